@@ -1,0 +1,1 @@
+"""One server or cluster: where it is, how it talks, what it may be asked."""

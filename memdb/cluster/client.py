@@ -1,0 +1,234 @@
+"""The guarded client: every command passes the allow-list, has a timeout, and fails as a MemDBError.
+
+    with connect(Target.parse("redis://127.0.0.1:6379")) as client:
+        client.execute("HGETALL", "doc:s3:CreateBucket")
+
+The wire is RESP2 with undecoded bytes: keys and values need not be UTF-8, and vectors never are.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import redis
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    InvalidResponse,
+    RedisError,
+    ResponseError,
+)
+from redis.exceptions import ConnectionError as NoConnection
+from redis.exceptions import TimeoutError as NoAnswer
+from redis.retry import Retry
+
+from memdb.cluster import dialects, guard, replies
+from memdb.cluster.replies import Reply
+from memdb.cluster.target import Target
+from memdb.errors import EngineError, LoginFailed, MemDBError, Unreachable
+
+Arg = str | bytes | int | float
+Command = Sequence[Arg]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What answered: engine, version, and what it can do."""
+
+    engine: str  # "Redis", "Valkey"; MemoryDB reports one of these
+    version: str
+    mode: str  # "standalone" or "cluster"
+    role: str
+    run_id: str
+    dialect: dialects.Dialect
+    modules: tuple[tuple[str, str], ...]  # (name, version as the module prints it)
+
+
+class Client:
+    """One target. Thread-safe, reconnects by itself, refuses what the target does not allow."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self._redis = _redis(target)
+        self._server: Server | None = None
+        self._lock = threading.Lock()
+
+    def execute(self, *args: Arg) -> Reply:
+        """Send one command and return its reply as the wire brought it (bytes, int, list).
+
+        Raises:
+            ReadOnlyTarget: the command is not allowed here; nothing was sent.
+            MemDBError: the server did not answer or said no.
+        """
+        guard.check(args, writable=self.target.writable)
+        try:
+            return self._redis.execute_command(*args)  # type: ignore[no-untyped-call]
+        except RedisError as exc:
+            raise explain(exc, self.target, args) from exc
+
+    def pipeline(self, commands: Sequence[Command], *, errors_as_values: bool = False) -> list[Reply]:
+        """Send many commands in one go; not a transaction.
+
+        Args:
+            commands: keep a batch to some thousand commands or a few MB; the caller chunks.
+            errors_as_values: put a MemDBError in the reply's place instead of raising the first one.
+
+        Raises:
+            ReadOnlyTarget: one of them is not allowed here; none was sent.
+            MemDBError: the server did not answer, or said no to one of them.
+        """
+        if not commands:
+            return []
+        for command in commands:
+            guard.check(tuple(command), writable=self.target.writable)
+        with self._redis.pipeline(transaction=False) as pipe:
+            for command in commands:
+                pipe.execute_command(*command)  # type: ignore[no-untyped-call]
+            try:
+                found = pipe.execute(raise_on_error=False)
+            except RedisError as exc:
+                raise explain(exc, self.target, ()) from exc
+        for i, reply in enumerate(found):
+            if isinstance(reply, RedisError):
+                error = explain(reply, self.target, tuple(commands[i]))
+                if not errors_as_values:
+                    raise error from reply
+                found[i] = error
+        return found
+
+    def transaction(self, commands: Sequence[Command]) -> list[Reply]:
+        """Send many commands as one MULTI … EXEC: all run, or none.
+
+        Raises:
+            ReadOnlyTarget: the target is read-only; nothing was sent.
+            MemDBError: the server did not answer, or said no.
+        """
+        guard.check(("MULTI",), writable=self.target.writable)
+        for command in commands:
+            guard.check(tuple(command), writable=self.target.writable)
+        with self._redis.pipeline(transaction=True) as pipe:
+            for command in commands:
+                pipe.execute_command(*command)  # type: ignore[no-untyped-call]
+            try:
+                return list(pipe.execute())
+            except RedisError as exc:
+                raise explain(exc, self.target, ()) from exc
+
+    def info(self, section: str = "") -> dict[str, dict[str, str]]:
+        """INFO as section → key → value."""
+        return replies.info(self.execute("INFO", section) if section else self.execute("INFO"))
+
+    @property
+    def server(self) -> Server:
+        """What answered; asked once and kept. `forget_server` asks again."""
+        with self._lock:
+            if self._server is None:
+                self._server = _probe(self)
+            return self._server
+
+    def forget_server(self) -> None:
+        """Ask again what answers, e.g. after a failover or an upgrade."""
+        with self._lock:
+            self._server = None
+
+    def close(self) -> None:
+        """Close all connections. A later call opens new ones."""
+        self._redis.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def connect(target: Target) -> Client:
+    """A client for `target`. Nothing is sent until the first command."""
+    return Client(target)
+
+
+def _redis(target: Target) -> redis.Redis:
+    options: dict[str, Any] = {
+        "db": target.db,
+        "username": target.username or None,
+        "password": target.password or None,
+        "protocol": 2,
+        "decode_responses": False,
+        "socket_timeout": target.timeout_s,
+        "socket_connect_timeout": 3.0,
+        "socket_keepalive": True,
+        "health_check_interval": 30,
+        "max_connections": 64,
+        # One quick retry bridges a closed idle connection; an outage is told at once.
+        "retry": Retry(ExponentialBackoff(cap=0.2, base=0.05), retries=1),
+    }
+    if target.scheme == "unix":
+        options["unix_socket_path"] = target.path
+        options.pop("socket_keepalive")
+    else:
+        options |= {"host": target.host, "port": target.port, "ssl": target.scheme == "rediss"}
+    client = redis.Redis(**options)
+    # redis-py reshapes some replies (INFO, SCAN, HGETALL, FT.*); ours arrive as the wire brought them.
+    client.response_callbacks.clear()
+    return client
+
+
+def _probe(client: Client) -> Server:
+    described = items_by_name(client.execute("COMMAND", "INFO", *dialects.PROBED))
+    facts = client.info("server").get("server", {})
+    role = client.info("replication").get("replication", {}).get("role", "")
+    modules: tuple[tuple[str, str], ...] = ()
+    try:
+        found = [replies.pairs(entry) for entry in replies.items(client.execute("MODULE", "LIST"))]
+        modules = tuple((replies.text(m.get("name")), replies.text(m.get("ver"))) for m in found)
+    except (EngineError, LoginFailed):
+        pass  # MemoryDB blocks MODULE; what is there is known from COMMAND INFO
+    return Server(
+        engine="Valkey" if "valkey_version" in facts else "Redis",
+        version=facts.get("valkey_version") or facts.get("redis_version", "?"),
+        mode=facts.get("redis_mode") or facts.get("server_mode", "standalone"),
+        role=role,
+        run_id=facts.get("run_id", ""),
+        dialect=dialects.recognise(described),
+        modules=modules,
+    )
+
+
+def items_by_name(reply: Reply) -> frozenset[str]:
+    """Names of the commands that a COMMAND INFO reply describes."""
+    if isinstance(reply, dict):
+        return frozenset(replies.text(name).upper() for name, entry in reply.items() if entry)
+    return frozenset(replies.text(entry[0]).upper() for entry in replies.items(reply) if entry)
+
+
+def explain(exc: RedisError, target: Target, command: tuple[Arg, ...]) -> MemDBError:
+    """A redis-py error as one of ours; the one place that knows redis-py's error classes."""
+    reply = str(exc)
+    if isinstance(exc, BusyLoadingError):
+        return dialects.explain_refusal("LOADING " + reply, command)
+    if isinstance(exc, AuthenticationError | AuthorizationError):
+        return LoginFailed(
+            f"{target.name} refused the login: {reply.rstrip('.')}.",
+            "Check user and password of this target (MEMDB_PASSWORD).",
+        )
+    if isinstance(exc, NoAnswer):
+        return Unreachable(
+            f"{target.name} did not answer within {target.timeout_s:g} s.",
+            "Check the address and the network, or try again when the server is less busy.",
+        )
+    if isinstance(exc, NoConnection | InvalidResponse):
+        return Unreachable(
+            f"No answer from {target.name} ({target.address}): {reply.rstrip('.')}.",
+            "Check that the server runs and that the address, port and TLS setting are right.",
+        )
+    if isinstance(exc, ResponseError):
+        return dialects.explain_refusal(reply, command)
+    return EngineError(f"{target.name}: {reply}", "")

@@ -1,0 +1,178 @@
+"""What each engine accepts and how it words things: MemoryDB, valkey-search, RediSearch.
+
+The only place that branches on the engine. Probed with COMMAND INFO, never guessed from a name alone.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from memdb.errors import (
+    Busy,
+    EngineError,
+    LoginFailed,
+    MemDBError,
+    RejectedQuery,
+    UnknownIndex,
+    UnsupportedFeature,
+)
+
+Name = Literal["memorydb", "valkey-search", "redisearch", "none"]
+
+# Asked in one COMMAND INFO; a nil entry means the server does not have it.
+PROBED = (
+    "FT.SEARCH",
+    "FT.AGGREGATE",
+    "FT.PROFILE",
+    "FT.EXPLAIN",
+    "FT.CURSOR",
+    "FT.TAGVALS",
+    "FT._ALIASLIST",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Largest values an engine takes; None where it sets no bound of its own."""
+
+    k: int
+    ef_runtime: int
+    ef_construction: int
+    m: int
+    dimensions: int
+    indexes: int | None
+    timeout_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One engine's abilities. Source: memorydb fact sheet §1-2 and recorded replies."""
+
+    name: Name
+    title: str
+    commands: frozenset[str]
+    limits: Limits
+    sorts_by_distance: bool  # FT.SEARCH must be told SORTBY <distance> to order KNN hits
+    text_search: bool  # TEXT fields can be searched, not only returned
+    negation: bool
+    bare_star: bool  # `*` alone is a filter
+
+    @property
+    def searches(self) -> bool:
+        """Whether vector search is there at all."""
+        return self.name != "none"
+
+    def has(self, command: str) -> bool:
+        """Whether the server has this command."""
+        return command in self.commands
+
+
+# RediSearch sets no bound for K or EF_RUNTIME; these are ours, against a slip of the finger.
+_REDISEARCH = Limits(
+    k=10_000,
+    ef_runtime=1_000_000,
+    ef_construction=1_000_000,
+    m=4_096,
+    dimensions=32_768,
+    indexes=None,
+    timeout_ms=10_000,
+)
+_VALKEY = Limits(
+    k=10_000,
+    ef_runtime=4_096,
+    ef_construction=4_096,
+    m=512,
+    dimensions=32_768,
+    indexes=None,
+    timeout_ms=10_000,
+)
+_MEMORYDB = Limits(
+    k=10_000,
+    ef_runtime=4_096,
+    ef_construction=4_096,
+    m=512,
+    dimensions=32_768,
+    indexes=10,
+    timeout_ms=10_000,
+)
+
+
+def recognise(commands: frozenset[str]) -> Dialect:
+    """The dialect of a server that has these of the PROBED commands.
+
+    MemoryDB alone lists aliases without an argument; only RediSearch has FT.TAGVALS and FT.CURSOR;
+    valkey-search has no FT.PROFILE.
+    """
+    if "FT.SEARCH" not in commands:
+        return Dialect("none", "no vector search", commands, _REDISEARCH, False, False, False, False)
+    if "FT.TAGVALS" in commands or "FT.CURSOR" in commands:
+        return Dialect("redisearch", "RediSearch", commands, _REDISEARCH, True, True, True, True)
+    if "FT.PROFILE" in commands or "FT._ALIASLIST" in commands:
+        return Dialect("memorydb", "MemoryDB", commands, _MEMORYDB, False, False, False, True)
+    return Dialect("valkey-search", "valkey-search", commands, _VALKEY, False, True, True, False)
+
+
+# Lower-case pieces of "there is no such index", by engine: RediSearch 2.10 and 8, valkey-search, MemoryDB.
+_MISSING_INDEX = re.compile(
+    r"(unknown index name|no such index|index with name .* not found|index not found|"
+    r"index .* does not exist)",
+    re.IGNORECASE,
+)
+_MISSING_COMMAND = re.compile(r"unknown (sub)?command", re.IGNORECASE)
+_QUERY_WORDS = re.compile(
+    r"(syntax error|error parsing|invalid (filter|query|range|argument|option)|unknown field|expected|"
+    r"query syntax|missing|bad arguments|could not|field .* not|`|blob size|dialect|property)",
+    re.IGNORECASE,
+)
+
+
+def explain_refusal(reply: str, command: tuple[object, ...] = ()) -> MemDBError:
+    """The server's error reply as one of our errors.
+
+    Args:
+        reply: the server's words, with or without the leading code.
+        command: what was sent; names the index in messages.
+    """
+    low = reply.lower()
+    name = _text(command[0]).upper() if command else ""
+    if _MISSING_INDEX.search(reply):
+        return UnknownIndex(_text(command[1]) if name.startswith("FT.") and len(command) > 1 else "?")
+    if low.startswith("loading") or "is loading the dataset" in low:
+        return Busy(
+            "The server is loading its data into memory.", "Wait a moment; the page goes on by itself."
+        )
+    if low.startswith(("noauth", "wrongpass")) or "invalid username-password" in low:
+        return LoginFailed("The server refused the login.", "Check user and password of this target.")
+    if low.startswith("noperm") or "no permissions" in low:
+        return LoginFailed(
+            f"The user may not run {name or 'this command'} here: {reply}.",
+            "Ask for the permission, or use another user.",
+        )
+    if _MISSING_COMMAND.search(reply):
+        return UnsupportedFeature(name or "The command", "the server does not have it")
+    if low.startswith(("moved", "clusterdown")):
+        return EngineError(f"The cluster sent the command elsewhere: {reply}.", "Use the primary's endpoint.")
+    if low.startswith("readonly"):
+        return EngineError("This node is a replica and takes no writes.", "Use the primary's endpoint.")
+    if low.startswith("oom"):
+        return EngineError(
+            "The server is out of memory and refuses writes.", "Free memory or use a larger node."
+        )
+    if low.startswith("wrongtype"):
+        return EngineError(
+            f"The key '{_text(command[1]) if len(command) > 1 else '?'}' holds another type of value.",
+            "Choose another key.",
+        )
+    if name in {"FT.SEARCH", "FT.AGGREGATE", "FT.PROFILE", "FT.EXPLAIN"} or _QUERY_WORDS.search(low):
+        return RejectedQuery(
+            f"The server could not run the query: {reply.removeprefix('ERR ').strip()}",
+            "Check the filter's field names, brackets and escapes.",
+            reply=reply,
+        )
+    return EngineError(f"The server refused {name or 'the command'}: {reply}.", "")
+
+
+def _text(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

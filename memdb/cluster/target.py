@@ -1,0 +1,115 @@
+"""Where a server is, how to log in, and what may be done there."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Literal
+from urllib.parse import quote, unquote, urlsplit
+
+from memdb.errors import BadSettings
+
+Kind = Literal["local", "development", "production"]
+KINDS: tuple[Kind, ...] = ("local", "development", "production")
+SCHEMES = ("redis", "rediss", "unix")
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One server as the user named it. Hashable: it is part of every cache key.
+
+    The password takes part in equality but never in repr, str or `address`.
+    """
+
+    scheme: Literal["redis", "rediss", "unix"] = "redis"
+    host: str = "127.0.0.1"
+    port: int = 6379
+    path: str = ""  # of a unix socket
+    db: int = 0
+    username: str = ""
+    password: str = field(default="", repr=False)
+    label: str = ""
+    kind: Kind = "development"
+    writable: bool = False
+    timeout_s: float = 15.0
+
+    @property
+    def address(self) -> str:
+        """Scheme, host and port: safe to show, log and compare."""
+        if self.scheme == "unix":
+            return f"unix://{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}" + (f"/{self.db}" if self.db else "")
+
+    @property
+    def name(self) -> str:
+        """The label, or the address where there is none."""
+        return self.label or self.address
+
+    @property
+    def url(self) -> str:
+        """With user and password: to hand to a child's environment, never to show."""
+        login = ""
+        if self.username or self.password:
+            login = f"{quote(self.username, safe='')}:{quote(self.password, safe='')}@"
+        scheme, rest = self.address.split("://", 1)
+        return f"{scheme}://{login}{rest}"
+
+    @classmethod
+    def parse(
+        cls,
+        url: str,
+        *,
+        password: str = "",
+        label: str = "",
+        kind: str = "",
+        writable: bool = False,
+    ) -> Target:
+        """Read `redis://[user[:password]@]host[:port][/db]`, `rediss://…` or `unix:///path`.
+
+        A kind left out is "local" on this machine's own address, else "development".
+
+        Raises:
+            BadSettings: not such a URL; the message never repeats the password.
+        """
+        example = "Write it like redis://host:6379 or rediss://user@host:6379."
+        shown = re.sub(r"//[^@/]*@", "//…@", url)
+        try:
+            parts = urlsplit(url.strip())
+            port = parts.port or 6379
+        except ValueError:
+            raise BadSettings(f"'{shown}' is not a server URL.", example) from None
+        if parts.scheme not in SCHEMES:
+            raise BadSettings(f"'{shown}' does not start with redis://, rediss:// or unix://.", example)
+        if parts.scheme == "unix":
+            if not parts.path:
+                raise BadSettings(f"'{shown}' names no socket.", "Write it like unix:///run/redis.sock.")
+            host, db = "", 0
+        else:
+            if not parts.hostname:
+                raise BadSettings(f"'{shown}' names no host.", example)
+            host = parts.hostname
+            number = parts.path.strip("/")
+            if number and not number.isdigit():
+                raise BadSettings(f"'{number}' in '{shown}' is not a database number.", example)
+            db = int(number or 0)
+        if kind and kind not in KINDS:
+            raise BadSettings(f"'{kind}' is not a kind of target.", f"Use one of: {', '.join(KINDS)}.")
+        default: Kind = "local" if parts.scheme == "unix" or host in LOOPBACK else "development"
+        return cls(
+            scheme=parts.scheme,  # type: ignore[arg-type]  # checked above
+            host=host,
+            port=port,
+            path=parts.path if parts.scheme == "unix" else "",
+            db=db,
+            username=unquote(parts.username or ""),
+            password=password or unquote(parts.password or ""),
+            label=label,
+            kind=kind or default,
+            writable=writable,
+        )
+
+    def read_only(self) -> Target:
+        """The same server, without the permission to write."""
+        return replace(self, writable=False)

@@ -1,0 +1,160 @@
+"""Errors for people: what happened, with which value, and what to do.
+
+MemDBError                  .hint says what to do
+├── Unreachable             no answer from the server
+├── Busy                    the server answers, but not yet (loading, index building)
+├── LoginFailed             a password is missing or wrong, or the user may not do this
+├── EngineError             the server said no
+│   ├── UnknownIndex        .name
+│   ├── UnsupportedFeature  .feature
+│   └── RejectedQuery       .reply
+├── ReadOnlyTarget          .command; a write, or a command that is not known to be safe
+├── BadInput                the request is wrong, nothing was sent
+│   ├── BadVector           .expected, .got
+│   ├── BadFilter           .expression
+│   ├── UnknownField        .field
+│   └── OutOfRange          .name, .value, .low, .high
+├── NotFound                .key
+├── BadSettings             an environment variable, option or URL does not parse
+├── EngineUnavailable       no local engine for this platform, or it did not start
+└── Cancelled               the user ended a job
+"""
+
+from __future__ import annotations
+
+
+class MemDBError(Exception):
+    """Root of everything this package raises on purpose.
+
+    Args:
+        message: what happened, with which value. One sentence.
+        hint: what to do about it. One sentence, may be empty.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+    def full(self) -> str:
+        """Message and hint in one line, for a terminal or a log."""
+        return f"{self} {self.hint}".strip()
+
+
+class Unreachable(MemDBError):
+    """No answer: nothing listens there, the name does not resolve, or the call timed out."""
+
+
+class Busy(MemDBError):
+    """The server is there but not ready: it loads its data or builds the index."""
+
+
+class LoginFailed(MemDBError):
+    """The server wants a password or user, or refuses the ones given."""
+
+
+class EngineError(MemDBError):
+    """The server understood the connection and refused the command."""
+
+
+class UnknownIndex(EngineError):
+    """The index does not exist (any more)."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no index '{name}' on this server.", "Choose another index.")
+        self.name = name
+
+
+class UnsupportedFeature(EngineError):
+    """This server does not have the command or option."""
+
+    def __init__(self, feature: str, why: str, hint: str = "") -> None:
+        super().__init__(f"{feature} is not available here: {why}.", hint)
+        self.feature = feature
+
+
+class RejectedQuery(EngineError):
+    """The server could not parse or run a query."""
+
+    def __init__(self, message: str, hint: str = "", *, reply: str = "") -> None:
+        super().__init__(message, hint)
+        self.reply = reply
+
+
+class ReadOnlyTarget(MemDBError):
+    """The command was not sent: the target is read-only, or the command is not on the allow-list."""
+
+    def __init__(self, command: str, message: str, hint: str) -> None:
+        super().__init__(message, hint)
+        self.command = command
+
+
+class BadInput(MemDBError):
+    """The request is wrong; nothing was sent to the server."""
+
+
+class BadVector(BadInput):
+    """A vector of the wrong length or with values that are not finite."""
+
+    def __init__(self, message: str, hint: str, *, expected: int, got: int) -> None:
+        super().__init__(message, hint)
+        self.expected = expected
+        self.got = got
+
+
+class BadFilter(BadInput):
+    """A filter expression that does not parse."""
+
+    def __init__(self, message: str, hint: str, *, expression: str = "") -> None:
+        super().__init__(message, hint)
+        self.expression = expression
+
+
+class UnknownField(BadInput):
+    """The index has no such field, or the field is of another kind."""
+
+    def __init__(self, field: str, index: str, known: tuple[str, ...]) -> None:
+        names = ", ".join(known) or "none"
+        super().__init__(f"Index '{index}' has no field '{field}' for this.", f"It has: {names}.")
+        self.field = field
+
+
+class OutOfRange(BadInput):
+    """A number outside what the engine accepts."""
+
+    def __init__(self, name: str, value: float, low: float, high: float, where: str) -> None:
+        super().__init__(
+            f"{name} is {value:,}; {where} accepts {low:,} to {high:,}.",
+            f"Choose a {name} within these limits.",
+        )
+        self.name = name
+        self.value = value
+        self.low = low
+        self.high = high
+
+
+class NotFound(MemDBError):
+    """The key is not there: it never was, was deleted, or its TTL has passed."""
+
+    def __init__(self, key: str, what: str = "key") -> None:
+        super().__init__(
+            f"There is no {what} '{key}' on this server.", "It may have expired or been deleted."
+        )
+        self.key = key
+
+
+class BadSettings(MemDBError):
+    """An environment variable, option or URL that cannot be used."""
+
+
+class EngineUnavailable(MemDBError):
+    """No local engine exists for this platform, or it did not start."""
+
+
+class Cancelled(MemDBError):
+    """A job was ended by the user."""
+
+    def __init__(self) -> None:
+        super().__init__("Cancelled.", "")
