@@ -54,7 +54,7 @@ class Dialect:
     title: str
     commands: frozenset[str]
     limits: Limits
-    sorts_by_distance: bool  # FT.SEARCH must be told SORTBY <distance> to order KNN hits
+    needs_sortby: bool  # KNN hits come unordered unless FT.SEARCH is told SORTBY <distance>
     text_search: bool  # TEXT fields can be searched, not only returned
     negation: bool
     bare_star: bool  # `*` alone is a filter
