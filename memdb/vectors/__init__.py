@@ -1,0 +1,1 @@
+"""Vector indexes: definition and state, filters, KNN requests and results, exact neighbours."""
