@@ -162,6 +162,7 @@ def _redis(target: Target) -> redis.Redis:
         "password": target.password or None,
         "protocol": 2,
         "decode_responses": False,
+        "encoding_errors": "surrogateescape",  # the way back of replies.key
         "socket_timeout": target.timeout_s,
         "socket_connect_timeout": 3.0,
         "socket_keepalive": True,

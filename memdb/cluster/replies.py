@@ -21,6 +21,14 @@ def text(value: Reply) -> str:
     return "" if value is None else str(value)
 
 
+def key(value: Reply) -> str:
+    """A key as text that leads back to the very same bytes: the client encodes the same way.
+
+    Bytes that are not UTF-8 become lone surrogates; `memdb.display` makes them visible.
+    """
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else text(value)
+
+
 def pairs(value: Reply) -> dict[str, Reply]:
     """A map, whether it came as a map or as a flat array; anything else is an empty map."""
     if isinstance(value, Mapping):

@@ -83,6 +83,7 @@ class IndexInfo:
     vector_bytes: float | None
     total_bytes: float | None
     failures: int | None
+    revision: int | None = None  # grows with every change, where the engine tells
     last_error: str = ""
     last_error_key: str = ""
 
@@ -119,7 +120,15 @@ class IndexInfo:
     @property
     def fingerprint(self) -> str:
         """Changes when the definition or the number of documents does; part of cache keys."""
-        parts = (self.name, self.on, self.prefixes, self.fields, self.documents, self.build.state)
+        parts = (
+            self.name,
+            self.on,
+            self.prefixes,
+            self.fields,
+            self.documents,
+            self.revision,
+            self.build.state,
+        )
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
@@ -206,6 +215,7 @@ def read_info(name: str, reply: dict[str, Reply]) -> IndexInfo:
         # RediSearch's total leaves the vectors out, MemoryDB's space_usage holds them.
         total_bytes=_bytes(reply.get("space_usage"), _sum(vector_mib, total_mib)),
         failures=None if failures is None else replies.integer(failures),
+        revision=_optional(reply.get("max_doc_id")),
         last_error="" if last == "N/A" else last,
         last_error_key="" if last in {"N/A", ""} else replies.text(errors.get("last indexing error key")),
     )
@@ -216,7 +226,8 @@ def _flat(entry: Reply) -> Reply:
     if not isinstance(entry, list | tuple):
         return entry
     flags = {"SORTABLE", "NOSTEM", "NOINDEX", "UNF", "WITHSUFFIXTRIE", "INDEXEMPTY", "INDEXMISSING"}
-    kept, i = [], 0
+    kept: list[Reply] = []
+    i = 0
     while i < len(entry):
         word = replies.text(entry[i]) if isinstance(entry[i], bytes | str) else ""
         # CASESENSITIVE stands alone in RediSearch and has a value in valkey-search.

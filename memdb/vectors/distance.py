@@ -1,0 +1,125 @@
+"""Distances as the engines return them, and the one place where a distance becomes a similarity."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memdb.errors import BadVector
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+DTYPES: dict[str, str] = {"FLOAT32": "<f4", "FLOAT64": "<f8", "FLOAT16": "<f2"}
+
+MEANING: dict[str, tuple[str, str]] = {
+    "COSINE": ("cosine distance", "cosine similarity = 1 - distance"),
+    "IP": ("1 - inner product", "inner product = 1 - distance"),
+    "L2": ("squared Euclidean distance", "1 / (1 + √distance)"),
+}
+
+
+def similarity(distance: Doubles, metric: str) -> Doubles:
+    """How alike, larger is nearer; MEANING says in words what the number is.
+
+    Args:
+        distance: (n,) as the engine returns it: 1 - cosine, 1 - inner product, or *squared* L2
+            (all engines return the square, fact sheet §1.2).
+        metric: COSINE, IP or L2.
+    """
+    if metric == "L2":
+        return np.asarray(1.0 / (1.0 + np.sqrt(np.maximum(distance, 0.0))))
+    return np.asarray(1.0 - distance)
+
+
+def prepared(vectors: NDArray[np.floating], metric: str) -> Floats:
+    """Vectors ready for `distances`: (n, d) float32, of unit length for COSINE.
+
+    A vector of length zero has no direction; it is left as it is, at cosine distance 1 from all.
+    """
+    matrix = np.ascontiguousarray(vectors, dtype=np.float32)
+    if metric != "COSINE":
+        return matrix
+    lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
+    unit: Floats = np.divide(matrix, lengths, out=matrix.copy(), where=lengths > 0)
+    return unit
+
+
+def distances(queries: Floats, vectors: Floats, metric: str) -> Floats:
+    """All distances between prepared queries and prepared vectors, through one matrix product.
+
+    Args:
+        queries: (q, d) float32 from `prepared`.
+        vectors: (n, d) float32 from `prepared`.
+        metric: COSINE, IP or L2.
+
+    Returns:
+        (q, n) float32: 1 - cosine, 1 - inner product, or squared L2.
+    """
+    product: Floats = queries @ vectors.T
+    if metric != "L2":
+        np.subtract(1.0, product, out=product)
+        return product
+    product *= -2.0
+    product += np.einsum("ij,ij->i", queries, queries)[:, None]
+    product += np.einsum("ij,ij->i", vectors, vectors)[None, :]
+    np.maximum(product, 0.0, out=product)
+    return product
+
+
+def to_bytes(vector: NDArray[np.floating], type_: str) -> bytes:
+    """A vector as the engine's PARAMS take it: little-endian numbers of the field's type."""
+    if type_ == "BFLOAT16":  # the upper half of a float32
+        return (vector.astype("<f4").view("<u4") >> 16).astype("<u2").tobytes()
+    return vector.astype(DTYPES[type_]).tobytes()
+
+
+def from_bytes(value: bytes, type_: str) -> Floats:
+    """A stored vector as (d,) float32.
+
+    Raises:
+        BadVector: the length is no multiple of the number's size.
+    """
+    size = 2 if type_ == "BFLOAT16" else np.dtype(DTYPES[type_]).itemsize
+    if len(value) % size:
+        raise BadVector(
+            f"A stored vector has {len(value)} bytes, which is no multiple of {size} ({type_}).",
+            "The value was written with another type.",
+            expected=size,
+            got=len(value),
+        )
+    if type_ == "BFLOAT16":
+        return (np.frombuffer(value, dtype="<u2").astype("<u4") << 16).view("<f4").astype(np.float32)
+    return np.frombuffer(value, dtype=DTYPES[type_]).astype(np.float32)
+
+
+def checked(vector: object, dim: int, where: str) -> Floats:
+    """A vector from a user, as (dim,) float32.
+
+    Raises:
+        BadVector: not numbers, not finite, or not `dim` of them.
+    """
+    try:
+        numbers = np.asarray(vector, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise BadVector(
+            "The vector does not consist of numbers.",
+            "Give numbers separated by commas, or a JSON list.",
+            expected=dim,
+            got=0,
+        ) from None
+    if numbers.ndim != 1:
+        numbers = numbers.reshape(-1) if numbers.ndim == 2 and 1 in numbers.shape else numbers
+    if numbers.ndim != 1 or len(numbers) != dim:
+        got = int(numbers.size)
+        raise BadVector(
+            f"The vector has {got:,} numbers; {where} expects {dim:,}.",
+            "Use the model the index was built with.",
+            expected=dim,
+            got=got,
+        )
+    if not np.isfinite(numbers).all():
+        raise BadVector(
+            "The vector holds a value that is not finite.", "Replace NaN and infinity.", expected=dim, got=dim
+        )
+    return numbers.astype(np.float32)

@@ -1,0 +1,287 @@
+"""Filters: conditions on TAG, NUMERIC and TEXT fields → the engine's query string, rightly escaped.
+
+    And((Tag("service", ("s3",)), Range("year", low=2015)))  →  (@service:{s3} @year:[2015 +inf])
+
+Conditions are frozen and hashable, so a filter can be part of a cache key. Escaping was established on
+the engines themselves; tests/server/test_filters.py sends generated values through them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+from memdb.cluster.dialects import Dialect
+from memdb.errors import BadFilter, UnsupportedFeature
+from memdb.vectors.index import IndexInfo, Kind
+
+Words = Literal["all", "any", "phrase", "prefix"]
+
+# RediSearch's and valkey-search's default list; such words are not indexed, so a phrase leaves them out.
+STOP_WORDS = frozenset(
+    "a is the an and are as at be but by for if in into it no not of on or such that their then there "
+    "these they this to was will with".split(" ")
+)
+# Characters at which the tokenizer splits a TEXT field; the underscore is part of a word.
+_SPLIT = re.compile(r"""[\s\x00-\x1f\x7f,.<>{}\[\]"':;!@#$%^&*()\-+=~|/\\?`]+""")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """The TAG field holds any of these values."""
+
+    field: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The NUMERIC field lies between low and high; None is open. Bounds belong to it unless told."""
+
+    field: str
+    low: float | None = None
+    high: float | None = None
+    include_low: bool = True
+    include_high: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The TEXT field holds these words: all, any, as a phrase, or all with the last as a prefix."""
+
+    field: str
+    words: str
+    mode: Words = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All conditions hold. Of nothing: every document."""
+
+    conditions: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """Any condition holds."""
+
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The condition does not hold."""
+
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """An expression in the engine's own words, sent as it is."""
+
+    expression: str
+
+
+Condition = Tag | Range | Text | And | Or | Not | Raw
+EVERYTHING = And()
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A filter in the engine's words. `params` are bound by PARAMS (only where nothing else can say it)."""
+
+    query: str
+    params: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def everything(self) -> bool:
+        """Whether it lets every document through."""
+        return self.query == "*"
+
+
+@dataclass(slots=True)
+class _Writer:
+    dialect: Dialect
+    info: IndexInfo | None
+    params: dict[str, str] = field(default_factory=dict)
+
+    def write(self, condition: Condition) -> str:
+        match condition:
+            case Tag():
+                return self.tag(condition)
+            case Range():
+                return self.range(condition)
+            case Text():
+                return self.text(condition)
+            case And():
+                parts = [part for c in condition.conditions if (part := self.write(c)) != "*"]
+                return "*" if not parts else parts[0] if len(parts) == 1 else f"({' '.join(parts)})"
+            case Or():
+                return self.either(condition)
+            case Not():
+                return self.negated(condition)
+            case Raw():
+                return _raw(condition.expression)
+
+    def name(self, name: str, kind: Kind) -> str:
+        if self.info is not None:
+            self.info.field(name, kind)
+        if not name or _CONTROL.search(name):
+            raise BadFilter(f"'{name}' is no name of a field.", "Choose a field of the index.")
+        return "@" + _escaped(name)
+
+    def tag(self, condition: Tag) -> str:
+        name = self.name(condition.field, "TAG")
+        values = [value.strip(" \t\n\r\v\f") for value in condition.values]
+        if not values or not all(values):
+            raise BadFilter(
+                f"The condition on '{condition.field}' has an empty value.",
+                "Choose at least one value, or leave the condition out.",
+            )
+        return f"{name}:{{{' | '.join(self.tag_value(condition.field, value) for value in values)}}}"
+
+    def tag_value(self, name: str, value: str) -> str:
+        if self.info is not None and (separator := self.info.field(name, "TAG").separator) in value:
+            raise BadFilter(
+                f"'{value}' holds '{separator}', which separates the values of '{name}'.",
+                "Choose the parts as values of their own.",
+            )
+        if not _CONTROL.search(value):
+            return _escaped(value)
+        if self.dialect.name != "redisearch" or "\x00" in value:
+            raise BadFilter(
+                f"A value of '{name}' holds a control character that this engine's queries cannot express.",
+                "Filter on another field.",
+            )
+        # No escape reaches a control character in RediSearch's parser; a parameter does. Its backslashes
+        # are still read as escapes.
+        param = f"tag{len(self.params)}"
+        self.params[param] = value.replace("\\", "\\\\")
+        return f"${param}"
+
+    def range(self, condition: Range) -> str:
+        name = self.name(condition.field, "NUMERIC")
+        low = _bound(condition.low, -math.inf, condition.include_low)
+        high = _bound(condition.high, math.inf, condition.include_high)
+        return f"{name}:[{low} {high}]"
+
+    def text(self, condition: Text) -> str:
+        name = self.name(condition.field, "TEXT")
+        if not self.dialect.text_search:
+            raise UnsupportedFeature(
+                f"Searching the words of '{condition.field}'",
+                f"{self.dialect.title} returns TEXT fields but does not search them",
+                "Use TAG or NUMERIC fields.",
+            )
+        words = [word for word in _SPLIT.split(condition.words) if word]
+        kept = [word for word in words if word.lower() not in STOP_WORDS]
+        if not kept:
+            raise BadFilter(
+                f"'{condition.words}' holds no word that is indexed.",
+                "Use other words; punctuation and words such as 'the' or 'of' are not in the index.",
+            )
+        escaped = [_escaped(word) for word in kept]
+        if condition.mode == "phrase":
+            return f'{name}:"{" ".join(escaped)}"'
+        if condition.mode == "prefix":
+            if len(kept[-1]) < 2:
+                raise BadFilter(f"'{kept[-1]}*' is too short for a prefix.", "Type two letters or more.")
+            escaped[-1] += "*"
+        return f"{name}:({('|' if condition.mode == 'any' else ' ').join(escaped)})"
+
+    def either(self, condition: Or) -> str:
+        if not condition.conditions:
+            raise BadFilter("An 'or' of no conditions matches nothing.", "Add a condition.")
+        parts = [self.write(c) for c in condition.conditions]
+        if "*" in parts:
+            return "*"
+        return parts[0] if len(parts) == 1 else f"({' | '.join(parts)})"
+
+    def negated(self, condition: Not) -> str:
+        if not self.dialect.negation:
+            raise UnsupportedFeature(
+                "'Not' in a filter",
+                f"{self.dialect.title}'s documented grammar has no negation",
+                "List the values that should match instead.",
+            )
+        inner = self.write(condition.condition)
+        if inner == "*":
+            raise BadFilter("'Not everything' matches nothing.", "Negate a condition.")
+        return f"(-{inner})"
+
+
+def render(condition: Condition | str, dialect: Dialect, info: IndexInfo | None = None) -> Rendered:
+    """A condition in the engine's words.
+
+    Args:
+        condition: a condition, or a raw expression as text ("" and "*" are every document).
+        dialect: what the engine accepts.
+        info: if given, fields are checked against it.
+
+    Raises:
+        BadFilter: it cannot be said, e.g. an empty value or brackets that do not match.
+        UnknownField: the index has no such field of that kind.
+        UnsupportedFeature: this engine has no such condition.
+    """
+    writer = _Writer(dialect, info)
+    query = writer.write(Raw(condition) if isinstance(condition, str) else condition)
+    return Rendered(query, tuple(writer.params.items()))
+
+
+def _escaped(value: str) -> str:
+    """Every ASCII character that is not a letter or digit behind a backslash."""
+    return "".join(f"\\{c}" if c.isascii() and not c.isalnum() else c for c in value)
+
+
+def _bound(value: float | None, open_end: float, included: bool) -> str:
+    number = open_end if value is None else value
+    if math.isnan(number):
+        raise BadFilter("A bound of a range is not a number.", "Enter a number or leave it open.")
+    if math.isinf(number):
+        return "+inf" if number > 0 else "-inf"
+    return ("" if included else "(") + f"{number:.17g}"
+
+
+def _raw(expression: str) -> str:
+    """Check what an engine would answer with a puzzling offset: an arrow, or brackets that do not match."""
+    text = expression.strip() or "*"
+    if "=>" in text:
+        raise BadFilter(
+            f"'{text}' holds '=>': the KNN part is added by the search itself.",
+            "Write only the filter, e.g. @service:{s3} @year:[2015 +inf].",
+            expression=text,
+        )
+    stack: list[tuple[str, int]] = []
+    closing = {")": "(", "]": "[", "}": "{"}
+    quoted = False
+    i = 0
+    while i < len(text):
+        c = text[i]
+        if c == "\\":
+            i += 1
+        elif c == '"':
+            quoted = not quoted
+        elif not quoted and c in "([{":
+            # An exclusive bound, [(2015 2020], opens no bracket of its own.
+            if not (c == "(" and stack and stack[-1][0] == "["):
+                stack.append((c, i))
+        elif not quoted and c in closing:
+            if not stack or stack[-1][0] != closing[c]:
+                raise BadFilter(
+                    f"The filter has a '{c}' at position {i + 1} that nothing opens.",
+                    "Check its brackets.",
+                    expression=text,
+                )
+            stack.pop()
+        i += 1
+    if stack or quoted:
+        what, where = ('"', text.find('"')) if quoted else stack[-1]
+        raise BadFilter(
+            f"The filter opens '{what}' at position {where + 1} and never closes it.",
+            "Check its brackets and quotes.",
+            expression=text,
+        )
+    return text if text == "*" else f"({text})"

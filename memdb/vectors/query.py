@@ -1,0 +1,150 @@
+"""Requests and the commands they become. Pure: nothing here talks to a server."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from memdb.cluster.client import Arg
+from memdb.cluster.dialects import Dialect
+from memdb.cluster.target import Target
+from memdb.errors import OutOfRange
+from memdb.vectors import distance
+from memdb.vectors.distance import Floats
+from memdb.vectors.filters import EVERYTHING, Condition, Rendered, render
+from memdb.vectors.index import IndexInfo
+
+
+@dataclass(frozen=True, slots=True)
+class KnnRequest:
+    """The k nearest documents to a vector, under a filter. Hashable, small: a cache key.
+
+    `vector` holds dim numbers. `field` may stay empty where the index has one vector field.
+    `ef_runtime` None leaves the engine's or the index's own setting.
+    `return_fields` empty returns keys and distances only.
+    """
+
+    index: str
+    vector: tuple[float, ...]
+    field: str = ""
+    k: int = 10
+    ef_runtime: int | None = None
+    filter: Condition | str = EVERYTHING
+    return_fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command as sent, and as people can repeat it."""
+
+    args: tuple[Arg, ...]
+
+    @property
+    def vector(self) -> bytes | None:
+        """The query vector among the arguments."""
+        blobs = [arg for arg in self.args if isinstance(arg, bytes)]
+        return blobs[0] if blobs else None
+
+    def redis_cli(self, target: Target | None = None) -> str:
+        """A line for a shell. The vector comes from a file through `redis-cli -X` (7.0 and newer)."""
+        words = ["VECTOR" if isinstance(arg, bytes) else str(arg) for arg in self.args]
+        start = ["redis-cli"]
+        if target is not None:
+            if target.scheme == "unix":
+                start += ["-s", target.path]
+            else:
+                start += ["-h", target.host, "-p", str(target.port)]
+                start += ["--tls"] if target.scheme == "rediss" else []
+            start += ["--user", target.username] if target.username else []
+        blob = self.vector is not None
+        start += ["-X", "VECTOR"] if blob else []
+        return shlex.join([*start, *words]) + (" < vector.bin" if blob else "")
+
+    def python(self, target: Target | None = None) -> str:
+        """The same command through bare redis-py. No password: it is read from the environment."""
+        where = target.address if target else "redis://localhost:6379"
+        user = f", username={target.username!r}" if target and target.username else ""
+        lines = [
+            "import os",
+            "import redis",
+            "",
+            f"client = redis.Redis.from_url({where!r}{user},",
+            '    password=os.environ.get("MEMDB_PASSWORD"), protocol=2)',
+        ]
+        if self.vector is not None:
+            lines += ['vector = open("vector.bin", "rb").read()']
+        lines += ["reply = client.execute_command("]
+        words = ["vector" if isinstance(arg, bytes) else repr(arg) for arg in self.args]
+        line = "    "
+        for word in words:
+            if len(line) + len(word) > 90 and line.strip():
+                lines.append(line.rstrip())
+                line = "    "
+            line += word + ", "
+        return "\n".join([*lines, line.rstrip(), ")", ""])
+
+
+def knn_command(request: KnnRequest, info: IndexInfo, dialect: Dialect) -> Command:
+    """FT.SEARCH with a KNN clause, as this engine takes it.
+
+    Integers go inline and the vector is the only parameter (a tag value that cannot be escaped is the one
+    exception); `LIMIT 0 k` is always sent, without it 10 come back whatever k is.
+
+    Raises:
+        UnknownField: no such vector field, or a field to return or filter that the index does not have.
+        BadVector: the vector does not fit the field.
+        OutOfRange: K or EF_RUNTIME outside what the engine takes.
+        BadFilter: the filter does not parse.
+    """
+    vector_field, params = info.vector_field(request.field)
+    rendered = render(request.filter, dialect, info)
+    _within("K", request.k, 1, dialect.limits.k, dialect.title)
+    clause = f"KNN {request.k} @{vector_field.name} $vec"
+    if request.ef_runtime is not None and params.algorithm == "HNSW":
+        _within("EF_RUNTIME", request.ef_runtime, 1, dialect.limits.ef_runtime, dialect.title)
+        clause += f" EF_RUNTIME {request.ef_runtime}"
+    where = f"'{vector_field.name}' of '{info.name}'"
+    blob = distance.to_bytes(distance.checked(request.vector, params.dim, where), params.type)
+    alias = distance_alias(info)
+    args: list[Arg] = ["FT.SEARCH", info.name, f"{rendered.query}=>[{clause} AS {alias}]"]
+    bound: list[Arg] = ["vec", blob, *(part for pair in rendered.params for part in pair)]
+    args += ["PARAMS", len(bound), *bound]
+    for name in request.return_fields:
+        info.field(name)
+    args += ["RETURN", 1 + len(request.return_fields), alias, *request.return_fields]
+    if dialect.needs_sortby:
+        args += ["SORTBY", alias, "ASC"]
+    args += ["LIMIT", 0, request.k, "TIMEOUT", dialect.limits.timeout_ms, "DIALECT", 2]
+    return Command(tuple(args))
+
+
+def count_command(info: IndexInfo, rendered: Rendered) -> Command:
+    """How many documents a filter lets through, without any of them."""
+    args: list[Arg] = ["FT.SEARCH", info.name, rendered.query]
+    bound = [part for pair in rendered.params for part in pair]
+    if bound:
+        args += ["PARAMS", len(bound), *bound]
+    return Command((*args, "LIMIT", 0, 0, "DIALECT", 2))
+
+
+def distance_alias(info: IndexInfo) -> str:
+    """A name for the distance that no field of the index has."""
+    name, taken = "distance", {f.name for f in info.fields} | {f.identifier for f in info.fields}
+    while name in taken:
+        name += "_"
+    return name
+
+
+def returnable(info: IndexInfo) -> tuple[str, ...]:
+    """Fields worth returning with a hit: all but vectors."""
+    return tuple(f.name for f in info.fields if f.kind != "VECTOR")
+
+
+def vector_param(vector: Floats) -> tuple[float, ...]:
+    """A vector as a request holds it."""
+    return tuple(vector.tolist())
+
+
+def _within(name: str, value: int, low: int, high: int, where: str) -> None:
+    if not low <= value <= high:
+        raise OutOfRange(name, value, low, high, where)

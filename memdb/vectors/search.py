@@ -1,0 +1,235 @@
+"""Searching: nearest documents, counts, field values, a document's vector."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from memdb.cluster import replies
+from memdb.cluster.client import Arg, Client
+from memdb.cluster.replies import Reply
+from memdb.errors import BadVector, EngineError, NotFound, UnsupportedFeature
+from memdb.vectors import distance
+from memdb.vectors.distance import Doubles, Floats
+from memdb.vectors.filters import EVERYTHING, Condition, render
+from memdb.vectors.index import Field, IndexInfo, VectorParams, index_info
+from memdb.vectors.query import Command, KnnRequest, count_command, distance_alias, knn_command
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One document found."""
+
+    key: str
+    distance: float
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KnnResult:
+    """What came back, nearest first."""
+
+    keys: tuple[str, ...]
+    distances: Doubles  # (len(keys),), in the metric of the index; squared for L2
+    fields: tuple[Mapping[str, str], ...]
+    metric: str
+    took_ms: float  # wall time around the command, at the client
+    command: Command
+
+    @property
+    def hits(self) -> tuple[Hit, ...]:
+        """Key, distance and fields together."""
+        return tuple(
+            Hit(k, float(d), f) for k, d, f in zip(self.keys, self.distances, self.fields, strict=True)
+        )
+
+    @property
+    def similarities(self) -> Doubles:
+        """(len(keys),), larger is nearer; see `distance.MEANING`."""
+        return distance.similarity(self.distances, self.metric)
+
+
+@dataclass(frozen=True, slots=True)
+class TagValue:
+    """A value of a TAG field and how many documents hold it."""
+
+    value: str
+    documents: int
+
+
+def knn(client: Client, request: KnnRequest, info: IndexInfo | None = None) -> KnnResult:
+    """The k nearest documents, one round trip (two without `info`).
+
+    Args:
+        client: where to ask.
+        request: what to ask.
+        info: the index as known; asked for where it is not given.
+
+    Raises:
+        BadInput: the request does not fit the index; nothing was searched.
+        EngineError: the server said no, e.g. because the index vanished.
+    """
+    info = info or index_info(client, request.index)
+    command = knn_command(request, info, client.server.dialect)
+    _, params = info.vector_field(request.field)
+    began = time.perf_counter()
+    reply = client.execute(*command.args)
+    took_ms = (time.perf_counter() - began) * 1000
+    keys, fields = read_hits(reply)
+    alias = distance_alias(info)
+    found = np.array([replies.number(f.pop(alias, None)) for f in fields], dtype=np.float64)
+    if len(found) > 1 and (np.diff(found) < 0).any():  # an engine that does not order its hits
+        order = np.argsort(found, kind="stable")
+        keys, fields, found = [keys[i] for i in order], [fields[i] for i in order], found[order]
+    return KnnResult(tuple(keys), found, tuple(fields), params.metric, took_ms, command)
+
+
+def count(client: Client, info: IndexInfo, condition: Condition | str = EVERYTHING) -> int:
+    """How many documents a filter lets through."""
+    rendered = render(condition, client.server.dialect, info)
+    if rendered.everything:
+        return info.documents
+    reply = client.execute(*count_command(info, rendered).args)
+    if isinstance(reply, dict):
+        return replies.integer(replies.pairs(reply).get("total_results"))
+    return replies.integer(replies.items(reply)[0])
+
+
+def tag_values(client: Client, info: IndexInfo, field: str, *, limit: int = 500) -> tuple[TagValue, ...]:
+    """Values of a TAG field, most frequent first, at most `limit`.
+
+    Raises:
+        UnknownField: the index has no such TAG field.
+        UnsupportedFeature: the server has no FT.AGGREGATE.
+    """
+    found = info.field(field, "TAG")
+    rows = _aggregate(
+        client, info, "LOAD", 1, f"@{field}", "GROUPBY", 1, f"@{field}", "REDUCE", "COUNT", 0, "AS",
+        "documents", "SORTBY", 2, "@documents", "DESC", "MAX", limit,
+    )  # fmt: skip
+    totals: dict[str, int] = {}
+    for row in rows:
+        for part in replies.text(row.get(field)).split(found.separator):
+            if value := part.strip():
+                totals[value] = totals.get(value, 0) + replies.integer(row.get("documents"))
+    ordered = sorted(totals.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(TagValue(value, documents) for value, documents in ordered[:limit])
+
+
+def numeric_bounds(client: Client, info: IndexInfo, field: str) -> tuple[float, float] | None:
+    """Smallest and largest value of a NUMERIC field; None where no document has one."""
+    info.field(field, "NUMERIC")
+    rows = _aggregate(
+        client, info, "LOAD", 1, f"@{field}", "GROUPBY", 0, "REDUCE", "MIN", 1, f"@{field}", "AS", "low",
+        "REDUCE", "MAX", 1, f"@{field}", "AS", "high",
+    )  # fmt: skip
+    if not rows:
+        return None
+    low, high = replies.number(rows[0].get("low")), replies.number(rows[0].get("high"))
+    return (low, high) if np.isfinite([low, high]).all() and low <= high else None
+
+
+def document_vector(client: Client, info: IndexInfo, field: str, key: str) -> Floats:
+    """The vector a document holds, (dim,) float32.
+
+    Raises:
+        NotFound: no such key, or it has no such field.
+        BadVector: what it holds is no vector of this index.
+    """
+    found, params = info.vector_field(field)
+    value = client.execute("HGET", key, found.identifier) if info.on == "HASH" else _json(client, key, found)
+    if value is None:
+        raise NotFound(key, f"document with a field '{found.identifier}'")
+    return decoded(value, found, params, key)
+
+
+def decoded(value: Reply, found: Field, params: VectorParams, key: str) -> Floats:
+    """A stored value as a vector of the field, (dim,) float32.
+
+    Raises:
+        BadVector: it has another length or holds values that are not finite.
+    """
+    vector = distance.from_bytes(value, params.type) if isinstance(value, bytes) else value
+    where = f"'{found.name}'"
+    try:
+        return distance.checked(vector, params.dim, where)
+    except BadVector as exc:
+        raise BadVector(
+            f"The document '{key}' does not hold a usable vector: {exc}",
+            "Such a document is not in the index; choose another one.",
+            expected=exc.expected,
+            got=exc.got,
+        ) from exc
+
+
+def document(client: Client, key: str) -> dict[str, Reply]:
+    """All fields of a hash, raw.
+
+    Raises:
+        NotFound: there is no such key.
+        EngineError: it is not a hash.
+    """
+    found = replies.pairs(client.execute("HGETALL", key))
+    if not found:
+        raise NotFound(key, "document")
+    return found
+
+
+def read_hits(reply: Reply) -> tuple[list[str], list[dict[str, str]]]:
+    """Keys and fields of an FT.SEARCH reply: a flat array (RESP2, valkey-search) or a map (RESP3)."""
+    if isinstance(reply, dict):
+        hits = [replies.pairs(hit) for hit in replies.items(replies.pairs(reply).get("results"))]
+        return (
+            [replies.key(hit.get("id")) for hit in hits],
+            [_texts(hit.get("extra_attributes", hit.get("values"))) for hit in hits],
+        )
+    rest = replies.items(reply)[1:]
+    keys: list[str] = []
+    fields: list[dict[str, str]] = []
+    for part in rest:
+        if isinstance(part, list | dict) or part is None:
+            if fields:
+                fields[-1] = _texts(part)
+        else:
+            keys.append(replies.key(part))
+            fields.append({})
+    return keys, fields
+
+
+def _texts(reply: Reply) -> dict[str, str]:
+    return {name: replies.text(value) for name, value in replies.pairs(reply).items()}
+
+
+def _aggregate(client: Client, info: IndexInfo, *args: Arg) -> list[dict[str, Reply]]:
+    dialect = client.server.dialect
+    if not dialect.has("FT.AGGREGATE"):
+        raise UnsupportedFeature("Values with counts", f"{dialect.title} of this version has no FT.AGGREGATE")
+    everything = "*"
+    if not dialect.bare_star:
+        numeric = info.of_kind("NUMERIC")
+        if not numeric:
+            raise UnsupportedFeature(
+                "Values with counts", f"{dialect.title} takes no '*', and the index has no NUMERIC field"
+            )
+        everything = f"@{numeric[0].name}:[-inf +inf]"
+    timeout = dialect.limits.timeout_ms
+    reply = client.execute("FT.AGGREGATE", info.name, everything, "TIMEOUT", timeout, *args, "DIALECT", 2)
+    if isinstance(reply, dict):
+        rows = replies.items(replies.pairs(reply).get("results"))
+        return [replies.pairs(replies.pairs(row).get("extra_attributes")) for row in rows]
+    return [replies.pairs(row) for row in replies.items(reply)[1:]]
+
+
+def _json(client: Client, key: str, found: Field) -> Reply:
+    reply = client.execute("JSON.GET", key, found.identifier)
+    if reply is None:
+        return None
+    try:
+        value = json.loads(reply)
+    except ValueError as exc:
+        raise EngineError(f"The document '{key}' did not come back as JSON.", "") from exc
+    return value[0] if found.identifier.startswith("$") and value else value
