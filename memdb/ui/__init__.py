@@ -1,0 +1,1 @@
+"""The screens' side: the only part of memdb that imports Streamlit."""

@@ -1,0 +1,112 @@
+"""Cached reads. Each takes small values, fetches the client itself, and is bounded.
+
+Streamlit's key of a dataclass holds its fields and not its class, so that And(x) and Or(x) would share an
+answer: everything that holds a filter is keyed by its repr (docs/decisions/0005-cache-keys.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from memdb import embed
+from memdb.cluster.client import Client, Server, connect
+from memdb.cluster.target import Target
+from memdb.jobs import Jobs
+from memdb.vectors import filters, index, read, search
+from memdb.vectors.filters import Condition
+from memdb.vectors.index import IndexInfo
+from memdb.vectors.query import KnnRequest
+from memdb.vectors.search import KnnResult, TagValue
+
+_BY_REPR = {
+    kind: repr
+    for kind in (
+        filters.Tag,
+        filters.Range,
+        filters.Text,
+        filters.And,
+        filters.Or,
+        filters.Not,
+        filters.Raw,
+        KnnRequest,
+        IndexInfo,
+    )
+}
+KEPT_VECTORS_BYTES = 512 * 2**20  # an index up to this size is kept in memory for exact answers
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, on_release=lambda client: client.close())
+def client(target: Target) -> Client:
+    """One client a target, shared by all browsers: it is thread-safe and reconnects by itself."""
+    return connect(target)
+
+
+@st.cache_resource(show_spinner=False)
+def jobs() -> Jobs:
+    """The jobs of this process."""
+    return Jobs()
+
+
+@st.cache_data(ttl="30s", max_entries=16, show_spinner=False)
+def server(target: Target) -> Server:
+    """What answers there."""
+    found = client(target)
+    found.forget_server()
+    return found.server
+
+
+@st.cache_data(ttl="5s", max_entries=16, show_spinner=False)
+def index_names(target: Target) -> tuple[str, ...]:
+    """All index names, sorted."""
+    return index.index_names(client(target))
+
+
+@st.cache_data(ttl="3s", max_entries=64, show_spinner=False)
+def index_info(target: Target, name: str) -> IndexInfo:
+    """Definition and state of an index."""
+    return index.index_info(client(target), name)
+
+
+@st.cache_data(ttl="5m", max_entries=256, show_spinner=False, hash_funcs=_BY_REPR)
+def tag_values(target: Target, info: IndexInfo, field: str) -> tuple[TagValue, ...]:
+    """Values of a TAG field with counts."""
+    return search.tag_values(client(target), info, field)
+
+
+@st.cache_data(ttl="5m", max_entries=256, show_spinner=False, hash_funcs=_BY_REPR)
+def numeric_bounds(target: Target, info: IndexInfo, field: str) -> tuple[float, float] | None:
+    """Smallest and largest value of a NUMERIC field."""
+    return search.numeric_bounds(client(target), info, field)
+
+
+@st.cache_data(ttl="10s", max_entries=256, show_spinner=False, hash_funcs=_BY_REPR)
+def count(target: Target, info: IndexInfo, condition: Condition | str) -> int:
+    """Documents that a filter lets through."""
+    return search.count(client(target), info, condition)
+
+
+@st.cache_data(ttl="10m", max_entries=64, show_spinner=False, hash_funcs=_BY_REPR)
+def knn(target: Target, info: IndexInfo, request: KnnRequest, run: int) -> KnnResult:
+    """A search. `run` tells one run from the next, so that "again" really asks again."""
+    return search.knn(client(target), request, info)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def text_vector(text: str) -> tuple[float, ...]:
+    """The local embedding of a text."""
+    return tuple(embed.embed([text])[0].tolist())
+
+
+@dataclass(slots=True)
+class _KeptVectors:
+    """All vectors of one index, once they have been read."""
+
+    blocks: tuple[read.Block, ...] | None = None
+
+
+@st.cache_resource(ttl="15m", max_entries=2, show_spinner=False, hash_funcs=_BY_REPR)
+def kept_vectors(target: Target, fingerprint: str, field: str, filter_text: str) -> _KeptVectors:
+    """A place for the vectors of an index under a filter, filled by the job that reads them."""
+    return _KeptVectors()
