@@ -1,0 +1,197 @@
+"""Starting the local engine: one server, alone or as a one-shard cluster, with replicas if wanted."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+
+from memdb.cluster.engine import runtime
+from memdb.cluster.engine.binaries import Binaries, find_binaries
+from memdb.cluster.engine.config import NodeConfig
+from memdb.cluster.engine.node import Node, NodePlan, free_port, port_is_free
+from memdb.cluster.engine.shape import form_shard, wait_cluster
+from memdb.cluster.target import Target
+from memdb.errors import EngineUnavailable
+from memdb.settings import Settings
+
+_PORT_TRIES = 3  # a free port may be taken by somebody else before the server binds it
+_MAX_REPLICAS = 5  # as MemoryDB
+
+
+class Engine:
+    """The running local engine. Ends with `stop`, with the context, and with this process."""
+
+    def __init__(self, primary: Node, replicas: list[Node], *, cluster: bool) -> None:
+        self._primary, self._replicas, self._cluster = primary, replicas, cluster
+        self._lock = threading.RLock()
+
+    @property
+    def target(self) -> Target:
+        """The primary: writable, labelled "Local engine", kind local."""
+        return self._primary.target
+
+    @property
+    def replica_targets(self) -> tuple[Target, ...]:
+        """The replicas, which take no writes."""
+        return tuple(
+            replace(n.target, label=f"Local replica {i}", writable=False)
+            for i, n in enumerate(self._replicas, 1)
+        )
+
+    @property
+    def pid(self) -> int:
+        """Process id of the primary's server."""
+        return self._primary.pid
+
+    @property
+    def directory(self) -> Path:
+        """Where the primary keeps its data."""
+        return self._primary.plan.config.directory
+
+    @property
+    def log(self) -> Path:
+        """What the primary's server prints."""
+        return self._primary.plan.log
+
+    @property
+    def binaries(self) -> Binaries:
+        """The server and module that run."""
+        return self._primary.plan.binaries
+
+    def alive(self) -> bool:
+        """Whether every server process runs. They may still be loading data."""
+        return all(node.alive() for node in (self._primary, *self._replicas))
+
+    def wait_ready(self, timeout_s: float = 120.0) -> None:
+        """Wait until all data is loaded and commands are served.
+
+        Raises:
+            EngineUnavailable: a server ended, or the time passed.
+        """
+        end = time.monotonic() + timeout_s
+        for node in (self._primary, *self._replicas):
+            node.wait_ready(max(0.0, end - time.monotonic()))
+        if self._cluster:
+            wait_cluster(self._primary, end - time.monotonic())
+
+    def restart(self) -> None:
+        """Start what has ended again, on the same ports and with the same password.
+
+        Servers that run go on running.
+
+        Raises:
+            EngineUnavailable: a server did not start.
+        """
+        with self._lock:
+            if not self._primary.alive():
+                self._primary = _again(self._primary)
+            self._replicas = [node if node.alive() else _again(node) for node in self._replicas]
+            form_shard(self._primary, self._replicas, cluster=self._cluster)
+
+    def stop(self) -> None:
+        """End the servers cleanly, replicas first. Nothing acknowledged is lost. Safe to call twice."""
+        with self._lock:
+            for node in (*self._replicas, self._primary):
+                node.stop()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def start(
+    settings: Settings | Path,
+    *,
+    port: int = 0,
+    directory: Path | None = None,
+    cluster: bool = False,
+    replicas: int = 0,
+    log: bool = True,
+    password: str | None = None,
+) -> Engine:
+    """Start the local engine on the loopback address; its data may load after this returns.
+
+    Args:
+        settings: of the environment, or just the home folder.
+        port: 0 takes a free one.
+        directory: of the data; `<home>/engine` by default.
+        cluster: as the only shard of a cluster, with all slots, as MemoryDB always is.
+        replicas: how many, each with its own process and data directory.
+        log: keep every write in the append-only file before it is acknowledged.
+        password: a random one by default.
+
+    Raises:
+        EngineUnavailable: there is no engine for this system, one runs on this directory already, the port
+            is taken, or the server did not start.
+    """
+    if isinstance(settings, Path):
+        settings = replace(Settings.from_env(), home=settings.absolute())
+    binaries = find_binaries(settings)
+    if not 0 <= replicas <= _MAX_REPLICAS:
+        raise EngineUnavailable(
+            f"{replicas} replicas were asked for; 0 to {_MAX_REPLICAS} can be had.", "Ask for fewer."
+        )
+    if not 0 <= port <= 65535:
+        raise EngineUnavailable(f"{port} is not a port.", "Choose one from 1 to 65535, or 0 for a free one.")
+    if port and not port_is_free(port):
+        raise EngineUnavailable(
+            f"Port {port} is taken by another program.",
+            "Choose another port, or leave it out for a free one.",
+        )
+    directory = (directory or settings.home / "engine").expanduser().absolute()
+    password = secrets.token_urlsafe(24) if password is None else password
+
+    def plan(place: Path, name: str, port: int, primary_port: int) -> NodePlan:
+        config = NodeConfig(
+            directory=place,
+            port=port or free_port(),
+            password=password,
+            search=binaries.search,
+            log=log,
+            cluster_port=free_port() if cluster else 0,
+            primary_port=0 if cluster else primary_port,
+        )
+        file = None if primary_port else runtime.runtime_folder(settings.home) / f"{uuid.uuid4().hex}.json"
+        return NodePlan(binaries, config, settings.home / "logs" / name, file)
+
+    nodes: list[Node] = []
+    try:
+        nodes.append(_launched(partial(plan, directory, "engine.log", port, 0), fixed=bool(port)))
+        first = nodes[0].plan.config.port
+        for i in range(1, replicas + 1):
+            place, name = directory / f"replica-{i}", f"engine-replica-{i}.log"
+            nodes.append(_launched(partial(plan, place, name, 0, first), fixed=False))
+        form_shard(nodes[0], nodes[1:], cluster=cluster)
+    except BaseException:
+        for node in reversed(nodes):
+            node.stop()
+        raise
+    return Engine(nodes[0], nodes[1:], cluster=cluster)
+
+
+def _launched(plan: Callable[[], NodePlan], *, fixed: bool) -> Node:
+    for left in range(_PORT_TRIES - 1, -1, -1):
+        chosen = plan()
+        try:
+            return Node(chosen)
+        except EngineUnavailable:
+            if fixed or not left or port_is_free(chosen.config.port):
+                raise
+    raise AssertionError("not reached")
+
+
+def _again(node: Node) -> Node:
+    node.stop()
+    # A child of the server that was writing the append-only file may hold the lock a little longer.
+    return Node(node.plan, patience_s=runtime.LEAVING_S)

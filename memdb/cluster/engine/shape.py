@@ -1,0 +1,104 @@
+"""Making one shard of several server processes: slots, cluster, replicas.
+
+These are administration commands, which the guarded client never sends.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import redis
+from redis.exceptions import RedisError
+
+from memdb.cluster import replies
+from memdb.cluster.client import explain
+from memdb.cluster.engine.node import Node
+from memdb.cluster.replies import Reply
+from memdb.errors import EngineUnavailable, MemDBError
+
+_SLOTS = (0, 16383)
+_POLL_S = 0.05
+_SETTLE_S = 60.0  # forming the cluster takes about 2 s; the first synchronisation copies all data
+
+
+def form_shard(primary: Node, replicas: Sequence[Node], *, cluster: bool) -> None:
+    """Join the servers to one shard, or find that they are. Returns when replicas are in step.
+
+    Raises:
+        EngineUnavailable: it did not happen in time.
+    """
+    if not cluster and not replicas:
+        return
+    for node in (primary, *replicas):
+        node.wait_ready(_SETTLE_S)
+    if cluster:
+        if not replies.items(_ask(primary, "CLUSTER", "SLOTS")):
+            _ask(primary, "CLUSTER", "ADDSLOTSRANGE", *_SLOTS)
+        name = replies.text(_ask(primary, "CLUSTER", "MYID"))
+        for node in replicas:
+            _meet(primary, node, name)
+        wait_cluster(primary, _SETTLE_S)
+    for node in replicas:
+        _until(lambda node=node: _linked(node), _SETTLE_S, "A replica did not get the data")  # type: ignore[misc]
+
+
+def wait_cluster(node: Node, timeout_s: float) -> None:
+    """Wait until this node says that the cluster is ok.
+
+    Raises:
+        EngineUnavailable: the time passed.
+    """
+    _until(lambda: _cluster_ok(node), timeout_s, "The cluster did not become ready")
+
+
+def _meet(primary: Node, replica: Node, primary_id: str) -> None:
+    # After a restart both have new bus ports, and their old addresses in nodes.conf: meeting again tells.
+    config = replica.plan.config
+    _ask(primary, "CLUSTER", "MEET", "127.0.0.1", config.port, config.cluster_port)
+    _until(lambda: _knows(replica, primary_id), _SETTLE_S, "The replica did not meet the primary")
+    if "myself,master" in replies.text(_ask(replica, "CLUSTER", "NODES")):
+        _ask(replica, "CLUSTER", "REPLICATE", primary_id)
+
+
+def _knows(node: Node, other: str) -> bool:
+    """Whether the node has a live link to the other one."""
+    for line in replies.text(_ask(node, "CLUSTER", "NODES")).splitlines():
+        words = line.split()
+        if words and words[0] == other:
+            return "handshake" not in words[2] and "fail" not in words[2] and words[7] == "connected"
+    return False
+
+
+def _cluster_ok(node: Node) -> bool:
+    return "cluster_state:ok" in replies.text(_ask(node, "CLUSTER", "INFO"))
+
+
+def _linked(node: Node) -> bool:
+    facts = replies.info(_ask(node, "INFO", "replication")).get("replication", {})
+    return facts.get("role") == "slave" and facts.get("master_link_status") == "up"
+
+
+def _ask(node: Node, *command: str | int) -> Reply:
+    with redis.Redis(port=node.target.port, password=node.target.password, protocol=2) as client:
+        client.response_callbacks.clear()
+        try:
+            return client.execute_command(*command)
+        except RedisError as exc:
+            raise explain(exc, node.target, command) from exc
+
+
+def _until(is_so: Callable[[], bool], timeout_s: float, otherwise: str) -> None:
+    end = time.monotonic() + timeout_s
+    said = ""
+    while True:
+        try:
+            if is_so():
+                return
+        except MemDBError as exc:  # loading, or starting again
+            said = f": {exc}"
+        if time.monotonic() > end:
+            raise EngineUnavailable(
+                f"{otherwise} within {timeout_s:g} s{said}", "Stop the engine and start it again."
+            )
+        time.sleep(_POLL_S)

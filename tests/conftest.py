@@ -1,0 +1,81 @@
+"""Fixtures for every layer. The engine is a real one; nothing stands in for it."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from memdb.cluster import engine as local_engine
+from memdb.cluster import replies
+from memdb.cluster.client import Client, connect
+from memdb.cluster.engine import Engine
+from memdb.cluster.target import Target
+from memdb.settings import VARIABLES
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """MEMDB_HOME of the whole run: tests never see the user's own data or settings."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in VARIABLES:
+            # The engine itself may be chosen from outside, e.g. to test against another server.
+            if not name.startswith("MEMDB_ENGINE_"):
+                patch.delenv(name, raising=False)
+        folder = tmp_path_factory.mktemp("home")
+        patch.setenv("MEMDB_HOME", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """One empty local engine for the run, without a log, under a home of its own."""
+    with local_engine.start(tmp_path_factory.mktemp("engine"), log=False) as running:
+        running.wait_ready()
+        yield running
+
+
+@pytest.fixture(scope="session")
+def server_target(engine: Engine) -> Target:
+    """The engine's target: writable."""
+    return engine.target
+
+
+@pytest.fixture
+def prefix(request: pytest.FixtureRequest) -> str:
+    """A start for key and index names that no other test uses, e.g. `t3f9c1:`."""
+    return f"t{uuid.uuid4().hex[:6]}:"
+
+
+@pytest.fixture
+def client(server_target: Target, prefix: str) -> Iterator[Client]:
+    """A writable client. Indexes and keys whose names begin with `prefix` are gone afterwards."""
+    with connect(server_target) as opened:
+        yield opened
+        clean(opened, prefix)
+
+
+def clean(client: Client, prefix: str) -> None:
+    """Remove every index and key whose name begins with `prefix`."""
+    for name in map(replies.text, replies.items(client.execute("FT._LIST"))):
+        if name.startswith(prefix):
+            client.execute("FT.DROPINDEX", name)
+    cursor = b"0"
+    while True:
+        cursor, keys = client.execute("SCAN", cursor, "MATCH", prefix + "*", "COUNT", 1000)
+        if keys:
+            client.execute("DEL", *keys)
+        if cursor == b"0":
+            return
+
+
+def process_exists(pid: int) -> bool:
+    """Whether a process with this id runs (or waits to be reaped)."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
