@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
@@ -25,6 +26,17 @@ def plain(value: str, limit: int = 2_000) -> str:
 def line(value: str, limit: int = 200) -> str:
     """The same on one line, for a table cell or a heading."""
     return re.sub(r"\s+", " ", plain(value, limit)).strip()
+
+
+def markdown(value: str, limit: int = 500) -> str:
+    """The same where Markdown is unavoidable (messages, headings): every sign that could mean something
+    stands behind a backslash, so that no image is fetched, no link made, no HTML or formula read."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", line(value, limit))
+
+
+def figure_text(value: str, limit: int = 120) -> str:
+    """The same for a chart: plotly reads some HTML in names and hover texts."""
+    return html.escape(line(value, limit), quote=False)
 
 
 def bytes_text(size: float | None) -> str:

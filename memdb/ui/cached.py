@@ -6,7 +6,9 @@ answer: everything that holds a filter is keyed by its repr (docs/decisions/0005
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, get_args
 
 import streamlit as st
 
@@ -14,26 +16,15 @@ from memdb import embed
 from memdb.cluster.client import Client, Server, connect
 from memdb.cluster.target import Target
 from memdb.jobs import Jobs
-from memdb.vectors import filters, index, read, search
+from memdb.vectors import index, read, search
 from memdb.vectors.filters import Condition
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import KnnRequest
 from memdb.vectors.search import KnnResult, TagValue
 
-_BY_REPR = {
-    kind: repr
-    for kind in (
-        filters.Tag,
-        filters.Range,
-        filters.Text,
-        filters.And,
-        filters.Or,
-        filters.Not,
-        filters.Raw,
-        KnnRequest,
-        IndexInfo,
-    )
-}
+_BY_REPR: dict[str | type[Any], Callable[[Any], Any]] = dict.fromkeys(
+    (*get_args(Condition), KnnRequest, IndexInfo), repr
+)
 KEPT_VECTORS_BYTES = 512 * 2**20  # an index up to this size is kept in memory for exact answers
 
 
@@ -69,16 +60,16 @@ def index_info(target: Target, name: str) -> IndexInfo:
     return index.index_info(client(target), name)
 
 
-@st.cache_data(ttl="5m", max_entries=256, show_spinner=False, hash_funcs=_BY_REPR)
-def tag_values(target: Target, info: IndexInfo, field: str) -> tuple[TagValue, ...]:
+@st.cache_data(ttl="1m", max_entries=256, show_spinner=False)
+def tag_values(target: Target, index_name: str, field: str) -> tuple[TagValue, ...]:
     """Values of a TAG field with counts."""
-    return search.tag_values(client(target), info, field)
+    return search.tag_values(client(target), index_info(target, index_name), field)
 
 
-@st.cache_data(ttl="5m", max_entries=256, show_spinner=False, hash_funcs=_BY_REPR)
-def numeric_bounds(target: Target, info: IndexInfo, field: str) -> tuple[float, float] | None:
+@st.cache_data(ttl="1m", max_entries=256, show_spinner=False)
+def numeric_bounds(target: Target, index_name: str, field: str) -> tuple[float, float] | None:
     """Smallest and largest value of a NUMERIC field."""
-    return search.numeric_bounds(client(target), info, field)
+    return search.numeric_bounds(client(target), index_info(target, index_name), field)
 
 
 @st.cache_data(ttl="10s", max_entries=256, show_spinner=False, hash_funcs=_BY_REPR)
@@ -100,13 +91,13 @@ def text_vector(text: str) -> tuple[float, ...]:
 
 
 @dataclass(slots=True)
-class _KeptVectors:
+class KeptVectors:
     """All vectors of one index, once they have been read."""
 
     blocks: tuple[read.Block, ...] | None = None
 
 
 @st.cache_resource(ttl="15m", max_entries=2, show_spinner=False, hash_funcs=_BY_REPR)
-def kept_vectors(target: Target, fingerprint: str, field: str, filter_text: str) -> _KeptVectors:
+def kept_vectors(target: Target, fingerprint: str, field: str, filter_text: str) -> KeptVectors:
     """A place for the vectors of an index under a filter, filled by the job that reads them."""
-    return _KeptVectors()
+    return KeptVectors()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from memdb.cluster.dialects import Dialect
-from memdb.errors import BadFilter, UnsupportedFeature
+from memdb.errors import BadFilter, UnknownField, UnsupportedFeature
 from memdb.vectors.index import IndexInfo, Kind
 
 Words = Literal["all", "any", "phrase", "prefix"]
@@ -26,6 +26,8 @@ STOP_WORDS = frozenset(
 )
 # Characters at which the tokenizer splits a TEXT field; the underscore is part of a word.
 _SPLIT = re.compile(r"""[\s\x00-\x1f\x7f,.<>{}\[\]"':;!@#$%^&*()\-+=~|/\\?`]+""")
+_FIELD = re.compile(r"(?<!\\)@((?:\\.|[\w|])+)\s*:")
+_QUOTED = re.compile(r'(?<!\\)"(?:\\.|[^"\\])*"')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -124,7 +126,7 @@ class _Writer:
             case Not():
                 return self.negated(condition)
             case Raw():
-                return _raw(condition.expression)
+                return self.raw(condition.expression)
 
     def name(self, name: str, kind: Kind) -> str:
         if self.info is not None:
@@ -166,6 +168,11 @@ class _Writer:
         name = self.name(condition.field, "NUMERIC")
         low = _bound(condition.low, -math.inf, condition.include_low)
         high = _bound(condition.high, math.inf, condition.include_high)
+        if condition.low is not None and condition.high is not None and condition.low > condition.high:
+            raise BadFilter(
+                f"The range of '{condition.field}' runs from {condition.low:g} to {condition.high:g}.",
+                "Put the smaller number first.",
+            )
         return f"{name}:[{low} {high}]"
 
     def text(self, condition: Text) -> str:
@@ -191,6 +198,18 @@ class _Writer:
                 raise BadFilter(f"'{kept[-1]}*' is too short for a prefix.", "Type two letters or more.")
             escaped[-1] += "*"
         return f"{name}:({('|' if condition.mode == 'any' else ' ').join(escaped)})"
+
+    def raw(self, expression: str) -> str:
+        written = _raw(expression)
+        if self.info is not None:
+            # RediSearch answers an unknown field with an empty result and no error: tell it here.
+            known = {f.name for f in self.info.fields}
+            for names in _FIELD.findall(_QUOTED.sub('""', written)):
+                for name in names.split("|"):
+                    plain = name.replace("\\", "")
+                    if plain not in known and not plain.startswith("__"):
+                        raise UnknownField(plain, self.info.name, tuple(sorted(known)))
+        return written
 
     def either(self, condition: Or) -> str:
         if not condition.conditions:

@@ -12,12 +12,14 @@ import numpy as np
 from memdb.cluster import replies
 from memdb.cluster.client import Arg, Client
 from memdb.cluster.replies import Reply
-from memdb.errors import BadVector, EngineError, NotFound, UnsupportedFeature
+from memdb.errors import BadVector, EngineError, MemDBError, NotFound, UnsupportedFeature
 from memdb.vectors import distance
 from memdb.vectors.distance import Doubles, Floats
 from memdb.vectors.filters import EVERYTHING, Condition, render
 from memdb.vectors.index import Field, IndexInfo, VectorParams, index_info
 from memdb.vectors.query import Command, KnnRequest, count_command, distance_alias, knn_command
+
+TAG_VALUES = 500  # values of a TAG field that are listed at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,14 @@ class TagValue:
     documents: int
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the server knows of a key itself."""
+
+    ttl_s: float | None
+    size_bytes: int | None
+
+
 def knn(client: Client, request: KnnRequest, info: IndexInfo | None = None) -> KnnResult:
     """The k nearest documents, one round trip (two without `info`).
 
@@ -99,7 +109,9 @@ def count(client: Client, info: IndexInfo, condition: Condition | str = EVERYTHI
     return replies.integer(replies.items(reply)[0])
 
 
-def tag_values(client: Client, info: IndexInfo, field: str, *, limit: int = 500) -> tuple[TagValue, ...]:
+def tag_values(
+    client: Client, info: IndexInfo, field: str, *, limit: int = TAG_VALUES
+) -> tuple[TagValue, ...]:
     """Values of a TAG field, most frequent first, at most `limit`.
 
     Raises:
@@ -166,6 +178,20 @@ def decoded(value: Reply, found: Field, params: VectorParams, key: str) -> Float
         ) from exc
 
 
+def random_key(client: Client, info: IndexInfo) -> str:
+    """The key of some document: one of the nearest to a random direction, cheap however large the index.
+
+    Raises:
+        NotFound: the index is empty.
+    """
+    field, params = info.vector_field()
+    vector = np.random.default_rng().normal(size=params.dim)
+    found = knn(client, KnnRequest(info.name, tuple(vector.tolist()), field.name, k=10), info)
+    if not found.keys:
+        raise NotFound(info.name, "document in the index")
+    return str(np.random.default_rng().choice(np.array(found.keys, dtype=object)))
+
+
 def document(client: Client, key: str) -> dict[str, Reply]:
     """All fields of a hash, raw.
 
@@ -177,6 +203,15 @@ def document(client: Client, key: str) -> dict[str, Reply]:
     if not found:
         raise NotFound(key, "document")
     return found
+
+
+def facts(client: Client, key: str) -> Facts:
+    """Size in memory and time to live of a key; the size is None where MEMORY USAGE is not allowed."""
+    ttl, size = client.pipeline([("PTTL", key), ("MEMORY", "USAGE", key)], errors_as_values=True)
+    if isinstance(ttl, MemDBError):
+        raise ttl
+    known = None if isinstance(size, MemDBError) or size is None else replies.integer(size)
+    return Facts(None if replies.integer(ttl) < 0 else replies.integer(ttl) / 1000, known)
 
 
 def read_hits(reply: Reply) -> tuple[list[str], list[dict[str, str]]]:

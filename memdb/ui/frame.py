@@ -1,0 +1,117 @@
+"""The frame around every page: the target with its badge, the index, the navigation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from memdb.cluster.client import Client
+from memdb.cluster.find import find_target
+from memdb.cluster.target import Target
+from memdb.display import markdown
+from memdb.errors import MemDBError
+from memdb.settings import Settings
+from memdb.ui import cached, parts, state
+
+TITLE = "MemoryDB Explorer"
+# Section → pages: file, title, icon, address. A page stands here once it exists.
+PAGES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
+    "Explore": (
+        ("explore/home.py", "Home", ":material/home:", "home"),
+        ("explore/search.py", "Search", ":material/search:", "search"),
+        ("explore/sessions.py", "Sessions", ":material/forum:", "sessions"),
+    ),
+}
+
+
+def run(app: Path) -> None:
+    """Draw the frame and run the page that was asked for; the entry file's only call.
+
+    Args:
+        app: the folder that holds `pages/`.
+    """
+    st.set_page_config(page_title=TITLE, page_icon=":material/hub:", layout="wide")
+    found = {
+        section: [
+            st.Page(app / "pages" / file, title=title, icon=icon, url_path=address, default=address == "home")
+            for file, title, icon, address in pages
+        ]
+        for section, pages in PAGES.items()
+    }
+    page = st.navigation(found)
+    try:
+        here = target()
+    except MemDBError as exc:
+        st.title(TITLE)
+        parts.show_error(exc)
+        return
+    with st.sidebar:
+        _target_panel(here)
+    page.run()
+
+
+@st.cache_resource(show_spinner=False)
+def _settings() -> Settings:
+    return Settings.from_env()
+
+
+def target() -> Target:
+    """The target of this app.
+
+    Raises:
+        BadSettings: none is configured, or its URL does not parse; the hint says what to do.
+    """
+    return find_target(_settings())
+
+
+def client() -> Client:
+    """A client for the target, shared by all pages."""
+    return cached.client(target())
+
+
+def index_name() -> str | None:
+    """The index chosen in the sidebar; None where there is none to choose."""
+    found = st.session_state.get(state.INDEX)
+    return found if isinstance(found, str) else None
+
+
+def page(title: str, caption: str) -> Target:
+    """Title and one line under it; returns the target."""
+    st.title(title)
+    st.caption(caption)
+    return target()
+
+
+def _target_panel(here: Target) -> None:
+    st.markdown(f"**{markdown(here.name)}**")
+    parts.target_badge(here)
+    try:
+        found = cached.server(here)
+        names = cached.index_names(here)
+    except MemDBError:
+        st.caption(":material/cloud_off: not answering")
+        return
+    st.caption(f"{markdown(found.engine)} {markdown(found.version)} · {markdown(found.dialect.title)}")
+    if names:
+        if st.session_state.get(state.INDEX) not in names:
+            st.session_state.pop(state.INDEX, None)
+        st.selectbox("Index", names, key=state.INDEX, bind="query-params")
+
+
+def no_index(here: Target) -> None:
+    """Empty state of a page that needs an index, where the target has none."""
+    found = cached.server(here)
+    if not found.dialect.searches:
+        parts.empty(
+            "No vector search here",
+            f"This {markdown(found.engine)} {markdown(found.version)} has no search module. On MemoryDB "
+            "it is chosen when the cluster is created, by a parameter group with search.",
+            ":material/search_off:",
+        )
+    else:
+        parts.empty(
+            "No index yet",
+            "The Home page offers to load the demo data, or create one with FT.CREATE.",
+            ":material/database:",
+        )

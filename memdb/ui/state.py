@@ -1,0 +1,24 @@
+"""Names of what the session keeps, and small helpers over it. Keys begin with their page."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import streamlit as st
+
+T = TypeVar("T")
+
+INDEX = "index"  # the index chosen in the sidebar, shared by all pages and the URL
+HISTORY = "search.history"
+HISTORY_LENGTH = 50
+
+
+def keep(name: str, default: T) -> T:
+    """The value kept under `name`, set to `default` at first."""
+    found: T = st.session_state.setdefault(name, default)
+    return found
+
+
+def dark() -> bool:
+    """Whether the browser shows the dark theme."""
+    return st.context.theme.type == "dark"
