@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,12 +69,3 @@ def clean(client: Client, prefix: str) -> None:
             client.execute("DEL", *keys)
         if cursor == b"0":
             return
-
-
-def process_exists(pid: int) -> bool:
-    """Whether a process with this id runs (or waits to be reaped)."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

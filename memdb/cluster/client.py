@@ -21,6 +21,7 @@ from redis.exceptions import (
     AuthorizationError,
     BusyLoadingError,
     InvalidResponse,
+    MovedError,
     RedisError,
     ResponseError,
 )
@@ -230,6 +231,8 @@ def explain(exc: RedisError, target: Target, command: tuple[Arg, ...]) -> MemDBE
             f"No answer from {target.name} ({target.address}): {reply.rstrip('.')}.",
             "Check that the server runs and that the address, port and TLS setting are right.",
         )
+    if isinstance(exc, MovedError):  # redis-py cuts the leading code off
+        return dialects.explain_refusal("MOVED " + reply, command)
     if isinstance(exc, ResponseError):
         return dialects.explain_refusal(reply, command)
     return EngineError(f"{target.name}: {reply}", "")

@@ -36,6 +36,15 @@ def find_target(settings: Settings, url: str = "", *, writable: bool = False) ->
     )
 
 
+def app_target(settings: Settings) -> Target:
+    """The target of the app: MEMDB_URL where it is set, for who starts the app says there what it opens.
+
+    Raises:
+        BadSettings: the URL does not parse, or there is neither it nor a running local engine.
+    """
+    return from_settings(settings) if settings.url else find_target(settings)
+
+
 def from_settings(settings: Settings) -> Target:
     """The target that MEMDB_URL and its companions describe.
 
