@@ -69,7 +69,7 @@ class Client:
         """
         guard.check(args, writable=self.target.writable)
         try:
-            return self._redis.execute_command(*args)  # type: ignore[no-untyped-call]
+            return self._redis.execute_command(*_sent(args))  # type: ignore[no-untyped-call]
         except RedisError as exc:
             raise explain(exc, self.target, args) from exc
 
@@ -90,7 +90,7 @@ class Client:
             guard.check(tuple(command), writable=self.target.writable)
         with self._redis.pipeline(transaction=False) as pipe:
             for command in commands:
-                pipe.execute_command(*command)  # type: ignore[no-untyped-call]
+                pipe.execute_command(*_sent(command))  # type: ignore[no-untyped-call]
             try:
                 found = pipe.execute(raise_on_error=False)
             except RedisError as exc:
@@ -115,7 +115,7 @@ class Client:
             guard.check(tuple(command), writable=self.target.writable)
         with self._redis.pipeline(transaction=True) as pipe:
             for command in commands:
-                pipe.execute_command(*command)  # type: ignore[no-untyped-call]
+                pipe.execute_command(*_sent(command))  # type: ignore[no-untyped-call]
             try:
                 return list(pipe.execute())
             except RedisError as exc:
@@ -156,6 +156,14 @@ def connect(target: Target) -> Client:
     return Client(target)
 
 
+def _sent(args: Command) -> list[Arg]:
+    """Text as bytes, the way back of `replies.key`; hiredis itself takes no lone surrogates."""
+    return [
+        args[0],
+        *(arg.encode("utf-8", "surrogateescape") if type(arg) is str else arg for arg in args[1:]),
+    ]
+
+
 def _redis(target: Target) -> redis.Redis:
     options: dict[str, Any] = {
         "db": target.db,
@@ -163,7 +171,6 @@ def _redis(target: Target) -> redis.Redis:
         "password": target.password or None,
         "protocol": 2,
         "decode_responses": False,
-        "encoding_errors": "surrogateescape",  # the way back of replies.key
         "socket_timeout": target.timeout_s,
         "socket_connect_timeout": 3.0,
         "socket_keepalive": True,

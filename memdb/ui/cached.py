@@ -14,8 +14,12 @@ import streamlit as st
 
 from memdb import embed
 from memdb.cluster.client import Client, Server, connect
+from memdb.cluster.overview import Overview
+from memdb.cluster.overview import overview as read_overview
 from memdb.cluster.target import Target
 from memdb.jobs import Jobs
+from memdb.sessions import store
+from memdb.sessions.store import SessionCount
 from memdb.vectors import index, read, search
 from memdb.vectors.filters import Condition
 from memdb.vectors.index import IndexInfo
@@ -46,6 +50,18 @@ def server(target: Target) -> Server:
     found = client(target)
     found.forget_server()
     return found.server
+
+
+@st.cache_data(ttl="1s", max_entries=16, show_spinner=False)
+def overview(target: Target) -> Overview:
+    """Keys, memory, clients."""
+    return read_overview(client(target))
+
+
+@st.cache_data(ttl="15s", max_entries=16, show_spinner=False)
+def session_count(target: Target) -> SessionCount:
+    """How many sessions there are, or an estimate that says so."""
+    return store.count(client(target))
 
 
 @st.cache_data(ttl="5s", max_entries=16, show_spinner=False)

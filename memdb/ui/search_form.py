@@ -179,7 +179,8 @@ def _filter(target: Target, info: IndexInfo) -> Condition:
             if found is not None:
                 conditions.append(found)
         raw = st.text_input(
-            "Expression", key="search.raw", bind="query-params", placeholder="@service:{s3} @year:[2015 +inf]",
+            "Expression", key="search.raw", bind="query-params",
+            placeholder="@service:{s3} @year:[2015 +inf]",
             help="In the engine's own words; added to the conditions above.",
         )  # fmt: skip
         if raw.strip():

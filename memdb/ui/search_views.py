@@ -282,8 +282,11 @@ def _against_exact(shown: Shown) -> None:
     found = exact.compare(shown.result.keys, shown.result.distances, keys, true_distances)
     missed = len(found.found) - sum(found.found)
     with st.container(horizontal=True):
-        st.metric(f"recall@{shown.asked.request.k}", f"{found.recall:.2f}", help="Share of the exact "
-                  "neighbours that the index returned; one at the same distance as the last counts.")  # fmt: skip
+        st.metric(
+            f"recall@{shown.asked.request.k}",
+            f"{found.recall:.2f}",
+            help="Share of the exact neighbours that the index returned; one as near as the last counts.",
+        )
         st.metric("missed", missed)
         st.metric("documents compared", f"{truth.looked_at:,}")
     titles = _titles(shown, keys)

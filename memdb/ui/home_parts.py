@@ -1,0 +1,189 @@
+"""The Home page: what this target is, what it holds, and where to go next."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from memdb.cluster.target import Target
+from memdb.demo import loader
+from memdb.display import bytes_text, duration, line, markdown
+from memdb.errors import MemDBError, UnknownIndex
+from memdb.jobs import Job
+from memdb.settings import Settings
+from memdb.ui import cached, parts
+from memdb.vectors.index import IndexInfo
+
+JOB = "home.load_job"
+
+
+@st.fragment(run_every="2s")
+def live(target: Target) -> None:
+    """Everything on the page, read anew every two seconds: counts and builds move."""
+    with parts.errors_shown(target):
+        _facts(target)
+        infos = _infos(target)
+        if not infos and not cached.overview(target).keys:
+            _empty(target)
+        else:
+            _indexes(target, infos)
+        _loading(target)
+
+
+def next_steps(target: Target) -> None:
+    """Links to the other pages."""
+    steps = (
+        ("pages/explore/search.py", "Search", ":material/search:",
+         "Ask a question, filter by field, move EF_RUNTIME, see what the index missed."),
+        ("pages/explore/sessions.py", "Sessions", ":material/forum:",
+         "Page through conversations, watch their time to live, open one."),
+    )  # fmt: skip
+    columns = st.columns(len(steps))
+    for column, (page, title, icon, text) in zip(columns, steps, strict=True):
+        with column, st.container(border=True):
+            st.page_link(page, label=f"**{title}**", icon=icon)
+            st.caption(text)
+
+
+def _facts(target: Target) -> None:
+    server, facts = cached.server(target), cached.overview(target)
+    sessions = cached.session_count(target)
+    with st.container(horizontal=True):
+        st.metric("Server", f"{server.engine} {server.version}", help=f"{server.mode}, {server.role}")
+        st.metric(
+            "Search", server.dialect.title,
+            help=", ".join(f"{name} {version}" for name, version in server.modules) or None,
+        )  # fmt: skip
+        st.metric("Keys", f"{facts.keys:,}")
+        st.metric(
+            "Sessions",
+            f"{sessions.value:,}" if sessions.exact else f"≈ {sessions.value:,}",
+            help=sessions.how,
+        )
+        st.metric(
+            "Memory", bytes_text(facts.used_bytes),
+            help="no limit set" if facts.limit_bytes is None else f"limit {bytes_text(facts.limit_bytes)}",
+        )  # fmt: skip
+        st.metric("Clients", f"{facts.clients:,}")
+        st.metric("Up for", duration(facts.uptime_s))
+    if lacks := _lacks(target):
+        st.caption(":material/info: " + markdown(lacks))
+
+
+def _lacks(target: Target) -> str:
+    dialect = cached.server(target).dialect
+    if not dialect.searches:
+        return "This server has no vector search: only sessions can be explored."
+    missing = [name for name in ("FT.PROFILE", "FT.AGGREGATE", "FT.TAGVALS") if not dialect.has(name)]
+    return f"{dialect.title} has no {', '.join(missing)}; what rests on it says so." if missing else ""
+
+
+def _infos(target: Target) -> list[IndexInfo]:
+    found = []
+    for name in cached.index_names(target):
+        try:
+            found.append(cached.index_info(target, name))
+        except UnknownIndex:
+            cached.index_names.clear()  # dropped between the two calls
+    return found
+
+
+def _indexes(target: Target, infos: list[IndexInfo]) -> None:
+    st.markdown("#### Indexes")
+    if not infos:
+        parts.empty(
+            "Keys, but no index",
+            "Vectors become searchable with an index: FT.CREATE, or the demo data below.",
+            ":material/database:",
+        )
+        _load_button(target)
+        return
+    rows = []
+    for info in infos:
+        vectors = [f for f in info.fields if f.vector is not None] or [None]
+        for field in vectors:
+            params = field.vector if field is not None else None
+            rows.append(
+                {
+                    "index": line(info.name),
+                    "state": info.build.state,
+                    "built": info.build.fraction,
+                    "documents": info.documents,
+                    "field": line(field.name) if field is not None else "no vector",
+                    "algorithm": params.algorithm if params else None,
+                    "dimensions": params.dim if params else None,
+                    "metric": params.metric if params else None,
+                    "M": params.m if params else None,
+                    "EF_CONSTRUCTION": params.ef_construction if params else None,
+                    "vector memory": parts.memory_text(info.vector_bytes),
+                    "failures": info.failures,
+                    "prefixes": line(", ".join(info.prefixes)),
+                }
+            )
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        column_config={
+            "built": st.column_config.ProgressColumn("built", format="percent", min_value=0, max_value=1),
+            "documents": st.column_config.NumberColumn(format="localized"),
+            "M": st.column_config.NumberColumn(width=50),
+        },
+        key="home.indexes",
+    )
+    for info in infos:
+        if info.failures and info.last_error:
+            st.warning(
+                f"{markdown(info.name)}: {info.failures:,} documents could not be indexed, last "
+                f"{markdown(info.last_error_key)}: {markdown(info.last_error)}",
+                icon=":material/warning:",
+            )
+
+
+def _empty(target: Target) -> None:
+    parts.empty(
+        "This server is empty",
+        "Load the demo data: about 20,000 documents of AWS, Redis and Python documentation with their "
+        "embeddings, users with preferences, and conversations about them.",
+        ":material/database:",
+    )
+    _load_button(target)
+
+
+def _load_button(target: Target) -> None:
+    if st.session_state.get(JOB):
+        return
+    if not target.writable:
+        st.caption(
+            ":material/lock: This target is read-only. Start the app with MEMDB_WRITABLE=1 to load demo "
+            "data, or run `memdb load --url …` in a shell."
+        )
+        return
+    st.button(
+        "Load the demo data", type="primary", icon=":material/download:", on_click=_start, args=(target,)
+    )
+
+
+def _start(target: Target) -> None:
+    client, home = cached.client(target), Settings.from_env().home
+
+    def work(job: Job[loader.LoadReport]) -> loader.LoadReport:
+        return loader.load(client, home=home, report=job.report)
+
+    st.session_state[JOB] = cached.jobs().start("Load the demo data", work).id
+
+
+def _loading(target: Target) -> None:
+    job = cached.jobs().get(st.session_state.get(JOB, ""))
+    if job is None:
+        return
+    state = job.state
+    if state.status == "running":
+        parts.job_panel(job)
+    elif state.status == "cancelled":
+        st.info("Stopped. What was loaded stays; loading again goes on from there.")
+        st.session_state.pop(JOB)
+        _load_button(target)
+    elif isinstance(job.error, MemDBError):
+        parts.show_error(job.error)
+    else:
+        st.success(f"The demo data is loaded, in {duration(state.elapsed_s)}.", icon=":material/check:")

@@ -1,0 +1,45 @@
+"""The allow-list: what is not vouched for is not sent."""
+
+from __future__ import annotations
+
+import pytest
+
+from memdb.cluster import guard
+from memdb.errors import ReadOnlyTarget
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("GET", "k"), ("get", "k"), (b"hgetall", b"k"), ("FT.SEARCH", "i", "*"), ("FT.CURSOR", "READ", "i", 1),
+     ("CONFIG", "GET", "maxmemory"), ("MEMORY", "usage", "k"), ("CLUSTER", "NODES")],
+)  # fmt: skip
+def test_reads_pass(command: tuple[object, ...]) -> None:
+    guard.check(command, writable=False)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("SET", "k", 1), ("set", "k", 1), (b"Del", b"k"), ("HSET", "k", "f", 1), ("EXPIRE", "k", 1),
+     ("FT.CREATE", "i"), ("FT.DROPINDEX", "i"), ("MULTI",)],
+)  # fmt: skip
+def test_writes_need_a_writable_target(command: tuple[object, ...]) -> None:
+    with pytest.raises(ReadOnlyTarget, match="read-only"):
+        guard.check(command, writable=False)
+    guard.check(command, writable=True)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("FLUSHALL",), ("FLUSHDB",), ("KEYS", "*"), ("EVAL", "return 1", 0), ("FCALL", "f", 0), ("SHUTDOWN",),
+     ("CONFIG", "SET", "a", "b"), ("CONFIG",), ("CLIENT", "KILL", "x"), ("CLUSTER", "RESET"), ("MONITOR",),
+     ("DEBUG", "SLEEP", 1), ("SORT", "k", "STORE", "d"), ("FT.CONFIG", "SET", "a", "b"), ("MIGRATE",), ("RENAME", "a", "b"),
+     ("GETDEL", "k"), ("GETEX", "k", "EX", 1), ("ACL", "SETUSER", "x"), ("MODULE", "LOAD", "x"), (), ("",)],
+)  # fmt: skip
+def test_what_nobody_vouched_for_is_never_sent(command: tuple[object, ...]) -> None:
+    for writable in (False, True):
+        with pytest.raises(ReadOnlyTarget, match="not among the commands"):
+            guard.check(command, writable=writable)
+
+
+def test_no_command_is_in_both_lists() -> None:
+    assert not set(guard.READS) & set(guard.WRITES)
