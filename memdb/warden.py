@@ -1,11 +1,11 @@
-"""The process between us and the server: ends the server when we are gone, however we went.
+"""The process between us and a child: ends the child when we are gone, however we went.
 
 Run as `python -I -S warden.py`, standard library only, single-threaded: the kernel ties PR_SET_PDEATHSIG
 to the *thread* that forked, and a thread of the app may end long before the app does.
 
-Standard input: one JSON line with the order, then silence; its end means that the parent is gone or wants
-the server stopped. Standard output: one JSON line {"pid": …} once the server is started, or {"error": …}.
-The exit status is the server's (128 + n where signal n ended it).
+Standard input: one JSON line with the order (see child.Order), then silence; its end means that the parent
+is gone or wants the child ended. Standard output: one JSON line {"pid": …} once the child is started, or
+{"error": …}. The exit status is the child's (128 + n where signal n ended it).
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ import sys
 import time
 from pathlib import Path
 
-GRACE_S = 15.0  # a clean shutdown takes about 0.1 s; replicas and a slow disk may need more
 ASK_AGAIN_S = 0.25  # a server that writes its first append-only file refuses, and does not come back to it
 LOG_BYTES = 1_000_000  # of the current log file; one older file of the same size is kept
 
 
 def main() -> int:
-    """Start the server that standard input orders, and outlive it."""
+    """Start the child that standard input orders, and outlive it."""
     # Signals of a terminal are for the parent; SIGTERM for us means what the end of the parent means.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -44,40 +43,39 @@ def main() -> int:
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
 
     order = json.loads(_line(0))
-    runtime = Path(order["runtime"]) if order["runtime"] else None
     log = _Log(Path(order["log"]))
     try:
-        server = subprocess.Popen(
-            [order["server"], "-"],
+        child = subprocess.Popen(
+            order["argv"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd=order["directory"],
-            pass_fds=(order["lock_fd"],),  # the lock on the directory lives as long as the server
+            pass_fds=order["fds"],
             preexec_fn=_die_with_parent(os.getpid()),  # noqa: PLW1509  # this process has one thread
         )
     except OSError as exc:
-        _say({"error": f"{order['server']} did not start: {exc.strerror}"})
+        _say({"error": f"{order['argv'][0]} cannot be run: {exc.strerror}"})
         return 127
-    assert server.stdin is not None  # noqa: S101  # both are pipes, see above
-    assert server.stdout is not None  # noqa: S101
+    assert child.stdin is not None  # noqa: S101  # both are pipes, see above
+    assert child.stdout is not None  # noqa: S101
     with contextlib.suppress(BrokenPipeError):  # it ended at once; its log says why
-        server.stdin.write(order["config"].encode())
-        server.stdin.close()
-    _say({"pid": server.pid})
+        child.stdin.write(order["input"].encode())
+        child.stdin.close()
+    _say({"pid": child.pid})
 
-    out = server.stdout.fileno()
+    out = child.stdout.fileno()
     os.set_blocking(out, False)
     watched = [0, wake_r, out]
     deadline = ask_at = 0.0
-    while server.poll() is None:
+    while child.poll() is None:
         now = time.monotonic()
         if stopping:
-            deadline = deadline or now + GRACE_S
+            deadline = deadline or now + order["grace_s"]
             if now >= deadline:
-                server.kill()
+                child.kill()
             elif now >= ask_at:
-                server.terminate()
+                child.terminate()
                 ask_at = now + ASK_AGAIN_S
         ready, _, _ = select.select(watched, [], [], ASK_AGAIN_S if stopping else None)
         if wake_r in ready:
@@ -88,14 +86,14 @@ def main() -> int:
             watched.remove(0)
             stopping = True
     log.pump(out)
-    if runtime is not None:
-        runtime.unlink(missing_ok=True)
-    status = server.returncode
+    for path in order["remove"]:
+        Path(path).unlink(missing_ok=True)
+    status = child.returncode
     return status if status >= 0 else 128 - status
 
 
 class _Log:
-    """What the server prints, in a file of bounded size with one older file."""
+    """What the child prints, in a file of bounded size with one older file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -104,7 +102,7 @@ class _Log:
         """Move what is there into the file. False at the end of the stream."""
         with contextlib.suppress(BlockingIOError):
             while data := os.read(fd, 65536):
-                # A full disk must not stop the server: its pipe is drained all the same.
+                # A full disk must not stop the child: its pipe is drained all the same.
                 with contextlib.suppress(OSError):
                     self._write(data)
             return False
@@ -118,7 +116,7 @@ class _Log:
 
 
 def _die_with_parent(parent: int):  # type: ignore[no-untyped-def]  # typing costs start time
-    """On Linux the kernel ends the server if even this process is killed."""
+    """On Linux the kernel ends the child if even this process is killed."""
     if not sys.platform.startswith("linux"):
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl

@@ -13,13 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from waiting import gone, until
 
 from memdb.cluster.client import connect
 from memdb.cluster.engine import Engine, binaries, find_binaries, running, running_engines, start
 from memdb.cluster.find import app_target, find_target
 from memdb.errors import BadSettings, EngineError, EngineUnavailable, LoginFailed
 from memdb.settings import Settings
+from tests.waiting import gone, until
 
 INDEX = (
     "FT.CREATE idx ON HASH PREFIX 1 doc: SCHEMA title TEXT tag TAG "

@@ -15,10 +15,11 @@ from types import TracebackType
 from memdb.cluster.engine import runtime
 from memdb.cluster.engine.binaries import Binaries, find_binaries
 from memdb.cluster.engine.config import NodeConfig
-from memdb.cluster.engine.node import Node, NodePlan, free_port, port_is_free
+from memdb.cluster.engine.node import Node, NodePlan
 from memdb.cluster.engine.shape import form_shard, wait_cluster
 from memdb.cluster.target import Target
 from memdb.errors import EngineUnavailable
+from memdb.ports import free_port, port_is_free
 from memdb.settings import Settings
 
 _PORT_TRIES = 3  # a free port may be taken by somebody else before the server binds it
@@ -58,12 +59,18 @@ class Engine:
     @property
     def log(self) -> Path:
         """What the primary's server prints."""
-        return self._primary.plan.log
+        return self._primary.log
 
     @property
     def binaries(self) -> Binaries:
         """The server and module that run."""
         return self._primary.plan.binaries
+
+    @property
+    def status(self) -> int | None:
+        """None while all servers run, 0 after a clean end, else how one failed (128 + n: signal n)."""
+        ended = [n.status for n in (self._primary, *self._replicas) if n.status is not None]
+        return max(ended) if ended else None
 
     def alive(self) -> bool:
         """Whether every server process runs. They may still be loading data."""
@@ -152,7 +159,7 @@ def start(
     directory = (directory or settings.home / "engine").expanduser().absolute()
     password = secrets.token_urlsafe(24) if password is None else password
 
-    def plan(place: Path, name: str, port: int, primary_port: int) -> NodePlan:
+    def plan(place: Path, port: int, primary_port: int) -> NodePlan:
         config = NodeConfig(
             directory=place,
             port=port or free_port(),
@@ -163,15 +170,15 @@ def start(
             primary_port=0 if cluster else primary_port,
         )
         file = None if primary_port else runtime.runtime_folder(settings.home) / f"{uuid.uuid4().hex}.json"
-        return NodePlan(binaries, config, settings.home / "logs" / name, file)
+        return NodePlan(binaries, config, file)
 
     nodes: list[Node] = []
     try:
-        nodes.append(_launched(partial(plan, directory, "engine.log", port, 0), fixed=bool(port)))
+        nodes.append(_launched(partial(plan, directory, port, 0), fixed=bool(port)))
         first = nodes[0].plan.config.port
         for i in range(1, replicas + 1):
-            place, name = directory / f"replica-{i}", f"engine-replica-{i}.log"
-            nodes.append(_launched(partial(plan, place, name, 0, first), fixed=False))
+            place = directory / f"replica-{i}"
+            nodes.append(_launched(partial(plan, place, 0, first), fixed=False))  # stopped below
         form_shard(nodes[0], nodes[1:], cluster=cluster)
     except BaseException:
         for node in reversed(nodes):

@@ -1,21 +1,16 @@
-"""One server process with its warden, on one data directory."""
+"""One server process on one data directory."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import select
 import signal
-import socket
-import subprocess
-import sys
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from memdb.child import Child, Order
 from memdb.cluster.client import connect
 from memdb.cluster.engine import runtime
 from memdb.cluster.engine.binaries import Binaries, ways_on
@@ -23,9 +18,9 @@ from memdb.cluster.engine.config import NodeConfig
 from memdb.cluster.target import Target
 from memdb.errors import Busy, EngineUnavailable, Unreachable
 
-_WARDEN = Path(__file__).with_name("warden.py")
 _START_S = 30.0  # from the order to the first answer; 0.05 s on an idle machine
 _POLL_S = 0.02
+_LOG = "engine.log"
 _LOG_TAIL = 3
 
 
@@ -35,7 +30,6 @@ class NodePlan:
 
     binaries: Binaries
     config: NodeConfig
-    log: Path
     runtime: Path | None  # file that tells other commands where this server is; None for replicas
 
 
@@ -45,8 +39,7 @@ class Node:
     def __init__(self, plan: NodePlan, *, patience_s: float | None = None) -> None:
         self.plan = plan
         self.target: Target = runtime.local_target(plan.config.port, plan.config.password)
-        self._lock = threading.Lock()  # a supervisor's thread and the main thread may both end it
-        self.pid, self._warden = _launch(plan, self.target, patience_s)
+        self._server = _launch(plan, self.target, patience_s)
         try:
             self._wait_answer()
         except BaseException:
@@ -62,19 +55,24 @@ class Node:
                 cluster=bool(plan.config.cluster_port),
             )
 
+    @property
+    def log(self) -> Path:
+        """What the server prints."""
+        return self._server.order.log
+
+    @property
+    def pid(self) -> int:
+        """Process id of the server."""
+        return self._server.pid
+
+    @property
+    def status(self) -> int | None:
+        """None while the server runs, 0 after a clean end, else how it failed (128 + n: signal n)."""
+        return self._server.status
+
     def alive(self) -> bool:
         """Whether the server process runs. It may still be loading its data."""
-        return self._warden.poll() is None
-
-    def ended_by(self) -> str:
-        """How the server ended, for a message."""
-        status = self._warden.poll()
-        if status is None:
-            return "it runs"
-        if status > 128:
-            with contextlib.suppress(ValueError):
-                return f"ended by {signal.Signals(status - 128).name}"
-        return f"ended with status {status}"
+        return self.status is None
 
     def wait_ready(self, timeout_s: float) -> None:
         """Wait until the server has loaded its data and answers.
@@ -92,7 +90,7 @@ class Node:
                 if time.monotonic() > end:
                     raise EngineUnavailable(
                         f"The local engine was not ready within {timeout_s:g} s; it still loads its data.",
-                        f"Wait longer; its log is {self.plan.log}.",
+                        f"Wait longer; its log is {self.log}.",
                     ) from None
                 time.sleep(_POLL_S)
             else:
@@ -100,19 +98,8 @@ class Node:
 
     def stop(self) -> None:
         """End the server cleanly and wait for its end. Safe to call twice."""
-        with self._lock:
-            warden = self._warden
-            if warden.stdin is not None:
-                with contextlib.suppress(OSError):
-                    warden.stdin.close()
-            try:
-                warden.wait(timeout=runtime.LEAVING_S)
-            except subprocess.TimeoutExpired:
-                warden.kill()
-                warden.wait()
-            if warden.stdout is not None:
-                warden.stdout.close()
-            self._end_orphan()
+        self._server.stop()
+        self._end_orphan()
 
     def _end_orphan(self) -> None:
         # Only where the warden was killed and the kernel has no PR_SET_PDEATHSIG (macOS): the lock shows
@@ -134,7 +121,7 @@ class Node:
                 if time.monotonic() > end:
                     raise EngineUnavailable(
                         f"The local engine did not answer within {_START_S:g} s: {exc}",
-                        f"Its log is {self.plan.log}.",
+                        f"Its log is {self.log}.",
                     ) from None
                 time.sleep(_POLL_S)
             else:
@@ -147,10 +134,11 @@ class Node:
 
     def _check_alive(self) -> None:
         if not self.alive():
-            said = _tail(self.plan.log)
+            said = _told(self._server.tail())
             raise EngineUnavailable(
-                f"The local engine did not start ({self.ended_by()})" + (f": {said}" if said else "."),
-                f"Its log is {self.plan.log}.",
+                f"The local engine did not start ({self._server.ended_by()})"
+                + (f": {said}" if said else "."),
+                f"Its log is {self.log}.",
             )
 
     def __enter__(self) -> Node:
@@ -162,86 +150,34 @@ class Node:
         self.stop()
 
 
-def free_port() -> int:
-    """A TCP port of the loopback address that nothing uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def port_is_free(port: int) -> bool:
-    """Whether a server could listen on this port of the loopback address."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def _launch(plan: NodePlan, target: Target, patience_s: float | None) -> tuple[int, subprocess.Popen[bytes]]:
+def _launch(plan: NodePlan, target: Target, patience_s: float | None) -> Child:
     config = plan.config.text()  # before the lock: it may refuse a value
-    plan.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock_fd = runtime.take_lock(plan.config.directory, patience_s=patience_s)
     try:
-        warden = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_WARDEN)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            pass_fds=(lock_fd,),
-            start_new_session=True,  # Ctrl-C in the terminal is ours to handle, in our order
+        server = Child(
+            Order(
+                argv=(str(plan.binaries.server), "-"),
+                directory=plan.config.directory,
+                log=plan.config.directory / _LOG,
+                input=config,
+                fds=(lock_fd,),  # the lock on the directory lives as long as the server
+                remove=(plan.runtime,) if plan.runtime else (),
+                # A clean shutdown takes about 0.1 s; replicas and a slow disk may need more.
+                grace_s=runtime.LEAVING_S - 5,
+            )
         )
-        pid = 0
-        try:
-            order = {
-                "server": str(plan.binaries.server),
-                "config": config,
-                "directory": str(plan.config.directory),
-                "log": str(plan.log),
-                "runtime": str(plan.runtime) if plan.runtime else "",
-                "lock_fd": lock_fd,
-            }
-            pid = _order(warden, order)
-            runtime.describe_lock(lock_fd, pid=pid, address=target.address)
-        finally:
-            if not pid:
-                _drop(warden)
-    finally:
-        os.close(lock_fd)  # the server holds it now
-    return pid, warden
-
-
-def _order(warden: subprocess.Popen[bytes], order: dict[str, object]) -> int:
-    assert warden.stdin is not None  # noqa: S101  # pipes, see _launch
-    assert warden.stdout is not None  # noqa: S101
-    try:
-        warden.stdin.write(json.dumps(order).encode() + b"\n")
-        warden.stdin.flush()
-        ready, _, _ = select.select([warden.stdout], [], [], _START_S)
-        answer = json.loads(warden.stdout.readline()) if ready else {}
-    except (OSError, ValueError):
-        answer = {}
-    if "pid" not in answer:
+        runtime.describe_lock(lock_fd, pid=server.pid, address=target.address)
+    except OSError as exc:
         raise EngineUnavailable(
-            f"The local engine did not start: {answer.get('error', 'its warden gave no answer')}.",
+            f"The local engine did not start: {exc}.",
             "Check that the file can be run on this system. " + ways_on(),
-        )
-    return int(answer["pid"])
+        ) from None
+    finally:
+        os.close(lock_fd)
+    return server
 
 
-def _drop(warden: subprocess.Popen[bytes]) -> None:
-    for pipe in (warden.stdin, warden.stdout):
-        if pipe is not None:
-            with contextlib.suppress(OSError):
-                pipe.close()
-    warden.wait()
-
-
-def _tail(log: Path) -> str:
-    """The last lines the server printed: without process id, date and repetitions."""
-    with contextlib.suppress(OSError):
-        lines = log.read_bytes().decode("utf-8", "replace").splitlines()
-        told = [line for line in lines if " # " in line or line.startswith((">>>", "Bad", "***"))]
-        return " / ".join(line.split(" # ")[-1].strip() for line in told[-_LOG_TAIL:])
-    return ""
+def _told(lines: list[str]) -> str:
+    """The last warnings and errors the server printed, without process id and date."""
+    told = [line for line in lines if " # " in line or line.startswith((">>>", "Bad", "***"))]
+    return " / ".join(line.split(" # ")[-1].strip() for line in told[-_LOG_TAIL:])

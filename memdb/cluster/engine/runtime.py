@@ -18,7 +18,7 @@ from typing import Any
 from memdb.cluster.target import Target
 from memdb.errors import EngineUnavailable
 
-LEAVING_S = 20.0  # how long an engine whose starter is gone may take to end
+LEAVING_S = 20.0  # how long an engine that was asked to end may take, at most
 _POLL_S = 0.05
 
 
@@ -121,7 +121,8 @@ def take_lock(directory: Path, *, patience_s: float | None = None) -> int:
             where = f"{owner['address']}, process {owner['pid']}" if "pid" in owner else "another process"
             raise EngineUnavailable(
                 f"A local engine already runs on {directory} ({where}).",
-                "Use that one, stop it (`memdb engine stop`), or give another directory.",
+                "Use that one (`memdb app` opens it), stop it (`memdb engine stop`), "
+                "or give another directory.",
             ) from None
         os.ftruncate(fd, 0)  # what the previous engine wrote is over
         return fd
