@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from memdb.cluster.client import Client
-from memdb.cluster.find import find_target
+from memdb.cluster.find import app_target
 from memdb.cluster.target import Target
 from memdb.display import markdown
 from memdb.errors import MemDBError
@@ -62,7 +62,7 @@ def target() -> Target:
     Raises:
         BadSettings: none is configured, or its URL does not parse; the hint says what to do.
     """
-    return find_target(_settings())
+    return app_target(_settings())
 
 
 def client() -> Client:
