@@ -24,8 +24,11 @@ STOP_WORDS = frozenset(
     "a is the an and are as at be but by for if in into it no not of on or such that their then there "
     "these they this to was will with".split(" ")
 )
-# Characters at which the tokenizer splits a TEXT field; the underscore is part of a word.
-_SPLIT = re.compile(r"""[\s\x00-\x1f\x7f,.<>{}\[\]"':;!@#$%^&*()\-+=~|/\\?`]+""")
+# Characters at which RediSearch's tokenizer splits a TEXT field. The underscore is part of a word. So is a
+# line break: words around one are glued in the index and found by neither, so texts to be searched should
+# hold blanks instead. Of what a user types, a line break counts as a blank.
+_SPLIT = re.compile(r"""[\s\x00,./(){}\[\]:;~!@#$%^&*\-=+|'`"<>?]+""")
+_ESCAPED = re.compile(r"\\([ \t,./(){}\[\]:;~!@#$%^&*\-=+|'`\"<>?\\])")
 _FIELD = re.compile(r"(?<!\\)@((?:\\.|[\w|])+)\s*:")
 _QUOTED = re.compile(r'(?<!\\)"(?:\\.|[^"\\])*"')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -183,16 +186,22 @@ class _Writer:
                 f"{self.dialect.title} returns TEXT fields but does not search them",
                 "Use TAG or NUMERIC fields.",
             )
-        words = [word for word in _SPLIT.split(condition.words) if word]
+        words = indexed_words(condition.words)
         kept = [word for word in words if word.lower() not in STOP_WORDS]
         if not kept:
             raise BadFilter(
                 f"'{condition.words}' holds no word that is indexed.",
                 "Use other words; punctuation and words such as 'the' or 'of' are not in the index.",
             )
-        escaped = [_escaped(word) for word in kept]
         if condition.mode == "phrase":
-            return f'{name}:"{" ".join(escaped)}"'
+            # Between quotes nothing is escaped, and nothing needs to be: a word holds no sign that splits.
+            if unsaid := [word for word in kept if _SPLIT.search(word) or "\\" in word]:
+                raise BadFilter(
+                    f"'{unsaid[0]}' holds a sign that a phrase cannot express.",
+                    "Search for all words instead.",
+                )
+            return f'{name}:"{" ".join(kept)}"'
+        escaped = [_escaped(word) for word in kept]
         if condition.mode == "prefix":
             if len(kept[-1]) < 2:
                 raise BadFilter(f"'{kept[-1]}*' is too short for a prefix.", "Type two letters or more.")
@@ -248,6 +257,19 @@ def render(condition: Condition | str, dialect: Dialect, info: IndexInfo | None 
     writer = _Writer(dialect, info)
     query = writer.write(Raw(condition) if isinstance(condition, str) else condition)
     return Rendered(query, tuple(writer.params.items()))
+
+
+def indexed_words(text: str) -> list[str]:
+    """A text as the engine's tokenizer cuts it; a backslash makes the next sign part of the word."""
+    marks: list[str] = []
+
+    def set_aside(found: re.Match[str]) -> str:
+        marks.append(found.group(1))
+        return "\x01"
+
+    kept = _ESCAPED.sub(set_aside, text.replace("\x01", " ")).replace("\\", "")
+    signs = iter(marks)
+    return ["".join(next(signs) if c == "\x01" else c for c in word) for word in _SPLIT.split(kept) if word]
 
 
 def _escaped(value: str) -> str:

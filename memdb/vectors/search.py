@@ -165,9 +165,9 @@ def decoded(value: Reply, found: Field, params: VectorParams, key: str) -> Float
     Raises:
         BadVector: it has another length or holds values that are not finite.
     """
-    vector = distance.from_bytes(value, params.type) if isinstance(value, bytes) else value
     where = f"'{found.name}'"
     try:
+        vector = distance.from_bytes(value, params.type) if isinstance(value, bytes) else value
         return distance.checked(vector, params.dim, where)
     except BadVector as exc:
         raise BadVector(

@@ -79,4 +79,4 @@ def test_every_error_of_redis_py_becomes_one_of_ours() -> None:
     ]
     assert len(classes) > 20
     for kind in classes:
-        assert isinstance(explain(kind("ERR something"), target, ("GET", "k")), MemDBError)
+        assert isinstance(explain(kind("7000 127.0.0.1:7000"), target, ("GET", "k")), MemDBError)

@@ -1,0 +1,226 @@
+"""Searches on the real engine: right answers, and one clear sentence for every wrong input."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from memdb.cluster import engine
+from memdb.cluster.client import Client, connect
+from memdb.cluster.target import Target
+from memdb.errors import (
+    BadInput,
+    BadVector,
+    MemDBError,
+    NotFound,
+    OutOfRange,
+    RejectedQuery,
+    UnknownField,
+    UnknownIndex,
+)
+from memdb.vectors import exact, index, read, search
+from memdb.vectors.filters import And, Condition, Range, Tag
+from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec, NumericField, TagField, TextField
+from memdb.vectors.query import KnnRequest, vector_param
+
+DIM, COUNT = 16, 1_200
+
+
+def _load(client: Client, prefix: str, metric: str, type_: str = "FLOAT32", flat: bool = False) -> IndexInfo:
+    """An index of random vectors with a tag and a number; three documents are broken on purpose."""
+    field = (
+        FlatField("v", DIM, metric, type_)
+        if flat
+        else HnswField("v", DIM, metric, type_, m=16, ef_construction=200)  # type: ignore[arg-type]
+    )
+    fields = (TagField("tag"), NumericField("n"), TextField("title"), field)
+    index.create(client, IndexSpec(prefix + "idx", fields, (prefix + "d:",)))
+    vectors = np.random.default_rng(5).normal(size=(COUNT, DIM))
+    raw = search.distance.to_bytes
+    commands: list[tuple[str | bytes | int, ...]] = [
+        ("HSET", f"{prefix}d:{i}", "tag", f"t{i % 5}", "n", i, "title", f"Title {i}", "v", raw(v, type_))
+        for i, v in enumerate(vectors)
+    ]
+    commands.append(("HSET", f"{prefix}d:short", "tag", "t0", "v", b"123"))
+    commands.append(("HSET", f"{prefix}d:none", "tag", "t0", "title", "no vector"))
+    client.pipeline(commands)
+    return index.index_info(client, prefix + "idx")
+
+
+def _query() -> np.ndarray:
+    return np.random.default_rng(6).normal(size=DIM).astype(np.float32)
+
+
+@pytest.mark.parametrize("metric", ["COSINE", "L2", "IP"])
+@pytest.mark.parametrize("type_", ["FLOAT32", "FLOAT64", "FLOAT16", "BFLOAT16"])
+def test_a_flat_index_answers_as_the_exact_computation(
+    client: Client, prefix: str, metric: str, type_: str
+) -> None:
+    info = _load(client, prefix, metric, type_, flat=True)
+    query = _query()
+    for condition in (And(), And((Tag("tag", ("t1", "t2")), Range("n", 100, 700)))):
+        result = search.knn(client, KnnRequest(info.name, vector_param(query), k=20, filter=condition), info)
+        truth = exact.nearest(read.blocks(client, info, "v", condition), query[None], 20, metric)
+        # The engine computes FLOAT16 and BFLOAT16 in their own precision.
+        tolerance = 1e-4 if type_.startswith("FLOAT3") or type_ == "FLOAT64" else 0.15
+        np.testing.assert_allclose(result.distances, truth.distances[0], atol=tolerance)
+        if tolerance < 1e-3:
+            assert result.keys == truth.keys[0]
+            assert (
+                exact.compare(result.keys, result.distances, truth.keys[0], truth.distances[0]).recall == 1.0
+            )
+
+
+def test_hnsw_reaches_the_exact_answer_with_a_high_ef(client: Client, prefix: str) -> None:
+    info = _load(client, prefix, "COSINE")
+    query = _query()
+    blocks = list(read.blocks(client, info))
+    assert sum(len(block.keys) for block in blocks) == COUNT  # neither the short vector nor the missing one
+    truth = exact.nearest(blocks, query[None], 10, "COSINE")
+    request = KnnRequest(info.name, vector_param(query), k=10, ef_runtime=1_000, return_fields=("title", "n"))
+    result = search.knn(client, request)
+    assert exact.compare(result.keys, result.distances, truth.keys[0], truth.distances[0]).recall == 1.0
+    assert list(result.distances) == sorted(result.distances)
+    first = result.hits[0]
+    assert first.fields == {"title": f"Title {first.key.split(':')[-1]}", "n": first.key.split(":")[-1]}
+    assert result.took_ms > 0
+
+
+def test_reading_under_a_filter_gives_each_document_once(client: Client, prefix: str) -> None:
+    info = _load(client, prefix, "COSINE")
+    condition: Condition = Range("n", 100, 899)
+    for size in (7, 1_000):
+        keys = [key for batch in read.matching_keys(client, info, condition, size) for key in batch]
+        assert sorted(keys) == sorted(f"{prefix}d:{i}" for i in range(100, 900))
+    paged = [
+        k
+        for batch in read._by_page(client, info, read.render(condition, client.server.dialect, info), 90)
+        for k in batch
+    ]
+    assert sorted(paged) == sorted(f"{prefix}d:{i}" for i in range(100, 900))
+    scanned = [k for batch in read._by_scan(client, info, 100) for k in batch]
+    assert len(scanned) == len(set(scanned)) == COUNT + 2
+
+
+def test_a_reader_that_stops_early_leaves_no_cursor_behind(client: Client, prefix: str) -> None:
+    info = _load(client, prefix, "COSINE")
+    batches = read.matching_keys(client, info, size=10)
+    next(batches)
+    batches.close()  # type: ignore[attr-defined]
+    stats = search.replies.pairs(search.replies.pairs(client.execute("FT.INFO", info.name))["cursor_stats"])
+    assert stats["index_total"] == 0
+
+
+def test_values_with_counts_and_bounds(client: Client, prefix: str) -> None:
+    info = _load(client, prefix, "COSINE")
+    assert [(v.value, v.documents) for v in search.tag_values(client, info, "tag")] == [
+        ("t0", COUNT // 5 + 1), *((f"t{i}", COUNT // 5) for i in range(1, 5)),
+    ]  # fmt: skip
+    assert search.numeric_bounds(client, info, "n") == (0, COUNT - 1)
+    with pytest.raises(UnknownField):
+        search.tag_values(client, info, "n")
+
+
+def test_several_values_in_a_tag_count_each(client: Client, prefix: str) -> None:
+    index.create(client, IndexSpec(prefix + "idx", (TagField("tag"), HnswField("v", 2)), (prefix + "d:",)))
+    for i, value in enumerate(("a,b", "b", " b ,c")):
+        client.execute("HSET", f"{prefix}d:{i}", "tag", value)
+    info = index.index_info(client, prefix + "idx")
+    assert {v.value: v.documents for v in search.tag_values(client, info, "tag")} == {"a": 1, "b": 3, "c": 1}
+
+
+def test_bad_input_is_told_and_nothing_is_lost(client: Client, prefix: str) -> None:
+    info = _load(client, prefix, "COSINE")
+    good = KnnRequest(info.name, vector_param(_query()), k=3)
+    cases: list[tuple[KnnRequest, type[MemDBError]]] = [
+        (replace(good, vector=good.vector[:-1]), BadVector),
+        (replace(good, field="title"), UnknownField),
+        (replace(good, return_fields=("nope",)), UnknownField),
+        (replace(good, k=0), OutOfRange),
+        (replace(good, k=1_000_000), OutOfRange),
+        (replace(good, ef_runtime=0), OutOfRange),
+        (replace(good, ef_runtime=100_000_000), OutOfRange),
+        (replace(good, filter="@tag:{t1"), BadInput),
+        (replace(good, filter="@nope:{t1}"), UnknownField),
+        (replace(good, filter="@tag:{*}"), RejectedQuery),
+        (replace(good, filter="@n:[a b]"), RejectedQuery),
+        (replace(good, filter="@tag:{$p}"), RejectedQuery),
+        (replace(good, index=prefix + "gone"), UnknownIndex),
+    ]
+    for request, error in cases:
+        with pytest.raises(error) as caught:
+            search.knn(client, request, info if request.index == info.name else None)
+        assert str(caught.value).strip(), request
+        assert caught.value.hint, request
+        assert "Traceback" not in caught.value.full()
+    assert len(search.knn(client, good).keys) == 3
+
+
+def test_documents_without_a_usable_vector(client: Client, prefix: str) -> None:
+    info = _load(client, prefix, "COSINE")
+    with pytest.raises(NotFound):
+        search.document_vector(client, info, "v", f"{prefix}d:nobody")
+    with pytest.raises(NotFound):
+        search.document_vector(client, info, "v", f"{prefix}d:none")
+    with pytest.raises(BadVector) as caught:
+        search.document_vector(client, info, "v", f"{prefix}d:short")
+    assert f"{prefix}d:short" in str(caught.value)
+    client.execute("SET", f"{prefix}plain", "x")
+    with pytest.raises(MemDBError, match="another type"):
+        search.document_vector(client, info, "v", f"{prefix}plain")
+    with pytest.raises(NotFound):
+        search.document(client, f"{prefix}d:nobody")
+
+
+def test_an_index_that_vanishes(client: Client, prefix: str) -> None:
+    info = _load(client, prefix, "COSINE")
+    index.drop(client, info.name)
+    with pytest.raises(UnknownIndex) as caught:
+        search.knn(client, KnnRequest(info.name, vector_param(_query())), info)
+    assert caught.value.name == info.name
+    with pytest.raises(UnknownIndex):
+        index.index_info(client, info.name)
+    assert client.execute("EXISTS", f"{prefix}d:1") == 1
+
+
+def test_hostile_values_come_back_as_they_are(client: Client, prefix: str) -> None:
+    index.create(client, IndexSpec(prefix + "idx", (TextField("title"), HnswField("v", 2)), (prefix + "d:",)))
+    hostile = {
+        "html": "<script>alert(1)</script>",
+        "ansi": "\x1b[31mred",
+        "big": "x" * 5_000_000,
+        "md": "![x](http://e)",
+    }
+    for name, value in hostile.items():
+        client.execute("HSET", f"{prefix}d:{name}", "title", value, "v", np.array([1, 2], "<f4").tobytes())
+    client.execute("HSET", f"{prefix}d:bytes", "title", b"\xff\xfe", "v", np.array([1, 2], "<f4").tobytes())
+    result = search.knn(client, KnnRequest(prefix + "idx", (1.0, 2.0), k=5, return_fields=("title",)))
+    found = {
+        key.split(":")[-1]: fields["title"] for key, fields in zip(result.keys, result.fields, strict=True)
+    }
+    assert {name: found[name] for name in hostile} == hostile
+    assert found["bytes"] == "\\xff\\xfe"
+
+
+def test_search_in_a_one_shard_cluster(tmp_path: Path) -> None:
+    with engine.start(tmp_path, cluster=True, log=False) as running:
+        running.wait_ready()
+        with connect(running.target) as client:
+            assert client.server.mode == "cluster"
+            info = _load(client, "c:", "COSINE")
+            assert len(search.knn(client, KnnRequest(info.name, vector_param(_query()), k=5), info).keys) == 5
+
+
+def test_what_answers_is_probed(client: Client, server_target: Target) -> None:
+    server = client.server
+    assert (server.engine, server.dialect.name, server.mode, server.role) == (
+        "Redis",
+        "redisearch",
+        "standalone",
+        "master",
+    )
+    assert server.version.startswith("8.2")
+    assert server.dialect.has("FT.PROFILE")
