@@ -22,6 +22,8 @@ MemDBError                  .hint says what to do
 
 from __future__ import annotations
 
+from memdb.display import line
+
 
 class MemDBError(Exception):
     """Root of everything this package raises on purpose.
@@ -140,7 +142,7 @@ class NotFound(MemDBError):
 
     def __init__(self, key: str, what: str = "key") -> None:
         super().__init__(
-            f"There is no {what} '{key}' on this server.", "It may have expired or been deleted."
+            f"There is no {what} '{line(key)}' on this server.", "It may have expired or been deleted."
         )
         self.key = key
 
