@@ -91,7 +91,8 @@ def test_generated_texts_round_trip(client: Client, info: IndexInfo, prefix: str
             try:
                 found = _found(client, info, Text("txt", text, mode))  # type: ignore[arg-type]
             except BadFilter:
-                assert all(word.lower() in STOP_WORDS for word in indexed_words(text)), text
+                stopped = all(word.lower() in STOP_WORDS for word in indexed_words(text))
+                assert stopped or (mode == "phrase" and "\\" in text), text
                 continue
             asked += 1
             if f"{prefix}d:{i}" not in found:
