@@ -28,7 +28,7 @@ STOP_WORDS = frozenset(
 # line break: words around one are glued in the index and found by neither, so texts to be searched should
 # hold blanks instead. Of what a user types, a line break counts as a blank.
 _SPLIT = re.compile(r"""[\s\x00,./(){}\[\]:;~!@#$%^&*\-=+|'`"<>?]+""")
-_ESCAPED = re.compile(r"\\([ \t,./(){}\[\]:;~!@#$%^&*\-=+|'`\"<>?\\])")
+_ESCAPED = re.compile(r"\\([ ,./(){}\[\]:;~!@#$%^&*\-=+|'`\"<>?\\])")
 _FIELD = re.compile(r"(?<!\\)@((?:\\.|[\w|])+)\s*:")
 _QUOTED = re.compile(r'(?<!\\)"(?:\\.|[^"\\])*"')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")

@@ -83,7 +83,8 @@ def test_a_tag_value_finds_nothing_else(client: Client, info: IndexInfo, prefix:
 def test_generated_texts_round_trip(client: Client, info: IndexInfo, prefix: str) -> None:
     rng = random.Random(12)
     letters = "".join(c for c in LETTERS if c.isprintable() or c in " \t") + "abcdefgh " * 12
-    texts = ["".join(rng.choice(letters) for _ in range(rng.randint(3, 60))) for _ in range(COUNT)]
+    # A tab behind a backslash becomes part of a word that no query can say.
+    texts = ["".join(rng.choices(letters, k=rng.randint(3, 60))).replace("\\\t", "\t") for _ in range(COUNT)]
     client.pipeline([("HSET", f"{prefix}d:{i}", "txt", text) for i, text in enumerate(texts)])
     asked, missed = 0, []
     for i, text in enumerate(texts):
