@@ -1,0 +1,1 @@
+"""Sessions: how they are stored, listing and reading them, users, personalised context."""

@@ -1,0 +1,262 @@
+"""Session and user keys, and a stored session as a `Session`: the one place that knows their shape.
+
+The article's hash: `session:<id>` with user_id, history (a JSON list of role/content turns), context and
+created_at. What is stored may be anything else: nothing here raises on it. Each thing that is wrong becomes
+a sentence in `Session.problems`, and the raw value stays in `Session.fields`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from memdb.display import bytes_text, line
+from memdb.errors import BadInput
+from memdb.sessions.hashes import VALUE_BYTES, StoredField, StoredHash
+
+SESSION_PREFIX = "session:"
+USER_PREFIX = "user:"
+USER_ID, HISTORY, CONTEXT, CREATED_AT = "user_id", "history", "context", "created_at"
+FIELDS = (USER_ID, HISTORY, CONTEXT, CREATED_AT)
+EMBEDDING = "embedding"  # of a user: the preference vector
+TURNS = 10_000  # a history of more entries keeps its last ones
+_LISTS = ("messages", "turns", "history")  # where an object is stored, its list of turns
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One entry of a conversation. The role is empty where the entry does not tell one."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session as read. Texts are as stored: show them through `memdb.display`."""
+
+    key: str
+    user_id: str
+    context: str
+    created_at: str
+    created: datetime | None  # created_at, where it is a time; with a zone
+    turns: tuple[Turn, ...]
+    ttl_s: float | None  # None: it never expires
+    size_bytes: int | None  # in the server's memory
+    size_note: str  # why the size is not known
+    problems: tuple[str, ...]
+    fields: tuple[StoredField, ...]
+
+    @property
+    def id(self) -> str:
+        """The key without its prefix."""
+        return session_id(self.key)
+
+
+def session_key(session: str) -> str:
+    """The key of a session's id.
+
+    Raises:
+        BadInput: the id is empty.
+    """
+    return SESSION_PREFIX + _id(session, "session")
+
+
+def session_id(key: str, prefix: str = SESSION_PREFIX) -> str:
+    """The id in a session's key; the whole key where it begins otherwise."""
+    return key.removeprefix(prefix)
+
+
+def user_key(user: str) -> str:
+    """The key of a user's record.
+
+    Raises:
+        BadInput: the id is empty.
+    """
+    return USER_PREFIX + _id(user, "user")
+
+
+def user_id(key: str) -> str:
+    """The id in the key of a user's record."""
+    return key.removeprefix(USER_PREFIX)
+
+
+def glob_literal(text: str) -> str:
+    """`text` inside a MATCH pattern, where it stands for nothing but itself."""
+    return "".join(f"\\{c}" if c in "*?[]\\^" else c for c in text)
+
+
+def session_of(stored: StoredHash) -> Session:
+    """A stored hash as a session. Never raises; `problems` tells what is wrong with it."""
+    problems: list[str] = []
+    texts: dict[str, str] = {}
+    turns: tuple[Turn, ...] = ()
+    for name in FIELDS:
+        field = stored.field(name)
+        if field is None:
+            problems.append(f"The field '{name}' is missing.")
+        elif field.value is None:
+            problems.append(
+                f"The field '{name}' has {bytes_text(field.size_bytes)} and was not read "
+                f"(at most {bytes_text(VALUE_BYTES)})."
+            )
+        else:
+            texts[name] = field.text
+            if not field.utf8:
+                problems.append(f"The field '{name}' is not UTF-8; such bytes are shown as \\xNN.")
+    if HISTORY in texts:
+        turns, wrong = turns_of(texts[HISTORY])
+        problems += wrong
+    created = None
+    if CREATED_AT in texts:
+        created = time_of(texts[CREATED_AT])
+        if created is None:
+            shown = line(texts[CREATED_AT], 60)
+            problems.append(f"created_at is '{shown}', which is no ISO 8601 time.")
+    if texts.get(USER_ID) == "":
+        problems.append("The field 'user_id' is empty.")
+    if stored.left_out:
+        problems.append(f"{stored.left_out:,} more fields of this hash were not read.")
+    return Session(
+        stored.key,
+        texts.get(USER_ID, ""),
+        texts.get(CONTEXT, ""),
+        texts.get(CREATED_AT, ""),
+        created,
+        turns,
+        stored.ttl_s,
+        stored.size_bytes,
+        stored.size_note,
+        tuple(problems),
+        stored.fields,
+    )
+
+
+def turns_of(history: str) -> tuple[tuple[Turn, ...], list[str]]:
+    """A history as turns, and what is wrong with it, in sentences.
+
+    An entry that is no {role, content} of texts is kept as the JSON it is, so that nothing is hidden.
+    """
+    try:
+        stored = json.loads(history)
+    except json.JSONDecodeError as exc:
+        return (), [f"The history is not JSON: {exc.msg} at character {exc.pos + 1:,} of {len(history):,}."]
+    except RecursionError:
+        return (), ["The history is JSON nested too deeply to be a conversation."]
+    except ValueError:  # a number of thousands of digits
+        return (), ["The history is JSON with a number too long to read."]
+    problems = []
+    if isinstance(stored, dict):
+        inner = next((name for name in _LISTS if isinstance(stored.get(name), list)), None)
+        if inner is not None:
+            problems.append(f"The history is a JSON object; its list '{inner}' is read as the turns.")
+            stored = stored[inner]
+    if not isinstance(stored, list):
+        kind = _KINDS.get(type(stored), "a value")
+        return (), [f"The history is JSON but {kind}, not a list of turns with role and content."]
+    if len(stored) > TURNS:
+        problems.append(f"The history has {len(stored):,} entries; the last {TURNS:,} are read.")
+    read = [_turn(entry) for entry in stored[-TURNS:]]
+    odd = sum(not proper for _, proper in read)
+    if odd:
+        problems.append(
+            f"{odd:,} of {len(read):,} entries of the history are no turns with role and content."
+        )
+    return tuple(turn for turn, _ in read), problems
+
+
+def searchable(history: bytes) -> str:
+    """What words are looked for in: the contents of the turns, or the text as it is, in folded case."""
+    text = StoredField(HISTORY, len(history), history).text
+    turns, _ = turns_of(text)
+    return ("\n".join(turn.content for turn in turns) if turns else text).casefold()
+
+
+def time_of(text: str) -> datetime | None:
+    """An ISO 8601 time, or seconds or milliseconds since 1970; without a zone it is UTC."""
+    text = text.strip()
+    if len(text) > 40:
+        return None
+    if text.isascii() and text.isdigit() and len(text) in (10, 13):
+        return datetime.fromtimestamp(int(text) / (1 if len(text) == 10 else 1000), UTC)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def to_json(session: Session) -> str:
+    """A session as JSON in ASCII: what was understood, the problems, and every field as stored.
+
+    A value that is not UTF-8 stands as {"base64": …}, one that was not read as {"bytes": n, "read": false}.
+    """
+    return json.dumps(
+        {
+            "key": _unicode(session.key),
+            "user_id": _unicode(session.user_id),
+            "context": _unicode(session.context),
+            "created_at": _unicode(session.created_at),
+            "ttl_s": session.ttl_s,
+            "size_bytes": session.size_bytes,
+            "history": [
+                {"role": _unicode(turn.role), "content": _unicode(turn.content)} for turn in session.turns
+            ],
+            "problems": list(session.problems),
+            "fields": {_unicode(f.name): _stored(f) for f in session.fields},
+        },
+        indent=1,
+        ensure_ascii=True,
+    )
+
+
+_KINDS: dict[type, str] = {
+    dict: "an object",
+    str: "a text",
+    int: "a number",
+    float: "a number",
+    bool: "true or false",
+    type(None): "null",
+}
+
+
+def _turn(entry: object) -> tuple[Turn, bool]:
+    """The entry as a turn, and whether it is one."""
+    if not isinstance(entry, dict):
+        return Turn("", entry if isinstance(entry, str) else _json(entry)), False
+    role, content = entry.get("role"), entry.get("content")
+    if isinstance(role, str) and isinstance(content, str):
+        return Turn(role, content), True
+    if "content" not in entry:
+        return Turn(role if isinstance(role, str) else "", _json(entry)), False
+    return Turn(
+        role if isinstance(role, str) else "", content if isinstance(content, str) else _json(content)
+    ), False
+
+
+def _json(value: object) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:  # it parsed just below the limit
+        return "(nested too deeply to show)"
+
+
+def _unicode(text: str) -> str:
+    """Without lone surrogates, which strict JSON readers refuse."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _stored(field: StoredField) -> object:
+    if field.value is None:
+        return {"bytes": field.size_bytes, "read": False}
+    if field.utf8:
+        return field.text
+    return {"base64": base64.b64encode(field.value).decode()}
+
+
+def _id(text: str, what: str) -> str:
+    if not text:
+        raise BadInput(f"The {what} id is empty.", f"Name the {what}.")
+    return text
