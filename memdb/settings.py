@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,6 +59,16 @@ class Settings:
             engine_server=env.get("MEMDB_ENGINE_SERVER", ""),
             engine_search=env.get("MEMDB_ENGINE_SEARCH", ""),
         )
+
+
+def inherited() -> dict[str, str]:
+    """The environment of this process, for a child to which some variables are added."""
+    return dict(os.environ)
+
+
+def has_screen() -> bool:
+    """Whether a browser window could open here."""
+    return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def _switch(env: Mapping[str, str], name: str) -> bool:

@@ -1,0 +1,194 @@
+"""Options of every subcommand. What they do is imported only when they run."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from memdb.errors import BadInput
+
+Commands = Any  # argparse's own class for subcommands is private
+
+DEMO_PORT = 8501
+
+
+class Parser(argparse.ArgumentParser):
+    """One that words its errors as the rest of the command line does: one line, then the way on."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage, which hides what is wrong."""
+        raise BadInput(f"{message[:1].upper()}{message[1:]}.", f"See `{self.prog} --help`.")
+
+
+def demo(commands: Commands) -> None:
+    """`memdb demo`."""
+    add = _command(commands, "demo", "start engine and app on this machine and load the demo data")
+    _app_options(add)
+    _data_options(add)
+    add.set_defaults(run=_lazy("demo", "demo"))
+
+
+def app(commands: Commands) -> None:
+    """`memdb app`."""
+    add = _command(commands, "app", "open the app on a server that runs already")
+    _app_options(add)
+    _server_options(add, writable=True)
+    add.set_defaults(run=_lazy("demo", "app"))
+
+
+def engine(commands: Commands) -> None:
+    """`memdb engine start|status|stop`."""
+    group = _command(commands, "engine", "run, show or stop the local engine")
+    below = group.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
+
+    add = _command(below, "start", "run an engine in the foreground until Ctrl-C and print its URL")
+    add.add_argument("--port", type=port, default=0, metavar="P", help="default: a free one")
+    add.add_argument(
+        "--dir", type=Path, metavar="D", help="folder of its data (default: engine/ under MEMDB_HOME)"
+    )
+    add.add_argument("--cluster", action="store_true", help="as the only shard of a cluster, as MemoryDB is")
+    add.add_argument("--no-log", action="store_true", help="keep nothing on disk: faster, for measurements")
+    add.add_argument("--replicas", type=count(0), default=0, metavar="N", help="default: 0")
+    add.add_argument(
+        "--show-password",
+        action="store_true",
+        help="print the URL with its password, for other programs; memdb itself does not need it",
+    )
+    add.add_argument("--json", action="store_true", help="print the URL as JSON")
+    add.set_defaults(run=_lazy("engine", "start"))
+
+    add = _command(below, "status", "list the engines that run")
+    add.add_argument("--json", action="store_true", help="print JSON")
+    add.set_defaults(run=_lazy("engine", "status"))
+
+    add = _command(below, "stop", "stop the local engine; what it holds stays on disk")
+    add.add_argument("--port", type=port, default=0, metavar="P", help="which one, if several run")
+    add.add_argument("--json", action="store_true", help="print JSON")
+    add.set_defaults(run=_lazy("engine", "stop"))
+
+
+def load(commands: Commands) -> None:
+    """`memdb load`."""
+    add = _command(commands, "load", "load the demo data; goes on where an earlier load was interrupted")
+    _data_options(add)
+    _server_options(add, writable=True)
+    add.add_argument("--json", action="store_true", help="print what was loaded as JSON")
+    add.set_defaults(run=_lazy("load", "load"))
+
+
+def search(commands: Commands) -> None:
+    """`memdb search`."""
+    add = _command(commands, "search", "nearest documents of a text, a document or a vector")
+    add.add_argument("--index", required=True, metavar="NAME", help="e.g. idx:embeddings")
+    query = add.add_mutually_exclusive_group(required=True)
+    query.add_argument("--text", help="embedded on this machine with the model of the demo data")
+    query.add_argument("--key", help="a document of the index: more like this")
+    query.add_argument(
+        "--vector", metavar="FILE", help="numbers as JSON or text, .npy, or .bin; - reads from the input"
+    )
+    add.add_argument("--field", default="", metavar="F", help="vector field (default: the first)")
+    add.add_argument("--k", type=count(1), default=10, metavar="N", help="how many (default: 10)")
+    add.add_argument(
+        "--ef", type=count(1), default=None, metavar="N", help="EF_RUNTIME (default: the index's)"
+    )
+    add.add_argument("--filter", default="*", metavar="EXPR", help="e.g. '@service:{s3}'")
+    add.add_argument(
+        "--return", dest="returned", metavar="A,B", help="fields to return (default: all but vectors)"
+    )
+    add.add_argument("--exact", action="store_true", help="also compute the exact answer and the recall")
+    add.add_argument("--json", action="store_true", help="print JSON")
+    _server_options(add)
+    add.set_defaults(run=_lazy("search", "search"))
+
+
+def sessions(commands: Commands) -> None:
+    """`memdb sessions` and `memdb sessions show ID`."""
+    add = _command(commands, "sessions", "list sessions by cursor, or show one")
+    add.add_argument("action", nargs="?", choices=("list", "show"), default="list", help="default: list")
+    add.add_argument("id", nargs="?", default="", metavar="ID", help="of the session to show")
+    add.add_argument("--user", default="", metavar="ID", help="only of this user")
+    add.add_argument("--context", default="", metavar="C", help="only with this context")
+    add.add_argument("--words", default="", metavar="W", help="only with these words in the history")
+    add.add_argument("--limit", type=count(1), default=20, metavar="N", help="at most (default: 20)")
+    add.add_argument("--cursor", default="", metavar="C", help="go on where an earlier list ended")
+    add.add_argument("--json", action="store_true", help="print JSON")
+    _server_options(add)
+    add.set_defaults(run=_lazy("sessions", "sessions"))
+
+
+def port(text: str) -> int:
+    """A TCP port."""
+    value = count(0)(text)
+    if value > 65535:
+        raise argparse.ArgumentTypeError(f"{value} is not a port; ports are 1 to 65535")
+    return value
+
+
+def count(low: int) -> Callable[[str], int]:
+    """A whole number of at least `low`; 20_000 and 20,000 are numbers too."""
+
+    def read(text: str) -> int:
+        try:
+            value = int(text.replace(",", ""))
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"'{text}' is not a whole number") from None
+        if value < low:
+            raise argparse.ArgumentTypeError(f"{value} is too small; at least {low}")
+        return value
+
+    return read
+
+
+def _command(commands: Commands, name: str, what: str) -> argparse.ArgumentParser:
+    found: argparse.ArgumentParser = commands.add_parser(
+        name, help=what, description=what[:1].upper() + what[1:] + "."
+    )
+    return found
+
+
+def _app_options(add: argparse.ArgumentParser) -> None:
+    add.add_argument(
+        "--port", type=port, default=DEMO_PORT, metavar="P", help=f"of the app (default: {DEMO_PORT})"
+    )
+    add.add_argument("--no-browser", action="store_true", help="do not open a browser")
+
+
+def _data_options(add: argparse.ArgumentParser) -> None:
+    add.add_argument(
+        "--docs",
+        type=count(0),
+        default=None,
+        metavar="N",
+        help="documents, at most 60,000 (default: the operations)",
+    )
+    add.add_argument("--users", type=count(0), default=None, metavar="N", help="users")
+    add.add_argument("--sessions", type=count(0), default=None, metavar="N", help="sessions")
+    add.add_argument(
+        "--seed", type=count(0), default=0, metavar="N", help="of everything random (default: 0)"
+    )
+
+
+def _server_options(add: argparse.ArgumentParser, *, writable: bool = False) -> None:
+    add.add_argument(
+        "--url",
+        default="",
+        metavar="URL",
+        help="server, e.g. redis://host:6379 (default: the running local engine, else MEMDB_URL; "
+        "give a password in MEMDB_PASSWORD)",
+    )
+    if writable:
+        add.add_argument("--writable", action="store_true", help="allow writes to a server named with --url")
+
+
+def _lazy(module: str, function: str) -> Callable[[argparse.Namespace], int]:
+    def run(found: argparse.Namespace) -> int:
+        import importlib
+
+        chosen: Callable[[argparse.Namespace], int] = getattr(
+            importlib.import_module(f"memdb.cli.{module}"), function
+        )
+        return chosen(found)
+
+    return run

@@ -1,0 +1,126 @@
+"""`memdb engine`: run, show and stop the local engine."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+
+from memdb.cli.output import print_json, print_table
+from memdb.cluster.engine import Running, running_engines
+from memdb.cluster.engine import start as start_engine
+from memdb.cluster.engine.runtime import LEAVING_S, is_locked
+from memdb.display import duration
+from memdb.errors import EngineUnavailable, NotFound
+from memdb.settings import Settings
+
+_POLL_S = 0.05
+_LOOK_EVERY_S = 0.2
+
+
+def start(found: argparse.Namespace) -> int:
+    """Run an engine until Ctrl-C, SIGTERM or `memdb engine stop`."""
+    from memdb.demo.supervise import Keeper, Signals
+
+    settings = Settings.from_env()
+    with (
+        Signals() as signals,
+        start_engine(
+            settings,
+            port=found.port,
+            directory=found.dir,
+            cluster=found.cluster,
+            replicas=found.replicas,
+            log=not found.no_log,
+        ) as engine,
+    ):
+        target = engine.target
+        url = target.url if found.show_password else target.address
+        if found.json:
+            print_json({"url": url, "pid": engine.pid, "directory": str(engine.directory)})
+        else:
+            print(url)
+        sys.stdout.flush()
+        _hint(f"Data: {engine.directory}. End with Ctrl-C or `memdb engine stop`.")
+        if not found.show_password:
+            _hint("`memdb` commands know its password; for other programs start with --show-password.")
+        for replica in engine.replica_targets:
+            _hint(f"Replica: {replica.address}")
+        keeper = Keeper(
+            "The engine",
+            status=lambda: engine.status,
+            restart=engine.restart,
+            say=_hint,
+            log=lambda: f"Its log is {engine.log}.",
+        )
+        while not signals.wanted(_LOOK_EVERY_S):
+            if engine.status == 0:
+                _hint("The engine was stopped.")
+                break
+            keeper.check()
+    return 0
+
+
+def status(found: argparse.Namespace) -> int:
+    """List the engines that run under this home."""
+    entries = running_engines(Settings.from_env().home)
+    if found.json:
+        print_json({"engines": [_entry(e) for e in entries]})
+    elif entries:
+        rows = [
+            (
+                e.target.address,
+                str(e.pid),
+                "cluster" if e.cluster else "standalone",
+                duration(time.time() - e.started),
+                str(e.directory),
+            )
+            for e in entries
+        ]
+        print_table("", ("URL", "process", "mode", "runs for", "data"), rows, right=(1,))
+    else:
+        print("No local engine runs. Start one with `memdb demo` or `memdb engine start`.")
+    return 0
+
+
+def stop(found: argparse.Namespace) -> int:
+    """End one engine cleanly and wait for its end."""
+    entries = [e for e in running_engines(Settings.from_env().home) if not found.port or e.port == found.port]
+    if not entries:
+        raise NotFound(str(found.port) if found.port else "any port", "local engine that runs on")
+    if len(entries) > 1:
+        ports = ", ".join(str(e.port) for e in entries)
+        raise EngineUnavailable(
+            f"{len(entries)} local engines run (ports {ports}).", "Say which with --port."
+        )
+    entry = entries[0]
+    os.kill(entry.pid, signal.SIGTERM)
+    end = time.monotonic() + LEAVING_S
+    while is_locked(entry.directory):
+        if time.monotonic() > end:
+            raise EngineUnavailable(
+                f"The engine (process {entry.pid}) did not end within {LEAVING_S:g} s.",
+                f"Its log is {entry.directory / 'engine.log'}.",
+            )
+        time.sleep(_POLL_S)
+    if found.json:
+        print_json({"stopped": _entry(entry)})
+    else:
+        print(f"Stopped {entry.target.address}. Its data stays in {entry.directory}.")
+    return 0
+
+
+def _entry(entry: Running) -> dict[str, object]:
+    return {
+        "url": entry.target.address,
+        "pid": entry.pid,
+        "cluster": entry.cluster,
+        "directory": str(entry.directory),
+        "seconds": round(time.time() - entry.started, 1),
+    }
+
+
+def _hint(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,126 @@
+"""Tables, JSON and progress on a terminal. Stored values are shown through `memdb.display`."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from memdb.display import line
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_PLAIN_EVERY_S = 5.0  # where the output is a file or a log
+
+
+def print_json(value: object) -> None:
+    """One JSON document on the standard output, in UTF-8."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    # Bytes that were not UTF-8 are lone surrogates here; JSON can say so, UTF-8 cannot.
+    print(_SURROGATE.sub(lambda found: f"\\u{ord(found.group()):04x}", text))
+
+
+def print_table(
+    title: str, head: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = ()
+) -> None:
+    """A table as wide as the terminal; `right` are the columns with numbers."""
+    table = Table(title=title or None, title_justify="left", header_style="bold")
+    numbers = set(right)
+    for i, name in enumerate(head):
+        table.add_column(name, justify="right" if i in numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(line(cell)) for cell in row))
+    Console().print(table)
+
+
+class Bar:
+    """Progress of long work on the standard error: bar, rate and time left of the current stage.
+
+    Its `report` is a `memdb.jobs.Report`. The bar appears with the first one; where the standard error is no
+    terminal, a line now and then.
+    """
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._live = self._console.is_terminal
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Rate(),
+            TimeRemainingColumn(compact=True),
+            console=self._console,
+            disable=not self._live,
+        )
+        self._task: TaskID | None = None
+        self._stage, self._began, self._told = "", 0.0, 0.0
+
+    def report(self, stage: str, done: int, total: int) -> None:
+        """Where the work is."""
+        new = stage != self._stage
+        if self._live:
+            if new or self._task is None:
+                if self._task is None:
+                    self._progress.start()
+                else:  # the stage before is over; its last report may have been a step earlier
+                    self._progress.update(self._task, completed=self._progress.tasks[-1].total)
+                self._task = self._progress.add_task(escape(stage), total=total or None)
+            self._progress.update(self._task, completed=done, total=total or None)
+        else:
+            now = time.monotonic()
+            if new:
+                self._began = now
+            if new or now - self._told > _PLAIN_EVERY_S or (total and done >= total):
+                print(_plain(stage, done, total, now - self._began), file=sys.stderr, flush=True)
+                self._told = now
+        self._stage = stage
+
+    def say(self, text: str) -> None:
+        """A line above the bar."""
+        self._console.print(escape(text), highlight=False, soft_wrap=True)
+
+    def finish(self) -> None:
+        """The work has ended."""
+        if self._task is not None:
+            self._progress.stop()
+            self._task = None
+        self._stage = ""
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.finish()
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
+
+
+def _plain(stage: str, done: int, total: int, spent_s: float) -> str:
+    if not total:
+        return f"{stage} …"
+    rate = done / spent_s if spent_s > 0.2 else 0.0
+    left = f", {rate:,.0f}/s, {(total - done) / rate:,.0f} s left" if rate and done < total else ""
+    return f"{stage}: {done:,} of {total:,}{left}"

@@ -1,0 +1,104 @@
+"""`memdb sessions`: list by cursor, or show one."""
+
+from __future__ import annotations
+
+import argparse
+
+from memdb.cli.output import print_json, print_table
+from memdb.cluster.client import connect
+from memdb.cluster.find import find_target
+from memdb.display import bytes_text, duration, line, plain
+from memdb.errors import BadInput
+from memdb.sessions import formats, store
+from memdb.sessions.filters import SessionFilter
+from memdb.sessions.formats import Session
+from memdb.sessions.summaries import SessionSummary
+from memdb.settings import Settings
+
+
+def sessions(found: argparse.Namespace) -> int:
+    """List, or show."""
+    if found.action == "show" and not found.id:
+        raise BadInput("`memdb sessions show` needs the id of a session.", "`memdb sessions` lists them.")
+    target = find_target(Settings.from_env(), found.url)
+    with connect(target) as client:
+        if found.action == "show":
+            named = found.id if found.id.startswith(formats.SESSION_PREFIX) else formats.session_key(found.id)
+            session = store.read(client, named)
+            if found.json:
+                print_json(_session(session))
+            else:
+                _show(session)
+            return 0
+        wanted = SessionFilter(user=found.user, context=found.context, words=tuple(found.words.split()))
+        page = store.search(client, wanted, limit=found.limit, cursor=found.cursor)
+    if found.json:
+        print_json(
+            {
+                "sessions": [_summary(s) for s in page.sessions],
+                "next_cursor": page.next_cursor,
+                "complete": page.complete,
+                "scanned": page.scanned,
+                "keys": page.keys,
+                "took_ms": round(page.took_ms, 3),
+            }
+        )
+        return 0
+    if page.sessions:
+        rows = [
+            (
+                formats.session_id(s.key),
+                s.user_id,
+                s.context,
+                duration(s.ttl_s) if s.ttl_s is not None else "never expires",
+                "–" if s.turns is None else str(s.turns),
+                s.opening,
+            )
+            for s in page.sessions
+        ]
+        print_table("", ("session", "user", "context", "TTL", "turns", "began with"), rows, right=(4,))
+    print(f"{len(page.sessions)} sessions; {page.scanned:,} of {page.keys:,} keys looked at")
+    if not page.complete:
+        print(f"More: --cursor {page.next_cursor}")
+    return 0
+
+
+def _summary(session: SessionSummary) -> dict[str, object]:
+    return {
+        "key": session.key,
+        "user_id": session.user_id,
+        "context": session.context,
+        "created_at": session.created_at,
+        "ttl_s": session.ttl_s,
+        "turns": session.turns,
+        "history_bytes": session.history_bytes,
+        "size_bytes": session.size_bytes,
+        "opening": session.opening,
+        "problems": list(session.problems),
+    }
+
+
+def _session(session: Session) -> dict[str, object]:
+    return {
+        "key": session.key,
+        "user_id": session.user_id,
+        "context": session.context,
+        "created_at": session.created_at,
+        "ttl_s": session.ttl_s,
+        "size_bytes": session.size_bytes,
+        "history": [{"role": turn.role, "content": turn.content} for turn in session.turns],
+        "problems": list(session.problems),
+    }
+
+
+def _show(session: Session) -> None:
+    ttl = duration(session.ttl_s) if session.ttl_s is not None else "never expires"
+    print(f"{line(session.key)}")
+    print(
+        f"user {line(session.user_id)}, context {line(session.context)}, created {line(session.created_at)}"
+    )
+    print(f"TTL {ttl}, {bytes_text(session.size_bytes)} in memory, {len(session.turns)} turns")
+    for problem in session.problems:
+        print(f"! {line(problem)}")
+    for turn in session.turns:
+        print(f"\n{line(turn.role) or '?'}: {plain(turn.content)}")

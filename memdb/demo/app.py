@@ -1,0 +1,133 @@
+"""The Streamlit app as a child: where its files are, what it is told, whether it answers."""
+
+from __future__ import annotations
+
+import http.client
+import sys
+import threading
+import webbrowser
+from pathlib import Path
+
+import memdb
+from memdb.child import Child, Order
+from memdb.cluster.target import Target
+from memdb.errors import EngineUnavailable
+from memdb.ports import port_is_free
+from memdb.settings import has_screen, inherited
+
+_HEALTH = "/_stcore/health"
+
+
+class App:
+    """The running app. Ends with `stop`, and with this process."""
+
+    def __init__(self, target: Target, *, port: int, home: Path) -> None:
+        self._target, self._port, self._home = target, port, home
+        self._child = self._launch()
+
+    @property
+    def url(self) -> str:
+        """Where a browser finds it."""
+        return f"http://localhost:{self._port}"
+
+    @property
+    def log(self) -> Path:
+        """What it prints."""
+        return self._child.order.log
+
+    def status(self) -> int | None:
+        """None while it runs, else its exit status."""
+        return self._child.status
+
+    def last_words(self) -> str:
+        """For a message: the last line it printed, and where the rest is."""
+        lines = [line.strip() for line in self._child.tail() if line.strip()]
+        said = f"It said: {lines[-1]} " if lines else ""
+        return f"{said}Its log is {self.log}."
+
+    def answers(self) -> bool:
+        """Whether it serves pages. Waits at most a second."""
+        connection = http.client.HTTPConnection("localhost", self._port, timeout=1)
+        try:
+            connection.request("GET", _HEALTH)
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def restart(self) -> None:
+        """Start it again on the same port."""
+        self._child.stop()
+        self._child = self._launch()
+
+    def stop(self) -> None:
+        """End it and wait for its end."""
+        self._child.stop()
+
+    def _launch(self) -> Child:
+        options = {
+            "server.port": str(self._port),
+            "server.address": "localhost",
+            "server.headless": "true",  # it neither opens a browser nor asks for an e-mail address
+        }
+        return Child(
+            Order(
+                argv=(
+                    sys.executable,
+                    *("-m", "streamlit", "run", "streamlit_app.py"),
+                    *(part for name, value in options.items() for part in (f"--{name}", value)),
+                ),
+                directory=app_folder(),
+                log=self._home / "logs" / "app.log",
+            ),
+            # By the environment and not as arguments, which every user of the machine can read.
+            env=inherited() | environment(self._target, self._home),
+        )
+
+
+def app_folder() -> Path:
+    """The folder of streamlit_app.py, its pages and its .streamlit: the checkout, or inside the package.
+
+    Raises:
+        EngineUnavailable: the installation lacks them.
+    """
+    package = Path(memdb.__file__).parent
+    for folder in (package.parent, package / "_app"):
+        if (folder / "streamlit_app.py").is_file() and (folder / "pages").is_dir():
+            return folder
+    raise EngineUnavailable(
+        f"The app's files are not in {package / '_app'}.", "Install memdb-explorer again from its wheel."
+    )
+
+
+def environment(target: Target, home: Path) -> dict[str, str]:
+    """The variables from which memdb.settings reads this target again."""
+    return {
+        "MEMDB_HOME": str(home),
+        "MEMDB_URL": target.url,
+        "MEMDB_PASSWORD": target.password,
+        "MEMDB_WRITABLE": "1" if target.writable else "0",
+        "MEMDB_LABEL": target.label,
+        "MEMDB_KIND": target.kind,
+    }
+
+
+def check_port(port: int) -> None:
+    """Refuse a port that another program has.
+
+    Raises:
+        EngineUnavailable: it is taken.
+    """
+    if not port_is_free(port):
+        raise EngineUnavailable(
+            f"Port {port} is taken: another program, perhaps another `memdb demo`, listens on it.",
+            f"End that program, or choose another port: `make demo PORT={port + 1}`, "
+            f"`memdb demo --port {port + 1}`.",
+        )
+
+
+def open_browser(url: str) -> None:
+    """Show the page, where there is a screen; a browser that does not start is no error."""
+    if has_screen():
+        threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
