@@ -43,8 +43,20 @@ def server_target(engine: Engine) -> Target:
     return engine.target
 
 
+@pytest.fixture(scope="session")
+def demo_target(home: Path) -> Iterator[Target]:
+    """A second engine that holds a small demo: 2,000 documents, 200 sessions. For reading."""
+    from memdb.demo import loader
+
+    with local_engine.start(home, log=False) as running:
+        running.wait_ready()
+        with connect(running.target) as client:
+            loader.load(client, home=home, docs=2000, users=40, sessions=200)
+        yield running.target
+
+
 @pytest.fixture
-def prefix(request: pytest.FixtureRequest) -> str:
+def prefix() -> str:
     """A start for key and index names that no other test uses, e.g. `t3f9c1:`."""
     return f"t{uuid.uuid4().hex[:6]}:"
 

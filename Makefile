@@ -1,0 +1,56 @@
+# `make` alone tells what there is. Only Python 3.11 to 3.13, make and a package index are needed.
+
+PYTHON ?= python3
+VENV ?= .venv
+PORT ?= 8501
+BIN := $(VENV)/bin
+# A stamp is newer than pyproject.toml once what it says is installed: a second `make demo` runs no pip.
+APP := $(VENV)/.app-installed
+TESTS := $(VENV)/.tests-installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo app test check bench shots clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(APP) ## make .venv and install the app with its local engine
+
+demo: $(APP) ## engine, demo data and app at http://localhost:8501 (PORT=… for another)
+	@exec $(BIN)/memdb demo --port $(PORT) $(ARGS)
+
+app: $(APP) ## the app alone, for the running engine or MEMDB_URL
+	@exec $(BIN)/memdb app --port $(PORT) $(ARGS)
+
+test: $(TESTS) check ## ruff, mypy, and all tests (browser tests where there is a Chromium)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(TESTS) ## ruff and mypy
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: $(TESTS) ## the figures of the README, printed as ratios from one run
+	$(BIN)/python -m benchmarks $(ARGS)
+
+shots: $(TESTS) ## the screenshots of the README, in light and dark
+	$(BIN)/python docs/shots.py $(ARGS)
+
+clean: ## remove .venv and what tools left; demo data stays in its home
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	find memdb pages tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+	  echo "Python 3.11, 3.12 or 3.13 is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." >&2; \
+	  echo "Name another one: make $(or $(MAKECMDGOALS),install) PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(APP): pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[local]'
+	@touch $@
+
+$(TESTS): pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[local,test]'
+	@touch $(APP) $@
