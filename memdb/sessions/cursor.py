@@ -43,12 +43,12 @@ class Cursor:
 
     @classmethod
     def parse(cls, token: str) -> Cursor:
-        """Read a token; an empty one is the beginning.
+        """Read a token; an empty one, or SCAN's 0, is the beginning.
 
         Raises:
             BadInput: this is no such token.
         """
-        if not token:
+        if token in ("", "0"):
             return cls()
         scan, _, packed = token.partition(".")
         left: object = []
@@ -59,6 +59,8 @@ class Cursor:
                 left = json.loads(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))
             if not isinstance(left, list) or not all(isinstance(key, str) for key in left):
                 raise ValueError
+            for key in left:
+                key.encode("utf-8", "surrogateescape")  # as the client will: a forged one may fail
         except (ValueError, binascii.Error, RecursionError):
             raise BadInput(
                 f"'{token[:40]}' is no cursor of a session listing.", "Begin again without a cursor."
