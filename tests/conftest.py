@@ -44,11 +44,11 @@ def server_target(engine: Engine) -> Target:
 
 
 @pytest.fixture(scope="session")
-def demo_target(home: Path) -> Iterator[Target]:
+def demo_target(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """A second engine that holds a small demo: 2,000 documents, 200 sessions. For reading."""
     from memdb.demo import loader
 
-    with local_engine.start(home, log=False) as running:
+    with local_engine.start(tmp_path_factory.mktemp("demo"), log=False) as running:
         running.wait_ready()
         with connect(running.target) as client:
             loader.load(client, home=home, docs=2000, users=40, sessions=200)

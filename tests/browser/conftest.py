@@ -50,7 +50,7 @@ def app_server(demo_target: Target, home: Path) -> Iterator[str]:
         assert app.status() is None, f"the app ended: {app.log.read_text()}"
         yield app.url
     finally:
-        print(f"--- {app.log}\n{app.log.read_text() if app.log.exists() else ''}")
+        print(f"--- {app.log}\n{app.log.read_text() if app.log.exists() else ''}")  # noqa: T201  # pytest shows it with a failure
         app.stop()
 
 
