@@ -1,0 +1,220 @@
+"""The command line on a real server."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from memdb.cli import main
+from memdb.cluster.client import Client, connect
+from memdb.cluster.engine import running_engines
+from memdb.cluster.target import Target
+from tests.waiting import gone, until
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def memdb(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, server_target: Target) -> Run:
+    """Runs a command on the engine; returns status, output and errors."""
+    monkeypatch.setenv("MEMDB_URL", server_target.address)
+    monkeypatch.setenv("MEMDB_PASSWORD", server_target.password)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        status = main(words)
+        return (status, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def index(client: Client, prefix: str) -> str:
+    """Four documents on a line, one of them with odd contents."""
+    client.execute(
+        "FT.CREATE", f"{prefix}idx", "ON", "HASH", "PREFIX", 1, f"{prefix}doc:", "SCHEMA",
+        "title", "TEXT", "service", "TAG", "v", "VECTOR", "HNSW", 6, "TYPE", "FLOAT32", "DIM", 2,
+        "DISTANCE_METRIC", "L2",
+    )  # fmt: skip
+    for i in range(4):
+        title = "plain" if i else b"\x1b[31mred\xff"
+        vector = np.array([i, 0], np.float32).tobytes()
+        client.execute(
+            "HSET", f"{prefix}doc:{i}", "title", title, "service", "s3" if i < 3 else "ec2", "v", vector
+        )
+    return f"{prefix}idx"
+
+
+def test_search_contract(memdb: Run, index: str, prefix: str, tmp_path: Path) -> None:
+    (tmp_path / "v.json").write_text("[1.9, 0]")
+    status, out, err = memdb(
+        "search", "--index", index, "--vector", str(tmp_path / "v.json"), "--k", "2", "--ef", "64",
+        "--filter", "@service:{s3}", "--json",
+    )  # fmt: skip
+    assert (status, err) == (0, "")
+    found = json.loads(out)
+    assert set(found) == {"hits", "took_ms", "command"}
+    assert [hit["key"] for hit in found["hits"]] == [f"{prefix}doc:2", f"{prefix}doc:1"]
+    assert found["hits"][0]["distance"] == pytest.approx(0.01, abs=1e-4)
+    assert found["hits"][0]["fields"] == {"title": "plain", "service": "s3"}
+    assert found["took_ms"] > 0
+    assert found["command"].startswith("redis-cli")
+    assert "EF_RUNTIME 64" in found["command"]
+
+
+def test_search_by_key_as_a_table_with_the_exact_answer(memdb: Run, index: str, prefix: str) -> None:
+    status, out, _ = memdb("search", "--index", index, "--key", f"{prefix}doc:0", "--k", "4", "--exact")
+    assert status == 0
+    assert "4 hits" in out
+    assert "Recall 1.000 against all 4 vectors" in out
+    assert "\x1b[31m" not in out
+
+
+def test_search_json_with_the_exact_answer_and_odd_bytes(memdb: Run, index: str, prefix: str) -> None:
+    status, out, _ = memdb(
+        "search",
+        "--index",
+        index,
+        "--key",
+        f"{prefix}doc:0",
+        "--k",
+        "1",
+        "--exact",
+        "--return",
+        "title",
+        "--json",
+    )
+    found = json.loads(out)
+    assert status == 0
+    assert found["exact"]["recall"] == 1
+    assert found["exact"]["hits"] == [{"key": f"{prefix}doc:0", "distance": 0.0, "found": True}]
+    assert list(found["hits"][0]["fields"]) == ["title"]
+    out.encode()  # whatever was stored, the output is UTF-8
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--key", "nothing"], "no document"),
+        (["--vector", "/nowhere/v.npy"], "cannot be read"),
+        (["--key", "{p}doc:0", "--filter", "@service:{{s3"], "filter"),
+        (["--key", "{p}doc:0", "--k", "999999"], "K is 999,999"),
+        (["--key", "{p}doc:0", "--field", "title"], "no field 'title'"),
+        (["--key", "{p}doc:0", "--return", "nope"], "no field 'nope'"),
+        (["--text", " "], "empty"),
+        (["--text", "words"], "256"),
+    ],
+)
+def test_search_errors_are_one_line(memdb: Run, index: str, prefix: str, words: list[str], said: str) -> None:
+    status, out, err = memdb("search", "--index", index, *(w.format(p=prefix) for w in words))
+    assert (status, out) == (2, "")
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_unknown_index_as_json(memdb: Run) -> None:
+    status, out, _ = memdb("search", "--index", "gone", "--key", "k", "--json")
+    assert status == 2
+    assert "no index 'gone'" in json.loads(out)["error"]
+
+
+def test_sessions_page_by_page_and_one(memdb: Run, client: Client) -> None:
+    keys = [f"session:cli-{i}" for i in range(5)]
+    history = json.dumps([{"role": "user", "content": "how do buckets work"}])
+    try:
+        for i, key in enumerate(keys):
+            client.execute(
+                "HSET", key, "user_id", f"cli{i % 2}", "history", history, "context", "c", "created_at", ""
+            )
+        found: list[str] = []
+        cursor: list[str] = []
+        while True:
+            status, out, _ = memdb(
+                "sessions", "--user", "cli0", "--words", "BUCKETS work", "--limit", "2", "--json", *cursor
+            )
+            assert status == 0
+            page = json.loads(out)
+            found += [s["key"] for s in page["sessions"]]
+            if page["complete"]:
+                break
+            cursor = ["--cursor", page["next_cursor"]]
+        assert sorted(found) == [keys[0], keys[2], keys[4]]
+        status, out, _ = memdb("sessions", "--user", "cli1")
+        assert "cli-1" in out
+        assert "how do buckets work" in out
+        status, out, _ = memdb("sessions", "show", "cli-3", "--json")
+        assert json.loads(out)["history"] == [{"role": "user", "content": "how do buckets work"}]
+        assert memdb("sessions", "show", keys[3])[0] == 0
+    finally:
+        client.execute("DEL", *keys)
+    status, out, err = memdb("sessions", "show", "cli-3")
+    assert (status, out) == (2, "")
+    assert "no session 'session:cli-3'" in err
+
+
+def test_load_is_refused_where_writes_are_not_allowed(memdb: Run) -> None:
+    status, _, err = memdb("load", "--docs", "10", "--sessions", "1")
+    assert status == 2
+    assert "MEMDB_WRITABLE=1" in err
+
+
+def test_engine_in_the_foreground(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prints its URL, is found by other commands, survives a kill -9, ends on SIGTERM."""
+    monkeypatch.setenv("MEMDB_HOME", str(tmp_path))
+    data = tmp_path / "data"
+    with subprocess.Popen(
+        [sys.executable, "-m", "memdb", "engine", "start", "--dir", str(data)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as child:
+        assert child.stdout is not None
+        url = child.stdout.readline().strip()
+        (entry,) = running_engines(tmp_path)
+        assert url == f"redis://127.0.0.1:{entry.port}"
+        assert main(["engine", "status", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["engines"][0]["url"] == url
+        assert main(["sessions", "--url", url, "--json"]) == 0
+        capsys.readouterr()
+
+        os.kill(entry.pid, signal.SIGKILL)
+        until(lambda: any(e.pid != entry.pid for e in running_engines(tmp_path)), "it starts again")
+        (again,) = running_engines(tmp_path)
+        assert again.target == entry.target
+        with connect(again.target) as client:
+            until(lambda: client.execute("PING") == b"PONG", "it answers")
+
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(20) == 0
+        assert gone(again.pid)
+    assert running_engines(tmp_path) == []
+
+
+def test_engine_stop(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMDB_HOME", str(tmp_path))
+    with subprocess.Popen(
+        [sys.executable, "-m", "memdb", "engine", "start", "--show-password", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as child:
+        until(lambda: bool(running_engines(tmp_path)), "it runs")
+        (entry,) = running_engines(tmp_path)
+        assert main(["engine", "stop", "--port", "1"]) == 2
+        assert main(["engine", "stop"]) == 0
+        out, _ = child.communicate(timeout=20)
+        assert child.returncode == 0
+        assert json.loads(out)["url"] == entry.target.url
+    assert "Stopped" in capsys.readouterr().out
+    assert main(["engine", "stop"]) == 2

@@ -1,0 +1,106 @@
+"""The command line without a server: help, options, errors as one line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from memdb.cli import main
+
+COMMANDS = [
+    "demo",
+    "app",
+    "engine",
+    "engine start",
+    "engine status",
+    "engine stop",
+    "load",
+    "search",
+    "sessions",
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*command.split(), "--help"])
+    assert caught.value.code == 0
+    assert f"memdb {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["load", "search", "sessions", "app"])
+def test_every_command_that_opens_a_server_takes_its_url(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert "--url" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "required: COMMAND"),
+        (["dance"], "invalid choice: 'dance'"),
+        (["search", "--index", "i"], "--text --key --vector is required"),
+        (["search", "--index", "i", "--text", "a", "--key", "b"], "not allowed with"),
+        (["search", "--index", "i", "--text", "a", "--k", "0"], "0 is too small"),
+        (["search", "--index", "i", "--text", "a", "--ef", "ten"], "'ten' is not a whole number"),
+        (["demo", "--port", "70000"], "70000 is not a port"),
+        (["load", "--docs", "-1"], "-1 is too small"),
+        (["sessions", "show"], "needs the id of a session"),
+        (["sessions"], "no local engine runs and MEMDB_URL is not set"),
+        (["sessions", "--url", "http://me:secret@host"], "does not start with redis://"),
+        (["load", "--url", "redis://127.0.0.1:1"], "read-only"),
+        (["sessions", "--url", "redis://127.0.0.1:1"], "No answer from"),
+        (["engine", "stop"], "no local engine"),
+    ],
+)
+def test_an_error_is_one_line_and_status_2(
+    words: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("MEMDB_HOME", str(tmp_path))
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert said in err
+    assert err.startswith("memdb: ")
+    assert err.count("\n") == 1
+    assert "secret" not in err
+    assert out == ""
+
+
+def test_an_error_as_json(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MEMDB_HOME", str(tmp_path))
+    assert main(["sessions", "--json"]) == 2
+    found = json.loads(capsys.readouterr().out)
+    assert set(found) == {"error", "hint"}
+    assert "memdb demo" in found["hint"]
+
+
+def test_bad_environment_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMDB_WRITABLE", "perhaps")
+    assert main(["sessions"]) == 2
+    assert "MEMDB_WRITABLE is 'perhaps'" in capsys.readouterr().err
+
+
+def test_starting_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, contextlib, io\n"
+        "from memdb.cli import main\n"
+        "with contextlib.redirect_stdout(io.StringIO()): main(['engine', 'status'])\n"
+        "import memdb.cli.demo\n"
+        "heavy = {'numpy', 'pandas', 'streamlit', 'umap', 'boto3', 'botocore', 'plotly', 'wordllama'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
