@@ -170,6 +170,8 @@ def _redis(target: Target) -> redis.Redis:
         "username": target.username or None,
         "password": target.password or None,
         "protocol": 2,
+        # No CLIENT SETINFO: two round trips fewer for each connection, 0.5 s each on an engine that loads.
+        "driver_info": None,
         "decode_responses": False,
         "socket_timeout": target.timeout_s,
         "socket_connect_timeout": 3.0,
