@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -67,6 +68,25 @@ def session_key(session: str) -> str:
 def session_id(key: str, prefix: str = SESSION_PREFIX) -> str:
     """The id in a session's key; the whole key where it begins otherwise."""
     return key.removeprefix(prefix)
+
+
+def printable_id(session: str) -> str:
+    """A session's id for a text field or a link: what cannot be typed, spaces and %, as %XX of its bytes."""
+    return "".join(
+        c
+        if c.isprintable() and c not in " %"
+        else "".join(f"%{byte:02X}" for byte in c.encode("utf-8", "surrogateescape"))
+        for c in session
+    )
+
+
+def typed_id(text: str) -> str:
+    """The id that `printable_id` made `text` of; a % that no two hex digits follow is itself."""
+    return re.sub(
+        "(?:%[0-9A-Fa-f]{2})+",
+        lambda found: bytes.fromhex(found.group().replace("%", "")).decode("utf-8", "surrogateescape"),
+        text.strip(),
+    )
 
 
 def user_key(user: str) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from memdb.cluster import replies
@@ -131,6 +132,7 @@ def search(
     cursor: str = "",
     budget: Budget | None = None,
     report: Report = silent,
+    keep: Callable[[SessionPage], None] | None = None,
 ) -> SessionPage:
     """The first `limit` sessions that pass a filter, page after page, as one page.
 
@@ -141,6 +143,7 @@ def search(
         cursor: where to go on.
         budget: of the whole search; without one it ends only with the key space or the limit.
         report: told after each page; may end the search.
+        keep: given what is found so far, before each report.
     """
     began = time.perf_counter()
     sessions: list[SessionSummary] = []
@@ -150,17 +153,19 @@ def search(
         found = page(client, wanted, cursor, size=min(PAGE * 4, limit - len(sessions)), budget=step)
         sessions += found.sessions
         scanned, cursor = scanned + found.scanned, found.next_cursor
-        report("Searching sessions", min(scanned, found.keys), found.keys)
-        full = len(sessions) >= limit or (budget is not None and scanned >= budget.keys)
-        if found.complete or full:
-            return SessionPage(
-                tuple(sessions),
-                cursor,
-                found.complete,
-                min(scanned, found.keys),
-                found.keys,
-                (time.perf_counter() - began) * 1000,
-            )
+        so_far = SessionPage(
+            tuple(sessions),
+            cursor,
+            found.complete,
+            min(scanned, found.keys),
+            found.keys,
+            (time.perf_counter() - began) * 1000,
+        )
+        if keep is not None:
+            keep(so_far)
+        report("Searching sessions", so_far.scanned, found.keys)
+        if found.complete or len(sessions) >= limit or (budget is not None and scanned >= budget.keys):
+            return so_far
 
 
 def count(client: Client, *, prefix: str = formats.SESSION_PREFIX, budget_keys: int = 20_000) -> SessionCount:
@@ -213,6 +218,21 @@ def read(client: Client, key: str) -> Session:
     return formats.session_of(read_hash(client, key, formats.FIELDS, "session"))
 
 
+def time_left(client: Client, key: str) -> float | None:
+    """Seconds until a session expires; None if it never does.
+
+    Raises:
+        NotFound: it is gone.
+        BadInput: the key holds no hash.
+    """
+    kind, left = client.pipeline([("TYPE", key), ("PTTL", key)])
+    if replies.text(kind) == "none" or replies.integer(left) == -2:
+        raise NotFound(key, "session")
+    if replies.text(kind) != "hash":
+        raise BadInput(f"The key holds a {replies.text(kind)}, not a session.", "Choose a session.")
+    return seconds(left)
+
+
 def extend_ttl(client: Client, key: str, by_s: float) -> Change:
     """Let a session live `by_s` seconds longer than it would.
 
@@ -223,7 +243,7 @@ def extend_ttl(client: Client, key: str, by_s: float) -> Change:
     """
     if not 0 < by_s <= LONGEST_TTL_S:
         raise BadInput(f"A TTL cannot grow by {by_s:g} s.", "Give more than 0 s and at most ten years.")
-    before = _ttl(client, key)
+    before = time_left(client, key)
     if before is None:
         raise BadInput(
             "This session never expires: there is no TTL to extend.", "It stays until it is deleted."
@@ -241,7 +261,7 @@ def persist(client: Client, key: str) -> Change:
         NotFound: it is gone.
         ReadOnlyTarget: the target takes no writes.
     """
-    before = _ttl(client, key)
+    before = time_left(client, key)
     if not replies.integer(client.execute("PERSIST", key)) and before is not None:
         raise NotFound(key, "session")
     return Change(key, before, None)
@@ -254,7 +274,7 @@ def delete(client: Client, key: str) -> Change:
         NotFound: it is gone already.
         ReadOnlyTarget: the target takes no writes.
     """
-    before = _ttl(client, key)
+    before = time_left(client, key)
     if not replies.integer(client.execute("UNLINK", key)):
         raise NotFound(key, "session")
     return Change(key, before, None, deleted=True)
@@ -315,13 +335,3 @@ def _take(
     found.notes.update(sieved.passed)
     found.read_bytes += sieved.read_bytes
     return list(sieved.rest)
-
-
-def _ttl(client: Client, key: str) -> float | None:
-    """The TTL of a session that is there."""
-    kind, left = client.pipeline([("TYPE", key), ("PTTL", key)])
-    if replies.text(kind) == "none" or replies.integer(left) == -2:
-        raise NotFound(key, "session")
-    if replies.text(kind) != "hash":
-        raise BadInput(f"The key holds a {replies.text(kind)}, not a session.", "Choose a session.")
-    return seconds(left)

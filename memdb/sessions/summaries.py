@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal, get_args
 
 from memdb.cluster import replies
 from memdb.cluster.client import Client
@@ -72,6 +74,27 @@ def summaries(client: Client, keys: Sequence[str]) -> list[SessionSummary]:
 def with_note(summary: SessionSummary, note: str) -> SessionSummary:
     """The summary with one more problem in front."""
     return replace(summary, problems=(note, *summary.problems)) if note else summary
+
+
+Order = Literal["as stored", "expires first", "newest", "oldest", "most turns", "largest"]
+ORDERS: tuple[Order, ...] = get_args(Order)
+
+
+def ordered(found: Sequence[SessionSummary], order: Order) -> list[SessionSummary]:
+    """Summaries of one page in another order; what is not known comes last."""
+
+    def rank(s: SessionSummary) -> float:
+        created = None if s.created is None else s.created.timestamp()
+        value = {
+            "expires first": s.ttl_s,
+            "newest": None if created is None else -created,
+            "oldest": created,
+            "most turns": None if s.turns is None else -s.turns,
+            "largest": None if s.size_bytes is None else -s.size_bytes,
+        }[order]
+        return math.inf if value is None else value
+
+    return list(found) if order == "as stored" else sorted(found, key=rank)
 
 
 def _exists(row: list[object]) -> bool:

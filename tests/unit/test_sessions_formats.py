@@ -19,6 +19,7 @@ from memdb.sessions.cursor import Cursor
 from memdb.sessions.filters import SessionFilter, words_of
 from memdb.sessions.formats import Turn, session_of
 from memdb.sessions.hashes import VALUE_BYTES, StoredField, StoredHash, readable
+from memdb.sessions.summaries import ORDERS, SessionSummary, ordered
 from memdb.sessions.users import user_of
 
 GOOD = {
@@ -192,6 +193,51 @@ def test_keys_are_built_and_parsed_in_one_place() -> None:
     assert formats.user_id(formats.user_key("user123")) == "user123"
     with pytest.raises(BadInput):
         formats.session_key("")
+
+
+@given(st.binary())
+def test_an_id_can_be_typed_and_comes_back(raw: bytes) -> None:
+    id_ = raw.decode("utf-8", "surrogateescape")
+    assert formats.printable_id(id_).isprintable()
+    assert formats.typed_id(formats.printable_id(id_)) == id_
+
+
+@pytest.mark.parametrize(
+    ("id_", "shown"),
+    [
+        ("sess_user123_abc", "sess_user123_abc"),
+        ("100%", "100%25"),
+        ("né", "né"),
+        (" a ", "%20a%20"),
+        ("\udcff\n", "%FF%0A"),
+    ],
+)
+def test_ids_are_shown_as_they_are_where_they_can_be(id_: str, shown: str) -> None:
+    assert formats.printable_id(id_) == shown
+    assert formats.typed_id(shown) == id_
+    assert formats.typed_id("100%") == "100%"
+
+
+def summary(**changes: object) -> SessionSummary:
+    whole: dict[str, object] = {
+        "key": "session:a", "user_id": "u", "context": "c", "created_at": "", "created": None, "ttl_s": None,
+        "history_bytes": 1, "size_bytes": None, "turns": None, "opening": "", "problems": (),
+    }  # fmt: skip
+    return SessionSummary(**{**whole, **changes})  # type: ignore[arg-type]
+
+
+def test_a_page_can_be_ordered() -> None:
+    early, late = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)
+    a = summary(key="a", ttl_s=50.0, created=early, turns=2, size_bytes=10)
+    b = summary(key="b", ttl_s=5.0, created=late, turns=9, size_bytes=900)
+    c = summary(key="c")
+    expected = {
+        "as stored": "abc", "expires first": "bac", "newest": "bac", "oldest": "abc", "most turns": "bac",
+        "largest": "bac",
+    }  # fmt: skip
+    assert set(ORDERS) == set(expected)
+    for order in ORDERS:
+        assert "".join(s.key for s in ordered([a, b, c], order)) == expected[order]
 
 
 def test_a_pattern_takes_what_was_typed_literally() -> None:
