@@ -1,7 +1,5 @@
-"""MemoryDB Explorer: the frame; the screens are in pages/."""
-
-from pathlib import Path
+"""MemoryDB Explorer for `streamlit run`; `memdb app` is the better way (docs/decisions/0001-pages.md)."""
 
 from memdb.ui import frame
 
-frame.run(Path(__file__).parent)
+frame.run()

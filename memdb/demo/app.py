@@ -75,7 +75,7 @@ class App:
             Order(
                 argv=(
                     sys.executable,
-                    *("-m", "streamlit", "run", "streamlit_app.py"),
+                    *("-m", "streamlit", "run", str(Path(memdb.__file__).parent / "ui" / "entry.py")),
                     *(part for name, value in options.items() for part in (f"--{name}", value)),
                 ),
                 directory=app_folder(),

@@ -9,6 +9,7 @@ import streamlit as st
 from memdb.cluster.client import Client
 from memdb.cluster.find import app_target
 from memdb.cluster.target import Target
+from memdb.demo.app import app_folder
 from memdb.display import markdown
 from memdb.errors import MemDBError
 from memdb.settings import Settings
@@ -25,16 +26,13 @@ PAGES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
 }
 
 
-def run(app: Path) -> None:
-    """Draw the frame and run the page that was asked for; the entry file's only call.
-
-    Args:
-        app: the folder that holds `pages/`.
-    """
+def run() -> None:
+    """Draw the frame and run the page that was asked for; the entry file's only call."""
     st.set_page_config(page_title=TITLE, page_icon=":material/hub:", layout="wide")
+    folder = app_folder() / "pages"
     found = {
         section: [
-            st.Page(app / "pages" / file, title=title, icon=icon, url_path=address, default=address == "home")
+            st.Page(folder / file, title=title, icon=icon, url_path=address, default=address == "home")
             for file, title, icon, address in pages
         ]
         for section, pages in PAGES.items()
@@ -54,6 +52,12 @@ def run(app: Path) -> None:
 @st.cache_resource(show_spinner=False)
 def _settings() -> Settings:
     return Settings.from_env()
+
+
+def link(address: str) -> Path:
+    """The file of a page, for st.page_link: by its whole path, wherever the entry script lies."""
+    file = next(page[0] for pages in PAGES.values() for page in pages if page[3] == address)
+    return app_folder() / "pages" / file
 
 
 def target() -> Target:

@@ -11,8 +11,8 @@ from memdb.display import bytes_text, duration, line, markdown
 from memdb.errors import MemDBError, UnknownIndex
 from memdb.jobs import Job
 from memdb.settings import Settings
-from memdb.ui import cached, parts
-from memdb.vectors.index import IndexInfo
+from memdb.ui import cached, frame, parts
+from memdb.vectors.index import Field, IndexInfo
 
 JOB = "home.load_job"
 
@@ -33,15 +33,15 @@ def live(target: Target) -> None:
 def next_steps(target: Target) -> None:
     """Links to the other pages."""
     steps = (
-        ("pages/explore/search.py", "Search", ":material/search:",
+        ("search", "Search", ":material/search:",
          "Ask a question, filter by field, move EF_RUNTIME, see what the index missed."),
-        ("pages/explore/sessions.py", "Sessions", ":material/forum:",
+        ("sessions", "Sessions", ":material/forum:",
          "Page through conversations, watch their time to live, open one."),
     )  # fmt: skip
     columns = st.columns(len(steps))
     for column, (page, title, icon, text) in zip(columns, steps, strict=True):
         with column, st.container(border=True):
-            st.page_link(page, label=f"**{title}**", icon=icon)
+            st.page_link(frame.link(page), label=f"**{title}**", icon=icon)
             st.caption(text)
 
 
@@ -100,8 +100,8 @@ def _indexes(target: Target, infos: list[IndexInfo]) -> None:
         return
     rows = []
     for info in infos:
-        vectors = [f for f in info.fields if f.vector is not None] or [None]
-        for field in vectors:
+        vectors: list[Field | None] = [f for f in info.fields if f.vector is not None]
+        for field in vectors or [None]:
             params = field.vector if field is not None else None
             rows.append(
                 {

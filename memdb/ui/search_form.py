@@ -11,7 +11,7 @@ from memdb import embed
 from memdb.cluster.target import Target
 from memdb.display import line
 from memdb.errors import BadVector, MemDBError, UnsupportedFeature
-from memdb.ui import cached, parts
+from memdb.ui import cached, parts, state
 from memdb.vectors import distance, search, upload
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import And, Condition, Not, Range, Raw, Tag, Text
@@ -29,6 +29,7 @@ EXAMPLES = (
 # Everything a link carries, besides one `search.f.<field>` for each filtered field.
 LINKED = ("search.by", "search.q", "search.key", "search.field", "search.k", "search.ef", "search.ef2",
           "search.raw", "search.view")  # fmt: skip
+WHOLE_RANGES = "search.whole_ranges"  # bounds by widget, so that a link leaves out what filters nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,7 @@ def _filter(target: Target, info: IndexInfo) -> Condition:
     conditions: list[Condition] = []
     with st.container(border=True):
         st.markdown("**Filter**")
-        for field in info.fields:
+        for field in (*info.of_kind("TAG"), *info.of_kind("NUMERIC"), *info.of_kind("TEXT")):
             found = _field_filter(target, info, field)
             if found is not None:
                 conditions.append(found)
@@ -227,6 +228,7 @@ def _range_filter(target: Target, info: IndexInfo, field: Field) -> Condition | 
     if bounds is None or bounds[0] == bounds[1]:
         return None
     low, high = bounds
+    st.session_state[WHOLE_RANGES] = {**state.keep(WHOLE_RANGES, {}), filter_key(field): bounds}
     whole = low.is_integer() and high.is_integer()
     if whole:
         first, last = int(low), int(high)

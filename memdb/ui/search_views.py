@@ -16,7 +16,7 @@ from memdb.display import bytes_text, duration, line, markdown, plain
 from memdb.errors import BadVector
 from memdb.jobs import Job
 from memdb.ui import cached, figures, parts, state
-from memdb.ui.search_form import EF_STEPS, LINKED, Asked, filter_key, more_like
+from memdb.ui.search_form import EF_STEPS, LINKED, WHOLE_RANGES, Asked, filter_key, more_like
 from memdb.vectors import distance, exact, read, search
 from memdb.vectors.exact import Neighbours
 from memdb.vectors.filters import render
@@ -101,8 +101,8 @@ def _headline(shown: Shown) -> None:
     ef = "" if request.ef_runtime is None else f" · EF {request.ef_runtime}"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
-            f"**{len(result.keys):,}** of K {request.k:,}{ef} · **{result.took_ms:.1f} ms** "
-            f"(round trip at the client) · {shown.asked.matching:,} documents in the filter"
+            f"**{len(result.keys):,}** of K {request.k:,}{ef} · **{result.took_ms:.1f} ms**",
+            help="Time around the command, measured at this app: network and engine together.",
         )
         st.space("stretch")
         st.button("Again", icon=":material/refresh:", on_click=_again, help="Ask the server once more.")
@@ -452,14 +452,18 @@ def _code_and_link(shown: Shown) -> None:
         st.caption("A pasted or uploaded vector does not fit a link: the link opens the rest of this view.")
     address = (st.context.url or "").split("?")[0]
     st.code(f"{address}?{link(shown.info)}", language=None, wrap_lines=True)
+    st.caption("It names the index and the widgets, never the server, a user or a password.")
 
 
 def link(info: IndexInfo) -> str:
     """The query part of a link that opens this view: index and widgets, never host, user or password."""
     values: dict[str, object] = {state.INDEX: info.name}
     filters = [filter_key(f) for f in info.fields] + [f"search.not.{f.name}" for f in info.of_kind("TAG")]
+    whole = st.session_state.get(WHOLE_RANGES, {})
     for name in (*LINKED, *filters):
         value = st.session_state.get(name)
+        if name in whole and tuple(value or ()) == tuple(whole[name]):
+            continue  # a range that leaves nothing out is no filter, also when the data grows
         if isinstance(value, bool):
             value = str(value).lower() if value else None
         if value not in (None, "", []):

@@ -1,0 +1,293 @@
+"""The demo's documents: real documentation that is on this machine anyway.
+
+`aws_docs`: every operation in botocore's service models. `redis_docs`: the server's own COMMAND DOCS.
+`python_docs`: docstrings of installed packages, read from their source without importing them. Beyond these,
+the descriptions of data types in botocore's models, so that up to 60,000 documents can be loaded.
+"""
+
+from __future__ import annotations
+
+import ast
+import gzip
+import hashlib
+import importlib.util
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import botocore
+
+from memdb.cluster import replies
+from memdb.cluster.client import Client
+from memdb.errors import MemDBError
+from memdb.jobs import Report, silent
+
+MOST = 60_000
+LONGEST = 2_000  # characters of content; the longest operation's would fill 60 KB and hide the others
+SHORTEST = 40  # a description below this says no more than its name
+PACKAGES = ("redis", "boto3", "botocore", "numpy", "pandas", "streamlit", "umap")
+A_PACKAGE = 400  # docstrings of one package at most, so that none outweighs the rest
+# Services that people ask about first: in a small corpus they come earlier than their size would have it.
+FAMILIAR = frozenset(
+    "s3 dynamodb lambda iam sqs sns kms secretsmanager rds memorydb elasticache bedrock-runtime s3vectors "
+    "cloudwatch logs stepfunctions ecs".split(" ")
+)
+VERBS = frozenset(
+    "accept add associate attach batch cancel copy create delete describe disable disassociate enable "
+    "execute export generate get import invoke list modify publish put query register reject remove reset "
+    "restore search send set start stop tag update untag upload".split(" ")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document, without its embedding."""
+
+    key: str
+    title: str
+    content: str  # plain text on one line: RediSearch glues words around a line break
+    service: str
+    verb: str
+    source: str
+    year: int | None  # of the API version; only AWS documents have one
+
+    @property
+    def text(self) -> str:
+        """What is embedded: the name says much, and the beginning says most."""
+        return f"{self.title}. {self.content[:1_000]}"
+
+
+def documents(
+    client: Client | None = None, *, count: int | None = None, report: Report = silent
+) -> list[Document]:
+    """The corpus, in an order that is the same on every run with the same packages.
+
+    A shorter corpus is the beginning of a longer one, mixed over all services and sources.
+
+    Args:
+        client: asked for COMMAND DOCS; without it there are no `redis_docs`.
+        count: how many at most; None is all operations, commands and docstrings.
+        report: told how far the reading is.
+
+    Returns:
+        Documents with unique keys.
+    """
+    main: list[Document] = []
+    types: list[Document] = []
+    folders = _services()
+    for done, (service, folder) in enumerate(folders):
+        report("Reading documentation", done, len(folders))
+        model = _model(folder)
+        main += _operations(service, int(folder.name[:4]), model)
+        if count is not None and count > 20_000:
+            types += _types(service, int(folder.name[:4]), model)
+    main += _python()
+    if client is not None:
+        main += _redis(client)
+    main = _ordered(_unique(main))
+    if count is None or count <= len(main):
+        return main[:count]
+    return (main + _ordered(_unique(types)))[: min(count, MOST)]
+
+
+def _services() -> list[tuple[str, Path]]:
+    base = Path(botocore.__file__).parent / "data"
+    found = []
+    for folder in sorted(base.iterdir()):
+        versions = sorted(v for v in folder.iterdir() if v.name[:4].isdigit()) if folder.is_dir() else []
+        versions = [v for v in versions if list(v.glob("service-2.json*"))]
+        if versions:
+            found.append((folder.name, versions[-1]))
+    return found
+
+
+def _model(folder: Path) -> dict[str, Any]:
+    file = next(iter(sorted(folder.glob("service-2.json*"))))
+    raw = file.read_bytes()
+    model: dict[str, Any] = json.loads(gzip.decompress(raw) if file.suffix == ".gz" else raw)
+    return model
+
+
+def _operations(service: str, year: int, model: dict[str, Any]) -> Iterator[Document]:
+    name = _service_name(service, model)
+    for operation, described in model["operations"].items():
+        # Some operations have a line, a few none: they are operations all the same.
+        content = plain_text(described.get("documentation", "")) or f"{name}: {operation}"
+        yield Document(
+            f"doc:{service}:{operation}", f"{name}: {operation}", content, service, _verb(operation),
+            "aws_docs", year,
+        )  # fmt: skip
+
+
+def _types(service: str, year: int, model: dict[str, Any]) -> Iterator[Document]:
+    name = _service_name(service, model)
+    for shape, described in model["shapes"].items():
+        content = plain_text(described.get("documentation", ""))
+        if len(content) >= SHORTEST:
+            yield Document(
+                f"doc:{service}:type:{shape}", f"{name}: {shape} (data type)", content, service, "type",
+                "aws_docs", year,
+            )  # fmt: skip
+        for member, said in described.get("members", {}).items():
+            content = plain_text(said.get("documentation", ""))
+            if len(content) >= 3 * SHORTEST:
+                yield Document(
+                    f"doc:{service}:type:{shape}.{member}", f"{name}: {shape}.{member}", content, service,
+                    "type", "aws_docs", year,
+                )  # fmt: skip
+
+
+def _service_name(service: str, model: dict[str, Any]) -> str:
+    facts = model.get("metadata", {})
+    name: str = facts.get("serviceAbbreviation") or facts.get("serviceFullName") or service
+    return name
+
+
+def _redis(client: Client) -> Iterator[Document]:
+    try:
+        found = replies.pairs(client.execute("COMMAND", "DOCS"))
+    except MemDBError:
+        return  # not every server tells; the corpus is whole without it
+    for name, described in found.items():
+        facts = replies.pairs(described)
+        yield from _redis_command(name, facts)
+        for sub, inner in replies.pairs(facts.get("subcommands")).items():
+            yield from _redis_command(sub.replace("|", " "), replies.pairs(inner))
+
+
+def _redis_command(name: str, facts: dict[str, Any]) -> Iterator[Document]:
+    summary = replies.text(facts.get("summary"))
+    if not summary:
+        return
+    parts = [summary]
+    if facts.get("complexity"):
+        parts.append(f"Time complexity: {replies.text(facts['complexity'])}.")
+    parts += [
+        f"Since {replies.text(change[0])}: {replies.text(change[1])}"
+        for change in replies.items(facts.get("history"))
+        if isinstance(change, list) and len(change) == 2
+    ]
+    command = name.upper()
+    yield Document(
+        f"doc:redis:{command.replace(' ', '-')}", f"Redis: {command}", " ".join(parts)[:LONGEST], "redis",
+        _verb(command.split(" ")[-1].capitalize()), "redis_docs", None,
+    )  # fmt: skip
+
+
+def _python() -> Iterator[Document]:
+    for package in PACKAGES:
+        spec = importlib.util.find_spec(package)
+        if spec is None or not spec.submodule_search_locations:
+            continue
+        root = Path(spec.submodule_search_locations[0])
+        found = [d for file in sorted(root.rglob("*.py")) if _public(file.relative_to(root))
+                 for d in _docstrings(package, root, file)]  # fmt: skip
+        yield from _ordered(found)[:A_PACKAGE]
+
+
+def _public(path: Path) -> bool:
+    hidden = {"tests", "test", "testing", "vendor", "vendored", "_vendor", "proto", "conftest.py", "docs"}
+    return not any(part in hidden or (part.startswith("_") and part != "__init__.py") for part in path.parts)
+
+
+def _docstrings(package: str, root: Path, file: Path) -> Iterator[Document]:
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+    except (SyntaxError, UnicodeDecodeError):
+        return
+    module = ".".join([package, *file.relative_to(root).with_suffix("").parts]).removesuffix(".__init__")
+    for name, node in _named(tree.body):
+        content = _line(ast.get_docstring(node) or "")
+        if len(content) >= 2 * SHORTEST:
+            yield Document(
+                f"doc:{package}:{module}.{name}", f"Python: {module}.{name}", content, package,
+                _verb(name.rpartition(".")[2].partition("_")[0].capitalize()), "python_docs", None,
+            )  # fmt: skip
+
+
+def _named(
+    body: list[ast.stmt], prefix: str = ""
+) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]]:
+    for node in body:
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue
+        if node.name.startswith("_"):
+            continue
+        yield prefix + node.name, node
+        if isinstance(node, ast.ClassDef) and not prefix:
+            yield from _named(node.body, f"{node.name}.")
+
+
+def _verb(name: str) -> str:
+    found = re.match(r"[A-Z][a-z]+", name)
+    verb = found.group().lower() if found else ""
+    return verb if verb in VERBS else "other"
+
+
+def _unique(found: list[Document]) -> list[Document]:
+    return list({document.key: document for document in found}.values())
+
+
+def _ordered(found: list[Document]) -> list[Document]:
+    """Mixed, the same on every run: by a hash of the key; familiar services come earlier."""
+
+    def place(document: Document) -> float:
+        drawn = int.from_bytes(hashlib.blake2b(document.key.encode(), digest_size=6).digest()) / 2**48
+        return drawn / 4 if document.service in FAMILIAR else drawn
+
+    return sorted(found, key=place)
+
+
+class _Text(HTMLParser):
+    """The text of botocore's HTML; an element that is a block of its own is set off by a blank."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.parts: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        self.parts.append(data)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in {
+            "p",
+            "li",
+            "ul",
+            "ol",
+            "dt",
+            "dd",
+            "br",
+            "note",
+            "important",
+            "tr",
+            "td",
+            "h1",
+            "h2",
+            "h3",
+        }:
+            self.parts.append(" ")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in {"p", "li", "note", "important", "dt", "dd"}:
+            self.parts.append(" ")
+
+
+def plain_text(html: str) -> str:
+    """HTML as text on one line, at most LONGEST characters, cut at a word."""
+    if "<" not in html and "&" not in html:
+        return _line(html)
+    parser = _Text()
+    parser.feed(html[: 4 * LONGEST])
+    parser.close()
+    return _line("".join(parser.parts))
+
+
+def _line(text: str) -> str:
+    joined = " ".join(text.split())
+    if len(joined) <= LONGEST:
+        return joined
+    return joined[:LONGEST].rsplit(" ", 1)[0] + " …"

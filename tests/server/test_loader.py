@@ -1,0 +1,134 @@
+"""Loading the demo: repeatable, resumable, and never destructive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from memdb.cluster import engine
+from memdb.cluster.client import Client, connect
+from memdb.demo import loader, people
+from memdb.errors import Cancelled, EngineError, ReadOnlyTarget
+from memdb.sessions import formats
+from memdb.vectors import index, search
+from memdb.vectors.index import HnswField, IndexSpec
+
+DOCS, SESSIONS = 600, 40
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """An engine of our own: the demo's keys and indexes have fixed names."""
+    with engine.start(tmp_path_factory.mktemp("demo"), log=False) as running:
+        running.wait_ready()
+        with connect(running.target) as client:
+            yield client
+
+
+@pytest.fixture
+def empty(fresh: Client) -> Client:
+    for name in index.index_names(fresh):
+        index.drop(fresh, name)
+    cursor: bytes = b"0"
+    while True:
+        cursor, keys = fresh.execute("SCAN", cursor, "COUNT", 5_000)
+        if keys:
+            fresh.execute("DEL", *keys)
+        if cursor == b"0":
+            return fresh
+
+
+def _load(client: Client, home: Path, **options: object) -> loader.LoadReport:
+    return loader.load(client, home=home, docs=DOCS, sessions=SESSIONS, users=10, **options)  # type: ignore[arg-type]
+
+
+def _all(client: Client) -> dict[bytes, object]:
+    keys = sorted(client.execute("SCAN", 0, "COUNT", 100_000)[1])
+    return dict(zip(keys, client.pipeline([("HGETALL", key) for key in keys]), strict=True))
+
+
+def test_a_second_load_changes_nothing_and_embeds_nothing(empty: Client, tmp_path: Path) -> None:
+    first = _load(empty, tmp_path)
+    assert (first.documents_written, first.users_written, first.sessions_written) == (DOCS, 10, SESSIONS)
+    assert first.embedded == DOCS + 10
+    before = _all(empty)
+    assert len(before) == DOCS + 10 + SESSIONS
+    second = _load(empty, tmp_path)
+    assert (second.documents_written, second.users_written, second.sessions_written) == (0, 0, 0)
+    assert (second.documents_there, second.users_there, second.sessions_there) == (DOCS, 10, SESSIONS)
+    assert second.embedded == 0
+    assert _all(empty) == before
+
+
+def test_what_is_loaded_can_be_searched(empty: Client, tmp_path: Path) -> None:
+    _load(empty, tmp_path)
+    info = index.index_info(empty, "idx:embeddings")
+    assert info.documents == DOCS
+    _, params = info.vector_field()
+    assert (params.algorithm, params.dim, params.metric, params.m, params.ef_construction) == (
+        "HNSW", 256, "COSINE", 16, 200,
+    )  # fmt: skip
+    assert sum(v.documents for v in search.tag_values(empty, info, "source")) == DOCS
+    assert index.index_info(empty, "idx:users").documents == 10
+    keys = [k for k in _all(empty) if k.startswith(b"session:")]
+    ttls = empty.pipeline([("TTL", key) for key in keys])
+    assert all(0 < ttl <= people.LONGEST_TTL_S for ttl in ttls)
+
+
+def test_an_interrupted_load_goes_on(empty: Client, tmp_path: Path) -> None:
+    def stop(stage: str, done: int, total: int) -> None:
+        if stage == "Loading documents" and done > 0:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        _load(empty, tmp_path, report=stop)
+    there = index.index_info(empty, "idx:embeddings").documents
+    assert 0 < there < DOCS + 1
+    after = _load(empty, tmp_path)
+    assert after.documents_there == there
+    assert after.documents_written == DOCS - there
+    assert after.sessions_written == SESSIONS
+
+
+def test_an_expired_session_comes_back(empty: Client, tmp_path: Path) -> None:
+    _load(empty, tmp_path)
+    key = next(k for k in _all(empty) if k.startswith(formats.SESSION_PREFIX.encode()))
+    empty.execute("DEL", key)
+    assert _load(empty, tmp_path).sessions_written == 1
+    assert empty.execute("EXISTS", key) == 1
+
+
+def test_embeddings_are_kept_for_another_server_and_damage_is_mended(empty: Client, tmp_path: Path) -> None:
+    _load(empty, tmp_path)
+    files = sorted((tmp_path / "embeddings").glob("*.npy"))
+    assert files
+    assert not list((tmp_path / "embeddings").glob("*.part"))
+    for key in _all(empty):
+        empty.execute("DEL", key)
+    files[0].write_bytes(files[0].read_bytes()[:500])
+    again = _load(empty, tmp_path)
+    assert 0 < again.embedded <= DOCS + 10
+    assert np.load(files[0]).dtype == np.float32
+    assert _load(empty, tmp_path).embedded == 0
+
+
+def test_a_read_only_target_and_a_foreign_index_are_left_alone(empty: Client, tmp_path: Path) -> None:
+    with connect(empty.target.read_only()) as reader, pytest.raises(ReadOnlyTarget):
+        _load(reader, tmp_path)
+    index.create(empty, IndexSpec("idx:embeddings", (HnswField("embedding", 8),), ("doc:",)))
+    with pytest.raises(EngineError, match="another index named 'idx:embeddings'") as caught:
+        _load(empty, tmp_path)
+    assert caught.value.hint
+    assert _all(empty) == {}
+    assert index.exists(empty, "idx:embeddings")
+
+
+def test_a_one_shard_cluster_takes_the_demo(tmp_path: Path) -> None:
+    with engine.start(tmp_path / "e", cluster=True, log=False) as running:
+        running.wait_ready()
+        with connect(running.target) as client:
+            report = _load(client, tmp_path)
+            assert (report.documents_written, report.sessions_written) == (DOCS, SESSIONS)
