@@ -27,6 +27,7 @@ from memdb.errors import MemDBError
 from memdb.jobs import Report, silent
 
 MOST = 60_000
+MAIN_AT_LEAST = 20_000  # operations and docstrings are more than this; beyond it data types are read too
 LONGEST = 2_000  # characters of content; the longest operation's would fill 60 KB and hide the others
 SHORTEST = 40  # a description below this says no more than its name
 PACKAGES = ("redis", "boto3", "botocore", "numpy", "pandas", "streamlit", "umap")
@@ -76,22 +77,31 @@ def documents(
     Returns:
         Documents with unique keys.
     """
-    main: list[Document] = []
-    types: list[Document] = []
-    folders = _services()
-    for done, (service, folder) in enumerate(folders):
-        report("Reading documentation", done, len(folders))
-        model = _model(folder)
-        main += _operations(service, int(folder.name[:4]), model)
-        if count is not None and count > 20_000:
-            types += _types(service, int(folder.name[:4]), model)
-    main += _python()
+    wide = count is not None and count > MAIN_AT_LEAST
+    main, types = _installed(wide, report)
     if client is not None:
-        main += _redis(client)
-    main = _ordered(_unique(main))
-    if count is None or count <= len(main):
-        return main[:count]
-    return (main + _ordered(_unique(types)))[: min(count, MOST)]
+        main = _ordered([*main, *_unique(list(_redis(client)))])
+    return (main + types)[: MOST if count is None else min(count, MOST)] if wide else main[:count]
+
+
+_kept: dict[bool, tuple[list[Document], list[Document]]] = {}
+
+
+def _installed(wide: bool, report: Report) -> tuple[list[Document], list[Document]]:
+    """What the installed packages hold, read once a process: operations with docstrings, and data types."""
+    if wide not in _kept:
+        main: list[Document] = []
+        types: list[Document] = []
+        folders = _services()
+        for done, (service, folder) in enumerate(folders):
+            report("Reading documentation", done, len(folders))
+            model = _model(folder)
+            main += _operations(service, int(folder.name[:4]), model)
+            if wide:
+                types += _types(service, int(folder.name[:4]), model)
+        main += _python()
+        _kept[wide] = _ordered(_unique(main)), _ordered(_unique(types))
+    return _kept[wide]
 
 
 def _services() -> list[tuple[str, Path]]:

@@ -239,12 +239,14 @@ def _load_sessions(
         for talk, exists in zip(batch, there, strict=True):
             if not exists:
                 fields = [part for pair in talk.fields.items() for part in pair]
-                commands += [("HSET", talk.key, *fields), ("EXPIRE", talk.key, talk.ttl_s)]
-        # Both or neither: a session without its time to live would stay for ever.
-        for start in range(0, len(commands), 2 * SENT_AT_ONCE):
-            client.transaction(commands[start : start + 2 * SENT_AT_ONCE])
+                # Both or neither: a session without its time to live would stay for ever. A transaction
+                # for each, since a cluster takes none over several slots.
+                commands += [
+                    ("MULTI",), ("HSET", talk.key, *fields), ("EXPIRE", talk.key, talk.ttl_s), ("EXEC",),
+                ]  # fmt: skip
+        client.pipeline(commands)
         batch.clear()
-        return len(commands) // 2
+        return len(commands) // 4
 
     talks = people.conversations(count, audience, found, now=now, seed=seed)
     for done, talk in enumerate(talks, 1):
