@@ -23,6 +23,7 @@ def load(found: argparse.Namespace) -> int:
             "Give --writable with --url, or MEMDB_WRITABLE=1 with MEMDB_URL.",
         )
     from memdb.demo import loader
+    from memdb.demo.words import in_words
 
     chosen = {"docs": found.docs, "users": found.users, "sessions": found.sessions}
     given = {name: value for name, value in chosen.items() if value is not None}
@@ -31,5 +32,5 @@ def load(found: argparse.Namespace) -> int:
     if found.json:
         print_json(asdict(report))
     else:
-        print(report)
+        print(in_words(report))
     return 0

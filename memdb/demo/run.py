@@ -182,6 +182,7 @@ class _Loading:
     def _work(self, job: Job[str]) -> str:
         # Heavy: imported while engine and app start.
         from memdb.demo.loader import load
+        from memdb.demo.words import in_words
 
         if self._engine is not None:
             _read_data(self._engine, job)
@@ -195,7 +196,7 @@ class _Loading:
             report = load(
                 client, home=self._settings.home, seed=self._options.seed, report=job.report, **given
             )
-        return str(report)
+        return in_words(report)
 
 
 def _read_data(engine: Engine, job: Job[str]) -> None:
