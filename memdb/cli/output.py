@@ -96,9 +96,11 @@ class Bar:
         """A line above the bar."""
         self._console.print(escape(text), highlight=False, soft_wrap=True)
 
-    def finish(self) -> None:
-        """The work has ended."""
+    def finish(self, *, complete: bool = False) -> None:
+        """The work has ended, perhaps before it was complete."""
         if self._task is not None:
+            if complete:  # its last report may have been a step earlier
+                self._progress.update(self._task, completed=self._progress.tasks[-1].total)
             self._progress.stop()
             self._task = None
         self._stage = ""
@@ -109,7 +111,7 @@ class Bar:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.finish()
+        self.finish(complete=kind is None)
 
 
 class _Rate(ProgressColumn):

@@ -44,8 +44,8 @@ class Screen(Protocol):
     def report(self, stage: str, done: int, total: int) -> None:
         """Progress of the stage that runs."""
 
-    def finish(self) -> None:
-        """The work that was reported has ended."""
+    def finish(self, *, complete: bool = False) -> None:
+        """The work that was reported has ended, perhaps before it was complete."""
 
 
 def demo(settings: Settings, options: Options, screen: Screen) -> None:
@@ -167,7 +167,7 @@ class _Loading:
         if isinstance(error, Unreachable | Busy | EngineUnavailable) and self._engine is not None:
             self._job = Job("Demo data", self._work)  # its keeper brings the engine back, or gives up
             return False
-        self._screen.finish()
+        self._screen.finish(complete=error is None)
         if error is not None:
             self._screen.say(f"The demo data did not load: {error.full()}")
         elif self._job.result:
