@@ -34,6 +34,13 @@ def markdown(value: str, limit: int = 500) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", line(value, limit))
 
 
+def code(value: str, limit: int = 300) -> str:
+    """The same as a Markdown code span, where signs mean nothing; its fence is longer than any in the text."""
+    text = line(value, limit)
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{fence} {text} {fence}" if text[:1] == "`" or text[-1:] == "`" else f"{fence}{text}{fence}"
+
+
 def figure_text(value: str, limit: int = 120) -> str:
     """The same for a chart: plotly reads some HTML in names and hover texts."""
     return html.escape(line(value, limit), quote=False)

@@ -16,6 +16,7 @@ from memdb.settings import Settings
 from memdb.ui import cached, parts, state
 
 TITLE = "MemoryDB Explorer"
+LOGO = str(Path(__file__).parent / "logo.svg")
 # Section → pages: file, title, icon, address. A page stands here once it exists.
 PAGES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     "Explore": (
@@ -28,7 +29,9 @@ PAGES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
 
 def run() -> None:
     """Draw the frame and run the page that was asked for; the entry file's only call."""
-    st.set_page_config(page_title=TITLE, page_icon=":material/hub:", layout="wide")
+    # A file of our own: a Material icon would be fetched from a font server.
+    st.set_page_config(page_title=TITLE, page_icon=LOGO, layout="wide")
+    st.logo(LOGO, size="large")
     folder = app_folder() / "pages"
     found = {
         section: [

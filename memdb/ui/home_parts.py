@@ -11,7 +11,7 @@ from memdb.display import bytes_text, duration, line, markdown
 from memdb.errors import MemDBError, UnknownIndex
 from memdb.jobs import Job
 from memdb.settings import Settings
-from memdb.ui import cached, frame, parts
+from memdb.ui import cached, figures, frame, parts, state
 from memdb.vectors.index import Field, IndexInfo
 
 JOB = "home.load_job"
@@ -30,7 +30,43 @@ def live(target: Target) -> None:
         _loading(target)
 
 
-def next_steps(target: Target) -> None:
+def holdings(target: Target, index: str | None) -> None:
+    """What the chosen index holds: documents by value, for its first TAG fields."""
+    if index is None:
+        return
+    with parts.errors_shown(target):
+        info = cached.index_info(target, index)
+        tags = info.of_kind("TAG")[:3]
+        if not tags or not info.documents:
+            return
+        st.markdown(f"#### What {markdown(index)} holds")
+        for column, field in zip(st.columns(len(tags)), tags, strict=True):
+            with column, parts.errors_shown(target):
+                values = cached.tag_values(target, index, field.name)
+                shown = values[:8]
+                more = f", the first 8 of {len(values):,}" if len(values) > 8 else ""
+                st.caption(f"Documents by {markdown(field.name)}{more}")
+                st.plotly_chart(
+                    figures.bars([v.value for v in shown], [v.documents for v in shown], dark=state.dark()),
+                    key=f"home.holds.{field.name}",
+                    config={"displayModeBar": False},
+                    alt=f"Documents by {field.name}",
+                )
+                with st.expander("As a table"):
+                    st.dataframe(
+                        pd.DataFrame(
+                            {
+                                field.name: [line(v.value) for v in values],
+                                "documents": [v.documents for v in values],
+                            }
+                        ),
+                        hide_index=True,
+                        height=240,
+                        key=f"home.table.{field.name}",
+                    )
+
+
+def next_steps() -> None:
     """Links to the other pages."""
     steps = (
         ("search", "Search", ":material/search:",
@@ -128,6 +164,7 @@ def _indexes(target: Target, infos: list[IndexInfo]) -> None:
             "documents": st.column_config.NumberColumn(format="localized"),
             "M": st.column_config.NumberColumn(width=50),
         },
+        placeholder="–",
         key="home.indexes",
     )
     for info in infos:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from memdb import embed
 from memdb.cluster.target import Target
-from memdb.display import line
+from memdb.display import line, markdown
 from memdb.errors import BadVector, MemDBError, UnsupportedFeature
 from memdb.ui import cached, parts, state
 from memdb.vectors import distance, search, upload
@@ -42,24 +42,36 @@ class Asked:
     matching: int
 
 
-def form(target: Target, info: IndexInfo) -> Asked | None:
-    """Draw the form; None where there is nothing to ask yet or something is wrong (which it shows)."""
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """Something in the form cannot be sent; the form says what."""
+
+
+def form(target: Target, info: IndexInfo) -> Asked | Wrong | None:
+    """Draw the form; None where there is nothing to ask yet, Wrong where it shows what to mend."""
     field, params = _vector_field(info)
-    query = _query(target, info, field, params)
+    query: tuple[By, str, Floats] | Wrong | None = Wrong()
+    with parts.errors_shown(target):
+        query = _query(target, info, field, params)
     k, ef = _settings(target, params)
     with parts.errors_shown(target):
-        condition = _filter(target, info)
-        matching = _matching(target, info, condition)
-        if query is None:
-            return None
+        condition, matching = _filter(target, info)
+        if query is None or isinstance(query, Wrong):
+            return query
         by, text, vector = query
         request = KnnRequest(info.name, vector_param(vector), field.name, k, ef, condition, returnable(info))
         return Asked(request, by, text, matching)
-    return None
+    return Wrong()
 
 
-def invitation(info: IndexInfo) -> None:
-    """What the right side shows before anything was asked."""
+def invitation(info: IndexInfo, asked: Wrong | None) -> None:
+    """What the right side shows before anything was asked, or while the form holds a mistake."""
+    if asked is not None:
+        parts.empty(
+            "Not sent", "The form holds something that cannot be sent: the message beside it says what.",
+            ":material/edit_off:",
+        )  # fmt: skip
+        return
     parts.empty(
         "Ask this index",
         f"{info.documents:,} documents wait. Type a question, or begin with one of these:",
@@ -105,41 +117,40 @@ def _query(
         bind="query-params", width="stretch",
     )  # fmt: skip
     where = f"'{field.name}' of '{info.name}'"
-    with parts.errors_shown(target):
-        if by == "Text":
-            text = st.text_input(
-                "Question", key="search.q", bind="query-params", placeholder="What are you looking for?",
-                icon=":material/search:",
-                help=f"Embedded on this machine by {embed.MODEL} ({embed.DIMENSION} dimensions).",
-            )  # fmt: skip
-            if params.dim != embed.DIMENSION:
-                raise BadVector(
-                    f"The local model gives {embed.DIMENSION} numbers; {where} expects {params.dim:,}.",
-                    "Search by document, or paste a vector of the model the index was built with.",
-                    expected=params.dim,
-                    got=embed.DIMENSION,
-                )
-            if not text.strip():
-                return None
-            return "Text", text, distance.checked(cached.text_vector(text), params.dim, where)
-        if by == "Document":
-            key = st.text_input(
-                "Key of a document", key="search.key", bind="query-params", icon=":material/description:",
-                placeholder=f"{info.prefixes[0] if info.prefixes else ''}…",
-            )  # fmt: skip
-            st.button("A random document", icon=":material/casino:", on_click=_random, args=(target, info))
-            if not key.strip():
-                return None
-            return "Document", key, search.document_vector(cached.client(target), info, field.name, key)
-        pasted = st.text_area(
-            "Vector", key="search.vector", height=100, placeholder=f"{params.dim} numbers: [0.12, -0.03, …]"
-        )
-        file = st.file_uploader("or a file", type=["npy", "bin", "json", "csv", "txt"], key="search.file")
-        if file is not None:
-            vector = upload.from_file(file.name, file.getvalue(), params.dim, params.type, where)
-            return "Vector", file.name, vector
-        if pasted.strip():
-            return "Vector", "pasted vector", upload.from_text(pasted, params.dim, where)
+    if by == "Text":
+        text = st.text_input(
+            "Question", key="search.q", bind="query-params", placeholder="What are you looking for?",
+            icon=":material/search:",
+            help=f"Embedded on this machine by {embed.MODEL} ({embed.DIMENSION} dimensions).",
+        )  # fmt: skip
+        if params.dim != embed.DIMENSION:
+            raise BadVector(
+                f"The local model gives {embed.DIMENSION} numbers; {where} expects {params.dim:,}.",
+                "Search by document, or paste a vector of the model the index was built with.",
+                expected=params.dim,
+                got=embed.DIMENSION,
+            )
+        if not text.strip():
+            return None
+        return "Text", text, distance.checked(cached.text_vector(text), params.dim, where)
+    if by == "Document":
+        key = st.text_input(
+            "Key of a document", key="search.key", bind="query-params", icon=":material/description:",
+            placeholder=f"{info.prefixes[0] if info.prefixes else ''}…",
+        )  # fmt: skip
+        st.button("A random document", icon=":material/casino:", on_click=_random, args=(target, info))
+        if not key.strip():
+            return None
+        return "Document", key, search.document_vector(cached.client(target), info, field.name, key)
+    pasted = st.text_area(
+        "Vector", key="search.vector", height=100, placeholder=f"{params.dim} numbers: [0.12, -0.03, …]"
+    )
+    file = st.file_uploader("or a file", type=["npy", "bin", "json", "csv", "txt"], key="search.file")
+    if file is not None:
+        vector = upload.from_file(file.name, file.getvalue(), params.dim, params.type, where)
+        return "Vector", file.name, vector
+    if pasted.strip():
+        return "Vector", "pasted vector", upload.from_text(pasted, params.dim, where)
     return None
 
 
@@ -147,7 +158,7 @@ def _random(target: Target, info: IndexInfo) -> None:
     try:
         found = search.random_key(cached.client(target), info)
     except MemDBError as exc:
-        st.toast(exc.full())
+        st.toast(markdown(exc.full()))
         return
     more_like(found)
 
@@ -170,11 +181,12 @@ def _settings(target: Target, params: VectorParams) -> tuple[int, int | None]:
     return int(k), int(ef)
 
 
-def _filter(target: Target, info: IndexInfo) -> Condition:
-    """Conditions from the builder and the raw expression, joined by and."""
+def _filter(target: Target, info: IndexInfo) -> tuple[Condition, int]:
+    """Conditions from the builder and the raw expression, joined by and; and how many documents match."""
     conditions: list[Condition] = []
     with st.container(border=True):
         st.markdown("**Filter**")
+        told = st.empty()
         for field in (*info.of_kind("TAG"), *info.of_kind("NUMERIC"), *info.of_kind("TEXT")):
             found = _field_filter(target, info, field)
             if found is not None:
@@ -186,7 +198,11 @@ def _filter(target: Target, info: IndexInfo) -> Condition:
         )  # fmt: skip
         if raw.strip():
             conditions.append(Raw(raw))
-    return And(tuple(conditions))
+        condition = And(tuple(conditions))
+        count = cached.count(target, info, condition)
+        share = f" ({count / info.documents:.1%})" if info.documents and count < info.documents else ""
+        told.caption(f":material/filter_alt: **{count:,}** of {info.documents:,} documents match{share}")
+    return condition, count
 
 
 def _field_filter(target: Target, info: IndexInfo, field: Field) -> Condition | None:
@@ -238,10 +254,3 @@ def _range_filter(target: Target, info: IndexInfo, field: Field) -> Condition | 
         return None if (a, b) == (first, last) else Range(field.name, a, b)
     x, y = st.slider(field.name, low, high, value=(low, high), key=filter_key(field), bind="query-params")
     return None if (x, y) == (low, high) else Range(field.name, x, y)
-
-
-def _matching(target: Target, info: IndexInfo, condition: Condition) -> int:
-    found = cached.count(target, info, condition)
-    share = f" ({found / info.documents:.1%})" if info.documents and found < info.documents else ""
-    st.caption(f":material/filter_alt: **{found:,}** of {info.documents:,} documents match{share}.")
-    return found

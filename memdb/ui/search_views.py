@@ -12,7 +12,7 @@ import streamlit as st
 
 from memdb.cluster import replies
 from memdb.cluster.target import Target
-from memdb.display import bytes_text, duration, line, markdown, plain
+from memdb.display import bytes_text, code, duration, line, markdown, plain
 from memdb.errors import BadVector
 from memdb.jobs import Job
 from memdb.ui import cached, figures, parts, state
@@ -212,7 +212,7 @@ def document_panel(shown: Shown, key: str) -> None:
         fields = search.document(client, key)
         facts = search.facts(client, key)
         st.caption(
-            f"`{markdown(key)}` · {bytes_text(facts.size_bytes)} in memory · "
+            f"{code(key)} · {bytes_text(facts.size_bytes)} in memory · "
             + ("no TTL" if facts.ttl_s is None else f"expires in {duration(facts.ttl_s)}")
         )
         vectors = {f.identifier: f for f in shown.info.of_kind("VECTOR")}
@@ -311,9 +311,17 @@ def _against_exact(shown: Shown) -> None:
             "key": [line(key, 300) for key in keys],
         }
     )
-    st.dataframe(frame, hide_index=True, column_config={"": st.column_config.TextColumn("", width=70)})
+    st.dataframe(
+        frame,
+        hide_index=True,
+        column_config={
+            "": st.column_config.TextColumn("", width=70),
+            "exact distance": st.column_config.NumberColumn(format="%.4f"),
+        },
+        placeholder="–",
+    )
     if found.extra:
-        names = ", ".join(f"`{markdown(key)}`" for key in found.extra[:5])
+        names = ", ".join(code(key) for key in found.extra[:5])
         st.caption(f"Returned by the index although {len(found.extra)} nearer ones exist: {names}")
     _export(shown, frame)
 
@@ -437,7 +445,7 @@ def _two_settings(shown: Shown) -> None:
             "key": [line(m.key, 300) for m in found],
         }
     )
-    st.dataframe(frame, hide_index=True)
+    st.dataframe(frame, hide_index=True, placeholder="–")
     _export(shown, frame)
 
 

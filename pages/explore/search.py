@@ -16,7 +16,7 @@ with parts.errors_shown(target):
     with left:
         asked = search_form.form(target, info)
     with right:
-        if asked is None:
-            search_form.invitation(info)
-        else:
+        if isinstance(asked, search_form.Asked):
             search_views.results(target, info, asked)
+        else:
+            search_form.invitation(info, asked)
