@@ -42,7 +42,7 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="session")
-def app_server(demo_target: Target, home: Path) -> Iterator[str]:
+def app_server(chromium: str, demo_target: Target, home: Path) -> Iterator[str]:
     """Address of the app on a small demo. Its log is printed if it does not come up."""
     app = App(demo_target, port=free_port(), home=home)
     try:
