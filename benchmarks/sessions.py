@@ -116,8 +116,8 @@ def report(client: Client, keys: int, pages: int) -> None:
     for name, found in (
         ("memdb, no filter", ours),
         ("bare redis-py, same commands", theirs),
-        ("memdb, one user of 5,000 (stops at 20,000 keys)", by_user),
-        ("memdb, two words (stops at 20,000 keys)", by_words),
+        (f"memdb, one user of 5,000 (stops at {store.Budget().keys:,} keys)", by_user),
+        (f"memdb, two words (stops at {store.Budget().keys:,} keys)", by_words),
     ):
         s, w = found.server_ms, found.wall_ms
         times = (*np.percentile(s, (50, 95)), s.max(), *np.percentile(w, (50, 95)))

@@ -35,7 +35,7 @@ LONGEST_TTL_S = 10 * 366 * 86_400  # against a slip of the finger
 class Budget:
     """How much one call may look at before it stops and says where to go on."""
 
-    keys: int = 20_000
+    keys: int = 50_000
     history_bytes: int = 64 * 2**20  # read to search for words
 
 
@@ -168,7 +168,7 @@ def search(
             return so_far
 
 
-def count(client: Client, *, prefix: str = formats.SESSION_PREFIX, budget_keys: int = 20_000) -> SessionCount:
+def count(client: Client, *, prefix: str = formats.SESSION_PREFIX, budget_keys: int = 50_000) -> SessionCount:
     """How many sessions there are: counted where the server has few keys, else estimated from a sample.
 
     The sample is where SCAN begins. Redis orders keys by a hash, so that this is as good as drawn by lot;

@@ -6,6 +6,7 @@ answer: everything that holds a filter is keyed by its repr (docs/decisions/0005
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -18,8 +19,11 @@ from memdb.cluster.overview import Overview
 from memdb.cluster.overview import overview as read_overview
 from memdb.cluster.target import Target
 from memdb.jobs import Jobs
-from memdb.sessions import store
-from memdb.sessions.store import SessionCount
+from memdb.sessions import formats, store, users
+from memdb.sessions.filters import SessionFilter
+from memdb.sessions.formats import Session
+from memdb.sessions.store import SessionCount, SessionPage
+from memdb.sessions.users import UserRecord
 from memdb.vectors import index, read, search
 from memdb.vectors.filters import Condition
 from memdb.vectors.index import IndexInfo
@@ -62,6 +66,26 @@ def overview(target: Target) -> Overview:
 def session_count(target: Target) -> SessionCount:
     """How many sessions there are, or an estimate that says so."""
     return store.count(client(target))
+
+
+@st.cache_data(ttl="30m", max_entries=64, show_spinner=False, hash_funcs={SessionFilter: repr})
+def session_page(
+    target: Target, wanted: SessionFilter, cursor: str, size: int, run: int
+) -> tuple[SessionPage, float]:
+    """A page of sessions and when it was read (time.time). `run` tells one reading from the next."""
+    return store.page(client(target), wanted, cursor, size=size), time.time()
+
+
+@st.cache_data(ttl="1m", max_entries=4, show_spinner=False)  # a session may have 32 MB
+def session(target: Target, printable_key: str, run: int) -> Session:
+    """A session; its key as `formats.printable_id` writes it, since a cache key must be UTF-8."""
+    return store.read(client(target), formats.typed_id(printable_key))
+
+
+@st.cache_data(ttl="1m", max_entries=32, show_spinner=False)
+def user_record(target: Target, printable_user: str, run: int) -> UserRecord:
+    """A user's record; the id as `formats.printable_id` writes it."""
+    return users.user_record(client(target), formats.typed_id(printable_user))
 
 
 @st.cache_data(ttl="5s", max_entries=16, show_spinner=False)
