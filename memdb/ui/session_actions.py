@@ -15,7 +15,14 @@ from memdb.sessions.store import Change
 from memdb.ui import cached, parts
 from memdb.ui.session_list import CLOSE, refresh
 
+SAID = "sessions.said"
 STEPS = {"10 minutes": 600, "1 hour": 3_600, "6 hours": 21_600, "1 day": 86_400, "7 days": 604_800}
+
+
+def say_what_was_done() -> None:
+    """Tell of a write in the run after it: what the dialog's own run draws goes away with the dialog."""
+    if said := st.session_state.pop(SAID, ""):
+        st.toast(said, icon=":material/check:")
 
 
 def actions(target: Target, session: Session) -> None:
@@ -100,7 +107,7 @@ def _do(write: Callable[[], Change], done: str) -> None:
     except MemDBError as exc:
         parts.show_error(exc)
         return
-    st.toast(change_text(change, done), icon=":material/check:")
+    st.session_state[SAID] = change_text(change, done)
     refresh()
     if change.deleted:
         st.session_state[CLOSE] = True

@@ -46,6 +46,7 @@ def asked() -> str:
 
 def panel(target: Target, key: str, shown: list[SessionSummary]) -> None:
     """Draw the session that is open: the one asked for, else the first of the list."""
+    session_actions.say_what_was_done()
     if not key and not shown:
         return
     if not key:
