@@ -1,0 +1,1 @@
+"""Recall tuning: exact neighbours, sweeps, intervals, misses, slices, shadow indexes, reports."""

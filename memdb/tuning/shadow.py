@@ -1,0 +1,318 @@
+"""Shadow indexes: the same documents under other index parameters, to compare before anything is changed.
+
+A shadow index lies beside the original over the same keys, is called memdb:shadow:<original>:<digest>, and
+is the only kind of index that this module creates or drops.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from memdb.cluster import replies
+from memdb.cluster.client import Client
+from memdb.display import bytes_text, line
+from memdb.errors import BadInput, Busy, Cancelled, EngineError, OutOfRange
+from memdb.jobs import Report, silent
+from memdb.vectors import index
+from memdb.vectors.index import IndexInfo, VectorParams, index_info, index_names
+from memdb.vectors.query import Command
+from memdb.vectors.schema import (
+    FieldSpec,
+    FlatField,
+    HnswField,
+    IndexSpec,
+    Metric,
+    NumericField,
+    TagField,
+    VectorType,
+)
+
+PREFIX = "memdb:shadow:"
+Algorithm = Literal["HNSW", "FLAT"]
+
+# Kept free beside the new indexes: a node that is full refuses writes (MemoryDB) or pauses the build.
+HEADROOM_SHARE = 0.2
+# Bytes of a node beyond its vector and lowest-layer links: upper layers, incoming links, labels, table
+# slack. 241 were measured on RediSearch 2.10 at M 16 with 22,308 vectors; rounded up.
+NODE_BYTES = 260
+FLAT_BYTES = 40
+DEFAULT_M = 16  # of all three engines
+_LOOK_EVERY_S = 0.25
+_GIVE_UP_S = 20.0  # for the index to be seen after it was created
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Parameters to try. An empty metric is the original's."""
+
+    algorithm: Algorithm = "HNSW"
+    m: int = DEFAULT_M
+    ef_construction: int = 200
+    metric: Metric | Literal[""] = ""
+
+    @property
+    def words(self) -> str:
+        """E.g. HNSW, M 32, EF_CONSTRUCTION 400."""
+        parts: list[str] = [self.algorithm]
+        if self.algorithm == "HNSW":
+            parts += [f"M {self.m}", f"EF_CONSTRUCTION {self.ef_construction}"]
+        return ", ".join([*parts, *([self.metric] if self.metric else [])])
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Whether shadow indexes can be built here. Sizes in bytes; the need is an estimate."""
+
+    names: tuple[str, ...]
+    need_bytes: int
+    used_bytes: int
+    limit_bytes: int | None  # maxmemory, or the machine's memory where no limit is set; None: not told
+    indexes: int
+    index_limit: int | None  # None: this engine sets none
+    refusals: tuple[str, ...]  # why it is not done; empty: it can be
+    warnings: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing speaks against it."""
+        return not self.refusals
+
+    @property
+    def free_bytes(self) -> int | None:
+        """What is left on the server now."""
+        return None if self.limit_bytes is None else max(0, self.limit_bytes - self.used_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A shadow index that is complete."""
+
+    name: str
+    build_s: float
+    documents: int
+    vector_bytes: float | None
+    total_bytes: float | None
+
+
+def is_shadow(name: str) -> bool:
+    """Whether an index is one of ours to drop."""
+    return name.startswith(PREFIX) and bool(base_of(name))
+
+
+def base_of(name: str) -> str:
+    """The original that a shadow index belongs to; "" for an index that is no shadow."""
+    return name[len(PREFIX) :].rpartition(":")[0] if name.startswith(PREFIX) else ""
+
+
+def shadows_of(client: Client, base: str) -> tuple[IndexInfo, ...]:
+    """The shadow indexes of an original, by name."""
+    return tuple(
+        index_info(client, name) for name in index_names(client) if is_shadow(name) and base_of(name) == base
+    )
+
+
+def spec(base: IndexInfo, field: str, variant: Variant) -> IndexSpec:
+    """The shadow index: the same prefixes, TAG and NUMERIC fields, the vector under other parameters.
+
+    TEXT fields are left out: they filter nothing in a recall run and would double the words' memory.
+
+    Raises:
+        BadInput: the original is itself a shadow, is over JSON, or differs in nothing from the variant.
+        UnknownField: there is no such vector field.
+    """
+    if is_shadow(base.name):
+        raise BadInput(
+            f"'{line(base.name)}' is itself a shadow index.", f"Choose '{line(base_of(base.name))}'."
+        )
+    if base.on != "HASH":
+        raise BadInput(
+            "Shadow indexes over JSON documents are not built by this page.",
+            "Create the index with FT.CREATE and compare it as an index of its own.",
+        )
+    found, params = base.vector_field(field)
+    metric = cast(Metric, variant.metric or params.metric)
+    kind = cast(VectorType, params.type)
+    if same(variant, params):
+        raise BadInput(
+            f"{variant.words} is what '{line(base.name)}' has already.", "Change at least one parameter."
+        )
+    vector: FieldSpec
+    if variant.algorithm == "FLAT":
+        vector = FlatField(found.name, params.dim, metric, kind, path=found.identifier)
+    else:
+        vector = HnswField(
+            found.name, params.dim, metric, kind, m=variant.m, ef_construction=variant.ef_construction,
+            path=found.identifier,
+        )  # fmt: skip
+    others: list[FieldSpec] = [TagField(f.name, f.separator, path=f.identifier) for f in base.of_kind("TAG")]
+    others += [NumericField(f.name, path=f.identifier) for f in base.of_kind("NUMERIC")]
+    text = f"{found.name}|{params.type}|{params.dim}|{metric}|{variant.words}"
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return IndexSpec(f"{PREFIX}{base.name}:{digest}", (*others, vector), base.prefixes, "HASH")
+
+
+def same(variant: Variant, params: VectorParams) -> bool:
+    """Whether a variant is what the index has already, as far as the engine tells."""
+    if variant.algorithm != params.algorithm or (variant.metric or params.metric) != params.metric:
+        return False
+    if variant.algorithm == "FLAT":
+        return True
+    return (variant.m, variant.ef_construction) == (params.m, params.ef_construction)
+
+
+def create_command(base: IndexInfo, field: str, variant: Variant) -> Command:
+    """The FT.CREATE that `build` sends: what a read-only target shows instead."""
+    return Command(spec(base, field, variant).create_args())
+
+
+def estimate_bytes(base: IndexInfo, field: str, variant: Variant) -> int:
+    """Memory a shadow index will take. An estimate: the model of fact sheet §10 with what was measured.
+
+    Where the engine tells what the original takes, its own overhead a vector and its TAG and NUMERIC
+    structures (with TEXT in them: an upper bound) are used.
+    """
+    _, params = base.vector_field(field)
+    vectors = base.vectors or base.documents
+    overhead = float(NODE_BYTES)
+    if base.vector_bytes and vectors and params.algorithm == "HNSW":
+        measured = base.vector_bytes / vectors - params.bytes - 8 * (params.m or DEFAULT_M)
+        overhead = max(measured, 64.0)
+    links = 8 * variant.m
+    each = params.bytes + FLAT_BYTES if variant.algorithm == "FLAT" else params.bytes + links + overhead
+    if variant.algorithm == "HNSW" and variant.m > (params.m or DEFAULT_M):
+        each += links * 0.5  # incoming links and upper layers grow with M
+    rest = 0.0
+    if base.total_bytes is not None and base.vector_bytes is not None:
+        rest = max(0.0, base.total_bytes - base.vector_bytes)
+    return round(vectors * each + rest)
+
+
+def check(client: Client, base: IndexInfo, field: str, variants: tuple[Variant, ...]) -> Check:
+    """Headroom, the engine's limits and permission, before anything is built. Three round trips.
+
+    Raises:
+        BadInput: a variant cannot be built at all (see `spec`), or is named twice.
+        OutOfRange: M or EF_CONSTRUCTION outside what this engine takes.
+    """
+    if not variants:
+        raise BadInput("No variant is chosen.", "Add at least one index to compare.")
+    limits, title = client.server.dialect.limits, client.server.dialect.title
+    for variant in variants:
+        if variant.algorithm == "HNSW":
+            _within("M", variant.m, 2, limits.m, title)
+            _within("EF_CONSTRUCTION", variant.ef_construction, 1, limits.ef_construction, title)
+    names = tuple(spec(base, field, variant).name for variant in variants)
+    if len(set(names)) < len(names):
+        raise BadInput("A variant is named twice.", "Remove one of them.")
+    there = index_names(client)
+    new = [variant for variant, name in zip(variants, names, strict=True) if name not in there]
+    need = sum(estimate_bytes(base, field, variant) for variant in new)
+    memory = {name: value for section in client.info("memory").values() for name, value in section.items()}
+    used = replies.integer(memory.get("used_memory"))
+    limit = replies.integer(memory.get("maxmemory"))
+    machine = replies.integer(memory.get("total_system_memory"))
+    refusals: list[str] = []
+    warnings: list[str] = []
+    if not client.target.writable:
+        refusals.append("This target is read-only: the commands are shown instead of run.")
+    if not base.build.ready:
+        refusals.append(f"'{line(base.name)}' is itself still being built ({base.build.fraction:.0%}).")
+    if limits.indexes is not None and len(there) + len(new) > limits.indexes:
+        refusals.append(
+            f"{title} takes {limits.indexes} indexes; {len(there)} exist and {len(new)} would be added. "
+            "Drop one first."
+        )
+    room = limit or machine
+    if room:
+        left = room - used
+        if need > left * (1 - HEADROOM_SHARE):
+            refusals.append(
+                f"About {bytes_text(need)} are needed and {bytes_text(max(0, left))} are free; "
+                f"{HEADROOM_SHARE:.0%} of that stay free for writes. Compare fewer indexes, or a smaller M."
+            )
+        if not limit:
+            warnings.append(
+                f"No maxmemory is set: the {bytes_text(machine)} of its machine are taken as the limit."
+            )
+    else:
+        warnings.append("The server tells no memory limit, so nothing guards against filling it.")
+    if any(variant.metric not in ("", base.vector_field(field)[1].metric) for variant in variants):
+        warnings.append(
+            "With another metric other documents are nearest: its recall is against its own truth."
+        )
+    warnings += [f"{name} exists already and is used as it is." for name in names if name in there]
+    return Check(
+        names, need, used, room or None, len(there), limits.indexes, tuple(refusals), tuple(warnings)
+    )
+
+
+def build(client: Client, base: IndexInfo, field: str, variant: Variant, *, report: Report = silent) -> Built:
+    """Create a shadow index and wait until it holds every document.
+
+    Ended early (Cancelled), the half-built index is dropped again, if this call created it.
+
+    Raises:
+        ReadOnlyTarget: the target is read-only; nothing was sent.
+        EngineError: the server refuses, or the build failed or was paused for want of memory.
+    """
+    wanted = spec(base, field, variant)
+    began = time.monotonic()
+    index.create(client, wanted)
+    try:
+        info = _wait(client, wanted.name, f"Building {variant.words}", base.documents, began, report)
+    except Cancelled:
+        index.drop(client, wanted.name)
+        raise
+    return Built(wanted.name, time.monotonic() - began, info.documents, info.vector_bytes, info.total_bytes)
+
+
+def drop(client: Client, name: str, typed: str) -> None:
+    """Drop a shadow index; the documents stay.
+
+    Args:
+        client: of a writable target.
+        name: the index.
+        typed: its name as the user typed it.
+
+    Raises:
+        BadInput: it is no shadow index, or what was typed is another name. Nothing was sent.
+        UnknownIndex: it is gone already.
+    """
+    if not is_shadow(name):
+        raise BadInput(
+            f"'{line(name)}' is no shadow index, and only those are dropped here.",
+            f"Their names begin with {PREFIX}.",
+        )
+    if typed.strip() != name:
+        raise BadInput(
+            f"The name typed is '{line(typed)}', not '{line(name)}'.",
+            "Type the whole name to drop the index.",
+        )
+    index.drop(client, name)
+
+
+def _wait(client: Client, name: str, stage: str, documents: int, began: float, report: Report) -> IndexInfo:
+    total = max(1, documents)
+    while True:
+        info = index_info(client, name)
+        state = info.build.state
+        if state == "ready" and (info.documents or not documents or time.monotonic() - began > _GIVE_UP_S):
+            report(stage, total, total)
+            return info
+        if state in {"paused", "failed"}:
+            raise EngineError(
+                f"The build of {name} is {state} at {info.build.fraction:.0%}.",
+                "The server is short of memory; drop the shadow index, or free memory and wait.",
+            )
+        if state == "unknown" and time.monotonic() - began > _GIVE_UP_S:
+            raise Busy(f"This engine does not tell how far {name} is.", "Look at it again later.")
+        report(stage, min(total - 1, round(info.build.fraction * total)), total)
+        time.sleep(_LOOK_EVERY_S)
+
+
+def _within(name: str, value: int, low: int, high: int, where: str) -> None:
+    if not low <= value <= high:
+        raise OutOfRange(name, value, low, high, where)
