@@ -35,7 +35,7 @@ def markdown(value: str, limit: int = 500) -> str:
 
 
 def code(value: str, limit: int = 300) -> str:
-    """The same as a Markdown code span, where signs mean nothing; its fence is longer than any in the text."""
+    """The same as a Markdown code span; its fence is longer than any in the text."""
     text = line(value, limit)
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
     return f"{fence} {text} {fence}" if text[:1] == "`" or text[-1:] == "`" else f"{fence}{text}{fence}"

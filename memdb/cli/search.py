@@ -17,7 +17,7 @@ from memdb.vectors import distance, upload
 from memdb.vectors.distance import Floats
 from memdb.vectors.exact import Comparison, Neighbours, compare, nearest
 from memdb.vectors.index import IndexInfo, index_info
-from memdb.vectors.query import KnnRequest, returnable, vector_param
+from memdb.vectors.query import KnnRequest, numbers, returnable, vector_param
 from memdb.vectors.read import blocks
 from memdb.vectors.search import KnnResult, document_vector, knn
 
@@ -83,7 +83,7 @@ def _fields(info: IndexInfo, returned: str | None) -> tuple[str, ...]:
 
 def _exact(client: Client, info: IndexInfo, request: KnnRequest) -> Neighbours:
     _, params = info.vector_field(request.field)
-    vector = np.array([request.vector], dtype=np.float32)
+    vector = np.array([numbers(request.vector)], dtype=np.float32)
     return nearest(blocks(client, info, request.field, request.filter), vector, request.k, params.metric)
 
 

@@ -69,7 +69,10 @@ class Client:
         """
         guard.check(args, writable=self.target.writable)
         try:
-            return self._redis.execute_command(*_sent(args))  # type: ignore[no-untyped-call]
+            try:
+                return self._redis.execute_command(*args)  # type: ignore[no-untyped-call]
+            except UnicodeEncodeError:  # a key that is not UTF-8; nothing was sent yet
+                return self._redis.execute_command(*_sent(args))  # type: ignore[no-untyped-call]
         except RedisError as exc:
             raise explain(exc, self.target, args) from exc
 

@@ -25,6 +25,7 @@ from memdb.sessions.formats import Session
 from memdb.sessions.store import SessionCount, SessionPage
 from memdb.sessions.users import UserRecord
 from memdb.vectors import index, read, search
+from memdb.vectors.distance import Floats
 from memdb.vectors.filters import Condition
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import KnnRequest
@@ -125,9 +126,10 @@ def knn(target: Target, info: IndexInfo, request: KnnRequest, run: int) -> KnnRe
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def text_vector(text: str) -> tuple[float, ...]:
-    """The local embedding of a text."""
-    return tuple(embed.embed([text])[0].tolist())
+def text_vector(text: str) -> Floats:
+    """The local embedding of a text, (256,) float32."""
+    vector: Floats = embed.embed([text])[0]
+    return vector
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from memdb.cluster.target import Target
 from memdb.display import line, markdown
 from memdb.errors import BadVector, MemDBError, UnsupportedFeature
 from memdb.ui import cached, parts, state
-from memdb.vectors import distance, search, upload
+from memdb.vectors import search, upload
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import And, Condition, Not, Range, Raw, Tag, Text
 from memdb.vectors.index import Field, IndexInfo, VectorParams
@@ -44,33 +44,39 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """Something in the form cannot be sent; the form says what."""
+    """Something in the form cannot be sent."""
+
+    why: MemDBError
 
 
 def form(target: Target, info: IndexInfo) -> Asked | Wrong | None:
-    """Draw the form; None where there is nothing to ask yet, Wrong where it shows what to mend."""
+    """Draw the form, all of it whatever is wrong; None where there is nothing to ask yet."""
     field, params = _vector_field(info)
-    query: tuple[By, str, Floats] | Wrong | None = Wrong()
-    with parts.errors_shown(target):
+    wrong: MemDBError | None = None
+    query: tuple[By, str, Floats] | None = None
+    try:
         query = _query(target, info, field, params)
+    except MemDBError as exc:
+        wrong = exc
     k, ef = _settings(target, params)
-    with parts.errors_shown(target):
+    try:
         condition, matching = _filter(target, info)
-        if query is None or isinstance(query, Wrong):
-            return query
-        by, text, vector = query
-        request = KnnRequest(info.name, vector_param(vector), field.name, k, ef, condition, returnable(info))
-        return Asked(request, by, text, matching)
-    return Wrong()
+    except MemDBError as exc:
+        return Wrong(wrong or exc)
+    if wrong is not None:
+        return Wrong(wrong)
+    if query is None:
+        return None
+    by, text, vector = query
+    request = KnnRequest(info.name, vector_param(vector), field.name, k, ef, condition, returnable(info))
+    return Asked(request, by, text, matching)
 
 
-def invitation(info: IndexInfo, asked: Wrong | None) -> None:
+def invitation(target: Target, info: IndexInfo, asked: Wrong | None) -> None:
     """What the right side shows before anything was asked, or while the form holds a mistake."""
     if asked is not None:
-        parts.empty(
-            "Not sent", "The form holds something that cannot be sent: the message beside it says what.",
-            ":material/edit_off:",
-        )  # fmt: skip
+        parts.show_error(asked.why, target)
+        st.caption("Nothing was sent; what you typed is still there.")
         return
     parts.empty(
         "Ask this index",
@@ -132,7 +138,7 @@ def _query(
             )
         if not text.strip():
             return None
-        return "Text", text, distance.checked(cached.text_vector(text), params.dim, where)
+        return "Text", text, cached.text_vector(text)
     if by == "Document":
         key = st.text_input(
             "Key of a document", key="search.key", bind="query-params", icon=":material/description:",

@@ -21,6 +21,7 @@ from memdb.vectors import distance, exact, read, search
 from memdb.vectors.exact import Neighbours
 from memdb.vectors.filters import render
 from memdb.vectors.index import IndexInfo
+from memdb.vectors.query import numbers
 from memdb.vectors.search import KnnResult
 
 VIEWS = ("Table", "Cards", "Against exact", "Two EF settings", "Code and link")
@@ -334,7 +335,7 @@ def _truth(shown: Shown) -> Neighbours | None:
     kept = cached.kept_vectors(
         shown.target, shown.info.fingerprint, request.field, f"{rendered.query}{rendered.params}"
     )
-    query = np.array([request.vector], dtype=np.float32)
+    query = np.array([numbers(request.vector)], dtype=np.float32)
     if kept.blocks is not None:
         return exact.nearest(kept.blocks, query, request.k, params.metric)
     job = cached.jobs().get(st.session_state.get(JOB, {}).get("id", ""))
@@ -365,7 +366,7 @@ def _truth(shown: Shown) -> Neighbours | None:
 def _start_exact(shown: Shown, kept: cached.KeptVectors, size: int) -> None:
     request, client = shown.asked.request, cached.client(shown.target)
     _, params = shown.info.vector_field(request.field)
-    query = np.array([request.vector], dtype=np.float32)
+    query = np.array([numbers(request.vector)], dtype=np.float32)
 
     def work(job: Job[Neighbours]) -> Neighbours:
         found = read.blocks(client, shown.info, request.field, request.filter, report=job.report)

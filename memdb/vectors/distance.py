@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -71,7 +73,7 @@ def to_bytes(vector: NDArray[np.floating], type_: str) -> bytes:
     """A vector as the engine's PARAMS take it: little-endian numbers of the field's type."""
     if type_ == "BFLOAT16":  # the upper half of a float32
         return (vector.astype("<f4").view("<u4") >> 16).astype("<u2").tobytes()
-    return vector.astype(DTYPES[type_]).tobytes()
+    return vector.astype(DTYPES[type_], copy=False).tobytes()
 
 
 def from_bytes(value: bytes, type_: str) -> Floats:
@@ -90,7 +92,7 @@ def from_bytes(value: bytes, type_: str) -> Floats:
         )
     if type_ == "BFLOAT16":
         return (np.frombuffer(value, dtype="<u2").astype("<u4") << 16).view("<f4").astype(np.float32)
-    return np.frombuffer(value, dtype=DTYPES[type_]).astype(np.float32)
+    return np.frombuffer(value, dtype=DTYPES[type_]).astype(np.float32, copy=False)
 
 
 def checked(vector: object, dim: int, where: str) -> Floats:
@@ -99,6 +101,12 @@ def checked(vector: object, dim: int, where: str) -> Floats:
     Raises:
         BadVector: not numbers, not finite, or not `dim` of them.
     """
+    if isinstance(vector, np.ndarray) and vector.dtype == np.float32 and vector.shape == (dim,):
+        usual: Floats = vector
+        # On the path of every search, so one dot product: it is finite only if all numbers are. Where it
+        # is not, numbers may just be large; then each is looked at below.
+        if math.isfinite(usual @ usual):
+            return usual
     try:
         numbers = np.asarray(vector, dtype=np.float64)
     except (TypeError, ValueError):

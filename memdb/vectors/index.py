@@ -69,9 +69,12 @@ class BuildState:
         return self.state == "ready"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class IndexInfo:
-    """FT.INFO, whatever dialect it came in. Values are those of the node asked."""
+    """FT.INFO, whatever dialect it came in. Values are those of the node asked.
+
+    Compared by identity, which makes it a cheap cache key; `fingerprint` tells two states apart.
+    """
 
     name: str
     on: str

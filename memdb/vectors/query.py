@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from memdb.cluster.client import Arg
 from memdb.cluster.dialects import Dialect
@@ -12,25 +14,36 @@ from memdb.errors import OutOfRange
 from memdb.vectors import distance
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import EVERYTHING, Condition, Rendered, render
-from memdb.vectors.index import IndexInfo
+from memdb.vectors.index import IndexInfo, VectorParams
 
 
 @dataclass(frozen=True, slots=True)
 class KnnRequest:
     """The k nearest documents to a vector, under a filter. Hashable, small: a cache key.
 
-    `vector` holds dim numbers. `field` may stay empty where the index has one vector field.
+    `vector` holds dim numbers, or is their float32 bytes as `vector_param` gives them.
+    `field` may stay empty where the index has one vector field.
     `ef_runtime` None leaves the engine's or the index's own setting.
     `return_fields` empty returns keys and distances only.
     """
 
     index: str
-    vector: tuple[float, ...]
+    vector: tuple[float, ...] | bytes
     field: str = ""
     k: int = 10
     ef_runtime: int | None = None
     filter: Condition | str = EVERYTHING
     return_fields: tuple[str, ...] = ()
+
+
+class Template(NamedTuple):
+    """A KNN command without its vector, and how to read what comes back."""
+
+    before: tuple[Arg, ...]
+    after: tuple[Arg, ...]
+    params: VectorParams
+    where: str  # field and index, for messages
+    alias: str  # what the distance is called in a hit
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,26 +109,61 @@ def knn_command(request: KnnRequest, info: IndexInfo, dialect: Dialect) -> Comma
         OutOfRange: K or EF_RUNTIME outside what the engine takes.
         BadFilter: the filter does not parse.
     """
-    vector_field, params = info.vector_field(request.field)
-    rendered = render(request.filter, dialect, info)
-    _within("K", request.k, 1, dialect.limits.k, dialect.title)
-    clause = f"KNN {request.k} @{vector_field.name} $vec"
-    if request.ef_runtime is not None and params.algorithm == "HNSW":
-        _within("EF_RUNTIME", request.ef_runtime, 1, dialect.limits.ef_runtime, dialect.title)
-        clause += f" EF_RUNTIME {request.ef_runtime}"
-    where = f"'{vector_field.name}' of '{info.name}'"
-    blob = distance.to_bytes(distance.checked(request.vector, params.dim, where), params.type)
+    return filled(template(request, info, dialect), request)
+
+
+def template(request: KnnRequest, info: IndexInfo, dialect: Dialect) -> Template:
+    """All of the command but the vector; raises as `knn_command`."""
+    return _template(
+        info, dialect, request.field, request.k, request.ef_runtime, request.filter, request.return_fields
+    )
+
+
+def filled(made: Template, request: KnnRequest) -> Command:
+    """The command with the request's vector.
+
+    Raises:
+        BadVector: the vector does not fit the field.
+    """
+    vector = distance.checked(numbers(request.vector), made.params.dim, made.where)
+    given = request.vector
+    if isinstance(given, bytes) and made.params.type == "FLOAT32":
+        blob = given
+    else:
+        blob = distance.to_bytes(vector, made.params.type)
+    return Command((*made.before, blob, *made.after))
+
+
+@lru_cache(maxsize=128)
+def _template(
+    info: IndexInfo,
+    dialect: Dialect,
+    field: str,
+    k: int,
+    ef_runtime: int | None,
+    condition: Condition | str,
+    return_fields: tuple[str, ...],
+) -> Template:
+    """Kept, since all queries of a sweep or a chat share one."""
+    vector_field, params = info.vector_field(field)
+    rendered = render(condition, dialect, info)
+    _within("K", k, 1, dialect.limits.k, dialect.title)
+    clause = f"KNN {k} @{vector_field.name} $vec"
+    if ef_runtime is not None and params.algorithm == "HNSW":
+        _within("EF_RUNTIME", ef_runtime, 1, dialect.limits.ef_runtime, dialect.title)
+        clause += f" EF_RUNTIME {ef_runtime}"
     alias = distance_alias(info)
-    args: list[Arg] = ["FT.SEARCH", info.name, f"{rendered.query}=>[{clause} AS {alias}]"]
-    bound: list[Arg] = ["vec", blob, *(part for pair in rendered.params for part in pair)]
-    args += ["PARAMS", len(bound), *bound]
-    for name in request.return_fields:
+    before: list[Arg] = ["FT.SEARCH", info.name, f"{rendered.query}=>[{clause} AS {alias}]"]
+    bound = [part for pair in rendered.params for part in pair]
+    before += ["PARAMS", 2 + len(bound), "vec"]
+    for name in return_fields:
         info.field(name)
-    args += ["RETURN", 1 + len(request.return_fields), alias, *request.return_fields]
+    after: list[Arg] = [*bound, "RETURN", 1 + len(return_fields), alias, *return_fields]
     if dialect.needs_sortby:
-        args += ["SORTBY", alias, "ASC"]
-    args += ["LIMIT", 0, request.k, "TIMEOUT", dialect.limits.timeout_ms, "DIALECT", 2]
-    return Command(tuple(args))
+        after += ["SORTBY", alias, "ASC"]
+    after += ["LIMIT", 0, k, "TIMEOUT", dialect.limits.timeout_ms, "DIALECT", 2]
+    where = f"'{vector_field.name}' of '{info.name}'"
+    return Template(tuple(before), tuple(after), params, where, alias)
 
 
 def count_command(info: IndexInfo, rendered: Rendered) -> Command:
@@ -140,9 +188,18 @@ def returnable(info: IndexInfo) -> tuple[str, ...]:
     return tuple(f.name for f in info.fields if f.kind != "VECTOR")
 
 
-def vector_param(vector: Floats) -> tuple[float, ...]:
-    """A vector as a request holds it."""
-    return tuple(vector.tolist())
+def vector_param(vector: Floats) -> bytes:
+    """A vector as a request holds it: small and hashable."""
+    return vector.astype("<f4").tobytes()
+
+
+def numbers(vector: tuple[float, ...] | bytes) -> Floats | tuple[float, ...]:
+    """The other way: what a request holds, as numbers.
+
+    Raises:
+        BadVector: the bytes are no whole float32 numbers.
+    """
+    return distance.from_bytes(vector, "FLOAT32") if isinstance(vector, bytes) else vector
 
 
 def _within(name: str, value: int, low: int, high: int, where: str) -> None:

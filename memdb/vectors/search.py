@@ -6,6 +6,8 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -17,7 +19,7 @@ from memdb.vectors import distance
 from memdb.vectors.distance import Doubles, Floats
 from memdb.vectors.filters import EVERYTHING, Condition, render
 from memdb.vectors.index import Field, IndexInfo, VectorParams, index_info
-from memdb.vectors.query import Command, KnnRequest, count_command, distance_alias, knn_command
+from memdb.vectors.query import Command, KnnRequest, count_command, filled, template
 
 TAG_VALUES = 500  # values of a TAG field that are listed at most
 
@@ -31,16 +33,25 @@ class Hit:
     fields: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class KnnResult:
     """What came back, nearest first."""
 
     keys: tuple[str, ...]
     distances: Doubles  # (len(keys),), in the metric of the index; squared for L2
-    fields: tuple[Mapping[str, str], ...]
+    raw_fields: tuple[Reply, ...]  # each hit's fields as they came
+    alias: str  # what the distance is called among them
     metric: str
     took_ms: float  # wall time around the command, at the client
     command: Command
+
+    @cached_property
+    def fields(self) -> tuple[Mapping[str, str], ...]:
+        """Each hit's fields as text, decoded when first looked at."""
+        return tuple(
+            {name: value for name, value in _texts(raw).items() if name != self.alias}
+            for raw in self.raw_fields
+        )
 
     @property
     def hits(self) -> tuple[Hit, ...]:
@@ -84,18 +95,20 @@ def knn(client: Client, request: KnnRequest, info: IndexInfo | None = None) -> K
         EngineError: the server said no, e.g. because the index vanished.
     """
     info = info or index_info(client, request.index)
-    command = knn_command(request, info, client.server.dialect)
-    _, params = info.vector_field(request.field)
+    made = template(request, info, client.server.dialect)
+    command = filled(made, request)
     began = time.perf_counter()
     reply = client.execute(*command.args)
     took_ms = (time.perf_counter() - began) * 1000
-    keys, fields = read_hits(reply)
-    alias = distance_alias(info)
-    found = np.array([replies.number(f.pop(alias, None)) for f in fields], dtype=np.float64)
-    if len(found) > 1 and (np.diff(found) < 0).any():  # an engine that does not order its hits
-        order = np.argsort(found, kind="stable")
-        keys, fields, found = [keys[i] for i in order], [fields[i] for i in order], found[order]
-    return KnnResult(tuple(keys), found, tuple(fields), params.metric, took_ms, command)
+    keys, raw = _hits(reply)
+    wanted = made.alias.encode()
+    numbers = [_number_of(part, wanted) for part in raw]
+    if any(a > b for a, b in pairwise(numbers)):  # an engine that does not order its hits
+        order = sorted(range(len(numbers)), key=numbers.__getitem__)
+        keys, raw = [keys[i] for i in order], [raw[i] for i in order]
+        numbers = [numbers[i] for i in order]
+    found = np.array(numbers, dtype=np.float64)
+    return KnnResult(tuple(keys), found, tuple(raw), made.alias, made.params.metric, took_ms, command)
 
 
 def count(client: Client, info: IndexInfo, condition: Condition | str = EVERYTHING) -> int:
@@ -216,26 +229,48 @@ def facts(client: Client, key: str) -> Facts:
 
 def read_hits(reply: Reply) -> tuple[list[str], list[dict[str, str]]]:
     """Keys and fields of an FT.SEARCH reply: a flat array (RESP2, valkey-search) or a map (RESP3)."""
+    keys, raw = _hits(reply)
+    return keys, [_texts(part) for part in raw]
+
+
+def _hits(reply: Reply) -> tuple[list[str], list[Reply]]:
+    """Keys, and each hit's fields as they came."""
     if isinstance(reply, dict):
         hits = [replies.pairs(hit) for hit in replies.items(replies.pairs(reply).get("results"))]
         return (
             [replies.key(hit.get("id")) for hit in hits],
-            [_texts(hit.get("extra_attributes", hit.get("values"))) for hit in hits],
+            [hit.get("extra_attributes", hit.get("values")) for hit in hits],
         )
-    rest = replies.items(reply)[1:]
     keys: list[str] = []
-    fields: list[dict[str, str]] = []
-    for part in rest:
-        if isinstance(part, list | dict) or part is None:
-            if fields:
-                fields[-1] = _texts(part)
-        else:
+    raw: list[Reply] = []
+    for part in replies.items(reply)[1:]:
+        if type(part) is bytes:
+            keys.append(part.decode("utf-8", "surrogateescape"))
+            raw.append(None)
+        elif isinstance(part, list | dict):
+            if raw:
+                raw[-1] = part
+        elif part is not None:
             keys.append(replies.key(part))
-            fields.append({})
-    return keys, fields
+            raw.append(None)
+    return keys, raw
+
+
+def _number_of(raw: Reply, wanted: bytes) -> float:
+    """One field of a hit as a number, without decoding the others."""
+    if type(raw) is list:
+        for place in range(0, len(raw) - 1, 2):
+            if raw[place] == wanted:
+                return float(raw[place + 1])
+    return replies.number(replies.pairs(raw).get(wanted.decode()))
 
 
 def _texts(reply: Reply) -> dict[str, str]:
+    if type(reply) is list:  # the usual case, on the path of every search: no call for each value
+        texts = [
+            v.decode("utf-8", "backslashreplace") if type(v) is bytes else replies.text(v) for v in reply
+        ]
+        return dict(zip(texts[::2], texts[1::2], strict=False))
     return {name: replies.text(value) for name, value in replies.pairs(reply).items()}
 
 

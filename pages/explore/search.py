@@ -19,4 +19,4 @@ with parts.errors_shown(target):
         if isinstance(asked, search_form.Asked):
             search_views.results(target, info, asked)
         else:
-            search_form.invitation(info, asked)
+            search_form.invitation(target, info, asked)
