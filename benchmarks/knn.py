@@ -78,8 +78,8 @@ def main() -> None:
         medians = statistics.median(times), statistics.median(base)
         p99 = statistics.quantiles(times, n=100)[98]
         print(
-            f"  memdb, {name:<16} median {medians[0]:.3f} ms  p99 {p99:.3f} ms  redis-py {medians[1]:.3f} ms  "
-            f"ratio {medians[0] / medians[1]:.3f}"
+            f"  memdb, {name:<16} median {medians[0]:.3f} ms  p99 {p99:.3f} ms  "
+            f"redis-py {medians[1]:.3f} ms  ratio {medians[0] / medians[1]:.3f}"
         )
     print(f"  goal for the call: at most {GOAL}; fields are decoded as text when they are first looked at")
 

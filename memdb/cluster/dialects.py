@@ -46,7 +46,7 @@ class Limits:
     timeout_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # by identity: a cheap cache key on the path of every search
 class Dialect:
     """One engine's abilities. Source: memorydb fact sheet §1-2 and recorded replies."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -101,12 +99,6 @@ def checked(vector: object, dim: int, where: str) -> Floats:
     Raises:
         BadVector: not numbers, not finite, or not `dim` of them.
     """
-    if isinstance(vector, np.ndarray) and vector.dtype == np.float32 and vector.shape == (dim,):
-        usual: Floats = vector
-        # On the path of every search, so one dot product: it is finite only if all numbers are. Where it
-        # is not, numbers may just be large; then each is looked at below.
-        if math.isfinite(usual @ usual):
-            return usual
     try:
         numbers = np.asarray(vector, dtype=np.float64)
     except (TypeError, ValueError):

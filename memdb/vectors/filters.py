@@ -85,9 +85,10 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """An expression in the engine's own words, sent as it is."""
+    """An expression in the engine's own words, sent as it is, with what PARAMS binds in it."""
 
     expression: str
+    params: tuple[tuple[str, str], ...] = ()
 
 
 Condition = Tag | Range | Text | And | Or | Not | Raw
@@ -129,6 +130,7 @@ class _Writer:
             case Not():
                 return self.negated(condition)
             case Raw():
+                self.params.update(condition.params)
                 return self.raw(condition.expression)
 
     def name(self, name: str, kind: Kind) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
+
+import numpy as np
 
 from memdb.cluster.client import Arg
 from memdb.cluster.dialects import Dialect
@@ -125,13 +128,13 @@ def filled(made: Template, request: KnnRequest) -> Command:
     Raises:
         BadVector: the vector does not fit the field.
     """
-    vector = distance.checked(numbers(request.vector), made.params.dim, made.where)
     given = request.vector
-    if isinstance(given, bytes) and made.params.type == "FLOAT32":
-        blob = given
-    else:
-        blob = distance.to_bytes(vector, made.params.type)
-    return Command((*made.before, blob, *made.after))
+    if isinstance(given, bytes) and made.params.type == "FLOAT32" and len(given) == made.params.bytes:
+        sent = np.frombuffer(given, dtype="<f4")
+        if math.isfinite(sent @ sent):  # finite only if all numbers are; else each is looked at below
+            return Command((*made.before, given, *made.after))
+    vector = distance.checked(numbers(given), made.params.dim, made.where)
+    return Command((*made.before, distance.to_bytes(vector, made.params.type), *made.after))
 
 
 @lru_cache(maxsize=128)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 
@@ -103,7 +102,7 @@ def knn(client: Client, request: KnnRequest, info: IndexInfo | None = None) -> K
     keys, raw = _hits(reply)
     wanted = made.alias.encode()
     numbers = [_number_of(part, wanted) for part in raw]
-    if any(a > b for a, b in pairwise(numbers)):  # an engine that does not order its hits
+    if numbers != sorted(numbers):  # an engine that does not order its hits
         order = sorted(range(len(numbers)), key=numbers.__getitem__)
         keys, raw = [keys[i] for i in order], [raw[i] for i in order]
         numbers = [numbers[i] for i in order]
