@@ -1,0 +1,170 @@
+"""A tuning run as an object: what was asked, what was measured, what follows. Immutable.
+
+`memdb.tuning.store` keeps runs on disk, `memdb.tuning.compare` sets two beside each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memdb.vectors.distance import Doubles, Floats
+from memdb.vectors.filters import Raw
+
+Ranks = NDArray[np.int16]
+GoalKind = Literal["recall", "p99_ms"]
+CONCURRENCY = 8  # clients at once, where nobody says otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What the setting must reach.
+
+    kind "recall": mean recall@k of at least `value`, in [0, 1], shown with `confidence`.
+    kind "p99_ms": sequential calls whose 99th percentile is at most `value` milliseconds; then the
+    recommendation is the EF with the highest recall among those.
+    """
+
+    kind: GoalKind = "recall"
+    value: float = 0.95
+    confidence: float = 0.95
+
+    def words(self, k: int) -> str:
+        """For people, e.g. "recall@10 ≥ 0.95 with 95 % confidence"."""
+        if self.kind == "p99_ms":
+            return f"p99 ≤ {self.value:g} ms"
+        return f"recall@{k} ≥ {self.value:g} with {self.confidence * 100:g} % confidence"
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRequest:
+    """What to measure. Hashable, and all that is needed (with the queries) to repeat it."""
+
+    index: str
+    field: str = ""  # empty: the index's first vector field
+    k: int = 10
+    filter: str = "*"  # in the engine's words, as `filters.render` gives it
+    filter_params: tuple[tuple[str, str], ...] = ()
+    ef_min: int = 10
+    ef_max: int = 512
+    goal: Goal = Goal()
+    seed: int = 0
+    concurrency: tuple[int, ...] = (CONCURRENCY,)  # clients at once, for the throughput; () measures none
+    query_origin: str = "random documents"
+    queries: int = 500
+
+    @property
+    def condition(self) -> Raw:
+        """The filter as `KnnRequest` and `read.blocks` take it."""
+        return Raw(self.filter, self.filter_params)
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """How the measured vector field is indexed. None where the engine does not tell."""
+
+    algorithm: str  # "HNSW" or "FLAT"
+    type: str
+    dim: int
+    metric: str
+    m: int | None = None
+    ef_construction: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EfPoint:
+    """One EF_RUNTIME, measured. NaN where latency or throughput were not (yet) measured.
+
+    `ef_runtime` is 0 for a FLAT index, which has none. Rows of the arrays follow `Run.queries`.
+    """
+
+    ef_runtime: int
+    recall: float  # mean over the queries
+    low: float  # interval of the mean at Goal.confidence, two-sided
+    high: float
+    p50_ms: float  # of sequential calls, wall time at the client
+    p95_ms: float
+    p99_ms: float
+    calls: int  # how many calls the percentiles are of
+    throughput: tuple[tuple[int, float], ...]  # (clients at once, answers a second)
+    short: int  # queries answered with fewer than min(k, what matches)
+    recalls: Floats  # (q,) of each query
+    ranks: Ranks  # (q, k) where the index returned the j-th true neighbour, from 0; -1: missed (or none)
+    found: Floats  # (q, k) distances that the index returned, nearest first; NaN where fewer came
+    latencies_ms: Floats  # (calls,) in order of the calls
+    took_s: float
+
+    @property
+    def qps(self) -> float:
+        """Answers a second at the largest concurrency measured; NaN where none was."""
+        return max(self.throughput)[1] if self.throughput else float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """The answer. `ef_runtime` is None where no setting that was measured meets the goal."""
+
+    ef_runtime: int | None
+    recall: float
+    low: float
+    high: float
+    met: bool
+    sentence: str  # one plain sentence
+    reasons: tuple[str, ...] = ()  # what it rests on, or what would meet the goal
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Truth:
+    """The exact nearest documents of each query, under the filter, itself left out."""
+
+    keys: tuple[tuple[str, ...], ...]  # q rows, each at most k, nearest first
+    distances: Doubles  # (q, k), NaN where fewer match
+    looked_at: int  # documents compared with each query
+    took_s: float  # 0 where an earlier computation was used
+    kept: bool = False  # whether it was
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Queries:
+    """The vectors that are asked."""
+
+    vectors: Floats  # (q, dim)
+    labels: tuple[str, ...]  # for people: the key or text of each, or "row 12 of file.npy"
+    own_keys: tuple[str, ...]  # key of the document that a query is; "" where it is none
+    origin: str  # e.g. "500 random documents (seed 0)"
+    digest: str  # of vectors and own keys: equal in two runs that asked the same
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """A sweep, finished or not (`partial`)."""
+
+    id: str  # sortable by time
+    started: str  # ISO, UTC
+    target: str  # address without user or password
+    index: str
+    fingerprint: str
+    dialect: str
+    engine: str  # e.g. "Redis 8.2.3, search 2.10.5"
+    documents: int
+    definition: Definition
+    request: SweepRequest
+    queries: Queries
+    truth: Truth
+    points: tuple[EfPoint, ...]  # by EF_RUNTIME
+    recommendation: Recommendation | None
+    notes: tuple[str, ...]  # sentences about what went otherwise, e.g. the index grew meanwhile
+    partial: bool
+    took_s: float
+    memdb_version: str
+    title: str = ""  # given by the user
+
+    def point(self, ef_runtime: int) -> EfPoint | None:
+        """The point at this EF_RUNTIME, if it was measured."""
+        return next((p for p in self.points if p.ef_runtime == ef_runtime), None)

@@ -1,0 +1,260 @@
+"""Runs on disk: `runs/<id>.json` with everything readable, `runs/<id>.npz` with the arrays.
+
+The newest KEPT_RUNS runs of at most KEPT_BYTES are kept; older ones are removed when one is saved.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from memdb.errors import BadInput, MemDBError, NotFound
+from memdb.tuning.run import (
+    Definition,
+    EfPoint,
+    Goal,
+    Queries,
+    Recommendation,
+    Run,
+    SweepRequest,
+    Truth,
+)
+
+KEPT_RUNS = 200
+KEPT_BYTES = 1 << 30
+FORMAT = 1
+_ID = re.compile(r"[0-9A-Za-z_-]{1,80}")
+_ARRAYS = ("recalls", "ranks", "found", "latencies_ms")  # of a point
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A saved run in a list, read without its arrays."""
+
+    id: str
+    started: str
+    title: str
+    target: str
+    index: str
+    k: int
+    filter: str
+    queries: int
+    goal: Goal
+    recommendation: Recommendation | None
+    partial: bool
+    size_bytes: int
+
+
+def save(run: Run, home: Path) -> Path:
+    """Keep a run, replacing an earlier state of it, and forget the oldest beyond the bounds.
+
+    Returns:
+        The JSON file. Each of the two files is whole or absent, whatever ends this process.
+
+    Raises:
+        MemDBError: the folder cannot be written.
+    """
+    folder = home / "runs"
+    arrays: dict[str, Any] = {
+        "vectors": run.queries.vectors,
+        "truth_distances": run.truth.distances,
+        "truth_lengths": np.array([len(row) for row in run.truth.keys], np.int32),
+        **_packed("truth_keys", [key for row in run.truth.keys for key in row]),
+        **_packed("own_keys", run.queries.own_keys),
+        **_packed("labels", run.queries.labels),
+    }
+    for i, point in enumerate(run.points):
+        arrays |= {f"{name}_{i}": getattr(point, name) for name in _ARRAYS}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    text = json.dumps({"format": FORMAT, **to_dict(run)}, indent=1)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / f"{run.id}.npz", buffer.getvalue())
+        path = _write(folder / f"{run.id}.json", text.encode("utf-8", "surrogatepass"))
+    except OSError as exc:
+        raise MemDBError(
+            f"The run cannot be kept in {folder}: {exc.strerror}.", "Free space there, or set MEMDB_HOME."
+        ) from exc
+    prune(home)
+    return path
+
+
+def to_dict(run: Run) -> dict[str, Any]:
+    """Everything but the arrays and the lists of keys, as JSON takes it; NaN is null."""
+    found = {
+        f.name: getattr(run, f.name)
+        for f in fields(run)
+        if f.name not in {"queries", "truth", "points", "definition", "request", "recommendation"}
+    }
+    found["definition"] = asdict(run.definition)
+    found["request"] = asdict(run.request)
+    found["recommendation"] = asdict(run.recommendation) if run.recommendation else None
+    found["queries"] = {"count": len(run.queries), "origin": run.queries.origin, "digest": run.queries.digest}
+    found["truth"] = {name: getattr(run.truth, name) for name in ("looked_at", "took_s", "kept")}
+    found["points"] = [
+        {f.name: getattr(p, f.name) for f in fields(p) if f.name not in _ARRAYS} for p in run.points
+    ]
+    cleaned: dict[str, Any] = _no_nan(found)
+    return cleaned
+
+
+def load(home: Path, run_id: str) -> Run:
+    """A saved run.
+
+    Raises:
+        NotFound: there is none of this id.
+        BadInput: its files are damaged or of a later version.
+    """
+    path = _path(home, run_id)
+    try:
+        about = json.loads(path.read_bytes())
+        with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
+            return _run(about, arrays)
+    except FileNotFoundError:
+        raise NotFound(run_id, "saved run") from None
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as exc:
+        raise BadInput(
+            f"The saved run '{run_id}' cannot be read ({exc}).", "Delete it and run again."
+        ) from exc
+
+
+def listed(home: Path) -> tuple[Listed, ...]:
+    """All saved runs, newest first; files that cannot be read are left out."""
+    found: list[Listed] = []
+    for path in sorted((home / "runs").glob("*.json"), reverse=True):
+        try:
+            about = json.loads(path.read_bytes())
+            request = _request(about["request"])
+            size = sum(p.stat().st_size for p in (path, path.with_suffix(".npz")))
+            found.append(
+                Listed(
+                    id=about["id"], started=about["started"], title=about["title"], target=about["target"],
+                    index=about["index"], k=request.k, filter=request.filter,
+                    queries=about["queries"]["count"], goal=request.goal,
+                    recommendation=_recommendation(about["recommendation"]), partial=about["partial"],
+                    size_bytes=size,
+                )
+            )  # fmt: skip
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return tuple(found)
+
+
+def delete(home: Path, run_id: str) -> None:
+    """Forget a saved run; nothing happens where there is none."""
+    path = _path(home, run_id)
+    for each in (path, path.with_suffix(".npz")):
+        each.unlink(missing_ok=True)
+
+
+def prune(home: Path, keep: int = KEPT_RUNS, keep_bytes: int = KEPT_BYTES) -> tuple[str, ...]:
+    """Remove the oldest runs beyond the bounds (never the newest one) and return their ids."""
+    removed: list[str] = []
+    total = 0
+    for i, run in enumerate(listed(home)):
+        total += run.size_bytes
+        if i and (i >= keep or total > keep_bytes):
+            delete(home, run.id)
+            removed.append(run.id)
+    return tuple(removed)
+
+
+def _path(home: Path, run_id: str) -> Path:
+    if not _ID.fullmatch(run_id):  # it may come from a link
+        raise NotFound(run_id, "saved run")
+    return home / "runs" / f"{run_id}.json"
+
+
+def _write(path: Path, content: bytes) -> Path:
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_bytes(content)
+    return part.replace(path)
+
+
+def _packed(name: str, texts: Sequence[str]) -> dict[str, Any]:
+    """Texts as one array of bytes and their lengths: no pickle, and keys that are not UTF-8 survive."""
+    raw = [text.encode("utf-8", "surrogateescape") for text in texts]
+    return {
+        name: np.frombuffer(b"".join(raw), np.uint8),
+        f"{name}_lengths": np.array([len(r) for r in raw], np.int64),
+    }
+
+
+def _unpacked(name: str, arrays: Any) -> list[str]:
+    raw = arrays[name].tobytes()
+    ends = np.cumsum(arrays[f"{name}_lengths"]).tolist()
+    return [raw[a:b].decode("utf-8", "surrogateescape") for a, b in pairwise([0, *ends])]
+
+
+def _run(about: dict[str, Any], arrays: Any) -> Run:
+    if about.pop("format") != FORMAT:
+        raise ValueError("another version of memdb wrote it")
+    keys = _unpacked("truth_keys", arrays)
+    ends = np.cumsum(arrays["truth_lengths"]).tolist()
+    rows = tuple(tuple(keys[a:b]) for a, b in pairwise([0, *ends]))
+    points = [
+        EfPoint(
+            **{name: float("nan") if value is None else value for name, value in kept.items()}
+            | {"throughput": tuple((n, rate) for n, rate in kept["throughput"])}
+            | {name: arrays[f"{name}_{i}"] for name in _ARRAYS}
+        )
+        for i, kept in enumerate(about["points"])
+    ]
+    asked = about["queries"]
+    return Run(
+        **about
+        | {
+            "definition": Definition(**about["definition"]),
+            "request": _request(about["request"]),
+            "recommendation": _recommendation(about["recommendation"]),
+            "queries": Queries(
+                arrays["vectors"],
+                tuple(_unpacked("labels", arrays)),
+                tuple(_unpacked("own_keys", arrays)),
+                asked["origin"],
+                asked["digest"],
+            ),
+            "truth": Truth(rows, arrays["truth_distances"], **about["truth"]),
+            "points": tuple(points),
+            "notes": tuple(about["notes"]),
+        }
+    )
+
+
+def _request(kept: dict[str, Any]) -> SweepRequest:
+    return SweepRequest(
+        **kept
+        | {
+            "goal": Goal(**kept["goal"]),
+            "filter_params": tuple((name, value) for name, value in kept["filter_params"]),
+            "concurrency": tuple(kept["concurrency"]),
+        }
+    )
+
+
+def _recommendation(kept: dict[str, Any] | None) -> Recommendation | None:
+    if kept is None:
+        return None
+    numbers = {name: float("nan") if kept[name] is None else kept[name] for name in ("recall", "low", "high")}
+    return Recommendation(**kept | numbers | {"reasons": tuple(kept["reasons"])})
+
+
+def _no_nan(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _no_nan(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_no_nan(item) for item in value]
+    return value
