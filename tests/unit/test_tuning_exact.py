@@ -1,0 +1,85 @@
+"""Exact neighbours against a computation in float64 that shares no code with them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from memdb.vectors.distance import prepared
+from memdb.vectors.exact import nearest
+from memdb.vectors.read import Block
+
+
+def independent(vectors: np.ndarray, query: np.ndarray, metric: str) -> np.ndarray:
+    v, q = vectors.astype(np.float64), query.astype(np.float64)
+    if metric == "L2":
+        return ((v - q) ** 2).sum(axis=1)
+    if metric == "IP":
+        return 1.0 - (v * q).sum(axis=1)
+    lengths = np.sqrt((v**2).sum(axis=1)) * np.sqrt((q**2).sum())
+    return 1.0 - np.divide((v * q).sum(axis=1), lengths, out=np.zeros(len(v)), where=lengths > 0)
+
+
+def blocks(vectors: np.ndarray, metric: str, size: int) -> list[Block]:
+    ready = prepared(vectors, metric)
+    keys = tuple(f"d{i}" for i in range(len(vectors)))
+    return [Block(keys[i : i + size], ready[i : i + size]) for i in range(0, len(keys), size)]
+
+
+def check(
+    vectors: np.ndarray, queries: np.ndarray, k: int, metric: str, size: int, own: bool = False
+) -> None:
+    excluded = [f"d{i}" for i in range(len(queries))] if own else []
+    found = nearest(blocks(vectors, metric, size), queries, k, metric, excluded=excluded)
+    assert found.looked_at == len(vectors)
+    for i, query in enumerate(queries):
+        truth = independent(vectors, query, metric)
+        if own:
+            truth[i] = np.inf
+        order = np.sort(truth)[: min(k, len(vectors) - own)]
+        scale = max(1.0, float(np.abs(truth[np.isfinite(truth)]).max()))
+        np.testing.assert_allclose(found.distances[i], order, rtol=1e-6, atol=3e-8 * scale)
+        places = [int(key[1:]) for key in found.keys[i]]
+        assert len(set(places)) == len(places)
+        np.testing.assert_allclose(truth[places], order, rtol=1e-6, atol=3e-8 * scale)
+
+
+@pytest.mark.parametrize("metric", ["COSINE", "IP", "L2"])
+@pytest.mark.parametrize(("count", "size"), [(5, 2), (1_003, 37), (9_001, 9_001)])
+@pytest.mark.parametrize("own", [False, True])
+def test_the_nearest_are_those_of_float64(metric: str, count: int, size: int, own: bool) -> None:
+    random = np.random.default_rng(count)
+    vectors = random.normal(size=(count, 24)).astype(np.float32) * random.gamma(2, size=(count, 1)).astype(
+        "f4"
+    )
+    queries = vectors[:5] if own else random.normal(size=(7, 24)).astype(np.float32)
+    check(vectors, queries, 10, metric, size, own)
+
+
+@pytest.mark.parametrize("metric", ["COSINE", "IP", "L2"])
+def test_what_float32_cannot_tell_apart_is_told_apart(metric: str) -> None:
+    """Far from the origin the product in float32 ranks by its own rounding."""
+    random = np.random.default_rng(1)
+    vectors = (1_000 + random.normal(size=(3_000, 64))).astype(np.float32)
+    check(vectors, vectors[:20] + np.float32(0.001), 10, metric, 500)
+
+
+@pytest.mark.parametrize("metric", ["COSINE", "IP", "L2"])
+def test_many_equal_documents_and_zero_vectors(metric: str) -> None:
+    random = np.random.default_rng(2)
+    vectors = np.repeat(random.normal(size=(4, 8)), 2_000, axis=0).astype(np.float32)
+    vectors[::1_000] = 0
+    check(vectors, np.vstack([vectors[1], vectors[0], -vectors[1]]), 50, metric, 3_000)
+
+
+def test_more_queries_than_fit_at_once() -> None:
+    random = np.random.default_rng(3)
+    vectors = random.normal(size=(300, 8)).astype(np.float32)
+    check(vectors, random.normal(size=(1_500, 8)).astype(np.float32), 3, "L2", 128)
+
+
+def test_no_documents_and_no_queries() -> None:
+    one = np.ones((1, 4), np.float32)
+    assert nearest([], one, 3, "L2").keys == ((),)
+    assert nearest(blocks(one, "L2", 1), one[:0], 3, "L2").keys == ()
+    assert nearest(blocks(one, "L2", 1), one, 3, "L2", excluded=["d0"]).keys == ((),)
