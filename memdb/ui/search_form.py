@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import streamlit as st
@@ -231,11 +232,15 @@ def _field_filter(target: Target, info: IndexInfo, field: Field) -> Condition | 
     return None
 
 
+def _with_count(counts: dict[str, int], value: str) -> str:
+    return f"{line(value, 60)}  ({counts[value]:,})" if value in counts else line(value, 60)
+
+
 def _tag_filter(target: Target, info: IndexInfo, field: Field) -> Condition | None:
     counts = {found.value: found.documents for found in cached.tag_values(target, info.name, field.name)}
     chosen = st.multiselect(
         field.name, list(counts), key=filter_key(field), bind="query-params", accept_new_options=True,
-        format_func=lambda value: f"{line(value, 60)}  ({counts[value]:,})" if value in counts else value,
+        format_func=partial(_with_count, counts),
         placeholder=f"any of {len(counts):,}" if len(counts) < search.TAG_VALUES else "any",
     )  # fmt: skip
     if not chosen:
