@@ -10,11 +10,13 @@ from __future__ import annotations
 import ast
 import gzip
 import hashlib
+import importlib.metadata
 import importlib.util
 import json
 import re
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ import botocore
 
 from memdb.cluster import replies
 from memdb.cluster.client import Client
+from memdb.demo import kept
 from memdb.errors import MemDBError
 from memdb.jobs import Report, silent
 
@@ -31,7 +34,9 @@ MAIN_AT_LEAST = 20_000  # operations and docstrings are more than this; beyond i
 LONGEST = 2_000  # characters of content; the longest operation's would fill 60 KB and hide the others
 SHORTEST = 40  # a description below this says no more than its name
 PACKAGES = ("redis", "boto3", "botocore", "numpy", "pandas", "streamlit", "umap")
+_DISTRIBUTIONS = {"umap": "umap-learn"}  # where a package is installed under another name
 A_PACKAGE = 400  # docstrings of one package at most, so that none outweighs the rest
+_PACKAGE_STEPS = 60  # a package takes as long to read as about so many services
 # Services that people ask about first: in a small corpus they come earlier than their size would have it.
 FAMILIAR = frozenset(
     "s3 dynamodb lambda iam sqs sns kms secretsmanager rds memorydb elasticache bedrock-runtime s3vectors "
@@ -42,6 +47,8 @@ VERBS = frozenset(
     "execute export generate get import invoke list modify publish put query register reject remove reset "
     "restore search send set start stop tag update untag upload".split(" ")
 )
+_BLOCKS = frozenset("p li ul ol dt dd br note important tr td h1 h2 h3".split(" "))
+_HIDDEN = frozenset("tests test testing vendor vendored _vendor proto conftest.py docs".split(" "))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,11 @@ class Document:
 
 
 def documents(
-    client: Client | None = None, *, count: int | None = None, report: Report = silent
+    client: Client | None = None,
+    *,
+    count: int | None = None,
+    home: Path | None = None,
+    report: Report = silent,
 ) -> list[Document]:
     """The corpus, in an order that is the same on every run with the same packages.
 
@@ -72,36 +83,66 @@ def documents(
     Args:
         client: asked for COMMAND DOCS; without it there are no `redis_docs`.
         count: how many at most; None is all operations, commands and docstrings.
+        home: MEMDB_HOME; what was read is kept there, and read from there as long as the packages are of
+            the same versions.
         report: told how far the reading is.
 
     Returns:
         Documents with unique keys.
     """
     wide = count is not None and count > MAIN_AT_LEAST
-    main, types = _installed(wide, report)
+    main, types = _installed(wide, home, report)
     if client is not None:
         main = _ordered([*main, *_unique(list(_redis(client)))])
     return (main + types)[: MOST if count is None else min(count, MOST)] if wide else main[:count]
 
 
-_kept: dict[bool, tuple[list[Document], list[Document]]] = {}
+_read: dict[bool, tuple[list[Document], list[Document]]] = {}
 
 
-def _installed(wide: bool, report: Report) -> tuple[list[Document], list[Document]]:
-    """What the installed packages hold, read once a process: operations with docstrings, and data types."""
-    if wide not in _kept:
-        main: list[Document] = []
-        types: list[Document] = []
-        folders = _services()
-        for done, (service, folder) in enumerate(folders):
-            report("Reading documentation", done, len(folders))
-            model = _model(folder)
-            main += _operations(service, int(folder.name[:4]), model)
-            if wide:
-                types += _types(service, int(folder.name[:4]), model)
-        main += _python()
-        _kept[wide] = _ordered(_unique(main)), _ordered(_unique(types))
-    return _kept[wide]
+def _installed(wide: bool, home: Path | None, report: Report) -> tuple[list[Document], list[Document]]:
+    """What the installed packages hold: operations with docstrings, and data types.
+
+    Read once a process, and with a home once for all processes: it takes seconds of one core, just when the
+    engine loads its data and the app starts.
+    """
+    if wide in _read:
+        return _read[wide]
+    file = home / "corpus" / ("wide.json" if wide else "main.json") if home else None
+    found = kept.rows(file, _edition()) if file else None
+    if found is None:
+        _read[wide] = main, types = _from_packages(wide, report)
+        if file:
+            rows = {"main": [list(astuple(d)) for d in main], "types": [list(astuple(d)) for d in types]}
+            kept.keep_rows(file, _edition(), rows)
+    else:
+        _read[wide] = [Document(*r) for r in found["main"]], [Document(*r) for r in found["types"]]
+    return _read[wide]
+
+
+def _edition() -> str:
+    """Changes with anything the documents follow from: this file, Python and the packages' versions."""
+    versions = [f"{package} {importlib.metadata.version(_DISTRIBUTIONS.get(package, package))}"
+                for package in PACKAGES if importlib.util.find_spec(package)]  # fmt: skip
+    said = "\n".join([sys.version, *versions, Path(__file__).read_text(encoding="utf-8")])
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+def _from_packages(wide: bool, report: Report) -> tuple[list[Document], list[Document]]:
+    main: list[Document] = []
+    types: list[Document] = []
+    folders = _services()
+    steps = len(folders) + len(PACKAGES) * _PACKAGE_STEPS
+    for done, (service, folder) in enumerate(folders):
+        report("Reading documentation", done, steps)
+        model = _model(folder)
+        main += _operations(service, int(folder.name[:4]), model)
+        if wide:
+            types += _types(service, int(folder.name[:4]), model)
+    for done, package in enumerate(PACKAGES):
+        report("Reading documentation", len(folders) + done * _PACKAGE_STEPS, steps)
+        main += _python(package)
+    return _ordered(_unique(main)), _ordered(_unique(types))
 
 
 def _services() -> list[tuple[str, Path]]:
@@ -174,6 +215,10 @@ def _redis_command(name: str, facts: dict[str, Any]) -> Iterator[Document]:
     if not summary:
         return
     parts = [summary]
+    if group := replies.text(facts.get("group")):
+        parts.append(f"Group: {group}.")
+    if named := [_argument(argument) for argument in replies.items(facts.get("arguments"))]:
+        parts.append(f"Arguments: {', '.join(named)}.")
     if facts.get("complexity"):
         parts.append(f"Time complexity: {replies.text(facts['complexity'])}.")
     parts += [
@@ -188,20 +233,28 @@ def _redis_command(name: str, facts: dict[str, Any]) -> Iterator[Document]:
     )  # fmt: skip
 
 
-def _python() -> Iterator[Document]:
-    for package in PACKAGES:
-        spec = importlib.util.find_spec(package)
-        if spec is None or not spec.submodule_search_locations:
-            continue
-        root = Path(spec.submodule_search_locations[0])
-        found = [d for file in sorted(root.rglob("*.py")) if _public(file.relative_to(root))
-                 for d in _docstrings(package, root, file)]  # fmt: skip
-        yield from _ordered(found)[:A_PACKAGE]
+def _argument(described: replies.Reply) -> str:
+    """As the documentation writes it, e.g. `[NX | XX]` or `[EX seconds]`."""
+    facts = replies.pairs(described)
+    inner = [_argument(argument) for argument in replies.items(facts.get("arguments"))]
+    kind, token = replies.text(facts.get("type")), replies.text(facts.get("token"))
+    name = (" | " if kind == "oneof" else " ").join(inner) or replies.text(facts.get("name"))
+    said = token if kind == "pure-token" else f"{token} {name}".strip()
+    optional = "optional" in map(replies.text, replies.items(facts.get("flags")))
+    return f"[{said}]" if optional else said
+
+
+def _python(package: str) -> list[Document]:
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        return []
+    root = Path(spec.submodule_search_locations[0])
+    files = (file for file in sorted(root.rglob("*.py")) if _public(file.relative_to(root)))
+    return _ordered([d for file in files for d in _docstrings(package, root, file)])[:A_PACKAGE]
 
 
 def _public(path: Path) -> bool:
-    hidden = {"tests", "test", "testing", "vendor", "vendored", "_vendor", "proto", "conftest.py", "docs"}
-    return not any(part in hidden or (part.startswith("_") and part != "__init__.py") for part in path.parts)
+    return not any(part in _HIDDEN or (part.startswith("_") and part != "__init__.py") for part in path.parts)
 
 
 def _docstrings(package: str, root: Path, file: Path) -> Iterator[Document]:
@@ -263,26 +316,11 @@ class _Text(HTMLParser):
         self.parts.append(data)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in {
-            "p",
-            "li",
-            "ul",
-            "ol",
-            "dt",
-            "dd",
-            "br",
-            "note",
-            "important",
-            "tr",
-            "td",
-            "h1",
-            "h2",
-            "h3",
-        }:
+        if tag in _BLOCKS:
             self.parts.append(" ")
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in {"p", "li", "note", "important", "dt", "dd"}:
+        if tag in _BLOCKS:
             self.parts.append(" ")
 
 
@@ -291,8 +329,13 @@ def plain_text(html: str) -> str:
     if "<" not in html and "&" not in html:
         return _line(html)
     parser = _Text()
-    parser.feed(html[: 4 * LONGEST])
-    parser.close()
+    # Bit by bit until there is enough: the longest has 60 KB, and a cut through a tag would show its half.
+    for start in range(0, len(html), LONGEST):
+        parser.feed(html[start : start + LONGEST])
+        if sum(map(len, parser.parts)) > 2 * LONGEST:
+            break
+    else:
+        parser.close()
     return _line("".join(parser.parts))
 
 

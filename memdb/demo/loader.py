@@ -1,36 +1,36 @@
 """Loading the demo: repeatable, resumable, with the engine as the bottleneck.
 
 A key that is there is left as it is; so a second load changes nothing, and an interrupted one goes on.
-Sessions whose time to live has passed come back. Embeddings are computed once and kept under MEMDB_HOME.
+Sessions whose time to live has passed come back. Documents and embeddings are computed once and kept under
+MEMDB_HOME.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
-
-import numpy as np
+from typing import TypeVar
 
 from memdb import embed
 from memdb.cluster import replies
 from memdb.cluster.client import Client, Command
-from memdb.demo import corpus, people
+from memdb.demo import corpus, kept, people
 from memdb.demo.corpus import Document
-from memdb.errors import EngineError, UnknownField
+from memdb.errors import BadInput, EngineError, UnknownField
 from memdb.jobs import Report, silent
 from memdb.sessions import formats
 from memdb.vectors import index
 from memdb.vectors.distance import Floats
 from memdb.vectors.index import HnswField, IndexSpec, NumericField, TagField, TextField
 
+T = TypeVar("T")
+
 SESSIONS = 1_000
-EMBEDDED_AT_ONCE = 2_048  # texts of one kept block
 SENT_AT_ONCE = 250  # documents of one pipeline, about half a megabyte
 IN_FLIGHT = 3  # pipelines that wait at the engine while the next is made ready
 CHECKED_AT_ONCE = 2_000
@@ -73,10 +73,11 @@ class LoadReport:
     sessions_there: int
     embedded: int  # texts whose embedding was not kept from an earlier load
     took_s: float
+    reading_s: float  # the corpus, from packages or from where it is kept
+    embedding_s: float  # of documents and preferences, computed or read
     ingest_s: float  # writing documents, their embeddings at hand
-    engine_busy: (
-        float | None
-    )  # share of ingest_s in which the engine computed, None where nothing was written
+    sessions_s: float  # making and writing sessions
+    engine_busy: float | None  # share of ingest_s in which the engine's main thread computed, None: no ingest
 
 
 def load(
@@ -102,112 +103,107 @@ def load(
 
     Raises:
         ReadOnlyTarget: the target is read-only.
+        BadInput: a number is negative, or there would be sessions without users or documents.
         EngineError: the server has no search, or an index of that name that is another one.
+        BadSettings: `home` cannot be written.
     """
     began = time.monotonic()
-    for spec in (DOCUMENTS, USERS):
-        _ensure(client, spec)
-    found = corpus.documents(client, count=docs, report=report)
-    missing = _missing(client, [document.key for document in found], "Looking for what is there", report)
-    wanted = [document for document in found if document.key in missing]
-    counter = _Counter()
-    vectors = _embedded([document.text for document in wanted], home, counter, "Embedding documents", report)
-    ingest = _Ingest(client)
-    ingest.run(_document_commands(wanted, vectors), len(wanted), "Loading documents", report)
+    _check(docs, users, sessions)
+    absent = [spec for spec in (DOCUMENTS, USERS) if not _is_there(client, spec)]
+    for spec in absent:  # after both were looked at: a load that is refused changes nothing
+        index.create(client, spec)
+    watch = _Watch()
+    found = corpus.documents(client, count=docs, home=home, report=report)
+    reading_s = watch.lap()
+    texts = [document.text for document in found]
+    rows = _missing(client, [document.key for document in found], "Looking for what is there", report)
+    watch.lap()
+    vectors, computed = kept.embeddings(texts, rows, home=home, stage="Embedding documents", report=report)
+    embedding_s = watch.lap()
+    busy = _ingest(client, [found[row] for row in rows], vectors, report)
+    ingest_s = watch.lap()
 
     audience = people.users(users, seed=seed)
-    keys = {user.id: formats.user_key(user.id) for user in audience}
-    new = _missing(client, list(keys.values()), "Loading users", report)
-    fresh = [user for user in audience if keys[user.id] in new]
-    likes = _embedded([user.preference for user in fresh], home, counter, "Embedding preferences", report)
-    client.pipeline(
-        [
-            (
-                "HSET", keys[user.id], "company_size", user.company_size, "primary_interest",
-                user.primary_interest, "preference", user.preference, "embedding", like.tobytes(),
-            )
-            for user, like in zip(fresh, likes, strict=True)
-        ]
-    )  # fmt: skip
-    written = _load_sessions(client, sessions, audience, found, seed, report) if audience and found else 0
+    likes = [user.preference for user in audience]
+    new = _missing(client, [formats.user_key(user.id) for user in audience], "Loading users", report)
+    watch.lap()
+    vectors, more = kept.embeddings(likes, new, home=home, stage="Embedding preferences", report=report)
+    embedding_s += watch.lap()
+    for batch in batches(_user_commands([audience[row] for row in new], vectors), SENT_AT_ONCE):
+        client.pipeline(batch)
+    watch.lap()
+    written = _load_sessions(client, sessions, audience, found, seed, report) if sessions else 0
     return LoadReport(
-        documents_written=len(wanted),
-        documents_there=len(found) - len(wanted),
-        users_written=len(fresh),
-        users_there=len(audience) - len(fresh),
+        documents_written=len(rows),
+        documents_there=len(found) - len(rows),
+        users_written=len(new),
+        users_there=len(audience) - len(new),
         sessions_written=written,
         sessions_there=sessions - written,
-        embedded=counter.value,
+        embedded=computed + more,
         took_s=time.monotonic() - began,
-        ingest_s=ingest.took_s,
-        engine_busy=ingest.engine_busy,
+        reading_s=reading_s,
+        embedding_s=embedding_s,
+        ingest_s=ingest_s if rows else 0.0,
+        sessions_s=watch.lap(),
+        engine_busy=busy,
     )
 
 
-def _ensure(client: Client, spec: IndexSpec) -> None:
-    """Create an index, or make sure that the one of this name is this one. Nothing is ever dropped."""
-    if not index.exists(client, spec.name):
-        index.create(client, spec)
-        return
-    info = index.index_info(client, spec.name)
-    try:
-        _, params = info.vector_field("embedding")
-        same = params.dim == embed.DIMENSION and info.prefixes == spec.prefixes
-    except UnknownField:
-        same = False
-    if not same:
-        raise EngineError(
-            f"The server has another index named '{spec.name}'.",
-            "Drop or rename that index, or load the demo into another server.",
+class _Watch:
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+
+    def lap(self) -> float:
+        """Seconds since the last lap."""
+        before, self._since = self._since, time.monotonic()
+        return self._since - before
+
+
+def _check(docs: int | None, users: int, sessions: int) -> None:
+    for name, value in (("docs", docs), ("users", users), ("sessions", sessions)):
+        if value is not None and value < 0:
+            raise BadInput(f"{name} is {value:,}.", "Give a number of 0 or more.")
+    if sessions and (not users or docs == 0):
+        raise BadInput(
+            f"{sessions:,} sessions need at least one user and one document to talk about.",
+            "Give users and documents, or no sessions.",
         )
 
 
-def _missing(client: Client, keys: Sequence[str], stage: str, report: Report) -> set[str]:
-    """Those of the keys that do not exist."""
-    found: set[str] = set()
+def _is_there(client: Client, spec: IndexSpec) -> bool:
+    """Whether the index is there, and is this one.
+
+    Raises:
+        EngineError: another index has its name. Nothing is ever dropped.
+    """
+    if not index.exists(client, spec.name):
+        return False
+    info = index.index_info(client, spec.name)
+    try:
+        _, params = info.vector_field("embedding")
+        has = f"{params.dim} dimensions of {params.type} under {', '.join(info.prefixes) or 'every prefix'}"
+        same = (params.dim, params.type, info.prefixes) == (embed.DIMENSION, "FLOAT32", spec.prefixes)
+    except UnknownField:
+        same, has = False, "no vector field 'embedding'"
+    if not same:
+        raise EngineError(
+            f"The server has another index named '{spec.name}': it has {has}, and the demo's has "
+            f"{embed.DIMENSION} dimensions of FLOAT32 under {', '.join(spec.prefixes)}.",
+            "Drop or rename that index, or load the demo into another server.",
+        )
+    return True
+
+
+def _missing(client: Client, keys: Sequence[str], stage: str, report: Report) -> list[int]:
+    """Places of those keys that do not exist, ascending."""
+    found: list[int] = []
     for start in range(0, len(keys), CHECKED_AT_ONCE):
         report(stage, start, len(keys))
-        batch = keys[start : start + CHECKED_AT_ONCE]
-        there = client.pipeline([("EXISTS", key) for key in batch])
-        found.update(key for key, exists in zip(batch, there, strict=True) if not exists)
+        there = client.pipeline([("EXISTS", key) for key in keys[start : start + CHECKED_AT_ONCE]])
+        found += [place for place, exists in enumerate(there, start) if not exists]
+    report(stage, len(keys), len(keys))
     return found
-
-
-@dataclass(slots=True)
-class _Counter:
-    value: int = 0
-
-
-def _embedded(texts: Sequence[str], home: Path, counter: _Counter, stage: str, report: Report) -> Floats:
-    """(len(texts), 256) float32: kept blocks where there are, else computed and kept."""
-    folder = home / "embeddings"
-    blocks: list[Floats] = [np.empty((0, embed.DIMENSION), np.float32)]
-    for start in range(0, len(texts), EMBEDDED_AT_ONCE):
-        report(stage, start, len(texts))
-        block = texts[start : start + EMBEDDED_AT_ONCE]
-        digest = hashlib.sha256("\0".join([embed.MODEL, *block]).encode()).hexdigest()[:32]
-        file = folder / f"{digest}.npy"
-        kept = _kept(file, len(block))
-        if kept is None:
-            kept = embed.embed(block)
-            counter.value += len(block)
-            folder.mkdir(parents=True, exist_ok=True)
-            part = file.with_suffix(f".{os.getpid()}.part")
-            with part.open("wb") as stream:
-                np.save(stream, kept)
-            part.replace(file)  # whole or not at all
-        blocks.append(kept)
-    return np.concatenate(blocks)
-
-
-def _kept(file: Path, rows: int) -> Floats | None:
-    """A kept block; None where there is none or it is damaged."""
-    try:
-        found = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    fits = found.shape == (rows, embed.DIMENSION) and found.dtype == np.float32 and np.isfinite(found).all()
-    return found if fits else None
 
 
 def _document_commands(documents: Sequence[Document], vectors: Floats) -> Iterator[Command]:
@@ -220,6 +216,29 @@ def _document_commands(documents: Sequence[Document], vectors: Floats) -> Iterat
         )  # fmt: skip
 
 
+def _user_commands(users: Sequence[people.User], vectors: Floats) -> Iterator[Command]:
+    for user, vector in zip(users, vectors, strict=True):
+        yield (
+            "HSET", formats.user_key(user.id), "company_size", user.company_size, "primary_interest",
+            user.primary_interest, "preference", user.preference, "embedding", vector.tobytes(),
+        )  # fmt: skip
+
+
+def _ingest(client: Client, documents: Sequence[Document], vectors: Floats, report: Report) -> float | None:
+    """Write documents; the share of the time in which the engine computed."""
+    if not documents:
+        return None
+    used, began = _cpu_s(client), time.monotonic()
+    _in_turn(
+        lambda batch: len(client.pipeline(batch)),
+        batches(_document_commands(documents, vectors), SENT_AT_ONCE),
+        len(documents),
+        "Loading documents",
+        report,
+    )
+    return (_cpu_s(client) - used) / (time.monotonic() - began)
+
+
 def _load_sessions(
     client: Client,
     count: int,
@@ -228,12 +247,9 @@ def _load_sessions(
     seed: int,
     report: Report,
 ) -> int:
-    """Write the sessions that are not there, in bounded memory however many."""
-    now = datetime.now(UTC)
-    written = 0
-    batch: list[people.Conversation] = []
+    """Write the sessions that are not there, in bounded memory however many; how many were written."""
 
-    def flush() -> int:
+    def send(batch: list[people.Conversation]) -> int:
         there = client.pipeline([("EXISTS", talk.key) for talk in batch])
         commands: list[Command] = []
         for talk, exists in zip(batch, there, strict=True):
@@ -245,66 +261,54 @@ def _load_sessions(
                     ("MULTI",), ("HSET", talk.key, *fields), ("EXPIRE", talk.key, talk.ttl_s), ("EXEC",),
                 ]  # fmt: skip
         client.pipeline(commands)
-        batch.clear()
         return len(commands) // 4
 
-    talks = people.conversations(count, audience, found, now=now, seed=seed)
-    for done, talk in enumerate(talks, 1):
-        batch.append(talk)
-        if len(batch) == SENT_AT_ONCE:
-            written += flush()
-            report("Loading sessions", done, count)
-    return written + (flush() if batch else 0)
+    talks = people.conversations(count, audience, found, now=datetime.now(UTC), seed=seed)
+    return _in_turn(send, batches(talks, SENT_AT_ONCE), count, "Loading sessions", report)
 
 
-class _Ingest:
-    """Pipelines sent by two threads, so that the engine has the next one while we make another ready."""
+def _in_turn(
+    send: Callable[[list[T]], int], found: Iterable[list[T]], total: int, stage: str, report: Report
+) -> int:
+    """Send batches from two threads, so that the engine has one while we make the next ready.
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self.took_s = 0.0
-        self.engine_busy: float | None = None
+    On an error or a cancel, what was sent is written and the rest is not.
 
-    def run(self, commands: Iterator[Command], total: int, stage: str, report: Report) -> None:
-        """Send all; on an error or a cancel what was sent is written and the rest is not."""
-        if not total:
-            return
-        report(stage, 0, total)
-        used, began, done = self._cpu_s(), time.monotonic(), 0
-        waiting: dict[Future[list[replies.Reply]], int] = {}
-        with ThreadPoolExecutor(2, thread_name_prefix="load") as threads:
-            for batch in batches(commands, SENT_AT_ONCE):
-                waiting[threads.submit(self._client.pipeline, batch)] = len(batch)
-                while len(waiting) >= IN_FLIGHT:
-                    done += self._collect(waiting)
-                    report(stage, done, total)
-            while waiting:
-                done += self._collect(waiting)
+    Returns:
+        The sum of what `send` returned.
+    """
+    report(stage, 0, total)
+    done = returned = 0
+    waiting: dict[Future[int], int] = {}
+    with ThreadPoolExecutor(2, thread_name_prefix="load") as threads:
+        for batch in found:
+            waiting[threads.submit(send, batch)] = len(batch)
+            while len(waiting) >= IN_FLIGHT:
+                done, returned = _collect(waiting, done, returned)
                 report(stage, done, total)
-        self.took_s = time.monotonic() - began
-        self.engine_busy = (self._cpu_s() - used) / self.took_s
-
-    @staticmethod
-    def _collect(waiting: dict[Future[list[replies.Reply]], int]) -> int:
-        ended, _ = wait(waiting, return_when="FIRST_COMPLETED")
-        done = 0
-        for future in ended:
-            done += waiting.pop(future)
-            future.result()
-        return done
-
-    def _cpu_s(self) -> float:
-        facts = self._client.info("cpu").get("cpu", {})
-        return sum(replies.number(facts.get(f"used_cpu_{kind}"), 0.0) for kind in ("user", "sys"))
+        while waiting:
+            done, returned = _collect(waiting, done, returned)
+            report(stage, done, total)
+    return returned
 
 
-def batches(commands: Iterator[Command], size: int) -> Iterator[list[Command]]:
+def _collect(waiting: dict[Future[int], int], done: int, returned: int) -> tuple[int, int]:
+    ended, _ = wait(waiting, return_when="FIRST_COMPLETED")
+    for future in ended:
+        done += waiting.pop(future)
+        returned += future.result()
+    return done, returned
+
+
+def _cpu_s(client: Client) -> float:
+    """Seconds the engine's main thread has computed; of all its threads where it does not tell."""
+    facts = client.info("cpu").get("cpu", {})
+    suffix = "_main_thread" if "used_cpu_user_main_thread" in facts else ""
+    return sum(replies.number(facts.get(f"used_cpu_{kind}{suffix}"), 0.0) for kind in ("user", "sys"))
+
+
+def batches(found: Iterable[T], size: int) -> Iterator[list[T]]:
     """The same, `size` at a time."""
-    batch: list[Command] = []
-    for command in commands:
-        batch.append(command)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
+    rest = iter(found)
+    while batch := list(islice(rest, size)):
         yield batch

@@ -12,14 +12,22 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 
 from memdb.demo.corpus import Document
 from memdb.sessions import formats
 
 USERS = 120
 SHORTEST_TTL_S, LONGEST_TTL_S = 120, 86_400
+_QUOTED = 420  # characters of a document that an answer quotes at most
 
-_SIZES = ("startup", "small business", "mid-size", "enterprise")
+# As stored, and as said in a sentence.
+_SIZES = {
+    "startup": "a startup",
+    "small_business": "a small business",
+    "mid_size": "a mid-size company",
+    "enterprise": "an enterprise",
+}
 _INTERESTS: dict[str, tuple[str, ...]] = {
     "cost_optimization": ("watches every line of the bill", "prefers serverless and pay per use"),
     "security": ("asks for least privilege first", "wants encryption keys and audit trails under control"),
@@ -30,7 +38,8 @@ _INTERESTS: dict[str, tuple[str, ...]] = {
     "web_development": ("builds web APIs", "deploys several times a day"),
     "databases": ("designs tables and indexes", "restores backups as a habit"),
 }
-_TEAMS = ("a team of three", "a platform team", "two engineers and a designer", "a regulated business unit")
+_WORDS = {"realtime": "real-time features"}  # where the tag's own words are no phrase
+_TEAMS = ("a team of three", "a platform team", "two engineers and a designer", "an auditor in every meeting")
 _FIRST = (
     "How do I {task}?",
     "Which call should I use to {task}?",
@@ -72,11 +81,11 @@ def users(count: int = USERS, *, seed: int = 0) -> list[User]:
     for place in range(count):
         rng = random.Random(f"user {seed} {place}")  # noqa: S311  # a demo, not a secret
         interest = rng.choice(list(_INTERESTS))
-        size = rng.choice(_SIZES)
+        size = rng.choice(list(_SIZES))
         traits = ", ".join(rng.sample(_INTERESTS[interest], 2))
-        words = interest.replace("_", " ")
-        preference = f"Works on {words} in a {size} company with {rng.choice(_TEAMS)}; {traits}."
-        found.append(User(f"user{place + 1:03d}", size.replace(" ", "_"), interest, preference))
+        words = _WORDS.get(interest, interest.replace("_", " "))
+        preference = f"Works on {words} at {_SIZES[size]}, with {rng.choice(_TEAMS)}; {traits}."
+        found.append(User(f"user{place + 1:03d}", size, interest, preference))
     return found
 
 
@@ -89,21 +98,23 @@ def conversations(
         count: how many.
         people: who talks; not empty.
         corpus: what is talked about; not empty.
-        now: from which times are counted.
+        now: from which times are counted. A session began so long before that its age and what is left of
+            its time to live are less than a day together.
         seed: of everything but the times.
     """
     topics: dict[str, list[Document]] = {}
     for document in corpus:
         topics.setdefault(document.service, []).append(document)
     services = sorted(topics)
-    weights = [len(topics[service]) ** 0.5 for service in services]
+    weights = list(accumulate(len(topics[service]) ** 0.5 for service in services))
     for place in range(count):
         rng = random.Random(f"session {seed} {place}")  # noqa: S311  # a demo, not a secret
         user = rng.choice(people)
-        service = rng.choices(services, weights)[0]
+        service = rng.choices(services, cum_weights=weights)[0]
         turns = []
-        for exchange in range(rng.choice((1, 1, 2, 2, 3, 4, 5, 8))):
-            document = rng.choice(topics[service])
+        asked = rng.choice((1, 1, 2, 2, 3, 4, 5, 8))
+        # Nobody asks the same twice, as long as the service has enough to ask about.
+        for exchange, document in enumerate(rng.sample(topics[service], min(asked, len(topics[service])))):
             turns += [
                 {"role": "user", "content": _question(rng, document, first=exchange == 0)},
                 {"role": "assistant", "content": _answer(document)},
@@ -144,7 +155,9 @@ def _task(name: str) -> str | None:
 
 def _answer(document: Document) -> str:
     """The document's first sentences, and where they are from."""
-    said = document.content[:420]
-    end = max(said.rfind(". "), said.rfind("."))
-    sentence = said[: end + 1] if end > 40 else said.rsplit(" ", 1)[0] + " …"
+    sentence = document.content
+    if len(sentence) > _QUOTED:
+        said = sentence[:_QUOTED]
+        end = said.rfind(". ")
+        sentence = said[: end + 1] if end > 40 else said.rsplit(" ", 1)[0] + " …"
     return f"{sentence}\n\nSource: {document.title} ({document.key})"

@@ -10,11 +10,11 @@ import pytest
 
 from memdb.cluster import engine
 from memdb.cluster.client import Client, connect
-from memdb.demo import loader, people
-from memdb.errors import Cancelled, EngineError, ReadOnlyTarget
+from memdb.demo import corpus, kept, loader, people
+from memdb.errors import BadInput, BadSettings, Cancelled, EngineError, ReadOnlyTarget
 from memdb.sessions import formats
 from memdb.vectors import index, search
-from memdb.vectors.index import HnswField, IndexSpec
+from memdb.vectors.index import HnswField, IndexSpec, TagField
 
 DOCS, SESSIONS = 600, 40
 
@@ -91,6 +91,93 @@ def test_an_interrupted_load_goes_on(empty: Client, tmp_path: Path) -> None:
     assert after.documents_there == there
     assert after.documents_written == DOCS - there
     assert after.sessions_written == SESSIONS
+    assert after.embedded == 10, "only the users' preferences: the documents' were kept"
+
+
+def test_interrupted_embedding_goes_on(
+    empty: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "BLOCK", 100)
+
+    def stop(stage: str, done: int, total: int) -> None:
+        if stage == "Embedding documents" and done >= 200:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        _load(empty, tmp_path, report=stop)
+    assert len(list((tmp_path / "embeddings").iterdir())) == 2
+    assert _all(empty) == {}
+    assert _load(empty, tmp_path).embedded == DOCS - 200 + 10
+
+
+def test_gaps_are_filled_with_their_own_vectors(
+    empty: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "BLOCK", 100)
+    _load(empty, tmp_path)
+    before = _all(empty)
+    documents = sorted(key for key in before if key.startswith(b"doc:"))
+    for key in [*documents[::7], *documents[:150]]:
+        empty.execute("DEL", key)
+    assert _load(empty, tmp_path).embedded == 0
+    assert _all(empty) == before
+
+
+def test_what_is_there_is_never_changed(empty: Client, tmp_path: Path) -> None:
+    mine = corpus.documents(empty, count=DOCS)[3].key
+    empty.execute("SET", mine, "mine")
+    report = _load(empty, tmp_path)
+    assert (report.documents_written, report.documents_there) == (DOCS - 1, 1)
+    assert empty.execute("GET", mine) == b"mine"
+
+
+def test_the_report_says_where_the_time_went(empty: Client, tmp_path: Path) -> None:
+    seen: dict[str, list[tuple[int, int]]] = {}
+    report = _load(
+        empty, tmp_path, report=lambda stage, done, total: seen.setdefault(stage, []).append((done, total))
+    )
+    assert seen["Loading documents"][0] == (0, DOCS)
+    assert seen["Loading documents"][-1] == (DOCS, DOCS)
+    assert all(reports == sorted(reports) for reports in seen.values())
+    assert seen["Loading sessions"][-1] == (SESSIONS, SESSIONS)
+    parts = (report.reading_s, report.embedding_s, report.ingest_s, report.sessions_s)
+    assert all(part > 0 for part in parts)
+    assert sum(parts) <= report.took_s
+    assert report.engine_busy is not None
+    assert 0 < report.engine_busy < 1.2
+    assert _load(empty, tmp_path).engine_busy is None
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"docs": -1}, {"users": -1}, {"sessions": -1}, {"users": 0}, {"docs": 0}], ids=str
+)
+def test_numbers_that_make_no_demo_are_refused(empty: Client, tmp_path: Path, wrong: dict[str, int]) -> None:
+    options = {"docs": DOCS, "users": 10, "sessions": 5} | wrong
+    with pytest.raises(BadInput) as caught:
+        loader.load(empty, home=tmp_path, **options)  # type: ignore[arg-type]
+    assert caught.value.hint
+    assert index.index_names(empty) == ()
+
+
+def test_nothing_but_indexes_can_be_asked_for(empty: Client, tmp_path: Path) -> None:
+    report = loader.load(empty, home=tmp_path, docs=0, users=0, sessions=0)
+    assert report.sessions_there == report.documents_there == report.users_there == 0
+    assert set(index.index_names(empty)) == {"idx:embeddings", "idx:users"}
+
+
+def test_a_home_that_cannot_be_written_is_told(empty: Client, tmp_path: Path) -> None:
+    home = tmp_path / "file"
+    home.write_text("")
+    with pytest.raises(BadSettings, match="cannot be written"):
+        _load(empty, home)
+
+
+def test_redis_documents_name_group_and_arguments(empty: Client) -> None:
+    found = {d.key: d for d in corpus.documents(empty)}
+    said = found["doc:redis:SET"].content
+    assert "Group: string." in said
+    assert "Arguments: key, value, [NX | XX], [GET], [EX seconds | PX milliseconds" in said
+    assert found["doc:redis:CLIENT-LIST"].source == "redis_docs"
 
 
 def test_an_expired_session_comes_back(empty: Client, tmp_path: Path) -> None:
@@ -115,15 +202,28 @@ def test_embeddings_are_kept_for_another_server_and_damage_is_mended(empty: Clie
     assert _load(empty, tmp_path).embedded == 0
 
 
-def test_a_read_only_target_and_a_foreign_index_are_left_alone(empty: Client, tmp_path: Path) -> None:
+def test_a_read_only_target_is_left_alone(empty: Client, tmp_path: Path) -> None:
     with connect(empty.target.read_only()) as reader, pytest.raises(ReadOnlyTarget):
         _load(reader, tmp_path)
-    index.create(empty, IndexSpec("idx:embeddings", (HnswField("embedding", 8),), ("doc:",)))
-    with pytest.raises(EngineError, match="another index named 'idx:embeddings'") as caught:
+    assert index.index_names(empty) == ()
+
+
+@pytest.mark.parametrize(
+    ("other", "has"),
+    [
+        (IndexSpec("idx:embeddings", (HnswField("embedding", 8),), ("doc:",)), "8 dimensions of FLOAT32"),
+        (IndexSpec("idx:embeddings", (HnswField("embedding", 256, type="FLOAT64"),), ("doc:",)), "of FLOAT64"),
+        (IndexSpec("idx:users", (HnswField("embedding", 256),), ("person:",)), "under person:"),
+        (IndexSpec("idx:users", (TagField("company_size"),), ("user:",)), "no vector field 'embedding'"),
+    ],
+)  # fmt: skip
+def test_a_foreign_index_is_left_alone(empty: Client, tmp_path: Path, other: IndexSpec, has: str) -> None:
+    index.create(empty, other)
+    with pytest.raises(EngineError, match=f"another index named '{other.name}'.*{has}") as caught:
         _load(empty, tmp_path)
     assert caught.value.hint
     assert _all(empty) == {}
-    assert index.exists(empty, "idx:embeddings")
+    assert index.index_names(empty) == (other.name,)
 
 
 def test_a_one_shard_cluster_takes_the_demo(tmp_path: Path) -> None:

@@ -1,0 +1,119 @@
+"""What the demo computes once and keeps under MEMDB_HOME: the documents it read, and their embeddings.
+
+Nothing here is trusted: a file that is damaged or of another kind is computed again. Files appear whole or
+not at all, so two loads at once do no harm.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from memdb import embed
+from memdb.errors import BadSettings
+from memdb.jobs import Report
+from memdb.vectors.distance import Floats
+
+BLOCK = 2_048  # texts of one file: what an interrupted run loses, about 0.4 s
+
+
+def embeddings(
+    texts: Sequence[str], rows: Sequence[int], *, home: Path, stage: str, report: Report
+) -> tuple[Floats, int]:
+    """The embeddings of some rows of `texts`, from kept blocks where there are any.
+
+    Blocks are cut from all texts and not from the rows that are wanted: so a load that goes on after an
+    interruption, and wants other rows, finds the same blocks.
+
+    Args:
+        texts: all texts, in an order that is the same on every run.
+        rows: those wanted, ascending.
+        home: MEMDB_HOME.
+        stage: said to `report`.
+        report: told how many rows are at hand, before each block.
+
+    Returns:
+        (len(rows), 256) float32, and how many texts were embedded now.
+
+    Raises:
+        BadSettings: `home` cannot be written.
+    """
+    found = np.empty((len(rows), embed.DIMENSION), np.float32)
+    wanted = np.asarray(rows, dtype=np.int64)
+    edges = np.searchsorted(wanted, np.arange(0, len(texts) + BLOCK, BLOCK))
+    computed = 0
+    for start, low, high in zip(range(0, len(texts), BLOCK), edges, edges[1:], strict=False):
+        if low == high:
+            continue
+        report(stage, int(low), len(rows))
+        block = texts[start : start + BLOCK]
+        digest = hashlib.sha256("\0".join([embed.MODEL, *block]).encode()).hexdigest()[:32]
+        file = home / "embeddings" / f"{digest}.npy"
+        vectors = _vectors(file, len(block))
+        if vectors is None:
+            vectors = embed.embed(block)
+            computed += len(block)
+            write_whole(file, _saver(vectors))
+        found[low:high] = vectors[wanted[low:high] - start]
+    return found, computed
+
+
+def rows(file: Path, digest: str) -> dict[str, list[list[Any]]] | None:
+    """Named lists of rows that were kept under `digest`; None where others or none are there."""
+    try:
+        found = json.loads(file.read_bytes())
+        return found["rows"] if found["digest"] == digest else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def keep_rows(file: Path, digest: str, found: dict[str, list[list[Any]]]) -> None:
+    """Keep named lists of rows instead of what the file held.
+
+    Raises:
+        BadSettings: the file cannot be written.
+    """
+    text = json.dumps({"digest": digest, "rows": found}).encode()
+    write_whole(file, lambda stream: stream.write(text))
+
+
+def write_whole(file: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file that others see whole or not at all.
+
+    Raises:
+        BadSettings: it cannot be written.
+    """
+    part = file.with_suffix(f".{os.getpid()}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with part.open("wb") as stream:
+                write(stream)
+            part.replace(file)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as exc:
+        raise BadSettings(
+            f"'{file.parent}' cannot be written: {exc.strerror or exc}.",
+            "Set MEMDB_HOME to a folder with room that you may write to.",
+        ) from exc
+
+
+def _saver(vectors: Floats) -> Callable[[IO[bytes]], object]:
+    return lambda stream: np.save(stream, vectors)
+
+
+def _vectors(file: Path, count: int) -> Floats | None:
+    """A kept block; None where there is none or it is damaged."""
+    try:
+        found = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    whole = isinstance(found, np.ndarray) and found.shape == (count, embed.DIMENSION)
+    return found if whole and found.dtype == np.float32 and np.isfinite(found).all() else None
