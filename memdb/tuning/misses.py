@@ -1,0 +1,251 @@
+"""Anatomy of a miss: what an index did not find, from when on it does, and how far astray it went."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from memdb.cluster.client import Client
+from memdb.errors import BadInput
+from memdb.tuning.run import EfPoint, Run
+from memdb.vectors import search
+from memdb.vectors.distance import Doubles, distances, prepared
+from memdb.vectors.exact import TIE
+from memdb.vectors.index import IndexInfo
+from memdb.vectors.query import KnnRequest, vector_param
+from memdb.vectors.read import Block
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A true neighbour of a query, and what became of it."""
+
+    rank: int  # true rank, from 1
+    key: str
+    distance: float
+    returned: int | None  # rank at which the index returned it, from 1; None: missed
+    first_ef: int | None  # the lowest EF_RUNTIME of the run that returns it; None: none does
+    found_at: tuple[bool, ...]  # at each point of the run
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """One query at one EF_RUNTIME."""
+
+    query: int  # its row in the run
+    label: str
+    own_key: str
+    ef_runtime: int
+    recall: float  # ties counted by distance, as everywhere
+    neighbours: tuple[Neighbour, ...]
+    efs: tuple[int, ...]  # the points of the run, for `Neighbour.found_at`
+    recalls: tuple[float, ...]  # of this query at each of them
+    kth_distance: float  # of the farthest true neighbour; NaN where nothing matches
+    worst_distance: float  # of the farthest document returned; NaN where none was
+    extra_distances: tuple[float, ...]  # returned although enough nearer documents exist
+    returned: int
+    short: int  # how many fewer came than there are true neighbours
+
+    @property
+    def missed(self) -> tuple[Neighbour, ...]:
+        """The true neighbours that were not returned."""
+        return tuple(n for n in self.neighbours if n.returned is None)
+
+    @property
+    def nearest_missed(self) -> int | None:
+        """Rank of the nearest neighbour that was missed: 1 is the gravest."""
+        return next((n.rank for n in self.neighbours if n.returned is None), None)
+
+    @property
+    def astray(self) -> float:
+        """How much farther the farthest document returned lies than the farthest true neighbour.
+
+        A share of that distance, 0 where nothing farther was returned. For IP, whose distances have no
+        zero, the plain difference.
+        """
+        gap = self.worst_distance - self.kth_distance
+        if not gap > TIE * max(1.0, abs(self.kth_distance)):  # also where one of them is NaN
+            return 0.0
+        return float(gap / self.kth_distance) if self.kth_distance > TIE else float(gap)
+
+    @property
+    def found_by(self) -> int | None:
+        """The lowest EF_RUNTIME of the run that finds all; None where none does."""
+        return next((ef for ef, r in zip(self.efs, self.recalls, strict=True) if r >= 1.0), None)
+
+    def words(self) -> str:
+        """One sentence on what happened."""
+        if not self.neighbours:
+            return "No document matches the filter for this query."
+        count = len(self.missed)
+        if self.recall >= 1.0:
+            tied = f", {count} of them as documents at the same distance" if count else ""
+            return f"All {len(self.neighbours)} true neighbours were returned{tied}."
+        parts = [f"{count} of {len(self.neighbours)} true neighbours were missed"]
+        if self.nearest_missed == 1:
+            parts.append("the very nearest among them")
+        if self.short:
+            parts.append(f"{self.short} fewer documents came back than match")
+        if self.astray > 0:
+            parts.append(f"the farthest one returned lies {self.astray:.0%} beyond the true ones")
+        found = self.found_by
+        after = (
+            f"EF {found} finds all of them."
+            if found is not None
+            else f"No EF up to {max(self.efs, default=0)} finds all of them."
+        )
+        return "; ".join(parts) + ". " + after
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """A document that was returned in the place of a true neighbour."""
+
+    key: str
+    distance: float
+    returned: int  # rank at which it came, from 1
+    true_rank: int  # 1 + the documents that are nearer
+
+
+def anatomy(run: Run, query: int, ef_runtime: int) -> Miss:
+    """What became of the true neighbours of one query.
+
+    Raises:
+        BadInput: the run has no such query, or was not measured at this EF_RUNTIME.
+    """
+    point = _point(run, ef_runtime)
+    if not 0 <= query < len(point.recalls):
+        raise BadInput(f"The run has no query {query + 1}.", f"It has {len(point.recalls)}.")
+    keys, true = run.truth.keys[query], run.truth.distances[query]
+    found_at = np.array([p.ranks[query, : len(keys)] >= 0 for p in run.points], dtype=bool)
+    efs = tuple(p.ef_runtime for p in run.points)
+    neighbours = []
+    for j, key in enumerate(keys):
+        where = int(point.ranks[query, j])
+        first = next((ef for ef, row in zip(efs, found_at, strict=True) if row[j]), None)
+        neighbours.append(
+            Neighbour(
+                j + 1,
+                key,
+                float(true[j]),
+                where + 1 if where >= 0 else None,
+                first,
+                tuple(bool(row[j]) for row in found_at),
+            )
+        )
+    found = point.found[query]
+    found = found[np.isfinite(found)]
+    kth = float(true[len(keys) - 1]) if keys else float("nan")
+    return Miss(
+        query=query,
+        label=run.queries.labels[query],
+        own_key=run.queries.own_keys[query],
+        ef_runtime=ef_runtime,
+        recall=float(point.recalls[query]),
+        neighbours=tuple(neighbours),
+        efs=efs,
+        recalls=tuple(float(p.recalls[query]) for p in run.points),
+        kth_distance=kth,
+        worst_distance=float(found[-1]) if len(found) else float("nan"),
+        extra_distances=tuple(float(d) for d in found if d > kth + TIE * max(1.0, abs(kth))),
+        returned=len(found),
+        short=max(0, len(keys) - len(found)),
+    )
+
+
+def worst(run: Run, ef_runtime: int, limit: int = 200) -> tuple[Miss, ...]:
+    """The queries that miss something at this EF_RUNTIME, worst first.
+
+    Lowest recall first; among equals those whose nearest neighbour is missed, then those farthest astray.
+
+    Raises:
+        BadInput: the run was not measured at this EF_RUNTIME.
+    """
+    point = _point(run, ef_runtime)
+    rows = np.argsort(point.recalls, kind="stable")
+    rows = rows[point.recalls[rows] < 1.0]
+    # Take some more than asked for, so that a tie at the limit is cut by gravity and not by number.
+    found = [anatomy(run, int(row), ef_runtime) for row in rows[: limit * 2]]
+    found.sort(key=lambda m: (m.recall, m.nearest_missed or 0, -m.astray, m.query))
+    return tuple(found[:limit])
+
+
+def default_ef(run: Run) -> int:
+    """The setting to look at first: the recommended one, else the highest that misses something.
+
+    Raises:
+        BadInput: nothing was measured.
+    """
+    if not run.points:
+        raise BadInput("This run has no measured setting.", "Run a sweep to its first curve.")
+    if run.recommendation is not None and run.recommendation.ef_runtime is not None:
+        return run.recommendation.ef_runtime
+    missing = [p.ef_runtime for p in run.points if p.recall < 1.0]
+    return missing[-1] if missing else run.points[0].ef_runtime
+
+
+def extras(
+    client: Client, info: IndexInfo, run: Run, query: int, ef_runtime: int, blocks: Iterable[Block]
+) -> tuple[Extra, ...]:
+    """Ask once more and say where the documents that should not have come rank truly.
+
+    Args:
+        client: of the run's target.
+        info: the index as it is now.
+        run: the run.
+        query: row of the query.
+        ef_runtime: setting to ask with; 0 for none.
+        blocks: all vectors under the run's filter.
+
+    Raises:
+        BadInput: the run has no such query.
+        MemDBError: the search fails.
+    """
+    if not 0 <= query < len(run.queries):
+        raise BadInput(f"The run has no query {query + 1}.", f"It has {len(run.queries)}.")
+    own = run.queries.own_keys[query]
+    vector = run.queries.vectors[query]
+    request = KnnRequest(
+        run.index,
+        vector_param(vector),
+        run.request.field,
+        run.request.k + (1 if own else 0),
+        ef_runtime or None,
+        run.request.condition,
+    )
+    answer = search.knn(client, request, info)
+    hits = [(k, float(d)) for k, d in zip(answer.keys, answer.distances, strict=True) if k != own]
+    hits = hits[: run.request.k]
+    wanted = [(i, k, d) for i, (k, d) in enumerate(hits, 1) if k not in set(run.truth.keys[query])]
+    nearer = _nearer(blocks, vector, run.definition.metric, [k for _, k, _ in wanted], own)
+    return tuple(
+        Extra(key, distance, place, nearer[key] + 1) for place, key, distance in wanted if key in nearer
+    )
+
+
+def _nearer(
+    blocks: Iterable[Block], vector: np.ndarray, metric: str, keys: Sequence[str], own: str
+) -> dict[str, int]:
+    """For each key how many documents are nearer, all by the same arithmetic."""
+    ready = prepared(vector[None], metric)
+    parts: list[tuple[tuple[str, ...], Doubles]] = [
+        (block.keys, distances(ready, block.vectors, metric)[0].astype(np.float64)) for block in blocks
+    ]
+    if not parts:
+        return {}
+    every = np.concatenate([found for _, found in parts])
+    names = [key for block_keys, _ in parts for key in block_keys]
+    places = {key: i for i, key in enumerate(names)}
+    if own in places:
+        every[places[own]] = np.inf
+    return {key: int((every < every[places[key]]).sum()) for key in keys if key in places}
+
+
+def _point(run: Run, ef_runtime: int) -> EfPoint:
+    found = run.point(ef_runtime)
+    if found is None:
+        known = ", ".join(str(p.ef_runtime) for p in run.points) or "none"
+        raise BadInput(f"The run was not measured at EF {ef_runtime}.", f"It was at: {known}.")
+    return found

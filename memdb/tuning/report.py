@@ -1,0 +1,239 @@
+"""A run for others: tables for export, the command that repeats it, and one HTML file without any dependency.
+
+The report holds no script and loads nothing: a drawing of ours in SVG, a style sheet, escaped text.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+import pandas as pd
+
+from memdb.display import line
+from memdb.errors import BadInput
+from memdb.tuning import misses
+from memdb.tuning.drawing import RIGHT, STYLE, WIDTH, Plot, escaped
+from memdb.tuning.plan import Plan
+from memdb.tuning.run import Run, SweepRequest
+from memdb.tuning.store import to_dict
+
+WORST_SHOWN = 25
+
+
+def curve_frame(run: Run) -> pd.DataFrame:
+    """The curve, a row for each EF_RUNTIME. Latency in milliseconds, qps at the largest concurrency."""
+    return pd.DataFrame(
+        {
+            "ef_runtime": [p.ef_runtime for p in run.points],
+            "recall": [p.recall for p in run.points],
+            "low": [p.low for p in run.points],
+            "high": [p.high for p in run.points],
+            "p50_ms": [p.p50_ms for p in run.points],
+            "p95_ms": [p.p95_ms for p in run.points],
+            "p99_ms": [p.p99_ms for p in run.points],
+            "qps": [p.qps for p in run.points],
+            "short": [p.short for p in run.points],
+            "calls": [p.calls for p in run.points],
+        }
+    )
+
+
+def queries_frame(run: Run) -> pd.DataFrame:
+    """Recall of each query at each EF_RUNTIME, a row for each query."""
+    columns: dict[str, object] = {
+        "query": [line(label, 300) for label in run.queries.labels],
+        "true neighbours": [len(keys) for keys in run.truth.keys],
+        "k-th distance": [
+            float(row[len(keys) - 1]) if keys else math.nan
+            for keys, row in zip(run.truth.keys, run.truth.distances, strict=True)
+        ],
+    }
+    columns |= {f"recall at EF {p.ef_runtime}": p.recalls.astype(np.float64) for p in run.points}
+    return pd.DataFrame(columns)
+
+
+def worst_frame(found: Sequence[misses.Miss]) -> pd.DataFrame:
+    """Queries that miss something, in the order given."""
+    return pd.DataFrame(
+        {
+            "query": [line(m.label, 300) for m in found],
+            "recall": [m.recall for m in found],
+            "missed": [len(m.missed) for m in found],
+            "nearest missed": pd.array([m.nearest_missed for m in found], dtype="Int64"),
+            "astray": [m.astray for m in found],
+            "short": [m.short for m in found],
+            "found by EF": pd.array([m.found_by for m in found], dtype="Int64"),
+        }
+    )
+
+
+def about(run: Run) -> dict[str, object]:
+    """What made a run: goes into every exported file."""
+    kept = to_dict(run)
+    return {name: value for name, value in kept.items() if name != "points"}
+
+
+def command_line(request: SweepRequest) -> str:
+    """`memdb recall …` that repeats a sweep of random documents, for a shell or a pipeline."""
+    goal = request.goal
+    target = ["--target", f"{goal.value:g}"] if goal.kind == "recall" else ["--p99-ms", f"{goal.value:g}"]
+    words = ["memdb", "recall", "--index", request.index, *target, "--k", str(request.k)]
+    words += ["--field", request.field] if request.field else []
+    words += ["--filter", request.filter] if request.filter not in ("", "*") else []
+    words += ["--queries", str(request.queries)]
+    words += ["--ef-min", str(request.ef_min), "--ef-max", str(request.ef_max), "--seed", str(request.seed)]
+    return shlex.join([*words, "--json"])
+
+
+def html_report(run: Run, *, commands: Sequence[tuple[str, str]] = (), plan: Plan | None = None) -> bytes:
+    """The whole run as one HTML file, readable without a network, light and dark.
+
+    Args:
+        run: finished or partial.
+        commands: (what it is, the command) to show beside the one that repeats the run.
+        plan: how the engine ran the filter, where it was asked.
+    """
+    request, goal = run.request, run.request.goal
+    title = f"Recall of {line(run.index)}"
+    try:
+        ef = misses.default_ef(run)
+        worst: tuple[misses.Miss, ...] = misses.worst(run, ef, WORST_SHOWN)
+    except BadInput:  # nothing was measured yet
+        ef, worst = 0, ()
+    verdict = run.recommendation
+    mark = "" if verdict is None else ("met" if verdict.met else "missed")
+    where = f"{escaped(run.started)} · {escaped(run.target)} · {escaped(run.engine)}"
+    body = [f"<h1>{escaped(title)}</h1>", f"<p class=quiet>{where}</p>"]
+    if run.title:
+        body.append(f"<p>{escaped(run.title)}</p>")
+    if run.partial:
+        body.append(
+            "<p class=note>This run was ended before it was complete; what it had measured is here.</p>"
+        )
+    if verdict is not None:
+        body.append(f'<p class="verdict {mark}">{escaped(verdict.sentence)}</p>')
+        body.append("".join(f"<p>{escaped(reason)}</p>" for reason in verdict.reasons))
+    body += [f"<p class=note>{escaped(note)}</p>" for note in run.notes]
+    if plan is not None:
+        told = f"{escaped(plan.words)} <span class=quiet>({escaped(plan.source)})</span>"
+        body.append(f"<p><b>How the engine ran it:</b> {told}</p>")
+    best = verdict.ef_runtime if verdict is not None else None
+    if run.points:
+        level = goal.value if goal.kind == "recall" else None
+        body.append(f"<h2>Recall@{request.k}</h2>" + _recall_svg(run, level, best))
+        if any(math.isfinite(p.p50_ms) for p in run.points):
+            limit = goal.value if goal.kind == "p99_ms" else None
+            body.append("<h2>Latency of one call</h2>" + _latency_svg(run, limit, best))
+        body.append("<h2>The curve</h2>" + _curve_table(run, best))
+    if worst:
+        body.append(f"<h2>Worst queries at EF {ef}</h2>" + _worst_table(worst))
+    body.append("<h2>What was measured</h2>" + _settings(run))
+    body.append("<h2>To repeat it</h2>" + _pre("This run, on the command line", command_line(request)))
+    body += [_pre(what, text) for what, text in commands]
+    page = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+        "style-src 'unsafe-inline'\">"
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{escaped(title)}</title><style>{STYLE}</style></head><body>{''.join(body)}</body></html>"
+    )
+    return page.encode("utf-8")
+
+
+def _recall_svg(run: Run, target: float | None, best: int | None) -> str:
+    efs = [p.ef_runtime for p in run.points]
+    floor = min([p.low for p in run.points] + ([target] if target is not None else []))
+    plot = Plot(efs, max(0.0, floor - (1 - floor) * 0.1), 1.0)
+    plot.band([(p.ef_runtime, p.low, p.high) for p in run.points])
+    if target is not None:
+        plot.target(target, f"target {target:g}")
+    if best:
+        plot.best(best)
+    plot.line([(p.ef_runtime, p.recall) for p in run.points], "50")
+    return plot.svg("Recall by EF_RUNTIME with its interval; the table below holds the numbers")
+
+
+def _latency_svg(run: Run, target: float | None, best: int | None) -> str:
+    points = [p for p in run.points if math.isfinite(p.p50_ms)]
+    top = max([p.p99_ms for p in points] + ([target] if target is not None else []))
+    plot = Plot([p.ef_runtime for p in points], 0.0, top * 1.05)
+    if target is not None:
+        plot.target(target, f"target {target:g} ms")
+    if best and any(p.ef_runtime == best for p in points):
+        plot.best(best)
+    for name in ("50", "95", "99"):
+        values = [getattr(p, f"p{name}_ms") for p in points]
+        plot.line([(p.ef_runtime, v) for p, v in zip(points, values, strict=True)], name)
+        plot.text(WIDTH - RIGHT, plot.y(values[-1]) - 8, f"p{name}", "end", strong=True)
+    return plot.svg("Latency percentiles by EF_RUNTIME; the table below holds the numbers")
+
+
+def _curve_table(run: Run, best: int | None) -> str:
+    heads = ("EF_RUNTIME", f"recall@{run.request.k}", "low", "high", "p50 ms", "p95 ms", "p99 ms", "calls/s",
+             "short")  # fmt: skip
+    rows = []
+    for p in run.points:
+        cells = [str(p.ef_runtime or "exact"), *(f"{v:.4f}" for v in (p.recall, p.low, p.high))]
+        cells += [_number(v, ".2f") for v in (p.p50_ms, p.p95_ms, p.p99_ms)]
+        cells += [_number(p.qps, ",.0f"), f"{p.short:,}"]
+        rows.append((cells, p.ef_runtime == best))
+    return _table(heads, rows)
+
+
+def _worst_table(found: Sequence[misses.Miss]) -> str:
+    heads = ("query", "recall", "missed", "nearest missed", "astray", "found by EF")
+    rows = [
+        ([line(m.label, 160), f"{m.recall:.2f}", str(len(m.missed)), str(m.nearest_missed or "–"),
+          f"{m.astray:.1%}", str(m.found_by or "none")], False)
+        for m in found
+    ]  # fmt: skip
+    return _table(heads, rows)
+
+
+def _settings(run: Run) -> str:
+    request, kind = run.request, run.definition
+    build = f"{kind.algorithm}, {kind.metric}, {kind.dim} × {kind.type}"
+    if kind.m is not None:
+        build += f", M {kind.m}, EF_CONSTRUCTION {kind.ef_construction}"
+    truth = f"{run.truth.looked_at:,} documents compared with each query"
+    rows = (
+        ("goal", request.goal.words(request.k)),
+        ("index", f"{run.index} ({run.documents:,} documents)"),
+        ("definition", build),
+        ("filter", request.filter + "".join(f"  ${name} = {value}" for name, value in request.filter_params)),
+        ("queries", run.queries.origin),
+        ("seed", request.seed),
+        ("EF_RUNTIME", f"{request.ef_min} to {request.ef_max}"),
+        ("truth", truth),
+        ("index fingerprint", run.fingerprint),
+        ("queries' digest", run.queries.digest),
+        ("run", run.id),
+        ("took", f"{run.took_s:.1f} s"),
+        ("memdb", run.memdb_version),
+    )
+    return (
+        "<table>"
+        + "".join(f"<tr><td>{escaped(a)}</td><td>{escaped(b)}</td></tr>" for a, b in rows)
+        + "</table>"
+    )
+
+
+def _table(heads: Sequence[str], rows: Sequence[tuple[Sequence[str], bool]]) -> str:
+    head = "".join(f"<th>{escaped(h)}</th>" for h in heads)
+    lines = [
+        f"<tr{' class=best' if best else ''}>" + "".join(f"<td>{escaped(c)}</td>" for c in cells) + "</tr>"
+        for cells, best in rows
+    ]
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+
+
+def _pre(what: str, text: str) -> str:
+    return f"<p class=quiet>{escaped(what)}</p><pre>{escape(text)}</pre>"
+
+
+def _number(value: float, form: str) -> str:
+    return format(value, form) if math.isfinite(value) else "–"

@@ -1,0 +1,205 @@
+"""Recall by slice: where in the data an index finds less. Groups of queries, pure but for reading fields.
+
+A slice's recall is of the queries that lie in it: query documents with this tag value, in this range, in
+this cluster, in a region this dense.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memdb.cluster import replies
+from memdb.cluster.client import Client
+from memdb.display import line
+from memdb.errors import BadInput, UnsupportedFeature
+from memdb.vectors.distance import Doubles, Floats
+from memdb.vectors.index import IndexInfo
+
+# Below this many queries an interval is so wide that a slice's recall says little: at a true recall of
+# 0.95 with k 10, thirty queries leave about ±0.03.
+FEW_QUERIES = 30
+SLICES = 12  # the largest groups of a tag; the others are put together
+BINS = 5
+CLUSTERS = 8
+OTHERS = "all others"
+MISSING = "without a value"
+_ROUNDS = 25  # of k-means; it is a view, not a result
+
+# (n,) recalls in [0, 1] → their mean's 95 % interval.
+Interval = Callable[[Doubles], tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The queries of one group."""
+
+    name: str
+    queries: int
+    recall: float
+    low: float
+    high: float
+
+    @property
+    def small(self) -> bool:
+        """Whether it holds too few queries to tell much."""
+        return self.queries < FEW_QUERIES
+
+
+def sliced(
+    labels: Sequence[str], recalls: Doubles, interval: Interval, *, by_size: bool
+) -> tuple[Slice, ...]:
+    """Recall of each group of queries.
+
+    Args:
+        labels: (n,) the group of each query.
+        recalls: (n,) recall of each query.
+        interval: of the mean of some recalls.
+        by_size: largest group first, and all beyond SLICES in one; else in order of first appearance.
+
+    Raises:
+        BadInput: as many labels as recalls are needed.
+    """
+    if len(labels) != len(recalls):
+        raise BadInput(f"{len(labels)} labels for {len(recalls)} queries.", "Give one for each query.")
+    sizes: dict[str, int] = {}
+    for label in labels:
+        sizes[label] = sizes.get(label, 0) + 1
+    names = list(sizes)
+    if by_size:
+        names.sort(key=lambda name: (name == MISSING, -sizes[name], name))
+        if len(names) > SLICES:
+            kept = set(names[: SLICES - 1])
+            labels = [label if label in kept else OTHERS for label in labels]
+            names = [*names[: SLICES - 1], OTHERS]
+    where = np.asarray(labels, dtype=object)
+    found = []
+    for name in names:
+        of_group = recalls[where == name]
+        low, high = interval(of_group)
+        found.append(Slice(name, len(of_group), float(of_group.mean()), low, high))
+    return tuple(found)
+
+
+def field_values(client: Client, info: IndexInfo, field: str, keys: Sequence[str]) -> list[str]:
+    """The value of a TAG or NUMERIC field in each document, "" where it has none. One round trip a thousand.
+
+    Raises:
+        UnknownField: the index has no such field.
+        UnsupportedFeature: the documents are JSON.
+    """
+    found = info.field(field, "TAG", "NUMERIC")
+    if info.on != "HASH":
+        raise UnsupportedFeature("Slicing by a field", "the index is over JSON documents")
+    values: list[str] = []
+    for start in range(0, len(keys), 1_000):
+        batch = client.pipeline([("HGET", key, found.identifier) for key in keys[start : start + 1_000]])
+        values += [replies.text(value) for value in batch]
+    return values
+
+
+def tag_labels(values: Sequence[str], separator: str = ",") -> list[str]:
+    """The group of each document: its first tag value."""
+    return [value.split(separator)[0].strip() or MISSING for value in values]
+
+
+def number_labels(values: Sequence[str], bins: int = BINS) -> list[str]:
+    """The group of each document: a range that holds about as many queries as the others.
+
+    Equal numbers are never split, so heavily repeated ones give fewer ranges.
+    """
+    numbers = np.array([replies.number(value) for value in values], dtype=np.float64)
+    known = np.isfinite(numbers)
+    if not known.any():
+        return [MISSING] * len(values)
+    ordered = np.sort(numbers[known])
+    # Ranges begin at numbers that occur; behind a number that fills a whole range the next begins.
+    starts = [float(ordered[0])]
+    for i in range(1, bins):
+        start = float(ordered[i * len(ordered) // bins])
+        if start == starts[-1]:
+            after = int(np.searchsorted(ordered, start, side="right"))
+            start = float(ordered[after]) if after < len(ordered) else start
+        if start > starts[-1]:
+            starts.append(start)
+    ends = [float(ordered[np.searchsorted(ordered, start) - 1]) for start in starts[1:]] + [
+        float(ordered[-1])
+    ]
+    names = [f"{a:g}" if a == b else f"{a:g} to {b:g}" for a, b in zip(starts, ends, strict=True)]
+    places = np.searchsorted(starts, numbers, side="right") - 1
+    return [
+        names[place] if ok else MISSING for place, ok in zip(places.tolist(), known.tolist(), strict=True)
+    ]
+
+
+def density_labels(kth: Doubles, bins: int = BINS) -> list[str]:
+    """The group of each query by the distance to its k-th true neighbour: near is a dense region.
+
+    Args:
+        kth: (n,) distance of the farthest true neighbour; NaN where there is none.
+        bins: groups of about the same size.
+    """
+    named = number_labels([repr(float(d)) if np.isfinite(d) else "" for d in kth], bins)
+    return [name if name == MISSING else f"k-th neighbour at {name}" for name in named]
+
+
+def clusters(
+    vectors: Floats, count: int = CLUSTERS, *, seed: int = 0
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """k-means over the queries: which cluster each belongs to, and the query nearest to each centre.
+
+    Args:
+        vectors: (n, d), prepared for the metric (of unit length for COSINE).
+        count: clusters at most; never more than a fifth of the queries.
+        seed: of the start.
+
+    Returns:
+        ((n,), (c,)): clusters are numbered by size, largest first.
+    """
+    n = len(vectors)
+    wanted = max(1, min(count, n // 5 or 1))
+    rng = np.random.default_rng(seed)
+    matrix = vectors.astype(np.float32, copy=False)
+    # k-means++: the next centre is drawn far from those there are.
+    centres = matrix[[int(rng.integers(n))]]
+    while len(centres) < wanted:
+        far = _squared(matrix, centres).min(axis=1)
+        total = float(far.sum())
+        pick = int(rng.choice(n, p=far / total)) if total > 0 else int(rng.integers(n))
+        centres = np.concatenate([centres, matrix[[pick]]])
+    labels = np.zeros(n, dtype=np.intp)
+    for _ in range(_ROUNDS):
+        fresh = _squared(matrix, centres).argmin(axis=1)
+        if _ and (fresh == labels).all():
+            break
+        labels = fresh
+        for i in range(len(centres)):
+            if (labels == i).any():
+                centres[i] = matrix[labels == i].mean(axis=0)
+    distances = _squared(matrix, centres)
+    sizes = np.bincount(labels, minlength=len(centres))
+    by_size = [i for i in np.argsort(-sizes, kind="stable").tolist() if sizes[i]]
+    places = {old: new for new, old in enumerate(by_size)}
+    renamed = np.array([places[i] for i in labels.tolist()], dtype=np.intp)
+    middle = [int(np.where(labels == i, distances[:, i], np.inf).argmin()) for i in by_size]
+    return renamed, np.array(middle, dtype=np.intp)
+
+
+def cluster_labels(
+    vectors: Floats, titles: Sequence[str], count: int = CLUSTERS, *, seed: int = 0
+) -> list[str]:
+    """The group of each query: a cluster, named after the query in its middle."""
+    found, middle = clusters(vectors, count, seed=seed)
+    return [f"{place + 1}: like “{line(titles[middle[place]], 40)}”" for place in found.tolist()]
+
+
+def _squared(matrix: Floats, centres: Floats) -> NDArray[np.float64]:
+    product = matrix @ centres.T
+    lengths = (
+        np.einsum("ij,ij->i", matrix, matrix)[:, None] + np.einsum("ij,ij->i", centres, centres)[None, :]
+    )
+    squared: NDArray[np.float64] = np.maximum(lengths - 2 * product, 0.0).astype(np.float64)
+    return squared

@@ -1,0 +1,99 @@
+"""Figures of recall tuning: what they show, in both themes, and that stored text stays text."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from memdb.ui import figures_tune as figures
+from memdb.ui.figures_tune import Bar, Curve, Times, Trade
+from tests.unit.tune_run import NASTY
+
+EFS = (10, 20, 40, 80)
+CURVE = Curve(NASTY, EFS, (0.8, 0.9, 0.96, 0.99), (0.75, 0.87, 0.94, 0.98), (0.85, 0.93, 0.98, 1.0))
+TIMES = Times(
+    EFS, (0.5, 0.6, 0.8, 1.2), (0.7, 0.8, 1.1, 1.9), (1.0, 1.2, 1.5, float("nan")), (9e3, 8e3, 6e3, 4e3)
+)
+
+
+def _all(dark: bool) -> list[go.Figure]:
+    matrix = np.array([[1.0, 0.9], [np.nan, 0.8]])
+    return [
+        figures.recall_curve([CURVE, CURVE], target=0.95, best=40, dark=dark),
+        figures.time_curves(TIMES, target_ms=2.0, best=40, dark=dark),
+        figures.found_by_ef(
+            [1, 2], [NASTY, "b"], (10, 20), np.array([[True, True], [False, True]]), dark=dark
+        ),
+        figures.intervals(
+            [Bar(NASTY, 0.9, 0.8, 1.0, 40), Bar("b", 0.5, 0.2, 0.8, 3, True)], reference=0.9, dark=dark
+        ),
+        figures.heat_map(
+            [NASTY, "b"], (10, 20), matrix, unit="recall", good_high=True, form=".3f", dark=dark
+        ),
+        figures.differences((10, 20), (0.1, 0.0), (0.05, -0.1), (0.15, 0.1), dark=dark),
+        figures.trade_off([Trade(NASTY, EFS, (0.8, 0.9, 0.96, 0.99), (1, 2, 3, 4))], target=0.95, dark=dark),
+    ]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_every_figure_is_made_small_and_shows_stored_text_as_text(dark: bool) -> None:
+    for figure in _all(dark):
+        text = figure.to_json()
+        assert len(text) < 100_000
+        assert "<img" not in text
+        assert "\\u001b" not in text
+
+
+def test_empty_data_makes_empty_figures() -> None:
+    figures.recall_curve([], dark=False)
+    figures.intervals([], dark=False)
+    figures.trade_off([], dark=False)
+    figures.differences((), (), (), (), dark=False)
+    figures.heat_map([], (10,), np.empty((0, 1)), unit="x", good_high=True, form=".2f", dark=False)
+
+
+def test_the_axis_of_ef_is_logarithmic_with_measured_settings_as_ticks() -> None:
+    figure = figures.recall_curve([CURVE], dark=False)
+    assert figure.layout.xaxis.type == "log"
+    assert list(figure.layout.xaxis.tickvals) == list(EFS)
+
+
+def test_curves_differ_in_dash_and_symbol_too() -> None:
+    lines = [t for t in figures.recall_curve([CURVE] * 4, dark=False).data if t.mode == "lines+markers"]
+    assert len({t.line.dash for t in lines}) == 4
+    assert len({t.marker.symbol for t in lines}) == 4
+    assert len({t.line.color for t in lines}) == 4
+
+
+def test_the_recommended_setting_carries_a_star_and_the_target_a_line() -> None:
+    figure = figures.recall_curve([CURVE], target=0.95, best=40, dark=False)
+    star = next(t for t in figure.data if t.mode == "markers")
+    assert (list(star.x), list(star.y), star.marker.symbol) == ([40], [0.96], "star")
+    assert any(shape.y0 == 0.95 for shape in figure.layout.shapes)
+    assert any("EF 40" in a.text for a in figure.layout.annotations)
+
+
+def test_small_samples_are_drawn_open() -> None:
+    figure = figures.intervals([Bar("a", 0.9, 0.8, 1.0, 40), Bar("b", 0.5, 0.2, 0.8, 3, True)], dark=False)
+    assert [t.marker.symbol for t in figure.data] == ["circle", "circle-open"]
+    assert [list(t.x) for t in figure.data] == [[0.9], [0.5]]
+
+
+def test_found_and_missed_have_their_own_shape() -> None:
+    figure = figures.found_by_ef(
+        [1, 2], ["a", "b"], (10, 20), np.array([[True, True], [False, True]]), dark=False
+    )
+    found, missed = figure.data
+    assert (len(found.x), len(missed.x)) == (3, 1)
+    assert (list(missed.x), list(missed.y)) == ([0], [2])
+    assert (found.marker.symbol, missed.marker.symbol) == ("circle", "diamond-open")
+
+
+def test_cells_that_were_not_measured_say_so() -> None:
+    figure = figures.heat_map(
+        ["a"], (10, 20), np.array([[0.5, np.nan]]), unit="recall", good_high=True, form=".2f", dark=False
+    )
+    assert json.loads(figure.to_json())["data"][0]["text"] == [["0.50", "–"]]
