@@ -1,0 +1,85 @@
+"""Two runs beside each other: paired where they asked the same queries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from memdb.tuning import stats
+from memdb.tuning.run import EfPoint, Run
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """At one EF_RUNTIME: recall of the first run less that of the second."""
+
+    ef_runtime: int
+    first: float
+    second: float
+    difference: float
+    low: float
+    high: float
+    p50_ms: float  # first less second; NaN where one was not measured
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval leaves zero out."""
+        return self.low > 0 or self.high < 0
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Differences where both runs measured the same EF_RUNTIME."""
+
+    paired: bool
+    confidence: float
+    rows: tuple[Difference, ...]
+    words: str  # one sentence: how they were compared, and what hinders it
+
+
+def compare(first: Run, second: Run) -> Compared:
+    """First less second. Paired, hence much sharper, where queries and k are the same.
+
+    The one EF of a FLAT index (0) is compared with every EF of the other run.
+    """
+    confidence = min(first.request.goal.confidence, second.request.goal.confidence)
+    same_k = first.request.k == second.request.k
+    # A run that was cut short still asked all its queries at each of its points.
+    paired = same_k and first.queries.digest == second.queries.digest
+    rows = []
+    for a, b in _pairs(first.points, second.points):
+        k = min(first.request.k, second.request.k)
+        if paired:
+            found = stats.paired(a.recalls, b.recalls, k, confidence)
+        else:
+            found = stats.unpaired(a.recalls, b.recalls, k, confidence)
+        ef = a.ef_runtime or b.ef_runtime
+        rows.append(
+            Difference(ef, a.recall, b.recall, found.mean, found.low, found.high, a.p50_ms - b.p50_ms)
+        )
+    return Compared(paired, confidence, tuple(rows), _words(first, second, paired, same_k, len(rows)))
+
+
+def _pairs(first: tuple[EfPoint, ...], second: tuple[EfPoint, ...]) -> list[tuple[EfPoint, EfPoint]]:
+    return [
+        (a, b)
+        for a in first
+        for b in second
+        if a.ef_runtime == b.ef_runtime or 0 in {a.ef_runtime, b.ef_runtime}
+    ]
+
+
+def _words(first: Run, second: Run, paired: bool, same_k: bool, rows: int) -> str:
+    if not rows:
+        return "The two runs measured no EF_RUNTIME in common; run one again over the other's range."
+    if not same_k:
+        return (
+            f"One run asked for {first.request.k} neighbours, the other for {second.request.k}: two measures."
+        )
+    how = (
+        f"Paired: both asked the same {len(first.queries):,} queries."
+        if paired
+        else "Not paired, for the runs asked other queries: only large differences show."
+    )
+    if first.request.filter != second.request.filter:
+        how += " Their filters differ."
+    return how
