@@ -129,4 +129,4 @@ def quantile(probability: float, freedom: int) -> float:
         (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     )  # Cornish-Fisher in powers of 1 / freedom (Abramowitz and Stegun 26.7.5)
-    return z + sum(term / freedom ** (i + 1) for i, term in enumerate(terms))
+    return z + math.fsum(term / float(freedom) ** (i + 1) for i, term in enumerate(terms))

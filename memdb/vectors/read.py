@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from memdb.cluster import replies
 from memdb.cluster.client import Arg, Client
-from memdb.errors import BadVector, UnsupportedFeature
+from memdb.cluster.replies import Reply
+from memdb.errors import UnsupportedFeature
 from memdb.jobs import Report, silent
 from memdb.vectors import distance
 from memdb.vectors.distance import Floats
@@ -18,6 +22,7 @@ from memdb.vectors.index import Field, IndexInfo, VectorParams
 
 KEYS_A_BATCH = 1_000
 BYTES_A_BATCH = 8 * 2**20
+AHEAD = 2  # batches asked for before the first of them is decoded
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,15 +53,78 @@ def blocks(
         raise UnsupportedFeature("Reading all vectors", "the index is over JSON documents")
     size = max(1, min(KEYS_A_BATCH, BYTES_A_BATCH // params.bytes))
     done = 0
-    for keys in matching_keys(client, info, condition, size):
-        replies_ = client.pipeline([("HGET", key, found.identifier) for key in keys])
-        kept, vectors = _decode(keys, replies_, found, params)
+    if client.server.dialect.has("FT.CURSOR"):
+        # Key and vector in one reply: four times as fast as asking for each hash.
+        rendered = render(condition, client.server.dialect, info)
+        batches = _by_cursor(client, info, rendered, size, found.name)
+    else:
+        batches = _fetched(client, matching_keys(client, info, condition, size), found.identifier)
+    for keys, values in batches:
         done += len(keys)
         report("Reading vectors", min(done, info.documents), info.documents)
-        if kept:
-            prepared = distance.prepared(np.stack(vectors), params.metric)
-            prepared.setflags(write=False)
-            yield Block(tuple(kept), prepared)
+        if block := decoded(keys, values, found, params):
+            yield block
+
+
+def vectors_of(client: Client, info: IndexInfo, field: str, keys: Sequence[str]) -> Block | None:
+    """The vectors of some documents, without those that hold none that is usable; None if all are.
+
+    Raises:
+        UnsupportedFeature: the index is over JSON documents.
+    """
+    found, params = info.vector_field(field)
+    if info.on != "HASH":
+        raise UnsupportedFeature("Reading vectors", "the index is over JSON documents")
+    values: list[Reply] = []
+    for start in range(0, len(keys), KEYS_A_BATCH):
+        batch = keys[start : start + KEYS_A_BATCH]
+        values += client.pipeline([("HGET", key, found.identifier) for key in batch])
+    return decoded(keys, values, found, params)
+
+
+def decoded(keys: Sequence[str], values: Sequence[Reply], found: Field, params: VectorParams) -> Block | None:
+    """Stored values as a block; values that are no usable vector are left out, None if none is left."""
+    good = [i for i, value in enumerate(values) if type(value) is bytes and len(value) == params.bytes]
+    if not good:
+        return None
+    if len(good) == len(values):
+        kept, joined = tuple(keys), b"".join(values)
+    else:
+        kept, joined = tuple(keys[i] for i in good), b"".join([values[i] for i in good])
+    matrix = distance.from_bytes(joined, params.type).reshape(len(good), params.dim)
+    # One number tells whether all are finite; only where it is not, or overflows, each is looked at.
+    flat = matrix.reshape(-1)
+    if not math.isfinite(flat @ flat):
+        usable = np.flatnonzero(np.isfinite(matrix).all(axis=1))
+        matrix = matrix[usable]
+        kept = tuple(kept[i] for i in usable)
+        if not kept:
+            return None
+    prepared = distance.prepared(matrix, params.metric)
+    prepared.setflags(write=False)
+    return Block(kept, prepared)
+
+
+def _fetched(
+    client: Client, batches: Iterator[list[str]], identifier: str
+) -> Iterator[tuple[list[str], list[Reply]]]:
+    """One field of all keys: while one batch is on its way, the next is listed and the last one decoded."""
+    waiting: deque[tuple[list[str], Future[list[Reply]]]] = deque()
+    with ThreadPoolExecutor(1, "read") as thread:
+        try:
+            for keys in batches:
+                commands = [("HGET", key, identifier) for key in keys]
+                waiting.append((keys, thread.submit(client.pipeline, commands)))
+                if len(waiting) > AHEAD:
+                    asked, future = waiting.popleft()
+                    yield asked, future.result()
+            while waiting:
+                asked, future = waiting.popleft()
+                yield asked, future.result()
+        finally:
+            for _, future in waiting:
+                future.cancel()
+            batches.close()  # type: ignore[attr-defined]  # a generator: its cursor must not stay open
 
 
 def matching_keys(
@@ -68,41 +136,33 @@ def matching_keys(
     """
     rendered = render(condition, client.server.dialect, info)
     if client.server.dialect.has("FT.CURSOR"):
-        yield from _by_cursor(client, info, rendered, size)
+        for keys, _ in _by_cursor(client, info, rendered, size):
+            yield keys
     elif rendered.everything:
         yield from _by_scan(client, info, size)
     else:
         yield from _by_page(client, info, rendered, size)
 
 
-def _decode(
-    keys: Sequence[str], values: Sequence[object], found: Field, params: VectorParams
-) -> tuple[list[str], list[Floats]]:
-    kept: list[str] = []
-    vectors: list[Floats] = []
-    for key, value in zip(keys, values, strict=True):
-        if not isinstance(value, bytes) or len(value) != params.bytes:
-            continue
-        try:
-            vectors.append(distance.checked(distance.from_bytes(value, params.type), params.dim, found.name))
-        except BadVector:
-            continue
-        kept.append(key)
-    return kept, vectors
-
-
-def _by_cursor(client: Client, info: IndexInfo, rendered: Rendered, size: int) -> Iterator[list[str]]:
-    args: list[Arg] = ["FT.AGGREGATE", info.name, rendered.query, "LOAD", 1, "@__key"]
+def _by_cursor(
+    client: Client, info: IndexInfo, rendered: Rendered, size: int, field: str = ""
+) -> Iterator[tuple[list[str], list[Reply]]]:
+    """Keys, and the raw values of one field if it is named."""
+    loaded: list[Arg] = ["@__key", f"@{field}"] if field else ["@__key"]
+    args: list[Arg] = ["FT.AGGREGATE", info.name, rendered.query, "LOAD", len(loaded), *loaded]
     bound = [part for pair in rendered.params for part in pair]
     args += ["PARAMS", len(bound), *bound] if bound else []
     args += ["WITHCURSOR", "COUNT", size, "TIMEOUT", client.server.dialect.limits.timeout_ms, "DIALECT", 2]
     rows, cursor = replies.items(client.execute(*args))
     try:
         while True:
-            keys = [replies.key(replies.pairs(row).get("__key")) for row in replies.items(rows)[1:]]
+            # A row is a flat array of names and values; a document without the field has only its key.
+            found = [dict(zip(row[::2], row[1::2], strict=False)) for row in replies.items(rows)[1:]]
+            keys = [replies.key(row.get(b"__key")) for row in found]
             cursor = replies.integer(cursor)
             if keys:
-                yield keys
+                wanted = field.encode("utf-8", "surrogateescape")
+                yield keys, [row.get(wanted) for row in found] if field else []
             if not cursor:
                 return
             rows, cursor = replies.items(
