@@ -10,7 +10,8 @@ import json
 import math
 import os
 import re
-from collections.abc import Sequence
+import zipfile
+import zlib
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from memdb.errors import BadInput, MemDBError, NotFound
+from memdb.tuning.packing import packed, unpacked
 from memdb.tuning.run import (
     Definition,
     EfPoint,
@@ -69,9 +71,9 @@ def save(run: Run, home: Path) -> Path:
         "vectors": run.queries.vectors,
         "truth_distances": run.truth.distances,
         "truth_lengths": np.array([len(row) for row in run.truth.keys], np.int32),
-        **_packed("truth_keys", [key for row in run.truth.keys for key in row]),
-        **_packed("own_keys", run.queries.own_keys),
-        **_packed("labels", run.queries.labels),
+        **packed("truth_keys", [key for row in run.truth.keys for key in row]),
+        **packed("own_keys", run.queries.own_keys),
+        **packed("labels", run.queries.labels),
     }
     for i, point in enumerate(run.points):
         arrays |= {f"{name}_{i}": getattr(point, name) for name in _ARRAYS}
@@ -123,7 +125,7 @@ def load(home: Path, run_id: str) -> Run:
             return _run(about, arrays)
     except FileNotFoundError:
         raise NotFound(run_id, "saved run") from None
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as exc:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as exc:
         raise BadInput(
             f"The saved run '{run_id}' cannot be read ({exc}).", "Delete it and run again."
         ) from exc
@@ -182,25 +184,10 @@ def _write(path: Path, content: bytes) -> Path:
     return part.replace(path)
 
 
-def _packed(name: str, texts: Sequence[str]) -> dict[str, Any]:
-    """Texts as one array of bytes and their lengths: no pickle, and keys that are not UTF-8 survive."""
-    raw = [text.encode("utf-8", "surrogateescape") for text in texts]
-    return {
-        name: np.frombuffer(b"".join(raw), np.uint8),
-        f"{name}_lengths": np.array([len(r) for r in raw], np.int64),
-    }
-
-
-def _unpacked(name: str, arrays: Any) -> list[str]:
-    raw = arrays[name].tobytes()
-    ends = np.cumsum(arrays[f"{name}_lengths"]).tolist()
-    return [raw[a:b].decode("utf-8", "surrogateescape") for a, b in pairwise([0, *ends])]
-
-
 def _run(about: dict[str, Any], arrays: Any) -> Run:
     if about.pop("format") != FORMAT:
         raise ValueError("another version of memdb wrote it")
-    keys = _unpacked("truth_keys", arrays)
+    keys = unpacked("truth_keys", arrays)
     ends = np.cumsum(arrays["truth_lengths"]).tolist()
     rows = tuple(tuple(keys[a:b]) for a, b in pairwise([0, *ends]))
     points = [
@@ -220,8 +207,8 @@ def _run(about: dict[str, Any], arrays: Any) -> Run:
             "recommendation": _recommendation(about["recommendation"]),
             "queries": Queries(
                 arrays["vectors"],
-                tuple(_unpacked("labels", arrays)),
-                tuple(_unpacked("own_keys", arrays)),
+                tuple(unpacked("labels", arrays)),
+                tuple(unpacked("own_keys", arrays)),
                 asked["origin"],
                 asked["digest"],
             ),

@@ -1,0 +1,283 @@
+"""What is asked in a sweep: random documents, texts, a file, or the queries of an earlier run."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import io
+import json
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from memdb.cluster.client import Client
+from memdb.embed import DIMENSION, MODEL, embed
+from memdb.errors import BadInput, BadVector
+from memdb.jobs import Report, silent
+from memdb.tuning.run import Queries, Run
+from memdb.tuning.vectors import documents
+from memdb.vectors import distance
+from memdb.vectors.distance import Floats
+from memdb.vectors.filters import EVERYTHING, Condition
+from memdb.vectors.index import IndexInfo, VectorParams
+
+MOST_QUERIES = 20_000
+MOST_BYTES = 512 * 2**20  # of an uploaded file
+FILE_TYPES = ("npy", "parquet", "csv", "jsonl")
+_VECTOR_NAMES = ("vector", "embedding", "vec", "values", "query_vector")
+_TEXT_NAMES = ("text", "query", "question", "content", "title")
+_TEXTS_AT_ONCE = 512
+
+
+def random_documents(
+    client: Client,
+    info: IndexInfo,
+    field: str,
+    count: int,
+    seed: int,
+    condition: Condition | str = EVERYTHING,
+    *,
+    report: Report = silent,
+) -> Queries:
+    """Documents of the index as queries, each to be left out of its own results.
+
+    All documents under the filter are equally likely, and the same seed chooses the same documents whatever
+    order the engine lists them in: chosen are those whose seeded hash of the key is smallest.
+
+    Args:
+        client: where the index is.
+        info: the index.
+        field: its vector field; empty for the first.
+        count: how many; all of them where fewer match.
+        seed: of the choice.
+        condition: the filter of the sweep.
+        report: progress of the reading.
+
+    Raises:
+        BadInput: `count` is out of range, or no document with a vector matches.
+    """
+    _count(count)
+    found, _ = info.vector_field(field)
+    salt = str(seed).encode()[:64]
+    best: list[tuple[int, str, Floats]] = []
+    for block in documents(client, info, field, condition, report=report):
+        ranked = heapq.nsmallest(count, ((_hash(key, salt), i) for i, key in enumerate(block.keys)))
+        # Copies, not views: a view would hold its whole block in memory.
+        best += [(h, block.keys[i], block.vectors[i].copy()) for h, i in ranked]
+        if len(best) > 4 * count + 1_000:
+            best = heapq.nsmallest(count, best, key=lambda item: item[:2])
+    best = heapq.nsmallest(count, best, key=lambda item: item[:2])
+    if not best:
+        raise BadInput(
+            f"No document of '{info.name}' with a vector in '{found.name}' matches the filter.",
+            "Widen the filter, or choose another index.",
+        )
+    keys = tuple(key for _, key, _ in best)
+    vectors = np.stack([vector for _, _, vector in best])
+    words = f"{len(keys):,} random documents (seed {seed})"
+    if len(keys) < count:
+        words = f"all {len(keys):,} documents that match"
+    return made(vectors, keys, keys, words)
+
+
+def texts(given: Sequence[str], info: IndexInfo, field: str = "", *, report: Report = silent) -> Queries:
+    """Typed texts, embedded on this machine.
+
+    Raises:
+        BadInput: none, too many, or a blank one.
+        BadVector: the index was built with a model of another length.
+    """
+    _, params = info.vector_field(field)
+    return _embedded(list(given), params, f"{len(given):,} typed texts", report)
+
+
+def from_run(run: Run, info: IndexInfo, field: str = "") -> Queries:
+    """The queries of an earlier run, so that two runs can be compared in pairs.
+
+    Raises:
+        BadVector: the index takes vectors of another length.
+    """
+    _, params = info.vector_field(field)
+    have = run.queries.vectors.shape[1]
+    if have != params.dim:
+        raise BadVector(
+            f"The queries of run '{run.id}' have {have:,} numbers; '{info.name}' expects {params.dim:,}.",
+            "Choose a run over an index with the same model.",
+            expected=params.dim,
+            got=have,
+        )
+    return run.queries
+
+
+def from_file(
+    name: str, content: bytes, info: IndexInfo, field: str = "", *, column: str = "", report: Report = silent
+) -> Queries:
+    """Vectors or texts out of a file.
+
+    `.npy`: (q, dim) numbers. `.csv`, `.parquet` and `.jsonl`: a column of vectors (lists, or JSON lists as
+    text), or of texts, or one column for each number. JSONL lines may also be bare lists or strings.
+
+    Args:
+        name: of the file; its ending says what it is.
+        content: of the file.
+        info: the index.
+        field: its vector field; empty for the first.
+        column: which to use; empty for one called vector, embedding, text or query, else the first that fits.
+        report: progress of embedding texts.
+
+    Raises:
+        BadInput: no such kind of file, damaged, empty, too large, or without a usable column.
+        BadVector: a row of the wrong length, or with values that are not finite; the row is named.
+    """
+    kind = name.rsplit(".", 1)[-1].lower()
+    shown = name.rsplit("/", 1)[-1]
+    if kind not in FILE_TYPES:
+        raise BadInput(
+            f"'{shown}' is no file of queries that can be read.",
+            f"Use one of: {', '.join('.' + t for t in FILE_TYPES)}.",
+        )
+    if len(content) > MOST_BYTES:
+        raise BadInput(f"'{shown}' is larger than {MOST_BYTES >> 20} MB.", "Take a part of its rows.")
+    _, params = info.vector_field(field)
+    rows = _rows(kind, content, shown, column, params.dim)
+    _count(len(rows), f"'{shown}' holds")
+    origin = f"{len(rows):,} rows of {shown}"
+    if all(isinstance(row, str) for row in rows):
+        return _embedded(list(rows), params, origin, report)
+    where = f"'{info.name}'"
+    vectors = np.empty((len(rows), params.dim), np.float32)
+    for i, row in enumerate(rows):
+        try:
+            vectors[i] = distance.checked(row, params.dim, where)
+        except BadVector as exc:
+            raise BadVector(
+                f"Row {i + 1} of '{shown}': {exc}", exc.hint, expected=exc.expected, got=exc.got
+            ) from None
+    return made(vectors, tuple(f"row {i + 1} of {shown}" for i in range(len(rows))), (), origin)
+
+
+def made(vectors: Floats, labels: Sequence[str], own_keys: Sequence[str], origin: str) -> Queries:
+    """Queries with their digest. `own_keys` may be empty: none of them is a document."""
+    own = tuple(own_keys) or ("",) * len(labels)
+    digest = hashlib.sha256(np.ascontiguousarray(vectors, np.float32).tobytes())
+    digest.update("\0".join(own).encode("utf-8", "surrogateescape"))
+    return Queries(vectors, tuple(labels), own, origin, digest.hexdigest()[:32])
+
+
+def _embedded(given: list[str], params: VectorParams, origin: str, report: Report) -> Queries:
+    _count(len(given))
+    if params.dim != DIMENSION:
+        raise BadVector(
+            f"Texts become {DIMENSION} numbers here ({MODEL}); the index expects {params.dim:,}.",
+            "Upload vectors made with the model of the index, or use its own documents as queries.",
+            expected=params.dim,
+            got=DIMENSION,
+        )
+    blocks = []
+    for start in range(0, len(given), _TEXTS_AT_ONCE):
+        report("Embedding queries", start, len(given))
+        part = given[start : start + _TEXTS_AT_ONCE]
+        if blank := [start + i + 1 for i, text in enumerate(part) if not text.strip()]:
+            raise BadInput(f"Text {blank[0]} of {len(given)} is blank.", "A blank text has no embedding.")
+        blocks.append(embed(part))
+    return made(np.concatenate(blocks), given, (), origin)
+
+
+def _count(count: int, what: str = "There are") -> None:
+    if not count:
+        raise BadInput(f"{what} no queries.", "Give at least one; a few hundred make the interval narrow.")
+    if not 0 < count <= MOST_QUERIES:
+        raise BadInput(f"{what} {count:,} queries; at most {MOST_QUERIES:,} are asked.", "Give fewer.")
+
+
+def _hash(key: str, salt: bytes) -> int:
+    raw = key.encode("utf-8", "surrogateescape")
+    return int.from_bytes(hashlib.blake2b(raw, digest_size=8, key=salt).digest())
+
+
+def _rows(kind: str, content: bytes, shown: str, column: str, dim: int) -> Sequence[Any]:
+    """Each row a vector (list or array) or a text."""
+    try:
+        if kind == "npy":
+            array = np.load(io.BytesIO(content), allow_pickle=False)
+            if array.dtype.kind not in "fiu" or array.ndim not in (1, 2):
+                raise BadInput(
+                    f"'{shown}' holds {array.ndim}-dimensional values of type {array.dtype}.",
+                    f"Store an array of shape (queries, {dim}) of numbers.",
+                )
+            matrix: Sequence[Any] = array if array.ndim == 2 else array[None]
+            return matrix
+        if kind == "jsonl":
+            lines = content.decode("utf-8-sig").splitlines()
+            parsed = [json.loads(text) for text in lines if text.strip()]
+            if parsed and not all(isinstance(row, dict) for row in parsed):
+                return _values(parsed, shown)
+            return _column(pd.DataFrame(parsed), shown, column, dim)
+        if kind == "parquet":
+            return _column(pd.read_parquet(io.BytesIO(content)), shown, column, dim)
+        first = content.decode("utf-8-sig").lstrip().partition("\n")[0]
+        if all(_is_number(cell) for cell in first.split(",")):  # no head: the first row is data as well
+            return _column(pd.read_csv(io.BytesIO(content), header=None), shown, column, dim)
+        return _column(pd.read_csv(io.BytesIO(content), keep_default_na=False), shown, column, dim)
+    except (ValueError, TypeError, OSError, EOFError, RecursionError, pa.ArrowException) as exc:
+        raise BadInput(
+            f"'{shown}' cannot be read as .{kind}: {' '.join(str(exc).split())[:200]}.",
+            "Check that the file is whole and is what its ending says.",
+        ) from exc
+
+
+def _column(frame: pd.DataFrame, shown: str, column: str, dim: int) -> Sequence[Any]:
+    names = {str(name): name for name in frame.columns}
+    if column and column not in names:
+        raise BadInput(
+            f"'{shown}' has no column '{column}'.", f"It has: {', '.join(list(names)[:20]) or 'none'}."
+        )
+    if not len(frame):
+        return []
+    low = {name.lower(): name for name in names}
+    known = [low[name] for name in (*_VECTOR_NAMES, *_TEXT_NAMES) if name in low]
+    for name in [column] if column else [*known, *(n for n in names if n not in known)]:
+        values = frame[names[name]].tolist()
+        if all(isinstance(v, list | tuple | np.ndarray | str) for v in values):
+            return _values(values, shown)
+    numbers = frame.select_dtypes("number")
+    if len(numbers.columns) == len(frame.columns):
+        return list(numbers.to_numpy(np.float64))
+    raise BadInput(
+        f"'{shown}' has no column of vectors or texts.",
+        f"Call one 'vector' or 'text', or give {dim} columns of numbers.",
+    )
+
+
+def _values(values: Iterable[Any], shown: str) -> list[Any]:
+    """Texts that are JSON lists become lists; texts and vectors must not be mixed."""
+    found = [_parsed(value) for value in values]
+    kinds = {isinstance(value, str) for value in found}
+    if len(kinds) > 1:
+        row = next(i for i, value in enumerate(found) if isinstance(value, str) != isinstance(found[0], str))
+        raise BadInput(
+            f"'{shown}' holds both texts and vectors (row {row + 1} differs from the first).",
+            "Put them into two files.",
+        )
+    return found
+
+
+def _parsed(value: Any) -> Any:
+    if isinstance(value, str) and re.match(r"\s*\[[\s\d.,eE+\-naifNIty]*\]\s*$", value):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return [float(part) for part in value.strip().strip("[]").replace(",", " ").split()]
+    return value
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
