@@ -54,7 +54,7 @@ def engine(commands: Commands) -> None:
     add.add_argument(
         "--show-password",
         action="store_true",
-        help="print the URL with its password, for other programs; memdb itself does not need it",
+        help="print the URL with its password on a terminal too; into a pipe it always is",
     )
     add.add_argument("--json", action="store_true", help="print the URL as JSON")
     add.set_defaults(run=_lazy("engine", "start"))

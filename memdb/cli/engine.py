@@ -37,14 +37,16 @@ def start(found: argparse.Namespace) -> int:
         ) as engine,
     ):
         target = engine.target
-        url = target.url if found.show_password else target.address
+        # A program that reads the URL is to connect with it; on a screen the password would only be seen.
+        whole = found.show_password or not sys.stdout.isatty()
+        url = target.url if whole else target.address
         if found.json:
             print_json({"url": url, "pid": engine.pid, "directory": str(engine.directory)})
         else:
             print(url)
         sys.stdout.flush()
         _hint(f"Data: {engine.directory}. End with Ctrl-C or `memdb engine stop`.")
-        if not found.show_password:
+        if not whole:
             _hint("`memdb` commands know its password; for other programs start with --show-password.")
         for replica in engine.replica_targets:
             _hint(f"Replica: {replica.address}")

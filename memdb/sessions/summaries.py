@@ -39,6 +39,11 @@ class SessionSummary:
     opening: str  # what the user said first, cut
     problems: tuple[str, ...]
 
+    @property
+    def id(self) -> str:
+        """The key without its prefix."""
+        return formats.session_id(self.key)
+
 
 def summaries(client: Client, keys: Sequence[str]) -> list[SessionSummary]:
     """Summaries of those keys that still exist and are hashes, in order.

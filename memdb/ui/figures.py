@@ -232,9 +232,11 @@ def bars(names: Sequence[str], values: Sequence[float], *, dark: bool, unit: str
             hoverinfo="skip",
         )
     )
-    figure.update_yaxes(autorange="reversed", type="category")
-    figure.update_xaxes(visible=False)
-    return styled(figure, colours, height=40 + 26 * max(1, len(names)))
+    styled(figure, colours, height=40 + 26 * max(1, len(names)))
+    figure.update_yaxes(autorange="reversed", type="category", showgrid=False)
+    # Room for the number behind the longest bar.
+    figure.update_xaxes(visible=False, range=[0, 1.3 * max([*values, 1])])
+    return figure
 
 
 def _ends(move: Move) -> tuple[list[int], list[int]]:

@@ -180,9 +180,9 @@ def test_engine_in_the_foreground(
         assert child.stdout is not None
         url = child.stdout.readline().strip()
         (entry,) = running_engines(tmp_path)
-        assert url == f"redis://127.0.0.1:{entry.port}"
+        assert url == entry.target.url  # into a pipe with the password, so that it can be used
         assert main(["engine", "status", "--json"]) == 0
-        assert json.loads(capsys.readouterr().out)["engines"][0]["url"] == url
+        assert json.loads(capsys.readouterr().out)["engines"][0]["url"] == f"redis://127.0.0.1:{entry.port}"
         assert main(["sessions", "--url", url, "--json"]) == 0
         capsys.readouterr()
 
@@ -204,7 +204,7 @@ def test_engine_stop(
 ) -> None:
     monkeypatch.setenv("MEMDB_HOME", str(tmp_path))
     with subprocess.Popen(
-        [sys.executable, "-m", "memdb", "engine", "start", "--show-password", "--json"],
+        [sys.executable, "-m", "memdb", "engine", "start", "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -1,0 +1,90 @@
+"""The README's screenshots, from the real app on the real engine: `make shots`.
+
+Starts an engine and an app of its own, loads a demo of 5,000 documents, and writes each page in light and dark
+to docs/screenshots. Needs a Chromium.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from memdb.cluster import engine
+from memdb.cluster.client import connect
+from memdb.demo import loader
+from memdb.demo.app import App
+from memdb.ports import free_port
+
+FOLDER = Path(__file__).parent / "screenshots"
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+SIZE = {"width": 1280, "height": 860}
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A page to show: its name, its link, and whether the first row of its table is opened."""
+
+    name: str
+    link: str
+    click: str = ""  # a button to press first
+
+
+SHOTS = (
+    Shot("home", ""),
+    Shot("search", "search?search.q=restore+a+table+to+a+point+in+time&search.f.source=aws_docs"),
+    Shot("exact", "search?search.q=who+may+read+an+object&search.ef=10&search.view=Against+exact", "Compute exact neighbours"),
+    Shot("two-settings", "search?search.q=who+may+read+an+object&search.view=Two+EF+settings"),
+    Shot("sessions", "sessions"),
+)  # fmt: skip
+
+
+def settled(page: Page) -> None:
+    """Until the script has run and its charts are drawn."""
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=60_000)
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(1_500)
+
+
+def main() -> None:
+    chromium = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
+    if chromium is None:
+        sys.exit("No Chromium found on the PATH.")
+    FOLDER.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as home, engine.start(Path(home)) as running:
+        running.wait_ready()
+        with connect(running.target) as client:
+            loader.load(client, home=Path(home), docs=5_000)
+        app = App(running.target, port=free_port(), home=Path(home))
+        try:
+            with sync_playwright() as play:
+                browser = play.chromium.launch(executable_path=chromium, args=FLAGS)
+                for scheme in ("light", "dark"):
+                    context = browser.new_context(viewport=SIZE, color_scheme=scheme)
+                    page = context.new_page()
+                    while not app.answers():
+                        page.wait_for_timeout(200)
+                    for shot in SHOTS:
+                        page.goto(f"{app.url}/{shot.link}")
+                        settled(page)
+                        button = page.get_by_role("button", name=shot.click) if shot.click else None
+                        if button is not None and button.is_visible():  # else the app still knows
+                            button.click()
+                            page.wait_for_timeout(2_500)
+                            settled(page)
+                        page.screenshot(path=FOLDER / f"{shot.name}-{scheme}.png")
+                    context.close()
+                browser.close()
+        finally:
+            app.stop()
+
+
+if __name__ == "__main__":
+    main()
