@@ -55,6 +55,7 @@ class SweepRequest:
     concurrency: tuple[int, ...] = (CONCURRENCY,)  # clients at once, for the throughput; () measures none
     query_origin: str = "random documents"
     queries: int = 500
+    budget_qps: float | None = None  # at most so many queries a second; then no throughput is measured
 
     @property
     def condition(self) -> Raw:

@@ -12,6 +12,7 @@ import os
 import re
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from pathlib import Path
@@ -109,6 +110,14 @@ def to_dict(run: Run) -> dict[str, Any]:
     ]
     cleaned: dict[str, Any] = _no_nan(found)
     return cleaned
+
+
+def curve(points: Sequence[EfPoint]) -> list[dict[str, float | None]]:
+    """The points as `memdb recall --json` prints them; null where something was not measured."""
+    numbers = ("recall", "low", "high", "p50_ms", "p95_ms", "p99_ms", "qps")
+    return [
+        {"ef_runtime": p.ef_runtime, **{n: _no_nan(round(getattr(p, n), 5)) for n in numbers}} for p in points
+    ]
 
 
 def load(home: Path, run_id: str) -> Run:

@@ -204,7 +204,11 @@ class Comparison:
 
 
 def compare(
-    keys: tuple[str, ...], found: Doubles, true_keys: tuple[str, ...], true_distances: Doubles
+    keys: Sequence[str],
+    found: Sequence[float] | Doubles,
+    true_keys: tuple[str, ...],
+    true_distances: Doubles,
+    metric: str = "",
 ) -> Comparison:
     """Recall of one query, ties counted by distance (as ann-benchmarks does).
 
@@ -213,11 +217,12 @@ def compare(
         found: (len(keys),) their distances.
         true_keys: the exact answer, at most k.
         true_distances: (len(true_keys),).
+        metric: of the index; for L2, whose distances may be of any size, nearness is relative.
     """
     if not true_keys:
-        return Comparison(1.0, (), keys)
+        return Comparison(1.0, (), tuple(keys))
     limit = float(true_distances[-1])
-    limit += TIE * max(1.0, abs(limit))
+    limit += TIE * (abs(limit) if metric == "L2" else max(1.0, abs(limit)))
     truth, returned = set(true_keys), set(keys)
     good = [key in truth or d <= limit for key, d in zip(keys, found, strict=True)]
     extra = tuple(key for key, ok in zip(keys, good, strict=True) if not ok)

@@ -1,0 +1,234 @@
+"""Which EF_RUNTIME to measure next, and which to recommend. Pure; docs/decisions/0010 gives the reasons."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+from memdb.tuning import stats
+from memdb.tuning.run import Definition, EfPoint, Goal, Recommendation, SweepRequest
+
+POINTS = 8  # a curve of so many points shows its bend
+COARSE = 4
+_WORTH = 0.01  # a step in recall smaller than this is not looked into further
+_FINE_FROM = 800  # queries that can tell apart what a third of a doubling changes
+
+
+def ladder(ef_min: int, ef_max: int, queries: int) -> tuple[int, ...]:
+    """The EF values that may be measured, from ef_min to ef_max: steps that so many queries can tell apart.
+
+    Three steps for each doubling, two where there are few queries: a finer choice would be noise.
+    """
+    steps = 3 if queries >= _FINE_FROM else 2
+    count = math.ceil(math.log2(max(1.0, ef_max / ef_min)) * steps)
+    values = {_rounded(round(ef_min * 2 ** (i / steps))) for i in range(1, count)}
+    between = {value for value in values if ef_min < value < 0.9 * ef_max}
+    return tuple(sorted(between | {ef_min, ef_max}))
+
+
+def first_values(steps: Sequence[int]) -> tuple[int, ...]:
+    """Where to begin: the ends and some evenly between them, on the ladder's own scale."""
+    last = len(steps) - 1
+    return tuple(sorted({steps[round(i * last / (COARSE - 1))] for i in range(COARSE)}))
+
+
+def next_value(
+    steps: Sequence[int], recalls: Mapping[int, float], meets: Mapping[int, bool], kind: str
+) -> int | None:
+    """The EF to measure next, None when the boundary is found and the curve has its points.
+
+    First by bisection to the boundary between what meets the goal and what does not, then where the curve
+    rises most between two neighbours.
+
+    Args:
+        steps: the ladder.
+        recalls: what was measured, by EF.
+        meets: whether each of these meets the goal.
+        kind: of the goal: for a recall those above the boundary meet it, for a latency those below.
+    """
+    known = [i for i, ef in enumerate(steps) if ef in recalls]
+    if kind == "recall":
+        low = max((i for i in known if not meets[steps[i]]), default=None)
+        high = min((i for i in known if low is None or i > low), default=None)
+    else:
+        high = min((i for i in known if not meets[steps[i]]), default=None)
+        low = max((i for i in known if high is None or i < high), default=None)
+    if low is not None and high is not None and high - low > 1:
+        return steps[(low + high) // 2]
+    if len(known) >= POINTS:
+        return None
+    gaps = [(abs(recalls[steps[b]] - recalls[steps[a]]), a, b) for a, b in pairwise(known) if b - a > 1]
+    if not gaps or max(gaps)[0] < _WORTH:
+        return None
+    _, a, b = max(gaps)
+    return steps[(a + b) // 2]
+
+
+def meets(point: EfPoint, goal: Goal) -> bool:
+    """Whether a point shows the goal: for a recall its whole interval must lie at or above the target."""
+    return point.p99_ms <= goal.value if goal.kind == "p99_ms" else point.low >= goal.value
+
+
+def chosen(points: Sequence[EfPoint], goal: Goal) -> EfPoint | None:
+    """The point to recommend.
+
+    For a recall: going down from the largest EF while the goal is met, the last one. Tested in this order
+    the chance to recommend one that misses is that of a single interval, however many are looked at: the
+    first that truly misses must pass its own test. For a latency: the best recall among those that meet it.
+    """
+    if goal.kind == "p99_ms":
+        fitting = [p for p in points if meets(p, goal)]
+        return max(fitting, key=lambda p: (round(p.recall, 4), -p.ef_runtime), default=None)
+    found = None
+    for point in sorted(points, key=lambda p: -p.ef_runtime):
+        if not meets(point, goal):
+            break
+        found = point
+    return found
+
+
+def recommend(
+    points: Sequence[EfPoint],
+    request: SweepRequest,
+    definition: Definition,
+    *,
+    ef_limit: int,
+    plan_words: str = "",
+    plan_exact: bool = False,
+) -> Recommendation | None:
+    """One plain sentence, and what it rests on; None where nothing was measured.
+
+    Args:
+        points: measured, by EF_RUNTIME.
+        request: what was asked.
+        definition: how the field is indexed.
+        ef_limit: the largest EF_RUNTIME the engine takes.
+        plan_words: how the engine runs the filter, where it tells.
+        plan_exact: whether it compares all that match, so that EF_RUNTIME changes nothing.
+    """
+    if not points:
+        return None
+    goal, k = request.goal, request.k
+    best = chosen(points, goal)
+    plan = (plan_words,) if plan_words else ()
+    if best is None:
+        return _missed(points, request, definition, ef_limit, plan, plan_exact)
+    what = _result(best, goal)
+    if definition.algorithm == "FLAT":
+        sentence = f"This FLAT index meets {goal.words(k)} without any EF_RUNTIME: {what}."
+        return Recommendation(None, best.recall, best.low, best.high, True, sentence, plan)
+    reasons: list[str] = []
+    if goal.kind == "p99_ms":
+        sentence = (
+            f"EF_RUNTIME {best.ef_runtime} has the highest recall@{k} of those that meet {goal.words(k)}: "
+            f"{what}; its p99 is {best.p99_ms:.2f} ms."
+        )
+        reasons.append(f"The p99 is of {best.calls:,} sequential calls; a single slow call moves it.")
+    else:
+        sentence = f"EF_RUNTIME {best.ef_runtime} is the cheapest that meets {goal.words(k)}: {what}."
+        below = [p for p in points if p.ef_runtime < best.ef_runtime]
+        if below:
+            reasons.append(_below(max(below, key=lambda p: p.ef_runtime), goal))
+        else:
+            reasons.append("It is the smallest value that was asked for: a smaller one may do as well.")
+        if math.isfinite(best.p99_ms):
+            reasons.append(
+                f"It costs {best.p50_ms:.2f} ms a call at the median and {best.p99_ms:.2f} ms at p99 "
+                f"({best.calls:,} sequential calls)."
+            )
+    return Recommendation(
+        best.ef_runtime, best.recall, best.low, best.high, True, sentence, (*reasons, *plan)
+    )
+
+
+def _below(point: EfPoint, goal: Goal) -> str:
+    start = f"EF_RUNTIME {point.ef_runtime}, the next lower one measured, gives {point.recall:.3f} "
+    width = f"({point.low:.3f} to {point.high:.3f})"
+    if point.recall >= goal.value:
+        return f"{start}{width}: it may meet the goal, but these queries do not show it."
+    return f"{start}{width}."
+
+
+def _missed(
+    points: Sequence[EfPoint],
+    request: SweepRequest,
+    definition: Definition,
+    ef_limit: int,
+    plan: tuple[str, ...],
+    plan_exact: bool,
+) -> Recommendation:
+    goal, k = request.goal, request.k
+    ordered = sorted(points, key=lambda p: p.ef_runtime)
+    if goal.kind == "p99_ms":
+        best = min(points, key=lambda p: p.p99_ms)
+        sentence = (
+            f"No EF_RUNTIME from {ordered[0].ef_runtime} to {ordered[-1].ef_runtime} meets "
+            f"{goal.words(k)}: the fastest, {best.ef_runtime}, has a p99 of {best.p99_ms:.2f} ms."
+        )
+        reasons = ["A lower M, a smaller k, fewer returned fields or a faster node would shorten the call."]
+        return Recommendation(None, best.recall, best.low, best.high, False, sentence, (*reasons, *plan))
+    best = max(points, key=lambda p: (p.recall, -p.ef_runtime))
+    q = len(best.recalls)
+    reasons = []
+    needed = stats.queries_to_tell(best.recalls, goal.value, k, goal.confidence)
+    if goal.value >= 1:
+        reasons.append("No sample shows a recall of exactly 1; set a target below, e.g. 0.999.")
+    elif needed is not None:
+        reasons.append(
+            f"The measured recall is above the target, its interval is not: about {max(needed, q + 1):,} "
+            f"queries would tell, {q:,} were asked."
+        )
+    else:
+        reasons += _ways(ordered, definition, ef_limit, plan_exact)
+    if definition.algorithm == "FLAT":
+        what = "This FLAT index does not show"
+    else:
+        what = f"No EF_RUNTIME from {ordered[0].ef_runtime} to {ordered[-1].ef_runtime} shows"
+    at = f"the best, {best.ef_runtime}, gives " if best.ef_runtime else ""
+    sentence = f"{what} {goal.words(k)}: {at}{_result(best, goal)}."
+    return Recommendation(None, best.recall, best.low, best.high, False, sentence, (*reasons, *plan))
+
+
+def _ways(ordered: Sequence[EfPoint], definition: Definition, ef_limit: int, plan_exact: bool) -> list[str]:
+    """What would meet a recall that no measured EF meets."""
+    if definition.algorithm == "FLAT" or plan_exact:
+        return [
+            "The engine compares every vector that matches, so nothing it could be told would find more: "
+            "look at whether documents changed during the run, and at the type of the field."
+        ]
+    last = ordered[-1]
+    ways = []
+    rising = len(ordered) < 2 or last.recall - ordered[-2].recall > 0.002
+    if rising and last.ef_runtime < ef_limit:
+        ways.append(
+            f"The curve still rises at {last.ef_runtime}: ask for larger values (this engine takes up to "
+            f"{ef_limit:,})."
+        )
+    m = "" if definition.m is None else f" (now {definition.m})"
+    construction = "" if definition.ef_construction is None else f" (now {definition.ef_construction})"
+    ways.append(
+        f"A graph built with a higher M{m} or EF_CONSTRUCTION{construction} finds more at the same "
+        "EF_RUNTIME: try it in a shadow index."
+    )
+    if last.short:
+        ways.append(
+            f"{last.short:,} queries came back short: under a filter the walk ends before k documents are "
+            "found; a more selective filter, which the engine runs by brute force, or a FLAT index would not."
+        )
+    return ways
+
+
+def _result(point: EfPoint, goal: Goal) -> str:
+    return (
+        f"recall {point.recall:.3f}, {goal.confidence * 100:g} % interval {point.low:.3f} to "
+        f"{point.high:.3f} over {len(point.recalls):,} queries"
+    )
+
+
+def _rounded(value: int) -> int:
+    """Two digits are enough for a number people type."""
+    if value < 100:
+        return value
+    unit = 10 ** (len(str(value)) - 2)
+    return int(round(value / unit) * unit)

@@ -1,0 +1,186 @@
+"""Asking many queries: as fast as the engine answers, one after another, or by several clients at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from memdb.cluster import replies
+from memdb.cluster.client import Arg, Client
+from memdb.cluster.replies import Reply
+from memdb.errors import MemDBError
+from memdb.tuning.run import SweepRequest
+from memdb.vectors import distance
+from memdb.vectors.distance import Floats
+from memdb.vectors.filters import Condition
+from memdb.vectors.index import IndexInfo
+from memdb.vectors.query import KnnRequest, Template, template
+from memdb.vectors.search import read_hits
+
+BATCH = 32  # queries in one pipeline; two are on their way, so that the engine never waits for us
+IN_FLIGHT = 2
+MOST_CLIENTS = 48  # connections of one client, less some for what else goes on
+
+Progress = Callable[[int], None]  # called with how many more queries were answered; may raise Cancelled
+Answer = tuple[list[str], list[float]]  # keys and distances, nearest first
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """The commands of one EF_RUNTIME: all alike but for the vector."""
+
+    made: Template
+    blobs: tuple[bytes, ...]
+
+    def command(self, place: int) -> tuple[Arg, ...]:
+        """The command of one query."""
+        return (*self.made.before, self.blobs[place], *self.made.after)
+
+    def __len__(self) -> int:
+        return len(self.blobs)
+
+
+def questions(
+    client: Client,
+    info: IndexInfo,
+    request: SweepRequest,
+    vectors: Floats,
+    ef_runtime: int,
+    *,
+    k: int,
+    condition: Condition | str,
+) -> Questions:
+    """The commands for all vectors; `ef_runtime` 0 leaves it out.
+
+    Raises:
+        BadInput: field, k, EF_RUNTIME or filter do not fit the index.
+    """
+    asked = KnnRequest(request.index, b"", request.field, k, ef_runtime or None, condition)
+    made = template(asked, info, client.server.dialect)
+    return Questions(made, tuple(distance.to_bytes(v, made.params.type) for v in vectors))
+
+
+def answers(
+    client: Client, asked: Questions, progress: Progress, *, budget_qps: float | None = None
+) -> list[Answer]:
+    """All queries once, in pipelines, two of them on their way: the engine's own limit.
+
+    Raises:
+        MemDBError: the server does not answer or refuses.
+        Cancelled: by `progress`.
+    """
+    found: list[Answer] = []
+    waiting: deque[Future[list[Answer]]] = deque()
+    began = time.monotonic()
+    batch = BATCH if budget_qps is None else max(1, min(BATCH, int(budget_qps / 4)))
+
+    def ask(start: int) -> list[Answer]:
+        places = range(start, min(start + batch, len(asked)))
+        return [
+            read(reply, asked.made.alias) for reply in client.pipeline([asked.command(i) for i in places])
+        ]
+
+    def collect() -> None:
+        part = waiting.popleft().result()
+        found.extend(part)
+        progress(len(part))
+
+    with ThreadPoolExecutor(IN_FLIGHT, "recall") as threads:
+        try:
+            for start in range(0, len(asked), batch):
+                if budget_qps is not None:
+                    time.sleep(max(0.0, start / budget_qps - (time.monotonic() - began)))
+                waiting.append(threads.submit(ask, start))
+                if len(waiting) > IN_FLIGHT:
+                    collect()
+            while waiting:
+                collect()
+        finally:
+            for future in waiting:
+                future.cancel()
+    return found
+
+
+def latencies(
+    client: Client,
+    asked: Questions,
+    progress: Progress,
+    *,
+    least: int,
+    most: int,
+    at_most_s: float,
+    budget_qps: float | None = None,
+) -> list[float]:
+    """Milliseconds of single calls one after another on one connection, wall time at the client.
+
+    Between `least` and `most` calls; within these no longer than `at_most_s`.
+    """
+    client.execute(*asked.command(0))  # the connection may be new
+    took: list[float] = []
+    began = time.monotonic()
+    while len(took) < most and (len(took) < least or time.monotonic() - began < at_most_s):
+        command = asked.command(len(took) % len(asked))
+        started = time.perf_counter()
+        client.execute(*command)
+        took.append((time.perf_counter() - started) * 1000)
+        if len(took) % 16 == 0:
+            progress(16)
+        if budget_qps is not None:
+            time.sleep(max(0.0, len(took) / budget_qps - (time.monotonic() - began)))
+    return took
+
+
+def throughput(client: Client, asked: Questions, clients: int, seconds: float) -> float:
+    """Answers a second that `clients` connections get, each waiting for its answer before it asks again."""
+    ready = threading.Barrier(clients + 1)
+    stop = threading.Event()
+
+    def ask(first: int) -> int:
+        done = 0
+        try:
+            client.execute(*asked.command(first % len(asked)))
+        finally:
+            ready.wait()
+        while not stop.is_set():
+            client.execute(*asked.command((first + done * clients) % len(asked)))
+            done += 1
+        return done
+
+    with ThreadPoolExecutor(clients, "throughput") as threads:
+        running = [threads.submit(ask, i) for i in range(clients)]
+        ready.wait()
+        began = time.perf_counter()
+        time.sleep(seconds)
+        stop.set()
+        total, error = 0, None
+        for each in running:
+            try:
+                total += each.result()
+            except MemDBError as exc:
+                error = exc
+        if error is not None:
+            raise error
+        return total / (time.perf_counter() - began)
+
+
+def read(reply: Reply, alias: str) -> Answer:
+    """Keys and distances of one reply, nearest first."""
+    if type(reply) is list:
+        keys = [replies.key(part) for part in reply[1::2]]
+        fields: Sequence[Reply] = reply[2::2]
+        wanted = alias.encode()
+        if all(type(part) is list and len(part) == 2 and part[0] == wanted for part in fields):
+            found = [float(part[1]) for part in fields]
+            if len(found) == len(keys):
+                return _ordered(keys, found)
+    keys, hits = read_hits(reply)  # a map, or fields in another shape
+    return _ordered(keys, [replies.number(hit.get(alias)) for hit in hits])
+
+
+def _ordered(keys: list[str], found: list[float]) -> Answer:
+    order = sorted(range(len(found)), key=found.__getitem__)
+    return [keys[i] for i in order], [found[i] for i in order]

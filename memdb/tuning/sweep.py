@@ -1,0 +1,365 @@
+"""The sweep: exact answer, a first curve, then the EF values that decide. One function, run as a job.
+
+run = sweep(client, info, SweepRequest("idx", goal=Goal("recall", 0.95)), queries)
+print(run.recommendation.sentence)
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+
+from memdb.cluster.client import Client
+from memdb.errors import BadInput, Cancelled, MemDBError, UnknownIndex
+from memdb.jobs import Report, silent
+from memdb.tuning import decide, load, stats
+from memdb.tuning.checks import checked
+from memdb.tuning.plan import Plan, plan
+from memdb.tuning.run import Definition, EfPoint, Queries, Run, SweepRequest, Truth
+from memdb.tuning.truth import truth
+from memdb.vectors.exact import compare
+from memdb.vectors.filters import Condition
+from memdb.vectors.index import IndexInfo, VectorParams, index_info
+from memdb.vectors.query import KnnRequest, vector_param
+from memdb.vectors.search import count
+
+LEAST_CALLS, MOST_CALLS = 100, 1_000  # of single calls at each EF
+LATENCY_S = 1.0
+THROUGHPUT_S = 0.4
+SLOWED = 1.5  # a second measurement of the same EF that is so many times the first is told
+_NAN = float("nan")
+
+Keep = Callable[[Run], None]
+
+
+def sweep(
+    client: Client,
+    info: IndexInfo,
+    request: SweepRequest,
+    queries: Queries,
+    *,
+    report: Report = silent,
+    keep: Keep | None = None,
+    home: Path | None = None,
+    condition: Condition | str | None = None,
+) -> Run:
+    """Measure recall, latency and throughput over EF_RUNTIME and recommend one.
+
+    Args:
+        client: the server; nothing is written to it.
+        info: the index as known; its state is asked for again.
+        request: what to measure.
+        queries: from `memdb.tuning.queries`.
+        report: progress; may raise Cancelled.
+        keep: called with the run so far after every step, e.g. `Job.keep`; it survives a cancel.
+        home: MEMDB_HOME, where exact answers are kept; None keeps none.
+        condition: the filter as a condition; `request.filter` is then replaced by its rendered text.
+
+    Returns:
+        The run. `partial` where the server or the index went away meanwhile: `notes` say so in words.
+
+    Raises:
+        BadInput: the request or the queries do not fit the index; nothing was measured.
+        MemDBError: the server failed before anything was measured.
+        Cancelled: from `report`.
+    """
+    info = index_info(client, info.name)
+    work = _Sweep(client, info, checked(client, info, request, queries, condition), queries, report, keep)
+    work.prepare(home)
+    try:
+        work.measure()
+    except Cancelled:
+        raise
+    except MemDBError as exc:
+        if not work.points:
+            raise
+        work.notes.append(_stopped(exc, len(work.points)))
+        return work.made(partial=True)
+    work.look_again()
+    return work.made(partial=False)
+
+
+class _Sweep:
+    def __init__(
+        self,
+        client: Client,
+        info: IndexInfo,
+        request: SweepRequest,
+        queries: Queries,
+        report: Report,
+        keep: Keep | None,
+    ) -> None:
+        self.client, self.info, self.request, self.queries = client, info, request, queries
+        self.report, self.keep = report, keep
+        self.points: dict[int, EfPoint] = {}
+        self.notes: list[str] = []
+        self.plan: Plan | None = None
+        self.truth: Truth | None = None
+        self.began = time.monotonic()
+        self.started = datetime.now(UTC)
+        self.run_id = client.server.run_id
+        self.params = info.vector_field(request.field)[1]
+        self.own = any(queries.own_keys)
+        self.first_ef: int | None = None
+        self.done, self.total = 0, 1
+        self.suffix = uuid.uuid4().hex[:6]
+
+    # ---- before ---------------------------------------------------------------------------------------
+
+    def prepare(self, home: Path | None) -> None:
+        """The exact answer, the engine's plan, and what can be said before anything is measured."""
+        request, info = self.request, self.info
+        matching = count(self.client, info, request.condition)
+        if not matching:
+            raise BadInput(
+                f"No document of '{info.name}' matches the filter {request.filter}.", "Widen the filter."
+            )
+        self.report("Exact neighbours", 0, info.documents)
+        self.truth = truth(
+            self.client, info, request.field, self.queries, request.k, request.condition,
+            home=home, report=self.report,
+        )  # fmt: skip
+        fewest = min(map(len, self.truth.keys))
+        if not max(map(len, self.truth.keys)):
+            raise BadInput(
+                f"No document but the query itself matches the filter {request.filter}."
+                if self.truth.looked_at
+                else f"None of the {matching:,} documents that match holds a usable vector.",
+                "Widen the filter, or choose another index.",
+            )
+        if fewest < request.k:
+            self.notes.append(
+                f"k is {request.k}, but for some queries only {fewest:,} documents match: recall is then of "
+                f"those {fewest:,}."
+            )
+        if not info.build.ready:
+            self.notes.append(
+                f"The index is not ready (state {info.build.state}, {info.build.fraction:.0%}): "
+                "measure again when it is."
+            )
+        self._enough()
+        if self.params.algorithm != "FLAT" and request.filter != "*":
+            vector = vector_param(self.queries.vectors[0])
+            asked = KnnRequest(request.index, vector, request.field, request.k, None, request.condition)
+            self.plan = plan(self.client, asked, info)
+
+    def _enough(self) -> None:
+        goal, k, q = self.request.goal, self.request.k, len(self.queries)
+        if goal.kind != "recall":
+            return
+        if goal.value >= 1:
+            self.notes.append("No sample can show a recall of exactly 1; choose a target below, e.g. 0.999.")
+        elif (needed := stats.queries_for(goal.value, k, goal.confidence)) > q:
+            self.notes.append(
+                f"{q:,} queries are too few for {goal.words(k)}, even if all were answered perfectly: "
+                f"it takes at least {needed:,}."
+            )
+
+    # ---- measuring ------------------------------------------------------------------------------------
+
+    def measure(self) -> None:
+        """First the recall at a few values, which is the first curve; then what each costs; then the rest."""
+        request = self.request
+        flat = self.params.algorithm == "FLAT"
+        steps = (0,) if flat else decide.ladder(request.ef_min, request.ef_max, len(self.queries))
+        first = steps if flat else decide.first_values(steps)
+        latency = self._latency_calls()
+        self.total = (1 if flat else decide.POINTS) * (len(self.queries) + latency)
+        self.first_ef = first[0]
+        for ef in first:
+            self._recall(ef)
+        for ef in first:
+            self._cost(ef)
+        while not flat:
+            ef_next = decide.next_value(
+                steps,
+                {ef: p.recall for ef, p in self.points.items()},
+                {ef: decide.meets(p, request.goal) for ef, p in self.points.items()},
+                request.goal.kind,
+            )
+            if ef_next is None:
+                break
+            remaining = max(1, decide.POINTS - len(self.points))
+            self.total = self.done + remaining * (len(self.queries) + latency)
+            self._recall(ef_next)
+            self._cost(ef_next)
+        self._slowed()
+        self.report("Measuring", self.total, self.total)
+
+    def _recall(self, ef: int) -> None:
+        began = time.monotonic()
+        k, assured = self.request.k, self.truth
+        assert assured is not None  # noqa: S101  # set by prepare
+        asked = self._questions(ef)
+        got = load.answers(self.client, asked, self._progress, budget_qps=self.request.budget_qps)
+        q = len(self.queries)
+        recalls, found = np.ones(q, np.float32), np.full((q, k), np.nan, np.float32)
+        ranks = np.full((q, k), -1, np.int16)
+        short = 0
+        for row, (keys, distances) in enumerate(got):
+            own = self.queries.own_keys[row]
+            if own and own in keys:
+                place = keys.index(own)
+                del keys[place], distances[place]
+            del keys[k:], distances[k:]
+            true_keys = assured.keys[row]
+            true_distances = assured.distances[row, : len(true_keys)]
+            recalls[row] = compare(keys, distances, true_keys, true_distances, self.params.metric).recall
+            at = {key: place for place, key in enumerate(keys)}
+            ranks[row, : len(true_keys)] = [at.get(key, -1) for key in true_keys]
+            found[row, : len(keys)] = distances
+            short += len(keys) < len(true_keys)
+        band = stats.interval(recalls, k, self.request.goal.confidence)
+        self.points[ef] = EfPoint(
+            ef_runtime=ef, recall=band.mean, low=band.low, high=band.high, p50_ms=_NAN, p95_ms=_NAN,
+            p99_ms=_NAN, calls=0, throughput=(), short=short, recalls=recalls, ranks=ranks, found=found,
+            latencies_ms=np.empty(0, np.float32), took_s=time.monotonic() - began,
+        )  # fmt: skip
+        self._keep()
+
+    def _cost(self, ef: int) -> None:
+        began = time.monotonic()
+        request, asked = self.request, self._questions(ef)
+        most = self._latency_calls()
+        took = load.latencies(
+            self.client, asked, self._progress, least=min(LEAST_CALLS, most), most=most,
+            at_most_s=LATENCY_S, budget_qps=request.budget_qps,
+        )  # fmt: skip
+        rates = []
+        for clients in () if request.budget_qps else request.concurrency:
+            self.report("Measuring", self.done, self.total)
+            rates.append((clients, load.throughput(self.client, asked, clients, THROUGHPUT_S)))
+        p50, p95, p99 = stats.percentiles(np.array(took))
+        point = self.points[ef]
+        self.points[ef] = replace(
+            point, p50_ms=p50, p95_ms=p95, p99_ms=p99, calls=len(took), throughput=tuple(rates),
+            latencies_ms=np.array(took, np.float32), took_s=point.took_s + time.monotonic() - began,
+        )  # fmt: skip
+        self._keep()
+
+    def _questions(self, ef: int) -> load.Questions:
+        # One more than k where the query is a document: it finds itself, and does not count.
+        k = self.request.k + self.own
+        return load.questions(
+            self.client, self.info, self.request, self.queries.vectors, ef, k=k,
+            condition=self.request.condition,
+        )  # fmt: skip
+
+    def _latency_calls(self) -> int:
+        most = min(MOST_CALLS, max(len(self.queries), 3 * LEAST_CALLS))
+        budget = self.request.budget_qps
+        return most if budget is None else max(20, min(most, int(budget * LATENCY_S * 5)))
+
+    def _progress(self, more: int) -> None:
+        self.done = min(self.done + more, self.total)
+        self.report("Measuring", self.done, self.total)
+
+    # ---- after ----------------------------------------------------------------------------------------
+
+    def _slowed(self) -> None:
+        """The first EF once more: did the server become slower or faster meanwhile?"""
+        first = self.points[self.first_ef or 0]
+        again = load.latencies(
+            self.client, self._questions(first.ef_runtime), lambda more: None, least=50, most=50,
+            at_most_s=LATENCY_S, budget_qps=self.request.budget_qps,
+        )  # fmt: skip
+        now, _, _ = stats.percentiles(np.array(again))
+        if max(now, first.p50_ms) > SLOWED * min(now, first.p50_ms):
+            word = "slower" if now > first.p50_ms else "faster"
+            self.notes.append(
+                f"The server became {word} during the run: the median call went from {first.p50_ms:.2f} to "
+                f"{now:.2f} ms at the same setting, so compare latencies of this run with care."
+            )
+
+    def look_again(self) -> None:
+        """Whether the index or the server is another one than at the start."""
+        try:
+            now = index_info(self.client, self.info.name)
+            self.client.forget_server()
+            if self.client.server.run_id != self.run_id:
+                self.notes.append("The server was restarted or replaced during the run.")
+        except UnknownIndex:
+            self.notes.append("The index was dropped at the end of the run.")
+            return
+        except MemDBError as exc:
+            self.notes.append(f"Whether the index changed is not known: {exc}")
+            return
+        if now.fingerprint == self.info.fingerprint:
+            return
+        change = now.documents - self.info.documents
+        if change:
+            what = f"{'grew' if change > 0 else 'shrank'} by {abs(change):,} documents"
+        elif now.revision != self.info.revision:
+            what = "had documents written or replaced"
+        else:
+            what = "changed"
+        self.notes.append(
+            f"The index {what} during the run; the exact answer is of its start, so recall may be off."
+        )
+
+    def made(self, *, partial: bool) -> Run:
+        """The run as it stands."""
+        info, server, params = self.info, self.client.server, self.params
+        assert self.truth is not None  # noqa: S101  # set by prepare
+        points = tuple(self.points[ef] for ef in sorted(self.points))
+        definition = _definition(params)
+        notes = list(self.notes)
+        if self.plan is not None and self.plan.exact:
+            notes.append(self.plan.words)
+        return Run(
+            id=f"{self.started:%Y%m%d-%H%M%S}-{self.suffix}",
+            started=self.started.isoformat(timespec="seconds"),
+            target=self.client.target.address,
+            index=info.name,
+            fingerprint=info.fingerprint,
+            dialect=server.dialect.name,
+            engine=" ".join([server.engine, server.version, *(f"{n} {v}" for n, v in server.modules)]),
+            documents=info.documents,
+            definition=definition,
+            request=self.request,
+            queries=self.queries,
+            truth=self.truth,
+            points=points,
+            recommendation=decide.recommend(
+                [p for p in points if self.request.goal.kind == "recall" or p.calls],
+                self.request,
+                definition,
+                ef_limit=server.dialect.limits.ef_runtime,
+                plan_words=self.plan.words if self.plan else "",
+                plan_exact=bool(self.plan and self.plan.exact),
+            ),
+            notes=tuple(notes),
+            partial=partial,
+            took_s=time.monotonic() - self.began,
+            memdb_version=_version(),
+        )
+
+    def _keep(self) -> None:
+        if self.keep is not None:
+            self.keep(self.made(partial=True))
+
+
+def _definition(params: VectorParams) -> Definition:
+    return Definition(
+        params.algorithm, params.type, params.dim, params.metric, params.m, params.ef_construction
+    )
+
+
+def _stopped(exc: MemDBError, points: int) -> str:
+    dropped = isinstance(exc, UnknownIndex)
+    why = "the index was dropped during the run" if dropped else str(exc).rstrip(".")
+    return f"The run ended early with {points} of its points: {why}."
+
+
+def _version() -> str:
+    try:
+        return version("memdb-explorer")
+    except PackageNotFoundError:
+        return "source"
