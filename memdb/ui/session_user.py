@@ -12,7 +12,7 @@ from memdb.sessions import formats
 from memdb.sessions.formats import Session
 from memdb.sessions.users import UserRecord
 from memdb.ui import cached, frame, parts, session_filter, state
-from memdb.ui.search_views import title_of
+from memdb.ui.search_shown import title_of
 from memdb.ui.session_list import RUN
 from memdb.vectors.distance import Floats
 from memdb.vectors.query import KnnRequest, returnable, vector_param
