@@ -103,6 +103,37 @@ def search(commands: Commands) -> None:
     add.set_defaults(run=_lazy("search", "search"))
 
 
+def recall(commands: Commands) -> None:
+    """`memdb recall`."""
+    add = _command(
+        commands, "recall", "the cheapest EF_RUNTIME that meets a recall; exit 1 if none does"
+    )
+    add.add_argument("--index", required=True, metavar="NAME", help="e.g. idx:embeddings")
+    add.add_argument("--target", type=share, default=0.95, metavar="R", help="recall@k (default: 0.95)")
+    add.add_argument("--confidence", type=share, default=0.95, metavar="C", help="default: 0.95")
+    add.add_argument("--field", default="", metavar="F", help="vector field (default: the first)")
+    add.add_argument("--k", type=count(1), default=10, metavar="N", help="neighbours (default: 10)")
+    add.add_argument("--filter", default="*", metavar="EXPR", help="e.g. '@service:{s3}'")
+    add.add_argument(
+        "--queries",
+        default="500",
+        metavar="FILE|N",
+        help="N random documents, or a .npy, .parquet, .csv or .jsonl of vectors or texts (default: 500)",
+    )
+    add.add_argument("--ef-min", type=count(1), default=10, metavar="N", help="default: 10")
+    add.add_argument("--ef-max", type=count(1), default=512, metavar="N", help="default: 512")
+    add.add_argument("--seed", type=count(0), default=0, metavar="N", help="of the choice (default: 0)")
+    add.add_argument(
+        "--clients", type=count(0), default=8, metavar="N", help="at once, for qps; 0 for none (default: 8)"
+    )
+    add.add_argument(
+        "--budget", type=count(1), default=None, metavar="QPS", help="at most so many queries a second"
+    )
+    add.add_argument("--json", action="store_true", help="print JSON")
+    _server_options(add)
+    add.set_defaults(run=_lazy("recall", "recall"))
+
+
 def sessions(commands: Commands) -> None:
     """`memdb sessions` and `memdb sessions show ID`."""
     add = _command(commands, "sessions", "list sessions by cursor, or show one")
@@ -123,6 +154,17 @@ def port(text: str) -> int:
     value = count(0)(text)
     if value > 65535:
         raise argparse.ArgumentTypeError(f"{value} is not a port; ports are 1 to 65535")
+    return value
+
+
+def share(text: str) -> float:
+    """A number above 0 and at most 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number") from None
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1, e.g. 0.95")
     return value
 
 

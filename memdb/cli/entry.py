@@ -18,7 +18,7 @@ INTERRUPTED = 130  # what a shell expects after Ctrl-C
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status: 0, 2 after an error, 130 after Ctrl-C."""
+    """Run one command; its exit status: 0, 1 for a missed target, 2 after an error, 130 after Ctrl-C."""
     words = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in words
     for stream in (sys.stdout, sys.stderr):
@@ -58,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
         arguments.engine,
         arguments.load,
         arguments.search,
+        arguments.recall,
         arguments.sessions,
     ):
         add(commands)

@@ -20,6 +20,7 @@ COMMANDS = [
     "engine stop",
     "load",
     "search",
+    "recall",
     "sessions",
 ]
 
