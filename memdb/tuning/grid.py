@@ -17,7 +17,8 @@ from memdb.errors import BadInput, UnsupportedFeature
 from memdb.jobs import Report, silent
 from memdb.tuning import stats
 from memdb.tuning.plan import Plan, plan
-from memdb.vectors import exact, read, search
+from memdb.tuning.vectors import documents
+from memdb.vectors import exact, search
 from memdb.vectors.distance import Floats
 from memdb.vectors.exact import Neighbours
 from memdb.vectors.filters import EVERYTHING, Condition, Range, Tag, render
@@ -143,7 +144,7 @@ def measure(
     total, done = len(filters) * len(efs) * len(queries), 0
     result = Grid(info.name, k, efs, (), len(queries), True)
     for chosen in filters:
-        found = read.blocks(client, info, field, chosen.condition, report=report)
+        found = documents(client, info, field, chosen.condition, report=report)
         truth = exact.nearest(found, queries, k, params.metric, excluded=own)
         first = KnnRequest(info.name, vector_param(queries[0]), field, k, efs[0], chosen.condition)
         how = plan(client, first, info)
@@ -175,7 +176,9 @@ def _cell(
         places = [j for j, key in enumerate(answer.keys) if key != own[i]][:k]
         keys = tuple(answer.keys[j] for j in places)
         short += len(keys) < len(truth.keys[i])
-        recalls[i] = exact.compare(keys, answer.distances[places], truth.keys[i], truth.distances[i]).recall
+        recalls[i] = exact.compare(
+            keys, answer.distances[places], truth.keys[i], truth.distances[i], answer.metric
+        ).recall
     spread = stats.interval(recalls, k)
     p50, p95, _ = stats.percentiles(times)
     return Cell(ef, spread.mean, spread.low, spread.high, p50, p95, short, len(queries))

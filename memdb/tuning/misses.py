@@ -138,6 +138,8 @@ def anatomy(run: Run, query: int, ef_runtime: int) -> Miss:
     found = point.found[query]
     found = found[np.isfinite(found)]
     kth = float(true[len(keys) - 1]) if keys else float("nan")
+    # As `exact.compare` counts ties.
+    slack = TIE * (abs(kth) if run.definition.metric == "L2" else max(1.0, abs(kth)))
     return Miss(
         query=query,
         label=run.queries.labels[query],
@@ -149,7 +151,7 @@ def anatomy(run: Run, query: int, ef_runtime: int) -> Miss:
         recalls=tuple(float(p.recalls[query]) for p in run.points),
         kth_distance=kth,
         worst_distance=float(found[-1]) if len(found) else float("nan"),
-        extra_distances=tuple(float(d) for d in found if d > kth + TIE * max(1.0, abs(kth))),
+        extra_distances=tuple(float(d) for d in found if d > kth + slack),
         returned=len(found),
         short=max(0, len(keys) - len(found)),
     )

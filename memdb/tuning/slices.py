@@ -16,6 +16,7 @@ from memdb.cluster import replies
 from memdb.cluster.client import Client
 from memdb.display import line
 from memdb.errors import BadInput, UnsupportedFeature
+from memdb.tuning.run import Run
 from memdb.vectors.distance import Doubles, Floats
 from memdb.vectors.index import IndexInfo
 
@@ -135,6 +136,17 @@ def number_labels(values: Sequence[str], bins: int = BINS) -> list[str]:
     ]
 
 
+def as_number(value: str) -> float:
+    """A stored number; NaN where it is none."""
+    return replies.number(value)
+
+
+def kth_distances(run: Run) -> Doubles:
+    """(q,) distance of each query's farthest true neighbour; NaN where nothing matches."""
+    rows = zip(run.truth.keys, run.truth.distances, strict=True)
+    return np.array([row[len(keys) - 1] if keys else np.nan for keys, row in rows], dtype=np.float64)
+
+
 def density_labels(kth: Doubles, bins: int = BINS) -> list[str]:
     """The group of each query by the distance to its k-th true neighbour: near is a dense region.
 
@@ -142,7 +154,7 @@ def density_labels(kth: Doubles, bins: int = BINS) -> list[str]:
         kth: (n,) distance of the farthest true neighbour; NaN where there is none.
         bins: groups of about the same size.
     """
-    named = number_labels([repr(float(d)) if np.isfinite(d) else "" for d in kth], bins)
+    named = number_labels([f"{d:.4g}" if np.isfinite(d) else "" for d in kth], bins)
     return [name if name == MISSING else f"k-th neighbour at {name}" for name in named]
 
 

@@ -76,7 +76,8 @@ def recall_curve(
         efs = list(curve.efs)
         figure.add_scatter(
             x=efs + efs[::-1], y=list(curve.high) + list(curve.low)[::-1], fill="toself",
-            fillcolor=_faint(colour, 0.18), line={"width": 0}, hoverinfo="skip", showlegend=False,
+            mode="lines", fillcolor=_faint(colour, 0.18), line={"width": 0}, hoverinfo="skip",
+            showlegend=False,
         )  # fmt: skip
         figure.add_scatter(
             x=efs, y=list(curve.recall), name=figure_text(curve.name), mode="lines+markers",

@@ -24,6 +24,7 @@ PAGES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("explore/search.py", "Search", ":material/search:", "search"),
         ("explore/sessions.py", "Sessions", ":material/forum:", "sessions"),
     ),
+    "Tune": (("tune/recall.py", "Recall", ":material/speed:", "recall"),),
 }
 
 

@@ -1,0 +1,104 @@
+"""An index beside its shadows: what each takes, how long it was built, what its curve is."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from memdb.cluster.client import Client
+from memdb.tuning import shadow, store
+from memdb.tuning.run import Run, SweepRequest
+from memdb.tuning.shadow import Built
+from memdb.tuning.store import Listed
+from memdb.vectors.index import IndexInfo, VectorParams, index_info
+
+_BUILDS = "builds.json"
+_KEPT_BUILDS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One index of the comparison."""
+
+    info: IndexInfo
+    params: VectorParams
+    original: bool
+    build_s: float | None  # None: not built from here
+    run: Run | None  # its newest run with the settings asked for
+
+    @property
+    def words(self) -> str:
+        """E.g. HNSW, M 32, EF_CONSTRUCTION 400, COSINE."""
+        parts = [self.params.algorithm]
+        parts += [f"M {self.params.m}"] if self.params.m is not None else []
+        if self.params.ef_construction is not None:
+            parts.append(f"EF_CONSTRUCTION {self.params.ef_construction}")
+        return ", ".join([*parts, self.params.metric])
+
+
+def candidates(client: Client, base: IndexInfo, request: SweepRequest, home: Path) -> tuple[Candidate, ...]:
+    """The original and its shadows, each with its newest run that was asked the same."""
+    known = store.listed(home)
+    built = _builds(home)
+    found = []
+    for info in (base, *shadow.shadows_of(client, base.name)):
+        _, params = info.vector_field(request.field)
+        kept = newest_like(known, client.target.address, replace(request, index=info.name))
+        found.append(
+            Candidate(
+                info,
+                params,
+                info.name == base.name,
+                built.get(_place(client, info.name)),
+                store.load(home, kept.id) if kept is not None else None,
+            )
+        )
+    return tuple(found)
+
+
+def newest_like(known: Sequence[Listed], target: str, request: SweepRequest) -> Listed | None:
+    """The newest complete run over this index that was asked the same in k, filter and goal."""
+    return next(
+        (
+            entry
+            for entry in known
+            if (entry.target, entry.index, entry.k, entry.filter, entry.goal)
+            == (target, request.index, request.k, request.filter, request.goal)
+            and not entry.partial
+        ),
+        None,
+    )
+
+
+def remember_build(client: Client, built: Built, home: Path) -> None:
+    """Keep how long an index was built, for later comparisons. A full disk is no reason to fail."""
+    found = _builds(home)
+    found[_place(client, built.name)] = built.build_s
+    path = home / "tuning" / _BUILDS
+    part = path.with_name(f".{_BUILDS}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(dict(list(found.items())[-_KEPT_BUILDS:])))
+        part.replace(path)
+    except OSError:
+        return
+
+
+def refreshed(client: Client, infos: Sequence[IndexInfo]) -> tuple[IndexInfo, ...]:
+    """The indexes as they are now."""
+    return tuple(index_info(client, info.name) for info in infos)
+
+
+def _place(client: Client, name: str) -> str:
+    return f"{client.target.address} {name}"
+
+
+def _builds(home: Path) -> dict[str, float]:
+    try:
+        kept = json.loads((home / "tuning" / _BUILDS).read_text())
+        return {str(name): float(seconds) for name, seconds in kept.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}

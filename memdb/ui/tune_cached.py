@@ -1,0 +1,65 @@
+"""Cached reads of the Tune pages: saved runs, how the engine runs a filter. Bounded, as in `cached`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from memdb.cluster.target import Target
+from memdb.settings import Settings
+from memdb.tuning import plan as plans
+from memdb.tuning import store
+from memdb.tuning.plan import Plan
+from memdb.tuning.run import Run
+from memdb.tuning.store import Listed
+from memdb.ui import cached
+from memdb.vectors.index import IndexInfo
+from memdb.vectors.query import KnnRequest
+
+
+@st.cache_resource(show_spinner=False)
+def home() -> Path:
+    """MEMDB_HOME of this process, where runs are kept."""
+    return Settings.from_env().home
+
+
+@st.cache_data(ttl="10s", max_entries=4, show_spinner=False)
+def listed(folder: Path) -> tuple[Listed, ...]:
+    """Saved runs, newest first."""
+    return store.listed(folder)
+
+
+@st.cache_resource(ttl="30m", max_entries=12, show_spinner=False)
+def run(folder: Path, run_id: str, size_bytes: int, title: str) -> Run:
+    """A saved run. Size and title tell a state of it from an earlier one.
+
+    Raises:
+        NotFound: there is none of this id.
+        BadInput: its files are damaged.
+    """
+    del size_bytes, title
+    return store.load(folder, run_id)
+
+
+@st.cache_data(ttl="5m", max_entries=64, show_spinner=False, hash_funcs={IndexInfo: repr, KnnRequest: repr})
+def plan(target: Target, info: IndexInfo, request: KnnRequest) -> Plan:
+    """How the engine runs this request."""
+    return plans.plan(cached.client(target), request, info)
+
+
+def saved(run_id: str) -> Run:
+    """A saved run by its id, as it is on disk now.
+
+    Raises:
+        NotFound: there is none of this id.
+        BadInput: its files are damaged.
+    """
+    found = next((entry for entry in listed(home()) if entry.id == run_id), None)
+    size, title = (found.size_bytes, found.title) if found else (0, "")
+    return run(home(), run_id, size, title)
+
+
+def forget() -> None:
+    """Look at the folder again: a run was saved, renamed or deleted."""
+    listed.clear()
