@@ -105,9 +105,7 @@ def search(commands: Commands) -> None:
 
 def recall(commands: Commands) -> None:
     """`memdb recall`."""
-    add = _command(
-        commands, "recall", "the cheapest EF_RUNTIME that meets a recall; exit 1 if none does"
-    )
+    add = _command(commands, "recall", "the cheapest EF_RUNTIME that meets a recall; exit 1 if none does")
     add.add_argument("--index", required=True, metavar="NAME", help="e.g. idx:embeddings")
     add.add_argument("--target", type=share, default=0.95, metavar="R", help="recall@k (default: 0.95)")
     add.add_argument("--confidence", type=share, default=0.95, metavar="C", help="default: 0.95")
@@ -116,9 +114,10 @@ def recall(commands: Commands) -> None:
     add.add_argument("--filter", default="*", metavar="EXPR", help="e.g. '@service:{s3}'")
     add.add_argument(
         "--queries",
-        default="500",
+        default="",
         metavar="FILE|N",
-        help="N random documents, or a .npy, .parquet, .csv or .jsonl of vectors or texts (default: 500)",
+        help="N random documents, or a .npy, .parquet, .csv or .jsonl of vectors or texts "
+        "(default: 1,000 documents, and 4,000 where these leave the answer open)",
     )
     add.add_argument("--ef-min", type=count(1), default=10, metavar="N", help="default: 10")
     add.add_argument("--ef-max", type=count(1), default=512, metavar="N", help="default: 512")
