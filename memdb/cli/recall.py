@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from memdb.cli.output import Bar, print_json, print_table
-from memdb.cluster.client import Client, connect
+from memdb.cluster.client import connect
 from memdb.cluster.find import find_target
 from memdb.errors import BadInput
 from memdb.jobs import Report
@@ -37,8 +37,26 @@ def recall(found: argparse.Namespace) -> int:
     target = find_target(settings, found.url)
     with connect(target) as client, Bar() as bar:
         info = index_info(client, found.index)
-        asked = _queries(client, info, request, found.queries, bar.report)
-        run = sweep(client, info, request, asked, report=bar.report, home=settings.home)
+
+        def documents(number: int) -> Queries:
+            return queries.random_documents(
+                client, info, request.field, number, request.seed, request.condition, report=bar.report
+            )
+
+        given = found.queries.replace(",", "").replace("_", "")
+        if given.isdigit() or not given:
+            asked = documents(int(given or request.queries))
+        else:
+            asked = _from_file(info, request, found.queries, bar.report)
+        run = sweep(
+            client,
+            info,
+            request,
+            asked,
+            report=bar.report,
+            home=settings.home,
+            more=None if given else documents,  # a number that was asked for is kept to
+        )
     store.save(run, settings.home)
     if found.json:
         print_json(as_json(run))
@@ -76,13 +94,7 @@ def as_json(run: Run) -> dict[str, object]:
     }
 
 
-def _queries(client: Client, info: IndexInfo, request: SweepRequest, given: str, report: Report) -> Queries:
-    """`given` is a number of random documents, or the path of a file."""
-    number = given.replace(",", "").replace("_", "")
-    if number.isdigit():
-        return queries.random_documents(
-            client, info, request.field, int(number), request.seed, request.condition, report=report
-        )
+def _from_file(info: IndexInfo, request: SweepRequest, given: str, report: Report) -> Queries:
     path = Path(given).expanduser()
     try:
         content = path.read_bytes()

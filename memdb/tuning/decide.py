@@ -12,7 +12,7 @@ from memdb.tuning.run import Definition, EfPoint, Goal, Recommendation, SweepReq
 POINTS = 8  # a curve of so many points shows its bend
 COARSE = 4
 _WORTH = 0.01  # a step in recall smaller than this is not looked into further
-_FINE_FROM = 800  # queries that can tell apart what a third of a doubling changes
+_FINE_FROM = 4_000  # queries that can tell apart what a third of a doubling changes
 
 
 def ladder(ef_min: int, ef_max: int, queries: int) -> tuple[int, ...]:
@@ -86,6 +86,15 @@ def chosen(points: Sequence[EfPoint], goal: Goal) -> EfPoint | None:
             break
         found = point
     return found
+
+
+def left_open(points: Sequence[EfPoint], goal: Goal) -> bool:
+    """Whether a cheaper setting may meet a recall, and only the number of queries hinders to show it."""
+    if goal.kind != "recall":
+        return False
+    best = chosen(points, goal)
+    below = [p for p in points if best is None or p.ef_runtime < best.ef_runtime]
+    return any(p.recall >= goal.value for p in below)
 
 
 def recommend(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -66,28 +66,25 @@ def questions(
 
 def answers(
     client: Client, asked: Questions, progress: Progress, *, budget_qps: float | None = None
-) -> list[Answer]:
+) -> Iterator[list[Answer]]:
     """All queries once, in pipelines, two of them on their way: the engine's own limit.
+
+    Yields:
+        Answers in the order of the queries, some at a time; what is done with them overlaps with the wait
+        for the next ones.
 
     Raises:
         MemDBError: the server does not answer or refuses.
         Cancelled: by `progress`.
     """
-    found: list[Answer] = []
     waiting: deque[Future[list[Answer]]] = deque()
     began = time.monotonic()
     batch = BATCH if budget_qps is None else max(1, min(BATCH, int(budget_qps / 4)))
 
     def ask(start: int) -> list[Answer]:
         places = range(start, min(start + batch, len(asked)))
-        return [
-            read(reply, asked.made.alias) for reply in client.pipeline([asked.command(i) for i in places])
-        ]
-
-    def collect() -> None:
-        part = waiting.popleft().result()
-        found.extend(part)
-        progress(len(part))
+        replied = client.pipeline([asked.command(i) for i in places])
+        return [read(reply, asked.made.alias) for reply in replied]
 
     with ThreadPoolExecutor(IN_FLIGHT, "recall") as threads:
         try:
@@ -95,13 +92,18 @@ def answers(
                 if budget_qps is not None:
                     time.sleep(max(0.0, start / budget_qps - (time.monotonic() - began)))
                 waiting.append(threads.submit(ask, start))
-                if len(waiting) > IN_FLIGHT:
-                    collect()
+                if len(waiting) > 2 * IN_FLIGHT:
+                    yield _collected(waiting, progress)
             while waiting:
-                collect()
+                yield _collected(waiting, progress)
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _collected(waiting: deque[Future[list[Answer]]], progress: Progress) -> list[Answer]:
+    found = waiting.popleft().result()
+    progress(len(found))
     return found
 
 

@@ -54,7 +54,7 @@ class SweepRequest:
     seed: int = 0
     concurrency: tuple[int, ...] = (CONCURRENCY,)  # clients at once, for the throughput; () measures none
     query_origin: str = "random documents"
-    queries: int = 500
+    queries: int = 1_000
     budget_qps: float | None = None  # at most so many queries a second; then no throughput is measured
 
     @property

@@ -23,16 +23,17 @@ from memdb.tuning import decide, load, stats
 from memdb.tuning.checks import checked
 from memdb.tuning.plan import Plan, plan
 from memdb.tuning.run import Definition, EfPoint, Queries, Run, SweepRequest, Truth
+from memdb.tuning.scoring import scored_batches
 from memdb.tuning.truth import truth
-from memdb.vectors.exact import compare
 from memdb.vectors.filters import Condition
-from memdb.vectors.index import IndexInfo, VectorParams, index_info
+from memdb.vectors.index import IndexInfo, index_info
 from memdb.vectors.query import KnnRequest, vector_param
 from memdb.vectors.search import count
 
 LEAST_CALLS, MOST_CALLS = 100, 1_000  # of single calls at each EF
 LATENCY_S = 1.0
 THROUGHPUT_S = 0.4
+MORE = 4
 SLOWED = 1.5  # a second measurement of the same EF that is so many times the first is told
 _NAN = float("nan")
 
@@ -49,6 +50,7 @@ def sweep(
     keep: Keep | None = None,
     home: Path | None = None,
     condition: Condition | str | None = None,
+    more: Callable[[int], Queries] | None = None,
 ) -> Run:
     """Measure recall, latency and throughput over EF_RUNTIME and recommend one.
 
@@ -61,6 +63,8 @@ def sweep(
         keep: called with the run so far after every step, e.g. `Job.keep`; it survives a cancel.
         home: MEMDB_HOME, where exact answers are kept; None keeps none.
         condition: the filter as a condition; `request.filter` is then replaced by its rendered text.
+        more: so many queries that begin with `queries`, e.g. `random_documents` with the same seed. Asked
+            once, for MORE times as many, where `queries` leave open which EF meets a recall.
 
     Returns:
         The run. `partial` where the server or the index went away meanwhile: `notes` say so in words.
@@ -71,7 +75,8 @@ def sweep(
         Cancelled: from `report`.
     """
     info = index_info(client, info.name)
-    work = _Sweep(client, info, checked(client, info, request, queries, condition), queries, report, keep)
+    request = checked(client, info, request, queries, condition)
+    work = _Sweep(client, info, request, queries, report, keep, more)
     work.prepare(home)
     try:
         work.measure()
@@ -95,9 +100,11 @@ class _Sweep:
         queries: Queries,
         report: Report,
         keep: Keep | None,
+        more: Callable[[int], Queries] | None = None,
     ) -> None:
         self.client, self.info, self.request, self.queries = client, info, request, queries
-        self.report, self.keep = report, keep
+        self.report, self.keep, self.more = report, keep, more
+        self.home: Path | None = None
         self.points: dict[int, EfPoint] = {}
         self.notes: list[str] = []
         self.plan: Plan | None = None
@@ -150,6 +157,14 @@ class _Sweep:
             asked = KnnRequest(request.index, vector, request.field, request.k, None, request.condition)
             self.plan = plan(self.client, asked, info)
 
+    def _exact(self, queries: Queries) -> Truth:
+        request, info = self.request, self.info
+        self.report("Exact neighbours", 0, info.documents)
+        return truth(
+            self.client, info, request.field, queries, request.k, request.condition,
+            home=self.home, report=self.report,
+        )  # fmt: skip
+
     def _enough(self) -> None:
         goal, k, q = self.request.goal, self.request.k, len(self.queries)
         if goal.kind != "recall":
@@ -177,51 +192,82 @@ class _Sweep:
             self._recall(ef)
         for ef in first:
             self._cost(ef)
-        while not flat:
-            ef_next = decide.next_value(
-                steps,
-                {ef: p.recall for ef, p in self.points.items()},
-                {ef: decide.meets(p, request.goal) for ef, p in self.points.items()},
-                request.goal.kind,
-            )
-            if ef_next is None:
-                break
-            remaining = max(1, decide.POINTS - len(self.points))
-            self.total = self.done + remaining * (len(self.queries) + latency)
-            self._recall(ef_next)
-            self._cost(ef_next)
+        self._refine(steps)
+        if self.more is not None and decide.left_open(tuple(self.points.values()), request.goal):
+            self._ask_more(self.more)
+            self._refine(steps)
         self._slowed()
         self.report("Measuring", self.total, self.total)
 
-    def _recall(self, ef: int) -> None:
+    def _refine(self, steps: tuple[int, ...]) -> None:
+        """One EF after the other until the boundary is found and the curve has its points."""
+        while steps != (0,):
+            ef = decide.next_value(
+                steps,
+                {ef: p.recall for ef, p in self.points.items()},
+                {ef: decide.meets(p, self.request.goal) for ef, p in self.points.items()},
+                self.request.goal.kind,
+            )
+            if ef is None:
+                return
+            remaining = max(1, decide.POINTS - len(self.points))
+            self.total = self.done + remaining * (len(self.queries) + self._latency_calls())
+            self._recall(ef)
+            self._cost(ef)
+
+    def _ask_more(self, more: Callable[[int], Queries]) -> None:
+        """Further queries at every EF measured so far; the ones asked already are not asked again."""
+        before = len(self.queries)
+        queries = more(MORE * before)
+        if len(queries) <= before or queries.own_keys[:before] != self.queries.own_keys:
+            return
+        kept = (self.truth, self.queries, self.request, self.points, self.keep)
+        self.total = self.done + len(self.points) * (len(queries) - before)
+        try:
+            self.truth, self.queries = self._exact(queries), queries
+            self.request = replace(self.request, queries=len(queries), query_origin=queries.origin)
+            self.points, self.keep = {}, None  # what is kept must have the same rows at every point
+            for ef in sorted(kept[3]):
+                self._recall(ef, kept[3][ef])
+        except MemDBError:  # Cancelled among them: what was measured before stands
+            self.truth, self.queries, self.request, self.points, self.keep = kept
+            raise
+        self.keep = kept[-1]
+        self.notes.append(
+            f"{before:,} queries left open which setting meets the goal; {len(queries) - before:,} more were "
+            "asked."
+        )
+        self._keep()
+
+    def _recall(self, ef: int, earlier: EfPoint | None = None) -> None:
+        """The recall at one EF; rows that `earlier` has are taken from it."""
         began = time.monotonic()
         k, assured = self.request.k, self.truth
         assert assured is not None  # noqa: S101  # set by prepare
-        asked = self._questions(ef)
+        first = len(earlier.recalls) if earlier else 0
+        asked = self._questions(ef, first)
         got = load.answers(self.client, asked, self._progress, budget_qps=self.request.budget_qps)
-        q = len(self.queries)
-        recalls, found = np.ones(q, np.float32), np.full((q, k), np.nan, np.float32)
-        ranks = np.full((q, k), -1, np.int16)
-        short = 0
-        for row, (keys, distances) in enumerate(got):
-            own = self.queries.own_keys[row]
-            if own and own in keys:
-                place = keys.index(own)
-                del keys[place], distances[place]
-            del keys[k:], distances[k:]
-            true_keys = assured.keys[row]
-            true_distances = assured.distances[row, : len(true_keys)]
-            recalls[row] = compare(keys, distances, true_keys, true_distances, self.params.metric).recall
-            at = {key: place for place, key in enumerate(keys)}
-            ranks[row, : len(true_keys)] = [at.get(key, -1) for key in true_keys]
-            found[row, : len(keys)] = distances
-            short += len(keys) < len(true_keys)
-        band = stats.interval(recalls, k, self.request.goal.confidence)
-        self.points[ef] = EfPoint(
-            ef_runtime=ef, recall=band.mean, low=band.low, high=band.high, p50_ms=_NAN, p95_ms=_NAN,
-            p99_ms=_NAN, calls=0, throughput=(), short=short, recalls=recalls, ranks=ranks, found=found,
+        rows = slice(first, None)
+        recalls, ranks, found, short = scored_batches(
+            got, self.queries.own_keys[rows], assured.keys[rows], assured.distances[rows],
+            self.params.metric,
+        )  # fmt: skip
+        point = EfPoint(
+            ef_runtime=ef, recall=_NAN, low=_NAN, high=_NAN, p50_ms=_NAN, p95_ms=_NAN, p99_ms=_NAN, calls=0,
+            throughput=(), short=short, recalls=recalls, ranks=ranks, found=found,
             latencies_ms=np.empty(0, np.float32), took_s=time.monotonic() - began,
         )  # fmt: skip
+        if earlier is not None:
+            point = replace(
+                earlier,
+                short=earlier.short + short,
+                recalls=np.concatenate([earlier.recalls, recalls]),
+                ranks=np.concatenate([earlier.ranks, ranks]),
+                found=np.concatenate([earlier.found, found]),
+                took_s=earlier.took_s + point.took_s,
+            )
+        band = stats.interval(point.recalls, k, self.request.goal.confidence)
+        self.points[ef] = replace(point, recall=band.mean, low=band.low, high=band.high)
         self._keep()
 
     def _cost(self, ef: int) -> None:
@@ -244,13 +290,13 @@ class _Sweep:
         )  # fmt: skip
         self._keep()
 
-    def _questions(self, ef: int) -> load.Questions:
+    def _questions(self, ef: int, first: int = 0) -> load.Questions:
         # One more than k where the query is a document: it finds itself, and does not count.
         k = self.request.k + self.own
+        vectors = self.queries.vectors[first:]
         return load.questions(
-            self.client, self.info, self.request, self.queries.vectors, ef, k=k,
-            condition=self.request.condition,
-        )  # fmt: skip
+            self.client, self.info, self.request, vectors, ef, k=k, condition=self.request.condition
+        )
 
     def _latency_calls(self) -> int:
         most = min(MOST_CALLS, max(len(self.queries), 3 * LEAST_CALLS))
@@ -309,7 +355,9 @@ class _Sweep:
         info, server, params = self.info, self.client.server, self.params
         assert self.truth is not None  # noqa: S101  # set by prepare
         points = tuple(self.points[ef] for ef in sorted(self.points))
-        definition = _definition(params)
+        definition = Definition(
+            params.algorithm, params.type, params.dim, params.metric, params.m, params.ef_construction
+        )
         notes = list(self.notes)
         if self.plan is not None and self.plan.exact:
             notes.append(self.plan.words)
@@ -344,12 +392,6 @@ class _Sweep:
     def _keep(self) -> None:
         if self.keep is not None:
             self.keep(self.made(partial=True))
-
-
-def _definition(params: VectorParams) -> Definition:
-    return Definition(
-        params.algorithm, params.type, params.dim, params.metric, params.m, params.ef_construction
-    )
 
 
 def _stopped(exc: MemDBError, points: int) -> str:
