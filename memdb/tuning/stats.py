@@ -92,9 +92,11 @@ def queries_for(target: float, k: int, confidence: float = 0.95) -> int:
     """How many queries it takes before a perfect answer to all could show a recall of `target`."""
     if target >= 1:
         return 0  # no number of queries shows that none is ever missed
-    z = quantile(0.5 + confidence / 2, 10_000)
-    needed = z * z * min(1.0, PRIOR_SPREAD + 1 / k) * target / (1 - target)
-    return math.ceil(needed) + 2
+    needed = 2
+    for _ in range(6):  # the quantile itself depends a little on how many there are
+        z = quantile(0.5 + confidence / 2, needed - 1)
+        needed = math.ceil(z * z * min(1.0, PRIOR_SPREAD + 1 / k) * target / (1 - target)) + 1
+    return needed
 
 
 def queries_to_tell(recalls: Numbers, target: float, k: int, confidence: float = 0.95) -> int | None:

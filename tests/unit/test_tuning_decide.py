@@ -1,0 +1,154 @@
+"""Which EF is measured next and which is recommended, on curves whose truth is known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from memdb.tuning import decide, stats
+from memdb.tuning.run import Definition, EfPoint, Goal, SweepRequest
+
+HNSW = Definition("HNSW", "FLOAT32", 8, "L2", 16, 200)
+
+
+def point(ef: int, recalls: np.ndarray, p99_ms: float = 1.0, short: int = 0) -> EfPoint:
+    band = stats.interval(recalls, 10)
+    empty = np.empty((len(recalls), 0))
+    return EfPoint(
+        ef, band.mean, band.low, band.high, p99_ms / 2, p99_ms, p99_ms, 300, ((8, 100.0),), short,
+        recalls.astype(np.float32), empty.astype(np.int16), empty.astype(np.float32),
+        np.full(300, p99_ms, np.float32), 0.1,
+    )  # fmt: skip
+
+
+def search(measure: Callable[[int], EfPoint], request: SweepRequest) -> dict[int, EfPoint]:
+    """What the sweep does, without a server."""
+    steps = decide.ladder(request.ef_min, request.ef_max, request.queries)
+    points = {ef: measure(ef) for ef in decide.first_values(steps)}
+    while True:
+        ef = decide.next_value(
+            steps,
+            {e: p.recall for e, p in points.items()},
+            {e: decide.meets(p, request.goal) for e, p in points.items()},
+            request.goal.kind,
+        )
+        if ef is None:
+            return points
+        assert ef not in points
+        points[ef] = measure(ef)
+
+
+@pytest.mark.parametrize(("low", "high"), [(10, 512), (1, 4096), (10, 10), (10, 11), (100, 640), (1, 3)])
+@pytest.mark.parametrize("queries", [50, 5_000])
+def test_the_ladder_has_its_ends_and_even_steps(low: int, high: int, queries: int) -> None:
+    steps = decide.ladder(low, high, queries)
+    assert (steps[0], steps[-1]) == (low, high)
+    assert list(steps) == sorted(set(steps))
+    assert all(b / a <= 2 for a, b in pairwise(steps))
+    assert set(decide.first_values(steps)) <= set(steps)
+    assert {low, high} <= set(decide.first_values(steps))
+
+
+@pytest.mark.parametrize("target", [0.8, 0.9, 0.95, 0.98])
+def test_the_boundary_is_found_in_few_measurements(target: float) -> None:
+    request = SweepRequest("i", goal=Goal("recall", target), ef_min=10, ef_max=640, queries=2_000)
+    steps = decide.ladder(10, 640, 2_000)
+
+    def measure(ef: int) -> EfPoint:
+        truth = 1 - 0.4 * (10 / ef) ** 0.9
+        share = truth * 10 - math.floor(truth * 10)
+        recalls = np.full(2_000, math.floor(truth * 10) / 10)
+        recalls[: round(share * 2_000)] += 0.1
+        return point(ef, recalls)
+
+    points = search(measure, request)
+    assert len(points) <= 10
+    every = {ef: measure(ef) for ef in steps}
+    cheapest = min(ef for ef, p in every.items() if decide.meets(p, request.goal))
+    found = decide.recommend(
+        sorted(points.values(), key=lambda p: p.ef_runtime), request, HNSW, ef_limit=4096
+    )
+    assert found is not None
+    assert found.met
+    assert found.ef_runtime == cheapest
+    assert found.low >= target
+    assert str(cheapest) in found.sentence
+    assert "95 %" in found.sentence
+
+
+def test_a_setting_that_misses_is_rarely_recommended() -> None:
+    """However many EF are looked at, the chance to recommend one whose true recall misses stays small."""
+    random = np.random.default_rng(0)
+    request = SweepRequest("i", goal=Goal("recall", 0.95), ef_min=10, ef_max=640, queries=300)
+    steps = decide.ladder(10, 640, 300)
+    # Half of the ladder lies just below the target, the worst case for looking often.
+    truth = {ef: 0.949 if i < len(steps) // 2 else 0.99 for i, ef in enumerate(steps)}
+    wrong = 0
+    for _ in range(300):
+        hard = random.beta(1, 1, size=300)  # the same queries are hard at every EF
+
+        def measure(ef: int, hard: np.ndarray = hard) -> EfPoint:
+            miss = (1 - truth[ef]) * 2 * hard
+            return point(ef, random.binomial(10, 1 - miss) / 10)
+
+        best = decide.chosen(tuple(search(measure, request).values()), request.goal)
+        wrong += best is not None and truth[best.ef_runtime] < 0.95
+    assert wrong / 300 <= 0.05
+
+
+def test_where_no_setting_meets_the_target_it_is_told_what_would() -> None:
+    request = SweepRequest("i", goal=Goal("recall", 0.99), ef_max=100)
+    rising = [point(10, np.full(500, 0.5)), point(100, np.full(500, 0.9), short=3)]
+    found = decide.recommend(rising, request, HNSW, ef_limit=4096)
+    assert found is not None
+    assert (found.met, found.ef_runtime) == (False, None)
+    assert "No EF_RUNTIME from 10 to 100" in found.sentence
+    reasons = " ".join(found.reasons)
+    for said in (
+        "still rises at 100",
+        "4,096",
+        "M (now 16)",
+        "EF_CONSTRUCTION (now 200)",
+        "3 queries came back",
+    ):
+        assert said in reasons
+    near = [point(10, np.r_[np.ones(38), np.full(12, 0.97)])]
+    told = decide.recommend(near, request, HNSW, ef_limit=4096)
+    assert told is not None
+    assert not told.met
+    assert "queries would tell" in " ".join(told.reasons)
+    assert decide.recommend([], request, HNSW, ef_limit=4096) is None
+
+
+def test_a_plan_that_is_exact_is_said() -> None:
+    request = SweepRequest("i", goal=Goal("recall", 0.9))
+    flat = [point(ef, np.ones(200)) for ef in (10, 512)]
+    found = decide.recommend(flat, request, HNSW, ef_limit=4096, plan_words="Brute force.", plan_exact=True)
+    assert found is not None
+    assert found.ef_runtime == 10
+    assert "Brute force." in found.reasons
+
+
+def test_a_latency_target_takes_the_best_recall_within_it() -> None:
+    request = SweepRequest("i", goal=Goal("p99_ms", 5.0))
+    points = [point(ef, np.full(200, 0.8 + ef / 1000), p99_ms=ef / 20) for ef in (10, 50, 100, 150)]
+    found = decide.recommend(points, request, HNSW, ef_limit=4096)
+    assert found is not None
+    assert found.ef_runtime == 100
+    missed = decide.recommend(points, SweepRequest("i", goal=Goal("p99_ms", 0.1)), HNSW, ef_limit=4096)
+    assert missed is not None
+    assert not missed.met
+    assert "0.50 ms" in missed.sentence
+
+
+def test_more_queries_are_wanted_only_where_they_could_help() -> None:
+    goal = Goal("recall", 0.9)
+    open_ = [point(10, np.r_[np.full(15, 1.0), np.full(5, 0.7)]), point(100, np.ones(100))]
+    assert open_[0].recall >= 0.9 > open_[0].low
+    assert decide.left_open(open_, goal)
+    assert not decide.left_open([point(10, np.full(50, 0.5)), open_[1]], goal)
+    assert not decide.left_open(open_, Goal("p99_ms", 5))
