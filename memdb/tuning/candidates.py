@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from memdb.cluster.client import Client
+from memdb.errors import BadInput
+from memdb.jobs import Report, silent
 from memdb.tuning import shadow, store
+from memdb.tuning.ask import Source, asked_queries, run_saved
 from memdb.tuning.run import Run, SweepRequest
-from memdb.tuning.shadow import Built
+from memdb.tuning.shadow import Built, Variant
 from memdb.tuning.store import Listed
-from memdb.vectors.index import IndexInfo, VectorParams, index_info
+from memdb.vectors.index import IndexInfo, VectorParams, index_names
 
 _BUILDS = "builds.json"
 _KEPT_BUILDS = 200
@@ -87,9 +90,62 @@ def remember_build(client: Client, built: Built, home: Path) -> None:
         return
 
 
-def refreshed(client: Client, infos: Sequence[IndexInfo]) -> tuple[IndexInfo, ...]:
-    """The indexes as they are now."""
-    return tuple(index_info(client, info.name) for info in infos)
+def build_all(
+    client: Client,
+    base: IndexInfo,
+    field: str,
+    variants: Sequence[Variant],
+    home: Path,
+    *,
+    report: Report = silent,
+) -> tuple[Built, ...]:
+    """Build what is not there yet, one after another; each is kept whatever becomes of the next.
+
+    Raises:
+        BadInput: `shadow.check` refuses; nothing was created.
+        Cancelled: from `report`; the index under way is dropped again, finished ones stay.
+        EngineError: the server refuses or the build fails.
+    """
+    found = shadow.check(client, base, field, tuple(variants))
+    if not found.ok:
+        raise BadInput("The shadow indexes are not built.", " ".join(found.refusals))
+    there = index_names(client)
+    built = []
+    for variant, name in zip(variants, found.names, strict=True):
+        if name in there:
+            continue
+        built.append(shadow.build(client, base, field, variant, report=report))
+        remember_build(client, built[-1], home)
+    return tuple(built)
+
+
+def sweep_all(
+    client: Client,
+    base: IndexInfo,
+    request: SweepRequest,
+    source: Source,
+    home: Path,
+    *,
+    report: Report = silent,
+    keep: Callable[[Run], None] | None = None,
+) -> tuple[Run, ...]:
+    """The same sweep with the same queries on the original and each shadow, every run saved.
+
+    Raises:
+        BadInput: the request does not fit; a filter on a TEXT field does not fit a shadow.
+        Cancelled: from `report`; finished runs are saved.
+    """
+    infos = (base, *shadow.shadows_of(client, base.name))
+    asked = asked_queries(client, base, request, source, home, report=report)
+    runs = []
+    for place, info in enumerate(infos, 1):
+
+        def told(stage: str, done: int, total: int, place: int = place) -> None:
+            report(f"Index {place} of {len(infos)}: {stage}", done, total)
+
+        mine = replace(request, index=info.name)
+        runs.append(run_saved(client, info, mine, asked, home, report=told, keep=keep))
+    return tuple(runs)
 
 
 def _place(client: Client, name: str) -> str:

@@ -91,7 +91,8 @@ class Plot:
         """A level with its name."""
         y = self.y(value)
         self._rule("target", LEFT, y, WIDTH - RIGHT, y)
-        self.text(LEFT + 4, y - 5, text, strong=True)
+        # Below the line where there is no room above it.
+        self.text(LEFT + 4, y - 5 if y - TOP > 24 else y + 15, text, strong=True)
 
     def best(self, ef: int) -> None:
         """The recommended setting."""

@@ -6,6 +6,7 @@ the documents through.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -208,9 +209,12 @@ def _range_filter(client: Client, info: IndexInfo, field: str, share: float) -> 
     if bounds is None:
         return None
     low, high = bounds
+    whole = low.is_integer() and high.is_integer() and high - low > 100
     best: GridFilter | None = None
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
+        if whole:
+            middle = math.floor(middle)
         condition = Range(field, bounds[0], middle)
         count = search.count(client, info, condition)
         found = GridFilter(f"@{field}:[{bounds[0]:g} {middle:g}]", condition, count, count / info.documents)

@@ -6,6 +6,7 @@ The report holds no script and loads nothing: a drawing of ours in SVG, a style 
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from collections.abc import Sequence
 from html import escape
@@ -18,7 +19,7 @@ from memdb.errors import BadInput
 from memdb.tuning import misses
 from memdb.tuning.drawing import RIGHT, STYLE, WIDTH, Plot, escaped
 from memdb.tuning.plan import Plan
-from memdb.tuning.run import Run, SweepRequest
+from memdb.tuning.run import CONCURRENCY, Run, SweepRequest
 from memdb.tuning.store import to_dict
 
 WORST_SHOWN = 25
@@ -78,15 +79,31 @@ def about(run: Run) -> dict[str, object]:
 
 
 def command_line(request: SweepRequest) -> str:
-    """`memdb recall …` that repeats a sweep of random documents, for a shell or a pipeline."""
+    """`memdb recall …` that repeats a sweep, for a shell or a pipeline.
+
+    It knows a target recall only: of a run towards a latency it measures the same curve. Typed texts are
+    taken to lie in queries.jsonl.
+    """
     goal = request.goal
-    target = ["--target", f"{goal.value:g}"] if goal.kind == "recall" else ["--p99-ms", f"{goal.value:g}"]
-    words = ["memdb", "recall", "--index", request.index, *target, "--k", str(request.k)]
+    words = ["memdb", "recall", "--index", request.index]
+    words += ["--target", f"{goal.value:g}"] if goal.kind == "recall" else []
+    words += ["--confidence", f"{goal.confidence:g}"] if goal.confidence != 0.95 else []
+    words += ["--k", str(request.k)]
     words += ["--field", request.field] if request.field else []
     words += ["--filter", request.filter] if request.filter not in ("", "*") else []
-    words += ["--queries", str(request.queries)]
+    words += ["--queries", _queries_word(request)]
     words += ["--ef-min", str(request.ef_min), "--ef-max", str(request.ef_max), "--seed", str(request.seed)]
+    if request.budget_qps is not None:
+        words += ["--budget", f"{request.budget_qps:g}"]
+    elif request.concurrency != (CONCURRENCY,):
+        words += ["--clients", str(max(request.concurrency, default=0))]
     return shlex.join([*words, "--json"])
+
+
+def _queries_word(request: SweepRequest) -> str:
+    if found := re.fullmatch(r"[\d,]+ rows of (.+)", request.query_origin, re.DOTALL):
+        return found.group(1)
+    return "queries.jsonl" if request.query_origin.endswith("typed texts") else str(request.queries)
 
 
 def html_report(run: Run, *, commands: Sequence[tuple[str, str]] = (), plan: Plan | None = None) -> bytes:
@@ -105,6 +122,7 @@ def html_report(run: Run, *, commands: Sequence[tuple[str, str]] = (), plan: Pla
     except BadInput:  # nothing was measured yet
         ef, worst = 0, ()
     verdict = run.recommendation
+    said = plan.words if plan is not None else ""  # told once, beside where it was read
     mark = "" if verdict is None else ("met" if verdict.met else "missed")
     where = f"{escaped(run.started)} · {escaped(run.target)} · {escaped(run.engine)}"
     body = [f"<h1>{escaped(title)}</h1>", f"<p class=quiet>{where}</p>"]
@@ -116,8 +134,8 @@ def html_report(run: Run, *, commands: Sequence[tuple[str, str]] = (), plan: Pla
         )
     if verdict is not None:
         body.append(f'<p class="verdict {mark}">{escaped(verdict.sentence)}</p>')
-        body.append("".join(f"<p>{escaped(reason)}</p>" for reason in verdict.reasons))
-    body += [f"<p class=note>{escaped(note)}</p>" for note in run.notes]
+        body.append("".join(f"<p>{escaped(reason)}</p>" for reason in verdict.reasons if reason != said))
+    body += [f"<p class=note>{escaped(note)}</p>" for note in run.notes if note != said]
     if plan is not None:
         told = f"{escaped(plan.words)} <span class=quiet>({escaped(plan.source)})</span>"
         body.append(f"<p><b>How the engine ran it:</b> {told}</p>")

@@ -67,6 +67,7 @@ class Check:
     """Whether shadow indexes can be built here. Sizes in bytes; the need is an estimate."""
 
     names: tuple[str, ...]
+    new: tuple[str, ...]  # those of the names that are not there yet
     need_bytes: int
     used_bytes: int
     limit_bytes: int | None  # maxmemory, or the machine's memory where no limit is set; None: not told
@@ -245,7 +246,15 @@ def check(client: Client, base: IndexInfo, field: str, variants: tuple[Variant, 
         )
     warnings += [f"{name} exists already and is used as it is." for name in names if name in there]
     return Check(
-        names, need, used, room or None, len(there), limits.indexes, tuple(refusals), tuple(warnings)
+        names,
+        tuple(n for n in names if n not in there),
+        need,
+        used,
+        room or None,
+        len(there),
+        limits.indexes,
+        tuple(refusals),
+        tuple(warnings),
     )
 
 

@@ -130,7 +130,8 @@ def load(home: Path, run_id: str) -> Run:
     path = _path(home, run_id)
     try:
         about = json.loads(path.read_bytes())
-        with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
+        # Opened here: NumPy leaves a file open that turns out to be damaged.
+        with path.with_suffix(".npz").open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             return _run(about, arrays)
     except FileNotFoundError:
         raise NotFound(run_id, "saved run") from None

@@ -34,7 +34,7 @@ LEAST_CALLS, MOST_CALLS = 100, 1_000  # of single calls at each EF
 LATENCY_S = 1.0
 THROUGHPUT_S = 0.4
 MORE = 4
-SLOWED = 1.5  # a second measurement of the same EF that is so many times the first is told
+SLOWED, SLOWED_MS = 1.5, 0.3  # a second measurement that differs by this factor and by so much is told
 _NAN = float("nan")
 
 Keep = Callable[[Run], None]
@@ -317,7 +317,8 @@ class _Sweep:
             at_most_s=LATENCY_S, budget_qps=self.request.budget_qps,
         )  # fmt: skip
         now, _, _ = stats.percentiles(np.array(again))
-        if max(now, first.p50_ms) > SLOWED * min(now, first.p50_ms):
+        less, more = sorted((now, first.p50_ms))
+        if more > SLOWED * less and more - less > SLOWED_MS:
             word = "slower" if now > first.p50_ms else "faster"
             self.notes.append(
                 f"The server became {word} during the run: the median call went from {first.p50_ms:.2f} to "

@@ -80,7 +80,8 @@ def truth(
 def _kept(file: Path, queries: int) -> Truth | None:
     """None where there is none or it is damaged."""
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        # Opened here: NumPy leaves a file open that turns out to be damaged.
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             keys = unpacked("keys", arrays)
             ends = np.cumsum(arrays["lengths"]).tolist()
             rows = tuple(tuple(keys[a:b]) for a, b in pairwise([0, *ends]))

@@ -71,6 +71,8 @@ def recall_curve(
     """
     colours = palette(dark)
     figure = go.Figure()
+    every = sorted({ef for curve in curves for ef in curve.efs if ef > 0}) or [1]
+    curves = [_widened(curve, every) for curve in curves]
     for i, curve in enumerate(curves[:CURVES]):
         colour = colours.categories[i % len(colours.categories)]
         efs = list(curve.efs)
@@ -87,14 +89,14 @@ def recall_curve(
             hovertemplate="EF %{x}<br>recall %{y:.4f}<br>95 %: %{customdata[0]:.4f} to %{customdata[1]:.4f}"
             "<extra></extra>",
         )  # fmt: skip
-    every = sorted({ef for curve in curves for ef in curve.efs})
     lows = [v for curve in curves for v in curve.low] + ([target] if target is not None else [])
     floor = min(lows, default=0.9)
     top = 1.0 + max(_NEAR_ONE, (1.0 - floor) * 0.06)
     if target is not None:
         figure.add_hline(y=target, line={"color": colours.text, "width": 1.2, "dash": "dash"})
         figure.add_annotation(
-            x=0, xref="paper", xanchor="left", y=target, yanchor="bottom", showarrow=False,
+            x=0, xref="paper", xanchor="left", y=target,
+            yanchor="top" if (top - target) < 0.08 * (top - floor) else "bottom", showarrow=False,
             text=f"target {target:g}", font={"size": 12, "color": colours.text},
         )  # fmt: skip
     if best is not None and curves and best in curves[0].efs:
@@ -356,6 +358,14 @@ def trade_off(trades: Sequence[Trade], *, target: float | None = None, dark: boo
     return figure
 
 
+def _widened(curve: Curve, efs: Sequence[int]) -> Curve:
+    """The one point of a FLAT index (EF 0), which has no EF_RUNTIME, as a level over all settings."""
+    if curve.efs != (0,):
+        return curve
+    ends = (efs[0], efs[-1])
+    return Curve(curve.name, ends, curve.recall * 2, curve.low * 2, curve.high * 2)
+
+
 def _mark_best(figure: go.Figure, ef: int, recall: float, colours: Palette) -> None:
     figure.add_vline(x=ef, line={"color": colours.quiet, "width": 1, "dash": "dot"})
     figure.add_scatter(
@@ -374,14 +384,14 @@ def _mark_best(figure: go.Figure, ef: int, recall: float, colours: Palette) -> N
 def _ef_axis(figure: go.Figure, efs: Sequence[int]) -> None:
     """A log axis whose ticks are measured settings, as many as fit."""
     shown: list[int] = []
-    for ef in sorted(set(efs)):
+    for ef in sorted({max(1, ef) for ef in efs}):
         if not shown or ef / shown[-1] >= 1.28:
             shown.append(ef)
     figure.update_xaxes(
         title="EF_RUNTIME", type="log", tickvals=shown, ticktext=[f"{ef:,}" for ef in shown], tickangle=0
     )
     if efs:
-        low, high = float(np.log10(max(1, min(efs)))), float(np.log10(max(efs)))
+        low, high = float(np.log10(max(1, min(efs)))), float(np.log10(max(1, *efs)))
         room = max(0.04, (high - low) * 0.04)
         figure.update_xaxes(range=[low - room, high + room])
 

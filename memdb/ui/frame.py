@@ -24,7 +24,10 @@ PAGES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("explore/search.py", "Search", ":material/search:", "search"),
         ("explore/sessions.py", "Sessions", ":material/forum:", "sessions"),
     ),
-    "Tune": (("tune/recall.py", "Recall", ":material/speed:", "recall"),),
+    "Tune": (
+        ("tune/recall.py", "Recall", ":material/speed:", "recall"),
+        ("tune/indexes.py", "Indexes", ":material/stacks:", "indexes"),
+    ),
 }
 
 

@@ -8,10 +8,12 @@ import streamlit as st
 
 from memdb.cluster.target import Target
 from memdb.settings import Settings
+from memdb.tuning import candidates as comparison
 from memdb.tuning import plan as plans
 from memdb.tuning import store
+from memdb.tuning.candidates import Candidate
 from memdb.tuning.plan import Plan
-from memdb.tuning.run import Run
+from memdb.tuning.run import Run, SweepRequest
 from memdb.tuning.store import Listed
 from memdb.ui import cached
 from memdb.vectors.index import IndexInfo
@@ -48,6 +50,12 @@ def plan(target: Target, info: IndexInfo, request: KnnRequest) -> Plan:
     return plans.plan(cached.client(target), request, info)
 
 
+@st.cache_resource(ttl="4s", max_entries=4, show_spinner=False, hash_funcs={IndexInfo: repr})
+def candidates(target: Target, base: IndexInfo, request: SweepRequest, folder: Path) -> tuple[Candidate, ...]:
+    """An index and its shadows, each with its newest run that was asked the same."""
+    return comparison.candidates(cached.client(target), base, request, folder)
+
+
 def saved(run_id: str) -> Run:
     """A saved run by its id, as it is on disk now.
 
@@ -63,3 +71,4 @@ def saved(run_id: str) -> Run:
 def forget() -> None:
     """Look at the folder again: a run was saved, renamed or deleted."""
     listed.clear()
+    candidates.clear()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from memdb.cluster.target import Target
@@ -61,7 +63,7 @@ def _field(target: Target, info: IndexInfo, field: Field, key: str) -> Condition
         counts = {v.value: v.documents for v in cached.tag_values(target, info.name, field.name)}
         chosen = st.multiselect(
             markdown(field.name, 60), list(counts), key=key, bind="query-params", accept_new_options=True,
-            format_func=lambda value: f"{line(value, 60)}  ({counts[value]:,})" if value in counts else value,
+            format_func=partial(_with_count, counts),
             placeholder="any",
         )  # fmt: skip
         return Tag(field.name, tuple(chosen)) if chosen else None
@@ -74,6 +76,10 @@ def _field(target: Target, info: IndexInfo, field: Field, key: str) -> Condition
         help="A number, or two with “to” between them; one side may stay empty.",
     )  # fmt: skip
     return numbers(field.name, text)
+
+
+def _with_count(counts: dict[str, int], value: str) -> str:
+    return f"{line(value, 60)}  ({counts[value]:,})" if value in counts else line(value, 60)
 
 
 def numbers(field: str, text: str) -> Range | None:

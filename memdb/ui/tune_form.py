@@ -13,6 +13,7 @@ from memdb.errors import BadInput, MemDBError
 from memdb.tuning.ask import By, Source
 from memdb.tuning.queries import FILE_TYPES
 from memdb.tuning.run import Goal, SweepRequest
+from memdb.tuning.store import Listed
 from memdb.ui import cached, tune_cached, tune_filter
 from memdb.vectors.filters import render
 from memdb.vectors.index import IndexInfo, VectorParams
@@ -87,7 +88,7 @@ def _vector_field(info: IndexInfo) -> tuple[str, VectorParams]:
 
 def _queries(info: IndexInfo, params: VectorParams) -> tuple[Source | None, int]:
     by = st.selectbox(
-        "Queries", list(ORIGINS), format_func=lambda by: ORIGINS[by], key="recall.by", bind="query-params"
+        "Queries", list(ORIGINS), format_func=ORIGINS.__getitem__, key="recall.by", bind="query-params"
     )
     if by == "Documents":
         left, right = st.columns(2)
@@ -126,11 +127,19 @@ def _queries(info: IndexInfo, params: VectorParams) -> tuple[Source | None, int]
         return None, 0
     chosen = st.selectbox(
         "The queries of", list(known), key="recall.queries_of",
-        format_func=lambda i: f"{known[i].started[:16].replace('T', ' ')} · {line(known[i].index, 40)} · "
-        f"{known[i].queries:,} queries",
+        format_func={entry.id: _origin(entry) for entry in known.values()}.__getitem__,
         help="The same queries make two runs comparable one by one: small differences show.",
     )  # fmt: skip
     return (Source("Run", run_id=chosen), known[chosen].queries) if chosen else (None, 0)
+
+
+def _origin(entry: Listed) -> str:
+    when = entry.started[:16].replace("T", " ")
+    return f"{when} · {line(entry.index, 40)} · {entry.queries:,} queries"
+
+
+def _at_once(clients: int) -> str:
+    return f"{clients} at once" if clients else "none"
 
 
 def _goal() -> Goal:
@@ -142,7 +151,7 @@ def _goal() -> Goal:
     left, right = st.columns(2)
     confidence = right.selectbox(
         "Confidence", (0.9, 0.95, 0.99), index=1, key="recall.confidence", bind="query-params",
-        format_func=lambda c: f"{c:.0%}",
+        format_func="{:.0%}".format,
         help="How sure the answer must be: the interval's lower end has to reach the target.",
     )  # fmt: skip
     if kind == "Latency":
@@ -168,7 +177,7 @@ def _settings(target: Target, params: VectorParams) -> tuple[int, int, int, int,
     )  # fmt: skip
     clients = right.selectbox(
         "Clients", CLIENTS, index=CLIENTS.index(8), key="recall.clients", bind="query-params",
-        format_func=lambda n: "none" if n == 0 else f"{n} at once",
+        format_func=_at_once,
         help="For the throughput: so many calls are under way at once. This is load on the server.",
     )  # fmt: skip
     budget = st.number_input(

@@ -62,9 +62,9 @@ def runs_view(shown: Shown | None) -> None:
         st.caption(f"Open now: {markdown(run_name(shown.run))}.")
 
 
-def comparison(runs: Sequence[Run], *, key: str) -> None:
+def comparison(runs: Sequence[Run], *, key: str, names: Sequence[str] = ()) -> None:
     """Curves overlaid, and each against the first as differences with intervals."""
-    names = unique_names(runs)
+    names = names or unique_names(runs)
     goal = runs[0].request.goal
     st.markdown("###### Curves")
     st.plotly_chart(

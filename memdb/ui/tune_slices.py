@@ -41,7 +41,7 @@ def slices_view(shown: Shown) -> None:
     left, right = st.columns([1, 1.4], gap="medium")
     with left:
         kind = st.selectbox(
-            "Slice by", list(kinds), key="recall.slice", format_func=lambda k: kinds[k], bind="query-params",
+            "Slice by", list(kinds), key="recall.slice", format_func=kinds.__getitem__, bind="query-params",
             help="A slice's recall is of the query documents that lie in it.",
         )  # fmt: skip
     with right:
@@ -110,7 +110,9 @@ def draw_grid(found: Grid, *, key: str, settings: dict[str, object] | None = Non
         config=PLAIN,
         alt=f"{unit} by filter and EF_RUNTIME",
     )
-    st.caption(f"{found.queries:,} queries, recall@{found.k}. Darker asks for attention. " + _brute(found))
+    st.caption(
+        f"{found.queries:,} queries, recall@{found.k}. Stronger colour asks for attention. " + _brute(found)
+    )
     frame = grid_frame(found)
     st.dataframe(
         frame, hide_index=True, key=f"{key}.table", placeholder="–",

@@ -36,10 +36,12 @@ def headline(shown: Shown) -> None:
     """The sentence, what it rests on, and anything that went otherwise."""
     run = shown.run
     verdict = run.recommendation
+    how = filtered_plan(shown)
+    said = how.words if how is not None else ""  # told once, beside where it was read
     if verdict is not None:
         icon = ":material/check_circle:" if verdict.met else ":material/cancel:"
         (st.success if verdict.met else st.warning)(
-            "\n\n".join(markdown(reason) for reason in verdict.reasons) or "–",
+            "\n\n".join(markdown(reason) for reason in verdict.reasons if reason != said) or "–",
             title=markdown(verdict.sentence),
             icon=icon,
         )
@@ -48,9 +50,8 @@ def headline(shown: Shown) -> None:
             "This run was ended before it was complete; what it had measured is here.",
             icon=":material/timelapse:",
         )
-    how = filtered_plan(shown)
     for note in run.notes:
-        if how is None or note != how.words:
+        if note != said:
             st.warning(markdown(note), icon=":material/info:")
     _plan_words(how)
     _changed(shown)

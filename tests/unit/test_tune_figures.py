@@ -61,6 +61,15 @@ def test_the_axis_of_ef_is_logarithmic_with_measured_settings_as_ticks() -> None
     assert list(figure.layout.xaxis.tickvals) == list(EFS)
 
 
+def test_a_flat_index_is_a_level_over_all_settings() -> None:
+    flat = Curve("flat", (0,), (1.0,), (0.99,), (1.0,))
+    figure = figures.recall_curve([CURVE, flat], dark=False)
+    line = next(t for t in figure.data if t.name == "flat")
+    assert (sorted(line.x), list(line.y)) == ([10, 80], [1.0, 1.0])
+    figures.recall_curve([flat], dark=False)
+    figures.differences((0,), (0.1,), (0.05,), (0.15,), dark=False)
+
+
 def test_curves_differ_in_dash_and_symbol_too() -> None:
     lines = [t for t in figures.recall_curve([CURVE] * 4, dark=False).data if t.mode == "lines+markers"]
     assert len({t.line.dash for t in lines}) == 4

@@ -76,7 +76,18 @@ def test_the_command_line_repeats_the_run() -> None:
     words = shlex.split(report.command_line(request))
     assert words[:4] == ["memdb", "recall", "--index", "idx"]
     assert words[words.index("--filter") + 1] == "@tag:{it's}"
-    assert words[words.index("--p99-ms") + 1] == "5"
+    assert "--target" not in words
+    for origin, queries in (
+        ("12 rows of my file.csv", "my file.csv"),
+        ("3 typed texts", "queries.jsonl"),
+        ("5 random documents (seed 0)", "5"),
+    ):
+        words = shlex.split(report.command_line(replace(request, query_origin=origin)))
+        assert words[words.index("--queries") + 1] == queries
+    changed = replace(request, budget_qps=50.0, goal=Goal(confidence=0.99))
+    assert "--confidence 0.99" in report.command_line(changed)
+    assert "--budget 50" in report.command_line(changed)
+    assert "--clients 0" in report.command_line(replace(request, concurrency=()))
     assert "--filter" not in report.command_line(run().request)
 
 

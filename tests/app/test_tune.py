@@ -1,0 +1,341 @@
+"""Recall and Indexes in AppTest: a sweep to its sentence, every view, links, wrong inputs, read-only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from memdb.cluster.client import Client, connect
+from memdb.cluster.target import Target
+from memdb.demo.app import app_folder, environment
+from memdb.jobs import Job
+from memdb.tuning import shadow, store
+from memdb.tuning.run import Run
+from memdb.ui import cached, tune_cached
+from memdb.vectors import index
+from memdb.vectors.index import HnswField, IndexSpec, NumericField, TagField
+
+ENTRY = app_folder() / "memdb" / "ui" / "entry.py"
+RECALL = app_folder() / "pages" / "tune" / "recall.py"
+INDEXES = app_folder() / "pages" / "tune" / "indexes.py"
+HOSTILE = "<script>alert(1)</script> **b** ![x](http://evil.example/x.png)"
+DIM = 8
+VIEWS = ("Curve", "Misses", "Slices", "Selectivity", "Runs", "Code and files")
+
+
+@pytest.fixture
+def small(server_target: Target, prefix: str) -> Iterator[Client]:
+    """A poor index of 800 documents whose keys and tags are hostile, and an empty one."""
+    with connect(server_target) as client:
+        fields = (TagField("tag"), NumericField("n"), HnswField("v", DIM, m=2, ef_construction=2))
+        index.create(client, IndexSpec(prefix + "idx", fields, (prefix + "d:",)))
+        index.create(client, IndexSpec(prefix + "none", (HnswField("v", DIM),), (prefix + "none:",)))
+        vectors = np.random.default_rng(1).normal(size=(800, DIM)).astype("<f4")
+        client.pipeline(
+            [
+                (
+                    "HSET",
+                    f"{prefix}d:{HOSTILE}{i}",
+                    "tag",
+                    f"t{i % 3}",
+                    "n",
+                    i,
+                    "title",
+                    HOSTILE,
+                    "v",
+                    v.tobytes(),
+                )
+                for i, v in enumerate(vectors)
+            ]
+        )
+        yield client
+        for name in index.index_names(client):
+            if name.startswith(prefix) or shadow.base_of(name).startswith(prefix):
+                index.drop(client, name)
+        client.pipeline([("DEL", f"{prefix}d:{HOSTILE}{i}") for i in range(800)])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+def opened(
+    target: Target, home: Path, monkeypatch: pytest.MonkeyPatch, page: Path, name: str, **query: object
+) -> AppTest:
+    st.cache_data.clear()
+    st.cache_resource.clear()  # of an earlier target
+    for variable, value in environment(target, home).items():
+        monkeypatch.setenv(variable, value)
+    app = AppTest.from_file(str(ENTRY), default_timeout=60)
+    app.query_params["index"] = name
+    app.run()
+    app.query_params["index"] = name
+    for key, value in query.items():
+        app.query_params[key.replace("__", ".")] = str(value)
+    return app.switch_page(str(page)).run().run()
+
+
+def texts(app: AppTest) -> str:
+    parts = [
+        *app.markdown,
+        *app.caption,
+        *app.text,
+        *app.error,
+        *app.warning,
+        *app.success,
+        *app.info,
+        *app.code,
+    ]
+    titles = [part.proto.title for part in (*app.error, *app.warning, *app.success)]
+    return "\n".join([*(str(part.value) for part in parts), *titles]).replace("\\", "")
+
+
+def swept(app: AppTest) -> AppTest:
+    app.button(key="recall.start").click().run()
+    job: Job[Run] = cached.jobs().get(app.session_state["recall.job"]["id"])  # type: ignore[assignment]
+    job.wait(60)
+    return app.run()
+
+
+@pytest.fixture
+def run_of(small: Client, folder: Path, prefix: str, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    app = opened(small.target, folder, monkeypatch, RECALL, prefix + "idx")
+    app.number_input(key="recall.n").set_value(120)
+    return swept(app.run())
+
+
+def test_before_a_run_the_page_says_what_a_sweep_does(
+    small: Client, folder: Path, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = opened(small.target, folder, monkeypatch, RECALL, prefix + "idx")
+    assert not app.exception
+    assert not app.error
+    assert "Which EF_RUNTIME meets the target?" in texts(app)
+    assert not app.button(key="recall.start").disabled
+
+
+def test_a_sweep_ends_in_one_sentence_and_is_saved(run_of: AppTest, folder: Path) -> None:
+    assert not run_of.exception
+    assert not run_of.error
+    runs = store.listed(folder)
+    assert len(runs) == 1
+    verdict = runs[0].recommendation
+    assert verdict is not None
+    assert verdict.sentence in texts(run_of)
+    assert run_of.selectbox(key="recall.run").value == runs[0].id
+    table = next(f.value for f in run_of.dataframe if "ef_runtime" in f.value.columns)
+    assert len(table) >= 3
+
+
+def test_every_view_opens_and_shows_stored_text_as_text(run_of: AppTest) -> None:
+    for view in VIEWS:
+        run_of.segmented_control(key="recall.view").set_value(view).run()
+        assert not run_of.exception, view
+        assert not run_of.error, view
+        for part in (*run_of.markdown, *run_of.caption, *run_of.warning, *run_of.success):
+            bare = re.sub(r"(`+).*?\1", "", str(part.value))  # in a code span signs mean nothing
+            assert "<script>" not in bare
+            assert "![x](" not in bare
+
+
+def test_a_miss_is_explained_and_linked_to_search(run_of: AppTest) -> None:
+    run_of.segmented_control(key="recall.view").set_value("Misses").run()
+    assert "true neighbours were missed" in texts(run_of)
+    worst = next(f.value for f in run_of.dataframe if "nearest missed" in f.value.columns)
+    assert worst["recall"].is_monotonic_increasing
+    extras = next(
+        f.value
+        for f in run_of.dataframe
+        if {"index rank", "true rank", "title"} == set(f.value.columns) - {"distance", "key"}
+    )
+    assert (extras["true rank"] > extras["index rank"]).any()
+    assert any("Open in Search" in str(link.proto.label) for link in run_of.get("page_link"))
+
+
+def test_slices_by_tag_number_cluster_and_density(run_of: AppTest) -> None:
+    run_of.segmented_control(key="recall.view").set_value("Slices").run()
+    for kind, some in (
+        ("tag tag", "t0"),
+        ("number n", " to "),
+        ("cluster", "like “"),
+        ("density", "k-th neighbour at"),
+    ):
+        run_of.selectbox(key="recall.slice").set_value(kind).run()
+        table = next(f.value for f in run_of.dataframe if "slice" in f.value.columns)
+        assert any(some in name for name in table["slice"])
+        assert table["queries"].sum() == 120
+
+
+def test_selectivity_by_ef_is_a_job_of_its_own(run_of: AppTest) -> None:
+    run_of.segmented_control(key="recall.view").set_value("Selectivity").run()
+    run_of.button(key="recall.grid.start").click().run()
+    job = cached.jobs().get(run_of.session_state["recall.grid_job"]["id"])
+    assert job is not None
+    assert job.wait(60).status == "done"
+    run_of.run()
+    assert not run_of.exception
+    table = next(f.value for f in run_of.dataframe if "plan" in f.value.columns)
+    assert "HYBRID_ADHOC_BF" in set(table["plan"])
+    assert "brute force" in texts(run_of)
+    for measure in ("latency", "short results"):
+        run_of.segmented_control(key="recall.grid.measure").set_value(measure).run()
+        assert not run_of.exception
+
+
+def test_under_a_filter_the_page_says_that_ef_changes_nothing(
+    small: Client, folder: Path, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = opened(small.target, folder, monkeypatch, RECALL, prefix + "idx")
+    app.text_input(key="recall.raw").set_value("@tag:{t1}")
+    app.number_input(key="recall.n").set_value(100)
+    app = swept(app.run())
+    assert not app.exception
+    assert "EF_RUNTIME changes nothing" in texts(app)
+    assert "HYBRID_ADHOC_BF" in texts(app)
+
+
+def test_a_link_opens_a_run_and_a_wrong_link_is_explained(
+    run_of: AppTest, small: Client, folder: Path, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = store.listed(folder)[0].id
+    app = opened(small.target, folder, monkeypatch, RECALL, prefix + "none", recall__run=run_id)
+    assert app.selectbox(key="recall.run").value == run_id
+    wrong = opened(
+        small.target,
+        folder,
+        monkeypatch,
+        RECALL,
+        prefix + "idx",
+        recall__run="../../etc/passwd",
+        recall__k="abc",
+        recall__ef="x",
+    )
+    assert not wrong.exception
+    assert wrong.selectbox(key="recall.run").value == run_id
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"recall.raw": "@tag:{t1"}, "never closes"),
+        ({"recall.raw": "@nothere:{x}"}, "no field 'nothere'"),
+        ({"recall.raw": "@n:[9000 9001]"}, "No document matches the filter"),
+        ({"recall.raw": "@n:[0 4]"}, "K is 10, and 5 documents match"),
+        ({"recall.f.n": "abc"}, "'abc' is no range of 'n'"),
+    ],
+)
+def test_what_cannot_be_run_is_said_before_it_is_run(
+    changes: dict[str, str],
+    words: str,
+    small: Client,
+    folder: Path,
+    prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = opened(small.target, folder, monkeypatch, RECALL, prefix + "idx")
+    for key, value in changes.items():
+        app.text_input(key=key).set_value(value)
+    app.run()
+    assert not app.exception
+    assert words in texts(app)
+    assert app.button(key="recall.start").disabled
+
+
+def test_texts_need_an_index_of_the_local_model(
+    small: Client, folder: Path, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = opened(small.target, folder, monkeypatch, RECALL, prefix + "idx")
+    app.selectbox(key="recall.by").set_value("Texts").run()
+    assert "The local model gives 256 numbers" in texts(app)
+    assert app.button(key="recall.start").disabled
+
+
+def test_an_empty_index_and_a_server_that_is_down(
+    small: Client, folder: Path, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = opened(small.target, folder, monkeypatch, RECALL, prefix + "none")
+    assert not app.exception
+    assert app.button(key="recall.start").disabled
+    for page in (RECALL, INDEXES):
+        down = opened(Target.parse("redis://127.0.0.1:1"), folder, monkeypatch, page, "x")
+        assert not down.exception
+        assert "No answer from" in texts(down)
+
+
+def test_runs_are_compared_opened_and_deleted(run_of: AppTest, folder: Path) -> None:
+    run_of = swept(run_of)
+    known = store.listed(folder)
+    assert len(known) == 2
+    run_of.session_state[f"recall.runs.2.{known[0].id}"] = {
+        "selection": {"rows": [0, 1], "columns": [], "cells": []}
+    }
+    run_of.segmented_control(key="recall.view").set_value("Runs").run()
+    assert not run_of.exception
+    assert "Paired: both asked the same 120 queries" in texts(run_of)
+    table = next(f.value for f in run_of.dataframe if "difference" in f.value.columns)
+    assert (table["difference"].abs() < 0.05).all()
+
+
+# ---- indexes ---------------------------------------------------------------------------------------------
+
+
+def done(app: AppTest, button: str) -> AppTest:
+    app.button(key=button).click().run()
+    job = cached.jobs().get(app.session_state["indexes.job"]["id"])
+    assert job is not None
+    job.wait(90)
+    tune_cached.forget()  # in a browser the fragment that watches the job does so
+    cached.index_names.clear()
+    return app.run()
+
+
+def test_shadow_indexes_are_built_measured_and_dropped(
+    small: Client, folder: Path, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = opened(small.target, folder, monkeypatch, INDEXES, prefix + "idx")
+    assert not app.exception
+    assert "No shadow index yet" in texts(app)
+    app.multiselect(key="indexes.m").set_value([16]).run()
+    app.toggle(key="indexes.flat").set_value(True).run()
+    assert "needed (an estimate)" in texts(app)
+    app = done(app, "indexes.build")
+    assert not app.error
+    takes = next(f.value for f in app.dataframe if "built in" in f.value.columns)
+    assert len(takes) == 3
+    assert set(takes["documents"]) == {800}
+    app.number_input(key="indexes.n").set_value(60).run()
+    app = done(app, "indexes.measure")
+    assert not app.exception
+    assert not app.error
+    gives = next(f.value for f in app.dataframe if "target" in f.value.columns)
+    assert gives.loc[gives["parameters"].str.startswith("FLAT"), "recall"].iloc[0] == 1.0
+    assert gives["recall"].notna().all()
+    name = app.selectbox(key="indexes.drop").value
+    assert app.button(key="indexes.drop_it").disabled
+    app.text_input(key="indexes.typed").set_value(prefix + "idx").run()
+    assert app.button(key="indexes.drop_it").disabled
+    app.text_input(key="indexes.typed").set_value(name).run()
+    app.button(key="indexes.drop_it").click().run()
+    assert not app.exception
+    assert not index.exists(small, name)
+    assert index.exists(small, prefix + "idx")
+
+
+def test_a_read_only_target_shows_the_commands(
+    small: Client, folder: Path, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = opened(small.target.read_only(), folder, monkeypatch, INDEXES, prefix + "idx")
+    assert not app.exception
+    assert "FT.CREATE" in texts(app)
+    assert "read-only" in texts(app)
+    assert not [b for b in app.button if b.key in {"indexes.build", "indexes.drop_it"}]
+    password = small.target.password
+    assert password
+    assert password not in texts(app)

@@ -1,0 +1,106 @@
+"""Recall and Indexes as a person uses them: a sweep to its sentence, cancel, a miss, two runs, a shadow."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+# Streamlit asks below the page's path for its own server first; that 404 is its, not ours.
+ITS_OWN = re.compile("status of 404")
+LONG_MS = 90_000  # a sweep or a build beside other tests
+
+
+def ready(page: Page) -> None:
+    expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_visible()
+
+
+def opened(page: Page, address: str, path: str) -> list[str]:
+    """The page, and what its console then says."""
+    errors: list[str] = []
+    page.on(
+        "console",
+        lambda m: errors.append(m.text) if m.type == "error" and not ITS_OWN.search(m.text) else None,
+    )
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"{address}/{path}")
+    ready(page)
+    return errors
+
+
+def view(page: Page, name: str) -> None:
+    page.locator(".st-key-recall-view").get_by_text(name, exact=True).click()
+    ready(page)
+
+
+def swept(page: Page, queries: int) -> None:
+    box = page.get_by_role("spinbutton", name="How many")
+    box.fill(str(queries))
+    box.press("Enter")
+    ready(page)
+    page.get_by_role("button", name="Run the sweep").click()
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+    expect(page.get_by_role("button", name="Cancel")).to_be_hidden(timeout=LONG_MS)
+    ready(page)
+
+
+def test_a_sweep_ends_in_a_sentence_and_a_miss_opens_in_search(app_server: str, page: Page) -> None:
+    errors = opened(page, app_server, "recall")
+    swept(page, 200)
+    expect(page.get_by_text(re.compile(r"recall@10 ≥ 0\.95 with 95 % confidence")).first).to_be_visible()
+    expect(page.locator(".st-key-recall-curve-recall .main-svg").first).to_be_visible()
+    view(page, "Misses")
+    expect(page.get_by_text(re.compile(r"true neighbours were missed")).first).to_be_visible()
+    page.get_by_role("link", name="Open in Search").click()
+    expect(page).to_have_url(re.compile(r"/search\?.*search\.by=Document.*search\.ef="))
+    expect(page.get_by_text(re.compile(r"11 of K 11 · EF")).first).to_be_visible()
+    assert errors == []
+
+
+def test_a_cancelled_sweep_keeps_what_it_has_measured(app_server: str, page: Page) -> None:
+    opened(page, app_server, "recall?recall.n=2000&recall.budget=200")
+    page.get_by_role("button", name="Run the sweep").click()
+    # The first setting is measured as soon as the live chart is there.
+    expect(page.locator(".st-key-recall-live-recall").first).to_be_visible(timeout=LONG_MS)
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("This run was ended before it was complete")).to_be_visible(timeout=LONG_MS)
+    expect(page.locator(".st-key-recall-curve-recall")).to_be_visible()
+
+
+def test_two_runs_are_compared(app_server: str, page: Page) -> None:
+    opened(page, app_server, "recall")
+    swept(page, 150)
+    swept(page, 150)
+    view(page, "Runs")
+    rows = page.locator('[class*="st-key-recall-runs"]').get_by_test_id("stDataFrame").first
+    expect(rows).to_be_visible()
+    box = rows.bounding_box()
+    assert box is not None
+    for row in (0, 1):  # the table is a canvas: its boxes are found by place
+        page.mouse.click(box["x"] + 16, box["y"] + 36 + 35 * row + 17)
+        ready(page)
+    expect(page.get_by_text(re.compile("Paired: both asked the same 150 queries")).first).to_be_visible()
+
+
+@pytest.mark.timeout(300)
+def test_a_shadow_index_is_built_measured_and_dropped(app_server: str, page: Page) -> None:
+    errors = opened(page, app_server, "indexes?indexes.n=100")
+    expect(page.get_by_text("No shadow index yet")).to_be_visible()
+    page.get_by_role("button", name="Build 1 shadow index").click()
+    drop = page.get_by_role("button", name="Drop it")
+    expect(drop).to_be_visible(timeout=LONG_MS)
+    page.get_by_role("button", name="Measure all").click()
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+    expect(page.get_by_role("button", name="Cancel")).to_be_hidden(timeout=LONG_MS)
+    expect(page.get_by_text("recall against time")).to_be_visible()
+    expect(drop).to_be_disabled()
+    name = page.get_by_test_id("stCode").filter(has_text="memdb:shadow:").last.inner_text().strip()
+    assert name.startswith("memdb:shadow:idx:embeddings:")
+    typed = page.get_by_role("textbox", name="Type its whole name")
+    typed.fill(name)
+    typed.press("Enter")
+    expect(drop).to_be_enabled()
+    drop.click()
+    expect(page.get_by_text("No shadow index yet")).to_be_visible()
+    assert errors == []
