@@ -148,6 +148,50 @@ def sessions(commands: Commands) -> None:
     add.set_defaults(run=_lazy("sessions", "sessions"))
 
 
+def size(commands: Commands) -> None:
+    """`memdb size`."""
+    add = _command(commands, "size", "memory, nodes and dollars of vectors and sessions")
+    add.add_argument("--vectors", type=count(1), required=True, metavar="N", help="documents with a vector")
+    _shape_options(add, required=True)
+    add.add_argument("--sessions-per-second", type=amount, default=0.0, metavar="R", help="default: 0")
+    add.add_argument("--session-bytes", type=count(1), default=4_096, metavar="N", help="default: 4096")
+    add.add_argument("--session-ttl", type=amount, default=1_800.0, metavar="S", help="default: 1800")
+    add.add_argument("--queries", type=amount, default=20.0, metavar="QPS", help="a second (default: 20)")
+    add.add_argument(
+        "--writes", type=amount, default=1.0, metavar="R", help="documents a second (default: 1)"
+    )
+    add.add_argument("--replicas", type=count(0), default=2, metavar="N", help="default: 2")
+    add.add_argument("--snapshot-days", type=count(0), default=7, metavar="N", help="kept (default: 7)")
+    add.add_argument("--reserve", type=amount, default=0.25, metavar="S", help="kept free (default: 0.25)")
+    add.add_argument("--region", default="us-east-1", metavar="R", help="of the prices (default: us-east-1)")
+    add.add_argument("--engine", choices=("valkey", "redis"), default="valkey", help="default: valkey")
+    add.add_argument(
+        "--profile",
+        default="memorydb",
+        metavar="NAME",
+        help="memorydb, redisearch, valkey-search, article, or one of `memdb calibrate` (default: memorydb)",
+    )
+    add.add_argument("--json", action="store_true", help="print JSON")
+    add.set_defaults(run=_lazy("size", "size"))
+
+
+def calibrate(commands: Commands) -> None:
+    """`memdb calibrate`."""
+    add = _command(
+        commands, "calibrate", "fit a sizing profile to an index, or to samples on a local engine of its own"
+    )
+    add.add_argument("--name", default="mine", metavar="NAME", help="of the profile (default: mine)")
+    add.add_argument("--index", default="", metavar="NAME", help="an index that is there; only read")
+    _shape_options(add, required=False)
+    add.add_argument(
+        "--docs", type=count(1), default=4_096, metavar="N", help="of the largest sample (default: 4096)"
+    )
+    add.add_argument("--seed", type=count(0), default=0, metavar="N", help="of the samples (default: 0)")
+    add.add_argument("--json", action="store_true", help="print JSON")
+    _server_options(add)
+    add.set_defaults(run=_lazy("size", "calibrate"))
+
+
 def port(text: str) -> int:
     """A TCP port."""
     value = count(0)(text)
@@ -164,6 +208,17 @@ def share(text: str) -> float:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number") from None
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1, e.g. 0.95")
+    return value
+
+
+def amount(text: str) -> float:
+    """A number of at least 0."""
+    try:
+        value = float(text.replace(",", "").replace("_", ""))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number") from None
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of 0 or more")
     return value
 
 
@@ -187,6 +242,24 @@ def _command(commands: Commands, name: str, what: str) -> argparse.ArgumentParse
         name, help=what, description=what[:1].upper() + what[1:] + "."
     )
     return found
+
+
+def _shape_options(add: argparse.ArgumentParser, *, required: bool) -> None:
+    types = ("FLOAT32", "FLOAT64", "FLOAT16", "BFLOAT16")
+    add.add_argument("--dim", type=count(1), required=required, metavar="N", help="dimension")
+    add.add_argument("--type", choices=types, default="FLOAT32", help="default: FLOAT32")
+    add.add_argument("--m", type=count(1), default=16, metavar="N", help="links of a node (default: 16)")
+    add.add_argument("--algorithm", choices=("HNSW", "FLAT"), default="HNSW", help="default: HNSW")
+    add.add_argument("--on", choices=("HASH", "JSON"), default="HASH", help="default: HASH")
+    add.add_argument(
+        "--metadata-bytes", type=count(0), default=0, metavar="N", help="stored only (default: 0)"
+    )
+    add.add_argument(
+        "--text-bytes", type=count(0), default=0, metavar="N", help="indexed as words (default: 0)"
+    )
+    add.add_argument("--tags", type=count(0), default=0, metavar="N", help="TAG fields (default: 0)")
+    add.add_argument("--numbers", type=count(0), default=0, metavar="N", help="NUMERIC fields (default: 0)")
+    add.add_argument("--key-bytes", type=count(1), default=20, metavar="N", help="of a key (default: 20)")
 
 
 def _app_options(add: argparse.ArgumentParser) -> None:

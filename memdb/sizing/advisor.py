@@ -1,0 +1,175 @@
+"""The article's "choose … when" rules as questions, and an answer with reasons. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from memdb.errors import BadInput
+
+Service = Literal["MemoryDB", "ElastiCache", "S3 Vectors", "OpenSearch Serverless"]
+SERVICES: tuple[Service, ...] = ("MemoryDB", "ElastiCache", "S3 Vectors", "OpenSearch Serverless")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question answered by yes or no, and what a yes says about each service.
+
+    `speaks` weighs 1 where the article gives it as a reason, 3 where it calls it a hard requirement.
+    `rules_out` names services that cannot do it at all.
+    """
+
+    id: str
+    text: str
+    speaks: tuple[tuple[Service, int, str], ...] = ()
+    rules_out: tuple[tuple[Service, str], ...] = ()
+
+
+QUESTIONS: tuple[Question, ...] = (
+    Question(
+        "redis_primary", "Do you need Redis as a primary store anyway (sessions, counters, leaderboards)?",
+        (("MemoryDB", 2, "Redis is a primary data store here: sessions, counters, leaderboards."),),
+        (("S3 Vectors", "It does not speak Redis."), ("OpenSearch Serverless", "It does not speak Redis.")),
+    ),
+    Question(
+        "durable", "Must an acknowledged write survive the loss of a node?",
+        (("MemoryDB", 1, "Every acknowledged write is in a log over several zones first."),
+         ("S3 Vectors", 1, "Object storage keeps what was acknowledged."),
+         ("OpenSearch Serverless", 1, "Durability is managed by AWS.")),
+        (("ElastiCache", "It acknowledges before it replicates: a lost node can lose writes."),),
+    ),
+    Question(
+        "under_10_ms", "Must a query answer in less than 10 ms?",
+        (("MemoryDB", 3, "p99 of 2–10 ms (quoted)."), ("ElastiCache", 2, "In memory, like MemoryDB.")),
+        (("S3 Vectors", "About 100 ms warm, below 1 s cold (quoted)."),
+         ("OpenSearch Serverless", "p99 of 10–50 ms (quoted).")),
+    ),
+    Question(
+        "one_store", "Should sessions and vectors share one service?",
+        (("MemoryDB", 2, "One durable cluster answers for both, without hops between services."),
+         ("ElastiCache", 1, "One cluster for both, as a cache.")),
+        (("S3 Vectors", "It stores no sessions."),),
+    ),
+    Question(
+        "knows_redis", "Does your team run Redis already?",
+        (("MemoryDB", 1, "Nothing new to learn."), ("ElastiCache", 1, "Nothing new to learn.")),
+    ),
+    Question(
+        "low_qps", "Are there fewer than 50 vector queries a second?",
+        (("S3 Vectors", 2, "Below 50 queries a second, paying for each is cheap."),),
+    ),
+    Question(
+        "cost_first", "Is cost the first constraint?",
+        (("S3 Vectors", 2, "Far cheaper at rest: nothing runs between queries."),),
+    ),
+    Question(
+        "batch", "Is it batch retrieval, or lookups now and then (archive, weekly analytics)?",
+        (("S3 Vectors", 2, "Made for lookups that can wait."),),
+    ),
+    Question(
+        "hybrid", "Do you need keyword relevance (BM25) and vectors in one query?",
+        (("OpenSearch Serverless", 3, "Hybrid search is native."),),
+        (("MemoryDB", "Vectors with filters on tags and numbers; text is not searched."),
+         ("S3 Vectors", "No text search.")),
+    ),
+    Question(
+        "full_dsl", "Is the corpus mostly text, wanting the whole OpenSearch query language?",
+        (("OpenSearch Serverless", 2, "The full query language of OpenSearch."),),
+    ),
+    Question(
+        "facets", "Do you need facets, aggregations or relevance beside similarity?",
+        (("OpenSearch Serverless", 2, "Facets, aggregations and relevance beside similarity."),),
+    ),
+    Question(
+        "losable", "May data be lost on a failure, for writes acknowledged in less than a millisecond?",
+        (("ElastiCache", 3, "The fastest acknowledgement, where losing data is acceptable."),),
+    ),
+    Question(
+        "many_shards", "Are there more vectors than fit one node?",
+        (("ElastiCache", 2, "Search spans shards with Valkey 8.2 and later."),
+         ("S3 Vectors", 2, "Up to 2 billion vectors in an index."),
+         ("OpenSearch Serverless", 1, "Capacity follows the data.")),
+        (("MemoryDB", "Search runs on one shard, which must hold everything."),),
+    ),
+)  # fmt: skip
+
+IDS = tuple(question.id for question in QUESTIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One service after all answers."""
+
+    service: Service
+    points: int
+    reasons: tuple[str, ...]
+    against: tuple[str, ...]  # what rules it out
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """The answer; `service` is None where every service is ruled out, or nothing was answered."""
+
+    service: Service | None
+    sentence: str
+    standings: tuple[Standing, ...]  # best first
+    changes: tuple[str, ...]  # one answer that would lead elsewhere, each
+
+
+def advise(yes: Iterable[str]) -> Advice:
+    """Weigh the answers; questions not named are answered by no.
+
+    Raises:
+        BadInput: a question that does not exist.
+    """
+    answers = frozenset(yes)
+    if unknown := sorted(answers - set(IDS)):
+        raise BadInput(f"There is no question '{unknown[0]}'.", f"There are: {', '.join(IDS)}.")
+    standings = _standings(answers)
+    best = _best(standings, answers)
+    return Advice(best, _sentence(best, standings, answers), standings, _changes(answers, best))
+
+
+def _standings(answers: frozenset[str]) -> tuple[Standing, ...]:
+    found = []
+    asked = [q for q in QUESTIONS if q.id in answers]
+    for service in SERVICES:
+        speaks = [(weight, why) for q in asked for s, weight, why in q.speaks if s == service]
+        against = tuple(why for q in asked for s, why in q.rules_out if s == service)
+        points = sum(weight for weight, _ in speaks)
+        found.append(Standing(service, points, tuple(why for _, why in speaks), against))
+    return tuple(sorted(found, key=lambda s: (len(s.against) > 0, -s.points)))
+
+
+def _best(standings: tuple[Standing, ...], answers: frozenset[str]) -> Service | None:
+    open_ = [s for s in standings if not s.against]
+    return open_[0].service if answers and open_ and open_[0].points else None
+
+
+def _sentence(best: Service | None, standings: tuple[Standing, ...], answers: frozenset[str]) -> str:
+    if not answers:
+        return "Answer what applies to you."
+    if best is None:
+        if all(s.against for s in standings):
+            least = min(standings, key=lambda s: (len(s.against), -s.points))
+            return (
+                f"No service does all of this alone. {least.service} comes nearest; combine it with another "
+                "for the rest, or give one demand up."
+            )
+        return "Nothing speaks for one service yet."
+    second = next((s for s in standings if not s.against and s.service != best), None)
+    first = next(s for s in standings if s.service == best)
+    close = second is not None and second.points == first.points
+    return f"Choose {best}." + (f" {second.service} is as good by these answers." if close and second else "")
+
+
+def _changes(answers: frozenset[str], best: Service | None) -> tuple[str, ...]:
+    found = []
+    for question in QUESTIONS:
+        flipped = answers ^ {question.id}
+        other = _best(_standings(flipped), flipped)
+        if flipped and other != best:
+            word = "no" if question.id in answers else "yes"
+            found.append(f"“{question.text}” answered {word}: {other or 'no service alone'}.")
+    return tuple(found)

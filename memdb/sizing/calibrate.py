@@ -1,0 +1,341 @@
+"""Profiles from measurement: from an index that is there, or from growing samples on the local engine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from itertools import islice
+
+import numpy as np
+
+from memdb.cluster import replies
+from memdb.cluster.client import Client
+from memdb.errors import BadInput, Busy, EngineError, UnknownIndex
+from memdb.jobs import Report, silent
+from memdb.settings import Settings
+from memdb.sizing import profiles, redisearch, samples
+from memdb.sizing.model import Constants, Engine, Profile, predict
+from memdb.sizing.samples import Measured
+from memdb.sizing.shape import Shape
+from memdb.vectors import index
+from memdb.vectors.index import IndexInfo
+
+LEAST = 1_000  # documents: below this, fixed costs and blocks of 1,024 hide what a document takes
+SAMPLED = 400  # keys whose MEMORY USAGE is asked
+_SCANNED = 20_000  # keys looked at to find them, at most
+_FORM = 0.03  # what the model itself may be off, seen on shapes that were not fitted
+_TWO_SIDED = 1.96  # 95 %
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a live index says: its shape, and the profile that makes the model agree with it."""
+
+    shape: Shape
+    profile: Profile
+    keys_sampled: int
+    keyspace_bytes: float  # of all documents of the index
+    index_bytes: float
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """A profile fitted to growing samples, and how well the smaller ones foretold the largest."""
+
+    profile: Profile
+    measured: tuple[Measured, ...]
+    foretold: float  # predicted ÷ measured − 1 of the largest sample, fitted without it
+
+
+# ---- an index that is there --------------------------------------------------------------------------
+
+
+def from_index(client: Client, name: str, profile_name: str = "live", *, report: Report = silent) -> Read:
+    """Fit a profile to an index: INFO, FT.INFO, and MEMORY USAGE of a sample. Only reads.
+
+    Raises:
+        UnknownIndex: there is none of this name.
+        Busy: it is still being built.
+        BadInput: it holds too few documents, or no vectors.
+        EngineError: the server refuses MEMORY USAGE.
+    """
+    info = index.index_info(client, name)
+    _check(info)
+    memory = client.info("memory").get("memory", {})
+    keys = replies.integer(client.execute("DBSIZE"))
+    ours, others = _sample(client, info.prefixes, keys, report)
+    if len(ours) < min(50, info.documents):
+        raise BadInput(
+            f"Only {len(ours)} documents of '{name}' were found among {min(keys, _SCANNED):,} keys.",
+            "Calibrate where the index holds a larger part of the keys.",
+        )
+    each = float(np.mean(ours))
+    spread = float(np.std(ours)) / math.sqrt(len(ours)) / each
+    engine = _engine(client)
+    shape, table = _shape(client, info, each)
+    keyspace = info.documents * each + table
+    other_bytes = float(np.mean(others)) * max(0, keys - info.documents) if others else 0.0
+    indexes, notes = _index_bytes(client, info, memory, keyspace + other_bytes)
+    base = profiles.BUILT_IN[engine]
+    model = predict(shape, base).components
+    predicted_keys = model["keys"] + model["vectors_stored"]
+    predicted_index = sum(model.values()) - predicted_keys
+    error = math.hypot(_TWO_SIDED * spread, _FORM)
+    profile = replace(
+        base,
+        name=profile_name,
+        title=f"Calibrated on {name}",
+        grade="measured",
+        source=f"index '{name}' with {info.documents:,} documents, {len(ours):,} keys sampled",
+        low=1 - error,
+        high=1 + error,
+        keyspace_factor=keyspace / predicted_keys,
+        index_factor=indexes / predicted_index,
+        calibrated=_today(),
+        samples=len(ours),
+    )
+    return Read(shape, profile, len(ours), keyspace, indexes, notes)
+
+
+def _check(info: IndexInfo) -> None:
+    if not info.of_kind("VECTOR"):
+        raise BadInput(f"Index '{info.name}' has no vector field.", "Choose an index of vectors.")
+    if not info.build.ready:
+        raise Busy(
+            f"Index '{info.name}' is still being built ({info.build.fraction:.0%}).",
+            "Calibrate when it is ready; until then its memory says nothing about a document.",
+        )
+    if info.documents < LEAST:
+        raise BadInput(
+            f"Index '{info.name}' holds {info.documents:,} documents, too few to calibrate on.",
+            f"At least {LEAST:,} are needed; fixed costs hide what one takes.",
+        )
+
+
+def _engine(client: Client) -> Engine:
+    found: dict[str, Engine] = {"memorydb": "memorydb", "valkey-search": "valkey-search"}
+    return found.get(client.server.dialect.name, "redisearch")
+
+
+def _sample(
+    client: Client, prefixes: Sequence[str], keys: int, report: Report
+) -> tuple[list[float], list[float]]:
+    """MEMORY USAGE of some keys of the index and of some others, in the order of the server's table."""
+    ours: list[float] = []
+    others: list[float] = []
+    cursor, seen = "0", 0
+    starts = tuple(p.encode() for p in prefixes) or (b"",)
+    while True:
+        found = client.execute("SCAN", cursor, "COUNT", 500)
+        cursor, batch = replies.text(found[0]), replies.items(found[1])
+        seen += len(batch)
+        mine = [key for key in batch if bytes(key).startswith(starts)]
+        rest = [key for key in batch if not bytes(key).startswith(starts)]
+        ours += _usage(client, mine[: SAMPLED - len(ours)])
+        others += _usage(client, rest[: SAMPLED - len(others)])
+        if len(ours) < SAMPLED:
+            report("Sampling keys", len(ours), SAMPLED)
+        enough = len(ours) >= SAMPLED and (len(others) >= SAMPLED or seen >= _SCANNED // 4)
+        if cursor == "0" or enough or seen >= min(_SCANNED, max(keys * 2, 1)):
+            return ours, others
+
+
+def _usage(client: Client, keys: Iterable[bytes]) -> list[float]:
+    found = client.pipeline([("MEMORY", "USAGE", key, "SAMPLES", 0) for key in keys])
+    return [float(size) for size in found if size is not None]
+
+
+def _shape(client: Client, info: IndexInfo, each: float) -> tuple[Shape, float]:
+    """The index as a shape; what a document holds besides its vector is taken from what it weighs."""
+    _, params = info.vector_field()
+    sizes = _text_bytes(client, info)
+    lengths = [len(key) for key in _some_keys(client, info)]
+    shape = Shape(
+        vectors=info.documents,
+        dim=params.dim,
+        type=params.type if params.type in ("FLOAT32", "FLOAT64", "FLOAT16", "BFLOAT16") else "FLOAT32",  # type: ignore[arg-type]
+        m=params.m or 16,
+        algorithm="FLAT" if params.algorithm == "FLAT" else "HNSW",
+        key_type="JSON" if info.on == "JSON" else "HASH",
+        text_bytes=sizes,
+        tags=len(info.of_kind("TAG")),
+        numbers=len(info.of_kind("NUMERIC")),
+        key_bytes=round(float(np.mean(lengths))) if lengths else 20,
+    )
+    table = redisearch.main_table(info.documents)
+    bare = predict(shape, profiles.BUILT_IN["redisearch"]).components
+    rest = each - (bare["keys"] + bare["vectors_stored"] - table) / info.documents
+    return replace(shape, metadata_bytes=round(max(0.0, rest))), table
+
+
+def _some_keys(client: Client, info: IndexInfo) -> list[bytes]:
+    prefix = info.prefixes[0] if info.prefixes else ""
+    found = client.execute("SCAN", "0", "MATCH", f"{prefix}*", "COUNT", 1_000)
+    return list(islice((bytes(key) for key in replies.items(found[1])), SAMPLED))
+
+
+def _text_bytes(client: Client, info: IndexInfo) -> int:
+    """Mean bytes of the indexed texts of a document, from a sample of hashes."""
+    texts = info.of_kind("TEXT")
+    keys = _some_keys(client, info)[:100]
+    if not texts or not keys or info.on == "JSON":
+        return 0
+    found = client.pipeline([("HSTRLEN", key, f.identifier) for key in keys for f in texts])
+    return round(sum(replies.integer(size) for size in found) / len(keys))
+
+
+def _index_bytes(
+    client: Client, info: IndexInfo, memory: dict[str, str], keys_bytes: float
+) -> tuple[float, tuple[str, ...]]:
+    """Memory of one index: what the server uses beyond its keys, shared out by what FT.INFO tells."""
+    told: dict[str, float] = {}
+    for name in index.index_names(client):
+        try:
+            other = info if name == info.name else index.index_info(client, name)
+        except UnknownIndex:
+            continue
+        told[name] = other.total_bytes or other.vector_bytes or float(other.documents)
+    used = float(memory.get("used_memory", "0"))
+    idle = float(memory.get("used_memory_startup", "0")) + float(memory.get("mem_clients_normal", "0"))
+    left = used - idle - keys_bytes
+    own = told.get(info.name, 0.0)
+    share = left * own / sum(told.values()) if told else left
+    notes = []
+    if info.total_bytes and not 0.5 * info.total_bytes < share < 3 * info.total_bytes:
+        # Other keys of very different sizes can spoil the difference; the index's own count cannot be spoilt.
+        notes.append("Memory beyond the keys does not fit FT.INFO; the index's own count was taken.")
+        share = info.total_bytes
+    if share <= 0:
+        raise EngineError(
+            "The server's memory less its keys leaves nothing for the index.",
+            "Calibrate with samples of your shape on the local engine instead.",
+        )
+    return share, tuple(notes)
+
+
+# ---- growing samples ---------------------------------------------------------------------------------
+
+
+def from_samples(
+    shape: Shape,
+    settings: Settings,
+    profile_name: str,
+    *,
+    documents: int = 4_096,
+    seed: int = 0,
+    report: Report = silent,
+) -> Grown:
+    """Load growing samples of a shape into a local engine of its own and fit a profile.
+
+    Args:
+        shape: its number of vectors does not matter here.
+        settings: which engine to run.
+        profile_name: of the profile.
+        documents: of the largest sample; the others hold a quarter and a half of it.
+        seed: of the documents.
+        report: told how far it is; may raise Cancelled.
+
+    Raises:
+        BadInput: the sample is too small.
+        EngineUnavailable: there is no local engine.
+    """
+    if documents < LEAST:
+        raise BadInput(
+            f"A sample of {documents:,} documents is too small to calibrate on.", f"Take at least {LEAST:,}."
+        )
+    sizes = sorted({max(LEAST // 2, documents // 4), documents // 2, documents})
+    measured = []
+    for size in sizes:
+        with samples.fresh(settings) as client:
+            measured.append(samples.measure(client, replace(shape, vectors=size), seed=seed, report=report))
+    base = profiles.BUILT_IN["redisearch"]
+    factors = _factors(measured, base)
+    before = _factors(measured[:-1], base)
+    foretold = _total(measured[-1].shape, base, before) / measured[-1].total_bytes - 1
+    left = [_total(m.shape, base, factors) / m.total_bytes - 1 for m in measured]
+    error = max(0.01, *(abs(value) for value in left), abs(foretold))
+    profile = replace(
+        base,
+        name=profile_name,
+        title=f"Calibrated: {shape.dim:,} × {shape.type}, M {shape.m}",
+        source=f"samples of {', '.join(f'{size:,}' for size in sizes)} documents on the local engine",
+        low=1 - error,
+        high=1 + error,
+        keyspace_factor=factors[0],
+        index_factor=factors[1],
+        calibrated=_today(),
+        samples=sum(sizes),
+    )
+    return Grown(profile, tuple(measured), foretold)
+
+
+def _factors(measured: Sequence[Measured], base: Profile) -> tuple[float, float]:
+    """Measured ÷ predicted of keyspace and index, the larger samples weighing more."""
+    predicted = [_parts(m.shape, base) for m in measured]
+    keys = sum(m.keyspace_bytes for m in measured) / sum(p[0] for p in predicted)
+    indexes = sum(m.index_bytes for m in measured) / sum(p[1] for p in predicted)
+    return keys, indexes
+
+
+def _total(shape: Shape, base: Profile, factors: tuple[float, float]) -> float:
+    keys, indexes = _parts(shape, base)
+    return keys * factors[0] + indexes * factors[1]
+
+
+def _parts(shape: Shape, profile: Profile) -> tuple[float, float]:
+    found = predict(shape, profile)
+    keys = found.components["keys"] + found.components["vectors_stored"]
+    return keys, found.total_bytes - keys
+
+
+# ---- the constants of the built-in profile -----------------------------------------------------------
+
+
+def fit(measured: Sequence[Measured]) -> Constants:
+    """Constants that make the model agree with measurements of many shapes; least squares, none negative.
+
+    Raises:
+        BadInput: fewer measurements than constants.
+    """
+    names = [f.name for f in fields(Constants)]
+    if 2 * len(measured) < len(names):
+        raise BadInput(f"{len(measured)} shapes cannot fit {len(names)} constants.", "Measure more shapes.")
+    rows, wanted = [], []
+    for m in measured:
+        exact, counts = redisearch.design(m.shape)
+        for components, size in (
+            (("keys", "vectors_stored"), m.keyspace_bytes),
+            (("vectors_indexed", "graph", "bookkeeping", "fields"), m.index_bytes),
+        ):
+            row = [counts[n][1] if n in counts and counts[n][0] in components else 0.0 for n in names]
+            # Relative errors count: each row is divided by what all of the shape took.
+            rows.append(np.array(row) / m.total_bytes)
+            wanted.append((size - sum(exact[c] for c in components)) / m.total_bytes)
+    found = _not_negative(np.array(rows), np.array(wanted))
+    default = Constants()
+    seen = np.any(np.array(rows) != 0, axis=0)
+    return Constants(
+        **{
+            name: float(value) if known else getattr(default, name)
+            for name, value, known in zip(names, found, seen, strict=True)
+        }
+    )
+
+
+def _not_negative(matrix: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    scale = np.maximum(np.abs(matrix).max(axis=0), 1e-30)  # counts differ by a million
+    active = np.ones(matrix.shape[1], dtype=bool)
+    while True:
+        found = np.zeros(matrix.shape[1])
+        solved, *_ = np.linalg.lstsq(matrix[:, active] / scale[active], wanted, rcond=None)
+        found[active] = solved / scale[active]
+        if not (found < 0).any():
+            return found
+        active &= found >= 0
+
+
+def _today() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d")

@@ -1,0 +1,190 @@
+"""Bytes by component for a shape under a profile, with an interval. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from memdb.sizing import redisearch
+from memdb.sizing.shape import Sessions, Shape
+
+Engine = Literal["redisearch", "valkey-search", "memorydb", "article"]
+Grade = Literal["measured", "quoted", "third party", "estimate"]
+
+COMPONENTS: dict[str, str] = {
+    "keys": "Keys, hashes and metadata",
+    "vectors_stored": "Vectors in the documents",
+    "vectors_indexed": "Vectors in the index",
+    "graph": "Graph links",
+    "bookkeeping": "Index bookkeeping",
+    "fields": "Tags, numbers, text",
+    "sessions": "Sessions",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Constants:
+    """Bytes that depend on data and build, fitted on the local engine by `calibrate.fit`.
+
+    Fitted to 18 shapes on Redis 8.2.3 with RediSearch 2.10.5; `python -m benchmarks.sizing --fit` prints them
+    again.
+    """
+
+    index_fixed: float = 185_000.0
+    counter_key: float = 36.4
+    random_key: float = 73.9
+    reverse_link: float = 9.2
+    tag: float = 5.2
+    tag_value: float = 118.5
+    number: float = 6.6
+    posting: float = 6.4
+    term: float = 379.8
+    json_document: float = 156.6
+    json_field: float = 19.7
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How an engine turns documents into bytes.
+
+    `low` and `high` are the interval's ends as factors of the prediction. The factors correct the structural
+    model where a calibration found it to differ.
+    """
+
+    name: str
+    title: str
+    engine: Engine
+    grade: Grade
+    source: str
+    low: float
+    high: float
+    constants: Constants = field(default_factory=Constants)
+    keyspace_factor: float = 1.0
+    index_factor: float = 1.0
+    fixed_bytes: float = 0.0
+    calibrated: str = ""  # ISO date; empty for what is built in
+    samples: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What is predicted for one node, in bytes. Each replica holds the same again."""
+
+    profile: Profile
+    components: dict[str, float]
+    total_bytes: float
+    low_bytes: float
+    high_bytes: float
+    notes: tuple[str, ...]
+
+    @property
+    def data_bytes(self) -> float:
+        """All but the sessions."""
+        return self.total_bytes - self.components["sessions"]
+
+
+def predict(shape: Shape | None, profile: Profile, sessions: Sessions | None = None) -> Estimate:
+    """Bytes by component; either shape or sessions may be left out."""
+    components = dict.fromkeys(COMPONENTS, 0.0)
+    if shape is not None:
+        for name, size in _of(shape, profile).items():
+            components[name] += size
+        if profile.engine != "article":
+            for name in ("keys", "vectors_stored"):
+                components[name] *= profile.keyspace_factor
+            for name in ("vectors_indexed", "graph", "bookkeeping", "fields"):
+                components[name] *= profile.index_factor
+        components["bookkeeping"] += profile.fixed_bytes
+    if sessions is not None and sessions.live:
+        components["sessions"] = session_bytes(sessions) * sessions.live
+    total = sum(components.values())
+    return Estimate(
+        profile, components, total, total * profile.low, total * profile.high, _notes(shape, profile)
+    )
+
+
+def session_bytes(sessions: Sessions, key_bytes: int = 24) -> float:
+    """One session as the article stores it: a hash of four fields with a time to live."""
+    fields = [(7, sessions.bytes), (7, 8), (7, 18), (10, 20)]
+    buckets = 2 * redisearch.main_table(max(1, sessions.live)) / max(1, sessions.live)  # keys, and expiries
+    return redisearch.key_object(key_bytes, ttl=True) + redisearch.hash_fields(fields) + buckets
+
+
+def changes(shape: Shape, profile: Profile) -> list[tuple[str, Shape, float]]:
+    """What one change of the shape would cost or save: words, the shape, bytes more than now."""
+    now = predict(shape, profile).total_bytes
+    found: list[tuple[str, Shape]] = []
+    if shape.algorithm == "HNSW":
+        found += [(f"M {m}", replace(shape, m=m)) for m in (shape.m // 2, shape.m * 2) if 4 <= m <= 512]
+    cuts = [d for d in (shape.dim // 2, shape.dim // 3, shape.dim // 4) if d >= 16]
+    found += [(f"cut to {d:,} dimensions (Matryoshka)", replace(shape, dim=d)) for d in cuts]
+    other: tuple[tuple[Literal["FLOAT32", "FLOAT64", "FLOAT16"], str], ...] = (
+        ("FLOAT64", "FLOAT64"),
+        ("FLOAT32", "FLOAT32"),
+        ("FLOAT16", "FLOAT16 (RediSearch only)"),
+    )
+    found += [(words, replace(shape, type=kind)) for kind, words in other if kind != shape.type]
+    if shape.metadata_bytes:
+        found.append(("without metadata", replace(shape, metadata_bytes=0)))
+    if shape.text_bytes:
+        found.append(("text stored, not indexed", _unindexed(shape)))
+    if shape.algorithm == "HNSW":
+        found.append(("FLAT: exact, no graph", replace(shape, algorithm="FLAT")))
+    return [(words, other, predict(other, profile).total_bytes - now) for words, other in found]
+
+
+def _unindexed(shape: Shape) -> Shape:
+    return replace(shape, text_bytes=0, metadata_bytes=shape.metadata_bytes + shape.text_bytes)
+
+
+def _of(shape: Shape, profile: Profile) -> dict[str, float]:
+    if profile.engine == "article":
+        return _article(shape)
+    exact, counts = redisearch.design(shape)
+    found: dict[str, float] = dict(exact)
+    for constant, (component, count) in counts.items():
+        found[component] += getattr(profile.constants, constant) * count
+    if profile.engine != "redisearch":
+        found |= _valkey_index(shape, 650.0 if profile.engine == "valkey-search" else 390.0)
+        if profile.engine == "memorydb" and shape.key_type == "JSON":
+            # MemoryDB converts a JSON vector in place to float32: the document keeps no copy of its own.
+            found["vectors_stored"] = 0.0
+    return found
+
+
+def _valkey_index(shape: Shape, maps: float) -> dict[str, float]:
+    """valkey-search's index (reference: its hnswlib); MemoryDB publishes nothing and is taken to be alike."""
+    n, m = shape.vectors, shape.m
+    found = {"vectors_indexed": float(n * shape.vector_bytes), "graph": 0.0, "bookkeeping": n * maps}
+    if shape.algorithm == "HNSW":
+        lowest = -(-(8 * m + 4) // 8) * 8 + 8 + 8
+        found["graph"] = n * (lowest + 8 + (4 * m + 4) / (m - 1))
+    return found
+
+
+ARTICLE_OVERHEAD = (0.30, 0.50)  # of the raw vectors, as the article puts it
+
+
+def _article(shape: Shape) -> dict[str, float]:
+    """The article's plan: raw vectors, 30–50 % on top for the graph (here the middle), and metadata."""
+    raw = float(shape.vectors * shape.vector_bytes)
+    middle = sum(ARTICLE_OVERHEAD) / 2
+    kept = shape.metadata_bytes + shape.text_bytes
+    return {"vectors_indexed": raw, "graph": raw * middle, "keys": float(shape.vectors * kept)}
+
+
+def _notes(shape: Shape | None, profile: Profile) -> tuple[str, ...]:
+    notes = []
+    if profile.engine == "article":
+        notes.append(
+            "The article counts each vector once; a HASH keeps it twice: in the document, in the index."
+        )
+    if profile.engine == "memorydb":
+        notes.append("MemoryDB publishes no sizing; this is an estimate between two open engines.")
+    if shape is None or profile.engine == "redisearch":
+        return tuple(notes)
+    if shape.type != "FLOAT32" and profile.engine in ("memorydb", "valkey-search"):
+        notes.append(f"{profile.title} indexes FLOAT32 only; {shape.type} is counted as if it could.")
+    if shape.text_bytes and profile.engine == "memorydb":
+        notes.append("MemoryDB stores text and does not search it.")
+    return tuple(notes)

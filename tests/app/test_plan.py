@@ -1,0 +1,322 @@
+"""Sizing and Compare in AppTest: with and without data, links, wrong input, prices, tuning runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from memdb.cluster.target import Target
+from memdb.demo.app import environment
+from memdb.sizing import profiles
+from memdb.tuning import store
+from memdb.ui import plan_compare, plan_views
+from tests.unit.tune_run import run as tuned
+
+ROOT = Path(__file__).parent.parent.parent
+ENTRY = ROOT / "memdb/ui/entry.py"
+SIZING, COMPARE = ROOT / "pages/plan/sizing.py", ROOT / "pages/plan/compare.py"
+
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def opened(demo_target: Target, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
+    def opener(page: Path = SIZING, target: Target = demo_target, **query: object) -> AppTest:
+        st.cache_data.clear()
+        st.cache_resource.clear()
+        for name, value in environment(target, folder).items():
+            monkeypatch.setenv(name, value)
+        app = AppTest.from_file(str(ENTRY), default_timeout=60)
+        app.run()
+        for key, value in query.items():
+            app.query_params[key.replace("__", ".")] = str(value)
+        app.switch_page(str(page)).run()
+        # AppTest cannot run again with a value that is not among a selectbox's options.
+        return app if "plan__region" in query else app.run()
+
+    return opener
+
+
+def texts(app: AppTest) -> str:
+    parts = [*app.markdown, *app.caption, *app.error, *app.warning, *app.success, *app.info, *app.code]
+    titles = [part.proto.title for part in (*app.error, *app.warning, *app.success)]
+    return "\n".join([*(str(part.value) for part in parts), *titles]).replace("\\", "")
+
+
+def metrics(app: AppTest) -> dict[str, str]:
+    return {metric.label: metric.value for metric in app.metric}
+
+
+def table(app: AppTest, column: str) -> object:
+    return next(frame.value for frame in app.dataframe if column in frame.value.columns)
+
+
+@pytest.mark.parametrize("view", plan_views.VIEWS)
+def test_every_view_of_sizing_opens(opened: Open, view: str) -> None:
+    app = opened(plan__view=view, plan__rate=5)
+    assert not app.exception
+    assert not app.error
+    assert metrics(app)["Smallest fitting node"] == "3 × r6g.xlarge"
+    assert metrics(app)["A month"].startswith("$9")
+
+
+@pytest.mark.parametrize("view", plan_compare.VIEWS)
+def test_every_view_of_compare_opens(opened: Open, view: str) -> None:
+    app = opened(COMPARE, compare__view=view)
+    assert not app.exception
+    assert not app.error
+
+
+def test_the_article_s_profile_by_link(opened: Open) -> None:
+    app = opened(plan__profile="article", plan__n="10M")
+    assert app.selectbox(key="plan.profile").value == "article"
+    assert metrics(app)["Memory of one node"] == "89.6 GB"  # 96.3 × 10^9 bytes
+    assert "counts each vector once" in texts(app)
+
+
+def test_the_article_s_50_million_do_not_fit_and_the_page_says_what_does(opened: Open) -> None:
+    app = opened(plan__profile="article", plan__n="50M")
+    assert metrics(app)["Smallest fitting node"] == "none"
+    said = texts(app)
+    assert "more shards do not help" in said
+    assert "2 clusters of" in said
+    assert "ElastiCache for Valkey with" in said
+    for view in ("Deploy", "Growth", "Price of recall"):
+        app.segmented_control(key="plan.view").set_value(view).run()
+        assert not app.exception, view
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("plan.n", "0", "Vectors is 0"),
+        ("plan.n", "-3", "Vectors is -3"),
+        ("plan.n", "1000000000000000", "Vectors is 1,000,000,000,000,000"),
+        ("plan.n", "1.5", "1.5, which is not a whole number"),
+        ("plan.n", "many", "'many', which is not a number"),
+        ("plan.dim", 40_000.0, "Dimension is 40,000"),
+        ("plan.dim", 12.5, "12.5, which is not a whole number"),
+        ("plan.m", 1.0, "M is 1"),
+        ("plan.replicas", 6.0, "Replicas is 6"),
+        ("plan.days", -1.0, "Snapshot days is -1"),
+        ("plan.rate", -2.0, "Sessions a second is -2"),
+        ("plan.qps", 1e15, "Queries a second is"),
+    ],
+)
+def test_wrong_input_is_told_and_kept(opened: Open, key: str, value: object, said: str) -> None:
+    for page in (SIZING, COMPARE):
+        app = opened(page)
+        widget = app.text_input(key=key) if key == "plan.n" else app.number_input(key=key)
+        widget.set_value(value).run()
+        assert not app.exception
+        assert said in texts(app)
+        assert "nan" not in texts(app).lower()
+        kept = app.text_input(key=key) if key == "plan.n" else app.number_input(key=key)
+        assert kept.value == value
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"plan__n": "<script>"},
+        {"plan__dim": "abc"},
+        {"plan__type": "FLOAT1"},
+        {"plan__profile": "../../etc/passwd"},
+        {"plan__view": "Nope"},
+        {"plan__ttl": "77"},
+        {"plan__reserve": "400"},
+        {"plan__run": "../../x"},
+        {"plan__rate": "nan"},
+        {"plan__qps": "inf"},
+    ],
+)
+def test_wrong_links_open_the_page(opened: Open, query: dict[str, str]) -> None:
+    app = opened(**query)
+    assert not app.exception
+    assert app.title[0].value == "Sizing"
+
+
+def test_a_region_without_prices(opened: Open) -> None:
+    app = opened(plan__region="mars-1")
+    assert "no prices for the region 'mars-1'" in texts(app)
+    assert "us-east-1" in texts(app)
+    assert not app.exception
+
+
+def test_what_memorydb_cannot_do_is_said(opened: Open) -> None:
+    app = opened(plan__type="FLOAT64", plan__indexes=20)
+    assert "FLOAT32 only; yours FLOAT64." in texts(app)
+    assert "At most 10 indexes; yours 20." in texts(app)
+
+
+def test_read_from_this_cluster_fills_the_form_and_keeps_a_profile(opened: Open, folder: Path) -> None:
+    app = opened()
+    app.button(key="plan.read_button").click().run()
+    assert not app.exception
+    assert not app.error
+    assert app.text_input(key="plan.n").value == "2,000"
+    assert app.number_input(key="plan.dim").value == 256
+    assert app.selectbox(key="plan.profile").value == "live-idx-embeddings"
+    assert "Read from “idx:embeddings”: 2,000 documents of 256 dimensions" in texts(app)
+    assert "live-idx-embeddings" in profiles.names(folder)
+
+
+def test_an_index_too_small_to_read_is_told(opened: Open) -> None:
+    app = opened()
+    app.selectbox(key="index").set_value("idx:users").run()
+    app.button(key="plan.read_button").click().run()
+    assert "holds 40 documents, too few to calibrate on" in texts(app)
+    assert app.text_input(key="plan.n").value == "1,000,000"
+
+
+def test_growth_names_the_month(opened: Open) -> None:
+    app = opened(plan__view="Growth", plan__growth=10)
+    assert "In month 4 r6g.xlarge no longer holds it. Then: r6g.2xlarge" in texts(app)
+    months = table(app, "month")
+    assert len(months) == 25  # type: ignore[arg-type]
+    app.number_input(key="plan.growth").set_value(0.0).run()
+    assert "holds it for the next 24 months" in texts(app)
+    app.number_input(key="plan.growth").set_value(900.0).run()
+    assert "Growth a month is 9" in texts(app)
+
+
+def test_the_time_to_live_changes_memory_and_bill(opened: Open) -> None:
+    app = opened(plan__view="Sessions", plan__rate=20)
+    assert "36,000 sessions take" in texts(app).replace("*", "")
+    bills = table(app, "time to live")["nodes a month $"]  # type: ignore[index]
+    assert bills.iloc[-1] > bills.iloc[0]
+    app.select_slider(key="plan.ttl").set_value(86_400).run()
+    assert "1,728,000 sessions take" in texts(app).replace("*", "")
+
+
+def test_own_prices_count_at_once(opened: Open) -> None:
+    app = opened()
+    app.session_state["plan.prices"] = {"memorydb/db.r6g.xlarge/valkey": 1.0}
+    app.session_state["plan.prices_region"] = "us-east-1"
+    app.run()
+    assert metrics(app)["Smallest fitting node"] == "3 × r7g.xlarge"
+    app.segmented_control(key="plan.view").set_value("Prices").run()
+    assert not app.exception
+    app.button(key="plan.prices.forget").click().run()
+    assert metrics(app)["Smallest fitting node"] == "3 × r6g.xlarge"
+
+
+def test_refresh_without_credentials_is_told(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from memdb.ui import cached
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    app = opened(plan__view="Prices")
+    app.button(key="plan.prices.refresh").click().run()
+    job = cached.jobs().get(app.session_state["plan.job"])
+    assert job is not None
+    assert job.wait(60).status == "failed"
+    app.run()
+    assert "There are no AWS credentials here" in texts(app)
+    assert not app.exception
+
+
+def test_the_price_of_recall_from_a_saved_run(opened: Open, folder: Path) -> None:
+    app = opened(plan__view="Price of recall")
+    assert "No tuning run yet" in texts(app)
+    store.save(tuned(), folder)
+    app = opened(plan__view="Price of recall", plan__qps=5_000)
+    assert not app.exception
+    priced = table(app, "more than the cheapest $")
+    assert {"recall", "nodes", "a month $"} <= set(priced.columns)  # type: ignore[attr-defined]
+    assert "an estimate" in texts(app)
+
+
+def test_deploy_in_three_texts(opened: Open) -> None:
+    app = opened(plan__view="Deploy")
+    for kind, word in (
+        ("boto3", "create_cluster"),
+        ("CloudFormation", "AWS::MemoryDB::Cluster"),
+        ("Terraform", "aws_memorydb_cluster"),
+    ):
+        app.segmented_control(key="plan.deploy.kind").set_value(kind).run()
+        assert word in app.code[0].value
+        assert "db.r6g.xlarge" in app.code[0].value
+    app.text_input(key="plan.deploy.name").set_value('x"}').run()
+    assert "cannot name a cluster" in texts(app)
+    assert not app.exception
+
+
+def test_the_command_line_of_a_plan_runs(opened: Open, capsys: pytest.CaptureFixture[str]) -> None:
+    import json
+    import shlex
+
+    from memdb.cli import main
+
+    app = opened(plan__view="Code", plan__rate=3, plan__tags=2, plan__profile="redisearch")
+    words = shlex.split(app.code[0].value)
+    capsys.readouterr()
+    assert main(words[1:]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert f"{found['total_bytes'] / 2**30:.1f} GB" == metrics(app)["Memory of one node"]
+    app.segmented_control(key="plan.code").set_value("Python").run()
+    exec(app.code[0].value, {})  # noqa: S102  # our own text
+    assert str(found["total_bytes"])[:4] in capsys.readouterr().out
+
+
+def test_compare_names_the_cheapest_and_marks_every_grade(opened: Open) -> None:
+    app = opened(COMPARE)
+    assert "For these inputs S3 Vectors costs least: $508" in texts(app).replace("*", "")
+    lines = table(app, "how")
+    assert set(lines["grade"]) <= {"estimate", "third party", "quoted", "yours", "price list"}  # type: ignore[index]
+    assert "next generation): no cost" in texts(app)
+
+
+def test_latency_is_measured_beside_the_quoted_one(opened: Open) -> None:
+    app = opened(COMPARE, compare__view="Table")
+    before = app.table[0].value
+    assert not any("measured" in name for name in before.index)
+    app.button(key="compare.measure").click().run()
+    assert not app.exception
+    after = app.table[0].value
+    row = after.loc["… measured on this target"]
+    assert row["MemoryDB"].startswith("p50 ")
+    assert "200 calls" in row["MemoryDB"]
+    assert after.loc["Query latency, p99"]["grade"] == "quoted"
+
+
+def test_break_even_says_where_the_cheapest_changes(opened: Open) -> None:
+    app = opened(COMPARE, compare__view="Break-even")
+    assert "queries a second the cheapest changes from S3 Vectors to" in texts(app).replace("*", "")
+
+
+def test_the_advisor_answers_with_reasons(opened: Open) -> None:
+    app = opened(COMPARE, compare__view="Advisor")
+    assert "Answer what applies to you." in texts(app)
+    app.checkbox(key="compare.q.redis_primary").check()
+    app.checkbox(key="compare.q.durable").check().run()
+    assert "Choose MemoryDB." in texts(app)
+    assert "Every acknowledged write is in a log over several zones first" in texts(app)
+    assert "What would change the answer" in texts(app)
+    app.checkbox(key="compare.q.hybrid").check().run()
+    assert "No service does all of this alone" in texts(app)
+
+
+def test_pages_work_without_a_server_and_without_an_index(opened: Open, server_target: Target) -> None:
+    down = Target.parse("redis://127.0.0.1:1")
+    for page in (SIZING, COMPARE):
+        app = opened(page, target=down)
+        assert not app.exception
+        assert app.metric or app.dataframe
+    empty = opened(SIZING, target=server_target)
+    assert not empty.exception
+    assert metrics(empty)["A month"].startswith("$9")

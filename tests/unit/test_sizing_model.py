@@ -1,0 +1,201 @@
+"""The memory model: allocator rules, worked examples, the article's table, bad input."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from memdb.errors import BadInput, MemDBError, OutOfRange
+from memdb.sizing import allocator, article, model, profiles, redisearch
+from memdb.sizing.shape import Sessions, Shape, parse_count
+
+
+@pytest.mark.parametrize(
+    ("size", "takes"),
+    [
+        (0, 0),
+        (1, 8),
+        (24, 24),
+        (64, 64),
+        (65, 80),
+        (129, 160),
+        (1030, 1280),
+        (6150, 7168),
+        (6_291_464, 7_340_032),
+    ],
+)
+def test_size_classes(size: int, takes: int) -> None:
+    assert allocator.size_class(size) == takes
+
+
+def test_tables_grow_as_seen_on_the_engine() -> None:
+    assert [allocator.power_of_two(n) for n in (1, 4, 5, 1024, 1025)] == [4, 4, 8, 1024, 2048]
+    assert allocator.prime_buckets(2_000) == 2_357
+    assert [allocator.grown(n) for n in (500, 1_000, 1_024, 4_096)] == [1_000, 1_501, 1_501, 5_069]
+    assert allocator.grown(100_000_000) > 100_000_000
+
+
+# MEMORY USAGE of Redis 8.2.3, as it was read from the local engine.
+@pytest.mark.parametrize(
+    ("key", "fields", "usage"),
+    [
+        (12, [(1, 2_000)], 2_200),
+        (12, [(1, 2_000), *[(3, 10)] * 3], 2_344),
+        (40, [(1, 2_000)], 2_232),
+        (12, [(1, 65)], 232),
+        (12, [(1, 1_000)], 1_176),
+        (12, [(4, 10)], 64),
+        (12, [(4, 60)] * 8, 672),
+        (12, [(4, 60)] * 100, 7_232),
+    ],
+)
+def test_hashes_weigh_what_the_engine_says(key: int, fields: list[tuple[int, int]], usage: int) -> None:
+    assert redisearch.key_object(key) + redisearch.hash_fields(fields) == pytest.approx(usage, abs=32)
+
+
+def test_the_article_s_table() -> None:
+    """Raw, overhead and metadata as printed; its totals are the high end, the middle and the low end."""
+    rows = article.table()
+    assert [(r.raw_gb, r.metadata_gb) for r in rows] == [(6, 1), (60, 10), (300, 50)]
+    assert [(r.overhead_low_gb, r.overhead_high_gb) for r in rows] == [(2, 3), (20, 30), (100, 150)]
+    assert [r.total_low_gb for r in rows] == [9, 90, 450]
+    assert [r.total_high_gb for r in rows] == [10, 100, 500]
+    assert [r.printed_gb for r in rows] == [10, 95, 450]
+    for row in rows:
+        assert row.total_low_gb <= row.printed_gb <= row.total_high_gb
+
+
+def test_the_article_s_profile_gives_9_to_10_kb_a_vector() -> None:
+    found = model.predict(Shape(1_000_000, 1536, metadata_bytes=1024), profiles.BUILT_IN["article"])
+    assert found.low_bytes / 1e6 / 1024 == pytest.approx(8.8, abs=0.01)
+    assert found.high_bytes / 1e6 / 1024 == pytest.approx(10.0, abs=0.01)
+    assert found.components["vectors_indexed"] == 6_144_000_000
+
+
+def test_a_worked_example_by_hand() -> None:
+    """docs/sizing.md works this one: 1,000,000 × 1,536 FLOAT32, M 16, 1,024 bytes of metadata, keys of 20."""
+    found = model.predict(Shape(1_000_000, 1536, metadata_bytes=1024), profiles.BUILT_IN["redisearch"])
+    blocks = 977
+    assert found.components["vectors_indexed"] == blocks * 7_340_032
+    assert found.components["vectors_stored"] == 1_000_000 * (24 + 16 + 7_168)
+    assert found.components["graph"] == pytest.approx(
+        blocks * 229_376 + 1e6 * 80 + 1e6 / 15 * (80 + 96) + 9.2e6, rel=1e-9
+    )
+    assert found.total_bytes == pytest.approx(sum(found.components.values()))
+    assert found.low_bytes < found.total_bytes < found.high_bytes
+
+
+def test_every_profile_grows_with_everything() -> None:
+    base = Shape(100_000, 256, m=16, metadata_bytes=100)
+    more = (
+        Shape(200_000, 256, m=16, metadata_bytes=100), Shape(100_000, 512, m=16, metadata_bytes=100),
+        Shape(100_000, 256, m=16, metadata_bytes=900),
+    )  # fmt: skip
+    for profile in profiles.BUILT_IN.values():
+        small = model.predict(base, profile).total_bytes
+        for shape in more:
+            assert model.predict(shape, profile).total_bytes > small, profile.name
+        assert math.isfinite(small)
+
+
+def test_sessions_are_rate_times_ttl() -> None:
+    sessions = Sessions(per_second=10, bytes=4_000, ttl_s=1_800)
+    assert sessions.live == 18_000
+    found = model.predict(None, profiles.BUILT_IN["redisearch"], sessions)
+    assert found.components["sessions"] == pytest.approx(18_000 * model.session_bytes(sessions))
+    assert found.data_bytes == 0
+    twice = model.predict(None, profiles.BUILT_IN["redisearch"], Sessions(10, 4_000, 3_600))
+    assert twice.total_bytes == pytest.approx(2 * found.total_bytes, rel=0.01)
+
+
+def test_what_each_choice_costs() -> None:
+    found = {
+        words: delta
+        for words, _, delta in model.changes(Shape(1_000_000, 1536), profiles.BUILT_IN["memorydb"])
+    }
+    assert found["M 32"] > 0 > found["M 8"]
+    assert found["FLOAT64"] > 5e9
+    cut = found["cut to 768 dimensions (Matryoshka)"]
+    assert -9e9 < cut < -4e9
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"vectors": 0}, "Vectors is 0"),
+        ({"vectors": -5}, "Vectors is -5"),
+        ({"vectors": 10**15}, "Vectors is 1,000,000,000,000,000"),
+        ({"vectors": 1.5}, "1.5, which is not a whole number"),
+        ({"vectors": True}, "not a whole number"),
+        ({"dim": 32_769}, "Dimension is 32,769"),
+        ({"dim": 0}, "Dimension is 0"),
+        ({"m": 1}, "M is 1"),
+        ({"m": 4_096}, "M is 4,096"),
+        ({"type": "INT4"}, "'INT4' is no vector type"),
+        ({"key_type": "LIST"}, "'LIST' is no key type"),
+        ({"algorithm": "IVF"}, "'IVF' is no algorithm"),
+        ({"metadata_bytes": -1}, "Metadata bytes is -1"),
+    ],
+)
+def test_wrong_shapes_are_told(change: dict[str, object], word: str) -> None:
+    with pytest.raises((BadInput, OutOfRange)) as caught:
+        Shape(**{"vectors": 10, "dim": 4, **change})  # type: ignore[arg-type]
+    assert word in str(caught.value)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("value", [-1.0, math.nan, math.inf, 1e12])
+def test_wrong_sessions_are_told(value: float) -> None:
+    with pytest.raises(BadInput, match="Sessions a second"):
+        Sessions(per_second=value)
+
+
+def test_profiles_are_kept_and_read_again(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    mine = replace(profiles.BUILT_IN["redisearch"], name="mine", keyspace_factor=1.1, calibrated="2026-11-01")
+    profiles.save(mine, tmp_path)
+    assert profiles.load("mine", tmp_path) == mine
+    assert profiles.names(tmp_path) == ("memorydb", "redisearch", "valkey-search", "article", "mine")
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"format": 9}', '{"format": 1, "engine": "x", "grade": "measured"}']
+)
+def test_damaged_profiles_are_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "bad.json").write_text(text)
+    with pytest.raises(BadInput, match="cannot be read"):
+        profiles.load("bad", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "A B", "", "x" * 80])
+def test_names_that_are_no_profile(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadInput, match="cannot name a profile"):
+        profiles.load(name, tmp_path)
+    with pytest.raises(BadInput, match="no sizing profile 'none'") as caught:
+        profiles.load("none", tmp_path)
+    assert "memorydb, redisearch" in caught.value.hint
+    with pytest.raises(MemDBError, match="is built in"):
+        profiles.save(profiles.BUILT_IN["article"], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1000", 1_000), ("1,000,000", 1_000_000), ("10M", 10_000_000), (" 1.5 k ", 1_500), ("2 billion", 2 * 10**9),
+     ("-5", -5), ("0", 0), ("1_000", 1_000)],
+)  # fmt: skip
+def test_counts_as_people_type_them(text: str, value: int) -> None:
+    assert parse_count("Vectors", text) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["", "many", "1.5", "1e6", "NaN", "10 MB", "0x10", "٣", "1" * 5_000 + "x", "<b>"]
+)
+def test_counts_that_are_none(text: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        parse_count("Vectors", text)
+    assert "Vectors is" in str(caught.value)
+    assert len(str(caught.value)) < 200
