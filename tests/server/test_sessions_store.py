@@ -122,7 +122,8 @@ def test_every_session_comes_exactly_once(many: Client, name: str, size: int) ->
         # Which sessions lie within the range moves with the clock: those in the middle of it are certain.
         middle = {f"session:{i}" for i in expected if 2_100 <= i <= 2_800}
         assert middle <= set(listed)
-        assert all(2_000 <= s.ttl_s <= 3_000 for one in found for s in one.sessions if s.ttl_s)
+        # The sieve reads the TTL, the row reads it again a moment later.
+        assert all(1_990 <= s.ttl_s <= 3_000 for one in found for s in one.sessions if s.ttl_s)
     else:
         assert sorted(listed) == sorted(f"session:{i}" for i in expected)
     assert len(set(listed)) == len(listed)
