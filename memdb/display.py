@@ -47,14 +47,14 @@ def figure_text(value: str, limit: int = 120) -> str:
 
 
 def bytes_text(size: float | None) -> str:
-    """A number of bytes as people read it: 1.5 MB. Units of 1024, as redis-cli's."""
+    """A number of bytes as people read it: 1.5 MiB. Units of 1024, as redis-cli's and AWS's node sizes."""
     if size is None:
         return "–"
-    for unit in ("B", "KB", "MB", "GB"):
+    for unit in ("B", "KiB", "MiB", "GiB"):
         if abs(size) < 1024:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
-    return f"{size:.1f} TB"
+    return f"{size:.1f} TiB"
 
 
 def duration(seconds: float | None) -> str:

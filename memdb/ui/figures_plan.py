@@ -336,7 +336,7 @@ def _look(place: int, colours: Palette) -> dict[str, object]:
 
 
 def _unit(largest: float) -> tuple[float, str]:
-    return (_GB, "GB") if largest >= _GB else (2.0**20, "MB")
+    return (_GB, "GiB") if largest >= _GB else (2.0**20, "MiB")
 
 
 def _faint(colour: str, share: float) -> str:

@@ -91,7 +91,7 @@ def cost_view(found: Plan, bills: tuple[Bill, ...]) -> None:
             st.caption(f":material/info: {bill.title}: {' '.join(bill.notes)}")
     st.caption(
         "Nodes are sized by memory; a rate of queries that one node cannot answer needs more replicas: the "
-        "Sizing page's “Price of recall” reckons them from your own measurement."
+        "Sizing page's “Recall cost” reckons them from your own measurement."
     )
     parts.export(table, "comparison", plan_state.about(found), key="compare.lines_file")
 

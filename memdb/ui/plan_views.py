@@ -29,7 +29,7 @@ from memdb.ui import (
 from memdb.ui.figures_plan import Limit, Part
 from memdb.ui.plan_form import Asked
 
-VIEWS = ("Memory", "Growth", "Sessions", "What if", "Price of recall", "Prices", "Deploy", "Code")
+VIEWS = ("Memory", "Growth", "Sessions", "What if", "Recall cost", "Prices", "Deploy", "Code")
 PLAIN = {"displayModeBar": False}
 USD = st.column_config.NumberColumn(format="dollar")
 
@@ -62,7 +62,7 @@ def right_side(target: Target, asked: Asked | MemDBError) -> None:
             sessions_view(found)
         elif view == "What if":
             plan_costs.changes_view(found)
-        elif view == "Price of recall":
+        elif view == "Recall cost":
             plan_costs.recall_view(found)
         elif view == "Deploy":
             plan_code.deploy_view(found)

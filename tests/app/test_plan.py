@@ -79,7 +79,7 @@ def test_every_view_of_compare_opens(opened: Open, view: str) -> None:
 def test_the_article_s_profile_by_link(opened: Open) -> None:
     app = opened(plan__profile="article", plan__n="10M")
     assert app.selectbox(key="plan.profile").value == "article"
-    assert metrics(app)["Memory of one node"] == "89.6 GB"  # 96.3 × 10^9 bytes
+    assert metrics(app)["Memory of one node"] == "89.6 GiB"  # 96.3 × 10^9 bytes
     assert "counts each vector once" in texts(app)
 
 
@@ -90,7 +90,7 @@ def test_the_article_s_50_million_do_not_fit_and_the_page_says_what_does(opened:
     assert "more shards do not help" in said
     assert "2 clusters of" in said
     assert "ElastiCache for Valkey with" in said
-    for view in ("Deploy", "Growth", "Price of recall"):
+    for view in ("Deploy", "Growth", "Recall cost"):
         app.segmented_control(key="plan.view").set_value(view).run()
         assert not app.exception, view
 
@@ -231,10 +231,10 @@ def test_refresh_without_credentials_is_told(
 
 
 def test_the_price_of_recall_from_a_saved_run(opened: Open, folder: Path) -> None:
-    app = opened(plan__view="Price of recall")
+    app = opened(plan__view="Recall cost")
     assert "No tuning run yet" in texts(app)
     store.save(tuned(), folder)
-    app = opened(plan__view="Price of recall", plan__qps=5_000)
+    app = opened(plan__view="Recall cost", plan__qps=5_000)
     assert not app.exception
     priced = table(app, "more than the cheapest $")
     assert {"recall", "nodes", "a month $"} <= set(priced.columns)  # type: ignore[attr-defined]
@@ -267,7 +267,7 @@ def test_the_command_line_of_a_plan_runs(opened: Open, capsys: pytest.CaptureFix
     capsys.readouterr()
     assert main(words[1:]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert f"{found['total_bytes'] / 2**30:.1f} GB" == metrics(app)["Memory of one node"]
+    assert f"{found['total_bytes'] / 2**30:.1f} GiB" == metrics(app)["Memory of one node"]
     app.segmented_control(key="plan.code").set_value("Python").run()
     exec(app.code[0].value, {})  # noqa: S102  # our own text
     assert str(found["total_bytes"])[:4] in capsys.readouterr().out

@@ -258,7 +258,7 @@ BAD: dict[str, tuple[dict[str, Arg], str]] = {
     "no time": ({"created_at": "soon"}, "no ISO 8601 time"),
     "5 MB history": ({"history": json.dumps([{"role": "user", "content": "x" * 5 * 2**20}])}, ""),
     "5 MB context": ({"context": "x" * 5 * 2**20}, ""),
-    "9 MB context": ({"context": "x" * 9 * 2**20}, "has 9.0 MB and was not read"),
+    "9 MB context": ({"context": "x" * 9 * 2**20}, "has 9.0 MiB and was not read"),
     "HTML and ANSI": ({"context": "<script>alert(1)</script> **x** \x1b[31m"}, ""),
     "deep JSON": ({"history": "[" * 100_000}, "nested too deeply"),
 }
@@ -288,8 +288,8 @@ def test_large_values_are_not_read_into_a_list(client: Client, prefix: str) -> N
     assert listed.turns is None
     assert listed.history_bytes == HISTORY_BYTES + 1
     assert listed.context == ""
-    assert any("'history' has 256.0 KB" in problem for problem in listed.problems)
-    assert any("'context' has 4.9 KB" in problem for problem in listed.problems)
+    assert any("'history' has 256.0 KiB" in problem for problem in listed.problems)
+    assert any("'context' has 4.9 KiB" in problem for problem in listed.problems)
 
 
 def test_a_history_too_large_to_search_is_listed_and_said_so(client: Client, prefix: str) -> None:
@@ -298,7 +298,7 @@ def test_a_history_too_large_to_search_is_listed_and_said_so(client: Client, pre
     hset(client, f"{prefix}session:miss", history="hay")
     found = {s.key: s for s in keys_and(client, SessionFilter(prefix=f"{prefix}session:", words=("needle",)))}
     assert set(found) == {f"{prefix}session:big", f"{prefix}session:hit"}
-    assert found[f"{prefix}session:big"].problems[0] == "The history was not searched: 1.8 MB."
+    assert found[f"{prefix}session:big"].problems[0] == "The history was not searched: 1.8 MiB."
 
 
 def test_missing_fields_and_another_hash_are_shown_raw(client: Client, prefix: str) -> None:

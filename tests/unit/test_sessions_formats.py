@@ -111,11 +111,11 @@ def test_what_is_wrong_becomes_a_sentence(
 def test_a_value_too_large_is_named_and_exported_as_not_read() -> None:
     fields = (StoredField("history", 50 * 2**20), *stored(history=None).fields)
     session = session_of(StoredHash("session:a", fields, None, None, "not allowed", 3))
-    assert "The field 'history' has 50.0 MB and was not read (at most 8.0 MB)." in session.problems
+    assert "The field 'history' has 50.0 MiB and was not read (at most 8.0 MiB)." in session.problems
     assert "3 more fields of this hash were not read." in session.problems
     exported = json.loads(formats.to_json(session))
     assert exported["fields"]["history"] == {"bytes": 50 * 2**20, "read": False}
-    assert session.fields[0].preview() == "(50.0 MB, not read)"
+    assert session.fields[0].preview() == "(50.0 MiB, not read)"
 
 
 def test_a_very_long_history_keeps_its_last_turns() -> None:
@@ -247,7 +247,7 @@ def test_a_pattern_takes_what_was_typed_literally() -> None:
 
 def test_previews_are_bounded_and_say_how_much_there_is() -> None:
     field = StoredField("context", 5 * 2**20, b"x" * (5 * 2**20))
-    assert field.preview(100) == "x" * 100 + "… (5.0 MB in all)"
+    assert field.preview(100) == "x" * 100 + "… (5.0 MiB in all)"
     assert StoredField("context", 3, b"\x1b[31mred\x07").preview() == "red\\x07"
 
 
