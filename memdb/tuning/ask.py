@@ -24,6 +24,7 @@ class Source:
 
     by: By
     count: int = 0  # of documents
+    extend: bool = False  # ask more documents where these leave the answer open
     texts: tuple[str, ...] = ()
     file_name: str = ""
     content: bytes = b""
@@ -57,6 +58,21 @@ def asked_queries(
     )
 
 
+def extension(
+    client: Client, info: IndexInfo, request: SweepRequest, source: Source, *, report: Report = silent
+) -> Callable[[int], Queries] | None:
+    """What a sweep may ask for more queries; None where only the user's own are to be asked."""
+    if source.by != "Documents" or not source.extend:
+        return None
+
+    def more(count: int) -> Queries:
+        return queries.random_documents(
+            client, info, request.field, count, request.seed, request.condition, report=report
+        )
+
+    return more
+
+
 def run_saved(
     client: Client,
     info: IndexInfo,
@@ -66,6 +82,7 @@ def run_saved(
     *,
     report: Report = silent,
     keep: Callable[[Run], None] | None = None,
+    more: Callable[[int], Queries] | None = None,
 ) -> Run:
     """A sweep whose result is kept on disk, also that of a cancelled one.
 
@@ -82,7 +99,7 @@ def run_saved(
             keep(run)
 
     try:
-        run = sweep(client, info, request, asked, report=report, keep=remember, home=home)
+        run = sweep(client, info, request, asked, report=report, keep=remember, home=home, more=more)
     except Cancelled:
         if last is not None and last.points:
             store.save(last, home)

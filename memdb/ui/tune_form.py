@@ -102,7 +102,12 @@ def _queries(info: IndexInfo, params: VectorParams) -> tuple[Source | None, int]
             "Seed", min_value=0, max_value=2**31 - 1, value=0, key="recall.seed", bind="query-params",
             help="The same seed asks the same documents again.",
         )  # fmt: skip
-        return Source("Documents", int(count or 1)), int(count or 1)
+        extend = st.toggle(
+            "More where these leave it open", value=True, key="recall.extend", bind="query-params",
+            help="Where the intervals do not tell which setting is the cheapest, four times as many are "
+            "asked, once.",
+        )  # fmt: skip
+        return Source("Documents", int(count or 1), extend=extend), int(count or 1)
     if by == "Texts":
         typed = st.text_area(
             "One question a line", key="recall.texts", height=140, placeholder="what your users type",

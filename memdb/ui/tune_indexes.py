@@ -45,12 +45,15 @@ def base_name(target: Target, chosen: str | None) -> str | None:
 def left_side(target: Target, base: IndexInfo) -> SweepRequest | None:
     """Forms to build, to measure and to drop; returns what is measured."""
     running = current() is not None
-    with st.container(border=True), parts.errors_shown(target):
+    # Side by side, so that the progress on the right stays in sight of the button that started it.
+    build, measure, drop = st.tabs([":material/construction: Build", ":material/play_arrow: Measure",
+                                    ":material/delete: Drop"], key="indexes.tab")  # fmt: skip
+    with build, parts.errors_shown(target):
         _build_form(target, base, running)
     request: SweepRequest | None = None
-    with st.container(border=True), parts.errors_shown(target):
+    with measure, parts.errors_shown(target):
         request = _measure_form(target, base, running)
-    with parts.errors_shown(target):
+    with drop, parts.errors_shown(target):
         _drop_form(target, base, running)
     return request
 
@@ -210,18 +213,21 @@ def _drop_form(target: Target, base: IndexInfo, running: bool) -> None:
     shadows = [
         n for n in cached.index_names(target) if shadow.is_shadow(n) and shadow.base_of(n) == base.name
     ]
-    if not shadows or not target.writable:
+    st.markdown("**Drop a shadow index**")
+    if not shadows:
+        st.caption("There is none to drop.")
         return
-    with st.container(border=True):
-        st.markdown("**Drop a shadow index**")
-        name = st.selectbox("Shadow index", shadows, key="indexes.drop", format_func=line)
-        st.code(name, language=None, wrap_lines=True)
-        typed = st.text_input("Type its whole name", key="indexes.typed", help="The documents stay.")
-        st.button(
-            "Drop it", icon=":material/delete:", key="indexes.drop_it",
-            disabled=running or typed.strip() != name,
-            on_click=_drop, args=(target, name), width="stretch",
-        )  # fmt: skip
+    name = st.selectbox("Shadow index", shadows, key="indexes.drop", format_func=line)
+    st.code(name, language=None, wrap_lines=True)
+    if not target.writable:
+        st.caption("This target is read-only. On a writable one: " + code(f"FT.DROPINDEX {name}", 200))
+        return
+    typed = st.text_input("Type its whole name", key="indexes.typed", help="The documents stay.")
+    st.button(
+        "Drop it", icon=":material/delete:", key="indexes.drop_it",
+        disabled=running or typed.strip() != name,
+        on_click=_drop, args=(target, name), width="stretch",
+    )  # fmt: skip
 
 
 def _drop(target: Target, name: str) -> None:

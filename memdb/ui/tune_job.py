@@ -25,7 +25,10 @@ def start(target: Target, info: IndexInfo, asked: Asked) -> None:
 
     def work(job: Job[Run]) -> Run:
         made = ask.asked_queries(client, info, asked.request, asked.source, home, report=job.report)
-        return ask.run_saved(client, info, asked.request, made, home, report=job.report, keep=job.keep)
+        more = ask.extension(client, info, asked.request, asked.source, report=job.report)
+        return ask.run_saved(
+            client, info, asked.request, made, home, report=job.report, keep=job.keep, more=more
+        )
 
     job = cached.jobs().start(f"Recall of {info.name}", work)
     st.session_state[JOB] = {"id": job.id}
