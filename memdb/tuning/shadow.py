@@ -121,17 +121,12 @@ def spec(base: IndexInfo, field: str, variant: Variant) -> IndexSpec:
     TEXT fields are left out: they filter nothing in a recall run and would double the words' memory.
 
     Raises:
-        BadInput: the original is itself a shadow, is over JSON, or differs in nothing from the variant.
+        BadInput: the original is itself a shadow, or differs in nothing from the variant.
         UnknownField: there is no such vector field.
     """
     if is_shadow(base.name):
         raise BadInput(
             f"'{line(base.name)}' is itself a shadow index.", f"Choose '{line(base_of(base.name))}'."
-        )
-    if base.on != "HASH":
-        raise BadInput(
-            "Shadow indexes over JSON documents are not built by this page.",
-            "Create the index with FT.CREATE and compare it as an index of its own.",
         )
     found, params = base.vector_field(field)
     metric = cast(Metric, variant.metric or params.metric)
@@ -152,7 +147,12 @@ def spec(base: IndexInfo, field: str, variant: Variant) -> IndexSpec:
     others += [NumericField(f.name, path=f.identifier) for f in base.of_kind("NUMERIC")]
     text = f"{found.name}|{params.type}|{params.dim}|{metric}|{variant.words}"
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    return IndexSpec(f"{PREFIX}{base.name}:{digest}", (*others, vector), base.prefixes, "HASH")
+    return IndexSpec(
+        f"{PREFIX}{base.name}:{digest}",
+        (*others, vector),
+        base.prefixes,
+        "JSON" if base.on == "JSON" else "HASH",
+    )
 
 
 def same(variant: Variant, params: VectorParams) -> bool:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from memdb.cluster import replies
 from memdb.cluster.client import Client
 from memdb.display import line
-from memdb.errors import BadInput, UnsupportedFeature
+from memdb.errors import BadInput
 from memdb.tuning.run import Run
+from memdb.vectors import stored
 from memdb.vectors.distance import Doubles, Floats
 from memdb.vectors.index import IndexInfo
 
@@ -90,16 +91,9 @@ def field_values(client: Client, info: IndexInfo, field: str, keys: Sequence[str
 
     Raises:
         UnknownField: the index has no such field.
-        UnsupportedFeature: the documents are JSON.
     """
     found = info.field(field, "TAG", "NUMERIC")
-    if info.on != "HASH":
-        raise UnsupportedFeature("Slicing by a field", "the index is over JSON documents")
-    values: list[str] = []
-    for start in range(0, len(keys), 1_000):
-        batch = client.pipeline([("HGET", key, found.identifier) for key in keys[start : start + 1_000]])
-        values += [replies.text(value) for value in batch]
-    return values
+    return [replies.text(value) for value in stored.values(client, info, found, keys)]
 
 
 def tag_labels(values: Sequence[str], separator: str = ",") -> list[str]:

@@ -11,7 +11,7 @@ from memdb.display import bytes_text, code, line
 from memdb.jobs import Job
 from memdb.ui import cached, figures, parts, state
 from memdb.ui.search_shown import TITLES, Shown, export
-from memdb.vectors import exact, read
+from memdb.vectors import exact, read, stored
 from memdb.vectors.exact import Neighbours
 from memdb.vectors.filters import render
 from memdb.vectors.query import numbers
@@ -134,12 +134,12 @@ def _watch(job: Job[object]) -> None:
 
 def _titles(shown: Shown, keys: tuple[str, ...]) -> dict[str, str]:
     """Names also of documents that the index did not return."""
-    name = next((f.identifier for f in shown.info.fields if f.name.lower() in TITLES), None)
+    named = next((f for f in shown.info.fields if f.name.lower() in TITLES), None)
     missing = [key for key in keys if key not in shown.titles]
     found = dict(shown.titles)
     values: list[object] = [None] * len(missing)
-    if name is not None and shown.info.on == "HASH":
-        values = cached.client(shown.target).pipeline([("HGET", key, name) for key in missing])
+    if named is not None:
+        values = stored.values(cached.client(shown.target), shown.info, named, missing)
     for key, value in zip(missing, values, strict=True):
         found[key] = line(replies.text(value) or key, 120)
     return found

@@ -148,7 +148,7 @@ def document_panel(shown: Shown, key: str) -> None:
                 "More like this", icon=":material/hub:", on_click=more_like, args=(key,), key="search.more"
             )
         client = cached.client(shown.target)
-        fields = search.document(client, key)
+        fields = search.document(client, key, shown.info.on)
         facts = search.facts(client, key)
         st.caption(
             f"{code(key)} · {bytes_text(facts.size_bytes)} in memory · "

@@ -17,6 +17,7 @@ from memdb.tuning.plan import Plan
 from memdb.tuning.run import EfPoint, Run
 from memdb.ui import cached, figures_tune, state, tune_cached
 from memdb.ui.figures_tune import Curve, Times
+from memdb.vectors import stored
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import KnnRequest, vector_param
 
@@ -182,13 +183,11 @@ def ef_choice(run: Run, key: str, default: int) -> int:
 
 def titles(target: Target, info: IndexInfo | None, keys: Sequence[str]) -> dict[str, str]:
     """A short name of each document: a field that is called like a title, else its key."""
-    named = None
-    if info is not None and info.on == "HASH":
-        named = next((f.identifier for f in info.fields if f.name.lower() in TITLES), None)
-    if named is None or not keys:
+    named = None if info is None else next((f for f in info.fields if f.name.lower() in TITLES), None)
+    if info is None or named is None or not keys:
         return {key: line(key, 120) for key in keys}
     try:
-        values = cached.client(target).pipeline([("HGET", key, named) for key in keys])
+        values = stored.values(cached.client(target), info, named, keys)
     except MemDBError:
         values = [None] * len(keys)
     return {key: line(_text(value) or key, 120) for key, value in zip(keys, values, strict=True)}

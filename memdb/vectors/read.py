@@ -13,9 +13,8 @@ import numpy as np
 from memdb.cluster import replies
 from memdb.cluster.client import Arg, Client
 from memdb.cluster.replies import Reply
-from memdb.errors import UnsupportedFeature
 from memdb.jobs import Report, silent
-from memdb.vectors import distance
+from memdb.vectors import distance, stored
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import EVERYTHING, Condition, Rendered, render
 from memdb.vectors.index import Field, IndexInfo, VectorParams
@@ -49,8 +48,6 @@ def blocks(
         UnsupportedFeature: this engine offers no way to list the documents of this filter or type.
     """
     found, params = info.vector_field(field)
-    if info.on != "HASH":
-        raise UnsupportedFeature("Reading all vectors", "the index is over JSON documents")
     size = max(1, min(KEYS_A_BATCH, BYTES_A_BATCH // params.bytes))
     done = 0
     if client.server.dialect.has("FT.CURSOR"):
@@ -58,28 +55,22 @@ def blocks(
         rendered = render(condition, client.server.dialect, info)
         batches = _by_cursor(client, info, rendered, size, found.name)
     else:
-        batches = _fetched(client, matching_keys(client, info, condition, size), found.identifier)
+        batches = _fetched(client, matching_keys(client, info, condition, size), info, found)
     for keys, values in batches:
         done += len(keys)
         report("Reading vectors", min(done, info.documents), info.documents)
-        if block := decoded(keys, values, found, params):
+        if block := decoded(keys, stored.vectors(info, params, values), found, params):
             yield block
 
 
 def vectors_of(client: Client, info: IndexInfo, field: str, keys: Sequence[str]) -> Block | None:
-    """The vectors of some documents, without those that hold none that is usable; None if all are.
-
-    Raises:
-        UnsupportedFeature: the index is over JSON documents.
-    """
+    """The vectors of some documents, without those that hold none that is usable; None if none does."""
     found, params = info.vector_field(field)
-    if info.on != "HASH":
-        raise UnsupportedFeature("Reading vectors", "the index is over JSON documents")
     values: list[Reply] = []
     for start in range(0, len(keys), KEYS_A_BATCH):
         batch = keys[start : start + KEYS_A_BATCH]
-        values += client.pipeline([("HGET", key, found.identifier) for key in batch])
-    return decoded(keys, values, found, params)
+        values += client.pipeline([stored.asking(info, found, key) for key in batch])
+    return decoded(keys, stored.vectors(info, params, values), found, params)
 
 
 def decoded(keys: Sequence[str], values: Sequence[Reply], found: Field, params: VectorParams) -> Block | None:
@@ -106,14 +97,14 @@ def decoded(keys: Sequence[str], values: Sequence[Reply], found: Field, params: 
 
 
 def _fetched(
-    client: Client, batches: Iterator[list[str]], identifier: str
+    client: Client, batches: Iterator[list[str]], info: IndexInfo, found: Field
 ) -> Iterator[tuple[list[str], list[Reply]]]:
     """One field of all keys: while one batch is on its way, the next is listed and the last one decoded."""
     waiting: deque[tuple[list[str], Future[list[Reply]]]] = deque()
     with ThreadPoolExecutor(1, "read") as thread:
         try:
             for keys in batches:
-                commands = [("HGET", key, identifier) for key in keys]
+                commands = [stored.asking(info, found, key) for key in keys]
                 waiting.append((keys, thread.submit(client.pipeline, commands)))
                 if len(waiting) > AHEAD:
                     asked, future = waiting.popleft()

@@ -18,13 +18,13 @@ class TagField:
     """Exact values, several per document split by `separator`."""
 
     name: str
-    separator: str = ","
+    separator: str = ","  # empty: the default, as FT.INFO tells it of JSON
     case_sensitive: bool = False
     path: str = ""  # the hash field or JSON path, where it is not the name
 
     def args(self) -> tuple[Arg, ...]:
         """Type and options as FT.CREATE takes them."""
-        options: tuple[Arg, ...] = ("SEPARATOR", self.separator) if self.separator != "," else ()
+        options: tuple[Arg, ...] = ("SEPARATOR", self.separator) if self.separator not in ("", ",") else ()
         return ("TAG", *options, *(("CASESENSITIVE",) if self.case_sensitive else ()))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +12,8 @@ import numpy as np
 from memdb.cluster import replies
 from memdb.cluster.client import Arg, Client
 from memdb.cluster.replies import Reply
-from memdb.errors import BadVector, EngineError, MemDBError, NotFound, UnsupportedFeature
-from memdb.vectors import distance
+from memdb.errors import BadVector, MemDBError, NotFound, UnsupportedFeature
+from memdb.vectors import distance, stored
 from memdb.vectors.distance import Doubles, Floats
 from memdb.vectors.filters import EVERYTHING, Condition, render
 from memdb.vectors.index import Field, IndexInfo, VectorParams, index_info
@@ -165,7 +164,8 @@ def document_vector(client: Client, info: IndexInfo, field: str, key: str) -> Fl
         BadVector: what it holds is no vector of this index.
     """
     found, params = info.vector_field(field)
-    value = client.execute("HGET", key, found.identifier) if info.on == "HASH" else _json(client, key, found)
+    raw = client.execute(*stored.asking(info, found, key))
+    value = raw if info.on == "HASH" else stored.first(raw)
     if value is None:
         raise NotFound(key, f"document with a field '{found.identifier}'")
     return decoded(value, found, params, key)
@@ -204,13 +204,18 @@ def random_key(client: Client, info: IndexInfo) -> str:
     return str(np.random.default_rng().choice(np.array(found.keys, dtype=object)))
 
 
-def document(client: Client, key: str) -> dict[str, Reply]:
-    """All fields of a hash, raw.
+def document(client: Client, key: str, on: str = "HASH") -> dict[str, Reply]:
+    """All fields of a document: of a hash raw, of JSON its members by path (`$.title`).
 
     Raises:
         NotFound: there is no such key.
-        EngineError: it is not a hash.
+        EngineError: it is not what the index is over.
     """
+    if on == "JSON":
+        whole = stored.first(client.execute("JSON.GET", key, "$"))
+        if whole is None:
+            raise NotFound(key, "document")
+        return stored.members(whole)
     found = replies.pairs(client.execute("HGETALL", key))
     if not found:
         raise NotFound(key, "document")
@@ -291,14 +296,3 @@ def _aggregate(client: Client, info: IndexInfo, *args: Arg) -> list[dict[str, Re
         rows = replies.items(replies.pairs(reply).get("results"))
         return [replies.pairs(replies.pairs(row).get("extra_attributes")) for row in rows]
     return [replies.pairs(row) for row in replies.items(reply)[1:]]
-
-
-def _json(client: Client, key: str, found: Field) -> Reply:
-    reply = client.execute("JSON.GET", key, found.identifier)
-    if reply is None:
-        return None
-    try:
-        value = json.loads(reply)
-    except ValueError as exc:
-        raise EngineError(f"The document '{key}' did not come back as JSON.", "") from exc
-    return value[0] if found.identifier.startswith("$") and value else value

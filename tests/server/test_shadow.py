@@ -117,8 +117,6 @@ def test_wrong_variants_are_refused_before_anything_is_sent(client: Client, base
         shadow.check(client, base, "v", ())
     with pytest.raises(BadInput, match="itself a shadow"):
         shadow.spec(replace(base, name="memdb:shadow:x:1234"), "v", Variant())
-    with pytest.raises(BadInput, match="JSON"):
-        shadow.spec(replace(base, on="JSON"), "v", Variant())
 
 
 def test_a_read_only_target_shows_what_would_be_run(server_target: Target, base: IndexInfo) -> None:

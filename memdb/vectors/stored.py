@@ -1,0 +1,89 @@
+"""A field of a document as it is stored: how to ask for it, and what came back, for hashes and JSON alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from memdb.cluster.client import Client, Command
+from memdb.cluster.replies import Reply
+from memdb.vectors.distance import to_bytes
+from memdb.vectors.index import Field, IndexInfo, VectorParams
+
+BATCH = 1_000
+
+
+def asking(info: IndexInfo, found: Field, key: str) -> Command:
+    """The command that reads one field of one document."""
+    return ("HGET" if info.on == "HASH" else "JSON.GET", key, found.identifier)
+
+
+def values(client: Client, info: IndexInfo, found: Field, keys: Sequence[str]) -> list[Reply]:
+    """The field in each document, one round trip a thousand; None where it has none.
+
+    Of JSON documents: text and numbers as bytes, a list of tags joined by commas.
+    """
+    replies: list[Reply] = []
+    for start in range(0, len(keys), BATCH):
+        replies += client.pipeline([asking(info, found, key) for key in keys[start : start + BATCH]])
+    return replies if info.on == "HASH" else [_plain(first(reply)) for reply in replies]
+
+
+def vectors(info: IndexInfo, params: VectorParams, replies: Sequence[Reply]) -> Sequence[Reply]:
+    """Vectors as bytes of the field's type, however they are stored; None for what is no list of numbers."""
+    return replies if info.on == "HASH" else [_packed(reply, params) for reply in replies]
+
+
+def first(reply: Reply) -> object:
+    """What a JSON path found: its first match; None where it found nothing or no JSON came back.
+
+    JSON.GET with a path from `$` answers with a list of matches, FT.AGGREGATE with the match itself.
+    """
+    if not isinstance(reply, bytes | str):
+        return None
+    try:
+        found = json.loads(reply)
+    except ValueError:
+        # FT.AGGREGATE brings a text as it is, without its quotation marks.
+        return reply.decode("utf-8", "surrogateescape") if isinstance(reply, bytes) else reply
+    return (found[0] if found else None) if isinstance(found, list) else found
+
+
+def members(whole: object) -> dict[str, Reply]:
+    """The members of a JSON document by their path; lists of numbers as they are, objects as JSON text."""
+    if not isinstance(whole, dict):
+        return {"$": json.dumps(whole, ensure_ascii=False)}
+    return {
+        f"$.{name}": value if isinstance(value, list) and _numbers(value) else _plain(value, nested=True)
+        for name, value in whole.items()
+    }
+
+
+def _numbers(value: list[object]) -> bool:
+    return bool(value) and all(type(item) in (int, float) for item in value)
+
+
+def _plain(value: object, *, nested: bool = False) -> Reply:
+    if nested and isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogateescape")
+    if isinstance(value, list):
+        value = ",".join(str(item) for item in value if isinstance(item, str | int | float))
+    if isinstance(value, bool):
+        return b"true" if value else b"false"
+    return str(value).encode("utf-8", "surrogateescape") if isinstance(value, str | int | float) else None
+
+
+def _packed(reply: Reply, params: VectorParams) -> bytes | None:
+    if not isinstance(reply, bytes | str):
+        return None
+    try:
+        found = json.loads(reply)
+        # [[…]]: the list of matches around one vector. A document of several vectors is not taken for one.
+        if isinstance(found, list) and len(found) == 1 and isinstance(found[0], list):
+            found = found[0]
+        matrix = np.array(found, dtype=np.float64)
+    except (ValueError, TypeError):
+        return None
+    return to_bytes(matrix, params.type) if matrix.shape == (params.dim,) else None
