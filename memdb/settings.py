@@ -19,12 +19,25 @@ VARIABLES: dict[str, str] = {
     "MEMDB_WRITABLE": "1 allows writes to MEMDB_URL; everything else keeps it read-only",
     "MEMDB_LABEL": "name of the target, shown on every page",
     "MEMDB_KIND": "local, development or production: the colour of the target's badge",
+    "MEMDB_COLOUR": "another colour than the kind's: blue, green, orange, red, violet, yellow or gray",
+    "MEMDB_TIMEOUT": "seconds that MEMDB_URL has for an answer (15)",
+    "MEMDB_TLS_CA": "PEM file of the authorities to trust for MEMDB_URL, instead of the system's",
+    "MEMDB_TLS_CERT": "PEM file of our client certificate",
+    "MEMDB_TLS_KEY": "PEM file of its private key",
+    "MEMDB_TLS_HOSTNAME": "name in the server's certificate, where a tunnel makes the address another",
+    "MEMDB_TLS_VERIFY": "0 takes any certificate, and says so on every page",
+    "MEMDB_IAM_CLUSTER": "name of the MemoryDB cluster: log in to MEMDB_URL with IAM instead of a password",
+    "MEMDB_IAM_REGION": "its AWS Region",
+    "MEMDB_READ_FROM_REPLICAS": "1 lets replicas answer reads of MEMDB_URL",
+    "MEMDB_TARGET": "a target of the settings file to open, instead of MEMDB_URL",
+    "MEMDB_SETTINGS": "the settings file with named targets (targets.toml in MEMDB_HOME)",
+    "MEMDB_ALLOW_ADDRESSES": "1 lets visitors of an app served beyond this machine enter addresses",
     "MEMDB_ENGINE_SERVER": "path of a redis-server for the local engine, instead of the packaged one",
     "MEMDB_ENGINE_SEARCH": "path of a search module for that server; empty if it has search built in",
 }
 
 _TRUE = {"1", "true", "yes", "on"}
-_FALSE = {"", "0", "false", "no", "off"}
+_FALSE = {"0", "false", "no", "off"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +50,19 @@ class Settings:
     writable: bool = False
     label: str = ""
     kind: str = ""
+    colour: str = ""
+    timeout: float = 15.0
+    tls_ca: str = ""
+    tls_cert: str = ""
+    tls_key: str = ""
+    tls_hostname: str = ""
+    tls_verify: bool = True
+    iam_cluster: str = ""
+    iam_region: str = ""
+    read_from_replicas: bool = False
+    target: str = ""
+    settings: str = ""
+    allow_addresses: bool = False
     engine_server: str = ""
     engine_search: str = ""
 
@@ -45,7 +71,7 @@ class Settings:
         """Read MEMDB_* from the environment.
 
         Raises:
-            BadSettings: a switch is neither on nor off.
+            BadSettings: a switch is neither on nor off, or the timeout is no number of seconds.
         """
         env = os.environ if env is None else env
         home = env.get("MEMDB_HOME", "")
@@ -56,6 +82,19 @@ class Settings:
             writable=_switch(env, "MEMDB_WRITABLE"),
             label=env.get("MEMDB_LABEL", "").strip(),
             kind=env.get("MEMDB_KIND", "").strip().lower(),
+            colour=env.get("MEMDB_COLOUR", "").strip().lower(),
+            timeout=_seconds(env, "MEMDB_TIMEOUT", 15.0),
+            tls_ca=env.get("MEMDB_TLS_CA", "").strip(),
+            tls_cert=env.get("MEMDB_TLS_CERT", "").strip(),
+            tls_key=env.get("MEMDB_TLS_KEY", "").strip(),
+            tls_hostname=env.get("MEMDB_TLS_HOSTNAME", "").strip(),
+            tls_verify=_switch(env, "MEMDB_TLS_VERIFY", default=True),
+            iam_cluster=env.get("MEMDB_IAM_CLUSTER", "").strip(),
+            iam_region=env.get("MEMDB_IAM_REGION", "").strip(),
+            read_from_replicas=_switch(env, "MEMDB_READ_FROM_REPLICAS"),
+            target=env.get("MEMDB_TARGET", "").strip(),
+            settings=env.get("MEMDB_SETTINGS", "").strip(),
+            allow_addresses=_switch(env, "MEMDB_ALLOW_ADDRESSES"),
             engine_server=env.get("MEMDB_ENGINE_SERVER", ""),
             engine_search=env.get("MEMDB_ENGINE_SEARCH", ""),
         )
@@ -71,8 +110,23 @@ def has_screen() -> bool:
     return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def _switch(env: Mapping[str, str], name: str) -> bool:
+def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
+    value = env.get(name, "").strip()
+    try:
+        found = float(value) if value else default
+    except ValueError:
+        found = 0.0
+    if not 0.1 <= found <= 600:
+        raise BadSettings(
+            f"{name} is '{value}', which is no number of seconds.", f"Set {name} to 0.1 to 600."
+        )
+    return found
+
+
+def _switch(env: Mapping[str, str], name: str, *, default: bool = False) -> bool:
     value = env.get(name, "").strip().lower()
+    if not value:
+        return default
     if value in _TRUE:
         return True
     if value in _FALSE:

@@ -12,10 +12,8 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
 
 import redis
-from redis.backoff import ExponentialBackoff
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
@@ -27,9 +25,8 @@ from redis.exceptions import (
 )
 from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import TimeoutError as NoAnswer
-from redis.retry import Retry
 
-from memdb.cluster import dialects, guard, replies
+from memdb.cluster import dialects, guard, iam, replies, tls, wire
 from memdb.cluster.replies import Reply
 from memdb.cluster.target import Target
 from memdb.errors import EngineError, LoginFailed, MemDBError, Unreachable
@@ -168,28 +165,7 @@ def _sent(args: Command) -> list[Arg]:
 
 
 def _redis(target: Target) -> redis.Redis:
-    options: dict[str, Any] = {
-        "db": target.db,
-        "username": target.username or None,
-        "password": target.password or None,
-        "protocol": 2,
-        # No CLIENT SETINFO: two round trips fewer for each connection, 0.5 s each on an engine that loads.
-        "driver_info": None,
-        "decode_responses": False,
-        "socket_timeout": target.timeout_s,
-        "socket_connect_timeout": 3.0,
-        "socket_keepalive": True,
-        "health_check_interval": 30,
-        "max_connections": 64,
-        # One quick retry bridges a closed idle connection; an outage is told at once.
-        "retry": Retry(ExponentialBackoff(cap=0.2, base=0.05), retries=1),
-    }
-    if target.scheme == "unix":
-        options["unix_socket_path"] = target.path
-        options.pop("socket_keepalive")
-    else:
-        options |= {"host": target.host, "port": target.port, "ssl": target.scheme == "rediss"}
-    client = redis.Redis(**options)
+    client = redis.Redis.from_pool(wire.pool(target))
     # redis-py reshapes some replies (INFO, SCAN, HGETALL, FT.*); ours arrive as the wire brought them.
     client.response_callbacks.clear()
     return client
@@ -231,7 +207,7 @@ def explain(exc: RedisError, target: Target, command: tuple[Arg, ...]) -> MemDBE
     if isinstance(exc, AuthenticationError | AuthorizationError):
         return LoginFailed(
             f"{target.name} refused the login: {reply.rstrip('.')}.",
-            "Check user and password of this target (MEMDB_PASSWORD).",
+            "Check user and password of this target (MEMDB_PASSWORD)." if target.iam is None else iam.HINT,
         )
     if isinstance(exc, NoAnswer):
         return Unreachable(
@@ -239,6 +215,8 @@ def explain(exc: RedisError, target: Target, command: tuple[Arg, ...]) -> MemDBE
             "Check the address and the network, or try again when the server is less busy.",
         )
     if isinstance(exc, NoConnection | InvalidResponse):
+        if target.scheme == "rediss" and (failed := tls.explain(reply, target)):
+            return failed
         return Unreachable(
             f"No answer from {target.name} ({target.address}): {reply.rstrip('.')}.",
             "Check that the server runs and that the address, port and TLS setting are right.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from memdb.cluster.engine import running_engines
-from memdb.cluster.target import Target
+from memdb.cluster.target import Iam, Target, Tls
 from memdb.errors import BadSettings
 from memdb.settings import Settings
 
@@ -51,13 +51,30 @@ def from_settings(settings: Settings) -> Target:
     Raises:
         BadSettings: it does not parse.
     """
-    return Target.parse(
+    plain = Target.parse(
         settings.url,
         password=settings.password,
         label=settings.label,
         kind=settings.kind,
         writable=settings.writable,
     )
+    iam = None
+    if settings.iam_cluster or settings.iam_region:
+        iam = Iam(settings.iam_cluster, settings.iam_region)
+    return replace(
+        plain,
+        timeout_s=settings.timeout,
+        colour=settings.colour,
+        tls=Tls(
+            ca=settings.tls_ca,
+            cert=settings.tls_cert,
+            key=settings.tls_key,
+            verify=settings.tls_verify,
+            hostname=settings.tls_hostname,
+        ),
+        iam=iam,
+        read_from_replicas=settings.read_from_replicas,
+    ).checked()
 
 
 def _named(settings: Settings, url: str, writable: bool) -> Target:

@@ -13,6 +13,37 @@ Kind = Literal["local", "development", "production"]
 KINDS: tuple[Kind, ...] = ("local", "development", "production")
 SCHEMES = ("redis", "rediss", "unix")
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+# Names and not values: the app draws them in tones that hold in light and dark. The kind has its own mark,
+# so that the colour may be left out, or differ between two targets of one kind.
+COLOURS = ("blue", "green", "orange", "red", "violet", "yellow", "gray")
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How a `rediss://` server is verified, and how it may verify us. Paths are of PEM files here."""
+
+    ca: str = ""  # certificates of the authorities to trust; empty: the system's
+    cert: str = ""  # our own certificate, with its chain
+    key: str = ""  # its private key, without a passphrase; may stand in the same file as the certificate
+    verify: bool = True
+    hostname: str = ""  # the name in the server's certificate, where a tunnel makes the address another
+
+
+@dataclass(frozen=True, slots=True)
+class Iam:
+    """Login by a token that AWS credentials sign, instead of a password."""
+
+    cluster: str  # MemoryDB's name of the cluster, not its endpoint
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What heavy reads (sweeps, scans) may ask of this server. 0: no bound from the target."""
+
+    queries_per_s: float = 0.0
+    keys_scanned: int = 0
+    slow_factor: float = 0.0  # stop where the server's latency rises above this multiple of the first one
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +64,16 @@ class Target:
     kind: Kind = "development"
     writable: bool = False
     timeout_s: float = 15.0
+    colour: str = ""  # one of COLOURS; empty: that of the kind
+    tls: Tls = Tls()
+    iam: Iam | None = None
+    read_from_replicas: bool = False
+    budget: Budget = Budget()
+
+    @property
+    def unverified(self) -> bool:
+        """Whether the connection is encrypted, but with whoever answers: shown wherever the target is."""
+        return self.scheme == "rediss" and not self.tls.verify
 
     @property
     def address(self) -> str:
@@ -109,6 +150,37 @@ class Target:
             kind=kind or default,
             writable=writable,
         )
+
+    def checked(self) -> Target:
+        """Itself, once its settings agree with each other.
+
+        Raises:
+            BadSettings: they contradict each other; the hint says which to change.
+        """
+        if self.colour and self.colour not in COLOURS:
+            raise BadSettings(f"'{self.colour}' is not a colour here.", f"Use one of: {', '.join(COLOURS)}.")
+        if self.kind not in KINDS:
+            raise BadSettings(f"'{self.kind}' is not a kind of target.", f"Use one of: {', '.join(KINDS)}.")
+        if self.tls != Tls() and self.scheme != "rediss":
+            raise BadSettings(
+                f"TLS settings are given, but {self.address} is a plain address.", "Use rediss:// for TLS."
+            )
+        if self.iam is not None:
+            if not (self.iam.cluster and self.iam.region and self.username):
+                raise BadSettings(
+                    f"IAM login to {self.name} needs user, cluster name and region.",
+                    "Give the user in the URL (rediss://user@host:6379), cluster name and region beside it.",
+                )
+            if self.password:
+                raise BadSettings(
+                    f"{self.name} has a password and IAM login.",
+                    "Keep one: IAM makes its own tokens.",
+                )
+            if self.scheme == "redis" and self.host not in LOOPBACK:
+                raise BadSettings(
+                    f"IAM login over {self.address} would send the token unencrypted.", "Use rediss://."
+                )
+        return self
 
     def read_only(self) -> Target:
         """The same server, without the permission to write."""

@@ -106,10 +106,21 @@ def environment(target: Target, home: Path) -> dict[str, str]:
     return {
         "MEMDB_HOME": str(home),
         "MEMDB_URL": target.url,
+        "MEMDB_TARGET": "",  # said by MEMDB_URL already
         "MEMDB_PASSWORD": target.password,
         "MEMDB_WRITABLE": "1" if target.writable else "0",
         "MEMDB_LABEL": target.label,
         "MEMDB_KIND": target.kind,
+        "MEMDB_COLOUR": target.colour,
+        "MEMDB_TIMEOUT": f"{target.timeout_s:g}",
+        "MEMDB_TLS_CA": target.tls.ca,
+        "MEMDB_TLS_CERT": target.tls.cert,
+        "MEMDB_TLS_KEY": target.tls.key,
+        "MEMDB_TLS_HOSTNAME": target.tls.hostname,
+        "MEMDB_TLS_VERIFY": "1" if target.tls.verify else "0",
+        "MEMDB_IAM_CLUSTER": target.iam.cluster if target.iam else "",
+        "MEMDB_IAM_REGION": target.iam.region if target.iam else "",
+        "MEMDB_READ_FROM_REPLICAS": "1" if target.read_from_replicas else "0",
     }
 
 

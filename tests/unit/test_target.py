@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from memdb.cluster.target import Target
+from memdb.cluster import tls
+from memdb.cluster.find import from_settings
+from memdb.cluster.target import Iam, Target, Tls
+from memdb.demo.app import environment
 from memdb.errors import BadSettings
 from memdb.settings import VARIABLES, Settings
 
@@ -81,3 +88,57 @@ def test_settings_switches() -> None:
 def test_every_variable_has_a_field() -> None:
     names = {name.removeprefix("MEMDB_").lower() for name in VARIABLES}
     assert names == set(Settings.__slots__)
+
+
+@pytest.mark.parametrize(
+    ("url", "changes", "part"),
+    [
+        ("redis://h", {"tls": Tls(verify=False)}, "plain address"),
+        ("rediss://h", {"iam": Iam("c", "r")}, "needs user"),
+        ("rediss://u:p@h", {"iam": Iam("c", "r")}, "password and IAM"),
+        ("redis://u@h", {"iam": Iam("c", "r")}, "unencrypted"),
+        ("redis://h", {"colour": "mauve"}, "not a colour"),
+    ],
+)
+def test_settings_that_contradict_each_other(url: str, changes: dict[str, Any], part: str) -> None:
+    with pytest.raises(BadSettings, match=part) as caught:
+        replace(Target.parse(url), **changes).checked()
+    assert caught.value.hint
+
+
+def test_the_app_is_told_every_field_of_its_target(tmp_path: Path) -> None:
+    target = replace(
+        Target.parse("rediss://u@h:7000", label="L", kind="production"),
+        colour="violet",
+        timeout_s=3.0,
+        tls=Tls(ca="a", cert="b", key="c", verify=False, hostname="d"),
+        iam=Iam("cluster", "eu-west-1"),
+        read_from_replicas=True,
+    )
+    env = environment(target, tmp_path)
+    assert from_settings(Settings.from_env(env)) == target
+    assert set(env) <= set(VARIABLES)
+    assert target.unverified
+    assert not Target.parse("redis://h").unverified
+
+
+def test_tls_files_that_cannot_be_used(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.pem"
+    bad.write_text("not a certificate")
+    target = Target.parse("rediss://h")
+    for settings, part in (
+        (Tls(ca=str(tmp_path / "none")), "no CA file"),
+        (Tls(ca=str(bad)), "cannot be used"),
+        (Tls(key=str(bad)), "no client certificate"),
+        (Tls(cert=str(bad), key=str(bad)), "cannot be used"),
+    ):
+        with pytest.raises(BadSettings, match=part) as caught:
+            tls.context(replace(target, tls=settings))
+        assert caught.value.hint
+
+
+def test_timeout() -> None:
+    assert Settings.from_env({"MEMDB_TIMEOUT": "2.5"}).timeout == 2.5
+    for value in ("soon", "0", "-1", "1e9"):
+        with pytest.raises(BadSettings, match="MEMDB_TIMEOUT"):
+            Settings.from_env({"MEMDB_TIMEOUT": value})
