@@ -8,10 +8,13 @@ The wire is RESP2 with undecoded bytes: keys and values need not be UTF-8, and v
 
 from __future__ import annotations
 
+import random
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 import redis
 from redis.exceptions import (
@@ -22,6 +25,7 @@ from redis.exceptions import (
     MovedError,
     RedisError,
     ResponseError,
+    WatchError,
 )
 from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import TimeoutError as NoAnswer
@@ -29,7 +33,8 @@ from redis.exceptions import TimeoutError as NoAnswer
 from memdb.cluster import dialects, guard, iam, replies, tls, wire
 from memdb.cluster.replies import Reply
 from memdb.cluster.target import Target
-from memdb.errors import EngineError, LoginFailed, MemDBError, Unreachable
+from memdb.display import line
+from memdb.errors import Busy, EngineError, LoginFailed, MemDBError, Unreachable
 
 Arg = str | bytes | int | float
 Command = Sequence[Arg]
@@ -73,12 +78,19 @@ class Client:
         except RedisError as exc:
             raise explain(exc, self.target, args) from exc
 
-    def pipeline(self, commands: Sequence[Command], *, errors_as_values: bool = False) -> list[Reply]:
+    def pipeline(
+        self,
+        commands: Sequence[Command],
+        *,
+        errors_as_values: bool = False,
+        arrived: Callable[[], None] | None = None,
+    ) -> list[Reply]:
         """Send many commands in one go; not a transaction.
 
         Args:
             commands: keep a batch to some thousand commands or a few MB; the caller chunks.
             errors_as_values: put a MemDBError in the reply's place instead of raising the first one.
+            arrived: called as each reply is read, in order, to tell where the time went.
 
         Raises:
             ReadOnlyTarget: one of them is not allowed here; none was sent.
@@ -91,6 +103,8 @@ class Client:
         with self._redis.pipeline(transaction=False) as pipe:
             for command in commands:
                 pipe.execute_command(*_sent(command))  # type: ignore[no-untyped-call]
+            if arrived is not None:
+                _tell_arrivals(pipe, arrived)
             try:
                 found = pipe.execute(raise_on_error=False)
             except RedisError as exc:
@@ -120,6 +134,52 @@ class Client:
                 return list(pipe.execute())
             except RedisError as exc:
                 raise explain(exc, self.target, ()) from exc
+
+    def compare_and_set(
+        self,
+        key: str,
+        reads: Sequence[Command],
+        writes: Callable[[list[Reply]], Sequence[Command]],
+        *,
+        attempts: int = 200,
+    ) -> list[Reply]:
+        """Read a key, decide, and write only if nobody changed it meanwhile; else read again.
+
+        Args:
+            key: the key that is watched.
+            reads: sent first, on the same connection.
+            writes: from the replies of `reads`, the commands of one MULTI … EXEC. May raise; nothing is
+                written then.
+            attempts: how often others may come first.
+
+        Raises:
+            ReadOnlyTarget: the target is read-only; nothing was sent.
+            Busy: others came first every time.
+            MemDBError: the server did not answer, or said no.
+        """
+        for command in (("WATCH", key), *reads):
+            guard.check(tuple(command), writable=self.target.writable)
+        with self._redis.pipeline(transaction=True) as pipe:
+            for attempt in range(attempts):
+                try:
+                    pipe.watch(_bytes(key))  # type: ignore[no-untyped-call]
+                    found = [pipe.immediate_execute_command(*_sent(command)) for command in reads]  # type: ignore[no-untyped-call]
+                    commands = writes(found)
+                    for command in commands:
+                        guard.check(tuple(command), writable=self.target.writable)
+                    pipe.multi()
+                    for command in commands:
+                        pipe.execute_command(*_sent(command))  # type: ignore[no-untyped-call]
+                    return list(pipe.execute())
+                except WatchError:
+                    # Others wrote: the more often, the longer and the less predictable the wait.
+                    time.sleep(random.uniform(0, min(0.05, 0.001 * 2 ** min(attempt, 6))))  # noqa: S311
+                except RedisError as exc:
+                    raise explain(exc, self.target, ()) from exc
+        raise Busy(
+            f"Others changed '{line(key, 80)}' {attempts} times while this was written.",
+            "Try again in a moment.",
+        )
 
     def info(self, section: str = "") -> dict[str, dict[str, str]]:
         """INFO as section → key → value."""
@@ -162,6 +222,22 @@ def _sent(args: Command) -> list[Arg]:
         args[0],
         *(arg.encode("utf-8", "surrogateescape") if type(arg) is str else arg for arg in args[1:]),
     ]
+
+
+def _bytes(key: str) -> bytes:
+    return key.encode("utf-8", "surrogateescape")
+
+
+def _tell_arrivals(pipe: Any, arrived: Callable[[], None]) -> None:
+    read = pipe.parse_response
+
+    def told(*args: Any, **options: Any) -> Any:
+        try:
+            return read(*args, **options)
+        finally:
+            arrived()
+
+    pipe.parse_response = told
 
 
 def _redis(target: Target) -> redis.Redis:
