@@ -105,6 +105,11 @@ def inherited() -> dict[str, str]:
     return dict(os.environ)
 
 
+def variable(name: str) -> str:
+    """A variable that a settings file names, e.g. with a password."""
+    return os.environ.get(name, "")
+
+
 def has_screen() -> bool:
     """Whether a browser window could open here."""
     return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -4,26 +4,36 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from memdb.cluster import targets
 from memdb.cluster.engine import running_engines
 from memdb.cluster.target import Iam, Target, Tls
+from memdb.cluster.targets import Named, Password
 from memdb.errors import BadSettings
 from memdb.settings import Settings
 
 
 def find_target(settings: Settings, url: str = "", *, writable: bool = False) -> Target:
-    """The target of `url`; without one the running local engine, else the one of MEMDB_URL.
+    """The target of `url`; without one that of MEMDB_TARGET, the running local engine, or that of MEMDB_URL.
 
     Args:
         settings: of the environment.
-        url: as the user gave it, e.g. with --url; may be empty.
-        writable: allow writes to `url` (MEMDB_WRITABLE does so for MEMDB_URL). The local engine always
-            takes writes.
+        url: as the user gave it, e.g. with --url: an address, or the name of a target in the settings file.
+            May be empty.
+        writable: allow writes to `url` (MEMDB_WRITABLE does so for MEMDB_URL, the settings file for its
+            targets). The local engine always takes writes.
 
     Raises:
-        BadSettings: a URL does not parse, or there is neither.
+        BadSettings: a URL does not parse, there is no target of that name, or there is nothing to open.
+        MemDBError: the password of a named target cannot be had.
     """
+    if url and "://" not in url and any(named.name == url for named in targets.read(settings)):
+        found = by_name(settings, url)
+        return replace(found, writable=found.writable or writable)
     if url:
         return _named(settings, url, writable)
+    if settings.target:
+        found = by_name(settings, settings.target)
+        return replace(found, writable=found.writable or writable)
     engines = running_engines(settings.home)
     if engines:
         return engines[0].target
@@ -36,12 +46,64 @@ def find_target(settings: Settings, url: str = "", *, writable: bool = False) ->
     )
 
 
-def app_target(settings: Settings) -> Target:
-    """The target of the app: MEMDB_URL where it is set, for who starts the app says there what it opens.
+def by_name(settings: Settings, name: str) -> Target:
+    """A target of the settings file, with its password.
 
     Raises:
-        BadSettings: the URL does not parse, or there is neither it nor a running local engine.
+        BadSettings: there is none of that name, or its settings are wrong.
+        MemDBError: its password cannot be had.
     """
+    known = targets.read(settings)
+    for named in known:
+        if named.name == name:
+            return targets.resolve(named)
+    names = ", ".join(n.name for n in known)
+    raise BadSettings(
+        f"There is no target '{name}' in '{targets.file_path(settings)}'.",
+        f"It has: {names}." if names else "That file has no targets yet; docs/connect.md shows one.",
+    )
+
+
+def known(settings: Settings) -> tuple[Named, ...]:
+    """Every target that can be chosen: the app's own first, then the settings file, local engines, MEMDB_URL.
+
+    Targets at one address with one user are listed once. Names are unique.
+
+    Raises:
+        BadSettings: MEMDB_URL or the settings file does not parse.
+    """
+    found: list[Named] = []
+    if settings.url:
+        password = Password("variable", "MEMDB_PASSWORD" if settings.password else "MEMDB_URL")
+        own = from_settings(settings)
+        found.append(Named(own.name, own, "environment", password if own.password else Password()))
+    found += targets.read(settings)
+    for entry in running_engines(settings.home):
+        target = entry.target
+        if not any(_same(target, other.target) for other in found):
+            found.append(Named(target.name, target, "local engine", Password("file", "of the engine's home")))
+    if settings.target:
+        found.sort(key=lambda named: named.name != settings.target or named.origin != "settings file")
+    elif not settings.url:
+        found.sort(key=lambda named: named.origin != "local engine")
+    unique: dict[str, Named] = {}
+    for named in found:
+        name, number = named.name, 1
+        while name in unique:
+            number += 1
+            name = f"{named.name} ({number})"
+        unique[name] = replace(named, name=name)
+    return tuple(unique.values())
+
+
+def app_target(settings: Settings) -> Target:
+    """The target of the app: MEMDB_TARGET or MEMDB_URL where set, for that is said by who starts the app.
+
+    Raises:
+        MemDBError: it does not parse or cannot be had, or there is neither it nor a running local engine.
+    """
+    if settings.target:
+        return find_target(settings)
     return from_settings(settings) if settings.url else find_target(settings)
 
 

@@ -1,0 +1,115 @@
+"""Clients of AWS's own services, with the credentials of this machine, and their failures in our words."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from memdb.errors import BadSettings, LoginFailed, MemDBError, NotFound, Unreachable
+
+
+def client(service: str, region: str = "") -> Any:
+    """A boto3 client with short timeouts: a page waits for it.
+
+    Args:
+        service: e.g. "memorydb".
+        region: empty takes the one of the environment or the AWS profile.
+
+    Raises:
+        BadSettings: no region is named anywhere, or the profile does not exist.
+        LoginFailed: there are no credentials.
+    """
+    import boto3  # 0.3 s, and few need it
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        session = boto3.Session()
+        if session.get_credentials() is None:
+            raise LoginFailed(
+                "There are no AWS credentials on this machine.",
+                "Log in with the AWS CLI, set AWS_PROFILE, or run where a role gives them.",
+            )
+        config = Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2})
+        return session.client(service, region_name=region or None, config=config)
+    except (BotoCoreError, ValueError) as exc:
+        raise explain(exc) from exc
+
+
+def secret(name: str, region: str = "", *, secrets: Any = None) -> str:
+    """A password in AWS Secrets Manager.
+
+    Args:
+        name: name or ARN of the secret; `name#key` takes one value of a JSON secret. Without a key, the
+            value `password` of a JSON secret, else the whole text.
+        region: empty takes that of an ARN, else the environment's.
+        secrets: a boto3 client of Secrets Manager.
+
+    Raises:
+        NotFound: no such secret.
+        BadSettings: it is binary, or has no such key.
+        MemDBError: AWS does not answer, or refuses.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    name, _, key = name.partition("#")
+    if name.startswith("arn:") and name.count(":") >= 6:
+        region = region or name.split(":")[3]
+    secrets = secrets or client("secretsmanager", region)
+    try:
+        text = secrets.get_secret_value(SecretId=name).get("SecretString")
+    except ClientError as exc:
+        if _code(exc) == "ResourceNotFoundException":
+            raise NotFound(name, "secret in AWS Secrets Manager") from exc
+        raise explain(exc) from exc
+    except BotoCoreError as exc:
+        raise explain(exc) from exc
+    if not text:
+        raise BadSettings(f"The secret '{name}' holds no text.", "Store the password as text or JSON.")
+    try:
+        values = json.loads(text)
+    except ValueError:
+        values = None
+    if not isinstance(values, dict):
+        if key:
+            raise BadSettings(f"The secret '{name}' is no JSON object: no '{key}'.", "Leave #… out.")
+        return str(text)
+    found = values.get(key or "password")
+    if not isinstance(found, str) or not found:
+        raise BadSettings(
+            f"The secret '{name}' has no text under '{key or 'password'}'.",
+            f"Name one of its keys after a #: {', '.join(map(str, values)) or 'it has none'}.",
+        )
+    return found
+
+
+def explain(exc: Exception) -> MemDBError:
+    """A failed AWS call in words of ours: what failed, and what to do."""
+    from botocore import exceptions
+
+    if isinstance(exc, exceptions.NoRegionError):
+        return BadSettings("No AWS Region is named.", "Name one, or set AWS_REGION.")
+    if isinstance(exc, exceptions.ProfileNotFound | exceptions.InvalidRegionError | ValueError):
+        return BadSettings(f"AWS settings cannot be used: {exc}.", "Check AWS_PROFILE and the Region.")
+    if isinstance(exc, exceptions.ClientError):
+        code, message = _code(exc), str(exc.response.get("Error", {}).get("Message", "")).strip()
+        if code.startswith(("Expired", "RequestExpired")):
+            return LoginFailed("The AWS credentials have expired.", "Log in again, e.g. `aws sso login`.")
+        if "Denied" in code or "Unauthorized" in code or "UnrecognizedClient" in code or "Signature" in code:
+            return LoginFailed(
+                f"AWS refused {exc.operation_name}: {message or code}", "Ask for the permission of that call."
+            )
+        return Unreachable(f"AWS failed at {exc.operation_name}: {message or code}", "Try again later.")
+    if isinstance(exc, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
+        return LoginFailed(
+            "There are no complete AWS credentials on this machine.", "Log in with the AWS CLI."
+        )
+    if "Token" in type(exc).__name__ or "SSO" in type(exc).__name__:
+        return LoginFailed(f"The AWS login cannot be used: {exc}", "Log in again, e.g. `aws sso login`.")
+    return Unreachable(
+        f"AWS does not answer: {exc}", "Check the network, the Region, and a proxy that may be needed."
+    )
+
+
+def _code(exc: Any) -> str:
+    return str(exc.response.get("Error", {}).get("Code", ""))

@@ -1,0 +1,268 @@
+"""Named targets: the settings file (TOML) and where their passwords come from. Guide: docs/connect.md.
+
+The file holds no password; it says where one is. So it may be read, shared and put under version control.
+"""
+
+from __future__ import annotations
+
+import difflib
+import stat
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from memdb.cluster import aws
+from memdb.cluster.target import Budget, Iam, Target, Tls
+from memdb.errors import BadSettings, MemDBError
+from memdb.settings import Settings, variable
+
+FILE = "targets.toml"
+Origin = Literal["settings file", "environment", "local engine", "entered here", "MemoryDB"]
+
+_TEXT = {"url", "label", "colour", "kind", "password_env", "password_file", "secret", "secret_region"}
+_TABLES: dict[str, dict[str, type]] = {
+    "tls": {"ca": str, "cert": str, "key": str, "hostname": str, "verify": bool},
+    "iam": {"cluster": str, "region": str},
+    "budget": {"queries_per_s": float, "keys_scanned": int, "slow_factor": float},
+}
+_KNOWN = {*_TEXT, *_TABLES, "writable", "read_from_replicas", "timeout"}
+_SOURCES = ("password_env", "password_file", "secret")
+
+
+@dataclass(frozen=True, slots=True)
+class Password:
+    """Where a password is. It is read when the target is opened, and again after a refused login."""
+
+    source: Literal["none", "here", "variable", "file", "secret"] = "none"
+    name: str = ""
+    region: str = ""
+
+    @property
+    def words(self) -> str:
+        """For people; never the password."""
+        return {
+            "none": "none",
+            "here": "entered here, until the tab closes",
+            "variable": f"environment variable {self.name}",
+            "file": f"file {self.name}",
+            "secret": f"AWS Secrets Manager, {self.name}",
+        }[self.source]
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A target by its name. Where `problem` is set it cannot be opened, and the others still can."""
+
+    name: str
+    target: Target
+    origin: Origin = "settings file"
+    password: Password = Password()
+    problem: MemDBError | None = field(default=None, compare=False)
+
+    @property
+    def login(self) -> str:
+        """How it logs in, for people."""
+        if self.target.iam is not None:
+            return f"IAM as {self.target.username}"
+        user = self.target.username or "default user"
+        return f"{user}, password: {self.password.words}"
+
+
+def file_path(settings: Settings) -> Path:
+    """Where the settings file is looked for."""
+    return Path(settings.settings).expanduser() if settings.settings else settings.home / FILE
+
+
+def read(settings: Settings) -> tuple[Named, ...]:
+    """The targets of the settings file, in its order; none where there is no file.
+
+    Raises:
+        BadSettings: the file cannot be read or is no TOML, or MEMDB_SETTINGS names none. What is wrong with
+            one target stands in its `problem`.
+    """
+    path = file_path(settings)
+    try:
+        text = path.read_text("utf-8")
+        _only_ours(path, "settings file")
+    except FileNotFoundError:
+        if settings.settings:
+            raise BadSettings(
+                f"There is no settings file '{path}'.", "Check MEMDB_SETTINGS, or leave it out."
+            ) from None
+        return ()
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = getattr(exc, "strerror", None) or "it is not UTF-8"
+        raise BadSettings(f"The settings file '{path}' cannot be read: {reason}.", "Check the file.") from exc
+    return parse(text, str(path))
+
+
+def parse(text: str, where: str = FILE) -> tuple[Named, ...]:
+    """The targets that a settings file describes.
+
+    Raises:
+        BadSettings: it is no TOML, or holds something else than targets.
+    """
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        raise BadSettings(f"The settings file '{where}' is no TOML: {exc}.", "Mend that line.") from None
+    tables = content.pop("targets", {})
+    if content:
+        raise BadSettings(
+            f"The settings file '{where}' holds '{next(iter(content))}', which means nothing here.",
+            "Targets stand in tables like [targets.orders].",
+        )
+    if not isinstance(tables, dict):
+        raise BadSettings(f"'targets' in '{where}' is no table.", "Write [targets.orders].")
+    return tuple(_named(name, table) for name, table in tables.items())
+
+
+def resolve(named: Named, *, secrets: Any = None) -> Target:
+    """The target with its password, read now.
+
+    Args:
+        named: as `read` gave it.
+        secrets: a boto3 client of Secrets Manager, for tests.
+
+    Raises:
+        MemDBError: what is wrong with its settings, or the password cannot be had.
+    """
+    if named.problem is not None:
+        raise named.problem
+    where = named.password
+    if where.source == "variable":
+        found = variable(where.name)
+        if not found:
+            raise BadSettings(
+                f"{named.name} takes its password from {where.name}, which is not set.",
+                "Set it before the start.",
+            )
+    elif where.source == "file":
+        found = _from_file(named.name, Path(where.name).expanduser())
+    elif where.source == "secret":
+        found = aws.secret(where.name, where.region, secrets=secrets)
+    else:
+        return named.target
+    return replace(named.target, password=found)
+
+
+def _named(name: str, table: object) -> Named:
+    try:
+        return _checked(name, table)
+    except BadSettings as exc:
+        problem = BadSettings(f"Target '{name}': {exc}", exc.hint)
+        return Named(name, Target(label=name), problem=problem)
+
+
+def _checked(name: str, table: object) -> Named:
+    if not isinstance(table, dict):
+        raise BadSettings("it is no table.", f"Write [targets.{name}].")
+    if "password" in table:
+        raise BadSettings(
+            "a password stands in the file.",
+            "Say where it is instead: password_env, password_file or secret. Change that password.",
+        )
+    _keys(table, _KNOWN, "")
+    texts = {key: _typed(table, key, str, "") for key in _TEXT}
+    if not texts["url"]:
+        raise BadSettings("it has no url.", 'Add url = "rediss://user@host:6379".')
+    base = Target.parse(
+        texts["url"],
+        label=texts["label"] or name,
+        kind=texts["kind"],
+        writable=_typed(table, "writable", bool, default=False),
+    )
+    if base.password:
+        raise BadSettings(
+            "a password stands in its url.",
+            "Keep the user and say where the password is: password_env, password_file or secret.",
+        )
+    parts = {key: _table(table, key) for key in _TABLES}
+    timeout = _typed(table, "timeout", float, base.timeout_s)
+    if not 0.1 <= timeout <= 600:
+        raise BadSettings(f"timeout is {timeout:g}.", "Give 0.1 to 600 seconds.")
+    iam = parts["iam"]
+    target = replace(
+        base,
+        colour=texts["colour"],
+        timeout_s=timeout,
+        tls=Tls(**parts["tls"]),
+        iam=Iam(iam.get("cluster", ""), iam.get("region", "")) if iam else None,
+        read_from_replicas=_typed(table, "read_from_replicas", bool, default=False),
+        budget=Budget(**parts["budget"]),
+    ).checked()
+    return Named(name, target, password=_password(texts, target))
+
+
+def _password(texts: Mapping[str, str], target: Target) -> Password:
+    given = [key for key in _SOURCES if texts[key]]
+    if len(given) > 1:
+        raise BadSettings(f"it has {' and '.join(given)}.", "Keep one of them.")
+    if given and target.iam is not None:
+        raise BadSettings(f"it has {given[0]} and iam.", "Keep one of them: IAM makes its own tokens.")
+    if not given:
+        return Password()
+    key = given[0]
+    if key == "password_env":
+        return Password("variable", texts[key])
+    if key == "password_file":
+        return Password("file", texts[key])
+    return Password("secret", texts[key], texts["secret_region"])
+
+
+def _table(table: Mapping[str, Any], key: str) -> dict[str, Any]:
+    found = table.get(key, {})
+    if not isinstance(found, dict):
+        raise BadSettings(f"{key} is no table.", f"Write {key} = {{ … }}.")
+    _keys(found, set(_TABLES[key]), f"{key}.")
+    return {
+        name: _typed(found, name, kind, None, f"{key}.")
+        for name, kind in _TABLES[key].items()
+        if name in found
+    }
+
+
+def _keys(table: Mapping[str, Any], known: set[str], prefix: str) -> None:
+    for key in table:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f"Did you mean {prefix}{near[0]}?" if near else f"It may have: {', '.join(sorted(known))}."
+            raise BadSettings(f"'{prefix}{key}' means nothing here.", hint)
+
+
+def _typed(table: Mapping[str, Any], key: str, kind: type, default: Any = None, prefix: str = "") -> Any:
+    value = table.get(key, default)
+    if kind is float and type(value) is int:
+        value = float(value)
+    if key in table and type(value) is not kind:
+        words = {str: "a text in quotes", bool: "true or false", int: "a whole number", float: "a number"}
+        raise BadSettings(f"{prefix}{key} is {value!r}.", f"Give {words[kind]}.")
+    if kind in (int, float) and key in table and value < 0:
+        raise BadSettings(f"{prefix}{key} is {value}.", "Give 0 or more.")
+    return value
+
+
+def _from_file(name: str, path: Path) -> str:
+    try:
+        _only_ours(path, "password file")
+        found = path.read_text("utf-8").strip("\r\n")
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = getattr(exc, "strerror", None) or "it is not UTF-8"
+        raise BadSettings(
+            f"The password file '{path}' of {name} cannot be read: {reason}.", "Check it."
+        ) from exc
+    if not found:
+        raise BadSettings(f"The password file '{path}' of {name} is empty.", "Put the password in it.")
+    return found
+
+
+def _only_ours(path: Path, what: str) -> None:
+    # Readable by others is common (a container's mounted secrets); writable would let any user of the
+    # machine send this program, with its password, elsewhere.
+    if path.stat().st_mode & stat.S_IWOTH:
+        raise BadSettings(
+            f"The {what} '{path}' may be written by every user of this machine.",
+            f"Take that right away: chmod o-w '{path}'.",
+        )

@@ -1,0 +1,150 @@
+"""The settings file: what it may hold, where passwords come from, and that one bad target spoils no other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from memdb.cluster.find import app_target, find_target, known
+from memdb.cluster.target import Budget, Iam, Tls
+from memdb.cluster.targets import Named, parse, read, resolve
+from memdb.errors import BadSettings
+from memdb.settings import Settings
+
+GOOD = """
+[targets.orders]
+url = "rediss://app@clustercfg.orders.abc.memorydb.eu-west-1.amazonaws.com:6379"
+label = "Orders"
+colour = "violet"
+kind = "production"
+timeout = 5
+read_from_replicas = true
+secret = "prod/orders#app"
+tls = { ca = "/etc/ca.pem", verify = true }
+budget = { queries_per_s = 50, keys_scanned = 100_000, slow_factor = 2.5 }
+
+[targets.iam]
+url = "rediss://ada@clustercfg.x.abc.memorydb.eu-west-1.amazonaws.com:6379"
+iam = { cluster = "x", region = "eu-west-1" }
+
+[targets.local]
+url = "redis://127.0.0.1:7000"
+writable = true
+password_env = "C3A_TEST_PASSWORD"
+"""
+
+
+def test_what_a_file_says() -> None:
+    orders, iam, local = parse(GOOD)
+    assert (orders.name, orders.target.label, orders.target.colour) == ("orders", "Orders", "violet")
+    assert (orders.target.kind, orders.target.timeout_s, orders.target.writable) == ("production", 5.0, False)
+    assert orders.target.read_from_replicas
+    assert orders.target.tls == Tls(ca="/etc/ca.pem")
+    assert orders.target.budget == Budget(50.0, 100_000, 2.5)
+    assert orders.login == "app, password: AWS Secrets Manager, prod/orders#app"
+    assert (iam.target.iam, iam.login) == (Iam("x", "eu-west-1"), "IAM as ada")
+    assert (local.target.kind, local.target.writable, local.target.label) == ("local", True, "local")
+    assert [named.problem for named in (orders, iam, local)] == [None] * 3
+
+
+@pytest.mark.parametrize(
+    ("lines", "message", "hint"),
+    [
+        ('url = "redis://h"\npassword = "geheim"', "password stands in the file", "password_env"),
+        ('url = "redis://u:geheim@h"', "password stands in its url", "Keep the user"),
+        ("", "no url", "url ="),
+        ('url = "http://h"', "does not start with redis", "Write it like"),
+        ('url = "redis://h"\nwriteable = true', "'writeable' means nothing", "writable"),
+        ('url = "rediss://h"\ntls = { verfy = false }', "'tls.verfy' means nothing", "tls.verify"),
+        ('url = "redis://h"\nwritable = "yes"', "writable is 'yes'", "true or false"),
+        ('url = "redis://h"\ntimeout = -1', "timeout is -1", ""),
+        ('url = "redis://h"\ntimeout = 0', "timeout is 0", "seconds"),
+        ('url = "redis://h"\ncolour = "mauve"', "not a colour", "violet"),
+        ('url = "redis://h"\nkind = "prod"', "not a kind", "production"),
+        ('url = "redis://h"\npassword_env = "A"\nsecret = "b"', "password_env and secret", "Keep one"),
+        ('url = "redis://h"\ntls = "on"', "tls is no table", "tls = {"),
+        ('url = "redis://h"\nbudget = { queries_per_s = -5 }', "budget.queries_per_s is -5", ""),
+        ('url = "rediss://u@h"\niam = { cluster = "c" }', "needs user, cluster name and region", ""),
+    ],
+)
+def test_one_bad_target_says_what_is_wrong_and_spoils_no_other(lines: str, message: str, hint: str) -> None:
+    bad, good = parse(f'[targets.bad]\n{lines}\n[targets.good]\nurl = "redis://h"\n')
+    assert good.problem is None
+    assert bad.problem is not None
+    assert message in str(bad.problem)
+    assert hint in bad.problem.hint
+    assert "geheim" not in bad.problem.full() + repr(bad)
+    with pytest.raises(BadSettings, match="Target 'bad'"):
+        resolve(bad)
+
+
+@pytest.mark.parametrize("text", ["[targets.a", "x = 1", "targets = 1"])
+def test_a_file_that_is_none(text: str) -> None:
+    with pytest.raises(BadSettings) as caught:
+        parse(text)
+    assert caught.value.hint
+
+
+def settings(home: Path, **values: str) -> Settings:
+    return Settings.from_env({"MEMDB_HOME": str(home)} | {f"MEMDB_{k.upper()}": v for k, v in values.items()})
+
+
+def test_where_the_file_is(tmp_path: Path) -> None:
+    assert read(settings(tmp_path)) == ()
+    with pytest.raises(BadSettings, match="no settings file"):
+        read(settings(tmp_path, settings=str(tmp_path / "no.toml")))
+    (tmp_path / "targets.toml").write_text(GOOD)
+    assert [named.name for named in read(settings(tmp_path))] == ["orders", "iam", "local"]
+    (tmp_path / "targets.toml").chmod(0o666)
+    with pytest.raises(BadSettings, match="every user of this machine") as caught:
+        read(settings(tmp_path))
+    assert "chmod o-w" in caught.value.hint
+
+
+def test_passwords_from_variable_and_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    local = parse(GOOD)[2]
+    with pytest.raises(BadSettings, match="C3A_TEST_PASSWORD, which is not set"):
+        resolve(local)
+    monkeypatch.setenv("C3A_TEST_PASSWORD", "geheim")
+    assert resolve(local).password == "geheim"
+
+    file = tmp_path / "password"
+    (named,) = parse(f'[targets.a]\nurl = "redis://h"\npassword_file = "{file}"')
+    with pytest.raises(BadSettings, match="cannot be read"):
+        resolve(named)
+    file.write_text("")
+    with pytest.raises(BadSettings, match="is empty"):
+        resolve(named)
+    file.write_text("geheim wort\n")
+    assert resolve(named).password == "geheim wort"
+    file.chmod(0o602)
+    with pytest.raises(BadSettings, match="every user"):
+        resolve(named)
+
+
+def test_a_target_is_opened_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "targets.toml").write_text(GOOD)
+    monkeypatch.setenv("C3A_TEST_PASSWORD", "geheim")
+    found = find_target(settings(tmp_path), "local")
+    assert (found.address, found.password, found.writable) == ("redis://127.0.0.1:7000", "geheim", True)
+    assert find_target(settings(tmp_path, target="local")) == found
+    assert app_target(settings(tmp_path, target="local", url="redis://other")) == found
+    with pytest.raises(BadSettings, match="no target 'loca'") as caught:
+        find_target(settings(tmp_path, target="loca"))
+    assert "orders, iam, local" in caught.value.hint
+    with pytest.raises(BadSettings, match="does not start with redis"):
+        find_target(settings(tmp_path), "loca")
+
+
+def test_what_can_be_chosen(tmp_path: Path) -> None:
+    def names(found: tuple[Named, ...]) -> list[str]:
+        return [named.name for named in found]
+
+    assert known(settings(tmp_path)) == ()
+    (tmp_path / "targets.toml").write_text(GOOD)
+    own = settings(tmp_path, url="redis://h:1", password="geheim", label="orders")
+    assert names(known(own)) == ["orders", "orders (2)", "iam", "local"]
+    assert known(own)[0].login == "default user, password: environment variable MEMDB_PASSWORD"
+    assert names(known(settings(tmp_path, target="iam"))) == ["iam", "orders", "local"]
+    assert "geheim" not in repr(known(own))
