@@ -69,6 +69,28 @@ def engine(commands: Commands) -> None:
     add.set_defaults(run=_lazy("engine", "stop"))
 
 
+def doctor(commands: Commands) -> None:
+    """`memdb doctor`."""
+    add = _command(
+        commands, "doctor", "walk from name to search and say what each step saw; exit 1 if one failed"
+    )
+    add.add_argument("--json", action="store_true", help="print JSON")
+    _server_options(add)
+    add.set_defaults(run=_lazy("doctor", "doctor"))
+
+
+def targets(commands: Commands) -> None:
+    """`memdb targets`."""
+    add = _command(
+        commands, "targets", "list the targets that can be opened, or the MemoryDB clusters of a Region"
+    )
+    add.add_argument(
+        "--discover", metavar="REGION", default=None, help="ask AWS instead; `default` takes its own Region"
+    )
+    add.add_argument("--json", action="store_true", help="print JSON")
+    add.set_defaults(run=_lazy("doctor", "targets"))
+
+
 def load(commands: Commands) -> None:
     """`memdb load`."""
     add = _command(commands, "load", "load the demo data; goes on where an earlier load was interrupted")
@@ -289,8 +311,8 @@ def _server_options(add: argparse.ArgumentParser, *, writable: bool = False) -> 
         "--url",
         default="",
         metavar="URL",
-        help="server, e.g. redis://host:6379 (default: the running local engine, else MEMDB_URL; "
-        "give a password in MEMDB_PASSWORD)",
+        help="server, e.g. redis://host:6379, or a name of the settings file (default: MEMDB_TARGET, the "
+        "running local engine, else MEMDB_URL; give a password in MEMDB_PASSWORD)",
     )
     if writable:
         add.add_argument("--writable", action="store_true", help="allow writes to a server named with --url")

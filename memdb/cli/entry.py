@@ -56,6 +56,8 @@ def parser() -> argparse.ArgumentParser:
         arguments.demo,
         arguments.app,
         arguments.engine,
+        arguments.doctor,
+        arguments.targets,
         arguments.load,
         arguments.search,
         arguments.recall,

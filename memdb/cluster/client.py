@@ -281,16 +281,18 @@ def explain(exc: RedisError, target: Target, command: tuple[Arg, ...]) -> MemDBE
     if isinstance(exc, BusyLoadingError):
         return dialects.explain_refusal("LOADING " + reply, command)
     if isinstance(exc, AuthenticationError | AuthorizationError):
-        return LoginFailed(
-            f"{target.name} refused the login: {reply.rstrip('.')}.",
-            "Check user and password of this target (MEMDB_PASSWORD)." if target.iam is None else iam.HINT,
-        )
+        return _login_failed(reply.rstrip("."), target)
     if isinstance(exc, NoAnswer):
         return Unreachable(
             f"{target.name} did not answer within {target.timeout_s:g} s.",
             "Check the address and the network, or try again when the server is less busy.",
         )
-    if isinstance(exc, NoConnection | InvalidResponse):
+    if isinstance(exc, InvalidResponse):
+        return Unreachable(
+            f"{target.address} answered, but not as Redis does: {line(reply, 80)}.",
+            "Another program listens there, or the port speaks TLS (rediss://). Check address and port.",
+        )
+    if isinstance(exc, NoConnection):
         if target.scheme == "rediss" and (failed := tls.explain(reply, target)):
             return failed
         return Unreachable(
@@ -302,3 +304,17 @@ def explain(exc: RedisError, target: Target, command: tuple[Arg, ...]) -> MemDBE
     if isinstance(exc, ResponseError):
         return dialects.explain_refusal(reply, command)
     return EngineError(f"{target.name}: {reply}", "")
+
+
+def _login_failed(reply: str, target: Target) -> LoginFailed:
+    if target.iam is not None:
+        return LoginFailed(f"{target.name} refused the login: {reply}.", iam.HINT)
+    if not target.password:
+        return LoginFailed(
+            f"{target.name} wants a password, and none is given.",
+            "Give one: MEMDB_PASSWORD, or password_env, password_file or secret in the settings file.",
+        )
+    return LoginFailed(
+        f"{target.name} refused the login: {reply}.",
+        "Check user and password of this target (MEMDB_PASSWORD, or where the settings file says it is).",
+    )

@@ -12,7 +12,9 @@ from botocore.exceptions import NoRegionError, ReadTimeoutError
 from botocore.stub import Stubber
 from moto.server import ThreadedMotoServer
 
-from memdb.cluster import aws
+from memdb.cli import main
+from memdb.cluster import aws, discover
+from memdb.cluster.target import Iam
 from memdb.cluster.targets import parse, resolve
 from memdb.errors import BadSettings, LoginFailed, NotFound, Unreachable
 
@@ -98,3 +100,62 @@ def test_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("boto3.Session.get_credentials", none)
     with pytest.raises(LoginFailed, match="no AWS credentials"):
         aws.client("memorydb", REGION)
+
+
+@pytest.mark.usefixtures("moto")
+def test_clusters_from_moto(capsys: pytest.CaptureFixture[str]) -> None:
+    made = boto3.client("memorydb", region_name=REGION)
+    for name, group, tls in (
+        ("orders", "default.memorydb-redis7.search", True),
+        ("carts", "default.memorydb-redis7", False),
+    ):
+        made.create_cluster(
+            ClusterName=name, NodeType="db.r7g.large", ACLName="open-access", ParameterGroupName=group,
+            TLSEnabled=tls, NumShards=1, NumReplicasPerShard=1, SecurityGroupIds=["sg-1"],
+        )  # fmt: skip
+    carts, orders = discover.clusters(REGION)
+    assert (orders.name, orders.region, orders.tls, orders.search) == ("orders", REGION, True, True)
+    assert (orders.shards, orders.nodes, orders.acl) == (1, 2, "open-access")
+    assert orders.version.startswith("7.")
+    assert (carts.search, carts.target().scheme) == (False, "redis")
+    target = orders.target("ada", iam=True)
+    assert target.address == f"rediss://{orders.host}:{orders.port}"
+    assert (target.iam, target.kind, target.writable) == (Iam("orders", REGION), "production", False)
+    with pytest.raises(BadSettings, match="unencrypted"):
+        carts.target("ada", iam=True)
+    with pytest.raises(BadSettings, match="needs user"):
+        orders.target("", iam=True)
+    assert main(["targets", "--discover", REGION, "--json"]) == 0
+    assert [c["name"] for c in json.loads(capsys.readouterr().out)] == ["carts", "orders"]
+    assert main(["targets", "--discover", REGION]) == 0
+    assert "orders" in capsys.readouterr().out
+    assert discover.clusters("eu-central-1") == ()
+
+
+def test_clusters_as_aws_tells_them() -> None:
+    """An own parameter group, Valkey, a cluster that is being made; and a group that may not be read."""
+    client = boto3.client("memorydb", region_name=REGION, aws_access_key_id="x", aws_secret_access_key="y")
+    entry = {
+        "Name": "v", "Status": "available", "NumberOfShards": 2, "Engine": "valkey", "EnginePatchVersion": "7.2.6",
+        "ClusterEndpoint": {"Address": "clustercfg.v.abc.memorydb.eu-west-1.amazonaws.com", "Port": 6380},
+        "NodeType": "db.r7g.large", "ParameterGroupName": "mine", "TLSEnabled": True, "ACLName": "acl",
+        "Shards": [{"Name": "0001", "NumberOfNodes": 2}, {"Name": "0002", "NumberOfNodes": 2}],
+    }  # fmt: skip
+    young = {"Name": "young", "Status": "creating", "ParameterGroupName": "other", "TLSEnabled": True}
+    with Stubber(client) as stub:
+        stub.add_response("describe_clusters", {"Clusters": [entry, young]}, {"ShowShardDetails": True})
+        stub.add_response(
+            "describe_parameters",
+            {"Parameters": [{"Name": "search-enabled", "Value": "yes"}]},
+            {"ParameterGroupName": "mine"},
+        )
+        stub.add_client_error("describe_parameters", "AccessDeniedException", "no")
+        v, young_one = discover.clusters(memorydb=client)
+    assert (v.engine, v.version, v.shards, v.nodes, v.port, v.search) == ("Valkey", "7.2.6", 2, 4, 6380, True)
+    assert (young_one.search, young_one.search_words) == (None, "not told")
+    with pytest.raises(BadSettings, match="no endpoint yet: it is creating"):
+        young_one.target()
+    with Stubber(client) as stub:
+        stub.add_client_error("describe_clusters", "AccessDeniedException", "not authorized")
+        with pytest.raises(LoginFailed, match="AWS refused DescribeClusters: not authorized"):
+            discover.clusters(memorydb=client)

@@ -1,0 +1,157 @@
+"""MemoryDB clusters of an AWS account, as targets: what the API tells of them. Only reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from memdb.cluster import aws
+from memdb.cluster.target import Iam, Target
+from memdb.errors import BadSettings
+
+OPEN_ACCESS = "open-access"
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """One cluster."""
+
+    name: str
+    region: str
+    status: str
+    host: str  # of the cluster endpoint; empty while it is being made
+    port: int
+    tls: bool
+    engine: str
+    version: str
+    node_type: str
+    shards: int
+    nodes: int
+    acl: str
+    parameter_group: str
+    search: bool | None  # None: not told, for want of a permission
+    description: str = ""
+
+    @property
+    def search_words(self) -> str:
+        """For a table."""
+        return {True: "on", False: "off", None: "not told"}[self.search]
+
+    def target(self, user: str = "", *, iam: bool = False) -> Target:
+        """How to open it, without a password.
+
+        Args:
+            user: of its ACL; empty is the default user, which only `open-access` lets in.
+            iam: log in with a token of this machine's AWS credentials.
+
+        Raises:
+            BadSettings: it has no endpoint yet, or IAM is wanted without a user or without TLS.
+        """
+        if not self.host:
+            raise BadSettings(
+                f"The cluster '{self.name}' has no endpoint yet: it is {self.status}.", "Wait for it."
+            )
+        return replace(
+            Target(
+                scheme="rediss" if self.tls else "redis",
+                host=self.host,
+                port=self.port,
+                username=user,
+                label=self.name,
+                # The safe reading of what is not told: an AWS cluster may well be production.
+                kind="production",
+            ),
+            iam=Iam(self.name, self.region) if iam else None,
+        ).checked()
+
+
+def clusters(region: str = "", *, memorydb: Any = None) -> tuple[Cluster, ...]:
+    """All clusters of a Region, by name.
+
+    Args:
+        region: empty takes that of the environment or the AWS profile.
+        memorydb: a boto3 client of MemoryDB.
+
+    Raises:
+        BadSettings: no Region is named anywhere.
+        LoginFailed: no AWS credentials, or they may not memorydb:DescribeClusters.
+        Unreachable: AWS does not answer.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    memorydb = memorydb or aws.client("memorydb", region)
+    try:
+        pages = memorydb.get_paginator("describe_clusters").paginate(ShowShardDetails=True)
+        found = [entry for page in pages for entry in page.get("Clusters", ())]
+    except (BotoCoreError, ClientError) as exc:
+        raise aws.explain(exc) from exc
+    groups: dict[str, bool | None] = {}
+    for entry in found:
+        group = entry.get("ParameterGroupName", "")
+        if group not in groups:
+            groups[group] = _search(memorydb, group)
+    where = region or memorydb.meta.region_name
+    return tuple(
+        sorted(
+            (_cluster(entry, where, groups[entry.get("ParameterGroupName", "")]) for entry in found),
+            key=lambda cluster: cluster.name,
+        )
+    )
+
+
+def as_json(cluster: Cluster) -> dict[str, object]:
+    """The shape that `memdb targets --discover --json` prints."""
+    return {
+        "name": cluster.name,
+        "region": cluster.region,
+        "status": cluster.status,
+        "address": cluster.target().address if cluster.host else None,
+        "engine": cluster.engine,
+        "version": cluster.version,
+        "node_type": cluster.node_type,
+        "shards": cluster.shards,
+        "nodes": cluster.nodes,
+        "acl": cluster.acl,
+        "tls": cluster.tls,
+        "search": cluster.search,
+        "parameter_group": cluster.parameter_group,
+    }
+
+
+def _cluster(entry: dict[str, Any], region: str, search: bool | None) -> Cluster:
+    endpoint = entry.get("ClusterEndpoint") or {}
+    shards = entry.get("Shards") or ()
+    return Cluster(
+        name=str(entry.get("Name", "")),
+        region=region,
+        status=str(entry.get("Status", "")),
+        host=str(endpoint.get("Address", "")),
+        port=int(endpoint.get("Port", 6379)),
+        tls=bool(entry.get("TLSEnabled", True)),
+        engine=str(entry.get("Engine", "redis")).capitalize(),
+        version=str(entry.get("EnginePatchVersion") or entry.get("EngineVersion", "")),
+        node_type=str(entry.get("NodeType", "")),
+        shards=int(entry.get("NumberOfShards") or len(shards)),
+        nodes=sum(int(shard.get("NumberOfNodes") or len(shard.get("Nodes", ()))) for shard in shards),
+        acl=str(entry.get("ACLName", "")),
+        parameter_group=str(entry.get("ParameterGroupName", "")),
+        search=search,
+        description=str(entry.get("Description", "")),
+    )
+
+
+def _search(memorydb: Any, group: str) -> bool | None:
+    """Whether a parameter group turns search on. AWS's own groups tell by their names."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    if group.endswith(".search"):
+        return True
+    if group.startswith("default.") or not group:
+        return False
+    try:
+        pages = memorydb.get_paginator("describe_parameters").paginate(ParameterGroupName=group)
+        values = {p.get("Name"): p.get("Value") for page in pages for p in page.get("Parameters", ())}
+    except (BotoCoreError, ClientError):
+        return None  # the list of clusters is worth showing without it
+    value = values.get("search-enabled")
+    return None if value is None else value == "yes"

@@ -1,0 +1,342 @@
+"""One walk from the name to the search: what each step saw, and what to do where it went wrong.
+
+Used by `memdb doctor` and the app's Test button. Round trips: two to open a connection for a look at TCP and
+TLS, up to three for the client's own with its login, one for all questions at once, and one to the nodes that
+the cluster names, asked side by side (benchmarks/connect.py). Nothing is written.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from memdb.cluster import dialects, doctor_net, replies
+from memdb.cluster.client import Client, connect, items_by_name
+from memdb.cluster.doctor_net import Address
+from memdb.cluster.replies import Reply
+from memdb.cluster.target import LOOPBACK, Target
+from memdb.errors import LoginFailed, MemDBError, Unreachable
+
+Outcome = Literal["ok", "note", "failed", "skipped"]
+OLDEST = (6, 2)  # MemoryDB's oldest engine; what is older was never tested
+_STEP_S = 5.0  # no step waits longer, whatever the target's own timeout
+# Long enough for another Region, short enough that four nodes behind a closed door cost a second once.
+_NODE_S = 1.0
+_CERTIFICATE_DAYS = 21
+
+_QUESTIONS = (
+    ("INFO",),
+    ("ACL", "WHOAMI"),
+    ("COMMAND", "INFO", *dialects.PROBED),
+    ("FT._LIST",),
+    ("CLUSTER", "SLOTS"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the walk."""
+
+    name: str
+    outcome: Outcome
+    saw: str
+    todo: str = ""
+    ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """The whole walk."""
+
+    address: str
+    steps: tuple[Step, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed; notes are no failures."""
+        return all(step.outcome != "failed" for step in self.steps)
+
+    @property
+    def sentence(self) -> str:
+        """The result in one line."""
+        for step in self.steps:
+            if step.outcome == "failed":
+                return f"{step.name} failed: {step.saw}"
+        notes = sum(step.outcome == "note" for step in self.steps)
+        return "Everything answers" + ("", ", with a note", f", with {notes} notes")[min(notes, 2)] + "."
+
+
+NAMES = ("Name", "TCP", "TLS", "Login", "Cluster mode", "Replicas", "Search")
+
+
+def diagnose(target: Target) -> Diagnosis:
+    """Walk all steps; ends early where a step fails that the rest stands on.
+
+    Never raises a MemDBError: what goes wrong is what the step saw. Waits at most `target.timeout_s`, and
+    five seconds, for one answer.
+    """
+    return Diagnosis(target.address, tuple(walk(target)))
+
+
+def walk(target: Target) -> Iterator[Step]:
+    """The steps as they are done, for a page that shows them one by one; skipped after a failure."""
+    done = 0
+    for step in _walk(target):
+        yield step
+        done += 1
+    for name in NAMES[done:]:
+        yield Step(name, "skipped", "Not tried: an earlier step failed.")
+
+
+def _walk(target: Target) -> Iterator[Step]:
+    wait = min(target.timeout_s, _STEP_S)
+    if target.scheme == "unix":
+        yield Step("Name", "skipped", "A unix socket has no host name.")
+        yield (step := _timed("TCP", lambda: doctor_net.unix_socket(target.path, wait)))
+        if step.outcome == "failed":
+            return
+        yield Step("TLS", "skipped", "A unix socket needs none.")
+    else:
+        found: list[Address] = []
+        yield (step := _timed("Name", lambda: doctor_net.resolve(target, wait, found)))
+        if step.outcome == "failed":
+            return
+        with doctor_net.Probe(target, found, wait) as probe:
+            yield (step := _timed("TCP", probe.connect))
+            if step.outcome == "failed":
+                return
+            yield (step := _timed("TLS", lambda: _tls(probe, target)))
+            if step.outcome == "failed":
+                return
+    client = connect(replace(target, timeout_s=wait))
+    try:
+        yield from _asked(client, target, wait)
+    finally:
+        client.close()
+
+
+def _tls(probe: doctor_net.Probe, target: Target) -> Step:
+    if target.scheme == "redis":
+        if target.host in LOOPBACK:
+            return Step("TLS", "ok", "Not used, and not needed on this machine itself.")
+        return Step(
+            "TLS", "note", "Not used: login and data cross the network as they are.",
+            "MemoryDB has TLS on by default: use rediss:// unless the cluster was made without it.",
+        )  # fmt: skip
+    seen = probe.handshake()
+    if not target.tls.verify:
+        return Step(
+            "TLS", "note", f"{seen.version}, but the certificate was not checked.",
+            "Anybody on the way could answer in the server's place. Name its authority's file (CA) instead.",
+        )  # fmt: skip
+    text = f"{seen.version}, certificate for {seen.subject or 'this name'}"
+    if seen.days_left is None:
+        return Step("TLS", "ok", f"{text}.")
+    text += f", valid for {seen.days_left:,} more days."
+    if seen.days_left < _CERTIFICATE_DAYS:
+        return Step("TLS", "note", text, "It must be renewed soon.")
+    return Step("TLS", "ok", text)
+
+
+def _asked(client: Client, target: Target, wait: float) -> Iterator[Step]:
+    yield (step := _timed("Login", lambda: _login(client, target)))
+    if step.outcome == "failed":
+        return
+    began = time.perf_counter()
+    try:
+        info, who, commands, indexes, slots = client.pipeline(_QUESTIONS, errors_as_values=True)
+    except MemDBError as exc:
+        yield Step("Cluster mode", "failed", str(exc), exc.hint, _ms(began))
+        return
+    asked_ms = _ms(began)
+    yield cluster_step(info, slots, target, wait, asked_ms)
+    yield _replicas(info, target)
+    yield search_step(info, commands, indexes, who)
+
+
+def _login(client: Client, target: Target) -> Step:
+    try:
+        client.execute("PING")
+    except Unreachable:
+        if target.scheme == "redis" and doctor_net.speaks_tls(target, min(client.target.timeout_s, 1.0)):
+            raise Unreachable(
+                f"{target.address} speaks TLS.", "Use rediss:// for redis:// in the address."
+            ) from None
+        raise
+    if target.iam is not None:
+        how = f"as {target.username} with an IAM token for {target.iam.cluster}"
+    elif target.password:
+        how = f"as {target.username or 'the default user'} with its password"
+    else:
+        how = "as the default user, without a password"
+    if not target.password and target.iam is None and target.kind == "production":
+        return Step(
+            "Login", "note", f"Logged in {how}.",
+            "Whoever reaches this server may use it: set up an ACL user.",
+        )  # fmt: skip
+    return Step("Login", "ok", f"Logged in {how}.")
+
+
+def version_of(info: dict[str, dict[str, str]]) -> tuple[str, str]:
+    """Engine and version as INFO tells them."""
+    facts = {key: value for section in info.values() for key, value in section.items()}
+    engine = "Valkey" if "valkey_version" in facts else "Redis"
+    return engine, facts.get("valkey_version") or facts.get("redis_version", "")
+
+
+def cluster_step(info: Reply, slots: Reply, target: Target, wait: float, asked_ms: float) -> Step:
+    """Engine, version, and the cluster's nodes, which are tried."""
+    if isinstance(info, MemDBError):
+        return Step(
+            "Cluster mode", "note", f"Not told: {info}", "Allow the user INFO (+info) to see it.", asked_ms
+        )
+    facts = {key: value for part in replies.info(info).values() for key, value in part.items()}
+    engine, version = version_of(replies.info(info))
+    if not version:
+        return Step(
+            "Cluster mode", "failed", "INFO names no version: this is no Redis, Valkey or MemoryDB.",
+            "Check the address.", asked_ms,
+        )  # fmt: skip
+    what = f"{engine} {version}"
+    if _numbers(version) < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        return Step(
+            "Cluster mode", "failed", f"{what} is too old.",
+            f"This program needs {oldest} or newer, as MemoryDB's oldest engine is.", asked_ms,
+        )  # fmt: skip
+    mode = facts.get("redis_mode") or facts.get("server_mode", "")
+    if facts.get("cluster_enabled") != "1" and mode != "cluster":
+        return Step("Cluster mode", "ok", f"{what}, a single server without cluster mode.", "", asked_ms)
+    nodes = nodes_named(slots)
+    if isinstance(slots, MemDBError) or not nodes:
+        why = str(slots) if isinstance(slots, MemDBError) else "no slots are assigned."
+        return Step(
+            "Cluster mode", "note", f"{what} in cluster mode, its shape not told: {why}",
+            "Allow the user CLUSTER (+cluster|slots), or wait until the cluster is made.", asked_ms,
+        )  # fmt: skip
+    shards = len({shard for shard, _, _ in nodes})
+    text = f"{what}, cluster of {_count(shards, 'shard')} and {_count(len(nodes), 'node')}"
+    began = time.perf_counter()
+    here = (target.host, target.port)
+    others = [(host or target.host, port) for _, host, port in nodes if (host, port) != here]
+    closed = doctor_net.closed(others, min(wait, _NODE_S))
+    ms = asked_ms + _ms(began)
+    if closed:
+        named = ", ".join(f"{host}:{port}" for host, port in closed[:3]) + (" …" if len(closed) > 3 else "")
+        return Step(
+            "Cluster mode", "note",
+            f"{text}. {len(closed)} of the addresses it names cannot be reached from here: {named}.",
+            "Through a tunnel, open one for each node and let the names lead to it (/etc/hosts), or run this "
+            "program where the cluster is. With one shard, the node that answers here suffices.", ms,
+        )  # fmt: skip
+    return Step("Cluster mode", "ok", f"{text}, all within reach.", "", ms)
+
+
+def _replicas(info: Reply, target: Target) -> Step:
+    if isinstance(info, MemDBError):
+        return Step("Replicas", "note", "Not told, as INFO is not allowed.", "Allow the user INFO (+info).")
+    facts = {key: value for part in replies.info(info).values() for key, value in part.items()}
+    role = facts.get("role", "")
+    if role in {"slave", "replica"}:
+        link = facts.get("master_link_status", "?")
+        if link != "up":
+            return Step(
+                "Replicas", "note", f"This node is a replica, and its link to the primary is {link}.",
+                "Its data may be old. Use the cluster endpoint or the primary's.",
+            )  # fmt: skip
+        return Step(
+            "Replicas", "note", "This node is a replica: it may lag behind, and takes no writes.",
+            "Use the cluster endpoint or the primary's, unless reading a replica is what you want.",
+        )  # fmt: skip
+    count = replies.integer(facts.get("connected_slaves") or facts.get("connected_replicas"))
+    if not count:
+        if target.read_from_replicas:
+            return Step(
+                "Replicas", "note", "None, although reads may go to replicas.",
+                "Reads go to the primary until there is one.",
+            )  # fmt: skip
+        return Step("Replicas", "ok", "None: this server alone holds the data.")
+    use = "reads may go to them" if target.read_from_replicas else "not read from, as this target says"
+    return Step("Replicas", "ok", f"{count} connected; {use}.")
+
+
+def search_step(info: Reply, commands: Reply, indexes: Reply, who: Reply) -> Step:
+    """Whether vector search is there and this user may use it."""
+    user = "this user" if isinstance(who, MemDBError) else f"the user '{replies.text(who)}'"
+    if isinstance(commands, MemDBError):
+        return Step("Search", "note", f"Not told: {commands}", "Allow the user COMMAND (+command).")
+    dialect = dialects.recognise(items_by_name(commands))
+    if not dialect.searches:
+        what = "This server"
+        if not isinstance(info, MemDBError):
+            what = " ".join(version_of(replies.info(info)))
+        return Step(
+            "Search", "note", f"{what} has no vector search; sessions can be explored.",
+            "On MemoryDB it is chosen when a cluster is made, by a parameter group with search (7.1 or "
+            "newer); elsewhere by loading a search module.",
+        )  # fmt: skip
+    if isinstance(indexes, LoginFailed):
+        return Step(
+            "Search", "failed", f"{dialect.title} is there, but {user} may not use it.",
+            "Add the category to the user's access string: +@search (and +@read for documents).",
+        )  # fmt: skip
+    if isinstance(indexes, MemDBError):
+        return Step("Search", "failed", str(indexes), indexes.hint)
+    count = len(replies.items(indexes))
+    what = _count(count, "index", "indexes") if count else "no index yet"
+    return Step("Search", "ok", f"{dialect.title}, {what}.")
+
+
+def nodes_named(slots: Reply) -> list[tuple[int, str, int]]:
+    """Nodes of a CLUSTER SLOTS reply: (number of the shard, host, port); without a host, the one asked."""
+    if isinstance(slots, MemDBError):
+        return []
+    shards: dict[tuple[str, int], int] = {}
+    found: dict[tuple[str, int], int] = {}
+    for part in replies.items(slots):
+        nodes = [replies.items(node) for node in replies.items(part)[2:]]
+        named = [(replies.text(node[0]), replies.integer(node[1])) for node in nodes if len(node) >= 2]
+        if not named:
+            continue
+        shard = shards.setdefault(named[0], len(shards))
+        for node in named:
+            found.setdefault(node, shard)
+    return [(shard, host if host != "?" else "", port) for (host, port), shard in found.items()]
+
+
+def as_json(diagnosis: Diagnosis) -> dict[str, object]:
+    """The shape that `memdb doctor --json` prints."""
+    return {
+        "address": diagnosis.address,
+        "ok": diagnosis.ok,
+        "sentence": diagnosis.sentence,
+        "steps": [
+            {"step": s.name, "outcome": s.outcome, "saw": s.saw, "todo": s.todo, "ms": round(s.ms, 1)}
+            for s in diagnosis.steps
+        ],
+    }
+
+
+def _timed(name: str, work: Callable[[], Step | str]) -> Step:
+    began = time.perf_counter()
+    try:
+        step = work()
+    except MemDBError as exc:
+        return Step(name, "failed", str(exc), exc.hint, _ms(began))
+    if isinstance(step, str):
+        return Step(name, "ok", step, "", _ms(began))
+    return Step(name, step.outcome, step.saw, step.todo, _ms(began))
+
+
+def _count(number: int, what: str, many: str = "") -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {many or what + 's'}"
+
+
+def _ms(began: float) -> float:
+    return (time.perf_counter() - began) * 1e3
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) if part.isdigit() else 0 for part in version.split(".")[:2])
