@@ -32,6 +32,10 @@ VARIABLES: dict[str, str] = {
     "MEMDB_TARGET": "a target of the settings file to open, instead of MEMDB_URL",
     "MEMDB_SETTINGS": "the settings file with named targets (targets.toml in MEMDB_HOME)",
     "MEMDB_ALLOW_ADDRESSES": "1 lets visitors of an app served beyond this machine enter addresses",
+    "MEMDB_EMBEDDER": "model of the Assistant's questions: local, titan:512, cohere:MODEL or openai:MODEL",
+    "MEMDB_EMBEDDER_URL": "address of the OpenAI-compatible endpoint, e.g. https://host/v1",
+    "MEMDB_EMBEDDER_KEY": "its key",
+    "MEMDB_ANSWER_MODEL": "a Bedrock model that writes the Assistant's answers, e.g. amazon.nova-lite-v1:0",
     "MEMDB_ENGINE_SERVER": "path of a redis-server for the local engine, instead of the packaged one",
     "MEMDB_ENGINE_SEARCH": "path of a search module for that server; empty if it has search built in",
 }
@@ -63,6 +67,10 @@ class Settings:
     target: str = ""
     settings: str = ""
     allow_addresses: bool = False
+    embedder: str = ""
+    embedder_url: str = ""
+    embedder_key: str = field(default="", repr=False)
+    answer_model: str = ""
     engine_server: str = ""
     engine_search: str = ""
 
@@ -95,6 +103,10 @@ class Settings:
             target=env.get("MEMDB_TARGET", "").strip(),
             settings=env.get("MEMDB_SETTINGS", "").strip(),
             allow_addresses=_switch(env, "MEMDB_ALLOW_ADDRESSES"),
+            embedder=env.get("MEMDB_EMBEDDER", "").strip(),
+            embedder_url=env.get("MEMDB_EMBEDDER_URL", "").strip(),
+            embedder_key=env.get("MEMDB_EMBEDDER_KEY", "").strip(),
+            answer_model=env.get("MEMDB_ANSWER_MODEL", "").strip(),
             engine_server=env.get("MEMDB_ENGINE_SERVER", ""),
             engine_search=env.get("MEMDB_ENGINE_SEARCH", ""),
         )

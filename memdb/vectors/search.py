@@ -17,7 +17,7 @@ from memdb.vectors import distance, stored
 from memdb.vectors.distance import Doubles, Floats
 from memdb.vectors.filters import EVERYTHING, Condition, render
 from memdb.vectors.index import Field, IndexInfo, VectorParams, index_info
-from memdb.vectors.query import Command, KnnRequest, count_command, filled, template
+from memdb.vectors.query import Command, KnnRequest, Template, count_command, filled, template
 
 TAG_VALUES = 500  # values of a TAG field that are listed at most
 
@@ -97,7 +97,11 @@ def knn(client: Client, request: KnnRequest, info: IndexInfo | None = None) -> K
     command = filled(made, request)
     began = time.perf_counter()
     reply = client.execute(*command.args)
-    took_ms = (time.perf_counter() - began) * 1000
+    return knn_result(reply, made, command, (time.perf_counter() - began) * 1000)
+
+
+def knn_result(reply: Reply, made: Template, command: Command, took_ms: float) -> KnnResult:
+    """The reply of a KNN command as a result, nearest first; for replies that came in a pipeline."""
     keys, raw = _hits(reply)
     wanted = made.alias.encode()
     numbers = [_number_of(part, wanted) for part in raw]

@@ -1,0 +1,205 @@
+"""The retrieval of an assistant: history, preference vector and documents in one round trip.
+
+    prepared = flow.Ask("idx:embeddings", "session:42", "user001", "How do I restore a table?")
+    found = flow.context(client, info, prepared, vector, preference)
+
+The preference vector is read when the user is chosen, so that it can be blended into the question before it
+is sent; the round trip reads it again, and only if it has changed the documents are asked for once more.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from memdb.cluster import replies
+from memdb.cluster.client import Arg, Client
+from memdb.cluster.replies import Reply
+from memdb.errors import BadVector, NotFound, OutOfRange
+from memdb.sessions import formats
+from memdb.sessions.context import LEAN, leaning
+from memdb.sessions.formats import Turn
+from memdb.vectors import distance
+from memdb.vectors.distance import Floats
+from memdb.vectors.filters import EVERYTHING, Condition
+from memdb.vectors.index import IndexInfo
+from memdb.vectors.query import Command, KnnRequest, Template, filled, returnable, template, vector_param
+from memdb.vectors.search import KnnResult, knn, knn_result
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question in a session. `weight` is the share of the preference, in [0, 1]; 0 leaves it out."""
+
+    index: str
+    session_key: str
+    user_id: str
+    question: str
+    k: int = 5
+    ef_runtime: int | None = 64
+    weight: float = LEAN
+    filter: Condition | str = EVERYTHING
+    field: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight <= 1:
+            raise OutOfRange("Weight", self.weight, 0, 1, "the blend")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A part of the flow, in ms since the question was sent off."""
+
+    name: str
+    start_ms: float
+    end_ms: float
+    remote: bool  # on the wire and the server, else in this process
+
+    @property
+    def took_ms(self) -> float:
+        """Its length."""
+        return self.end_ms - self.start_ms
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Context:
+    """What was found for a question."""
+
+    ask: Ask
+    turns: tuple[Turn, ...]  # before the question
+    preference: Floats | None  # (d,)
+    result: KnnResult
+    steps: tuple[Step, ...]
+    commands: tuple[Command, ...]  # of the round trip, in order
+    asked_again: bool  # the preference had changed
+    problems: tuple[str, ...]
+
+    @property
+    def round_trip_ms(self) -> float:
+        """The pipeline, from its sending to its last reply."""
+        return sum(step.took_ms for step in self.steps if step.remote)
+
+
+def context(
+    client: Client,
+    info: IndexInfo,
+    ask: Ask,
+    vector: Floats,
+    preference: Floats | None,
+    *,
+    embed_ms: float = 0.0,
+) -> Context:
+    """Fetch all that an answer needs.
+
+    Args:
+        client: where it is.
+        info: the index.
+        ask: the question.
+        vector: (d,) of the question, of unit length.
+        preference: (p,) as read with the user; None if there is none. Of another length it is left aside.
+        embed_ms: what the embedding took, for the steps.
+
+    Raises:
+        NotFound: the session is gone.
+        MemDBError: the server did not answer, or said no.
+    """
+    began = time.perf_counter() - embed_ms / 1000
+    command, made = _command(client, info, ask, vector, preference)
+    key = ask.session_key
+    commands: list[tuple[Arg, ...]] = [("HMGET", key, formats.USER_ID, formats.HISTORY)]
+    if ask.user_id:
+        commands.append(("HGET", formats.user_key(ask.user_id), formats.EMBEDDING))
+    commands.append(command.args)
+    arrivals: list[float] = []
+    sent = time.perf_counter()
+    found = client.pipeline(commands, arrived=lambda: arrivals.append(time.perf_counter()))
+    parsed = time.perf_counter()
+    stored, history = replies.items(found[0])
+    if stored is None and history is None:
+        raise NotFound(key, "session")
+    turns, problems = formats.turns_of(replies.key(history)) if history else ((), [])
+    now, problem = _preference(found[1]) if ask.user_id else (None, "")
+    problems += [problem] if problem else []
+    if now is not None and now.shape != vector.shape:
+        problems.append(
+            f"The preference vector has {len(now):,} numbers, the question {len(vector):,}: it is left aside."
+        )
+    result = knn_result(found[-1], made, command, (arrivals[-1] - sent) * 1000)
+    again = not _same(now, preference) and ask.weight > 0
+    if again:
+        command, _ = _command(client, info, ask, vector, now)
+        result = knn(client, _request(info, ask, vector, now), info)
+    done = time.perf_counter()
+    return Context(
+        ask, turns, now, result, _steps(began, embed_ms, sent, arrivals, parsed, done, bool(ask.user_id)),
+        tuple(Command(tuple(args)) for args in commands), again, tuple(problems),
+    )  # fmt: skip
+
+
+def both(
+    client: Client, info: IndexInfo, ask: Ask, vector: Floats, preference: Floats | None
+) -> tuple[KnnResult, KnnResult]:
+    """The documents without and with the preference, in one round trip.
+
+    Raises:
+        MemDBError: the server did not answer, or said no.
+    """
+    plain, made = _command(client, info, replace(ask, weight=0.0), vector, None)
+    blended, _ = _command(client, info, ask, vector, preference)
+    began = time.perf_counter()
+    first, second = client.pipeline([plain.args, blended.args])
+    took = (time.perf_counter() - began) * 1000
+    return knn_result(first, made, plain, took), knn_result(second, made, blended, took)
+
+
+def _request(info: IndexInfo, ask: Ask, vector: Floats, preference: Floats | None) -> KnnRequest:
+    turned = leaning(vector, preference, ask.weight) if ask.weight > 0 else vector
+    return KnnRequest(
+        ask.index, vector_param(turned), ask.field, ask.k, ask.ef_runtime, ask.filter, returnable(info)
+    )
+
+
+def _command(
+    client: Client, info: IndexInfo, ask: Ask, vector: Floats, preference: Floats | None
+) -> tuple[Command, Template]:
+    request = _request(info, ask, vector, preference)
+    made = template(request, info, client.server.dialect)
+    return filled(made, request), made
+
+
+def _preference(raw: Reply) -> tuple[Floats | None, str]:
+    if not isinstance(raw, bytes) or not raw:
+        return None, ""
+    try:
+        vector = distance.from_bytes(raw, "FLOAT32")
+    except BadVector as exc:
+        return None, f"The preference vector cannot be used: {exc}"
+    if not np.isfinite(vector).all() or not vector.any():
+        return None, "The preference vector cannot be used: it is zero or holds values that are not finite."
+    return vector, ""
+
+
+def _same(one: Floats | None, other: Floats | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one.shape == other.shape and bool((one == other).all())
+
+
+def _steps(
+    began: float, embed_ms: float, sent: float, arrivals: list[float], parsed: float, done: float, user: bool
+) -> tuple[Step, ...]:
+    names = ["history", *(["preference"] if user else []), "documents"]
+
+    def at(moment: float) -> float:
+        return (moment - began) * 1000
+
+    found = [Step("embed the question", 0.0, embed_ms, False)] if embed_ms else []
+    found.append(Step("blend, write the commands", embed_ms, at(sent), False))
+    before = sent
+    for name, arrived in zip(names, arrivals, strict=True):
+        found.append(Step(name, at(before), at(arrived), True))
+        before = arrived
+    found.append(Step("read the replies", at(before), at(max(parsed, done)), False))
+    return tuple(found)

@@ -1,0 +1,232 @@
+"""The assistant's flow on the demo: one round trip, the preference blended in, an answer with its sources."""
+
+from __future__ import annotations
+
+import binascii
+import json
+import struct
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from memdb.assistant import answers, flow
+from memdb.assistant.flow import Ask
+from memdb.cluster.client import Client, connect
+from memdb.cluster.target import Target
+from memdb.embed import embed
+from memdb.errors import BadInput, EngineError, LoginFailed, NotFound, OutOfRange
+from memdb.sessions import append, store, users
+from memdb.sessions.formats import Turn
+from memdb.vectors.filters import Tag
+from memdb.vectors.index import IndexInfo, index_info
+from memdb.vectors.search import Hit
+
+QUESTION = "How do I restore a table to a point in time?"
+
+
+@pytest.fixture
+def demo(demo_target: Target) -> Iterator[Client]:
+    with connect(demo_target) as found:
+        yield found
+
+
+@pytest.fixture
+def info(demo: Client) -> IndexInfo:
+    return index_info(demo, "idx:embeddings")
+
+
+@pytest.fixture
+def ask(demo: Client) -> Ask:
+    session = next(s for s in store.page(demo).sessions if s.user_id)
+    return Ask("idx:embeddings", session.key, session.user_id, QUESTION)
+
+
+def test_one_round_trip_brings_all_of_it(demo: Client, info: IndexInfo, ask: Ask) -> None:
+    vector, preference = embed([QUESTION])[0], users.user_record(demo, ask.user_id).vector
+    before = int(demo.info("stats")["stats"]["total_commands_processed"])
+    found = flow.context(demo, info, ask, vector, preference, embed_ms=3.0)
+    after = int(demo.info("stats")["stats"]["total_commands_processed"])
+    assert after - before <= 4  # three of the flow, one INFO
+    assert found.turns == store.read(demo, ask.session_key).turns
+    assert not found.asked_again
+    assert found.preference is not None
+    assert len(found.result.keys) == 5
+    assert [s.name for s in found.steps if s.remote] == ["history", "preference", "documents"]
+    ends = [0.0, *(s.end_ms for s in found.steps)]
+    assert [s.start_ms for s in found.steps] == pytest.approx(ends[:-1], abs=1e-6)
+    assert found.steps[0].took_ms == 3.0
+    assert [c.args[0] for c in found.commands] == ["HMGET", "HGET", "FT.SEARCH"]
+    plain, blended = flow.both(demo, info, ask, vector, preference)
+    assert blended.keys == found.result.keys
+    assert plain.keys == flow.context(demo, info, replace(ask, weight=0.0), vector, preference).result.keys
+
+
+def test_a_preference_that_changed_is_asked_for_again(demo: Client, info: IndexInfo, ask: Ask) -> None:
+    vector = embed([QUESTION])[0]
+    real = users.user_record(demo, ask.user_id).vector
+    stale = flow.context(demo, info, ask, vector, np.roll(vector, 7))
+    assert stale.asked_again
+    assert stale.result.keys == flow.context(demo, info, ask, vector, real).result.keys
+    assert not flow.context(demo, info, replace(ask, weight=0.0), vector, None).asked_again
+
+
+def test_filters_weights_and_what_is_missing(demo: Client, info: IndexInfo, ask: Ask) -> None:
+    vector = embed([QUESTION])[0]
+    preference = users.user_record(demo, ask.user_id).vector
+    found = flow.context(demo, info, replace(ask, filter=Tag("service", ("s3",))), vector, preference)
+    assert {hit.fields["service"] for hit in found.result.hits} == {"s3"}
+    with pytest.raises(NotFound):
+        flow.context(demo, info, replace(ask, session_key="session:none"), vector, preference)
+    for weight in (-0.1, 1.1, float("nan")):
+        with pytest.raises(OutOfRange):
+            replace(ask, weight=weight)
+    nobody = flow.context(demo, info, replace(ask, user_id=""), vector, None)
+    assert nobody.preference is None
+    unknown = flow.context(demo, info, replace(ask, user_id="nobody"), vector, None)
+    assert not unknown.asked_again
+
+
+@pytest.mark.parametrize(
+    "stored", [b"abc", b"\x00" * 1024, np.full(256, np.nan, "<f4").tobytes(), b"\x00\x00\x80?" * 7]
+)
+def test_a_preference_that_cannot_be_used_is_named(
+    demo: Client, info: IndexInfo, ask: Ask, prefix: str, stored: bytes
+) -> None:
+    demo.execute("HSET", f"user:{prefix}", "embedding", stored)
+    try:
+        found = flow.context(demo, info, replace(ask, user_id=prefix), embed([QUESTION])[0], None)
+        assert any("preference vector" in problem for problem in found.problems)
+        assert len(found.result.keys) == 5
+    finally:
+        demo.execute("DEL", f"user:{prefix}")
+
+
+def test_an_answer_of_the_documents_own_sentences(demo: Client, info: IndexInfo, ask: Ask) -> None:
+    found = flow.context(demo, info, ask, embed([QUESTION])[0], None)
+    answer = answers.extractive(QUESTION, found.result.hits)
+    assert len(answer.sources) == 5
+    texts = {i: " ".join(answers.passage(hit).split()) for i, hit in enumerate(found.result.hits, 1)}
+    cited = [part for part in answer.text.split("]") if part.strip()]
+    assert cited
+    for part in cited:
+        sentence, _, number = part.strip().rpartition(" [")
+        assert sentence in texts[int(number)]
+    assert answers.extractive(QUESTION, ()).text == "No document was found."
+    empty = answers.extractive(QUESTION, (Hit("k", 0.1, {"title": "x"}),))
+    assert "no sentences" in empty.text
+
+
+def test_the_turn_is_kept_with_its_answer(client: Client, prefix: str) -> None:
+    key = append.create(client, f"{prefix}s", "u")
+    append.append(client, key, [Turn("user", QUESTION), Turn("assistant", "So. [1]")])
+    assert [turn.role for turn in store.read(client, key).turns] == ["user", "assistant"]
+
+
+# ---- Bedrock's stream, over HTTP as the service sends it --------------------------------------------------
+
+
+def event(kind: str, body: object, *, exception: bool = False) -> bytes:
+    """One message of AWS's event stream encoding: lengths, headers, payload, two checksums."""
+    names = {":exception-type": kind, ":message-type": "exception"} if exception else {
+        ":event-type": kind, ":message-type": "event"}  # fmt: skip
+    names[":content-type"] = "application/json"
+    headers = b"".join(
+        struct.pack("!B", len(name))
+        + name.encode()
+        + b"\x07"
+        + struct.pack("!H", len(value))
+        + value.encode()
+        for name, value in names.items()
+    )
+    payload = json.dumps(body).encode()
+    prelude = struct.pack("!II", 16 + len(headers) + len(payload), len(headers))
+    prelude += struct.pack("!I", binascii.crc32(prelude))
+    return prelude + headers + payload + struct.pack("!I", binascii.crc32(prelude + headers + payload))
+
+
+class Bedrock(BaseHTTPRequestHandler):
+    """ConverseStream."""
+
+    asked: ClassVar[list[Any]] = []
+    events: ClassVar[list[bytes]] = []
+    status = 200
+
+    def do_POST(self) -> None:
+        self.asked.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+        raw = b"".join(self.events) if self.status == 200 else b'{"message": "no"}'
+        self.send_response(self.status)
+        self.send_header(
+            "Content-Type", "application/vnd.amazon.eventstream" if self.status == 200 else "application/json"
+        )
+        if self.status != 200:
+            self.send_header("x-amzn-ErrorType", "AccessDeniedException")
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def log_message(self, *args: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def bedrock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Bedrock)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    monkeypatch.setattr(Bedrock, "asked", [])
+    for name, value in {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "us-east-1",
+                        "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true",
+                        "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": f"http://127.0.0.1:{server.server_port}"}.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    yield
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+TURNS = (
+    Turn("assistant", "Hello"),
+    Turn("user", "Hi"),
+    Turn("assistant", "Yes?"),
+    Turn("tool", "x"),
+    Turn("user", "?"),
+)
+
+
+@pytest.mark.usefixtures("bedrock")
+def test_an_answer_written_by_a_model_comes_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces = ["Use ", "RestoreTable ", "[1]."]
+    monkeypatch.setattr(Bedrock, "events", [
+        event("messageStart", {"role": "assistant"}),
+        *(event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": text}}) for text in pieces),
+        event("messageStop", {"stopReason": "end_turn"}),
+    ])  # fmt: skip
+    hits = (Hit("doc:1", 0.1, {"title": "RestoreTable", "content": "Restores a table."}),)
+    assert list(answers.written("amazon.nova-lite-v1:0", QUESTION, TURNS, hits)) == pieces
+    path, body = Bedrock.asked[0]
+    assert path.endswith("/converse-stream")
+    assert "[1] RestoreTable\nRestores a table." in body["system"][0]["text"]
+    assert [m["role"] for m in body["messages"]] == ["user", "assistant", "user"]
+    assert body["messages"][-1]["content"][0]["text"] == QUESTION
+
+
+@pytest.mark.usefixtures("bedrock")
+def test_a_model_that_refuses_or_breaks_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Bedrock, "status", 403)
+    with pytest.raises(LoginFailed, match="AccessDeniedException"):
+        list(answers.written("m", QUESTION, (), ()))
+    monkeypatch.setattr(Bedrock, "status", 200)
+    monkeypatch.setattr(Bedrock, "events", [
+        event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "half"}}),
+        event("throttlingException", {"message": "slow down"}, exception=True),
+    ])  # fmt: skip
+    found: list[str] = []
+    with pytest.raises(EngineError):
+        found.extend(answers.written("m", QUESTION, (), ()))
+    with pytest.raises(BadInput, match="No Bedrock model"):
+        list(answers.written(" ", QUESTION, (), ()))
