@@ -9,6 +9,7 @@ is sent; the round trip reads it again, and only if it has changed the documents
 
 from __future__ import annotations
 
+import statistics
 import time
 from dataclasses import dataclass, replace
 
@@ -27,6 +28,8 @@ from memdb.vectors.filters import EVERYTHING, Condition
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import Command, KnnRequest, Template, filled, returnable, template, vector_param
 from memdb.vectors.search import KnnResult, knn, knn_result
+
+ROUND_TRIP = "one round trip: history, preference, documents"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +115,9 @@ def context(
     if ask.user_id:
         commands.append(("HGET", formats.user_key(ask.user_id), formats.EMBEDDING))
     commands.append(command.args)
-    arrivals: list[float] = []
     sent = time.perf_counter()
-    found = client.pipeline(commands, arrived=lambda: arrivals.append(time.perf_counter()))
-    parsed = time.perf_counter()
+    found = client.pipeline(commands)
+    back = time.perf_counter()
     stored, history = replies.items(found[0])
     if stored is None and history is None:
         raise NotFound(key, "session")
@@ -126,16 +128,38 @@ def context(
         problems.append(
             f"The preference vector has {len(now):,} numbers, the question {len(vector):,}: it is left aside."
         )
-    result = knn_result(found[-1], made, command, (arrivals[-1] - sent) * 1000)
+    result = knn_result(found[-1], made, command, (back - sent) * 1000)
     again = not _same(now, preference) and ask.weight > 0
     if again:
         command, _ = _command(client, info, ask, vector, now)
         result = knn(client, _request(info, ask, vector, now), info)
     done = time.perf_counter()
     return Context(
-        ask, turns, now, result, _steps(began, embed_ms, sent, arrivals, parsed, done, bool(ask.user_id)),
+        ask, turns, now, result, _steps(embed_ms, [(moment - began) * 1000 for moment in (sent, back, done)]),
         tuple(Command(tuple(args)) for args in commands), again, tuple(problems),
     )  # fmt: skip
+
+
+def alone(client: Client, found: Context, repeats: int = 5) -> tuple[Step, ...]:
+    """The commands of the round trip one after the other, each by itself: what the one round trip saves.
+
+    A server writes the replies of a pipeline together, so that the pipeline itself does not tell what each
+    command took. Medians of `repeats` calls.
+
+    Raises:
+        MemDBError: the server did not answer, or said no.
+    """
+    names = ["history", *(["preference"] if found.ask.user_id else []), "documents"]
+    steps: list[Step] = []
+    for name, command in zip(names, found.commands, strict=True):
+        times = []
+        for _ in range(repeats):
+            began = time.perf_counter()
+            client.execute(*command.args)
+            times.append((time.perf_counter() - began) * 1000)
+        start = steps[-1].end_ms if steps else 0.0
+        steps.append(Step(name, start, start + statistics.median(times), True))
+    return tuple(steps)
 
 
 def both(
@@ -187,19 +211,12 @@ def _same(one: Floats | None, other: Floats | None) -> bool:
     return one.shape == other.shape and bool((one == other).all())
 
 
-def _steps(
-    began: float, embed_ms: float, sent: float, arrivals: list[float], parsed: float, done: float, user: bool
-) -> tuple[Step, ...]:
-    names = ["history", *(["preference"] if user else []), "documents"]
-
-    def at(moment: float) -> float:
-        return (moment - began) * 1000
-
+def _steps(embed_ms: float, at: list[float]) -> tuple[Step, ...]:
+    sent, back, done = at
     found = [Step("embed the question", 0.0, embed_ms, False)] if embed_ms else []
-    found.append(Step("blend, write the commands", embed_ms, at(sent), False))
-    before = sent
-    for name, arrived in zip(names, arrivals, strict=True):
-        found.append(Step(name, at(before), at(arrived), True))
-        before = arrived
-    found.append(Step("read the replies", at(before), at(max(parsed, done)), False))
-    return tuple(found)
+    return (
+        *found,
+        Step("blend, write the commands", embed_ms, sent, False),
+        Step(ROUND_TRIP, sent, back, True),
+        Step("read the replies", back, done, False),
+    )

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
 
 import redis
 from redis.exceptions import (
@@ -78,19 +77,12 @@ class Client:
         except RedisError as exc:
             raise explain(exc, self.target, args) from exc
 
-    def pipeline(
-        self,
-        commands: Sequence[Command],
-        *,
-        errors_as_values: bool = False,
-        arrived: Callable[[], None] | None = None,
-    ) -> list[Reply]:
+    def pipeline(self, commands: Sequence[Command], *, errors_as_values: bool = False) -> list[Reply]:
         """Send many commands in one go; not a transaction.
 
         Args:
             commands: keep a batch to some thousand commands or a few MB; the caller chunks.
             errors_as_values: put a MemDBError in the reply's place instead of raising the first one.
-            arrived: called as each reply is read, in order, to tell where the time went.
 
         Raises:
             ReadOnlyTarget: one of them is not allowed here; none was sent.
@@ -103,8 +95,6 @@ class Client:
         with self._redis.pipeline(transaction=False) as pipe:
             for command in commands:
                 pipe.execute_command(*_sent(command))  # type: ignore[no-untyped-call]
-            if arrived is not None:
-                _tell_arrivals(pipe, arrived)
             try:
                 found = pipe.execute(raise_on_error=False)
             except RedisError as exc:
@@ -226,18 +216,6 @@ def _sent(args: Command) -> list[Arg]:
 
 def _bytes(key: str) -> bytes:
     return key.encode("utf-8", "surrogateescape")
-
-
-def _tell_arrivals(pipe: Any, arrived: Callable[[], None]) -> None:
-    read = pipe.parse_response
-
-    def told(*args: Any, **options: Any) -> Any:
-        try:
-            return read(*args, **options)
-        finally:
-            arrived()
-
-    pipe.parse_response = told
 
 
 def _redis(target: Target) -> redis.Redis:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from memdb.cluster.client import Client
+from memdb.cluster import replies
+from memdb.cluster.client import Arg, Client
+from memdb.cluster.replies import Reply
 from memdb.display import bytes_text
-from memdb.errors import BadVector
+from memdb.embed import embed
+from memdb.errors import BadInput, BadVector
 from memdb.sessions import formats
 from memdb.sessions.hashes import StoredField, StoredHash, read_hash, shown_key
 from memdb.vectors import distance
@@ -36,6 +40,27 @@ def user_record(client: Client, user_id: str) -> UserRecord:
     """
     key = formats.user_key(user_id)
     return user_of(read_hash(client, key, (formats.EMBEDDING,), "user record"))
+
+
+def create(client: Client, user_id: str, preference: str, fields: Mapping[str, str] | None = None) -> str:
+    """Write a new user's record with a preference vector embedded on this machine; returns the id.
+
+    Raises:
+        BadInput: the id or the preference is blank, or there is such a user.
+        ReadOnlyTarget: the target takes no writes.
+    """
+    user_id = user_id.strip()
+    key = formats.user_key(user_id)
+    vector = distance.to_bytes(embed([preference])[0], "FLOAT32")
+
+    def writes(found: list[Reply]) -> list[list[Arg]]:
+        if replies.integer(found[0]):
+            raise BadInput(f"There is a user '{shown_key(key)}' already.", "Choose another id.")
+        stored: list[Arg] = ["HSET", key, "preference", preference, formats.EMBEDDING, vector]
+        return [[*stored, *(part for pair in (fields or {}).items() for part in pair)]]
+
+    client.compare_and_set(key, [("EXISTS", key)], writes)
+    return user_id
 
 
 def user_of(stored: StoredHash) -> UserRecord:

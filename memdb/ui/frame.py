@@ -23,6 +23,7 @@ PAGES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("explore/home.py", "Home", ":material/home:", "home"),
         ("explore/search.py", "Search", ":material/search:", "search"),
         ("explore/sessions.py", "Sessions", ":material/forum:", "sessions"),
+        ("explore/assistant.py", "Assistant", ":material/assistant:", "assistant"),
     ),
     "Tune": (
         ("tune/recall.py", "Recall", ":material/speed:", "recall"),

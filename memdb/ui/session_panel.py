@@ -138,10 +138,11 @@ def _conversation(session: Session) -> None:
                 args=(_printable(session.key), more + 2 * TURNS), key="sessions.more", width="stretch",
             )  # fmt: skip
         for turn in session.turns[first:]:
-            _turn(turn)
+            turn_shown(turn)
 
 
-def _turn(turn: Turn) -> None:
+def turn_shown(turn: Turn) -> None:
+    """One turn as a chat message, its text as it is."""
     name, icon = _LOOKS.get(turn.role.lower(), ("other", ":material/help:"))
     with st.chat_message(name, avatar=icon):
         if turn.role.lower() not in ("user", "assistant"):

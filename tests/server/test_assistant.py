@@ -56,7 +56,10 @@ def test_one_round_trip_brings_all_of_it(demo: Client, info: IndexInfo, ask: Ask
     assert not found.asked_again
     assert found.preference is not None
     assert len(found.result.keys) == 5
-    assert [s.name for s in found.steps if s.remote] == ["history", "preference", "documents"]
+    assert [s.name for s in found.steps if s.remote] == [flow.ROUND_TRIP]
+    single = flow.alone(demo, found)
+    assert [s.name for s in single] == ["history", "preference", "documents"]
+    assert all(s.took_ms > 0 for s in single)
     ends = [0.0, *(s.end_ms for s in found.steps)]
     assert [s.start_ms for s in found.steps] == pytest.approx(ends[:-1], abs=1e-6)
     assert found.steps[0].took_ms == 3.0

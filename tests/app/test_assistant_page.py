@@ -1,0 +1,176 @@
+"""Assistant in AppTest: a question and its answer, kept; read-only; a user and a session made; wrong input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from memdb.cluster.client import connect
+from memdb.cluster.target import Target
+from memdb.demo.app import app_folder, environment
+from memdb.sessions import append, formats, store, users
+
+ENTRY = app_folder() / "memdb" / "ui" / "entry.py"
+PAGE = app_folder() / "pages" / "explore" / "assistant.py"
+QUESTION = "How do I restore a table to a point in time?"
+HOSTILE = "<script>alert(1)</script> ![x](http://evil.example/x.png)"
+
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture
+def opened(demo_target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
+    def opener(target: Target = demo_target, **query: str) -> AppTest:
+        for name in (
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_PROFILE",
+            "AWS_REGION",
+            "AWS_DEFAULT_REGION",
+        ):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        for name, value in environment(target, tmp_path).items():
+            monkeypatch.setenv(name, value)
+        app = AppTest.from_file(str(ENTRY), default_timeout=60)
+        app.run()
+        for key, value in query.items():
+            app.query_params[key.replace("__", ".")] = value
+        app.switch_page(str(PAGE)).run()
+        assert not app.exception
+        return app
+
+    return opener
+
+
+def said(app: AppTest) -> str:
+    parts = [
+        *app.markdown,
+        *app.caption,
+        *app.error,
+        *app.warning,
+        *app.success,
+        *app.info,
+        *app.text,
+        *app.code,
+    ]
+    titles = [part.proto.title for part in (*app.error, *app.warning)]
+    return "\n".join([*(str(part.value) for part in parts), *titles]).replace("\\", "")
+
+
+@pytest.fixture
+def session(demo_target: Target, prefix: str) -> str:
+    with connect(demo_target) as client:
+        key = append.create(client, f"{prefix}talk", "user001", ttl_s=600)
+    return formats.session_id(key)
+
+
+def test_a_question_is_answered_and_kept(opened: Open, demo_target: Target, session: str) -> None:
+    app = opened(assistant__user="user001", assistant__session=session)
+    app.chat_input[0].set_value(QUESTION).run()
+    assert not app.exception
+    assert "Kept: the session has 2 turns" in said(app)
+    assert "[1]" in said(app)
+    with connect(demo_target) as client:
+        turns = store.read(client, formats.session_key(session)).turns
+    assert [turn.role for turn in turns] == ["user", "assistant"]
+    assert turns[0].content == QUESTION
+    for view, expected in (
+        ("Where the time went", "one round trip"), ("With and without the preference", "documents are the same"),
+        ("Code", "flow.context(client, info, ask"), ("Sources", "Answered by sentences of the documents"),
+    ):  # fmt: skip
+        app.segmented_control(key="assistant.view").set_value(view).run()
+        assert not app.exception
+        assert expected in said(app)
+
+
+def test_the_code_it_shows_runs(opened: Open, session: str, capsys: pytest.CaptureFixture[str]) -> None:
+    app = opened(assistant__user="user001", assistant__session=session)
+    app.chat_input[0].set_value(QUESTION).run()
+    app.segmented_control(key="assistant.view").set_value("Code").run()
+    shown = next(code.value for code in app.code if "flow.Ask" in code.value)
+    exec(shown, {})  # noqa: S102  # the page's own text
+    assert "[1]" in capsys.readouterr().out
+
+
+def test_a_read_only_target_answers_and_keeps_nothing(
+    opened: Open, demo_target: Target, session: str
+) -> None:
+    app = opened(demo_target.read_only(), assistant__user="user001", assistant__session=session)
+    assert not [b for b in app.button if b.label in ("New session", "Create")]
+    app.chat_input[0].set_value(QUESTION).run()
+    assert "Not kept: this target is read-only." in said(app)
+    with connect(demo_target) as client:
+        assert store.read(client, formats.session_key(session)).turns == ()
+
+
+def test_a_user_and_a_session_are_made(opened: Open, demo_target: Target, prefix: str) -> None:
+    app = opened()
+    name = f"{prefix}u".replace(":", "_")
+    app.text_input(key="assistant.new_user").set_value(name)
+    app.text_area(key="assistant.likes").set_value("restores databases at night")
+    app.button(key="assistant.create_user").click().run()
+    assert f"User {name} is there" in said(app)
+    app.button(key="assistant.new_session").click().run()
+    assert "begins" in said(app)
+    assert "Nothing was said yet" in said(app)
+    with connect(demo_target) as client:
+        assert users.user_record(client, name).vector is not None
+        client.execute("DEL", formats.user_key(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "likes", "wrong"), [("", "x", "empty"), ("user001", "x", "already"), ("new", " ", "blank")]
+)
+def test_a_user_that_cannot_be_made(opened: Open, name: str, likes: str, wrong: str) -> None:
+    app = opened()
+    app.text_input(key="assistant.new_user").set_value(name)
+    app.text_area(key="assistant.likes").set_value(likes)
+    app.button(key="assistant.create_user").click().run()
+    assert not app.exception
+    assert wrong in " ".join(toast.value for toast in app.toast)
+
+
+def test_hostile_texts_stay_texts(opened: Open, demo_target: Target, session: str) -> None:
+    app = opened(assistant__user="user001", assistant__session=session)
+    app.chat_input[0].set_value(HOSTILE).run()
+    assert not app.exception
+    assert any(HOSTILE in text.value for text in app.text)
+    assert not any("![x](" in part.value for part in (*app.markdown, *app.caption))
+
+
+def test_a_session_that_expires_between_choice_and_question(
+    opened: Open, demo_target: Target, session: str
+) -> None:
+    app = opened(assistant__user="user001", assistant__session=session)
+    with connect(demo_target) as client:
+        client.execute("DEL", formats.session_key(session))
+    app.chat_input[0].set_value(QUESTION).run()
+    assert not app.exception
+    assert "session" in said(app)
+    assert any(
+        "does not exist" in e.proto.title or "gone" in e.proto.title or "no" in e.proto.title.lower()
+        for e in app.error
+    )
+
+
+def test_another_model_than_the_index_s_is_told(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMDB_EMBEDDER", "titan:512")
+    app = opened()
+    assert "512 numbers; the vectors of 'idx:embeddings' have 256" in said(app)
+
+
+def test_links_with_nonsense_open_the_page(opened: Open, demo_target: Target) -> None:
+    for query in (
+        {"assistant__user": HOSTILE},
+        {"assistant__session": "../x"},
+        {"assistant__k": "x"},
+        {"assistant__weight": "7"},
+    ):
+        opened(replace(demo_target), **query)
