@@ -2,7 +2,7 @@
 
     python -m benchmarks.assistant [--n 20000]
 
-Goal: at most 1.3 times the slowest single command. Also: turns lost by eight writers to one session (goal: none).
+Goal: at most 1.3 times the slowest single command. Also: turns lost by eight writers to one session (none).
 """
 
 from __future__ import annotations
@@ -85,9 +85,7 @@ def round_trip(client: Client, vectors: np.ndarray) -> float:
         f"  one round trip {median_ms(whole):.3f} ms; alone: "
         + ", ".join(f"{c[0]} {t:.3f} ms" for c, t in zip(commands, alone, strict=True))
     )
-    print(
-        f"  {ratio:.2f} × the slowest command alone, {median_ms(whole) / sum(alone):.2f} × one after the other"
-    )
+    print(f"  {ratio:.2f} × the slowest alone, {median_ms(whole) / sum(alone):.2f} × one after the other")
     return ratio
 
 
@@ -108,7 +106,8 @@ def lost_turns(target: Target) -> int:
         kept = len({turn.content for turn in store.read(client, key).turns})
     lost = WRITERS * EACH - kept
     print(
-        f"  {WRITERS} writers, {WRITERS * EACH:,} turns to one session: {lost} lost, {attempts:,} attempts, {took:.1f} s"
+        f"  {WRITERS} writers, {WRITERS * EACH:,} turns to one session: {lost} lost, "
+        f"{attempts:,} attempts, {took:.1f} s"
     )
     return lost
 
