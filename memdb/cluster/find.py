@@ -7,7 +7,7 @@ from dataclasses import replace
 from memdb.cluster import targets
 from memdb.cluster.engine import running_engines
 from memdb.cluster.target import Iam, Target, Tls
-from memdb.cluster.targets import Named, Password
+from memdb.cluster.targets import Named, Origin, Password
 from memdb.errors import BadSettings
 from memdb.settings import Settings
 
@@ -76,12 +76,15 @@ def known(settings: Settings) -> tuple[Named, ...]:
     if settings.url:
         password = Password("variable", "MEMDB_PASSWORD" if settings.password else "MEMDB_URL")
         own = from_settings(settings)
-        found.append(Named(own.name, own, "environment", password if own.password else Password()))
+        origin: Origin = "environment"
+        if any(_same(own, entry.target) for entry in running_engines(settings.home)):
+            origin, password = "local engine", Password("engine")  # as `memdb demo` starts the app
+        found.append(Named(own.name, own, origin, password if own.password else Password()))
     found += targets.read(settings)
     for entry in running_engines(settings.home):
         target = entry.target
         if not any(_same(target, other.target) for other in found):
-            found.append(Named(target.name, target, "local engine", Password("file", "of the engine's home")))
+            found.append(Named(target.name, target, "local engine", Password("engine")))
     if settings.target:
         found.sort(key=lambda named: named.name != settings.target or named.origin != "settings file")
     elif not settings.url:

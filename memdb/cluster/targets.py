@@ -6,12 +6,14 @@ The file holds no password; it says where one is. So it may be read, shared and 
 from __future__ import annotations
 
 import difflib
+import json
 import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 from memdb.cluster import aws
 from memdb.cluster.target import Budget, Iam, Target, Tls
@@ -35,7 +37,7 @@ _SOURCES = ("password_env", "password_file", "secret")
 class Password:
     """Where a password is. It is read when the target is opened, and again after a refused login."""
 
-    source: Literal["none", "here", "variable", "file", "secret"] = "none"
+    source: Literal["none", "here", "engine", "variable", "file", "secret"] = "none"
     name: str = ""
     region: str = ""
 
@@ -45,6 +47,7 @@ class Password:
         return {
             "none": "none",
             "here": "entered here, until the tab closes",
+            "engine": "made at its start",
             "variable": f"environment variable {self.name}",
             "file": f"file {self.name}",
             "secret": f"AWS Secrets Manager, {self.name}",
@@ -131,6 +134,8 @@ def resolve(named: Named, *, secrets: Any = None) -> Target:
     """
     if named.problem is not None:
         raise named.problem
+    if named.target.password:
+        return named.target
     where = named.password
     if where.source == "variable":
         found = variable(where.name)
@@ -146,6 +151,44 @@ def resolve(named: Named, *, secrets: Any = None) -> Target:
     else:
         return named.target
     return replace(named.target, password=found)
+
+
+def as_toml(name: str, target: Target) -> str:
+    """A target as the settings file says it, to be kept there. Its password is left out."""
+    user = f"{quote(target.username, safe='')}@" if target.username else ""
+    scheme, rest = target.address.split("://", 1)
+    lines = [f"[targets.{_toml(name)}]", f"url = {_toml(f'{scheme}://{user}{rest}')}"]
+    if target.label and target.label != name:
+        lines.append(f"label = {_toml(target.label)}")
+    if target.colour:
+        lines.append(f"colour = {_toml(target.colour)}")
+    lines.append(f"kind = {_toml(target.kind)}")
+    if target.writable:
+        lines.append("writable = true")
+    if target.read_from_replicas:
+        lines.append("read_from_replicas = true")
+    if target.timeout_s != Target().timeout_s:
+        lines.append(f"timeout = {target.timeout_s:g}")
+    if target.tls != Tls():
+        given = {key: getattr(target.tls, key) for key in _TABLES["tls"]}
+        lines.append(_inline("tls", {k: v for k, v in given.items() if v != getattr(Tls(), k)}))
+    if target.iam is not None:
+        lines.append(_inline("iam", {"cluster": target.iam.cluster, "region": target.iam.region}))
+    if target.password:
+        lines.append('password_env = "…"  # or password_file, or secret = "name#key" in AWS Secrets Manager')
+    return "\n".join(lines) + "\n"
+
+
+def _inline(name: str, values: Mapping[str, str | bool]) -> str:
+    said = ", ".join(
+        f"{key} = {str(value).lower() if isinstance(value, bool) else _toml(value)}"
+        for key, value in values.items()
+    )
+    return f"{name} = {{ {said} }}"
+
+
+def _toml(text: str) -> str:
+    return json.dumps(text, ensure_ascii=True)  # a JSON string is a TOML one
 
 
 def _named(name: str, table: object) -> Named:

@@ -7,13 +7,11 @@ from pathlib import Path
 import streamlit as st
 
 from memdb.cluster.client import Client
-from memdb.cluster.find import app_target
 from memdb.cluster.target import Target
 from memdb.demo.app import app_folder
 from memdb.display import markdown
-from memdb.errors import MemDBError
-from memdb.settings import Settings
-from memdb.ui import cached, parts, state
+from memdb.errors import LoginFailed, MemDBError
+from memdb.ui import access, cached, parts, state, targets
 
 TITLE = "MemoryDB Explorer"
 LOGO = str(Path(__file__).parent / "logo.svg")
@@ -29,6 +27,7 @@ PAGES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("tune/recall.py", "Recall", ":material/speed:", "recall"),
         ("tune/indexes.py", "Indexes", ":material/stacks:", "indexes"),
     ),
+    "Operate": (("operate/connect.py", "Connect", ":material/cable:", "connect"),),
     "Plan": (
         ("plan/sizing.py", "Sizing", ":material/calculate:", "sizing"),
         ("plan/compare.py", "Compare", ":material/balance:", "compare"),
@@ -50,20 +49,25 @@ def run() -> None:
         for section, pages in PAGES.items()
     }
     page = st.navigation(found)
+    if access.login_missing():
+        access.login_screen(TITLE)
+        return
+    with st.sidebar:
+        targets.selector()
     try:
         here = target()
     except MemDBError as exc:
-        st.title(TITLE)
-        parts.show_error(exc)
-        return
+        if page.url_path != "connect":  # that page says more, and offers the way on
+            st.title(TITLE)
+            parts.show_error(exc)
+            st.page_link(link("connect"), label="Targets that can be opened", icon=":material/cable:")
+            return
+    else:
+        with st.sidebar:
+            _target_panel(here)
     with st.sidebar:
-        _target_panel(here)
+        access.login_panel()
     page.run()
-
-
-@st.cache_resource(show_spinner=False)
-def _settings() -> Settings:
-    return Settings.from_env()
 
 
 def link(address: str) -> Path:
@@ -76,9 +80,9 @@ def target() -> Target:
     """The target of this app.
 
     Raises:
-        BadSettings: none is configured, or its URL does not parse; the hint says what to do.
+        MemDBError: none is configured, or it cannot be opened; the hint says what to do.
     """
-    return app_target(_settings())
+    return targets.current()
 
 
 def client() -> Client:
@@ -100,11 +104,15 @@ def page(title: str, caption: str) -> Target:
 
 
 def _target_panel(here: Target) -> None:
-    st.markdown(f"**{markdown(here.name)}**")
+    st.markdown(parts.target_name(here))
     parts.target_badge(here)
     try:
         found = cached.server(here)
         names = cached.index_names(here)
+    except LoginFailed:
+        targets.forget()  # its password may have been changed at its source
+        st.caption(":material/key_off: login refused")
+        return
     except MemDBError:
         st.caption(":material/cloud_off: not answering")
         return

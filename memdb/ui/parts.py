@@ -69,6 +69,12 @@ def _wait_for(target: Target) -> None:
     st.rerun()
 
 
+def target_name(target: Target) -> str:
+    """Its name behind a dot of its colour, as Markdown."""
+    colour = target.colour or KIND_LOOK[target.kind][0]
+    return f":{colour}[⬤] **{markdown(target.name)}**"
+
+
 def target_badge(target: Target) -> None:
     """Which target this is, of what kind, and whether it may be written: on every page."""
     colour, icon = KIND_LOOK[target.kind]
@@ -78,6 +84,8 @@ def target_badge(target: Target) -> None:
             st.badge("writable", icon=":material/edit:", color="orange")
         else:
             st.badge("read-only", icon=":material/lock:", color="gray")
+        if target.unverified:
+            st.badge("TLS not verified", icon=":material/gpp_bad:", color="red")
 
 
 def build_badge(build: BuildState) -> None:

@@ -1,0 +1,257 @@
+"""Connect and the sidebar's choice in AppTest: list, test, switch, form, AWS, login, wrong inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+import streamlit as st
+from moto.server import ThreadedMotoServer
+from streamlit.testing.v1 import AppTest
+
+from memdb.cluster.target import Target
+from memdb.demo.app import app_folder, environment
+from memdb.ui.access import is_local
+
+ENTRY = app_folder() / "memdb" / "ui" / "entry.py"
+CONNECT = app_folder() / "pages" / "operate" / "connect.py"
+HOSTILE = "<script>alert(1)</script> **b** ![x](http://evil.example/x.png)"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, server_target: Target, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with a settings file: the real engine under another name, one that is down, one that is wrong."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("C3A_PASSWORD", server_target.password)
+    (home / "targets.toml").write_text(
+        f"""
+        [targets.second]
+        url = "{server_target.address}"
+        label = "{HOSTILE}"
+        kind = "production"
+        colour = "violet"
+        password_env = "C3A_PASSWORD"
+        [targets.down]
+        url = "redis://127.0.0.1:1"
+        [targets.wrong]
+        url = "redis://h"
+        password = "geheim"
+        """
+    )
+    return home
+
+
+@pytest.fixture
+def open_app(server_target: Target, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
+    for variable, value in environment(server_target, folder).items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setenv("MEMDB_ALLOW_ADDRESSES", "1")
+    app = AppTest.from_file(str(ENTRY), default_timeout=60)
+    app.run()
+    app.switch_page(str(CONNECT)).run()
+    assert not app.exception
+    yield app
+    assert not app.exception
+
+
+def texts(app: AppTest) -> str:
+    kinds = (app.markdown, app.caption, app.error, app.warning, app.success, app.info, app.code)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def sidebar(app: AppTest) -> str:
+    return "\n".join(str(e.value) for e in (*app.sidebar.markdown, *app.sidebar.caption))
+
+
+def test_the_list_and_what_is_wrong_in_it(open_app: AppTest) -> None:
+    shown = texts(open_app)
+    assert "Target 'wrong': a password stands in the file" in shown.replace("\\", "")
+    assert "geheim" not in shown
+    assert "![x]" not in shown
+    assert open_app.selectbox("target").options == [
+        open_app.selectbox("target").value,
+        "second",
+        "down",
+        "wrong",
+    ]
+    assert open_app.button("connect.open.wrong").disabled
+    (frame,) = (f.value for f in open_app.dataframe)
+    assert list(frame["name"])[1:] == ["second", "down", "wrong"]
+
+
+def test_test_says_what_each_step_saw(open_app: AppTest, server_target: Target) -> None:
+    open_app.button("connect.test.second").click().run()
+    assert "Everything answers" in open_app.success[0].value
+    shown = texts(open_app)
+    assert "password_env" in shown  # the settings file's text
+    assert f"memdb doctor --url {server_target.address}" in shown
+    assert server_target.password not in shown
+    open_app.button("connect.test.down").click().run()
+    assert "Nothing listens on" in open_app.error[0].value.replace("\\", "")
+    assert not open_app.success
+    open_app.button("connect.close").click().run()
+    assert not open_app.error
+
+
+def test_switching_in_the_sidebar_and_by_link(open_app: AppTest, server_target: Target) -> None:
+    assert "Local engine" in sidebar(open_app)
+    open_app.selectbox("target").select("second").run()
+    assert "alert" in sidebar(open_app)
+    assert ":violet[" in sidebar(open_app)
+    open_app.button("connect.open.down").click().run()
+    assert open_app.selectbox("target").value == "down"
+    assert "not answering" in sidebar(open_app)
+    open_app.selectbox("target").select("wrong").run()
+    assert not open_app.exception
+    open_app.switch_page(str(app_folder() / "pages" / "explore" / "home.py")).run()
+    assert "a password stands in the file" in open_app.error[0].proto.title.replace("\\", "")
+
+
+def test_a_job_of_one_target_is_not_shown_of_another(open_app: AppTest) -> None:
+    from memdb.ui import cached
+
+    job = cached.jobs().start("work", lambda _: 1)
+    job.wait(10)
+    open_app.session_state["search.exact_job"] = {"id": job.id}
+    first = open_app.selectbox("target").value
+    open_app.selectbox("target").select("second").run()
+    assert "search.exact_job" not in open_app.session_state
+    open_app.selectbox("target").select(first).run()
+    assert open_app.session_state["search.exact_job"] == {"id": job.id}
+
+
+def test_a_server_by_its_address(open_app: AppTest, server_target: Target) -> None:
+    open_app.button("connect.form_test").click().run()
+    assert "No address is given" in open_app.error[0].proto.title
+    open_app.text_input("connect.url").input("http://nowhere")
+    open_app.button("connect.form_open").click().run()
+    assert "does not start with redis" in open_app.error[0].proto.title.replace("\\", "")
+    open_app.text_input("connect.url").input(f"redis://127.0.0.1:{server_target.port}")
+    open_app.text_input("connect.password").input("falsch")
+    open_app.button("connect.form_test").click().run()
+    assert "refused the login" in open_app.error[0].value
+    assert "falsch" not in texts(open_app)
+    open_app.text_input("connect.password").input(server_target.password)
+    open_app.text_input("connect.label").input(HOSTILE)
+    open_app.checkbox("connect.replicas").check()
+    open_app.button("connect.form_open").click().run()
+    assert open_app.selectbox("target").value == HOSTILE
+    assert "read-only" in sidebar(open_app)
+    assert "not answering" not in sidebar(open_app)
+    shown = texts(open_app)
+    assert server_target.password not in shown
+    assert "until the tab closes" in shown
+    for frame in open_app.dataframe:
+        assert server_target.password not in frame.value.to_csv()
+    assert server_target.password not in str(dict(open_app.query_params))
+    open_app.button(f"connect.drop.{HOSTILE}").click().run()
+    assert HOSTILE not in open_app.selectbox("target").options
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "part"),
+    [
+        ("connect.ca", "/nowhere.pem", "plain address"),
+        ("connect.iam_cluster", "c", "needs user"),
+        ("connect.url", "redis://h:port", "not a server URL"),
+    ],
+)
+def test_wrong_inputs(open_app: AppTest, field: str, value: str, part: str) -> None:
+    open_app.text_input("connect.url").input("redis://127.0.0.1:1")
+    open_app.text_input(field).input(value)
+    open_app.button("connect.form_open").click().run()
+    assert part in open_app.error[0].proto.title.replace("\\", "")
+
+
+def test_served_beyond_this_machine_nobody_enters_addresses(
+    open_app: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMDB_ALLOW_ADDRESSES", "0")
+    st.cache_resource.clear()
+    open_app.run()
+    assert "Visitors cannot enter addresses" in open_app.info[0].value
+    assert not [t for t in open_app.text_input if str(t.key).startswith("connect.")]
+
+
+@pytest.mark.parametrize(
+    ("listens_on", "headers", "local"),
+    [
+        ("localhost", {"Host": "localhost:8501"}, True),
+        ("127.0.0.1", {"Host": "127.0.0.1:8501"}, True),
+        ("::1", {"host": "[::1]:8501"}, True),
+        ("", {"Host": "localhost:8501"}, False),
+        ("0.0.0.0", {"Host": "localhost:8501"}, False),  # noqa: S104
+        ("localhost", {"Host": "explorer.example"}, False),
+        ("localhost", {"Host": "localhost:8501", "X-Forwarded-For": "10.0.0.9"}, False),
+        ("localhost", {}, False),
+    ],
+)
+def test_who_is_local(listens_on: str, headers: dict[str, str], local: bool) -> None:
+    assert is_local(listens_on, headers) is local
+
+
+def test_clusters_from_aws(open_app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        for name, value in {
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+        }.items():
+            monkeypatch.setenv(name, value)
+        for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+            monkeypatch.delenv(name, raising=False)
+        boto3.client("memorydb", region_name="eu-west-1").create_cluster(
+            ClusterName="orders", NodeType="db.r7g.large", ACLName="mine", TLSEnabled=True,
+            ParameterGroupName="default.memorydb-redis7.search",
+        )  # fmt: skip
+        open_app.button("connect.aws").click().run()
+        assert "No AWS Region is named" in open_app.error[0].proto.title
+        open_app.text_input("connect.aws_region").input("eu-west-1")
+        open_app.button("connect.aws").click().run()
+        assert not open_app.error
+        frame = open_app.dataframe[-1].value
+        assert list(frame["cluster"]) == ["orders"]
+        assert list(frame["search"]) == ["on"]
+        open_app.text_input("connect.aws_user").input("ada")
+        open_app.button("connect.aws_open").click().run()
+        assert open_app.selectbox("target").value == "orders"
+        shown = texts(open_app)
+        assert "ada, password: none" in shown.replace("\\", "")
+    finally:
+        server.stop()
+
+
+def test_login_where_it_is_configured(
+    server_target: Target, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in environment(server_target, folder).items():
+        monkeypatch.setenv(variable, value)
+    app = AppTest.from_file(str(ENTRY), default_timeout=60)
+    app.secrets["auth"] = {"redirect_uri": "http://localhost:8501/oauth2callback", "cookie_secret": "x"}
+    app.run()
+    assert not app.exception
+    assert [b.label for b in app.button] == ["Log in"]
+    assert server_target.address not in texts(app)
+    assert not app.sidebar.selectbox
+
+
+def test_nothing_to_open_shows_the_way_to_connect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMDB_HOME", str(tmp_path / "empty"))
+    monkeypatch.delenv("MEMDB_URL", raising=False)
+    app = AppTest.from_file(str(ENTRY), default_timeout=60)
+    app.run()
+    assert "no server to open" in app.error[0].proto.title
+    app.switch_page(str(CONNECT)).run()
+    assert not app.exception
+    assert "No server to open yet" in texts(app)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "targets.toml").write_text("[targets.a")
+    app.run()
+    assert not app.exception
+    assert "is no TOML" in app.error[0].proto.title
