@@ -1,0 +1,146 @@
+"""Session formats of the user's own: `[[session_formats]]` tables in a TOML file. Guide: docs/sessions.md.
+
+[[session_formats]]
+name = "support"
+prefix = "support:chat:"
+stored = "json"
+messages = "conversation.entries"
+role = "who"
+text = "body.text"
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from memdb.errors import BadInput, BadSettings
+from memdb.sessions.mapping import Format
+from memdb.settings import Settings
+
+FILE = "session_formats.toml"
+TABLE = "session_formats"
+_PATHS = ("messages", "role", "text", "time", "user", "session")
+_TEXTS = ("name", "title", "prefix", "stored", "holds")
+_KNOWN = {*_PATHS, *_TEXTS, "newest_first"}
+_MOST = 100
+
+
+def file_path(settings: Settings) -> Path:
+    """Where the file is."""
+    return settings.home / FILE
+
+
+def own_formats(settings: Settings) -> tuple[Format, ...]:
+    """The formats of the file; none where there is no file.
+
+    Raises:
+        BadSettings: the file cannot be read, is no TOML, or a format in it cannot be.
+    """
+    path = file_path(settings)
+    try:
+        found = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return ()
+    except (OSError, ValueError, RecursionError) as exc:
+        raise BadSettings(f"'{path}' cannot be read: {exc}.", "Mend the file, or move it away.") from exc
+    tables = found.get(TABLE, [])
+    if not isinstance(tables, list) or len(tables) > _MOST:
+        raise BadSettings(f"'{path}': {TABLE} is no list of tables.", f"Write [[{TABLE}]] above each.")
+    formats = []
+    for number, table in enumerate(tables, 1):
+        try:
+            formats.append(of_table(table))
+        except BadInput as exc:
+            raise BadSettings(f"'{path}', format {number}: {exc}", exc.hint) from exc
+    names = [f.name for f in formats]
+    if len(set(names)) < len(names):
+        raise BadSettings(f"'{path}' names two formats alike.", "Give each its own name.")
+    return tuple(formats)
+
+
+def of_table(table: Mapping[str, Any]) -> Format:
+    """A format as its table says.
+
+    Raises:
+        BadInput: something in it is missing or cannot be.
+    """
+    if not isinstance(table, Mapping):
+        raise BadInput("It is no table.", f"Write [[{TABLE}]] above it.")
+    if unknown := set(table) - _KNOWN:
+        raise BadInput(f"'{min(unknown)}' means nothing here.", f"It may have: {', '.join(sorted(_KNOWN))}.")
+    texts = {name: _text(table, name) for name in _TEXTS}
+    paths: dict[str, Any] = {name: _paths(table[name], name) for name in _PATHS if name in table}
+    newest_first = table.get("newest_first", False)
+    if not isinstance(newest_first, bool):
+        raise BadInput(f"newest_first is {newest_first!r}.", "Give true or false.")
+    base = Format(texts["name"], texts["title"] or texts["name"], texts["prefix"], "json", own=True)
+    return replace(
+        base,
+        stored=texts["stored"] or "json",  # type: ignore[arg-type]  # checked below
+        holds=texts["holds"] or "session",  # type: ignore[arg-type]
+        newest_first=newest_first,
+        **paths,
+    ).checked()
+
+
+def to_toml(format_: Format) -> str:
+    """A format as the table that gives it back."""
+    lines = [f"[[{TABLE}]]"]
+    lines += [f"{name} = {_quoted(getattr(format_, name))}" for name in _TEXTS]
+    for name in _PATHS:
+        paths = getattr(format_, name)
+        shown = _quoted(paths[0]) if len(paths) == 1 else f"[{', '.join(map(_quoted, paths))}]"
+        lines.append(f"{name} = {shown}")
+    if format_.newest_first:
+        lines.append("newest_first = true")
+    return "\n".join(lines) + "\n"
+
+
+def save(settings: Settings, format_: Format) -> Path:
+    """Put a format into the file, in the place of one with the same name; returns the file.
+
+    The file is written anew as a whole: comments in it are not kept.
+
+    Raises:
+        BadInput: the format cannot be.
+        BadSettings: the file cannot be read or written; it stays as it is.
+    """
+    format_ = replace(format_.checked(), own=True)
+    kept = [f for f in own_formats(settings) if f.name != format_.name]
+    path = file_path(settings)
+    text = "\n".join(to_toml(f) for f in (*kept, format_))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd, name = tempfile.mkstemp(dir=path.parent, prefix=FILE)
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).replace(path)
+    except OSError as exc:
+        raise BadSettings(f"'{path}' cannot be written: {exc.strerror}.", "Check the folder.") from exc
+    return path
+
+
+def _quoted(text: str) -> str:
+    # TOML's basic strings are JSON's, but for DEL and surrogates, which ASCII JSON escapes or cannot hold.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _text(table: Mapping[str, Any], name: str) -> str:
+    value = table.get(name, "")
+    if not isinstance(value, str):
+        raise BadInput(f"{name} is {value!r}.", "Give a text in quotes.")
+    return value
+
+
+def _paths(value: Any, name: str) -> tuple[str, ...]:
+    found = [value] if isinstance(value, str) else value
+    if not isinstance(found, list) or not all(isinstance(path, str) for path in found):
+        raise BadInput(f"{name} is {value!r}.", "Give a path as a text, or a list of them.")
+    return tuple(path.strip() for path in found if path.strip())

@@ -1,0 +1,235 @@
+"""Sessions as people's libraries write them, recognised and browsed. The writers are the real ones."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from memdb.cluster import engine as local_engine
+from memdb.cluster.client import Client, connect
+from memdb.cluster.engine import Engine
+from memdb.errors import BadInput, NotFound
+from memdb.sessions import browse, known
+from memdb.sessions.detect import Detected, detect
+from memdb.sessions.mapping import Format
+from memdb.sessions.store import Budget
+
+
+@pytest.fixture(scope="module")
+def own_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    with local_engine.start(tmp_path_factory.mktemp("formats"), log=False, json=True) as running:
+        running.wait_ready()
+        yield running
+
+
+@pytest.fixture
+def server(own_engine: Engine) -> Iterator[Client]:
+    with connect(own_engine.target) as opened:
+        yield opened
+        cursor = b"0"
+        while True:
+            cursor, keys = opened.execute("SCAN", cursor, "COUNT", 10_000)
+            if keys:
+                opened.execute("DEL", *keys)
+            if cursor == b"0":
+                break
+        for name in opened.execute("FT._LIST"):
+            opened.execute("FT.DROPINDEX", name)
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """Other people's warnings about their own future are not ours to fail on."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def only(found: Detected, name: str) -> Format:
+    (one,) = [f.format for f in found.formats if f.format.name == name]
+    return one
+
+
+def turns(client: Client, format_: Format, id_: str) -> list[tuple[str, str]]:
+    return [(t.role, t.content) for t in browse.open_session(client, format_, id_).session.turns]
+
+
+def listed(client: Client, format_: Format) -> dict[str, Any]:
+    found = browse.page(client, format_)
+    assert found.complete
+    return {s.key.removeprefix(format_.prefix): s for s in found.sessions}
+
+
+@pytest.mark.usefixtures("quiet")
+def test_langchain(server: Client) -> None:
+    from langchain_community.chat_message_histories import RedisChatMessageHistory
+
+    for i in range(3):
+        history = RedisChatMessageHistory(f"s{i}", url=server.target.url, ttl=600)
+        history.add_user_message(f"Hi {i}")
+        history.add_ai_message("Hello")
+    found = detect(server)
+    format_ = only(found, "langchain")
+    assert (format_.prefix, found.formats[0].keys, found.whole) == ("message_store:", 3, True)
+    shown = listed(server, format_)
+    assert sorted(shown) == ["s0", "s1", "s2"]
+    assert (shown["s1"].opening, shown["s1"].turns) == ("Hi 1", 2)
+    assert 590 < shown["s1"].ttl_s <= 600
+    assert turns(server, format_, "s2") == [("human", "Hi 2"), ("ai", "Hello")]
+
+
+@pytest.mark.usefixtures("quiet")
+def test_redisvl(server: Client) -> None:
+    from redisvl.extensions.message_history import MessageHistory
+
+    history = MessageHistory(name="talk", session_tag="s:1", redis_url=server.target.url)
+    history.add_messages([{"role": "user", "content": "Hi"}, {"role": "llm", "content": "Hello"}])
+    history.store("Again?", "Yes.", session_tag="s2")
+    format_ = only(detect(server), "redisvl")
+    assert format_.prefix == "talk:"
+    shown = listed(server, format_)
+    assert {name: s.turns for name, s in shown.items()} == {"s:1": 2, "s2": 2}
+    assert shown["s2"].opening == "Again?"
+    assert turns(server, format_, "s:1") == [("user", "Hi"), ("llm", "Hello")]
+    assert browse.open_session(server, format_, "s2").session.created is not None
+
+
+@pytest.mark.usefixtures("quiet")
+def test_langgraph_on_redis_and_valkey(server: Client) -> None:
+    import valkey
+    from langchain_core.messages import AIMessage, HumanMessage
+    from langgraph.checkpoint.base import empty_checkpoint
+    from langgraph.checkpoint.redis import RedisSaver
+    from langgraph_checkpoint_aws import ValkeySaver
+
+    def write(saver: Any, thread: str) -> None:
+        config: Any = {"configurable": {"thread_id": thread, "checkpoint_ns": ""}}
+        messages: list[Any] = []
+        for step in range(3):
+            messages += [HumanMessage(f"Question {step}"), AIMessage(f"Answer {step}")]
+            state = empty_checkpoint()
+            state["channel_values"] = {"messages": list(messages)}
+            state["channel_versions"] = {"messages": str(step)}
+            config = saver.put(
+                config, state, {"source": "loop", "step": step, "user_id": "ann"}, state["channel_versions"]
+            )
+
+    whole = [
+        (who, f"{what} {i}") for i in range(3) for who, what in (("human", "Question"), ("ai", "Answer"))
+    ]
+    with RedisSaver.from_conn_string(server.target.url) as saver:
+        saver.setup()
+        write(saver, "t1")
+    format_ = only(detect(server), "langgraph")
+    (session,) = listed(server, format_).values()
+    assert (session.turns, session.user_id, session.opening) == (6, "ann", "Question 0")
+    assert turns(server, format_, "t1") == whole
+
+    url = server.target.url.replace("redis://", "valkey://")
+    with valkey.Valkey.from_url(url) as wire:
+        write(ValkeySaver(wire, ttl=600), "t2")
+    format_ = only(detect(server), "langgraph-valkey")
+    assert turns(server, format_, "t2") == whole
+    assert browse.open_session(server, format_, "t2").session.user_id == "ann"
+
+
+def test_json_documents_and_messages(server: Client) -> None:
+    """As langchain-redis 0.2 writes a message (recorded: it does not install beside the app), and plain ones."""
+    for i, (kind, text) in enumerate((("human", "Hi"), ("ai", "Hello"))):
+        message = {
+            "type": kind, "message_id": f"01{i}", "data": {"content": text, "type": kind},
+            "session_id": "s1", "timestamp": 1795455646.9 + i,
+        }  # fmt: skip
+        server.execute("JSON.SET", f"lc:s1:01{i}", "$", json.dumps(message))
+    plain = {
+        "user": "ann",
+        "created_at": "2026-07-14T10:30:00Z",
+        "messages": [{"role": "user", "content": "Hey"}],
+    }
+    server.execute("JSON.SET", "doc:1", "$", json.dumps(plain))
+    server.execute("SET", "txt:1", json.dumps(plain["messages"]))
+    found = detect(server)
+    assert {f.format.name for f in found.formats} == {"message-json", "json", "text-list"}
+    assert turns(server, only(found, "message-json"), "s1") == [("human", "Hi"), ("ai", "Hello")]
+    assert turns(server, only(found, "text-list"), "1") == [("user", "Hey")]
+    session = browse.open_session(server, only(found, "json"), "1").session
+    assert (session.user_id, session.created_at) == ("ann", "2026-07-14T10:30:00+00:00")
+
+
+def test_a_mapping_of_ones_own(server: Client) -> None:
+    mine = Format(
+        "mine", "Mine", "m/", "hash", "message", role=("meta.who",), text=("body",), time=("at",),
+        session=("meta.conv",), user=("meta.by",), own=True,
+    ).checked()  # fmt: skip
+    for i, who in enumerate(("user", "wizard")):
+        server.execute(
+            "HSET", f"m/{i}", "body", f"text {i}", "at", 1_795_455_646 + i,
+            "meta", json.dumps({"who": who, "conv": "c7", "by": "ann"}),
+        )  # fmt: skip
+    found = detect(server, (mine,))
+    assert (found.formats[0].format, found.formats[0].keys) == (mine, 2)
+    session = browse.open_session(server, mine, "c7").session
+    assert [(t.role, t.content) for t in session.turns] == [("user", "text 0"), ("wizard", "text 1")]
+    assert session.user_id == "ann"
+    assert any("'wizard'" in problem for problem in session.problems)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("{", "not JSON"),
+        ("7", "no messages"),
+        ('{"messages": "hello"}', "is a text, not a list"),
+        ('{"messages": {"a": 1}}', "is an object"),
+        ("{}", "no messages"),
+        ("[" * 100_000, "nested too deeply"),
+        (b"\xff\xfe{", "UTF-8"),
+        ('{"messages": [1, null, {"role": "user"}]}', "have no text"),
+        (json.dumps({"messages": [{"role": "user", "content": "x" * 9_000_000}]}), "was not read"),
+    ],
+)
+def test_what_is_damaged_is_named(server: Client, value: str | bytes, said: str) -> None:
+    server.execute("SET", "txt:1", value)
+    format_ = Format("text", "t", "txt:", "string", messages=("messages",))
+    shown = listed(server, format_)["1"]
+    opened = browse.open_session(server, format_, "1").session
+    for problems in (shown.problems, opened.problems):
+        assert any(said in problem for problem in problems), problems
+
+
+def test_gone_keys_other_types_and_bad_cursors(server: Client) -> None:
+    server.execute("SET", "chat:1", "x")
+    server.execute("SET", "other", "y")
+    with pytest.raises(NotFound):
+        browse.open_session(server, known.TEXT, "none")
+    assert browse.summaries(server, known.TEXT, ["chat:gone"]) == []
+    assert browse.page(server, known.LANGCHAIN).sessions == ()
+    for cursor in ("x", "-1", "9" * 30):
+        with pytest.raises(BadInput, match="no cursor"):
+            browse.page(server, known.TEXT, cursor)
+    found = detect(server)
+    assert (found.formats, found.other, found.sampled) == ((), 2, 2)
+
+
+def test_pages_reach_every_session_within_the_budget(server: Client) -> None:
+    entry = json.dumps({"role": "user", "content": "Hi"})
+    server.pipeline([("RPUSH", f"chat:{i}", entry) for i in range(3_000)])
+    server.pipeline([("SET", f"noise:{i}", "x") for i in range(3_000)])
+    seen: set[str] = set()
+    cursor, pages = "", 0
+    while True:
+        found = browse.page(server, known.MESSAGE_LIST, cursor, size=100, budget=Budget(keys=1_000))
+        assert found.scanned <= 1_100
+        seen |= {s.key for s in found.sessions}
+        cursor, pages = found.next_cursor, pages + 1
+        if found.complete:
+            break
+    assert len(seen) == 3_000
+    assert pages > 5
+    sampled = detect(server, sample=1_000)
+    assert not sampled.whole
+    assert 2_400 < sampled.formats[0].keys < 3_600

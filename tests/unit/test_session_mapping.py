@@ -1,0 +1,114 @@
+"""Formats as data: paths, roles and times, and the file that keeps one's own."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memdb.errors import BadInput, BadSettings
+from memdb.sessions import format_file, known
+from memdb.sessions.checkpoint import plain_state
+from memdb.sessions.mapping import Format, dig, moment, read
+from memdb.settings import Settings
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.sampled_from(["role", "content", "messages", "x"]), inner)
+    ),
+)
+MINE = Format(
+    "mine",
+    'A "title" \\ ü',
+    "m:\x7f",
+    "list",
+    messages=("a.b[0]", "c"),
+    role=("who",),
+    newest_first=True,
+    own=True,
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("a.b[1].c", 7), ("a.b[-1].c", 7), ("a.b[2]", None), ("a.x", None), ("a.b.c", None), ("[0]", None),
+        ("text.inner", 5), ("text.inner.deeper", None),
+    ],
+)  # fmt: skip
+def test_paths(path: str, expected: object) -> None:
+    assert dig({"a": {"b": [{}, {"c": 7}]}, "text": '{"inner": 5}'}, path) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (1_795_455_646, 1_795_455_646), (1_795_455_646_000, 1_795_455_646), ("1795455646.5", 1_795_455_646.5),
+        ("2026-11-23T17:40:46Z", 1_795_455_646), (True, None), (-1, None), (1e300, None), (float("nan"), None),
+        ([], None), ("soon", None),
+    ],
+)  # fmt: skip
+def test_times(value: object, expected: float | None) -> None:
+    assert moment(value) == (None if expected is None else datetime.fromtimestamp(expected, UTC))
+
+
+@given(JSON)
+def test_nothing_that_is_stored_raises(value: Any) -> None:
+    for format_ in known.KNOWN:
+        read(format_, value)
+        known.recognised("x:", format_.stored, value)
+    plain_state(value)
+    plain_state({"type": "msgpack", "checkpoint": value, "metadata": value})
+
+
+def test_content_blocks_and_newest_first() -> None:
+    entries = [
+        '{"type": "ai", "data": {"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}}',
+        '{"type": "human", "data": {"content": "Hi"}}',
+    ]
+    found = read(known.LANGCHAIN, entries)
+    assert [(m.turn.role, m.turn.content) for m in found.messages] == [("human", "Hi"), ("ai", "a\nb")]
+    assert found.problems == ()
+
+
+@pytest.mark.parametrize("packed", ["", "!", "gA==", "xwUFkw==", "3f////8="])
+def test_a_damaged_checkpoint_is_left_as_it_is(packed: str) -> None:
+    value = {"type": "msgpack", "checkpoint": packed, "thread_id": "t", "checkpoint_id": "c"}
+    assert plain_state(value)["thread_id"] == "t"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"name": ""}, "no name"), ({"name": "a@b"}, "no name"), ({"prefix": ""}, "no start"),
+        ({"prefix": "a*"}, "wildcard"), ({"stored": "set"}, "no kind"), ({"holds": "half"}, "half"),
+        ({"holds": "message"}, "of which session"), ({"role": "a..b"}, "no path"), ({"role": 7}, "role is 7"),
+        ({"colour": "red"}, "means nothing"), ({"newest_first": "yes"}, "newest_first"), ({"title": 3}, "title"),
+    ],
+)  # fmt: skip
+def test_formats_that_cannot_be(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        format_file.of_table({"name": "n", "prefix": "p:", "stored": "json", **change})
+
+
+def test_the_file_gives_back_what_was_saved(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "new")
+    assert format_file.own_formats(settings) == ()
+    path = format_file.save(settings, MINE)
+    other = Format("other", "Other", "o:", "json")
+    format_file.save(settings, other)
+    format_file.save(settings, other)
+    assert [f.name for f in format_file.own_formats(settings)] == ["mine", "other"]
+    assert format_file.own_formats(settings)[0] == MINE
+    assert known.of_token("mine@", (MINE,)) == MINE
+    assert known.of_token("langchain@x:") is not None
+    assert known.of_token("nothing@x:") is None
+    for text in ("[[", "session_formats = 3", '[[session_formats]]\nname = "x"', path.read_text() * 2):
+        path.write_text(text)
+        with pytest.raises(BadSettings, match=r"session_formats\.toml"):
+            format_file.own_formats(settings)
