@@ -1,0 +1,1 @@
+"""Maps of embedding neighbourhoods: sample, exact graph, layout, and how far the picture can be believed."""

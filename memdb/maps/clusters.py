@@ -1,0 +1,98 @@
+"""Groups that the eye sees on a map, found by density, and named by the words that set them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from memdb.display import line
+from memdb.jobs import Report, silent
+from memdb.maps.request import Ints
+from memdb.vectors.distance import Floats
+
+MOST = 20  # clusters that are named and told apart by colour or number
+_DENSE = 20_000  # points that HDBSCAN looks at; the rest follow their nearest
+_TERMS = 3
+
+
+def clusters(xy: Floats, *, seed: int = 0, report: Report = silent) -> Ints:
+    """(n,) cluster of each point, 0 for the largest, -1 for points between clusters.
+
+    HDBSCAN on the map's places: what is grouped is what is seen, not what is near in the original space.
+    """
+    from scipy.spatial import cKDTree
+    from sklearn.cluster import HDBSCAN
+
+    n = len(xy)
+    report("Clusters", 0, 1)
+    if n < 30:
+        return np.zeros(n, np.int32)
+    chosen = np.arange(n)
+    if n > _DENSE:
+        chosen = np.sort(np.random.default_rng(seed).choice(n, _DENSE, replace=False))
+    least = max(15, len(chosen) // 150)
+    found = HDBSCAN(min_cluster_size=least, min_samples=10, copy=True).fit(xy[chosen]).labels_
+    labels = np.asarray(found, np.int32)
+    if n > _DENSE:
+        labels = labels[cKDTree(xy[chosen]).query(xy, k=1)[1]]
+    sizes = np.bincount(labels[labels >= 0]) if (labels >= 0).any() else np.empty(0, np.int64)
+    places = np.full(len(sizes) + 1, -1, np.int32)
+    for rank, label in enumerate(np.argsort(-sizes, kind="stable")[:MOST]):
+        places[label] = rank
+    report("Clusters", 1, 1)
+    named: Ints = places[labels]  # -1 is the last place, which stays -1
+    return named
+
+
+def names(texts: Sequence[str], labels: Ints) -> tuple[str, ...]:
+    """A name for each cluster: the terms that are more frequent in it than elsewhere (class-based TF-IDF).
+
+    Args:
+        texts: (n,) of each point, e.g. its title; may be empty.
+        labels: (n,) of `clusters`.
+
+    Returns:
+        One name a cluster; `cluster 3` where no term stands out.
+    """
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    count = int(labels.max(initial=-1)) + 1
+    fallback = tuple(f"cluster {i + 1}" for i in range(count))
+    if not count or not any(text.strip() for text in texts):
+        return fallback
+    vectorizer = CountVectorizer(
+        stop_words="english",
+        token_pattern=r"(?u)\b[^\W\d_][\w-]{2,}\b",  # noqa: S106  # a pattern of words
+        max_features=20_000,
+        preprocessor=_words,
+    )
+    try:
+        counted = vectorizer.fit_transform(texts)
+    except ValueError:  # no word is left
+        return fallback
+    terms = vectorizer.get_feature_names_out()
+    # A document counts a term once: one long text must not name its cluster.
+    counted.data = np.minimum(counted.data, 1)
+    within = np.stack([np.asarray(counted[labels == i].sum(axis=0)).ravel() for i in range(count)]).astype(
+        float
+    )
+    of_all = np.asarray(counted.sum(axis=0)).ravel()
+    sizes = np.maximum(np.bincount(labels[labels >= 0], minlength=count), 1)
+    share = within / sizes[:, None]
+    elsewhere = (of_all - within + 1) / max(1, len(texts))
+    score = share * np.log1p(share / elsewhere)
+    score[within < 3] = 0.0
+    found = []
+    for row, name in zip(score, fallback, strict=True):
+        best = [terms[i] for i in np.argsort(-row, kind="stable")[:_TERMS] if row[i] > 0]
+        found.append(line(", ".join(best), 60) if best else name)
+    return tuple(found)
+
+
+def _words(text: str) -> str:
+    """CamelCase and dashes as words, lower case."""
+    spaced = []
+    for before, sign in zip(" " + text, text, strict=False):
+        spaced.append(f" {sign}" if sign.isupper() and before.islower() else sign)
+    return "".join(spaced).lower()

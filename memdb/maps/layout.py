@@ -1,0 +1,215 @@
+"""Places on the plane: PCA at once, UMAP from a graph that is given, new points without laying out again.
+
+umap-learn does the work; left out is its own neighbour search, whose compilation takes most of a first fit.
+Its epochs are run one by one, so that a job can tell the time left and be cancelled.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from memdb.jobs import Report, silent
+from memdb.maps.request import Ints
+from memdb.vectors.distance import Doubles, Floats
+
+EPOCHS_SMALL, EPOCHS_LARGE = 400, 150  # up to 10,000 points, and beyond
+_SPREAD = 10.0  # of the first layout, as umap-learn scales it
+
+
+def pca(vectors: Floats, dimensions: int) -> tuple[Floats, Floats, Floats]:
+    """The plane of largest spread.
+
+    Args:
+        vectors: (n, d).
+        dimensions: 2 or 3.
+
+    Returns:
+        ((n, dimensions) places, (dimensions, d) axes, (d,) mean). Axes without spread are zero.
+    """
+    mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
+    d = vectors.shape[1]
+    spread = np.zeros((d, d))
+    for start in range(0, len(vectors), 8_192):
+        part = (vectors[start : start + 8_192] - mean).astype(np.float64)
+        spread += part.T @ part
+    values, axes = np.linalg.eigh(spread)
+    chosen = np.zeros((dimensions, d), np.float32)
+    for i in range(min(dimensions, d)):
+        if values[-1 - i] > 1e-12 * max(float(values[-1]), 1e-300):
+            axis = axes[:, -1 - i]
+            # The sign of an axis is a matter of chance: the largest part is positive.
+            chosen[i] = axis * np.sign(axis[np.abs(axis).argmax()])
+    return ((vectors - mean) @ chosen.T).astype(np.float32), chosen, mean
+
+
+def umap(
+    graph: Ints,
+    distances: Doubles,
+    start: Floats,
+    metric: str,
+    *,
+    min_dist: float = 0.1,
+    seed: int = 0,
+    report: Report = silent,
+) -> Floats:
+    """UMAP's layout of a graph.
+
+    Args:
+        graph: (n, k) neighbours of each point, without itself.
+        distances: (n, k) as the engines return them.
+        start: (n, 2 or 3) where the points begin, e.g. PCA's places.
+        metric: COSINE, IP or L2.
+        min_dist: how close points may lie.
+        seed: of the sampling of edges; the same seed gives the same layout.
+        report: progress by epochs.
+
+    Returns:
+        (n, 2 or 3) float32.
+    """
+    library = _umap()
+    n = len(graph)
+    report("Laying out", 0, 1)
+    edges = fuzzy(graph, metric_distances(distances, metric)).tocoo()
+    epochs = EPOCHS_SMALL if n <= 10_000 else EPOCHS_LARGE
+    strong = edges.data >= edges.data.max() / epochs
+    head, tail = edges.row[strong].astype(np.int32), edges.col[strong].astype(np.int32)
+    per_sample = edges.data.max() / edges.data[strong].astype(np.float64)
+    random = np.random.default_rng(seed)
+    placed = _started(start, random)
+    a, b = library.umap_.find_ab_params(1.0, min_dist)
+    return _epochs(library, placed, (head, tail), per_sample, epochs, float(a), float(b), random, report)
+
+
+def fuzzy(graph: Ints, distances: Doubles) -> Any:
+    """UMAP's fuzzy graph of exact neighbours, as `umap_.fuzzy_simplicial_set` makes it.
+
+    Written with NumPy because numba would compile umap-learn's for longer than this takes; a test holds the
+    two against each other. The point itself counts as its first neighbour, as it does there.
+
+    Args:
+        graph: (n, k) neighbours.
+        distances: (n, k), not negative, nearest first.
+
+    Returns:
+        (n, n) scipy sparse matrix of weights in (0, 1].
+    """
+    from scipy.sparse import csr_matrix
+
+    n, k = graph.shape
+    positive = np.where(distances > 0, distances, np.inf)
+    nearest = positive.min(axis=1)
+    nearest[~np.isfinite(nearest)] = 0.0
+    beyond = np.maximum(distances - nearest[:, None], 0.0)
+    wanted = np.log2(k + 1)
+    low, high, scale = np.zeros(n), np.full(n, np.inf), np.ones(n)
+    for _ in range(64):
+        mass = np.exp(-beyond / scale[:, None]).sum(axis=1)
+        over = mass > wanted
+        high = np.where(over, scale, high)
+        low = np.where(over, low, scale)
+        scale = np.where(np.isinf(high), scale * 2, (low + high) / 2)
+        if np.all(np.abs(mass - wanted) < 1e-5):
+            break
+    means = np.concatenate([distances, np.zeros((n, 1))], axis=1).mean(axis=1)
+    least = np.where(nearest > 0, means, means.mean())
+    scale = np.maximum(scale, 1e-3 * least)
+    scale[scale <= 0] = 1.0  # all points at one place
+    weights = np.exp(-beyond / scale[:, None]).astype(np.float32)
+    one_way = csr_matrix((weights.ravel(), graph.ravel(), np.arange(0, n * k + 1, k)), shape=(n, n))
+    other_way = one_way.T.tocsr()
+    return one_way + other_way - one_way.multiply(other_way)
+
+
+def place(vectors: Floats, known: Floats, xy: Floats, metric: str, k: int = 10) -> Floats:
+    """Where new points belong on a map: the weighted mean of their nearest known points' places.
+
+    Args:
+        vectors: (q, d), prepared.
+        known: (n, d), the map's.
+        xy: (n, 2 or 3).
+        metric: COSINE, IP or L2.
+        k: neighbours that count.
+
+    Returns:
+        (q, 2 or 3). Nothing is laid out again, and the map does not move.
+    """
+    from memdb.vectors.distance import distances as between
+
+    table = between(vectors, known, metric)
+    k = min(k, len(known))
+    near = np.argpartition(table, k - 1, axis=1)[:, :k]
+    far = np.take_along_axis(table, near, axis=1).astype(np.float64)
+    far -= far.min(axis=1, keepdims=True)
+    scale = np.maximum(np.median(far, axis=1, keepdims=True), 1e-9)
+    weights = np.exp(-far / scale)
+    weights /= weights.sum(axis=1, keepdims=True)
+    placed: Floats = np.einsum("qk,qkd->qd", weights, xy[near]).astype(np.float32)
+    return placed
+
+
+def metric_distances(distances: Doubles, metric: str) -> Doubles:
+    """Distances to measure a neighbourhood with: the root of squared L2, IP from its row's nearest."""
+    found: Doubles = np.maximum(distances, 0.0)
+    if metric == "L2":
+        found = np.sqrt(found)
+    if metric == "IP":  # may be negative: only differences within a neighbourhood mean something
+        found = distances - np.minimum(distances.min(axis=1, keepdims=True), 0.0)
+    return found
+
+
+def ready() -> None:
+    """Import umap-learn, e.g. beside other work."""
+    _umap()
+
+
+def warm() -> None:
+    """Import and compile what a layout needs, outside anybody's wait."""
+    points = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
+    ring = (np.arange(64)[:, None] + np.arange(1, 6)[None, :]) % 64
+    umap(ring.astype(np.int32), np.ones((64, 5)), points, "COSINE")
+
+
+def _started(start: Floats, random: np.random.Generator) -> Floats:
+    """A first layout scaled as umap-learn does, shaken so that equal points can part."""
+    low, high = start.min(axis=0), start.max(axis=0)
+    span = np.where(high - low > 0, high - low, 1.0)
+    placed = _SPREAD * (start - low) / span
+    return np.ascontiguousarray(placed + random.normal(scale=1e-3, size=start.shape), dtype=np.float32)
+
+
+def _epochs(
+    library: Any, placed: Floats, edges: tuple[Ints, Ints], per_sample: Doubles, epochs: int, a: float,
+    b: float, random: np.random.Generator, report: Report,
+) -> Floats:  # fmt: skip
+    """umap-learn's `optimize_layout_euclidean`, with a report between epochs."""
+    run = library.layouts._get_optimize_layout_euclidean_single_epoch_fn(False)
+    per_negative = per_sample / 5.0
+    next_negative, next_sample = per_negative.copy(), per_sample.copy()
+    state = random.integers(np.iinfo(np.int32).min + 1, np.iinfo(np.int32).max - 1, 3).astype(np.int64)
+    states = np.full((len(placed), 3), state, dtype=np.int64)
+    states += placed[:, 0].astype(np.float64).view(np.int64).reshape(-1, 1)
+    nothing = np.zeros(1, np.float32)
+    head, tail = edges
+    for epoch in range(epochs):
+        run(
+            placed, placed, head, tail, len(placed), per_sample, a, b, states, 1.0, placed.shape[1], True,
+            1.0 - epoch / epochs, per_negative, next_negative, next_sample, epoch, False, nothing, nothing,
+            0, 0, 0, 0, nothing, nothing, 0,
+        )  # fmt: skip
+        report("Laying out", epoch + 1, epochs)
+    return placed
+
+
+@cache
+def _umap() -> Any:
+    # Imported here: two seconds, and a minute where numba has compiled nothing yet.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import umap as library
+        import umap.layouts
+        import umap.umap_
+    return library

@@ -1,0 +1,102 @@
+"""What a map is asked for, and what it is. A map is an object: kept, reopened, exported, compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memdb.errors import BadInput, OutOfRange
+from memdb.vectors.distance import Doubles, Floats
+
+By = Literal["random", "stratified", "all"]
+Method = Literal["PCA", "UMAP"]
+Ints = NDArray[np.int32]
+
+MOST = 200_000  # points of a map
+LEAST = 4  # documents that make a picture
+MOST_NEIGHBOURS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class MapRequest:
+    """Which documents, laid out how. Hashable and printable: part of a kept map's name."""
+
+    index: str
+    field: str = ""
+    condition: str = "*"  # in the engine's words
+    params: tuple[tuple[str, str], ...] = ()
+    by: By = "random"
+    count: int = 20_000
+    stratum: str = ""  # a TAG field, for stratified
+    seed: int = 0
+    neighbours: int = 15
+    min_dist: float = 0.1
+    dimensions: int = 2
+    layout_seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value, low, high in (
+            ("Points", self.count, LEAST, MOST), ("Neighbours", self.neighbours, 2, MOST_NEIGHBOURS),
+            ("min_dist", self.min_dist, 0.0, 0.99), ("Dimensions", self.dimensions, 2, 3),
+            ("Seed", self.seed, 0, 2**31 - 1), ("Layout seed", self.layout_seed, 0, 2**31 - 1),
+        ):  # fmt: skip
+            if not low <= value <= high:
+                raise OutOfRange(name, value, low, high, "the map")
+        if self.by == "stratified" and not self.stratum:
+            raise BadInput("A stratified sample needs a TAG field.", "Choose one, or sample at random.")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Quality:
+    """How far a map keeps neighbourhoods, over `neighbours` of each point.
+
+    Trustworthiness falls where the map puts points together that are not near; continuity where it tears
+    apart what is near. Source: Venna and Kaski 2001; as scikit-learn computes it.
+    """
+
+    trustworthiness: float
+    continuity: float
+    sample: int  # points these two are computed for; each against all others
+    kept: Floats  # (n,) share of each point's true neighbours that are neighbours on the map
+    neighbours: int
+
+    @property
+    def mean_kept(self) -> float:
+        """Of all points."""
+        return float(self.kept.mean()) if len(self.kept) else float("nan")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Map:
+    """Points of a map. The first `method` is PCA, at once; then UMAP."""
+
+    request: MapRequest
+    method: Method
+    keys: tuple[str, ...]
+    xy: Floats  # (n, 2) or (n, 3)
+    total: int  # documents that match; n of them are shown
+    metric: str
+    fingerprint: str  # of the index when it was read
+    seconds: tuple[tuple[str, float], ...]  # stage → seconds
+    graph: Ints = field(
+        default_factory=lambda: np.empty((0, 0), np.int32)
+    )  # (n, k) true neighbours in the sample
+    graph_distances: Doubles = field(default_factory=lambda: np.empty((0, 0)))
+    quality: Quality | None = None
+    labels: Ints = field(default_factory=lambda: np.empty(0, np.int32))  # (n,) cluster, -1 for none
+    names: tuple[str, ...] = ()  # of the clusters
+    axes: Floats = field(default_factory=lambda: np.empty((0, 0), np.float32))  # (2|3, d) of PCA
+    mean: Floats = field(default_factory=lambda: np.empty(0, np.float32))  # (d,)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """`20,000 of 1,204,331, random, seed 7`."""
+        n = len(self.keys)
+        if n >= self.total:
+            return f"all {n:,}"
+        how = self.request.by if self.request.by != "stratified" else f"stratified by {self.request.stratum}"
+        return f"{n:,} of {self.total:,}, {how}, seed {self.request.seed}"

@@ -1,0 +1,159 @@
+"""A map from its request: PCA's picture first, then the graph, UMAP's layout, quality and clusters."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from memdb.cluster import replies
+from memdb.cluster.client import Client
+from memdb.jobs import Report, silent
+from memdb.maps import clusters, layout, store
+from memdb.maps.graph import graph
+from memdb.maps.quality import quality
+from memdb.maps.request import Map, MapRequest
+from memdb.maps.sample import sample
+from memdb.vectors import stored
+from memdb.vectors.distance import Floats
+from memdb.vectors.index import Field, IndexInfo, index_info
+
+TITLES = ("title", "name", "subject", "heading")
+
+
+def make(
+    client: Client,
+    info: IndexInfo,
+    request: MapRequest,
+    *,
+    home: Path | None = None,
+    report: Report = silent,
+    keep: Callable[[Map], None] | None = None,
+) -> Map:
+    """Make a map, or find it among those that are kept.
+
+    Args:
+        client: where the index is.
+        info: the index as it is now.
+        request: what to draw.
+        home: MEMDB_HOME; None keeps nothing.
+        report: progress; may raise Cancelled.
+        keep: given the PCA picture as soon as it is there, and each later state.
+
+    Raises:
+        BadInput: too few documents, or none with a usable vector.
+        MemDBError: the server did not answer, or said no.
+    """
+    if home is not None and (known := store.find(home, client.target, info, request)) is not None:
+        return known
+    # umap-learn's import needs two seconds of one core, while reading waits for the server.
+    threading.Thread(target=layout.ready, name="umap import", daemon=True).start()
+    _, params = info.vector_field(request.field)
+    watch = _Watch()
+    chosen = sample(client, info, request, report=report)
+    watch.lap("read")
+    vectors = chosen.vectors
+    xy, axes, mean = layout.pca(vectors, request.dimensions)
+    watch.lap("PCA")
+    notes = _notes(vectors)
+    made = Map(
+        request, "PCA", chosen.keys, xy, chosen.total, params.metric, info.fingerprint, watch.seconds,
+        axes=axes, mean=mean, notes=notes,
+    )  # fmt: skip
+    if keep is not None:
+        keep(made)
+    k = min(request.neighbours, len(vectors) - 1)
+    if k < request.neighbours:
+        notes += (f"{len(vectors):,} documents have {k} neighbours each, not {request.neighbours}.",)
+    places, distances = graph(vectors, k, params.metric, report=report)
+    watch.lap("neighbours")
+    if not distances.max(initial=0.0) > 0:
+        # All at one place: a layout would draw patterns that are not there.
+        placed = np.zeros_like(xy)
+        notes += ("All vectors are equal: there is nothing to lay out.",)
+    else:
+        placed = layout.umap(
+            places,
+            distances,
+            xy,
+            params.metric,
+            min_dist=request.min_dist,
+            seed=request.layout_seed,
+            report=report,
+        )
+    watch.lap("layout")
+    made = replace(
+        made,
+        method="UMAP",
+        xy=placed,
+        graph=places,
+        graph_distances=distances,
+        seconds=watch.seconds,
+        notes=notes,
+    )
+    if keep is not None:
+        keep(made)
+    judged = quality(vectors, params.metric, places, placed, report=report)
+    watch.lap("quality")
+    labels = clusters.clusters(placed, report=report)
+    texts = _texts(client, info, chosen.keys)
+    made = replace(made, quality=judged, labels=labels, names=clusters.names(texts, labels))
+    watch.lap("clusters")
+    now = index_info(client, info.name)
+    if now.fingerprint != info.fingerprint:
+        changed = now.documents - info.documents
+        what = (
+            f"{abs(changed):,} documents {'more' if changed > 0 else 'fewer'}"
+            if changed
+            else "changed documents"
+        )
+        notes += (f"The index changed while the map was made: {what}. Redraw to see them.",)
+    made = replace(made, seconds=watch.seconds, notes=notes)
+    if home is not None:
+        store.save(home, client.target, made, vectors)
+    return made
+
+
+class _Watch:
+    """Seconds of each stage."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+        self._laps: list[tuple[str, float]] = []
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self._laps.append((stage, now - self._last))
+        self._last = now
+
+    @property
+    def seconds(self) -> tuple[tuple[str, float], ...]:
+        return tuple(self._laps)
+
+
+def title_field(info: IndexInfo) -> Field | None:
+    """The field that names a document, if one is called like that; else its first TEXT field."""
+    named = next((f for f in info.fields if f.name.lower() in TITLES), None)
+    return named or next(iter(info.of_kind("TEXT")), None)
+
+
+def _texts(client: Client, info: IndexInfo, keys: tuple[str, ...]) -> list[str]:
+    found = title_field(info)
+    if found is None:
+        return [""] * len(keys)
+    return [replies.text(value)[:300] for value in stored.values(client, info, found, keys)]
+
+
+def _notes(vectors: Floats) -> tuple[str, ...]:
+    zero = int((~vectors.any(axis=1)).sum())
+    found = []
+    if zero:
+        found.append(f"{zero:,} vectors are zero: they have no direction, and where they lie means nothing.")
+    same = len(vectors) - len(np.unique(vectors[:20_000], axis=0)) if len(vectors) <= 20_000 else 0
+    if same:
+        found.append(f"{same:,} documents have the same vector as another one: they lie on one point.")
+    return tuple(found)

@@ -1,0 +1,87 @@
+"""Which documents a map shows. The index is read once, block by block; memory is that of the sample."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from dataclasses import dataclass
+
+import numpy as np
+
+from memdb.cluster import replies
+from memdb.cluster.client import Client
+from memdb.errors import BadInput
+from memdb.jobs import Report, silent
+from memdb.maps.request import LEAST, MOST, MapRequest
+from memdb.tuning.vectors import documents
+from memdb.vectors import stored
+from memdb.vectors.distance import Floats
+from memdb.vectors.filters import Raw
+from memdb.vectors.index import IndexInfo
+
+_MISSING = ""
+_Item = tuple[int, str, Floats]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """Documents with their vectors."""
+
+    keys: tuple[str, ...]
+    vectors: Floats  # (n, dim), prepared for the metric
+    total: int  # documents with a usable vector that match
+
+
+def sample(client: Client, info: IndexInfo, request: MapRequest, *, report: Report = silent) -> Sample:
+    """The documents of a request; the same seed gives the same ones, whatever order the engine lists them in.
+
+    Stratified: as many of each value of the TAG field as can be had, so that rare values are seen.
+
+    Raises:
+        BadInput: fewer than four documents match.
+        UnknownField: there is no such TAG field.
+    """
+    limit = MOST if request.by == "all" else request.count
+    salt = str(request.seed).encode()
+    strata: dict[str, list[_Item]] = {}
+    field = info.field(request.stratum, "TAG") if request.by == "stratified" else None
+    total = 0
+    condition = request.condition if request.condition == "*" else Raw(request.condition, request.params)
+    for block in documents(client, info, request.field, condition, report=report):
+        total += len(block.keys)
+        where = [_MISSING] * len(block.keys)
+        if field is not None:
+            found = stored.values(client, info, field, block.keys)
+            where = [replies.text(value).split(field.separator or ",")[0].strip() for value in found]
+        for name in dict.fromkeys(where):
+            kept = strata.setdefault(name, [])
+            # Copies, not views: a view would hold its whole block in memory.
+            kept += [
+                (_hash(key, salt), key, block.vectors[i].copy())
+                for i, key in enumerate(block.keys) if where[i] == name
+            ]  # fmt: skip
+            if len(kept) > 2 * limit + 1_000:
+                strata[name] = heapq.nsmallest(limit, kept, key=lambda item: item[:2])
+    chosen = _fairly(list(strata.values()), limit)
+    if len(chosen) < LEAST:
+        raise BadInput(
+            f"{len(chosen)} documents with a usable vector match; a map needs at least {LEAST}.",
+            "Widen the filter, or choose another index.",
+        )
+    chosen.sort(key=lambda item: item[:2])
+    return Sample(tuple(key for _, key, _ in chosen), np.stack([vector for _, _, vector in chosen]), total)
+
+
+def _fairly(strata: list[list[_Item]], limit: int) -> list[_Item]:
+    """As equal parts of each as there are, `limit` in all."""
+    chosen: list[_Item] = []
+    strata.sort(key=len)
+    for i, items in enumerate(strata):
+        share = (limit - len(chosen)) // (len(strata) - i)
+        chosen += heapq.nsmallest(share, items, key=lambda item: item[:2])
+    return chosen
+
+
+def _hash(key: str, salt: bytes) -> int:
+    raw = key.encode("utf-8", "surrogateescape")
+    return int.from_bytes(hashlib.blake2b(raw, digest_size=8, key=salt[:64]).digest())

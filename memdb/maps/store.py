@@ -1,0 +1,113 @@
+"""Maps kept under MEMDB_HOME/maps by what they were made of: coming back is instant."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+import zlib
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from memdb.cluster.target import Target
+from memdb.errors import MemDBError
+from memdb.maps.request import Map, MapRequest, Quality
+from memdb.tuning.packing import packed, unpacked
+from memdb.vectors.distance import Floats
+from memdb.vectors.index import IndexInfo
+
+FORMAT = 1
+KEPT_FILES, KEPT_BYTES = 40, 2 * 2**30
+
+
+def find(home: Path, target: Target, info: IndexInfo, request: MapRequest) -> Map | None:
+    """The kept map of this state of the index, if there is one. A damaged file is passed over."""
+    return _read(_path(home, target, info.fingerprint, request), request)
+
+
+def vectors(home: Path, target: Target, made: Map) -> Floats | None:
+    """The vectors of a kept map's points, (n, d); None where they are not kept any more."""
+    path = _path(home, target, made.fingerprint, made.request)
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            return np.asarray(found["vectors"], np.float32)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+
+
+def save(home: Path, target: Target, made: Map, points: Floats) -> Path:
+    """Keep a map with its vectors; the oldest are removed beyond 40 maps or 2 GiB.
+
+    Raises:
+        MemDBError: the folder cannot be written.
+    """
+    path = _path(home, target, made.fingerprint, made.request)
+    quality = made.quality
+    about = {
+        "format": FORMAT, "method": made.method, "total": made.total, "metric": made.metric,
+        "fingerprint": made.fingerprint, "seconds": made.seconds, "names": made.names, "notes": made.notes,
+        "request": {k: v for k, v in asdict(made.request).items() if k != "params"},
+        "quality": None if quality is None else [
+            quality.trustworthiness, quality.continuity, quality.sample, quality.neighbours],
+    }  # fmt: skip
+    arrays: dict[str, Any] = {
+        "about": np.frombuffer(json.dumps(about).encode(), np.uint8), "xy": made.xy, "graph": made.graph,
+        "graph_distances": made.graph_distances.astype(np.float32), "labels": made.labels, "axes": made.axes,
+        "mean": made.mean, "kept": quality.kept if quality else np.empty(0, np.float32), "vectors": points,
+        **packed("keys", made.keys),
+    }  # fmt: skip
+    part = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            np.savez(file, **arrays)
+        part.replace(path)
+        _tidy(path.parent)
+    except OSError as exc:
+        part.unlink(missing_ok=True)
+        raise MemDBError(
+            f"The map cannot be kept in {path.parent}: {exc.strerror}.",
+            "Free space there, or set MEMDB_HOME.",
+        ) from exc
+    return path
+
+
+def _path(home: Path, target: Target, fingerprint: str, request: MapRequest) -> Path:
+    name = repr((FORMAT, target.address, fingerprint, request))
+    return home / "maps" / f"{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:32]}.npz"
+
+
+def _read(path: Path, request: MapRequest) -> Map | None:
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            about = json.loads(found["about"].tobytes())
+            if about["format"] != FORMAT:
+                return None
+            quality = None
+            if about["quality"]:
+                trust, continuity, sample, neighbours = about["quality"]
+                quality = Quality(trust, continuity, sample, found["kept"], neighbours)
+            made = Map(
+                request, about["method"], tuple(unpacked("keys", found)), found["xy"], about["total"],
+                about["metric"], about["fingerprint"], tuple((s, t) for s, t in about["seconds"]),
+                found["graph"], found["graph_distances"].astype(np.float64), quality, found["labels"],
+                tuple(about["names"]),
+                found["axes"], found["mean"], tuple(about["notes"]),
+            )  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+    os.utime(path)  # the longest unused goes first
+    return made
+
+
+def _tidy(folder: Path) -> None:
+    files = sorted(folder.glob("*.npz"), key=lambda f: f.stat().st_mtime, reverse=True)
+    size = 0
+    for i, file in enumerate(files):
+        size += file.stat().st_size
+        if i and (i >= KEPT_FILES or size > KEPT_BYTES):
+            file.unlink(missing_ok=True)

@@ -1,0 +1,164 @@
+"""Maps: the graph, the layout and the honesty figures against scikit-learn, umap-learn and brute force."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+from memdb.errors import BadInput, Cancelled, OutOfRange
+from memdb.maps import clusters, layout
+from memdb.maps.graph import graph
+from memdb.maps.quality import quality
+from memdb.maps.request import MapRequest
+from memdb.vectors import distance
+
+METRICS = ("COSINE", "L2", "IP")
+
+
+def clustered(n: int = 900, dim: int = 24, groups: int = 6, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    where = rng.integers(0, groups, n)
+    centres = rng.normal(size=(groups, dim)) * 3
+    return (centres[where] + rng.normal(size=(n, dim))).astype(np.float32), where
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_graph_is_exact(metric: str) -> None:
+    vectors = distance.prepared(clustered()[0], metric)
+    places, distances = graph(vectors, 10, metric)
+    wide = vectors.astype(np.float64)
+    table = ((wide[:, None, :] - wide[None, :, :]) ** 2).sum(axis=2) if metric == "L2" else 1 - wide @ wide.T
+    np.fill_diagonal(table, np.inf)
+    expected = np.sort(table, axis=1)[:, :10]
+    np.testing.assert_allclose(distances, expected, atol=2e-3 if metric == "L2" else 1e-4, rtol=1e-4)
+    assert not (places == np.arange(len(vectors))[:, None]).any()
+    np.testing.assert_allclose(np.take_along_axis(table, places, axis=1), expected, atol=1e-3, rtol=1e-3)
+
+
+def test_the_fuzzy_graph_is_umap_s() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from umap.umap_ import fuzzy_simplicial_set
+    vectors = distance.prepared(clustered()[0], "COSINE")
+    places, distances = graph(vectors, 14, "COSINE")
+    near = np.column_stack([np.arange(len(vectors)), places]).astype(np.int32)
+    far = np.column_stack([np.zeros(len(vectors)), distances]).astype(np.float32)
+    theirs = fuzzy_simplicial_set(
+        vectors, 15, np.random.RandomState(0), "cosine", knn_indices=near, knn_dists=far
+    )[0].toarray()  # fmt: skip
+    ours = layout.fuzzy(places, distances).toarray()
+    np.testing.assert_allclose(ours, theirs, atol=2e-3)
+
+
+@pytest.mark.parametrize("metric", ["COSINE", "L2"])
+def test_trustworthiness_is_scikit_learn_s_and_kept_a_brute_force_count(metric: str) -> None:
+    from sklearn.manifold import trustworthiness
+
+    vectors = distance.prepared(clustered(400)[0], metric)
+    places, _ = graph(vectors, 12, metric)
+    xy = layout.pca(vectors, 2)[0]
+    found = quality(vectors, metric, places, xy)
+    name = "cosine" if metric == "COSINE" else "euclidean"
+    assert found.trustworthiness == pytest.approx(
+        trustworthiness(vectors, xy, n_neighbors=12, metric=name), abs=1e-6
+    )
+    # Continuity is trustworthiness with the spaces exchanged.
+    backwards = trustworthiness(xy, vectors, n_neighbors=12) if metric == "L2" else None
+    if backwards is not None:
+        assert found.continuity == pytest.approx(backwards, abs=1e-6)
+    shown = ((xy[:, None, :] - xy[None, :, :]) ** 2).sum(axis=2)
+    np.fill_diagonal(shown, np.inf)
+    near = np.argsort(shown, axis=1)[:, :12]
+    counted = [len(set(a) & set(b)) / 12 for a, b in zip(near.tolist(), places.tolist(), strict=True)]
+    np.testing.assert_allclose(found.kept, counted, atol=1e-6)
+    part = quality(vectors, metric, places, xy, sample=200)
+    assert part.sample == 200
+    assert part.trustworthiness == pytest.approx(found.trustworthiness, abs=0.02)
+
+
+def test_umap_keeps_what_pca_loses_and_the_same_seed_draws_the_same() -> None:
+    raw, where = clustered(1_200, dim=40, groups=12)
+    vectors = distance.prepared(raw, "COSINE")
+    places, distances = graph(vectors, 15, "COSINE")
+    start = layout.pca(vectors, 2)[0]
+    stages: list[tuple[str, int, int]] = []
+    one = layout.umap(places, distances, start, "COSINE", seed=3, report=lambda *a: stages.append(a))
+    two = layout.umap(places, distances, start, "COSINE", seed=3)
+    other = layout.umap(places, distances, start, "COSINE", seed=4)
+    np.testing.assert_array_equal(one, two)
+    assert not np.array_equal(one, other)
+    before = quality(vectors, "COSINE", places, start)
+    after = quality(vectors, "COSINE", places, one)
+    assert after.trustworthiness > before.trustworthiness + 0.02
+    assert after.mean_kept > 1.3 * before.mean_kept
+    assert stages[-1] == ("Laying out", layout.EPOCHS_SMALL, layout.EPOCHS_SMALL)
+    labels = clusters.clusters(one)
+    seen = labels >= 0
+    assert seen.mean() > 0.8
+    pure = [np.bincount(where[labels == i]).max() / (labels == i).sum() for i in range(labels.max() + 1)]
+    assert np.mean(pure) > 0.9
+    three = layout.umap(places, distances, layout.pca(vectors, 3)[0], "COSINE")
+    assert three.shape == (1_200, 3)
+
+
+def test_a_layout_can_be_cancelled() -> None:
+    vectors = distance.prepared(clustered(300)[0], "L2")
+    places, distances = graph(vectors, 8, "L2")
+
+    def stop(stage: str, done: int, total: int) -> None:
+        if done > 3:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        layout.umap(places, distances, layout.pca(vectors, 2)[0], "L2", report=stop)
+
+
+def test_new_points_lie_among_their_neighbours() -> None:
+    vectors, where = clustered(800)
+    vectors = distance.prepared(vectors, "COSINE")
+    places, distances = graph(vectors, 15, "COSINE")
+    xy = layout.umap(places, distances, layout.pca(vectors, 2)[0], "COSINE")
+    found = layout.place(vectors[:50], vectors[50:], xy[50:], "COSINE")
+    right = [where[50:][np.argmin(((xy[50:] - p) ** 2).sum(axis=1))] for p in found]
+    assert np.mean(np.array(right) == where[:50]) > 0.95
+
+
+@pytest.mark.parametrize("kind", ["equal", "zero", "pairs"])
+def test_vectors_that_coincide(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    raw = {
+        "equal": np.ones((60, 8)),
+        "zero": np.zeros((60, 8)),
+        "pairs": np.repeat(rng.normal(size=(30, 8)), 2, axis=0),
+    }[kind]
+    vectors = distance.prepared(raw.astype(np.float32), "COSINE")
+    places, distances = graph(vectors, 5, "COSINE")
+    xy = layout.umap(places, distances, layout.pca(vectors, 2)[0], "COSINE")
+    assert np.isfinite(xy).all()
+    assert np.isfinite(quality(vectors, "COSINE", places, xy).mean_kept)
+
+
+def test_names_are_the_words_that_set_clusters_apart() -> None:
+    texts = ["Restore table backup"] * 20 + ["Stream video channel"] * 20 + ["DeleteBucketPolicy"] * 20
+    labels = np.repeat([0, 1, 2], 20).astype(np.int32)
+    found = clusters.names(texts, labels)
+    assert "restore" in found[0]
+    assert "video" in found[1]
+    assert "bucket" in found[2]
+    assert clusters.names([""] * 60, labels) == ("cluster 1", "cluster 2", "cluster 3")
+    assert clusters.names(["the and 12 !"] * 60, labels) == ("cluster 1", "cluster 2", "cluster 3")
+    assert clusters.names(["x"] * 3, np.full(3, -1, np.int32)) == ()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"count": 3}, {"count": 10**7}, {"neighbours": 1}, {"neighbours": 999}, {"min_dist": -1}, {"min_dist": float("nan")},
+     {"dimensions": 4}, {"seed": -1}],
+)  # fmt: skip
+def test_requests_that_make_no_sense(change: dict[str, object]) -> None:
+    with pytest.raises(OutOfRange):
+        MapRequest("idx", **change)  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="TAG field"):
+        MapRequest("idx", by="stratified")
