@@ -8,6 +8,7 @@ MemDBError                  .hint says what to do
 │   ├── UnknownIndex        .name
 │   ├── UnsupportedFeature  .feature
 │   └── RejectedQuery       .reply
+├── BudgetSpent             heavy work reached a bound of its budget
 ├── ReadOnlyTarget          .command; a write, or a command that is not known to be safe
 ├── BadInput                the request is wrong, nothing was sent
 │   ├── BadVector           .expected, .got
@@ -83,6 +84,10 @@ class RejectedQuery(EngineError):
     def __init__(self, message: str, hint: str = "", *, reply: str = "") -> None:
         super().__init__(message, hint)
         self.reply = reply
+
+
+class BudgetSpent(MemDBError):
+    """Heavy reads stopped at a bound: keys read, or the server's latency. Nothing more was sent."""
 
 
 class ReadOnlyTarget(MemDBError):

@@ -12,31 +12,37 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 import redis
 from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
-    BusyLoadingError,
-    InvalidResponse,
+    AskError,
+    ClusterCrossSlotError,
     MovedError,
+    ReadOnlyError,
     RedisError,
-    ResponseError,
     WatchError,
 )
 from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import TimeoutError as NoAnswer
 
-from memdb.cluster import dialects, guard, iam, replies, tls, wire
+from memdb.cluster import dialects, guard, replies
+from memdb.cluster.budget import Meter
+from memdb.cluster.refusals import explain
 from memdb.cluster.replies import Reply
-from memdb.cluster.target import Target
+from memdb.cluster.routes import Routes, at
+from memdb.cluster.sent import CommandLog
+from memdb.cluster.target import Budget, Target
+from memdb.cluster.topology import Node, Topology, keys, slot, word
 from memdb.display import line
-from memdb.errors import Busy, EngineError, LoginFailed, MemDBError, Unreachable
+from memdb.errors import Busy, EngineError, LoginFailed, MemDBError, UnsupportedFeature
 
 Arg = str | bytes | int | float
 Command = Sequence[Arg]
+_REDIRECTS = 5
+# Of many keys, and what the parts' answers make together.
+_SUMMED = frozenset(("DEL", "UNLINK", "EXISTS"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,32 +56,53 @@ class Server:
     run_id: str
     dialect: dialects.Dialect
     modules: tuple[tuple[str, str], ...]  # (name, version as the module prints it)
+    shards: int = 1
 
 
 class Client:
-    """One target. Thread-safe, reconnects by itself, refuses what the target does not allow."""
+    """One target. Thread-safe, reconnects by itself, refuses what the target does not allow.
+
+    On a cluster it follows the slots: MOVED, ASK, a failover, several shards. A client of one node
+    (`on`) stays there.
+    """
 
     def __init__(self, target: Target) -> None:
         self.target = target
-        self._redis = _redis(target)
+        self.log = CommandLog()
+        self._routes = Routes(target)
         self._server: Server | None = None
+        self._pinned: dict[str, Client] = {}
+        self._meter: Meter | None = None
         self._lock = threading.Lock()
 
     def execute(self, *args: Arg) -> Reply:
         """Send one command and return its reply as the wire brought it (bytes, int, list).
 
+        On several shards DBSIZE and SCAN cover all of them, and commands of many keys are split.
+
         Raises:
             ReadOnlyTarget: the command is not allowed here; nothing was sent.
             MemDBError: the server did not answer or said no.
         """
-        guard.check(args, writable=self.target.writable)
+        writes = guard.check(args, writable=self.target.writable)
+        if self._meter is not None:
+            self._meter.before(args)
+        began = time.perf_counter()
         try:
+            if self._routes.several and (special := self._across(args)) is not None:
+                return special()
             try:
-                return self._redis.execute_command(*args)  # type: ignore[no-untyped-call]
-            except UnicodeEncodeError:  # a key that is not UTF-8; nothing was sent yet
-                return self._redis.execute_command(*_sent(args))  # type: ignore[no-untyped-call]
-        except RedisError as exc:
-            raise explain(exc, self.target, args) from exc
+                reply = self._send(args, writes)
+            except RedisError as exc:
+                reply = self._recovered(exc, args, writes)
+        except MemDBError as exc:
+            self.log.add(args, time.perf_counter() - began, type(exc).__name__)
+            raise
+        took = time.perf_counter() - began
+        self.log.add(args, took)
+        if self._meter is not None:
+            self._meter.after(args, reply, took)
+        return reply
 
     def pipeline(self, commands: Sequence[Command], *, errors_as_values: bool = False) -> list[Reply]:
         """Send many commands in one go; not a transaction.
@@ -90,25 +117,32 @@ class Client:
         """
         if not commands:
             return []
-        for command in commands:
-            guard.check(tuple(command), writable=self.target.writable)
-        with self._redis.pipeline(transaction=False) as pipe:
-            for command in commands:
-                pipe.execute_command(*_sent(command))  # type: ignore[no-untyped-call]
-            try:
-                found = pipe.execute(raise_on_error=False)
-            except RedisError as exc:
-                raise explain(exc, self.target, ()) from exc
+        writes = [guard.check(command, writable=self.target.writable) for command in commands]
+        if self._meter is not None:
+            self._meter.before_many(commands)
+        began = time.perf_counter()
+        try:
+            found = self._piped(commands, writes)
+        except MemDBError as exc:
+            self.log.add(commands[0], time.perf_counter() - began, type(exc).__name__, len(commands))
+            raise
+        failed: MemDBError | None = None
         for i, reply in enumerate(found):
             if isinstance(reply, RedisError):
-                error = explain(reply, self.target, tuple(commands[i]))
-                if not errors_as_values:
-                    raise error from reply
-                found[i] = error
+                try:
+                    found[i] = self._recovered(reply, tuple(commands[i]), writes[i])
+                except MemDBError as exc:
+                    failed, found[i] = failed or exc, exc
+        took = time.perf_counter() - began
+        self.log.add(commands[0], took, type(failed).__name__ if failed else "ok", len(commands))
+        if self._meter is not None:
+            self._meter.after_many(commands, found, took)
+        if failed and not errors_as_values:
+            raise failed
         return found
 
     def transaction(self, commands: Sequence[Command]) -> list[Reply]:
-        """Send many commands as one MULTI … EXEC: all run, or none.
+        """Send many commands as one MULTI … EXEC: all run, or none. All keys lie in one slot.
 
         Raises:
             ReadOnlyTarget: the target is read-only; nothing was sent.
@@ -116,14 +150,15 @@ class Client:
         """
         guard.check(("MULTI",), writable=self.target.writable)
         for command in commands:
-            guard.check(tuple(command), writable=self.target.writable)
-        with self._redis.pipeline(transaction=True) as pipe:
-            for command in commands:
-                pipe.execute_command(*_sent(command))  # type: ignore[no-untyped-call]
-            try:
+            guard.check(command, writable=self.target.writable)
+
+        def run() -> list[Reply]:
+            with self._for(commands).pipeline(transaction=True) as pipe:
+                for command in commands:
+                    pipe.execute_command(*_sent(command))  # type: ignore[no-untyped-call]
                 return list(pipe.execute())
-            except RedisError as exc:
-                raise explain(exc, self.target, ()) from exc
+
+        return self._logged(("MULTI",), len(commands), lambda: self._moved_once(run, commands))
 
     def compare_and_set(
         self,
@@ -147,32 +182,35 @@ class Client:
             Busy: others came first every time.
             MemDBError: the server did not answer, or said no.
         """
-        for command in (("WATCH", key), *reads):
-            guard.check(tuple(command), writable=self.target.writable)
-        with self._redis.pipeline(transaction=True) as pipe:
-            for attempt in range(attempts):
-                try:
-                    pipe.watch(_bytes(key))  # type: ignore[no-untyped-call]
-                    found = [pipe.immediate_execute_command(*_sent(command)) for command in reads]  # type: ignore[no-untyped-call]
-                    commands = writes(found)
-                    for command in commands:
-                        guard.check(tuple(command), writable=self.target.writable)
-                    pipe.multi()
-                    for command in commands:
-                        pipe.execute_command(*_sent(command))  # type: ignore[no-untyped-call]
-                    return list(pipe.execute())
-                except WatchError:
-                    # Others wrote: the more often, the longer and the less predictable the wait.
-                    time.sleep(random.uniform(0, min(0.05, 0.001 * 2 ** min(attempt, 6))))  # noqa: S311
-                except RedisError as exc:
-                    raise explain(exc, self.target, ()) from exc
-        raise Busy(
-            f"Others changed '{line(key, 80)}' {attempts} times while this was written.",
-            "Try again in a moment.",
-        )
+        watch: Command = ("WATCH", key)
+        for command in (watch, *reads):
+            guard.check(command, writable=self.target.writable)
+
+        def run() -> list[Reply]:
+            with self._for((watch,)).pipeline(transaction=True) as pipe:
+                for attempt in range(attempts):
+                    try:
+                        pipe.watch(_bytes(key))  # type: ignore[no-untyped-call]
+                        found = [pipe.immediate_execute_command(*_sent(command)) for command in reads]  # type: ignore[no-untyped-call]
+                        commands = writes(found)
+                        for command in commands:
+                            guard.check(command, writable=self.target.writable)
+                        pipe.multi()
+                        for command in commands:
+                            pipe.execute_command(*_sent(command))  # type: ignore[no-untyped-call]
+                        return list(pipe.execute())
+                    except WatchError:
+                        # Others wrote: the more often, the longer and the less predictable the wait.
+                        time.sleep(random.uniform(0, min(0.05, 0.001 * 2 ** min(attempt, 6))))  # noqa: S311
+            raise Busy(
+                f"Others changed '{line(key, 80)}' {attempts} times while this was written.",
+                "Try again in a moment.",
+            )
+
+        return self._logged(watch, 1, lambda: self._moved_once(run, (watch,)))
 
     def info(self, section: str = "") -> dict[str, dict[str, str]]:
-        """INFO as section → key → value."""
+        """INFO as section → key → value; of the first shard's primary where there are several nodes."""
         return replies.info(self.execute("INFO", section) if section else self.execute("INFO"))
 
     @property
@@ -188,9 +226,57 @@ class Client:
         with self._lock:
             self._server = None
 
+    def nodes(self) -> tuple[Node, ...]:
+        """All nodes, shard by shard, the primary first; asked anew. Outside a cluster, with the replicas.
+
+        Raises:
+            MemDBError: no node answered.
+        """
+        try:
+            return self._routes.topology(fresh=True).nodes
+        except RedisError as exc:
+            raise explain(exc, self.target, ("CLUSTER", "NODES")) from exc
+
+    def on(self, node: Node) -> Client:
+        """A read-only client of this one node, kept as long as this client; also reads from a replica."""
+        with self._lock:
+            if node.address not in self._pinned:
+                there = replace(at(self.target, node), writable=False, read_from_replicas=False)
+                found = Client(there)
+                known = self._routes.map
+                clustered = known is not None and known.cluster and node.role == "replica"
+                found._routes = Routes(there, pinned=True, readonly=clustered)
+                found.log = self.log
+                self._pinned[node.address] = found
+            return self._pinned[node.address]
+
+    def within(self, meter: Meter | None) -> Client:
+        """The same connections, for heavy reads that stay within a budget."""
+        if meter is None:
+            return self
+        other = Client.__new__(Client)
+        other.target, other.log, other._routes = self.target, self.log, self._routes
+        other._server, other._pinned, other._lock = self._server, self._pinned, self._lock
+        other._meter = meter
+        return other
+
+    def budgeted(self, budget: Budget) -> Client:
+        """The same, for one piece of heavy work within `budget`."""
+        return self if budget == Budget() else self.within(Meter(budget, self._ping_ms))
+
+    def _ping_ms(self) -> float:
+        began = time.perf_counter()
+        try:
+            self._routes.pick(("PING",), read=False).execute_command("PING")  # type: ignore[no-untyped-call]
+        except RedisError as exc:
+            raise self._explained(exc, ("PING",)) from exc
+        return (time.perf_counter() - began) * 1000
+
     def close(self) -> None:
         """Close all connections. A later call opens new ones."""
-        self._redis.close()
+        self._routes.close()
+        for other in self._pinned.values():
+            other.close()
 
     def __enter__(self) -> Client:
         return self
@@ -200,10 +286,192 @@ class Client:
     ) -> None:
         self.close()
 
+    def _shards(self) -> int:
+        """How many shards hold slots; makes the map, which a failover needs."""
+        if self._routes.pinned:
+            return 1
+        try:
+            return max(1, len(self._routes.topology(fresh=True).primaries))
+        except RedisError:
+            return 1  # the command itself will tell what is wrong
+
+    def _send(self, args: Command, writes: bool) -> Reply:
+        client = self._routes.seed if self._routes.direct else self._routes.pick(args, read=not writes)
+        try:
+            return client.execute_command(*args)  # type: ignore[no-untyped-call]
+        except UnicodeEncodeError:  # a key that is not UTF-8; nothing was sent yet
+            return client.execute_command(*_sent(args))  # type: ignore[no-untyped-call]
+
+    def _piped(self, commands: Sequence[Command], writes: Sequence[bool]) -> list[Reply]:
+        """Replies in order, an error in its place."""
+        groups: dict[int, list[int]] = {}
+        found: list[Reply] = [None] * len(commands)
+        clients: dict[int, redis.Redis] = {}
+        try:
+            for i, command in enumerate(commands):
+                if self._routes.several and (special := self._across(command)) is not None:
+                    found[i] = special()
+                    continue
+                client = self._routes.pick(command, read=not writes[i])
+                clients[id(client)] = client
+                groups.setdefault(id(client), []).append(i)
+        except RedisError as exc:
+            raise explain(exc, self.target, ()) from exc
+        for name, places in groups.items():
+            with clients[name].pipeline(transaction=False) as pipe:
+                for i in places:
+                    pipe.execute_command(*_sent(commands[i]))  # type: ignore[no-untyped-call]
+                try:
+                    answers = pipe.execute(raise_on_error=False)
+                except RedisError as exc:
+                    answers = [exc] * len(places)
+                    if not self._may_repeat(exc, any(writes[i] for i in places)):
+                        raise self._explained(exc, ()) from exc
+            for i, answer in zip(places, answers, strict=True):
+                found[i] = answer
+        return found
+
+    def _across(self, args: Command) -> Callable[[], Reply] | None:
+        """How to run a command that concerns every shard; None for one that has one place."""
+        name = word(args[0])
+        if name == "DBSIZE":
+            return lambda: sum(replies.integer(n) for n in self._each(args))
+        if name == "SCAN":
+            return lambda: self._scan(args)
+        if name.startswith("FT.") and (why := self.server.dialect.refused):
+            raise UnsupportedFeature("Search", why, "Sessions and keys work on all shards.")
+        if (name in _SUMMED or name == "MGET") and len({slot(key) for key in keys(args)}) > 1:
+            return lambda: self._spread(args)
+        return None
+
+    def _each(self, args: Command) -> list[Reply]:
+        try:
+            primaries = self._routes.topology().primaries
+            return [self._routes.of(node).execute_command(*args) for node in primaries]  # type: ignore[no-untyped-call]
+        except RedisError as exc:
+            raise self._explained(exc, tuple(args)) from exc
+
+    def _scan(self, args: Command) -> Reply:
+        """SCAN of one shard after the other; the cursor is the shard's, times their number, plus its place."""
+        try:
+            primaries = self._routes.topology().primaries
+            at_node, place = divmod(replies.whole(args[1]), len(primaries))
+            client = self._routes.of(primaries[place])
+            cursor, found = client.execute_command(args[0], at_node, *_sent(args)[2:])  # type: ignore[no-untyped-call]
+        except RedisError as exc:
+            raise self._explained(exc, tuple(args)) from exc
+        left = replies.whole(cursor)
+        following = (place + 1) % len(primaries)
+        after = left * len(primaries) + place if left else following
+        return [str(after).encode(), found]
+
+    def _spread(self, args: Command) -> Reply:
+        """A command of many keys, key by key."""
+        name = word(args[0])
+        answers = self.pipeline([(args[0], key) for key in args[1:]]) if name != "MGET" else None
+        if answers is not None:
+            return sum(replies.integer(n) for n in answers)
+        return self.pipeline([("GET", key) for key in args[1:]])
+
+    def _recovered(self, exc: RedisError, args: Command, writes: bool) -> Reply:
+        """Run a command again where the first node was the wrong one, or is gone.
+
+        Raises:
+            MemDBError: it cannot be run; a write whose answer was lost is never sent twice.
+        """
+        for _ in range(_REDIRECTS):
+            if self._routes.pinned:
+                break
+            try:
+                if isinstance(exc, AskError):
+                    return self._asked(exc, args)
+                if isinstance(exc, ClusterCrossSlotError) and word(args[0]) in _SUMMED | {"MGET"}:
+                    return self._spread(args)
+                if not self._may_repeat(exc, writes):
+                    break
+                return self._send(args, writes)
+            except RedisError as again:
+                exc = again
+        raise self._explained(exc, tuple(args)) from exc
+
+    def _may_repeat(self, exc: RedisError, writes: bool) -> bool:
+        """After a new map: whether another node may know better, and sending again does no harm."""
+        refused = isinstance(exc, MovedError | ReadOnlyError) and not isinstance(exc, AskError)
+        lost = isinstance(exc, NoConnection) and not isinstance(exc, NoAnswer)
+        routes = self._routes
+        if routes.pinned or not (refused or lost) or (lost and routes.map is None):
+            return False
+        before = routes.map
+        try:
+            routes.refresh(patient=lost)
+        except RedisError:
+            return False
+        after = routes.map
+        if after is None or not after.cluster:
+            return False
+        return refused or (not writes and (before is None or _owners(before) != _owners(after)))
+
+    def _explained(self, exc: RedisError, args: tuple[object, ...]) -> MemDBError:
+        known = self._routes.map
+        if (
+            isinstance(exc, NoConnection | NoAnswer)
+            and known is not None
+            and known.cluster
+            and not self._routes.pinned
+        ):
+            others = [n for n in known.nodes if n.role == "replica" and n.healthy]
+            if others:
+                return Busy(
+                    f"A primary of {self.target.name} does not answer; {len(others)} "
+                    f"{'replica holds' if len(others) == 1 else 'replicas hold'} its data.",
+                    "The cluster is choosing a new primary, which takes seconds; the page goes on by itself.",
+                )
+        return explain(exc, self.target, args)
+
+    def _asked(self, exc: AskError, args: Command) -> Reply:
+        """One command at the node that a moving slot goes to."""
+        with self._routes.address(exc.host, exc.port).pipeline(transaction=False) as pipe:
+            pipe.execute_command("ASKING")  # type: ignore[no-untyped-call]
+            pipe.execute_command(*_sent(args))  # type: ignore[no-untyped-call]
+            return pipe.execute()[1]
+
+    def _for(self, commands: Sequence[Command]) -> redis.Redis:
+        """Where a transaction runs: where its first key lies."""
+        first = next((c for c in commands if keys(c)), ("PING",))
+        return self._routes.pick(first, read=False)
+
+    def _moved_once(self, run: Callable[[], list[Reply]], commands: Sequence[Command]) -> list[Reply]:
+        try:
+            try:
+                return run()
+            except (MovedError, ReadOnlyError) as exc:  # nothing was done: the queue was refused
+                if not self._may_repeat(exc, True):
+                    raise
+                return run()
+            except NoConnection as exc:
+                self._may_repeat(exc, True)  # a new map for the next call; this one may have been done
+                raise
+        except RedisError as exc:
+            raise self._explained(exc, tuple(commands[0]) if commands else ()) from exc
+
+    def _logged(self, command: Command, number: int, run: Callable[[], list[Reply]]) -> list[Reply]:
+        began, outcome = time.perf_counter(), "ok"
+        try:
+            return run()
+        except MemDBError as exc:
+            outcome = type(exc).__name__
+            raise
+        finally:
+            self.log.add(command, time.perf_counter() - began, outcome, number)
+
 
 def connect(target: Target) -> Client:
     """A client for `target`. Nothing is sent until the first command."""
     return Client(target)
+
+
+def _owners(topology: Topology) -> list[tuple[str, int]]:
+    return [(node.host, node.port) for node in topology.primaries]
 
 
 def _sent(args: Command) -> list[Arg]:
@@ -218,17 +486,12 @@ def _bytes(key: str) -> bytes:
     return key.encode("utf-8", "surrogateescape")
 
 
-def _redis(target: Target) -> redis.Redis:
-    client = redis.Redis.from_pool(wire.pool(target))
-    # redis-py reshapes some replies (INFO, SCAN, HGETALL, FT.*); ours arrive as the wire brought them.
-    client.response_callbacks.clear()
-    return client
-
-
 def _probe(client: Client) -> Server:
     described = items_by_name(client.execute("COMMAND", "INFO", *dialects.PROBED))
     facts = client.info("server").get("server", {})
     role = client.info("replication").get("replication", {}).get("role", "")
+    mode = facts.get("redis_mode") or facts.get("server_mode", "standalone")
+    shards = client._shards() if mode == "cluster" else 1
     modules: tuple[tuple[str, str], ...] = ()
     try:
         found = [replies.pairs(entry) for entry in replies.items(client.execute("MODULE", "LIST"))]
@@ -238,11 +501,12 @@ def _probe(client: Client) -> Server:
     return Server(
         engine="Valkey" if "valkey_version" in facts else "Redis",
         version=facts.get("valkey_version") or facts.get("redis_version", "?"),
-        mode=facts.get("redis_mode") or facts.get("server_mode", "standalone"),
+        mode=mode,
         role=role,
         run_id=facts.get("run_id", ""),
-        dialect=dialects.recognise(described),
+        dialect=dialects.recognise(described, shards=shards),
         modules=modules,
+        shards=shards,
     )
 
 
@@ -251,48 +515,3 @@ def items_by_name(reply: Reply) -> frozenset[str]:
     if isinstance(reply, dict):
         return frozenset(replies.text(name).upper() for name, entry in reply.items() if entry)
     return frozenset(replies.text(entry[0]).upper() for entry in replies.items(reply) if entry)
-
-
-def explain(exc: RedisError, target: Target, command: tuple[Arg, ...]) -> MemDBError:
-    """A redis-py error as one of ours; the one place that knows redis-py's error classes."""
-    reply = str(exc)
-    if isinstance(exc, BusyLoadingError):
-        return dialects.explain_refusal("LOADING " + reply, command)
-    if isinstance(exc, AuthenticationError | AuthorizationError):
-        return _login_failed(reply.rstrip("."), target)
-    if isinstance(exc, NoAnswer):
-        return Unreachable(
-            f"{target.name} did not answer within {target.timeout_s:g} s.",
-            "Check the address and the network, or try again when the server is less busy.",
-        )
-    if isinstance(exc, InvalidResponse):
-        return Unreachable(
-            f"{target.address} answered, but not as Redis does: {line(reply, 80)}.",
-            "Another program listens there, or the port speaks TLS (rediss://). Check address and port.",
-        )
-    if isinstance(exc, NoConnection):
-        if target.scheme == "rediss" and (failed := tls.explain(reply, target)):
-            return failed
-        return Unreachable(
-            f"No answer from {target.name} ({target.address}): {reply.rstrip('.')}.",
-            "Check that the server runs and that the address, port and TLS setting are right.",
-        )
-    if isinstance(exc, MovedError):  # redis-py cuts the leading code off
-        return dialects.explain_refusal("MOVED " + reply, command)
-    if isinstance(exc, ResponseError):
-        return dialects.explain_refusal(reply, command)
-    return EngineError(f"{target.name}: {reply}", "")
-
-
-def _login_failed(reply: str, target: Target) -> LoginFailed:
-    if target.iam is not None:
-        return LoginFailed(f"{target.name} refused the login: {reply}.", iam.HINT)
-    if not target.password:
-        return LoginFailed(
-            f"{target.name} wants a password, and none is given.",
-            "Give one: MEMDB_PASSWORD, or password_env, password_file or secret in the settings file.",
-        )
-    return LoginFailed(
-        f"{target.name} refused the login: {reply}.",
-        "Check user and password of this target (MEMDB_PASSWORD, or where the settings file says it is).",
-    )

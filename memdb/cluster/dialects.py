@@ -58,11 +58,12 @@ class Dialect:
     text_search: bool  # TEXT fields can be searched, not only returned
     negation: bool
     bare_star: bool  # `*` alone is a filter
+    refused: str = ""  # why search is not served although the commands are there
 
     @property
     def searches(self) -> bool:
         """Whether vector search is there at all."""
-        return self.name != "none"
+        return self.name != "none" and not self.refused
 
     def has(self, command: str) -> bool:
         """Whether the server has this command."""
@@ -99,8 +100,8 @@ _MEMORYDB = Limits(
 )
 
 
-def recognise(commands: frozenset[str]) -> Dialect:
-    """The dialect of a server that has these of the PROBED commands.
+def recognise(commands: frozenset[str], *, shards: int = 1) -> Dialect:
+    """The dialect of a server that has these of the PROBED commands, on so many shards.
 
     MemoryDB alone lists aliases without an argument; only RediSearch has FT.TAGVALS and FT.CURSOR;
     valkey-search has no FT.PROFILE.
@@ -108,7 +109,10 @@ def recognise(commands: frozenset[str]) -> Dialect:
     if "FT.SEARCH" not in commands:
         return Dialect("none", "no vector search", commands, _REDISEARCH, False, False, False, False)
     if "FT.TAGVALS" in commands or "FT.CURSOR" in commands:
-        return Dialect("redisearch", "RediSearch", commands, _REDISEARCH, True, True, True, True)
+        # valkey-search asks all shards; this module would answer with the documents of one, and not say so.
+        why = f"RediSearch as a module serves an index within one shard, and this cluster has {shards}"
+        why = why if shards > 1 else ""
+        return Dialect("redisearch", "RediSearch", commands, _REDISEARCH, True, True, True, True, why)
     if "FT.PROFILE" in commands or "FT._ALIASLIST" in commands:
         return Dialect("memorydb", "MemoryDB", commands, _MEMORYDB, False, False, False, True)
     return Dialect("valkey-search", "valkey-search", commands, _VALKEY, False, True, True, False)
@@ -152,8 +156,21 @@ def explain_refusal(reply: str, command: tuple[object, ...] = ()) -> MemDBError:
         )
     if _MISSING_COMMAND.search(reply):
         return UnsupportedFeature(name or "The command", "the server does not have it")
-    if low.startswith(("moved", "clusterdown")):
-        return EngineError(f"The cluster sent the command elsewhere: {reply}.", "Use the primary's endpoint.")
+    if low.startswith("moved"):
+        return EngineError(
+            f"The cluster sent the command elsewhere: {reply}.",
+            "Use the cluster's endpoint, or the primary's; a replica answers reads after READONLY.",
+        )
+    if low.startswith(("clusterdown", "tryagain", "masterdown")):
+        return Busy(
+            f"The cluster does not serve this now: {reply}.",
+            "A failover or a move of slots takes seconds; the page goes on by itself.",
+        )
+    if low.startswith("crossslot"):
+        return EngineError(
+            "These keys lie in different slots, and a cluster runs such a command within one.",
+            "Give the keys a common {hash tag}, or ask for them one by one.",
+        )
     if low.startswith("readonly"):
         return EngineError("This node is a replica and takes no writes.", "Use the primary's endpoint.")
     if low.startswith("oom"):

@@ -6,6 +6,8 @@ SMEMBERS of anything, SORT, MONITOR). Writes are the few the product needs, and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from memdb.errors import ReadOnlyTarget
 
 # None: every use; a set: only these subcommands.
@@ -42,8 +44,8 @@ WRITES: dict[str, frozenset[str] | None] = dict.fromkeys(
 )
 
 
-def check(args: tuple[object, ...], *, writable: bool) -> None:
-    """Refuse a command that is not on the list, before it is sent.
+def check(args: Sequence[object], *, writable: bool) -> bool:
+    """Refuse a command that is not on the list, before it is sent; tell whether it writes.
 
     Raises:
         ReadOnlyTarget: a write on a read-only target, or a command nobody has vouched for.
@@ -73,6 +75,7 @@ def check(args: tuple[object, ...], *, writable: bool) -> None:
             f"{name} {sub}".strip() + " is not among the commands this client sends.",
             "Use redis-cli for it.",
         )
+    return name in WRITES
 
 
 def _word(value: object) -> str:

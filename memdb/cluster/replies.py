@@ -65,6 +65,14 @@ def integer(value: Reply, default: int = 0) -> int:
     return int(found) if math.isfinite(found) else default
 
 
+def whole(value: Reply) -> int:
+    """A cursor: a whole number of any length, exactly; 0 where it is none."""
+    if isinstance(value, int):
+        return value
+    shown = text(value)
+    return int(shown) if shown.isascii() and shown.isdigit() else 0
+
+
 def info(value: Reply) -> dict[str, dict[str, str]]:
     """INFO's text as section (lower case) → key → value."""
     sections: dict[str, dict[str, str]] = {}

@@ -313,7 +313,7 @@ def _fill(
             step = max(1, step // 4)
             continue
         found.scanned += step
-        scan, started, pending = replies.integer(cursor), True, rest
+        scan, started, pending = replies.whole(cursor), True, rest
         missing = size - len(found.notes)
         share = len(found.notes) / found.scanned
         step = min(largest, step * 4, math.ceil(missing / share * 1.1) if share else largest)

@@ -8,7 +8,8 @@ import pytest
 import redis.exceptions
 
 from memdb.cluster import guard, replies
-from memdb.cluster.client import Client, connect, explain
+from memdb.cluster.client import Client, connect
+from memdb.cluster.refusals import explain
 from memdb.cluster.target import Target
 from memdb.errors import EngineError, LoginFailed, MemDBError, ReadOnlyTarget, Unreachable
 

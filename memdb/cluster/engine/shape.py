@@ -12,8 +12,8 @@ import redis
 from redis.exceptions import RedisError
 
 from memdb.cluster import replies
-from memdb.cluster.client import explain
 from memdb.cluster.engine.node import Node
+from memdb.cluster.refusals import explain
 from memdb.cluster.replies import Reply
 from memdb.errors import EngineUnavailable, MemDBError
 

@@ -1,0 +1,140 @@
+"""What heavy reads may ask of a server: searches a second, keys read, and a stop when it grows slow."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from memdb.cluster.target import Budget, Target
+from memdb.cluster.topology import word
+from memdb.errors import BudgetSpent
+
+# Of a production target that says nothing: a sweep then adds a load that a dashboard would, the demo-sized
+# collections are read whole, and a server that answers four times slower than before is left alone.
+PRODUCTION = Budget(queries_per_s=100.0, keys_scanned=200_000, slow_factor=4.0)
+FREE = Budget()
+
+_SEARCHES = frozenset(("FT.SEARCH", "FT.AGGREGATE", "FT.PROFILE", "FT.CURSOR"))
+_READS = frozenset(("HGETALL", "HMGET", "HGET", "JSON.GET", "GET", "LRANGE"))
+_PROBE_S = 0.25  # how often the server's latency is looked at
+_PROBES = 5  # whose median counts
+# Below this nobody is slowed down, whatever the factor: the noise of a PING on a busy machine.
+_FLOOR_MS = 5.0
+
+
+def budget_of(target: Target, chosen: Budget | None = None) -> Budget:
+    """The budget that holds for a target: the user's choice, the target's own, or that of production."""
+    if chosen is not None:
+        return chosen
+    if target.budget != FREE or target.kind != "production":
+        return target.budget
+    return PRODUCTION
+
+
+class Meter:
+    """One piece of heavy work against one budget. Thread-safe: the threads of a job share it.
+
+    Args:
+        budget: the bounds; 0 is none.
+        ping: sends a PING past this meter and returns milliseconds.
+        clock: seconds that never go back.
+        sleep: waits.
+    """
+
+    def __init__(
+        self,
+        budget: Budget,
+        ping: Callable[[], float],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.budget = budget
+        self.searches = 0
+        self.keys = 0
+        self.first_ms = self.now_ms = 0.0
+        self._ping, self._clock, self._sleep = ping, clock, sleep
+        self._lock = threading.Lock()
+        self._next = clock()
+        self._probed = clock()
+        self._pings: deque[float] = deque(maxlen=_PROBES)
+        if budget.slow_factor:
+            self.first_ms = self.now_ms = statistics.median(ping() for _ in range(_PROBES))
+
+    def before(self, command: Sequence[Any]) -> None:
+        """Wait for the turn of a command.
+
+        Raises:
+            BudgetSpent: a bound is reached; the command was not sent.
+        """
+        self.before_many((command,))
+
+    def before_many(self, commands: Sequence[Sequence[Any]]) -> None:
+        """Same for a batch, which is sent or refused as a whole."""
+        searches = sum(word(command[0]) in _SEARCHES for command in commands)
+        with self._lock:
+            bound = self.budget.keys_scanned
+            if bound and self.keys + sum(_cost(command) for command in commands) > bound:
+                raise BudgetSpent(
+                    f"The budget of {bound:,} keys is spent ({self.keys:,} were read).",
+                    "What was found so far is kept. Raise the budget if the server can take it.",
+                )
+            self._look()
+            wait = 0.0
+            if searches and self.budget.queries_per_s:
+                now = self._clock()
+                self._next = max(self._next, now)
+                wait = self._next - now
+                self._next += searches / self.budget.queries_per_s
+            self.searches += searches
+        if wait > 0:
+            self._sleep(wait)
+
+    def after(self, command: Sequence[Any], reply: Any, took_s: float) -> None:
+        """Count what a command read."""
+        self.after_many((command,), (reply,), took_s)
+
+    def after_many(self, commands: Sequence[Sequence[Any]], found: Sequence[Any], took_s: float) -> None:
+        """Same for a batch."""
+        keys = sum(_cost(c) or _rows(c, reply) for c, reply in zip(commands, found, strict=True))
+        with self._lock:
+            self.keys += keys
+
+    def _look(self) -> None:
+        factor = self.budget.slow_factor
+        if not factor or self._clock() - self._probed < _PROBE_S:
+            return
+        self._pings.append(self._ping())
+        self._probed = self._clock()
+        if len(self._pings) < _PROBES:
+            return
+        self.now_ms = statistics.median(self._pings)
+        if self.now_ms > max(factor * self.first_ms, _FLOOR_MS):
+            raise BudgetSpent(
+                f"The server answers in {self.now_ms:.1f} ms now, {self.now_ms / self.first_ms:.1f} times "
+                f"the {self.first_ms:.1f} ms of the beginning; the work stopped at {factor:g} times.",
+                "What was found so far is kept. Try again when the server is less busy, or raise the factor.",
+            )
+
+
+def _cost(command: Sequence[Any]) -> int:
+    """Keys that a command will read, where its words tell."""
+    name = word(command[0])
+    if name in _READS:
+        return 1
+    if name == "SCAN":
+        words = [word(part) if isinstance(part, str | bytes) else "" for part in command]
+        return int(command[words.index("COUNT") + 1]) if "COUNT" in words[:-1] else 10
+    return 0
+
+
+def _rows(command: Sequence[Any], reply: Any) -> int:
+    """Rows that an aggregation's cursor brought."""
+    if word(command[0]) not in ("FT.AGGREGATE", "FT.CURSOR"):
+        return 0
+    rows = reply[0] if isinstance(reply, list) and reply and isinstance(reply[0], list) else ()
+    return max(0, len(rows) - 1)

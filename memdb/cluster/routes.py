@@ -1,0 +1,194 @@
+"""Connections to the nodes of one target, and which of them a command goes to.
+
+Nothing is asked until it must be: a server that answers every command itself never sees CLUSTER NODES. The
+first MOVED, READONLY or lost connection, or a question about nodes, makes the map.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import redis
+from redis.exceptions import RedisError, ResponseError
+
+from memdb.cluster import replies, wire
+from memdb.cluster.target import LOOPBACK, Target
+from memdb.cluster.topology import Node, Topology, cluster_nodes, keys, replication_nodes, slot, word
+
+_AGAIN_S = 0.2  # how young a map may be that a second failure does not ask for a new one
+# Reads with a state on the node: a cursor lives where it was opened.
+_STICKY = frozenset(("SCAN", "FT.CURSOR", "FT.AGGREGATE", "FT.INFO", "FT._LIST", "FT.PROFILE"))
+
+
+class Routes:
+    """The connections of one target."""
+
+    def __init__(self, target: Target, *, pinned: bool = False, readonly: bool = False) -> None:
+        self.target = target
+        self.seed = opened(target, readonly=readonly)
+        self.pinned = pinned  # one node and no other, whatever it says
+        self.map: Topology | None = None
+        self.direct = pinned or not target.read_from_replicas  # every command goes to the seed
+        self._nodes: dict[tuple[str, int, bool], redis.Redis] = {}
+        self._asked = 0.0
+        self._lock = threading.RLock()
+        self._turn = itertools.count()
+
+    @property
+    def several(self) -> bool:
+        """Whether keys lie on several shards, as far as is known."""
+        return self.map is not None and len(self.map.primaries) > 1
+
+    def topology(self, *, fresh: bool = False) -> Topology:
+        """The map, asked for where it is not there.
+
+        Raises:
+            RedisError: no node answered.
+        """
+        with self._lock:
+            if self.map is None or fresh:
+                self.refresh()
+            assert self.map is not None  # noqa: S101  # refresh sets it or raises
+            return self.map
+
+    def refresh(self, *, patient: bool = False) -> None:
+        """Ask the nodes, the seed first, until one tells the map.
+
+        Args:
+            patient: keep a map that is very young.
+
+        Raises:
+            RedisError: no node answered.
+        """
+        with self._lock:
+            if patient and self.map is not None and time.monotonic() - self._asked < _AGAIN_S:
+                return
+            asked = [(self.seed, self.target.host, self.target.port)]
+            known = self.map.nodes if self.map else ()
+            asked += [(self.of(n), n.host, n.port) for n in known if self.of(n) is not self.seed]
+            failed: RedisError | None = None
+            for client, host, port in asked:
+                try:
+                    self._take(_map(client, self.target, host, port))
+                    return
+                except RedisError as exc:
+                    failed = failed or exc
+            assert failed is not None  # noqa: S101  # the seed at least was asked
+            raise failed
+
+    def of(self, node: Node, *, readonly: bool = False) -> redis.Redis:
+        """The connections to a node."""
+        if self._is_seed(node):
+            return self.seed
+        with self._lock:
+            place = (node.host, node.port, readonly)
+            if place not in self._nodes:
+                self._nodes[place] = opened(at(self.target, node), readonly=readonly)
+            return self._nodes[place]
+
+    def address(self, host: str, port: int) -> redis.Redis:
+        """The connections to an address that a MOVED or ASK names."""
+        return self.of(Node(f"{host}:{port}", host or self.target.host, port, "primary", ""))
+
+    def pick(self, command: Sequence[object], *, read: bool) -> redis.Redis:
+        """Whom to send a command to."""
+        if self.direct:
+            return self.seed
+        found = self.topology()
+        named = keys(command)
+        primary = found.owner(slot(named[0])) if named and found.cluster else None
+        if primary is None:
+            if not found.primaries:
+                return self.seed
+            primary = found.primaries[0]
+        spread = read and self.target.read_from_replicas and word(command[0]) not in _STICKY
+        if spread and (replicas := found.replicas(primary)):
+            return self.of(replicas[next(self._turn) % len(replicas)], readonly=found.cluster)
+        return self.of(primary)
+
+    def close(self) -> None:
+        """Close all connections; a later call opens new ones."""
+        with self._lock:
+            self.seed.close()
+            for client in self._nodes.values():
+                client.close()
+
+    def _take(self, found: Topology) -> None:
+        self.map, self._asked = found, time.monotonic()
+        if self.pinned:
+            return
+        one = len(found.primaries) == 1 and self._is_seed(found.primaries[0])
+        # Outside a cluster the user's address is obeyed: it may well be a replica on purpose.
+        self.direct = not self.target.read_from_replicas and (one or not found.cluster)
+
+    def _is_seed(self, node: Node) -> bool:
+        """Whether the target's own address leads to this node, and to no other.
+
+        A name may lead to another node with every connection (MemoryDB's cluster endpoint does). An
+        address of this machine does not, and may be a tunnel's end, the only way to that node.
+        """
+        if (node.host, node.port) == (self.target.host, self.target.port):
+            return True
+        fixed = self.target.scheme == "unix" or self.target.host in LOOPBACK or _is_ip(self.target.host)
+        return node.here and fixed
+
+
+def opened(target: Target, *, readonly: bool = False) -> redis.Redis:
+    """redis-py's client for one address.
+
+    Args:
+        target: where.
+        readonly: ask a replica of a cluster to answer reads.
+    """
+    pool = wire.pool(target)
+    if readonly:
+        pool.connection_kwargs["redis_connect_func"] = _reads_allowed
+    client = redis.Redis.from_pool(pool)
+    # redis-py reshapes some replies (INFO, SCAN, HGETALL, FT.*); ours arrive as the wire brought them.
+    client.response_callbacks.clear()
+    return client
+
+
+def at(target: Target, node: Node) -> Target:
+    """The target, at one of its nodes: same login, same TLS."""
+    if node.here and not node.port:
+        return target
+    return replace(
+        target, scheme="rediss" if target.scheme == "rediss" else "redis", host=node.host, port=node.port
+    )
+
+
+def _reads_allowed(connection: redis.Connection) -> None:
+    connection.on_connect()  # type: ignore[no-untyped-call]
+    connection.send_command("READONLY")  # type: ignore[no-untyped-call]
+    connection.read_response()  # type: ignore[no-untyped-call]
+
+
+def _map(client: redis.Redis, target: Target, host: str, port: int) -> Topology:
+    host, port = (target.path, 0) if target.scheme == "unix" else (host, port)
+    try:
+        said = client.execute_command("CLUSTER", "NODES")  # type: ignore[no-untyped-call]
+    except ResponseError:  # not a cluster, or the user may not ask
+        facts: dict[str, str] = {}
+        try:
+            reply = client.execute_command("INFO", "replication")  # type: ignore[no-untyped-call]
+            facts = replies.info(reply).get("replication", {})
+        except ResponseError:
+            pass  # nothing is told: one node, this one
+        return Topology.of(replication_nodes(facts, host=host, port=port), cluster=False)
+    nodes = cluster_nodes(replies.text(said), host=host, port=port)
+    mine = host == target.host and port == target.port
+    return Topology.of((n if mine else replace(n, here=False) for n in nodes), cluster=True)
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

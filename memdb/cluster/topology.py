@@ -1,0 +1,162 @@
+"""Which nodes a target has, which slots they own, and which of a command's words are keys. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from redis.crc import key_slot
+
+SLOTS = 16_384
+# Keyless commands of the allow-list; FT.* too: an index name is no key.
+_KEYLESS = frozenset(
+    (
+        "AUTH PING ECHO TIME INFO DBSIZE LASTSAVE ROLE READONLY READWRITE SELECT HELLO SCAN RANDOMKEY "
+        "COMMAND CONFIG CLIENT CLUSTER MODULE LATENCY SLOWLOG ACL MULTI EXEC DISCARD UNWATCH WAIT WAITAOF"
+    ).split(" ")
+)
+_MANY = frozenset(("DEL", "UNLINK", "EXISTS", "MGET", "WATCH"))
+_SECOND = frozenset(("MEMORY", "OBJECT"))  # MEMORY USAGE key, OBJECT ENCODING key
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One server of a target, as the cluster announces it."""
+
+    id: str  # of the cluster; the address where there is no cluster
+    host: str
+    port: int
+    role: Literal["primary", "replica"]
+    shard: str  # id of the shard's primary
+    slots: tuple[tuple[int, int], ...] = ()  # first and last of each range
+    here: bool = False  # the one that the target's own address led to
+    healthy: bool = True  # as the node that was asked sees it
+
+    @property
+    def address(self) -> str:
+        """Host and port, or what stands for them."""
+        return f"{self.host}:{self.port}" if self.port else self.host
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Topology:
+    """All nodes; primaries in the order of their slots, which a failover does not change."""
+
+    nodes: tuple[Node, ...]
+    cluster: bool
+    primaries: tuple[Node, ...] = ()
+    owners: tuple[int, ...] = field(default=(), repr=False)  # slot → index in `primaries`, or -1
+
+    @classmethod
+    def of(cls, nodes: Iterable[Node], *, cluster: bool) -> Topology:
+        """From nodes in any order."""
+        found = tuple(nodes)
+        primaries = [n for n in found if n.role == "primary" and (n.slots or not cluster)]
+        primaries.sort(key=lambda n: (n.slots, n.id))
+        owners = [-1] * SLOTS
+        for i, node in enumerate(primaries):
+            for first, last in node.slots:
+                owners[first : last + 1] = [i] * (last + 1 - first)
+        order = {node.id: i for i, node in enumerate(primaries)}
+        ranked = sorted(
+            found, key=lambda n: (order.get(n.shard, len(order)), n.role != "primary", n.host, n.port)
+        )
+        return cls(tuple(ranked), cluster, tuple(primaries), tuple(owners))
+
+    def owner(self, slot: int) -> Node | None:
+        """The primary of a slot; None while nobody serves it."""
+        i = self.owners[slot]
+        return self.primaries[i] if i >= 0 else None
+
+    def replicas(self, primary: Node) -> tuple[Node, ...]:
+        """The replicas of a shard that are believed to answer."""
+        return tuple(n for n in self.nodes if n.role == "replica" and n.shard == primary.id and n.healthy)
+
+
+def cluster_nodes(text: str, *, host: str, port: int) -> tuple[Node, ...]:
+    """CLUSTER NODES as nodes; a node that does not know its own address has the one it was asked at.
+
+    Args:
+        text: lines of `id ip:port@bus[,hostname] flags primary ping pong epoch link slots…`.
+        host: where the question was sent.
+        port: same.
+    """
+    found = []
+    for row in text.splitlines():
+        words = row.split()
+        if len(words) < 8:
+            continue
+        flags = set(words[2].split(","))
+        if flags & {"handshake", "noaddr"}:
+            continue
+        place, _, more = words[1].partition(",")
+        ip, _, number = place.rpartition("@")[0].rpartition(":")
+        name = more.split(",")[0]
+        here = "myself" in flags
+        found.append(
+            Node(
+                id=words[0],
+                # A certificate carries the name, not the address.
+                host=name if name and "=" not in name else ip or host,
+                port=int(number) if number.isdigit() and int(number) else port,
+                role="primary" if "master" in flags else "replica",
+                shard=words[0] if "master" in flags else words[3],
+                slots=tuple(_ranges(words[8:])),
+                here=here,
+                healthy=here or not flags & {"fail", "fail?"},
+            )
+        )
+    return tuple(found)
+
+
+def replication_nodes(facts: Mapping[str, str], *, host: str, port: int) -> tuple[Node, ...]:
+    """INFO replication of a server outside a cluster as nodes.
+
+    Args:
+        facts: the section, key → value.
+        host: where the question was sent; a path of a socket has port 0.
+        port: same.
+    """
+    me = f"{host}:{port}"
+    if facts.get("role") == "slave":
+        above, number = facts.get("master_host", "?"), int(facts.get("master_port", "0") or 0)
+        up = facts.get("master_link_status") == "up"
+        primary = Node(f"{above}:{number}", above, number, "primary", f"{above}:{number}", healthy=up)
+        return (primary, Node(me, host, port, "replica", primary.id, here=True))
+    nodes = [Node(me, host, port, "primary", me, here=True)]
+    for key, value in facts.items():
+        if key.startswith("slave") and key[5:].isdigit():
+            about = dict(part.split("=", 1) for part in value.split(",") if "=" in part)
+            place, number = about.get("ip", "?"), int(about.get("port", "0") or 0)
+            online = about.get("state") == "online"
+            nodes.append(Node(f"{place}:{number}", place, number, "replica", me, healthy=online))
+    return tuple(nodes)
+
+
+def keys(command: Sequence[object]) -> Sequence[object]:
+    """The keys of a command on the allow-list."""
+    name = word(command[0])
+    if name in _KEYLESS or name.startswith("FT."):
+        return ()
+    if name in _MANY:
+        return command[1:]
+    return command[2:3] if name in _SECOND else command[1:2]
+
+
+def slot(key: object) -> int:
+    """The slot that a key hashes to, with the rule of {hash tags}."""
+    raw = key if isinstance(key, bytes) else str(key).encode("utf-8", "surrogateescape")
+    return key_slot(raw)
+
+
+def word(value: object) -> str:
+    """A command's name or subcommand in upper case."""
+    return (value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)).upper()
+
+
+def _ranges(words: Iterable[str]) -> Iterable[tuple[int, int]]:
+    for text in words:
+        if not text.startswith("["):  # a slot that moves
+            first, _, last = text.partition("-")
+            yield int(first), int(last or first)
