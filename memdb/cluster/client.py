@@ -352,7 +352,7 @@ class Client:
             raise self._explained(exc, tuple(args)) from exc
 
     def _scan(self, args: Command) -> Reply:
-        """SCAN of one shard after the other; the cursor is the shard's, times their number, plus its place."""
+        """SCAN of one shard after the other; a cursor is the shard's, times their number, plus its place."""
         try:
             primaries = self._routes.topology().primaries
             at_node, place = divmod(replies.whole(args[1]), len(primaries))
@@ -383,7 +383,7 @@ class Client:
             if self._routes.pinned:
                 break
             try:
-                if isinstance(exc, AskError):
+                if isinstance(exc, AskError) and not isinstance(exc, MovedError):  # which is one of them
                     return self._asked(exc, args)
                 if isinstance(exc, ClusterCrossSlotError) and word(args[0]) in _SUMMED | {"MGET"}:
                     return self._spread(args)
@@ -396,7 +396,7 @@ class Client:
 
     def _may_repeat(self, exc: RedisError, writes: bool) -> bool:
         """After a new map: whether another node may know better, and sending again does no harm."""
-        refused = isinstance(exc, MovedError | ReadOnlyError) and not isinstance(exc, AskError)
+        refused = isinstance(exc, MovedError | ReadOnlyError)
         lost = isinstance(exc, NoConnection) and not isinstance(exc, NoAnswer)
         routes = self._routes
         if routes.pinned or not (refused or lost) or (lost and routes.map is None):
@@ -445,6 +445,8 @@ class Client:
             try:
                 return run()
             except (MovedError, ReadOnlyError) as exc:  # nothing was done: the queue was refused
+                if len({slot(key) for command in commands for key in keys(command)}) > 1:
+                    raise ClusterCrossSlotError("Keys in request don't hash to the same slot") from exc
                 if not self._may_repeat(exc, True):
                     raise
                 return run()

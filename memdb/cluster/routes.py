@@ -166,7 +166,7 @@ def at(target: Target, node: Node) -> Target:
 def _reads_allowed(connection: redis.Connection) -> None:
     connection.on_connect()  # type: ignore[no-untyped-call]
     connection.send_command("READONLY")  # type: ignore[no-untyped-call]
-    connection.read_response()  # type: ignore[no-untyped-call]
+    connection.read_response()
 
 
 def _map(client: redis.Redis, target: Target, host: str, port: int) -> Topology:

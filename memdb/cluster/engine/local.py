@@ -24,13 +24,17 @@ from memdb.settings import Settings
 
 _PORT_TRIES = 3  # a free port may be taken by somebody else before the server binds it
 _MAX_REPLICAS = 5  # as MemoryDB
+_MAX_SHARDS = 5  # each is a process on this machine
 
 
 class Engine:
     """The running local engine. Ends with `stop`, with the context, and with this process."""
 
-    def __init__(self, primary: Node, replicas: list[Node], *, cluster: bool) -> None:
+    def __init__(
+        self, primary: Node, replicas: list[Node], *, cluster: bool, others: list[Node] | None = None
+    ) -> None:
         self._primary, self._replicas, self._cluster = primary, replicas, cluster
+        self._others = others or []  # primaries of further shards
         self._lock = threading.RLock()
 
     @property
@@ -45,6 +49,16 @@ class Engine:
             replace(n.target, label=f"Local replica {i}", writable=False)
             for i, n in enumerate(self._replicas, 1)
         )
+
+    @property
+    def shard_targets(self) -> tuple[Target, ...]:
+        """The primary of each shard, in the order of their slots as the cluster began."""
+        return (self.target, *(n.target for n in self._others))
+
+    @property
+    def replica_pids(self) -> tuple[int, ...]:
+        """Process ids of the replicas' servers."""
+        return tuple(n.pid for n in self._replicas)
 
     @property
     def pid(self) -> int:
@@ -69,12 +83,12 @@ class Engine:
     @property
     def status(self) -> int | None:
         """None while all servers run, 0 after a clean end, else how one failed (128 + n: signal n)."""
-        ended = [n.status for n in (self._primary, *self._replicas) if n.status is not None]
+        ended = [n.status for n in self._all if n.status is not None]
         return max(ended) if ended else None
 
     def alive(self) -> bool:
         """Whether every server process runs. They may still be loading data."""
-        return all(node.alive() for node in (self._primary, *self._replicas))
+        return all(node.alive() for node in self._all)
 
     def wait_ready(self, timeout_s: float = 120.0) -> None:
         """Wait until all data is loaded and commands are served.
@@ -83,7 +97,7 @@ class Engine:
             EngineUnavailable: a server ended, or the time passed.
         """
         end = time.monotonic() + timeout_s
-        for node in (self._primary, *self._replicas):
+        for node in self._all:
             node.wait_ready(max(0.0, end - time.monotonic()))
         if self._cluster:
             wait_cluster(self._primary, end - time.monotonic())
@@ -99,14 +113,19 @@ class Engine:
         with self._lock:
             if not self._primary.alive():
                 self._primary = _again(self._primary)
+            self._others = [node if node.alive() else _again(node) for node in self._others]
             self._replicas = [node if node.alive() else _again(node) for node in self._replicas]
-            form_shard(self._primary, self._replicas, cluster=self._cluster)
+            form_shard(self._primary, self._replicas, cluster=self._cluster, others=self._others)
 
     def stop(self) -> None:
         """End the servers cleanly, replicas first. Nothing acknowledged is lost. Safe to call twice."""
         with self._lock:
-            for node in (*self._replicas, self._primary):
+            for node in reversed(self._all):
                 node.stop()
+
+    @property
+    def _all(self) -> tuple[Node, ...]:
+        return (self._primary, *self._others, *self._replicas)
 
     def __enter__(self) -> Engine:
         return self
@@ -127,6 +146,7 @@ def start(
     log: bool = True,
     password: str | None = None,
     json: bool = False,
+    shards: int = 1,
 ) -> Engine:
     """Start the local engine on the loopback address; its data may load after this returns.
 
@@ -139,6 +159,8 @@ def start(
         log: keep every write in the append-only file before it is acknowledged.
         password: a random one by default.
         json: also serve JSON documents, where the engine comes from our wheels.
+        shards: of the cluster. More than one serves sessions and keys, and no search; the replicas are the
+            first shard's.
 
     Raises:
         EngineUnavailable: there is no engine for this system, one runs on this directory already, the port
@@ -150,6 +172,11 @@ def start(
     if not 0 <= replicas <= _MAX_REPLICAS:
         raise EngineUnavailable(
             f"{replicas} replicas were asked for; 0 to {_MAX_REPLICAS} can be had.", "Ask for fewer."
+        )
+    if not 1 <= shards <= _MAX_SHARDS or (shards > 1 and not cluster):
+        raise EngineUnavailable(
+            f"{shards} shards were asked for; a cluster has 1 to {_MAX_SHARDS} here.",
+            "Ask for a cluster, and for fewer.",
         )
     if not 0 <= port <= 65535:
         raise EngineUnavailable(f"{port} is not a port.", "Choose one from 1 to 65535, or 0 for a free one.")
@@ -176,18 +203,22 @@ def start(
         return NodePlan(binaries, config, file)
 
     nodes: list[Node] = []
+    others: list[Node] = []
     try:
         nodes.append(_launched(partial(plan, directory, port, 0), fixed=bool(port)))
         first = nodes[0].plan.config.port
+        for i in range(2, shards + 1):
+            place = directory / f"shard-{i}"
+            others.append(_launched(partial(plan, place, 0, first), fixed=False))  # stopped below
         for i in range(1, replicas + 1):
             place = directory / f"replica-{i}"
             nodes.append(_launched(partial(plan, place, 0, first), fixed=False))  # stopped below
-        form_shard(nodes[0], nodes[1:], cluster=cluster)
+        form_shard(nodes[0], nodes[1:], cluster=cluster, others=others)
     except BaseException:
-        for node in reversed(nodes):
+        for node in reversed((*nodes, *others)):
             node.stop()
         raise
-    return Engine(nodes[0], nodes[1:], cluster=cluster)
+    return Engine(nodes[0], nodes[1:], cluster=cluster, others=others)
 
 
 def _launched(plan: Callable[[], NodePlan], *, fixed: bool) -> Node:

@@ -1,4 +1,4 @@
-"""Making one shard of several server processes: slots, cluster, replicas.
+"""Making shards of several server processes: slots, cluster, replicas.
 
 These are administration commands, which the guarded client never sends.
 """
@@ -17,28 +17,46 @@ from memdb.cluster.refusals import explain
 from memdb.cluster.replies import Reply
 from memdb.errors import EngineUnavailable, MemDBError
 
-_SLOTS = (0, 16383)
+_SLOTS = 16_384
 _POLL_S = 0.05
 _SETTLE_S = 60.0  # forming the cluster takes about 2 s; the first synchronisation copies all data
 
 
-def form_shard(primary: Node, replicas: Sequence[Node], *, cluster: bool) -> None:
+def form_shard(
+    primary: Node, replicas: Sequence[Node], *, cluster: bool, others: Sequence[Node] = ()
+) -> None:
     """Join the servers to one shard, or find that they are. Returns when replicas are in step.
+
+    Args:
+        primary: of the first shard.
+        replicas: of the first shard.
+        cluster: with slots.
+        others: primaries of further shards; the slots are shared evenly.
 
     Raises:
         EngineUnavailable: it did not happen in time.
     """
     if not cluster and not replicas:
         return
-    for node in (primary, *replicas):
+    for node in (primary, *others, *replicas):
         node.wait_ready(_SETTLE_S)
     if cluster:
         if not replies.items(_ask(primary, "CLUSTER", "SLOTS")):
-            _ask(primary, "CLUSTER", "ADDSLOTSRANGE", *_SLOTS)
+            for i, node in enumerate((primary, *others)):
+                first, last = (_SLOTS * n // (len(others) + 1) for n in (i, i + 1))
+                _ask(node, "CLUSTER", "ADDSLOTSRANGE", first, last - 1)
+                if others:
+                    _ask(node, "CLUSTER", "SET-CONFIG-EPOCH", i + 1)  # two alike would fight over slots
+        for node in others:
+            _meet(primary, node)
         name = replies.text(_ask(primary, "CLUSTER", "MYID"))
         for node in replicas:
-            _meet(primary, node, name)
-        wait_cluster(primary, _SETTLE_S)
+            _meet(primary, node)
+            _until(lambda node=node: _knows(node, name), _SETTLE_S, "A replica did not meet the primary")  # type: ignore[misc]
+            if "myself,master" in replies.text(_ask(node, "CLUSTER", "NODES")):
+                _ask(node, "CLUSTER", "REPLICATE", name)
+        for node in (primary, *others):
+            wait_cluster(node, _SETTLE_S)
     for node in replicas:
         _until(lambda node=node: _linked(node), _SETTLE_S, "A replica did not get the data")  # type: ignore[misc]
 
@@ -52,13 +70,10 @@ def wait_cluster(node: Node, timeout_s: float) -> None:
     _until(lambda: _cluster_ok(node), timeout_s, "The cluster did not become ready")
 
 
-def _meet(primary: Node, replica: Node, primary_id: str) -> None:
+def _meet(primary: Node, other: Node) -> None:
     # After a restart both have new bus ports, and their old addresses in nodes.conf: meeting again tells.
-    config = replica.plan.config
+    config = other.plan.config
     _ask(primary, "CLUSTER", "MEET", "127.0.0.1", config.port, config.cluster_port)
-    _until(lambda: _knows(replica, primary_id), _SETTLE_S, "The replica did not meet the primary")
-    if "myself,master" in replies.text(_ask(replica, "CLUSTER", "NODES")):
-        _ask(replica, "CLUSTER", "REPLICATE", primary_id)
 
 
 def _knows(node: Node, other: str) -> bool:
