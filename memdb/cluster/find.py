@@ -80,7 +80,10 @@ def known(settings: Settings) -> tuple[Named, ...]:
         if any(_same(own, entry.target) for entry in running_engines(settings.home)):
             origin, password = "local engine", Password("engine")  # as `memdb demo` starts the app
         found.append(Named(own.name, own, origin, password if own.password else Password()))
-    found += targets.read(settings)
+    for named in targets.read(settings):
+        # `memdb app --url NAME` hands the app a target of the file by its address.
+        if not any(_alike(named.target, other.target) for other in found):
+            found.append(named)
     for entry in running_engines(settings.home):
         target = entry.target
         if not any(_same(target, other.target) for other in found):
@@ -166,3 +169,7 @@ def _named(settings: Settings, url: str, writable: bool) -> Target:
 
 def _same(one: Target, other: Target) -> bool:
     return one.address.replace("//localhost", "//127.0.0.1") == other.address
+
+
+def _alike(one: Target, other: Target) -> bool:
+    return (one.address, one.username, one.label) == (other.address, other.username, other.label)

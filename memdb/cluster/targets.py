@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from memdb.cluster import aws
 from memdb.cluster.target import Budget, Iam, Target, Tls
-from memdb.errors import BadSettings, MemDBError
+from memdb.errors import BadSettings, LoginFailed, MemDBError
 from memdb.settings import Settings, variable
 
 FILE = "targets.toml"
@@ -147,7 +147,11 @@ def resolve(named: Named, *, secrets: Any = None) -> Target:
     elif where.source == "file":
         found = _from_file(named.name, Path(where.name).expanduser())
     elif where.source == "secret":
-        found = aws.secret(where.name, where.region, secrets=secrets)
+        try:
+            found = aws.secret(where.name, where.region, secrets=secrets)
+        except MemDBError as exc:
+            message = f"{named.name} takes its password from AWS Secrets Manager ({where.name}): {exc}"
+            raise LoginFailed(message, exc.hint) from exc
     else:
         return named.target
     return replace(named.target, password=found)
@@ -174,6 +178,9 @@ def as_toml(name: str, target: Target) -> str:
         lines.append(_inline("tls", {k: v for k, v in given.items() if v != getattr(Tls(), k)}))
     if target.iam is not None:
         lines.append(_inline("iam", {"cluster": target.iam.cluster, "region": target.iam.region}))
+    if target.budget != Budget():
+        bounds = ((key, getattr(target.budget, key)) for key in _TABLES["budget"])
+        lines.append(f"budget = {{ {', '.join(f'{key} = {value:g}' for key, value in bounds if value)} }}")
     if target.password:
         lines.append('password_env = "…"  # or password_file, or secret = "name#key" in AWS Secrets Manager')
     return "\n".join(lines) + "\n"

@@ -57,6 +57,7 @@ def run() -> None:
     try:
         here = target()
     except MemDBError as exc:
+        _unopened_panel()
         if page.url_path != "connect":  # that page says more, and offers the way on
             st.title(TITLE)
             parts.show_error(exc)
@@ -101,6 +102,16 @@ def page(title: str, caption: str) -> Target:
     st.title(title)
     st.caption(caption)
     return target()
+
+
+def _unopened_panel() -> None:
+    named = targets.chosen()
+    if named is None:
+        return
+    with st.sidebar:
+        st.markdown(parts.target_name(named.target))
+        parts.target_badge(named.target)
+        st.caption(":material/cloud_off: cannot be opened")
 
 
 def _target_panel(here: Target) -> None:

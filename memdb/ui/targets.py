@@ -63,13 +63,18 @@ def current() -> Target:
     Raises:
         MemDBError: there is none, or its password cannot be had.
     """
+    named = chosen()
+    return open_named(named) if named is not None else app_target(settings())
+
+
+def chosen() -> Named | None:
+    """The choice, whether it can be opened or not; None where there is none to choose."""
     try:
         found = listed()
     except MemDBError:
-        return app_target(settings())  # a broken settings file is told on the Connect page
-    chosen = next((n for n in found if n.name == st.session_state.get(CHOSEN)), None)
-    named = chosen or (found[0] if found else None)
-    return open_named(named) if named is not None else app_target(settings())
+        return None  # a settings file that is wrong is told in the sidebar
+    wanted = st.session_state.get(CHOSEN)
+    return next((named for named in found if named.name == wanted), found[0] if found else None)
 
 
 def open_named(named: Named) -> Target:
@@ -128,8 +133,10 @@ def add_mine(name: str, target: Target) -> None:
 def drop_mine(name: str) -> None:
     """A callback: forget a target that was entered here, with its password."""
     mine: dict[str, Target] = dict(st.session_state.get(MINE, {}))
-    mine.pop(name, None)
+    target = mine.pop(name, None)
     st.session_state[MINE] = mine
+    if target is not None:
+        cached.client.clear(target)  # its connections know the password too
 
 
 def _set_aside(now: str) -> None:

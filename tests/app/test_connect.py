@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import boto3
@@ -13,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from memdb.cluster.target import Target
 from memdb.demo.app import app_folder, environment
+from memdb.errors import LoginFailed
 from memdb.ui.access import is_local
 
 ENTRY = app_folder() / "memdb" / "ui" / "entry.py"
@@ -106,6 +108,7 @@ def test_switching_in_the_sidebar_and_by_link(open_app: AppTest, server_target: 
     assert "not answering" in sidebar(open_app)
     open_app.selectbox("target").select("wrong").run()
     assert not open_app.exception
+    assert "cannot be opened" in sidebar(open_app)
     open_app.switch_page(str(app_folder() / "pages" / "explore" / "home.py")).run()
     assert "a password stands in the file" in open_app.error[0].proto.title.replace("\\", "")
 
@@ -225,6 +228,17 @@ def test_clusters_from_aws(open_app: AppTest, monkeypatch: pytest.MonkeyPatch) -
         assert "ada, password: none" in shown.replace("\\", "")
     finally:
         server.stop()
+
+
+def test_another_password_is_another_client(server_target: Target) -> None:
+    from memdb.ui import cached
+
+    assert cached.index_names(server_target) is not None
+    wrong = replace(server_target, password="falsch")
+    assert cached.client(wrong) is not cached.client(server_target)
+    for read in (cached.index_names, cached.server):
+        with pytest.raises(LoginFailed):
+            read(wrong)
 
 
 def test_login_where_it_is_configured(

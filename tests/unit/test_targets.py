@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from memdb.cluster.find import app_target, find_target, known
 from memdb.cluster.target import Budget, Iam, Tls
-from memdb.cluster.targets import Named, parse, read, resolve
+from memdb.cluster.targets import Named, as_toml, parse, read, resolve
+from memdb.demo.app import environment
 from memdb.errors import BadSettings
 from memdb.settings import Settings
 
@@ -148,3 +150,20 @@ def test_what_can_be_chosen(tmp_path: Path) -> None:
     assert known(own)[0].login == "default user, password: environment variable MEMDB_PASSWORD"
     assert names(known(settings(tmp_path, target="iam"))) == ["iam", "orders", "local"]
     assert "geheim" not in repr(known(own))
+
+
+def test_a_target_of_the_file_opened_by_its_name_is_listed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "targets.toml").write_text(GOOD)
+    monkeypatch.setenv("C3A_TEST_PASSWORD", "geheim")
+    target = find_target(settings(tmp_path), "local")
+    own = Settings.from_env(environment(target, tmp_path))
+    assert [named.name for named in known(own)] == ["local", "orders", "iam"]
+
+
+def test_lines_for_the_settings_file_lead_back_to_the_target() -> None:
+    for named in parse(GOOD):
+        (again,) = parse(as_toml("new name", named.target))
+        assert (again.name, again.target) == ("new name", named.target)
+        assert "geheim" not in as_toml("x", replace(named.target, password="geheim"))

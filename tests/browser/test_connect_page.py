@@ -1,0 +1,43 @@
+"""The Connect page as a person uses it: test, enter a server, carry it through the pages."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page, expect
+
+from memdb.cluster.target import Target
+
+
+def ready(page: Page) -> None:
+    expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_visible(
+        timeout=20_000
+    )
+
+
+def test_a_server_that_is_entered_stays_open_on_every_page(
+    page: Page, app_server: str, demo_target: Target
+) -> None:
+    page.goto(f"{app_server}/connect")
+    ready(page)
+    main, sidebar = page.get_by_test_id("stMain"), page.get_by_test_id("stSidebar")
+    page.locator(".st-key-connect-card-0").get_by_role("button", name="Test", exact=True).click()
+    expect(main.get_by_text("Everything answers.")).to_be_visible(timeout=20_000)
+
+    form = main.get_by_test_id("stForm").first
+    form.get_by_label("Address", exact=True).fill(f"redis://127.0.0.1:{demo_target.port}")
+    form.get_by_label("Password", exact=True).fill("falsch")
+    form.get_by_role("button", name="Test", exact=True).click()
+    expect(main.get_by_text("refused the login").first).to_be_visible(timeout=20_000)
+    expect(main.get_by_text("Everything answers.")).to_be_hidden()
+
+    form.get_by_label("Password", exact=True).fill(demo_target.password)
+    form.get_by_label("Name", exact=True).fill("Mine")
+    form.get_by_test_id("stFormSubmitButton").get_by_role("button", name="Open").click()
+    expect(sidebar.get_by_text("⬤ Mine")).to_be_visible(timeout=20_000)
+    expect(sidebar.get_by_text("read-only")).to_be_visible(timeout=20_000)
+
+    sidebar.get_by_role("link", name="Home").click()
+    expect(main.get_by_role("heading", name="Home", exact=True)).to_be_visible(timeout=20_000)
+    ready(page)
+    expect(sidebar.get_by_text("⬤ Mine")).to_be_visible(timeout=20_000)
+    expect(main.get_by_text("idx:embeddings").first).to_be_attached()
+    assert demo_target.password not in page.url + page.content()
