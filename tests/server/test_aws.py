@@ -18,7 +18,7 @@ from memdb.cluster.target import Iam
 from memdb.cluster.targets import parse, resolve
 from memdb.errors import BadSettings, LoginFailed, NotFound, Unreachable
 
-REGION = "eu-west-1"
+REGION = "eu-west-1"  # moto keeps what it made for the whole run: no other test makes anything there
 
 
 @pytest.fixture(scope="module")
