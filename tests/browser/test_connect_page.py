@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from playwright.sync_api import Page, expect
 
 from memdb.cluster.target import Target
+from memdb.demo.app import App
+from memdb.ports import free_port
+from tests import oidc
+from tests.waiting import until
 
 
 def ready(page: Page) -> None:
@@ -41,3 +48,29 @@ def test_a_server_that_is_entered_stays_open_on_every_page(
     expect(sidebar.get_by_text("⬤ Mine")).to_be_visible(timeout=20_000)
     expect(main.get_by_text("idx:embeddings").first).to_be_attached()
     assert demo_target.password not in page.url + page.content()
+
+
+def test_login_before_anything_is_shown(
+    page: Page, chromium: str, demo_target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    with oidc.provider() as issuer:
+        file = tmp_path / "secrets.toml"
+        file.write_text(oidc.secrets(issuer, f"http://localhost:{port}"))
+        monkeypatch.setenv("STREAMLIT_SECRETS_FILES", str(file))
+        app = App(demo_target, port=port, home=tmp_path)
+        try:
+            until(app.answers, "the app answers", 60)
+            page.goto(f"{app.url}/sessions")
+            log_in = page.get_by_role("button", name="Log in")
+            expect(log_in).to_be_visible(timeout=20_000)
+            assert demo_target.address not in page.content()
+            expect(page.get_by_test_id("stDataFrame")).to_have_count(0)
+            log_in.click()
+            sidebar = page.get_by_test_id("stSidebar")
+            expect(sidebar.get_by_text("ada@example.com")).to_be_visible(timeout=20_000)
+            expect(page.get_by_role("heading", name="Home", exact=True)).to_be_visible(timeout=20_000)
+            sidebar.get_by_role("button", name="Log out").click()
+            expect(log_in).to_be_visible(timeout=20_000)
+        finally:
+            app.stop()
