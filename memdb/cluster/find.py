@@ -126,6 +126,11 @@ def from_settings(settings: Settings) -> Target:
         kind=settings.kind,
         writable=settings.writable,
     )
+    return _with_companions(plain, settings).checked()
+
+
+def _with_companions(plain: Target, settings: Settings) -> Target:
+    """What MEMDB_TIMEOUT, MEMDB_TLS_*, MEMDB_IAM_* and the like add to an address."""
     iam = None
     if settings.iam_cluster or settings.iam_region:
         iam = Iam(settings.iam_cluster, settings.iam_region)
@@ -142,7 +147,7 @@ def from_settings(settings: Settings) -> Target:
         ),
         iam=iam,
         read_from_replicas=settings.read_from_replicas,
-    ).checked()
+    )
 
 
 def _named(settings: Settings, url: str, writable: bool) -> Target:
@@ -160,11 +165,12 @@ def _named(settings: Settings, url: str, writable: bool) -> Target:
                 password=target.password or known.password,
                 writable=known.writable or writable,
             )
-    elif settings.password and not target.password:
-        # So that a password need not stand on the command line. Where MEMDB_URL is set it belongs to
-        # that server and is sent to no other.
-        return replace(target, password=settings.password)
-    return target
+        return target
+    # So that a password need not stand on the command line. Where MEMDB_URL is set it, and all else, belong
+    # to that server and go to no other.
+    return _with_companions(
+        replace(target, password=target.password or settings.password), settings
+    ).checked()
 
 
 def _same(one: Target, other: Target) -> bool:

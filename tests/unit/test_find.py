@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from memdb.cluster.find import find_target
+from memdb.cluster.target import Iam
 from memdb.errors import BadSettings
 from memdb.settings import Settings
 
@@ -46,3 +47,15 @@ def test_password_of_memdb_url_is_not_sent_elsewhere(tmp_path: Path) -> None:
 def test_password_from_the_environment_goes_with_url_where_memdb_url_is_not_set(tmp_path: Path) -> None:
     assert find_target(settings(tmp_path, password="p"), "redis://b:1").password == "p"
     assert find_target(settings(tmp_path, password="p"), "redis://:q@b:1").password == "q"
+
+
+def test_the_other_settings_go_with_url_where_memdb_url_is_not_set(tmp_path: Path) -> None:
+    found = find_target(settings(tmp_path, tls_ca="/ca.pem", timeout="3"), "rediss://b:1")
+    assert (found.tls.ca, found.timeout_s) == ("/ca.pem", 3.0)
+    with_iam = settings(tmp_path, iam_cluster="c", iam_region="eu-west-1")
+    assert find_target(with_iam, "rediss://ada@b:1").iam == Iam("c", "eu-west-1")
+    elsewhere = settings(tmp_path, url="rediss://a:1", tls_ca="/ca.pem")
+    assert find_target(elsewhere, "rediss://b:1").tls.ca == ""
+    assert find_target(elsewhere, "rediss://a:1").tls.ca == "/ca.pem"
+    with pytest.raises(BadSettings, match="plain address"):
+        find_target(settings(tmp_path, tls_ca="/ca.pem"), "redis://b:1")
