@@ -122,10 +122,25 @@ class Probe:
         self._sock.settimeout(min(self._wait, _SHAKE_S))
         try:
             self._sock = context.wrap_socket(self._sock, server_hostname=tls.server_name(self._target))
-            return _seen(self._sock)
+            seen = _seen(self._sock)
+            self._refused_after()
+            return seen
         except (OSError, ValueError) as exc:  # ssl.SSLError is an OSError; a bad name is a ValueError
             self._sock.close()
             raise self._explained(exc) from exc
+
+    def _refused_after(self) -> None:
+        """Ask once: in TLS 1.3 a server refuses our certificate, or its lack, after the handshake.
+
+        Raises:
+            OSError: it did.
+        """
+        assert self._sock is not None  # noqa: S101  # for the type checker; handshake looked
+        with contextlib.suppress(OSError):  # the refusal may be read although nothing can be sent any more
+            self._sock.sendall(b"PING\r\n")
+        with contextlib.suppress(TimeoutError):  # a server that never answers is the next step's finding
+            if not self._sock.recv(16):
+                raise ConnectionResetError("SSL: EOF occurred right after the handshake")
 
     def _explained(self, exc: Exception) -> Exception:
         where = self._target.address

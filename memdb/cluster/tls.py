@@ -94,7 +94,8 @@ def explain(reason: str, target: Target) -> MemDBError | None:
     if "handshake" in low or "eof occurred" in low or "ssl" in low:
         return Unreachable(
             f"The TLS handshake with {where} failed: {reason.rstrip('.')}.",
-            "If the server speaks without TLS, try redis:// for rediss://; else check its TLS versions.",
+            "If the server speaks without TLS, try redis:// for rediss://. It may also want a client "
+            "certificate (MEMDB_TLS_CERT, MEMDB_TLS_KEY), or another version of TLS.",
         )
     return None
 

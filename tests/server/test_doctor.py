@@ -125,7 +125,9 @@ def test_client_certificates(server_target: Target, authority: Authority) -> Non
     server, mine = authority.issue("mutual", "127.0.0.1"), authority.issue("me")
     with tls_front(server_target.port, server, client_ca=authority.file) as port:
         target = replace(server_target, scheme="rediss", port=port, tls=Tls(ca=authority.file), timeout_s=3)
-        assert "wants a client certificate" in failed(diagnose(target)).saw
+        refused = failed(diagnose(target))
+        # Whether the server's own words arrive before its reset is up to the network.
+        assert "client certificate" in refused.saw + refused.todo
         mutual = replace(target, tls=Tls(ca=authority.file, cert=mine.cert, key=mine.key))
         assert diagnose(mutual).ok
         with connect(mutual) as client:
