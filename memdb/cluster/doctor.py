@@ -1,8 +1,8 @@
 """One walk from the name to the search: what each step saw, and what to do where it went wrong.
 
 Used by `memdb doctor` and the app's Test button. Round trips: up to three for a look at TCP and TLS, up to
-three for the client's own connection with its login, one for all questions at once, and one to the nodes that the
-cluster names, asked side by side (benchmarks/connect.py). Nothing is written.
+three for the client's own connection with its login, one for all questions at once, and one to the nodes
+that the cluster names, asked side by side (benchmarks/connect.py). Nothing is written.
 """
 
 from __future__ import annotations
