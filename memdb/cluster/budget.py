@@ -81,7 +81,7 @@ class Meter:
             if bound and self.keys + sum(_cost(command) for command in commands) > bound:
                 raise BudgetSpent(
                     f"The budget of {bound:,} keys is spent ({self.keys:,} were read).",
-                    "What was found so far is kept. Raise the budget if the server can take it.",
+                    "Raise the budget in the sidebar or the settings file if the server can take it.",
                 )
             self._look()
             wait = 0.0
@@ -117,7 +117,7 @@ class Meter:
             raise BudgetSpent(
                 f"The server answers in {self.now_ms:.1f} ms now, {self.now_ms / self.first_ms:.1f} times "
                 f"the {self.first_ms:.1f} ms of the beginning; the work stopped at {factor:g} times.",
-                "What was found so far is kept. Try again when the server is less busy, or raise the factor.",
+                "Try again when the server is less busy, or raise the factor.",
             )
 
 

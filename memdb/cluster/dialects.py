@@ -151,8 +151,8 @@ def explain_refusal(reply: str, command: tuple[object, ...] = ()) -> MemDBError:
         return LoginFailed("The server refused the login.", "Check user and password of this target.")
     if low.startswith("noperm") or "no permissions" in low:
         return LoginFailed(
-            f"The user may not run {name or 'this command'} here: {reply}.",
-            "Ask for the permission, or use another user.",
+            f"The user may not run {name or 'this command'} here: {reply.rstrip('.')}.",
+            _permission(name, low),
         )
     if _MISSING_COMMAND.search(reply):
         return UnsupportedFeature(name or "The command", "the server does not have it")
@@ -189,6 +189,18 @@ def explain_refusal(reply: str, command: tuple[object, ...] = ()) -> MemDBError:
             reply=reply,
         )
     return EngineError(f"The server refused {name or 'the command'}: {reply}.", "")
+
+
+def _permission(name: str, reply: str) -> str:
+    """What to ask the owner of the ACL for."""
+    if "key" in reply.partition("permissions")[2] or "access" in reply:
+        return "The user's ACL hides these keys: ask for read permission on their prefix (e.g. %R~prefix:*)."
+    if name.startswith("FT."):
+        return (
+            "Ask for +@search; on MemoryDB also for read permission on the whole prefix of the index. "
+            "Sessions and keys can be looked at without it."
+        )
+    return "Ask for the permission, or use another user."
 
 
 def _text(value: object) -> str:

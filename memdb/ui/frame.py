@@ -11,7 +11,7 @@ from memdb.cluster.target import Target
 from memdb.demo.app import app_folder
 from memdb.display import markdown
 from memdb.errors import LoginFailed, MemDBError
-from memdb.ui import access, cached, parts, state, targets
+from memdb.ui import access, cached, parts, safety, state, targets
 
 TITLE = "MemoryDB Explorer"
 LOGO = str(Path(__file__).parent / "logo.svg")
@@ -83,7 +83,7 @@ def target() -> Target:
     Raises:
         MemDBError: none is configured, or it cannot be opened; the hint says what to do.
     """
-    return targets.current()
+    return safety.guarded(targets.current())
 
 
 def client() -> Client:
@@ -132,6 +132,7 @@ def _target_panel(here: Target) -> None:
         if st.session_state.get(state.INDEX) not in names:
             st.session_state.pop(state.INDEX, None)
         st.selectbox("Index", names, key=state.INDEX, bind="query-params")
+    safety.panel(targets.current())
 
 
 def no_index(here: Target) -> None:
@@ -140,7 +141,9 @@ def no_index(here: Target) -> None:
     if not found.dialect.searches:
         parts.empty(
             "No vector search here",
-            f"This {markdown(found.engine)} {markdown(found.version)} has no search module. On MemoryDB "
+            f"{markdown(found.dialect.refused)}. Sessions and keys work on all shards."
+            if found.dialect.refused
+            else f"This {markdown(found.engine)} {markdown(found.version)} has no search module. On MemoryDB "
             "it is chosen when the cluster is created, by a parameter group with search.",
             ":material/search_off:",
         )

@@ -192,7 +192,8 @@ def _load_button(target: Target) -> None:
     if not target.writable:
         st.caption(
             ":material/lock: This target is read-only. Start the app with MEMDB_WRITABLE=1 to load demo "
-            "data, or run `memdb load --url …` in a shell."
+            "data, or run `memdb load --url …` in a shell. On a production target that allows it, unlock "
+            "writing in the sidebar."
         )
         return
     st.button(

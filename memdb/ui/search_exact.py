@@ -9,7 +9,7 @@ import streamlit as st
 from memdb.cluster import replies
 from memdb.display import bytes_text, code, line
 from memdb.jobs import Job
-from memdb.ui import cached, figures, parts, state
+from memdb.ui import cached, figures, parts, safety, state
 from memdb.ui.search_shown import TITLES, Shown, export
 from memdb.vectors import exact, read, stored
 from memdb.vectors.exact import Neighbours
@@ -109,11 +109,13 @@ def _truth(shown: Shown) -> Neighbours | None:
 
 
 def _start_exact(shown: Shown, kept: cached.KeptVectors, size: int) -> None:
-    request, client = shown.asked.request, cached.client(shown.target)
+    request, opened = shown.asked.request, cached.client(shown.target)
+    budget = safety.budget(shown.target)
     _, params = shown.info.vector_field(request.field)
     query = np.array([numbers(request.vector)], dtype=np.float32)
 
     def work(job: Job[Neighbours]) -> Neighbours:
+        client = opened.budgeted(budget)
         found = read.blocks(client, shown.info, request.field, request.filter, report=job.report)
         if size > cached.KEPT_VECTORS_BYTES:
             return exact.nearest(found, query, request.k, params.metric)

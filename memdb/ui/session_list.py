@@ -17,7 +17,7 @@ from memdb.sessions import formats, store
 from memdb.sessions.filters import SessionFilter
 from memdb.sessions.store import Budget, SessionPage
 from memdb.sessions.summaries import ORDERS, Order, SessionSummary, ordered
-from memdb.ui import cached, parts, session_filter, state
+from memdb.ui import cached, parts, safety, session_filter, state
 
 SIZES = (25, 50, 100, 200)
 SEARCH_BUDGET = Budget(keys=2_000_000)  # of a search in the background, about half a minute
@@ -248,9 +248,11 @@ def _left_page() -> None:
 
 
 def _search(target: Target, wanted: SessionFilter, cursor: str, size: int) -> None:
-    client = cached.client(target)
+    opened, budget = cached.client(target), safety.budget(target)
 
     def work(job: Job[Read]) -> Read:
+        client = opened.budgeted(budget)
+
         def keep(page: SessionPage) -> None:
             job.keep((page, time.time()))
 

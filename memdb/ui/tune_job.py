@@ -8,7 +8,7 @@ from memdb.cluster.target import Target
 from memdb.jobs import Job
 from memdb.tuning import ask
 from memdb.tuning.run import Run
-from memdb.ui import cached, parts, tune_cached
+from memdb.ui import cached, parts, safety, tune_cached
 from memdb.ui.tune_form import Asked
 from memdb.ui.tune_runs import OPEN
 from memdb.ui.tune_views import Shown, curve_view
@@ -21,9 +21,10 @@ def start(target: Target, info: IndexInfo, asked: Asked) -> None:
     """A callback: run the sweep in the background. One at a time for a browser tab."""
     if current() is not None:
         return
-    client, home = cached.client(target), tune_cached.home()
+    opened, home, budget = cached.client(target), tune_cached.home(), safety.budget(target)
 
     def work(job: Job[Run]) -> Run:
+        client = opened.budgeted(budget)
         made = ask.asked_queries(client, info, asked.request, asked.source, home, report=job.report)
         more = ask.extension(client, info, asked.request, asked.source, report=job.report)
         return ask.run_saved(

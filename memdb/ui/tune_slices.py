@@ -15,7 +15,7 @@ from memdb.tuning import grid, misses, report, slices, stats
 from memdb.tuning.grid import Grid
 from memdb.tuning.run import EfPoint, Run
 from memdb.tuning.slices import Slice
-from memdb.ui import cached, figures_tune, parts, state
+from memdb.ui import cached, figures_tune, parts, safety, state
 from memdb.ui.figures_tune import Bar
 from memdb.ui.tune_views import PLAIN, Shown, ef_choice, titles
 from memdb.vectors.distance import Doubles, prepared
@@ -155,12 +155,13 @@ def _brute(found: Grid) -> str:
 
 
 def _start(shown: Shown, info: IndexInfo) -> None:
-    run, client = shown.run, cached.client(shown.target)
+    run, opened, budget = shown.run, cached.client(shown.target), safety.budget(shown.target)
     efs = spaced([p.ef_runtime for p in run.points], GRID_EFS)
     vectors = run.queries.vectors[:GRID_QUERIES]
     own = run.queries.own_keys[:GRID_QUERIES]
 
     def work(job: Job[Grid]) -> Grid:
+        client = opened.budgeted(budget)
         filters = grid.pick_filters(client, info, report=job.report)
         return grid.measure(
             client, info, run.request.field, filters, efs, vectors, run.request.k,
