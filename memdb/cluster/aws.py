@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from memdb.errors import BadSettings, LoginFailed, MemDBError, NotFound, Unreachable
+from memdb.errors import BadSettings, LoginFailed, MemDBError, Unreachable
 
 
 def client(service: str, region: str = "") -> Any:
@@ -46,8 +46,7 @@ def secret(name: str, region: str = "", *, secrets: Any = None) -> str:
         secrets: a boto3 client of Secrets Manager.
 
     Raises:
-        NotFound: no such secret.
-        BadSettings: it is binary, or has no such key.
+        BadSettings: no such secret, it is binary, or it has no such key.
         MemDBError: AWS does not answer, or refuses.
     """
     from botocore.exceptions import BotoCoreError, ClientError
@@ -60,7 +59,10 @@ def secret(name: str, region: str = "", *, secrets: Any = None) -> str:
         text = secrets.get_secret_value(SecretId=name).get("SecretString")
     except ClientError as exc:
         if _code(exc) == "ResourceNotFoundException":
-            raise NotFound(name, "secret in AWS Secrets Manager") from exc
+            raise BadSettings(
+                f"There is no secret '{name}' in this AWS account and Region.",
+                "Check its name, the Region (secret_region) and the account of the AWS credentials.",
+            ) from exc
         raise explain(exc) from exc
     except BotoCoreError as exc:
         raise explain(exc) from exc

@@ -150,7 +150,7 @@ def resolve(named: Named, *, secrets: Any = None) -> Target:
         try:
             found = aws.secret(where.name, where.region, secrets=secrets)
         except MemDBError as exc:
-            message = f"{named.name} takes its password from AWS Secrets Manager ({where.name}): {exc}"
+            message = f"{named.name} takes its password from AWS Secrets Manager. {exc}"
             raise LoginFailed(message, exc.hint) from exc
     else:
         return named.target

@@ -16,7 +16,7 @@ from memdb.cli import main
 from memdb.cluster import aws, discover
 from memdb.cluster.target import Iam
 from memdb.cluster.targets import parse, resolve
-from memdb.errors import BadSettings, LoginFailed, NotFound, Unreachable
+from memdb.errors import BadSettings, LoginFailed, Unreachable
 
 REGION = "eu-west-1"  # moto keeps what it made for the whole run: no other test makes anything there
 
@@ -48,7 +48,7 @@ def test_a_password_from_secrets_manager() -> None:
     assert aws.secret("c3a/json", REGION) == "p"
     assert aws.secret("c3a/json#app", REGION) == "q"
     for name, error, part in (
-        ("c3a/none", NotFound, "no secret in AWS Secrets Manager 'c3a/none'"),
+        ("c3a/none", BadSettings, "no secret 'c3a/none' in this AWS account"),
         ("c3a/json#other", BadSettings, "no text under 'other'"),
         ("c3a/json#n", BadSettings, "no text under 'n'"),
         ("c3a/plain#x", BadSettings, "no JSON object"),
@@ -72,7 +72,7 @@ def test_a_password_from_secrets_manager() -> None:
         ("ExpiredTokenException", LoginFailed, "have expired"),
         ("UnrecognizedClientException", LoginFailed, "AWS refused"),
         ("InternalServiceError", Unreachable, "AWS failed at GetSecretValue"),
-        ("ResourceNotFoundException", NotFound, "no secret"),
+        ("ResourceNotFoundException", BadSettings, "no secret"),
     ],
 )
 def test_what_aws_refuses(code: str, error: type[Exception], part: str) -> None:
