@@ -229,7 +229,8 @@ def cluster_step(info: Reply, slots: Reply, target: Target, wait: float, asked_m
             "Cluster mode", "note",
             f"{text}. {len(closed)} of the addresses it names cannot be reached from here: {named}.",
             "Through a tunnel, open one for each node and let the names lead to it (/etc/hosts), or run this "
-            "program where the cluster is. With one shard, the node that answers here suffices.", ms,
+            "program where the cluster is. With one shard, the node that answers here suffices, if "
+            "read_from_replicas is off.", ms,
         )  # fmt: skip
     return Step("Cluster mode", "ok", f"{text}, all within reach.", "", ms)
 
