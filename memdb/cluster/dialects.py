@@ -147,6 +147,11 @@ def explain_refusal(reply: str, command: tuple[object, ...] = ()) -> MemDBError:
         return Busy(
             "The server is loading its data into memory.", "Wait a moment; the page goes on by itself."
         )
+    if name.startswith("FT.") and ("backfill" in low or "being built" in low):  # MemoryDB, per node
+        return Busy(
+            "The index is being built, and the server refuses searches until it is complete.",
+            "The Indexes page shows how far it is; this page goes on by itself.",
+        )
     if low.startswith(("noauth", "wrongpass")) or "invalid username-password" in low:
         return LoginFailed("The server refused the login.", "Check user and password of this target.")
     if low.startswith("noperm") or "no permissions" in low:

@@ -18,6 +18,7 @@ from memdb.ui import cached
 from memdb.vectors.index import BuildState
 from memdb.vectors.query import Command
 
+_WAITED = "parts.waited"
 KIND_LOOK = {
     "local": ("green", ":material/home:"),
     "development": ("blue", ":material/build:"),
@@ -52,12 +53,19 @@ def show_error(exc: MemDBError, target: Target | None = None) -> None:
     if isinstance(exc, UnknownIndex):
         cached.index_names.clear()
     if target is not None and isinstance(exc, Busy | Unreachable):
+        st.session_state[_WAITED] = False
         _wait_for(target)
 
 
 @st.fragment(run_every="2s")
 def _wait_for(target: Target) -> None:
     """Try again every two seconds and draw the page anew once the server answers."""
+    if not st.session_state.get(_WAITED):
+        # Drawn with the page itself: a server that answers PING but is not ready would have the page drawn
+        # again and again without a pause.
+        st.session_state[_WAITED] = True
+        st.caption(":material/sync: Trying again every two seconds.")
+        return
     try:
         cached.client(target).execute("PING")
     except MemDBError:

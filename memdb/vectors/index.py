@@ -180,6 +180,10 @@ def drop(client: Client, name: str) -> None:
 
 def _need_search(client: Client) -> None:
     server = client.server
+    if server.dialect.refused:
+        raise UnsupportedFeature(
+            "Vector search", server.dialect.refused, "Sessions and keys work on all shards."
+        )
     if not server.dialect.searches:
         raise UnsupportedFeature(
             "Vector search",

@@ -1,0 +1,92 @@
+"""Every page against a server that speaks MemoryDB's dialect (tests/memorydb_proxy.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from memdb.cluster.client import connect
+from memdb.cluster.target import Target
+from memdb.demo.app import app_folder
+from memdb.embed import embed
+from memdb.errors import Busy
+from memdb.tuning import plan
+from memdb.ui.frame import PAGES
+from memdb.vectors.filters import Tag
+from memdb.vectors.index import index_info
+from memdb.vectors.query import KnnRequest
+from memdb.vectors.search import knn, tag_values
+from tests.app.test_search_page import ENTRY, SEARCH, calm, hits, texts
+from tests.memorydb_proxy import Proxy, memorydb
+
+FILES = sorted(page[0] for pages in PAGES.values() for page in pages)
+
+
+@pytest.fixture
+def proxy(demo_target: Target) -> Iterator[Proxy]:
+    with memorydb(demo_target) as running:
+        yield running
+
+
+@pytest.fixture
+def app(proxy: Proxy, home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    monkeypatch.setenv("MEMDB_URL", proxy.target.address)
+    monkeypatch.setenv("MEMDB_PASSWORD", proxy.target.password)
+    monkeypatch.setenv("MEMDB_HOME", str(home / "memorydb"))
+    return AppTest.from_file(str(ENTRY), default_timeout=30).run()
+
+
+def test_the_library_finds_the_same_as_on_the_engine(proxy: Proxy, demo_target: Target) -> None:
+    (vector,) = embed(["read a csv file"])
+    request = KnnRequest(
+        "idx:embeddings", vector.tobytes(), "embedding", 10, 64, Tag("service", ("s3",)), ("title",)
+    )
+    found = []
+    for target in (proxy.target, demo_target):
+        with connect(target) as client:
+            info = index_info(client, "idx:embeddings")
+            found.append(knn(client, request, info).keys)
+            assert info.vector_field()[1].m == 16
+            if target is proxy.target:
+                assert client.server.dialect.name == "memorydb"
+                assert not plan.plan(client, request, info).source.startswith("counters")
+                assert tag_values(client, info, "service")
+    assert found[0] == found[1]
+    assert proxy.searches_refused == []
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_page_opens(app: AppTest, proxy: Proxy, file: str) -> None:
+    app.switch_page(str(app_folder() / "pages" / file)).run()
+    assert calm(app), texts(app)
+    assert proxy.searches_refused == []
+
+
+def test_search_shows_hits_and_what_memorydb_lacks(app: AppTest, proxy: Proxy) -> None:
+    assert "MemoryDB" in texts(app)
+    app.query_params["search.q"] = "restore a table"
+    app.switch_page(str(SEARCH)).run()
+    assert calm(app), texts(app)
+    assert len(hits(app)) == 10
+    assert proxy.searches_refused == []
+
+
+def test_while_the_index_is_built_the_page_says_so(app: AppTest, proxy: Proxy) -> None:
+    proxy.building = True
+    with connect(proxy.target) as client, pytest.raises(Busy, match="built"):
+        client.execute("FT.SEARCH", "idx:embeddings", "*", "LIMIT", 0, 0, "DIALECT", 2)
+    app.query_params["search.q"] = "restore a table"
+    app.switch_page(str(SEARCH)).run()
+    assert not app.exception
+    assert "built" in texts(app) or "building" in texts(app)
+
+
+def test_a_wrong_password_is_told_by_the_proxy_too(proxy: Proxy) -> None:
+    from memdb.errors import LoginFailed
+
+    with connect(replace(proxy.target, password="wrong")) as client, pytest.raises(LoginFailed):
+        client.execute("PING")
