@@ -29,6 +29,9 @@ VARIABLES: dict[str, str] = {
     "MEMDB_IAM_CLUSTER": "name of the MemoryDB cluster: log in to MEMDB_URL with IAM instead of a password",
     "MEMDB_IAM_REGION": "its AWS Region",
     "MEMDB_READ_FROM_REPLICAS": "1 lets replicas answer reads of MEMDB_URL",
+    "MEMDB_BUDGET_QUERIES": "queries a second that heavy reads of MEMDB_URL may ask; 0: no bound of its own",
+    "MEMDB_BUDGET_KEYS": "keys that a scan of MEMDB_URL may look at; 0: no bound of its own",
+    "MEMDB_BUDGET_SLOW": "heavy reads stop where latency rises above this multiple; 0: no bound of its own",
     "MEMDB_TARGET": "a target of the settings file to open, instead of MEMDB_URL",
     "MEMDB_SETTINGS": "the settings file with named targets (targets.toml in MEMDB_HOME)",
     "MEMDB_ALLOW_ADDRESSES": "1 lets visitors of an app served beyond this machine enter addresses",
@@ -64,6 +67,9 @@ class Settings:
     iam_cluster: str = ""
     iam_region: str = ""
     read_from_replicas: bool = False
+    budget_queries: float = 0.0
+    budget_keys: int = 0
+    budget_slow: float = 0.0
     target: str = ""
     settings: str = ""
     allow_addresses: bool = False
@@ -100,6 +106,9 @@ class Settings:
             iam_cluster=env.get("MEMDB_IAM_CLUSTER", "").strip(),
             iam_region=env.get("MEMDB_IAM_REGION", "").strip(),
             read_from_replicas=_switch(env, "MEMDB_READ_FROM_REPLICAS"),
+            budget_queries=_number(env, "MEMDB_BUDGET_QUERIES"),
+            budget_keys=int(_number(env, "MEMDB_BUDGET_KEYS")),
+            budget_slow=_number(env, "MEMDB_BUDGET_SLOW"),
             target=env.get("MEMDB_TARGET", "").strip(),
             settings=env.get("MEMDB_SETTINGS", "").strip(),
             allow_addresses=_switch(env, "MEMDB_ALLOW_ADDRESSES"),
@@ -137,6 +146,17 @@ def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
         raise BadSettings(
             f"{name} is '{value}', which is no number of seconds.", f"Set {name} to 0.1 to 600."
         )
+    return found
+
+
+def _number(env: Mapping[str, str], name: str) -> float:
+    value = env.get(name, "").strip()
+    try:
+        found = float(value) if value else 0.0
+    except ValueError:
+        found = -1.0
+    if not 0 <= found < float("inf"):
+        raise BadSettings(f"{name} is '{value}', which is no number of 0 or more.", f"Mend {name}.")
     return found
 
 

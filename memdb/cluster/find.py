@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from memdb.cluster import targets
 from memdb.cluster.engine import running_engines
-from memdb.cluster.target import Iam, Target, Tls
+from memdb.cluster.target import Budget, Iam, Target, Tls
 from memdb.cluster.targets import Named, Origin, Password
 from memdb.errors import BadSettings
 from memdb.settings import Settings
@@ -147,6 +147,7 @@ def _with_companions(plain: Target, settings: Settings) -> Target:
         ),
         iam=iam,
         read_from_replicas=settings.read_from_replicas,
+        budget=Budget(settings.budget_queries, settings.budget_keys, settings.budget_slow),
     )
 
 

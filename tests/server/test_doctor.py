@@ -209,7 +209,7 @@ def test_hostile_servers(serve: Any, part: str) -> None:
     with fronts.listening(serve) as port:
         began = time.monotonic()
         found = failed(diagnose(Target(port=port, timeout_s=1)))
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 8
         assert found.name == "Login"
         assert part in found.saw
         with connect(Target(port=port, timeout_s=1)) as client, pytest.raises(Unreachable) as caught:
@@ -223,7 +223,7 @@ def test_a_hostile_server_in_tls() -> None:
         began = time.monotonic()
         found = failed(diagnose(Target(scheme="rediss", port=port, timeout_s=1)))
         assert "did not answer the TLS handshake within 1 s" in found.saw
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 8
     with fronts.listening(fronts.garbage) as port:
         assert "not in TLS" in failed(diagnose(Target(scheme="rediss", port=port, timeout_s=1))).saw
 

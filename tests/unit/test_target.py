@@ -10,7 +10,7 @@ import pytest
 
 from memdb.cluster import tls
 from memdb.cluster.find import from_settings
-from memdb.cluster.target import Iam, Target, Tls
+from memdb.cluster.target import Budget, Iam, Target, Tls
 from memdb.demo.app import environment
 from memdb.errors import BadSettings
 from memdb.settings import VARIABLES, Settings
@@ -114,6 +114,7 @@ def test_the_app_is_told_every_field_of_its_target(tmp_path: Path) -> None:
         tls=Tls(ca="a", cert="b", key="c", verify=False, hostname="d"),
         iam=Iam("cluster", "eu-west-1"),
         read_from_replicas=True,
+        budget=Budget(50.0, 100_000, 2.5),
     )
     env = environment(target, tmp_path)
     assert from_settings(Settings.from_env(env)) == target
@@ -142,3 +143,6 @@ def test_timeout() -> None:
     for value in ("soon", "0", "-1", "1e9"):
         with pytest.raises(BadSettings, match="MEMDB_TIMEOUT"):
             Settings.from_env({"MEMDB_TIMEOUT": value})
+    for value in ("some", "-1", "nan", "inf"):
+        with pytest.raises(BadSettings, match="MEMDB_BUDGET_KEYS"):
+            Settings.from_env({"MEMDB_BUDGET_KEYS": value})
