@@ -120,9 +120,9 @@ def environment(target: Target, home: Path) -> dict[str, str]:
         "MEMDB_TLS_VERIFY": "1" if target.tls.verify else "0",
         "MEMDB_IAM_CLUSTER": target.iam.cluster if target.iam else "",
         "MEMDB_IAM_REGION": target.iam.region if target.iam else "",
-        "MEMDB_BUDGET_QUERIES": f"{target.budget.queries_per_s:g}",
+        "MEMDB_BUDGET_QUERIES": str(target.budget.queries_per_s),
         "MEMDB_BUDGET_KEYS": str(target.budget.keys_scanned),
-        "MEMDB_BUDGET_SLOW": f"{target.budget.slow_factor:g}",
+        "MEMDB_BUDGET_SLOW": str(target.budget.slow_factor),
         "MEMDB_READ_FROM_REPLICAS": "1" if target.read_from_replicas else "0",
     }
 
