@@ -17,7 +17,7 @@ from memdb.sessions import formats, store
 from memdb.sessions.filters import SessionFilter
 from memdb.sessions.store import Budget, SessionPage
 from memdb.sessions.summaries import ORDERS, Order, SessionSummary, ordered
-from memdb.ui import cached, parts, safety, session_filter, state
+from memdb.ui import cached, parts, safety, session_cached, session_filter, session_index, state
 
 SIZES = (25, 50, 100, 200)
 SEARCH_BUDGET = Budget(keys=2_000_000)  # of a search in the background, about half a minute
@@ -38,7 +38,7 @@ def listing(target: Target, wanted: SessionFilter) -> list[SessionSummary]:
     """Draw the list; returns the sessions shown, in order."""
     order, size, live = _controls()
     trail = _trail(wanted, size)
-    page, read_at = cached.session_page(target, wanted, trail[-1], size, state.keep(RUN, 0))
+    page, read_at, index = session_cached.session_page(target, wanted, trail[-1], size, state.keep(RUN, 0))
     job = _job(wanted, trail)
     if job is not None and job.result is not None:
         page, read_at = job.result
@@ -50,7 +50,8 @@ def listing(target: Target, wanted: SessionFilter) -> list[SessionSummary]:
         _table(target, shown, read_at, live)
     else:
         _nothing(target, wanted, page)
-    _footer(target, wanted, page, trail, size, searching=job is not None)
+    _footer(target, wanted, page, trail, size, searching=job is not None, index=index)
+    session_index.offer(target, wanted, index)
     if shown:
         settings = {"target": target.address, "filter": repr(wanted), "order": order}
         parts.export(table_of(shown, 0.0), "sessions", settings, key="sessions.export")
@@ -152,7 +153,7 @@ def _table(target: Target, shown: list[SessionSummary], read_at: float, live: bo
             on_select=choose,
             selection_mode="single-row",
             selection_default={"selection": {"rows": chosen}},
-            column_config=_columns(frame),
+            column_config=columns(frame),
             placeholder="–",
             alt="Sessions of this page",
         )
@@ -160,7 +161,8 @@ def _table(target: Target, shown: list[SessionSummary], read_at: float, live: bo
     st.fragment(draw, run_every="2s" if live else None)()
 
 
-def _columns(frame: pd.DataFrame) -> dict[str, Any]:
+def columns(frame: pd.DataFrame) -> dict[str, Any]:
+    """How the columns of `table_of` are shown."""
     column = st.column_config
     found: dict[str, Any] = {
         "TTL": column.ProgressColumn(
@@ -203,7 +205,14 @@ def _nothing(target: Target, wanted: SessionFilter, page: SessionPage) -> None:
 
 
 def _footer(
-    target: Target, wanted: SessionFilter, page: SessionPage, trail: list[str], size: int, *, searching: bool
+    target: Target,
+    wanted: SessionFilter,
+    page: SessionPage,
+    trail: list[str],
+    size: int,
+    *,
+    searching: bool,
+    index: str,
 ) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
@@ -220,11 +229,15 @@ def _footer(
                 args=(target, wanted, trail[-1], size),
                 help=f"Fill this page in the background, through up to {SEARCH_BUDGET.keys:,} keys.",
             )  # fmt: skip
-        st.caption(_position(page, trail))
+        st.caption(position(page, trail, index))
 
 
-def _position(page: SessionPage, trail: list[str]) -> str:
+def position(page: SessionPage, trail: list[str], index: str = "") -> str:
+    """Where a listing is, and what it took."""
     ends = " · the last page" if page.complete else ""
+    if index:
+        found = f"{page.keys:,} found through index {line(index, 60)} in {page.took_ms:,.0f} ms"
+        return f"Page {len(trail)}{ends} · **{len(page.sessions)}** sessions · {found}"
     looked = f"about {page.scanned:,} of {page.keys:,} keys looked at in {page.took_ms:,.0f} ms"
     return f"Page {len(trail)}{ends} · **{len(page.sessions)}** sessions · {looked}"
 

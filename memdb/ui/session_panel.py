@@ -57,7 +57,7 @@ def panel(target: Target, key: str, shown: list[SessionSummary]) -> None:
     except NotFound as exc:
         parts.show_error(exc)
         return
-    _head(session)
+    head(session)
     _time_left(target, key)
     session_actions.actions(target, session)
     view = st.segmented_control(
@@ -68,11 +68,11 @@ def panel(target: Target, key: str, shown: list[SessionSummary]) -> None:
         if view == "User":
             session_user.user(target, session)
         elif view == "Fields":
-            _fields(session)
+            fields(session)
         elif view == "Code":
             _code(target, session)
         else:
-            _conversation(session)
+            conversation(session)
 
 
 def countdown(seconds: float) -> str:
@@ -89,7 +89,8 @@ def _printable(key: str) -> str:
     return formats.printable_id(formats.session_id(key))
 
 
-def _head(session: Session) -> None:
+def head(session: Session) -> None:
+    """Whose, since when, how large, and what is wrong with it."""
     size = bytes_text(session.size_bytes) if session.size_bytes is not None else "size not told"
     facts = [
         f":material/person: {markdown(session.user_id, 80) or '–'}",
@@ -123,7 +124,8 @@ def _time_left(target: Target, key: str) -> None:
             st.progress(bar_share(left), text=f":material/timer: expires in **{countdown(left)}**")
 
 
-def _conversation(session: Session) -> None:
+def conversation(session: Session) -> None:
+    """The turns as a chat."""
     if not session.turns:
         st.caption("No turns to show. *Fields* shows what is stored.")
         return
@@ -154,7 +156,8 @@ def _earlier(session: str, more: int) -> None:
     st.session_state[EARLIER] = (session, more)
 
 
-def _fields(session: Session) -> None:
+def fields(session: Session) -> None:
+    """What is stored, as it is."""
     with st.container(height=PANE, border=True):
         for field in session.fields:
             kind = "text" if field.utf8 else "not read" if field.value is None else "not UTF-8"

@@ -1,0 +1,198 @@
+"""The Sessions page's other views: formats, overview, changes to many sessions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from memdb.cluster import engine as local_engine
+from memdb.cluster.client import Client, connect
+from memdb.cluster.engine import Engine
+from memdb.demo.app import environment
+from memdb.sessions import format_file, indexed
+from memdb.settings import Settings
+from tests.app.test_sessions_page import ENTRY, HOSTILE, healthy, opened, put, texts
+from tests.waiting import until
+
+
+@pytest.fixture(scope="module")
+def own_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    with local_engine.start(tmp_path_factory.mktemp("views"), log=False, json=True) as running:
+        running.wait_ready()
+        yield running
+
+
+@pytest.fixture
+def server(own_engine: Engine) -> Iterator[Client]:
+    with connect(own_engine.target) as client:
+        yield client
+        for name in client.execute("FT._LIST"):
+            client.execute("FT.DROPINDEX", name)
+        cursor = b"0"
+        while True:
+            cursor, keys = client.execute("SCAN", cursor, "COUNT", 10_000)
+            if keys:
+                client.execute("DEL", *keys)
+            if cursor == b"0":
+                return
+
+
+@pytest.fixture
+def app(own_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    for name, value in environment(own_engine.target, tmp_path).items():
+        monkeypatch.setenv(name, value)
+    return AppTest.from_file(str(ENTRY), default_timeout=20)
+
+
+def marked(app: AppTest) -> str:
+    return "\n".join(
+        str(m.value) for m in [*app.markdown, *app.caption, *app.info, *app.success, *app.warning]
+    )
+
+
+def frames(app: AppTest) -> list[pd.DataFrame]:
+    return [frame.value for frame in app.dataframe]
+
+
+def langchain(server: Client, id_: str, *texts_: str) -> None:
+    for i, text in enumerate(texts_):
+        message: dict[str, Any] = {"type": ("human", "ai")[i % 2], "data": {"content": text}}
+        server.execute("LPUSH", f"message_store:{id_}", json.dumps(message))
+
+
+def test_sessions_of_another_format(app: AppTest, server: Client) -> None:
+    langchain(server, "s1", "Hello there", HOSTILE)
+    langchain(server, "s2", "Other")
+    opened(app)  # nothing of the article's is here: what is there is shown
+    healthy(app)
+    assert "LangChain" in app.selectbox(key="sessions.format").options[0]
+    assert sorted(frames(app)[0]["session"]) == ["s1", "s2"]
+    app.text_input(key="sessions.open").set_value("s1").run()
+    healthy(app)
+    assert "Hello there" in texts(app)
+    assert "<script>alert(1)</script>" in texts(app)  # as text
+    for view in ("Fields", "Code"):
+        app.segmented_control(key="sessions.other.view").set_value(view).run()
+        healthy(app)
+    app.text_input(key="sessions.open").set_value("gone").run()
+    assert not app.exception
+    assert "expired" in app.error[0].value
+
+
+@pytest.mark.parametrize("token", ["nothing@x:", "langchain@", "@", "langchain@none:"])
+def test_a_link_to_a_format_that_is_not_there(app: AppTest, server: Client, token: str) -> None:
+    put(server, "a")
+    opened(app, format=token)
+    healthy(app)
+
+
+@pytest.mark.parametrize("view", ["Overview", "Change many", "Formats"])
+def test_every_view_of_an_empty_server(app: AppTest, server: Client, view: str) -> None:
+    opened(app, show=view)
+    healthy(app)
+    assert any("###" in m.value for m in app.markdown)
+
+
+def test_the_overview(app: AppTest, server: Client) -> None:
+    put(server, "a", ttl_s=100)
+    put(server, "b", user_id=HOSTILE)
+    opened(app, show="Overview")
+    healthy(app)
+    lives = next(f for f in frames(app) if "memory freed by then" in f)
+    assert dict(zip(lives["expires within"], lives["sessions"], strict=True))["5 min"] == 1
+    assert "All 2 keys were walked over" in marked(app)
+    app.selectbox(key="sessions.soon.open").set_value("a").run()
+    healthy(app)
+    assert app.segmented_control(key="sessions.show").value == "Sessions"
+    assert "Hello from a" in texts(app)
+
+
+def test_many_are_changed_only_after_the_words_are_typed(app: AppTest, server: Client) -> None:
+    for i in range(5):
+        put(server, f"s{i}", user_id="bob" if i else "ann")
+    opened(app, show="Change many", user="bob")
+    app.button(key="sessions.bulk.plan").click().run()
+    until(lambda: "4 sessions" in marked(app.run()), "the dry run has ended")
+    healthy(app)
+    submit = next(b for b in app.button if b.label == "Delete 4 sessions")
+    app.text_input(key="sessions.bulk.typed").set_value("delete 5")
+    submit.click().run()
+    assert any("Nothing was changed" in e.value for e in app.error)
+    assert server.execute("DBSIZE") == 5
+    app.text_input(key="sessions.bulk.typed").set_value("delete 4")
+    next(b for b in app.button if b.label == "Delete 4 sessions").click().run()
+    until(lambda: "4 of 4 sessions deleted" in marked(app.run()).replace("\\", ""), "the job has ended")
+    assert server.execute("DBSIZE") == 1
+    healthy(app)
+
+
+def test_another_filter_asks_for_another_dry_run(
+    app: AppTest, server: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMDB_WRITABLE", "0")
+    put(server, "a")
+    opened(app, show="Change many", action="Expire")
+    app.segmented_control(key="sessions.bulk.action").set_value("Expire").run()
+    app.button(key="sessions.bulk.plan").click().run()
+    until(lambda: "1 sessions" in marked(app.run()), "the dry run has ended")
+    assert "read-only" in marked(app)
+    app.text_input(key="sessions.user").set_value("x").run()
+    assert "run it dry again" in marked(app)
+    healthy(app)
+
+
+def test_a_format_of_ones_own_is_tried_and_saved(app: AppTest, server: Client, tmp_path: Path) -> None:
+    entry = {"who": "customer", "body": {"text": "My bill is wrong"}}
+    server.execute("JSON.SET", "support:1", "$", json.dumps({"conversation": {"entries": [entry]}}))
+    opened(app, show="Formats")
+    healthy(app)
+    typed = {"prefix": "support:", "messages": "conversation.entries", "role": "who", "text": "body.text"}
+
+    def field(name: str) -> str:
+        return next(
+            t.key for t in app.text_input if t.key and t.key.endswith(f".{name}") and ".own." in t.key
+        )
+
+    def submit(label: str) -> None:
+        for name, value in typed.items():
+            app.text_input(key=field(name)).set_value(value)
+        app.selectbox(key=field("prefix").removesuffix("prefix") + "stored").set_value("json")
+        next(b for b in app.button if b.label == label).click().run()
+
+    submit("Preview")
+    healthy(app)
+    assert "My bill is wrong" in texts(app)
+    submit("Save")
+    assert "no name" in app.error[0].value
+    typed["name"] = "desk"
+    submit("Save")
+    healthy(app)
+    assert [f.name for f in format_file.own_formats(Settings(home=tmp_path))] == ["desk"]
+    app.run()
+    assert any(o.startswith("desk") for o in app.selectbox(key="sessions.format").options)
+    typed["role"] = "a..b"
+    submit("Preview")
+    assert "no path" in str(app.error[0].proto)
+    format_file.file_path(Settings(home=tmp_path)).write_text("[[")
+    app.run()
+    assert "cannot be read" in str(app.error[0].proto)
+    assert not app.exception
+
+
+def test_an_index_is_offered_with_its_cost(app: AppTest, server: Client) -> None:
+    put(server, "a")
+    put(server, "b", user_id="bob")
+    opened(app, user="bob")
+    assert "bytes a session" in marked(app)
+    app.button(key="sessions.index.create").click().run()
+    until(lambda: (i := indexed.find(server)) is not None and i.build.ready, "the index is built")
+    app.button(key="sessions.index.use").click().run()
+    assert "found through index" in marked(app)
+    assert list(frames(app)[0]["session"]) == ["b"]
+    healthy(app)
