@@ -1,13 +1,11 @@
 """Places on the plane: PCA at once, UMAP from a graph that is given, new points without laying out again.
 
-umap-learn does the work; left out is its own neighbour search, whose compilation takes most of a first fit.
-Its epochs are run one by one, so that a job can tell the time left and be cancelled.
+The layout is umap-learn's, without the neighbour search whose compilation takes most of a first fit there
+(docs/decisions/0030-layout.md). Epochs run one by one: a job can tell the time left and be cancelled.
 """
 
 from __future__ import annotations
 
-import warnings
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -70,7 +68,6 @@ def umap(
     Returns:
         (n, 2 or 3) float32.
     """
-    library = _umap()
     n = len(graph)
     report("Laying out", 0, 1)
     edges = fuzzy(graph, metric_distances(distances, metric)).tocoo()
@@ -80,8 +77,7 @@ def umap(
     per_sample = edges.data.max() / edges.data[strong].astype(np.float64)
     random = np.random.default_rng(seed)
     placed = _started(start, random)
-    a, b = library.umap_.find_ab_params(1.0, min_dist)
-    return _epochs(library, placed, (head, tail), per_sample, epochs, float(a), float(b), random, report)
+    return _epochs(placed, (head, tail), per_sample, epochs, curve(min_dist), random, report)
 
 
 def fuzzy(graph: Ints, distances: Doubles) -> Any:
@@ -161,16 +157,24 @@ def metric_distances(distances: Doubles, metric: str) -> Doubles:
     return found
 
 
+def curve(min_dist: float) -> tuple[float, float]:
+    """a and b of 1 / (1 + a d^2b), near 1 below min_dist and exp(min_dist - d) beyond, as umap-learn."""
+    from scipy.optimize import curve_fit
+
+    x = np.linspace(0, 3, 300)
+    y = np.where(x < min_dist, 1.0, np.exp(min_dist - x))
+    (a, b), _ = curve_fit(lambda x, a, b: 1.0 / (1.0 + a * x ** (2 * b)), x, y)
+    return float(a), float(b)
+
+
 def ready() -> None:
-    """Import umap-learn, e.g. beside other work."""
-    _umap()
-
-
-def warm() -> None:
-    """Import and compile what a layout needs, outside anybody's wait."""
+    """Import numba, and compile or read from disk what a layout needs, e.g. beside other work."""
     points = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
     ring = (np.arange(64)[:, None] + np.arange(1, 6)[None, :]) % 64
     umap(ring.astype(np.int32), np.ones((64, 5)), points, "COSINE")
+
+
+warm = ready  # outside anybody's wait, at the start of the app
 
 
 def _started(start: Floats, random: np.random.Generator) -> Floats:
@@ -182,34 +186,20 @@ def _started(start: Floats, random: np.random.Generator) -> Floats:
 
 
 def _epochs(
-    library: Any, placed: Floats, edges: tuple[Ints, Ints], per_sample: Doubles, epochs: int, a: float,
-    b: float, random: np.random.Generator, report: Report,
+    placed: Floats, edges: tuple[Ints, Ints], per_sample: Doubles, epochs: int, ab: tuple[float, float],
+    random: np.random.Generator, report: Report,
 ) -> Floats:  # fmt: skip
     """umap-learn's `optimize_layout_euclidean`, with a report between epochs."""
-    run = library.layouts._get_optimize_layout_euclidean_single_epoch_fn(False)
+    from memdb.maps.epoch import epoch  # numba's import takes half a second
+
     per_negative = per_sample / 5.0
     next_negative, next_sample = per_negative.copy(), per_sample.copy()
     state = random.integers(np.iinfo(np.int32).min + 1, np.iinfo(np.int32).max - 1, 3).astype(np.int64)
     states = np.full((len(placed), 3), state, dtype=np.int64)
     states += placed[:, 0].astype(np.float64).view(np.int64).reshape(-1, 1)
-    nothing = np.zeros(1, np.float32)
     head, tail = edges
-    for epoch in range(epochs):
-        run(
-            placed, placed, head, tail, len(placed), per_sample, a, b, states, 1.0, placed.shape[1], True,
-            1.0 - epoch / epochs, per_negative, next_negative, next_sample, epoch, False, nothing, nothing,
-            0, 0, 0, 0, nothing, nothing, 0,
-        )  # fmt: skip
-        report("Laying out", epoch + 1, epochs)
+    for done in range(epochs):
+        epoch(placed, head, tail, per_sample, next_sample, per_negative, next_negative, states, *ab,
+              1.0 - max(0, done - 1) / epochs, done)  # fmt: skip
+        report("Laying out", done + 1, epochs)
     return placed
-
-
-@cache
-def _umap() -> Any:
-    # Imported here: two seconds, and a minute where numba has compiled nothing yet.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import umap as library
-        import umap.layouts
-        import umap.umap_
-    return library

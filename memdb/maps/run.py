@@ -50,8 +50,8 @@ def make(
     """
     if home is not None and (known := store.find(home, client.target, info, request)) is not None:
         return known
-    # umap-learn's import needs two seconds of one core, while reading waits for the server.
-    threading.Thread(target=layout.ready, name="umap import", daemon=True).start()
+    # Import and compilation, while reading waits for the server.
+    threading.Thread(target=layout.ready, name="layout", daemon=True).start()
     _, params = info.vector_field(request.field)
     watch = _Watch()
     chosen = sample(client, info, request, report=report)
