@@ -180,7 +180,7 @@ def as_toml(name: str, target: Target) -> str:
         lines.append(_inline("iam", {"cluster": target.iam.cluster, "region": target.iam.region}))
     if target.budget != Budget():
         bounds = ((key, getattr(target.budget, key)) for key in _TABLES["budget"])
-        lines.append(f"budget = {{ {', '.join(f'{key} = {value:g}' for key, value in bounds if value)} }}")
+        lines.append(f"budget = {{ {', '.join(f'{key} = {value}' for key, value in bounds if value)} }}")
     if target.password:
         lines.append('password_env = "…"  # or password_file, or secret = "name#key" in AWS Secrets Manager')
     return "\n".join(lines) + "\n"
