@@ -91,6 +91,32 @@ def targets(commands: Commands) -> None:
     add.set_defaults(run=_lazy("doctor", "targets"))
 
 
+def aws(commands: Commands) -> None:
+    """`memdb aws card|alarms|snapshots`."""
+    group = _command(commands, "aws", "what AWS tells of a MemoryDB cluster; only reads")
+    below = group.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
+    for name, what in (
+        ("card", "the cluster against the checklist for production; exit 1 where a check fails"),
+        ("alarms", "the article's alarms as calls, CloudFormation or Terraform"),
+        ("snapshots", "snapshots with age, size and cost; exit 1 where the newest is too old"),
+    ):
+        add = _command(below, name, what)
+        add.add_argument(
+            "--cluster", default="", metavar="NAME", help="needed where the Region has several clusters"
+        )
+        add.add_argument(
+            "--region", default="", metavar="R", help="default: that of AWS_REGION or the AWS profile"
+        )
+        output = add.add_mutually_exclusive_group()
+        output.add_argument("--json", action="store_true", help="print JSON")
+        if name == "alarms":
+            output.add_argument(
+                "--as", dest="form", choices=("boto3", "cloudformation", "terraform"), help="print that text"
+            )
+            add.add_argument("--topic", default="", metavar="ARN", help="SNS topic that is told")
+        add.set_defaults(run=_lazy("aws", name))
+
+
 def load(commands: Commands) -> None:
     """`memdb load`."""
     add = _command(commands, "load", "load the demo data; goes on where an earlier load was interrupted")

@@ -89,11 +89,11 @@ def clusters(region: str = "", *, memorydb: Any = None) -> tuple[Cluster, ...]:
     for entry in found:
         group = entry.get("ParameterGroupName", "")
         if group not in groups:
-            groups[group] = _search(memorydb, group)
+            groups[group] = search_enabled(memorydb, group)
     where = region or memorydb.meta.region_name
     return tuple(
         sorted(
-            (_cluster(entry, where, groups[entry.get("ParameterGroupName", "")]) for entry in found),
+            (from_description(entry, where, groups[entry.get("ParameterGroupName", "")]) for entry in found),
             key=lambda cluster: cluster.name,
         )
     )
@@ -118,7 +118,8 @@ def as_json(cluster: Cluster) -> dict[str, object]:
     }
 
 
-def _cluster(entry: dict[str, Any], region: str, search: bool | None) -> Cluster:
+def from_description(entry: dict[str, Any], region: str, search: bool | None) -> Cluster:
+    """A cluster as boto3's `describe_clusters` tells it, with shards."""
     endpoint = entry.get("ClusterEndpoint") or {}
     shards = entry.get("Shards") or ()
     return Cluster(
@@ -140,7 +141,7 @@ def _cluster(entry: dict[str, Any], region: str, search: bool | None) -> Cluster
     )
 
 
-def _search(memorydb: Any, group: str) -> bool | None:
+def search_enabled(memorydb: Any, group: str) -> bool | None:
     """Whether a parameter group turns search on. AWS's own groups tell by their names."""
     from botocore.exceptions import BotoCoreError, ClientError
 

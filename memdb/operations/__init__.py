@@ -1,0 +1,1 @@
+"""What a target does over time, and what AWS tells of it."""

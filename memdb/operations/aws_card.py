@@ -1,0 +1,232 @@
+"""A MemoryDB cluster as AWS describes it, held against the article's checklist for production. Only reads."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from memdb.cluster import discover
+from memdb.cluster.discover import OPEN_ACCESS, Cluster
+from memdb.errors import NotFound
+from memdb.operations.aws_session import Absent, ask, need, pages
+from memdb.operations.aws_snapshots import Snapshot, late
+
+Outcome = Literal["pass", "fail", "unknown"]
+REPLICAS, DAYS = 2, 7  # the article's "Multi-AZ deployment configuration"
+WINDOW = "sun:03:00-sun:05:00"
+_NIGHT = range(6)  # hours, UTC, that count as low traffic unless the user's own traffic says otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node. The API does not say which is the primary."""
+
+    shard: str
+    name: str
+    zone: str
+    status: str
+    made: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What AWS says of one cluster."""
+
+    cluster: Cluster
+    nodes: tuple[Node, ...]
+    multi_az: bool
+    own_key: bool  # data at rest is always encrypted; with a KMS key of the account, or with AWS's
+    maintenance_window: str
+    snapshot_window: str
+    snapshot_days: int
+    minor_upgrades: bool
+    tiering: bool
+    parameters_status: str
+    absent: tuple[Absent, ...] = ()
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        """All zones with a node."""
+        return tuple(sorted({node.zone for node in self.nodes if node.zone}))
+
+    @property
+    def replicas(self) -> int | None:
+        """Replicas of the shard that has fewest; None where shards are not told."""
+        found = Counter(node.shard for node in self.nodes)
+        return min(found.values()) - 1 if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the checklist."""
+
+    name: str
+    outcome: Outcome
+    saw: str
+    wanted: str
+    mend: str  # in words; empty where it passed
+    command: str = ""  # of the AWS CLI
+
+
+def cards(memorydb: Any) -> tuple[Card, ...]:
+    """All clusters of the client's Region, by name.
+
+    Raises:
+        MemDBError: no credentials, no permission for memorydb:DescribeClusters, or no answer.
+    """
+    found = need(
+        "memorydb:DescribeClusters",
+        lambda: pages(memorydb, "describe_clusters", "Clusters", ShowShardDetails=True),
+    )
+    return tuple(sorted((_card(memorydb, entry) for entry in found), key=lambda card: card.cluster.name))
+
+
+def card(memorydb: Any, name: str) -> Card:
+    """One cluster.
+
+    Raises:
+        NotFound: there is none of that name in the Region.
+        MemDBError: as `cards`.
+    """
+    for found in cards(memorydb):
+        if found.cluster.name == name:
+            return found
+    raise NotFound(name, "cluster in this Region")
+
+
+def checklist(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetime) -> tuple[Check, ...]:
+    """The article's production settings, and what this cluster has instead.
+
+    Args:
+        card: the cluster.
+        snapshots: its snapshots, or why they are not known.
+        now: with a time zone.
+    """
+    name = card.cluster.name
+    update = f"aws memorydb update-cluster --region {card.cluster.region} --cluster-name {name}"
+    per_shard: dict[str, set[str]] = {}
+    for node in card.nodes:
+        per_shard.setdefault(node.shard, set()).add(node.zone)
+    fewest = min((len(zones) for zones in per_shard.values()), default=None)
+    return (
+        _check(
+            "Replicas", None if card.replicas is None else card.replicas >= REPLICAS,
+            "not told" if card.replicas is None else f"{card.replicas} a shard",
+            f"at least {REPLICAS} a shard",
+            "Add replicas: one can be promoted at once while another is replaced.",
+            f"{update} --replica-configuration ReplicaCount={REPLICAS}",
+        ),
+        _check(
+            "Zones", None if fewest is None else fewest >= 2,
+            ", ".join(card.zones) or "not told", "nodes of each shard in different zones",
+            "Add subnets of other zones to its subnet group, then replicas.",
+            f"{update} --replica-configuration ReplicaCount={REPLICAS}",
+        ),
+        _check(
+            "TLS", card.cluster.tls, "on" if card.cluster.tls else "off", "on",
+            "It is chosen when a cluster is created: restore a snapshot into a new one with TLS.",
+            f"aws memorydb create-cluster --cluster-name {name}-tls --snapshot-name SNAPSHOT --tls-enabled "
+            f"--node-type {card.cluster.node_type} --acl-name ACL",
+        ),
+        _check(
+            "Encryption at rest", card.own_key,
+            "a KMS key of yours" if card.own_key else "AWS's own key",
+            "a customer-managed KMS key",
+            "Data is encrypted, but with a key you can neither rotate nor revoke. The key is chosen when a "
+            "cluster is created: restore a snapshot into a new one.",
+            f"aws memorydb create-cluster --cluster-name {name}-kms --snapshot-name SNAPSHOT "
+            f"--kms-key-id KEY --node-type {card.cluster.node_type} --acl-name ACL",
+        ),
+        _check(
+            "Daily snapshots", card.snapshot_days >= DAYS,
+            f"kept {card.snapshot_days} days" if card.snapshot_days else "none are made",
+            f"kept {DAYS} days", "Turn them on, or keep them longer.",
+            f"{update} --snapshot-retention-limit {DAYS} --snapshot-window 01:00-02:00",
+        ),
+        _newest(card, snapshots, now),
+        _check(
+            "Maintenance window", _at_night(card.maintenance_window),
+            f"{card.maintenance_window} UTC" if card.maintenance_window else "not told",
+            f"in low traffic, e.g. {WINDOW} UTC",
+            "Move it into your quiet hours: without figures of your traffic, 00:00 to 06:00 UTC counts.",
+            f"{update} --maintenance-window {WINDOW}",
+        ),
+        _check(
+            "Access", card.cluster.acl != OPEN_ACCESS, card.cluster.acl or "not told",
+            "an ACL of your users", "open-access lets everybody in who reaches it.",
+            f"{update} --acl-name ACL",
+        ),
+        _check(
+            "Search", card.cluster.search, card.cluster.search_words, "on",
+            "It is chosen when a cluster is created, by a parameter group with search.",
+            f"aws memorydb describe-parameters --parameter-group-name {card.cluster.parameter_group}",
+        ),
+    )  # fmt: skip
+
+
+def _newest(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetime) -> Check:
+    wanted = "one in the last day"
+    if isinstance(snapshots, Absent):
+        return Check("Newest snapshot", "unknown", snapshots.words, wanted, "")
+    warning = late(snapshots, card.snapshot_days, now)
+    times = [s.made for s in snapshots if s.made is not None]
+    saw = f"{max(times):%Y-%m-%d %H:%M} UTC" if times else "there is none"
+    command = (
+        f"aws memorydb create-snapshot --region {card.cluster.region} --cluster-name {card.cluster.name} "
+        f"--snapshot-name {card.cluster.name}-{now:%Y%m%d-%H%M}"
+    )
+    return _check("Newest snapshot", not warning, saw, wanted, warning, command)
+
+
+def _check(name: str, passed: bool | None, saw: str, wanted: str, mend: str, command: str) -> Check:
+    if passed is None:
+        return Check(name, "unknown", saw, wanted, "")
+    return Check(name, "pass", saw, wanted, "") if passed else Check(name, "fail", saw, wanted, mend, command)
+
+
+def _at_night(window: str) -> bool | None:
+    """Whether a window like sun:03:00-sun:05:00 begins and ends in the quiet hours."""
+    parts = window.split("-")
+    try:
+        began, ended = (tuple(int(n) for n in part.split(":")[1:]) for part in parts)
+        return began[0] in _NIGHT and (ended[0] in _NIGHT or ended == (6, 0))
+    except (ValueError, IndexError):
+        return None
+
+
+def _card(memorydb: Any, entry: dict[str, Any]) -> Card:
+    group = str(entry.get("ParameterGroupName", ""))
+    absent: tuple[Absent, ...] = ()
+    search: bool | None = group.endswith(".search")
+    if group and not search and not group.startswith("default."):
+        values = ask(
+            "memorydb:DescribeParameters",
+            lambda: pages(memorydb, "describe_parameters", "Parameters", ParameterGroupName=group),
+        )
+        if isinstance(values, Absent):
+            search, absent = None, (values,)
+        else:
+            told = {str(p.get("Name")): p.get("Value") for p in values}.get("search-enabled")
+            search = None if told is None else told == "yes"
+    return Card(
+        cluster=discover.from_description(entry, memorydb.meta.region_name, search),
+        nodes=tuple(
+            Node(
+                str(shard.get("Name", "")), str(node.get("Name", "")), str(node.get("AvailabilityZone", "")),
+                str(node.get("Status", "")), node.get("CreateTime"),
+            )
+            for shard in entry.get("Shards") or ()
+            for node in shard.get("Nodes") or ()
+        ),
+        multi_az=str(entry.get("AvailabilityMode", "")).lower() == "multiaz",
+        own_key=bool(entry.get("KmsKeyId")),
+        maintenance_window=str(entry.get("MaintenanceWindow", "")),
+        snapshot_window=str(entry.get("SnapshotWindow", "")),
+        snapshot_days=int(entry.get("SnapshotRetentionLimit") or 0),
+        minor_upgrades=bool(entry.get("AutoMinorVersionUpgrade")),
+        tiering=str(entry.get("DataTiering", "")).lower() == "true",
+        parameters_status=str(entry.get("ParameterGroupStatus", "")),
+        absent=absent,
+    )  # fmt: skip

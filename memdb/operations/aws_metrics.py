@@ -1,0 +1,206 @@
+"""CloudWatch's figures of a MemoryDB cluster. What exists, and by which dimensions, is asked and not assumed.
+
+The metrics are those that AWS documents (MemoryDB developer guide, metrics.memorydb and metrics.HostLevel).
+The documents disagree on the node's dimension (NodeId, NodeName), so that only `list_metrics` can tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from memdb.operations.aws_session import need, pages, without_ids
+
+NAMESPACE = "AWS/MemoryDB"
+CLUSTER = "ClusterName"
+_PER_CALL = 500  # queries that GetMetricData takes at once
+_MOST_POINTS = 1_440  # a chart shows no more
+Dimensions = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One figure that CloudWatch keeps."""
+
+    name: str
+    group: str
+    unit: str
+    statistics: tuple[str, ...]  # the first is what a chart shows at first
+    note: str = ""
+
+
+_MEAN = ("Average", "Maximum", "Minimum")
+_LATENCY = ("p99", "p90", "p50", "Average", "Maximum")
+METRICS: tuple[Metric, ...] = (
+    Metric("FreeableMemory", "Memory", "bytes", ("Minimum", "Average"), "of the host"),
+    Metric("DatabaseMemoryUsagePercentage", "Memory", "%", ("Maximum", "Average"), "used of maxmemory"),
+    Metric("BytesUsedForMemoryDB", "Memory", "bytes", ("Maximum", "Average")),
+    Metric("MemoryFragmentationRatio", "Memory", "", _MEAN),
+    Metric("SwapUsage", "Memory", "bytes", ("Maximum", "Average"), "of the host"),
+    Metric("Evictions", "Memory", "keys", ("Sum",)),
+    Metric("CPUUtilization", "CPU", "%", ("Maximum", "Average"), "of the host"),
+    Metric("EngineCPUUtilization", "CPU", "%", ("Maximum", "Average"), "the engine's thread; from 4 vCPU on"),
+    Metric("CurrConnections", "Connections", "connections", ("Maximum", "Average")),
+    Metric("NewConnections", "Connections", "connections", ("Sum",)),
+    Metric("AuthenticationFailures", "Connections", "attempts", ("Sum",)),
+    Metric("SearchNumberOfIndexes", "Search", "indexes", ("Maximum",)),
+    Metric("SearchNumberOfIndexedKeys", "Search", "keys", ("Maximum", "Minimum")),
+    Metric("SearchTotalIndexSize", "Search", "bytes", ("Maximum",)),
+    Metric("SearchBasedCmds", "Search", "commands", ("Sum",)),
+    Metric("SearchBasedGetCmds", "Search", "commands", ("Sum",)),
+    Metric("SearchBasedSetCmds", "Search", "commands", ("Sum",)),
+    Metric("SuccessfulReadRequestLatency", "Latency", "µs", _LATENCY, "Valkey from 7.2 on"),
+    Metric("SuccessfulWriteRequestLatency", "Latency", "µs", _LATENCY, "Valkey from 7.2 on"),
+    Metric("ReplicationLag", "Replication", "s", ("Maximum", "Average"), "of replicas"),
+    Metric("ReplicationBytes", "Replication", "bytes", ("Sum", "Average")),
+    Metric("PrimaryLinkHealthStatus", "Replication", "", ("Minimum",), "1: the link to the primary is up"),
+    Metric("CurrItems", "Keys", "keys", ("Maximum", "Average")),
+    Metric("KeyspaceHits", "Keys", "reads", ("Sum",)),
+    Metric("KeyspaceMisses", "Keys", "reads", ("Sum",)),
+)
+GROUPS = tuple(dict.fromkeys(metric.group for metric in METRICS))
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One series that CloudWatch has: a metric and its dimensions."""
+
+    metric: str
+    dimensions: Dimensions
+
+    @property
+    def node(self) -> str:
+        """Which node it is of; empty for a series of the whole cluster."""
+        return " ".join(value for name, value in self.dimensions if name != CLUSTER)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Values of one series over time."""
+
+    metric: str
+    node: str
+    statistic: str
+    times: tuple[datetime, ...]
+    values: tuple[float, ...]
+    problem: str = ""  # what CloudWatch said of it, where it is not whole
+
+
+def metric(name: str) -> Metric:
+    """What is known of a metric; one that is not listed here has no unit."""
+    return next(
+        (m for m in METRICS if m.name == name), Metric(name, "Other", "", ("Average", "Maximum", "Sum"))
+    )
+
+
+def listed(cloudwatch: Any, cluster: str) -> tuple[Listed, ...]:
+    """All series of a cluster that had a value in the last two weeks.
+
+    Raises:
+        MemDBError: no permission for cloudwatch:ListMetrics, or no answer.
+    """
+    found = need(
+        "cloudwatch:ListMetrics",
+        lambda: pages(
+            cloudwatch, "list_metrics", "Metrics", Namespace=NAMESPACE,
+            Dimensions=[{"Name": CLUSTER, "Value": cluster}],
+        ),
+    )  # fmt: skip
+    return tuple(
+        sorted(
+            {Listed(entry["MetricName"], _dimensions(entry)) for entry in found},
+            key=lambda series: (series.metric, series.dimensions),
+        )
+    )
+
+
+def chosen(found: Sequence[Listed], name: str) -> tuple[Listed, ...]:
+    """The series of one metric to draw: one a node; that of the whole cluster only where there is no other.
+
+    An average over the cluster mixes its primaries and replicas.
+    """
+    mine = tuple(series for series in found if series.metric == name)
+    return tuple(series for series in mine if series.node) or mine
+
+
+def read(
+    cloudwatch: Any, wanted: Iterable[Listed], statistic: str, hours: float, now: datetime
+) -> tuple[Series, ...]:
+    """Values of series.
+
+    Args:
+        cloudwatch: a boto3 client.
+        wanted: of which series.
+        statistic: Average, Minimum, Maximum, Sum, or a percentile such as p99.
+        hours: how far back.
+        now: with a time zone.
+
+    Raises:
+        MemDBError: no permission for cloudwatch:GetMetricData, throttled, or no answer.
+    """
+    series = tuple(wanted)
+    found: list[Series] = []
+    for start in range(0, len(series), _PER_CALL):
+        found += _read(cloudwatch, series[start : start + _PER_CALL], statistic, hours, now)
+    return tuple(found)
+
+
+def period_s(hours: float) -> int:
+    """Seconds of a point: CloudWatch keeps minutes for 15 days, five for 63 days, then hours."""
+    if hours <= 12:
+        return 60
+    wanted = hours * 3600 / _MOST_POINTS
+    return next((p for p in (60, 300, 900, 3600) if p >= wanted), 21_600)
+
+
+def _read(
+    cloudwatch: Any, series: tuple[Listed, ...], statistic: str, hours: float, now: datetime
+) -> list[Series]:
+    queries = [
+        {
+            "Id": f"q{i}",
+            "MetricStat": {
+                "Metric": {
+                    "Namespace": NAMESPACE,
+                    "MetricName": one.metric,
+                    "Dimensions": [{"Name": n, "Value": v} for n, v in one.dimensions],
+                },
+                "Period": period_s(hours),
+                "Stat": statistic,
+            },
+        }
+        for i, one in enumerate(series)
+    ]
+    answers = need(
+        "cloudwatch:GetMetricData",
+        lambda: pages(
+            cloudwatch, "get_metric_data", "MetricDataResults", MetricDataQueries=queries,
+            StartTime=now - timedelta(hours=hours), EndTime=now, ScanBy="TimestampAscending",
+        ),
+    )  # fmt: skip
+    points: dict[str, dict[datetime, float]] = {}
+    problems: dict[str, str] = {}
+    for answer in answers:
+        kept = points.setdefault(answer["Id"], {})
+        kept.update(zip(answer.get("Timestamps", ()), answer.get("Values", ()), strict=False))
+        state = answer.get("StatusCode", "Complete")
+        said = " ".join(str(m.get("Value", "")) for m in answer.get("Messages", ()))
+        # "PartialData" of a page that another page follows is no problem.
+        problems[answer["Id"]] = (
+            "" if state == "Complete" else without_ids(said or f"CloudWatch says {state}.")
+        )
+    return [
+        Series(
+            one.metric, one.node, statistic,
+            tuple(sorted(points.get(f"q{i}", {}))),
+            tuple(value for _, value in sorted(points.get(f"q{i}", {}).items())),
+            problems.get(f"q{i}", ""),
+        )
+        for i, one in enumerate(series)
+    ]  # fmt: skip
+
+
+def _dimensions(entry: dict[str, Any]) -> Dimensions:
+    return tuple(sorted((str(d["Name"]), str(d["Value"])) for d in entry.get("Dimensions", ())))
