@@ -506,7 +506,7 @@ def _probe(client: Client) -> Server:
         mode=mode,
         role=role,
         run_id=facts.get("run_id", ""),
-        dialect=dialects.recognise(described, shards=shards),
+        dialect=dialects.recognise(described, shards=shards, modules=modules),
         modules=modules,
         shards=shards,
     )

@@ -6,9 +6,10 @@ The only place that branches on the engine. Probed with COMMAND INFO, never gues
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from memdb.cluster import replies
 from memdb.errors import (
     Busy,
     EngineError,
@@ -59,6 +60,7 @@ class Dialect:
     negation: bool
     bare_star: bool  # `*` alone is a filter
     refused: str = ""  # why search is not served although the commands are there
+    plain_queries: bool = True  # FT.SEARCH without a KNN clause
 
     @property
     def searches(self) -> bool:
@@ -68,6 +70,12 @@ class Dialect:
     def has(self, command: str) -> bool:
         """Whether the server has this command."""
         return command in self.commands
+
+    def lacks(self, command: str) -> str:
+        """Why what rests on a command is not there, as a sentence; empty where it is."""
+        if self.has(command) or not self.searches:
+            return ""
+        return f"{self.title} has no {command}: {_INSTEAD.get(command, 'what rests on it is left out')}."
 
 
 # RediSearch sets no bound for K or EF_RUNTIME; these are ours, against a slip of the finger.
@@ -89,6 +97,18 @@ _VALKEY = Limits(
     indexes=None,
     timeout_ms=10_000,
 )
+# valkey-search 1.2 raised these two (fact sheet §1.3).
+_VALKEY_12 = replace(_VALKEY, ef_runtime=1_000_000, ef_construction=1_000_000, indexes=1_000)
+_V12 = 1 << 16 | 2 << 8  # modules of Valkey count major, minor, patch in a byte each
+_INSTEAD = {
+    "FT.PROFILE": "how a query runs is read from the counters of INFO SEARCH, where they tell",
+    "FT.EXPLAIN": "how a filter was understood cannot be shown",
+    "FT.AGGREGATE": "values of fields cannot be counted",
+    "FT.TAGVALS": "values of tags are counted with FT.AGGREGATE",
+    "FT.CURSOR": "vectors are read with SCAN or page by page",
+    "FT._ALIASLIST": "aliases cannot be listed",
+}
+_VALKEY_11 = replace(_VALKEY, indexes=10)
 _MEMORYDB = Limits(
     k=10_000,
     ef_runtime=4_096,
@@ -100,8 +120,14 @@ _MEMORYDB = Limits(
 )
 
 
-def recognise(commands: frozenset[str], *, shards: int = 1) -> Dialect:
+def recognise(
+    commands: frozenset[str], *, shards: int = 1, modules: tuple[tuple[str, str], ...] = ()
+) -> Dialect:
     """The dialect of a server that has these of the PROBED commands, on so many shards.
+
+    The release of valkey-search is read from its module's version where the server tells one. Where it does
+    not (ElastiCache blocks MODULE), 1.0 is known by its lack of FT.AGGREGATE, and anything later is taken for
+    1.1, whose limits are the smaller ones.
 
     MemoryDB alone lists aliases without an argument; only RediSearch has FT.TAGVALS and FT.CURSOR;
     valkey-search has no FT.PROFILE.
@@ -115,7 +141,20 @@ def recognise(commands: frozenset[str], *, shards: int = 1) -> Dialect:
         return Dialect("redisearch", "RediSearch", commands, _REDISEARCH, True, True, True, True, why)
     if "FT.PROFILE" in commands or "FT._ALIASLIST" in commands:
         return Dialect("memorydb", "MemoryDB", commands, _MEMORYDB, False, False, False, True)
-    return Dialect("valkey-search", "valkey-search", commands, _VALKEY, False, True, True, False)
+    found = next((replies.integer(number) for name, number in modules if name == "search"), 0)
+    aggregates = "FT.AGGREGATE" in commands
+    release = f" {found >> 16}.{found >> 8 & 255}" if found >> 16 else "" if aggregates else " 1.0"
+    return Dialect(
+        "valkey-search",
+        f"valkey-search{release}",
+        commands,
+        _VALKEY_12 if found >= _V12 else _VALKEY_11,
+        False,
+        found >= _V12 or not release,
+        True,
+        False,
+        plain_queries=aggregates,
+    )
 
 
 # Lower-case pieces of "there is no such index", by engine: RediSearch 2.10 and 8, valkey-search, MemoryDB.

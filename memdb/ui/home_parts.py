@@ -109,9 +109,9 @@ def _facts(target: Target) -> None:
 def _lacks(target: Target) -> str:
     dialect = cached.server(target).dialect
     if not dialect.searches:
-        return "This server has no vector search: only sessions can be explored."
-    missing = [name for name in ("FT.PROFILE", "FT.AGGREGATE", "FT.TAGVALS") if not dialect.has(name)]
-    return f"{dialect.title} has no {', '.join(missing)}; what rests on it says so." if missing else ""
+        why = dialect.refused or "This server has no vector search"
+        return f"{why}: only sessions can be explored."
+    return " ".join(filter(None, map(dialect.lacks, ("FT.PROFILE", "FT.AGGREGATE", "FT.TAGVALS"))))
 
 
 def _infos(target: Target) -> list[IndexInfo]:

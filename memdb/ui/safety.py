@@ -81,11 +81,11 @@ def _budget(target: Target) -> None:
     now = budget(target)
     st.markdown("What sweeps, scans and exact answers may ask of this server. **0 is no bound.**")
     queries = st.number_input(
-        "Searches a second", 0.0, 100_000.0, now.queries_per_s, step=10.0, key="safety.queries"
+        "Searches a second", 0.0, 100_000.0, now.queries_per_s, step=10.0, format="%g", key="safety.queries"
     )
     keys = st.number_input("Keys read", 0, 1_000_000_000, now.keys_scanned, step=10_000, key="safety.keys")
     factor = st.number_input(
-        "Stop at slower by", 0.0, 1_000.0, now.slow_factor, step=1.0, key="safety.factor",
+        "Stop at slower by", 0.0, 1_000.0, now.slow_factor, step=1.0, format="%g", key="safety.factor",
         help="Multiple of the server's latency at the beginning of the work.",
     )  # fmt: skip
     wanted = Budget(float(queries), int(keys), float(factor))
@@ -100,8 +100,9 @@ def _commands(target: Target) -> None:
     log = cached.client(target).log
     frame = table(log)
     st.caption(
-        f"The last {len(frame):,} of {log.total:,} commands that this app sent to {markdown(target.name)}: "
-        "name, kind of key and time. Keys and values are not kept."
+        f"What this app sent to {markdown(target.name)}: {log.total:,} commands so far; the last "
+        f"{len(frame):,} calls are below. A batch stands under its first command. "
+        "Keys and values are not kept."
     )
     if frame.empty:
         st.info("None yet.", icon=":material/inbox:")

@@ -118,6 +118,9 @@ def count(client: Client, info: IndexInfo, condition: Condition | str = EVERYTHI
     rendered = render(condition, client.server.dialect, info)
     if rendered.everything:
         return info.documents
+    if not client.server.dialect.plain_queries:
+        title = client.server.dialect.title
+        raise UnsupportedFeature("A count under a filter", f"{title} answers only queries with a KNN clause")
     reply = client.execute(*count_command(info, rendered).args)
     if isinstance(reply, dict):
         return replies.integer(replies.pairs(reply).get("total_results"))
