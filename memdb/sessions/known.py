@@ -49,9 +49,12 @@ KNOWN = (
 
 def of_token(token: str, own: tuple[Format, ...] = ()) -> Format | None:
     """The format that a link names; None where there is none of that name."""
-    name, _, prefix = token.partition("@")
-    found = next((f for f in (*own, *KNOWN) if f.name == name), None)
-    return replace(found, prefix=prefix) if found is not None and prefix and not found.own else found
+    found = next((f for f in own if f.token == token), None)
+    if found is not None:
+        return found
+    title, _, prefix = token.partition(" · ")
+    named = next((f for f in KNOWN if f.title == title), None)
+    return replace(named, prefix=prefix) if named is not None and prefix else None
 
 
 def recognised(prefix: str, stored: Stored, value: Any) -> Format | None:

@@ -25,7 +25,7 @@ HOLDS: tuple[Holds, ...] = ("session", "message", "state")
 # TYPE of a key as each kind of value is told by the engine.
 TYPES: dict[Stored, str] = {"hash": "hash", "list": "list", "json": "ReJSON-RL", "string": "string"}
 ROLES = frozenset(
-    "user human assistant ai bot model llm system developer tool function "
+    "user human assistant ai bot model llm system developer tool function customer agent "
     "AIMessageChunk HumanMessageChunk".split()
 )
 ROLE_PATHS = ("kwargs.type", "role", "type", "sender", "author", "from")
@@ -66,8 +66,8 @@ class Format:
 
     @property
     def token(self) -> str:
-        """For a link: name and prefix."""
-        return f"{self.name}@{self.prefix}"
+        """For a link and a list to choose from: title and prefix."""
+        return f"{self.title} · {self.prefix}"
 
     def checked(self) -> Format:
         """This format.
@@ -75,8 +75,8 @@ class Format:
         Raises:
             BadInput: something in it cannot be; the message says what.
         """
-        if not self.name.strip() or "@" in self.name:
-            raise BadInput(f"'{line(self.name, 60)}' is no name of a format.", "Give one without @.")
+        if not self.name.strip() or not self.name.isprintable():
+            raise BadInput(f"'{line(self.name, 60)}' is no name of a format.", "Give it a name of letters.")
         if self.stored not in STORED:
             raise BadInput(f"'{self.stored}' is no kind of value.", f"Choose {', '.join(STORED)}.")
         if self.holds not in HOLDS:

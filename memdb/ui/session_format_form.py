@@ -14,7 +14,7 @@ from memdb.sessions.mapping import HOLDS, STORED, Format
 from memdb.sessions.store import Budget
 from memdb.settings import Settings
 from memdb.ui import cached, parts, session_panel
-from memdb.ui.session_list import refresh, table_of
+from memdb.ui.session_list import columns, refresh, table_of
 
 PREVIEW = Budget(keys=20_000)
 PATHS = ("messages", "role", "text", "time", "user", "session")
@@ -30,7 +30,7 @@ HELP = {
 
 def view(target: Target, found: Detected, chosen: Format) -> None:
     """Draw it."""
-    left, right = st.columns([1, 1], gap="medium")
+    left, right = st.columns([1.2, 1], gap="medium")
     with left:
         _recognised(target, found)
     with right:
@@ -59,10 +59,10 @@ def _recognised(target: Target, found: Detected) -> None:
         {
             "format": [line(f.format.title, 80) for f in found.formats],
             "keys begin with": [line(f.format.prefix, 60) for f in found.formats],
+            about: [f.keys for f in found.formats],
+            "in the sample": [f.sampled for f in found.formats],
             "value": [f.format.stored for f in found.formats],
             "a key holds": [f"one {f.format.holds}" for f in found.formats],
-            "in the sample": [f.sampled for f in found.formats],
-            about: [f.keys for f in found.formats],
         }
     )
     st.dataframe(frame, hide_index=True)
@@ -82,9 +82,9 @@ def _form(chosen: Format) -> Format | None:
         stored = stored_place.selectbox("Value", STORED, STORED.index(chosen.stored), key=f"{key}.stored")
         holds = holds_place.selectbox("A key holds one", HOLDS, HOLDS.index(chosen.holds), key=f"{key}.holds")
         newest = newest_place.toggle("Newest first", chosen.newest_first, key=f"{key}.newest")
-        columns = st.columns(2)
+        places = st.columns(2)
         typed = {
-            part: columns[i % 2].text_input(
+            part: places[i % 2].text_input(
                 part.capitalize(), ", ".join(getattr(chosen, part)), key=f"{key}.{part}", help=HELP[part]
             )
             for i, part in enumerate(PATHS)
@@ -126,7 +126,7 @@ def _preview(target: Target, mine: Format) -> None:
             frame["session"] = [
                 formats.printable_id(s.key.removeprefix(mine.prefix))[:200] for s in found.sessions
             ]
-            st.dataframe(frame, hide_index=True, placeholder="–")
+            st.dataframe(frame, hide_index=True, placeholder="–", column_config=columns(frame))
         else:
             parts.empty("No such key", "Check the prefix and the kind of value.", ":material/search_off:")
         st.caption("As the settings file says it:")

@@ -23,11 +23,15 @@ EARLIER = "sessions.earlier"  # how many more turns were asked for, and of which
 _LOOKS = {
     "user": ("user", ":material/person:"),
     "human": ("user", ":material/person:"),
+    "customer": ("user", ":material/person:"),
+    "agent": ("assistant", ":material/smart_toy:"),
+    "llm": ("assistant", ":material/smart_toy:"),
     "assistant": ("assistant", ":material/smart_toy:"),
     "ai": ("assistant", ":material/smart_toy:"),
     "bot": ("assistant", ":material/smart_toy:"),
     "model": ("assistant", ":material/smart_toy:"),
     "system": ("system", ":material/settings:"),
+    "developer": ("system", ":material/settings:"),
     "tool": ("tool", ":material/build:"),
     "function": ("tool", ":material/build:"),
 }

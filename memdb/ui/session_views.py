@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Literal, get_args
 
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import line
 from memdb.errors import BadSettings
 from memdb.sessions import format_file, known
 from memdb.sessions.detect import Detected
@@ -43,10 +41,15 @@ def row(target: Target) -> tuple[View, Format, Detected]:
         )  # fmt: skip
         st.space("stretch")
         token = st.selectbox(
-            "Stored as", tokens, key=FORMAT, bind="query-params", width=430, on_change=_another,
-            format_func=partial(_label, tuple(sorted(counts.items())), tuple(offered.items()), found.whole),
-            help=f"{found.words} Formats are recognised by what some of the values hold.",
+            "Stored as", tokens, key=FORMAT, bind="query-params", width=400, on_change=_another,
+            help="Formats are recognised by what some of the values hold; *Formats* lists all.",
         )  # fmt: skip
+    number = counts.get(token)
+    about = "" if found.whole else "about "
+    said = (
+        f"{about}{number:,} keys of this format" if number is not None else "no key of this format was seen"
+    )
+    st.caption(f"{said[0].upper()}{said[1:]}. {found.words}", text_alignment="right")
     return view, offered[token], found
 
 
@@ -67,12 +70,3 @@ def own_formats() -> tuple[Format, ...]:
 def _another() -> None:
     """Another format: nothing of the one before is open."""
     st.session_state[OPEN] = ""
-
-
-def _label(
-    counts: tuple[tuple[str, int], ...], offered: tuple[tuple[str, Format], ...], whole: bool, token: str
-) -> str:
-    format_, keys = dict(offered)[token], dict(counts).get(token)
-    about = "" if whole else "about "
-    number = f"{about}{keys:,} keys" if keys is not None else "none in the sample"
-    return f"{line(format_.title, 60)} · {line(format_.prefix, 40)} · {number}"

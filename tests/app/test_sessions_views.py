@@ -85,11 +85,20 @@ def test_sessions_of_another_format(app: AppTest, server: Client) -> None:
     assert "expired" in app.error[0].value
 
 
-@pytest.mark.parametrize("token", ["nothing@x:", "langchain@", "@", "langchain@none:"])
+@pytest.mark.parametrize("token", ["nothing · x:", "LangChain: list of messages · ", " · ", "x"])
 def test_a_link_to_a_format_that_is_not_there(app: AppTest, server: Client, token: str) -> None:
     put(server, "a")
     opened(app, format=token)
     healthy(app)
+
+
+def test_a_link_to_a_format(app: AppTest, server: Client) -> None:
+    put(server, "a")
+    langchain(server, "s1", "Hello")
+    opened(app, format="LangChain: list of messages · message_store:")
+    healthy(app)
+    assert list(frames(app)[0]["session"]) == ["s1"]
+    assert "1 keys of this format" in marked(app)
 
 
 @pytest.mark.parametrize("view", ["Overview", "Change many", "Formats"])

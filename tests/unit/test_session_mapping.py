@@ -85,7 +85,7 @@ def test_a_damaged_checkpoint_is_left_as_it_is(packed: str) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"name": ""}, "no name"), ({"name": "a@b"}, "no name"), ({"prefix": ""}, "no start"),
+        ({"name": ""}, "no name"), ({"name": "a\x07b"}, "no name"), ({"prefix": ""}, "no start"),
         ({"prefix": "a*"}, "wildcard"), ({"stored": "set"}, "no kind"), ({"holds": "half"}, "half"),
         ({"holds": "message"}, "of which session"), ({"role": "a..b"}, "no path"), ({"role": 7}, "role is 7"),
         ({"colour": "red"}, "means nothing"), ({"newest_first": "yes"}, "newest_first"), ({"title": 3}, "title"),
@@ -105,9 +105,10 @@ def test_the_file_gives_back_what_was_saved(tmp_path: Path) -> None:
     format_file.save(settings, other)
     assert [f.name for f in format_file.own_formats(settings)] == ["mine", "other"]
     assert format_file.own_formats(settings)[0] == MINE
-    assert known.of_token("mine@", (MINE,)) == MINE
-    assert known.of_token("langchain@x:") is not None
-    assert known.of_token("nothing@x:") is None
+    assert known.of_token(MINE.token, (MINE,)) == MINE
+    assert known.of_token("LangChain: list of messages · x: · y").prefix == "x: · y"
+    assert known.of_token("nothing · x:") is None
+    assert all(known.of_token(f.token) == f for f in known.KNOWN)
     for text in ("[[", "session_formats = 3", '[[session_formats]]\nname = "x"', path.read_text() * 2):
         path.write_text(text)
         with pytest.raises(BadSettings, match=r"session_formats\.toml"):
