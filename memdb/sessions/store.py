@@ -233,6 +233,11 @@ def time_left(client: Client, key: str) -> float | None:
     return seconds(left)
 
 
+def history_bytes(client: Client, key: str) -> int:
+    """Bytes of a session's history now: whether it grew since it was read. 0 where there is none."""
+    return replies.integer(client.execute("HSTRLEN", key, formats.HISTORY))
+
+
 def extend_ttl(client: Client, key: str, by_s: float) -> Change:
     """Let a session live `by_s` seconds longer than it would.
 

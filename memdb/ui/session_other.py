@@ -97,8 +97,8 @@ def _table(format_: Format, shown: list[SessionSummary], read_at: float, *, live
         if st.session_state.get(OPEN, "") != opened:
             st.rerun()  # a row was chosen within this fragment; the right side must follow
         frame = session_list.table_of(shown, time.time() - read_at)
-        frame["session"] = [name[:200] for name in ids]
-        frame = frame.drop(columns="context")
+        frame = frame.drop(columns=["session", "context"] + ([] if frame["user"].any() else ["user"]))
+        frame.insert(2, "session", [name[:200] for name in ids])
         st.dataframe(
             frame, hide_index=True, height=560 if len(shown) > SHORT else "content", key=widget,
             on_select=choose, selection_mode="single-row", column_config=session_list.columns(frame),
@@ -143,7 +143,7 @@ def _panel(target: Target, format_: Format, name: str, *, chosen: bool) -> None:
     session_panel.head(session)
     st.caption(
         f":material/timer: {'never expires' if session.ttl_s is None else left_text(session.ttl_s)} "
-        f"&nbsp; :material/key: {len(found.keys):,} keys"
+        f"&nbsp; :material/key: {len(found.keys):,} {'key' if len(found.keys) == 1 else 'keys'}"
     )
     st.download_button(
         "JSON", lambda: formats.to_json(session).encode(), mime="application/json", file_name="session.json",

@@ -62,7 +62,8 @@ def panel(target: Target, key: str, shown: list[SessionSummary]) -> None:
         parts.show_error(exc)
         return
     head(session)
-    _time_left(target, key)
+    stored = next((f.size_bytes for f in session.fields if f.name == formats.HISTORY), 0)
+    _time_left(target, key, stored)
     session_actions.actions(target, session)
     view = st.segmented_control(
         "Show", VIEWS, default="Conversation", required=True, key="sessions.view", bind="query-params",
@@ -114,8 +115,8 @@ def _created(session: Session) -> str:
 
 
 @st.fragment(run_every="1s")
-def _time_left(target: Target, key: str) -> None:
-    """The TTL as the server tells it now."""
+def _time_left(target: Target, key: str, stored: int) -> None:
+    """The TTL as the server tells it now, and whether the history is another than the one shown."""
     with parts.errors_shown():
         try:
             left = store.time_left(cached.client(target), key)
@@ -126,6 +127,11 @@ def _time_left(target: Target, key: str) -> None:
             st.progress(bar_share(None), text=":material/all_inclusive: never expires")
         else:
             st.progress(bar_share(left), text=f":material/timer: expires in **{countdown(left)}**")
+        if store.history_bytes(cached.client(target), key) != stored:
+            st.caption(
+                ":material/sync_problem: Somebody has changed this session since it was read here. "
+                "*Refresh* shows it as it is."
+            )
 
 
 def conversation(session: Session) -> None:

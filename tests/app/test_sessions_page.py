@@ -15,7 +15,8 @@ from memdb.cluster import engine as local_engine
 from memdb.cluster.client import Client, connect
 from memdb.cluster.engine import Engine
 from memdb.demo.app import app_folder, environment
-from memdb.sessions import store
+from memdb.sessions import append, store
+from memdb.sessions.formats import Turn
 from memdb.ui import session_list
 from memdb.ui.session_list import bar_share, left_text
 from memdb.ui.session_panel import countdown
@@ -217,6 +218,19 @@ def test_stored_text_never_reaches_markdown(app: AppTest, server: Client) -> Non
     assert not [m.value for m in marked if re.search(r"(?<!\\)<script|(?<!\\)!\[|\x1b", m.value)]
     assert "<script>alert(1)</script>" in texts(app)  # as text it is shown as it is
     assert "\x1b" not in texts(app)
+
+
+def test_a_session_that_another_tab_changes_is_named(app: AppTest, server: Client) -> None:
+    put(server, "a", ttl_s=3_000)
+    opened(app, open="a")
+    assert not any("changed this session" in c.value for c in app.caption)
+    append.append(server, "session:a", [Turn("user", "From another tab")])
+    app.run()
+    assert any("changed this session" in c.value for c in app.caption)
+    next(b for b in app.button if b.label == "Refresh").click().run()
+    assert "From another tab" in texts(app)
+    assert not any("changed this session" in c.value for c in app.caption)
+    healthy(app)
 
 
 def test_a_missing_hash_field_and_an_odd_id(app: AppTest, server: Client) -> None:
