@@ -181,6 +181,25 @@ def recall(commands: Commands) -> None:
     add.set_defaults(run=_lazy("recall", "recall"))
 
 
+def map_(commands: Commands) -> None:
+    """`memdb map`."""
+    add = _command(commands, "map", "lay documents out by their neighbourhoods and write the coordinates")
+    add.add_argument("--index", required=True, metavar="NAME", help="e.g. idx:embeddings")
+    add.add_argument("--out", required=True, metavar="FILE", help="to write: .csv, .json or .parquet")
+    add.add_argument("--sample", default="20000", metavar="N|all", help="documents (default: 20,000)")
+    add.add_argument("--stratify", default="", metavar="TAG", help="as many of each value of this TAG field")
+    add.add_argument("--seed", type=count(0), default=0, metavar="N", help="of the sample (default: 0)")
+    add.add_argument("--field", default="", metavar="F", help="vector field (default: the first)")
+    add.add_argument("--filter", default="*", metavar="EXPR", help="e.g. '@service:{s3}'")
+    add.add_argument("--neighbours", type=count(2), default=15, metavar="N", help="default: 15")
+    add.add_argument("--min-dist", type=amount, default=0.1, metavar="D", help="0 to 0.99 (default: 0.1)")
+    add.add_argument("--dimensions", type=int, choices=(2, 3), default=2, help="default: 2")
+    add.add_argument("--layout-seed", type=count(0), default=0, metavar="N", help="default: 0")
+    add.add_argument("--json", action="store_true", help="print what was made as JSON")
+    _server_options(add)
+    add.set_defaults(run=_lazy("map", "map_"))
+
+
 def sessions(commands: Commands) -> None:
     """`memdb sessions` and `memdb sessions show ID`."""
     add = _command(commands, "sessions", "list sessions by cursor, or show one")

@@ -62,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
         arguments.load,
         arguments.search,
         arguments.recall,
+        arguments.map_,
         arguments.sessions,
         arguments.size,
         arguments.calibrate,

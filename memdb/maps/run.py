@@ -60,6 +60,8 @@ def make(
     xy, axes, mean = layout.pca(vectors, request.dimensions)
     watch.lap("PCA")
     notes = _notes(vectors)
+    if request.condition == "*" and chosen.total < info.documents:
+        notes += (f"{info.documents - chosen.total:,} documents have no usable vector and are left out.",)
     made = Map(
         request, "PCA", chosen.keys, xy, chosen.total, params.metric, info.fingerprint, watch.seconds,
         axes=axes, mean=mean, notes=notes,
@@ -71,8 +73,8 @@ def make(
         notes += (f"{len(vectors):,} documents have {k} neighbours each, not {request.neighbours}.",)
     places, distances = graph(vectors, k, params.metric, report=report)
     watch.lap("neighbours")
-    if not distances.max(initial=0.0) > 0:
-        # All at one place: a layout would draw patterns that are not there.
+    if not np.ptp(vectors, axis=0).any() or (params.metric != "IP" and not distances.max(initial=0.0) > 0):
+        # All at one place: a layout would draw patterns that are not there. (IP's distances may be negative.)
         placed = np.zeros_like(xy)
         notes += ("All vectors are equal: there is nothing to lay out.",)
     else:

@@ -33,7 +33,7 @@ def vectors(home: Path, target: Target, made: Map) -> Floats | None:
     """The vectors of a kept map's points, (n, d); None where they are not kept any more."""
     path = _path(home, target, made.fingerprint, made.request)
     try:
-        with np.load(path, allow_pickle=False) as found:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as found:
             return np.asarray(found["vectors"], np.float32)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
@@ -83,7 +83,8 @@ def _path(home: Path, target: Target, fingerprint: str, request: MapRequest) -> 
 
 def _read(path: Path, request: MapRequest) -> Map | None:
     try:
-        with np.load(path, allow_pickle=False) as found:
+        # Opened here: NumPy leaves a file open that turns out to be damaged.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as found:
             about = json.loads(found["about"].tobytes())
             if about["format"] != FORMAT:
                 return None

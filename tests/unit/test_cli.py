@@ -21,6 +21,7 @@ COMMANDS = [
     "load",
     "search",
     "recall",
+    "map",
     "sessions",
 ]
 

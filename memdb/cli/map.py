@@ -1,0 +1,124 @@
+"""`memdb map`: coordinates of an index's documents as a file, with what made them."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from memdb import export
+from memdb.cli.output import Bar, print_json, print_table
+from memdb.cluster.client import connect
+from memdb.cluster.find import find_target
+from memdb.display import line
+from memdb.errors import BadInput
+from memdb.maps import run
+from memdb.maps.request import MOST, Map, MapRequest
+from memdb.settings import Settings
+from memdb.vectors.index import index_info
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ENDINGS = (".csv", ".json", ".parquet")
+
+
+def map_(found: argparse.Namespace) -> int:
+    """Make the map, write it, print how far it can be believed."""
+    path = Path(found.out).expanduser()
+    if path.suffix.lower() not in ENDINGS:
+        raise BadInput(
+            f"'{found.out}' does not say which format is meant.", "End it in .csv, .json or .parquet."
+        )
+    if not path.absolute().parent.is_dir():
+        raise BadInput(
+            f"There is no folder '{path.absolute().parent}'.", "Make it, or write elsewhere with --out."
+        )
+    settings = Settings.from_env()
+    request = _request(found)
+    with connect(find_target(settings, found.url)) as client, Bar() as bar:
+        info = index_info(client, found.index)
+        made = run.make(client, info, request, home=settings.home, report=bar.report)
+    about = {
+        "request": asdict(request), "sample": made.words, "metric": made.metric,
+        "fingerprint": made.fingerprint, "method": made.method,
+        "seconds": {stage: round(s, 3) for stage, s in made.seconds},
+        "quality": _quality(made), "clusters": list(made.names), "notes": list(made.notes),
+    }  # fmt: skip
+    ending, rows = path.suffix.lower(), table(made)
+    if ending == ".csv":
+        content = export.to_csv(rows)
+    else:
+        content = export.to_json(rows, about) if ending == ".json" else export.to_parquet(rows, about)
+    try:
+        path.write_bytes(content)
+    except OSError as exc:
+        raise BadInput(f"'{path}' cannot be written: {exc.strerror}.", "Write elsewhere with --out.") from exc
+    if found.json:
+        print_json({**about, "out": str(path), "points": len(made.keys)})
+    else:
+        _show(made, path)
+    return 0
+
+
+def table(made: Map) -> pd.DataFrame:
+    """One row a point: key, x, y (z), cluster (empty between clusters) and the share of kept neighbours."""
+    import pandas as pd
+
+    columns: dict[str, object] = {"key": list(made.keys)}
+    for i, name in enumerate("xyz"[: made.xy.shape[1]]):
+        columns[name] = made.xy[:, i]
+    if len(made.labels):
+        columns["cluster"] = [made.names[i] if i >= 0 else "" for i in made.labels.tolist()]
+    if made.quality is not None:
+        columns["kept"] = made.quality.kept
+    return pd.DataFrame(columns)
+
+
+def _request(found: argparse.Namespace) -> MapRequest:
+    whole = found.sample == "all"
+    if not whole and not found.sample.replace(",", "").replace("_", "").isdigit():
+        raise BadInput(
+            f"--sample is '{found.sample}', which is no number.", "Give how many documents, or `all`."
+        )
+    if whole and found.stratify:
+        raise BadInput("All documents cannot be stratified.", "Give a number with --sample.")
+    return MapRequest(
+        found.index,
+        field=found.field,
+        condition=found.filter,
+        by="all" if whole else "stratified" if found.stratify else "random",
+        count=MOST if whole else int(found.sample.replace(",", "").replace("_", "")),
+        stratum=found.stratify,
+        seed=found.seed,
+        neighbours=found.neighbours,
+        min_dist=found.min_dist,
+        dimensions=found.dimensions,
+        layout_seed=found.layout_seed,
+    )
+
+
+def _quality(made: Map) -> dict[str, float | int] | None:
+    q = made.quality
+    if q is None:
+        return None
+    return {
+        "trustworthiness": round(q.trustworthiness, 5), "continuity": round(q.continuity, 5),
+        "sample": q.sample, "kept": round(q.mean_kept, 5), "neighbours": q.neighbours,
+    }  # fmt: skip
+
+
+def _show(made: Map, path: Path) -> None:
+    print_table("", ("stage", "seconds"), [(s, f"{t:.2f}") for s, t in made.seconds], right=(1,))
+    print(f"{line(made.request.index)}: {made.words}.")
+    q = made.quality
+    if q is not None:
+        print(
+            f"Trustworthiness {q.trustworthiness:.3f}, continuity {q.continuity:.3f} "
+            f"({q.sample:,} points against all); "
+            f"{q.mean_kept:.0%} of {q.neighbours} true neighbours are neighbours on the map."
+        )
+    for note in made.notes:
+        print(f"Note: {note}")
+    print(f"Written to {path}.")
