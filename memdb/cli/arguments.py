@@ -201,9 +201,11 @@ def map_(commands: Commands) -> None:
 
 
 def sessions(commands: Commands) -> None:
-    """`memdb sessions` and `memdb sessions show ID`."""
-    add = _command(commands, "sessions", "list sessions by cursor, or show one")
-    add.add_argument("action", nargs="?", choices=("list", "show"), default="list", help="default: list")
+    """`memdb sessions`, `memdb sessions show ID` and `memdb sessions formats`."""
+    add = _command(commands, "sessions", "list sessions by cursor, show one, or tell their formats")
+    add.add_argument(
+        "action", nargs="?", choices=("list", "show", "formats"), default="list", help="default: list"
+    )
     add.add_argument("id", nargs="?", default="", metavar="ID", help="of the session to show")
     add.add_argument("--user", default="", metavar="ID", help="only of this user")
     add.add_argument("--context", default="", metavar="C", help="only with this context")

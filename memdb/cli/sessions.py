@@ -1,4 +1,4 @@
-"""`memdb sessions`: list by cursor, or show one."""
+"""`memdb sessions`: list by cursor, show one, or tell which formats there are."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ from memdb.cluster.find import find_target
 from memdb.display import bytes_text, duration, line, plain
 from memdb.errors import BadInput
 from memdb.sessions import formats, store
+from memdb.sessions.detect import Detected, detect
 from memdb.sessions.filters import SessionFilter
+from memdb.sessions.format_file import own_formats
 from memdb.sessions.formats import Session
 from memdb.sessions.summaries import SessionSummary
 from memdb.settings import Settings
 
 
 def sessions(found: argparse.Namespace) -> int:
-    """List, or show."""
+    """List, show, or tell the formats."""
     if found.action == "show" and not found.id:
         raise BadInput("`memdb sessions show` needs the id of a session.", "`memdb sessions` lists them.")
     target = find_target(Settings.from_env(), found.url)
     with connect(target) as client:
+        if found.action == "formats":
+            return _formats(detect(client, own_formats(Settings.from_env())), as_json=found.json)
         if found.action == "show":
             named = found.id if found.id.startswith(formats.SESSION_PREFIX) else formats.session_key(found.id)
             session = store.read(client, named)
@@ -60,6 +64,38 @@ def sessions(found: argparse.Namespace) -> int:
     print(f"{len(page.sessions)} sessions; {page.scanned:,} of {page.keys:,} keys looked at")
     if not page.complete:
         print(f"More: --cursor {page.next_cursor}")
+    return 0
+
+
+def _formats(found: Detected, *, as_json: bool) -> int:
+    if as_json:
+        print_json(
+            {
+                "formats": [
+                    {
+                        "name": f.format.name,
+                        "title": f.format.title,
+                        "prefix": f.format.prefix,
+                        "stored": f.format.stored,
+                        "holds": f.format.holds,
+                        "sampled": f.sampled,
+                        "keys": f.keys,
+                    }
+                    for f in found.formats
+                ],
+                "other": found.other,
+                "sampled": found.sampled,
+                "keys": found.total,
+            }
+        )
+        return 0
+    if found.formats:
+        rows = [
+            (line(f.format.title, 60), line(f.format.prefix, 60), f"one {f.format.holds}", f"{f.keys:,}")
+            for f in found.formats
+        ]
+        print_table("", ("format", "keys begin with", "a key holds", "keys"), rows, right=(3,))
+    print(f"{found.words} {found.other:,} of them are no sessions.")
     return 0
 
 

@@ -48,9 +48,10 @@ class Value:
 def values(
     client: Client, keys: Sequence[str], format_: Format | None = None, *, each: int = VALUE_BYTES, total: int
 ) -> list[Value]:
-    """Values in three round trips; no key over `each` bytes of server memory is read, nor more than `total`.
+    """Values in few round trips; no key over `each` bytes of server memory is read, nor more than `total`.
 
-    A list gives its newest ENTRIES entries. A key that expired meanwhile comes as kind "none".
+    A list gives as many of its newest entries as fit, at most ENTRIES. A key that expired meanwhile comes
+    as kind "none".
     """
     asked: list[Command] = []
     for key in keys:
@@ -58,6 +59,9 @@ def values(
     facts = client.pipeline(asked, errors_as_values=True)
     commands: list[tuple[Arg, ...]] = []
     rows = []
+    lists = [key for key, kind in zip(keys, facts[::3], strict=True) if replies.text(kind) == "list"]
+    lengths = client.pipeline([("LLEN", key) for key in lists], errors_as_values=True)
+    entries = {key: max(1, replies.integer(n)) for key, n in zip(lists, lengths, strict=True)}
     for key, kind, ttl, size in zip(keys, facts[::3], facts[1::3], facts[2::3], strict=True):
         for reply in (kind, ttl):
             if isinstance(reply, MemDBError):
@@ -66,19 +70,25 @@ def values(
         stored = _STORED.get(told)
         memory = None if size is None or isinstance(size, MemDBError) else replies.integer(size)
         cost = memory or 0
-        large = stored != "list" and (cost > each or cost > total)
-        wanted = stored is not None and not large
+        fits = 1 if cost <= each and cost <= total else 0
+        if stored == "list":  # entries are taken for equally large: MEMORY USAGE looks at some of them only
+            whole = entries[key]
+            fits = min(ENTRIES, whole, int(min(each, max(0, total)) * whole / max(cost, 1)))
+            cost = round(cost * fits / whole)
+        wanted = stored is not None and fits > 0
         if wanted:
             total -= cost
-            commands.append(_reading(stored, key, format_))
-        rows.append((key, told, stored, seconds(ttl), memory, wanted))
+            commands.append(_reading(stored, key, format_, fits))
+        rows.append((key, told, stored, seconds(ttl), memory, wanted, fits))
     answers = iter(client.pipeline(commands, errors_as_values=True))
     found = []
-    for key, told, stored, ttl, memory, wanted in rows:
+    for key, told, stored, ttl, memory, wanted, fits in rows:
         document, raw = None, b""
         problems: tuple[str, ...] = ()
         if wanted:
             document, raw, problems = _document(stored, next(answers))
+            if stored == "list" and fits < entries[key]:
+                problems = (f"Of {entries[key]:,} entries the newest {fits:,} were read.", *problems)
         elif stored is not None:
             problems = (f"The value takes {bytes_text(memory)} and was not read.",)
         elif told != "none":
@@ -89,17 +99,17 @@ def values(
 
 def reading(format_: Format, key: str) -> tuple[Arg, ...]:
     """The command that reads a key of this format."""
-    return _reading(format_.stored, key, format_)
+    return _reading(format_.stored, key, format_, ENTRIES)
 
 
-def _reading(stored: Stored | None, key: str, format_: Format | None) -> tuple[Arg, ...]:
+def _reading(stored: Stored | None, key: str, format_: Format | None, entries: int) -> tuple[Arg, ...]:
     if stored == "hash":
         return ("HGETALL", key)
     if stored == "json":
         return ("JSON.GET", key)
     if stored == "list":
         newest_first = format_ is not None and format_.newest_first
-        return ("LRANGE", key, 0, ENTRIES - 1) if newest_first else ("LRANGE", key, -ENTRIES, -1)
+        return ("LRANGE", key, 0, entries - 1) if newest_first else ("LRANGE", key, -entries, -1)
     return ("GET", key)
 
 

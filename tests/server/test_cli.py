@@ -125,6 +125,17 @@ def test_unknown_index_as_json(memdb: Run) -> None:
     assert "no index 'gone'" in json.loads(out)["error"]
 
 
+def test_the_formats_of_sessions(memdb: Run, client: Client, prefix: str) -> None:
+    client.execute("RPUSH", f"{prefix}1", json.dumps({"role": "user", "content": "Hi"}))
+    status, out, _ = memdb("sessions", "formats", "--json")
+    found = json.loads(out)
+    assert status == 0
+    assert [f["keys"] for f in found["formats"] if f["prefix"] == prefix] == [1]
+    status, out, _ = memdb("sessions", "formats")
+    assert status == 0
+    assert prefix in out
+
+
 def test_sessions_page_by_page_and_one(memdb: Run, client: Client) -> None:
     keys = [f"session:cli-{i}" for i in range(5)]
     history = json.dumps([{"role": "user", "content": "how do buckets work"}])

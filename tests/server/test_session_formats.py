@@ -201,6 +201,24 @@ def test_what_is_damaged_is_named(server: Client, value: str | bytes, said: str)
         assert any(said in problem for problem in problems), problems
 
 
+def test_a_long_list_gives_its_newest_entries(server: Client) -> None:
+    server.pipeline(
+        [("RPUSH", "chat:long", json.dumps({"role": "user", "content": f"n{i}"})) for i in range(700)]
+    )
+    large = json.dumps({"role": "user", "content": "x" * 2**20})
+    server.pipeline([("RPUSH", "chat:large", large) for _ in range(20)])
+    server.execute("RPUSH", "chat:huge", json.dumps({"role": "user", "content": "x" * 9_000_000}))
+    opened = browse.open_session(server, known.MESSAGE_LIST, "long").session
+    assert (len(opened.turns), opened.turns[-1].content) == (500, "n699")
+    assert any("Of 700 entries the newest 500" in problem for problem in opened.problems)
+    opened = browse.open_session(server, known.MESSAGE_LIST, "large").session
+    assert 1 <= len(opened.turns) <= 8
+    assert any("Of 20 entries" in problem for problem in opened.problems)
+    opened = browse.open_session(server, known.MESSAGE_LIST, "huge").session
+    assert any("was not read" in problem for problem in opened.problems)
+    assert set(listed(server, known.MESSAGE_LIST)) == {"long", "large", "huge"}
+
+
 def test_gone_keys_other_types_and_bad_cursors(server: Client) -> None:
     server.execute("SET", "chat:1", "x")
     server.execute("SET", "other", "y")
