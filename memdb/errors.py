@@ -4,6 +4,7 @@ MemDBError                  .hint says what to do
 ├── Unreachable             no answer from the server
 ├── Busy                    the server answers, but not yet (loading, index building)
 ├── LoginFailed             a password is missing or wrong, or the user may not do this
+│   └── NotAllowed          logged in, but the ACL does not allow this
 ├── EngineError             the server said no
 │   ├── UnknownIndex        .name
 │   ├── UnsupportedFeature  .feature
@@ -56,6 +57,10 @@ class Busy(MemDBError):
 
 class LoginFailed(MemDBError):
     """The server wants a password or user, or refuses the ones given."""
+
+
+class NotAllowed(LoginFailed):
+    """The login is fine; the user's ACL does not allow the command or the key."""
 
 
 class EngineError(MemDBError):

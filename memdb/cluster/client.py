@@ -87,14 +87,21 @@ class Client:
         writes = guard.check(args, writable=self.target.writable)
         if self._meter is not None:
             self._meter.before(args)
+        routes = self._routes
         began = time.perf_counter()
         try:
-            if self._routes.several and (special := self._across(args)) is not None:
-                return special()
-            try:
-                reply = self._send(args, writes)
-            except RedisError as exc:
-                reply = self._recovered(exc, args, writes)
+            if routes.several and (special := self._across(args)) is not None:
+                reply = special()
+            else:
+                try:
+                    there = routes.seed if routes.direct else routes.pick(args, read=not writes)
+                    reply = there.execute_command(*args)  # type: ignore[no-untyped-call]
+                except UnicodeEncodeError:  # a key that is not UTF-8; nothing was sent yet
+                    (reply,) = self._whole([args], [writes])
+                    if isinstance(reply, MemDBError):
+                        raise reply from None
+                except RedisError as exc:
+                    reply = self._recovered(exc, args, writes)
         except MemDBError as exc:
             self.log.add(args, time.perf_counter() - began, type(exc).__name__)
             raise
@@ -122,17 +129,11 @@ class Client:
             self._meter.before_many(commands)
         began = time.perf_counter()
         try:
-            found = self._piped(commands, writes)
+            found = self._whole(commands, writes)
         except MemDBError as exc:
             self.log.add(commands[0], time.perf_counter() - began, type(exc).__name__, len(commands))
             raise
-        failed: MemDBError | None = None
-        for i, reply in enumerate(found):
-            if isinstance(reply, RedisError):
-                try:
-                    found[i] = self._recovered(reply, tuple(commands[i]), writes[i])
-                except MemDBError as exc:
-                    failed, found[i] = failed or exc, exc
+        failed = next((reply for reply in found if isinstance(reply, MemDBError)), None)
         took = time.perf_counter() - began
         self.log.add(commands[0], took, type(failed).__name__ if failed else "ok", len(commands))
         if self._meter is not None:
@@ -301,6 +302,17 @@ class Client:
             return client.execute_command(*args)  # type: ignore[no-untyped-call]
         except UnicodeEncodeError:  # a key that is not UTF-8; nothing was sent yet
             return client.execute_command(*_sent(args))  # type: ignore[no-untyped-call]
+
+    def _whole(self, commands: Sequence[Command], writes: Sequence[bool]) -> list[Reply]:
+        """Replies in order, a MemDBError where a command failed for good."""
+        found = self._piped(commands, writes)
+        for i, reply in enumerate(found):
+            if isinstance(reply, RedisError):
+                try:
+                    found[i] = self._recovered(reply, tuple(commands[i]), writes[i])
+                except MemDBError as exc:
+                    found[i] = exc
+        return found
 
     def _piped(self, commands: Sequence[Command], writes: Sequence[bool]) -> list[Reply]:
         """Replies in order, an error in its place."""

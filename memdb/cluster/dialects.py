@@ -15,6 +15,7 @@ from memdb.errors import (
     EngineError,
     LoginFailed,
     MemDBError,
+    NotAllowed,
     RejectedQuery,
     UnknownIndex,
     UnsupportedFeature,
@@ -194,7 +195,7 @@ def explain_refusal(reply: str, command: tuple[object, ...] = ()) -> MemDBError:
     if low.startswith(("noauth", "wrongpass")) or "invalid username-password" in low:
         return LoginFailed("The server refused the login.", "Check user and password of this target.")
     if low.startswith("noperm") or "no permissions" in low:
-        return LoginFailed(
+        return NotAllowed(
             f"The user may not run {name or 'this command'} here: {reply.rstrip('.')}.",
             _permission(name, low),
         )

@@ -34,15 +34,11 @@ class Routes:
         self.pinned = pinned  # one node and no other, whatever it says
         self.map: Topology | None = None
         self.direct = pinned or not target.read_from_replicas  # every command goes to the seed
+        self.several = False  # keys lie on several shards, as far as is known
         self._nodes: dict[tuple[str, int, bool], redis.Redis] = {}
         self._asked = 0.0
         self._lock = threading.RLock()
         self._turn = itertools.count()
-
-    @property
-    def several(self) -> bool:
-        """Whether keys lie on several shards, as far as is known."""
-        return self.map is not None and len(self.map.primaries) > 1
 
     def topology(self, *, fresh: bool = False) -> Topology:
         """The map, asked for where it is not there.
@@ -122,6 +118,7 @@ class Routes:
         self.map, self._asked = found, time.monotonic()
         if self.pinned:
             return
+        self.several = len(found.primaries) > 1
         one = len(found.primaries) == 1 and self._is_seed(found.primaries[0])
         # Outside a cluster the user's address is obeyed: it may well be a replica on purpose.
         self.direct = not self.target.read_from_replicas and (one or not found.cluster)

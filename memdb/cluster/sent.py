@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -37,27 +36,28 @@ class CommandLog:
     """The last commands of one client, oldest first; bounded."""
 
     def __init__(self, kept: int = KEPT) -> None:
-        self._kept: deque[Sent] = deque(maxlen=kept)
-        self._lock = threading.Lock()
+        self._kept: deque[tuple[float, str, str, int, float, str]] = deque(maxlen=kept)
         self.total = 0
 
     def add(self, command: Sequence[object], took_s: float, outcome: str = "ok", commands: int = 1) -> None:
         """Note a command; of a batch, its first one."""
-        name, pattern = described(command)
-        entry = Sent(time.time(), name, pattern, commands, took_s * 1000, outcome)
-        with self._lock:
-            self._kept.append(entry)
-            self.total += commands
+        if (
+            command[0] == "FT.SEARCH" and len(command) > 1 and type(command[1]) is str
+        ):  # the path of every measured search
+            name, pattern = "FT.SEARCH", command[1][:_LONGEST]
+        else:
+            name, pattern = described(command)
+        # A tuple, and no lock: appending to a deque is one step, and a view may miss the newest entry.
+        self._kept.append((time.time(), name, pattern, commands, took_s * 1000, outcome))
+        self.total += commands
 
     def entries(self) -> tuple[Sent, ...]:
         """What is kept, oldest first."""
-        with self._lock:
-            return tuple(self._kept)
+        return tuple(Sent(*entry) for entry in self._kept.copy())
 
     def clear(self) -> None:
         """Forget all."""
-        with self._lock:
-            self._kept.clear()
+        self._kept.clear()
 
 
 def described(command: Sequence[object]) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from memdb.cluster.client import Client
 from memdb.cluster.target import Target
 from memdb.demo.app import app_folder
 from memdb.display import markdown
-from memdb.errors import LoginFailed, MemDBError
+from memdb.errors import LoginFailed, MemDBError, NotAllowed
 from memdb.ui import access, cached, parts, safety, state, targets
 
 TITLE = "MemoryDB Explorer"
@@ -120,6 +120,10 @@ def _target_panel(here: Target) -> None:
     try:
         found = cached.server(here)
         names = cached.index_names(here)
+    except NotAllowed as exc:
+        st.caption(":material/key_off: this user may not search", help=markdown(exc.hint))
+        safety.panel(targets.current())
+        return
     except LoginFailed:
         targets.forget()  # its password may have been changed at its source
         st.caption(":material/key_off: login refused")
@@ -138,6 +142,11 @@ def _target_panel(here: Target) -> None:
 def no_index(here: Target) -> None:
     """Empty state of a page that needs an index, where the target has none."""
     found = cached.server(here)
+    try:
+        cached.index_names(here)
+    except MemDBError as exc:  # there may be indexes; this user, or this moment, does not show them
+        parts.show_error(exc, here)
+        return
     if not found.dialect.searches:
         parts.empty(
             "No vector search here",

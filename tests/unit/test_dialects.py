@@ -15,8 +15,8 @@ from memdb.cluster.target import Target
 from memdb.errors import (
     Busy,
     EngineError,
-    LoginFailed,
     MemDBError,
+    NotAllowed,
     RejectedQuery,
     UnknownIndex,
     UnsupportedFeature,
@@ -115,8 +115,8 @@ def test_recorded_refusals_become_ours(file: str) -> None:
         ("MOVED 1 127.0.0.1:7000", ("GET", "k"), EngineError),
         ("CROSSSLOT Keys in request don't hash to the same slot", ("MGET", "a", "b"), EngineError),
         ("READONLY You can't write against a read only replica.", ("SET", "k", 1), EngineError),
-        ("NOPERM User u has no permissions to run the 'ft.search' command", ("FT.SEARCH", "i"), LoginFailed),
-        ("NOPERM No permissions to access a key", ("GET", "k"), LoginFailed),
+        ("NOPERM User u has no permissions to run the 'ft.search' command", ("FT.SEARCH", "i"), NotAllowed),
+        ("NOPERM No permissions to access a key", ("GET", "k"), NotAllowed),
     ],
 )
 def test_words_of_clusters_and_acls(reply: str, command: tuple[object, ...], kind: type[MemDBError]) -> None:
