@@ -65,7 +65,7 @@ def names(texts: Sequence[str], labels: Ints) -> tuple[str, ...]:
         stop_words="english",
         token_pattern=r"(?u)\b[^\W\d_][\w-]{2,}\b",  # noqa: S106  # a pattern of words
         max_features=20_000,
-        preprocessor=_words,
+        preprocessor=words,
     )
     try:
         counted = vectorizer.fit_transform(texts)
@@ -90,7 +90,7 @@ def names(texts: Sequence[str], labels: Ints) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _words(text: str) -> str:
+def words(text: str) -> str:
     """CamelCase and dashes as words, lower case."""
     spaced = []
     for before, sign in zip(" " + text, text, strict=False):

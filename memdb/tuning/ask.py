@@ -15,7 +15,7 @@ from memdb.tuning.run import Queries, Run, SweepRequest
 from memdb.tuning.sweep import sweep
 from memdb.vectors.index import IndexInfo
 
-By = Literal["Documents", "Texts", "File", "Run"]
+By = Literal["Documents", "Texts", "File", "Run", "Region"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Source:
     file_name: str = ""
     content: bytes = b""
     run_id: str = ""
+    keys: tuple[str, ...] = ()  # of documents selected on the map
 
 
 def asked_queries(
@@ -51,6 +52,8 @@ def asked_queries(
         return queries.texts(source.texts, info, field, report=report)
     if source.by == "File":
         return queries.from_file(source.file_name, source.content, info, field, report=report)
+    if source.by == "Region":
+        return queries.of_keys(client, info, field, source.keys)
     if source.by == "Run":
         return queries.from_run(store.load(home, source.run_id), info, field)
     return queries.random_documents(

@@ -24,6 +24,7 @@ from memdb.vectors import distance
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import EVERYTHING, Condition
 from memdb.vectors.index import IndexInfo, VectorParams
+from memdb.vectors.read import vectors_of
 
 MOST_QUERIES = 20_000
 MOST_BYTES = 512 * 2**20  # of an uploaded file
@@ -82,6 +83,19 @@ def random_documents(
     if len(keys) < count:
         words = f"all {len(keys):,} documents that match"
     return made(vectors, keys, keys, words)
+
+
+def of_keys(client: Client, info: IndexInfo, field: str, keys: Sequence[str]) -> Queries:
+    """Documents that a user named as queries, each to be left out of its own results.
+
+    Raises:
+        BadInput: none is given, too many are, or none holds a usable vector.
+    """
+    _count(len(keys))
+    block = vectors_of(client, info, field, tuple(dict.fromkeys(keys)))
+    if block is None:
+        raise BadInput("None of these documents holds a usable vector.", "Select others.")
+    return made(block.vectors, block.keys, block.keys, f"{len(block.keys):,} selected documents")
 
 
 def texts(given: Sequence[str], info: IndexInfo, field: str = "", *, report: Report = silent) -> Queries:

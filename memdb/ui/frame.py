@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from functools import cache
 from pathlib import Path
 
 import streamlit as st
@@ -11,6 +13,7 @@ from memdb.cluster.target import Target
 from memdb.demo.app import app_folder
 from memdb.display import markdown
 from memdb.errors import LoginFailed, MemDBError, NotAllowed
+from memdb.maps import layout
 from memdb.ui import access, cached, parts, safety, state, targets
 
 TITLE = "MemoryDB Explorer"
@@ -20,6 +23,7 @@ PAGES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     "Explore": (
         ("explore/home.py", "Home", ":material/home:", "home"),
         ("explore/search.py", "Search", ":material/search:", "search"),
+        ("explore/map.py", "Map", ":material/scatter_plot:", "map"),
         ("explore/sessions.py", "Sessions", ":material/forum:", "sessions"),
         ("explore/assistant.py", "Assistant", ":material/assistant:", "assistant"),
     ),
@@ -35,8 +39,15 @@ PAGES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
 }
 
 
+@cache
+def _warm() -> None:
+    """Compile what the Map page needs while nobody waits for it; once in this process."""
+    threading.Thread(target=layout.warm, name="warm", daemon=True).start()
+
+
 def run() -> None:
     """Draw the frame and run the page that was asked for; the entry file's only call."""
+    _warm()
     # A file of our own: a Material icon would be fetched from a font server.
     st.set_page_config(page_title=TITLE, page_icon=LOGO, layout="wide")
     st.logo(LOGO, size="large")

@@ -9,6 +9,7 @@ import streamlit as st
 T = TypeVar("T")
 
 INDEX = "index"  # the index chosen in the sidebar, shared by all pages and the URL
+REGION = "map.region"  # keys of the documents selected on the map, for the Recall page
 HISTORY = "search.history"
 HISTORY_LENGTH = 50
 

@@ -14,7 +14,7 @@ from memdb.tuning.ask import By, Source
 from memdb.tuning.queries import FILE_TYPES
 from memdb.tuning.run import Goal, SweepRequest
 from memdb.tuning.store import Listed
-from memdb.ui import cached, tune_cached, tune_filter
+from memdb.ui import cached, state, tune_cached, tune_filter
 from memdb.vectors.filters import render
 from memdb.vectors.index import IndexInfo, VectorParams
 
@@ -24,6 +24,7 @@ ORIGINS: dict[By, str] = {
     "Texts": "Typed texts",
     "File": "A file of vectors or texts",
     "Run": "Those of an earlier run",
+    "Region": "Selected on the map",
 }
 CLIENTS = (0, 1, 2, 4, 8, 16, 32)
 
@@ -126,6 +127,13 @@ def _queries(info: IndexInfo, params: VectorParams) -> tuple[Source | None, int]
             help=f".npy, Parquet, CSV or JSONL: {params.dim:,} numbers a row, or texts.",
         )  # fmt: skip
         return (Source("File", file_name=file.name, content=file.getvalue()), 0) if file else (None, 0)
+    if by == "Region":
+        keys: tuple[str, ...] = st.session_state.get(state.REGION, ())
+        if not keys:
+            st.caption("Nothing was selected on the Map page in this tab: its lasso chooses documents.")
+            return None, 0
+        st.caption(f"{len(keys):,} documents, each left out of its own results.")
+        return Source("Region", keys=keys), len(keys)
     known = {entry.id: entry for entry in tune_cached.listed(tune_cached.home())}
     if not known:
         st.caption("No run is saved yet.")

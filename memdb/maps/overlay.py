@@ -1,0 +1,145 @@
+"""A query laid over a map: the live index's answer beside the exact one, told apart point by point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from memdb.cluster.client import Client
+from memdb.maps import layout
+from memdb.maps.request import Map
+from memdb.tuning.vectors import documents
+from memdb.vectors.distance import Doubles, Floats, prepared
+from memdb.vectors.exact import TIE, Neighbours, nearest
+from memdb.vectors.filters import EVERYTHING, Condition
+from memdb.vectors.index import IndexInfo
+from memdb.vectors.query import KnnRequest, vector_param
+from memdb.vectors.read import vectors_of
+from memdb.vectors.search import KnnResult, knn
+
+Kind = Literal["found", "missed", "wrong"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A neighbour on the map. `found`: both say so; `missed`: only exact; `wrong`: only the index."""
+
+    key: str
+    kind: Kind
+    distance: float
+    place: tuple[float, ...]
+    on_map: bool  # False: not in the sample, placed among its neighbours
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Overlay:
+    """A query's place and its neighbours."""
+
+    place: tuple[float, ...]
+    marks: tuple[Mark, ...]
+    result: KnnResult
+
+    @property
+    def recall(self) -> float:
+        """Share of the exact neighbours that the index found; NaN where there are none."""
+        true = sum(m.kind != "wrong" for m in self.marks)
+        return sum(m.kind == "found" for m in self.marks) / true if true else float("nan")
+
+
+def exact(
+    client: Client,
+    info: IndexInfo,
+    field: str,
+    vector: Floats,
+    k: int,
+    condition: Condition | str = EVERYTHING,
+    own_key: str = "",
+) -> Neighbours:
+    """The true neighbours of one vector in the whole index. Does not depend on EF_RUNTIME: keep it."""
+    metric = info.vector_field(field)[1].metric
+    return nearest(
+        documents(client, info, field, condition),
+        vector[None, :],
+        k,
+        metric,
+        excluded=(own_key,) if own_key else (),
+    )
+
+
+def overlay(
+    client: Client,
+    info: IndexInfo,
+    made: Map,
+    points: Floats,
+    vector: Floats,
+    truth: Neighbours,
+    *,
+    k: int,
+    ef_runtime: int | None,
+    condition: Condition | str = EVERYTHING,
+    own_key: str = "",
+) -> Overlay:
+    """Ask the index, hold its answer against the exact one, and find a place for everybody.
+
+    Args:
+        client: where the index is.
+        info: the index.
+        made: the map.
+        points: (n, d) the vectors of its points.
+        vector: (d,) the query.
+        truth: of `exact`.
+        k: neighbours.
+        ef_runtime: of the search; None leaves the index's own.
+        condition: the filter, the same as of `truth`.
+        own_key: a document that asks for its neighbours, left out of them.
+    """
+    request = KnnRequest(
+        info.name, vector_param(vector), made.request.field, k + (1 if own_key else 0), ef_runtime, condition
+    )
+    result = knn(client, request, info)
+    pairs = [(key, float(d)) for key, d in zip(result.keys, result.distances, strict=True) if key != own_key][
+        :k
+    ]
+    true_keys, true_distances = truth.keys[0][:k], truth.distances[0][:k]
+    kinds = _kinds(pairs, true_keys, true_distances)
+    where = {key: i for i, key in enumerate(made.keys)}
+    absent = [key for key in kinds if key not in where]
+    block = vectors_of(client, info, made.request.field, absent) if absent else None
+    placed: dict[str, tuple[float, ...]] = {}
+    if block is not None:
+        spots = layout.place(block.vectors, points, made.xy, made.metric)
+        placed = {key: tuple(map(float, spot)) for key, spot in zip(block.keys, spots, strict=True)}
+    marks = tuple(
+        Mark(
+            key,
+            kind,
+            d,
+            tuple(map(float, made.xy[where[key]])) if key in where else placed[key],
+            key in where,
+        )
+        for key, (kind, d) in kinds.items()
+        if key in where or key in placed
+    )
+    if own_key in where:
+        here = made.xy[where[own_key]]
+    else:
+        here = layout.place(prepared(vector[None, :], made.metric), points, made.xy, made.metric)[0]
+    return Overlay(tuple(map(float, here)), marks, result)
+
+
+def _kinds(
+    found: list[tuple[str, float]], true_keys: tuple[str, ...], true_distances: Doubles
+) -> dict[str, tuple[Kind, float]]:
+    """Each neighbour once. A hit as near as the farthest true neighbour is found, not wrong."""
+    limit = float(true_distances[-1]) + TIE if len(true_distances) else -np.inf
+    kinds: dict[str, tuple[Kind, float]] = {}
+    for key, d in found:
+        kinds[key] = ("found" if key in true_keys or d <= limit else "wrong", d)
+    good = sum(kind == "found" for kind, _ in kinds.values())
+    for key, d in zip(true_keys, true_distances, strict=True):
+        if key not in kinds and good < len(true_keys):
+            kinds[key] = ("missed", float(d))
+            good += 1
+    return kinds

@@ -1,0 +1,93 @@
+"""What sets some points of a map apart from the rest: values, ranges and words more frequent there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memdb.cluster import replies
+from memdb.maps import clusters
+
+LEAST = 3  # documents that must hold a value before it says something
+
+
+@dataclass(frozen=True, slots=True)
+class Trait:
+    """A value that is over-represented in a selection."""
+
+    field: str
+    value: str
+    inside: float  # share of the selected that hold it
+    outside: float  # share of the others
+    log_odds: float  # natural; 0 where both are alike
+
+
+def traits(
+    tags: Mapping[str, Sequence[str]], numbers: Mapping[str, Sequence[str]], texts: Sequence[str],
+    chosen: NDArray[np.intp], *, limit: int = 12,
+) -> tuple[Trait, ...]:  # fmt: skip
+    """The values that distinguish a selection, strongest first.
+
+    Args:
+        tags: field → (n,) value of each point; several joined by commas count each.
+        numbers: field → (n,) numbers as text; told as ranges of four equal parts.
+        texts: (n,) e.g. titles, for words.
+        chosen: places of the selected points.
+        limit: how many.
+    """
+    n = max([len(texts), *(len(v) for v in tags.values()), *(len(v) for v in numbers.values())], default=0)
+    inside = np.zeros(n, bool)
+    inside[chosen] = True
+    found: list[Trait] = []
+    for field, values in tags.items():
+        found += _compared(
+            field, [{v.strip() for v in value.split(",") if v.strip()} for value in values], inside
+        )
+    for field, values in numbers.items():
+        found += _compared(field, [{name} if name else set() for name in _ranges(values)], inside)
+    if any(texts):
+        words = [
+            {w for w in clusters.words(text).split() if len(w) > 2 and not w.isdigit()} for text in texts
+        ]
+        found += _compared("word", words, inside)
+    found = [t for t in found if t.log_odds > 0.3]
+    # Strong and frequent: odds alone would prefer what three documents share.
+    found.sort(key=lambda t: -t.log_odds * np.sqrt(t.inside))
+    return tuple(found[:limit])
+
+
+def _compared(field: str, values: Sequence[set[str]], inside: NDArray[np.bool_]) -> list[Trait]:
+    here: Counter[str] = Counter()
+    there: Counter[str] = Counter()
+    for held, chosen in zip(values, inside.tolist(), strict=True):
+        (here if chosen else there).update(held)
+    n_here, n_there = int(inside.sum()), int((~inside).sum())
+    found = []
+    for value, count in here.items():
+        if count < min(LEAST, n_here):
+            continue
+        # Half a document each: a value that nobody else holds has finite odds.
+        odds_here = (count + 0.5) / (n_here - count + 0.5)
+        odds_there = (there[value] + 0.5) / (n_there - there[value] + 0.5)
+        share = there[value] / n_there if n_there else 0.0
+        found.append(Trait(field, value, count / n_here, share, float(np.log(odds_here / odds_there))))
+    return found
+
+
+def _ranges(values: Sequence[str]) -> list[str]:
+    numbers = np.array([replies.number(value) for value in values], dtype=np.float64)
+    known = numbers[np.isfinite(numbers)]
+    if not len(known):
+        return [""] * len(values)
+    edges = np.unique(np.quantile(known, [0, 0.25, 0.5, 0.75, 1.0]))
+    if len(edges) == 1:
+        return [f"{edges[0]:g}" if np.isfinite(x) else "" for x in numbers]
+    places = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, len(edges) - 2)
+    return [
+        f"{edges[p]:g} to {edges[p + 1]:g}" if np.isfinite(x) else ""
+        for x, p in zip(numbers, places.tolist(), strict=True)
+    ]
