@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from memdb.cluster import replies
 from memdb.maps import clusters
 
+_FEW = 6  # different numbers that each count by themselves
 LEAST = 3  # documents that must hold a value before it says something
 
 
@@ -34,7 +35,7 @@ def traits(
 
     Args:
         tags: field → (n,) value of each point; several joined by commas count each.
-        numbers: field → (n,) numbers as text; told as ranges of four equal parts.
+        numbers: field → (n,) numbers as text; told as four ranges, or as they are where few differ.
         texts: (n,) e.g. titles, for words.
         chosen: places of the selected points.
         limit: how many.
@@ -83,9 +84,9 @@ def _ranges(values: Sequence[str]) -> list[str]:
     known = numbers[np.isfinite(numbers)]
     if not len(known):
         return [""] * len(values)
+    if len(np.unique(known)) <= _FEW:
+        return [f"{x:g}" if np.isfinite(x) else "" for x in numbers]
     edges = np.unique(np.quantile(known, [0, 0.25, 0.5, 0.75, 1.0]))
-    if len(edges) == 1:
-        return [f"{edges[0]:g}" if np.isfinite(x) else "" for x in numbers]
     places = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, len(edges) - 2)
     return [
         f"{edges[p]:g} to {edges[p + 1]:g}" if np.isfinite(x) else ""

@@ -19,10 +19,24 @@ from memdb.vectors.filters import Condition
 from memdb.vectors.index import IndexInfo
 
 
+class _NotKept(Exception):
+    """No map: raised so that nothing is cached, since another tab may draw it any moment."""
+
+
+def kept(target: Target, info: IndexInfo, request: MapRequest) -> Map | None:
+    """The kept map of a request, if there is one."""
+    try:
+        return _kept(target, info.fingerprint, request, info)
+    except _NotKept:
+        return None
+
+
 @st.cache_resource(ttl="30m", max_entries=6, show_spinner=False)
-def kept(target: Target, fingerprint: str, request: MapRequest, run_id: str, _info: IndexInfo) -> Map | None:
-    """The kept map of a request, if there is one; `run_id` tells when to look again."""
-    return store.find(tune_cached.home(), target, _info, request)
+def _kept(target: Target, fingerprint: str, request: MapRequest, _info: IndexInfo) -> Map:
+    found = store.find(tune_cached.home(), target, _info, request)
+    if found is None:
+        raise _NotKept
+    return found
 
 
 @st.cache_resource(ttl="30m", max_entries=4, show_spinner=False)

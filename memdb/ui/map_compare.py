@@ -41,8 +41,7 @@ def view(shown: Shown) -> None:
         request = replace(
             request, field=info.vector_field()[0].name if name != shown.info.name else request.field
         )
-        job_id = st.session_state.get(map_form.JOB, {}).get("id", "")
-        second = map_cached.kept(shown.target, info.fingerprint, request, job_id, info)
+        second = map_cached.kept(shown.target, info, request)
         if request == made.request:
             st.caption("The same as the first map: choose another layout, seed or index.")
             return
@@ -113,6 +112,7 @@ def _side_by_side(shown: Shown, other: Shown, found: compare.Pair) -> None:
         {
             "map": name,
             "layout": _words(one),
+            "at neighbours": one.quality.neighbours if one.quality else None,
             "trustworthiness": one.quality.trustworthiness if one.quality else None,
             "continuity": one.quality.continuity if one.quality else None,
             "kept neighbours": one.quality.mean_kept if one.quality else None,

@@ -47,8 +47,7 @@ def right_side(target: Target, info: IndexInfo, asked: MapRequest | MemDBError) 
     _told(target)
     if isinstance(asked, MemDBError):
         return
-    job_id = st.session_state.get(map_form.JOB, {}).get("id", "")
-    made = map_cached.kept(target, info.fingerprint, asked, job_id, info)
+    made = map_cached.kept(target, info, asked)
     if made is None:
         made = _partial(asked)
     if made is None:

@@ -191,7 +191,7 @@ def _recall(shown: Shown, chosen: Places) -> None:
         frame.link("recall"),
         label="Tune with these documents as queries",
         icon=":material/tune:",
-        query_params={"index": shown.info.name, "recall.by": "Region"},
+        query_params={"index": shown.info.name, "recall.by": "Selected on the map"},
     )
 
 

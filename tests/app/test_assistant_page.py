@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from memdb.cluster.client import connect
 from memdb.cluster.target import Target
 from memdb.demo.app import app_folder, environment
 from memdb.sessions import append, formats, store, users
+from memdb.sessions.filters import SessionFilter
 
 ENTRY = app_folder() / "memdb" / "ui" / "entry.py"
 PAGE = app_folder() / "pages" / "explore" / "assistant.py"
@@ -65,10 +66,11 @@ def said(app: AppTest) -> str:
 
 
 @pytest.fixture
-def session(demo_target: Target, prefix: str) -> str:
+def session(demo_target: Target, prefix: str) -> Iterator[str]:
     with connect(demo_target) as client:
         key = append.create(client, f"{prefix}talk", "user001", ttl_s=600)
-    return formats.session_id(key)
+        yield formats.session_id(key)
+        client.execute("DEL", key)  # the demo is for reading: others count its sessions
 
 
 def test_a_question_is_answered_and_kept(opened: Open, demo_target: Target, session: str) -> None:
@@ -122,6 +124,8 @@ def test_a_user_and_a_session_are_made(opened: Open, demo_target: Target, prefix
     assert "Nothing was said yet" in said(app)
     with connect(demo_target) as client:
         assert users.user_record(client, name).vector is not None
+        for made in store.page(client, SessionFilter(user=name)).sessions:
+            client.execute("DEL", made.key)
         client.execute("DEL", formats.user_key(name))
 
 

@@ -1,0 +1,208 @@
+"""Map in AppTest: drawn by a job, kept, a query over it, every view and colour, wrong input, hostile texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from memdb.cluster.client import connect
+from memdb.cluster.target import Target
+from memdb.demo.app import app_folder, environment
+from memdb.jobs import Job
+from memdb.maps import region
+from memdb.maps.request import MapRequest
+from memdb.ui import cached, figures_map, map_form
+from memdb.ui.figures_map import Colouring
+from memdb.ui.map_region import _in_polygon
+from memdb.vectors import index, search
+from memdb.vectors.index import HnswField, IndexSpec, TagField
+
+ENTRY = app_folder() / "memdb" / "ui" / "entry.py"
+PAGE = app_folder() / "pages" / "explore" / "map.py"
+HOSTILE = "<script>alert(1)</script> ![x](http://evil.example/x.png)"
+
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("maps")
+
+
+@pytest.fixture
+def opened(demo_target: Target, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
+    def opener(target: Target = demo_target, **query: str) -> AppTest:
+        for name, value in environment(target, folder).items():
+            monkeypatch.setenv(name, value)
+        app = AppTest.from_file(str(ENTRY), default_timeout=90)
+        if "index" in query:
+            app.query_params["index"] = query["index"]
+        app.run()
+        for key, value in query.items():
+            app.query_params[key.replace("__", ".")] = value
+        app.switch_page(str(PAGE)).run()
+        assert not app.exception
+        return app
+
+    return opener
+
+
+def drawn(app: AppTest) -> AppTest:
+    """Press the button and wait for the job."""
+    app.button(key="map.draw").click().run()
+    known = app.session_state[map_form.JOB]
+    job: Job[object] | None = cached.jobs().get(known["id"])
+    assert job is not None
+    assert job.wait(90).status == "done", job.error
+    return app.run()
+
+
+def said(app: AppTest) -> str:
+    parts = [*app.markdown, *app.caption, *app.error, *app.warning, *app.info, *app.code]
+    titles = [part.proto.title for part in (*app.error, *app.warning)]
+    return "\n".join([*(str(part.value) for part in parts), *titles]).replace("\\", "")
+
+
+def test_a_map_is_drawn_and_there_at_once_the_next_time(opened: Open) -> None:
+    app = opened(map__n="600")
+    assert "No map of this yet" in said(app)
+    drawn(app)
+    assert not app.exception
+    assert "Showing 600 of 2,000, random, seed 0" in said(app)
+    assert "trustworthiness" in said(app)
+    again = opened(map__n="600")
+    assert "Showing 600 of 2,000" in said(again)
+    for view, expected in (
+        ("Honesty", "What this map can show."), ("Compare", "Draw the second map"), ("Files", "MapRequest(index="),
+        ("Map", "Nothing is selected"),
+    ):  # fmt: skip
+        again.segmented_control(key="map.view").set_value(view).run()
+        assert not again.exception
+        assert expected in said(again) + " ".join(b.label for b in again.button)
+    for colour in again.selectbox(key="map.colour").options:
+        again.selectbox(key="map.colour").select(colour).run()
+        assert not again.exception
+
+
+def test_a_query_lies_on_the_map_and_ef_moves_its_neighbours(opened: Open, demo_target: Target) -> None:
+    with connect(demo_target) as client:
+        key = search.random_key(client, index.index_info(client, "idx:embeddings"))
+    app = opened(map__n="600")
+    if "No map of this yet" in said(app):
+        drawn(app)
+    app.text_input(key="map.q").set_value("restore a table from a backup").run()
+    assert not app.exception
+    assert "10 found · 0 missed" in said(app) or "missed" in said(app)
+    app.select_slider(key="map.ef").set_value(1).run()
+    assert not app.exception
+    assert "recall@10" in said(app)
+    app.text_input(key="map.q").set_value(key).run()
+    assert not app.exception
+    assert "recall@10" in said(app)
+    app.text_input(key="map.q").set_value("doc:no:such").run()
+    assert not app.exception
+    assert app.error
+
+
+def test_another_layout_beside_it(opened: Open) -> None:
+    app = opened(map__n="600", map__view="Compare")
+    if "No map of this yet" in said(app):
+        drawn(app)
+        app.segmented_control(key="map.view").set_value("Compare").run()
+    app.button(key="map2.draw").click().run()
+    job = cached.jobs().get(app.session_state[map_form.JOB]["id"])
+    assert job is not None
+    assert job.wait(90).status == "done"
+    app.run()
+    assert not app.exception
+    assert "nearest on one map are its nearest on the other (600 documents on both)" in said(app)
+
+
+@pytest.fixture
+def small(server_target: Target, prefix: str) -> Iterator[str]:
+    """Hostile keys and tags; equal, missing and mixed vectors."""
+    with connect(server_target) as client:
+        index.create(
+            client, IndexSpec(prefix + "idx", (TagField("tag"), HnswField("v", 8)), (prefix + "d:",))
+        )
+        vectors = np.random.default_rng(1).normal(size=(120, 8)).astype("<f4")
+        vectors[:30] = vectors[0]
+        client.pipeline(
+            [("HSET", f"{prefix}d:{HOSTILE}{i}", "tag", HOSTILE if i % 2 else "b", "title", HOSTILE, "v", v.tobytes())
+             for i, v in enumerate(vectors)]
+            + [("HSET", f"{prefix}d:none", "tag", "b"), ("HSET", f"{prefix}d:short", "v", b"abcd")]
+        )  # fmt: skip
+        index.create(client, IndexSpec(prefix + "few", (HnswField("v", 8),), (prefix + "few:",)))
+        client.execute("HSET", prefix + "few:1", "v", vectors[0].tobytes())
+        yield prefix
+        for name in (prefix + "idx", prefix + "few"):
+            index.drop(client, name)
+
+
+def test_hostile_and_coinciding_documents(opened: Open, server_target: Target, small: str) -> None:
+    app = opened(server_target, index=small + "idx")
+    drawn(app)
+    assert not app.exception
+    assert "Showing all 120" in said(app)
+    assert "have the same vector as another one" in said(app)
+    assert "<script>" not in "".join(str(m.value) for m in app.markdown)
+    app.selectbox(key="map.colour").select("tag").run()
+    assert not app.exception
+
+
+def test_too_few_documents_are_told(opened: Open, server_target: Target, small: str) -> None:
+    app = opened(server_target, index=small + "few")
+    app.button(key="map.draw").click().run()
+    job = cached.jobs().get(app.session_state[map_form.JOB]["id"])
+    assert job is not None
+    job.wait(60)
+    app.run()
+    assert not app.exception
+    assert "a map needs at least 4" in said(app)
+
+
+def test_links_with_nonsense_open_the_page(opened: Open) -> None:
+    for query in (
+        {"map__n": "-5"},
+        {"map__by": "x"},
+        {"map__q": HOSTILE},
+        {"map__session": HOSTILE},
+        {"map__dims": "9"},
+    ):
+        opened(**query)
+
+
+def test_payload_of_fifty_thousand_points() -> None:
+    rng = np.random.default_rng(0)
+    xy = rng.normal(size=(50_000, 2)).astype(np.float32)
+    labels = [f"Service Number {i}: SomeOperationOfSomeKind" for i in range(50_000)]
+    figure = figures_map.points(xy, Colouring("c", [f"c{i % 9}" for i in range(50_000)]), labels, dark=False)
+    assert len(figure.to_json()) < 5_000_000
+    assert len(figures_map.density(np.tile(xy, (4, 1)), dark=True).to_json()) < 1_000_000
+
+
+def test_what_sets_a_region_apart() -> None:
+    tags = {"service": ["s3"] * 30 + ["ec2"] * 70}
+    numbers = {"year": ["2006"] * 30 + ["2020"] * 70}
+    texts = ["bucket policy"] * 30 + ["instance start"] * 70
+    found = region.traits(tags, numbers, texts, np.arange(28))
+    best = {(t.field, t.value) for t in found}
+    assert ("service", "s3") in best
+    assert ("word", "bucket") in best
+    assert any(field == "year" for field, _ in best)
+    assert ("service", "ec2") not in best
+    assert region.traits({}, {}, [""] * 10, np.arange(3)) == ()
+
+
+def test_a_lasso_takes_what_lies_inside() -> None:
+    xy = np.array([[0.5, 0.5], [2, 2], [0.9, 0.1], [-1, 0.5]])
+    inside = _in_polygon(xy, np.array([0, 1, 1, 0.0]), np.array([0, 0, 1, 1.0]))
+    assert inside.tolist() == [True, False, True, False]
+
+
+def test_a_request_is_its_own_name() -> None:
+    assert repr(MapRequest("idx")) == repr(MapRequest("idx"))
