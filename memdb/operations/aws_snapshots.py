@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -137,13 +138,20 @@ def copy_to_s3(memorydb: Any, source: str, name: str, bucket: str, *, writable: 
     return _snapshot(made["Snapshot"])
 
 
-def commands(cluster: str, region: str, name: str, bucket: str = "your-bucket") -> str:
-    """The same with the AWS CLI."""
-    return (
-        f"aws memorydb create-snapshot --region {region} --cluster-name {cluster} --snapshot-name {name}\n"
-        f"aws memorydb copy-snapshot --region {region} --source-snapshot-name {name} "
-        f"--target-snapshot-name {name}-export --target-bucket {bucket}\n"
-    )
+def create_command(region: str, cluster: str, name: str) -> str:
+    """`create` with the AWS CLI."""
+    return shlex.join(
+        ("aws", "memorydb", "create-snapshot", "--region", region, "--cluster-name", cluster,
+         "--snapshot-name", name)
+    )  # fmt: skip
+
+
+def copy_command(region: str, source: str, name: str, bucket: str) -> str:
+    """`copy_to_s3` with the AWS CLI."""
+    return shlex.join(
+        ("aws", "memorydb", "copy-snapshot", "--region", region, "--source-snapshot-name", source,
+         "--target-snapshot-name", name, "--target-bucket", bucket or "your-bucket")
+    )  # fmt: skip
 
 
 def size_bytes(text: str) -> int | None:

@@ -31,7 +31,10 @@ PAGES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("tune/recall.py", "Recall", ":material/speed:", "recall"),
         ("tune/indexes.py", "Indexes", ":material/stacks:", "indexes"),
     ),
-    "Operate": (("operate/connect.py", "Connect", ":material/cable:", "connect"),),
+    "Operate": (
+        ("operate/connect.py", "Connect", ":material/cable:", "connect"),
+        ("operate/aws.py", "AWS", ":material/cloud:", "aws"),
+    ),
     "Plan": (
         ("plan/sizing.py", "Sizing", ":material/calculate:", "sizing"),
         ("plan/compare.py", "Compare", ":material/balance:", "compare"),

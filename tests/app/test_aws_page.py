@@ -1,0 +1,133 @@
+"""The AWS page against moto's server: nothing asked, no credentials, card, metrics, alarms, snapshots, writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+from streamlit.testing.v1 import AppTest
+
+from memdb.cluster.target import Target
+from memdb.demo.app import app_folder, environment
+
+ENTRY = app_folder() / "memdb" / "ui" / "entry.py"
+PAGE = app_folder() / "pages" / "operate" / "aws.py"
+REGION = "ca-central-1"  # moto keeps what it made for the whole run: no other test makes anything there
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[dict[str, str]]:
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    variables = {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        boto3.client("memorydb", region_name=REGION).create_cluster(
+            ClusterName="pages", NodeType="db.r7g.large", ACLName="mine", TLSEnabled=True,
+            ParameterGroupName="default.memorydb-redis7.search", NumReplicasPerShard=1,
+            MaintenanceWindow="wed:13:00-wed:14:00",
+        )  # fmt: skip
+        boto3.client("cloudwatch", region_name=REGION).put_metric_data(
+            Namespace="AWS/MemoryDB",
+            MetricData=[
+                {"MetricName": "FreeableMemory", "Value": 4e9, "Timestamp": datetime.now(UTC) - timedelta(minutes=5),
+                 "Dimensions": [{"Name": "ClusterName", "Value": "pages"}, {"Name": "NodeName", "Value": node}]}
+                for node in ("pages-0001-001", "pages-0001-002")
+            ],
+        )  # fmt: skip
+    yield variables
+    server.stop()
+
+
+@pytest.fixture
+def open_app(
+    server_target: Target, tmp_path: Path, moto: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[AppTest]:
+    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {**environment(server_target, tmp_path), **moto, "MEMDB_ALLOW_ADDRESSES": "1"}.items():
+        monkeypatch.setenv(name, value)
+    app = AppTest.from_file(str(ENTRY), default_timeout=60)
+    app.run()
+    app.switch_page(str(PAGE)).run()
+    assert not app.exception
+    yield app
+    assert not app.exception
+
+
+def texts(app: AppTest) -> str:
+    shown = [*app.markdown, *app.caption, *app.code]
+    return "\n".join(str(one.value) for one in shown)
+
+
+def titles(app: AppTest) -> str:
+    return "\n".join(str(one.proto.title) for one in (*app.error, *app.warning))
+
+
+def test_nothing_is_asked_until_it_is_wanted(open_app: AppTest) -> None:
+    assert "AWS has not been asked" in texts(open_app)
+    open_app.button("aws.ask").click().run()
+    assert "No AWS Region is named" in titles(open_app)
+    assert "production checklist" in texts(open_app)
+    open_app.text_input("aws.region").input("not a region").run()
+    assert open_app.error
+    open_app.text_input("aws.region").input("eu-south-2").run()
+    assert "No cluster to show" in texts(open_app)
+
+
+def test_without_credentials(open_app: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    open_app.text_input("aws.region").input(REGION).run()
+    assert "no AWS credentials" in titles(open_app)
+    assert "With credentials this page shows" in texts(open_app)
+
+
+def test_card_metrics_alarms_and_snapshots(open_app: AppTest) -> None:
+    open_app.text_input("aws.region").input(REGION).run()
+    shown = texts(open_app)
+    assert "Production checklist" in shown
+    assert "ReplicaCount=2" in shown
+    open_app.segmented_control("aws.view").set_value("Metrics").run()
+    assert "FreeableMemory" in texts(open_app)
+    assert len(open_app.dataframe[0].value) == 2
+    open_app.segmented_control("aws.group").set_value("Search").run()
+    assert "no values here of: SearchNumberOfIndexes" in texts(open_app)
+    open_app.segmented_control("aws.view").set_value("Alarms").run()
+    assert list(open_app.dataframe[0].value["in CloudWatch"]) == ["no"] * 5
+    assert "put_metric_alarm" in texts(open_app)
+    open_app.text_input("aws.topic").input("<b>x</b>").run()
+    assert "no ARN" in titles(open_app)
+    open_app.segmented_control("aws.view").set_value("Snapshots").run()
+    assert "no finished snapshot" in titles(open_app)
+    assert "not this cluster" in texts(open_app)
+    assert "aws.new.do" not in [b.key for b in open_app.button]
+
+
+def test_a_writable_target_that_is_the_cluster_makes_a_snapshot(
+    open_app: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memdb.ui.aws_choice.is_target", lambda *_: True)  # moto's endpoint is no server
+    open_app.text_input("aws.region").input(REGION).run()
+    open_app.segmented_control("aws.view").set_value("Snapshots").run()
+    open_app.text_input("aws.new_name").input("by-hand").run()
+    open_app.text_input("aws.new.typed").input("other").run()
+    open_app.button("aws.new.do").click().run()
+    assert "not the cluster's name" in titles(open_app)
+    open_app.text_input("aws.new.typed").input("pages").run()
+    open_app.button("aws.new.do").click().run()
+    assert list(open_app.dataframe[0].value["snapshot"]) == ["by-hand"]
+    assert not open_app.error
