@@ -105,7 +105,7 @@ def alarms(
     for metric, statistic, comparison, threshold, minutes, reason in rules:
         for dimensions in _watched(cluster, metric, series):
             node_name = " ".join(value for name, value in dimensions if name != CLUSTER)
-            name = f"{cluster}-{metric}" + (f"-{node_name}" if node_name else "")
+            name = f"{cluster}-{metric}" + (f"-{node_name.removeprefix(f'{cluster}-')}" if node_name else "")
             found.append(Alarm(name, metric, dimensions, statistic, comparison, threshold, minutes, reason))
     return tuple(found)
 

@@ -11,7 +11,7 @@ from memdb.display import line, markdown
 from memdb.operations.aws_card import Card, checklist
 from memdb.operations.aws_session import ask
 from memdb.ui import aws_choice, parts
-from memdb.ui.aws_choice import Chosen
+from memdb.ui.aws_choice import MADE, Chosen
 
 _MARKS = {
     "pass": ":green[:material/check_circle:]",
@@ -95,7 +95,7 @@ def _nodes(card: Card) -> None:
             "made": [n.made for n in card.nodes],
         }
     )
-    st.dataframe(frame, hide_index=True, key="aws.nodes")
+    st.dataframe(frame, hide_index=True, key="aws.nodes", column_config=MADE)
     st.caption("AWS does not say here which node is a primary: the metric IsPrimary does.")
     parts.export(frame, "nodes", {"cluster": card.cluster.name}, key="aws.nodes_export")
 

@@ -21,6 +21,7 @@ from memdb.operations.aws_snapshots import Snapshot
 from memdb.ui import access, parts, targets
 
 VIEWS = ("Card", "Metrics", "Alarms", "Snapshots")
+MADE = {"made": st.column_config.DatetimeColumn("made (UTC)", format="YYYY-MM-DD HH:mm", timezone="UTC")}
 _REGION, _RUN, _SAID = "aws.region", "aws.run", "aws.said"
 _SHOWS = (
     "With credentials this page shows the **cluster** (shards, nodes, zones, version, TLS, ACL, windows) "

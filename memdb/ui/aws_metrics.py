@@ -121,6 +121,8 @@ def _figure(metric: Metric, found: tuple[Series, ...], hours: int, *, dark: bool
     figures.styled(figure, colours, height=240)
     now = datetime.now(UTC)
     figure.update_layout(showlegend=True, hovermode="x unified")
-    figure.update_xaxes(range=[now - timedelta(hours=hours), now])
-    figure.update_yaxes(title=metric.unit, rangemode="tozero")
+    figure.update_xaxes(title="UTC", range=[now - timedelta(hours=hours), now])
+    figure.update_yaxes(
+        title=metric.unit, rangemode="tozero", tickformat="~s" if metric.unit == "bytes" else None
+    )
     return figure

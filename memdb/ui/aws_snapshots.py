@@ -13,7 +13,7 @@ from memdb.operations import aws_snapshots
 from memdb.operations.aws_session import Absent, ask
 from memdb.operations.aws_snapshots import Snapshot
 from memdb.ui import aws_choice, parts
-from memdb.ui.aws_choice import Chosen
+from memdb.ui.aws_choice import MADE, Chosen
 
 
 def view(chosen: Chosen) -> None:
@@ -66,7 +66,7 @@ def _table(chosen: Chosen, found: tuple[Snapshot, ...], now: datetime) -> None:
             "engine": [line(s.engine) for s in found],
         }
     )
-    st.dataframe(frame, hide_index=True, key="aws.snapshots")
+    st.dataframe(frame, hide_index=True, key="aws.snapshots", column_config=MADE)
     st.caption(
         f"Up to the cluster's own storage snapshots are free, then \\${cost.price:g} a GB and month "
         f"({cost.source}); the newest snapshot's size stands for the cluster's storage."
