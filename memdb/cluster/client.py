@@ -15,34 +15,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
 
-import redis
 from redis.exceptions import (
-    AskError,
-    ClusterCrossSlotError,
-    MovedError,
-    ReadOnlyError,
     RedisError,
     WatchError,
 )
-from redis.exceptions import ConnectionError as NoConnection
-from redis.exceptions import TimeoutError as NoAnswer
 
 from memdb.cluster import dialects, guard, replies
 from memdb.cluster.budget import Meter
 from memdb.cluster.refusals import explain
 from memdb.cluster.replies import Reply
 from memdb.cluster.routes import Routes, at
+from memdb.cluster.sending import Arg, Command, Sender, key_bytes, sent
 from memdb.cluster.sent import CommandLog
 from memdb.cluster.target import Budget, Target
-from memdb.cluster.topology import Node, Topology, keys, slot, word
+from memdb.cluster.topology import Node
 from memdb.display import line
-from memdb.errors import Busy, EngineError, LoginFailed, MemDBError, UnsupportedFeature
-
-Arg = str | bytes | int | float
-Command = Sequence[Arg]
-_REDIRECTS = 5
-# Of many keys, and what the parts' answers make together.
-_SUMMED = frozenset(("DEL", "UNLINK", "EXISTS"))
+from memdb.errors import Busy, EngineError, LoginFailed, MemDBError
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +47,7 @@ class Server:
     shards: int = 1
 
 
-class Client:
+class Client(Sender):
     """One target. Thread-safe, reconnects by itself, refuses what the target does not allow.
 
     On a cluster it follows the slots: MOVED, ASK, a failover, several shards. A client of one node
@@ -156,7 +144,7 @@ class Client:
         def run() -> list[Reply]:
             with self._for(commands).pipeline(transaction=True) as pipe:
                 for command in commands:
-                    pipe.execute_command(*_sent(command))  # type: ignore[no-untyped-call]
+                    pipe.execute_command(*sent(command))  # type: ignore[no-untyped-call]
                 return list(pipe.execute())
 
         return self._logged(("MULTI",), len(commands), lambda: self._moved_once(run, commands))
@@ -191,14 +179,14 @@ class Client:
             with self._for((watch,)).pipeline(transaction=True) as pipe:
                 for attempt in range(attempts):
                     try:
-                        pipe.watch(_bytes(key))  # type: ignore[no-untyped-call]
-                        found = [pipe.immediate_execute_command(*_sent(command)) for command in reads]  # type: ignore[no-untyped-call]
+                        pipe.watch(key_bytes(key))  # type: ignore[no-untyped-call]
+                        found = [pipe.immediate_execute_command(*sent(command)) for command in reads]  # type: ignore[no-untyped-call]
                         commands = writes(found)
                         for command in commands:
                             guard.check(command, writable=self.target.writable)
                         pipe.multi()
                         for command in commands:
-                            pipe.execute_command(*_sent(command))  # type: ignore[no-untyped-call]
+                            pipe.execute_command(*sent(command))  # type: ignore[no-untyped-call]
                         return list(pipe.execute())
                     except WatchError:
                         # Others wrote: the more often, the longer and the less predictable the wait.
@@ -221,6 +209,9 @@ class Client:
             if self._server is None:
                 self._server = _probe(self)
             return self._server
+
+    def _search_refused(self) -> str:
+        return self.server.dialect.refused
 
     def forget_server(self) -> None:
         """Ask again what answers, e.g. after a failover or an upgrade."""
@@ -287,187 +278,6 @@ class Client:
     ) -> None:
         self.close()
 
-    def _shards(self) -> int:
-        """How many shards hold slots; makes the map, which a failover needs."""
-        if self._routes.pinned:
-            return 1
-        try:
-            return max(1, len(self._routes.topology(fresh=True).primaries))
-        except RedisError:
-            return 1  # the command itself will tell what is wrong
-
-    def _send(self, args: Command, writes: bool) -> Reply:
-        client = self._routes.seed if self._routes.direct else self._routes.pick(args, read=not writes)
-        try:
-            return client.execute_command(*args)  # type: ignore[no-untyped-call]
-        except UnicodeEncodeError:  # a key that is not UTF-8; nothing was sent yet
-            return client.execute_command(*_sent(args))  # type: ignore[no-untyped-call]
-
-    def _whole(self, commands: Sequence[Command], writes: Sequence[bool]) -> list[Reply]:
-        """Replies in order, a MemDBError where a command failed for good."""
-        found = self._piped(commands, writes)
-        for i, reply in enumerate(found):
-            if isinstance(reply, RedisError):
-                try:
-                    found[i] = self._recovered(reply, tuple(commands[i]), writes[i])
-                except MemDBError as exc:
-                    found[i] = exc
-        return found
-
-    def _piped(self, commands: Sequence[Command], writes: Sequence[bool]) -> list[Reply]:
-        """Replies in order, an error in its place."""
-        groups: dict[int, list[int]] = {}
-        found: list[Reply] = [None] * len(commands)
-        clients: dict[int, redis.Redis] = {}
-        try:
-            for i, command in enumerate(commands):
-                if self._routes.several and (special := self._across(command)) is not None:
-                    found[i] = special()
-                    continue
-                client = self._routes.pick(command, read=not writes[i])
-                clients[id(client)] = client
-                groups.setdefault(id(client), []).append(i)
-        except RedisError as exc:
-            raise explain(exc, self.target, ()) from exc
-        for name, places in groups.items():
-            with clients[name].pipeline(transaction=False) as pipe:
-                for i in places:
-                    pipe.execute_command(*_sent(commands[i]))  # type: ignore[no-untyped-call]
-                try:
-                    answers = pipe.execute(raise_on_error=False)
-                except RedisError as exc:
-                    answers = [exc] * len(places)
-                    if not self._may_repeat(exc, any(writes[i] for i in places)):
-                        raise self._explained(exc, ()) from exc
-            for i, answer in zip(places, answers, strict=True):
-                found[i] = answer
-        return found
-
-    def _across(self, args: Command) -> Callable[[], Reply] | None:
-        """How to run a command that concerns every shard; None for one that has one place."""
-        name = word(args[0])
-        if name == "DBSIZE":
-            return lambda: sum(replies.integer(n) for n in self._each(args))
-        if name == "SCAN":
-            return lambda: self._scan(args)
-        if name.startswith("FT.") and (why := self.server.dialect.refused):
-            raise UnsupportedFeature("Search", why, "Sessions and keys work on all shards.")
-        if (name in _SUMMED or name == "MGET") and len({slot(key) for key in keys(args)}) > 1:
-            return lambda: self._spread(args)
-        return None
-
-    def _each(self, args: Command) -> list[Reply]:
-        try:
-            primaries = self._routes.topology().primaries
-            return [self._routes.of(node).execute_command(*args) for node in primaries]  # type: ignore[no-untyped-call]
-        except RedisError as exc:
-            raise self._explained(exc, tuple(args)) from exc
-
-    def _scan(self, args: Command) -> Reply:
-        """SCAN of one shard after the other; a cursor is the shard's, times their number, plus its place."""
-        try:
-            primaries = self._routes.topology().primaries
-            at_node, place = divmod(replies.whole(args[1]), len(primaries))
-            client = self._routes.of(primaries[place])
-            cursor, found = client.execute_command(args[0], at_node, *_sent(args)[2:])  # type: ignore[no-untyped-call]
-        except RedisError as exc:
-            raise self._explained(exc, tuple(args)) from exc
-        left = replies.whole(cursor)
-        following = (place + 1) % len(primaries)
-        after = left * len(primaries) + place if left else following
-        return [str(after).encode(), found]
-
-    def _spread(self, args: Command) -> Reply:
-        """A command of many keys, key by key."""
-        name = word(args[0])
-        answers = self.pipeline([(args[0], key) for key in args[1:]]) if name != "MGET" else None
-        if answers is not None:
-            return sum(replies.integer(n) for n in answers)
-        return self.pipeline([("GET", key) for key in args[1:]])
-
-    def _recovered(self, exc: RedisError, args: Command, writes: bool) -> Reply:
-        """Run a command again where the first node was the wrong one, or is gone.
-
-        Raises:
-            MemDBError: it cannot be run; a write whose answer was lost is never sent twice.
-        """
-        for _ in range(_REDIRECTS):
-            if self._routes.pinned:
-                break
-            try:
-                if isinstance(exc, AskError) and not isinstance(exc, MovedError):  # which is one of them
-                    return self._asked(exc, args)
-                if isinstance(exc, ClusterCrossSlotError) and word(args[0]) in _SUMMED | {"MGET"}:
-                    return self._spread(args)
-                if not self._may_repeat(exc, writes):
-                    break
-                return self._send(args, writes)
-            except RedisError as again:
-                exc = again
-        raise self._explained(exc, tuple(args)) from exc
-
-    def _may_repeat(self, exc: RedisError, writes: bool) -> bool:
-        """After a new map: whether another node may know better, and sending again does no harm."""
-        refused = isinstance(exc, MovedError | ReadOnlyError)
-        lost = isinstance(exc, NoConnection) and not isinstance(exc, NoAnswer)
-        routes = self._routes
-        if routes.pinned or not (refused or lost) or (lost and routes.map is None):
-            return False
-        before = routes.map
-        try:
-            routes.refresh(patient=lost)
-        except RedisError:
-            return False
-        after = routes.map
-        if after is None or not after.cluster:
-            return False
-        return refused or (not writes and (before is None or _owners(before) != _owners(after)))
-
-    def _explained(self, exc: RedisError, args: tuple[object, ...]) -> MemDBError:
-        known = self._routes.map
-        if (
-            isinstance(exc, NoConnection | NoAnswer)
-            and known is not None
-            and known.cluster
-            and not self._routes.pinned
-        ):
-            others = [n for n in known.nodes if n.role == "replica" and n.healthy]
-            if others:
-                return Busy(
-                    f"A primary of {self.target.name} does not answer; {len(others)} "
-                    f"{'replica holds' if len(others) == 1 else 'replicas hold'} its data.",
-                    "The cluster is choosing a new primary, which takes seconds; the page goes on by itself.",
-                )
-        return explain(exc, self.target, args)
-
-    def _asked(self, exc: AskError, args: Command) -> Reply:
-        """One command at the node that a moving slot goes to."""
-        with self._routes.address(exc.host, exc.port).pipeline(transaction=False) as pipe:
-            pipe.execute_command("ASKING")  # type: ignore[no-untyped-call]
-            pipe.execute_command(*_sent(args))  # type: ignore[no-untyped-call]
-            return pipe.execute()[1]
-
-    def _for(self, commands: Sequence[Command]) -> redis.Redis:
-        """Where a transaction runs: where its first key lies."""
-        first = next((c for c in commands if keys(c)), ("PING",))
-        return self._routes.pick(first, read=False)
-
-    def _moved_once(self, run: Callable[[], list[Reply]], commands: Sequence[Command]) -> list[Reply]:
-        try:
-            try:
-                return run()
-            except (MovedError, ReadOnlyError) as exc:  # nothing was done: the queue was refused
-                if len({slot(key) for command in commands for key in keys(command)}) > 1:
-                    raise ClusterCrossSlotError("Keys in request don't hash to the same slot") from exc
-                if not self._may_repeat(exc, True):
-                    raise
-                return run()
-            except NoConnection as exc:
-                self._may_repeat(exc, True)  # a new map for the next call; this one may have been done
-                raise
-        except RedisError as exc:
-            raise self._explained(exc, tuple(commands[0]) if commands else ()) from exc
-
     def _logged(self, command: Command, number: int, run: Callable[[], list[Reply]]) -> list[Reply]:
         began, outcome = time.perf_counter(), "ok"
         try:
@@ -482,22 +292,6 @@ class Client:
 def connect(target: Target) -> Client:
     """A client for `target`. Nothing is sent until the first command."""
     return Client(target)
-
-
-def _owners(topology: Topology) -> list[tuple[str, int]]:
-    return [(node.host, node.port) for node in topology.primaries]
-
-
-def _sent(args: Command) -> list[Arg]:
-    """Text as bytes, the way back of `replies.key`; hiredis itself takes no lone surrogates."""
-    return [
-        args[0],
-        *(arg.encode("utf-8", "surrogateescape") if type(arg) is str else arg for arg in args[1:]),
-    ]
-
-
-def _bytes(key: str) -> bytes:
-    return key.encode("utf-8", "surrogateescape")
 
 
 def _probe(client: Client) -> Server:
@@ -529,3 +323,6 @@ def items_by_name(reply: Reply) -> frozenset[str]:
     if isinstance(reply, dict):
         return frozenset(replies.text(name).upper() for name, entry in reply.items() if entry)
     return frozenset(replies.text(entry[0]).upper() for entry in replies.items(reply) if entry)
+
+
+__all__ = ["Arg", "Client", "Command", "Server", "connect", "items_by_name"]

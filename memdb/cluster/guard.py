@@ -78,6 +78,11 @@ def check(args: Sequence[object], *, writable: bool) -> bool:
     return name in WRITES
 
 
+def writes(args: Sequence[object]) -> bool:
+    """Whether a command on the list is one of those that write."""
+    return _word(args[0]) in WRITES
+
+
 def _word(value: object) -> str:
     text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
     return text.upper()
