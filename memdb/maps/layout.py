@@ -174,7 +174,12 @@ def ready() -> None:
     umap(ring.astype(np.int32), np.ones((64, 5)), points, "COSINE")
 
 
-warm = ready  # outside anybody's wait, at the start of the app
+def warm() -> None:
+    """All that a first map would wait for: for a thread at the start of the app."""
+    ready()
+    import scipy.spatial  # noqa: F401
+    import sklearn.cluster
+    import sklearn.feature_extraction.text  # noqa: F401
 
 
 def _started(start: Floats, random: np.random.Generator) -> Floats:

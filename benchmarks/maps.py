@@ -1,0 +1,199 @@
+"""Maps against plain umap-learn, on the demo's vectors.
+
+    python benchmarks/maps.py                 20,000 x 256, warm and from cold processes
+    python benchmarks/maps.py --large         also 50,000 and 200,000 x 256: growth, memory, trustworthiness
+    python benchmarks/maps.py --uncached      also with an empty numba cache, as after an installation
+
+Both sides get the same vectors and are judged by the same exact graph. "Ours" is PCA, exact graph and layout;
+quality and names are stages of their own, printed too. Warm runs alternate; the median of the ratios counts.
+Goals: warm at most 0.8 of plain `umap.UMAP(metric="cosine").fit`, trustworthiness within 0.01 of it or
+better; a cold process at most 0.35 of plain import and first fit, and 25 s; the PCA picture within 3 s;
+200,000 within 4 GB, growing less than with the square.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+ROUNDS = 3
+LARGE = (50_000, 200_000)
+
+
+def drawn(n: int, dim: int = 256) -> np.ndarray:
+    """As the demo's text vectors are more than it has: clusters of clusters on the sphere, seeded."""
+    rng = np.random.default_rng(0)
+    wide = rng.standard_normal((40, dim), dtype=np.float32)
+    narrow = wide[rng.integers(0, 40, 2_000)] + 0.7 * rng.standard_normal((2_000, dim), dtype=np.float32)
+    made = narrow[rng.integers(0, 2_000, n)]
+    made += 0.8 * rng.standard_normal((n, dim), dtype=np.float32)
+    return made / np.linalg.norm(made, axis=1, keepdims=True)
+
+
+def demo(n: int) -> np.ndarray:
+    """Vectors of the demo's documents, embedded with its model."""
+    from memdb.demo.corpus import documents
+    from memdb.embed import embed
+
+    found = documents(count=n)
+    vectors = embed([document.text for document in found]).astype(np.float32)
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def ours(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
+    from memdb.maps import layout
+    from memdb.maps.graph import graph
+
+    marks = [time.perf_counter()]
+    start = layout.pca(vectors, 2)[0]
+    marks.append(time.perf_counter())
+    places, distances = graph(vectors, 15, "COSINE")
+    marks.append(time.perf_counter())
+    xy = layout.umap(places, distances, start, "COSINE")
+    marks.append(time.perf_counter())
+    spent = dict(zip(("pca", "graph", "layout"), np.diff(marks).tolist(), strict=True))
+    return xy, places, spent | {"total": marks[-1] - marks[0]}
+
+
+def plain(vectors: np.ndarray) -> np.ndarray:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import umap
+
+        return np.asarray(umap.UMAP(metric="cosine").fit(vectors).embedding_)
+
+
+def cold(kind: str, file: Path, cache: Path | None) -> dict[str, float]:
+    """Import and first map in a process of its own."""
+    env = dict(os.environ)
+    if cache is not None:
+        env["NUMBA_CACHE_DIR"] = str(cache)
+    began = time.perf_counter()
+    done = subprocess.run([sys.executable, __file__, "--child", kind, str(file)],
+                          env=env, check=True, capture_output=True, text=True)  # fmt: skip
+    return {"process_s": time.perf_counter() - began, **json.loads(done.stdout.splitlines()[-1])}
+
+
+def child(kind: str, file: str) -> None:
+    began = time.perf_counter()
+    vectors = np.load(file)
+    if kind == "plain":
+        plain(vectors)
+        print(json.dumps({"total_s": time.perf_counter() - began}))
+        return
+    from memdb.maps import layout
+    from memdb.maps.quality import quality
+
+    layout.pca(vectors, 2)
+    picture = time.perf_counter() - began
+    xy, places, spent = ours(vectors)
+    total = time.perf_counter() - began
+    told = {"picture_s": picture, "total_s": total, **spent}
+    if kind == "large":
+        judged = quality(vectors, "COSINE", places, xy)
+        told |= {"quality": time.perf_counter() - began - total, "trustworthiness": judged.trustworthiness,
+                 "continuity": judged.continuity, "sample": judged.sample}  # fmt: skip
+    told["peak_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** (
+        30 if sys.platform == "darwin" else 20
+    )
+    print(json.dumps(told))
+
+
+def rounded(found: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.3f}" for name, value in found.items())
+
+
+def compare(vectors: np.ndarray) -> bool:
+    from memdb.maps.quality import quality
+
+    _, places, _ = ours(vectors)  # both are warm from here
+    plain(vectors)
+    ratios, spent, theirs_s = [], {}, []
+    for turn in range(ROUNDS):
+        for kind in ("ours", "plain") if turn % 2 else ("plain", "ours"):
+            began = time.perf_counter()
+            if kind == "ours":
+                xy, places, spent = ours(vectors)
+            else:
+                theirs = plain(vectors)
+                theirs_s.append(time.perf_counter() - began)
+        ratios.append(spent["total"] / theirs_s[-1])
+    began = time.perf_counter()
+    mine = quality(vectors, "COSINE", places, xy)
+    judging = time.perf_counter() - began
+    other = quality(vectors, "COSINE", places, theirs)
+    ratio = statistics.median(ratios)
+    print(f"warm: {ratio:.2f} of plain umap ({', '.join(f'{r:.2f}' for r in ratios)}); {rounded(spent)} s "
+          f"against {theirs_s[-1]:.2f} s; judging {judging:.2f} s more")  # fmt: skip
+    print(f"trustworthiness {mine.trustworthiness:.4f} against {other.trustworthiness:.4f}, continuity "
+          f"{mine.continuity:.4f} against {other.continuity:.4f}, kept {mine.mean_kept:.3f} against "
+          f"{other.mean_kept:.3f} ({mine.sample:,} points)")  # fmt: skip
+    return ratio <= 0.8 and mine.trustworthiness >= other.trustworthiness - 0.01
+
+
+def compare_cold(vectors: np.ndarray, *, uncached: bool) -> bool:
+    good = True
+    with tempfile.TemporaryDirectory(prefix="memdb-") as folder:
+        file = Path(folder) / "vectors.npy"
+        np.save(file, vectors)
+        for words, caches in (("cold process", (None, None)), ("nothing cached", ("a", "b")))[: 1 + uncached]:
+            first, second = ((Path(folder) / c if c else None) for c in caches)
+            mine, other = cold("ours", file, first), cold("plain", file, second)
+            ratio = mine["total_s"] / other["total_s"]
+            print(f"{words}: {ratio:.2f} of plain import and first fit; {mine['total_s']:.1f} s against "
+                  f"{other['total_s']:.1f} s; PCA picture after {mine['picture_s']:.2f} s; "
+                  f"peak {mine['peak_gb']:.2f} GB")  # fmt: skip
+            good = good and ratio <= 0.35 and mine["total_s"] <= 25 and mine["picture_s"] <= 3
+    return good
+
+
+def grow() -> bool:
+    seconds: dict[int, float] = {}
+    peak = 0.0
+    for n in LARGE:
+        with tempfile.TemporaryDirectory(prefix="memdb-") as folder:
+            file = Path(folder) / "vectors.npy"
+            np.save(file, drawn(n))
+            found = cold("large", file, None)
+        seconds[n] = found["total"]
+        peak = found["peak_gb"]
+        print(f"{n:,} x 256 (drawn): {rounded(found)}", flush=True)
+    exponent = math.log(seconds[LARGE[-1]] / seconds[LARGE[0]]) / math.log(LARGE[-1] / LARGE[0])
+    print(f"time grows with n^{exponent:.2f} from {LARGE[0]:,} to {LARGE[-1]:,}")
+    return exponent < 2 and peak <= 4
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    options.add_argument("--n", type=int, default=20_000)
+    options.add_argument("--large", action="store_true")
+    options.add_argument("--uncached", action="store_true")
+    options.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
+    given, _ = options.parse_known_args()
+    if given.child:
+        child(*given.child)
+        return 0
+    vectors = demo(given.n)
+    print(f"{len(vectors):,} x {vectors.shape[1]} vectors of the demo", flush=True)
+    good = compare(vectors)
+    good = compare_cold(vectors, uncached=given.uncached) and good
+    if given.large:
+        good = grow() and good
+    print("goals met" if good else "GOALS MISSED")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
