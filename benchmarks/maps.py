@@ -33,12 +33,12 @@ LARGE = (50_000, 200_000)
 
 
 def drawn(n: int, dim: int = 256) -> np.ndarray:
-    """As the demo's text vectors are more than it has: clusters of clusters on the sphere, seeded."""
+    """More than the demo has: 200 groups along 16 directions of 256, with noise in all; seeded."""
     rng = np.random.default_rng(0)
-    wide = rng.standard_normal((40, dim), dtype=np.float32)
-    narrow = wide[rng.integers(0, 40, 2_000)] + 0.7 * rng.standard_normal((2_000, dim), dtype=np.float32)
-    made = narrow[rng.integers(0, 2_000, n)]
-    made += 0.8 * rng.standard_normal((n, dim), dtype=np.float32)
+    along = rng.standard_normal((200, 16), dtype=np.float32)[rng.integers(0, 200, n)]
+    along += 0.7 * rng.standard_normal((n, 16), dtype=np.float32)
+    made = along @ rng.standard_normal((16, dim), dtype=np.float32)
+    made += 0.5 * rng.standard_normal((n, dim), dtype=np.float32)
     return made / np.linalg.norm(made, axis=1, keepdims=True)
 
 
