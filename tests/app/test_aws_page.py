@@ -41,9 +41,10 @@ def moto() -> Iterator[dict[str, str]]:
         boto3.client("cloudwatch", region_name=REGION).put_metric_data(
             Namespace="AWS/MemoryDB",
             MetricData=[
-                {"MetricName": "FreeableMemory", "Value": 4e9, "Timestamp": datetime.now(UTC) - timedelta(minutes=5),
+                {"MetricName": name, "Value": value, "Timestamp": datetime.now(UTC) - timedelta(minutes=5),
                  "Dimensions": [{"Name": "ClusterName", "Value": "pages"}, {"Name": "NodeName", "Value": node}]}
                 for node in ("pages-0001-001", "pages-0001-002")
+                for name, value in (("FreeableMemory", 4e9), ("SuccessfulReadRequestLatency", 300.0))
             ],
         )  # fmt: skip
     yield variables
@@ -131,3 +132,22 @@ def test_a_writable_target_that_is_the_cluster_makes_a_snapshot(
     open_app.button("aws.new.do").click().run()
     assert list(open_app.dataframe[0].value["snapshot"]) == ["by-hand"]
     assert not open_app.error
+
+
+def test_one_figure_that_fails_leaves_the_rest(open_app: AppTest) -> None:
+    open_app.text_input("aws.region").input(REGION).run()
+    open_app.segmented_control("aws.view").set_value("Metrics").run()
+    open_app.segmented_control("aws.group").set_value("Latency").run()
+    assert "AWS failed at GetMetricData" in titles(open_app)  # moto answers percentiles with status 500
+    assert "GetMetricData" in str(open_app.warning[0].value)
+    open_app.selectbox("aws.statistic").set_value("Maximum").run()
+    assert not open_app.warning
+    assert len(open_app.dataframe[0].value) == 2
+
+
+def test_where_visitors_may_not_name_servers(open_app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memdb.ui.access.may_enter_addresses", lambda _: False)
+    open_app.button("aws.ask").click().run()
+    assert "aws.region" not in [one.key for one in open_app.text_input]
+    assert "visitors cannot ask for others" in texts(open_app)
+    assert "pages" not in [option for box in open_app.selectbox for option in box.options]
