@@ -13,7 +13,7 @@ from memdb.errors import BadInput, MemDBError
 from memdb.jobs import Job
 from memdb.maps import run
 from memdb.maps.request import MOST, By, Map, MapRequest
-from memdb.ui import cached, parts, tune_cached, tune_filter
+from memdb.ui import cached, parts, safety, tune_cached, tune_filter
 from memdb.vectors.filters import render
 from memdb.vectors.index import IndexInfo
 
@@ -109,9 +109,10 @@ def start(target: Target, info: IndexInfo, request: MapRequest) -> None:
     """A callback: draw in the background."""
     if current() is not None:
         return
-    client, home = cached.client(target), tune_cached.home()
+    opened, home, budget = cached.client(target), tune_cached.home(), safety.budget(target)
 
     def work(job: Job[Map]) -> Map:
+        client = opened.budgeted(budget)  # made here: it counts from the job's own beginning
         return run.make(client, info, request, home=home, report=job.report, keep=job.keep)
 
     job = cached.jobs().start(f"Map of {info.name}", work)

@@ -16,7 +16,7 @@ from memdb.tuning import shadow
 from memdb.tuning.ask import Source
 from memdb.tuning.run import Goal, SweepRequest
 from memdb.tuning.shadow import Check, Variant
-from memdb.ui import cached, parts, tune_cached, tune_filter
+from memdb.ui import cached, parts, safety, tune_cached, tune_filter
 from memdb.ui.tune_index_views import charts, tables
 from memdb.vectors.filters import render
 from memdb.vectors.index import IndexInfo, VectorParams
@@ -198,11 +198,13 @@ def _measure_form(target: Target, base: IndexInfo, running: bool) -> SweepReques
 
 
 def _start_sweeps(target: Target, base: IndexInfo, request: SweepRequest) -> None:
-    client, home = cached.client(target), tune_cached.home()
+    opened, home, budget = cached.client(target), tune_cached.home(), safety.budget(target)
     source = Source("Documents", request.queries)
     _start(
         "Index comparison",
-        lambda job: comparison.sweep_all(client, base, request, source, home, report=job.report),
+        lambda job: comparison.sweep_all(
+            opened.budgeted(budget), base, request, source, home, report=job.report
+        ),
     )
 
 

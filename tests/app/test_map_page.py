@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from memdb.cluster.client import connect
-from memdb.cluster.target import Target
+from memdb.cluster.target import Budget, Target
 from memdb.demo.app import app_folder, environment
 from memdb.jobs import Job
 from memdb.maps import region
@@ -106,6 +107,17 @@ def test_a_query_lies_on_the_map_and_ef_moves_its_neighbours(opened: Open, demo_
     app.text_input(key="map.q").set_value("doc:no:such").run()
     assert not app.exception
     assert app.error
+
+
+def test_drawing_keeps_to_the_target_s_budget(opened: Open, demo_target: Target) -> None:
+    app = opened(replace(demo_target, budget=Budget(keys_scanned=500)), map__n="601")
+    app.button(key="map.draw").click().run()
+    job = cached.jobs().get(app.session_state[map_form.JOB]["id"])
+    assert job is not None
+    assert job.wait(60).status == "failed"
+    app.run()
+    assert not app.exception
+    assert "500" in said(app)
 
 
 def test_another_layout_beside_it(opened: Open) -> None:
