@@ -24,10 +24,11 @@ from memdb.sessions.filters import SessionFilter
 from memdb.sessions.formats import Session
 from memdb.sessions.store import SessionCount, SessionPage
 from memdb.sessions.users import UserRecord
-from memdb.vectors import index, read, search
+from memdb.vectors import index, nodes, read, search
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import Condition
 from memdb.vectors.index import IndexInfo
+from memdb.vectors.nodes import NodeView
 from memdb.vectors.query import KnnRequest
 from memdb.vectors.search import KnnResult, TagValue
 
@@ -61,6 +62,12 @@ def server(target: Target) -> Server:
 def overview(target: Target) -> Overview:
     """Keys, memory, clients."""
     return read_overview(client(target))
+
+
+@st.cache_data(ttl="5s", max_entries=16, show_spinner=False, hash_funcs=_BY_REPR)
+def node_views(target: Target, index: str) -> tuple[NodeView, ...]:
+    """Every node's own account of itself and of an index."""
+    return nodes.node_views(client(target), index)
 
 
 @st.cache_data(ttl="15s", max_entries=16, show_spinner=False)

@@ -27,6 +27,7 @@ def live(target: Target) -> None:
             _empty(target)
         else:
             _indexes(target, infos)
+        _nodes(target)
         _loading(target)
 
 
@@ -104,6 +105,34 @@ def _facts(target: Target) -> None:
         st.metric("Up for", duration(facts.uptime_s))
     if lacks := _lacks(target):
         st.caption(":material/info: " + markdown(lacks))
+
+
+def _nodes(target: Target) -> None:
+    """A row for each node, where there is more than one: what one tells need not hold for another."""
+    index = frame.index_name() or ""
+    views = cached.node_views(target, index)
+    if len(views) < 2:
+        return
+    st.markdown("#### Nodes")
+    rows = [
+        {
+            "node": v.node.address, "role": v.node.role, "keys": v.facts.keys if v.facts else None,
+            "memory": bytes_text(v.facts.used_bytes) if v.facts else "–",
+            "clients": v.facts.clients if v.facts else None,
+            "up for": duration(v.facts.uptime_s) if v.facts else "–",
+            "link": v.link or "–", "behind": bytes_text(v.behind_bytes),
+            "index": v.index.build.state if v.index else "–",
+            "built": v.index.build.fraction if v.index else None,
+            "documents": v.index.documents if v.index else None, "problem": line(v.problem, 160),
+        }
+        for v in views
+    ]  # fmt: skip
+    st.dataframe(
+        pd.DataFrame(rows), hide_index=True, key="home.nodes", placeholder="–",
+        column_config={"built": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)},
+    )  # fmt: skip
+    what = f" and of the index {markdown(index, 60)}" if index else ""
+    st.caption(f"Each node asked for itself{what}: an index is built by every node on its own.")
 
 
 def _lacks(target: Target) -> str:
