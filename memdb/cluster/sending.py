@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import redis
-from redis.exceptions import AskError, ClusterCrossSlotError, MovedError, ReadOnlyError, RedisError
+from redis.exceptions import (
+    AskError,
+    ClusterCrossSlotError,
+    ClusterDownError,
+    MovedError,
+    ReadOnlyError,
+    RedisError,
+)
 from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import TimeoutError as NoAnswer
 
@@ -147,6 +154,9 @@ class Sender:
                     return self._asked(exc, args)
                 if isinstance(exc, ClusterCrossSlotError) and word(args[0]) in _SUMMED | {"MGET"}:
                     return self._spread(args)
+                if isinstance(exc, ClusterDownError) and not writes and self.target.read_from_replicas:
+                    # A replica may think so for a moment longer than the primary.
+                    return self._routes.pick(args, read=False).execute_command(*sent(args))  # type: ignore[no-untyped-call]
                 if not self._may_repeat(exc, writes):
                     break
                 return self._send(args, writes)

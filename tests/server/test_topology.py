@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import redis
@@ -146,6 +147,28 @@ def test_reads_go_to_replicas_on_request(shards: Engine) -> None:
         calls = [int(said.split(",")[0].removeprefix("calls=")) for said in (before, after)]
         assert calls[1] - calls[0] == 10
         writer.execute("DEL", key)
+
+
+def test_a_replica_that_holds_the_cluster_for_down_is_passed_over(tmp_path: Path) -> None:
+    """It forgot a shard: to it the cluster has gaps, while its primary serves. A cluster of its own."""
+    with local_engine.start(tmp_path, cluster=True, shards=2, replicas=1, log=False) as running:
+        running.wait_ready()
+        with connect(running.target) as writer:
+            first, replica, second = writer.nodes()
+            key = next(k for k in map(str, range(999)) if any(a <= slot(k) <= b for a, b in first.slots))
+            writer.execute("SET", key, "v")
+        with admin(replica.port, running.target.password) as there:
+            there.execute_command("CLUSTER", "FORGET", second.id)
+
+            def down() -> bool:
+                return "cluster_state:fail" in str(
+                    there.execute_command("CLUSTER", "INFO", NEVER_DECODE=True)
+                )
+
+            until(down, "it sees a gap")
+            with connect(replace(running.target, read_from_replicas=True)) as reader:
+                assert reader.execute("GET", key) == b"v"
+            assert down()  # still: the primary has answered
 
 
 def test_a_replica_asked_without_readonly_is_explained(shards: Engine) -> None:

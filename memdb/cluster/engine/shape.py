@@ -55,7 +55,7 @@ def form_shard(
             _until(lambda node=node: _knows(node, name), _SETTLE_S, "A replica did not meet the primary")  # type: ignore[misc]
             if "myself,master" in replies.text(_ask(node, "CLUSTER", "NODES")):
                 _ask(node, "CLUSTER", "REPLICATE", name)
-        for node in (primary, *others):
+        for node in (primary, *others, *replicas):  # each learns of the others' slots by gossip
             wait_cluster(node, _SETTLE_S)
     for node in replicas:
         _until(lambda node=node: _linked(node), _SETTLE_S, "A replica did not get the data")  # type: ignore[misc]
