@@ -6,6 +6,9 @@ The layout is umap-learn's, without the neighbour search whose compilation takes
 
 from __future__ import annotations
 
+import itertools
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -14,7 +17,8 @@ from memdb.jobs import Report, silent
 from memdb.maps.request import Ints
 from memdb.vectors.distance import Doubles, Floats
 
-EPOCHS_SMALL, EPOCHS_LARGE = 400, 150  # up to 10,000 points, and beyond
+EPOCHS_SMALL, EPOCHS_LARGE = 500, 200  # up to 10,000 points, and beyond: umap-learn's own
+_A_THREAD = 2_000  # points below which a second thread costs more than it brings
 _SPREAD = 10.0  # of the first layout, as umap-learn scales it
 
 
@@ -70,14 +74,11 @@ def umap(
     """
     n = len(graph)
     report("Laying out", 0, 1)
-    edges = fuzzy(graph, metric_distances(distances, metric)).tocoo()
+    edges = fuzzy(graph, metric_distances(distances, metric)).tocsr()
+    edges.sort_indices()  # a seed stands for one order
     epochs = EPOCHS_SMALL if n <= 10_000 else EPOCHS_LARGE
-    strong = edges.data >= edges.data.max() / epochs
-    head, tail = edges.row[strong].astype(np.int32), edges.col[strong].astype(np.int32)
-    per_sample = edges.data.max() / edges.data[strong].astype(np.float64)
     random = np.random.default_rng(seed)
-    placed = _started(start, random)
-    return _epochs(placed, (head, tail), per_sample, epochs, curve(min_dist), random, report)
+    return _epochs(_started(start, random), edges, epochs, curve(min_dist), random, report)
 
 
 def fuzzy(graph: Ints, distances: Doubles) -> Any:
@@ -191,20 +192,47 @@ def _started(start: Floats, random: np.random.Generator) -> Floats:
 
 
 def _epochs(
-    placed: Floats, edges: tuple[Ints, Ints], per_sample: Doubles, epochs: int, ab: tuple[float, float],
-    random: np.random.Generator, report: Report,
+    placed: Floats, edges: Any, epochs: int, ab: tuple[float, float], random: np.random.Generator,
+    report: Report, *, threads: int = 0,
 ) -> Floats:  # fmt: skip
-    """umap-learn's `optimize_layout_euclidean`, with a report between epochs."""
-    from memdb.maps.epoch import epoch  # numba's import takes half a second
+    """UMAP's optimisation, each epoch on all cores.
 
-    per_negative = per_sample / 5.0
-    next_negative, next_sample = per_negative.copy(), per_sample.copy()
-    state = random.integers(np.iinfo(np.int32).min + 1, np.iinfo(np.int32).max - 1, 3).astype(np.int64)
-    states = np.full((len(placed), 3), state, dtype=np.int64)
-    states += placed[:, 0].astype(np.float64).view(np.int64).reshape(-1, 1)
-    head, tail = edges
-    for done in range(epochs):
-        epoch(placed, head, tail, per_sample, next_sample, per_negative, next_negative, states, *ab,
-              1.0 - max(0, done - 1) / epochs, done)  # fmt: skip
-        report("Laying out", done + 1, epochs)
-    return placed
+    Args:
+        placed: (n, dimensions) float32, the start.
+        edges: (n, n) scipy sparse rows of weights, symmetric.
+        epochs: how many.
+        ab: of the curve.
+        random: where each point's random numbers begin.
+        report: progress by epochs.
+        threads: 0: one for each core. The map is the same for any number.
+    """
+    from memdb.maps.epoch import forces, move  # numba's import takes half a second
+
+    n = len(placed)
+    most = edges.data.max()
+    strong = edges.data >= most / epochs  # a weaker edge would never be due
+    heads = np.repeat(np.arange(n), np.diff(edges.indptr))[strong]
+    begins = np.searchsorted(heads, np.arange(n + 1)).astype(np.int32)
+    tail = edges.indices[strong].astype(np.int32)
+    gaps = (most / edges.data[strong]).astype(np.float32)
+    turns = gaps.copy()
+    states = random.integers(1, 2**32, n, dtype=np.uint32)
+    tables = forces(*ab)
+    threads = min(threads or os.cpu_count() or 1, max(1, n // _A_THREAD))
+    # Ranges with as many edges each.
+    cuts = np.searchsorted(begins, np.linspace(0, begins[-1], threads + 1))
+    cuts[0], cuts[-1] = 0, n
+    before, after = placed, placed.copy()
+    with ThreadPoolExecutor(threads, "memdb-layout") as pool:
+        for done in range(epochs):
+            alpha = np.float32(1.0 - max(0, done - 1) / epochs)
+            moved = [
+                pool.submit(move, before, after, first, last, begins, tail, gaps, turns, states, *tables,
+                            alpha, np.float32(done))
+                for first, last in itertools.pairwise(cuts.tolist())
+            ]  # fmt: skip
+            for part in moved:
+                part.result()
+            before, after = after, before
+            report("Laying out", done + 1, epochs)
+    return before

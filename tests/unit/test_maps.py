@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from memdb.errors import BadInput, Cancelled, OutOfRange
-from memdb.maps import clusters, layout
+from memdb.maps import clusters, epoch, layout
 from memdb.maps.graph import graph
 from memdb.maps.quality import quality
 from memdb.maps.request import MapRequest
@@ -164,29 +164,86 @@ def test_requests_that_make_no_sense(change: dict[str, object]) -> None:
         MapRequest("idx", by="stratified")
 
 
-def test_the_epochs_are_umap_s() -> None:
+def test_the_forces_are_umap_s() -> None:
+    """Read from a table by the first bits of the squared distance, against the formulas in float64."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from umap.layouts import optimize_layout_euclidean
         from umap.umap_ import find_ab_params
-    rng = np.random.default_rng(0)
-    n, e, epochs = 300, 3_000, 12
-    head, tail = rng.integers(0, n, (2, e)).astype(np.int32)
-    per_sample = rng.uniform(1, 5, e)
-    start = (rng.normal(size=(n, 2)) * 4).astype(np.float32)
-    ab = layout.curve(0.1)
-    np.testing.assert_allclose(ab, find_ab_params(1.0, 0.1), rtol=1e-6)
+    a, b = layout.curve(0.1)
+    np.testing.assert_allclose((a, b), find_ab_params(1.0, 0.1), rtol=1e-6)
+    pulls, pushes = epoch.forces(a, b)
+    squared = np.random.default_rng(0).lognormal(0, 4, 10_000).astype(np.float32)
+    rows = squared.view(np.int32) >> 16
+    at = squared.astype(np.float64)
+    np.testing.assert_allclose(pulls[rows], -2 * a * b * at ** (b - 1) / (a * at**b + 1), rtol=8e-3)
+    np.testing.assert_allclose(pushes[rows], 2 * b / ((0.001 + at) * (a * at**b + 1)), rtol=8e-3)
+    assert pulls[0] == pushes[0] == 0  # points at one place: no direction to move in
 
-    class Fixed:
-        def integers(self, *_: object) -> np.ndarray:
-            return np.array([12, -345, 6789], np.int64)
 
-    ours = layout._epochs(start.copy(), (head, tail), per_sample, epochs, ab, Fixed(), lambda *_: None)  # type: ignore[arg-type]
-    theirs = start.copy()
-    optimize_layout_euclidean(
-        theirs, theirs, head, tail, epochs, n, per_sample, *ab, np.array([12, -345, 6789], np.int64), 1.0, 1.0, 5.0,
-        parallel=False, verbose=False, move_other=True,
+def test_an_epoch_does_what_its_words_say() -> None:
+    """Against the same moves written plainly in float64."""
+    random = np.random.default_rng(0)
+    n, a, b = 50, *layout.curve(0.1)
+    before = (random.normal(size=(n, 2)) * 4).astype(np.float32)
+    begins = np.arange(0, 4 * n + 1, 4, dtype=np.int32)
+    tail = random.integers(0, n, 4 * n).astype(np.int32)
+    gaps = random.uniform(1, 5, 4 * n).astype(np.float32)
+    turns = random.uniform(0, 4, 4 * n).astype(np.float32)
+    states = random.integers(1, 2**32, n, dtype=np.uint32)
+    wanted, their_turns = before.astype(np.float64), turns.copy()
+    for i in range(n):
+        state = int(states[i])
+        for edge in range(4 * i, 4 * i + 4):
+            if turns[edge] > 2:
+                continue
+            their_turns[edge] += gaps[edge]
+            for turn in range(6):
+                other = int(tail[edge])
+                if turn:
+                    state ^= state << 13 & 0xFFFFFFFF
+                    state ^= state >> 17
+                    state ^= state << 5 & 0xFFFFFFFF
+                    other = state * n >> 32
+                gap = wanted[i] - before[other].astype(np.float64)
+                squared = float(gap @ gap)
+                if squared > 1e-30:
+                    pull = -2 * a * b * squared ** (b - 1) / (a * squared**b + 1)
+                    push = 2 * b / ((0.001 + squared) * (a * squared**b + 1))
+                    wanted[i] += 0.5 * np.clip((push if turn else pull) * gap, -4, 4)
+    after = np.zeros_like(before)
+    half = n // 2
+    for first, last in ((half, n), (0, half)):  # the order of the ranges does not matter
+        epoch.move(before, after, first, last, begins, tail, gaps, turns, states, *epoch.forces(a, b),
+                   np.float32(0.5), np.float32(2))  # fmt: skip
+    np.testing.assert_allclose(turns, their_turns)
+    assert np.median(np.abs(after - wanted)) < 0.01  # the table's 0.4 %, step after step
+    assert np.abs(wanted - before).mean() > 0.5
+
+
+def test_a_layout_is_the_same_on_any_number_of_cores() -> None:
+    vectors = np.random.default_rng(1).normal(size=(4_100, 8)).astype(np.float32)
+    places, distances = graph(vectors, 10, "L2")
+    edges = layout.fuzzy(places, np.sqrt(distances)).tocsr()
+    edges.sort_indices()
+    start = layout.pca(vectors, 2)[0]
+    one, two = (
+        layout._epochs(start.copy(), edges, 20, layout.curve(0.1), np.random.default_rng(5), lambda *_: None,
+                       threads=threads)
+        for threads in (1, 2)
     )  # fmt: skip
-    # Rounding differs in the last digit, and every step repeats it: the median point must not have moved apart.
-    assert np.median(np.abs(ours - theirs)) < 1e-3
-    assert np.abs(theirs - start).mean() > 0.5
+    np.testing.assert_array_equal(one, two)
+    assert np.abs(one - start).mean() > 0.1
+
+
+def test_the_layout_keeps_as_much_as_umap_learn_s() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import umap
+
+        vectors = distance.prepared(clustered(1_000, dim=40, groups=12)[0], "COSINE")
+        theirs = umap.UMAP(metric="cosine", random_state=1).fit(vectors).embedding_
+    places, distances = graph(vectors, 15, "COSINE")
+    ours = layout.umap(places, distances, layout.pca(vectors, 2)[0], "COSINE")
+    mine, other = (quality(vectors, "COSINE", places, xy) for xy in (ours, theirs))
+    assert mine.trustworthiness >= other.trustworthiness - 0.01
+    assert mine.mean_kept >= other.mean_kept - 0.03
