@@ -200,6 +200,27 @@ def map_(commands: Commands) -> None:
     add.set_defaults(run=_lazy("map", "map_"))
 
 
+def drill(commands: Commands) -> None:
+    """`memdb drill`."""
+    add = _command(commands, "drill", "kill two engines while writing, and count what is lost")
+    add.add_argument("--seconds", type=amount, default=20.0, metavar="S", help="of writing (default: 20)")
+    add.add_argument("--writers", type=count(0), default=4, metavar="N", help="on each engine (default: 4)")
+    add.add_argument(
+        "--rate",
+        type=amount,
+        default=100.0,
+        metavar="N",
+        help="of one writer; 0: all it can (default: 100)",
+    )
+    add.add_argument(
+        "--documents", type=count(0), default=1_000, metavar="N", help="for recall (default: 1,000)"
+    )
+    add.add_argument("--promotion", action="store_true", help="also a replica that takes over")
+    add.add_argument("--seed", type=count(0), default=None, metavar="N", help="of the moment of the kill")
+    add.add_argument("--json", action="store_true", help="print the counts as JSON")
+    add.set_defaults(run=_lazy("drill", "drill"))
+
+
 def sessions(commands: Commands) -> None:
     """`memdb sessions`, `memdb sessions show ID` and `memdb sessions formats`."""
     add = _command(commands, "sessions", "list sessions by cursor, show one, or tell their formats")

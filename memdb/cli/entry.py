@@ -64,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
         arguments.recall,
         arguments.map_,
         arguments.sessions,
+        arguments.drill,
         arguments.size,
         arguments.calibrate,
     ):

@@ -1,0 +1,1 @@
+"""The proof of durability: writes, a ledger of what was acknowledged, a killed server, and the comparison."""

@@ -1,0 +1,104 @@
+"""The ledger against what the server holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from memdb.cluster import replies
+from memdb.cluster.client import Client
+from memdb.durability import writes
+from memdb.durability.ledger import Entry
+from memdb.errors import MemDBError
+from memdb.vectors.exact import nearest
+from memdb.vectors.index import index_info
+from memdb.vectors.query import KnnRequest, vector_param
+from memdb.vectors.read import blocks
+from memdb.vectors.search import knn
+
+_BATCH = 500
+QUERIES, K = 50, 10
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of the writes. acknowledged = recovered + lost + partial."""
+
+    acknowledged: int
+    recovered: int  # there, and as they were written
+    lost: int  # nothing of them is there
+    partial: int  # acknowledged or not: half of them is there, or something else than was written
+    unacknowledged_present: int  # whole, although nobody was told so: allowed, the answer was lost
+    lost_entries: tuple[Entry, ...] = ()  # for the picture of when they were written
+
+
+def verdict(
+    client: Client, run: str, noted: Sequence[Entry], unanswered: Iterable[tuple[int, int]]
+) -> Verdict:
+    """Read every write back.
+
+    Args:
+        client: of the server after its restart.
+        run: name of the run.
+        noted: the ledger.
+        unanswered: (writer, number) of the writes that ended in an error.
+
+    Raises:
+        MemDBError: the server does not answer.
+    """
+    recovered = partial = present = 0
+    lost: list[Entry] = []
+    for start in range(0, len(noted), _BATCH):
+        some = noted[start : start + _BATCH]
+        for entry, found in zip(some, _held(client, run, [(e.writer, e.number) for e in some]), strict=True):
+            if found == entry.digest:
+                recovered += 1
+            elif not found:
+                lost.append(entry)
+            else:
+                partial += 1
+    left = list(unanswered)
+    for start in range(0, len(left), _BATCH):
+        places = left[start : start + _BATCH]
+        for (writer, number), found in zip(places, _held(client, run, places), strict=True):
+            if found == writes.whole(writes.fields(run, writer, number)):
+                present += 1
+            elif found:
+                partial += 1
+    return Verdict(len(noted), recovered, len(lost), partial, present, tuple(lost))
+
+
+def _held(client: Client, run: str, places: Sequence[tuple[int, int]]) -> list[str]:
+    """Digests of what is there, "" for nothing."""
+    names = [key for writer, number in places for key in writes.keys(run, writer, number)]
+    found = [_fields(reply) for reply in client.pipeline([("HGETALL", name) for name in names])]
+    return [writes.whole((found[i], found[i + 1])) for i in range(0, len(found), 2)]
+
+
+def _fields(reply: replies.Reply) -> writes.Fields:
+    flat = replies.items(reply)
+    return {bytes(name): bytes(value) for name, value in zip(flat[::2], flat[1::2], strict=True)}
+
+
+def recall(client: Client) -> float | None:
+    """recall@10 of the index against the documents that it should hold, by 50 seeded queries.
+
+    None where there is no index any more, or nothing in it.
+
+    Raises:
+        MemDBError: the server does not answer.
+    """
+    try:
+        info = index_info(client, writes.BASE)
+    except MemDBError:
+        return None
+    queries = np.random.default_rng(11).standard_normal((QUERIES, writes.DIM), dtype=np.float32)
+    truth = nearest(blocks(client, info), queries, K, info.vector_field("v")[1].metric)
+    hits = total = 0
+    for query, keys in zip(queries, truth.keys, strict=True):
+        found = knn(client, KnnRequest(writes.BASE, vector_param(query), "v", K, 100), info)
+        hits += len(set(found.keys) & set(keys))
+        total += len(keys)
+    return hits / total if total else None
