@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -31,11 +34,22 @@ from memdb.vectors.index import IndexInfo
 
 VIEWS = ("Map", "Honesty", "Compare", "Files")
 CLUSTERS, KEPT, DENSITY, TTL = "clusters", "kept neighbours", "density", "time to live"
+_FIGURE = "map.figure"  # of this tab, see _base
+_KEPT_S = 1_800  # as long as a field's values are, see map_cached
 CONFIG = {
     "scrollZoom": True,
     "displaylogo": False,
     "modeBarButtonsToRemove": ["toImage", "autoScale2d", "zoomIn2d", "zoomOut2d"],
 }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Held:
+    """A figure, what it is of, and how many of its traces are documents."""
+
+    name: tuple[object, ...]
+    figure: go.Figure
+    traces: int
 
 
 def right_side(target: Target, info: IndexInfo, asked: MapRequest | MemDBError) -> None:
@@ -201,10 +215,19 @@ def _picture(shown: Shown, colour: str, query: map_query.Query | None, path: map
 
 
 def _base(shown: Shown, colour: str) -> go.Figure:
+    """The documents. Kept in this tab, since making the figure takes longer than all that lies upon it."""
     made, dark = shown.made, state.dark()
+    name = (shown.key, colour, dark, int(time.time() // _KEPT_S))
+    held = st.session_state.get(_FIGURE)
+    if held is not None and held.name == name and colour != TTL:
+        held.figure.data = held.figure.data[: held.traces]  # without the last run's query and path
+        return held.figure
     if (colour == DENSITY and made.request.dimensions == 2) or len(made.keys) > figures_map.POINTS:
-        return figures_map.density(made.xy, dark=dark)
-    return figures_map.points(made.xy, colouring(shown, colour), shown.labels, dark=dark)
+        figure = figures_map.density(made.xy, dark=dark)
+    else:
+        figure = figures_map.points(made.xy, colouring(shown, colour), shown.labels, dark=dark)
+    st.session_state[_FIGURE] = _Held(name, figure, len(figure.data))
+    return figure
 
 
 def colouring(shown: Shown, colour: str) -> Colouring:
