@@ -231,7 +231,7 @@ def _write(
         while (now := time.monotonic() - began) < request.seconds:
             if now >= plug_s and not back:
                 back = [pool.submit(_plug, each, began) for each in runs]
-            report("Writing", int(10 * now), int(10 * request.seconds))
+            report("Seconds of writing", int(now), int(request.seconds))
             if keep is not None:
                 keep(DrillResult(request, {e.name: _so_far(e) for e in runs}, False, now))
             if broken := next((w.broken for e in runs for w in e.writers if w.broken), None):
@@ -252,6 +252,10 @@ def _plug(each: _Run, began: float) -> None:
         each.gone_at_s = time.monotonic() - began
         if each.name == PROMOTED:
             _promote(each)
+            each.notes.append(
+                "Replication is asynchronous: what was acknowledged and not yet sent on is lost. On one "
+                "machine that is the work of microseconds, and often nothing; between zones it is milliseconds."
+            )
         else:
             each.running.restart()
             each.running.wait_ready()

@@ -34,6 +34,7 @@ PAGES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     "Operate": (
         ("operate/connect.py", "Connect", ":material/cable:", "connect"),
         ("operate/aws.py", "AWS", ":material/cloud:", "aws"),
+        ("operate/durability.py", "Durability", ":material/power_off:", "durability"),
     ),
     "Plan": (
         ("plan/sizing.py", "Sizing", ":material/calculate:", "sizing"),

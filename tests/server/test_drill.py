@@ -47,7 +47,7 @@ def test_the_durable_engine_loses_nothing_and_the_cache_loses_what_it_had(tmp_pa
     assert cache.lost > 100
     assert cache.recall_after is None
     assert "index is gone" in cache.notes[0]
-    assert "Writing" in stages
+    assert "Seconds of writing" in stages
     assert not kept[0].finished
     assert not (tmp_path / "drill").exists() or not list((tmp_path / "drill").iterdir())
     json.dumps(result.facts())
@@ -55,7 +55,7 @@ def test_the_durable_engine_loses_nothing_and_the_cache_loses_what_it_had(tmp_pa
 
 def test_a_cancelled_drill_ends_its_engines(tmp_path: Path) -> None:
     def stop(stage: str, done: int, total: int) -> None:
-        if stage == "Writing" and done > 3:
+        if stage == "Seconds of writing" and done > 0:
             raise Cancelled
 
     with pytest.raises(Cancelled):
