@@ -254,7 +254,7 @@ def _plug(each: _Run, began: float) -> None:
             _promote(each)
             each.notes.append(
                 "Replication is asynchronous: what was acknowledged and not yet sent on is lost. On one "
-                "machine that is the work of microseconds, and often nothing; between zones it is milliseconds."
+                "machine that takes microseconds, and often nothing is; between zones it takes longer."
             )
         else:
             each.running.restart()

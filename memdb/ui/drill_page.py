@@ -63,7 +63,7 @@ def view(asked: DrillRequest | MemDBError) -> None:
             ":material/power_off:",
         )
     elif running:
-        _watch(job.id)
+        watch(job.id)
     else:
         if job.error is not None:
             parts.show_error(job.error)
@@ -95,7 +95,8 @@ def current() -> Job[object] | None:
 
 
 @st.fragment(run_every="0.5s")
-def _watch(job_id: str) -> None:
+def watch(job_id: str) -> None:
+    """The running drill, twice a second."""
     job = cached.jobs().get(job_id)
     if job is None or job.state.status != "running":
         st.rerun()
@@ -108,10 +109,7 @@ def _watch(job_id: str) -> None:
 
 def shown(result: DrillResult, *, key: str) -> None:
     """A finished drill: the sentence, a card for each engine, charts, tables, files."""
-    st.markdown(f"#### {markdown(report.sentence(result))}")
-    for column, side in zip(st.columns(len(result.engines)), result.engines.values(), strict=True):
-        with column.container(border=True):
-            _card(side)
+    cards(result)
     _charts(result, key=key)
     with st.expander("All figures"):
         st.dataframe(report.frame(result), hide_index=True, key=f"{key}.figures")
@@ -134,6 +132,14 @@ def shown(result: DrillResult, *, key: str) -> None:
         f"{promotion} --json",
         language="bash",
     )
+
+
+def cards(result: DrillResult) -> None:
+    """The sentence, and a card for each engine."""
+    st.markdown(f"#### {markdown(report.sentence(result))}")
+    for column, side in zip(st.columns(len(result.engines)), result.engines.values(), strict=True):
+        with column.container(border=True):
+            _card(side)
 
 
 def _card(side: Side) -> None:

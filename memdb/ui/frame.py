@@ -26,6 +26,7 @@ PAGES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("explore/map.py", "Map", ":material/scatter_plot:", "map"),
         ("explore/sessions.py", "Sessions", ":material/forum:", "sessions"),
         ("explore/assistant.py", "Assistant", ":material/assistant:", "assistant"),
+        ("present.py", "Present", ":material/co_present:", "present"),
     ),
     "Tune": (
         ("tune/recall.py", "Recall", ":material/speed:", "recall"),
@@ -63,7 +64,7 @@ def run() -> None:
         ]
         for section, pages in PAGES.items()
     }
-    page = st.navigation(found)
+    page = st.navigation(found, expanded=True)  # all pages, also on a low screen
     if access.login_missing():
         access.login_screen(TITLE)
         return

@@ -1,0 +1,7 @@
+"""Presenter mode: the loss, the proof, the search, the map, the bill."""
+
+from memdb.ui import frame, present
+
+present.show(
+    frame.page("Present", "Five steps in five minutes. The arrow keys lead on and back, P pulls the plug.")
+)

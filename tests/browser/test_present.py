@@ -1,0 +1,42 @@
+"""Presenter mode by keyboard, and the Durability page it leads to."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+LONG_MS = 90_000
+
+
+def ready(page: Page) -> None:
+    expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_visible()
+
+
+@pytest.mark.timeout(240)
+def test_the_plug_is_pulled_and_the_arrows_lead_on(app_server: str, page: Page) -> None:
+    page.goto(f"{app_server}/present")
+    expect(page.get_by_role("heading", name="The loss")).to_be_visible()
+    ready(page)
+    page.keyboard.press("p")
+    expect(page.get_by_text(re.compile(r"^Seconds of writing"))).to_be_visible(timeout=LONG_MS)
+    expect(page.get_by_text(re.compile(r"[\d,]+ of [\d,]+ acknowledged writes are gone"))).to_be_visible(
+        timeout=LONG_MS
+    )
+    ready(page)
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("heading", name="The proof")).to_be_visible()
+    expect(page.get_by_text(re.compile("the durable engine lost none of"))).to_be_visible()
+    expect(page).to_have_url(re.compile("step=2"))
+    ready(page)
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_role("heading", name="The loss")).to_be_visible()
+    page.get_by_role("link", name="The drill, with all its settings").click()
+    expect(page.get_by_role("heading", name="Durability", exact=True)).to_be_visible()
+    # The same drill, in full.
+    with page.expect_download() as waited:
+        page.get_by_role("button", name="Report (HTML)").click()
+    text = waited.value.path().read_text()
+    assert "What was not shown" in text
+    assert "<script" not in text
