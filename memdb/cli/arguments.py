@@ -79,6 +79,31 @@ def doctor(commands: Commands) -> None:
     add.set_defaults(run=_lazy("doctor", "doctor"))
 
 
+def check(commands: Commands) -> None:
+    """`memdb check`."""
+    add = _command(
+        commands, "check", "look at every node twice and judge it; exit 1 on a warning or worse, for cron"
+    )
+    add.add_argument(
+        "--seconds", type=count(1), default=2, metavar="S", help="between the looks (default: 2)"
+    )
+    for name, default, what in (
+        ("free", 25, "warn under this much free memory"),
+        ("cpu", 70, "warn over this much of the main thread"),
+        ("connections", 80, "warn over this much of the connections allowed"),
+    ):
+        add.add_argument(
+            f"--{name}",
+            type=count(0),
+            default=default,
+            metavar="PERCENT",
+            help=f"{what} (default: {default})",
+        )
+    add.add_argument("--json", action="store_true", help="print JSON")
+    _server_options(add)
+    add.set_defaults(run=_lazy("check", "check"))
+
+
 def targets(commands: Commands) -> None:
     """`memdb targets`."""
     add = _command(

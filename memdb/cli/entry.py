@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
         arguments.app,
         arguments.engine,
         arguments.doctor,
+        arguments.check,
         arguments.targets,
         arguments.aws,
         arguments.load,

@@ -21,6 +21,7 @@ COMMANDS = [
     "load",
     "search",
     "recall",
+    "check",
     "map",
     "sessions",
 ]
