@@ -7,13 +7,14 @@ over: replication is asynchronous, so what the replica had not heard of is lost.
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import shutil
 import signal
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -33,11 +34,12 @@ from memdb.errors import EngineUnavailable, MemDBError, OutOfRange
 from memdb.jobs import Report, silent
 from memdb.vectors import index
 
-DURABLE, CACHE, PROMOTED = "durable", "cache", "promoted"
+DURABLE, CACHE, PROMOTED, OWN = "durable", "cache", "promoted", "cluster"
 WORDS = {
     DURABLE: "every write on disk before it is acknowledged",
     CACHE: "no log: what is in memory is all there is",
     PROMOTED: "no log, and a replica that takes over",
+    OWN: "your cluster, told to fail over",
 }
 _TICK_S = 0.1
 _DEATH_S = 10.0  # a killed process writes its memory off
@@ -134,13 +136,13 @@ class DrillResult:
 
 
 @dataclass(slots=True, eq=False)
-class _Run:
-    """One engine while it runs."""
+class Under:
+    """One engine while it is under the drill."""
 
     name: str
-    running: Engine
     client: Client
     folder: Path
+    running: Engine | None = None  # None: it is somebody's cluster
     recall_before: float | None = None
     writers: list[Writer] = field(default_factory=list)
     killed_at_s: float | None = None
@@ -149,6 +151,7 @@ class _Run:
     notes: list[str] = field(default_factory=list)
 
     def noted(self) -> list[Entry]:
+        """Acknowledgements of all its writers, as they are."""
         return [entry for writer in self.writers for entry in list(writer.noted)]
 
 
@@ -184,12 +187,12 @@ def run(
                     index.create(each.client, spec)
                 writes.base(each.client, request.documents)
                 each.recall_before = recall(each.client) if request.documents else None
-            stack.callback(_end_writers, runs)  # before the engines
+            stack.callback(end_writers, runs)  # before the engines
             _write(request, name, runs, report, keep, began)
             report("Comparing with the ledger", 0, len(runs))
             sides = {}
             for i, each in enumerate(runs):
-                sides[each.name] = _judged(each, name)
+                sides[each.name] = judged(each, name)
                 report("Comparing with the ledger", i + 1, len(runs))
             return DrillResult(request, sides, True, time.monotonic() - began)
     finally:
@@ -200,7 +203,7 @@ def _kinds(request: DrillRequest) -> tuple[str, ...]:
     return (DURABLE, CACHE, PROMOTED) if request.promotion else (DURABLE, CACHE)
 
 
-def _begun(stack: ExitStack, folder: Path, kind: str) -> _Run:
+def _begun(stack: ExitStack, folder: Path, kind: str) -> Under:
     place = folder / kind
     running = stack.enter_context(
         # A home of its own: other commands look for the user's engine in the user's.
@@ -208,11 +211,11 @@ def _begun(stack: ExitStack, folder: Path, kind: str) -> _Run:
     )
     running.wait_ready()
     client = stack.enter_context(connect(running.target))
-    return _Run(kind, running, client, place)
+    return Under(kind, client, place, running)
 
 
 def _write(
-    request: DrillRequest, name: str, runs: list[_Run], report: Report,
+    request: DrillRequest, name: str, runs: list[Under], report: Report,
     keep: Callable[[DrillResult], None] | None, started: float,
 ) -> None:  # fmt: skip
     chance = random.Random(request.seed)  # noqa: S311  # a moment, no secret
@@ -233,18 +236,19 @@ def _write(
                 back = [pool.submit(_plug, each, began) for each in runs]
             report("Seconds of writing", int(now), int(request.seconds))
             if keep is not None:
-                keep(DrillResult(request, {e.name: _so_far(e) for e in runs}, False, now))
+                keep(DrillResult(request, {e.name: so_far(e) for e in runs}, False, now))
             if broken := next((w.broken for e in runs for w in e.writers if w.broken), None):
                 raise broken
             time.sleep(_TICK_S)
         report("Waiting for the engines", 0, 1)
         for done in back:
             done.result()
-    _end_writers(runs)
+    end_writers(runs)
 
 
-def _plug(each: _Run, began: float) -> None:
+def _plug(each: Under, began: float) -> None:
     """Kill the server, and bring it, or its replica, back."""
+    assert each.running is not None  # noqa: S101  # only engines of ours are killed
     os.kill(each.running.pid, signal.SIGKILL)
     each.killed_at_s = time.monotonic() - began
     try:
@@ -272,8 +276,9 @@ def gone(running: Engine) -> None:
         time.sleep(0.002)
 
 
-def _promote(each: _Run) -> None:
+def _promote(each: Under) -> None:
     """Make the replica the primary, and send the writers there."""
+    assert each.running is not None  # noqa: S101  # as above
     (target,) = each.running.replica_targets
     target = replace(target, writable=True)
     with redis.Redis(port=target.port, password=target.password) as there:
@@ -286,7 +291,8 @@ def _promote(each: _Run) -> None:
         writer.move(each.reader)
 
 
-def _end_writers(runs: list[_Run]) -> None:
+def end_writers(runs: Sequence[Under]) -> None:
+    """End them, and wait for the writes under way."""
     writers = [writer for each in runs for writer in each.writers]
     for writer in writers:
         writer.end()
@@ -295,7 +301,7 @@ def _end_writers(runs: list[_Run]) -> None:
             writer.join(60)
 
 
-def _judged(each: _Run, name: str) -> Side:
+def judged(each: Under, name: str) -> Side:
     """What became of the writes; the ledgers are read from disk, not from memory."""
     noted = [entry for i in range(len(each.writers)) for entry in entries(each.folder / f"ledger-{i}.txt")]
     unanswered = [place for writer in each.writers for place in writer.unanswered]
@@ -312,7 +318,7 @@ def _judged(each: _Run, name: str) -> Side:
             each.reader.close()
     if after is None and each.recall_before is not None and found is not None:
         each.notes.append("The index is gone with the data: there is no recall to measure.")
-    side = _so_far(each)
+    side = so_far(each)
     if found is None:
         return side
     return replace(
@@ -328,12 +334,10 @@ def _judged(each: _Run, name: str) -> Side:
     )
 
 
-def _so_far(each: _Run) -> Side:
+def so_far(each: Under) -> Side:
+    """The figures while it runs; nothing was looked for yet."""
     noted = each.noted()
     took = np.array([entry.took_ms for entry in noted])
-    # An answer may have been on its way when the process ended: only what was sent after counts as back.
-    ended = each.gone_at_s
-    after = [e.at_s for e in noted if ended is not None and e.at_s - e.took_ms / 1e3 > ended]
     p50, p99 = (float(np.percentile(took, q)) for q in (50, 99)) if len(took) else (None, None)
     return Side(
         name=each.name,
@@ -344,7 +348,7 @@ def _so_far(each: _Run) -> Side:
         unacknowledged_present=0,
         unanswered=sum(len(writer.unanswered) for writer in each.writers),
         killed_at_s=each.killed_at_s,
-        downtime_s=min(after) - each.killed_at_s if after and each.killed_at_s is not None else None,
+        downtime_s=_downtime(each, noted),
         p50_ms=p50,
         p99_ms=p99,
         recall_before=each.recall_before,
@@ -353,6 +357,19 @@ def _so_far(each: _Run) -> Side:
         took_ms=tuple(took.tolist()),
         notes=tuple(each.notes),
     )
+
+
+def _downtime(each: Under, noted: list[Entry]) -> float | None:
+    if each.killed_at_s is None:
+        return None
+    if each.running is None:  # nothing tells when a cluster's old primary was gone: the longest silence
+        times = sorted(e.at_s for e in noted)
+        around = [(b - a) for a, b in itertools.pairwise(times) if b >= each.killed_at_s]
+        return max(around, default=None)
+    # An answer may have been on its way when the process ended: only what was sent after counts as back.
+    ended = each.gone_at_s
+    after = [e.at_s for e in noted if ended is not None and e.at_s - e.took_ms / 1e3 > ended]
+    return min(after) - each.killed_at_s if after else None
 
 
 def _seconds(noted: list[Entry], lost: tuple[Entry, ...]) -> tuple[Second, ...]:

@@ -6,7 +6,7 @@ from html import escape
 
 import pandas as pd
 
-from memdb.durability.drill import CACHE, DURABLE, PROMOTED, WORDS, DrillResult, Second, Side
+from memdb.durability.drill import CACHE, DURABLE, OWN, PROMOTED, WORDS, DrillResult, Second, Side
 
 ROWS = {
     "acknowledged": "acknowledged writes",
@@ -35,6 +35,9 @@ NOT_SHOWN = (
 
 def sentence(result: DrillResult) -> str:
     """What happened, for somebody who reads one line."""
+    if (own := result.engines.get(OWN)) is not None:
+        silent = "" if own.downtime_s is None else f"; the longest silence was {own.downtime_s:.1f} s"
+        return f"Your cluster lost {own.lost:,} of {own.acknowledged:,} acknowledged writes{silent}."
     durable, cache = result.engines[DURABLE], result.engines[CACHE]
     if any(side.recovered + side.lost + side.partial != side.acknowledged for side in (durable, cache)):
         return "Not every engine could be read afterwards: see the notes."

@@ -24,14 +24,17 @@ class Writer(threading.Thread):
         rate: writes a second; 0 as fast as they are acknowledged.
         ledger: file for this writer's acknowledgements.
         began: `time.monotonic` of the run's begin.
+        most: writes, at which it ends; 0 for no bound.
+        ttl_s: after which the keys go by themselves; 0 for never.
     """
 
     def __init__(
-        self, client: Client, run: str, number: int, rate: float, ledger: Path, began: float
-    ) -> None:
+        self, client: Client, run: str, number: int, rate: float, ledger: Path, began: float,
+        *, most: int = 0, ttl_s: int = 0,
+    ) -> None:  # fmt: skip
         super().__init__(name=f"drill writer {number}", daemon=True)
         self._client, self._run_name, self._number, self._rate = client, run, number, rate
-        self._path, self._began = ledger, began
+        self._path, self._began, self._most, self._ttl_s = ledger, began, most, ttl_s
         self._end = threading.Event()
         self.noted: list[Entry] = []  # as in the ledger; read by the live picture while it grows
         self.unanswered: list[tuple[int, int]] = []
@@ -56,8 +59,8 @@ class Writer(threading.Thread):
     def _write(self, ledger: Ledger) -> None:
         number = 0
         due = time.monotonic()
-        while not self._end.is_set():
-            commands = writes.commands(self._run_name, self._number, number)
+        while not self._end.is_set() and not (self._most and number >= self._most):
+            commands = writes.commands(self._run_name, self._number, number, self._ttl_s)
             digest = writes.whole(writes.fields(self._run_name, self._number, number))
             sent = time.monotonic()
             try:

@@ -44,12 +44,14 @@ def fields(run: str, writer: int, number: int) -> tuple[Fields, Fields]:
     return session, {b"kind": b"write", b"v": vector.tobytes()}
 
 
-def commands(run: str, writer: int, number: int) -> tuple[Command, ...]:
-    """One write: two hashes, sent as a transaction."""
-    return tuple(
+def commands(run: str, writer: int, number: int, ttl_s: int = 0) -> tuple[Command, ...]:
+    """One write: two hashes, sent as a transaction; with a time to live if wanted."""
+    hashes: tuple[Command, ...] = tuple(
         ("HSET", key, *(part for pair in held.items() for part in pair))
         for key, held in zip(keys(run, writer, number), fields(run, writer, number), strict=True)
     )
+    ends: tuple[Command, ...] = tuple(("EXPIRE", key, ttl_s) for key in keys(run, writer, number) if ttl_s)
+    return hashes + ends
 
 
 def digest(held: Fields) -> str:

@@ -15,11 +15,23 @@ from memdb.ui import cached, figures_drill, parts, state
 from memdb.ui.tune_cached import home
 
 JOB, TITLE = "drill.job", "Durability drill"
+PLACES = ("On this machine", "On your cluster")
 NAMES = {
     drill.DURABLE: ("Durable", ":material/verified_user:"),
     drill.CACHE: ("Cache", ":material/bolt:"),
     drill.PROMOTED: ("Replica promoted", ":material/swap_horiz:"),
+    drill.OWN: ("Your cluster", ":material/cloud:"),
 }
+
+
+def where() -> str:
+    """On engines of this machine, or on the opened cluster."""
+    return str(
+        st.segmented_control(
+            "Where", PLACES, default=PLACES[0], required=True, key="drill.where", bind="query-params",
+            label_visibility="collapsed",
+        )
+    )  # fmt: skip
 
 
 def form() -> DrillRequest | MemDBError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from memdb.durability.drill import CACHE, DURABLE, PROMOTED, DrillResult, Side
+from memdb.durability.drill import CACHE, DURABLE, OWN, PROMOTED, DrillResult, Side
 from memdb.ui.figures import Palette, palette, styled
 
 _BINS = np.logspace(-1.3, 3.3, 70)  # 0.05 ms to 2 s
@@ -77,6 +77,7 @@ def latencies(result: DrillResult, *, dark: bool) -> go.Figure:
 def _lines(colours: Palette) -> dict[str, dict[str, str]]:
     return {
         DURABLE: {"color": colours.main, "dash": "solid"},
+        OWN: {"color": colours.main, "dash": "solid"},
         CACHE: {"color": colours.second, "dash": "dash"},
         PROMOTED: {"color": colours.good, "dash": "dot"},
     }

@@ -45,6 +45,13 @@ def test_from_the_button_to_the_verdict(opened: AppTest) -> None:
     assert int(cache_lost.replace(",", "")) > 0
 
 
+def test_your_cluster_asks_aws_first_and_says_what_it_would_do(opened: AppTest) -> None:
+    opened.segmented_control(key="drill.where").set_value("On your cluster").run()
+    assert not opened.exception
+    assert any("Nothing is killed" in m.value for m in opened.markdown)
+    assert not [b for b in opened.button if b.label == "Write, and fail over"]
+
+
 def test_words_of_a_drill_that_could_not_look_and_notes_are_escaped() -> None:
     side = Side("durable", 10, 0, 0, 0, 0, 0, 1.0, None, None, None, None, None, notes=("<b>gone</b>",))
     other = Side("cache", 10, 4, 6, 0, 0, 0, 1.0, 0.2, 1, 2, None, None, (Second(0, 10, 6),), (1.0, 2.0))

@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import boto3
 import pytest
+import redis
+from botocore.stub import Stubber
 
-from memdb.cluster.client import Client
-from memdb.durability import drill, writes
+from memdb.cluster import engine as local_engine
+from memdb.cluster.client import Client, connect
+from memdb.durability import drill, failover, report, writes
 from memdb.durability.drill import CACHE, DURABLE, PROMOTED, DrillRequest, DrillResult
 from memdb.durability.ledger import Entry, LedgerBroken
 from memdb.durability.soak import soak
 from memdb.durability.verdict import verdict
-from memdb.errors import Cancelled
+from memdb.errors import Cancelled, MemDBError, ReadOnlyTarget
 
 
 def test_the_durable_engine_loses_nothing_and_the_cache_loses_what_it_had(tmp_path: Path) -> None:
@@ -126,3 +131,52 @@ def test_the_command_line(tmp_path: Path) -> None:
     )  # fmt: skip
     assert refused.returncode == 2
     assert "writers is 0" in refused.stderr
+
+
+def test_a_cluster_that_fails_over_keeps_what_it_acknowledged_and_is_clean_afterwards(tmp_path: Path) -> None:
+    """A shard of two local nodes; what MemoryDB does on FailoverShard, the replica is told directly."""
+    with local_engine.start(tmp_path / "engine", cluster=True, replicas=1) as running:
+        running.wait_ready()
+        (replica,) = running.replica_targets
+        request = DrillRequest(seconds=6, writers=2, rate=50, documents=0)
+
+        def pull() -> None:
+            with redis.Redis(port=replica.port, password=replica.password) as there:
+                there.execute_command("CLUSTER", "FAILOVER")
+
+        with connect(running.target) as client:
+            result = failover.run(client, request, pull, tmp_path)
+            side = result.engines[drill.OWN]
+            assert result.finished
+            assert side.acknowledged == side.recovered > 100  # CLUSTER FAILOVER waits for the replica
+            assert side.killed_at_s is not None
+            assert 1.8 <= side.killed_at_s < 6
+            assert side.downtime_s is not None
+            assert "Your cluster lost 0 of" in report.sentence(result)
+            assert client.execute("DBSIZE") == 0
+        with connect(replica) as reader:
+            assert reader.info("replication")["replication"]["role"] == "master"  # it did fail over
+        with connect(replace(running.target, writable=False)) as reader, pytest.raises(ReadOnlyTarget):
+            failover.run(reader, request, pull, tmp_path)
+
+
+def test_a_refused_failover_is_told_and_leaves_nothing(client: Client, tmp_path: Path) -> None:
+    memorydb = boto3.client(
+        "memorydb", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="y"
+    )
+    with Stubber(memorydb) as stub:
+        stub.add_client_error("failover_shard", "APICallRateForCustomerExceededFault", "too often")
+        before = client.execute("DBSIZE")
+        with pytest.raises(MemDBError):
+            failover.run(
+                client, DrillRequest(seconds=5, writers=1, documents=0),
+                lambda: failover.shard_failover(memorydb, "mine", "0001", writable=True), tmp_path,
+            )  # fmt: skip
+        assert client.execute("DBSIZE") == before
+        stub.add_response(
+            "failover_shard", {"Cluster": {"Name": "mine"}}, {"ClusterName": "mine", "ShardName": "0001"}
+        )
+        failover.shard_failover(memorydb, "mine", "0001", writable=True)
+        stub.assert_no_pending_responses()
+        with pytest.raises(ReadOnlyTarget):
+            failover.shard_failover(memorydb, "mine", "0001", writable=False)
