@@ -16,7 +16,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -249,7 +249,13 @@ def _write(
 def _plug(each: Under, began: float) -> None:
     """Kill the server, and bring it, or its replica, back."""
     assert each.running is not None  # noqa: S101  # only engines of ours are killed
-    os.kill(each.running.pid, signal.SIGKILL)
+    if not each.running.alive():
+        each.notes.append(
+            "The engine had ended by itself before the plug was pulled, as it does where its log cannot be "
+            "written: it takes no write that it cannot keep."
+        )
+    with suppress(ProcessLookupError):
+        os.kill(each.running.pid, signal.SIGKILL)
     each.killed_at_s = time.monotonic() - began
     try:
         gone(each.running)

@@ -75,8 +75,8 @@ def existing(region: str, cluster: str, run: int) -> tuple[Existing, ...]:
     return aws_alarms.existing(aws.client("cloudwatch", region), cluster)
 
 
-def choice(target: Target) -> Chosen | None:
-    """Region and cluster; None where nothing can be shown, with what to do."""
+def choice(target: Target, shows: str = _SHOWS) -> Chosen | None:
+    """Region and cluster; None where nothing can be shown, with what to do and what would be shown."""
     if said := st.session_state.pop(_SAID, ""):
         st.toast(said, icon=":material/check:")
     free, own = access.may_enter_addresses(targets.settings()), region_of(target)
@@ -96,7 +96,7 @@ def choice(target: Target) -> Chosen | None:
     if not (region or (run and free)):
         parts.empty(
             "AWS has not been asked",
-            f"{_SHOWS}\n\nName a Region, or press *Ask AWS*. Reading changes nothing."
+            f"{shows}\n\nName a Region, or press *Ask AWS*. Reading changes nothing."
             if free
             else "The open target is no MemoryDB cluster, and visitors cannot ask for others here.",
             ":material/cloud:",
@@ -106,7 +106,7 @@ def choice(target: Target) -> Chosen | None:
         found = _cards(region, run)
     except MemDBError as exc:
         parts.show_error(exc)
-        st.caption(_SHOWS)
+        st.caption(shows)
         return None
     if not free:
         found = tuple(card for card in found if _ours(target, card))

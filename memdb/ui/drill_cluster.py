@@ -34,7 +34,9 @@ def view(target: Target) -> None:
             parts.show_error(job.error, target)
         if isinstance(job.result, DrillResult) and job.result.finished:
             drill_page.shown(job.result, key="drill.cluster")
-    chosen = aws_choice.choice(target)
+    chosen = aws_choice.choice(
+        target, "AWS tells the cluster's shards and replicas, and takes the order to fail over."
+    )
     if chosen is not None:
         _ask(chosen)
 

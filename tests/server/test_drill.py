@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import boto3
@@ -20,7 +22,7 @@ from memdb.durability.drill import CACHE, DURABLE, PROMOTED, DrillRequest, Drill
 from memdb.durability.ledger import Entry, LedgerBroken
 from memdb.durability.soak import soak
 from memdb.durability.verdict import verdict
-from memdb.errors import Cancelled, MemDBError, ReadOnlyTarget
+from memdb.errors import Cancelled, EngineUnavailable, MemDBError, ReadOnlyTarget
 
 
 def test_the_durable_engine_loses_nothing_and_the_cache_loses_what_it_had(tmp_path: Path) -> None:
@@ -77,6 +79,52 @@ def test_a_full_disk_under_the_ledger_is_named(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(drill, "Writer", on_a_full_disk)
     with pytest.raises(LedgerBroken, match="No space left"):
         drill.run(DrillRequest(seconds=30, documents=0), tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prlimit is Linux's")
+def test_a_log_that_cannot_grow_ends_the_engine_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk: the engine may not write one byte more than some 100 KB of log from now on."""
+    import resource
+
+    begun = drill._begun
+
+    def limited(stack: ExitStack, folder: Path, kind: str) -> drill.Under:
+        under = begun(stack, folder, kind)
+        if kind == DURABLE:
+            assert under.running is not None
+            resource.prlimit(under.running.pid, resource.RLIMIT_FSIZE, (100_000, 100_000))
+        return under
+
+    monkeypatch.setattr(drill, "_begun", limited)
+    result = drill.run(DrillRequest(seconds=4, writers=2, rate=200, documents=0, seed=1), tmp_path)
+    durable = result.engines[DURABLE]
+    assert durable.acknowledged == durable.recovered > 20
+    assert any("ended by itself" in note for note in durable.notes)
+    assert durable.downtime_s is not None  # it came back, without the limit
+
+
+def test_an_engine_that_does_not_come_back_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = drill._begun
+
+    def broken(stack: ExitStack, folder: Path, kind: str) -> drill.Under:
+        under = begun(stack, folder, kind)
+        if kind == CACHE:
+            assert under.running is not None
+            monkeypatch.setattr(under.running, "restart", partial(_taken, under.running.target.port))
+        return under
+
+    monkeypatch.setattr(drill, "_begun", broken)
+    result = drill.run(DrillRequest(seconds=3, writers=1, rate=50, documents=0, seed=1), tmp_path)
+    assert result.engines[DURABLE].lost == 0
+    assert any("did not come back" in note for note in result.engines[CACHE].notes)
+    assert report.sentence(result) == "Not every engine could be read afterwards: see the notes."
+
+
+def _taken(port: int) -> None:
+    """Instead of a restart: somebody else has the port."""
+    raise EngineUnavailable(f"Port {port} is taken.")
 
 
 def test_what_is_lost_half_there_changed_and_not_acknowledged(client: Client, prefix: str) -> None:
