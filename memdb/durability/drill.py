@@ -129,10 +129,7 @@ class DrillResult:
 
     def facts(self) -> dict[str, object]:
         """As `memdb drill --json` prints it."""
-        return {
-            "engines": {name: side.facts() for name, side in self.engines.items()},
-            "finished": self.finished,
-        }
+        return {"engines": {name: side.facts() for name, side in self.engines.items()}}
 
 
 @dataclass(slots=True, eq=False)

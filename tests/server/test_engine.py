@@ -178,7 +178,8 @@ def test_the_lock_lives_as_long_as_the_server(tmp_path: Path) -> None:
 def test_engine_ends_with_its_parent_however_that_ends(tmp_path: Path, number: signal.Signals) -> None:
     # Started from a thread that ends at once: the engine is bound to the process, not to the thread.
     code = (
-        "import sys, threading, pathlib\n"
+        "import signal, sys, threading, pathlib\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # under nohup it is ignored, and that is inherited
         "from memdb.cluster.engine import start\n"
         "from memdb.cluster.client import connect\n"
         "found = []\n"
