@@ -10,28 +10,32 @@ from playwright.sync_api import Page, expect
 LONG_MS = 90_000
 
 
-def ready(page: Page) -> None:
+def drawn(page: Page, title: str, last: str) -> None:
+    """Wait for a whole step: a key that comes before its button is lost, and the link is drawn last."""
+    expect(page.get_by_role("heading", name=title)).to_be_visible()
+    expect(page.get_by_role("link", name=last)).to_be_visible()
     expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_visible()
 
 
 @pytest.mark.timeout(240)
 def test_the_plug_is_pulled_and_the_arrows_lead_on(app_server: str, page: Page) -> None:
     page.goto(f"{app_server}/present")
-    expect(page.get_by_role("heading", name="The loss")).to_be_visible()
-    ready(page)
+    drawn(page, "The loss", "The drill, with all its settings")
+    plug = page.get_by_role("button", name="Pull the plug")
+    expect(plug).to_be_enabled()
     page.keyboard.press("p")
+    expect(plug).to_be_disabled()
     expect(page.get_by_text(re.compile(r"^Seconds of writing"))).to_be_visible(timeout=LONG_MS)
     expect(page.get_by_text(re.compile(r"[\d,]+ of [\d,]+ acknowledged writes are gone"))).to_be_visible(
         timeout=LONG_MS
     )
-    ready(page)
+    drawn(page, "The loss", "The drill, with all its settings")
     page.keyboard.press("ArrowRight")
-    expect(page.get_by_role("heading", name="The proof")).to_be_visible()
+    drawn(page, "The proof", "The drill's charts, figures and report")
     expect(page.get_by_text(re.compile("the durable engine lost none of"))).to_be_visible()
     expect(page).to_have_url(re.compile("step=2"))
-    ready(page)
     page.keyboard.press("ArrowLeft")
-    expect(page.get_by_role("heading", name="The loss")).to_be_visible()
+    drawn(page, "The loss", "The drill, with all its settings")
     page.get_by_role("link", name="The drill, with all its settings").click()
     expect(page.get_by_role("heading", name="Durability", exact=True)).to_be_visible()
     # The same drill, in full.
