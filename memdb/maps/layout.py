@@ -226,13 +226,13 @@ def _epochs(
     with ThreadPoolExecutor(threads, "memdb-layout") as pool:
         for done in range(epochs):
             alpha = np.float32(1.0 - max(0, done - 1) / epochs)
-            moved = [
-                pool.submit(move, before, after, first, last, begins, tail, gaps, turns, states, *tables,
-                            alpha, np.float32(done))
-                for first, last in itertools.pairwise(cuts.tolist())
-            ]  # fmt: skip
-            for part in moved:
-                part.result()
+            rest = (begins, tail, gaps, turns, states, *tables, alpha, np.float32(done))
+            if threads == 1:  # no thread: `ready` may run while the process ends, which takes no new ones
+                move(before, after, 0, n, *rest)
+            else:
+                ranges = itertools.pairwise(cuts.tolist())
+                for part in [pool.submit(move, before, after, *each, *rest) for each in ranges]:
+                    part.result()
             before, after = after, before
             report("Laying out", done + 1, epochs)
     return before
