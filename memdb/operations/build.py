@@ -7,30 +7,17 @@ runs now); each node tells only its own. CloudWatch has no such series: there is
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 
 from memdb.cluster import replies
 from memdb.cluster.replies import Reply
-from memdb.vectors.index import BuildState, read_info
+from memdb.vectors.index import BuildState, IndexInfo, read_info
 
 PERCENT = "search_current_backfill_progress_percentage"
+LAGS = "empty FT.INFO: the replica lags"
 
 
-@dataclass(frozen=True, slots=True)
-class IndexReading:
-    """One index on one node."""
-
-    name: str
-    build: BuildState
-    documents: int
-    failures: int | None
-    last_error: str = ""
-    last_error_key: str = ""
-    vector_bytes: float | None = None
-    total_bytes: float | None = None
-
-
-def reading(name: str, reply: Reply, search: Mapping[str, str]) -> IndexReading:
+def reading(name: str, reply: Reply, search: Mapping[str, str]) -> IndexInfo:
     """Read FT.INFO's reply together with the node's search figures.
 
     Args:
@@ -40,19 +27,9 @@ def reading(name: str, reply: Reply, search: Mapping[str, str]) -> IndexReading:
     """
     facts = replies.pairs(reply)
     if not facts:
-        return IndexReading(name, BuildState("queued", 0.0, "empty FT.INFO: the replica lags"), 0, None)
+        return IndexInfo(name, "", (), (), 0, None, BuildState("queued", 0.0, LAGS), None, None, None)
     info = read_info(name, facts)
-    build = info.build
-    if build.state == "building" and build.source.startswith("index_status") and PERCENT in search:
+    if info.build.state == "building" and info.build.source.startswith("index_status") and PERCENT in search:
         done = replies.number(search[PERCENT], 0.0) / 100
-        build = BuildState("building", min(1.0, max(0.0, done)), PERCENT)
-    return IndexReading(
-        name,
-        build,
-        info.documents,
-        info.failures,
-        info.last_error,
-        info.last_error_key,
-        info.vector_bytes,
-        info.total_bytes,
-    )
+        return replace(info, build=BuildState("building", min(1.0, max(0.0, done)), PERCENT))
+    return info

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from memdb.operations.samples import COUNTERS, Sample
+from memdb.operations.readings import COUNTERS, KINDS, Histogram
+from memdb.operations.samples import Sample
 
+COUNTED = (*COUNTERS, "searches", "slow", *(f"calls_{kind}" for kind in KINDS))
 RESTARTED = "the node restarted between the samples"
 
 
@@ -22,6 +24,9 @@ class Rates:
 def rates(before: Sample, after: Sample) -> Rates:
     """Rates a second; `cpu` and `hit_rate` as shares in [0, 1], `search_ms` the mean of FT.SEARCH.
 
+    `p50_ms`, `p99_ms` are of all commands, `search_p50_ms`, `search_p99_ms` of FT.SEARCH: upper edges of the
+    server's buckets, which double from one to the next.
+
     Args:
         before: an earlier sample of the same node.
         after: a later one.
@@ -33,14 +38,14 @@ def rates(before: Sample, after: Sample) -> Rates:
     values: dict[str, float] = {}
     absent: dict[str, str] = {}
     grown: dict[str, float] = {}
-    for name in (*COUNTERS, "searches", "search_us", "cpu_s"):
+    for name in (*COUNTED, "search_us", "cpu_s"):
         if name not in after.figures or name not in before.figures:
             absent[name] = after.absent.get(name) or before.absent.get(name, "not told")
         elif after.figures[name] < before.figures[name]:
             absent[name] = "the counter went backwards: it was reset between the samples"
         else:
             grown[name] = after.figures[name] - before.figures[name]
-    for name in (*COUNTERS, "searches"):
+    for name in COUNTED:
         if name in grown:
             values[name] = grown[name] / seconds
     if "cpu_s" in grown:
@@ -50,7 +55,38 @@ def rates(before: Sample, after: Sample) -> Rates:
     looked = grown.get("hits", 0.0) + grown.get("misses", 0.0)
     if looked and {"hits", "misses"} <= grown.keys():
         values["hit_rate"] = grown["hits"] / looked
+    for kind, prefix in (("all", ""), ("search", "search_")):
+        between = difference(before.histograms.get(kind, ()), after.histograms.get(kind, ()))
+        for share in (50, 99):
+            edge = quantile(between, share / 100)
+            if edge is not None:
+                values[f"{prefix}p{share}_ms"] = edge / 1000
     return Rates(seconds, values, absent)
+
+
+def difference(before: Histogram, after: Histogram) -> Histogram:
+    """What came between two cumulative histograms; empty where nothing did, or one was reset."""
+    earlier = dict(before)
+    edges = sorted({edge for edge, _ in (*before, *after)})
+    later = dict(after)
+    last_before = last_after = 0
+    found = []
+    for edge in edges:  # a bucket that took nothing is left out: it stands at the count below it
+        last_before = max(last_before, earlier.get(edge, 0))
+        last_after = max(last_after, later.get(edge, 0))
+        found.append((edge, last_after - last_before))
+    counts = [count for _, count in found]
+    if not counts or counts[-1] <= 0 or counts[0] < 0 or counts != sorted(counts):
+        return ()
+    return tuple(found)
+
+
+def quantile(cumulative: Histogram, share: float) -> float | None:
+    """The upper edge of the bucket in which a share of all lies, µs; None of an empty one."""
+    if not cumulative:
+        return None
+    wanted = share * cumulative[-1][1]
+    return next(edge for edge, count in cumulative if count >= wanted)
 
 
 def _gap(before: Sample, after: Sample, seconds: float) -> str:

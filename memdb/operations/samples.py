@@ -15,8 +15,11 @@ from memdb.cluster import replies
 from memdb.cluster.client import Client
 from memdb.cluster.replies import Reply
 from memdb.cluster.topology import Node
-from memdb.errors import MemDBError
-from memdb.operations.build import IndexReading, reading
+from memdb.errors import MemDBError, NotAllowed
+from memdb.operations import readings
+from memdb.operations.build import reading
+from memdb.operations.readings import Figures, Following, Histogram
+from memdb.vectors.index import IndexInfo
 
 # INFO alone leaves out command statistics; MemoryDB and valkey-search have "search", RediSearch "modules".
 _ASKED = (
@@ -25,23 +28,10 @@ _ASKED = (
     ("INFO", "search"),
     ("INFO", "modules"),
     ("CONFIG", "GET", "maxclients"),
+    ("SLOWLOG", "GET", "1"),
+    ("LATENCY", "HISTOGRAM"),
     ("FT._LIST",),
 )
-GAUGES = {
-    "used_bytes": "used_memory",
-    "fragmentation": "mem_fragmentation_ratio",
-    "clients": "connected_clients",
-    "blocked_clients": "blocked_clients",
-    "uptime_s": "uptime_in_seconds",
-}
-COUNTERS = {
-    "commands": "total_commands_processed",
-    "evicted": "evicted_keys",
-    "expired": "expired_keys",
-    "hits": "keyspace_hits",
-    "misses": "keyspace_misses",
-    "rejected": "rejected_connections",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +44,12 @@ class Sample:
     run_id: str = ""
     figures: Mapping[str, float] = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)
-    indexes: tuple[IndexReading, ...] = ()
+    indexes: tuple[IndexInfo, ...] = ()
     link: str = ""  # of a replica to its primary: "up", "down"
     problem: str = ""  # why the node told nothing at all
+    replicas: tuple[Following, ...] = ()  # as this primary sees them
+    histograms: Mapping[str, Histogram] = field(default_factory=dict)  # "all", "search"
+    took_ms: float = 0.0  # of asking, as this machine saw it
 
 
 def sample_all(client: Client) -> tuple[Sample, ...]:
@@ -71,99 +64,74 @@ def sample_all(client: Client) -> tuple[Sample, ...]:
 def sample(client: Client, node: Node) -> Sample:
     """Ask one node."""
     there = client.on(node)
+    began = time.perf_counter()
     try:
-        info, commands, search, modules, config, listed = there.pipeline(_ASKED, errors_as_values=True)
+        info, commands, search, modules, config, slow, latency, listed = there.pipeline(
+            _ASKED, errors_as_values=True
+        )
         at = time.monotonic()
-        if isinstance(info, MemDBError):
+        # A user who may not ask for INFO still sees indexes; a server that loads sees nothing yet.
+        if isinstance(info, MemDBError) and not isinstance(info, NotAllowed):
             raise info
     except MemDBError as exc:
         return Sample(node.address, node.role, time.monotonic(), problem=str(exc))
-    figures, absent, facts = _plain(info)
-    if isinstance(config, MemDBError):
-        absent["client_limit"] = str(config)
+    found = Figures()
+    told = readings.facts(info)
+    if isinstance(info, NotAllowed):
+        found.absent["INFO"] = str(info)
     else:
-        _put(figures, absent, "client_limit", replies.pairs(config), "maxclients", "CONFIG GET maxclients")
-    if "maxclients" in facts:  # told by INFO too, also where CONFIG is refused
-        _put(figures, absent, "client_limit", facts, "maxclients", "INFO")
-        absent.pop("client_limit", None)
-    _search_counters(figures, absent, commands)
-    told = {**_facts(search), **_facts(modules)}
-    indexes: tuple[IndexReading, ...] = ()
+        readings.memory_and_load(found, told)
+    _client_limit(found, told, config)
+    readings.commands(found, commands)
+    searching = {**readings.facts(search), **readings.facts(modules)}
+    readings.search_memory(found, searching)
+    _slow_log(found, slow)
+    histograms = readings.histograms(found, latency)
+    indexes: tuple[IndexInfo, ...] = ()
     if isinstance(listed, MemDBError):
-        absent["indexes"] = str(listed)
+        found.absent["indexes"] = str(listed)
     else:
-        indexes = _indexes(there, [replies.text(n) for n in replies.items(listed)], told, absent)
+        names = [replies.text(name) for name in replies.items(listed)]
+        indexes = _indexes(there, names, searching, found.absent)
     return Sample(
         node.address,
         node.role,
         at,
-        facts.get("run_id", ""),
-        figures,
-        absent,
+        told.get("run_id", ""),
+        found.told,
+        found.absent,
         indexes,
-        facts.get("master_link_status", "") if facts.get("role") == "slave" else "",
+        told.get("master_link_status", "") if told.get("role") == "slave" else "",
+        "",
+        readings.following(told),
+        histograms,
+        (time.perf_counter() - began) * 1000,
     )
 
 
-def _facts(info: Reply) -> dict[str, str]:
-    if isinstance(info, MemDBError):
-        return {}
-    return {key: value for section in replies.info(info).values() for key, value in section.items()}
-
-
-def _plain(info: Reply) -> tuple[dict[str, float], dict[str, str], dict[str, str]]:
-    figures: dict[str, float] = {}
-    absent: dict[str, str] = {}
-    facts = _facts(info)
-    for name, told in {**GAUGES, **COUNTERS}.items():
-        _put(figures, absent, name, facts, told, "INFO")
-    _put(figures, absent, "limit_bytes", facts, "maxmemory", "INFO")
-    if figures.get("limit_bytes") == 0:
-        del figures["limit_bytes"]
-        absent["limit_bytes"] = "no memory limit is set (maxmemory 0)"
-    # The thread that runs commands, where it is told apart: the rest of the process saves and loads.
-    names = ("used_cpu_user_main_thread", "used_cpu_sys_main_thread")
-    seconds = [replies.number(facts.get(name)) for name in names if name in facts]
-    if len(seconds) == len(names):
-        figures["cpu_s"] = sum(seconds)
+def _client_limit(found: Figures, told: Mapping[str, str], config: Reply) -> None:
+    if isinstance(config, MemDBError):
+        found.absent["client_limit"] = str(config)
     else:
-        absent["cpu_s"] = "INFO does not tell the CPU time of the main thread"
-    return figures, absent, facts
+        value = replies.pairs(config).get("maxclients")
+        found.put("client_limit", value, "CONFIG GET maxclients is empty")
+    if "maxclients" in told:  # told by INFO too, also where CONFIG is refused
+        found.absent.pop("client_limit", None)
+        found.put("client_limit", told["maxclients"], "INFO does not tell maxclients")
 
 
-def _put(
-    figures: dict[str, float],
-    absent: dict[str, str],
-    name: str,
-    facts: Mapping[str, Reply],
-    told: str,
-    where: str,
-) -> None:
-    value = replies.number(facts.get(told))
-    if value == value:  # not NaN
-        figures[name] = value
-    else:
-        absent[name] = f"{where} does not tell {told}"
-
-
-def _search_counters(figures: dict[str, float], absent: dict[str, str], commands: Reply) -> None:
-    if isinstance(commands, MemDBError):
-        absent["searches"] = absent["search_us"] = str(commands)
+def _slow_log(found: Figures, reply: Reply) -> None:
+    """How many commands the slow log has ever taken: ids count up, also when old entries leave."""
+    if isinstance(reply, MemDBError):
+        found.absent["slow"] = str(reply)
         return
-    found = {key.lower(): value for key, value in _facts(commands).items()}
-    if not found:
-        absent["searches"] = absent["search_us"] = "INFO has no section commandstats"
-        return
-    line = found.get("cmdstat_ft.search", "")
-    parts = dict(part.partition("=")[::2] for part in line.split(","))
-    # A command that nobody has sent yet has no line: that is zero, not absent.
-    figures["searches"] = replies.number(parts.get("calls"), 0.0)
-    figures["search_us"] = replies.number(parts.get("usec"), 0.0)
+    entries = replies.items(reply)
+    found.told["slow"] = replies.integer(replies.items(entries[0])[0]) + 1.0 if entries else 0.0
 
 
 def _indexes(
     there: Client, names: list[str], told: Mapping[str, str], absent: dict[str, str]
-) -> tuple[IndexReading, ...]:
+) -> tuple[IndexInfo, ...]:
     try:
         found = there.pipeline([("FT.INFO", name) for name in names], errors_as_values=True)
     except MemDBError as exc:

@@ -45,6 +45,9 @@ def judge(after: Sample, found: Rates, limits: Thresholds) -> tuple[Finding, ...
     if after.problem:
         hint = "See `memdb doctor`: it walks from the name to the search and says what fails."
         return (Finding(after.address, "answers", "critical", after.problem, hint),)
+    if "INFO" in after.absent:
+        todo = "Allow the user INFO: `+info` in its access string."
+        return (Finding(after.address, "INFO", "absent", after.absent["INFO"], todo), *_indexes(after))
     return (
         _memory(after, limits),
         _connections(after, limits),

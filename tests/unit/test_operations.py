@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from memdb.errors import OutOfRange
-from memdb.operations.build import PERCENT, IndexReading, reading
-from memdb.operations.rates import RESTARTED, Rates, rates
+from memdb.operations import readings
+from memdb.operations.build import PERCENT, reading
+from memdb.operations.rates import COUNTED, RESTARTED, Rates, difference, quantile, rates
+from memdb.operations.readings import Figures
 from memdb.operations.samples import Sample
 from memdb.operations.thresholds import Thresholds, judge, worst
-from memdb.vectors.index import BuildState
+from memdb.vectors.index import BuildState, IndexInfo
 from tests.unit import recorded
 
 BEFORE = Sample(
@@ -21,7 +23,8 @@ BEFORE = Sample(
     "primary",
     10.0,
     "run1",
-    {
+    dict.fromkeys(COUNTED, 0.0)
+    | {
         "uptime_s": 100.0,
         "cpu_s": 5.0,
         "commands": 1000.0,
@@ -115,6 +118,11 @@ def test_builds_of_the_other_dialects_and_a_replica_that_lags() -> None:
     assert reading("i", [], {}).build.state == "queued"
 
 
+def index_info(build: BuildState, **more: Any) -> IndexInfo:
+    plain: dict[str, Any] = {"vectors": None, "vector_bytes": None, "total_bytes": None, "failures": None}
+    return IndexInfo("i", "HASH", ("d:",), (), documents=5, build=build, **(plain | more))
+
+
 def levels(after: Sample, found: Rates | None = None) -> dict[str, str]:
     found = rates(BEFORE, after) if found is None else found
     return {one.name: one.level for one in judge(after, found, Thresholds())}
@@ -144,12 +152,14 @@ def test_each_threshold_warns_alone(figures: dict[str, float], name: str) -> Non
     ("state", "level"), [("building", "warning"), ("paused", "warning"), ("failed", "critical")]
 )
 def test_an_index_that_is_not_ready(state: Any, level: str) -> None:
-    after = replace(later(), indexes=(IndexReading("i", BuildState(state, 0.5, "told"), 5, 0),))
+    after = replace(later(), indexes=(index_info(BuildState(state, 0.5, "told"), failures=0),))
     assert levels(after)["index i"] == level
 
 
 def test_failures_of_an_index_are_told_with_the_last_key() -> None:
-    index = IndexReading("i", BuildState("ready", 1.0, "told"), 5, 2, "wrong length", "d:7")
+    index = index_info(
+        BuildState("ready", 1.0, "told"), failures=2, last_error="wrong length", last_error_key="d:7"
+    )
     found = next(
         f for f in judge(replace(later(), indexes=(index,)), Rates(1.0), Thresholds()) if f.name == "index i"
     )
@@ -172,3 +182,81 @@ def test_a_node_that_is_silent_or_cut_off_is_critical() -> None:
 def test_a_threshold_outside_its_range_is_refused() -> None:
     with pytest.raises(OutOfRange):
         Thresholds(cpu=1.5)
+
+
+def test_a_user_who_may_not_ask_for_info_is_no_alarm_and_sees_indexes() -> None:
+    index = index_info(BuildState("ready", 1.0, "told"), failures=0)
+    after = replace(BEFORE, figures={}, absent={"INFO": "refused"}, indexes=(index,))
+    assert levels(after, Rates(1.0)) == {"INFO": "absent", "index i": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ((), ((1, 4), (8, 6)), ((1, 4), (8, 6))),
+        (((1, 4), (8, 6)), ((1, 4), (2, 9), (8, 12)), ((1, 0), (2, 5), (8, 6))),
+        (((1, 4), (8, 6)), ((1, 4), (8, 6)), ()),  # nothing came
+        (((1, 4), (8, 6)), ((1, 1),), ()),  # reset
+    ],
+)
+def test_what_came_between_two_histograms(before: Any, after: Any, expected: Any) -> None:
+    assert difference(before, after) == expected
+
+
+def test_quantiles_are_upper_edges_of_buckets() -> None:
+    cumulative = ((1.0, 0), (2.0, 50), (8.0, 99), (16.0, 100))
+    assert [quantile(cumulative, share) for share in (0.5, 0.51, 0.99, 1.0)] == [2.0, 8.0, 8.0, 16.0]
+    assert quantile((), 0.5) is None
+
+
+def test_histograms_are_summed_over_commands_and_search_stands_alone() -> None:
+    reply = [
+        [b"get", [b"calls", 3, b"histogram_usec", [1, 2, 4, 3]]],
+        [b"FT.SEARCH", [b"calls", 2, b"histogram_usec", [4, 1, 66, 2]]],
+    ]
+    flat = [part for pair in reply for part in pair]
+    found = readings.histograms(Figures(), flat)
+    assert found["all"] == ((1.0, 2), (4.0, 4), (66.0, 5))
+    assert found["search"] == ((4.0, 1), (66.0, 2))
+
+
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [
+        ("FT.SEARCH", "search"),
+        ("json.set", "json"),
+        ("hgetall", "hash"),
+        ("hello", "server"),
+        ("get", "string"),
+        ("del", "key"),
+        ("lpush", "collection"),
+        ("zadd", "collection"),
+        ("config|get", "server"),
+        ("latency|histogram", "server"),
+        ("info", "server"),
+    ],
+)
+def test_commands_by_kind(command: str, kind: str) -> None:
+    assert readings.kind_of(command) == kind
+
+
+def test_commandstats_are_summed_by_kind() -> None:
+    text = (
+        b"# Commandstats\r\ncmdstat_hset:calls=7,usec=70\r\ncmdstat_FT.SEARCH:calls=3,usec=900\r\n"
+        b"cmdstat_hget:calls=1,usec=1\r\n"
+    )
+    found = Figures()
+    readings.commands(found, text)
+    assert (found.told["calls_hash"], found.told["calls_search"], found.told["calls_key"]) == (8, 3, 0)
+    assert (found.told["searches"], found.told["search_us"]) == (3, 900)
+
+
+def test_the_replicas_that_a_primary_lists() -> None:
+    told = {
+        "role": "master",
+        "master_repl_offset": "500",
+        "slave0": "ip=10.0.0.2,port=6379,state=online,offset=480,lag=1",
+        "slave_read_only": "1",
+    }
+    (one,) = readings.following(told)
+    assert (one.address, one.state, one.behind_bytes, one.lag_s) == ("10.0.0.2:6379", "online", 20.0, 1.0)
