@@ -49,6 +49,25 @@ def design(shape: Shape) -> tuple[Exact, Counts]:
     return exact, counts
 
 
+def documents(shape: Shape) -> tuple[Exact, Counts]:
+    """Only what an index keeps of its documents, whatever their fields: the table, the keys' names."""
+    exact: Exact = {"bookkeeping": 0.0}
+    counts: Counts = {"index_fixed": ("bookkeeping", 1.0)}
+    _documents(shape, exact, counts)
+    return exact, counts
+
+
+def vector_field(shape: Shape) -> tuple[Exact, Counts]:
+    """Only one vector field's index: the vectors again, links, labels."""
+    exact: Exact = dict.fromkeys(("vectors_indexed", "graph", "bookkeeping"), 0.0)
+    counts: Counts = {}
+    if shape.algorithm == "HNSW":
+        _graph(shape, exact, counts)
+    else:
+        _flat(shape, exact)
+    return exact, counts
+
+
 def key_object(length: int, *, ttl: bool = False) -> int:
     """A key with the object it names, which Redis 8.2 keeps in one allocation."""
     return size_class(17 + (8 if ttl else 0) + sds_header(length) + length + 1)

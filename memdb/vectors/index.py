@@ -89,6 +89,8 @@ class IndexInfo:
     revision: int | None = None  # grows with every change, where the engine tells
     last_error: str = ""
     last_error_key: str = ""
+    terms: int | None = None  # different words of all TEXT fields, where the engine tells
+    table_bytes: float | None = None  # RediSearch: of documents and their keys, part of the total
 
     def of_kind(self, kind: Kind) -> tuple[Field, ...]:
         """Fields of one kind, in the reply's order."""
@@ -225,6 +227,11 @@ def read_info(name: str, reply: dict[str, Reply]) -> IndexInfo:
         revision=_optional(reply.get("max_doc_id")),
         last_error="" if last == "N/A" else last,
         last_error_key="" if last in {"N/A", ""} else replies.text(errors.get("last indexing error key")),
+        terms=_optional(reply.get("num_terms")),
+        table_bytes=_bytes(
+            None,
+            replies.number(reply.get("doc_table_size_mb")) + replies.number(reply.get("key_table_size_mb")),
+        ),
     )
 
 

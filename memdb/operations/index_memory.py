@@ -1,0 +1,212 @@
+"""What a node's indexes hold, as each engine tells it, and what RediSearch leaves out of its count. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+from memdb.errors import MemDBError
+from memdb.operations.keyspace import under
+from memdb.operations.samples import Sample
+from memdb.sizing import redisearch
+from memdb.sizing.model import Constants
+from memdb.sizing.redisearch import Counts, Exact
+from memdb.sizing.shape import Shape
+from memdb.vectors.index import IndexInfo
+
+# Beyond FT.INFO's own count, seen on RediSearch 2.10.5 with the corpus of the demo (docs/memory.md).
+CREATED = 104_600.0  # an index without documents
+PER_TERM = 130.0  # of TEXT fields: 121 to 138
+PER_NUMBER, PER_NUMERIC_FIELD = 1.3, 11_000.0
+MODEL_ERROR = 0.04  # of the model, on shapes that were not fitted (docs/sizing.md): its 95 % interval
+_NO_KEY_SEEN = 20  # bytes of a key where no key of the index was drawn
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one purpose takes. `absent` says why there is no figure, or what is missing in it."""
+
+    name: str
+    bytes: float | None
+    within_bytes: float | None  # half of a 95 % interval; None where the figure is told, not estimated
+    source: str
+    absent: str = ""
+
+
+def parts(sample: Sample, dialect: str, names: Sequence[bytes]) -> tuple[Part, ...]:
+    """Vectors, structures, other indexes and what is not told, for all indexes together.
+
+    Args:
+        sample: of the node.
+        dialect: of its search module.
+        names: keys that were drawn from the node; their lengths matter to RediSearch's tables.
+    """
+    if dialect == "none" and not sample.problem:
+        return tuple(
+            Part(name, 0.0, None, "the server has no search")
+            for name in ("vectors", "structures", "other_indexes", "untold")
+        )
+    missing = [f"{name}: {why}" for name, why in sample.absent.items() if name.startswith("index ")]
+    if "indexes" in sample.absent or sample.problem or (missing and not sample.indexes):
+        why = sample.problem or sample.absent.get("indexes") or "; ".join(missing)
+        return _only_total(sample, why)
+    if dialect == "valkey-search":
+        return _valkey(sample, "; ".join(missing))
+    return _told(sample, dialect, names, "; ".join(missing))
+
+
+def dialect_of(indexes: Sequence[IndexInfo]) -> str:
+    """The dialect that told these indexes, by what it told."""
+    if any(info.table_bytes is not None for info in indexes):
+        return "redisearch"
+    return "memorydb" if any(info.total_bytes is not None for info in indexes) else "valkey-search"
+
+
+def _only_total(sample: Sample, why: str) -> tuple[Part, ...]:
+    total = sample.figures.get("search_bytes")
+    source = "INFO's figure of the indexes' memory: vectors and all, not told apart"
+    structures = Part("structures", total, None, source, "" if total is not None else why)
+    return (
+        Part("vectors", None, None, "FT.INFO", why),
+        structures,
+        Part("other_indexes", None, None, "FT.INFO", why),
+        Part("untold", None, None, "the sizing model", why),
+    )
+
+
+def _valkey(sample: Sample, missing: str) -> tuple[Part, ...]:
+    vectors = sum(vector_bytes(info) for info in sample.indexes)
+    total = sample.figures.get("search_bytes")
+    one = "valkey-search tells one total of all indexes"
+    why = sample.absent.get("search_bytes", "INFO search does not tell search_used_memory_bytes")
+    rest = None if total is None else max(0.0, total - vectors)
+    # Vectors that are shared or not in memory would otherwise be more than the total they are part of.
+    known = vectors if total is None else min(vectors, total)
+    return (
+        Part("vectors", known, None, "FT.INFO: vectors × dimension × width", missing),
+        Part(
+            "structures",
+            rest,
+            None,
+            "INFO search_used_memory_bytes less the vectors: graph, other fields and names of all indexes",
+            "" if total is not None else why,
+        ),
+        Part("other_indexes", None, None, "INFO search", f"{one}; they are in the index structures"),
+        Part("untold", None, None, "", "only RediSearch's own count is known to leave something out"),
+    )
+
+
+def _told(sample: Sample, dialect: str, names: Sequence[bytes], missing: str) -> tuple[Part, ...]:
+    infos = sample.indexes
+    silent = [info.name for info in infos if info.vector_bytes is None and info.of_kind("VECTOR")]
+    untotalled = [info.name for info in infos if info.total_bytes is None]
+    unit = "space_usage" if dialect == "memorydb" else "total_index_memory_sz_mb"
+    whole = "vector_space_usage" if dialect == "memorydb" else "vector_index_sz_mb"
+    vectors = sum(vector_bytes(info) for info in infos)
+    structures = sum(max(0.0, info.vector_bytes - vector_bytes(info)) for info in infos if info.vector_bytes)
+    other = sum(max(0.0, info.total_bytes - (info.vector_bytes or 0.0)) for info in infos if info.total_bytes)
+    return (
+        Part("vectors", vectors, None, "FT.INFO: vectors × dimension × width", missing),
+        _some("structures", structures, f"FT.INFO {whole} less the vectors", whole, silent, missing, infos),
+        _some("other_indexes", other, _other_source(dialect, unit), unit, untotalled, missing, infos),
+        _untold(infos, names, missing)
+        if dialect == "redisearch"
+        else Part("untold", None, None, "", "only RediSearch's own count is known to leave something out"),
+    )
+
+
+def _other_source(dialect: str, unit: str) -> str:
+    if dialect == "memorydb":
+        return "FT.INFO space_usage less vector_space_usage: TAG, NUMERIC and names"
+    return f"FT.INFO {unit}: TAG, NUMERIC, TEXT, tables of documents and keys"
+
+
+def _some(
+    name: str,
+    total: float,
+    source: str,
+    wanted: str,
+    silent: Sequence[str],
+    missing: str,
+    infos: Sequence[IndexInfo],
+) -> Part:
+    """A sum over the indexes that tell; absent where none does."""
+    why = f"FT.INFO of {', '.join(silent)} does not tell {wanted}" if silent else ""
+    absent = "; ".join(one for one in (missing, why) if one)
+    return Part(name, None if silent and len(silent) == len(infos) else total, None, source, absent)
+
+
+def vector_bytes(info: IndexInfo) -> float:
+    """Bytes of the vectors an index holds, at most what it says its vector indexes take.
+
+    A document may lack the field: RediSearch counts documents, the others vectors.
+    """
+    fields = [field.vector.bytes for field in info.of_kind("VECTOR") if field.vector is not None]
+    # The others' count of vectors is that of one field.
+    count = info.vectors if info.vectors is not None and len(fields) == 1 else info.documents
+    found = float(count * sum(fields))
+    return found if info.vector_bytes is None else min(found, info.vector_bytes)
+
+
+# ---- RediSearch: what FT.INFO leaves out --------------------------------------------------------------
+
+
+def _untold(infos: Sequence[IndexInfo], names: Sequence[bytes], missing: str) -> Part:
+    source = "the sizing model of RediSearch 2.10 less FT.INFO: rounding of allocations, links back, names"
+    total, within, failed = 0.0, 0.0, []
+    for info in infos:
+        try:
+            modelled = allocated(info, names)
+        except MemDBError as exc:  # a dimension or M beyond what the model knows
+            failed.append(f"{info.name}: {exc}")
+            continue
+        total += max(0.0, modelled - (info.vector_bytes or 0.0) - (info.table_bytes or 0.0))
+        total += _of_fields(info)
+        within += MODEL_ERROR * modelled
+    absent = "; ".join([*([missing] if missing else []), *failed])
+    if failed and len(failed) == len(infos):
+        return Part("untold", None, None, source, absent)
+    return Part("untold", total, within, source, absent)
+
+
+def allocated(info: IndexInfo, names: Sequence[bytes]) -> float:
+    """What RediSearch 2.10 takes for an index's documents and vectors, without its other fields' entries.
+
+    Args:
+        info: the index.
+        names: keys that were drawn; those under its prefixes tell how long names are and whether they count.
+
+    Raises:
+        BadInput: a shape the model does not know.
+        OutOfRange: the same.
+    """
+    if not info.documents:
+        return CREATED
+    ours = [name for name in names if under(info, name)]
+    length = round(sum(map(len, ours)) / len(ours)) if ours else _NO_KEY_SEEN
+    # Counters share what stands before their digits; other names share less of the index's tree of names.
+    stems = {name.rstrip(b"0123456789") for name in ours}
+    shape = Shape(info.documents, 1, key_bytes=max(1, length), random_keys=2 * len(stems) > len(ours))
+    total = CREATED + _sum(redisearch.documents(shape))
+    for field in info.of_kind("VECTOR"):
+        if field.vector is not None:
+            of_field = replace(
+                shape,
+                dim=field.vector.dim,
+                type=field.vector.type,  # type: ignore[arg-type]  # Shape refuses what it does not know
+                m=field.vector.m or 16,
+                algorithm=field.vector.algorithm,  # type: ignore[arg-type]  # the same
+            )
+            total += _sum(redisearch.vector_field(of_field))
+    return total
+
+
+def _of_fields(info: IndexInfo) -> float:
+    numeric = len(info.of_kind("NUMERIC"))
+    return PER_TERM * (info.terms or 0) + numeric * (PER_NUMBER * info.documents + PER_NUMERIC_FIELD)
+
+
+def _sum(design: tuple[Exact, Counts]) -> float:
+    exact, counts = design
+    fitted = asdict(Constants())
+    return sum(exact.values()) + sum(float(fitted[name]) * count for name, (_, count) in counts.items())

@@ -1,0 +1,225 @@
+"""Where a node's memory goes: vectors, index structures, keys and values, tables, buffers, and the rest.
+
+Held against what used_memory of Redis 8.2 with RediSearch 2.10 grows by (tests/server/test_memory_split.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from memdb.cluster.client import Client
+from memdb.cluster.topology import Node
+from memdb.errors import MemDBError
+from memdb.operations import index_memory, keyspace
+from memdb.operations.index_memory import Part
+from memdb.operations.keyspace import Coverage, Drawn, Freed
+from memdb.operations.samples import Sample
+from memdb.sizing import redisearch
+from memdb.vectors.index import IndexInfo
+
+TITLES = {
+    "vectors": "Vectors in indexes",
+    "structures": "Index structures",
+    "other_indexes": "Other indexes",
+    "untold": "Not told by the module",
+    "keys": "Keys and values",
+    "tables": "Key tables",
+    "clients": "Clients",
+    "replication": "Replication buffers",
+    "aof": "AOF buffer",
+    "start": "Server at start",
+}
+_INFO_PARTS = {
+    "clients": ("client_buffer_bytes", "INFO mem_clients_normal"),
+    "replication": ("replication_buffer_bytes", "INFO mem_clients_slaves and mem_replication_backlog"),
+    "aof": ("aof_buffer_bytes", "INFO mem_aof_buffer"),
+    "start": ("startup_bytes", "INFO used_memory_startup"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySplit:
+    """Bytes of one node by what they are for. Parts that are not known are None, with the reason."""
+
+    address: str
+    used: float | None  # used_memory of the sample
+    parts: tuple[Part, ...]  # in the order of TITLES
+    keys: int | None  # on the node
+    sampled: int  # keys that were weighed or looked at
+    ttl_freed: tuple[Freed, ...]  # within an hour, within a day; empty where it is not known
+    ttl_share: float | None  # of the keys, those with a time to live
+    coverage: tuple[Coverage, ...]
+    absent: Mapping[str, str] = field(default_factory=dict)  # "used", "ttl_freed", "ttl_share", "coverage I"
+
+    @property
+    def accounted(self) -> float:
+        """Sum of the parts that are known."""
+        return sum(part.bytes or 0.0 for part in self.parts)
+
+    @property
+    def rest(self) -> float | None:
+        """What is used beyond the parts that are known; negative where these are too high."""
+        return None if self.used is None else self.used - self.accounted
+
+    def part(self, name: str) -> Part:
+        """The part of this name, one of TITLES."""
+        return next(part for part in self.parts if part.name == name)
+
+    def facts(self) -> dict[str, Any]:
+        """As plain values for JSON; `from_facts` leads back."""
+        return {**asdict(self), "absent": dict(self.absent), "rest": self.rest, "accounted": self.accounted}
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> MemorySplit:
+        """What `facts` told, also by an earlier version that knew less.
+
+        Raises:
+            ValueError: it is no such thing.
+        """
+        try:
+            return cls(
+                facts["address"],
+                facts["used"],
+                tuple(Part(**one) for one in facts["parts"]),
+                facts["keys"],
+                facts["sampled"],
+                tuple(Freed(**one) for one in facts.get("ttl_freed", ())),
+                facts.get("ttl_share"),
+                tuple(Coverage(**one) for one in facts.get("coverage", ())),
+                dict(facts.get("absent", {})),
+            )
+        except (KeyError, TypeError) as exc:
+            raise ValueError(f"no memory split: {exc}") from exc
+
+
+def split(client: Client, node: Node, sample: Sample) -> MemorySplit:
+    """Split what a sample says is used: two round trips, and a few more where there are few keys.
+
+    Args:
+        client: of any node of the target.
+        node: the node of the sample.
+        sample: a fresh one of that node.
+
+    Measured on the local engine, as the parts' growth against used_memory's: see docs/memory.md.
+
+    Raises:
+        MemDBError: the node did not answer.
+    """
+    there = client.on(node)
+    ttls = sample.figures.get("keys_with_ttl") != 0
+    drawn = keyspace.draw(there, sample.indexes, ttls=ttls)
+    counted: dict[str, Coverage] = {}
+    refused = ""
+    if sample.indexes and drawn.population is not None and drawn.population <= keyspace.EXACT_UP_TO:
+        try:
+            counted = keyspace.count_few(there, sample.indexes)
+        except MemDBError as exc:
+            refused = str(exc)
+    return assemble(sample, drawn, _dialect(client, sample.indexes), counted, refused)
+
+
+def _dialect(client: Client, indexes: Sequence[IndexInfo]) -> str:
+    try:
+        return client.server.dialect.name
+    except MemDBError:  # a user who may not ask what the server is; what FT.INFO tells gives it away
+        return index_memory.dialect_of(indexes)
+
+
+def assemble(
+    sample: Sample, drawn: Drawn, dialect: str, counted: Mapping[str, Coverage], refused: str = ""
+) -> MemorySplit:
+    """Put together what a sample and a draw of keys tell. Pure.
+
+    Args:
+        sample: of the node.
+        drawn: keys of the same node.
+        dialect: of the search module, as `memdb.cluster.dialects` names it.
+        counted: exact coverage by index.
+        refused: why there is none, if it was asked for.
+    """
+    found = {
+        part.name: part for part in index_memory.parts(sample, dialect, [key.name for key in drawn.keys])
+    }
+    found |= {"keys": _keys(drawn), "tables": _tables(sample, drawn)}
+    for name, (figure, source) in _INFO_PARTS.items():
+        value = sample.figures.get(figure)
+        found[name] = Part(name, value, None, source, "" if value is not None else _why(sample, figure))
+    absent: dict[str, str] = {}
+    used = sample.figures.get("used_bytes")
+    if used is None:
+        absent["used"] = _why(sample, "used_bytes")
+    ttl_freed = keyspace.freed(drawn, sample.figures.get("keys_with_ttl"))
+    if not ttl_freed:
+        absent["ttl_freed"] = _first(drawn, "keys", "sizes", "ttl")
+    share = _share(sample, drawn)
+    if share is None:
+        absent["ttl_share"] = _first(drawn, "keys", "ttl")
+    return MemorySplit(
+        sample.address,
+        used,
+        tuple(found[name] for name in TITLES),
+        drawn.population,
+        len(drawn.keys),
+        ttl_freed,
+        share,
+        _coverage(sample.indexes, drawn, counted, refused, absent),
+        absent,
+    )
+
+
+def _keys(drawn: Drawn) -> Part:
+    sizes = [key.size for key in drawn.keys if key.size is not None]
+    if drawn.population is None or (drawn.population and not sizes):
+        return Part("keys", None, None, "RANDOMKEY and MEMORY USAGE", _first(drawn, "keys", "sizes"))
+    found = keyspace.estimate(sizes, drawn.population)
+    source = f"MEMORY USAGE of {len(sizes):,} random keys of {drawn.population:,}"
+    if drawn.population and len(sizes) >= drawn.population:
+        source = f"MEMORY USAGE of all {len(sizes):,} keys"
+    return Part("keys", found.total, found.within, source)
+
+
+def _tables(sample: Sample, drawn: Drawn) -> Part:
+    """Tables of keys and of times to live, computed: used_memory_overhead counts the keys' entries again."""
+    keys = sample.figures.get("keys", drawn.population)
+    if keys is None:
+        return Part("tables", None, None, "computed from the number of keys", _first(drawn, "keys"))
+    with_ttl = sample.figures.get("keys_with_ttl", 0.0)
+    total = sum(redisearch.main_table(int(count)) for count in (keys, with_ttl) if count)
+    source = "computed from the number of keys and of those with a time to live"
+    return Part("tables", float(total), None, source)
+
+
+def _share(sample: Sample, drawn: Drawn) -> float | None:
+    keys, with_ttl = sample.figures.get("keys"), sample.figures.get("keys_with_ttl")
+    if keys and with_ttl is not None:
+        return with_ttl / keys
+    if drawn.population == 0:
+        return 0.0
+    return keyspace.ttl_share(drawn)
+
+
+def _coverage(
+    indexes: Sequence[IndexInfo],
+    drawn: Drawn,
+    counted: Mapping[str, Coverage],
+    refused: str,
+    absent: dict[str, str],
+) -> tuple[Coverage, ...]:
+    found = []
+    for info in indexes:
+        one = counted.get(info.name) or keyspace.estimated(info, drawn)
+        if one is None:
+            absent[f"coverage {info.name}"] = refused or _first(drawn, "keys", "types")
+        else:
+            found.append(one)
+    return tuple(found)
+
+
+def _why(sample: Sample, figure: str) -> str:
+    return sample.absent.get(figure) or sample.absent.get("INFO") or sample.problem or "the node did not tell"
+
+
+def _first(drawn: Drawn, *names: str) -> str:
+    return next((drawn.absent[name] for name in names if name in drawn.absent), "no key was drawn")
