@@ -377,6 +377,19 @@ def _shape_options(add: argparse.ArgumentParser, *, required: bool) -> None:
     add.add_argument("--key-bytes", type=count(1), default=20, metavar="N", help="of a key (default: 20)")
 
 
+def memory(commands: Commands) -> None:
+    """`memdb memory`."""
+    add = _command(
+        commands, "memory", "where each node's memory goes, what expires soon, what indexes should hold"
+    )
+    add.add_argument(
+        "--exact", action="store_true", help="count the keys of each index instead of estimating: SCAN of all"
+    )
+    add.add_argument("--json", action="store_true", help="print JSON")
+    _server_options(add)
+    add.set_defaults(run=_lazy("memory", "memory"))
+
+
 def _app_options(add: argparse.ArgumentParser) -> None:
     add.add_argument(
         "--port", type=port, default=DEMO_PORT, metavar="P", help=f"of the app (default: {DEMO_PORT})"

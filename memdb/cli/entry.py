@@ -68,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
         arguments.drill,
         arguments.size,
         arguments.calibrate,
+        arguments.memory,
     ):
         add(commands)
     return top

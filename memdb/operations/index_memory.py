@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from memdb.errors import MemDBError
-from memdb.operations.keyspace import under
+from memdb.operations.keyspace import TYPES, Drawn, Key, under
 from memdb.operations.samples import Sample
 from memdb.sizing import redisearch
+from memdb.sizing.allocator import power_of_two, size_class
 from memdb.sizing.model import Constants
 from memdb.sizing.redisearch import Counts, Exact
 from memdb.sizing.shape import Shape
@@ -146,6 +147,36 @@ def vector_bytes(info: IndexInfo) -> float:
     count = info.vectors if info.vectors is not None and len(fields) == 1 else info.documents
     found = float(count * sum(fields))
     return found if info.vector_bytes is None else min(found, info.vector_bytes)
+
+
+def corrected(drawn: Drawn, infos: Sequence[IndexInfo]) -> Drawn:
+    """Sizes of RedisJSON documents without what MEMORY USAGE counts too much of their vectors."""
+    of_json = [info for info in infos if info.on.upper() == "JSON"]
+    if not of_json:
+        return drawn
+    return replace(drawn, keys=tuple(_corrected(key, of_json) for key in drawn.keys))
+
+
+def _corrected(key: Key, infos: Sequence[IndexInfo]) -> Key:
+    if key.size is None or key.type != TYPES["JSON"]:
+        return key
+    # By path: a vector that several indexes take is there once.
+    dims = {
+        field.identifier: field.vector.dim
+        for info in infos
+        if under(info, key.name)
+        for field in info.of_kind("VECTOR")
+        if field.vector is not None
+    }
+    excess = sum(map(_json_excess, dims.values()))
+    # A document without the vector is smaller than what its vector would have been counted as.
+    return replace(key, size=key.size - excess) if key.size > 3 * excess else key
+
+
+def _json_excess(dim: int) -> float:
+    """RedisJSON 2.8 counts 24 bytes a number and 8 a place of the array; 16 and a rounded block are taken."""
+    places = 8 * power_of_two(dim)
+    return max(0.0, 24 * dim + places - (16 * dim + size_class(places + 16)))
 
 
 # ---- RediSearch: what FT.INFO leaves out --------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import redis
 
+from memdb.cli import main
 from memdb.cluster import engine as local_engine
 from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Target
@@ -21,6 +23,7 @@ from memdb.operations.samples import sample
 from memdb.sizing.samples import settled
 from memdb.vectors import index
 from memdb.vectors.index import HnswField, IndexSpec, NumericField, TagField, TextField
+from tests.memorydb_proxy import memorydb
 from tests.waiting import until
 
 
@@ -68,6 +71,55 @@ def test_added_vectors_are_accounted_for(empty: Client, count: int, dim: int) ->
     assert twice.part("vectors").bytes == 2 * count * dim * 4
     assert twice.used is not None
     assert abs((twice.accounted - after.accounted) / (twice.used - after.used) - 1) < 0.05
+
+
+def test_json_documents_are_accounted_for(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).normal(size=(1_500, 256))
+    with local_engine.start(tmp_path, log=False, json=True) as running:
+        running.wait_ready()
+        with connect(running.target) as client:
+            spec = IndexSpec("idx", (HnswField("v", 256, path="$.v"),), ("d:",), "JSON")
+            index.create(client, spec)
+            before = now(client)
+            client.pipeline([("HSET", f"d:h{i}", "a", "1") for i in range(10)])
+            for start in range(0, 1_500, 500):
+                places = range(start, start + 500)
+                written = [json.dumps({"v": vectors[i].tolist()}) for i in places]
+                client.pipeline([("JSON.SET", f"d:{i}", "$", written[i - start]) for i in places])
+            until(lambda: index.index_info(client, "idx").documents == 1_500, "all are indexed", 60)
+            settled(client)
+            after = now(client)
+    assert before.used is not None
+    assert after.used is not None
+    assert abs((after.accounted - before.accounted) / (after.used - before.used) - 1) < 0.05
+    assert [(one.keys, one.exact) for one in after.coverage] == [(1_500, True)]
+
+
+def test_the_command(demo_target: Target, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["memory", "--url", demo_target.url, "--json", "--exact"]) == 0
+    (node,) = json.loads(capsys.readouterr().out)["nodes"]
+    assert node["role"] == "primary"
+    assert MemorySplit.from_facts(node).part("vectors").bytes == 2_040 * 256 * 4
+    assert main(["memory", "--url", demo_target.url]) == 0
+    shown = capsys.readouterr().out
+    assert "Vectors in indexes" in shown
+    assert "idx:embeddings" in shown
+    with user(demo_target, "-memory|usage", "-info") as client:
+        assert main(["memory", "--url", client.target.url]) == 0
+    assert "no permissions" in " ".join(capsys.readouterr().out.split())
+    assert main(["memory", "--url", "redis://127.0.0.1:1", "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["hint"]
+
+
+def test_memorydb_tells_bytes_and_leaves_nothing_to_a_model(demo_target: Target) -> None:
+    with memorydb(demo_target) as proxy, connect(proxy.target) as client:
+        found = now(client)
+    assert found.part("vectors").bytes
+    assert found.part("structures").bytes
+    assert found.part("other_indexes").bytes is not None
+    assert found.part("untold").bytes is None
+    assert found.part("keys").bytes
+    assert [one.exact for one in found.coverage] == [True, True]
 
 
 def test_the_demo_is_accounted_for_and_nothing_twice(demo_target: Target) -> None:

@@ -24,6 +24,7 @@ COMMANDS = [
     "check",
     "map",
     "sessions",
+    "memory",
 ]
 
 

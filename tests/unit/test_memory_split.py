@@ -224,6 +224,27 @@ def test_what_is_refused_is_absent_with_its_reason_and_the_rest_goes_on() -> Non
     assert assemble(SAMPLE, typeless, "redisearch", {}).absent["coverage i"] == "may not TYPE"
 
 
+def test_json_documents_are_counted_without_what_the_module_counts_twice() -> None:
+    assert VECTOR.vector is not None
+    field = replace(VECTOR, identifier="$.v", vector=replace(VECTOR.vector, dim=512))
+    info = replace(INFO, on="JSON", fields=(field,))
+    keys = (Key(b"d:1", 16_577.0, -1, "ReJSON-RL"), Key(b"d:2", 300.0, -1, "ReJSON-RL"), KEYS[0])
+    # Seen: MEMORY USAGE says 16,577, used_memory grew by 13,508.
+    found = index_memory.corrected(Drawn(3, keys), (info, replace(info, name="again")))
+    assert [key.size for key in found.keys] == [pytest.approx(13_508, rel=0.003), 300.0, 100.0]
+    assert index_memory.corrected(Drawn(3, keys), (INFO,)).keys == keys
+    whole = assemble(replace(SAMPLE, indexes=(info,)), Drawn(3, keys), "redisearch", {}).part("keys").bytes
+    assert whole == pytest.approx(13_508 + 400, rel=0.003)
+
+
+def test_keys_of_other_databases_are_named() -> None:
+    elsewhere = replace(SAMPLE, figures={**SAMPLE.figures, "keys": 1_000.0})
+    assert (
+        "996 keys of other databases" in assemble(elsewhere, Drawn(4, KEYS), "none", {}).part("keys").absent
+    )
+    assert assemble(SAMPLE, Drawn(4, KEYS), "none", {}).part("keys").absent == ""
+
+
 def test_an_empty_node() -> None:
     sample = replace(SAMPLE, indexes=(), figures={**SAMPLE.figures, "keys": 0.0, "keys_with_ttl": 0.0})
     found = assemble(sample, Drawn(0), "redisearch", {})

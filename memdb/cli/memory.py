@@ -1,0 +1,115 @@
+"""`memdb memory`: where the memory of each node goes, what expires soon, what each index should hold."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from typing import Any
+
+from memdb.cli.output import Bar, print_json, print_table
+from memdb.cluster.client import Client, connect
+from memdb.cluster.find import find_target
+from memdb.cluster.topology import Node
+from memdb.display import bytes_text
+from memdb.errors import Cancelled, MemDBError
+from memdb.operations.keyspace import Coverage, count_exactly
+from memdb.operations.memory import TITLES, MemorySplit, split
+from memdb.operations.samples import Sample, sample
+from memdb.settings import Settings
+
+UNREACHED = 1
+
+
+def memory(found: argparse.Namespace) -> int:
+    """Split every node's memory; 1 where a node told nothing."""
+    target = find_target(Settings.from_env(), found.url)
+    told: list[dict[str, Any]] = []
+    status = 0
+    with connect(target) as client:
+        for node in client.nodes():
+            one = _look(client, node, exactly=found.exact)
+            if isinstance(one, str):
+                status = UNREACHED
+                told.append({"address": node.address, "problem": one})
+                if not found.json:
+                    print_table(f"{target.name}, {node.role} {node.address}", ("problem",), [(one,)])
+                continue
+            told.append({"role": node.role, **one.facts()})
+            if not found.json:
+                _show(f"{target.name}, {node.role} {node.address}", one)
+    if found.json:
+        print_json({"nodes": told})
+    return status
+
+
+def _look(client: Client, node: Node, *, exactly: bool) -> MemorySplit | str:
+    """The split of a node, or why there is none."""
+    try:
+        now = sample(client, node)
+        if now.problem:
+            return now.problem
+        found = split(client, node, now)
+        return replace(found, coverage=_counted(client, node, now, found)) if exactly else found
+    except Cancelled:
+        raise
+    except MemDBError as exc:
+        return str(exc)
+
+
+def _counted(client: Client, node: Node, now: Sample, found: MemorySplit) -> tuple[Coverage, ...]:
+    with Bar() as bar:
+        exact = {one.index for one in found.coverage if one.exact}
+        counted = {
+            info.name: count_exactly(client, node, info, bar.report)
+            for info in now.indexes
+            if info.name not in exact
+        }
+    known = {one.index: one for one in found.coverage} | counted
+    return tuple(known[info.name] for info in now.indexes if info.name in known)
+
+
+def _show(title: str, found: MemorySplit) -> None:
+    rows = []
+    for part in found.parts:
+        within = f"± {bytes_text(part.within_bytes)}" if part.within_bytes else ""
+        note = "; ".join(text for text in (part.source, part.absent) if text)
+        shown = "–" if part.bytes is None else bytes_text(part.bytes)
+        rows.append((TITLES[part.name], shown, within, _share(part.bytes, found.used), note))
+    if found.rest is not None and found.used is not None:
+        rows.append(
+            ("Rest", bytes_text(found.rest), "", _share(found.rest, found.used), "used less all above")
+        )
+        rows.append(("Used", bytes_text(found.used), "", "100.0 %", "INFO used_memory"))
+    else:
+        rows.append(("Used", "–", "", "", found.absent.get("used", "")))
+    print_table(title, ("part", "bytes", "95 %", "of used", "source"), rows, right=(1, 2, 3))
+    _show_expiring(found)
+    _show_coverage(found)
+
+
+def _show_expiring(found: MemorySplit) -> None:
+    share = "–" if found.ttl_share is None else f"{found.ttl_share:.1%} of {found.keys or 0:,} keys"
+    rows = [("Keys with a time to live", share, found.absent.get("ttl_share", ""))]
+    for freed in found.ttl_freed:
+        words = "Free within the hour" if freed.seconds == 3_600 else "Free within a day"
+        within = f"± {bytes_text(freed.within_bytes)}" if freed.within_bytes else ""
+        rows.append((words, bytes_text(freed.bytes), within))
+    if not found.ttl_freed:
+        rows.append(("Free within the hour, a day", "–", found.absent.get("ttl_freed", "")))
+    print_table("", ("times to live", "", "95 %"), rows, right=(1, 2))
+
+
+def _show_coverage(found: MemorySplit) -> None:
+    rows = []
+    for one in found.coverage:
+        within = "counted" if one.exact else f"{one.low:,.0f} to {one.high:,.0f}"
+        rows.append((one.index, f"{one.documents:,}", f"{one.keys:,.0f}", within))
+    for name, why in found.absent.items():
+        if name.startswith("coverage "):
+            rows.append((name.removeprefix("coverage "), "–", "–", why))
+    if rows:
+        print_table("", ("index", "documents", "keys", "95 %"), rows, right=(1, 2))
+
+
+def _share(part: float | None, used: float | None) -> str:
+    return f"{part / used:.1%}".replace("%", " %") if part is not None and used else ""
