@@ -9,7 +9,7 @@ from memdb.errors import MemDBError
 from memdb.operations.keyspace import TYPES, Drawn, Key, under
 from memdb.operations.samples import Sample
 from memdb.sizing import redisearch
-from memdb.sizing.allocator import power_of_two, size_class
+from memdb.sizing.allocator import grown, power_of_two, size_class
 from memdb.sizing.model import Constants
 from memdb.sizing.redisearch import Counts, Exact
 from memdb.sizing.shape import Shape
@@ -20,6 +20,7 @@ CREATED = 104_600.0  # an index without documents
 PER_TERM = 130.0  # of TEXT fields: 121 to 138
 PER_NUMBER, PER_NUMERIC_FIELD = 1.3, 11_000.0
 MODEL_ERROR = 0.04  # of the model, on shapes that were not fitted (docs/sizing.md): its 95 % interval
+MOST_IDS = 1_000_000  # places of RediSearch's table of documents (MAXDOCTABLESIZE); then places are shared
 _NO_KEY_SEEN = 20  # bytes of a key where no key of the index was drawn
 
 
@@ -219,6 +220,8 @@ def allocated(info: IndexInfo, names: Sequence[bytes]) -> float:
     stems = {name.rstrip(b"0123456789") for name in ours}
     shape = Shape(info.documents, 1, key_bytes=max(1, length), random_keys=2 * len(stems) > len(ours))
     total = CREATED + _sum(redisearch.documents(shape))
+    # The table of documents is as long as the largest id: writing a document again takes the next one.
+    total += max(0.0, _table(min(info.revision or 0, MOST_IDS)) - _table(info.documents))
     for field in info.of_kind("VECTOR"):
         if field.vector is not None:
             of_field = replace(
@@ -230,6 +233,10 @@ def allocated(info: IndexInfo, names: Sequence[bytes]) -> float:
             )
             total += _sum(redisearch.vector_field(of_field))
     return total
+
+
+def _table(ids: int) -> float:
+    return float(size_class(16 * grown(ids)))
 
 
 def _of_fields(info: IndexInfo) -> float:

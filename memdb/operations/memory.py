@@ -105,7 +105,7 @@ def split(client: Client, node: Node, sample: Sample) -> MemorySplit:
 
     Growth of the parts over used_memory's, measured on Redis 8.2 with RediSearch 2.10: 0.997 on 10,000 × 256,
     0.997 on 2,000 × 1,536, 0.998 on JSON, 0.989 to 1.004 on the demo's texts, tags and numbers,
-    0.965 on 20,000 × 16, 0.951 where all keys were written twice (docs/memory.md).
+    0.965 on 20,000 × 16, 0.969 where all keys were written twice (docs/memory.md).
 
     Raises:
         MemDBError: the node did not answer.

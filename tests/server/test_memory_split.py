@@ -122,6 +122,24 @@ def test_memorydb_tells_bytes_and_leaves_nothing_to_a_model(demo_target: Target)
     assert [one.exact for one in found.coverage] == [True, True]
 
 
+def test_primary_and_replica_tell_their_own(tmp_path: Path) -> None:
+    with local_engine.start(tmp_path, cluster=True, replicas=1, log=False) as running:
+        running.wait_ready()
+        with connect(running.target) as client:
+            client.pipeline([("SET", f"k{i}", "x" * 100, "EX", 600) for i in range(500)])
+            primary, replica = client.nodes()
+            until(
+                lambda: split(client, replica, sample(client, replica)).keys == 500,
+                "the replica has followed",
+            )
+            found = [split(client, node, sample(client, node)) for node in (primary, replica)]
+    assert [one.address for one in found] == [primary.address, replica.address]
+    for one in found:
+        assert one.part("keys").bytes
+        assert one.ttl_freed[0].bytes == pytest.approx(one.part("keys").bytes)
+        assert one.ttl_share == 1.0
+
+
 def test_the_demo_is_accounted_for_and_nothing_twice(demo_target: Target) -> None:
     with connect(demo_target) as client:
         found = now(client)
