@@ -43,7 +43,7 @@ _STRING = (
     "getrange "
     "bitcount bitop bitpos bitfield setbit getbit setrange"
 )
-_KEY = "del unlink expire pexpire expireat pexpireat persist ttl pttl type exists scan rename randomkey dump restore"
+_KEY = "del unlink expire pexpire expireat pexpireat persist ttl pttl type exists scan rename randomkey dump"
 _HASH = "hset hget hmget hmset hgetall hdel hlen hexists hkeys hvals hincrby hscan hsetnx hexpire hstrlen"
 _COLLECTION = ("l", "r", "s", "z", "x", "b")  # of lists, sets, sorted sets, streams, blocking reads
 _SERVER = (

@@ -1,0 +1,244 @@
+"""What was sampled, kept in one SQLite file a target: bounded by size and age, read by any number of pages.
+
+One writer (the sampler) and readers that open the file for each question: no page asks the server. Times are
+this machine's wall clock (Unix seconds), since they are drawn; rates were taken on the monotonic one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from memdb.cluster.target import Target
+from memdb.errors import MemDBError
+from memdb.operations.events import Event
+from memdb.operations.rates import Rates
+from memdb.operations.readings import COUNTERS, KINDS, Following
+from memdb.operations.samples import Sample
+
+GAUGES = (
+    "used_bytes", "limit_bytes", "rss_bytes", "fragmentation", "search_bytes", "client_buffer_bytes",
+    "replication_buffer_bytes", "keys", "keys_with_ttl", "clients", "client_limit", "blocked_clients",
+)  # fmt: skip
+RATES = (
+    *COUNTERS, "searches", "search_ms", "slow", "cpu", "hit_rate", "p50_ms", "p99_ms", "search_p50_ms",
+    "search_p99_ms", *(f"calls_{kind}" for kind in KINDS),
+)  # fmt: skip
+FIGURES = (*GAUGES, *RATES, "behind_bytes", "lag_s", "took_ms")
+MAX_BYTES = 50 * 2**20
+MAX_AGE_S = 7 * 86_400.0
+_DROP = 0.05  # of the time kept, when the file is full: rarely, not with every sample
+_TABLES = f"""
+CREATE TABLE IF NOT EXISTS nodes (id INTEGER PRIMARY KEY, address TEXT UNIQUE NOT NULL);
+CREATE TABLE IF NOT EXISTS samples (
+  node INTEGER NOT NULL, at REAL NOT NULL, {", ".join(f"{name} REAL" for name in FIGURES)},
+  PRIMARY KEY (node, at)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS now (node INTEGER PRIMARY KEY, at REAL NOT NULL, facts TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS builds (
+  node INTEGER NOT NULL, name TEXT NOT NULL, at REAL NOT NULL, state TEXT NOT NULL, fraction REAL NOT NULL,
+  documents INTEGER NOT NULL, failures INTEGER, PRIMARY KEY (node, name, at)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS splits (
+  node INTEGER NOT NULL, at REAL NOT NULL, facts TEXT NOT NULL, PRIMARY KEY (node, at)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS events (
+  at REAL NOT NULL, node TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, text TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS events_at ON events (at);
+CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, facts TEXT NOT NULL);
+"""
+_BY_TIME = ("samples", "builds", "splits", "events")
+_VERSION = 1
+
+
+class Damaged(MemDBError):
+    """The history file cannot be read or written."""
+
+
+def path_of(folder: Path, target: Target) -> Path:
+    """Where the history of a target lies; users have their own, since an ACL decides what is told."""
+    name = re.sub(r"[^A-Za-z0-9.-]", "_", target.address)[:60]
+    digest = hashlib.sha256(f"{target.address} {target.username}".encode()).hexdigest()[:8]
+    return folder / "history" / f"{name}-{digest}.sqlite"
+
+
+class Writer:
+    """The sampler's hold on the file. Belongs to one thread.
+
+    Raises:
+        Damaged: the file is no history, or the disk is full; also from every method.
+    """
+
+    def __init__(self, path: Path, *, max_bytes: int = MAX_BYTES, max_age_s: float = MAX_AGE_S) -> None:
+        self.path = path
+        self._max_bytes, self._max_age_s = max_bytes, max_age_s
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+        with told_of(path):
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0)
+            self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute(
+                "PRAGMA synchronous = NORMAL"
+            )  # a crash of the machine may lose the last seconds
+            self._db.execute("PRAGMA journal_size_limit = 1048576")
+            _shape(self._db)
+        self._ids: dict[str, int] = {}
+        self._builds: dict[tuple[str, str], tuple[object, ...]] = {}
+        self._writes = 0
+
+    def add(self, at: float, found: Sequence[tuple[Sample, Rates]], events: Sequence[Event] = ()) -> None:
+        """Keep one round of samples.
+
+        Args:
+            at: the wall clock.
+            found: every node with its rates since the sample before.
+            events: what happened since then.
+        """
+        lags = {one.address: one for sample, _ in found for one in sample.replicas}
+        with told_of(self.path), self._transaction():
+            for sample, rates in found:
+                self._add(at, sample, rates, lags.get(sample.address))
+            self._db.executemany(
+                "INSERT INTO events VALUES (?, ?, ?, ?, ?)",
+                [(e.at, e.node, e.kind, e.name, e.text) for e in events],
+            )
+            here = {sample.address for sample, _ in found}
+            for address in [a for a in self._known() if a not in here]:
+                self._db.execute("DELETE FROM now WHERE node = ?", (self._id(address),))
+        self._writes += 1
+        if self._writes % 30 == 1:
+            self.trim(at)
+
+    def add_split(self, at: float, node: str, facts: Mapping[str, object]) -> None:
+        """Keep where a node's memory goes."""
+        with told_of(self.path):
+            self._db.execute(
+                "INSERT OR REPLACE INTO splits VALUES (?, ?, ?)", (self._id(node), at, json.dumps(facts))
+            )
+
+    def keep(self, name: str, facts: object) -> None:
+        """Keep a small thing by name, e.g. the alerts that stand."""
+        with told_of(self.path):
+            self._db.execute("INSERT OR REPLACE INTO kept VALUES (?, ?)", (name, json.dumps(facts)))
+
+    def trim(self, now: float) -> None:
+        """Delete what is too old, and the oldest while the file is too large."""
+        with told_of(self.path):
+            self._before(now - self._max_age_s)
+            for _ in range(40):
+                if self._bytes() <= self._max_bytes:
+                    break
+                low, high = self._db.execute("SELECT min(at), max(at) FROM samples").fetchone()
+                if low is None or high <= low:
+                    break
+                self._before(low + max(_DROP * (high - low), 1.0))
+            self._db.execute("PRAGMA incremental_vacuum").fetchall()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def _before(self, at: float) -> None:
+        with self._transaction():
+            for table in _BY_TIME:
+                self._db.execute(f"DELETE FROM {table} WHERE at < ?", (at,))  # noqa: S608  # our own names
+
+    def _bytes(self) -> int:
+        pages, free, size = (
+            self._db.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return int((pages - free) * size)
+
+    def _add(self, at: float, sample: Sample, rates: Rates, seen: Following | None) -> None:
+        node = self._id(sample.address)
+        figures = {**sample.figures, **{name: rates.values.get(name) for name in RATES}}
+        if seen is not None:
+            figures |= {"behind_bytes": seen.behind_bytes, "lag_s": seen.lag_s}
+        if not sample.problem:
+            figures["took_ms"] = round(sample.took_ms, 3)
+            values = (node, at, *[figures.get(name) for name in FIGURES])
+            self._db.execute(f"INSERT OR REPLACE INTO samples VALUES ({_marks(len(values))})", values)  # noqa: S608
+        now = {name: value for name, value in figures.items() if value is not None and name in FIGURES}
+        facts = {
+            "role": sample.role,
+            "figures": now,
+            "absent": {**sample.absent, **rates.absent},
+            "link": sample.link,
+            "problem": sample.problem,
+            "uptime_s": sample.figures.get("uptime_s"),
+            "replicas": [asdict(one) for one in sample.replicas],
+            "indexes": [
+                (
+                    one.name,
+                    one.build.state,
+                    one.build.fraction,
+                    one.build.source,
+                    one.documents,
+                    one.failures,
+                    one.last_error,
+                    one.last_error_key,
+                )
+                for one in sample.indexes
+            ],
+        }
+        self._db.execute("INSERT OR REPLACE INTO now VALUES (?, ?, ?)", (node, at, json.dumps(facts)))
+        for one in sample.indexes:
+            state = (one.build.state, one.build.fraction, one.documents, one.failures)
+            if self._builds.get((sample.address, one.name)) != state:
+                self._builds[sample.address, one.name] = state
+                self._db.execute(
+                    "INSERT OR REPLACE INTO builds VALUES (?, ?, ?, ?, ?, ?, ?)", (node, one.name, at, *state)
+                )
+
+    def _known(self) -> list[str]:
+        rows = self._db.execute("SELECT address FROM nodes JOIN now ON nodes.id = now.node")
+        return [address for (address,) in rows]
+
+    def _id(self, address: str) -> int:
+        if address not in self._ids:
+            self._db.execute("INSERT OR IGNORE INTO nodes (address) VALUES (?)", (address,))
+            found = self._db.execute("SELECT id FROM nodes WHERE address = ?", (address,)).fetchone()
+            self._ids[address] = int(found[0])
+        return self._ids[address]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+
+def _marks(count: int) -> str:
+    return ", ".join("?" * count)
+
+
+def _shape(db: sqlite3.Connection) -> None:
+    """Make the tables; a file of another version is emptied, since figures are not worth a migration."""
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    columns = [row[1] for row in db.execute("PRAGMA table_info(samples)")]
+    if columns and (version != _VERSION or columns != ["node", "at", *FIGURES]):
+        for table in ("nodes", "now", *_BY_TIME):
+            db.execute(f"DROP TABLE IF EXISTS {table}")
+    db.executescript(_TABLES)
+    db.execute(f"PRAGMA user_version = {_VERSION}")
+
+
+@contextmanager
+def told_of(path: Path) -> Iterator[None]:
+    """SQLite's errors as ours."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as exc:
+        raise Damaged(
+            f"The history {path.name} cannot be used: {exc}.",
+            f"Make room on the disk, or move {path} away; a new one is begun.",
+        ) from exc

@@ -1,0 +1,205 @@
+"""Reading the history of a target: any number of readers, none of which asks the server."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from memdb.operations.events import Event
+from memdb.operations.history import FIGURES, told_of
+from memdb.operations.readings import Following
+
+Floats = npt.NDArray[np.float64]
+BUCKETS = 600  # points of a line: more than a chart has pixels to tell apart
+_GAP = 2.5  # times the usual distance of two samples: more is a time that was not sampled
+
+
+@dataclass(frozen=True, slots=True)
+class IndexNow:
+    """An index on a node when it was last sampled."""
+
+    name: str
+    state: str
+    fraction: float
+    source: str
+    documents: int
+    failures: int | None
+    last_error: str
+    last_error_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeNow:
+    """A node when it was last sampled: gauges and rates in `figures`, or in `absent` with the reason."""
+
+    address: str
+    role: str
+    at: float
+    figures: Mapping[str, float] = field(default_factory=dict)
+    absent: Mapping[str, str] = field(default_factory=dict)
+    link: str = ""
+    problem: str = ""
+    uptime_s: float | None = None
+    replicas: tuple[Following, ...] = ()
+    indexes: tuple[IndexNow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Figures of one node over time. NaN where nothing was told; a row of NaN where sampling stopped."""
+
+    times: Floats  # (n,) Unix seconds
+    mean: Mapping[str, Floats]  # name → (n,)
+    top: Mapping[str, Floats]  # the largest of each bucket; the same as mean where nothing was thinned
+    bucket_s: float  # 0 where every sample is shown
+
+
+@dataclass(frozen=True, slots=True)
+class BuildPoint:
+    """An index on a node at one moment; kept when something changed."""
+
+    at: float
+    node: str
+    name: str
+    state: str
+    fraction: float
+    documents: int
+    failures: int | None
+
+
+class Past:
+    """One history file, read anew for each question.
+
+    Raises:
+        Damaged: from every method, where the file is no history.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def nodes(self) -> tuple[NodeNow, ...]:
+        """Every node of the last round, primaries first; empty before the first one."""
+        rows = self._rows(
+            "SELECT address, at, facts FROM now JOIN nodes ON nodes.id = now.node ORDER BY node"
+        )
+        found = [_node(address, at, json.loads(facts)) for address, at, facts in rows]
+        return tuple(sorted(found, key=lambda one: one.role != "primary"))
+
+    def span(self) -> tuple[float, float] | None:
+        """When the oldest and the newest sample were taken."""
+        ((low, high),) = self._rows("SELECT min(at), max(at) FROM samples") or [(None, None)]
+        return None if low is None else (float(low), float(high))
+
+    def series(
+        self, node: str, start: float, end: float, names: Sequence[str], *, buckets: int = BUCKETS
+    ) -> Series:
+        """Figures of a node over a time, thinned to at most `buckets` means and maxima.
+
+        Args:
+            node: its address.
+            start: from this time on, Unix seconds.
+            end: up to this time.
+            names: of FIGURES.
+            buckets: at most so many points, besides gaps.
+        """
+        if not set(names) <= set(FIGURES):
+            raise ValueError(f"no such figures: {set(names) - set(FIGURES)}")
+        which = "FROM samples WHERE node = (SELECT id FROM nodes WHERE address = ?) AND at BETWEEN ? AND ?"
+        ((count,),) = self._rows(f"SELECT count(*) {which}", node, start, end) or [(0,)]
+        width = 0.0
+        if count > buckets:
+            width = (end - start) / buckets
+            columns = ", ".join(f"avg({name}), max({name})" for name in names)
+            rows = self._rows(
+                f"SELECT avg(at), {columns} {which} GROUP BY CAST((at - ?) / ? AS INTEGER) ORDER BY 1",
+                node, start, end, start, width,
+            )  # fmt: skip
+        else:
+            columns = ", ".join(f"{name}, {name}" for name in names)
+            rows = self._rows(f"SELECT at, {columns} {which} ORDER BY at", node, start, end)
+        table = np.array(rows, dtype=np.float64).reshape(-1, 1 + 2 * len(names))
+        table = with_gaps(table)
+        mean = {name: table[:, 1 + 2 * i] for i, name in enumerate(names)}
+        top = {name: table[:, 2 + 2 * i] for i, name in enumerate(names)}
+        return Series(table[:, 0], mean, top, width)
+
+    def builds(self, start: float, end: float) -> tuple[BuildPoint, ...]:
+        """How builds went, oldest first; a point where something changed."""
+        rows = self._rows(
+            "SELECT at, address, name, state, fraction, documents, failures FROM builds "
+            "JOIN nodes ON nodes.id = builds.node WHERE at BETWEEN ? AND ? ORDER BY at",
+            start,
+            end,
+        )
+        return tuple(BuildPoint(*row) for row in rows)
+
+    def events(self, start: float, end: float, *, limit: int = 500) -> tuple[Event, ...]:
+        """What happened, newest first."""
+        sql = (
+            "SELECT at, node, kind, name, text FROM events WHERE at BETWEEN ? AND ? ORDER BY at DESC LIMIT ?"
+        )
+        return tuple(Event(*row) for row in self._rows(sql, start, end, limit))
+
+    def splits(self, node: str, start: float, end: float) -> tuple[tuple[float, dict[str, object]], ...]:
+        """Where the node's memory went, oldest first, as (time, facts)."""
+        rows = self._rows(
+            "SELECT at, facts FROM splits WHERE node = (SELECT id FROM nodes WHERE address = ?) "
+            "AND at BETWEEN ? AND ? ORDER BY at",
+            node,
+            start,
+            end,
+        )
+        return tuple((float(at), json.loads(facts)) for at, facts in rows)
+
+    def kept(self, name: str) -> object:
+        """A small thing by name; None where there is none."""
+        rows = self._rows("SELECT facts FROM kept WHERE name = ?", name)
+        return json.loads(rows[0][0]) if rows else None
+
+    def _rows(self, sql: str, *values: object) -> list[Any]:
+        if not self.path.exists():
+            return []
+        with told_of(self.path), self._open() as db:
+            return db.execute(sql, values).fetchall()
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        db = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, timeout=5.0)
+        try:
+            yield db
+        finally:
+            db.close()
+
+
+def with_gaps(table: Floats) -> Floats:
+    """Put a row of NaN where time was not sampled, so that no line is drawn across it.
+
+    Args:
+        table: (n, 1 + figures), the time first, ascending.
+    """
+    if len(table) < 3:
+        return table
+    steps = np.diff(table[:, 0])
+    where = np.flatnonzero(steps > _GAP * max(float(np.median(steps)), 1.0)) + 1
+    if not len(where):
+        return table
+    holes = np.full((len(where), table.shape[1]), np.nan)
+    holes[:, 0] = table[where, 0] - steps[where - 1] / 2
+    return np.insert(table, where, holes, axis=0)
+
+
+def _node(address: str, at: float, facts: dict[str, Any]) -> NodeNow:
+    read = {
+        **facts,
+        "replicas": tuple(Following(**one) for one in facts["replicas"]),
+        "indexes": tuple(IndexNow(*one) for one in facts["indexes"]),
+    }
+    return NodeNow(address=address, at=at, **read)
