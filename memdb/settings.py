@@ -39,6 +39,9 @@ VARIABLES: dict[str, str] = {
     "MEMDB_EMBEDDER_URL": "address of the OpenAI-compatible endpoint, e.g. https://host/v1",
     "MEMDB_EMBEDDER_KEY": "its key",
     "MEMDB_ANSWER_MODEL": "a Bedrock model that writes the Assistant's answers, e.g. amazon.nova-lite-v1:0",
+    "MEMDB_SAMPLE_SECONDS": "how often the app samples the opened target for the Metrics page (2); 0: never",
+    "MEMDB_HISTORY_MB": "size a target's history of samples may reach under MEMDB_HOME (50)",
+    "MEMDB_WEBHOOK": "http(s) address that is told when an alert is raised or clears; may carry a secret",
     "MEMDB_ENGINE_SERVER": "path of a redis-server for the local engine, instead of the packaged one",
     "MEMDB_ENGINE_SEARCH": "path of a search module for that server; empty if it has search built in",
 }
@@ -77,6 +80,9 @@ class Settings:
     embedder_url: str = ""
     embedder_key: str = field(default="", repr=False)
     answer_model: str = ""
+    sample_seconds: float = 2.0
+    history_mb: float = 50.0
+    webhook: str = field(default="", repr=False)
     engine_server: str = ""
     engine_search: str = ""
 
@@ -116,6 +122,9 @@ class Settings:
             embedder_url=env.get("MEMDB_EMBEDDER_URL", "").strip(),
             embedder_key=env.get("MEMDB_EMBEDDER_KEY", "").strip(),
             answer_model=env.get("MEMDB_ANSWER_MODEL", "").strip(),
+            sample_seconds=_number(env, "MEMDB_SAMPLE_SECONDS", 2.0),
+            history_mb=_number(env, "MEMDB_HISTORY_MB", 50.0),
+            webhook=env.get("MEMDB_WEBHOOK", "").strip(),
             engine_server=env.get("MEMDB_ENGINE_SERVER", ""),
             engine_search=env.get("MEMDB_ENGINE_SEARCH", ""),
         )
@@ -149,10 +158,10 @@ def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
     return found
 
 
-def _number(env: Mapping[str, str], name: str) -> float:
+def _number(env: Mapping[str, str], name: str, default: float = 0.0) -> float:
     value = env.get(name, "").strip()
     try:
-        found = float(value) if value else 0.0
+        found = float(value) if value else default
     except ValueError:
         found = -1.0
     if not 0 <= found < float("inf"):

@@ -76,8 +76,8 @@ class Writer:
         self.path = path
         self._max_bytes, self._max_age_s = max_bytes, max_age_s
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
         with told_of(path):
+            path.touch(mode=0o600)
             self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0)
             self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")
             self._db.execute("PRAGMA journal_mode = WAL")
@@ -124,6 +124,12 @@ class Writer:
         """Keep a small thing by name, e.g. the alerts that stand."""
         with told_of(self.path):
             self._db.execute("INSERT OR REPLACE INTO kept VALUES (?, ?)", (name, json.dumps(facts)))
+
+    def kept(self, name: str) -> object:
+        """A small thing by name; None where there is none."""
+        with told_of(self.path):
+            row = self._db.execute("SELECT facts FROM kept WHERE name = ?", (name,)).fetchone()
+        return json.loads(row[0]) if row else None
 
     def trim(self, now: float) -> None:
         """Delete what is too old, and the oldest while the file is too large."""
@@ -215,6 +221,21 @@ class Writer:
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
+
+
+def keep(path: Path, name: str, facts: object) -> None:
+    """Keep a small thing beside a sampler that writes.
+
+    Raises:
+        Damaged: there is no history yet, or it cannot be written.
+    """
+    with told_of(path):
+        db = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=5.0)
+        try:
+            with db:
+                db.execute("INSERT OR REPLACE INTO kept VALUES (?, ?)", (name, json.dumps(facts)))
+        finally:
+            db.close()
 
 
 def _marks(count: int) -> str:

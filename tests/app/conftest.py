@@ -9,6 +9,12 @@ import streamlit as st
 
 
 @pytest.fixture(autouse=True)
+def unsampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No sampler runs beside a page, unless its test asks for one."""
+    monkeypatch.setenv("MEMDB_SAMPLE_SECONDS", "0")
+
+
+@pytest.fixture(autouse=True)
 def empty_caches() -> Iterator[None]:
     """Caches outlive an AppTest; clients in them are closed here, while their engine still runs."""
     st.cache_data.clear()

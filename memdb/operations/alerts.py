@@ -1,0 +1,115 @@
+"""Findings over time: an alert is raised once a figure has been bad long enough, and stands until it is well
+again by a margin. Pure; the sampler keeps the state between rounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from memdb.operations.thresholds import Finding, Level, Thresholds
+
+WINDOW_S = 60.0  # rates are judged over the last minute, which is what "sustained" means here
+MARGIN = 0.05  # a figure must be better than its threshold by so much, for CLEAR_S, to clear
+CLEAR_S = 60.0
+# A minute's mean needs some of that minute: right after a start one busy second would be all of it.
+HOLD_S = {"CPU": 30.0, "free memory": 4.0, "connections": 4.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One figure of one node that is bad, or was until a moment ago. Times are Unix seconds."""
+
+    node: str
+    name: str
+    level: Level
+    saw: str
+    todo: str
+    source: str
+    since: float
+    raised: float | None = None  # None while it is only suspected
+    well_since: float | None = None
+
+    @property
+    def key(self) -> str:
+        """One alert a node and figure."""
+        return f"{self.node} {self.name}"
+
+    @property
+    def stands(self) -> bool:
+        """Whether it was raised and has not cleared."""
+        return self.raised is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An alert that was raised or has cleared."""
+
+    alert: Alert
+    raised: bool
+
+
+def relaxed(limits: Thresholds) -> Thresholds:
+    """The thresholds that must be kept for an alert to clear."""
+    return Thresholds(
+        min(1.0, limits.free_memory + MARGIN),
+        max(0.0, limits.cpu - MARGIN),
+        max(0.0, limits.connections - MARGIN),
+    )
+
+
+def step(
+    alerts: Mapping[str, Alert], now: float, strict: Sequence[Finding], mild: Sequence[Finding]
+) -> tuple[dict[str, Alert], tuple[Change, ...]]:
+    """One round.
+
+    Args:
+        alerts: those of the round before, by key.
+        now: the wall clock.
+        strict: findings against the thresholds.
+        mild: the same figures against `relaxed` thresholds.
+
+    Returns:
+        The alerts that stand or are suspected now, and what changed.
+    """
+    still_bad = {f"{f.node} {f.name}" for f in mild if f.level in ("warning", "critical")}
+    found: dict[str, Alert] = {}
+    changes: list[Change] = []
+    for finding in strict:
+        if finding.level not in ("warning", "critical"):
+            continue
+        fresh = Alert(
+            finding.node, finding.name, finding.level, finding.saw, finding.todo, finding.source, now
+        )
+        before = alerts.get(fresh.key)
+        one = replace(fresh, since=before.since, raised=before.raised) if before else fresh
+        if one.raised is None and now - one.since >= HOLD_S.get(one.name, 0.0):
+            one = replace(one, raised=now)
+            changes.append(Change(one, raised=True))
+        found[one.key] = one
+    for key, before in alerts.items():
+        if key in found or not before.stands:
+            continue  # what was only suspected is forgotten
+        well = None if key in still_bad else before.well_since or now
+        if well is not None and now - well >= CLEAR_S:
+            changes.append(Change(replace(before, well_since=well), raised=False))
+        else:
+            found[key] = replace(before, well_since=well)
+    return found, tuple(changes)
+
+
+def facts(alerts: Mapping[str, Alert]) -> list[dict[str, Any]]:
+    """As plain values; `from_facts` leads back."""
+    return [asdict(one) for one in alerts.values()]
+
+
+def from_facts(told: object) -> dict[str, Alert]:
+    """What `facts` told; nothing where it is no such thing."""
+    if not isinstance(told, list):
+        return {}
+    try:
+        found = [Alert(**one) for one in told]
+    except TypeError:  # of another version
+        return {}
+    return {one.key: one for one in found}

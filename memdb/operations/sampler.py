@@ -1,0 +1,207 @@
+"""One sampler a target, however many browsers and processes look on: a thread that writes the history.
+
+Whoever holds the lock beside the history samples; another process with the same home waits for its turn and
+reads what the first one writes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import IO
+
+from memdb.cluster.client import Client, connect
+from memdb.cluster.target import Target
+from memdb.errors import MemDBError
+from memdb.operations import alerts, events, history, memory
+from memdb.operations.alerts import Alert, Change
+from memdb.operations.events import Event
+from memdb.operations.rates import Rates, rates
+from memdb.operations.samples import Sample, sample_all
+from memdb.operations.thresholds import Finding, Thresholds, judge
+from memdb.operations.webhook import Webhook
+
+EVERY_S = 2.0
+SPLIT_S = 60.0  # where memory goes is asked more rarely: it reads some hundred keys
+ALERTS, THRESHOLDS, SAMPLING = "alerts", "thresholds", "sampling"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the sampler of this process does."""
+
+    state: str  # "sampling", "waiting" for another process, "stopped"
+    problem: str = ""  # why nothing could be kept
+
+
+class Sampler:
+    """Samples a target until it is stopped."""
+
+    def __init__(
+        self,
+        target: Target,
+        folder: Path,
+        *,
+        every_s: float = EVERY_S,
+        split_s: float = SPLIT_S,
+        webhook: Webhook | None = None,
+        max_bytes: int = history.MAX_BYTES,
+        max_age_s: float = history.MAX_AGE_S,
+    ) -> None:
+        self.target = replace(target, writable=False)
+        self.path = history.path_of(folder, target)
+        self.every_s, self._split_s = every_s, split_s
+        self._webhook = webhook
+        self._bounds = (max_bytes, max_age_s)
+        self._status = Status("waiting")
+        self._stop = threading.Event()
+        self._windows: dict[str, deque[Sample]] = {}
+        self._before: dict[str, Sample] = {}
+        self._split_at: dict[str, float] = {}
+        self._thread = threading.Thread(target=self._run, name=f"sampler {target.name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def status(self) -> Status:
+        """What it does now."""
+        return self._status
+
+    def stop(self, *, wait_s: float = 5.0) -> None:
+        """End it; the history stays."""
+        self._stop.set()
+        self._thread.join(wait_s)
+
+    def _run(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self.path.with_suffix(".lock").open("w") as lock:
+            while not self._stop.is_set():
+                if _taken(lock):
+                    self._status = Status("waiting")
+                    self._stop.wait(self.every_s)
+                    continue
+                try:
+                    self._sample()
+                except history.Damaged as exc:  # e.g. a full disk: go on once there is room
+                    self._status = Status("sampling", exc.full())
+                    self._stop.wait(10.0)
+        self._status = Status("stopped")
+
+    def _sample(self) -> None:
+        max_bytes, max_age_s = self._bounds
+        writer = history.Writer(self.path, max_bytes=max_bytes, max_age_s=max_age_s)
+        try:
+            with connect(self.target) as client:
+                writer.keep(SAMPLING, {"every_s": self.every_s})
+                standing = alerts.from_facts(writer.kept(ALERTS))
+                self._status = Status("sampling")
+                while not self._stop.is_set():
+                    began = time.monotonic()
+                    standing = self._round(client, writer, standing)
+                    self._stop.wait(max(0.05, self.every_s - (time.monotonic() - began)))
+        finally:
+            writer.close()
+
+    def _round(self, client: Client, writer: history.Writer, standing: dict[str, Alert]) -> dict[str, Alert]:
+        try:
+            found = sample_all(client)
+        except MemDBError as exc:
+            # Nobody says who the nodes are: those that were known are silent.
+            known = list(self._before.values()) or [Sample(self.target.address, "primary", 0.0)]
+            now = time.monotonic()
+            found = tuple(Sample(one.address, one.role, now, problem=str(exc)) for one in known)
+        at = time.time()
+        rated = [
+            (one, rates(last, one) if (last := self._last(one)) else Rates(0.0, {}, {"all": "first look"}))
+            for one in found
+        ]
+        seen = events.happened(at, self._before, found)
+        self._before = {one.address: events.carried(self._before.get(one.address), one) for one in found}
+        limits = thresholds_of(writer.kept(THRESHOLDS))
+        strict, mild = self._judged(found, limits)
+        after, changes = alerts.step(standing, at, strict, mild)
+        told = [
+            Event(
+                at,
+                c.alert.node,
+                "alert",
+                c.alert.name,
+                ("raised: " if c.raised else "cleared: ") + c.alert.saw,
+            )
+            for c in changes
+        ]
+        writer.add(at, rated, [*seen, *told, *self._delivered()])
+        if after != standing:
+            writer.keep(ALERTS, alerts.facts(after))
+        self._tell(changes)
+        for one in found:
+            self._split(client, writer, one, at)
+        return after
+
+    def _last(self, one: Sample) -> Sample | None:
+        window = self._windows.setdefault(one.address, deque())
+        return window[-1] if window else None
+
+    def _judged(self, found: tuple[Sample, ...], limits: Thresholds) -> tuple[list[Finding], list[Finding]]:
+        strict: list[Finding] = []
+        mild: list[Finding] = []
+        for one in found:
+            window = self._windows[one.address]
+            if one.problem or (window and window[-1].run_id != one.run_id):
+                window.clear()  # a restart: rates begin anew
+            first = window[0] if window else None
+            changed = rates(first, one) if first else Rates(0.0, {}, {"all": "first look"})
+            strict += judge(one, changed, limits)
+            mild += judge(one, changed, alerts.relaxed(limits))
+            if not one.problem:
+                window.append(one)
+            while len(window) > 1 and window[0].at < one.at - alerts.WINDOW_S:
+                window.popleft()
+        return strict, mild
+
+    def _split(self, client: Client, writer: history.Writer, one: Sample, at: float) -> None:
+        if one.problem or at - self._split_at.get(one.address, 0.0) < self._split_s:
+            return
+        self._split_at[one.address] = at
+        try:
+            node = next(n for n in client.nodes() if n.address == one.address)
+            writer.add_split(at, one.address, memory.split(client, node, one).facts())
+        except (MemDBError, StopIteration) as exc:
+            if isinstance(exc, history.Damaged):
+                raise
+            # The node died since it was sampled: the next sample says so.
+
+    def _tell(self, changes: tuple[Change, ...]) -> None:
+        if self._webhook is not None:
+            for change in changes:
+                self._webhook.send(self.target.name, change)
+
+    def _delivered(self) -> tuple[Event, ...]:
+        return () if self._webhook is None else self._webhook.failures()
+
+
+def thresholds_of(told: object) -> Thresholds:
+    """Thresholds as they were kept; the defaults where there are none."""
+    if not isinstance(told, Mapping):
+        return Thresholds()
+    try:
+        return Thresholds(**told)
+    except (TypeError, MemDBError):  # of another version
+        return Thresholds()
+
+
+def keep_thresholds(path: Path, limits: Thresholds) -> None:
+    """Set a target's thresholds; its sampler takes them with the next round."""
+    history.keep(path, THRESHOLDS, asdict(limits))
+
+
+def _taken(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False

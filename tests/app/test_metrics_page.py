@@ -1,0 +1,90 @@
+"""The Metrics page: each view on real samples, switched off, and thresholds that are kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from memdb.cluster.target import Target
+from memdb.demo.app import environment
+from memdb.operations import history
+from memdb.operations.past import Past
+from memdb.operations.sampler import THRESHOLDS, thresholds_of
+from memdb.ui import metrics_page
+from tests.waiting import until
+
+ENTRY = Path(__file__).parent.parent.parent / "memdb/ui/entry.py"
+PAGE = Path(__file__).parent.parent.parent / "pages/operate/metrics.py"
+
+
+@pytest.fixture
+def past(demo_target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Past:
+    for name, value in environment(demo_target, tmp_path).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MEMDB_SAMPLE_SECONDS", "0.5")
+    return Past(history.path_of(tmp_path, demo_target))
+
+
+def app_at(view: str) -> AppTest:
+    app = AppTest.from_file(str(ENTRY), default_timeout=60)
+    app.query_params["metrics.view"] = view
+    app.run()
+    return app.switch_page(str(PAGE)).run()
+
+
+def test_every_view_draws_what_was_sampled(past: Past) -> None:
+    app = app_at("Overview")
+    assert not app.exception
+    until(lambda: (past.span() or (0, 0))[1] > (past.span() or (0, 0))[0], "two samples", 30)
+    until(lambda: bool(past.splits(past.nodes()[0].address, 0, 4e9)), "a split", 30)
+    for view in metrics_page.VIEWS:
+        app.segmented_control(key="metrics.view").set_value(view).run()
+        assert not app.exception, view
+        assert not app.error, view
+    app.segmented_control(key="metrics.view").set_value("Overview").run()
+    assert {m.label for m in app.metric} >= {"Memory", "CPU", "Connections"}
+    assert any("data " in c.value and "one for all browsers" in c.value for c in app.caption)
+    app.segmented_control(key="metrics.view").set_value("Memory").run()
+    assert "Vectors in indexes" in list(app.dataframe[0].value["part"])
+    app.segmented_control(key="metrics.view").set_value("Index build").run()
+    rows = app.dataframe[0].value.to_dict("records")
+    row = next(one for one in rows if one["index"] == "idx:embeddings")
+    assert (row["state"], row["built"], row["gap"]) == ("ready", 1.0, "+0")
+    assert any("does not exist on MemoryDB" in c.value for c in app.caption)
+
+
+def test_thresholds_are_kept_for_all_who_look_and_raise_a_strip(past: Past) -> None:
+    app = app_at("Alerts")
+    until(lambda: past.nodes() != (), "a sample", 30)
+    app.run()
+    assert [s.value for s in app.success]
+    app.number_input(key="metrics.clients").set_value(0)
+    app.button(key="FormSubmitter:metrics.thresholds-Keep").click().run()
+    assert not app.exception
+    assert thresholds_of(past.kept(THRESHOLDS)).connections == 0.0
+    assert thresholds_of(past.kept(THRESHOLDS)).cpu == 0.7
+    until(lambda: any(e.kind == "alert" for e in past.events(0, 4e9)), "the alert is raised", 30)
+    app.run()
+    assert any("CLIENT LIST" in w.value for w in app.warning)
+    assert any("alerts, see Metrics" in c.value for c in app.sidebar.caption)
+
+
+def test_pausing_holds_the_view(past: Past) -> None:
+    app = app_at("Overview")
+    until(lambda: past.nodes() != (), "a sample", 30)
+    app.toggle(key="metrics.pause").set_value(True).run()
+    held = app.session_state[metrics_page.PAUSED]
+    app.run()
+    assert app.session_state[metrics_page.PAUSED] == held
+    assert any("**paused**" in c.value for c in app.caption)
+    app.toggle(key="metrics.pause").set_value(False).run()
+    assert metrics_page.PAUSED not in app.session_state
+
+
+def test_switched_off_says_how_to_switch_it_on(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMDB_SAMPLE_SECONDS", "0")
+    app = app_at("Overview")
+    assert not app.exception
+    assert any("Sampling is switched off" in m.value for m in app.markdown)
