@@ -51,7 +51,7 @@ CREATE INDEX IF NOT EXISTS events_at ON events (at);
 CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, facts TEXT NOT NULL);
 """
 _BY_TIME = ("samples", "builds", "splits", "events")
-_VERSION = 1
+VERSION = 1
 
 
 class Damaged(MemDBError):
@@ -246,11 +246,11 @@ def _shape(db: sqlite3.Connection) -> None:
     """Make the tables; a file of another version is emptied, since figures are not worth a migration."""
     (version,) = db.execute("PRAGMA user_version").fetchone()
     columns = [row[1] for row in db.execute("PRAGMA table_info(samples)")]
-    if columns and (version != _VERSION or columns != ["node", "at", *FIGURES]):
+    if columns and (version != VERSION or columns != ["node", "at", *FIGURES]):
         for table in ("nodes", "now", *_BY_TIME):
             db.execute(f"DROP TABLE IF EXISTS {table}")
     db.executescript(_TABLES)
-    db.execute(f"PRAGMA user_version = {_VERSION}")
+    db.execute(f"PRAGMA user_version = {VERSION}")
 
 
 @contextmanager

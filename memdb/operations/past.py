@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memdb.operations.events import Event
-from memdb.operations.history import FIGURES, told_of
+from memdb.operations.history import FIGURES, VERSION, told_of
 from memdb.operations.readings import Following
 
 Floats = npt.NDArray[np.float64]
@@ -132,14 +132,17 @@ class Past:
         return Series(table[:, 0], mean, top, width)
 
     def builds(self, start: float, end: float) -> tuple[BuildPoint, ...]:
-        """How builds went, oldest first; a point where something changed."""
-        rows = self._rows(
-            "SELECT at, address, name, state, fraction, documents, failures FROM builds "
-            "JOIN nodes ON nodes.id = builds.node WHERE at BETWEEN ? AND ? ORDER BY at",
-            start,
-            end,
+        """How builds went, oldest first: where each stood at `start`, then where something changed."""
+        columns = (
+            "address, name, state, fraction, documents, failures FROM builds AS b JOIN nodes ON id = node"
         )
-        return tuple(BuildPoint(*row) for row in rows)
+        before = self._rows(
+            f"SELECT {columns} WHERE at = (SELECT max(at) FROM builds WHERE node = b.node AND name = b.name "  # noqa: S608
+            "AND at < ?) AND node IN (SELECT node FROM now)",
+            start,
+        )
+        since = self._rows(f"SELECT at, {columns} WHERE at BETWEEN ? AND ? ORDER BY at", start, end)
+        return tuple(BuildPoint(*row) for row in [*((start, *row) for row in before), *since])
 
     def events(self, start: float, end: float, *, limit: int = 500) -> tuple[Event, ...]:
         """What happened, newest first."""
@@ -168,6 +171,8 @@ class Past:
         if not self.path.exists():
             return []
         with told_of(self.path), self._open() as db:
+            if db.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+                return []  # its writer is about to make the tables
             return db.execute(sql, values).fetchall()
 
     @contextmanager

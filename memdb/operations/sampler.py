@@ -27,7 +27,7 @@ from memdb.operations.thresholds import Finding, Thresholds, judge
 from memdb.operations.webhook import Webhook
 
 EVERY_S = 2.0
-SPLIT_S = 60.0  # where memory goes is asked more rarely: it reads some hundred keys
+SPLIT_S = 300.0  # where memory goes is asked rarely: it reads some hundred keys, which shows in the load
 ALERTS, THRESHOLDS, SAMPLING = "alerts", "thresholds", "sampling"
 
 

@@ -50,6 +50,8 @@ def over_time(
     colours = palette(dark)
     x = clock(series.times)
     figure = go.Figure()
+    if area:  # a kind that nobody sends is no line of the legend
+        names = {name: title for name, title in names.items() if np.nansum(series.mean[name]) > 0} or names
     for i, (name, title) in enumerate(names.items()):
         colour = colours.categories[i % len(colours.categories)]
         shown = ":.1%" if share else ":,.4~g"
@@ -81,7 +83,7 @@ def over_time(
             annotation={"text": "alert", "font": {"color": colours.bad}},
         )
     low, high = clock(np.array(span))
-    figure.update_xaxes(range=[low, high], title=None)
+    figure.update_xaxes(range=[low, high], type="date", title=None)
     byte = unit in ("bytes", "bytes/s")
     figure.update_yaxes(title=unit, rangemode="tozero", tickformat=".0%" if share else "~s" if byte else None)
     return figure
@@ -149,6 +151,6 @@ def build_progress(
     figure.update_layout(showlegend=True, uirevision="kept")
     _marks(figure, [e for e in events if e.kind == "build"], colours)
     low, high = clock(np.array(span))
-    figure.update_xaxes(range=[low, high])
+    figure.update_xaxes(range=[low, high], type="date")
     figure.update_yaxes(range=[-0.03, 1.05], tickformat=".0%", title="built")
     return figure

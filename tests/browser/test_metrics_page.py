@@ -59,7 +59,7 @@ def test_a_build_moves_and_a_killed_engine_comes_back(
         expect(page.get_by_text("No index on this target")).to_be_visible(timeout=LONG_MS)
         index.create(client, IndexSpec("idx", (HnswField("v", 96),), ("d:",)))
         # The chart's own account of the build, as it was drawn while it ran.
-        expect(page.locator(".st-key-metrics\\.builds\\.chart")).to_be_visible(timeout=LONG_MS)
+        expect(page.locator(".st-key-metrics-builds-chart")).to_be_visible(timeout=LONG_MS)
         expect(page.get_by_text(re.compile("build finished, 20,000 documents"))).to_be_visible(
             timeout=LONG_MS
         )
@@ -76,5 +76,5 @@ def test_a_build_moves_and_a_killed_engine_comes_back(
         expect(page.get_by_text("does not answer")).to_have_count(0, timeout=LONG_MS)
         page.get_by_text("Events", exact=True).click()
         until(lambda: "restarted" in [e.text for e in past.events(0, ALWAYS)], "the restart is told", 30)
-        expect(page.locator(".st-key-metrics\\.events")).to_be_visible()
+        expect(page.locator(".st-key-metrics-events-export-CSV")).to_be_visible(timeout=LONG_MS)
         expect(page.get_by_text("Traceback")).to_have_count(0)
