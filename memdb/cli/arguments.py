@@ -390,6 +390,18 @@ def memory(commands: Commands) -> None:
     add.set_defaults(run=_lazy("memory", "memory"))
 
 
+def exporter(commands: Commands) -> None:
+    """`memdb exporter`."""
+    add = _command(commands, "exporter", "serve every node's figures as OpenMetrics, for Prometheus")
+    add.add_argument("--port", type=port, default=9121, metavar="P", help="default: 9121; 0: a free one")
+    add.add_argument("--address", default="127.0.0.1", metavar="A", help="to listen on (default: 127.0.0.1)")
+    add.add_argument(
+        "--once", action="store_true", help="print the text once and end, for textfile collectors"
+    )
+    _server_options(add)
+    add.set_defaults(run=_lazy("exporter", "exporter"))
+
+
 def _app_options(add: argparse.ArgumentParser) -> None:
     add.add_argument(
         "--port", type=port, default=DEMO_PORT, metavar="P", help=f"of the app (default: {DEMO_PORT})"

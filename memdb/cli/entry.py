@@ -58,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
         arguments.engine,
         arguments.doctor,
         arguments.check,
+        arguments.exporter,
         arguments.targets,
         arguments.aws,
         arguments.load,

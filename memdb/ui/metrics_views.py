@@ -76,16 +76,16 @@ def _tiles(node: NodeNow) -> None:
     free = f"{1 - used / limit:.0%} free" if used is not None and limit else "no limit"
     tiles = (
         ("Memory", "–" if used is None else bytes_text(used), free),
-        ("Commands/s", _number(told.get("commands")), ""),
-        ("FT.SEARCH/s", _number(told.get("searches")), _ms("mean", told.get("search_ms"))),
-        ("FT.SEARCH p99", _ms("≤", told.get("search_p99_ms")) or "–", ""),
+        ("Commands/s", _number(told.get("commands")), "all kinds"),
+        ("FT.SEARCH/s", _number(told.get("searches")), _ms("mean", told.get("search_ms")) or "none now"),
+        ("FT.SEARCH p99", _ms("≤", told.get("search_p99_ms")) or "–", "last sample"),
         ("CPU", _share(told.get("cpu")), "main thread"),
         ("Connections", _whole(told.get("clients")), f"of {_whole(told.get('client_limit'))}"),
     )
     for column, (title, value, under) in zip(st.columns(len(tiles)), tiles, strict=True):
         with column.container(border=True):
             st.metric(title, value)
-            st.caption(under or "\u00a0")
+            st.caption(under)
 
 
 def _charts(
