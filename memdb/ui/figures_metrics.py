@@ -11,6 +11,7 @@ from memdb.display import figure_text
 from memdb.operations.events import Event
 from memdb.operations.memory import TITLES, MemorySplit
 from memdb.operations.past import BuildPoint, Floats, Series
+from memdb.operations.probe import Probe
 from memdb.ui.figures import Palette, palette, styled
 
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid")
@@ -153,4 +154,28 @@ def build_progress(
     low, high = clock(np.array(span))
     figure.update_xaxes(range=[low, high], type="date")
     figure.update_yaxes(range=[-0.03, 1.05], tickformat=".0%", title="built")
+    return figure
+
+
+def probe(found: Probe, *, dark: bool) -> go.Figure:
+    """Recall, share built and share refused at each look."""
+    colours = palette(dark)
+    x = [one.at_s for one in found.looks]
+    figure = go.Figure()
+    for title, values, colour, dash in (
+        (f"recall@{found.k}", [one.recall for one in found.looks], colours.main, "solid"),
+        ("built", [one.fraction for one in found.looks], colours.good, "dash"),
+        ("refused", [one.rejected / max(1, one.asked) for one in found.looks], colours.bad, "dot"),
+    ):
+        figure.add_trace(
+            go.Scatter(
+                x=x, y=values, name=title, mode="lines+markers", marker={"size": 5},
+                line={"color": colour, "dash": dash, "width": 1.8},
+                hovertemplate="%{y:.1%}<extra>" + title + "</extra>",
+            )
+        )  # fmt: skip
+    styled(figure, colours, height=240)
+    figure.update_layout(showlegend=True, hovermode="x unified")
+    figure.update_xaxes(title="seconds since the first look")
+    figure.update_yaxes(range=[-0.03, 1.05], tickformat=".0%")
     return figure

@@ -12,7 +12,7 @@ from memdb.display import bytes_text, code, duration, line, markdown
 from memdb.operations import alerts
 from memdb.operations.past import NodeNow, Past
 from memdb.operations.sampler import ALERTS
-from memdb.ui import metrics_cached, metrics_views, parts
+from memdb.ui import metrics_cached, metrics_probe, metrics_views, parts
 
 RANGES = {"5 min": 300, "15 min": 900, "1 hour": 3600, "6 hours": 21_600, "1 day": 86_400, "7 days": 604_800}
 REFRESH = {"2 s": 2, "5 s": 5, "15 s": 15, "60 s": 60}
@@ -81,6 +81,8 @@ def _panel(target: Target, shown: str, span_s: int, chosen: str) -> None:
         # A young history fills the chart instead of a corner of it.
         start = end - span_s if known is None else max(end - span_s, min(known[0], end - _LEAST_S))
         metrics_views.draw(shown, past, node, nodes, (start, end))
+        if shown == "Index build" and node.indexes:
+            metrics_probe.view(target, node)
 
 
 def _age(target: Target, past: Past, nodes: tuple[NodeNow, ...]) -> None:

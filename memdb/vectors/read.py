@@ -130,7 +130,7 @@ def matching_keys(
         for keys, _ in _by_cursor(client, info, rendered, size):
             yield keys
     elif rendered.everything:
-        yield from _by_scan(client, info, size)
+        yield from by_scan(client, info, size)
     else:
         yield from _by_page(client, info, rendered, size)
 
@@ -164,7 +164,8 @@ def _by_cursor(
             client.execute("FT.CURSOR", "DEL", info.name, replies.integer(cursor))
 
 
-def _by_scan(client: Client, info: IndexInfo, size: int) -> Iterator[list[str]]:
+def by_scan(client: Client, info: IndexInfo, size: int) -> Iterator[list[str]]:
+    """The keys under the index's prefixes, whether or not the index has them yet, batch by batch."""
     seen: set[str] = set()
     for prefix in info.prefixes or ("",):
         pattern = "".join(f"\\{c}" if c in "*?[]\\^" else c for c in prefix) + "*"

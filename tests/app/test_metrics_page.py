@@ -12,7 +12,7 @@ from memdb.demo.app import environment
 from memdb.operations import history
 from memdb.operations.past import Past
 from memdb.operations.sampler import THRESHOLDS, thresholds_of
-from memdb.ui import metrics_page
+from memdb.ui import cached, metrics_page, metrics_probe
 from tests.waiting import until
 
 ENTRY = Path(__file__).parent.parent.parent / "memdb/ui/entry.py"
@@ -53,6 +53,22 @@ def test_every_view_draws_what_was_sampled(past: Past) -> None:
     row = next(one for one in rows if one["index"] == "idx:embeddings")
     assert (row["state"], row["built"], row["gap"]) == ("ready", 1.0, "+0")
     assert any("does not exist on MemoryDB" in c.value for c in app.caption)
+
+
+def test_the_probe_of_a_ready_index_looks_once(past: Past) -> None:
+    app = app_at("Index build")
+    until(lambda: past.nodes() != (), "a sample", 30)
+    app.run()
+    app.selectbox(key="metrics.probe_index").set_value("idx:embeddings").run()
+    app.button(key="metrics.probe").click().run()
+    assert not app.exception
+    job = cached.jobs().get(app.session_state[metrics_probe.JOB])
+    assert job is not None
+    until(lambda: job.state.status != "running", "the probe ends", 60)
+    assert job.error is None
+    app.run()
+    assert not app.exception
+    assert any("truth from 2,000 keys" in m.value for m in app.markdown)
 
 
 def test_thresholds_are_kept_for_all_who_look_and_raise_a_strip(past: Past) -> None:

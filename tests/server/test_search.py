@@ -101,7 +101,7 @@ def test_reading_under_a_filter_gives_each_document_once(client: Client, prefix:
         for k in batch
     ]
     assert sorted(paged) == sorted(f"{prefix}d:{i}" for i in range(100, 900))
-    scanned = [k for batch in read._by_scan(client, info, 100) for k in batch]
+    scanned = [k for batch in read.by_scan(client, info, 100) for k in batch]
     assert len(scanned) == len(set(scanned)) == COUNT + 2
 
 

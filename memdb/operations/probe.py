@@ -1,0 +1,153 @@
+"""What searches find and how many are refused while an index is built.
+
+The truth is taken from the keys, not from the index: every vector under the prefixes is read once, and the
+exact neighbours of some of them are computed. Keys written after that are not in it.
+"""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from memdb.cluster.client import Client
+from memdb.errors import BadInput, MemDBError, OutOfRange
+from memdb.jobs import Report, silent
+from memdb.operations.samples import sample
+from memdb.vectors import exact, read, search
+from memdb.vectors.distance import Floats
+from memdb.vectors.index import IndexInfo, index_info
+from memdb.vectors.query import KnnRequest
+from memdb.vectors.read import Block
+
+QUERIES, K = 20, 10
+LONGEST_S = 3_600.0
+_DRAWN = 2_000  # of the first keys read, from which the queries are drawn
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """All queries once, at one moment of the build."""
+
+    at_s: float  # since the first look
+    state: str
+    fraction: float
+    recall: float | None  # recall@k of those that were answered; None where none was
+    asked: int
+    rejected: int
+    p50_ms: float | None
+    problem: str = ""  # of the last one rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Looks so far. `keys` are those the truth was taken from."""
+
+    index: str
+    k: int
+    keys: int
+    looks: tuple[Look, ...] = ()
+
+
+def run(
+    client: Client,
+    index: str,
+    *,
+    queries: int = QUERIES,
+    k: int = K,
+    every_s: float = 1.0,
+    report: Report = silent,
+    keep: Callable[[Probe], None] = lambda _: None,
+) -> Probe:
+    """Take the truth, then look once every `every_s` until the index is ready, and once more.
+
+    Raises:
+        OutOfRange: queries or k outside 1 to 1,000.
+        BadInput: no key under the prefixes has a vector.
+        MemDBError: the vectors could not be read; `Cancelled` from `report`.
+    """
+    for name, value in (("queries", queries), ("k", k)):
+        if not 1 <= value <= 1_000:
+            raise OutOfRange(name, value, 1, 1_000, "the probe")
+    info = index_info(client, index)
+    field, params = info.vector_field()
+    drawn = _drawn(client, info, queries)
+    truth = exact.nearest(_every(client, info, report), drawn, k, params.metric)
+    found = Probe(index, k, truth.looked_at)
+    began = time.monotonic()
+    ended = threading.Event()
+    while True:
+        look = _look(client, info, drawn, truth, k, time.monotonic() - began, field.name)
+        found = Probe(index, k, truth.looked_at, (*found.looks, look))
+        keep(found)
+        report("Probing while it builds", round(100 * look.fraction), 100)
+        if look.state == "ready" or look.at_s > LONGEST_S:
+            return found
+        ended.wait(every_s)
+
+
+def _every(client: Client, info: IndexInfo, report: Report) -> Iterator[Block]:
+    _, params = info.vector_field()
+    size = max(1, min(read.KEYS_A_BATCH, read.BYTES_A_BATCH // params.bytes))
+    done = 0
+    for keys in read.by_scan(client, info, size):
+        done += len(keys)
+        report("Reading vectors for the truth", done, 0)
+        if keys and (block := read.vectors_of(client, info, "", keys)):
+            yield block
+
+
+def _drawn(client: Client, info: IndexInfo, queries: int) -> Floats:
+    seen: list[Floats] = []
+    for block in _every(client, info, silent):
+        seen.append(block.vectors)
+        if sum(map(len, seen)) >= max(_DRAWN, queries):
+            break
+    if not seen:
+        raise BadInput(f"No key under the prefixes of {info.name} has a vector.", "Load some first.")
+    rows = np.concatenate(seen)
+    chosen = np.random.default_rng(0).choice(len(rows), min(queries, len(rows)), replace=False)
+    return np.ascontiguousarray(rows[chosen])
+
+
+def _look(
+    client: Client,
+    info: IndexInfo,
+    queries: Floats,
+    truth: exact.Neighbours,
+    k: int,
+    at_s: float,
+    field: str,
+) -> Look:
+    shares: list[float] = []
+    took: list[float] = []
+    problem = ""
+    for vector, expected in zip(queries, truth.keys, strict=True):
+        request = KnnRequest(info.name, tuple(vector.tolist()), field, k)
+        try:
+            answer = search.knn(client, request, info)
+        except MemDBError as exc:
+            problem = str(exc)
+            continue
+        took.append(answer.took_ms)
+        shares.append(len({hit.key for hit in answer.hits} & set(expected)) / max(1, len(expected)))
+    # The node that answers searches; what it tells last, so that "ready" is not from before the queries.
+    state, fraction = "unknown", 0.0
+    now = sample(client, client.nodes()[0])
+    for one in now.indexes:
+        if one.name == info.name:
+            state, fraction = one.build.state, one.build.fraction
+    return Look(
+        at_s,
+        state,
+        fraction,
+        statistics.fmean(shares) if shares else None,
+        len(queries),
+        len(queries) - len(shares),
+        statistics.median(took) if took else None,
+        problem,
+    )
