@@ -122,7 +122,7 @@ def a_day(folder: Path) -> None:
     writer.trim(float(DAY_S))
     writer._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     past = Past(writer.path)
-    charts = metrics_views._OVERVIEW
+    charts = metrics_views.OVERVIEW
     names = list(dict.fromkeys(name for _, chosen, _ in charts for name in chosen))
     times = []
     for _ in range(11):

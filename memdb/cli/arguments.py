@@ -95,9 +95,9 @@ def check(commands: Commands) -> None:
         add.add_argument(
             f"--{name}",
             type=count(0),
-            default=default,
+            default=None,
             metavar="PERCENT",
-            help=f"{what} (default: {default})",
+            help=f"{what} (default: what is kept on the Metrics page, or {default})",
         )
     add.add_argument("--json", action="store_true", help="print JSON")
     _server_options(add)

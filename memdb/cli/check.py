@@ -9,6 +9,9 @@ from dataclasses import asdict
 from memdb.cli.output import print_json, print_table
 from memdb.cluster.client import connect
 from memdb.cluster.find import find_target
+from memdb.operations import sampler
+from memdb.operations.history import path_of
+from memdb.operations.past import Past
 from memdb.operations.rates import Rates, rates
 from memdb.operations.samples import sample_all
 from memdb.operations.thresholds import Finding, Thresholds, judge, worst
@@ -19,8 +22,11 @@ ALARM = 1
 
 def check(found: argparse.Namespace) -> int:
     """Look twice and judge; 1 on a warning or worse."""
-    limits = Thresholds(found.free / 100, found.cpu / 100, found.connections / 100)
-    target = find_target(Settings.from_env(), found.url)
+    settings = Settings.from_env()
+    target = find_target(settings, found.url)
+    limits = _limits(
+        found, sampler.thresholds_of(Past(path_of(settings.home, target)).kept(sampler.THRESHOLDS))
+    )
     with connect(target) as client:
         before = {one.address: one for one in sample_all(client)}
         time.sleep(found.seconds)  # rates are differences: there is nothing to do between the two looks
@@ -45,3 +51,12 @@ def check(found: argparse.Namespace) -> int:
         head = ("node", "figure", "level", "what it saw", "what to do")
         print_table(f"{target.name} ({target.address})", head, rows)
     return 0 if level == "ok" else ALARM
+
+
+def _limits(found: argparse.Namespace, kept: Thresholds) -> Thresholds:
+    """Options win over what was kept on the Metrics page, which wins over the defaults."""
+    return Thresholds(
+        kept.free_memory if found.free is None else found.free / 100,
+        kept.cpu if found.cpu is None else found.cpu / 100,
+        kept.connections if found.connections is None else found.connections / 100,
+    )

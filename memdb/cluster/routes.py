@@ -70,7 +70,8 @@ class Routes:
             failed: RedisError | None = None
             for client, host, port in asked:
                 try:
-                    self._take(_map(client, self.target, host, port))
+                    alone = self.map is not None and not self.map.cluster
+                    self._take(_map(client, self.target, host, port, alone=alone))
                     return
                 except RedisError as exc:
                     failed = failed or exc
@@ -166,21 +167,32 @@ def _reads_allowed(connection: redis.Connection) -> None:
     connection.read_response()
 
 
-def _map(client: redis.Redis, target: Target, host: str, port: int) -> Topology:
+def _map(client: redis.Redis, target: Target, host: str, port: int, *, alone: bool) -> Topology:
     host, port = (target.path, 0) if target.scheme == "unix" else (host, port)
+    if alone:
+        # Known to be no cluster: CLUSTER NODES would be one more error in its statistics each time. Its
+        # INFO says so again, and would tell of a server that took its place.
+        facts = _facts(client)
+        if facts.get("cluster_enabled") == "0":
+            return Topology.of(replication_nodes(facts, host=host, port=port), cluster=False)
     try:
         said = client.execute_command("CLUSTER", "NODES")  # type: ignore[no-untyped-call]
     except ResponseError:  # not a cluster, or the user may not ask
-        facts: dict[str, str] = {}
-        try:
-            reply = client.execute_command("INFO", "replication")  # type: ignore[no-untyped-call]
-            facts = replies.info(reply).get("replication", {})
-        except ResponseError:
-            pass  # nothing is told: one node, this one
+        facts = _facts(client)
         return Topology.of(replication_nodes(facts, host=host, port=port), cluster=False)
     nodes = cluster_nodes(replies.text(said), host=host, port=port)
     mine = host == target.host and port == target.port
     return Topology.of((n if mine else replace(n, here=False) for n in nodes), cluster=True)
+
+
+def _facts(client: redis.Redis) -> dict[str, str]:
+    try:
+        told = replies.info(client.execute_command("INFO"))  # type: ignore[no-untyped-call]
+    except ResponseError:
+        return {}  # nothing is told: one node, this one
+    return {
+        name: value for section in ("replication", "cluster") for name, value in told.get(section, {}).items()
+    }
 
 
 def _is_ip(host: str) -> bool:

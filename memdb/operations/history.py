@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from memdb.cluster.target import Target
 from memdb.errors import MemDBError
@@ -33,6 +34,7 @@ RATES = (
 FIGURES = (*GAUGES, *RATES, "behind_bytes", "lag_s", "took_ms")
 MAX_BYTES = 50 * 2**20
 MAX_AGE_S = 7 * 86_400.0
+_QUIET_S = 60.0
 _DROP = 0.05  # of the time kept, when the file is full: rarely, not with every sample
 _TABLES = f"""
 CREATE TABLE IF NOT EXISTS nodes (id INTEGER PRIMARY KEY, address TEXT UNIQUE NOT NULL);
@@ -78,7 +80,7 @@ class Writer:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with told_of(path):
             path.touch(mode=0o600)
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0)
+            self._db = sqlite3.connect(path, timeout=5.0)
             self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute(
@@ -87,7 +89,7 @@ class Writer:
             self._db.execute("PRAGMA journal_size_limit = 1048576")
             _shape(self._db)
         self._ids: dict[str, int] = {}
-        self._builds: dict[tuple[str, str], tuple[object, ...]] = {}
+        self._builds: dict[tuple[str, str], tuple[float, tuple[Any, ...]]] = {}
         self._writes = 0
 
     def add(self, at: float, found: Sequence[tuple[Sample, Rates]], events: Sequence[Event] = ()) -> None:
@@ -99,7 +101,7 @@ class Writer:
             events: what happened since then.
         """
         lags = {one.address: one for sample, _ in found for one in sample.replicas}
-        with told_of(self.path), self._transaction():
+        with told_of(self.path), self._db:
             for sample, rates in found:
                 self._add(at, sample, rates, lags.get(sample.address))
             self._db.executemany(
@@ -115,14 +117,14 @@ class Writer:
 
     def add_split(self, at: float, node: str, facts: Mapping[str, object]) -> None:
         """Keep where a node's memory goes."""
-        with told_of(self.path):
+        with told_of(self.path), self._db:
             self._db.execute(
                 "INSERT OR REPLACE INTO splits VALUES (?, ?, ?)", (self._id(node), at, json.dumps(facts))
             )
 
     def keep(self, name: str, facts: object) -> None:
         """Keep a small thing by name, e.g. the alerts that stand."""
-        with told_of(self.path):
+        with told_of(self.path), self._db:
             self._db.execute("INSERT OR REPLACE INTO kept VALUES (?, ?)", (name, json.dumps(facts)))
 
     def kept(self, name: str) -> object:
@@ -149,7 +151,7 @@ class Writer:
         self._db.close()
 
     def _before(self, at: float) -> None:
-        with self._transaction():
+        with self._db:
             for table in _BY_TIME:
                 self._db.execute(f"DELETE FROM {table} WHERE at < ?", (at,))  # noqa: S608  # our own names
 
@@ -195,8 +197,13 @@ class Writer:
         self._db.execute("INSERT OR REPLACE INTO now VALUES (?, ?, ?)", (node, at, json.dumps(facts)))
         for one in sample.indexes:
             state = (one.build.state, one.build.fraction, one.documents, one.failures)
-            if self._builds.get((sample.address, one.name)) != state:
-                self._builds[sample.address, one.name] = state
+            last, before = self._builds.get((sample.address, one.name), (0.0, ()))
+            # Where documents come all day each sample would be a point: then one a minute.
+            quiet = before and (state[0], round(one.build.fraction, 3), one.failures) == (
+                before[0], round(before[1], 3), before[3],
+            )  # fmt: skip
+            if state != before and not (quiet and at - last < _QUIET_S):
+                self._builds[sample.address, one.name] = (at, state)
                 self._db.execute(
                     "INSERT OR REPLACE INTO builds VALUES (?, ?, ?, ?, ?, ?, ?)", (node, one.name, at, *state)
                 )
@@ -211,16 +218,6 @@ class Writer:
             found = self._db.execute("SELECT id FROM nodes WHERE address = ?", (address,)).fetchone()
             self._ids[address] = int(found[0])
         return self._ids[address]
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
 
 def keep(path: Path, name: str, facts: object) -> None:

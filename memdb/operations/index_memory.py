@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from memdb.errors import MemDBError
-from memdb.operations.keyspace import TYPES, Drawn, Key, under
+from memdb.operations.keyspace import Drawn, Key, under
 from memdb.operations.samples import Sample
 from memdb.sizing import redisearch
 from memdb.sizing.allocator import grown, power_of_two, size_class
 from memdb.sizing.model import Constants
 from memdb.sizing.redisearch import Counts, Exact
 from memdb.sizing.shape import Shape
-from memdb.vectors.index import IndexInfo
+from memdb.vectors.index import KEY_TYPES, IndexInfo
 
 # Beyond FT.INFO's own count, seen on RediSearch 2.10.5 with the corpus of the demo (docs/memory.md).
 CREATED = 104_600.0  # an index without documents
@@ -159,7 +159,7 @@ def corrected(drawn: Drawn, infos: Sequence[IndexInfo]) -> Drawn:
 
 
 def _corrected(key: Key, infos: Sequence[IndexInfo]) -> Key:
-    if key.size is None or key.type != TYPES["JSON"]:
+    if key.size is None or key.type != KEY_TYPES["JSON"]:
         return key
     # By path: a vector that several indexes take is there once.
     dims = {

@@ -19,7 +19,7 @@ from memdb.cluster.replies import Reply
 from memdb.cluster.topology import Node
 from memdb.errors import MemDBError
 from memdb.jobs import Report, silent
-from memdb.vectors.index import IndexInfo
+from memdb.vectors.index import KEY_TYPES, IndexInfo, key_pattern
 
 KEYS = 400  # drawn at most: ±5 % where sizes scatter by half of their mean
 ELEMENTS = 100  # of a collection that MEMORY USAGE weighs: exact for smaller ones, bounded for larger ones
@@ -28,7 +28,6 @@ _AT_ONCE = 5_000  # keys of one SCAN: 1 to 2 ms of the server each
 _PATIENT = 1_000  # the same for a long count, where others should not notice
 _Z95 = 1.959964
 HOUR_S, DAY_S = 3_600, 86_400
-TYPES = {"HASH": "hash", "JSON": "ReJSON-RL"}  # what an index is on → what TYPE calls it
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,7 @@ def wilson(hits: int, drawn: int) -> tuple[float, float]:
 
 def belongs(info: IndexInfo, name: bytes, kind: str | None) -> bool:
     """Whether a key of this name and type is one the index takes."""
-    return kind == TYPES.get(info.on.upper(), info.on) and under(info, name)
+    return kind == KEY_TYPES.get(info.on.upper(), info.on) and under(info, name)
 
 
 def under(info: IndexInfo, name: bytes) -> bool:
@@ -248,7 +247,7 @@ def count_few(there: Client, indexes: Sequence[IndexInfo]) -> dict[str, Coverage
         names: set[bytes] = set()
         cursor = "0"
         for _ in range(EXACT_UP_TO // _AT_ONCE + 1):
-            reply = there.execute("SCAN", cursor, "COUNT", _AT_ONCE, "TYPE", TYPES.get(on.upper(), on))
+            reply = there.execute("SCAN", cursor, "COUNT", _AT_ONCE, "TYPE", KEY_TYPES.get(on.upper(), on))
             cursor = replies.text(reply[0])
             names.update(bytes(name) for name in replies.items(reply[1]))
             if cursor == "0":
@@ -285,8 +284,8 @@ def count_exactly(
     there = client.on(node).budgeted(client.target.budget)
     population = replies.integer(there.execute("DBSIZE"))
     end = time.monotonic() + seconds
-    match: Command = ("MATCH", _glob(info.prefixes[0]) + b"*") if len(info.prefixes) == 1 else ()
-    kind = TYPES.get(info.on.upper(), info.on)
+    match: Command = ("MATCH", key_pattern(info.prefixes[0])) if len(info.prefixes) == 1 else ()
+    kind = KEY_TYPES.get(info.on.upper(), info.on)
     cursor, seen, count = "0", 0, 0
     report(f"Counting keys of {info.name}", 0, population)
     while True:
@@ -301,12 +300,3 @@ def count_exactly(
             looked = max(seen, count, 1)
             low, high = (max(count, share * population) for share in wilson(count, looked))
             return Coverage(info.name, count / looked * population, low, high, info.documents, exact=False)
-
-
-def _glob(prefix: str) -> bytes:
-    """A prefix as a pattern that matches only itself."""
-    special = b"\\*?[]^"
-    return b"".join(
-        b"\\" + bytes((one,)) if one in special else bytes((one,))
-        for one in prefix.encode("utf-8", "surrogateescape")
-    )

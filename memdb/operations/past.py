@@ -15,10 +15,12 @@ import numpy.typing as npt
 
 from memdb.operations.events import Event
 from memdb.operations.history import FIGURES, VERSION, told_of
+from memdb.operations.memory import MemorySplit
 from memdb.operations.readings import Following
 
 Floats = npt.NDArray[np.float64]
 BUCKETS = 600  # points of a line: more than a chart has pixels to tell apart
+_BUILD_POINTS = 5_000  # the newest: what a chart of days can show
 _GAP = 2.5  # times the usual distance of two samples: more is a time that was not sampled
 
 
@@ -151,16 +153,18 @@ class Past:
         )
         return tuple(Event(*row) for row in self._rows(sql, start, end, limit))
 
-    def splits(self, node: str, start: float, end: float) -> tuple[tuple[float, dict[str, object]], ...]:
-        """Where the node's memory went, oldest first, as (time, facts)."""
+    def last_split(self, node: str, until: float) -> tuple[float, MemorySplit] | None:
+        """Where the node's memory went at that time, with when it was asked; None where nothing is known."""
         rows = self._rows(
             "SELECT at, facts FROM splits WHERE node = (SELECT id FROM nodes WHERE address = ?) "
-            "AND at BETWEEN ? AND ? ORDER BY at",
+            "AND at <= ? ORDER BY at DESC LIMIT 1",
             node,
-            start,
-            end,
+            until,
         )
-        return tuple((float(at), json.loads(facts)) for at, facts in rows)
+        try:
+            return (rows[0][0], MemorySplit.from_facts(json.loads(rows[0][1]))) if rows else None
+        except ValueError:  # of another version
+            return None
 
     def kept(self, name: str) -> object:
         """A small thing by name; None where there is none."""

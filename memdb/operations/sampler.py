@@ -28,6 +28,7 @@ from memdb.operations.webhook import Webhook
 
 EVERY_S = 2.0
 SPLIT_S = 300.0  # where memory goes is asked rarely: it reads some hundred keys, which shows in the load
+_AGAIN_S = 10.0  # after the history could not be written
 ALERTS, THRESHOLDS, SAMPLING = "alerts", "thresholds", "sampling"
 
 
@@ -77,19 +78,26 @@ class Sampler:
         self._thread.join(wait_s)
 
     def _run(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with self.path.with_suffix(".lock").open("w") as lock:
-            while not self._stop.is_set():
-                if _taken(lock):
-                    self._status = Status("waiting")
-                    self._stop.wait(self.every_s)
-                    continue
-                try:
-                    self._sample()
-                except history.Damaged as exc:  # e.g. a full disk: go on once there is room
-                    self._status = Status("sampling", exc.full())
-                    self._stop.wait(10.0)
+        while not self._stop.is_set():
+            try:
+                self._turn()
+            except history.Damaged as exc:  # e.g. a full disk: go on once there is room
+                self._status = Status("sampling", exc.full())
+                self._stop.wait(_AGAIN_S)
         self._status = Status("stopped")
+
+    def _turn(self) -> None:
+        """Sample once the lock is ours."""
+        with history.told_of(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = self.path.with_suffix(".lock").open("w")
+        with lock:
+            while not self._stop.is_set():
+                if not _taken(lock):
+                    self._sample()
+                    return
+                self._status = Status("waiting")
+                self._stop.wait(self.every_s)
 
     def _sample(self) -> None:
         max_bytes, max_age_s = self._bounds
@@ -121,6 +129,7 @@ class Sampler:
         ]
         seen = events.happened(at, self._before, found)
         self._before = {one.address: events.carried(self._before.get(one.address), one) for one in found}
+        self._windows = {address: self._windows[address] for address in self._before}
         limits = thresholds_of(writer.kept(THRESHOLDS))
         strict, mild = self._judged(found, limits)
         after, changes = alerts.step(standing, at, strict, mild)

@@ -91,8 +91,8 @@ def sample(client: Client, node: Node) -> Sample:
     if isinstance(listed, MemDBError):
         found.absent["indexes"] = str(listed)
     else:
-        names = [replies.text(name) for name in replies.items(listed)]
-        indexes = _indexes(there, names, searching, found.absent)
+        indexes = _indexes(there, replies.items(listed), searching, found.absent)
+        _whole_indexes(found, indexes)
     return Sample(
         node.address,
         node.role,
@@ -120,6 +120,13 @@ def _client_limit(found: Figures, told: Mapping[str, str], config: Reply) -> Non
         found.put("client_limit", told["maxclients"], "INFO does not tell maxclients")
 
 
+def _whole_indexes(found: Figures, indexes: tuple[IndexInfo, ...]) -> None:
+    """RediSearch's INFO leaves the vectors out of its sum; FT.INFO of each index has them."""
+    sizes = [one.total_bytes for one in indexes]
+    if indexes and all(one.table_bytes is not None for one in indexes) and None not in sizes:
+        found.told["search_bytes"] = sum(size or 0.0 for size in sizes)
+
+
 def _slow_log(found: Figures, reply: Reply) -> None:
     """How many commands the slow log has ever taken: ids count up, also when old entries leave."""
     if isinstance(reply, MemDBError):
@@ -130,10 +137,12 @@ def _slow_log(found: Figures, reply: Reply) -> None:
 
 
 def _indexes(
-    there: Client, names: list[str], told: Mapping[str, str], absent: dict[str, str]
+    there: Client, listed: list[Reply], told: Mapping[str, str], absent: dict[str, str]
 ) -> tuple[IndexInfo, ...]:
+    names = [replies.text(name) for name in listed]
     try:
-        found = there.pipeline([("FT.INFO", name) for name in names], errors_as_values=True)
+        # Names as they came: one that is not UTF-8 is no index under its printable form.
+        found = there.pipeline([("FT.INFO", name) for name in listed], errors_as_values=True)
     except MemDBError as exc:
         absent["indexes"] = str(exc)
         return ()

@@ -113,8 +113,18 @@ def memory_parts(split: MemorySplit, *, dark: bool) -> go.Figure:
             y=names,
             orientation="h",
             marker_color=[colours.quiet if name == "Rest" else colours.main for name in names],
-            error_x={"type": "data", "array": within, "color": colours.text, "thickness": 1.2},
             hovertemplate="%{y}: %{x:.4s}B<extra></extra>",
+        )
+    )
+    sampled = [i for i, half in enumerate(within) if half]
+    figure.add_trace(
+        go.Scatter(
+            x=[values[i] for i in sampled],
+            y=[names[i] for i in sampled],
+            mode="markers",
+            marker={"size": 1, "color": colours.text},
+            error_x={"array": [within[i] for i in sampled], "color": colours.text, "thickness": 1.2},
+            hoverinfo="skip",
         )
     )
     styled(figure, colours, height=60 + 30 * max(1, len(names)))

@@ -14,7 +14,7 @@ from memdb.demo.app import app_folder
 from memdb.display import markdown
 from memdb.errors import LoginFailed, MemDBError, NotAllowed
 from memdb.maps import layout
-from memdb.ui import access, cached, metrics_cached, metrics_page, parts, safety, state, targets
+from memdb.ui import access, cached, metrics_page, parts, safety, state, targets
 
 TITLE = "MemoryDB Explorer"
 LOGO = str(Path(__file__).parent / "logo.svg")
@@ -149,7 +149,6 @@ def _target_panel(here: Target) -> None:
         st.caption(":material/cloud_off: not answering")
         return
     st.caption(f"{markdown(found.engine)} {markdown(found.version)} · {markdown(found.dialect.title)}")
-    metrics_cached.sampler(here)  # from the first visit on, so that a page opened later shows what was before
     metrics_page.sidebar(here)
     if names:
         if st.session_state.get(state.INDEX) not in names:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.operations import history
+from memdb.operations import history, slowlog
 from memdb.operations.past import Past
 from memdb.operations.sampler import Sampler
+from memdb.operations.slowlog import SlowCommand
 from memdb.operations.webhook import Webhook
 from memdb.settings import Settings
+from memdb.ui import cached
 
 
 @st.cache_resource(show_spinner=False)
@@ -41,3 +43,11 @@ def sampler(target: Target) -> Sampler | None:
 def past(target: Target) -> Past:
     """The target's history."""
     return Past(history.path_of(Settings.from_env().home, target))
+
+
+@st.cache_data(ttl="10s", max_entries=16, show_spinner=False)
+def slow_commands(target: Target, address: str) -> tuple[SlowCommand, ...]:
+    """The slow log of a node."""
+    client = cached.client(target)
+    node = next((one for one in client.nodes() if one.address == address), None)
+    return () if node is None else slowlog.slow_commands(client, node)

@@ -9,10 +9,11 @@ import streamlit as st
 
 from memdb.cluster.target import Target
 from memdb.display import bytes_text, code, duration, line, markdown
+from memdb.errors import MemDBError
 from memdb.operations import alerts
 from memdb.operations.past import NodeNow, Past
 from memdb.operations.sampler import ALERTS
-from memdb.ui import metrics_cached, metrics_probe, metrics_views, parts
+from memdb.ui import metrics_cached, metrics_views, parts
 
 RANGES = {"5 min": 300, "15 min": 900, "1 hour": 3600, "6 hours": 21_600, "1 day": 86_400, "7 days": 604_800}
 REFRESH = {"2 s": 2, "5 s": 5, "15 s": 15, "60 s": 60}
@@ -80,9 +81,7 @@ def _panel(target: Target, shown: str, span_s: int, chosen: str) -> None:
         known = past.span()
         # A young history fills the chart instead of a corner of it.
         start = end - span_s if known is None else max(end - span_s, min(known[0], end - _LEAST_S))
-        metrics_views.draw(shown, past, node, nodes, (start, end))
-        if shown == "Index build" and node.indexes:
-            metrics_probe.view(target, node)
+        metrics_views.draw(shown, target, past, node, nodes, (start, end))
 
 
 def _age(target: Target, past: Past, nodes: tuple[NodeNow, ...]) -> None:
@@ -153,8 +152,16 @@ def _nodes(nodes: tuple[NodeNow, ...]) -> None:
 
 
 def sidebar(target: Target) -> None:
-    """On every page: how many alerts stand, if any."""
-    standing = [a for a in alerts.from_facts(metrics_cached.past(target).kept(ALERTS)).values() if a.stands]
+    """On every page: sampling begins with the first visit; how many alerts stand, if any."""
+    try:
+        metrics_cached.sampler(target)
+        standing = [
+            a for a in alerts.from_facts(metrics_cached.past(target).kept(ALERTS)).values() if a.stands
+        ]
+    except MemDBError as exc:  # a wrong setting or a damaged file: Metrics says more, other pages go on
+        st.caption(":material/sensors_off: no metrics", help=markdown(exc.full()))
+        return
     if standing:
         names = ", ".join(sorted({code(a.name) for a in standing}))
-        st.caption(f":orange[:material/warning:] {len(standing)} alerts, see Metrics: {names}")
+        word = "alert" if len(standing) == 1 else "alerts"
+        st.caption(f":orange[:material/warning:] {len(standing)} {word}, see Metrics: {names}")

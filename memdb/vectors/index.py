@@ -22,6 +22,7 @@ from memdb.vectors.schema import (
     TextField,
 )
 
+KEY_TYPES = {"HASH": "hash", "JSON": "ReJSON-RL"}  # what an index is on → what TYPE and SCAN call it
 Kind = Literal["TAG", "NUMERIC", "TEXT", "VECTOR", "GEO", "GEOSHAPE"]
 Build = Literal["ready", "building", "queued", "paused", "failed", "unknown"]
 
@@ -135,6 +136,18 @@ class IndexInfo:
             self.build.state,
         )
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def key_pattern(prefix: str) -> bytes:
+    """A pattern of SCAN's MATCH for the keys that begin with a prefix, whatever characters it holds."""
+    special = b"\\*?[]^"
+    return (
+        b"".join(
+            b"\\" + bytes((one,)) if one in special else bytes((one,))
+            for one in prefix.encode("utf-8", "surrogateescape")
+        )
+        + b"*"
+    )
 
 
 def index_names(client: Client) -> tuple[str, ...]:

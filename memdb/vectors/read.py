@@ -17,7 +17,7 @@ from memdb.jobs import Report, silent
 from memdb.vectors import distance, stored
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import EVERYTHING, Condition, Rendered, render
-from memdb.vectors.index import Field, IndexInfo, VectorParams
+from memdb.vectors.index import KEY_TYPES, Field, IndexInfo, VectorParams, key_pattern
 
 KEYS_A_BATCH = 1_000
 BYTES_A_BATCH = 8 * 2**20
@@ -167,11 +167,11 @@ def _by_cursor(
 def by_scan(client: Client, info: IndexInfo, size: int) -> Iterator[list[str]]:
     """The keys under the index's prefixes, whether or not the index has them yet, batch by batch."""
     seen: set[str] = set()
+    kind = KEY_TYPES.get(info.on.upper(), info.on)
     for prefix in info.prefixes or ("",):
-        pattern = "".join(f"\\{c}" if c in "*?[]\\^" else c for c in prefix) + "*"
         cursor: Arg = 0
         while True:
-            reply = client.execute("SCAN", cursor, "MATCH", pattern, "COUNT", size, "TYPE", info.on.lower())
+            reply = client.execute("SCAN", cursor, "MATCH", key_pattern(prefix), "COUNT", size, "TYPE", kind)
             cursor = replies.text(reply[0])
             keys = [key for key in map(replies.key, reply[1]) if key not in seen]
             seen.update(keys)

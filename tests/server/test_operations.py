@@ -17,8 +17,12 @@ from memdb.cli import main
 from memdb.cluster import engine as local_engine
 from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Target
+from memdb.operations.exporter import KNOWN
+from memdb.operations.history import Writer, path_of
 from memdb.operations.rates import RESTARTED, rates
+from memdb.operations.sampler import keep_thresholds
 from memdb.operations.samples import sample, sample_all
+from memdb.operations.thresholds import Thresholds
 from memdb.vectors import index
 from memdb.vectors.index import HnswField, IndexSpec
 from tests.waiting import until
@@ -129,3 +133,44 @@ def test_a_replica_killed_between_samples(tmp_path: Path) -> None:
             assert rates(before[0], primary).values["commands"] > 0
             assert rates(before[1], dead).values == {}
             assert RESTARTED in rates(before[0], replace(primary, run_id="another")).absent["all"]
+
+
+def test_a_standalone_server_gets_no_error_from_samples(client: Client) -> None:
+    sample_all(client)
+    before = client.info("errorstats").get("errorstats", {})
+    sample_all(client)
+    assert client.info("errorstats").get("errorstats", {}) == before
+
+
+def test_an_index_whose_name_is_not_utf8_is_sampled(client: Client, prefix: str) -> None:
+    name = prefix.encode() + b"\xff"
+    client.execute("FT.CREATE", name, "PREFIX", 1, prefix, "SCHEMA", "t", "TAG")
+    try:
+        (one,) = sample_all(client)
+        assert prefix + "\\xff" in {index.name for index in one.indexes}
+        assert not any(key.startswith("index ") for key in one.absent)
+    finally:
+        client.execute("FT.DROPINDEX", name)
+
+
+def test_every_figure_of_a_sample_is_exported(client: Client) -> None:
+    (one,) = sample_all(client)
+    assert set(one.figures) - KNOWN == set()
+
+
+def test_check_takes_the_thresholds_kept_on_the_page(
+    server_target: Target, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = path_of(home, server_target)
+    Writer(path).close()
+    words = ["check", "--url", server_target.url, "--seconds", "1", "--json"]
+    try:
+        keep_thresholds(path, Thresholds(cpu=1.0, connections=0.0))
+        main(words)
+        levels = {f["name"]: f["level"] for f in json.loads(capsys.readouterr().out)["findings"]}
+        assert levels["connections"] == "warning"
+        main([*words, "--connections", "90"])
+        levels = {f["name"]: f["level"] for f in json.loads(capsys.readouterr().out)["findings"]}
+        assert levels["connections"] == "ok"
+    finally:
+        path.unlink()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import redis
 
 from memdb.cluster.client import Client
 from memdb.errors import BadInput, OutOfRange
 from memdb.operations import probe
+from memdb.operations.slowlog import slow_commands
 from memdb.vectors import index
 from memdb.vectors.index import HnswField, IndexSpec
 
@@ -51,3 +53,18 @@ def test_an_index_dropped_under_the_probe_counts_as_refused(client: Client, pref
     look = probe._look(client, info, queries, truth, 3, 0.0, "v")
     assert (look.asked, look.rejected, look.recall) == (1, 1, None)
     assert look.problem
+
+
+def test_slow_commands_are_told_without_their_values(client: Client, prefix: str) -> None:
+    with redis.Redis(
+        host=client.target.host, port=client.target.port, password=client.target.password
+    ) as server:
+        server.execute_command("CONFIG", "SET", "slowlog-log-slower-than", "0")
+        try:
+            client.execute("SET", prefix + "k", "s3cret")
+        finally:
+            server.execute_command("CONFIG", "SET", "slowlog-log-slower-than", "10000")
+    found = slow_commands(client, client.nodes()[0])
+    (one,) = [e for e in found if e.what == prefix + "k"]
+    assert (one.command, one.took_ms >= 0) == ("SET", True)
+    assert not any("s3cret" in e.what for e in found)

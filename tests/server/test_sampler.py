@@ -17,7 +17,6 @@ from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Target
 from memdb.errors import BadSettings
 from memdb.operations import alerts
-from memdb.operations.memory import MemorySplit
 from memdb.operations.past import Past
 from memdb.operations.sampler import ALERTS, Sampler, keep_thresholds
 from memdb.operations.thresholds import Thresholds
@@ -87,10 +86,13 @@ def test_a_killed_engine_is_told_and_so_is_its_return(tmp_path: Path) -> None:
         running.wait_ready()
         sampler = Sampler(running.target, tmp_path, every_s=0.2, split_s=0.5)
         past = Past(sampler.path)
-        until(lambda: len(past.splits(past.nodes()[0].address, 0, ALWAYS)) > 1 if past.nodes() else False,
-              "samples and splits", 30)  # fmt: skip
-        split = MemorySplit.from_facts(past.splits(past.nodes()[0].address, 0, ALWAYS)[-1][1])
-        assert split.used
+        until(lambda: past.nodes() != (), "the first sample", 30)
+        address = past.nodes()[0].address
+        until(lambda: past.last_split(address, ALWAYS) is not None, "the first split", 30)
+        first = past.last_split(address, ALWAYS)
+        assert first is not None
+        assert first[1].used
+        until(lambda: (past.last_split(address, ALWAYS) or first)[0] > first[0], "the next one", 30)
         with connect(running.target) as client:
             pid = int(client.info("server")["server"]["process_id"])
         os.kill(pid, signal.SIGKILL)
@@ -142,3 +144,10 @@ def test_a_webhook_that_is_not_there_becomes_an_event_without_its_secret(
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(BadSettings, match="MEMDB_WEBHOOK"):
         Webhook(url)
+
+
+def test_a_home_that_cannot_be_written_is_told(server_target: Target, tmp_path: Path) -> None:
+    (tmp_path / "history").write_text("in the way")
+    sampler = Sampler(server_target, tmp_path, every_s=0.2)
+    until(lambda: "history" in sampler.status.problem, "the problem is told", 20)
+    sampler.stop(wait_s=0.0)

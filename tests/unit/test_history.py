@@ -13,12 +13,14 @@ from memdb.cluster.target import Target
 from memdb.operations import alerts, events, growth
 from memdb.operations.events import Event
 from memdb.operations.history import FIGURES, RATES, Damaged, Writer, keep, path_of
+from memdb.operations.keyspace import Coverage
 from memdb.operations.past import Past, with_gaps
 from memdb.operations.rates import Rates
 from memdb.operations.readings import Following
 from memdb.operations.sampler import THRESHOLDS, thresholds_of
 from memdb.operations.samples import Sample
 from memdb.operations.thresholds import Finding, Thresholds
+from memdb.ui.metrics_builds import gap_text
 from memdb.vectors.index import BuildState, IndexInfo
 
 T0 = 1_800_000_000.0
@@ -231,3 +233,29 @@ def test_growth_with_its_interval_and_time_to_the_limit() -> None:
     steady = growth.growth(times, gaps, None)
     assert steady is not None
     assert (steady.per_s, steady.left_s) == (0.0, None)
+
+
+@pytest.mark.parametrize(
+    ("keys", "low", "high", "documents", "exact", "expected"),
+    [
+        (120, 120, 120, 100, True, "+20"),
+        (100, 100, 100, 100, True, "+0"),
+        (178, 20, 400, 120, False, "none seen"),
+        (500, 450, 560, 400, False, "+100"),
+    ],
+)
+def test_a_gap_is_told_only_where_the_estimate_tells_one(
+    keys: float, low: float, high: float, documents: int, exact: bool, expected: str
+) -> None:
+    assert gap_text(Coverage("i", keys, low, high, documents, exact)) == expected
+    assert gap_text(None) == "–"
+
+
+def test_documents_that_come_all_day_are_a_point_a_minute(tmp_path: Path) -> None:
+    writer = Writer(tmp_path / "h.sqlite")
+    for i in range(100):
+        writer.add(T0 + 2 * i, [(one(indexes=(index("ready", 1.0, 1000 + i),)), Rates(2.0))])
+    writer.add(T0 + 201, [(one(indexes=(index("building", 0.5, 1100),)), Rates(2.0))])
+    points = Past(writer.path).builds(T0, T0 + 300)
+    writer.close()
+    assert [p.at - T0 for p in points] == [0, 60, 120, 180, 201]

@@ -1,0 +1,47 @@
+"""The slow log of a node, without values: of a search index and query, of other commands the key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from memdb.cluster import replies
+from memdb.cluster.client import Client
+from memdb.cluster.replies import Reply
+from memdb.cluster.topology import Node
+from memdb.display import line
+
+_WHAT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class SlowCommand:
+    """One entry."""
+
+    number: int
+    at: float  # the server's clock, Unix seconds
+    took_ms: float  # on the thread that runs commands, without waiting
+    command: str
+    what: str  # key, or index and query
+
+
+def slow_commands(client: Client, node: Node, count: int = 50) -> tuple[SlowCommand, ...]:
+    """The newest entries, newest first.
+
+    Raises:
+        MemDBError: the node did not answer, or refuses SLOWLOG.
+    """
+    return tuple(_read(one) for one in replies.items(client.on(node).execute("SLOWLOG", "GET", count)))
+
+
+def _read(entry: Reply) -> SlowCommand:
+    number, at, us, args = replies.items(entry)[:4]
+    words = [replies.text(word) for word in replies.items(args)]
+    command = words[0].upper() if words else "?"
+    shown = words[1:3] if command.startswith("FT.") else words[1:2]
+    return SlowCommand(
+        replies.integer(number),
+        float(replies.integer(at)),
+        replies.number(us, 0.0) / 1000,
+        command,
+        line(" ".join(shown), _WHAT),
+    )
