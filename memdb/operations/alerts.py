@@ -92,11 +92,16 @@ def step(
         if key in found or not before.stands:
             continue  # what was only suspected is forgotten
         well = None if key in still_bad else before.well_since or now
-        if well is not None and now - well >= CLEAR_S:
+        if well is not None and now - well >= clear_s(before.name):
             changes.append(Change(replace(before, well_since=well), raised=False))
         else:
             found[key] = replace(before, well_since=well)
     return found, tuple(changes)
+
+
+def clear_s(name: str) -> float:
+    """How long a figure must be well: a build that ended does not swing back."""
+    return 0.0 if name.startswith("index ") else CLEAR_S
 
 
 def facts(alerts: Mapping[str, Alert]) -> list[dict[str, Any]]:

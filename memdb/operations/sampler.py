@@ -28,6 +28,7 @@ from memdb.operations.webhook import Webhook
 
 EVERY_S = 2.0
 SPLIT_S = 300.0  # where memory goes is asked rarely: it reads some hundred keys, which shows in the load
+_SOON_S, _CHANGED = 30.0, 0.05  # sooner where memory has changed by so much since: an index was built
 _AGAIN_S = 10.0  # after the history could not be written
 ALERTS, THRESHOLDS, SAMPLING = "alerts", "thresholds", "sampling"
 
@@ -63,7 +64,7 @@ class Sampler:
         self._stop = threading.Event()
         self._windows: dict[str, deque[Sample]] = {}
         self._before: dict[str, Sample] = {}
-        self._split_at: dict[str, float] = {}
+        self._split_at: dict[str, tuple[float, float]] = {}  # address → when, memory used then
         self._thread = threading.Thread(target=self._run, name=f"sampler {target.name}", daemon=True)
         self._thread.start()
 
@@ -173,9 +174,12 @@ class Sampler:
         return strict, mild
 
     def _split(self, client: Client, writer: history.Writer, one: Sample, at: float) -> None:
-        if one.problem or at - self._split_at.get(one.address, 0.0) < self._split_s:
+        used = one.figures.get("used_bytes", 0.0)
+        last, before = self._split_at.get(one.address, (0.0, 0.0))
+        changed = abs(used - before) > _CHANGED * max(before, 1.0)
+        if one.problem or at - last < (min(_SOON_S, self._split_s) if changed else self._split_s):
             return
-        self._split_at[one.address] = at
+        self._split_at[one.address] = (at, used)
         try:
             node = next(n for n in client.nodes() if n.address == one.address)
             writer.add_split(at, one.address, memory.split(client, node, one).facts())

@@ -143,10 +143,11 @@ def build_progress(
     for point in points:
         lines.setdefault((point.name, point.node), []).append(point)
     for i, ((name, node), found) in enumerate(list(lines.items())[:24]):
+        times, fractions = _builds_apart(found)
         figure.add_trace(
             go.Scatter(
-                x=clock(np.array([p.at for p in found] + [span[1]])),
-                y=[p.fraction for p in found] + [found[-1].fraction],
+                x=clock(np.array([*times, span[1]])),
+                y=[*fractions, found[-1].fraction],
                 name=f"{figure_text(name, 30)} · {figure_text(node, 30)}",
                 mode="lines+markers",
                 marker={"size": 4},
@@ -165,6 +166,19 @@ def build_progress(
     figure.update_xaxes(range=[low, high], type="date")
     figure.update_yaxes(range=[-0.03, 1.05], tickformat=".0%", title="built")
     return figure
+
+
+def _builds_apart(points: Sequence[BuildPoint]) -> tuple[list[float], list[float | None]]:
+    """Times and fractions, with nothing between the end of a build and the beginning of the next one."""
+    times: list[float] = []
+    fractions: list[float | None] = []
+    for before, point in zip([None, *points], points, strict=False):
+        if before is not None and point.fraction < before.fraction:
+            times.append(point.at)
+            fractions.append(None)
+        times.append(point.at)
+        fractions.append(point.fraction)
+    return times, fractions
 
 
 def probe(found: Probe, *, dark: bool) -> go.Figure:

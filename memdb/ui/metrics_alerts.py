@@ -15,6 +15,8 @@ from memdb.operations.past import Past
 from memdb.operations.thresholds import Thresholds
 from memdb.ui import parts
 
+_TIME = st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm:ss")
+
 
 def view(past: Past) -> None:
     """What stands, and the thresholds to edit."""
@@ -42,6 +44,7 @@ def view(past: Past) -> None:
             ),
             hide_index=True,
             key="metrics.alerts",
+            column_config={"since": _TIME},
         )
     else:
         st.success("Nothing is wrong on any node.", icon=":material/check_circle:")
@@ -95,5 +98,5 @@ def events(found: Sequence[Event]) -> None:
         ],
         columns=["time", "kind", "node", "name", "what"],
     )
-    st.dataframe(frame, hide_index=True, key="metrics.events")
+    st.dataframe(frame, hide_index=True, key="metrics.events", column_config={"time": _TIME})
     parts.export(frame, "events", {}, key="metrics.events.export")

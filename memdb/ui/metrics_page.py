@@ -112,12 +112,18 @@ def strip(past: Past) -> None:
         well = " · well again, clears soon" if one.well_since else ""
         age = duration(max(0.0, time.time() - one.since))
         show(
-            f"{markdown(one.saw, 300)}. **{markdown(one.todo, 300)}** · for {age}{well}",
+            f"{markdown(one.saw, 300)}. {todo_text(one.todo)} · for {age}{well}",
             title=f"{markdown(one.name)} on {markdown(one.node)}",
             icon=":material/error:" if one.level == "critical" else ":material/warning:",
         )
     if len(standing) > 6:
         st.caption(f"{len(standing) - 6} more under Alerts.")
+
+
+def todo_text(todo: str) -> str:
+    """A remedy as Markdown, with its commands as code; names in it stay text."""
+    pieces = [one.strip() for one in todo.replace("`.", "`").split("`")]
+    return " ".join(code(one, 300) if i % 2 else markdown(one, 300) for i, one in enumerate(pieces) if one)
 
 
 def _nodes(nodes: tuple[NodeNow, ...]) -> None:

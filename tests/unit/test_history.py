@@ -14,13 +14,15 @@ from memdb.operations import alerts, events, growth
 from memdb.operations.events import Event
 from memdb.operations.history import FIGURES, RATES, Damaged, Writer, keep, path_of
 from memdb.operations.keyspace import Coverage
-from memdb.operations.past import Past, with_gaps
+from memdb.operations.past import BuildPoint, Past, with_gaps
 from memdb.operations.rates import Rates
 from memdb.operations.readings import Following
 from memdb.operations.sampler import THRESHOLDS, thresholds_of
 from memdb.operations.samples import Sample
 from memdb.operations.thresholds import Finding, Thresholds
+from memdb.ui import figures_metrics
 from memdb.ui.metrics_builds import gap_text
+from memdb.ui.metrics_page import todo_text
 from memdb.vectors.index import BuildState, IndexInfo
 
 T0 = 1_800_000_000.0
@@ -181,6 +183,24 @@ def test_alerts_survive_their_file_and_one_of_another_version_is_none() -> None:
     assert alerts.from_facts(alerts.facts(standing)) == standing
     assert alerts.from_facts([{"node": "x"}]) == {}
     assert alerts.from_facts(None) == {}
+
+
+def test_a_build_that_ended_clears_at_once() -> None:
+    standing, _ = alerts.step({}, 0.0, [bad("index i")], [bad("index i")])
+    standing, changes = alerts.step(standing, 2.0, [bad("index i", "ok")], [bad("index i", "ok")])
+    assert [c.raised for c in changes] == [False]
+    assert standing == {}
+
+
+def test_commands_of_a_remedy_are_code_and_names_in_it_stay_text() -> None:
+    assert todo_text("Look: `redis-cli CLIENT LIST`.").replace("\\", "") == "Look: `redis-cli CLIENT LIST`"
+    assert "<b>" not in todo_text("See <b>x</b> `a`.").replace("\\<", "")
+    assert "[x](y)" not in todo_text("`FT.INFO a`b [x](y)`c`")
+
+
+def test_two_builds_of_one_name_are_two_lines() -> None:
+    points = [BuildPoint(t, "a", "i", "building", f, 0, 0) for t, f in ((1, 0.2), (2, 0.9), (9, 0.1))]
+    assert figures_metrics._builds_apart(points) == ([1, 2, 9, 9], [0.2, 0.9, None, 0.1])
 
 
 def test_relaxed_thresholds_are_stricter_to_leave() -> None:
