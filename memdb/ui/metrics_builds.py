@@ -91,8 +91,8 @@ def gap_text(found: Coverage | None) -> str:
     """Keys under the prefix that are no documents, of the same moment; only what an estimate can tell."""
     if found is None:
         return "–"
-    if not found.exact and found.low <= found.documents <= found.high:
-        return "none seen"
+    if not found.exact and found.low - 0.5 <= found.documents <= found.high + 0.5:
+        return "≈ 0"
     return f"{found.keys - found.documents:+,.0f}"
 
 

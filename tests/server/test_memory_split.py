@@ -42,6 +42,29 @@ def empty(tmp_path: Path) -> Iterator[Client]:
             yield client
 
 
+def test_a_cluster_has_a_table_for_each_slot(tmp_path: Path) -> None:
+    with local_engine.start(tmp_path, log=False, cluster=True) as running:
+        running.wait_ready()
+        with connect(running.target) as client:
+            index.create(client, IndexSpec("idx", (HnswField("v", 256),), ("d:",)))
+            before = now(client)
+            vectors = np.random.default_rng(0).normal(size=(10_000, 256)).astype("<f4")
+            for start in range(0, 10_000, 500):
+                client.pipeline(
+                    [("HSET", f"d:{i}", "v", vectors[i].tobytes()) for i in range(start, start + 500)]
+                )
+            until(lambda: index.index_info(client, "idx").documents == 10_000, "all are indexed", 90)
+            settled(client)
+            after = now(client)
+    assert before.used is not None
+    assert after.used is not None
+    tables = after.part("tables").bytes
+    assert tables is not None
+    assert tables > 10 * 2**20
+    grown = (after.accounted - before.accounted) / (after.used - before.used)
+    assert abs(grown - 1) < 0.05, (before, after)
+
+
 @pytest.mark.parametrize(("count", "dim"), [(10_000, 256), (2_000, 1_536)])
 def test_added_vectors_are_accounted_for(empty: Client, count: int, dim: int) -> None:
     index.create(empty, IndexSpec("idx", (HnswField("v", dim),), ("d:",)))

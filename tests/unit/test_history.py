@@ -260,7 +260,8 @@ def test_growth_with_its_interval_and_time_to_the_limit() -> None:
     [
         (120, 120, 120, 100, True, "+20"),
         (100, 100, 100, 100, True, "+0"),
-        (178, 20, 400, 120, False, "none seen"),
+        (178, 20, 400, 120, False, "≈ 0"),
+        (40_000, 39_618, 39_999.9999, 40_000, False, "≈ 0"),
         (500, 450, 560, 400, False, "+100"),
     ],
 )
