@@ -13,6 +13,7 @@ from memdb.errors import MemDBError
 from memdb.jobs import Job
 from memdb.ui.aws import choice as aws_choice
 from memdb.ui.aws.choice import Chosen
+from memdb.ui.durability import local
 from memdb.ui.kit import cached, parts
 from memdb.ui.kit.cached import home
 
