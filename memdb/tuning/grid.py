@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from memdb import intervals
 from memdb.cluster.client import Client
 from memdb.display import line
 from memdb.errors import BadInput, UnsupportedFeature
 from memdb.jobs import Report, silent
-from memdb.tuning import stats
+from memdb.tuning.load import percentiles
 from memdb.tuning.plan import Plan, plan
 from memdb.tuning.vectors import documents
 from memdb.vectors import exact, search
@@ -180,9 +181,9 @@ def _cell(
         recalls[i] = exact.compare(
             keys, answer.distances[places], truth.keys[i], truth.distances[i], answer.metric
         ).recall
-    spread = stats.interval(recalls, k)
-    p50, p95, _ = stats.percentiles(times)
-    return Cell(ef, spread.mean, spread.low, spread.high, p50, p95, short, len(queries))
+    likely = intervals.mean(recalls)
+    p50, p95, _ = percentiles(times)
+    return Cell(ef, likely.mean, likely.low, likely.high, p50, p95, short, len(queries))
 
 
 def _tag_filters(client: Client, info: IndexInfo) -> list[GridFilter]:
