@@ -27,7 +27,7 @@ class Hit:
     """One document found."""
 
     key: str
-    distance: float
+    distance: float  # NaN where the engine has none: a zero vector under COSINE, or values not finite
     fields: Mapping[str, str]
 
 
@@ -36,12 +36,13 @@ class KnnResult:
     """What came back, nearest first."""
 
     keys: tuple[str, ...]
-    distances: Doubles  # (len(keys),), in the metric of the index; squared for L2
+    distances: Doubles  # (len(keys),), in the metric of the index; squared for L2. NaN, last: undefined
     raw_fields: tuple[Reply, ...]  # each hit's fields as they came
     alias: str  # what the distance is called among them
     metric: str
     took_ms: float  # wall time around the command, at the client
     command: Command
+    without_document: int = 0  # rows that came without one, left out: expired, or a key that cannot be loaded
 
     @cached_property
     def fields(self) -> tuple[Mapping[str, str], ...]:
@@ -57,6 +58,30 @@ class KnnResult:
         return tuple(
             Hit(k, float(d), f) for k, d, f in zip(self.keys, self.distances, self.fields, strict=True)
         )
+
+    @property
+    def undefined(self) -> int:
+        """How many hits, the last ones, have no finite distance."""
+        return int((~np.isfinite(self.distances)).sum())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is not as usual about these hits, a sentence each."""
+        found = []
+        if n := self.undefined:
+            why = "zero vectors, which have no direction, or values that are not finite" if (
+                self.metric == "COSINE"
+            ) else "values that are not finite"  # fmt: skip
+            found.append(
+                f"{n:,} of {len(self.keys):,} hits have no distance and stand last: {why}. The engine counts "
+                "them among its K, in the place of others."
+            )
+        if n := self.without_document:
+            found.append(
+                f"{n:,} {'row' if n == 1 else 'rows'} without a document left out: it expired, or stands "
+                "under a key the engine lists and cannot load."
+            )
+        return tuple(found)
 
     @property
     def similarities(self) -> Doubles:
@@ -103,14 +128,19 @@ def knn(client: Client, request: KnnRequest, info: IndexInfo | None = None) -> K
 def knn_result(reply: Reply, made: Template, command: Command, took_ms: float) -> KnnResult:
     """The reply of a KNN command as a result, nearest first; for replies that came in a pipeline."""
     keys, raw = _hits(reply)
+    came = len(keys)
+    if not all(raw):  # a row without a body, even without its distance
+        kept = [i for i, part in enumerate(raw) if part]
+        keys, raw = [keys[i] for i in kept], [raw[i] for i in kept]
     wanted = made.alias.encode()
-    numbers = [_number_of(part, wanted) for part in raw]
-    if numbers != sorted(numbers):  # an engine that does not order its hits
-        order = sorted(range(len(numbers)), key=numbers.__getitem__)
-        keys, raw = [keys[i] for i in order], [raw[i] for i in order]
-        numbers = [numbers[i] for i in order]
-    found = np.array(numbers, dtype=np.float64)
-    return KnnResult(tuple(keys), found, tuple(raw), made.alias, made.params.metric, took_ms, command)
+    found = np.array([_number_of(part, wanted) for part in raw], dtype=np.float64)
+    found[~np.isfinite(found)] = np.nan
+    if (found[1:] < found[:-1]).any() or np.isnan(found).any():
+        order = np.argsort(found, kind="stable")  # an engine that does not order its hits; NaN goes last
+        keys, raw, found = [keys[i] for i in order], [raw[i] for i in order], found[order]
+    return KnnResult(
+        tuple(keys), found, tuple(raw), made.alias, made.params.metric, took_ms, command, came - len(keys)
+    )
 
 
 def count(client: Client, info: IndexInfo, condition: Condition | str = EVERYTHING) -> int:
@@ -168,11 +198,11 @@ def document_vector(client: Client, info: IndexInfo, field: str, key: str) -> Fl
 
     Raises:
         NotFound: no such key, or it has no such field.
-        BadVector: what it holds is no vector of this index.
+        BadVector: what it holds is no vector of this index, or one without a direction under COSINE.
     """
     found, params = info.vector_field(field)
     raw = client.execute(*stored.asking(info, found, key))
-    value = raw if info.on == "HASH" else stored.first(raw)
+    value: Reply = raw if info.on == "HASH" else stored.first_vector(found, raw)
     if value is None:
         raise NotFound(key, f"document with a field '{found.identifier}'")
     return decoded(value, found, params, key)
@@ -187,7 +217,7 @@ def decoded(value: Reply, found: Field, params: VectorParams, key: str) -> Float
     where = f"'{found.name}'"
     try:
         vector = distance.from_bytes(value, params.type) if isinstance(value, bytes) else value
-        return distance.checked(vector, params.dim, where)
+        return distance.directed(distance.checked(vector, params.dim, where), params.metric)
     except BadVector as exc:
         raise BadVector(
             f"The document '{key}' does not hold a usable vector: {exc}",
