@@ -202,10 +202,9 @@ def _cards(shown: Shown) -> None:
                     "More like this", icon=":material/hub:", on_click=more_like, args=(hit.key,),
                     key=f"search.card.{rank}", type="tertiary",
                 )  # fmt: skip
-            defined = np.isfinite(hit.distance)
-            facts = (
-                [f"distance {hit.distance:.4f}", f"similarity {similar:.3f}"] if defined else ["no distance"]
-            )
+            facts = ["no distance"]
+            if np.isfinite(hit.distance):
+                facts = [f"distance {hit.distance:.4f}", f"similarity {similar:.3f}"]
             facts += [f"{markdown(n)}: {markdown(hit.fields[n], 60)}" for n in tags if hit.fields.get(n)]
             st.caption(" · ".join(facts))
             for name in contents:
