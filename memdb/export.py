@@ -19,8 +19,8 @@ def to_csv(frame: pd.DataFrame) -> bytes:
     """
     safe = frame.copy()
     for column in safe.columns:
-        if safe[column].map(lambda value: isinstance(value, str)).any():
-            safe[column] = safe[column].map(_no_formula)
+        if _texts(safe[column]):
+            safe[column] = pd.Series(map(_no_formula, safe[column]), index=safe.index, dtype=object)
         elif pd.api.types.is_float_dtype(safe[column]):
             safe[column] = safe[column].replace([float("inf"), float("-inf")], float("nan"))
     return bytes(safe.to_csv(index=False).encode("utf-8", "backslashreplace"))
@@ -36,13 +36,17 @@ def to_parquet(frame: pd.DataFrame, about: Mapping[str, object]) -> bytes:
     """Parquet with the settings in the schema's metadata, under `memdb`; bytes not UTF-8 as `\\udcNN`."""
     safe = frame.copy()
     for column in safe.columns:
-        if safe[column].map(lambda value: isinstance(value, str)).any():
-            safe[column] = safe[column].map(_in_utf8)
+        if _texts(safe[column]):
+            safe[column] = pd.Series(map(_in_utf8, safe[column]), index=safe.index, dtype=object)
     table = pa.Table.from_pandas(safe, preserve_index=False)
     metadata = {**(table.schema.metadata or {}), b"memdb": json_text(about).encode()}
     buffer = BytesIO()
     pq.write_table(table.replace_schema_metadata(metadata), buffer)
     return buffer.getvalue()
+
+
+def _texts(column: pd.Series) -> bool:
+    return any(isinstance(value, str) for value in column)
 
 
 def _no_formula(value: object) -> object:

@@ -132,7 +132,9 @@ def filled(made: Template, request: KnnRequest) -> Command:
     if isinstance(given, bytes) and made.params.type == "FLOAT32" and len(given) == made.params.bytes:
         sent = np.frombuffer(given, dtype="<f4")
         # Finite only if all numbers are, and 0 for zero; else each is looked at below.
-        if math.isfinite(square := sent @ sent) and square > 0:
+        with np.errstate(over="ignore"):
+            square = sent @ sent
+        if math.isfinite(square) and square > 0:
             return Command((*made.before, given, *made.after))
     vector = distance.checked(numbers(given), made.params.dim, made.where)
     vector = distance.directed(vector, made.params.metric)

@@ -12,6 +12,7 @@ import numpy as np
 from memdb.cluster import replies
 from memdb.cluster.client import Arg, Client
 from memdb.cluster.replies import Reply
+from memdb.display import line
 from memdb.errors import BadVector, MemDBError, NotFound, UnsupportedFeature
 from memdb.vectors import distance, stored
 from memdb.vectors.distance import Doubles, Floats
@@ -194,7 +195,7 @@ def numeric_bounds(client: Client, info: IndexInfo, field: str) -> tuple[float, 
 
 
 def document_vector(client: Client, info: IndexInfo, field: str, key: str) -> Floats:
-    """The vector a document holds, (dim,) float32.
+    """The vector a document holds, (dim,) float32; of several in a JSON document the first that is usable.
 
     Raises:
         NotFound: no such key, or it has no such field.
@@ -202,29 +203,37 @@ def document_vector(client: Client, info: IndexInfo, field: str, key: str) -> Fl
     """
     found, params = info.vector_field(field)
     raw = client.execute(*stored.asking(info, found, key))
-    value: Reply = raw if info.on == "HASH" else stored.first_vector(found, raw)
+    value = raw if info.on == "HASH" else stored.first(raw)
     if value is None:
         raise NotFound(key, f"document with a field '{found.identifier}'")
-    return decoded(value, found, params, key)
-
-
-def decoded(value: Reply, found: Field, params: VectorParams, key: str) -> Floats:
-    """A stored value as a vector of the field, (dim,) float32.
-
-    Raises:
-        BadVector: it has another length or holds values that are not finite.
-    """
-    where = f"'{found.name}'"
+    packed = stored.vectors(info, found, params, [raw])[0]
     try:
-        vector = distance.from_bytes(value, params.type) if isinstance(value, bytes) else value
-        return distance.directed(distance.checked(vector, params.dim, where), params.metric)
+        if packed is None:
+            raise _refused(value, found, params)
+        rows = distance.from_bytes(packed, params.type).reshape(-1, params.dim)
+        usable = np.isfinite(rows).all(axis=1) & (rows.any(axis=1) | (params.metric != "COSINE"))
+        vector = rows[int(usable.argmax())]
+        return distance.directed(distance.checked(vector, params.dim, f"'{found.name}'"), params.metric)
     except BadVector as exc:
         raise BadVector(
-            f"The document '{key}' does not hold a usable vector: {exc}",
-            "Such a document is not in the index; choose another one.",
+            f"The document '{line(key)}' does not hold a usable vector: {exc}",
+            "Such a document is not in the index, or has no distance in it; choose another one.",
             expected=exc.expected,
             got=exc.got,
         ) from exc
+
+
+def _refused(value: Reply, found: Field, params: VectorParams) -> BadVector:
+    """Why the index does not take a value as a vector."""
+    try:
+        if isinstance(value, bytes):
+            value = distance.from_bytes(value, params.type)
+        distance.checked(value, params.dim, f"'{found.name}'")
+    except BadVector as exc:
+        return exc
+    return BadVector(
+        "It holds several values, or texts in the place of numbers.", "", expected=params.dim, got=0
+    )
 
 
 def random_key(client: Client, info: IndexInfo) -> str:
@@ -236,9 +245,10 @@ def random_key(client: Client, info: IndexInfo) -> str:
     field, params = info.vector_field()
     vector = np.random.default_rng().normal(size=params.dim)
     found = knn(client, KnnRequest(info.name, tuple(vector.tolist()), field.name, k=10), info)
-    if not found.keys:
+    usable = found.keys[: len(found.keys) - found.undefined]
+    if not usable:
         raise NotFound(info.name, "document in the index")
-    return str(np.random.default_rng().choice(np.array(found.keys, dtype=object)))
+    return str(np.random.default_rng().choice(np.array(usable, dtype=object)))
 
 
 def document(client: Client, key: str, on: str = "HASH") -> dict[str, Reply]:

@@ -70,17 +70,6 @@ def first(reply: Reply) -> object:
     return (found[0] if found else None) if isinstance(found, list) else found
 
 
-def first_vector(found: Field, reply: Reply) -> object:
-    """The vector a document holds, of several the first, as JSON has it; None where it has none."""
-    value = first(reply)
-    if many(found.identifier):
-        matches = _matches(reply)
-        if len(matches) == 1 and isinstance(value, list) and value and not _numbers(value):
-            matches = value
-        return next((match for match in matches if match is not None), None)
-    return value
-
-
 def _matches(reply: Reply) -> list[object]:
     try:
         found = json.loads(reply) if isinstance(reply, bytes | str) else []

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import redis
 
+from memdb.cli import main
 from memdb.cluster import replies
 from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Target
@@ -118,7 +123,7 @@ def test_reads_go_on_while_half_of_the_documents_expire(client: Client, prefix: 
     documents = {str(i): row.tobytes() for i, row in enumerate(made)}
     info = _index(client, prefix, documents, FlatField("v", DIM, "L2"))
     at = int(time.time() * 1000) + 1_200
-    client.pipeline([("PEXPIREAT", f"{prefix}d:{i}", at) for i in range(1, count, 2)])
+    _expire(client, [f"{prefix}d:{i}" for i in range(1, count, 2)], at)
     stay = {f"{prefix}d:{i}" for i in range(0, count, 2)}
     every = stay | {f"{prefix}d:{i}" for i in range(1, count, 2)}
     _until_ms(at - 40)
@@ -145,7 +150,7 @@ def test_a_run_across_an_expiry_goes_on_and_says_how_many_went(
         """Once the vectors were read, a tenth of the documents expires."""
         if not gone and stage in {"Measuring", "Neighbours"}:
             at = int(time.time() * 1000) + 5
-            client.pipeline([("PEXPIREAT", f"{prefix}d:{i}", at) for i in range(0, 1_000, 10)])
+            _expire(client, [f"{prefix}d:{i}" for i in range(0, 1_000, 10)], at)
             _until_ms(at + 5)
             client.pipeline([("EXISTS", f"{prefix}d:{i}") for i in range(0, 1_000, 10)])
             gone.append(100)
@@ -159,6 +164,14 @@ def test_a_run_across_an_expiry_goes_on_and_says_how_many_went(
         made = maps.make(client, info, MapRequest(info.name, "v", count=500), home=tmp_path, report=expire)
         assert len(made.keys) == 500
         assert any("100 documents fewer" in note for note in made.notes)
+
+
+def _expire(client: Client, keys: list[str], at: int) -> None:
+    """PEXPIREAT, which our own client never sends."""
+    with redis.Redis.from_url(client.target.url) as bare, bare.pipeline(transaction=False) as sent:
+        for key in keys:
+            sent.pexpireat(key, at)
+        sent.execute()
 
 
 def _until_ms(at: int) -> None:
@@ -308,3 +321,50 @@ def test_however_a_row_without_a_document_is_told(client: Client, prefix: str, r
     keys, far = load.read(reply, "distance")
     assert keys == ["d:b", "d:a", "d:c"]
     np.testing.assert_array_equal(far[:2], [0.05, 0.1])
+
+
+@pytest.mark.parametrize("ending", [".json", ".csv", ".parquet"])
+def test_the_command_line_prints_and_writes_what_every_reader_takes(
+    client: Client, prefix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, ending: str,
+) -> None:  # fmt: skip
+    odd = {
+        NUL: _blob(1, 0, 0.1),
+        "\udcff\udcfe": _blob(1, 0, 0.3),
+        "zero": _blob(0, 0, 0),
+        "nan": _blob(float("nan"), 1, 0),
+    }
+    info = _index(client, prefix, odd | _some(40), FlatField("v", DIM, "COSINE"))
+    monkeypatch.setenv("MEMDB_URL", client.target.address)
+    monkeypatch.setenv("MEMDB_PASSWORD", client.target.password)
+    (tmp_path / "v.json").write_text("[1, 0, 0]")
+
+    def printed(*words: str) -> Any:
+        assert main([*words, "--json"]) == 0
+        return json.loads(capsys.readouterr().out, parse_constant=_refused)
+
+    found = printed(
+        "search", "--index", info.name, "--vector", str(tmp_path / "v.json"), "--k", "60", "--exact"
+    )
+    assert [hit["distance"] for hit in found["hits"][-2:]] == [None, None]
+    assert len(found["notes"]) == 2
+    assert len(found["exact"]["notes"]) == 3
+    assert found["exact"]["recall"] == 1.0
+    path = tmp_path / f"map{ending}"
+    made = printed("map", "--index", info.name, "--out", str(path))
+    assert made["points"] == 41
+    assert sum("left out" in note or "could not be loaded" in note for note in made["notes"]) == 3
+    if ending == ".json":
+        rows = json.loads(path.read_bytes(), parse_constant=_refused)["rows"]
+        assert f"{prefix}d:\udcff\udcfe" in {row["key"] for row in rows}
+    else:
+        rows = pd.read_csv(path) if ending == ".csv" else pd.read_parquet(path)
+        assert len(rows) == 41
+    assert main(["search", "--index", info.name, "--vector", str(tmp_path / "v.json"), "--k", "60"]) == 0
+    shown = capsys.readouterr().out
+    assert "nan" not in shown.replace("d:nan", "")
+    assert "2 of 43 hits have no distance" in " ".join(shown.split())
+
+
+def _refused(constant: str) -> None:
+    raise AssertionError(f"{constant} is no JSON")
