@@ -124,10 +124,9 @@ def _as_json(
     found: dict[str, object] = {
         # A distance that the engine does not have is null.
         "hits": [{"key": h.key, "distance": h.distance, "fields": dict(h.fields)} for h in result.hits],
-        "notes": list(result.notes),
         "took_ms": round(result.took_ms, 3),
         "command": command,
-    }
+    } | _notes(result.notes)
     if exact is not None and compared is not None:
         found["exact"] = {
             "hits": [
@@ -136,9 +135,13 @@ def _as_json(
             ],
             "recall": compared.recall,
             "looked_at": exact.looked_at,
-            "notes": list(exact.notes),
-        }
+        } | _notes(exact.notes)
     return found
+
+
+def _notes(notes: tuple[str, ...]) -> dict[str, object]:
+    """Only where there is something to say."""
+    return {"notes": list(notes)} if notes else {}
 
 
 def _show(

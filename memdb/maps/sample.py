@@ -72,7 +72,7 @@ def sample(client: Client, info: IndexInfo, request: MapRequest, *, report: Repo
     if len(chosen) < LEAST:
         raise BadInput(
             f"{len(chosen)} documents with a usable vector match; a map needs at least {LEAST}.",
-            "Widen the filter, or choose another index.",
+            " ".join((*left_out.words, "Widen the filter, or choose another index.")),
         )
     chosen.sort(key=lambda item: item[:2])
     keys, vectors = tuple(key for _, key, _ in chosen), np.stack([vector for _, _, vector in chosen])
