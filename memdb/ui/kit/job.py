@@ -25,7 +25,7 @@ class Started:
     about: object
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: JobSlot[T](...) notes its T on the instance
 class JobSlot(Generic[T]):
     """Where a browser's session keeps its newest job of one kind; at most one of them runs.
 
