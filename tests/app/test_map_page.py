@@ -18,7 +18,6 @@ from memdb.maps import region
 from memdb.maps.request import MapRequest
 from memdb.ui.kit import cached
 from memdb.ui.map import figures as figures_map
-from memdb.ui.map import form as map_form
 from memdb.ui.map.figures import Colouring
 from memdb.ui.map.region import _in_polygon
 from memdb.vectors import index, search
