@@ -60,5 +60,7 @@ def pool(target: Target, *, max_connections: int = 64) -> redis.ConnectionPool:
     if target.iam is not None:
         options["credential_provider"] = IamLogin(target.iam, target.username)
         return Pool(connection_class=kind, max_connections=max_connections, **options)
-    options |= {"username": target.username or None, "password": target.password or None}
+    # Bytes: a password from the environment or a %-code need not be UTF-8.
+    secret = target.password.encode("utf-8", "surrogateescape")
+    options |= {"username": target.username or None, "password": secret or None}
     return redis.ConnectionPool(connection_class=kind, max_connections=max_connections, **options)
