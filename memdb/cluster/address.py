@@ -135,6 +135,11 @@ def shown(text: str) -> str:
     return "(an address)" if may_hold_password(text) else f"'{text}'"
 
 
+def is_address(text: str) -> bool:
+    """Whether a name is an address, perhaps with a login; a name is shown everywhere."""
+    return re.match(r"\s*([a-z][a-z0-9+.-]*:)?//|.*:\S.*@", text, re.IGNORECASE | re.DOTALL) is not None
+
+
 def may_hold_password(text: str) -> bool:
     """Whether a text could be an address, or the end of one, with a password in it."""
     return "://" in text or "@" in text

@@ -131,8 +131,8 @@ class Target:
         Raises:
             BadSettings: they contradict each other; the hint says which to change.
         """
-        if addresses.may_hold_password(self.label):  # it is shown everywhere
-            raise BadSettings("The label is an address.", "Give a name without '://' and '@'.")
+        if addresses.is_address(self.label):
+            raise BadSettings("The label is an address.", "Give a name, which is shown on every page.")
         if self.colour and self.colour not in COLOURS:
             raise BadSettings(
                 f"{addresses.shown(self.colour)} is not a colour here.", f"Use one of: {', '.join(COLOURS)}."

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from memdb.cluster import aws
-from memdb.cluster.address import may_hold_password, shown
+from memdb.cluster.address import is_address, may_hold_password, shown
 from memdb.cluster.target import Budget, Iam, Target, Tls
 from memdb.errors import BadSettings, LoginFailed, MemDBError
 from memdb.settings import Settings, variable
@@ -208,7 +208,7 @@ def _toml(text: str) -> str:
 
 
 def _named(name: str, table: object) -> Named:
-    if may_hold_password(name):  # a name is shown everywhere
+    if is_address(name):
         problem = BadSettings(
             "The name of a target is an address.", "Write [targets.orders], the address as url."
         )
