@@ -22,16 +22,16 @@ ENCODE = (
     "file); inside an address write / as %2F, ? as %3F, # as %23, @ as %40, [ as %5B, ] as %5D and % as %25."
 )
 
-_TLS = "MEMDB_TLS_{0}, or tls.{1} in the settings file"
+_FILE = "in the settings file"
 # Options that other clients read from an address → where they are said here.
 _ELSEWHERE = {
-    "ssl_ca_certs": _TLS.format("CA", "ca"),
-    "ssl_ca_path": _TLS.format("CA", "ca"),
-    "ssl_ca_data": _TLS.format("CA", "ca"),
-    "ssl_certfile": _TLS.format("CERT", "cert"),
-    "ssl_keyfile": _TLS.format("KEY", "key"),
-    "ssl_cert_reqs": _TLS.format("VERIFY", "verify"),
-    "ssl_check_hostname": _TLS.format("HOSTNAME", "hostname"),
+    "ssl_ca_certs": f"MEMDB_TLS_CA, or tls.ca {_FILE}",
+    "ssl_ca_path": f"MEMDB_TLS_CA, or tls.ca {_FILE}",
+    "ssl_ca_data": f"MEMDB_TLS_CA, or tls.ca {_FILE}",
+    "ssl_certfile": f"MEMDB_TLS_CERT, or tls.cert {_FILE}",
+    "ssl_keyfile": f"MEMDB_TLS_KEY, or tls.key {_FILE}",
+    "ssl_cert_reqs": f"MEMDB_TLS_VERIFY, or tls.verify {_FILE}",
+    "ssl_check_hostname": f"MEMDB_TLS_HOSTNAME, or tls.hostname {_FILE}",
     "ssl": "rediss:// instead of redis://",
     "tls": "rediss:// instead of redis://",
     "username": "redis://user@host",
