@@ -6,7 +6,6 @@ The file holds no password; it says where one is. So it may be read, shared and 
 from __future__ import annotations
 
 import difflib
-import json
 import re
 import stat
 import tomllib
@@ -15,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
+
+import tomli_w
 
 from memdb.cluster import aws
 from memdb.cluster.address import is_address, may_hold_password, shown
@@ -32,6 +33,9 @@ _TABLES: dict[str, dict[str, type]] = {
     "budget": {"queries_per_s": float, "keys_scanned": int, "slow_factor": float},
 }
 _KNOWN = {*_TEXT, *_TABLES, "writable", "read_from_replicas", "timeout"}
+_ELSEWHERE = """\
+# The password is kept elsewhere: password_env, password_file, or secret = "name#key" in AWS Secrets Manager.
+"""
 _SOURCES = ("password_env", "password_file", "secret")
 
 
@@ -170,41 +174,22 @@ def as_toml(name: str, target: Target) -> str:
     """A target as the settings file says it, to be kept there. Its password is left out."""
     user = f"{quote(target.username, safe='')}@" if target.username else ""
     scheme, rest = target.address.split("://", 1)
-    lines = [f"[targets.{_toml(name)}]", f"url = {_toml(f'{scheme}://{user}{rest}')}"]
-    if target.label and target.label != name:
-        lines.append(f"label = {_toml(target.label)}")
-    if target.colour:
-        lines.append(f"colour = {_toml(target.colour)}")
-    lines.append(f"kind = {_toml(target.kind)}")
-    if target.writable:
-        lines.append("writable = true")
-    if target.read_from_replicas:
-        lines.append("read_from_replicas = true")
+    table: dict[str, Any] = {"url": f"{scheme}://{user}{rest}"}
+    if target.label != name:
+        table["label"] = target.label
+    table |= {"colour": target.colour, "kind": target.kind, "writable": target.writable}
+    table["read_from_replicas"] = target.read_from_replicas
     if target.timeout_s != Target().timeout_s:
-        lines.append(f"timeout = {target.timeout_s:g}")
-    if target.tls != Tls():
-        given = {key: getattr(target.tls, key) for key in _TABLES["tls"]}
-        lines.append(_inline("tls", {k: v for k, v in given.items() if v != getattr(Tls(), k)}))
-    if target.iam is not None:
-        lines.append(_inline("iam", {"cluster": target.iam.cluster, "region": target.iam.region}))
-    if target.budget != Budget():
-        bounds = ((key, getattr(target.budget, key)) for key in _TABLES["budget"])
-        lines.append(f"budget = {{ {', '.join(f'{key} = {value}' for key, value in bounds if value)} }}")
+        table["timeout"] = target.timeout_s
     if target.password:
-        lines.append('password_env = "…"  # or password_file, or secret = "name#key" in AWS Secrets Manager')
-    return "\n".join(lines) + "\n"
-
-
-def _inline(name: str, values: Mapping[str, str | bool]) -> str:
-    said = ", ".join(
-        f"{key} = {str(value).lower() if isinstance(value, bool) else _toml(value)}"
-        for key, value in values.items()
-    )
-    return f"{name} = {{ {said} }}"
-
-
-def _toml(text: str) -> str:
-    return json.dumps(text, ensure_ascii=True)  # a JSON string is a TOML one
+        table["password_env"] = "…"  # noqa: S105  # to be filled in
+    for part, default in (("tls", Tls()), ("iam", None), ("budget", Budget())):
+        value = getattr(target, part)
+        if value != default:
+            keys = {key: getattr(value, key) for key in _TABLES[part]}
+            table[part] = {key: v for key, v in keys.items() if default is None or v != getattr(default, key)}
+    text = tomli_w.dumps({"targets": {name: {key: v for key, v in table.items() if v not in ("", False)}}})
+    return f"{_ELSEWHERE}{text}" if target.password else text
 
 
 def _named(name: str, table: object) -> Named:
