@@ -161,7 +161,7 @@ def test_a_server_by_its_address(open_app: AppTest, server_target: Target) -> No
     [
         ("connect.ca", "/nowhere.pem", "plain address"),
         ("connect.iam_cluster", "c", "needs user"),
-        ("connect.url", "redis://h:port", "not a server URL"),
+        ("connect.url", "redis://h:port", "no readable host and port"),
     ],
 )
 def test_wrong_inputs(open_app: AppTest, field: str, value: str, part: str) -> None:
