@@ -68,7 +68,7 @@ def random_documents(
     for block in documents(client, info, field, condition, report=report):
         ranked = heapq.nsmallest(count, ((_hash(key, salt), i) for i, key in enumerate(block.keys)))
         # Copies, not views: a view would hold its whole block in memory.
-        best += [(h, block.keys[i], block.vectors[i].copy()) for h, i in ranked]
+        best += [(h, block.keys[i], block.vectors[i].astype(np.float32)) for h, i in ranked]
         if len(best) > 4 * count + 1_000:
             best = heapq.nsmallest(count, best, key=lambda item: item[:2])
     best = heapq.nsmallest(count, best, key=lambda item: item[:2])
@@ -95,7 +95,8 @@ def of_keys(client: Client, info: IndexInfo, field: str, keys: Sequence[str]) ->
     block = vectors_of(client, info, field, tuple(dict.fromkeys(keys)))
     if block is None:
         raise BadInput("None of these documents holds a usable vector.", "Select others.")
-    return made(block.vectors, block.keys, block.keys, f"{len(block.keys):,} selected documents")
+    vectors = block.vectors.astype(np.float32)
+    return made(vectors, block.keys, block.keys, f"{len(block.keys):,} selected documents")
 
 
 def texts(given: Sequence[str], info: IndexInfo, field: str = "", *, report: Report = silent) -> Queries:

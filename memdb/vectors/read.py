@@ -15,7 +15,7 @@ from memdb.cluster.client import Arg, Client
 from memdb.cluster.replies import Reply
 from memdb.jobs import Report, silent
 from memdb.vectors import distance, stored
-from memdb.vectors.distance import Floats
+from memdb.vectors.distance import Vectors
 from memdb.vectors.filters import EVERYTHING, Condition, Rendered, render
 from memdb.vectors.index import KEY_TYPES, Field, IndexInfo, VectorParams, key_pattern
 
@@ -29,7 +29,7 @@ class Block:
     """Some documents and their vectors."""
 
     keys: tuple[str, ...]
-    vectors: Floats  # (len(keys), dim), prepared for the metric of the index, read-only
+    vectors: Vectors  # (len(keys), dim), prepared for the metric of the index, read-only; as wide as stored
 
 
 def blocks(
@@ -91,7 +91,8 @@ def decoded(keys: Sequence[str], values: Sequence[Reply], found: Field, params: 
         kept = tuple(kept[i] for i in usable)
         if not kept:
             return None
-    prepared = distance.prepared(matrix, params.metric)
+    make = distance.prepared_wide if params.type == "FLOAT64" else distance.prepared
+    prepared = make(matrix, params.metric)
     prepared.setflags(write=False)
     return Block(kept, prepared)
 
