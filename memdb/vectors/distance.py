@@ -23,6 +23,8 @@ ROUNDING: dict[str, float] = {
     "BFLOAT16": 2.0**-8,
 }
 
+_SPREAD = float(np.sqrt(3 / (8 * np.log(2)) / 3))  # of the rounding of a number, as a share of the largest
+
 MEANING: dict[str, tuple[str, str]] = {
     "COSINE": ("cosine distance", "cosine similarity = 1 - distance"),
     "IP": ("1 - inner product", "inner product = 1 - distance"),
@@ -84,11 +86,12 @@ def uncertainty(
 ) -> Doubles:
     """What rounding to the stored type may do to the distances of `exact`: (p,), in their unit.
 
-    Each number of a vector was rounded by up to a share u of itself (ROUNDING), u/√3 in the mean of squares.
-    To first order that moves the distance by the slope in each number times that; the errors are
-    independent, so their squares are added: one standard deviation. Added to it: the rounding of the float64
-    sums, and for COSINE of the float32 numbers that unit vectors are kept as. All of it is relative to the
-    terms of the sum, never a fixed number.
+    Each number of a vector was rounded by a share of itself: up to u (ROUNDING), 0.425 u in the mean of
+    squares (even within an interval whose width is the same from one power of two to the next). To first
+    order that moves the distance by the slope in each number times that; the errors are independent, so
+    their squares are added: one standard deviation. Added to it: the rounding of the float64 sums, and for
+    COSINE of the float32 numbers that unit vectors are kept as. All of it is relative to the terms of the
+    sum, never a fixed number.
 
     Args:
         queries: (p, d) as sent.
@@ -109,7 +112,7 @@ def uncertainty(
         arithmetic = ROUNDING["FLOAT64" if type_ == "FLOAT64" else "FLOAT32"]
     moved = np.sqrt(np.einsum("ij,ij->i", slopes * other, slopes * other))
     sums = 4 * ROUNDING["FLOAT64"] * (np.abs(terms).sum(axis=1) + (metric != "L2"))
-    return np.asarray((ROUNDING[type_] / np.sqrt(3) + 4 * arithmetic) * moved + sums)
+    return np.asarray((_SPREAD * ROUNDING[type_] + 4 * arithmetic) * moved + sums)
 
 
 def distances(queries: Floats, vectors: Floats, metric: str) -> Floats:
