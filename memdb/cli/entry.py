@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from memdb.cli.options import Command, Parser
-from memdb.errors import Cancelled, MemDBError
+from memdb.cluster.address import without_values
+from memdb.errors import BadInput, Cancelled, MemDBError
 
 # Each is a class named by its last word in memdb/cli/<first word>.py, imported once it is called:
 # `memdb --help` waits for no NumPy.
@@ -25,6 +26,7 @@ COMMANDS = {
     "doctor": "walk from name to search and say what each step saw; exit 1 if one failed",
     "check": "look at every node twice and judge it; exit 1 on a warning or worse, for cron",
     "exporter": "serve every node's figures as OpenMetrics, for Prometheus",
+    "settings": "list the MEMDB_ variables: what they mean, their defaults, and what is set",
     "targets": "list the targets that can be opened, or the MemoryDB clusters of a Region",
     "aws card": "the cluster against the checklist for production; exit 1 where a check fails",
     "aws alarms": "the article's alarms as calls, CloudFormation or Terraform",
@@ -76,7 +78,10 @@ def parse(words: Sequence[str]) -> Command:
     Raises:
         BadInput: it is no command, or an option has a value it cannot have.
     """
-    parsed = _parser().parse_args(words)
+    try:
+        parsed = _parser().parse_args(words)
+    except BadInput as exc:
+        raise without_values(exc, words) from None
     return command(parsed.command).of(parsed)
 
 

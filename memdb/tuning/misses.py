@@ -232,10 +232,14 @@ def _nearer(
     blocks: Iterable[Block], vector: np.ndarray, metric: str, keys: Sequence[str], own: str
 ) -> dict[str, int]:
     """For each key how many documents are nearer, all by the same arithmetic."""
-    parts: list[tuple[tuple[str, ...], Doubles]] = [
-        (block.keys, exact(np.broadcast_to(vector, block.vectors.shape), block.vectors, metric))
-        for block in blocks
-    ]
+    parts: list[tuple[tuple[str, ...], Doubles]] = []
+    for block in blocks:
+        far = exact(np.broadcast_to(vector, block.vectors.shape), block.vectors, metric)
+        if block.several:  # the nearest vector of each document
+            starts = [i for i, key in enumerate(block.keys) if not i or key != block.keys[i - 1]]
+            parts.append((tuple(block.keys[i] for i in starts), np.minimum.reduceat(far, starts)))
+        else:
+            parts.append((block.keys, far))
     if not parts:
         return {}
     every = np.concatenate([found for _, found in parts])
