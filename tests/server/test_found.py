@@ -72,6 +72,24 @@ class Case:
             found.append(len(set(self.returned(row, ef)) & set(nearest.tolist())) / K)
         return np.array(found)
 
+    def as_near(self, row: int, ef: int | None, type_: str) -> float:
+        """Share of the hits that lie no farther than the K-th, if their numbers are rounded anew.
+
+        How far that moves a distance is tried: each number is moved at random within half a unit in its last
+        place. Under COSINE float32 unit vectors are allowed for as well.
+        """
+        query = self.asked[row]
+        hits = self.vectors[self.returned(row, ef)]
+        kth = np.sort(far(query, self.vectors, self.metric))[K - 1]
+        narrow = np.abs(hits).astype({"FLOAT64": "f8", "FLOAT16": "f2"}.get(type_, "f4"))
+        units = np.spacing(narrow).astype(np.float64) * (2**16 if type_ == "BFLOAT16" else 1)
+        random = np.random.default_rng(0)
+        moved = [
+            far(query, hits + units * random.uniform(-0.5, 0.5, hits.shape), self.metric) for _ in range(60)
+        ]
+        within = 1.5 if type_.endswith("FLOAT16") else 15
+        return float((far(query, hits, self.metric) <= kth + within * np.std(moved, axis=0)).mean())
+
 
 def load(
     client: Client, prefix: str, values: np.ndarray, asked: np.ndarray, metric: str, type_: str = "FLOAT32",
@@ -132,10 +150,11 @@ def test_recall_of_a_sweep_is_that_of_float64(
     run = sweep(client, case.info, request, made)
     for point in run.points:
         truth = case.recalls(point.ef_runtime)
-        # Never less; more only where a place is tied within the rounding of the type.
+        # Never less; more only by hits that are tied within the rounding of the type.
         assert (point.recalls >= truth - 1e-6).all()
-        coarse = {"BFLOAT16": 0.012, "FLOAT16": 0.005}.get(type_, 0.0017)  # one hit of sixty queries
-        assert point.recalls.mean() <= truth.mean() + coarse
+        for row in np.flatnonzero(point.recalls > truth + 1e-6):
+            assert point.recalls[row] <= case.as_near(row, point.ef_runtime, type_) + 1e-6
+        assert point.recalls.mean() <= truth.mean() + 0.02
         assert point.recalls == pytest.approx((point.ranks >= 0).mean(axis=1))
     assert run.points[0].recall < 0.97  # else the case shows nothing
 
