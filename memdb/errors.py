@@ -140,9 +140,7 @@ class NoVectorField(UnknownField):
     def __init__(self, index: str, others: tuple[str, ...]) -> None:
         super().__init__("", index, others)
         names = f" It has: {', '.join(others)}." if others else ""
-        self.args = (
-            f"Index '{index}' has no vector field, so there are no nearest neighbours to search, map or measure.",
-        )
+        self.args = (f"Index '{index}' has no vector field, so it has no nearest neighbours.",)
         self.hint = f"Choose an index with a vector field.{names}"
 
 

@@ -72,8 +72,8 @@ class Dialect:
         """A field's name as a query takes it, with its @; what must be escaped depends on the engine.
 
         RediSearch reads letters, digits and the underscore as they are and any other ASCII sign behind a
-        backslash. valkey-search takes no backslash in a name, not before an underscore either; its indexes have
-        no names that would need one.
+        backslash. valkey-search takes no backslash in a name, not before an underscore either; its indexes
+        have no names that would need one.
         """
         if self.name == "valkey-search":
             return f"@{name}"

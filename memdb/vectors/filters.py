@@ -150,7 +150,11 @@ class _Writer:
             raise BadFilter(
                 f"The condition on '{condition.field}' has an empty value.",
                 "Choose at least one value, or leave the condition out."
-                + (" Empty values are in the index only where it was created with INDEXEMPTY." if values else ""),
+                + (
+                    " Empty values are in the index only where it was created with INDEXEMPTY."
+                    if values
+                    else ""
+                ),
             )
         return f"{name}:{{{' | '.join(self.tag_value(known, condition.field, value) for value in values)}}}"
 
@@ -207,7 +211,11 @@ class _Writer:
             raise BadFilter(
                 f"'{condition.words}' holds no word that is indexed.",
                 "Use other words; punctuation"
-                + (" is not in the index." if not stopped else f" and stop words ({_some(stopped)}) are not in it."),
+                + (
+                    " is not in the index."
+                    if not stopped
+                    else f" and stop words ({_some(stopped)}) are not in it."
+                ),
             )
         if condition.mode == "phrase":
             # Between quotes nothing is escaped, and nothing needs to be: a word holds no sign that splits.

@@ -13,6 +13,7 @@ from memdb.cluster.replies import Reply
 from memdb.errors import NoVectorField, UnknownField, UnknownIndex, UnsupportedFeature
 from memdb.vectors.schema import (
     BYTES_PER_NUMBER,
+    NO_RULES,
     FieldSpec,
     FlatField,
     HnswField,
@@ -97,7 +98,7 @@ class IndexInfo:
     last_error_key: str = ""
     terms: int | None = None  # different words of all TEXT fields, where the engine tells
     table_bytes: float | None = None  # RediSearch: of documents and their keys, part of the total
-    rules: Rules = Rules()
+    rules: Rules = NO_RULES
     tag_options_told: bool = True  # MemoryDB's FT.INFO names no SEPARATOR and no CASESENSITIVE
 
     def of_kind(self, kind: Kind) -> tuple[Field, ...]:
@@ -293,7 +294,9 @@ def _flat(entry: Reply) -> Reply:
         word = replies.text(entry[i]) if isinstance(entry[i], bytes | str) else ""
         # CASESENSITIVE stands alone in RediSearch and has a value in valkey-search.
         valued = i + 1 < len(entry) and replies.text(entry[i + 1]) in {"0", "1"}
-        if i >= 6 and word in _FLAGS and not valued:  # behind identifier, attribute and type with their values
+        if (
+            i >= 6 and word in _FLAGS and not valued
+        ):  # behind identifier, attribute and type with their values
             kept += [word, 1]
             i += 1
         else:

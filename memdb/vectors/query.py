@@ -122,7 +122,7 @@ _UNSHELLED = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def _quoted(word: str) -> str:
-    """An argument as one of redis-cli's double-quoted strings: \\xNN for every byte that is no plain ASCII."""
+    """An argument as one of redis-cli's double-quoted strings: \\xNN for each byte beyond plain ASCII."""
     raw = word.encode("utf-8", "surrogateescape")
     return '"' + "".join(chr(b) if 32 <= b < 127 and b not in b'"\\' else f"\\x{b:02x}" for b in raw) + '"'
 

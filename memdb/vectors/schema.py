@@ -30,11 +30,12 @@ class TagField:
     def args(self) -> tuple[Arg, ...]:
         """Type and options as FT.CREATE takes them."""
         options: tuple[Arg, ...] = ("SEPARATOR", self.separator) if self.separator else ()
-        return (
-            "TAG", *options, *_flags(
-                CASESENSITIVE=self.case_sensitive, INDEXEMPTY=self.index_empty, INDEXMISSING=self.index_missing
-            ),
-        )  # fmt: skip
+        options += _flags(
+            CASESENSITIVE=self.case_sensitive,
+            INDEXEMPTY=self.index_empty,
+            INDEXMISSING=self.index_missing,
+        )
+        return ("TAG", *options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,9 @@ class Rules:
         return args
 
 
+NO_RULES = Rules()
+
+
 @dataclass(frozen=True, slots=True)
 class IndexSpec:
     """An index to be created."""
@@ -151,7 +155,7 @@ class IndexSpec:
     fields: tuple[FieldSpec, ...]
     prefixes: tuple[str, ...] = ()
     on: Literal["HASH", "JSON"] = "HASH"
-    rules: Rules = Rules()
+    rules: Rules = NO_RULES
 
     def create_args(self) -> tuple[Arg, ...]:
         """The FT.CREATE command.

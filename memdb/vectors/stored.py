@@ -51,6 +51,22 @@ def first(reply: Reply) -> object:
     return (found[0] if found else None) if isinstance(found, list) else found
 
 
+def shown(matches: str) -> str:
+    """What a JSON path matched as text: a single text as it is, a single number or list as its JSON, several
+    matches as a JSON list. A reply that is no list of matches stays as it is."""
+    try:
+        found = json.loads(matches)
+    except ValueError:
+        return matches
+    if not isinstance(found, list) or not matches.startswith("[") or not matches.endswith("]"):
+        return matches
+    if len(found) == 1:
+        if found[0] is None:
+            return ""
+        return found[0] if isinstance(found[0], str) else matches[1:-1]
+    return matches if found else ""
+
+
 def members(whole: object) -> dict[str, Reply]:
     """The members of a JSON document by their path; lists of numbers as they are, objects as JSON text."""
     if not isinstance(whole, dict):
