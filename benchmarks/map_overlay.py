@@ -26,7 +26,8 @@ EFS = (1, 2, 5, 10, 20, 40, 64, 100, 200, 400)
 
 def fragment(shown: object, query: object, colour: str) -> None:
     # Streamlit runs this body as a script of its own.
-    from memdb.ui import map_page, map_session
+    from memdb.ui.map import page as map_page
+    from memdb.ui.map import session as map_session
 
     map_page._picture(shown, colour, query, map_session.Path())  # type: ignore[arg-type]
 
@@ -47,9 +48,9 @@ def measured(home: Path, n: int) -> int:
     from memdb.cluster.client import connect
     from memdb.maps import run
     from memdb.maps.request import MapRequest
-    from memdb.ui.map_page import CLUSTERS
-    from memdb.ui.map_query import Query
-    from memdb.ui.map_shown import Shown
+    from memdb.ui.map.page import CLUSTERS
+    from memdb.ui.map.query import Query
+    from memdb.ui.map.shown import Shown
     from memdb.vectors import index
     from memdb.vectors.index import HnswField, IndexSpec, TagField
     from memdb.vectors.query import KnnRequest, vector_param

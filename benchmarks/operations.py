@@ -24,7 +24,8 @@ from memdb.operations.past import Past
 from memdb.operations.rates import Rates
 from memdb.operations.sampler import Sampler
 from memdb.operations.samples import Sample, sample
-from memdb.ui import figures_metrics, metrics_views
+from memdb.ui.metrics import figures as figures_metrics
+from memdb.ui.metrics import views as metrics_views
 from memdb.vectors import index
 from memdb.vectors.index import HnswField, IndexSpec
 

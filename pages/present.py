@@ -2,6 +2,9 @@
 
 from memdb.ui import frame, present
 
-present.show(
-    frame.page("Present", "Five steps in five minutes. The arrow keys lead on and back, P pulls the plug.")
+present.draw(
+    frame.page(
+        "Present",
+        "Five steps in five minutes. The arrow keys lead on and back, P pulls the plug.",
+    )
 )

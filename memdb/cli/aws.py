@@ -2,119 +2,155 @@
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from memdb.cli.options import Command, option
 from memdb.cli.output import print_json, print_table
 from memdb.cluster.aws import client
 from memdb.display import bytes_text, duration
 from memdb.errors import BadInput, NotFound
 from memdb.operations import aws_alarms, aws_card, aws_metrics, aws_snapshots
-from memdb.operations.aws_card import Card, Check
+from memdb.operations.aws_card import Card as ClusterCard
+from memdb.operations.aws_card import Check
 from memdb.operations.aws_session import Absent, ask
 
 FAILED = 1
 
 
-def card(found: argparse.Namespace) -> int:
-    """The card and its checklist; 1 where a check failed."""
-    memorydb = client("memorydb", found.region)
-    chosen = _chosen(memorydb, found.cluster)
-    snapshots = ask(
-        "memorydb:DescribeSnapshots", lambda: aws_snapshots.snapshots(memorydb, chosen.cluster.name)
+@dataclass(frozen=True, kw_only=True)
+class InRegion(Command):
+    """Commands about one cluster."""
+
+    cluster: str = option(
+        "--cluster", default="", metavar="NAME", help="needed where the Region has several clusters"
     )
-    checks = aws_card.checklist(chosen, snapshots, datetime.now(UTC))
-    failed = any(check.outcome == "fail" for check in checks)
-    if found.json:
-        print_json(card_json(chosen, checks))
-        return FAILED if failed else 0
-    about = chosen.cluster
-    print(
-        f"{about.name} ({about.region}): {about.engine} {about.version}, {about.shards} × {about.node_type}, "
-        f"{about.nodes} nodes in {', '.join(chosen.zones) or 'zones not told'}, {about.status}"
+    region: str = option(
+        "--region", default="", metavar="R", help="default: that of AWS_REGION or the AWS profile"
     )
-    rows = [(c.name, c.outcome, c.saw, c.wanted, " ".join((c.mend, c.command)).strip()) for c in checks]
-    print_table("", ("check", "outcome", "is", "should be", "how to mend it"), rows)
-    for absent in chosen.absent:
-        print(absent.words)
-    return FAILED if failed else 0
 
 
-def alarms(found: argparse.Namespace) -> int:
-    """The alarms, and which CloudWatch has already."""
-    topic = aws_alarms.checked_topic(found.topic)
-    chosen = _chosen(client("memorydb", found.region), found.cluster)
-    cloudwatch = client("cloudwatch", found.region)
-    name = chosen.cluster.name
-    series = ask("cloudwatch:ListMetrics", lambda: aws_metrics.listed(cloudwatch, name))
-    known = () if isinstance(series, Absent) else series
-    wanted = aws_alarms.alarms(name, chosen.cluster.node_type, known)
-    texts = {
-        "boto3": lambda: aws_alarms.boto3_code(wanted, chosen.cluster.region, topic),
-        "cloudformation": lambda: aws_alarms.cloudformation(wanted),
-        "terraform": lambda: aws_alarms.terraform(wanted),
-    }
-    if found.form:
-        print(texts[found.form](), end="")
-        return 0
-    there = ask("cloudwatch:DescribeAlarms", lambda: aws_alarms.existing(cloudwatch, name))
-    absent = [part for part in (series, there) if isinstance(part, Absent)]
-    if found.json:
-        print_json(
-            {
-                "put_metric_alarm": [alarm.arguments(topic) for alarm in wanted],
-                "existing": None if isinstance(there, Absent) else [asdict(a) for a in there],
-                "absent": [asdict(a) for a in absent],
-            }
+@dataclass(frozen=True, kw_only=True)
+class Card(InRegion):
+    """`memdb aws card`."""
+
+    json: bool = option("--json", default=False, help="print JSON")
+
+    def run(self) -> int:
+        """The card and its checklist; 1 where a check failed."""
+        memorydb = client("memorydb", self.region)
+        chosen = _chosen(memorydb, self.cluster)
+        snapshots = ask(
+            "memorydb:DescribeSnapshots", lambda: aws_snapshots.snapshots(memorydb, chosen.cluster.name)
         )
-        return 0
-    states = {} if isinstance(there, Absent) else {a.name: a.state for a in there}
-    rows = [
-        (a.name, f"{a.threshold:,.0f}", str(a.minutes), states.get(a.name, "–"), a.reason) for a in wanted
-    ]
-    print_table(name, ("alarm", "threshold", "minutes", "state", "why"), rows, right=[1, 2])
-    for part in absent:
-        print(part.words)
-    return 0
-
-
-def snapshots(found: argparse.Namespace) -> int:
-    """Snapshots; 1 where the newest is too old."""
-    memorydb = client("memorydb", found.region)
-    chosen, now = _chosen(memorydb, found.cluster), datetime.now(UTC)
-    name = chosen.cluster.name
-    listed = aws_snapshots.snapshots(memorydb, name)
-    warning = aws_snapshots.late(listed, chosen.snapshot_days, now)
-    cost = aws_snapshots.cost(listed, chosen.cluster.region)
-    if found.json:
-        print_json(
-            {
-                "cluster": name,
-                "snapshots": [
-                    {**asdict(s), "made": s.made.isoformat() if s.made else None, "age_s": s.age_s(now)}
-                    for s in listed
-                ],
-                "month": asdict(cost),
-                "warning": warning or None,
-            }
-        )
-    else:
-        rows = [
-            (s.name, s.source, s.status, duration(s.age_s(now)), bytes_text(s.size_bytes)) for s in listed
-        ]
-        print_table(name, ("snapshot", "source", "status", "age", "size"), rows, right=[3, 4])
+        checks = aws_card.checklist(chosen, snapshots, datetime.now(UTC))
+        failed = any(check.outcome == "fail" for check in checks)
+        if self.json:
+            print_json(card_json(chosen, checks))
+            return FAILED if failed else 0
+        about = chosen.cluster
         print(
-            f"{bytes_text(cost.stored_bytes)} kept, about ${cost.dollars:,.2f} a month beyond what is free "
-            f"(${cost.price:g} a GB, {cost.source})."
+            f"{about.name} ({about.region}): {about.engine} {about.version}, "
+            f"{about.shards} × {about.node_type}, {about.nodes} nodes "
+            f"in {', '.join(chosen.zones) or 'zones not told'}, {about.status}"
         )
-        if warning:
-            print(warning)
-    return FAILED if warning else 0
+        rows = [(c.name, c.outcome, c.saw, c.wanted, " ".join((c.mend, c.command)).strip()) for c in checks]
+        print_table("", ("check", "outcome", "is", "should be", "how to mend it"), rows)
+        for absent in chosen.absent:
+            print(absent.words)
+        return FAILED if failed else 0
 
 
-def card_json(card: Card, checks: tuple[Check, ...]) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class Alarms(InRegion):
+    """`memdb aws alarms`."""
+
+    json: bool = option("--json", default=False, either="output", help="print JSON")
+    form: str | None = option(
+        "--as", either="output", choices=("boto3", "cloudformation", "terraform"), help="print that text"
+    )
+    topic: str = option("--topic", default="", metavar="ARN", help="SNS topic that is told")
+
+    def run(self) -> int:
+        """The alarms, and which CloudWatch has already."""
+        topic = aws_alarms.checked_topic(self.topic)
+        chosen = _chosen(client("memorydb", self.region), self.cluster)
+        cloudwatch = client("cloudwatch", self.region)
+        name = chosen.cluster.name
+        series = ask("cloudwatch:ListMetrics", lambda: aws_metrics.listed(cloudwatch, name))
+        known = () if isinstance(series, Absent) else series
+        wanted = aws_alarms.alarms(name, chosen.cluster.node_type, known)
+        texts = {
+            "boto3": lambda: aws_alarms.boto3_code(wanted, chosen.cluster.region, topic),
+            "cloudformation": lambda: aws_alarms.cloudformation(wanted),
+            "terraform": lambda: aws_alarms.terraform(wanted),
+        }
+        if self.form:
+            print(texts[self.form](), end="")
+            return 0
+        there = ask("cloudwatch:DescribeAlarms", lambda: aws_alarms.existing(cloudwatch, name))
+        absent = [part for part in (series, there) if isinstance(part, Absent)]
+        if self.json:
+            print_json(
+                {
+                    "put_metric_alarm": [alarm.arguments(topic) for alarm in wanted],
+                    "existing": None if isinstance(there, Absent) else [asdict(a) for a in there],
+                    "absent": [asdict(a) for a in absent],
+                }
+            )
+            return 0
+        states = {} if isinstance(there, Absent) else {a.name: a.state for a in there}
+        rows = [
+            (a.name, f"{a.threshold:,.0f}", str(a.minutes), states.get(a.name, "–"), a.reason) for a in wanted
+        ]
+        print_table(name, ("alarm", "threshold", "minutes", "state", "why"), rows, right=[1, 2])
+        for part in absent:
+            print(part.words)
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshots(InRegion):
+    """`memdb aws snapshots`."""
+
+    json: bool = option("--json", default=False, help="print JSON")
+
+    def run(self) -> int:
+        """Snapshots; 1 where the newest is too old."""
+        memorydb = client("memorydb", self.region)
+        chosen, now = _chosen(memorydb, self.cluster), datetime.now(UTC)
+        name = chosen.cluster.name
+        listed = aws_snapshots.snapshots(memorydb, name)
+        warning = aws_snapshots.late(listed, chosen.snapshot_days, now)
+        cost = aws_snapshots.cost(listed, chosen.cluster.region)
+        if self.json:
+            print_json(
+                {
+                    "cluster": name,
+                    "snapshots": [
+                        {**asdict(s), "made": s.made.isoformat() if s.made else None, "age_s": s.age_s(now)}
+                        for s in listed
+                    ],
+                    "month": asdict(cost),
+                    "warning": warning or None,
+                }
+            )
+        else:
+            rows = [
+                (s.name, s.source, s.status, duration(s.age_s(now)), bytes_text(s.size_bytes)) for s in listed
+            ]
+            print_table(name, ("snapshot", "source", "status", "age", "size"), rows, right=[3, 4])
+            print(
+                f"{bytes_text(cost.stored_bytes)} kept, about ${cost.dollars:,.2f} a month beyond what is "
+                f"free (${cost.price:g} a GB, {cost.source})."
+            )
+            if warning:
+                print(warning)
+        return FAILED if warning else 0
+
+
+def card_json(card: ClusterCard, checks: tuple[Check, ...]) -> dict[str, Any]:
     """What `memdb aws card --json` prints."""
     return {
         **asdict(card.cluster),
@@ -133,7 +169,7 @@ def card_json(card: Card, checks: tuple[Check, ...]) -> dict[str, Any]:
     }
 
 
-def _chosen(memorydb: Any, name: str) -> Card:
+def _chosen(memorydb: Any, name: str) -> ClusterCard:
     if name:
         return aws_card.card(memorydb, name)
     found = aws_card.cards(memorydb)

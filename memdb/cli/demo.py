@@ -1,38 +1,33 @@
-"""`memdb demo` and `memdb app`."""
+"""`memdb demo`: engine, app and data."""
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 
+from memdb.cli.arguments import AppOptions, DataOptions
 from memdb.cli.output import Bar
-from memdb.cluster.find import find_target
 from memdb.demo import run
 from memdb.demo.run import Options
 from memdb.settings import Settings
 
 
-def demo(found: argparse.Namespace) -> int:
-    """Engine, app and data until Ctrl-C."""
-    with Bar() as bar:
-        run.demo(
-            Settings.from_env(),
-            Options(
-                port=found.port,
-                browser=not found.no_browser,
-                docs=found.docs,
-                users=found.users,
-                sessions=found.sessions,
-                seed=found.seed,
-            ),
-            bar,
-        )
-    return 0
+@dataclass(frozen=True, kw_only=True)
+class Demo(AppOptions, DataOptions):
+    """`memdb demo`."""
 
-
-def app(found: argparse.Namespace) -> int:
-    """The app alone until Ctrl-C."""
-    settings = Settings.from_env()
-    target = find_target(settings, found.url, writable=found.writable)
-    with Bar() as bar:
-        run.app_only(settings, target, Options(port=found.port, browser=not found.no_browser), bar)
-    return 0
+    def run(self) -> int:
+        """Engine, app and data until Ctrl-C."""
+        with Bar() as bar:
+            run.demo(
+                Settings.from_env(),
+                Options(
+                    port=self.port,
+                    browser=not self.no_browser,
+                    docs=self.docs,
+                    users=self.users,
+                    sessions=self.sessions,
+                    seed=self.seed,
+                ),
+                bar,
+            )
+        return 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 
+from memdb.cli.arguments import amount, count
+from memdb.cli.options import Command, option
 from memdb.cli.output import Bar, print_json, print_table
 from memdb.durability import drill as drills
 from memdb.durability import report
@@ -13,25 +15,39 @@ from memdb.settings import Settings
 LOST = 1
 
 
-def drill(found: argparse.Namespace) -> int:
-    """Run it; 1 where the durable engine lost an acknowledged write, or could not be read."""
-    request = DrillRequest(
-        found.seconds, found.writers, found.rate, found.documents, found.promotion, found.seed
+@dataclass(frozen=True, kw_only=True)
+class Drill(Command):
+    """`memdb drill`."""
+
+    seconds: float = option("--seconds", default=20.0, type=amount, metavar="S", help="of writing")
+    writers: int = option("--writers", default=4, type=count(0), metavar="N", help="on each engine")
+    rate: float = option(
+        "--rate", default=100.0, type=amount, metavar="N", help="of one writer; 0: all it can"
     )
-    with Bar() as bar:
-        result = drills.run(request, Settings.from_env().home, report=bar.report)
-    durable = result.engines[drills.DURABLE]
-    if found.json:
-        print_json(result.facts())
-    else:
-        sides = list(result.engines.values())
-        rows = [
-            (words, *(report.said(getattr(side, name)) for side in sides))
-            for name, words in report.ROWS.items()
-        ]
-        print_table("", ("", *result.engines), rows, right=range(1, len(sides) + 1))
-        for side in result.engines.values():
-            print(f"{side.name}: {drills.WORDS[side.name]}." + "".join(f" {note}" for note in side.notes))
-        print(report.sentence(result))
-        print(report.NOT_SHOWN[0])
-    return LOST if durable.recovered != durable.acknowledged else 0
+    documents: int = option("--documents", default=1_000, type=count(0), metavar="N", help="for recall")
+    promotion: bool = option("--promotion", default=False, help="also a replica that takes over")
+    seed: int | None = option("--seed", type=count(0), metavar="N", help="of the moment of the kill")
+    json: bool = option("--json", default=False, help="print the counts as JSON")
+
+    def run(self) -> int:
+        """Run it; 1 where the durable engine lost an acknowledged write, or could not be read."""
+        request = DrillRequest(
+            self.seconds, self.writers, self.rate, self.documents, self.promotion, self.seed
+        )
+        with Bar() as bar:
+            result = drills.run(request, Settings.from_env().home, report=bar.report)
+        durable = result.engines[drills.DURABLE]
+        if self.json:
+            print_json(result.facts())
+        else:
+            sides = list(result.engines.values())
+            rows = [
+                (words, *(report.said(getattr(side, name)) for side in sides))
+                for name, words in report.ROWS.items()
+            ]
+            print_table("", ("", *result.engines), rows, right=range(1, len(sides) + 1))
+            for side in result.engines.values():
+                print(f"{side.name}: {drills.WORDS[side.name]}." + "".join(f" {note}" for note in side.notes))
+            print(report.sentence(result))
+            print(report.NOT_SHOWN[0])
+        return LOST if durable.recovered != durable.acknowledged else 0

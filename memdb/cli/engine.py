@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import sys
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
+from memdb.cli.arguments import count, tcp_port
+from memdb.cli.options import Command, option
 from memdb.cli.output import print_json, print_table
 from memdb.cluster.engine import Running, running_engines
 from memdb.cluster.engine import start as start_engine
@@ -20,98 +23,137 @@ _POLL_S = 0.05
 _LOOK_EVERY_S = 0.2
 
 
-def start(found: argparse.Namespace) -> int:
-    """Run an engine until Ctrl-C, SIGTERM or `memdb engine stop`."""
-    from memdb.demo.supervise import Keeper, Signals
+@dataclass(frozen=True, kw_only=True)
+class Start(Command):
+    """`memdb engine start`."""
 
-    settings = Settings.from_env()
-    with (
-        Signals() as signals,
-        start_engine(
-            settings,
-            port=found.port,
-            directory=found.dir,
-            cluster=found.cluster,
-            replicas=found.replicas,
-            log=not found.no_log,
-        ) as engine,
-    ):
-        target = engine.target
-        # A program that reads the URL is to connect with it; on a screen the password would only be seen.
-        whole = found.show_password or not sys.stdout.isatty()
-        url = target.url if whole else target.address
-        if found.json:
-            print_json({"url": url, "pid": engine.pid, "directory": str(engine.directory)})
+    port: int = option("--port", default=0, type=tcp_port, metavar="P", help="default: a free one")
+    directory: str | None = option(
+        "--dir", metavar="D", help="folder of its data (default: engine/ under MEMDB_HOME)"
+    )
+    cluster: bool = option("--cluster", default=False, help="as the only shard of a cluster, as MemoryDB is")
+    no_log: bool = option("--no-log", default=False, help="keep nothing on disk: faster, for measurements")
+    replicas: int = option("--replicas", default=0, type=count(0), metavar="N")
+    show_password: bool = option(
+        "--show-password",
+        default=False,
+        help="print the URL with its password on a terminal too; into a pipe it always is",
+    )
+    json: bool = option("--json", default=False, help="print the URL as JSON")
+
+    def run(self) -> int:
+        """Run an engine until Ctrl-C, SIGTERM or `memdb engine stop`."""
+        from memdb.demo.supervise import Keeper, Signals
+
+        settings = Settings.from_env()
+        with (
+            Signals() as signals,
+            start_engine(
+                settings,
+                port=self.port,
+                directory=Path(self.directory).expanduser() if self.directory else None,
+                cluster=self.cluster,
+                replicas=self.replicas,
+                log=not self.no_log,
+            ) as engine,
+        ):
+            target = engine.target
+            # A program that reads the URL is to connect with it; on a screen the password would only be seen.
+            whole = self.show_password or not sys.stdout.isatty()
+            url = target.url if whole else target.address
+            if self.json:
+                print_json({"url": url, "pid": engine.pid, "directory": str(engine.directory)})
+            else:
+                print(url)
+            sys.stdout.flush()
+            _hint(f"Data: {engine.directory}. End with Ctrl-C or `memdb engine stop`.")
+            if not whole:
+                _hint("`memdb` commands know its password; for other programs start with --show-password.")
+            for replica in engine.replica_targets:
+                _hint(f"Replica: {replica.address}")
+            keeper = Keeper(
+                "The engine",
+                status=lambda: engine.status,
+                restart=engine.restart,
+                say=_hint,
+                log=lambda: f"Its log is {engine.log}.",
+            )
+            while not signals.wanted(_LOOK_EVERY_S):
+                if engine.status == 0:
+                    _hint("The engine was stopped.")
+                    break
+                keeper.check()
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status(Command):
+    """`memdb engine status`."""
+
+    json: bool = option("--json", default=False, help="print JSON")
+
+    def run(self) -> int:
+        """List the engines that run under this home."""
+        entries = running_engines(Settings.from_env().home)
+        if self.json:
+            print_json({"engines": [_entry(e) for e in entries]})
+        elif entries:
+            rows = [
+                (
+                    e.target.address,
+                    str(e.pid),
+                    "cluster" if e.cluster else "standalone",
+                    duration(time.time() - e.started),
+                    str(e.directory),
+                )
+                for e in entries
+            ]
+            print_table("", ("URL", "process", "mode", "runs for", "data"), rows, right=(1,))
         else:
-            print(url)
-        sys.stdout.flush()
-        _hint(f"Data: {engine.directory}. End with Ctrl-C or `memdb engine stop`.")
-        if not whole:
-            _hint("`memdb` commands know its password; for other programs start with --show-password.")
-        for replica in engine.replica_targets:
-            _hint(f"Replica: {replica.address}")
-        keeper = Keeper(
-            "The engine",
-            status=lambda: engine.status,
-            restart=engine.restart,
-            say=_hint,
-            log=lambda: f"Its log is {engine.log}.",
-        )
-        while not signals.wanted(_LOOK_EVERY_S):
-            if engine.status == 0:
-                _hint("The engine was stopped.")
-                break
-            keeper.check()
-    return 0
+            print("No local engine runs. Start one with `memdb demo` or `memdb engine start`.")
+        return 0
 
 
-def status(found: argparse.Namespace) -> int:
-    """List the engines that run under this home."""
-    entries = running_engines(Settings.from_env().home)
-    if found.json:
-        print_json({"engines": [_entry(e) for e in entries]})
-    elif entries:
-        rows = [
-            (
-                e.target.address,
-                str(e.pid),
-                "cluster" if e.cluster else "standalone",
-                duration(time.time() - e.started),
-                str(e.directory),
-            )
-            for e in entries
+@dataclass(frozen=True, kw_only=True)
+class Stop(Command):
+    """`memdb engine stop`."""
+
+    port: int = option(
+        "--port",
+        default=0,
+        type=tcp_port,
+        metavar="P",
+        help="default: the only one",
+    )
+    json: bool = option("--json", default=False, help="print JSON")
+
+    def run(self) -> int:
+        """End one engine cleanly and wait for its end."""
+        entries = [
+            e for e in running_engines(Settings.from_env().home) if not self.port or e.port == self.port
         ]
-        print_table("", ("URL", "process", "mode", "runs for", "data"), rows, right=(1,))
-    else:
-        print("No local engine runs. Start one with `memdb demo` or `memdb engine start`.")
-    return 0
-
-
-def stop(found: argparse.Namespace) -> int:
-    """End one engine cleanly and wait for its end."""
-    entries = [e for e in running_engines(Settings.from_env().home) if not found.port or e.port == found.port]
-    if not entries:
-        raise NotFound(str(found.port) if found.port else "any port", "local engine that runs on")
-    if len(entries) > 1:
-        ports = ", ".join(str(e.port) for e in entries)
-        raise EngineUnavailable(
-            f"{len(entries)} local engines run (ports {ports}).", "Say which with --port."
-        )
-    entry = entries[0]
-    os.kill(entry.pid, signal.SIGTERM)
-    end = time.monotonic() + LEAVING_S
-    while is_locked(entry.directory):
-        if time.monotonic() > end:
+        if not entries:
+            raise NotFound(str(self.port) if self.port else "any port", "local engine that runs on")
+        if len(entries) > 1:
+            ports = ", ".join(str(e.port) for e in entries)
             raise EngineUnavailable(
-                f"The engine (process {entry.pid}) did not end within {LEAVING_S:g} s.",
-                f"Its log is {entry.directory / 'engine.log'}.",
+                f"{len(entries)} local engines run (ports {ports}).", "Say which with --port."
             )
-        time.sleep(_POLL_S)
-    if found.json:
-        print_json({"stopped": _entry(entry)})
-    else:
-        print(f"Stopped {entry.target.address}. Its data stays in {entry.directory}.")
-    return 0
+        entry = entries[0]
+        os.kill(entry.pid, signal.SIGTERM)
+        end = time.monotonic() + LEAVING_S
+        while is_locked(entry.directory):
+            if time.monotonic() > end:
+                raise EngineUnavailable(
+                    f"The engine (process {entry.pid}) did not end within {LEAVING_S:g} s.",
+                    f"Its log is {entry.directory / 'engine.log'}.",
+                )
+            time.sleep(_POLL_S)
+        if self.json:
+            print_json({"stopped": _entry(entry)})
+        else:
+            print(f"Stopped {entry.target.address}. Its data stays in {entry.directory}.")
+        return 0
 
 
 def _entry(entry: Running) -> dict[str, object]:

@@ -1,19 +1,48 @@
-"""The parser, and errors as one line."""
+"""The commands, and errors as one line."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from memdb.cli import arguments
-from memdb.cli.arguments import Parser
+from memdb.cli.options import Command, Parser
 from memdb.errors import Cancelled, MemDBError
 
+# Each is a class named by its last word in memdb/cli/<first word>.py, imported once it is called:
+# `memdb --help` waits for no NumPy.
+COMMANDS = {
+    "demo": "start engine and app on this machine and load the demo data",
+    "app": "open the app on a server that runs already",
+    "engine start": "run an engine in the foreground until Ctrl-C and print its URL",
+    "engine status": "list the engines that run",
+    "engine stop": "stop the local engine; what it holds stays on disk",
+    "doctor": "walk from name to search and say what each step saw; exit 1 if one failed",
+    "check": "look at every node twice and judge it; exit 1 on a warning or worse, for cron",
+    "exporter": "serve every node's figures as OpenMetrics, for Prometheus",
+    "targets": "list the targets that can be opened, or the MemoryDB clusters of a Region",
+    "aws card": "the cluster against the checklist for production; exit 1 where a check fails",
+    "aws alarms": "the article's alarms as calls, CloudFormation or Terraform",
+    "aws snapshots": "snapshots with age, size and cost; exit 1 where the newest is too old",
+    "load": "load the demo data; goes on where an earlier load was interrupted",
+    "search": "nearest documents of a text, a document or a vector",
+    "recall": "the cheapest EF_RUNTIME that meets a recall; exit 1 if none does",
+    "map": "lay documents out by their neighbourhoods and write the coordinates",
+    "sessions": "list sessions by cursor, show one, or tell their formats",
+    "drill": "kill two engines while writing, and count what is lost",
+    "size": "memory, nodes and dollars of vectors and sessions",
+    "calibrate": "fit a sizing profile to an index, or to samples on a local engine of its own",
+    "memory": "where each node's memory goes, what expires soon, what indexes should hold",
+}
+GROUPS = {
+    "engine": "run, show or stop the local engine",
+    "aws": "what AWS tells of a MemoryDB cluster; only reads",
+}
 INTERRUPTED = 130  # what a shell expects after Ctrl-C
 
 
@@ -25,9 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a key may hold what the terminal cannot show
     try:
-        found = parser().parse_args(words)
-        run: Callable[[argparse.Namespace], int] = found.run
-        status = run(found)
+        status = parse(words).run()
         sys.stdout.flush()
     except Cancelled:
         return INTERRUPTED
@@ -43,36 +70,67 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def parser() -> argparse.ArgumentParser:
-    """All subcommands with their options. Public for the test that compares it with the documentation."""
+def parse(words: Sequence[str]) -> Command:
+    """The command that a line means, with its options.
+
+    Raises:
+        BadInput: it is no command, or an option has a value it cannot have.
+    """
+    parsed = _parser().parse_args(words)
+    return command(parsed.command).of(parsed)
+
+
+def command(name: str) -> type[Command]:
+    """The class of one of COMMANDS."""
+    words = name.split()
+    chosen: type[Command] = getattr(importlib.import_module(f"memdb.cli.{words[0]}"), words[-1].capitalize())
+    return chosen
+
+
+class _CommandParser(Parser):
+    """Of one command; it learns the command's options when there is something to parse."""
+
+    _declared = False
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]  # argparse's types
+        name = self.get_default("command")  # None of a group, which has commands of its own
+        if name is not None and not self._declared:
+            self._declared = True
+            command(name).declare(self)
+        return super().parse_known_args(args, namespace)
+
+
+def _parser() -> argparse.ArgumentParser:
     top = Parser(
         prog="memdb",
         description="See and tune what an Amazon MemoryDB cluster holds: sessions and vectors.",
         epilog="`memdb demo` starts everything on this machine. `memdb COMMAND --help` tells the options.",
     )
     top.add_argument("--version", action="version", version=f"memdb {_version()}")
-    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
-    for add in (
-        arguments.demo,
-        arguments.app,
-        arguments.engine,
-        arguments.doctor,
-        arguments.check,
-        arguments.exporter,
-        arguments.targets,
-        arguments.aws,
-        arguments.load,
-        arguments.search,
-        arguments.recall,
-        arguments.map_,
-        arguments.sessions,
-        arguments.drill,
-        arguments.size,
-        arguments.calibrate,
-        arguments.memory,
-    ):
-        add(commands)
+    under = {
+        "": top.add_subparsers(
+            title="commands", metavar="COMMAND", required=True, parser_class=_CommandParser
+        )
+    }
+    for name, what in COMMANDS.items():
+        *group, last = name.split()
+        above = " ".join(group)
+        if above not in under:
+            parser = under[""].add_parser(above, help=GROUPS[above], description=_sentence(GROUPS[above]))
+            under[above] = _below(parser)
+        parser = under[above].add_parser(last, help=what, description=_sentence(what))
+        parser.set_defaults(command=name)
     return top
+
+
+def _below(parser: argparse.ArgumentParser) -> argparse._SubParsersAction[_CommandParser]:
+    return parser.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, parser_class=_CommandParser
+    )
+
+
+def _sentence(what: str) -> str:
+    return f"{what[:1].upper()}{what[1:]}."
 
 
 def _tell(error: MemDBError, *, as_json: bool) -> None:

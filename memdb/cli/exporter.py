@@ -2,42 +2,51 @@
 
 from __future__ import annotations
 
-import argparse
 import threading
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.openmetrics.exposition import generate_latest
 
+from memdb.cli.arguments import OnServer, tcp_port
+from memdb.cli.options import option
 from memdb.cluster.client import connect
-from memdb.cluster.find import find_target
 from memdb.errors import BadInput
-from memdb.operations.exporter import Exporter
+from memdb.operations import exporter
 from memdb.settings import Settings
 
 
-def exporter(found: argparse.Namespace) -> int:
-    """Serve until Ctrl-C."""
-    target = find_target(Settings.from_env(), found.url)
-    with connect(target) as client:
-        registry = CollectorRegistry()
-        registry.register(Exporter(client))
-        if found.once:
-            print(generate_latest(registry).decode(), end="")  # type: ignore[no-untyped-call]
-            return 0
-        try:
-            server, thread = start_http_server(found.port, found.address, registry)
-        except OSError as exc:
-            raise BadInput(
-                f"Nothing can listen on {found.address}:{found.port}: {exc.strerror}.",
-                "Choose another --port or --address.",
-            ) from exc
-        try:
-            print(f"http://{found.address}:{server.server_port}/metrics", flush=True)
-            if found.address not in ("127.0.0.1", "localhost", "::1"):
-                print("Whoever reaches this address can read the names of nodes and indexes.", flush=True)
-            threading.Event().wait()
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
-    return 0
+@dataclass(frozen=True, kw_only=True)
+class Exporter(OnServer):
+    """`memdb exporter`."""
+
+    port: int = option("--port", default=9121, type=tcp_port, metavar="P", help="0: a free one")
+    address: str = option("--address", default="127.0.0.1", metavar="A", help="to listen on")
+    once: bool = option("--once", default=False, help="print the text once and end, for textfile collectors")
+
+    def run(self) -> int:
+        """Serve until Ctrl-C."""
+        target = self.find(Settings.from_env())
+        with connect(target) as client:
+            registry = CollectorRegistry()
+            registry.register(exporter.Exporter(client))
+            if self.once:
+                print(generate_latest(registry).decode(), end="")  # type: ignore[no-untyped-call]
+                return 0
+            try:
+                server, thread = start_http_server(self.port, self.address, registry)
+            except OSError as exc:
+                raise BadInput(
+                    f"Nothing can listen on {self.address}:{self.port}: {exc.strerror}.",
+                    "Choose another --port or --address.",
+                ) from exc
+            try:
+                print(f"http://{self.address}:{server.server_port}/metrics", flush=True)
+                if self.address not in ("127.0.0.1", "localhost", "::1"):
+                    print("Whoever reaches this address can read the names of nodes and indexes.", flush=True)
+                threading.Event().wait()
+            finally:
+                server.shutdown()
+                server.server_close()
+                thread.join()
+        return 0

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memdb import export
+from memdb.cli.arguments import OnIndex, amount, count
+from memdb.cli.options import option
 from memdb.cli.output import Bar, print_json, print_table
 from memdb.cluster.client import connect
-from memdb.cluster.find import find_target
 from memdb.display import line
 from memdb.errors import BadInput
 from memdb.maps import run
-from memdb.maps.request import MOST, Map, MapRequest
+from memdb.maps.request import MOST, MapRequest
+from memdb.maps.request import Map as Made
 from memdb.settings import Settings
 from memdb.vectors.index import index_info
 
@@ -24,45 +25,63 @@ if TYPE_CHECKING:
 ENDINGS = (".csv", ".json", ".parquet")
 
 
-def map_(found: argparse.Namespace) -> int:
-    """Make the map, write it, print how far it can be believed."""
-    path = Path(found.out).expanduser()
-    if path.suffix.lower() not in ENDINGS:
-        raise BadInput(
-            f"'{found.out}' does not say which format is meant.", "End it in .csv, .json or .parquet."
-        )
-    if not path.absolute().parent.is_dir():
-        raise BadInput(
-            f"There is no folder '{path.absolute().parent}'.", "Make it, or write elsewhere with --out."
-        )
-    settings = Settings.from_env()
-    request = _request(found)
-    with connect(find_target(settings, found.url)) as client, Bar() as bar:
-        info = index_info(client, found.index)
-        made = run.make(client, info, request, home=settings.home, report=bar.report)
-    about = {
-        "request": asdict(request), "sample": made.words, "metric": made.metric,
-        "fingerprint": made.fingerprint, "method": made.method,
-        "seconds": {stage: round(s, 3) for stage, s in made.seconds},
-        "quality": _quality(made), "clusters": list(made.names), "notes": list(made.notes),
-    }  # fmt: skip
-    ending, rows = path.suffix.lower(), table(made)
-    if ending == ".csv":
-        content = export.to_csv(rows)
-    else:
-        content = export.to_json(rows, about) if ending == ".json" else export.to_parquet(rows, about)
-    try:
-        path.write_bytes(content)
-    except OSError as exc:
-        raise BadInput(f"'{path}' cannot be written: {exc.strerror}.", "Write elsewhere with --out.") from exc
-    if found.json:
-        print_json({**about, "out": str(path), "points": len(made.keys)})
-    else:
-        _show(made, path)
-    return 0
+@dataclass(frozen=True, kw_only=True)
+class Map(OnIndex):
+    """`memdb map`."""
+
+    out: str = option("--out", required=True, metavar="FILE", help="to write: .csv, .json or .parquet")
+    sample: str = option("--sample", default="20000", metavar="N|all", help="documents")
+    stratify: str = option(
+        "--stratify", default="", metavar="TAG", help="as many of each value of this TAG field"
+    )
+    seed: int = option("--seed", default=0, type=count(0), metavar="N", help="of the sample")
+    neighbours: int = option("--neighbours", default=15, type=count(2), metavar="N")
+    min_dist: float = option("--min-dist", default=0.1, type=amount, metavar="D", help="0 to 0.99")
+    dimensions: int = option("--dimensions", default=2, type=int, choices=(2, 3))
+    layout_seed: int = option("--layout-seed", default=0, type=count(0), metavar="N")
+    json: bool = option("--json", default=False, help="print what was made as JSON")
+
+    def run(self) -> int:
+        """Make the map, write it, print how far it can be believed."""
+        path = Path(self.out).expanduser()
+        if path.suffix.lower() not in ENDINGS:
+            raise BadInput(
+                f"'{self.out}' does not say which format is meant.", "End it in .csv, .json or .parquet."
+            )
+        if not path.absolute().parent.is_dir():
+            raise BadInput(
+                f"There is no folder '{path.absolute().parent}'.", "Make it, or write elsewhere with --out."
+            )
+        settings = Settings.from_env()
+        request = _request(self)
+        with connect(self.find(settings)) as client, Bar() as bar:
+            info = index_info(client, self.index)
+            made = run.make(client, info, request, home=settings.home, report=bar.report)
+        about = {
+            "request": asdict(request), "sample": made.words, "metric": made.metric,
+            "fingerprint": made.fingerprint, "method": made.method,
+            "seconds": {stage: round(s, 3) for stage, s in made.seconds},
+            "quality": _quality(made), "clusters": list(made.names), "notes": list(made.notes),
+        }  # fmt: skip
+        ending, rows = path.suffix.lower(), table(made)
+        if ending == ".csv":
+            content = export.to_csv(rows)
+        else:
+            content = export.to_json(rows, about) if ending == ".json" else export.to_parquet(rows, about)
+        try:
+            path.write_bytes(content)
+        except OSError as exc:
+            raise BadInput(
+                f"'{path}' cannot be written: {exc.strerror}.", "Write elsewhere with --out."
+            ) from exc
+        if self.json:
+            print_json({**about, "out": str(path), "points": len(made.keys)})
+        else:
+            _show(made, path)
+        return 0
 
 
-def table(made: Map) -> pd.DataFrame:
+def table(made: Made) -> pd.DataFrame:
     """One row a point: key, x, y (z), cluster (empty between clusters) and the share of kept neighbours."""
     import pandas as pd
 
@@ -76,30 +95,30 @@ def table(made: Map) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _request(found: argparse.Namespace) -> MapRequest:
-    whole = found.sample == "all"
-    if not whole and not found.sample.replace(",", "").replace("_", "").isdigit():
+def _request(given: Map) -> MapRequest:
+    whole = given.sample == "all"
+    if not whole and not given.sample.replace(",", "").replace("_", "").isdigit():
         raise BadInput(
-            f"--sample is '{found.sample}', which is no number.", "Give how many documents, or `all`."
+            f"--sample is '{given.sample}', which is no number.", "Give how many documents, or `all`."
         )
-    if whole and found.stratify:
+    if whole and given.stratify:
         raise BadInput("All documents cannot be stratified.", "Give a number with --sample.")
     return MapRequest(
-        found.index,
-        field=found.field,
-        condition=found.filter,
-        by="all" if whole else "stratified" if found.stratify else "random",
-        count=MOST if whole else int(found.sample.replace(",", "").replace("_", "")),
-        stratum=found.stratify,
-        seed=found.seed,
-        neighbours=found.neighbours,
-        min_dist=found.min_dist,
-        dimensions=found.dimensions,
-        layout_seed=found.layout_seed,
+        given.index,
+        field=given.field,
+        condition=given.filter,
+        by="all" if whole else "stratified" if given.stratify else "random",
+        count=MOST if whole else int(given.sample.replace(",", "").replace("_", "")),
+        stratum=given.stratify,
+        seed=given.seed,
+        neighbours=given.neighbours,
+        min_dist=given.min_dist,
+        dimensions=given.dimensions,
+        layout_seed=given.layout_seed,
     )
 
 
-def _quality(made: Map) -> dict[str, float | int] | None:
+def _quality(made: Made) -> dict[str, float | int] | None:
     q = made.quality
     if q is None:
         return None
@@ -109,7 +128,7 @@ def _quality(made: Map) -> dict[str, float | int] | None:
     }  # fmt: skip
 
 
-def _show(made: Map, path: Path) -> None:
+def _show(made: Made, path: Path) -> None:
     print_table("", ("stage", "seconds"), [(s, f"{t:.2f}") for s, t in made.seconds], right=(1,))
     print(f"{line(made.request.index)}: {made.words}.")
     q = made.quality

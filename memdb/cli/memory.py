@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from memdb.cli.arguments import OnServer
+from memdb.cli.options import option
 from memdb.cli.output import Bar, print_json, print_table
 from memdb.cluster.client import Client, connect
-from memdb.cluster.find import find_target
 from memdb.cluster.topology import Node
 from memdb.display import bytes_text
 from memdb.errors import Cancelled, MemDBError
@@ -20,26 +20,35 @@ from memdb.settings import Settings
 UNREACHED = 1
 
 
-def memory(found: argparse.Namespace) -> int:
-    """Split every node's memory; 1 where a node told nothing."""
-    target = find_target(Settings.from_env(), found.url)
-    told: list[dict[str, Any]] = []
-    status = 0
-    with connect(target) as client:
-        for node in client.nodes():
-            one = _look(client, node, exactly=found.exact)
-            if isinstance(one, str):
-                status = UNREACHED
-                told.append({"address": node.address, "problem": one})
-                if not found.json:
-                    print_table(f"{target.name}, {node.role} {node.address}", ("problem",), [(one,)])
-                continue
-            told.append({"role": node.role, **one.facts()})
-            if not found.json:
-                _show(f"{target.name}, {node.role} {node.address}", one)
-    if found.json:
-        print_json({"nodes": told})
-    return status
+@dataclass(frozen=True, kw_only=True)
+class Memory(OnServer):
+    """`memdb memory`."""
+
+    exact: bool = option(
+        "--exact", default=False, help="count the keys of each index instead of estimating: SCAN of all"
+    )
+    json: bool = option("--json", default=False, help="print JSON")
+
+    def run(self) -> int:
+        """Split every node's memory; 1 where a node told nothing."""
+        target = self.find(Settings.from_env())
+        told: list[dict[str, Any]] = []
+        status = 0
+        with connect(target) as client:
+            for node in client.nodes():
+                one = _look(client, node, exactly=self.exact)
+                if isinstance(one, str):
+                    status = UNREACHED
+                    told.append({"address": node.address, "problem": one})
+                    if not self.json:
+                        print_table(f"{target.name}, {node.role} {node.address}", ("problem",), [(one,)])
+                    continue
+                told.append({"role": node.role, **one.facts()})
+                if not self.json:
+                    _show(f"{target.name}, {node.role} {node.address}", one)
+        if self.json:
+            print_json({"nodes": told})
+        return status
 
 
 def _look(client: Client, node: Node, *, exactly: bool) -> MemorySplit | str:

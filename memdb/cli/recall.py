@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
+from memdb.cli.arguments import OnIndex, count, share
+from memdb.cli.options import option
 from memdb.cli.output import Bar, print_json, print_table
 from memdb.cluster.client import connect
-from memdb.cluster.find import find_target
 from memdb.errors import BadInput
 from memdb.jobs import Report
 from memdb.settings import Settings
@@ -19,52 +20,77 @@ from memdb.vectors.index import IndexInfo, index_info
 MISSED = 1
 
 
-def recall(found: argparse.Namespace) -> int:
-    """Measure, keep the run, print it."""
-    settings = Settings.from_env()
-    request = SweepRequest(
-        index=found.index,
-        field=found.field,
-        k=found.k,
-        filter=found.filter,
-        ef_min=found.ef_min,
-        ef_max=found.ef_max,
-        goal=Goal("recall", found.target, found.confidence),
-        seed=found.seed,
-        concurrency=(found.clients,) if found.clients else (),
-        budget_qps=found.budget,
+@dataclass(frozen=True, kw_only=True)
+class Recall(OnIndex):
+    """`memdb recall`."""
+
+    target: float = option("--target", default=0.95, type=share, metavar="R", help="recall@k")
+    confidence: float = option("--confidence", default=0.95, type=share, metavar="C")
+    k: int = option("--k", default=10, type=count(1), metavar="N", help="neighbours")
+    queries: str = option(
+        "--queries",
+        default="",
+        metavar="FILE|N",
+        help="N random documents, or a .npy, .parquet, .csv or .jsonl of vectors or texts "
+        "(default: 1,000 documents, and 4,000 where these leave the answer open)",
     )
-    target = find_target(settings, found.url)
-    with connect(target) as client, Bar() as bar:
-        info = index_info(client, found.index)
+    ef_min: int = option("--ef-min", default=10, type=count(1), metavar="N")
+    ef_max: int = option("--ef-max", default=512, type=count(1), metavar="N")
+    seed: int = option("--seed", default=0, type=count(0), metavar="N", help="of the choice")
+    clients: int = option(
+        "--clients", default=8, type=count(0), metavar="N", help="at once, for qps; 0 for none"
+    )
+    budget: int | None = option(
+        "--budget", type=count(1), metavar="QPS", help="at most so many queries a second"
+    )
+    json: bool = option("--json", default=False, help="print JSON")
 
-        def documents(number: int) -> Queries:
-            return queries.random_documents(
-                client, info, request.field, number, request.seed, request.condition, report=bar.report
-            )
-
-        given = found.queries.replace(",", "").replace("_", "")
-        if given.isdigit() or not given:
-            asked = documents(int(given or request.queries))
-        else:
-            asked = _from_file(info, request, found.queries, bar.report)
-        run = sweep(
-            client,
-            info,
-            request,
-            asked,
-            report=bar.report,
-            home=settings.home,
-            more=None if given else documents,  # a number that was asked for is kept to
+    def run(self) -> int:
+        """Measure, keep the run, print it."""
+        settings = Settings.from_env()
+        request = SweepRequest(
+            index=self.index,
+            field=self.field,
+            k=self.k,
+            filter=self.filter,
+            ef_min=self.ef_min,
+            ef_max=self.ef_max,
+            goal=Goal("recall", self.target, self.confidence),
+            seed=self.seed,
+            concurrency=(self.clients,) if self.clients else (),
+            budget_qps=self.budget,
         )
-    store.save(run, settings.home)
-    if found.json:
-        print_json(as_json(run))
-    else:
-        _show(run)
-    met = run.recommendation is not None and run.recommendation.met
-    # A run that was cut short proves nothing: a pipeline must not go on because of it.
-    return 0 if met and not run.partial else MISSED
+        target = self.find(settings)
+        with connect(target) as client, Bar() as bar:
+            info = index_info(client, self.index)
+
+            def documents(number: int) -> Queries:
+                return queries.random_documents(
+                    client, info, request.field, number, request.seed, request.condition, report=bar.report
+                )
+
+            given = self.queries.replace(",", "").replace("_", "")
+            if given.isdigit() or not given:
+                asked = documents(int(given or request.queries))
+            else:
+                asked = _from_file(info, request, self.queries, bar.report)
+            run = sweep(
+                client,
+                info,
+                request,
+                asked,
+                report=bar.report,
+                home=settings.home,
+                more=None if given else documents,  # a number that was asked for is kept to
+            )
+        store.save(run, settings.home)
+        if self.json:
+            print_json(as_json(run))
+        else:
+            _show(run)
+        met = run.recommendation is not None and run.recommendation.met
+        # A run that was cut short proves nothing: a pipeline must not go on because of it.
+        return 0 if met and not run.partial else MISSED
 
 
 def as_json(run: Run) -> dict[str, object]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from memdb.cli.arguments import OnIndex, count
+from memdb.cli.options import option
 from memdb.cli.output import print_json, print_table
 from memdb.cluster.client import Client, connect
-from memdb.cluster.find import find_target
 from memdb.errors import BadInput
 from memdb.settings import Settings
 from memdb.vectors import distance, upload
@@ -24,52 +25,80 @@ from memdb.vectors.search import KnnResult, document_vector, knn
 _SHOWN_FIELDS = 4
 
 
-def search(found: argparse.Namespace) -> int:
-    """Ask, and print what came."""
-    target = find_target(Settings.from_env(), found.url)
-    with connect(target) as client:
-        info = index_info(client, found.index)
-        field, _ = info.vector_field(found.field)
-        request = KnnRequest(
-            index=info.name,
-            vector=vector_param(_vector(client, info, found)),
-            field=field.name,
-            k=found.k,
-            ef_runtime=found.ef,
-            filter=found.filter,
-            return_fields=_fields(info, found.returned),
-        )
-        result = knn(client, request, info)
-        exact = _exact(client, info, request) if found.exact else None
-    compared = None
-    if exact is not None:
-        compared = compare(result.keys, result.distances, exact.keys[0], exact.distances[0])
-    if found.json:
-        print_json(_as_json(result, result.command.redis_cli(target), exact, compared))
-    else:
-        _show(result, request, exact, compared)
-    return 0
+@dataclass(frozen=True, kw_only=True)
+class Search(OnIndex):
+    """`memdb search`."""
+
+    text: str | None = option(
+        "--text",
+        required=True,
+        either="query",
+        help="embedded on this machine with the model of the demo data",
+    )
+    key: str | None = option(
+        "--key", required=True, either="query", help="a document of the index: more like this"
+    )
+    vector: str | None = option(
+        "--vector",
+        required=True,
+        either="query",
+        metavar="FILE",
+        help="numbers as JSON or text, .npy, or .bin; - reads from the input",
+    )
+    k: int = option("--k", default=10, type=count(1), metavar="N", help="how many")
+    ef: int | None = option("--ef", type=count(1), metavar="N", help="EF_RUNTIME (default: the index's)")
+    returned: str | None = option(
+        "--return", metavar="A,B", help="fields to return (default: all but vectors)"
+    )
+    exact: bool = option("--exact", default=False, help="also compute the exact answer and the recall")
+    json: bool = option("--json", default=False, help="print JSON")
+
+    def run(self) -> int:
+        """Ask, and print what came."""
+        target = self.find(Settings.from_env())
+        with connect(target) as client:
+            info = index_info(client, self.index)
+            field, _ = info.vector_field(self.field)
+            request = KnnRequest(
+                index=info.name,
+                vector=vector_param(_vector(client, info, self)),
+                field=field.name,
+                k=self.k,
+                ef_runtime=self.ef,
+                filter=self.filter,
+                return_fields=_fields(info, self.returned),
+            )
+            result = knn(client, request, info)
+            exact = _exact(client, info, request) if self.exact else None
+        compared = None
+        if exact is not None:
+            compared = compare(result.keys, result.distances, exact.keys[0], exact.distances[0])
+        if self.json:
+            print_json(_as_json(result, result.command.redis_cli(target), exact, compared))
+        else:
+            _show(result, request, exact, compared)
+        return 0
 
 
-def _vector(client: Client, info: IndexInfo, found: argparse.Namespace) -> Floats:
-    field, params = info.vector_field(found.field)
+def _vector(client: Client, info: IndexInfo, given: Search) -> Floats:
+    field, params = info.vector_field(given.field)
     where = f"'{field.name}' of '{info.name}'"
-    if found.key is not None:
-        return document_vector(client, info, field.name, found.key)
-    if found.text is not None:
-        if not found.text.strip():
+    if given.key is not None:
+        return document_vector(client, info, field.name, given.key)
+    if given.text is not None:
+        if not given.text.strip():
             raise BadInput("The text to search for is empty.", "Give some words with --text.")
         from memdb.embed import embed
 
-        return distance.checked(embed([found.text])[0], params.dim, where)
-    if found.vector == "-":
+        return distance.checked(embed([given.text])[0], params.dim, where)
+    if given.vector == "-":
         return upload.from_text(sys.stdin.read(), params.dim, where)
-    path = Path(found.vector).expanduser()
+    path = Path(given.vector or "").expanduser()
     try:
         content = path.read_bytes()
     except OSError as exc:
         raise BadInput(
-            f"The file '{found.vector}' cannot be read: {exc.strerror}.",
+            f"The file '{given.vector}' cannot be read: {exc.strerror}.",
             "Give the path of a file with a vector.",
         ) from None
     return upload.from_file(path.name, content, params.dim, params.type, where)

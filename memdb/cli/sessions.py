@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 
+from memdb.cli.arguments import OnServer, count
+from memdb.cli.options import option
 from memdb.cli.output import print_json, print_table
 from memdb.cluster.client import connect
-from memdb.cluster.find import find_target
 from memdb.display import bytes_text, duration, line, plain
 from memdb.errors import BadInput
 from memdb.sessions import formats, store
@@ -18,53 +19,68 @@ from memdb.sessions.summaries import SessionSummary
 from memdb.settings import Settings
 
 
-def sessions(found: argparse.Namespace) -> int:
-    """List, show, or tell the formats."""
-    if found.action == "show" and not found.id:
-        raise BadInput("`memdb sessions show` needs the id of a session.", "`memdb sessions` lists them.")
-    target = find_target(Settings.from_env(), found.url)
-    with connect(target) as client:
-        if found.action == "formats":
-            return _formats(detect(client, own_formats(Settings.from_env())), as_json=found.json)
-        if found.action == "show":
-            named = found.id if found.id.startswith(formats.SESSION_PREFIX) else formats.session_key(found.id)
-            session = store.read(client, named)
-            if found.json:
-                print_json(_session(session))
-            else:
-                _show(session)
-            return 0
-        wanted = SessionFilter(user=found.user, context=found.context, words=tuple(found.words.split()))
-        page = store.search(client, wanted, limit=found.limit, cursor=found.cursor)
-    if found.json:
-        print_json(
-            {
-                "sessions": [_summary(s) for s in page.sessions],
-                "next_cursor": page.next_cursor,
-                "complete": page.complete,
-                "scanned": page.scanned,
-                "keys": page.keys,
-                "took_ms": round(page.took_ms, 3),
-            }
-        )
-        return 0
-    if page.sessions:
-        rows = [
-            (
-                formats.session_id(s.key),
-                s.user_id,
-                s.context,
-                duration(s.ttl_s) if s.ttl_s is not None else "never expires",
-                "–" if s.turns is None else str(s.turns),
-                s.opening,
+@dataclass(frozen=True, kw_only=True)
+class Sessions(OnServer):
+    """`memdb sessions`."""
+
+    action: str = option("action", default="list", choices=("list", "show", "formats"))
+    id: str = option("id", default="", metavar="ID", help="of the session to show")
+    user: str = option("--user", default="", metavar="ID", help="only of this user")
+    context: str = option("--context", default="", metavar="C", help="only with this context")
+    words: str = option("--words", default="", metavar="W", help="only with these words in the history")
+    limit: int = option("--limit", default=20, type=count(1), metavar="N", help="at most")
+    cursor: str = option("--cursor", default="", metavar="C", help="go on where an earlier list ended")
+    json: bool = option("--json", default=False, help="print JSON")
+
+    def run(self) -> int:
+        """List, show, or tell the formats."""
+        if self.action == "show" and not self.id:
+            raise BadInput("`memdb sessions show` needs the id of a session.", "`memdb sessions` lists them.")
+        target = self.find(Settings.from_env())
+        with connect(target) as client:
+            if self.action == "formats":
+                return _formats(detect(client, own_formats(Settings.from_env())), as_json=self.json)
+            if self.action == "show":
+                named = (
+                    self.id if self.id.startswith(formats.SESSION_PREFIX) else formats.session_key(self.id)
+                )
+                session = store.read(client, named)
+                if self.json:
+                    print_json(_session(session))
+                else:
+                    _show(session)
+                return 0
+            wanted = SessionFilter(user=self.user, context=self.context, words=tuple(self.words.split()))
+            page = store.search(client, wanted, limit=self.limit, cursor=self.cursor)
+        if self.json:
+            print_json(
+                {
+                    "sessions": [_summary(s) for s in page.sessions],
+                    "next_cursor": page.next_cursor,
+                    "complete": page.complete,
+                    "scanned": page.scanned,
+                    "keys": page.keys,
+                    "took_ms": round(page.took_ms, 3),
+                }
             )
-            for s in page.sessions
-        ]
-        print_table("", ("session", "user", "context", "TTL", "turns", "began with"), rows, right=(4,))
-    print(f"{len(page.sessions)} sessions; {page.scanned:,} of {page.keys:,} keys looked at")
-    if not page.complete:
-        print(f"More: --cursor {page.next_cursor}")
-    return 0
+            return 0
+        if page.sessions:
+            rows = [
+                (
+                    formats.session_id(s.key),
+                    s.user_id,
+                    s.context,
+                    duration(s.ttl_s) if s.ttl_s is not None else "never expires",
+                    "–" if s.turns is None else str(s.turns),
+                    s.opening,
+                )
+                for s in page.sessions
+            ]
+            print_table("", ("session", "user", "context", "TTL", "turns", "began with"), rows, right=(4,))
+        print(f"{len(page.sessions)} sessions; {page.scanned:,} of {page.keys:,} keys looked at")
+        if not page.complete:
+            print(f"More: --cursor {page.next_cursor}")
+        return 0
 
 
 def _formats(found: Detected, *, as_json: bool) -> int:

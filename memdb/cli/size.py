@@ -1,112 +1,70 @@
-"""`memdb size` and `memdb calibrate`: memory, nodes and dollars of a plan; a profile from measurement."""
+"""`memdb size`: memory, nodes and dollars of a plan."""
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 
-from memdb.cli.output import Bar, print_json, print_table
-from memdb.cluster.client import connect
-from memdb.cluster.find import find_target
+from memdb.cli.arguments import ShapeOptions, amount, count
+from memdb.cli.options import option
+from memdb.cli.output import print_json, print_table
 from memdb.display import bytes_text
-from memdb.errors import BadInput
 from memdb.settings import Settings
-from memdb.sizing import calibrate as fitting
 from memdb.sizing import catalogue, plan, prices, profiles
+from memdb.sizing.catalogue import Flavour
 from memdb.sizing.constraints import Load
-from memdb.sizing.model import COMPONENTS, Profile
+from memdb.sizing.model import COMPONENTS
 from memdb.sizing.plan import Inputs, Plan
 from memdb.sizing.services import Wishes
-from memdb.sizing.shape import Sessions, Shape
+from memdb.sizing.shape import Sessions
 
 
-def size(found: argparse.Namespace) -> int:
-    """Predict, choose, print."""
-    home = Settings.from_env().home
-    inputs = Inputs(
-        _shape(found),
-        Sessions(found.sessions_per_second, found.session_bytes, found.session_ttl),
-        Load(
-            queries_per_s=found.queries,
-            written_per_s=found.writes,
-            replicas=found.replicas,
-            snapshot_days=found.snapshot_days,
-        ),
-        Wishes(found.region, found.engine, found.reserve),
+@dataclass(frozen=True, kw_only=True)
+class Size(ShapeOptions):
+    """`memdb size`."""
+
+    vectors: int = option(
+        "--vectors", required=True, type=count(1), metavar="N", help="documents with a vector"
     )
-    known = catalogue.load().with_prices(prices.load(home))
-    made = plan.plan(inputs, profiles.load(found.profile, home), known)
-    if found.json:
-        print_json(plan.as_json(made))
-    else:
-        _show(made)
-    return 0
+    dim: int = option("--dim", required=True, type=count(1), metavar="N", help="dimension")
+    sessions_per_second: float = option("--sessions-per-second", default=0.0, type=amount, metavar="R")
+    session_bytes: int = option("--session-bytes", default=4_096, type=count(1), metavar="N")
+    session_ttl: float = option("--session-ttl", default=1_800.0, type=amount, metavar="S")
+    queries: float = option("--queries", default=20.0, type=amount, metavar="QPS", help="a second")
+    writes: float = option("--writes", default=1.0, type=amount, metavar="R", help="documents a second")
+    replicas: int = option("--replicas", default=2, type=count(0), metavar="N")
+    snapshot_days: int = option("--snapshot-days", default=7, type=count(0), metavar="N", help="kept")
+    reserve: float = option("--reserve", default=0.25, type=amount, metavar="S", help="kept free")
+    region: str = option("--region", default="us-east-1", metavar="R", help="of the prices")
+    engine: Flavour = option("--engine", default="valkey", choices=("valkey", "redis"))
+    profile: str = option(
+        "--profile",
+        default="memorydb",
+        metavar="NAME",
+        help="memorydb, redisearch, valkey-search, article, or one of `memdb calibrate`",
+    )
+    json: bool = option("--json", default=False, help="print JSON")
 
-
-def calibrate(found: argparse.Namespace) -> int:
-    """Fit a profile to an index, or to growing samples of a shape on a local engine; keep it."""
-    settings = Settings.from_env()
-    if found.index and found.dim is not None:
-        raise BadInput(
-            "Both --index and --dim are given.", "Calibrate on an index, or on samples of a shape."
+    def run(self) -> int:
+        """Predict, choose, print."""
+        home = Settings.from_env().home
+        inputs = Inputs(
+            self.shape(self.vectors),
+            Sessions(self.sessions_per_second, self.session_bytes, self.session_ttl),
+            Load(
+                queries_per_s=self.queries,
+                written_per_s=self.writes,
+                replicas=self.replicas,
+                snapshot_days=self.snapshot_days,
+            ),
+            Wishes(self.region, self.engine, self.reserve),
         )
-    if not found.index and found.dim is None:
-        raise BadInput("There is nothing to calibrate on.", "Give --index NAME, or --dim N for samples.")
-    profile: Profile
-    with Bar() as bar:
-        if found.index:
-            with connect(find_target(settings, found.url)) as client:
-                read = fitting.from_index(client, found.index, found.name, report=bar.report)
-            profile, about = read.profile, {"keys_sampled": read.keys_sampled, "notes": list(read.notes)}
+        known = catalogue.load().with_prices(prices.load(home))
+        made = plan.plan(inputs, profiles.load(self.profile, home), known)
+        if self.json:
+            print_json(plan.as_json(made))
         else:
-            grown = fitting.from_samples(
-                _shape(found), settings, found.name, documents=found.docs, seed=found.seed, report=bar.report
-            )
-            profile = grown.profile
-            about = {
-                "foretold_error": round(grown.foretold, 5),
-                "measured": [
-                    {"documents": m.shape.vectors, "bytes": round(m.total_bytes)} for m in grown.measured
-                ],
-            }
-    path = profiles.save(profile, settings.home)
-    if found.json:
-        print_json({"profile": profile.name, **_about(profile), **about})
+            _show(made)
         return 0
-    print(f"{profile.title}: {profile.source}.")
-    print(
-        f"Documents take {profile.keyspace_factor:.3f} and the index {profile.index_factor:.3f} of what the "
-        f"built-in profile says; interval {profile.low - 1:+.1%} to {profile.high - 1:+.1%}."
-    )
-    print(f"Kept in {path}. Use it: memdb size --profile {profile.name} …")
-    return 0
-
-
-def _about(profile: Profile) -> dict[str, object]:
-    return {
-        "engine": profile.engine,
-        "source": profile.source,
-        "keyspace_factor": round(profile.keyspace_factor, 5),
-        "index_factor": round(profile.index_factor, 5),
-        "interval": [round(profile.low, 4), round(profile.high, 4)],
-        "calibrated": profile.calibrated,
-        "samples": profile.samples,
-    }
-
-
-def _shape(found: argparse.Namespace) -> Shape:
-    return Shape(
-        vectors=getattr(found, "vectors", 1),
-        dim=found.dim,
-        type=found.type,
-        m=found.m,
-        algorithm=found.algorithm,
-        key_type=found.on,
-        metadata_bytes=found.metadata_bytes,
-        text_bytes=found.text_bytes,
-        tags=found.tags,
-        numbers=found.numbers,
-        key_bytes=found.key_bytes,
-    )
 
 
 def _show(found: Plan) -> None:

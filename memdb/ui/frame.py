@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from memdb.demo.app import app_folder
 from memdb.display import markdown
 from memdb.errors import LoginFailed, MemDBError, NotAllowed
 from memdb.maps import layout
-from memdb.ui import access, cached, metrics_page, parts, safety, state, targets
+from memdb.ui.kit import access, cached, parts, safety, state, targets
+from memdb.vectors.index import IndexInfo
 
 TITLE = "MemoryDB Explorer"
 LOGO = str(Path(__file__).parent / "logo.svg")
@@ -51,8 +53,13 @@ def _warm() -> None:
     threading.Thread(target=layout.warm, name="warm", daemon=True).start()
 
 
-def run() -> None:
-    """Draw the frame and run the page that was asked for; the entry file's only call."""
+def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
+    """Draw the frame and run the page that was asked for.
+
+    Args:
+        strips: what page families show of an answering target in the sidebar of every page. They are handed
+            in by the entry, so that the frame knows no family.
+    """
     _warm()
     # A file of our own: a Material icon would be fetched from a font server.
     st.set_page_config(page_title=TITLE, page_icon=LOGO, layout="wide")
@@ -82,7 +89,7 @@ def run() -> None:
             return
     else:
         with st.sidebar:
-            _target_panel(here)
+            _target_panel(here, strips)
     with st.sidebar:
         access.login_panel()
     page.run()
@@ -131,7 +138,7 @@ def _unopened_panel() -> None:
         st.caption(":material/cloud_off: cannot be opened")
 
 
-def _target_panel(here: Target) -> None:
+def _target_panel(here: Target, strips: Iterable[Callable[[Target], None]]) -> None:
     st.markdown(parts.target_name(here))
     parts.target_badge(here)
     try:
@@ -149,12 +156,27 @@ def _target_panel(here: Target) -> None:
         st.caption(":material/cloud_off: not answering")
         return
     st.caption(f"{markdown(found.engine)} {markdown(found.version)} · {markdown(found.dialect.title)}")
-    metrics_page.sidebar(here)
+    for strip in strips:
+        strip(here)
     if names:
         if st.session_state.get(state.INDEX) not in names:
             st.session_state.pop(state.INDEX, None)
         st.selectbox("Index", names, key=state.INDEX, bind="query-params")
     safety.panel(targets.current())
+
+
+def on_index(
+    here: Target,
+    draw: Callable[[Target, IndexInfo], None],
+    choose: Callable[[str | None], str | None] = lambda chosen: chosen,
+) -> None:
+    """Draw a page that needs an index: the chosen one, or what `choose` makes of it."""
+    with parts.errors_shown(here):
+        name = choose(index_name())
+        if name is None:
+            no_index(here)
+        else:
+            draw(here, cached.index_info(here, name))
 
 
 def no_index(here: Target) -> None:

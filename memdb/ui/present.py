@@ -18,18 +18,13 @@ from memdb.maps import run as maps
 from memdb.maps.request import Map, MapRequest
 from memdb.sizing.plan import Inputs
 from memdb.sizing.shape import Sessions, Shape
-from memdb.ui import (
-    cached,
-    drill_page,
-    figures,
-    figures_drill,
-    figures_map,
-    frame,
-    parts,
-    plan_state,
-    plan_views,
-    state,
-)
+from memdb.ui import frame
+from memdb.ui.durability import figures as figures_drill
+from memdb.ui.durability import local as drill_local
+from memdb.ui.kit import cached, charts, parts, state
+from memdb.ui.map import figures as figures_map
+from memdb.ui.plan import state as plan_state
+from memdb.ui.plan import views as plan_views
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import KnnRequest, vector_param
 from memdb.vectors.search import knn
@@ -50,7 +45,7 @@ class Step:
     draw: Callable[[Target], None]
 
 
-def show(target: Target) -> None:
+def draw(target: Target) -> None:
     """The step of the link, and the keys that lead on."""
     st.session_state.setdefault(BEGAN, time.monotonic())
     place = _place()
@@ -84,16 +79,16 @@ def _go(place: int) -> None:
 
 
 def _loss(target: Target) -> None:
-    job = drill_page.current()
+    job = drill_local.current()
     running = job is not None and job.state.status == "running"
     st.button(
         "Pull the plug", icon=":material/power_off:", type="primary", shortcut="P", key="present.plug",
-        disabled=running, on_click=drill_page.start, args=(DrillRequest(SECONDS),),
+        disabled=running, on_click=drill_local.start, args=(DrillRequest(SECONDS),),
     )  # fmt: skip
     if job is None:
         st.caption(f"Takes about {SECONDS + 3} seconds. Two engines are started on this machine for it.")
     elif running:
-        drill_page.watch(job.id)
+        drill_local.watch(job.id)
     elif job.error is not None:
         parts.show_error(job.error)
     elif (result := _finished()) is not None:
@@ -111,12 +106,12 @@ def _proof(target: Target) -> None:
     if result is None:
         parts.empty("Nothing was tried yet", "Go one step back and pull the plug.", ":material/power_off:")
         return
-    drill_page.cards(result)
+    drill_local.cards(result)
     st.markdown("\n".join(f"- {text}" for text in report.NOT_SHOWN))
 
 
 def _finished() -> DrillResult | None:
-    job = drill_page.current()
+    job = drill_local.current()
     result = job.result if job is not None else None
     return result if isinstance(result, DrillResult) and result.finished else None
 
@@ -143,7 +138,7 @@ def _search(target: Target) -> None:
         hide_index=True, key="present.hits",
     )  # fmt: skip
     right.plotly_chart(
-        figures.distance_profile(result.keys, titles, result.distances, "distance", dark=state.dark()),
+        charts.distance_profile(result.keys, titles, result.distances, "distance", dark=state.dark()),
         key="present.distances", config=PLAIN, alt="Distance of each answer",
     )  # fmt: skip
 

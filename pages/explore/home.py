@@ -1,8 +1,5 @@
 """Home: what this target is, what it holds, and where to go next."""
 
-from memdb.ui import frame, home_parts
+from memdb.ui import frame, home
 
-target = frame.page("Home", "What this server is, what it holds, and where to go next.")
-home_parts.live(target)
-home_parts.next_steps()
-home_parts.holdings(target, frame.index_name())
+home.draw(frame.page("Home", "What this server is, what it holds, and where to go next."))

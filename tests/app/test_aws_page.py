@@ -121,7 +121,7 @@ def test_card_metrics_alarms_and_snapshots(open_app: AppTest) -> None:
 def test_a_writable_target_that_is_the_cluster_makes_a_snapshot(
     open_app: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("memdb.ui.aws_choice.is_target", lambda *_: True)  # moto's endpoint is no server
+    monkeypatch.setattr("memdb.ui.aws.choice.is_target", lambda *_: True)  # moto's endpoint is no server
     open_app.text_input("aws.region").input(REGION).run()
     open_app.segmented_control("aws.view").set_value("Snapshots").run()
     open_app.text_input("aws.new_name").input("by-hand").run()
@@ -146,7 +146,7 @@ def test_one_figure_that_fails_leaves_the_rest(open_app: AppTest) -> None:
 
 
 def test_where_visitors_may_not_name_servers(open_app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memdb.ui.access.may_enter_addresses", lambda _: False)
+    monkeypatch.setattr("memdb.ui.kit.access.may_enter_addresses", lambda _: False)
     open_app.button("aws.ask").click().run()
     assert "aws.region" not in [one.key for one in open_app.text_input]
     assert "visitors cannot ask for others" in texts(open_app)

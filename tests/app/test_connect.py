@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from memdb.cluster.target import Target
 from memdb.demo.app import app_folder, environment
 from memdb.errors import LoginFailed
-from memdb.ui.access import is_local
+from memdb.ui.kit.access import is_local
 
 ENTRY = app_folder() / "memdb" / "ui" / "entry.py"
 CONNECT = app_folder() / "pages" / "operate" / "connect.py"
@@ -114,7 +114,7 @@ def test_switching_in_the_sidebar_and_by_link(open_app: AppTest, server_target: 
 
 
 def test_a_job_of_one_target_is_not_shown_of_another(open_app: AppTest) -> None:
-    from memdb.ui import cached
+    from memdb.ui.kit import cached
 
     job = cached.jobs().start("work", lambda _: 1)
     job.wait(10)
@@ -231,7 +231,7 @@ def test_clusters_from_aws(open_app: AppTest, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_another_password_is_another_client(server_target: Target) -> None:
-    from memdb.ui import cached
+    from memdb.ui.kit import cached
 
     assert cached.index_names(server_target) is not None
     wrong = replace(server_target, password="falsch")

@@ -11,7 +11,8 @@ from memdb.cluster.target import Target
 from memdb.demo.app import environment
 from memdb.durability import report
 from memdb.durability.drill import DrillRequest, DrillResult, Second, Side
-from memdb.ui import cached, drill_page
+from memdb.ui.durability import local as drill_local
+from memdb.ui.kit import cached
 from tests.waiting import until
 
 ENTRY = Path(__file__).parent.parent.parent / "memdb/ui/entry.py"
@@ -33,7 +34,7 @@ def test_from_the_button_to_the_verdict(opened: AppTest) -> None:
     assert any("Pull the plug" in m.value for m in opened.markdown)
     opened.number_input(key="drill.seconds").set_value(2).run()
     opened.button(key="drill.run").click().run()
-    job = cached.jobs().get(opened.session_state[drill_page.JOB])
+    job = cached.jobs().get(opened.session_state[drill_local.JOB])
     assert job is not None
     until(lambda: job.state.status != "running", "the drill ends", 60)
     assert job.error is None

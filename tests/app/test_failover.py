@@ -14,7 +14,7 @@ from memdb.cluster import engine as local_engine
 from memdb.cluster.client import connect
 from memdb.errors import Busy
 from memdb.sessions import formats
-from memdb.ui import cached
+from memdb.ui.kit import cached
 from tests.app.test_search_page import calm, started, texts
 from tests.waiting import until
 

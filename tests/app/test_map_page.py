@@ -16,9 +16,11 @@ from memdb.demo.app import app_folder, environment
 from memdb.jobs import Job
 from memdb.maps import region
 from memdb.maps.request import MapRequest
-from memdb.ui import cached, figures_map, map_form
-from memdb.ui.figures_map import Colouring
-from memdb.ui.map_region import _in_polygon
+from memdb.ui.kit import cached
+from memdb.ui.map import figures as figures_map
+from memdb.ui.map import form as map_form
+from memdb.ui.map.figures import Colouring
+from memdb.ui.map.region import _in_polygon
 from memdb.vectors import index, search
 from memdb.vectors.index import HnswField, IndexSpec, TagField
 

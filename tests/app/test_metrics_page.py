@@ -12,7 +12,9 @@ from memdb.demo.app import environment
 from memdb.operations import history
 from memdb.operations.past import Past
 from memdb.operations.sampler import THRESHOLDS, thresholds_of
-from memdb.ui import cached, metrics_page, metrics_probe
+from memdb.ui.kit import cached
+from memdb.ui.metrics import page as metrics_page
+from memdb.ui.metrics import probe as metrics_probe
 from tests.waiting import until
 
 ENTRY = Path(__file__).parent.parent.parent / "memdb/ui/entry.py"

@@ -13,7 +13,8 @@ from memdb.cluster.target import Target
 from memdb.demo.app import environment
 from memdb.sizing import profiles
 from memdb.tuning import store
-from memdb.ui import plan_compare, plan_views
+from memdb.ui.plan import compare as plan_compare
+from memdb.ui.plan import views as plan_views
 from tests.unit.tune_run import run as tuned
 
 ROOT = Path(__file__).parent.parent.parent
@@ -213,7 +214,7 @@ def test_own_prices_count_at_once(opened: Open) -> None:
 def test_refresh_without_credentials_is_told(
     opened: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from memdb.ui import cached
+    from memdb.ui.kit import cached
 
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)

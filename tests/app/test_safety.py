@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from memdb.cluster.sent import CommandLog
 from memdb.cluster.target import Target
-from memdb.ui import safety
+from memdb.ui.kit import safety
 from tests.app.test_search_page import calm, started, texts
 
 

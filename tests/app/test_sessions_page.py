@@ -17,9 +17,9 @@ from memdb.cluster.engine import Engine
 from memdb.demo.app import app_folder, environment
 from memdb.sessions import append, store
 from memdb.sessions.formats import Turn
-from memdb.ui import session_list
-from memdb.ui.session_list import bar_share, left_text
-from memdb.ui.session_panel import countdown
+from memdb.ui.sessions import listing as session_list
+from memdb.ui.sessions.listing import bar_share, left_text
+from memdb.ui.sessions.panel import countdown
 from tests.waiting import until
 
 ENTRY = app_folder() / "memdb" / "ui" / "entry.py"

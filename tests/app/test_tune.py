@@ -17,7 +17,8 @@ from memdb.demo.app import app_folder, environment
 from memdb.jobs import Job
 from memdb.tuning import shadow, store
 from memdb.tuning.run import Run
-from memdb.ui import cached, tune_cached
+from memdb.ui.kit import cached
+from memdb.ui.tune import cached as tune_cached
 from memdb.vectors import index
 from memdb.vectors.index import HnswField, IndexSpec, NumericField, TagField
 

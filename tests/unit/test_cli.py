@@ -10,39 +10,25 @@ from pathlib import Path
 import pytest
 
 from memdb.cli import main
-
-COMMANDS = [
-    "demo",
-    "app",
-    "engine",
-    "engine start",
-    "engine status",
-    "engine stop",
-    "load",
-    "search",
-    "recall",
-    "check",
-    "map",
-    "sessions",
-    "memory",
-]
+from memdb.cli.arguments import OnServer
+from memdb.cli.entry import COMMANDS, command, parse
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        main([*command.split(), "--help"])
+        main([*name.split(), "--help"])
     assert caught.value.code == 0
-    assert f"memdb {command}" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"memdb {name}" in out
+    assert ("--url" in out) == issubclass(command(name), OnServer)
 
 
-@pytest.mark.parametrize("command", ["load", "search", "sessions", "app"])
-def test_every_command_that_opens_a_server_takes_its_url(
-    command: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit):
-        main([command, "--help"])
-    assert "--url" in capsys.readouterr().out
+def test_a_line_becomes_a_value_of_the_command() -> None:
+    class_of = command("search")
+    made = parse(["search", "--index", "i", "--key", "k", "--ef", "1_000", "--return", "a,b"])
+    assert made == class_of(index="i", key="k", ef=1000, returned="a,b", filter="*", field="", url="")
+    assert class_of.__dataclass_params__.frozen
 
 
 @pytest.mark.parametrize(

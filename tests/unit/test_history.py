@@ -20,9 +20,9 @@ from memdb.operations.readings import Following
 from memdb.operations.sampler import THRESHOLDS, thresholds_of
 from memdb.operations.samples import Sample
 from memdb.operations.thresholds import Finding, Thresholds
-from memdb.ui import figures_metrics
-from memdb.ui.metrics_builds import gap_text
-from memdb.ui.metrics_page import todo_text
+from memdb.ui.metrics import figures as figures_metrics
+from memdb.ui.metrics.builds import gap_text
+from memdb.ui.metrics.page import todo_text
 from memdb.vectors.index import BuildState, IndexInfo
 
 T0 = 1_800_000_000.0

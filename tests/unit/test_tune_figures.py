@@ -8,8 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from memdb.ui import figures_tune as figures
-from memdb.ui.figures_tune import Bar, Curve, Times, Trade
+from memdb.ui.tune import figures
+from memdb.ui.tune.figures import Bar, Curve, Times, Trade
 from tests.unit.tune_run import NASTY
 
 EFS = (10, 20, 40, 80)

@@ -1,0 +1,76 @@
+"""`memdb calibrate`: a sizing profile from measurement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from memdb.cli.arguments import OnServer, ShapeOptions, count
+from memdb.cli.options import option
+from memdb.cli.output import Bar, print_json
+from memdb.cluster.client import connect
+from memdb.errors import BadInput
+from memdb.settings import Settings
+from memdb.sizing import calibrate as fitting
+from memdb.sizing import profiles
+from memdb.sizing.model import Profile
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibrate(ShapeOptions, OnServer):
+    """`memdb calibrate`."""
+
+    name: str = option("--name", default="mine", metavar="NAME", help="of the profile")
+    index: str = option("--index", default="", metavar="NAME", help="an index that is there; only read")
+    docs: int = option("--docs", default=4_096, type=count(1), metavar="N", help="of the largest sample")
+    seed: int = option("--seed", default=0, type=count(0), metavar="N", help="of the samples")
+    json: bool = option("--json", default=False, help="print JSON")
+
+    def run(self) -> int:
+        """Fit a profile to an index, or to growing samples of a shape on a local engine; keep it."""
+        settings = Settings.from_env()
+        if self.index and self.dim is not None:
+            raise BadInput(
+                "Both --index and --dim are given.", "Calibrate on an index, or on samples of a shape."
+            )
+        if not self.index and self.dim is None:
+            raise BadInput("There is nothing to calibrate on.", "Give --index NAME, or --dim N for samples.")
+        profile: Profile
+        with Bar() as bar:
+            if self.index:
+                with connect(self.find(settings)) as client:
+                    read = fitting.from_index(client, self.index, self.name, report=bar.report)
+                profile, about = read.profile, {"keys_sampled": read.keys_sampled, "notes": list(read.notes)}
+            else:
+                grown = fitting.from_samples(
+                    self.shape(1), settings, self.name, documents=self.docs, seed=self.seed, report=bar.report
+                )
+                profile = grown.profile
+                about = {
+                    "foretold_error": round(grown.foretold, 5),
+                    "measured": [
+                        {"documents": m.shape.vectors, "bytes": round(m.total_bytes)} for m in grown.measured
+                    ],
+                }
+        path = profiles.save(profile, settings.home)
+        if self.json:
+            print_json({"profile": profile.name, **_about(profile), **about})
+            return 0
+        print(f"{profile.title}: {profile.source}.")
+        print(
+            f"Documents take {profile.keyspace_factor:.3f} and the index {profile.index_factor:.3f} of what "
+            f"the built-in profile says; interval {profile.low - 1:+.1%} to {profile.high - 1:+.1%}."
+        )
+        print(f"Kept in {path}. Use it: memdb size --profile {profile.name} …")
+        return 0
+
+
+def _about(profile: Profile) -> dict[str, object]:
+    return {
+        "engine": profile.engine,
+        "source": profile.source,
+        "keyspace_factor": round(profile.keyspace_factor, 5),
+        "index_factor": round(profile.index_factor, 5),
+        "interval": [round(profile.low, 4), round(profile.high, 4)],
+        "calibrated": profile.calibrated,
+        "samples": profile.samples,
+    }

@@ -1,0 +1,116 @@
+"""A command's options as the fields of a frozen dataclass: declared once, read as values of their types.
+
+```python
+@dataclass(frozen=True, kw_only=True)
+class Recall(OnIndex):
+    k: int = option("--k", default=10, type=count(1), metavar="N", help="neighbours")
+
+    def run(self) -> int: ...
+```
+
+The help ends with the default, so that no text repeats it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NoReturn, Self
+
+from memdb.errors import BadInput
+
+_KEY = "option"
+
+
+class Parser(argparse.ArgumentParser):
+    """One that words its errors as the rest of the command line does: one line, then the way on."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage, which hides what is wrong."""
+        raise BadInput(f"{message[:1].upper()}{message[1:]}.", f"See `{self.prog} --help`.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """What every command is: its options as fields, and `run`."""
+
+    epilog: ClassVar[str] = ""
+
+    def run(self) -> int:
+        """Do it; the exit status."""
+        raise NotImplementedError
+
+    @classmethod
+    def declare(cls, parser: argparse.ArgumentParser) -> None:
+        """Add the options to a parser: the command's own first, then those of the classes it extends."""
+        groups: dict[str, argparse._MutuallyExclusiveGroup] = {}
+        own = inspect.get_annotations(cls)
+        fields = [field for field in dataclasses.fields(cls) if _KEY in field.metadata]
+        for field in sorted(fields, key=lambda field: field.name not in own):
+            option: _Option = field.metadata[_KEY]
+            if not option.either:
+                option.add(parser, field)
+                continue
+            if option.either not in groups:
+                groups[option.either] = parser.add_mutually_exclusive_group(required=option.required)
+            dataclasses.replace(option, required=False).add(groups[option.either], field)
+
+    @classmethod
+    def of(cls, parsed: argparse.Namespace) -> Self:
+        """The command with the values that a parser has read."""
+        return cls(**{field.name: getattr(parsed, field.name) for field in dataclasses.fields(cls)})
+
+
+def option(
+    name: str,
+    *,
+    help: str = "",  # noqa: A002  # argparse's word for it
+    default: object = None,
+    type: Callable[[str], object] | None = None,  # noqa: A002
+    metavar: str | None = None,
+    choices: Sequence[object] | None = None,
+    required: bool = False,
+    either: str = "",
+) -> Any:
+    """A field that is an option, or without leading dashes an argument that may be left out.
+
+    A field of type `bool` is a switch. Of the options that share a name in `either` at most one may be given,
+    and where they are required, one must be.
+    """
+    made = _Option(name, help, type, metavar, choices, required, either)
+    return dataclasses.field(default=default, metadata={_KEY: made})
+
+
+@dataclass(frozen=True)
+class _Option:
+    name: str
+    help: str
+    type: Callable[[str], object] | None
+    metavar: str | None
+    choices: Sequence[object] | None
+    required: bool
+    either: str
+
+    def add(self, parser: argparse._ActionsContainer, field: dataclasses.Field[Any]) -> None:
+        if field.type in (bool, "bool"):
+            parser.add_argument(self.name, dest=field.name, action="store_true", help=self.help)
+            return
+        words: dict[str, Any] = {"default": field.default, "help": self._help(field.default)}
+        if self.name.startswith("-"):
+            words |= {"dest": field.name, "required": self.required}
+        else:
+            words |= {"nargs": "?"}
+        for key in ("type", "metavar", "choices"):
+            if (value := getattr(self, key)) is not None:
+                words[key] = value
+        parser.add_argument(self.name, **words)
+
+    def _help(self, default: object) -> str:
+        """With the default, where it is a value and the text does not explain it itself."""
+        if self.required or default is None or default == "" or "default:" in self.help:
+            return self.help
+        value = f"{default:g}" if isinstance(default, float) else str(default)
+        return f"{self.help} (default: {value})" if self.help else f"default: {value}"

@@ -1,0 +1,158 @@
+"""The Assistant's right side: the conversation, the question, the answer with its sources and its times."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import streamlit as st
+
+from memdb.assistant import answers, flow
+from memdb.assistant.answers import Answer
+from memdb.assistant.flow import Ask, Context
+from memdb.cluster.target import Target
+from memdb.display import markdown, plain
+from memdb.errors import MemDBError
+from memdb.sessions import append, formats
+from memdb.sessions.formats import Turn
+from memdb.ui.assistant import views
+from memdb.ui.assistant.form import RUN, Asked
+from memdb.ui.kit import cached, parts, state
+from memdb.ui.sessions.panel import turn_shown
+from memdb.vectors.distance import Floats
+from memdb.vectors.index import IndexInfo
+
+LAST = "assistant.last"
+TURNS = 12  # of the history that are shown
+VIEWS = ("Sources", "Where the time went", "With and without the preference", "Code")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exchange:
+    """The last question of this tab, with all that came of it."""
+
+    context: Context
+    answer: Answer
+    vector: Floats
+    kept: str  # what became of the turn, a sentence
+    problem: MemDBError | None = None  # of the answer or of keeping it
+
+
+def chat(target: Target, info: IndexInfo, asked: Asked | MemDBError) -> None:
+    """Draw the conversation and, below it, what is behind its last answer."""
+    if isinstance(asked, MemDBError):
+        parts.show_error(asked)
+        return
+    if not asked.session_key:
+        parts.empty(
+            "Who asks?",
+            "Choose a user and a session on the left"
+            + (
+                ", or begin a new session."
+                if target.writable
+                else ". This target is read-only: none is begun here."
+            ),
+            ":material/forum:",
+        )
+        return
+    printable = formats.printable_id(asked.session_key)
+    session = cached.session(target, printable, state.keep(RUN, 0))
+    with st.container(height=420, border=True, autoscroll=True):
+        for problem in session.problems:
+            st.warning(markdown(problem, 300), icon=":material/report:")
+        if len(session.turns) > TURNS:
+            st.caption(f"{len(session.turns) - TURNS:,} earlier turns: see Sessions.")
+        for turn in session.turns[-TURNS:]:
+            turn_shown(turn)
+        if not session.turns:
+            st.caption("Nothing was said yet. Ask below.")
+        last: Exchange | None = st.session_state.get(LAST)
+        if last is not None and last.context.ask.session_key == asked.session_key and not _is_kept(last):
+            turn_shown(Turn("user", last.context.ask.question))
+            turn_shown(Turn("assistant", last.answer.text))
+        here = st.container()
+    question = st.chat_input("Ask about the documents", key="assistant.question", max_chars=4_000)
+    if question and question.strip():
+        with parts.errors_shown(target):
+            st.session_state[LAST] = _exchange(target, info, asked, question.strip(), here)
+            st.session_state[RUN] = state.keep(RUN, 0) + 1
+            st.rerun()
+    last = st.session_state.get(LAST)
+    if last is not None and last.context.ask.session_key == asked.session_key:
+        _behind(target, info, asked, last)
+
+
+def _is_kept(last: Exchange) -> bool:
+    return last.kept.startswith("Kept")
+
+
+def _exchange(target: Target, info: IndexInfo, asked: Asked, question: str, here: object) -> Exchange:
+    client = cached.client(target)
+    began = time.perf_counter()
+    vector = asked.embedder.embed([question])[0]
+    embed_ms = (time.perf_counter() - began) * 1000
+    ask = Ask(
+        info.name,
+        asked.session_key,
+        asked.user_id,
+        question,
+        asked.k,
+        asked.ef_runtime,
+        asked.weight,
+        asked.condition,
+    )
+    found = flow.context(client, info, ask, vector, asked.preference, embed_ms=embed_ms)
+    answer, problem = _answer(found, asked, here)
+    kept = "Not kept: this target is read-only."
+    if target.writable:
+        try:
+            turns = [Turn("user", question), Turn("assistant", answer.text)]
+            done = append.append(client, asked.session_key, turns)
+            life = "it never expires" if done.ttl_s is None else f"its TTL is {done.ttl_s / 60:.0f} min again"
+            kept = f"Kept: the session has {done.turns:,} turns, {life}."
+            if done.attempts > 1:
+                kept += f" Others wrote meanwhile; it took {done.attempts} attempts, and nothing was lost."
+        except MemDBError as exc:
+            kept, problem = "Not kept.", exc
+    return Exchange(found, answer, vector, kept, problem)
+
+
+def _answer(found: Context, asked: Asked, here: object) -> tuple[Answer, MemDBError | None]:
+    hits = found.result.hits
+    problem: MemDBError | None = None
+    if asked.model:
+        text = ""
+        with here:  # type: ignore[attr-defined]  # a container of the page
+            turn_shown(Turn("user", found.ask.question))
+            with st.chat_message("assistant", avatar=":material/smart_toy:"):
+                place = st.empty()
+                try:
+                    for piece in answers.written(asked.model, found.ask.question, found.turns, hits):
+                        text += piece
+                        place.text(plain(text, 8_000))
+                except MemDBError as exc:
+                    problem = exc
+        if text:
+            return Answer(text, answers.sources(hits), asked.model), problem
+    return answers.extractive(found.ask.question, hits), problem
+
+
+def _behind(target: Target, info: IndexInfo, asked: Asked, last: Exchange) -> None:
+    st.caption(f":material/save: {last.kept}")
+    if last.problem is not None:
+        parts.show_error(last.problem)
+    for problem in last.context.problems:
+        st.caption(f":material/report: {markdown(problem, 300)}")
+    view = st.segmented_control(
+        "View", list(VIEWS), default=VIEWS[0], required=True, key="assistant.view", bind="query-params",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    with parts.errors_shown(target):
+        if view == VIEWS[1]:
+            views.waterfall(target, last.context)
+        elif view == VIEWS[2]:
+            views.preference(target, info, last.context, last.vector)
+        elif view == VIEWS[3]:
+            views.code(target, last.context)
+        else:
+            views.sources(last.context, last.answer)

@@ -1,0 +1,211 @@
+"""The Assistant's left side: who asks, in which session, with which settings; both can be made here."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+import streamlit as st
+
+from memdb.assistant import bedrock_client
+from memdb.cluster.target import Target
+from memdb.display import line, markdown
+from memdb.embedding import LOCAL, Embedder, fits, named
+from memdb.errors import BadInput, MemDBError, NotFound
+from memdb.sessions import append, formats, users
+from memdb.sessions.context import LEAN
+from memdb.sessions.filters import SessionFilter
+from memdb.settings import Settings
+from memdb.ui.kit import cached, filter_form, parts, state
+from memdb.vectors.distance import Floats
+from memdb.vectors.filters import Condition
+from memdb.vectors.index import IndexInfo
+
+USER, SESSION, RUN = "assistant.user", "assistant.session", "assistant.run"
+MADE = "assistant.made"  # told once after a user or session was made
+NEW_USER, LIKES = "assistant.new_user", "assistant.likes"
+SENTENCES, BEDROCK = "Sentences", "Bedrock"
+EF_STEPS = (10, 20, 40, 64, 100, 200, 400)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """What the form says. `session_key` is empty where no session is chosen."""
+
+    user_id: str
+    session_key: str
+    preference: Floats | None
+    embedder: Embedder
+    k: int
+    ef_runtime: int | None
+    weight: float
+    condition: Condition
+    model: str  # of Bedrock; empty: sentences of the documents
+
+
+def form(target: Target, info: IndexInfo) -> Asked | MemDBError:
+    """Draw the form, all of it whatever is wrong; the error where nothing can be asked."""
+    wrong: MemDBError | None = None
+    if told := st.session_state.pop(MADE, ""):
+        st.success(told, icon=":material/check:")
+    preference: Floats | None = None
+    with st.container(border=True):
+        user_id = _user(target)
+        session_key = _session(target, user_id) if user_id else ""
+        if user_id:
+            preference = _preference(target, user_id)
+    with st.container(border=True):
+        try:
+            embedder = _embedder(info)
+        except MemDBError as exc:
+            wrong = exc
+        left, right = st.columns(2)
+        k = left.number_input("K", min_value=1, max_value=20, value=5, key="assistant.k", bind="query-params")
+        flat = info.vector_field()[1].algorithm == "FLAT"
+        ef = right.selectbox(
+            "EF_RUNTIME", EF_STEPS, index=3, key="assistant.ef", bind="query-params", disabled=flat
+        )
+        weight = st.slider(
+            "Weight of the preference", 0.0, 1.0, LEAN, 0.05, key="assistant.weight", bind="query-params",
+            help="0 asks for the question alone, 1 for what the user prefers, whatever the question.",
+        )  # fmt: skip
+        try:
+            condition, matching = filter_form.filter_form(target, info, "assistant")
+            if not matching:
+                wrong = BadInput("No document matches the filter.", "Remove a condition, or widen a range.")
+        except MemDBError as exc:
+            wrong = exc
+        model = _answers()
+    if wrong is not None:
+        return wrong
+    return Asked(
+        user_id, session_key, preference, embedder, int(k or 5), None if flat else int(ef or 64), weight,
+        condition, model,
+    )  # fmt: skip
+
+
+def settings() -> Settings:
+    """Of the environment."""
+    return Settings.from_env()
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def fitting(name: str, index: str, dim: int, _info: IndexInfo) -> Embedder:
+    """The embedder of a name, held against the index once.
+
+    Raises:
+        BadInput: it does not fit.
+        MemDBError: it did not answer.
+    """
+    found = named(name, settings())
+    fits(found, _info.vector_field()[1], index)
+    if name == LOCAL:
+        found.embed(["warm"])  # the model is loaded before somebody waits for an answer
+    return found
+
+
+def _user(target: Target) -> str:
+    found, _ = cached.session_page(target, SessionFilter(), "", 50, state.keep(RUN, 0))
+    known = sorted({s.user_id for s in found.sessions if s.user_id and s.user_id.isprintable()})
+    chosen = st.session_state.get(USER) or st.query_params.get(USER)
+    if chosen and chosen not in known:
+        known.append(chosen)
+    user = st.selectbox(
+        "User", known, key=USER, bind="query-params", accept_new_options=True, placeholder="a user's id",
+        help="Users of the first sessions found; another id can be typed.",
+    )  # fmt: skip
+    if target.writable:
+        with st.popover("New user", icon=":material/person_add:", width="stretch"):
+            st.text_input("Id", key=NEW_USER, placeholder="user501")
+            st.text_area(
+                "What they prefer", key=LIKES, placeholder="runs serverless, watches the bill",
+                help="Embedded on this machine; its vector is the preference.",
+            )  # fmt: skip
+            st.button("Create", key="assistant.create_user", on_click=_create_user, args=(target,))
+    return (user or "").strip()
+
+
+def _session(target: Target, user_id: str) -> str:
+    found, _ = cached.session_page(target, SessionFilter(user=user_id), "", 50, state.keep(RUN, 0))
+    ids = [formats.printable_id(s.id) for s in found.sessions]
+    if st.session_state.get(SESSION) not in ids:
+        st.session_state.pop(SESSION, None)
+    chosen = st.selectbox("Session", ids, key=SESSION, bind="query-params", placeholder="none yet")
+    if target.writable:
+        st.button(
+            "New session", icon=":material/add_comment:", key="assistant.new_session", width="stretch",
+            on_click=_create_session, args=(target, user_id),
+        )  # fmt: skip
+    elif not ids:
+        st.caption("This user has no session, and the target is read-only.")
+    return formats.session_key(formats.typed_id(chosen)) if chosen else ""
+
+
+def _preference(target: Target, user_id: str) -> Floats | None:
+    try:
+        record = cached.user_record(target, formats.printable_id(user_id), state.keep(RUN, 0))
+    except NotFound:
+        st.caption(":material/person_off: No record of this user: no preference.")
+        return None
+    except MemDBError as exc:
+        st.caption(f":material/report: {markdown(str(exc))}")
+        return None
+    texts = [f for f in record.fields if f.utf8 and f.text.strip()]
+    st.caption(" · ".join(markdown(f.preview(120), 120) for f in texts[:3]) or "–")
+    for problem in record.problems:
+        st.caption(f":material/report: {markdown(problem, 200)}")
+    return record.vector
+
+
+def _embedder(info: IndexInfo) -> Embedder:
+    name = settings().embedder or LOCAL
+    st.caption(
+        f":material/translate: Questions are embedded by **{markdown(name, 80)}**",
+        help="Set MEMDB_EMBEDDER for Titan or Cohere on Bedrock, or an OpenAI-compatible endpoint.",
+    )
+    return fitting(name, info.name, info.vector_field()[1].dim, info)
+
+
+def _answers() -> str:
+    by = st.segmented_control(
+        "Answer by", [SENTENCES, BEDROCK], default=SENTENCES, required=True, key="assistant.by",
+        bind="query-params", width="stretch",
+        help="Sentences of the documents as they are, or a model on Amazon Bedrock.",
+    )  # fmt: skip
+    if by != BEDROCK:
+        return ""
+    if not bedrock_client.has_credentials():
+        st.caption(":material/key_off: No AWS credentials and region here: sentences of the documents it is.")
+        return ""
+    typed = st.text_input(
+        "Model", value=settings().answer_model, key="assistant.model", placeholder="amazon.nova-lite-v1:0"
+    )
+    return typed.strip()
+
+
+def _create_session(target: Target, user_id: str) -> None:
+    session = f"{user_id}-{secrets.token_hex(4)}"
+    with parts.errors_shown():
+        append.create(cached.client(target), session, user_id, context="assistant")
+        st.session_state[SESSION] = formats.printable_id(session)
+        st.session_state[MADE] = (
+            f"Session {markdown(session, 80)} begins; it lives half an hour from its last turn."
+        )
+        _read_again()
+
+
+def _create_user(target: Target) -> None:
+    # What stands in the fields now; arguments would be from the run before.
+    name, likes = (str(st.session_state.get(key, "")) for key in (NEW_USER, LIKES))
+    try:
+        made = users.create(cached.client(target), name, likes)
+    except MemDBError as exc:
+        st.toast(markdown(exc.full()), icon=":material/error:")
+        return
+    st.session_state[USER] = made
+    st.session_state[MADE] = f"User {markdown(line(made), 80)} is there, with a preference."
+    _read_again()
+
+
+def _read_again() -> None:
+    st.session_state[RUN] = state.keep(RUN, 0) + 1

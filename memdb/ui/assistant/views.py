@@ -1,0 +1,169 @@
+"""Behind an answer: its sources, where the time went, what the preference changed, and the code."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+import pandas as pd
+import streamlit as st
+
+from memdb.assistant import flow
+from memdb.assistant.answers import Answer
+from memdb.assistant.flow import Context
+from memdb.cluster.target import Target
+from memdb.display import line, markdown
+from memdb.ui import frame
+from memdb.ui.assistant import figures as figures_assistant
+from memdb.ui.kit import cached, charts, parts, state
+from memdb.ui.search.shown import title_of
+from memdb.vectors.distance import Floats
+from memdb.vectors.index import IndexInfo
+
+PLAIN = {"displayModeBar": False}
+PYTHON = """\
+from memdb.assistant import answers, flow
+from memdb.cluster.client import connect
+from memdb.cluster.find import find_target
+from memdb.embed import embed
+from memdb.sessions import append, users
+from memdb.sessions.formats import Turn
+from memdb.settings import Settings
+from memdb.vectors.index import index_info
+
+question = {question}
+with connect(find_target(Settings.from_env())) as client:
+    info = index_info(client, {index})
+    preference = {user}
+    ask = flow.Ask(
+        {index}, {session}, {user_id}, question, k={k}, ef_runtime={ef}, weight={weight}, filter={filter}
+    )
+    found = flow.context(client, info, ask, embed([question])[0], preference)  # one round trip
+    answer = answers.extractive(question, found.result.hits)
+    turns = [Turn("user", question), Turn("assistant", answer.text)]
+    append.append(client, ask.session_key, turns)  # compare-and-set; renews the TTL
+print(answer.text)
+"""
+
+
+def sources(found: Context, answer: Answer) -> None:
+    """The documents the answer rests on, each a link into Search."""
+    st.caption(f"Answered by {markdown(answer.by, 120)}. [n] in the answer is the document of that number.")
+    table = pd.DataFrame(
+        [
+            {"n": s.number, "document": s.title, "distance": s.distance, "key": line(s.key, 200)}
+            for s in answer.sources
+        ]
+    )
+    st.dataframe(
+        table, hide_index=True, key="assistant.sources",
+        column_config={"distance": st.column_config.NumberColumn(format="%.4f")},
+    )  # fmt: skip
+    _export(table, "sources", found)
+    with st.container(horizontal=True):
+        for source in answer.sources[:5]:
+            st.page_link(
+                frame.link("search"), label=f"[{source.number}] in Search", icon=":material/search:",
+                query_params={"index": found.ask.index, "search.by": "Document", "search.key": source.key},
+            )  # fmt: skip
+
+
+def waterfall(target: Target, found: Context) -> None:
+    """Each step of the flow as a bar, by when it began, and the commands of the round trip one by one."""
+    remote = found.round_trip_ms
+    total = found.steps[-1].end_ms if found.steps else 0.0
+    st.markdown(
+        f"**{total:.1f} ms** from the question to the documents, **{remote:.1f} ms** of them one round "
+        "trip that brought the history, the preference and the documents."
+    )
+    if found.asked_again:
+        st.info(
+            "The preference had changed since the user was chosen: the documents were asked for once more.",
+            icon=":material/sync:",
+        )
+    st.plotly_chart(
+        figures_assistant.waterfall(found.steps, dark=state.dark()), key="assistant.waterfall", config=PLAIN,
+        alt="Steps of the flow by time",
+    )  # fmt: skip
+    single = flow.alone(cached.client(target), found)
+    st.markdown(
+        f"**The same commands one by one: {single[-1].end_ms:.1f} ms**, each a round trip of its own "
+        "(medians of five calls, now)."
+    )
+    st.plotly_chart(
+        figures_assistant.waterfall(single, dark=state.dark()), key="assistant.alone", config=PLAIN,
+        alt="The commands of the round trip one after the other",
+    )  # fmt: skip
+    rows = [("flow", s) for s in found.steps] + [("one by one", s) for s in single]
+    table = pd.DataFrame(
+        [
+            {
+                "what": what, "step": s.name, "where": "server and wire" if s.remote else "here",
+                "from ms": s.start_ms, "took ms": s.took_ms,
+            }
+            for what, s in rows
+        ]
+    )  # fmt: skip
+    st.dataframe(
+        table, hide_index=True, key="assistant.steps",
+        column_config=dict.fromkeys(("from ms", "took ms"), st.column_config.NumberColumn(format="%.2f")),
+    )  # fmt: skip
+    _export(table, "waterfall", found)
+
+
+@st.fragment
+def preference(target: Target, info: IndexInfo, found: Context, vector: Floats) -> None:
+    """The documents without and with the preference, and how ranks moved; the weight moves only this."""
+    if found.preference is None or found.preference.shape != vector.shape:
+        parts.empty(
+            "Nothing to compare",
+            "This user has no preference vector of the question's length.",
+            ":material/person_off:",
+        )
+        return
+    weight = st.slider(
+        "Weight of the preference", 0.0, 1.0, found.ask.weight, 0.05, key="assistant.try",
+        help="Tried here alone; the form's weight is used for the next question.",
+    )  # fmt: skip
+    with parts.errors_shown(target):
+        ask = replace(found.ask, weight=weight)
+        without, blended = flow.both(cached.client(target), info, ask, vector, found.preference)
+        titles = {**title_of(info, without), **title_of(info, blended)}
+        names = ("without", f"weight {weight:.2f}")
+        moves = charts.moves(without.keys, blended.keys, titles)
+        same = len(set(without.keys) & set(blended.keys))
+        st.markdown(f"**{same} of {len(without.keys)}** documents are the same.")
+        st.plotly_chart(
+            charts.rank_moves(moves, names, dark=state.dark()), key="assistant.moves", config=PLAIN,
+            alt="Rank of each document without and with the preference",
+        )  # fmt: skip
+        table = pd.DataFrame(
+            {
+                names[0]: pd.array([m.before for m in moves], dtype="Int64"),
+                names[1]: pd.array([m.after for m in moves], dtype="Int64"),
+                "document": [m.title for m in moves], "key": [line(m.key, 200) for m in moves],
+            }
+        )  # fmt: skip
+        st.dataframe(table, hide_index=True, placeholder="–", key="assistant.moved")
+        _export(table, "preference", replace(found, ask=ask))
+
+
+def code(target: Target, found: Context) -> None:
+    """The flow with this library, and its three commands."""
+    ask = found.ask
+    user = f"users.user_record(client, {ask.user_id!r}).vector" if found.preference is not None else "None"
+    condition = str(found.commands[-1].args[2]).rpartition("=>")[0]
+    st.code(
+        PYTHON.format(
+            question=repr(ask.question), index=repr(ask.index), session=repr(ask.session_key),
+            user_id=repr(ask.user_id), user=user, k=ask.k, ef=ask.ef_runtime, weight=ask.weight,
+            filter=repr(condition),
+        ),
+        language="python", wrap_lines=True,
+    )  # fmt: skip
+    st.caption("The commands of the round trip; the vector is shown as a variable.")
+    st.code("\n".join(c.redis_cli(target) for c in found.commands), language="bash", wrap_lines=True)
+
+
+def _export(table: pd.DataFrame, name: str, found: Context) -> None:
+    about = {key: str(value) for key, value in asdict(found.ask).items()}
+    parts.export(table, name, about, key=f"assistant.{name}")

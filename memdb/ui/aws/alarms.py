@@ -1,0 +1,92 @@
+"""The AWS page's alarms: which there should be, which there are, and the texts that make them."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from memdb.cluster import aws
+from memdb.display import line
+from memdb.operations import aws_alarms
+from memdb.operations.aws_alarms import Alarm
+from memdb.operations.aws_session import Absent, ask
+from memdb.ui.aws import choice
+from memdb.ui.aws.choice import Chosen
+from memdb.ui.kit import parts
+
+_FILES = {
+    "boto3": ("python", "alarms.py"),
+    "CloudFormation": ("json", "alarms.template.json"),
+    "Terraform": ("hcl", "alarms.tf"),
+}
+
+
+def view(chosen: Chosen) -> None:
+    """Draw it."""
+    series = ask("cloudwatch:ListMetrics", lambda: choice.listed(chosen.region, chosen.name, chosen.run))
+    there = ask("cloudwatch:DescribeAlarms", lambda: choice.existing(chosen.region, chosen.name, chosen.run))
+    for part in (series, there):
+        if isinstance(part, Absent):
+            choice.absent(part)
+    left, right = st.columns(2)
+    keys = left.number_input(
+        "Keys in the indexes when nothing is built", min_value=1, value=None, step=1000, key="aws.keys",
+        placeholder="at least one", help="The alarm fires below 95 % of it.",
+    )  # fmt: skip
+    topic = right.text_input(
+        "SNS topic that is told", key="aws.topic", placeholder="arn:aws:sns:…, may stay empty"
+    ).strip()
+    with parts.errors_shown():
+        aws_alarms.checked_topic(topic)
+        wanted = aws_alarms.alarms(
+            chosen.name, chosen.card.cluster.node_type, () if isinstance(series, Absent) else series,
+            indexed_keys=keys,
+        )  # fmt: skip
+        states = None if isinstance(there, Absent) else {a.name: a.state for a in there}
+        _table(chosen, wanted, states)
+        _texts(chosen, wanted, topic)
+        st.markdown("#### Make them in CloudWatch")
+        if choice.confirmed(chosen, f"Make {len(wanted)} alarms", key="aws.put"):
+            choice.write(
+                lambda: aws_alarms.put(
+                    aws.client("cloudwatch", chosen.region), wanted, topic, writable=chosen.writable
+                ),
+                f"{len(wanted)} alarms were made.",
+            )
+
+
+def _table(chosen: Chosen, wanted: tuple[Alarm, ...], states: dict[str, str] | None) -> None:
+    signs = {"LessThanThreshold": "<", "GreaterThanThreshold": ">"}
+    frame = pd.DataFrame(
+        {
+            "alarm": [line(a.name) for a in wanted],
+            "in CloudWatch": ["not told" if states is None else states.get(a.name, "no") for a in wanted],
+            "fires when": [
+                f"{a.statistic} {signs[a.comparison]} {a.threshold:,.0f} for {a.minutes} min" for a in wanted
+            ],
+            "why": [a.reason for a in wanted],
+        }
+    )
+    st.dataframe(frame, hide_index=True, key="aws.alarms")
+    st.caption(
+        "The article's four. Its VectorIndexBuiltPercent does not exist on MemoryDB: an alarm on it would "
+        "never fire. SearchNumberOfIndexedKeys stands in its place."
+    )
+    parts.export(frame, "alarms", {"cluster": chosen.name}, key="aws.alarms_export")
+
+
+def _texts(chosen: Chosen, wanted: tuple[Alarm, ...], topic: str) -> None:
+    kind = st.segmented_control(
+        "As", list(_FILES), default="boto3", required=True, key="aws.as", bind="query-params"
+    )
+    texts = {
+        "boto3": lambda: aws_alarms.boto3_code(wanted, chosen.card.cluster.region, topic),
+        "CloudFormation": lambda: aws_alarms.cloudformation(wanted),
+        "Terraform": lambda: aws_alarms.terraform(wanted),
+    }
+    language, file = _FILES[str(kind)]
+    text = texts[str(kind)]()
+    st.code(text, language=language, height=360)
+    st.download_button(
+        file, text, file_name=file, icon=":material/download:", key="aws.file", on_click="ignore"
+    )

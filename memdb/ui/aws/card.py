@@ -1,0 +1,109 @@
+"""The AWS page's card: what the cluster is, and the checklist."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pandas as pd
+import streamlit as st
+
+from memdb.display import line, markdown
+from memdb.operations.aws_card import Card, checklist
+from memdb.operations.aws_session import ask
+from memdb.ui.aws import choice
+from memdb.ui.aws.choice import MADE, Chosen
+from memdb.ui.kit import parts
+
+_MARKS = {
+    "pass": ":green[:material/check_circle:]",
+    "fail": ":orange[:material/error:]",
+    "unknown": ":gray[:material/help:]",
+}
+_WORDS = {"pass": "passes", "fail": "**fails**", "unknown": "not told"}
+
+
+def view(chosen: Chosen) -> None:
+    """Draw it."""
+    card = chosen.card
+    _facts(card)
+    for one in card.absent:
+        choice.absent(one)
+    snapshots = ask(
+        "memorydb:DescribeSnapshots",
+        lambda: choice.snapshots(chosen.region, chosen.name, chosen.run),
+    )
+    checks = checklist(card, snapshots, datetime.now(UTC))
+    failed = [check for check in checks if check.outcome == "fail"]
+    passed = sum(check.outcome == "pass" for check in checks)
+    st.markdown("#### Production checklist")
+    st.markdown(f"{passed} of {len(checks)} pass, {len(failed)} to mend.")
+    with st.container(border=True, gap="small"):
+        for check in checks:
+            mark, name, saw, wanted = st.columns([1, 2, 4, 4], vertical_alignment="center")
+            mark.markdown(f"{_MARKS[check.outcome]} {_WORDS[check.outcome]}")
+            name.markdown(f"**{check.name}**")
+            saw.markdown(markdown(check.saw))
+            wanted.caption(f"should be: {markdown(check.wanted)}")
+    if failed:
+        st.markdown("#### How to mend")
+    for check in failed:
+        with st.expander(check.name, icon=":material/build:"):
+            st.markdown(markdown(check.mend))
+            st.code(check.command, language="bash", wrap_lines=True)
+    frame = pd.DataFrame(
+        [(c.name, c.outcome, c.saw, c.wanted, c.mend, c.command) for c in checks],
+        columns=["check", "outcome", "is", "should be", "how to mend", "command"],
+    )
+    parts.export(frame, "checklist", {"cluster": chosen.name}, key="aws.card")
+    _code(chosen)
+    _nodes(card)
+
+
+def _facts(card: Card) -> None:
+    about = card.cluster
+    facts = (
+        ("Shards", str(about.shards)),
+        ("Nodes", f"{about.nodes} × {about.node_type}"),
+        ("Zones", ", ".join(card.zones) or "not told"),
+        ("Engine", f"{about.engine} {about.version}"),
+        ("Status", about.status),
+        ("TLS", "on" if about.tls else "off"),
+        ("ACL", about.acl or "not told"),
+        ("Parameter group", about.parameter_group or "not told"),
+        ("Search", about.search_words),
+        ("Maintenance (UTC)", card.maintenance_window or "not told"),
+        ("Snapshots (UTC)", card.snapshot_window or "not told"),
+        ("Kept", f"{card.snapshot_days} days" if card.snapshot_days else "no daily snapshots"),
+    )
+    with st.container(border=True):
+        for start in range(0, len(facts), 4):
+            for place, (name, value) in zip(st.columns(4), facts[start : start + 4], strict=True):
+                place.caption(name)
+                place.markdown(f"**{markdown(value)}**")
+
+
+def _nodes(card: Card) -> None:
+    st.markdown("#### Nodes")
+    if not card.nodes:
+        st.caption("AWS tells no nodes yet.")
+        return
+    frame = pd.DataFrame(
+        {
+            "shard": [line(n.shard) for n in card.nodes],
+            "node": [line(n.name) for n in card.nodes],
+            "zone": [line(n.zone) for n in card.nodes],
+            "status": [line(n.status) for n in card.nodes],
+            "made": [n.made for n in card.nodes],
+        }
+    )
+    st.dataframe(frame, hide_index=True, key="aws.nodes", column_config=MADE)
+    st.caption("AWS does not say here which node is a primary: the metric IsPrimary does.")
+    parts.export(frame, "nodes", {"cluster": card.cluster.name}, key="aws.nodes_export")
+
+
+def _code(chosen: Chosen) -> None:
+    with st.expander("The same on the command line", icon=":material/terminal:"):
+        st.code(
+            f"memdb aws card --region {chosen.card.cluster.region} --cluster {chosen.name} --json",
+            language="bash",
+        )

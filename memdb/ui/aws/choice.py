@@ -1,0 +1,179 @@
+"""The AWS page's choice of Region and cluster, and its reads of AWS, kept for a minute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import streamlit as st
+
+from memdb.cluster import aws
+from memdb.cluster.target import Target
+from memdb.display import line, markdown
+from memdb.errors import MemDBError
+from memdb.operations import aws_alarms, aws_card, aws_metrics, aws_snapshots
+from memdb.operations.aws_alarms import Existing
+from memdb.operations.aws_card import Card
+from memdb.operations.aws_metrics import Listed
+from memdb.operations.aws_session import Absent, is_target, region_of
+from memdb.operations.aws_snapshots import Snapshot
+from memdb.ui.kit import access, parts, targets
+
+VIEWS = ("Card", "Metrics", "Alarms", "Snapshots")
+MADE = {"made": st.column_config.DatetimeColumn("made (UTC)", format="YYYY-MM-DD HH:mm", timezone="UTC")}
+_REGION, _RUN, _SAID = "aws.region", "aws.run", "aws.said"
+_SHOWS = (
+    "With credentials this page shows the **cluster** (shards, nodes, zones, version, TLS, ACL, windows) "
+    "against the production checklist, with how to mend what fails; **CloudWatch's metrics** for each node; "
+    "the article's four **alarms** as boto3, CloudFormation and Terraform; and **snapshots** with age, size "
+    "and cost."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What the views draw."""
+
+    card: Card
+    region: str  # as it was asked for: empty is that of the environment
+    run: int  # tells one asking from the next
+    target: Target
+    ours: bool  # whether the open target is this cluster
+
+    @property
+    def name(self) -> str:
+        """The cluster's."""
+        return self.card.cluster.name
+
+    @property
+    def writable(self) -> bool:
+        """Whether AWS may be written to: a writable target, which is this very cluster."""
+        return self.ours and self.target.writable
+
+
+@st.cache_data(ttl="1m", max_entries=8, show_spinner="Asking AWS")
+def _cards(region: str, run: int) -> tuple[Card, ...]:
+    return aws_card.cards(aws.client("memorydb", region))
+
+
+@st.cache_data(ttl="1m", max_entries=16, show_spinner="Asking AWS")
+def snapshots(region: str, cluster: str, run: int) -> tuple[Snapshot, ...]:
+    """Of a cluster."""
+    return aws_snapshots.snapshots(aws.client("memorydb", region), cluster)
+
+
+@st.cache_data(ttl="5m", max_entries=16, show_spinner="Asking CloudWatch")
+def listed(region: str, cluster: str, run: int) -> tuple[Listed, ...]:
+    """Series of a cluster."""
+    return aws_metrics.listed(aws.client("cloudwatch", region), cluster)
+
+
+@st.cache_data(ttl="1m", max_entries=16, show_spinner="Asking CloudWatch")
+def existing(region: str, cluster: str, run: int) -> tuple[Existing, ...]:
+    """Alarms of a cluster."""
+    return aws_alarms.existing(aws.client("cloudwatch", region), cluster)
+
+
+def choice(target: Target, shows: str = _SHOWS) -> Chosen | None:
+    """Region and cluster; None where nothing can be shown, with what to do and what would be shown."""
+    if said := st.session_state.pop(_SAID, ""):
+        st.toast(said, icon=":material/check:")
+    free, own = access.may_enter_addresses(targets.settings()), region_of(target)
+    run = st.session_state.setdefault(_RUN, 0)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        typed = ""
+        if free:
+            typed = st.text_input(
+                "Region", key=_REGION, placeholder=own or "of AWS_REGION or the profile", bind="query-params",
+                width=260,
+            ).strip()  # fmt: skip
+        st.button(
+            "Ask AWS" if not run else "Ask again", icon=":material/refresh:", key="aws.ask", on_click=again
+        )
+        place = st.empty()
+    region = typed or own
+    if not (region or (run and free)):
+        parts.empty(
+            "AWS has not been asked",
+            f"{shows}\n\nName a Region, or press *Ask AWS*. Reading changes nothing."
+            if free
+            else "The open target is no MemoryDB cluster, and visitors cannot ask for others here.",
+            ":material/cloud:",
+        )
+        return None
+    try:
+        found = _cards(region, run)
+    except MemDBError as exc:
+        parts.show_error(exc)
+        st.caption(shows)
+        return None
+    if not free:
+        found = tuple(card for card in found if _ours(target, card))
+    if not found:
+        parts.empty(
+            "No cluster to show", "Name another Region, or check which account the credentials belong to.",
+            ":material/cloud_off:",
+        )  # fmt: skip
+        return None
+    names = [card.cluster.name for card in found]
+    mine = next((i for i, card in enumerate(found) if _ours(target, card)), 0)
+    with place:
+        name = st.selectbox(
+            "Cluster", names, index=mine, key="aws.cluster", bind="query-params", width=320,
+            format_func=partial(line, limit=80),
+        )  # fmt: skip
+    card = next((card for card in found if card.cluster.name == name), found[0])
+    return Chosen(card, region, run, target, _ours(target, card))
+
+
+def view() -> str:
+    """Which part of the page; only what is looked at is asked for."""
+    return str(
+        st.segmented_control(
+            "Show", VIEWS, default=VIEWS[0], required=True, key="aws.view", bind="query-params",
+            label_visibility="collapsed",
+        )
+    )  # fmt: skip
+
+
+def again() -> None:
+    """A callback: forget what AWS said."""
+    st.session_state[_RUN] = st.session_state.get(_RUN, 0) + 1
+
+
+def absent(found: Absent) -> None:
+    """One figure that is not there, and why; the rest goes on."""
+    st.warning(
+        markdown(f"{found.todo} Needed: {found.action}."), title=markdown(found.why), icon=":material/help:"
+    )
+
+
+def confirmed(chosen: Chosen, what: str, *, key: str) -> bool:
+    """A button that works once the cluster's name is typed; where nothing may be written, why."""
+    if not chosen.writable:
+        st.caption(
+            ":material/lock: "
+            + ("The open target is read-only." if chosen.ours else "The open target is not this cluster.")
+            + " Copy the command, or open the cluster as a writable target."
+        )
+        return False
+    typed = st.text_input(f"Type {markdown(chosen.name)} to confirm", key=f"{key}.typed", autocomplete="off")
+    pressed = st.button(what, type="primary", key=f"{key}.do")
+    if pressed and typed.strip() != chosen.name:
+        st.error("Nothing was sent.", title="That is not the cluster's name.", icon=":material/error:")
+        return False
+    return pressed
+
+
+def write(call: Callable[[], object], said: str) -> None:
+    """Send it, tell it in the next run; an error stays where it happened."""
+    with parts.errors_shown():
+        call()
+        st.session_state[_SAID] = said
+        again()
+        st.rerun()
+
+
+def _ours(target: Target, card: Card) -> bool:
+    return is_target(target, card.cluster.name, card.cluster.host)

@@ -1,0 +1,110 @@
+"""The AWS page's snapshots: what there is, what it costs, a new one, a copy in S3."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pandas as pd
+import streamlit as st
+
+from memdb.cluster import aws
+from memdb.display import bytes_text, duration, line, markdown
+from memdb.operations import aws_snapshots
+from memdb.operations.aws_session import Absent, ask
+from memdb.operations.aws_snapshots import Snapshot
+from memdb.ui.aws import choice
+from memdb.ui.aws.choice import MADE, Chosen
+from memdb.ui.kit import parts
+
+
+def view(chosen: Chosen) -> None:
+    """Draw it."""
+    found = ask(
+        "memorydb:DescribeSnapshots",
+        lambda: choice.snapshots(chosen.region, chosen.name, chosen.run),
+    )
+    if isinstance(found, Absent):
+        choice.absent(found)
+        return
+    now = datetime.now(UTC)
+    if warning := aws_snapshots.late(found, chosen.card.snapshot_days, now):
+        st.warning(
+            "Make one below, and look whether daily snapshots are on.",
+            title=warning,
+            icon=":material/warning:",
+        )
+    if found:
+        _table(chosen, found, now)
+    else:
+        parts.empty("No snapshots", "Make one below, or turn daily snapshots on.", ":material/photo_camera:")
+    _new(chosen, f"{chosen.name}-{now:%Y%m%d-%H%M}")
+    if found:
+        _copy(chosen, found)
+
+
+def _table(chosen: Chosen, found: tuple[Snapshot, ...], now: datetime) -> None:
+    cost = aws_snapshots.cost(found, chosen.card.cluster.region)
+    ages = [age for s in found if (age := s.age_s(now)) is not None]
+    for place, (name, value) in zip(
+        st.columns(4),
+        (
+            ("Snapshots", f"{len(found):,}"),
+            ("Newest", duration(min(ages)) if ages else "not told"),
+            ("Stored", bytes_text(cost.stored_bytes)),
+            ("A month, about", f"${cost.dollars:,.2f}"),
+        ),
+        strict=True,
+    ):
+        place.metric(name, value)
+    frame = pd.DataFrame(
+        {
+            "snapshot": [line(s.name) for s in found],
+            "source": [line(s.source) for s in found],
+            "status": [line(s.status) for s in found],
+            "made": [s.made for s in found],
+            "age": ["–" if s.made is None else duration(s.age_s(now)) for s in found],
+            "size": ["not told" if s.size_bytes is None else bytes_text(s.size_bytes) for s in found],
+            "engine": [line(s.engine) for s in found],
+        }
+    )
+    st.dataframe(frame, hide_index=True, key="aws.snapshots", column_config=MADE)
+    st.caption(
+        f"Up to the cluster's own storage snapshots are free, then \\${cost.price:g} a GB and month "
+        f"({cost.source}); the newest snapshot's size stands for the cluster's storage."
+    )
+    parts.export(frame, "snapshots", {"cluster": chosen.name}, key="aws.snapshots_export")
+
+
+def _new(chosen: Chosen, proposed: str) -> None:
+    with st.expander("Make a snapshot", icon=":material/photo_camera:"):
+        name = st.text_input("Name", value=proposed, key="aws.new_name").strip()
+        st.code(
+            aws_snapshots.create_command(chosen.card.cluster.region, chosen.name, name),
+            language="bash", wrap_lines=True,
+        )  # fmt: skip
+        if choice.confirmed(chosen, "Make it", key="aws.new"):
+            choice.write(
+                lambda: aws_snapshots.create(
+                    aws.client("memorydb", chosen.region), chosen.name, name, writable=chosen.writable
+                ),
+                f"The snapshot {markdown(name)} was begun.",
+            )
+
+
+def _copy(chosen: Chosen, found: tuple[Snapshot, ...]) -> None:
+    with st.expander("Copy a snapshot to S3", icon=":material/drive_file_move:"):
+        source = str(st.selectbox("Snapshot", [s.name for s in found], key="aws.copy_of"))
+        left, right = st.columns(2)
+        name = left.text_input("Name of the copy", value=f"{source}-export", key="aws.copy_name").strip()
+        bucket = right.text_input("Bucket", key="aws.bucket", placeholder="of the same Region").strip()
+        st.code(
+            aws_snapshots.copy_command(chosen.card.cluster.region, source, name, bucket), language="bash",
+            wrap_lines=True,
+        )  # fmt: skip
+        if choice.confirmed(chosen, "Copy it", key="aws.copy"):
+            choice.write(
+                lambda: aws_snapshots.copy_to_s3(
+                    aws.client("memorydb", chosen.region), source, name, bucket, writable=chosen.writable
+                ),
+                f"The copy {markdown(name)} was begun.",
+            )

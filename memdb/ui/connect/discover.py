@@ -1,0 +1,114 @@
+"""The Connect page's list of MemoryDB clusters, as AWS tells them to this machine's credentials."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+
+from memdb.cluster import discover
+from memdb.cluster.discover import OPEN_ACCESS, Cluster
+from memdb.display import line, markdown
+from memdb.errors import MemDBError
+from memdb.ui.connect import doctor
+from memdb.ui.kit import access, parts, targets
+
+_REGION = "connect.aws_region"
+_ASKED = "connect.aws_asked"
+_LOGINS = ("User and password", "IAM", "No login (open-access)")
+
+
+@st.cache_data(ttl="5m", max_entries=8, show_spinner="Asking AWS")
+def _clusters(region: str, run: int) -> tuple[Cluster, ...]:
+    return discover.clusters(region)
+
+
+def panel() -> None:
+    """Ask AWS, choose a cluster, log in, test or open it."""
+    st.markdown("#### MemoryDB clusters")
+    if not access.may_enter_addresses(targets.settings()):
+        st.caption("Where visitors cannot enter addresses, AWS is not asked for them either.")
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.text_input("Region", key=_REGION, placeholder="of AWS_REGION or the profile")
+        st.button("Ask AWS", icon=":material/travel_explore:", key="connect.aws", on_click=_ask)
+    asked = st.session_state.get(_ASKED)
+    if asked is None:
+        st.caption("Asked with the AWS credentials of this machine: memorydb:DescribeClusters, nothing else "
+                   "is needed. Nothing is changed.")  # fmt: skip
+        return
+    with parts.errors_shown():
+        found = _clusters(asked["region"], asked["run"])
+        if not found:
+            parts.empty(
+                "No cluster in this Region",
+                "Name another Region, or check which account the credentials belong to.",
+                ":material/cloud_off:",
+            )
+            return
+        _table(found)
+        _choice(found)
+
+
+def _ask() -> None:
+    before = st.session_state.get(_ASKED, {"run": 0})
+    st.session_state[_ASKED] = {"region": st.session_state[_REGION].strip(), "run": before["run"] + 1}
+
+
+def _table(found: tuple[Cluster, ...]) -> None:
+    frame = pd.DataFrame(
+        {
+            "cluster": [line(c.name) for c in found],
+            "search": [c.search_words for c in found],
+            "engine": [line(f"{c.engine} {c.version}") for c in found],
+            "shards": [c.shards for c in found],
+            "nodes": [c.nodes for c in found],
+            "node type": [line(c.node_type) for c in found],
+            "TLS": ["yes" if c.tls else "no" for c in found],
+            "ACL": [line(c.acl) for c in found],
+            "status": [line(c.status) for c in found],
+            "endpoint": [line(c.host) for c in found],
+        }
+    )
+    st.dataframe(frame, hide_index=True, key="connect.clusters")
+    parts.export(frame, "clusters", {"region": found[0].region}, key="connect.clusters_export")
+
+
+def _choice(found: tuple[Cluster, ...]) -> None:
+    names = [c.name for c in found]
+    with st.form("connect.aws_form"):
+        name = st.selectbox("Cluster", names, key="connect.aws_cluster", format_func=partial(line, limit=80))
+        cluster = next(c for c in found if c.name == name)
+        login = st.segmented_control(
+            "Login", _LOGINS, default=_LOGINS[0], required=True, key="connect.aws_login"
+        )
+        left, right = st.columns(2)
+        user = left.text_input("User", key="connect.aws_user")
+        password = right.text_input(
+            "Password", type="password", key="connect.aws_password", autocomplete="off",
+            help="Not needed with IAM: a token is signed with this machine's AWS credentials.",
+        )  # fmt: skip
+        with st.container(horizontal=True):
+            test = st.form_submit_button("Test", icon=":material/stethoscope:", key="connect.aws_test")
+            use = st.form_submit_button(
+                "Open", type="primary", icon=":material/login:", key="connect.aws_open"
+            )
+    if not (test or use):
+        return
+    try:
+        if login == "IAM":
+            target = cluster.target(user.strip(), iam=True)
+        else:
+            target = replace(cluster.target(user.strip()), password=password if login == _LOGINS[0] else "")
+    except MemDBError as exc:
+        parts.show_error(exc)
+        return
+    if login == _LOGINS[2] and cluster.acl != OPEN_ACCESS:
+        st.caption(f"Its ACL is {markdown(cluster.acl)}, not {OPEN_ACCESS}: it will want a login.")
+    if use:
+        targets.add_mine(cluster.name, target)
+    else:
+        doctor.ask_for(cluster.name, target)
+    st.rerun()

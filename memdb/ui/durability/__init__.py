@@ -1,0 +1,1 @@
+"""The Durability page."""

@@ -1,0 +1,84 @@
+"""The drill on the opened MemoryDB cluster: bounded writes, a failover after a typed confirmation."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from memdb.cluster import aws
+from memdb.cluster.target import Target
+from memdb.display import line
+from memdb.durability import failover
+from memdb.durability.drill import DrillRequest, DrillResult
+from memdb.errors import MemDBError
+from memdb.jobs import Job
+from memdb.ui.aws import choice as aws_choice
+from memdb.ui.aws.choice import Chosen
+from memdb.ui.durability import local
+from memdb.ui.kit import cached, parts
+from memdb.ui.kit.cached import home
+
+JOB = "drill.cluster_job"
+
+
+def view(target: Target) -> None:
+    """Which cluster and shard, what will be written, the confirmation, the run, the verdict."""
+    st.markdown(
+        f"Nothing is killed. At most {failover.MOST:,} small writes go under `drill:` with an hour to live, "
+        "MemoryDB is asked to fail one shard over (`FailoverShard`), every acknowledged write is looked for, "
+        "and all are deleted. While the shard fails over it takes no writes from anybody for some seconds."
+    )
+    job = cached.jobs().get(st.session_state.get(JOB, ""))
+    if job is not None and job.state.status == "running":
+        local.watch(job.id)
+        return
+    if job is not None:
+        if job.error is not None:
+            parts.show_error(job.error, target)
+        if isinstance(job.result, DrillResult) and job.result.finished:
+            local.shown(job.result, key="drill.cluster")
+    chosen = aws_choice.choice(
+        target, "AWS tells the cluster's shards and replicas, and takes the order to fail over."
+    )
+    if chosen is not None:
+        _ask(chosen)
+
+
+def _ask(chosen: Chosen) -> None:
+    shards = sorted({node.shard for node in chosen.card.nodes}) or ["0001"]
+    left, middle, right = st.columns(3)
+    shard = str(left.selectbox("Shard", shards, key="drill.shard", format_func=line))
+    seconds = middle.number_input("Seconds", 20, 300, 60, key="drill.cluster_seconds")
+    rate = right.number_input("Writes a second, each of 2", 1, 200, 20, key="drill.cluster_rate")
+    if not chosen.card.replicas:
+        st.warning("This cluster has no replica: there is nothing to fail over to.", icon=":material/block:")
+        return
+    st.code(
+        f"aws memorydb failover-shard --region {chosen.card.cluster.region} --cluster-name {chosen.name} "
+        f"--shard-name {shard}",
+        language="bash", wrap_lines=True,
+    )  # fmt: skip
+    try:
+        request = DrillRequest(float(seconds or 0), 2, float(rate or 0), documents=0)
+    except MemDBError as exc:
+        parts.show_error(exc)
+        return
+    if aws_choice.confirmed(chosen, "Write, and fail over", key="drill.failover"):
+        _start(chosen, shard, request)
+        st.rerun()
+
+
+def _start(chosen: Chosen, shard: str, request: DrillRequest) -> None:
+    client, folder = cached.client(chosen.target), home()
+    memorydb = aws.client("memorydb", chosen.region)
+
+    def work(job: Job[DrillResult]) -> DrillResult:
+        return failover.run(
+            client,
+            request,
+            lambda: failover.shard_failover(memorydb, chosen.name, shard, writable=chosen.writable),
+            folder,
+            report=job.report,
+            keep=job.keep,
+        )
+
+    st.session_state[JOB] = cached.jobs().start("Failover drill", work).id

@@ -1,0 +1,205 @@
+"""The Durability page: what to run, the run as it goes, and what the ledger says afterwards."""
+
+from __future__ import annotations
+
+import json
+
+import streamlit as st
+
+from memdb.display import markdown
+from memdb.durability import drill, report
+from memdb.durability.drill import DrillRequest, DrillResult, Side
+from memdb.errors import MemDBError
+from memdb.jobs import Job
+from memdb.ui.durability import figures
+from memdb.ui.kit import cached, parts, state
+from memdb.ui.kit.cached import home
+
+JOB, TITLE = "drill.job", "Durability drill"
+PLACES = ("On this machine", "On your cluster")
+NAMES = {
+    drill.DURABLE: ("Durable", ":material/verified_user:"),
+    drill.CACHE: ("Cache", ":material/bolt:"),
+    drill.PROMOTED: ("Replica promoted", ":material/swap_horiz:"),
+    drill.OWN: ("Your cluster", ":material/cloud:"),
+}
+
+
+def where() -> str:
+    """On engines of this machine, or on the opened cluster."""
+    return str(
+        st.segmented_control(
+            "Where", PLACES, default=PLACES[0], required=True, key="drill.where", bind="query-params",
+            label_visibility="collapsed",
+        )
+    )  # fmt: skip
+
+
+def form() -> DrillRequest | MemDBError:
+    """Widgets; what they ask for."""
+    left, middle, right, far = st.columns([1, 1, 1.2, 1.6], vertical_alignment="bottom")
+    seconds = left.number_input(
+        "Seconds", 2, 300, 20, key="drill.seconds", bind="query-params", help="Of writing on each engine."
+    )
+    writers = middle.number_input("Writers", 1, 32, 4, key="drill.writers", bind="query-params")
+    rate = right.number_input(
+        "Writes a second, each", 0, 10_000, 100, key="drill.rate", bind="query-params",
+        help="0: as fast as they are acknowledged.",
+    )  # fmt: skip
+    promotion = far.toggle(
+        "With a replica that takes over", key="drill.promotion", bind="query-params",
+        help="A third engine without a log: its primary is killed and its replica promoted.",
+    )  # fmt: skip
+    try:
+        return DrillRequest(float(seconds or 0), int(writers or 0), float(rate or 0), promotion=promotion)
+    except MemDBError as exc:
+        return exc
+
+
+def view(asked: DrillRequest | MemDBError) -> None:
+    """The button, the running drill, or the last result."""
+    if isinstance(asked, MemDBError):
+        parts.show_error(asked)
+        return
+    job = current()
+    running = job is not None and job.state.status == "running"
+    st.button(
+        "Run the drill", icon=":material/power_off:", type="primary", disabled=running, key="drill.run",
+        on_click=start, args=(asked,),
+    )  # fmt: skip
+    if job is None:
+        parts.empty(
+            "Pull the plug on two engines",
+            "Both take the same sessions and vectors. One writes them to its log before it says yes, one "
+            "keeps them in memory. Both are killed while they are written to: then every acknowledged "
+            "write is looked for.",
+            ":material/power_off:",
+        )
+    elif running:
+        watch(job.id)
+    else:
+        if job.error is not None:
+            parts.show_error(job.error)
+        elif job.state.status == "cancelled":
+            st.info(
+                "Cancelled: the engines were ended, and nothing was compared.", icon=":material/stop_circle:"
+            )
+        if isinstance(job.result, DrillResult) and job.result.finished:
+            shown(job.result, key="drill")
+    _words()
+
+
+def start(asked: DrillRequest) -> None:
+    """A callback: run in the background, one drill at a time."""
+    job = current()
+    if job is not None and job.state.status == "running":
+        return
+    folder = home()
+
+    def work(job: Job[DrillResult]) -> DrillResult:
+        return drill.run(asked, folder, report=job.report, keep=job.keep)
+
+    st.session_state[JOB] = cached.jobs().start(TITLE, work).id
+
+
+def current() -> Job[object] | None:
+    """The drill of this tab, if there was one."""
+    return cached.jobs().get(st.session_state.get(JOB, ""))
+
+
+@st.fragment(run_every="0.5s")
+def watch(job_id: str) -> None:
+    """The running drill, twice a second."""
+    job = cached.jobs().get(job_id)
+    if job is None or job.state.status != "running":
+        st.rerun()
+    parts.job_panel(job)
+    if isinstance(job.result, DrillResult):
+        _charts(job.result, key="drill.live")
+    else:
+        st.caption("Two engines of this machine are started, each in a folder of its own.")
+
+
+def shown(result: DrillResult, *, key: str) -> None:
+    """A finished drill: the sentence, a card for each engine, charts, tables, files."""
+    cards(result)
+    _charts(result, key=key)
+    with st.expander("All figures"):
+        st.dataframe(report.frame(result), hide_index=True, key=f"{key}.figures")
+        st.dataframe(report.seconds_frame(result), hide_index=True, key=f"{key}.seconds_table")
+    request = result.request
+    about = {"seconds": request.seconds, "writers": request.writers, "rate": request.rate}
+    with st.container(horizontal=True, gap="small"):
+        st.download_button(
+            "JSON", json.dumps(result.facts(), indent=2), "drill.json", "application/json",
+            icon=":material/download:", key=f"{key}.json", on_click="ignore",
+        )  # fmt: skip
+        st.download_button(
+            "Report (HTML)", report.html(result), "drill.html", "text/html",
+            icon=":material/description:", key=f"{key}.html", on_click="ignore",
+        )  # fmt: skip
+    parts.export(report.seconds_frame(result), "drill-seconds", about, key=f"{key}.export")
+    promotion = " --promotion" if drill.PROMOTED in result.engines else ""
+    st.code(
+        f"memdb drill --seconds {request.seconds:g} --writers {request.writers} --rate {request.rate:g}"
+        f"{promotion} --json",
+        language="bash",
+    )
+
+
+def cards(result: DrillResult) -> None:
+    """The sentence, and a card for each engine."""
+    st.markdown(f"#### {markdown(report.sentence(result))}")
+    for column, side in zip(st.columns(len(result.engines)), result.engines.values(), strict=True):
+        with column.container(border=True):
+            _card(side)
+
+
+def _card(side: Side) -> None:
+    name, icon = NAMES[side.name]
+    st.markdown(f"{icon} **{name}**: {drill.WORDS[side.name]}")
+    left, right = st.columns(2)
+    left.metric("Lost", f"{side.lost:,}", help=f"of {side.acknowledged:,} acknowledged writes")
+    right.metric("Acknowledged", f"{side.acknowledged:,}")
+    left.metric("Half there", f"{side.partial:,}")
+    right.metric("Down", "—" if side.downtime_s is None else f"{side.downtime_s:.2f} s")
+    words = [f"{side.unacknowledged_present:,} there without an acknowledgement"]
+    if side.p50_ms is not None and side.p99_ms is not None:
+        words.append(f"writes p50 {side.p50_ms:.2f} ms, p99 {side.p99_ms:.2f} ms")
+    if side.recall_before is not None:
+        words.append(f"recall@10 {side.recall_before:.2f} before, {report.said(side.recall_after)} after")
+    st.caption(" · ".join(words))
+    for note in side.notes:
+        st.caption(f":material/info: {markdown(note, 400)}")
+
+
+def _charts(result: DrillResult, *, key: str) -> None:
+    most = max((s.acknowledged for side in result.engines.values() for s in side.seconds), default=1)
+    for column, side in zip(st.columns(len(result.engines)), result.engines.values(), strict=True):
+        column.markdown(f"**{NAMES[side.name][0]}**")
+        column.plotly_chart(
+            figures.timeline(side, result.request.seconds, most, dark=state.dark()),
+            key=f"{key}.timeline.{side.name}",
+            config={"displayModeBar": False},
+            alt=f"Acknowledged writes of the {side.name} engine by second",
+        )
+    st.markdown("**How long a write took**")
+    st.plotly_chart(
+        figures.latencies(result, dark=state.dark()),
+        key=f"{key}.latencies",
+        config={"displayModeBar": False},
+        alt="Latency of acknowledged writes on each engine",
+    )
+    st.caption(
+        "The writers are threads of this app, so its own pauses (this page being drawn) are in the slowest "
+        "writes of all engines alike. `memdb drill` measures without them."
+    )
+
+
+def _words() -> None:
+    left, right = st.columns(2)
+    for column, title, lines in (
+        (left, "What this shows", report.SHOWN),
+        (right, "What it does not show", report.NOT_SHOWN),
+    ):
+        column.markdown(f"**{title}**\n\n" + "\n".join(f"- {text}" for text in lines))

@@ -1,0 +1,264 @@
+"""The Home page: what this target is, what it holds, and where to go next."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from memdb.cluster.target import Target
+from memdb.demo import loader
+from memdb.display import bytes_text, duration, line, markdown
+from memdb.errors import MemDBError, UnknownIndex
+from memdb.jobs import Job
+from memdb.settings import Settings
+from memdb.ui import frame
+from memdb.ui.kit import cached, charts, parts, state
+from memdb.vectors.index import Field, IndexInfo
+
+JOB = "home.load_job"
+
+
+@st.fragment(run_every="2s")
+def draw(target: Target) -> None:
+    """Everything of this page."""
+    live(target)
+    next_steps()
+    holdings(target, frame.index_name())
+
+
+def live(target: Target) -> None:
+    """Everything on the page, read anew every two seconds: counts and builds move."""
+    with parts.errors_shown(target):
+        _facts(target)
+        infos = _infos(target)
+        if not infos and not cached.overview(target).keys:
+            _empty(target)
+        else:
+            _indexes(target, infos)
+        _nodes(target)
+        _loading(target)
+
+
+def holdings(target: Target, index: str | None) -> None:
+    """What the chosen index holds: documents by value, for its first TAG fields."""
+    if index is None:
+        return
+    with parts.errors_shown(target):
+        info = cached.index_info(target, index)
+        tags = info.of_kind("TAG")[:3]
+        if not tags or not info.documents:
+            return
+        st.markdown(f"#### What {markdown(index)} holds")
+        for column, field in zip(st.columns(len(tags)), tags, strict=True):
+            with column, parts.errors_shown(target):
+                values = cached.tag_values(target, index, field.name)
+                shown = values[:8]
+                more = f", the first 8 of {len(values):,}" if len(values) > 8 else ""
+                st.caption(f"Documents by {markdown(field.name)}{more}")
+                st.plotly_chart(
+                    charts.bars([v.value for v in shown], [v.documents for v in shown], dark=state.dark()),
+                    key=f"home.holds.{field.name}",
+                    config={"displayModeBar": False},
+                    alt=f"Documents by {field.name}",
+                )
+                with st.expander("As a table"):
+                    st.dataframe(
+                        pd.DataFrame(
+                            {
+                                field.name: [line(v.value) for v in values],
+                                "documents": [v.documents for v in values],
+                            }
+                        ),
+                        hide_index=True,
+                        height=240,
+                        key=f"home.table.{field.name}",
+                    )
+
+
+def next_steps() -> None:
+    """Links to the other pages."""
+    steps = (
+        ("search", "Search", ":material/search:",
+         "Ask a question, filter by field, move EF_RUNTIME, see what the index missed."),
+        ("sessions", "Sessions", ":material/forum:",
+         "Page through conversations, watch their time to live, open one."),
+    )  # fmt: skip
+    columns = st.columns(len(steps))
+    for column, (page, title, icon, text) in zip(columns, steps, strict=True):
+        with column, st.container(border=True):
+            st.page_link(frame.link(page), label=f"**{title}**", icon=icon)
+            st.caption(text)
+
+
+def _facts(target: Target) -> None:
+    server, facts = cached.server(target), cached.overview(target)
+    sessions = cached.session_count(target)
+    with st.container(horizontal=True):
+        st.metric("Server", f"{server.engine} {server.version}", help=f"{server.mode}, {server.role}")
+        st.metric(
+            "Search", server.dialect.title,
+            help=", ".join(f"{name} {version}" for name, version in server.modules) or None,
+        )  # fmt: skip
+        st.metric("Keys", f"{facts.keys:,}")
+        st.metric(
+            "Sessions",
+            f"{sessions.value:,}" if sessions.exact else f"≈ {sessions.value:,}",
+            help=sessions.how,
+        )
+        st.metric(
+            "Memory", bytes_text(facts.used_bytes),
+            help="no limit set" if facts.limit_bytes is None else f"limit {bytes_text(facts.limit_bytes)}",
+        )  # fmt: skip
+        st.metric("Clients", f"{facts.clients:,}")
+        st.metric("Up for", duration(facts.uptime_s))
+    if lacks := _lacks(target):
+        st.caption(":material/info: " + markdown(lacks))
+
+
+def _nodes(target: Target) -> None:
+    """A row for each node, where there is more than one: what one tells need not hold for another."""
+    index = frame.index_name() or ""
+    views = cached.node_views(target, index)
+    if len(views) < 2:
+        return
+    st.markdown("#### Nodes")
+    rows = [
+        {
+            "node": v.node.address, "role": v.node.role, "keys": v.facts.keys if v.facts else None,
+            "memory": bytes_text(v.facts.used_bytes) if v.facts else "–",
+            "clients": v.facts.clients if v.facts else None,
+            "up for": duration(v.facts.uptime_s) if v.facts else "–",
+            "link": v.link or "–", "behind": bytes_text(v.behind_bytes),
+            "index": v.index.build.state if v.index else "–",
+            "built": v.index.build.fraction if v.index else None,
+            "documents": v.index.documents if v.index else None, "problem": line(v.problem, 160),
+        }
+        for v in views
+    ]  # fmt: skip
+    st.dataframe(
+        pd.DataFrame(rows), hide_index=True, key="home.nodes", placeholder="–",
+        column_config={"built": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)},
+    )  # fmt: skip
+    what = f" and of the index {markdown(index, 60)}" if index else ""
+    st.caption(f"Each node asked for itself{what}: an index is built by every node on its own.")
+
+
+def _lacks(target: Target) -> str:
+    dialect = cached.server(target).dialect
+    if not dialect.searches:
+        why = dialect.refused or "This server has no vector search"
+        return f"{why}: only sessions can be explored."
+    return " ".join(filter(None, map(dialect.lacks, ("FT.PROFILE", "FT.AGGREGATE", "FT.TAGVALS"))))
+
+
+def _infos(target: Target) -> list[IndexInfo]:
+    found = []
+    for name in cached.index_names(target):
+        try:
+            found.append(cached.index_info(target, name))
+        except UnknownIndex:
+            cached.index_names.clear()  # dropped between the two calls
+    return found
+
+
+def _indexes(target: Target, infos: list[IndexInfo]) -> None:
+    st.markdown("#### Indexes")
+    if not infos:
+        parts.empty(
+            "Keys, but no index",
+            "Vectors become searchable with an index: FT.CREATE, or the demo data below.",
+            ":material/database:",
+        )
+        _load_button(target)
+        return
+    rows = []
+    for info in infos:
+        vectors: list[Field | None] = [f for f in info.fields if f.vector is not None]
+        for field in vectors or [None]:
+            params = field.vector if field is not None else None
+            rows.append(
+                {
+                    "index": line(info.name),
+                    "state": info.build.state,
+                    "built": info.build.fraction,
+                    "documents": info.documents,
+                    "field": line(field.name) if field is not None else "no vector",
+                    "algorithm": params.algorithm if params else None,
+                    "dimensions": params.dim if params else None,
+                    "metric": params.metric if params else None,
+                    "M": params.m if params else None,
+                    "EF_CONSTRUCTION": params.ef_construction if params else None,
+                    "vector memory": parts.memory_text(info.vector_bytes),
+                    "failures": info.failures,
+                    "prefixes": line(", ".join(info.prefixes)),
+                }
+            )
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        column_config={
+            "built": st.column_config.ProgressColumn("built", format="percent", min_value=0, max_value=1),
+            "documents": st.column_config.NumberColumn(format="localized"),
+            "M": st.column_config.NumberColumn(width=50),
+        },
+        placeholder="–",
+        key="home.indexes",
+    )
+    for info in infos:
+        if info.failures and info.last_error:
+            st.warning(
+                f"{markdown(info.name)}: {info.failures:,} documents could not be indexed, last "
+                f"{markdown(info.last_error_key)}: {markdown(info.last_error)}",
+                icon=":material/warning:",
+            )
+
+
+def _empty(target: Target) -> None:
+    parts.empty(
+        "This server is empty",
+        "Load the demo data: about 20,000 documents of AWS, Redis and Python documentation with their "
+        "embeddings, users with preferences, and conversations about them.",
+        ":material/database:",
+    )
+    _load_button(target)
+
+
+def _load_button(target: Target) -> None:
+    if st.session_state.get(JOB):
+        return
+    if not target.writable:
+        st.caption(
+            ":material/lock: This target is read-only. Start the app with MEMDB_WRITABLE=1 to load demo "
+            "data, or run `memdb load --url …` in a shell. On a production target that allows it, unlock "
+            "writing in the sidebar."
+        )
+        return
+    st.button(
+        "Load the demo data", type="primary", icon=":material/download:", on_click=_start, args=(target,)
+    )
+
+
+def _start(target: Target) -> None:
+    client, home = cached.client(target), Settings.from_env().home
+
+    def work(job: Job[loader.LoadReport]) -> loader.LoadReport:
+        return loader.load(client, home=home, report=job.report)
+
+    st.session_state[JOB] = cached.jobs().start("Load the demo data", work).id
+
+
+def _loading(target: Target) -> None:
+    job = cached.jobs().get(st.session_state.get(JOB, ""))
+    if job is None:
+        return
+    state = job.state
+    if state.status == "running":
+        parts.job_panel(job)
+    elif state.status == "cancelled":
+        st.info("Stopped. What was loaded stays; loading again goes on from there.")
+        st.session_state.pop(JOB)
+        _load_button(target)
+    elif isinstance(job.error, MemDBError):
+        parts.show_error(job.error)
+    else:
+        st.success(f"The demo data is loaded, in {duration(state.elapsed_s)}.", icon=":material/check:")

@@ -1,0 +1,160 @@
+"""Cached reads. Each takes small values, fetches the client itself, and is bounded.
+
+Streamlit's key of a dataclass holds its fields and not its class, so that And(x) and Or(x) would share an
+answer: everything that holds a filter is keyed by its repr (docs/decisions/0005-cache-keys.md).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import streamlit as st
+
+from memdb import embed
+from memdb.cluster.client import Client, Server, connect
+from memdb.cluster.overview import Overview
+from memdb.cluster.overview import overview as read_overview
+from memdb.cluster.target import Target
+from memdb.jobs import Jobs
+from memdb.sessions import formats, store, users
+from memdb.sessions.filters import SessionFilter
+from memdb.sessions.formats import Session
+from memdb.sessions.store import SessionCount, SessionPage
+from memdb.sessions.users import UserRecord
+from memdb.settings import Settings
+from memdb.vectors import index, nodes, read, search
+from memdb.vectors.distance import Floats
+from memdb.vectors.filters import Condition
+from memdb.vectors.index import IndexInfo
+from memdb.vectors.nodes import NodeView
+from memdb.vectors.query import KnnRequest
+from memdb.vectors.search import KnnResult, TagValues
+
+_BY_REPR: dict[str | type[Any], Callable[[Any], Any]] = dict.fromkeys(
+    (*get_args(Condition), KnnRequest, IndexInfo), repr
+)
+KEPT_VECTORS_BYTES = 512 * 2**20  # an index up to this size is kept in memory for exact answers
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, on_release=lambda client: client.close())
+def client(target: Target) -> Client:
+    """One client a target, shared by all browsers: it is thread-safe and reconnects by itself."""
+    return connect(target)
+
+
+@st.cache_resource(show_spinner=False)
+def home() -> Path:
+    """MEMDB_HOME of this process, where runs, maps and histories are kept."""
+    return Settings.from_env().home
+
+
+@st.cache_resource(show_spinner=False)
+def jobs() -> Jobs:
+    """The jobs of this process."""
+    return Jobs()
+
+
+@st.cache_data(ttl="30s", max_entries=16, show_spinner=False)
+def server(target: Target) -> Server:
+    """What answers there."""
+    found = client(target)
+    found.forget_server()
+    return found.server
+
+
+@st.cache_data(ttl="1s", max_entries=16, show_spinner=False)
+def overview(target: Target) -> Overview:
+    """Keys, memory, clients."""
+    return read_overview(client(target))
+
+
+@st.cache_data(ttl="5s", max_entries=16, show_spinner=False, hash_funcs=_BY_REPR)
+def node_views(target: Target, index: str) -> tuple[NodeView, ...]:
+    """Every node's own account of itself and of an index."""
+    return nodes.node_views(client(target), index)
+
+
+@st.cache_data(ttl="15s", max_entries=16, show_spinner=False)
+def session_count(target: Target) -> SessionCount:
+    """How many sessions there are, or an estimate that says so."""
+    return store.count(client(target))
+
+
+@st.cache_data(ttl="30m", max_entries=64, show_spinner=False, hash_funcs={SessionFilter: repr})
+def session_page(
+    target: Target, wanted: SessionFilter, cursor: str, size: int, run: int
+) -> tuple[SessionPage, float]:
+    """A page of sessions and when it was read (time.time). `run` tells one reading from the next."""
+    return store.page(client(target), wanted, cursor, size=size), time.time()
+
+
+@st.cache_data(ttl="1m", max_entries=4, show_spinner=False)  # a session may have 32 MB
+def session(target: Target, printable_key: str, run: int) -> Session:
+    """A session; its key as `formats.printable_id` writes it, since a cache key must be UTF-8."""
+    return store.read(client(target), formats.typed_id(printable_key))
+
+
+@st.cache_data(ttl="1m", max_entries=32, show_spinner=False)
+def user_record(target: Target, printable_user: str, run: int) -> UserRecord:
+    """A user's record; the id as `formats.printable_id` writes it."""
+    return users.user_record(client(target), formats.typed_id(printable_user))
+
+
+@st.cache_data(ttl="5s", max_entries=16, show_spinner=False)
+def index_names(target: Target) -> tuple[str, ...]:
+    """All index names, sorted."""
+    return index.index_names(client(target))
+
+
+@st.cache_data(ttl="3s", max_entries=64, show_spinner=False)
+def index_info(target: Target, name: str) -> IndexInfo:
+    """Definition and state of an index."""
+    return index.index_info(client(target), name)
+
+
+@st.cache_data(ttl="1m", max_entries=256, show_spinner=False)
+def tag_values(target: Target, index_name: str, field: str) -> TagValues:
+    """Values of a TAG field with counts."""
+    return search.tag_values(client(target), index_info(target, index_name), field)
+
+
+@st.cache_data(ttl="1m", max_entries=256, show_spinner=False)
+def numeric_bounds(target: Target, index_name: str, field: str) -> tuple[float, float] | None:
+    """Smallest and largest value of a NUMERIC field."""
+    return search.numeric_bounds(client(target), index_info(target, index_name), field)
+
+
+@st.cache_data(ttl="10s", max_entries=256, show_spinner=False, hash_funcs=_BY_REPR)
+def count(target: Target, info: IndexInfo, condition: Condition | str) -> int:
+    """Documents that a filter lets through."""
+    return search.count(client(target), info, condition)
+
+
+@st.cache_data(ttl="10m", max_entries=64, show_spinner=False, hash_funcs=_BY_REPR)
+def knn(target: Target, info: IndexInfo, request: KnnRequest, run: int) -> KnnResult:
+    """A search. `run` tells one run from the next, so that "again" really asks again."""
+    return search.knn(client(target), request, info)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def text_vector(text: str) -> Floats:
+    """The local embedding of a text, (256,) float32."""
+    vector: Floats = embed.embed([text])[0]
+    return vector
+
+
+@dataclass(slots=True)
+class KeptVectors:
+    """All vectors of one index, once they have been read."""
+
+    blocks: tuple[read.Block, ...] | None = None
+
+
+@st.cache_resource(ttl="15m", max_entries=2, show_spinner=False, hash_funcs=_BY_REPR)
+def kept_vectors(target: Target, fingerprint: str, field: str, filter_text: str) -> KeptVectors:
+    """A place for the vectors of an index under a filter, filled by the job that reads them."""
+    return KeptVectors()

@@ -1,0 +1,103 @@
+"""A filter for the Tune pages: widgets → a condition, in little space. All of it is in the link."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+
+from memdb.cluster.target import Target
+from memdb.display import line, markdown
+from memdb.errors import BadFilter, MemDBError, UnsupportedFeature
+from memdb.ui.kit import cached
+from memdb.vectors.filters import And, Condition, Range, Raw, Tag
+from memdb.vectors.index import Field, IndexInfo
+
+
+def filter_form(target: Target, info: IndexInfo, page: str) -> tuple[Condition, int]:
+    """Draw the filter; returns the condition and how many documents it lets through.
+
+    Args:
+        target: the server.
+        info: the index.
+        page: start of the widgets' keys.
+
+    Raises:
+        BadFilter: the expression does not parse.
+    """
+    fields = (*info.of_kind("TAG"), *info.of_kind("NUMERIC"))
+    names = [name for name in (f"{page}.f.{f.name}" for f in fields) if st.session_state.get(name)]
+    label = "Filter" + (f" ({len(names)})" if names else "")
+    conditions: list[Condition] = []
+    wrong: MemDBError | None = None
+    with st.expander(label, icon=":material/filter_alt:"):
+        for field in fields:
+            try:
+                found = _field(target, info, field, f"{page}.f.{field.name}")
+            except UnsupportedFeature as exc:
+                st.caption(f":material/info: {markdown(field.name)}: {markdown(str(exc))}")
+                continue
+            except MemDBError as exc:
+                wrong = exc
+                continue
+            if found is not None:
+                conditions.append(found)
+        raw = st.text_input(
+            "Expression", key=f"{page}.raw", bind="query-params",
+            placeholder="@service:{s3} @year:[2015 +inf]",
+            help="In the engine's own words; added to the conditions above.",
+        )  # fmt: skip
+    if wrong is not None:
+        raise wrong
+    if raw.strip():
+        conditions.append(Raw(raw))
+    condition = And(tuple(conditions))
+    matching = cached.count(target, info, condition)
+    share = f" ({matching / info.documents:.1%})" if info.documents and matching < info.documents else ""
+    st.caption(f":material/filter_alt: **{matching:,}** of {info.documents:,} documents match{share}")
+    return condition, matching
+
+
+def _field(target: Target, info: IndexInfo, field: Field, key: str) -> Condition | None:
+    if field.kind == "TAG":
+        counts = {v.value: v.documents for v in cached.tag_values(target, info.name, field.name)}
+        chosen = st.multiselect(
+            markdown(field.name, 60), list(counts), key=key, bind="query-params", accept_new_options=True,
+            format_func=partial(_with_count, counts),
+            placeholder="any",
+        )  # fmt: skip
+        return Tag(field.name, tuple(chosen)) if chosen else None
+    bounds = cached.numeric_bounds(target, info.name, field.name)
+    if bounds is None or bounds[0] == bounds[1]:
+        return None
+    low, high = bounds
+    text = st.text_input(
+        markdown(field.name, 60), key=key, bind="query-params", placeholder=f"{low:g} to {high:g}",
+        help="A number, or two with “to” between them; one side may stay empty.",
+    )  # fmt: skip
+    return numbers(field.name, text)
+
+
+def _with_count(counts: dict[str, int], value: str) -> str:
+    return f"{line(value, 60)}  ({counts[value]:,})" if value in counts else line(value, 60)
+
+
+def numbers(field: str, text: str) -> Range | None:
+    """ "2015 to 2020", "2015 to", "to 2020" or "2015" as a range; None for an empty text.
+
+    Raises:
+        BadFilter: it is none of these.
+    """
+    if not text.strip():
+        return None
+    first, between, second = text.partition("to")
+    try:
+        low = float(first) if first.strip() else None
+        high = float(second) if second.strip() else None
+    except ValueError:
+        low = high = None
+    if low is None and high is None:
+        raise BadFilter(
+            f"'{line(text)}' is no range of '{line(field)}'.", "Write it like 2015 to 2020, 2015 to, or 2015."
+        )
+    return Range(field, low, high if between else low)

@@ -1,0 +1,186 @@
+"""Parts that several pages draw: errors, badges, code to copy, exports, jobs, empty states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import TracebackType
+
+import pandas as pd
+import streamlit as st
+
+from memdb import export as exports
+from memdb.cluster.target import Target
+from memdb.display import bytes_text, duration, markdown
+from memdb.errors import Busy, MemDBError, ReadOnlyTarget, UnknownIndex, Unreachable
+from memdb.jobs import Job
+from memdb.ui.kit import cached
+from memdb.vectors.index import BuildState
+from memdb.vectors.query import Command
+
+_WAITED = "parts.waited"
+KIND_LOOK = {
+    "local": ("green", ":material/home:"),
+    "development": ("blue", ":material/build:"),
+    "production": ("red", ":material/warning:"),
+}
+
+
+class errors_shown:  # noqa: N801  # read as a phrase: with errors_shown(target)
+    """Show one of our errors where it happens; the rest of the page goes on. Bugs stay bugs."""
+
+    def __init__(self, target: Target | None = None) -> None:
+        self._target = target
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if isinstance(exc, MemDBError):
+            show_error(exc, self._target)
+            return True
+        return False
+
+
+def show_error(exc: MemDBError, target: Target | None = None) -> None:
+    """One clear sentence and the way on; with a target that is down or busy, the page waits for it."""
+    if isinstance(exc, Busy | ReadOnlyTarget):
+        st.warning(markdown(exc.hint) or "–", title=markdown(str(exc)), icon=":material/hourglass_top:")
+    else:
+        st.error(markdown(exc.hint) or "–", title=markdown(str(exc)), icon=":material/error:")
+    if isinstance(exc, UnknownIndex):
+        cached.index_names.clear()
+    if target is not None and isinstance(exc, Busy | Unreachable):
+        st.session_state[_WAITED] = False
+        _wait_for(target)
+
+
+@st.fragment(run_every="2s")
+def _wait_for(target: Target) -> None:
+    """Try again every two seconds and draw the page anew once the server answers."""
+    if not st.session_state.get(_WAITED):
+        # Drawn with the page itself: a server that answers PING but is not ready would have the page drawn
+        # again and again without a pause.
+        st.session_state[_WAITED] = True
+        st.caption(":material/sync: Trying again every two seconds.")
+        return
+    try:
+        cached.client(target).execute("PING")
+    except MemDBError:
+        st.caption(":material/sync: Trying again every two seconds.")
+        return
+    cached.index_names.clear()
+    cached.index_info.clear()
+    cached.server.clear()
+    st.rerun()
+
+
+def target_name(target: Target) -> str:
+    """Its name behind a dot of its colour, as Markdown."""
+    colour = target.colour or KIND_LOOK[target.kind][0]
+    return f":{colour}[⬤] **{markdown(target.name)}**"
+
+
+def target_badge(target: Target) -> None:
+    """Which target this is, of what kind, and whether it may be written: on every page."""
+    colour, icon = KIND_LOOK[target.kind]
+    with st.container(horizontal=True, gap="small"):
+        st.badge(target.kind, icon=icon, color=colour)  # type: ignore[arg-type]  # one of its colours
+        if target.writable:
+            st.badge("writable", icon=":material/edit:", color="orange")
+        else:
+            st.badge("read-only", icon=":material/lock:", color="gray")
+        if target.unverified:
+            st.badge("TLS not verified", icon=":material/gpp_bad:", color="red")
+
+
+def build_badge(build: BuildState) -> None:
+    """How far an index is."""
+    looks = {
+        "ready": ("ready", ":material/check_circle:", "green"),
+        "building": (f"building, {build.fraction:.0%}", ":material/construction:", "orange"),
+        "queued": ("waiting to be built", ":material/schedule:", "orange"),
+        "paused": ("build paused: memory", ":material/pause_circle:", "red"),
+        "failed": ("build failed", ":material/error:", "red"),
+        "unknown": ("state not told", ":material/help:", "gray"),
+    }
+    text, icon, colour = looks[build.state]
+    st.badge(text, icon=icon, color=colour)  # type: ignore[arg-type]  # one of its colours
+
+
+def empty(title: str, what_next: str, icon: str = ":material/inbox:") -> None:
+    """An empty state that says what to do next. Texts are ours, not stored values."""
+    with st.container(border=True, horizontal_alignment="center"):
+        st.space("small")
+        st.markdown(f"### {icon} {title}", text_alignment="center")
+        st.markdown(what_next, text_alignment="center")
+        st.space("small")
+
+
+def copy_as_code(command: Command, target: Target, library: str, *, key: str) -> None:
+    """The command that made a result, as redis-cli, as Python with this library, and with bare redis-py."""
+    shells = {"redis-cli": "bash", "Python, memdb": "python", "Python, redis-py": "python"}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        kind = st.segmented_control(
+            "As",
+            list(shells),
+            default="redis-cli",
+            required=True,
+            key=f"{key}.kind",
+            label_visibility="collapsed",
+        )
+        if command.vector is not None:
+            st.download_button(
+                "vector.bin",
+                command.vector,
+                file_name="vector.bin",
+                icon=":material/download:",
+                key=f"{key}.vector",
+                on_click="ignore",
+                help="The query vector as the command sends it: little-endian numbers.",
+            )
+    texts = {
+        "redis-cli": command.redis_cli(target),
+        "Python, memdb": library,
+        "Python, redis-py": command.python(target),
+    }
+    st.code(texts[str(kind)], language=shells[str(kind)], wrap_lines=True)
+
+
+def export(frame: pd.DataFrame, name: str, settings: Mapping[str, object], *, key: str) -> None:
+    """CSV, JSON and Parquet of a result, with the settings and the time that made it."""
+    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    about = {**settings, "exported": stamp}
+    with st.container(horizontal=True, gap="small"):
+        for kind, mime, make in (
+            ("CSV", "text/csv", lambda: exports.to_csv(frame)),
+            ("JSON", "application/json", lambda: exports.to_json(frame, about)),
+            ("Parquet", "application/vnd.apache.parquet", lambda: exports.to_parquet(frame, about)),
+        ):
+            st.download_button(
+                kind,
+                make,
+                file_name=f"{name}.{kind.lower()}",
+                mime=mime,
+                icon=":material/download:",
+                key=f"{key}.{kind}",
+                on_click="ignore",
+            )
+
+
+def job_panel(job: Job[object]) -> None:
+    """Progress, rate, time left and cancel; call it in a fragment that runs every half second."""
+    state = job.state
+    left = f", {duration(state.left_s)} left" if state.left_s is not None else ""
+    rate = f", {state.rate:,.0f}/s" if state.rate else ""
+    total = f"{state.done:,} of {state.total:,}" if state.total else ""
+    st.progress(state.fraction, text=f"{state.stage}: {total}{rate}{left}")
+    if st.button("Cancel", key=f"cancel.{job.id}", icon=":material/stop_circle:"):
+        job.cancel()
+
+
+def memory_text(size: float | None) -> str:
+    """A size, or that the engine does not tell."""
+    return "not told by this engine" if size is None else bytes_text(size)

@@ -1,0 +1,162 @@
+"""Which targets can be chosen, and which one is: the sidebar's choice, kept in the link by its name.
+
+A target that was entered in the app, with its password, is in this browser's session only: it is in no link,
+no file and no export, and gone with the tab.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from memdb.cluster import targets as library
+from memdb.cluster.find import app_target, known
+from memdb.cluster.target import Target
+from memdb.cluster.targets import Named, Password
+from memdb.display import markdown
+from memdb.errors import MemDBError
+from memdb.settings import Settings
+from memdb.ui.kit import cached
+
+CHOSEN = "target"  # the choice of the sidebar and of the link
+MINE = "targets.mine"  # name → Target, entered here
+_LAST = "targets.last"
+_ASIDE = "targets.aside"
+_NEXT = "targets.next"
+# What a page shows of one server, beside jobs: it must not be shown of another.
+_OF_ONE_TARGET = ("recall.run", "sessions.open", "sessions.trail", "sessions.trail_of")
+
+
+@st.cache_resource(show_spinner=False)
+def settings() -> Settings:
+    """Of the environment; it does not change while the app runs."""
+    return Settings.from_env()
+
+
+@st.cache_data(ttl="10m", max_entries=32, show_spinner=False, hash_funcs={Named: repr})
+def _resolved(named: Named) -> Target:
+    # A secret is asked for once in ten minutes, and again after a refused login (`forget`).
+    return library.resolve(named)
+
+
+def forget() -> None:
+    """Read passwords anew, e.g. after one was refused: it may have been changed at its source."""
+    _resolved.clear()
+
+
+def listed() -> tuple[Named, ...]:
+    """All that can be chosen, the app's own first.
+
+    Raises:
+        BadSettings: MEMDB_URL or the settings file does not parse.
+    """
+    found = list(known(settings()))
+    mine: dict[str, Target] = st.session_state.get(MINE, {})
+    for name, target in mine.items():
+        password = Password("here") if target.password else Password()
+        found.append(Named(name, target, "entered here", password))
+    return tuple(found)
+
+
+def current() -> Target:
+    """The target of all pages.
+
+    Raises:
+        MemDBError: there is none, or its password cannot be had.
+    """
+    named = chosen()
+    return open_named(named) if named is not None else app_target(settings())
+
+
+def chosen() -> Named | None:
+    """The choice, whether it can be opened or not; None where there is none to choose."""
+    try:
+        found = listed()
+    except MemDBError:
+        return None  # a settings file that is wrong is told in the sidebar
+    wanted = st.session_state.get(CHOSEN)
+    return next((named for named in found if named.name == wanted), found[0] if found else None)
+
+
+def open_named(named: Named) -> Target:
+    """A target with its password.
+
+    Raises:
+        MemDBError: its settings are wrong, or the password cannot be had.
+    """
+    return _resolved(named) if named.password.source == "secret" else library.resolve(named)
+
+
+def selector() -> None:
+    """The choice in the sidebar, where there is one."""
+    try:
+        found = listed()
+    except MemDBError as exc:
+        st.warning(markdown(exc.hint), title=markdown(str(exc)), icon=":material/settings_alert:")
+        return
+    names = [named.name for named in found]
+    wanted = st.session_state.pop(_NEXT, None)
+    if wanted in names:
+        st.session_state[CHOSEN] = wanted
+    elif st.session_state.get(CHOSEN) not in names:
+        st.session_state.pop(CHOSEN, None)
+    if len(names) > 1:
+        asked = st.query_params.get(CHOSEN, "")
+        if asked and asked not in names:
+            st.warning(
+                f"This link is about {markdown(asked)}, which is not among the targets here.",
+                icon=":material/link_off:",
+            )
+        # No format_func: the link would carry what it makes, and not the name.
+        st.selectbox("Target", names, key=CHOSEN, bind="query-params")
+    now = str(st.session_state.get(CHOSEN) or (names[0] if names else ""))
+    _set_aside(now)
+
+
+def choose(name: str) -> None:
+    """A callback: open this target from the next run on."""
+    st.session_state[_NEXT] = name
+
+
+def add_mine(name: str, target: Target) -> None:
+    """Keep a target that was entered here, for this session, under a name of its own, and open it."""
+    mine: dict[str, Target] = dict(st.session_state.get(MINE, {}))
+    taken = {named.name for named in known(settings())}
+    free, number = name, 1
+    while free in taken:
+        number += 1
+        free = f"{name} ({number})"
+    mine[free] = target
+    st.session_state[MINE] = mine
+    choose(free)
+
+
+def drop_mine(name: str) -> None:
+    """A callback: forget a target that was entered here, with its password."""
+    mine: dict[str, Target] = dict(st.session_state.get(MINE, {}))
+    target = mine.pop(name, None)
+    st.session_state[MINE] = mine
+    if target is not None:
+        cached.client.clear(target)  # its connections know the password too
+
+
+def _set_aside(now: str) -> None:
+    """Put away what pages show of the target before, and bring back what they showed of this one."""
+    last = st.session_state.get(_LAST)
+    st.session_state[_LAST] = now
+    if last is None or last == now:
+        return
+    aside: dict[str, dict[str, object]] = dict(st.session_state.get(_ASIDE, {}))
+    kept = {}
+    for key in [str(key) for key in st.session_state]:
+        if key in _OF_ONE_TARGET or (not key.startswith(("targets.", "plan.")) and _is_job(key)):
+            kept[key] = st.session_state.pop(key)
+    aside[last] = kept
+    st.session_state[_ASIDE] = aside
+    for key, value in aside.get(now, {}).items():
+        st.session_state[key] = value
+
+
+def _is_job(key: str) -> bool:
+    value = st.session_state[key]
+    found = value.get("id") if isinstance(value, dict) else value
+    return isinstance(found, str) and len(found) == 12 and cached.jobs().get(found) is not None

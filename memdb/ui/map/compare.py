@@ -1,0 +1,168 @@
+"""Two maps of the same documents side by side: what is the data, and what was the setting."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from memdb.display import line
+from memdb.maps import compare
+from memdb.maps.request import Map
+from memdb.tuning import shadow
+from memdb.ui.kit import cached, parts, state
+from memdb.ui.map import cached as map_cached
+from memdb.ui.map import figures, form, region
+from memdb.ui.map.shown import Shown
+from memdb.vectors.index import IndexInfo
+
+
+def view(shown: Shown) -> None:
+    """Other parameters, or another index over the same keys; a selection is marked on both."""
+    made = shown.made
+    with st.container(border=True):
+        left, right = st.columns([1, 1])
+        with left:
+            names = _alike(shown)
+            name = (
+                st.selectbox(
+                    "Index",
+                    names,
+                    key="map2.index",
+                    bind="query-params",
+                    format_func=line,
+                    help="Another index over the same keys, e.g. a shadow index with another metric.",
+                )
+                or shown.info.name
+            )
+            info = cached.index_info(shown.target, name)
+        with right:
+            request = form.layout_widgets(replace(made.request, index=name), "map2", first=1)
+        request = replace(
+            request, field=info.vector_field()[0].name if name != shown.info.name else request.field
+        )
+        second = map_cached.kept(shown.target, info, request)
+        if request == made.request:
+            st.caption("The same as the first map: choose another layout, seed or index.")
+            return
+        if second is None:
+            st.button(
+                "Draw the second map",
+                type="primary",
+                icon=":material/scatter_plot:",
+                key="map2.draw",
+                on_click=form.start,
+                args=(shown.target, info, request),
+            )
+            return
+    found = compare.pair(made, second)
+    if found is None:
+        st.warning("The two maps share no documents: choose the same sample.", icon=":material/link_off:")
+        return
+    _side_by_side(shown, Shown(shown.target, info, second), found)
+
+
+@st.fragment
+def _side_by_side(shown: Shown, other: Shown, found: compare.Pair) -> None:
+    made, second = shown.made, other.made
+    dark = state.dark()
+    names = np.array([*made.names, figures.BETWEEN], dtype=object)
+    groups = names[made.labels].tolist() if len(made.labels) else [""] * len(made.keys)
+    first_chart, second_chart = st.columns(2)
+    with first_chart:
+        st.caption(_words(made))
+        event = st.plotly_chart(
+            figures.points(
+                made.xy, figures.Colouring("clusters", groups), shown.labels, dark=dark, height=440
+            ),
+            key="map2.left",
+            config={"scrollZoom": True, "displaylogo": False},
+            on_select="rerun",
+            selection_mode=("lasso", "box"),
+            alt="The first map",
+        )
+    chosen = region.places(event, made, False)
+    there = dict(zip(found.left.tolist(), found.right.tolist(), strict=True))
+    marked = np.array([there[i] for i in chosen.tolist() if i in there], dtype=np.intp)
+    same = np.full(len(second.keys), "not on the first", dtype=object)
+    same[found.right] = np.array(groups, dtype=object)[found.left]
+    with second_chart:
+        st.caption(_words(second))
+        st.plotly_chart(
+            figures.points(
+                found.aligned,
+                figures.Colouring("clusters", same.tolist()),
+                other.labels,
+                dark=dark,
+                chosen=marked,
+                height=440,
+            ),
+            key="map2.right",
+            config={"scrollZoom": True, "displaylogo": False},
+            alt="The second map",
+        )
+    st.markdown(
+        f"**{float(found.shared.mean()):.0%}** of a document's {found.neighbours} nearest on one map "
+        f"are its nearest on "
+        f"the other ({len(found.left):,} documents on both). The second is turned onto the first; "
+        f"colours are the first's "
+        "clusters. What both show is the data; the rest was the setting."
+    )
+    rows = [
+        {
+            "map": name,
+            "layout": _words(one),
+            "at neighbours": one.quality.neighbours if one.quality else None,
+            "trustworthiness": one.quality.trustworthiness if one.quality else None,
+            "continuity": one.quality.continuity if one.quality else None,
+            "kept neighbours": one.quality.mean_kept if one.quality else None,
+        }
+        for name, one in (("first", made), ("second", second))
+    ]
+    table = pd.DataFrame(rows)
+    st.dataframe(table, hide_index=True, key="map2.table")
+    if len(chosen):
+        st.caption(f"{len(chosen):,} selected on the left, {len(marked):,} of them on the right.")
+        titles = shown.titles
+        st.dataframe(
+            pd.DataFrame(
+                {
+                    "document": [titles[i] for i in chosen[:500]],
+                    "key": [line(made.keys[i], 200) for i in chosen[:500]],
+                }
+            ),
+            hide_index=True,
+            key="map2.chosen",
+            height=220,
+        )
+    parts.export(
+        table, "maps", {**shown.about, "shared_neighbours": float(found.shared.mean())}, key="map2.file"
+    )
+
+
+def _alike(shown: Shown) -> list[str]:
+    """Indexes that may lie over the same keys: the same prefixes."""
+    names = [n for n in cached.index_names(shown.target) if n != shown.info.name]
+    base = shown.info.name
+    return [
+        base,
+        *(
+            n
+            for n in names
+            if shadow.base_of(n) == base or _same(shown.info, cached.index_info(shown.target, n))
+        ),
+    ]
+
+
+def _same(one: IndexInfo, other: IndexInfo) -> bool:
+    return one.prefixes == other.prefixes and one.on == other.on and bool(other.of_kind("VECTOR"))
+
+
+def _words(made: Map) -> str:
+    request = made.request
+    return (
+        f"{line(request.index, 50)} · {request.neighbours} neighbours, min_dist {request.min_dist:g}, "
+        f"seed {request.layout_seed}"
+    )

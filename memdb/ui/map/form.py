@@ -1,0 +1,171 @@
+"""The Map page's left side: which documents, laid out how; the job that draws."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+import streamlit as st
+
+from memdb.cluster.target import Target
+from memdb.display import line
+from memdb.errors import BadInput, MemDBError
+from memdb.jobs import Job
+from memdb.maps import run
+from memdb.maps.request import MOST, By, Map, MapRequest
+from memdb.ui.kit import cached, filter_form, parts, safety
+from memdb.vectors.filters import render
+from memdb.vectors.index import IndexInfo
+
+JOB = "map.job"
+BY = {"random": "Random", "stratified": "By tag", "all": "All"}
+# Preset → neighbours, min_dist, and what it is good for.
+PRESETS: dict[str, tuple[int, float, str]] = {
+    "Balanced": (15, 0.1, "UMAP's own defaults: a fair first look."),
+    "Fine": (5, 0.0, "Few neighbours, points close: small groups and near duplicates."),
+    "Broad": (50, 0.3, "Many neighbours: large shapes, details blurred."),
+    "Own": (15, 0.1, "Your own neighbours and min_dist."),
+}
+
+
+def form(target: Target, info: IndexInfo) -> MapRequest | MemDBError:
+    """Draw the form; the error where nothing can be drawn."""
+    try:
+        with st.container(border=True):
+            request = _sample(info)
+            condition, matching = filter_form.filter_form(target, info, "map")
+            rendered = render(condition, cached.server(target).dialect, info)
+            request = replace(request, condition=rendered.query, params=rendered.params)
+            if not matching:
+                raise BadInput("No document matches the filter.", "Remove a condition, or widen a range.")
+        with st.container(border=True):
+            request = layout_widgets(request, "map")
+            dims = st.segmented_control(
+                "Dimensions",
+                ["2-D", "3-D"],
+                default="2-D",
+                required=True,
+                key="map.dims",
+                bind="query-params",
+                width="stretch",
+            )
+            request = replace(request, dimensions=3 if dims == "3-D" else 2)
+    except MemDBError as exc:
+        parts.show_error(exc)
+        return exc
+    st.button(
+        "Draw the map",
+        type="primary",
+        icon=":material/scatter_plot:",
+        width="stretch",
+        key="map.draw",
+        disabled=current() is not None,
+        on_click=start,
+        args=(target, info, request),
+    )
+    st.caption("Reads vectors; writes nothing to the server. A map that was drawn before is there at once.")
+    return request
+
+
+def layout_widgets(request: MapRequest, key: str, first: int = 0) -> MapRequest:
+    """Presets and UMAP's parameters; the preset at place `first` is chosen at first."""
+    preset = st.selectbox("Layout", list(PRESETS), index=first, key=f"{key}.preset", bind="query-params")
+    neighbours, min_dist, help_text = PRESETS[preset or "Balanced"]
+    st.caption(help_text)
+    if preset == "Own":
+        left, right = st.columns(2)
+        neighbours = left.number_input(
+            "Neighbours",
+            min_value=2,
+            max_value=200,
+            value=neighbours,
+            key=f"{key}.nn",
+            bind="query-params",
+            help="How many true neighbours of each point hold it in place.",
+        )
+        min_dist = right.number_input(
+            "min_dist",
+            min_value=0.0,
+            max_value=0.99,
+            value=min_dist,
+            step=0.05,
+            key=f"{key}.md",
+            bind="query-params",
+            help="How close points may lie.",
+        )
+    seed = st.number_input(
+        "Layout seed",
+        min_value=0,
+        max_value=2**31 - 1,
+        value=0,
+        key=f"{key}.lseed",
+        bind="query-params",
+        help="Another seed draws another picture of the same neighbourhoods: what changes was chance.",
+    )
+    return replace(request, neighbours=int(neighbours), min_dist=float(min_dist), layout_seed=int(seed or 0))
+
+
+def start(target: Target, info: IndexInfo, request: MapRequest) -> None:
+    """A callback: draw in the background."""
+    if current() is not None:
+        return
+    opened, home, budget = cached.client(target), cached.home(), safety.budget(target)
+
+    def work(job: Job[Map]) -> Map:
+        client = opened.budgeted(budget)  # made here: it counts from the job's own beginning
+        return run.make(client, info, request, home=home, report=job.report, keep=job.keep)
+
+    job = cached.jobs().start(f"Map of {info.name}", work)
+    st.session_state[JOB] = {"id": job.id, "request": request}
+
+
+def current() -> Job[object] | None:
+    """The job that draws, if any."""
+    job = cached.jobs().get(st.session_state.get(JOB, {}).get("id", ""))
+    return job if job is not None and job.state.status == "running" else None
+
+
+def _sample(info: IndexInfo) -> MapRequest:
+    tags = [f.name for f in info.of_kind("TAG")]
+    kinds = [by for by in BY if by != "stratified" or tags]
+    by = st.selectbox(
+        "Sample",
+        kinds,
+        format_func=BY.__getitem__,
+        key="map.by",
+        bind="query-params",
+        help="Random: every document alike. By tag: as many of each value of a TAG field as can be had.",
+    )
+    stratum = ""
+    if by == "stratified":
+        stratum = st.selectbox("Tag", tags, key="map.stratum", bind="query-params", format_func=line) or ""
+    left, right = st.columns(2)
+    count = left.number_input(
+        "Points",
+        min_value=4,
+        max_value=MOST,
+        value=10_000,
+        step=1_000,
+        key="map.n",
+        bind="query-params",
+        disabled=by == "all",
+        help=f"At most {MOST:,}.",
+    )
+    seed = right.number_input(
+        "Seed",
+        min_value=0,
+        max_value=2**31 - 1,
+        value=0,
+        key="map.seed",
+        bind="query-params",
+        disabled=by == "all",
+        help="Another seed redraws with other documents.",
+    )
+    return MapRequest(
+        info.name,
+        info.vector_field()[0].name,
+        by=cast(By, by or "random"),
+        count=int(count or 10_000),
+        stratum=stratum,
+        seed=int(seed or 0),
+    )

@@ -1,0 +1,107 @@
+"""How far this map can be believed, and how far the index: two errors that a picture mixes up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from memdb.tuning import stats
+from memdb.ui.kit import parts, state
+from memdb.ui.map import figures, region
+from memdb.ui.map.shown import Shown
+
+SAMPLE = 200
+
+
+def view(shown: Shown) -> None:
+    """The map's own error, beside the index's."""
+    made = shown.made
+    quality = made.quality
+    if quality is None:
+        parts.empty(
+            "Not judged",
+            "This is the first picture only: draw the map to the end to have it judged.",
+            ":material/balance:",
+        )
+        return
+    ef = int(st.session_state.get("map.ef") or 40)
+    queries = np.random.default_rng(0).choice(len(made.keys), min(SAMPLE, len(made.keys)), replace=False)
+    recall = low = high = float("nan")
+    points = shown.vectors
+    if points is not None:
+        with parts.errors_shown(shown.target):
+            recalls = region.measured(shown, points, queries, ef)
+            recall = float(recalls.mean())
+            likely = stats.interval(recalls, 10)
+            low, high = likely.low, likely.high
+    columns = st.columns(4)
+    columns[0].metric(
+        "Trustworthiness", f"{quality.trustworthiness:.3f}", help="1: what lies together on the map is near."
+    )
+    columns[1].metric(
+        "Continuity", f"{quality.continuity:.3f}", help="1: what is near lies together on the map."
+    )
+    columns[2].metric(
+        "Neighbours kept",
+        f"{quality.mean_kept:.0%}",
+        help=f"Of {quality.neighbours} true neighbours of a point.",
+    )
+    columns[3].metric(
+        "Index recall@10",
+        "–" if np.isnan(recall) else f"{recall:.3f}",
+        help=f"Of the live index at EF_RUNTIME {ef}, {len(queries)} documents of the map; "
+        f"interval {low:.3f} to {high:.3f}.",
+    )
+    st.markdown(words(shown, recall))
+    st.plotly_chart(
+        figures.kept_histogram(quality.kept, quality.neighbours, dark=state.dark()),
+        key="map.kept",
+        config={"displayModeBar": False},
+        alt="How many points keep which share of their neighbours",
+    )
+    counts = np.bincount(
+        np.rint(quality.kept * quality.neighbours).astype(int), minlength=quality.neighbours + 1
+    )
+    table = pd.DataFrame({"kept neighbours": range(quality.neighbours + 1), "points": counts})
+    st.dataframe(table, hide_index=True, key="map.kept_table", height=180)
+    parts.export(
+        table, "kept", {**shown.about, "index_recall_at_10": recall, "ef_runtime": ef}, key="map.kept_file"
+    )
+    st.caption(
+        f"Trustworthiness and continuity over {quality.sample:,} points, each against all "
+        f"{len(made.keys):,}, at "
+        f"{quality.neighbours} neighbours; kept neighbours over all points. On the map, colour by "
+        f"“kept neighbours” to "
+        "see where it lies."
+    )
+
+
+def words(shown: Shown, recall: float) -> str:
+    """One paragraph: what the map can and cannot show here."""
+    made = shown.made
+    quality = made.quality
+    assert quality is not None  # noqa: S101  # asked before
+    dim = shown.info.vector_field(made.request.field)[1].dim
+    torn = float((quality.kept < 0.2).mean())
+    fits = (
+        "well" if quality.trustworthiness > 0.95 else "fairly" if quality.trustworthiness > 0.85 else "poorly"
+    )
+    return (
+        f"**What this map can show.** {dim:,} dimensions are flattened to {made.request.dimensions}. "
+        f"Groups that lie "
+        f"together are {fits} founded (trustworthiness {quality.trustworthiness:.2f}), but of a document's "
+        f"{quality.neighbours} nearest only **{quality.mean_kept:.0%}** are its nearest here, and "
+        f"{torn:.0%} of the "
+        "points keep less than a fifth of theirs. Distances between groups, their sizes and the "
+        "empty space mean "
+        "nothing; another seed draws them elsewhere. "
+        + (
+            f"The index itself misses {1 - recall:.1%} of true neighbours at this EF_RUNTIME: where "
+            f"the map tears a line to a "
+            "far neighbour, that is mostly **the map's error and not the index's**. "
+            if not np.isnan(recall)
+            else ""
+        )
+        + "Ask for a document's neighbours to see the true ones."
+    )

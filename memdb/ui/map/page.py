@@ -1,0 +1,285 @@
+"""The Map page's right side: the job, the picture with what lies on it, and the views behind it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from memdb.cluster.target import Target
+from memdb.display import line, markdown
+from memdb.errors import MemDBError
+from memdb.jobs import Job
+from memdb.maps.request import Map, MapRequest
+from memdb.ui import frame
+from memdb.ui.kit import cached, parts, state
+from memdb.ui.map import cached as map_cached
+from memdb.ui.map import compare, figures, form, honesty, region, session
+from memdb.ui.map import query as map_query
+from memdb.ui.map.figures import Colouring
+from memdb.ui.map.shown import Shown
+from memdb.vectors.index import IndexInfo
+
+VIEWS = ("Map", "Honesty", "Compare", "Files")
+CLUSTERS, KEPT, DENSITY, TTL = "clusters", "kept neighbours", "density", "time to live"
+_FIGURE = "map.figure"  # of this tab, see _base
+_KEPT_S = 1_800  # as long as a field's values are, see map_cached
+CONFIG = {
+    "scrollZoom": True,
+    "displaylogo": False,
+    "modeBarButtonsToRemove": ["toImage", "autoScale2d", "zoomIn2d", "zoomOut2d"],
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Held:
+    """A figure, what it is of, and how many of its traces are documents."""
+
+    name: tuple[object, ...]
+    figure: go.Figure
+    traces: int
+
+
+def draw(target: Target) -> None:
+    """A map of the index chosen in the sidebar."""
+    frame.on_index(target, _draw)
+
+
+def _draw(target: Target, info: IndexInfo) -> None:
+    left, right = st.columns([1, 3], gap="medium")
+    with left:
+        asked = form.form(target, info)
+    with right:
+        right_side(target, info, asked)
+
+
+def right_side(target: Target, info: IndexInfo, asked: MapRequest | MemDBError) -> None:
+    """The job while it runs, else the map."""
+    job = form.current()
+    if job is not None:
+        _watch(job.id)
+        return
+    _told(target)
+    if isinstance(asked, MemDBError):
+        return
+    made = map_cached.kept(target, info, asked)
+    if made is None:
+        made = _partial(asked)
+    if made is None:
+        parts.empty(
+            "No map of this yet",
+            f"“Draw the map” reads vectors of **{markdown(info.name, 80)}**, shows their widest plane "
+            f"at once and then "
+            "lays out their neighbourhoods. 10,000 points take about ten seconds.",
+            ":material/scatter_plot:",
+        )
+        return
+    shown = Shown(target, info, made)
+    _head(shown)
+    view = st.segmented_control(
+        "View",
+        list(VIEWS),
+        default=VIEWS[0],
+        required=True,
+        key="map.view",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    with parts.errors_shown(target):
+        if view == "Honesty":
+            honesty.view(shown)
+        elif view == "Compare":
+            compare.view(shown)
+        elif view == "Files":
+            _files(shown)
+        else:
+            _map(shown)
+
+
+def _partial(asked: MapRequest) -> Map | None:
+    """What a cancelled or failed job had drawn."""
+    known = st.session_state.get(form.JOB, {})
+    job = cached.jobs().get(known.get("id", ""))
+    if job is None or known.get("request") != asked or not isinstance(job.result, Map):
+        return None
+    return job.result
+
+
+@st.fragment(run_every="1s")
+def _watch(job_id: str) -> None:
+    job: Job[object] | None = cached.jobs().get(job_id)
+    if job is None or job.state.status != "running":
+        st.rerun()
+    parts.job_panel(job)
+    made = job.result
+    if isinstance(made, Map):
+        words = "the widest plane (PCA); the layout follows" if made.method == "PCA" else "judging the layout"
+        st.caption(f"{made.words}: {words}.")
+        quiet = Colouring("", [""] * len(made.keys))
+        figure = (
+            figures.points(made.xy, quiet, [""] * len(made.keys), dark=state.dark())
+            if len(made.keys) <= figures.POINTS
+            else figures.density(made.xy, dark=state.dark())
+        )
+        figure.update_layout(showlegend=False)
+        st.plotly_chart(
+            figure, key=f"map.live.{made.method}", config={"displayModeBar": False}, alt="The map so far"
+        )
+    else:
+        st.caption("First the vectors are read.")
+
+
+def _told(target: Target) -> None:
+    job = cached.jobs().get(st.session_state.get(form.JOB, {}).get("id", ""))
+    if job is None:
+        return
+    if job.error is not None:
+        parts.show_error(job.error, target)
+    elif job.state.status == "cancelled":
+        st.info(
+            "Cancelled." + (" What was drawn until then is below." if isinstance(job.result, Map) else ""),
+            icon=":material/stop_circle:",
+        )
+
+
+def _head(shown: Shown) -> None:
+    made = shown.made
+    quality = made.quality
+    words = [f"**Showing {markdown(made.words)}**"]
+    if made.method == "PCA":
+        words.append("the widest plane only (PCA), not laid out")
+    if quality is not None:
+        words.append(f"trustworthiness **{quality.trustworthiness:.3f}**")
+        words.append(f"continuity **{quality.continuity:.3f}**")
+        words.append(f"**{quality.mean_kept:.0%}** of neighbours kept")
+    words.append(f"{sum(s for _, s in made.seconds):.1f} s")
+    st.markdown(" · ".join(words))
+    for note in made.notes:
+        st.caption(f":material/info: {markdown(note, 300)}")
+
+
+def _map(shown: Shown) -> None:
+    made = shown.made
+    options = [CLUSTERS, KEPT, DENSITY]
+    if made.quality is None:
+        options = [DENSITY]
+    options += [f.name for f in shown.info.fields if f.kind in ("TAG", "NUMERIC")] + [TTL]
+    left, middle, right = st.columns([1.2, 2, 1.2], vertical_alignment="bottom")
+    colour = left.selectbox(
+        "Colour by",
+        options,
+        key="map.colour",
+        bind="query-params",
+        format_func=line,
+        help="A field's values are read when it is chosen.",
+    )
+    with middle:
+        query = map_query.ask(shown)
+    with right:
+        path = session.choose(shown)
+    _picture(shown, colour or options[0], query, path)
+
+
+@st.fragment
+def _picture(shown: Shown, colour: str, query: map_query.Query | None, path: session.Path) -> None:
+    """The chart with what lies on it. A fragment: EF_RUNTIME and selections redraw only this."""
+    made = shown.made
+    found = map_query.live(shown, query)
+    many = len(made.keys) > figures.POINTS
+    figure = _base(shown, colour)
+    dark = state.dark()
+    if path.session is not None and len(path.session.places):
+        figures.with_path(figure, path.session.places, path.session.texts, path.session.name, dark=dark)
+    if path.users is not None and len(path.users.names):
+        figures.with_users(figure, path.users.places, path.users.names, dark=dark)
+    titles: dict[str, str] = {}
+    if found is not None:
+        titles = map_query.titles(shown, found)
+        figures.with_overlay(figure, found, titles, dark=dark)
+    event = st.plotly_chart(
+        figure,
+        key="map.chart",
+        config=CONFIG,
+        on_select="rerun",
+        selection_mode=("lasso", "box"),
+        alt=f"{len(made.keys):,} documents laid out by their neighbourhoods",
+    )
+    if made.request.dimensions == 2:
+        st.caption(
+            "Drag to move, wheel to zoom; lasso or box (top right) to select"
+            + (": a region of this density picture is drawn point by point below." if many else ".")
+        )
+    if found is not None:
+        map_query.table(shown, found, titles)
+    chosen = region.places(event, made, many)
+    region.view(shown, chosen, many)
+
+
+def _base(shown: Shown, colour: str) -> go.Figure:
+    """The documents. Kept in this tab, since making the figure takes longer than all that lies upon it."""
+    made, dark = shown.made, state.dark()
+    name = (shown.key, colour, dark, int(time.time() // _KEPT_S))
+    held = st.session_state.get(_FIGURE)
+    if held is not None and held.name == name and colour != TTL:
+        held.figure.data = held.figure.data[: held.traces]  # without the last run's query and path
+        return held.figure
+    if (colour == DENSITY and made.request.dimensions == 2) or len(made.keys) > figures.POINTS:
+        figure = figures.density(made.xy, dark=dark)
+    else:
+        figure = figures.points(made.xy, colouring(shown, colour), shown.labels, dark=dark)
+    st.session_state[_FIGURE] = _Held(name, figure, len(figure.data))
+    return figure
+
+
+def colouring(shown: Shown, colour: str) -> Colouring:
+    """What the colours say."""
+    made = shown.made
+    if colour == KEPT and made.quality is not None:
+        return Colouring("kept neighbours", numbers=made.quality.kept.astype(np.float64))
+    if colour == TTL:
+        return Colouring("TTL, s", numbers=map_cached.ttls(*shown.key, made))
+    if colour in (CLUSTERS, DENSITY):
+        names = np.array([*made.names, figures.BETWEEN], dtype=object)
+        return Colouring(
+            "clusters", names[made.labels].tolist() if len(made.labels) else [""] * len(made.keys)
+        )
+    values = map_cached.values(*shown.key, colour, shown.info, made)
+    if shown.info.field(colour).kind == "NUMERIC":
+        return Colouring(
+            colour, numbers=pd.to_numeric(pd.Series(values), errors="coerce").to_numpy(np.float64)
+        )
+    return Colouring(colour, [value.split(",")[0].strip() for value in values])
+
+
+def _files(shown: Shown) -> None:
+    """Coordinates with keys and parameters."""
+    made = shown.made
+    names = ("x", "y", "z")[: made.xy.shape[1]]
+    table = pd.DataFrame({"key": [line(k, 300) for k in made.keys], "title": shown.titles})
+    for i, name in enumerate(names):
+        table[name] = made.xy[:, i]
+    if len(made.labels):
+        table["cluster"] = [made.names[label] if label >= 0 else "" for label in made.labels.tolist()]
+    if made.quality is not None:
+        table["kept"] = made.quality.kept
+    st.dataframe(table.head(1_000), hide_index=True, key="map.files")
+    if len(table) > 1_000:
+        st.caption(f"The first 1,000 of {len(table):,} rows; the files hold all.")
+    parts.export(table, "map", shown.about, key="map.export")
+    request = made.request
+    st.markdown("##### The same with Python")
+    st.code(
+        "from memdb.cluster.client import connect\nfrom memdb.cluster.find import find_target\n"
+        "from memdb.maps import run\nfrom memdb.maps.request import MapRequest\n"
+        "from memdb.settings import Settings\nfrom memdb.vectors.index import index_info\n\n"
+        "settings = Settings.from_env()\nwith connect(find_target(settings)) as client:\n"
+        f"    info = index_info(client, {request.index!r})\n"
+        f"    made = run.make(client, info, {request!r}, home=settings.home)\n"
+        "print(made.words, made.quality.trustworthiness)\n",
+        language="python",
+        wrap_lines=True,
+    )

@@ -1,0 +1,142 @@
+"""A query on the map: typed, or a document's; the live index against the exact answer by EF_RUNTIME."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from memdb import embed
+from memdb.display import code, line
+from memdb.errors import MemDBError
+from memdb.maps import overlay
+from memdb.maps.overlay import Overlay
+from memdb.ui.kit import cached, parts
+from memdb.ui.map import cached as map_cached
+from memdb.ui.map import region
+from memdb.ui.map.figures import MEANING
+from memdb.ui.map.shown import Shown
+from memdb.ui.tune.views import titles as names_of
+from memdb.vectors import search
+from memdb.vectors.distance import Floats, prepared
+
+EF_STEPS = (1, 2, 5, 10, 20, 40, 64, 100, 200, 400, 800)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Query:
+    """What was asked: a vector, and the document it is of, if any."""
+
+    words: str
+    vector: Floats
+    own_key: str = ""
+
+
+def ask(shown: Shown) -> Query | None:
+    """The field; a key of the index is a document, anything else a question."""
+    typed = st.text_input(
+        "On the map",
+        key="map.q",
+        bind="query-params",
+        icon=":material/search:",
+        placeholder="a question, or a document's key",
+        help="Shows where it lies, and lines to the neighbours that the live index returns for it.",
+    ).strip()
+    if not typed:
+        return None
+    made, params = shown.made, shown.info.vector_field(shown.made.request.field)[1]
+    with parts.errors_shown(shown.target):
+        prefixes = shown.info.prefixes or ("",)
+        if typed in made.keys or (any(p and typed.startswith(p) for p in prefixes) and " " not in typed):
+            raw = search.document_vector(cached.client(shown.target), shown.info, made.request.field, typed)
+            return Query(typed, np.asarray(prepared(raw[None, :], made.metric)[0]), typed)
+        if params.dim != embed.DIMENSION:
+            st.caption(
+                f"The local model gives {embed.DIMENSION} numbers; this field holds {params.dim:,}. "
+                f"Type a document's key."
+            )
+            return None
+        return Query(typed, np.asarray(prepared(cached.text_vector(typed)[None, :], made.metric)[0]))
+    return None
+
+
+def live(shown: Shown, query: Query | None) -> Overlay | None:
+    """K and EF_RUNTIME, and the index asked with them."""
+    if query is None:
+        return None
+    points = shown.vectors
+    if points is None:
+        st.caption("The vectors of this map are not kept any more: draw it again to lay a query over it.")
+        return None
+    made, params = shown.made, shown.info.vector_field(shown.made.request.field)[1]
+    left, middle, right = st.columns([1, 2.4, 2.2], vertical_alignment="center")
+    k = int(
+        left.number_input("K", min_value=1, max_value=100, value=10, key="map.k", bind="query-params") or 10
+    )
+    ef: int | None = None
+    if params.algorithm == "HNSW":
+        ef = int(middle.select_slider("EF_RUNTIME", EF_STEPS, value=40, key="map.ef", bind="query-params"))
+    condition = region.condition_of(made.request)
+    client = cached.client(shown.target)
+    try:
+        truth = map_cached.truth(
+            shown.target,
+            shown.info.fingerprint,
+            made.request.field,
+            query.vector.tobytes(),
+            k,
+            made.request.condition,
+            query.own_key,
+            shown.info,
+            condition,
+        )
+        found = overlay.overlay(
+            client,
+            shown.info,
+            made,
+            points,
+            query.vector,
+            truth,
+            k=k,
+            ef_runtime=ef,
+            condition=condition,
+            own_key=query.own_key,
+        )
+    except MemDBError as exc:
+        parts.show_error(exc, shown.target)
+        return None
+    counts = {kind: sum(m.kind == kind for m in found.marks) for kind in MEANING}
+    right.markdown(
+        f"recall@{k} **{found.recall:.2f}** · {counts['found']} found · {counts['missed']} missed · "
+        f"{counts['wrong']} wrong · {found.result.took_ms:.1f} ms"
+    )
+    return found
+
+
+def titles(shown: Shown, found: Overlay) -> dict[str, str]:
+    """Names of the neighbours."""
+    return names_of(shown.target, shown.info, [m.key for m in found.marks])
+
+
+def table(shown: Shown, found: Overlay, names: dict[str, str]) -> None:
+    """The neighbours as rows, and the command."""
+    with st.expander(f"{len(found.marks)} neighbours, and the command"):
+        rows = pd.DataFrame(
+            [
+                {
+                    "": m.kind,
+                    "distance": m.distance,
+                    "document": names.get(m.key, m.key),
+                    "key": line(m.key, 200),
+                    "in the sample": m.on_map,
+                }
+                for m in sorted(found.marks, key=lambda m: m.distance)
+            ]
+        )
+        st.dataframe(rows, hide_index=True, key="map.neighbours")
+        for kind, words in MEANING.items():
+            st.caption(f"{code(kind)} {words.partition(': ')[2]}")
+        parts.export(rows, "neighbours", shown.about, key="map.neighbours_file")
+        st.code(found.result.command.redis_cli(shown.target), language="bash", wrap_lines=True)

@@ -1,0 +1,263 @@
+"""A selection on the map: its documents, what sets them apart, the recall there, and the ways on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from memdb.display import line
+from memdb.maps.region import Trait, traits
+from memdb.maps.request import MapRequest
+from memdb.tuning import stats
+from memdb.tuning.vectors import documents
+from memdb.ui import frame
+from memdb.ui.kit import cached, parts, state
+from memdb.ui.map import cached as map_cached
+from memdb.ui.map import figures
+from memdb.ui.map.figures import Colouring
+from memdb.ui.map.shown import Shown
+from memdb.vectors.exact import nearest
+from memdb.vectors.filters import Condition, Raw
+from memdb.vectors.index import Field
+from memdb.vectors.query import KnnRequest, vector_param
+from memdb.vectors.search import knn
+
+Places = NDArray[np.intp]
+ROWS = 500
+QUERIES = 200  # documents of a region that ask for their neighbours
+
+
+def places(event: Any, made: Any, many: bool) -> Places:
+    """The places of the selected points; of a density picture all that lie in the box or lasso."""
+    selection = getattr(event, "selection", None) or {}
+    if many:
+        return _inside(selection, made.xy)
+    found = {
+        int(point["customdata"])
+        for point in selection.get("points", ())
+        if isinstance(point.get("customdata"), int | float)
+    }
+    found |= {
+        int(point["customdata"][0])
+        for point in selection.get("points", ())
+        if isinstance(point.get("customdata"), list) and point["customdata"]
+    }
+    return np.array(sorted(i for i in found if i < len(made.keys)), dtype=np.intp)
+
+
+def view(shown: Shown, chosen: Places, many: bool) -> None:
+    """Everything about a selection."""
+    if not len(chosen):
+        st.caption(
+            ":material/select: Nothing is selected. A lasso around a group tells what it has in common."
+        )
+        return
+    made = shown.made
+    st.markdown(f"##### {len(chosen):,} documents selected")
+    if many:
+        part = chosen if len(chosen) <= figures.POINTS else chosen[:: len(chosen) // figures.POINTS + 1]
+        labels = shown.labels
+        st.plotly_chart(
+            figures.points(
+                made.xy[part],
+                Colouring("", ["selected"] * len(part)),
+                [labels[i] for i in part],
+                dark=state.dark(),
+                height=380,
+            ),
+            key="map.zoomed",
+            config={"displayModeBar": False, "scrollZoom": True},
+            alt="The selected region, point by point",
+        )
+    found = _traits(shown, chosen)
+    left, right = st.columns([1, 1], gap="medium")
+    with left:
+        st.markdown("**What sets them apart**")
+        if found:
+            st.dataframe(
+                pd.DataFrame(
+                    [
+                        {
+                            "field": t.field,
+                            "value": line(t.value, 60),
+                            "here": t.inside,
+                            "elsewhere": t.outside,
+                            "log odds": t.log_odds,
+                        }
+                        for t in found
+                    ]
+                ),
+                hide_index=True,
+                key="map.traits",
+                height=260,
+                column_config={
+                    "here": st.column_config.NumberColumn(format="percent"),
+                    "elsewhere": st.column_config.NumberColumn(format="percent"),
+                    "log odds": st.column_config.NumberColumn(format="%.2f"),
+                },
+            )
+        else:
+            st.caption("No value is more frequent here than elsewhere.")
+        _ways_on(shown, chosen, found)
+    with right:
+        titles = shown.titles
+        st.markdown("**The documents**")
+        table = pd.DataFrame(
+            {"document": [titles[i] for i in chosen], "key": [line(made.keys[i], 200) for i in chosen]}
+        )
+        if len(made.labels):
+            table["cluster"] = [made.names[made.labels[i]] if made.labels[i] >= 0 else "" for i in chosen]
+        if made.quality is not None:
+            table["kept"] = made.quality.kept[chosen]
+        st.dataframe(table.head(ROWS), hide_index=True, key="map.selected", height=260)
+        if len(table) > ROWS:
+            st.caption(f"The first {ROWS} of {len(table):,}; the files hold all.")
+        parts.export(table, "selection", {**shown.about, "selected": len(chosen)}, key="map.selection")
+    _recall(shown, chosen)
+
+
+def _traits(shown: Shown, chosen: Places) -> tuple[Trait, ...]:
+    made, info = shown.made, shown.info
+    tags = {f.name: map_cached.values(*shown.key, f.name, info, made) for f in info.of_kind("TAG")[:6]}
+    numbers = {f.name: map_cached.values(*shown.key, f.name, info, made) for f in info.of_kind("NUMERIC")[:4]}
+    return traits(tags, numbers, shown.titles, chosen)
+
+
+def _ways_on(shown: Shown, chosen: Places, found: tuple[Trait, ...]) -> None:
+    made = shown.made
+    spots = made.xy[chosen]
+    middle = made.keys[chosen[np.argmin(((spots - spots.mean(axis=0)) ** 2).sum(axis=1))]]
+    with st.container(horizontal=True):
+        st.page_link(
+            frame.link("search"),
+            label="The middle one in Search",
+            icon=":material/search:",
+            query_params={"index": shown.info.name, "search.by": "Document", "search.key": middle},
+        )
+        tag = next((t for t in found if _is_tag(shown.info.fields, t.field) and t.inside > 0.3), None)
+        if tag is not None:
+            st.page_link(
+                frame.link("search"),
+                label=f"Search within {line(tag.field, 20)} = {line(tag.value, 24)}",
+                icon=":material/filter_alt:",
+                query_params={
+                    "index": shown.info.name,
+                    "search.by": "Document",
+                    "search.key": middle,
+                    f"search.f.{tag.field}": tag.value,
+                },
+            )
+
+
+def _is_tag(fields: tuple[Field, ...], name: str) -> bool:
+    return any(f.name == name and f.kind == "TAG" for f in fields)
+
+
+def _recall(shown: Shown, chosen: Places) -> None:
+    """Recall of this region, measured on some of its documents against the map's exact graph."""
+    points = shown.vectors
+    left, right = st.columns([1, 2.6], vertical_alignment="center")
+    if not left.button(
+        "Recall of this region", icon=":material/speed:", key="map.recall", disabled=points is None
+    ):
+        right.caption(f"Asks the live index for the neighbours of up to {QUERIES} of these documents.")
+        return
+    if points is None:
+        return
+    ef = int(st.session_state.get("map.ef") or 40)
+    inside, outside = chosen, np.setdiff1d(np.arange(len(shown.made.keys)), chosen)
+    rng = np.random.default_rng(0)
+    rows = []
+    for name, part in (("this region", inside), ("the rest of the map", outside)):
+        if len(part):
+            asked = rng.choice(part, min(QUERIES, len(part)), replace=False)
+            recalls = measured(shown, points, asked, ef)
+            likely = stats.interval(recalls, 10)
+            rows.append(
+                {
+                    "where": name,
+                    "queries": len(recalls),
+                    "recall@10": float(recalls.mean()),
+                    "low": likely.low,
+                    "high": likely.high,
+                }
+            )
+    right.dataframe(pd.DataFrame(rows), hide_index=True, key="map.recalls")
+    st.session_state[state.REGION] = tuple(shown.made.keys[i] for i in inside)
+    right.page_link(
+        frame.link("recall"),
+        label="Tune with these documents as queries",
+        icon=":material/tune:",
+        query_params={"index": shown.info.name, "recall.by": "Selected on the map"},
+    )
+
+
+@st.cache_data(ttl="5m", max_entries=32, show_spinner="Asking the index …")
+def _asked(
+    _shown: Shown, key: tuple[object, ...], queries: tuple[int, ...], ef: int, k: int
+) -> NDArray[np.float64]:
+    shown = _shown
+    made, client = shown.made, cached.client(shown.target)
+    points = shown.vectors
+    assert points is not None  # noqa: S101  # asked before
+    condition = (
+        made.request.condition
+        if made.request.condition == "*"
+        else Raw(made.request.condition, made.request.params)
+    )
+    field, params = shown.info.vector_field(made.request.field)
+    ef_runtime = None if params.algorithm == "FLAT" else ef
+    keys = [made.keys[i] for i in queries]
+    truth = nearest(
+        documents(client, shown.info, field.name, condition),
+        points[list(queries)],
+        k,
+        made.metric,
+        excluded=keys,
+    )
+    found = []
+    for i, own, true in zip(queries, keys, truth.keys, strict=True):
+        request = KnnRequest(
+            shown.info.name, vector_param(points[i]), field.name, k + 1, ef_runtime, condition
+        )
+        near = set(knn(client, request, shown.info).keys) - {own}
+        found.append(len(near & set(true)) / max(1, len(true)))
+    return np.array(found)
+
+
+def measured(shown: Shown, points: Any, queries: Places, ef: int, k: int = 10) -> NDArray[np.float64]:
+    """Recall@k of the live index for some points of the map, each left out of its own neighbours."""
+    return _asked(shown, (shown.target.address, shown.info.fingerprint), tuple(map(int, queries)), ef, k)
+
+
+def condition_of(request: MapRequest) -> Condition | str:
+    """The map's filter."""
+    return request.condition if request.condition == "*" else Raw(request.condition, request.params)
+
+
+def _inside(selection: Any, xy: Any) -> Places:
+    """All points in the drawn boxes and lassos."""
+    inside = np.zeros(len(xy), bool)
+    for box in selection.get("box", ()):
+        (x0, x1), (y0, y1) = sorted(box["x"]), sorted(box["y"])
+        inside |= (xy[:, 0] >= x0) & (xy[:, 0] <= x1) & (xy[:, 1] >= y0) & (xy[:, 1] <= y1)
+    for lasso in selection.get("lasso", ()):
+        inside |= _in_polygon(xy, np.array(lasso["x"], float), np.array(lasso["y"], float))
+    return np.flatnonzero(inside)
+
+
+def _in_polygon(xy: Any, x: Any, y: Any) -> NDArray[np.bool_]:
+    """Even-odd rule, an edge at a time."""
+    inside = np.zeros(len(xy), bool)
+    for x0, y0, x1, y1 in zip(x, y, np.roll(x, -1), np.roll(y, -1), strict=True):
+        if y0 != y1:
+            crosses = (xy[:, 1] < y0) != (xy[:, 1] < y1)
+            inside ^= crosses & (xy[:, 0] < (x1 - x0) * (xy[:, 1] - y0) / (y1 - y0) + x0)
+    return inside
+
+
+__all__ = ["condition_of", "measured", "places", "view"]

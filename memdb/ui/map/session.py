@@ -1,0 +1,112 @@
+"""A session's turns as a path over the map, and users' preferences as marks on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from memdb import embed
+from memdb.errors import MemDBError
+from memdb.maps import layout
+from memdb.sessions import formats
+from memdb.sessions.filters import SessionFilter
+from memdb.ui.kit import cached, parts
+from memdb.ui.map.shown import Shown
+from memdb.vectors.distance import Floats, prepared
+
+TURNS = 40
+USERS = 40
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Turns:
+    """A session on the map."""
+
+    name: str
+    texts: tuple[str, ...]
+    places: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Users:
+    """Users on the map."""
+
+    names: tuple[str, ...]
+    places: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Path:
+    """What is drawn besides the documents."""
+
+    session: Turns | None = None
+    users: Users | None = None
+
+
+def choose(shown: Shown) -> Path:
+    """Widgets in a popover; what they chose, placed on the map without laying out again."""
+    dim = shown.info.vector_field(shown.made.request.field)[1].dim
+    with st.popover("Sessions", icon=":material/route:", width="stretch"):
+        if dim != embed.DIMENSION:
+            st.caption(
+                f"Turns are embedded by the local model ({embed.DIMENSION} numbers); this field holds "
+                f"{dim:,}."
+            )
+            return Path()
+        found, _ = cached.session_page(shown.target, SessionFilter(), "", 50, 0)
+        ids = [formats.printable_id(s.id) for s in found.sessions if s.turns]
+        linked = st.session_state.get("map.session") or st.query_params.get("map.session")
+        chosen = st.selectbox(
+            "Path of a session",
+            [*ids, *([linked] if linked and linked not in ids else [])],
+            index=None,
+            key="map.session",
+            bind="query-params",
+            accept_new_options=True,
+            placeholder="a session's id",
+            help="What the user said, turn by turn, each where its embedding belongs.",
+        )
+        with_users = st.toggle("Users' preferences", key="map.users", bind="query-params")
+    session, users = None, None
+    if chosen:
+        with parts.errors_shown():
+            session = _turns(shown, chosen)
+    if with_users:
+        names = sorted({s.user_id for s in found.sessions if s.user_id and s.user_id.isprintable()})[:USERS]
+        users = _users(shown, names)
+    return Path(session, users)
+
+
+def _turns(shown: Shown, session_id: str) -> Turns | None:
+    key = formats.session_key(formats.typed_id(session_id))
+    session = cached.session(shown.target, formats.printable_id(key), 0)
+    texts = [t.content for t in session.turns if t.role.lower() in ("user", "human") and t.content.strip()][
+        -TURNS:
+    ]
+    points = shown.vectors
+    if not texts or points is None:
+        st.caption("This session holds nothing that a user said.")
+        return None
+    vectors = prepared(np.stack([cached.text_vector(text) for text in texts]), shown.made.metric)
+    return Turns(session_id, tuple(texts), layout.place(vectors, points, shown.made.xy, shown.made.metric))
+
+
+def _users(shown: Shown, names: list[str]) -> Users | None:
+    points = shown.vectors
+    if points is None:
+        return None
+    found: list[tuple[str, Floats]] = []
+    for name in names:
+        try:
+            record = cached.user_record(shown.target, formats.printable_id(name), 0)
+        except MemDBError:
+            continue  # a user without a record has no preference to show
+        if record.vector is not None and record.vector.shape == points.shape[1:]:
+            found.append((name, record.vector))
+    if not found:
+        st.caption("None of the first users found has a preference vector.")
+        return None
+    vectors = prepared(np.stack([vector for _, vector in found]), shown.made.metric)
+    return Users(tuple(n for n, _ in found), layout.place(vectors, points, shown.made.xy, shown.made.metric))

@@ -1,0 +1,110 @@
+"""The Index build view of the Metrics page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from memdb.display import duration, line, markdown
+from memdb.operations.keyspace import Coverage
+from memdb.operations.past import BuildPoint, NodeNow, Past
+from memdb.ui.kit import parts, state
+from memdb.ui.metrics import figures
+
+
+def view(past: Past, nodes: Sequence[NodeNow], span: tuple[float, float]) -> None:
+    """Every index on every node, how it went, and the builds that ended."""
+    coverage = {
+        (node.address, one.index): one
+        for node in nodes
+        if (last := past.last_split(node.address, span[1]))
+        for one in last[1].coverage
+    }
+    points = past.builds(*span)
+    events = past.events(*span)
+    rows = []
+    for node in nodes:
+        for one in node.indexes:
+            rate = build_rate([p for p in points if (p.name, p.node) == (one.name, node.address)])
+            there = coverage.get((node.address, one.name))
+            building = one.state == "building" and rate
+            rows.append(
+                {
+                    "index": line(one.name),
+                    "node": line(node.address),
+                    "state": one.state,
+                    "built": one.fraction,
+                    "documents": one.documents,
+                    "keys under prefix": "–"
+                    if there is None
+                    else f"{there.keys:,.0f}" + ("" if there.exact else f" ± {there.within:,.0f}"),
+                    "gap": gap_text(there),
+                    "built/s": f"{rate:.2%}" if building and rate else "",
+                    "time left": duration((1 - one.fraction) / rate) if building and rate else "",
+                    "failures": one.failures,
+                    "last error": line(
+                        f"{one.last_error} ({one.last_error_key})" if one.last_error else "", 200
+                    ),
+                    "told by": line(one.source),
+                }
+            )
+    if not rows:
+        parts.empty(
+            "No index on this target",
+            "The Home page loads demo data with an index; FT.CREATE makes one.",
+            ":material/stacks:",
+        )
+        return
+    frame = pd.DataFrame(rows)
+    st.dataframe(
+        frame,
+        hide_index=True,
+        key="metrics.builds",
+        column_config={
+            "built": st.column_config.ProgressColumn(format="percent", min_value=0.0, max_value=1.0)
+        },
+    )
+    st.plotly_chart(
+        figures.build_progress(points, span, events, dark=state.dark()),
+        key="metrics.builds.chart",
+        config={"displayModeBar": False},
+        alt="Build progress of each index on each node",
+    )
+    done = [e for e in events if e.kind == "build"]
+    for event in done[:5]:
+        at = pd.to_datetime(event.at, unit="s").strftime("%H:%M:%S")
+        st.markdown(
+            f":material/flag: {at} UTC · **{markdown(event.name)}** on {markdown(event.node)}: "
+            f"{markdown(event.text)}"
+        )
+    st.caption(
+        "Each node builds for itself, so the primary may be done while a replica is not. Keys under the "
+        "prefix are counted, or estimated from a sample, every five minutes; the gap is of that moment, and "
+        "`memdb memory --exact` counts. `VectorIndexBuiltPercent`, "
+        "which the article names, does not exist on MemoryDB: this page reads FT.INFO and INFO of each node."
+    )
+    parts.export(frame, "index-builds", {"to": span[1]}, key="metrics.builds.export")
+
+
+def gap_text(found: Coverage | None) -> str:
+    """Keys under the prefix that are no documents, of the same moment; only what an estimate can tell."""
+    if found is None:
+        return "–"
+    if not found.exact and found.low - 0.5 <= found.documents <= found.high + 0.5:
+        return "≈ 0"
+    return f"{found.keys - found.documents:+,.0f}"
+
+
+def build_rate(points: Sequence[BuildPoint]) -> float | None:
+    """Share of an index built a second, over the build that runs; None where it does not move."""
+    running: list[tuple[float, float]] = []
+    for point in points:
+        if running and point.fraction < running[-1][1]:
+            running = []  # another build began
+        running.append((point.at, point.fraction))
+    if len(running) < 2 or running[-1][0] <= running[0][0]:
+        return None
+    rate = (running[-1][1] - running[0][1]) / (running[-1][0] - running[0][0])
+    return rate if rate > 0 else None

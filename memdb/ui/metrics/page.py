@@ -1,0 +1,172 @@
+"""The Metrics page: controls, live panel, strip of alerts. It reads the history, never the server."""
+
+from __future__ import annotations
+
+import time
+
+import pandas as pd
+import streamlit as st
+
+from memdb.cluster.target import Target
+from memdb.display import bytes_text, code, duration, line, markdown
+from memdb.errors import MemDBError
+from memdb.operations import alerts
+from memdb.operations.past import NodeNow, Past
+from memdb.operations.sampler import ALERTS
+from memdb.ui.kit import parts
+from memdb.ui.metrics import cached, views
+
+RANGES = {"5 min": 300, "15 min": 900, "1 hour": 3600, "6 hours": 21_600, "1 day": 86_400, "7 days": 604_800}
+REFRESH = {"2 s": 2, "5 s": 5, "15 s": 15, "60 s": 60}
+VIEWS = ("Overview", "Memory", "Load", "Index build", "Alerts", "Events")
+PAUSED = "metrics.paused_at"
+_STALE_S = 15.0
+_LEAST_S = 60.0
+
+
+def draw(target: Target) -> None:
+    """Controls, and below them the panel that runs by itself."""
+    with parts.errors_shown():
+        sampler = cached.sampler(target)
+        if sampler is None:
+            parts.empty(
+                "Sampling is switched off",
+                "MEMDB_SAMPLE_SECONDS is 0. Leave it out, or set it to 2, and start the app again.",
+                ":material/monitoring:",
+            )
+            return
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            shown = st.segmented_control(
+                "View", VIEWS, default=VIEWS[0], required=True, key="metrics.view", bind="query-params"
+            )
+            span = st.selectbox("Time", list(RANGES), key="metrics.range", bind="query-params", width=120)
+            every = st.selectbox(
+                "Draw every", list(REFRESH), key="metrics.every", bind="query-params", width=120
+            )
+            paused = st.toggle("Pause", key="metrics.pause", help="Holds this view; sampling goes on.")
+        nodes = cached.past(target).nodes()
+        chosen = ""
+        if len(nodes) > 1:
+            chosen = str(
+                st.selectbox(
+                    "Node", [one.address for one in nodes], key="metrics.node", bind="query-params", width=320
+                )
+            )
+        if not paused:
+            st.session_state.pop(PAUSED, None)
+        elif PAUSED not in st.session_state:
+            st.session_state[PAUSED] = time.time()
+        panel = st.fragment(_panel, run_every=None if paused else REFRESH[str(every)])
+        panel(target, str(shown), RANGES[str(span)], chosen)
+
+
+def _panel(target: Target, shown: str, span_s: int, chosen: str) -> None:
+    with parts.errors_shown():
+        past = cached.past(target)
+        nodes = past.nodes()
+        if not nodes:
+            st.info("The first samples come within seconds.", icon=":material/hourglass_top:")
+            return
+        end = float(st.session_state.get(PAUSED) or time.time())
+        _age(target, past, nodes)
+        strip(past)
+        node = next((one for one in nodes if one.address == chosen), nodes[0])
+        if len(nodes) > 1:
+            _nodes(nodes)
+        if node.problem:
+            st.error(
+                f"{markdown(node.problem, 300)} Its history is below; it is asked again every few seconds.",
+                title=f"{markdown(node.address)} does not answer",
+                icon=":material/cloud_off:",
+            )
+        known = past.span()
+        # A young history fills the chart instead of a corner of it.
+        start = end - span_s if known is None else max(end - span_s, min(known[0], end - _LEAST_S))
+        views.draw(shown, target, past, node, nodes, (start, end))
+
+
+def _age(target: Target, past: Past, nodes: tuple[NodeNow, ...]) -> None:
+    sampler = cached.sampler(target)
+    age = max(0.0, time.time() - max(one.at for one in nodes))
+    words = [f"data {age:.1f} s old" if age < 60 else f"data {duration(age)} old"]
+    took = [one.figures["took_ms"] for one in nodes if "took_ms" in one.figures]
+    if took:
+        words.append(f"a sample takes {max(took):.1f} ms a node, one for all browsers")
+    span = past.span()
+    if span is not None and span[1] - span[0] > 1:
+        words.append(f"history of {duration(span[1] - span[0])}")
+    if PAUSED in st.session_state:
+        words.append("**paused**")
+    if sampler is not None and sampler.status.state == "waiting":
+        words.append("another process of this home samples")
+    icon = ":material/sensors:" if age < _STALE_S else ":material/sensors_off:"
+    st.caption(f"{icon} " + " · ".join(words))
+    if sampler is not None and sampler.status.problem:
+        st.warning(markdown(sampler.status.problem, 400), icon=":material/save:")
+
+
+def strip(past: Past) -> None:
+    """What is wrong, only when something is."""
+    standing = [one for one in alerts.from_facts(past.kept(ALERTS)).values() if one.stands]
+    for one in sorted(standing, key=lambda a: (a.level != "critical", a.since))[:6]:
+        show = st.error if one.level == "critical" else st.warning
+        well = " · well again, clears soon" if one.well_since else ""
+        age = duration(max(0.0, time.time() - one.since))
+        show(
+            f"{markdown(one.saw, 300)}. {todo_text(one.todo)} · for {age}{well}",
+            title=f"{markdown(one.name)} on {markdown(one.node)}",
+            icon=":material/error:" if one.level == "critical" else ":material/warning:",
+        )
+    if len(standing) > 6:
+        st.caption(f"{len(standing) - 6} more under Alerts.")
+
+
+def todo_text(todo: str) -> str:
+    """A remedy as Markdown, with its commands as code; names in it stay text."""
+    pieces = [one.strip() for one in todo.replace("`.", "`").split("`")]
+    return " ".join(code(one, 300) if i % 2 else markdown(one, 300) for i, one in enumerate(pieces) if one)
+
+
+def _nodes(nodes: tuple[NodeNow, ...]) -> None:
+    def text(one: NodeNow, name: str, form: str = "{:,.1f}") -> str:
+        return form.format(one.figures[name]) if name in one.figures else "–"
+
+    st.dataframe(
+        pd.DataFrame(
+            [
+                {
+                    "node": line(one.address),
+                    "role": one.role,
+                    "answers": "no" if one.problem else "yes",
+                    "memory": bytes_text(one.figures["used_bytes"]) if "used_bytes" in one.figures else "–",
+                    "CPU": text(one, "cpu", "{:.0%}"),
+                    "commands/s": text(one, "commands"),
+                    "FT.SEARCH/s": text(one, "searches"),
+                    "p99 ms": text(one, "p99_ms", "≤ {:.2f}"),
+                    "clients": text(one, "clients", "{:,.0f}"),
+                    "link": one.link or "–",
+                    "behind": bytes_text(one.figures["behind_bytes"])
+                    if "behind_bytes" in one.figures
+                    else "–",
+                    "ack s": text(one, "lag_s", "{:.0f}"),
+                }
+                for one in nodes
+            ]
+        ),
+        hide_index=True,
+        key="metrics.nodes",
+    )
+
+
+def sidebar(target: Target) -> None:
+    """On every page: sampling begins with the first visit; how many alerts stand, if any."""
+    try:
+        cached.sampler(target)
+        standing = [a for a in alerts.from_facts(cached.past(target).kept(ALERTS)).values() if a.stands]
+    except MemDBError as exc:  # a wrong setting or a damaged file: Metrics says more, other pages go on
+        st.caption(":material/sensors_off: no metrics", help=markdown(exc.full()))
+        return
+    if standing:
+        names = ", ".join(sorted({code(a.name) for a in standing}))
+        word = "alert" if len(standing) == 1 else "alerts"
+        st.caption(f":orange[:material/warning:] {len(standing)} {word}, see Metrics: {names}")

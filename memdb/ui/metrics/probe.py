@@ -1,0 +1,99 @@
+"""The probe on the Metrics page: recall and refusals of one index while it is built."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+
+from memdb.cluster.client import Client
+from memdb.cluster.target import Target
+from memdb.display import line, markdown
+from memdb.jobs import Job
+from memdb.operations import probe
+from memdb.operations.past import NodeNow
+from memdb.operations.probe import Probe
+from memdb.ui.kit import cached, parts, safety, state
+from memdb.ui.metrics import figures
+
+JOB = "metrics.probe_job"
+
+
+def view(target: Target, node: NodeNow) -> None:
+    """A button for the index chosen, the running probe, or its result; in a fragment that runs itself."""
+    names = [one.name for one in node.indexes]
+    st.markdown("###### Recall and refusals while it builds")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.selectbox("Index", names, key="metrics.probe_index", width=280)
+        job = _current()
+        running = job is not None and job.state.status == "running"
+        st.button(
+            "Probe", icon=":material/troubleshoot:", key="metrics.probe", disabled=running,
+            on_click=_start, args=(target,),
+            help=f"Reads every vector under its prefixes once, then asks {probe.QUERIES} queries a second "
+            "until the index is ready. Counts against the budget.",
+        )  # fmt: skip
+    if job is None:
+        st.caption(
+            "Compares what searches find with the exact neighbours among all keys, built in or not. Start it "
+            "when a build begins; on an index that is ready it looks once."
+        )
+        return
+    if running:
+        parts.job_panel(job)
+    elif job.error is not None:
+        parts.show_error(job.error)
+    if isinstance(job.result, Probe) and job.result.looks:
+        _shown(job.result)
+
+
+def _shown(found: Probe) -> None:
+    last = found.looks[-1]
+    recall = "–" if last.recall is None else f"{last.recall:.2f}"
+    refused = sum(look.rejected for look in found.looks)
+    asked = sum(look.asked for look in found.looks)
+    st.markdown(
+        f"**{markdown(found.index)}**: recall@{found.k} **{recall}** at {last.fraction:.0%} built, "
+        f"{refused:,} of {asked:,} searches refused, truth from {found.keys:,} keys."
+    )
+    if last.problem:
+        st.caption(f":material/block: {markdown(last.problem, 300)}")
+    st.plotly_chart(
+        figures.probe(found, dark=state.dark()),
+        key="metrics.probe.chart",
+        config={"displayModeBar": False},
+        alt="Recall, share built and share refused over time",
+    )
+    frame = pd.DataFrame(
+        [
+            {
+                "second": round(one.at_s, 1),
+                "state": one.state,
+                "built": one.fraction,
+                f"recall@{found.k}": one.recall,
+                "asked": one.asked,
+                "refused": one.rejected,
+                "p50 ms": one.p50_ms,
+                "why": line(one.problem, 200),
+            }
+            for one in found.looks
+        ]
+    )
+    with st.expander("Table of the probe"):
+        st.dataframe(frame, hide_index=True, key="metrics.probe.table")
+    parts.export(frame, "probe", {"index": found.index, "keys": found.keys}, key="metrics.probe.export")
+
+
+def _current() -> Job[object] | None:
+    return cached.jobs().get(st.session_state.get(JOB, ""))
+
+
+def _start(target: Target) -> None:
+    name = str(st.session_state["metrics.probe_index"])
+    client = cached.client(target).budgeted(safety.budget(target))
+    st.session_state[JOB] = cached.jobs().start(f"Probe {name}", partial(_work, client, name)).id
+
+
+def _work(client: Client, name: str, job: Job[Probe]) -> Probe:
+    return probe.run(client, name, report=job.report, keep=job.keep)

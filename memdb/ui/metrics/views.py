@@ -1,0 +1,176 @@
+"""The views of the Metrics page; here those that are charts alone, with a table and an export."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from memdb.cluster.target import Target
+from memdb.display import bytes_text, line, markdown
+from memdb.operations import sampler
+from memdb.operations.events import Event
+from memdb.operations.past import NodeNow, Past, Series
+from memdb.operations.readings import KINDS
+from memdb.ui.kit import parts, state
+from memdb.ui.metrics import alerts, builds, cached, memory, probe
+from memdb.ui.metrics import figures as figures_metrics
+
+# View → chart: title, figures with their names, unit.
+OVERVIEW = (
+    ("Memory", {"used_bytes": "used", "limit_bytes": "maxmemory"}, "bytes"),
+    ("Commands and searches", {"commands": "commands", "searches": "FT.SEARCH"}, "1/s"),
+    ("CPU of the main thread", {"cpu": "CPU"}, "share"),
+    ("FT.SEARCH", {"search_ms": "mean", "search_p99_ms": "p99, at most"}, "ms"),
+)
+_LOAD = (
+    ("Commands by kind", {f"calls_{kind}": kind for kind in KINDS}, "1/s"),
+    ("All commands", {"p50_ms": "p50, at most", "p99_ms": "p99, at most"}, "ms"),
+    ("Connections", {"clients": "connected", "blocked_clients": "blocked"}, "clients"),
+    ("Hit rate", {"hit_rate": "hits"}, "share"),
+    ("Keys that left", {"expired": "expired", "evicted": "evicted"}, "1/s"),
+    ("Refused and slow", {"errors": "errors", "rejected": "rejected", "slow": "slow log"}, "1/s"),
+    ("Network", {"net_in_bytes": "in", "net_out_bytes": "out"}, "bytes/s"),
+    ("Replication behind the primary", {"behind_bytes": "not acknowledged"}, "bytes"),
+)
+Span = tuple[float, float]
+
+
+def draw(shown: str, target: Target, past: Past, node: NodeNow, nodes: Sequence[NodeNow], span: Span) -> None:
+    """One of the views."""
+    if shown == "Overview":
+        _tiles(node)
+        _charts(past, node, span, OVERVIEW, "overview", past.events(*span))
+    elif shown == "Memory":
+        memory.view(past, node, span)
+    elif shown == "Load":
+        _charts(past, node, span, _LOAD, "load", past.events(*span))
+        st.caption(
+            "Rates are differences of the server's counters; a restart is a gap. p50 and p99 are upper edges "
+            "of the server's buckets, which double from one to the next. The app's own samples are in them: "
+            "10 commands every two seconds, and up to 1,600 to see where memory goes: every five minutes, or "
+            "when it changed."
+        )
+        _slow(target, node)
+    elif shown == "Index build":
+        builds.view(past, nodes, span)
+        if node.indexes:
+            probe.view(target, node)
+    elif shown == "Alerts":
+        alerts.view(past)
+    else:
+        alerts.events(past.events(*span))
+    if node.absent and shown in ("Overview", "Load", "Memory"):
+        with st.expander("Not told by this node"):
+            st.dataframe(
+                pd.DataFrame(
+                    [(line(k), line(v, 300)) for k, v in node.absent.items()], columns=["figure", "why"]
+                ),
+                hide_index=True,
+                key="metrics.absent",
+            )
+
+
+def _tiles(node: NodeNow) -> None:
+    told = node.figures
+    used, limit = told.get("used_bytes"), told.get("limit_bytes")
+    free = f"{1 - used / limit:.0%} free" if used is not None and limit else "no limit"
+    tiles = (
+        ("Memory", "–" if used is None else bytes_text(used), free),
+        ("Commands/s", _number(told.get("commands")), "all kinds"),
+        ("FT.SEARCH/s", _number(told.get("searches")), _ms("mean", told.get("search_ms")) or "none now"),
+        ("FT.SEARCH p99", _ms("≤", told.get("search_p99_ms")) or "–", "last sample"),
+        ("CPU", _share(told.get("cpu")), "main thread"),
+        ("Connections", _whole(told.get("clients")), f"of {_whole(told.get('client_limit'))}"),
+    )
+    for column, (title, value, under) in zip(st.columns(len(tiles)), tiles, strict=True):
+        with column.container(border=True):
+            st.metric(title, value)
+            st.caption(under)
+
+
+def _charts(
+    past: Past,
+    node: NodeNow,
+    span: Span,
+    charts: Sequence[tuple[str, Mapping[str, str], str]],
+    name: str,
+    events: Sequence[Event],
+) -> None:
+    figures = list(dict.fromkeys(figure for _, chosen, _ in charts for figure in chosen))
+    series = past.series(node.address, *span, figures)
+    limits = sampler.thresholds_of(past.kept(sampler.THRESHOLDS))
+    columns = st.columns(2)
+    for i, (title, chosen, unit) in enumerate(charts):
+        told = {figure: word for figure, word in chosen.items() if np.isfinite(series.mean[figure]).any()}
+        with columns[i % 2]:
+            st.markdown(f"###### {title}")
+            if not told:
+                why = next(
+                    (node.absent[f] for f in chosen if f in node.absent), "nothing happened in this time"
+                )
+                st.caption(f"No value: {markdown(why, 300)}.")
+                continue
+            st.plotly_chart(
+                figures_metrics.over_time(
+                    series, told, span, events, unit=unit, dark=state.dark(),
+                    limit=limits.cpu if title.startswith("CPU") else None,
+                    share=unit == "share", area="by kind" in title,
+                ),
+                key=f"metrics.{name}.{i}",
+                config={"displayModeBar": False},
+                alt=f"{title} of {line(node.address)} over time",
+            )  # fmt: skip
+    _table(series, figures, node, span, name)
+    if events:
+        st.caption(
+            f"Vertical lines mark {min(len(events), 12)} of {len(events)} events; orange ones are alerts."
+        )
+
+
+def _slow(target: Target, node: NodeNow) -> None:
+    opened = st.expander("Slow log", on_change="rerun", key="metrics.slow")
+    if not opened.open:
+        return
+    with opened, parts.errors_shown():
+        found = cached.slow_commands(target, node.address)
+        if not found:
+            st.caption("Empty: no command took longer than slowlog-log-slower-than, or it was reset.")
+            return
+        frame = pd.DataFrame(
+            [(pd.to_datetime(e.at, unit="s", utc=True), e.took_ms, e.command, e.what) for e in found],
+            columns=["time", "ms", "command", "key, or index and query"],
+        )
+        st.dataframe(frame, hide_index=True, height=240, key="metrics.slow.frame")
+        st.caption("Asked when opened, by the server's clock. Values are left out.")
+
+
+def _table(series: Series, figures: Sequence[str], node: NodeNow, span: Span, name: str) -> None:
+    opened = st.expander("Table and export", on_change="rerun", key=f"metrics.{name}.table")
+    if not opened.open:
+        return
+    frame = pd.DataFrame(
+        {"time": pd.to_datetime(series.times, unit="s", utc=True), **{n: series.mean[n] for n in figures}}
+    )
+    with opened:
+        st.dataframe(frame[::-1], hide_index=True, height=240, key=f"metrics.{name}.frame")
+        about = {"node": node.address, "from": span[0], "to": span[1], "bucket_s": series.bucket_s}
+        parts.export(frame, f"metrics-{name}", about, key=f"metrics.{name}.export")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}" if value >= 10 or value == 0 else f"{value:,.1f}"
+
+
+def _whole(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0%}"
+
+
+def _ms(word: str, value: float | None) -> str:
+    return "" if value is None else f"{word} {value:,.2f} ms"

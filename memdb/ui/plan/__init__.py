@@ -1,0 +1,1 @@
+"""The Sizing and Compare pages."""

@@ -1,0 +1,232 @@
+"""The Compare page's right side: cost by service, the article's table, break-even lines, the advisor."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from memdb.cluster.target import Target
+from memdb.display import line, markdown
+from memdb.errors import MemDBError
+from memdb.sizing import advisor, comparison
+from memdb.sizing.forecast import BreakEven
+from memdb.sizing.plan import Plan
+from memdb.sizing.services import Bill
+from memdb.ui import frame
+from memdb.ui.kit import cached, parts, state
+from memdb.ui.plan import figures, form
+from memdb.ui.plan import state as plan_state
+from memdb.ui.plan.form import Asked
+
+VIEWS = ("Cost", "Table", "Break-even", "Advisor")
+PLAIN = {"displayModeBar": False}
+USD = st.column_config.NumberColumn(format="dollar")
+_LATENCY = "compare.latency"  # number of the last measurement, 0 before the first
+
+
+def right_side(target: Target, asked: Asked | MemDBError) -> None:
+    """The comparison in its views. The advisor needs no numbers and always answers."""
+    form.told()
+    found: Plan | None = None
+    bills: tuple[Bill, ...] = ()
+    try:
+        if isinstance(asked, MemDBError):
+            raise asked
+        found = plan_state.made(asked.inputs, asked.profile)
+        bills = plan_state.all_bills(found)
+    except MemDBError as exc:
+        parts.show_error(exc)
+        st.caption("Nothing was reckoned; what you typed is still there.")
+    view = st.segmented_control(
+        "View", list(VIEWS), default=VIEWS[0], required=True, key="compare.view", bind="query-params",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    with parts.errors_shown(target):
+        if view == "Advisor":
+            advisor_view()
+        elif found is None:
+            st.caption("Mend the inputs on the left.")
+        elif view == "Table":
+            table_view(target, found, bills)
+        elif view == "Break-even":
+            break_even_view(found)
+        else:
+            cost_view(found, bills)
+
+
+def cost_view(found: Plan, bills: tuple[Bill, ...]) -> None:
+    """Each service's month, line by line, and why one cannot."""
+    told = [bill for bill in bills if bill.monthly_usd is not None]
+    if told:
+        items = list(dict.fromkeys(one.item for bill in told for one in bill.lines))
+        values = np.array(
+            [[sum(o.usd for o in bill.lines if o.item == item) for item in items] for bill in told]
+        )
+        cheapest = min(told, key=_usd)
+        st.markdown(
+            f"For these inputs **{cheapest.title}** costs least: **${_usd(cheapest):,.0f}** a month "
+            f"({cheapest.grade})."
+        )
+        st.plotly_chart(
+            figures.bills([bill.title for bill in told], items, values, dark=state.dark()),
+            key="compare.bills", config=PLAIN, alt="Monthly cost of each service by item",
+        )  # fmt: skip
+    rows = [
+        {"service": bill.title, "item": one.item, "a month $": one.usd, "how": one.how, "grade": one.grade}
+        for bill in told for one in bill.lines
+    ]  # fmt: skip
+    sums = [
+        {"service": bill.title, "item": "in all", "a month $": _usd(bill), "how": "", "grade": bill.grade}
+        for bill in told
+    ]
+    table = pd.DataFrame(sums + rows)
+    st.dataframe(table, hide_index=True, key="compare.lines", column_config={"a month $": USD}, height=320)
+    for bill in bills:
+        if bill.monthly_usd is None:
+            st.warning(
+                markdown(" ".join([bill.why, *bill.notes]), 600), icon=":material/block:",
+                title=f"{bill.title}: no cost",
+            )  # fmt: skip
+        elif bill.notes:
+            st.caption(f":material/info: {bill.title}: {' '.join(bill.notes)}")
+    st.caption(
+        "Nodes are sized by memory; a rate of queries that one node cannot answer needs more replicas: the "
+        "Sizing page's “Recall cost” reckons them from your own measurement."
+    )
+    parts.export(table, "comparison", plan_state.about(found), key="compare.lines_file")
+
+
+def table_view(target: Target, found: Plan, bills: tuple[Bill, ...]) -> None:
+    """The article's table for these inputs; the live target's latency beside the quoted one."""
+    words = _measured(target, found)
+    made = comparison.rows(bills, words)
+    table = pd.DataFrame(
+        [
+            {"": row.dimension, **dict(zip(comparison.COLUMNS, row.cells, strict=True)), "grade": row.grade,
+             "source": row.source}
+            for row in made
+        ]
+    )  # fmt: skip
+    st.table(table.drop(columns=["source"]).set_index(""))
+    st.caption("Quoted: from the article and AWS's pages, not measured by us. Reckoned: by the Cost view.")
+    index = frame.index_name()
+    st.button(
+        "Measure latency here", icon=":material/timer:", on_click=_measure, key="compare.measure",
+        disabled=index is None,
+        help="200 searches, one after the other, on the index chosen in the sidebar (EF 64). Only reads.",
+    )  # fmt: skip
+    parts.export(table, "table", plan_state.about(found), key="compare.table_file")
+
+
+def _measure() -> None:
+    st.session_state[_LATENCY] = st.session_state.get(_LATENCY, 0) + 1
+
+
+def _measured(target: Target, found: Plan) -> str:
+    run, index = st.session_state.get(_LATENCY, 0), frame.index_name()
+    if not run or index is None:
+        return ""
+    try:
+        with st.spinner("Asking 200 times"):
+            k = min(found.inputs.load.query_k, cached.server(target).dialect.limits.k)
+            told = plan_state.measured_latency(target, index, 64, k, run)
+    except MemDBError as exc:
+        parts.show_error(exc, target)
+        return ""
+    return (
+        f"p50 {told.p50_ms:.2f} ms, p99 {told.p99_ms:.2f} ms ({told.queries} calls from here on "
+        f"{line(target.name, 40)}, K {told.k}, EF {told.ef_runtime})"
+    )
+
+
+def break_even_view(found: Plan) -> None:
+    """Cost over queries a second and over vectors, and where the cheapest changes."""
+    inputs = found.inputs
+    queries, vectors = plan_state.break_even(
+        inputs, found.estimate.profile, found.estimate.total_bytes, plan_state.book(inputs.wishes.region)
+    )
+    st.markdown("###### Over queries a second")
+    _lines(queries, max(0.01, inputs.load.queries_per_s), "queries", found)
+    st.caption(
+        "Nodes are sized by memory here, so their lines are level; what one node answers is measured on the "
+        "Recall page."
+    )
+    st.markdown("###### Over vectors")
+    _lines(vectors, float(inputs.shape.vectors), "vectors", found)
+    st.caption("A line ends where the service cannot: MemoryDB where no single node holds everything.")
+
+
+def _lines(made: BreakEven, here: float, name: str, found: Plan) -> None:
+    st.plotly_chart(
+        figures.break_even(
+            made.axis, made.values, made.series, here, [(v, after) for v, _, after in made.crossings],
+            dark=state.dark(),
+        ),
+        key=f"compare.{name}", config=PLAIN, alt=f"Monthly cost of each service over {made.axis}",
+    )  # fmt: skip
+    if not made.crossings and made.series:
+        st.markdown("The cheapest service is the same over the whole range.")
+    for value, before, after in made.crossings:
+        st.markdown(f"Near **{_near(value)}** {made.axis} the cheapest changes from {before} to **{after}**.")
+    table = pd.DataFrame(
+        {
+            made.axis: made.values,
+            **{f"{title} $": [None if math.isnan(v) else round(v, 2) for v in costs]
+               for title, costs in made.series},
+        }
+    )  # fmt: skip
+    with st.expander("As a table"):
+        st.dataframe(table, hide_index=True, key=f"compare.{name}_table", placeholder="–")
+    parts.export(table, f"break-even-{name}", plan_state.about(found), key=f"compare.{name}_file")
+
+
+def advisor_view() -> None:
+    """The article's rules as questions; the answer with reasons, and what would change it."""
+    st.caption("The article's “choose … when” rules as questions. Choose what applies to you.")
+    answer = st.container()
+    yes = [
+        question.id for question in advisor.QUESTIONS
+        if st.checkbox(question.text, key=f"compare.q.{question.id}", bind="query-params")
+    ]  # fmt: skip
+    found = advisor.advise(yes)
+    if found.service is None:
+        answer.info(found.sentence, icon=":material/help:")
+    else:
+        answer.success(found.sentence, icon=":material/check_circle:")
+    columns = st.columns(2)
+    for place, standing in enumerate(found.standings if yes else ()):
+        with columns[place % 2].container(border=True):
+            mark = ":material/block:" if standing.against else ":material/check_circle:"
+            points = "1 point" if standing.points == 1 else f"{standing.points} points"
+            st.markdown(f"{mark} **{standing.service}**: {'ruled out' if standing.against else points}")
+            for why in standing.against:
+                st.markdown(f":material/close: {markdown(why)}")
+            for why in standing.reasons:
+                st.markdown(f":material/add: {markdown(why)}")
+            if not standing.against and not standing.reasons:
+                st.caption("None of these answers speaks for it or against it.")
+    if found.changes and yes:
+        st.markdown("###### What would change the answer")
+        for change in found.changes:
+            st.markdown(f"- {markdown(change)}")
+    table = pd.DataFrame(
+        [
+            {
+                "service": s.service, "ruled out": bool(s.against), "points": s.points,
+                "for": " ".join(s.reasons), "against": " ".join(s.against),
+            }
+            for s in found.standings
+        ]
+    )  # fmt: skip
+    parts.export(table, "advice", {"yes": yes, "answer": found.sentence}, key="compare.advice_file")
+
+
+def _near(value: float) -> str:
+    return f"{float(f'{value:.2g}'):,.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def _usd(bill: Bill) -> float:
+    return math.inf if bill.monthly_usd is None else bill.monthly_usd

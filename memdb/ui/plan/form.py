@@ -1,0 +1,236 @@
+"""The Plan pages' left side: widgets → Inputs. Drawn alike on both pages, so that one plan feeds them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import get_args
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from memdb.cluster.target import Target
+from memdb.display import bytes_text, duration, line
+from memdb.errors import MemDBError
+from memdb.sizing import calibrate, profiles
+from memdb.sizing.calibrate import Read
+from memdb.sizing.constraints import Load
+from memdb.sizing.forecast import TTLS_S
+from memdb.sizing.model import Profile
+from memdb.sizing.plan import Inputs
+from memdb.sizing.services import Wishes
+from memdb.sizing.shape import Algorithm, KeyType, Sessions, Shape, parse_count
+from memdb.ui import frame
+from memdb.ui.kit import cached, parts
+from memdb.ui.plan import state
+from memdb.vectors.schema import VectorType
+
+TYPES: tuple[VectorType, ...] = get_args(VectorType)
+ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
+KEY_TYPES: tuple[KeyType, ...] = get_args(KeyType)
+ENGINES = {"valkey": "Valkey", "redis": "Redis OSS"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the form says."""
+
+    inputs: Inputs
+    profile: Profile
+
+
+def form(target: Target) -> Asked | MemDBError:
+    """Draw the form, all of it whatever is wrong; the error where it makes no plan."""
+    wrong: MemDBError | None = None
+    shape, sessions, profile = None, None, None
+    _read_button(target)
+    with st.container(border=True):
+        st.markdown("**Documents**")
+        try:
+            shape = _documents()
+        except MemDBError as exc:
+            wrong = exc
+    with st.container(border=True):
+        st.markdown("**Sessions**")
+        try:
+            sessions = _sessions()
+        except MemDBError as exc:
+            wrong = wrong or exc
+    with st.container(border=True):
+        st.markdown("**Use**")
+        load = _load()
+    with st.container(border=True):
+        st.markdown("**Where**")
+        try:
+            profile = _profile()
+        except MemDBError as exc:
+            wrong = wrong or exc
+        wishes = _wishes()
+    if wrong is not None or shape is None or sessions is None or profile is None:
+        assert wrong is not None  # noqa: S101  # one is missing only after an error
+        return wrong
+    return Asked(Inputs(shape, sessions, load, wishes), profile)
+
+
+def told() -> None:
+    """What the last button press did, or why it did not."""
+    if found := st.session_state.get(state.WRONG):
+        parts.show_error(MemDBError(*found))
+    if sentence := st.session_state.get(state.READ):
+        st.success(sentence, icon=":material/monitoring:")
+
+
+def _read_button(target: Target) -> None:
+    index = frame.index_name()
+    st.button(
+        "Read from this cluster", icon=":material/sync:", width="stretch", key="plan.read_button",
+        disabled=index is None, on_click=_read, args=(target, index or ""),
+        help="Takes the shape of the index chosen in the sidebar and fits a profile to it: INFO, FT.INFO and "
+        "MEMORY USAGE of up to 400 keys. Only reads.",
+    )  # fmt: skip
+
+
+def _read(target: Target, index: str) -> None:
+    """A callback: fit a profile to the index and fill the form with its shape."""
+    st.session_state.pop(state.WRONG, None)
+    st.session_state.pop(state.READ, None)
+    name = "live-" + (re.sub(r"[^a-z0-9_.-]+", "-", index.lower()).strip("-.") or "index")[:40]
+    try:
+        found = calibrate.from_index(cached.client(target), index, name)
+        profiles.save(found.profile, state.home())
+    except MemDBError as exc:
+        state.keep_wrong(exc)
+        return
+    state.profile_names.clear()
+    shape = found.shape
+    values = {
+        "n": f"{shape.vectors:,}", "dim": shape.dim, "type": shape.type, "m": shape.m,
+        "algorithm": shape.algorithm, "on": shape.key_type, "metadata": shape.metadata_bytes,
+        "text": shape.text_bytes, "tags": shape.tags, "numbers": shape.numbers, "key": shape.key_bytes,
+        "profile": name,
+    }  # fmt: skip
+    for key, value in values.items():
+        st.session_state[f"plan.{key}"] = float(value) if isinstance(value, int) else value
+    st.session_state[state.READ] = _sentence(index, found)
+
+
+def _sentence(index: str, found: Read) -> str:
+    shape = found.shape
+    each = (found.keyspace_bytes + found.index_bytes) / shape.vectors
+    words = (
+        f"Read from {line(index, 60)!r}: {shape.vectors:,} documents of {shape.dim:,} dimensions take "
+        f"{bytes_text(found.keyspace_bytes)} as keys and {bytes_text(found.index_bytes)} in the index, "
+        f"{each:,.0f} bytes each; {found.keys_sampled:,} keys sampled."
+    )
+    return " ".join([words.replace("'", "“", 1).replace("'", "”", 1), *found.notes])
+
+
+def _whole(place: DeltaGenerator, label: str, default: int, key: str, *, step: int = 1, why: str = "") -> int:
+    """A field for a whole number. A fraction is let through, to be told by the check and not cut off here."""
+    found = place.number_input(
+        label, value=float(default), step=float(step), key=key, bind="query-params", format="%.16g",
+        help=why or None,
+    )  # fmt: skip
+    return int(found) if found.is_integer() else found  # type: ignore[return-value]  # refused later
+
+
+def _documents() -> Shape:
+    vectors = st.text_input(
+        "Vectors", value="1,000,000", key="plan.n", bind="query-params", placeholder="1,000,000 or 10M",
+        help="Documents with a vector. 10M and 1.5k are numbers too.",
+    )  # fmt: skip
+    left, right = st.columns(2)
+    dim = _whole(left, "Dimension", 1_536, "plan.dim")
+    kind = right.selectbox("Type", TYPES, key="plan.type", bind="query-params")
+    left, right = st.columns(2)
+    m = _whole(left, "M", 16, "plan.m", why="Links of a node in the HNSW graph.")
+    metadata = _whole(
+        right, "Metadata bytes", 1_024, "plan.metadata", step=100,
+        why="Stored with each document, not indexed.",
+    )  # fmt: skip
+    with st.expander("Index, keys and fields"):
+        left, right = st.columns(2)
+        algorithm = left.selectbox("Algorithm", ALGORITHMS, key="plan.algorithm", bind="query-params")
+        on = right.selectbox("Documents as", KEY_TYPES, key="plan.on", bind="query-params")
+        left, right = st.columns(2)
+        text = _whole(left, "Text bytes", 0, "plan.text", step=100, why="Indexed as words.")
+        key = _whole(right, "Key bytes", 20, "plan.key")
+        left, right = st.columns(2)
+        tags = _whole(left, "Tag fields", 0, "plan.tags")
+        numbers = _whole(right, "Number fields", 0, "plan.numbers")
+    return Shape(
+        parse_count("Vectors", vectors), dim, kind, m, algorithm, on, metadata, text,
+        tags=tags, numbers=numbers, key_bytes=key,
+    )  # fmt: skip
+
+
+def _sessions() -> Sessions:
+    left, right = st.columns(2)
+    rate = left.number_input(
+        "New a second", value=0.0, step=1.0, key="plan.rate", bind="query-params", format="%.4g",
+        help="Sessions that begin each second. Rate × time to live of them are there at any time.",
+    )  # fmt: skip
+    size = _whole(right, "Bytes each", 4_096, "plan.session", step=256)
+    ttl = st.select_slider(
+        "Time to live", TTLS_S, value=1_800, key="plan.ttl", bind="query-params", format_func=duration,
+        help="The article's sessions live 30 minutes.",
+    )  # fmt: skip
+    sessions = Sessions(rate, size, float(ttl))
+    if sessions.live:
+        st.caption(f":material/forum: {sessions.live:,} sessions at any time")
+    return sessions
+
+
+def _load() -> Load:
+    left, right = st.columns(2)
+    queries = left.number_input(
+        "Queries a second", value=10.0, step=10.0, key="plan.qps", bind="query-params", format="%.4g",
+        help="Mean over the month.",
+    )  # fmt: skip
+    written = right.number_input(
+        "Documents written a second", value=1.0, step=1.0, key="plan.writes", bind="query-params",
+        format="%.4g",
+    )  # fmt: skip
+    left, right = st.columns(2)
+    replicas = _whole(
+        left, "Replicas", 2, "plan.replicas",
+        why="The article: at least 2, in other zones. Each holds everything.",
+    )  # fmt: skip
+    days = _whole(right, "Snapshots kept", 7, "plan.days")
+    left, right = st.columns(2)
+    k = _whole(left, "K", 10, "plan.k", why="Results a query.")
+    indexes = _whole(right, "Indexes", 1, "plan.indexes")
+    return Load(queries, written, k, indexes, replicas, days)
+
+
+def _profile() -> Profile:
+    names = state.profile_names(state.home())
+    linked = st.session_state.get("plan.profile")
+    if linked not in names:
+        st.session_state.pop("plan.profile", None)
+    chosen = st.selectbox(
+        "Memory by", names, key="plan.profile", bind="query-params", format_func=line,
+        help="How bytes are reckoned. memorydb is an estimate; redisearch is measured on the local engine; "
+        "article is the article's rule; others come from `memdb calibrate` or “Read from this cluster”.",
+    )  # fmt: skip
+    found = state.profile(chosen or "memorydb")
+    st.caption(f"{found.grade}: {line(found.source, 160)}")
+    return found
+
+
+def _wishes() -> Wishes:
+    regions = state.book("us-east-1").regions()
+    left, right = st.columns(2)
+    region = left.selectbox(
+        "Region", regions, key="plan.region", bind="query-params", accept_new_options=True,
+        help="Those with prices; others after a refresh from AWS, or with prices of your own.",
+    )  # fmt: skip
+    flavour = right.selectbox(
+        "Engine", list(ENGINES), key="plan.engine", bind="query-params", format_func=ENGINES.__getitem__
+    )
+    reserve = st.slider(
+        "Kept free", 0, 60, 25, step=5, format="%d %%", key="plan.reserve", bind="query-params",
+        help="For replication, snapshots and peaks. ElastiCache keeps 25 % by default; MemoryDB's share is "
+        "not published; the article alerts below 25 % free.",
+    )  # fmt: skip
+    return Wishes(region or "us-east-1", "redis" if flavour == "redis" else "valkey", reserve / 100)

@@ -1,0 +1,156 @@
+"""Prices: every one with source, date and grade, to be changed, and refreshed from AWS where one may."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from memdb.display import markdown
+from memdb.errors import MemDBError
+from memdb.jobs import Job
+from memdb.sizing import catalogue, prices
+from memdb.sizing.catalogue import Price
+from memdb.ui.kit import cached, parts
+from memdb.ui.plan import state
+
+_VERSION = "plan.prices_version"  # a new editor after each change, so that it shows what counts
+_NEXT_GEN = "opensearch/ocu_nextgen"  # no verified price; the user may give one
+
+
+def view() -> None:
+    """The table of prices; a change counts in this browser tab."""
+    region = _region()
+    found = state.book(region)
+    known = sorted({p.id for p in found.prices if p.region == region}, key=_order)
+    mine = state.own_prices(region)
+    rows = [_row(price_id, found.find(price_id, region), mine) for price_id in _with_next_gen(known)]
+    st.caption(
+        f"{len(known)} prices for {markdown(region)}, in {catalogue.CURRENCY}, on demand, without tax. Write "
+        "into “yours” to reckon with your own; empty takes the catalogue's again. "
+        "Yours stay in this browser tab."
+    )
+    version = st.session_state.get(_VERSION, 0)
+    st.data_editor(
+        pd.DataFrame(rows), hide_index=True, key=f"plan.editor.{version}", height=460, num_rows="fixed",
+        disabled=["price of", "catalogue", "unit", "grade", "date", "source"], placeholder="–",
+        on_change=_changed, args=(f"plan.editor.{version}", region, [row["price of"] for row in rows]),
+        column_config={
+            "catalogue": st.column_config.NumberColumn(format="%.6g"),
+            "yours": st.column_config.NumberColumn(format="%.6g", min_value=0.0),
+        },
+    )  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Forget mine",
+            icon=":material/undo:",
+            disabled=not mine,
+            on_click=_forget,
+            key="plan.prices.forget",
+        )
+        st.button(
+            "Refresh from AWS", icon=":material/cloud_download:", on_click=_refresh, args=(region,),
+            key="plan.prices.refresh", disabled=_running() is not None,
+            help="Reads node prices of MemoryDB and ElastiCache for this region from AWS's price list, with "
+            "the credentials of this process (pricing:GetProducts). Kept under MEMDB_HOME.",
+        )  # fmt: skip
+    job = _running()
+    if job is not None:
+        _watch(job.id)
+    _ended()
+    table = pd.DataFrame(rows)
+    parts.export(table, f"prices-{region}", {"region": region}, key="plan.prices_file")
+
+
+def _order(price_id: str) -> tuple[int, bool, str]:
+    service = price_id.partition("/")[0]
+    order = ("memorydb", "s3vectors", "opensearch", "elasticache")
+    # A service's few charges before its many nodes.
+    return order.index(service) if service in order else len(order), "." in price_id, price_id
+
+
+def _region() -> str:
+    return str(st.session_state.get("plan.region") or "us-east-1")
+
+
+def _with_next_gen(known: list[str]) -> list[str]:
+    return known if _NEXT_GEN in known else [*known, _NEXT_GEN]
+
+
+def _row(price_id: str, price: Price | None, mine: dict[str, float]) -> dict[str, object]:
+    own = mine.get(price_id)
+    listed = price if price is not None and price.grade != "yours" else None
+    return {
+        "price of": price_id,
+        "catalogue": listed.value if listed else None,
+        "yours": own,
+        "unit": price.unit if price else "OCU hour",
+        "grade": price.grade if price else "not known",
+        "date": price.date if price else "",
+        "source": price.source if price else "not verified",
+    }
+
+
+def _changed(key: str, region: str, ids: list[str]) -> None:
+    """A callback: keep what was written into the table."""
+    edits = st.session_state.get(key, {}).get("edited_rows", {})
+    kept = dict(state.own_prices(region))
+    for row, change in edits.items():
+        price_id = ids[int(row)]
+        value = change.get("yours")
+        if value is None:
+            kept.pop(price_id, None)
+        else:
+            kept[price_id] = float(value)
+    st.session_state.pop(state.WRONG, None)
+    try:
+        catalogue.load().changed(dict(kept), region)
+    except MemDBError as exc:
+        state.keep_wrong(exc)
+        return
+    st.session_state[state.PRICES] = kept
+    st.session_state[state.PRICES_REGION] = region
+    st.session_state[_VERSION] = st.session_state.get(_VERSION, 0) + 1
+
+
+def _forget() -> None:
+    st.session_state.pop(state.PRICES, None)
+    st.session_state[_VERSION] = st.session_state.get(_VERSION, 0) + 1
+
+
+def _refresh(region: str) -> None:
+    """A callback: read AWS's price list in the background."""
+    home = state.home()
+
+    def work(job: Job[int]) -> int:
+        pricing = prices.client()
+        found: list[Price] = []
+        for service in prices.CODES:
+            found += prices.refresh(pricing, service, region, report=job.report)
+        prices.save(tuple(found), home)
+        return len(found)
+
+    st.session_state[state.JOB] = cached.jobs().start(f"Prices of {region}", work).id
+
+
+def _running() -> Job[object] | None:
+    job = cached.jobs().get(st.session_state.get(state.JOB, ""))
+    return job if job is not None and job.state.status == "running" else None
+
+
+@st.fragment(run_every="1s")
+def _watch(job_id: str) -> None:
+    job = cached.jobs().get(job_id)
+    if job is None or job.state.status != "running":
+        state.refreshed.clear()
+        st.rerun()
+    parts.job_panel(job)
+
+
+def _ended() -> None:
+    job = cached.jobs().get(st.session_state.get(state.JOB, ""))
+    if job is None or job.state.status == "running":
+        return
+    if job.error is not None:
+        parts.show_error(job.error)
+    elif job.state.status == "done":
+        st.success(f"{job.result} prices read from AWS's list and kept.", icon=":material/check_circle:")

@@ -1,0 +1,61 @@
+"""Search, two EF settings side by side: what both found, and how ranks moved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import streamlit as st
+
+from memdb.display import line
+from memdb.ui.kit import cached, charts, parts, state
+from memdb.ui.search.form import EF_STEPS
+from memdb.ui.search.shown import Shown, export, title_of
+
+
+def two_settings(shown: Shown) -> None:
+    """A second EF_RUNTIME beside the form's: overlap, times, rank moves."""
+    request = shown.asked.request
+    if request.ef_runtime is None:
+        parts.empty(
+            "Nothing to compare",
+            "A FLAT index looks at every vector: there is no EF_RUNTIME.",
+            ":material/tune:",
+        )
+        return
+    limits = cached.server(shown.target).dialect.limits
+    steps = [ef for ef in EF_STEPS if ef <= limits.ef_runtime]
+    other = st.select_slider(
+        "The other EF_RUNTIME", steps, value=10, key="search.ef2", bind="query-params",
+        help=f"Beside EF_RUNTIME {request.ef_runtime} of the form.",
+    )  # fmt: skip
+    changed = replace(request, ef_runtime=int(other))
+    second = cached.knn(shown.target, shown.info, changed, state.keep("search.run", 0))
+    names = (f"EF {other}", f"EF {request.ef_runtime}")
+    titles = {**title_of(shown.info, second), **shown.titles}
+    found = charts.moves(second.keys, shown.result.keys, titles)
+    common = len(set(second.keys) & set(shown.result.keys))
+    with st.container(horizontal=True):
+        st.metric("in both", f"{common} of {len(shown.result.keys)}")
+        st.metric(names[0], f"{second.took_ms:.1f} ms")
+        st.metric(names[1], f"{shown.result.took_ms:.1f} ms")
+    st.plotly_chart(
+        charts.rank_moves(found, names, dark=state.dark()),
+        key="search.moves",
+        config={"displayModeBar": False},
+        alt="Rank of each document under the two settings",
+    )
+    st.caption(
+        "One call each: times of single calls vary. Lines that slope changed their rank; diamonds stand for "
+        "documents that only one setting found."
+    )
+    frame = pd.DataFrame(
+        {
+            names[0]: pd.array([m.before for m in found], dtype="Int64"),
+            names[1]: pd.array([m.after for m in found], dtype="Int64"),
+            "title": [m.title for m in found],
+            "key": [line(m.key, 300) for m in found],
+        }
+    )
+    st.dataframe(frame, hide_index=True, placeholder="–")
+    export(shown, frame)

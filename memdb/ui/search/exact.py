@@ -1,0 +1,147 @@
+"""Search, against the exact answer: which true neighbours the index found, and which it missed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from memdb.cluster import replies
+from memdb.display import bytes_text, code, line
+from memdb.jobs import Job
+from memdb.ui.kit import cached, charts, parts, safety, state
+from memdb.ui.search.shown import TITLES, Shown, export
+from memdb.vectors import exact, read, stored
+from memdb.vectors.exact import Neighbours
+from memdb.vectors.filters import render
+from memdb.vectors.query import numbers
+
+JOB = "search.exact_job"
+
+
+def against_exact(shown: Shown) -> None:
+    """Recall of this query, its exact neighbours as a chart and a table."""
+    truth = _truth(shown)
+    if truth is None:
+        return
+    keys, true_distances = truth.keys[0], truth.distances[0]
+    found = exact.compare(shown.result.keys, shown.result.distances, keys, true_distances)
+    missed = len(found.found) - sum(found.found)
+    with st.container(horizontal=True):
+        st.metric(
+            f"recall@{shown.asked.request.k}",
+            f"{found.recall:.2f}",
+            help="Share of the exact neighbours that the index returned; one as near as the last counts.",
+        )
+        st.metric("missed", missed)
+        st.metric("documents compared", f"{truth.looked_at:,}")
+    titles = _titles(shown, keys)
+    st.plotly_chart(
+        charts.truth_ranks(
+            [titles[key] for key in keys], keys, true_distances, found.found, dark=state.dark()
+        ),
+        key="search.truth",
+        config={"displayModeBar": False},
+        alt="Exact neighbours, found and missed",
+    )
+    frame = pd.DataFrame(
+        {
+            "true rank": np.arange(1, len(keys) + 1),
+            "": ["found" if ok else "missed" for ok in found.found],
+            "index rank": pd.array(
+                [shown.result.keys.index(key) + 1 if key in shown.result.keys else None for key in keys],
+                dtype="Int64",
+            ),
+            "exact distance": true_distances,
+            "title": [titles[key] for key in keys],
+            "key": [line(key, 300) for key in keys],
+        }
+    )
+    st.dataframe(
+        frame,
+        hide_index=True,
+        column_config={
+            "": st.column_config.TextColumn("", width=70),
+            "exact distance": st.column_config.NumberColumn(format="%.4f"),
+        },
+        placeholder="–",
+    )
+    if found.extra:
+        names = ", ".join(code(key) for key in found.extra[:5])
+        st.caption(f"Returned by the index although {len(found.extra)} nearer ones exist: {names}")
+    export(shown, frame)
+
+
+def _truth(shown: Shown) -> Neighbours | None:
+    """The exact answer, from kept vectors, from an ended job, or None while a job is on offer or runs."""
+    request = shown.asked.request
+    _, params = shown.info.vector_field(request.field)
+    rendered = render(request.filter, cached.server(shown.target).dialect, shown.info)
+    kept = cached.kept_vectors(
+        shown.target, shown.info.fingerprint, request.field, f"{rendered.query}{rendered.params}"
+    )
+    query = np.array([numbers(request.vector)], dtype=np.float32)
+    if kept.blocks is not None:
+        return exact.nearest(kept.blocks, query, request.k, params.metric)
+    job = cached.jobs().get(st.session_state.get(JOB, {}).get("id", ""))
+    mine = st.session_state.get(JOB, {}).get("request") == hash(request)
+    if job is not None and mine:
+        ended = job.state.status != "running"
+        if ended and isinstance(job.result, Neighbours):
+            return job.result
+        if not ended:
+            _watch(job)
+            return None
+        if job.error is not None:
+            parts.show_error(job.error)
+    size = shown.asked.matching * params.bytes
+    parts.empty(
+        "Exact neighbours",
+        f"Reads the {shown.asked.matching:,} vectors under the filter ({bytes_text(size)}) in blocks and "
+        "compares all of them with the query.",
+        ":material/target:",
+    )
+    st.button(
+        "Compute exact neighbours", type="primary", icon=":material/play_arrow:",
+        on_click=_start_exact, args=(shown, kept, size),
+    )  # fmt: skip
+    return None
+
+
+def _start_exact(shown: Shown, kept: cached.KeptVectors, size: int) -> None:
+    request, opened = shown.asked.request, cached.client(shown.target)
+    budget = safety.budget(shown.target)
+    _, params = shown.info.vector_field(request.field)
+    query = np.array([numbers(request.vector)], dtype=np.float32)
+
+    def work(job: Job[Neighbours]) -> Neighbours:
+        client = opened.budgeted(budget)
+        found = read.blocks(client, shown.info, request.field, request.filter, report=job.report)
+        if size > cached.KEPT_VECTORS_BYTES:
+            return exact.nearest(found, query, request.k, params.metric)
+        kept.blocks = tuple(found)
+        return exact.nearest(kept.blocks, query, request.k, params.metric)
+
+    job = cached.jobs().start("Exact neighbours", work)
+    st.session_state[JOB] = {"id": job.id, "request": hash(request)}
+
+
+@st.fragment(run_every="0.5s")
+def _watch(job: Job[object]) -> None:
+    if job.state.status == "running":
+        parts.job_panel(job)
+    else:
+        st.rerun()
+
+
+def _titles(shown: Shown, keys: tuple[str, ...]) -> dict[str, str]:
+    """Names also of documents that the index did not return."""
+    named = next((f for f in shown.info.fields if f.name.lower() in TITLES), None)
+    missing = [key for key in keys if key not in shown.titles]
+    found = dict(shown.titles)
+    values: list[object] = [None] * len(missing)
+    if named is not None:
+        values = stored.values(cached.client(shown.target), shown.info, named, missing)
+    for key, value in zip(missing, values, strict=True):
+        found[key] = line(replies.text(value) or key, 120)
+    return found

@@ -1,0 +1,267 @@
+"""The Search page's left side: widgets → a KnnRequest. All of it but pasted vectors is in the link."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import streamlit as st
+
+from memdb import embed
+from memdb.cluster.target import Target
+from memdb.display import line, markdown
+from memdb.errors import BadVector, MemDBError, UnsupportedFeature
+from memdb.ui.kit import cached, parts, state
+from memdb.vectors import search, upload
+from memdb.vectors.distance import Floats
+from memdb.vectors.filters import And, Condition, Not, Range, Raw, Tag, Text
+from memdb.vectors.index import Field, IndexInfo, VectorParams
+from memdb.vectors.query import KnnRequest, returnable, vector_param
+
+By = Literal["Text", "Document", "Vector"]
+EF_STEPS = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096)
+EXAMPLES = (
+    "restore a table to a point in time",
+    "who may read the objects in my bucket",
+    "rotate a password automatically",
+    "count unique visitors with little memory",
+)
+# Everything a link carries, besides one `search.f.<field>` for each filtered field.
+LINKED = ("search.by", "search.q", "search.key", "search.field", "search.k", "search.ef", "search.ef2",
+          "search.raw", "search.view")  # fmt: skip
+WHOLE_RANGES = "search.whole_ranges"  # bounds by widget, so that a link leaves out what filters nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the form says: the request, what it was asked with, and what its filter lets through."""
+
+    request: KnnRequest
+    by: By
+    text: str  # the question, the document's key, or a word for the vector
+    matching: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """Something in the form cannot be sent."""
+
+    why: MemDBError
+
+
+def form(target: Target, info: IndexInfo) -> Asked | Wrong | None:
+    """Draw the form, all of it whatever is wrong; None where there is nothing to ask yet."""
+    field, params = _vector_field(info)
+    wrong: MemDBError | None = None
+    query: tuple[By, str, Floats] | None = None
+    try:
+        query = _query(target, info, field, params)
+    except MemDBError as exc:
+        wrong = exc
+    k, ef = _settings(target, params)
+    try:
+        condition, matching = _filter(target, info)
+    except MemDBError as exc:
+        return Wrong(wrong or exc)
+    if wrong is not None:
+        return Wrong(wrong)
+    if query is None:
+        return None
+    by, text, vector = query
+    request = KnnRequest(info.name, vector_param(vector), field.name, k, ef, condition, returnable(info))
+    return Asked(request, by, text, matching)
+
+
+def invitation(target: Target, info: IndexInfo, asked: Wrong | None) -> None:
+    """What the right side shows before anything was asked, or while the form holds a mistake."""
+    if asked is not None:
+        parts.show_error(asked.why, target)
+        st.caption("Nothing was sent; what you typed is still there.")
+        return
+    parts.empty(
+        "Ask this index",
+        f"{info.documents:,} documents wait. Type a question, or begin with one of these:",
+        ":material/search:",
+    )
+    _, params = info.vector_field(st.session_state.get("search.field", ""))
+    if params.dim == embed.DIMENSION:
+        with st.container(horizontal=True, horizontal_alignment="center"):
+            for text in EXAMPLES:
+                st.button(text, on_click=ask, args=(text,), key=f"search.example.{text}")
+
+
+def more_like(key: str) -> None:
+    """A callback: ask for the neighbours of this document."""
+    st.session_state["search.by"] = "Document"
+    st.session_state["search.key"] = key
+
+
+def ask(text: str) -> None:
+    """A callback: ask this question."""
+    st.session_state["search.by"] = "Text"
+    st.session_state["search.q"] = text
+
+
+def filter_key(field: Field) -> str:
+    """The widget of a field's filter, and its name in the link."""
+    return f"search.f.{field.name}"
+
+
+def _vector_field(info: IndexInfo) -> tuple[Field, VectorParams]:
+    names = [f.name for f in info.of_kind("VECTOR")]
+    chosen = names[0] if names else ""
+    if len(names) > 1:
+        chosen = st.selectbox("Vector field", names, key="search.field", bind="query-params") or chosen
+    return info.vector_field(chosen)
+
+
+def _query(
+    target: Target, info: IndexInfo, field: Field, params: VectorParams
+) -> tuple[By, str, Floats] | None:
+    by = st.segmented_control(
+        "Search by", ["Text", "Document", "Vector"], default="Text", required=True, key="search.by",
+        bind="query-params", width="stretch",
+    )  # fmt: skip
+    where = f"'{field.name}' of '{info.name}'"
+    if by == "Text":
+        text = st.text_input(
+            "Question", key="search.q", bind="query-params", placeholder="What are you looking for?",
+            icon=":material/search:",
+            help=f"Embedded on this machine by {embed.MODEL} ({embed.DIMENSION} dimensions).",
+        )  # fmt: skip
+        if params.dim != embed.DIMENSION:
+            raise BadVector(
+                f"The local model gives {embed.DIMENSION} numbers; {where} expects {params.dim:,}.",
+                "Search by document, or paste a vector of the model the index was built with.",
+                expected=params.dim,
+                got=embed.DIMENSION,
+            )
+        if not text.strip():
+            return None
+        return "Text", text, cached.text_vector(text)
+    if by == "Document":
+        key = st.text_input(
+            "Key of a document", key="search.key", bind="query-params", icon=":material/description:",
+            placeholder=f"{info.prefixes[0] if info.prefixes else ''}…",
+        )  # fmt: skip
+        st.button("A random document", icon=":material/casino:", on_click=_random, args=(target, info))
+        if not key.strip():
+            return None
+        return "Document", key, search.document_vector(cached.client(target), info, field.name, key)
+    pasted = st.text_area(
+        "Vector", key="search.vector", height=100, placeholder=f"{params.dim} numbers: [0.12, -0.03, …]"
+    )
+    file = st.file_uploader("or a file", type=["npy", "bin", "json", "csv", "txt"], key="search.file")
+    if file is not None:
+        vector = upload.from_file(file.name, file.getvalue(), params.dim, params.type, where)
+        return "Vector", file.name, vector
+    if pasted.strip():
+        return "Vector", "pasted vector", upload.from_text(pasted, params.dim, where)
+    return None
+
+
+def _random(target: Target, info: IndexInfo) -> None:
+    try:
+        found = search.random_key(cached.client(target), info)
+    except MemDBError as exc:
+        st.toast(markdown(exc.full()))
+        return
+    more_like(found)
+
+
+def _settings(target: Target, params: VectorParams) -> tuple[int, int | None]:
+    limits = cached.server(target).dialect.limits
+    k = st.number_input(
+        "K", min_value=1, max_value=limits.k, value=10, key="search.k", bind="query-params",
+        help="How many neighbours to return.",
+    )  # fmt: skip
+    if params.algorithm != "HNSW":
+        st.caption(f"{params.algorithm} index: every query looks at every vector; there is no EF_RUNTIME.")
+        return int(k), None
+    steps = [ef for ef in EF_STEPS if ef <= limits.ef_runtime]
+    ef = st.select_slider(
+        "EF_RUNTIME", steps, value=64, key="search.ef", bind="query-params",
+        help="How many candidates the graph walk keeps: more finds more of the true neighbours and takes "
+        "longer. Below K the engine uses K.",
+    )  # fmt: skip
+    return int(k), int(ef)
+
+
+def _filter(target: Target, info: IndexInfo) -> tuple[Condition, int]:
+    """Conditions from the builder and the raw expression, joined by and; and how many documents match."""
+    conditions: list[Condition] = []
+    with st.container(border=True):
+        st.markdown("**Filter**")
+        told = st.empty()
+        for field in (*info.of_kind("TAG"), *info.of_kind("NUMERIC"), *info.of_kind("TEXT")):
+            found = _field_filter(target, info, field)
+            if found is not None:
+                conditions.append(found)
+        raw = st.text_input(
+            "Expression", key="search.raw", bind="query-params",
+            placeholder="@service:{s3} @year:[2015 +inf]",
+            help="In the engine's own words; added to the conditions above.",
+        )  # fmt: skip
+        if raw.strip():
+            conditions.append(Raw(raw))
+        condition = And(tuple(conditions))
+        count = cached.count(target, info, condition)
+        share = f" ({count / info.documents:.1%})" if info.documents and count < info.documents else ""
+        told.caption(f":material/filter_alt: **{count:,}** of {info.documents:,} documents match{share}")
+    return condition, count
+
+
+def _field_filter(target: Target, info: IndexInfo, field: Field) -> Condition | None:
+    label = field.name
+    try:
+        if field.kind == "TAG":
+            return _tag_filter(target, info, field)
+        if field.kind == "NUMERIC":
+            return _range_filter(target, info, field)
+        if field.kind == "TEXT" and cached.server(target).dialect.text_search:
+            words = st.text_input(
+                f"Words in {label}",
+                key=filter_key(field),
+                bind="query-params",
+                placeholder="all of these words",
+            )
+            return Text(field.name, words) if words.strip() else None
+    except UnsupportedFeature as exc:
+        st.caption(f":material/info: {label}: {exc}")
+    return None
+
+
+def _with_count(counts: dict[str, int], value: str) -> str:
+    return f"{line(value, 60)}  ({counts[value]:,})" if value in counts else line(value, 60)
+
+
+def _tag_filter(target: Target, info: IndexInfo, field: Field) -> Condition | None:
+    counts = {found.value: found.documents for found in cached.tag_values(target, info.name, field.name)}
+    chosen = st.multiselect(
+        field.name, list(counts), key=filter_key(field), bind="query-params", accept_new_options=True,
+        format_func=partial(_with_count, counts),
+        placeholder=f"any of {len(counts):,}" if len(counts) < search.TAG_VALUES else "any",
+    )  # fmt: skip
+    if not chosen:
+        return None
+    without = st.toggle("none of these", key=f"search.not.{field.name}", bind="query-params")
+    tag = Tag(field.name, tuple(chosen))
+    return Not(tag) if without else tag
+
+
+def _range_filter(target: Target, info: IndexInfo, field: Field) -> Condition | None:
+    bounds = cached.numeric_bounds(target, info.name, field.name)
+    if bounds is None or bounds[0] == bounds[1]:
+        return None
+    low, high = bounds
+    st.session_state[WHOLE_RANGES] = {**state.keep(WHOLE_RANGES, {}), filter_key(field): bounds}
+    whole = low.is_integer() and high.is_integer()
+    if whole:
+        first, last = int(low), int(high)
+        a, b = st.slider(
+            field.name, first, last, value=(first, last), key=filter_key(field), bind="query-params"
+        )
+        return None if (a, b) == (first, last) else Range(field.name, a, b)
+    x, y = st.slider(field.name, low, high, value=(low, high), key=filter_key(field), bind="query-params")
+    return None if (x, y) == (low, high) else Range(field.name, x, y)

@@ -1,0 +1,26 @@
+"""The Search page put together: the form on the left, the answer on the right."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from memdb.cluster.target import Target
+from memdb.ui import frame
+from memdb.ui.search import form, views
+from memdb.vectors.index import IndexInfo
+
+
+def draw(target: Target) -> None:
+    """A search of the index chosen in the sidebar."""
+    frame.on_index(target, _draw)
+
+
+def _draw(target: Target, info: IndexInfo) -> None:
+    left, right = st.columns([1, 2.4], gap="medium")
+    with left:
+        asked = form.form(target, info)
+    with right:
+        if isinstance(asked, form.Asked):
+            views.results(target, info, asked)
+        else:
+            form.invitation(target, info, asked)

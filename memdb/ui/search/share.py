@@ -1,0 +1,145 @@
+"""Search, to take along: the command, code, a link to the view, and the history of this browser tab."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+import pandas as pd
+import streamlit as st
+
+from memdb.display import line
+from memdb.ui.kit import cached, parts, state
+from memdb.ui.search.form import LINKED, WHOLE_RANGES, filter_key
+from memdb.ui.search.shown import Shown
+from memdb.vectors.filters import render
+from memdb.vectors.index import IndexInfo
+
+
+def code_and_link(shown: Shown) -> None:
+    """The exact command, as shell and Python, and the link."""
+    st.markdown("##### The command")
+    parts.copy_as_code(shown.result.command, shown.target, library_code(shown), key="search.code")
+    st.markdown("##### Link to this view")
+    if shown.asked.by == "Vector":
+        st.caption("A pasted or uploaded vector does not fit a link: the link opens the rest of this view.")
+    address = (st.context.url or "").split("?")[0]
+    st.code(f"{address}?{link(shown.info)}", language=None, wrap_lines=True)
+    st.caption("It names the index and the widgets, never the server, a user or a password.")
+
+
+def link(info: IndexInfo) -> str:
+    """The query part of a link that opens this view: index and widgets, never host, user or password."""
+    values: dict[str, object] = {state.INDEX: info.name}
+    filters = [filter_key(f) for f in info.fields] + [f"search.not.{f.name}" for f in info.of_kind("TAG")]
+    whole = st.session_state.get(WHOLE_RANGES, {})
+    for name in (*LINKED, *filters):
+        value = st.session_state.get(name)
+        if name in whole and tuple(value or ()) == tuple(whole[name]):
+            continue  # a range that leaves nothing out is no filter, also when the data grows
+        if isinstance(value, bool):
+            value = str(value).lower() if value else None
+        if value not in (None, "", []):
+            values[name] = value
+    return urlencode(values, doseq=True)
+
+
+def library_code(shown: Shown) -> str:
+    """The same search with this library, ready to run."""
+    request = shown.asked.request
+    rendered = render(request.filter, cached.server(shown.target).dialect, shown.info)
+    vector = {
+        "Text": f"embed([{shown.asked.text!r}])[0]",
+        "Document": f"document_vector(client, info, {request.field!r}, {shown.asked.text!r})",
+        "Vector": 'np.fromfile("vector.bin", dtype="<f4")',
+    }[shown.asked.by]
+    imports = {
+        "Text": "from memdb.embed import embed",
+        "Document": "from memdb.vectors.search import document_vector",
+        "Vector": "import numpy as np",
+    }[shown.asked.by]
+    user = "" if not shown.target.username else "  # user and password: MEMDB_URL, MEMDB_PASSWORD"
+    return f"""import os
+
+{imports}
+from memdb.cluster.client import connect
+from memdb.cluster.target import Target
+from memdb.vectors.index import index_info
+from memdb.vectors.query import KnnRequest, vector_param
+from memdb.vectors.search import knn
+
+target = Target.parse({shown.target.address!r}, password=os.environ.get("MEMDB_PASSWORD", "")){user}
+with connect(target) as client:
+    info = index_info(client, {request.index!r})
+    vector = {vector}
+    result = knn(client, KnnRequest(
+        index={request.index!r},
+        field={request.field!r},
+        vector=vector_param(vector),
+        k={request.k},
+        ef_runtime={request.ef_runtime},
+        filter={rendered.query!r},
+        return_fields={request.return_fields!r},
+    ), info)
+for hit in result.hits:
+    print(f"{{hit.distance:.4f}}  {{hit.key}}")
+"""
+
+
+def again() -> None:
+    """A callback: the next run asks the server anew."""
+    st.session_state["search.run"] = state.keep("search.run", 0) + 1
+
+
+def remember(shown: Shown) -> None:
+    """Keep this run among the last 50, once; the entry holds what its link needs."""
+    kept: list[dict[str, object]] = state.keep(state.HISTORY, [])
+    if shown.asked.by == "Vector":
+        return
+    where = {name: st.session_state.get(name) for name in LINKED if name != "search.view"}
+    where |= {
+        name: st.session_state[name]
+        for field in shown.info.fields
+        for name in (filter_key(field), f"search.not.{field.name}")
+        if name in st.session_state
+    }
+    entry = {
+        "state": {state.INDEX: shown.info.name, **where},
+        "query": line(shown.asked.text, 80),
+        "k": shown.asked.request.k,
+        "ef": shown.asked.request.ef_runtime,
+        "matching": shown.asked.matching,
+        "ms": round(shown.result.took_ms, 2),
+        "nearest": shown.titles.get(shown.result.keys[0], "") if shown.result.keys else "",
+        "run": state.keep("search.run", 0),
+    }
+    same = [e for e in kept if (e["state"], e["run"]) == (entry["state"], entry["run"])]
+    if not same:
+        st.session_state[state.HISTORY] = [entry, *kept][: state.HISTORY_LENGTH]
+
+
+def history() -> None:
+    """The last queries; one can be asked again."""
+    kept: list[dict[str, object]] = state.keep(state.HISTORY, [])
+    if not kept:
+        st.caption("Nothing asked yet.")
+        return
+    frame = pd.DataFrame(kept)[["query", "k", "ef", "matching", "ms", "nearest"]]
+    event = st.dataframe(
+        frame, hide_index=True, on_select="rerun", selection_mode="single-row", width=720,
+        key=f"search.history.{len(kept)}.{kept[0]['run']}",
+    )  # fmt: skip
+    rows = event.get("selection", {}).get("rows", [])
+    if rows and rows[0] < len(kept):
+        st.button("Ask this again", icon=":material/replay:", on_click=_recall, args=(kept[rows[0]],))
+    else:
+        st.caption(f"The last {state.HISTORY_LENGTH} of this browser tab. Choose one to ask it again.")
+
+
+def _recall(entry: dict[str, object]) -> None:
+    remembered = entry["state"]
+    if isinstance(remembered, dict):
+        for name in [n for n in st.session_state if str(n).startswith(("search.f.", "search.not."))]:
+            del st.session_state[name]
+        for name, value in remembered.items():
+            if value is not None:
+                st.session_state[name] = value

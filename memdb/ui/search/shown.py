@@ -1,0 +1,77 @@
+"""A search result with what all views of the Search page share: titles, rows, files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from memdb.cluster import replies
+from memdb.cluster.target import Target
+from memdb.display import line
+from memdb.ui.kit import cached, parts
+from memdb.ui.search.form import Asked
+from memdb.vectors.filters import render
+from memdb.vectors.index import IndexInfo
+from memdb.vectors.search import KnnResult
+
+TITLES = ("title", "name", "subject", "heading")
+CONTENTS = ("content", "text", "body", "description", "summary", "preference")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A result with what all views need beside it."""
+
+    target: Target
+    info: IndexInfo
+    asked: Asked
+    result: KnnResult
+    titles: dict[str, str]
+
+
+def title_of(info: IndexInfo, result: KnnResult) -> dict[str, str]:
+    """A short name for each document found: a field that is called like a title, else its key."""
+    names = [f.name for f in info.fields if f.name.lower() in TITLES]
+    found = {}
+    for key, fields in zip(result.keys, result.fields, strict=True):
+        title = next((fields[name] for name in names if fields.get(name)), "")
+        found[key] = line(title or key, 120)
+    return found
+
+
+def table_of(info: IndexInfo, result: KnnResult) -> pd.DataFrame:
+    """A result as rows: rank, distance, similarity, key, then the fields that fit a cell."""
+    columns: dict[str, object] = {
+        "rank": np.arange(1, len(result.keys) + 1),
+        "distance": result.distances,
+        "similarity": result.similarities,
+        "key": [line(key, 300) for key in result.keys],
+    }
+    for field in info.fields:
+        if field.kind == "VECTOR":
+            continue
+        values = [fields.get(field.name, "") for fields in result.fields]
+        if field.kind == "NUMERIC":
+            columns[field.name] = pd.array([replies.number(v) for v in values], dtype="Float64")
+        else:
+            columns[field.name] = [line(v, 300) for v in values]
+    return pd.DataFrame(columns)
+
+
+def export(shown: Shown, frame: pd.DataFrame) -> None:
+    """Files of what is shown, with the request that made it."""
+    request = shown.asked.request
+    about = {
+        "target": shown.target.address,
+        "index": request.index,
+        "field": request.field,
+        "by": shown.asked.by,
+        "query": shown.asked.text,
+        "k": request.k,
+        "ef_runtime": request.ef_runtime,
+        "filter": render(request.filter, cached.server(shown.target).dialect, shown.info).query,
+        "took_ms": shown.result.took_ms,
+    }
+    parts.export(frame, "search", about, key="search.export")

@@ -1,0 +1,210 @@
+"""The Search page's right side: what came back, as a table, as cards, and in the other views."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from memdb.cluster import replies
+from memdb.cluster.target import Target
+from memdb.display import bytes_text, code, duration, line, markdown, plain
+from memdb.errors import BadVector
+from memdb.ui.kit import cached, charts, parts, state
+from memdb.ui.search.compare import two_settings
+from memdb.ui.search.exact import against_exact
+from memdb.ui.search.form import Asked, more_like
+from memdb.ui.search.share import again, code_and_link, history, remember
+from memdb.ui.search.shown import CONTENTS, TITLES, Shown, export, table_of, title_of
+from memdb.vectors import distance, search
+from memdb.vectors.index import IndexInfo
+
+VIEWS = ("Table", "Cards", "Against exact", "Two EF settings", "Code and link")
+CARDS = 24
+
+
+def results(target: Target, info: IndexInfo, asked: Asked) -> None:
+    """Run the search and draw it in the chosen view."""
+    run = state.keep("search.run", 0)
+    result = cached.knn(target, info, asked.request, run)
+    shown = Shown(target, info, asked, result, title_of(info, result))
+    remember(shown)
+    _headline(shown)
+    view = st.segmented_control(
+        "View", list(VIEWS), default="Table", required=True, key="search.view", bind="query-params",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    with parts.errors_shown(target):
+        if not result.keys and view not in {"Code and link"}:
+            _nothing(shown)
+        elif view == "Cards":
+            _cards(shown)
+        elif view == "Against exact":
+            against_exact(shown)
+        elif view == "Two EF settings":
+            two_settings(shown)
+        elif view == "Code and link":
+            code_and_link(shown)
+        else:
+            _table(shown)
+
+
+def _headline(shown: Shown) -> None:
+    result, request = shown.result, shown.asked.request
+    ef = "" if request.ef_runtime is None else f" · EF {request.ef_runtime}"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            f"**{len(result.keys):,}** of K {request.k:,}{ef} · **{result.took_ms:.1f} ms**",
+            help="Time around the command, measured at this app: network and engine together.",
+        )
+        st.space("stretch")
+        st.button("Again", icon=":material/refresh:", on_click=again, help="Ask the server once more.")
+        with st.popover("History", icon=":material/history:"):
+            history()
+    if not shown.info.build.ready:
+        parts.build_badge(shown.info.build)
+        st.caption("The index is still being built: documents may be missing from the answer.")
+    if len(result.keys) < min(request.k, shown.asked.matching):
+        st.warning(
+            f"{len(result.keys):,} came back although {shown.asked.matching:,} documents match. "
+            "A higher EF\\_RUNTIME may find more.",
+            icon=":material/warning:",
+        )
+
+
+def _nothing(shown: Shown) -> None:
+    parts.empty(
+        "Nothing matches",
+        "No document passes the filter. Remove a condition, or widen a range."
+        if shown.asked.matching == 0
+        else "The index returned no hit. Ask again with a higher EF_RUNTIME.",
+        ":material/filter_alt_off:",
+    )
+
+
+def _table(shown: Shown) -> None:
+    result, info = shown.result, shown.info
+    frame = table_of(info, result)
+    long = [f.name for f in info.fields if f.name.lower() in CONTENTS]
+    order = [c for c in frame.columns if c not in long and c not in {"key"}]
+    digest = f"{shown.asked.request.__hash__():x}.{st.session_state['search.run']}"
+    event = st.dataframe(
+        frame,
+        hide_index=True,
+        column_order=[*order[:3], *[c for c in order[3:] if c.lower() in TITLES],
+                      *[c for c in order[3:] if c.lower() not in TITLES], "key", *long],
+        column_config=_columns(result.metric, frame),
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"search.table.{digest}",
+        height=min(420, 38 + 35 * len(frame)),
+    )  # fmt: skip
+    st.plotly_chart(
+        charts.distance_profile(
+            result.keys,
+            [shown.titles[key] for key in result.keys],
+            result.distances,
+            distance.MEANING[result.metric][0],
+            dark=state.dark(),
+        ),
+        key="search.profile",
+        config={"displayModeBar": False},
+        alt="Distance by rank",
+    )
+    export(shown, frame)
+    rows = event.get("selection", {}).get("rows", [])
+    if rows and rows[0] < len(result.keys):
+        document_panel(shown, result.keys[rows[0]])
+    else:
+        st.caption("Choose a row to see the whole document.")
+
+
+def _columns(metric: str, frame: pd.DataFrame) -> dict[str, Any]:
+    low = min(0.0, float(frame["similarity"].min())) if len(frame) else 0.0
+    high = max(1.0, float(frame["similarity"].max())) if len(frame) else 1.0
+    return {
+        "rank": st.column_config.NumberColumn("#", width=40),
+        "distance": st.column_config.NumberColumn(format="%.4f", help=distance.MEANING[metric][0], width=80),
+        "similarity": st.column_config.ProgressColumn(
+            format="%.3f", min_value=low, max_value=high, help=distance.MEANING[metric][1], width=110
+        ),
+        **{
+            c: st.column_config.NumberColumn(format="%g")
+            for c in frame.columns
+            if pd.api.types.is_float_dtype(frame[c]) and c not in {"distance", "similarity"}
+        },
+    }
+
+
+def document_panel(shown: Shown, key: str) -> None:
+    """One document, whole: fields as text, its vector, size and time to live."""
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"#### {markdown(shown.titles.get(key, key), 160)}")
+            st.space("stretch")
+            st.button(
+                "More like this", icon=":material/hub:", on_click=more_like, args=(key,), key="search.more"
+            )
+        client = cached.client(shown.target)
+        fields = search.document(client, key, shown.info.on)
+        facts = search.facts(client, key)
+        st.caption(
+            f"{code(key)} · {bytes_text(facts.size_bytes)} in memory · "
+            + ("no TTL" if facts.ttl_s is None else f"expires in {duration(facts.ttl_s)}")
+        )
+        vectors = {f.identifier: f for f in shown.info.of_kind("VECTOR")}
+        short: dict[str, str] = {}
+        long: dict[str, str] = {}
+        for name, value in fields.items():
+            if name not in vectors:
+                text = plain(replies.text(value), 20_000)
+                (long if len(text) > 80 else short)[name] = text
+        st.dataframe(
+            pd.DataFrame({"field": [line(n) for n in short], "value": [line(v) for v in short.values()]}),
+            hide_index=True,
+            key="search.fields",
+        )
+        for name, text in long.items():
+            st.caption(markdown(name))
+            with st.container(height=220 if len(text) > 1_200 else "content", border=True):
+                st.text(text)
+        for name, field in vectors.items():
+            _vector_preview(shown, key, name, field.name, fields.get(name))
+
+
+def _vector_preview(shown: Shown, key: str, identifier: str, name: str, value: object) -> None:
+    field, params = shown.info.vector_field(name)
+    try:
+        vector = search.decoded(value, field, params, key)
+    except BadVector as exc:
+        parts.show_error(exc)
+        return
+    st.caption(
+        f"{markdown(identifier)}: {params.dim:,} × {params.type}, length {float(np.linalg.norm(vector)):.3f}"
+    )
+    st.line_chart(pd.DataFrame({"value": vector}), height=110)
+
+
+def _cards(shown: Shown) -> None:
+    contents = [f.name for f in shown.info.fields if f.name.lower() in CONTENTS]
+    tags = [f.name for f in shown.info.of_kind("TAG")]
+    for rank, hit in enumerate(shown.result.hits[:CARDS], 1):
+        similar = float(shown.result.similarities[rank - 1])
+        with st.container(border=True):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.markdown(f"**{rank}. {markdown(shown.titles[hit.key], 160)}**")
+                st.space("stretch")
+                st.button(
+                    "More like this", icon=":material/hub:", on_click=more_like, args=(hit.key,),
+                    key=f"search.card.{rank}", type="tertiary",
+                )  # fmt: skip
+            facts = [f"distance {hit.distance:.4f}", f"similarity {similar:.3f}"]
+            facts += [f"{markdown(n)}: {markdown(hit.fields[n], 60)}" for n in tags if hit.fields.get(n)]
+            st.caption(" · ".join(facts))
+            for name in contents:
+                if hit.fields.get(name):
+                    st.text(plain(hit.fields[name], 420))
+    if len(shown.result.keys) > CARDS:
+        st.caption(f"The first {CARDS} of {len(shown.result.keys):,}; the table shows all.")

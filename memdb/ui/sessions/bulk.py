@@ -1,0 +1,176 @@
+"""The Sessions page's changes to many sessions: a dry run, a typed confirmation, and the work as a job."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from memdb.cluster.target import Target
+from memdb.display import line, markdown
+from memdb.jobs import Job
+from memdb.sessions import bulk
+from memdb.sessions.bulk import Action, Done, Plan
+from memdb.sessions.filters import SessionFilter
+from memdb.sessions.known import ARTICLE
+from memdb.sessions.mapping import Format
+from memdb.ui.kit import cached, parts, safety
+from memdb.ui.sessions import filter_bar, listing
+
+PLANNING, DOING = "sessions.bulk.planning", "sessions.bulk.doing"
+TYPED = "sessions.bulk.typed"
+ACTIONS = ("Delete", "Expire", "Keep for good")
+LIVES = {
+    "1 minute": 60.0, "10 minutes": 600.0, "30 minutes": 1_800.0, "1 hour": 3_600.0, "6 hours": 21_600.0,
+    "1 day": 86_400.0, "7 days": 7 * 86_400.0, "30 days": 30 * 86_400.0,
+}  # fmt: skip
+
+
+def view(target: Target, format_: Format) -> None:
+    """Draw it."""
+    if format_.token != ARTICLE.token:
+        parts.empty(
+            "Only the article's sessions are changed in bulk",
+            f"Choose *{ARTICLE.title}* above. Other formats are read, and left to what writes them.",
+            ":material/edit_off:",
+        )
+        return
+    wanted = filter_bar.bar()
+    action = _action()
+    st.button(
+        "Dry run", icon=":material/search:", type="primary", key="sessions.bulk.plan", on_click=_plan,
+        args=(target, wanted, action), disabled=_running(PLANNING) or _running(DOING),
+        help="Finds the sessions that pass the filter above. Nothing is written.",
+    )  # fmt: skip
+    for kept in (PLANNING, DOING):
+        if _running(kept):
+            _watch(st.session_state[kept])
+    _planned(target, wanted, action)
+    _done(target)
+
+
+def _action() -> Action:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        chosen = st.segmented_control(
+            "Change", ACTIONS, default="Delete", required=True, key="sessions.bulk.action",
+            bind="query-params",
+        )  # fmt: skip
+        if chosen == "Expire":
+            life = st.selectbox(
+                "in", list(LIVES), index=2, key="sessions.bulk.life", bind="query-params", width=160
+            )
+            return Action("expire", LIVES[life])
+    return Action("delete" if chosen == "Delete" else "persist")
+
+
+def _planned(target: Target, wanted: SessionFilter, action: Action) -> None:
+    job = _job(PLANNING)
+    if job is None or job.state.status == "running":
+        if job is None and _job(DOING) is None:
+            parts.empty(
+                "Nothing is changed yet",
+                "Choose a filter and a change, then *Dry run*: it counts the sessions and shows some.",
+                ":material/checklist:",
+            )
+        return
+    if job.error is not None:
+        parts.show_error(job.error, target)
+    planned = job.result
+    if not isinstance(planned, Plan):
+        return
+    if planned.wanted != wanted or planned.action != action:
+        st.info("The filter or the change is another now: run it dry again.", icon=":material/update:")
+        return
+    if job.state.status == "cancelled":
+        st.caption(":material/stop_circle: Cancelled: what was found until then.")
+    st.markdown(f"**{markdown(planned.words)}**")
+    if not planned.keys:
+        st.caption("No session passes this filter. Loosen it.")
+        return
+    if planned.sample:
+        st.caption(f"The first {len(planned.sample)} of them:")
+        frame = listing.table_of(planned.sample, 0.0)
+        st.dataframe(frame, hide_index=True, column_config=listing.columns(frame), placeholder="–")
+    keys = pd.DataFrame({"session": [line(key, 300) for key in planned.keys]})
+    parts.export(
+        keys, "planned", {"target": target.address, "plan": planned.words}, key="sessions.bulk.export"
+    )
+    _confirmation(target, planned)
+
+
+def _confirmation(target: Target, planned: Plan) -> None:
+    if not target.writable:
+        st.info("This target is read-only: nothing can be changed from here.", icon=":material/lock:")
+        return
+    if target.kind == "production":
+        st.warning(f"{markdown(target.name)} is a production target.", icon=":material/warning:")
+    undo = " There is no undo." if planned.action.kind == "delete" else ""
+    with st.form("sessions.bulk.form", border=True, enter_to_submit=False):
+        st.text_input(
+            f"Type `{planned.phrase}` to {planned.action.words} {len(planned.keys):,} sessions.{undo}",
+            key=TYPED, placeholder=planned.phrase,
+        )  # fmt: skip
+        st.form_submit_button(
+            f"{planned.action.kind.capitalize()} {len(planned.keys):,} sessions", icon=":material/bolt:",
+            on_click=_do, args=(target, planned), disabled=_running(DOING),
+        )  # fmt: skip
+    if st.session_state.pop("sessions.bulk.wrong", False):
+        st.error(f"That was not `{planned.phrase}`. Nothing was changed.", icon=":material/error:")
+
+
+def _done(target: Target) -> None:
+    job = _job(DOING)
+    if job is None or job.state.status == "running":
+        return
+    if job.error is not None:
+        parts.show_error(job.error, target)
+    if isinstance(job.result, Done):
+        if job.state.status == "done":
+            st.success(markdown(job.result.words), icon=":material/check:")
+        else:
+            st.warning(f"Ended early. {markdown(job.result.words)}", icon=":material/stop_circle:")
+    elif job.state.status == "cancelled":
+        st.caption(":material/stop_circle: Cancelled before anything was changed.")
+
+
+def _plan(target: Target, wanted: SessionFilter, action: Action) -> None:
+    opened, budget = cached.client(target), safety.budget(target)
+
+    def work(job: Job[Plan]) -> Plan:
+        return bulk.plan(opened.budgeted(budget), wanted, action, report=job.report, keep=job.keep)
+
+    st.session_state[PLANNING] = cached.jobs().start("Dry run", work).id
+    st.session_state.pop(DOING, None)
+    st.session_state[TYPED] = ""
+
+
+def _do(target: Target, planned: Plan) -> None:
+    if str(st.session_state.get(TYPED, "")).strip().lower() != planned.phrase:
+        st.session_state["sessions.bulk.wrong"] = True
+        return
+    client = cached.client(target)
+
+    def work(job: Job[Done]) -> Done:
+        return bulk.apply(client, planned, report=job.report, keep=job.keep)
+
+    st.session_state[DOING] = cached.jobs().start("Change sessions", work).id
+    st.session_state.pop(PLANNING, None)
+    listing.refresh()
+
+
+def _job(kept: str) -> Job[object] | None:
+    return cached.jobs().get(st.session_state.get(kept, ""))
+
+
+def _running(kept: str) -> bool:
+    job = _job(kept)
+    return job is not None and job.state.status == "running"
+
+
+@st.fragment(run_every="0.5s")
+def _watch(job_id: str) -> None:
+    job = cached.jobs().get(job_id)
+    if job is None or job.state.status != "running":
+        st.rerun()
+    parts.job_panel(job)
+    if isinstance(job.result, Plan | Done):
+        st.caption(job.result.words)

@@ -1,0 +1,128 @@
+"""The Sessions page's filter bar: widgets → a SessionFilter. All of it is in the link."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, date, datetime, time
+
+import streamlit as st
+
+from memdb.display import line
+from memdb.sessions.filters import SessionFilter, words_of
+from memdb.ui.kit import state
+
+# Steps of the TTL slider, in seconds. Beyond the last one are sessions that never expire.
+NEVER = "never"
+TTL_STEPS: dict[str, float] = {
+    "now": 0.0,
+    "1 min": 60.0,
+    "5 min": 300.0,
+    "15 min": 900.0,
+    "30 min": 1_800.0,
+    "1 h": 3_600.0,
+    "3 h": 3 * 3_600.0,
+    "6 h": 6 * 3_600.0,
+    "12 h": 12 * 3_600.0,
+    "1 day": 86_400.0,
+    "7 days": 7 * 86_400.0,
+    NEVER: math.inf,
+}
+USER, CONTEXT, WORDS, TTL = "sessions.user", "sessions.context", "sessions.words", "sessions.ttl"
+ID, WHOLE, SINCE, UNTIL = "sessions.id", "sessions.whole", "sessions.since", "sessions.until"
+CONTEXTS = "sessions.contexts"  # contexts seen on pages so far, offered to choose from
+CONTEXTS_KEPT = 100
+
+
+def bar() -> SessionFilter:
+    """Draw the bar."""
+    with st.container(border=True):
+        user_place, context_place, words_place, ttl_place, more_place = st.columns(
+            [1, 1.1, 1.3, 1.7, 0.95], gap="medium", vertical_alignment="bottom"
+        )
+    user = user_place.text_input(
+        "User", key=USER, bind="query-params", placeholder="any", icon=":material/person:"
+    )
+    seen: list[str] = state.keep(CONTEXTS, [])
+    context = context_place.selectbox(
+        "Context", _with_chosen(seen), index=None, key=CONTEXT, bind="query-params", placeholder="any",
+        accept_new_options=True, format_func=line, icon=":material/label:",
+    )  # fmt: skip
+    words = words_place.text_input(
+        "Words in the conversation", key=WORDS, bind="query-params", placeholder="all of these words",
+        icon=":material/search:",
+    )  # fmt: skip
+    low, high = ttl_place.select_slider(
+        "Expires in", list(TTL_STEPS), value=("now", NEVER), key=TTL, bind="query-params",
+        help="Both ends at “never”: only sessions without a time to live.",
+    )  # fmt: skip
+    with more_place:
+        id_part, whole, created = _more()
+    return SessionFilter(
+        user=user.strip(),
+        context=(context or "").strip(),
+        partial=not whole,
+        words=words_of(words),
+        ttl_from_s=0.0 if low == NEVER else TTL_STEPS[low],
+        ttl_to_s=TTL_STEPS[high],
+        expires=False if low == NEVER else None,
+        created_from=created[0],
+        created_to=created[1],
+        id_part=id_part.strip(),
+    )
+
+
+def remember_contexts(found: set[str]) -> None:
+    """Offer these contexts from now on."""
+    seen: list[str] = state.keep(CONTEXTS, [])
+    new = {text for text in found if text.isprintable() and 0 < len(text) <= 80} - set(seen)
+    if new:
+        st.session_state[CONTEXTS] = sorted({*seen, *new})[:CONTEXTS_KEPT]
+
+
+def only_user(user: str) -> None:
+    """A callback: list this user's sessions."""
+    st.session_state[USER], st.session_state[WHOLE] = user, True
+    st.session_state[CONTEXT] = None
+    st.session_state[WORDS] = st.session_state[ID] = ""
+    st.session_state[TTL] = ("now", NEVER)
+
+
+def reset() -> None:
+    """A callback: every session again."""
+    only_user("")
+    st.session_state[WHOLE] = False
+    st.session_state[SINCE] = st.session_state[UNTIL] = None
+
+
+def _with_chosen(seen: list[str]) -> list[str]:
+    chosen = st.session_state.get(CONTEXT)
+    return sorted({*seen, chosen}) if isinstance(chosen, str) and chosen else seen
+
+
+def _more() -> tuple[str, bool, tuple[datetime | None, datetime | None]]:
+    # The label is drawn before the widgets: what a link just brought is not in the state yet.
+    active = sum(
+        bool(st.session_state.get(name) or st.query_params.get(name)) for name in (ID, WHOLE, SINCE, UNTIL)
+    )
+    with st.popover(f"More ({active})" if active else "More", icon=":material/tune:", width="stretch"):
+        id_part = st.text_input(
+            "Part of the session's id", key=ID, bind="query-params", placeholder="as it is written",
+            help="No character is a wildcard.",
+        )  # fmt: skip
+        whole = st.toggle(
+            "User and context whole, in this case", key=WHOLE, bind="query-params",
+            help="Off: they need only contain what was typed, in upper or lower case.",
+        )  # fmt: skip
+        since_place, until_place = st.columns(2)
+        since = since_place.date_input("Created from (UTC)", None, key=SINCE, bind="query-params")
+        until = until_place.date_input("until", None, key=UNTIL, bind="query-params")
+        st.button("Clear all filters", icon=":material/filter_alt_off:", on_click=reset, width="stretch")
+    return id_part, whole, (_start(since), _end(until))
+
+
+def _start(day: date | None) -> datetime | None:
+    return None if day is None else datetime.combine(day, time(), UTC)
+
+
+def _end(day: date | None) -> datetime | None:
+    return None if day is None else datetime.combine(day, time.max, UTC)

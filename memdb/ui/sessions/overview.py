@@ -1,0 +1,209 @@
+"""The Sessions page's overview: lives, memory to be freed, sizes, users and activity, from a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from memdb.cluster.target import Target
+from memdb.display import bytes_text, line
+from memdb.jobs import Job
+from memdb.sessions import formats, survey
+from memdb.sessions.mapping import Format
+from memdb.sessions.survey import Seen, Survey
+from memdb.ui.kit import cached, charts, parts, safety, state
+from memdb.ui.sessions import cached as session_cached
+from memdb.ui.sessions import figures as figures_sessions
+from memdb.ui.sessions import filter_bar
+from memdb.ui.sessions.listing import OPEN, RUN, left_text, refresh
+
+JOB = "sessions.survey.job"
+FULL = 2_000_000  # keys of the longer look, about a minute
+VIEW = "sessions.show"
+
+
+def view(target: Target, format_: Format) -> None:
+    """Draw it."""
+    found = session_cached.quick_survey(target, format_, state.keep(RUN, 0))
+    job = _job(format_)
+    if job is not None and isinstance(job.result, Survey) and job.result.scanned > found.scanned:
+        found = job.result
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(found.words + (" Each key counts by itself." if format_.holds != "session" else ""))
+        st.space("stretch")
+        running = job is not None and job.state.status == "running"
+        if not found.whole and not running:
+            st.button(
+                "Look at more keys", icon=":material/manage_search:", on_click=_start, args=(target, format_),
+                key="sessions.survey.more", help=f"Up to {FULL:,} keys, in the background.",
+            )  # fmt: skip
+        st.button("Refresh", icon=":material/refresh:", on_click=refresh, key="sessions.survey.refresh")
+    if job is not None and running:
+        _watch(job.id)
+    if job is not None and job.error is not None:
+        parts.show_error(job.error, target)
+    if not found.seen:
+        parts.empty(
+            "No sessions of this format here",
+            "Choose another one above, or let *Formats* tell what there is.",
+            ":material/forum:",
+        )
+        return
+    _lives(target, found, format_)
+    _sizes(target, found, format_)
+    _users(target, found)
+
+
+def _lives(target: Target, found: Survey, format_: Format) -> None:
+    dark = state.dark()
+    bins = found.ttl_bins()
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.markdown("**Time left**")
+        st.plotly_chart(figures_sessions.by_ttl(bins, dark=dark), key="sessions.by_ttl")
+    with right:
+        st.markdown("**Memory freed by expiry**")
+        st.plotly_chart(figures_sessions.freed(bins, dark=dark), key="sessions.freed")
+    frame = pd.DataFrame(
+        {
+            "expires within": [b.name for b in bins],
+            "sessions": [b.sessions for b in bins],
+            "bytes": [b.bytes for b in bins],
+            "memory freed by then": [b.freed_bytes for b in bins],
+        }
+    )
+    _table(target, found, frame, "ttl", ("bytes", "memory freed by then"))
+    soon = found.soon()
+    if soon:
+        st.markdown("**Expiring soon**")
+        _seen(soon, format_, "soon")
+
+
+def _sizes(target: Target, found: Survey, format_: Format) -> None:
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.markdown("**Sizes**")
+        st.plotly_chart(figures_sessions.sizes(found.sizes(), dark=state.dark()), key="sessions.sizes")
+        names, counts = figures_sessions.size_bins(found.sizes())
+        _table(target, found, pd.DataFrame({"up to": names, "sessions of the sample": counts}), "sizes", ())
+    with right:
+        st.markdown("**The largest of the sample**")
+        _seen(found.largest(10), format_, "largest")
+    activity = found.activity()
+    if activity:
+        st.markdown("**Sessions begun**")
+        st.plotly_chart(figures_sessions.activity(activity, dark=state.dark()), key="sessions.activity")
+        frame = pd.DataFrame({"from (UTC)": [at for at, _ in activity], "sessions": [n for _, n in activity]})
+        _table(target, found, frame, "activity", ())
+
+
+def _users(target: Target, found: Survey) -> None:
+    users = found.users()
+    if not any(user for user, _, _ in users):
+        return
+    st.markdown("**Sessions a user**, of the sample")
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.plotly_chart(
+            charts.bars([user or "(none)" for user, _, _ in users[:12]], [n for _, n, _ in users[:12]],
+                         dark=state.dark()),
+            key="sessions.users",
+        )  # fmt: skip
+    with right:
+        frame = pd.DataFrame(
+            {
+                "user": [line(user, 80) for user, _, _ in users],
+                "sessions of the sample": [n for _, n, _ in users],
+                "bytes": [size for _, _, size in users],
+            }
+        )
+        _shown(frame, ("bytes",))
+        parts.export(frame, "users", _settings(target, found), key="sessions.users.export")
+        names = [user for user, _, _ in users if user.isprintable() and user]
+        if names:
+            st.selectbox(
+                "List one user's sessions", names, index=None, key="sessions.users.open",
+                on_change=_open_user, placeholder="choose a user",
+            )  # fmt: skip
+
+
+def _seen(rows: Sequence[Seen], format_: Format, name: str) -> None:
+    frame = pd.DataFrame(
+        {
+            "session": [formats.printable_id(s.key)[:200] for s in rows],
+            "user": [line(s.user, 80) for s in rows],
+            "expires in": [left_text(s.ttl_s) for s in rows],
+            "bytes": [s.size_bytes for s in rows],
+        }
+    )
+    _shown(frame, ("bytes",))
+    if format_.holds != "session":
+        return
+    keys = [formats.printable_id(s.key.removeprefix(format_.prefix)) for s in rows]
+    st.selectbox(
+        "Open one", keys, index=None, key=f"sessions.{name}.open", on_change=_open_key, args=(name,),
+        placeholder="choose a session", label_visibility="collapsed",
+    )  # fmt: skip
+
+
+def _table(target: Target, found: Survey, frame: pd.DataFrame, name: str, sizes: tuple[str, ...]) -> None:
+    with st.expander("As a table", icon=":material/table:"):
+        _shown(frame, sizes)
+        parts.export(frame, f"sessions-{name}", _settings(target, found), key=f"sessions.{name}.export")
+
+
+def _shown(frame: pd.DataFrame, sizes: tuple[str, ...]) -> None:
+    st.dataframe(
+        frame, hide_index=True,
+        column_config={name: st.column_config.NumberColumn(format="bytes") for name in sizes},
+    )  # fmt: skip
+
+
+def _settings(target: Target, found: Survey) -> dict[str, object]:
+    return {"target": target.address, "read": found.at.isoformat(timespec="seconds"), "sample": found.words}
+
+
+def _open_user() -> None:
+    user = st.session_state.get("sessions.users.open")
+    if user:
+        filter_bar.only_user(user)
+        st.session_state[VIEW] = "Sessions"
+
+
+def _open_key(name: str) -> None:
+    id_ = st.session_state.get(f"sessions.{name}.open")
+    if id_:
+        st.session_state[OPEN] = id_
+        st.session_state[VIEW] = "Sessions"
+
+
+# ---- a longer look in the background ---------------------------------------------------------------------
+
+
+def _start(target: Target, format_: Format) -> None:
+    opened, budget = cached.client(target), safety.budget(target)
+
+    def work(job: Job[Survey]) -> Survey:
+        return survey.survey(opened.budgeted(budget), format_, sample=FULL, report=job.report, keep=job.keep)
+
+    job = cached.jobs().start("Survey of sessions", work)
+    st.session_state[JOB] = {"id": job.id, "format": format_.token}
+
+
+def _job(format_: Format) -> Job[object] | None:
+    kept = st.session_state.get(JOB, {})
+    job = cached.jobs().get(kept.get("id", ""))
+    return job if job is not None and kept["format"] == format_.token else None
+
+
+@st.fragment(run_every="1s")
+def _watch(job_id: str) -> None:
+    job = cached.jobs().get(job_id)
+    if job is None or job.state.status != "running":
+        st.rerun()
+    parts.job_panel(job)
+    if isinstance(job.result, Survey):
+        size = bytes_text(float(job.result.sizes().sum()) * job.result.factor)
+        st.caption(f"{len(job.result.seen):,} sessions so far; all of them take about {size}.")

@@ -1,0 +1,197 @@
+"""The Sessions page's right side: one session as a conversation, with its user and raw fields."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from memdb.cluster.target import Target
+from memdb.display import bytes_text, markdown, plain
+from memdb.errors import NotFound
+from memdb.sessions import formats, store
+from memdb.sessions.formats import Session, Turn
+from memdb.sessions.summaries import SessionSummary
+from memdb.ui.kit import cached, parts, state
+from memdb.ui.sessions import actions, user
+from memdb.ui.sessions.listing import CLOSE, OPEN, RUN, bar_share
+from memdb.vectors.query import Command
+
+VIEWS = ("Conversation", "User", "Fields", "Code")
+TURNS = 30  # shown at once, the last ones first to be seen
+CONTENT = 4_000  # characters of a turn
+PANE = 480  # height in pixels
+RAW = 4_000  # characters of a raw field
+EARLIER = "sessions.earlier"  # how many more turns were asked for, and of which session
+_LOOKS = {
+    "user": ("user", ":material/person:"),
+    "human": ("user", ":material/person:"),
+    "customer": ("user", ":material/person:"),
+    "agent": ("assistant", ":material/smart_toy:"),
+    "llm": ("assistant", ":material/smart_toy:"),
+    "assistant": ("assistant", ":material/smart_toy:"),
+    "ai": ("assistant", ":material/smart_toy:"),
+    "bot": ("assistant", ":material/smart_toy:"),
+    "model": ("assistant", ":material/smart_toy:"),
+    "system": ("system", ":material/settings:"),
+    "developer": ("system", ":material/settings:"),
+    "tool": ("tool", ":material/build:"),
+    "function": ("tool", ":material/build:"),
+}
+
+
+def asked() -> str:
+    """Draw the field of the open session's id; returns the key asked for, empty where none is."""
+    if st.session_state.pop(CLOSE, False):
+        st.session_state[OPEN] = ""
+    typed = st.text_input(
+        "Open a session", key=OPEN, bind="query-params", icon=":material/forum:",
+        placeholder="its id, or choose a row",
+    )  # fmt: skip
+    return formats.session_key(formats.typed_id(typed)) if typed.strip() else ""
+
+
+def panel(target: Target, key: str, shown: list[SessionSummary]) -> None:
+    """Draw the session that is open: the one asked for, else the first of the list."""
+    actions.say_what_was_done()
+    if not key and not shown:
+        return
+    if not key:
+        key = shown[0].key
+        st.markdown(f"**{markdown(_printable(key), 200)}**")
+    try:
+        session = cached.session(target, formats.printable_id(key), state.keep(RUN, 0))
+    except NotFound as exc:
+        parts.show_error(exc)
+        return
+    head(session)
+    stored = next((f.size_bytes for f in session.fields if f.name == formats.HISTORY), 0)
+    _time_left(target, key, stored)
+    actions.actions(target, session)
+    view = st.segmented_control(
+        "Show", VIEWS, default="Conversation", required=True, key="sessions.view", bind="query-params",
+        label_visibility="collapsed", width="stretch",
+    )  # fmt: skip
+    with parts.errors_shown(target):
+        if view == "User":
+            user.user(target, session)
+        elif view == "Fields":
+            fields(session)
+        elif view == "Code":
+            _code(target, session)
+        else:
+            conversation(session)
+
+
+def countdown(seconds: float) -> str:
+    """A time left that ticks: 3 d 04:05:06, 1:02:03 or 0:45."""
+    days, rest = divmod(int(seconds), 86_400)
+    hours, rest = divmod(rest, 3_600)
+    minutes, left = divmod(rest, 60)
+    if days:
+        return f"{days} d {hours:02d}:{minutes:02d}:{left:02d}"
+    return f"{hours}:{minutes:02d}:{left:02d}" if hours else f"{minutes}:{left:02d}"
+
+
+def _printable(key: str) -> str:
+    return formats.printable_id(formats.session_id(key))
+
+
+def head(session: Session) -> None:
+    """Whose, since when, how large, and what is wrong with it."""
+    size = bytes_text(session.size_bytes) if session.size_bytes is not None else "size not told"
+    facts = [
+        f":material/person: {markdown(session.user_id, 80) or '–'}",
+        f":material/label: {markdown(session.context, 80) or '–'}",
+        f":material/schedule: {_created(session)}",
+        f":material/memory: {size}",
+    ]
+    st.caption(" &nbsp; ".join(facts), help=markdown(session.size_note) or None)
+    for problem in session.problems:
+        st.warning(markdown(problem, 300), icon=":material/report:")
+
+
+def _created(session: Session) -> str:
+    if session.created is None:
+        return markdown(session.created_at, 40) or "–"
+    return f"{session.created:%Y-%m-%d %H:%MZ}"
+
+
+@st.fragment(run_every="1s")
+def _time_left(target: Target, key: str, stored: int) -> None:
+    """The TTL as the server tells it now, and whether the history is another than the one shown."""
+    with parts.errors_shown():
+        try:
+            left = store.time_left(cached.client(target), key)
+        except NotFound:
+            st.progress(0.0, text=":material/timer_off: has expired or was deleted just now")
+            return
+        if left is None:
+            st.progress(bar_share(None), text=":material/all_inclusive: never expires")
+        else:
+            st.progress(bar_share(left), text=f":material/timer: expires in **{countdown(left)}**")
+        if store.history_bytes(cached.client(target), key) != stored:
+            st.caption(
+                ":material/sync_problem: Somebody has changed this session since it was read here. "
+                "*Refresh* shows it as it is."
+            )
+
+
+def conversation(session: Session) -> None:
+    """The turns as a chat."""
+    if not session.turns:
+        st.caption("No turns to show. *Fields* shows what is stored.")
+        return
+    asked = st.session_state.get(EARLIER, ("", 0))
+    more = asked[1] if asked[0] == _printable(session.key) else 0
+    first = max(0, len(session.turns) - TURNS - more)
+    # A long conversation opens at its end, a short one at its beginning.
+    with st.container(height=PANE, border=True, autoscroll=bool(first)):
+        if first:
+            st.button(
+                f"{first:,} earlier turns", icon=":material/expand_less:", on_click=_earlier,
+                args=(_printable(session.key), more + 2 * TURNS), key="sessions.more", width="stretch",
+            )  # fmt: skip
+        for turn in session.turns[first:]:
+            turn_shown(turn)
+
+
+def turn_shown(turn: Turn) -> None:
+    """One turn as a chat message, its text as it is."""
+    name, icon = _LOOKS.get(turn.role.lower(), ("other", ":material/help:"))
+    with st.chat_message(name, avatar=icon):
+        if turn.role.lower() not in ("user", "assistant"):
+            st.caption(markdown(turn.role, 60) or "no role")
+        st.text(plain(turn.content, CONTENT) or "(empty)")
+
+
+def _earlier(session: str, more: int) -> None:
+    st.session_state[EARLIER] = (session, more)
+
+
+def fields(session: Session) -> None:
+    """What is stored, as it is."""
+    with st.container(height=PANE, border=True):
+        for field in session.fields:
+            kind = "text" if field.utf8 else "not read" if field.value is None else "not UTF-8"
+            st.caption(f"**{markdown(field.name, 100)}** · {bytes_text(field.size_bytes)} · {kind}")
+            st.code(field.preview(RAW) or " ", language=None, wrap_lines=True)
+
+
+def _code(target: Target, session: Session) -> None:
+    key = session.key
+    library = f"""import os
+
+from memdb.cluster.client import connect
+from memdb.cluster.target import Target
+from memdb.sessions import store
+
+target = Target.parse({target.address!r}, password=os.environ.get("MEMDB_PASSWORD", ""))
+with connect(target) as client:
+    session = store.read(client, {key!r})
+for turn in session.turns:
+    print(f"{{turn.role}}: {{turn.content}}")
+"""
+    if key.isprintable():
+        parts.copy_as_code(Command(("HGETALL", key)), target, library, key="sessions.code")
+    else:
+        st.caption("This key holds bytes that a line of a shell cannot carry.")
+        st.code(library, language="python", wrap_lines=True)

@@ -1,0 +1,73 @@
+"""Which view of which sessions: the row above the Sessions page."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import streamlit as st
+
+from memdb.cluster.target import Target
+from memdb.errors import BadSettings
+from memdb.sessions import format_file, known
+from memdb.sessions.detect import Detected
+from memdb.sessions.known import ARTICLE
+from memdb.sessions.mapping import Format
+from memdb.settings import Settings
+from memdb.ui.kit import parts, state
+from memdb.ui.sessions import cached
+from memdb.ui.sessions.listing import OPEN, RUN
+
+View = Literal["Sessions", "Overview", "Change many", "Formats"]
+VIEWS: tuple[View, ...] = get_args(View)
+VIEW, FORMAT = "sessions.show", "sessions.format"
+
+
+def row(target: Target) -> tuple[View, Format, Detected]:
+    """Draw the row; returns the view, the format, and what formats there are."""
+    own = own_formats()
+    found = cached.detected(target, own, state.keep(RUN, 0))
+    counts = {f.format.token: f.keys for f in found.formats}
+    offered = {f.format.token: f.format for f in found.formats}
+    offered.setdefault(ARTICLE.token, ARTICLE)
+    offered |= {f.token: f for f in own}
+    asked = str(st.session_state.get(FORMAT) or st.query_params.get(FORMAT) or "")
+    if asked not in offered and (named := known.of_token(asked, own)) is not None:
+        offered[asked] = named
+    usual = ARTICLE.token if ARTICLE.token in counts or not counts else next(iter(counts))
+    tokens = sorted(offered, key=lambda t: (t != usual, -counts.get(t, 0), t))
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        view = st.segmented_control(
+            "View", VIEWS, default="Sessions", required=True, key=VIEW, bind="query-params",
+            label_visibility="collapsed",
+        )  # fmt: skip
+        st.space("stretch")
+        token = st.selectbox(
+            "Stored as", tokens, key=FORMAT, bind="query-params", width=400, on_change=_another,
+            help="Formats are recognised by what some of the values hold; *Formats* lists all.",
+        )  # fmt: skip
+    number = counts.get(token)
+    about = "" if found.whole else "about "
+    said = (
+        f"{about}{number:,} keys of this format" if number is not None else "no key of this format was seen"
+    )
+    st.caption(f"{said[0].upper()}{said[1:]}. {found.words}", text_alignment="right")
+    return view, offered[token], found
+
+
+def is_article(format_: Format) -> bool:
+    """Whether these are the article's sessions, which have a fast listing and filters of their own."""
+    return format_.token == ARTICLE.token
+
+
+def own_formats() -> tuple[Format, ...]:
+    """The formats of the settings; where they cannot be read, the reason is shown."""
+    try:
+        return format_file.own_formats(Settings.from_env())
+    except BadSettings as exc:
+        parts.show_error(exc)
+        return ()
+
+
+def _another() -> None:
+    """Another format: nothing of the one before is open."""
+    st.session_state[OPEN] = ""

@@ -1,0 +1,1 @@
+"""The Recall and Indexes pages."""

@@ -1,0 +1,67 @@
+"""Cached reads of the Tune pages: saved runs, how the engine runs a filter. Bounded, as in `cached`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from memdb.cluster.target import Target
+from memdb.tuning import candidates as comparison
+from memdb.tuning import plan as plans
+from memdb.tuning import store
+from memdb.tuning.candidates import Candidate
+from memdb.tuning.plan import Plan
+from memdb.tuning.run import Run, SweepRequest
+from memdb.tuning.store import Listed
+from memdb.ui.kit import cached
+from memdb.vectors.index import IndexInfo
+from memdb.vectors.query import KnnRequest
+
+
+@st.cache_data(ttl="10s", max_entries=4, show_spinner=False)
+def listed(folder: Path) -> tuple[Listed, ...]:
+    """Saved runs, newest first."""
+    return store.listed(folder)
+
+
+@st.cache_resource(ttl="30m", max_entries=12, show_spinner=False)
+def run(folder: Path, run_id: str, size_bytes: int, title: str) -> Run:
+    """A saved run. Size and title tell a state of it from an earlier one.
+
+    Raises:
+        NotFound: there is none of this id.
+        BadInput: its files are damaged.
+    """
+    del size_bytes, title
+    return store.load(folder, run_id)
+
+
+@st.cache_data(ttl="5m", max_entries=64, show_spinner=False, hash_funcs={IndexInfo: repr, KnnRequest: repr})
+def plan(target: Target, info: IndexInfo, request: KnnRequest) -> Plan:
+    """How the engine runs this request."""
+    return plans.plan(cached.client(target), request, info)
+
+
+@st.cache_resource(ttl="4s", max_entries=4, show_spinner=False, hash_funcs={IndexInfo: repr})
+def candidates(target: Target, base: IndexInfo, request: SweepRequest, folder: Path) -> tuple[Candidate, ...]:
+    """An index and its shadows, each with its newest run that was asked the same."""
+    return comparison.candidates(cached.client(target), base, request, folder)
+
+
+def saved(run_id: str) -> Run:
+    """A saved run by its id, as it is on disk now.
+
+    Raises:
+        NotFound: there is none of this id.
+        BadInput: its files are damaged.
+    """
+    found = next((entry for entry in listed(cached.home()) if entry.id == run_id), None)
+    size, title = (found.size_bytes, found.title) if found else (0, "")
+    return run(cached.home(), run_id, size, title)
+
+
+def forget() -> None:
+    """Look at the folder again: a run was saved, renamed or deleted."""
+    listed.clear()
+    candidates.clear()

@@ -1,0 +1,210 @@
+"""The Recall page's left side: widgets → what to measure. All but files and pasted texts is in the link."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from memdb import embed
+from memdb.cluster.target import Target
+from memdb.display import line
+from memdb.errors import BadInput, MemDBError
+from memdb.tuning.ask import By, Source
+from memdb.tuning.queries import FILE_TYPES
+from memdb.tuning.run import Goal, SweepRequest
+from memdb.tuning.store import Listed
+from memdb.ui.kit import cached, filter_form, state
+from memdb.ui.tune import cached as tune_cached
+from memdb.vectors.filters import render
+from memdb.vectors.index import IndexInfo, VectorParams
+
+EFS = (1, 2, 4, 8, 10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096)
+ORIGINS: dict[By, str] = {
+    "Documents": "Random documents",
+    "Texts": "Typed texts",
+    "File": "A file of vectors or texts",
+    "Run": "Those of an earlier run",
+    "Region": "Selected on the map",
+}
+CLIENTS = (0, 1, 2, 4, 8, 16, 32)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the form says."""
+
+    request: SweepRequest
+    source: Source
+    matching: int
+
+
+def form(target: Target, info: IndexInfo) -> Asked | MemDBError:
+    """Draw the form, all of it whatever is wrong; the error where it cannot be run."""
+    wrong: MemDBError | None = None
+    field, params = _vector_field(info)
+    source: Source | None = None
+    count = 0
+    with st.container(border=True):
+        try:
+            source, count = _queries(info, params)
+        except MemDBError as exc:
+            wrong = exc
+    with st.container(border=True):
+        goal = _goal()
+    with st.container(border=True):
+        k, ef_min, ef_max, clients, budget = _settings(target, params)
+        try:
+            condition, matching = filter_form.filter_form(target, info, "recall")
+            rendered = render(condition, cached.server(target).dialect, info)
+        except MemDBError as exc:
+            return wrong or exc
+    if wrong is not None or source is None:
+        return wrong or BadInput("There are no queries yet.", "Choose where they come from.")
+    if matching == 0:
+        return BadInput("No document matches the filter.", "Remove a condition, or widen a range.")
+    if k > matching:
+        return BadInput(
+            f"K is {k:,}, and {matching:,} documents match the filter.", "Ask for fewer, or widen the filter."
+        )
+    request = SweepRequest(
+        info.name, field, k, rendered.query, rendered.params, ef_min, ef_max, goal,
+        seed=int(st.session_state.get("recall.seed", 0) or 0),
+        concurrency=(clients,) if clients else (),
+        query_origin=source.by, queries=count, budget_qps=budget,
+    )  # fmt: skip
+    return Asked(request, source, matching)
+
+
+def _vector_field(info: IndexInfo) -> tuple[str, VectorParams]:
+    names = [f.name for f in info.of_kind("VECTOR")]
+    chosen = names[0] if names else ""
+    if len(names) > 1:
+        chosen = (
+            st.selectbox("Vector field", names, key="recall.field", bind="query-params", format_func=line)
+            or chosen
+        )
+    found, params = info.vector_field(chosen)
+    return found.name, params
+
+
+def _queries(info: IndexInfo, params: VectorParams) -> tuple[Source | None, int]:
+    by = st.selectbox(
+        "Queries", list(ORIGINS), format_func=ORIGINS.__getitem__, key="recall.by", bind="query-params"
+    )
+    if by == "Documents":
+        left, right = st.columns(2)
+        count = left.number_input(
+            "How many", min_value=1, max_value=20_000, value=500, step=100, key="recall.n",
+            bind="query-params",
+            help="Random documents of the index; each is left out of its own results. More queries make the "
+            "interval narrower.",
+        )  # fmt: skip
+        right.number_input(
+            "Seed", min_value=0, max_value=2**31 - 1, value=0, key="recall.seed", bind="query-params",
+            help="The same seed asks the same documents again.",
+        )  # fmt: skip
+        extend = st.toggle(
+            "More where these leave it open", value=True, key="recall.extend", bind="query-params",
+            help="Where the intervals do not tell which setting is the cheapest, four times as many are "
+            "asked, once.",
+        )  # fmt: skip
+        return Source("Documents", int(count or 1), extend=extend), int(count or 1)
+    if by == "Texts":
+        typed = st.text_area(
+            "One question a line", key="recall.texts", height=140, placeholder="what your users type",
+            help=f"Embedded on this machine by {embed.MODEL} ({embed.DIMENSION} dimensions).",
+        )  # fmt: skip
+        if params.dim != embed.DIMENSION:
+            raise BadInput(
+                f"The local model gives {embed.DIMENSION} numbers; this field holds {params.dim:,}.",
+                "Upload vectors of the model the index was built with, or take random documents.",
+            )
+        texts = tuple(text.strip() for text in typed.splitlines() if text.strip())
+        return (Source("Texts", texts=texts), len(texts)) if texts else (None, 0)
+    if by == "File":
+        file = st.file_uploader(
+            "Vectors or texts", type=list(FILE_TYPES), key="recall.file",
+            help=f".npy, Parquet, CSV or JSONL: {params.dim:,} numbers a row, or texts.",
+        )  # fmt: skip
+        return (Source("File", file_name=file.name, content=file.getvalue()), 0) if file else (None, 0)
+    if by == "Region":
+        keys: tuple[str, ...] = st.session_state.get(state.REGION, ())
+        if not keys:
+            st.caption("Nothing was selected on the Map page in this tab: its lasso chooses documents.")
+            return None, 0
+        st.caption(f"{len(keys):,} documents, each left out of its own results.")
+        return Source("Region", keys=keys), len(keys)
+    known = {entry.id: entry for entry in tune_cached.listed(cached.home())}
+    if not known:
+        st.caption("No run is saved yet.")
+        return None, 0
+    chosen = st.selectbox(
+        "The queries of", list(known), key="recall.queries_of",
+        format_func={entry.id: _origin(entry) for entry in known.values()}.__getitem__,
+        help="The same queries make two runs comparable one by one: small differences show.",
+    )  # fmt: skip
+    return (Source("Run", run_id=chosen), known[chosen].queries) if chosen else (None, 0)
+
+
+def _origin(entry: Listed) -> str:
+    when = entry.started[:16].replace("T", " ")
+    return f"{when} · {line(entry.index, 40)} · {entry.queries:,} queries"
+
+
+def _at_once(clients: int) -> str:
+    return f"{clients} at once" if clients else "none"
+
+
+def _goal() -> Goal:
+    kind = st.segmented_control(
+        "Target", ["Recall", "Latency"], default="Recall", required=True, key="recall.goal",
+        bind="query-params",
+        width="stretch",
+    )  # fmt: skip
+    left, right = st.columns(2)
+    confidence = right.selectbox(
+        "Confidence", (0.9, 0.95, 0.99), index=1, key="recall.confidence", bind="query-params",
+        format_func="{:.0%}".format,
+        help="How sure the answer must be: the interval's lower end has to reach the target.",
+    )  # fmt: skip
+    if kind == "Latency":
+        most = left.number_input(
+            "p99 at most, ms", min_value=0.01, max_value=60_000.0, value=5.0, step=0.5, key="recall.p99",
+            bind="query-params",
+            help="Of sequential calls, measured at this app: network and engine together.",
+        )  # fmt: skip
+        return Goal("p99_ms", float(most or 5.0), float(confidence))
+    least = left.number_input(
+        "Recall at least", min_value=0.01, max_value=0.9999, value=0.95, step=0.01, format="%.4g",
+        key="recall.target", bind="query-params",
+    )  # fmt: skip
+    return Goal("recall", float(least or 0.95), float(confidence))
+
+
+def _settings(target: Target, params: VectorParams) -> tuple[int, int, int, int, float | None]:
+    limits = cached.server(target).dialect.limits
+    left, right = st.columns(2)
+    k = left.number_input(
+        "K", min_value=1, max_value=min(1_000, limits.k), value=10, key="recall.k", bind="query-params",
+        help="How many neighbours count.",
+    )  # fmt: skip
+    clients = right.selectbox(
+        "Clients", CLIENTS, index=CLIENTS.index(8), key="recall.clients", bind="query-params",
+        format_func=_at_once,
+        help="For the throughput: so many calls are under way at once. This is load on the server.",
+    )  # fmt: skip
+    budget = st.number_input(
+        "Queries a second at most", min_value=1.0, value=None, step=50.0, key="recall.budget", format="%.0f",
+        bind="query-params", placeholder="no limit",
+        help="A budget for a server in use. With one, no throughput is measured.",
+    )  # fmt: skip
+    if params.algorithm != "HNSW":
+        st.caption(f"{params.algorithm} index: every query looks at every vector; there is no EF_RUNTIME.")
+        return int(k or 10), 10, 10, int(clients), budget
+    steps = [ef for ef in EFS if ef <= limits.ef_runtime]
+    low, high = st.select_slider(
+        "EF_RUNTIME", steps, value=(10, 512), key="recall.ef", bind="query-params",
+        help="The range to measure. Settings between are chosen where the curve bends.",
+    )  # fmt: skip
+    return int(k or 10), int(low), int(high), int(clients), budget

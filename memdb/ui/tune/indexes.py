@@ -1,0 +1,304 @@
+"""The Indexes page: shadow indexes built, measured beside the original, dropped by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+
+import streamlit as st
+
+from memdb.cluster.target import Target
+from memdb.display import bytes_text, code, line, markdown
+from memdb.errors import MemDBError
+from memdb.jobs import Job
+from memdb.tuning import candidates as comparison
+from memdb.tuning import shadow
+from memdb.tuning.ask import Source
+from memdb.tuning.run import Goal, SweepRequest
+from memdb.tuning.shadow import Check, Variant
+from memdb.ui import frame
+from memdb.ui.kit import cached, filter_form, parts, safety
+from memdb.ui.tune import cached as tune_cached
+from memdb.ui.tune.indexes_views import charts, tables
+from memdb.vectors.filters import render
+from memdb.vectors.index import IndexInfo, VectorParams
+
+MS = (4, 8, 12, 16, 24, 32, 48, 64, 96, 128)
+EFCS = (25, 50, 100, 200, 400, 800, 1_600)
+METRICS = {"": "as the original", "COSINE": "COSINE", "L2": "L2", "IP": "IP"}
+MOST = 6  # variants planned at once
+JOB = "indexes.job"
+
+
+def draw(target: Target) -> None:
+    """Shadow indexes of the index chosen in the sidebar, or of the original where a shadow is chosen."""
+    frame.on_index(target, _draw, lambda chosen: base_name(target, chosen))
+
+
+def _draw(target: Target, info: IndexInfo) -> None:
+    left, right = st.columns([1, 2.4], gap="medium")
+    with left:
+        asked = left_side(target, info)
+    with right:
+        right_side(target, info, asked)
+
+
+def base_name(target: Target, chosen: str | None) -> str | None:
+    """The original: of a shadow chosen in the sidebar, the index it belongs to."""
+    if chosen is None or not shadow.is_shadow(chosen):
+        return chosen
+    base = shadow.base_of(chosen)
+    if base not in cached.index_names(target):
+        st.warning(
+            f"The original of {code(chosen, 120)} is not on this server any more.", icon=":material/link_off:"
+        )
+        return chosen
+    st.caption(f"{code(chosen, 120)} is a shadow index of {code(base, 120)}, which is shown.")
+    return base
+
+
+def left_side(target: Target, base: IndexInfo) -> SweepRequest | None:
+    """Forms to build, to measure and to drop; returns what is measured."""
+    running = current() is not None
+    # Side by side, so that the progress on the right stays in sight of the button that started it.
+    build, measure, drop = st.tabs([":material/construction: Build", ":material/play_arrow: Measure",
+                                    ":material/delete: Drop"], key="indexes.tab")  # fmt: skip
+    with build, parts.errors_shown(target):
+        _build_form(target, base, running)
+    request: SweepRequest | None = None
+    with measure, parts.errors_shown(target):
+        request = _measure_form(target, base, running)
+    with drop, parts.errors_shown(target):
+        _drop_form(target, base, running)
+    return request
+
+
+def right_side(target: Target, base: IndexInfo, request: SweepRequest | None) -> None:
+    """The job while it runs, and the comparison."""
+    job = current()
+    if job is not None:
+        _watch(job.id)
+    else:
+        _told(target)
+    if request is None:
+        return
+    found = tune_cached.candidates(target, base, request, cached.home())
+    if len(found) == 1 and job is None:
+        parts.empty(
+            "No shadow index yet",
+            "Choose other parameters on the left. A shadow index lies beside this one over the same "
+            "documents; "
+            "the original is never touched.",
+            ":material/stacks:",
+        )
+    tables(found, request)
+    measured = [c for c in found if c.run is not None and c.run.points]
+    if not measured:
+        st.caption("Not measured yet with these settings: “Measure all” runs the same sweep on every index.")
+        return
+    charts(measured, request)
+
+
+def current() -> Job[object] | None:
+    """The build or measurement that runs, if any."""
+    job = cached.jobs().get(st.session_state.get(JOB, {}).get("id", ""))
+    return job if job is not None and job.state.status == "running" else None
+
+
+# ---- build -----------------------------------------------------------------------------------------------
+
+
+def _build_form(target: Target, base: IndexInfo, running: bool) -> None:
+    field, params = base.vector_field()
+    limits = cached.server(target).dialect.limits
+    st.markdown("**Build shadow indexes**")
+    st.caption(f"{code(base.name, 80)} has {_has(params)}.")
+    ms = st.multiselect(
+        "M", [m for m in MS if m <= limits.m], default=[_double(params.m or shadow.DEFAULT_M, MS)],
+        key="indexes.m", bind="query-params", help="Links of a node: more find more and take more memory.",
+    )  # fmt: skip
+    efcs = st.multiselect(
+        "EF_CONSTRUCTION", [e for e in EFCS if e <= limits.ef_construction], default=[200],
+        key="indexes.efc", bind="query-params",
+        help="Candidates while a document is linked: more make a better graph and a slower build.",
+    )  # fmt: skip
+    flat = st.toggle("FLAT, exact, as well", key="indexes.flat", bind="query-params")
+    metric = st.selectbox(
+        "Metric", list(METRICS), format_func=METRICS.__getitem__, key="indexes.metric", bind="query-params"
+    )
+    wanted = [Variant("HNSW", m, e, metric) for m, e in product(ms, efcs)]  # type: ignore[arg-type]  # METRICS
+    wanted += [Variant("FLAT", metric=metric)] if flat else []  # type: ignore[arg-type]  # METRICS
+    variants = tuple(v for v in wanted if not shadow.same(v, params))
+    if len(variants) < len(wanted):
+        st.caption("What the original has already is left out.")
+    if not variants:
+        st.caption("Choose at least one M and one EF_CONSTRUCTION that differ, or FLAT.")
+        return
+    if len(variants) > MOST:
+        st.warning(
+            f"{len(variants)} indexes are planned; build at most {MOST} at once.", icon=":material/warning:"
+        )
+        return
+    found = shadow.check(cached.client(target), base, field.name, variants)
+    _show_check(found)
+    if target.writable:
+        count = len(found.new)
+        st.button(
+            f"Build {count} shadow index{'' if count == 1 else 'es'}" if count else "All of these are there",
+            type="primary", icon=":material/construction:", width="stretch", key="indexes.build",
+            disabled=running or not found.ok or not count,
+            on_click=_start_build, args=(target, base, field.name, variants),
+        )  # fmt: skip
+    with st.expander("Commands that are run" if target.writable else "Commands that would be run",
+                     expanded=not target.writable):  # fmt: skip
+        lines = [shadow.create_command(base, field.name, v).redis_cli(target) for v in variants]
+        st.code("\n".join(lines), language="bash", wrap_lines=True)
+
+
+def _show_check(found: Check) -> None:
+    free = found.free_bytes
+    have = "no limit is told" if free is None else f"{bytes_text(free)} free"
+    st.caption(
+        f":material/memory: about **{bytes_text(found.need_bytes)}** needed (an estimate), {have} · "
+        f"{found.indexes} indexes"
+        + (
+            f" of at most {found.index_limit}"
+            if found.index_limit is not None
+            else "; this engine sets no limit"
+        )
+    )
+    for text in found.refusals:
+        st.warning(markdown(text), icon=":material/block:")
+    for text in found.warnings:
+        st.caption(f":material/info: {markdown(text)}")
+
+
+def _start_build(target: Target, base: IndexInfo, field: str, variants: tuple[Variant, ...]) -> None:
+    client, home = cached.client(target), cached.home()
+    _start(
+        "Shadow indexes",
+        lambda job: comparison.build_all(client, base, field, variants, home, report=job.report),
+    )
+
+
+# ---- measure ---------------------------------------------------------------------------------------------
+
+
+def _measure_form(target: Target, base: IndexInfo, running: bool) -> SweepRequest:
+    field, _ = base.vector_field()
+    st.markdown("**Measure all**")
+    left, right = st.columns(2)
+    least = left.number_input(
+        "Recall at least", min_value=0.01, max_value=0.9999, value=0.95, step=0.01, format="%.4g",
+        key="indexes.target", bind="query-params",
+    )  # fmt: skip
+    k = right.number_input("K", min_value=1, max_value=1_000, value=10, key="indexes.k", bind="query-params")
+    left, right = st.columns(2)
+    count = left.number_input(
+        "Queries", min_value=1, max_value=20_000, value=300, step=100, key="indexes.n", bind="query-params",
+        help="Random documents, the same for every index.",
+    )  # fmt: skip
+    seed = right.number_input("Seed", min_value=0, value=0, key="indexes.seed", bind="query-params")
+    condition, matching = filter_form.filter_form(target, base, "indexes")
+    rendered = render(condition, cached.server(target).dialect, base)
+    request = SweepRequest(
+        base.name, field.name, int(k or 10), rendered.query, rendered.params,
+        goal=Goal(value=float(least or 0.95)), seed=int(seed or 0), queries=int(count or 300),
+    )  # fmt: skip
+    st.button(
+        "Measure all", icon=":material/play_arrow:", width="stretch", key="indexes.measure",
+        disabled=running or matching == 0, on_click=_start_sweeps, args=(target, base, request),
+    )  # fmt: skip
+    return request
+
+
+def _start_sweeps(target: Target, base: IndexInfo, request: SweepRequest) -> None:
+    opened, home, budget = cached.client(target), cached.home(), safety.budget(target)
+    source = Source("Documents", request.queries)
+    _start(
+        "Index comparison",
+        lambda job: comparison.sweep_all(
+            opened.budgeted(budget), base, request, source, home, report=job.report
+        ),
+    )
+
+
+# ---- drop ------------------------------------------------------------------------------------------------
+
+
+def _drop_form(target: Target, base: IndexInfo, running: bool) -> None:
+    shadows = [
+        n for n in cached.index_names(target) if shadow.is_shadow(n) and shadow.base_of(n) == base.name
+    ]
+    st.markdown("**Drop a shadow index**")
+    if not shadows:
+        st.caption("There is none to drop.")
+        return
+    name = st.selectbox("Shadow index", shadows, key="indexes.drop", format_func=line)
+    st.code(name, language=None, wrap_lines=True)
+    if not target.writable:
+        st.caption("This target is read-only. On a writable one: " + code(f"FT.DROPINDEX {name}", 200))
+        return
+    typed = st.text_input("Type its whole name", key="indexes.typed", help="The documents stay.")
+    st.button(
+        "Drop it", icon=":material/delete:", key="indexes.drop_it",
+        disabled=running or typed.strip() != name,
+        on_click=_drop, args=(target, name), width="stretch",
+    )  # fmt: skip
+
+
+def _drop(target: Target, name: str) -> None:
+    try:
+        shadow.drop(cached.client(target), name, str(st.session_state.get("indexes.typed", "")))
+    except MemDBError as exc:
+        st.toast(markdown(exc.full()), icon=":material/error:")
+        return
+    finally:
+        _forget()
+    st.session_state["indexes.typed"] = ""
+    st.toast(f"Dropped {code(name, 120)}.", icon=":material/check:")
+
+
+# ---- the job ---------------------------------------------------------------------------------------------
+
+
+def _start(title: str, work: Callable[[Job[object]], object]) -> None:
+    if current() is None:
+        job = cached.jobs().start(title, work)
+        st.session_state[JOB] = {"id": job.id}
+
+
+@st.fragment(run_every="1s")
+def _watch(job_id: str) -> None:
+    job = cached.jobs().get(job_id)
+    if job is None or job.state.status != "running":
+        _forget()
+        st.rerun()
+    parts.job_panel(job)
+
+
+def _told(target: Target) -> None:
+    job = cached.jobs().get(st.session_state.get(JOB, {}).get("id", ""))
+    if job is None or job.state.status == "running":
+        return
+    if job.error is not None:
+        parts.show_error(job.error, target)
+    elif job.state.status == "cancelled":
+        st.caption(":material/stop_circle: Cancelled. What was complete is kept, a half-built index dropped.")
+
+
+def _forget() -> None:
+    cached.index_names.clear()
+    cached.index_info.clear()
+    tune_cached.forget()
+
+
+def _has(params: VectorParams) -> str:
+    parts_ = [params.algorithm, params.metric]
+    parts_ += [f"M {params.m}"] if params.m is not None else []
+    parts_ += [f"EF\\_CONSTRUCTION {params.ef_construction}"] if params.ef_construction is not None else []
+    return ", ".join(parts_)
+
+
+def _double(m: int, steps: tuple[int, ...]) -> int:
+    return min(steps, key=lambda step: abs(step - 2 * m))

@@ -1,0 +1,133 @@
+"""The Indexes page's right side: what each index takes and gives, as tables and charts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+
+import pandas as pd
+import streamlit as st
+
+from memdb.display import bytes_text, line
+from memdb.tuning.candidates import Candidate
+from memdb.tuning.run import SweepRequest
+from memdb.ui.kit import parts, state
+from memdb.ui.tune import figures
+from memdb.ui.tune.figures import Trade
+from memdb.ui.tune.runs import comparison as compare_runs
+from memdb.ui.tune.views import PLAIN
+
+
+def tables(found: tuple[Candidate, ...], request: SweepRequest) -> None:
+    """What each index takes and gives, and both as files."""
+    takes, gives = takes_frame(found), gives_frame(found)
+    st.markdown("###### what each takes")
+    st.dataframe(
+        takes, hide_index=True, key="indexes.takes", placeholder="–",
+        column_config={
+            "documents": st.column_config.NumberColumn(format="localized"),
+            "vectors": st.column_config.TextColumn(help="Memory of the vector structure, as the engine "
+            "tells."),
+            "in all": st.column_config.TextColumn(
+                help="With TAG and NUMERIC structures. A shadow has no TEXT fields, the original may."
+            ),
+            "built in": st.column_config.TextColumn(help="Of what was built from here."),
+        },
+    )  # fmt: skip
+    if any(c.run is not None for c in found):
+        st.markdown("###### what each gives")
+        st.dataframe(
+            gives, hide_index=True, key="indexes.gives", placeholder="–",
+            column_config={
+                "EF": st.column_config.NumberColumn(help="Cheapest EF_RUNTIME that meets the target.",
+                format="%d"),
+                "recall": st.column_config.NumberColumn(f"recall@{request.k}", format="%.4f"),
+                **{c: st.column_config.NumberColumn(format="%.4f") for c in ("low", "high")},
+                **{c: st.column_config.NumberColumn(format="%.2f") for c in ("p50 ms", "p99 ms")},
+                "calls/s": st.column_config.NumberColumn(format="localized"),
+            },
+        )  # fmt: skip
+    both = takes.merge(gives, on=["index", "parameters"])
+    about = {"base": found[0].info.name, "request": asdict(request)}
+    parts.export(both, "indexes", about, key="indexes.export")
+
+
+def takes_frame(found: tuple[Candidate, ...]) -> pd.DataFrame:
+    """Memory and build time of each index."""
+    return pd.DataFrame(
+        [
+            {
+                "index": _short(c),
+                "parameters": _words(c),
+                "documents": c.info.documents,
+                "state": "ready"
+                if c.info.build.ready
+                else f"{c.info.build.state} {{c.info.build.fraction:.0%}}",
+                "vectors": bytes_text(c.info.vector_bytes),
+                "in all": bytes_text(c.info.total_bytes),
+                "built in": "–" if c.build_s is None else f"{c.build_s:.1f} s",
+            }
+            for c in found
+        ]
+    )
+
+
+def gives_frame(found: tuple[Candidate, ...]) -> pd.DataFrame:
+    """Recall and times of each index at the cheapest setting that meets the target, else at the highest."""
+    rows = []
+    for c in found:
+        verdict = c.run.recommendation if c.run is not None else None
+        point = None
+        if c.run is not None and c.run.points:
+            chosen = verdict.ef_runtime if verdict is not None else None
+            point = c.run.point(chosen) if chosen is not None else c.run.points[-1]
+        told = None if point is None or not math.isfinite(point.qps) else round(point.qps)
+        rows.append(
+            {
+                "index": _short(c),
+                "parameters": _words(c),
+                "target": "–" if verdict is None else "met" if verdict.met else "missed",
+                "EF": None if point is None else point.ef_runtime or None,
+                "recall": None if point is None else point.recall,
+                "low": None if point is None else point.low,
+                "high": None if point is None else point.high,
+                "p50 ms": None if point is None else point.p50_ms,
+                "p99 ms": None if point is None else point.p99_ms,
+                "calls/s": told,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _short(found: Candidate) -> str:
+    return "original" if found.original else line(found.info.name.rpartition(":")[2], 40)
+
+
+def _words(found: Candidate) -> str:
+    return found.words.replace("EF_CONSTRUCTION", "EFC")
+
+
+def charts(measured: list[Candidate], request: SweepRequest) -> None:
+    """Recall against time of all, and the differences to the original."""
+    names = {c.info.name: ("original: " if c.original else "") + c.words for c in measured}
+    st.markdown("###### recall against time")
+    trades = []
+    for c in measured:
+        points = [p for p in c.run.points if math.isfinite(p.p50_ms)] if c.run is not None else []
+        trades.append(
+            Trade(
+                names[c.info.name], tuple(p.ef_runtime for p in points), tuple(p.recall for p in points),
+                tuple(p.p50_ms for p in points),
+            )
+        )  # fmt: skip
+    st.plotly_chart(
+        figures.trade_off(trades, target=request.goal.value, dark=state.dark()),
+        key="indexes.trade",
+        config=PLAIN,
+        alt="Recall against the median time of a call, a line for each index",
+    )
+    st.caption("Up and to the left is better. Each point is one EF_RUNTIME.")
+    runs = [c.run for c in measured if c.run is not None]
+    if len(runs) > 1:
+        with st.expander("Curves overlaid, and differences to the original with intervals"):
+            compare_runs(runs, key="indexes.compare", names=[names[r.index] for r in runs])

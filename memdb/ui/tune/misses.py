@@ -1,0 +1,198 @@
+"""The Misses view: worst queries first, and for one of them what became of its true neighbours."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from memdb.display import bytes_text, code, line, markdown
+from memdb.tuning import misses, report
+from memdb.tuning.misses import Miss
+from memdb.tuning.vectors import documents
+from memdb.ui import frame
+from memdb.ui.kit import cached, parts, state
+from memdb.ui.search.form import EF_STEPS
+from memdb.ui.tune import figures
+from memdb.ui.tune.views import PLAIN, Shown, ef_choice, titles
+
+_COLUMNS = ("recall", "missed", "nearest missed", "astray", "short", "found by EF", "title", "query")
+AT_ONCE_BYTES = 64 * 2**20  # vectors up to this size are read without being asked for
+
+
+def view(shown: Shown) -> None:
+    """Draw the view."""
+    run = shown.run
+    if not run.points:
+        st.caption("Nothing was measured yet.")
+        return
+    ef = ef_choice(run, "recall.miss_ef", misses.default_ef(run))
+    found = misses.worst(run, ef)
+    point = run.point(ef)
+    missing = int((point.recalls < 1.0).sum()) if point is not None else 0
+    if not found:
+        parts.empty(
+            "No miss",
+            f"At EF {ef} each of the {len(run.queries):,} queries found all of its true neighbours.",
+            ":material/target:",
+        )
+        return
+    st.caption(
+        f"**{missing:,}** of {len(run.queries):,} queries miss something at EF {ef}; the worst come first. "
+        "Choose a row."
+    )
+    table = report.worst_frame(found)
+    names = titles(shown.target, shown.info, [m.own_key for m in found if m.own_key])
+    table.insert(1, "title", [names.get(m.own_key, "") if m.own_key else "" for m in found])
+    event = st.dataframe(
+        table, hide_index=True, on_select="rerun", column_order=_COLUMNS, selection_mode="single-row",
+        key=f"recall.worst.{run.id}.{ef}",
+        height=min(320, 38 + 35 * len(table)), placeholder="–",
+        column_config={
+            "recall": st.column_config.ProgressColumn(format="%.2f", min_value=0.0, max_value=1.0, width=110),
+            "nearest missed": st.column_config.NumberColumn(help="True rank of the nearest neighbour "
+            "missed."),
+            "astray": st.column_config.NumberColumn(
+                format="percent",
+                help="How much farther the farthest document returned lies than the farthest "
+                "true neighbour."
+            ),
+            "found by EF": st.column_config.NumberColumn(help="The lowest EF measured that finds all."),
+            "short": None if not table["short"].any() else st.column_config.NumberColumn(),
+        },
+    )  # fmt: skip
+    parts.export(table, "misses", report.about(run), key="recall.worst.export")
+    rows = event.get("selection", {}).get("rows", [])
+    place = rows[0] if rows and rows[0] < len(found) else 0
+    _one(shown, found[place])
+
+
+def _one(shown: Shown, miss: Miss) -> None:
+    run = shown.run
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            title = titles(shown.target, shown.info, [miss.own_key]) if miss.own_key else {}
+            st.markdown(f"#### {markdown(title.get(miss.own_key, miss.label), 120)}")
+            st.space("stretch")
+            _search_link(shown, miss)
+        st.markdown(markdown(miss.words(), 1_000))
+        keys = [n.key for n in miss.neighbours]
+        names = titles(shown.target, shown.info, keys)
+        if miss.neighbours:
+            st.markdown("###### Each true neighbour, by EF_RUNTIME")
+            st.plotly_chart(
+                figures.found_by_ef(
+                    [n.rank for n in miss.neighbours],
+                    [names[key] for key in keys],
+                    miss.efs,
+                    np.array([n.found_at for n in miss.neighbours], dtype=bool),
+                    dark=state.dark(),
+                ),
+                key="recall.found_by_ef",
+                config=PLAIN,
+                alt="Which true neighbour is found at which EF_RUNTIME",
+            )
+        st.dataframe(
+            pd.DataFrame(
+                {
+                    "true rank": [n.rank for n in miss.neighbours],
+                    "": ["missed" if n.returned is None else "found" for n in miss.neighbours],
+                    "index rank": pd.array([n.returned for n in miss.neighbours], dtype="Int64"),
+                    "distance": [n.distance for n in miss.neighbours],
+                    "first EF": pd.array([n.first_ef for n in miss.neighbours], dtype="Int64"),
+                    "title": [names[key] for key in keys],
+                    "key": [line(key, 300) for key in keys],
+                }
+            ),
+            hide_index=True,
+            placeholder="none",
+            key="recall.neighbours",
+            column_config={
+                "distance": st.column_config.NumberColumn(format="%.4f"),
+                "first EF": st.column_config.NumberColumn(help="The lowest EF measured that returns it."),
+            },
+        )
+        if miss.extra_distances:
+            with parts.errors_shown(shown.target):
+                _extras(shown, miss)
+        st.caption(f"Query {miss.query + 1} of {len(run.queries):,}: {code(miss.label, 160)}")
+
+
+def _extras(shown: Shown, miss: Miss) -> None:
+    """Where the documents that came instead rank truly: one search and a look at all vectors."""
+    run, info = shown.run, shown.info
+    st.markdown("###### Returned instead")
+    st.caption(
+        f"{len(miss.extra_distances)} returned lie farther than the {len(miss.neighbours)}th true neighbour "
+        f"({miss.kth_distance:.4f}): up to {miss.worst_distance:.4f}."
+    )
+    if info is None:
+        return
+    _, params = info.vector_field(run.request.field)
+    size = info.documents * params.bytes
+    if size > AT_ONCE_BYTES and st.session_state.get("recall.rank_extras") != run.id:
+        st.button(
+            f"Rank them truly (reads {bytes_text(size)})", icon=":material/target:",
+            on_click=_rank, args=(run.id,), key="recall.rank",
+        )  # fmt: skip
+        return
+    client = cached.client(shown.target)
+    with st.spinner("Looking at all vectors"):
+        every = documents(client, info, run.request.field, run.request.condition)
+        extras = misses.extras(client, info, run, miss.query, miss.ef_runtime, every)
+    names = titles(shown.target, info, [e.key for e in extras])
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "index rank": [e.returned for e in extras],
+                "true rank": [e.true_rank for e in extras],
+                "distance": [e.distance for e in extras],
+                "title": [names[e.key] for e in extras],
+                "key": [line(e.key, 300) for e in extras],
+            }
+        ),
+        hide_index=True,
+        key="recall.extras",
+        column_config={"distance": st.column_config.NumberColumn(format="%.4f")},
+    )
+    if extras:
+        farthest = max(extras, key=lambda e: e.true_rank)
+        st.caption(
+            f"Asked again just now. The farthest astray, {code(farthest.key, 120)}, is truly the "
+            f"{farthest.true_rank:,}. nearest."
+        )
+
+
+def _rank(run_id: str) -> None:
+    st.session_state["recall.rank_extras"] = run_id
+
+
+def _search_link(shown: Shown, miss: Miss) -> None:
+    if shown.info is None:
+        return
+    query = search_query(shown, miss)
+    if query is not None:
+        st.page_link(
+            frame.link("search"), label="Open in Search", icon=":material/search:", query_params=query
+        )
+
+
+def search_query(shown: Shown, miss: Miss) -> dict[str, str] | None:
+    """The Search page's link for a query; None for a vector that no link can carry."""
+    run = shown.run
+    query = {"index": run.index, "search.k": str(run.request.k + (1 if miss.own_key else 0))}
+    if miss.own_key:
+        query |= {"search.by": "Document", "search.key": miss.own_key}
+    elif not re.fullmatch(r"row \d+ of .*", miss.label, re.DOTALL):
+        query |= {"search.by": "Text", "search.q": miss.label}
+    else:
+        return None
+    if not query.get("search.key", "x").isprintable():
+        return None
+    if miss.ef_runtime:
+        query["search.ef"] = str(min(EF_STEPS, key=lambda ef: abs(ef - miss.ef_runtime)))
+    if run.request.filter not in ("", "*") and not run.request.filter_params:
+        query["search.raw"] = run.request.filter
+    return query

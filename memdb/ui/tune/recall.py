@@ -1,0 +1,136 @@
+"""The Recall page put together: form on the left, on the right the job, or a run in its views."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from memdb.cluster.target import Target
+from memdb.display import code, markdown
+from memdb.errors import MemDBError
+from memdb.tuning.store import Listed
+from memdb.ui import frame
+from memdb.ui.kit import cached, parts
+from memdb.ui.tune import cached as tune_cached
+from memdb.ui.tune import form, misses, runs, slices, views
+from memdb.ui.tune import job as tune_job
+from memdb.ui.tune.form import Asked
+from memdb.ui.tune.views import Shown
+from memdb.vectors.index import IndexInfo
+
+VIEWS = ("Curve", "Misses", "Slices", "Selectivity", "Runs", "Code and files")
+
+
+def draw(target: Target) -> None:
+    """A sweep of the index chosen in the sidebar, and the runs that are kept."""
+    frame.on_index(target, _draw)
+
+
+def _draw(target: Target, info: IndexInfo) -> None:
+    left, right = st.columns([1, 2.4], gap="medium")
+    with left:
+        asked = form.form(target, info)
+        start_button(target, info, asked)
+    with right:
+        right_side(target, info)
+
+
+def start_button(target: Target, info: IndexInfo, asked: Asked | MemDBError) -> None:
+    """The button below the form, and why it cannot be pressed."""
+    running = tune_job.current() is not None
+    ready = isinstance(asked, Asked)
+    st.button(
+        "Run the sweep", type="primary", icon=":material/play_arrow:", width="stretch", key="recall.start",
+        disabled=not ready or running, on_click=tune_job.start, args=(target, info, asked),
+    )  # fmt: skip
+    if isinstance(asked, MemDBError):
+        parts.show_error(asked)
+    else:
+        st.caption(
+            "Reads vectors and searches; writes nothing to the server. "
+            + ("A sweep is running." if running else f"Target: {asked.request.goal.words(asked.request.k)}.")
+        )
+
+
+def right_side(target: Target, info: IndexInfo) -> None:
+    """The job while it runs, else the chosen run."""
+    job = tune_job.current()
+    if job is not None:
+        tune_job.watch(target, info, job)
+        return
+    tune_job.ended(target)
+    run_id = _chosen(info)
+    shown: Shown | None = None
+    if run_id is not None:
+        run = tune_cached.saved(run_id)
+        shown = Shown(target, _now(target, info, run.index), run)
+        views.headline(shown)
+        views.facts(run)
+    elif st.session_state.get("recall.view", "Curve") != "Runs":
+        _invitation(info)
+    view = st.segmented_control(
+        "View", list(VIEWS), default="Curve", required=True, key="recall.view", bind="query-params",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    with parts.errors_shown(target):
+        if view == "Runs":
+            runs.runs_view(shown)
+        elif shown is None:
+            st.caption("Run a sweep, or open a saved one under “Runs”.")
+        elif view == "Misses":
+            misses.view(shown)
+        elif view == "Slices":
+            slices.slices_view(shown)
+        elif view == "Selectivity":
+            slices.grid_view(shown)
+        elif view == "Code and files":
+            runs.files_view(shown)
+        else:
+            views.curve_view(shown)
+            st.caption(views.took(shown.run))
+
+
+def _chosen(info: IndexInfo) -> str | None:
+    """The run shown: of the link or the list, else the newest of this index."""
+    wanted = st.session_state.pop(runs.OPEN, None)
+    if wanted is not None:
+        st.session_state["recall.run"] = wanted
+    known = {entry.id: entry for entry in tune_cached.listed(cached.home())}
+    mine = [entry.id for entry in known.values() if entry.index == info.name]
+    linked = st.session_state.get("recall.run") or st.query_params.get("recall.run")
+    if linked and linked not in known:
+        st.caption(f":material/link_off: The run {code(linked, 80)} is not kept here.")
+    options = [*mine, linked] if linked in known and linked not in mine else mine
+    if not options:
+        return None
+    if st.session_state.get("recall.run") not in options:
+        st.session_state.pop("recall.run", None)
+    # Shown as its id, since a link carries what is shown.
+    chosen = st.selectbox("Run", options, key="recall.run", bind="query-params")
+    if chosen in known:
+        st.caption(_label(known[chosen]))
+    return chosen
+
+
+def _label(entry: Listed) -> str:
+    parts_ = [entry.title, entry.index, entry.goal.words(entry.k)]
+    parts_ += [entry.filter] if entry.filter not in ("", "*") else []
+    return " · ".join(markdown(part, 120) for part in parts_ if part)
+
+
+def _now(target: Target, info: IndexInfo, name: str) -> IndexInfo | None:
+    if name == info.name:
+        return info
+    try:
+        return cached.index_info(target, name)
+    except MemDBError:
+        return None
+
+
+def _invitation(info: IndexInfo) -> None:
+    parts.empty(
+        "Which EF_RUNTIME meets the target?",
+        f"A sweep asks this index ({info.documents:,} documents) the same queries at several settings, "
+        f"compares "
+        "every answer with the exact one, and says which setting is enough, and how sure that is.",
+        ":material/speed:",
+    )

@@ -1,0 +1,268 @@
+"""Saved runs: the list, two or more of them overlaid, and a run as files, code and link."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from urllib.parse import urlencode
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from memdb.display import bytes_text, line, markdown
+from memdb.errors import MemDBError
+from memdb.tuning import compare, report, store
+from memdb.tuning.compare import Compared
+from memdb.tuning.run import Run
+from memdb.tuning.store import Listed
+from memdb.ui.kit import cached, parts, state
+from memdb.ui.tune import cached as tune_cached
+from memdb.ui.tune import figures
+from memdb.ui.tune.views import PLAIN, Shown, curve_of, filtered_plan, frame_of, run_name
+from memdb.vectors.query import KnnRequest, knn_command, vector_param
+
+OPEN = "recall.open"  # a run to be shown from the next script run on
+
+
+def runs_view(shown: Shown | None) -> None:
+    """The list of saved runs; chosen ones are compared."""
+    known = tune_cached.listed(cached.home())
+    if not known:
+        parts.empty("No saved run yet", "A sweep is saved when it ends.", ":material/history:")
+        return
+    st.caption("Choose one to open or delete it, two or more to compare them.")
+    digest = f"{len(known)}.{known[0].id}"
+    event = st.dataframe(
+        list_frame(known), hide_index=True, on_select="rerun", selection_mode="multi-row",
+        key=f"recall.runs.{digest}", height=min(330, 38 + 35 * len(known)), placeholder="–",
+        column_config={
+            "recall": st.column_config.NumberColumn(format="%.4f", width=80),
+            "EF": st.column_config.NumberColumn(format="%d", width=60),
+            "k": st.column_config.NumberColumn(width=40),
+        },
+    )  # fmt: skip
+    rows = [r for r in event.get("selection", {}).get("rows", []) if r < len(known)]
+    chosen = [known[row] for row in rows]
+    if len(chosen) == 1:
+        with st.container(horizontal=True):
+            st.button(
+                "Open this run", icon=":material/open_in_full:", on_click=open_run, args=(chosen[0].id,),
+                key="recall.runs.open",
+            )  # fmt: skip
+            with st.popover("Delete", icon=":material/delete:"):
+                st.caption(f"Delete the run of {chosen[0].started[:16].replace('T', ' ')} for good.")
+                st.button(
+                    "Delete this run", type="primary", on_click=_delete, args=(chosen[0].id,),
+                    key="recall.runs.delete",
+                )  # fmt: skip
+    elif len(chosen) > 1:
+        comparison([tune_cached.saved(entry.id) for entry in chosen[: figures.CURVES]], key="recall.compare")
+    elif shown is not None:
+        st.caption(f"Open now: {markdown(run_name(shown.run))}.")
+
+
+def comparison(runs: Sequence[Run], *, key: str, names: Sequence[str] = ()) -> None:
+    """Curves overlaid, and each against the first as differences with intervals."""
+    names = names or unique_names(runs)
+    goal = runs[0].request.goal
+    st.markdown("###### Curves")
+    st.plotly_chart(
+        figures.recall_curve(
+            [curve_of(run, name) for run, name in zip(runs, names, strict=True)],
+            target=goal.value if goal.kind == "recall" else None, dark=state.dark(),
+        ),
+        key=f"{key}.curves", config=PLAIN, alt="Recall curves of the runs, overlaid",
+    )  # fmt: skip
+    for i, other in enumerate(runs[1:], 1):
+        found = compare.compare(other, runs[0])
+        st.markdown(f"###### {markdown(names[i])} less {markdown(names[0])}")
+        st.caption(f"{found.words} Intervals at {found.confidence:.0%} confidence.")
+        if not found.rows:
+            continue
+        st.plotly_chart(
+            figures.differences(
+                [d.ef_runtime for d in found.rows], [d.difference for d in found.rows],
+                [d.low for d in found.rows], [d.high for d in found.rows], dark=state.dark(),
+            ),
+            key=f"{key}.differences.{i}", config=PLAIN, alt="Difference in recall by EF_RUNTIME",
+        )  # fmt: skip
+        frame = difference_frame(found)
+        st.dataframe(
+            frame, hide_index=True, key=f"{key}.table.{i}", placeholder="–",
+            column_config={
+                **{c: st.column_config.NumberColumn(format="%.4f") for c in ("first", "second")},
+                **{c: st.column_config.NumberColumn(format="%+.4f") for c in ("difference", "low", "high")},
+                "p50 ms": st.column_config.NumberColumn(format="%+.2f"),
+            },
+        )  # fmt: skip
+        about = {"first": report.about(other), "second": report.about(runs[0]), "paired": found.paired}
+        parts.export(frame, "comparison", about, key=f"{key}.export.{i}")
+
+
+def files_view(shown: Shown) -> None:
+    """The run as files, as a command, as code, as a link."""
+    run = shown.run
+    st.markdown("###### Files")
+    which = st.segmented_control(
+        "Table", ["Curve", "Each query"], default="Curve", required=True, key="recall.files.table",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        frame = report.curve_frame(run) if which == "Curve" else report.queries_frame(run)
+        name = "recall" if which == "Curve" else "recall-queries"
+        parts.export(frame, name, report.about(run), key="recall.files")
+        st.download_button(
+            "HTML report", lambda: report.html_report(run, commands=_commands(shown),
+            plan=filtered_plan(shown)),
+            file_name=f"recall-{run.id}.html", mime="text/html", icon=":material/description:",
+            on_click="ignore",
+            key="recall.files.report",
+            help="One file with curve, settings, worst queries and commands; it loads nothing.",
+        )  # fmt: skip
+    st.text_input(
+        "Name of this run", value=run.title, key=f"recall.title.{run.id}", on_change=_rename, args=(run.id,),
+        placeholder=run_name(run), max_chars=120,
+    )  # fmt: skip
+    st.markdown("###### The same on the command line")
+    st.code(report.command_line(run.request), language="bash", wrap_lines=True)
+    st.caption("It exits with 1 when the target is missed, so that a pipeline can guard an index.")
+    for what, command in _commands(shown):
+        st.markdown(f"###### {what}")
+        st.code(command, language="bash", wrap_lines=True)
+    st.markdown("###### With this library")
+    st.code(library_code(shown), language="python", wrap_lines=True)
+    st.markdown("###### Link to this run")
+    address = (st.context.url or "").split("?")[0]
+    st.code(
+        f"{address}?{urlencode({state.INDEX: run.index, 'recall.run': run.id})}",
+        language=None,
+        wrap_lines=True,
+    )
+    st.caption(
+        f"It opens where the same runs are kept. Run {run.id}, fingerprint of the index {run.fingerprint}, "
+        f"queries {run.queries.digest}."
+    )
+
+
+def list_frame(known: Sequence[Listed]) -> pd.DataFrame:
+    """Saved runs as rows."""
+    return frame_of(
+        [
+            {
+                "when": entry.started[:16].replace("T", " "),
+                "index": line(entry.index, 80),
+                "name": line(entry.title, 80),
+                "goal": entry.goal.words(entry.k),
+                "": "–" if entry.recommendation is None else "met" if entry.recommendation.met else "missed",
+                "EF": entry.recommendation.ef_runtime if entry.recommendation else None,
+                "recall": entry.recommendation.recall if entry.recommendation else None,
+                "k": entry.k,
+                "filter": line(entry.filter, 80),
+                "queries": entry.queries,
+                "state": "partial" if entry.partial else "complete",
+                "size": bytes_text(entry.size_bytes),
+            }
+            for entry in known
+        ]
+    )
+
+
+def difference_frame(found: Compared) -> pd.DataFrame:
+    """A comparison as rows."""
+    return pd.DataFrame(
+        {
+            "EF_RUNTIME": [d.ef_runtime for d in found.rows],
+            "first": [d.first for d in found.rows],
+            "second": [d.second for d in found.rows],
+            "difference": [d.difference for d in found.rows],
+            "low": [d.low for d in found.rows],
+            "high": [d.high for d in found.rows],
+            "p50 ms": [d.p50_ms for d in found.rows],
+            "": ["clear" if d.clear else "may be chance" for d in found.rows],
+        }
+    )
+
+
+def unique_names(runs: Sequence[Run]) -> list[str]:
+    """A name for each run, numbered where two would be the same."""
+    names = [run_name(run) for run in runs]
+    return [name if names.count(name) == 1 else f"{name} ({i + 1})" for i, name in enumerate(names)]
+
+
+def open_run(run_id: str) -> None:
+    """A callback: show this run, in its curve."""
+    st.session_state[OPEN] = run_id
+    st.session_state["recall.view"] = "Curve"
+
+
+def library_code(shown: Shown) -> str:
+    """The same sweep with this library, ready to run."""
+    run, request = shown.run, shown.run.request
+    changed = [
+        f"    {name}={value!r},"
+        for name, value in (
+            ("field", request.field), ("k", request.k), ("filter", request.filter),
+            ("filter_params", request.filter_params), ("ef_min", request.ef_min), ("ef_max", request.ef_max),
+            ("goal", request.goal), ("seed", request.seed), ("queries", request.queries),
+        )
+    ]  # fmt: skip
+    user = "" if not shown.target.username else "  # user and password: MEMDB_URL, MEMDB_PASSWORD"
+    body = "\n".join(changed)
+    return f"""import os
+
+from memdb.cluster.client import connect
+from memdb.cluster.target import Target
+from memdb.tuning.queries import random_documents
+from memdb.tuning.run import Goal, SweepRequest
+from memdb.tuning.sweep import sweep
+from memdb.vectors.index import index_info
+
+request = SweepRequest(
+    {run.index!r},
+{body}
+)
+target = Target.parse({shown.target.address!r}, password=os.environ.get("MEMDB_PASSWORD", "")){user}
+with connect(target) as client:
+    info = index_info(client, request.index)
+    queries = random_documents(
+        client, info, request.field, request.queries, request.seed, request.condition
+    )
+    run = sweep(client, info, request, queries)
+print(run.recommendation.sentence)
+for point in run.points:
+    print(f"EF {{point.ef_runtime:5d}}  recall {{point.recall:.4f}}  {{point.low:.4f}} to {{point.high:.4f}}")
+"""
+
+
+def _commands(shown: Shown) -> list[tuple[str, str]]:
+    """The search with the recommended setting."""
+    run, info = shown.run, shown.info
+    best = run.recommendation.ef_runtime if run.recommendation else None
+    if info is None or not best or not len(run.queries):
+        return []
+    request = KnnRequest(
+        run.index, vector_param(np.asarray(run.queries.vectors[0])), run.request.field, run.request.k, best,
+        run.request.condition,
+    )  # fmt: skip
+    try:
+        command = knn_command(request, info, cached.server(shown.target).dialect)
+    except MemDBError:
+        return []
+    return [("A search with the recommended setting", command.redis_cli(shown.target))]
+
+
+def _rename(run_id: str) -> None:
+    title = str(st.session_state.get(f"recall.title.{run_id}", "")).strip()
+    try:
+        store.save(replace(tune_cached.saved(run_id), title=title), cached.home())
+    except MemDBError as exc:
+        st.toast(markdown(exc.full()))
+    tune_cached.forget()
+
+
+def _delete(run_id: str) -> None:
+    store.delete(cached.home(), run_id)
+    tune_cached.forget()
+    if st.session_state.get("recall.run") == run_id:
+        st.session_state["recall.run"] = None

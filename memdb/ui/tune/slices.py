@@ -1,0 +1,272 @@
+"""The Slices view and the Selectivity x EF view: where in the data an index finds less."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from memdb.display import line, markdown
+from memdb.jobs import Job
+from memdb.tuning import grid, misses, report, slices, stats
+from memdb.tuning.grid import Grid
+from memdb.tuning.run import EfPoint, Run
+from memdb.tuning.slices import Slice
+from memdb.ui.kit import cached, parts, safety, state
+from memdb.ui.tune import figures
+from memdb.ui.tune.figures import Bar
+from memdb.ui.tune.views import PLAIN, Shown, ef_choice, titles
+from memdb.vectors.distance import Doubles, prepared
+from memdb.vectors.index import IndexInfo
+
+GRID_JOB = "recall.grid_job"
+GRID_QUERIES = 60
+GRID_EFS = 6
+MEASURES = {
+    "recall": ("recall", "recall", ".3f", True),
+    "latency": ("p50_ms", "p50, ms", ".2f", False),
+    "short results": ("short", "queries short of K", ".0f", False),
+}
+
+
+def slices_view(shown: Shown) -> None:
+    """Recall of groups of queries at one EF_RUNTIME."""
+    run = shown.run
+    if not run.points:
+        st.caption("Nothing was measured yet.")
+        return
+    kinds = _kinds(shown)
+    left, right = st.columns([1, 1.4], gap="medium")
+    with left:
+        kind = st.selectbox(
+            "Slice by", list(kinds), key="recall.slice", format_func=kinds.__getitem__, bind="query-params",
+            help="A slice's recall is of the query documents that lie in it.",
+        )  # fmt: skip
+    with right:
+        ef = ef_choice(run, "recall.slice_ef", misses.default_ef(run))
+    point = run.point(ef)
+    if point is None or kind is None:
+        return
+    found = _slices(shown, kind, point)
+    _draw(run, found, point, kinds[kind])
+    if not any(run.queries.own_keys):
+        st.caption("These queries are no documents, so there are no tags or numbers to slice by.")
+
+
+def grid_view(shown: Shown) -> None:
+    """Recall, latency and short results of filters of different selectivity."""
+    info, run = shown.info, shown.run
+    st.caption(
+        "Measures filters of your own tags and numbers that let 0.1 % to all of the documents through, "
+        "each at "
+        "several EF_RUNTIME. It shows where a filter is brute force (exact, EF changes nothing) and where it "
+        "costs recall, time or results."
+    )
+    if info is None or not run.points or run.points[0].ef_runtime == 0:
+        st.caption("It needs an HNSW index that is there.")
+        return
+    kept = st.session_state.get(GRID_JOB, {})
+    job = cached.jobs().get(kept.get("id", "")) if kept.get("run") == run.id else None
+    running = job is not None and job.state.status == "running"
+    if not running:
+        st.button(
+            "Measure again" if job is not None else "Measure", icon=":material/play_arrow:",
+            type="secondary" if job is not None else "primary", on_click=_start, args=(shown, info),
+            key="recall.grid.start",
+        )  # fmt: skip
+    if job is None:
+        return
+    if running:
+        _watch(job, run.id)
+        return
+    if job.error is not None:
+        parts.show_error(job.error, shown.target)
+    if job.state.status == "cancelled":
+        st.caption("Cancelled; what was measured is here.")
+    if isinstance(job.result, Grid):
+        draw_grid(job.result, key="recall.grid", settings=report.about(run))
+
+
+def draw_grid(found: Grid, *, key: str, settings: dict[str, object] | None = None) -> None:
+    """The heat map and its table."""
+    measure = st.segmented_control(
+        "Show", list(MEASURES), default="recall", required=True, key=f"{key}.measure",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    name, unit, form, good_high = MEASURES[str(measure)]
+    values = np.full((len(found.rows), len(found.efs)), np.nan)
+    for i, row in enumerate(found.rows):
+        for j, cell in enumerate(row.cells):
+            values[i, j] = getattr(cell, name)
+    names = [f"{row.filter.share:.1%} · {row.filter.name}" for row in found.rows]
+    st.markdown(f"###### {unit} by filter and EF\\_RUNTIME")
+    st.plotly_chart(
+        figures.heat_map(
+            names, found.efs, values, unit=unit, good_high=good_high, form=form, dark=state.dark()
+        ),
+        key=f"{key}.map.{measure}",
+        config=PLAIN,
+        alt=f"{unit} by filter and EF_RUNTIME",
+    )
+    st.caption(
+        f"{found.queries:,} queries, recall@{found.k}. Stronger colour asks for attention. " + _brute(found)
+    )
+    frame = grid_frame(found)
+    st.dataframe(
+        frame, hide_index=True, key=f"{key}.table", placeholder="–",
+        column_config={
+            "share": st.column_config.NumberColumn(format="percent"),
+            **{c: st.column_config.NumberColumn(format="%.4f") for c in ("recall", "low", "high")},
+            **{c: st.column_config.NumberColumn(format="%.2f") for c in ("p50_ms", "p95_ms")},
+        },
+    )  # fmt: skip
+    if settings is not None:
+        parts.export(frame, "selectivity", settings, key=f"{key}.export")
+
+
+def grid_frame(found: Grid) -> pd.DataFrame:
+    """A row for each filter and setting."""
+    return pd.DataFrame(
+        [
+            {
+                "filter": line(row.filter.name, 200), "matching": row.filter.matching,
+                "share": row.filter.share,
+                "plan": row.plan.mode or "not told", "ef_runtime": c.ef_runtime, "recall": c.recall,
+                "low": c.low, "high": c.high, "p50_ms": c.p50_ms, "p95_ms": c.p95_ms, "short": c.short,
+                "queries": c.queries,
+            }
+            for row in found.rows
+            for c in row.cells
+        ]
+    )  # fmt: skip
+
+
+def _brute(found: Grid) -> str:
+    exact = [row for row in found.rows if row.plan.exact and row.filter.share < 1]
+    if not exact:
+        return ""
+    widest = max(row.filter.share for row in exact)
+    return (
+        f"Filters that let up to {widest:.1%} through run as brute force here: exact whatever EF_RUNTIME is, "
+        "and slower the more they let through.".replace("_", "\\_")
+    )
+
+
+def _start(shown: Shown, info: IndexInfo) -> None:
+    run, opened, budget = shown.run, cached.client(shown.target), safety.budget(shown.target)
+    efs = spaced([p.ef_runtime for p in run.points], GRID_EFS)
+    vectors = run.queries.vectors[:GRID_QUERIES]
+    own = run.queries.own_keys[:GRID_QUERIES]
+
+    def work(job: Job[Grid]) -> Grid:
+        client = opened.budgeted(budget)
+        filters = grid.pick_filters(client, info, report=job.report)
+        return grid.measure(
+            client, info, run.request.field, filters, efs, vectors, run.request.k,
+            own_keys=own, report=job.report, keep=job.keep,
+        )  # fmt: skip
+
+    job = cached.jobs().start("Selectivity by EF", work)
+    st.session_state[GRID_JOB] = {"id": job.id, "run": run.id}
+
+
+@st.fragment(run_every="1s")
+def _watch(job: Job[object], run_id: str) -> None:
+    if job.state.status != "running":
+        st.rerun()
+    parts.job_panel(job)
+    if isinstance(job.result, Grid):
+        draw_grid(job.result, key=f"recall.grid.live.{run_id}")
+
+
+def spaced(efs: Sequence[int], count: int) -> tuple[int, ...]:
+    """At most `count` of the settings, evenly apart on a log scale, both ends among them."""
+    found = sorted({ef for ef in efs if ef > 0})
+    if len(found) <= count:
+        return tuple(found)
+    wanted = np.geomspace(found[0], found[-1], count)
+    return tuple(sorted({min(found, key=lambda ef: abs(math.log(ef / w))) for w in wanted.tolist()}))
+
+
+def _kinds(shown: Shown) -> dict[str, str]:
+    kinds: dict[str, str] = {}
+    if shown.info is not None and any(shown.run.queries.own_keys):
+        kinds |= {f"tag {f.name}": f"tag {line(f.name, 40)}" for f in shown.info.of_kind("TAG")}
+        kinds |= {f"number {f.name}": f"range of {line(f.name, 40)}" for f in shown.info.of_kind("NUMERIC")}
+    return {**kinds, "cluster": "cluster of queries", "density": "local density"}
+
+
+def _slices(shown: Shown, kind: str, point: EfPoint) -> tuple[Slice, ...]:
+    run = shown.run
+    confidence = run.request.goal.confidence
+
+    def interval(recalls: Doubles) -> tuple[float, float]:
+        found = stats.interval(recalls, run.request.k, confidence)
+        return found.low, found.high
+
+    recalls = point.recalls.astype(np.float64)
+    what, _, field = kind.partition(" ")
+    if what == "density":
+        kth = slices.kth_distances(run)
+        order = np.argsort(kth, kind="stable")
+        labels = slices.density_labels(kth)
+        return slices.sliced([labels[i] for i in order.tolist()], recalls[order], interval, by_size=False)
+    if what == "cluster" or shown.info is None:
+        names = titles(shown.target, shown.info, [k for k in run.queries.own_keys if k])
+        called = [names.get(own, "") or label for own, label in
+                  zip(run.queries.own_keys, run.queries.labels, strict=True)]  # fmt: skip
+        vectors = prepared(run.queries.vectors, run.definition.metric)
+        return slices.sliced(
+            slices.cluster_labels(vectors, called, seed=run.request.seed), recalls, interval, by_size=True
+        )
+    values = slices.field_values(cached.client(shown.target), shown.info, field, run.queries.own_keys)
+    if what == "tag":
+        labels = slices.tag_labels(values, shown.info.field(field).separator)
+        return slices.sliced(labels, recalls, interval, by_size=True)
+    numbers = np.array([slices.as_number(value) for value in values])
+    order = np.argsort(np.where(np.isfinite(numbers), numbers, np.inf), kind="stable")
+    labels = slices.number_labels(values)
+    return slices.sliced([labels[i] for i in order.tolist()], recalls[order], interval, by_size=False)
+
+
+def _draw(run: Run, found: Sequence[Slice], point: EfPoint, name: str) -> None:
+    few = [s for s in found if s.small]
+    if few:
+        st.warning(
+            f"{len(few)} of {len(found)} slices hold fewer than {slices.FEW_QUERIES} queries: their "
+            f"intervals "
+            "are wide, and a difference there may be chance. Run the sweep with more queries.",
+            icon=":material/warning:",
+        )
+    lowest = min((s for s in found if not s.small), key=lambda s: s.recall, default=None)
+    if lowest is not None and lowest.high < point.recall:
+        st.markdown(
+            f"Clearly below the others: **{markdown(lowest.name, 100)}**, recall {lowest.recall:.3f} "
+            f"({lowest.low:.3f} to {lowest.high:.3f}) against {point.recall:.3f} of all."
+        )
+    bars = [Bar(s.name, s.recall, s.low, s.high, s.queries, s.small) for s in found]
+    st.plotly_chart(
+        figures.intervals(bars, reference=point.recall, dark=state.dark()),
+        key="recall.slices",
+        config=PLAIN,
+        alt=f"Recall by {name}",
+    )
+    frame = pd.DataFrame(
+        {
+            "slice": [line(s.name, 200) for s in found],
+            "queries": [s.queries for s in found],
+            "recall": [s.recall for s in found],
+            "low": [s.low for s in found],
+            "high": [s.high for s in found],
+            "": ["few queries" if s.small else "" for s in found],
+        }
+    )
+    st.dataframe(
+        frame, hide_index=True, key="recall.slices.table",
+        column_config={c: st.column_config.NumberColumn(format="%.4f") for c in ("recall", "low", "high")},
+    )  # fmt: skip
+    settings = {**report.about(run), "slice": name, "ef_runtime": point.ef_runtime}
+    parts.export(frame, "slices", settings, key="recall.slices.export")

@@ -1,0 +1,253 @@
+"""The Recall page's right side: one run in several views."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from memdb.cluster.target import Target
+from memdb.display import duration, line, markdown
+from memdb.errors import MemDBError
+from memdb.tuning import report
+from memdb.tuning.plan import Plan
+from memdb.tuning.run import EfPoint, Run
+from memdb.ui.kit import cached, state
+from memdb.ui.tune import cached as tune_cached
+from memdb.ui.tune import figures
+from memdb.ui.tune.figures import Curve, Times
+from memdb.vectors import stored
+from memdb.vectors.index import IndexInfo
+from memdb.vectors.query import KnnRequest, vector_param
+
+PLAIN = {"displayModeBar": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A run with what all views need beside it; the index as it is now, None where it is gone."""
+
+    target: Target
+    info: IndexInfo | None
+    run: Run
+
+
+def headline(shown: Shown) -> None:
+    """The sentence, what it rests on, and anything that went otherwise."""
+    run = shown.run
+    verdict = run.recommendation
+    how = filtered_plan(shown)
+    said = how.words if how is not None else ""  # told once, beside where it was read
+    if verdict is not None:
+        icon = ":material/check_circle:" if verdict.met else ":material/cancel:"
+        (st.success if verdict.met else st.warning)(
+            "\n\n".join(markdown(reason) for reason in verdict.reasons if reason != said) or "–",
+            title=markdown(verdict.sentence),
+            icon=icon,
+        )
+    if run.partial:
+        st.info(
+            "This run was ended before it was complete; what it had measured is here.",
+            icon=":material/timelapse:",
+        )
+    for note in run.notes:
+        if note != said:
+            st.warning(markdown(note), icon=":material/info:")
+    _plan_words(how)
+    _changed(shown)
+
+
+def facts(run: Run) -> None:
+    """The numbers of the recommended setting, or of the best there is."""
+    best = run.recommendation.ef_runtime if run.recommendation else None
+    point = run.point(best) if best is not None else (run.points[-1] if run.points else None)
+    if point is None:
+        return
+    with st.container(horizontal=True):
+        st.metric("EF_RUNTIME", point.ef_runtime or "none", help="Of the numbers beside it.")
+        st.metric(
+            f"recall@{run.request.k}", f"{point.recall:.3f}",
+            help=f"{run.request.goal.confidence:.0%} interval: {point.low:.4f} to {point.high:.4f}, "
+            f"{len(run.queries):,} queries.",
+        )  # fmt: skip
+        if math.isfinite(point.p50_ms):
+            st.metric("p50", f"{point.p50_ms:.2f} ms", help="Sequential calls, wall time at this app.")
+            st.metric("p99", f"{point.p99_ms:.2f} ms")
+        if math.isfinite(point.qps):
+            st.metric("calls a second", f"{point.qps:,.0f}", help=_clients(point))
+
+
+def curve_view(shown: Shown, key: str = "recall.curve") -> None:
+    """Recall beside latency and throughput on one EF axis, and the table."""
+    run = shown.run
+    if not run.points:
+        st.caption("Nothing was measured yet.")
+        return
+    goal = run.request.goal
+    best = run.recommendation.ef_runtime if run.recommendation else None
+    if run.points[0].ef_runtime == 0:
+        st.caption("A FLAT index has no EF_RUNTIME: one point.")
+    else:
+        left, right = st.columns(2, gap="medium")
+        with left:
+            st.markdown(f"###### recall@{run.request.k}")
+            st.plotly_chart(
+                figures.recall_curve(
+                    [curve_of(run)], target=goal.value if goal.kind == "recall" else None, best=best,
+                    dark=state.dark(),
+                ),
+                key=f"{key}.recall", config=PLAIN, alt="Recall by EF_RUNTIME with its interval",
+            )  # fmt: skip
+        with right:
+            st.markdown("###### latency and throughput")
+            measured = [p for p in run.points if math.isfinite(p.p50_ms)]
+            if measured:
+                st.plotly_chart(
+                    figures.time_curves(
+                        times_of(measured), target_ms=goal.value if goal.kind == "p99_ms" else None,
+                        best=best,
+                        dark=state.dark(),
+                    ),
+                    key=f"{key}.times", config=PLAIN,
+                    alt="Latency percentiles and calls a second by EF_RUNTIME",
+                )  # fmt: skip
+            else:
+                st.caption("Latency is measured after the recall.")
+    points_table(run, key)
+
+
+def points_table(run: Run, key: str) -> None:
+    """The curve as a table, with the recommended setting marked."""
+    frame = report.curve_frame(run)
+    best = run.recommendation.ef_runtime if run.recommendation else None
+    frame["qps"] = frame["qps"].round()
+    frame.insert(0, " ", ["★" if ef == best else "" for ef in frame["ef_runtime"]])
+    st.dataframe(
+        frame, hide_index=True, key=f"{key}.table", placeholder="–",
+        column_config={
+            " ": st.column_config.TextColumn("", width=30, help="★ is the recommended setting"),
+            "ef_runtime": st.column_config.NumberColumn("EF_RUNTIME", format="%d"),
+            "recall": st.column_config.NumberColumn(f"recall@{run.request.k}", format="%.4f"),
+            "low": st.column_config.NumberColumn(format="%.4f"),
+            "high": st.column_config.NumberColumn(format="%.4f"),
+            **{f"p{n}_ms": st.column_config.NumberColumn(f"p{n} ms", format="%.2f") for n in (50, 95, 99)},
+            "qps": st.column_config.NumberColumn("calls/s", format="localized"),
+            "short": st.column_config.NumberColumn(help="Queries answered with fewer than K although more "
+            "match."),
+            "calls": st.column_config.NumberColumn(help="Sequential calls that the percentiles are of."),
+        },
+    )  # fmt: skip
+
+
+def curve_of(run: Run, name: str = "") -> Curve:
+    """A run as a figure takes it."""
+    return Curve(
+        name or run_name(run),
+        tuple(p.ef_runtime for p in run.points),
+        tuple(p.recall for p in run.points),
+        tuple(p.low for p in run.points),
+        tuple(p.high for p in run.points),
+    )
+
+
+def times_of(points: Sequence[EfPoint]) -> Times:
+    """Latency and throughput as a figure takes them."""
+    return Times(
+        tuple(p.ef_runtime for p in points),
+        tuple(p.p50_ms for p in points),
+        tuple(p.p95_ms for p in points),
+        tuple(p.p99_ms for p in points),
+        tuple(p.qps for p in points),
+    )
+
+
+def run_name(run: Run) -> str:
+    """What tells a run from others, for a legend."""
+    return run.title or f"{run.index} {run.started[5:16].replace('T', ' ')}"
+
+
+def ef_choice(run: Run, key: str, default: int) -> int:
+    """A choice among the settings of a run."""
+    efs = [p.ef_runtime for p in run.points]
+    if len(efs) == 1:
+        return efs[0]
+    if st.session_state.get(key) not in efs:
+        st.session_state.pop(key, None)
+    chosen = st.segmented_control(
+        "At EF_RUNTIME", efs, default=default, required=True, key=key, persist_state="session",
+        help="One of the settings that were measured.",
+    )  # fmt: skip
+    return int(chosen)
+
+
+def titles(target: Target, info: IndexInfo | None, keys: Sequence[str]) -> dict[str, str]:
+    """A short name of each document: a field that is called like a title, else its key."""
+    named = None if info is None else next((f for f in info.fields if f.name.lower() in TITLES), None)
+    if info is None or named is None or not keys:
+        return {key: line(key, 120) for key in keys}
+    try:
+        values = stored.values(cached.client(target), info, named, keys)
+    except MemDBError:
+        values = [None] * len(keys)
+    return {key: line(_text(value) or key, 120) for key, value in zip(keys, values, strict=True)}
+
+
+TITLES = ("title", "name", "subject", "heading")
+
+
+def frame_of(rows: Sequence[dict[str, object]]) -> pd.DataFrame:
+    """Rows as a table."""
+    return pd.DataFrame(list(rows))
+
+
+def _text(value: object) -> str:
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else ""
+
+
+def _clients(point: EfPoint) -> str:
+    return f"With {max(point.throughput)[0]} clients at once." if point.throughput else ""
+
+
+def _plan_words(found: Plan | None) -> None:
+    """Beside a filtered run: how the engine runs it, for a flat curve is no accident."""
+    if found is None:
+        return
+    icon = (
+        ":material/info:" if found.exact else ":material/help:" if found.exact is None else ":material/route:"
+    )
+    mode = f" · {markdown(found.mode)}" if found.mode else ""
+    st.info(f"{markdown(found.words)}  \n:gray[{markdown(found.source)}{mode}]", icon=icon)
+
+
+def filtered_plan(shown: Shown) -> Plan | None:
+    """How the engine runs the queries of this run now; None without a filter, or where it cannot be asked."""
+    run = shown.run
+    if shown.info is None or not run.points or run.request.filter in ("", "*") or not len(run.queries):
+        return None
+    try:
+        request = KnnRequest(
+            run.index, vector_param(run.queries.vectors[0]), run.request.field, run.request.k,
+            run.points[-1].ef_runtime or None, run.request.condition,
+        )  # fmt: skip
+        return tune_cached.plan(shown.target, shown.info, request)
+    except MemDBError:
+        return None
+
+
+def _changed(shown: Shown) -> None:
+    """The index may be another one by now."""
+    run, info = shown.run, shown.info
+    if info is None:
+        st.caption(f":material/link_off: The index {markdown(run.index)} is not on this server (any more).")
+    elif info.fingerprint != run.fingerprint and not run.partial:
+        more = info.documents - run.documents
+        told = f"{abs(more):,} documents {'more' if more > 0 else 'fewer'}" if more else "other contents"
+        st.caption(f":material/update: The index has changed since this run: {told} than it measured.")
+
+
+def took(run: Run) -> str:
+    """How long and when, for a caption."""
+    return f"{run.started[:16].replace('T', ' ')} UTC · took {duration(run.took_s)}"
