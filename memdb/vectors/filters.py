@@ -161,7 +161,8 @@ class _Writer:
     def tag_value(self, known: Field | None, name: str, value: str) -> str:
         if not value:
             return '""'
-        if known is not None and known.separator and known.separator in value:
+        told = self.info is not None and self.info.tag_options_told
+        if told and known is not None and known.separator and known.separator in value:
             raise BadFilter(
                 f"'{value}' holds '{known.separator}', which separates the values of '{name}'.",
                 "Choose the parts as values of their own.",

@@ -13,7 +13,7 @@ import pytest
 from memdb.cluster import engine as local_engine
 from memdb.cluster.client import Arg, Client, connect
 from memdb.sizing.samples import serves_json
-from memdb.vectors import search
+from memdb.vectors import counts, search
 from memdb.vectors.filters import Range, Tag
 from memdb.vectors.index import IndexInfo, index_info
 from tests.memorydb_proxy import memorydb
@@ -131,7 +131,7 @@ def test_more_values_than_are_listed_and_more_contents_than_are_looked_at(
         ((k, n) for k, n in right.items() if n > 1), key=lambda item: (-item[1], item[0])
     )
     assert told(client, info, "u").items() <= counted([{one} for one in few]).items()
-    monkeypatch.setattr(search, "GROUPS", 50)
+    monkeypatch.setattr(counts, "GROUPS", 50)
     cut = search.tag_values(client, info, "t")
     assert not cut.complete
     assert {v.value.lower(): v.documents for v in cut}.items() <= right.items()
@@ -169,6 +169,28 @@ def test_bounds_are_of_the_finite_numbers(
     if bounds is not None:
         finite = sum(np.isfinite(float(number)) for number in numbers)
         assert search.count(client, info, Range("a-b", *bounds)) == finite
+
+
+@pytest.mark.parametrize(
+    "options",
+    [(), ("CASESENSITIVE",), ("SEPARATOR", "|"), ("SEPARATOR", ";", "CASESENSITIVE"), ("SEPARATOR", " ")],
+)
+def test_options_that_an_engine_does_not_tell_are_found_out(
+    client: Client, prefix: str, options: tuple[Arg, ...]
+) -> None:
+    """MemoryDB's FT.INFO names neither separator nor case."""
+    made(client, prefix, "t", "TAG", *options)
+    separator = str(options[1]) if "SEPARATOR" in options else ","
+    sensitive = "CASESENSITIVE" in options
+    rng = random.Random(5)
+    words = ["red", "Red", "blue", "a/b", "c.d", "x:y"]
+    rows = [separator.join(rng.choices(words, k=rng.randint(1, 4))) for _ in range(120)]
+    client.pipeline([("HSET", f"{prefix}d:{i}", "v", BLOB, "t", row) for i, row in enumerate(rows)])
+    ready(client, prefix, len(rows))
+    with memorydb(client.target) as proxy, connect(proxy.target) as front:
+        info = index_info(front, prefix + "idx")
+        right = counted([pieces(row, separator, sensitive=sensitive) for row in rows])
+        assert told(front, info, "t", sensitive=sensitive) == right
 
 
 # ---- JSON ------------------------------------------------------------------------------------------------
