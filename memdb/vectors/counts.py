@@ -98,8 +98,7 @@ def tag_values(client: Client, info: IndexInfo, field: str, *, limit: int = TAG_
             estimates[same] += documents
             spellings.setdefault(same, Counter())[value] += documents
     ranked = sorted(estimates, key=lambda same: (-estimates[same], same))
-    # The most frequent spelling; of equally frequent ones the first by the alphabet.
-    named = [min(spellings[same].items(), key=lambda item: (-item[1], item[0]))[0] for same in ranked[:limit]]
+    named = [tags.most_frequent(spellings[same]) for same in ranked[:limit]]
     matching = _matching(client, info, found, [(value,) for value in named])
     known = [TagValue(value, n) for value, n in zip(named, matching, strict=True) if n]
     known.sort(key=lambda item: (-item.documents, item.value))

@@ -23,12 +23,26 @@ def asking(info: IndexInfo, found: Field, key: str) -> Command:
 def values(client: Client, info: IndexInfo, found: Field, keys: Sequence[str]) -> list[Reply]:
     """The field in each document, one round trip a thousand; None where it has none.
 
-    Of JSON documents: text and numbers as bytes, a list of tags joined by commas.
+    Of JSON documents: text and numbers as bytes, several joined by commas (`tags.held` keeps them apart).
     """
+    replies = raw(client, info, found, keys)
+    return replies if info.on == "HASH" else [_plain(_matched(reply)) for reply in replies]
+
+
+def raw(client: Client, info: IndexInfo, found: Field, keys: Sequence[str]) -> list[Reply]:
+    """The field of each document as it came: of JSON the list of what the path matched."""
     replies: list[Reply] = []
     for start in range(0, len(keys), BATCH):
         replies += client.pipeline([asking(info, found, key) for key in keys[start : start + BATCH]])
-    return replies if info.on == "HASH" else [_plain(first(reply)) for reply in replies]
+    return replies
+
+
+def _matched(reply: Reply) -> object:
+    """What a JSON path matched: the match itself where there is one, else the list of them."""
+    if not isinstance(reply, bytes | str):
+        return None
+    found = json.loads(reply)
+    return found[0] if isinstance(found, list) and len(found) == 1 else found or None
 
 
 def vectors(info: IndexInfo, params: VectorParams, replies: Sequence[Reply]) -> Sequence[Reply]:
