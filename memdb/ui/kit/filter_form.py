@@ -35,7 +35,7 @@ def filter_form(target: Target, info: IndexInfo, page: str) -> tuple[Condition, 
         for field in fields:
             try:
                 found = _field(target, info, field, f"{page}.f.{field.name}")
-            except (UnsupportedFeature, BadFilter) as exc:
+            except UnsupportedFeature as exc:
                 st.caption(f":material/info: {markdown(field.name)}: {markdown(str(exc))}")
                 continue
             except MemDBError as exc:
@@ -63,7 +63,11 @@ def _field(target: Target, info: IndexInfo, field: Field, key: str) -> Condition
     if field.kind == "TAG":
         chosen = tag_choice(cached.tag_values(target, info.name, field.name), field, key)
         return Tag(field.name, chosen) if chosen else None
-    bounds = cached.numeric_bounds(target, info.name, field.name)
+    try:
+        bounds = cached.numeric_bounds(target, info.name, field.name)
+    except BadFilter as exc:  # a name that no query can say
+        st.caption(f":material/info: {markdown(str(exc))}")
+        return None
     if bounds is None or bounds[0] == bounds[1]:
         return None
     low, high = bounds
