@@ -10,7 +10,6 @@ from memdb.demo import loader
 from memdb.display import bytes_text, duration, line, markdown
 from memdb.errors import MemDBError, UnknownIndex
 from memdb.jobs import Job
-from memdb.settings import Settings
 from memdb.ui import frame
 from memdb.ui.kit import cached, charts, parts, state
 from memdb.vectors.index import Field, IndexInfo
@@ -239,7 +238,7 @@ def _load_button(target: Target) -> None:
 
 
 def _start(target: Target) -> None:
-    client, home = cached.client(target), Settings.from_env().home
+    client, home = cached.client(target), cached.home()
 
     def work(job: Job[loader.LoadReport]) -> loader.LoadReport:
         return loader.load(client, home=home, report=job.report)

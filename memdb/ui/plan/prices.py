@@ -119,7 +119,7 @@ def _forget() -> None:
 
 def _refresh(region: str) -> None:
     """A callback: read AWS's price list in the background."""
-    home = state.home()
+    home = cached.home()
 
     def work(job: Job[int]) -> int:
         pricing = prices.client()
