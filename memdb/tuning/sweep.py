@@ -133,6 +133,13 @@ class _Sweep:
             self.client, info, request.field, self.queries, request.k, request.condition,
             home=home, report=self.report,
         )  # fmt: skip
+        if left := matching - self.truth.looked_at:
+            self.notes.append(
+                f"{left:,} of the documents that match could not be compared: they hold no usable vector, or "
+                "expired meanwhile. They are no true neighbours here."
+                if left > 0
+                else f"{-left:,} documents more matched when the vectors were read than shortly before."
+            )
         fewest = min(map(len, self.truth.keys))
         if not max(map(len, self.truth.keys)):
             raise BadInput(

@@ -128,14 +128,18 @@ def filled(made: Template, request: KnnRequest) -> Command:
     """The command with the request's vector.
 
     Raises:
-        BadVector: the vector does not fit the field.
+        BadVector: the vector does not fit the field, or has no direction under COSINE.
     """
     given = request.vector
     if isinstance(given, bytes) and made.params.type == "FLOAT32" and len(given) == made.params.bytes:
         sent = np.frombuffer(given, dtype="<f4")
-        if math.isfinite(sent @ sent):  # finite only if all numbers are; else each is looked at below
+        # Finite only if all numbers are, and 0 for zero; else each is looked at below.
+        with np.errstate(over="ignore"):
+            square = sent @ sent
+        if math.isfinite(square) and square > 0:
             return Command((*made.before, given, *made.after))
     vector = distance.checked(numbers(given), made.params.dim, made.where)
+    vector = distance.directed(vector, made.params.metric)
     return Command((*made.before, distance.to_bytes(vector, made.params.type), *made.after))
 
 

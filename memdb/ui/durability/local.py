@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import streamlit as st
 
 from memdb.display import markdown
@@ -11,6 +9,7 @@ from memdb.durability import drill, report
 from memdb.durability.drill import DrillRequest, DrillResult, Side
 from memdb.errors import MemDBError
 from memdb.jobs import Job
+from memdb.json_text import json_text
 from memdb.ui.durability import figures
 from memdb.ui.kit import cached, parts, state
 from memdb.ui.kit.cached import home
@@ -140,7 +139,7 @@ def shown(result: DrillResult, *, key: str) -> None:
     about = {"seconds": request.seconds, "writers": request.writers, "rate": request.rate}
     with st.container(horizontal=True, gap="small"):
         st.download_button(
-            "JSON", json.dumps(result.facts(), indent=2), "drill.json", "application/json",
+            "JSON", json_text(result.facts(), indent=2), "drill.json", "application/json",
             icon=":material/download:", key=f"{key}.json", on_click="ignore",
         )  # fmt: skip
         st.download_button(

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from memdb.cluster import replies
-from memdb.display import bytes_text, code, line
+from memdb.display import bytes_text, code, line, markdown
 from memdb.jobs import Job
 from memdb.ui.kit import cached, charts, parts, safety, state
 from memdb.ui.search.shown import TITLES, Shown, export
@@ -35,6 +35,8 @@ def against_exact(shown: Shown) -> None:
         )
         st.metric("missed", missed)
         st.metric("documents compared", f"{truth.looked_at:,}")
+    for note in truth.notes:
+        st.caption(f":material/info: {markdown(note)}")
     titles = _titles(shown, keys)
     st.plotly_chart(
         charts.truth_ranks(
