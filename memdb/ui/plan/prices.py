@@ -10,7 +10,7 @@ from memdb.errors import MemDBError
 from memdb.jobs import Job
 from memdb.sizing import catalogue, prices
 from memdb.sizing.catalogue import Price
-from memdb.ui.kit import parts
+from memdb.ui.kit import cached, parts
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.plan import state
 
