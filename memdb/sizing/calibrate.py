@@ -10,7 +10,7 @@ from itertools import islice
 
 import numpy as np
 
-from memdb.cluster import replies
+from memdb.cluster import possible, replies
 from memdb.cluster.client import Client
 from memdb.errors import BadInput, Busy, EngineError, UnknownIndex
 from memdb.jobs import Report, silent
@@ -145,7 +145,7 @@ def _sample(
 
 def _usage(client: Client, keys: Iterable[bytes]) -> list[float]:
     found = client.pipeline([("MEMORY", "USAGE", key, "SAMPLES", 0) for key in keys])
-    return [float(size) for size in found if size is not None]
+    return [float(size) for size in map(possible.size, found) if size is not None]
 
 
 def _shape(client: Client, info: IndexInfo, each: float) -> tuple[Shape, float]:

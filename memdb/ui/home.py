@@ -101,7 +101,7 @@ def _facts(target: Target) -> None:
             "Search", server.dialect.title,
             help=", ".join(f"{name} {version}" for name, version in server.modules) or None,
         )  # fmt: skip
-        st.metric("Keys", f"{facts.keys:,}")
+        st.metric("Keys", _count(facts.keys))
         st.metric(
             "Sessions",
             f"{sessions.value:,}" if sessions.exact else f"≈ {sessions.value:,}",
@@ -111,10 +111,16 @@ def _facts(target: Target) -> None:
             "Memory", bytes_text(facts.used_bytes),
             help="no limit set" if facts.limit_bytes is None else f"limit {bytes_text(facts.limit_bytes)}",
         )  # fmt: skip
-        st.metric("Clients", f"{facts.clients:,}")
+        st.metric("Clients", _count(facts.clients))
         st.metric("Up for", duration(facts.uptime_s))
+    for why in facts.absent.values():
+        st.caption(":material/info: " + markdown(f"Not available: {why}."))
     if lacks := _lacks(target):
         st.caption(":material/info: " + markdown(lacks))
+
+
+def _count(value: int | None) -> str:
+    return "–" if value is None else f"{value:,}"
 
 
 def _nodes(target: Target) -> None:
@@ -183,7 +189,7 @@ def _indexes(target: Target, infos: list[IndexInfo]) -> None:
                     "index": line(info.name),
                     "state": info.build.state,
                     "built": info.build.fraction,
-                    "documents": info.documents,
+                    "documents": None if "documents" in info.absent else info.documents,
                     "field": line(field.name) if field is not None else "no vector",
                     "algorithm": params.algorithm if params else None,
                     "dimensions": params.dim if params else None,
@@ -207,6 +213,8 @@ def _indexes(target: Target, infos: list[IndexInfo]) -> None:
         key="home.indexes",
     )
     for info in infos:
+        for why in info.absent.values():
+            st.caption(":material/info: " + markdown(f"{info.name}: not available: {why}."))
         if info.failures and info.last_error:
             st.warning(
                 f"{markdown(info.name)}: {info.failures:,} documents could not be indexed, last "
