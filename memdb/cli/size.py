@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from memdb.cli.arguments import ShapeOptions, amount, count
 from memdb.cli.options import option
-from memdb.cli.output import print_json, print_table
+from memdb.cli.output import print_json, print_table, say
 from memdb.display import bytes_text
 from memdb.settings import Settings
 from memdb.sizing import catalogue, plan, prices, profiles
@@ -77,7 +77,7 @@ def _show(found: Plan) -> None:
     rows.append(("One node in all", bytes_text(estimate.total_bytes), ""))
     print_table(f"Profile {estimate.profile.name} ({estimate.profile.grade})", ("", "bytes", "share"), rows,
                 right=(1, 2))  # fmt: skip
-    print(f"Interval: {bytes_text(estimate.low_bytes)} to {bytes_text(estimate.high_bytes)}.")
+    say(f"Interval: {bytes_text(estimate.low_bytes)} to {bytes_text(estimate.high_bytes)}.")
     if found.options:
         offers = [
             (
@@ -92,11 +92,11 @@ def _show(found: Plan) -> None:
         title = f"MemoryDB in {found.inputs.wishes.region}, {found.inputs.wishes.reserve:.0%} kept free"
         print_table(title, ("node", "nodes", "used", "a month", "price"), offers, right=(1, 2, 3))
     else:
-        print(found.choices.why_none)
+        say(found.choices.why_none)
         for text in found.choices.instead:
-            print(f"  {text}")
+            say(f"  {text}")
     for limit in found.limits:
         if limit.ok is False:
-            print(f"Not possible: {limit.text}")
+            say(f"Not possible: {limit.text}")
     for note in estimate.notes:
-        print(f"Note: {note}")
+        say(f"Note: {note}")
