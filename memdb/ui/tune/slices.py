@@ -21,6 +21,7 @@ from memdb.ui.kit.job import JobSlot
 from memdb.ui.tune import figures
 from memdb.ui.tune.figures import Bar
 from memdb.ui.tune.views import PLAIN, Shown, ef_choice, titles
+from memdb.vectors import tags
 from memdb.vectors.distance import Doubles, prepared
 from memdb.vectors.index import IndexInfo
 
@@ -45,7 +46,8 @@ def slices_view(shown: Shown) -> None:
     with left:
         kind = st.selectbox(
             "Slice by", list(kinds), key="recall.slice", format_func=kinds.__getitem__, bind="query-params",
-            help="A slice's recall is of the query documents that lie in it.",
+            help="A slice's recall is of the query documents that lie in it. A document with several values "
+            "of a tag lies in the slice of each.",
         )  # fmt: skip
     with right:
         ef = ef_choice(run, "recall.slice_ef", misses.default_ef(run))
@@ -214,10 +216,11 @@ def _slices(shown: Shown, kind: str, point: EfPoint) -> tuple[Slice, ...]:
         return slices.sliced(
             slices.cluster_labels(vectors, called, seed=run.request.seed), recalls, interval, by_size=True
         )
-    values = slices.field_values(cached.client(shown.target), shown.info, field, run.queries.own_keys)
     if what == "tag":
-        labels = slices.tag_labels(values, shown.info.field(field).separator)
-        return slices.sliced(labels, recalls, interval, by_size=True)
+        of_tag = shown.info.field(field, "TAG")
+        held = tags.held(cached.client(shown.target), shown.info, of_tag, run.queries.own_keys)
+        return slices.sliced(slices.tag_labels(held), recalls, interval, by_size=True)
+    values = slices.field_values(cached.client(shown.target), shown.info, field, run.queries.own_keys)
     numbers = np.array([slices.as_number(value) for value in values])
     order = np.argsort(np.where(np.isfinite(numbers), numbers, np.inf), kind="stable")
     labels = slices.number_labels(values)
