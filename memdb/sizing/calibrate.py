@@ -12,6 +12,7 @@ import numpy as np
 
 from memdb.cluster import replies
 from memdb.cluster.client import Client
+from memdb.cluster.keys import beginning
 from memdb.errors import BadInput, Busy, EngineError, UnknownIndex
 from memdb.jobs import Report, silent
 from memdb.settings import Settings
@@ -173,7 +174,7 @@ def _shape(client: Client, info: IndexInfo, each: float) -> tuple[Shape, float]:
 
 def _some_keys(client: Client, info: IndexInfo) -> list[bytes]:
     prefix = info.prefixes[0] if info.prefixes else ""
-    found = client.execute("SCAN", "0", "MATCH", f"{prefix}*", "COUNT", 1_000)
+    found = client.execute("SCAN", "0", "MATCH", beginning(prefix), "COUNT", 1_000)
     return list(islice((bytes(key) for key in replies.items(found[1])), SAMPLED))
 
 
