@@ -17,7 +17,7 @@ from pathlib import Path
 
 from memdb.durability import drill
 from memdb.durability.drill import DrillRequest
-from memdb.durability.soak import soak
+from benchmarks.soak import soak
 
 
 def main() -> int:

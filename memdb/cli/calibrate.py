@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from memdb.cli.arguments import OnServer, ShapeOptions, count
+from memdb.cli.arguments import OnServer, count
 from memdb.cli.options import option
 from memdb.cli.output import Bar, print_json
+from memdb.cli.planned import ShapeOptions
 from memdb.cluster.client import connect
 from memdb.errors import BadInput
 from memdb.settings import Settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 
@@ -16,7 +16,7 @@ from memdb.errors import BadInput, Busy, EngineError, UnknownIndex
 from memdb.jobs import Report, silent
 from memdb.settings import Settings
 from memdb.sizing import profiles, redisearch, samples
-from memdb.sizing.model import Constants, Engine, Profile, predict
+from memdb.sizing.model import Engine, Profile, predict
 from memdb.sizing.samples import Measured
 from memdb.sizing.shape import Shape
 from memdb.vectors import index
@@ -289,52 +289,6 @@ def _parts(shape: Shape, profile: Profile) -> tuple[float, float]:
     found = predict(shape, profile)
     keys = found.components["keys"] + found.components["vectors_stored"]
     return keys, found.total_bytes - keys
-
-
-# ---- the constants of the built-in profile -----------------------------------------------------------
-
-
-def fit(measured: Sequence[Measured]) -> Constants:
-    """Constants that make the model agree with measurements of many shapes; least squares, none negative.
-
-    Raises:
-        BadInput: fewer measurements than constants.
-    """
-    names = [f.name for f in fields(Constants)]
-    if 2 * len(measured) < len(names):
-        raise BadInput(f"{len(measured)} shapes cannot fit {len(names)} constants.", "Measure more shapes.")
-    rows, wanted = [], []
-    for m in measured:
-        exact, counts = redisearch.design(m.shape)
-        for components, size in (
-            (("keys", "vectors_stored"), m.keyspace_bytes),
-            (("vectors_indexed", "graph", "bookkeeping", "fields"), m.index_bytes),
-        ):
-            row = [counts[n][1] if n in counts and counts[n][0] in components else 0.0 for n in names]
-            # Relative errors count: each row is divided by what all of the shape took.
-            rows.append(np.array(row) / m.total_bytes)
-            wanted.append((size - sum(exact[c] for c in components)) / m.total_bytes)
-    found = _not_negative(np.array(rows), np.array(wanted))
-    default = Constants()
-    seen = np.any(np.array(rows) != 0, axis=0)
-    return Constants(
-        **{
-            name: float(value) if known else getattr(default, name)
-            for name, value, known in zip(names, found, seen, strict=True)
-        }
-    )
-
-
-def _not_negative(matrix: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    scale = np.maximum(np.abs(matrix).max(axis=0), 1e-30)  # counts differ by a million
-    active = np.ones(matrix.shape[1], dtype=bool)
-    while True:
-        found = np.zeros(matrix.shape[1])
-        solved, *_ = np.linalg.lstsq(matrix[:, active] / scale[active], wanted, rcond=None)
-        found[active] = solved / scale[active]
-        if not (found < 0).any():
-            return found
-        active &= found >= 0
 
 
 def _today() -> str:
