@@ -15,9 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.soak import soak
 from memdb.durability import drill
 from memdb.durability.drill import DrillRequest
-from benchmarks.soak import soak
 
 
 def main() -> int:

@@ -79,7 +79,7 @@ def fit(measured: Sequence[Measured]) -> Constants:
 
 
 def with_words(shape: Shape) -> Shape:
-    """A shape whose words are counted in its sample texts, so that the fit is of the engine, not of English."""
+    """A shape with the words of its sample texts counted: the fit is of the engine, not of English."""
     if not shape.text_bytes:
         return shape
     every, different = 0, set()

@@ -5,16 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from memdb.cli.options import Command, option
 from memdb.cluster.find import find_target
 from memdb.cluster.target import Target
 from memdb.settings import Settings
-
-if TYPE_CHECKING:
-    from memdb.sizing.shape import Algorithm, KeyType, Shape
-    from memdb.vectors.schema import VectorType
 
 APP_PORT = 8501
 

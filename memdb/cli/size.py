@@ -40,9 +40,7 @@ class Size(ShapeOptions, SessionOptions):
     snapshot_days: int = option(
         "--snapshot-days", default=_LOAD.snapshot_days, type=count(0), metavar="N", help="kept"
     )
-    reserve: float = option(
-        "--reserve", default=_WISHES.reserve, type=amount, metavar="S", help="kept free"
-    )
+    reserve: float = option("--reserve", default=_WISHES.reserve, type=amount, metavar="S", help="kept free")
     region: str = option("--region", default=_WISHES.region, metavar="R", help="of the prices")
     engine: Flavour = option("--engine", default=_WISHES.flavour, choices=("valkey", "redis"))
     profile: str = option(

@@ -29,23 +29,21 @@ class Constants:
     Redis 8.2.3 with RediSearch 2.10.5; `python -m benchmarks.sizing --fit` measures and prints them again.
     """
 
-    keys_fixed: float = 7_000.0
-    index_fixed: float = 186_000.0
-    counter_key: float = 36.4
-    random_key: float = 33.7
-    random_key_byte: float = 1.04
-    reverse_link: float = 25.0
-    tag: float = 1.6
-    tag_value: float = 104.0
-    tag_value_byte: float = 2.0
-    number: float = 8.5
-    number_field: float = 3_000.0
-    word: float = 6.5
-    posting: float = 4.2
-    term: float = 357.0
-    json_document: float = 152.0
-    json_field: float = 20.0
-    json_number: float = 8.0
+    index_fixed: float = 189_700.0
+    counter_key: float = 35.5
+    random_key: float = 34.2
+    random_key_byte: float = 1.06
+    reverse_link: float = 24.8
+    tag: float = 2.0
+    tag_value: float = 112.2
+    tag_value_byte: float = 1.07
+    number: float = 9.5
+    word: float = 5.2
+    posting: float = 6.6
+    term: float = 353.3
+    json_document: float = 142.5
+    json_field: float = 16.4
+    json_number: float = 7.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +171,13 @@ def changes(shape: Shape, profile: Profile) -> list[tuple[str, Shape, float]]:
 
 
 def _unindexed(shape: Shape) -> Shape:
-    return replace(shape, text_bytes=0, text_words=0, text_vocabulary=0, metadata_bytes=shape.metadata_bytes + shape.text_bytes)
+    return replace(
+        shape,
+        text_bytes=0,
+        text_words=0,
+        text_vocabulary=0,
+        metadata_bytes=shape.metadata_bytes + shape.text_bytes,
+    )
 
 
 def _of(shape: Shape, profile: Profile) -> dict[str, float]:

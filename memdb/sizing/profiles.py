@@ -12,7 +12,7 @@ from memdb.errors import BadInput, MemDBError
 from memdb.sizing.model import ARTICLE_OVERHEAD, Constants, Engine, Grade, Profile
 from memdb.sizing.shape import number
 
-FORMAT = 1
+FORMAT = 2  # 2: other constants
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,59}")
 # 1,536 float32 and 1 KB of metadata: what 30 % and 50 % instead of the middle change in all.
 _RAW, _META = 6_144.0, 1_024.0

@@ -164,7 +164,6 @@ def _keyspace(shape: Shape, exact: Exact, counts: Counts) -> None:
     if not n:
         return
     exact["keys"] += main_table(n) + n * key_object(shape.key_bytes)
-    counts["keys_fixed"] = ("keys", 1.0)
     if shape.key_type == "JSON":
         numbers = 16 * shape.dim + size_class(8 * power_of_two(shape.dim) + 16)
         exact["vectors_stored"] += n * numbers
@@ -215,7 +214,8 @@ def one_way(m: int, dim: int) -> float:
     """Bytes a node keeps for links that lead to it and not back, in units of those at M 16 and 32 dimensions.
 
     Such links arise where a full node drops one. With a large M no node is full, with a small one few links
-    are there to be dropped; in more dimensions more nodes are neighbours of very many. Seen on random vectors.
+    are there to be dropped; in more dimensions more nodes are neighbours of very many. Seen on random
+    vectors.
     """
     width = math.log2(max(16, min(dim, 768)) / 16)
     peak, height = 3.7 + 0.33 * width, 20.0 + 4.5 * width
@@ -248,7 +248,6 @@ def _fields(shape: Shape, counts: Counts) -> None:
         counts["tag_value_byte"] = ("fields", float(values * shape.tag_bytes))
     if shape.numbers:
         counts["number"] = ("fields", float(n * shape.numbers))
-        counts["number_field"] = ("fields", float(shape.numbers))
     if shape.text_bytes:
         counts["word"] = ("fields", n * words(shape))
         counts["posting"] = ("fields", n * distinct(shape))

@@ -23,6 +23,34 @@ HISTORY_NAME = 7  # bytes of the field name "history"
 MOST_DOCUMENT = 512 * 2**20  # one value of the engine
 
 
+def whole(name: str, value: object, low: int, high: int) -> int:
+    """A whole number within its limits.
+
+    Raises:
+        BadInput: it is no whole number.
+        OutOfRange: it is outside.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise BadInput(f"{name} is {value}, which is not a whole number.", "Give a whole number.")
+    if not low <= value <= high:
+        raise OutOfRange(name, value, low, high, "the calculator")
+    return value
+
+
+def number(name: str, value: object, low: float, high: float) -> float:
+    """A finite number within its limits.
+
+    Raises:
+        BadInput: it is no finite number.
+        OutOfRange: it is outside.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise BadInput(f"{name} is {value}, which is not a number.", "Give a finite number.")
+    if not low <= value <= high:
+        raise OutOfRange(name, value, low, high, "the calculator")
+    return float(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """The documents of one index.
@@ -76,12 +104,15 @@ class Shape:
         return self.dim * BYTES_PER_NUMBER[self.type]
 
 
+ARTICLE = Shape(1_000_000, 1_536, metadata_bytes=1_024)  # the article's first plan; where the page begins
+
+
 @dataclass(frozen=True, slots=True)
 class Sessions:
     """Sessions that arrive at a rate and live for a time, and those that stay.
 
-    In balance, rate × TTL of the first are there. `bytes` is all data of one session: the name of its key and,
-    of a HASH, the names and values of all its fields. `other_bytes` is the part of them that the `fields`
+    In balance, rate × TTL of the first are there. `bytes` is all data of one session: the name of its key
+    and, of a HASH, the names and values of all its fields. `other_bytes` is the part of them that the fields
     besides the longest (the history) take, names and values. A STRING session has one value and no fields.
     `spread` says how far lengths lie from `bytes`: 0.5 for lengths spread evenly over 50 % to 150 % of it.
     """
@@ -130,34 +161,6 @@ class Sessions:
     def live(self) -> int:
         """How many are there at any time, with and without a time to live."""
         return self.expiring + self.kept
-
-
-def whole(name: str, value: object, low: int, high: int) -> int:
-    """A whole number within its limits.
-
-    Raises:
-        BadInput: it is no whole number.
-        OutOfRange: it is outside.
-    """
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise BadInput(f"{name} is {value}, which is not a whole number.", "Give a whole number.")
-    if not low <= value <= high:
-        raise OutOfRange(name, value, low, high, "the calculator")
-    return value
-
-
-def number(name: str, value: object, low: float, high: float) -> float:
-    """A finite number within its limits.
-
-    Raises:
-        BadInput: it is no finite number.
-        OutOfRange: it is outside.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise BadInput(f"{name} is {value}, which is not a number.", "Give a finite number.")
-    if not low <= value <= high:
-        raise OutOfRange(name, value, low, high, "the calculator")
-    return float(value)
 
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "million": 10**6, "billion": 10**9}

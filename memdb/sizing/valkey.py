@@ -1,6 +1,6 @@
 """Bytes of valkey-search's indexes: its hnswlib's arrays, and constants fitted to recorded sizes.
 
-The arrays follow the source (blocks of 10,240 places, 65,536 locks of labels). The rest was fitted to 24 sizes
+The arrays follow the source (blocks of 10,240 places, 65,536 locks of labels). The rest was fitted to sizes
 of valkey-search 1.2.1 on Valkey 9.1.2 (`tests/fixtures/valkey-search-1.2.1-memory.json`), which a test
 holds this module against. They were recorded with libc's allocator; here are jemalloc's size classes, which
 the services use.
