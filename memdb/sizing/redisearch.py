@@ -27,7 +27,7 @@ BLOCK = 1_024  # vectors of one block of an index; its memory grows a block at a
 LISTPACK_VALUE = 64  # hash-max-listpack-value: one longer value, and every field gets an allocation
 _HEADER = 8  # of each allocation of the vector library
 _NUMBER_BYTES = 5  # length of a number as text
-_SPREAD_STEPS = 64
+_SPREAD_STEPS = 512
 _CONTAINER = 72 - _HEADER  # a vector object of the library, e.g. of incoming links
 
 # Component → bytes of all documents, and constant → (component, count).
