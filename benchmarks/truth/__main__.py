@@ -1,8 +1,8 @@
 """The table of docs/truth.md.
 
-    python -m benchmarks.truth                     every area, at most 5 minutes
-    python -m benchmarks.truth recall tags         some
-    python -m benchmarks.truth --write             into docs/truth.md
+python -m benchmarks.truth                     every area, at most 5 minutes
+python -m benchmarks.truth recall tags         some
+python -m benchmarks.truth --write             into docs/truth.md
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def main() -> None:
     table = markdown(rows)
     print(table)
     if given.write:
-        took = f"Made in {time.monotonic() - began:.0f} s on {platform.machine()}, Python {platform.python_version()}."
+        where = f"{platform.machine()}, Python {platform.python_version()}"
+        took = f"Made in {time.monotonic() - began:.0f} s on {where}."
         text = PAGE.read_text(encoding="utf-8")
         before, after = text.split(START)[0], text.split(END)[1]
         PAGE.write_text(f"{before}{START}\n{table}\n\n{took}\n{END}{after}", encoding="utf-8")

@@ -8,7 +8,10 @@ import numpy as np
 
 from benchmarks.truth.row import Row
 from benchmarks.truth.stored import build, clustered, engine, exact
+from memdb.cluster.client import Client
+from memdb.vectors import read
 from memdb.vectors.exact import nearest
+from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import KnnRequest
 from memdb.vectors.search import knn
 
@@ -37,7 +40,7 @@ def rows() -> Iterable[Row]:
                         off = np.abs(found.distances - truth) / np.maximum(1.0, np.abs(truth))
                         worst[kind], hits = max(worst[kind], float(off.max())), hits + len(truth)
                     if kind == "FLOAT32":
-                        wrong += _differs(client, info, name, queries, table)
+                        wrong += _differs(client, info, queries, table)
                         asked += len(queries)
     yield Row(
         "distance of a hit", "NumPy in float64 on the stored vectors",
@@ -51,8 +54,8 @@ def rows() -> Iterable[Row]:
     )  # fmt: skip
 
 
-def _differs(client: object, info: object, name: str, queries: np.ndarray, table: np.ndarray) -> int:
-    found = nearest(client, info, queries, 10)  # type: ignore[arg-type]
+def _differs(client: Client, info: IndexInfo, queries: np.ndarray, table: np.ndarray) -> int:
+    found = nearest(read.blocks(client, info), queries, 10, info.vector_field()[1].metric)
     wrong = 0
     for place, keys in enumerate(found.keys):
         truth = set(np.argsort(table[place], kind="stable")[:10].tolist())

@@ -14,7 +14,13 @@ from memdb.tuning.run import Goal, SweepRequest
 from memdb.tuning.sweep import sweep
 
 K = 10
-INDEXES = (("COSINE", 48, 8, 1.0), ("L2", 32, 6, 1.0), ("L2", 16, 4, 1e-3), ("IP", 64, 12, 0.05), ("COSINE", 200, 16, 1.0))
+INDEXES = (
+    ("COSINE", 48, 8, 1.0),
+    ("L2", 32, 6, 1.0),
+    ("L2", 16, 4, 1e-3),
+    ("IP", 64, 12, 0.05),
+    ("COSINE", 200, 16, 1.0),
+)
 
 
 def rows() -> Iterable[Row]:

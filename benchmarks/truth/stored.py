@@ -34,7 +34,14 @@ def engine() -> Iterator[Client]:
 
 
 def build(
-    client: Client, name: str, vectors: Rows, metric: str, *, m: int = 8, flat: bool = False, kind: str = "FLOAT32"
+    client: Client,
+    name: str,
+    vectors: Rows,
+    metric: str,
+    *,
+    m: int = 8,
+    flat: bool = False,
+    kind: str = "FLOAT32",
 ) -> IndexInfo:
     """Documents `name:0` … and an index of them."""
     encoded = vectors.astype({"FLOAT32": "<f4", "FLOAT64": "<f8", "FLOAT16": "<f2"}[kind])

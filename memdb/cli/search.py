@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +13,16 @@ from memdb.cli.arguments import OnIndex, count
 from memdb.cli.options import option
 from memdb.cli.output import print_json, print_table
 from memdb.cluster.client import Client, connect
+from memdb.display import line
 from memdb.errors import BadInput
 from memdb.settings import Settings
 from memdb.vectors import distance, upload
 from memdb.vectors.distance import Floats
-from memdb.vectors.exact import Comparison, Neighbours, compare, nearest
+from memdb.vectors.exact import Neighbours, nearest
 from memdb.vectors.index import IndexInfo, index_info
 from memdb.vectors.query import KnnRequest, numbers, returnable, vector_param
 from memdb.vectors.read import blocks
+from memdb.vectors.recall import Judged, judge
 from memdb.vectors.search import KnnResult, document_vector, knn
 
 _SHOWN_FIELDS = 4
@@ -69,10 +72,7 @@ class Search(OnIndex):
                 return_fields=_fields(info, self.returned),
             )
             result = knn(client, request, info)
-            exact = _exact(client, info, request) if self.exact else None
-        compared = None
-        if exact is not None:
-            compared = compare(result.keys, result.distances, exact.keys[0], exact.distances[0])
+            exact, compared = _exact(client, info, request, result) if self.exact else (None, None)
         if self.json:
             print_json(_as_json(result, result.command.redis_cli(target), exact, compared))
         else:
@@ -110,20 +110,26 @@ def _fields(info: IndexInfo, returned: str | None) -> tuple[str, ...]:
     return tuple(name for part in returned.split(",") if (name := part.strip()))
 
 
-def _exact(client: Client, info: IndexInfo, request: KnnRequest) -> Neighbours:
+def _exact(
+    client: Client, info: IndexInfo, request: KnnRequest, result: KnnResult
+) -> tuple[Neighbours, Judged]:
+    """The exact answer, and the index's answer against it."""
     _, params = info.vector_field(request.field)
-    vector = np.array([numbers(request.vector)], dtype=np.float32)
-    return nearest(blocks(client, info, request.field, request.filter), vector, request.k, params.metric)
+    sent = distance.as_sent(np.array([numbers(request.vector)], dtype=np.float32), params.type)
+    exact = nearest(blocks(client, info, request.field, request.filter), sent, request.k, params.metric)
+    verdicts = judge(client, info, request.field, sent, [result.keys], exact.keys, exact.distances)
+    return exact, verdicts[0]
 
 
 def _as_json(
-    result: KnnResult, command: str, exact: Neighbours | None, compared: Comparison | None
+    result: KnnResult, command: str, exact: Neighbours | None, compared: Judged | None
 ) -> dict[str, object]:
     found: dict[str, object] = {
+        # A distance that the engine does not have is null.
         "hits": [{"key": h.key, "distance": h.distance, "fields": dict(h.fields)} for h in result.hits],
         "took_ms": round(result.took_ms, 3),
         "command": command,
-    }
+    } | _notes(result.notes)
     if exact is not None and compared is not None:
         found["exact"] = {
             "hits": [
@@ -132,23 +138,34 @@ def _as_json(
             ],
             "recall": compared.recall,
             "looked_at": exact.looked_at,
-        }
+        } | _notes(exact.notes)
     return found
 
 
-def _show(
-    result: KnnResult, request: KnnRequest, exact: Neighbours | None, compared: Comparison | None
-) -> None:
+def _notes(notes: tuple[str, ...]) -> dict[str, object]:
+    """Only where there is something to say."""
+    return {"notes": list(notes)} if notes else {}
+
+
+def _show(result: KnnResult, request: KnnRequest, exact: Neighbours | None, compared: Judged | None) -> None:
     names = request.return_fields[:_SHOWN_FIELDS]
     rows = [
-        (str(i), hit.key, f"{hit.distance:.4f}", *(hit.fields.get(name, "") for name in names))
+        (str(i), hit.key, _distance(hit.distance), *(hit.fields.get(name, "") for name in names))
         for i, hit in enumerate(result.hits, 1)
     ]
     if rows:
         print_table("", ("", "key", "distance", *names), rows, right=(0, 2))
     print(f"{len(rows)} hits in {result.took_ms:.1f} ms")
+    for note in result.notes:
+        print(f"Note: {note}")
     if exact is not None and compared is not None:
         missed = [k for k, there in zip(exact.keys[0], compared.found, strict=True) if not there]
         print(f"Recall {compared.recall:.3f} against all {exact.looked_at:,} vectors under the filter")
         for key in missed:
-            print(f"missed: {key}")
+            print(f"missed: {line(key)}")
+        for note in exact.notes:
+            print(f"Note: {note}")
+
+
+def _distance(value: float) -> str:
+    return f"{value:.4f}" if math.isfinite(value) else "none"

@@ -65,10 +65,11 @@ def random_documents(
     found, _ = info.vector_field(field)
     salt = str(seed).encode()[:64]
     best: list[tuple[int, str, Floats]] = []
-    for block in documents(client, info, field, condition, report=report):
+    for every in documents(client, info, field, condition, report=report):
+        block = every.one_each()
         ranked = heapq.nsmallest(count, ((_hash(key, salt), i) for i, key in enumerate(block.keys)))
         # Copies, not views: a view would hold its whole block in memory.
-        best += [(h, block.keys[i], block.vectors[i].copy()) for h, i in ranked]
+        best += [(h, block.keys[i], block.vectors[i].astype(np.float32)) for h, i in ranked]
         if len(best) > 4 * count + 1_000:
             best = heapq.nsmallest(count, best, key=lambda item: item[:2])
     best = heapq.nsmallest(count, best, key=lambda item: item[:2])
@@ -95,7 +96,9 @@ def of_keys(client: Client, info: IndexInfo, field: str, keys: Sequence[str]) ->
     block = vectors_of(client, info, field, tuple(dict.fromkeys(keys)))
     if block is None:
         raise BadInput("None of these documents holds a usable vector.", "Select others.")
-    return made(block.vectors, block.keys, block.keys, f"{len(block.keys):,} selected documents")
+    block = block.one_each()
+    vectors = block.vectors.astype(np.float32)
+    return made(vectors, block.keys, block.keys, f"{len(block.keys):,} selected documents")
 
 
 def texts(given: Sequence[str], info: IndexInfo, field: str = "", *, report: Report = silent) -> Queries:
@@ -145,7 +148,8 @@ def from_file(
 
     Raises:
         BadInput: no such kind of file, damaged, empty, too large, or without a usable column.
-        BadVector: a row of the wrong length, or with values that are not finite; the row is named.
+        BadVector: a row of the wrong length, with values that are not finite, or zero under COSINE; the row
+            is named.
     """
     kind = name.rsplit(".", 1)[-1].lower()
     shown = name.rsplit("/", 1)[-1]
@@ -166,7 +170,7 @@ def from_file(
     vectors = np.empty((len(rows), params.dim), np.float32)
     for i, row in enumerate(rows):
         try:
-            vectors[i] = distance.checked(row, params.dim, where)
+            vectors[i] = distance.directed(distance.checked(row, params.dim, where), params.metric)
         except BadVector as exc:
             raise BadVector(
                 f"Row {i + 1} of '{shown}': {exc}", exc.hint, expected=exc.expected, got=exc.got

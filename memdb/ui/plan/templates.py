@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from memdb.json_text import json_text
 from memdb.sizing import deploy, plan, repeat
 from memdb.sizing.deploy import Cluster
 from memdb.sizing.plan import Plan
@@ -82,6 +83,4 @@ def code_view(found: Plan) -> None:
 
 
 def _json(value: object) -> str:
-    import json
-
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    return json_text(value, indent=2, ascii_only=False)
