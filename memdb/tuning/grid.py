@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from memdb import intervals
 from memdb.cluster.client import Client
 from memdb.display import line
 from memdb.errors import BadInput, UnsupportedFeature
 from memdb.jobs import Report, silent
-from memdb.tuning import stats
+from memdb.tuning.load import percentiles
 from memdb.tuning.plan import Plan, plan
 from memdb.tuning.vectors import documents
 from memdb.vectors import distance, exact, recall, search
@@ -180,9 +181,9 @@ def _cell(
     asked = distance.as_sent(queries, info.vector_field(field)[1].type)
     verdicts = recall.judge(client, info, field, asked, returned, truth.keys, truth.distances)
     recalls = np.array([verdict.recall for verdict in verdicts])
-    spread = stats.interval(recalls, k)
-    p50, p95, _ = stats.percentiles(times)
-    return Cell(ef, spread.mean, spread.low, spread.high, p50, p95, short, len(queries))
+    likely = intervals.mean(recalls)
+    p50, p95, _ = percentiles(times)
+    return Cell(ef, likely.mean, likely.low, likely.high, p50, p95, short, len(queries))
 
 
 def _tag_filters(client: Client, info: IndexInfo) -> list[GridFilter]:

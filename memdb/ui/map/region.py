@@ -9,10 +9,10 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from memdb import intervals
 from memdb.display import line
 from memdb.maps.region import Trait, traits
 from memdb.maps.request import MapRequest
-from memdb.tuning import stats
 from memdb.tuning.vectors import documents
 from memdb.ui import frame
 from memdb.ui.kit import cached, parts, state
@@ -178,7 +178,7 @@ def _recall(shown: Shown, chosen: Places) -> None:
         if len(part):
             asked = rng.choice(part, min(QUERIES, len(part)), replace=False)
             recalls = measured(shown, points, asked, ef)
-            likely = stats.interval(recalls, 10)
+            likely = intervals.mean(recalls)
             rows.append(
                 {
                     "where": name,
