@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from memdb.cli.arguments import ShapeOptions, amount, count
+from memdb.cli.arguments import amount, count
 from memdb.cli.options import option
-from memdb.cli.output import print_json, print_table
+from memdb.cli.output import print_json, print_table, say
+from memdb.cli.planned import SessionOptions, ShapeOptions
 from memdb.display import bytes_text
 from memdb.settings import Settings
 from memdb.sizing import catalogue, plan, prices, profiles
@@ -15,27 +16,37 @@ from memdb.sizing.constraints import Load
 from memdb.sizing.model import COMPONENTS
 from memdb.sizing.plan import Inputs, Plan
 from memdb.sizing.services import Wishes
-from memdb.sizing.shape import Sessions
+from memdb.sizing.shape import ARTICLE
+
+_LOAD, _WISHES = Load(), Wishes()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Size(ShapeOptions):
+class Size(ShapeOptions, SessionOptions):
     """`memdb size`."""
 
     vectors: int = option(
-        "--vectors", required=True, type=count(1), metavar="N", help="documents with a vector"
+        "--vectors", default=ARTICLE.vectors, type=count(0), metavar="N", help="documents with a vector"
     )
-    dim: int = option("--dim", required=True, type=count(1), metavar="N", help="dimension")
-    sessions_per_second: float = option("--sessions-per-second", default=0.0, type=amount, metavar="R")
-    session_bytes: int = option("--session-bytes", default=4_096, type=count(1), metavar="N")
-    session_ttl: float = option("--session-ttl", default=1_800.0, type=amount, metavar="S")
-    queries: float = option("--queries", default=20.0, type=amount, metavar="QPS", help="a second")
-    writes: float = option("--writes", default=1.0, type=amount, metavar="R", help="documents a second")
-    replicas: int = option("--replicas", default=2, type=count(0), metavar="N")
-    snapshot_days: int = option("--snapshot-days", default=7, type=count(0), metavar="N", help="kept")
-    reserve: float = option("--reserve", default=0.25, type=amount, metavar="S", help="kept free")
-    region: str = option("--region", default="us-east-1", metavar="R", help="of the prices")
-    engine: Flavour = option("--engine", default="valkey", choices=("valkey", "redis"))
+    dim: int = option("--dim", default=ARTICLE.dim, type=count(1), metavar="N", help="dimension")
+    metadata_bytes: int = option(
+        "--metadata-bytes", default=ARTICLE.metadata_bytes, type=count(0), metavar="N", help="stored only"
+    )
+    queries: float = option(
+        "--queries", default=_LOAD.queries_per_s, type=amount, metavar="QPS", help="a second"
+    )
+    writes: float = option(
+        "--writes", default=_LOAD.written_per_s, type=amount, metavar="R", help="documents a second"
+    )
+    k: int = option("--k", default=_LOAD.query_k, type=count(1), metavar="N", help="neighbours a query")
+    indexes: int = option("--indexes", default=_LOAD.indexes, type=count(1), metavar="N")
+    replicas: int = option("--replicas", default=_LOAD.replicas, type=count(0), metavar="N")
+    snapshot_days: int = option(
+        "--snapshot-days", default=_LOAD.snapshot_days, type=count(0), metavar="N", help="kept"
+    )
+    reserve: float = option("--reserve", default=_WISHES.reserve, type=amount, metavar="S", help="kept free")
+    region: str = option("--region", default=_WISHES.region, metavar="R", help="of the prices")
+    engine: Flavour = option("--engine", default=_WISHES.flavour, choices=("valkey", "redis"))
     profile: str = option(
         "--profile",
         default="memorydb",
@@ -44,22 +55,32 @@ class Size(ShapeOptions):
     )
     json: bool = option("--json", default=False, help="print JSON")
 
-    def run(self) -> int:
-        """Predict, choose, print."""
-        home = Settings.from_env().home
-        inputs = Inputs(
+    @property
+    def inputs(self) -> Inputs:
+        """What is planned.
+
+        Raises:
+            BadInput: a number makes no sense.
+        """
+        return Inputs(
             self.shape(self.vectors),
-            Sessions(self.sessions_per_second, self.session_bytes, self.session_ttl),
+            self.sessions(),
             Load(
                 queries_per_s=self.queries,
                 written_per_s=self.writes,
+                query_k=self.k,
+                indexes=self.indexes,
                 replicas=self.replicas,
                 snapshot_days=self.snapshot_days,
             ),
             Wishes(self.region, self.engine, self.reserve),
         )
+
+    def run(self) -> int:
+        """Predict, choose, print."""
+        home = Settings.from_env().home
         known = catalogue.load().with_prices(prices.load(home))
-        made = plan.plan(inputs, profiles.load(self.profile, home), known)
+        made = plan.plan(self.inputs, profiles.load(self.profile, home), known)
         if self.json:
             print_json(plan.as_json(made))
         else:
@@ -68,7 +89,11 @@ class Size(ShapeOptions):
 
 
 def _show(found: Plan) -> None:
-    estimate = found.estimate
+    estimate, shape = found.estimate, found.inputs.shape
+    say(
+        f"{shape.vectors:,} documents of {shape.dim:,} × {shape.type} with {shape.metadata_bytes:,} bytes of "
+        f"metadata, {found.inputs.sessions.live:,} sessions at any time."
+    )
     rows = [
         (COMPONENTS[name], bytes_text(part), f"{part / estimate.total_bytes:.0%}")
         for name, part in estimate.components.items()
@@ -77,7 +102,7 @@ def _show(found: Plan) -> None:
     rows.append(("One node in all", bytes_text(estimate.total_bytes), ""))
     print_table(f"Profile {estimate.profile.name} ({estimate.profile.grade})", ("", "bytes", "share"), rows,
                 right=(1, 2))  # fmt: skip
-    print(f"Interval: {bytes_text(estimate.low_bytes)} to {bytes_text(estimate.high_bytes)}.")
+    say(f"Interval: {bytes_text(estimate.low_bytes)} to {bytes_text(estimate.high_bytes)}.")
     if found.options:
         offers = [
             (
@@ -92,11 +117,11 @@ def _show(found: Plan) -> None:
         title = f"MemoryDB in {found.inputs.wishes.region}, {found.inputs.wishes.reserve:.0%} kept free"
         print_table(title, ("node", "nodes", "used", "a month", "price"), offers, right=(1, 2, 3))
     else:
-        print(found.choices.why_none)
+        say(found.choices.why_none)
         for text in found.choices.instead:
-            print(f"  {text}")
+            say(f"  {text}")
     for limit in found.limits:
         if limit.ok is False:
-            print(f"Not possible: {limit.text}")
+            say(f"Not possible: {limit.text}")
     for note in estimate.notes:
-        print(f"Note: {note}")
+        say(f"Note: {note}")
