@@ -278,6 +278,11 @@ def build(client: Client, base: IndexInfo, field: str, variant: Variant, *, repo
     return Built(wanted.name, time.monotonic() - began, info.documents, info.vector_bytes, info.total_bytes)
 
 
+def drop_command(name: str) -> str:
+    """The command that drops an index and leaves its documents, for redis-cli."""
+    return Command(("FT.DROPINDEX", name)).redis_cli()
+
+
 def drop(client: Client, name: str, typed: str) -> None:
     """Drop a shadow index; the documents stay.
 

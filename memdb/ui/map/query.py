@@ -14,6 +14,7 @@ from memdb.errors import MemDBError
 from memdb.maps import overlay
 from memdb.maps.overlay import Overlay
 from memdb.ui.kit import cached, parts
+from memdb.ui.kit import ef as ef_steps
 from memdb.ui.map import cached as map_cached
 from memdb.ui.map import region
 from memdb.ui.map.figures import MEANING
@@ -21,8 +22,6 @@ from memdb.ui.map.shown import Shown
 from memdb.ui.tune.views import titles as names_of
 from memdb.vectors import search
 from memdb.vectors.distance import Floats, prepared
-
-EF_STEPS = (1, 2, 5, 10, 20, 40, 64, 100, 200, 400, 800)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +76,8 @@ def live(shown: Shown, query: Query | None) -> Overlay | None:
     )
     ef: int | None = None
     if params.algorithm == "HNSW":
-        ef = int(middle.select_slider("EF_RUNTIME", EF_STEPS, value=40, key="map.ef", bind="query-params"))
+        efs = ef_steps.steps(cached.server(shown.target).dialect.limits.ef_runtime)
+        ef = int(middle.select_slider("EF_RUNTIME", efs, value=40, key="map.ef", bind="query-params"))
     condition = region.condition_of(made.request)
     client = cached.client(shown.target)
     try:

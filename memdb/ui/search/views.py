@@ -112,7 +112,7 @@ def _table(shown: Shown) -> None:
             dark=state.dark(),
         ),
         key="search.profile",
-        config={"displayModeBar": False},
+        config=charts.PLAIN,
         alt="Distance by rank",
     )
     export(shown, frame)

@@ -13,10 +13,10 @@ from memdb.tuning import misses, report
 from memdb.tuning.misses import Miss
 from memdb.tuning.vectors import documents
 from memdb.ui import frame
-from memdb.ui.kit import cached, parts, state
-from memdb.ui.search.form import EF_STEPS
+from memdb.ui.kit import cached, charts, parts, state
+from memdb.ui.kit import ef as ef_steps
 from memdb.ui.tune import figures
-from memdb.ui.tune.views import PLAIN, Shown, ef_choice, titles
+from memdb.ui.tune.views import Shown, ef_choice, titles
 
 _COLUMNS = ("recall", "missed", "nearest missed", "astray", "short", "found by EF", "title", "query")
 AT_ONCE_BYTES = 64 * 2**20  # vectors up to this size are read without being asked for
@@ -91,7 +91,7 @@ def _one(shown: Shown, miss: Miss) -> None:
                     dark=state.dark(),
                 ),
                 key="recall.found_by_ef",
-                config=PLAIN,
+                config=charts.PLAIN,
                 alt="Which true neighbour is found at which EF_RUNTIME",
             )
         st.dataframe(
@@ -192,7 +192,7 @@ def search_query(shown: Shown, miss: Miss) -> dict[str, str] | None:
     if not query.get("search.key", "x").isprintable():
         return None
     if miss.ef_runtime:
-        query["search.ef"] = str(min(EF_STEPS, key=lambda ef: abs(ef - miss.ef_runtime)))
+        query["search.ef"] = str(ef_steps.nearest(miss.ef_runtime))
     if run.request.filter not in ("", "*") and not run.request.filter_params:
         query["search.raw"] = run.request.filter
     return query

@@ -16,11 +16,11 @@ from memdb.tuning import grid, misses, report, slices, stats
 from memdb.tuning.grid import Grid
 from memdb.tuning.run import EfPoint, Run
 from memdb.tuning.slices import Slice
-from memdb.ui.kit import cached, parts, safety, state
+from memdb.ui.kit import cached, charts, parts, safety, state
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.tune import figures
 from memdb.ui.tune.figures import Bar
-from memdb.ui.tune.views import PLAIN, Shown, ef_choice, titles
+from memdb.ui.tune.views import Shown, ef_choice, titles
 from memdb.vectors.distance import Doubles, prepared
 from memdb.vectors.index import IndexInfo
 
@@ -105,7 +105,7 @@ def draw_grid(found: Grid, *, key: str, settings: dict[str, object] | None = Non
             names, found.efs, values, unit=unit, good_high=good_high, form=form, dark=state.dark()
         ),
         key=f"{key}.map.{measure}",
-        config=PLAIN,
+        config=charts.PLAIN,
         alt=f"{unit} by filter and EF_RUNTIME",
     )
     st.caption(
@@ -243,7 +243,7 @@ def _draw(run: Run, found: Sequence[Slice], point: EfPoint, name: str) -> None:
     st.plotly_chart(
         figures.intervals(bars, reference=point.recall, dark=state.dark()),
         key="recall.slices",
-        config=PLAIN,
+        config=charts.PLAIN,
         alt=f"Recall by {name}",
     )
     frame = pd.DataFrame(

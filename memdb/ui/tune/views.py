@@ -15,15 +15,13 @@ from memdb.errors import MemDBError
 from memdb.tuning import report
 from memdb.tuning.plan import Plan
 from memdb.tuning.run import EfPoint, Run
-from memdb.ui.kit import cached, state
+from memdb.ui.kit import cached, charts, state
 from memdb.ui.tune import cached as tune_cached
 from memdb.ui.tune import figures
 from memdb.ui.tune.figures import Curve, Times
 from memdb.vectors import stored
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import KnnRequest, vector_param
-
-PLAIN = {"displayModeBar": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +97,7 @@ def curve_view(shown: Shown, key: str = "recall.curve") -> None:
                     [curve_of(run)], target=goal.value if goal.kind == "recall" else None, best=best,
                     dark=state.dark(),
                 ),
-                key=f"{key}.recall", config=PLAIN, alt="Recall by EF_RUNTIME with its interval",
+                key=f"{key}.recall", config=charts.PLAIN, alt="Recall by EF_RUNTIME with its interval",
             )  # fmt: skip
         with right:
             st.markdown("###### latency and throughput")
@@ -111,7 +109,7 @@ def curve_view(shown: Shown, key: str = "recall.curve") -> None:
                         best=best,
                         dark=state.dark(),
                     ),
-                    key=f"{key}.times", config=PLAIN,
+                    key=f"{key}.times", config=charts.PLAIN,
                     alt="Latency percentiles and calls a second by EF_RUNTIME",
                 )  # fmt: skip
             else:
