@@ -195,7 +195,7 @@ def _tag_filters(client: Client, info: IndexInfo) -> list[GridFilter]:
         for value in values:
             condition = Tag(field.name, (value.value,))
             share = min(1.0, value.documents / info.documents)
-            name = render(condition, client.server.dialect).query
+            name = render(condition, client.server.dialect, info).query
             found.append(GridFilter(name, condition, value.documents, share))
     return found
 
@@ -217,7 +217,9 @@ def _range_filter(client: Client, info: IndexInfo, field: str, share: float) -> 
             middle = math.floor(middle)
         condition = Range(field, bounds[0], middle)
         count = search.count(client, info, condition)
-        found = GridFilter(f"@{field}:[{bounds[0]:g} {middle:g}]", condition, count, count / info.documents)
+        found = GridFilter(
+            render(condition, client.server.dialect, info).query, condition, count, count / info.documents
+        )
         if count and (best is None or _off(found.share, share) < _off(best.share, share)):
             best = found
         low, high = (low, middle) if found.share > share else (middle, high)

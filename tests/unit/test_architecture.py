@@ -13,7 +13,7 @@ UI = ROOT / "memdb" / "ui"
 FAMILIES = {folder.name for folder in UI.iterdir() if (folder / "__init__.py").exists()} - {"kit"}
 # A command of the server as a literal of its own, or something that sends one.
 COMMANDS = re.compile(
-    r"\.execute\(|\.pipeline\(|[\"'](FT\.[A-Z_]+|[HM]?GET(ALL)?|[HP]?SET|P?TTL|SCAN|INFO|PING|DEL|TYPE|JSON\.\w+)[\"'\s]"
+    r"\.execute\(|\.pipeline\(|[\"'](FT\.[A-Z_]+|[HM]?GET(ALL)?|[HP]?SET|PTTL|SCAN|INFO|PING|DEL|TYPE|JSON\.\w+)[\"'\s]"
 )
 
 
@@ -36,12 +36,18 @@ def imports(source: str) -> set[str]:
     return names
 
 
+def family_of(name: str) -> str | None:
+    """The page family a module belongs to."""
+    parts = name.split(".")
+    return parts[2] if parts[:2] == ["memdb", "ui"] and len(parts) > 2 and parts[2] in FAMILIES else None
+
+
 def families_inside(names: set[str]) -> set[str]:
     """Modules of a page family other than its face, that is, other than the package itself."""
     inside = set()
     for name in names:
         parts = name.split(".")
-        if parts[:2] == ["memdb", "ui"] and len(parts) > 3 and parts[2] in FAMILIES:
+        if family_of(name) is not None and len(parts) > 3:
             package = UI / parts[2]
             if (package / f"{parts[3]}.py").exists():
                 inside.add(".".join(parts[:4]))
@@ -58,18 +64,13 @@ def broken_rules(path: Path, source: str) -> list[str]:
             told += [f"{path} imports {name}" for name in names if name.split(".")[:2] == ["memdb", "ui"]]
         return told
     if place[2] == "kit":
-        told += [
-            f"{path} imports {n}" for n in names if len(n.split(".")) > 2 and n.split(".")[2] in FAMILIES
-        ]
-        told += [f"{path} imports {n}" for n in names if n == "memdb.ui.frame"]
+        told += [f"{path} imports {n}" for n in names if family_of(n) is not None or n == "memdb.ui.frame"]
     elif place[2] in FAMILIES:
         told += [f"{path} imports {n}" for n in families_inside(names) if n.split(".")[2] != place[2]]
     elif place[2] != "entry.py":  # the entry puts everything together
         told += [f"{path} imports {n}" for n in families_inside(names)]
     if place[2] == "frame.py":
-        told += [
-            f"{path} imports {n}" for n in names if len(n.split(".")) > 2 and n.split(".")[2] in FAMILIES
-        ]
+        told += [f"{path} imports {n}" for n in names if family_of(n) is not None]
     if (found := COMMANDS.search(source)) is not None:
         told.append(f"{path} names a command: {found.group()}")
     return told

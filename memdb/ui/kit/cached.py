@@ -7,7 +7,7 @@ answer: everything that holds a filter is keyed by its repr (docs/decisions/0005
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -19,6 +19,7 @@ from memdb.cluster.client import Client, Server, connect
 from memdb.cluster.overview import Overview
 from memdb.cluster.overview import overview as read_overview
 from memdb.cluster.target import Target
+from memdb.display import line
 from memdb.jobs import Jobs
 from memdb.sessions import formats, store, users
 from memdb.sessions.filters import SessionFilter
@@ -32,7 +33,8 @@ from memdb.vectors.filters import Condition
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.nodes import NodeView
 from memdb.vectors.query import KnnRequest
-from memdb.vectors.search import KnnResult, TagValue
+from memdb.vectors.search import KnnResult, TagValues
+from memdb.vectors.titles import LENGTH, titles_of
 
 _BY_REPR: dict[str | type[Any], Callable[[Any], Any]] = dict.fromkeys(
     (*get_args(Condition), KnnRequest, IndexInfo), repr
@@ -117,7 +119,7 @@ def index_info(target: Target, name: str) -> IndexInfo:
 
 
 @st.cache_data(ttl="1m", max_entries=256, show_spinner=False)
-def tag_values(target: Target, index_name: str, field: str) -> tuple[TagValue, ...]:
+def tag_values(target: Target, index_name: str, field: str) -> TagValues:
     """Values of a TAG field with counts."""
     return search.tag_values(client(target), index_info(target, index_name), field)
 
@@ -145,6 +147,13 @@ def text_vector(text: str) -> Floats:
     """The local embedding of a text, (256,) float32."""
     vector: Floats = embed.embed([text])[0]
     return vector
+
+
+def titles(target: Target, info: IndexInfo | None, keys: Sequence[str]) -> dict[str, str]:
+    """What each document is called; its key where the index is gone."""
+    if info is None:
+        return {key: line(key, LENGTH) for key in keys}
+    return titles_of(client(target), info, keys)
 
 
 @dataclass(slots=True)

@@ -19,7 +19,6 @@ from memdb.ui.map import cached as map_cached
 from memdb.ui.map import region
 from memdb.ui.map.figures import MEANING
 from memdb.ui.map.shown import Shown
-from memdb.ui.tune.views import titles as names_of
 from memdb.vectors import search
 from memdb.vectors.distance import Floats, prepared
 
@@ -117,7 +116,7 @@ def live(shown: Shown, query: Query | None) -> Overlay | None:
 
 def titles(shown: Shown, found: Overlay) -> dict[str, str]:
     """Names of the neighbours."""
-    return names_of(shown.target, shown.info, [m.key for m in found.marks])
+    return cached.titles(shown.target, shown.info, [m.key for m in found.marks])
 
 
 def table(shown: Shown, found: Overlay, names: dict[str, str]) -> None:

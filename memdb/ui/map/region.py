@@ -122,7 +122,7 @@ def view(shown: Shown, chosen: Places, many: bool) -> None:
 
 def _traits(shown: Shown, chosen: Places) -> tuple[Trait, ...]:
     made, info = shown.made, shown.info
-    tags = {f.name: map_cached.values(*shown.key, f.name, info, made) for f in info.of_kind("TAG")[:6]}
+    tags = {f.name: map_cached.tag_values(*shown.key, f.name, info, made) for f in info.of_kind("TAG")[:6]}
     numbers = {f.name: map_cached.values(*shown.key, f.name, info, made) for f in info.of_kind("NUMERIC")[:4]}
     return traits(tags, numbers, shown.titles, chosen)
 

@@ -21,9 +21,9 @@ from memdb.ui.metrics import figures as figures_metrics
 # View → chart: title, figures with their names, unit.
 OVERVIEW = (
     ("Memory", {"used_bytes": "used", "limit_bytes": "maxmemory"}, "bytes"),
-    ("Commands and searches", {"commands": "commands", "searches": "FT.SEARCH"}, "1/s"),
+    ("Commands and searches", {"commands": "commands", "searches": "searches"}, "1/s"),
     ("CPU of the main thread", {"cpu": "CPU"}, "share"),
-    ("FT.SEARCH", {"search_ms": "mean", "search_p99_ms": "p99, at most"}, "ms"),
+    ("Searches", {"search_ms": "mean", "search_p99_ms": "p99, at most"}, "ms"),
 )
 _LOAD = (
     ("Commands by kind", {f"calls_{kind}": kind for kind in KINDS}, "1/s"),
@@ -80,8 +80,8 @@ def _tiles(node: NodeNow) -> None:
     tiles = (
         ("Memory", "–" if used is None else bytes_text(used), free),
         ("Commands/s", _number(told.get("commands")), "all kinds"),
-        ("FT.SEARCH/s", _number(told.get("searches")), _ms("mean", told.get("search_ms")) or "none now"),
-        ("FT.SEARCH p99", _ms("≤", told.get("search_p99_ms")) or "–", "last sample"),
+        ("searches/s", _number(told.get("searches")), _ms("mean", told.get("search_ms")) or "none now"),
+        ("search p99", _ms("≤", told.get("search_p99_ms")) or "–", "last sample"),
         ("CPU", _share(told.get("cpu")), "main thread"),
         ("Connections", _whole(told.get("clients")), f"of {_whole(told.get('client_limit'))}"),
     )

@@ -20,7 +20,8 @@ from memdb.ui.kit import cached, charts, parts, safety, state
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.tune import figures
 from memdb.ui.tune.figures import Bar
-from memdb.ui.tune.views import Shown, ef_choice, titles
+from memdb.ui.tune.views import Shown, ef_choice
+from memdb.vectors import tags
 from memdb.vectors.distance import Doubles, prepared
 from memdb.vectors.index import IndexInfo
 
@@ -45,7 +46,8 @@ def slices_view(shown: Shown) -> None:
     with left:
         kind = st.selectbox(
             "Slice by", list(kinds), key="recall.slice", format_func=kinds.__getitem__, bind="query-params",
-            help="A slice's recall is of the query documents that lie in it.",
+            help="A slice's recall is of the query documents that lie in it. A document with several values "
+            "of a tag lies in the slice of each.",
         )  # fmt: skip
     with right:
         ef = ef_choice(run, "recall.slice_ef", misses.default_ef(run))
@@ -207,17 +209,18 @@ def _slices(shown: Shown, kind: str, point: EfPoint) -> tuple[Slice, ...]:
         labels = slices.density_labels(kth)
         return slices.sliced([labels[i] for i in order.tolist()], recalls[order], interval, by_size=False)
     if what == "cluster" or shown.info is None:
-        names = titles(shown.target, shown.info, [k for k in run.queries.own_keys if k])
+        names = cached.titles(shown.target, shown.info, [k for k in run.queries.own_keys if k])
         called = [names.get(own, "") or label for own, label in
                   zip(run.queries.own_keys, run.queries.labels, strict=True)]  # fmt: skip
         vectors = prepared(run.queries.vectors, run.definition.metric)
         return slices.sliced(
             slices.cluster_labels(vectors, called, seed=run.request.seed), recalls, interval, by_size=True
         )
-    values = slices.field_values(cached.client(shown.target), shown.info, field, run.queries.own_keys)
     if what == "tag":
-        labels = slices.tag_labels(values, shown.info.field(field).separator)
-        return slices.sliced(labels, recalls, interval, by_size=True)
+        of_tag = shown.info.field(field, "TAG")
+        held = tags.held(cached.client(shown.target), shown.info, of_tag, run.queries.own_keys)
+        return slices.sliced(slices.tag_labels(held), recalls, interval, by_size=True)
+    values = slices.field_values(cached.client(shown.target), shown.info, field, run.queries.own_keys)
     numbers = np.array([slices.as_number(value) for value in values])
     order = np.argsort(np.where(np.isfinite(numbers), numbers, np.inf), kind="stable")
     labels = slices.number_labels(values)

@@ -10,16 +10,15 @@ import pandas as pd
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import duration, line, markdown
+from memdb.display import duration, markdown
 from memdb.errors import MemDBError
 from memdb.tuning import report
 from memdb.tuning.plan import Plan
 from memdb.tuning.run import EfPoint, Run
-from memdb.ui.kit import cached, charts, state
+from memdb.ui.kit import charts, state
 from memdb.ui.tune import cached as tune_cached
 from memdb.ui.tune import figures
 from memdb.ui.tune.figures import Curve, Times
-from memdb.vectors import stored
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import KnnRequest, vector_param
 
@@ -181,28 +180,9 @@ def ef_choice(run: Run, key: str, default: int) -> int:
     return int(chosen)
 
 
-def titles(target: Target, info: IndexInfo | None, keys: Sequence[str]) -> dict[str, str]:
-    """A short name of each document: a field that is called like a title, else its key."""
-    named = None if info is None else next((f for f in info.fields if f.name.lower() in TITLES), None)
-    if info is None or named is None or not keys:
-        return {key: line(key, 120) for key in keys}
-    try:
-        values = stored.values(cached.client(target), info, named, keys)
-    except MemDBError:
-        values = [None] * len(keys)
-    return {key: line(_text(value) or key, 120) for key, value in zip(keys, values, strict=True)}
-
-
-TITLES = ("title", "name", "subject", "heading")
-
-
 def frame_of(rows: Sequence[dict[str, object]]) -> pd.DataFrame:
     """Rows as a table."""
     return pd.DataFrame(list(rows))
-
-
-def _text(value: object) -> str:
-    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else ""
 
 
 def _clients(point: EfPoint) -> str:
