@@ -21,8 +21,8 @@ from memdb.vectors import stored
 from memdb.vectors.distance import Doubles, Floats
 from memdb.vectors.index import IndexInfo
 
-# Below this many queries an interval is so wide that a slice's recall says little: at a true recall of
-# 0.95 with k 10, thirty queries leave about ±0.03.
+# Below this many queries an interval is so wide that a slice's recall says little: thirty that found
+# everything leave 0.88 to 1 at 95 %.
 FEW_QUERIES = 30
 SLICES = 12  # the largest groups of a tag; the others are put together
 BINS = 5
@@ -31,7 +31,7 @@ OTHERS = "all others"
 MISSING = "without a value"
 _ROUNDS = 25  # of k-means; it is a view, not a result
 
-# (n,) recalls in [0, 1] → their mean's 95 % interval.
+# (n,) recalls in [0, 1] → the ends of their mean's interval.
 Interval = Callable[[Doubles], tuple[float, float]]
 
 

@@ -16,15 +16,17 @@ from pathlib import Path
 
 import numpy as np
 
+from memdb import intervals
 from memdb.cluster.client import Client
 from memdb.errors import BadInput, Cancelled, MemDBError, UnknownIndex
 from memdb.jobs import Report, silent
-from memdb.tuning import decide, load, stats
+from memdb.tuning import decide, load
 from memdb.tuning.checks import checked
 from memdb.tuning.plan import Plan, plan
 from memdb.tuning.run import Definition, EfPoint, Queries, Run, SweepRequest, Truth
-from memdb.tuning.scoring import scored_batches
+from memdb.tuning.scoring import scored
 from memdb.tuning.truth import truth
+from memdb.vectors import distance
 from memdb.vectors.filters import Condition
 from memdb.vectors.index import IndexInfo, index_info
 from memdb.vectors.query import KnnRequest, vector_param
@@ -102,7 +104,9 @@ class _Sweep:
         keep: Keep | None,
         more: Callable[[int], Queries] | None = None,
     ) -> None:
-        self.client, self.info, self.request, self.queries = client, info, request, queries
+        self.params = info.vector_field(request.field)[1]
+        self.client, self.info, self.request = client, info, request
+        self.queries = self._sent(queries)
         self.report, self.keep, self.more = report, keep, more
         self.home: Path | None = None
         self.points: dict[int, EfPoint] = {}
@@ -112,7 +116,6 @@ class _Sweep:
         self.began = time.monotonic()
         self.started = datetime.now(UTC)
         self.run_id = client.server.run_id
-        self.params = info.vector_field(request.field)[1]
         self.own = any(queries.own_keys)
         self.first_ef: int | None = None
         self.done, self.total = 0, 1
@@ -164,6 +167,10 @@ class _Sweep:
             asked = KnnRequest(request.index, vector, request.field, request.k, None, request.condition)
             self.plan = plan(self.client, asked, info)
 
+    def _sent(self, queries: Queries) -> Queries:
+        """The queries as the index receives them: rounded to its type, which the exact answer then is of."""
+        return replace(queries, vectors=distance.as_sent(queries.vectors, self.params.type))
+
     def _exact(self, queries: Queries) -> Truth:
         request, info = self.request, self.info
         self.report("Exact neighbours", 0, info.documents)
@@ -178,7 +185,7 @@ class _Sweep:
             return
         if goal.value >= 1:
             self.notes.append("No sample can show a recall of exactly 1; choose a target below, e.g. 0.999.")
-        elif (needed := stats.queries_for(goal.value, k, goal.confidence)) > q:
+        elif (needed := decide.queries_for(goal.value, goal.confidence)) > q:
             self.notes.append(
                 f"{q:,} queries are too few for {goal.words(k)}, even if all were answered perfectly: "
                 f"it takes at least {needed:,}."
@@ -225,7 +232,7 @@ class _Sweep:
     def _ask_more(self, more: Callable[[int], Queries]) -> None:
         """Further queries at every EF measured so far; the ones asked already are not asked again."""
         before = len(self.queries)
-        queries = more(MORE * before)
+        queries = self._sent(more(MORE * before))
         if len(queries) <= before or queries.own_keys[:before] != self.queries.own_keys:
             return
         kept = (self.truth, self.queries, self.request, self.points, self.keep)
@@ -249,15 +256,14 @@ class _Sweep:
     def _recall(self, ef: int, earlier: EfPoint | None = None) -> None:
         """The recall at one EF; rows that `earlier` has are taken from it."""
         began = time.monotonic()
-        k, assured = self.request.k, self.truth
+        assured = self.truth
         assert assured is not None  # noqa: S101  # set by prepare
         first = len(earlier.recalls) if earlier else 0
         asked = self._questions(ef, first)
         got = load.answers(self.client, asked, self._progress, budget_qps=self.request.budget_qps)
-        rows = slice(first, None)
-        recalls, ranks, found, short = scored_batches(
-            got, self.queries.own_keys[rows], assured.keys[rows], assured.distances[rows],
-            self.params.metric,
+        recalls, ranks, found, short = scored(
+            self.client, self.info, self.request.field, [answer for some in got for answer in some],
+            self.queries, assured, first,
         )  # fmt: skip
         point = EfPoint(
             ef_runtime=ef, recall=_NAN, low=_NAN, high=_NAN, p50_ms=_NAN, p95_ms=_NAN, p99_ms=_NAN, calls=0,
@@ -273,7 +279,7 @@ class _Sweep:
                 found=np.concatenate([earlier.found, found]),
                 took_s=earlier.took_s + point.took_s,
             )
-        band = stats.interval(point.recalls, k, self.request.goal.confidence)
+        band = intervals.mean(point.recalls, self.request.goal.confidence)
         self.points[ef] = replace(point, recall=band.mean, low=band.low, high=band.high)
         self._keep()
 
@@ -289,7 +295,7 @@ class _Sweep:
         for clients in () if request.budget_qps else request.concurrency:
             self.report("Measuring", self.done, self.total)
             rates.append((clients, load.throughput(self.client, asked, clients, THROUGHPUT_S)))
-        p50, p95, p99 = stats.percentiles(np.array(took))
+        p50, p95, p99 = load.percentiles(np.array(took))
         point = self.points[ef]
         self.points[ef] = replace(
             point, p50_ms=p50, p95_ms=p95, p99_ms=p99, calls=len(took), throughput=tuple(rates),
@@ -323,7 +329,7 @@ class _Sweep:
             self.client, self._questions(first.ef_runtime), lambda more: None, least=50, most=50,
             at_most_s=LATENCY_S, budget_qps=self.request.budget_qps,
         )  # fmt: skip
-        now, _, _ = stats.percentiles(np.array(again))
+        now, _, _ = load.percentiles(np.array(again))
         less, more = sorted((now, first.p50_ms))
         if more > SLOWED * less and more - less > SLOWED_MS:
             word = "slower" if now > first.p50_ms else "faster"

@@ -18,7 +18,7 @@ from memdb.vectors import search, upload
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import And, Condition, Not, Range, Raw, Tag, Text
 from memdb.vectors.index import Field, IndexInfo, VectorParams
-from memdb.vectors.query import KnnRequest, returnable, vector_param
+from memdb.vectors.query import EF_RUNTIME, KnnRequest, returnable, vector_param
 
 By = Literal["Text", "Document", "Vector"]
 EXAMPLES = (
@@ -174,14 +174,15 @@ def _random(target: Target, info: IndexInfo) -> None:
 def _settings(target: Target, params: VectorParams) -> tuple[int, int | None]:
     limits = cached.server(target).dialect.limits
     k = st.number_input(
-        "K", min_value=1, max_value=limits.k, value=10, key="search.k", bind="query-params",
+        "K", min_value=1, max_value=limits.k, value=KnnRequest("", ()).k, key="search.k", bind="query-params",
         help="How many neighbours to return.",
     )  # fmt: skip
     if params.algorithm != "HNSW":
         st.caption(f"{params.algorithm} index: every query looks at every vector; there is no EF_RUNTIME.")
         return int(k), None
     ef = st.select_slider(
-        "EF_RUNTIME", ef_steps.steps(limits.ef_runtime), value=64, key="search.ef", bind="query-params",
+        "EF_RUNTIME", ef_steps.steps(limits.ef_runtime), value=EF_RUNTIME, key="search.ef",
+        bind="query-params",
         help="How many candidates the graph walk keeps: more finds more of the true neighbours and takes "
         "longer. Below K the engine uses K.",
     )  # fmt: skip

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from memdb import intervals
 from memdb.display import line, markdown
 from memdb.jobs import Job
-from memdb.tuning import grid, misses, report, slices, stats
+from memdb.tuning import grid, misses, report, slices
 from memdb.tuning.grid import Grid
 from memdb.tuning.run import EfPoint, Run
 from memdb.tuning.slices import Slice
@@ -198,7 +199,7 @@ def _slices(shown: Shown, kind: str, point: EfPoint) -> tuple[Slice, ...]:
     confidence = run.request.goal.confidence
 
     def interval(recalls: Doubles) -> tuple[float, float]:
-        found = stats.interval(recalls, run.request.k, confidence)
+        found = intervals.mean(recalls, confidence)
         return found.low, found.high
 
     recalls = point.recalls.astype(np.float64)
@@ -244,7 +245,9 @@ def _draw(run: Run, found: Sequence[Slice], point: EfPoint, name: str) -> None:
         )
     bars = [Bar(s.name, s.recall, s.low, s.high, s.queries, s.small) for s in found]
     st.plotly_chart(
-        figures.intervals(bars, reference=point.recall, dark=state.dark()),
+        figures.intervals(
+            bars, confidence=run.request.goal.confidence, reference=point.recall, dark=state.dark()
+        ),
         key="recall.slices",
         config=charts.PLAIN,
         alt=f"Recall by {name}",

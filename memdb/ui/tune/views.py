@@ -67,7 +67,7 @@ def facts(run: Run) -> None:
         st.metric("EF_RUNTIME", point.ef_runtime or "none", help="Of the numbers beside it.")
         st.metric(
             f"recall@{run.request.k}", f"{point.recall:.3f}",
-            help=f"{run.request.goal.confidence:.0%} interval: {point.low:.4f} to {point.high:.4f}, "
+            help=f"{run.request.goal.confidence * 100:g} % interval: {point.low:.4f} to {point.high:.4f}, "
             f"{len(run.queries):,} queries.",
         )  # fmt: skip
         if math.isfinite(point.p50_ms):
@@ -147,6 +147,7 @@ def curve_of(run: Run, name: str = "") -> Curve:
         tuple(p.recall for p in run.points),
         tuple(p.low for p in run.points),
         tuple(p.high for p in run.points),
+        run.request.goal.confidence,
     )
 
 
