@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from memdb import intervals
 from memdb.cluster import replies
 from memdb.cluster.client import Arg, Client
+from memdb.cluster.keys import beginning
 from memdb.errors import BadInput, NotFound
 from memdb.jobs import Report, silent
 from memdb.sessions import formats
@@ -177,7 +178,7 @@ def count(client: Client, *, prefix: str = formats.SESSION_PREFIX, budget_keys: 
     keys with the same {tag} are an exception on a cluster node.
     """
     total = replies.integer(client.execute("DBSIZE"))
-    pattern = formats.glob_literal(prefix) + "*"
+    pattern = beginning(prefix)
     start = prefix.encode("utf-8", "surrogateescape")
     exact = total <= budget_keys
     only = ("MATCH", pattern, "TYPE", "hash") if exact else ()
