@@ -70,7 +70,7 @@ CHARTS = (
     Chart("Overview", "Memory", "bytes"),
     Chart("Overview", "Commands and searches", "1/s"),
     Chart("Overview", "CPU of the main thread", "share"),
-    Chart("Overview", "FT.SEARCH", "ms"),
+    Chart("Overview", "Searches", "ms"),
     Chart("Memory", "Over time", "bytes"),
     Chart("Load", "Commands by kind", "1/s", stacked=True),
     Chart("Load", "All commands", "ms"),
@@ -200,7 +200,7 @@ _TABLE = (
     ),
     Figure(
         "searches", "counter", "searches", "calls of FT.SEARCH", "INFO commandstats", COUNTER,
-        metric="searches", charts=("Commands and searches",), legend="FT.SEARCH",
+        metric="searches", charts=("Commands and searches",), legend="searches",
     ),
     Figure(
         "search_us", "counter", "µs", "time spent in FT.SEARCH", "INFO commandstats", COUNTER, kept=False,
@@ -225,7 +225,7 @@ _TABLE = (
     ),
     Figure(
         "search_ms", "derived", "ms", "mean time of FT.SEARCH on the server", "search_us over searches",
-        MICROSECONDS, direction="lower is better", charts=("FT.SEARCH",), legend="mean",
+        MICROSECONDS, direction="lower is better", charts=("Searches",), legend="mean",
     ),
     Figure(
         "cpu", "derived", "share", "share of the main thread that is busy", "cpu_s over time", RATIO,
@@ -243,7 +243,7 @@ _TABLE = (
         )
         for prefix, what, charts_of in (
             ("", "all commands", {"p50": ("All commands",), "p99": ("All commands",)}),
-            ("search_", "FT.SEARCH", {"p99": ("FT.SEARCH",)}),
+            ("search_", "FT.SEARCH", {"p99": ("Searches",)}),
         )
         for p in ("p50", "p99")
         for charts in [charts_of.get(p, ())]

@@ -10,7 +10,7 @@ from memdb.operations import growth
 from memdb.operations.figures import CHARTS, on_chart
 from memdb.operations.memory import TITLES, MemorySplit
 from memdb.operations.past import NodeNow, Past
-from memdb.ui.kit import parts, state
+from memdb.ui.kit import charts, parts, state
 from memdb.ui.metrics import figures
 
 
@@ -29,7 +29,7 @@ def view(past: Past, node: NodeNow, span: tuple[float, float]) -> None:
         st.plotly_chart(
             figures.over_time(series, names, span, past.events(*span), unit=chart.unit, dark=state.dark()),
             key="metrics.memory.time",
-            config={"displayModeBar": False},
+            config=charts.PLAIN,
             alt="Memory over time",
         )
         st.markdown(growth_text(found, limit))
@@ -48,7 +48,7 @@ def view(past: Past, node: NodeNow, span: tuple[float, float]) -> None:
         st.plotly_chart(
             figures.memory_parts(split, dark=state.dark()),
             key="metrics.memory.parts",
-            config={"displayModeBar": False},
+            config=charts.PLAIN,
             alt="Memory by part",
         )
     frame = _split_frame(split)

@@ -14,7 +14,7 @@ from memdb.operations import sampler
 from memdb.operations.events import Event
 from memdb.operations.figures import CHARTS, FIGURES, on_chart
 from memdb.operations.past import NodeNow, Past, Series
-from memdb.ui.kit import parts, state
+from memdb.ui.kit import charts, parts, state
 from memdb.ui.metrics import alerts, builds, cached, memory, probe
 from memdb.ui.metrics import figures as figures_metrics
 
@@ -63,8 +63,8 @@ def _tiles(node: NodeNow) -> None:
     tiles = (
         ("Memory", "–" if used is None else bytes_text(used), free),
         ("Commands/s", _number(told.get("commands")), "all kinds"),
-        ("FT.SEARCH/s", _number(told.get("searches")), _ms("mean", told.get("search_ms")) or "none now"),
-        ("FT.SEARCH p99", _ms("≤", told.get("search_p99_ms")) or "–", "last sample"),
+        ("searches/s", _number(told.get("searches")), _ms("mean", told.get("search_ms")) or "none now"),
+        ("search p99", _ms("≤", told.get("search_p99_ms")) or "–", "last sample"),
         ("CPU", _share(told.get("cpu")), "main thread"),
         ("Connections", _whole(told.get("clients")), f"of {_whole(told.get('client_limit'))}"),
     )
@@ -75,13 +75,13 @@ def _tiles(node: NodeNow) -> None:
 
 
 def _charts(past: Past, node: NodeNow, span: Span, view: str, events: Sequence[Event]) -> None:
-    charts = [chart for chart in CHARTS if chart.view == view]
-    figures = list(dict.fromkeys(figure for chart in charts for figure in on_chart(chart)))
+    drawn = [chart for chart in CHARTS if chart.view == view]
+    figures = list(dict.fromkeys(figure for chart in drawn for figure in on_chart(chart)))
     series = past.series(node.address, *span, figures)
     limits = sampler.thresholds_of(past.kept(sampler.THRESHOLDS))
     columns = st.columns(2)
     name = view.lower()
-    for i, chart in enumerate(charts):
+    for i, chart in enumerate(drawn):
         chosen = on_chart(chart)
         told = {figure: word for figure, word in chosen.items() if np.isfinite(series.mean[figure]).any()}
         with columns[i % 2]:
@@ -99,7 +99,7 @@ def _charts(past: Past, node: NodeNow, span: Span, view: str, events: Sequence[E
                     share=chart.unit == "share", area=chart.stacked,
                 ),
                 key=f"metrics.{name}.{i}",
-                config={"displayModeBar": False},
+                config=charts.PLAIN,
                 alt=f"{chart.title} of {line(node.address)} over time",
             )  # fmt: skip
     _table(series, figures, node, span, name)
