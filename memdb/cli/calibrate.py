@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from memdb.cli.arguments import OnServer, ShapeOptions, count
 from memdb.cli.options import option
 from memdb.cli.output import Bar, print_json
-from memdb.cluster.client import connect
+from memdb.cluster.client import open_for_work
 from memdb.errors import BadInput
 from memdb.settings import Settings
 from memdb.sizing import calibrate as fitting
@@ -37,7 +37,7 @@ class Calibrate(ShapeOptions, OnServer):
         profile: Profile
         with Bar() as bar:
             if self.index:
-                with connect(self.find(settings)) as client:
+                with open_for_work(self.find(settings)) as client:
                     read = fitting.from_index(client, self.index, self.name, report=bar.report)
                 profile, about = read.profile, {"keys_sampled": read.keys_sampled, "notes": list(read.notes)}
             else:

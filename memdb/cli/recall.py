@@ -8,7 +8,7 @@ from pathlib import Path
 from memdb.cli.arguments import OnIndex, count, share
 from memdb.cli.options import option
 from memdb.cli.output import Bar, print_json, print_table
-from memdb.cluster.client import connect
+from memdb.cluster.client import open_for_work
 from memdb.errors import BadInput
 from memdb.jobs import Report
 from memdb.settings import Settings
@@ -61,7 +61,7 @@ class Recall(OnIndex):
             budget_qps=self.budget,
         )
         target = self.find(settings)
-        with connect(target) as client, Bar() as bar:
+        with open_for_work(target) as client, Bar() as bar:
             info = index_info(client, self.index)
 
             def documents(number: int) -> Queries:

@@ -12,7 +12,7 @@ import numpy as np
 from memdb.cli.arguments import OnIndex, count
 from memdb.cli.options import option
 from memdb.cli.output import print_json, print_table
-from memdb.cluster.client import Client, connect
+from memdb.cluster.client import Client, open_for_work
 from memdb.display import line
 from memdb.errors import BadInput
 from memdb.settings import Settings
@@ -58,7 +58,7 @@ class Search(OnIndex):
     def run(self) -> int:
         """Ask, and print what came."""
         target = self.find(Settings.from_env())
-        with connect(target) as client:
+        with open_for_work(target) as client:
             info = index_info(client, self.index)
             field, _ = info.vector_field(self.field)
             request = KnnRequest(

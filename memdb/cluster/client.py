@@ -11,6 +11,7 @@ Heavy reads go through a client with a budget:
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
@@ -73,6 +74,22 @@ class Client:
         reply = self.connection.execute(*args)
         meter.after((args,), (reply,))
         return reply
+
+    def timed(self, *args: Arg) -> tuple[Reply, float]:
+        """As `execute`, with the milliseconds from sending to the reply, without a wait for the budget."""
+        if self.meter is not None:
+            self.meter.before((args,))
+        began = time.perf_counter()
+        reply = self.connection.execute(*args)
+        took_ms = (time.perf_counter() - began) * 1000
+        if self.meter is not None:
+            self.meter.after((args,), (reply,))
+        return reply, took_ms
+
+    @property
+    def queries_per_s(self) -> float | None:
+        """Searches a second that the budget allows; None without a bound."""
+        return (self.meter.budget.queries_per_s or None) if self.meter is not None else None
 
     def pipeline(self, commands: Sequence[Command], *, errors_as_values: bool = False) -> list[Reply]:
         """Send many commands in one go; not a transaction.

@@ -172,10 +172,10 @@ class Connection(Sender):
         """What answered; asked once and kept. `forget_server` asks again."""
         with self._lock:
             if self._server is None:
-                self._server = probe(self._told, self._shards)
+                self._server = probe(self.told, self._shards)
             return self._server
 
-    def _told(self, commands: Sequence[Command]) -> list[Reply]:
+    def told(self, commands: Sequence[Command]) -> list[Reply]:
         """Replies of one node to a batch, a MemDBError in its place."""
         for command in commands:
             guard.check(command, writable=False)

@@ -21,7 +21,7 @@ from memdb.sizing.shape import Sessions, Shape
 from memdb.ui import frame
 from memdb.ui.durability import figures as figures_drill
 from memdb.ui.durability import local as drill_local
-from memdb.ui.kit import cached, charts, parts, state
+from memdb.ui.kit import cached, charts, parts, safety, state
 from memdb.ui.map import figures as figures_map
 from memdb.ui.plan import state as plan_state
 from memdb.ui.plan import views as plan_views
@@ -164,7 +164,8 @@ def _map(target: Target) -> None:
 
 @st.cache_resource(ttl="1h", max_entries=2, show_spinner="Drawing a map of 2,000 documents …")
 def _made(target: Target, fingerprint: str, _info: IndexInfo) -> Map:
-    return maps.make(cached.client(target), _info, MapRequest(_info.name, field=_field(_info), count=POINTS))
+    client = cached.client(target).budgeted(safety.budget(target))
+    return maps.make(client, _info, MapRequest(_info.name, field=_field(_info), count=POINTS))
 
 
 def _bill(target: Target) -> None:

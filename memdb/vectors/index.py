@@ -202,7 +202,7 @@ def _need_search(client: Client) -> None:
     if not server.dialect.searches:
         raise UnsupportedFeature(
             "Vector search",
-            f"this {server.engine} {server.version} has no search module",
+            f"this {server.title} has no search module",
             "On MemoryDB it is chosen when the cluster is created (a parameter group with search).",
         )
 

@@ -12,7 +12,7 @@ import streamlit as st
 from memdb import export as exports
 from memdb.cluster.target import Target
 from memdb.display import bytes_text, duration, markdown
-from memdb.errors import Busy, MemDBError, ReadOnlyTarget, UnknownIndex, Unreachable
+from memdb.errors import Busy, MemDBError, NotAllowed, ReadOnlyTarget, UnknownIndex, Unreachable
 from memdb.jobs import Job
 from memdb.ui.kit import cached
 from memdb.vectors.index import BuildState
@@ -68,6 +68,8 @@ def _wait_for(target: Target) -> None:
         return
     try:
         cached.client(target).execute("PING")
+    except NotAllowed:
+        pass  # an answer, though a refusal
     except MemDBError:
         st.caption(":material/sync: Trying again every two seconds.")
         return
