@@ -57,6 +57,10 @@ class Client:
         """Ask again what answers, e.g. after a failover or an upgrade."""
         self.connection.forget_server()
 
+    def may(self, command: str) -> bool:
+        """Whether this user may run a search command: tried once, without its arguments."""
+        return self.connection.may(command)
+
     def execute(self, *args: Arg) -> Reply:
         """Send one command and return its reply as the wire brought it (bytes, int, list).
 
