@@ -107,9 +107,9 @@ class Option:
     def add(self, parser: argparse._ActionsContainer, field: dataclasses.Field[Any]) -> None:
         """Declare it for the field."""
         if field.type in (bool, "bool"):
-            parser.add_argument(self.name, dest=field.name, action="store_true", help=self.help)
+            parser.add_argument(self.name, dest=field.name, action="store_true", help=_escaped(self.help))
             return
-        words: dict[str, Any] = {"default": field.default, "help": self.text(field.default)}
+        words: dict[str, Any] = {"default": field.default, "help": _escaped(self.text(field.default))}
         if self.name.startswith("-"):
             words |= {"dest": field.name, "required": self.required}
         else:
@@ -125,3 +125,7 @@ class Option:
             return self.help
         value = f"{default:g}" if isinstance(default, float) else str(default)
         return f"{self.help} (default: {value})" if self.help else f"default: {value}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%%")  # argparse formats its help texts

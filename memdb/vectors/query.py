@@ -19,6 +19,8 @@ from memdb.vectors.distance import Floats
 from memdb.vectors.filters import EVERYTHING, Condition, Rendered, render
 from memdb.vectors.index import IndexInfo, VectorParams
 
+EF_RUNTIME = 64  # where nobody chose one: the article's starting point
+
 
 @dataclass(frozen=True, slots=True)
 class KnnRequest:

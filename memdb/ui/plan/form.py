@@ -98,7 +98,7 @@ def _read(target: Target, index: str) -> None:
     client = cached.client(target).budgeted(safety.budget(target))
     try:
         found = calibrate.from_index(client, index, name)
-        profiles.save(found.profile, state.home())
+        profiles.save(found.profile, cached.home())
     except MemDBError as exc:
         state.keep_wrong(exc)
         return
@@ -205,7 +205,7 @@ def _load() -> Load:
 
 
 def _profile() -> Profile:
-    names = state.profile_names(state.home())
+    names = state.profile_names(cached.home())
     linked = st.session_state.get("plan.profile")
     if linked not in names:
         st.session_state.pop("plan.profile", None)

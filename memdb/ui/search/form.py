@@ -17,7 +17,7 @@ from memdb.vectors import search, upload
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import And, Condition, Not, Range, Raw, Tag, Text
 from memdb.vectors.index import Field, IndexInfo, VectorParams
-from memdb.vectors.query import KnnRequest, returnable, vector_param
+from memdb.vectors.query import EF_RUNTIME, KnnRequest, returnable, vector_param
 
 By = Literal["Text", "Document", "Vector"]
 EF_STEPS = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096)
@@ -173,7 +173,7 @@ def _random(target: Target, info: IndexInfo) -> None:
 def _settings(target: Target, params: VectorParams) -> tuple[int, int | None]:
     limits = cached.server(target).dialect.limits
     k = st.number_input(
-        "K", min_value=1, max_value=limits.k, value=10, key="search.k", bind="query-params",
+        "K", min_value=1, max_value=limits.k, value=KnnRequest("", ()).k, key="search.k", bind="query-params",
         help="How many neighbours to return.",
     )  # fmt: skip
     if params.algorithm != "HNSW":
@@ -181,7 +181,7 @@ def _settings(target: Target, params: VectorParams) -> tuple[int, int | None]:
         return int(k), None
     steps = [ef for ef in EF_STEPS if ef <= limits.ef_runtime]
     ef = st.select_slider(
-        "EF_RUNTIME", steps, value=64, key="search.ef", bind="query-params",
+        "EF_RUNTIME", steps, value=EF_RUNTIME, key="search.ef", bind="query-params",
         help="How many candidates the graph walk keeps: more finds more of the true neighbours and takes "
         "longer. Below K the engine uses K.",
     )  # fmt: skip
