@@ -100,7 +100,7 @@ def test_pages_tell_less_to_a_user_of_few_rights(
             assert "may not run INFO" in texts(app)
             if not listed:
                 assert "may not list indexes" in texts(app)
-                app.text_input("index").set_value("idx:docs").run()
+                app.text_input("index").set_value("idx:embeddings").run()
             for file in ("explore/search.py", "explore/map.py", "tune/recall.py"):
                 opened(app, file)
                 assert not app.exception, file
