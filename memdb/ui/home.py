@@ -179,6 +179,9 @@ def _indexes(target: Target, infos: list[IndexInfo], refused: dict[str, NotAllow
         st.caption(f":material/key_off: {markdown(name)}: {markdown(exc.full())}")
     if refused and not infos:
         return
+    if not infos and cached.other_index_names(target):
+        st.caption("There are indexes, and none opens here: their names are not UTF-8.")
+        return
     if not infos:
         parts.empty(
             "Keys, but no index",
