@@ -11,6 +11,7 @@ Heavy reads go through a client with a budget:
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -24,6 +25,7 @@ from memdb.cluster.sent import CommandLog
 from memdb.cluster.server import Server
 from memdb.cluster.target import Budget, Target
 from memdb.cluster.topology import Node
+from memdb.errors import NotAllowed
 
 
 class Client:
@@ -60,6 +62,15 @@ class Client:
     def may(self, command: str) -> bool:
         """Whether this user may run a search command: tried once, without its arguments."""
         return self.connection.may(command)
+
+    def ping(self) -> None:
+        """One round trip; a refusal is an answer too.
+
+        Raises:
+            MemDBError: the server does not answer, or not yet.
+        """
+        with contextlib.suppress(NotAllowed):
+            self.execute("PING")
 
     def execute(self, *args: Arg) -> Reply:
         """Send one command and return its reply as the wire brought it (bytes, int, list).

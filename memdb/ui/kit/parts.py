@@ -12,7 +12,7 @@ import streamlit as st
 from memdb import export as exports
 from memdb.cluster.target import Target
 from memdb.display import bytes_text, markdown
-from memdb.errors import Busy, MemDBError, NotAllowed, ReadOnlyTarget, UnknownIndex, Unreachable
+from memdb.errors import Busy, MemDBError, ReadOnlyTarget, UnknownIndex, Unreachable
 from memdb.ui.kit import cached
 from memdb.vectors.index import BuildState
 from memdb.vectors.query import Command
@@ -66,9 +66,7 @@ def _wait_for(target: Target) -> None:
         st.caption(":material/sync: Trying again every two seconds.")
         return
     try:
-        cached.client(target).execute("PING")
-    except NotAllowed:
-        pass  # an answer, though a refusal
+        cached.client(target).ping()
     except MemDBError:
         st.caption(":material/sync: Trying again every two seconds.")
         return
