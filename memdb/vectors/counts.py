@@ -174,9 +174,9 @@ def _contents(client: Client, info: IndexInfo, found: Field) -> tuple[Contents, 
         everything = f"-{attribute(name, client.server.dialect)}:{{{_NO_VALUE}}}"
     rows = _aggregate(
         client, info, everything, "LOAD", 1, f"@{name}", "GROUPBY", 1, f"@{name}", "REDUCE", "COUNT", 0, "AS",
-        "documents", "SORTBY", 2, "@documents", "DESC", "MAX", GROUPS,
+        "memdb_documents", "SORTBY", 2, "@memdb_documents", "DESC", "MAX", GROUPS,
     )  # fmt: skip
-    found_rows = [(row.get(name), replies.integer(row.get("documents"))) for row in rows]
+    found_rows = [(row.get(name), replies.integer(row.get("memdb_documents"))) for row in rows]
     return found_rows, len(rows) < GROUPS and sum(n for _, n in found_rows) >= info.documents
 
 
@@ -195,12 +195,12 @@ def numeric_bounds(client: Client, info: IndexInfo, field: str) -> tuple[float, 
     finite = render(Range(field, -_LARGEST, _LARGEST), dialect, info).query
     rows = _aggregate(
         client, info, finite, "LOAD", 1, f"@{field}", "APPLY", "1", "AS", "memdb_all", "GROUPBY", 1,
-        "@memdb_all", "REDUCE", "MIN", 1, f"@{field}", "AS", "low", "REDUCE", "MAX", 1, f"@{field}",
-        "AS", "high",
+        "@memdb_all", "REDUCE", "MIN", 1, f"@{field}", "AS", "memdb_low", "REDUCE", "MAX", 1, f"@{field}",
+        "AS", "memdb_high",
     )  # fmt: skip
     if not rows:
         return None
-    low, high = replies.number(rows[0].get("low")), replies.number(rows[0].get("high"))
+    low, high = replies.number(rows[0].get("memdb_low")), replies.number(rows[0].get("memdb_high"))
     if np.isfinite([low, high]).all() and low <= high:
         below, above, at = counts(
             client, info,
