@@ -211,6 +211,7 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 
 HELD: list[object] = [
     ["a", "b", "a,b", " c "], "a,b", ["A", "a"], [], None, "", True, ["x", None], "it's", ["b", "a"], ["é"], ["É"], ["*", "{}"],
+    ["a", "never first"], ["a", "b", "nor this"], "12", "[1,2]", '"q"',
 ]  # fmt: skip
 
 
