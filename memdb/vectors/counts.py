@@ -79,8 +79,8 @@ def count(client: Client, info: IndexInfo, condition: Condition | str = EVERYTHI
 def tag_values(client: Client, info: IndexInfo, field: str, *, limit: int = TAG_VALUES) -> TagValues:
     """Values of a TAG field, most frequent first, at most `limit`, each with what its filter finds.
 
-    Which values there are is read from the documents (FT.AGGREGATE, at most GROUPS different contents; of JSON
-    at most DOCUMENTS documents). How many documents hold one is asked of the index by the filter itself.
+    Which values there are is read from the documents (FT.AGGREGATE, at most GROUPS different contents; of
+    JSON at most DOCUMENTS documents). How many documents hold one is asked of the index by the filter itself.
     Values that no filter of this engine can say are left out.
 
     Raises:
