@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from memdb.cluster import possible, replies
 from memdb.cluster.client import Client
 from memdb.cluster.possible import SECONDS, SIZE, THINGS, Range
+from memdb.cluster.server import raised, refused
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """One reading of INFO and DBSIZE on the node asked. Sizes in bytes, None where it is not told."""
+    """One reading of INFO and DBSIZE on the node asked. Sizes in bytes; None where this user is not told."""
 
     keys: int | None
     used_bytes: int | None
@@ -25,9 +26,14 @@ class Overview:
 
 
 def overview(client: Client) -> Overview:
-    """Ask the server; two round trips."""
-    info, keys = client.pipeline([("INFO",), ("DBSIZE",)])
-    facts = {key: value for section in replies.info(info).values() for key, value in section.items()}
+    """Ask the server; what this user may not ask is None.
+
+    Raises:
+        MemDBError: the server does not answer.
+    """
+    info, keys = client.pipeline([("INFO",), ("DBSIZE",)], errors_as_values=True)
+    sections = {} if refused(info) else replies.info(raised(info))
+    facts = {key: value for section in sections.values() for key, value in section.items()}
     absent: dict[str, str] = {}
 
     def told(name: str, within: Range) -> int | None:
@@ -37,7 +43,7 @@ def overview(client: Client) -> Overview:
         return None if found is None else int(found)
 
     return Overview(
-        keys=possible.count(keys),
+        keys=None if refused(keys) else possible.count(raised(keys)),
         used_bytes=told("used_memory", SIZE),
         limit_bytes=told("maxmemory", SIZE) or None,
         clients=told("connected_clients", THINGS),
