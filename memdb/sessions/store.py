@@ -26,6 +26,7 @@ from memdb.sessions.filters import SessionFilter, sieve
 from memdb.sessions.formats import Session
 from memdb.sessions.hashes import read_hash, seconds
 from memdb.sessions.summaries import SessionSummary, summaries, with_note
+from memdb.vectors.query import Command
 
 PAGE = 50
 SMALLEST_STEP, LARGEST_STEP = 10, 2_000  # COUNT of SCAN: about 1 ms of server time at most
@@ -216,6 +217,11 @@ def read(client: Client, key: str) -> Session:
         EngineError: the key holds no hash.
     """
     return formats.session_of(read_hash(client, key, formats.FIELDS, "session"))
+
+
+def read_command(key: str) -> Command:
+    """What reads a session with redis-cli."""
+    return Command(("HGETALL", key))
 
 
 def time_left(client: Client, key: str) -> float | None:
