@@ -125,16 +125,20 @@ def checked(vector: object, dim: int, where: str) -> Floats:
         BadVector: not numbers, not finite, or not `dim` of them.
     """
     try:
-        numbers = np.asarray(vector, dtype=np.float64)
-    except (TypeError, ValueError):
+        given = np.asarray(vector)
+        flags = isinstance(vector, list) and any(isinstance(number, bool) for number in vector)
+        if flags or given.dtype.kind in "bcmMV":  # what NumPy would turn into numbers without a word
+            raise TypeError
+        numbers = given.astype(np.float64)
+    except (TypeError, ValueError, OverflowError):
         raise BadVector(
             "The vector does not consist of numbers.",
             "Give numbers separated by commas, or a JSON list.",
             expected=dim,
             got=0,
         ) from None
-    if numbers.ndim == 2 and 1 in numbers.shape:
-        numbers = numbers.reshape(-1)
+    if numbers.ndim != 1 and numbers.size == max(numbers.shape, default=1):
+        numbers = numbers.reshape(-1)  # a row, a column, a single number
     if numbers.ndim == 2:
         raise BadVector(
             f"There are {len(numbers):,} vectors of {numbers.shape[1]:,} numbers; {where} expects one of "
@@ -151,8 +155,13 @@ def checked(vector: object, dim: int, where: str) -> Floats:
             expected=dim,
             got=got,
         )
-    if not np.isfinite(numbers).all():
+    with np.errstate(over="ignore"):
+        single = numbers.astype(np.float32)
+    if not np.isfinite(single).all():
         raise BadVector(
-            "The vector holds a value that is not finite.", "Replace NaN and infinity.", expected=dim, got=dim
+            "The vector holds a value that is not finite, or too large for float32.",
+            "Replace NaN and infinity.",
+            expected=dim,
+            got=dim,
         )
-    return numbers.astype(np.float32)
+    return single
