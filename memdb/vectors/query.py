@@ -70,7 +70,8 @@ class Command:
                 start += ["-s", target.path]
             else:
                 start += ["-h", target.host, "-p", str(target.port)]
-                start += ["--tls"] if target.scheme == "rediss" else []
+                start += _tls_words(target) if target.scheme == "rediss" else []
+            start += ["-n", str(target.db)] if target.db else []
             start += ["--user", target.username] if target.username else []
         blob = self.vector is not None
         start += ["-X", "VECTOR"] if blob else []
@@ -98,6 +99,13 @@ class Command:
                 line = "    "
             line += word + ", "
         return "\n".join([*lines, line.rstrip(), ")", ""])
+
+
+def _tls_words(target: Target) -> list[str]:
+    tls = target.tls
+    given = (("--cacert", tls.ca), ("--cert", tls.cert), ("--key", tls.key), ("--sni", tls.hostname))
+    words = ["--tls", *(word for pair in given if pair[1] for word in pair)]
+    return words if tls.verify else [*words, "--insecure"]
 
 
 def knn_command(request: KnnRequest, info: IndexInfo, dialect: Dialect) -> Command:

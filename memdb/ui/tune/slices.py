@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -16,13 +17,14 @@ from memdb.tuning.grid import Grid
 from memdb.tuning.run import EfPoint, Run
 from memdb.tuning.slices import Slice
 from memdb.ui.kit import cached, parts, safety, state
+from memdb.ui.kit.job import JobSlot
 from memdb.ui.tune import figures
 from memdb.ui.tune.figures import Bar
 from memdb.ui.tune.views import PLAIN, Shown, ef_choice, titles
 from memdb.vectors.distance import Doubles, prepared
 from memdb.vectors.index import IndexInfo
 
-GRID_JOB = "recall.grid_job"
+MEASURING = JobSlot[Grid]("recall.grid_job")
 GRID_QUERIES = 60
 GRID_EFS = 6
 MEASURES = {
@@ -68,10 +70,8 @@ def grid_view(shown: Shown) -> None:
     if info is None or not run.points or run.points[0].ef_runtime == 0:
         st.caption("It needs an HNSW index that is there.")
         return
-    kept = st.session_state.get(GRID_JOB, {})
-    job = cached.jobs().get(kept.get("id", "")) if kept.get("run") == run.id else None
-    running = job is not None and job.state.status == "running"
-    if not running:
+    job, running = MEASURING.job(run.id), MEASURING.current(run.id)
+    if running is None:
         st.button(
             "Measure again" if job is not None else "Measure", icon=":material/play_arrow:",
             type="secondary" if job is not None else "primary", on_click=_start, args=(shown, info),
@@ -79,14 +79,11 @@ def grid_view(shown: Shown) -> None:
         )  # fmt: skip
     if job is None:
         return
-    if running:
-        _watch(job, run.id)
+    if running is not None:
+        MEASURING.watch(partial(_so_far, run.id))
         return
-    if job.error is not None:
-        parts.show_error(job.error, shown.target)
-    if job.state.status == "cancelled":
-        st.caption("Cancelled; what was measured is here.")
-    if isinstance(job.result, Grid):
+    MEASURING.outcome(shown.target, "Cancelled; what was measured is here.")
+    if job.result is not None:
         draw_grid(job.result, key="recall.grid", settings=report.about(run))
 
 
@@ -169,17 +166,12 @@ def _start(shown: Shown, info: IndexInfo) -> None:
             own_keys=own, report=job.report, keep=job.keep,
         )  # fmt: skip
 
-    job = cached.jobs().start("Selectivity by EF", work)
-    st.session_state[GRID_JOB] = {"id": job.id, "run": run.id}
+    MEASURING.start("Selectivity by EF", work, about=run.id)
 
 
-@st.fragment(run_every="1s")
-def _watch(job: Job[object], run_id: str) -> None:
-    if job.state.status != "running":
-        st.rerun()
-    parts.job_panel(job)
-    if isinstance(job.result, Grid):
-        draw_grid(job.result, key=f"recall.grid.live.{run_id}")
+def _so_far(run_id: str, measured: Grid | None) -> None:
+    if measured is not None:
+        draw_grid(measured, key=f"recall.grid.live.{run_id}")
 
 
 def spaced(efs: Sequence[int], count: int) -> tuple[int, ...]:
