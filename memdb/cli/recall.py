@@ -31,7 +31,7 @@ class Recall(OnIndex):
         "--queries",
         default="",
         metavar="FILE|N",
-        help="N random documents, or a .npy, .parquet, .csv or .jsonl of vectors or texts "
+        help="N random documents, or a .npy, .parquet, .csv, .json or .jsonl of vectors or texts "
         "(default: 1,000 documents, and 4,000 where these leave the answer open)",
     )
     ef_min: int = option("--ef-min", default=10, type=count(1), metavar="N")
@@ -99,7 +99,7 @@ def as_json(run: Run) -> dict[str, object]:
     recommended = None
     if made is not None and made.met:
         recommended = {
-            "ef_runtime": made.ef_runtime,  # null for a FLAT index, which has none
+            "ef_runtime": made.ef_runtime,  # null for an index that is not HNSW, which has none
             "recall": round(made.recall, 5),
             "low": round(made.low, 5),
             "high": round(made.high, 5),
@@ -127,7 +127,7 @@ def _from_file(info: IndexInfo, request: SweepRequest, given: str, report: Repor
     except OSError as exc:
         raise BadInput(
             f"The file of queries '{given}' cannot be read: {exc.strerror}.",
-            "Give a number of random documents, or the path of a .npy, .parquet, .csv or .jsonl file.",
+            "Give a number of random documents, or the path of a .npy, .parquet, .csv, .json or .jsonl file.",
         ) from None
     return queries.from_file(path.name, content, info, request.field, report=report)
 
@@ -136,7 +136,8 @@ def _show(run: Run) -> None:
     best = run.recommendation.ef_runtime if run.recommendation else None
     rows = [
         (
-            ("→ " if p.ef_runtime == best else "") + (str(p.ef_runtime) if p.ef_runtime else "FLAT"),
+            ("→ " if p.ef_runtime == best else "")
+            + (str(p.ef_runtime) if p.ef_runtime else run.definition.algorithm),
             f"{p.recall:.4f}",
             f"{p.low:.4f} – {p.high:.4f}",
             *(f"{ms:.2f}" for ms in (p.p50_ms, p.p95_ms, p.p99_ms)),

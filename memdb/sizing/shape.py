@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, get_args
 
 from memdb.errors import BadInput, OutOfRange
 from memdb.vectors.schema import BYTES_PER_NUMBER, VectorType
@@ -45,8 +45,8 @@ class Shape:
     def __post_init__(self) -> None:
         whole("Vectors", self.vectors, 1, MOST_VECTORS)
         whole("Dimension", self.dim, 1, MOST_DIM)
-        if self.type not in BYTES_PER_NUMBER:
-            raise BadInput(f"'{self.type}' is no vector type.", f"One of: {', '.join(BYTES_PER_NUMBER)}.")
+        if self.type not in (types := get_args(VectorType)):
+            raise BadInput(f"'{self.type}' is no vector type that is modelled.", f"One of: {', '.join(types)}.")
         if self.algorithm not in ("HNSW", "FLAT"):
             raise BadInput(f"'{self.algorithm}' is no algorithm.", "One of: HNSW, FLAT.")
         if self.key_type not in ("HASH", "JSON"):

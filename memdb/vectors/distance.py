@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from memdb.errors import BadVector
+from memdb.errors import BadVector, UnsupportedFeature
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 DTYPES: dict[str, str] = {"FLOAT32": "<f4", "FLOAT64": "<f8", "FLOAT16": "<f2"}
+TYPES = (*DTYPES, "BFLOAT16")
 _LEAST, _MOST = 1e-30, 1e38  # of a square in float32 that loses nothing
 
 MEANING: dict[str, tuple[str, str]] = {
@@ -76,8 +77,27 @@ def distances(queries: Floats, vectors: Floats, metric: str) -> Floats:
     return product
 
 
+def need(type_: str) -> None:
+    """Refuse a type whose numbers are not read and written here.
+
+    Raises:
+        UnsupportedFeature: it is one, e.g. INT8.
+    """
+    if type_ not in TYPES:
+        raise UnsupportedFeature(
+            f"A vector field of type {type_}",
+            f"vectors of {', '.join(TYPES)} are read and asked",
+            "The index is listed with its size; search it with redis-cli, or index the vectors as FLOAT32.",
+        )
+
+
 def to_bytes(vector: NDArray[np.floating], type_: str) -> bytes:
-    """A vector as the engine's PARAMS take it: little-endian numbers of the field's type."""
+    """A vector as the engine's PARAMS take it: little-endian numbers of the field's type.
+
+    Raises:
+        UnsupportedFeature: numbers of this type are not written here.
+    """
+    need(type_)
     if type_ == "BFLOAT16":  # the upper half of a float32
         return (vector.astype("<f4").view("<u4") >> 16).astype("<u2").tobytes()
     return vector.astype(DTYPES[type_], copy=False).tobytes()
@@ -88,7 +108,9 @@ def from_bytes(value: bytes, type_: str) -> Floats:
 
     Raises:
         BadVector: the length is no multiple of the number's size.
+        UnsupportedFeature: numbers of this type are not read here.
     """
+    need(type_)
     size = 2 if type_ == "BFLOAT16" else np.dtype(DTYPES[type_]).itemsize
     if len(value) % size:
         raise BadVector(

@@ -210,7 +210,7 @@ def _asked(
         else Raw(made.request.condition, made.request.params)
     )
     field, params = shown.info.vector_field(made.request.field)
-    ef_runtime = None if params.algorithm == "FLAT" else ef
+    ef_runtime = ef if params.has_ef else None
     keys = [made.keys[i] for i in queries]
     truth = nearest(
         documents(client, shown.info, field.name, condition),

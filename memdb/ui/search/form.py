@@ -176,8 +176,8 @@ def _settings(target: Target, params: VectorParams) -> tuple[int, int | None]:
         "K", min_value=1, max_value=limits.k, value=10, key="search.k", bind="query-params",
         help="How many neighbours to return.",
     )  # fmt: skip
-    if params.algorithm != "HNSW":
-        st.caption(f"{params.algorithm} index: every query looks at every vector; there is no EF_RUNTIME.")
+    if not params.has_ef:
+        st.caption(markdown(params.without_ef))
         return int(k), None
     steps = [ef for ef in EF_STEPS if ef <= limits.ef_runtime]
     ef = st.select_slider(
