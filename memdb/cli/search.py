@@ -18,10 +18,11 @@ from memdb.errors import BadInput
 from memdb.settings import Settings
 from memdb.vectors import distance, upload
 from memdb.vectors.distance import Floats
-from memdb.vectors.exact import Comparison, Neighbours, compare, nearest
+from memdb.vectors.exact import Neighbours, nearest
 from memdb.vectors.index import IndexInfo, index_info
 from memdb.vectors.query import KnnRequest, numbers, returnable, vector_param
 from memdb.vectors.read import blocks
+from memdb.vectors.recall import Judged, judge
 from memdb.vectors.search import KnnResult, document_vector, knn
 
 _SHOWN_FIELDS = 4
@@ -71,10 +72,7 @@ class Search(OnIndex):
                 return_fields=_fields(info, self.returned),
             )
             result = knn(client, request, info)
-            exact = _exact(client, info, request) if self.exact else None
-        compared = None
-        if exact is not None:
-            compared = compare(result.keys, result.distances, exact.keys[0], exact.distances[0])
+            exact, compared = _exact(client, info, request, result) if self.exact else (None, None)
         if self.json:
             print_json(_as_json(result, result.command.redis_cli(target), exact, compared))
         else:
@@ -112,14 +110,19 @@ def _fields(info: IndexInfo, returned: str | None) -> tuple[str, ...]:
     return tuple(name for part in returned.split(",") if (name := part.strip()))
 
 
-def _exact(client: Client, info: IndexInfo, request: KnnRequest) -> Neighbours:
+def _exact(
+    client: Client, info: IndexInfo, request: KnnRequest, result: KnnResult
+) -> tuple[Neighbours, Judged]:
+    """The exact answer, and the index's answer against it."""
     _, params = info.vector_field(request.field)
-    vector = np.array([numbers(request.vector)], dtype=np.float32)
-    return nearest(blocks(client, info, request.field, request.filter), vector, request.k, params.metric)
+    sent = distance.as_sent(np.array([numbers(request.vector)], dtype=np.float32), params.type)
+    exact = nearest(blocks(client, info, request.field, request.filter), sent, request.k, params.metric)
+    verdicts = judge(client, info, request.field, sent, [result.keys], exact.keys, exact.distances)
+    return exact, verdicts[0]
 
 
 def _as_json(
-    result: KnnResult, command: str, exact: Neighbours | None, compared: Comparison | None
+    result: KnnResult, command: str, exact: Neighbours | None, compared: Judged | None
 ) -> dict[str, object]:
     found: dict[str, object] = {
         # A distance that the engine does not have is null.
@@ -144,9 +147,7 @@ def _notes(notes: tuple[str, ...]) -> dict[str, object]:
     return {"notes": list(notes)} if notes else {}
 
 
-def _show(
-    result: KnnResult, request: KnnRequest, exact: Neighbours | None, compared: Comparison | None
-) -> None:
+def _show(result: KnnResult, request: KnnRequest, exact: Neighbours | None, compared: Judged | None) -> None:
     names = request.return_fields[:_SHOWN_FIELDS]
     rows = [
         (str(i), hit.key, _distance(hit.distance), *(hit.fields.get(name, "") for name in names))

@@ -63,7 +63,7 @@ def sample(client: Client, info: IndexInfo, request: MapRequest, *, report: Repo
             kept = strata.setdefault(name, [])
             # Copies, not views: a view would hold its whole block in memory.
             kept += [
-                (_hash(key, salt), key, block.vectors[i].copy())
+                (_hash(key, salt), key, block.vectors[i].astype(np.float32))
                 for i, key in enumerate(block.keys) if where[i] == name
             ]  # fmt: skip
             if len(kept) > 2 * limit + 1_000:

@@ -46,7 +46,7 @@ class Shape:
         whole("Vectors", self.vectors, 1, MOST_VECTORS)
         whole("Dimension", self.dim, 1, MOST_DIM)
         if self.type not in (types := get_args(VectorType)):
-            raise BadInput(f"'{self.type}' is no vector type that is modelled.", f"One of: {', '.join(types)}.")
+            raise BadInput(f"'{self.type}' is no vector type we model.", f"One of: {', '.join(types)}.")
         if self.algorithm not in ("HNSW", "FLAT"):
             raise BadInput(f"'{self.algorithm}' is no algorithm.", "One of: HNSW, FLAT.")
         if self.key_type not in ("HASH", "JSON"):

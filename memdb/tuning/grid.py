@@ -19,7 +19,7 @@ from memdb.jobs import Report, silent
 from memdb.tuning import stats
 from memdb.tuning.plan import Plan, plan
 from memdb.tuning.vectors import documents
-from memdb.vectors import exact, search
+from memdb.vectors import distance, exact, recall, search
 from memdb.vectors.distance import Floats
 from memdb.vectors.exact import Neighbours
 from memdb.vectors.filters import EVERYTHING, Condition, Range, Tag, render
@@ -146,7 +146,8 @@ def measure(
     result = Grid(info.name, k, efs, (), len(queries), True)
     for chosen in filters:
         found = documents(client, info, field, chosen.condition, report=report)
-        truth = exact.nearest(found, queries, k, params.metric, excluded=own)
+        asked = distance.as_sent(queries, params.type)
+        truth = exact.nearest(found, asked, k, params.metric, excluded=own)
         first = KnnRequest(info.name, vector_param(queries[0]), field, k, efs[0], chosen.condition)
         how = plan(client, first, info)
         cells: list[Cell] = []
@@ -165,21 +166,20 @@ def _cell(
     client: Client, info: IndexInfo, field: str, chosen: GridFilter, ef: int, queries: Floats, k: int,
     own: tuple[str, ...], truth: Neighbours, report: Report, done: int, total: int,
 ) -> Cell:  # fmt: skip
-    recalls, times, short = np.ones(len(queries)), np.zeros(len(queries)), 0
+    times, returned, short = np.zeros(len(queries)), [], 0
     stage = f"Measuring {line(chosen.name, 60)} at EF {ef}"
     for i, vector in enumerate(queries):
         if i % 10 == 0:
             report(stage, done + i, total)
-        asked = k + (1 if own[i] else 0)
-        request = KnnRequest(info.name, vector_param(vector), field, asked, ef, chosen.condition)
+        more = k + (1 if own[i] else 0)
+        request = KnnRequest(info.name, vector_param(vector), field, more, ef, chosen.condition)
         answer = search.knn(client, request, info)
         times[i] = answer.took_ms
-        places = [j for j, key in enumerate(answer.keys) if key != own[i]][:k]
-        keys = tuple(answer.keys[j] for j in places)
-        short += len(keys) < len(truth.keys[i])
-        recalls[i] = exact.compare(
-            keys, answer.distances[places], truth.keys[i], truth.distances[i], answer.metric
-        ).recall
+        returned.append([key for key in answer.keys if key != own[i]][:k])
+        short += len(returned[i]) < len(truth.keys[i])
+    asked = distance.as_sent(queries, info.vector_field(field)[1].type)
+    verdicts = recall.judge(client, info, field, asked, returned, truth.keys, truth.distances)
+    recalls = np.array([verdict.recall for verdict in verdicts])
     spread = stats.interval(recalls, k)
     p50, p95, _ = stats.percentiles(times)
     return Cell(ef, spread.mean, spread.low, spread.high, p50, p95, short, len(queries))

@@ -69,7 +69,7 @@ def random_documents(
         block = every.one_each()
         ranked = heapq.nsmallest(count, ((_hash(key, salt), i) for i, key in enumerate(block.keys)))
         # Copies, not views: a view would hold its whole block in memory.
-        best += [(h, block.keys[i], block.vectors[i].copy()) for h, i in ranked]
+        best += [(h, block.keys[i], block.vectors[i].astype(np.float32)) for h, i in ranked]
         if len(best) > 4 * count + 1_000:
             best = heapq.nsmallest(count, best, key=lambda item: item[:2])
     best = heapq.nsmallest(count, best, key=lambda item: item[:2])
@@ -97,7 +97,8 @@ def of_keys(client: Client, info: IndexInfo, field: str, keys: Sequence[str]) ->
     if block is None:
         raise BadInput("None of these documents holds a usable vector.", "Select others.")
     block = block.one_each()
-    return made(block.vectors, block.keys, block.keys, f"{len(block.keys):,} selected documents")
+    vectors = block.vectors.astype(np.float32)
+    return made(vectors, block.keys, block.keys, f"{len(block.keys):,} selected documents")
 
 
 def texts(given: Sequence[str], info: IndexInfo, field: str = "", *, report: Report = silent) -> Queries:

@@ -23,8 +23,9 @@ from memdb.tuning import decide, load, stats
 from memdb.tuning.checks import checked
 from memdb.tuning.plan import Plan, plan
 from memdb.tuning.run import Definition, EfPoint, Queries, Run, SweepRequest, Truth
-from memdb.tuning.scoring import scored_batches
+from memdb.tuning.scoring import scored
 from memdb.tuning.truth import truth
+from memdb.vectors import distance
 from memdb.vectors.filters import Condition
 from memdb.vectors.index import IndexInfo, index_info
 from memdb.vectors.query import KnnRequest, vector_param
@@ -102,7 +103,9 @@ class _Sweep:
         keep: Keep | None,
         more: Callable[[int], Queries] | None = None,
     ) -> None:
-        self.client, self.info, self.request, self.queries = client, info, request, queries
+        self.params = info.vector_field(request.field)[1]
+        self.client, self.info, self.request = client, info, request
+        self.queries = self._sent(queries)
         self.report, self.keep, self.more = report, keep, more
         self.home: Path | None = None
         self.points: dict[int, EfPoint] = {}
@@ -112,7 +115,6 @@ class _Sweep:
         self.began = time.monotonic()
         self.started = datetime.now(UTC)
         self.run_id = client.server.run_id
-        self.params = info.vector_field(request.field)[1]
         self.own = any(queries.own_keys)
         self.first_ef: int | None = None
         self.done, self.total = 0, 1
@@ -163,6 +165,10 @@ class _Sweep:
             vector = vector_param(self.queries.vectors[0])
             asked = KnnRequest(request.index, vector, request.field, request.k, None, request.condition)
             self.plan = plan(self.client, asked, info)
+
+    def _sent(self, queries: Queries) -> Queries:
+        """The queries as the index receives them: rounded to its type, which the exact answer then is of."""
+        return replace(queries, vectors=distance.as_sent(queries.vectors, self.params.type))
 
     def _exact(self, queries: Queries) -> Truth:
         request, info = self.request, self.info
@@ -225,7 +231,7 @@ class _Sweep:
     def _ask_more(self, more: Callable[[int], Queries]) -> None:
         """Further queries at every EF measured so far; the ones asked already are not asked again."""
         before = len(self.queries)
-        queries = more(MORE * before)
+        queries = self._sent(more(MORE * before))
         if len(queries) <= before or queries.own_keys[:before] != self.queries.own_keys:
             return
         kept = (self.truth, self.queries, self.request, self.points, self.keep)
@@ -254,10 +260,9 @@ class _Sweep:
         first = len(earlier.recalls) if earlier else 0
         asked = self._questions(ef, first)
         got = load.answers(self.client, asked, self._progress, budget_qps=self.request.budget_qps)
-        rows = slice(first, None)
-        recalls, ranks, found, short = scored_batches(
-            got, self.queries.own_keys[rows], assured.keys[rows], assured.distances[rows],
-            self.params.metric,
+        recalls, ranks, found, short = scored(
+            self.client, self.info, self.request.field, [answer for some in got for answer in some],
+            self.queries, assured, first,
         )  # fmt: skip
         point = EfPoint(
             ef_runtime=ef, recall=_NAN, low=_NAN, high=_NAN, p50_ms=_NAN, p95_ms=_NAN, p99_ms=_NAN, calls=0,

@@ -284,7 +284,8 @@ def _bound(value: float | None, open_end: float, included: bool) -> str:
     if math.isnan(number):
         raise BadFilter("A bound of a range is not a number.", "Enter a number or leave it open.")
     if math.isinf(number):
-        return "+inf" if number > 0 else "-inf"
+        # Without infinity itself only where it was named: an open end holds every number.
+        return ("" if included or value is None else "(") + ("+inf" if number > 0 else "-inf")
     return ("" if included else "(") + f"{number:.17g}"
 
 

@@ -69,7 +69,9 @@ def test_every_page_opens_over_a_field_of_a_later_engine(
                 assert "SVS-VAMANA index: approximate, and without EF_RUNTIME" in shown.replace("\\", "")
 
 
-def test_search_says_what_stands_in_the_way(engine: Client, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_search_says_what_stands_in_the_way(
+    engine: Client, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with _as(engine, _typed(b"UINT8")) as target:
         app = searched(started(target, home, monkeypatch), search__by="Vector")
         app.text_area(key="search.vector").set_value("1, 2, 3, 4").run()

@@ -128,6 +128,12 @@ def numeric_bounds(target: Target, index_name: str, field: str) -> tuple[float, 
     return search.numeric_bounds(client(target), index_info(target, index_name), field)
 
 
+@st.cache_data(ttl="1m", max_entries=256, show_spinner=False)
+def infinite(target: Target, index_name: str, field: str) -> int:
+    """Documents whose number in a NUMERIC field is infinite."""
+    return search.infinite(client(target), index_info(target, index_name), field)
+
+
 @st.cache_data(ttl="10s", max_entries=256, show_spinner=False, hash_funcs=_BY_REPR)
 def count(target: Target, info: IndexInfo, condition: Condition | str) -> int:
     """Documents that a filter lets through."""

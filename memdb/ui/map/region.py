@@ -20,10 +20,12 @@ from memdb.ui.map import cached as map_cached
 from memdb.ui.map import figures
 from memdb.ui.map.figures import Colouring
 from memdb.ui.map.shown import Shown
+from memdb.vectors import distance
 from memdb.vectors.exact import nearest
 from memdb.vectors.filters import Condition, Raw
 from memdb.vectors.index import Field
 from memdb.vectors.query import KnnRequest, vector_param
+from memdb.vectors.recall import judge
 from memdb.vectors.search import knn
 
 Places = NDArray[np.intp]
@@ -212,21 +214,21 @@ def _asked(
     field, params = shown.info.vector_field(made.request.field)
     ef_runtime = ef if params.has_ef else None
     keys = [made.keys[i] for i in queries]
+    sent = distance.as_sent(points[list(queries)], params.type)
     truth = nearest(
         documents(client, shown.info, field.name, condition),
-        points[list(queries)],
+        sent,
         k,
         made.metric,
         excluded=keys,
     )
-    found = []
-    for i, own, true in zip(queries, keys, truth.keys, strict=True):
-        request = KnnRequest(
-            shown.info.name, vector_param(points[i]), field.name, k + 1, ef_runtime, condition
-        )
-        near = set(knn(client, request, shown.info).keys) - {own}
-        found.append(len(near & set(true)) / max(1, len(true)))
-    return np.array(found)
+    returned = []
+    for vector, own in zip(sent, keys, strict=True):
+        request = KnnRequest(shown.info.name, vector_param(vector), field.name, k + 1, ef_runtime, condition)
+        hits = knn(client, request, shown.info).keys
+        returned.append([key for key in hits if key != own][:k])
+    verdicts = judge(client, shown.info, field.name, sent, returned, truth.keys, truth.distances)
+    return np.array([verdict.recall for verdict in verdicts])
 
 
 def measured(shown: Shown, points: Any, queries: Places, ef: int, k: int = 10) -> NDArray[np.float64]:

@@ -252,6 +252,13 @@ def _tag_filter(target: Target, info: IndexInfo, field: Field) -> Condition | No
 
 def _range_filter(target: Target, info: IndexInfo, field: Field) -> Condition | None:
     bounds = cached.numeric_bounds(target, info.name, field.name)
+    counts = cached.server(target).dialect.plain_queries
+    if counts and (endless := cached.infinite(target, info.name, field.name)):
+        which = "document holds" if endless == 1 else "documents hold"
+        st.caption(
+            f":material/info: {endless:,} {which} a number in {markdown(field.name)} that is not finite: "
+            "outside every range but the whole one."
+        )
     if bounds is None or bounds[0] == bounds[1]:
         return None
     low, high = bounds
