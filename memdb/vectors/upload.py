@@ -162,7 +162,7 @@ def array(name: str, content: bytes, dim: int) -> NDArray[np.generic]:
         loaded = None
     if not isinstance(loaded, np.ndarray) or loaded.dtype.kind not in "fiu":
         whole = isinstance(loaded, np.ndarray)
-        held = f"holds values of type {loaded.dtype}" if whole else "is not one whole array"
+        held = f"holds values of type {loaded.dtype}" if whole else "cannot be read, or is not one whole array"
         raise BadVector(
             f"'{line(name)}' is not a NumPy file of numbers: it {held}.",
             "Save it with numpy.save(path, vector); archives and object arrays are not read.",
