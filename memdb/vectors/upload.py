@@ -161,8 +161,9 @@ def array(name: str, content: bytes, dim: int) -> NDArray[np.generic]:
     except (ValueError, EOFError, OSError, zipfile.BadZipFile):
         loaded = None
     if not isinstance(loaded, np.ndarray) or loaded.dtype.kind not in "fiu":
-        whole = isinstance(loaded, np.ndarray)
-        held = f"holds values of type {loaded.dtype}" if whole else "cannot be read, or is not one whole array"
+        held = "cannot be read, or is not one whole array"
+        if isinstance(loaded, np.ndarray):
+            held = f"holds values of type {loaded.dtype}"
         raise BadVector(
             f"'{line(name)}' is not a NumPy file of numbers: it {held}.",
             "Save it with numpy.save(path, vector); archives and object arrays are not read.",
