@@ -2,88 +2,123 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from memdb.cli.arguments import OnIndex, count, share
+from memdb.cli.arguments import OnIndex, amount, count, share
+from memdb.cli.interrupt import Interrupt
 from memdb.cli.options import option
 from memdb.cli.output import Bar, print_json, print_table
 from memdb.cluster.client import connect
-from memdb.errors import BadInput
-from memdb.jobs import Report
+from memdb.errors import BadInput, Cancelled
 from memdb.settings import Settings
-from memdb.tuning import queries, store
-from memdb.tuning.run import Goal, Queries, Run, SweepRequest
-from memdb.tuning.sweep import sweep
-from memdb.vectors.index import IndexInfo, index_info
+from memdb.tuning import ask, store
+from memdb.tuning.ask import Source
+from memdb.tuning.run import CONCURRENCY, Goal, Run, SweepRequest
+from memdb.vectors.index import index_info
 
 MISSED = 1
+_DEFAULT = SweepRequest("")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recall(OnIndex):
     """`memdb recall`."""
 
-    target: float = option("--target", default=0.95, type=share, metavar="R", help="recall@k")
-    confidence: float = option("--confidence", default=0.95, type=share, metavar="C")
-    k: int = option("--k", default=10, type=count(1), metavar="N", help="neighbours")
+    target: float = option(
+        "--target", default=_DEFAULT.goal.value, type=share, metavar="R", help="recall@k", either="goal"
+    )
+    p99: float | None = option(
+        "--p99",
+        type=amount,
+        metavar="MS",
+        either="goal",
+        help="instead: the highest recall whose sequential calls take at most so long, 99 of 100",
+    )
+    confidence: float = option(
+        "--confidence", default=_DEFAULT.goal.confidence, type=share, metavar="C", help="of the intervals"
+    )
+    k: int = option("--k", default=_DEFAULT.k, type=count(1), metavar="N", help="neighbours")
     queries: str = option(
         "--queries",
         default="",
         metavar="FILE|N",
         help="N random documents, or a .npy, .parquet, .csv, .json or .jsonl of vectors or texts "
-        "(default: 1,000 documents, and 4,000 where these leave the answer open)",
+        f"(default: {_DEFAULT.queries:,} documents, and 4 times as many where these leave the answer open)",
     )
-    ef_min: int = option("--ef-min", default=10, type=count(1), metavar="N")
-    ef_max: int = option("--ef-max", default=512, type=count(1), metavar="N")
-    seed: int = option("--seed", default=0, type=count(0), metavar="N", help="of the choice")
+    ef_min: int = option("--ef-min", default=_DEFAULT.ef_min, type=count(1), metavar="N")
+    ef_max: int = option("--ef-max", default=_DEFAULT.ef_max, type=count(1), metavar="N")
+    seed: int = option("--seed", default=_DEFAULT.seed, type=count(0), metavar="N", help="of the choice")
     clients: int = option(
-        "--clients", default=8, type=count(0), metavar="N", help="at once, for qps; 0 for none"
+        "--clients", default=CONCURRENCY, type=count(0), metavar="N", help="at once, for qps; 0 for none"
     )
     budget: int | None = option(
         "--budget", type=count(1), metavar="QPS", help="at most so many queries a second"
     )
     json: bool = option("--json", default=False, help="print JSON")
 
-    def run(self) -> int:
-        """Measure, keep the run, print it."""
-        settings = Settings.from_env()
-        request = SweepRequest(
+    @property
+    def request(self) -> SweepRequest:
+        """What to measure."""
+        by_recall = Goal("recall", self.target, self.confidence)
+        return SweepRequest(
             index=self.index,
             field=self.field,
             k=self.k,
             filter=self.filter,
             ef_min=self.ef_min,
             ef_max=self.ef_max,
-            goal=Goal("recall", self.target, self.confidence),
+            goal=by_recall if self.p99 is None else Goal("p99_ms", self.p99, self.confidence),
             seed=self.seed,
             concurrency=(self.clients,) if self.clients else (),
             budget_qps=self.budget,
         )
-        target = self.find(settings)
-        with connect(target) as client, Bar() as bar:
+
+    @property
+    def source(self) -> Source:
+        """Where the queries come from.
+
+        Raises:
+            BadInput: the file cannot be read.
+        """
+        if not self.queries:
+            return Source("Documents", self.request.queries, extend=True)
+        given = self.queries.replace(",", "").replace("_", "")
+        if given.isdigit():
+            return Source("Documents", int(given))  # a number that was asked for is kept to
+        path = Path(self.queries).expanduser()
+        try:
+            return Source("File", file_name=path.name, content=path.read_bytes())
+        except OSError as exc:
+            raise BadInput(
+                f"The file of queries '{self.queries}' cannot be read: {exc.strerror}.",
+                "Give a number of random documents, or a .npy, .parquet, .csv, .json or .jsonl file.",
+            ) from None
+
+    def run(self) -> int:
+        """Measure, keep the run, print it. After Ctrl-C what was measured is kept, as on the page."""
+        settings, request, source = Settings.from_env(), self.request, self.source
+        so_far: list[Run] = []
+        with connect(self.find(settings)) as client, Bar() as bar, Interrupt() as interrupt:
+            report = interrupt.watching(bar.report)
             info = index_info(client, self.index)
-
-            def documents(number: int) -> Queries:
-                return queries.random_documents(
-                    client, info, request.field, number, request.seed, request.condition, report=bar.report
+            try:
+                asked = ask.asked_queries(client, info, request, source, settings.home, report=report)
+                run = ask.run_saved(
+                    client,
+                    info,
+                    request,
+                    asked,
+                    settings.home,
+                    report=report,
+                    keep=so_far.append,
+                    more=ask.extension(client, info, request, source, report=report),
                 )
-
-            given = self.queries.replace(",", "").replace("_", "")
-            if given.isdigit() or not given:
-                asked = documents(int(given or request.queries))
-            else:
-                asked = _from_file(info, request, self.queries, bar.report)
-            run = sweep(
-                client,
-                info,
-                request,
-                asked,
-                report=bar.report,
-                home=settings.home,
-                more=None if given else documents,  # a number that was asked for is kept to
-            )
-        store.save(run, settings.home)
+            except Cancelled:
+                if so_far and so_far[-1].points:
+                    print(f"What was measured is kept as run {so_far[-1].id}.", file=sys.stderr)
+                raise
         if self.json:
             print_json(as_json(run))
         else:
@@ -111,6 +146,7 @@ def as_json(run: Run) -> dict[str, object]:
         "k": run.request.k,
         "filter": run.request.filter,
         "seed": run.request.seed,
+        "goal": run.request.goal.kind,
         "target": run.request.goal.value,
         "sentence": made.sentence if made else "",
         "reasons": list(made.reasons) if made else [],
@@ -118,18 +154,6 @@ def as_json(run: Run) -> dict[str, object]:
         "partial": run.partial,
         "run": run.id,
     }
-
-
-def _from_file(info: IndexInfo, request: SweepRequest, given: str, report: Report) -> Queries:
-    path = Path(given).expanduser()
-    try:
-        content = path.read_bytes()
-    except OSError as exc:
-        raise BadInput(
-            f"The file of queries '{given}' cannot be read: {exc.strerror}.",
-            "Give a number of random documents, or the path of a .npy, .parquet, .csv, .json or .jsonl file.",
-        ) from None
-    return queries.from_file(path.name, content, info, request.field, report=report)
 
 
 def _show(run: Run) -> None:

@@ -20,7 +20,7 @@ from memdb.vectors import distance, upload
 from memdb.vectors.distance import Floats
 from memdb.vectors.exact import Neighbours, nearest
 from memdb.vectors.index import IndexInfo, index_info
-from memdb.vectors.query import KnnRequest, numbers, returnable, vector_param
+from memdb.vectors.query import EF_RUNTIME, KnnRequest, numbers, returnable, vector_param
 from memdb.vectors.read import blocks
 from memdb.vectors.recall import Judged, judge
 from memdb.vectors.search import KnnResult, document_vector, knn
@@ -48,8 +48,10 @@ class Search(OnIndex):
         metavar="FILE",
         help="numbers as JSON or text, an embeddings reply, .npy, or .bin; - reads from the input",
     )
-    k: int = option("--k", default=10, type=count(1), metavar="N", help="how many")
-    ef: int | None = option("--ef", type=count(1), metavar="N", help="EF_RUNTIME (default: the index's)")
+    k: int = option("--k", default=KnnRequest("", ()).k, type=count(1), metavar="N", help="how many")
+    ef: int = option(
+        "--ef", default=EF_RUNTIME, type=count(0), metavar="N", help="EF_RUNTIME; 0: the index's own"
+    )
     returned: str | None = option(
         "--return", metavar="A,B", help="fields to return (default: all but vectors)"
     )
@@ -61,13 +63,13 @@ class Search(OnIndex):
         target = self.find(Settings.from_env())
         with connect(target) as client:
             info = index_info(client, self.index)
-            field, _ = info.vector_field(self.field)
+            field, params = info.vector_field(self.field)
             request = KnnRequest(
                 index=info.name,
                 vector=vector_param(_vector(client, info, self)),
                 field=field.name,
                 k=self.k,
-                ef_runtime=self.ef,
+                ef_runtime=(self.ef or None) if params.algorithm == "HNSW" else None,
                 filter=self.filter,
                 return_fields=_fields(info, self.returned),
             )

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from memdb import intervals
 from memdb.cluster.client import Client
 from memdb.display import line
 from memdb.errors import BadInput, UnsupportedFeature
 from memdb.jobs import Report, silent
-from memdb.tuning import stats
+from memdb.tuning.load import percentiles
 from memdb.tuning.plan import Plan, plan
 from memdb.tuning.vectors import documents
 from memdb.vectors import distance, exact, recall, search
@@ -180,9 +181,9 @@ def _cell(
     asked = distance.as_sent(queries, info.vector_field(field)[1].type)
     verdicts = recall.judge(client, info, field, asked, returned, truth.keys, truth.distances)
     recalls = np.array([verdict.recall for verdict in verdicts])
-    spread = stats.interval(recalls, k)
-    p50, p95, _ = stats.percentiles(times)
-    return Cell(ef, spread.mean, spread.low, spread.high, p50, p95, short, len(queries))
+    likely = intervals.mean(recalls)
+    p50, p95, _ = percentiles(times)
+    return Cell(ef, likely.mean, likely.low, likely.high, p50, p95, short, len(queries))
 
 
 def _tag_filters(client: Client, info: IndexInfo) -> list[GridFilter]:
@@ -195,7 +196,7 @@ def _tag_filters(client: Client, info: IndexInfo) -> list[GridFilter]:
         for value in values:
             condition = Tag(field.name, (value.value,))
             share = min(1.0, value.documents / info.documents)
-            name = render(condition, client.server.dialect).query
+            name = render(condition, client.server.dialect, info).query
             found.append(GridFilter(name, condition, value.documents, share))
     return found
 
@@ -217,7 +218,9 @@ def _range_filter(client: Client, info: IndexInfo, field: str, share: float) -> 
             middle = math.floor(middle)
         condition = Range(field, bounds[0], middle)
         count = search.count(client, info, condition)
-        found = GridFilter(f"@{field}:[{bounds[0]:g} {middle:g}]", condition, count, count / info.documents)
+        found = GridFilter(
+            render(condition, client.server.dialect, info).query, condition, count, count / info.documents
+        )
         if count and (best is None or _off(found.share, share) < _off(best.share, share)):
             best = found
         low, high = (low, middle) if found.share > share else (middle, high)

@@ -19,7 +19,7 @@ from memdb.errors import BadInput
 from memdb.tuning import misses
 from memdb.tuning.drawing import RIGHT, STYLE, WIDTH, Plot, escaped
 from memdb.tuning.plan import Plan
-from memdb.tuning.run import CONCURRENCY, Run, SweepRequest
+from memdb.tuning.run import CONCURRENCY, Goal, Run, SweepRequest
 from memdb.tuning.store import to_dict
 
 WORST_SHOWN = 25
@@ -81,13 +81,15 @@ def about(run: Run) -> dict[str, object]:
 def command_line(request: SweepRequest) -> str:
     """`memdb recall …` that repeats a sweep, for a shell or a pipeline.
 
-    It knows a target recall only: of a run towards a latency it measures the same curve. Typed texts are
-    taken to lie in queries.jsonl.
+    Typed texts are taken to lie in queries.jsonl. Of a filter with parameters, which a shell has no word for,
+    it is a comment that says so.
     """
     goal = request.goal
+    if request.filter_params:
+        return "# The filter has parameters: it can be repeated only from Python."
     words = ["memdb", "recall", "--index", request.index]
-    words += ["--target", f"{goal.value:g}"] if goal.kind == "recall" else []
-    words += ["--confidence", f"{goal.confidence:g}"] if goal.confidence != 0.95 else []
+    words += ["--target" if goal.kind == "recall" else "--p99", repr(goal.value)]
+    words += ["--confidence", repr(goal.confidence)] if goal.confidence != Goal().confidence else []
     words += ["--k", str(request.k)]
     words += ["--field", request.field] if request.field else []
     words += ["--filter", request.filter] if request.filter not in ("", "*") else []

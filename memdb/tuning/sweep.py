@@ -16,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
+from memdb import intervals
 from memdb.cluster.client import Client
 from memdb.errors import BadInput, Cancelled, MemDBError, UnknownIndex
 from memdb.jobs import Report, silent
-from memdb.tuning import decide, load, stats
+from memdb.tuning import decide, load
 from memdb.tuning.checks import checked
 from memdb.tuning.plan import Plan, plan
 from memdb.tuning.run import Definition, EfPoint, Queries, Run, SweepRequest, Truth
@@ -184,7 +185,7 @@ class _Sweep:
             return
         if goal.value >= 1:
             self.notes.append("No sample can show a recall of exactly 1; choose a target below, e.g. 0.999.")
-        elif (needed := stats.queries_for(goal.value, k, goal.confidence)) > q:
+        elif (needed := decide.queries_for(goal.value, goal.confidence)) > q:
             self.notes.append(
                 f"{q:,} queries are too few for {goal.words(k)}, even if all were answered perfectly: "
                 f"it takes at least {needed:,}."
@@ -255,7 +256,7 @@ class _Sweep:
     def _recall(self, ef: int, earlier: EfPoint | None = None) -> None:
         """The recall at one EF; rows that `earlier` has are taken from it."""
         began = time.monotonic()
-        k, assured = self.request.k, self.truth
+        assured = self.truth
         assert assured is not None  # noqa: S101  # set by prepare
         first = len(earlier.recalls) if earlier else 0
         asked = self._questions(ef, first)
@@ -278,7 +279,7 @@ class _Sweep:
                 found=np.concatenate([earlier.found, found]),
                 took_s=earlier.took_s + point.took_s,
             )
-        band = stats.interval(point.recalls, k, self.request.goal.confidence)
+        band = intervals.mean(point.recalls, self.request.goal.confidence)
         self.points[ef] = replace(point, recall=band.mean, low=band.low, high=band.high)
         self._keep()
 
@@ -294,7 +295,7 @@ class _Sweep:
         for clients in () if request.budget_qps else request.concurrency:
             self.report("Measuring", self.done, self.total)
             rates.append((clients, load.throughput(self.client, asked, clients, THROUGHPUT_S)))
-        p50, p95, p99 = stats.percentiles(np.array(took))
+        p50, p95, p99 = load.percentiles(np.array(took))
         point = self.points[ef]
         self.points[ef] = replace(
             point, p50_ms=p50, p95_ms=p95, p99_ms=p99, calls=len(took), throughput=tuple(rates),
@@ -328,7 +329,7 @@ class _Sweep:
             self.client, self._questions(first.ef_runtime), lambda more: None, least=50, most=50,
             at_most_s=LATENCY_S, budget_qps=self.request.budget_qps,
         )  # fmt: skip
-        now, _, _ = stats.percentiles(np.array(again))
+        now, _, _ = load.percentiles(np.array(again))
         less, more = sorted((now, first.p50_ms))
         if more > SLOWED * less and more - less > SLOWED_MS:
             word = "slower" if now > first.p50_ms else "faster"

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from memdb.cluster import replies
-from memdb.cluster.client import Arg, Client
+from memdb.cluster.client import Client
 from memdb.cluster.replies import Reply
 from memdb.display import line
-from memdb.errors import BadVector, MemDBError, NotFound, RejectedQuery, UnsupportedFeature
+from memdb.errors import BadVector, MemDBError, NotFound
 from memdb.vectors import distance, stored
+from memdb.vectors.counts import TAG_VALUES, TagValue, TagValues, count, numeric_bounds, tag_values
 from memdb.vectors.distance import Doubles, Floats
-from memdb.vectors.filters import EVERYTHING, Condition, Range, render
 from memdb.vectors.index import Field, IndexInfo, VectorParams, index_info
-from memdb.vectors.query import Command, KnnRequest, Template, count_command, filled, template
-
-TAG_VALUES = 500  # values of a TAG field that are listed at most
+from memdb.vectors.query import Command, KnnRequest, Template, filled, template
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +42,17 @@ class KnnResult:
     took_ms: float  # wall time around the command, at the client
     command: Command
     without_document: int = 0  # rows that came without one, left out: expired, or a key that cannot be loaded
+    matches: bool = False  # the fields are JSON lists of all that their path matches
 
     @cached_property
     def fields(self) -> tuple[Mapping[str, str], ...]:
         """Each hit's fields as text, decoded when first looked at."""
         return tuple(
-            {name: value for name, value in _texts(raw).items() if name != self.alias}
+            {
+                name: stored.shown(value) if self.matches else value
+                for name, value in _texts(raw).items()
+                if name != self.alias
+            }
             for raw in self.raw_fields
         )
 
@@ -89,14 +91,6 @@ class KnnResult:
     def similarities(self) -> Doubles:
         """(len(keys),), larger is nearer; see `distance.MEANING`."""
         return distance.similarity(self.distances, self.metric)
-
-
-@dataclass(frozen=True, slots=True)
-class TagValue:
-    """A value of a TAG field and how many documents hold it."""
-
-    value: str
-    documents: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,131 +135,9 @@ def knn_result(reply: Reply, made: Template, command: Command, took_ms: float) -
         order = np.argsort(found, kind="stable")  # an engine that does not order its hits; NaN goes last
         keys, raw, found = [keys[i] for i in order], [raw[i] for i in order], found[order]
     return KnnResult(
-        tuple(keys), found, tuple(raw), made.alias, made.params.metric, took_ms, command, came - len(keys)
-    )
-
-
-def count(client: Client, info: IndexInfo, condition: Condition | str = EVERYTHING) -> int:
-    """How many documents a filter lets through."""
-    rendered = render(condition, client.server.dialect, info)
-    if rendered.everything:
-        return info.documents
-    if not client.server.dialect.plain_queries:
-        title = client.server.dialect.title
-        raise UnsupportedFeature("A count under a filter", f"{title} answers only queries with a KNN clause")
-    reply = client.execute(*count_command(info, rendered).args)
-    if isinstance(reply, dict):
-        return replies.integer(replies.pairs(reply).get("total_results"))
-    return replies.integer(replies.items(reply)[0])
-
-
-def tag_values(
-    client: Client, info: IndexInfo, field: str, *, limit: int = TAG_VALUES
-) -> tuple[TagValue, ...]:
-    """Values of a TAG field, most frequent first, at most `limit`.
-
-    Raises:
-        UnknownField: the index has no such TAG field.
-        UnsupportedFeature: the server has no FT.AGGREGATE.
-    """
-    found = info.field(field, "TAG")
-    rows = _aggregate(
-        client, info, "LOAD", 1, f"@{field}", "GROUPBY", 1, f"@{field}", "REDUCE", "COUNT", 0, "AS",
-        "documents", "SORTBY", 2, "@documents", "DESC", "MAX", limit,
+        tuple(keys), found, tuple(raw), made.alias, made.params.metric, took_ms, command, came - len(keys),
+        made.matches,
     )  # fmt: skip
-    totals: dict[str, int] = {}
-    for row in rows:
-        for part in replies.text(row.get(field)).split(found.separator):
-            if value := part.strip():
-                totals[value] = totals.get(value, 0) + replies.integer(row.get("documents"))
-    ordered = sorted(totals.items(), key=lambda item: (-item[1], item[0]))
-    return tuple(TagValue(value, documents) for value, documents in ordered[:limit])
-
-
-def numeric_bounds(client: Client, info: IndexInfo, field: str) -> tuple[float, float] | None:
-    """Smallest and largest finite value of a NUMERIC field; None where no document has one.
-
-    Of a JSON document with several numbers all count.
-    """
-    found = info.field(field, "NUMERIC")
-    if info.on == "JSON" and stored.many(found.identifier) and client.server.dialect.plain_queries:
-        return _bounds_by_counts(client, info, field)
-    args: tuple[Arg, ...] = (
-        "LOAD", 1, f"@{field}", "GROUPBY", 0, "REDUCE", "MIN", 1, f"@{field}", "AS", "low",
-        "REDUCE", "MAX", 1, f"@{field}", "AS", "high",
-    )  # fmt: skip
-    try:
-        # One infinite value, and RediSearch tells 0 for both.
-        rows = _aggregate(
-            client, info, *args, query=render(_finite(field), client.server.dialect, info).query
-        )
-    except RejectedQuery:  # an engine that knows no open end of infinity
-        rows = _aggregate(client, info, *args)
-    if not rows:
-        return None
-    low, high = replies.number(rows[0].get("low")), replies.number(rows[0].get("high"))
-    return (low, high) if np.isfinite([low, high]).all() and low <= high else None
-
-
-def infinite(client: Client, info: IndexInfo, field: str) -> int:
-    """How many documents hold no finite number in a NUMERIC field, though one: inf or -inf.
-
-    Raises:
-        UnsupportedFeature: the engine does not count under a filter.
-    """
-    info.field(field, "NUMERIC")
-    return count(client, info, Range(field)) - count(client, info, _finite(field))
-
-
-def _finite(field: str) -> Range:
-    return Range(field, -math.inf, math.inf, include_low=False, include_high=False)
-
-
-def _bounds_by_counts(client: Client, info: IndexInfo, field: str) -> tuple[float, float] | None:
-    """The bounds by asking how many documents lie below a value: an aggregate sees the first number only."""
-    if not count(client, info, _finite(field)):
-        return None
-    dialect, steps = client.server.dialect, 16
-
-    def reached(low: float | None, high: float | None) -> Command:
-        finite = _finite(field)
-        part = replace(finite, low=low, include_low=True) if low is not None else finite
-        part = replace(part, high=high, include_high=True) if high is not None else part
-        return count_command(info, render(part, dialect, info))
-
-    def edge(*, largest: bool) -> float:
-        # Both are ranks among all finite float64; the edge lies above `below` and not above `above`.
-        below, above = _rank(-_LARGEST) - 1, _rank(_LARGEST)
-        while above - below > 1:
-            width = above - below
-            ranks = sorted({below + max(1, width * i // steps) for i in range(1, steps)} - {above})
-            values = [_of_rank(-rank if largest else rank) for rank in ranks]
-            asked = [reached(v, None) if largest else reached(None, v) for v in values]
-            told = client.pipeline([command.args for command in asked])
-            hits = [replies.integer(replies.items(reply)[0]) > 0 for reply in told]
-            first = hits.index(True) if True in hits else len(hits)
-            below, above = (
-                (ranks[first - 1] if first else below),
-                (ranks[first] if first < len(hits) else above),
-            )
-        return _of_rank(-above if largest else above)
-
-    low, high = edge(largest=False), edge(largest=True)
-    return (low, high) if low <= high else None
-
-
-_LARGEST = float(np.finfo(np.float64).max)
-
-
-def _rank(value: float) -> int:
-    """The place of a number among all float64, 0 for zero: neighbours differ by one."""
-    bits = int(np.array(abs(value)).view(np.int64))
-    return -bits if value < 0 else bits
-
-
-def _of_rank(rank: int) -> float:
-    value = float(np.array(abs(rank), np.int64).view(np.float64))
-    return -value if rank < 0 else value
 
 
 def document_vector(client: Client, info: IndexInfo, field: str, key: str) -> Floats:
@@ -400,21 +272,22 @@ def _texts(reply: Reply) -> dict[str, str]:
     return {name: replies.text(value) for name, value in replies.pairs(reply).items()}
 
 
-def _aggregate(client: Client, info: IndexInfo, *args: Arg, query: str = "") -> list[dict[str, Reply]]:
-    dialect = client.server.dialect
-    if not dialect.has("FT.AGGREGATE"):
-        raise UnsupportedFeature("Values with counts", f"{dialect.title} of this version has no FT.AGGREGATE")
-    everything = query or "*"
-    if not query and not dialect.bare_star:
-        numeric = info.of_kind("NUMERIC")
-        if not numeric:
-            raise UnsupportedFeature(
-                "Values with counts", f"{dialect.title} takes no '*', and the index has no NUMERIC field"
-            )
-        everything = f"@{numeric[0].name}:[-inf +inf]"
-    timeout = dialect.limits.timeout_ms
-    reply = client.execute("FT.AGGREGATE", info.name, everything, "TIMEOUT", timeout, *args, "DIALECT", 2)
-    if isinstance(reply, dict):
-        rows = replies.items(replies.pairs(reply).get("results"))
-        return [replies.pairs(replies.pairs(row).get("extra_attributes")) for row in rows]
-    return [replies.pairs(row) for row in replies.items(reply)[1:]]
+__all__ = [
+    "TAG_VALUES",
+    "Facts",
+    "Hit",
+    "KnnRequest",
+    "KnnResult",
+    "TagValue",
+    "TagValues",
+    "count",
+    "document",
+    "document_vector",
+    "facts",
+    "knn",
+    "knn_result",
+    "numeric_bounds",
+    "random_key",
+    "read_hits",
+    "tag_values",
+]

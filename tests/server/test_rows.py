@@ -27,7 +27,7 @@ from memdb.tuning import queries, vectors
 from memdb.tuning.grid import measure, pick_filters
 from memdb.tuning.run import Goal, SweepRequest
 from memdb.tuning.sweep import sweep
-from memdb.vectors import exact, index, read, search, stored
+from memdb.vectors import counts, exact, index, read, search, stored
 from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec, NumericField, TagField
 from memdb.vectors.query import KnnRequest, vector_param
 from tests.memorydb_proxy import memorydb
@@ -392,4 +392,4 @@ def test_bounds_are_finite_and_the_rest_is_counted(
     until(lambda: index.index_info(client, prefix + "idx").documents == len(numbers) + 1, "all are indexed")
     info = index.index_info(front, prefix + "idx")
     assert search.numeric_bounds(front, info, "n") == bounds
-    assert search.infinite(front, info, "n") == infinite
+    assert counts.infinite(front, info, "n") == infinite

@@ -8,14 +8,23 @@ import re
 import shlex
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from memdb import export
-from memdb.tuning import misses, report
+from memdb.cli.entry import parse
+from memdb.cli.recall import Recall
+from memdb.tuning import misses, queries, report
+from memdb.tuning.ask import Source
 from memdb.tuning.plan import Plan
-from memdb.tuning.run import Goal
+from memdb.tuning.run import Goal, SweepRequest
+from memdb.vectors.index import BuildState, Field, IndexInfo, VectorParams
 from tests.unit.tune_run import EFS, NASTY, run
 
 
@@ -71,24 +80,62 @@ def test_numbers_that_were_not_measured_are_dashes() -> None:
     assert "–" in html
 
 
-def test_the_command_line_repeats_the_run() -> None:
-    request = replace(run().request, filter="@tag:{it's}", goal=Goal("p99_ms", 5.0))
-    words = shlex.split(report.command_line(request))
-    assert words[:4] == ["memdb", "recall", "--index", "idx"]
-    assert words[words.index("--filter") + 1] == "@tag:{it's}"
-    assert "--target" not in words
-    for origin, queries in (
-        ("12 rows of my file.csv", "my file.csv"),
-        ("3 typed texts", "queries.jsonl"),
-        ("5 random documents (seed 0)", "5"),
-    ):
-        words = shlex.split(report.command_line(replace(request, query_origin=origin)))
-        assert words[words.index("--queries") + 1] == queries
-    changed = replace(request, budget_qps=50.0, goal=Goal(confidence=0.99))
-    assert "--confidence 0.99" in report.command_line(changed)
-    assert "--budget 50" in report.command_line(changed)
-    assert "--clients 0" in report.command_line(replace(request, concurrency=()))
-    assert "--filter" not in report.command_line(run().request)
+@given(
+    k=st.integers(1, 1_000),
+    filter_=st.sampled_from(("*", "@tag:{it's}", "-@tag:{a b}", '@t:("x" | $y)', "@n:[-inf (3]")),
+    efs=st.tuples(st.integers(1, 100), st.integers(100, 4_096)),
+    goal=st.one_of(
+        st.builds(Goal, st.just("recall"), st.floats(0.01, 1), st.sampled_from((0.9, 0.95, 0.99))),
+        st.builds(Goal, st.just("p99_ms"), st.floats(0.01, 60_000), st.sampled_from((0.9, 0.95, 0.99))),
+    ),
+    seed=st.integers(0, 2**31 - 1),
+    concurrency=st.sampled_from(((), (1,), (8,), (32,))),
+    field=st.sampled_from(("", "v", "-odd name")),
+)
+def test_the_command_line_asks_for_what_the_run_asked_for(
+    k: int,
+    filter_: str,
+    efs: tuple[int, int],
+    goal: Goal,
+    seed: int,
+    concurrency: tuple[int, ...],
+    field: str,
+) -> None:
+    """Read back by the command's own parser."""
+    request = SweepRequest(
+        "idx:'a b'", field, k, filter_, (), *efs, goal, seed, concurrency, "12 random documents", 12
+    )  # fmt: skip
+    made = parse(shlex.split(report.command_line(request))[1:])
+    assert isinstance(made, Recall)
+    assert made.json
+    assert made.source == Source("Documents", 12)
+    default = SweepRequest("")
+    assert made.request == replace(request, queries=default.queries, query_origin=default.query_origin)
+    budgeted = parse(shlex.split(report.command_line(replace(request, budget_qps=50.0)))[1:])
+    assert isinstance(budgeted, Recall)
+    assert budgeted.request.budget_qps == 50
+
+
+def test_the_command_line_names_the_file_of_queries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The origin is the one that reading the file gave."""
+    monkeypatch.chdir(tmp_path)
+    field = Field("v", "v", "VECTOR", vector=VectorParams("HNSW", "FLOAT32", 2, "L2"))
+    info = IndexInfo("idx", "HASH", ("d:",), (field,), 5, None, BuildState("ready", 1.0, ""), None, None, 0)
+    for name in ("my file.npy", "3 rows of it's.npy", "typed texts.npy"):
+        np.save(name, np.ones((3, 2), np.float32))
+        content = Path(name).read_bytes()
+        origin = queries.from_file(name, content, info).origin
+        line = report.command_line(SweepRequest("idx", query_origin=origin, queries=3))
+        made = parse(shlex.split(line)[1:])
+        assert isinstance(made, Recall)
+        assert made.source == Source("File", file_name=name, content=content)
+
+
+def test_what_the_command_line_cannot_say_is_said() -> None:
+    line = report.command_line(replace(run().request, filter_params=(("tag0", "a"),)))
+    assert line.startswith("# ")
+    assert "only from Python" in line
+    assert shlex.split(line, comments=True) == []
 
 
 def test_tables_for_export() -> None:

@@ -26,13 +26,13 @@ from memdb.sessions.formats import Session
 from memdb.sessions.store import SessionCount, SessionPage
 from memdb.sessions.users import UserRecord
 from memdb.settings import Settings
-from memdb.vectors import index, nodes, read, search
+from memdb.vectors import counts, index, nodes, read, search
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import Condition
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.nodes import NodeView
 from memdb.vectors.query import KnnRequest
-from memdb.vectors.search import KnnResult, TagValue
+from memdb.vectors.search import KnnResult, TagValues
 
 _BY_REPR: dict[str | type[Any], Callable[[Any], Any]] = dict.fromkeys(
     (*get_args(Condition), KnnRequest, IndexInfo), repr
@@ -117,7 +117,7 @@ def index_info(target: Target, name: str) -> IndexInfo:
 
 
 @st.cache_data(ttl="1m", max_entries=256, show_spinner=False)
-def tag_values(target: Target, index_name: str, field: str) -> tuple[TagValue, ...]:
+def tag_values(target: Target, index_name: str, field: str) -> TagValues:
     """Values of a TAG field with counts."""
     return search.tag_values(client(target), index_info(target, index_name), field)
 
@@ -131,7 +131,7 @@ def numeric_bounds(target: Target, index_name: str, field: str) -> tuple[float, 
 @st.cache_data(ttl="1m", max_entries=256, show_spinner=False)
 def infinite(target: Target, index_name: str, field: str) -> int:
     """Documents whose number in a NUMERIC field is infinite."""
-    return search.infinite(client(target), index_info(target, index_name), field)
+    return counts.infinite(client(target), index_info(target, index_name), field)
 
 
 @st.cache_data(ttl="10s", max_entries=256, show_spinner=False, hash_funcs=_BY_REPR)

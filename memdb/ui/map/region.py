@@ -9,10 +9,10 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from memdb import intervals
 from memdb.display import line
 from memdb.maps.region import Trait, traits
 from memdb.maps.request import MapRequest
-from memdb.tuning import stats
 from memdb.tuning.vectors import documents
 from memdb.ui import frame
 from memdb.ui.kit import cached, parts, state
@@ -124,7 +124,7 @@ def view(shown: Shown, chosen: Places, many: bool) -> None:
 
 def _traits(shown: Shown, chosen: Places) -> tuple[Trait, ...]:
     made, info = shown.made, shown.info
-    tags = {f.name: map_cached.values(*shown.key, f.name, info, made) for f in info.of_kind("TAG")[:6]}
+    tags = {f.name: map_cached.tag_values(*shown.key, f.name, info, made) for f in info.of_kind("TAG")[:6]}
     numbers = {f.name: map_cached.values(*shown.key, f.name, info, made) for f in info.of_kind("NUMERIC")[:4]}
     return traits(tags, numbers, shown.titles, chosen)
 
@@ -178,7 +178,7 @@ def _recall(shown: Shown, chosen: Places) -> None:
         if len(part):
             asked = rng.choice(part, min(QUERIES, len(part)), replace=False)
             recalls = measured(shown, points, asked, ef)
-            likely = stats.interval(recalls, 10)
+            likely = intervals.mean(recalls)
             rows.append(
                 {
                     "where": name,

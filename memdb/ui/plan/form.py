@@ -97,7 +97,7 @@ def _read(target: Target, index: str) -> None:
     name = "live-" + (re.sub(r"[^a-z0-9_.-]+", "-", index.lower()).strip("-.") or "index")[:40]
     try:
         found = calibrate.from_index(cached.client(target), index, name)
-        profiles.save(found.profile, state.home())
+        profiles.save(found.profile, cached.home())
     except MemDBError as exc:
         state.keep_wrong(exc)
         return
@@ -204,7 +204,7 @@ def _load() -> Load:
 
 
 def _profile() -> Profile:
-    names = state.profile_names(state.home())
+    names = state.profile_names(cached.home())
     linked = st.session_state.get("plan.profile")
     if linked not in names:
         st.session_state.pop("plan.profile", None)

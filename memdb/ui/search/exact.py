@@ -6,17 +6,17 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from memdb.cluster import replies
 from memdb.display import bytes_text, code, line, markdown
 from memdb.jobs import Job
 from memdb.ui.kit import cached, charts, parts, safety, state
 from memdb.ui.kit.job import JobSlot
-from memdb.ui.search.shown import TITLES, Shown, export
-from memdb.vectors import distance, exact, read, recall, stored
+from memdb.ui.search.shown import Shown, export
+from memdb.vectors import distance, exact, read, recall
 from memdb.vectors.distance import Floats
 from memdb.vectors.exact import Neighbours
 from memdb.vectors.filters import render
 from memdb.vectors.query import numbers
+from memdb.vectors.titles import titles_of
 
 COMPUTING = JobSlot[Neighbours]("search.exact_job", every="0.5s")
 
@@ -137,12 +137,5 @@ def _start_exact(shown: Shown, kept: cached.KeptVectors, size: int) -> None:
 
 def _titles(shown: Shown, keys: tuple[str, ...]) -> dict[str, str]:
     """Names also of documents that the index did not return."""
-    named = next((f for f in shown.info.fields if f.name.lower() in TITLES), None)
     missing = [key for key in keys if key not in shown.titles]
-    found = dict(shown.titles)
-    values: list[object] = [None] * len(missing)
-    if named is not None:
-        values = stored.values(cached.client(shown.target), shown.info, named, missing)
-    for key, value in zip(missing, values, strict=True):
-        found[key] = line(replies.text(value) or key, 120)
-    return found
+    return {**shown.titles, **titles_of(cached.client(shown.target), shown.info, missing)}
