@@ -165,8 +165,11 @@ class _Best:
         """The k nearest of a block where float32 tells few apart: equal ones, or far from the origin."""
         wide = vectors.astype(np.float64)
         scores = self.wide[rows] @ wide.T
+        squares = np.einsum("ij,ij->i", wide, wide)
         if self.metric == "L2":
-            scores -= 0.5 * np.einsum("ij,ij->i", wide, wide)
+            scores -= 0.5 * squares
+        elif self.metric == "COSINE":  # a unit vector in float32 is up to 1e-7 too long or short
+            scores /= np.sqrt(np.where(squares > 0, squares, 1.0))
         scores[~allowed] = -np.inf
         keep = min(self.k, scores.shape[1])
         columns = np.argpartition(scores, scores.shape[1] - keep, axis=1)[:, -keep:]

@@ -1,101 +1,115 @@
-"""Pages over indexes that are not as the demo's: later types, zero vectors, numbers without an end."""
+"""Pages on indexes as people make them: without a vector field, with names that need escapes or are no text."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
-from memdb.cluster import engine as local_engine
-from memdb.cluster.client import Client, connect
-from memdb.cluster.target import Target
-from memdb.demo.app import app_folder
-from memdb.ui.frame import PAGES
-from memdb.vectors import index
-from memdb.vectors.index import HnswField, IndexSpec, NumericField, TagField
-from tests.app.test_search_page import calm, searched, started, texts
-from tests.info_front import info_front
-from tests.server.test_types import _svs, _typed
+from memdb.cluster.client import Client
+from memdb.demo.app import environment
 from tests.waiting import until
 
-DIM = 4
-PLACES = ("home.py", "search.py", "map.py", "recall.py", "indexes.py", "assistant.py", "sizing.py")
-FILES = sorted(page[0] for pages in PAGES.values() for page in pages if page[0].endswith(PLACES))
+ROOT = Path(__file__).parent.parent.parent
+VECTOR = ("VECTOR", "HNSW", 6, "TYPE", "FLOAT32", "DIM", 2, "DISTANCE_METRIC", "COSINE")
+Opener = Callable[[str, str], AppTest]
 
 
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    with (
-        local_engine.start(tmp_path_factory.mktemp("odd"), log=False) as running,
-        connect(running.target) as client,
-    ):
-        running.wait_ready()
-        made = np.random.default_rng(2).normal(size=(200, DIM)).astype("<f4")
-        made[:3] = 0
-        commands = []
-        for i, row in enumerate(made):
-            number = {5: "inf", 6: "-inf"}.get(i, str(i))
-            commands.append(("HSET", f"d:{i}", "kind", f"k{i % 2}", "n", number, "v", row.tobytes()))
-        client.pipeline(commands)
-        field = HnswField("v", DIM, "COSINE", m=4, ef_construction=20)
-        index.create(client, IndexSpec("idx", (TagField("kind"), NumericField("n"), field), ("d:",)))
-        until(lambda: index.index_info(client, "idx").build.ready, "the index is built")
-        yield client
+@pytest.fixture
+def opened(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
+    """A page of the app on an index of the test's engine."""
+    for name, value in environment(replace(client.target, writable=True), tmp_path).items():
+        monkeypatch.setenv(name, value)
 
-
-@contextmanager
-def _as(engine: Client, told: Callable[[list[Any]], list[Any]]) -> Iterator[Target]:
-    with info_front(engine.target, told) as target:
-        yield target
-
-
-@pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize("told", [_svs, _typed(b"INT8")], ids=["SVS-VAMANA", "INT8"])
-def test_every_page_opens_over_a_field_of_a_later_engine(
-    engine: Client, home: Path, monkeypatch: pytest.MonkeyPatch, file: str, told: Callable[[list[Any]], list[Any]]
-) -> None:  # fmt: skip
-    with _as(engine, told) as target:
-        app = started(target, home, monkeypatch)
-        app.switch_page(str(app_folder() / "pages" / file)).run()
+    def opener(page: str, index: str) -> AppTest:
+        app = AppTest.from_file(str(ROOT / "memdb/ui/entry.py"), default_timeout=90)
+        app.query_params["index"] = index
+        app.run()
+        app.query_params["index"] = index
+        if page == "pages/present.py":
+            app.query_params["step"] = "3"
+        app.switch_page(str(ROOT / page)).run()
         assert not app.exception
-        shown = texts(app)
-        if told is _svs:
-            assert "every query looks at every vector" not in shown
-            if file.endswith(("search.py", "recall.py")):
-                assert "SVS-VAMANA index: approximate, and without EF_RUNTIME" in shown.replace("\\", "")
+        return app
+
+    return opener
 
 
-def test_search_says_what_stands_in_the_way(
-    engine: Client, home: Path, monkeypatch: pytest.MonkeyPatch
+def said(app: AppTest) -> str:
+    kinds = (*app.markdown, *app.caption, *app.error, *app.warning, *app.info)
+    return "\n".join(str(item.value) for item in kinds).replace("\\", "")
+
+
+PAGES = (
+    "pages/explore/search.py", "pages/explore/map.py", "pages/explore/assistant.py", "pages/tune/recall.py",
+    "pages/tune/indexes.py", "pages/present.py",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_index_without_a_vector_field_is_named(
+    opened: Opener, client: Client, prefix: str, page: str
 ) -> None:
-    with _as(engine, _typed(b"UINT8")) as target:
-        app = searched(started(target, home, monkeypatch), search__by="Vector")
-        app.text_area(key="search.vector").set_value("1, 2, 3, 4").run()
-        assert not app.exception
-        assert "A vector field of type UINT8 is not available here" in texts(app)
+    client.execute(
+        "FT.CREATE", prefix + "words", "PREFIX", 1, prefix + "d:", "SCHEMA", "t", "TEXT", "k", "TAG"
+    )
+    client.execute("HSET", prefix + "d:1", "t", "some words", "k", "a")
+    app = opened(page, prefix + "words")
+    assert f"'{prefix}words' has no vector field" in said(app)
+    assert not app.error
 
 
-def test_zero_vectors_are_last_and_named(engine: Client, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = searched(started(engine.target, home, monkeypatch), search__by="Vector", search__k="200")
-    app.text_area(key="search.vector").set_value("1, 2, 3, 4").run()
-    assert calm(app), texts(app)
-    assert "3 of 200 hits have no distance" in texts(app)
-    app.text_area(key="search.vector").set_value("0 0 0 0").run()
-    assert "The vector is zero" in texts(app)
-    app.text_area(key="search.vector").set_value("[[1, 2, 3, 4], [5, 6, 7, 8]]").run()
-    assert "There are 2 vectors" in texts(app)
-    app.text_area(key="search.vector").set_value('{"data": [{"embedding": [1, 2, 3, 4]}]}').run()
-    assert calm(app), texts(app)
-
-
-def test_a_range_has_ends_where_numbers_have_none(
-    engine: Client, home: Path, monkeypatch: pytest.MonkeyPatch
+def test_home_shows_what_an_index_without_a_vector_field_holds(
+    opened: Opener, client: Client, prefix: str
 ) -> None:
-    app = searched(started(engine.target, home, monkeypatch), search__by="Vector")
-    assert calm(app), texts(app)
-    assert app.slider(key="search.f.n").value == (0, 199)
-    assert "2 documents hold a number in n that is not finite" in texts(app)
+    client.execute("FT.CREATE", prefix + "words", "PREFIX", 1, prefix + "d:", "SCHEMA", "k", "TAG")
+    client.pipeline([("HSET", f"{prefix}d:{i}", "k", "a,b" if i % 2 else "A") for i in range(9)])
+    until(lambda: b"num_docs" in client.execute("FT.INFO", prefix + "words"), "the index is there")
+    app = opened("pages/explore/home.py", prefix + "words")
+    assert "no vector" in str(app.dataframe[0].value["field"].tolist())
+    held = app.dataframe[1].value
+    assert dict(zip(held["k"].str.lower(), held["documents"], strict=True)) == {"a": 9, "b": 4}
+
+
+def test_names_that_need_escapes_and_values_that_are_no_text(
+    opened: Opener, client: Client, prefix: str
+) -> None:
+    name = prefix + "odd ünï $x*"
+    client.execute(
+        "FT.CREATE", name, "PREFIX", 1, prefix + "d:", "SCHEMA", "my-tag", "TAG", "a b", "NUMERIC", "$.t", "TEXT",
+        b"n\xff", "TAG", "my-vector", *VECTOR,
+    )  # fmt: skip
+    for i in range(12):
+        vector = np.array([1, i], "<f4").tobytes()
+        fields = {"my-tag": b"x\xff" if i % 3 else b"y z", "a b": i, "$.t": "hello", "my-vector": vector}
+        client.execute("HSET", f"{prefix}d:{i}", *[part for pair in fields.items() for part in pair])
+    app = opened("pages/explore/search.py", name)
+    app.segmented_control(key="search.by").set_value("Document").run()
+    app.text_input(key="search.key").set_value(prefix + "d:3").run()
+    assert not app.exception
+    assert not app.error, [e.value for e in app.error]
+    assert 10 in [len(frame.value) for frame in app.dataframe]
+    tags = app.multiselect(key="search.f.my-tag")
+    assert sorted(tags.options) == ["x\\xff  (8)", "y z  (4)"]
+    tags.set_value(["y z"]).run()
+    assert not app.exception
+    assert "**4** of 12 documents match" in said(app)
+    app.text_input(key="search.raw").set_value(r"@a\ b:[0 6]").run()
+    assert "**3** of 12 documents match" in said(app)
+
+
+def test_an_index_whose_name_is_no_text_is_named_and_not_opened(
+    opened: Opener, client: Client, prefix: str
+) -> None:
+    name = prefix.encode() + b"bin\xff\xfe"
+    client.execute("FT.CREATE", name, "PREFIX", 1, prefix + "d:", "SCHEMA", "v", *VECTOR)
+    try:
+        app = opened("pages/explore/home.py", "")
+        assert "the name is not UTF-8" in said(app)
+        assert f"{prefix}bin\\xff\\xfe".replace("\\", "") in said(app)
+    finally:
+        client.execute("FT.DROPINDEX", name)
