@@ -9,7 +9,7 @@ from memdb.cli.arguments import OnIndex, amount, count, share
 from memdb.cli.interrupt import Interrupt
 from memdb.cli.options import option
 from memdb.cli.output import Bar, note, print_json, print_table, say
-from memdb.cluster.client import connect
+from memdb.cluster.client import open_for_work
 from memdb.errors import BadInput, Cancelled
 from memdb.settings import Settings
 from memdb.tuning import ask, store
@@ -99,7 +99,7 @@ class Recall(OnIndex):
         """Measure, keep the run, print it. After Ctrl-C what was measured is kept, as on the page."""
         settings, request, source = Settings.from_env(), self.request, self.source
         so_far: list[Run] = []
-        with connect(self.find(settings)) as client, Bar() as bar, Interrupt() as interrupt:
+        with open_for_work(self.find(settings)) as client, Bar() as bar, Interrupt() as interrupt:
             report = interrupt.watching(bar.report)
             info = index_info(client, self.index)
             try:

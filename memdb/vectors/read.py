@@ -105,7 +105,7 @@ def blocks(
     distance.need(params.type)
     size = max(1, min(KEYS_A_BATCH, BYTES_A_BATCH // params.bytes))
     done = 0
-    if client.server.dialect.has("FT.CURSOR"):
+    if _has_cursors(client):
         # Key and vector in one reply: four times as fast as asking for each hash.
         rendered = render(condition, client.server.dialect, info)
         batches = _by_cursor(client, info, rendered, size, found.name)
@@ -196,6 +196,12 @@ def _fetched(
             batches.close()  # type: ignore[attr-defined]  # a generator: its cursor must not stay open
 
 
+def _has_cursors(client: Client) -> bool:
+    """Whether the engine has cursors and this user may use them."""
+    wanted = ("FT.CURSOR", "FT.AGGREGATE")
+    return client.server.dialect.has("FT.CURSOR") and all(map(client.may, wanted))
+
+
 def matching_keys(
     client: Client, info: IndexInfo, condition: Condition | str = EVERYTHING, size: int = KEYS_A_BATCH
 ) -> Iterator[list[str]]:
@@ -204,7 +210,7 @@ def matching_keys(
     By cursor where the engine has one, by SCAN where nothing is filtered, else page by page.
     """
     rendered = render(condition, client.server.dialect, info)
-    if client.server.dialect.has("FT.CURSOR"):
+    if _has_cursors(client):
         for keys, _, _ in _by_cursor(client, info, rendered, size):
             if keys:
                 yield keys
