@@ -10,6 +10,7 @@ from typing import Literal
 from memdb.cluster import replies
 from memdb.cluster.client import Client
 from memdb.cluster.replies import Reply
+from memdb.display import line
 from memdb.errors import NoVectorField, UnknownField, UnknownIndex, UnsupportedFeature
 from memdb.vectors.schema import (
     BYTES_PER_NUMBER,
@@ -33,7 +34,7 @@ Build = Literal["ready", "building", "queued", "paused", "failed", "unknown"]
 class VectorParams:
     """How a vector field is indexed. None where the engine does not tell."""
 
-    algorithm: str  # "HNSW" or "FLAT"
+    algorithm: str  # "HNSW", "FLAT", or one of a later engine, such as "SVS-VAMANA"
     type: str
     dim: int
     metric: str
@@ -45,6 +46,23 @@ class VectorParams:
     def bytes(self) -> int:
         """Length of one vector as stored."""
         return self.dim * BYTES_PER_NUMBER.get(self.type, 4)
+
+    @property
+    def has_ef(self) -> bool:
+        """Whether EF_RUNTIME is a setting of its queries."""
+        return self.algorithm == "HNSW"
+
+    @property
+    def without_ef(self) -> str:
+        """What stands in the place of EF_RUNTIME where there is none."""
+        return without_ef(self.algorithm)
+
+
+def without_ef(algorithm: str) -> str:
+    """What an index without EF_RUNTIME does, in a sentence: only FLAT looks at every vector."""
+    if algorithm == "FLAT":
+        return "FLAT index: every query looks at every vector; there is no EF_RUNTIME."
+    return f"{algorithm} index: approximate, and without EF_RUNTIME; it is asked with its own settings."
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +183,20 @@ def exists(client: Client, name: str) -> bool:
 def index_info(client: Client, name: str) -> IndexInfo:
     """Definition and state of one index.
 
+    A name that is not UTF-8 may also be given as it is shown, with \\xNN for its bytes.
+
     Raises:
         UnknownIndex: there is none, or this node has not got it yet (empty reply of a replica).
         UnsupportedFeature: the server has no vector search.
     """
     _need_search(client)
-    reply = replies.pairs(client.execute("FT.INFO", name))
+    try:
+        reply = replies.pairs(client.execute("FT.INFO", name))
+    except UnknownIndex:
+        shown = [n for n in index_names(client) if n != name and line(n) == name] if "\\x" in name else []
+        if len(shown) != 1:
+            raise
+        return index_info(client, shown[0])
     if not reply:
         raise UnknownIndex(name)
     return read_info(name, reply)
@@ -202,7 +228,7 @@ def _need_search(client: Client) -> None:
     if not server.dialect.searches:
         raise UnsupportedFeature(
             "Vector search",
-            f"this {server.engine} {server.version} has no search module",
+            f"this {server.title} has no search module",
             "On MemoryDB it is chosen when the cluster is created (a parameter group with search).",
         )
 
