@@ -12,8 +12,8 @@ import streamlit as st
 from memdb.cluster.client import Client
 from memdb.cluster.target import Target
 from memdb.demo.app import app_folder
-from memdb.display import markdown
-from memdb.errors import LoginFailed, MemDBError, NotAllowed
+from memdb.display import code, markdown
+from memdb.errors import LoginFailed, MemDBError, NotAllowed, NoVectorField
 from memdb.maps import layout
 from memdb.ui.kit import access, cached, parts, safety, state, targets
 from memdb.vectors.index import IndexInfo
@@ -144,6 +144,7 @@ def _target_panel(here: Target, strips: Iterable[Callable[[Target], None]]) -> N
     try:
         found = cached.server(here)
         names = cached.index_names(here)
+        others = cached.other_index_names(here)
     except NotAllowed as exc:
         st.caption(":material/key_off: this user may not search", help=markdown(exc.hint))
         safety.panel(targets.current())
@@ -162,6 +163,11 @@ def _target_panel(here: Target, strips: Iterable[Callable[[Target], None]]) -> N
         if st.session_state.get(state.INDEX) not in names:
             st.session_state.pop(state.INDEX, None)
         st.selectbox("Index", names, key=state.INDEX, bind="query-params")
+    if others:
+        st.caption(
+            f":material/block: Not opened here, since the name is not UTF-8: {', '.join(map(code, others))}. "
+            "The command line and the library open it."
+        )
     safety.panel(targets.current())
 
 
@@ -170,13 +176,25 @@ def on_index(
     draw: Callable[[Target, IndexInfo], None],
     choose: Callable[[str | None], str | None] = lambda chosen: chosen,
 ) -> None:
-    """Draw a page that needs an index: the chosen one, or what `choose` makes of it."""
+    """Draw a page that needs an index with a vector field: the chosen one, or what `choose` makes of it."""
     with parts.errors_shown(here):
         name = choose(index_name())
         if name is None:
             no_index(here)
+        elif (info := cached.index_info(here, name)).of_kind("VECTOR"):
+            draw(here, info)
         else:
-            draw(here, cached.index_info(here, name))
+            no_vectors(info)
+
+
+def no_vectors(info: IndexInfo) -> None:
+    """Empty state of a page that asks for nearest neighbours, where the index has no vectors."""
+    parts.empty(
+        "This index has no vector field",
+        f"{markdown(str(NoVectorField(info.name, ())))} Choose another index in the sidebar. "
+        "The Home page shows what this one holds.",
+        ":material/grid_off:",
+    )
 
 
 def no_index(here: Target) -> None:
@@ -195,6 +213,12 @@ def no_index(here: Target) -> None:
             else f"This {markdown(found.engine)} {markdown(found.version)} has no search module. On MemoryDB "
             "it is chosen when the cluster is created, by a parameter group with search.",
             ":material/search_off:",
+        )
+    elif cached.other_index_names(here):
+        parts.empty(
+            "No index opens here",
+            "The names of those that there are are not UTF-8; the command line opens them.",
+            ":material/database:",
         )
     else:
         parts.empty(

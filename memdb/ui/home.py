@@ -165,6 +165,9 @@ def _infos(target: Target) -> list[IndexInfo]:
 
 def _indexes(target: Target, infos: list[IndexInfo]) -> None:
     st.markdown("#### Indexes")
+    if not infos and cached.other_index_names(target):
+        st.caption("There are indexes, and none opens here: their names are not UTF-8.")
+        return
     if not infos:
         parts.empty(
             "Keys, but no index",

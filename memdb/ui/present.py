@@ -16,6 +16,7 @@ from memdb.durability import drill, report
 from memdb.durability.drill import DrillRequest, DrillResult
 from memdb.maps import run as maps
 from memdb.maps import store
+from memdb.maps.request import Map, MapRequest
 from memdb.sizing.plan import Inputs
 from memdb.sizing.shape import Sessions, Shape
 from memdb.ui import frame
@@ -190,7 +191,10 @@ def _info(target: Target) -> IndexInfo | None:
         frame.no_index(target)
         return None
     info = cached.index_info(target, name)
-    if info.vector_field(_field(info))[1].dim != embed.DIMENSION:
+    if not info.of_kind("VECTOR"):
+        frame.no_vectors(info)
+        return None
+    if info.vector_field()[1].dim != embed.DIMENSION:
         parts.empty(
             "This index is not of the local model",
             f"These steps ask with {embed.DIMENSION} numbers. Choose the demo's index in the sidebar.",

@@ -209,7 +209,9 @@ def _template(
     before += ["PARAMS", 2 + len(bound), "vec"]
     for name in return_fields:
         info.field(name)
-    after: list[Arg] = [*bound, "RETURN", 1 + len(return_fields), alias, *return_fields]
+    # A field that is called AS goes first: behind another it would rename that one.
+    returned = sorted((alias, *return_fields), key=lambda name: name.upper() != "AS")
+    after: list[Arg] = [*bound, "RETURN", len(returned), *returned]
     if dialect.needs_sortby:
         after += ["SORTBY", alias, "ASC"]
     # Under DIALECT 2 RediSearch returns the first value only of a path that matches several.

@@ -9,7 +9,7 @@ import streamlit as st
 
 from memdb import embed
 from memdb.cluster.target import Target
-from memdb.display import markdown
+from memdb.display import line, markdown
 from memdb.errors import BadFilter, BadVector, MemDBError, UnsupportedFeature
 from memdb.ui.kit import cached, parts, state
 from memdb.ui.kit.filter_form import tag_choice
@@ -144,7 +144,7 @@ def _query(
     if by == "Document":
         key = st.text_input(
             "Key of a document", key="search.key", bind="query-params", icon=":material/description:",
-            placeholder=f"{info.prefixes[0] if info.prefixes else ''}…",
+            placeholder=f"{line(info.prefixes[0]) if info.prefixes else ''}…",
         )  # fmt: skip
         st.button("A random document", icon=":material/casino:", on_click=_random, args=(target, info))
         if not key.strip():
