@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from memdb.cli.arguments import OnIndex, amount, count, share
 from memdb.cli.interrupt import Interrupt
 from memdb.cli.options import option
-from memdb.cli.output import Bar, print_json, print_table
+from memdb.cli.output import Bar, note, print_json, print_table, say
 from memdb.cluster.client import connect
 from memdb.errors import BadInput, Cancelled
 from memdb.settings import Settings
@@ -117,7 +116,7 @@ class Recall(OnIndex):
                 )
             except Cancelled:
                 if so_far and so_far[-1].points:
-                    print(f"What was measured is kept as run {so_far[-1].id}.", file=sys.stderr)
+                    note(f"What was measured is kept as run {so_far[-1].id}.")
                 raise
         if self.json:
             print_json(as_json(run))
@@ -172,9 +171,9 @@ def _show(run: Run) -> None:
     head = ("EF_RUNTIME", f"recall@{run.request.k}", "interval", "p50 ms", "p95 ms", "p99 ms", "qps", "short")
     print_table(f"{run.index} on {run.target}", head, rows, right=range(8))
     if run.recommendation is not None:
-        print(run.recommendation.sentence)
+        say(run.recommendation.sentence)
         for reason in run.recommendation.reasons:
-            print(f"  {reason}")
-    for note in run.notes:
-        print(f"Note: {note}")
-    print(f"Queries: {run.queries.origin}. Kept as run {run.id}.")
+            say(f"  {reason}")
+    for text in run.notes:
+        say(f"Note: {text}")
+    say(f"Queries: {run.queries.origin}. Kept as run {run.id}.")

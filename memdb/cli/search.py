@@ -11,7 +11,7 @@ import numpy as np
 
 from memdb.cli.arguments import OnIndex, count
 from memdb.cli.options import option
-from memdb.cli.output import print_json, print_table
+from memdb.cli.output import print_json, print_table, say
 from memdb.cluster.client import Client, connect
 from memdb.display import line
 from memdb.errors import BadInput
@@ -157,16 +157,16 @@ def _show(result: KnnResult, request: KnnRequest, exact: Neighbours | None, comp
     ]
     if rows:
         print_table("", ("", "key", "distance", *names), rows, right=(0, 2))
-    print(f"{len(rows)} hits in {result.took_ms:.1f} ms")
+    say(f"{len(rows)} hits in {result.took_ms:.1f} ms")
     for note in result.notes:
-        print(f"Note: {note}")
+        say(f"Note: {note}")
     if exact is not None and compared is not None:
         missed = [k for k, there in zip(exact.keys[0], compared.found, strict=True) if not there]
-        print(f"Recall {compared.recall:.3f} against all {exact.looked_at:,} vectors under the filter")
+        say(f"Recall {compared.recall:.3f} against all {exact.looked_at:,} vectors under the filter")
         for key in missed:
-            print(f"missed: {line(key)}")
+            say(f"missed: {line(key)}")
         for note in exact.notes:
-            print(f"Note: {note}")
+            say(f"Note: {note}")
 
 
 def _distance(value: float) -> str:

@@ -56,6 +56,14 @@ class Client:
         """Ask again what answers, e.g. after a failover or an upgrade."""
         self.connection.forget_server()
 
+    def ping(self) -> None:
+        """One round trip.
+
+        Raises:
+            MemDBError: the server does not answer, or not yet.
+        """
+        self.execute("PING")
+
     def execute(self, *args: Arg) -> Reply:
         """Send one command and return its reply as the wire brought it (bytes, int, list).
 

@@ -60,7 +60,7 @@ def holdings(target: Target, index: str | None) -> None:
                 st.plotly_chart(
                     charts.bars([v.value for v in shown], [v.documents for v in shown], dark=state.dark()),
                     key=f"home.holds.{field.name}",
-                    config={"displayModeBar": False},
+                    config=charts.PLAIN,
                     alt=f"Documents by {field.name}",
                 )
                 with st.expander("As a table"):
@@ -150,7 +150,7 @@ def _lacks(target: Target) -> str:
     if not dialect.searches:
         why = dialect.refused or "This server has no vector search"
         return f"{why}: only sessions can be explored."
-    return " ".join(filter(None, map(dialect.lacks, ("FT.PROFILE", "FT.AGGREGATE", "FT.TAGVALS"))))
+    return dialect.lacking
 
 
 def _infos(target: Target) -> list[IndexInfo]:

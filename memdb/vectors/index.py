@@ -149,18 +149,6 @@ class IndexInfo:
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
-def key_pattern(prefix: str) -> bytes:
-    """A pattern of SCAN's MATCH for the keys that begin with a prefix, whatever characters it holds."""
-    special = b"\\*?[]^"
-    return (
-        b"".join(
-            b"\\" + bytes((one,)) if one in special else bytes((one,))
-            for one in prefix.encode("utf-8", "surrogateescape")
-        )
-        + b"*"
-    )
-
-
 def index_names(client: Client) -> tuple[str, ...]:
     """All index names, sorted; empty where the server has no search. Bytes that are not UTF-8 become lone
     surrogates, which lead back to the same name (`memdb.display` makes them visible)."""

@@ -12,12 +12,13 @@ import numpy as np
 
 from memdb.cluster import replies
 from memdb.cluster.client import Arg, Client
+from memdb.cluster.keys import beginning
 from memdb.cluster.replies import Reply
 from memdb.jobs import Report, silent
 from memdb.vectors import distance, stored
 from memdb.vectors.distance import Vectors
 from memdb.vectors.filters import EVERYTHING, Condition, Rendered, render
-from memdb.vectors.index import KEY_TYPES, Field, IndexInfo, VectorParams, key_pattern
+from memdb.vectors.index import KEY_TYPES, Field, IndexInfo, VectorParams
 
 KEYS_A_BATCH = 1_000
 BYTES_A_BATCH = 8 * 2**20
@@ -251,7 +252,7 @@ def by_scan(client: Client, info: IndexInfo, size: int) -> Iterator[list[str]]:
     for prefix in info.prefixes or ("",):
         cursor: Arg = 0
         while True:
-            reply = client.execute("SCAN", cursor, "MATCH", key_pattern(prefix), "COUNT", size, "TYPE", kind)
+            reply = client.execute("SCAN", cursor, "MATCH", beginning(prefix), "COUNT", size, "TYPE", kind)
             cursor = replies.text(reply[0])
             keys = [key for key in map(replies.key, reply[1]) if key not in seen]
             seen.update(keys)

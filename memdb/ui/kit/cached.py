@@ -7,7 +7,7 @@ answer: everything that holds a filter is keyed by its repr (docs/decisions/0005
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -34,6 +34,7 @@ from memdb.vectors.index import IndexInfo
 from memdb.vectors.nodes import NodeView
 from memdb.vectors.query import KnnRequest
 from memdb.vectors.search import KnnResult, TagValues
+from memdb.vectors.titles import LENGTH, titles_of
 
 _BY_REPR: dict[str | type[Any], Callable[[Any], Any]] = dict.fromkeys(
     (*get_args(Condition), KnnRequest, IndexInfo), repr
@@ -152,3 +153,10 @@ def text_vector(text: str) -> Floats:
     """The local embedding of a text, (256,) float32."""
     vector: Floats = embed.embed([text])[0]
     return vector
+
+
+def titles(target: Target, info: IndexInfo | None, keys: Sequence[str]) -> dict[str, str]:
+    """What each document is called; its key where the index is gone."""
+    if info is None:
+        return {key: line(key, LENGTH) for key in keys}
+    return titles_of(client(target), info, keys)
