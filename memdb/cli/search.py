@@ -109,6 +109,8 @@ def _vector(client: Client, info: IndexInfo, given: Search) -> Floats:
 def _fields(info: IndexInfo, returned: str | None) -> tuple[str, ...]:
     if returned is None:
         return returnable(info)
+    if any(field.name == returned for field in info.fields):  # a name may hold a comma
+        return (returned,)
     return tuple(name for part in returned.split(",") if (name := part.strip()))
 
 

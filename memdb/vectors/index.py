@@ -10,6 +10,7 @@ from typing import Literal
 from memdb.cluster import replies
 from memdb.cluster.client import Client
 from memdb.cluster.replies import Reply
+from memdb.display import line
 from memdb.errors import NoVectorField, UnknownField, UnknownIndex, UnsupportedFeature
 from memdb.vectors.schema import (
     BYTES_PER_NUMBER,
@@ -165,12 +166,20 @@ def exists(client: Client, name: str) -> bool:
 def index_info(client: Client, name: str) -> IndexInfo:
     """Definition and state of one index.
 
+    A name that is not UTF-8 may also be given as it is shown, with \\xNN for its bytes.
+
     Raises:
         UnknownIndex: there is none, or this node has not got it yet (empty reply of a replica).
         UnsupportedFeature: the server has no vector search.
     """
     _need_search(client)
-    reply = replies.pairs(client.execute("FT.INFO", name))
+    try:
+        reply = replies.pairs(client.execute("FT.INFO", name))
+    except UnknownIndex:
+        shown = [n for n in index_names(client) if n != name and line(n) == name] if "\\x" in name else []
+        if len(shown) != 1:
+            raise
+        return index_info(client, shown[0])
     if not reply:
         raise UnknownIndex(name)
     return read_info(name, reply)

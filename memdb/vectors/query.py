@@ -121,11 +121,15 @@ class Command:
         return "\n".join([*lines, line.rstrip(), ")", ""])
 
 
+_PLAIN = re.compile(r"[A-Za-z0-9_.:,/+=@-]+")
 _UNSHELLED = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def _quoted(word: str) -> str:
-    """An argument as one of redis-cli's double-quoted strings: \\xNN for each byte beyond plain ASCII."""
+    """An argument as redis-cli's `--quoted-input` reads it: plain words as they are, others as double-quoted
+    strings with \\xNN for each byte beyond printable ASCII."""
+    if _PLAIN.fullmatch(word):
+        return word
     raw = word.encode("utf-8", "surrogateescape")
     return '"' + "".join(chr(b) if 32 <= b < 127 and b not in b'"\\' else f"\\x{b:02x}" for b in raw) + '"'
 
