@@ -204,7 +204,7 @@ def measured(shown: Shown, points: Floats, queries: Places, ef: int, k: int = 10
     made, client = shown.made, cached.client(shown.target)
     condition = condition_of(made.request)
     field, params = shown.info.vector_field(made.request.field)
-    ef_runtime = None if params.algorithm == "FLAT" else ef
+    ef_runtime = ef if params.has_ef else None
     keys = [made.keys[i] for i in queries]
     sent = distance.as_sent(points[list(queries)], params.type)
     truth = nearest(
