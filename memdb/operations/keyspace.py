@@ -272,7 +272,7 @@ def count_exactly(
         Cancelled: by `report`.
         MemDBError: the node did not answer, refuses SCAN, or the budget is spent.
     """
-    there = client.on(node).budgeted(client.target.budget)
+    there = client.on(node)
     population = replies.integer(there.execute("DBSIZE"))
     end = time.monotonic() + seconds
     match: Command = ("MATCH", beginning(info.prefixes[0])) if len(info.prefixes) == 1 else ()

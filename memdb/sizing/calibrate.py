@@ -6,21 +6,23 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import get_args
 
 import numpy as np
 
 from memdb.cluster import replies
 from memdb.cluster.client import Client
-from memdb.errors import BadInput, Busy, EngineError, UnknownIndex
+from memdb.errors import BadInput, Busy, EngineError, UnknownIndex, UnsupportedFeature
 from memdb.jobs import Report, silent
 from memdb.settings import Settings
 from memdb.sizing import profiles, redisearch, samples
 from memdb.sizing.live_shape import shape_of
 from memdb.sizing.model import Engine, Profile, predict
 from memdb.sizing.samples import Measured
-from memdb.sizing.shape import Shape
+from memdb.sizing.shape import Algorithm, Shape
 from memdb.vectors import index
 from memdb.vectors.index import IndexInfo
+from memdb.vectors.schema import VectorType
 
 LEAST = 1_000  # documents: below this, fixed costs and blocks of 1,024 hide what a document takes
 SAMPLED = 400  # keys whose MEMORY USAGE is asked
@@ -147,6 +149,13 @@ def from_index(client: Client, name: str, profile_name: str = "live", *, report:
 def _check(info: IndexInfo) -> None:
     if not info.of_kind("VECTOR"):
         raise BadInput(f"Index '{info.name}' has no vector field.", "Choose an index of vectors.")
+    _, params = info.vector_field()
+    if params.algorithm not in get_args(Algorithm) or params.type not in get_args(VectorType):
+        raise UnsupportedFeature(
+            "A profile of this index",
+            f"the memory of {params.algorithm} over {params.type} is not modelled",
+            "Choose an HNSW or FLAT index of floating-point vectors.",
+        )
     if not info.build.ready:
         raise Busy(
             f"Index '{info.name}' is still being built ({info.build.fraction:.0%}).",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,6 @@ from memdb.vectors.index import IndexInfo, VectorParams, index_info, index_names
 from memdb.vectors.query import Command
 from memdb.vectors.read import matching_keys
 from memdb.vectors.schema import (
-    BYTES_PER_NUMBER,
     FieldSpec,
     FlatField,
     HnswField,
@@ -143,10 +142,10 @@ def spec(base: IndexInfo, field: str, variant: Variant) -> IndexSpec:
             f"'{line(base.name)}' is itself a shadow index.", f"Choose '{line(base_of(base.name))}'."
         )
     found, params = base.vector_field(field)
-    if params.type not in BYTES_PER_NUMBER:
+    if params.type not in (types := get_args(VectorType)):
         raise BadInput(
             f"'{line(found.name)}' holds vectors of type {params.type}, which memdb does not build.",
-            f"Types that can be compared: {', '.join(BYTES_PER_NUMBER)}.",
+            f"Types that can be compared: {', '.join(types)}.",
         )
     metric = cast(Metric, variant.metric or params.metric)
     kind = cast(VectorType, params.type)

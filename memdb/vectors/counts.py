@@ -238,6 +238,17 @@ def numeric_bounds(client: Client, info: IndexInfo, field: str) -> tuple[float, 
     )
 
 
+def infinite(client: Client, info: IndexInfo, field: str) -> int:
+    """How many documents hold a number in a NUMERIC field, and none that is finite.
+
+    Raises:
+        UnknownField: the index has no such NUMERIC field.
+        UnsupportedFeature: the engine does not count under a filter.
+    """
+    info.field(field, "NUMERIC")
+    return count(client, info, Range(field)) - count(client, info, Range(field, -_LARGEST, _LARGEST))
+
+
 def _edge(holds: Callable[[float], bool]) -> float:
     """The smallest finite double for which `holds`, which stays true above it: at most 64 steps."""
     low, high = _ordered(-_LARGEST), _ordered(_LARGEST)

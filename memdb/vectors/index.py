@@ -34,7 +34,7 @@ Build = Literal["ready", "building", "queued", "paused", "failed", "unknown"]
 class VectorParams:
     """How a vector field is indexed. None where the engine does not tell."""
 
-    algorithm: str  # "HNSW" or "FLAT"
+    algorithm: str  # "HNSW", "FLAT", or one of a later engine, such as "SVS-VAMANA"
     type: str
     dim: int
     metric: str
@@ -46,6 +46,23 @@ class VectorParams:
     def bytes(self) -> int:
         """Length of one vector as stored."""
         return self.dim * BYTES_PER_NUMBER.get(self.type, 4)
+
+    @property
+    def has_ef(self) -> bool:
+        """Whether EF_RUNTIME is a setting of its queries."""
+        return self.algorithm == "HNSW"
+
+    @property
+    def without_ef(self) -> str:
+        """What stands in the place of EF_RUNTIME where there is none."""
+        return without_ef(self.algorithm)
+
+
+def without_ef(algorithm: str) -> str:
+    """What an index without EF_RUNTIME does, in a sentence: only FLAT looks at every vector."""
+    if algorithm == "FLAT":
+        return "FLAT index: every query looks at every vector; there is no EF_RUNTIME."
+    return f"{algorithm} index: approximate, and without EF_RUNTIME; it is asked with its own settings."
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +228,7 @@ def _need_search(client: Client) -> None:
     if not server.dialect.searches:
         raise UnsupportedFeature(
             "Vector search",
-            f"this {server.engine} {server.version} has no search module",
+            f"this {server.title} has no search module",
             "On MemoryDB it is chosen when the cluster is created (a parameter group with search).",
         )
 

@@ -164,6 +164,7 @@ def document_vector(client: Client, info: IndexInfo, field: str, key: str) -> Fl
         BadVector: what it holds is no vector of this index, or one without a direction under COSINE.
     """
     found, params = info.vector_field(field)
+    distance.need(params.type)
     raw = client.execute(*stored.asking(info, found, key))
     value = raw if info.on == "HASH" else stored.first(raw)
     if value is None:
