@@ -10,7 +10,8 @@ from typing import get_args
 
 import numpy as np
 
-from memdb.cluster import replies
+from memdb import intervals
+from memdb.cluster import possible, replies
 from memdb.cluster.client import Client
 from memdb.errors import BadInput, Busy, EngineError, UnknownIndex, UnsupportedFeature
 from memdb.jobs import Report, silent
@@ -28,7 +29,6 @@ LEAST = 1_000  # documents: below this, fixed costs and blocks of 1,024 hide wha
 SAMPLED = 400  # keys whose MEMORY USAGE is asked
 _SCANNED = 20_000  # keys looked at to find them, at most
 _FORM = 0.03  # what the model itself may be off, seen on shapes that were not fitted
-_TWO_SIDED = 1.96  # 95 %
 _RUNS_DIFFER = 0.001  # between two measurements of the same
 
 
@@ -105,7 +105,7 @@ def from_index(client: Client, name: str, profile_name: str = "live", *, report:
     # Every second key fits, the others judge: neighbours in the server's table are no neighbours by name.
     seen, unseen = ours[::2], ours[1::2]
     each = float(np.mean(seen))
-    spread = float(np.std(ours)) / math.sqrt(len(ours)) / each
+    sampling = (intervals.total_within(ours, info.documents) or 0.0) / (info.documents * float(np.mean(ours)))
     engine = _engine(client)
     shape = shape_of(client, info, each)
     table = redisearch.main_table(info.documents)
@@ -129,7 +129,7 @@ def from_index(client: Client, name: str, profile_name: str = "live", *, report:
             f"The index takes {index_factor - 1:+.1%} of the prediction, within the model's own error.",
         )
         index_factor = 1.0
-    error = math.hypot(_TWO_SIDED * spread, _FORM)
+    error = math.hypot(sampling, _FORM)
     profile = replace(
         base,
         name=profile_name,
@@ -198,7 +198,7 @@ def _sample(
 
 def _usage(client: Client, keys: Iterable[bytes]) -> list[float]:
     found = client.pipeline([("MEMORY", "USAGE", key, "SAMPLES", 0) for key in keys])
-    return [float(size) for size in found if size is not None]
+    return [float(size) for size in map(possible.size, found) if size is not None]
 
 
 def _index_bytes(

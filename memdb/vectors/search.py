@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from memdb.cluster import replies
+from memdb.cluster import possible, replies
 from memdb.cluster.client import Client
 from memdb.cluster.replies import Reply
 from memdb.display import line
@@ -237,8 +237,7 @@ def facts(client: Client, key: str) -> Facts:
     ttl, size = client.pipeline([("PTTL", key), ("MEMORY", "USAGE", key)], errors_as_values=True)
     if isinstance(ttl, MemDBError):
         raise ttl
-    known = None if isinstance(size, MemDBError) or size is None else replies.integer(size)
-    return Facts(None if replies.integer(ttl) < 0 else replies.integer(ttl) / 1000, known)
+    return Facts(None if replies.integer(ttl) < 0 else replies.integer(ttl) / 1000, possible.size(size))
 
 
 def read_hits(reply: Reply) -> tuple[list[str], list[dict[str, str]]]:
