@@ -118,11 +118,11 @@ def base_of(name: str) -> str:
     return name[len(PREFIX) :].rpartition(":")[0] if name.startswith(PREFIX) else ""
 
 
-def shadows_of(client: Client, base: str) -> tuple[IndexInfo, ...]:
-    """The shadow indexes of an original, by name."""
-    return tuple(
-        index_info(client, name) for name in index_names(client) if is_shadow(name) and base_of(name) == base
-    )
+def shadows_of(client: Client, base: str, field: str = "") -> tuple[IndexInfo, ...]:
+    """The shadow indexes of an original, by name; with `field`, those of that vector field."""
+    names = [name for name in index_names(client) if is_shadow(name) and base_of(name) == base]
+    infos = (index_info(client, name) for name in names)
+    return tuple(i for i in infos if not field or any(f.name == field for f in i.of_kind("VECTOR")))
 
 
 def spec(base: IndexInfo, field: str, variant: Variant) -> IndexSpec:

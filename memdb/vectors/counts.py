@@ -106,6 +106,17 @@ def tag_values(client: Client, info: IndexInfo, field: str, *, limit: int = TAG_
     return TagValues(tuple(known), all_seen and len(ranked) <= limit)
 
 
+def tag_field(client: Client, info: IndexInfo, field: str) -> Field:
+    """A TAG field with its separator and case: as FT.INFO tells them, else as the index shows them.
+
+    Raises:
+        UnknownField: the index has no such TAG field.
+        UnsupportedFeature: they are not told, and the server has no FT.AGGREGATE to find them out.
+    """
+    found = info.field(field, "TAG")
+    return found if info.tag_options_told else _tried(client, info, found, _contents(client, info, found)[0])
+
+
 def _matching(client: Client, info: IndexInfo, found: Field, several: Sequence[tuple[str, ...]]) -> list[int]:
     """How many documents hold any of these values, for each tuple; 0 for what no filter can say."""
     # By the field as it was found to be: without a separator, blanks around a value belong to it.
