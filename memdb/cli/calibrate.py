@@ -8,7 +8,7 @@ from memdb.cli.arguments import OnServer, count
 from memdb.cli.options import option
 from memdb.cli.output import Bar, print_json, say
 from memdb.cli.planned import ShapeOptions
-from memdb.cluster.client import connect
+from memdb.cluster.client import open_for_work
 from memdb.errors import BadInput
 from memdb.settings import Settings
 from memdb.sizing import calibrate as fitting
@@ -40,7 +40,7 @@ class Calibrate(ShapeOptions, OnServer):
         about: dict[str, object]
         with Bar() as bar:
             if self.index:
-                with connect(self.find(settings)) as client:
+                with open_for_work(self.find(settings)) as client:
                     read = fitting.from_index(client, self.index, self.name, report=bar.report)
                 profile, held_out = read.profile, read.held_out
                 notes = read.notes

@@ -10,7 +10,7 @@ from memdb import export
 from memdb.cli.arguments import OnIndex, amount, count
 from memdb.cli.options import option
 from memdb.cli.output import Bar, print_json, print_table, say
-from memdb.cluster.client import connect
+from memdb.cluster.client import open_for_work
 from memdb.display import line
 from memdb.errors import BadInput
 from memdb.maps import run
@@ -85,7 +85,7 @@ class Map(OnIndex):
             )
         settings = Settings.from_env()
         request = self.request
-        with connect(self.find(settings)) as client, Bar() as bar:
+        with open_for_work(self.find(settings)) as client, Bar() as bar:
             info = index_info(client, self.index)
             made = run.make(client, info, request, home=settings.home, report=bar.report)
         about = {

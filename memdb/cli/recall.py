@@ -9,7 +9,7 @@ from memdb.cli.arguments import OnIndex, amount, count, share
 from memdb.cli.interrupt import Interrupt
 from memdb.cli.options import option
 from memdb.cli.output import Bar, note, print_json, print_table, say
-from memdb.cluster.client import connect
+from memdb.cluster.client import open_for_work
 from memdb.errors import BadInput, Cancelled
 from memdb.settings import Settings
 from memdb.tuning import ask, store
@@ -43,7 +43,7 @@ class Recall(OnIndex):
         "--queries",
         default="",
         metavar="FILE|N",
-        help="N random documents, or a .npy, .parquet, .csv or .jsonl of vectors or texts "
+        help="N random documents, or a .npy, .parquet, .csv, .json or .jsonl of vectors or texts "
         f"(default: {_DEFAULT.queries:,} documents, and 4 times as many where these leave the answer open)",
     )
     ef_min: int = option("--ef-min", default=_DEFAULT.ef_min, type=count(1), metavar="N")
@@ -92,14 +92,14 @@ class Recall(OnIndex):
         except OSError as exc:
             raise BadInput(
                 f"The file of queries '{self.queries}' cannot be read: {exc.strerror}.",
-                "Give a number of random documents, or the path of a .npy, .parquet, .csv or .jsonl file.",
+                "Give a number of random documents, or a .npy, .parquet, .csv, .json or .jsonl file.",
             ) from None
 
     def run(self) -> int:
         """Measure, keep the run, print it. After Ctrl-C what was measured is kept, as on the page."""
         settings, request, source = Settings.from_env(), self.request, self.source
         so_far: list[Run] = []
-        with connect(self.find(settings)) as client, Bar() as bar, Interrupt() as interrupt:
+        with open_for_work(self.find(settings)) as client, Bar() as bar, Interrupt() as interrupt:
             report = interrupt.watching(bar.report)
             info = index_info(client, self.index)
             try:
@@ -133,7 +133,7 @@ def as_json(run: Run) -> dict[str, object]:
     recommended = None
     if made is not None and made.met:
         recommended = {
-            "ef_runtime": made.ef_runtime,  # null for a FLAT index, which has none
+            "ef_runtime": made.ef_runtime,  # null for an index that is not HNSW, which has none
             "recall": round(made.recall, 5),
             "low": round(made.low, 5),
             "high": round(made.high, 5),
@@ -159,7 +159,8 @@ def _show(run: Run) -> None:
     best = run.recommendation.ef_runtime if run.recommendation else None
     rows = [
         (
-            ("→ " if p.ef_runtime == best else "") + (str(p.ef_runtime) if p.ef_runtime else "FLAT"),
+            ("→ " if p.ef_runtime == best else "")
+            + (str(p.ef_runtime) if p.ef_runtime else run.definition.algorithm),
             f"{p.recall:.4f}",
             f"{p.low:.4f} – {p.high:.4f}",
             *(f"{ms:.2f}" for ms in (p.p50_ms, p.p95_ms, p.p99_ms)),

@@ -12,7 +12,7 @@ import numpy as np
 from memdb.cli.arguments import OnIndex, count
 from memdb.cli.options import option
 from memdb.cli.output import print_json, print_table, say
-from memdb.cluster.client import Client, connect
+from memdb.cluster.client import Client, open_for_work
 from memdb.display import line
 from memdb.errors import BadInput
 from memdb.settings import Settings
@@ -46,7 +46,7 @@ class Search(OnIndex):
         required=True,
         either="query",
         metavar="FILE",
-        help="numbers as JSON or text, .npy, or .bin; - reads from the input",
+        help="numbers as JSON or text, an embeddings reply, .npy, or .bin; - reads from the input",
     )
     k: int = option("--k", default=KnnRequest("", ()).k, type=count(1), metavar="N", help="how many")
     ef: int = option(
@@ -61,7 +61,7 @@ class Search(OnIndex):
     def run(self) -> int:
         """Ask, and print what came."""
         target = self.find(Settings.from_env())
-        with connect(target) as client:
+        with open_for_work(target) as client:
             info = index_info(client, self.index)
             field, params = info.vector_field(self.field)
             request = KnnRequest(
@@ -109,6 +109,8 @@ def _vector(client: Client, info: IndexInfo, given: Search) -> Floats:
 def _fields(info: IndexInfo, returned: str | None) -> tuple[str, ...]:
     if returned is None:
         return returnable(info)
+    if any(field.name == returned for field in info.fields):  # a name may hold a comma
+        return (returned,)
     return tuple(name for part in returned.split(",") if (name := part.strip()))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from memdb.cli.arguments import OnServer, count
 from memdb.cli.options import option
 from memdb.cli.output import print_json, print_table, say
-from memdb.cluster.client import connect
+from memdb.cluster.client import open_for_work
 from memdb.display import bytes_text, duration, line, plain
 from memdb.errors import BadInput
 from memdb.sessions import formats, store
@@ -37,7 +37,7 @@ class Sessions(OnServer):
         if self.action == "show" and not self.id:
             raise BadInput("`memdb sessions show` needs the id of a session.", "`memdb sessions` lists them.")
         target = self.find(Settings.from_env())
-        with connect(target) as client:
+        with open_for_work(target) as client:
             if self.action == "formats":
                 return _formats(detect(client, own_formats(Settings.from_env())), as_json=self.json)
             if self.action == "show":

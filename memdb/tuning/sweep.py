@@ -115,6 +115,7 @@ class _Sweep:
         self.truth: Truth | None = None
         self.began = time.monotonic()
         self.started = datetime.now(UTC)
+        self.pace = min(filter(None, (request.budget_qps, client.queries_per_s)), default=None)
         self.run_id = client.server.run_id
         self.own = any(queries.own_keys)
         self.first_ef: int | None = None
@@ -196,11 +197,11 @@ class _Sweep:
     def measure(self) -> None:
         """First the recall at a few values, which is the first curve; then what each costs; then the rest."""
         request = self.request
-        flat = self.params.algorithm == "FLAT"
-        steps = (0,) if flat else decide.ladder(request.ef_min, request.ef_max, len(self.queries))
-        first = steps if flat else decide.first_values(steps)
+        single = not self.params.has_ef
+        steps = (0,) if single else decide.ladder(request.ef_min, request.ef_max, len(self.queries))
+        first = steps if single else decide.first_values(steps)
         latency = self._latency_calls()
-        self.total = (1 if flat else decide.POINTS) * (len(self.queries) + latency)
+        self.total = (1 if single else decide.POINTS) * (len(self.queries) + latency)
         self.first_ef = first[0]
         for ef in first:
             self._recall(ef)
@@ -260,7 +261,7 @@ class _Sweep:
         assert assured is not None  # noqa: S101  # set by prepare
         first = len(earlier.recalls) if earlier else 0
         asked = self._questions(ef, first)
-        got = load.answers(self.client, asked, self._progress, budget_qps=self.request.budget_qps)
+        got = load.answers(self.client, asked, self._progress, budget_qps=self.pace)
         recalls, ranks, found, short = scored(
             self.client, self.info, self.request.field, [answer for some in got for answer in some],
             self.queries, assured, first,
@@ -289,10 +290,10 @@ class _Sweep:
         most = self._latency_calls()
         took = load.latencies(
             self.client, asked, self._progress, least=min(LEAST_CALLS, most), most=most,
-            at_most_s=LATENCY_S, budget_qps=request.budget_qps,
+            at_most_s=LATENCY_S, budget_qps=self.pace,
         )  # fmt: skip
         rates = []
-        for clients in () if request.budget_qps else request.concurrency:
+        for clients in () if self.pace else request.concurrency:
             self.report("Measuring", self.done, self.total)
             rates.append((clients, load.throughput(self.client, asked, clients, THROUGHPUT_S)))
         p50, p95, p99 = load.percentiles(np.array(took))
@@ -313,7 +314,7 @@ class _Sweep:
 
     def _latency_calls(self) -> int:
         most = min(MOST_CALLS, max(len(self.queries), 3 * LEAST_CALLS))
-        budget = self.request.budget_qps
+        budget = self.pace
         return most if budget is None else max(20, min(most, int(budget * LATENCY_S * 5)))
 
     def _progress(self, more: int) -> None:
@@ -327,7 +328,7 @@ class _Sweep:
         first = self.points[self.first_ef or 0]
         again = load.latencies(
             self.client, self._questions(first.ef_runtime), lambda more: None, least=50, most=50,
-            at_most_s=LATENCY_S, budget_qps=self.request.budget_qps,
+            at_most_s=LATENCY_S, budget_qps=self.pace,
         )  # fmt: skip
         now, _, _ = load.percentiles(np.array(again))
         less, more = sorted((now, first.p50_ms))
@@ -382,7 +383,7 @@ class _Sweep:
             index=info.name,
             fingerprint=info.fingerprint,
             dialect=server.dialect.name,
-            engine=" ".join([server.engine, server.version, *(f"{n} {v}" for n, v in server.modules)]),
+            engine=" ".join([server.title, *(f"{n} {v}" for n, v in server.modules)]),
             documents=info.documents,
             definition=definition,
             request=self.request,

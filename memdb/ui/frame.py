@@ -118,7 +118,7 @@ def client() -> Client:
 def index_name() -> str | None:
     """The index chosen in the sidebar; None where there is none to choose."""
     found = st.session_state.get(state.INDEX)
-    return found if isinstance(found, str) else None
+    return found if isinstance(found, str) and found else None
 
 
 def page(title: str, caption: str) -> Target:
@@ -143,10 +143,10 @@ def _target_panel(here: Target, strips: Iterable[Callable[[Target], None]]) -> N
     parts.target_badge(here)
     try:
         found = cached.server(here)
-        names = cached.index_names(here)
-        others = cached.other_index_names(here)
+        names, refusal = _names(here)
+        others = () if refusal is not None else cached.other_index_names(here)
     except NotAllowed as exc:
-        st.caption(":material/key_off: this user may not search", help=markdown(exc.hint))
+        st.caption(":material/key_off: this user may do too little here", help=markdown(exc.full()))
         safety.panel(targets.current())
         return
     except LoginFailed:
@@ -156,10 +156,13 @@ def _target_panel(here: Target, strips: Iterable[Callable[[Target], None]]) -> N
     except MemDBError:
         st.caption(":material/cloud_off: not answering")
         return
-    st.caption(f"{markdown(found.engine)} {markdown(found.version)} · {markdown(found.dialect.title)}")
+    st.caption(f"{markdown(found.title)} · {markdown(found.dialect.title)}")
     for strip in strips:
         strip(here)
-    if names:
+    if refusal is not None:
+        st.caption(":material/key_off: this user may not list indexes", help=markdown(refusal.full()))
+        st.text_input("Index", key=state.INDEX, bind="query-params", placeholder="its name", max_chars=512)
+    elif names:
         if st.session_state.get(state.INDEX) not in names:
             st.session_state.pop(state.INDEX, None)
         st.selectbox("Index", names, key=state.INDEX, bind="query-params")
@@ -169,6 +172,13 @@ def _target_panel(here: Target, strips: Iterable[Callable[[Target], None]]) -> N
             "The command line and the library open it."
         )
     safety.panel(targets.current())
+
+
+def _names(here: Target) -> tuple[tuple[str, ...], NotAllowed | None]:
+    try:
+        return cached.index_names(here), None
+    except NotAllowed as exc:
+        return (), exc
 
 
 def on_index(
@@ -210,7 +220,7 @@ def no_index(here: Target) -> None:
             "No vector search here",
             f"{markdown(found.dialect.refused)}. Sessions and keys work on all shards."
             if found.dialect.refused
-            else f"This {markdown(found.engine)} {markdown(found.version)} has no search module. On MemoryDB "
+            else f"This {markdown(found.title)} has no search module. On MemoryDB "
             "it is chosen when the cluster is created, by a parameter group with search.",
             ":material/search_off:",
         )

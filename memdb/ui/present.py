@@ -20,7 +20,7 @@ from memdb.sizing.plan import Inputs
 from memdb.sizing.shape import Sessions, Shape
 from memdb.ui import durability, frame, plan
 from memdb.ui import map as map_page
-from memdb.ui.kit import cached, charts, parts, state
+from memdb.ui.kit import cached, charts, parts, safety, state
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import KnnRequest, vector_param
 from memdb.vectors.search import knn
@@ -161,7 +161,8 @@ def _map(target: Target) -> None:
 
 @st.cache_resource(ttl="1h", max_entries=2, show_spinner="Drawing a map of 2,000 documents …")
 def _made(target: Target, fingerprint: str, _info: IndexInfo) -> Map:
-    return maps.make(cached.client(target), _info, MapRequest(_info.name, field=_field(_info), count=POINTS))
+    client = cached.client(target).budgeted(safety.budget(target))
+    return maps.make(client, _info, MapRequest(_info.name, field=_field(_info), count=POINTS))
 
 
 def _bill(target: Target) -> None:

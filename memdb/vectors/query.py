@@ -121,11 +121,15 @@ class Command:
         return "\n".join([*lines, line.rstrip(), ")", ""])
 
 
+_PLAIN = re.compile(r"[A-Za-z0-9_.:,/+=@-]+")
 _UNSHELLED = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def _quoted(word: str) -> str:
-    """An argument as one of redis-cli's double-quoted strings: \\xNN for each byte beyond plain ASCII."""
+    """An argument as redis-cli's `--quoted-input` reads it: plain words as they are, others as double-quoted
+    strings with \\xNN for each byte beyond printable ASCII."""
+    if _PLAIN.fullmatch(word):
+        return word
     raw = word.encode("utf-8", "surrogateescape")
     return '"' + "".join(chr(b) if 32 <= b < 127 and b not in b'"\\' else f"\\x{b:02x}" for b in raw) + '"'
 
@@ -197,10 +201,11 @@ def _template(
 ) -> Template:
     """Kept, since all queries of a sweep or a chat share one."""
     vector_field, params = info.vector_field(field)
+    distance.need(params.type)
     rendered = render(condition, dialect, info)
     _within("K", k, 1, dialect.limits.k, dialect.title)
     clause = f"KNN {k} {attribute(vector_field.name, dialect)} $vec"
-    if ef_runtime is not None and params.algorithm == "HNSW":
+    if ef_runtime is not None and params.has_ef:
         _within("EF_RUNTIME", ef_runtime, 1, dialect.limits.ef_runtime, dialect.title)
         clause += f" EF_RUNTIME {ef_runtime}"
     alias = distance_alias(info)

@@ -98,12 +98,14 @@ def blocks(
     document is gone; the blocks count them. A block may hold nothing but such counts.
 
     Raises:
-        UnsupportedFeature: this engine offers no way to list the documents of this filter or type.
+        UnsupportedFeature: this engine offers no way to list the documents of this filter, or the vectors are
+            of a type that is not read here.
     """
     found, params = info.vector_field(field)
+    distance.need(params.type)
     size = max(1, min(KEYS_A_BATCH, BYTES_A_BATCH // params.bytes))
     done = 0
-    if client.server.dialect.has("FT.CURSOR"):
+    if _has_cursors(client):
         # Key and vector in one reply: four times as fast as asking for each hash.
         rendered = render(condition, client.server.dialect, info)
         batches = _by_cursor(client, info, rendered, size, found.name)
@@ -125,6 +127,7 @@ def blocks(
 def vectors_of(client: Client, info: IndexInfo, field: str, keys: Sequence[str]) -> Block | None:
     """The vectors of some documents, without those that hold none that is usable; None if none does."""
     found, params = info.vector_field(field)
+    distance.need(params.type)
     values: list[Reply] = []
     for start in range(0, len(keys), KEYS_A_BATCH):
         batch = keys[start : start + KEYS_A_BATCH]
@@ -193,6 +196,12 @@ def _fetched(
             batches.close()  # type: ignore[attr-defined]  # a generator: its cursor must not stay open
 
 
+def _has_cursors(client: Client) -> bool:
+    """Whether the engine has cursors and this user may use them."""
+    wanted = ("FT.CURSOR", "FT.AGGREGATE")
+    return client.server.dialect.has("FT.CURSOR") and all(map(client.may, wanted))
+
+
 def matching_keys(
     client: Client, info: IndexInfo, condition: Condition | str = EVERYTHING, size: int = KEYS_A_BATCH
 ) -> Iterator[list[str]]:
@@ -201,7 +210,7 @@ def matching_keys(
     By cursor where the engine has one, by SCAN where nothing is filtered, else page by page.
     """
     rendered = render(condition, client.server.dialect, info)
-    if client.server.dialect.has("FT.CURSOR"):
+    if _has_cursors(client):
         for keys, _, _ in _by_cursor(client, info, rendered, size):
             if keys:
                 yield keys

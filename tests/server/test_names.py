@@ -25,7 +25,7 @@ from tests.waiting import until
 VECTOR = ("VECTOR", "HNSW", 6, "TYPE", "FLOAT32", "DIM", 2, "DISTANCE_METRIC", "L2")
 NAMES = (
     "my-field", "a.b", "$.x", "a:b", "a b", "é", "_u", "1d", "a_b", "a'b", 'a"b', "a\\b", "a,b", "a@b", "a|b", "a{b}",
-    "(x)", "[y]", "日本", "a*", "a$b", "=>", "VECTOR", "distance", "a%b", "#1", "-x", "~x", "vec", "AS", "name\\",
+    "(x)", "[y]", "日本", "a*", "a$b", "=>", "VECTOR", "distance", "a%b", "#1", "-x", "~x", "vec", "AS", "name\\", "documents", "low", "high", "memdb",
 )  # fmt: skip
 
 
@@ -84,6 +84,7 @@ def test_index_names_that_are_no_text(client: Client, prefix: str) -> None:
         until(lambda: index_info(client, name).documents == 1, "the document is indexed")
         info = index_info(client, name)
         assert (info.name, info.prefixes) == (name, (prefix + "\udcffd:",))
+        assert index_info(client, prefix + r"bin\xff\xfe").name == name  # as it is shown
         hit = search.knn(client, KnnRequest(name, (0.0, 0.0)), info).hits[0]
         assert (hit.key, hit.distance) == (prefix + "\udcffd:1", 25.0)
     finally:
@@ -146,6 +147,9 @@ def test_json_paths_without_an_alias(documents: Client, path: str) -> None:
 
 def unquoted(word: str) -> bytes:
     """One of redis-cli's quoted strings, as its sdssplitargs reads it."""
+    if word[0] not in "\"'":
+        assert not set(word) & set(" \"'\\")
+        return word.encode()
     assert word[0] == word[-1] == '"'
     found, i = bytearray(), 1
     while i < len(word) - 1:
