@@ -135,7 +135,7 @@ def _kinds(
     kinds: dict[str, tuple[Kind, float]] = {}
     for place, (key, d) in enumerate(hits):
         kinds[key] = ("wrong" if place in verdict.extra else "found", d)
-    for key, d, there in zip(true_keys, true_distances, verdict.found, strict=True):
+    for key, d, there in zip(true_keys, true_distances, verdict.retrieved, strict=True):
         if not there:
             kinds[key] = ("missed", float(d))
     return kinds

@@ -169,8 +169,8 @@ def _check(info: IndexInfo) -> None:
 
 
 def _engine(client: Client) -> Engine:
-    found: dict[str, Engine] = {"memorydb": "memorydb", "valkey-search": "valkey-search"}
-    return found.get(client.server.dialect.name, "redisearch")
+    engines: dict[str, Engine] = {"memorydb": "memorydb", "valkey-search": "valkey-search"}
+    return engines.get(client.server.dialect.name, "redisearch")
 
 
 def _sample(
@@ -182,8 +182,8 @@ def _sample(
     cursor, seen = "0", 0
     starts = tuple(p.encode() for p in prefixes) or (b"",)
     while True:
-        found = client.execute("SCAN", cursor, "COUNT", 500)
-        cursor, batch = replies.text(found[0]), replies.items(found[1])
+        reply = client.execute("SCAN", cursor, "COUNT", 500)
+        cursor, batch = replies.text(reply[0]), replies.items(reply[1])
         seen += len(batch)
         mine = [key for key in batch if bytes(key).startswith(starts)]
         rest = [key for key in batch if not bytes(key).startswith(starts)]
@@ -197,8 +197,8 @@ def _sample(
 
 
 def _usage(client: Client, keys: Iterable[bytes]) -> list[float]:
-    found = client.pipeline([("MEMORY", "USAGE", key, "SAMPLES", 0) for key in keys])
-    return [float(size) for size in map(possible.size, found) if size is not None]
+    sizes = client.pipeline([("MEMORY", "USAGE", key, "SAMPLES", 0) for key in keys])
+    return [float(size) for size in map(possible.size, sizes) if size is not None]
 
 
 def _index_bytes(
@@ -309,9 +309,9 @@ def _total(shape: Shape, base: Profile, factors: tuple[float, float]) -> float:
 
 
 def _parts(shape: Shape, profile: Profile) -> tuple[float, float]:
-    found = predict(shape, profile)
-    keys = found.components["keys"] + found.components["vectors_stored"]
-    return keys, found.total_bytes - keys
+    estimate = predict(shape, profile)
+    keys = estimate.components["keys"] + estimate.components["vectors_stored"]
+    return keys, estimate.total_bytes - keys
 
 
 def _today() -> str:

@@ -39,18 +39,18 @@ def price(points: Sequence[Measured], wanted_qps: float, choice: Choice) -> tupl
     Each node is taken to answer as many a second as the target that was measured; every replica holds all of
     the index and answers too. At most five replicas stand behind one primary, then another cluster is needed.
     """
-    found = []
+    priced = []
     for point in sorted(points, key=lambda p: p.ef_runtime):
         if not (math.isfinite(point.qps) and point.qps > 0):
-            found.append(Priced(point, None, 1, None, None))
+            priced.append(Priced(point, None, 1, None, None))
             continue
         for_rate = max(1, math.ceil(wanted_qps / point.qps))
         clusters = math.ceil(for_rate / (1 + MDB_REPLICAS))
         nodes = max(choice.nodes, math.ceil(for_rate / clusters)) * clusters
-        found.append(Priced(point, nodes, clusters, nodes / choice.nodes * choice.monthly_usd, None))
-    least = min((p.monthly_usd for p in found if p.monthly_usd is not None), default=None)
+        priced.append(Priced(point, nodes, clusters, nodes / choice.nodes * choice.monthly_usd, None))
+    least = min((p.monthly_usd for p in priced if p.monthly_usd is not None), default=None)
     if least is None:
-        return tuple(found)
+        return tuple(priced)
     return tuple(
         Priced(
             p.point,
@@ -59,5 +59,5 @@ def price(points: Sequence[Measured], wanted_qps: float, choice: Choice) -> tupl
             p.monthly_usd,
             None if p.monthly_usd is None else p.monthly_usd - least,
         )
-        for p in found
+        for p in priced
     )

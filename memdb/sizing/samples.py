@@ -137,8 +137,8 @@ def _ready(client: Client) -> None:
 
 def used_keys(client: Client) -> int:
     """How many keys the server holds."""
-    found = client.execute("DBSIZE")
-    return int(found)
+    reply = client.execute("DBSIZE")
+    return int(reply)
 
 
 def spec(shape: Shape, ef_construction: int | None = None) -> IndexSpec:

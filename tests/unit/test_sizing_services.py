@@ -123,7 +123,7 @@ def test_constraints_as_memorydb_has_them() -> None:
 
 
 def test_the_smallest_that_fits_and_the_next_two() -> None:
-    found = choose(15e9, BOOK).found
+    found = choose(15e9, BOOK).options
     assert [c.node.name for c in found] == ["db.r6g.xlarge", "db.r7g.xlarge", "db.r6g.2xlarge"]
     assert [c.monthly_usd for c in found] == sorted(c.monthly_usd for c in found)
     assert all(usable(c.node) >= 15e9 for c in found)
@@ -133,7 +133,7 @@ def test_the_smallest_that_fits_and_the_next_two() -> None:
 def test_tiered_nodes_are_never_chosen() -> None:
     assert any("r6gd" in n.name for n in BOOK.of("memorydb"))
     for size in (1e9, 2e10, 2e11):
-        assert not any("r6gd" in c.node.name for c in choose(size, BOOK, count=50).found)
+        assert not any("r6gd" in c.node.name for c in choose(size, BOOK, count=50).options)
 
 
 def test_the_article_s_50_million_vectors_do_not_fit_one_shard() -> None:

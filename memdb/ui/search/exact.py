@@ -41,7 +41,7 @@ def against_exact(shown: Shown) -> None:
         found.keys,
         list(found.distances),
     )[0]
-    missed = len(verdict.found) - sum(verdict.found)
+    missed = len(verdict.retrieved) - sum(verdict.retrieved)
     with st.container(horizontal=True):
         st.metric(
             f"recall@{request.k}",
@@ -55,7 +55,7 @@ def against_exact(shown: Shown) -> None:
     titles = _titles(shown, keys)
     st.plotly_chart(
         charts.truth_ranks(
-            [titles[key] for key in keys], keys, true_distances, verdict.found, dark=state.dark()
+            [titles[key] for key in keys], keys, true_distances, verdict.retrieved, dark=state.dark()
         ),
         key="search.truth",
         config=charts.PLAIN,
@@ -64,7 +64,7 @@ def against_exact(shown: Shown) -> None:
     frame = pd.DataFrame(
         {
             "true rank": np.arange(1, len(keys) + 1),
-            "": ["found" if ok else "missed" for ok in verdict.found],
+            "": ["found" if ok else "missed" for ok in verdict.retrieved],
             "index rank": pd.array(
                 [place + 1 if place != recall.MISSED else None for place in verdict.places],
                 dtype="Int64",
