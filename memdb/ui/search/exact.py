@@ -26,11 +26,11 @@ COMPUTING = JobSlot[Truth]("search.exact_job", every="0.5s")
 
 def against_exact(shown: Shown) -> None:
     """Recall of this query, its exact neighbours as a chart and a table."""
-    found = _truth(shown)
-    if found is None:
+    nearest = _truth(shown)
+    if nearest is None:
         return
-    keys = found.keys[0]
-    true_distances = found.distances[0, : len(keys)]
+    keys = nearest.keys[0]
+    true_distances = nearest.distances[0, : len(keys)]
     request = shown.asked.request
     verdict = recall.judge(
         cached.client(shown.target),
@@ -38,8 +38,8 @@ def against_exact(shown: Shown) -> None:
         request.field,
         _sent(shown),
         [shown.result.keys],
-        found.keys,
-        list(found.distances),
+        nearest.keys,
+        list(nearest.distances),
     )[0]
     missed = len(verdict.retrieved) - sum(verdict.retrieved)
     with st.container(horizontal=True):
@@ -49,8 +49,8 @@ def against_exact(shown: Shown) -> None:
             help="Share of the exact neighbours that the index returned, or another as near in their place.",
         )
         st.metric("missed", missed)
-        st.metric("documents compared", f"{found.looked_at:,}")
-    for note in found.notes:
+        st.metric("documents compared", f"{nearest.looked_at:,}")
+    for note in nearest.notes:
         st.caption(f":material/info: {markdown(note)}")
     titles = _titles(shown, keys)
     st.plotly_chart(
@@ -104,9 +104,9 @@ def _truth(shown: Shown) -> Truth | None:
     """The exact answer, if it is at hand and holds; None while a job is on offer or runs."""
     request, client = shown.asked.request, cached.client(shown.target)
     _, params = shown.info.vector_field(request.field)
-    found = truth.at_hand(client, shown.info, request.field, _queries(shown), request.k, request.filter)
-    if found is not None:
-        return found
+    kept = truth.at_hand(client, shown.info, request.field, _queries(shown), request.k, request.filter)
+    if kept is not None:
+        return kept
     if COMPUTING.current(request) is not None:
         COMPUTING.watch()
         return None

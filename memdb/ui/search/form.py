@@ -184,11 +184,11 @@ def _query(
 
 def _random(target: Target, info: IndexInfo) -> None:
     try:
-        found = search.random_key(cached.client(target), info)
+        key = search.random_key(cached.client(target), info)
     except MemDBError as exc:
         st.toast(markdown(exc.full()))
         return
-    more_like(found)
+    more_like(key)
 
 
 def _settings(target: Target, params: VectorParams) -> tuple[int, int | None]:
@@ -224,9 +224,9 @@ def _filter(target: Target, info: IndexInfo) -> tuple[Condition, int]:
         st.markdown("**Filter**")
         told = st.empty()
         for field in (*info.of_kind("TAG"), *info.of_kind("NUMERIC"), *info.of_kind("TEXT")):
-            found = _field_filter(target, info, field)
-            if found is not None:
-                conditions.append(found)
+            chosen = _field_filter(target, info, field)
+            if chosen is not None:
+                conditions.append(chosen)
         raw = st.text_input(
             "Expression",
             key="search.raw",
