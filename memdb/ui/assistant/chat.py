@@ -101,8 +101,8 @@ def _exchange(target: Target, info: IndexInfo, asked: Asked, question: str, here
         asked.weight,
         asked.condition,
     )
-    found = flow.context(client, info, ask, vector, asked.preference, embed_ms=embed_ms)
-    answer, problem = _answer(found, asked, here)
+    context = flow.context(client, info, ask, vector, asked.preference, embed_ms=embed_ms)
+    answer, problem = _answer(context, asked, here)
     kept = "Not kept: this target is read-only."
     if target.writable:
         try:
@@ -114,27 +114,27 @@ def _exchange(target: Target, info: IndexInfo, asked: Asked, question: str, here
                 kept += f" Others wrote meanwhile; it took {done.attempts} attempts, and nothing was lost."
         except MemDBError as exc:
             kept, problem = "Not kept.", exc
-    return Exchange(found, answer, vector, kept, problem)
+    return Exchange(context, answer, vector, kept, problem)
 
 
-def _answer(found: Context, asked: Asked, here: object) -> tuple[Answer, MemDBError | None]:
-    hits = found.result.hits
+def _answer(context: Context, asked: Asked, here: object) -> tuple[Answer, MemDBError | None]:
+    hits = context.result.hits
     problem: MemDBError | None = None
     if asked.model:
         text = ""
         with here:  # type: ignore[attr-defined]  # a container of the page
-            turn_shown(Turn("user", found.ask.question))
+            turn_shown(Turn("user", context.ask.question))
             with st.chat_message("assistant", avatar=":material/smart_toy:"):
                 place = st.empty()
                 try:
-                    for piece in answers.written(asked.model, found.ask.question, found.turns, hits):
+                    for piece in answers.written(asked.model, context.ask.question, context.turns, hits):
                         text += piece
                         place.text(plain(text, 8_000))
                 except MemDBError as exc:
                     problem = exc
         if text:
             return Answer(text, answers.sources(hits), asked.model), problem
-    return answers.extractive(found.ask.question, hits), problem
+    return answers.extractive(context.ask.question, hits), problem
 
 
 def _behind(target: Target, info: IndexInfo, asked: Asked, last: Exchange) -> None:

@@ -80,9 +80,7 @@ def _metric(
     unit = f", {metric.unit}" if metric.unit else ""
     note = f" · {metric.note}" if metric.note else ""
     st.markdown(f"###### {metric.name}{unit} · {used}{note}")
-    lines = ask(
-        "cloudwatch:GetMetricData", lambda: _read(chosen.region, wanted, used, hours, chosen.run)
-    )
+    lines = ask("cloudwatch:GetMetricData", lambda: _read(chosen.region, wanted, used, hours, chosen.run))
     if isinstance(lines, Absent):
         choice.absent(lines)
         return []
