@@ -14,7 +14,7 @@ from memdb.sizing import catalogue, plan, prices, profiles
 from memdb.sizing.catalogue import Flavour
 from memdb.sizing.constraints import Load
 from memdb.sizing.model import COMPONENTS
-from memdb.sizing.plan import Inputs, Plan
+from memdb.sizing.plan import Inputs, SizingPlan
 from memdb.sizing.services import Wishes
 from memdb.sizing.shape import ARTICLE
 
@@ -88,7 +88,7 @@ class Size(ShapeOptions, SessionOptions):
         return 0
 
 
-def _show(sizing: Plan) -> None:
+def _show(sizing: SizingPlan) -> None:
     estimate, shape = sizing.estimate, sizing.inputs.shape
     say(
         f"{shape.vectors:,} documents of {shape.dim:,} × {shape.type} with {shape.metadata_bytes:,} bytes of "

@@ -19,7 +19,7 @@ from memdb.settings import Settings
 from memdb.sizing import profiles, redisearch, samples
 from memdb.sizing.live_shape import shape_of
 from memdb.sizing.model import Engine, Profile, predict
-from memdb.sizing.samples import Measured
+from memdb.sizing.samples import MeasuredSample
 from memdb.sizing.shape import Algorithm, Shape
 from memdb.vectors import index
 from memdb.vectors.index import IndexInfo
@@ -76,7 +76,7 @@ class Grown:
     """A profile fitted to growing samples, and how well the smaller ones foretold the largest."""
 
     profile: Profile
-    measured: tuple[Measured, ...]  # the last one held out
+    measured: tuple[MeasuredSample, ...]  # the last one held out
     held_out: HeldOut
 
 
@@ -295,7 +295,7 @@ def from_samples(
     return Grown(profile, tuple(measured), held_out)
 
 
-def _factors(measured: Sequence[Measured], base: Profile) -> tuple[float, float]:
+def _factors(measured: Sequence[MeasuredSample], base: Profile) -> tuple[float, float]:
     """Measured ÷ predicted of keyspace and index, the larger samples weighing more."""
     predicted = [_parts(m.shape, base) for m in measured]
     keys = sum(m.keyspace_bytes for m in measured) / sum(p[0] for p in predicted)

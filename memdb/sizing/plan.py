@@ -37,7 +37,7 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SizingPlan:
     """The answer."""
 
     inputs: Inputs
@@ -47,7 +47,7 @@ class Plan:
     limits: tuple[Constraint, ...]
 
 
-def plan(inputs: Inputs, profile: Profile, catalogue: Catalogue) -> Plan:
+def plan(inputs: Inputs, profile: Profile, catalogue: Catalogue) -> SizingPlan:
     """Memory of one node, the cheapest fitting nodes of MemoryDB with their bills, and the limits.
 
     Raises:
@@ -74,10 +74,10 @@ def plan(inputs: Inputs, profile: Profile, catalogue: Catalogue) -> Plan:
         for choice in choices.options
     )
     limits = constraints("memorydb", inputs.shape, load, written / 1e6)
-    return Plan(inputs, estimate, choices, options, limits)
+    return SizingPlan(inputs, estimate, choices, options, limits)
 
 
-def as_json(sizing: Plan) -> dict[str, object]:
+def as_json(sizing: SizingPlan) -> dict[str, object]:
     """The plan as `memdb size --json` prints it; bytes and dollars, `choice` null where no node fits."""
     estimate = sizing.estimate
     first = sizing.options[0] if sizing.options else None

@@ -11,7 +11,7 @@ from memdb.sizing.constraints import MDB_REPLICAS
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredSetting:
     """One setting as a sweep measured it. NaN where something was not measured."""
 
     ef_runtime: int
@@ -26,14 +26,14 @@ class Measured:
 class Priced:
     """The same with what it takes to serve the wanted rate at it."""
 
-    point: Measured
+    point: MeasuredSetting
     nodes: int | None  # of one cluster; None where throughput was not measured
     clusters: int
     monthly_usd: float | None
     dearer: float | None  # dollars more a month than the cheapest setting
 
 
-def price(points: Sequence[Measured], wanted_qps: float, choice: Choice) -> tuple[Priced, ...]:
+def price(points: Sequence[MeasuredSetting], wanted_qps: float, choice: Choice) -> tuple[Priced, ...]:
     """Nodes for a rate of queries at each setting.
 
     Each node is taken to answer as many a second as the target that was measured; every replica holds all of

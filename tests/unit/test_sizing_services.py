@@ -238,10 +238,10 @@ def test_the_price_of_recall() -> None:
     choice = choose(15e9, BOOK).first
     assert choice is not None
     points = [
-        recall_price.Measured(10, 0.90, 0.89, 0.91, 4_000, 1.0),
-        recall_price.Measured(64, 0.97, 0.96, 0.98, 1_000, 2.0),
-        recall_price.Measured(512, 0.999, 0.99, 1.0, 200, 9.0),
-        recall_price.Measured(1024, 1.0, 0.99, 1.0, math.nan, math.nan),
+        recall_price.MeasuredSetting(10, 0.90, 0.89, 0.91, 4_000, 1.0),
+        recall_price.MeasuredSetting(64, 0.97, 0.96, 0.98, 1_000, 2.0),
+        recall_price.MeasuredSetting(512, 0.999, 0.99, 1.0, 200, 9.0),
+        recall_price.MeasuredSetting(1024, 1.0, 0.99, 1.0, math.nan, math.nan),
     ]
     found = recall_price.price(points, 3_600, choice)
     assert [(p.nodes, p.clusters) for p in found] == [(3, 1), (4, 1), (18, 3), (None, 1)]

@@ -16,7 +16,7 @@ from memdb.errors import MemDBError
 from memdb.sessions import append, formats
 from memdb.sessions.formats import Turn
 from memdb.ui.assistant import views
-from memdb.ui.assistant.form import RUN, Asked
+from memdb.ui.assistant.form import RUN, AssistantChoice
 from memdb.ui.kit import cached, parts, state
 from memdb.ui.sessions import turn_shown
 from memdb.vectors.distance import Floats
@@ -38,7 +38,7 @@ class Exchange:
     problem: MemDBError | None = None  # of the answer or of keeping it
 
 
-def chat(target: Target, info: IndexInfo, asked: Asked | MemDBError) -> None:
+def chat(target: Target, info: IndexInfo, asked: AssistantChoice | MemDBError) -> None:
     """Draw the conversation and, below it, what is behind its last answer."""
     if isinstance(asked, MemDBError):
         parts.show_error(asked)
@@ -86,7 +86,9 @@ def _is_kept(last: Exchange) -> bool:
     return last.kept.startswith("Kept")
 
 
-def _exchange(target: Target, info: IndexInfo, asked: Asked, question: str, here: object) -> Exchange:
+def _exchange(
+    target: Target, info: IndexInfo, asked: AssistantChoice, question: str, here: object
+) -> Exchange:
     client = cached.client(target)
     began = time.perf_counter()
     vector = asked.embedder.embed([question])[0]
@@ -117,7 +119,7 @@ def _exchange(target: Target, info: IndexInfo, asked: Asked, question: str, here
     return Exchange(context, answer, vector, kept, problem)
 
 
-def _answer(context: Context, asked: Asked, here: object) -> tuple[Answer, MemDBError | None]:
+def _answer(context: Context, asked: AssistantChoice, here: object) -> tuple[Answer, MemDBError | None]:
     hits = context.result.hits
     problem: MemDBError | None = None
     if asked.model:
@@ -137,7 +139,7 @@ def _answer(context: Context, asked: Asked, here: object) -> tuple[Answer, MemDB
     return answers.extractive(context.ask.question, hits), problem
 
 
-def _behind(target: Target, info: IndexInfo, asked: Asked, last: Exchange) -> None:
+def _behind(target: Target, info: IndexInfo, asked: AssistantChoice, last: Exchange) -> None:
     st.caption(f":material/save: {last.kept}")
     if last.problem is not None:
         parts.show_error(last.problem)

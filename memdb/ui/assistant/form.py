@@ -29,7 +29,7 @@ SENTENCES, BEDROCK = "Sentences", "Bedrock"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asked:
+class AssistantChoice:
     """What the form says. `session_key` is empty where no session is chosen."""
 
     user_id: str
@@ -43,7 +43,7 @@ class Asked:
     model: str  # of Bedrock; empty: sentences of the documents
 
 
-def form(target: Target, info: IndexInfo) -> Asked | MemDBError:
+def form(target: Target, info: IndexInfo) -> AssistantChoice | MemDBError:
     """Draw the form, all of it whatever is wrong; the error where nothing can be asked."""
     wrong: MemDBError | None = None
     if told := st.session_state.pop(MADE, ""):
@@ -85,7 +85,7 @@ def form(target: Target, info: IndexInfo) -> Asked | MemDBError:
         model = _answers()
     if wrong is not None:
         return wrong
-    return Asked(
+    return AssistantChoice(
         user_id,
         session_key,
         preference,

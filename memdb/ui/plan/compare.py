@@ -13,23 +13,23 @@ from memdb.display import line, markdown
 from memdb.errors import MemDBError
 from memdb.sizing import advisor, comparison
 from memdb.sizing.forecast import BreakEven
-from memdb.sizing.plan import Plan
+from memdb.sizing.plan import SizingPlan
 from memdb.sizing.services import Bill
 from memdb.ui import frame
 from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.plan import figures, form
 from memdb.ui.plan import state as plan_state
-from memdb.ui.plan.form import Asked
+from memdb.ui.plan.form import PlanChoice
 
 VIEWS = ("Cost", "Table", "Break-even", "Advisor")
 USD = st.column_config.NumberColumn(format="dollar")
 _LATENCY = "compare.latency"  # number of the last measurement, 0 before the first
 
 
-def right_side(target: Target, asked: Asked | MemDBError) -> None:
+def right_side(target: Target, asked: PlanChoice | MemDBError) -> None:
     """The comparison in its views. The advisor needs no numbers and always answers."""
     form.told()
-    sizing: Plan | None = None
+    sizing: SizingPlan | None = None
     bills: tuple[Bill, ...] = ()
     try:
         if isinstance(asked, MemDBError):
@@ -61,7 +61,7 @@ def right_side(target: Target, asked: Asked | MemDBError) -> None:
             cost_view(sizing, bills)
 
 
-def cost_view(sizing: Plan, bills: tuple[Bill, ...]) -> None:
+def cost_view(sizing: SizingPlan, bills: tuple[Bill, ...]) -> None:
     """Each service's month, line by line, and why one cannot."""
     told = [bill for bill in bills if bill.monthly_usd is not None]
     if told:
@@ -113,7 +113,7 @@ def cost_view(sizing: Plan, bills: tuple[Bill, ...]) -> None:
     parts.export(table, "comparison", plan_state.about(sizing), key="compare.lines_file")
 
 
-def table_view(target: Target, sizing: Plan, bills: tuple[Bill, ...]) -> None:
+def table_view(target: Target, sizing: SizingPlan, bills: tuple[Bill, ...]) -> None:
     """The article's table for these inputs; the live target's latency beside the quoted one."""
     words = _measured(target, sizing)
     made = comparison.rows(bills, words)
@@ -146,7 +146,7 @@ def _measure() -> None:
     st.session_state[_LATENCY] = st.session_state.get(_LATENCY, 0) + 1
 
 
-def _measured(target: Target, sizing: Plan) -> str:
+def _measured(target: Target, sizing: SizingPlan) -> str:
     run, index = st.session_state.get(_LATENCY, 0), frame.index_name()
     if not run or index is None:
         return ""
@@ -163,7 +163,7 @@ def _measured(target: Target, sizing: Plan) -> str:
     )
 
 
-def break_even_view(sizing: Plan) -> None:
+def break_even_view(sizing: SizingPlan) -> None:
     """Cost over queries a second and over vectors, and where the cheapest changes."""
     inputs = sizing.inputs
     queries, vectors = plan_state.break_even(
@@ -180,7 +180,7 @@ def break_even_view(sizing: Plan) -> None:
     st.caption("A line ends where the service cannot: MemoryDB where no single node holds everything.")
 
 
-def _lines(made: BreakEven, here: float, name: str, sizing: Plan) -> None:
+def _lines(made: BreakEven, here: float, name: str, sizing: SizingPlan) -> None:
     st.plotly_chart(
         figures.break_even(
             made.axis,

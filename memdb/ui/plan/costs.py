@@ -9,7 +9,7 @@ import streamlit as st
 
 from memdb.display import bytes_text, line
 from memdb.sizing import model, recall_price
-from memdb.sizing.plan import Plan
+from memdb.sizing.plan import SizingPlan
 from memdb.ui import frame, tune
 from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.plan import figures
@@ -18,7 +18,7 @@ from memdb.ui.plan import state as plan_state
 USD = st.column_config.NumberColumn(format="dollar")
 
 
-def changes_view(sizing: Plan) -> None:
+def changes_view(sizing: SizingPlan) -> None:
     """What M, dimension, type and metadata each cost."""
     made = model.changes(sizing.inputs.shape, sizing.estimate.profile)
     st.caption("One change each, everything else as in the form; bytes of one node.")
@@ -56,7 +56,7 @@ def changes_view(sizing: Plan) -> None:
     parts.export(table, "changes", plan_state.about(sizing), key="plan.changes_file")
 
 
-def recall_view(sizing: Plan) -> None:
+def recall_view(sizing: SizingPlan) -> None:
     """Each setting of a saved tuning run as nodes and dollars."""
     known = {entry.id: entry for entry in tune.listed(cached.home())}
     first = sizing.options[0] if sizing.options else None
@@ -77,7 +77,8 @@ def recall_view(sizing: Plan) -> None:
     chosen = st.selectbox("Tuning run", list(known), key="plan.run", bind="query-params")
     run = tune.saved(chosen or next(iter(known)))
     points = [
-        recall_price.Measured(p.ef_runtime, p.recall, p.low, p.high, p.qps, p.p99_ms) for p in run.points
+        recall_price.MeasuredSetting(p.ef_runtime, p.recall, p.low, p.high, p.qps, p.p99_ms)
+        for p in run.points
     ]
     qps = sizing.inputs.load.queries_per_s
     made = recall_price.price(points, qps, first.choice)

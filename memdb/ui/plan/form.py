@@ -42,14 +42,14 @@ ENGINES = {"valkey": "Valkey", "redis": "Redis OSS"}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PlanChoice:
     """What the form says."""
 
     inputs: Inputs
     profile: Profile
 
 
-def form(target: Target) -> Asked | MemDBError:
+def form(target: Target) -> PlanChoice | MemDBError:
     """Draw the form, all of it whatever is wrong; the error where it makes no plan."""
     wrong: MemDBError | None = None
     shape, sessions, profile = None, None, None
@@ -79,7 +79,7 @@ def form(target: Target) -> Asked | MemDBError:
     if wrong is not None or shape is None or sessions is None or profile is None:
         assert wrong is not None  # noqa: S101  # one is missing only after an error
         return wrong
-    return Asked(Inputs(shape, sessions, load, wishes), profile)
+    return PlanChoice(Inputs(shape, sessions, load, wishes), profile)
 
 
 def told() -> None:

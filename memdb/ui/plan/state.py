@@ -12,9 +12,9 @@ from memdb.errors import MemDBError
 from memdb.sizing import catalogue, forecast, latency, plan, prices, profiles, services
 from memdb.sizing.catalogue import Catalogue
 from memdb.sizing.choose import Choice
-from memdb.sizing.latency import Measured
+from memdb.sizing.latency import MeasuredLatency
 from memdb.sizing.model import Profile
-from memdb.sizing.plan import Inputs, Plan
+from memdb.sizing.plan import Inputs, SizingPlan
 from memdb.sizing.shape import Shape
 from memdb.ui.kit import cached
 
@@ -60,7 +60,7 @@ def refreshed(folder: Path) -> tuple[catalogue.Price, ...]:
     return prices.load(folder)
 
 
-def made(inputs: Inputs, chosen: Profile) -> Plan:
+def made(inputs: Inputs, chosen: Profile) -> SizingPlan:
     """The plan of these inputs.
 
     Raises:
@@ -81,7 +81,7 @@ def break_even(
     )
 
 
-def all_bills(sizing: Plan) -> tuple[services.Bill, ...]:
+def all_bills(sizing: SizingPlan) -> tuple[services.Bill, ...]:
     """Every service for the plan's inputs."""
     inputs = sizing.inputs
     return services.bills(
@@ -95,7 +95,7 @@ def all_bills(sizing: Plan) -> tuple[services.Bill, ...]:
 
 
 @st.cache_data(ttl="10m", max_entries=16, show_spinner=False)
-def measured_latency(target: Target, index: str, ef: int, k: int, run: int) -> Measured:
+def measured_latency(target: Target, index: str, ef: int, k: int, run: int) -> MeasuredLatency:
     """Latency of the live target, measured; `run` tells one measurement from the next."""
     return latency.measure(cached.client(target), cached.index_info(target, index), k=k, ef_runtime=ef)
 
@@ -105,14 +105,14 @@ def keep_wrong(exc: MemDBError) -> None:
     st.session_state[WRONG] = (str(exc), exc.hint)
 
 
-def other(sizing: Plan, shape: Shape) -> Choice | None:
+def other(sizing: SizingPlan, shape: Shape) -> Choice | None:
     """The cheapest nodes for another shape, all else as in the plan."""
     inputs = sizing.inputs
     changed = plan.plan(replace(inputs, shape=shape), sizing.estimate.profile, book(inputs.wishes.region))
     return changed.choices.first
 
 
-def about(sizing: Plan) -> dict[str, object]:
+def about(sizing: SizingPlan) -> dict[str, object]:
     """The inputs, for an exported file."""
     inputs = sizing.inputs
     return {

@@ -7,7 +7,7 @@ import streamlit as st
 from memdb.json_text import json_text
 from memdb.sizing import deploy, plan, repeat
 from memdb.sizing.deploy import Cluster
-from memdb.sizing.plan import Plan
+from memdb.sizing.plan import SizingPlan
 
 _TEXTS = {
     "boto3": ("python", "create_cluster.py"),
@@ -21,7 +21,7 @@ _MAKERS = {
 }
 
 
-def deploy_view(sizing: Plan) -> None:
+def deploy_view(sizing: SizingPlan) -> None:
     """The chosen nodes as boto3 call, CloudFormation and Terraform. Nothing is created."""
     if not sizing.options:
         st.warning("No node holds this plan, so there is nothing to deploy.", icon=":material/block:")
@@ -66,7 +66,7 @@ def deploy_view(sizing: Plan) -> None:
         st.caption(":material/info: The article asks for at least 2 replicas in production.")
 
 
-def code_view(sizing: Plan) -> None:
+def code_view(sizing: SizingPlan) -> None:
     """The same plan on the command line and in Python."""
     kind = st.segmented_control(
         "As",

@@ -14,22 +14,22 @@ from memdb.sizing import forecast
 from memdb.sizing.choose import usable
 from memdb.sizing.constraints import Constraint
 from memdb.sizing.model import COMPONENTS
-from memdb.sizing.plan import Option, Plan
+from memdb.sizing.plan import Option, SizingPlan
 from memdb.sizing.shape import parse_count
 from memdb.ui.kit import charts, parts, state
 from memdb.ui.plan import costs, figures, form, prices, templates
 from memdb.ui.plan import state as plan_state
 from memdb.ui.plan.figures import Limit, Part
-from memdb.ui.plan.form import Asked
+from memdb.ui.plan.form import PlanChoice
 
 VIEWS = ("Memory", "Growth", "Sessions", "What if", "Recall cost", "Prices", "Deploy", "Code")
 USD = st.column_config.NumberColumn(format="dollar")
 
 
-def right_side(target: Target, asked: Asked | MemDBError) -> None:
+def right_side(target: Target, asked: PlanChoice | MemDBError) -> None:
     """The plan in its views, or what is wrong with the inputs."""
     form.told()
-    sizing: Plan | None = None
+    sizing: SizingPlan | None = None
     try:
         if isinstance(asked, MemDBError):
             raise asked
@@ -69,7 +69,7 @@ def right_side(target: Target, asked: Asked | MemDBError) -> None:
             memory_view(sizing)
 
 
-def headline(sizing: Plan) -> None:
+def headline(sizing: SizingPlan) -> None:
     """Memory, the smallest fitting nodes, the month's bill."""
     estimate = sizing.estimate
     first = sizing.options[0] if sizing.options else None
@@ -102,7 +102,7 @@ def headline(sizing: Plan) -> None:
         st.caption(f":material/info: {note}")
 
 
-def memory_view(sizing: Plan) -> None:
+def memory_view(sizing: SizingPlan) -> None:
     """Components against nodes, the three choices with their bills, and MemoryDB's limits."""
     estimate, wishes = sizing.estimate, sizing.inputs.wishes
     pieces = [Part(COMPONENTS[name], size) for name, size in estimate.components.items()]
@@ -151,7 +151,7 @@ def memory_view(sizing: Plan) -> None:
     parts.export(parts_frame, "memory", plan_state.about(sizing), key="plan.memory_file")
 
 
-def components_frame(sizing: Plan) -> pd.DataFrame:
+def components_frame(sizing: SizingPlan) -> pd.DataFrame:
     """Components as a table."""
     estimate = sizing.estimate
     rows = [
@@ -200,7 +200,7 @@ def limits_frame(limits: tuple[Constraint, ...]) -> pd.DataFrame:
     return pd.DataFrame([{"": marks[c.ok], "limit": c.text, "source": c.source} for c in limits])
 
 
-def growth_view(sizing: Plan) -> None:
+def growth_view(sizing: SizingPlan) -> None:
     """24 months, and the month when today's node no longer holds it."""
     left, right = st.columns(2)
     percent = left.number_input(
@@ -284,7 +284,7 @@ def growth_view(sizing: Plan) -> None:
     parts.export(table, "growth", about, key="plan.growth_file")
 
 
-def sessions_view(sizing: Plan) -> None:
+def sessions_view(sizing: SizingPlan) -> None:
     """The time to live against memory and bill."""
     inputs = sizing.inputs
     if not inputs.sessions.live:

@@ -10,11 +10,11 @@ import streamlit as st
 from memdb.display import line
 from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.kit import ef as ef_steps
-from memdb.ui.search.shown import Shown, export
+from memdb.ui.search.shown import SearchView, export
 from memdb.vectors.titles import titles_in
 
 
-def two_settings(shown: Shown) -> None:
+def two_settings(shown: SearchView) -> None:
     """A second EF_RUNTIME beside the form's: overlap, times, rank moves."""
     request = shown.asked.request
     if request.ef_runtime is None:

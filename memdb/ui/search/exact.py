@@ -14,7 +14,7 @@ from memdb.tuning import queries, truth
 from memdb.tuning.run import Queries, Truth
 from memdb.ui.kit import cached, charts, parts, safety, state
 from memdb.ui.kit.job import JobSlot
-from memdb.ui.search.shown import Shown, export
+from memdb.ui.search.shown import SearchView, export
 from memdb.vectors import distance, recall
 from memdb.vectors.distance import Floats
 from memdb.vectors.index import index_info
@@ -24,7 +24,7 @@ from memdb.vectors.titles import titles_of
 COMPUTING = JobSlot[Truth]("search.exact_job", every="0.5s")
 
 
-def against_exact(shown: Shown) -> None:
+def against_exact(shown: SearchView) -> None:
     """Recall of this query, its exact neighbours as a chart and a table."""
     nearest = _truth(shown)
     if nearest is None:
@@ -89,18 +89,18 @@ def against_exact(shown: Shown) -> None:
     export(shown, frame)
 
 
-def _sent(shown: Shown) -> Floats:
+def _sent(shown: SearchView) -> Floats:
     """(1, dim): the query as the index receives it."""
     request = shown.asked.request
     _, params = shown.info.vector_field(request.field)
     return distance.as_sent(np.array([numbers(request.vector)], dtype=np.float32), params.type)
 
 
-def _queries(shown: Shown) -> Queries:
+def _queries(shown: SearchView) -> Queries:
     return queries.made(_sent(shown), ("",), (), "one vector")
 
 
-def _truth(shown: Shown) -> Truth | None:
+def _truth(shown: SearchView) -> Truth | None:
     """The exact answer, if it is at hand and holds; None while a job is on offer or runs."""
     request, client = shown.asked.request, cached.client(shown.target)
     _, params = shown.info.vector_field(request.field)
@@ -131,7 +131,7 @@ def _truth(shown: Shown) -> Truth | None:
     return None
 
 
-def _start_exact(shown: Shown) -> None:
+def _start_exact(shown: SearchView) -> None:
     request, opened = shown.asked.request, cached.client(shown.target)
     budget, asked = safety.budget(shown.target), _queries(shown)
 
@@ -143,7 +143,7 @@ def _start_exact(shown: Shown) -> None:
     COMPUTING.start("Exact neighbours", work, about=request)
 
 
-def _titles(shown: Shown, keys: tuple[str, ...]) -> dict[str, str]:
+def _titles(shown: SearchView, keys: tuple[str, ...]) -> dict[str, str]:
     """Names also of documents that the index did not return."""
     missing = [key for key in keys if key not in shown.titles]
     return {**shown.titles, **titles_of(cached.client(shown.target), shown.info, missing)}
