@@ -171,7 +171,7 @@ def alone(client: Client, context: Context, repeats: int = 5) -> tuple[Step, ...
 def both(
     client: Client, info: IndexInfo, ask: Ask, vector: Floats, preference: Floats | None
 ) -> tuple[KnnResult, KnnResult]:
-    """The documents without and with the preference, in one round trip.
+    """The documents without and with the preference, in one round trip; `vector` and `preference` are (d,).
 
     Raises:
         MemDBError: the server did not answer, or said no.

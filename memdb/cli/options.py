@@ -29,7 +29,11 @@ class Parser(argparse.ArgumentParser):
     """One that words its errors as the rest of the command line does: one line, then the way on."""
 
     def error(self, message: str) -> NoReturn:
-        """Raise instead of printing the usage, which hides what is wrong."""
+        """Raise instead of printing the usage, which hides what is wrong.
+
+        Raises:
+            BadInput: always, with what is wrong.
+        """
         raise BadInput(f"{message[:1].upper()}{message[1:]}.", f"See `{self.prog} --help`.")
 
     def joined(self, words: Sequence[str]) -> list[str]:

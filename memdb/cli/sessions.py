@@ -33,7 +33,12 @@ class Sessions(OnServer):
     json: bool = option("--json", default=False, help="print JSON")
 
     def run(self) -> int:
-        """List, show, or tell the formats."""
+        """List, show, or tell the formats.
+
+        Raises:
+            BadInput: `show` without the id of a session.
+            MemDBError: the server does not answer, or there is no such session.
+        """
         if self.action == "show" and not self.id:
             raise BadInput("`memdb sessions show` needs the id of a session.", "`memdb sessions` lists them.")
         target = self.find(Settings.from_env())

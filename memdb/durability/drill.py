@@ -285,7 +285,11 @@ def _plug(each: Under, began: float) -> None:
 
 
 def gone(running: Engine) -> None:
-    """Wait for the end of the process that was killed: what still seems to run is not started again."""
+    """Wait for the end of the process that was killed: what still seems to run is not started again.
+
+    Raises:
+        EngineUnavailable: it runs on.
+    """
     end = time.monotonic() + _DEATH_S
     while running.alive():
         if time.monotonic() > end:

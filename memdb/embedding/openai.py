@@ -47,7 +47,14 @@ class OpenAI:
         return f"{self.model} at {urlsplit(self.url).hostname}"
 
     def embed(self, texts: Sequence[str]) -> Floats:
-        """(len(texts), dimension) float32 of length 1."""
+        """(len(texts), dimension) float32 of length 1.
+
+        Raises:
+            Unreachable: the endpoint does not answer.
+            LoginFailed: it refuses the key.
+            EngineError: it answers with an error, or with something else than vectors.
+            BadInput: a text is blank.
+        """
         wanted = answers.asked(texts)
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         try:

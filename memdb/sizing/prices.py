@@ -94,7 +94,12 @@ def refresh(pricing: Any, service: Service, region: str, *, report: Report = sil
 
 
 def save(prices: tuple[Price, ...], home: Path) -> Path:
-    """Keep refreshed prices; they stand before the package's own."""
+    """Keep refreshed prices; they stand before the package's own.
+
+    Raises:
+        BadInput: the prices kept earlier are damaged.
+        MemDBError: the folder cannot be written.
+    """
     path = home / "prices.json"
     kept = {(p.id, p.region): p for p in (*load(home), *prices)}
     try:

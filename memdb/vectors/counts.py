@@ -66,7 +66,13 @@ class TagValues(Sequence[TagValue]):
 
 
 def count(client: Client, info: IndexInfo, condition: Condition | str = EVERYTHING) -> int:
-    """How many documents a filter lets through."""
+    """How many documents a filter lets through.
+
+    Raises:
+        UnsupportedFeature: the engine answers no query without a KNN clause.
+        BadFilter: this engine cannot say the filter.
+        MemDBError: the server does not answer.
+    """
     rendered = render(condition, client.server.dialect, info)
     if rendered.everything:
         return info.documents

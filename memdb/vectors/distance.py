@@ -69,7 +69,7 @@ def prepared(vectors: NDArray[np.floating], metric: str) -> Floats:
 
 
 def prepared_wide(vectors: NDArray[np.floating], metric: str) -> Doubles:
-    """The same in float64, for what float32 does not hold."""
+    """The same, (n, d) to (n, d), in float64, for what float32 does not hold."""
     matrix = np.ascontiguousarray(vectors, dtype=np.float64)
     if metric != "COSINE":
         return matrix
@@ -171,7 +171,7 @@ def need(type_: str) -> None:
 
 
 def to_bytes(vector: NDArray[np.floating], type_: str) -> bytes:
-    """A vector as the engine's PARAMS take it: little-endian numbers of the field's type.
+    """A vector (d,) as the engine's PARAMS take it: little-endian numbers of the field's type.
 
     Rounded to the nearest, ties to even, as the engines round what they read from JSON; half types by way of
     float32, as they do.
@@ -225,7 +225,7 @@ def from_bytes(value: bytes, type_: str) -> Vectors:
 
 
 def directed(vector: Floats, metric: str) -> Floats:
-    """The same vector, which has a direction where the metric needs one.
+    """The same vector (d,), which has a direction where the metric needs one.
 
     Raises:
         BadVector: it is zero under COSINE.

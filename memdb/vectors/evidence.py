@@ -201,7 +201,7 @@ def holds(
 
 
 def drawn(known: int, random: np.random.Generator) -> NDArray[np.int64]:
-    """Which of the documents a check looks at."""
+    """Places of the documents a check looks at, (min(CHECKED, known),)."""
     return random.choice(known, min(CHECKED, known), replace=False)
 
 

@@ -151,7 +151,7 @@ def _parsed(text: str) -> list[object]:
 
 
 def array(name: str, content: bytes, dim: int) -> NDArray[np.generic]:
-    """The numbers of a `.npy` file, of any shape.
+    """The numbers of a `.npy` file, of any shape: (d,), (n, d) or another.
 
     Raises:
         BadVector: it is none, or holds something else.

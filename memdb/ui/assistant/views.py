@@ -124,7 +124,10 @@ def waterfall(target: Target, context: Context) -> None:
 
 @st.fragment
 def preference(target: Target, info: IndexInfo, context: Context, vector: Floats) -> None:
-    """The documents without and with the preference, and how ranks moved; the weight moves only this."""
+    """The documents without and with the preference, and how ranks moved; `vector` is the question's (d,).
+
+    The weight chosen here is used for this comparison alone.
+    """
     if context.preference is None or context.preference.shape != vector.shape:
         parts.empty(
             "Nothing to compare",

@@ -199,7 +199,7 @@ def truth_ranks(
     *,
     dark: bool,
 ) -> go.Figure:
-    """The exact neighbours by distance: found ones as filled dots, missed ones as open diamonds."""
+    """The exact neighbours by `distances` (k,): found ones as filled dots, missed ones as open diamonds."""
     colours = palette(dark)
     ranks = np.arange(1, len(keys) + 1)
     mask = np.asarray(retrieved, dtype=bool)

@@ -19,7 +19,7 @@ _MARKS = 12  # lines of events on a chart: more hide what they mark
 
 
 def clock(times: Doubles) -> np.ndarray:
-    """Unix seconds → what plotly draws as UTC."""
+    """Unix seconds (n,) → what plotly draws as UTC, (n,) datetime64."""
     return np.asarray((times * 1000).astype("datetime64[ms]"))
 
 
