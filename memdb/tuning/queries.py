@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from memdb.cluster.client import Client
-from memdb.embed import DIMENSION, MODEL, embed
+from memdb.embedding.local import DIMENSION, MODEL, embed
 from memdb.errors import BadInput, BadVector
 from memdb.jobs import Report, silent
 from memdb.tuning.run import Queries, Run
