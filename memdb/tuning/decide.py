@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from memdb.tuning import stats
-from memdb.tuning.run import Definition, EfPoint, Goal, Recommendation, SweepRequest
+from memdb.tuning import stats, unseen
+from memdb.tuning.run import Beside, Definition, EfPoint, Goal, Recommendation, SweepRequest
+from memdb.tuning.source import short_words
 
 POINTS = 8  # a curve of so many points shows its bend
 COARSE = 4
@@ -88,13 +89,18 @@ def chosen(points: Sequence[EfPoint], goal: Goal) -> EfPoint | None:
     return found
 
 
-def left_open(points: Sequence[EfPoint], goal: Goal) -> bool:
-    """Whether a cheaper setting may meet a recall, and only the number of queries hinders to show it."""
+def left_open(points: Sequence[EfPoint], goal: Goal, uncertainty: float = 0.0) -> bool:
+    """Whether a cheaper setting may meet a recall, and only the number of queries hinders to show it.
+
+    `uncertainty` is that of the queries: what is not known of made queries no number of them tells.
+    """
     if goal.kind != "recall":
         return False
     best = chosen(points, goal)
     below = [p for p in points if best is None or p.ef_runtime < best.ef_runtime]
-    return any(p.recall >= goal.value for p in below)
+    return any(
+        p.recall - unseen.method_error(p.recall, goal.confidence, uncertainty) >= goal.value for p in below
+    )
 
 
 def recommend(
@@ -105,6 +111,8 @@ def recommend(
     ef_limit: int,
     plan_words: str = "",
     plan_exact: bool = False,
+    uncertainty: float = 0.0,
+    beside: Beside | None = None,
 ) -> Recommendation | None:
     """One plain sentence, and what it rests on; None where nothing was measured.
 
@@ -115,15 +123,17 @@ def recommend(
         ef_limit: the largest EF_RUNTIME the engine takes.
         plan_words: how the engine runs the filter, where it tells.
         plan_exact: whether it compares all that match, so that EF_RUNTIME changes nothing.
+        uncertainty: of the queries.
+        beside: what made queries get, where documents were asked.
     """
     if not points:
         return None
     goal, k = request.goal, request.k
     best = chosen(points, goal)
-    plan = (plan_words,) if plan_words else ()
+    plan = (*((beside.words,) if beside else ()), *((plan_words,) if plan_words else ()))
     if best is None:
-        return _missed(points, request, definition, ef_limit, plan, plan_exact)
-    what = _result(best, goal)
+        return _missed(points, request, definition, ef_limit, plan, plan_exact, uncertainty)
+    what = _result(best, request)
     if definition.algorithm == "FLAT":
         sentence = f"This FLAT index meets {goal.words(k)} without any EF_RUNTIME: {what}."
         return Recommendation(None, best.recall, best.low, best.high, True, sentence, plan)
@@ -166,6 +176,7 @@ def _missed(
     ef_limit: int,
     plan: tuple[str, ...],
     plan_exact: bool,
+    uncertainty: float,
 ) -> Recommendation:
     goal, k = request.goal, request.k
     ordered = sorted(points, key=lambda p: p.ef_runtime)
@@ -183,6 +194,15 @@ def _missed(
     needed = stats.queries_to_tell(best.recalls, goal.value, k, goal.confidence)
     if goal.value >= 1:
         reasons.append("No sample shows a recall of exactly 1; set a target below, e.g. 0.999.")
+    elif (
+        best.recall - unseen.method_error(best.recall, goal.confidence, uncertainty)
+        < goal.value
+        <= best.recall
+    ):
+        reasons.append(
+            "The measured recall is above the target, its interval is not, and more made queries would not "
+            "tell: they stand for unseen ones only so well. A file of real queries would tell."
+        )
     elif needed is not None:
         reasons.append(
             f"The measured recall is above the target, its interval is not: about {max(needed, q + 1):,} "
@@ -195,7 +215,7 @@ def _missed(
     else:
         what = f"No EF_RUNTIME from {ordered[0].ef_runtime} to {ordered[-1].ef_runtime} shows"
     at = f"the best, {best.ef_runtime}, gives " if best.ef_runtime else ""
-    sentence = f"{what} {goal.words(k)}: {at}{_result(best, goal)}."
+    sentence = f"{what} {goal.words(k)}: {at}{_result(best, request)}."
     return Recommendation(None, best.recall, best.low, best.high, False, sentence, (*reasons, *plan))
 
 
@@ -228,10 +248,10 @@ def _ways(ordered: Sequence[EfPoint], definition: Definition, ef_limit: int, pla
     return ways
 
 
-def _result(point: EfPoint, goal: Goal) -> str:
+def _result(point: EfPoint, request: SweepRequest) -> str:
     return (
-        f"recall {point.recall:.3f}, {goal.confidence * 100:g} % interval {point.low:.3f} to "
-        f"{point.high:.3f} over {len(point.recalls):,} queries"
+        f"recall {point.recall:.3f}, {request.goal.confidence * 100:g} % interval {point.low:.3f} to "
+        f"{point.high:.3f} over {len(point.recalls):,} {short_words(request.source)}"
     )
 
 

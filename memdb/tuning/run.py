@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from memdb.tuning.source import Source, Unseen, words
 from memdb.vectors.distance import Doubles, Floats
 from memdb.vectors.filters import Raw
 
@@ -41,7 +42,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class SweepRequest:
-    """What to measure. Hashable, and all that is needed (with the queries) to repeat it."""
+    """What to measure. Hashable, and all that is needed to repeat it."""
 
     index: str
     field: str = ""  # empty: the index's first vector field
@@ -51,10 +52,8 @@ class SweepRequest:
     ef_min: int = 10
     ef_max: int = 512
     goal: Goal = Goal()
-    seed: int = 0
     concurrency: tuple[int, ...] = (CONCURRENCY,)  # clients at once, for the throughput; () measures none
-    query_origin: str = "random documents"
-    queries: int = 1_000
+    source: Source = Unseen()  # of the queries
     budget_qps: float | None = None  # at most so many queries a second; then no throughput is measured
 
     @property
@@ -134,12 +133,43 @@ class Queries:
 
     vectors: Floats  # (q, dim)
     labels: tuple[str, ...]  # for people: the key or text of each, or "row 12 of file.npy"
-    own_keys: tuple[str, ...]  # key of the document that a query is; "" where it is none
-    origin: str  # e.g. "500 random documents (seed 0)"
+    # Key of the document that a query is, or was made from: left out of its results. "" where there is none.
+    own_keys: tuple[str, ...]
+    source: Source
     digest: str  # of vectors and own keys: equal in two runs that asked the same
+    # By which share of the missed neighbours the recall may be off because the queries are made ones
+    # (one standard deviation, `memdb.tuning.unseen`); 0 for all others.
+    uncertainty: float = 0.0
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def words(self) -> str:
+        """For people, e.g. "500 random documents (seed 0)"."""
+        return words(self.source, len(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What made queries get at one EF_RUNTIME of a run that asked documents, which are easier to find."""
+
+    ef_runtime: int
+    documents: float  # recall of the run's own queries
+    recall: float  # of made queries
+    low: float
+    high: float
+    queries: int
+
+    @property
+    def words(self) -> str:
+        """By how much documents flatter, in one sentence."""
+        at = f" at EF_RUNTIME {self.ef_runtime}" if self.ef_runtime else ""
+        return (
+            f"Documents as queries flatter: made queries as hard as unseen ones get {self.recall:.3f} "
+            f"({self.low:.3f} to {self.high:.3f}){at} where documents get {self.documents:.3f}, "
+            f"{self.documents - self.recall:+.3f}."
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,6 +194,7 @@ class Run:
     partial: bool
     took_s: float
     memdb_version: str
+    beside: Beside | None = None  # where documents were asked: how made queries do
     title: str = ""  # given by the user
 
     def point(self, ef_runtime: int) -> EfPoint | None:
