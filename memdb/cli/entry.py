@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from memdb.cli.options import Command, Parser
-from memdb.errors import Cancelled, MemDBError
+from memdb.cluster.address import without_values
+from memdb.errors import BadInput, Cancelled, MemDBError
 
 # Each is a class named by its last word in memdb/cli/<first word>.py, imported once it is called:
 # `memdb --help` waits for no NumPy.
@@ -77,7 +78,10 @@ def parse(words: Sequence[str]) -> Command:
     Raises:
         BadInput: it is no command, or an option has a value it cannot have.
     """
-    parsed = _parser().parse_args(words)
+    try:
+        parsed = _parser().parse_args(words)
+    except BadInput as exc:
+        raise without_values(exc, words) from None
     return command(parsed.command).of(parsed)
 
 

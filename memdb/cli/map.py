@@ -85,7 +85,8 @@ def table(made: Made) -> pd.DataFrame:
     """One row a point: key, x, y (z), cluster (empty between clusters) and the share of kept neighbours."""
     import pandas as pd
 
-    columns: dict[str, object] = {"key": list(made.keys)}
+    # As objects: pandas' own texts hold no bytes that are not UTF-8.
+    columns: dict[str, object] = {"key": pd.Series(made.keys, dtype=object)}
     for i, name in enumerate("xyz"[: made.xy.shape[1]]):
         columns[name] = made.xy[:, i]
     if len(made.labels):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -25,16 +23,14 @@ from rich.table import Table
 from rich.text import Text
 
 from memdb.display import line
+from memdb.json_text import json_text
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _PLAIN_EVERY_S = 5.0  # where the output is a file or a log
 
 
 def print_json(value: object) -> None:
-    """One JSON document on the standard output, in UTF-8."""
-    text = json.dumps(value, ensure_ascii=False, indent=2)
-    # Bytes that were not UTF-8 are lone surrogates here; JSON can say so, UTF-8 cannot.
-    print(_SURROGATE.sub(lambda found: f"\\u{ord(found.group()):04x}", text))
+    """One JSON document on the standard output, in UTF-8; null for what is not a finite number."""
+    print(json_text(value, indent=2, ascii_only=False))
 
 
 def print_table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from memdb.cli.arguments import OnIndex, count, share
@@ -10,12 +10,13 @@ from memdb.cli.options import option
 from memdb.cli.output import Bar, print_json, print_table
 from memdb.cluster.client import connect
 from memdb.errors import BadInput
-from memdb.jobs import Report
 from memdb.settings import Settings
-from memdb.tuning import queries, store
-from memdb.tuning.run import Goal, Queries, Run, SweepRequest
-from memdb.tuning.sweep import sweep
-from memdb.vectors.index import IndexInfo, index_info
+from memdb.tuning import source, store
+from memdb.tuning.ask import run_saved
+from memdb.tuning.queries import content_of
+from memdb.tuning.run import Goal, Run, SweepRequest
+from memdb.tuning.source import Documents, File, Repeated, Source, Unseen
+from memdb.vectors.index import index_info
 
 MISSED = 1
 
@@ -30,9 +31,15 @@ class Recall(OnIndex):
     queries: str = option(
         "--queries",
         default="",
-        metavar="FILE|N",
-        help="N random documents, or a .npy, .parquet, .csv or .jsonl of vectors or texts "
-        "(default: 1,000 documents, and 4,000 where these leave the answer open)",
+        metavar="N|FILE|run:ID",
+        help="N made queries, as hard as unseen ones; or a .npy, .parquet, .csv or .jsonl of vectors or "
+        "texts; or those of a saved run (default: 1,000 made queries, and 4,000 where these leave the answer "
+        "open)",
+    )
+    documents: bool = option(
+        "--documents",
+        default=False,
+        help="ask documents of the index themselves; recall then reads too high, by how much is measured",
     )
     ef_min: int = option("--ef-min", default=10, type=count(1), metavar="N")
     ef_max: int = option("--ef-max", default=512, type=count(1), metavar="N")
@@ -56,34 +63,14 @@ class Recall(OnIndex):
             ef_min=self.ef_min,
             ef_max=self.ef_max,
             goal=Goal("recall", self.target, self.confidence),
-            seed=self.seed,
             concurrency=(self.clients,) if self.clients else (),
+            source=self._source(),
             budget_qps=self.budget,
         )
         target = self.find(settings)
         with connect(target) as client, Bar() as bar:
             info = index_info(client, self.index)
-
-            def documents(number: int) -> Queries:
-                return queries.random_documents(
-                    client, info, request.field, number, request.seed, request.condition, report=bar.report
-                )
-
-            given = self.queries.replace(",", "").replace("_", "")
-            if given.isdigit() or not given:
-                asked = documents(int(given or request.queries))
-            else:
-                asked = _from_file(info, request, self.queries, bar.report)
-            run = sweep(
-                client,
-                info,
-                request,
-                asked,
-                report=bar.report,
-                home=settings.home,
-                more=None if given else documents,  # a number that was asked for is kept to
-            )
-        store.save(run, settings.home)
+            run = run_saved(client, info, request, settings.home, report=bar.report)
         if self.json:
             print_json(as_json(run))
         else:
@@ -91,6 +78,23 @@ class Recall(OnIndex):
         met = run.recommendation is not None and run.recommendation.met
         # A run that was cut short proves nothing: a pipeline must not go on because of it.
         return 0 if met and not run.partial else MISSED
+
+    def _source(self) -> Source:
+        kind = Documents if self.documents else Unseen
+        given = self.queries.replace(",", "").replace("_", "")
+        if not given:
+            return kind(seed=self.seed)
+        if given.isdigit():  # a number that was asked for is kept to
+            return kind(int(given), self.seed, extend=False)
+        if self.documents:
+            raise BadInput(
+                f"--documents asks documents, --queries {self.queries} asks others.",
+                "Leave one of them out, or give a number of documents.",
+            )
+        if self.queries.startswith("run:"):
+            return Repeated(self.queries.removeprefix("run:"))
+        path = str(Path(self.queries).expanduser())
+        return File(Path(path).name, path, content_of(path))
 
 
 def as_json(run: Run) -> dict[str, object]:
@@ -110,26 +114,16 @@ def as_json(run: Run) -> dict[str, object]:
         "queries": len(run.queries),
         "k": run.request.k,
         "filter": run.request.filter,
-        "seed": run.request.seed,
+        "source": source.to_dict(run.request.source),
+        "seed": source.seed(run.request.source),
         "target": run.request.goal.value,
         "sentence": made.sentence if made else "",
         "reasons": list(made.reasons) if made else [],
+        "unseen": None if run.beside is None else asdict(run.beside),
         "notes": list(run.notes),
         "partial": run.partial,
         "run": run.id,
     }
-
-
-def _from_file(info: IndexInfo, request: SweepRequest, given: str, report: Report) -> Queries:
-    path = Path(given).expanduser()
-    try:
-        content = path.read_bytes()
-    except OSError as exc:
-        raise BadInput(
-            f"The file of queries '{given}' cannot be read: {exc.strerror}.",
-            "Give a number of random documents, or the path of a .npy, .parquet, .csv or .jsonl file.",
-        ) from None
-    return queries.from_file(path.name, content, info, request.field, report=report)
 
 
 def _show(run: Run) -> None:
@@ -153,4 +147,4 @@ def _show(run: Run) -> None:
             print(f"  {reason}")
     for note in run.notes:
         print(f"Note: {note}")
-    print(f"Queries: {run.queries.origin}. Kept as run {run.id}.")
+    print(f"Queries: {run.queries.words}. Kept as run {run.id}.")

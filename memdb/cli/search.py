@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from memdb.cli.arguments import OnIndex, count
 from memdb.cli.options import option
 from memdb.cli.output import print_json, print_table
 from memdb.cluster.client import Client, connect
+from memdb.display import line
 from memdb.errors import BadInput
 from memdb.settings import Settings
 from memdb.vectors import distance, upload
@@ -120,10 +122,11 @@ def _as_json(
     result: KnnResult, command: str, exact: Neighbours | None, compared: Comparison | None
 ) -> dict[str, object]:
     found: dict[str, object] = {
+        # A distance that the engine does not have is null.
         "hits": [{"key": h.key, "distance": h.distance, "fields": dict(h.fields)} for h in result.hits],
         "took_ms": round(result.took_ms, 3),
         "command": command,
-    }
+    } | _notes(result.notes)
     if exact is not None and compared is not None:
         found["exact"] = {
             "hits": [
@@ -132,8 +135,13 @@ def _as_json(
             ],
             "recall": compared.recall,
             "looked_at": exact.looked_at,
-        }
+        } | _notes(exact.notes)
     return found
+
+
+def _notes(notes: tuple[str, ...]) -> dict[str, object]:
+    """Only where there is something to say."""
+    return {"notes": list(notes)} if notes else {}
 
 
 def _show(
@@ -141,14 +149,22 @@ def _show(
 ) -> None:
     names = request.return_fields[:_SHOWN_FIELDS]
     rows = [
-        (str(i), hit.key, f"{hit.distance:.4f}", *(hit.fields.get(name, "") for name in names))
+        (str(i), hit.key, _distance(hit.distance), *(hit.fields.get(name, "") for name in names))
         for i, hit in enumerate(result.hits, 1)
     ]
     if rows:
         print_table("", ("", "key", "distance", *names), rows, right=(0, 2))
     print(f"{len(rows)} hits in {result.took_ms:.1f} ms")
+    for note in result.notes:
+        print(f"Note: {note}")
     if exact is not None and compared is not None:
         missed = [k for k, there in zip(exact.keys[0], compared.found, strict=True) if not there]
         print(f"Recall {compared.recall:.3f} against all {exact.looked_at:,} vectors under the filter")
         for key in missed:
-            print(f"missed: {key}")
+            print(f"missed: {line(key)}")
+        for note in exact.notes:
+            print(f"Note: {note}")
+
+
+def _distance(value: float) -> str:
+    return f"{value:.4f}" if math.isfinite(value) else "none"

@@ -62,19 +62,13 @@ class Meter:
         self._next = clock()
         self._probed = clock()
         self._pings: deque[float] = deque(maxlen=_PROBES)
-        if budget.slow_factor:
-            self.first_ms = self.now_ms = statistics.median(ping() for _ in range(_PROBES))
 
-    def before(self, command: Sequence[Any]) -> None:
-        """Wait for the turn of a command.
+    def before(self, commands: Sequence[Sequence[Any]]) -> None:
+        """Wait for the turn of some commands, which are sent or refused as a whole.
 
         Raises:
-            BudgetSpent: a bound is reached; the command was not sent.
+            BudgetSpent: a bound is reached.
         """
-        self.before_many((command,))
-
-    def before_many(self, commands: Sequence[Sequence[Any]]) -> None:
-        """Same for a batch, which is sent or refused as a whole."""
         searches = sum(word(command[0]) in _SEARCHES for command in commands)
         with self._lock:
             bound = self.budget.keys_scanned
@@ -94,18 +88,17 @@ class Meter:
         if wait > 0:
             self._sleep(wait)
 
-    def after(self, command: Sequence[Any], reply: Any, took_s: float) -> None:
-        """Count what a command read."""
-        self.after_many((command,), (reply,), took_s)
-
-    def after_many(self, commands: Sequence[Sequence[Any]], found: Sequence[Any], took_s: float) -> None:
-        """Same for a batch."""
-        keys = sum(_cost(c) or _rows(c, reply) for c, reply in zip(commands, found, strict=True))
+    def after(self, commands: Sequence[Sequence[Any]], answers: Sequence[Any]) -> None:
+        """Count what they read."""
+        keys = sum(_cost(c) or _rows(c, reply) for c, reply in zip(commands, answers, strict=True))
         with self._lock:
             self.keys += keys
 
     def _look(self) -> None:
         factor = self.budget.slow_factor
+        if factor and not self.first_ms:
+            self.first_ms = self.now_ms = statistics.median(self._ping() for _ in range(_PROBES))
+            self._probed = self._clock()
         if not factor or self._clock() - self._probed < _PROBE_S:
             return
         self._pings.append(self._ping())

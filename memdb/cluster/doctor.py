@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from memdb.cluster import dialects, doctor_net, replies
-from memdb.cluster.client import Client, connect, items_by_name
+from memdb.cluster.client import Client, connect
 from memdb.cluster.doctor_net import Address
 from memdb.cluster.replies import Reply
+from memdb.cluster.server import names_described
 from memdb.cluster.target import LOOPBACK, Target
 from memdb.errors import LoginFailed, MemDBError, Unreachable
 
@@ -268,7 +269,7 @@ def search_step(info: Reply, commands: Reply, indexes: Reply, who: Reply) -> Ste
     user = "this user" if isinstance(who, MemDBError) else f"the user '{replies.text(who)}'"
     if isinstance(commands, MemDBError):
         return Step("Search", "note", f"Not told: {commands}", "Allow the user COMMAND (+command).")
-    dialect = dialects.recognise(items_by_name(commands))
+    dialect = dialects.recognise(names_described(commands))
     if not dialect.searches:
         what = "This server"
         if not isinstance(info, MemDBError):

@@ -23,10 +23,10 @@ def find_target(settings: Settings, url: str = "", *, writable: bool = False) ->
             targets). The local engine always takes writes.
 
     Raises:
-        BadSettings: a URL does not parse, there is no target of that name, or there is nothing to open.
+        BadSettings: `url` is neither an address nor a name of the settings file, or there is nothing to open.
         MemDBError: the password of a named target cannot be had.
     """
-    if url and "://" not in url and any(named.name == url for named in targets.read(settings)):
+    if url and "://" not in url:
         found = by_name(settings, url)
         return replace(found, writable=found.writable or writable)
     if url:
@@ -58,9 +58,11 @@ def by_name(settings: Settings, name: str) -> Target:
         if named.name == name:
             return targets.resolve(named)
     names = ", ".join(n.name for n in known)
+    # What was given in a name's place may be an address, or a piece of one: it is not repeated.
     raise BadSettings(
-        f"There is no target '{name}' in '{targets.file_path(settings)}'.",
-        f"It has: {names}." if names else "That file has no targets yet; docs/connect.md shows one.",
+        f"There is no target of that name in '{targets.file_path(settings)}', and it is no address.",
+        (f"The file has: {names}. " if names else "That file has no targets yet; docs/connect.md shows one. ")
+        + "An address starts with redis://, rediss:// or unix://.",
     )
 
 

@@ -23,8 +23,7 @@ from memdb.cluster.target import Iam
 
 TOKEN_S = 900  # the longest that MemoryDB accepts
 RENEW_S = 600.0  # a token older than this is not used any more: slow logins and clocks that differ
-CUT_S = 12 * 3600.0  # MemoryDB ends a connection that long after its login
-LOGIN_AGAIN_S = 11 * 3600.0  # so that an hour of quiet still lies before the cut
+LOGIN_AGAIN_S = 11 * 3600.0  # an hour of quiet still lies before the cut, 12 hours after a login
 
 HINT = (
     "Check that the user's authentication mode is IAM, that the AWS credentials of this machine may "

@@ -11,6 +11,7 @@ from redis.exceptions import (
     InvalidResponse,
     MasterDownError,
     MovedError,
+    NoPermissionError,
     ReadOnlyError,
     RedisError,
     ResponseError,
@@ -33,6 +34,7 @@ _CODES: tuple[tuple[type[RedisError], str], ...] = (
     (MasterDownError, "MASTERDOWN "),
     (TryAgainError, "TRYAGAIN "),
     (ReadOnlyError, "READONLY "),
+    (NoPermissionError, "NOPERM "),
 )
 
 

@@ -6,6 +6,7 @@ first MOVED, READONLY or lost connection, or a question about nodes, makes the m
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import itertools
 import threading
@@ -14,12 +15,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import MovedError, NoPermissionError, RedisError, ResponseError
 
 from memdb.cluster import replies, wire
 from memdb.cluster.target import LOOPBACK, Target
-from memdb.cluster.topology import Node, Topology, cluster_nodes, keys, replication_nodes, slot, word
+from memdb.cluster.topology import (
+    Node,
+    Topology,
+    cluster_nodes,
+    keys,
+    replication_nodes,
+    slot,
+    slots_nodes,
+    word,
+)
 
+_NAMES = 256  # a node that owns 95 % of the slots sends one of them elsewhere but for 2 in a million
 _AGAIN_S = 0.2  # how young a map may be that a second failure does not ask for a new one
 # Reads with a state on the node: a cursor lives where it was opened.
 _STICKY = frozenset(("SCAN", "FT.CURSOR", "FT.AGGREGATE", "FT.INFO", "FT._LIST", "FT.PROFILE"))
@@ -175,24 +186,49 @@ def _map(client: redis.Redis, target: Target, host: str, port: int, *, alone: bo
         facts = _facts(client)
         if facts.get("cluster_enabled") == "0":
             return Topology.of(replication_nodes(facts, host=host, port=port), cluster=False)
-    try:
-        said = client.execute_command("CLUSTER", "NODES")  # type: ignore[no-untyped-call]
-    except ResponseError:  # not a cluster, or the user may not ask
-        facts = _facts(client)
-        return Topology.of(replication_nodes(facts, host=host, port=port), cluster=False)
-    nodes = cluster_nodes(replies.text(said), host=host, port=port)
+    ask = client.execute_command
     mine = host == target.host and port == target.port
-    return Topology.of((n if mine else replace(n, here=False) for n in nodes), cluster=True)
+    nodes: tuple[Node, ...] = ()
+    refused: ResponseError | None = None
+    try:
+        nodes = cluster_nodes(replies.text(ask("CLUSTER", "NODES")), host=host, port=port)  # type: ignore[no-untyped-call]
+    except NoPermissionError as exc:
+        refused = exc
+        with contextlib.suppress(ResponseError):
+            nodes = slots_nodes(ask("CLUSTER", "SLOTS"), host=host, port=port)  # type: ignore[no-untyped-call]
+    except ResponseError:  # not a cluster
+        pass
+    if nodes:
+        return Topology.of((n if mine else replace(n, here=False) for n in nodes), cluster=True)
+    facts = _facts(client)
+    clustered = refused is not None and facts.get("cluster_enabled") == "1"
+    if clustered and _elsewhere(client):
+        # The keys of this node alone would be counted and listed as if they were all.
+        raise refused or ResponseError("CLUSTER NODES")
+    return Topology.of(replication_nodes(facts, host=host, port=port), cluster=False, told=not clustered)
 
 
 def _facts(client: redis.Redis) -> dict[str, str]:
+    ask = client.execute_command
     try:
-        told = replies.info(client.execute_command("INFO"))  # type: ignore[no-untyped-call]
+        told = replies.info(ask("INFO"))  # type: ignore[no-untyped-call]
     except ResponseError:
-        return {}  # nothing is told: one node, this one
+        try:  # nobody can be denied HELLO
+            mode = replies.pairs(ask("HELLO")).get("mode")  # type: ignore[no-untyped-call]
+        except ResponseError:
+            return {}
+        return {"cluster_enabled": "1" if replies.text(mode) == "cluster" else "0"}
     return {
         name: value for section in ("replication", "cluster") for name, value in told.get(section, {}).items()
     }
+
+
+def _elsewhere(client: redis.Redis) -> bool:
+    """Whether other nodes own slots too: of many names, spread over the slots, one is sent elsewhere."""
+    with client.pipeline(transaction=False) as pipe:
+        for number in range(_NAMES):
+            pipe.execute_command("EXISTS", f"memdb:{number}")  # type: ignore[no-untyped-call]
+        return any(isinstance(reply, MovedError) for reply in pipe.execute(raise_on_error=False))
 
 
 def _is_ip(host: str) -> bool:

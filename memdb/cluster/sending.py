@@ -10,6 +10,7 @@ from redis.exceptions import (
     ClusterCrossSlotError,
     ClusterDownError,
     MovedError,
+    NoPermissionError,
     ReadOnlyError,
     RedisError,
 )
@@ -20,38 +21,63 @@ from memdb.cluster import guard, replies
 from memdb.cluster.refusals import explain
 from memdb.cluster.replies import Reply
 from memdb.cluster.routes import Routes
+from memdb.cluster.server import Server
 from memdb.cluster.target import Target
 from memdb.cluster.topology import Topology, keys, slot, word
-from memdb.errors import Busy, MemDBError, UnsupportedFeature
+from memdb.errors import Busy, MemDBError, NotAllowed, UnsupportedFeature
 
 Arg = str | bytes | int | float
 Command = Sequence[Arg]
 _REDIRECTS = 5
 # Of many keys, and what the parts' answers make together.
 _SUMMED = frozenset(("DEL", "UNLINK", "EXISTS"))
+WHOLE = frozenset(("DBSIZE", "SCAN"))  # tell of a whole target, and are asked of every shard
 
 
 class Sender:
-    """What a client does below its guard. Errors of redis-py end here."""
+    """What a connection does below its guard. Errors of redis-py end here."""
 
-    target: Target
-    _routes: Routes
+    def __init__(self, target: Target, routes: Routes) -> None:
+        self.target = target
+        self.routes = routes
 
-    def _search_refused(self) -> str:
-        """Why search is not served over several shards; empty where it is."""
-        return ""
+    @property
+    def server(self) -> Server:
+        """What answers."""
+        raise NotImplementedError
 
-    def _shards(self) -> int:
-        """How many shards hold slots; makes the map, which a failover needs."""
-        if self._routes.pinned:
+    def _shards(self) -> int | None:
+        """How many shards hold slots, None where the user may not know; makes the map a failover needs."""
+        if self.routes.pinned:
             return 1
         try:
-            return max(1, len(self._routes.topology(fresh=True).primaries))
+            known = self.routes.topology(fresh=True)
+        except NoPermissionError as exc:
+            raise NotAllowed(
+                "The user may not run CLUSTER NODES or CLUSTER SLOTS here, and this cluster has several "
+                "shards: which node holds which keys is not told.",
+                "Allow +cluster|slots.",
+            ) from exc
         except RedisError:
             return 1  # the command itself will tell what is wrong
+        return max(1, len(known.primaries)) if known.told else None
+
+    def _here(self, commands: Sequence[Command]) -> list[Reply]:
+        """Replies of one node, a MemDBError in its place; nothing is split over shards."""
+        try:
+            with self.routes.pick(("PING",), read=False).pipeline(transaction=False) as pipe:
+                for command in commands:
+                    pipe.execute_command(*sent(command))  # type: ignore[no-untyped-call]
+                answers: list[Reply] = pipe.execute(raise_on_error=False)
+        except RedisError as exc:
+            raise self._explained(exc, ()) from exc
+        return [
+            self._explained(reply, tuple(command)) if isinstance(reply, RedisError) else reply
+            for command, reply in zip(commands, answers, strict=True)
+        ]
 
     def _send(self, args: Command, writes: bool) -> Reply:
-        client = self._routes.seed if self._routes.direct else self._routes.pick(args, read=not writes)
+        client = self.routes.seed if self.routes.direct else self.routes.pick(args, read=not writes)
         try:
             return client.execute_command(*args)  # type: ignore[no-untyped-call]
         except UnicodeEncodeError:  # a key that is not UTF-8; nothing was sent yet
@@ -75,10 +101,11 @@ class Sender:
         clients: dict[int, redis.Redis] = {}
         try:
             for i, command in enumerate(commands):
-                if self._routes.several and (special := self._across(command)) is not None:
+                several = self.routes.several or command[0] in WHOLE
+                if several and (special := self._across(command)) is not None:
                     found[i] = special()
                     continue
-                client = self._routes.pick(command, read=not writes[i])
+                client = self.routes.pick(command, read=not writes[i])
                 clients[id(client)] = client
                 groups.setdefault(id(client), []).append(i)
         except RedisError as exc:
@@ -100,29 +127,37 @@ class Sender:
     def _across(self, args: Command) -> Callable[[], Reply] | None:
         """How to run a command that concerns every shard; None for one that has one place."""
         name = word(args[0])
+        if name in WHOLE and not self._several():
+            return None
         if name == "DBSIZE":
             return lambda: sum(replies.integer(n) for n in self._each(args))
         if name == "SCAN":
             return lambda: self._scan(args)
-        if name.startswith("FT.") and (why := self._search_refused()):
+        if name.startswith("FT.") and (why := self.server.dialect.refused):
             raise UnsupportedFeature("Search", why, "Sessions and keys work on all shards.")
         if (name in _SUMMED or name == "MGET") and len({slot(key) for key in keys(args)}) > 1:
             return lambda: self._spread(args)
         return None
 
+    def _several(self) -> bool:
+        """Whether keys lie on several shards; asked where no answer was redirected yet."""
+        if self.routes.map is None and not self.routes.pinned:
+            self.server  # noqa: B018  # it makes the map of a cluster
+        return self.routes.several
+
     def _each(self, args: Command) -> list[Reply]:
         try:
-            primaries = self._routes.topology().primaries
-            return [self._routes.of(node).execute_command(*args) for node in primaries]  # type: ignore[no-untyped-call]
+            primaries = self.routes.topology().primaries
+            return [self.routes.of(node).execute_command(*args) for node in primaries]  # type: ignore[no-untyped-call]
         except RedisError as exc:
             raise self._explained(exc, tuple(args)) from exc
 
     def _scan(self, args: Command) -> Reply:
         """SCAN of one shard after the other; a cursor is the shard's, times their number, plus its place."""
         try:
-            primaries = self._routes.topology().primaries
+            primaries = self.routes.topology().primaries
             at_node, place = divmod(replies.whole(args[1]), len(primaries))
-            client = self._routes.of(primaries[place])
+            client = self.routes.of(primaries[place])
             cursor, found = client.execute_command(args[0], at_node, *sent(args)[2:])  # type: ignore[no-untyped-call]
         except RedisError as exc:
             raise self._explained(exc, tuple(args)) from exc
@@ -147,7 +182,7 @@ class Sender:
             MemDBError: it cannot be run; a write whose answer was lost is never sent twice.
         """
         for _ in range(_REDIRECTS):
-            if self._routes.pinned:
+            if self.routes.pinned:
                 break
             try:
                 if isinstance(exc, AskError) and not isinstance(exc, MovedError):  # which is one of them
@@ -156,7 +191,7 @@ class Sender:
                     return self._spread(args)
                 if isinstance(exc, ClusterDownError) and not writes and self.target.read_from_replicas:
                     # A replica may think so for a moment longer than the primary.
-                    return self._routes.pick(args, read=False).execute_command(*sent(args))  # type: ignore[no-untyped-call]
+                    return self.routes.pick(args, read=False).execute_command(*sent(args))  # type: ignore[no-untyped-call]
                 if not self._may_repeat(exc, writes):
                     break
                 return self._send(args, writes)
@@ -168,7 +203,7 @@ class Sender:
         """After a new map: whether another node may know better, and sending again does no harm."""
         refused = isinstance(exc, MovedError | ReadOnlyError)
         lost = isinstance(exc, NoConnection) and not isinstance(exc, NoAnswer)
-        routes = self._routes
+        routes = self.routes
         if routes.pinned or not (refused or lost) or (lost and routes.map is None):
             return False
         before = routes.map
@@ -182,12 +217,12 @@ class Sender:
         return refused or (not writes and (before is None or _owners(before) != _owners(after)))
 
     def _explained(self, exc: RedisError, args: tuple[object, ...]) -> MemDBError:
-        known = self._routes.map
+        known = self.routes.map
         if (
             isinstance(exc, NoConnection | NoAnswer)
             and known is not None
             and known.cluster
-            and not self._routes.pinned
+            and not self.routes.pinned
         ):
             others = [n for n in known.nodes if n.role == "replica" and n.healthy]
             if others:
@@ -200,7 +235,7 @@ class Sender:
 
     def _asked(self, exc: AskError, args: Command) -> Reply:
         """One command at the node that a moving slot goes to."""
-        with self._routes.address(exc.host, exc.port).pipeline(transaction=False) as pipe:
+        with self.routes.address(exc.host, exc.port).pipeline(transaction=False) as pipe:
             pipe.execute_command("ASKING")  # type: ignore[no-untyped-call]
             pipe.execute_command(*sent(args))  # type: ignore[no-untyped-call]
             return pipe.execute()[1]
@@ -208,7 +243,7 @@ class Sender:
     def _for(self, commands: Sequence[Command]) -> redis.Redis:
         """Where a transaction runs: where its first key lies."""
         first = next((c for c in commands if keys(c)), ("PING",))
-        return self._routes.pick(first, read=False)
+        return self.routes.pick(first, read=False)
 
     def _moved_once(self, run: Callable[[], list[Reply]], commands: Sequence[Command]) -> list[Reply]:
         try:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import Literal
-from urllib.parse import quote, unquote, urlsplit
 
+from memdb.cluster import address as addresses
 from memdb.errors import BadSettings
 
 Kind = Literal["local", "development", "production"]
 KINDS: tuple[Kind, ...] = ("local", "development", "production")
-SCHEMES = ("redis", "rediss", "unix")
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 # Names and not values: the app draws them in tones that hold in light and dark. The kind has its own mark,
 # so that the colour may be left out, or differ between two targets of one kind.
@@ -77,11 +75,8 @@ class Target:
 
     @property
     def address(self) -> str:
-        """Scheme, host and port: safe to show, log and compare."""
-        if self.scheme == "unix":
-            return f"unix://{self.path}"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}" + (f"/{self.db}" if self.db else "")
+        """Scheme, host, port and database: safe to show, log and compare."""
+        return addresses.written(self.scheme, self.host, self.port, self.path, self.db)
 
     @property
     def name(self) -> str:
@@ -91,11 +86,8 @@ class Target:
     @property
     def url(self) -> str:
         """With user and password: to hand to a child's environment, never to show."""
-        login = ""
-        if self.username or self.password:
-            login = f"{quote(self.username, safe='')}:{quote(self.password, safe='')}@"
         scheme, rest = self.address.split("://", 1)
-        return f"{scheme}://{login}{rest}"
+        return f"{scheme}://{addresses.login(self.username, self.password)}{rest}"
 
     @classmethod
     def parse(
@@ -107,45 +99,27 @@ class Target:
         kind: str = "",
         writable: bool = False,
     ) -> Target:
-        """Read `redis://[user[:password]@]host[:port][/db]`, `rediss://…` or `unix:///path`.
+        """Read an address, as `memdb.cluster.address.read` does.
 
         A kind left out is "local" on this machine's own address, else "development".
 
         Raises:
-            BadSettings: not such a URL; the message never repeats the password.
+            BadSettings: no such address, or no such kind; the message repeats nothing of the address.
         """
-        example = "Write it like redis://host:6379 or rediss://user@host:6379."
-        shown = re.sub(r"//[^@/]*@", "//…@", url)
-        try:
-            parts = urlsplit(url.strip())
-            port = parts.port or 6379
-        except ValueError:
-            raise BadSettings(f"'{shown}' is not a server URL.", example) from None
-        if parts.scheme not in SCHEMES:
-            raise BadSettings(f"'{shown}' does not start with redis://, rediss:// or unix://.", example)
-        if parts.scheme == "unix":
-            if not parts.path:
-                raise BadSettings(f"'{shown}' names no socket.", "Write it like unix:///run/redis.sock.")
-            host, db = "", 0
-        else:
-            if not parts.hostname:
-                raise BadSettings(f"'{shown}' names no host.", example)
-            host = parts.hostname
-            number = parts.path.strip("/")
-            if number and not number.isdigit():
-                raise BadSettings(f"'{number}' in '{shown}' is not a database number.", example)
-            db = int(number or 0)
+        parts = addresses.read(url)
         if kind and kind not in KINDS:
-            raise BadSettings(f"'{kind}' is not a kind of target.", f"Use one of: {', '.join(KINDS)}.")
-        default: Kind = "local" if parts.scheme == "unix" or host in LOOPBACK else "development"
+            raise BadSettings(
+                f"{addresses.shown(kind)} is not a kind of target.", f"Use one of: {', '.join(KINDS)}."
+            )
+        default: Kind = "local" if parts.scheme == "unix" or parts.host in LOOPBACK else "development"
         return cls(
-            scheme=parts.scheme,  # type: ignore[arg-type]  # checked above
-            host=host,
-            port=port,
-            path=parts.path if parts.scheme == "unix" else "",
-            db=db,
-            username=unquote(parts.username or ""),
-            password=password or unquote(parts.password or ""),
+            scheme=parts.scheme,  # type: ignore[arg-type]  # one of SCHEMES
+            host=parts.host,
+            port=parts.port,
+            path=parts.path,
+            db=parts.db,
+            username=parts.username,
+            password=password or parts.password,
             label=label,
             kind=kind or default,
             writable=writable,
@@ -157,10 +131,16 @@ class Target:
         Raises:
             BadSettings: they contradict each other; the hint says which to change.
         """
+        if addresses.is_address(self.label):
+            raise BadSettings("The label is an address.", "Give a name, which is shown on every page.")
         if self.colour and self.colour not in COLOURS:
-            raise BadSettings(f"'{self.colour}' is not a colour here.", f"Use one of: {', '.join(COLOURS)}.")
+            raise BadSettings(
+                f"{addresses.shown(self.colour)} is not a colour here.", f"Use one of: {', '.join(COLOURS)}."
+            )
         if self.kind not in KINDS:
-            raise BadSettings(f"'{self.kind}' is not a kind of target.", f"Use one of: {', '.join(KINDS)}.")
+            raise BadSettings(
+                f"{addresses.shown(self.kind)} is not a kind of target.", f"Use one of: {', '.join(KINDS)}."
+            )
         if self.tls != Tls() and self.scheme != "rediss":
             raise BadSettings(
                 f"TLS settings are given, but {self.address} is a plain address.", "Use rediss:// for TLS."

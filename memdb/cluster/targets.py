@@ -6,7 +6,7 @@ The file holds no password; it says where one is. So it may be read, shared and 
 from __future__ import annotations
 
 import difflib
-import json
+import re
 import stat
 import tomllib
 from collections.abc import Mapping
@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
+import tomli_w
+
 from memdb.cluster import aws
+from memdb.cluster.address import is_address, may_hold_password, shown
 from memdb.cluster.target import Budget, Iam, Target, Tls
 from memdb.errors import BadSettings, LoginFailed, MemDBError
 from memdb.settings import Settings, variable
@@ -30,6 +33,9 @@ _TABLES: dict[str, dict[str, type]] = {
     "budget": {"queries_per_s": float, "keys_scanned": int, "slow_factor": float},
 }
 _KNOWN = {*_TEXT, *_TABLES, "writable", "read_from_replicas", "timeout"}
+_ELSEWHERE = """\
+# The password is kept elsewhere: password_env, password_file, or secret = "name#key" in AWS Secrets Manager.
+"""
 _SOURCES = ("password_env", "password_file", "secret")
 
 
@@ -42,14 +48,20 @@ class Password:
     region: str = ""
 
     @property
+    def shown(self) -> str:
+        """The name, unless it looks as if the password itself stood in its place."""
+        usual = {"variable": r"[A-Z][A-Z0-9_]*", "file": r"[~/].*"}.get(self.source, ".*")
+        return self.name if re.fullmatch(usual, self.name) else "(not shown: it may be a password)"
+
+    @property
     def words(self) -> str:
         """For people; never the password."""
         return {
             "none": "none",
             "here": "entered here, until the tab closes",
             "engine": "made at its start",
-            "variable": f"environment variable {self.name}",
-            "file": f"file {self.name}",
+            "variable": f"environment variable {self.shown}",
+            "file": f"file {self.shown}",
             "secret": f"AWS Secrets Manager, {self.name}",
         }[self.source]
 
@@ -88,7 +100,7 @@ def read(settings: Settings) -> tuple[Named, ...]:
     path = file_path(settings)
     try:
         text = path.read_text("utf-8")
-        _only_ours(path, "settings file")
+        _only_ours(path, "settings file", str(path))
     except FileNotFoundError:
         if settings.settings:
             raise BadSettings(
@@ -110,11 +122,12 @@ def parse(text: str, where: str = FILE) -> tuple[Named, ...]:
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
-        raise BadSettings(f"The settings file '{where}' is no TOML: {exc}.", "Mend that line.") from None
+        why = "a key is an address" if may_hold_password(str(exc)) else str(exc)
+        raise BadSettings(f"The settings file '{where}' is no TOML: {why}.", "Mend that line.") from None
     tables = content.pop("targets", {})
     if content:
         raise BadSettings(
-            f"The settings file '{where}' holds '{next(iter(content))}', which means nothing here.",
+            f"The settings file '{where}' holds {shown(next(iter(content)))}, which means nothing here.",
             "Targets stand in tables like [targets.orders].",
         )
     if not isinstance(tables, dict):
@@ -141,11 +154,11 @@ def resolve(named: Named, *, secrets: Any = None) -> Target:
         found = variable(where.name)
         if not found:
             raise BadSettings(
-                f"{named.name} takes its password from {where.name}, which is not set.",
+                f"{named.name} takes its password from {where.words}, which is not set.",
                 "Set it before the start.",
             )
     elif where.source == "file":
-        found = _from_file(named.name, Path(where.name).expanduser())
+        found = _from_file(named.name, where)
     elif where.source == "secret":
         try:
             found = aws.secret(where.name, where.region, secrets=secrets)
@@ -161,44 +174,30 @@ def as_toml(name: str, target: Target) -> str:
     """A target as the settings file says it, to be kept there. Its password is left out."""
     user = f"{quote(target.username, safe='')}@" if target.username else ""
     scheme, rest = target.address.split("://", 1)
-    lines = [f"[targets.{_toml(name)}]", f"url = {_toml(f'{scheme}://{user}{rest}')}"]
-    if target.label and target.label != name:
-        lines.append(f"label = {_toml(target.label)}")
-    if target.colour:
-        lines.append(f"colour = {_toml(target.colour)}")
-    lines.append(f"kind = {_toml(target.kind)}")
-    if target.writable:
-        lines.append("writable = true")
-    if target.read_from_replicas:
-        lines.append("read_from_replicas = true")
+    table: dict[str, Any] = {"url": f"{scheme}://{user}{rest}"}
+    if target.label != name:
+        table["label"] = target.label
+    table |= {"colour": target.colour, "kind": target.kind, "writable": target.writable}
+    table["read_from_replicas"] = target.read_from_replicas
     if target.timeout_s != Target().timeout_s:
-        lines.append(f"timeout = {target.timeout_s:g}")
-    if target.tls != Tls():
-        given = {key: getattr(target.tls, key) for key in _TABLES["tls"]}
-        lines.append(_inline("tls", {k: v for k, v in given.items() if v != getattr(Tls(), k)}))
-    if target.iam is not None:
-        lines.append(_inline("iam", {"cluster": target.iam.cluster, "region": target.iam.region}))
-    if target.budget != Budget():
-        bounds = ((key, getattr(target.budget, key)) for key in _TABLES["budget"])
-        lines.append(f"budget = {{ {', '.join(f'{key} = {value}' for key, value in bounds if value)} }}")
+        table["timeout"] = target.timeout_s
     if target.password:
-        lines.append('password_env = "…"  # or password_file, or secret = "name#key" in AWS Secrets Manager')
-    return "\n".join(lines) + "\n"
-
-
-def _inline(name: str, values: Mapping[str, str | bool]) -> str:
-    said = ", ".join(
-        f"{key} = {str(value).lower() if isinstance(value, bool) else _toml(value)}"
-        for key, value in values.items()
-    )
-    return f"{name} = {{ {said} }}"
-
-
-def _toml(text: str) -> str:
-    return json.dumps(text, ensure_ascii=True)  # a JSON string is a TOML one
+        table["password_env"] = "…"  # noqa: S105  # to be filled in
+    for part, default in (("tls", Tls()), ("iam", None), ("budget", Budget())):
+        value = getattr(target, part)
+        if value != default:
+            keys = {key: getattr(value, key) for key in _TABLES[part]}
+            table[part] = {key: v for key, v in keys.items() if default is None or v != getattr(default, key)}
+    text = tomli_w.dumps({"targets": {name: {key: v for key, v in table.items() if v not in ("", False)}}})
+    return f"{_ELSEWHERE}{text}" if target.password else text
 
 
 def _named(name: str, table: object) -> Named:
+    if is_address(name):
+        problem = BadSettings(
+            "The name of a target is an address.", "Write [targets.orders], the address as url."
+        )
+        return Named("(an address)", Target(label="(an address)"), problem=problem)
     try:
         return _checked(name, table)
     except BadSettings as exc:
@@ -279,7 +278,7 @@ def _keys(table: Mapping[str, Any], known: set[str], prefix: str) -> None:
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)
             hint = f"Did you mean {prefix}{near[0]}?" if near else f"It may have: {', '.join(sorted(known))}."
-            raise BadSettings(f"'{prefix}{key}' means nothing here.", hint)
+            raise BadSettings(f"{shown(prefix + key)} means nothing here.", hint)
 
 
 def _typed(table: Mapping[str, Any], key: str, kind: type, default: Any = None, prefix: str = "") -> Any:
@@ -288,31 +287,35 @@ def _typed(table: Mapping[str, Any], key: str, kind: type, default: Any = None, 
         value = float(value)
     if key in table and type(value) is not kind:
         words = {str: "a text in quotes", bool: "true or false", int: "a whole number", float: "a number"}
-        raise BadSettings(f"{prefix}{key} is {value!r}.", f"Give {words[kind]}.")
+        # Where a text is due, an address or a password may stand in a list.
+        hidden = kind is str or may_hold_password(repr(value))
+        given = "of another type" if hidden else repr(value)
+        raise BadSettings(f"{prefix}{key} is {given}.", f"Give {words[kind]}.")
     if kind in (int, float) and key in table and value < 0:
         raise BadSettings(f"{prefix}{key} is {value}.", "Give 0 or more.")
     return value
 
 
-def _from_file(name: str, path: Path) -> str:
+def _from_file(name: str, where: Password) -> str:
+    path, named = Path(where.name).expanduser(), where.shown
     try:
-        _only_ours(path, "password file")
+        _only_ours(path, "password file", named)
         found = path.read_text("utf-8").strip("\r\n")
     except (OSError, UnicodeDecodeError) as exc:
         reason = getattr(exc, "strerror", None) or "it is not UTF-8"
         raise BadSettings(
-            f"The password file '{path}' of {name} cannot be read: {reason}.", "Check it."
+            f"The password file '{named}' of {name} cannot be read: {reason}.", "Check it."
         ) from exc
     if not found:
-        raise BadSettings(f"The password file '{path}' of {name} is empty.", "Put the password in it.")
+        raise BadSettings(f"The password file '{named}' of {name} is empty.", "Put the password in it.")
     return found
 
 
-def _only_ours(path: Path, what: str) -> None:
+def _only_ours(path: Path, what: str, named: str) -> None:
     # Readable by others is common (a container's mounted secrets); writable would let any user of the
     # machine send this program, with its password, elsewhere.
     if path.stat().st_mode & stat.S_IWOTH:
         raise BadSettings(
-            f"The {what} '{path}' may be written by every user of this machine.",
-            f"Take that right away: chmod o-w '{path}'.",
+            f"The {what} '{named}' may be written by every user of this machine.",
+            f"Take that right away: chmod o-w '{named}'.",
         )

@@ -8,6 +8,8 @@ from typing import Literal
 
 from redis.crc import key_slot
 
+from memdb.cluster import replies
+
 SLOTS = 16_384
 # Keyless commands of the allow-list; FT.* too: an index name is no key.
 _KEYLESS = frozenset(
@@ -45,11 +47,12 @@ class Topology:
 
     nodes: tuple[Node, ...]
     cluster: bool
+    told: bool = True  # False where this user may not ask a cluster for its nodes: `nodes` is the one asked
     primaries: tuple[Node, ...] = ()
     owners: tuple[int, ...] = field(default=(), repr=False)  # slot → index in `primaries`, or -1
 
     @classmethod
-    def of(cls, nodes: Iterable[Node], *, cluster: bool) -> Topology:
+    def of(cls, nodes: Iterable[Node], *, cluster: bool, told: bool = True) -> Topology:
         """From nodes in any order."""
         found = tuple(nodes)
         primaries = [n for n in found if n.role == "primary" and (n.slots or not cluster)]
@@ -62,7 +65,7 @@ class Topology:
         ranked = sorted(
             found, key=lambda n: (order.get(n.shard, len(order)), n.role != "primary", n.host, n.port)
         )
-        return cls(tuple(ranked), cluster, tuple(primaries), tuple(owners))
+        return cls(tuple(ranked), cluster, told, tuple(primaries), tuple(owners))
 
     def owner(self, slot: int) -> Node | None:
         """The primary of a slot; None while nobody serves it."""
@@ -108,6 +111,41 @@ def cluster_nodes(text: str, *, host: str, port: int) -> tuple[Node, ...]:
             )
         )
     return tuple(found)
+
+
+def slots_nodes(reply: object, *, host: str, port: int) -> tuple[Node, ...]:
+    """CLUSTER SLOTS as nodes, for users who may not ask for CLUSTER NODES.
+
+    Args:
+        reply: rows of [first slot, last slot, primary, replica, …], a node as [host, port, id, …].
+        host: where the question was sent; what a node has that does not know its own name.
+        port: same.
+    """
+    slots: dict[tuple[str, int], list[tuple[int, int]]] = {}
+    shards: dict[tuple[str, int], tuple[str, int]] = {}
+    for row in replies.items(reply):
+        first, last, *nodes = replies.items(row)
+        places = []
+        for node in map(replies.items, nodes):
+            name = replies.text(node[0])
+            places.append((name if name not in ("", "?") else host, replies.integer(node[1])))
+        for place in places:
+            shards.setdefault(place, places[0])
+            slots.setdefault(place, [])
+        if places:
+            slots[places[0]].append((replies.integer(first), replies.integer(last)))
+    return tuple(
+        Node(
+            id=f"{place[0]}:{place[1]}",
+            host=place[0],
+            port=place[1],
+            role="primary" if shards[place] == place else "replica",
+            shard=f"{shards[place][0]}:{shards[place][1]}",
+            slots=tuple(ranges),
+            here=place == (host, port),
+        )
+        for place, ranges in slots.items()
+    )
 
 
 def replication_nodes(facts: Mapping[str, str], *, host: str, port: int) -> tuple[Node, ...]:

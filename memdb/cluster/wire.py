@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import redis
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as NoConnection
+from redis.exceptions import ResponseError
 from redis.retry import Retry
 
 from memdb.cluster import tls
@@ -18,7 +20,19 @@ from memdb.cluster.target import Target
 CONNECT_S = 3.0
 
 
-class TlsConnection(redis.SSLConnection):
+class _Alive(redis.Connection):
+    """A connection that takes every answer to its health check for life, also the refusal of PING."""
+
+    def _send_ping(self) -> None:
+        with contextlib.suppress(ResponseError):
+            super()._send_ping()  # type: ignore[no-untyped-call]
+
+
+class SocketConnection(_Alive, redis.UnixDomainSocketConnection):
+    """The same over a unix socket."""
+
+
+class TlsConnection(_Alive, redis.SSLConnection):
     """A connection whose TLS context is ours: the doctor's and the client's are the same one."""
 
     def __init__(self, *, context: ssl.SSLContext, server_name: str, **options: Any) -> None:
@@ -48,9 +62,9 @@ def pool(target: Target, *, max_connections: int = 64) -> redis.ConnectionPool:
         # does not answer within the timeout is not asked again.
         "retry": Retry(ExponentialBackoff(cap=0.2, base=0.05), retries=1, supported_errors=(NoConnection,)),
     }
-    kind: type[Any] = redis.Connection
+    kind: type[Any] = _Alive
     if target.scheme == "unix":
-        kind = redis.UnixDomainSocketConnection
+        kind = SocketConnection
         options["path"] = target.path
     else:
         options |= {"host": target.host, "port": target.port, "socket_keepalive": True}
@@ -60,5 +74,7 @@ def pool(target: Target, *, max_connections: int = 64) -> redis.ConnectionPool:
     if target.iam is not None:
         options["credential_provider"] = IamLogin(target.iam, target.username)
         return Pool(connection_class=kind, max_connections=max_connections, **options)
-    options |= {"username": target.username or None, "password": target.password or None}
+    # Bytes: a password from the environment or a %-code need not be UTF-8.
+    secret = target.password.encode("utf-8", "surrogateescape")
+    options |= {"username": target.username or None, "password": secret or None}
     return redis.ConnectionPool(connection_class=kind, max_connections=max_connections, **options)

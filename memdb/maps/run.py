@@ -59,9 +59,9 @@ def make(
     vectors = chosen.vectors
     xy, axes, mean = layout.pca(vectors, request.dimensions)
     watch.lap("PCA")
-    notes = _notes(vectors)
-    if request.condition == "*" and chosen.total < info.documents:
-        notes += (f"{info.documents - chosen.total:,} documents have no usable vector and are left out.",)
+    notes = (*_notes(vectors), *chosen.left_out.words)
+    if chosen.several:
+        notes += ("Some documents hold several vectors: each stands where its first vector puts it.",)
     made = Map(
         request, "PCA", chosen.keys, xy, chosen.total, params.metric, info.fingerprint, watch.seconds,
         axes=axes, mean=mean, notes=notes,

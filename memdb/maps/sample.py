@@ -18,6 +18,7 @@ from memdb.vectors import stored
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import Raw
 from memdb.vectors.index import IndexInfo
+from memdb.vectors.read import NOTHING, LeftOut
 
 _MISSING = ""
 _Item = tuple[int, str, Floats]
@@ -30,6 +31,8 @@ class Sample:
     keys: tuple[str, ...]
     vectors: Floats  # (n, dim), prepared for the metric
     total: int  # documents with a usable vector that match
+    left_out: LeftOut = NOTHING  # those without, or that went meanwhile
+    several: bool = False  # whether some hold several vectors: the first of each stands here
 
 
 def sample(client: Client, info: IndexInfo, request: MapRequest, *, report: Report = silent) -> Sample:
@@ -45,9 +48,12 @@ def sample(client: Client, info: IndexInfo, request: MapRequest, *, report: Repo
     salt = str(request.seed).encode()
     strata: dict[str, list[_Item]] = {}
     field = info.field(request.stratum, "TAG") if request.by == "stratified" else None
-    total = 0
+    total, left_out, several = 0, NOTHING, False
     condition = request.condition if request.condition == "*" else Raw(request.condition, request.params)
-    for block in documents(client, info, request.field, condition, report=report):
+    for every in documents(client, info, request.field, condition, report=report):
+        block = every.one_each()
+        left_out += every.left_out
+        several = several or every.several
         total += len(block.keys)
         where = [_MISSING] * len(block.keys)
         if field is not None:
@@ -66,10 +72,11 @@ def sample(client: Client, info: IndexInfo, request: MapRequest, *, report: Repo
     if len(chosen) < LEAST:
         raise BadInput(
             f"{len(chosen)} documents with a usable vector match; a map needs at least {LEAST}.",
-            "Widen the filter, or choose another index.",
+            " ".join((*left_out.words, "Widen the filter, or choose another index.")),
         )
     chosen.sort(key=lambda item: item[:2])
-    return Sample(tuple(key for _, key, _ in chosen), np.stack([vector for _, _, vector in chosen]), total)
+    keys, vectors = tuple(key for _, key, _ in chosen), np.stack([vector for _, _, vector in chosen])
+    return Sample(keys, vectors, total, left_out, several)
 
 
 def _fairly(strata: list[list[_Item]], limit: int) -> list[_Item]:

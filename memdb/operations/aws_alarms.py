@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from memdb.errors import BadInput, ReadOnlyTarget
+from memdb.json_text import json_text
 from memdb.operations.aws_metrics import CLUSTER, NAMESPACE, Dimensions, Listed
 from memdb.operations.aws_session import need, pages
 from memdb.sizing import catalogue
@@ -193,7 +194,7 @@ def cloudformation(wanted: Sequence[Alarm]) -> str:
             for i, alarm in enumerate(wanted, 1)
         },
     }
-    return json.dumps(template, indent=2) + "\n"
+    return json_text(template, indent=2) + "\n"
 
 
 def terraform(wanted: Sequence[Alarm]) -> str:

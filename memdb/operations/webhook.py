@@ -6,7 +6,6 @@ this machine call others.
 
 from __future__ import annotations
 
-import json
 import queue
 import threading
 import time
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 import urllib3
 
 from memdb.errors import BadSettings
+from memdb.json_text import json_text
 from memdb.operations.alerts import Change
 from memdb.operations.events import Event
 
@@ -60,7 +60,7 @@ class Webhook:
         with urllib3.PoolManager(timeout=_TIMEOUT, retries=False) as pool:
             while True:
                 target, change = self._waiting.get()
-                body = json.dumps(message(target, change)).encode()
+                body = json_text(message(target, change)).encode()
                 problem = ""
                 for tried in range(_TRIES):
                     if tried:

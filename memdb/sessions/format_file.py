@@ -11,7 +11,6 @@ text = "body.text"
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 import tomllib
@@ -19,6 +18,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import tomli_w
 
 from memdb.errors import BadInput, BadSettings
 from memdb.sessions.mapping import Format
@@ -90,17 +91,9 @@ def of_table(table: Mapping[str, Any]) -> Format:
     ).checked()
 
 
-def to_toml(format_: Format) -> str:
-    """A format as the table that gives it back."""
-    lines = [f"[[{TABLE}]]"]
-    lines += [f"{name} = {_quoted(getattr(format_, name))}" for name in _TEXTS]
-    for name in _PATHS:
-        paths = getattr(format_, name)
-        shown = _quoted(paths[0]) if len(paths) == 1 else f"[{', '.join(map(_quoted, paths))}]"
-        lines.append(f"{name} = {shown}")
-    if format_.newest_first:
-        lines.append("newest_first = true")
-    return "\n".join(lines) + "\n"
+def to_toml(*formats: Format) -> str:
+    """Formats as the tables that give them back."""
+    return tomli_w.dumps({TABLE: [_table(format_) for format_ in formats]})
 
 
 def save(settings: Settings, format_: Format) -> Path:
@@ -115,21 +108,32 @@ def save(settings: Settings, format_: Format) -> Path:
     format_ = replace(format_.checked(), own=True)
     kept = [f for f in own_formats(settings) if f.name != format_.name]
     path = file_path(settings)
-    text = "\n".join(to_toml(f) for f in (*kept, format_))
+    try:
+        content = to_toml(*kept, format_).encode()
+    except UnicodeEncodeError:
+        raise BadInput(
+            f"The format '{format_.name}' holds bytes that are no UTF-8, which a TOML file cannot hold.",
+            "Choose a prefix and names that are text.",
+        ) from None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         fd, name = tempfile.mkstemp(dir=path.parent, prefix=FILE)
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(fd, "wb") as file:
+            file.write(content)
         Path(name).replace(path)
     except OSError as exc:
         raise BadSettings(f"'{path}' cannot be written: {exc.strerror}.", "Check the folder.") from exc
     return path
 
 
-def _quoted(text: str) -> str:
-    # TOML's basic strings are JSON's, but for DEL and surrogates, which ASCII JSON escapes or cannot hold.
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+def _table(format_: Format) -> dict[str, Any]:
+    table: dict[str, Any] = {name: getattr(format_, name) for name in _TEXTS}
+    for name in _PATHS:
+        paths = getattr(format_, name)
+        table[name] = paths[0] if len(paths) == 1 else list(paths)
+    if format_.newest_first:
+        table["newest_first"] = True
+    return table
 
 
 def _text(table: Mapping[str, Any], name: str) -> str:

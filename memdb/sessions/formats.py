@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from memdb.display import bytes_text, line
 from memdb.errors import BadInput
+from memdb.json_text import json_text
 from memdb.sessions.hashes import VALUE_BYTES, StoredField, StoredHash
 
 SESSION_PREFIX = "session:"
@@ -213,7 +214,7 @@ def to_json(session: Session) -> str:
 
     A value that is not UTF-8 stands as {"base64": …}, one that was not read as {"bytes": n, "read": false}.
     """
-    return json.dumps(
+    return json_text(
         {
             "key": _unicode(session.key),
             "user_id": _unicode(session.user_id),
@@ -228,7 +229,6 @@ def to_json(session: Session) -> str:
             "fields": {_unicode(f.name): _stored(f) for f in session.fields},
         },
         indent=1,
-        ensure_ascii=True,
     )
 
 

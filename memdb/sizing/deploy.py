@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from memdb.errors import BadInput
+from memdb.json_text import json_text
 from memdb.sizing.catalogue import Flavour
 from memdb.sizing.constraints import MDB_REPLICAS
 from memdb.sizing.shape import whole
@@ -152,7 +153,7 @@ def cloudformation(cluster: Cluster) -> str:
             "Endpoint": {"Value": {"Fn::GetAtt": ["Cluster", "ClusterEndpoint.Address"]}},
         },
     }
-    return json.dumps(template, indent=2) + "\n"
+    return json_text(template, indent=2) + "\n"
 
 
 def terraform(cluster: Cluster) -> str:

@@ -16,7 +16,7 @@ from memdb.cluster.client import Client
 from memdb.display import line
 from memdb.errors import BadInput, UnsupportedFeature
 from memdb.jobs import Report, silent
-from memdb.tuning import stats
+from memdb.tuning import stats, unseen
 from memdb.tuning.plan import Plan, plan
 from memdb.tuning.vectors import documents
 from memdb.vectors import exact, search
@@ -28,6 +28,7 @@ from memdb.vectors.query import KnnRequest, vector_param
 
 SHARES = (0.001, 0.01, 0.05, 0.2, 0.5, 1.0)
 MAX_OFF = 2.0  # a filter that lets through twice or half of the wanted share is not taken for it
+CONFIDENCE = 0.95
 _BISECTIONS = 14  # of a numeric range: counts, each a round trip
 
 
@@ -116,6 +117,7 @@ def measure(
     k: int,
     *,
     own_keys: tuple[str, ...] = (),
+    uncertainty: float = 0.0,
     report: Report = silent,
     keep: Callable[[Grid], None] | None = None,
 ) -> Grid:
@@ -129,7 +131,9 @@ def measure(
         efs: settings, ascending.
         queries: (q, dim).
         k: neighbours that count.
-        own_keys: for each query the document that it is, which does not count; empty for none.
+        own_keys: for each query the document that it is or was made from, which does not count; empty for
+            none.
+        uncertainty: of `Queries`.
         report: told stage, done and total; may raise Cancelled.
         keep: given what there is after each cell.
 
@@ -151,7 +155,9 @@ def measure(
         how = plan(client, first, info)
         cells: list[Cell] = []
         for ef in efs:
-            cell = _cell(client, info, field, chosen, ef, queries, k, own, truth, report, done, total)
+            cell = _cell(
+                client, info, field, chosen, ef, queries, k, own, truth, uncertainty, report, done, total
+            )
             cells.append(cell)
             done += len(queries)
             result = replace(result, rows=(*rows, Row(chosen, how, tuple(cells))))
@@ -163,7 +169,7 @@ def measure(
 
 def _cell(
     client: Client, info: IndexInfo, field: str, chosen: GridFilter, ef: int, queries: Floats, k: int,
-    own: tuple[str, ...], truth: Neighbours, report: Report, done: int, total: int,
+    own: tuple[str, ...], truth: Neighbours, uncertainty: float, report: Report, done: int, total: int,
 ) -> Cell:  # fmt: skip
     recalls, times, short = np.ones(len(queries)), np.zeros(len(queries)), 0
     stage = f"Measuring {line(chosen.name, 60)} at EF {ef}"
@@ -180,7 +186,7 @@ def _cell(
         recalls[i] = exact.compare(
             keys, answer.distances[places], truth.keys[i], truth.distances[i], answer.metric
         ).recall
-    spread = stats.interval(recalls, k)
+    spread = unseen.interval(recalls, k, CONFIDENCE, uncertainty)
     p50, p95, _ = stats.percentiles(times)
     return Cell(ef, spread.mean, spread.low, spread.high, p50, p95, short, len(queries))
 

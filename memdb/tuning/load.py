@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -61,6 +62,8 @@ def questions(
     """
     asked = KnnRequest(request.index, b"", request.field, k, ef_runtime or None, condition)
     made = template(asked, info, client.server.dialect)
+    for vector in vectors:
+        distance.directed(vector, made.params.metric)
     return Questions(made, tuple(distance.to_bytes(v, made.params.type) for v in vectors))
 
 
@@ -170,7 +173,7 @@ def throughput(client: Client, asked: Questions, clients: int, seconds: float) -
 
 
 def read(reply: Reply, alias: str) -> Answer:
-    """Keys and distances of one reply, nearest first."""
+    """Keys and distances of one reply, nearest first; undefined distances last, rows without a body out."""
     if type(reply) is list:
         keys = [replies.key(part) for part in reply[1::2]]
         fields: Sequence[Reply] = reply[2::2]
@@ -179,10 +182,11 @@ def read(reply: Reply, alias: str) -> Answer:
             found = [float(part[1]) for part in fields]
             if len(found) == len(keys):
                 return _ordered(keys, found)
-    keys, hits = read_hits(reply)  # a map, or fields in another shape
-    return _ordered(keys, [replies.number(hit.get(alias)) for hit in hits])
+    keys, hits = read_hits(reply)  # a map, fields in another shape, or rows whose document expired
+    kept = [(key, replies.number(hit.get(alias))) for key, hit in zip(keys, hits, strict=True) if hit]
+    return _ordered([key for key, _ in kept], [far for _, far in kept])
 
 
 def _ordered(keys: list[str], found: list[float]) -> Answer:
-    order = sorted(range(len(found)), key=found.__getitem__)
+    order = sorted(range(len(found)), key=lambda i: found[i] if math.isfinite(found[i]) else math.inf)
     return [keys[i] for i in order], [found[i] for i in order]

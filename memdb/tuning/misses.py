@@ -232,9 +232,14 @@ def _nearer(
 ) -> dict[str, int]:
     """For each key how many documents are nearer, all by the same arithmetic."""
     ready = prepared(vector[None], metric)
-    parts: list[tuple[tuple[str, ...], Doubles]] = [
-        (block.keys, distances(ready, block.vectors, metric)[0].astype(np.float64)) for block in blocks
-    ]
+    parts: list[tuple[tuple[str, ...], Doubles]] = []
+    for block in blocks:
+        far = distances(ready, block.vectors, metric)[0].astype(np.float64)
+        if block.several:  # the nearest vector of each document
+            starts = [i for i, key in enumerate(block.keys) if not i or key != block.keys[i - 1]]
+            parts.append((tuple(block.keys[i] for i in starts), np.minimum.reduceat(far, starts)))
+        else:
+            parts.append((block.keys, far))
     if not parts:
         return {}
     every = np.concatenate([found for _, found in parts])

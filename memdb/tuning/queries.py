@@ -30,7 +30,7 @@ from memdb.vectors.distance import Floats
 from memdb.vectors.exact import nearest
 from memdb.vectors.filters import EVERYTHING, Condition, render
 from memdb.vectors.index import Field, IndexInfo, VectorParams
-from memdb.vectors.read import vectors_of
+from memdb.vectors.read import Block, vectors_of
 
 MOST_QUERIES = 20_000
 MOST_BYTES = 512 * 2**20  # of an uploaded file
@@ -178,7 +178,10 @@ def of_keys(client: Client, info: IndexInfo, field: str, keys: Sequence[str]) ->
     block = vectors_of(client, info, field, tuple(dict.fromkeys(keys)))
     if block is None:
         raise BadInput("None of these documents holds a usable vector.", "Select others.")
-    return made(block.vectors, block.keys, block.keys, Selected(block.keys))
+    chosen = _usable(block, info.vector_field(field)[1].metric)
+    if not chosen.keys:
+        raise BadInput("None of these documents holds a vector with a direction.", "Select others.")
+    return made(chosen.vectors, chosen.keys, chosen.keys, Selected(chosen.keys))
 
 
 def texts(given: Sequence[str], info: IndexInfo, field: str = "", *, report: Report = silent) -> Queries:
@@ -237,7 +240,8 @@ def from_file(
 
     Raises:
         BadInput: no such kind of file, damaged, empty, too large, or without a usable column.
-        BadVector: a row of the wrong length, or with values that are not finite; the row is named.
+        BadVector: a row of the wrong length, with values that are not finite, or zero under COSINE; the row
+            is named.
     """
     kind = name.rsplit(".", 1)[-1].lower()
     shown = name.rsplit("/", 1)[-1]
@@ -258,7 +262,7 @@ def from_file(
     vectors = np.empty((len(rows), params.dim), np.float32)
     for i, row in enumerate(rows):
         try:
-            vectors[i] = distance.checked(row, params.dim, where)
+            vectors[i] = distance.directed(distance.checked(row, params.dim, where), params.metric)
         except BadVector as exc:
             raise BadVector(
                 f"Row {i + 1} of '{shown}': {exc}", exc.hint, expected=exc.expected, got=exc.got
@@ -277,7 +281,7 @@ def content_of(path: str) -> bytes:
     except OSError as exc:
         raise BadInput(
             f"The file of queries '{path}' cannot be read: {exc.strerror}.",
-            f"Give a number of made queries, or the path of a file: {', '.join('.' + t for t in FILE_TYPES)}.",
+            "Give a number of made queries, or the path of a .npy, .parquet, .csv or .jsonl file.",
         ) from None
 
 
@@ -318,7 +322,8 @@ def _random(
     _, params = info.vector_field(field)
     salt = str(seed).encode()[:64]
     best: list[tuple[int, str, Floats]] = []
-    for block in documents(client, info, field, condition, report=report):
+    for every in documents(client, info, field, condition, report=report):
+        block = _usable(every, params.metric)
         ranked = heapq.nsmallest(count, ((_hash(key, salt), i) for i, key in enumerate(block.keys)))
         # Copies, not views: a view would hold its whole block in memory.
         best += [(h, block.keys[i], block.vectors[i].copy()) for h, i in ranked]
@@ -328,6 +333,15 @@ def _random(
     vectors = [vector for _, _, vector in best]
     stacked = np.stack(vectors) if vectors else np.empty((0, params.dim), np.float32)
     return _Documents(tuple(key for _, key, _ in best), stacked)
+
+
+def _usable(block: Block, metric: str) -> _Documents:
+    """The first vector of each document; under COSINE none that is zero, which is near to nothing."""
+    first = block.one_each()
+    if metric != "COSINE" or first.vectors.any(axis=1).all():
+        return _Documents(first.keys, first.vectors)
+    rows = np.flatnonzero(first.vectors.any(axis=1))
+    return _Documents(tuple(first.keys[i] for i in rows.tolist()), first.vectors[rows])
 
 
 def _none_match(info: IndexInfo, found: Field) -> BadInput:
@@ -352,13 +366,17 @@ def _ways(
     block = vectors_of(client, info, field, tuple(dict.fromkeys(key for key in wanted if key)))
     if block is None:
         return {}
-    at = {key: vector for key, vector in zip(block.keys, block.vectors, strict=True)}
-    ways = {
-        key: at[towards] - vector
-        for key, vector, towards in zip(donors.keys, donors.vectors, wanted, strict=True)
-        if towards in at
-    }
-    return {key: way for key, way in ways.items() if way.any()}
+    held: dict[str, list[Floats]] = {}
+    for key, vector in zip(block.keys, block.vectors, strict=True):
+        held.setdefault(key, []).append(vector)
+    ways = {}
+    for key, vector, towards in zip(donors.keys, donors.vectors, wanted, strict=True):
+        # Of a document of several vectors the nearest counts.
+        lengths = [(float(np.linalg.norm(other - vector)), other) for other in held.get(towards, ())]
+        length, nearest_one = min(lengths, key=lambda pair: pair[0], default=(0.0, vector))
+        if length > 0:
+            ways[key] = nearest_one - vector
+    return ways
 
 
 def _embedded(given: list[str], params: VectorParams, source: Source, report: Report) -> Queries:

@@ -17,6 +17,7 @@ from memdb.vectors.filters import Raw
 
 Ranks = NDArray[np.int16]
 GoalKind = Literal["recall", "p99_ms"]
+_MADE = Unseen()
 CONCURRENCY = 8  # clients at once, where nobody says otherwise
 
 
@@ -53,7 +54,7 @@ class SweepRequest:
     ef_max: int = 512
     goal: Goal = Goal()
     concurrency: tuple[int, ...] = (CONCURRENCY,)  # clients at once, for the throughput; () measures none
-    source: Source = Unseen()  # of the queries
+    source: Source = _MADE  # of the queries
     budget_qps: float | None = None  # at most so many queries a second; then no throughput is measured
 
     @property

@@ -65,7 +65,7 @@ class Given:
 
 
 Source = Unseen | Documents | Selected | Texts | File | Repeated | Given
-_KINDS: dict[str, type[Source]] = {
+_KINDS: dict[str, Any] = {
     "unseen": Unseen,
     "documents": Documents,
     "selected": Selected,
@@ -89,10 +89,8 @@ def words(source: Source, count: int) -> str:
             return f"{count:,} typed texts"
         case File(name=name):
             return f"{count:,} rows of {name}"
-        case Repeated(run_id=run_id, of=None):
-            return f"the {count:,} queries of run {run_id}"
         case Repeated(run_id=run_id, of=first):
-            return f"{words(first, count)}, as in run {run_id}"
+            return f"{words(first, count) if first else f'{count:,} queries'}, as in run {run_id}"
         case Given(words=said):
             return f"{count:,} {said}"
     raise AssertionError(source)
@@ -115,6 +113,11 @@ def origin(source: Source) -> Source:
     return source
 
 
+def are_documents(source: Source) -> bool:
+    """Whether the queries are documents of the index, which are easier to find than a question."""
+    return isinstance(origin(source), Documents | Selected)
+
+
 def seed(source: Source) -> int | None:
     """What they were drawn with; None where nothing was drawn."""
     first = origin(source)
@@ -135,9 +138,11 @@ def from_dict(kept: dict[str, Any]) -> Source:
     Raises:
         KeyError, TypeError: it is none.
     """
-    values = {name: value for name, value in kept.items() if name != "kind"}
-    kind = _KINDS[kept["kind"]]
-    if kind is Repeated:
+    values: dict[str, Any] = {
+        name: tuple(v) if isinstance(v, list) else v for name, v in kept.items() if name != "kind"
+    }
+    if kept["kind"] == "repeated":
         of = values["of"]
         return Repeated(values["run_id"], from_dict(of) if of else None)
-    return kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+    source: Source = _KINDS[kept["kind"]](**values)
+    return source

@@ -147,6 +147,13 @@ class _Sweep:
             )
         exact = self._exact(queries)
         self.state = replace(self.state, truth=exact)
+        if left := matching - exact.looked_at:
+            self.notes.append(
+                f"{left:,} of the documents that match could not be compared: they hold no usable vector, or "
+                "expired meanwhile. They are no true neighbours here."
+                if left > 0
+                else f"{-left:,} documents more matched when the vectors were read than shortly before."
+            )
         fewest = min(map(len, exact.keys))
         if not max(map(len, exact.keys)):
             raise BadInput(

@@ -10,15 +10,15 @@ from memdb.demo import loader
 from memdb.display import bytes_text, duration, line, markdown
 from memdb.errors import MemDBError, UnknownIndex
 from memdb.jobs import Job
-from memdb.settings import Settings
 from memdb.ui import frame
 from memdb.ui.kit import cached, charts, parts, state
+from memdb.ui.kit.job import JobSlot
+from memdb.ui.kit.job import panel as job_panel
 from memdb.vectors.index import Field, IndexInfo
 
-JOB = "home.load_job"
+LOADING = JobSlot[loader.LoadReport]("home.load_job")
 
 
-@st.fragment(run_every="2s")
 def draw(target: Target) -> None:
     """Everything of this page."""
     live(target)
@@ -26,6 +26,7 @@ def draw(target: Target) -> None:
     holdings(target, frame.index_name())
 
 
+@st.fragment(run_every="2s")
 def live(target: Target) -> None:
     """Everything on the page, read anew every two seconds: counts and builds move."""
     with parts.errors_shown(target):
@@ -224,7 +225,7 @@ def _empty(target: Target) -> None:
 
 
 def _load_button(target: Target) -> None:
-    if st.session_state.get(JOB):
+    if LOADING.job() is not None:
         return
     if not target.writable:
         st.caption(
@@ -239,24 +240,24 @@ def _load_button(target: Target) -> None:
 
 
 def _start(target: Target) -> None:
-    client, home = cached.client(target), Settings.from_env().home
+    client, home = cached.client(target), cached.home()
 
     def work(job: Job[loader.LoadReport]) -> loader.LoadReport:
         return loader.load(client, home=home, report=job.report)
 
-    st.session_state[JOB] = cached.jobs().start("Load the demo data", work).id
+    LOADING.start("Load the demo data", work)
 
 
 def _loading(target: Target) -> None:
-    job = cached.jobs().get(st.session_state.get(JOB, ""))
+    job = LOADING.job()
     if job is None:
         return
     state = job.state
     if state.status == "running":
-        parts.job_panel(job)
+        job_panel(job)
     elif state.status == "cancelled":
         st.info("Stopped. What was loaded stays; loading again goes on from there.")
-        st.session_state.pop(JOB)
+        LOADING.forget()
         _load_button(target)
     elif isinstance(job.error, MemDBError):
         parts.show_error(job.error)

@@ -79,8 +79,8 @@ def _go(place: int) -> None:
 
 
 def _loss(target: Target) -> None:
-    job = drill_local.current()
-    running = job is not None and job.state.status == "running"
+    job = drill_local.DRILLING.job()
+    running = drill_local.DRILLING.current() is not None
     st.button(
         "Pull the plug", icon=":material/power_off:", type="primary", shortcut="P", key="present.plug",
         disabled=running, on_click=drill_local.start, args=(DrillRequest(SECONDS),),
@@ -88,7 +88,7 @@ def _loss(target: Target) -> None:
     if job is None:
         st.caption(f"Takes about {SECONDS + 3} seconds. Two engines are started on this machine for it.")
     elif running:
-        drill_local.watch(job.id)
+        drill_local.watch(drill_local.DRILLING)
     elif job.error is not None:
         parts.show_error(job.error)
     elif (result := _finished()) is not None:
@@ -111,9 +111,8 @@ def _proof(target: Target) -> None:
 
 
 def _finished() -> DrillResult | None:
-    job = drill_local.current()
-    result = job.result if job is not None else None
-    return result if isinstance(result, DrillResult) and result.finished else None
+    job = drill_local.DRILLING.job()
+    return job.result if job is not None and job.result is not None and job.result.finished else None
 
 
 def _search(target: Target) -> None:

@@ -11,6 +11,7 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 DTYPES: dict[str, str] = {"FLOAT32": "<f4", "FLOAT64": "<f8", "FLOAT16": "<f2"}
+_LEAST, _MOST = 1e-30, 1e38  # of a square in float32 that loses nothing
 
 MEANING: dict[str, tuple[str, str]] = {
     "COSINE": ("cosine distance", "cosine similarity = 1 - distance"),
@@ -35,13 +36,21 @@ def similarity(distance: Doubles, metric: str) -> Doubles:
 def prepared(vectors: NDArray[np.floating], metric: str) -> Floats:
     """Vectors ready for `distances`: (n, d) float32, of unit length for COSINE.
 
-    A vector of length zero has no direction; it is left as it is, at cosine distance 1 from all.
+    A vector of length zero has no direction; it is left as it is. `read.blocks` brings none under COSINE.
     """
     matrix = np.ascontiguousarray(vectors, dtype=np.float32)
     if metric != "COSINE":
         return matrix
-    lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
+    with np.errstate(over="ignore", under="ignore"):
+        squares = np.einsum("ij,ij->i", matrix, matrix)
+    lengths = np.sqrt(squares)[:, None]
     unit: Floats = np.divide(matrix, lengths, out=matrix.copy(), where=lengths > 0)
+    # Lengths whose square leaves float32: directions all the same, and engines return them as such.
+    extreme = np.flatnonzero(~((squares > _LEAST) & (squares < _MOST)))
+    if len(extreme):
+        wide = matrix[extreme].astype(np.float64)
+        exact = np.linalg.norm(wide, axis=1, keepdims=True)
+        unit[extreme] = np.divide(wide, exact, out=wide.copy(), where=exact > 0)
     return unit
 
 
@@ -93,6 +102,22 @@ def from_bytes(value: bytes, type_: str) -> Floats:
     return np.frombuffer(value, dtype=DTYPES[type_]).astype(np.float32, copy=False)
 
 
+def directed(vector: Floats, metric: str) -> Floats:
+    """The same vector, which has a direction where the metric needs one.
+
+    Raises:
+        BadVector: it is zero under COSINE.
+    """
+    if metric == "COSINE" and not vector.any():
+        raise BadVector(
+            "The vector is zero: it has no direction, so no cosine distance to anything.",
+            "Look at how it was made; an embedding that failed is often stored as zeros.",
+            expected=len(vector),
+            got=len(vector),
+        )
+    return vector
+
+
 def checked(vector: object, dim: int, where: str) -> Floats:
     """A vector from a user, as (dim,) float32.
 
@@ -108,8 +133,16 @@ def checked(vector: object, dim: int, where: str) -> Floats:
             expected=dim,
             got=0,
         ) from None
-    if numbers.ndim != 1:
-        numbers = numbers.reshape(-1) if numbers.ndim == 2 and 1 in numbers.shape else numbers
+    if numbers.ndim == 2 and 1 in numbers.shape:
+        numbers = numbers.reshape(-1)
+    if numbers.ndim == 2:
+        raise BadVector(
+            f"There are {len(numbers):,} vectors of {numbers.shape[1]:,} numbers; {where} expects one of "
+            f"{dim:,}.",
+            "Give one vector, e.g. one row of the matrix.",
+            expected=dim,
+            got=int(numbers.size),
+        )
     if numbers.ndim != 1 or len(numbers) != dim:
         got = int(numbers.size)
         raise BadVector(

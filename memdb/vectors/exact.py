@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memdb.vectors.distance import Doubles, Floats, prepared
-from memdb.vectors.read import Block
+from memdb.vectors.read import NOTHING, Block, LeftOut
 
 # Two distances this close are the same: engines sum in another order and, for COSINE, normalise themselves.
 TIE = 1e-5
@@ -32,6 +32,14 @@ class Neighbours:
     keys: tuple[tuple[str, ...], ...]
     distances: tuple[Doubles, ...]  # each (len(keys[i]),), as the engine would return them
     looked_at: int  # documents compared with each query
+    left_out: LeftOut = NOTHING  # documents that were not, by why
+    several: bool = False  # whether a document held several vectors: the nearest of them counted
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out or stands for several, a sentence each."""
+        several = ("Some documents hold several vectors: the nearest of each counts.",) * self.several
+        return (*self.left_out.words, *several)
 
 
 def nearest(
@@ -45,7 +53,8 @@ def nearest(
     """The k nearest documents of each query.
 
     Args:
-        blocks: all documents, from `read.blocks` or kept from an earlier reading.
+        blocks: all documents, from `read.blocks` or kept from an earlier reading. Of a document of several
+            vectors the nearest to the query counts.
         queries: (q, dim), as given to the engine.
         k: how many.
         metric: COSINE, IP or L2.
@@ -61,16 +70,21 @@ def nearest(
         _Best(ready[start : start + QUERIES_AT_ONCE], k, metric, excluded[start : start + QUERIES_AT_ONCE])
         for start in range(0, len(ready), QUERIES_AT_ONCE)
     ]
-    looked_at = 0
+    looked_at, left_out, several = 0, NOTHING, False
     for block in blocks:
-        looked_at += len(block.keys)
+        looked_at += block.documents
+        left_out += block.left_out
+        several = several or block.several
         for start in range(0, len(block.keys), ROWS_AT_ONCE):
             keys = block.keys[start : start + ROWS_AT_ONCE]
             vectors = block.vectors[start : start + ROWS_AT_ONCE]
+            starts = _starts(keys) if block.several else None
             for part in parts:
-                part.look_at(keys, vectors)
+                part.look_at(keys, vectors, starts)
     rows = [row for part in parts for row in part.rows()]
-    return Neighbours(tuple(keys for keys, _ in rows), tuple(d for _, d in rows), looked_at)
+    return Neighbours(
+        tuple(keys for keys, _ in rows), tuple(d for _, d in rows), looked_at, left_out, several
+    )
 
 
 class _Best:
@@ -94,8 +108,14 @@ class _Best:
         self._product = np.empty((0, 0), np.float32)  # both are used again: making them costs a tenth
         self._above = np.empty((0, 0), np.bool_)
 
-    def look_at(self, keys: tuple[str, ...], vectors: Floats) -> None:
-        """Take in the documents of one block."""
+    def look_at(self, keys: tuple[str, ...], vectors: Floats, starts: Places | None = None) -> None:
+        """Take in the documents of one block.
+
+        Args:
+            keys: of the documents.
+            vectors: (len(keys), dim).
+            starts: where each document begins, if some have several vectors.
+        """
         if self._product.shape != (len(self.queries), len(keys)):
             self._product = np.empty((len(self.queries), len(keys)), np.float32)
             self._above = np.empty(self._product.shape, np.bool_)
@@ -109,16 +129,18 @@ class _Best:
                 for row in self.excluded.get(key, ()):
                     scores[row, column] = -np.inf
         slack = _EPS * np.sqrt(vectors.shape[1]) * (np.sqrt(self.squares * 2 * longest) + longest)
-        np.greater(scores, self._thresholds(scores, slack)[:, None], out=self._above)
+        # What bounds the k-th document is the best vector of each.
+        best = scores if starts is None else np.maximum.reduceat(scores, starts, axis=1)
+        np.greater(scores, self._thresholds(best, slack)[:, None], out=self._above)
         rows, columns = _places(self._above)
         crowded = np.flatnonzero(np.bincount(rows, minlength=len(scores)) > 4 * self.k + 64)
-        if len(crowded):
+        if len(crowded) and starts is None:
             alone = ~np.isin(rows, crowded)
             more_rows, more_columns = self._nearest_of(crowded, vectors, np.isfinite(scores[crowded]))
             rows = np.concatenate([rows[alone], more_rows])
             columns = np.concatenate([columns[alone], more_columns])
         for start, end in _chunks(len(rows), vectors.shape[1]):
-            self._refine(rows[start:end], columns[start:end], keys, vectors)
+            self._refine(rows[start:end], columns[start:end], keys, vectors, several=starts is not None)
 
     def rows(self) -> Iterator[tuple[tuple[str, ...], Doubles]]:
         """Keys and distances of each query."""
@@ -150,7 +172,9 @@ class _Best:
         usable = np.take_along_axis(allowed, columns, axis=1).ravel()
         return owner[usable], columns.ravel()[usable]
 
-    def _refine(self, rows: Places, columns: Places, keys: tuple[str, ...], vectors: Floats) -> None:
+    def _refine(
+        self, rows: Places, columns: Places, keys: tuple[str, ...], vectors: Floats, *, several: bool
+    ) -> None:
         wide = vectors[columns].astype(np.float64)
         exact: Doubles = np.einsum("ij,ij->i", self.wide[rows], wide)
         if self.metric == "L2":
@@ -170,10 +194,30 @@ class _Best:
         candidates = np.concatenate([self.distances[concerned].ravel(), exact])
         names = np.concatenate([self.keys[concerned].ravel(), np.array([keys[c] for c in columns], object)])
         order = np.lexsort((candidates, owner))
+        if several:
+            repeated = _repeated(owner[order], names[order])
+            candidates[order[repeated]], names[order[repeated]] = np.inf, ""
+            order = np.lexsort((candidates, owner))
         first = np.searchsorted(owner[order], np.arange(len(concerned)))
         chosen = order[first[:, None] + np.arange(self.k)]
         self.distances[concerned] = candidates[chosen]
         self.keys[concerned] = names[chosen]
+
+
+def _starts(keys: tuple[str, ...]) -> Places:
+    """Where each document begins in keys whose equals stand side by side."""
+    return np.array([i for i, key in enumerate(keys) if not i or key != keys[i - 1]], dtype=np.int64)
+
+
+def _repeated(owner: NDArray[np.intp], names: NDArray[np.object_]) -> NDArray[np.bool_]:
+    """Entries, nearest first for each owner, whose document stood before."""
+    seen: set[tuple[int, str]] = set()
+    found = np.zeros(len(names), dtype=bool)
+    for i, entry in enumerate(zip(owner.tolist(), names.tolist(), strict=True)):
+        found[i] = entry in seen
+        if entry[1]:
+            seen.add(entry)
+    return found
 
 
 def _places(mask: NDArray[np.bool_]) -> tuple[Places, Places]:

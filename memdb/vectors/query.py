@@ -70,7 +70,8 @@ class Command:
                 start += ["-s", target.path]
             else:
                 start += ["-h", target.host, "-p", str(target.port)]
-                start += ["--tls"] if target.scheme == "rediss" else []
+                start += _tls_words(target) if target.scheme == "rediss" else []
+            start += ["-n", str(target.db)] if target.db else []
             start += ["--user", target.username] if target.username else []
         blob = self.vector is not None
         start += ["-X", "VECTOR"] if blob else []
@@ -100,6 +101,13 @@ class Command:
         return "\n".join([*lines, line.rstrip(), ")", ""])
 
 
+def _tls_words(target: Target) -> list[str]:
+    tls = target.tls
+    given = (("--cacert", tls.ca), ("--cert", tls.cert), ("--key", tls.key), ("--sni", tls.hostname))
+    words = ["--tls", *(word for pair in given if pair[1] for word in pair)]
+    return words if tls.verify else [*words, "--insecure"]
+
+
 def knn_command(request: KnnRequest, info: IndexInfo, dialect: Dialect) -> Command:
     """FT.SEARCH with a KNN clause, as this engine takes it.
 
@@ -126,14 +134,18 @@ def filled(made: Template, request: KnnRequest) -> Command:
     """The command with the request's vector.
 
     Raises:
-        BadVector: the vector does not fit the field.
+        BadVector: the vector does not fit the field, or has no direction under COSINE.
     """
     given = request.vector
     if isinstance(given, bytes) and made.params.type == "FLOAT32" and len(given) == made.params.bytes:
         sent = np.frombuffer(given, dtype="<f4")
-        if math.isfinite(sent @ sent):  # finite only if all numbers are; else each is looked at below
+        # Finite only if all numbers are, and 0 for zero; else each is looked at below.
+        with np.errstate(over="ignore"):
+            square = sent @ sent
+        if math.isfinite(square) and square > 0:
             return Command((*made.before, given, *made.after))
     vector = distance.checked(numbers(given), made.params.dim, made.where)
+    vector = distance.directed(vector, made.params.metric)
     return Command((*made.before, distance.to_bytes(vector, made.params.type), *made.after))
 
 

@@ -6,7 +6,7 @@ import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,12 +24,63 @@ BYTES_A_BATCH = 8 * 2**20
 AHEAD = 2  # batches asked for before the first of them is decoded
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Documents that were listed and are not among the vectors, by why; counts."""
+
+    gone: int = 0  # no document came with the row: it expired, or the engine cannot load its key
+    unusable: int = 0  # no vector, another length, nested, no numbers, or not finite
+    zero: int = 0  # of length zero under COSINE: no direction, so no distance to anything
+
+    def __add__(self, other: LeftOut) -> LeftOut:
+        return LeftOut(self.gone + other.gone, self.unusable + other.unusable, self.zero + other.zero)
+
+    def __bool__(self) -> bool:
+        return bool(self.gone or self.unusable or self.zero)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """A sentence for each reason that applies."""
+        found = (
+            (
+                self.gone, "could not be loaded",
+                "expired or deleted meanwhile, or under a key the engine lists and cannot load",
+            ),
+            (self.unusable, "without a usable vector", "none, another length, or not of finite numbers"),
+            (self.zero, "with a zero vector", "it has no direction, so no cosine distance"),
+        )  # fmt: skip
+        return tuple(
+            f"{n:,} {'document' if n == 1 else 'documents'} {what}: {why}. Left out."
+            for n, what, why in found
+            if n
+        )
+
+
+NOTHING = LeftOut()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
     """Some documents and their vectors."""
 
-    keys: tuple[str, ...]
+    keys: tuple[str, ...]  # a JSON document of several vectors stands once for each, side by side
     vectors: Floats  # (len(keys), dim), prepared for the metric of the index, read-only
+    left_out: LeftOut = NOTHING  # what was listed with these, or just before them
+    several: bool = False  # whether a document holds more than one vector
+
+    @property
+    def documents(self) -> int:
+        """How many documents these vectors are of."""
+        return len(set(self.keys)) if self.several else len(self.keys)
+
+    def one_each(self) -> Block:
+        """The same with the first vector of each document."""
+        if not self.several:
+            return self
+        first = list({key: i for i, key in reversed(list(enumerate(self.keys)))}.values())[::-1]
+        return replace(
+            self, keys=tuple(self.keys[i] for i in first), vectors=self.vectors[first], several=False
+        )
 
 
 def blocks(
@@ -40,9 +91,10 @@ def blocks(
     *,
     report: Report = silent,
 ) -> Iterator[Block]:
-    """The vectors that the index holds under a filter, block by block, each of at most 8 MB.
+    """The vectors that the index holds under a filter, block by block, each of about 8 MB.
 
-    Documents without a usable vector are left out, as the index leaves them out.
+    Documents without a usable vector are left out, as the index leaves them out, and so are rows whose
+    document is gone; the blocks count them. A block may hold nothing but such counts.
 
     Raises:
         UnsupportedFeature: this engine offers no way to list the documents of this filter or type.
@@ -56,11 +108,17 @@ def blocks(
         batches = _by_cursor(client, info, rendered, size, found.name)
     else:
         batches = _fetched(client, matching_keys(client, info, condition, size), info, found)
-    for keys, values in batches:
-        done += len(keys)
+    waiting = NOTHING
+    for keys, values, gone in batches:
+        done += len(keys) + gone
         report("Reading vectors", min(done, info.documents), info.documents)
-        if block := decoded(keys, stored.vectors(info, params, values), found, params):
-            yield block
+        block = decoded(keys, stored.vectors(info, found, params, values), params)
+        waiting += block.left_out + LeftOut(gone=gone)
+        if block.keys:
+            yield replace(block, left_out=waiting)
+            waiting = NOTHING
+    if waiting:
+        yield _empty(params, waiting)
 
 
 def vectors_of(client: Client, info: IndexInfo, field: str, keys: Sequence[str]) -> Block | None:
@@ -70,35 +128,50 @@ def vectors_of(client: Client, info: IndexInfo, field: str, keys: Sequence[str])
     for start in range(0, len(keys), KEYS_A_BATCH):
         batch = keys[start : start + KEYS_A_BATCH]
         values += client.pipeline([stored.asking(info, found, key) for key in batch])
-    return decoded(keys, stored.vectors(info, params, values), found, params)
+    block = decoded(keys, stored.vectors(info, found, params, values), params)
+    return block if block.keys else None
 
 
-def decoded(keys: Sequence[str], values: Sequence[Reply], found: Field, params: VectorParams) -> Block | None:
-    """Stored values as a block; values that are no usable vector are left out, None if none is left."""
-    good = [i for i, value in enumerate(values) if type(value) is bytes and len(value) == params.bytes]
+def decoded(keys: Sequence[str], values: Sequence[bytes | None], params: VectorParams) -> Block:
+    """Stored values, each of one or more whole vectors or None, as a block of those that are usable.
+
+    A document of several vectors stays with those of them that are usable.
+    """
+    good = [i for i, value in enumerate(values) if value]
     if not good:
-        return None
-    if len(good) == len(values):
-        kept, joined = tuple(keys), b"".join(values)
+        return _empty(params, LeftOut(unusable=len(values)))
+    joined = b"".join([value for value in values if value])
+    matrix = distance.from_bytes(joined, params.type).reshape(-1, params.dim)
+    several = len(matrix) > len(good)
+    if several:
+        kept = tuple(keys[i] for i in good for _ in range(len(values[i] or b"") // params.bytes))
     else:
-        kept, joined = tuple(keys[i] for i in good), b"".join([values[i] for i in good])
-    matrix = distance.from_bytes(joined, params.type).reshape(len(good), params.dim)
+        kept = tuple(keys) if len(good) == len(values) else tuple(keys[i] for i in good)
     # One number tells whether all are finite; only where it is not, or overflows, each is looked at.
     flat = matrix.reshape(-1)
-    if not math.isfinite(flat @ flat):
-        usable = np.flatnonzero(np.isfinite(matrix).all(axis=1))
-        matrix = matrix[usable]
-        kept = tuple(kept[i] for i in usable)
-        if not kept:
-            return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        finite = math.isfinite(flat @ flat)
+    usable = np.ones(len(matrix), bool) if finite else np.isfinite(matrix).all(axis=1)
+    directed = matrix.any(axis=1) if params.metric == "COSINE" else usable
+    zero = 0
+    if not (usable & directed).all():
+        rest = np.flatnonzero(usable & directed)
+        zero = len({kept[i] for i in np.flatnonzero(usable & ~directed)} - {kept[i] for i in rest})
+        matrix, kept = matrix[rest], tuple(kept[i] for i in rest)
     prepared = distance.prepared(matrix, params.metric)
     prepared.setflags(write=False)
-    return Block(kept, prepared)
+    documents = len(set(kept)) if several else len(kept)
+    left_out = LeftOut(unusable=len(values) - documents - zero, zero=zero)
+    return Block(kept, prepared, left_out, several and len(kept) > documents)
+
+
+def _empty(params: VectorParams, left_out: LeftOut) -> Block:
+    return Block((), np.empty((0, params.dim), np.float32), left_out)
 
 
 def _fetched(
     client: Client, batches: Iterator[list[str]], info: IndexInfo, found: Field
-) -> Iterator[tuple[list[str], list[Reply]]]:
+) -> Iterator[tuple[list[str], list[Reply], int]]:
     """One field of all keys: while one batch is on its way, the next is listed and the last one decoded."""
     waiting: deque[tuple[list[str], Future[list[Reply]]]] = deque()
     with ThreadPoolExecutor(1, "read") as thread:
@@ -108,10 +181,10 @@ def _fetched(
                 waiting.append((keys, thread.submit(client.pipeline, commands)))
                 if len(waiting) > AHEAD:
                     asked, future = waiting.popleft()
-                    yield asked, future.result()
+                    yield asked, future.result(), 0
             while waiting:
                 asked, future = waiting.popleft()
-                yield asked, future.result()
+                yield asked, future.result(), 0
         finally:
             for _, future in waiting:
                 future.cancel()
@@ -127,8 +200,9 @@ def matching_keys(
     """
     rendered = render(condition, client.server.dialect, info)
     if client.server.dialect.has("FT.CURSOR"):
-        for keys, _ in _by_cursor(client, info, rendered, size):
-            yield keys
+        for keys, _, _ in _by_cursor(client, info, rendered, size):
+            if keys:
+                yield keys
     elif rendered.everything:
         yield from by_scan(client, info, size)
     else:
@@ -137,23 +211,28 @@ def matching_keys(
 
 def _by_cursor(
     client: Client, info: IndexInfo, rendered: Rendered, size: int, field: str = ""
-) -> Iterator[tuple[list[str], list[Reply]]]:
-    """Keys, and the raw values of one field if it is named."""
+) -> Iterator[tuple[list[str], list[Reply], int]]:
+    """Keys, the raw values of one field if it is named, and how many rows came without their document."""
     loaded: list[Arg] = ["@__key", f"@{field}"] if field else ["@__key"]
     args: list[Arg] = ["FT.AGGREGATE", info.name, rendered.query, "LOAD", len(loaded), *loaded]
     bound = [part for pair in rendered.params for part in pair]
     args += ["PARAMS", len(bound), *bound] if bound else []
-    args += ["WITHCURSOR", "COUNT", size, "TIMEOUT", client.server.dialect.limits.timeout_ms, "DIALECT", 2]
+    args += ["WITHCURSOR", "COUNT", size, "TIMEOUT", client.server.dialect.limits.timeout_ms]
+    # Dialect 3 brings all that a JSON path matches, 2 only the first.
+    args += ["DIALECT", 3 if field and info.on == "JSON" else 2]
     rows, cursor = replies.items(client.execute(*args))
     try:
         while True:
             # A row is a flat array of names and values; a document without the field has only its key.
-            found = [dict(zip(row[::2], row[1::2], strict=False)) for row in replies.items(rows)[1:]]
-            keys = [replies.key(row.get(b"__key")) for row in found]
+            # One that expired since the query began, or whose key the engine cannot load, comes as nil.
+            listed = replies.items(rows)[1:]
+            found = [dict(zip(row[::2], row[1::2], strict=False)) for row in listed if row]
+            found = [row for row in found if row.get(b"__key") is not None]
+            keys = [replies.key(row[b"__key"]) for row in found]
             cursor = replies.integer(cursor)
-            if keys:
+            if listed:
                 wanted = field.encode("utf-8", "surrogateescape")
-                yield keys, [row.get(wanted) for row in found] if field else []
+                yield keys, [row.get(wanted) for row in found] if field else [], len(listed) - len(found)
             if not cursor:
                 return
             rows, cursor = replies.items(
@@ -189,7 +268,8 @@ def _by_page(client: Client, info: IndexInfo, rendered: Rendered, size: int) -> 
         reply = client.execute(
             "FT.SEARCH", info.name, rendered.query, *returned, "LIMIT", offset, size, "DIALECT", 2
         )
-        keys = [replies.key(part) for part in replies.items(reply)[1:] if not isinstance(part, list)]
+        listed = replies.items(reply)[1:]
+        keys = [replies.key(part) for part in listed if not isinstance(part, list) and part is not None]
         if keys:
             yield keys
         offset += size

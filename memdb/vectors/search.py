@@ -12,6 +12,7 @@ import numpy as np
 from memdb.cluster import replies
 from memdb.cluster.client import Arg, Client
 from memdb.cluster.replies import Reply
+from memdb.display import line
 from memdb.errors import BadVector, MemDBError, NotFound, UnsupportedFeature
 from memdb.vectors import distance, stored
 from memdb.vectors.distance import Doubles, Floats
@@ -27,7 +28,7 @@ class Hit:
     """One document found."""
 
     key: str
-    distance: float
+    distance: float  # NaN where the engine has none: a zero vector under COSINE, or values not finite
     fields: Mapping[str, str]
 
 
@@ -36,12 +37,13 @@ class KnnResult:
     """What came back, nearest first."""
 
     keys: tuple[str, ...]
-    distances: Doubles  # (len(keys),), in the metric of the index; squared for L2
+    distances: Doubles  # (len(keys),), in the metric of the index; squared for L2. NaN, last: undefined
     raw_fields: tuple[Reply, ...]  # each hit's fields as they came
     alias: str  # what the distance is called among them
     metric: str
     took_ms: float  # wall time around the command, at the client
     command: Command
+    without_document: int = 0  # rows that came without one, left out: expired, or a key that cannot be loaded
 
     @cached_property
     def fields(self) -> tuple[Mapping[str, str], ...]:
@@ -57,6 +59,30 @@ class KnnResult:
         return tuple(
             Hit(k, float(d), f) for k, d, f in zip(self.keys, self.distances, self.fields, strict=True)
         )
+
+    @property
+    def undefined(self) -> int:
+        """How many hits, the last ones, have no finite distance."""
+        return int((~np.isfinite(self.distances)).sum())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is not as usual about these hits, a sentence each."""
+        found = []
+        if n := self.undefined:
+            why = "zero vectors, which have no direction, or values that are not finite" if (
+                self.metric == "COSINE"
+            ) else "values that are not finite"  # fmt: skip
+            found.append(
+                f"{n:,} of {len(self.keys):,} hits have no distance and stand last: {why}. The engine counts "
+                "them among its K, in the place of others."
+            )
+        if n := self.without_document:
+            found.append(
+                f"{n:,} {'row' if n == 1 else 'rows'} without a document left out: it expired, or stands "
+                "under a key the engine lists and cannot load."
+            )
+        return tuple(found)
 
     @property
     def similarities(self) -> Doubles:
@@ -103,14 +129,19 @@ def knn(client: Client, request: KnnRequest, info: IndexInfo | None = None) -> K
 def knn_result(reply: Reply, made: Template, command: Command, took_ms: float) -> KnnResult:
     """The reply of a KNN command as a result, nearest first; for replies that came in a pipeline."""
     keys, raw = _hits(reply)
+    came = len(keys)
+    if not all(raw):  # a row without a body, even without its distance
+        kept = [i for i, part in enumerate(raw) if part]
+        keys, raw = [keys[i] for i in kept], [raw[i] for i in kept]
     wanted = made.alias.encode()
-    numbers = [_number_of(part, wanted) for part in raw]
-    if numbers != sorted(numbers):  # an engine that does not order its hits
-        order = sorted(range(len(numbers)), key=numbers.__getitem__)
-        keys, raw = [keys[i] for i in order], [raw[i] for i in order]
-        numbers = [numbers[i] for i in order]
-    found = np.array(numbers, dtype=np.float64)
-    return KnnResult(tuple(keys), found, tuple(raw), made.alias, made.params.metric, took_ms, command)
+    found = np.array([_number_of(part, wanted) for part in raw], dtype=np.float64)
+    found[~np.isfinite(found)] = np.nan
+    if (found[1:] < found[:-1]).any() or np.isnan(found).any():
+        order = np.argsort(found, kind="stable")  # an engine that does not order its hits; NaN goes last
+        keys, raw, found = [keys[i] for i in order], [raw[i] for i in order], found[order]
+    return KnnResult(
+        tuple(keys), found, tuple(raw), made.alias, made.params.metric, took_ms, command, came - len(keys)
+    )
 
 
 def count(client: Client, info: IndexInfo, condition: Condition | str = EVERYTHING) -> int:
@@ -164,37 +195,45 @@ def numeric_bounds(client: Client, info: IndexInfo, field: str) -> tuple[float, 
 
 
 def document_vector(client: Client, info: IndexInfo, field: str, key: str) -> Floats:
-    """The vector a document holds, (dim,) float32.
+    """The vector a document holds, (dim,) float32; of several in a JSON document the first that is usable.
 
     Raises:
         NotFound: no such key, or it has no such field.
-        BadVector: what it holds is no vector of this index.
+        BadVector: what it holds is no vector of this index, or one without a direction under COSINE.
     """
     found, params = info.vector_field(field)
     raw = client.execute(*stored.asking(info, found, key))
     value = raw if info.on == "HASH" else stored.first(raw)
     if value is None:
         raise NotFound(key, f"document with a field '{found.identifier}'")
-    return decoded(value, found, params, key)
-
-
-def decoded(value: Reply, found: Field, params: VectorParams, key: str) -> Floats:
-    """A stored value as a vector of the field, (dim,) float32.
-
-    Raises:
-        BadVector: it has another length or holds values that are not finite.
-    """
-    where = f"'{found.name}'"
+    packed = stored.vectors(info, found, params, [raw])[0]
     try:
-        vector = distance.from_bytes(value, params.type) if isinstance(value, bytes) else value
-        return distance.checked(vector, params.dim, where)
+        if packed is None:
+            raise _refused(value, found, params)
+        rows = distance.from_bytes(packed, params.type).reshape(-1, params.dim)
+        usable = np.isfinite(rows).all(axis=1) & (rows.any(axis=1) | (params.metric != "COSINE"))
+        vector = rows[int(usable.argmax())]
+        return distance.directed(distance.checked(vector, params.dim, f"'{found.name}'"), params.metric)
     except BadVector as exc:
         raise BadVector(
-            f"The document '{key}' does not hold a usable vector: {exc}",
-            "Such a document is not in the index; choose another one.",
+            f"The document '{line(key)}' does not hold a usable vector: {exc}",
+            "Such a document is not in the index, or has no distance in it; choose another one.",
             expected=exc.expected,
             got=exc.got,
         ) from exc
+
+
+def _refused(value: Reply, found: Field, params: VectorParams) -> BadVector:
+    """Why the index does not take a value as a vector."""
+    try:
+        if isinstance(value, bytes):
+            value = distance.from_bytes(value, params.type)
+        distance.checked(value, params.dim, f"'{found.name}'")
+    except BadVector as exc:
+        return exc
+    return BadVector(
+        "It holds several values, or texts in the place of numbers.", "", expected=params.dim, got=0
+    )
 
 
 def random_key(client: Client, info: IndexInfo) -> str:
@@ -206,9 +245,10 @@ def random_key(client: Client, info: IndexInfo) -> str:
     field, params = info.vector_field()
     vector = np.random.default_rng().normal(size=params.dim)
     found = knn(client, KnnRequest(info.name, tuple(vector.tolist()), field.name, k=10), info)
-    if not found.keys:
+    usable = found.keys[: len(found.keys) - found.undefined]
+    if not usable:
         raise NotFound(info.name, "document in the index")
-    return str(np.random.default_rng().choice(np.array(found.keys, dtype=object)))
+    return str(np.random.default_rng().choice(np.array(usable, dtype=object)))
 
 
 def document(client: Client, key: str, on: str = "HASH") -> dict[str, Reply]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ from memdb.vectors.distance import to_bytes
 from memdb.vectors.index import Field, IndexInfo, VectorParams
 
 BATCH = 1_000
+_QUOTED = re.compile(r"\[\s*(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')\s*\]")  # ["a.name"]: one place
 
 
 def asking(info: IndexInfo, found: Field, key: str) -> Command:
@@ -31,9 +33,26 @@ def values(client: Client, info: IndexInfo, found: Field, keys: Sequence[str]) -
     return replies if info.on == "HASH" else [_plain(first(reply)) for reply in replies]
 
 
-def vectors(info: IndexInfo, params: VectorParams, replies: Sequence[Reply]) -> Sequence[Reply]:
-    """Vectors as bytes of the field's type, however they are stored; None for what is no list of numbers."""
-    return replies if info.on == "HASH" else [_packed(reply, params) for reply in replies]
+def vectors(
+    info: IndexInfo, found: Field, params: VectorParams, replies: Sequence[Reply]
+) -> list[bytes | None]:
+    """Vectors as bytes of the field's type, however they are stored; None for what the index does not take.
+
+    Several vectors of one JSON document follow each other in its bytes.
+    """
+    if info.on == "HASH":
+        size = params.bytes
+        return [value if type(value) is bytes and len(value) == size else None for value in replies]
+    several = many(found.identifier)
+    return [_packed(reply, params, several=several) for reply in replies]
+
+
+def many(path: str) -> bool:
+    """Whether a JSON path can match more than one place: a wildcard, a slice, a union, a filter, `..`."""
+    if not path.startswith("$"):
+        return False
+    bare = _QUOTED.sub("", path)
+    return ".." in bare or any(sign in bare for sign in "*?:,")
 
 
 def first(reply: Reply) -> object:
@@ -49,6 +68,14 @@ def first(reply: Reply) -> object:
         # FT.AGGREGATE brings a text as it is, without its quotation marks.
         return reply.decode("utf-8", "surrogateescape") if isinstance(reply, bytes) else reply
     return (found[0] if found else None) if isinstance(found, list) else found
+
+
+def _matches(reply: Reply) -> list[object]:
+    try:
+        found = json.loads(reply) if isinstance(reply, bytes | str) else []
+    except ValueError:
+        return []
+    return found if isinstance(found, list) else []
 
 
 def members(whole: object) -> dict[str, Reply]:
@@ -75,15 +102,20 @@ def _plain(value: object, *, nested: bool = False) -> Reply:
     return str(value).encode("utf-8", "surrogateescape") if isinstance(value, str | int | float) else None
 
 
-def _packed(reply: Reply, params: VectorParams) -> bytes | None:
-    if not isinstance(reply, bytes | str):
+def _packed(reply: Reply, params: VectorParams, *, several: bool) -> bytes | None:
+    """As RediSearch takes them: nulls are passed over, one wrong vector leaves the whole document out."""
+    found = _matches(reply)
+    # Matches stand in a list of their own, unless the engine sent the first alone.
+    matches = [found] if found and _numbers(found) else found
+    if several and len(matches) == 1 and isinstance(matches[0], list) and not _numbers(matches[0]):
+        matches = matches[0]  # one match that is a list of vectors
+    matches = [match for match in matches if match is not None]
+    if not matches or (len(matches) > 1 and not several):
+        return None
+    if not all(isinstance(m, list) and len(m) == params.dim and _numbers(m) for m in matches):
         return None
     try:
-        found = json.loads(reply)
-        # [[…]]: the list of matches around one vector. A document of several vectors is not taken for one.
-        if isinstance(found, list) and len(found) == 1 and isinstance(found[0], list):
-            found = found[0]
-        matrix = np.array(found, dtype=np.float64)
-    except (ValueError, TypeError):
+        with np.errstate(over="ignore"):  # beyond the type's range: infinite, and left out as such
+            return to_bytes(np.array(matches, dtype=np.float64).reshape(-1), params.type)
+    except OverflowError:  # a whole number beyond float64
         return None
-    return to_bytes(matrix, params.type) if matrix.shape == (params.dim,) else None

@@ -115,15 +115,17 @@ def test_switching_in_the_sidebar_and_by_link(open_app: AppTest, server_target: 
 
 def test_a_job_of_one_target_is_not_shown_of_another(open_app: AppTest) -> None:
     from memdb.ui.kit import cached
+    from memdb.ui.kit.job import Started
 
     job = cached.jobs().start("work", lambda _: 1)
     job.wait(10)
-    open_app.session_state["search.exact_job"] = {"id": job.id}
+    started = Started(job.id, None)
+    open_app.session_state["search.exact_job"] = started
     first = open_app.selectbox("target").value
     open_app.selectbox("target").select("second").run()
     assert "search.exact_job" not in open_app.session_state
     open_app.selectbox("target").select(first).run()
-    assert open_app.session_state["search.exact_job"] == {"id": job.id}
+    assert open_app.session_state["search.exact_job"] == started
 
 
 def test_a_server_by_its_address(open_app: AppTest, server_target: Target) -> None:
@@ -159,7 +161,7 @@ def test_a_server_by_its_address(open_app: AppTest, server_target: Target) -> No
     [
         ("connect.ca", "/nowhere.pem", "plain address"),
         ("connect.iam_cluster", "c", "needs user"),
-        ("connect.url", "redis://h:port", "not a server URL"),
+        ("connect.url", "redis://h:port", "no readable host and port"),
     ],
 )
 def test_wrong_inputs(open_app: AppTest, field: str, value: str, part: str) -> None:

@@ -11,7 +11,6 @@ from memdb.cluster.target import Target
 from memdb.demo.app import environment
 from memdb.durability import report
 from memdb.durability.drill import DrillRequest, DrillResult, Second, Side
-from memdb.ui.durability import local as drill_local
 from memdb.ui.kit import cached
 from tests.waiting import until
 
@@ -34,7 +33,7 @@ def test_from_the_button_to_the_verdict(opened: AppTest) -> None:
     assert any("Pull the plug" in m.value for m in opened.markdown)
     opened.number_input(key="drill.seconds").set_value(2).run()
     opened.button(key="drill.run").click().run()
-    job = cached.jobs().get(opened.session_state[drill_local.JOB])
+    job = cached.jobs().get(opened.session_state["drill.job"].id)
     assert job is not None
     until(lambda: job.state.status != "running", "the drill ends", 60)
     assert job.error is None

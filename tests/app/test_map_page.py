@@ -18,7 +18,6 @@ from memdb.maps import region
 from memdb.maps.request import MapRequest
 from memdb.ui.kit import cached
 from memdb.ui.map import figures as figures_map
-from memdb.ui.map import form as map_form
 from memdb.ui.map.figures import Colouring
 from memdb.ui.map.region import _in_polygon
 from memdb.vectors import index, search
@@ -57,8 +56,8 @@ def opened(demo_target: Target, folder: Path, monkeypatch: pytest.MonkeyPatch) -
 def drawn(app: AppTest) -> AppTest:
     """Press the button and wait for the job."""
     app.button(key="map.draw").click().run()
-    known = app.session_state[map_form.JOB]
-    job: Job[object] | None = cached.jobs().get(known["id"])
+    known = app.session_state["map.job"]
+    job: Job[object] | None = cached.jobs().get(known.id)
     assert job is not None
     assert job.wait(90).status == "done", job.error
     return app.run()
@@ -114,7 +113,7 @@ def test_a_query_lies_on_the_map_and_ef_moves_its_neighbours(opened: Open, demo_
 def test_drawing_keeps_to_the_target_s_budget(opened: Open, demo_target: Target) -> None:
     app = opened(replace(demo_target, budget=Budget(keys_scanned=500)), map__n="601")
     app.button(key="map.draw").click().run()
-    job = cached.jobs().get(app.session_state[map_form.JOB]["id"])
+    job = cached.jobs().get(app.session_state["map.job"].id)
     assert job is not None
     assert job.wait(60).status == "failed"
     app.run()
@@ -128,7 +127,7 @@ def test_another_layout_beside_it(opened: Open) -> None:
         drawn(app)
         app.segmented_control(key="map.view").set_value("Compare").run()
     app.button(key="map2.draw").click().run()
-    job = cached.jobs().get(app.session_state[map_form.JOB]["id"])
+    job = cached.jobs().get(app.session_state["map.job"].id)
     assert job is not None
     assert job.wait(90).status == "done"
     app.run()
@@ -171,7 +170,7 @@ def test_hostile_and_coinciding_documents(opened: Open, server_target: Target, s
 def test_too_few_documents_are_told(opened: Open, server_target: Target, small: str) -> None:
     app = opened(server_target, index=small + "few")
     app.button(key="map.draw").click().run()
-    job = cached.jobs().get(app.session_state[map_form.JOB]["id"])
+    job = cached.jobs().get(app.session_state["map.job"].id)
     assert job is not None
     job.wait(60)
     app.run()

@@ -14,7 +14,6 @@ from memdb.operations.past import Past
 from memdb.operations.sampler import THRESHOLDS, thresholds_of
 from memdb.ui.kit import cached
 from memdb.ui.metrics import page as metrics_page
-from memdb.ui.metrics import probe as metrics_probe
 from tests.waiting import until
 
 ENTRY = Path(__file__).parent.parent.parent / "memdb/ui/entry.py"
@@ -64,7 +63,7 @@ def test_the_probe_of_a_ready_index_looks_once(past: Past) -> None:
     app.selectbox(key="metrics.probe_index").set_value("idx:embeddings").run()
     app.button(key="metrics.probe").click().run()
     assert not app.exception
-    job = cached.jobs().get(app.session_state[metrics_probe.JOB])
+    job = cached.jobs().get(app.session_state["metrics.probe_job"].id)
     assert job is not None
     until(lambda: job.state.status != "running", "the probe ends", 60)
     assert job.error is None

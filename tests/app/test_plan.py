@@ -223,7 +223,7 @@ def test_refresh_without_credentials_is_told(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     app = opened(plan__view="Prices")
     app.button(key="plan.prices.refresh").click().run()
-    job = cached.jobs().get(app.session_state["plan.job"])
+    job = cached.jobs().get(app.session_state["plan.job"].id)
     assert job is not None
     assert job.wait(60).status == "failed"
     app.run()

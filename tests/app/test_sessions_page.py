@@ -17,7 +17,6 @@ from memdb.cluster.engine import Engine
 from memdb.demo.app import app_folder, environment
 from memdb.sessions import append, store
 from memdb.sessions.formats import Turn
-from memdb.ui.sessions import listing as session_list
 from memdb.ui.sessions.listing import bar_share, left_text
 from memdb.ui.sessions.panel import countdown
 from tests.waiting import until
@@ -300,7 +299,7 @@ def test_a_page_is_filled_in_the_background(
     opened(app, user="wanted")
     healthy(app)
     app.button(key="sessions.search").click().run()
-    job = app.session_state[session_list.JOB]["id"]
+    job = app.session_state["sessions.job"].id
     assert job
 
     def done() -> bool:

@@ -100,7 +100,7 @@ def texts(app: AppTest) -> str:
 
 def swept(app: AppTest) -> AppTest:
     app.button(key="recall.start").click().run()
-    job: Job[Run] = cached.jobs().get(app.session_state["recall.job"]["id"])  # type: ignore[assignment]
+    job: Job[Run] = cached.jobs().get(app.session_state["recall.job"].id)  # type: ignore[assignment]
     job.wait(60)
     return app.run()
 
@@ -177,7 +177,7 @@ def test_slices_by_tag_number_cluster_and_density(run_of: AppTest) -> None:
 def test_selectivity_by_ef_is_a_job_of_its_own(run_of: AppTest) -> None:
     run_of.segmented_control(key="recall.view").set_value("Selectivity").run()
     run_of.button(key="recall.grid.start").click().run()
-    job = cached.jobs().get(run_of.session_state["recall.grid_job"]["id"])
+    job = cached.jobs().get(run_of.session_state["recall.grid_job"].id)
     assert job is not None
     assert job.wait(60).status == "done"
     run_of.run()
@@ -289,7 +289,7 @@ def test_runs_are_compared_opened_and_deleted(run_of: AppTest, folder: Path) -> 
 
 def done(app: AppTest, button: str) -> AppTest:
     app.button(key=button).click().run()
-    job = cached.jobs().get(app.session_state["indexes.job"]["id"])
+    job = cached.jobs().get(app.session_state["indexes.job"].id)
     assert job is not None
     job.wait(90)
     tune_cached.forget()  # in a browser the fragment that watches the job does so

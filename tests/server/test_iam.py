@@ -66,7 +66,7 @@ def test_a_connection_logs_in_again_before_the_cut(
     with connect(target) as client:
         assert client.execute("ACL", "WHOAMI") == b"iam-user"
         number = client.execute("CLIENT", "ID")
-        provider = client._routes.seed.connection_pool.connection_kwargs["credential_provider"]
+        provider = client.connection.routes.seed.connection_pool.connection_kwargs["credential_provider"]
         provider.forget()  # its 10 minutes are over
         clock[0] += LOGIN_AGAIN_S - 1
         client.execute("PING")

@@ -121,7 +121,7 @@ def test_a_budget_stops_heavy_reads(client: Client, prefix: str) -> None:
 def test_a_server_that_grows_slow_is_left_alone(client: Client, prefix: str) -> None:
     careful = client.budgeted(Budget(slow_factor=4.0))
     careful.execute("GET", prefix)
-    meter = careful._meter
+    meter = careful.meter
     assert meter is not None
     meter._ping = lambda: 400.0  # as a server does that is busy with others
     for _ in range(4):  # a median of five looks decides

@@ -49,7 +49,7 @@ def test_nodes_are_found_and_asked_one_by_one(client: Client, shards: Engine) ->
     assert [n.here for n in nodes] == [True, False, False, False]
     assert sum(last - first + 1 for n in nodes for first, last in n.slots) == 16_384
     assert len({client.on(n).info("server")["server"]["run_id"] for n in nodes}) == 4
-    assert client.on(nodes[1]) is client.on(nodes[1])
+    assert client.on(nodes[1]).connection is client.on(nodes[1]).connection
     with pytest.raises(ReadOnlyTarget):
         client.on(nodes[0]).execute("SET", "k", 1)
 
@@ -175,7 +175,7 @@ def test_a_replica_asked_without_readonly_is_explained(shards: Engine) -> None:
     with connect(shards.target) as client:
         (replica,) = (n for n in client.nodes() if n.role == "replica")
         plain = connect(replace(shards.replica_targets[0], writable=True))
-        plain._routes.pinned = True  # as somebody would who opens this node and no other
+        plain.connection.routes.pinned = True  # as somebody would who opens this node and no other
         with plain, pytest.raises(EngineError) as caught:
             plain.execute("GET", next(k for k in map(str, range(999)) if slot(k) < 5000))
         assert "READONLY" in caught.value.hint

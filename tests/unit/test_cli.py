@@ -67,6 +67,38 @@ def test_an_error_is_one_line_and_status_2(
     assert out == ""
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["redis://ada:HIDDEN@h"],
+        ["doctor", "redis://ada:HIDDEN@h"],
+        ["doctor", "--url", "redis://ada:a", "HIDDEN@h"],
+        ["doctor", "--url", "redis://ada:a", "HIDDEN", "b:c@h", "--json"],
+        ["doctor", "--ur=redis://ada:HIDDEN@h", "--u=redis://ada:HIDDEN@h", "x"],
+        ["doctor", "--json=redis://ada:HIDDEN@h"],
+        ["size", "--url=redis://ada:HIDDEN@h"],
+        ["load", "--docs", "redis://ada:HIDDEN@h"],
+        ["load", "--docs", "HIDDEN", "--url", "redis://ada:a@h"],
+        ["search", "--index", "i", "--ef", "redis://ada:HIDDEN@h", "--text", "x"],
+        ["sessions", "ada:HIDDEN@h"],
+        ["engine", "redis://ada:'HIDDEN: x'@h"],
+        ["doctor", "--json", "--url", "redis://:ab/HIDDEN@h"],
+        ["doctor", "--json", "--url=:HIDDEN@h"],
+        ["sessions", "--json", "--url", "HIDDEN"],
+        ["app", "--url", "redis://h:80/HIDDEN@h"],
+        ["exporter", "--url", "redis://ada:12#HIDDEN@h"],
+    ],
+)
+def test_no_complaint_repeats_a_password(
+    words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MEMDB_HOME", str(tmp_path))
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith("memdb: ")
+    assert "HIDDEN" not in out + err
+
+
 def test_an_error_as_json(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -8,9 +8,9 @@ import pytest
 import redis.exceptions
 
 from memdb.cluster import replies
-from memdb.cluster.client import items_by_name
 from memdb.cluster.dialects import PROBED, explain_refusal, recognise
 from memdb.cluster.refusals import explain
+from memdb.cluster.server import names_described
 from memdb.cluster.target import Target
 from memdb.errors import (
     Busy,
@@ -33,7 +33,7 @@ def modules(file: str) -> tuple[tuple[str, str], ...]:
 
 @pytest.mark.parametrize("file", recorded.FILES)
 def test_the_engine_is_known_by_what_exists(file: str) -> None:
-    there = items_by_name(recorded.reply(file, "what exists"))
+    there = names_described(recorded.reply(file, "what exists"))
     dialect = recognise(there | {"FT.SEARCH", "FT.AGGREGATE"}, modules=modules(file))
     if file.startswith("valkey"):
         assert dialect.title == "valkey-search 1.2"

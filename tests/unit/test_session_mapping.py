@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,18 @@ def test_a_damaged_checkpoint_is_left_as_it_is(packed: str) -> None:
 def test_formats_that_cannot_be(change: dict[str, Any], said: str) -> None:
     with pytest.raises(BadInput, match=said):
         format_file.of_table({"name": "n", "prefix": "p:", "stored": "json", **change})
+
+
+def test_a_prefix_of_any_characters_is_kept_and_one_of_odd_bytes_refused(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    odd = replace(MINE, prefix='a\x7f\x00\n"]\\ü🙂:')
+    path = format_file.save(settings, odd)
+    assert format_file.own_formats(settings) == (odd,)
+    before = path.read_bytes()
+    with pytest.raises(BadInput, match="no UTF-8"):
+        format_file.save(settings, replace(MINE, prefix="\udcff:"))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_the_file_gives_back_what_was_saved(tmp_path: Path) -> None:

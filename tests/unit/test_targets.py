@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from memdb.cluster.find import app_target, find_target, known
-from memdb.cluster.target import Budget, Iam, Tls
+from memdb.cluster.target import Budget, Iam, Target, Tls
 from memdb.cluster.targets import Named, as_toml, parse, read, resolve
 from memdb.demo.app import environment
 from memdb.errors import BadSettings
@@ -132,10 +135,11 @@ def test_a_target_is_opened_by_its_name(tmp_path: Path, monkeypatch: pytest.Monk
     assert (found.address, found.password, found.writable) == ("redis://127.0.0.1:7000", "geheim", True)
     assert find_target(settings(tmp_path, target="local")) == found
     assert app_target(settings(tmp_path, target="local", url="redis://other")) == found
-    with pytest.raises(BadSettings, match="no target 'loca'") as caught:
+    with pytest.raises(BadSettings, match="no target of that name") as caught:
         find_target(settings(tmp_path, target="loca"))
     assert "orders, iam, local" in caught.value.hint
-    with pytest.raises(BadSettings, match="does not start with redis"):
+    assert "loca'" not in caught.value.full()
+    with pytest.raises(BadSettings, match="no target of that name"):
         find_target(settings(tmp_path), "loca")
 
 
@@ -160,6 +164,21 @@ def test_a_target_of_the_file_opened_by_its_name_is_listed_once(
     target = find_target(settings(tmp_path), "local")
     own = Settings.from_env(environment(target, tmp_path))
     assert [named.name for named in known(own)] == ["local", "orders", "iam"]
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
+    st.text(st.characters(exclude_categories=["Cs"])),
+)
+def test_lines_for_the_settings_file_survive_any_name_and_label(name: str, label: str) -> None:
+    target = Target.parse("rediss://a%40b:geheim@h:7000", label=label or name)
+    text = as_toml(name, replace(target, tls=Tls(ca=label, verify=False)))
+    assert "geheim" not in text
+    (table,) = tomllib.loads(text)["targets"].items()
+    assert table[0] == name
+    assert table[1].get("label", name) == target.label
+    assert table[1]["url"] == "rediss://a%40b@h:7000"
+    assert table[1]["tls"] == ({"ca": label} if label else {}) | {"verify": False}
 
 
 def test_lines_for_the_settings_file_lead_back_to_the_target() -> None:

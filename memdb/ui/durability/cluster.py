@@ -16,8 +16,9 @@ from memdb.ui.aws.choice import Chosen
 from memdb.ui.durability import local
 from memdb.ui.kit import cached, parts
 from memdb.ui.kit.cached import home
+from memdb.ui.kit.job import JobSlot
 
-JOB = "drill.cluster_job"
+FAILING_OVER = JobSlot[DrillResult]("drill.cluster_job", every="0.5s")
 
 
 def view(target: Target) -> None:
@@ -27,15 +28,12 @@ def view(target: Target) -> None:
         "MemoryDB is asked to fail one shard over (`FailoverShard`), every acknowledged write is looked for, "
         "and all are deleted. While the shard fails over it takes no writes from anybody for some seconds."
     )
-    job = cached.jobs().get(st.session_state.get(JOB, ""))
-    if job is not None and job.state.status == "running":
-        local.watch(job.id)
+    if FAILING_OVER.current() is not None:
+        local.watch(FAILING_OVER)
         return
-    if job is not None:
-        if job.error is not None:
-            parts.show_error(job.error, target)
-        if isinstance(job.result, DrillResult) and job.result.finished:
-            local.shown(job.result, key="drill.cluster")
+    job = FAILING_OVER.outcome(target)
+    if job is not None and job.result is not None and job.result.finished:
+        local.shown(job.result, key="drill.cluster")
     chosen = aws_choice.choice(
         target, "AWS tells the cluster's shards and replicas, and takes the order to fail over."
     )
@@ -81,4 +79,4 @@ def _start(chosen: Chosen, shard: str, request: DrillRequest) -> None:
             keep=job.keep,
         )
 
-    st.session_state[JOB] = cached.jobs().start("Failover drill", work).id
+    FAILING_OVER.start("Failover drill", work)

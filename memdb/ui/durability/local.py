@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import streamlit as st
 
 from memdb.display import markdown
@@ -11,11 +9,13 @@ from memdb.durability import drill, report
 from memdb.durability.drill import DrillRequest, DrillResult, Side
 from memdb.errors import MemDBError
 from memdb.jobs import Job
+from memdb.json_text import json_text
 from memdb.ui.durability import figures
-from memdb.ui.kit import cached, parts, state
+from memdb.ui.kit import parts, state
 from memdb.ui.kit.cached import home
+from memdb.ui.kit.job import JobSlot
 
-JOB, TITLE = "drill.job", "Durability drill"
+DRILLING = JobSlot[DrillResult]("drill.job", every="0.5s")
 PLACES = ("On this machine", "On your cluster")
 NAMES = {
     drill.DURABLE: ("Durable", ":material/verified_user:"),
@@ -61,8 +61,8 @@ def view(asked: DrillRequest | MemDBError) -> None:
     if isinstance(asked, MemDBError):
         parts.show_error(asked)
         return
-    job = current()
-    running = job is not None and job.state.status == "running"
+    job = DRILLING.job()
+    running = DRILLING.current() is not None
     st.button(
         "Run the drill", icon=":material/power_off:", type="primary", disabled=running, key="drill.run",
         on_click=start, args=(asked,),
@@ -76,7 +76,7 @@ def view(asked: DrillRequest | MemDBError) -> None:
             ":material/power_off:",
         )
     elif running:
-        watch(job.id)
+        watch(DRILLING)
     else:
         if job.error is not None:
             parts.show_error(job.error)
@@ -84,38 +84,29 @@ def view(asked: DrillRequest | MemDBError) -> None:
             st.info(
                 "Cancelled: the engines were ended, and nothing was compared.", icon=":material/stop_circle:"
             )
-        if isinstance(job.result, DrillResult) and job.result.finished:
+        if job.result is not None and job.result.finished:
             shown(job.result, key="drill")
     _words()
 
 
 def start(asked: DrillRequest) -> None:
     """A callback: run in the background, one drill at a time."""
-    job = current()
-    if job is not None and job.state.status == "running":
-        return
     folder = home()
 
     def work(job: Job[DrillResult]) -> DrillResult:
         return drill.run(asked, folder, report=job.report, keep=job.keep)
 
-    st.session_state[JOB] = cached.jobs().start(TITLE, work).id
+    DRILLING.start("Durability drill", work)
 
 
-def current() -> Job[object] | None:
-    """The drill of this tab, if there was one."""
-    return cached.jobs().get(st.session_state.get(JOB, ""))
+def watch(slot: JobSlot[DrillResult]) -> None:
+    """The running drill."""
+    slot.watch(_so_far)
 
 
-@st.fragment(run_every="0.5s")
-def watch(job_id: str) -> None:
-    """The running drill, twice a second."""
-    job = cached.jobs().get(job_id)
-    if job is None or job.state.status != "running":
-        st.rerun()
-    parts.job_panel(job)
-    if isinstance(job.result, DrillResult):
-        _charts(job.result, key="drill.live")
+def _so_far(result: DrillResult | None) -> None:
+    if result is not None:
+        _charts(result, key="drill.live")
     else:
         st.caption("Two engines of this machine are started, each in a folder of its own.")
 
@@ -131,7 +122,7 @@ def shown(result: DrillResult, *, key: str) -> None:
     about = {"seconds": request.seconds, "writers": request.writers, "rate": request.rate}
     with st.container(horizontal=True, gap="small"):
         st.download_button(
-            "JSON", json.dumps(result.facts(), indent=2), "drill.json", "application/json",
+            "JSON", json_text(result.facts(), indent=2), "drill.json", "application/json",
             icon=":material/download:", key=f"{key}.json", on_click="ignore",
         )  # fmt: skip
         st.download_button(

@@ -11,9 +11,8 @@ import streamlit as st
 
 from memdb import export as exports
 from memdb.cluster.target import Target
-from memdb.display import bytes_text, duration, markdown
+from memdb.display import bytes_text, markdown
 from memdb.errors import Busy, MemDBError, ReadOnlyTarget, UnknownIndex, Unreachable
-from memdb.jobs import Job
 from memdb.ui.kit import cached
 from memdb.vectors.index import BuildState
 from memdb.vectors.query import Command
@@ -168,17 +167,6 @@ def export(frame: pd.DataFrame, name: str, settings: Mapping[str, object], *, ke
                 key=f"{key}.{kind}",
                 on_click="ignore",
             )
-
-
-def job_panel(job: Job[object]) -> None:
-    """Progress, rate, time left and cancel; call it in a fragment that runs every half second."""
-    state = job.state
-    left = f", {duration(state.left_s)} left" if state.left_s is not None else ""
-    rate = f", {state.rate:,.0f}/s" if state.rate else ""
-    total = f"{state.done:,} of {state.total:,}" if state.total else ""
-    st.progress(state.fraction, text=f"{state.stage}: {total}{rate}{left}")
-    if st.button("Cancel", key=f"cancel.{job.id}", icon=":material/stop_circle:"):
-        job.cancel()
 
 
 def memory_text(size: float | None) -> str:

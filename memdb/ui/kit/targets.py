@@ -16,6 +16,7 @@ from memdb.display import markdown
 from memdb.errors import MemDBError
 from memdb.settings import Settings
 from memdb.ui.kit import cached
+from memdb.ui.kit.job import Started
 
 CHOSEN = "target"  # the choice of the sidebar and of the link
 MINE = "targets.mine"  # name → Target, entered here
@@ -157,6 +158,4 @@ def _set_aside(now: str) -> None:
 
 
 def _is_job(key: str) -> bool:
-    value = st.session_state[key]
-    found = value.get("id") if isinstance(value, dict) else value
-    return isinstance(found, str) and len(found) == 12 and cached.jobs().get(found) is not None
+    return isinstance(st.session_state[key], Started)

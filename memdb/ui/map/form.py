@@ -14,10 +14,11 @@ from memdb.jobs import Job
 from memdb.maps import run
 from memdb.maps.request import MOST, By, Map, MapRequest
 from memdb.ui.kit import cached, filter_form, parts, safety
+from memdb.ui.kit.job import JobSlot
 from memdb.vectors.filters import render
 from memdb.vectors.index import IndexInfo
 
-JOB = "map.job"
+DRAWING = JobSlot[Map]("map.job")
 BY = {"random": "Random", "stratified": "By tag", "all": "All"}
 # Preset → neighbours, min_dist, and what it is good for.
 PRESETS: dict[str, tuple[int, float, str]] = {
@@ -59,7 +60,7 @@ def form(target: Target, info: IndexInfo) -> MapRequest | MemDBError:
         icon=":material/scatter_plot:",
         width="stretch",
         key="map.draw",
-        disabled=current() is not None,
+        disabled=DRAWING.current() is not None,
         on_click=start,
         args=(target, info, request),
     )
@@ -107,22 +108,13 @@ def layout_widgets(request: MapRequest, key: str, first: int = 0) -> MapRequest:
 
 def start(target: Target, info: IndexInfo, request: MapRequest) -> None:
     """A callback: draw in the background."""
-    if current() is not None:
-        return
     opened, home, budget = cached.client(target), cached.home(), safety.budget(target)
 
     def work(job: Job[Map]) -> Map:
         client = opened.budgeted(budget)  # made here: it counts from the job's own beginning
         return run.make(client, info, request, home=home, report=job.report, keep=job.keep)
 
-    job = cached.jobs().start(f"Map of {info.name}", work)
-    st.session_state[JOB] = {"id": job.id, "request": request}
-
-
-def current() -> Job[object] | None:
-    """The job that draws, if any."""
-    job = cached.jobs().get(st.session_state.get(JOB, {}).get("id", ""))
-    return job if job is not None and job.state.status == "running" else None
+    DRAWING.start(f"Map of {info.name}", work, about=request)
 
 
 def _sample(info: IndexInfo) -> MapRequest:

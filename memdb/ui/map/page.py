@@ -13,10 +13,9 @@ import streamlit as st
 from memdb.cluster.target import Target
 from memdb.display import line, markdown
 from memdb.errors import MemDBError
-from memdb.jobs import Job
 from memdb.maps.request import Map, MapRequest
 from memdb.ui import frame
-from memdb.ui.kit import cached, parts, state
+from memdb.ui.kit import parts, state
 from memdb.ui.map import cached as map_cached
 from memdb.ui.map import compare, figures, form, honesty, region, session
 from memdb.ui.map import query as map_query
@@ -59,16 +58,18 @@ def _draw(target: Target, info: IndexInfo) -> None:
 
 def right_side(target: Target, info: IndexInfo, asked: MapRequest | MemDBError) -> None:
     """The job while it runs, else the map."""
-    job = form.current()
-    if job is not None:
-        _watch(job.id)
+    if form.DRAWING.watch(_so_far):
         return
-    _told(target)
+    drawn = form.DRAWING.outcome(target)
+    if drawn is not None and drawn.state.status == "cancelled":
+        kept = " What was drawn until then is below." if drawn.result is not None else ""
+        st.info(f"Cancelled.{kept}", icon=":material/stop_circle:")
     if isinstance(asked, MemDBError):
         return
     made = map_cached.kept(target, info, asked)
     if made is None:
-        made = _partial(asked)
+        partial = form.DRAWING.ended(asked)  # what a cancelled or failed job had drawn
+        made = partial.result if partial is not None else None
     if made is None:
         parts.empty(
             "No map of this yet",
@@ -100,23 +101,8 @@ def right_side(target: Target, info: IndexInfo, asked: MapRequest | MemDBError) 
             _map(shown)
 
 
-def _partial(asked: MapRequest) -> Map | None:
-    """What a cancelled or failed job had drawn."""
-    known = st.session_state.get(form.JOB, {})
-    job = cached.jobs().get(known.get("id", ""))
-    if job is None or known.get("request") != asked or not isinstance(job.result, Map):
-        return None
-    return job.result
-
-
-@st.fragment(run_every="1s")
-def _watch(job_id: str) -> None:
-    job: Job[object] | None = cached.jobs().get(job_id)
-    if job is None or job.state.status != "running":
-        st.rerun()
-    parts.job_panel(job)
-    made = job.result
-    if isinstance(made, Map):
+def _so_far(made: Map | None) -> None:
+    if made is not None:
         words = "the widest plane (PCA); the layout follows" if made.method == "PCA" else "judging the layout"
         st.caption(f"{made.words}: {words}.")
         quiet = Colouring("", [""] * len(made.keys))
@@ -131,19 +117,6 @@ def _watch(job_id: str) -> None:
         )
     else:
         st.caption("First the vectors are read.")
-
-
-def _told(target: Target) -> None:
-    job = cached.jobs().get(st.session_state.get(form.JOB, {}).get("id", ""))
-    if job is None:
-        return
-    if job.error is not None:
-        parts.show_error(job.error, target)
-    elif job.state.status == "cancelled":
-        st.info(
-            "Cancelled." + (" What was drawn until then is below." if isinstance(job.result, Map) else ""),
-            icon=":material/stop_circle:",
-        )
 
 
 def _head(shown: Shown) -> None:

@@ -15,9 +15,11 @@ from memdb.operations import probe
 from memdb.operations.past import NodeNow
 from memdb.operations.probe import Probe
 from memdb.ui.kit import cached, parts, safety, state
+from memdb.ui.kit.job import JobSlot
+from memdb.ui.kit.job import panel as job_panel
 from memdb.ui.metrics import figures
 
-JOB = "metrics.probe_job"
+PROBING = JobSlot[Probe]("metrics.probe_job")
 
 
 def view(target: Target, node: NodeNow) -> None:
@@ -26,7 +28,7 @@ def view(target: Target, node: NodeNow) -> None:
     st.markdown("###### Recall and refusals while it builds")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.selectbox("Index", names, key="metrics.probe_index", width=280)
-        job = _current()
+        job = PROBING.job()
         running = job is not None and job.state.status == "running"
         st.button(
             "Probe", icon=":material/troubleshoot:", key="metrics.probe", disabled=running,
@@ -41,10 +43,10 @@ def view(target: Target, node: NodeNow) -> None:
         )
         return
     if running:
-        parts.job_panel(job)
+        job_panel(job)
     elif job.error is not None:
         parts.show_error(job.error)
-    if isinstance(job.result, Probe) and job.result.looks:
+    if job.result is not None and job.result.looks:
         _shown(job.result)
 
 
@@ -85,14 +87,10 @@ def _shown(found: Probe) -> None:
     parts.export(frame, "probe", {"index": found.index, "keys": found.keys}, key="metrics.probe.export")
 
 
-def _current() -> Job[object] | None:
-    return cached.jobs().get(st.session_state.get(JOB, ""))
-
-
 def _start(target: Target) -> None:
     name = str(st.session_state["metrics.probe_index"])
     client = cached.client(target).budgeted(safety.budget(target))
-    st.session_state[JOB] = cached.jobs().start(f"Probe {name}", partial(_work, client, name)).id
+    PROBING.start(f"Probe {name}", partial(_work, client, name))
 
 
 def _work(client: Client, name: str, job: Job[Probe]) -> Probe:

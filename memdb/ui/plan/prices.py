@@ -10,9 +10,11 @@ from memdb.errors import MemDBError
 from memdb.jobs import Job
 from memdb.sizing import catalogue, prices
 from memdb.sizing.catalogue import Price
-from memdb.ui.kit import cached, parts
+from memdb.ui.kit import parts
+from memdb.ui.kit.job import JobSlot
 from memdb.ui.plan import state
 
+REFRESHING = JobSlot[int]("plan.job")
 _VERSION = "plan.prices_version"  # a new editor after each change, so that it shows what counts
 _NEXT_GEN = "opensearch/ocu_nextgen"  # no verified price; the user may give one
 
@@ -49,14 +51,12 @@ def view() -> None:
         )
         st.button(
             "Refresh from AWS", icon=":material/cloud_download:", on_click=_refresh, args=(region,),
-            key="plan.prices.refresh", disabled=_running() is not None,
+            key="plan.prices.refresh", disabled=REFRESHING.current() is not None,
             help="Reads node prices of MemoryDB and ElastiCache for this region from AWS's price list, with "
             "the credentials of this process (pricing:GetProducts). Kept under MEMDB_HOME.",
         )  # fmt: skip
-    job = _running()
-    if job is not None:
-        _watch(job.id)
-    _ended()
+    if not REFRESHING.watch():
+        _ended()
     table = pd.DataFrame(rows)
     parts.export(table, f"prices-{region}", {"region": region}, key="plan.prices_file")
 
@@ -129,28 +129,12 @@ def _refresh(region: str) -> None:
         prices.save(tuple(found), home)
         return len(found)
 
-    st.session_state[state.JOB] = cached.jobs().start(f"Prices of {region}", work).id
-
-
-def _running() -> Job[object] | None:
-    job = cached.jobs().get(st.session_state.get(state.JOB, ""))
-    return job if job is not None and job.state.status == "running" else None
-
-
-@st.fragment(run_every="1s")
-def _watch(job_id: str) -> None:
-    job = cached.jobs().get(job_id)
-    if job is None or job.state.status != "running":
-        state.refreshed.clear()
-        st.rerun()
-    parts.job_panel(job)
+    REFRESHING.start(f"Prices of {region}", work)
 
 
 def _ended() -> None:
-    job = cached.jobs().get(st.session_state.get(state.JOB, ""))
-    if job is None or job.state.status == "running":
-        return
-    if job.error is not None:
-        parts.show_error(job.error)
-    elif job.state.status == "done":
+    if REFRESHING.first_seen_ended():
+        state.refreshed.clear()
+    job = REFRESHING.outcome()
+    if job is not None and job.state.status == "done":
         st.success(f"{job.result} prices read from AWS's list and kept.", icon=":material/check_circle:")

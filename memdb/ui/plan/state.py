@@ -23,7 +23,6 @@ PRICES = "plan.prices"  # {price id: value} the user gave, of the region in PRIC
 PRICES_REGION = "plan.prices_region"
 WRONG = "plan.wrong"  # (what happened, what to do) of the last read or refresh
 READ = "plan.read"  # a sentence about the last read from the cluster
-JOB = "plan.job"
 
 
 def home() -> Path:

@@ -6,6 +6,7 @@ import shlex
 
 import streamlit as st
 
+from memdb.json_text import json_text
 from memdb.sizing import deploy, plan
 from memdb.sizing.deploy import Cluster
 from memdb.sizing.plan import Plan
@@ -139,9 +140,7 @@ def _shape_words(found: Plan) -> list[object]:
 
 
 def _json(value: object) -> str:
-    import json
-
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    return json_text(value, indent=2, ascii_only=False)
 
 
 __all__ = ["calibrate_line", "code_view", "command_line", "deploy_view", "python"]

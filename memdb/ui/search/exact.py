@@ -7,16 +7,17 @@ import pandas as pd
 import streamlit as st
 
 from memdb.cluster import replies
-from memdb.display import bytes_text, code, line
+from memdb.display import bytes_text, code, line, markdown
 from memdb.jobs import Job
 from memdb.ui.kit import cached, charts, parts, safety, state
+from memdb.ui.kit.job import JobSlot
 from memdb.ui.search.shown import TITLES, Shown, export
 from memdb.vectors import exact, read, stored
 from memdb.vectors.exact import Neighbours
 from memdb.vectors.filters import render
 from memdb.vectors.query import numbers
 
-JOB = "search.exact_job"
+COMPUTING = JobSlot[Neighbours]("search.exact_job", every="0.5s")
 
 
 def against_exact(shown: Shown) -> None:
@@ -35,6 +36,8 @@ def against_exact(shown: Shown) -> None:
         )
         st.metric("missed", missed)
         st.metric("documents compared", f"{truth.looked_at:,}")
+    for note in truth.notes:
+        st.caption(f":material/info: {markdown(note)}")
     titles = _titles(shown, keys)
     st.plotly_chart(
         charts.truth_ranks(
@@ -83,17 +86,12 @@ def _truth(shown: Shown) -> Neighbours | None:
     query = np.array([numbers(request.vector)], dtype=np.float32)
     if kept.blocks is not None:
         return exact.nearest(kept.blocks, query, request.k, params.metric)
-    job = cached.jobs().get(st.session_state.get(JOB, {}).get("id", ""))
-    mine = st.session_state.get(JOB, {}).get("request") == hash(request)
-    if job is not None and mine:
-        ended = job.state.status != "running"
-        if ended and isinstance(job.result, Neighbours):
-            return job.result
-        if not ended:
-            _watch(job)
-            return None
-        if job.error is not None:
-            parts.show_error(job.error)
+    if COMPUTING.current(request) is not None:
+        COMPUTING.watch()
+        return None
+    job = COMPUTING.outcome(about=request)
+    if job is not None and job.result is not None:
+        return job.result
     size = shown.asked.matching * params.bytes
     parts.empty(
         "Exact neighbours",
@@ -122,16 +120,7 @@ def _start_exact(shown: Shown, kept: cached.KeptVectors, size: int) -> None:
         kept.blocks = tuple(found)
         return exact.nearest(kept.blocks, query, request.k, params.metric)
 
-    job = cached.jobs().start("Exact neighbours", work)
-    st.session_state[JOB] = {"id": job.id, "request": hash(request)}
-
-
-@st.fragment(run_every="0.5s")
-def _watch(job: Job[object]) -> None:
-    if job.state.status == "running":
-        parts.job_panel(job)
-    else:
-        st.rerun()
+    COMPUTING.start("Exact neighbours", work, about=request)
 
 
 def _titles(shown: Shown, keys: tuple[str, ...]) -> dict[str, str]:

@@ -11,7 +11,7 @@ import streamlit as st
 from memdb.cluster import replies
 from memdb.cluster.target import Target
 from memdb.display import bytes_text, code, duration, line, markdown, plain
-from memdb.errors import BadVector
+from memdb.errors import BadVector, NotFound
 from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.search.compare import two_settings
 from memdb.ui.search.exact import against_exact
@@ -63,6 +63,8 @@ def _headline(shown: Shown) -> None:
         st.button("Again", icon=":material/refresh:", on_click=again, help="Ask the server once more.")
         with st.popover("History", icon=":material/history:"):
             history()
+    for note in result.notes:
+        st.warning(markdown(note), icon=":material/warning:")
     if not shown.info.build.ready:
         parts.build_badge(shown.info.build)
         st.caption("The index is still being built: documents may be missing from the answer.")
@@ -171,14 +173,14 @@ def document_panel(shown: Shown, key: str) -> None:
             with st.container(height=220 if len(text) > 1_200 else "content", border=True):
                 st.text(text)
         for name, field in vectors.items():
-            _vector_preview(shown, key, name, field.name, fields.get(name))
+            _vector_preview(shown, key, name, field.name)
 
 
-def _vector_preview(shown: Shown, key: str, identifier: str, name: str, value: object) -> None:
-    field, params = shown.info.vector_field(name)
+def _vector_preview(shown: Shown, key: str, identifier: str, name: str) -> None:
+    _, params = shown.info.vector_field(name)
     try:
-        vector = search.decoded(value, field, params, key)
-    except BadVector as exc:
+        vector = search.document_vector(cached.client(shown.target), shown.info, name, key)
+    except (BadVector, NotFound) as exc:
         parts.show_error(exc)
         return
     st.caption(
@@ -200,7 +202,9 @@ def _cards(shown: Shown) -> None:
                     "More like this", icon=":material/hub:", on_click=more_like, args=(hit.key,),
                     key=f"search.card.{rank}", type="tertiary",
                 )  # fmt: skip
-            facts = [f"distance {hit.distance:.4f}", f"similarity {similar:.3f}"]
+            facts = ["no distance"]
+            if np.isfinite(hit.distance):
+                facts = [f"distance {hit.distance:.4f}", f"similarity {similar:.3f}"]
             facts += [f"{markdown(n)}: {markdown(hit.fields[n], 60)}" for n in tags if hit.fields.get(n)]
             st.caption(" · ".join(facts))
             for name in contents:

@@ -14,9 +14,11 @@ from memdb.sessions.filters import SessionFilter
 from memdb.sessions.known import ARTICLE
 from memdb.sessions.mapping import Format
 from memdb.ui.kit import cached, parts, safety
+from memdb.ui.kit.job import JobSlot
 from memdb.ui.sessions import filter_bar, listing
 
-PLANNING, DOING = "sessions.bulk.planning", "sessions.bulk.doing"
+PLANNING = JobSlot[Plan]("sessions.bulk.planning", every="0.5s")
+DOING = JobSlot[Done]("sessions.bulk.doing", every="0.5s")
 TYPED = "sessions.bulk.typed"
 ACTIONS = ("Delete", "Expire", "Keep for good")
 LIVES = {
@@ -38,12 +40,11 @@ def view(target: Target, format_: Format) -> None:
     action = _action()
     st.button(
         "Dry run", icon=":material/search:", type="primary", key="sessions.bulk.plan", on_click=_plan,
-        args=(target, wanted, action), disabled=_running(PLANNING) or _running(DOING),
+        args=(target, wanted, action), disabled=_running(),
         help="Finds the sessions that pass the filter above. Nothing is written.",
     )  # fmt: skip
-    for kept in (PLANNING, DOING):
-        if _running(kept):
-            _watch(st.session_state[kept])
+    PLANNING.watch(_so_far)
+    DOING.watch(_so_far)
     _planned(target, wanted, action)
     _done(target)
 
@@ -63,19 +64,17 @@ def _action() -> Action:
 
 
 def _planned(target: Target, wanted: SessionFilter, action: Action) -> None:
-    job = _job(PLANNING)
-    if job is None or job.state.status == "running":
-        if job is None and _job(DOING) is None:
+    job = PLANNING.outcome(target)
+    if job is None:
+        if PLANNING.job() is None and DOING.job() is None:
             parts.empty(
                 "Nothing is changed yet",
                 "Choose a filter and a change, then *Dry run*: it counts the sessions and shows some.",
                 ":material/checklist:",
             )
         return
-    if job.error is not None:
-        parts.show_error(job.error, target)
     planned = job.result
-    if not isinstance(planned, Plan):
+    if planned is None:
         return
     if planned.wanted != wanted or planned.action != action:
         st.info("The filter or the change is another now: run it dry again.", icon=":material/update:")
@@ -111,19 +110,17 @@ def _confirmation(target: Target, planned: Plan) -> None:
         )  # fmt: skip
         st.form_submit_button(
             f"{planned.action.kind.capitalize()} {len(planned.keys):,} sessions", icon=":material/bolt:",
-            on_click=_do, args=(target, planned), disabled=_running(DOING),
+            on_click=_do, args=(target, planned), disabled=_running(),
         )  # fmt: skip
     if st.session_state.pop("sessions.bulk.wrong", False):
         st.error(f"That was not `{planned.phrase}`. Nothing was changed.", icon=":material/error:")
 
 
 def _done(target: Target) -> None:
-    job = _job(DOING)
-    if job is None or job.state.status == "running":
+    job = DOING.outcome(target)
+    if job is None:
         return
-    if job.error is not None:
-        parts.show_error(job.error, target)
-    if isinstance(job.result, Done):
+    if job.result is not None:
         if job.state.status == "done":
             st.success(markdown(job.result.words), icon=":material/check:")
         else:
@@ -138,8 +135,8 @@ def _plan(target: Target, wanted: SessionFilter, action: Action) -> None:
     def work(job: Job[Plan]) -> Plan:
         return bulk.plan(opened.budgeted(budget), wanted, action, report=job.report, keep=job.keep)
 
-    st.session_state[PLANNING] = cached.jobs().start("Dry run", work).id
-    st.session_state.pop(DOING, None)
+    PLANNING.start("Dry run", work)
+    DOING.forget()
     st.session_state[TYPED] = ""
 
 
@@ -152,25 +149,15 @@ def _do(target: Target, planned: Plan) -> None:
     def work(job: Job[Done]) -> Done:
         return bulk.apply(client, planned, report=job.report, keep=job.keep)
 
-    st.session_state[DOING] = cached.jobs().start("Change sessions", work).id
-    st.session_state.pop(PLANNING, None)
+    DOING.start("Change sessions", work)
+    PLANNING.forget()
     listing.refresh()
 
 
-def _job(kept: str) -> Job[object] | None:
-    return cached.jobs().get(st.session_state.get(kept, ""))
+def _running() -> bool:
+    return PLANNING.current() is not None or DOING.current() is not None
 
 
-def _running(kept: str) -> bool:
-    job = _job(kept)
-    return job is not None and job.state.status == "running"
-
-
-@st.fragment(run_every="0.5s")
-def _watch(job_id: str) -> None:
-    job = cached.jobs().get(job_id)
-    if job is None or job.state.status != "running":
-        st.rerun()
-    parts.job_panel(job)
-    if isinstance(job.result, Plan | Done):
-        st.caption(job.result.words)
+def _so_far(result: Plan | Done | None) -> None:
+    if result is not None:
+        st.caption(result.words)

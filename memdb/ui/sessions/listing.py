@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -18,6 +18,7 @@ from memdb.sessions.filters import SessionFilter
 from memdb.sessions.store import Budget, SessionPage
 from memdb.sessions.summaries import ORDERS, Order, SessionSummary, ordered
 from memdb.ui.kit import cached, parts, safety, state
+from memdb.ui.kit.job import JobSlot
 from memdb.ui.sessions import cached as session_cached
 from memdb.ui.sessions import filter_bar
 from memdb.ui.sessions import index as session_index
@@ -34,7 +35,7 @@ CLOSE = "sessions.close"  # the open session was deleted: open another one in th
 RUN = "sessions.run"  # grows when the server is to be asked again
 TRAIL = "sessions.trail"  # cursors of the pages gone through, the last one is shown
 TRAIL_OF = "sessions.trail_of"  # the filter they belong to
-JOB = "sessions.job"
+SEARCHING = JobSlot[Read]("sessions.job", every="0.5s")
 
 
 def listing(target: Target, wanted: SessionFilter) -> list[SessionSummary]:
@@ -42,13 +43,13 @@ def listing(target: Target, wanted: SessionFilter) -> list[SessionSummary]:
     order, size, live = _controls()
     trail = _trail(wanted, size)
     page, read_at, index = session_cached.session_page(target, wanted, trail[-1], size, state.keep(RUN, 0))
-    job = _job(wanted, trail)
+    job = SEARCHING.job(trail[-1])
     if job is not None and job.result is not None:
         page, read_at = job.result
     shown = ordered(page.sessions, order)
     filter_bar.remember_contexts({s.context for s in shown})
-    if job is not None and job.state.status == "running":
-        _watch(job)
+    SEARCHING.watch()
+    SEARCHING.outcome(target, about=trail[-1])
     if shown:
         _table(target, shown, read_at, live)
     else:
@@ -124,7 +125,7 @@ def _trail(wanted: SessionFilter, size: int) -> list[str]:
     belongs_to = f"{wanted!r} {size}"
     if st.session_state.get(TRAIL_OF) != belongs_to:
         st.session_state[TRAIL_OF], st.session_state[TRAIL] = belongs_to, [""]
-        st.session_state.pop(JOB, None)
+        SEARCHING.forget()
     trail: list[str] = st.session_state[TRAIL]
     return trail
 
@@ -256,7 +257,7 @@ def _forward(cursor: str) -> None:
 
 
 def _left_page() -> None:
-    st.session_state.pop(JOB, None)
+    SEARCHING.forget()
     st.session_state[OPEN] = ""
 
 
@@ -277,24 +278,4 @@ def _search(target: Target, wanted: SessionFilter, cursor: str, size: int) -> No
         )
         return page, time.time()
 
-    job = cached.jobs().start("Search sessions", work)
-    st.session_state[JOB] = {"id": job.id, "cursor": cursor}
-
-
-def _job(wanted: SessionFilter, trail: list[str]) -> Job[Read] | None:
-    """The job that fills the page shown."""
-    kept = st.session_state.get(JOB, {})
-    job = cached.jobs().get(kept.get("id", ""))
-    if job is None or kept["cursor"] != trail[-1]:
-        return None
-    if job.error is not None:
-        parts.show_error(job.error)
-    return cast(Job[Read], job)
-
-
-@st.fragment(run_every="0.5s")
-def _watch(job: Job[Read]) -> None:
-    if job.state.status == "running":
-        parts.job_panel(cast(Job[object], job))
-    else:
-        st.rerun()
+    SEARCHING.start("Search sessions", work, about=cursor)

@@ -14,12 +14,13 @@ from memdb.sessions import formats, survey
 from memdb.sessions.mapping import Format
 from memdb.sessions.survey import Seen, Survey
 from memdb.ui.kit import cached, charts, parts, safety, state
+from memdb.ui.kit.job import JobSlot
 from memdb.ui.sessions import cached as session_cached
 from memdb.ui.sessions import figures as figures_sessions
 from memdb.ui.sessions import filter_bar
 from memdb.ui.sessions.listing import OPEN, RUN, left_text, refresh
 
-JOB = "sessions.survey.job"
+SURVEYING = JobSlot[Survey]("sessions.survey.job")
 FULL = 2_000_000  # keys of the longer look, about a minute
 VIEW = "sessions.show"
 
@@ -27,23 +28,21 @@ VIEW = "sessions.show"
 def view(target: Target, format_: Format) -> None:
     """Draw it."""
     found = session_cached.quick_survey(target, format_, state.keep(RUN, 0))
-    job = _job(format_)
-    if job is not None and isinstance(job.result, Survey) and job.result.scanned > found.scanned:
+    job = SURVEYING.job(format_.token)
+    if job is not None and job.result is not None and job.result.scanned > found.scanned:
         found = job.result
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(found.words + (" Each key counts by itself." if format_.holds != "session" else ""))
         st.space("stretch")
-        running = job is not None and job.state.status == "running"
-        if not found.whole and not running:
+        if not found.whole and SURVEYING.current(format_.token) is None:
             st.button(
                 "Look at more keys", icon=":material/manage_search:", on_click=_start, args=(target, format_),
                 key="sessions.survey.more", help=f"Up to {FULL:,} keys, in the background.",
             )  # fmt: skip
         st.button("Refresh", icon=":material/refresh:", on_click=refresh, key="sessions.survey.refresh")
-    if job is not None and running:
-        _watch(job.id)
-    if job is not None and job.error is not None:
-        parts.show_error(job.error, target)
+    if SURVEYING.current(format_.token) is not None:
+        SURVEYING.watch(_so_far)
+    SURVEYING.outcome(target, about=format_.token)
     if not found.seen:
         parts.empty(
             "No sessions of this format here",
@@ -188,22 +187,10 @@ def _start(target: Target, format_: Format) -> None:
     def work(job: Job[Survey]) -> Survey:
         return survey.survey(opened.budgeted(budget), format_, sample=FULL, report=job.report, keep=job.keep)
 
-    job = cached.jobs().start("Survey of sessions", work)
-    st.session_state[JOB] = {"id": job.id, "format": format_.token}
+    SURVEYING.start("Survey of sessions", work, about=format_.token)
 
 
-def _job(format_: Format) -> Job[object] | None:
-    kept = st.session_state.get(JOB, {})
-    job = cached.jobs().get(kept.get("id", ""))
-    return job if job is not None and kept["format"] == format_.token else None
-
-
-@st.fragment(run_every="1s")
-def _watch(job_id: str) -> None:
-    job = cached.jobs().get(job_id)
-    if job is None or job.state.status != "running":
-        st.rerun()
-    parts.job_panel(job)
-    if isinstance(job.result, Survey):
-        size = bytes_text(float(job.result.sizes().sum()) * job.result.factor)
-        st.caption(f"{len(job.result.seen):,} sessions so far; all of them take about {size}.")
+def _so_far(result: Survey | None) -> None:
+    if result is not None:
+        size = bytes_text(float(result.sizes().sum()) * result.factor)
+        st.caption(f"{len(result.seen):,} sessions so far; all of them take about {size}.")

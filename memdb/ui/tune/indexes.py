@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import product
 
 import streamlit as st
@@ -10,14 +9,14 @@ import streamlit as st
 from memdb.cluster.target import Target
 from memdb.display import bytes_text, code, line, markdown
 from memdb.errors import MemDBError
-from memdb.jobs import Job
 from memdb.tuning import candidates as comparison
 from memdb.tuning import shadow
-from memdb.tuning.ask import Source
 from memdb.tuning.run import Goal, SweepRequest
 from memdb.tuning.shadow import Check, Variant
+from memdb.tuning.source import Unseen
 from memdb.ui import frame
 from memdb.ui.kit import cached, filter_form, parts, safety
+from memdb.ui.kit.job import JobSlot
 from memdb.ui.tune import cached as tune_cached
 from memdb.ui.tune.indexes_views import charts, tables
 from memdb.vectors.filters import render
@@ -27,7 +26,7 @@ MS = (4, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 EFCS = (25, 50, 100, 200, 400, 800, 1_600)
 METRICS = {"": "as the original", "COSINE": "COSINE", "L2": "L2", "IP": "IP"}
 MOST = 6  # variants planned at once
-JOB = "indexes.job"
+WORKING = JobSlot[object]("indexes.job")
 
 
 def draw(target: Target) -> None:
@@ -59,7 +58,7 @@ def base_name(target: Target, chosen: str | None) -> str | None:
 
 def left_side(target: Target, base: IndexInfo) -> SweepRequest | None:
     """Forms to build, to measure and to drop; returns what is measured."""
-    running = current() is not None
+    running = WORKING.current() is not None
     # Side by side, so that the progress on the right stays in sight of the button that started it.
     build, measure, drop = st.tabs([":material/construction: Build", ":material/play_arrow: Measure",
                                     ":material/delete: Drop"], key="indexes.tab")  # fmt: skip
@@ -75,15 +74,15 @@ def left_side(target: Target, base: IndexInfo) -> SweepRequest | None:
 
 def right_side(target: Target, base: IndexInfo, request: SweepRequest | None) -> None:
     """The job while it runs, and the comparison."""
-    job = current()
-    if job is not None:
-        _watch(job.id)
-    else:
-        _told(target)
+    running = WORKING.watch()
+    if not running:
+        if WORKING.first_seen_ended():
+            _forget()
+        WORKING.outcome(target, "Cancelled. What was complete is kept, a half-built index dropped.")
     if request is None:
         return
     found = tune_cached.candidates(target, base, request, cached.home())
-    if len(found) == 1 and job is None:
+    if len(found) == 1 and not running:
         parts.empty(
             "No shadow index yet",
             "Choose other parameters on the left. A shadow index lies beside this one over the same "
@@ -97,12 +96,6 @@ def right_side(target: Target, base: IndexInfo, request: SweepRequest | None) ->
         st.caption("Not measured yet with these settings: “Measure all” runs the same sweep on every index.")
         return
     charts(measured, request)
-
-
-def current() -> Job[object] | None:
-    """The build or measurement that runs, if any."""
-    job = cached.jobs().get(st.session_state.get(JOB, {}).get("id", ""))
-    return job if job is not None and job.state.status == "running" else None
 
 
 # ---- build -----------------------------------------------------------------------------------------------
@@ -175,7 +168,7 @@ def _show_check(found: Check) -> None:
 
 def _start_build(target: Target, base: IndexInfo, field: str, variants: tuple[Variant, ...]) -> None:
     client, home = cached.client(target), cached.home()
-    _start(
+    WORKING.start(
         "Shadow indexes",
         lambda job: comparison.build_all(client, base, field, variants, home, report=job.report),
     )
@@ -196,14 +189,14 @@ def _measure_form(target: Target, base: IndexInfo, running: bool) -> SweepReques
     left, right = st.columns(2)
     count = left.number_input(
         "Queries", min_value=1, max_value=20_000, value=300, step=100, key="indexes.n", bind="query-params",
-        help="Random documents, the same for every index.",
+        help="Made queries, as hard as unseen ones; the same for every index.",
     )  # fmt: skip
     seed = right.number_input("Seed", min_value=0, value=0, key="indexes.seed", bind="query-params")
     condition, matching = filter_form.filter_form(target, base, "indexes")
     rendered = render(condition, cached.server(target).dialect, base)
     request = SweepRequest(
         base.name, field.name, int(k or 10), rendered.query, rendered.params,
-        goal=Goal(value=float(least or 0.95)), seed=int(seed or 0), queries=int(count or 300),
+        goal=Goal(value=float(least or 0.95)), source=Unseen(int(count or 300), int(seed or 0), extend=False),
     )  # fmt: skip
     st.button(
         "Measure all", icon=":material/play_arrow:", width="stretch", key="indexes.measure",
@@ -214,12 +207,9 @@ def _measure_form(target: Target, base: IndexInfo, running: bool) -> SweepReques
 
 def _start_sweeps(target: Target, base: IndexInfo, request: SweepRequest) -> None:
     opened, home, budget = cached.client(target), cached.home(), safety.budget(target)
-    source = Source("Documents", request.queries)
-    _start(
+    WORKING.start(
         "Index comparison",
-        lambda job: comparison.sweep_all(
-            opened.budgeted(budget), base, request, source, home, report=job.report
-        ),
+        lambda job: comparison.sweep_all(opened.budgeted(budget), base, request, home, report=job.report),
     )
 
 
@@ -257,34 +247,6 @@ def _drop(target: Target, name: str) -> None:
         _forget()
     st.session_state["indexes.typed"] = ""
     st.toast(f"Dropped {code(name, 120)}.", icon=":material/check:")
-
-
-# ---- the job ---------------------------------------------------------------------------------------------
-
-
-def _start(title: str, work: Callable[[Job[object]], object]) -> None:
-    if current() is None:
-        job = cached.jobs().start(title, work)
-        st.session_state[JOB] = {"id": job.id}
-
-
-@st.fragment(run_every="1s")
-def _watch(job_id: str) -> None:
-    job = cached.jobs().get(job_id)
-    if job is None or job.state.status != "running":
-        _forget()
-        st.rerun()
-    parts.job_panel(job)
-
-
-def _told(target: Target) -> None:
-    job = cached.jobs().get(st.session_state.get(JOB, {}).get("id", ""))
-    if job is None or job.state.status == "running":
-        return
-    if job.error is not None:
-        parts.show_error(job.error, target)
-    elif job.state.status == "cancelled":
-        st.caption(":material/stop_circle: Cancelled. What was complete is kept, a half-built index dropped.")
 
 
 def _forget() -> None:

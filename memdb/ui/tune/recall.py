@@ -36,7 +36,7 @@ def _draw(target: Target, info: IndexInfo) -> None:
 
 def start_button(target: Target, info: IndexInfo, asked: Asked | MemDBError) -> None:
     """The button below the form, and why it cannot be pressed."""
-    running = tune_job.current() is not None
+    running = tune_job.SWEEPING.current() is not None
     ready = isinstance(asked, Asked)
     st.button(
         "Run the sweep", type="primary", icon=":material/play_arrow:", width="stretch", key="recall.start",
@@ -53,9 +53,7 @@ def start_button(target: Target, info: IndexInfo, asked: Asked | MemDBError) -> 
 
 def right_side(target: Target, info: IndexInfo) -> None:
     """The job while it runs, else the chosen run."""
-    job = tune_job.current()
-    if job is not None:
-        tune_job.watch(target, info, job)
+    if tune_job.watch(target, info):
         return
     tune_job.ended(target)
     run_id = _chosen(info)

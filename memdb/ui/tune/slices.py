@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -11,18 +12,19 @@ import streamlit as st
 
 from memdb.display import line, markdown
 from memdb.jobs import Job
-from memdb.tuning import grid, misses, report, slices, stats
+from memdb.tuning import grid, misses, report, slices, unseen
 from memdb.tuning.grid import Grid
 from memdb.tuning.run import EfPoint, Run
 from memdb.tuning.slices import Slice
 from memdb.ui.kit import cached, parts, safety, state
+from memdb.ui.kit.job import JobSlot
 from memdb.ui.tune import figures
 from memdb.ui.tune.figures import Bar
 from memdb.ui.tune.views import PLAIN, Shown, ef_choice, titles
 from memdb.vectors.distance import Doubles, prepared
 from memdb.vectors.index import IndexInfo
 
-GRID_JOB = "recall.grid_job"
+MEASURING = JobSlot[Grid]("recall.grid_job")
 GRID_QUERIES = 60
 GRID_EFS = 6
 MEASURES = {
@@ -43,7 +45,7 @@ def slices_view(shown: Shown) -> None:
     with left:
         kind = st.selectbox(
             "Slice by", list(kinds), key="recall.slice", format_func=kinds.__getitem__, bind="query-params",
-            help="A slice's recall is of the query documents that lie in it.",
+            help="A slice's recall is of the queries that are documents in it, or were made from one.",
         )  # fmt: skip
     with right:
         ef = ef_choice(run, "recall.slice_ef", misses.default_ef(run))
@@ -53,7 +55,9 @@ def slices_view(shown: Shown) -> None:
     found = _slices(shown, kind, point)
     _draw(run, found, point, kinds[kind])
     if not any(run.queries.own_keys):
-        st.caption("These queries are no documents, so there are no tags or numbers to slice by.")
+        st.caption(
+            "These queries are no documents and not made from any, so there are no tags or numbers to slice by."
+        )
 
 
 def grid_view(shown: Shown) -> None:
@@ -68,10 +72,8 @@ def grid_view(shown: Shown) -> None:
     if info is None or not run.points or run.points[0].ef_runtime == 0:
         st.caption("It needs an HNSW index that is there.")
         return
-    kept = st.session_state.get(GRID_JOB, {})
-    job = cached.jobs().get(kept.get("id", "")) if kept.get("run") == run.id else None
-    running = job is not None and job.state.status == "running"
-    if not running:
+    job, running = MEASURING.job(run.id), MEASURING.current(run.id)
+    if running is None:
         st.button(
             "Measure again" if job is not None else "Measure", icon=":material/play_arrow:",
             type="secondary" if job is not None else "primary", on_click=_start, args=(shown, info),
@@ -79,14 +81,11 @@ def grid_view(shown: Shown) -> None:
         )  # fmt: skip
     if job is None:
         return
-    if running:
-        _watch(job, run.id)
+    if running is not None:
+        MEASURING.watch(partial(_so_far, run.id))
         return
-    if job.error is not None:
-        parts.show_error(job.error, shown.target)
-    if job.state.status == "cancelled":
-        st.caption("Cancelled; what was measured is here.")
-    if isinstance(job.result, Grid):
+    MEASURING.outcome(shown.target, "Cancelled; what was measured is here.")
+    if job.result is not None:
         draw_grid(job.result, key="recall.grid", settings=report.about(run))
 
 
@@ -166,20 +165,15 @@ def _start(shown: Shown, info: IndexInfo) -> None:
         filters = grid.pick_filters(client, info, report=job.report)
         return grid.measure(
             client, info, run.request.field, filters, efs, vectors, run.request.k,
-            own_keys=own, report=job.report, keep=job.keep,
+            own_keys=own, uncertainty=run.queries.uncertainty, report=job.report, keep=job.keep,
         )  # fmt: skip
 
-    job = cached.jobs().start("Selectivity by EF", work)
-    st.session_state[GRID_JOB] = {"id": job.id, "run": run.id}
+    MEASURING.start("Selectivity by EF", work, about=run.id)
 
 
-@st.fragment(run_every="1s")
-def _watch(job: Job[object], run_id: str) -> None:
-    if job.state.status != "running":
-        st.rerun()
-    parts.job_panel(job)
-    if isinstance(job.result, Grid):
-        draw_grid(job.result, key=f"recall.grid.live.{run_id}")
+def _so_far(run_id: str, measured: Grid | None) -> None:
+    if measured is not None:
+        draw_grid(measured, key=f"recall.grid.live.{run_id}")
 
 
 def spaced(efs: Sequence[int], count: int) -> tuple[int, ...]:
@@ -204,7 +198,7 @@ def _slices(shown: Shown, kind: str, point: EfPoint) -> tuple[Slice, ...]:
     confidence = run.request.goal.confidence
 
     def interval(recalls: Doubles) -> tuple[float, float]:
-        found = stats.interval(recalls, run.request.k, confidence)
+        found = unseen.interval(recalls, run.request.k, confidence, run.queries.uncertainty)
         return found.low, found.high
 
     recalls = point.recalls.astype(np.float64)
@@ -219,9 +213,7 @@ def _slices(shown: Shown, kind: str, point: EfPoint) -> tuple[Slice, ...]:
         called = [names.get(own, "") or label for own, label in
                   zip(run.queries.own_keys, run.queries.labels, strict=True)]  # fmt: skip
         vectors = prepared(run.queries.vectors, run.definition.metric)
-        return slices.sliced(
-            slices.cluster_labels(vectors, called, seed=run.request.seed), recalls, interval, by_size=True
-        )
+        return slices.sliced(slices.cluster_labels(vectors, called), recalls, interval, by_size=True)
     values = slices.field_values(cached.client(shown.target), shown.info, field, run.queries.own_keys)
     if what == "tag":
         labels = slices.tag_labels(values, shown.info.field(field).separator)
