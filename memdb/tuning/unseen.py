@@ -36,8 +36,10 @@ EQUAL = 1e-3  # a neighbour nearer than this share of the sixteenth is a copy
 SCALES = (0.1, 4.0)
 _STEPS = 7
 _THREADS = 2  # that search at once: their answers do not depend on it
-# Where recall is below, a setting is not recommended; above, too few neighbours are missed to compare.
-_JUDGED = (0.8, 0.985)
+# Recall at which the two kinds are compared: below, no setting is recommended; above, too few are missed.
+_LOW, _HIGH, _PERFECT = 0.8, 0.95, 0.99
+_RISE = 0.01
+_MOST_EF = 1_000
 _RECALL_AT_ONCE = 500
 
 Places = NDArray[np.int64]
@@ -221,16 +223,19 @@ def _root(excess: Callable[[float, int], float], tolerance: float) -> tuple[floa
 
 
 def _telling(rounds: list[_Round], k: int) -> tuple[int, ...]:
-    """EF values where the left-out documents' recall is neither low nor perfect."""
+    """EF values where the left-out documents' recall is neither low nor perfect: at most two.
+
+    Doubled until it is high, or no longer rises: by inner product some documents are found at no EF.
+    """
     tried: dict[int, float] = {}
-    ef = max(10, k)
+    ef, before = max(10, k), -1.0
     while True:
         tried[ef] = float(np.mean([part.unseen(ef) for part in rounds]))
-        if tried[ef] >= _JUDGED[1] or ef >= 2_000:
+        if tried[ef] >= _HIGH or tried[ef] - before < _RISE or ef >= _MOST_EF:
             break
-        ef *= 2
-    good = [ef for ef, recall in tried.items() if _JUDGED[0] <= recall <= _JUDGED[1]]
-    return tuple(good[-3:]) or (min(tried, key=lambda ef: abs(tried[ef] - 0.95)),)
+        ef, before = 2 * ef, tried[ef]
+    good = [ef for ef, recall in tried.items() if _LOW <= recall <= _PERFECT]
+    return tuple(good[-2:]) or (min(tried, key=lambda ef: abs(tried[ef] - _HIGH)),)
 
 
 class _Round:

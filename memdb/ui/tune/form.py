@@ -25,14 +25,17 @@ ORIGINS = {
     "Unseen": "Made, as hard as unseen ones",
     "File": "A file of vectors or texts",
     "Texts": "Typed texts",
-    "Documents": "Random documents (recall reads too high)",
+    "Documents": "Random documents",
     "Run": "Those of an earlier run",
-    "Region": "Selected on the map (recall reads too high)",
+    "Region": "Selected on the map",
 }
-MADE = "Documents of the index, moved as far as unseen ones lie; none is written. Real queries in a file are better."
+MADE = (
+    "Documents of the index, moved away as far as unseen ones lie; nothing is written. "
+    "Real queries in a file are better."
+)
 FLATTERS = (
-    "Each is left out of its own results. A document is easier to find than a question: the run measures by how "
-    "much recall reads too high."
+    "Each is left out of its own results. A document is easier to find than a question: the run measures by "
+    "how much recall reads too high."
 )
 CLIENTS = (0, 1, 2, 4, 8, 16, 32)
 

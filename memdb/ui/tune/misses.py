@@ -74,7 +74,10 @@ def _one(shown: Shown, miss: Miss) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             title = titles(shown.target, shown.info, [miss.own_key]) if miss.own_key else {}
-            st.markdown(f"#### {markdown(title.get(miss.own_key, miss.label), 120)}")
+            made = "Made from " if miss.own_key and miss.own_key != miss.label else ""
+            st.markdown(
+                f"#### {made}{markdown(title.get(miss.own_key, '') or miss.own_key or miss.label, 120)}"
+            )
             st.space("stretch")
             _search_link(shown, miss)
         st.markdown(markdown(miss.words(), 1_000))
@@ -183,6 +186,8 @@ def search_query(shown: Shown, miss: Miss) -> dict[str, str] | None:
     """The Search page's link for a query; None for a vector that no link can carry."""
     run = shown.run
     query = {"index": run.index, "search.k": str(run.request.k + (1 if miss.own_key else 0))}
+    if miss.own_key and miss.own_key != miss.label:
+        return None  # made from that document, not the document
     if miss.own_key:
         query |= {"search.by": "Document", "search.key": miss.own_key}
     elif not re.fullmatch(r"row \d+ of .*", miss.label, re.DOTALL):

@@ -211,7 +211,8 @@ def library_code(shown: Shown) -> str:
         for name, value in (
             ("field", request.field), ("k", request.k), ("filter", request.filter),
             ("filter_params", request.filter_params), ("ef_min", request.ef_min), ("ef_max", request.ef_max),
-            ("goal", request.goal), ("source", source),
+            ("goal", request.goal), ("source", source), ("concurrency", request.concurrency),
+            ("budget_qps", request.budget_qps),
         )
     ]  # fmt: skip
     user = "" if not shown.target.username else "  # user and password: MEMDB_URL, MEMDB_PASSWORD"

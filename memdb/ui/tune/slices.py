@@ -55,9 +55,7 @@ def slices_view(shown: Shown) -> None:
     found = _slices(shown, kind, point)
     _draw(run, found, point, kinds[kind])
     if not any(run.queries.own_keys):
-        st.caption(
-            "These queries are no documents and not made from any, so there are no tags or numbers to slice by."
-        )
+        st.caption("These queries were not made from documents, so there are no tags or numbers to slice by.")
 
 
 def grid_view(shown: Shown) -> None:
