@@ -182,12 +182,13 @@ def _calibrated(sample: _Sample, index: _Build, k: int, seed: int) -> Calibratio
         inside = np.delete(vectors, left_out, axis=0)
         rounds.append(_Round(inside, vectors[left_out], index, k, seed + turn))
     efs = _telling(rounds, k)
-    truth = float(np.mean([part.unseen(ef) for part in rounds for ef in efs]))
-    missed = max(1 - truth, 1e-3)
+    truth = np.mean([[part.unseen(ef) for ef in efs] for part in rounds], axis=0)
+    missed = max(1 - float(truth.mean()), 1e-3)
 
     def excess(scale: float, step: int) -> float:
+        # The largest: made queries are to be easier at none of these, and a little harder at the others.
         report("Calibrating queries", ROUNDS + step, ROUNDS + _STEPS)
-        return float(np.mean([part.made(scale, efs) for part in rounds])) - truth
+        return float((np.mean([part.made(scale, efs) for part in rounds], axis=0) - truth).max())
 
     scale, residue = _root(excess, 0.02 * missed)
     asked = sum(len(part.outside) for part in rounds)
@@ -255,11 +256,11 @@ class _Round:
         """Mean recall of the documents left out."""
         return self._recall(self.outside, self.limits, ef)
 
-    def made(self, scale: float, efs: tuple[int, ...]) -> float:
-        """Mean recall of made queries over some EF values."""
+    def made(self, scale: float, efs: tuple[int, ...]) -> list[float]:
+        """Mean recall of made queries at some EF values."""
         asked = moved(self.bases, self.reach, self.ways, scale, self.metric)
         limits = _kth(asked, self.inside, self.k, self.metric, self.own)
-        return float(np.mean([self._recall(asked, limits, ef, self.own) for ef in efs]))
+        return [self._recall(asked, limits, ef, self.own) for ef in efs]
 
     def _recall(self, asked: Floats, limits: Floats, ef: int, own: Places | None = None) -> float:
         self.graph.expansion_search = ef
