@@ -1,7 +1,7 @@
 """The durable engine killed again and again, and what durability costs.
 
-    python benchmarks/drill.py                    40 kills
-    python benchmarks/drill.py --rounds 1000      the long soak, some 15 minutes
+    python -m benchmarks.drill                    40 kills
+    python -m benchmarks.drill --rounds 1000      the long soak, some 15 minutes
 
 Goal: no acknowledged write lost or half there. The cost is the ratio of write latency, durable : cache, of a
 drill with the same writes on both side by side.
@@ -15,9 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.soak import soak
 from memdb.durability import drill
 from memdb.durability.drill import DrillRequest
-from memdb.durability.soak import soak
 
 
 def main() -> int:

@@ -15,7 +15,27 @@ CLI = f"""\
 {BEGIN}
 What `memdb COMMAND --help` says, in one place. The exit status is 0; 1 where a command says so below; 2 after an
 error, which is one line on the standard error, and with `--json` also `{{"error": …, "hint": …}}` on the output;
-130 after Ctrl-C. Commands that open a server take `--url`.
+130 after Ctrl-C. Commands that open a server take `--url`, and a page as it opens asks for what its command asks for
+without options.
+
+```bash
+memdb search --index idx:embeddings --text "restore a table" --k 5 --ef 64 --filter '@service:{{dynamodb}}' --json
+memdb sessions --user user001 --words backup --json
+memdb recall --index idx:embeddings --target 0.95 --queries 500 --json
+memdb map --index idx:embeddings --sample 20000 --out map.parquet        # coordinates, clusters, kept neighbours
+memdb drill --seconds 20 --writers 4 --json                              # kill two engines: what is lost?
+memdb size --vectors 1000000 --dim 1536 --metadata-bytes 1024 --json     # bytes, nodes, dollars
+memdb calibrate --index idx:embeddings --name mine                       # a sizing profile from what is there
+memdb engine start --port 7000 --dir ./data --cluster                    # a one-shard cluster node
+memdb load --docs 60000 --sessions 5000
+memdb app --url redis://localhost:6379
+memdb doctor --url rediss://user@host:6379 --json
+memdb check --json
+memdb memory --json
+memdb exporter
+memdb targets --discover eu-west-1
+memdb aws card --region eu-west-1 --cluster orders --json
+```
 """
 
 

@@ -15,6 +15,7 @@ MemDBError                  .hint says what to do
 │   ├── BadVector           .expected, .got
 │   ├── BadFilter           .expression
 │   ├── UnknownField        .field
+│   │   └── NoVectorField   the index has none at all
 │   └── OutOfRange          .name, .value, .low, .high
 ├── NotFound                .key
 ├── BadSettings             an environment variable, option or URL does not parse
@@ -131,6 +132,16 @@ class UnknownField(BadInput):
         names = ", ".join(known) or "none"
         super().__init__(f"Index '{index}' has no field '{field}' for this.", f"It has: {names}.")
         self.field = field
+
+
+class NoVectorField(UnknownField):
+    """The index has no vector field at all, so it has no nearest neighbours."""
+
+    def __init__(self, index: str, others: tuple[str, ...]) -> None:
+        super().__init__("", index, others)
+        names = f" It has: {', '.join(others)}." if others else ""
+        self.args = (f"Index '{index}' has no vector field, so it has no nearest neighbours.",)
+        self.hint = f"Choose an index with a vector field.{names}"
 
 
 class OutOfRange(BadInput):

@@ -11,15 +11,14 @@ import numpy as np
 
 from memdb.assistant.bedrock_client import client as bedrock_client
 from memdb.assistant.bedrock_client import explained
-from memdb.display import line
 from memdb.embed import embed
 from memdb.errors import BadInput
 from memdb.sessions.formats import Turn
 from memdb.vectors.search import Hit
+from memdb.vectors.titles import title_of
 
 SENTENCES = 3
 _TEXTS = ("content", "text", "body", "description", "summary", "chunk", "answer", "$.content", "$.text")
-_TITLES = ("title", "name", "subject", "heading")
 _LONGEST = 4_000  # characters of a document that are looked at
 _SHORTEST = 25  # characters of a sentence that says something
 _END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"'(])")
@@ -56,8 +55,7 @@ def sources(hits: Sequence[Hit]) -> tuple[Source, ...]:
 
 def title(hit: Hit) -> str:
     """A short name of a document."""
-    named = next((hit.fields[name] for name in hit.fields if name.lower().lstrip("$.") in _TITLES), "")
-    return line(named or hit.key, 160)
+    return title_of(hit.fields, hit.key, length=160)
 
 
 def passage(hit: Hit) -> str:

@@ -5,16 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from memdb.cli.options import Command, option
 from memdb.cluster.find import find_target
 from memdb.cluster.target import Target
 from memdb.settings import Settings
-
-if TYPE_CHECKING:
-    from memdb.sizing.shape import Algorithm, KeyType, Shape
-    from memdb.vectors.schema import VectorType
 
 APP_PORT = 8501
 
@@ -111,48 +106,6 @@ class AppOptions(Command):
 
     port: int = option("--port", default=APP_PORT, type=tcp_port, metavar="P", help="of the app")
     no_browser: bool = option("--no-browser", default=False, help="do not open a browser")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShapeOptions(Command):
-    """Commands about documents that need not be there yet."""
-
-    dim: int | None = option("--dim", type=count(1), metavar="N", help="dimension")
-    type: VectorType = option(
-        "--type", default="FLOAT32", choices=("FLOAT32", "FLOAT64", "FLOAT16", "BFLOAT16")
-    )
-    m: int = option("--m", default=16, type=count(1), metavar="N", help="links of a node")
-    algorithm: Algorithm = option("--algorithm", default="HNSW", choices=("HNSW", "FLAT"))
-    on: KeyType = option("--on", default="HASH", choices=("HASH", "JSON"))
-    metadata_bytes: int = option(
-        "--metadata-bytes", default=0, type=count(0), metavar="N", help="stored only"
-    )
-    text_bytes: int = option("--text-bytes", default=0, type=count(0), metavar="N", help="indexed as words")
-    tags: int = option("--tags", default=0, type=count(0), metavar="N", help="TAG fields")
-    numbers: int = option("--numbers", default=0, type=count(0), metavar="N", help="NUMERIC fields")
-    key_bytes: int = option("--key-bytes", default=20, type=count(1), metavar="N", help="of a key")
-
-    def shape(self, vectors: int) -> Shape:
-        """That many such documents.
-
-        Raises:
-            BadInput: a number makes no sense.
-        """
-        from memdb.sizing.shape import Shape
-
-        return Shape(
-            vectors=vectors,
-            dim=self.dim or 0,
-            type=self.type,
-            m=self.m,
-            algorithm=self.algorithm,
-            key_type=self.on,
-            metadata_bytes=self.metadata_bytes,
-            text_bytes=self.text_bytes,
-            tags=self.tags,
-            numbers=self.numbers,
-            key_bytes=self.key_bytes,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

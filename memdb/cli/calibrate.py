@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from memdb.cli.arguments import OnServer, ShapeOptions, count
+from memdb.cli.arguments import OnServer, count
 from memdb.cli.options import option
 from memdb.cli.output import Bar, print_json
+from memdb.cli.planned import ShapeOptions
 from memdb.cluster.client import connect
 from memdb.errors import BadInput
 from memdb.settings import Settings
 from memdb.sizing import calibrate as fitting
 from memdb.sizing import profiles
+from memdb.sizing.calibrate import HeldOut
 from memdb.sizing.model import Profile
 
 
@@ -35,33 +37,47 @@ class Calibrate(ShapeOptions, OnServer):
         if not self.index and self.dim is None:
             raise BadInput("There is nothing to calibrate on.", "Give --index NAME, or --dim N for samples.")
         profile: Profile
+        about: dict[str, object]
         with Bar() as bar:
             if self.index:
                 with connect(self.find(settings)) as client:
                     read = fitting.from_index(client, self.index, self.name, report=bar.report)
-                profile, about = read.profile, {"keys_sampled": read.keys_sampled, "notes": list(read.notes)}
+                profile, held_out = read.profile, read.held_out
+                notes = read.notes
+                about = {"keys_sampled": read.keys_sampled, "notes": list(notes)}
             else:
                 grown = fitting.from_samples(
                     self.shape(1), settings, self.name, documents=self.docs, seed=self.seed, report=bar.report
                 )
-                profile = grown.profile
+                profile, held_out = grown.profile, grown.held_out
+                notes = (held_out.sentence,)
                 about = {
-                    "foretold_error": round(grown.foretold, 5),
                     "measured": [
                         {"documents": m.shape.vectors, "bytes": round(m.total_bytes)} for m in grown.measured
                     ],
                 }
         path = profiles.save(profile, settings.home)
         if self.json:
-            print_json({"profile": profile.name, **_about(profile), **about})
+            print_json({"profile": profile.name, **_about(profile), "held_out": _judged(held_out), **about})
             return 0
         print(f"{profile.title}: {profile.source}.")
         print(
             f"Documents take {profile.keyspace_factor:.3f} and the index {profile.index_factor:.3f} of what "
             f"the built-in profile says; interval {profile.low - 1:+.1%} to {profile.high - 1:+.1%}."
         )
+        for note in notes:
+            print(note)
         print(f"Kept in {path}. Use it: memdb size --profile {profile.name} …")
         return 0
+
+
+def _judged(held_out: HeldOut) -> dict[str, object]:
+    return {
+        "keys": held_out.keys,
+        "built_in_error": round(held_out.built_in, 5),
+        "calibrated_error": round(held_out.calibrated, 5),
+        "kept": "calibrated" if held_out.better else "built-in",
+    }
 
 
 def _about(profile: Profile) -> dict[str, object]:

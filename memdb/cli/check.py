@@ -18,6 +18,7 @@ from memdb.operations.thresholds import Finding, Thresholds, judge, worst
 from memdb.settings import Settings
 
 ALARM = 1
+_DEFAULT = Thresholds()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,20 +30,22 @@ class Check(OnServer):
         "--free",
         type=count(0),
         metavar="PERCENT",
-        help="warn under this much free memory (default: what is kept on the Metrics page, or 25)",
+        help="warn under this much free memory "
+        f"(default: what is kept on the Metrics page, or {_DEFAULT.free_memory:.0%})",
     )
     cpu: int | None = option(
         "--cpu",
         type=count(0),
         metavar="PERCENT",
-        help="warn over this much of the main thread (default: what is kept on the Metrics page, or 70)",
+        help="warn over this much of the main thread "
+        f"(default: what is kept on the Metrics page, or {_DEFAULT.cpu:.0%})",
     )
     connections: int | None = option(
         "--connections",
         type=count(0),
         metavar="PERCENT",
         help="warn over this much of the connections allowed "
-        "(default: what is kept on the Metrics page, or 80)",
+        f"(default: what is kept on the Metrics page, or {_DEFAULT.connections:.0%})",
     )
     json: bool = option("--json", default=False, help="print JSON")
 

@@ -13,18 +13,25 @@ from memdb.durability.drill import DrillRequest
 from memdb.settings import Settings
 
 LOST = 1
+_DEFAULT = DrillRequest()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drill(Command):
     """`memdb drill`."""
 
-    seconds: float = option("--seconds", default=20.0, type=amount, metavar="S", help="of writing")
-    writers: int = option("--writers", default=4, type=count(0), metavar="N", help="on each engine")
-    rate: float = option(
-        "--rate", default=100.0, type=amount, metavar="N", help="of one writer; 0: all it can"
+    seconds: float = option(
+        "--seconds", default=_DEFAULT.seconds, type=amount, metavar="S", help="of writing"
     )
-    documents: int = option("--documents", default=1_000, type=count(0), metavar="N", help="for recall")
+    writers: int = option(
+        "--writers", default=_DEFAULT.writers, type=count(0), metavar="N", help="on each engine"
+    )
+    rate: float = option(
+        "--rate", default=_DEFAULT.rate, type=amount, metavar="N", help="of one writer; 0: all it can"
+    )
+    documents: int = option(
+        "--documents", default=_DEFAULT.documents, type=count(0), metavar="N", help="for recall"
+    )
     promotion: bool = option("--promotion", default=False, help="also a replica that takes over")
     seed: int | None = option("--seed", type=count(0), metavar="N", help="of the moment of the kill")
     json: bool = option("--json", default=False, help="print the counts as JSON")

@@ -102,6 +102,8 @@ class _CommandParser(Parser):
         if name is not None and not self._declared:
             self._declared = True
             command(name).declare(self)
+        if name is not None and args is not None:
+            args = self.joined(args)
         return super().parse_known_args(args, namespace)
 
 

@@ -22,6 +22,7 @@ from memdb.vectors.index import index_info
 if TYPE_CHECKING:
     import pandas as pd
 
+_DEFAULT = MapRequest("")
 ENDINGS = (".csv", ".json", ".parquet")
 
 
@@ -30,16 +31,46 @@ class Map(OnIndex):
     """`memdb map`."""
 
     out: str = option("--out", required=True, metavar="FILE", help="to write: .csv, .json or .parquet")
-    sample: str = option("--sample", default="20000", metavar="N|all", help="documents")
+    sample: str = option("--sample", default=str(_DEFAULT.count), metavar="N|all", help="documents")
     stratify: str = option(
         "--stratify", default="", metavar="TAG", help="as many of each value of this TAG field"
     )
-    seed: int = option("--seed", default=0, type=count(0), metavar="N", help="of the sample")
-    neighbours: int = option("--neighbours", default=15, type=count(2), metavar="N")
-    min_dist: float = option("--min-dist", default=0.1, type=amount, metavar="D", help="0 to 0.99")
-    dimensions: int = option("--dimensions", default=2, type=int, choices=(2, 3))
-    layout_seed: int = option("--layout-seed", default=0, type=count(0), metavar="N")
+    seed: int = option("--seed", default=_DEFAULT.seed, type=count(0), metavar="N", help="of the sample")
+    neighbours: int = option("--neighbours", default=_DEFAULT.neighbours, type=count(2), metavar="N")
+    min_dist: float = option(
+        "--min-dist", default=_DEFAULT.min_dist, type=amount, metavar="D", help="0 to 0.99"
+    )
+    dimensions: int = option("--dimensions", default=_DEFAULT.dimensions, type=int, choices=(2, 3))
+    layout_seed: int = option("--layout-seed", default=_DEFAULT.layout_seed, type=count(0), metavar="N")
     json: bool = option("--json", default=False, help="print what was made as JSON")
+
+    @property
+    def request(self) -> MapRequest:
+        """What to draw.
+
+        Raises:
+            BadInput: the sample cannot be meant so.
+        """
+        whole = self.sample == "all"
+        if not whole and not self.sample.replace(",", "").replace("_", "").isdigit():
+            raise BadInput(
+                f"--sample is '{self.sample}', which is no number.", "Give how many documents, or `all`."
+            )
+        if whole and self.stratify:
+            raise BadInput("All documents cannot be stratified.", "Give a number with --sample.")
+        return MapRequest(
+            self.index,
+            field=self.field,
+            condition=self.filter,
+            by="all" if whole else "stratified" if self.stratify else "random",
+            count=MOST if whole else int(self.sample.replace(",", "").replace("_", "")),
+            stratum=self.stratify,
+            seed=self.seed,
+            neighbours=self.neighbours,
+            min_dist=self.min_dist,
+            dimensions=self.dimensions,
+            layout_seed=self.layout_seed,
+        )
 
     def run(self) -> int:
         """Make the map, write it, print how far it can be believed."""
@@ -53,7 +84,7 @@ class Map(OnIndex):
                 f"There is no folder '{path.absolute().parent}'.", "Make it, or write elsewhere with --out."
             )
         settings = Settings.from_env()
-        request = _request(self)
+        request = self.request
         with connect(self.find(settings)) as client, Bar() as bar:
             info = index_info(client, self.index)
             made = run.make(client, info, request, home=settings.home, report=bar.report)
@@ -94,29 +125,6 @@ def table(made: Made) -> pd.DataFrame:
     if made.quality is not None:
         columns["kept"] = made.quality.kept
     return pd.DataFrame(columns)
-
-
-def _request(given: Map) -> MapRequest:
-    whole = given.sample == "all"
-    if not whole and not given.sample.replace(",", "").replace("_", "").isdigit():
-        raise BadInput(
-            f"--sample is '{given.sample}', which is no number.", "Give how many documents, or `all`."
-        )
-    if whole and given.stratify:
-        raise BadInput("All documents cannot be stratified.", "Give a number with --sample.")
-    return MapRequest(
-        given.index,
-        field=given.field,
-        condition=given.filter,
-        by="all" if whole else "stratified" if given.stratify else "random",
-        count=MOST if whole else int(given.sample.replace(",", "").replace("_", "")),
-        stratum=given.stratify,
-        seed=given.seed,
-        neighbours=given.neighbours,
-        min_dist=given.min_dist,
-        dimensions=given.dimensions,
-        layout_seed=given.layout_seed,
-    )
 
 
 def _quality(made: Made) -> dict[str, float | int] | None:

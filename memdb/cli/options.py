@@ -32,6 +32,24 @@ class Parser(argparse.ArgumentParser):
         """Raise instead of printing the usage, which hides what is wrong."""
         raise BadInput(f"{message[:1].upper()}{message[1:]}.", f"See `{self.prog} --help`.")
 
+    def joined(self, words: Sequence[str]) -> list[str]:
+        """The words with `--filter '-@tag:{x}'` as one: argparse takes a leading dash for an option, while a
+        filter, a key or a text may begin with one. What does name an option stays one."""
+        valued = {name for name, action in self._option_string_actions.items() if action.nargs is None}
+        found: list[str] = []
+        for place, word in enumerate(words):
+            if word == "--":
+                return [*found, *words[place:]]
+            name = word.split("=", 1)[0]
+            option = any(known.startswith(name) for known in self._option_string_actions)
+            before = found[-1] if found and len(found[-1]) > 2 else " "
+            takes = any(known.startswith(before) for known in valued)  # argparse reads --filt as --filter
+            if takes and len(word) > 1 and word.startswith("-") and not option:
+                found[-1] += f"={word}"
+            else:
+                found.append(word)
+        return found
+
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
@@ -107,9 +125,9 @@ class Option:
     def add(self, parser: argparse._ActionsContainer, field: dataclasses.Field[Any]) -> None:
         """Declare it for the field."""
         if field.type in (bool, "bool"):
-            parser.add_argument(self.name, dest=field.name, action="store_true", help=self.help)
+            parser.add_argument(self.name, dest=field.name, action="store_true", help=_escaped(self.help))
             return
-        words: dict[str, Any] = {"default": field.default, "help": self.text(field.default)}
+        words: dict[str, Any] = {"default": field.default, "help": _escaped(self.text(field.default))}
         if self.name.startswith("-"):
             words |= {"dest": field.name, "required": self.required}
         else:
@@ -125,3 +143,7 @@ class Option:
             return self.help
         value = f"{default:g}" if isinstance(default, float) else str(default)
         return f"{self.help} (default: {value})" if self.help else f"default: {value}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%%")  # argparse formats its help texts

@@ -2,84 +2,93 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from memdb.cli.arguments import OnIndex, count, share
+from memdb.cli.arguments import OnIndex, amount, count, share
+from memdb.cli.interrupt import Interrupt
 from memdb.cli.options import option
 from memdb.cli.output import Bar, print_json, print_table
 from memdb.cluster.client import connect
-from memdb.errors import BadInput
+from memdb.errors import BadInput, Cancelled
 from memdb.settings import Settings
-from memdb.tuning import source, store
-from memdb.tuning.ask import run_saved
-from memdb.tuning.queries import content_of
-from memdb.tuning.run import Goal, Run, SweepRequest
-from memdb.tuning.source import Documents, File, Repeated, Source, Unseen
+from memdb.tuning import ask, queries, store
+from memdb.tuning import source as sources
+from memdb.tuning.run import CONCURRENCY, Goal, Run, SweepRequest
+from memdb.tuning.source import COUNT, Documents, File, Repeated, Source, Unseen
 from memdb.vectors.index import index_info
 
 MISSED = 1
+_DEFAULT = SweepRequest("")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recall(OnIndex):
     """`memdb recall`."""
 
-    target: float = option("--target", default=0.95, type=share, metavar="R", help="recall@k")
-    confidence: float = option("--confidence", default=0.95, type=share, metavar="C")
-    k: int = option("--k", default=10, type=count(1), metavar="N", help="neighbours")
+    target: float = option(
+        "--target", default=_DEFAULT.goal.value, type=share, metavar="R", help="recall@k", either="goal"
+    )
+    p99: float | None = option(
+        "--p99",
+        type=amount,
+        metavar="MS",
+        either="goal",
+        help="instead: the highest recall whose sequential calls take at most so long, 99 of 100",
+    )
+    confidence: float = option(
+        "--confidence", default=_DEFAULT.goal.confidence, type=share, metavar="C", help="of the intervals"
+    )
+    k: int = option("--k", default=_DEFAULT.k, type=count(1), metavar="N", help="neighbours")
     queries: str = option(
         "--queries",
         default="",
         metavar="N|FILE|run:ID",
         help="N made queries, as hard as unseen ones; or a .npy, .parquet, .csv or .jsonl of vectors or "
-        "texts; or those of a saved run (default: 1,000 made queries, and 4,000 where these leave the answer "
-        "open)",
+        f"texts; or those of a saved run (default: {COUNT:,} made queries, and 4 times as many where these "
+        "leave the answer open)",
     )
     documents: bool = option(
         "--documents",
         default=False,
-        help="ask documents of the index themselves; recall then reads too high, by how much is measured",
+        help="ask documents of the index themselves: recall then reads too high, by how much is measured",
     )
-    ef_min: int = option("--ef-min", default=10, type=count(1), metavar="N")
-    ef_max: int = option("--ef-max", default=512, type=count(1), metavar="N")
+    ef_min: int = option("--ef-min", default=_DEFAULT.ef_min, type=count(1), metavar="N")
+    ef_max: int = option("--ef-max", default=_DEFAULT.ef_max, type=count(1), metavar="N")
     seed: int = option("--seed", default=0, type=count(0), metavar="N", help="of the choice")
     clients: int = option(
-        "--clients", default=8, type=count(0), metavar="N", help="at once, for qps; 0 for none"
+        "--clients", default=CONCURRENCY, type=count(0), metavar="N", help="at once, for qps; 0 for none"
     )
     budget: int | None = option(
         "--budget", type=count(1), metavar="QPS", help="at most so many queries a second"
     )
     json: bool = option("--json", default=False, help="print JSON")
 
-    def run(self) -> int:
-        """Measure, keep the run, print it."""
-        settings = Settings.from_env()
-        request = SweepRequest(
+    @property
+    def request(self) -> SweepRequest:
+        """What to measure."""
+        by_recall = Goal("recall", self.target, self.confidence)
+        return SweepRequest(
             index=self.index,
             field=self.field,
             k=self.k,
             filter=self.filter,
             ef_min=self.ef_min,
             ef_max=self.ef_max,
-            goal=Goal("recall", self.target, self.confidence),
+            goal=by_recall if self.p99 is None else Goal("p99_ms", self.p99, self.confidence),
             concurrency=(self.clients,) if self.clients else (),
-            source=self._source(),
+            source=self.source,
             budget_qps=self.budget,
         )
-        target = self.find(settings)
-        with connect(target) as client, Bar() as bar:
-            info = index_info(client, self.index)
-            run = run_saved(client, info, request, settings.home, report=bar.report)
-        if self.json:
-            print_json(as_json(run))
-        else:
-            _show(run)
-        met = run.recommendation is not None and run.recommendation.met
-        # A run that was cut short proves nothing: a pipeline must not go on because of it.
-        return 0 if met and not run.partial else MISSED
 
-    def _source(self) -> Source:
+    @property
+    def source(self) -> Source:
+        """Where the queries come from.
+
+        Raises:
+            BadInput: the file cannot be read, or documents and others are asked for at once.
+        """
         kind = Documents if self.documents else Unseen
         given = self.queries.replace(",", "").replace("_", "")
         if not given:
@@ -94,7 +103,28 @@ class Recall(OnIndex):
         if self.queries.startswith("run:"):
             return Repeated(self.queries.removeprefix("run:"))
         path = str(Path(self.queries).expanduser())
-        return File(Path(path).name, path, content_of(path))
+        return File(Path(path).name, path, queries.content_of(path))
+
+    def run(self) -> int:
+        """Measure, keep the run, print it. After Ctrl-C what was measured is kept, as on the page."""
+        settings, request = Settings.from_env(), self.request
+        so_far: list[Run] = []
+        with connect(self.find(settings)) as client, Bar() as bar, Interrupt() as interrupt:
+            report = interrupt.watching(bar.report)
+            info = index_info(client, self.index)
+            try:
+                run = ask.run_saved(client, info, request, settings.home, report=report, keep=so_far.append)
+            except Cancelled:
+                if so_far and so_far[-1].points:
+                    print(f"What was measured is kept as run {so_far[-1].id}.", file=sys.stderr)
+                raise
+        if self.json:
+            print_json(as_json(run))
+        else:
+            _show(run)
+        met = run.recommendation is not None and run.recommendation.met
+        # A run that was cut short proves nothing: a pipeline must not go on because of it.
+        return 0 if met and not run.partial else MISSED
 
 
 def as_json(run: Run) -> dict[str, object]:
@@ -114,8 +144,9 @@ def as_json(run: Run) -> dict[str, object]:
         "queries": len(run.queries),
         "k": run.request.k,
         "filter": run.request.filter,
-        "source": source.to_dict(run.request.source),
-        "seed": source.seed(run.request.source),
+        "source": sources.to_dict(run.request.source),
+        "seed": sources.seed(run.request.source),
+        "goal": run.request.goal.kind,
         "target": run.request.goal.value,
         "sentence": made.sentence if made else "",
         "reasons": list(made.reasons) if made else [],

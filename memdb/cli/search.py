@@ -18,10 +18,11 @@ from memdb.errors import BadInput
 from memdb.settings import Settings
 from memdb.vectors import distance, upload
 from memdb.vectors.distance import Floats
-from memdb.vectors.exact import Comparison, Neighbours, compare, nearest
+from memdb.vectors.exact import Neighbours, nearest
 from memdb.vectors.index import IndexInfo, index_info
-from memdb.vectors.query import KnnRequest, numbers, returnable, vector_param
+from memdb.vectors.query import EF_RUNTIME, KnnRequest, numbers, returnable, vector_param
 from memdb.vectors.read import blocks
+from memdb.vectors.recall import Judged, judge
 from memdb.vectors.search import KnnResult, document_vector, knn
 
 _SHOWN_FIELDS = 4
@@ -47,8 +48,10 @@ class Search(OnIndex):
         metavar="FILE",
         help="numbers as JSON or text, .npy, or .bin; - reads from the input",
     )
-    k: int = option("--k", default=10, type=count(1), metavar="N", help="how many")
-    ef: int | None = option("--ef", type=count(1), metavar="N", help="EF_RUNTIME (default: the index's)")
+    k: int = option("--k", default=KnnRequest("", ()).k, type=count(1), metavar="N", help="how many")
+    ef: int = option(
+        "--ef", default=EF_RUNTIME, type=count(0), metavar="N", help="EF_RUNTIME; 0: the index's own"
+    )
     returned: str | None = option(
         "--return", metavar="A,B", help="fields to return (default: all but vectors)"
     )
@@ -60,21 +63,18 @@ class Search(OnIndex):
         target = self.find(Settings.from_env())
         with connect(target) as client:
             info = index_info(client, self.index)
-            field, _ = info.vector_field(self.field)
+            field, params = info.vector_field(self.field)
             request = KnnRequest(
                 index=info.name,
                 vector=vector_param(_vector(client, info, self)),
                 field=field.name,
                 k=self.k,
-                ef_runtime=self.ef,
+                ef_runtime=(self.ef or None) if params.algorithm == "HNSW" else None,
                 filter=self.filter,
                 return_fields=_fields(info, self.returned),
             )
             result = knn(client, request, info)
-            exact = _exact(client, info, request) if self.exact else None
-        compared = None
-        if exact is not None:
-            compared = compare(result.keys, result.distances, exact.keys[0], exact.distances[0])
+            exact, compared = _exact(client, info, request, result) if self.exact else (None, None)
         if self.json:
             print_json(_as_json(result, result.command.redis_cli(target), exact, compared))
         else:
@@ -112,14 +112,19 @@ def _fields(info: IndexInfo, returned: str | None) -> tuple[str, ...]:
     return tuple(name for part in returned.split(",") if (name := part.strip()))
 
 
-def _exact(client: Client, info: IndexInfo, request: KnnRequest) -> Neighbours:
+def _exact(
+    client: Client, info: IndexInfo, request: KnnRequest, result: KnnResult
+) -> tuple[Neighbours, Judged]:
+    """The exact answer, and the index's answer against it."""
     _, params = info.vector_field(request.field)
-    vector = np.array([numbers(request.vector)], dtype=np.float32)
-    return nearest(blocks(client, info, request.field, request.filter), vector, request.k, params.metric)
+    sent = distance.as_sent(np.array([numbers(request.vector)], dtype=np.float32), params.type)
+    exact = nearest(blocks(client, info, request.field, request.filter), sent, request.k, params.metric)
+    verdicts = judge(client, info, request.field, sent, [result.keys], exact.keys, exact.distances)
+    return exact, verdicts[0]
 
 
 def _as_json(
-    result: KnnResult, command: str, exact: Neighbours | None, compared: Comparison | None
+    result: KnnResult, command: str, exact: Neighbours | None, compared: Judged | None
 ) -> dict[str, object]:
     found: dict[str, object] = {
         # A distance that the engine does not have is null.
@@ -144,9 +149,7 @@ def _notes(notes: tuple[str, ...]) -> dict[str, object]:
     return {"notes": list(notes)} if notes else {}
 
 
-def _show(
-    result: KnnResult, request: KnnRequest, exact: Neighbours | None, compared: Comparison | None
-) -> None:
+def _show(result: KnnResult, request: KnnRequest, exact: Neighbours | None, compared: Judged | None) -> None:
     names = request.return_fields[:_SHOWN_FIELDS]
     rows = [
         (str(i), hit.key, _distance(hit.distance), *(hit.fields.get(name, "") for name in names))

@@ -28,7 +28,7 @@ class Sessions(OnServer):
     user: str = option("--user", default="", metavar="ID", help="only of this user")
     context: str = option("--context", default="", metavar="C", help="only with this context")
     words: str = option("--words", default="", metavar="W", help="only with these words in the history")
-    limit: int = option("--limit", default=20, type=count(1), metavar="N", help="at most")
+    limit: int = option("--limit", default=store.PAGE, type=count(1), metavar="N", help="at most")
     cursor: str = option("--cursor", default="", metavar="C", help="go on where an earlier list ended")
     json: bool = option("--json", default=False, help="print JSON")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from memdb.cli.arguments import ShapeOptions, amount, count
+from memdb.cli.arguments import amount, count
 from memdb.cli.options import option
 from memdb.cli.output import print_json, print_table
+from memdb.cli.planned import SessionOptions, ShapeOptions
 from memdb.display import bytes_text
 from memdb.settings import Settings
 from memdb.sizing import catalogue, plan, prices, profiles
@@ -15,27 +16,33 @@ from memdb.sizing.constraints import Load
 from memdb.sizing.model import COMPONENTS
 from memdb.sizing.plan import Inputs, Plan
 from memdb.sizing.services import Wishes
-from memdb.sizing.shape import Sessions
+
+_LOAD, _WISHES = Load(), Wishes()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Size(ShapeOptions):
+class Size(ShapeOptions, SessionOptions):
     """`memdb size`."""
 
     vectors: int = option(
-        "--vectors", required=True, type=count(1), metavar="N", help="documents with a vector"
+        "--vectors", required=True, type=count(0), metavar="N", help="documents with a vector"
     )
     dim: int = option("--dim", required=True, type=count(1), metavar="N", help="dimension")
-    sessions_per_second: float = option("--sessions-per-second", default=0.0, type=amount, metavar="R")
-    session_bytes: int = option("--session-bytes", default=4_096, type=count(1), metavar="N")
-    session_ttl: float = option("--session-ttl", default=1_800.0, type=amount, metavar="S")
-    queries: float = option("--queries", default=20.0, type=amount, metavar="QPS", help="a second")
-    writes: float = option("--writes", default=1.0, type=amount, metavar="R", help="documents a second")
-    replicas: int = option("--replicas", default=2, type=count(0), metavar="N")
-    snapshot_days: int = option("--snapshot-days", default=7, type=count(0), metavar="N", help="kept")
-    reserve: float = option("--reserve", default=0.25, type=amount, metavar="S", help="kept free")
-    region: str = option("--region", default="us-east-1", metavar="R", help="of the prices")
-    engine: Flavour = option("--engine", default="valkey", choices=("valkey", "redis"))
+    queries: float = option(
+        "--queries", default=_LOAD.queries_per_s, type=amount, metavar="QPS", help="a second"
+    )
+    writes: float = option(
+        "--writes", default=_LOAD.written_per_s, type=amount, metavar="R", help="documents a second"
+    )
+    k: int = option("--k", default=_LOAD.query_k, type=count(1), metavar="N", help="neighbours a query")
+    indexes: int = option("--indexes", default=_LOAD.indexes, type=count(1), metavar="N")
+    replicas: int = option("--replicas", default=_LOAD.replicas, type=count(0), metavar="N")
+    snapshot_days: int = option(
+        "--snapshot-days", default=_LOAD.snapshot_days, type=count(0), metavar="N", help="kept"
+    )
+    reserve: float = option("--reserve", default=_WISHES.reserve, type=amount, metavar="S", help="kept free")
+    region: str = option("--region", default=_WISHES.region, metavar="R", help="of the prices")
+    engine: Flavour = option("--engine", default=_WISHES.flavour, choices=("valkey", "redis"))
     profile: str = option(
         "--profile",
         default="memorydb",
@@ -49,10 +56,12 @@ class Size(ShapeOptions):
         home = Settings.from_env().home
         inputs = Inputs(
             self.shape(self.vectors),
-            Sessions(self.sessions_per_second, self.session_bytes, self.session_ttl),
+            self.sessions(),
             Load(
                 queries_per_s=self.queries,
                 written_per_s=self.writes,
+                query_k=self.k,
+                indexes=self.indexes,
                 replicas=self.replicas,
                 snapshot_days=self.snapshot_days,
             ),

@@ -62,6 +62,22 @@ class Dialect:
     bare_star: bool  # `*` alone is a filter
     refused: str = ""  # why search is not served although the commands are there
     plain_queries: bool = True  # FT.SEARCH without a KNN clause
+    json_dialect: int = 2  # DIALECT under which every value that a JSON path matches comes back
+    grouped_words: bool = True  # @field:(several words); else each word is a condition of its own
+    escaped_controls: bool = False  # a control character in a TAG value can be said behind a backslash
+    bound_values: bool = False  # a TAG value may be a parameter: @field:{$value}
+    escaped_stars: bool = True  # a star behind a backslash is a character; else it still means a prefix
+
+    def attribute(self, name: str) -> str:
+        """A field's name as a query takes it, with its @; what must be escaped depends on the engine.
+
+        RediSearch reads letters, digits and the underscore as they are and any other ASCII sign behind a
+        backslash. valkey-search takes no backslash in a name, not before an underscore either; its indexes
+        have no names that would need one.
+        """
+        if self.name == "valkey-search":
+            return f"@{name}"
+        return "@" + "".join(f"\\{c}" if c.isascii() and not c.isalnum() and c != "_" else c for c in name)
 
     @property
     def searches(self) -> bool:
@@ -139,7 +155,10 @@ def recognise(
         # valkey-search asks all shards; this module would answer with the documents of one, and not say so.
         why = f"RediSearch as a module serves an index within one shard, and this cluster has {shards}"
         why = why if shards > 1 else ""
-        return Dialect("redisearch", "RediSearch", commands, _REDISEARCH, True, True, True, True, why)
+        return Dialect(
+            "redisearch", "RediSearch", commands, _REDISEARCH, True, True, True, True, why,
+            json_dialect=3, bound_values=True,
+        )  # fmt: skip
     if "FT.PROFILE" in commands or "FT._ALIASLIST" in commands:
         return Dialect("memorydb", "MemoryDB", commands, _MEMORYDB, False, False, False, True)
     found = next((replies.integer(number) for name, number in modules if name == "search"), 0)
@@ -155,6 +174,9 @@ def recognise(
         True,
         False,
         plain_queries=aggregates,
+        grouped_words=False,
+        escaped_controls=True,
+        escaped_stars=False,
     )
 
 

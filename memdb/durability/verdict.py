@@ -16,6 +16,7 @@ from memdb.vectors.exact import nearest
 from memdb.vectors.index import index_info
 from memdb.vectors.query import KnnRequest, vector_param
 from memdb.vectors.read import blocks
+from memdb.vectors.recall import judge
 from memdb.vectors.search import knn
 
 _BATCH = 500
@@ -96,9 +97,9 @@ def recall(client: Client) -> float | None:
         return None
     queries = np.random.default_rng(11).standard_normal((QUERIES, writes.DIM), dtype=np.float32)
     truth = nearest(blocks(client, info), queries, K, info.vector_field("v")[1].metric)
-    hits = total = 0
-    for query, keys in zip(queries, truth.keys, strict=True):
-        found = knn(client, KnnRequest(writes.BASE, vector_param(query), "v", K, 100), info)
-        hits += len(set(found.keys) & set(keys))
-        total += len(keys)
-    return hits / total if total else None
+    returned = [
+        knn(client, KnnRequest(writes.BASE, vector_param(query), "v", K, 100), info).keys for query in queries
+    ]
+    verdicts = judge(client, info, "v", queries, returned, truth.keys, truth.distances)
+    found = [there for verdict in verdicts for there in verdict.found]
+    return sum(found) / len(found) if found else None

@@ -11,12 +11,14 @@ from memdb.cluster.client import Client
 from memdb.maps import layout
 from memdb.maps.request import Map
 from memdb.tuning.vectors import documents
+from memdb.vectors import distance
 from memdb.vectors.distance import Doubles, Floats, prepared
-from memdb.vectors.exact import TIE, Neighbours, nearest
+from memdb.vectors.exact import Neighbours, nearest
 from memdb.vectors.filters import EVERYTHING, Condition
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import KnnRequest, vector_param
 from memdb.vectors.read import vectors_of
+from memdb.vectors.recall import Judged, judge
 from memdb.vectors.search import KnnResult, knn
 
 Kind = Literal["found", "missed", "wrong"]
@@ -40,12 +42,7 @@ class Overlay:
     place: tuple[float, ...]
     marks: tuple[Mark, ...]
     result: KnnResult
-
-    @property
-    def recall(self) -> float:
-        """Share of the exact neighbours that the index found; NaN where there are none."""
-        true = sum(m.kind != "wrong" for m in self.marks)
-        return sum(m.kind == "found" for m in self.marks) / true if true else float("nan")
+    recall: float  # share of the exact neighbours that the index found; NaN where there are none
 
 
 def exact(
@@ -58,12 +55,12 @@ def exact(
     own_key: str = "",
 ) -> Neighbours:
     """The true neighbours of one vector in the whole index. Does not depend on EF_RUNTIME: keep it."""
-    metric = info.vector_field(field)[1].metric
+    _, params = info.vector_field(field)
     return nearest(
         documents(client, info, field, condition),
-        vector[None, :],
+        distance.as_sent(vector[None, :], params.type),
         k,
-        metric,
+        params.metric,
         excluded=(own_key,) if own_key else (),
     )
 
@@ -103,14 +100,18 @@ def overlay(
         :k
     ]
     true_keys, true_distances = truth.keys[0][:k], truth.distances[0][:k]
-    kinds = _kinds(pairs, true_keys, true_distances)
+    _, params = info.vector_field(made.request.field)
+    sent = distance.as_sent(vector[None, :], params.type)
+    field = made.request.field
+    verdict = judge(client, info, field, sent, [[key for key, _ in pairs]], [true_keys], [true_distances])[0]
+    kinds = _kinds(pairs, true_keys, true_distances, verdict)
     where = {key: i for i, key in enumerate(made.keys)}
     absent = [key for key in kinds if key not in where]
     block = vectors_of(client, info, made.request.field, absent) if absent else None
     placed: dict[str, tuple[float, ...]] = {}
     if block is not None:
         block = block.one_each()
-        spots = layout.place(block.vectors, points, made.xy, made.metric)
+        spots = layout.place(block.vectors.astype(np.float32), points, made.xy, made.metric)
         placed = {key: tuple(map(float, spot)) for key, spot in zip(block.keys, spots, strict=True)}
     marks = tuple(
         Mark(
@@ -127,20 +128,18 @@ def overlay(
         here = made.xy[where[own_key]]
     else:
         here = layout.place(prepared(vector[None, :], made.metric), points, made.xy, made.metric)[0]
-    return Overlay(tuple(map(float, here)), marks, result)
+    recall = verdict.recall if true_keys else float("nan")
+    return Overlay(tuple(map(float, here)), marks, result, recall)
 
 
 def _kinds(
-    found: list[tuple[str, float]], true_keys: tuple[str, ...], true_distances: Doubles
+    hits: list[tuple[str, float]], true_keys: tuple[str, ...], true_distances: Doubles, verdict: Judged
 ) -> dict[str, tuple[Kind, float]]:
-    """Each neighbour once. A hit as near as the farthest true neighbour is found, not wrong."""
-    limit = float(true_distances[-1]) + TIE if len(true_distances) else -np.inf
+    """Each neighbour once. A hit that stands in for a true neighbour is shown in its place."""
     kinds: dict[str, tuple[Kind, float]] = {}
-    for key, d in found:
-        kinds[key] = ("found" if key in true_keys or d <= limit else "wrong", d)
-    good = sum(kind == "found" for kind, _ in kinds.values())
-    for key, d in zip(true_keys, true_distances, strict=True):
-        if key not in kinds and good < len(true_keys):
+    for place, (key, d) in enumerate(hits):
+        kinds[key] = ("wrong" if place in verdict.extra else "found", d)
+    for key, d, there in zip(true_keys, true_distances, verdict.found, strict=True):
+        if not there:
             kinds[key] = ("missed", float(d))
-            good += 1
     return kinds

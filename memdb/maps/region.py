@@ -28,13 +28,13 @@ class Trait:
 
 
 def traits(
-    tags: Mapping[str, Sequence[str]], numbers: Mapping[str, Sequence[str]], texts: Sequence[str],
+    tags: Mapping[str, Sequence[Sequence[str]]], numbers: Mapping[str, Sequence[str]], texts: Sequence[str],
     chosen: NDArray[np.intp], *, limit: int = 12,
 ) -> tuple[Trait, ...]:  # fmt: skip
     """The values that distinguish a selection, strongest first.
 
     Args:
-        tags: field → (n,) value of each point; several joined by commas count each.
+        tags: field → (n,) values of each point, as `tags.held` gives them.
         numbers: field → (n,) numbers as text; told as four ranges, or as they are where few differ.
         texts: (n,) e.g. titles, for words.
         chosen: places of the selected points.
@@ -45,9 +45,7 @@ def traits(
     inside[chosen] = True
     found: list[Trait] = []
     for field, values in tags.items():
-        found += _compared(
-            field, [{v.strip() for v in value.split(",") if v.strip()} for value in values], inside
-        )
+        found += _compared(field, [set(held) for held in values], inside)
     for field, values in numbers.items():
         found += _compared(field, [{name} if name else set() for name in _ranges(values)], inside)
     if any(texts):

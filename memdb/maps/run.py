@@ -20,9 +20,8 @@ from memdb.maps.request import Map, MapRequest
 from memdb.maps.sample import sample
 from memdb.vectors import stored
 from memdb.vectors.distance import Floats
-from memdb.vectors.index import Field, IndexInfo, index_info
-
-TITLES = ("title", "name", "subject", "heading")
+from memdb.vectors.index import IndexInfo, index_info
+from memdb.vectors.titles import text_field
 
 
 def make(
@@ -137,14 +136,8 @@ class _Watch:
         return tuple(self._laps)
 
 
-def title_field(info: IndexInfo) -> Field | None:
-    """The field that names a document, if one is called like that; else its first TEXT field."""
-    named = next((f for f in info.fields if f.name.lower() in TITLES), None)
-    return named or next(iter(info.of_kind("TEXT")), None)
-
-
 def _texts(client: Client, info: IndexInfo, keys: tuple[str, ...]) -> list[str]:
-    found = title_field(info)
+    found = text_field(info)
     if found is None:
         return [""] * len(keys)
     return [replies.text(value)[:300] for value in stored.values(client, info, found, keys)]

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memdb.cluster import replies
 from memdb.cluster.client import Client
 from memdb.errors import BadInput
 from memdb.jobs import Report, silent
 from memdb.maps.request import LEAST, MOST, MapRequest
 from memdb.tuning.vectors import documents
-from memdb.vectors import stored
+from memdb.vectors import tags
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import Raw
 from memdb.vectors.index import IndexInfo
@@ -57,13 +56,13 @@ def sample(client: Client, info: IndexInfo, request: MapRequest, *, report: Repo
         total += len(block.keys)
         where = [_MISSING] * len(block.keys)
         if field is not None:
-            found = stored.values(client, info, field, block.keys)
-            where = [replies.text(value).split(field.separator or ",")[0].strip() for value in found]
+            held = tags.held(client, info, field, block.keys)
+            where = [tags.folded(values[0], field) if values else _MISSING for values in held]
         for name in dict.fromkeys(where):
             kept = strata.setdefault(name, [])
             # Copies, not views: a view would hold its whole block in memory.
             kept += [
-                (_hash(key, salt), key, block.vectors[i].copy())
+                (_hash(key, salt), key, block.vectors[i].astype(np.float32))
                 for i, key in enumerate(block.keys) if where[i] == name
             ]  # fmt: skip
             if len(kept) > 2 * limit + 1_000:

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import theilslopes
 
-LEAST_POINTS, LEAST_S = 10, 60.0
-_POINTS = 60  # neighbouring samples repeat each other; the interval of all of them would be far too narrow
+from memdb import intervals
+
+LEAST_POINTS, LEAST_S = 12, 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Bytes a second by the median of all slopes between two moments (Theil and Sen), with its 95 % interval.
+    """Bytes a second with a 95 % interval, which holds also where memory wanders without growing.
 
     Seconds to the limit are None where it is never reached at that rate.
     """
@@ -47,18 +47,15 @@ def growth(
     times, used = times[told], used[told]
     if len(times) < LEAST_POINTS or times[-1] - times[0] < LEAST_S:
         return None
-    groups = np.array_split(np.arange(len(times)), min(_POINTS, len(times)))
-    x = np.array([times[g].mean() for g in groups])
-    y = np.array([np.median(used[g]) for g in groups])
-    slope, _, low, high = theilslopes(y, x, alpha=0.95)
+    rate = intervals.growth(times, used)
     room = None if limit is None else limit - float(used[-1])
     return Growth(
-        float(slope),
-        float(low),
-        float(high),
-        _left(room, slope),
-        _left(room, high),
-        _left(room, low),
+        rate.mean,
+        rate.low,
+        rate.high,
+        _left(room, rate.mean),
+        _left(room, rate.high),
+        _left(room, rate.low),
         float(times[-1] - times[0]),
     )
 

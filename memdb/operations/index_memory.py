@@ -216,9 +216,7 @@ def allocated(info: IndexInfo, names: Sequence[bytes]) -> float:
         return CREATED
     ours = [name for name in names if under(info, name)]
     length = round(sum(map(len, ours)) / len(ours)) if ours else _NO_KEY_SEEN
-    # Counters share what stands before their digits; other names share less of the index's tree of names.
-    stems = {name.rstrip(b"0123456789") for name in ours}
-    shape = Shape(info.documents, 1, key_bytes=max(1, length), random_keys=2 * len(stems) > len(ours))
+    shape = Shape(info.documents, 1, key_bytes=max(1, length), random_keys=redisearch.random_names(ours))
     total = CREATED + _sum(redisearch.documents(shape))
     # The table of documents is as long as the largest id: writing a document again takes the next one.
     total += max(0.0, _table(min(info.revision or 0, MOST_IDS)) - _table(info.documents))

@@ -6,13 +6,11 @@ a simple random sample without replacement.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from scipy.special import stdtrit  # Student's t without the rest of scipy.stats, which loads slowly
-
+from memdb import intervals
 from memdb.cluster import replies
 from memdb.cluster.client import Client, Command
 from memdb.cluster.replies import Reply
@@ -26,7 +24,6 @@ ELEMENTS = 100  # of a collection that MEMORY USAGE weighs: exact for smaller on
 EXACT_UP_TO = 20_000  # keys of a node that are counted by SCAN and not estimated
 _AT_ONCE = 5_000  # keys of one SCAN: 1 to 2 ms of the server each
 _PATIENT = 1_000  # the same for a long count, where others should not notice
-_Z95 = 1.959964
 HOUR_S, DAY_S = 3_600, 86_400
 
 
@@ -54,8 +51,8 @@ class Freed:
 class Coverage:
     """How many keys an index should hold (of its type, under its prefixes), next to what it holds.
 
-    Of one node. `low` and `high` are a 95 % interval (Wilson); exact where all keys were looked at. Keys that
-    lack the indexed field, or that the index's own filter leaves out, count here and are no documents.
+    Of one node. `low` and `high` are a 95 % interval; exact where all keys were looked at. Keys that lack the
+    indexed field, or that the index's own filter leaves out, count here and are no documents.
     """
 
     index: str
@@ -101,24 +98,9 @@ def estimate(values: Sequence[float], population: int) -> Estimate:
     n = len(values)
     if not n:
         return Estimate(0.0, 0.0 if population == 0 else None)
+    # Keys that expired since they were counted make the sample larger than what is left, never smaller.
     mean = sum(values) / n
-    if n >= population:  # keys that expired since they were counted make it larger, never smaller
-        return Estimate(sum(values), 0.0)
-    if n == 1:
-        return Estimate(mean * population, None)
-    spread = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1))
-    factor = float(stdtrit(n - 1, 0.975)) * math.sqrt((1 - n / population) / n)
-    return Estimate(mean * population, spread * factor * population)
-
-
-def wilson(hits: int, drawn: int) -> tuple[float, float]:
-    """95 % interval of a share of which `hits` of `drawn` were seen; (0, 1) where nothing was drawn."""
-    if not drawn:
-        return 0.0, 1.0
-    share, z2 = hits / drawn, _Z95**2
-    centre = (share + z2 / (2 * drawn)) / (1 + z2 / drawn)
-    half = _Z95 / (1 + z2 / drawn) * math.sqrt(share * (1 - share) / drawn + z2 / (4 * drawn**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return Estimate(mean * max(n, population), intervals.total_within(values, population))
 
 
 def belongs(info: IndexInfo, name: bytes, kind: str | None) -> bool:
@@ -141,10 +123,15 @@ def estimated(info: IndexInfo, drawn: Drawn) -> Coverage | None:
     hits = sum(belongs(info, key.name, key.type) for key in known)
     if len(known) >= drawn.population:
         return Coverage(info.name, hits, hits, hits, info.documents, exact=True)
-    low, high = (end * drawn.population for end in wilson(hits, len(known)))
+    low, high = (end * drawn.population for end in _ends(hits, len(known), drawn.population))
     return Coverage(
         info.name, hits / len(known) * drawn.population, max(low, hits), high, info.documents, exact=False
     )
+
+
+def _ends(hits: int, drawn: int, population: int) -> tuple[float, float]:
+    found = intervals.share(hits, drawn, population=population)
+    return found.low, found.high
 
 
 def freed(drawn: Drawn, with_ttl: float | None) -> tuple[Freed, ...]:
@@ -167,7 +154,10 @@ def freed(drawn: Drawn, with_ttl: float | None) -> tuple[Freed, ...]:
         within = total.within
         if not any(soon) and len(known) < drawn.population:
             # None seen is not none there: the share's upper end, at the size of the others.
-            within = wilson(0, len(known))[1] * estimate(sizes, drawn.population).total
+            within = (
+                intervals.share(0, len(known), population=drawn.population).high
+                * estimate(sizes, drawn.population).total
+            )
         found.append(Freed(seconds, total.total, within))
     return tuple(found)
 
@@ -298,5 +288,5 @@ def count_exactly(
             return Coverage(info.name, count, count, count, info.documents, exact=True)
         if time.monotonic() > end:
             looked = max(seen, count, 1)
-            low, high = (max(count, share * population) for share in wilson(count, looked))
+            low, high = (max(count, share * population) for share in _ends(count, looked, population))
             return Coverage(info.name, count / looked * population, low, high, info.documents, exact=False)

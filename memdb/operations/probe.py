@@ -18,7 +18,7 @@ from memdb.cluster.client import Client
 from memdb.errors import BadInput, MemDBError, OutOfRange
 from memdb.jobs import Report, silent
 from memdb.operations.samples import sample
-from memdb.vectors import exact, read, search
+from memdb.vectors import distance, exact, read, recall, search
 from memdb.vectors.distance import Floats
 from memdb.vectors.index import IndexInfo, index_info
 from memdb.vectors.query import KnnRequest
@@ -75,7 +75,7 @@ def run(
             raise OutOfRange(name, value, 1, 1_000, "the probe")
     info = index_info(client, index)
     field, params = info.vector_field()
-    drawn = _drawn(client, info, queries)
+    drawn = distance.as_sent(_drawn(client, info, queries), params.type)
     truth = exact.nearest(_every(client, info, report), drawn, k, params.metric)
     found = Probe(index, k, truth.looked_at)
     began = time.monotonic()
@@ -104,7 +104,7 @@ def _every(client: Client, info: IndexInfo, report: Report) -> Iterator[Block]:
 def _drawn(client: Client, info: IndexInfo, queries: int) -> Floats:
     seen: list[Floats] = []
     for block in _every(client, info, silent):
-        seen.append(block.vectors)
+        seen.append(block.vectors.astype(np.float32))
         if sum(map(len, seen)) >= max(_DRAWN, queries):
             break
     if not seen:
@@ -123,10 +123,11 @@ def _look(
     at_s: float,
     field: str,
 ) -> Look:
-    shares: list[float] = []
+    answered: list[int] = []
+    returned: list[tuple[str, ...]] = []
     took: list[float] = []
     problem = ""
-    for vector, expected in zip(queries, truth.keys, strict=True):
+    for row, vector in enumerate(queries):
         request = KnnRequest(info.name, tuple(vector.tolist()), field, k)
         try:
             answer = search.knn(client, request, info)
@@ -134,7 +135,13 @@ def _look(
             problem = str(exc)
             continue
         took.append(answer.took_ms)
-        shares.append(len({hit.key for hit in answer.hits} & set(expected)) / max(1, len(expected)))
+        answered.append(row)
+        returned.append(answer.keys)
+    verdicts = recall.judge(
+        client, info, field, queries[answered], returned,
+        [truth.keys[row] for row in answered], [truth.distances[row] for row in answered],
+    )  # fmt: skip
+    shares = [verdict.recall for verdict in verdicts]
     # The node that answers searches; what it tells last, so that "ready" is not from before the queries.
     state, fraction = "unknown", 0.0
     now = sample(client, client.nodes()[0])

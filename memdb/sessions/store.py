@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from memdb import intervals
 from memdb.cluster import replies
 from memdb.cluster.client import Arg, Client
 from memdb.errors import BadInput, NotFound
@@ -194,10 +195,8 @@ def count(client: Client, *, prefix: str = formats.SESSION_PREFIX, budget_keys: 
         value = len(unique)
         return SessionCount(value, True, f"Counted: {total:,} keys were walked over.", value, value)
     share = hits / seen if seen else 0.0
-    # Standard error of a share in a sample without putting back; at least as if one key were the exception.
-    spread = max(share * (1 - share), 1 / max(seen, 1))
-    error = 1.96 * math.sqrt(spread / max(seen, 1) * max(0.0, 1 - seen / total))
-    low, high = max(0.0, share - error) * total, min(1.0, share + error) * total
+    likely = intervals.share(hits, seen, population=total)
+    low, high = likely.low * total, likely.high * total
     value = round(share * total)
     return SessionCount(
         value,

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 
-# Buckets of libstdc++'s unordered_map as it grows: the first prime above twice the last.
-_PRIMES = (
-    1, 13, 29, 59, 127, 257, 541, 1_109, 2_357, 5_087, 10_273, 20_753, 42_043, 85_229, 172_933, 351_061,
-    712_697, 1_447_153, 2_938_679, 5_967_347, 12_117_689, 24_607_243, 49_969_847, 101_473_717, 206_062_531,
-    418_450_673, 849_757_849, 1_725_622_937, 3_504_151_727,
-)  # fmt: skip
+# Bucket counts that libstdc++'s unordered_map takes when room is reserved: primes 8 % apart.
+_BUCKETS = tuple(
+    int(text)
+    for text in """
+    541 577 619 661 709 761 823 887 953 1031 1109 1193 1289 1381 1493 1613 1741 1879 2029 2179 2357 2549 2753
+    2971 3209 3469 3739 4027 4349 4703 5087 5503 5953 6427 6949 7517 8123 8783 9497 10273 11113 12011 12983
+    14033 15173 16411 17749 19183 20753 22447 24281 26267 28411 30727 33223 35933 38873 42043 45481 49201
+    53201 57557 62233 67307 72817 78779 85229 92203 99733 107897 116731 126271 136607 147793 159871 172933
+    187091 202409 218971 236897 256279 277261 299951 324503 351061 379787 410857 444487 480881 520241 562841
+    608903 658753 712697 771049 834181 902483 976369 1056323 1142821 1236397 1337629 1447153 1565659 1693859
+    1832561 1982627 2144977 2320627 2510653 2716249 2938679 3179303 3439651 3721303 4026031 4355707 4712381
+    5098259 5515729 5967347 6456007 6984629 7556579 8175383 8844859 9569143 10352717 11200489 12117689
+    13109983 14183539 15345007 16601593 17961079 19431899 21023161 22744717 24607243
+    """.split()
+)
 
 
 def size_class(size: int) -> int:
@@ -36,12 +46,12 @@ def chained(count: int, buckets: int) -> float:
     return count - buckets * -math.expm1(-count / buckets) if buckets else 0.0
 
 
-def prime_buckets(count: int) -> int:
-    """Buckets of an unordered_map that holds `count` entries."""
-    for prime in _PRIMES:
-        if count <= prime:
-            return prime
-    return count * 3 // 2
+def reserved_buckets(count: int) -> int:
+    """Buckets of an unordered_map in which room for `count` entries was reserved."""
+    place = bisect_left(_BUCKETS, count)
+    if count < _BUCKETS[0]:
+        return count
+    return _BUCKETS[place] if place < len(_BUCKETS) else round(count * 1.04)  # the mean beyond the list
 
 
 def grown(count: int, start: int = 1_000, most_step: int = 1 << 20) -> int:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import islice
 
 import numpy as np
 
@@ -16,7 +15,8 @@ from memdb.errors import BadInput, Busy, EngineError, UnknownIndex
 from memdb.jobs import Report, silent
 from memdb.settings import Settings
 from memdb.sizing import profiles, redisearch, samples
-from memdb.sizing.model import Constants, Engine, Profile, predict
+from memdb.sizing.live_shape import shape_of
+from memdb.sizing.model import Engine, Profile, predict
 from memdb.sizing.samples import Measured
 from memdb.sizing.shape import Shape
 from memdb.vectors import index
@@ -27,6 +27,33 @@ SAMPLED = 400  # keys whose MEMORY USAGE is asked
 _SCANNED = 20_000  # keys looked at to find them, at most
 _FORM = 0.03  # what the model itself may be off, seen on shapes that were not fitted
 _TWO_SIDED = 1.96  # 95 %
+_RUNS_DIFFER = 0.001  # between two measurements of the same
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """The built-in and the calibrated prediction of keys that the calibration did not see.
+
+    Errors are predicted ÷ measured − 1.
+    """
+
+    keys: int
+    built_in: float
+    calibrated: float
+
+    @property
+    def better(self) -> bool:
+        """Whether the calibrated prediction is nearer, by more than runs of the same differ."""
+        return abs(self.calibrated) < abs(self.built_in) - _RUNS_DIFFER
+
+    @property
+    def sentence(self) -> str:
+        """Which was kept, and why."""
+        kept = "the calibrated prediction was kept" if self.better else "the built-in one was kept"
+        return (
+            f"On {self.keys:,} held-out keys the built-in prediction is off by {self.built_in:+.2%} and the "
+            f"calibrated one by {self.calibrated:+.2%}: {kept}."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +65,7 @@ class Read:
     keys_sampled: int
     keyspace_bytes: float  # of all documents of the index
     index_bytes: float
+    held_out: HeldOut  # of the keys; an index cannot be split
     notes: tuple[str, ...]
 
 
@@ -46,8 +74,8 @@ class Grown:
     """A profile fitted to growing samples, and how well the smaller ones foretold the largest."""
 
     profile: Profile
-    measured: tuple[Measured, ...]
-    foretold: float  # predicted ÷ measured − 1 of the largest sample, fitted without it
+    measured: tuple[Measured, ...]  # the last one held out
+    held_out: HeldOut
 
 
 # ---- an index that is there --------------------------------------------------------------------------
@@ -72,17 +100,33 @@ def from_index(client: Client, name: str, profile_name: str = "live", *, report:
             f"Only {len(ours)} documents of '{name}' were found among {min(keys, _SCANNED):,} keys.",
             "Calibrate where the index holds a larger part of the keys.",
         )
-    each = float(np.mean(ours))
+    # Every second key fits, the others judge: neighbours in the server's table are no neighbours by name.
+    seen, unseen = ours[::2], ours[1::2]
+    each = float(np.mean(seen))
     spread = float(np.std(ours)) / math.sqrt(len(ours)) / each
     engine = _engine(client)
-    shape, table = _shape(client, info, each)
-    keyspace = info.documents * each + table
+    shape = shape_of(client, info, each)
+    table = redisearch.main_table(info.documents)
+    keyspace = info.documents * float(np.mean(ours)) + table
     other_bytes = float(np.mean(others)) * max(0, keys - info.documents) if others else 0.0
     indexes, notes = _index_bytes(client, info, memory, keyspace + other_bytes)
     base = profiles.BUILT_IN[engine]
     model = predict(shape, base).components
     predicted_keys = model["keys"] + model["vectors_stored"]
     predicted_index = sum(model.values()) - predicted_keys
+    keyspace_factor = (info.documents * each + table) / predicted_keys
+    unseen_bytes = info.documents * float(np.mean(unseen)) + table
+    held_out = HeldOut(
+        len(unseen), predicted_keys / unseen_bytes - 1, keyspace_factor * predicted_keys / unseen_bytes - 1
+    )
+    index_factor = indexes / predicted_index
+    notes = (*notes, held_out.sentence)
+    if abs(index_factor - 1) <= _FORM:
+        notes = (
+            *notes,
+            f"The index takes {index_factor - 1:+.1%} of the prediction, within the model's own error.",
+        )
+        index_factor = 1.0
     error = math.hypot(_TWO_SIDED * spread, _FORM)
     profile = replace(
         base,
@@ -92,12 +136,12 @@ def from_index(client: Client, name: str, profile_name: str = "live", *, report:
         source=f"index '{name}' with {info.documents:,} documents, {len(ours):,} keys sampled",
         low=1 - error,
         high=1 + error,
-        keyspace_factor=keyspace / predicted_keys,
-        index_factor=indexes / predicted_index,
+        keyspace_factor=keyspace_factor if held_out.better else 1.0,
+        index_factor=index_factor,
         calibrated=_today(),
         samples=len(ours),
     )
-    return Read(shape, profile, len(ours), keyspace, indexes, notes)
+    return Read(shape, profile, len(ours), keyspace, indexes, held_out, notes)
 
 
 def _check(info: IndexInfo) -> None:
@@ -148,45 +192,6 @@ def _usage(client: Client, keys: Iterable[bytes]) -> list[float]:
     return [float(size) for size in found if size is not None]
 
 
-def _shape(client: Client, info: IndexInfo, each: float) -> tuple[Shape, float]:
-    """The index as a shape; what a document holds besides its vector is taken from what it weighs."""
-    _, params = info.vector_field()
-    sizes = _text_bytes(client, info)
-    lengths = [len(key) for key in _some_keys(client, info)]
-    shape = Shape(
-        vectors=info.documents,
-        dim=params.dim,
-        type=params.type if params.type in ("FLOAT32", "FLOAT64", "FLOAT16", "BFLOAT16") else "FLOAT32",  # type: ignore[arg-type]
-        m=params.m or 16,
-        algorithm="FLAT" if params.algorithm == "FLAT" else "HNSW",
-        key_type="JSON" if info.on == "JSON" else "HASH",
-        text_bytes=sizes,
-        tags=len(info.of_kind("TAG")),
-        numbers=len(info.of_kind("NUMERIC")),
-        key_bytes=round(float(np.mean(lengths))) if lengths else 20,
-    )
-    table = redisearch.main_table(info.documents)
-    bare = predict(shape, profiles.BUILT_IN["redisearch"]).components
-    rest = each - (bare["keys"] + bare["vectors_stored"] - table) / info.documents
-    return replace(shape, metadata_bytes=round(max(0.0, rest))), table
-
-
-def _some_keys(client: Client, info: IndexInfo) -> list[bytes]:
-    prefix = info.prefixes[0] if info.prefixes else ""
-    found = client.execute("SCAN", "0", "MATCH", f"{prefix}*", "COUNT", 1_000)
-    return list(islice((bytes(key) for key in replies.items(found[1])), SAMPLED))
-
-
-def _text_bytes(client: Client, info: IndexInfo) -> int:
-    """Mean bytes of the indexed texts of a document, from a sample of hashes."""
-    texts = info.of_kind("TEXT")
-    keys = _some_keys(client, info)[:100]
-    if not texts or not keys or info.on == "JSON":
-        return 0
-    found = client.pipeline([("HSTRLEN", key, f.identifier) for key in keys for f in texts])
-    return round(sum(replies.integer(size) for size in found) / len(keys))
-
-
 def _index_bytes(
     client: Client, info: IndexInfo, memory: dict[str, str], keys_bytes: float
 ) -> tuple[float, tuple[str, ...]]:
@@ -228,7 +233,9 @@ def from_samples(
     seed: int = 0,
     report: Report = silent,
 ) -> Grown:
-    """Load growing samples of a shape into a local engine of its own and fit a profile.
+    """Load growing samples of a shape into a local engine of its own and fit a profile to the smaller ones.
+
+    The largest is held out: where the built-in profile foretells it as well, it is kept.
 
     Args:
         shape: its number of vectors does not matter here.
@@ -248,15 +255,22 @@ def from_samples(
         )
     sizes = sorted({max(LEAST // 2, documents // 4), documents // 2, documents})
     measured = []
-    for size in sizes:
+    for place, size in enumerate(sizes):
         with samples.fresh(settings) as client:
-            measured.append(samples.measure(client, replace(shape, vectors=size), seed=seed, report=report))
+            sample = replace(shape, vectors=size)
+            measured.append(samples.measure(client, sample, seed=seed + place, report=report))
     base = profiles.BUILT_IN["redisearch"]
-    factors = _factors(measured, base)
-    before = _factors(measured[:-1], base)
-    foretold = _total(measured[-1].shape, base, before) / measured[-1].total_bytes - 1
+    largest = measured[-1]
+    factors = _factors(measured[:-1], base)
+    held_out = HeldOut(
+        largest.shape.vectors,
+        _total(largest.shape, base, (1.0, 1.0)) / largest.total_bytes - 1,
+        _total(largest.shape, base, factors) / largest.total_bytes - 1,
+    )
+    if not held_out.better:
+        factors = (1.0, 1.0)
     left = [_total(m.shape, base, factors) / m.total_bytes - 1 for m in measured]
-    error = max(0.01, *(abs(value) for value in left), abs(foretold))
+    error = max(0.01, *(abs(value) for value in left))
     profile = replace(
         base,
         name=profile_name,
@@ -269,7 +283,7 @@ def from_samples(
         calibrated=_today(),
         samples=sum(sizes),
     )
-    return Grown(profile, tuple(measured), foretold)
+    return Grown(profile, tuple(measured), held_out)
 
 
 def _factors(measured: Sequence[Measured], base: Profile) -> tuple[float, float]:
@@ -289,52 +303,6 @@ def _parts(shape: Shape, profile: Profile) -> tuple[float, float]:
     found = predict(shape, profile)
     keys = found.components["keys"] + found.components["vectors_stored"]
     return keys, found.total_bytes - keys
-
-
-# ---- the constants of the built-in profile -----------------------------------------------------------
-
-
-def fit(measured: Sequence[Measured]) -> Constants:
-    """Constants that make the model agree with measurements of many shapes; least squares, none negative.
-
-    Raises:
-        BadInput: fewer measurements than constants.
-    """
-    names = [f.name for f in fields(Constants)]
-    if 2 * len(measured) < len(names):
-        raise BadInput(f"{len(measured)} shapes cannot fit {len(names)} constants.", "Measure more shapes.")
-    rows, wanted = [], []
-    for m in measured:
-        exact, counts = redisearch.design(m.shape)
-        for components, size in (
-            (("keys", "vectors_stored"), m.keyspace_bytes),
-            (("vectors_indexed", "graph", "bookkeeping", "fields"), m.index_bytes),
-        ):
-            row = [counts[n][1] if n in counts and counts[n][0] in components else 0.0 for n in names]
-            # Relative errors count: each row is divided by what all of the shape took.
-            rows.append(np.array(row) / m.total_bytes)
-            wanted.append((size - sum(exact[c] for c in components)) / m.total_bytes)
-    found = _not_negative(np.array(rows), np.array(wanted))
-    default = Constants()
-    seen = np.any(np.array(rows) != 0, axis=0)
-    return Constants(
-        **{
-            name: float(value) if known else getattr(default, name)
-            for name, value, known in zip(names, found, seen, strict=True)
-        }
-    )
-
-
-def _not_negative(matrix: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    scale = np.maximum(np.abs(matrix).max(axis=0), 1e-30)  # counts differ by a million
-    active = np.ones(matrix.shape[1], dtype=bool)
-    while True:
-        found = np.zeros(matrix.shape[1])
-        solved, *_ = np.linalg.lstsq(matrix[:, active] / scale[active], wanted, rcond=None)
-        found[active] = solved / scale[active]
-        if not (found < 0).any():
-            return found
-        active &= found >= 0
 
 
 def _today() -> str:

@@ -31,7 +31,7 @@ class Load:
     Rates are means a second. `query_k` neighbours come back from each query.
     """
 
-    queries_per_s: float = 20.0
+    queries_per_s: float = 10.0
     written_per_s: float = 1.0  # documents
     query_k: int = 10
     indexes: int = 1

@@ -58,10 +58,10 @@ def forecast(
     number("Vectors added a month", added, 0, MOST_VECTORS)
     months: list[Month] = []
     today: Choice | None = None
-    vectors, rate = float(shape.vectors), sessions.per_second
+    vectors, more = float(shape.vectors), 1.0
     for month in range(MONTHS + 1):
-        now = replace(shape, vectors=min(MOST_VECTORS, max(1, round(vectors))))
-        need = predict(now, profile, replace(sessions, per_second=min(rate, 1e7)))
+        now = replace(shape, vectors=min(MOST_VECTORS, round(vectors)))
+        need = predict(now, profile, _more(sessions, more))
         choice = choose(
             need.total_bytes, catalogue, flavour=wishes.flavour, region=wishes.region,
             replicas=load.replicas, reserve=wishes.reserve, count=1,
@@ -73,9 +73,17 @@ def forecast(
             Month(month, now.vectors, need.total_bytes, need.low_bytes, need.high_bytes, fits, choice)
         )
         vectors = vectors * (1 + growth) + added
-        rate *= 1 + growth
+        more *= 1 + growth
     fitting = [m.month for m in months if m.fits]
     return Forecast(tuple(months), max(fitting, default=None))
+
+
+def _more(sessions: Sessions, factor: float) -> Sessions:
+    return replace(
+        sessions,
+        per_second=min(sessions.per_second * factor, 1e7),
+        kept=min(round(sessions.kept * factor), MOST_VECTORS),
+    )
 
 
 @dataclass(frozen=True, slots=True)

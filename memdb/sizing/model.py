@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from memdb.sizing import redisearch
+from memdb.sizing import redisearch, valkey
 from memdb.sizing.shape import Sessions, Shape
 
 Engine = Literal["redisearch", "valkey-search", "memorydb", "article"]
@@ -24,23 +24,26 @@ COMPONENTS: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Constants:
-    """Bytes that depend on data and build, fitted on the local engine by `calibrate.fit`.
+    """Bytes that depend on data and build, fitted to measurements of the local engine.
 
-    Fitted to 18 shapes on Redis 8.2.3 with RediSearch 2.10.5; `python -m benchmarks.sizing --fit` prints them
-    again.
+    Redis 8.2.3 with RediSearch 2.10.5; `python -m benchmarks.sizing --fit` measures and prints them again.
     """
 
-    index_fixed: float = 185_000.0
-    counter_key: float = 36.4
-    random_key: float = 73.9
-    reverse_link: float = 9.2
-    tag: float = 5.2
-    tag_value: float = 118.5
-    number: float = 6.6
-    posting: float = 6.4
-    term: float = 379.8
-    json_document: float = 156.6
-    json_field: float = 19.7
+    index_fixed: float = 189_720.31
+    counter_key: float = 35.47
+    random_key: float = 34.28
+    random_key_byte: float = 1.06
+    reverse_link: float = 24.70
+    tag: float = 1.97
+    tag_value: float = 112.45
+    tag_value_byte: float = 1.07
+    number: float = 9.76
+    word: float = 5.21
+    posting: float = 6.57
+    term: float = 353.59
+    json_document: float = 143.05
+    json_field: float = 15.91
+    json_number: float = 6.31
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +87,13 @@ class Estimate:
 
 
 def predict(shape: Shape | None, profile: Profile, sessions: Sessions | None = None) -> Estimate:
-    """Bytes by component; either shape or sessions may be left out."""
+    """Bytes by component; either shape or sessions may be left out.
+
+    The interval is the profile's, wider by what was not said: how far the lengths of sessions lie from each
+    other, and how many words a text has.
+    """
     components = dict.fromkeys(COMPONENTS, 0.0)
+    less = more = 0.0
     if shape is not None:
         for name, size in _of(shape, profile).items():
             components[name] += size
@@ -94,20 +102,49 @@ def predict(shape: Shape | None, profile: Profile, sessions: Sessions | None = N
                 components[name] *= profile.keyspace_factor
             for name in ("vectors_indexed", "graph", "bookkeeping", "fields"):
                 components[name] *= profile.index_factor
+            less = more = _unsaid_text(shape, components["fields"])
         components["bookkeeping"] += profile.fixed_bytes
     if sessions is not None and sessions.live:
-        components["sessions"] = session_bytes(sessions) * sessions.live
+        components["sessions"] = session_bytes(sessions, shape.vectors if shape else 0)
+        shorter, longer = _unsaid_lengths(sessions)
+        less, more = less + shorter, more + longer
     total = sum(components.values())
-    return Estimate(
-        profile, components, total, total * profile.low, total * profile.high, _notes(shape, profile)
-    )
+    low, high = total * profile.low - less, total * profile.high + more
+    return Estimate(profile, components, total, low, high, _notes(shape, profile))
 
 
-def session_bytes(sessions: Sessions, key_bytes: int = 24) -> float:
-    """One session as the article stores it: a hash of four fields with a time to live."""
-    fields = [(7, sessions.bytes), (7, 8), (7, 18), (10, 20)]
-    buckets = 2 * redisearch.main_table(max(1, sessions.live)) / max(1, sessions.live)  # keys, and expiries
-    return redisearch.key_object(key_bytes, ttl=True) + redisearch.hash_fields(fields) + buckets
+TEXT_UNSAID = 0.2  # of the bytes of indexed text, where its words are estimated from its bytes
+LENGTHS_UNSAID = 0.3  # sessions whose lengths may vary are also taken to vary by so much
+
+
+def _unsaid_text(shape: Shape, fields: float) -> float:
+    if not shape.text_bytes or (shape.text_words and shape.text_vocabulary):
+        return 0.0
+    return TEXT_UNSAID * fields
+
+
+def _unsaid_lengths(sessions: Sessions) -> tuple[float, float]:
+    """Bytes less and more that the sessions take if their lengths vary where they were said to be alike.
+
+    One length is rounded up to one size class, by nothing or by a quarter; many lengths to many.
+    """
+    if sessions.spread:
+        return 0.0, 0.0
+    varied = redisearch.sessions(replace(sessions, spread=LENGTHS_UNSAID)) - redisearch.sessions(sessions)
+    return max(0.0, -varied) * sessions.live, max(0.0, varied) * sessions.live
+
+
+def session_bytes(sessions: Sessions, keys: int = 0) -> float:
+    """All sessions of a plan: their keys with what is in them, and their places in the server's tables.
+
+    Args:
+        sessions: the plan's.
+        keys: others that are there; both are in one table, which doubles when it is full.
+    """
+    tables = redisearch.main_table(keys + sessions.live) - (redisearch.main_table(keys) if keys else 0.0)
+    if sessions.expiring:
+        tables += redisearch.main_table(sessions.expiring)
+    return redisearch.sessions(sessions) * sessions.live + tables
 
 
 def changes(shape: Shape, profile: Profile) -> list[tuple[str, Shape, float]]:
@@ -134,7 +171,13 @@ def changes(shape: Shape, profile: Profile) -> list[tuple[str, Shape, float]]:
 
 
 def _unindexed(shape: Shape) -> Shape:
-    return replace(shape, text_bytes=0, metadata_bytes=shape.metadata_bytes + shape.text_bytes)
+    return replace(
+        shape,
+        text_bytes=0,
+        text_words=0,
+        text_vocabulary=0,
+        metadata_bytes=shape.metadata_bytes + shape.text_bytes,
+    )
 
 
 def _of(shape: Shape, profile: Profile) -> dict[str, float]:
@@ -144,21 +187,14 @@ def _of(shape: Shape, profile: Profile) -> dict[str, float]:
     found: dict[str, float] = dict(exact)
     for constant, (component, count) in counts.items():
         found[component] += getattr(profile.constants, constant) * count
-    if profile.engine != "redisearch":
-        found |= _valkey_index(shape, 650.0 if profile.engine == "valkey-search" else 390.0)
-        if profile.engine == "memorydb" and shape.key_type == "JSON":
+    if profile.engine == "valkey-search":
+        return found | valkey.index(shape)
+    if profile.engine == "memorydb":
+        # Nothing is published: halfway between the two engines that can be measured.
+        found |= {name: (found[name] + size) / 2 for name, size in valkey.index(shape).items()}
+        if shape.key_type == "JSON":
             # MemoryDB converts a JSON vector in place to float32: the document keeps no copy of its own.
             found["vectors_stored"] = 0.0
-    return found
-
-
-def _valkey_index(shape: Shape, maps: float) -> dict[str, float]:
-    """valkey-search's index (reference: its hnswlib); MemoryDB publishes nothing and is taken to be alike."""
-    n, m = shape.vectors, shape.m
-    found = {"vectors_indexed": float(n * shape.vector_bytes), "graph": 0.0, "bookkeeping": n * maps}
-    if shape.algorithm == "HNSW":
-        lowest = -(-(8 * m + 4) // 8) * 8 + 8 + 8
-        found["graph"] = n * (lowest + 8 + (4 * m + 4) / (m - 1))
     return found
 
 

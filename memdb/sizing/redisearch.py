@@ -3,30 +3,31 @@
 The exact part follows the allocator (size classes), the tables (powers of two, primes) and the blocks of
 1,024 vectors; each rule was checked against MEMORY USAGE and used_memory of the local engine
 (docs/sizing.md).
-What depends on the data, such as how keys share prefixes, is a count times a constant that `calibrate.fit`
-finds.
+What depends on the data, such as how keys share prefixes, is a count times a constant that
+`benchmarks.sizing --fit` finds.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from memdb.sizing.allocator import (
     chained,
     grown,
     power_of_two,
-    prime_buckets,
+    reserved_buckets,
     sds,
     sds_header,
     size_class,
 )
-from memdb.sizing.shape import Shape
+from memdb.sizing.shape import HISTORY_NAME, Sessions, Shape
 
 BLOCK = 1_024  # vectors of one block of an index; its memory grows a block at a time
 LISTPACK_VALUE = 64  # hash-max-listpack-value: one longer value, and every field gets an allocation
 _HEADER = 8  # of each allocation of the vector library
-_TAG_BYTES, _NUMBER_BYTES = 6, 5  # lengths of a tag and a number as text
+_NUMBER_BYTES = 5  # length of a number as text
+_SPREAD_STEPS = 512
 _CONTAINER = 72 - _HEADER  # a vector object of the library, e.g. of incoming links
 
 # Component → bytes of all documents, and constant → (component, count).
@@ -69,8 +70,11 @@ def vector_field(shape: Shape) -> tuple[Exact, Counts]:
 
 
 def key_object(length: int, *, ttl: bool = False) -> int:
-    """A key with the object it names, which Redis 8.2 keeps in one allocation."""
-    return size_class(17 + (8 if ttl else 0) + sds_header(length) + length + 1)
+    """A key with the object it names, which Redis 8.2 keeps in one allocation.
+
+    A key of 128 bytes or more has room for its time to live before it has one.
+    """
+    return size_class(17 + (8 if ttl or length >= 128 else 0) + sds_header(length) + length + 1)
 
 
 def main_table(count: int) -> float:
@@ -87,26 +91,68 @@ def hash_fields(fields: Sequence[tuple[int, int]]) -> int:
     return size_class(56) + size_class(8 * power_of_two(len(fields))) + entries
 
 
+def sessions(planned: Sessions) -> float:
+    """Bytes of one session without its places in the tables of keys and of times to live, on average.
+
+    Lengths that vary are averaged after each was rounded to its size class.
+    """
+    if not planned.spread:
+        return float(_session(planned, planned.value_bytes))
+    # The key and the other fields stay; what makes a session long or short is its history.
+    reach = planned.spread * planned.bytes
+    lengths = [
+        max(0, round(planned.value_bytes + reach * (2 * (i + 0.5) / _SPREAD_STEPS - 1)))
+        for i in range(_SPREAD_STEPS)
+    ]
+    return sum(_session(planned, length) for length in lengths) / _SPREAD_STEPS
+
+
+def _session(planned: Sessions, value: int) -> int:
+    expiring = planned.expiring >= planned.kept
+    key = key_object(planned.key_bytes, ttl=expiring)
+    if planned.kind == "STRING":
+        # Up to 44 bytes a value would stand in its key's allocation; sessions are longer.
+        return key + sds(value)
+    others = planned.fields - 1
+    each = planned.other_bytes // others if others else 0
+    name = min(HISTORY_NAME, each)
+    return key + hash_fields([(HISTORY_NAME, value), *[(name, each - name)] * others])
+
+
 def layout(shape: Shape) -> list[tuple[int, int]]:
     """The fields of one document besides its vector, as (length of name, length of value)."""
     fields = [(8, shape.metadata_bytes)] if shape.metadata_bytes else []
     fields += [(4, shape.text_bytes)] if shape.text_bytes else []
-    return [*fields, *[(4, _TAG_BYTES)] * shape.tags, *[(7, _NUMBER_BYTES)] * shape.numbers]
+    return [*fields, *[(4, shape.tag_bytes)] * shape.tags, *[(7, _NUMBER_BYTES)] * shape.numbers]
 
 
-def words(text_bytes: float) -> float:
-    """Indexed words of a text of so many bytes: technical English, stop words left out."""
-    return 0.1115 * text_bytes
+def words(shape: Shape) -> float:
+    """Indexed words of one document's text: as given, or those of technical English without stop words."""
+    return float(shape.text_words) if shape.text_words else 0.1115 * shape.text_bytes
 
 
-def distinct(text_words: float) -> float:
-    """Different ones among the words of one document; fitted to the demo's corpus."""
-    return min(text_words, 1.33 * math.pow(text_words, 0.857))
+def distinct(shape: Shape) -> float:
+    """Different ones among the words of one document; fitted to the demo's corpus.
+
+    At most as many as draws from the given vocabulary would bring.
+    """
+    each = words(shape)
+    found = min(each, 1.33 * math.pow(each, 0.857))
+    known = shape.text_vocabulary
+    return min(found, known * -math.expm1(-each / known)) if known else found
 
 
-def vocabulary(all_words: float) -> float:
-    """Different ones among all words (Heaps' law); fitted to the demo's corpus."""
-    return min(all_words, 25.0 * math.pow(all_words, 0.52))
+def vocabulary(shape: Shape) -> float:
+    """Different ones among all words: as given, or by Heaps' law with the demo's corpus."""
+    every = shape.vectors * words(shape)
+    return min(every, float(shape.text_vocabulary) or 44.0 * math.pow(every, 0.46))
+
+
+def random_names(names: Iterable[bytes]) -> bool:
+    """Whether names of keys are random, as UUIDs are: counters share what stands before their digits."""
+    ours = list(names)
+    stems = {name.rstrip(b"0123456789") for name in ours}
+    return 2 * len(stems) > len(ours)
 
 
 def _packed(length: int) -> int:
@@ -115,15 +161,21 @@ def _packed(length: int) -> int:
 
 def _keyspace(shape: Shape, exact: Exact, counts: Counts) -> None:
     n = shape.vectors
+    if not n:
+        return
     exact["keys"] += main_table(n) + n * key_object(shape.key_bytes)
-    others = layout(shape)
     if shape.key_type == "JSON":
         numbers = 16 * shape.dim + size_class(8 * power_of_two(shape.dim) + 16)
         exact["vectors_stored"] += n * numbers
-        exact["keys"] += n * sum(size_class(value + 16) for _, value in others if value > _TAG_BYTES)
+        long = [size for size in (shape.metadata_bytes, shape.text_bytes) if size]
+        exact["keys"] += n * sum(size_class(size + 16) for size in long)
+        # RedisJSON keeps equal strings once, so that few tag values take nothing.
+        exact["keys"] += shape.tags * min(n, shape.tag_values) * size_class(shape.tag_bytes + 16)
         counts["json_document"] = ("keys", float(n))
-        counts["json_field"] = ("keys", float(n * len(others)))
+        counts["json_field"] = ("keys", float(n * len(long)))
+        counts["json_number"] = ("keys", float(n * shape.numbers))
         return
+    others = layout(shape)
     whole = hash_fields([(9, shape.vector_bytes), *others])
     packed = shape.vector_bytes <= LISTPACK_VALUE
     vector = _packed(shape.vector_bytes) if packed else 24 + sds(9) + sds(shape.vector_bytes)
@@ -136,41 +188,67 @@ def _documents(shape: Shape, exact: Exact, counts: Counts) -> None:
     n = shape.vectors
     exact["bookkeeping"] += n * (64 + sds(shape.key_bytes))
     exact["bookkeeping"] += size_class(16 * grown(n)) - size_class(16 * 1_000)
-    counts["random_key" if shape.random_keys else "counter_key"] = ("bookkeeping", float(n))
+    if shape.random_keys:
+        counts["random_key"] = ("bookkeeping", float(n))
+        counts["random_key_byte"] = ("bookkeeping", float(n * shape.key_bytes))
+    else:
+        counts["counter_key"] = ("bookkeeping", float(n))
 
 
 def _graph(shape: Shape, exact: Exact, counts: Counts) -> None:
     n, m = shape.vectors, shape.m
     blocks = -(-n // BLOCK)
-    capacity = blocks * BLOCK
+    capacity = max(1, blocks) * BLOCK
     exact["vectors_indexed"] += blocks * size_class(BLOCK * shape.vector_bytes + _HEADER)
     # A node: level, lock, pointer to upper levels (56), its lowest level (16), 2·M links of 4 bytes.
     exact["graph"] += blocks * size_class(BLOCK * (72 + 8 * m) + _HEADER)
     incoming = size_class(_CONTAINER + _HEADER)
     upper = 1 / (m - 1)  # mean number of levels above the lowest: each holds 1/M of the one below
     exact["graph"] += n * incoming + n * upper * (incoming + size_class(16 + 4 * m + _HEADER))
-    exact["bookkeeping"] += n * size_class(24 + _HEADER)  # label → place
-    exact["bookkeeping"] += size_class(8 * prime_buckets(n) + _HEADER)
+    _labels(n, exact)
     exact["bookkeeping"] += size_class(9 * capacity + _HEADER) + size_class(2 * capacity + _HEADER)
-    counts["reverse_link"] = ("graph", float(n))
+    counts["reverse_link"] = ("graph", n * one_way(m, shape.dim))
+
+
+def one_way(m: int, dim: int) -> float:
+    """Bytes a node keeps for links that lead to it and not back, in units of those at M 16 and 32 dimensions.
+
+    Such links arise where a full node drops one. With a large M no node is full, with a small one few links
+    are there to be dropped; in more dimensions more nodes are neighbours of very many. Seen on random
+    vectors.
+    """
+    width = math.log2(max(16, min(dim, 768)) / 16)
+    peak, height = 3.7 + 0.33 * width, 20.0 + 4.5 * width
+    away = math.log2(m) - peak
+    if away < 0:
+        return (15 + (height - 15) * math.exp(-((away / 0.8) ** 2))) / 25
+    return height * math.exp(-((away / 1.07) ** 2)) / 25
 
 
 def _flat(shape: Shape, exact: Exact) -> None:
     n = shape.vectors
     blocks = -(-n // BLOCK)
     exact["vectors_indexed"] += blocks * size_class(BLOCK * shape.vector_bytes + _HEADER)
-    exact["bookkeeping"] += n * size_class(24 + _HEADER) + size_class(8 * prime_buckets(n) + _HEADER)
+    _labels(n, exact)
     exact["bookkeeping"] += size_class(8 * blocks * BLOCK + _HEADER)
+
+
+def _labels(n: int, exact: Exact) -> None:
+    """Label → place: an entry for each vector, and buckets for whole blocks."""
+    exact["bookkeeping"] += n * size_class(24 + _HEADER)
+    exact["bookkeeping"] += size_class(8 * reserved_buckets(-(-n // BLOCK) * BLOCK) + _HEADER)
 
 
 def _fields(shape: Shape, counts: Counts) -> None:
     n = shape.vectors
     if shape.tags:
+        values = min(n, shape.tag_values) * shape.tags
         counts["tag"] = ("fields", float(n * shape.tags))
-        counts["tag_value"] = ("fields", float(min(n, shape.tag_values) * shape.tags))
+        counts["tag_value"] = ("fields", float(values))
+        counts["tag_value_byte"] = ("fields", float(values * shape.tag_bytes))
     if shape.numbers:
         counts["number"] = ("fields", float(n * shape.numbers))
     if shape.text_bytes:
-        each = words(shape.text_bytes)
-        counts["posting"] = ("fields", n * distinct(each))
-        counts["term"] = ("fields", vocabulary(n * each))
+        counts["word"] = ("fields", n * words(shape))
+        counts["posting"] = ("fields", n * distinct(shape))
+        counts["term"] = ("fields", vocabulary(shape))

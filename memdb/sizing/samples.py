@@ -19,13 +19,15 @@ from memdb.demo import corpus
 from memdb.errors import BadInput, EngineError, EngineUnavailable, UnsupportedFeature
 from memdb.jobs import Report, silent
 from memdb.settings import Settings
-from memdb.sizing.shape import Shape
+from memdb.sizing.shape import Sessions, Shape
 from memdb.vectors import index
 from memdb.vectors.index import FieldSpec, FlatField, HnswField, IndexSpec, NumericField, TagField, TextField
 
 INDEX = "sizing"
 _AT_ONCE_BYTES = 2 << 20
+COUNTED_TAG = 10  # bytes; longer values of sample tags are random
 _POLL_S = 0.05
+_CALM_S = 1.2  # the server counts what a connection holds once a second
 _BUILD_S = 600.0
 
 
@@ -55,8 +57,24 @@ def fresh(settings: Settings) -> Iterator[Client]:
                 yield client
 
 
-def measure(client: Client, shape: Shape, *, seed: int = 0, report: Report = silent) -> Measured:
+def measure(
+    client: Client,
+    shape: Shape,
+    *,
+    seed: int = 0,
+    copies: int = 1,
+    ef_construction: int | None = None,
+    report: Report = silent,
+) -> Measured:
     """Load the documents of a shape into an empty server, then index them; how much each took.
+
+    Args:
+        client: of a server without keys.
+        shape: what to load.
+        seed: of the documents.
+        copies: so many documents each have the same vector.
+        ef_construction: of an HNSW index; None for one that is built soon.
+        report: told how far it is.
 
     Raises:
         EngineUnavailable: the server is not empty.
@@ -64,15 +82,54 @@ def measure(client: Client, shape: Shape, *, seed: int = 0, report: Report = sil
         Cancelled: by `report`.
     """
     _need_json(client, shape)
-    if used_keys(client):
-        raise EngineUnavailable("The engine to measure on is not empty.", "Use one of its own.")
+    _need_empty(client)
     before = settled(client)
-    write(client, shape, 0, shape.vectors, seed=seed, report=report)
+    write(client, shape, 0, shape.vectors, seed=seed, copies=copies, report=report)
     between = settled(client)
-    index.create(client, spec(shape))
+    index.create(client, spec(shape, ef_construction))
     info = wait_built(client, shape.vectors, report)
     after = settled(client)
     return Measured(shape, between - before, after - between, info.vector_bytes or 0.0)
+
+
+def measure_sessions(client: Client, planned: Sessions, *, seed: int = 0, report: Report = silent) -> float:
+    """Load all sessions of a plan into an empty server; the bytes they took.
+
+    Raises:
+        EngineUnavailable: the server is not empty.
+        Cancelled: by `report`.
+    """
+    _need_empty(client)
+    before = settled(client)
+    rng = np.random.default_rng(seed)
+    step = max(1, min(500, _AT_ONCE_BYTES // planned.bytes))
+    for start in range(0, planned.live, step):
+        report("Loading sessions", start, planned.live)
+        places = range(start, min(planned.live, start + step))
+        client.pipeline([command for place in places for command in _session(planned, place, rng)])
+    return settled(client) - before
+
+
+def _session(planned: Sessions, place: int, rng: np.random.Generator) -> list[Command]:
+    """One session as it is written; the first ones have a time to live."""
+    key = f"session:{place:0{max(1, planned.key_bytes - 8)}d}"
+    moved = round(planned.spread * planned.bytes * rng.uniform(-1, 1))
+    history = "h" * max(0, planned.value_bytes + moved)
+    others = planned.fields - 1
+    each = planned.other_bytes // others if others else 0
+    if planned.kind == "STRING":
+        commands: list[Command] = [("SET", key, history)]
+    else:
+        rest = [part for i in range(others) for part in (f"{i:07d}"[:each], "x" * (each - 7))]
+        commands = [("HSET", key, "history", history, *rest)]
+    if place < planned.expiring:
+        commands.append(("EXPIRE", key, round(planned.ttl_s)))
+    return commands
+
+
+def _need_empty(client: Client) -> None:
+    if used_keys(client):
+        raise EngineUnavailable("The engine to measure on is not empty.", "Use one of its own.")
 
 
 def used_keys(client: Client) -> int:
@@ -81,7 +138,7 @@ def used_keys(client: Client) -> int:
     return int(found)
 
 
-def spec(shape: Shape) -> IndexSpec:
+def spec(shape: Shape, ef_construction: int | None = None) -> IndexSpec:
     """The index of a shape's documents."""
 
     def path(name: str) -> str:
@@ -90,29 +147,36 @@ def spec(shape: Shape) -> IndexSpec:
     vector: FieldSpec
     if shape.algorithm == "HNSW":
         vector = HnswField(
-            "embedding", shape.dim, "COSINE", shape.type, m=shape.m, ef_construction=_effort(shape),
-            path=path("embedding"),
+            "embedding", shape.dim, "COSINE", shape.type, m=shape.m, path=path("embedding"),
+            ef_construction=ef_construction or _effort(shape),
         )  # fmt: skip
     else:
         vector = FlatField("embedding", shape.dim, "COSINE", shape.type, path=path("embedding"))
     fields: list[FieldSpec] = [vector]
     fields += [TextField("text", path("text"))] if shape.text_bytes else []
-    fields += [TagField(f"tag{i % 10}", path=path(f"tag{i % 10}")) for i in range(shape.tags)]
-    fields += [NumericField(f"number{i % 10}", path(f"number{i % 10}")) for i in range(shape.numbers)]
+    fields += [TagField(f"t{i:03d}", path=path(f"t{i:03d}")) for i in range(shape.tags)]
+    fields += [NumericField(f"num{i:04d}", path(f"num{i:04d}")) for i in range(shape.numbers)]
     return IndexSpec(INDEX, tuple(fields), ("d:",), shape.key_type)
 
 
 def write(
-    client: Client, shape: Shape, first: int, last: int, *, seed: int = 0, report: Report = silent
+    client: Client,
+    shape: Shape,
+    first: int,
+    last: int,
+    *,
+    seed: int = 0,
+    copies: int = 1,
+    report: Report = silent,
 ) -> None:
-    """Documents first … last − 1. The same seed writes the same documents."""
+    """Documents first … last − 1, `copies` of them with the same vector. A seed writes the same documents."""
     text = _texts(shape, last)
     each = shape.vector_bytes + shape.metadata_bytes + shape.text_bytes + 500
     step = max(1, min(500, _AT_ONCE_BYTES // each))
     for start in range(first, last, step):
         report("Loading a sample", start - first, last - first)
         places = range(start, min(last, start + step))
-        client.pipeline([_command(shape, i, text, seed) for i in places])
+        client.pipeline([_command(shape, i, text, seed, copies) for i in places])
     report("Loading a sample", last - first, last - first)
 
 
@@ -142,14 +206,15 @@ def settled(client: Client) -> float:
 
     What connections hold is left out: it is not the data's.
     """
-    last = -1.0
+    last, since = -1.0, time.monotonic()
     for _ in range(200):
         facts = client.info("memory").get("memory", {})
         now = float(facts.get("used_memory", "0")) - float(facts.get("mem_clients_normal", "0"))
-        if now == last:
-            return now
-        last = now
-        time.sleep(_POLL_S * 3)
+        if now != last:
+            last, since = now, time.monotonic()
+        elif time.monotonic() - since >= _CALM_S:
+            break
+        time.sleep(_POLL_S)
     return last
 
 
@@ -172,17 +237,17 @@ def _effort(shape: Shape) -> int:
     return max(2 * shape.m, 40)
 
 
-def _command(shape: Shape, place: int, text: str, seed: int) -> Command:
+def _command(shape: Shape, place: int, text: str, seed: int, copies: int) -> Command:
     rng = np.random.default_rng((seed, place))
-    vector = rng.normal(size=shape.dim)
+    vector = np.random.default_rng((seed, place // copies, 1)).normal(size=shape.dim)
     key = _key(shape, place)
     fields: list[tuple[str, str]] = []
     if shape.text_bytes:
         fields.append(("text", _slice(text, place, shape.text_bytes)))
     if shape.metadata_bytes:
         fields.append(("metadata", rng.bytes(shape.metadata_bytes // 2 + 1).hex()[: shape.metadata_bytes]))
-    fields += [(f"tag{i % 10}", f"v{(place + i) % shape.tag_values:05d}") for i in range(shape.tags)]
-    numbers = {f"number{i % 10}": int(rng.integers(10_000, 99_999)) for i in range(shape.numbers)}
+    fields += [(f"t{i:03d}", _tag(shape, (place + i) % shape.tag_values)) for i in range(shape.tags)]
+    numbers = {f"num{i:04d}": int(rng.integers(10_000, 99_999)) for i in range(shape.numbers)}
     if shape.key_type == "JSON":
         document = {**dict(fields), **numbers, "embedding": [float(x) for x in vector.astype("<f4")]}
         return ("JSON.SET", key, "$", json.dumps(document))
@@ -205,7 +270,21 @@ def _key(shape: Shape, place: int) -> str:
     return f"d:{(hexed * (room // 32 + 1))[:room]}"
 
 
+def _tag(shape: Shape, value: int) -> str:
+    """A tag's value of the right length: short ones count, long ones are as random as UUIDs."""
+    if shape.tag_bytes <= COUNTED_TAG:
+        return f"{value:0{shape.tag_bytes}d}"[-shape.tag_bytes :]
+    hexed = uuid.uuid5(uuid.NAMESPACE_OID, f"tag {value}").hex
+    return (hexed * (shape.tag_bytes // 32 + 1))[: shape.tag_bytes]
+
+
 _made: dict[int, str] = {}
+
+
+def texts(shape: Shape) -> Iterator[str]:
+    """The text of each document of a shape, as `write` stores it."""
+    text = _texts(shape, shape.vectors)
+    return (_slice(text, place, shape.text_bytes) for place in range(shape.vectors))
 
 
 def _texts(shape: Shape, documents: int) -> str:

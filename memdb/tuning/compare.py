@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from memdb.tuning import stats
+from memdb import intervals
 from memdb.tuning.run import EfPoint, Run
 
 
@@ -47,11 +47,10 @@ def compare(first: Run, second: Run) -> Compared:
     paired = same_k and first.queries.digest == second.queries.digest
     rows = []
     for a, b in _pairs(first.points, second.points):
-        k = min(first.request.k, second.request.k)
         if paired:
-            found = stats.paired(a.recalls, b.recalls, k, confidence)
+            found = intervals.paired(a.recalls, b.recalls, confidence)
         else:
-            found = stats.unpaired(a.recalls, b.recalls, k, confidence)
+            found = intervals.unpaired(a.recalls, b.recalls, confidence)
         ef = a.ef_runtime or b.ef_runtime
         rows.append(
             Difference(ef, a.recall, b.recall, found.mean, found.low, found.high, a.p50_ms - b.p50_ms)

@@ -6,13 +6,18 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from memdb.tuning import stats, unseen
+import numpy as np
+
+from memdb import intervals
+from memdb.intervals import Numbers
+from memdb.tuning import unseen
 from memdb.tuning.run import Beside, Definition, EfPoint, Goal, Recommendation, SweepRequest
 from memdb.tuning.source import short_words
 
 POINTS = 8  # a curve of so many points shows its bend
 COARSE = 4
 _WORTH = 0.01  # a step in recall smaller than this is not looked into further
+_MOST_TIMES = 16  # doublings: a mean that so many more queries cannot tell from the target is the target
 _FINE_FROM = 4_000  # queries that can tell apart what a third of a doubling changes
 
 
@@ -87,6 +92,40 @@ def chosen(points: Sequence[EfPoint], goal: Goal) -> EfPoint | None:
             break
         found = point
     return found
+
+
+def queries_for(target: float, confidence: float = 0.95) -> int:
+    """How many queries it takes before a perfect answer to all of them shows a recall of `target`.
+
+    With fewer, a query in so many hundred that finds nothing could well have been missed.
+    """
+    if target >= 1:
+        return 0  # no number of queries shows that none is ever missed
+    if target <= 0:
+        return 1
+
+    def shown(q: int) -> bool:
+        low, _ = intervals.bounds(np.ones(1), np.array([[float(q)]]), confidence)
+        return bool(low[0] >= target)
+
+    least = math.ceil(math.log((1 - confidence) / 2) / math.log(target))
+    low, high = max(1, least), max(2, math.ceil(least * 1.05))
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if shown(middle) else (middle + 1, high)
+    return low
+
+
+def queries_to_tell(recalls: Numbers, target: float, confidence: float = 0.95) -> int | None:
+    """How many queries like these would show a mean above `target`, to 3 %; None where they show none."""
+    if not len(recalls) or not float(np.mean(recalls)) > target:
+        return None
+    values, counts = np.unique(np.clip(recalls.astype(np.float64), 0.0, 1.0), return_counts=True)
+    tried = np.arange(1, _MOST_TIMES * 24) / 24  # in doublings of the queries there are
+    times = 2.0**tried
+    low, _ = intervals.bounds(values, counts[None, :] * times[:, None], confidence)
+    enough = np.flatnonzero(low >= target)
+    return math.ceil(len(recalls) * float(times[enough[0]])) if len(enough) else None
 
 
 def left_open(points: Sequence[EfPoint], goal: Goal, uncertainty: float = 0.0) -> bool:
@@ -191,7 +230,7 @@ def _missed(
     best = max(points, key=lambda p: (p.recall, -p.ef_runtime))
     q = len(best.recalls)
     reasons = []
-    needed = stats.queries_to_tell(best.recalls, goal.value, k, goal.confidence)
+    needed = queries_to_tell(best.recalls, goal.value, goal.confidence)
     if goal.value >= 1:
         reasons.append("No sample shows a recall of exactly 1; set a target below, e.g. 0.999.")
     elif (

@@ -16,10 +16,11 @@ from memdb.cluster.client import Client
 from memdb.display import line
 from memdb.errors import BadInput, UnsupportedFeature
 from memdb.jobs import Report, silent
-from memdb.tuning import stats, unseen
+from memdb.tuning import unseen
+from memdb.tuning.load import percentiles
 from memdb.tuning.plan import Plan, plan
 from memdb.tuning.vectors import documents
-from memdb.vectors import exact, search
+from memdb.vectors import distance, exact, recall, search
 from memdb.vectors.distance import Floats
 from memdb.vectors.exact import Neighbours
 from memdb.vectors.filters import EVERYTHING, Condition, Range, Tag, render
@@ -150,7 +151,8 @@ def measure(
     result = Grid(info.name, k, efs, (), len(queries), True)
     for chosen in filters:
         found = documents(client, info, field, chosen.condition, report=report)
-        truth = exact.nearest(found, queries, k, params.metric, excluded=own)
+        asked = distance.as_sent(queries, params.type)
+        truth = exact.nearest(found, asked, k, params.metric, excluded=own)
         first = KnnRequest(info.name, vector_param(queries[0]), field, k, efs[0], chosen.condition)
         how = plan(client, first, info)
         cells: list[Cell] = []
@@ -171,24 +173,23 @@ def _cell(
     client: Client, info: IndexInfo, field: str, chosen: GridFilter, ef: int, queries: Floats, k: int,
     own: tuple[str, ...], truth: Neighbours, uncertainty: float, report: Report, done: int, total: int,
 ) -> Cell:  # fmt: skip
-    recalls, times, short = np.ones(len(queries)), np.zeros(len(queries)), 0
+    times, returned, short = np.zeros(len(queries)), [], 0
     stage = f"Measuring {line(chosen.name, 60)} at EF {ef}"
     for i, vector in enumerate(queries):
         if i % 10 == 0:
             report(stage, done + i, total)
-        asked = k + (1 if own[i] else 0)
-        request = KnnRequest(info.name, vector_param(vector), field, asked, ef, chosen.condition)
+        more = k + (1 if own[i] else 0)
+        request = KnnRequest(info.name, vector_param(vector), field, more, ef, chosen.condition)
         answer = search.knn(client, request, info)
         times[i] = answer.took_ms
-        places = [j for j, key in enumerate(answer.keys) if key != own[i]][:k]
-        keys = tuple(answer.keys[j] for j in places)
-        short += len(keys) < len(truth.keys[i])
-        recalls[i] = exact.compare(
-            keys, answer.distances[places], truth.keys[i], truth.distances[i], answer.metric
-        ).recall
-    spread = unseen.interval(recalls, k, CONFIDENCE, uncertainty)
-    p50, p95, _ = stats.percentiles(times)
-    return Cell(ef, spread.mean, spread.low, spread.high, p50, p95, short, len(queries))
+        returned.append([key for key in answer.keys if key != own[i]][:k])
+        short += len(returned[i]) < len(truth.keys[i])
+    asked = distance.as_sent(queries, info.vector_field(field)[1].type)
+    verdicts = recall.judge(client, info, field, asked, returned, truth.keys, truth.distances)
+    recalls = np.array([verdict.recall for verdict in verdicts])
+    likely = unseen.interval(recalls, CONFIDENCE, uncertainty)
+    p50, p95, _ = percentiles(times)
+    return Cell(ef, likely.mean, likely.low, likely.high, p50, p95, short, len(queries))
 
 
 def _tag_filters(client: Client, info: IndexInfo) -> list[GridFilter]:
@@ -201,7 +202,7 @@ def _tag_filters(client: Client, info: IndexInfo) -> list[GridFilter]:
         for value in values:
             condition = Tag(field.name, (value.value,))
             share = min(1.0, value.documents / info.documents)
-            name = render(condition, client.server.dialect).query
+            name = render(condition, client.server.dialect, info).query
             found.append(GridFilter(name, condition, value.documents, share))
     return found
 
@@ -223,7 +224,9 @@ def _range_filter(client: Client, info: IndexInfo, field: str, share: float) -> 
             middle = math.floor(middle)
         condition = Range(field, bounds[0], middle)
         count = search.count(client, info, condition)
-        found = GridFilter(f"@{field}:[{bounds[0]:g} {middle:g}]", condition, count, count / info.documents)
+        found = GridFilter(
+            render(condition, client.server.dialect, info).query, condition, count, count / info.documents
+        )
         if count and (best is None or _off(found.share, share) < _off(best.share, share)):
             best = found
         low, high = (low, middle) if found.share > share else (middle, high)

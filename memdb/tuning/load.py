@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
+
 from memdb.cluster import replies
 from memdb.cluster.client import Arg, Client
 from memdb.cluster.replies import Reply
 from memdb.errors import MemDBError
+from memdb.intervals import Numbers
 from memdb.tuning.run import SweepRequest
 from memdb.vectors import distance
 from memdb.vectors.distance import Floats
@@ -170,6 +173,14 @@ def throughput(client: Client, asked: Questions, clients: int, seconds: float) -
         if error is not None:
             raise error
         return total / (time.perf_counter() - began)
+
+
+def percentiles(latencies_ms: Numbers) -> tuple[float, float, float]:
+    """p50, p95 and p99: the smallest measured value that so many per cent do not exceed; NaN of none."""
+    if not len(latencies_ms):
+        return math.nan, math.nan, math.nan
+    p50, p95, p99 = np.percentile(latencies_ms, (50, 95, 99), method="inverted_cdf")
+    return float(p50), float(p95), float(p99)
 
 
 def read(reply: Reply, alias: str) -> Answer:

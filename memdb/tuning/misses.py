@@ -11,8 +11,7 @@ from memdb.cluster.client import Client
 from memdb.errors import BadInput
 from memdb.tuning.run import EfPoint, Run
 from memdb.vectors import search
-from memdb.vectors.distance import Doubles, distances, prepared
-from memdb.vectors.exact import TIE
+from memdb.vectors.distance import Doubles, exact
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import KnnRequest, vector_param
 from memdb.vectors.read import Block
@@ -25,7 +24,7 @@ class Neighbour:
     rank: int  # true rank, from 1
     key: str
     distance: float
-    returned: int | None  # rank at which the index returned it, from 1; None: missed
+    returned: int | None  # rank at which the index returned it or one as near, from 1; None: missed
     first_ef: int | None  # the lowest EF_RUNTIME of the run that returns it; None: none does
     found_at: tuple[bool, ...]  # at each point of the run
 
@@ -38,7 +37,8 @@ class Miss:
     label: str
     own_key: str
     ef_runtime: int
-    recall: float  # ties counted by distance, as everywhere
+    metric: str
+    recall: float  # share of the neighbours that are not missed
     neighbours: tuple[Neighbour, ...]
     efs: tuple[int, ...]  # the points of the run, for `Neighbour.found_at`
     recalls: tuple[float, ...]  # of this query at each of them
@@ -63,12 +63,14 @@ class Miss:
         """How much farther the farthest document returned lies than the farthest true neighbour.
 
         A share of that distance, 0 where nothing farther was returned. For IP, whose distances have no
-        zero, the plain difference.
+        zero, and where that distance is 0, the plain difference.
         """
-        gap = self.worst_distance - self.kth_distance
-        if not gap > TIE * max(1.0, abs(self.kth_distance)):  # also where one of them is NaN
+        if not self.extra_distances:
             return 0.0
-        return float(gap / self.kth_distance) if self.kth_distance > TIE else float(gap)
+        gap = max(self.extra_distances) - self.kth_distance
+        if not gap > 0:  # also where one of them is NaN
+            return 0.0
+        return gap / self.kth_distance if self.metric != "IP" and self.kth_distance > 0 else gap
 
     @property
     def found_by(self) -> int | None:
@@ -79,17 +81,17 @@ class Miss:
         """One sentence on what happened."""
         if not self.neighbours:
             return "No document matches the filter for this query."
-        count = len(self.missed)
         if self.recall >= 1.0:
-            tied = f", {count} of them as documents at the same distance" if count else ""
-            return f"All {len(self.neighbours)} true neighbours were returned{tied}."
-        parts = [f"{count} of {len(self.neighbours)} true neighbours were missed"]
+            return f"All {len(self.neighbours)} true neighbours were returned, or others as near."
+        parts = [f"{len(self.missed)} of {len(self.neighbours)} true neighbours were missed"]
         if self.nearest_missed == 1:
             parts.append("the very nearest among them")
         if self.short:
             parts.append(f"{self.short} fewer documents came back than match")
         if self.astray > 0:
-            parts.append(f"the farthest one returned lies {self.astray:.0%} beyond the true ones")
+            relative = self.metric != "IP" and self.kth_distance > 0
+            beyond = f"{self.astray:.0%}" if relative else f"{self.astray:.3g}"
+            parts.append(f"the farthest one returned lies {beyond} beyond the true ones")
         found = self.found_by
         after = (
             f"EF {found} finds all of them."
@@ -135,25 +137,24 @@ def anatomy(run: Run, query: int, ef_runtime: int) -> Miss:
                 tuple(bool(row[j]) for row in found_at),
             )
         )
-    found = point.found[query]
-    found = found[np.isfinite(found)]
+    came = point.found[query][np.isfinite(point.found[query])]
+    counted = set(point.ranks[query].tolist())
     kth = float(true[len(keys) - 1]) if keys else float("nan")
-    # As `exact.compare` counts ties.
-    slack = TIE * (abs(kth) if run.definition.metric == "L2" else max(1.0, abs(kth)))
     return Miss(
         query=query,
         label=run.queries.labels[query],
         own_key=run.queries.own_keys[query],
         ef_runtime=ef_runtime,
+        metric=run.definition.metric,
         recall=float(point.recalls[query]),
         neighbours=tuple(neighbours),
         efs=efs,
         recalls=tuple(float(p.recalls[query]) for p in run.points),
         kth_distance=kth,
-        worst_distance=float(found[-1]) if len(found) else float("nan"),
-        extra_distances=tuple(float(d) for d in found if d > kth + slack),
-        returned=len(found),
-        short=max(0, len(keys) - len(found)),
+        worst_distance=float(came.max()) if len(came) else float("nan"),
+        extra_distances=tuple(float(d) for place, d in enumerate(came) if place not in counted),
+        returned=len(came),
+        short=max(0, len(keys) - len(came)),
     )
 
 
@@ -231,10 +232,9 @@ def _nearer(
     blocks: Iterable[Block], vector: np.ndarray, metric: str, keys: Sequence[str], own: str
 ) -> dict[str, int]:
     """For each key how many documents are nearer, all by the same arithmetic."""
-    ready = prepared(vector[None], metric)
     parts: list[tuple[tuple[str, ...], Doubles]] = []
     for block in blocks:
-        far = distances(ready, block.vectors, metric)[0].astype(np.float64)
+        far = exact(np.broadcast_to(vector, block.vectors.shape), block.vectors, metric)
         if block.several:  # the nearest vector of each document
             starts = [i for i, key in enumerate(block.keys) if not i or key != block.keys[i - 1]]
             parts.append((tuple(block.keys[i] for i in starts), np.minimum.reduceat(far, starts)))

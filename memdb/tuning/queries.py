@@ -339,9 +339,9 @@ def _usable(block: Block, metric: str) -> _Documents:
     """The first vector of each document; under COSINE none that is zero, which is near to nothing."""
     first = block.one_each()
     if metric != "COSINE" or first.vectors.any(axis=1).all():
-        return _Documents(first.keys, first.vectors)
+        return _Documents(first.keys, first.vectors.astype(np.float32))
     rows = np.flatnonzero(first.vectors.any(axis=1))
-    return _Documents(tuple(first.keys[i] for i in rows.tolist()), first.vectors[rows])
+    return _Documents(tuple(first.keys[i] for i in rows.tolist()), first.vectors[rows].astype(np.float32))
 
 
 def _none_match(info: IndexInfo, found: Field) -> BadInput:

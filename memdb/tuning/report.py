@@ -19,7 +19,7 @@ from memdb.errors import BadInput
 from memdb.tuning import misses
 from memdb.tuning.drawing import RIGHT, STYLE, WIDTH, Plot, escaped
 from memdb.tuning.plan import Plan
-from memdb.tuning.run import CONCURRENCY, Run
+from memdb.tuning.run import CONCURRENCY, Goal, Run
 from memdb.tuning.source import COUNT, Documents, File, Unseen
 from memdb.tuning.store import to_dict
 
@@ -83,16 +83,19 @@ def about(run: Run) -> dict[str, object]:
 class Repeat:
     """A command that repeats a run."""
 
-    command: str
-    limits: tuple[str, ...]  # sentences: where it works only, or what it does not repeat
+    command: str  # empty where no command can
+    limits: tuple[str, ...]  # sentences: where it works only, or why there is none
 
 
 def command_line(run: Run) -> Repeat:
     """`memdb recall …` that repeats a run, for a shell or a pipeline."""
     request, goal = run.request, run.request.goal
+    if request.filter_params:
+        named = ", ".join(f"${name}" for name, _ in request.filter_params)
+        return Repeat("", (f"The filter has parameters ({named}): it can be repeated only from Python.",))
     words = ["memdb", "recall", "--index", request.index]
-    words += ["--target", f"{goal.value:g}"] if goal.kind == "recall" else []
-    words += ["--confidence", f"{goal.confidence:g}"] if goal.confidence != 0.95 else []
+    words += ["--target" if goal.kind == "recall" else "--p99", repr(goal.value)]
+    words += ["--confidence", repr(goal.confidence)] if goal.confidence != Goal().confidence else []
     words += ["--k", str(request.k)]
     words += ["--field", request.field] if request.field else []
     words += ["--filter", request.filter] if request.filter not in ("", "*") else []
@@ -102,11 +105,6 @@ def command_line(run: Run) -> Repeat:
         words += ["--budget", f"{request.budget_qps:g}"]
     elif request.concurrency != (CONCURRENCY,):
         words += ["--clients", str(max(request.concurrency, default=0))]
-    if goal.kind != "recall":
-        limits.append(f"The command line knows a target recall only: {goal.words(request.k)} is not tested.")
-    if request.filter_params:
-        named = ", ".join(f"${name}" for name, _ in request.filter_params)
-        limits.append(f"The command line has no values for {named} in the filter, so the server refuses it.")
     return Repeat(shlex.join([*words, "--json"]), tuple(limits))
 
 
@@ -168,7 +166,8 @@ def html_report(run: Run, *, commands: Sequence[tuple[str, str]] = (), plan: Pla
         body.append(f"<h2>Worst queries at EF {ef}</h2>" + _worst_table(worst))
     body.append("<h2>What was measured</h2>" + _settings(run))
     again = command_line(run)
-    body.append("<h2>To repeat it</h2>" + _pre("This run, on the command line", again.command))
+    body.append("<h2>To repeat it</h2>")
+    body += [_pre("This run, on the command line", again.command)] if again.command else []
     body += [f"<p class=quiet>{escaped(limit)}</p>" for limit in again.limits]
     body += [_pre(what, text) for what, text in commands]
     page = (

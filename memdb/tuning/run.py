@@ -93,8 +93,8 @@ class EfPoint:
     throughput: tuple[tuple[int, float], ...]  # (clients at once, answers a second)
     short: int  # queries answered with fewer than min(k, what matches)
     recalls: Floats  # (q,) of each query
-    ranks: Ranks  # (q, k) where the index returned the j-th true neighbour, from 0; -1: missed (or none)
-    found: Floats  # (q, k) distances that the index returned, nearest first; NaN where fewer came
+    ranks: Ranks  # (q, k) where the index returned the j-th true neighbour or one as near, from 0; -1: missed
+    found: Floats  # (q, k) distances of its hits, from the stored vectors; NaN where fewer came
     latencies_ms: Floats  # (calls,) in order of the calls
     took_s: float
 
@@ -132,7 +132,7 @@ class Truth:
 class Queries:
     """The vectors that are asked."""
 
-    vectors: Floats  # (q, dim)
+    vectors: Floats  # (q, dim); in a run as they were sent, rounded to the type of the index
     labels: tuple[str, ...]  # for people: the key or text of each, or "row 12 of file.npy"
     # Key of the document that a query is, or was made from: left out of its results. "" where there is none.
     own_keys: tuple[str, ...]

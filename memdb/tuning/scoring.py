@@ -1,73 +1,65 @@
-"""What an index returned, against the exact answer. Pure."""
+"""What an index returned, against the exact answer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
+from memdb.cluster.client import Client
 from memdb.tuning.load import Answer
-from memdb.tuning.run import Ranks
-from memdb.vectors.distance import Doubles, Floats
-from memdb.vectors.exact import compare
+from memdb.tuning.run import Queries, Ranks, Truth
+from memdb.vectors.distance import Floats
+from memdb.vectors.index import IndexInfo
+from memdb.vectors.recall import judge
 
 
 def scored(
+    client: Client,
+    info: IndexInfo,
+    field: str,
     answers: Sequence[Answer],
-    own_keys: Sequence[str],
-    true_keys: Sequence[tuple[str, ...]],
-    true_distances: Doubles,
-    metric: str,
+    queries: Queries,
+    truth: Truth,
+    first: int = 0,
 ) -> tuple[Floats, Ranks, Floats, int]:
-    """Recall, ranks and distances of q queries.
+    """Recall, ranks and distances of the queries from `first` on.
 
     Args:
-        answers: q answers, nearest first; where the query is a document, of k + 1.
-        own_keys: (q,) the document that each query is, "" for none: it does not count.
-        true_keys: (q,) the exact answer, at most k each.
-        true_distances: (q, k), NaN where fewer match.
-        metric: COSINE, IP or L2.
+        client: where the index is: vectors of hits that are no true neighbours are read.
+        info: the index.
+        field: its vector field; empty for the first.
+        answers: of these queries, nearest first; where the query is a document, of k + 1.
+        queries: all of them; a query's own document does not count.
+        truth: their exact answer.
+        first: row of the first query that was asked.
 
     Returns:
-        recalls (q,); ranks (q, k) int16 where the j-th true neighbour was returned, -1 where it was not;
-        found (q, k) distances returned, NaN where fewer came; how many queries came back short.
+        recalls (n,); ranks (n, k) int16, see `EfPoint`; found (n, k) distances of the hits, NaN where fewer
+        came; how many queries came back short.
+
+    Raises:
+        MemDBError: the server does not answer.
     """
-    q, k = true_distances.shape
-    recalls, found = np.ones(q, np.float32), np.full((q, k), np.nan, np.float32)
-    ranks = np.full((q, k), -1, np.int16)
-    short = 0
-    for row, (returned, far) in enumerate(answers):
-        own = own_keys[row]
-        place = returned.index(own) if own and own in returned else k
-        keys = (returned[:place] + returned[place + 1 :])[:k]
-        distances = (far[:place] + far[place + 1 :])[:k]
-        truth = true_keys[row]
-        recalls[row] = compare(keys, distances, truth, true_distances[row, : len(truth)], metric).recall
-        at = {key: place for place, key in enumerate(keys)}
-        ranks[row, : len(truth)] = [at.get(key, -1) for key in truth]
-        found[row, : len(keys)] = distances
-        short += len(keys) < len(truth)
+    rows, k = slice(first, first + len(answers)), truth.distances.shape[1]
+    true_keys, true_distances = truth.keys[rows], truth.distances[rows]
+    hits = [
+        _without(own, keys, far, k) for (keys, far), own in zip(answers, queries.own_keys[rows], strict=True)
+    ]
+    returned = [keys for keys, _ in hits]
+    verdicts = judge(client, info, field, queries.vectors[rows], returned, true_keys, list(true_distances))
+    ranks = np.full((len(hits), k), -1, np.int16)
+    found = np.full((len(hits), k), np.nan, np.float32)
+    for row, ((keys, far), verdict) in enumerate(zip(hits, verdicts, strict=True)):
+        ranks[row, : len(verdict.places)] = verdict.places
+        # The engine's own distance only where the document is gone since.
+        found[row, : len(keys)] = np.where(np.isnan(verdict.distances), far, verdict.distances)
+    recalls = np.array([verdict.recall for verdict in verdicts], np.float32)
+    short = sum(len(keys) < len(true) for (keys, _), true in zip(hits, true_keys, strict=True))
     return recalls, ranks, found, short
 
 
-def scored_batches(
-    batches: Iterable[list[Answer]],
-    own_keys: Sequence[str],
-    true_keys: Sequence[tuple[str, ...]],
-    true_distances: Doubles,
-    metric: str,
-) -> tuple[Floats, Ranks, Floats, int]:
-    """The same for answers that come some at a time, in the order of the queries."""
-    start, short = 0, 0
-    recalls: list[Floats] = []
-    ranks: list[Ranks] = []
-    found: list[Floats] = []
-    for answers in batches:
-        rows = slice(start, start + len(answers))
-        part = scored(answers, own_keys[rows], true_keys[rows], true_distances[rows], metric)
-        recalls.append(part[0])
-        ranks.append(part[1])
-        found.append(part[2])
-        short += part[3]
-        start += len(answers)
-    return np.concatenate(recalls), np.concatenate(ranks), np.concatenate(found), short
+def _without(own: str, keys: list[str], far: list[float], k: int) -> Answer:
+    """The k nearest other than the query's own document."""
+    place = keys.index(own) if own and own in keys else k
+    return (keys[:place] + keys[place + 1 :])[:k], (far[:place] + far[place + 1 :])[:k]

@@ -11,15 +11,21 @@ import time
 from dataclasses import dataclass
 from typing import Literal, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from memdb.cluster import replies
 from memdb.cluster.client import Client
 from memdb.display import bytes_text, line
-from memdb.errors import BadInput, Busy, Cancelled, EngineError, OutOfRange
+from memdb.errors import BadInput, Busy, Cancelled, EngineError, OutOfRange, UnsupportedFeature
 from memdb.jobs import Report, silent
-from memdb.vectors import index
+from memdb.vectors import index, search
+from memdb.vectors.filters import Tag
 from memdb.vectors.index import IndexInfo, VectorParams, index_info, index_names
 from memdb.vectors.query import Command
+from memdb.vectors.read import matching_keys
 from memdb.vectors.schema import (
+    BYTES_PER_NUMBER,
     FieldSpec,
     FlatField,
     HnswField,
@@ -27,6 +33,7 @@ from memdb.vectors.schema import (
     Metric,
     NumericField,
     TagField,
+    TextField,
     VectorType,
 )
 
@@ -42,6 +49,10 @@ FLAT_BYTES = 40
 DEFAULT_M = 16  # of all three engines
 _LOOK_EVERY_S = 0.25
 _GIVE_UP_S = 20.0  # for the index to be seen after it was created
+_COMPARISONS = 4  # looks before two indexes are said to differ
+_VALUES_COMPARED = 20  # of each TAG field
+
+Hashes = NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +127,15 @@ def shadows_of(client: Client, base: str) -> tuple[IndexInfo, ...]:
 
 
 def spec(base: IndexInfo, field: str, variant: Variant) -> IndexSpec:
-    """The shadow index: the same prefixes, TAG and NUMERIC fields, the vector under other parameters.
+    """The shadow index: prefixes, rules, TAG and NUMERIC fields of the original, the vector otherwise.
 
-    TEXT fields are left out: they filter nothing in a recall run and would double the words' memory.
+    TEXT fields are left out: they filter nothing in a recall run and would double the words' memory. What
+    FT.INFO tells of which documents an index takes (FILTER, LANGUAGE, scores) and how it reads a field
+    (SEPARATOR, CASESENSITIVE, INDEXEMPTY, INDEXMISSING) is said again.
 
     Raises:
-        BadInput: the original is itself a shadow, or differs in nothing from the variant.
+        BadInput: the original is itself a shadow, differs in nothing from the variant, or has a name or a
+            vector type that no FT.CREATE of ours says.
         UnknownField: there is no such vector field.
     """
     if is_shadow(base.name):
@@ -129,6 +143,11 @@ def spec(base: IndexInfo, field: str, variant: Variant) -> IndexSpec:
             f"'{line(base.name)}' is itself a shadow index.", f"Choose '{line(base_of(base.name))}'."
         )
     found, params = base.vector_field(field)
+    if params.type not in BYTES_PER_NUMBER:
+        raise BadInput(
+            f"'{line(found.name)}' holds vectors of type {params.type}, which memdb does not build.",
+            f"Types that can be compared: {', '.join(BYTES_PER_NUMBER)}.",
+        )
     metric = cast(Metric, variant.metric or params.metric)
     kind = cast(VectorType, params.type)
     if same(variant, params):
@@ -137,21 +156,39 @@ def spec(base: IndexInfo, field: str, variant: Variant) -> IndexSpec:
         )
     vector: FieldSpec
     if variant.algorithm == "FLAT":
-        vector = FlatField(found.name, params.dim, metric, kind, path=found.identifier)
+        vector = FlatField(
+            found.name, params.dim, metric, kind, path=found.identifier, index_missing=found.index_missing
+        )
     else:
         vector = HnswField(
             found.name, params.dim, metric, kind, m=variant.m, ef_construction=variant.ef_construction,
-            path=found.identifier,
+            path=found.identifier, index_missing=found.index_missing,
         )  # fmt: skip
-    others: list[FieldSpec] = [TagField(f.name, f.separator, path=f.identifier) for f in base.of_kind("TAG")]
-    others += [NumericField(f.name, path=f.identifier) for f in base.of_kind("NUMERIC")]
+    # A field with NOINDEX is searched by nobody, in the original neither.
+    others: list[FieldSpec] = [
+        TagField(f.name, f.separator, f.case_sensitive, f.identifier, f.index_empty, f.index_missing)
+        for f in base.of_kind("TAG")
+        if not f.no_index
+    ]
+    others += [
+        NumericField(f.name, f.identifier, f.index_missing) for f in base.of_kind("NUMERIC") if not f.no_index
+    ]
+    if base.rules.filter:  # its expression names fields as the schema does, TEXT too
+        others += [
+            TextField(f.name, f.identifier)
+            for f in base.of_kind("TEXT")
+            if f.name in base.rules.filter or f.identifier in base.rules.filter
+        ]
+    # An original that was made again under other rules gets shadows of other names.
     text = f"{found.name}|{params.type}|{params.dim}|{metric}|{variant.words}"
-    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    text += f"|{base.prefixes}|{base.rules}|{others}"
+    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
     return IndexSpec(
         f"{PREFIX}{base.name}:{digest}",
         (*others, vector),
         base.prefixes,
         "JSON" if base.on == "JSON" else "HASH",
+        base.rules,
     )
 
 
@@ -244,6 +281,11 @@ def check(client: Client, base: IndexInfo, field: str, variants: tuple[Variant, 
         warnings.append(
             "With another metric other documents are nearest: its recall is against its own truth."
         )
+    if base.of_kind("TAG") and not base.tag_options_told:
+        warnings.append(
+            f"{title} does not tell the separator and case of TAG fields: the defaults are taken, and a "
+            "shadow that finds other documents by them is dropped again."
+        )
     warnings += [f"{name} exists already and is used as it is." for name in names if name in there]
     return Check(
         names,
@@ -259,23 +301,103 @@ def check(client: Client, base: IndexInfo, field: str, variants: tuple[Variant, 
 
 
 def build(client: Client, base: IndexInfo, field: str, variant: Variant, *, report: Report = silent) -> Built:
-    """Create a shadow index and wait until it holds every document.
+    """Create a shadow index, wait until it holds every document, and hold it against the original.
 
-    Ended early (Cancelled), the half-built index is dropped again, if this call created it.
+    Ended early (Cancelled), or found to hold other documents or values, the index is dropped again.
 
     Raises:
         ReadOnlyTarget: the target is read-only; nothing was sent.
-        EngineError: the server refuses, or the build failed or was paused for want of memory.
+        EngineError: the server refuses, the build failed or was paused for want of memory, or the shadow is
+            not the same documents under the same rules (see `difference`).
     """
     wanted = spec(base, field, variant)
     began = time.monotonic()
     index.create(client, wanted)
     try:
         info = _wait(client, wanted.name, f"Building {variant.words}", base.documents, began, report)
+        took = time.monotonic() - began
+        differs = difference(client, base, info)
     except Cancelled:
         index.drop(client, wanted.name)
         raise
-    return Built(wanted.name, time.monotonic() - began, info.documents, info.vector_bytes, info.total_bytes)
+    if differs:
+        index.drop(client, wanted.name)
+        raise EngineError(
+            f"A shadow index of '{line(base.name)}' is not the same index: {differs} It was dropped again.",
+            "Compare by hand, with an index of your own that holds the documents you mean.",
+        )
+    return Built(wanted.name, took, info.documents, info.vector_bytes, info.total_bytes)
+
+
+def difference(client: Client, base: IndexInfo, shadow: IndexInfo) -> str:
+    """What tells a shadow index from its original, as a sentence; "" where nothing does.
+
+    Documents: by key, where the engine lists an index's keys (FT.CURSOR), else their number. How fields are
+    read: the most frequent values of each TAG field find as many documents in both. Writes that come in
+    between change both; only what differs each time counts.
+    """
+    by_key = client.server.dialect.has("FT.CURSOR")
+    differing: Hashes | None = None
+    for attempt in range(_COMPARISONS):
+        if attempt:
+            time.sleep(_LOOK_EVERY_S)
+        if by_key:
+            now = np.setxor1d(_keys(client, base), _keys(client, shadow))
+            differing = now if differing is None else np.intersect1d(differing, now)
+            if not len(differing):
+                break
+        elif index_info(client, base.name).documents == index_info(client, shadow.name).documents:
+            break
+    else:
+        first, second = index_info(client, base.name), index_info(client, shadow.name)
+        told = f"the original holds {first.documents:,} documents and the shadow {second.documents:,}"
+        if differing is not None and first.documents == second.documents:
+            told = f"{len(differing):,} of {first.documents:,} documents are in one of them only"
+        return f"{told}, under the options that FT.INFO tells ({_why(base)})."
+    for field in base.of_kind("TAG"):
+        if not field.no_index and (differs := _values_differ(client, base, shadow, field.name)):
+            return differs
+    return ""
+
+
+def _why(base: IndexInfo) -> str:
+    """What may be behind another number of documents."""
+    if base.failures:
+        return f"the original could not index {base.failures:,}: a TEXT or other field that a shadow lacks"
+    return (
+        "an original created with SKIPINITIALSCAN, or with an option that FT.INFO does not tell, holds others"
+    )
+
+
+def _keys(client: Client, info: IndexInfo) -> Hashes:
+    """A hash of every key that the index holds, eight bytes each."""
+    found = [
+        int.from_bytes(hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=8).digest())
+        for batch in matching_keys(client, info)
+        for key in batch
+    ]
+    return np.array(found, dtype=np.uint64)
+
+
+def _values_differ(client: Client, base: IndexInfo, shadow: IndexInfo, field: str) -> str:
+    try:
+        known = search.tag_values(client, base, field, limit=_VALUES_COMPARED)
+    except UnsupportedFeature:
+        return ""
+    for item in known:
+        condition = Tag(field, (item.value,))
+        for attempt in range(_COMPARISONS):
+            if attempt:
+                time.sleep(_LOOK_EVERY_S)
+            in_base, in_shadow = (search.count(client, info, condition) for info in (base, shadow))
+            if in_base == in_shadow:
+                break
+        else:
+            return (
+                f"'{line(item.value, 60)}' in '{line(field)}' finds {in_base:,} documents in the original "
+                f"and {in_shadow:,} in the shadow; its separator or case is not what FT.INFO tells."
+            )
+    return ""
 
 
 def drop(client: Client, name: str, typed: str) -> None:

@@ -21,8 +21,8 @@ from memdb.vectors import stored
 from memdb.vectors.distance import Doubles, Floats
 from memdb.vectors.index import IndexInfo
 
-# Below this many queries an interval is so wide that a slice's recall says little: at a true recall of
-# 0.95 with k 10, thirty queries leave about ±0.03.
+# Below this many queries an interval is so wide that a slice's recall says little: thirty that found
+# everything leave 0.88 to 1 at 95 %.
 FEW_QUERIES = 30
 SLICES = 12  # the largest groups of a tag; the others are put together
 BINS = 5
@@ -31,7 +31,7 @@ OTHERS = "all others"
 MISSING = "without a value"
 _ROUNDS = 25  # of k-means; it is a view, not a result
 
-# (n,) recalls in [0, 1] → their mean's 95 % interval.
+# (n,) recalls in [0, 1] → the ends of their mean's interval.
 Interval = Callable[[Doubles], tuple[float, float]]
 
 
@@ -52,12 +52,12 @@ class Slice:
 
 
 def sliced(
-    labels: Sequence[str], recalls: Doubles, interval: Interval, *, by_size: bool
+    labels: Sequence[str | tuple[str, ...]], recalls: Doubles, interval: Interval, *, by_size: bool
 ) -> tuple[Slice, ...]:
     """Recall of each group of queries.
 
     Args:
-        labels: (n,) the group of each query.
+        labels: (n,) the group of each query, or all groups that it lies in.
         recalls: (n,) recall of each query.
         interval: of the mean of some recalls.
         by_size: largest group first, and all beyond SLICES in one; else in order of first appearance.
@@ -67,20 +67,21 @@ def sliced(
     """
     if len(labels) != len(recalls):
         raise BadInput(f"{len(labels)} labels for {len(recalls)} queries.", "Give one for each query.")
+    groups = [{label} if isinstance(label, str) else set(label) for label in labels]
     sizes: dict[str, int] = {}
     for label in labels:
-        sizes[label] = sizes.get(label, 0) + 1
+        for name in (label,) if isinstance(label, str) else dict.fromkeys(label):
+            sizes[name] = sizes.get(name, 0) + 1
     names = list(sizes)
     if by_size:
         names.sort(key=lambda name: (name == MISSING, -sizes[name], name))
         if len(names) > SLICES:
             kept = set(names[: SLICES - 1])
-            labels = [label if label in kept else OTHERS for label in labels]
+            groups = [{name if name in kept else OTHERS for name in group} for group in groups]
             names = [*names[: SLICES - 1], OTHERS]
-    where = np.asarray(labels, dtype=object)
     found = []
     for name in names:
-        of_group = recalls[where == name]
+        of_group = recalls[np.array([name in group for group in groups], dtype=np.bool_)]
         low, high = interval(of_group)
         found.append(Slice(name, len(of_group), float(of_group.mean()), low, high))
     return tuple(found)
@@ -96,9 +97,9 @@ def field_values(client: Client, info: IndexInfo, field: str, keys: Sequence[str
     return [replies.text(value) for value in stored.values(client, info, found, keys)]
 
 
-def tag_labels(values: Sequence[str], separator: str = ",") -> list[str]:
-    """The group of each document: its first tag value."""
-    return [value.split(separator)[0].strip() or MISSING for value in values]
+def tag_labels(values: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+    """The groups of each document: one for each value that it holds, as `tags.held` gives them."""
+    return [tuple(held) or (MISSING,) for held in values]
 
 
 def number_labels(values: Sequence[str], bins: int = BINS) -> list[str]:

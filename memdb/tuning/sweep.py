@@ -19,12 +19,13 @@ import numpy as np
 from memdb.cluster.client import Client
 from memdb.errors import BadInput, Cancelled, MemDBError, UnknownIndex
 from memdb.jobs import Report, silent
-from memdb.tuning import decide, load, stats, unseen
+from memdb.tuning import decide, load, unseen
 from memdb.tuning.checks import checked
 from memdb.tuning.plan import Plan, plan
 from memdb.tuning.run import Beside, Definition, EfPoint, Queries, Run, SweepRequest, Truth
-from memdb.tuning.scoring import scored_batches
+from memdb.tuning.scoring import scored
 from memdb.tuning.truth import truth
+from memdb.vectors import distance
 from memdb.vectors.filters import Condition
 from memdb.vectors.index import IndexInfo, index_info
 from memdb.vectors.query import KnnRequest, vector_param
@@ -121,16 +122,16 @@ class _Sweep:
         keep: Keep | None = None,
         home: Path | None = None,
     ) -> None:
+        self.params = info.vector_field(request.field)[1]
         self.client, self.info = client, info
         self.report, self.keep, self.home = report, keep, home
-        self.state = _State(request, queries, _NO_TRUTH, {})
+        self.state = _State(request, self._sent(queries), _NO_TRUTH, {})
         self.beside: Beside | None = None
         self.notes: list[str] = []
         self.plan: Plan | None = None
         self.began = time.monotonic()
         self.started = datetime.now(UTC)
         self.run_id = client.server.run_id
-        self.params = info.vector_field(request.field)[1]
         self.first_ef: int | None = None
         self.done, self.total = 0, 1
         self.suffix = uuid.uuid4().hex[:6]
@@ -178,6 +179,10 @@ class _Sweep:
             asked = KnnRequest(request.index, vector, request.field, request.k, None, request.condition)
             self.plan = plan(self.client, asked, info)
 
+    def _sent(self, queries: Queries) -> Queries:
+        """The queries as the index receives them: rounded to its type, which the exact answer then is of."""
+        return replace(queries, vectors=distance.as_sent(queries.vectors, self.params.type))
+
     def _exact(self, queries: Queries) -> Truth:
         request, info = self.state.request, self.info
         self.report("Exact neighbours", 0, info.documents)
@@ -192,7 +197,7 @@ class _Sweep:
             return
         if goal.value >= 1:
             self.notes.append("No sample can show a recall of exactly 1; choose a target below, e.g. 0.999.")
-        elif (needed := stats.queries_for(goal.value, k, goal.confidence)) > q:
+        elif (needed := decide.queries_for(goal.value, goal.confidence)) > q:
             self.notes.append(
                 f"{q:,} queries are too few for {goal.words(k)}, even if all were answered perfectly: "
                 f"it takes at least {needed:,}."
@@ -241,7 +246,7 @@ class _Sweep:
         """Further queries at every EF measured so far; the ones asked already are not asked again."""
         earlier = self.state
         before = len(earlier.queries)
-        queries = more(MORE * before)
+        queries = self._sent(more(MORE * before))
         if len(queries) <= before or not np.array_equal(queries.vectors[:before], earlier.queries.vectors):
             return
         exact = self._exact(queries)
@@ -264,6 +269,7 @@ class _Sweep:
         point = best or points[max(points)]
         if not len(queries):
             return
+        queries = self._sent(queries)
         state = replace(self.state, queries=queries, truth=self._exact(queries), points={})
         self.total = self.done + len(queries)
         made = self._recalled(state, point.ef_runtime)
@@ -278,12 +284,10 @@ class _Sweep:
         began = time.monotonic()
         first = len(earlier.recalls) if earlier else 0
         asked = self._questions(state, ef, first)
-        budget = state.request.budget_qps
-        got = load.answers(self.client, asked, self._progress, budget_qps=budget)
-        rows = slice(first, None)
-        recalls, ranks, found, short = scored_batches(
-            got, state.queries.own_keys[rows], state.truth.keys[rows], state.truth.distances[rows],
-            self.params.metric,
+        got = load.answers(self.client, asked, self._progress, budget_qps=state.request.budget_qps)
+        recalls, ranks, found, short = scored(
+            self.client, self.info, state.request.field, [answer for some in got for answer in some],
+            state.queries, state.truth, first,
         )  # fmt: skip
         point = EfPoint(
             ef_runtime=ef, recall=_NAN, low=_NAN, high=_NAN, p50_ms=_NAN, p95_ms=_NAN, p99_ms=_NAN, calls=0,
@@ -300,7 +304,7 @@ class _Sweep:
                 took_s=earlier.took_s + point.took_s,
             )
         goal = state.request.goal
-        band = unseen.interval(point.recalls, state.request.k, goal.confidence, state.queries.uncertainty)
+        band = unseen.interval(point.recalls, goal.confidence, state.queries.uncertainty)
         return replace(point, recall=band.mean, low=band.low, high=band.high)
 
     def _cost(self, ef: int) -> None:
@@ -315,7 +319,7 @@ class _Sweep:
         for clients in () if request.budget_qps else request.concurrency:
             self.report("Measuring", self.done, self.total)
             rates.append((clients, load.throughput(self.client, asked, clients, THROUGHPUT_S)))
-        p50, p95, p99 = stats.percentiles(np.array(took))
+        p50, p95, p99 = load.percentiles(np.array(took))
         point = self.state.points[ef]
         self.state = self.state.with_point(replace(
             point, p50_ms=p50, p95_ms=p95, p99_ms=p99, calls=len(took), throughput=tuple(rates),
@@ -349,7 +353,7 @@ class _Sweep:
             self.client, self._questions(self.state, first.ef_runtime), lambda more: None, least=50, most=50,
             at_most_s=LATENCY_S, budget_qps=self.state.request.budget_qps,
         )  # fmt: skip
-        now, _, _ = stats.percentiles(np.array(again))
+        now, _, _ = load.percentiles(np.array(again))
         less, more = sorted((now, first.p50_ms))
         if more > SLOWED * less and more - less > SLOWED_MS:
             word = "slower" if now > first.p50_ms else "faster"

@@ -20,9 +20,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from memdb import intervals
+from memdb.intervals import Interval, Numbers
 from memdb.jobs import Report, silent
-from memdb.tuning import stats
-from memdb.tuning.stats import Interval
 from memdb.vectors.distance import Doubles, Floats, distances, prepared
 
 SAMPLE = 10_000  # documents of the calibration
@@ -106,16 +106,15 @@ def method_error(recall: float, confidence: float, uncertainty: float) -> float:
     return NormalDist().inv_cdf(0.5 + confidence / 2) * uncertainty * (1 - recall)
 
 
-def interval(recalls: stats.Numbers, k: int, confidence: float, uncertainty: float) -> Interval:
-    """The mean recall of unseen queries: `stats.interval`, and what is not known of made queries on top.
+def interval(recalls: Numbers, confidence: float, uncertainty: float) -> Interval:
+    """The mean recall of unseen queries: `intervals.mean`, and what is not known of made queries on top.
 
     Args:
         recalls: (q,) of each query.
-        k: neighbours asked for.
         confidence: two-sided.
         uncertainty: of `Queries`; 0 for queries that were not made.
     """
-    band = stats.interval(recalls, k, confidence)
+    band = intervals.mean(recalls, confidence)
     method = method_error(band.mean, confidence, uncertainty)
     if not method > 0:
         return band

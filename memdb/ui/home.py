@@ -54,7 +54,8 @@ def holdings(target: Target, index: str | None) -> None:
             with column, parts.errors_shown(target):
                 values = cached.tag_values(target, index, field.name)
                 shown = values[:8]
-                more = f", the first 8 of {len(values):,}" if len(values) > 8 else ""
+                more = "" if values.complete else " or more"
+                more = f", 8 of {len(values):,}{more}" if len(values) > 8 else ""
                 st.caption(f"Documents by {markdown(field.name)}{more}")
                 st.plotly_chart(
                     charts.bars([v.value for v in shown], [v.documents for v in shown], dark=state.dark()),

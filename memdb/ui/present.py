@@ -28,6 +28,7 @@ from memdb.ui.plan import views as plan_views
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import KnnRequest, vector_param
 from memdb.vectors.search import knn
+from memdb.vectors.titles import text_field
 
 STEP, BEGAN = "present.step", "present.began"
 SECONDS, POINTS, QUESTION = 8, 2_000, "How do I restore a table to a point in time?"
@@ -122,7 +123,7 @@ def _search(target: Target) -> None:
     question = st.text_input("Question", QUESTION, key="present.q").strip() or QUESTION
     vector = cached.text_vector(question)
     field = _field(info)
-    title = maps.title_field(info)
+    title = text_field(info)
     wanted = (title.name,) if title is not None else ()
     request = KnnRequest(info.name, vector_param(vector), field, 5, 64, return_fields=wanted)
     result = knn(cached.client(target), request, info)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, overload
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,9 +11,20 @@ from memdb.errors import BadVector
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
+Vectors = Floats | Doubles  # as stored: float64 for FLOAT64, float32 holds the values of every other type
 
 DTYPES: dict[str, str] = {"FLOAT32": "<f4", "FLOAT64": "<f8", "FLOAT16": "<f2"}
 _LEAST, _MOST = 1e-30, 1e38  # of a square in float32 that loses nothing
+
+# Half the distance between 1 and the next number: what rounding to the type may change, as a share.
+ROUNDING: dict[str, float] = {
+    "FLOAT64": 2.0**-53,
+    "FLOAT32": 2.0**-24,
+    "FLOAT16": 2.0**-11,
+    "BFLOAT16": 2.0**-8,
+}
+
+_SPREAD = float(np.sqrt(3 / (8 * np.log(2)) / 3))  # of the rounding of a number, as a share of the largest
 
 MEANING: dict[str, tuple[str, str]] = {
     "COSINE": ("cosine distance", "cosine similarity = 1 - distance"),
@@ -54,6 +67,63 @@ def prepared(vectors: NDArray[np.floating], metric: str) -> Floats:
     return unit
 
 
+def prepared_wide(vectors: NDArray[np.floating], metric: str) -> Doubles:
+    """The same in float64, for what float32 does not hold."""
+    matrix = np.ascontiguousarray(vectors, dtype=np.float64)
+    if metric != "COSINE":
+        return matrix
+    lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
+    unit: Doubles = np.divide(matrix, lengths, out=matrix.copy(), where=lengths > 0)
+    return unit
+
+
+def exact(queries: NDArray[np.floating], vectors: NDArray[np.floating], metric: str) -> Doubles:
+    """Distances in float64, each query to one vector: (p, d) and (p, d) give (p,)."""
+    one, other = queries.astype(np.float64, copy=False), vectors.astype(np.float64, copy=False)
+    if metric == "L2":
+        difference = one - other
+        return np.asarray(np.einsum("ij,ij->i", difference, difference))
+    product = np.einsum("ij,ij->i", one, other)
+    if metric == "COSINE":
+        lengths = np.sqrt(np.einsum("ij,ij->i", one, one) * np.einsum("ij,ij->i", other, other))
+        product = np.divide(product, lengths, out=np.zeros_like(product), where=lengths > 0)
+    return np.asarray(1.0 - product)
+
+
+def uncertainty(
+    queries: NDArray[np.floating], vectors: NDArray[np.floating], metric: str, type_: str
+) -> Doubles:
+    """What rounding to the stored type may do to the distances of `exact`: (p,), in their unit.
+
+    Each number of a vector was rounded by a share of itself: up to u (ROUNDING), 0.425 u in the mean of
+    squares (even within an interval whose width is the same from one power of two to the next). To first
+    order that moves the distance by the slope in each number times that; the errors are independent, so
+    their squares are added: one standard deviation. Added to it: the rounding of the float64 sums, and for
+    COSINE of the float32 numbers that unit vectors are kept as. All of it is relative to the terms of the
+    sum, never a fixed number.
+
+    Args:
+        queries: (p, d) as sent.
+        vectors: (p, d) as stored.
+        metric: COSINE, IP or L2.
+        type_: of the stored vectors.
+    """
+    one, other = queries.astype(np.float64, copy=False), vectors.astype(np.float64, copy=False)
+    arithmetic = ROUNDING["FLOAT64"]
+    if metric == "L2":
+        slopes, terms = 2.0 * (one - other), (one - other) ** 2
+    elif metric == "IP":
+        slopes, terms = one, one * other
+    else:
+        one, other = prepared_wide(one, metric), prepared_wide(other, metric)
+        terms = one * other
+        slopes = one - terms.sum(axis=1, keepdims=True) * other
+        arithmetic = ROUNDING["FLOAT64" if type_ == "FLOAT64" else "FLOAT32"]
+    moved = np.sqrt(np.einsum("ij,ij->i", slopes * other, slopes * other))
+    sums = 4 * ROUNDING["FLOAT64"] * (np.abs(terms).sum(axis=1) + (metric != "L2"))
+    return np.asarray((_SPREAD * ROUNDING[type_] + 4 * arithmetic) * moved + sums)
+
+
 def distances(queries: Floats, vectors: Floats, metric: str) -> Floats:
     """All distances between prepared queries and prepared vectors, through one matrix product.
 
@@ -77,14 +147,34 @@ def distances(queries: Floats, vectors: Floats, metric: str) -> Floats:
 
 
 def to_bytes(vector: NDArray[np.floating], type_: str) -> bytes:
-    """A vector as the engine's PARAMS take it: little-endian numbers of the field's type."""
+    """A vector as the engine's PARAMS take it: little-endian numbers of the field's type.
+
+    Rounded to the nearest, ties to even, as the engines round what they read from JSON; half types by way of
+    float32, as they do.
+    """
     if type_ == "BFLOAT16":  # the upper half of a float32
-        return (vector.astype("<f4").view("<u4") >> 16).astype("<u2").tobytes()
+        bits = vector.astype("<f4").view("<u4").astype(np.uint64)
+        return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("<u2").tobytes()
+    if type_ == "FLOAT16":
+        with np.errstate(over="ignore"):  # beyond the type's range: infinite, and refused as such
+            return vector.astype("<f4", copy=False).astype("<f2").tobytes()
     return vector.astype(DTYPES[type_], copy=False).tobytes()
 
 
-def from_bytes(value: bytes, type_: str) -> Floats:
-    """A stored vector as (d,) float32.
+def as_sent(vectors: NDArray[np.floating], type_: str) -> Floats:
+    """Query vectors (n, d) as an index of this type receives them, which is what its answer is to."""
+    if type_ in ("FLOAT32", "FLOAT64"):
+        return np.asarray(vectors, dtype=np.float32)
+    whole = np.ascontiguousarray(vectors)
+    return from_bytes(to_bytes(whole, type_), type_).astype(np.float32).reshape(whole.shape)
+
+
+@overload
+def from_bytes(value: bytes, type_: Literal["FLOAT32"]) -> Floats: ...
+@overload
+def from_bytes(value: bytes, type_: str) -> Vectors: ...
+def from_bytes(value: bytes, type_: str) -> Vectors:
+    """A stored vector as (d,) numbers that hold its values exactly: float64 for FLOAT64, else float32.
 
     Raises:
         BadVector: the length is no multiple of the number's size.
@@ -99,6 +189,8 @@ def from_bytes(value: bytes, type_: str) -> Floats:
         )
     if type_ == "BFLOAT16":
         return (np.frombuffer(value, dtype="<u2").astype("<u4") << 16).view("<f4").astype(np.float32)
+    if type_ == "FLOAT64":
+        return np.frombuffer(value, dtype="<f8").astype(np.float64, copy=False)
     return np.frombuffer(value, dtype=DTYPES[type_]).astype(np.float32, copy=False)
 
 

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from memdb.vectors.distance import Doubles, Floats, prepared
+from memdb.vectors import distance
+from memdb.vectors.distance import Doubles, Floats, Vectors, prepared, prepared_wide
 from memdb.vectors.read import NOTHING, Block, LeftOut
 
-# Two distances this close are the same: engines sum in another order and, for COSINE, normalise themselves.
-TIE = 1e-5
 ROWS_AT_ONCE = 4_096  # of a block: the product of so many with 1,024 queries stays near the caches
 QUERIES_AT_ONCE = 1_024
 _REFINED_BYTES = 16 * 2**20  # float64 copies made at once
@@ -44,7 +43,7 @@ class Neighbours:
 
 def nearest(
     blocks: Iterable[Block],
-    queries: Floats,
+    queries: Vectors,
     k: int,
     metric: str,
     *,
@@ -55,7 +54,7 @@ def nearest(
     Args:
         blocks: all documents, from `read.blocks` or kept from an earlier reading. Of a document of several
             vectors the nearest to the query counts.
-        queries: (q, dim), as given to the engine.
+        queries: (q, dim), as the engine receives them (`distance.as_sent`).
         k: how many.
         metric: COSINE, IP or L2.
         excluded: for each query the key that does not count (a document is its own nearest); "" for none.
@@ -65,10 +64,9 @@ def nearest(
         Neighbours; memory is bounded by ROWS_AT_ONCE x QUERIES_AT_ONCE and the answer itself, however many
         documents there are. At the same distance any of the documents may stand.
     """
-    ready = prepared(queries, metric)
     parts = [
-        _Best(ready[start : start + QUERIES_AT_ONCE], k, metric, excluded[start : start + QUERIES_AT_ONCE])
-        for start in range(0, len(ready), QUERIES_AT_ONCE)
+        _Best(queries[start : start + QUERIES_AT_ONCE], k, metric, excluded[start : start + QUERIES_AT_ONCE])
+        for start in range(0, len(queries), QUERIES_AT_ONCE)
     ]
     looked_at, left_out, several = 0, NOTHING, False
     for block in blocks:
@@ -95,9 +93,9 @@ class _Best:
     blocks, so one comparison passes over the product instead of a partition.
     """
 
-    def __init__(self, queries: Floats, k: int, metric: str, excluded: Sequence[str]) -> None:
-        self.queries, self.k, self.metric = queries, k, metric
-        self.wide: Doubles = queries.astype(np.float64)
+    def __init__(self, queries: Vectors, k: int, metric: str, excluded: Sequence[str]) -> None:
+        self.queries, self.k, self.metric = prepared(queries, metric), k, metric
+        self.wide = prepared_wide(queries, metric)
         self.squares: Doubles = np.einsum("ij,ij->i", self.wide, self.wide)
         self.distances: Doubles = np.full((len(queries), k), np.inf)
         self.keys = np.full((len(queries), k), "", dtype=object)
@@ -105,10 +103,11 @@ class _Best:
         for row, key in enumerate(excluded):
             if key:
                 self.excluded.setdefault(key, []).append(row)
-        self._product = np.empty((0, 0), np.float32)  # both are used again: making them costs a tenth
+        # Both are used again: making them costs a tenth.
+        self._product: Vectors = np.empty((0, 0), np.float32)
         self._above = np.empty((0, 0), np.bool_)
 
-    def look_at(self, keys: tuple[str, ...], vectors: Floats, starts: Places | None = None) -> None:
+    def look_at(self, keys: tuple[str, ...], vectors: Vectors, starts: Places | None = None) -> None:
         """Take in the documents of one block.
 
         Args:
@@ -117,9 +116,10 @@ class _Best:
             starts: where each document begins, if some have several vectors.
         """
         if self._product.shape != (len(self.queries), len(keys)):
-            self._product = np.empty((len(self.queries), len(keys)), np.float32)
+            self._product = np.empty((len(self.queries), len(keys)), vectors.dtype)
             self._above = np.empty(self._product.shape, np.bool_)
-        scores = np.matmul(self.queries, vectors.T, out=self._product)
+        asked = self.wide if vectors.dtype == np.float64 else self.queries
+        scores = np.matmul(asked, vectors.T, out=self._product)
         halves = 0.5 * np.einsum("ij,ij->i", vectors, vectors)
         longest = float(halves.max(initial=0.0))
         if self.metric == "L2":
@@ -148,7 +148,7 @@ class _Best:
             known = int(np.isfinite(found).sum())
             yield tuple(keys[:known]), found[:known].copy()
 
-    def _thresholds(self, scores: Floats, slack: Doubles) -> Floats:
+    def _thresholds(self, scores: Vectors, slack: Doubles) -> Floats:
         """(q,) scores that a document must exceed, an allowance for float32 below the exact ones."""
         last = self.distances[:, -1]
         limit: Doubles = 0.5 * (self.squares - last) if self.metric == "L2" else 1.0 - last
@@ -159,12 +159,17 @@ class _Best:
         lowered: Floats = np.nextafter((limit - slack).astype(np.float32), np.float32(-np.inf))
         return lowered
 
-    def _nearest_of(self, rows: Places, vectors: Floats, allowed: NDArray[np.bool_]) -> tuple[Places, Places]:
+    def _nearest_of(
+        self, rows: Places, vectors: Vectors, allowed: NDArray[np.bool_]
+    ) -> tuple[Places, Places]:
         """The k nearest of a block where float32 tells few apart: equal ones, or far from the origin."""
         wide = vectors.astype(np.float64)
         scores = self.wide[rows] @ wide.T
+        squares = np.einsum("ij,ij->i", wide, wide)
         if self.metric == "L2":
-            scores -= 0.5 * np.einsum("ij,ij->i", wide, wide)
+            scores -= 0.5 * squares
+        elif self.metric == "COSINE":  # a unit vector in float32 is up to 1e-7 too long or short
+            scores /= np.sqrt(np.where(squares > 0, squares, 1.0))
         scores[~allowed] = -np.inf
         keep = min(self.k, scores.shape[1])
         columns = np.argpartition(scores, scores.shape[1] - keep, axis=1)[:, -keep:]
@@ -173,18 +178,9 @@ class _Best:
         return owner[usable], columns.ravel()[usable]
 
     def _refine(
-        self, rows: Places, columns: Places, keys: tuple[str, ...], vectors: Floats, *, several: bool
+        self, rows: Places, columns: Places, keys: tuple[str, ...], vectors: Vectors, *, several: bool
     ) -> None:
-        wide = vectors[columns].astype(np.float64)
-        exact: Doubles = np.einsum("ij,ij->i", self.wide[rows], wide)
-        if self.metric == "L2":
-            difference = self.wide[rows] - wide
-            exact = np.einsum("ij,ij->i", difference, difference)
-        elif self.metric == "COSINE":
-            lengths = np.sqrt(self.squares[rows] * np.einsum("ij,ij->i", wide, wide))
-            exact = 1.0 - np.divide(exact, lengths, out=np.zeros_like(exact), where=lengths > 0)
-        else:
-            exact = 1.0 - exact
+        exact = distance.exact(self.wide[rows], vectors[columns], self.metric)
         better = exact < self.distances[rows, -1]
         rows, columns, exact = rows[better], columns[better], exact[better]
         if not len(rows):
@@ -236,39 +232,3 @@ def _chunks(count: int, dim: int) -> Iterator[tuple[int, int]]:
     size = max(1, _REFINED_BYTES // (8 * dim))
     for start in range(0, count, size):
         yield start, min(start + size, count)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Comparison:
-    """What an index found against the exact answer of the same query."""
-
-    recall: float  # share of the true neighbours found; a hit as near as the farthest of them counts
-    found: tuple[bool, ...]  # for each true neighbour, whether the index returned it
-    extra: tuple[str, ...]  # returned, but not among the true neighbours and not as near
-
-
-def compare(
-    keys: Sequence[str],
-    found: Sequence[float] | Doubles,
-    true_keys: tuple[str, ...],
-    true_distances: Doubles,
-    metric: str = "",
-) -> Comparison:
-    """Recall of one query, ties counted by distance (as ann-benchmarks does).
-
-    Args:
-        keys: what the index returned, at most k.
-        found: (len(keys),) their distances.
-        true_keys: the exact answer, at most k.
-        true_distances: (len(true_keys),).
-        metric: of the index; for L2, whose distances may be of any size, nearness is relative.
-    """
-    if not true_keys:
-        return Comparison(1.0, (), tuple(keys))
-    limit = float(true_distances[-1])
-    limit += TIE * (abs(limit) if metric == "L2" else max(1.0, abs(limit)))
-    truth, returned = set(true_keys), set(keys)
-    good = [key in truth or d <= limit for key, d in zip(keys, found, strict=True)]
-    extra = tuple(key for key, ok in zip(keys, good, strict=True) if not ok)
-    recall = min(1.0, sum(good) / len(true_keys))
-    return Comparison(recall, tuple(key in returned for key in true_keys), extra)

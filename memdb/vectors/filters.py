@@ -15,7 +15,7 @@ from typing import Literal
 
 from memdb.cluster.dialects import Dialect
 from memdb.errors import BadFilter, UnknownField, UnsupportedFeature
-from memdb.vectors.index import IndexInfo, Kind
+from memdb.vectors.index import Field, IndexInfo, Kind
 
 Words = Literal["all", "any", "phrase", "prefix"]
 
@@ -32,6 +32,8 @@ _ESCAPED = re.compile(r"\\([ ,./(){}\[\]:;~!@#$%^&*\-=+|'`\"<>?\\])")
 _FIELD = re.compile(r"(?<!\\)@((?:\\.|[\w|])+)\s*:")
 _QUOTED = re.compile(r'(?<!\\)"(?:\\.|[^"\\])*"')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+BLANKS = " \t\n\r\v\f"  # dropped around a TAG value that a separator cuts out
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,29 +138,43 @@ class _Writer:
     def name(self, name: str, kind: Kind) -> str:
         if self.info is not None:
             self.info.field(name, kind)
-        if not name or _CONTROL.search(name):
-            raise BadFilter(f"'{name}' is no name of a field.", "Choose a field of the index.")
-        return "@" + _escaped(name)
+        return attribute(name, self.dialect)
 
     def tag(self, condition: Tag) -> str:
         name = self.name(condition.field, "TAG")
-        values = [value.strip(" \t\n\r\v\f") for value in condition.values]
-        if not values or not all(values):
+        known = None if self.info is None else self.info.field(condition.field, "TAG")
+        # Blanks around a value are dropped where a separator cuts; of JSON without one they belong to it.
+        whole = known is not None and not known.separator
+        values = [value if whole else value.strip(BLANKS) for value in condition.values]
+        if not values or not (all(values) or (known is not None and known.index_empty)):
             raise BadFilter(
                 f"The condition on '{condition.field}' has an empty value.",
-                "Choose at least one value, or leave the condition out.",
+                "Choose at least one value, or leave the condition out."
+                + (
+                    " Empty values are in the index only where it was created with INDEXEMPTY."
+                    if values
+                    else ""
+                ),
             )
-        return f"{name}:{{{' | '.join(self.tag_value(condition.field, value) for value in values)}}}"
+        return f"{name}:{{{' | '.join(self.tag_value(known, condition.field, value) for value in values)}}}"
 
-    def tag_value(self, name: str, value: str) -> str:
-        if self.info is not None and (separator := self.info.field(name, "TAG").separator) in value:
+    def tag_value(self, known: Field | None, name: str, value: str) -> str:
+        if not value:
+            return '""'
+        told = self.info is not None and self.info.tag_options_told
+        if told and known is not None and known.separator and known.separator in value:
             raise BadFilter(
-                f"'{value}' holds '{separator}', which separates the values of '{name}'.",
+                f"'{value}' holds '{known.separator}', which separates the values of '{name}'.",
                 "Choose the parts as values of their own.",
             )
-        if not _CONTROL.search(value):
+        if not self.dialect.escaped_stars and value.endswith("*"):
+            raise BadFilter(
+                f"'{value}' ends with a star, which {self.dialect.title} reads as a prefix, escaped or not.",
+                "Filter on another value.",
+            )
+        if not _CONTROL.search(value) or (self.dialect.escaped_controls and "\x00" not in value):
             return _escaped(value)
-        if self.dialect.name != "redisearch" or "\x00" in value:
+        if not self.dialect.bound_values or "\x00" in value:
             raise BadFilter(
                 f"A value of '{name}' holds a control character that this engine's queries cannot express.",
                 "Filter on another field.",
@@ -189,11 +205,18 @@ class _Writer:
                 "Use TAG or NUMERIC fields.",
             )
         words = indexed_words(condition.words)
-        kept = [word for word in words if word.lower() not in STOP_WORDS]
+        own = None if self.info is None else self.info.rules.stop_words
+        stopped = STOP_WORDS if own is None else frozenset(word.lower() for word in own)
+        kept = [word for word in words if word.lower() not in stopped]
         if not kept:
             raise BadFilter(
                 f"'{condition.words}' holds no word that is indexed.",
-                "Use other words; punctuation and words such as 'the' or 'of' are not in the index.",
+                "Use other words; punctuation"
+                + (
+                    " is not in the index."
+                    if not stopped
+                    else f" and stop words ({_some(stopped)}) are not in it."
+                ),
             )
         if condition.mode == "phrase":
             # Between quotes nothing is escaped, and nothing needs to be: a word holds no sign that splits.
@@ -208,7 +231,10 @@ class _Writer:
             if len(kept[-1]) < 2:
                 raise BadFilter(f"'{kept[-1]}*' is too short for a prefix.", "Type two letters or more.")
             escaped[-1] += "*"
-        return f"{name}:({('|' if condition.mode == 'any' else ' ').join(escaped)})"
+        if self.dialect.grouped_words:
+            return f"{name}:({('|' if condition.mode == 'any' else ' ').join(escaped)})"
+        parts = [f"{name}:{word}" for word in escaped]
+        return parts[0] if len(parts) == 1 else f"({(' | ' if condition.mode == 'any' else ' ').join(parts)})"
 
     def raw(self, expression: str) -> str:
         written = _raw(expression)
@@ -261,6 +287,20 @@ def render(condition: Condition | str, dialect: Dialect, info: IndexInfo | None 
     return Rendered(query, tuple(writer.params.items()))
 
 
+def attribute(name: str, dialect: Dialect) -> str:
+    """A field's name as a query takes it, with its @.
+
+    Raises:
+        BadFilter: no query can say it: it is empty, or holds a control character or a byte that is no text.
+    """
+    if not name or _CONTROL.search(name) or _SURROGATE.search(name):
+        raise BadFilter(
+            f"A query cannot name the field '{name}'.",
+            "Names are of letters, digits and signs; create the index again with AS and another name.",
+        )
+    return dialect.attribute(name)
+
+
 def indexed_words(text: str) -> list[str]:
     """A text as the engine's tokenizer cuts it; a backslash makes the next sign part of the word."""
     marks: list[str] = []
@@ -277,6 +317,11 @@ def indexed_words(text: str) -> list[str]:
 def _escaped(value: str) -> str:
     """Every ASCII character that is not a letter or digit behind a backslash."""
     return "".join(f"\\{c}" if c.isascii() and not c.isalnum() else c for c in value)
+
+
+def _some(words: frozenset[str]) -> str:
+    shown = sorted(words, key=lambda word: (word not in {"the", "of"}, word))[:3]
+    return ", ".join(shown) + (", …" if len(words) > 3 else "")
 
 
 def _bound(value: float | None, open_end: float, included: bool) -> str:

@@ -10,14 +10,16 @@ from typing import Literal
 from memdb.cluster import replies
 from memdb.cluster.client import Client
 from memdb.cluster.replies import Reply
-from memdb.errors import UnknownField, UnknownIndex, UnsupportedFeature
+from memdb.errors import NoVectorField, UnknownField, UnknownIndex, UnsupportedFeature
 from memdb.vectors.schema import (
     BYTES_PER_NUMBER,
+    NO_RULES,
     FieldSpec,
     FlatField,
     HnswField,
     IndexSpec,
     NumericField,
+    Rules,
     TagField,
     TextField,
 )
@@ -52,8 +54,12 @@ class Field:
     name: str  # as used in queries
     identifier: str  # the hash field or JSON path
     kind: Kind
-    separator: str = ","
+    separator: str = ","  # of TAG values; "": none, as of JSON, where every matched text is one value
     vector: VectorParams | None = None
+    case_sensitive: bool = False
+    index_empty: bool = False
+    index_missing: bool = False
+    no_index: bool = False  # RediSearch's NOINDEX: stored for sorting, never searched
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,8 @@ class IndexInfo:
     last_error_key: str = ""
     terms: int | None = None  # different words of all TEXT fields, where the engine tells
     table_bytes: float | None = None  # RediSearch: of documents and their keys, part of the total
+    rules: Rules = NO_RULES
+    tag_options_told: bool = True  # MemoryDB's FT.INFO names no SEPARATOR and no CASESENSITIVE
 
     def of_kind(self, kind: Kind) -> tuple[Field, ...]:
         """Fields of one kind, in the reply's order."""
@@ -113,11 +121,13 @@ class IndexInfo:
         """The vector field with this name, or the only/first one.
 
         Raises:
+            NoVectorField: the index has none at all.
             UnknownField: there is no such vector field.
         """
-        if not name:
-            vectors = self.of_kind("VECTOR")
-            name = vectors[0].name if vectors else ""
+        vectors = self.of_kind("VECTOR")
+        if not vectors:
+            raise NoVectorField(self.name, tuple(f.name for f in self.fields))
+        name = name or vectors[0].name
         found = self.field(name, "VECTOR")
         if found.vector is None:
             raise UnknownField(name, self.name, ())
@@ -131,6 +141,7 @@ class IndexInfo:
             self.on,
             self.prefixes,
             self.fields,
+            self.rules,
             self.documents,
             self.revision,
             self.build.state,
@@ -151,10 +162,11 @@ def key_pattern(prefix: str) -> bytes:
 
 
 def index_names(client: Client) -> tuple[str, ...]:
-    """All index names, sorted; empty where the server has no search."""
+    """All index names, sorted; empty where the server has no search. Bytes that are not UTF-8 become lone
+    surrogates, which lead back to the same name (`memdb.display` makes them visible)."""
     if not client.server.dialect.searches:
         return ()
-    return tuple(sorted(replies.text(name) for name in replies.items(client.execute("FT._LIST"))))
+    return tuple(sorted(replies.key(name) for name in replies.items(client.execute("FT._LIST"))))
 
 
 def exists(client: Client, name: str) -> bool:
@@ -213,8 +225,9 @@ def _need_search(client: Client) -> None:
 def read_info(name: str, reply: dict[str, Reply]) -> IndexInfo:
     """An FT.INFO reply, as pairs, of any dialect."""
     definition = replies.pairs(reply.get("index_definition"))
+    on = replies.text(definition.get("key_type", reply.get("key_type", "HASH")))
     fields = tuple(
-        _field(replies.pairs(_flat(entry)))
+        _field(replies.pairs(_flat(entry)), on_hash=on.upper() != "JSON")
         for entry in replies.items(reply.get("attributes", reply.get("fields")))
     )
     documents = replies.integer(reply.get("num_docs"))
@@ -224,10 +237,10 @@ def read_info(name: str, reply: dict[str, Reply]) -> IndexInfo:
     total_mib = replies.number(reply.get("total_index_memory_sz_mb"))
     last = replies.text(errors.get("last indexing error", ""))
     return IndexInfo(
-        name=replies.text(reply.get("index_name", name)),
-        on=replies.text(definition.get("key_type", reply.get("key_type", "HASH"))),
+        name=replies.key(reply.get("index_name", name)),
+        on=on,
         prefixes=tuple(
-            replies.text(p) for p in replies.items(definition.get("prefixes", reply.get("key_prefixes")))
+            replies.key(p) for p in replies.items(definition.get("prefixes", reply.get("key_prefixes")))
         ),
         fields=fields,
         documents=documents,
@@ -245,23 +258,46 @@ def read_info(name: str, reply: dict[str, Reply]) -> IndexInfo:
             None,
             replies.number(reply.get("doc_table_size_mb")) + replies.number(reply.get("key_table_size_mb")),
         ),
+        rules=_rules(reply, definition),
+        tag_options_told="attributes" in reply,
     )
 
 
+def _rules(reply: dict[str, Reply], definition: dict[str, Reply]) -> Rules:
+    """RediSearch tells a list of stop words of its own as `stopwords_list`, valkey-search as `stop_words`."""
+    stop_words = reply.get("stopwords_list", reply.get("stop_words"))
+    score = replies.text(definition.get("default_score", ""))
+    return Rules(
+        filter=replies.key(definition.get("filter", "")),
+        language=replies.text(definition.get("default_language", "")),
+        language_field=replies.key(definition.get("language_field", "")),
+        score="" if replies.number(score, 1.0) == 1.0 else score,
+        score_field=replies.key(definition.get("score_field", "")),
+        payload_field=replies.key(definition.get("payload_field", "")),
+        stop_words=None if stop_words is None else tuple(map(replies.key, replies.items(stop_words))),
+    )
+
+
+_FLAGS = frozenset(
+    "SORTABLE NOSTEM NOINDEX UNF WITHSUFFIXTRIE INDEXEMPTY INDEXMISSING CASESENSITIVE".split(" ")
+)
+
+
 def _flat(entry: Reply) -> Reply:
-    """A field's description without bare flags (SORTABLE, CASESENSITIVE, NOSTEM) that break its pairs."""
+    """A field's description with bare flags (SORTABLE, CASESENSITIVE, NOSTEM), which break its pairs, as
+    names with the value 1."""
     if not isinstance(entry, list | tuple):
         return entry
-    flags = {"SORTABLE", "NOSTEM", "NOINDEX", "UNF", "WITHSUFFIXTRIE", "INDEXEMPTY", "INDEXMISSING"}
     kept: list[Reply] = []
     i = 0
     while i < len(entry):
         word = replies.text(entry[i]) if isinstance(entry[i], bytes | str) else ""
         # CASESENSITIVE stands alone in RediSearch and has a value in valkey-search.
-        alone = word in flags or (
-            word == "CASESENSITIVE" and (i + 1 >= len(entry) or replies.text(entry[i + 1]) not in {"0", "1"})
-        )
-        if alone:
+        valued = i + 1 < len(entry) and replies.text(entry[i + 1]) in {"0", "1"}
+        if (
+            i >= 6 and word in _FLAGS and not valued
+        ):  # behind identifier, attribute and type with their values
+            kept += [word, 1]
             i += 1
         else:
             kept += entry[i : i + 2]
@@ -269,9 +305,11 @@ def _flat(entry: Reply) -> Reply:
     return kept
 
 
-def _field(entry: dict[str, Reply]) -> Field:
+def _field(entry: dict[str, Reply], *, on_hash: bool) -> Field:
     low = {key.lower(): value for key, value in entry.items()}
-    identifier = replies.text(low.get("identifier"))
+    # RESP3 puts the flags of a field in a list of their own.
+    low |= {replies.text(flag).lower(): 1 for flag in replies.items(low.get("flags"))}
+    identifier = replies.key(low.get("identifier"))
     kind = replies.text(low.get("type")).upper()
     vector = None
     if kind == "VECTOR":
@@ -292,11 +330,15 @@ def _field(entry: dict[str, Reply]) -> Field:
             ef_runtime=_optional(inner.get("ef_runtime")),
         )
     return Field(
-        name=replies.text(low.get("attribute", low.get("field_name", identifier))),
+        name=replies.key(low.get("attribute", low.get("field_name", identifier))),
         identifier=identifier,
         kind=kind,  # type: ignore[arg-type]  # a kind of a later engine is shown as it is called
-        separator=replies.text(low.get("separator", ",")),
+        separator=replies.text(low.get("separator", "," if on_hash else "")),
         vector=vector,
+        case_sensitive=replies.integer(low.get("casesensitive")) == 1,
+        index_empty=replies.integer(low.get("indexempty")) == 1,
+        index_missing=replies.integer(low.get("indexmissing")) == 1,
+        no_index=replies.integer(low.get("noindex")) == 1,
     )
 
 
@@ -366,6 +408,7 @@ __all__ = [
     "IndexInfo",
     "IndexSpec",
     "NumericField",
+    "Rules",
     "TagField",
     "TextField",
     "VectorParams",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,8 +17,10 @@ from memdb.cluster.target import Target
 from memdb.errors import OutOfRange
 from memdb.vectors import distance
 from memdb.vectors.distance import Floats
-from memdb.vectors.filters import EVERYTHING, Condition, Rendered, render
+from memdb.vectors.filters import EVERYTHING, Condition, Rendered, attribute, render
 from memdb.vectors.index import IndexInfo, VectorParams
+
+EF_RUNTIME = 64  # where nobody chose one: the article's starting point
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Template(NamedTuple):
     params: VectorParams
     where: str  # field and index, for messages
     alias: str  # what the distance is called in a hit
+    matches: bool  # fields of a hit come as JSON lists of all that their path matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +66,12 @@ class Command:
         return blobs[0] if blobs else None
 
     def redis_cli(self, target: Target | None = None) -> str:
-        """A line for a shell. The vector comes from a file through `redis-cli -X` (7.0 and newer)."""
-        words = ["VECTOR" if isinstance(arg, bytes) else str(arg) for arg in self.args]
+        """A line for a shell that sends this very command. The vector comes from a file through
+        `redis-cli -X` (7.0 and newer).
+
+        Where an argument holds what no shell line can carry (control characters, bytes that are not UTF-8),
+        all are written as redis-cli's own quoted strings, which `--quoted-input` reads.
+        """
         start = ["redis-cli"]
         if target is not None:
             if target.scheme == "unix":
@@ -73,9 +81,21 @@ class Command:
                 start += _tls_words(target) if target.scheme == "rediss" else []
             start += ["-n", str(target.db)] if target.db else []
             start += ["--user", target.username] if target.username else []
+        tag = self._placeholder()
+        words = [tag if isinstance(arg, bytes) else str(arg) for arg in self.args]
+        if any(_UNSHELLED.search(word) for word in words):
+            start.append("--quoted-input")
+            words = [_quoted(word) for word in words]
         blob = self.vector is not None
-        start += ["-X", "VECTOR"] if blob else []
+        start += ["-X", tag] if blob else []
         return shlex.join([*start, *words]) + (" < vector.bin" if blob else "")
+
+    def _placeholder(self) -> str:
+        """A word for the vector that no other argument is: redis-cli fills in the first that equals it."""
+        tag, taken = "VECTOR", {arg for arg in self.args if isinstance(arg, str)}
+        while tag in taken:
+            tag += "_"
+        return tag
 
     def python(self, target: Target | None = None) -> str:
         """The same command through bare redis-py. No password: it is read from the environment."""
@@ -91,7 +111,7 @@ class Command:
         if self.vector is not None:
             lines += ['vector = open("vector.bin", "rb").read()']
         lines += ["reply = client.execute_command("]
-        words = ["vector" if isinstance(arg, bytes) else repr(arg) for arg in self.args]
+        words = ["vector" if isinstance(arg, bytes) else _literal(arg) for arg in self.args]
         line = "    "
         for word in words:
             if len(line) + len(word) > 90 and line.strip():
@@ -99,6 +119,22 @@ class Command:
                 line = "    "
             line += word + ", "
         return "\n".join([*lines, line.rstrip(), ")", ""])
+
+
+_UNSHELLED = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+def _quoted(word: str) -> str:
+    """An argument as one of redis-cli's double-quoted strings: \\xNN for each byte beyond plain ASCII."""
+    raw = word.encode("utf-8", "surrogateescape")
+    return '"' + "".join(chr(b) if 32 <= b < 127 and b not in b'"\\' else f"\\x{b:02x}" for b in raw) + '"'
+
+
+def _literal(arg: Arg) -> str:
+    """An argument in Python; text that is not UTF-8 as bytes."""
+    if isinstance(arg, str) and _UNSHELLED.search(arg):
+        return repr(arg.encode("utf-8", "surrogateescape"))
+    return repr(arg)
 
 
 def _tls_words(target: Target) -> list[str]:
@@ -163,7 +199,7 @@ def _template(
     vector_field, params = info.vector_field(field)
     rendered = render(condition, dialect, info)
     _within("K", k, 1, dialect.limits.k, dialect.title)
-    clause = f"KNN {k} @{vector_field.name} $vec"
+    clause = f"KNN {k} {attribute(vector_field.name, dialect)} $vec"
     if ef_runtime is not None and params.algorithm == "HNSW":
         _within("EF_RUNTIME", ef_runtime, 1, dialect.limits.ef_runtime, dialect.title)
         clause += f" EF_RUNTIME {ef_runtime}"
@@ -176,9 +212,11 @@ def _template(
     after: list[Arg] = [*bound, "RETURN", 1 + len(return_fields), alias, *return_fields]
     if dialect.needs_sortby:
         after += ["SORTBY", alias, "ASC"]
-    after += ["LIMIT", 0, k, "TIMEOUT", dialect.limits.timeout_ms, "DIALECT", 2]
+    # Under DIALECT 2 RediSearch returns the first value only of a path that matches several.
+    spoken = dialect.json_dialect if info.on == "JSON" and return_fields else 2
+    after += ["LIMIT", 0, k, "TIMEOUT", dialect.limits.timeout_ms, "DIALECT", spoken]
     where = f"'{vector_field.name}' of '{info.name}'"
-    return Template(tuple(before), tuple(after), params, where, alias)
+    return Template(tuple(before), tuple(after), params, where, alias, spoken > 2)
 
 
 def count_command(info: IndexInfo, rendered: Rendered) -> Command:

@@ -15,7 +15,7 @@ from memdb.cluster.client import Arg, Client
 from memdb.cluster.replies import Reply
 from memdb.jobs import Report, silent
 from memdb.vectors import distance, stored
-from memdb.vectors.distance import Floats
+from memdb.vectors.distance import Vectors
 from memdb.vectors.filters import EVERYTHING, Condition, Rendered, render
 from memdb.vectors.index import KEY_TYPES, Field, IndexInfo, VectorParams, key_pattern
 
@@ -64,7 +64,7 @@ class Block:
     """Some documents and their vectors."""
 
     keys: tuple[str, ...]  # a JSON document of several vectors stands once for each, side by side
-    vectors: Floats  # (len(keys), dim), prepared for the metric of the index, read-only
+    vectors: Vectors  # (len(keys), dim), prepared for the metric of the index, read-only; as wide as stored
     left_out: LeftOut = NOTHING  # what was listed with these, or just before them
     several: bool = False  # whether a document holds more than one vector
 
@@ -158,7 +158,8 @@ def decoded(keys: Sequence[str], values: Sequence[bytes | None], params: VectorP
         rest = np.flatnonzero(usable & directed)
         zero = len({kept[i] for i in np.flatnonzero(usable & ~directed)} - {kept[i] for i in rest})
         matrix, kept = matrix[rest], tuple(kept[i] for i in rest)
-    prepared = distance.prepared(matrix, params.metric)
+    make = distance.prepared_wide if params.type == "FLOAT64" else distance.prepared
+    prepared = make(matrix, params.metric)
     prepared.setflags(write=False)
     documents = len(set(kept)) if several else len(kept)
     left_out = LeftOut(unusable=len(values) - documents - zero, zero=zero)

@@ -15,17 +15,27 @@ BYTES_PER_NUMBER: dict[str, int] = {"FLOAT32": 4, "FLOAT64": 8, "FLOAT16": 2, "B
 
 @dataclass(frozen=True, slots=True)
 class TagField:
-    """Exact values, several per document split by `separator`."""
+    """Exact values, several per document split by `separator`.
+
+    `separator` empty: the engine's default, which is "," for hashes and none for JSON.
+    """
 
     name: str
-    separator: str = ","  # empty: the default, as FT.INFO tells it of JSON
+    separator: str = ""
     case_sensitive: bool = False
     path: str = ""  # the hash field or JSON path, where it is not the name
+    index_empty: bool = False  # the empty value can be filtered by
+    index_missing: bool = False  # ismissing(@field) can be asked
 
     def args(self) -> tuple[Arg, ...]:
         """Type and options as FT.CREATE takes them."""
-        options: tuple[Arg, ...] = ("SEPARATOR", self.separator) if self.separator not in ("", ",") else ()
-        return ("TAG", *options, *(("CASESENSITIVE",) if self.case_sensitive else ()))
+        options: tuple[Arg, ...] = ("SEPARATOR", self.separator) if self.separator else ()
+        options += _flags(
+            CASESENSITIVE=self.case_sensitive,
+            INDEXEMPTY=self.index_empty,
+            INDEXMISSING=self.index_missing,
+        )
+        return ("TAG", *options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +44,11 @@ class NumericField:
 
     name: str
     path: str = ""
+    index_missing: bool = False
 
     def args(self) -> tuple[Arg, ...]:
-        """Type as FT.CREATE takes it."""
-        return ("NUMERIC",)
+        """Type and options as FT.CREATE takes them."""
+        return ("NUMERIC", *_flags(INDEXMISSING=self.index_missing))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +81,7 @@ class HnswField:
     epsilon: float | None = None
     initial_cap: int | None = None
     path: str = ""
+    index_missing: bool = False
 
     def args(self) -> tuple[Arg, ...]:
         """Type and attributes as FT.CREATE takes them."""
@@ -80,7 +92,7 @@ class HnswField:
             EPSILON=self.epsilon,
             INITIAL_CAP=self.initial_cap,
         )
-        return ("VECTOR", "HNSW", len(attributes), *attributes)
+        return ("VECTOR", "HNSW", len(attributes), *attributes, *_flags(INDEXMISSING=self.index_missing))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +106,45 @@ class FlatField:
     initial_cap: int | None = None
     block_size: int | None = None
     path: str = ""
+    index_missing: bool = False
 
     def args(self) -> tuple[Arg, ...]:
         """Type and attributes as FT.CREATE takes them."""
         attributes = _vector_attributes(self.type, self.dim, self.metric) + _given(
             INITIAL_CAP=self.initial_cap, BLOCK_SIZE=self.block_size
         )
-        return ("VECTOR", "FLAT", len(attributes), *attributes)
+        return ("VECTOR", "FLAT", len(attributes), *attributes, *_flags(INDEXMISSING=self.index_missing))
 
 
 FieldSpec = TagField | NumericField | TextField | HnswField | FlatField
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Which documents under the prefixes an index takes, and how it reads their words. RediSearch's options;
+    empty where nothing is said, so that the engine's default holds."""
+
+    filter: str = ""  # FILTER: an expression over the document's fields
+    language: str = ""
+    language_field: str = ""  # the document's field that names its own language
+    score: str = ""  # 0 to 1, as the engine words it
+    score_field: str = ""
+    payload_field: str = ""
+    stop_words: tuple[str, ...] | None = None  # None: the engine's own list; (): every word is indexed
+
+    def args(self) -> tuple[Arg, ...]:
+        """The options as FT.CREATE takes them, between PREFIX and SCHEMA."""
+        args = _given(
+            FILTER=self.filter or None, LANGUAGE=self.language or None,
+            LANGUAGE_FIELD=self.language_field or None, SCORE=self.score or None,
+            SCORE_FIELD=self.score_field or None, PAYLOAD_FIELD=self.payload_field or None,
+        )  # fmt: skip
+        if self.stop_words is not None:
+            args += ("STOPWORDS", len(self.stop_words), *self.stop_words)
+        return args
+
+
+NO_RULES = Rules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +155,7 @@ class IndexSpec:
     fields: tuple[FieldSpec, ...]
     prefixes: tuple[str, ...] = ()
     on: Literal["HASH", "JSON"] = "HASH"
+    rules: Rules = NO_RULES
 
     def create_args(self) -> tuple[Arg, ...]:
         """The FT.CREATE command.
@@ -131,6 +173,7 @@ class IndexSpec:
         args: list[Arg] = ["FT.CREATE", self.name, "ON", self.on]
         if self.prefixes:
             args += ["PREFIX", len(self.prefixes), *self.prefixes]
+        args += self.rules.args()
         args.append("SCHEMA")
         for f in self.fields:
             args += [f.path, "AS", f.name] if f.path and f.path != f.name else [f.name]
@@ -142,5 +185,9 @@ def _vector_attributes(kind: str, dim: int, metric: str) -> tuple[Arg, ...]:
     return ("TYPE", kind, "DIM", dim, "DISTANCE_METRIC", metric)
 
 
-def _given(**options: float | None) -> tuple[Arg, ...]:
+def _flags(**options: bool) -> tuple[Arg, ...]:
+    return tuple(name for name, given in options.items() if given)
+
+
+def _given(**options: float | str | None) -> tuple[Arg, ...]:
     return tuple(part for name, value in options.items() if value is not None for part in (name, value))

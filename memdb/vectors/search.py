@@ -10,17 +10,15 @@ from functools import cached_property
 import numpy as np
 
 from memdb.cluster import replies
-from memdb.cluster.client import Arg, Client
+from memdb.cluster.client import Client
 from memdb.cluster.replies import Reply
 from memdb.display import line
-from memdb.errors import BadVector, MemDBError, NotFound, UnsupportedFeature
+from memdb.errors import BadVector, MemDBError, NotFound
 from memdb.vectors import distance, stored
+from memdb.vectors.counts import TAG_VALUES, TagValue, TagValues, count, numeric_bounds, tag_values
 from memdb.vectors.distance import Doubles, Floats
-from memdb.vectors.filters import EVERYTHING, Condition, render
 from memdb.vectors.index import Field, IndexInfo, VectorParams, index_info
-from memdb.vectors.query import Command, KnnRequest, Template, count_command, filled, template
-
-TAG_VALUES = 500  # values of a TAG field that are listed at most
+from memdb.vectors.query import Command, KnnRequest, Template, filled, template
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +42,17 @@ class KnnResult:
     took_ms: float  # wall time around the command, at the client
     command: Command
     without_document: int = 0  # rows that came without one, left out: expired, or a key that cannot be loaded
+    matches: bool = False  # the fields are JSON lists of all that their path matches
 
     @cached_property
     def fields(self) -> tuple[Mapping[str, str], ...]:
         """Each hit's fields as text, decoded when first looked at."""
         return tuple(
-            {name: value for name, value in _texts(raw).items() if name != self.alias}
+            {
+                name: stored.shown(value) if self.matches else value
+                for name, value in _texts(raw).items()
+                if name != self.alias
+            }
             for raw in self.raw_fields
         )
 
@@ -88,14 +91,6 @@ class KnnResult:
     def similarities(self) -> Doubles:
         """(len(keys),), larger is nearer; see `distance.MEANING`."""
         return distance.similarity(self.distances, self.metric)
-
-
-@dataclass(frozen=True, slots=True)
-class TagValue:
-    """A value of a TAG field and how many documents hold it."""
-
-    value: str
-    documents: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,58 +135,9 @@ def knn_result(reply: Reply, made: Template, command: Command, took_ms: float) -
         order = np.argsort(found, kind="stable")  # an engine that does not order its hits; NaN goes last
         keys, raw, found = [keys[i] for i in order], [raw[i] for i in order], found[order]
     return KnnResult(
-        tuple(keys), found, tuple(raw), made.alias, made.params.metric, took_ms, command, came - len(keys)
-    )
-
-
-def count(client: Client, info: IndexInfo, condition: Condition | str = EVERYTHING) -> int:
-    """How many documents a filter lets through."""
-    rendered = render(condition, client.server.dialect, info)
-    if rendered.everything:
-        return info.documents
-    if not client.server.dialect.plain_queries:
-        title = client.server.dialect.title
-        raise UnsupportedFeature("A count under a filter", f"{title} answers only queries with a KNN clause")
-    reply = client.execute(*count_command(info, rendered).args)
-    if isinstance(reply, dict):
-        return replies.integer(replies.pairs(reply).get("total_results"))
-    return replies.integer(replies.items(reply)[0])
-
-
-def tag_values(
-    client: Client, info: IndexInfo, field: str, *, limit: int = TAG_VALUES
-) -> tuple[TagValue, ...]:
-    """Values of a TAG field, most frequent first, at most `limit`.
-
-    Raises:
-        UnknownField: the index has no such TAG field.
-        UnsupportedFeature: the server has no FT.AGGREGATE.
-    """
-    found = info.field(field, "TAG")
-    rows = _aggregate(
-        client, info, "LOAD", 1, f"@{field}", "GROUPBY", 1, f"@{field}", "REDUCE", "COUNT", 0, "AS",
-        "documents", "SORTBY", 2, "@documents", "DESC", "MAX", limit,
+        tuple(keys), found, tuple(raw), made.alias, made.params.metric, took_ms, command, came - len(keys),
+        made.matches,
     )  # fmt: skip
-    totals: dict[str, int] = {}
-    for row in rows:
-        for part in replies.text(row.get(field)).split(found.separator):
-            if value := part.strip():
-                totals[value] = totals.get(value, 0) + replies.integer(row.get("documents"))
-    ordered = sorted(totals.items(), key=lambda item: (-item[1], item[0]))
-    return tuple(TagValue(value, documents) for value, documents in ordered[:limit])
-
-
-def numeric_bounds(client: Client, info: IndexInfo, field: str) -> tuple[float, float] | None:
-    """Smallest and largest value of a NUMERIC field; None where no document has one."""
-    info.field(field, "NUMERIC")
-    rows = _aggregate(
-        client, info, "LOAD", 1, f"@{field}", "GROUPBY", 0, "REDUCE", "MIN", 1, f"@{field}", "AS", "low",
-        "REDUCE", "MAX", 1, f"@{field}", "AS", "high",
-    )  # fmt: skip
-    if not rows:
-        return None
-    low, high = replies.number(rows[0].get("low")), replies.number(rows[0].get("high"))
-    return (low, high) if np.isfinite([low, high]).all() and low <= high else None
 
 
 def document_vector(client: Client, info: IndexInfo, field: str, key: str) -> Floats:
@@ -325,21 +271,22 @@ def _texts(reply: Reply) -> dict[str, str]:
     return {name: replies.text(value) for name, value in replies.pairs(reply).items()}
 
 
-def _aggregate(client: Client, info: IndexInfo, *args: Arg) -> list[dict[str, Reply]]:
-    dialect = client.server.dialect
-    if not dialect.has("FT.AGGREGATE"):
-        raise UnsupportedFeature("Values with counts", f"{dialect.title} of this version has no FT.AGGREGATE")
-    everything = "*"
-    if not dialect.bare_star:
-        numeric = info.of_kind("NUMERIC")
-        if not numeric:
-            raise UnsupportedFeature(
-                "Values with counts", f"{dialect.title} takes no '*', and the index has no NUMERIC field"
-            )
-        everything = f"@{numeric[0].name}:[-inf +inf]"
-    timeout = dialect.limits.timeout_ms
-    reply = client.execute("FT.AGGREGATE", info.name, everything, "TIMEOUT", timeout, *args, "DIALECT", 2)
-    if isinstance(reply, dict):
-        rows = replies.items(replies.pairs(reply).get("results"))
-        return [replies.pairs(replies.pairs(row).get("extra_attributes")) for row in rows]
-    return [replies.pairs(row) for row in replies.items(reply)[1:]]
+__all__ = [
+    "TAG_VALUES",
+    "Facts",
+    "Hit",
+    "KnnRequest",
+    "KnnResult",
+    "TagValue",
+    "TagValues",
+    "count",
+    "document",
+    "document_vector",
+    "facts",
+    "knn",
+    "knn_result",
+    "numeric_bounds",
+    "random_key",
+    "read_hits",
+    "tag_values",
+]

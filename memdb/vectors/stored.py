@@ -25,12 +25,24 @@ def asking(info: IndexInfo, found: Field, key: str) -> Command:
 def values(client: Client, info: IndexInfo, found: Field, keys: Sequence[str]) -> list[Reply]:
     """The field in each document, one round trip a thousand; None where it has none.
 
-    Of JSON documents: text and numbers as bytes, a list of tags joined by commas.
+    Of JSON documents: text and numbers as bytes, several joined by commas (`tags.held` keeps them apart).
     """
+    replies = raw(client, info, found, keys)
+    return replies if info.on == "HASH" else [_plain(_matched(reply)) for reply in replies]
+
+
+def raw(client: Client, info: IndexInfo, found: Field, keys: Sequence[str]) -> list[Reply]:
+    """The field of each document as it came: of JSON the list of what the path matched."""
     replies: list[Reply] = []
     for start in range(0, len(keys), BATCH):
         replies += client.pipeline([asking(info, found, key) for key in keys[start : start + BATCH]])
-    return replies if info.on == "HASH" else [_plain(first(reply)) for reply in replies]
+    return replies
+
+
+def _matched(reply: Reply) -> object:
+    """What a JSON path matched: the match itself where there is one, else the list of them."""
+    found = _matches(reply)
+    return found[0] if len(found) == 1 else found or None
 
 
 def vectors(
@@ -68,6 +80,22 @@ def first(reply: Reply) -> object:
         # FT.AGGREGATE brings a text as it is, without its quotation marks.
         return reply.decode("utf-8", "surrogateescape") if isinstance(reply, bytes) else reply
     return (found[0] if found else None) if isinstance(found, list) else found
+
+
+def shown(matches: str) -> str:
+    """What a JSON path matched as text: a single text as it is, a single number or list as its JSON, several
+    matches as a JSON list. A reply that is no list of matches stays as it is."""
+    try:
+        found = json.loads(matches)
+    except ValueError:
+        return matches
+    if not isinstance(found, list) or not matches.startswith("[") or not matches.endswith("]"):
+        return matches
+    if len(found) == 1:
+        if found[0] is None:
+            return ""
+        return found[0] if isinstance(found[0], str) else matches[1:-1]
+    return matches if found else ""
 
 
 def _matches(reply: Reply) -> list[object]:

@@ -199,7 +199,7 @@ def test_payload_of_fifty_thousand_points() -> None:
 
 
 def test_what_sets_a_region_apart() -> None:
-    tags = {"service": ["s3"] * 30 + ["ec2"] * 70}
+    tags = {"service": [("s3",)] * 30 + [("ec2", "vpc")] * 70}
     numbers = {"year": ["2006"] * 30 + ["2020"] * 70}
     texts = ["bucket policy"] * 30 + ["instance start"] * 70
     found = region.traits(tags, numbers, texts, np.arange(28))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,7 +101,6 @@ def test_the_article_s_50_million_do_not_fit_and_the_page_says_what_does(opened:
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        ("plan.n", "0", "Vectors is 0"),
         ("plan.n", "-3", "Vectors is -3"),
         ("plan.n", "1000000000000000", "Vectors is 1,000,000,000,000,000"),
         ("plan.n", "1.5", "1.5, which is not a whole number"),
@@ -153,6 +154,85 @@ def test_a_region_without_prices(opened: Open) -> None:
     assert not app.exception
 
 
+def test_an_empty_index_and_sessions_alone(opened: Open) -> None:
+    app = opened(plan__n="0", plan__profile="redisearch", plan__kept=10_000, plan__session_kind="STRING")
+    assert not app.exception
+    assert not app.error
+    assert "10,000 sessions at any time" in texts(app)
+    for view in plan_views.VIEWS:
+        app.segmented_control(key="plan.view").set_value(view).run()
+        assert not app.exception, view
+
+
+def test_the_parts_of_a_session_must_fit_it(opened: Open) -> None:
+    app = opened(plan__rate=1, plan__session=100)
+    assert "cannot hold a key and fields of 131 bytes" in texts(app)
+    assert not app.exception
+
+
+def test_figures_of_the_sizing_page_from_the_model_s_own_parts(opened: Open) -> None:
+    """Memory of one node, its interval and its share of a node, added up here."""
+    app = opened(plan__n="200k", plan__dim=384, plan__m=32, plan__metadata=0, plan__tags=3,
+                 plan__profile="redisearch", plan__kept=50_000, plan__session=2_000)  # fmt: skip
+    rows = table(app, "component")
+    total = int(rows["bytes"].sum())  # type: ignore[index]
+    # Each vector twice: 1,536 bytes with 4 of header as a field in 1,792; blocks of 1,024 in the index.
+    stored = 200_000 * (24 + 16 + 1_792)
+    blocks = -(-200_000 // 1_024)
+    sizes = dict(zip(rows["component"], rows["bytes"], strict=True))  # type: ignore[index]
+    assert sizes["Vectors in the documents"] == stored
+    assert sizes["Vectors in the index"] == blocks * 1_835_008  # 1,024 × 1,536 + 8, rounded up
+    assert rows["share"].sum() == pytest.approx(1)  # type: ignore[index]
+    assert metrics(app)["Memory of one node"] == sized(total)
+    book = tomllib.loads((ROOT / "memdb/sizing/catalogue.toml").read_text())
+    memory = {node["name"]: node["memory_bytes"] for node in book["nodes"]}
+    hourly = {
+        p["id"].split("/")[1]: p["value"]
+        for p in book["prices"]
+        if p["region"] == "us-east-1" and p["id"].startswith("memorydb/db.") and p["id"].endswith("/valkey")
+    }
+    offers = table(app, "data written $")
+    assert len(offers) == 3  # type: ignore[arg-type]
+    for _, offer in offers.iterrows():  # type: ignore[attr-defined]
+        assert offer["used"] == pytest.approx(total / (memory[offer["node"]] * 0.75), rel=1e-3)
+        assert offer["nodes $"] == pytest.approx(3 * 730 * hourly[offer["node"]], abs=0.01)
+        # A week of daily snapshots, one copy free; what is written lies below the 10 TB that are free.
+        assert offer["snapshots $"] == pytest.approx(6 * total / 2**30 * 0.021, abs=0.01)
+        assert offer["data written $"] == 0
+        whole = offer["nodes $"] + offer["snapshots $"]
+        assert offer["a month $"] == pytest.approx(whole, abs=0.01)
+    assert metrics(app)["A month"] == f"${offers['a month $'].min():,.0f}"  # type: ignore[index]
+
+
+def test_figures_of_the_compare_page_added_up_here(opened: Open) -> None:
+    app = opened(COMPARE, plan__n="200k", plan__dim=384, plan__metadata=100, plan__qps=50, plan__writes=5)
+    lines = table(app, "how")
+    sums = {}
+    for service, rows in lines.groupby("service"):  # type: ignore[attr-defined]
+        told = rows[rows["item"] == "in all"]["a month $"].iloc[0]
+        assert told == pytest.approx(rows[rows["item"] != "in all"]["a month $"].sum())
+        sums[service] = told
+    cheapest = min(sums, key=lambda name: sums[name])
+    assert f"For these inputs {cheapest} costs least: ${sums[cheapest]:,.0f}" in texts(app).replace("*", "")
+    # S3 Vectors: documents of 20 + 1,536 + 100 bytes; a month of 2,628,000 seconds; a GB is 2^30 bytes.
+    document, seconds = 20 + 1_536 + 100, 730 * 3_600
+    queries = 50 * seconds / 1e6
+    by_hand = {
+        "storage": 200_000 * document / 2**30 * 0.06,
+        "writes": seconds * 128 * 1_024 / 2**30 * 0.20,  # a PUT of 5 documents a second counts as 128 KB
+        "queries": queries * 2.5,
+        "data read by queries": queries * (100_000 * 0.004 + 100_000 * 0.002) * document / 2**40 * 1e6,
+    }
+    s3 = lines[lines["service"] == "S3 Vectors"].set_index("item")["a month $"]  # type: ignore[index]
+    for item, usd in by_hand.items():
+        assert s3[item] == pytest.approx(usd, rel=1e-3), item
+
+
+def sized(size: float) -> str:
+    """Bytes as the page writes them."""
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"
+
+
 def test_what_memorydb_cannot_do_is_said(opened: Open) -> None:
     app = opened(plan__type="FLOAT64", plan__indexes=20)
     assert "FLOAT32 only; yours FLOAT64." in texts(app)
@@ -180,8 +260,12 @@ def test_an_index_too_small_to_read_is_told(opened: Open) -> None:
 
 
 def test_growth_names_the_month(opened: Open) -> None:
+    app = opened()
+    today = table(app, "component")["bytes"].sum()  # type: ignore[index]
+    room = 28_261_849_702 * 0.75  # r6g.xlarge
+    ends = math.ceil(math.log(room / today) / math.log(1.1))
     app = opened(plan__view="Growth", plan__growth=10)
-    assert "In month 4 r6g.xlarge no longer holds it. Then: r6g.2xlarge" in texts(app)
+    assert f"In month {ends} r6g.xlarge no longer holds it. Then: r6g.2xlarge" in texts(app)
     months = table(app, "month")
     assert len(months) == 25  # type: ignore[arg-type]
     app.number_input(key="plan.growth").set_value(0.0).run()
@@ -263,8 +347,20 @@ def test_the_command_line_of_a_plan_runs(opened: Open, capsys: pytest.CaptureFix
 
     from memdb.cli import main
 
-    app = opened(plan__view="Code", plan__rate=3, plan__tags=2, plan__profile="redisearch")
+    app = opened(
+        plan__view="Code", plan__rate=3, plan__tags=2, plan__profile="redisearch", plan__keys="UUIDs or hashes",
+        plan__tag_values=1_000_000, plan__tag_bytes=36, plan__key=40, plan__text=500, plan__words=70,
+        plan__vocabulary=9_000, plan__kept=2_000, plan__session=3_000, plan__session_spread=25,
+        plan__session_key=60, plan__session_other=200, plan__session_fields=6, plan__k=20, plan__indexes=2,
+    )  # fmt: skip  # a part of the form on each line
     words = shlex.split(app.code[0].value)
+    for option, value in {
+        "--tag-values": "1000000", "--tag-bytes": "36", "--text-words": "70", "--text-vocabulary": "9000",
+        "--sessions-kept": "2000", "--session-spread": "0.25", "--session-key-bytes": "60",
+        "--session-other-bytes": "200", "--session-fields": "6", "--k": "20", "--indexes": "2",
+    }.items():  # fmt: skip  # an option and its value
+        assert words[words.index(option) + 1] == value
+    assert "--random-keys" in words
     capsys.readouterr()
     assert main(words[1:]) == 0
     found = json.loads(capsys.readouterr().out)

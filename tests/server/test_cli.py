@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 
 from memdb.cli import main
+from memdb.cli.output import Bar
 from memdb.cluster.client import Client, connect
 from memdb.cluster.engine import running_engines
 from memdb.cluster.target import Target
+from memdb.tuning import store
 from tests.waiting import gone, until
 
 Run = Callable[..., tuple[int, str, str]]
@@ -75,6 +77,23 @@ def test_search_by_key_as_a_table_with_the_exact_answer(memdb: Run, index: str, 
     assert "4 hits" in out
     assert "Recall 1.000 against all 4 vectors" in out
     assert "\x1b[31m" not in out
+
+
+def test_the_ef_runtime_that_is_sent(memdb: Run, client: Client, index: str, prefix: str) -> None:
+    client.execute(
+        "FT.CREATE", f"{prefix}flat", "ON", "HASH", "PREFIX", 1, f"{prefix}doc:", "SCHEMA",
+        "v", "VECTOR", "FLAT", 6, "TYPE", "FLOAT32", "DIM", 2, "DISTANCE_METRIC", "L2",
+    )  # fmt: skip
+    for name, options, sent in (
+        (index, [], "EF_RUNTIME 64"),
+        (index, ["--ef", "7"], "EF_RUNTIME 7"),
+        (index, ["--ef", "0"], ""),
+        (f"{prefix}flat", [], ""),
+    ):
+        status, out, _ = memdb("search", "--index", name, "--key", f"{prefix}doc:0", *options, "--json")
+        assert status == 0
+        command = json.loads(out)["command"]
+        assert sent in command if sent else "EF_RUNTIME" not in command
 
 
 def test_search_json_with_the_exact_answer_and_odd_bytes(memdb: Run, index: str, prefix: str) -> None:
@@ -229,3 +248,37 @@ def test_engine_stop(
         assert json.loads(out)["url"] == entry.target.url
     assert "Stopped" in capsys.readouterr().out
     assert main(["engine", "stop"]) == 2
+
+
+def test_ctrl_c_keeps_what_a_recall_run_has_measured(
+    memdb: Run, client: Client, prefix: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(3)
+    client.execute(
+        "FT.CREATE", f"{prefix}idx", "ON", "HASH", "PREFIX", 1, f"{prefix}d:", "SCHEMA",
+        "v", "VECTOR", "HNSW", 6, "TYPE", "FLOAT32", "DIM", 8, "DISTANCE_METRIC", "COSINE",
+    )  # fmt: skip
+    for i, vector in enumerate(rng.normal(size=(300, 8)).astype(np.float32)):
+        client.execute("HSET", f"{prefix}d:{i}", "v", vector.tobytes())
+    monkeypatch.setenv("MEMDB_HOME", str(tmp_path))
+    shown = Bar.report
+    pressed: list[int] = []
+
+    def report(bar: Bar, stage: str, done: int, total: int) -> None:
+        shown(bar, stage, done, total)
+        if stage == "Measuring" and done > 60 and not pressed:  # one setting is measured, the next has begun
+            pressed.append(done)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Bar, "report", report)
+    before = signal.getsignal(signal.SIGINT)
+    status, out, err = memdb("recall", "--index", f"{prefix}idx", "--queries", "50", "--clients", "0")
+    assert (status, out) == (130, "")
+    assert pressed
+    (kept,) = store.listed(tmp_path)
+    assert f"kept as run {kept.id}" in err
+    run = store.load(tmp_path, kept.id)
+    assert run.partial
+    assert run.points
+    assert all(point.recalls.shape == (50,) for point in run.points)
+    assert signal.getsignal(signal.SIGINT) is before

@@ -15,12 +15,12 @@ import pytest
 import redis
 from botocore.stub import Stubber
 
+from benchmarks.soak import soak
 from memdb.cluster import engine as local_engine
 from memdb.cluster.client import Client, connect
 from memdb.durability import drill, failover, report, writes
 from memdb.durability.drill import CACHE, DURABLE, PROMOTED, DrillRequest, DrillResult
 from memdb.durability.ledger import Entry, LedgerBroken
-from memdb.durability.soak import soak
 from memdb.durability.verdict import verdict
 from memdb.errors import Cancelled, EngineUnavailable, MemDBError, ReadOnlyTarget
 

@@ -21,7 +21,7 @@ from memdb.sizing.samples import serves_json
 from memdb.tuning import misses, queries
 from memdb.tuning.run import SweepRequest
 from memdb.tuning.sweep import sweep
-from memdb.vectors import exact, index, read, search
+from memdb.vectors import exact, index, read, recall, search
 from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec, TagField
 from memdb.vectors.query import KnnRequest, vector_param
 from tests.memorydb_proxy import memorydb
@@ -109,7 +109,8 @@ def test_the_nearest_vector_of_a_document_counts(
             assert {key for d, key in right if d < beyond} <= set(keys)
             if k == 10:
                 result = search.knn(client, KnnRequest(name, vector_param(query), k=k), info)
-                assert exact.compare(result.keys, result.distances, keys, distances, metric).recall == 1.0
+                verdict = recall.judge(client, info, "", query[None], [result.keys], [keys], [distances])
+                assert verdict[0].recall == 1.0
     # The query is a document: all of its vectors are out.
     own = [f"{name}:doc:many"] * len(asked)
     for query, keys in zip(asked, exact.nearest(blocks, asked, 10, metric, excluded=own).keys, strict=True):

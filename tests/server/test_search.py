@@ -21,7 +21,7 @@ from memdb.errors import (
     UnknownField,
     UnknownIndex,
 )
-from memdb.vectors import exact, index, read, search
+from memdb.vectors import exact, index, read, recall, search
 from memdb.vectors.filters import And, Condition, Range, Tag
 from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec, NumericField, TagField, TextField
 from memdb.vectors.query import KnnRequest, vector_param
@@ -69,9 +69,8 @@ def test_a_flat_index_answers_as_the_exact_computation(
         np.testing.assert_allclose(result.distances, truth.distances[0], atol=tolerance)
         if tolerance < 1e-3:
             assert result.keys == truth.keys[0]
-            assert (
-                exact.compare(result.keys, result.distances, truth.keys[0], truth.distances[0]).recall == 1.0
-            )
+            verdict = recall.judge(client, info, "v", query[None], [result.keys], truth.keys, truth.distances)
+            assert verdict[0].recall == 1.0
 
 
 def test_hnsw_reaches_the_exact_answer_with_a_high_ef(client: Client, prefix: str) -> None:
@@ -82,7 +81,8 @@ def test_hnsw_reaches_the_exact_answer_with_a_high_ef(client: Client, prefix: st
     truth = exact.nearest(blocks, query[None], 10, "COSINE")
     request = KnnRequest(info.name, vector_param(query), k=10, ef_runtime=1_000, return_fields=("title", "n"))
     result = search.knn(client, request)
-    assert exact.compare(result.keys, result.distances, truth.keys[0], truth.distances[0]).recall == 1.0
+    verdict = recall.judge(client, info, "", query[None], [result.keys], truth.keys, truth.distances)
+    assert verdict[0].recall == 1.0
     assert list(result.distances) == sorted(result.distances)
     first = result.hits[0]
     assert first.fields == {"title": f"Title {first.key.split(':')[-1]}", "n": first.key.split(":")[-1]}

@@ -8,14 +8,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from memdb.cluster.client import Client, connect
+from memdb.cluster.client import Arg, Client, connect
 from memdb.cluster.target import Target
-from memdb.errors import BadInput, Cancelled, OutOfRange, ReadOnlyTarget, UnknownIndex
+from memdb.errors import BadInput, Cancelled, EngineError, OutOfRange, ReadOnlyTarget, UnknownIndex
 from memdb.tuning import shadow
 from memdb.tuning.shadow import Variant
 from memdb.vectors import index, search
 from memdb.vectors.index import HnswField, IndexInfo, IndexSpec, NumericField, TagField, TextField
 from memdb.vectors.query import KnnRequest
+from tests.memorydb_proxy import memorydb
+from tests.waiting import until
 
 DIM, COUNT = 32, 3_000
 
@@ -156,3 +158,123 @@ def test_only_a_shadow_is_dropped_and_only_by_its_typed_name(client: Client, bas
     assert search.count(client, index.index_info(client, base.name)) == COUNT
     with pytest.raises(UnknownIndex):
         shadow.drop(client, built.name, built.name)
+
+
+# ---- the same documents under the same rules ----------------------------------------------------------------
+
+
+def _documents(client: Client, prefix: str, name: str) -> set[str]:
+    """The keys that an index holds, by its own answer."""
+    reply = client.execute("FT.SEARCH", name, "*", "NOCONTENT", "LIMIT", 0, 10_000, "DIALECT", 2)
+    return {key.decode() for key in reply[1:]}
+
+
+def _drop_shadows(client: Client, prefix: str) -> None:
+    for name in index.index_names(client):
+        if shadow.base_of(name).startswith(prefix):
+            index.drop(client, name)
+
+
+VECTOR: tuple[Arg, ...] = ("v", "VECTOR", "HNSW", 6, "TYPE", "FLOAT32", "DIM", 4, "DISTANCE_METRIC", "COSINE")
+RULES: dict[str, tuple[tuple[Arg, ...], tuple[Arg, ...]]] = {
+    "filter": (("FILTER", '@lang=="en"'), ()),
+    "filter by an alias of a text": (("FILTER", "@words=='one two'"), ("title", "AS", "words", "TEXT")),
+    "filter by a number": (("FILTER", "@n > 5 && @n < 20"), ("n", "NUMERIC")),
+    "language and scores": (
+        ("LANGUAGE", "german", "LANGUAGE_FIELD", "tongue", "SCORE", 0.5, "SCORE_FIELD", "sc", "PAYLOAD_FIELD", "p"), (),
+    ),
+    "stop words": (("STOPWORDS", 2, "foo", "bar"), ("title", "TEXT")),
+    "no stop words": (("STOPWORDS", 0), ("title", "TEXT")),
+    "options of fields": (
+        (), ("code", "TAG", "SEPARATOR", "|", "CASESENSITIVE", "INDEXEMPTY", "INDEXMISSING", "SORTABLE",
+             "n", "NUMERIC", "INDEXMISSING", "sort-only", "TAG", "SORTABLE", "NOINDEX"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", RULES)
+def test_options_of_the_original_hold_in_the_shadow(client: Client, prefix: str, kind: str) -> None:
+    rules, fields = RULES[kind]
+    client.execute(
+        "FT.CREATE", prefix + "idx", "ON", "HASH", "PREFIX", 2, prefix + "a:", prefix + "b:", *rules, "SCHEMA",
+        "lang", "TAG", *fields, *VECTOR,
+    )  # fmt: skip
+    rng = np.random.default_rng(0)
+    for i in range(60):
+        client.execute(
+            "HSET", f"{prefix}{'abc'[i % 3]}:{i}", "lang", ("en", "fr")[i % 2], "code", ("Ab|x", "aB", "", "a,b")[i % 4],
+            "title", ("one two", "zwei")[i % 2], "n", i, "tongue", "english", "v", rng.normal(size=4).astype("<f4").tobytes(),
+        )  # fmt: skip
+    base = _complete(client, prefix + "idx")
+    assert shadow.check(client, base, "v", (Variant("FLAT"),)).ok
+    built = shadow.build(client, base, "v", Variant("FLAT"))
+    try:
+        found = index.index_info(client, built.name)
+        assert _documents(client, prefix, built.name) == _documents(client, prefix, base.name)
+        assert found.rules == base.rules
+        assert (found.prefixes, found.on) == (base.prefixes, base.on)
+        for field in base.fields:
+            if field.kind in {"TAG", "NUMERIC"} and not field.no_index:
+                assert found.field(field.name) == field
+        if kind == "options of fields":
+            for query in ("@code:{Ab}", '@code:{""}', r"@code:{a\,b}", "ismissing(@code)", "ismissing(@n)"):
+                of_base, of_shadow = (search.count(client, info, query) for info in (base, found))
+                assert of_base == of_shadow, query
+            assert search.count(client, found, "@code:{Ab}") == sum(
+                i % 4 == 0 and i % 3 < 2 for i in range(60)
+            )
+    finally:
+        _drop_shadows(client, prefix)
+
+
+def test_a_shadow_with_other_documents_is_dropped_and_the_reason_told(client: Client, prefix: str) -> None:
+    vector = np.ones(4, "<f4").tobytes()
+    for i in range(10):
+        client.execute("HSET", f"{prefix}d:{i}", "place", "1,1" if i < 7 else "no place", "v", vector)
+    # Without the documents that were there before; and without those whose place cannot be read.
+    for name, options in {"skipped": ("SKIPINITIALSCAN",), "failed": ()}.items():
+        client.execute(
+            "FT.CREATE",
+            f"{prefix}{name}",
+            "PREFIX",
+            1,
+            prefix + "d:",
+            *options,
+            "SCHEMA",
+            "place",
+            "GEO",
+            *VECTOR,
+        )
+    client.execute("HSET", f"{prefix}d:10", "place", "1,1", "v", vector)
+    for name, documents, why in (("skipped", 1, "SKIPINITIALSCAN"), ("failed", 8, "could not index 3")):
+        base = _complete(client, prefix + name)
+        assert base.documents == documents
+        with pytest.raises(EngineError, match=f"holds {documents} documents and the shadow 11.*{why}"):
+            shadow.build(client, base, "v", Variant("FLAT"))
+        assert shadow.shadows_of(client, base.name) == ()
+
+
+def test_where_options_are_not_told_what_filters_find_decides(client: Client, prefix: str) -> None:
+    for name, separator in (("plain", ","), ("piped", "|")):
+        client.execute("FT.CREATE", prefix + name, "PREFIX", 1, prefix + "d:", "SCHEMA", "t", "TAG", "SEPARATOR", separator, *VECTOR)  # fmt: skip
+    for i in range(20):
+        client.execute("HSET", f"{prefix}d:{i}", "t", f"a|b{i % 2}", "v", np.ones(4, "<f4").tobytes())
+    with memorydb(client.target) as proxy, connect(proxy.target) as behind:
+        writable = replace(proxy.target, writable=True)
+        with connect(writable) as front:
+            known = {name: _complete(front, prefix + name) for name in ("plain", "piped")}
+            assert not known["piped"].tag_options_told
+            warned = shadow.check(front, known["piped"], "v", (Variant("FLAT"),)).warnings
+            assert any("does not tell the separator" in w for w in warned)
+            try:
+                assert shadow.build(front, known["plain"], "v", Variant("FLAT")).documents == 20
+                with pytest.raises(EngineError, match="in 't' finds"):
+                    shadow.build(front, known["piped"], "v", Variant("FLAT"))
+                assert shadow.shadows_of(behind, known["piped"].name) == ()
+            finally:
+                _drop_shadows(client, prefix)
+
+
+def _complete(client: Client, name: str) -> IndexInfo:
+    until(lambda: index.index_info(client, name).build.ready, "the index is built")
+    return index.index_info(client, name)

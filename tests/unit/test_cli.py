@@ -12,6 +12,7 @@ import pytest
 from memdb.cli import main
 from memdb.cli.arguments import OnServer
 from memdb.cli.entry import COMMANDS, command, parse
+from memdb.errors import BadInput
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -126,3 +127,19 @@ def test_starting_imports_nothing_heavy() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("start", ["recall --index i", "map --index i --out f", "search --index i --text t"])
+@pytest.mark.parametrize(
+    "expression", ["-@tag:{x}", "-(@tag:{a b} @n:[1 2])", "-@tag:{--json}", "--@a:{b}", "-1"]
+)
+def test_a_filter_may_begin_with_a_dash(start: str, expression: str) -> None:
+    for words in (["--filter", expression], [f"--filter={expression}"], ["--filt", expression]):
+        parsed = parse([*start.split(), *words, "--json"])
+        assert (parsed.filter, parsed.json) == (expression, True)  # type: ignore[attr-defined]
+
+
+def test_what_names_an_option_is_no_value() -> None:
+    with pytest.raises(BadInput, match="--filter: expected one argument"):
+        parse(["recall", "--index", "i", "--filter", "--json"])
+    assert parse(["search", "--index", "-i", "--key", "-k:1"]).key == "-k:1"  # type: ignore[attr-defined]

@@ -9,8 +9,9 @@ import pytest
 
 from memdb.errors import BadVector
 from memdb.vectors import distance, upload
-from memdb.vectors.exact import compare, nearest
+from memdb.vectors.exact import nearest
 from memdb.vectors.read import Block
+from memdb.vectors.recall import Near, judged
 
 RNG = np.random.default_rng(7)
 
@@ -63,17 +64,65 @@ def test_a_vector_of_length_zero_is_at_cosine_distance_one() -> None:
     assert nearest([block], np.ones((1, 3), np.float32), 1, "COSINE").distances[0][0] == 1.0
 
 
-def test_recall_counts_ties_by_distance() -> None:
-    true = ("a", "b", "c")
-    distances = np.array([0.1, 0.2, 0.3])
-    assert compare(("a", "b", "c"), distances, true, distances).recall == 1.0
-    tied = compare(("a", "b", "x"), np.array([0.1, 0.2, 0.3]), true, distances)
-    assert tied.recall == 1.0
-    assert tied.found == (True, True, False)
-    worse = compare(("a", "y"), np.array([0.1, 0.5]), true, distances)
+def near(**distances: float) -> dict[str, Near]:
+    return {key: Near(d, 1e-9) for key, d in distances.items()}
+
+
+def test_a_hit_as_near_stands_in_for_a_neighbour_that_was_not_returned() -> None:
+    true, distances = ("a", "b", "c"), np.array([0.1, 0.2, 0.3])
+    assert judged(("a", "b", "c"), true, distances, {}).recall == 1.0
+    tied = judged(("a", "b", "x"), true, distances, near(x=0.3))
+    assert (tied.recall, tied.found, tied.places, tied.extra) == (1.0, (True,) * 3, (0, 1, 2), ())
+    # As near as the last, but it is the first that was missed.
+    hidden = judged(("b", "c", "x"), true, distances, near(x=0.3))
+    assert (hidden.found, hidden.extra) == ((False, True, True), (2,))
+    just_beyond = judged(("a", "b", "x"), true, distances, near(x=0.3 + 2e-9))
+    assert just_beyond.found == (True, True, False)
+    worse = judged(("a", "y"), true, distances, near(y=0.5))
     assert worse.recall == pytest.approx(1 / 3)
-    assert worse.extra == ("y",)
-    assert compare((), np.array([]), (), np.array([])).recall == 1.0
+    assert (worse.extra, worse.distances) == ((1,), (0.1, 0.5))
+    gone = judged(("a", "gone"), true, distances, {})
+    assert (gone.found, gone.extra) == ((True, False, False), (1,))
+    assert np.isnan(gone.distances[1])
+    assert judged((), (), np.array([]), {}).recall == 1.0
+
+
+def test_each_hit_stands_in_for_one_neighbour() -> None:
+    true, distances = ("a", "b", "c"), np.array([0.1, 0.3, 0.3])
+    verdict = judged(("x", "y", "z"), true, distances, near(x=0.1, y=0.3, z=0.3))
+    assert sorted(verdict.places) == [0, 1, 2]
+    assert verdict.places[0] == 0
+    one = judged(("x", "far"), true, distances, near(x=0.3, far=0.4))
+    assert (one.recall, one.extra) == (pytest.approx(1 / 3), (1,))
+
+
+@pytest.mark.parametrize("metric", ["COSINE", "L2", "IP"])
+@pytest.mark.parametrize("type_", ["FLOAT32", "FLOAT16", "BFLOAT16"])
+@pytest.mark.parametrize(("dim", "scale"), [(8, 1.0), (300, 1e-3), (1_536, 30.0)])
+def test_what_rounding_may_do_is_what_it_does(metric: str, type_: str, dim: int, scale: float) -> None:
+    """Distances before and after rounding to the type differ by about one standard deviation told."""
+    random = np.random.default_rng(3)
+    query = (scale * random.normal(size=dim)).astype(np.float32)[None].repeat(400, axis=0)
+    given = query + 0.2 * scale * random.normal(size=(400, dim))
+    rounded = np.stack([distance.from_bytes(distance.to_bytes(v, type_), type_) for v in given])
+    moved = distance.exact(query, rounded, metric) - distance.exact(query, given, metric)
+    told = distance.uncertainty(query, rounded, metric, type_)
+    if (type_, metric) == ("FLOAT32", "COSINE"):  # unit vectors are float32 as well: an allowance for both
+        assert moved.std() < told.mean() < 15 * moved.std()
+    else:
+        assert told.mean() == pytest.approx(moved.std(), rel=0.25)
+
+
+def test_numbers_are_rounded_to_the_nearest() -> None:
+    """Against exact fractions: no number of the type lies nearer, and of two as near the even one is taken."""
+    values = np.random.default_rng(1).normal(size=3_000).astype(np.float32)
+    ties = np.array([1 + 2.0**-8, 1 + 3 * 2.0**-8, -(1 + 2.0**-8)], np.float32)
+    got = distance.from_bytes(distance.to_bytes(np.concatenate([values, ties]), "BFLOAT16"), "BFLOAT16")
+    step = 2.0 ** (np.floor(np.log2(np.abs(values.astype(float)))) - 7)
+    assert (np.abs(got[:-3] - values) <= step / 2).all()
+    assert got[-3:].tolist() == [1.0, 1 + 4 * 2.0**-8, -1.0]
+    wide = np.array([1e-40, 3e38, 1 / 3])
+    assert distance.from_bytes(distance.to_bytes(wide, "FLOAT64"), "FLOAT64").tolist() == wide.tolist()
 
 
 @pytest.mark.parametrize("type_", ["FLOAT32", "FLOAT64", "FLOAT16", "BFLOAT16"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import plotly.graph_objects as go
@@ -13,7 +14,7 @@ from memdb.ui.tune.figures import Bar, Curve, Times, Trade
 from tests.unit.tune_run import NASTY
 
 EFS = (10, 20, 40, 80)
-CURVE = Curve(NASTY, EFS, (0.8, 0.9, 0.96, 0.99), (0.75, 0.87, 0.94, 0.98), (0.85, 0.93, 0.98, 1.0))
+CURVE = Curve(NASTY, EFS, (0.8, 0.9, 0.96, 0.99), (0.75, 0.87, 0.94, 0.98), (0.85, 0.93, 0.98, 1.0), 0.9)
 TIMES = Times(
     EFS, (0.5, 0.6, 0.8, 1.2), (0.7, 0.8, 1.1, 1.9), (1.0, 1.2, 1.5, float("nan")), (9e3, 8e3, 6e3, 4e3)
 )
@@ -28,12 +29,15 @@ def _all(dark: bool) -> list[go.Figure]:
             [1, 2], [NASTY, "b"], (10, 20), np.array([[True, True], [False, True]]), dark=dark
         ),
         figures.intervals(
-            [Bar(NASTY, 0.9, 0.8, 1.0, 40), Bar("b", 0.5, 0.2, 0.8, 3, True)], reference=0.9, dark=dark
+            [Bar(NASTY, 0.9, 0.8, 1.0, 40), Bar("b", 0.5, 0.2, 0.8, 3, True)],
+            confidence=0.9,
+            reference=0.9,
+            dark=dark,
         ),
         figures.heat_map(
             [NASTY, "b"], (10, 20), matrix, unit="recall", good_high=True, form=".3f", dark=dark
         ),
-        figures.differences((10, 20), (0.1, 0.0), (0.05, -0.1), (0.15, 0.1), dark=dark),
+        figures.differences((10, 20), (0.1, 0.0), (0.05, -0.1), (0.15, 0.1), confidence=0.9, dark=dark),
         figures.trade_off([Trade(NASTY, EFS, (0.8, 0.9, 0.96, 0.99), (1, 2, 3, 4))], target=0.95, dark=dark),
     ]
 
@@ -49,9 +53,9 @@ def test_every_figure_is_made_small_and_shows_stored_text_as_text(dark: bool) ->
 
 def test_empty_data_makes_empty_figures() -> None:
     figures.recall_curve([], dark=False)
-    figures.intervals([], dark=False)
+    figures.intervals([], confidence=0.95, dark=False)
     figures.trade_off([], dark=False)
-    figures.differences((), (), (), (), dark=False)
+    figures.differences((), (), (), (), confidence=0.95, dark=False)
     figures.heat_map([], (10,), np.empty((0, 1)), unit="x", good_high=True, form=".2f", dark=False)
 
 
@@ -62,12 +66,12 @@ def test_the_axis_of_ef_is_logarithmic_with_measured_settings_as_ticks() -> None
 
 
 def test_a_flat_index_is_a_level_over_all_settings() -> None:
-    flat = Curve("flat", (0,), (1.0,), (0.99,), (1.0,))
+    flat = Curve("flat", (0,), (1.0,), (0.99,), (1.0,), 0.95)
     figure = figures.recall_curve([CURVE, flat], dark=False)
     line = next(t for t in figure.data if t.name == "flat")
     assert (sorted(line.x), list(line.y)) == ([10, 80], [1.0, 1.0])
     figures.recall_curve([flat], dark=False)
-    figures.differences((0,), (0.1,), (0.05,), (0.15,), dark=False)
+    figures.differences((0,), (0.1,), (0.05,), (0.15,), confidence=0.95, dark=False)
 
 
 def test_curves_differ_in_dash_and_symbol_too() -> None:
@@ -86,7 +90,9 @@ def test_the_recommended_setting_carries_a_star_and_the_target_a_line() -> None:
 
 
 def test_small_samples_are_drawn_open() -> None:
-    figure = figures.intervals([Bar("a", 0.9, 0.8, 1.0, 40), Bar("b", 0.5, 0.2, 0.8, 3, True)], dark=False)
+    figure = figures.intervals(
+        [Bar("a", 0.9, 0.8, 1.0, 40), Bar("b", 0.5, 0.2, 0.8, 3, True)], confidence=0.95, dark=False
+    )
     assert [t.marker.symbol for t in figure.data] == ["circle", "circle-open"]
     assert [list(t.x) for t in figure.data] == [[0.9], [0.5]]
 
@@ -106,3 +112,18 @@ def test_cells_that_were_not_measured_say_so() -> None:
         ["a"], (10, 20), np.array([[0.5, np.nan]]), unit="recall", good_high=True, form=".2f", dark=False
     )
     assert json.loads(figure.to_json())["data"][0]["text"] == [["0.50", "–"]]
+
+
+@pytest.mark.parametrize(("confidence", "said"), [(0.9, "90 %: "), (0.99, "99 %: "), (0.995, "99.5 %: ")])
+def test_a_hover_names_the_confidence_that_was_chosen(confidence: float, said: str) -> None:
+    curve = replace(CURVE, confidence=confidence)
+    drawn = [
+        figures.recall_curve([curve], dark=False),
+        figures.recall_curve([replace(curve, efs=(0,), recall=(1.0,), low=(0.9,), high=(1.0,))], dark=False),
+        figures.intervals([Bar("a", 0.9, 0.8, 1.0, 40)], confidence=confidence, dark=False),
+        figures.differences((10,), (0.1,), (0.05,), (0.15,), confidence=confidence, dark=False),
+    ]
+    for figure in drawn:
+        text = figure.to_json()
+        assert said in text
+        assert "95 %: " not in text

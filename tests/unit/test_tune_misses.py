@@ -43,14 +43,33 @@ def test_how_far_it_went_astray() -> None:
 def test_a_query_that_misses_nothing() -> None:
     found = misses.anatomy(run(), 0, 10)
     assert (found.missed, found.astray, found.found_by) == ((), 0.0, 10)
-    assert found.words() == "All 3 true neighbours were returned."
+    assert found.words() == "All 3 true neighbours were returned, or others as near."
 
 
 def test_a_document_at_the_same_distance_is_no_miss() -> None:
     made = run()
-    point = replace(made.points[0], recalls=np.ones(5, np.float32))
+    ranks = made.points[0].ranks.copy()
+    ranks[1] = [2, 0, 1]  # another document, at the third place, stands in for the first neighbour
+    point = replace(made.points[0], recalls=(ranks >= 0).mean(axis=1).astype(np.float32), ranks=ranks)
     found = misses.anatomy(replace(made, points=(point, *made.points[1:])), 1, 10)
-    assert "as documents at the same distance" in found.words()
+    assert found.words() == "All 3 true neighbours were returned, or others as near."
+    assert (found.missed, found.extra_distances, found.astray) == ((), (), 0.0)
+
+
+def test_how_far_astray_has_no_fixed_tolerance() -> None:
+    """Squared distances of 1e-8 are told apart like those of 1."""
+    made = run()
+    small = replace(
+        made,
+        truth=replace(made.truth, distances=made.truth.distances * 1e-8),
+        points=tuple(replace(p, found=(p.found * 1e-8).astype(np.float32)) for p in made.points),
+    )
+    found = misses.anatomy(small, 4, 10)
+    assert found.astray == pytest.approx(2.0, rel=1e-5)
+    assert len(found.extra_distances) == 3
+    inner = misses.anatomy(replace(made, definition=replace(made.definition, metric="IP")), 4, 10)
+    assert inner.astray == pytest.approx(0.6)
+    assert "lies 0.6 beyond" in inner.words()
 
 
 def test_worst_first() -> None:

@@ -8,15 +8,21 @@ import re
 import shlex
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from memdb import export
+from memdb.cli.entry import parse
+from memdb.cli.recall import Recall
 from memdb.tuning import misses, report
 from memdb.tuning.plan import Plan
-from memdb.tuning.run import Goal
+from memdb.tuning.run import Goal, SweepRequest
 from memdb.tuning.source import (
     Documents,
     File,
@@ -82,39 +88,58 @@ def test_numbers_that_were_not_measured_are_dashes() -> None:
     assert "–" in html
 
 
-def _command(**changes: object) -> list[str]:
-    made = run()
-    request = replace(made.request, **changes)  # type: ignore[arg-type]
-    return shlex.split(report.command_line(replace(made, request=request)).command)
+SOURCES: list[Source] = [
+    Unseen(1_000, 7),
+    Unseen(250, 7, extend=False),
+    Unseen(1_000, 7, extend=False),
+    Documents(4_000, 3, extend=False),
+    Documents(1_000, 3),
+]
 
 
-def test_the_command_line_repeats_the_run() -> None:
-    words = _command(filter="@tag:{it's}")
-    assert words[:4] == ["memdb", "recall", "--index", "idx"]
-    assert words[words.index("--filter") + 1] == "@tag:{it's}"
-    assert words[words.index("--target") + 1] == "0.9"
-    assert "--confidence" not in words
-    assert " --confidence 0.99 " in " ".join(_command(goal=Goal(confidence=0.99)))
-    assert "--budget 50" in " ".join(_command(budget_qps=50.0))
-    assert "--clients 0" in " ".join(_command(concurrency=()))
-    assert "--filter" not in _command()
-
-
-@pytest.mark.parametrize(
-    ("asked", "words"),
-    [
-        (Unseen(1_000, 7), "--seed 7"),
-        (Unseen(250, 7), "--queries 250 --seed 7"),
-        (Unseen(1_000, 7, extend=False), "--queries 1000 --seed 7"),
-        (Documents(4_000, 3, extend=False), "--documents --queries 4000 --seed 3"),
-        (File("my file.csv", "/data/my file.csv"), "--queries '/data/my file.csv'"),
-    ],
+@given(
+    k=st.integers(1, 1_000),
+    filter_=st.sampled_from(("*", "@tag:{it's}", "-@tag:{a b}", '@t:("x" | $y)', "@n:[-inf (3]")),
+    efs=st.tuples(st.integers(1, 100), st.integers(100, 4_096)),
+    goal=st.one_of(
+        st.builds(Goal, st.just("recall"), st.floats(0.01, 1), st.sampled_from((0.9, 0.95, 0.99))),
+        st.builds(Goal, st.just("p99_ms"), st.floats(0.01, 60_000), st.sampled_from((0.9, 0.95, 0.99))),
+    ),
+    source=st.sampled_from(SOURCES),
+    concurrency=st.sampled_from(((), (1,), (8,), (32,))),
+    field=st.sampled_from(("", "v", "-odd name")),
 )
-def test_the_command_line_asks_the_same_queries(asked: Source, words: str) -> None:
-    made = run()
-    again = report.command_line(replace(made, request=replace(made.request, source=asked)))
-    assert f" {words} --ef-min" in again.command
+def test_the_command_line_asks_for_what_the_run_asked_for(
+    k: int,
+    filter_: str,
+    efs: tuple[int, int],
+    goal: Goal,
+    source: Source,
+    concurrency: tuple[int, ...],
+    field: str,
+) -> None:
+    """Read back by the command's own parser."""
+    request = SweepRequest("idx:'a b'", field, k, filter_, (), *efs, goal, concurrency, source)
+    again = report.command_line(run(request=request))
     assert again.limits == ()
+    made = parse(shlex.split(again.command)[1:])
+    assert isinstance(made, Recall)
+    assert made.json
+    assert made.request == request
+    budgeted = report.command_line(run(request=replace(request, budget_qps=50.0)))
+    limited = parse(shlex.split(budgeted.command)[1:])
+    assert isinstance(limited, Recall)
+    assert limited.request.budget_qps == 50
+
+
+def test_the_command_line_names_the_file_of_queries(tmp_path: Path) -> None:
+    for name in ("my file.npy", "3 rows of it's.npy", "typed texts.npy"):
+        path = tmp_path / name
+        np.save(path, np.ones((3, 2), np.float32))
+        request = replace(run().request, source=File(name, str(path)))
+        made = parse(shlex.split(report.command_line(run(request=request)).command)[1:])
+        assert isinstance(made, Recall)
+        assert made.source == File(name, str(path), path.read_bytes())
 
 
 @pytest.mark.parametrize(
@@ -133,13 +158,11 @@ def test_what_only_the_run_holds_is_repeated_from_it_and_said(asked: Source) -> 
     )
 
 
-def test_what_the_command_line_cannot_repeat_is_said() -> None:
-    made = run()
-    latency = report.command_line(replace(made, request=replace(made.request, goal=Goal("p99_ms", 5.0))))
-    assert "--target" not in latency.command
-    assert "p99 ≤ 5 ms is not tested" in latency.limits[0]
-    bound = replace(made.request, filter="@n:[$low 9]", filter_params=(("low", "1"),))
-    assert "$low" in report.command_line(replace(made, request=bound)).limits[0]
+def test_what_the_command_line_cannot_say_is_said() -> None:
+    again = report.command_line(run(request=replace(run().request, filter_params=(("tag0", "a"),))))
+    assert again.command == ""
+    assert "$tag0" in again.limits[0]
+    assert "only from Python" in again.limits[0]
 
 
 def test_tables_for_export() -> None:

@@ -32,9 +32,18 @@ def test_many_groups_are_put_together_and_nobody_is_lost() -> None:
     assert sum(s.queries for s in found) == len(labels)
 
 
-def test_tags_and_missing_values() -> None:
-    assert slices.tag_labels(["s3,ec2", "", " rds "]) == ["s3", slices.MISSING, "rds"]
-    assert slices.tag_labels(["a;b"], ";") == ["a"]
+def test_a_query_lies_in_the_slice_of_each_of_its_values() -> None:
+    labels = slices.tag_labels([("s3", "ec2"), (), ("rds",), ("ec2",)])
+    assert labels == [("s3", "ec2"), (slices.MISSING,), ("rds",), ("ec2",)]
+    found = slices.sliced(labels, np.array([1.0, 0.2, 0.4, 0.5]), _interval, by_size=True)
+    assert [(s.name, s.queries, s.recall) for s in found] == [
+        ("ec2", 2, 0.75), ("rds", 1, 0.4), ("s3", 1, 1.0), (slices.MISSING, 1, 0.2),
+    ]  # fmt: skip
+    many = [(f"t{i}", f"t{i + 1}") for i in range(40)]
+    others = slices.sliced(many, np.arange(40) / 40, _interval, by_size=True)[-1]
+    # t1 … t39 hold two queries each; the first eleven by name have slices of their own.
+    own = set(sorted(f"t{i}" for i in range(1, 40))[: slices.SLICES - 1])
+    assert (others.name, others.queries) == (slices.OTHERS, sum(not own.issuperset(pair) for pair in many))
 
 
 def test_ranges_hold_about_as_many_queries() -> None:

@@ -64,6 +64,20 @@ def test_what_float32_cannot_tell_apart_is_told_apart(metric: str) -> None:
     check(vectors, vectors[:20] + np.float32(0.001), 10, metric, 500)
 
 
+def test_clusters_so_narrow_that_unit_vectors_differ_more_in_length_than_in_direction() -> None:
+    random = np.random.default_rng(4)
+    centres = random.normal(size=(8, 1_536))
+    vectors = (centres[np.arange(1_200) % 8] + 0.01 * random.normal(size=(1_200, 1_536))).astype(np.float32)
+    queries = (centres[np.arange(60) % 8] + 0.01 * random.normal(size=(60, 1_536))).astype(np.float32)
+    found = nearest(blocks(vectors, "COSINE", 1_000), queries, 10, "COSINE")
+    for i, query in enumerate(queries):
+        truth = independent(vectors, query, "COSINE")
+        np.testing.assert_allclose(found.distances[i], np.sort(truth)[:10], rtol=1e-6)
+        np.testing.assert_allclose(
+            truth[[int(key[1:]) for key in found.keys[i]]], np.sort(truth)[:10], rtol=1e-6
+        )
+
+
 @pytest.mark.parametrize("metric", ["COSINE", "IP", "L2"])
 def test_many_equal_documents_and_zero_vectors(metric: str) -> None:
     random = np.random.default_rng(2)

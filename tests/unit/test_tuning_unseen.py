@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from memdb import intervals
 from memdb.errors import Cancelled
-from memdb.tuning import stats, unseen
+from memdb.tuning import unseen
 from memdb.vectors.distance import prepared
 
 
@@ -148,12 +149,12 @@ def test_too_few_documents_are_not_calibrated_and_less_is_known() -> None:
 def test_the_interval_holds_what_is_not_known_of_made_queries() -> None:
     recalls = np.full(400, 0.9)
     recalls[:80] = 0.7
-    plain = stats.interval(recalls, 10, 0.95)
-    assert unseen.interval(recalls, 10, 0.95, 0.0) == plain
-    wide = unseen.interval(recalls, 10, 0.95, 0.2)
+    plain = intervals.mean(recalls, 0.95)
+    assert unseen.interval(recalls, 0.95, 0.0) == plain
+    wide = unseen.interval(recalls, 0.95, 0.2)
     method = 1.959964 * 0.2 * (1 - plain.mean)
     assert wide.mean == plain.mean
     assert wide.low == pytest.approx(plain.mean - math.hypot(plain.mean - plain.low, method), abs=1e-6)
     assert wide.high == pytest.approx(plain.mean + math.hypot(plain.high - plain.mean, method), abs=1e-6)
     # Where nothing is missed nothing is uncertain but what few queries leave open.
-    assert unseen.interval(np.ones(400), 10, 0.95, 0.2) == stats.interval(np.ones(400), 10, 0.95)
+    assert unseen.interval(np.ones(400), 0.95, 0.2) == intervals.mean(np.ones(400), 0.95)

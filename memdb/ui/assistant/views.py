@@ -15,7 +15,7 @@ from memdb.display import line, markdown
 from memdb.ui import frame
 from memdb.ui.assistant import figures as figures_assistant
 from memdb.ui.kit import cached, charts, parts, state
-from memdb.ui.search.shown import title_of
+from memdb.ui.search.shown import titles_in
 from memdb.vectors.distance import Floats
 from memdb.vectors.index import IndexInfo
 
@@ -127,7 +127,7 @@ def preference(target: Target, info: IndexInfo, found: Context, vector: Floats) 
     with parts.errors_shown(target):
         ask = replace(found.ask, weight=weight)
         without, blended = flow.both(cached.client(target), info, ask, vector, found.preference)
-        titles = {**title_of(info, without), **title_of(info, blended)}
+        titles = {**titles_in(info, without), **titles_in(info, blended)}
         names = ("without", f"weight {weight:.2f}")
         moves = charts.moves(without.keys, blended.keys, titles)
         same = len(set(without.keys) & set(blended.keys))

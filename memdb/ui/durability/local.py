@@ -35,15 +35,24 @@ def where() -> str:
     )  # fmt: skip
 
 
+DEFAULT = DrillRequest()
+
+
 def form() -> DrillRequest | MemDBError:
     """Widgets; what they ask for."""
     left, middle, right, far = st.columns([1, 1, 1.2, 1.6], vertical_alignment="bottom")
     seconds = left.number_input(
-        "Seconds", 2, 300, 20, key="drill.seconds", bind="query-params", help="Of writing on each engine."
+        "Seconds",
+        2,
+        300,
+        int(DEFAULT.seconds),
+        key="drill.seconds",
+        bind="query-params",
+        help="Of writing on each engine.",
     )
-    writers = middle.number_input("Writers", 1, 32, 4, key="drill.writers", bind="query-params")
+    writers = middle.number_input("Writers", 1, 32, DEFAULT.writers, key="drill.writers", bind="query-params")
     rate = right.number_input(
-        "Writes a second, each", 0, 10_000, 100, key="drill.rate", bind="query-params",
+        "Writes a second, each", 0, 10_000, int(DEFAULT.rate), key="drill.rate", bind="query-params",
         help="0: as fast as they are acknowledged.",
     )  # fmt: skip
     promotion = far.toggle(

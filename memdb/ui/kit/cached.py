@@ -32,7 +32,7 @@ from memdb.vectors.filters import Condition
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.nodes import NodeView
 from memdb.vectors.query import KnnRequest
-from memdb.vectors.search import KnnResult, TagValue
+from memdb.vectors.search import KnnResult, TagValues
 
 _BY_REPR: dict[str | type[Any], Callable[[Any], Any]] = dict.fromkeys(
     (*get_args(Condition), KnnRequest, IndexInfo), repr
@@ -117,7 +117,7 @@ def index_info(target: Target, name: str) -> IndexInfo:
 
 
 @st.cache_data(ttl="1m", max_entries=256, show_spinner=False)
-def tag_values(target: Target, index_name: str, field: str) -> tuple[TagValue, ...]:
+def tag_values(target: Target, index_name: str, field: str) -> TagValues:
     """Values of a TAG field with counts."""
     return search.tag_values(client(target), index_info(target, index_name), field)
 

@@ -12,6 +12,7 @@ from memdb.errors import BadFilter, MemDBError, UnsupportedFeature
 from memdb.ui.kit import cached
 from memdb.vectors.filters import And, Condition, Range, Raw, Tag
 from memdb.vectors.index import Field, IndexInfo
+from memdb.vectors.search import TagValues
 
 
 def filter_form(target: Target, info: IndexInfo, page: str) -> tuple[Condition, int]:
@@ -60,14 +61,13 @@ def filter_form(target: Target, info: IndexInfo, page: str) -> tuple[Condition, 
 
 def _field(target: Target, info: IndexInfo, field: Field, key: str) -> Condition | None:
     if field.kind == "TAG":
-        counts = {v.value: v.documents for v in cached.tag_values(target, info.name, field.name)}
-        chosen = st.multiselect(
-            markdown(field.name, 60), list(counts), key=key, bind="query-params", accept_new_options=True,
-            format_func=partial(_with_count, counts),
-            placeholder="any",
-        )  # fmt: skip
-        return Tag(field.name, tuple(chosen)) if chosen else None
-    bounds = cached.numeric_bounds(target, info.name, field.name)
+        chosen = tag_choice(cached.tag_values(target, info.name, field.name), field, key)
+        return Tag(field.name, chosen) if chosen else None
+    try:
+        bounds = cached.numeric_bounds(target, info.name, field.name)
+    except BadFilter as exc:  # a name that no query can say
+        st.caption(f":material/info: {markdown(str(exc))}")
+        return None
     if bounds is None or bounds[0] == bounds[1]:
         return None
     low, high = bounds
@@ -78,8 +78,21 @@ def _field(target: Target, info: IndexInfo, field: Field, key: str) -> Condition
     return numbers(field.name, text)
 
 
+def tag_choice(values: TagValues, field: Field, key: str) -> tuple[str, ...]:
+    """Choose among the values of a TAG field, each with what its filter finds; others may be typed."""
+    counts = {found.value: found.documents for found in values}
+    chosen = st.multiselect(
+        markdown(field.name, 60), list(counts), key=key, bind="query-params", accept_new_options=True,
+        format_func=partial(_with_count, counts),
+        placeholder=f"any of {len(counts):,}{'' if values.complete else ' or more'}" if counts else "any",
+        help=None if values.complete else "Not all values are listed; type one that is missing.",
+    )  # fmt: skip
+    return tuple(chosen)
+
+
 def _with_count(counts: dict[str, int], value: str) -> str:
-    return f"{line(value, 60)}  ({counts[value]:,})" if value in counts else line(value, 60)
+    named = line(value, 60) or ("(empty)" if not value else "(blanks)")
+    return f"{named}  ({counts[value]:,})" if value in counts else named
 
 
 def numbers(field: str, text: str) -> Range | None:

@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 from memdb.cluster import replies
 from memdb.cluster.target import Target
 from memdb.display import figure_text, line
-from memdb.maps import overlay, run, store
+from memdb.maps import overlay, store
 from memdb.maps.request import Map, MapRequest
 from memdb.ui.kit import cached
-from memdb.vectors import stored
+from memdb.vectors import stored, tags
 from memdb.vectors.distance import Floats
 from memdb.vectors.exact import Neighbours
 from memdb.vectors.filters import Condition
 from memdb.vectors.index import IndexInfo
+from memdb.vectors.titles import text_field
 
 
 class _NotKept(Exception):
@@ -54,6 +55,14 @@ def values(
     return [replies.text(v) for v in stored.values(cached.client(target), _info, found, _made.keys)]
 
 
+@st.cache_resource(ttl="30m", max_entries=24, show_spinner="Reading the field …")
+def tag_values(
+    target: Target, fingerprint: str, request: MapRequest, field: str, _info: IndexInfo, _made: Map
+) -> list[tuple[str, ...]]:
+    """The values of a TAG field of each point."""
+    return tags.held(cached.client(target), _info, _info.field(field, "TAG"), _made.keys)
+
+
 @st.cache_resource(ttl="1m", max_entries=4, show_spinner="Reading times to live …")
 def ttls(target: Target, fingerprint: str, request: MapRequest, _made: Map) -> NDArray[np.float64]:
     """(n,) seconds to live; NaN for what never expires."""
@@ -68,7 +77,7 @@ def ttls(target: Target, fingerprint: str, request: MapRequest, _made: Map) -> N
 @st.cache_resource(ttl="30m", max_entries=6, show_spinner=False)
 def titles(target: Target, fingerprint: str, request: MapRequest, _info: IndexInfo, _made: Map) -> list[str]:
     """A short name of each point."""
-    found = run.title_field(_info)
+    found = text_field(_info)
     if found is None:
         return [line(key, 60) for key in _made.keys]
     named = values(target, fingerprint, request, found.name, _info, _made)

@@ -19,13 +19,14 @@ from memdb.vectors.filters import render
 from memdb.vectors.index import IndexInfo
 
 DRAWING = JobSlot[Map]("map.job")
+DEFAULT = MapRequest("")
 BY = {"random": "Random", "stratified": "By tag", "all": "All"}
 # Preset → neighbours, min_dist, and what it is good for.
 PRESETS: dict[str, tuple[int, float, str]] = {
-    "Balanced": (15, 0.1, "UMAP's own defaults: a fair first look."),
+    "Balanced": (DEFAULT.neighbours, DEFAULT.min_dist, "UMAP's own defaults: a fair first look."),
     "Fine": (5, 0.0, "Few neighbours, points close: small groups and near duplicates."),
     "Broad": (50, 0.3, "Many neighbours: large shapes, details blurred."),
-    "Own": (15, 0.1, "Your own neighbours and min_dist."),
+    "Own": (DEFAULT.neighbours, DEFAULT.min_dist, "Your own neighbours and min_dist."),
 }
 
 
@@ -136,7 +137,7 @@ def _sample(info: IndexInfo) -> MapRequest:
         "Points",
         min_value=4,
         max_value=MOST,
-        value=10_000,
+        value=DEFAULT.count,
         step=1_000,
         key="map.n",
         bind="query-params",
@@ -157,7 +158,7 @@ def _sample(info: IndexInfo) -> MapRequest:
         info.name,
         info.vector_field()[0].name,
         by=cast(By, by or "random"),
-        count=int(count or 10_000),
+        count=int(count or DEFAULT.count),
         stratum=stratum,
         seed=int(seed or 0),
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from memdb.tuning import stats
+from memdb import intervals
 from memdb.ui.kit import parts, state
 from memdb.ui.map import figures, region
 from memdb.ui.map.shown import Shown
@@ -33,7 +33,7 @@ def view(shown: Shown) -> None:
         with parts.errors_shown(shown.target):
             recalls = region.measured(shown, points, queries, ef)
             recall = float(recalls.mean())
-            likely = stats.interval(recalls, 10)
+            likely = intervals.mean(recalls)
             low, high = likely.low, likely.high
     columns = st.columns(4)
     columns[0].metric(

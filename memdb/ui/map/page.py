@@ -220,12 +220,15 @@ def colouring(shown: Shown, colour: str) -> Colouring:
         return Colouring(
             "clusters", names[made.labels].tolist() if len(made.labels) else [""] * len(made.keys)
         )
+    if shown.info.field(colour).kind == "TAG":
+        held = map_cached.tag_values(*shown.key, colour, shown.info, made)
+        return Colouring(colour, [values[0] if values else "" for values in held])
     values = map_cached.values(*shown.key, colour, shown.info, made)
     if shown.info.field(colour).kind == "NUMERIC":
         return Colouring(
             colour, numbers=pd.to_numeric(pd.Series(values), errors="coerce").to_numpy(np.float64)
         )
-    return Colouring(colour, [value.split(",")[0].strip() for value in values])
+    return Colouring(colour, values)
 
 
 def _files(shown: Shown) -> None:

@@ -9,10 +9,10 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from memdb import intervals
 from memdb.display import line
 from memdb.maps.region import Trait, traits
 from memdb.maps.request import MapRequest
-from memdb.tuning import stats
 from memdb.tuning.vectors import documents
 from memdb.ui import frame
 from memdb.ui.kit import cached, parts, state
@@ -20,10 +20,12 @@ from memdb.ui.map import cached as map_cached
 from memdb.ui.map import figures
 from memdb.ui.map.figures import Colouring
 from memdb.ui.map.shown import Shown
+from memdb.vectors import distance
 from memdb.vectors.exact import nearest
 from memdb.vectors.filters import Condition, Raw
 from memdb.vectors.index import Field
 from memdb.vectors.query import KnnRequest, vector_param
+from memdb.vectors.recall import judge
 from memdb.vectors.search import knn
 
 Places = NDArray[np.intp]
@@ -122,7 +124,7 @@ def view(shown: Shown, chosen: Places, many: bool) -> None:
 
 def _traits(shown: Shown, chosen: Places) -> tuple[Trait, ...]:
     made, info = shown.made, shown.info
-    tags = {f.name: map_cached.values(*shown.key, f.name, info, made) for f in info.of_kind("TAG")[:6]}
+    tags = {f.name: map_cached.tag_values(*shown.key, f.name, info, made) for f in info.of_kind("TAG")[:6]}
     numbers = {f.name: map_cached.values(*shown.key, f.name, info, made) for f in info.of_kind("NUMERIC")[:4]}
     return traits(tags, numbers, shown.titles, chosen)
 
@@ -176,7 +178,7 @@ def _recall(shown: Shown, chosen: Places) -> None:
         if len(part):
             asked = rng.choice(part, min(QUERIES, len(part)), replace=False)
             recalls = measured(shown, points, asked, ef)
-            likely = stats.interval(recalls, 10)
+            likely = intervals.mean(recalls)
             rows.append(
                 {
                     "where": name,
@@ -212,21 +214,21 @@ def _asked(
     field, params = shown.info.vector_field(made.request.field)
     ef_runtime = None if params.algorithm == "FLAT" else ef
     keys = [made.keys[i] for i in queries]
+    sent = distance.as_sent(points[list(queries)], params.type)
     truth = nearest(
         documents(client, shown.info, field.name, condition),
-        points[list(queries)],
+        sent,
         k,
         made.metric,
         excluded=keys,
     )
-    found = []
-    for i, own, true in zip(queries, keys, truth.keys, strict=True):
-        request = KnnRequest(
-            shown.info.name, vector_param(points[i]), field.name, k + 1, ef_runtime, condition
-        )
-        near = set(knn(client, request, shown.info).keys) - {own}
-        found.append(len(near & set(true)) / max(1, len(true)))
-    return np.array(found)
+    returned = []
+    for vector, own in zip(sent, keys, strict=True):
+        request = KnnRequest(shown.info.name, vector_param(vector), field.name, k + 1, ef_runtime, condition)
+        hits = knn(client, request, shown.info).keys
+        returned.append([key for key in hits if key != own][:k])
+    verdicts = judge(client, shown.info, field.name, sent, returned, truth.keys, truth.distances)
+    return np.array([verdict.recall for verdict in verdicts])
 
 
 def measured(shown: Shown, points: Any, queries: Places, ef: int, k: int = 10) -> NDArray[np.float64]:

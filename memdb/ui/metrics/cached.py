@@ -23,7 +23,7 @@ def webhook(url: str) -> Webhook:
 @st.cache_resource(max_entries=8, show_spinner=False, on_release=lambda one: one.stop(wait_s=0.0))
 def _sampler(target: Target, every_s: float, max_bytes: int, url: str) -> Sampler:
     told = webhook(url) if url else None
-    return Sampler(target, Settings.from_env().home, every_s=every_s, max_bytes=max_bytes, webhook=told)
+    return Sampler(target, cached.home(), every_s=every_s, max_bytes=max_bytes, webhook=told)
 
 
 def sampler(target: Target) -> Sampler | None:
@@ -42,7 +42,7 @@ def sampler(target: Target) -> Sampler | None:
 
 def past(target: Target) -> Past:
     """The target's history."""
-    return Past(history.path_of(Settings.from_env().home, target))
+    return Past(history.path_of(cached.home(), target))
 
 
 @st.cache_data(ttl="10s", max_entries=16, show_spinner=False)

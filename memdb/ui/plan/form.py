@@ -19,7 +19,15 @@ from memdb.sizing.forecast import TTLS_S
 from memdb.sizing.model import Profile
 from memdb.sizing.plan import Inputs
 from memdb.sizing.services import Wishes
-from memdb.sizing.shape import Algorithm, KeyType, Sessions, Shape, parse_count
+from memdb.sizing.shape import (
+    ARTICLE,
+    Algorithm,
+    KeyType,
+    SessionKind,
+    Sessions,
+    Shape,
+    parse_count,
+)
 from memdb.ui import frame
 from memdb.ui.kit import cached, parts
 from memdb.ui.plan import state
@@ -28,6 +36,8 @@ from memdb.vectors.schema import VectorType
 TYPES: tuple[VectorType, ...] = get_args(VectorType)
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 KEY_TYPES: tuple[KeyType, ...] = get_args(KeyType)
+SESSION_KINDS: tuple[SessionKind, ...] = get_args(SessionKind)
+KEYS = {"counters": "counters", "random": "UUIDs or hashes"}
 ENGINES = {"valkey": "Valkey", "redis": "Redis OSS"}
 
 
@@ -97,7 +107,7 @@ def _read(target: Target, index: str) -> None:
     name = "live-" + (re.sub(r"[^a-z0-9_.-]+", "-", index.lower()).strip("-.") or "index")[:40]
     try:
         found = calibrate.from_index(cached.client(target), index, name)
-        profiles.save(found.profile, state.home())
+        profiles.save(found.profile, cached.home())
     except MemDBError as exc:
         state.keep_wrong(exc)
         return
@@ -106,8 +116,10 @@ def _read(target: Target, index: str) -> None:
     values = {
         "n": f"{shape.vectors:,}", "dim": shape.dim, "type": shape.type, "m": shape.m,
         "algorithm": shape.algorithm, "on": shape.key_type, "metadata": shape.metadata_bytes,
-        "text": shape.text_bytes, "tags": shape.tags, "numbers": shape.numbers, "key": shape.key_bytes,
-        "profile": name,
+        "text": shape.text_bytes, "words": shape.text_words, "vocabulary": shape.text_vocabulary,
+        "tags": shape.tags, "tag_values": shape.tag_values, "tag_bytes": shape.tag_bytes,
+        "numbers": shape.numbers, "key": shape.key_bytes,
+        "keys": "random" if shape.random_keys else "counters", "profile": name,
     }  # fmt: skip
     for key, value in values.items():
         st.session_state[f"plan.{key}"] = float(value) if isinstance(value, int) else value
@@ -135,76 +147,133 @@ def _whole(place: DeltaGenerator, label: str, default: int, key: str, *, step: i
 
 
 def _documents() -> Shape:
+    given = ARTICLE
     vectors = st.text_input(
-        "Vectors", value="1,000,000", key="plan.n", bind="query-params", placeholder="1,000,000 or 10M",
-        help="Documents with a vector. 10M and 1.5k are numbers too.",
+        "Vectors", value=f"{given.vectors:,}", key="plan.n", bind="query-params",
+        placeholder="1,000,000 or 10M",
+        help="Documents with a vector. 10M and 1.5k are numbers too; 0 is an empty index.",
     )  # fmt: skip
     left, right = st.columns(2)
-    dim = _whole(left, "Dimension", 1_536, "plan.dim")
+    dim = _whole(left, "Dimension", given.dim, "plan.dim")
     kind = right.selectbox("Type", TYPES, key="plan.type", bind="query-params")
     left, right = st.columns(2)
-    m = _whole(left, "M", 16, "plan.m", why="Links of a node in the HNSW graph.")
+    m = _whole(left, "M", given.m, "plan.m", why="Links of a node in the HNSW graph.")
     metadata = _whole(
-        right, "Metadata bytes", 1_024, "plan.metadata", step=100,
+        right, "Metadata bytes", given.metadata_bytes, "plan.metadata", step=100,
         why="Stored with each document, not indexed.",
     )  # fmt: skip
-    with st.expander("Index, keys and fields"):
+    with st.expander("Index and keys"):
         left, right = st.columns(2)
         algorithm = left.selectbox("Algorithm", ALGORITHMS, key="plan.algorithm", bind="query-params")
         on = right.selectbox("Documents as", KEY_TYPES, key="plan.on", bind="query-params")
         left, right = st.columns(2)
-        text = _whole(left, "Text bytes", 0, "plan.text", step=100, why="Indexed as words.")
-        key = _whole(right, "Key bytes", 20, "plan.key")
+        key = _whole(left, "Key bytes", given.key_bytes, "plan.key", why="With the prefix.")
+        random = right.selectbox(
+            "Keys are", list(KEYS), key="plan.keys", bind="query-params", format_func=KEYS.__getitem__,
+            help="Counters share the beginnings of their names in the index; UUIDs and hashes do not.",
+        )  # fmt: skip
+    with st.expander("Indexed fields"):
         left, right = st.columns(2)
-        tags = _whole(left, "Tag fields", 0, "plan.tags")
-        numbers = _whole(right, "Number fields", 0, "plan.numbers")
+        tags = _whole(left, "Tag fields", given.tags, "plan.tags")
+        numbers = _whole(right, "Number fields", given.numbers, "plan.numbers")
+        left, right = st.columns(2)
+        values = _whole(
+            left, "Values of a tag field", given.tag_values, "plan.tag_values", step=10,
+            why="Different ones in all documents; as many as documents if each has its own.",
+        )  # fmt: skip
+        tag_bytes = _whole(right, "Tag bytes", given.tag_bytes, "plan.tag_bytes", why="Of one value.")
+        text = _whole(
+            st.container(), "Text bytes", given.text_bytes, "plan.text", step=100, why="Indexed as words."
+        )
+        left, right = st.columns(2)
+        words = _whole(
+            left, "Words of a text", given.text_words, "plan.words", step=10,
+            why="Indexed words of one text, repeated ones too; 0: estimated from its bytes.",
+        )  # fmt: skip
+        vocabulary = _whole(
+            right, "Different words", given.text_vocabulary, "plan.vocabulary", step=1_000,
+            why="Of all texts; 0: estimated, as in technical English.",
+        )  # fmt: skip
     return Shape(
-        parse_count("Vectors", vectors), dim, kind, m, algorithm, on, metadata, text,
-        tags=tags, numbers=numbers, key_bytes=key,
+        parse_count("Vectors", vectors), dim, kind, m, algorithm, on, metadata, text, words, vocabulary,
+        tags, values, tag_bytes, numbers, key, random == "random",
     )  # fmt: skip
 
 
 def _sessions() -> Sessions:
+    given = Sessions()
     left, right = st.columns(2)
     rate = left.number_input(
-        "New a second", value=0.0, step=1.0, key="plan.rate", bind="query-params", format="%.4g",
+        "New a second", value=given.per_second, step=1.0, key="plan.rate", bind="query-params",
+        format="%.4g",
         help="Sessions that begin each second. Rate × time to live of them are there at any time.",
     )  # fmt: skip
-    size = _whole(right, "Bytes each", 4_096, "plan.session", step=256)
-    ttl = st.select_slider(
-        "Time to live", TTLS_S, value=1_800, key="plan.ttl", bind="query-params", format_func=duration,
-        help="The article's sessions live 30 minutes.",
+    size = _whole(
+        right, "Bytes each", given.bytes, "plan.session", step=256,
+        why="All data of one session: its key, the names and values of its fields.",
     )  # fmt: skip
-    sessions = Sessions(rate, size, float(ttl))
+    ttl = st.select_slider(
+        "Time to live", TTLS_S, value=round(given.ttl_s), key="plan.ttl", bind="query-params",
+        format_func=duration, help="The article's sessions live 30 minutes.",
+    )  # fmt: skip
+    with st.expander("Parts of a session"):
+        left, right = st.columns(2)
+        kept = _whole(
+            left, "Without a time to live", given.kept, "plan.kept", step=100,
+            why="Sessions that never expire, beside those that arrive.",
+        )  # fmt: skip
+        kind = right.selectbox(
+            "Stored as", SESSION_KINDS, key="plan.session_kind", bind="query-params",
+            help="A hash of fields, as in the article, or one string.",
+        )  # fmt: skip
+        left, right = st.columns(2)
+        key = _whole(
+            left, "Key of a session, bytes", given.key_bytes, "plan.session_key",
+            why="Part of “Bytes each”; with the prefix.",
+        )  # fmt: skip
+        fields = _whole(right, "Fields of a session", given.fields, "plan.session_fields")
+        left, right = st.columns(2)
+        other = _whole(
+            left, "Bytes of the other fields", given.other_bytes, "plan.session_other", step=10,
+            why="Part of “Bytes each”: names and values of all fields but the history.",
+        )  # fmt: skip
+        spread = right.number_input(
+            "Lengths vary by, %", value=100 * given.spread, step=10.0, key="plan.session_spread",
+            bind="query-params", format="%.4g",
+            help="50: lengths lie evenly between half and one and a half of “Bytes each”. 0: all alike, "
+            "rounded up to one step of the allocator; the interval then includes lengths that vary.",
+        )  # fmt: skip
+    sessions = Sessions(rate, size, float(ttl), kept, kind, key, fields, other, spread / 100)
     if sessions.live:
         st.caption(f":material/forum: {sessions.live:,} sessions at any time")
     return sessions
 
 
 def _load() -> Load:
+    given = Load()
     left, right = st.columns(2)
     queries = left.number_input(
-        "Queries a second", value=10.0, step=10.0, key="plan.qps", bind="query-params", format="%.4g",
-        help="Mean over the month.",
+        "Queries a second", value=given.queries_per_s, step=10.0, key="plan.qps", bind="query-params",
+        format="%.4g", help="Mean over the month.",
     )  # fmt: skip
     written = right.number_input(
-        "Documents written a second", value=1.0, step=1.0, key="plan.writes", bind="query-params",
-        format="%.4g",
+        "Documents written a second", value=given.written_per_s, step=1.0, key="plan.writes",
+        bind="query-params", format="%.4g",
     )  # fmt: skip
     left, right = st.columns(2)
     replicas = _whole(
-        left, "Replicas", 2, "plan.replicas",
+        left, "Replicas", given.replicas, "plan.replicas",
         why="The article: at least 2, in other zones. Each holds everything.",
     )  # fmt: skip
-    days = _whole(right, "Snapshots kept", 7, "plan.days")
+    days = _whole(right, "Snapshots kept", given.snapshot_days, "plan.days")
     left, right = st.columns(2)
-    k = _whole(left, "K", 10, "plan.k", why="Results a query.")
-    indexes = _whole(right, "Indexes", 1, "plan.indexes")
+    k = _whole(left, "K", given.query_k, "plan.k", why="Results a query.")
+    indexes = _whole(right, "Indexes", given.indexes, "plan.indexes")
     return Load(queries, written, k, indexes, replicas, days)
 
 
 def _profile() -> Profile:
-    names = state.profile_names(state.home())
+    names = state.profile_names(cached.home())
     linked = st.session_state.get("plan.profile")
     if linked not in names:
         st.session_state.pop("plan.profile", None)

@@ -10,7 +10,7 @@ from memdb.errors import MemDBError
 from memdb.jobs import Job
 from memdb.sizing import catalogue, prices
 from memdb.sizing.catalogue import Price
-from memdb.ui.kit import parts
+from memdb.ui.kit import cached, parts
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.plan import state
 
@@ -119,7 +119,7 @@ def _forget() -> None:
 
 def _refresh(region: str) -> None:
     """A callback: read AWS's price list in the background."""
-    home = state.home()
+    home = cached.home()
 
     def work(job: Job[int]) -> int:
         pricing = prices.client()

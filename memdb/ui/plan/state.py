@@ -9,7 +9,6 @@ import streamlit as st
 
 from memdb.cluster.target import Target
 from memdb.errors import MemDBError
-from memdb.settings import Settings
 from memdb.sizing import catalogue, forecast, latency, plan, prices, profiles, services
 from memdb.sizing.catalogue import Catalogue
 from memdb.sizing.choose import Choice
@@ -25,11 +24,6 @@ WRONG = "plan.wrong"  # (what happened, what to do) of the last read or refresh
 READ = "plan.read"  # a sentence about the last read from the cluster
 
 
-def home() -> Path:
-    """MEMDB_HOME, where profiles and refreshed prices are kept."""
-    return Settings.from_env().home
-
-
 @st.cache_data(ttl="10s", max_entries=4, show_spinner=False)
 def profile_names(folder: Path) -> tuple[str, ...]:
     """Profiles that can be chosen."""
@@ -42,7 +36,7 @@ def profile(name: str) -> Profile:
     Raises:
         BadInput: there is none.
     """
-    return profiles.load(name, home())
+    return profiles.load(name, cached.home())
 
 
 def own_prices(region: str) -> dict[str, float]:
@@ -55,7 +49,7 @@ def own_prices(region: str) -> dict[str, float]:
 
 def book(region: str) -> Catalogue:
     """The catalogue: the package's, what was refreshed, what the user changed."""
-    found = catalogue.load().with_prices(refreshed(home()))
+    found = catalogue.load().with_prices(refreshed(cached.home()))
     mine = own_prices(region)
     return found.changed(dict(mine), region) if mine else found
 

@@ -1,13 +1,11 @@
-"""A plan as deployment texts, as command line and as Python."""
+"""A plan as deployment texts, as command line and as Python: the views."""
 
 from __future__ import annotations
-
-import shlex
 
 import streamlit as st
 
 from memdb.json_text import json_text
-from memdb.sizing import deploy, plan
+from memdb.sizing import deploy, plan, repeat
 from memdb.sizing.deploy import Cluster
 from memdb.sizing.plan import Plan
 
@@ -69,11 +67,11 @@ def code_view(found: Plan) -> None:
         label_visibility="collapsed",
     )  # fmt: skip
     if kind == "Command line":
-        st.code(command_line(found), language="bash", wrap_lines=True)
+        st.code(repeat.command_line(found), language="bash", wrap_lines=True)
         st.caption("Fit the profile to your own shape on a local engine, in some seconds:")
-        st.code(calibrate_line(found), language="bash", wrap_lines=True)
+        st.code(repeat.calibrate_line(found.inputs.shape), language="bash", wrap_lines=True)
     elif kind == "Python":
-        st.code(python(found), language="python", wrap_lines=True)
+        st.code(repeat.python(found), language="python", wrap_lines=True)
     else:
         st.json(plan.as_json(found))
     parts_about = plan.as_json(found)
@@ -84,63 +82,5 @@ def code_view(found: Plan) -> None:
     st.caption("The page's address carries all inputs; prices of your own are not in it.")
 
 
-def command_line(found: Plan) -> str:
-    """`memdb size` with these inputs."""
-    inputs = found.inputs
-    load, wishes, sessions = inputs.load, inputs.wishes, inputs.sessions
-    words: list[object] = ["memdb", "size", "--vectors", inputs.shape.vectors, *_shape_words(found)]
-    if sessions.live:
-        words += ["--sessions-per-second", f"{sessions.per_second:g}", "--session-bytes", sessions.bytes,
-                  "--session-ttl", f"{sessions.ttl_s:g}"]  # fmt: skip
-    words += ["--queries", f"{load.queries_per_s:g}", "--writes", f"{load.written_per_s:g}", "--replicas",
-              load.replicas, "--snapshot-days", load.snapshot_days, "--reserve", f"{wishes.reserve:g}",
-              "--region", wishes.region, "--engine", wishes.flavour, "--profile", found.estimate.profile.name,
-              "--json"]  # fmt: skip
-    return shlex.join(str(word) for word in words)
-
-
-def calibrate_line(found: Plan) -> str:
-    """`memdb calibrate` on samples of this shape."""
-    return shlex.join(str(w) for w in ["memdb", "calibrate", *_shape_words(found), "--name", "mine"])
-
-
-def python(found: Plan) -> str:
-    """The same through the library."""
-    inputs = found.inputs
-    return f"""from memdb.settings import Settings
-from memdb.sizing import catalogue, plan, profiles
-from memdb.sizing.constraints import Load
-from memdb.sizing.plan import Inputs
-from memdb.sizing.services import Wishes
-from memdb.sizing.shape import Sessions, Shape
-
-inputs = Inputs(
-    {inputs.shape!r},
-    {inputs.sessions!r},
-    {inputs.load!r},
-    {inputs.wishes!r},
-)
-profile = profiles.load({found.estimate.profile.name!r}, Settings.from_env().home)
-made = plan.plan(inputs, profile, catalogue.load())
-print(made.estimate.total_bytes, made.options[0].monthly_usd if made.options else made.choices.why_none)
-"""
-
-
-def _shape_words(found: Plan) -> list[object]:
-    shape = found.inputs.shape
-    words: list[object] = ["--dim", shape.dim, "--type", shape.type, "--m", shape.m]
-    for option, value, default in (
-        ("--algorithm", shape.algorithm, "HNSW"), ("--on", shape.key_type, "HASH"),
-        ("--metadata-bytes", shape.metadata_bytes, 0), ("--text-bytes", shape.text_bytes, 0),
-        ("--tags", shape.tags, 0), ("--numbers", shape.numbers, 0), ("--key-bytes", shape.key_bytes, 20),
-    ):  # fmt: skip
-        if value != default:
-            words += [option, value]
-    return words
-
-
 def _json(value: object) -> str:
     return json_text(value, indent=2, ascii_only=False)
-
-
-__all__ = ["calibrate_line", "code_view", "command_line", "deploy_view", "python"]

@@ -10,7 +10,7 @@ import streamlit as st
 from memdb.display import line
 from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.search.form import EF_STEPS
-from memdb.ui.search.shown import Shown, export, title_of
+from memdb.ui.search.shown import Shown, export, titles_in
 
 
 def two_settings(shown: Shown) -> None:
@@ -32,7 +32,7 @@ def two_settings(shown: Shown) -> None:
     changed = replace(request, ef_runtime=int(other))
     second = cached.knn(shown.target, shown.info, changed, state.keep("search.run", 0))
     names = (f"EF {other}", f"EF {request.ef_runtime}")
-    titles = {**title_of(shown.info, second), **shown.titles}
+    titles = {**titles_in(shown.info, second), **shown.titles}
     found = charts.moves(second.keys, shown.result.keys, titles)
     common = len(set(second.keys) & set(shown.result.keys))
     with st.container(horizontal=True):

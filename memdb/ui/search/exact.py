@@ -6,16 +6,17 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from memdb.cluster import replies
 from memdb.display import bytes_text, code, line, markdown
 from memdb.jobs import Job
 from memdb.ui.kit import cached, charts, parts, safety, state
 from memdb.ui.kit.job import JobSlot
-from memdb.ui.search.shown import TITLES, Shown, export
-from memdb.vectors import exact, read, stored
+from memdb.ui.search.shown import Shown, export
+from memdb.vectors import distance, exact, read, recall
+from memdb.vectors.distance import Floats
 from memdb.vectors.exact import Neighbours
 from memdb.vectors.filters import render
 from memdb.vectors.query import numbers
+from memdb.vectors.titles import titles_of
 
 COMPUTING = JobSlot[Neighbours]("search.exact_job", every="0.5s")
 
@@ -26,13 +27,17 @@ def against_exact(shown: Shown) -> None:
     if truth is None:
         return
     keys, true_distances = truth.keys[0], truth.distances[0]
-    found = exact.compare(shown.result.keys, shown.result.distances, keys, true_distances)
-    missed = len(found.found) - sum(found.found)
+    request = shown.asked.request
+    verdict = recall.judge(
+        cached.client(shown.target), shown.info, request.field, _sent(shown), [shown.result.keys],
+        truth.keys, truth.distances,
+    )[0]  # fmt: skip
+    missed = len(verdict.found) - sum(verdict.found)
     with st.container(horizontal=True):
         st.metric(
-            f"recall@{shown.asked.request.k}",
-            f"{found.recall:.2f}",
-            help="Share of the exact neighbours that the index returned; one as near as the last counts.",
+            f"recall@{request.k}",
+            f"{verdict.recall:.2f}",
+            help="Share of the exact neighbours that the index returned, or another as near in their place.",
         )
         st.metric("missed", missed)
         st.metric("documents compared", f"{truth.looked_at:,}")
@@ -41,7 +46,7 @@ def against_exact(shown: Shown) -> None:
     titles = _titles(shown, keys)
     st.plotly_chart(
         charts.truth_ranks(
-            [titles[key] for key in keys], keys, true_distances, found.found, dark=state.dark()
+            [titles[key] for key in keys], keys, true_distances, verdict.found, dark=state.dark()
         ),
         key="search.truth",
         config={"displayModeBar": False},
@@ -50,9 +55,9 @@ def against_exact(shown: Shown) -> None:
     frame = pd.DataFrame(
         {
             "true rank": np.arange(1, len(keys) + 1),
-            "": ["found" if ok else "missed" for ok in found.found],
+            "": ["found" if ok else "missed" for ok in verdict.found],
             "index rank": pd.array(
-                [shown.result.keys.index(key) + 1 if key in shown.result.keys else None for key in keys],
+                [place + 1 if place != recall.MISSED else None for place in verdict.places],
                 dtype="Int64",
             ),
             "exact distance": true_distances,
@@ -69,10 +74,17 @@ def against_exact(shown: Shown) -> None:
         },
         placeholder="–",
     )
-    if found.extra:
-        names = ", ".join(code(key) for key in found.extra[:5])
-        st.caption(f"Returned by the index although {len(found.extra)} nearer ones exist: {names}")
+    if verdict.extra:
+        names = ", ".join(code(shown.result.keys[place]) for place in verdict.extra[:5])
+        st.caption(f"Returned by the index although {len(verdict.extra)} nearer ones exist: {names}")
     export(shown, frame)
+
+
+def _sent(shown: Shown) -> Floats:
+    """(1, dim): the query as the index receives it."""
+    request = shown.asked.request
+    _, params = shown.info.vector_field(request.field)
+    return distance.as_sent(np.array([numbers(request.vector)], dtype=np.float32), params.type)
 
 
 def _truth(shown: Shown) -> Neighbours | None:
@@ -83,7 +95,7 @@ def _truth(shown: Shown) -> Neighbours | None:
     kept = cached.kept_vectors(
         shown.target, shown.info.fingerprint, request.field, f"{rendered.query}{rendered.params}"
     )
-    query = np.array([numbers(request.vector)], dtype=np.float32)
+    query = _sent(shown)
     if kept.blocks is not None:
         return exact.nearest(kept.blocks, query, request.k, params.metric)
     if COMPUTING.current(request) is not None:
@@ -110,7 +122,7 @@ def _start_exact(shown: Shown, kept: cached.KeptVectors, size: int) -> None:
     request, opened = shown.asked.request, cached.client(shown.target)
     budget = safety.budget(shown.target)
     _, params = shown.info.vector_field(request.field)
-    query = np.array([numbers(request.vector)], dtype=np.float32)
+    query = _sent(shown)
 
     def work(job: Job[Neighbours]) -> Neighbours:
         client = opened.budgeted(budget)
@@ -125,12 +137,5 @@ def _start_exact(shown: Shown, kept: cached.KeptVectors, size: int) -> None:
 
 def _titles(shown: Shown, keys: tuple[str, ...]) -> dict[str, str]:
     """Names also of documents that the index did not return."""
-    named = next((f for f in shown.info.fields if f.name.lower() in TITLES), None)
     missing = [key for key in keys if key not in shown.titles]
-    found = dict(shown.titles)
-    values: list[object] = [None] * len(missing)
-    if named is not None:
-        values = stored.values(cached.client(shown.target), shown.info, named, missing)
-    for key, value in zip(missing, values, strict=True):
-        found[key] = line(replies.text(value) or key, 120)
-    return found
+    return {**shown.titles, **titles_of(cached.client(shown.target), shown.info, missing)}

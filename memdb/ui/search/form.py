@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import streamlit as st
 
 from memdb import embed
 from memdb.cluster.target import Target
-from memdb.display import line, markdown
-from memdb.errors import BadVector, MemDBError, UnsupportedFeature
+from memdb.display import markdown
+from memdb.errors import BadFilter, BadVector, MemDBError, UnsupportedFeature
 from memdb.ui.kit import cached, parts, state
+from memdb.ui.kit.filter_form import tag_choice
 from memdb.vectors import search, upload
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import And, Condition, Not, Range, Raw, Tag, Text
 from memdb.vectors.index import Field, IndexInfo, VectorParams
-from memdb.vectors.query import KnnRequest, returnable, vector_param
+from memdb.vectors.query import EF_RUNTIME, KnnRequest, returnable, vector_param
 
 By = Literal["Text", "Document", "Vector"]
 EF_STEPS = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096)
@@ -30,6 +30,7 @@ EXAMPLES = (
 # Everything a link carries, besides one `search.f.<field>` for each filtered field.
 LINKED = ("search.by", "search.q", "search.key", "search.field", "search.k", "search.ef", "search.ef2",
           "search.raw", "search.view")  # fmt: skip
+_WHOLE = 2**53 - 1  # the largest whole number that a browser keeps apart from its neighbours
 WHOLE_RANGES = "search.whole_ranges"  # bounds by widget, so that a link leaves out what filters nothing
 
 
@@ -173,7 +174,7 @@ def _random(target: Target, info: IndexInfo) -> None:
 def _settings(target: Target, params: VectorParams) -> tuple[int, int | None]:
     limits = cached.server(target).dialect.limits
     k = st.number_input(
-        "K", min_value=1, max_value=limits.k, value=10, key="search.k", bind="query-params",
+        "K", min_value=1, max_value=limits.k, value=KnnRequest("", ()).k, key="search.k", bind="query-params",
         help="How many neighbours to return.",
     )  # fmt: skip
     if params.algorithm != "HNSW":
@@ -181,7 +182,7 @@ def _settings(target: Target, params: VectorParams) -> tuple[int, int | None]:
         return int(k), None
     steps = [ef for ef in EF_STEPS if ef <= limits.ef_runtime]
     ef = st.select_slider(
-        "EF_RUNTIME", steps, value=64, key="search.ef", bind="query-params",
+        "EF_RUNTIME", steps, value=EF_RUNTIME, key="search.ef", bind="query-params",
         help="How many candidates the graph walk keeps: more finds more of the true neighbours and takes "
         "longer. Below K the engine uses K.",
     )  # fmt: skip
@@ -213,7 +214,7 @@ def _filter(target: Target, info: IndexInfo) -> tuple[Condition, int]:
 
 
 def _field_filter(target: Target, info: IndexInfo, field: Field) -> Condition | None:
-    label = field.name
+    label = markdown(field.name, 60)
     try:
         if field.kind == "TAG":
             return _tag_filter(target, info, field)
@@ -227,26 +228,17 @@ def _field_filter(target: Target, info: IndexInfo, field: Field) -> Condition | 
                 placeholder="all of these words",
             )
             return Text(field.name, words) if words.strip() else None
-    except UnsupportedFeature as exc:
-        st.caption(f":material/info: {label}: {exc}")
+    except (UnsupportedFeature, BadFilter) as exc:  # this engine, or a name that no query can say
+        st.caption(f":material/info: {label}: {markdown(str(exc))}")
     return None
 
 
-def _with_count(counts: dict[str, int], value: str) -> str:
-    return f"{line(value, 60)}  ({counts[value]:,})" if value in counts else line(value, 60)
-
-
 def _tag_filter(target: Target, info: IndexInfo, field: Field) -> Condition | None:
-    counts = {found.value: found.documents for found in cached.tag_values(target, info.name, field.name)}
-    chosen = st.multiselect(
-        field.name, list(counts), key=filter_key(field), bind="query-params", accept_new_options=True,
-        format_func=partial(_with_count, counts),
-        placeholder=f"any of {len(counts):,}" if len(counts) < search.TAG_VALUES else "any",
-    )  # fmt: skip
+    chosen = tag_choice(cached.tag_values(target, info.name, field.name), field, filter_key(field))
     if not chosen:
         return None
     without = st.toggle("none of these", key=f"search.not.{field.name}", bind="query-params")
-    tag = Tag(field.name, tuple(chosen))
+    tag = Tag(field.name, chosen)
     return Not(tag) if without else tag
 
 
@@ -256,12 +248,11 @@ def _range_filter(target: Target, info: IndexInfo, field: Field) -> Condition | 
         return None
     low, high = bounds
     st.session_state[WHOLE_RANGES] = {**state.keep(WHOLE_RANGES, {}), filter_key(field): bounds}
-    whole = low.is_integer() and high.is_integer()
+    whole = low.is_integer() and high.is_integer() and max(-low, high) <= _WHOLE
+    label = markdown(field.name, 60)
     if whole:
         first, last = int(low), int(high)
-        a, b = st.slider(
-            field.name, first, last, value=(first, last), key=filter_key(field), bind="query-params"
-        )
+        a, b = st.slider(label, first, last, value=(first, last), key=filter_key(field), bind="query-params")
         return None if (a, b) == (first, last) else Range(field.name, a, b)
-    x, y = st.slider(field.name, low, high, value=(low, high), key=filter_key(field), bind="query-params")
+    x, y = st.slider(label, low, high, value=(low, high), key=filter_key(field), bind="query-params")
     return None if (x, y) == (low, high) else Range(field.name, x, y)

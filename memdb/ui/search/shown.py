@@ -15,8 +15,8 @@ from memdb.ui.search.form import Asked
 from memdb.vectors.filters import render
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.search import KnnResult
+from memdb.vectors.titles import title_of
 
-TITLES = ("title", "name", "subject", "heading")
 CONTENTS = ("content", "text", "body", "description", "summary", "preference")
 
 
@@ -31,14 +31,9 @@ class Shown:
     titles: dict[str, str]
 
 
-def title_of(info: IndexInfo, result: KnnResult) -> dict[str, str]:
-    """A short name for each document found: a field that is called like a title, else its key."""
-    names = [f.name for f in info.fields if f.name.lower() in TITLES]
-    found = {}
-    for key, fields in zip(result.keys, result.fields, strict=True):
-        title = next((fields[name] for name in names if fields.get(name)), "")
-        found[key] = line(title or key, 120)
-    return found
+def titles_in(info: IndexInfo, result: KnnResult) -> dict[str, str]:
+    """What each document found is called."""
+    return {key: title_of(fields, key, info) for key, fields in zip(result.keys, result.fields, strict=True)}
 
 
 def table_of(info: IndexInfo, result: KnnResult) -> pd.DataFrame:
@@ -53,10 +48,12 @@ def table_of(info: IndexInfo, result: KnnResult) -> pd.DataFrame:
         if field.kind == "VECTOR":
             continue
         values = [fields.get(field.name, "") for fields in result.fields]
+        # A document's own "rank" or "distance" stands beside ours.
+        name = field.name if field.name not in columns else f"{field.name} (field)"
         if field.kind == "NUMERIC":
-            columns[field.name] = pd.array([replies.number(v) for v in values], dtype="Float64")
+            columns[name] = pd.array([replies.number(v) for v in values], dtype="Float64")
         else:
-            columns[field.name] = [line(v, 300) for v in values]
+            columns[name] = [line(v, 300) for v in values]
     return pd.DataFrame(columns)
 
 

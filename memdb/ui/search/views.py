@@ -17,9 +17,10 @@ from memdb.ui.search.compare import two_settings
 from memdb.ui.search.exact import against_exact
 from memdb.ui.search.form import Asked, more_like
 from memdb.ui.search.share import again, code_and_link, history, remember
-from memdb.ui.search.shown import CONTENTS, TITLES, Shown, export, table_of, title_of
+from memdb.ui.search.shown import CONTENTS, Shown, export, table_of, titles_in
 from memdb.vectors import distance, search
 from memdb.vectors.index import IndexInfo
+from memdb.vectors.titles import is_title
 
 VIEWS = ("Table", "Cards", "Against exact", "Two EF settings", "Code and link")
 CARDS = 24
@@ -29,7 +30,7 @@ def results(target: Target, info: IndexInfo, asked: Asked) -> None:
     """Run the search and draw it in the chosen view."""
     run = state.keep("search.run", 0)
     result = cached.knn(target, info, asked.request, run)
-    shown = Shown(target, info, asked, result, title_of(info, result))
+    shown = Shown(target, info, asked, result, titles_in(info, result))
     remember(shown)
     _headline(shown)
     view = st.segmented_control(
@@ -95,8 +96,8 @@ def _table(shown: Shown) -> None:
     event = st.dataframe(
         frame,
         hide_index=True,
-        column_order=[*order[:3], *[c for c in order[3:] if c.lower() in TITLES],
-                      *[c for c in order[3:] if c.lower() not in TITLES], "key", *long],
+        column_order=[*order[:3], *[c for c in order[3:] if is_title(c)],
+                      *[c for c in order[3:] if not is_title(c)], "key", *long],
         column_config=_columns(result.metric, frame),
         on_select="rerun",
         selection_mode="single-row",

@@ -113,7 +113,14 @@ def _controls() -> tuple[Order, int, bool]:
             help="Redis keeps keys in no order: this sorts what the page holds. A click on a column's head "
             "does so too.",
         )  # fmt: skip
-        size = st.selectbox("Page of", SIZES, index=1, key="sessions.size", bind="query-params", width=80)
+        size = st.selectbox(
+            "Page of",
+            SIZES,
+            index=SIZES.index(store.PAGE),
+            key="sessions.size",
+            bind="query-params",
+            width=80,
+        )
         st.space("stretch")
         live = st.toggle("Live", value=True, key="sessions.live", persist_state="session")
         st.button("Refresh", icon=":material/refresh:", on_click=refresh)

@@ -10,7 +10,7 @@ import streamlit as st
 from memdb.cluster.target import Target
 from memdb.display import markdown
 from memdb.errors import NotFound
-from memdb.sessions import formats, values
+from memdb.sessions import formats, store, values
 from memdb.sessions.formats import Session
 from memdb.sessions.mapping import Format
 from memdb.sessions.store import SessionPage
@@ -54,7 +54,14 @@ def _id(format_: Format, key: str) -> str:
 def _listing(target: Target, format_: Format) -> list[SessionSummary]:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         order = st.selectbox("Sort the page", ORDERS, key="sessions.order", bind="query-params", width=140)
-        size = st.selectbox("Page of", SIZES, index=1, key="sessions.size", bind="query-params", width=80)
+        size = st.selectbox(
+            "Page of",
+            SIZES,
+            index=SIZES.index(store.PAGE),
+            key="sessions.size",
+            bind="query-params",
+            width=80,
+        )
         st.space("stretch")
         live = st.toggle("Live", value=True, key="sessions.live", persist_state="session")
         st.button("Refresh", icon=":material/refresh:", on_click=refresh, key="sessions.other.refresh")

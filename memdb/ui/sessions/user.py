@@ -13,7 +13,7 @@ from memdb.sessions.formats import Session
 from memdb.sessions.users import UserRecord
 from memdb.ui import frame
 from memdb.ui.kit import cached, parts, state
-from memdb.ui.search.shown import title_of
+from memdb.ui.search.shown import titles_in
 from memdb.ui.sessions import filter_bar
 from memdb.ui.sessions.listing import RUN
 from memdb.vectors.distance import Floats
@@ -69,7 +69,7 @@ def _nearest(target: Target, vector: Floats) -> None:
     )  # fmt: skip
     st.markdown(f"**Nearest documents** in {markdown(name)}")
     result = cached.knn(target, info, request, 0)
-    titles = title_of(info, result)
+    titles = titles_in(info, result)
     table = pd.DataFrame(
         {
             "distance": result.distances,

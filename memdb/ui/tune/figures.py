@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import plotly.graph_objects as go
@@ -27,6 +27,7 @@ class Curve:
     recall: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
+    confidence: float  # of the interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,8 @@ def recall_curve(
             line={"color": colour, "width": 2, "dash": DASHES[i]},
             marker={"size": 8, "symbol": SYMBOLS[i], "color": colour},
             customdata=np.column_stack([curve.low, curve.high]) if efs else None,
-            hovertemplate="EF %{x}<br>recall %{y:.4f}<br>95 %: %{customdata[0]:.4f} to %{customdata[1]:.4f}"
-            "<extra></extra>",
+            hovertemplate="EF %{x}<br>recall %{y:.4f}<br>"
+            f"{_of(curve.confidence)}: %{{customdata[0]:.4f}} to %{{customdata[1]:.4f}}<extra></extra>",
         )  # fmt: skip
     lows = [v for curve in curves for v in curve.low] + ([target] if target is not None else [])
     floor = min(lows, default=0.9)
@@ -189,9 +190,14 @@ def found_by_ef(
 
 
 def intervals(
-    bars: Sequence[Bar], *, reference: float | None = None, reference_name: str = "all", dark: bool
+    bars: Sequence[Bar],
+    *,
+    confidence: float,
+    reference: float | None = None,
+    reference_name: str = "all",
+    dark: bool,
 ) -> go.Figure:
-    """Values with their intervals, one a row; an open mark stands for a small sample."""
+    """Values with their intervals of that confidence, one a row; an open mark stands for a small sample."""
     colours = palette(dark)
     figure = go.Figure()
     if reference is not None:
@@ -215,7 +221,7 @@ def intervals(
             hovertext=[
 
                                f"<b>{labels[i]}</b><br>recall {bars[i].value:.4f}<br>"
-                f"95 %: {bars[i].low:.4f} to {bars[i].high:.4f}"
+                f"{_of(confidence)}: {bars[i].low:.4f} to {bars[i].high:.4f}"
                 for i in rows
             ],
             hoverinfo="text",
@@ -288,7 +294,13 @@ def heat_map(
 
 
 def differences(
-    efs: Sequence[int], values: Sequence[float], low: Sequence[float], high: Sequence[float], *, dark: bool
+    efs: Sequence[int],
+    values: Sequence[float],
+    low: Sequence[float],
+    high: Sequence[float],
+    *,
+    confidence: float,
+    dark: bool,
 ) -> go.Figure:
     """Recall of one run minus another's at the same EF_RUNTIME; a filled mark's interval leaves zero out."""
     colours = palette(dark)
@@ -310,7 +322,8 @@ def differences(
             },
 
                        hovertext=[
-                f"EF {efs[i]}<br>{values[i]:+.4f}<br>95 %: {low[i]:+.4f} to {high[i]:+.4f}" for i in rows
+                f"EF {efs[i]}<br>{values[i]:+.4f}<br>{_of(confidence)}: {low[i]:+.4f} to {high[i]:+.4f}"
+                for i in rows
             ],
             hoverinfo="text",
         )  # fmt: skip
@@ -319,6 +332,10 @@ def differences(
     figure.update_yaxes(title="difference in recall", tickformat="+.3~f")
     figure.update_layout(showlegend=True)
     return figure
+
+
+def _of(confidence: float) -> str:
+    return f"{confidence * 100:g} %"
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,7 +380,7 @@ def _widened(curve: Curve, efs: Sequence[int]) -> Curve:
     if curve.efs != (0,):
         return curve
     ends = (efs[0], efs[-1])
-    return Curve(curve.name, ends, curve.recall * 2, curve.low * 2, curve.high * 2)
+    return replace(curve, efs=ends, recall=curve.recall * 2, low=curve.low * 2, high=curve.high * 2)
 
 
 def _mark_best(figure: go.Figure, ef: int, recall: float, colours: Palette) -> None:

@@ -11,7 +11,7 @@ from memdb.cluster.target import Target
 from memdb.display import line
 from memdb.errors import BadInput, MemDBError
 from memdb.tuning.queries import FILE_TYPES
-from memdb.tuning.run import Goal, SweepRequest
+from memdb.tuning.run import CONCURRENCY, Goal, SweepRequest
 from memdb.tuning.source import COUNT, Documents, File, Repeated, Selected, Source, Texts, Unseen
 from memdb.tuning.store import Listed
 from memdb.ui.kit import cached, filter_form, state
@@ -19,6 +19,7 @@ from memdb.ui.tune import cached as tune_cached
 from memdb.vectors.filters import render
 from memdb.vectors.index import IndexInfo, VectorParams
 
+DEFAULT = SweepRequest("")
 EFS = (1, 2, 4, 8, 10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096)
 # What a link carries → what a person reads.
 ORIGINS = {
@@ -37,6 +38,7 @@ FLATTERS = (
     "Each is left out of its own results. A document is easier to find than a question: the run measures by "
     "how much recall reads too high."
 )
+CONFIDENCES = (0.9, 0.95, 0.99)
 CLIENTS = (0, 1, 2, 4, 8, 16, 32)
 
 
@@ -171,8 +173,8 @@ def _goal() -> Goal:
     )  # fmt: skip
     left, right = st.columns(2)
     confidence = right.selectbox(
-        "Confidence", (0.9, 0.95, 0.99), index=1, key="recall.confidence", bind="query-params",
-        format_func="{:.0%}".format,
+        "Confidence", CONFIDENCES, index=CONFIDENCES.index(DEFAULT.goal.confidence),
+        key="recall.confidence", bind="query-params", format_func="{:.0%}".format,
         help="How sure the answer must be: the interval's lower end has to reach the target.",
     )  # fmt: skip
     if kind == "Latency":
@@ -183,21 +185,21 @@ def _goal() -> Goal:
         )  # fmt: skip
         return Goal("p99_ms", float(most or 5.0), float(confidence))
     least = left.number_input(
-        "Recall at least", min_value=0.01, max_value=0.9999, value=0.95, step=0.01, format="%.4g",
-        key="recall.target", bind="query-params",
+        "Recall at least", min_value=0.01, max_value=0.9999, value=DEFAULT.goal.value, step=0.01,
+        format="%.4g", key="recall.target", bind="query-params",
     )  # fmt: skip
-    return Goal("recall", float(least or 0.95), float(confidence))
+    return Goal("recall", float(least or DEFAULT.goal.value), float(confidence))
 
 
 def _settings(target: Target, params: VectorParams) -> tuple[int, int, int, int, float | None]:
     limits = cached.server(target).dialect.limits
     left, right = st.columns(2)
     k = left.number_input(
-        "K", min_value=1, max_value=min(1_000, limits.k), value=10, key="recall.k", bind="query-params",
-        help="How many neighbours count.",
+        "K", min_value=1, max_value=min(1_000, limits.k), value=DEFAULT.k, key="recall.k",
+        bind="query-params", help="How many neighbours count.",
     )  # fmt: skip
     clients = right.selectbox(
-        "Clients", CLIENTS, index=CLIENTS.index(8), key="recall.clients", bind="query-params",
+        "Clients", CLIENTS, index=CLIENTS.index(CONCURRENCY), key="recall.clients", bind="query-params",
         format_func=_at_once,
         help="For the throughput: so many calls are under way at once. This is load on the server.",
     )  # fmt: skip
@@ -208,10 +210,10 @@ def _settings(target: Target, params: VectorParams) -> tuple[int, int, int, int,
     )  # fmt: skip
     if params.algorithm != "HNSW":
         st.caption(f"{params.algorithm} index: every query looks at every vector; there is no EF_RUNTIME.")
-        return int(k or 10), 10, 10, int(clients), budget
+        return int(k or DEFAULT.k), 10, 10, int(clients), budget
     steps = [ef for ef in EFS if ef <= limits.ef_runtime]
     low, high = st.select_slider(
-        "EF_RUNTIME", steps, value=(10, 512), key="recall.ef", bind="query-params",
+        "EF_RUNTIME", steps, value=(DEFAULT.ef_min, DEFAULT.ef_max), key="recall.ef", bind="query-params",
         help="The range to measure. Settings between are chosen where the curve bends.",
     )  # fmt: skip
-    return int(k or 10), int(low), int(high), int(clients), budget
+    return int(k or DEFAULT.k), int(low), int(high), int(clients), budget

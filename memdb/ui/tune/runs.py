@@ -78,13 +78,14 @@ def comparison(runs: Sequence[Run], *, key: str, names: Sequence[str] = ()) -> N
     for i, other in enumerate(runs[1:], 1):
         found = compare.compare(other, runs[0])
         st.markdown(f"###### {markdown(names[i])} less {markdown(names[0])}")
-        st.caption(f"{found.words} Intervals at {found.confidence:.0%} confidence.")
+        st.caption(f"{found.words} Intervals at {found.confidence * 100:g} % confidence.")
         if not found.rows:
             continue
         st.plotly_chart(
             figures.differences(
                 [d.ef_runtime for d in found.rows], [d.difference for d in found.rows],
-                [d.low for d in found.rows], [d.high for d in found.rows], dark=state.dark(),
+                [d.low for d in found.rows], [d.high for d in found.rows],
+                confidence=found.confidence, dark=state.dark(),
             ),
             key=f"{key}.differences.{i}", config=PLAIN, alt="Difference in recall by EF_RUNTIME",
         )  # fmt: skip
@@ -127,10 +128,11 @@ def files_view(shown: Shown) -> None:
     )  # fmt: skip
     st.markdown("###### The same on the command line")
     again = report.command_line(run)
-    st.code(again.command, language="bash", wrap_lines=True)
     for limit in again.limits:
         st.caption(f":material/info: {markdown(limit, 400)}")
-    st.caption("It exits with 1 when the target is missed, so that a pipeline can guard an index.")
+    if again.command:
+        st.code(again.command, language="bash", wrap_lines=True)
+        st.caption("It exits with 1 when the target is missed, so that a pipeline can guard an index.")
     for what, command in _commands(shown):
         st.markdown(f"###### {what}")
         st.code(command, language="bash", wrap_lines=True)

@@ -21,6 +21,7 @@ from memdb.ui.kit.job import JobSlot
 from memdb.ui.tune import figures
 from memdb.ui.tune.figures import Bar
 from memdb.ui.tune.views import PLAIN, Shown, ef_choice, titles
+from memdb.vectors import tags
 from memdb.vectors.distance import Doubles, prepared
 from memdb.vectors.index import IndexInfo
 
@@ -45,7 +46,8 @@ def slices_view(shown: Shown) -> None:
     with left:
         kind = st.selectbox(
             "Slice by", list(kinds), key="recall.slice", format_func=kinds.__getitem__, bind="query-params",
-            help="A slice's recall is of the queries that are documents in it, or were made from one.",
+            help="A slice's recall is of the queries that are documents in it, or were made from one. A "
+            "document with several values of a tag lies in the slice of each.",
         )  # fmt: skip
     with right:
         ef = ef_choice(run, "recall.slice_ef", misses.default_ef(run))
@@ -196,7 +198,7 @@ def _slices(shown: Shown, kind: str, point: EfPoint) -> tuple[Slice, ...]:
     confidence = run.request.goal.confidence
 
     def interval(recalls: Doubles) -> tuple[float, float]:
-        found = unseen.interval(recalls, run.request.k, confidence, run.queries.uncertainty)
+        found = unseen.interval(recalls, confidence, run.queries.uncertainty)
         return found.low, found.high
 
     recalls = point.recalls.astype(np.float64)
@@ -212,10 +214,11 @@ def _slices(shown: Shown, kind: str, point: EfPoint) -> tuple[Slice, ...]:
                   zip(run.queries.own_keys, run.queries.labels, strict=True)]  # fmt: skip
         vectors = prepared(run.queries.vectors, run.definition.metric)
         return slices.sliced(slices.cluster_labels(vectors, called), recalls, interval, by_size=True)
-    values = slices.field_values(cached.client(shown.target), shown.info, field, run.queries.own_keys)
     if what == "tag":
-        labels = slices.tag_labels(values, shown.info.field(field).separator)
-        return slices.sliced(labels, recalls, interval, by_size=True)
+        of_tag = shown.info.field(field, "TAG")
+        held = tags.held(cached.client(shown.target), shown.info, of_tag, run.queries.own_keys)
+        return slices.sliced(slices.tag_labels(held), recalls, interval, by_size=True)
+    values = slices.field_values(cached.client(shown.target), shown.info, field, run.queries.own_keys)
     numbers = np.array([slices.as_number(value) for value in values])
     order = np.argsort(np.where(np.isfinite(numbers), numbers, np.inf), kind="stable")
     labels = slices.number_labels(values)
@@ -239,7 +242,9 @@ def _draw(run: Run, found: Sequence[Slice], point: EfPoint, name: str) -> None:
         )
     bars = [Bar(s.name, s.recall, s.low, s.high, s.queries, s.small) for s in found]
     st.plotly_chart(
-        figures.intervals(bars, reference=point.recall, dark=state.dark()),
+        figures.intervals(
+            bars, confidence=run.request.goal.confidence, reference=point.recall, dark=state.dark()
+        ),
         key="recall.slices",
         config=PLAIN,
         alt=f"Recall by {name}",

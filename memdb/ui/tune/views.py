@@ -19,9 +19,9 @@ from memdb.ui.kit import cached, state
 from memdb.ui.tune import cached as tune_cached
 from memdb.ui.tune import figures
 from memdb.ui.tune.figures import Curve, Times
-from memdb.vectors import stored
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import KnnRequest, vector_param
+from memdb.vectors.titles import LENGTH, titles_of
 
 PLAIN = {"displayModeBar": False}
 
@@ -70,7 +70,7 @@ def facts(run: Run) -> None:
         st.metric("EF_RUNTIME", point.ef_runtime or "none", help="Of the numbers beside it.")
         st.metric(
             f"recall@{run.request.k}", f"{point.recall:.3f}",
-            help=f"{run.request.goal.confidence:.0%} interval: {point.low:.4f} to {point.high:.4f}, "
+            help=f"{run.request.goal.confidence * 100:g} % interval: {point.low:.4f} to {point.high:.4f}, "
             f"{len(run.queries):,} queries.",
         )  # fmt: skip
         if math.isfinite(point.p50_ms):
@@ -150,6 +150,7 @@ def curve_of(run: Run, name: str = "") -> Curve:
         tuple(p.recall for p in run.points),
         tuple(p.low for p in run.points),
         tuple(p.high for p in run.points),
+        run.request.goal.confidence,
     )
 
 
@@ -185,26 +186,14 @@ def ef_choice(run: Run, key: str, default: int) -> int:
 
 def titles(target: Target, info: IndexInfo | None, keys: Sequence[str]) -> dict[str, str]:
     """A short name of each document: a field that is called like a title, else its key."""
-    named = None if info is None else next((f for f in info.fields if f.name.lower() in TITLES), None)
-    if info is None or named is None or not keys:
-        return {key: line(key, 120) for key in keys}
-    try:
-        values = stored.values(cached.client(target), info, named, keys)
-    except MemDBError:
-        values = [None] * len(keys)
-    return {key: line(_text(value) or key, 120) for key, value in zip(keys, values, strict=True)}
-
-
-TITLES = ("title", "name", "subject", "heading")
+    if info is None:
+        return {key: line(key, LENGTH) for key in keys}
+    return titles_of(cached.client(target), info, keys)
 
 
 def frame_of(rows: Sequence[dict[str, object]]) -> pd.DataFrame:
     """Rows as a table."""
     return pd.DataFrame(list(rows))
-
-
-def _text(value: object) -> str:
-    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else ""
 
 
 def _clients(point: EfPoint) -> str:

@@ -1,0 +1,96 @@
+"""An index that is there as a shape: from FT.INFO and a sample of its documents. Only reads."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import replace
+from itertools import islice
+
+from memdb.cluster import replies
+from memdb.cluster.client import Client
+from memdb.sizing import redisearch
+from memdb.sizing.model import predict
+from memdb.sizing.profiles import BUILT_IN
+from memdb.sizing.shape import MOST_TAG, Shape
+from memdb.vectors.index import Field, IndexInfo
+
+NAMES = 400  # keys whose names are looked at
+_READ = 200  # documents whose tags and lengths of texts are read
+_UNIQUE = 0.9  # of the values read: from here on each document is taken to have its own
+
+
+def shape_of(client: Client, info: IndexInfo, key_bytes: float) -> Shape:
+    """The shape of an index's documents.
+
+    What a document holds besides keys, vector and indexed fields is taken from what it weighs.
+
+    Args:
+        client: of the server.
+        info: of the index.
+        key_bytes: mean MEMORY USAGE of a document.
+    """
+    _, params = info.vector_field()
+    names = _names(client, info)
+    tags = info.of_kind("TAG")
+    values, length = _tags(client, info, names, tags)
+    texts = _text_bytes(client, info, names)
+    shape = Shape(
+        vectors=info.documents,
+        dim=params.dim,
+        type=params.type if params.type in ("FLOAT32", "FLOAT64", "FLOAT16", "BFLOAT16") else "FLOAT32",  # type: ignore[arg-type]
+        m=params.m or 16,
+        algorithm="FLAT" if params.algorithm == "FLAT" else "HNSW",
+        key_type="JSON" if info.on == "JSON" else "HASH",
+        text_bytes=texts,
+        text_vocabulary=(info.terms or 0) if texts else 0,
+        tags=len(tags),
+        tag_values=values,
+        tag_bytes=length,
+        numbers=len(info.of_kind("NUMERIC")),
+        key_bytes=round(statistics.fmean(map(len, names))) if names else Shape(1, 1).key_bytes,
+        random_keys=bool(names) and redisearch.random_names(names),
+    )
+    bare = predict(shape, BUILT_IN["redisearch"]).components
+    table = redisearch.main_table(info.documents)
+    rest = key_bytes - (bare["keys"] + bare["vectors_stored"] - table) / info.documents
+    return replace(shape, metadata_bytes=round(max(0.0, rest)))
+
+
+def _names(client: Client, info: IndexInfo) -> list[bytes]:
+    prefix = info.prefixes[0] if info.prefixes else ""
+    reply = client.execute("SCAN", "0", "MATCH", f"{prefix}*", "COUNT", 1_000)
+    return list(islice((bytes(key) for key in replies.items(reply[1])), NAMES))
+
+
+def _tags(client: Client, info: IndexInfo, names: list[bytes], tags: tuple[Field, ...]) -> tuple[int, int]:
+    """Different values of a tag field and the bytes of one, on average over fields and a sample of hashes."""
+    usual = Shape(1, 1)
+    if not tags or not names or info.on == "JSON":
+        return usual.tag_values, usual.tag_bytes
+    sample = names[:_READ]
+    rows = client.pipeline([("HMGET", key, *(field.identifier for field in tags)) for key in sample])
+    counts, lengths = [], []
+    for place, field in enumerate(tags):
+        cells = [bytes(row[place]) for row in rows if isinstance(row, list) and row[place] is not None]
+        separator = field.separator.encode()
+        values = [part for cell in cells for part in (cell.split(separator) if separator else [cell]) if part]
+        if not values:
+            continue
+        different = len(set(values))
+        unique = different >= _UNIQUE * len(values)
+        counts.append(info.documents if unique and len(values) > 1 else different)
+        lengths.append(statistics.fmean(map(len, values)))
+    if not counts:
+        return usual.tag_values, usual.tag_bytes
+    mean_length = round(statistics.fmean(lengths))
+    return max(1, round(statistics.fmean(counts))), min(MOST_TAG, max(1, mean_length))
+
+
+def _text_bytes(client: Client, info: IndexInfo, names: list[bytes]) -> int:
+    """Mean bytes of the indexed texts of a document, from a sample of hashes."""
+    texts = info.of_kind("TEXT")
+    sample = names[:_READ]
+    if not texts or not sample or info.on == "JSON":
+        return 0
+    sizes = client.pipeline([("HSTRLEN", key, field.identifier) for key in sample for field in texts])
+    return round(sum(replies.integer(size) for size in sizes) / len(sample))

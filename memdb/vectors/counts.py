@@ -1,0 +1,272 @@
+"""Counting: how many documents a filter finds, which values a TAG field has, how far a NUMERIC field reaches.
+
+Every number comes from the index, by the filter that it stands beside.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import overload
+
+import numpy as np
+
+from memdb.cluster import replies
+from memdb.cluster.client import Arg, Client
+from memdb.cluster.replies import Reply
+from memdb.errors import BadFilter, UnsupportedFeature
+from memdb.vectors import read, stored, tags
+from memdb.vectors.filters import EVERYTHING, Condition, Or, Range, Rendered, Tag, attribute, render
+from memdb.vectors.index import Field, IndexInfo
+from memdb.vectors.query import count_command
+
+TAG_VALUES = 500  # values of a TAG field that are listed at most
+GROUPS = 10_000  # different contents of a TAG field that are looked at for its values
+_COUNTS_AT_ONCE = 250
+_LARGEST = float(np.finfo(np.float64).max)
+_NO_VALUE = "memdbnosuchvalue"  # of letters only: nothing to escape, and of no document
+_SEPARATORS = ",;|/ :\t\x1f"  # tried where FT.INFO does not tell, in this order
+_TRIED = 20  # contents that an untold option is tried on
+
+_WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
+
+Contents = list[tuple[Reply, int]]  # what documents hold in a field, and how many hold just that
+
+
+@dataclass(frozen=True, slots=True)
+class TagValue:
+    """A value of a TAG field and how many documents its filter finds."""
+
+    value: str
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
+class TagValues(Sequence[TagValue]):
+    """Values of a TAG field, most frequent first."""
+
+    known: tuple[TagValue, ...]
+    complete: bool  # whether the field has no others; if not, others may be as frequent
+
+    def __len__(self) -> int:
+        return len(self.known)
+
+    @overload
+    def __getitem__(self, place: int) -> TagValue: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> tuple[TagValue, ...]: ...
+
+    def __getitem__(self, place: int | slice) -> TagValue | tuple[TagValue, ...]:
+        return self.known[place]
+
+
+def count(client: Client, info: IndexInfo, condition: Condition | str = EVERYTHING) -> int:
+    """How many documents a filter lets through."""
+    rendered = render(condition, client.server.dialect, info)
+    if rendered.everything:
+        return info.documents
+    if not client.server.dialect.plain_queries:
+        title = client.server.dialect.title
+        raise UnsupportedFeature("A count under a filter", f"{title} answers only queries with a KNN clause")
+    return _total(client.execute(*count_command(info, rendered).args))
+
+
+def tag_values(client: Client, info: IndexInfo, field: str, *, limit: int = TAG_VALUES) -> TagValues:
+    """Values of a TAG field, most frequent first, at most `limit`, each with what its filter finds.
+
+    Which values there are is read from the documents (FT.AGGREGATE, at most GROUPS different contents); how
+    many documents hold one is asked of the index by the filter itself. Values that no filter of this engine
+    can say are left out.
+
+    Raises:
+        UnknownField: the index has no such TAG field.
+        UnsupportedFeature: the server has no FT.AGGREGATE.
+    """
+    found = info.field(field, "TAG")
+    contents, all_seen = _contents(client, info, found)
+    if not info.tag_options_told:
+        found = _tried(client, info, found, contents)
+    estimates: Counter[str] = Counter()
+    spellings: dict[str, Counter[str]] = {}
+    for content, documents in contents:
+        for value in tags.values(content, found, matches=info.on == "JSON"):
+            same = tags.folded(value, found)
+            estimates[same] += documents
+            spellings.setdefault(same, Counter())[value] += documents
+    ranked = sorted(estimates, key=lambda same: (-estimates[same], same))
+    named = [tags.most_frequent(spellings[same]) for same in ranked[:limit]]
+    matching = _matching(client, info, found, [(value,) for value in named])
+    known = [TagValue(value, n) for value, n in zip(named, matching, strict=True) if n]
+    known.sort(key=lambda item: (-item.documents, item.value))
+    return TagValues(tuple(known), all_seen and len(ranked) <= limit)
+
+
+def _matching(client: Client, info: IndexInfo, found: Field, several: Sequence[tuple[str, ...]]) -> list[int]:
+    """How many documents hold any of these values, for each tuple; 0 for what no filter can say."""
+    # By the field as it was found to be: without a separator, blanks around a value belong to it.
+    known = replace(info, fields=tuple(found if f.name == found.name else f for f in info.fields))
+    sayable: list[tuple[int, Rendered]] = []
+    for place, values in enumerate(several):
+        with suppress(BadFilter):
+            sayable.append((place, render(Tag(found.name, values), client.server.dialect, known)))
+    numbers = [0] * len(several)
+    answered = counts(client, info, [rendered for _, rendered in sayable])
+    for (place, _), number in zip(sayable, answered, strict=True):
+        numbers[place] = number
+    return numbers
+
+
+def _tried(client: Client, info: IndexInfo, found: Field, contents: Contents) -> Field:
+    """The field with the separator and case that the index shows, where its FT.INFO tells neither.
+
+    A wrong separator cuts out values that no document is found by. Spellings that differ only in case find
+    the same documents where case is folded.
+    """
+    matches = info.on == "JSON"
+    # Those that hold most signs tell most.
+    telling = sorted((c for c, _ in contents if c), key=lambda c: -len(set(c) - _WORD))[:_TRIED]
+    best, most = found, -1.0
+    for separator in dict.fromkeys((found.separator, *_SEPARATORS)):
+        tried = replace(found, separator=separator, case_sensitive=True)
+        values = {v for content in telling for v in tags.values(content, tried, matches=matches)}
+        hits = _matching(client, info, tried, [(value,) for value in sorted(values)])
+        share = sum(map(bool, hits)) / len(hits) if hits else 0.0
+        if share > most:
+            best, most = tried, share
+    spelled: dict[str, set[str]] = {}
+    for content, _ in contents:
+        for value in tags.values(content, best, matches=matches):
+            spelled.setdefault(tags.folded(value, replace(best, case_sensitive=False)), set()).add(value)
+    pairs = [tuple(sorted(values)[:2]) for values in spelled.values() if len(values) > 1][:_TRIED]
+    asked = [one for pair in pairs for one in ((pair[0],), (pair[1],), pair)]
+    numbers = _matching(client, info, best, asked)
+    folded = all(len(set(numbers[i : i + 3])) == 1 for i in range(0, len(numbers), 3))
+    return replace(best, case_sensitive=not folded)
+
+
+def _contents(client: Client, info: IndexInfo, found: Field) -> tuple[Contents, bool]:
+    """What the documents hold in a TAG field, with how many hold just that; whether all were seen."""
+    if info.on == "JSON" and client.server.dialect.json_dialect < 3:
+        # There FT.AGGREGATE brings only the first value of a path that matches several: documents are read.
+        if not client.server.dialect.plain_queries:
+            raise UnsupportedFeature(
+                "Values with counts", f"{client.server.dialect.title} answers only queries with a KNN clause"
+            )
+        keys: list[str] = []
+        for batch in read.matching_keys(client, info):
+            keys += batch
+            if len(keys) >= GROUPS:
+                break
+        held: Counter[Reply] = Counter()
+        for start in range(0, len(keys), stored.BATCH):
+            batch = keys[start : start + stored.BATCH]
+            held.update(client.pipeline([stored.asking(info, found, key) for key in batch]))
+        return list(held.items()), len(keys) < GROUPS
+    name = found.name
+    # Without the field, too, so that all documents are seen to be counted. A negation is everything on
+    # engines that take no "*"; a range would leave out who has no such number.
+    everything = "*"
+    if not client.server.dialect.bare_star:
+        everything = f"-{attribute(name, client.server.dialect)}:{{{_NO_VALUE}}}"
+    rows = _aggregate(
+        client, info, everything, "LOAD", 1, f"@{name}", "GROUPBY", 1, f"@{name}", "REDUCE", "COUNT", 0, "AS",
+        "documents", "SORTBY", 2, "@documents", "DESC", "MAX", GROUPS,
+    )  # fmt: skip
+    found_rows = [(row.get(name), replies.integer(row.get("documents"))) for row in rows]
+    return found_rows, len(rows) < GROUPS and sum(n for _, n in found_rows) >= info.documents
+
+
+def numeric_bounds(client: Client, info: IndexInfo, field: str) -> tuple[float, float] | None:
+    """Smallest and largest finite value of a NUMERIC field in the index; None where no document has one.
+
+    Taken from the documents and held against the index; where that finds others (several numbers in one JSON
+    document), the index is asked by halves.
+
+    Raises:
+        UnknownField: the index has no such NUMERIC field.
+        UnsupportedFeature: the server has no FT.AGGREGATE.
+    """
+    info.field(field, "NUMERIC")
+    dialect = client.server.dialect
+    finite = render(Range(field, -_LARGEST, _LARGEST), dialect, info).query
+    rows = _aggregate(
+        client, info, finite, "LOAD", 1, f"@{field}", "APPLY", "1", "AS", "memdb_all", "GROUPBY", 1,
+        "@memdb_all", "REDUCE", "MIN", 1, f"@{field}", "AS", "low", "REDUCE", "MAX", 1, f"@{field}",
+        "AS", "high",
+    )  # fmt: skip
+    if not rows:
+        return None
+    low, high = replies.number(rows[0].get("low")), replies.number(rows[0].get("high"))
+    if np.isfinite([low, high]).all() and low <= high:
+        below, above, at = counts(
+            client, info,
+            [
+                render(condition, dialect, info)
+                for condition in (
+                    Range(field, -_LARGEST, low, include_high=False),
+                    Range(field, high, _LARGEST, include_low=False),
+                    Or((Range(field, low, low), Range(field, high, high))),
+                )
+            ],
+        )  # fmt: skip
+        if not below and not above and at:
+            return low, high
+    return (
+        _edge(lambda middle: bool(count(client, info, Range(field, -_LARGEST, middle)))),
+        -_edge(lambda middle: bool(count(client, info, Range(field, -middle, _LARGEST)))),
+    )
+
+
+def _edge(holds: Callable[[float], bool]) -> float:
+    """The smallest finite double for which `holds`, which stays true above it: at most 64 steps."""
+    low, high = _ordered(-_LARGEST), _ordered(_LARGEST)
+    while low < high:
+        middle = (low + high) // 2
+        if holds(_double(middle)):
+            high = middle
+        else:
+            low = middle + 1
+    return _double(low)
+
+
+def _ordered(value: float) -> int:
+    """A double as a whole number that sorts as it does."""
+    bits = int(struct.unpack("<q", struct.pack("<d", value))[0])
+    return bits if bits >= 0 else -(bits & 0x7FFF_FFFF_FFFF_FFFF)
+
+
+def _double(place: int) -> float:
+    size = float(struct.unpack("<d", struct.pack("<q", abs(place)))[0])
+    return size if place >= 0 else -size
+
+
+def counts(client: Client, info: IndexInfo, filters: Sequence[Rendered]) -> list[int]:
+    """How many documents each filter lets through, in one round trip for a few hundred."""
+    found: list[int] = []
+    for start in range(0, len(filters), _COUNTS_AT_ONCE):
+        commands = [count_command(info, one).args for one in filters[start : start + _COUNTS_AT_ONCE]]
+        found += [_total(reply) for reply in client.pipeline(commands)]
+    return found
+
+
+def _total(reply: Reply) -> int:
+    if isinstance(reply, dict):
+        return replies.integer(replies.pairs(reply).get("total_results"))
+    return replies.integer(replies.items(reply)[0])
+
+
+def _aggregate(client: Client, info: IndexInfo, query: str, *args: Arg) -> list[dict[str, Reply]]:
+    dialect = client.server.dialect
+    if not dialect.has("FT.AGGREGATE"):
+        raise UnsupportedFeature("Values with counts", f"{dialect.title} of this version has no FT.AGGREGATE")
+    spoken = dialect.json_dialect if info.on == "JSON" else 2
+    timeout = dialect.limits.timeout_ms
+    reply = client.execute("FT.AGGREGATE", info.name, query, "TIMEOUT", timeout, *args, "DIALECT", spoken)
+    if isinstance(reply, dict):
+        rows = replies.items(replies.pairs(reply).get("results"))
+        return [replies.pairs(replies.pairs(row).get("extra_attributes")) for row in rows]
+    return [replies.pairs(row) for row in replies.items(reply)[1:]]
