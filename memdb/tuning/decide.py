@@ -11,7 +11,16 @@ import numpy as np
 from memdb import intervals
 from memdb.intervals import Numbers
 from memdb.tuning import unseen
-from memdb.tuning.run import Beside, Definition, EfPoint, Goal, Recommendation, SweepRequest
+from memdb.tuning.run import (
+    CERTAIN,
+    Beside,
+    Definition,
+    EfPoint,
+    Goal,
+    Recommendation,
+    SweepRequest,
+    Uncertainty,
+)
 from memdb.tuning.source import short_words
 
 POINTS = 8  # a curve of so many points shows its bend
@@ -128,7 +137,7 @@ def queries_to_tell(recalls: Numbers, target: float, confidence: float = 0.95) -
     return math.ceil(len(recalls) * float(times[enough[0]])) if len(enough) else None
 
 
-def left_open(points: Sequence[EfPoint], goal: Goal, uncertainty: float = 0.0) -> bool:
+def left_open(points: Sequence[EfPoint], goal: Goal, uncertainty: Uncertainty = CERTAIN) -> bool:
     """Whether a cheaper setting may meet a recall, and only the number of queries hinders to show it.
 
     `uncertainty` is that of the queries: what is not known of made queries no number of them tells.
@@ -137,9 +146,7 @@ def left_open(points: Sequence[EfPoint], goal: Goal, uncertainty: float = 0.0) -
         return False
     best = chosen(points, goal)
     below = [p for p in points if best is None or p.ef_runtime < best.ef_runtime]
-    return any(
-        p.recall - unseen.method_error(p.recall, goal.confidence, uncertainty) >= goal.value for p in below
-    )
+    return any(unseen.surely(p.recall, goal.confidence, uncertainty) >= goal.value for p in below)
 
 
 def recommend(
@@ -150,7 +157,7 @@ def recommend(
     ef_limit: int,
     plan_words: str = "",
     plan_exact: bool = False,
-    uncertainty: float = 0.0,
+    uncertainty: Uncertainty = CERTAIN,
     beside: Beside | None = None,
 ) -> Recommendation | None:
     """One plain sentence, and what it rests on; None where nothing was measured.
@@ -215,7 +222,7 @@ def _missed(
     ef_limit: int,
     plan: tuple[str, ...],
     plan_exact: bool,
-    uncertainty: float,
+    uncertainty: Uncertainty,
 ) -> Recommendation:
     goal, k = request.goal, request.k
     ordered = sorted(points, key=lambda p: p.ef_runtime)
@@ -233,11 +240,7 @@ def _missed(
     needed = queries_to_tell(best.recalls, goal.value, goal.confidence)
     if goal.value >= 1:
         reasons.append("No sample shows a recall of exactly 1; set a target below, e.g. 0.999.")
-    elif (
-        best.recall - unseen.method_error(best.recall, goal.confidence, uncertainty)
-        < goal.value
-        <= best.recall
-    ):
+    elif unseen.surely(best.recall, goal.confidence, uncertainty) < goal.value <= best.recall:
         reasons.append(
             "The measured recall is above the target, its interval is not, and more made queries would not "
             "tell: they stand for unseen ones only so well. A file of real queries would tell."

@@ -19,6 +19,7 @@ from memdb.jobs import Report, silent
 from memdb.tuning import unseen
 from memdb.tuning.load import percentiles
 from memdb.tuning.plan import Plan, plan
+from memdb.tuning.run import CERTAIN, Uncertainty
 from memdb.tuning.vectors import documents
 from memdb.vectors import distance, exact, recall, search
 from memdb.vectors.distance import Floats
@@ -118,7 +119,7 @@ def measure(
     k: int,
     *,
     own_keys: tuple[str, ...] = (),
-    uncertainty: float = 0.0,
+    uncertainty: Uncertainty = CERTAIN,
     report: Report = silent,
     keep: Callable[[Grid], None] | None = None,
 ) -> Grid:
@@ -171,7 +172,7 @@ def measure(
 
 def _cell(
     client: Client, info: IndexInfo, field: str, chosen: GridFilter, ef: int, queries: Floats, k: int,
-    own: tuple[str, ...], truth: Neighbours, uncertainty: float, report: Report, done: int, total: int,
+    own: tuple[str, ...], truth: Neighbours, uncertainty: Uncertainty, report: Report, done: int, total: int,
 ) -> Cell:  # fmt: skip
     times, returned, short = np.zeros(len(queries)), [], 0
     stage = f"Measuring {line(chosen.name, 60)} at EF {ef}"

@@ -22,7 +22,7 @@ from memdb.embed import DIMENSION, MODEL, embed
 from memdb.errors import BadInput, BadVector
 from memdb.jobs import Report, silent
 from memdb.tuning import unseen as unseen_like
-from memdb.tuning.run import Queries, Run
+from memdb.tuning.run import CERTAIN, Queries, Run, Uncertainty
 from memdb.tuning.source import Documents, File, Given, Repeated, Selected, Source, Texts, Unseen
 from memdb.tuning.vectors import documents
 from memdb.vectors import distance
@@ -128,7 +128,7 @@ def unseen(
         tuple(f"made from {key}" for key in bases.keys),
         bases.keys,
         Unseen(len(bases.keys), seed, extend=False),
-        uncertainty=0.0 if params.algorithm == "FLAT" else calibration.uncertainty,
+        uncertainty=CERTAIN if params.algorithm == "FLAT" else calibration.uncertainty,
     )
 
 
@@ -291,7 +291,7 @@ def made(
     own_keys: Sequence[str] = (),
     source: Source = Given(),  # noqa: B008  # frozen
     *,
-    uncertainty: float = 0.0,
+    uncertainty: Uncertainty = CERTAIN,
 ) -> Queries:
     """Queries with their digest. `own_keys` may be empty: none of them is a document."""
     own = tuple(own_keys) or ("",) * len(labels)

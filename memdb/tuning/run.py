@@ -128,6 +128,18 @@ class Truth:
     kept: bool = False  # whether it was
 
 
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """By how much recall may be off because queries stand for others: shares of the missed neighbours, each one
+    standard deviation. Nothing by default."""
+
+    too_high: float = 0.0
+    too_low: float = 0.0
+
+
+CERTAIN = Uncertainty()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Queries:
     """The vectors that are asked."""
@@ -138,9 +150,7 @@ class Queries:
     own_keys: tuple[str, ...]
     source: Source
     digest: str  # of vectors and own keys: equal in two runs that asked the same
-    # By which share of the missed neighbours the recall may be off because the queries are made ones
-    # (one standard deviation, `memdb.tuning.unseen`); 0 for all others.
-    uncertainty: float = 0.0
+    uncertainty: Uncertainty = CERTAIN  # of made queries, `memdb.tuning.unseen`
 
     def __len__(self) -> int:
         return len(self.labels)

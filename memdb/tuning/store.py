@@ -33,6 +33,7 @@ from memdb.tuning.run import (
     Run,
     SweepRequest,
     Truth,
+    Uncertainty,
 )
 
 KEPT_RUNS = 200
@@ -110,7 +111,7 @@ def to_dict(run: Run) -> dict[str, Any]:
         "count": len(run.queries),
         "words": run.queries.words,
         "digest": run.queries.digest,
-        "uncertainty": run.queries.uncertainty,
+        "uncertainty": asdict(run.queries.uncertainty),
     }
     found["truth"] = {name: getattr(run.truth, name) for name in ("looked_at", "took_s", "kept")}
     found["points"] = [
@@ -230,7 +231,7 @@ def _run(about: dict[str, Any], arrays: Any) -> Run:
                 tuple(unpacked("own_keys", arrays)),
                 request.source,
                 asked["digest"],
-                asked["uncertainty"],
+                Uncertainty(**asked["uncertainty"]),
             ),
             "truth": Truth(rows, arrays["truth_distances"], **about["truth"]),
             "points": tuple(points),

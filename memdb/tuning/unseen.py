@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from memdb import intervals
 from memdb.intervals import Interval, Numbers
 from memdb.jobs import Report, silent
+from memdb.tuning.run import CERTAIN, Uncertainty
 from memdb.vectors.distance import Doubles, Floats, distances, prepared
 
 SAMPLE = 10_000  # documents of the calibration
@@ -46,10 +47,10 @@ Places = NDArray[np.int64]
 T = TypeVar("T")
 
 
-# One standard deviation of the method's own error, as a share of the missed neighbours: recall by made
-# queries against that of truly unseen documents (`benchmarks/unseen.py`, docs/recall.md).
-UNCERTAINTY = 0.10
-UNCALIBRATED = 0.5  # the same at scale 1, for indexes too small to be calibrated
+# Recall by made queries against that of truly unseen documents, measured by `benchmarks/unseen.py`
+# (docs/decisions/0013-unseen-queries.md): how far it read too high, and too low.
+UNCERTAINTY = Uncertainty(too_high=0.10, too_low=0.35)
+UNCALIBRATED = Uncertainty(too_high=0.5, too_low=0.5)  # scale 1, for indexes too small to be calibrated
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,12 @@ class Calibration:
     residue: float  # what remains between the two kinds at this scale, as a share of the missed neighbours
 
     @property
-    def uncertainty(self) -> float:
-        """One standard deviation of recall by these queries, as a share of the missed neighbours."""
-        return math.hypot(UNCERTAINTY, self.residue) if self.left_out else UNCALIBRATED
+    def uncertainty(self) -> Uncertainty:
+        """Of recall by these queries: the method's own, and what the calibration did not reach."""
+        if not self.left_out:
+            return UNCALIBRATED
+        high, low = UNCERTAINTY.too_high, UNCERTAINTY.too_low
+        return Uncertainty(math.hypot(high, self.residue), math.hypot(low, self.residue))
 
 
 UNMEASURED = Calibration(1.0, 0, 0, 0.0)
@@ -101,28 +105,30 @@ def lent(receivers: Sequence[T], donors: Sequence[T], seed: int) -> list[T]:
     ]
 
 
-def method_error(recall: float, confidence: float, uncertainty: float) -> float:
-    """Half the interval that remains however many made queries are asked."""
-    return NormalDist().inv_cdf(0.5 + confidence / 2) * uncertainty * (1 - recall)
+def surely(recall: float, confidence: float, uncertainty: Uncertainty) -> float:
+    """The lower end of the interval that remains however many made queries are asked."""
+    return recall - _sure(confidence) * uncertainty.too_high * (1 - recall)
 
 
-def interval(recalls: Numbers, confidence: float, uncertainty: float) -> Interval:
+def interval(recalls: Numbers, confidence: float, uncertainty: Uncertainty) -> Interval:
     """The mean recall of unseen queries: `intervals.mean`, and what is not known of made queries on top.
 
     Args:
         recalls: (q,) of each query.
         confidence: two-sided.
-        uncertainty: of `Queries`; 0 for queries that were not made.
+        uncertainty: of `Queries`.
     """
     band = intervals.mean(recalls, confidence)
-    method = method_error(band.mean, confidence, uncertainty)
-    if not method > 0:
+    if uncertainty == CERTAIN or not len(recalls):
         return band
-    return Interval(
-        band.mean,
-        max(0.0, band.mean - math.hypot(band.mean - band.low, method)),
-        min(1.0, band.mean + math.hypot(band.high - band.mean, method)),
-    )
+    missed = _sure(confidence) * (1 - band.mean)
+    low = math.hypot(band.mean - band.low, uncertainty.too_high * missed)
+    high = math.hypot(band.high - band.mean, uncertainty.too_low * missed)
+    return Interval(band.mean, max(0.0, band.mean - low), min(1.0, band.mean + high))
+
+
+def _sure(confidence: float) -> float:
+    return NormalDist().inv_cdf(0.5 + confidence / 2)
 
 
 def calibrated(

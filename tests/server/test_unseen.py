@@ -15,7 +15,7 @@ from memdb.cluster.client import Client, connect
 from memdb.errors import BadInput
 from memdb.tuning import queries, report, store, unseen
 from memdb.tuning.ask import asked_queries, recall, run_saved
-from memdb.tuning.run import Goal, Run, SweepRequest
+from memdb.tuning.run import CERTAIN, Goal, Run, SweepRequest
 from memdb.tuning.source import Documents, Given, Repeated, Selected, Unseen
 from memdb.tuning.sweep import sweep
 from memdb.vectors import index
@@ -88,7 +88,7 @@ def test_recall_by_made_queries_is_that_of_unseen_ones(client: Client, prefix: s
     low, high = made.points[0], flattered.points[0]
     assert high.recall > low.recall
     # What the method leaves open is in the interval.
-    assert low.high - low.low > 2 * 1.96 * unseen.UNCERTAINTY * (1 - low.recall)
+    assert low.low < unseen.surely(low.recall, 0.95, unseen.UNCERTAINTY)
     # The exact answer is NumPy's, the document that a query was made from left out.
     for row in range(0, 1_000, 25):
         far = _far(made.queries.vectors[row], inside, metric)
@@ -110,7 +110,7 @@ def test_nothing_is_written_and_fewer_are_the_beginning_of_more(client: Client, 
     np.testing.assert_array_equal(many.vectors[:40], few.vectors)
     assert many.own_keys[:40] == few.own_keys
     assert queries.unseen(client, info, "", 40, 4).digest != few.digest
-    assert few.uncertainty >= unseen.UNCERTAINTY
+    assert few.uncertainty.too_high >= unseen.UNCERTAINTY.too_high
     documents = queries.random_documents(client, info, "", 40, 3)
     assert documents.own_keys == few.own_keys
     assert (np.abs(documents.vectors - few.vectors).max(axis=1) > 1e-3).all()
@@ -140,7 +140,7 @@ def test_copies_zeros_and_hardly_any_documents(client: Client, prefix: str, metr
 def test_a_flat_index_needs_no_calibration(client: Client, prefix: str) -> None:
     info = _load(client, prefix, _vectors()[:600], "L2", flat=True)
     run = recall(client, info, _request(info))
-    assert run.queries.uncertainty == 0
+    assert run.queries.uncertainty == CERTAIN
     assert run.points[0].recall == 1
 
 

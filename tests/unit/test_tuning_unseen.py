@@ -10,6 +10,7 @@ import pytest
 from memdb import intervals
 from memdb.errors import Cancelled
 from memdb.tuning import unseen
+from memdb.tuning.run import CERTAIN, Uncertainty
 from memdb.vectors.distance import prepared
 
 
@@ -76,7 +77,9 @@ def test_calibrated_queries_are_as_hard_as_documents_left_out(metric: str) -> No
     calibration = unseen.calibrated(everything[:2_000], metric, 4, 40, 10, 0)
     assert calibration.left_out == 2_000
     assert calibration.sample == 1_600
-    assert calibration.uncertainty == pytest.approx(math.hypot(unseen.UNCERTAINTY, calibration.residue))
+    assert calibration.uncertainty.too_high == pytest.approx(
+        math.hypot(unseen.UNCERTAINTY.too_high, calibration.residue)
+    )
     inside, outside = everything[1_000:], everything[:1_000]
     graph = unseen._graph(inside, unseen._Build(metric, 4, 40))
     graph.expansion_search = 24
@@ -136,13 +139,13 @@ def test_a_calibration_can_be_cancelled_and_is_then_computed_again() -> None:
 def test_samples_without_any_difference_end(vectors: np.ndarray, metric: str) -> None:
     calibration = unseen.calibrated(vectors, metric, 8, 50, 10, 0)
     assert unseen.SCALES[0] <= calibration.scale <= unseen.SCALES[1]
-    assert math.isfinite(calibration.uncertainty)
+    assert math.isfinite(calibration.uncertainty.too_high)
 
 
 def test_too_few_documents_are_not_calibrated_and_less_is_known() -> None:
     few = unseen.calibrated(_points(90, 16, "L2"), "L2", 8, 50, 10, 0)
     assert few == unseen.UNMEASURED
-    assert few.uncertainty > unseen.UNCERTAINTY
+    assert few.uncertainty.too_high > unseen.UNCERTAINTY.too_high
     assert unseen.calibrated(_points(500, 16, "L2"), "L2", 8, 50, 100, 0) == unseen.UNMEASURED
 
 
@@ -150,11 +153,14 @@ def test_the_interval_holds_what_is_not_known_of_made_queries() -> None:
     recalls = np.full(400, 0.9)
     recalls[:80] = 0.7
     plain = intervals.mean(recalls, 0.95)
-    assert unseen.interval(recalls, 0.95, 0.0) == plain
-    wide = unseen.interval(recalls, 0.95, 0.2)
+    assert unseen.interval(recalls, 0.95, CERTAIN) == plain
+    wide = unseen.interval(recalls, 0.95, Uncertainty(0.2, 0.4))
     method = 1.959964 * 0.2 * (1 - plain.mean)
     assert wide.mean == plain.mean
     assert wide.low == pytest.approx(plain.mean - math.hypot(plain.mean - plain.low, method), abs=1e-6)
-    assert wide.high == pytest.approx(plain.mean + math.hypot(plain.high - plain.mean, method), abs=1e-6)
+    assert wide.high == pytest.approx(plain.mean + math.hypot(plain.high - plain.mean, 2 * method), abs=1e-6)
+    # However many are asked, the lower end stays below this.
+    many = unseen.interval(np.tile(recalls, 500), 0.95, Uncertainty(0.2, 0.4))
+    assert many.low == pytest.approx(unseen.surely(many.mean, 0.95, Uncertainty(0.2, 0.4)), abs=1e-3)
     # Where nothing is missed nothing is uncertain but what few queries leave open.
-    assert unseen.interval(np.ones(400), 0.95, 0.2) == intervals.mean(np.ones(400), 0.95)
+    assert unseen.interval(np.ones(400), 0.95, Uncertainty(0.2, 0.4)) == intervals.mean(np.ones(400), 0.95)
