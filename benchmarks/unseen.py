@@ -5,10 +5,14 @@
 
 Each source is split: some documents are indexed on a real engine, the others are asked and are the truth.
 Made queries (with several seeds) and documents are asked of the same index. Reported for EF_RUNTIMEs where
-the unseen documents' recall is 0.9 or more (and below 0.9995): error of made queries, of documents; the error
-as a share of the missed neighbours where at least SHARE_FROM are missed (root mean square of those too high and
-of those too low), which is `unseen.UNCERTAINTY`; and steps of the sweep's ladder between the EF that is recommended and the smallest that
-meets the target with unseen documents.
+the unseen documents' recall is 0.9 or more (and below 0.9995):
+
+- error of made queries, and of documents;
+- the error as a share of the missed neighbours where at least SHARE_FROM are missed: root mean square of those
+  too high and of those too low, which is `unseen.UNCERTAINTY`;
+- steps of the sweep's ladder between the EF that is recommended and the smallest that meets the target with
+  unseen documents.
+
 Goals: mean error <= 0.01, worst <= 0.02, never more than 0.01 above the truth on real embeddings, EF right or
 one step off in 95 %.
 """

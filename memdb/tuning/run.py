@@ -130,8 +130,10 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Uncertainty:
-    """By how much recall may be off because queries stand for others: shares of the missed neighbours, each one
-    standard deviation. Nothing by default."""
+    """By how much recall may be off because queries stand for others. Nothing by default.
+
+    Shares of the missed neighbours, each one standard deviation.
+    """
 
     too_high: float = 0.0
     too_low: float = 0.0

@@ -21,7 +21,7 @@ from memdb.tuning.sweep import sweep
 from memdb.vectors import index
 from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec, TagField
 
-DIM, INSIDE, OUTSIDE = 24, 3_000, 700
+DIM, INSIDE, OUTSIDE = 24, 2_000, 700
 
 
 def _vectors(seed: int = 5) -> np.ndarray:

@@ -73,10 +73,10 @@ def test_a_way_is_lent_by_another_and_few_are_the_beginning_of_many() -> None:
 @pytest.mark.parametrize("metric", ["COSINE", "L2", "IP"])
 def test_calibrated_queries_are_as_hard_as_documents_left_out(metric: str) -> None:
     """Against an answer of NumPy's own, on a graph that the calibration did not see."""
-    everything = _points(4_000, 24, metric, seed=1)
-    calibration = unseen.calibrated(everything[:2_000], metric, 4, 40, 10, 0)
-    assert calibration.left_out == 2_000
-    assert calibration.sample == 1_600
+    everything = _points(3_000, 24, metric, seed=1)
+    calibration = unseen.calibrated(everything[:1_500], metric, 4, 40, 10, 0)
+    assert calibration.left_out == 1_500
+    assert calibration.sample == 1_200
     assert calibration.uncertainty.too_high == pytest.approx(
         math.hypot(unseen.UNCERTAINTY.too_high, calibration.residue)
     )
@@ -91,7 +91,7 @@ def test_calibrated_queries_are_as_hard_as_documents_left_out(metric: str) -> No
     truth = _recall(graph, outside, inside, metric, none)
     assert 0.6 < truth < 0.97
     # Two means of 1,000 queries each: they differ by up to about 0.02 by chance.
-    assert _recall(graph, made, inside, metric, own) == pytest.approx(truth, abs=0.03)
+    assert _recall(graph, made, inside, metric, own) == pytest.approx(truth, abs=0.035)
     assert _recall(graph, inside[:1_000], inside, metric, own) > truth
 
 
