@@ -8,8 +8,8 @@ Made queries (with several seeds) and documents are asked of the same index. Rep
 the unseen documents' recall is 0.9 or more (and below 0.9995):
 
 - error of made queries, and of documents;
-- the error as a share of the missed neighbours where at least SHARE_FROM are missed: root mean square of those
-  too high and of those too low, which is `unseen.UNCERTAINTY`;
+- the error as a share of the missed neighbours where at least SHARE_FROM are missed: root mean square of the
+  errors too high and of those too low, which is `unseen.UNCERTAINTY`;
 - steps of the sweep's ladder between the EF that is recommended and the smallest that meets the target with
   unseen documents.
 

@@ -46,6 +46,11 @@ def figure_text(value: str, limit: int = 120) -> str:
     return html.escape(line(value, limit), quote=False)
 
 
+def is_utf8(value: str) -> bool:
+    """Whether a text is UTF-8 throughout: no byte of it was kept as a lone surrogate."""
+    return not any("\ud800" <= c <= "\udfff" for c in value)
+
+
 def bytes_text(size: float | None) -> str:
     """A number of bytes as people read it: 1.5 MiB. Units of 1024, as redis-cli's and AWS's node sizes."""
     if size is None:

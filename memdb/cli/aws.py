@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from memdb.cli.options import Command, option
-from memdb.cli.output import print_json, print_table
+from memdb.cli.output import print_json, print_table, say, write
 from memdb.cluster.aws import client
 from memdb.display import bytes_text, duration
 from memdb.errors import BadInput, NotFound
@@ -50,7 +50,7 @@ class Card(InRegion):
             print_json(card_json(chosen, checks))
             return FAILED if failed else 0
         about = chosen.cluster
-        print(
+        say(
             f"{about.name} ({about.region}): {about.engine} {about.version}, "
             f"{about.shards} × {about.node_type}, {about.nodes} nodes "
             f"in {', '.join(chosen.zones) or 'zones not told'}, {about.status}"
@@ -58,7 +58,7 @@ class Card(InRegion):
         rows = [(c.name, c.outcome, c.saw, c.wanted, " ".join((c.mend, c.command)).strip()) for c in checks]
         print_table("", ("check", "outcome", "is", "should be", "how to mend it"), rows)
         for absent in chosen.absent:
-            print(absent.words)
+            say(absent.words)
         return FAILED if failed else 0
 
 
@@ -87,7 +87,7 @@ class Alarms(InRegion):
             "terraform": lambda: aws_alarms.terraform(wanted),
         }
         if self.form:
-            print(texts[self.form](), end="")
+            write(texts[self.form]().rstrip("\n"))
             return 0
         there = ask("cloudwatch:DescribeAlarms", lambda: aws_alarms.existing(cloudwatch, name))
         absent = [part for part in (series, there) if isinstance(part, Absent)]
@@ -106,7 +106,7 @@ class Alarms(InRegion):
         ]
         print_table(name, ("alarm", "threshold", "minutes", "state", "why"), rows, right=[1, 2])
         for part in absent:
-            print(part.words)
+            say(part.words)
         return 0
 
 
@@ -141,12 +141,12 @@ class Snapshots(InRegion):
                 (s.name, s.source, s.status, duration(s.age_s(now)), bytes_text(s.size_bytes)) for s in listed
             ]
             print_table(name, ("snapshot", "source", "status", "age", "size"), rows, right=[3, 4])
-            print(
+            say(
                 f"{bytes_text(cost.stored_bytes)} kept, about ${cost.dollars:,.2f} a month beyond what is "
                 f"free (${cost.price:g} a GB, {cost.source})."
             )
             if warning:
-                print(warning)
+                say(warning)
         return FAILED if warning else 0
 
 

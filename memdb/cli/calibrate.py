@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from memdb.cli.arguments import OnServer, count
 from memdb.cli.options import option
-from memdb.cli.output import Bar, print_json
+from memdb.cli.output import Bar, print_json, say
 from memdb.cli.planned import ShapeOptions
-from memdb.cluster.client import connect
+from memdb.cluster.client import open_for_work
 from memdb.errors import BadInput
 from memdb.settings import Settings
 from memdb.sizing import calibrate as fitting
@@ -40,7 +40,7 @@ class Calibrate(ShapeOptions, OnServer):
         about: dict[str, object]
         with Bar() as bar:
             if self.index:
-                with connect(self.find(settings)) as client:
+                with open_for_work(self.find(settings)) as client:
                     read = fitting.from_index(client, self.index, self.name, report=bar.report)
                 profile, held_out = read.profile, read.held_out
                 notes = read.notes
@@ -60,14 +60,14 @@ class Calibrate(ShapeOptions, OnServer):
         if self.json:
             print_json({"profile": profile.name, **_about(profile), "held_out": _judged(held_out), **about})
             return 0
-        print(f"{profile.title}: {profile.source}.")
-        print(
+        say(f"{profile.title}: {profile.source}.")
+        say(
             f"Documents take {profile.keyspace_factor:.3f} and the index {profile.index_factor:.3f} of what "
             f"the built-in profile says; interval {profile.low - 1:+.1%} to {profile.high - 1:+.1%}."
         )
-        for note in notes:
-            print(note)
-        print(f"Kept in {path}. Use it: memdb size --profile {profile.name} …")
+        for text in notes:
+            say(text)
+        say(f"Kept in {path}. Use it: memdb size --profile {profile.name} …")
         return 0
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from memdb.cli.arguments import OnServer
 from memdb.cli.options import option
-from memdb.cli.output import print_json, print_table
+from memdb.cli.output import print_json, print_table, say
 from memdb.cluster import doctor as walk
 from memdb.settings import Settings
 
@@ -33,5 +33,5 @@ class Doctor(OnServer):
             ]
             head = ("step", "outcome", "what it saw", "what to do", "ms")
             print_table(f"{target.name} ({target.address})", head, rows, right=[4])
-            print(diagnosis.sentence)
+            say(diagnosis.sentence)
         return 0 if diagnosis.ok else FAILED

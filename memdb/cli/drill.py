@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from memdb.cli.arguments import amount, count
 from memdb.cli.options import Command, option
-from memdb.cli.output import Bar, print_json, print_table
+from memdb.cli.output import Bar, print_json, print_table, say
 from memdb.durability import drill as drills
 from memdb.durability import report
 from memdb.durability.drill import DrillRequest
@@ -54,7 +54,7 @@ class Drill(Command):
             ]
             print_table("", ("", *result.engines), rows, right=range(1, len(sides) + 1))
             for side in result.engines.values():
-                print(f"{side.name}: {drills.WORDS[side.name]}." + "".join(f" {note}" for note in side.notes))
-            print(report.sentence(result))
-            print(report.NOT_SHOWN[0])
+                say(f"{side.name}: {drills.WORDS[side.name]}." + "".join(f" {note}" for note in side.notes))
+            say(report.sentence(result))
+            say(report.NOT_SHOWN[0])
         return LOST if durable.recovered != durable.acknowledged else 0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from memdb.cli.arguments import count, tcp_port
 from memdb.cli.options import Command, option
-from memdb.cli.output import print_json, print_table
+from memdb.cli.output import note, print_json, print_table, say, write
 from memdb.cluster.engine import Running, running_engines
 from memdb.cluster.engine import start as start_engine
 from memdb.cluster.engine.runtime import LEAVING_S, is_locked
@@ -64,23 +64,23 @@ class Start(Command):
             if self.json:
                 print_json({"url": url, "pid": engine.pid, "directory": str(engine.directory)})
             else:
-                print(url)
+                write(url)
             sys.stdout.flush()
-            _hint(f"Data: {engine.directory}. End with Ctrl-C or `memdb engine stop`.")
+            note(f"Data: {engine.directory}. End with Ctrl-C or `memdb engine stop`.")
             if not whole:
-                _hint("`memdb` commands know its password; for other programs start with --show-password.")
+                note("`memdb` commands know its password; for other programs start with --show-password.")
             for replica in engine.replica_targets:
-                _hint(f"Replica: {replica.address}")
+                note(f"Replica: {replica.address}")
             keeper = Keeper(
                 "The engine",
                 status=lambda: engine.status,
                 restart=engine.restart,
-                say=_hint,
+                say=note,
                 log=lambda: f"Its log is {engine.log}.",
             )
             while not signals.wanted(_LOOK_EVERY_S):
                 if engine.status == 0:
-                    _hint("The engine was stopped.")
+                    note("The engine was stopped.")
                     break
                 keeper.check()
         return 0
@@ -110,7 +110,7 @@ class Status(Command):
             ]
             print_table("", ("URL", "process", "mode", "runs for", "data"), rows, right=(1,))
         else:
-            print("No local engine runs. Start one with `memdb demo` or `memdb engine start`.")
+            say("No local engine runs. Start one with `memdb demo` or `memdb engine start`.")
         return 0
 
 
@@ -152,7 +152,7 @@ class Stop(Command):
         if self.json:
             print_json({"stopped": _entry(entry)})
         else:
-            print(f"Stopped {entry.target.address}. Its data stays in {entry.directory}.")
+            say(f"Stopped {entry.target.address}. Its data stays in {entry.directory}.")
         return 0
 
 
@@ -164,7 +164,3 @@ def _entry(entry: Running) -> dict[str, object]:
         "directory": str(entry.directory),
         "seconds": round(time.time() - entry.started, 1),
     }
-
-
-def _hint(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -56,12 +56,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a key may hold what the terminal cannot show
     try:
-        status = parse(words).run()
+        chosen = parse(words)
+        as_json = getattr(chosen, "json", False)
+        status = chosen.run()
         sys.stdout.flush()
     except Cancelled:
         return INTERRUPTED
     except MemDBError as exc:
-        _tell(exc, as_json=as_json)
+        from memdb.cli.output import print_error  # rich is needed for nothing else here
+
+        print_error(exc, as_json=as_json)
         return 2
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -88,8 +92,8 @@ def parse(words: Sequence[str]) -> Command:
 def command(name: str) -> type[Command]:
     """The class of one of COMMANDS."""
     words = name.split()
-    chosen: type[Command] = getattr(importlib.import_module(f"memdb.cli.{words[0]}"), words[-1].capitalize())
-    return chosen
+    found: type[Command] = getattr(importlib.import_module(f"memdb.cli.{words[0]}"), words[-1].capitalize())
+    return found
 
 
 class _CommandParser(Parser):
@@ -138,14 +142,6 @@ def _below(parser: argparse.ArgumentParser) -> argparse._SubParsersAction[_Comma
 
 def _sentence(what: str) -> str:
     return f"{what[:1].upper()}{what[1:]}."
-
-
-def _tell(error: MemDBError, *, as_json: bool) -> None:
-    if as_json:
-        from memdb.cli.output import print_json  # rich is not needed for most errors
-
-        print_json({"error": str(error), "hint": error.hint})
-    print("memdb: " + " ".join(error.full().split()), file=sys.stderr)
 
 
 def _version() -> str:

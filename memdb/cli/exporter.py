@@ -10,6 +10,7 @@ from prometheus_client.openmetrics.exposition import generate_latest
 
 from memdb.cli.arguments import OnServer, tcp_port
 from memdb.cli.options import option
+from memdb.cli.output import note, write
 from memdb.cluster.client import connect
 from memdb.errors import BadInput
 from memdb.operations import exporter
@@ -31,7 +32,7 @@ class Exporter(OnServer):
             registry = CollectorRegistry()
             registry.register(exporter.Exporter(client))
             if self.once:
-                print(generate_latest(registry).decode(), end="")  # type: ignore[no-untyped-call]
+                write(generate_latest(registry).decode().rstrip("\n"))  # type: ignore[no-untyped-call]
                 return 0
             try:
                 server, thread = start_http_server(self.port, self.address, registry)
@@ -41,9 +42,9 @@ class Exporter(OnServer):
                     "Choose another --port or --address.",
                 ) from exc
             try:
-                print(f"http://{self.address}:{server.server_port}/metrics", flush=True)
+                write(f"http://{self.address}:{server.server_port}/metrics")
                 if self.address not in ("127.0.0.1", "localhost", "::1"):
-                    print("Whoever reaches this address can read the names of nodes and indexes.", flush=True)
+                    note("Whoever reaches this address can read the names of nodes and indexes.")
                 threading.Event().wait()
             finally:
                 server.shutdown()

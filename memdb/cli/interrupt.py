@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import signal
-import sys
 from types import FrameType, TracebackType
 
+from memdb.cli.output import note
 from memdb.errors import Cancelled
 from memdb.jobs import Report
 
@@ -42,4 +42,4 @@ class Interrupt:
         if self._wanted:
             raise KeyboardInterrupt
         self._wanted = True
-        print("\nStopping after this step; Ctrl-C again stops at once.", file=sys.stderr, flush=True)
+        note("Stopping after this step; Ctrl-C again stops at once.")

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from memdb.cli.arguments import DataOptions, OnWritableServer
 from memdb.cli.options import option
-from memdb.cli.output import Bar, print_json
+from memdb.cli.output import Bar, print_json, say
 from memdb.cluster.client import connect
 from memdb.errors import ReadOnlyTarget
 from memdb.settings import Settings
@@ -38,5 +38,5 @@ class Load(DataOptions, OnWritableServer):
         if self.json:
             print_json(asdict(report))
         else:
-            print(in_words(report))
+            say(in_words(report))
         return 0

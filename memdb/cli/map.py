@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from memdb import export
 from memdb.cli.arguments import OnIndex, amount, count
 from memdb.cli.options import option
-from memdb.cli.output import Bar, print_json, print_table
-from memdb.cluster.client import connect
+from memdb.cli.output import Bar, print_json, print_table, say
+from memdb.cluster.client import open_for_work
 from memdb.display import line
 from memdb.errors import BadInput
 from memdb.maps import run
@@ -85,7 +85,7 @@ class Map(OnIndex):
             )
         settings = Settings.from_env()
         request = self.request
-        with connect(self.find(settings)) as client, Bar() as bar:
+        with open_for_work(self.find(settings)) as client, Bar() as bar:
             info = index_info(client, self.index)
             made = run.make(client, info, request, home=settings.home, report=bar.report)
         about = {
@@ -139,14 +139,14 @@ def _quality(made: Made) -> dict[str, float | int] | None:
 
 def _show(made: Made, path: Path) -> None:
     print_table("", ("stage", "seconds"), [(s, f"{t:.2f}") for s, t in made.seconds], right=(1,))
-    print(f"{line(made.request.index)}: {made.words}.")
+    say(f"{line(made.request.index)}: {made.words}.")
     q = made.quality
     if q is not None:
-        print(
+        say(
             f"Trustworthiness {q.trustworthiness:.3f}, continuity {q.continuity:.3f} "
             f"({q.sample:,} points against all); "
             f"{q.mean_kept:.0%} of {q.neighbours} true neighbours are neighbours on the map."
         )
     for note in made.notes:
-        print(f"Note: {note}")
-    print(f"Written to {path}.")
+        say(f"Note: {note}")
+    say(f"Written to {path}.")

@@ -8,7 +8,7 @@ from typing import Any
 from memdb.cli.arguments import OnServer
 from memdb.cli.options import option
 from memdb.cli.output import Bar, print_json, print_table
-from memdb.cluster.client import Client, connect
+from memdb.cluster.client import Client, open_for_work
 from memdb.cluster.topology import Node
 from memdb.display import bytes_text
 from memdb.errors import Cancelled, MemDBError
@@ -34,7 +34,7 @@ class Memory(OnServer):
         target = self.find(Settings.from_env())
         told: list[dict[str, Any]] = []
         status = 0
-        with connect(target) as client:
+        with open_for_work(target) as client:
             for node in client.nodes():
                 one = _look(client, node, exactly=self.exact)
                 if isinstance(one, str):

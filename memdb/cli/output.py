@@ -1,4 +1,7 @@
-"""Tables, JSON and progress on a terminal. Stored values are shown through `memdb.display`."""
+"""The way out of every command: JSON, tables and sentences; notes, errors and progress on the standard error.
+
+What was stored, or came from a server, passes `memdb.display`: a terminal obeys none of it.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +25,11 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from memdb.display import line
+from memdb.display import line, plain
+from memdb.errors import MemDBError
 from memdb.json_text import json_text
 
+_LONGEST = 20_000  # characters of one sentence
 _PLAIN_EVERY_S = 5.0  # where the output is a file or a log
 
 
@@ -33,14 +38,36 @@ def print_json(value: object) -> None:
     print(json_text(value, indent=2, ascii_only=False))
 
 
+def print_error(error: MemDBError, *, as_json: bool) -> None:
+    """One line on the standard error; for a program that reads JSON, an object on the standard output too."""
+    if as_json:
+        print_json({"error": str(error), "hint": error.hint})
+    note(f"memdb: {error.full()}")
+
+
+def say(text: str) -> None:
+    """A sentence, or several lines, on the standard output."""
+    print(plain(text, _LONGEST))
+
+
+def write(text: str) -> None:
+    """A text for a program, as it is, on the standard output at once: a URL, a template, metrics."""
+    print(text, flush=True)
+
+
+def note(text: str) -> None:
+    """One line for people on the standard error, at once."""
+    print(line(text, _LONGEST), file=sys.stderr, flush=True)
+
+
 def print_table(
     title: str, head: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = ()
 ) -> None:
     """A table as wide as the terminal; `right` are the columns with numbers."""
-    table = Table(title=title or None, title_justify="left", header_style="bold")
+    table = Table(title=escape(line(title)) or None, title_justify="left", header_style="bold")
     numbers = set(right)
     for i, name in enumerate(head):
-        table.add_column(name, justify="right" if i in numbers else "left", overflow="fold")
+        table.add_column(escape(line(name)), justify="right" if i in numbers else "left", overflow="fold")
     for row in rows:
         table.add_row(*(escape(line(cell)) for cell in row))
     Console().print(table)

@@ -122,7 +122,7 @@ class SessionOptions(Command):
         default=_SESSIONS.spread,
         type=amount,
         metavar="S",
-        help="how far lengths lie from it: 0.5 for 50 %% less to 50 %% more",
+        help="how far lengths lie from it: 0.5 for 50 % less to 50 % more",
     )
     session_kind: SessionKind = option(
         "--session-kind", default=_SESSIONS.kind, choices=get_args(SessionKind)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from memdb.cli.arguments import OnIndex, amount, count, share
 from memdb.cli.interrupt import Interrupt
 from memdb.cli.options import option
-from memdb.cli.output import Bar, print_json, print_table
-from memdb.cluster.client import connect
+from memdb.cli.output import Bar, note, print_json, print_table, say
+from memdb.cluster.client import open_for_work
 from memdb.errors import BadInput, Cancelled
 from memdb.settings import Settings
 from memdb.tuning import ask, queries, store
@@ -109,14 +108,14 @@ class Recall(OnIndex):
         """Measure, keep the run, print it. After Ctrl-C what was measured is kept, as on the page."""
         settings, request = Settings.from_env(), self.request
         so_far: list[Run] = []
-        with connect(self.find(settings)) as client, Bar() as bar, Interrupt() as interrupt:
+        with open_for_work(self.find(settings)) as client, Bar() as bar, Interrupt() as interrupt:
             report = interrupt.watching(bar.report)
             info = index_info(client, self.index)
             try:
                 run = ask.run_saved(client, info, request, settings.home, report=report, keep=so_far.append)
             except Cancelled:
                 if so_far and so_far[-1].points:
-                    print(f"What was measured is kept as run {so_far[-1].id}.", file=sys.stderr)
+                    note(f"What was measured is kept as run {so_far[-1].id}.")
                 raise
         if self.json:
             print_json(as_json(run))
@@ -173,9 +172,9 @@ def _show(run: Run) -> None:
     head = ("EF_RUNTIME", f"recall@{run.request.k}", "interval", "p50 ms", "p95 ms", "p99 ms", "qps", "short")
     print_table(f"{run.index} on {run.target}", head, rows, right=range(8))
     if run.recommendation is not None:
-        print(run.recommendation.sentence)
+        say(run.recommendation.sentence)
         for reason in run.recommendation.reasons:
-            print(f"  {reason}")
-    for note in run.notes:
-        print(f"Note: {note}")
-    print(f"Queries: {run.queries.words}. Kept as run {run.id}.")
+            say(f"  {reason}")
+    for text in run.notes:
+        say(f"Note: {text}")
+    say(f"Queries: {run.queries.words}. Kept as run {run.id}.")

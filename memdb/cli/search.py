@@ -11,8 +11,8 @@ import numpy as np
 
 from memdb.cli.arguments import OnIndex, count
 from memdb.cli.options import option
-from memdb.cli.output import print_json, print_table
-from memdb.cluster.client import Client, connect
+from memdb.cli.output import print_json, print_table, say
+from memdb.cluster.client import Client, open_for_work
 from memdb.display import line
 from memdb.errors import BadInput
 from memdb.settings import Settings
@@ -61,7 +61,7 @@ class Search(OnIndex):
     def run(self) -> int:
         """Ask, and print what came."""
         target = self.find(Settings.from_env())
-        with connect(target) as client:
+        with open_for_work(target) as client:
             info = index_info(client, self.index)
             field, params = info.vector_field(self.field)
             request = KnnRequest(
@@ -109,6 +109,8 @@ def _vector(client: Client, info: IndexInfo, given: Search) -> Floats:
 def _fields(info: IndexInfo, returned: str | None) -> tuple[str, ...]:
     if returned is None:
         return returnable(info)
+    if any(field.name == returned for field in info.fields):  # a name may hold a comma
+        return (returned,)
     return tuple(name for part in returned.split(",") if (name := part.strip()))
 
 
@@ -157,16 +159,16 @@ def _show(result: KnnResult, request: KnnRequest, exact: Neighbours | None, comp
     ]
     if rows:
         print_table("", ("", "key", "distance", *names), rows, right=(0, 2))
-    print(f"{len(rows)} hits in {result.took_ms:.1f} ms")
+    say(f"{len(rows)} hits in {result.took_ms:.1f} ms")
     for note in result.notes:
-        print(f"Note: {note}")
+        say(f"Note: {note}")
     if exact is not None and compared is not None:
         missed = [k for k, there in zip(exact.keys[0], compared.found, strict=True) if not there]
-        print(f"Recall {compared.recall:.3f} against all {exact.looked_at:,} vectors under the filter")
+        say(f"Recall {compared.recall:.3f} against all {exact.looked_at:,} vectors under the filter")
         for key in missed:
-            print(f"missed: {line(key)}")
+            say(f"missed: {line(key)}")
         for note in exact.notes:
-            print(f"Note: {note}")
+            say(f"Note: {note}")
 
 
 def _distance(value: float) -> str:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from memdb.cli.arguments import OnServer, count
 from memdb.cli.options import option
-from memdb.cli.output import print_json, print_table
-from memdb.cluster.client import connect
+from memdb.cli.output import print_json, print_table, say
+from memdb.cluster.client import open_for_work
 from memdb.display import bytes_text, duration, line, plain
 from memdb.errors import BadInput
 from memdb.sessions import formats, store
@@ -37,7 +37,7 @@ class Sessions(OnServer):
         if self.action == "show" and not self.id:
             raise BadInput("`memdb sessions show` needs the id of a session.", "`memdb sessions` lists them.")
         target = self.find(Settings.from_env())
-        with connect(target) as client:
+        with open_for_work(target) as client:
             if self.action == "formats":
                 return _formats(detect(client, own_formats(Settings.from_env())), as_json=self.json)
             if self.action == "show":
@@ -77,9 +77,9 @@ class Sessions(OnServer):
                 for s in page.sessions
             ]
             print_table("", ("session", "user", "context", "TTL", "turns", "began with"), rows, right=(4,))
-        print(f"{len(page.sessions)} sessions; {page.scanned:,} of {page.keys:,} keys looked at")
+        say(f"{len(page.sessions)} sessions; {page.scanned:,} of {page.keys:,} keys looked at")
         if not page.complete:
-            print(f"More: --cursor {page.next_cursor}")
+            say(f"More: --cursor {page.next_cursor}")
         return 0
 
 
@@ -111,7 +111,7 @@ def _formats(found: Detected, *, as_json: bool) -> int:
             for f in found.formats
         ]
         print_table("", ("format", "keys begin with", "a key holds", "keys"), rows, right=(3,))
-    print(f"{found.words} {found.other:,} of them are no sessions.")
+    say(f"{found.words} {found.other:,} of them are no sessions.")
     return 0
 
 
@@ -145,12 +145,10 @@ def _session(session: Session) -> dict[str, object]:
 
 def _show(session: Session) -> None:
     ttl = duration(session.ttl_s) if session.ttl_s is not None else "never expires"
-    print(f"{line(session.key)}")
-    print(
-        f"user {line(session.user_id)}, context {line(session.context)}, created {line(session.created_at)}"
-    )
-    print(f"TTL {ttl}, {bytes_text(session.size_bytes)} in memory, {len(session.turns)} turns")
+    say(line(session.key))
+    say(f"user {line(session.user_id)}, context {line(session.context)}, created {line(session.created_at)}")
+    say(f"TTL {ttl}, {bytes_text(session.size_bytes)} in memory, {len(session.turns)} turns")
     for problem in session.problems:
-        print(f"! {line(problem)}")
+        say(f"! {line(problem)}")
     for turn in session.turns:
-        print(f"\n{line(turn.role) or '?'}: {plain(turn.content)}")
+        say(f"\n{line(turn.role) or '?'}: {plain(turn.content)}")

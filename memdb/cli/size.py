@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from memdb.cli.arguments import amount, count
 from memdb.cli.options import option
-from memdb.cli.output import print_json, print_table
+from memdb.cli.output import print_json, print_table, say
 from memdb.cli.planned import SessionOptions, ShapeOptions
 from memdb.display import bytes_text
 from memdb.settings import Settings
@@ -16,6 +16,7 @@ from memdb.sizing.constraints import Load
 from memdb.sizing.model import COMPONENTS
 from memdb.sizing.plan import Inputs, Plan
 from memdb.sizing.services import Wishes
+from memdb.sizing.shape import ARTICLE
 
 _LOAD, _WISHES = Load(), Wishes()
 
@@ -25,9 +26,12 @@ class Size(ShapeOptions, SessionOptions):
     """`memdb size`."""
 
     vectors: int = option(
-        "--vectors", required=True, type=count(0), metavar="N", help="documents with a vector"
+        "--vectors", default=ARTICLE.vectors, type=count(0), metavar="N", help="documents with a vector"
     )
-    dim: int = option("--dim", required=True, type=count(1), metavar="N", help="dimension")
+    dim: int = option("--dim", default=ARTICLE.dim, type=count(1), metavar="N", help="dimension")
+    metadata_bytes: int = option(
+        "--metadata-bytes", default=ARTICLE.metadata_bytes, type=count(0), metavar="N", help="stored only"
+    )
     queries: float = option(
         "--queries", default=_LOAD.queries_per_s, type=amount, metavar="QPS", help="a second"
     )
@@ -51,10 +55,14 @@ class Size(ShapeOptions, SessionOptions):
     )
     json: bool = option("--json", default=False, help="print JSON")
 
-    def run(self) -> int:
-        """Predict, choose, print."""
-        home = Settings.from_env().home
-        inputs = Inputs(
+    @property
+    def inputs(self) -> Inputs:
+        """What is planned.
+
+        Raises:
+            BadInput: a number makes no sense.
+        """
+        return Inputs(
             self.shape(self.vectors),
             self.sessions(),
             Load(
@@ -67,8 +75,12 @@ class Size(ShapeOptions, SessionOptions):
             ),
             Wishes(self.region, self.engine, self.reserve),
         )
+
+    def run(self) -> int:
+        """Predict, choose, print."""
+        home = Settings.from_env().home
         known = catalogue.load().with_prices(prices.load(home))
-        made = plan.plan(inputs, profiles.load(self.profile, home), known)
+        made = plan.plan(self.inputs, profiles.load(self.profile, home), known)
         if self.json:
             print_json(plan.as_json(made))
         else:
@@ -77,7 +89,11 @@ class Size(ShapeOptions, SessionOptions):
 
 
 def _show(found: Plan) -> None:
-    estimate = found.estimate
+    estimate, shape = found.estimate, found.inputs.shape
+    say(
+        f"{shape.vectors:,} documents of {shape.dim:,} × {shape.type} with {shape.metadata_bytes:,} bytes of "
+        f"metadata, {found.inputs.sessions.live:,} sessions at any time."
+    )
     rows = [
         (COMPONENTS[name], bytes_text(part), f"{part / estimate.total_bytes:.0%}")
         for name, part in estimate.components.items()
@@ -86,7 +102,7 @@ def _show(found: Plan) -> None:
     rows.append(("One node in all", bytes_text(estimate.total_bytes), ""))
     print_table(f"Profile {estimate.profile.name} ({estimate.profile.grade})", ("", "bytes", "share"), rows,
                 right=(1, 2))  # fmt: skip
-    print(f"Interval: {bytes_text(estimate.low_bytes)} to {bytes_text(estimate.high_bytes)}.")
+    say(f"Interval: {bytes_text(estimate.low_bytes)} to {bytes_text(estimate.high_bytes)}.")
     if found.options:
         offers = [
             (
@@ -101,11 +117,11 @@ def _show(found: Plan) -> None:
         title = f"MemoryDB in {found.inputs.wishes.region}, {found.inputs.wishes.reserve:.0%} kept free"
         print_table(title, ("node", "nodes", "used", "a month", "price"), offers, right=(1, 2, 3))
     else:
-        print(found.choices.why_none)
+        say(found.choices.why_none)
         for text in found.choices.instead:
-            print(f"  {text}")
+            say(f"  {text}")
     for limit in found.limits:
         if limit.ok is False:
-            print(f"Not possible: {limit.text}")
+            say(f"Not possible: {limit.text}")
     for note in estimate.notes:
-        print(f"Note: {note}")
+        say(f"Note: {note}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from memdb.cli.options import Command, option
-from memdb.cli.output import print_json, print_table
+from memdb.cli.output import print_json, print_table, say
 from memdb.cluster.find import known
 from memdb.cluster.targets import file_path
 from memdb.settings import Settings
@@ -56,7 +56,7 @@ class Targets(Command):
         ]
         print_table("", ("name", "address", "kind", "access", "login", "from"), rows)
         if not listed:
-            print(f"None yet. Name some in {file_path(settings)} (docs/connect.md), or set MEMDB_URL.")
+            say(f"None yet. Name some in {file_path(settings)} (docs/connect.md), or set MEMDB_URL.")
         return 0
 
 
@@ -81,5 +81,5 @@ def _discovered(region: str, *, as_json: bool) -> int:
     ]
     print_table("", ("cluster", "address", "engine", "shards", "ACL", "search", "status"), rows)
     if not clusters:
-        print("AWS names no MemoryDB cluster in that Region.")
+        say("AWS names no MemoryDB cluster in that Region.")
     return 0

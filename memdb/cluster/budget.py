@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from memdb.cluster.target import Budget, Target
-from memdb.cluster.topology import word
+from memdb.cluster.topology import keys, word
 from memdb.errors import BudgetSpent
 
 # Of a production target that says nothing: a sweep then adds a load that a dashboard would, the demo-sized
@@ -19,7 +19,6 @@ PRODUCTION = Budget(queries_per_s=100.0, keys_scanned=200_000, slow_factor=4.0)
 FREE = Budget()
 
 _SEARCHES = frozenset(("FT.SEARCH", "FT.AGGREGATE", "FT.PROFILE", "FT.CURSOR"))
-_READS = frozenset(("HGETALL", "HMGET", "HGET", "JSON.GET", "GET", "LRANGE"))
 _PROBE_S = 0.25  # how often the server's latency is looked at
 _PROBES = 5  # whose median counts
 # Below this nobody is slowed down, whatever the factor: the noise of a PING on a busy machine.
@@ -72,7 +71,11 @@ class Meter:
         searches = sum(word(command[0]) in _SEARCHES for command in commands)
         with self._lock:
             bound = self.budget.keys_scanned
-            if bound and self.keys + sum(_cost(command) for command in commands) > bound:
+            more = _cost(commands)
+            full = (
+                self.keys + more > bound if more else self.keys >= bound and any(map(_brings_rows, commands))
+            )
+            if bound and full:
                 raise BudgetSpent(
                     f"The budget of {bound:,} keys is spent ({self.keys:,} were read).",
                     "Raise the budget in the sidebar or the settings file if the server can take it.",
@@ -90,9 +93,9 @@ class Meter:
 
     def after(self, commands: Sequence[Sequence[Any]], answers: Sequence[Any]) -> None:
         """Count what they read."""
-        keys = sum(_cost(c) or _rows(c, reply) for c, reply in zip(commands, answers, strict=True))
+        looked_at = _cost(commands) + sum(map(_rows, commands, answers))
         with self._lock:
-            self.keys += keys
+            self.keys += looked_at
 
     def _look(self) -> None:
         factor = self.budget.slow_factor
@@ -114,20 +117,30 @@ class Meter:
             )
 
 
-def _cost(command: Sequence[Any]) -> int:
-    """Keys that a command will read, where its words tell."""
+def _cost(commands: Sequence[Sequence[Any]]) -> int:
+    """Keys that commands will look at, where their words tell: what they name, and the COUNT of SCAN.
+
+    A key is counted once for all commands of a batch.
+    """
+    named: set[Any] = set()
+    scanned = 0
+    for command in commands:
+        if word(command[0]) == "SCAN":
+            words = [word(part) if isinstance(part, str | bytes) else "" for part in command]
+            scanned += int(command[words.index("COUNT") + 1]) if "COUNT" in words[:-1] else 10
+        else:
+            named.update(keys(command))
+    return scanned + len(named)
+
+
+def _brings_rows(command: Sequence[Any]) -> bool:
     name = word(command[0])
-    if name in _READS:
-        return 1
-    if name == "SCAN":
-        words = [word(part) if isinstance(part, str | bytes) else "" for part in command]
-        return int(command[words.index("COUNT") + 1]) if "COUNT" in words[:-1] else 10
-    return 0
+    return name == "FT.AGGREGATE" or (name == "FT.CURSOR" and word(command[1]) == "READ")
 
 
 def _rows(command: Sequence[Any], reply: Any) -> int:
     """Rows that an aggregation's cursor brought."""
-    if word(command[0]) not in ("FT.AGGREGATE", "FT.CURSOR"):
+    if not _brings_rows(command):
         return 0
     rows = reply[0] if isinstance(reply, list) and reply and isinstance(reply[0], list) else ()
     return max(0, len(rows) - 1)

@@ -11,6 +11,8 @@ Heavy reads go through a client with a budget:
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
@@ -23,6 +25,7 @@ from memdb.cluster.sent import CommandLog
 from memdb.cluster.server import Server
 from memdb.cluster.target import Budget, Target
 from memdb.cluster.topology import Node
+from memdb.errors import NotAllowed
 
 
 class Client:
@@ -56,6 +59,19 @@ class Client:
         """Ask again what answers, e.g. after a failover or an upgrade."""
         self.connection.forget_server()
 
+    def may(self, command: str) -> bool:
+        """Whether this user may run a search command: tried once, without its arguments."""
+        return self.connection.may(command)
+
+    def ping(self) -> None:
+        """One round trip; a refusal is an answer too.
+
+        Raises:
+            MemDBError: the server does not answer, or not yet.
+        """
+        with contextlib.suppress(NotAllowed):
+            self.execute("PING")
+
     def execute(self, *args: Arg) -> Reply:
         """Send one command and return its reply as the wire brought it (bytes, int, list).
 
@@ -73,6 +89,22 @@ class Client:
         reply = self.connection.execute(*args)
         meter.after((args,), (reply,))
         return reply
+
+    def timed(self, *args: Arg) -> tuple[Reply, float]:
+        """As `execute`, with the milliseconds from sending to the reply, without a wait for the budget."""
+        if self.meter is not None:
+            self.meter.before((args,))
+        began = time.perf_counter()
+        reply = self.connection.execute(*args)
+        took_ms = (time.perf_counter() - began) * 1000
+        if self.meter is not None:
+            self.meter.after((args,), (reply,))
+        return reply, took_ms
+
+    @property
+    def queries_per_s(self) -> float | None:
+        """Searches a second that the budget allows; None without a bound."""
+        return (self.meter.budget.queries_per_s or None) if self.meter is not None else None
 
     def pipeline(self, commands: Sequence[Command], *, errors_as_values: bool = False) -> list[Reply]:
         """Send many commands in one go; not a transaction.

@@ -20,11 +20,11 @@ from memdb.cluster.replies import Reply
 from memdb.cluster.routes import Routes, at
 from memdb.cluster.sending import WHOLE, Arg, Command, Sender, key_bytes, sent
 from memdb.cluster.sent import CommandLog
-from memdb.cluster.server import Server, probe
+from memdb.cluster.server import Server, bare, probe
 from memdb.cluster.target import Target
 from memdb.cluster.topology import Node
 from memdb.display import line
-from memdb.errors import Busy, MemDBError
+from memdb.errors import Busy, MemDBError, NotAllowed
 
 
 class Connection(Sender):
@@ -38,6 +38,7 @@ class Connection(Sender):
         super().__init__(target, Routes(target, pinned=pinned, readonly=readonly))
         self.log = CommandLog()
         self._server: Server | None = None
+        self._may: dict[str, bool] = {}  # by search command
         self._pinned: dict[str, Connection] = {}
         self._lock = threading.RLock()
 
@@ -172,10 +173,18 @@ class Connection(Sender):
         """What answered; asked once and kept. `forget_server` asks again."""
         with self._lock:
             if self._server is None:
-                self._server = probe(self._told, self._shards)
+                self._server = probe(self.told, self._shards)
             return self._server
 
-    def _told(self, commands: Sequence[Command]) -> list[Reply]:
+    def may(self, command: str) -> bool:
+        """Whether this user may run a search command: tried once, without its arguments."""
+        with self._lock:
+            if command not in self._may:
+                (reply,) = self.told([bare(command)])
+                self._may[command] = not isinstance(reply, NotAllowed)
+            return self._may[command]
+
+    def told(self, commands: Sequence[Command]) -> list[Reply]:
         """Replies of one node to a batch, a MemDBError in its place."""
         for command in commands:
             guard.check(command, writable=False)
@@ -185,6 +194,7 @@ class Connection(Sender):
         """Ask again what answers, e.g. after a failover or an upgrade."""
         with self._lock:
             self._server = None
+            self._may.clear()
 
     def nodes(self) -> tuple[Node, ...]:
         """All nodes, shard by shard, the primary first; asked anew. Outside a cluster, with the replicas.

@@ -94,6 +94,12 @@ class Dialect:
             return ""
         return f"{self.title} has no {command}: {_INSTEAD.get(command, 'what rests on it is left out')}."
 
+    @property
+    def lacking(self) -> str:
+        """What a page about this server tells it lacks, with what is done instead; "" for nothing."""
+        told = ("FT.PROFILE", "FT.AGGREGATE", "FT.TAGVALS")
+        return " ".join(filter(None, map(self.lacks, told)))
+
 
 # RediSearch sets no bound for K or EF_RUNTIME; these are ours, against a slip of the finger.
 _REDISEARCH = Limits(

@@ -16,9 +16,9 @@ from memdb.cluster import dialects, doctor_net, replies
 from memdb.cluster.client import Client, connect
 from memdb.cluster.doctor_net import Address
 from memdb.cluster.replies import Reply
-from memdb.cluster.server import names_described
+from memdb.cluster.server import bare, names_described, there
 from memdb.cluster.target import LOOPBACK, Target
-from memdb.errors import LoginFailed, MemDBError, Unreachable
+from memdb.errors import LoginFailed, MemDBError, NotAllowed, Unreachable
 
 Outcome = Literal["ok", "note", "failed", "skipped"]
 OLDEST = (6, 2)  # MemoryDB's oldest engine; what is older was never tested
@@ -151,15 +151,23 @@ def _asked(client: Client, target: Target, wait: float) -> Iterator[Step]:
     except MemDBError as exc:
         yield Step("Cluster mode", "failed", str(exc), exc.hint, _ms(began))
         return
+    hello: Reply = None
+    tried: list[Reply] | None = None
+    if isinstance(info, MemDBError):
+        (hello,) = client.pipeline([("HELLO",)], errors_as_values=True)
+    if isinstance(commands, MemDBError) or isinstance(indexes, MemDBError):
+        tried = client.connection.told([bare(name) for name in dialects.PROBED])
     asked_ms = _ms(began)
-    yield cluster_step(info, slots, target, wait, asked_ms)
+    yield cluster_step(info, slots, target, wait, asked_ms, hello)
     yield _replicas(info, target)
-    yield search_step(info, commands, indexes, who)
+    yield search_step(info, commands, indexes, who, tried)
 
 
 def _login(client: Client, target: Target) -> Step:
     try:
         client.execute("PING")
+    except NotAllowed:
+        pass  # the login holds; this user may just not run it
     except Unreachable:
         if target.scheme == "redis" and doctor_net.speaks_tls(target, min(client.target.timeout_s, 1.0)):
             raise Unreachable(
@@ -187,11 +195,30 @@ def version_of(info: dict[str, dict[str, str]]) -> tuple[str, str]:
     return engine, facts.get("valkey_version") or facts.get("redis_version", "")
 
 
-def cluster_step(info: Reply, slots: Reply, target: Target, wait: float, asked_ms: float) -> Step:
-    """Engine, version, and the cluster's nodes, which are tried."""
+def cluster_step(
+    info: Reply, slots: Reply, target: Target, wait: float, asked_ms: float, hello: Reply = None
+) -> Step:
+    """Engine, version, and the cluster's nodes, which are tried; `hello` tells less where INFO is refused."""
     if isinstance(info, MemDBError):
-        return Step(
-            "Cluster mode", "note", f"Not told: {info}", "Allow the user INFO (+info) to see it.", asked_ms
+        said = {} if isinstance(hello, MemDBError) else replies.pairs(hello)
+        if not said:
+            return Step(
+                "Cluster mode",
+                "note",
+                f"Not told: {info}",
+                "Allow the user INFO (+info) to see it.",
+                asked_ms,
+            )
+        told = "\n".join(
+            f"{ours}:{replies.text(said.get(name))}"
+            for name, ours in (("version", _version_name(said)), ("mode", "redis_mode"))
+        )
+        step = cluster_step(told, slots, target, wait, asked_ms)
+        lost = "INFO is not allowed: memory, clients, replicas and a restart are not told."
+        if step.outcome == "failed":
+            return step
+        return replace(
+            step, outcome="note", saw=f"{step.saw} {lost}", todo=step.todo or "Allow +info to see them."
         )
     facts = {key: value for part in replies.info(info).values() for key, value in part.items()}
     engine, version = version_of(replies.info(info))
@@ -264,12 +291,24 @@ def _replicas(info: Reply, target: Target) -> Step:
     return Step("Replicas", "ok", f"{count} connected; {use}.")
 
 
-def search_step(info: Reply, commands: Reply, indexes: Reply, who: Reply) -> Step:
-    """Whether vector search is there and this user may use it."""
+def search_step(
+    info: Reply, commands: Reply, indexes: Reply, who: Reply, tried: list[Reply] | None = None
+) -> Step:
+    """Whether vector search is there and this user may use it.
+
+    Args:
+        info: reply to INFO, or its error; so are `commands` (COMMAND INFO), `indexes` (FT._LIST) and `who`.
+        tried: replies to dialects.PROBED without arguments, where COMMAND or FT._LIST was refused.
+    """
     user = "this user" if isinstance(who, MemDBError) else f"the user '{replies.text(who)}'"
+    known = dict(zip(dialects.PROBED, tried or (), strict=False))
     if isinstance(commands, MemDBError):
-        return Step("Search", "note", f"Not told: {commands}", "Allow the user COMMAND (+command).")
-    dialect = dialects.recognise(names_described(commands))
+        if not known:
+            return Step("Search", "note", f"Not told: {commands}", "Allow the user COMMAND (+command).")
+        names = frozenset(name for name, reply in known.items() if there(reply))
+    else:
+        names = names_described(commands)
+    dialect = dialects.recognise(names)
     if not dialect.searches:
         what = "This server"
         if not isinstance(info, MemDBError):
@@ -279,6 +318,11 @@ def search_step(info: Reply, commands: Reply, indexes: Reply, who: Reply) -> Ste
             "On MemoryDB it is chosen when a cluster is made, by a parameter group with search (7.1 or "
             "newer); elsewhere by loading a search module.",
         )  # fmt: skip
+    if isinstance(indexes, LoginFailed) and not isinstance(known.get("FT.SEARCH"), LoginFailed | None):
+        return Step(
+            "Search", "note", f"{dialect.title} is there; {user} may search, but not list indexes.",
+            "Name the index: --index, or in the sidebar of the app. +ft._list lists them.",
+        )  # fmt: skip
     if isinstance(indexes, LoginFailed):
         return Step(
             "Search", "failed", f"{dialect.title} is there, but {user} may not use it.",
@@ -286,9 +330,18 @@ def search_step(info: Reply, commands: Reply, indexes: Reply, who: Reply) -> Ste
         )  # fmt: skip
     if isinstance(indexes, MemDBError):
         return Step("Search", "failed", str(indexes), indexes.hint)
+    if isinstance(known.get("FT.SEARCH"), NotAllowed):
+        return Step(
+            "Search", "failed", f"{dialect.title} is there, but {user} may not run FT.SEARCH.",
+            "Add the category to the user's access string: +@search (and +@read for documents).",
+        )  # fmt: skip
     count = len(replies.items(indexes))
     what = _count(count, "index", "indexes") if count else "no index yet"
     return Step("Search", "ok", f"{dialect.title}, {what}.")
+
+
+def _version_name(said: dict[str, Reply]) -> str:
+    return "valkey_version" if replies.text(said.get("server")) == "valkey" else "redis_version"
 
 
 def nodes_named(slots: Reply) -> list[tuple[int, str, int]]:

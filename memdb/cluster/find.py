@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from memdb.cluster import targets
 from memdb.cluster.engine import running_engines
+from memdb.cluster.engine.runtime import Running
 from memdb.cluster.target import Budget, Iam, Target, Tls
 from memdb.cluster.targets import Named, Origin, Password
 from memdb.errors import BadSettings
@@ -36,7 +37,7 @@ def find_target(settings: Settings, url: str = "", *, writable: bool = False) ->
         return replace(found, writable=found.writable or writable)
     engines = running_engines(settings.home)
     if engines:
-        return engines[0].target
+        return _local(engines[0], settings)
     if settings.url:
         found = from_settings(settings)
         return replace(found, writable=found.writable or writable)
@@ -87,7 +88,7 @@ def known(settings: Settings) -> tuple[Named, ...]:
         if not any(_alike(named.target, other.target) for other in found):
             found.append(named)
     for entry in running_engines(settings.home):
-        target = entry.target
+        target = _local(entry, settings)
         if not any(_same(target, other.target) for other in found):
             found.append(Named(target.name, target, "local engine", Password("engine")))
     if settings.target:
@@ -149,7 +150,7 @@ def _with_companions(plain: Target, settings: Settings) -> Target:
         ),
         iam=iam,
         read_from_replicas=settings.read_from_replicas,
-        budget=Budget(settings.budget_queries, settings.budget_keys, settings.budget_slow),
+        budget=_budget(settings),
     )
 
 
@@ -158,7 +159,7 @@ def _named(settings: Settings, url: str, writable: bool) -> Target:
     for entry in running_engines(settings.home):
         # Its password is random and only in the runtime file: the address names it well enough.
         if _same(target, entry.target) and target.password in ("", entry.password):
-            return entry.target
+            return _local(entry, settings)
     if settings.url:
         known = from_settings(settings)
         if _same(target, known):
@@ -174,6 +175,15 @@ def _named(settings: Settings, url: str, writable: bool) -> Target:
     return _with_companions(
         replace(target, password=target.password or settings.password), settings
     ).checked()
+
+
+def _local(entry: Running, settings: Settings) -> Target:
+    """A local engine. The budget of MEMDB_BUDGET_* belongs to it where MEMDB_URL is not set."""
+    return entry.target if settings.url else replace(entry.target, budget=_budget(settings))
+
+
+def _budget(settings: Settings) -> Budget:
+    return Budget(settings.budget_queries, settings.budget_keys, settings.budget_slow)
 
 
 def _same(one: Target, other: Target) -> bool:

@@ -29,7 +29,7 @@ class Server:
     @property
     def title(self) -> str:
         """Engine and version, for people."""
-        return f"{self.engine} {self.version}".strip() or "a server that does not tell what it is"
+        return f"{self.engine} {self.version}".strip() or "server that does not tell what it is"
 
     @property
     def untold_words(self) -> str:

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from memdb import intervals
 from memdb.cluster import replies
 from memdb.cluster.client import Client, Command
+from memdb.cluster.keys import beginning
 from memdb.cluster.replies import Reply
 from memdb.cluster.topology import Node
 from memdb.errors import MemDBError
 from memdb.jobs import Report, silent
-from memdb.vectors.index import KEY_TYPES, IndexInfo, key_pattern
+from memdb.vectors.index import KEY_TYPES, IndexInfo
 
 KEYS = 400  # drawn at most: ±5 % where sizes scatter by half of their mean
 ELEMENTS = 100  # of a collection that MEMORY USAGE weighs: exact for smaller ones, bounded for larger ones
@@ -271,10 +272,10 @@ def count_exactly(
         Cancelled: by `report`.
         MemDBError: the node did not answer, refuses SCAN, or the budget is spent.
     """
-    there = client.on(node).budgeted(client.target.budget)
+    there = client.on(node)
     population = replies.integer(there.execute("DBSIZE"))
     end = time.monotonic() + seconds
-    match: Command = ("MATCH", key_pattern(info.prefixes[0])) if len(info.prefixes) == 1 else ()
+    match: Command = ("MATCH", beginning(info.prefixes[0])) if len(info.prefixes) == 1 else ()
     kind = KEY_TYPES.get(info.on.upper(), info.on)
     cursor, seen, count = "0", 0, 0
     report(f"Counting keys of {info.name}", 0, population)

@@ -14,10 +14,11 @@ from datetime import UTC, datetime
 
 from memdb.cluster import replies
 from memdb.cluster.client import Client
+from memdb.cluster.keys import beginning
 from memdb.display import line
 from memdb.errors import BadInput, NotFound
 from memdb.jobs import Report, silent
-from memdb.sessions.formats import Session, glob_literal
+from memdb.sessions.formats import Session
 from memdb.sessions.mapping import TYPES, Format, Reading, read
 from memdb.sessions.store import PAGE, Budget, SessionPage
 from memdb.sessions.summaries import OPENING, SessionSummary
@@ -141,7 +142,7 @@ def _keys(
     if format_.holds == "session":
         return [format_.prefix + id_], True
     # Where the id stands in the key (as redisvl's and LangGraph's does) SCAN's MATCH leaves few to be read.
-    found, complete = _matching(client, format_, f"{format_.pattern}{glob_literal(id_)}*", budget, report)
+    found, complete = _matching(client, format_, format_.pattern + beginning(id_), budget, report)
     return (found, complete) if found else _matching(client, format_, format_.pattern, budget, report)
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from memdb.cluster import replies
 from memdb.cluster.client import Client, Command
+from memdb.cluster.keys import beginning
 from memdb.display import bytes_text
 from memdb.errors import BadInput, EngineError, MemDBError
 from memdb.sessions import formats
@@ -58,8 +59,7 @@ class SessionFilter:
     @property
     def pattern(self) -> str:
         """For SCAN's MATCH."""
-        literal = formats.glob_literal
-        return f"{literal(self.prefix)}*" + (f"{literal(self.id_part)}*" if self.id_part else "")
+        return beginning(self.prefix) + (beginning(self.id_part) if self.id_part else "")
 
     @property
     def selects(self) -> bool:

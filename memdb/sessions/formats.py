@@ -104,11 +104,6 @@ def user_id(key: str) -> str:
     return key.removeprefix(USER_PREFIX)
 
 
-def glob_literal(text: str) -> str:
-    """`text` inside a MATCH pattern, where it stands for nothing but itself."""
-    return "".join(f"\\{c}" if c in "*?[]\\^" else c for c in text)
-
-
 def session_of(stored: StoredHash) -> Session:
     """A stored hash as a session. Never raises; `problems` tells what is wrong with it."""
     problems: list[str] = []

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from memdb.cluster.keys import beginning
 from memdb.display import line
 from memdb.errors import BadInput
-from memdb.sessions.formats import TURNS, Turn, glob_literal, time_of
+from memdb.sessions.formats import TURNS, Turn, time_of
 
 Stored = Literal["hash", "list", "json", "string"]
 Holds = Literal["session", "message", "state"]
@@ -62,7 +63,7 @@ class Format:
     @property
     def pattern(self) -> str:
         """For SCAN's MATCH."""
-        return glob_literal(self.prefix) + "*"
+        return beginning(self.prefix)
 
     @property
     def token(self) -> str:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from memdb import intervals
 from memdb.cluster import replies
 from memdb.cluster.client import Arg, Client
+from memdb.cluster.keys import beginning
 from memdb.errors import BadInput, NotFound
 from memdb.jobs import Report, silent
 from memdb.sessions import formats
@@ -25,6 +26,7 @@ from memdb.sessions.filters import SessionFilter, sieve
 from memdb.sessions.formats import Session
 from memdb.sessions.hashes import read_hash, seconds
 from memdb.sessions.summaries import SessionSummary, summaries, with_note
+from memdb.vectors.query import Command
 
 PAGE = 50
 SMALLEST_STEP, LARGEST_STEP = 10, 2_000  # COUNT of SCAN: about 1 ms of server time at most
@@ -176,7 +178,7 @@ def count(client: Client, *, prefix: str = formats.SESSION_PREFIX, budget_keys: 
     keys with the same {tag} are an exception on a cluster node.
     """
     total = replies.integer(client.execute("DBSIZE"))
-    pattern = formats.glob_literal(prefix) + "*"
+    pattern = beginning(prefix)
     start = prefix.encode("utf-8", "surrogateescape")
     exact = total <= budget_keys
     only = ("MATCH", pattern, "TYPE", "hash") if exact else ()
@@ -215,6 +217,11 @@ def read(client: Client, key: str) -> Session:
         EngineError: the key holds no hash.
     """
     return formats.session_of(read_hash(client, key, formats.FIELDS, "session"))
+
+
+def read_command(key: str) -> Command:
+    """What reads a session with redis-cli."""
+    return Command(("HGETALL", key))
 
 
 def time_left(client: Client, key: str) -> float | None:

@@ -8,6 +8,7 @@ from itertools import islice
 
 from memdb.cluster import replies
 from memdb.cluster.client import Client
+from memdb.cluster.keys import beginning
 from memdb.sizing import redisearch
 from memdb.sizing.model import predict
 from memdb.sizing.profiles import BUILT_IN
@@ -58,7 +59,7 @@ def shape_of(client: Client, info: IndexInfo, key_bytes: float) -> Shape:
 
 def _names(client: Client, info: IndexInfo) -> list[bytes]:
     prefix = info.prefixes[0] if info.prefixes else ""
-    reply = client.execute("SCAN", "0", "MATCH", f"{prefix}*", "COUNT", 1_000)
+    reply = client.execute("SCAN", "0", "MATCH", beginning(prefix), "COUNT", 1_000)
     return list(islice((bytes(key) for key in replies.items(reply[1])), NAMES))
 
 

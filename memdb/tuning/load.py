@@ -132,9 +132,7 @@ def latencies(
     began = time.monotonic()
     while len(took) < most and (len(took) < least or time.monotonic() - began < at_most_s):
         command = asked.command(len(took) % len(asked))
-        started = time.perf_counter()
-        client.execute(*command)
-        took.append((time.perf_counter() - started) * 1000)
+        took.append(client.timed(*command)[1])
         if len(took) % 16 == 0:
             progress(16)
         if budget_qps is not None:

@@ -400,6 +400,11 @@ def _values_differ(client: Client, base: IndexInfo, shadow: IndexInfo, field: st
     return ""
 
 
+def drop_command(name: str) -> str:
+    """The command that drops an index and leaves its documents, for redis-cli."""
+    return Command(("FT.DROPINDEX", name)).redis_cli()
+
+
 def drop(client: Client, name: str, typed: str) -> None:
     """Drop a shadow index; the documents stay.
 

@@ -131,6 +131,7 @@ class _Sweep:
         self.plan: Plan | None = None
         self.began = time.monotonic()
         self.started = datetime.now(UTC)
+        self.pace = min(filter(None, (request.budget_qps, client.queries_per_s)), default=None)
         self.run_id = client.server.run_id
         self.first_ef: int | None = None
         self.done, self.total = 0, 1
@@ -284,7 +285,7 @@ class _Sweep:
         began = time.monotonic()
         first = len(earlier.recalls) if earlier else 0
         asked = self._questions(state, ef, first)
-        got = load.answers(self.client, asked, self._progress, budget_qps=state.request.budget_qps)
+        got = load.answers(self.client, asked, self._progress, budget_qps=self.pace)
         recalls, ranks, found, short = scored(
             self.client, self.info, state.request.field, [answer for some in got for answer in some],
             state.queries, state.truth, first,
@@ -313,10 +314,10 @@ class _Sweep:
         most = self._latency_calls()
         took = load.latencies(
             self.client, asked, self._progress, least=min(LEAST_CALLS, most), most=most,
-            at_most_s=LATENCY_S, budget_qps=request.budget_qps,
+            at_most_s=LATENCY_S, budget_qps=self.pace,
         )  # fmt: skip
         rates = []
-        for clients in () if request.budget_qps else request.concurrency:
+        for clients in () if self.pace else request.concurrency:
             self.report("Measuring", self.done, self.total)
             rates.append((clients, load.throughput(self.client, asked, clients, THROUGHPUT_S)))
         p50, p95, p99 = load.percentiles(np.array(took))
@@ -337,7 +338,7 @@ class _Sweep:
 
     def _latency_calls(self) -> int:
         most = min(MOST_CALLS, max(len(self.state.queries), 3 * LEAST_CALLS))
-        budget = self.state.request.budget_qps
+        budget = self.pace
         return most if budget is None else max(20, min(most, int(budget * LATENCY_S * 5)))
 
     def _progress(self, more: int) -> None:
@@ -351,7 +352,7 @@ class _Sweep:
         first = self.state.points[self.first_ef or 0]
         again = load.latencies(
             self.client, self._questions(self.state, first.ef_runtime), lambda more: None, least=50, most=50,
-            at_most_s=LATENCY_S, budget_qps=self.state.request.budget_qps,
+            at_most_s=LATENCY_S, budget_qps=self.pace,
         )  # fmt: skip
         now, _, _ = load.percentiles(np.array(again))
         less, more = sorted((now, first.p50_ms))
@@ -406,7 +407,7 @@ class _Sweep:
             index=info.name,
             fingerprint=info.fingerprint,
             dialect=server.dialect.name,
-            engine=" ".join([server.engine, server.version, *(f"{n} {v}" for n, v in server.modules)]),
+            engine=" ".join([server.title, *(f"{n} {v}" for n, v in server.modules)]),
             documents=info.documents,
             definition=definition,
             request=state.request,

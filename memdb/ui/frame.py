@@ -12,8 +12,8 @@ import streamlit as st
 from memdb.cluster.client import Client
 from memdb.cluster.target import Target
 from memdb.demo.app import app_folder
-from memdb.display import markdown
-from memdb.errors import LoginFailed, MemDBError, NotAllowed
+from memdb.display import code, markdown
+from memdb.errors import LoginFailed, MemDBError, NotAllowed, NoVectorField
 from memdb.maps import layout
 from memdb.ui.kit import access, cached, parts, safety, state, targets
 from memdb.vectors.index import IndexInfo
@@ -118,7 +118,7 @@ def client() -> Client:
 def index_name() -> str | None:
     """The index chosen in the sidebar; None where there is none to choose."""
     found = st.session_state.get(state.INDEX)
-    return found if isinstance(found, str) else None
+    return found if isinstance(found, str) and found else None
 
 
 def page(title: str, caption: str) -> Target:
@@ -143,9 +143,10 @@ def _target_panel(here: Target, strips: Iterable[Callable[[Target], None]]) -> N
     parts.target_badge(here)
     try:
         found = cached.server(here)
-        names = cached.index_names(here)
+        names, refusal = _names(here)
+        others = () if refusal is not None else cached.other_index_names(here)
     except NotAllowed as exc:
-        st.caption(":material/key_off: this user may not search", help=markdown(exc.hint))
+        st.caption(":material/key_off: this user may do too little here", help=markdown(exc.full()))
         safety.panel(targets.current())
         return
     except LoginFailed:
@@ -155,14 +156,29 @@ def _target_panel(here: Target, strips: Iterable[Callable[[Target], None]]) -> N
     except MemDBError:
         st.caption(":material/cloud_off: not answering")
         return
-    st.caption(f"{markdown(found.engine)} {markdown(found.version)} · {markdown(found.dialect.title)}")
+    st.caption(f"{markdown(found.title)} · {markdown(found.dialect.title)}")
     for strip in strips:
         strip(here)
-    if names:
+    if refusal is not None:
+        st.caption(":material/key_off: this user may not list indexes", help=markdown(refusal.full()))
+        st.text_input("Index", key=state.INDEX, bind="query-params", placeholder="its name", max_chars=512)
+    elif names:
         if st.session_state.get(state.INDEX) not in names:
             st.session_state.pop(state.INDEX, None)
         st.selectbox("Index", names, key=state.INDEX, bind="query-params")
+    if others:
+        st.caption(
+            f":material/block: Not opened here, since the name is not UTF-8: {', '.join(map(code, others))}. "
+            "The command line and the library open it."
+        )
     safety.panel(targets.current())
+
+
+def _names(here: Target) -> tuple[tuple[str, ...], NotAllowed | None]:
+    try:
+        return cached.index_names(here), None
+    except NotAllowed as exc:
+        return (), exc
 
 
 def on_index(
@@ -170,13 +186,25 @@ def on_index(
     draw: Callable[[Target, IndexInfo], None],
     choose: Callable[[str | None], str | None] = lambda chosen: chosen,
 ) -> None:
-    """Draw a page that needs an index: the chosen one, or what `choose` makes of it."""
+    """Draw a page that needs an index with a vector field: the chosen one, or what `choose` makes of it."""
     with parts.errors_shown(here):
         name = choose(index_name())
         if name is None:
             no_index(here)
+        elif (info := cached.index_info(here, name)).of_kind("VECTOR"):
+            draw(here, info)
         else:
-            draw(here, cached.index_info(here, name))
+            no_vectors(info)
+
+
+def no_vectors(info: IndexInfo) -> None:
+    """Empty state of a page that asks for nearest neighbours, where the index has no vectors."""
+    parts.empty(
+        "This index has no vector field",
+        f"{markdown(str(NoVectorField(info.name, ())))} Choose another index in the sidebar. "
+        "The Home page shows what this one holds.",
+        ":material/grid_off:",
+    )
 
 
 def no_index(here: Target) -> None:
@@ -192,9 +220,15 @@ def no_index(here: Target) -> None:
             "No vector search here",
             f"{markdown(found.dialect.refused)}. Sessions and keys work on all shards."
             if found.dialect.refused
-            else f"This {markdown(found.engine)} {markdown(found.version)} has no search module. On MemoryDB "
+            else f"This {markdown(found.title)} has no search module. On MemoryDB "
             "it is chosen when the cluster is created, by a parameter group with search.",
             ":material/search_off:",
+        )
+    elif cached.other_index_names(here):
+        parts.empty(
+            "No index opens here",
+            "The names of those that there are are not UTF-8; the command line opens them.",
+            ":material/database:",
         )
     else:
         parts.empty(

@@ -8,7 +8,7 @@ import streamlit as st
 from memdb.cluster.target import Target
 from memdb.demo import loader
 from memdb.display import bytes_text, duration, line, markdown
-from memdb.errors import MemDBError, UnknownIndex
+from memdb.errors import MemDBError, NotAllowed, UnknownIndex
 from memdb.jobs import Job
 from memdb.ui import frame
 from memdb.ui.kit import cached, charts, parts, state
@@ -31,11 +31,12 @@ def live(target: Target) -> None:
     """Everything on the page, read anew every two seconds: counts and builds move."""
     with parts.errors_shown(target):
         _facts(target)
-        infos = _infos(target)
-        if not infos and not cached.overview(target).keys:
-            _empty(target)
-        else:
-            _indexes(target, infos)
+        with parts.errors_shown():  # this user may not list them; the rest of the page stands
+            infos, refused = _infos(target)
+            if not infos and not refused and cached.overview(target).keys == 0:
+                _empty(target)
+            else:
+                _indexes(target, infos, refused)
         _nodes(target)
         _loading(target)
 
@@ -60,7 +61,7 @@ def holdings(target: Target, index: str | None) -> None:
                 st.plotly_chart(
                     charts.bars([v.value for v in shown], [v.documents for v in shown], dark=state.dark()),
                     key=f"home.holds.{field.name}",
-                    config={"displayModeBar": False},
+                    config=charts.PLAIN,
                     alt=f"Documents by {field.name}",
                 )
                 with st.expander("As a table"):
@@ -94,27 +95,33 @@ def next_steps() -> None:
 
 def _facts(target: Target) -> None:
     server, facts = cached.server(target), cached.overview(target)
-    sessions = cached.session_count(target)
+    try:
+        sessions = cached.session_count(target)
+        counted, how = f"{sessions.value:,}" if sessions.exact else f"≈ {sessions.value:,}", sessions.how
+    except NotAllowed as exc:
+        counted, how = "–", markdown(exc.full())
     with st.container(horizontal=True):
-        st.metric("Server", f"{server.engine} {server.version}", help=f"{server.mode}, {server.role}")
+        st.metric("Server", server.title, help=f"{server.mode}, {server.role}".rstrip(", "))
         st.metric(
             "Search", server.dialect.title,
             help=", ".join(f"{name} {version}" for name, version in server.modules) or None,
         )  # fmt: skip
-        st.metric("Keys", f"{facts.keys:,}")
+        st.metric("Keys", _number(facts.keys))
+        st.metric("Sessions", counted, help=how)
+        limit = "no limit set" if facts.limit_bytes is None else f"limit {bytes_text(facts.limit_bytes)}"
         st.metric(
-            "Sessions",
-            f"{sessions.value:,}" if sessions.exact else f"≈ {sessions.value:,}",
-            help=sessions.how,
+            "Memory", bytes_text(facts.used_bytes), help="not told" if facts.used_bytes is None else limit
         )
-        st.metric(
-            "Memory", bytes_text(facts.used_bytes),
-            help="no limit set" if facts.limit_bytes is None else f"limit {bytes_text(facts.limit_bytes)}",
-        )  # fmt: skip
-        st.metric("Clients", f"{facts.clients:,}")
+        st.metric("Clients", _number(facts.clients))
         st.metric("Up for", duration(facts.uptime_s))
     if lacks := _lacks(target):
         st.caption(":material/info: " + markdown(lacks))
+    if server.untold:
+        st.caption(":material/key_off: " + markdown(server.untold_words))
+
+
+def _number(count: int | None) -> str:
+    return "–" if count is None else f"{count:,}"
 
 
 def _nodes(target: Target) -> None:
@@ -150,21 +157,31 @@ def _lacks(target: Target) -> str:
     if not dialect.searches:
         why = dialect.refused or "This server has no vector search"
         return f"{why}: only sessions can be explored."
-    return " ".join(filter(None, map(dialect.lacks, ("FT.PROFILE", "FT.AGGREGATE", "FT.TAGVALS"))))
+    return dialect.lacking
 
 
-def _infos(target: Target) -> list[IndexInfo]:
-    found = []
+def _infos(target: Target) -> tuple[list[IndexInfo], dict[str, NotAllowed]]:
+    """The indexes, and the names of those that this user may not look at, with the reason."""
+    infos, refused = [], {}
     for name in cached.index_names(target):
         try:
-            found.append(cached.index_info(target, name))
+            infos.append(cached.index_info(target, name))
         except UnknownIndex:
             cached.index_names.clear()  # dropped between the two calls
-    return found
+        except NotAllowed as exc:
+            refused[name] = exc
+    return infos, refused
 
 
-def _indexes(target: Target, infos: list[IndexInfo]) -> None:
+def _indexes(target: Target, infos: list[IndexInfo], refused: dict[str, NotAllowed]) -> None:
     st.markdown("#### Indexes")
+    for name, exc in refused.items():
+        st.caption(f":material/key_off: {markdown(name)}: {markdown(exc.full())}")
+    if refused and not infos:
+        return
+    if not infos and cached.other_index_names(target):
+        st.caption("There are indexes, and none opens here: their names are not UTF-8.")
+        return
     if not infos:
         parts.empty(
             "Keys, but no index",

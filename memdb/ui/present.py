@@ -18,13 +18,9 @@ from memdb.maps import run as maps
 from memdb.maps.request import Map, MapRequest
 from memdb.sizing.plan import Inputs
 from memdb.sizing.shape import Sessions, Shape
-from memdb.ui import frame
-from memdb.ui.durability import figures as figures_drill
-from memdb.ui.durability import local as drill_local
-from memdb.ui.kit import cached, charts, parts, state
-from memdb.ui.map import figures as figures_map
-from memdb.ui.plan import state as plan_state
-from memdb.ui.plan import views as plan_views
+from memdb.ui import durability, frame, plan
+from memdb.ui import map as map_page
+from memdb.ui.kit import cached, charts, parts, safety, state
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import KnnRequest, vector_param
 from memdb.vectors.search import knn
@@ -32,7 +28,6 @@ from memdb.vectors.titles import text_field
 
 STEP, BEGAN = "present.step", "present.began"
 SECONDS, POINTS, QUESTION = 8, 2_000, "How do I restore a table to a point in time?"
-PLAIN = {"displayModeBar": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +75,16 @@ def _go(place: int) -> None:
 
 
 def _loss(target: Target) -> None:
-    job = drill_local.DRILLING.job()
-    running = drill_local.DRILLING.current() is not None
+    job = durability.DRILLING.job()
+    running = durability.DRILLING.current() is not None
     st.button(
         "Pull the plug", icon=":material/power_off:", type="primary", shortcut="P", key="present.plug",
-        disabled=running, on_click=drill_local.start, args=(DrillRequest(SECONDS),),
+        disabled=running, on_click=durability.start, args=(DrillRequest(SECONDS),),
     )  # fmt: skip
     if job is None:
         st.caption(f"Takes about {SECONDS + 3} seconds. Two engines are started on this machine for it.")
     elif running:
-        drill_local.watch(drill_local.DRILLING)
+        durability.watch(durability.DRILLING)
     elif job.error is not None:
         parts.show_error(job.error)
     elif (result := _finished()) is not None:
@@ -97,8 +92,8 @@ def _loss(target: Target) -> None:
         st.markdown(f"#### {side.lost:,} of {side.acknowledged:,} acknowledged writes are gone")
         most = max(s.acknowledged for s in side.seconds) if side.seconds else 1
         st.plotly_chart(
-            figures_drill.timeline(side, result.request.seconds, most, dark=state.dark()),
-            key="present.loss", config=PLAIN, alt="Acknowledged writes of the cache by second",
+            durability.timeline(side, result.request.seconds, most, dark=state.dark()),
+            key="present.loss", config=charts.PLAIN, alt="Acknowledged writes of the cache by second",
         )  # fmt: skip
 
 
@@ -107,12 +102,12 @@ def _proof(target: Target) -> None:
     if result is None:
         parts.empty("Nothing was tried yet", "Go one step back and pull the plug.", ":material/power_off:")
         return
-    drill_local.cards(result)
+    durability.cards(result)
     st.markdown("\n".join(f"- {text}" for text in report.NOT_SHOWN))
 
 
 def _finished() -> DrillResult | None:
-    job = drill_local.DRILLING.job()
+    job = durability.DRILLING.job()
     return job.result if job is not None and job.result is not None and job.result.finished else None
 
 
@@ -139,7 +134,7 @@ def _search(target: Target) -> None:
     )  # fmt: skip
     right.plotly_chart(
         charts.distance_profile(result.keys, titles, result.distances, "distance", dark=state.dark()),
-        key="present.distances", config=PLAIN, alt="Distance of each answer",
+        key="present.distances", config=charts.PLAIN, alt="Distance of each answer",
     )  # fmt: skip
 
 
@@ -148,13 +143,15 @@ def _map(target: Target) -> None:
     if info is None:
         return
     made = _made(target, info.fingerprint, info)
-    names = np.array([*made.names, figures_map.BETWEEN], dtype=object)
+    names = np.array([*made.names, map_page.BETWEEN], dtype=object)
     categories = names[made.labels].tolist() if len(made.labels) else [""] * len(made.keys)
-    figure = figures_map.points(
-        made.xy, figures_map.Colouring("clusters", categories), [line(key, 60) for key in made.keys],
+    figure = map_page.points(
+        made.xy, map_page.Colouring("clusters", categories), [line(key, 60) for key in made.keys],
         dark=state.dark(), height=480,
     )  # fmt: skip
-    st.plotly_chart(figure, key="present.map", config=PLAIN, alt="Documents laid out by their neighbourhoods")
+    st.plotly_chart(
+        figure, key="present.map", config=charts.PLAIN, alt="Documents laid out by their neighbourhoods"
+    )
     if made.quality is not None:
         st.caption(
             f"Showing {made.words} · trustworthiness {made.quality.trustworthiness:.3f} · "
@@ -164,15 +161,16 @@ def _map(target: Target) -> None:
 
 @st.cache_resource(ttl="1h", max_entries=2, show_spinner="Drawing a map of 2,000 documents …")
 def _made(target: Target, fingerprint: str, _info: IndexInfo) -> Map:
-    return maps.make(cached.client(target), _info, MapRequest(_info.name, field=_field(_info), count=POINTS))
+    client = cached.client(target).budgeted(safety.budget(target))
+    return maps.make(client, _info, MapRequest(_info.name, field=_field(_info), count=POINTS))
 
 
 def _bill(target: Target) -> None:
     shape = Shape(vectors=1_000_000, dim=1_536, metadata_bytes=1_024)
-    found = plan_state.made(Inputs(shape, Sessions(per_second=50)), plan_state.profile("memorydb"))
-    plan_views.headline(found)
+    found = plan.made(Inputs(shape, Sessions(per_second=50)), plan.profile("memorydb"))
+    plan.headline(found)
     st.dataframe(
-        plan_views.components_frame(found).drop(columns="bytes"), hide_index=True, key="present.memory",
+        plan.components_frame(found).drop(columns="bytes"), hide_index=True, key="present.memory",
         column_config={"share": st.column_config.ProgressColumn(format="percent", max_value=1.0)},
     )  # fmt: skip
     st.caption(
@@ -187,7 +185,10 @@ def _info(target: Target) -> IndexInfo | None:
         frame.no_index(target)
         return None
     info = cached.index_info(target, name)
-    if info.vector_field(_field(info))[1].dim != embed.DIMENSION:
+    if not info.of_kind("VECTOR"):
+        frame.no_vectors(info)
+        return None
+    if info.vector_field()[1].dim != embed.DIMENSION:
         parts.empty(
             "This index is not of the local model",
             f"These steps ask with {embed.DIMENSION} numbers. Choose the demo's index in the sidebar.",

@@ -24,6 +24,7 @@ from memdb.vectors.index import Field, IndexInfo
 from memdb.vectors.query import count_command
 
 TAG_VALUES = 500  # values of a TAG field that are listed at most
+DOCUMENTS = 50_000  # of JSON that are looked at for the values of a TAG field
 GROUPS = 10_000  # different contents of a TAG field that are looked at for its values
 _COUNTS_AT_ONCE = 250
 _LARGEST = float(np.finfo(np.float64).max)
@@ -78,9 +79,9 @@ def count(client: Client, info: IndexInfo, condition: Condition | str = EVERYTHI
 def tag_values(client: Client, info: IndexInfo, field: str, *, limit: int = TAG_VALUES) -> TagValues:
     """Values of a TAG field, most frequent first, at most `limit`, each with what its filter finds.
 
-    Which values there are is read from the documents (FT.AGGREGATE, at most GROUPS different contents); how
-    many documents hold one is asked of the index by the filter itself. Values that no filter of this engine
-    can say are left out.
+    Which values there are is read from the documents (FT.AGGREGATE, at most GROUPS different contents; of
+    JSON at most DOCUMENTS documents). How many documents hold one is asked of the index by the filter itself.
+    Values that no filter of this engine can say are left out.
 
     Raises:
         UnknownField: the index has no such TAG field.
@@ -159,7 +160,7 @@ def _contents(client: Client, info: IndexInfo, found: Field) -> tuple[Contents, 
         keys: list[str] = []
         for batch in read.matching_keys(client, info):
             keys += batch
-            if len(keys) >= GROUPS:
+            if len(keys) >= GROUPS:  # each is a read of its own
                 break
         held: Counter[Reply] = Counter()
         for start in range(0, len(keys), stored.BATCH):
@@ -172,11 +173,16 @@ def _contents(client: Client, info: IndexInfo, found: Field) -> tuple[Contents, 
     everything = "*"
     if not client.server.dialect.bare_star:
         everything = f"-{attribute(name, client.server.dialect)}:{{{_NO_VALUE}}}"
+    if info.on == "JSON":
+        # Not grouped: RediSearch takes arrays for equal that begin with the same value.
+        rows = _aggregate(client, info, everything, "LOAD", 1, f"@{name}", "LIMIT", 0, DOCUMENTS)
+        each = Counter(row.get(name) for row in rows)
+        return list(each.items()), len(rows) < DOCUMENTS and len(rows) >= info.documents
     rows = _aggregate(
         client, info, everything, "LOAD", 1, f"@{name}", "GROUPBY", 1, f"@{name}", "REDUCE", "COUNT", 0, "AS",
-        "documents", "SORTBY", 2, "@documents", "DESC", "MAX", GROUPS,
+        "memdb_documents", "SORTBY", 2, "@memdb_documents", "DESC", "MAX", GROUPS,
     )  # fmt: skip
-    found_rows = [(row.get(name), replies.integer(row.get("documents"))) for row in rows]
+    found_rows = [(row.get(name), replies.integer(row.get("memdb_documents"))) for row in rows]
     return found_rows, len(rows) < GROUPS and sum(n for _, n in found_rows) >= info.documents
 
 
@@ -195,12 +201,12 @@ def numeric_bounds(client: Client, info: IndexInfo, field: str) -> tuple[float, 
     finite = render(Range(field, -_LARGEST, _LARGEST), dialect, info).query
     rows = _aggregate(
         client, info, finite, "LOAD", 1, f"@{field}", "APPLY", "1", "AS", "memdb_all", "GROUPBY", 1,
-        "@memdb_all", "REDUCE", "MIN", 1, f"@{field}", "AS", "low", "REDUCE", "MAX", 1, f"@{field}",
-        "AS", "high",
+        "@memdb_all", "REDUCE", "MIN", 1, f"@{field}", "AS", "memdb_low", "REDUCE", "MAX", 1, f"@{field}",
+        "AS", "memdb_high",
     )  # fmt: skip
     if not rows:
         return None
-    low, high = replies.number(rows[0].get("low")), replies.number(rows[0].get("high"))
+    low, high = replies.number(rows[0].get("memdb_low")), replies.number(rows[0].get("memdb_high"))
     if np.isfinite([low, high]).all() and low <= high:
         below, above, at = counts(
             client, info,

@@ -10,6 +10,7 @@ from typing import Literal
 from memdb.cluster import replies
 from memdb.cluster.client import Client
 from memdb.cluster.replies import Reply
+from memdb.display import line
 from memdb.errors import NoVectorField, UnknownField, UnknownIndex, UnsupportedFeature
 from memdb.vectors.schema import (
     BYTES_PER_NUMBER,
@@ -149,18 +150,6 @@ class IndexInfo:
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
-def key_pattern(prefix: str) -> bytes:
-    """A pattern of SCAN's MATCH for the keys that begin with a prefix, whatever characters it holds."""
-    special = b"\\*?[]^"
-    return (
-        b"".join(
-            b"\\" + bytes((one,)) if one in special else bytes((one,))
-            for one in prefix.encode("utf-8", "surrogateescape")
-        )
-        + b"*"
-    )
-
-
 def index_names(client: Client) -> tuple[str, ...]:
     """All index names, sorted; empty where the server has no search. Bytes that are not UTF-8 become lone
     surrogates, which lead back to the same name (`memdb.display` makes them visible)."""
@@ -177,12 +166,20 @@ def exists(client: Client, name: str) -> bool:
 def index_info(client: Client, name: str) -> IndexInfo:
     """Definition and state of one index.
 
+    A name that is not UTF-8 may also be given as it is shown, with \\xNN for its bytes.
+
     Raises:
         UnknownIndex: there is none, or this node has not got it yet (empty reply of a replica).
         UnsupportedFeature: the server has no vector search.
     """
     _need_search(client)
-    reply = replies.pairs(client.execute("FT.INFO", name))
+    try:
+        reply = replies.pairs(client.execute("FT.INFO", name))
+    except UnknownIndex:
+        shown = [n for n in index_names(client) if n != name and line(n) == name] if "\\x" in name else []
+        if len(shown) != 1:
+            raise
+        return index_info(client, shown[0])
     if not reply:
         raise UnknownIndex(name)
     return read_info(name, reply)
@@ -214,7 +211,7 @@ def _need_search(client: Client) -> None:
     if not server.dialect.searches:
         raise UnsupportedFeature(
             "Vector search",
-            f"this {server.engine} {server.version} has no search module",
+            f"this {server.title} has no search module",
             "On MemoryDB it is chosen when the cluster is created (a parameter group with search).",
         )
 

@@ -11,7 +11,7 @@ from memdb.cluster import replies
 from memdb.cluster.client import Client
 from memdb.cluster.overview import Overview, overview
 from memdb.cluster.topology import Node
-from memdb.errors import MemDBError
+from memdb.errors import MemDBError, NotAllowed
 from memdb.vectors.index import IndexInfo, index_info
 
 
@@ -44,7 +44,10 @@ def _view(client: Client, node: Node, index: str) -> NodeView:
     there = client.on(node)
     try:
         facts = overview(there)
-        replication = there.info("replication").get("replication", {})
+        try:
+            replication = there.info("replication").get("replication", {})
+        except NotAllowed:
+            replication = {}
         info = index_info(there, index) if index else None
     except MemDBError as exc:
         return NodeView(node, None, None, None, "", str(exc))

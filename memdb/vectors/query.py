@@ -121,11 +121,15 @@ class Command:
         return "\n".join([*lines, line.rstrip(), ")", ""])
 
 
+_PLAIN = re.compile(r"[A-Za-z0-9_.:,/+=@-]+")
 _UNSHELLED = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def _quoted(word: str) -> str:
-    """An argument as one of redis-cli's double-quoted strings: \\xNN for each byte beyond plain ASCII."""
+    """An argument as redis-cli's `--quoted-input` reads it: plain words as they are, others as double-quoted
+    strings with \\xNN for each byte beyond printable ASCII."""
+    if _PLAIN.fullmatch(word):
+        return word
     raw = word.encode("utf-8", "surrogateescape")
     return '"' + "".join(chr(b) if 32 <= b < 127 and b not in b'"\\' else f"\\x{b:02x}" for b in raw) + '"'
 
@@ -209,7 +213,9 @@ def _template(
     before += ["PARAMS", 2 + len(bound), "vec"]
     for name in return_fields:
         info.field(name)
-    after: list[Arg] = [*bound, "RETURN", 1 + len(return_fields), alias, *return_fields]
+    # A field that is called AS goes first: behind another it would rename that one.
+    returned = sorted((alias, *return_fields), key=lambda name: name.upper() != "AS")
+    after: list[Arg] = [*bound, "RETURN", len(returned), *returned]
     if dialect.needs_sortby:
         after += ["SORTBY", alias, "ASC"]
     # Under DIALECT 2 RediSearch returns the first value only of a path that matches several.

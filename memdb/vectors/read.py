@@ -12,12 +12,13 @@ import numpy as np
 
 from memdb.cluster import replies
 from memdb.cluster.client import Arg, Client
+from memdb.cluster.keys import beginning
 from memdb.cluster.replies import Reply
 from memdb.jobs import Report, silent
 from memdb.vectors import distance, stored
 from memdb.vectors.distance import Vectors
 from memdb.vectors.filters import EVERYTHING, Condition, Rendered, render
-from memdb.vectors.index import KEY_TYPES, Field, IndexInfo, VectorParams, key_pattern
+from memdb.vectors.index import KEY_TYPES, Field, IndexInfo, VectorParams
 
 KEYS_A_BATCH = 1_000
 BYTES_A_BATCH = 8 * 2**20
@@ -102,7 +103,7 @@ def blocks(
     found, params = info.vector_field(field)
     size = max(1, min(KEYS_A_BATCH, BYTES_A_BATCH // params.bytes))
     done = 0
-    if client.server.dialect.has("FT.CURSOR"):
+    if _has_cursors(client):
         # Key and vector in one reply: four times as fast as asking for each hash.
         rendered = render(condition, client.server.dialect, info)
         batches = _by_cursor(client, info, rendered, size, found.name)
@@ -192,6 +193,12 @@ def _fetched(
             batches.close()  # type: ignore[attr-defined]  # a generator: its cursor must not stay open
 
 
+def _has_cursors(client: Client) -> bool:
+    """Whether the engine has cursors and this user may use them."""
+    wanted = ("FT.CURSOR", "FT.AGGREGATE")
+    return client.server.dialect.has("FT.CURSOR") and all(map(client.may, wanted))
+
+
 def matching_keys(
     client: Client, info: IndexInfo, condition: Condition | str = EVERYTHING, size: int = KEYS_A_BATCH
 ) -> Iterator[list[str]]:
@@ -200,7 +207,7 @@ def matching_keys(
     By cursor where the engine has one, by SCAN where nothing is filtered, else page by page.
     """
     rendered = render(condition, client.server.dialect, info)
-    if client.server.dialect.has("FT.CURSOR"):
+    if _has_cursors(client):
         for keys, _, _ in _by_cursor(client, info, rendered, size):
             if keys:
                 yield keys
@@ -251,7 +258,7 @@ def by_scan(client: Client, info: IndexInfo, size: int) -> Iterator[list[str]]:
     for prefix in info.prefixes or ("",):
         cursor: Arg = 0
         while True:
-            reply = client.execute("SCAN", cursor, "MATCH", key_pattern(prefix), "COUNT", size, "TYPE", kind)
+            reply = client.execute("SCAN", cursor, "MATCH", beginning(prefix), "COUNT", size, "TYPE", kind)
             cursor = replies.text(reply[0])
             keys = [key for key in map(replies.key, reply[1]) if key not in seen]
             seen.update(keys)

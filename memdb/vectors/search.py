@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -118,7 +118,23 @@ def knn(client: Client, request: KnnRequest, info: IndexInfo | None = None) -> K
     command = filled(made, request)
     began = time.perf_counter()
     reply = client.execute(*command.args)
-    return knn_result(reply, made, command, (time.perf_counter() - began) * 1000)
+    result = knn_result(reply, made, command, (time.perf_counter() - began) * 1000)
+    if info.on == "JSON" and not made.matches:
+        return _with_every_match(client, info, request.return_fields, result)
+    return result
+
+
+def _with_every_match(client: Client, info: IndexInfo, names: Sequence[str], result: KnnResult) -> KnnResult:
+    """A result whose fields hold all that a path matches, where the engine returns the first match only."""
+    several = [field for field in map(info.field, names) if stored.many(field.identifier)]
+    if not several or not result.keys:
+        return result
+    rows: list[dict[str, Reply]] = [replies.pairs(raw) for raw in result.raw_fields]
+    for field in several:
+        for row, matches in zip(rows, stored.raw(client, info, field, result.keys), strict=True):
+            if matches is not None:
+                row[field.name] = stored.shown(replies.text(matches))
+    return replace(result, raw_fields=tuple(rows))
 
 
 def knn_result(reply: Reply, made: Template, command: Command, took_ms: float) -> KnnResult:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from memdb.cluster import replies
 from memdb.cluster.client import Client, Command
 from memdb.cluster.replies import Reply
 from memdb.vectors.distance import to_bytes
@@ -27,16 +30,16 @@ def values(client: Client, info: IndexInfo, found: Field, keys: Sequence[str]) -
 
     Of JSON documents: text and numbers as bytes, several joined by commas (`tags.held` keeps them apart).
     """
-    replies = raw(client, info, found, keys)
-    return replies if info.on == "HASH" else [_plain(_matched(reply)) for reply in replies]
+    answers = raw(client, info, found, keys)
+    return answers if info.on == "HASH" else [_plain(_matched(reply)) for reply in answers]
 
 
 def raw(client: Client, info: IndexInfo, found: Field, keys: Sequence[str]) -> list[Reply]:
     """The field of each document as it came: of JSON the list of what the path matched."""
-    replies: list[Reply] = []
+    answers: list[Reply] = []
     for start in range(0, len(keys), BATCH):
-        replies += client.pipeline([asking(info, found, key) for key in keys[start : start + BATCH]])
-    return replies
+        answers += client.pipeline([asking(info, found, key) for key in keys[start : start + BATCH]])
+    return answers
 
 
 def _matched(reply: Reply) -> object:
@@ -147,3 +150,12 @@ def _packed(reply: Reply, params: VectorParams, *, several: bool) -> bytes | Non
             return to_bytes(np.array(matches, dtype=np.float64).reshape(-1), params.type)
     except OverflowError:  # a whole number beyond float64
         return None
+
+
+def times_to_live(client: Client, keys: Sequence[str]) -> NDArray[np.float64]:
+    """(n,) seconds until each document expires; NaN where it never does or is gone. 1,000 a round trip."""
+    seconds: list[float] = []
+    for start in range(0, len(keys), 1_000):
+        left = client.pipeline([("PTTL", key) for key in keys[start : start + 1_000]])
+        seconds += [ms / 1000 if ms >= 0 else math.nan for ms in map(replies.integer, left)]
+    return np.array(seconds)

@@ -12,6 +12,7 @@ from memdb.display import line
 from memdb.errors import MemDBError
 from memdb.vectors import stored
 from memdb.vectors.index import Field, IndexInfo
+from memdb.vectors.search import KnnResult
 
 TITLES = ("title", "name", "subject", "heading")  # the earlier one wins
 LENGTH = 120  # characters of a title
@@ -50,6 +51,11 @@ def title_of(
     named = sorted((min(_rank(name), _rank(known.get(name, ""))), name) for name in fields)
     title = next((fields[name] for rank, name in named if rank < len(TITLES) and fields[name].strip()), "")
     return line(title, length) or line(key, length)
+
+
+def titles_in(info: IndexInfo, result: KnnResult) -> dict[str, str]:
+    """What each hit of a search is called, from the fields it came with."""
+    return {key: title_of(fields, key, info) for key, fields in zip(result.keys, result.fields, strict=True)}
 
 
 def titles_of(

@@ -13,6 +13,7 @@ from memdb.cli.map import Map
 from memdb.cli.recall import Recall
 from memdb.cli.search import Search
 from memdb.cli.sessions import Sessions
+from memdb.cli.size import Size
 from memdb.cluster.target import Target
 from memdb.demo.app import app_folder, environment
 
@@ -87,6 +88,24 @@ def test_sessions(opened: AppTest) -> None:
     made = parse(["sessions"])
     assert isinstance(made, Sessions)
     assert _values(opened, "explore/sessions.py")["sessions.size"] == made.limit
+
+
+def _plan(target):  # type: ignore[no-untyped-def]  # runs elsewhere, without these imports
+    import streamlit as st
+
+    from memdb.ui.plan import form
+
+    st.session_state["asked"] = form.form(target)
+
+
+def test_size(demo_target: Target, opened: AppTest) -> None:
+    made = parse(["size"])
+    assert isinstance(made, Size)
+    app = AppTest.from_function(_plan, default_timeout=60, args=(demo_target,)).run()
+    assert not app.exception
+    asked = app.session_state["asked"]
+    assert asked.inputs == made.inputs
+    assert asked.profile.name == made.profile
 
 
 def test_drill(opened: AppTest) -> None:

@@ -68,3 +68,42 @@ def test_every_page_for_a_user_who_may_not_search(
             assert not app.error, texts(app)
         finally:
             admin.execute_command("ACL", "DELUSER", "reader")
+
+
+@pytest.mark.parametrize(
+    "rights",
+    [
+        ("+@all", "-info", "-command", "-ping", "-module"),
+        ("-@all", "+@read", "+ft.search", "+ft.info", "+ft._list", "+ft.aggregate", "+ft.cursor"),
+        ("+@all", "-@dangerous", "-ft._list", "-scan"),
+    ],
+)
+def test_pages_tell_less_to_a_user_of_few_rights(
+    demo_target: Target, home: Path, monkeypatch: pytest.MonkeyPatch, rights: tuple[str, ...]
+) -> None:
+    with redis.Redis(port=demo_target.port, password=demo_target.password, protocol=2) as admin:
+        admin.execute_command("ACL", "SETUSER", "few", "reset", "on", ">of-the-user", "~*", *rights)
+        try:
+            target = replace(demo_target, username="few", password="of-the-user", writable=False)
+            for name, value in environment(target, home).items():
+                monkeypatch.setenv(name, value)
+            app = AppTest.from_file(str(ENTRY), default_timeout=60).run()
+            listed = "-ft._list" not in rights
+            for file in FILES:
+                opened(app, file)
+                assert not app.exception, file
+            opened(app, "explore/home.py")
+            shown = {m.label: m.value for m in app.metric}
+            assert shown["Server"].startswith("Redis 8.2")
+            assert shown["Memory"] == shown["Clients"] == shown["Up for"] == "–"
+            assert shown["Sessions"] == ("–" if "-scan" in rights else "200")
+            assert "may not run INFO" in texts(app)
+            if not listed:
+                assert "may not list indexes" in texts(app)
+                app.text_input("index").set_value("idx:embeddings").run()
+            for file in ("explore/search.py", "explore/map.py", "tune/recall.py"):
+                opened(app, file)
+                assert not app.exception, file
+                assert not app.error, (file, [error.value for error in app.error])
+        finally:
+            admin.execute_command("ACL", "DELUSER", "few")

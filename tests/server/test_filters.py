@@ -139,3 +139,70 @@ def test_conditions_mean_what_they_say(client: Client, info: IndexInfo, prefix: 
         assert expected, condition
         assert _found(client, info, condition) == expected, condition
         assert search.count(client, index_info(client, info.name), condition) == len(expected)
+
+
+TEXTS = ("to be or not to be", "vitamin a", "vitamin b", "will is not at home hamlet", "Häuser stehen")
+STOPPED: dict[str, tuple[tuple[str | int, ...], frozenset[str]]] = {
+    "its default": ((), STOP_WORDS),
+    "none": (("STOPWORDS", 0), frozenset()),
+    "its own": (("STOPWORDS", 2, "hamlet", "vitamin"), frozenset({"hamlet", "vitamin"})),
+}
+
+
+@pytest.mark.parametrize("kind", STOPPED)
+def test_stop_words_are_those_of_the_index(client: Client, prefix: str, kind: str) -> None:
+    options, stopped = STOPPED[kind]
+    client.execute(
+        "FT.CREATE", prefix + "stop", "PREFIX", 1, prefix + "s:", *options, "SCHEMA", "t", "TEXT", "NOSTEM"
+    )
+    client.pipeline([("HSET", f"{prefix}s:{i}", "t", text) for i, text in enumerate(TEXTS)])
+    info = index_info(client, prefix + "stop")
+    assert info.rules.stop_words == (None if kind == "its default" else tuple(sorted(stopped)))
+    for words in ("vitamin a", "to be", "will", "not at", "hamlet", "HOME", "the", "vitamin"):
+        kept = [word for word in words.lower().split() if word not in stopped]
+        for mode in ("all", "any", "phrase"):
+            if not kept:
+                with pytest.raises(BadFilter, match="no word that is indexed"):
+                    render(Text("t", words, mode), client.server.dialect, info)  # type: ignore[arg-type]
+                continue
+            right = set()
+            for i, text in enumerate(TEXTS):
+                # A stop word leaves no place behind: the words around it are neighbours.
+                held = [word for word in text.lower().split() if word not in stopped]
+                runs = [held[at : at + len(kept)] for at in range(len(held))]
+                good = {
+                    "all": set(kept) <= set(held),
+                    "any": bool(set(kept) & set(held)),
+                    "phrase": kept in runs,
+                }
+                if good[mode]:
+                    right.add(f"{prefix}s:{i}")
+            assert _found(client, info, Text("t", words, mode)) == right, (words, mode)  # type: ignore[arg-type]
+
+
+def test_the_language_of_the_index_stems_the_words_of_a_filter(client: Client, prefix: str) -> None:
+    client.execute(
+        "FT.CREATE", prefix + "de", "PREFIX", 1, prefix + "s:", "LANGUAGE", "german", "SCHEMA", "t", "TEXT"
+    )
+    client.pipeline([("HSET", f"{prefix}s:{i}", "t", text) for i, text in enumerate(TEXTS)])
+    info = index_info(client, prefix + "de")
+    assert info.rules.language == "german"
+    assert _found(client, info, Text("t", "Haus")) == {f"{prefix}s:4"}
+
+
+def test_an_empty_value_is_one_where_the_index_has_it(client: Client, prefix: str) -> None:
+    client.execute(
+        "FT.CREATE", prefix + "e", "PREFIX", 1, prefix + "s:", "SCHEMA", "a", "TAG", "INDEXEMPTY", "b", "TAG"
+    )
+    for i, value in enumerate(["", "x", "x,", ",", " "]):
+        client.execute("HSET", f"{prefix}s:{i}", "a", value, "b", value)
+    info = index_info(client, prefix + "e")
+    assert (info.field("a").index_empty, info.field("b").index_empty) == (True, False)
+    empty = {f"{prefix}s:{i}" for i in (0, 2, 3, 4)}
+    found = _found(client, info, Tag("a", ("",)))
+    assert {v.value: v.documents for v in search.tag_values(client, info, "a")} == {"": len(found), "x": 2}
+    assert found <= empty
+    assert f"{prefix}s:0" in found
+    with pytest.raises(BadFilter, match="empty value") as refused:
+        render(Tag("b", ("",)), client.server.dialect, info)
+    assert "INDEXEMPTY" in refused.value.hint

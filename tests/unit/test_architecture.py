@@ -1,39 +1,162 @@
-"""Imports point one way, and pages hold no command names."""
+"""Imports point one way: library, kit, page families, pages; and no command names above the library."""
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent.parent
-STREAMLIT = re.compile(r"^\s*(import|from) streamlit", re.MULTILINE)
-UI = re.compile(r"^\s*(import memdb\.ui|from memdb\.ui|from memdb import .*\bui\b)", re.MULTILINE)
-COMMANDS = re.compile(r"execute\(|\.pipeline\(|[\"'](FT\.[A-Z]+|HGET\w*|SCAN|INFO|HSET|DEL)\b")
+UI = ROOT / "memdb" / "ui"
+FAMILIES = {folder.name for folder in UI.iterdir() if (folder / "__init__.py").exists()} - {"kit"}
+# A command of the server as a literal of its own, or something that sends one.
+COMMANDS = re.compile(
+    r"\.execute\(|\.pipeline\(|[\"'](FT\.[A-Z_]+|[HM]?GET(ALL)?|[HP]?SET|PTTL|SCAN|INFO|PING|DEL|TYPE|JSON\.\w+)[\"'\s]"
+)
 
 
-def _python(folder: str) -> list[Path]:
-    return sorted((ROOT / folder).rglob("*.py"))
+def python(*places: str) -> list[Path]:
+    return sorted(
+        path
+        for place in places
+        for path in ((ROOT / place).rglob("*.py") if (ROOT / place).is_dir() else [ROOT / place])
+    )
 
 
-def test_only_ui_knows_streamlit() -> None:
-    outside = [p for p in _python("memdb") if "ui" not in p.relative_to(ROOT).parts]
-    assert [str(p) for p in outside if STREAMLIT.search(p.read_text())] == []
+def imports(source: str) -> set[str]:
+    """Every module a source imports, also inside functions; `from a import b` gives a and a.b."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
 
 
-def test_the_library_does_not_know_its_screens() -> None:
-    outside = [p for p in _python("memdb") if "ui" not in p.relative_to(ROOT).parts and p.name != "cli.py"]
-    assert [str(p) for p in outside if UI.search(p.read_text())] == []
+def family_of(name: str) -> str | None:
+    """The page family a module belongs to."""
+    parts = name.split(".")
+    return parts[2] if parts[:2] == ["memdb", "ui"] and len(parts) > 2 and parts[2] in FAMILIES else None
 
 
-def test_pages_hold_no_commands_and_stay_short() -> None:
-    pages = _python("pages")
-    assert pages
-    assert [str(p) for p in pages if COMMANDS.search(p.read_text())] == []
-    assert [str(p) for p in pages if len(p.read_text().splitlines()) > 120] == []
+def families_inside(names: set[str]) -> set[str]:
+    """Modules of a page family other than its face, that is, other than the package itself."""
+    inside = set()
+    for name in names:
+        parts = name.split(".")
+        if family_of(name) is not None and len(parts) > 3:
+            package = UI / parts[2]
+            if (package / f"{parts[3]}.py").exists():
+                inside.add(".".join(parts[:4]))
+    return inside
+
+
+def broken_rules(path: Path, source: str) -> list[str]:
+    """What a file imports or names against the rules of its place."""
+    place, names = path.relative_to(ROOT).parts, imports(source)
+    told = []
+    if place[:2] != ("memdb", "ui"):
+        if place[0] == "memdb":
+            told += [f"{path} knows Streamlit" for name in names if name.split(".")[0] == "streamlit"]
+            told += [f"{path} imports {name}" for name in names if name.split(".")[:2] == ["memdb", "ui"]]
+        return told
+    if place[2] == "kit":
+        told += [f"{path} imports {n}" for n in names if family_of(n) is not None or n == "memdb.ui.frame"]
+    elif place[2] in FAMILIES:
+        told += [f"{path} imports {n}" for n in families_inside(names) if n.split(".")[2] != place[2]]
+    elif place[2] != "entry.py":  # the entry puts everything together
+        told += [f"{path} imports {n}" for n in families_inside(names)]
+    if place[2] == "frame.py":
+        told += [f"{path} imports {n}" for n in names if family_of(n) is not None]
+    if (found := COMMANDS.search(source)) is not None:
+        told.append(f"{path} names a command: {found.group()}")
+    return told
+
+
+def test_every_file_keeps_the_rules_of_its_place() -> None:
+    files = python("memdb")
+    assert len(files) > 250
+    assert [told for path in files for told in broken_rules(path, path.read_text())] == []
+
+
+@pytest.mark.parametrize(
+    ("place", "source"),
+    [
+        ("memdb/ui/kit/parts.py", "from memdb.ui.map import points"),
+        ("memdb/ui/kit/parts.py", "def f():\n    import memdb.ui.tune.cached"),
+        ("memdb/ui/kit/parts.py", "from memdb.ui import frame"),
+        ("memdb/ui/map/page.py", "from memdb.ui.tune import cached"),
+        ("memdb/ui/map/page.py", "from memdb.ui.tune.cached import listed"),
+        ("memdb/ui/present.py", "from memdb.ui.durability import local"),
+        ("memdb/ui/frame.py", "from memdb.ui import metrics"),
+        ("memdb/ui/map/page.py", "client.execute(name)"),
+        ("memdb/ui/map/page.py", "x = ('PTTL', key)"),
+        ("memdb/ui/map/page.py", 'x = f"FT.DROPINDEX {name}"'),
+        ("memdb/maps/run.py", "import streamlit as st"),
+        ("memdb/maps/run.py", "from memdb.ui import kit"),
+    ],
+)
+def test_a_broken_rule_is_seen(place: str, source: str) -> None:
+    assert broken_rules(ROOT / place, source)
+
+
+@pytest.mark.parametrize(
+    ("place", "source"),
+    [
+        ("memdb/ui/plan/costs.py", "from memdb.ui import tune\nfrom memdb.ui.tune import listed"),
+        ("memdb/ui/map/page.py", "from memdb.ui.map import cached\nfrom memdb.ui.kit import parts"),
+        ("memdb/ui/present.py", "from memdb.ui import durability\nfrom memdb.ui.durability import start"),
+    ],
+)
+def test_a_face_may_be_used(place: str, source: str) -> None:
+    assert broken_rules(ROOT / place, source) == []
+
+
+def test_the_library_has_no_circle() -> None:
+    """Packages may know each other; modules import in one direction when they are loaded."""
+    graph: dict[str, set[str]] = {}
+    for path in python("memdb"):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        graph[name] = _at_load(path)
+    done: set[str] = set()
+
+    def walk(name: str, above: tuple[str, ...]) -> None:
+        assert name not in above, " → ".join((*above, name))
+        if name not in done:
+            for below in sorted(graph[name] & graph.keys() - {name}):
+                walk(below, (*above, name))
+            done.add(name)
+
+    for name in graph:
+        if "__init__" not in name and not (ROOT / Path(*name.split("."))).is_dir():
+            walk(name, ())
+
+
+def _at_load(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {name for name in names if not (ROOT / Path(*name.split("."))).is_dir()}
+
+
+def test_pages_are_a_few_lines() -> None:
+    pages = python("pages")
+    assert len(pages) == 14
+    for path in pages:
+        source = path.read_text()
+        assert len(source.splitlines()) <= 12, path
+        assert not COMMANDS.search(source), path
+        assert {n for n in imports(source) if not n.startswith("memdb.ui")} == set(), path
 
 
 def test_no_html_is_ever_switched_on() -> None:
-    sources = [*_python("memdb"), *_python("pages"), ROOT / "streamlit_app.py"]
+    sources = python("memdb", "pages", "streamlit_app.py")
     assert [
         str(p) for p in sources if re.search(r"unsafe_allow_html|st\.html\(|components\.v1", p.read_text())
     ] == []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from memdb.cli import main
+from memdb.cli import main, output
 from memdb.cli.arguments import OnServer
 from memdb.cli.entry import COMMANDS, command, parse
 from memdb.errors import BadInput
@@ -108,6 +108,53 @@ def test_an_error_as_json(
     found = json.loads(capsys.readouterr().out)
     assert set(found) == {"error", "hint"}
     assert "memdb demo" in found["hint"]
+
+
+def _least(name: str) -> list[str]:
+    """A command with only what it must be given."""
+    words = name.split()
+    either = False
+    for option, _ in command(name).options():
+        if option.required and not (option.either and either):
+            words += [option.name, "256" if option.metavar == "N" else "x.csv"]
+            either = either or bool(option.either)
+    return words
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_on_a_server_words_its_errors_alike(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if not issubclass(command(name), OnServer):
+        return
+    monkeypatch.setenv("MEMDB_HOME", str(tmp_path))
+    words = [*_least(name), "--url", "gone://host\x1b[31m"]
+    if name == "calibrate":
+        words += ["--index", "i"]
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("memdb: ")
+    assert err.count("\n") == 1
+    assert "\x1b" not in err
+    if "json" in command(name).__dataclass_fields__:
+        assert main([*words, "--json"]) == 2
+        out, again = capsys.readouterr()
+        assert again == err
+        told = json.loads(out)
+        assert set(told) == {"error", "hint"}
+        assert told["error"] in err or "\x1b" in told["error"]
+
+
+def test_tables_and_sentences_obey_nothing_that_was_stored(capsys: pytest.CaptureFixture[str]) -> None:
+    odd = "a\x1b]0;title\x07b [red]c[/red] \u202ed"
+    output.print_table(odd, (odd, "n"), [(odd, "1")])
+    output.say(odd)
+    output.note(odd)
+    out, err = capsys.readouterr()
+    for text in (out, err):
+        assert not set("\x1b\x07\u202e") & set(text)
+        assert "[red]c[/red]" in text
 
 
 def test_bad_environment_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

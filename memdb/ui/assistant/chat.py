@@ -18,7 +18,7 @@ from memdb.sessions.formats import Turn
 from memdb.ui.assistant import views
 from memdb.ui.assistant.form import RUN, Asked
 from memdb.ui.kit import cached, parts, state
-from memdb.ui.sessions.panel import turn_shown
+from memdb.ui.sessions import turn_shown
 from memdb.vectors.distance import Floats
 from memdb.vectors.index import IndexInfo
 

@@ -17,6 +17,7 @@ from memdb.sessions.context import LEAN
 from memdb.sessions.filters import SessionFilter
 from memdb.settings import Settings
 from memdb.ui.kit import cached, filter_form, parts, state
+from memdb.ui.kit import ef as ef_steps
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import Condition
 from memdb.vectors.index import IndexInfo
@@ -25,7 +26,6 @@ USER, SESSION, RUN = "assistant.user", "assistant.session", "assistant.run"
 MADE = "assistant.made"  # told once after a user or session was made
 NEW_USER, LIKES = "assistant.new_user", "assistant.likes"
 SENTENCES, BEDROCK = "Sentences", "Bedrock"
-EF_STEPS = (10, 20, 40, 64, 100, 200, 400)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,8 +62,9 @@ def form(target: Target, info: IndexInfo) -> Asked | MemDBError:
         left, right = st.columns(2)
         k = left.number_input("K", min_value=1, max_value=20, value=5, key="assistant.k", bind="query-params")
         flat = info.vector_field()[1].algorithm == "FLAT"
+        efs = ef_steps.steps(cached.server(target).dialect.limits.ef_runtime)
         ef = right.selectbox(
-            "EF_RUNTIME", EF_STEPS, index=3, key="assistant.ef", bind="query-params", disabled=flat
+            "EF_RUNTIME", efs, index=efs.index(64), key="assistant.ef", bind="query-params", disabled=flat
         )
         weight = st.slider(
             "Weight of the preference", 0.0, 1.0, LEAN, 0.05, key="assistant.weight", bind="query-params",

@@ -15,11 +15,10 @@ from memdb.display import line, markdown
 from memdb.ui import frame
 from memdb.ui.assistant import figures as figures_assistant
 from memdb.ui.kit import cached, charts, parts, state
-from memdb.ui.search.shown import titles_in
 from memdb.vectors.distance import Floats
 from memdb.vectors.index import IndexInfo
+from memdb.vectors.titles import titles_in
 
-PLAIN = {"displayModeBar": False}
 PYTHON = """\
 from memdb.assistant import answers, flow
 from memdb.cluster.client import connect
@@ -81,7 +80,8 @@ def waterfall(target: Target, found: Context) -> None:
             icon=":material/sync:",
         )
     st.plotly_chart(
-        figures_assistant.waterfall(found.steps, dark=state.dark()), key="assistant.waterfall", config=PLAIN,
+        figures_assistant.waterfall(found.steps, dark=state.dark()), key="assistant.waterfall",
+        config=charts.PLAIN,
         alt="Steps of the flow by time",
     )  # fmt: skip
     single = flow.alone(cached.client(target), found)
@@ -90,7 +90,7 @@ def waterfall(target: Target, found: Context) -> None:
         "(medians of five calls, now)."
     )
     st.plotly_chart(
-        figures_assistant.waterfall(single, dark=state.dark()), key="assistant.alone", config=PLAIN,
+        figures_assistant.waterfall(single, dark=state.dark()), key="assistant.alone", config=charts.PLAIN,
         alt="The commands of the round trip one after the other",
     )  # fmt: skip
     rows = [("flow", s) for s in found.steps] + [("one by one", s) for s in single]
@@ -133,7 +133,7 @@ def preference(target: Target, info: IndexInfo, found: Context, vector: Floats) 
         same = len(set(without.keys) & set(blended.keys))
         st.markdown(f"**{same} of {len(without.keys)}** documents are the same.")
         st.plotly_chart(
-            charts.rank_moves(moves, names, dark=state.dark()), key="assistant.moves", config=PLAIN,
+            charts.rank_moves(moves, names, dark=state.dark()), key="assistant.moves", config=charts.PLAIN,
             alt="Rank of each document without and with the preference",
         )  # fmt: skip
         table = pd.DataFrame(

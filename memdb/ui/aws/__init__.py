@@ -1,1 +1,5 @@
-"""The AWS page."""
+"""The AWS page. Its face: the choice of a cluster, and the confirmation before AWS is written to."""
+
+from memdb.ui.aws.choice import Chosen, choose, confirmed
+
+__all__ = ["Chosen", "choose", "confirmed"]

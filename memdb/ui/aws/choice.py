@@ -75,7 +75,7 @@ def existing(region: str, cluster: str, run: int) -> tuple[Existing, ...]:
     return aws_alarms.existing(aws.client("cloudwatch", region), cluster)
 
 
-def choice(target: Target, shows: str = _SHOWS) -> Chosen | None:
+def choose(target: Target, shows: str = _SHOWS) -> Chosen | None:
     """Region and cluster; None where nothing can be shown, with what to do and what would be shown."""
     if said := st.session_state.pop(_SAID, ""):
         st.toast(said, icon=":material/check:")

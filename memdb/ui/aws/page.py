@@ -10,6 +10,6 @@ _VIEWS = {"Metrics": metrics.view, "Alarms": alarms.view, "Snapshots": snapshots
 
 def draw(target: Target) -> None:
     """What AWS tells of the chosen cluster; without AWS credentials, what is missing."""
-    chosen = choice.choice(target)
+    chosen = choice.choose(target)
     if chosen is not None:
         _VIEWS.get(choice.view(), card.view)(chosen)

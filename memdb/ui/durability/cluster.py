@@ -11,8 +11,7 @@ from memdb.durability import failover
 from memdb.durability.drill import DrillRequest, DrillResult
 from memdb.errors import MemDBError
 from memdb.jobs import Job
-from memdb.ui.aws import choice as aws_choice
-from memdb.ui.aws.choice import Chosen
+from memdb.ui.aws import Chosen, choose, confirmed
 from memdb.ui.durability import local
 from memdb.ui.kit import cached, parts
 from memdb.ui.kit.cached import home
@@ -34,9 +33,7 @@ def view(target: Target) -> None:
     job = FAILING_OVER.outcome(target)
     if job is not None and job.result is not None and job.result.finished:
         local.shown(job.result, key="drill.cluster")
-    chosen = aws_choice.choice(
-        target, "AWS tells the cluster's shards and replicas, and takes the order to fail over."
-    )
+    chosen = choose(target, "AWS tells the cluster's shards and replicas, and takes the order to fail over.")
     if chosen is not None:
         _ask(chosen)
 
@@ -60,7 +57,7 @@ def _ask(chosen: Chosen) -> None:
     except MemDBError as exc:
         parts.show_error(exc)
         return
-    if aws_choice.confirmed(chosen, "Write, and fail over", key="drill.failover"):
+    if confirmed(chosen, "Write, and fail over", key="drill.failover"):
         _start(chosen, shard, request)
         st.rerun()
 

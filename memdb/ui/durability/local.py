@@ -11,7 +11,7 @@ from memdb.errors import MemDBError
 from memdb.jobs import Job
 from memdb.json_text import json_text
 from memdb.ui.durability import figures
-from memdb.ui.kit import parts, state
+from memdb.ui.kit import charts, parts, state
 from memdb.ui.kit.cached import home
 from memdb.ui.kit.job import JobSlot
 
@@ -180,14 +180,14 @@ def _charts(result: DrillResult, *, key: str) -> None:
         column.plotly_chart(
             figures.timeline(side, result.request.seconds, most, dark=state.dark()),
             key=f"{key}.timeline.{side.name}",
-            config={"displayModeBar": False},
+            config=charts.PLAIN,
             alt=f"Acknowledged writes of the {side.name} engine by second",
         )
     st.markdown("**How long a write took**")
     st.plotly_chart(
         figures.latencies(result, dark=state.dark()),
         key=f"{key}.latencies",
-        config={"displayModeBar": False},
+        config=charts.PLAIN,
         alt="Latency of acknowledged writes on each engine",
     )
     st.caption(

@@ -7,8 +7,8 @@ answer: everything that holds a filter is keyed by its repr (docs/decisions/0005
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,6 +19,7 @@ from memdb.cluster.client import Client, Server, connect
 from memdb.cluster.overview import Overview
 from memdb.cluster.overview import overview as read_overview
 from memdb.cluster.target import Target
+from memdb.display import is_utf8, line
 from memdb.jobs import Jobs
 from memdb.sessions import formats, store, users
 from memdb.sessions.filters import SessionFilter
@@ -33,6 +34,7 @@ from memdb.vectors.index import IndexInfo
 from memdb.vectors.nodes import NodeView
 from memdb.vectors.query import KnnRequest
 from memdb.vectors.search import KnnResult, TagValues
+from memdb.vectors.titles import LENGTH, titles_of
 
 _BY_REPR: dict[str | type[Any], Callable[[Any], Any]] = dict.fromkeys(
     (*get_args(Condition), KnnRequest, IndexInfo), repr
@@ -106,14 +108,21 @@ def user_record(target: Target, printable_user: str, run: int) -> UserRecord:
 
 @st.cache_data(ttl="5s", max_entries=16, show_spinner=False)
 def index_names(target: Target) -> tuple[str, ...]:
-    """All index names, sorted."""
-    return index.index_names(client(target))
+    """The indexes that a page can open, sorted: a browser's link and a cache key take only UTF-8."""
+    return tuple(name for name in index.index_names(client(target)) if is_utf8(name))
+
+
+@st.cache_data(ttl="5s", max_entries=16, show_spinner=False)
+def other_index_names(target: Target) -> tuple[str, ...]:
+    """The indexes that no page can open, since their names are not UTF-8; made visible."""
+    return tuple(line(name) for name in index.index_names(client(target)) if not is_utf8(name))
 
 
 @st.cache_data(ttl="3s", max_entries=64, show_spinner=False)
 def index_info(target: Target, name: str) -> IndexInfo:
-    """Definition and state of an index."""
-    return index.index_info(client(target), name)
+    """Definition and state of an index, without fields whose names are not UTF-8: no query can say them."""
+    found = index.index_info(client(target), name)
+    return replace(found, fields=tuple(field for field in found.fields if is_utf8(field.name)))
 
 
 @st.cache_data(ttl="1m", max_entries=256, show_spinner=False)
@@ -145,6 +154,13 @@ def text_vector(text: str) -> Floats:
     """The local embedding of a text, (256,) float32."""
     vector: Floats = embed.embed([text])[0]
     return vector
+
+
+def titles(target: Target, info: IndexInfo | None, keys: Sequence[str]) -> dict[str, str]:
+    """What each document is called; its key where the index is gone."""
+    if info is None:
+        return {key: line(key, LENGTH) for key in keys}
+    return titles_of(client(target), info, keys)
 
 
 @dataclass(slots=True)

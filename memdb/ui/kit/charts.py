@@ -13,6 +13,8 @@ import plotly.graph_objects as go
 
 from memdb.display import figure_text, line
 
+PLAIN = {"displayModeBar": False}  # the configuration of every chart without Plotly's own buttons
+
 
 @dataclass(frozen=True, slots=True)
 class Palette:

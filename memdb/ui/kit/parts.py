@@ -66,7 +66,7 @@ def _wait_for(target: Target) -> None:
         st.caption(":material/sync: Trying again every two seconds.")
         return
     try:
-        cached.client(target).execute("PING")
+        cached.client(target).ping()
     except MemDBError:
         st.caption(":material/sync: Trying again every two seconds.")
         return

@@ -66,12 +66,7 @@ def tag_values(
 @st.cache_resource(ttl="1m", max_entries=4, show_spinner="Reading times to live …")
 def ttls(target: Target, fingerprint: str, request: MapRequest, _made: Map) -> NDArray[np.float64]:
     """(n,) seconds to live; NaN for what never expires."""
-    client = cached.client(target)
-    found: list[float] = []
-    for start in range(0, len(_made.keys), 1_000):
-        got = client.pipeline([("PTTL", key) for key in _made.keys[start : start + 1_000]])
-        found += [replies.integer(ms) / 1000 if replies.integer(ms) >= 0 else np.nan for ms in got]
-    return np.array(found)
+    return stored.times_to_live(cached.client(target), _made.keys)
 
 
 @st.cache_resource(ttl="30m", max_entries=6, show_spinner=False)

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from memdb import intervals
-from memdb.ui.kit import parts, state
+from memdb.ui.kit import charts, parts, state
 from memdb.ui.map import figures, region
 from memdb.ui.map.shown import Shown
 
@@ -57,7 +57,7 @@ def view(shown: Shown) -> None:
     st.plotly_chart(
         figures.kept_histogram(quality.kept, quality.neighbours, dark=state.dark()),
         key="map.kept",
-        config={"displayModeBar": False},
+        config=charts.PLAIN,
         alt="How many points keep which share of their neighbours",
     )
     counts = np.bincount(

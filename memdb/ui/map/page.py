@@ -15,7 +15,7 @@ from memdb.display import line, markdown
 from memdb.errors import MemDBError
 from memdb.maps.request import Map, MapRequest
 from memdb.ui import frame
-from memdb.ui.kit import parts, state
+from memdb.ui.kit import charts, parts, state
 from memdb.ui.map import cached as map_cached
 from memdb.ui.map import compare, figures, form, honesty, region, session
 from memdb.ui.map import query as map_query
@@ -112,9 +112,7 @@ def _so_far(made: Map | None) -> None:
             else figures.density(made.xy, dark=state.dark())
         )
         figure.update_layout(showlegend=False)
-        st.plotly_chart(
-            figure, key=f"map.live.{made.method}", config={"displayModeBar": False}, alt="The map so far"
-        )
+        st.plotly_chart(figure, key=f"map.live.{made.method}", config=charts.PLAIN, alt="The map so far")
     else:
         st.caption("First the vectors are read.")
 

@@ -14,15 +14,13 @@ from memdb.errors import MemDBError
 from memdb.maps import overlay
 from memdb.maps.overlay import Overlay
 from memdb.ui.kit import cached, parts
+from memdb.ui.kit import ef as ef_steps
 from memdb.ui.map import cached as map_cached
 from memdb.ui.map import region
 from memdb.ui.map.figures import MEANING
 from memdb.ui.map.shown import Shown
-from memdb.ui.tune.views import titles as names_of
 from memdb.vectors import search
 from memdb.vectors.distance import Floats, prepared
-
-EF_STEPS = (1, 2, 5, 10, 20, 40, 64, 100, 200, 400, 800)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +75,8 @@ def live(shown: Shown, query: Query | None) -> Overlay | None:
     )
     ef: int | None = None
     if params.algorithm == "HNSW":
-        ef = int(middle.select_slider("EF_RUNTIME", EF_STEPS, value=40, key="map.ef", bind="query-params"))
+        efs = ef_steps.steps(cached.server(shown.target).dialect.limits.ef_runtime)
+        ef = int(middle.select_slider("EF_RUNTIME", efs, value=40, key="map.ef", bind="query-params"))
     condition = region.condition_of(made.request)
     client = cached.client(shown.target)
     try:
@@ -117,7 +116,7 @@ def live(shown: Shown, query: Query | None) -> Overlay | None:
 
 def titles(shown: Shown, found: Overlay) -> dict[str, str]:
     """Names of the neighbours."""
-    return names_of(shown.target, shown.info, [m.key for m in found.marks])
+    return cached.titles(shown.target, shown.info, [m.key for m in found.marks])
 
 
 def table(shown: Shown, found: Overlay, names: dict[str, str]) -> None:

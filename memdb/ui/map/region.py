@@ -15,7 +15,7 @@ from memdb.maps.region import Trait, traits
 from memdb.maps.request import MapRequest
 from memdb.tuning.vectors import documents
 from memdb.ui import frame
-from memdb.ui.kit import cached, parts, state
+from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.map import cached as map_cached
 from memdb.ui.map import figures
 from memdb.ui.map.figures import Colouring
@@ -72,7 +72,7 @@ def view(shown: Shown, chosen: Places, many: bool) -> None:
                 height=380,
             ),
             key="map.zoomed",
-            config={"displayModeBar": False, "scrollZoom": True},
+            config={**charts.PLAIN, "scrollZoom": True},
             alt="The selected region, point by point",
         )
     found = _traits(shown, chosen)

@@ -10,7 +10,7 @@ import streamlit as st
 from memdb.display import duration, line, markdown
 from memdb.operations.keyspace import Coverage
 from memdb.operations.past import BuildPoint, NodeNow, Past
-from memdb.ui.kit import parts, state
+from memdb.ui.kit import charts, parts, state
 from memdb.ui.metrics import figures
 
 
@@ -69,7 +69,7 @@ def view(past: Past, nodes: Sequence[NodeNow], span: tuple[float, float]) -> Non
     st.plotly_chart(
         figures.build_progress(points, span, events, dark=state.dark()),
         key="metrics.builds.chart",
-        config={"displayModeBar": False},
+        config=charts.PLAIN,
         alt="Build progress of each index on each node",
     )
     done = [e for e in events if e.kind == "build"]

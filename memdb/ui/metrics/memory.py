@@ -9,7 +9,7 @@ from memdb.display import bytes_text, duration, line
 from memdb.operations import growth
 from memdb.operations.memory import TITLES, MemorySplit
 from memdb.operations.past import NodeNow, Past
-from memdb.ui.kit import parts, state
+from memdb.ui.kit import charts, parts, state
 from memdb.ui.metrics import figures
 
 
@@ -27,7 +27,7 @@ def view(past: Past, node: NodeNow, span: tuple[float, float]) -> None:
         st.plotly_chart(
             figures.over_time(series, names, span, past.events(*span), unit="bytes", dark=state.dark()),
             key="metrics.memory.time",
-            config={"displayModeBar": False},
+            config=charts.PLAIN,
             alt="Memory over time",
         )
         st.markdown(growth_text(found, limit))
@@ -46,7 +46,7 @@ def view(past: Past, node: NodeNow, span: tuple[float, float]) -> None:
         st.plotly_chart(
             figures.memory_parts(split, dark=state.dark()),
             key="metrics.memory.parts",
-            config={"displayModeBar": False},
+            config=charts.PLAIN,
             alt="Memory by part",
         )
     frame = _split_frame(split)

@@ -14,7 +14,7 @@ from memdb.jobs import Job
 from memdb.operations import probe
 from memdb.operations.past import NodeNow
 from memdb.operations.probe import Probe
-from memdb.ui.kit import cached, parts, safety, state
+from memdb.ui.kit import cached, charts, parts, safety, state
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.kit.job import panel as job_panel
 from memdb.ui.metrics import figures
@@ -64,7 +64,7 @@ def _shown(found: Probe) -> None:
     st.plotly_chart(
         figures.probe(found, dark=state.dark()),
         key="metrics.probe.chart",
-        config={"displayModeBar": False},
+        config=charts.PLAIN,
         alt="Recall, share built and share refused over time",
     )
     frame = pd.DataFrame(

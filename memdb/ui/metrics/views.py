@@ -14,16 +14,16 @@ from memdb.operations import sampler
 from memdb.operations.events import Event
 from memdb.operations.past import NodeNow, Past, Series
 from memdb.operations.readings import KINDS
-from memdb.ui.kit import parts, state
+from memdb.ui.kit import charts, parts, state
 from memdb.ui.metrics import alerts, builds, cached, memory, probe
 from memdb.ui.metrics import figures as figures_metrics
 
 # View → chart: title, figures with their names, unit.
 OVERVIEW = (
     ("Memory", {"used_bytes": "used", "limit_bytes": "maxmemory"}, "bytes"),
-    ("Commands and searches", {"commands": "commands", "searches": "FT.SEARCH"}, "1/s"),
+    ("Commands and searches", {"commands": "commands", "searches": "searches"}, "1/s"),
     ("CPU of the main thread", {"cpu": "CPU"}, "share"),
-    ("FT.SEARCH", {"search_ms": "mean", "search_p99_ms": "p99, at most"}, "ms"),
+    ("Searches", {"search_ms": "mean", "search_p99_ms": "p99, at most"}, "ms"),
 )
 _LOAD = (
     ("Commands by kind", {f"calls_{kind}": kind for kind in KINDS}, "1/s"),
@@ -80,8 +80,8 @@ def _tiles(node: NodeNow) -> None:
     tiles = (
         ("Memory", "–" if used is None else bytes_text(used), free),
         ("Commands/s", _number(told.get("commands")), "all kinds"),
-        ("FT.SEARCH/s", _number(told.get("searches")), _ms("mean", told.get("search_ms")) or "none now"),
-        ("FT.SEARCH p99", _ms("≤", told.get("search_p99_ms")) or "–", "last sample"),
+        ("searches/s", _number(told.get("searches")), _ms("mean", told.get("search_ms")) or "none now"),
+        ("search p99", _ms("≤", told.get("search_p99_ms")) or "–", "last sample"),
         ("CPU", _share(told.get("cpu")), "main thread"),
         ("Connections", _whole(told.get("clients")), f"of {_whole(told.get('client_limit'))}"),
     )
@@ -95,15 +95,15 @@ def _charts(
     past: Past,
     node: NodeNow,
     span: Span,
-    charts: Sequence[tuple[str, Mapping[str, str], str]],
+    rows: Sequence[tuple[str, Mapping[str, str], str]],
     name: str,
     events: Sequence[Event],
 ) -> None:
-    figures = list(dict.fromkeys(figure for _, chosen, _ in charts for figure in chosen))
+    figures = list(dict.fromkeys(figure for _, chosen, _ in rows for figure in chosen))
     series = past.series(node.address, *span, figures)
     limits = sampler.thresholds_of(past.kept(sampler.THRESHOLDS))
     columns = st.columns(2)
-    for i, (title, chosen, unit) in enumerate(charts):
+    for i, (title, chosen, unit) in enumerate(rows):
         told = {figure: word for figure, word in chosen.items() if np.isfinite(series.mean[figure]).any()}
         with columns[i % 2]:
             st.markdown(f"###### {title}")
@@ -120,7 +120,7 @@ def _charts(
                     share=unit == "share", area="by kind" in title,
                 ),
                 key=f"metrics.{name}.{i}",
-                config={"displayModeBar": False},
+                config=charts.PLAIN,
                 alt=f"{title} of {line(node.address)} over time",
             )  # fmt: skip
     _table(series, figures, node, span, name)

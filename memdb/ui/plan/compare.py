@@ -16,13 +16,12 @@ from memdb.sizing.forecast import BreakEven
 from memdb.sizing.plan import Plan
 from memdb.sizing.services import Bill
 from memdb.ui import frame
-from memdb.ui.kit import cached, parts, state
+from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.plan import figures, form
 from memdb.ui.plan import state as plan_state
 from memdb.ui.plan.form import Asked
 
 VIEWS = ("Cost", "Table", "Break-even", "Advisor")
-PLAIN = {"displayModeBar": False}
 USD = st.column_config.NumberColumn(format="dollar")
 _LATENCY = "compare.latency"  # number of the last measurement, 0 before the first
 
@@ -72,7 +71,7 @@ def cost_view(found: Plan, bills: tuple[Bill, ...]) -> None:
         )
         st.plotly_chart(
             figures.bills([bill.title for bill in told], items, values, dark=state.dark()),
-            key="compare.bills", config=PLAIN, alt="Monthly cost of each service by item",
+            key="compare.bills", config=charts.PLAIN, alt="Monthly cost of each service by item",
         )  # fmt: skip
     rows = [
         {"service": bill.title, "item": one.item, "a month $": one.usd, "how": one.how, "grade": one.grade}
@@ -165,7 +164,7 @@ def _lines(made: BreakEven, here: float, name: str, found: Plan) -> None:
             made.axis, made.values, made.series, here, [(v, after) for v, _, after in made.crossings],
             dark=state.dark(),
         ),
-        key=f"compare.{name}", config=PLAIN, alt=f"Monthly cost of each service over {made.axis}",
+        key=f"compare.{name}", config=charts.PLAIN, alt=f"Monthly cost of each service over {made.axis}",
     )  # fmt: skip
     if not made.crossings and made.series:
         st.markdown("The cheapest service is the same over the whole range.")

@@ -10,13 +10,11 @@ import streamlit as st
 from memdb.display import bytes_text, line
 from memdb.sizing import model, recall_price
 from memdb.sizing.plan import Plan
-from memdb.ui import frame
-from memdb.ui.kit import cached, parts, state
+from memdb.ui import frame, tune
+from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.plan import figures
 from memdb.ui.plan import state as plan_state
-from memdb.ui.tune import cached as tune_cached
 
-PLAIN = {"displayModeBar": False}
 USD = st.column_config.NumberColumn(format="dollar")
 
 
@@ -27,7 +25,7 @@ def changes_view(found: Plan) -> None:
     st.plotly_chart(
         figures.deltas([words for words, _, _ in made], [delta for _, _, delta in made],
                             dark=state.dark()),
-        key="plan.changes", config=PLAIN, alt="Bytes that single changes save or cost",
+        key="plan.changes", config=charts.PLAIN, alt="Bytes that single changes save or cost",
     )  # fmt: skip
     rows = []
     wishes = found.inputs.wishes
@@ -55,7 +53,7 @@ def changes_view(found: Plan) -> None:
 
 def recall_view(found: Plan) -> None:
     """Each setting of a saved tuning run as nodes and dollars."""
-    known = {entry.id: entry for entry in tune_cached.listed(cached.home())}
+    known = {entry.id: entry for entry in tune.listed(cached.home())}
     first = found.options[0] if found.options else None
     if not known:
         parts.empty(
@@ -72,7 +70,7 @@ def recall_view(found: Plan) -> None:
     if linked not in known:
         st.session_state.pop("plan.run", None)
     chosen = st.selectbox("Tuning run", list(known), key="plan.run", bind="query-params")
-    run = tune_cached.saved(chosen or next(iter(known)))
+    run = tune.saved(chosen or next(iter(known)))
     points = [
         recall_price.Measured(p.ef_runtime, p.recall, p.low, p.high, p.qps, p.p99_ms) for p in run.points
     ]
@@ -97,7 +95,7 @@ def recall_view(found: Plan) -> None:
                 [p.monthly_usd or 0.0 for p in priced], [_ef(p.point.ef_runtime) for p in priced],
                 [p.nodes or 0 for p in priced], dark=state.dark(),
             ),
-            key="plan.recall_chart", config=PLAIN, alt="Recall against dollars a month",
+            key="plan.recall_chart", config=charts.PLAIN, alt="Recall against dollars a month",
         )  # fmt: skip
     table = pd.DataFrame(
         [

@@ -29,7 +29,7 @@ from memdb.sizing.shape import (
     parse_count,
 )
 from memdb.ui import frame
-from memdb.ui.kit import cached, parts
+from memdb.ui.kit import cached, parts, safety
 from memdb.ui.plan import state
 from memdb.vectors.schema import VectorType
 
@@ -105,8 +105,9 @@ def _read(target: Target, index: str) -> None:
     st.session_state.pop(state.WRONG, None)
     st.session_state.pop(state.READ, None)
     name = "live-" + (re.sub(r"[^a-z0-9_.-]+", "-", index.lower()).strip("-.") or "index")[:40]
+    client = cached.client(target).budgeted(safety.budget(target))
     try:
-        found = calibrate.from_index(cached.client(target), index, name)
+        found = calibrate.from_index(client, index, name)
         profiles.save(found.profile, cached.home())
     except MemDBError as exc:
         state.keep_wrong(exc)

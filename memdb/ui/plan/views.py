@@ -16,14 +16,13 @@ from memdb.sizing.constraints import Constraint
 from memdb.sizing.model import COMPONENTS
 from memdb.sizing.plan import Option, Plan
 from memdb.sizing.shape import parse_count
-from memdb.ui.kit import parts, state
+from memdb.ui.kit import charts, parts, state
 from memdb.ui.plan import costs, figures, form, prices, templates
 from memdb.ui.plan import state as plan_state
 from memdb.ui.plan.figures import Limit, Part
 from memdb.ui.plan.form import Asked
 
 VIEWS = ("Memory", "Growth", "Sessions", "What if", "Recall cost", "Prices", "Deploy", "Code")
-PLAIN = {"displayModeBar": False}
 USD = st.column_config.NumberColumn(format="dollar")
 
 
@@ -110,7 +109,7 @@ def memory_view(found: Plan) -> None:
         figures.memory_bars(
             pieces, estimate.low_bytes, estimate.high_bytes, limits, dark=state.dark()
         ),
-        key="plan.memory", config=PLAIN,
+        key="plan.memory", config=charts.PLAIN,
         alt=f"{bytes_text(estimate.total_bytes)} by component above the nodes that hold it",
     )  # fmt: skip
     st.caption(
@@ -215,7 +214,8 @@ def growth_view(found: Plan) -> None:
             [m.high_bytes for m in months], usable(today.node, inputs.wishes.reserve) if today else None,
             today.node.size if today else "", made.first_unfit, dark=state.dark(),
         ),
-        key="plan.growth_chart", config=PLAIN, alt="Memory over the next 24 months against today's node",
+        key="plan.growth_chart",
+        config=charts.PLAIN, alt="Memory over the next 24 months against today's node",
     )  # fmt: skip
     table = pd.DataFrame(
         [
@@ -260,7 +260,8 @@ def sessions_view(found: Plan) -> None:
             [p.choice.monthly_usd if p.choice else math.nan for p in points], inputs.sessions.ttl_s,
             dark=state.dark(),
         ),
-        key="plan.ttl_chart", config=PLAIN, alt="Memory and monthly cost over the time to live of sessions",
+        key="plan.ttl_chart",
+        config=charts.PLAIN, alt="Memory and monthly cost over the time to live of sessions",
     )  # fmt: skip
     table = pd.DataFrame(
         [

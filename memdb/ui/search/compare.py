@@ -9,8 +9,9 @@ import streamlit as st
 
 from memdb.display import line
 from memdb.ui.kit import cached, charts, parts, state
-from memdb.ui.search.form import EF_STEPS
-from memdb.ui.search.shown import Shown, export, titles_in
+from memdb.ui.kit import ef as ef_steps
+from memdb.ui.search.shown import Shown, export
+from memdb.vectors.titles import titles_in
 
 
 def two_settings(shown: Shown) -> None:
@@ -24,9 +25,9 @@ def two_settings(shown: Shown) -> None:
         )
         return
     limits = cached.server(shown.target).dialect.limits
-    steps = [ef for ef in EF_STEPS if ef <= limits.ef_runtime]
     other = st.select_slider(
-        "The other EF_RUNTIME", steps, value=10, key="search.ef2", bind="query-params",
+        "The other EF_RUNTIME", ef_steps.steps(limits.ef_runtime), value=10, key="search.ef2",
+        bind="query-params",
         help=f"Beside EF_RUNTIME {request.ef_runtime} of the form.",
     )  # fmt: skip
     changed = replace(request, ef_runtime=int(other))
@@ -42,7 +43,7 @@ def two_settings(shown: Shown) -> None:
     st.plotly_chart(
         charts.rank_moves(found, names, dark=state.dark()),
         key="search.moves",
-        config={"displayModeBar": False},
+        config=charts.PLAIN,
         alt="Rank of each document under the two settings",
     )
     st.caption(

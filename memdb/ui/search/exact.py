@@ -49,7 +49,7 @@ def against_exact(shown: Shown) -> None:
             [titles[key] for key in keys], keys, true_distances, verdict.found, dark=state.dark()
         ),
         key="search.truth",
-        config={"displayModeBar": False},
+        config=charts.PLAIN,
         alt="Exact neighbours, found and missed",
     )
     frame = pd.DataFrame(

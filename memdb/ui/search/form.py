@@ -9,9 +9,10 @@ import streamlit as st
 
 from memdb import embed
 from memdb.cluster.target import Target
-from memdb.display import markdown
+from memdb.display import line, markdown
 from memdb.errors import BadFilter, BadVector, MemDBError, UnsupportedFeature
 from memdb.ui.kit import cached, parts, state
+from memdb.ui.kit import ef as ef_steps
 from memdb.ui.kit.filter_form import tag_choice
 from memdb.vectors import search, upload
 from memdb.vectors.distance import Floats
@@ -20,7 +21,6 @@ from memdb.vectors.index import Field, IndexInfo, VectorParams
 from memdb.vectors.query import EF_RUNTIME, KnnRequest, returnable, vector_param
 
 By = Literal["Text", "Document", "Vector"]
-EF_STEPS = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096)
 EXAMPLES = (
     "restore a table to a point in time",
     "who may read the objects in my bucket",
@@ -144,7 +144,7 @@ def _query(
     if by == "Document":
         key = st.text_input(
             "Key of a document", key="search.key", bind="query-params", icon=":material/description:",
-            placeholder=f"{info.prefixes[0] if info.prefixes else ''}…",
+            placeholder=f"{line(info.prefixes[0]) if info.prefixes else ''}…",
         )  # fmt: skip
         st.button("A random document", icon=":material/casino:", on_click=_random, args=(target, info))
         if not key.strip():
@@ -180,9 +180,9 @@ def _settings(target: Target, params: VectorParams) -> tuple[int, int | None]:
     if params.algorithm != "HNSW":
         st.caption(f"{params.algorithm} index: every query looks at every vector; there is no EF_RUNTIME.")
         return int(k), None
-    steps = [ef for ef in EF_STEPS if ef <= limits.ef_runtime]
     ef = st.select_slider(
-        "EF_RUNTIME", steps, value=EF_RUNTIME, key="search.ef", bind="query-params",
+        "EF_RUNTIME", ef_steps.steps(limits.ef_runtime), value=EF_RUNTIME, key="search.ef",
+        bind="query-params",
         help="How many candidates the graph walk keeps: more finds more of the true neighbours and takes "
         "longer. Below K the engine uses K.",
     )  # fmt: skip

@@ -15,7 +15,6 @@ from memdb.ui.search.form import Asked
 from memdb.vectors.filters import render
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.search import KnnResult
-from memdb.vectors.titles import title_of
 
 CONTENTS = ("content", "text", "body", "description", "summary", "preference")
 
@@ -29,11 +28,6 @@ class Shown:
     asked: Asked
     result: KnnResult
     titles: dict[str, str]
-
-
-def titles_in(info: IndexInfo, result: KnnResult) -> dict[str, str]:
-    """What each document found is called."""
-    return {key: title_of(fields, key, info) for key, fields in zip(result.keys, result.fields, strict=True)}
 
 
 def table_of(info: IndexInfo, result: KnnResult) -> pd.DataFrame:

@@ -17,10 +17,10 @@ from memdb.ui.search.compare import two_settings
 from memdb.ui.search.exact import against_exact
 from memdb.ui.search.form import Asked, more_like
 from memdb.ui.search.share import again, code_and_link, history, remember
-from memdb.ui.search.shown import CONTENTS, Shown, export, table_of, titles_in
+from memdb.ui.search.shown import CONTENTS, Shown, export, table_of
 from memdb.vectors import distance, search
 from memdb.vectors.index import IndexInfo
-from memdb.vectors.titles import is_title
+from memdb.vectors.titles import is_title, titles_in
 
 VIEWS = ("Table", "Cards", "Against exact", "Two EF settings", "Code and link")
 CARDS = 24
@@ -113,7 +113,7 @@ def _table(shown: Shown) -> None:
             dark=state.dark(),
         ),
         key="search.profile",
-        config={"displayModeBar": False},
+        config=charts.PLAIN,
         alt="Distance by rank",
     )
     export(shown, frame)

@@ -13,7 +13,6 @@ from memdb.sessions.summaries import SessionSummary
 from memdb.ui.kit import cached, parts, state
 from memdb.ui.sessions import actions, user
 from memdb.ui.sessions.listing import CLOSE, OPEN, RUN, bar_share
-from memdb.vectors.query import Command
 
 VIEWS = ("Conversation", "User", "Fields", "Code")
 TURNS = 30  # shown at once, the last ones first to be seen
@@ -191,7 +190,7 @@ for turn in session.turns:
     print(f"{{turn.role}}: {{turn.content}}")
 """
     if key.isprintable():
-        parts.copy_as_code(Command(("HGETALL", key)), target, library, key="sessions.code")
+        parts.copy_as_code(store.read_command(key), target, library, key="sessions.code")
     else:
         st.caption("This key holds bytes that a line of a shell cannot carry.")
         st.code(library, language="python", wrap_lines=True)

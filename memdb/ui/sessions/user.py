@@ -13,11 +13,11 @@ from memdb.sessions.formats import Session
 from memdb.sessions.users import UserRecord
 from memdb.ui import frame
 from memdb.ui.kit import cached, parts, state
-from memdb.ui.search.shown import titles_in
 from memdb.ui.sessions import filter_bar
 from memdb.ui.sessions.listing import RUN
 from memdb.vectors.distance import Floats
 from memdb.vectors.query import KnnRequest, returnable, vector_param
+from memdb.vectors.titles import titles_in
 
 NEAREST = 8
 PANE = 480  # height in pixels

@@ -18,7 +18,8 @@ from memdb.ui import frame
 from memdb.ui.kit import cached, filter_form, parts, safety
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.tune import cached as tune_cached
-from memdb.ui.tune.indexes_views import charts, tables
+from memdb.ui.tune.indexes_views import comparison as comparison_charts
+from memdb.ui.tune.indexes_views import tables
 from memdb.vectors.filters import render
 from memdb.vectors.index import IndexInfo, VectorParams
 
@@ -95,7 +96,7 @@ def right_side(target: Target, base: IndexInfo, request: SweepRequest | None) ->
     if not measured:
         st.caption("Not measured yet with these settings: “Measure all” runs the same sweep on every index.")
         return
-    charts(measured, request)
+    comparison_charts(measured, request)
 
 
 # ---- build -----------------------------------------------------------------------------------------------
@@ -227,7 +228,7 @@ def _drop_form(target: Target, base: IndexInfo, running: bool) -> None:
     name = st.selectbox("Shadow index", shadows, key="indexes.drop", format_func=line)
     st.code(name, language=None, wrap_lines=True)
     if not target.writable:
-        st.caption("This target is read-only. On a writable one: " + code(f"FT.DROPINDEX {name}", 200))
+        st.caption("This target is read-only. On a writable one: " + code(shadow.drop_command(name), 200))
         return
     typed = st.text_input("Type its whole name", key="indexes.typed", help="The documents stay.")
     st.button(

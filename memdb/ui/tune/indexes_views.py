@@ -11,11 +11,10 @@ import streamlit as st
 from memdb.display import bytes_text, line
 from memdb.tuning.candidates import Candidate
 from memdb.tuning.run import SweepRequest
-from memdb.ui.kit import parts, state
+from memdb.ui.kit import charts, parts, state
 from memdb.ui.tune import figures
 from memdb.ui.tune.figures import Trade
 from memdb.ui.tune.runs import comparison as compare_runs
-from memdb.ui.tune.views import PLAIN
 
 
 def tables(found: tuple[Candidate, ...], request: SweepRequest) -> None:
@@ -107,7 +106,7 @@ def _words(found: Candidate) -> str:
     return found.words.replace("EF_CONSTRUCTION", "EFC")
 
 
-def charts(measured: list[Candidate], request: SweepRequest) -> None:
+def comparison(measured: list[Candidate], request: SweepRequest) -> None:
     """Recall against time of all, and the differences to the original."""
     names = {c.info.name: ("original: " if c.original else "") + c.words for c in measured}
     st.markdown("###### recall against time")
@@ -123,7 +122,7 @@ def charts(measured: list[Candidate], request: SweepRequest) -> None:
     st.plotly_chart(
         figures.trade_off(trades, target=request.goal.value, dark=state.dark()),
         key="indexes.trade",
-        config=PLAIN,
+        config=charts.PLAIN,
         alt="Recall against the median time of a call, a line for each index",
     )
     st.caption("Up and to the left is better. Each point is one EF_RUNTIME.")

@@ -13,10 +13,10 @@ from memdb.tuning import misses, report
 from memdb.tuning.misses import Miss
 from memdb.tuning.vectors import documents
 from memdb.ui import frame
-from memdb.ui.kit import cached, parts, state
-from memdb.ui.search.form import EF_STEPS
+from memdb.ui.kit import cached, charts, parts, state
+from memdb.ui.kit import ef as ef_steps
 from memdb.ui.tune import figures
-from memdb.ui.tune.views import PLAIN, Shown, ef_choice, titles
+from memdb.ui.tune.views import Shown, ef_choice
 
 _COLUMNS = ("recall", "missed", "nearest missed", "astray", "short", "found by EF", "title", "query")
 AT_ONCE_BYTES = 64 * 2**20  # vectors up to this size are read without being asked for
@@ -44,7 +44,7 @@ def view(shown: Shown) -> None:
         "Choose a row."
     )
     table = report.worst_frame(found)
-    names = titles(shown.target, shown.info, [m.own_key for m in found if m.own_key])
+    names = cached.titles(shown.target, shown.info, [m.own_key for m in found if m.own_key])
     table.insert(1, "title", [names.get(m.own_key, "") if m.own_key else "" for m in found])
     event = st.dataframe(
         table, hide_index=True, on_select="rerun", column_order=_COLUMNS, selection_mode="single-row",
@@ -73,16 +73,15 @@ def _one(shown: Shown, miss: Miss) -> None:
     run = shown.run
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            title = titles(shown.target, shown.info, [miss.own_key]) if miss.own_key else {}
+            title = cached.titles(shown.target, shown.info, [miss.own_key]) if miss.own_key else {}
             made = "Made from " if miss.own_key and miss.own_key != miss.label else ""
-            st.markdown(
-                f"#### {made}{markdown(title.get(miss.own_key, '') or miss.own_key or miss.label, 120)}"
-            )
+            called = title.get(miss.own_key, "") or miss.own_key or miss.label
+            st.markdown(f"#### {made}{markdown(called, 120)}")
             st.space("stretch")
             _search_link(shown, miss)
         st.markdown(markdown(miss.words(), 1_000))
         keys = [n.key for n in miss.neighbours]
-        names = titles(shown.target, shown.info, keys)
+        names = cached.titles(shown.target, shown.info, keys)
         if miss.neighbours:
             st.markdown("###### Each true neighbour, by EF_RUNTIME")
             st.plotly_chart(
@@ -94,7 +93,7 @@ def _one(shown: Shown, miss: Miss) -> None:
                     dark=state.dark(),
                 ),
                 key="recall.found_by_ef",
-                config=PLAIN,
+                config=charts.PLAIN,
                 alt="Which true neighbour is found at which EF_RUNTIME",
             )
         st.dataframe(
@@ -145,7 +144,7 @@ def _extras(shown: Shown, miss: Miss) -> None:
     with st.spinner("Looking at all vectors"):
         every = documents(client, info, run.request.field, run.request.condition)
         extras = misses.extras(client, info, run, miss.query, miss.ef_runtime, every)
-    names = titles(shown.target, info, [e.key for e in extras])
+    names = cached.titles(shown.target, info, [e.key for e in extras])
     st.dataframe(
         pd.DataFrame(
             {
@@ -197,7 +196,7 @@ def search_query(shown: Shown, miss: Miss) -> dict[str, str] | None:
     if not query.get("search.key", "x").isprintable():
         return None
     if miss.ef_runtime:
-        query["search.ef"] = str(min(EF_STEPS, key=lambda ef: abs(ef - miss.ef_runtime)))
+        query["search.ef"] = str(ef_steps.nearest(miss.ef_runtime))
     if run.request.filter not in ("", "*") and not run.request.filter_params:
         query["search.raw"] = run.request.filter
     return query

@@ -17,10 +17,10 @@ from memdb.tuning.compare import Compared
 from memdb.tuning.run import Run
 from memdb.tuning.source import Documents, Repeated, Unseen
 from memdb.tuning.store import Listed
-from memdb.ui.kit import cached, parts, state
+from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.tune import cached as tune_cached
 from memdb.ui.tune import figures
-from memdb.ui.tune.views import PLAIN, Shown, curve_of, filtered_plan, frame_of, run_name
+from memdb.ui.tune.views import Shown, curve_of, filtered_plan, frame_of, run_name
 from memdb.vectors.query import KnnRequest, knn_command, vector_param
 
 OPEN = "recall.open"  # a run to be shown from the next script run on
@@ -73,7 +73,7 @@ def comparison(runs: Sequence[Run], *, key: str, names: Sequence[str] = ()) -> N
             [curve_of(run, name) for run, name in zip(runs, names, strict=True)],
             target=goal.value if goal.kind == "recall" else None, dark=state.dark(),
         ),
-        key=f"{key}.curves", config=PLAIN, alt="Recall curves of the runs, overlaid",
+        key=f"{key}.curves", config=charts.PLAIN, alt="Recall curves of the runs, overlaid",
     )  # fmt: skip
     for i, other in enumerate(runs[1:], 1):
         found = compare.compare(other, runs[0])
@@ -87,7 +87,7 @@ def comparison(runs: Sequence[Run], *, key: str, names: Sequence[str] = ()) -> N
                 [d.low for d in found.rows], [d.high for d in found.rows],
                 confidence=found.confidence, dark=state.dark(),
             ),
-            key=f"{key}.differences.{i}", config=PLAIN, alt="Difference in recall by EF_RUNTIME",
+            key=f"{key}.differences.{i}", config=charts.PLAIN, alt="Difference in recall by EF_RUNTIME",
         )  # fmt: skip
         frame = difference_frame(found)
         st.dataframe(

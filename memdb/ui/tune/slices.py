@@ -16,11 +16,11 @@ from memdb.tuning import grid, misses, report, slices, unseen
 from memdb.tuning.grid import Grid
 from memdb.tuning.run import EfPoint, Run
 from memdb.tuning.slices import Slice
-from memdb.ui.kit import cached, parts, safety, state
+from memdb.ui.kit import cached, charts, parts, safety, state
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.tune import figures
 from memdb.ui.tune.figures import Bar
-from memdb.ui.tune.views import PLAIN, Shown, ef_choice, titles
+from memdb.ui.tune.views import Shown, ef_choice
 from memdb.vectors import tags
 from memdb.vectors.distance import Doubles, prepared
 from memdb.vectors.index import IndexInfo
@@ -107,7 +107,7 @@ def draw_grid(found: Grid, *, key: str, settings: dict[str, object] | None = Non
             names, found.efs, values, unit=unit, good_high=good_high, form=form, dark=state.dark()
         ),
         key=f"{key}.map.{measure}",
-        config=PLAIN,
+        config=charts.PLAIN,
         alt=f"{unit} by filter and EF_RUNTIME",
     )
     st.caption(
@@ -209,7 +209,7 @@ def _slices(shown: Shown, kind: str, point: EfPoint) -> tuple[Slice, ...]:
         labels = slices.density_labels(kth)
         return slices.sliced([labels[i] for i in order.tolist()], recalls[order], interval, by_size=False)
     if what == "cluster" or shown.info is None:
-        names = titles(shown.target, shown.info, [k for k in run.queries.own_keys if k])
+        names = cached.titles(shown.target, shown.info, [k for k in run.queries.own_keys if k])
         called = [names.get(own, "") or label for own, label in
                   zip(run.queries.own_keys, run.queries.labels, strict=True)]  # fmt: skip
         vectors = prepared(run.queries.vectors, run.definition.metric)
@@ -246,7 +246,7 @@ def _draw(run: Run, found: Sequence[Slice], point: EfPoint, name: str) -> None:
             bars, confidence=run.request.goal.confidence, reference=point.recall, dark=state.dark()
         ),
         key="recall.slices",
-        config=PLAIN,
+        config=charts.PLAIN,
         alt=f"Recall by {name}",
     )
     frame = pd.DataFrame(

@@ -10,20 +10,17 @@ import pandas as pd
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import duration, line, markdown
+from memdb.display import duration, markdown
 from memdb.errors import MemDBError
 from memdb.tuning import report
 from memdb.tuning.plan import Plan
 from memdb.tuning.run import EfPoint, Run
-from memdb.ui.kit import cached, state
+from memdb.ui.kit import charts, state
 from memdb.ui.tune import cached as tune_cached
 from memdb.ui.tune import figures
 from memdb.ui.tune.figures import Curve, Times
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import KnnRequest, vector_param
-from memdb.vectors.titles import LENGTH, titles_of
-
-PLAIN = {"displayModeBar": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +96,7 @@ def curve_view(shown: Shown, key: str = "recall.curve") -> None:
                     [curve_of(run)], target=goal.value if goal.kind == "recall" else None, best=best,
                     dark=state.dark(),
                 ),
-                key=f"{key}.recall", config=PLAIN, alt="Recall by EF_RUNTIME with its interval",
+                key=f"{key}.recall", config=charts.PLAIN, alt="Recall by EF_RUNTIME with its interval",
             )  # fmt: skip
         with right:
             st.markdown("###### latency and throughput")
@@ -111,7 +108,7 @@ def curve_view(shown: Shown, key: str = "recall.curve") -> None:
                         best=best,
                         dark=state.dark(),
                     ),
-                    key=f"{key}.times", config=PLAIN,
+                    key=f"{key}.times", config=charts.PLAIN,
                     alt="Latency percentiles and calls a second by EF_RUNTIME",
                 )  # fmt: skip
             else:
@@ -182,13 +179,6 @@ def ef_choice(run: Run, key: str, default: int) -> int:
         help="One of the settings that were measured.",
     )  # fmt: skip
     return int(chosen)
-
-
-def titles(target: Target, info: IndexInfo | None, keys: Sequence[str]) -> dict[str, str]:
-    """A short name of each document: a field that is called like a title, else its key."""
-    if info is None:
-        return {key: line(key, LENGTH) for key in keys}
-    return titles_of(cached.client(target), info, keys)
 
 
 def frame_of(rows: Sequence[dict[str, object]]) -> pd.DataFrame:

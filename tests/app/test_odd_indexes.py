@@ -1,0 +1,115 @@
+"""Pages on indexes as people make them: without a vector field, with names that need escapes or are no text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from memdb.cluster.client import Client
+from memdb.demo.app import environment
+from tests.waiting import until
+
+ROOT = Path(__file__).parent.parent.parent
+VECTOR = ("VECTOR", "HNSW", 6, "TYPE", "FLOAT32", "DIM", 2, "DISTANCE_METRIC", "COSINE")
+Opener = Callable[[str, str], AppTest]
+
+
+@pytest.fixture
+def opened(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
+    """A page of the app on an index of the test's engine."""
+    for name, value in environment(replace(client.target, writable=True), tmp_path).items():
+        monkeypatch.setenv(name, value)
+
+    def opener(page: str, index: str) -> AppTest:
+        app = AppTest.from_file(str(ROOT / "memdb/ui/entry.py"), default_timeout=90)
+        app.query_params["index"] = index
+        app.run()
+        app.query_params["index"] = index
+        if page == "pages/present.py":
+            app.query_params["step"] = "3"
+        app.switch_page(str(ROOT / page)).run()
+        assert not app.exception
+        return app
+
+    return opener
+
+
+def said(app: AppTest) -> str:
+    kinds = (*app.markdown, *app.caption, *app.error, *app.warning, *app.info)
+    return "\n".join(str(item.value) for item in kinds).replace("\\", "")
+
+
+PAGES = (
+    "pages/explore/search.py", "pages/explore/map.py", "pages/explore/assistant.py", "pages/tune/recall.py",
+    "pages/tune/indexes.py", "pages/present.py",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_index_without_a_vector_field_is_named(
+    opened: Opener, client: Client, prefix: str, page: str
+) -> None:
+    client.execute(
+        "FT.CREATE", prefix + "words", "PREFIX", 1, prefix + "d:", "SCHEMA", "t", "TEXT", "k", "TAG"
+    )
+    client.execute("HSET", prefix + "d:1", "t", "some words", "k", "a")
+    app = opened(page, prefix + "words")
+    assert f"'{prefix}words' has no vector field" in said(app)
+    assert not app.error
+
+
+def test_home_shows_what_an_index_without_a_vector_field_holds(
+    opened: Opener, client: Client, prefix: str
+) -> None:
+    client.execute("FT.CREATE", prefix + "words", "PREFIX", 1, prefix + "d:", "SCHEMA", "k", "TAG")
+    client.pipeline([("HSET", f"{prefix}d:{i}", "k", "a,b" if i % 2 else "A") for i in range(9)])
+    until(lambda: b"num_docs" in client.execute("FT.INFO", prefix + "words"), "the index is there")
+    app = opened("pages/explore/home.py", prefix + "words")
+    assert "no vector" in str(app.dataframe[0].value["field"].tolist())
+    held = app.dataframe[1].value
+    assert dict(zip(held["k"].str.lower(), held["documents"], strict=True)) == {"a": 9, "b": 4}
+
+
+def test_names_that_need_escapes_and_values_that_are_no_text(
+    opened: Opener, client: Client, prefix: str
+) -> None:
+    name = prefix + "odd ünï $x*"
+    client.execute(
+        "FT.CREATE", name, "PREFIX", 1, prefix + "d:", "SCHEMA", "my-tag", "TAG", "a b", "NUMERIC", "$.t", "TEXT",
+        b"n\xff", "TAG", "my-vector", *VECTOR,
+    )  # fmt: skip
+    for i in range(12):
+        vector = np.array([1, i], "<f4").tobytes()
+        fields = {"my-tag": b"x\xff" if i % 3 else b"y z", "a b": i, "$.t": "hello", "my-vector": vector}
+        client.execute("HSET", f"{prefix}d:{i}", *[part for pair in fields.items() for part in pair])
+    app = opened("pages/explore/search.py", name)
+    app.segmented_control(key="search.by").set_value("Document").run()
+    app.text_input(key="search.key").set_value(prefix + "d:3").run()
+    assert not app.exception
+    assert not app.error, [e.value for e in app.error]
+    assert 10 in [len(frame.value) for frame in app.dataframe]
+    tags = app.multiselect(key="search.f.my-tag")
+    assert sorted(tags.options) == ["x\\xff  (8)", "y z  (4)"]
+    tags.set_value(["y z"]).run()
+    assert not app.exception
+    assert "**4** of 12 documents match" in said(app)
+    app.text_input(key="search.raw").set_value(r"@a\ b:[0 6]").run()
+    assert "**3** of 12 documents match" in said(app)
+
+
+def test_an_index_whose_name_is_no_text_is_named_and_not_opened(
+    opened: Opener, client: Client, prefix: str
+) -> None:
+    name = prefix.encode() + b"bin\xff\xfe"
+    client.execute("FT.CREATE", name, "PREFIX", 1, prefix + "d:", "SCHEMA", "v", *VECTOR)
+    try:
+        app = opened("pages/explore/home.py", "")
+        assert "the name is not UTF-8" in said(app)
+        assert f"{prefix}bin\\xff\\xfe".replace("\\", "") in said(app)
+    finally:
+        client.execute("FT.DROPINDEX", name)
