@@ -176,17 +176,15 @@ def _search_link(shown: Shown, miss: Miss) -> None:
         return
     query = search_query(shown, miss)
     if query is not None:
-        st.page_link(
-            frame.link("search"), label="Open in Search", icon=":material/search:", query_params=query
-        )
+        made = bool(miss.own_key) and miss.own_key != miss.label
+        label = "Open its document in Search" if made else "Open in Search"
+        st.page_link(frame.link("search"), label=label, icon=":material/search:", query_params=query)
 
 
 def search_query(shown: Shown, miss: Miss) -> dict[str, str] | None:
-    """The Search page's link for a query; None for a vector that no link can carry."""
+    """The Search page's link for a query, or for the document it was made from; None where no link can carry it."""
     run = shown.run
     query = {"index": run.index, "search.k": str(run.request.k + (1 if miss.own_key else 0))}
-    if miss.own_key and miss.own_key != miss.label:
-        return None  # made from that document, not the document
     if miss.own_key:
         query |= {"search.by": "Document", "search.key": miss.own_key}
     elif not re.fullmatch(r"row \d+ of .*", miss.label, re.DOTALL):
