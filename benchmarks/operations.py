@@ -19,13 +19,13 @@ import numpy as np
 
 from memdb.cluster import engine
 from memdb.cluster.client import Client, connect
-from memdb.operations.history import RATES, Writer
+from memdb.operations.figures import CHARTS, RATED, on_chart
+from memdb.operations.history import Writer
 from memdb.operations.past import Past
 from memdb.operations.rates import Rates
 from memdb.operations.sampler import Sampler
 from memdb.operations.samples import Sample, sample
 from memdb.ui.metrics import figures as figures_metrics
-from memdb.ui.metrics import views as metrics_views
 from memdb.vectors import index
 from memdb.vectors.index import HnswField, IndexSpec
 
@@ -115,22 +115,24 @@ def a_day(folder: Path) -> None:
     rng = np.random.default_rng(0)
     writer = Writer(folder / "day.sqlite")
     count = DAY_S // EVERY_S
-    values = rng.uniform(1e3, 1e9, (count, len(RATES)))
+    values = rng.uniform(1e3, 1e9, (count, len(RATED)))
     for i in range(count):
-        rates = Rates(2.0, dict(zip(RATES, values[i].tolist(), strict=True)))
+        rates = Rates(2.0, dict(zip(RATED, values[i].tolist(), strict=True)))
         gauges = {"used_bytes": 1e9 + 1e3 * i, "limit_bytes": 2e9, "keys": float(i), "clients": 20.0}
         writer.add(float(EVERY_S * i), [(Sample("a:1", "primary", 0.0, "r", gauges), rates)])
     writer.trim(float(DAY_S))
     writer._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     past = Past(writer.path)
-    charts = metrics_views.OVERVIEW
-    names = list(dict.fromkeys(name for _, chosen, _ in charts for name in chosen))
+    charts = [chart for chart in CHARTS if chart.view == "Overview"]
+    names = list(dict.fromkeys(name for chart in charts for name in on_chart(chart)))
     times = []
     for _ in range(11):
         began = time.perf_counter()
         series = past.series("a:1", 0.0, float(DAY_S), names)
-        for _, chosen, unit in charts:
-            figures_metrics.over_time(series, chosen, (0.0, float(DAY_S)), unit=unit, dark=False).to_json()
+        for chart in charts:
+            figures_metrics.over_time(
+                series, on_chart(chart), (0.0, float(DAY_S)), unit=chart.unit, dark=False
+            ).to_json()
         times.append((time.perf_counter() - began) * 1000)
     size = writer.path.stat().st_size / 2**20
     writer.close()

@@ -34,6 +34,9 @@ class Start(Command):
     cluster: bool = option("--cluster", default=False, help="as the only shard of a cluster, as MemoryDB is")
     no_log: bool = option("--no-log", default=False, help="keep nothing on disk: faster, for measurements")
     replicas: int = option("--replicas", default=0, type=count(0), metavar="N")
+    json_documents: bool = option(
+        "--json-documents", default=False, help="serve JSON documents too, from then on in this folder"
+    )
     show_password: bool = option(
         "--show-password",
         default=False,
@@ -55,6 +58,7 @@ class Start(Command):
                 cluster=self.cluster,
                 replicas=self.replicas,
                 log=not self.no_log,
+                json=self.json_documents,
             ) as engine,
         ):
             target = engine.target
@@ -69,6 +73,8 @@ class Start(Command):
             note(f"Data: {engine.directory}. End with Ctrl-C or `memdb engine stop`.")
             if not whole:
                 note("`memdb` commands know its password; for other programs start with --show-password.")
+            if self.json_documents and not engine.loads_json:
+                note("No JSON module was loaded: it comes with our wheels; this server may have its own.")
             for replica in engine.replica_targets:
                 note(f"Replica: {replica.address}")
             keeper = Keeper(

@@ -44,7 +44,7 @@ class Recall(OnIndex):
         "--queries",
         default="",
         metavar="N|FILE|run:ID",
-        help="N made queries, as hard as unseen ones; or a .npy, .parquet, .csv or .jsonl of vectors or "
+        help="N made queries, as hard as unseen ones; or a .npy, .parquet, .csv, .json or .jsonl of vectors or "
         f"texts; or those of a saved run (default: {COUNT:,} made queries, and 4 times as many where these "
         "leave the answer open)",
     )
@@ -132,7 +132,7 @@ def as_json(run: Run) -> dict[str, object]:
     recommended = None
     if made is not None and made.met:
         recommended = {
-            "ef_runtime": made.ef_runtime,  # null for a FLAT index, which has none
+            "ef_runtime": made.ef_runtime,  # null for an index that is not HNSW, which has none
             "recall": round(made.recall, 5),
             "low": round(made.low, 5),
             "high": round(made.high, 5),
@@ -160,7 +160,8 @@ def _show(run: Run) -> None:
     best = run.recommendation.ef_runtime if run.recommendation else None
     rows = [
         (
-            ("→ " if p.ef_runtime == best else "") + (str(p.ef_runtime) if p.ef_runtime else "FLAT"),
+            ("→ " if p.ef_runtime == best else "")
+            + (str(p.ef_runtime) if p.ef_runtime else run.definition.algorithm),
             f"{p.recall:.4f}",
             f"{p.low:.4f} – {p.high:.4f}",
             *(f"{ms:.2f}" for ms in (p.p50_ms, p.p95_ms, p.p99_ms)),

@@ -46,7 +46,7 @@ class Search(OnIndex):
         required=True,
         either="query",
         metavar="FILE",
-        help="numbers as JSON or text, .npy, or .bin; - reads from the input",
+        help="numbers as JSON or text, an embeddings reply, .npy, or .bin; - reads from the input",
     )
     k: int = option("--k", default=KnnRequest("", ()).k, type=count(1), metavar="N", help="how many")
     ef: int = option(

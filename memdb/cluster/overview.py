@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from memdb.cluster import replies
+from memdb.cluster import possible, replies
 from memdb.cluster.client import Client
+from memdb.cluster.possible import SECONDS, SIZE, THINGS, Range
 from memdb.cluster.server import raised, refused
 
 
@@ -20,11 +22,7 @@ class Overview:
     uptime_s: int | None
     log: str  # how acknowledged writes are kept, in words
     loading: bool
-
-    @property
-    def used_share(self) -> float | None:
-        """Share of the memory limit that is used, in [0, 1]."""
-        return self.used_bytes / self.limit_bytes if self.limit_bytes and self.used_bytes else None
+    absent: Mapping[str, str] = field(default_factory=dict)  # what was told and cannot be true, with why
 
 
 def overview(client: Client) -> Overview:
@@ -36,16 +34,21 @@ def overview(client: Client) -> Overview:
     info, keys = client.pipeline([("INFO",), ("DBSIZE",)], errors_as_values=True)
     sections = {} if refused(info) else replies.info(raised(info))
     facts = {key: value for section in sections.values() for key, value in section.items()}
+    absent: dict[str, str] = {}
 
-    def number(name: str) -> int | None:
-        return replies.integer(facts[name]) if name in facts else None
+    def told(name: str, within: Range) -> int | None:
+        if why := possible.refusal(facts.get(name), within, f"INFO {name}"):
+            absent[name] = why
+        found = possible.number(facts.get(name), within)
+        return None if found is None else int(found)
 
     return Overview(
-        keys=None if refused(keys) else replies.integer(raised(keys)),
-        used_bytes=number("used_memory"),
-        limit_bytes=number("maxmemory") or None,
-        clients=number("connected_clients"),
-        uptime_s=number("uptime_in_seconds"),
+        keys=None if refused(keys) else possible.count(raised(keys)),
+        used_bytes=told("used_memory", SIZE),
+        limit_bytes=told("maxmemory", SIZE) or None,
+        clients=told("connected_clients", THINGS),
+        uptime_s=told("uptime_in_seconds", SECONDS),
         log="append-only file" if facts.get("aof_enabled") == "1" else "not told by INFO",
         loading=facts.get("loading") == "1",
+        absent=absent,
     )

@@ -19,8 +19,9 @@ from typing import TypeVar
 from memdb import embed
 from memdb.cluster import replies
 from memdb.cluster.client import Client, Command
-from memdb.demo import corpus, kept, people
+from memdb.demo import corpus, kept, people, services
 from memdb.demo.corpus import Document
+from memdb.demo.services import Service
 from memdb.errors import BadInput, EngineError, UnknownField
 from memdb.jobs import Report, silent
 from memdb.sessions import formats
@@ -71,6 +72,8 @@ class LoadReport:
     users_there: int
     sessions_written: int
     sessions_there: int
+    services_written: int  # JSON documents; 0 where the server has none
+    services_there: int
     embedded: int  # texts whose embedding was not kept from an earlier load
     took_s: float
     reading_s: float  # the corpus, from packages or from where it is kept
@@ -109,7 +112,9 @@ def load(
     """
     began = time.monotonic()
     _check(docs, users, sessions)
-    absent = [spec for spec in (DOCUMENTS, USERS) if not _is_there(client, spec)]
+    with_json = services.served(client)
+    specs = (DOCUMENTS, USERS, *((services.INDEX,) if with_json else ()))
+    absent = [spec for spec in specs if not _is_there(client, spec)]
     for spec in absent:  # after both were looked at: a load that is refused changes nothing
         index.create(client, spec)
     watch = _Watch()
@@ -131,6 +136,8 @@ def load(
     embedding_s += watch.lap()
     for batch in batches(_user_commands([audience[row] for row in new], vectors), SENT_AT_ONCE):
         client.pipeline(batch)
+    whole = services.services(found) if with_json else ()
+    fresh, newest = _load_services(client, whole, found, texts, home, report)
     watch.lap()
     written = _load_sessions(client, sessions, audience, found, seed, report) if sessions else 0
     return LoadReport(
@@ -140,7 +147,9 @@ def load(
         users_there=len(audience) - len(new),
         sessions_written=written,
         sessions_there=sessions - written,
-        embedded=computed + more,
+        services_written=fresh,
+        services_there=len(whole) - fresh,
+        embedded=computed + more + newest,
         took_s=time.monotonic() - began,
         reading_s=reading_s,
         embedding_s=embedding_s,
@@ -222,6 +231,24 @@ def _user_commands(users: Sequence[people.User], vectors: Floats) -> Iterator[Co
             "HSET", formats.user_key(user.id), "company_size", user.company_size, "primary_interest",
             user.primary_interest, "preference", user.preference, "embedding", vector.tobytes(),
         )  # fmt: skip
+
+
+def _load_services(
+    client: Client,
+    whole: Sequence[Service],
+    found: Sequence[Document],
+    texts: Sequence[str],
+    home: Path,
+    report: Report,
+) -> tuple[int, int]:
+    """Write the JSON documents that are not there: how many, and how many texts were embedded for them."""
+    new = [whole[row] for row in _missing(client, [s.key for s in whole], "Loading services", report)]
+    rows = sorted(row for service in new for row in service.rows)
+    vectors, computed = kept.embeddings(texts, rows, home=home, stage="Embedding documents", report=report)
+    by_row = dict(zip(rows, vectors, strict=True))
+    for batch in batches(services.commands(new, found, by_row), SENT_AT_ONCE):
+        client.pipeline(batch)
+    return len(new), computed
 
 
 def _ingest(client: Client, documents: Sequence[Document], vectors: Floats, report: Report) -> float | None:

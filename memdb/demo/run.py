@@ -64,7 +64,7 @@ def demo(settings: Settings, options: Options, screen: Screen) -> None:
         if settings.url:
             target = from_settings(settings)
         else:
-            engine = stack.enter_context(start(settings))
+            engine = stack.enter_context(start(settings, json=True))
             target = engine.target
             keepers.append(_engine_keeper(engine, screen))
         app = _started(target, settings, options, stack, keepers, screen)

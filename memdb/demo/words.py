@@ -12,8 +12,9 @@ def in_words(report: LoadReport) -> str:
         (report.documents_written, "documents"),
         (report.users_written, "users"),
         (report.sessions_written, "sessions"),
+        (report.services_written, "services as JSON"),
     )
-    there = report.documents_there + report.users_there + report.sessions_there
+    there = report.documents_there + report.users_there + report.sessions_there + report.services_there
     parts = [f"{count:,} {what}" for count, what in written if count]
     if not parts:
         return f"All {there:,} documents, users and sessions of the demo were there."

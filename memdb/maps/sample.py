@@ -14,6 +14,7 @@ from memdb.jobs import Report, silent
 from memdb.maps.request import LEAST, MOST, MapRequest
 from memdb.tuning.vectors import documents
 from memdb.vectors import tags
+from memdb.vectors.counts import tag_field
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import Raw
 from memdb.vectors.index import IndexInfo
@@ -46,7 +47,7 @@ def sample(client: Client, info: IndexInfo, request: MapRequest, *, report: Repo
     limit = MOST if request.by == "all" else request.count
     salt = str(request.seed).encode()
     strata: dict[str, list[_Item]] = {}
-    field = info.field(request.stratum, "TAG") if request.by == "stratified" else None
+    field = tag_field(client, info, request.stratum) if request.by == "stratified" else None
     total, left_out, several = 0, NOTHING, False
     condition = request.condition if request.condition == "*" else Raw(request.condition, request.params)
     for every in documents(client, info, request.field, condition, report=report):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from memdb.cluster import replies
+from memdb.cluster import possible, replies
 from memdb.cluster.replies import Reply
 from memdb.vectors.index import BuildState, IndexInfo, read_info
 
@@ -30,6 +30,10 @@ def reading(name: str, reply: Reply, search: Mapping[str, str]) -> IndexInfo:
         return IndexInfo(name, "", (), (), 0, None, BuildState("queued", 0.0, LAGS), None, None, None)
     info = read_info(name, facts)
     if info.build.state == "building" and info.build.source.startswith("index_status") and PERCENT in search:
-        done = replies.number(search[PERCENT], 0.0) / 100
-        return replace(info, build=BuildState("building", min(1.0, max(0.0, done)), PERCENT))
+        done = possible.number(search[PERCENT], possible.PERCENT)
+        if done is None:
+            why = possible.refusal(search[PERCENT], possible.PERCENT, f"INFO {PERCENT}")
+            absent = {**info.absent, "built": why or f"INFO {PERCENT} is no number"}
+            return replace(info, build=replace(info.build, source=absent["built"]), absent=absent)
+        return replace(info, build=BuildState("building", done / 100, PERCENT))
     return info

@@ -11,45 +11,9 @@ from prometheus_client.registry import Collector
 
 from memdb.cluster.client import Client
 from memdb.errors import MemDBError
-from memdb.operations.readings import KINDS
+from memdb.operations.figures import FIGURES, Figure
 from memdb.operations.samples import Sample, sample_all
 
-# Ours → (name without prefix, help, factor to the base unit).
-GAUGE_NAMES = {
-    "used_bytes": ("memory_used_bytes", "used_memory", 1.0),
-    "limit_bytes": ("memory_limit_bytes", "maxmemory", 1.0),
-    "rss_bytes": ("memory_resident_bytes", "used_memory_rss", 1.0),
-    "startup_bytes": ("memory_startup_bytes", "used_memory_startup", 1.0),
-    "overhead_bytes": ("memory_overhead_bytes", "used_memory_overhead", 1.0),
-    "client_buffer_bytes": ("memory_client_buffers_bytes", "mem_clients_normal", 1.0),
-    "replication_buffer_bytes": ("memory_replication_buffers_bytes", "backlog and replicas' buffers", 1.0),
-    "aof_buffer_bytes": ("memory_aof_buffer_bytes", "mem_aof_buffer", 1.0),
-    "search_bytes": ("memory_indexes_bytes", "what all indexes hold, as the module tells", 1.0),
-    "fragmentation": ("memory_fragmentation_ratio", "mem_fragmentation_ratio", 1.0),
-    "keys": ("keys", "keys of all databases", 1.0),
-    "keys_with_ttl": ("keys_with_ttl", "those with a time to live", 1.0),
-    "clients": ("clients", "connected_clients", 1.0),
-    "client_limit": ("clients_limit", "maxclients", 1.0),
-    "blocked_clients": ("clients_blocked", "blocked_clients", 1.0),
-    "uptime_s": ("uptime_seconds", "uptime_in_seconds", 1.0),
-    "knn_p50_us": ("knn_p50_seconds", "valkey-search, since it started", 1e-6),
-    "knn_p99_us": ("knn_p99_seconds", "valkey-search, since it started", 1e-6),
-}
-COUNTER_NAMES = {
-    "commands": ("commands", "total_commands_processed", 1.0),
-    "evicted": ("keys_evicted", "evicted_keys", 1.0),
-    "expired": ("keys_expired", "expired_keys", 1.0),
-    "hits": ("keyspace_hits", "keyspace_hits", 1.0),
-    "misses": ("keyspace_misses", "keyspace_misses", 1.0),
-    "rejected": ("connections_rejected", "rejected_connections", 1.0),
-    "errors": ("errors", "total_error_replies", 1.0),
-    "net_in_bytes": ("network_in_bytes", "total_net_input_bytes", 1.0),
-    "net_out_bytes": ("network_out_bytes", "total_net_output_bytes", 1.0),
-    "searches": ("searches", "calls of FT.SEARCH", 1.0),
-    "search_us": ("searches_seconds", "time spent in FT.SEARCH", 1e-6),
-    "cpu_s": ("cpu_main_thread_seconds", "CPU time of the main thread", 1.0),
-    "slow": ("slow_log_entries", "commands the slow log has taken", 1.0),
-}
 _NODE = ("node", "role")
 _INDEX = ("node", "role", "index")
 
@@ -93,15 +57,11 @@ def families(samples: Sequence[Sample], target: str) -> list[Metric]:
         up.add_metric((target, "unknown"), 0.0)
     told = [one for one in samples if not one.problem]
     found: list[Metric] = [up]
-    for ours, (name, text, factor) in GAUGE_NAMES.items():
-        found.append(_plain(GaugeMetricFamily(f"memdb_{name}", text, labels=_NODE), told, ours, factor))
-    for ours, (name, text, factor) in COUNTER_NAMES.items():
-        found.append(_plain(CounterMetricFamily(f"memdb_{name}", text, labels=_NODE), told, ours, factor))
-    kinds = CounterMetricFamily("memdb_commands_by_kind", "commandstats by kind", labels=(*_NODE, "kind"))
-    for one in told:
-        for kind in KINDS:
-            if f"calls_{kind}" in one.figures:
-                kinds.add_metric((one.address, one.role, kind), one.figures[f"calls_{kind}"])
+    by_metric: dict[str, list[Figure]] = {}
+    for figure in FIGURES.values():
+        if figure.metric:
+            by_metric.setdefault(figure.metric, []).append(figure)
+    found += [_family(metric, figures, told) for metric, figures in by_metric.items()]
     absent = GaugeMetricFamily(
         "memdb_absent", "figures that the node does not tell", labels=(*_NODE, "figure")
     )
@@ -109,19 +69,25 @@ def families(samples: Sequence[Sample], target: str) -> list[Metric]:
         "memdb_replica_behind_bytes", "written by the primary, not acknowledged", labels=("node", "replica")
     )
     for one in told:
-        for figure in one.absent:
-            absent.add_metric((one.address, one.role, figure), 1.0)
+        for name in one.absent:
+            absent.add_metric((one.address, one.role, name), 1.0)
         for replica in one.replicas:
-            behind.add_metric((one.address, replica.address), replica.behind_bytes)
-    return [*(f for f in [*found, kinds, absent, behind] if f.samples), *_indexes(told)]
+            if replica.behind_bytes is not None:
+                behind.add_metric((one.address, replica.address), replica.behind_bytes)
+    return [*(f for f in [*found, absent, behind] if f.samples), *_indexes(told)]
 
 
-def _plain(
-    family: GaugeMetricFamily | CounterMetricFamily, samples: Sequence[Sample], figure: str, factor: float
-) -> Metric:
+def _family(metric: str, figures: Sequence[Figure], samples: Sequence[Sample]) -> Metric:
+    """One metric of all nodes, of one figure or of several told apart by a label."""
+    label = figures[0].label
+    text = f"{figures[0].source} by {label[0]}" if label else f"{figures[0].text}: {figures[0].source}"
+    kind = CounterMetricFamily if figures[0].kind == "counter" else GaugeMetricFamily
+    family = kind(f"memdb_{metric}", text, labels=(*_NODE, label[0]) if label else _NODE)
     for one in samples:
-        if figure in one.figures:
-            family.add_metric((one.address, one.role), one.figures[figure] * factor)
+        for figure in figures:
+            if figure.name in one.figures:
+                labels = (one.address, one.role, *([figure.label[1]] if figure.label else []))
+                family.add_metric(labels, one.figures[figure.name] * figure.factor)
     return family
 
 
@@ -143,10 +109,6 @@ def _indexes(samples: Sequence[Sample]) -> list[Metric]:
                 "bytes": index.total_bytes,
             }
             for name, value in values.items():
-                if value is not None:
+                if value is not None and name not in index.absent:
                     gauges[name].add_metric((one.address, one.role, index.name), value)
     return [family for family in gauges.values() if family.samples]
-
-
-# What a sample may hold; a server test says where it holds more.
-KNOWN = {*GAUGE_NAMES, *COUNTER_NAMES, *(f"calls_{kind}" for kind in KINDS)}

@@ -19,19 +19,11 @@ from typing import Any
 from memdb.cluster.target import Target
 from memdb.errors import MemDBError
 from memdb.operations.events import Event
+from memdb.operations.figures import FIGURES, KEPT
 from memdb.operations.rates import Rates
-from memdb.operations.readings import COUNTERS, KINDS, Following
+from memdb.operations.readings import Following
 from memdb.operations.samples import Sample
 
-GAUGES = (
-    "used_bytes", "limit_bytes", "rss_bytes", "fragmentation", "search_bytes", "client_buffer_bytes",
-    "replication_buffer_bytes", "keys", "keys_with_ttl", "clients", "client_limit", "blocked_clients",
-)  # fmt: skip
-RATES = (
-    *COUNTERS, "searches", "search_ms", "slow", "cpu", "hit_rate", "p50_ms", "p99_ms", "search_p50_ms",
-    "search_p99_ms", *(f"calls_{kind}" for kind in KINDS),
-)  # fmt: skip
-FIGURES = (*GAUGES, *RATES, "behind_bytes", "lag_s", "took_ms")
 MAX_BYTES = 50 * 2**20
 MAX_AGE_S = 7 * 86_400.0
 _QUIET_S = 60.0
@@ -39,7 +31,7 @@ _DROP = 0.05  # of the time kept, when the file is full: rarely, not with every 
 _TABLES = f"""
 CREATE TABLE IF NOT EXISTS nodes (id INTEGER PRIMARY KEY, address TEXT UNIQUE NOT NULL);
 CREATE TABLE IF NOT EXISTS samples (
-  node INTEGER NOT NULL, at REAL NOT NULL, {", ".join(f"{name} REAL" for name in FIGURES)},
+  node INTEGER NOT NULL, at REAL NOT NULL, {", ".join(f"{name} REAL" for name in KEPT)},
   PRIMARY KEY (node, at)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS now (node INTEGER PRIMARY KEY, at REAL NOT NULL, facts TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS builds (
@@ -164,14 +156,17 @@ class Writer:
 
     def _add(self, at: float, sample: Sample, rates: Rates, seen: Following | None) -> None:
         node = self._id(sample.address)
-        figures = {**sample.figures, **{name: rates.values.get(name) for name in RATES}}
+        gauges = {
+            name: value for name, value in sample.figures.items() if FIGURES[name].kind == "gauge"
+        }  # of counters the rates are kept
+        figures: dict[str, float | None] = {**gauges, **rates.values}
         if seen is not None:
             figures |= {"behind_bytes": seen.behind_bytes, "lag_s": seen.lag_s}
         if not sample.problem:
             figures["took_ms"] = round(sample.took_ms, 3)
-            values = (node, at, *[figures.get(name) for name in FIGURES])
+            values = (node, at, *[figures.get(name) for name in KEPT])
             self._db.execute(f"INSERT OR REPLACE INTO samples VALUES ({_marks(len(values))})", values)  # noqa: S608
-        now = {name: value for name, value in figures.items() if value is not None and name in FIGURES}
+        now = {name: value for name, value in figures.items() if value is not None and name in KEPT}
         facts = {
             "role": sample.role,
             "figures": now,
@@ -243,7 +238,7 @@ def _shape(db: sqlite3.Connection) -> None:
     """Make the tables; a file of another version is emptied, since figures are not worth a migration."""
     (version,) = db.execute("PRAGMA user_version").fetchone()
     columns = [row[1] for row in db.execute("PRAGMA table_info(samples)")]
-    if columns and (version != VERSION or columns != ["node", "at", *FIGURES]):
+    if columns and (version != VERSION or columns != ["node", "at", *KEPT]):
         for table in ("nodes", "now", *_BY_TIME):
             db.execute(f"DROP TABLE IF EXISTS {table}")
     db.executescript(_TABLES)

@@ -59,7 +59,7 @@ def parts(sample: Sample, dialect: str, names: Sequence[bytes]) -> tuple[Part, .
 
 def dialect_of(indexes: Sequence[IndexInfo]) -> str:
     """The dialect that told these indexes, by what it told."""
-    if any(info.table_bytes is not None for info in indexes):
+    if any(info.by_redisearch for info in indexes):
         return "redisearch"
     return "memorydb" if any(info.total_bytes is not None for info in indexes) else "valkey-search"
 
@@ -100,8 +100,10 @@ def _valkey(sample: Sample, missing: str) -> tuple[Part, ...]:
 
 def _told(sample: Sample, dialect: str, names: Sequence[bytes], missing: str) -> tuple[Part, ...]:
     infos = sample.indexes
-    silent = [info.name for info in infos if info.vector_bytes is None and info.of_kind("VECTOR")]
-    untotalled = [info.name for info in infos if info.total_bytes is None]
+    silent = [info for info in infos if info.vector_bytes is None and info.of_kind("VECTOR")]
+    untotalled = [info for info in infos if info.total_bytes is None]
+    wrong = [f"{info.name}: {info.absent['documents']}" for info in infos if "documents" in info.absent]
+    missing = "; ".join([*([missing] if missing else []), *wrong])
     unit = "space_usage" if dialect == "memorydb" else "total_index_memory_sz_mb"
     whole = "vector_space_usage" if dialect == "memorydb" else "vector_index_sz_mb"
     vectors = sum(vector_bytes(info) for info in infos)
@@ -128,13 +130,15 @@ def _some(
     total: float,
     source: str,
     wanted: str,
-    silent: Sequence[str],
+    silent: Sequence[IndexInfo],
     missing: str,
     infos: Sequence[IndexInfo],
 ) -> Part:
     """A sum over the indexes that tell; absent where none does."""
-    why = f"FT.INFO of {', '.join(silent)} does not tell {wanted}" if silent else ""
-    absent = "; ".join(one for one in (missing, why) if one)
+    untold = [info.name for info in silent if not info.absent]
+    told = [f"{info.name}: {why}" for info in silent for why in info.absent.values()]
+    why = f"FT.INFO of {', '.join(untold)} does not tell {wanted}" if untold else ""
+    absent = "; ".join(one for one in (missing, *told, why) if one)
     return Part(name, None if silent and len(silent) == len(infos) else total, None, source, absent)
 
 

@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from memdb import intervals
-from memdb.cluster import replies
+from memdb.cluster import possible, replies
 from memdb.cluster.client import Client, Command
 from memdb.cluster.keys import beginning
+from memdb.cluster.possible import SIZE
 from memdb.cluster.replies import Reply
 from memdb.cluster.topology import Node
+from memdb.display import line
 from memdb.errors import MemDBError
 from memdb.jobs import Report, silent
 from memdb.vectors.index import KEY_TYPES, IndexInfo
@@ -221,7 +223,9 @@ def _read(population: int, asked: list[tuple[bytes, str]], found: list[Reply], *
         ttl = replies.integer(facts["ttl"]) if "ttl" in facts else None if ttls else -1
         if facts.get("sizes", 0) is None or ttl == -2 or kind == "none":
             continue  # it expired since it was drawn
-        keys.append(Key(name, float(facts["sizes"]) if "sizes" in facts else None, ttl, kind))
+        if why := possible.refusal(facts.get("sizes"), SIZE, f"MEMORY USAGE of {line(replies.text(name))}"):
+            absent.setdefault("sizes", why)
+        keys.append(Key(name, possible.number(facts.get("sizes"), SIZE), ttl, kind))
     if not keys:
         absent["keys"] = "all keys drawn expired meanwhile"
     return Drawn(population, tuple(keys), absent)

@@ -13,6 +13,7 @@ from memdb.cluster.client import Client
 from memdb.cluster.topology import Node
 from memdb.errors import MemDBError
 from memdb.operations import index_memory, keyspace
+from memdb.operations.figures import FIGURES
 from memdb.operations.index_memory import Part
 from memdb.operations.keyspace import Coverage, Drawn, Freed
 from memdb.operations.samples import Sample
@@ -31,11 +32,11 @@ TITLES = {
     "aof": "AOF buffer",
     "start": "Server at start",
 }
-_INFO_PARTS = {
-    "clients": ("client_buffer_bytes", "INFO mem_clients_normal"),
-    "replication": ("replication_buffer_bytes", "INFO mem_clients_slaves and mem_replication_backlog"),
-    "aof": ("aof_buffer_bytes", "INFO mem_aof_buffer"),
-    "start": ("startup_bytes", "INFO used_memory_startup"),
+_OF_FIGURES = {
+    "clients": "client_buffer_bytes",
+    "replication": "replication_buffer_bytes",
+    "aof": "aof_buffer_bytes",
+    "start": "startup_bytes",
 }
 _SLOTS_FROM = 2**20  # more than a plain table's overhead can be over what is computed: tables of slots
 _WRITTEN_MEANWHILE = 100  # keys that come or go between two looks, and are no other database
@@ -148,8 +149,8 @@ def assemble(
         drawn = index_memory.corrected(drawn, sample.indexes)
     found = {part.name: part for part in index_memory.parts(sample, dialect, names)}
     found |= {"keys": _keys(sample, drawn), "tables": _tables(sample, drawn)}
-    for name, (figure, source) in _INFO_PARTS.items():
-        value = sample.figures.get(figure)
+    for name, figure in _OF_FIGURES.items():
+        value, source = sample.figures.get(figure), FIGURES[figure].source
         found[name] = Part(name, value, None, source, "" if value is not None else _why(sample, figure))
     absent: dict[str, str] = {}
     used = sample.figures.get("used_bytes")

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from memdb.operations.events import Event
-from memdb.operations.history import FIGURES, VERSION, told_of
+from memdb.operations.figures import KEPT
+from memdb.operations.history import VERSION, told_of
 from memdb.operations.memory import MemorySplit
 from memdb.operations.readings import Following
 
@@ -109,11 +110,11 @@ class Past:
             node: its address.
             start: from this time on, Unix seconds.
             end: up to this time.
-            names: of FIGURES.
+            names: of KEPT.
             buckets: at most so many points, besides gaps.
         """
-        if not set(names) <= set(FIGURES):
-            raise ValueError(f"no such figures: {set(names) - set(FIGURES)}")
+        if not set(names) <= set(KEPT):
+            raise ValueError(f"no such figures: {set(names) - set(KEPT)}")
         which = "FROM samples WHERE node = (SELECT id FROM nodes WHERE address = ?) AND at BETWEEN ? AND ?"
         ((count,),) = self._rows(f"SELECT count(*) {which}", node, start, end) or [(0,)]
         width = 0.0

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from memdb.operations.readings import COUNTERS, KINDS, Histogram
+from memdb.operations.figures import COUNTED, RATED
+from memdb.operations.readings import Histogram
 from memdb.operations.samples import Sample
 
-COUNTED = (*COUNTERS, "searches", "slow", *(f"calls_{kind}" for kind in KINDS))
 RESTARTED = "the node restarted between the samples"
 
 
@@ -38,14 +38,14 @@ def rates(before: Sample, after: Sample) -> Rates:
     values: dict[str, float] = {}
     absent: dict[str, str] = {}
     grown: dict[str, float] = {}
-    for name in (*COUNTED, "search_us", "cpu_s"):
+    for name in COUNTED:
         if name not in after.figures or name not in before.figures:
             absent[name] = after.absent.get(name) or before.absent.get(name, "not told")
         elif after.figures[name] < before.figures[name]:
             absent[name] = "the counter went backwards: it was reset between the samples"
         else:
             grown[name] = after.figures[name] - before.figures[name]
-    for name in COUNTED:
+    for name in RATED:
         if name in grown:
             values[name] = grown[name] / seconds
     if "cpu_s" in grown:

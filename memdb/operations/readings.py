@@ -1,43 +1,23 @@
 """What INFO, commandstats and LATENCY HISTOGRAM tell, as figures with our names. Pure.
 
-A figure is told, or it is absent with the reason: zero means that the server said zero.
+A figure is told, or it is absent with the reason: zero means that the server said zero. What cannot be
+true is absent.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from memdb.cluster import replies
+from memdb.cluster import possible, replies
+from memdb.cluster.possible import COUNTER, MICROSECONDS, SECONDS, SIZE
 from memdb.cluster.replies import Reply
+from memdb.display import line
 from memdb.errors import MemDBError
+from memdb.operations.figures import FIGURES, KINDS
 
-GAUGES = {
-    "used_bytes": "used_memory",
-    "rss_bytes": "used_memory_rss",
-    "startup_bytes": "used_memory_startup",
-    "overhead_bytes": "used_memory_overhead",
-    "client_buffer_bytes": "mem_clients_normal",
-    "aof_buffer_bytes": "mem_aof_buffer",
-    "fragmentation": "mem_fragmentation_ratio",
-    "clients": "connected_clients",
-    "blocked_clients": "blocked_clients",
-    "uptime_s": "uptime_in_seconds",
-}
-COUNTERS = {
-    "commands": "total_commands_processed",
-    "evicted": "evicted_keys",
-    "expired": "expired_keys",
-    "hits": "keyspace_hits",
-    "misses": "keyspace_misses",
-    "rejected": "rejected_connections",
-    "errors": "total_error_replies",
-    "net_in_bytes": "total_net_input_bytes",
-    "net_out_bytes": "total_net_output_bytes",
-}
-# Kinds of commands, as CloudWatch groups them (SearchBasedCmds, HashBasedCmds, …); the rest is "server".
-KINDS = ("search", "hash", "json", "string", "key", "collection", "server")
 _STRING = (
     "get set mget mset setex psetex setnx getset getdel getex strlen append incr decr incrby decrby "
     "getrange "
@@ -66,24 +46,42 @@ class Following:
 
     address: str
     state: str  # "online", "wait_bgsave", …
-    behind_bytes: float  # written by the primary and not yet acknowledged by the replica
-    lag_s: float  # since its last acknowledgement; replicas acknowledge once a second
+    # Not known where what the primary tells cannot be.
+    behind_bytes: float | None  # written by the primary and not yet acknowledged by the replica
+    lag_s: float | None  # since its last acknowledgement; replicas acknowledge once a second
 
 
 @dataclass(slots=True)
-class Figures:
+class Reading:
     """Being filled: what was told, and why the rest was not."""
 
     told: dict[str, float] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
+    impossible: set[str] = field(default_factory=set)  # of the absent: those that were told and cannot be
 
-    def put(self, name: str, value: Reply, why_not: str) -> None:
-        """Take a figure, or the reason where it is no number."""
-        number = replies.number(value)
-        if number == number:  # not NaN
+    def put(self, name: str, value: Reply, why_not: str, *, source: str = "") -> None:
+        """Take a figure of FIGURES, or the reason where it is no number or cannot be true.
+
+        Args:
+            name: of the figure.
+            value: as it came.
+            why_not: the reason where nothing was told.
+            source: who told it, where the figure has several sources.
+        """
+        figure = FIGURES[name]
+        number = possible.number(value, figure.within)
+        if number is not None:
             self.told[name] = number
+        elif why := possible.refusal(value, figure.within, source or figure.source):
+            self.refuse(name, why)
         else:
             self.absent[name] = why_not
+
+    def refuse(self, name: str, why: str) -> None:
+        """Leave out a figure that was told and cannot be."""
+        self.told.pop(name, None)
+        self.absent[name] = why
+        self.impossible.add(name)
 
 
 def facts(info: Reply) -> dict[str, str]:
@@ -93,42 +91,49 @@ def facts(info: Reply) -> dict[str, str]:
     return {key: value for section in replies.info(info).values() for key, value in section.items()}
 
 
-def memory_and_load(found: Figures, told: Mapping[str, str]) -> None:
+def memory_and_load(found: Reading, told: Mapping[str, str]) -> None:
     """Figures of a plain INFO."""
-    for name, theirs in {**GAUGES, **COUNTERS}.items():
-        found.put(name, told.get(theirs), f"INFO does not tell {theirs}")
-    found.put("limit_bytes", told.get("maxmemory"), "INFO does not tell maxmemory")
+    for name, figure in FIGURES.items():
+        if figure.info:
+            found.put(name, told.get(figure.info), f"INFO does not tell {figure.info}")
     if found.told.get("limit_bytes") == 0:
         del found.told["limit_bytes"]
         found.absent["limit_bytes"] = "no memory limit is set (maxmemory 0)"
-    found.told["replication_buffer_bytes"] = sum(
-        replies.number(told.get(name), 0.0) for name in ("mem_clients_slaves", "mem_replication_backlog")
-    )
+    buffers = [told[name] for name in ("mem_clients_slaves", "mem_replication_backlog") if name in told]
+    together = sum(map(replies.number, buffers)) if buffers else None
+    found.put("replication_buffer_bytes", together, "INFO tells neither of them")
     # The thread that runs commands, where it is told apart: the rest of the process saves and loads.
-    seconds = [
-        replies.number(told.get(name)) for name in ("used_cpu_user_main_thread", "used_cpu_sys_main_thread")
-    ]
-    found.put("cpu_s", sum(seconds), "INFO does not tell the CPU time of the main thread")
+    names = ("used_cpu_user_main_thread", "used_cpu_sys_main_thread")
+    seconds = sum(replies.number(told[name]) for name in names) if told.keys() >= set(names) else None
+    found.put("cpu_s", seconds, "INFO does not tell the CPU time of the main thread")
     _keys(found, told)
 
 
-def _keys(found: Figures, told: Mapping[str, str]) -> None:
+def _keys(found: Reading, told: Mapping[str, str]) -> None:
     spaces = [_parts(value) for name, value in told.items() if name.startswith("db") and name[2:].isdigit()]
     if spaces or "keyspace_hits" in told:  # a server without keys has no line of them
-        found.told["keys"] = sum(replies.number(one.get("keys"), 0.0) for one in spaces)
-        found.told["keys_with_ttl"] = sum(replies.number(one.get("expires"), 0.0) for one in spaces)
+        keys, with_ttl = (
+            sum(replies.number(one.get(name), 0.0) for one in spaces) for name in ("keys", "expires")
+        )
+        found.put("keys", keys, "INFO keyspace tells no number")
+        found.put("keys_with_ttl", with_ttl, "INFO keyspace tells no number")
+        if found.told.get("keys_with_ttl", 0.0) > found.told.get("keys", math.inf):
+            of = f"INFO keyspace tells {with_ttl:,.0f} keys with a time to live of {keys:,.0f}"
+            found.refuse("keys_with_ttl", f"{of}, which is impossible")
     else:
         found.absent["keys"] = found.absent["keys_with_ttl"] = "INFO does not tell the keyspace"
 
 
-def search_memory(found: Figures, told: Mapping[str, str]) -> None:
+def search_memory(found: Reading, told: Mapping[str, str]) -> None:
     """What all indexes of the node hold together: MemoryDB and valkey-search, or RediSearch."""
-    value = told.get("search_used_memory_bytes") or told.get("search_used_memory_indexes")
-    found.put("search_bytes", value, "INFO has no figure of the indexes' memory")
+    names = ("search_used_memory_bytes", "search_used_memory_indexes")
+    field_ = next((name for name in names if told.get(name)), "")
+    why = "INFO has no figure of the indexes' memory"
+    found.put("search_bytes", told.get(field_), why, source=f"INFO {field_}")
     latency = _parts(told.get("search_hnsw_vector_index_search_latency_usec", ""))
     for name in ("p50", "p99"):
         if name in latency:  # valkey-search, of all searches since it started
-            found.put(f"knn_{name}_us", latency[name], "")
+            found.put(f"knn_{name}_us", latency[name], "INFO tells no number")
 
 
 def kind_of(command: str) -> str:
@@ -143,7 +148,7 @@ def kind_of(command: str) -> str:
     return "collection" if name.startswith(_COLLECTION) else "server"
 
 
-def commands(found: Figures, reply: Reply) -> None:
+def commands(found: Reading, reply: Reply) -> None:
     """Commandstats: calls by kind, and calls and µs of FT.SEARCH."""
     wanted = ("searches", "search_us", *(f"calls_{kind}" for kind in KINDS))
     told = facts(reply)
@@ -152,18 +157,20 @@ def commands(found: Figures, reply: Reply) -> None:
         found.absent.update(dict.fromkeys(wanted, why))
         return
     # A command that nobody has sent yet has no line: that is zero, not absent.
-    found.told.update(dict.fromkeys(wanted, 0.0))
+    counted = dict.fromkeys(wanted, 0.0)
     for name, value in told.items():
         if name.startswith("cmdstat_"):
             command, parts = name.removeprefix("cmdstat_"), _parts(value)
             calls = replies.number(parts.get("calls"), 0.0)
-            found.told[f"calls_{kind_of(command)}"] += calls
+            counted[f"calls_{kind_of(command)}"] += calls
             if command.lower() == "ft.search":
-                found.told["searches"] = calls
-                found.told["search_us"] = replies.number(parts.get("usec"), 0.0)
+                counted["searches"] = calls
+                counted["search_us"] = replies.number(parts.get("usec"), 0.0)
+    for name, count in counted.items():
+        found.put(name, count, "INFO commandstats tells no number")
 
 
-def histograms(found: Figures, reply: Reply) -> dict[str, Histogram]:
+def histograms(found: Reading, reply: Reply) -> dict[str, Histogram]:
     """LATENCY HISTOGRAM as cumulative counts: of "all" commands, and of "search" (FT.SEARCH)."""
     if isinstance(reply, MemDBError):
         found.absent["latency"] = str(reply)
@@ -175,6 +182,10 @@ def histograms(found: Figures, reply: Reply) -> dict[str, Histogram]:
         cumulative = tuple(
             sorted((replies.number(edge, 0.0), replies.integer(n)) for edge, n in edges.items())
         )
+        if not _cumulative(cumulative):
+            why = f"LATENCY HISTOGRAM of {line(name)} tells counts that fall, which is impossible"
+            found.refuse("latency", why)
+            return {}
         before = 0
         for edge, count in cumulative:
             every[edge] = every.get(edge, 0) + count - before
@@ -189,6 +200,16 @@ def histograms(found: Figures, reply: Reply) -> dict[str, Histogram]:
     return result | {"all": tuple(together)}
 
 
+def _cumulative(counts: Histogram) -> bool:
+    """Whether edges are times, and counts never fall from one to the next."""
+    numbers = [count for _, count in counts]
+    return (
+        numbers == sorted(numbers)
+        and all(COUNTER.holds(count) for count in numbers)
+        and all(MICROSECONDS.holds(edge) for edge, _ in counts)
+    )
+
+
 def following(told: Mapping[str, str]) -> tuple[Following, ...]:
     """The replicas that INFO of a primary lists, with how far they are behind."""
     written = replies.number(told.get("master_repl_offset"), 0.0)
@@ -198,8 +219,10 @@ def following(told: Mapping[str, str]) -> tuple[Following, ...]:
             one = _parts(value)
             behind = max(0.0, written - replies.number(one.get("offset"), written))
             address = f"{one.get('ip', '?')}:{one.get('port', '?')}"
-            lag = replies.number(one.get("lag"), 0.0)
-            found.append(Following(address, one.get("state", "?"), behind, lag))
+            lag = possible.number(one.get("lag"), SECONDS)
+            found.append(
+                Following(address, one.get("state", "?"), behind if SIZE.holds(behind) else None, lag)
+            )
     return tuple(found)
 
 

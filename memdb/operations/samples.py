@@ -15,10 +15,11 @@ from memdb.cluster import replies
 from memdb.cluster.client import Client
 from memdb.cluster.replies import Reply
 from memdb.cluster.topology import Node
+from memdb.display import line
 from memdb.errors import MemDBError, NotAllowed
 from memdb.operations import readings
 from memdb.operations.build import reading
-from memdb.operations.readings import Figures, Following, Histogram
+from memdb.operations.readings import Following, Histogram, Reading
 from memdb.vectors.index import IndexInfo
 
 # INFO alone leaves out command statistics; MemoryDB and valkey-search have "search", RediSearch "modules".
@@ -50,6 +51,7 @@ class Sample:
     replicas: tuple[Following, ...] = ()  # as this primary sees them
     histograms: Mapping[str, Histogram] = field(default_factory=dict)  # "all", "search"
     took_ms: float = 0.0  # of asking, as this machine saw it
+    impossible: frozenset[str] = frozenset()  # of the absent: what was told and cannot be true
 
 
 def sample_all(client: Client) -> tuple[Sample, ...]:
@@ -75,7 +77,7 @@ def sample(client: Client, node: Node) -> Sample:
             raise info
     except MemDBError as exc:
         return Sample(node.address, node.role, time.monotonic(), problem=str(exc))
-    found = Figures()
+    found = Reading()
     told = readings.facts(info)
     if isinstance(info, NotAllowed):
         found.absent["INFO"] = str(info)
@@ -91,7 +93,7 @@ def sample(client: Client, node: Node) -> Sample:
     if isinstance(listed, MemDBError):
         found.absent["indexes"] = str(listed)
     else:
-        indexes = _indexes(there, replies.items(listed), searching, found.absent)
+        indexes = _indexes(there, replies.items(listed), searching, found)
         _whole_indexes(found, indexes)
     return Sample(
         node.address,
@@ -106,10 +108,11 @@ def sample(client: Client, node: Node) -> Sample:
         readings.following(told),
         histograms,
         (time.perf_counter() - began) * 1000,
+        frozenset(found.impossible),
     )
 
 
-def _client_limit(found: Figures, told: Mapping[str, str], config: Reply) -> None:
+def _client_limit(found: Reading, told: Mapping[str, str], config: Reply) -> None:
     if isinstance(config, MemDBError):
         found.absent["client_limit"] = str(config)
     else:
@@ -120,37 +123,45 @@ def _client_limit(found: Figures, told: Mapping[str, str], config: Reply) -> Non
         found.put("client_limit", told["maxclients"], "INFO does not tell maxclients")
 
 
-def _whole_indexes(found: Figures, indexes: tuple[IndexInfo, ...]) -> None:
+def _whole_indexes(found: Reading, indexes: tuple[IndexInfo, ...]) -> None:
     """RediSearch's INFO leaves the vectors out of its sum; FT.INFO of each index has them."""
-    sizes = [one.total_bytes for one in indexes]
-    if indexes and all(one.table_bytes is not None for one in indexes) and None not in sizes:
-        found.told["search_bytes"] = sum(size or 0.0 for size in sizes)
+    if not any(one.by_redisearch for one in indexes):
+        return
+    silent = [f"FT.INFO of {line(one.name)}" for one in indexes if one.total_bytes is None]
+    silent += [line(name) for name in found.absent if name.startswith("index ")]
+    if silent:
+        found.told.pop("search_bytes", None)
+        found.absent["search_bytes"] = f"no size of {', '.join(silent)}"
+    else:
+        found.put("search_bytes", sum(one.total_bytes or 0.0 for one in indexes), "")
 
 
-def _slow_log(found: Figures, reply: Reply) -> None:
+def _slow_log(found: Reading, reply: Reply) -> None:
     """How many commands the slow log has ever taken: ids count up, also when old entries leave."""
     if isinstance(reply, MemDBError):
         found.absent["slow"] = str(reply)
         return
     entries = replies.items(reply)
-    found.told["slow"] = replies.integer(replies.items(entries[0])[0]) + 1.0 if entries else 0.0
+    newest = replies.items(entries[0])[:1] if entries else []
+    found.put("slow", replies.number(newest[0]) + 1.0 if newest else 0.0, "SLOWLOG GET tells no number")
 
 
 def _indexes(
-    there: Client, listed: list[Reply], told: Mapping[str, str], absent: dict[str, str]
+    there: Client, listed: list[Reply], told: Mapping[str, str], found: Reading
 ) -> tuple[IndexInfo, ...]:
     names = [replies.text(name) for name in listed]
     try:
         # Names as they came: one that is not UTF-8 is no index under its printable form.
-        found = there.pipeline([("FT.INFO", name) for name in listed], errors_as_values=True)
+        answers = there.pipeline([("FT.INFO", name) for name in listed], errors_as_values=True)
     except MemDBError as exc:
-        absent["indexes"] = str(exc)
+        found.absent["indexes"] = str(exc)
         return ()
-    for name, reply in zip(names, found, strict=True):
+    infos = []
+    for name, reply in zip(names, answers, strict=True):
         if isinstance(reply, MemDBError):  # dropped since it was listed, or refused
-            absent[f"index {name}"] = str(reply)
-    return tuple(
-        reading(name, reply, told)
-        for name, reply in zip(names, found, strict=True)
-        if not isinstance(reply, MemDBError)
-    )
+            found.absent[f"index {name}"] = str(reply)
+            continue
+        infos.append(reading(name, reply, told))
+        for figure, why in infos[-1].absent.items():
+            found.refuse(f"{figure} of index {name}", why)
+    return tuple(infos)

@@ -61,6 +61,7 @@ def judge(after: Sample, found: Rates, limits: Thresholds) -> tuple[Finding, ...
             "Clients are turned away: share one connection pool in each process.",
         ),
         *_link(after),
+        *_impossible(after),
         *_indexes(after),
     )
 
@@ -130,6 +131,14 @@ def _link(after: Sample) -> tuple[Finding, ...]:
     return (Finding(after.address, "replication", "critical" if bad else "ok", saw, todo),)
 
 
+def _impossible(after: Sample) -> tuple[Finding, ...]:
+    """Figures that were told and cannot be true: nothing is judged by them, and they are named."""
+    todo = "It is left out everywhere; report it to the maker of the engine."
+    return tuple(
+        Finding(after.address, name, "absent", after.absent[name], todo) for name in sorted(after.impossible)
+    )
+
+
 def _indexes(after: Sample) -> tuple[Finding, ...]:
     found = [
         Finding(after.address, name, "absent", why)
@@ -138,7 +147,8 @@ def _indexes(after: Sample) -> tuple[Finding, ...]:
     ]
     for index in after.indexes:
         build, level, todo = index.build, "ok", ""
-        saw = f"{build.state}, {build.fraction:.0%} ({build.source}), {index.documents:,} documents"
+        documents = "no number of" if "documents" in index.absent else f"{index.documents:,}"
+        saw = f"{build.state}, {build.fraction:.0%} ({build.source}), {documents} documents"
         if build.state == "failed":
             level, todo = "critical", "Drop the index and create it again; its keys stay."
         elif not build.ready:

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from memdb.cluster import replies
+from memdb.cluster import possible, replies
 from memdb.cluster.client import Client, Command
 from memdb.display import bytes_text, duration
-from memdb.errors import BadInput, MemDBError
+from memdb.errors import BadInput
 from memdb.jobs import Report, silent
 from memdb.sessions.filters import SessionFilter, sieve
 from memdb.sessions.store import LARGEST_STEP, LONGEST_TTL_S, WORDS_STEP
@@ -135,7 +135,7 @@ def plan(
         if passed and len(sample) < SHOWN:
             sample += summaries(client, passed[: SHOWN - len(sample)])
         memory = client.pipeline([("MEMORY", "USAGE", key) for key in passed], errors_as_values=True)
-        size += sum(replies.integer(m) for m in memory if m is not None and not isinstance(m, MemDBError))
+        size += sum(possible.size(m) or 0 for m in memory)
         keys.update(dict.fromkeys(passed))
         ended = replies.integer(cursor) == 0
         complete = ended and not cut

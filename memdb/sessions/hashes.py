@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from memdb.cluster import replies
+from memdb.cluster import possible, replies
 from memdb.cluster.client import Client
+from memdb.cluster.possible import SIZE
 from memdb.display import bytes_text, line, plain
 from memdb.errors import EngineError, MemDBError, NotFound
 
@@ -99,12 +100,12 @@ def read_hash(client: Client, key: str, expected: Sequence[str], what: str) -> S
     fields = _fields(client, key, names)
     if not fields and not client.execute("EXISTS", key):
         raise NotFound(key, what)
-    note = str(size) if isinstance(size, MemDBError) else ""
+    note = str(size) if isinstance(size, MemDBError) else possible.refusal(size, SIZE, "MEMORY USAGE")
     return StoredHash(
         key,
         fields,
         seconds(raised(ttl)),
-        None if note or size is None else replies.integer(size),
+        possible.size(size),
         note,
         max(0, total - len(fields)),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, get_args
 
-from memdb.cluster import replies
+from memdb.cluster import possible, replies
 from memdb.cluster.client import Client
 from memdb.display import line
 from memdb.errors import EngineError, MemDBError
@@ -120,7 +120,7 @@ def _summary(key: str, row: list[object], values: dict[str, object]) -> SessionS
             fields.append(StoredField(name, len(value), value))
         elif name not in values:
             fields.append(StoredField(name, replies.integer(length)))
-    size = None if isinstance(row[-1], MemDBError) or row[-1] is None else replies.integer(row[-1])
+    size = possible.size(row[-1])
     session = formats.session_of(StoredHash(key, tuple(fields), seconds(row[0]), size, "", 0))
     first = next((turn for turn in session.turns if turn.role == "user"), None)
     opening = first or (session.turns[0] if session.turns else None)

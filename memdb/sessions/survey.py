@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import numpy as np
 import numpy.typing as npt
 
-from memdb.cluster import replies
+from memdb.cluster import possible, replies
 from memdb.cluster.client import Client, Command
 from memdb.errors import EngineError, MemDBError
 from memdb.jobs import Report, silent
@@ -213,6 +213,6 @@ def _looked_at(client: Client, format_: Format, keys: Sequence[str]) -> list[See
         if isinstance(fields, MemDBError):
             raise fields
         user, created = (replies.key(v)[:200] if isinstance(v, bytes) else "" for v in fields)
-        memory = 0 if isinstance(size, MemDBError) or size is None else replies.integer(size)
+        memory = possible.size(size) or 0
         found.append(Seen(key, seconds(left), memory, user, formats.time_of(created)))
     return found

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from memdb.cluster import replies
+from memdb.cluster import possible, replies
 from memdb.cluster.client import Arg, Client, Command
 from memdb.display import bytes_text
 from memdb.errors import EngineError, MemDBError
@@ -68,7 +68,7 @@ def values(
                 raise reply
         told = replies.text(kind)
         stored = _STORED.get(told)
-        memory = None if size is None or isinstance(size, MemDBError) else replies.integer(size)
+        memory = possible.size(size)
         cost = memory or 0
         fits = 1 if cost <= each and cost <= total else 0
         if stored == "list":  # entries are taken for equally large: MEMORY USAGE looks at some of them only

@@ -6,27 +6,29 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import get_args
 
 import numpy as np
 
-from memdb.cluster import replies
+from memdb import intervals
+from memdb.cluster import possible, replies
 from memdb.cluster.client import Client
-from memdb.errors import BadInput, Busy, EngineError, UnknownIndex
+from memdb.errors import BadInput, Busy, EngineError, UnknownIndex, UnsupportedFeature
 from memdb.jobs import Report, silent
 from memdb.settings import Settings
 from memdb.sizing import profiles, redisearch, samples
 from memdb.sizing.live_shape import shape_of
 from memdb.sizing.model import Engine, Profile, predict
 from memdb.sizing.samples import Measured
-from memdb.sizing.shape import Shape
+from memdb.sizing.shape import Algorithm, Shape
 from memdb.vectors import index
 from memdb.vectors.index import IndexInfo
+from memdb.vectors.schema import VectorType
 
 LEAST = 1_000  # documents: below this, fixed costs and blocks of 1,024 hide what a document takes
 SAMPLED = 400  # keys whose MEMORY USAGE is asked
 _SCANNED = 20_000  # keys looked at to find them, at most
 _FORM = 0.03  # what the model itself may be off, seen on shapes that were not fitted
-_TWO_SIDED = 1.96  # 95 %
 _RUNS_DIFFER = 0.001  # between two measurements of the same
 
 
@@ -103,7 +105,7 @@ def from_index(client: Client, name: str, profile_name: str = "live", *, report:
     # Every second key fits, the others judge: neighbours in the server's table are no neighbours by name.
     seen, unseen = ours[::2], ours[1::2]
     each = float(np.mean(seen))
-    spread = float(np.std(ours)) / math.sqrt(len(ours)) / each
+    sampling = (intervals.total_within(ours, info.documents) or 0.0) / (info.documents * float(np.mean(ours)))
     engine = _engine(client)
     shape = shape_of(client, info, each)
     table = redisearch.main_table(info.documents)
@@ -127,7 +129,7 @@ def from_index(client: Client, name: str, profile_name: str = "live", *, report:
             f"The index takes {index_factor - 1:+.1%} of the prediction, within the model's own error.",
         )
         index_factor = 1.0
-    error = math.hypot(_TWO_SIDED * spread, _FORM)
+    error = math.hypot(sampling, _FORM)
     profile = replace(
         base,
         name=profile_name,
@@ -147,6 +149,13 @@ def from_index(client: Client, name: str, profile_name: str = "live", *, report:
 def _check(info: IndexInfo) -> None:
     if not info.of_kind("VECTOR"):
         raise BadInput(f"Index '{info.name}' has no vector field.", "Choose an index of vectors.")
+    _, params = info.vector_field()
+    if params.algorithm not in get_args(Algorithm) or params.type not in get_args(VectorType):
+        raise UnsupportedFeature(
+            "A profile of this index",
+            f"the memory of {params.algorithm} over {params.type} is not modelled",
+            "Choose an HNSW or FLAT index of floating-point vectors.",
+        )
     if not info.build.ready:
         raise Busy(
             f"Index '{info.name}' is still being built ({info.build.fraction:.0%}).",
@@ -189,7 +198,7 @@ def _sample(
 
 def _usage(client: Client, keys: Iterable[bytes]) -> list[float]:
     found = client.pipeline([("MEMORY", "USAGE", key, "SAMPLES", 0) for key in keys])
-    return [float(size) for size in found if size is not None]
+    return [float(size) for size in map(possible.size, found) if size is not None]
 
 
 def _index_bytes(

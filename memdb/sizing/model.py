@@ -29,21 +29,21 @@ class Constants:
     Redis 8.2.3 with RediSearch 2.10.5; `python -m benchmarks.sizing --fit` measures and prints them again.
     """
 
-    index_fixed: float = 189_720.31
-    counter_key: float = 35.47
-    random_key: float = 34.28
+    index_fixed: float = 164_988.21
+    counter_key: float = 35.42
+    random_key: float = 34.53
     random_key_byte: float = 1.06
-    reverse_link: float = 24.70
-    tag: float = 1.97
-    tag_value: float = 112.45
-    tag_value_byte: float = 1.07
-    number: float = 9.76
-    word: float = 5.21
-    posting: float = 6.57
+    reverse_link: float = 25.04
+    tag: float = 1.85
+    tag_value: float = 112.77
+    tag_value_byte: float = 1.06
+    number: float = 9.69
+    word: float = 5.22
+    posting: float = 6.54
     term: float = 353.59
-    json_document: float = 143.05
-    json_field: float = 15.91
-    json_number: float = 6.31
+    json_document: float = 151.84
+    json_field: float = 19.01
+    json_number: float = 7.64
 
 
 @dataclass(frozen=True, slots=True)

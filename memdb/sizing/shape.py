@@ -81,8 +81,8 @@ class Shape:
     def __post_init__(self) -> None:
         whole("Vectors", self.vectors, 0, MOST_VECTORS)
         whole("Dimension", self.dim, 1, MOST_DIM)
-        if self.type not in BYTES_PER_NUMBER:
-            raise BadInput(f"'{self.type}' is no vector type.", f"One of: {', '.join(BYTES_PER_NUMBER)}.")
+        if self.type not in (types := get_args(VectorType)):
+            raise BadInput(f"'{self.type}' is no vector type we model.", f"One of: {', '.join(types)}.")
         if self.algorithm not in ("HNSW", "FLAT"):
             raise BadInput(f"'{self.algorithm}' is no algorithm.", "One of: HNSW, FLAT.")
         if self.key_type not in ("HASH", "JSON"):

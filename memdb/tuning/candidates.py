@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from memdb.cluster.client import Client
+from memdb.display import line
 from memdb.errors import BadInput
 from memdb.jobs import Report, silent
 from memdb.tuning import shadow, store
@@ -47,7 +48,8 @@ def candidates(client: Client, base: IndexInfo, request: SweepRequest, home: Pat
     known = store.listed(home)
     built = _builds(home)
     found = []
-    for info in (base, *shadow.shadows_of(client, base.name)):
+    field = base.vector_field(request.field)[0].name
+    for info in (base, *shadow.shadows_of(client, base.name, field)):
         _, params = info.vector_field(request.field)
         kept = newest_like(known, client.target.address, replace(request, index=info.name))
         found.append(
@@ -131,10 +133,18 @@ def sweep_all(
     """The same sweep with the same queries on the original and each shadow, every run saved.
 
     Raises:
-        BadInput: the request does not fit; a filter on a TEXT field does not fit a shadow.
+        BadInput: the request does not fit; a filter on a TEXT field does not fit a shadow; or a shadow is not
+            (any more) the same documents under the same rules.
         Cancelled: from `report`; finished runs are saved.
     """
-    infos = (base, *shadow.shadows_of(client, base.name))
+    shadows = shadow.shadows_of(client, base.name, base.vector_field(request.field)[0].name)
+    for info in shadows:
+        if differs := shadow.difference(client, base, info):
+            raise BadInput(
+                f"'{line(info.name)}' cannot be compared with its original: {differs}",
+                "Drop this shadow index, and build it again.",
+            )
+    infos = (base, *shadows)
     asked = asked_queries(client, base, request, home=home, report=report)
     runs = []
     for place, info in enumerate(infos, 1):

@@ -34,7 +34,7 @@ def checked(
     if not 1 <= request.k <= limits.k - own:
         raise OutOfRange("k", request.k, 1, limits.k - own, title)
     for value in (request.ef_min, request.ef_max):
-        if params.algorithm != "FLAT" and not 1 <= value <= limits.ef_runtime:
+        if params.has_ef and not 1 <= value <= limits.ef_runtime:
             raise OutOfRange("EF_RUNTIME", value, 1, limits.ef_runtime, title)
     if request.ef_min > request.ef_max:
         raise BadInput(

@@ -180,8 +180,8 @@ def recommend(
     if best is None:
         return _missed(points, request, definition, ef_limit, plan, plan_exact, uncertainty)
     what = _result(best, request)
-    if definition.algorithm == "FLAT":
-        sentence = f"This FLAT index meets {goal.words(k)} without any EF_RUNTIME: {what}."
+    if definition.algorithm != "HNSW":
+        sentence = f"This {definition.algorithm} index meets {goal.words(k)} without any EF_RUNTIME: {what}."
         return Recommendation(None, best.recall, best.low, best.high, True, sentence, plan)
     reasons: list[str] = []
     if goal.kind == "p99_ms":
@@ -252,8 +252,8 @@ def _missed(
         )
     else:
         reasons += _ways(ordered, definition, ef_limit, plan_exact)
-    if definition.algorithm == "FLAT":
-        what = "This FLAT index does not show"
+    if definition.algorithm != "HNSW":
+        what = f"This {definition.algorithm} index does not show"
     else:
         what = f"No EF_RUNTIME from {ordered[0].ef_runtime} to {ordered[-1].ef_runtime} shows"
     at = f"the best, {best.ef_runtime}, gives " if best.ef_runtime else ""
@@ -267,6 +267,11 @@ def _ways(ordered: Sequence[EfPoint], definition: Definition, ef_limit: int, pla
         return [
             "The engine compares every vector that matches, so nothing it could be told would find more: "
             "look at whether documents changed during the run, and at the type of the field."
+        ]
+    if definition.algorithm != "HNSW":
+        return [
+            f"{definition.algorithm} has no EF_RUNTIME: what it finds was set when it was built, and its own "
+            "settings of a query are not measured here. An HNSW or a FLAT index beside it shows what is lost."
         ]
     last = ordered[-1]
     ways = []

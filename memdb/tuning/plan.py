@@ -7,7 +7,7 @@ counters in INFO, MemoryDB not at all (fact sheet §2).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from memdb.cluster import replies
 from memdb.cluster.client import Client
@@ -58,13 +58,16 @@ def plan(client: Client, request: KnnRequest, info: IndexInfo | None = None) -> 
             "A FLAT index compares every vector that matches: its answer is exact, it has no EF_RUNTIME.",
             "the index definition",
         )
+    if not params.has_ef and not filtered:
+        return Plan(params.algorithm, False, params.without_ef, "the index definition")
     command = knn_command(request, info, dialect)
     if dialect.has("FT.PROFILE"):
         try:
             reply = client.execute("FT.PROFILE", info.name, "SEARCH", "QUERY", *command.args[2:])
         except (UnsupportedFeature, LoginFailed) as exc:  # not allowed to this user
             return _untold(filtered, f"FT.PROFILE was refused ({exc})", "FT.PROFILE")
-        return read_profile(reply, filtered=filtered)
+        made = read_profile(reply, filtered=filtered)
+        return made if params.has_ef else replace(made, words=_COMPARED if made.exact else params.without_ef)
     if not filtered:
         return Plan("", False, _WALK, "no filter: nothing to decide")
     before = _counters(client)
@@ -142,6 +145,7 @@ def read_counters(before: Mapping[str, int], after: Mapping[str, int]) -> Plan:
     return _untold(True, why, source, details)
 
 
+_COMPARED = "The engine compares every document that matches the filter (brute force): the answer is exact."
 _WALK = "Without a filter the engine walks the graph: EF_RUNTIME decides what is found."
 _MODES: dict[str, tuple[bool, str]] = {
     "STANDARD_KNN": (False, _WALK),

@@ -25,7 +25,7 @@ from memdb.tuning import unseen as unseen_like
 from memdb.tuning.run import CERTAIN, Queries, Run, Uncertainty
 from memdb.tuning.source import Documents, File, Given, Repeated, Selected, Source, Texts, Unseen
 from memdb.tuning.vectors import documents
-from memdb.vectors import distance
+from memdb.vectors import distance, upload
 from memdb.vectors.distance import Floats
 from memdb.vectors.exact import nearest
 from memdb.vectors.filters import EVERYTHING, Condition, render
@@ -34,7 +34,7 @@ from memdb.vectors.read import Block, vectors_of
 
 MOST_QUERIES = 20_000
 MOST_BYTES = 512 * 2**20  # of an uploaded file
-FILE_TYPES = ("npy", "parquet", "csv", "jsonl")
+FILE_TYPES = ("npy", "parquet", "csv", "jsonl", "json")
 _VECTOR_NAMES = ("vector", "embedding", "vec", "values", "query_vector")
 _TEXT_NAMES = ("text", "query", "question", "content", "title")
 _TEXTS_AT_ONCE = 512
@@ -103,7 +103,7 @@ def unseen(
     places, reach = unseen_like.first_apart(lengths)
     ways = _ways(client, info, field, donors, near.keys[len(bases.keys) :], places[len(bases.keys) :])
     calibration = unseen_like.UNMEASURED
-    if params.algorithm != "FLAT":
+    if params.algorithm == "HNSW":
         calibration = unseen_like.calibrated(
             sample.vectors,
             params.metric,
@@ -227,7 +227,9 @@ def from_file(
     """Vectors or texts out of a file.
 
     `.npy`: (q, dim) numbers. `.csv`, `.parquet` and `.jsonl`: a column of vectors (lists, or JSON lists as
-    text), or of texts, or one column for each number. JSONL lines may also be bare lists or strings.
+    text), or of texts, or one column for each number. JSONL lines may also be bare lists or strings, or
+    replies of an embeddings service, each of one or more vectors. `.json`: a list of what JSONL has a line
+    each, or one of them.
 
     Args:
         name: of the file; its ending says what it is.
@@ -281,7 +283,7 @@ def content_of(path: str) -> bytes:
     except OSError as exc:
         raise BadInput(
             f"The file of queries '{path}' cannot be read: {exc.strerror}.",
-            "Give a number of made queries, or the path of a .npy, .parquet, .csv or .jsonl file.",
+            "Give a number of made queries, or the path of a .npy, .parquet, .csv, .json or .jsonl file.",
         ) from None
 
 
@@ -414,26 +416,34 @@ def _rows(kind: str, content: bytes, shown: str, column: str, dim: int) -> Seque
     """Each row a vector (list or array) or a text."""
     try:
         if kind == "npy":
-            array = np.load(io.BytesIO(content), allow_pickle=False)
-            if array.dtype.kind not in "fiu" or array.ndim not in (1, 2):
+            array = upload.array(shown, content, dim)
+            if array.ndim not in (1, 2):
                 raise BadInput(
                     f"'{shown}' holds {array.ndim}-dimensional values of type {array.dtype}.",
                     f"Store an array of shape (queries, {dim}) of numbers.",
                 )
-            matrix: Sequence[Any] = array if array.ndim == 2 else array[None]
-            return matrix
-        if kind == "jsonl":
-            lines = content.decode("utf-8-sig").splitlines()
-            parsed = [json.loads(text) for text in lines if text.strip()]
+            return list(array) if array.ndim == 2 else [array]
+        if kind in ("json", "jsonl"):
+            text = upload.decoded(content)
+            if kind == "jsonl":
+                parsed = [json.loads(line) for line in text.splitlines() if line.strip()]
+            else:
+                parsed = json.loads(text)
+                # A list of numbers is one vector; of anything else, one row each.
+                if not isinstance(parsed, list) or (parsed and type(parsed[0]) in (int, float)):
+                    parsed = [parsed]
+            if any(map(_is_reply, parsed)):
+                return [vector for row in parsed for vector in upload.vectors_in(row)]
             if parsed and not all(isinstance(row, dict) for row in parsed):
                 return _values(parsed, shown)
             return _column(pd.DataFrame(parsed), shown, column, dim)
         if kind == "parquet":
             return _column(pd.read_parquet(io.BytesIO(content)), shown, column, dim)
-        first = content.decode("utf-8-sig").lstrip().partition("\n")[0]
+        text = upload.decoded(content)
+        first = text.lstrip().partition("\n")[0]
         if all(_is_number(cell) for cell in first.split(",")):  # no head: the first row is data as well
-            return _column(pd.read_csv(io.BytesIO(content), header=None), shown, column, dim)
-        return _column(pd.read_csv(io.BytesIO(content), keep_default_na=False), shown, column, dim)
+            return _column(pd.read_csv(io.StringIO(text), header=None), shown, column, dim)
+        return _column(pd.read_csv(io.StringIO(text), keep_default_na=False), shown, column, dim)
     except (ValueError, TypeError, OSError, EOFError, RecursionError, pa.ArrowException) as exc:
         raise BadInput(
             f"'{shown}' cannot be read as .{kind}: {' '.join(str(exc).split())[:200]}.",
@@ -484,6 +494,14 @@ def _parsed(value: Any) -> Any:
         except ValueError:
             return [float(part) for part in value.strip().strip("[]").replace(",", " ").split()]
     return value
+
+
+def _is_reply(row: object) -> bool:
+    """Whether it is what an embeddings service answers, and not a row with columns."""
+    if not isinstance(row, dict):
+        return False
+    many = (row.get(name) for name in ("data", "embeddings", "predictions", "embeddingsByType"))
+    return isinstance(row.get("embedding"), dict) or any(isinstance(item, list | dict) for item in many)
 
 
 def _is_number(cell: str) -> bool:

@@ -213,7 +213,10 @@ def _curve_table(run: Run, best: int | None) -> str:
              "short")  # fmt: skip
     rows = []
     for p in run.points:
-        cells = [str(p.ef_runtime or "exact"), *(f"{v:.4f}" for v in (p.recall, p.low, p.high))]
+        cells = [
+            str(p.ef_runtime or run.definition.algorithm),
+            *(f"{v:.4f}" for v in (p.recall, p.low, p.high)),
+        ]
         cells += [_number(v, ".2f") for v in (p.p50_ms, p.p95_ms, p.p99_ms)]
         cells += [_number(p.qps, ",.0f"), f"{p.short:,}"]
         rows.append((cells, p.ef_runtime == best))

@@ -67,7 +67,7 @@ class SweepRequest:
 class Definition:
     """How the measured vector field is indexed. None where the engine does not tell."""
 
-    algorithm: str  # "HNSW" or "FLAT"
+    algorithm: str  # "HNSW", "FLAT", or one of a later engine, such as "SVS-VAMANA"
     type: str
     dim: int
     metric: str
@@ -79,7 +79,7 @@ class Definition:
 class EfPoint:
     """One EF_RUNTIME, measured. NaN where latency or throughput were not (yet) measured.
 
-    `ef_runtime` is 0 for a FLAT index, which has none. Rows of the arrays follow `Run.queries`.
+    `ef_runtime` is 0 for an index that is not HNSW, which has none. Rows of the arrays follow `Run.queries`.
     """
 
     ef_runtime: int

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memdb.cluster import replies
+from memdb.cluster import possible
 from memdb.cluster.client import Client
 from memdb.display import bytes_text, line
 from memdb.errors import BadInput, Busy, Cancelled, EngineError, OutOfRange, UnsupportedFeature
@@ -25,7 +25,6 @@ from memdb.vectors.index import IndexInfo, VectorParams, index_info, index_names
 from memdb.vectors.query import Command
 from memdb.vectors.read import matching_keys
 from memdb.vectors.schema import (
-    BYTES_PER_NUMBER,
     FieldSpec,
     FlatField,
     HnswField,
@@ -119,11 +118,11 @@ def base_of(name: str) -> str:
     return name[len(PREFIX) :].rpartition(":")[0] if name.startswith(PREFIX) else ""
 
 
-def shadows_of(client: Client, base: str) -> tuple[IndexInfo, ...]:
-    """The shadow indexes of an original, by name."""
-    return tuple(
-        index_info(client, name) for name in index_names(client) if is_shadow(name) and base_of(name) == base
-    )
+def shadows_of(client: Client, base: str, field: str = "") -> tuple[IndexInfo, ...]:
+    """The shadow indexes of an original, by name; with `field`, those of that vector field."""
+    names = [name for name in index_names(client) if is_shadow(name) and base_of(name) == base]
+    infos = (index_info(client, name) for name in names)
+    return tuple(i for i in infos if not field or any(f.name == field for f in i.of_kind("VECTOR")))
 
 
 def spec(base: IndexInfo, field: str, variant: Variant) -> IndexSpec:
@@ -143,10 +142,10 @@ def spec(base: IndexInfo, field: str, variant: Variant) -> IndexSpec:
             f"'{line(base.name)}' is itself a shadow index.", f"Choose '{line(base_of(base.name))}'."
         )
     found, params = base.vector_field(field)
-    if params.type not in BYTES_PER_NUMBER:
+    if params.type not in (types := get_args(VectorType)):
         raise BadInput(
             f"'{line(found.name)}' holds vectors of type {params.type}, which memdb does not build.",
-            f"Types that can be compared: {', '.join(BYTES_PER_NUMBER)}.",
+            f"Types that can be compared: {', '.join(types)}.",
         )
     metric = cast(Metric, variant.metric or params.metric)
     kind = cast(VectorType, params.type)
@@ -249,9 +248,9 @@ def check(client: Client, base: IndexInfo, field: str, variants: tuple[Variant, 
     new = [variant for variant, name in zip(variants, names, strict=True) if name not in there]
     need = sum(estimate_bytes(base, field, variant) for variant in new)
     memory = {name: value for section in client.info("memory").values() for name, value in section.items()}
-    used = replies.integer(memory.get("used_memory"))
-    limit = replies.integer(memory.get("maxmemory"))
-    machine = replies.integer(memory.get("total_system_memory"))
+    used, limit, machine = (
+        possible.size(memory.get(name)) for name in ("used_memory", "maxmemory", "total_system_memory")
+    )
     refusals: list[str] = []
     warnings: list[str] = []
     if not client.target.writable:
@@ -264,7 +263,7 @@ def check(client: Client, base: IndexInfo, field: str, variants: tuple[Variant, 
             "Drop one first."
         )
     room = limit or machine
-    if room:
+    if room and used is not None:
         left = room - used
         if need > left * (1 - HEADROOM_SHARE):
             refusals.append(
@@ -276,7 +275,9 @@ def check(client: Client, base: IndexInfo, field: str, variants: tuple[Variant, 
                 f"No maxmemory is set: the {bytes_text(machine)} of its machine are taken as the limit."
             )
     else:
-        warnings.append("The server tells no memory limit, so nothing guards against filling it.")
+        warnings.append(
+            "The server does not tell how much memory is left, so nothing guards against filling it."
+        )
     if any(variant.metric not in ("", base.vector_field(field)[1].metric) for variant in variants):
         warnings.append(
             "With another metric other documents are nearest: its recall is against its own truth."
@@ -291,8 +292,8 @@ def check(client: Client, base: IndexInfo, field: str, variants: tuple[Variant, 
         names,
         tuple(n for n in names if n not in there),
         need,
-        used,
-        room or None,
+        used or 0,
+        (room or None) if used is not None else None,
         len(there),
         limits.indexes,
         tuple(refusals),

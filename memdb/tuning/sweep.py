@@ -209,11 +209,11 @@ class _Sweep:
     def measure(self, more: Callable[[int], Queries] | None) -> None:
         """First the recall at a few values, which is the first curve; then what each costs; then the rest."""
         request, queries = self.state.request, self.state.queries
-        flat = self.params.algorithm == "FLAT"
-        steps = (0,) if flat else decide.ladder(request.ef_min, request.ef_max, len(queries))
-        first = steps if flat else decide.first_values(steps)
+        single = not self.params.has_ef
+        steps = (0,) if single else decide.ladder(request.ef_min, request.ef_max, len(queries))
+        first = steps if single else decide.first_values(steps)
         latency = self._latency_calls()
-        self.total = (1 if flat else decide.POINTS) * (len(queries) + latency)
+        self.total = (1 if single else decide.POINTS) * (len(queries) + latency)
         self.first_ef = first[0]
         for ef in first:
             self._recall(ef)

@@ -114,6 +114,8 @@ def _facts(target: Target) -> None:
         )
         st.metric("Clients", _number(facts.clients))
         st.metric("Up for", duration(facts.uptime_s))
+    for why in facts.absent.values():
+        st.caption(":material/info: " + markdown(f"Not available: {why}."))
     if lacks := _lacks(target):
         st.caption(":material/info: " + markdown(lacks))
     if server.untold:
@@ -200,7 +202,7 @@ def _indexes(target: Target, infos: list[IndexInfo], refused: dict[str, NotAllow
                     "index": line(info.name),
                     "state": info.build.state,
                     "built": info.build.fraction,
-                    "documents": info.documents,
+                    "documents": None if "documents" in info.absent else info.documents,
                     "field": line(field.name) if field is not None else "no vector",
                     "algorithm": params.algorithm if params else None,
                     "dimensions": params.dim if params else None,
@@ -224,6 +226,8 @@ def _indexes(target: Target, infos: list[IndexInfo], refused: dict[str, NotAllow
         key="home.indexes",
     )
     for info in infos:
+        for why in info.absent.values():
+            st.caption(":material/info: " + markdown(f"{info.name}: not available: {why}."))
         if info.failures and info.last_error:
             st.warning(
                 f"{markdown(info.name)}: {info.failures:,} documents could not be indexed, last "

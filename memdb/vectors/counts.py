@@ -106,6 +106,17 @@ def tag_values(client: Client, info: IndexInfo, field: str, *, limit: int = TAG_
     return TagValues(tuple(known), all_seen and len(ranked) <= limit)
 
 
+def tag_field(client: Client, info: IndexInfo, field: str) -> Field:
+    """A TAG field with its separator and case: as FT.INFO tells them, else as the index shows them.
+
+    Raises:
+        UnknownField: the index has no such TAG field.
+        UnsupportedFeature: they are not told, and the server has no FT.AGGREGATE to find them out.
+    """
+    found = info.field(field, "TAG")
+    return found if info.tag_options_told else _tried(client, info, found, _contents(client, info, found)[0])
+
+
 def _matching(client: Client, info: IndexInfo, found: Field, several: Sequence[tuple[str, ...]]) -> list[int]:
     """How many documents hold any of these values, for each tuple; 0 for what no filter can say."""
     # By the field as it was found to be: without a separator, blanks around a value belong to it.
@@ -225,6 +236,17 @@ def numeric_bounds(client: Client, info: IndexInfo, field: str) -> tuple[float, 
         _edge(lambda middle: bool(count(client, info, Range(field, -_LARGEST, middle)))),
         -_edge(lambda middle: bool(count(client, info, Range(field, -middle, _LARGEST)))),
     )
+
+
+def infinite(client: Client, info: IndexInfo, field: str) -> int:
+    """How many documents hold a number in a NUMERIC field, and none that is finite.
+
+    Raises:
+        UnknownField: the index has no such NUMERIC field.
+        UnsupportedFeature: the engine does not count under a filter.
+    """
+    info.field(field, "NUMERIC")
+    return count(client, info, Range(field)) - count(client, info, Range(field, -_LARGEST, _LARGEST))
 
 
 def _edge(holds: Callable[[float], bool]) -> float:

@@ -7,13 +7,14 @@ from typing import Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from memdb.errors import BadVector
+from memdb.errors import BadVector, UnsupportedFeature
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Vectors = Floats | Doubles  # as stored: float64 for FLOAT64, float32 holds the values of every other type
 
 DTYPES: dict[str, str] = {"FLOAT32": "<f4", "FLOAT64": "<f8", "FLOAT16": "<f2"}
+TYPES = (*DTYPES, "BFLOAT16")
 _LEAST, _MOST = 1e-30, 1e38  # of a square in float32 that loses nothing
 
 # Half the distance between 1 and the next number: what rounding to the type may change, as a share.
@@ -146,12 +147,30 @@ def distances(queries: Floats, vectors: Floats, metric: str) -> Floats:
     return product
 
 
+def need(type_: str) -> None:
+    """Refuse a type whose numbers are not read and written here.
+
+    Raises:
+        UnsupportedFeature: it is one, e.g. INT8.
+    """
+    if type_ not in TYPES:
+        raise UnsupportedFeature(
+            f"A vector field of type {type_}",
+            f"vectors of {', '.join(TYPES)} are read and asked",
+            "The index is listed with its size; search it with redis-cli, or index the vectors as FLOAT32.",
+        )
+
+
 def to_bytes(vector: NDArray[np.floating], type_: str) -> bytes:
     """A vector as the engine's PARAMS take it: little-endian numbers of the field's type.
 
     Rounded to the nearest, ties to even, as the engines round what they read from JSON; half types by way of
     float32, as they do.
+
+    Raises:
+        UnsupportedFeature: numbers of this type are not written here.
     """
+    need(type_)
     if type_ == "BFLOAT16":  # the upper half of a float32
         bits = vector.astype("<f4").view("<u4").astype(np.uint64)
         return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("<u2").tobytes()
@@ -178,7 +197,9 @@ def from_bytes(value: bytes, type_: str) -> Vectors:
 
     Raises:
         BadVector: the length is no multiple of the number's size.
+        UnsupportedFeature: numbers of this type are not read here.
     """
+    need(type_)
     size = 2 if type_ == "BFLOAT16" else np.dtype(DTYPES[type_]).itemsize
     if len(value) % size:
         raise BadVector(
@@ -217,16 +238,20 @@ def checked(vector: object, dim: int, where: str) -> Floats:
         BadVector: not numbers, not finite, or not `dim` of them.
     """
     try:
-        numbers = np.asarray(vector, dtype=np.float64)
-    except (TypeError, ValueError):
+        given = np.asarray(vector)
+        flags = isinstance(vector, list) and any(isinstance(number, bool) for number in vector)
+        if flags or given.dtype.kind in "bcmMV":  # what NumPy would turn into numbers without a word
+            raise TypeError
+        numbers = given.astype(np.float64)
+    except (TypeError, ValueError, OverflowError):
         raise BadVector(
             "The vector does not consist of numbers.",
             "Give numbers separated by commas, or a JSON list.",
             expected=dim,
             got=0,
         ) from None
-    if numbers.ndim == 2 and 1 in numbers.shape:
-        numbers = numbers.reshape(-1)
+    if numbers.ndim != 1 and numbers.size == max(numbers.shape, default=1):
+        numbers = numbers.reshape(-1)  # a row, a column, a single number
     if numbers.ndim == 2:
         raise BadVector(
             f"There are {len(numbers):,} vectors of {numbers.shape[1]:,} numbers; {where} expects one of "
@@ -243,8 +268,13 @@ def checked(vector: object, dim: int, where: str) -> Floats:
             expected=dim,
             got=got,
         )
-    if not np.isfinite(numbers).all():
+    with np.errstate(over="ignore"):
+        single = numbers.astype(np.float32)
+    if not np.isfinite(single).all():
         raise BadVector(
-            "The vector holds a value that is not finite.", "Replace NaN and infinity.", expected=dim, got=dim
+            "The vector holds a value that is not finite, or too large for float32.",
+            "Replace NaN and infinity.",
+            expected=dim,
+            got=dim,
         )
-    return numbers.astype(np.float32)
+    return single

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from memdb.cluster import replies
+from memdb.cluster import possible, replies
 from memdb.cluster.client import Client
+from memdb.cluster.possible import PERCENT, SHARE, SIZE, THINGS, Range
 from memdb.cluster.replies import Reply
 from memdb.display import line
 from memdb.errors import NoVectorField, UnknownField, UnknownIndex, UnsupportedFeature
@@ -34,7 +36,7 @@ Build = Literal["ready", "building", "queued", "paused", "failed", "unknown"]
 class VectorParams:
     """How a vector field is indexed. None where the engine does not tell."""
 
-    algorithm: str  # "HNSW" or "FLAT"
+    algorithm: str  # "HNSW", "FLAT", or one of a later engine, such as "SVS-VAMANA"
     type: str
     dim: int
     metric: str
@@ -46,6 +48,23 @@ class VectorParams:
     def bytes(self) -> int:
         """Length of one vector as stored."""
         return self.dim * BYTES_PER_NUMBER.get(self.type, 4)
+
+    @property
+    def has_ef(self) -> bool:
+        """Whether EF_RUNTIME is a setting of its queries."""
+        return self.algorithm == "HNSW"
+
+    @property
+    def without_ef(self) -> str:
+        """What stands in the place of EF_RUNTIME where there is none."""
+        return without_ef(self.algorithm)
+
+
+def without_ef(algorithm: str) -> str:
+    """What an index without EF_RUNTIME does, in a sentence: only FLAT looks at every vector."""
+    if algorithm == "FLAT":
+        return "FLAT index: every query looks at every vector; there is no EF_RUNTIME."
+    return f"{algorithm} index: approximate, and without EF_RUNTIME; it is asked with its own settings."
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +120,8 @@ class IndexInfo:
     table_bytes: float | None = None  # RediSearch: of documents and their keys, part of the total
     rules: Rules = NO_RULES
     tag_options_told: bool = True  # MemoryDB's FT.INFO names no SEPARATOR and no CASESENSITIVE
+    # Figures that were told and cannot be true, with why; then documents are 0, the share built is 0.
+    absent: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def of_kind(self, kind: Kind) -> tuple[Field, ...]:
         """Fields of one kind, in the reply's order."""
@@ -133,6 +154,11 @@ class IndexInfo:
         if found.vector is None:
             raise UnknownField(name, self.name, ())
         return found, found.vector
+
+    @property
+    def by_redisearch(self) -> bool:
+        """Whether RediSearch told this: no other engine has tables of documents and keys."""
+        return self.table_bytes is not None or "table_bytes" in self.absent
 
     @property
     def fingerprint(self) -> str:
@@ -227,11 +253,11 @@ def read_info(name: str, reply: dict[str, Reply]) -> IndexInfo:
         _field(replies.pairs(_flat(entry)), on_hash=on.upper() != "JSON")
         for entry in replies.items(reply.get("attributes", reply.get("fields")))
     )
-    documents = replies.integer(reply.get("num_docs"))
+    told = _Told(reply)
     errors = replies.pairs(reply.get("Index Errors"))
     failures = reply.get("hash_indexing_failures", errors.get("indexing failures"))
-    vector_mib = replies.number(reply.get("vector_index_sz_mb"))
-    total_mib = replies.number(reply.get("total_index_memory_sz_mb"))
+    # RediSearch's total leaves the vectors out, MemoryDB's space_usage holds them.
+    parts = [name for name in ("vector_index_sz_mb", "total_index_memory_sz_mb") if name in reply]
     last = replies.text(errors.get("last indexing error", ""))
     return IndexInfo(
         name=replies.key(reply.get("index_name", name)),
@@ -240,24 +266,49 @@ def read_info(name: str, reply: dict[str, Reply]) -> IndexInfo:
             replies.key(p) for p in replies.items(definition.get("prefixes", reply.get("key_prefixes")))
         ),
         fields=fields,
-        documents=documents,
-        vectors=_vectors(reply),
-        build=_build(reply),
-        vector_bytes=_bytes(reply.get("vector_space_usage"), vector_mib),
-        # RediSearch's total leaves the vectors out, MemoryDB's space_usage holds them.
-        total_bytes=_bytes(reply.get("space_usage"), _sum(vector_mib, total_mib)),
-        failures=None if failures is None else replies.integer(failures),
-        revision=_optional(reply.get("max_doc_id")),
+        documents=told.count("documents", "num_docs", reply.get("num_docs")) or 0,
+        vectors=told.count("vectors", "number of vectors", _vectors(reply)),
+        build=_build(reply, told),
+        vector_bytes=told.size("vector_bytes", ("vector_index_sz_mb",), "vector_space_usage"),
+        total_bytes=told.size("total_bytes", parts, "space_usage"),
+        failures=told.count("failures", "indexing failures", failures),
+        revision=told.count("revision", "max_doc_id", reply.get("max_doc_id")),
         last_error="" if last == "N/A" else last,
         last_error_key="" if last in {"N/A", ""} else replies.text(errors.get("last indexing error key")),
-        terms=_optional(reply.get("num_terms")),
-        table_bytes=_bytes(
-            None,
-            replies.number(reply.get("doc_table_size_mb")) + replies.number(reply.get("key_table_size_mb")),
-        ),
+        terms=told.count("terms", "num_terms", reply.get("num_terms")),
+        table_bytes=told.size("table_bytes", ("doc_table_size_mb", "key_table_size_mb")),
         rules=_rules(reply, definition),
         tag_options_told="attributes" in reply,
+        absent=told.absent,
     )
+
+
+class _Told:
+    """FT.INFO's figures, each held against what it can be."""
+
+    def __init__(self, reply: dict[str, Reply]) -> None:
+        self.reply = reply
+        self.absent: dict[str, str] = {}
+
+    def count(self, figure: str, name: str, value: Reply) -> int | None:
+        """A whole number."""
+        found = self.number(figure, name, value, THINGS)
+        return None if found is None else int(found)
+
+    def size(self, figure: str, mib: Sequence[str], in_bytes: str = "") -> float | None:
+        """Bytes: of the field that tells them, or of all of those that tell MiB."""
+        if in_bytes in self.reply:
+            return self.number(figure, in_bytes, self.reply[in_bytes], SIZE)
+        found = [self.number(figure, name, self.reply.get(name), SIZE, scale=2**20) for name in mib]
+        return sum(one or 0.0 for one in found) if found and None not in found else None
+
+    def number(
+        self, figure: str, name: str, value: Reply, within: Range, *, scale: float = 1.0
+    ) -> float | None:
+        """A number; None where none was told, or one that cannot be true, which is then in `absent`."""
+        if why := possible.refusal(value, within, f"FT.INFO {name}", scale=scale):
+            self.absent[figure] = why
+        return possible.number(value, within, scale=scale)
 
 
 def _rules(reply: dict[str, Reply], definition: dict[str, Reply]) -> Rules:
@@ -339,12 +390,13 @@ def _field(entry: dict[str, Reply], *, on_hash: bool) -> Field:
     )
 
 
-def _build(reply: dict[str, Reply]) -> BuildState:
+def _build(reply: dict[str, Reply], told: _Told) -> BuildState:
     if "index_status" in reply or "backfill_status" in reply:  # MemoryDB, fact sheet §3.2
         status = replies.text(reply.get("index_status", reply.get("backfill_status"))).upper()
-        behind = replies.number(reply.get("index_degradation_percentage"), 0.0)
-        if status in {"AVAILABLE", "COMPLETED"} and behind > 0:
-            return BuildState("building", 1 - behind / 100, "index_degradation_percentage")
+        name = "index_degradation_percentage"
+        behind = told.number("built", name, reply.get(name), PERCENT)
+        if status in {"AVAILABLE", "COMPLETED"} and behind:
+            return BuildState("building", 1 - behind / 100, name)
         states: dict[str, Build] = {
             "AVAILABLE": "ready",
             "COMPLETED": "ready",
@@ -360,36 +412,33 @@ def _build(reply: dict[str, Reply]) -> BuildState:
     if "backfill_in_progress" in reply:  # valkey-search, ElastiCache
         running = replies.integer(reply["backfill_in_progress"]) != 0
         state = replies.text(reply.get("state", ""))
-        fraction = replies.number(reply.get("backfill_complete_percent"), 0.0) if running else 1.0
+        name = "backfill_complete_percent"
+        fraction = _share(told, name) if running else 1.0
         if state == "backfill_paused_by_oom":
-            return BuildState("paused", fraction, "state")
+            return BuildState("paused", fraction, told.absent.get("built", "state"))
         # 1.000000 is told on an empty key space although in progress, so state decides.
-        return BuildState("building" if running else "ready", fraction, "backfill_complete_percent")
+        return BuildState("building" if running else "ready", fraction, told.absent.get("built", name))
     if "indexing" in reply:  # RediSearch
         running = replies.integer(reply["indexing"]) != 0
-        fraction = replies.number(reply.get("percent_indexed"), 1.0)
-        return BuildState("building" if running else "ready", fraction if running else 1.0, "percent_indexed")
+        name = "percent_indexed"
+        fraction = _share(told, name) if running else 1.0
+        return BuildState("building" if running else "ready", fraction, told.absent.get("built", name))
     return BuildState("unknown", 0.0, "not told")
 
 
-def _vectors(reply: dict[str, Reply]) -> int | None:
+def _share(told: _Told, name: str) -> float:
+    """How far a build that runs says it is; 0 where that cannot be, and `absent` has why."""
+    return told.number("built", name, told.reply.get(name), SHARE) or 0.0
+
+
+def _vectors(reply: dict[str, Reply]) -> Reply:
     if "num_indexed_vectors" in reply:
-        return replies.integer(reply["num_indexed_vectors"])
+        return reply["num_indexed_vectors"]
     for entry in replies.items(reply.get("attributes")):
         index = replies.pairs(replies.pairs(_flat(entry)).get("index"))
         if "size" in index:
-            return replies.integer(index["size"])
+            return index["size"]
     return None
-
-
-def _bytes(exact: Reply, mib: float) -> float | None:
-    if exact is not None:
-        return replies.number(exact)
-    return None if math.isnan(mib) else mib * 2**20
-
-
-def _sum(a: float, b: float) -> float:
-    return b if math.isnan(a) else a + b
 
 
 def _optional(value: Reply) -> int | None:

@@ -201,10 +201,11 @@ def _template(
 ) -> Template:
     """Kept, since all queries of a sweep or a chat share one."""
     vector_field, params = info.vector_field(field)
+    distance.need(params.type)
     rendered = render(condition, dialect, info)
     _within("K", k, 1, dialect.limits.k, dialect.title)
     clause = f"KNN {k} {attribute(vector_field.name, dialect)} $vec"
-    if ef_runtime is not None and params.algorithm == "HNSW":
+    if ef_runtime is not None and params.has_ef:
         _within("EF_RUNTIME", ef_runtime, 1, dialect.limits.ef_runtime, dialect.title)
         clause += f" EF_RUNTIME {ef_runtime}"
     alias = distance_alias(info)

@@ -98,9 +98,11 @@ def blocks(
     document is gone; the blocks count them. A block may hold nothing but such counts.
 
     Raises:
-        UnsupportedFeature: this engine offers no way to list the documents of this filter or type.
+        UnsupportedFeature: this engine offers no way to list the documents of this filter, or the vectors are
+            of a type that is not read here.
     """
     found, params = info.vector_field(field)
+    distance.need(params.type)
     size = max(1, min(KEYS_A_BATCH, BYTES_A_BATCH // params.bytes))
     done = 0
     if _has_cursors(client):
@@ -125,6 +127,7 @@ def blocks(
 def vectors_of(client: Client, info: IndexInfo, field: str, keys: Sequence[str]) -> Block | None:
     """The vectors of some documents, without those that hold none that is usable; None if none does."""
     found, params = info.vector_field(field)
+    distance.need(params.type)
     values: list[Reply] = []
     for start in range(0, len(keys), KEYS_A_BATCH):
         batch = keys[start : start + KEYS_A_BATCH]

@@ -10,7 +10,14 @@ from memdb.errors import BadInput
 
 Metric = Literal["COSINE", "L2", "IP"]
 VectorType = Literal["FLOAT32", "FLOAT64", "FLOAT16", "BFLOAT16"]
-BYTES_PER_NUMBER: dict[str, int] = {"FLOAT32": 4, "FLOAT64": 8, "FLOAT16": 2, "BFLOAT16": 2}
+BYTES_PER_NUMBER: dict[str, int] = {
+    "FLOAT32": 4,
+    "FLOAT64": 8,
+    "FLOAT16": 2,
+    "BFLOAT16": 2,
+    "INT8": 1,
+    "UINT8": 1,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from memdb.cluster import replies
+from memdb.cluster import possible, replies
 from memdb.cluster.client import Client
 from memdb.cluster.replies import Reply
 from memdb.display import line
@@ -164,6 +164,7 @@ def document_vector(client: Client, info: IndexInfo, field: str, key: str) -> Fl
         BadVector: what it holds is no vector of this index, or one without a direction under COSINE.
     """
     found, params = info.vector_field(field)
+    distance.need(params.type)
     raw = client.execute(*stored.asking(info, found, key))
     value = raw if info.on == "HASH" else stored.first(raw)
     if value is None:
@@ -236,8 +237,7 @@ def facts(client: Client, key: str) -> Facts:
     ttl, size = client.pipeline([("PTTL", key), ("MEMORY", "USAGE", key)], errors_as_values=True)
     if isinstance(ttl, MemDBError):
         raise ttl
-    known = None if isinstance(size, MemDBError) or size is None else replies.integer(size)
-    return Facts(None if replies.integer(ttl) < 0 else replies.integer(ttl) / 1000, known)
+    return Facts(None if replies.integer(ttl) < 0 else replies.integer(ttl) / 1000, possible.size(size))
 
 
 def read_hits(reply: Reply) -> tuple[list[str], list[dict[str, str]]]:

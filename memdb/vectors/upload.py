@@ -1,69 +1,182 @@
-"""A vector from what people paste or upload: JSON, comma-separated numbers, .npy, .bin."""
+"""A vector from what people paste or upload: JSON, an embeddings reply, numbers as text, .npy, .bin."""
 
 from __future__ import annotations
 
+import base64
+import binascii
+import codecs
 import json
+import re
+import zipfile
 from io import BytesIO
 
 import numpy as np
+from numpy.typing import NDArray
 
+from memdb.display import line
 from memdb.errors import BadVector
 from memdb.vectors import distance
 from memdb.vectors.distance import Floats
 
+# Where a vector stands in what models and stores answer: OpenAI, Cohere, Ollama, Gemini, Vertex, Bedrock.
+_NAMES = (
+    "embedding",
+    "vector",
+    "embeddings",
+    "vectors",
+    "embeddingsbytype",
+    "values",
+    "float",
+    "data",
+    "predictions",
+)
+_DECIMAL_COMMAS = re.compile(r"\s*[-+]?\d+,\d+(?:[eE][-+]?\d+)?\s*")
+_PRINTED = re.compile(r"(?:array\()?\s*(\[.*\])\s*(?:,\s*dtype=[\w.]+\s*)?\)?", re.DOTALL)
+
 
 def from_text(text: str, dim: int, where: str) -> Floats:
-    """Numbers as a JSON list or separated by commas, semicolons or blanks, (dim,) float32.
+    """Numbers as JSON, as NumPy prints them, or separated by commas, semicolons or blanks, (dim,) float32.
+
+    JSON may be a list, an object with a vector in it, or the whole reply of an embeddings service.
 
     Raises:
-        BadVector: it does not parse, or has another length.
+        BadVector: it does not parse, holds several vectors, or one of another length.
     """
-    stripped = text.strip()
+    stripped = text.strip().lstrip("\ufeff")
     try:
-        if stripped.startswith(("[", "{")):
-            value = json.loads(stripped)
-            if isinstance(value, dict):
-                value = value.get("embedding", value.get("vector"))
-        else:
-            value = [float(part) for part in stripped.replace(",", " ").replace(";", " ").split()]
-    except ValueError:
+        found = _parsed(stripped)
+    except (ValueError, RecursionError):
         raise BadVector(
             "The pasted text is not a vector.",
             "Give numbers separated by commas, or a JSON list such as [0.1, -0.2].",
             expected=dim,
             got=0,
         ) from None
-    return distance.checked(value, dim, where)
+    if not found:
+        raise BadVector(
+            "There is no vector in this JSON.",
+            "Give a list of numbers, or an object with one under `embedding`, `vector` or `data`.",
+            expected=dim,
+            got=0,
+        )
+    if len(found) > 1:
+        if not all(isinstance(row, list) and len(row) == 1 for row in found):
+            raise _several(len(found), dim, where)
+        found = [[number for row in found if isinstance(row, list) for number in row]]  # a column
+    return distance.checked(found[0], dim, where)
 
 
 def from_file(name: str, content: bytes, dim: int, type_: str, where: str) -> Floats:
-    """The vector in an uploaded file, (dim,) float32; of a matrix, the first row.
+    """The vector in an uploaded file, (dim,) float32.
 
     `.npy` is read without pickle; `.bin` holds the numbers as the index stores them; anything else is text.
 
     Raises:
-        BadVector: it cannot be read, or has another length.
+        BadVector: it cannot be read, holds several vectors, or one of another length.
     """
     suffix = name.rsplit(".", 1)[-1].lower()
     if suffix == "npy":
-        try:
-            array = np.load(BytesIO(content), allow_pickle=False)
-        except (ValueError, EOFError, OSError):
-            raise BadVector(
-                f"'{name}' is not a NumPy file of numbers.",
-                "Save it with numpy.save(path, vector); object arrays are not read.",
-                expected=dim,
-                got=0,
-            ) from None
-        return distance.checked(array[0] if array.ndim == 2 and len(array) else array, dim, where)
+        return distance.checked(array(name, content, dim), dim, where)
     if suffix == "bin":
         return distance.checked(distance.from_bytes(content, type_), dim, where)
     try:
-        return from_text(content.decode("utf-8"), dim, where)
+        return from_text(decoded(content), dim, where)
     except UnicodeDecodeError:
         raise BadVector(
-            f"'{name}' is neither text nor .npy nor .bin.",
+            f"'{line(name)}' is neither text nor .npy nor .bin.",
             "Upload .npy, .bin, .json, .csv or .txt.",
             expected=dim,
             got=0,
         ) from None
+
+
+def decoded(content: bytes) -> str:
+    """Text in UTF-8, or in UTF-16 where a byte-order mark says so; without the mark.
+
+    Raises:
+        UnicodeDecodeError: it is none of them.
+    """
+    utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if utf_16 else "utf-8-sig")
+
+
+def vectors_in(value: object) -> list[object]:
+    """Every vector in parsed JSON, in its order: a bare one, a list of them, objects that hold them.
+
+    Of an embeddings reply those in the order of their `index`. Base64, as OpenAI sends it on wish, is read.
+
+    Raises:
+        ValueError: a text in the place of a vector is no base64 of float32 numbers.
+    """
+    if isinstance(value, dict):
+        low = {str(name).lower(): item for name, item in value.items()}
+        name = next((name for name in _NAMES if low.get(name) is not None), None)
+        return [] if name is None else vectors_in(low[name])
+    if isinstance(value, str):
+        try:
+            return [np.frombuffer(base64.b64decode(value, validate=True), "<f4").tolist()]
+        except binascii.Error as exc:
+            raise ValueError(str(exc)) from None
+    if isinstance(value, list) and any(isinstance(item, list | dict) for item in value):
+        places = [item.get("index") if isinstance(item, dict) else None for item in value]
+        if all(type(place) is int for place in places):
+            value = [value[i] for i in sorted(range(len(value)), key=lambda i: int(places[i] or 0))]
+        return [vector for item in value for vector in vectors_in(item)]
+    return [value]
+
+
+def _parsed(text: str) -> list[object]:
+    """The vectors in a text."""
+    if text.startswith(("[", "{", "array(")):
+        try:
+            return vectors_in(json.loads(text))
+        except json.JSONDecodeError:
+            printed = _PRINTED.fullmatch(text)
+            if printed is None or printed[1].count("[") > 1:
+                raise
+            return [[float(part) for part in printed[1].strip("[]").replace(",", " ").split()]]
+    parts = text.split(";")
+    if len(parts) > 1 and all(_DECIMAL_COMMAS.fullmatch(part) for part in parts if part.strip()):
+        return [[float(part.replace(",", ".")) for part in parts if part.strip()]]
+    rows = [
+        [float(part) for part in row.replace(",", " ").replace(";", " ").split()]
+        for row in text.splitlines()
+        if row.strip()
+    ]
+    # Lines of one length with a separator are the rows of a table; else they are one vector, wrapped.
+    table = len(rows) > 1 and len({len(row) for row in rows}) == 1 and len(rows[0]) > 1
+    if table and not any(row.rstrip().endswith((",", ";")) for row in text.splitlines()[:-1]):
+        return list(rows)
+    return [[number for row in rows for number in row]]
+
+
+def array(name: str, content: bytes, dim: int) -> NDArray[np.generic]:
+    """The numbers of a `.npy` file, of any shape.
+
+    Raises:
+        BadVector: it is none, or holds something else.
+    """
+    try:
+        loaded = np.load(BytesIO(content), allow_pickle=False)
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile):
+        loaded = None
+    if not isinstance(loaded, np.ndarray) or loaded.dtype.kind not in "fiu":
+        held = "cannot be read, or is not one whole array"
+        if isinstance(loaded, np.ndarray):
+            held = f"holds values of type {loaded.dtype}"
+        raise BadVector(
+            f"'{line(name)}' is not a NumPy file of numbers: it {held}.",
+            "Save it with numpy.save(path, vector); archives and object arrays are not read.",
+            expected=dim,
+            got=0,
+        )
+    return loaded
+
+
+def _several(count: int, dim: int, where: str) -> BadVector:
+    return BadVector(
+        f"There are {count:,} vectors; {where} is asked with one of {dim:,} numbers.",
+        "Give one of them. A file of many queries is read on the Recall page.",
+        expected=dim,
+        got=0,
+    )

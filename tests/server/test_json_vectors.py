@@ -22,7 +22,7 @@ from memdb.tuning import misses, queries
 from memdb.tuning.run import SweepRequest
 from memdb.tuning.sweep import sweep
 from memdb.vectors import exact, index, read, recall, search
-from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec, TagField
+from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec, NumericField, TagField
 from memdb.vectors.query import KnnRequest, vector_param
 from tests.memorydb_proxy import memorydb
 from tests.waiting import until
@@ -210,3 +210,36 @@ def test_the_vector_of_one_document_is_its_first(client: Client) -> None:
     for key in ("nulls", "empty", "none", "short", "words", "bools", "figures", "hole"):
         with pytest.raises((NotFound, BadVector)):
             search.document_vector(client, info, "v", f"{name}:{key}")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [[3, 1, 20], [7], []],
+        [[-1e-300, 2.5, 1e300], [5], None],
+        [[0.1], [0.1, 0.1]],
+        [[-5], [-7, -6]],
+        [[2**53, 2**53 + 2], [1]],
+        [[], None],
+    ],
+)
+def test_all_numbers_of_an_array_count_for_its_bounds(
+    client: Client, request: pytest.FixtureRequest, values: list[list[float] | None]
+) -> None:
+    name = f"num{zlib.crc32(repr(values).encode()):x}"
+    client.pipeline(
+        [
+            ("JSON.SET", f"{name}:{i}", "$", json.dumps({"n": v, "v": [1.0, 2.0]}))
+            for i, v in enumerate(values)
+        ]
+    )
+    fields = (NumericField("n", path="$.n[*]"), FlatField("v", 2, "L2", path="$.v"))
+    index.create(client, IndexSpec(name, fields, (f"{name}:",), "JSON"))
+    until(lambda: index.index_info(client, name).build.ready, "the index is built")
+    info = index.index_info(client, name)
+    every = [number for row in values if row for number in row]
+    assert search.numeric_bounds(client, info, "n") == ((min(every), max(every)) if every else None)
+    with memorydb(client.target) as proxy, connect(proxy.target) as there:
+        assert search.numeric_bounds(there, index.index_info(there, name), "n") == (
+            (min(every), max(every)) if every else None
+        )

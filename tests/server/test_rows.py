@@ -27,7 +27,7 @@ from memdb.tuning import queries, vectors
 from memdb.tuning.grid import measure, pick_filters
 from memdb.tuning.run import Goal, SweepRequest
 from memdb.tuning.sweep import sweep
-from memdb.vectors import exact, index, read, search, stored
+from memdb.vectors import counts, exact, index, read, search, stored
 from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec, NumericField, TagField
 from memdb.vectors.query import KnnRequest, vector_param
 from tests.memorydb_proxy import memorydb
@@ -368,3 +368,28 @@ def test_the_command_line_prints_and_writes_what_every_reader_takes(
 
 def _refused(constant: str) -> None:
     raise AssertionError(f"{constant} is no JSON")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "bounds", "infinite"),
+    [
+        (["1", "1000", "inf", "-inf", "5.5"], (1.0, 1000.0), 2),
+        (["1", "2", "Infinity", "+inf"], (1.0, 2.0), 2),
+        (["-3.5", "-3.5"], (-3.5, -3.5), 0),
+        (["inf", "-inf"], None, 2),
+        (["1e308", "-1e308", "inf"], (-1e308, 1e308), 1),
+        (["inf", "7"], (7.0, 7.0), 1),
+        ([], None, 0),
+    ],
+)
+def test_bounds_are_finite_and_the_rest_is_counted(
+    front: Client, client: Client, prefix: str, numbers: list[str], bounds: tuple[float, float] | None,
+    infinite: int,
+) -> None:  # fmt: skip
+    _index(client, prefix, {}, FlatField("v", DIM, "L2"))
+    client.pipeline([("HSET", f"{prefix}d:{i}", "n", n, "v", _blob(1, 2, 3)) for i, n in enumerate(numbers)])
+    client.execute("HSET", f"{prefix}d:none", "v", _blob(1, 2, 3))
+    until(lambda: index.index_info(client, prefix + "idx").documents == len(numbers) + 1, "all are indexed")
+    info = index.index_info(front, prefix + "idx")
+    assert search.numeric_bounds(front, info, "n") == bounds
+    assert counts.infinite(front, info, "n") == infinite

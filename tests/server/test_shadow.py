@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ import pytest
 from memdb.cluster.client import Arg, Client, connect
 from memdb.cluster.target import Target
 from memdb.errors import BadInput, Cancelled, EngineError, OutOfRange, ReadOnlyTarget, UnknownIndex
-from memdb.tuning import shadow
+from memdb.tuning import candidates, shadow
+from memdb.tuning.ask import Source
+from memdb.tuning.run import SweepRequest
 from memdb.tuning.shadow import Variant
 from memdb.vectors import index, search
 from memdb.vectors.index import HnswField, IndexInfo, IndexSpec, NumericField, TagField, TextField
@@ -278,3 +281,36 @@ def test_where_options_are_not_told_what_filters_find_decides(client: Client, pr
 def _complete(client: Client, name: str) -> IndexInfo:
     until(lambda: index.index_info(client, name).build.ready, "the index is built")
     return index.index_info(client, name)
+
+
+def test_a_shadow_that_is_no_longer_the_same_is_not_measured(
+    client: Client, prefix: str, tmp_path: Path
+) -> None:
+    def made(rule: str) -> None:
+        client.execute(
+            "FT.CREATE", prefix + "idx", "PREFIX", 1, prefix + "d:", "FILTER", rule, "SCHEMA", "n", "NUMERIC",
+            "w", *VECTOR[1:], *VECTOR,
+        )  # fmt: skip
+
+    rng = np.random.default_rng(0)
+    for i in range(40):
+        v, w = (rng.normal(size=4).astype("<f4").tobytes() for _ in range(2))
+        client.execute("HSET", f"{prefix}d:{i}", "n", i, "v", v, "w", w)
+    made("@n < 30")
+    base = _complete(client, prefix + "idx")
+    try:
+        shadow.build(client, base, "v", Variant("FLAT"))
+        request = SweepRequest(base.name, "v", k=3, ef_min=10, ef_max=10, concurrency=())
+        runs = candidates.sweep_all(client, base, request, Source("Documents", 20), tmp_path)
+        assert [run.documents for run in runs] == [30, 30]
+        # A shadow of one vector field is none of the other.
+        assert len(candidates.candidates(client, base, replace(request, field="w"), tmp_path)) == 1
+        assert len(candidates.candidates(client, base, request, tmp_path)) == 2
+        client.execute("FT.DROPINDEX", base.name)
+        made("@n < 35")
+        again = _complete(client, base.name)
+        assert again.documents == 35
+        with pytest.raises(BadInput, match=r"cannot be compared.*35 documents and the shadow 30"):
+            candidates.sweep_all(client, again, request, Source("Documents", 20), tmp_path)
+    finally:
+        _drop_shadows(client, prefix)

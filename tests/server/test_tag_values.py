@@ -191,6 +191,8 @@ def test_options_that_an_engine_does_not_tell_are_found_out(
         info = index_info(front, prefix + "idx")
         right = counted([pieces(row, separator, sensitive=sensitive) for row in rows])
         assert told(front, info, "t", sensitive=sensitive) == right
+        found = counts.tag_field(front, info, "t")
+        assert (found.separator, found.case_sensitive) == (separator, sensitive)
 
 
 # ---- JSON ------------------------------------------------------------------------------------------------

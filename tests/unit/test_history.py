@@ -12,7 +12,8 @@ import pytest
 from memdb.cluster.target import Target
 from memdb.operations import alerts, events, growth
 from memdb.operations.events import Event
-from memdb.operations.history import FIGURES, RATES, Damaged, Writer, keep, path_of
+from memdb.operations.figures import KEPT, RATED
+from memdb.operations.history import Damaged, Writer, keep, path_of
 from memdb.operations.keyspace import Coverage
 from memdb.operations.past import BuildPoint, Past, with_gaps
 from memdb.operations.rates import Rates
@@ -91,9 +92,9 @@ def test_no_line_is_drawn_across_a_time_that_was_not_sampled() -> None:
 
 def test_the_file_is_bounded_by_size_and_by_age(tmp_path: Path) -> None:
     writer = Writer(tmp_path / "h.sqlite", max_bytes=400_000, max_age_s=10_000.0)
-    full = one().figures | dict.fromkeys(FIGURES, 1234.5)
+    full = one().figures | dict.fromkeys(KEPT, 1234.5)
     for i in range(4000):
-        writer.add(T0 + 2 * i, [(one(figures=full), Rates(2.0, dict.fromkeys(RATES, 0.1)))])
+        writer.add(T0 + 2 * i, [(one(figures=full), Rates(2.0, dict.fromkeys(RATED, 0.1)))])
     writer.trim(T0 + 8000)
     span = Past(writer.path).span()
     assert span is not None

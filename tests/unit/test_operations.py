@@ -11,8 +11,9 @@ import pytest
 from memdb.errors import OutOfRange
 from memdb.operations import readings
 from memdb.operations.build import PERCENT, reading
-from memdb.operations.rates import COUNTED, RESTARTED, Rates, difference, quantile, rates
-from memdb.operations.readings import Figures
+from memdb.operations.figures import COUNTED
+from memdb.operations.rates import RESTARTED, Rates, difference, quantile, rates
+from memdb.operations.readings import Reading
 from memdb.operations.samples import Sample
 from memdb.operations.thresholds import Thresholds, judge, worst
 from memdb.vectors.index import BuildState, IndexInfo
@@ -215,7 +216,7 @@ def test_histograms_are_summed_over_commands_and_search_stands_alone() -> None:
         [b"FT.SEARCH", [b"calls", 2, b"histogram_usec", [4, 1, 66, 2]]],
     ]
     flat = [part for pair in reply for part in pair]
-    found = readings.histograms(Figures(), flat)
+    found = readings.histograms(Reading(), flat)
     assert found["all"] == ((1.0, 2), (4.0, 4), (66.0, 5))
     assert found["search"] == ((4.0, 1), (66.0, 2))
 
@@ -245,7 +246,7 @@ def test_commandstats_are_summed_by_kind() -> None:
         b"# Commandstats\r\ncmdstat_hset:calls=7,usec=70\r\ncmdstat_FT.SEARCH:calls=3,usec=900\r\n"
         b"cmdstat_hget:calls=1,usec=1\r\n"
     )
-    found = Figures()
+    found = Reading()
     readings.commands(found, text)
     assert (found.told["calls_hash"], found.told["calls_search"], found.told["calls_key"]) == (8, 3, 0)
     assert (found.told["searches"], found.told["search_us"]) == (3, 900)

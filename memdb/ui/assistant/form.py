@@ -61,7 +61,7 @@ def form(target: Target, info: IndexInfo) -> Asked | MemDBError:
             wrong = exc
         left, right = st.columns(2)
         k = left.number_input("K", min_value=1, max_value=20, value=5, key="assistant.k", bind="query-params")
-        flat = info.vector_field()[1].algorithm == "FLAT"
+        flat = not info.vector_field()[1].has_ef
         efs = ef_steps.steps(cached.server(target).dialect.limits.ef_runtime)
         ef = right.selectbox(
             "EF_RUNTIME", efs, index=efs.index(64), key="assistant.ef", bind="query-params", disabled=flat

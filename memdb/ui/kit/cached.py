@@ -27,7 +27,7 @@ from memdb.sessions.formats import Session
 from memdb.sessions.store import SessionCount, SessionPage
 from memdb.sessions.users import UserRecord
 from memdb.settings import Settings
-from memdb.vectors import index, nodes, read, search
+from memdb.vectors import counts, index, nodes, read, search
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import Condition
 from memdb.vectors.index import IndexInfo
@@ -135,6 +135,12 @@ def tag_values(target: Target, index_name: str, field: str) -> TagValues:
 def numeric_bounds(target: Target, index_name: str, field: str) -> tuple[float, float] | None:
     """Smallest and largest value of a NUMERIC field."""
     return search.numeric_bounds(client(target), index_info(target, index_name), field)
+
+
+@st.cache_data(ttl="1m", max_entries=256, show_spinner=False)
+def infinite(target: Target, index_name: str, field: str) -> int:
+    """Documents whose number in a NUMERIC field is infinite."""
+    return counts.infinite(client(target), index_info(target, index_name), field)
 
 
 @st.cache_data(ttl="10s", max_entries=256, show_spinner=False, hash_funcs=_BY_REPR)

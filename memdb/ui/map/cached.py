@@ -13,6 +13,7 @@ from memdb.maps import overlay, store
 from memdb.maps.request import Map, MapRequest
 from memdb.ui.kit import cached
 from memdb.vectors import stored, tags
+from memdb.vectors.counts import tag_field
 from memdb.vectors.distance import Floats
 from memdb.vectors.exact import Neighbours
 from memdb.vectors.filters import Condition
@@ -60,7 +61,8 @@ def tag_values(
     target: Target, fingerprint: str, request: MapRequest, field: str, _info: IndexInfo, _made: Map
 ) -> list[tuple[str, ...]]:
     """The values of a TAG field of each point."""
-    return tags.held(cached.client(target), _info, _info.field(field, "TAG"), _made.keys)
+    client = cached.client(target)
+    return tags.held(client, _info, tag_field(client, _info, field), _made.keys)
 
 
 @st.cache_resource(ttl="1m", max_entries=4, show_spinner="Reading times to live …")

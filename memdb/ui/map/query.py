@@ -74,7 +74,7 @@ def live(shown: Shown, query: Query | None) -> Overlay | None:
         left.number_input("K", min_value=1, max_value=100, value=10, key="map.k", bind="query-params") or 10
     )
     ef: int | None = None
-    if params.algorithm == "HNSW":
+    if params.has_ef:
         efs = ef_steps.steps(cached.server(shown.target).dialect.limits.ef_runtime)
         ef = int(middle.select_slider("EF_RUNTIME", efs, value=40, key="map.ef", bind="query-params"))
     condition = region.condition_of(made.request)

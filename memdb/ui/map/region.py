@@ -212,7 +212,7 @@ def _asked(
         else Raw(made.request.condition, made.request.params)
     )
     field, params = shown.info.vector_field(made.request.field)
-    ef_runtime = None if params.algorithm == "FLAT" else ef
+    ef_runtime = ef if params.has_ef else None
     keys = [made.keys[i] for i in queries]
     sent = distance.as_sent(points[list(queries)], params.type)
     truth = nearest(

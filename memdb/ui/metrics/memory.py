@@ -7,6 +7,7 @@ import streamlit as st
 
 from memdb.display import bytes_text, duration, line
 from memdb.operations import growth
+from memdb.operations.figures import CHARTS, on_chart
 from memdb.operations.memory import TITLES, MemorySplit
 from memdb.operations.past import NodeNow, Past
 from memdb.ui.kit import charts, parts, state
@@ -15,17 +16,18 @@ from memdb.ui.metrics import figures
 
 def view(past: Past, node: NodeNow, span: tuple[float, float]) -> None:
     """Memory of a node over time, and where it goes."""
-    series = past.series(node.address, *span, ["used_bytes", "limit_bytes", "rss_bytes", "search_bytes"])
+    (chart,) = (one for one in CHARTS if one.view == "Memory")
+    names = on_chart(chart)
+    series = past.series(node.address, *span, list(names))
     limit = node.figures.get("limit_bytes")
     found = growth.growth(series.times, series.mean["used_bytes"], limit)
     left, right = st.columns(2)
     with left:
-        st.markdown("###### Over time")
-        names = {"used_bytes": "used", "rss_bytes": "resident", "search_bytes": "indexes"}
-        if limit is not None:
-            names["limit_bytes"] = "maxmemory"
+        st.markdown(f"###### {chart.title}")
+        if limit is None:
+            del names["limit_bytes"]
         st.plotly_chart(
-            figures.over_time(series, names, span, past.events(*span), unit="bytes", dark=state.dark()),
+            figures.over_time(series, names, span, past.events(*span), unit=chart.unit, dark=state.dark()),
             key="metrics.memory.time",
             config=charts.PLAIN,
             alt="Memory over time",

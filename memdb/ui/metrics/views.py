@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,29 +12,12 @@ from memdb.cluster.target import Target
 from memdb.display import bytes_text, line, markdown
 from memdb.operations import sampler
 from memdb.operations.events import Event
+from memdb.operations.figures import CHARTS, FIGURES, on_chart
 from memdb.operations.past import NodeNow, Past, Series
-from memdb.operations.readings import KINDS
 from memdb.ui.kit import charts, parts, state
 from memdb.ui.metrics import alerts, builds, cached, memory, probe
 from memdb.ui.metrics import figures as figures_metrics
 
-# View → chart: title, figures with their names, unit.
-OVERVIEW = (
-    ("Memory", {"used_bytes": "used", "limit_bytes": "maxmemory"}, "bytes"),
-    ("Commands and searches", {"commands": "commands", "searches": "searches"}, "1/s"),
-    ("CPU of the main thread", {"cpu": "CPU"}, "share"),
-    ("Searches", {"search_ms": "mean", "search_p99_ms": "p99, at most"}, "ms"),
-)
-_LOAD = (
-    ("Commands by kind", {f"calls_{kind}": kind for kind in KINDS}, "1/s"),
-    ("All commands", {"p50_ms": "p50, at most", "p99_ms": "p99, at most"}, "ms"),
-    ("Connections", {"clients": "connected", "blocked_clients": "blocked"}, "clients"),
-    ("Hit rate", {"hit_rate": "hits"}, "share"),
-    ("Keys that left", {"expired": "expired", "evicted": "evicted"}, "1/s"),
-    ("Refused and slow", {"errors": "errors", "rejected": "rejected", "slow": "slow log"}, "1/s"),
-    ("Network", {"net_in_bytes": "in", "net_out_bytes": "out"}, "bytes/s"),
-    ("Replication behind the primary", {"behind_bytes": "not acknowledged"}, "bytes"),
-)
 Span = tuple[float, float]
 
 
@@ -42,11 +25,11 @@ def draw(shown: str, target: Target, past: Past, node: NodeNow, nodes: Sequence[
     """One of the views."""
     if shown == "Overview":
         _tiles(node)
-        _charts(past, node, span, OVERVIEW, "overview", past.events(*span))
+        _charts(past, node, span, shown, past.events(*span))
     elif shown == "Memory":
         memory.view(past, node, span)
     elif shown == "Load":
-        _charts(past, node, span, _LOAD, "load", past.events(*span))
+        _charts(past, node, span, shown, past.events(*span))
         st.caption(
             "Rates are differences of the server's counters; a restart is a gap. p50 and p99 are upper edges "
             "of the server's buckets, which double from one to the next. The app's own samples are in them: "
@@ -62,8 +45,8 @@ def draw(shown: str, target: Target, past: Past, node: NodeNow, nodes: Sequence[
         alerts.view(past)
     else:
         alerts.events(past.events(*span))
-    if node.absent and shown in ("Overview", "Load", "Memory"):
-        with st.expander("Not told by this node"):
+    if node.absent and shown not in ("Alerts", "Events"):
+        with st.expander("Not available from this node"):
             st.dataframe(
                 pd.DataFrame(
                     [(line(k), line(v, 300)) for k, v in node.absent.items()], columns=["figure", "why"]
@@ -91,22 +74,18 @@ def _tiles(node: NodeNow) -> None:
             st.caption(under)
 
 
-def _charts(
-    past: Past,
-    node: NodeNow,
-    span: Span,
-    rows: Sequence[tuple[str, Mapping[str, str], str]],
-    name: str,
-    events: Sequence[Event],
-) -> None:
-    figures = list(dict.fromkeys(figure for _, chosen, _ in rows for figure in chosen))
+def _charts(past: Past, node: NodeNow, span: Span, view: str, events: Sequence[Event]) -> None:
+    drawn = [chart for chart in CHARTS if chart.view == view]
+    figures = list(dict.fromkeys(figure for chart in drawn for figure in on_chart(chart)))
     series = past.series(node.address, *span, figures)
     limits = sampler.thresholds_of(past.kept(sampler.THRESHOLDS))
     columns = st.columns(2)
-    for i, (title, chosen, unit) in enumerate(rows):
+    name = view.lower()
+    for i, chart in enumerate(drawn):
+        chosen = on_chart(chart)
         told = {figure: word for figure, word in chosen.items() if np.isfinite(series.mean[figure]).any()}
         with columns[i % 2]:
-            st.markdown(f"###### {title}")
+            st.markdown(f"###### {chart.title}")
             if not told:
                 why = next(
                     (node.absent[f] for f in chosen if f in node.absent), "nothing happened in this time"
@@ -115,13 +94,13 @@ def _charts(
                 continue
             st.plotly_chart(
                 figures_metrics.over_time(
-                    series, told, span, events, unit=unit, dark=state.dark(),
-                    limit=limits.cpu if title.startswith("CPU") else None,
-                    share=unit == "share", area="by kind" in title,
+                    series, told, span, events, unit=chart.unit, dark=state.dark(),
+                    limit=limits.cpu if "cpu" in chosen else None,
+                    share=chart.unit == "share", area=chart.stacked,
                 ),
                 key=f"metrics.{name}.{i}",
                 config=charts.PLAIN,
-                alt=f"{title} of {line(node.address)} over time",
+                alt=f"{chart.title} of {line(node.address)} over time",
             )  # fmt: skip
     _table(series, figures, node, span, name)
     if events:
@@ -158,6 +137,17 @@ def _table(series: Series, figures: Sequence[str], node: NodeNow, span: Span, na
         st.dataframe(frame[::-1], hide_index=True, height=240, key=f"metrics.{name}.frame")
         about = {"node": node.address, "from": span[0], "to": span[1], "bucket_s": series.bucket_s}
         parts.export(frame, f"metrics-{name}", about, key=f"metrics.{name}.export")
+        st.dataframe(figures_frame(figures), hide_index=True, key=f"metrics.{name}.figures")
+
+
+def figures_frame(names: Sequence[str]) -> pd.DataFrame:
+    """What figures are: unit, text, source, and which way is better."""
+    rows = [
+        (name, f"{one.unit}/s" if one.kind == "counter" else one.unit, one.text, one.source, one.direction)
+        for name in names
+        for one in [FIGURES[name]]
+    ]
+    return pd.DataFrame(rows, columns=["figure", "unit", "what it is", "from", ""])
 
 
 def _number(value: float | None) -> str:

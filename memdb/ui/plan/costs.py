@@ -121,4 +121,4 @@ def recall_view(found: Plan) -> None:
 
 
 def _ef(ef: int) -> str:
-    return f"EF {ef}" if ef else "FLAT"
+    return f"EF {ef}" if ef else "no EF"

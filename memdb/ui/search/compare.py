@@ -20,7 +20,7 @@ def two_settings(shown: Shown) -> None:
     if request.ef_runtime is None:
         parts.empty(
             "Nothing to compare",
-            "A FLAT index looks at every vector: there is no EF_RUNTIME.",
+            shown.info.vector_field(request.field)[1].without_ef,
             ":material/tune:",
         )
         return

@@ -177,8 +177,8 @@ def _settings(target: Target, params: VectorParams) -> tuple[int, int | None]:
         "K", min_value=1, max_value=limits.k, value=KnnRequest("", ()).k, key="search.k", bind="query-params",
         help="How many neighbours to return.",
     )  # fmt: skip
-    if params.algorithm != "HNSW":
-        st.caption(f"{params.algorithm} index: every query looks at every vector; there is no EF_RUNTIME.")
+    if not params.has_ef:
+        st.caption(markdown(params.without_ef))
         return int(k), None
     ef = st.select_slider(
         "EF_RUNTIME", ef_steps.steps(limits.ef_runtime), value=EF_RUNTIME, key="search.ef",
@@ -244,6 +244,13 @@ def _tag_filter(target: Target, info: IndexInfo, field: Field) -> Condition | No
 
 def _range_filter(target: Target, info: IndexInfo, field: Field) -> Condition | None:
     bounds = cached.numeric_bounds(target, info.name, field.name)
+    counts = cached.server(target).dialect.plain_queries
+    if counts and (endless := cached.infinite(target, info.name, field.name)):
+        which = "document holds" if endless == 1 else "documents hold"
+        st.caption(
+            f":material/info: {endless:,} {which} a number in {markdown(field.name)} that is not finite: "
+            "outside every range but the whole one."
+        )
     if bounds is None or bounds[0] == bounds[1]:
         return None
     low, high = bounds

@@ -64,7 +64,7 @@ def _nearest(target: Target, vector: Floats) -> None:
     info = cached.index_info(target, name)
     field, params = info.vector_field()
     request = KnnRequest(
-        name, vector_param(vector), field.name, NEAREST, EF if params.algorithm == "HNSW" else None,
+        name, vector_param(vector), field.name, NEAREST, EF if params.has_ef else None,
         return_fields=returnable(info),
     )  # fmt: skip
     st.markdown(f"**Nearest documents** in {markdown(name)}")

@@ -376,7 +376,7 @@ def trade_off(trades: Sequence[Trade], *, target: float | None = None, dark: boo
 
 
 def _widened(curve: Curve, efs: Sequence[int]) -> Curve:
-    """The one point of a FLAT index (EF 0), which has no EF_RUNTIME, as a level over all settings."""
+    """The one point of an index without EF_RUNTIME (EF 0) as a level over all settings."""
     if curve.efs != (0,):
         return curve
     ends = (efs[0], efs[-1])

@@ -8,7 +8,7 @@ import streamlit as st
 
 from memdb import embed
 from memdb.cluster.target import Target
-from memdb.display import line
+from memdb.display import line, markdown
 from memdb.errors import BadInput, MemDBError
 from memdb.tuning.queries import FILE_TYPES
 from memdb.tuning.run import CONCURRENCY, Goal, SweepRequest
@@ -208,8 +208,8 @@ def _settings(target: Target, params: VectorParams) -> tuple[int, int, int, int,
         bind="query-params", placeholder="no limit",
         help="A budget for a server in use. With one, no throughput is measured.",
     )  # fmt: skip
-    if params.algorithm != "HNSW":
-        st.caption(f"{params.algorithm} index: every query looks at every vector; there is no EF_RUNTIME.")
+    if not params.has_ef:
+        st.caption(markdown(params.without_ef))
         return int(k or DEFAULT.k), 10, 10, int(clients), budget
     steps = [ef for ef in EFS if ef <= limits.ef_runtime]
     low, high = st.select_slider(

@@ -22,6 +22,7 @@ from memdb.ui.tune import figures
 from memdb.ui.tune.figures import Bar
 from memdb.ui.tune.views import Shown, ef_choice
 from memdb.vectors import tags
+from memdb.vectors.counts import tag_field
 from memdb.vectors.distance import Doubles, prepared
 from memdb.vectors.index import IndexInfo
 
@@ -215,8 +216,9 @@ def _slices(shown: Shown, kind: str, point: EfPoint) -> tuple[Slice, ...]:
         vectors = prepared(run.queries.vectors, run.definition.metric)
         return slices.sliced(slices.cluster_labels(vectors, called), recalls, interval, by_size=True)
     if what == "tag":
-        of_tag = shown.info.field(field, "TAG")
-        held = tags.held(cached.client(shown.target), shown.info, of_tag, run.queries.own_keys)
+        client = cached.client(shown.target)
+        of_tag = tag_field(client, shown.info, field)
+        held = tags.held(client, shown.info, of_tag, run.queries.own_keys)
         return slices.sliced(slices.tag_labels(held), recalls, interval, by_size=True)
     values = slices.field_values(cached.client(shown.target), shown.info, field, run.queries.own_keys)
     numbers = np.array([slices.as_number(value) for value in values])

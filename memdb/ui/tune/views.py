@@ -19,7 +19,7 @@ from memdb.ui.kit import charts, state
 from memdb.ui.tune import cached as tune_cached
 from memdb.ui.tune import figures
 from memdb.ui.tune.figures import Curve, Times
-from memdb.vectors.index import IndexInfo
+from memdb.vectors.index import IndexInfo, without_ef
 from memdb.vectors.query import KnnRequest, vector_param
 
 
@@ -86,7 +86,7 @@ def curve_view(shown: Shown, key: str = "recall.curve") -> None:
     goal = run.request.goal
     best = run.recommendation.ef_runtime if run.recommendation else None
     if run.points[0].ef_runtime == 0:
-        st.caption("A FLAT index has no EF_RUNTIME: one point.")
+        st.caption(f"{markdown(without_ef(run.definition.algorithm))} One point.")
     else:
         left, right = st.columns(2, gap="medium")
         with left:

@@ -1,0 +1,183 @@
+"""Vectors as people have them: what is read, and what is refused in words."""
+
+from __future__ import annotations
+
+import base64
+import codecs
+from io import BytesIO
+
+import numpy as np
+import pytest
+
+from memdb.errors import BadInput, BadVector
+from memdb.tuning import queries
+from memdb.vectors import upload
+from memdb.vectors.index import IndexInfo, read_info
+
+
+def _npy(array: object, *, pickled: bool = False) -> bytes:
+    buffer = BytesIO()
+    np.save(buffer, np.asarray(array), allow_pickle=pickled)
+    return buffer.getvalue()
+
+
+_REPLY = b'{"object": "list", "data": [{"index": 0, "embedding": [1, 2, 3]}], "model": "m"}'
+_BASE64 = base64.b64encode(np.array([1, 2, 3], "<f4").tobytes())
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("double.npy", _npy(np.array([1.0, 2, 3]))),
+        ("big-endian.npy", _npy(np.array([1, 2, 3], ">f4"))),
+        ("half.npy", _npy(np.array([1, 2, 3], "<f2"))),
+        ("whole.npy", _npy([1, 2, 3])),
+        ("row.npy", _npy([[1, 2, 3]])),
+        ("column.npy", _npy([[1], [2], [3]])),
+        ("boxed.npy", _npy([[[1, 2, 3]]])),
+        ("raw.bin", np.array([1, 2, 3], "<f4").tobytes()),
+        ("mark.json", b"\xef\xbb\xbf[1, 2, 3]"),
+        ("mark.csv", b"\xef\xbb\xbf1,2,3\r\n"),
+        ("utf16.txt", "[1, 2, 3]".encode("utf-16")),
+        ("utf16-be.json", codecs.BOM_UTF16_BE + "[1, 2, 3]".encode("utf-16-be")),
+        ("openai.json", _REPLY),
+        ("openai-mark.json", b"\xef\xbb\xbf" + _REPLY),
+        ("openai-base64.json", b'{"data": [{"embedding": "%s"}]}' % _BASE64),
+        ("ollama.json", b'{"model": "m", "embeddings": [[1, 2, 3]]}'),
+        ("gemini.json", b'{"embedding": {"values": [1, 2, 3]}}'),
+        ("vertex.json", b'{"predictions": [{"embeddings": {"values": [1, 2, 3], "statistics": {}}}]}'),
+        ("cohere.json", b'{"embeddings": {"float": [[1, 2, 3]]}, "texts": ["x"]}'),
+        ("titan.json", b'{"embedding": [1, 2, 3], "inputTextTokenCount": 2}'),
+        ("stored.json", b'{"id": 7, "vector": [1, 2, 3]}'),
+        ("column.json", b"[[1], [2], [3]]"),
+        ("commas.csv", b"1,0;2,0;3,0"),
+        ("lines.txt", b"1\n2\n3\n"),
+        ("wrapped.csv", b"1,2,\n3"),
+        ("printed.txt", b"[1. 2. 3.]"),
+        ("printed-over-lines.txt", b"[1. 2.\n 3.]"),
+        ("repr.txt", b"array([1., 2., 3.], dtype=float32)"),
+    ],
+)
+def test_vectors_as_people_have_them(name: str, content: bytes) -> None:
+    np.testing.assert_array_equal(upload.from_file(name, content, 3, "FLOAT32", "here"), [1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("two.npy", _npy([[1, 2, 3], [4, 5, 6]]), "2 vectors of 3 numbers"),
+        ("other.npy", _npy([[1, 2], [4, 5], [7, 8]]), "3 vectors of 2 numbers"),
+        ("none.npy", _npy(np.empty((0, 3))), "0 vectors|0 numbers"),
+        ("cube.npy", _npy(np.zeros((2, 2, 3))), "12 numbers"),
+        ("two.json", b"[[1, 2, 3], [4, 5, 6]]", "2 vectors"),
+        ("two.csv", b"1,2,3\n4,5,6\n", "2 vectors"),
+        ("two-openai.json", b'{"data": [{"embedding": [1, 2, 3]}, {"embedding": [4, 5, 6]}]}', "2 vectors"),
+        ("three.bin", np.zeros(6, "<f4").tobytes(), "6 numbers"),
+        (
+            "objects.npy",
+            _npy(np.array([{"a": 1}], dtype=object), pickled=True),
+            "not a NumPy file of numbers",
+        ),
+        ("complex.npy", _npy(np.array([1, 2, 3], complex)), "of type complex"),
+        ("flags.npy", _npy(np.array([True, False, True])), "of type bool"),
+        ("times.npy", _npy(np.array([1, 2, 3], "M8[s]")), "of type datetime"),
+        ("words.npy", _npy(np.array(["1", "2", "3"])), "of type <U1"),
+        ("cut.npy", _npy([1.0, 2, 3])[:-5], "not a NumPy file"),
+        ("binary.json", b"\xff\xfe\x00", "neither text"),
+        ("cut.bin", b"\0" * 11, "no multiple of 4"),
+        ("empty.txt", b"", "0 numbers"),
+        ("empty.json", b"{}", "no vector"),
+        ("text.json", b'{"embedding": "a text"}', "not a vector"),
+        ("failed.json", b'{"error": {"message": "no key"}}', "no vector"),
+        ("null.json", b"[1, null, 3]", "not finite|not consist"),
+        ("flags.json", b"[true, 2, 3]", "not consist"),
+        ("nan.json", b"[1, NaN, 3]", "not finite"),
+        ("beyond.json", b"[1e39, 2, 3]", "too large for float32"),
+        ("huge.json", b"[1" + b"0" * 400 + b", 2, 3]", "not consist|too large|not finite"),
+        ("deep.json", b"[" * 100_000, "not a vector"),
+        ("ragged.json", b"[[1, 2], [3]]", "2 vectors"),
+        ("dots.txt", b"[1. 2. ... 3.]", "not a vector"),
+    ],
+)
+def test_what_is_not_one_vector_is_refused_in_words(name: str, content: bytes, message: str) -> None:
+    with pytest.raises(BadVector, match=message) as caught:
+        upload.from_file(name, content, 3, "FLOAT32", "here")
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.npy", _npy([[1, 2, 3], [4, 5, 6]])), ("a.json", b"[[1, 2, 3], [4, 5, 6]]"),
+        ("a.csv", b"1,2,3\n4,5,6"), ("a.txt", b"1 2 3\n4 5 6\n"), ("b.csv", b"1;2;3\n4;5;6"),
+    ],
+)  # fmt: skip
+def test_a_table_is_never_taken_for_one_long_vector(name: str, content: bytes) -> None:
+    """Two rows of three numbers where six are asked: joined they would fit."""
+    with pytest.raises(BadVector, match="2 vectors"):
+        upload.from_file(name, content, 6, "FLOAT32", "here")
+
+
+@pytest.fixture
+def info() -> IndexInfo:
+    reply = {
+        "index_name": b"idx", "index_definition": [b"key_type", b"HASH", b"prefixes", [b"p:"]],
+        "attributes": [[b"identifier", b"v", b"attribute", b"v", b"type", b"VECTOR", b"algorithm", b"FLAT",
+                        b"data_type", b"FLOAT32", b"dim", 3, b"distance_metric", b"COSINE"]],
+        "num_docs": b"1", "indexing": b"0", "percent_indexed": b"1",
+    }  # fmt: skip
+    return read_info("idx", reply)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("q.npy", _npy([[1, 2, 3], [4, 5, 6]])),
+        ("q.csv", b"\xef\xbb\xbf1,2,3\n4,5,6\n"),
+        ("q.csv", "vector\n\"[1, 2, 3]\"\n\"[4, 5, 6]\"\n".encode("utf-16")),
+        ("q.jsonl", b"\xef\xbb\xbf[1, 2, 3]\n[4, 5, 6]\n"),
+        ("q.jsonl", b'{"vector": [1, 2, 3]}\n{"vector": [4, 5, 6]}\n'),
+        ("q.jsonl", _REPLY + b'\n{"data": [{"embedding": [4, 5, 6]}]}\n'),
+        ("q.jsonl", b'{"embedding": {"values": [1, 2, 3]}}\n{"embedding": {"values": [4, 5, 6]}}\n'),
+        ("q.json", b'{"data": [{"index": 1, "embedding": [4, 5, 6]}, {"index": 0, "embedding": [1, 2, 3]}]}'),
+        ("q.json", b'\xef\xbb\xbf{"embeddings": [[1, 2, 3], [4, 5, 6]]}'),
+        ("q.json", b"[[1, 2, 3], [4, 5, 6]]"),
+        ("q.json", b'[{"id": 1, "embedding": [1, 2, 3]}, {"id": 2, "embedding": [4, 5, 6]}]'),
+    ],
+)  # fmt: skip
+def test_files_of_queries(info: IndexInfo, name: str, content: bytes) -> None:
+    asked = queries.from_file(name, content, info)
+    np.testing.assert_array_equal(asked.vectors, [[1, 2, 3], [4, 5, 6]])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("q.npy", _npy(np.array([[1, 2, 3]], complex)), "of type complex"),
+        ("q.npy", _npy([[[1, 2, 3]]]), "3-dimensional"),
+        ("q.npy", _npy([[1, 2, 3], [0, 0, 0]]), "Row 2 of 'q.npy': The vector is zero"),
+        ("q.jsonl", b"[1, 2, 3]\n[4, 5]\n", "Row 2 of 'q.jsonl': The vector has 2 numbers"),
+        ("q.json", b'{"error": {"message": "no key"}}', "no column of vectors"),
+        ("q.json", b'{"data": [{"embedding": "no base64"}]}', "cannot be read"),
+        ("q.json", b"{", "cannot be read"),
+        ("q.json", b"[]", "holds no queries"),
+        ("q.jsonl", b"\xff\xfe\x00", "cannot be read"),
+    ],
+)
+def test_files_of_queries_that_cannot_be_asked(
+    info: IndexInfo, name: str, content: bytes, message: str
+) -> None:
+    with pytest.raises(BadInput, match=message) as caught:
+        queries.from_file(name, content, info)
+    assert caught.value.hint
+
+
+def test_an_archive_is_no_array(info: IndexInfo) -> None:
+    buffer = BytesIO()
+    np.savez(buffer, a=np.zeros(3))
+    for read in (
+        lambda: upload.from_file("v.npy", buffer.getvalue(), 3, "FLOAT32", "here"),
+        lambda: queries.from_file("v.npy", buffer.getvalue(), info),
+    ):
+        with pytest.raises(BadInput, match="not one whole array"):
+            read()
