@@ -182,7 +182,7 @@ def _search_link(shown: Shown, miss: Miss) -> None:
 
 
 def search_query(shown: Shown, miss: Miss) -> dict[str, str] | None:
-    """The Search page's link for a query, or for the document it was made from; None where none can carry it."""
+    """The Search page's link for a query, or the document it was made from; None where none can carry it."""
     run = shown.run
     query = {"index": run.index, "search.k": str(run.request.k + (1 if miss.own_key else 0))}
     if miss.own_key:
