@@ -15,6 +15,7 @@ from memdb.display import line
 from memdb.durability import drill, report
 from memdb.durability.drill import DrillRequest, DrillResult
 from memdb.maps import run as maps
+from memdb.maps import store
 from memdb.maps.request import Map, MapRequest
 from memdb.sizing.plan import Inputs
 from memdb.sizing.shape import Sessions, Shape
@@ -143,6 +144,9 @@ def _map(target: Target) -> None:
     if info is None:
         return
     made = _made(target, info.fingerprint, info)
+    if not store.holds(cached.client(target), info, made):
+        _made.clear(target, info.fingerprint, info)
+        made = _made(target, info.fingerprint, info)
     names = np.array([*made.names, map_page.BETWEEN], dtype=object)
     categories = names[made.labels].tolist() if len(made.labels) else [""] * len(made.keys)
     figure = map_page.points(

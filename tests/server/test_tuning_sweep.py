@@ -32,6 +32,7 @@ from memdb.tuning.truth import truth
 from memdb.vectors import index
 from memdb.vectors.filters import And, Range, Tag
 from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec, NumericField, TagField
+from tests.waiting import until
 
 DIM, COUNT = 16, 1_500
 
@@ -56,6 +57,7 @@ def _load(client: Client, prefix: str, metric: str = "COSINE", flat: bool = Fals
             for i, v in enumerate(_vectors())
         ]
     )
+    until(lambda: index.index_info(client, prefix + "idx").build.ready, "the index is built")
     return index.index_info(client, prefix + "idx")
 
 
