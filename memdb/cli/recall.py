@@ -45,8 +45,8 @@ class Recall(OnIndex):
         default="",
         metavar="N|FILE|run:ID",
         help="N made queries, as hard as unseen ones; or a .npy, .parquet, .csv, .json or .jsonl of vectors "
-        f"or texts; or those of a saved run (default: {COUNT:,} made queries, and 4 times as many where these "
-        "leave the answer open)",
+        f"or texts; or those of a saved run (default: {COUNT:,} made queries, and 4 times as many where "
+        "these leave the answer open)",
     )
     documents: bool = option(
         "--documents",
