@@ -20,7 +20,7 @@ from memdb.maps import run, store
 from memdb.maps.request import Map, MapRequest
 from memdb.vectors import index
 from memdb.vectors.index import HnswField, IndexInfo, IndexSpec, TagField, TextField
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 DIM = 12
 
@@ -177,7 +177,7 @@ def test_a_cancelled_job_keeps_the_first_picture(client: Client, prefix: str, tm
         return run.make(client, info, request, home=tmp_path, report=job.report, keep=first)
 
     job = Job("Map", work)
-    job.wait(60)
+    job.wait(PATIENCE_S)
     assert job.state.status == "cancelled"
     assert job.result is not None
     assert job.result.method == "PCA"
