@@ -92,7 +92,7 @@ def _sent(shown: Shown) -> Floats:
 
 
 def _queries(shown: Shown) -> Queries:
-    return queries.made(_sent(shown), ("",), (), "one vector")
+    return queries.made(_sent(shown), ("",))
 
 
 def _truth(shown: Shown) -> Truth | None:
