@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from memdb.errors import BadInput, OutOfRange
 from memdb.vectors.distance import Doubles, Floats
+from memdb.vectors.evidence import Evidence
 
 By = Literal["random", "stratified", "all"]
 Method = Literal["PCA", "UMAP"]
@@ -91,6 +92,12 @@ class Map:
     axes: Floats = field(default_factory=lambda: np.empty((0, 0), np.float32))  # (2|3, d) of PCA
     mean: Floats = field(default_factory=lambda: np.empty(0, np.float32))  # (d,)
     notes: tuple[str, ...] = ()
+    evidence: Evidence | None = None  # tells later whether its documents are what they were; None: not kept
+
+    @property
+    def state(self) -> str:
+        """Differs between maps of different data: part of the keys of what is read for its points."""
+        return self.evidence.name if self.evidence is not None else self.fingerprint
 
     @property
     def words(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -28,7 +28,7 @@ from memdb.sessions.store import SessionCount
 from memdb.sessions.strategy import Opened, SessionPage
 from memdb.sessions.users import UserRecord
 from memdb.settings import Settings
-from memdb.vectors import counts, index, nodes, read, search
+from memdb.vectors import counts, index, nodes, search
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import Condition
 from memdb.vectors.index import IndexInfo
@@ -40,7 +40,6 @@ from memdb.vectors.titles import LENGTH, titles_of
 _BY_REPR: dict[str | type[Any], Callable[[Any], Any]] = dict.fromkeys(
     (*get_args(Condition), KnnRequest, IndexInfo, SessionFilter, Format), repr
 )
-KEPT_VECTORS_BYTES = 512 * 2**20  # an index up to this size is kept in memory for exact answers
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, on_release=lambda client: client.close())
@@ -64,9 +63,9 @@ def jobs() -> Jobs:
 @st.cache_data(ttl="30s", max_entries=16, show_spinner=False)
 def server(target: Target) -> Server:
     """What answers there."""
-    found = client(target)
-    found.forget_server()
-    return found.server
+    connected = client(target)
+    connected.forget_server()
+    return connected.server
 
 
 @st.cache_data(ttl="1s", max_entries=16, show_spinner=False)
@@ -129,8 +128,8 @@ def other_index_names(target: Target) -> tuple[str, ...]:
 @st.cache_data(ttl="3s", max_entries=64, show_spinner=False)
 def index_info(target: Target, name: str) -> IndexInfo:
     """Definition and state of an index, without fields whose names are not UTF-8: no query can say them."""
-    found = index.index_info(client(target), name)
-    return replace(found, fields=tuple(field for field in found.fields if is_utf8(field.name)))
+    info = index.index_info(client(target), name)
+    return replace(info, fields=tuple(field for field in info.fields if is_utf8(field.name)))
 
 
 @st.cache_data(ttl="1m", max_entries=256, show_spinner=False)
@@ -175,16 +174,3 @@ def titles(target: Target, info: IndexInfo | None, keys: Sequence[str]) -> dict[
     if info is None:
         return {key: line(key, LENGTH) for key in keys}
     return titles_of(client(target), info, keys)
-
-
-@dataclass(slots=True)
-class KeptVectors:
-    """All vectors of one index, once they have been read."""
-
-    blocks: tuple[read.Block, ...] | None = None
-
-
-@st.cache_resource(ttl="15m", max_entries=2, show_spinner=False, hash_funcs=_BY_REPR)
-def kept_vectors(target: Target, fingerprint: str, field: str, filter_text: str) -> KeptVectors:
-    """A place for the vectors of an index under a filter, filled by the job that reads them."""
-    return KeptVectors()

@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from memdb.display import bytes_text, code, line, markdown
 from memdb.jobs import Job
+from memdb.tuning import queries, truth
+from memdb.tuning.run import Queries, Truth
 from memdb.ui.kit import cached, charts, parts, safety, state
 from memdb.ui.kit.job import JobSlot
-from memdb.ui.search.shown import Shown, export
-from memdb.vectors import distance, exact, read, recall
+from memdb.ui.search.shown import SearchView, export
+from memdb.vectors import distance, recall
 from memdb.vectors.distance import Floats
-from memdb.vectors.exact import Neighbours
-from memdb.vectors.filters import render
+from memdb.vectors.index import index_info
 from memdb.vectors.query import numbers
 from memdb.vectors.titles import titles_of
 
-COMPUTING = JobSlot[Neighbours]("search.exact_job", every="0.5s")
+COMPUTING = JobSlot[Truth]("search.exact_job", every="0.5s")
 
 
-def against_exact(shown: Shown) -> None:
+def against_exact(shown: SearchView) -> None:
     """Recall of this query, its exact neighbours as a chart and a table."""
-    truth = _truth(shown)
-    if truth is None:
+    nearest = _truth(shown)
+    if nearest is None:
         return
-    keys, true_distances = truth.keys[0], truth.distances[0]
+    keys = nearest.keys[0]
+    true_distances = nearest.distances[0, : len(keys)]
     request = shown.asked.request
     verdict = recall.judge(
-        cached.client(shown.target), shown.info, request.field, _sent(shown), [shown.result.keys],
-        truth.keys, truth.distances,
-    )[0]  # fmt: skip
-    missed = len(verdict.found) - sum(verdict.found)
+        cached.client(shown.target),
+        shown.info,
+        request.field,
+        _sent(shown),
+        [shown.result.keys],
+        nearest.keys,
+        list(nearest.distances),
+    )[0]
+    missed = len(verdict.retrieved) - sum(verdict.retrieved)
     with st.container(horizontal=True):
         st.metric(
             f"recall@{request.k}",
@@ -40,13 +49,13 @@ def against_exact(shown: Shown) -> None:
             help="Share of the exact neighbours that the index returned, or another as near in their place.",
         )
         st.metric("missed", missed)
-        st.metric("documents compared", f"{truth.looked_at:,}")
-    for note in truth.notes:
+        st.metric("documents compared", f"{nearest.looked_at:,}")
+    for note in nearest.notes:
         st.caption(f":material/info: {markdown(note)}")
     titles = _titles(shown, keys)
     st.plotly_chart(
         charts.truth_ranks(
-            [titles[key] for key in keys], keys, true_distances, verdict.found, dark=state.dark()
+            [titles[key] for key in keys], keys, true_distances, verdict.retrieved, dark=state.dark()
         ),
         key="search.truth",
         config=charts.PLAIN,
@@ -55,7 +64,7 @@ def against_exact(shown: Shown) -> None:
     frame = pd.DataFrame(
         {
             "true rank": np.arange(1, len(keys) + 1),
-            "": ["found" if ok else "missed" for ok in verdict.found],
+            "": ["found" if ok else "missed" for ok in verdict.retrieved],
             "index rank": pd.array(
                 [place + 1 if place != recall.MISSED else None for place in verdict.places],
                 dtype="Int64",
@@ -80,30 +89,31 @@ def against_exact(shown: Shown) -> None:
     export(shown, frame)
 
 
-def _sent(shown: Shown) -> Floats:
+def _sent(shown: SearchView) -> Floats:
     """(1, dim): the query as the index receives it."""
     request = shown.asked.request
     _, params = shown.info.vector_field(request.field)
     return distance.as_sent(np.array([numbers(request.vector)], dtype=np.float32), params.type)
 
 
-def _truth(shown: Shown) -> Neighbours | None:
-    """The exact answer, from kept vectors, from an ended job, or None while a job is on offer or runs."""
-    request = shown.asked.request
+def _queries(shown: SearchView) -> Queries:
+    return queries.made(_sent(shown), ("",), (), "one vector")
+
+
+def _truth(shown: SearchView) -> Truth | None:
+    """The exact answer, if it is at hand and holds; None while a job is on offer or runs."""
+    request, client = shown.asked.request, cached.client(shown.target)
     _, params = shown.info.vector_field(request.field)
-    rendered = render(request.filter, cached.server(shown.target).dialect, shown.info)
-    kept = cached.kept_vectors(
-        shown.target, shown.info.fingerprint, request.field, f"{rendered.query}{rendered.params}"
-    )
-    query = _sent(shown)
-    if kept.blocks is not None:
-        return exact.nearest(kept.blocks, query, request.k, params.metric)
+    kept = truth.at_hand(client, shown.info, request.field, _queries(shown), request.k, request.filter)
+    if kept is not None:
+        return kept
     if COMPUTING.current(request) is not None:
         COMPUTING.watch()
         return None
     job = COMPUTING.outcome(about=request)
     if job is not None and job.result is not None:
-        return job.result
+        note = "The documents changed since this was computed. Search again for what is stored now."
+        return replace(job.result, notes=(*job.result.notes, note))
     size = shown.asked.matching * params.bytes
     parts.empty(
         "Exact neighbours",
@@ -112,30 +122,28 @@ def _truth(shown: Shown) -> Neighbours | None:
         ":material/target:",
     )
     st.button(
-        "Compute exact neighbours", type="primary", icon=":material/play_arrow:",
-        on_click=_start_exact, args=(shown, kept, size),
-    )  # fmt: skip
+        "Compute exact neighbours",
+        type="primary",
+        icon=":material/play_arrow:",
+        on_click=_start_exact,
+        args=(shown,),
+    )
     return None
 
 
-def _start_exact(shown: Shown, kept: cached.KeptVectors, size: int) -> None:
+def _start_exact(shown: SearchView) -> None:
     request, opened = shown.asked.request, cached.client(shown.target)
-    budget = safety.budget(shown.target)
-    _, params = shown.info.vector_field(request.field)
-    query = _sent(shown)
+    budget, asked = safety.budget(shown.target), _queries(shown)
 
-    def work(job: Job[Neighbours]) -> Neighbours:
+    def work(job: Job[Truth]) -> Truth:
         client = opened.budgeted(budget)
-        found = read.blocks(client, shown.info, request.field, request.filter, report=job.report)
-        if size > cached.KEPT_VECTORS_BYTES:
-            return exact.nearest(found, query, request.k, params.metric)
-        kept.blocks = tuple(found)
-        return exact.nearest(kept.blocks, query, request.k, params.metric)
+        info = index_info(client, shown.info.name)
+        return truth.truth(client, info, request.field, asked, request.k, request.filter, report=job.report)
 
     COMPUTING.start("Exact neighbours", work, about=request)
 
 
-def _titles(shown: Shown, keys: tuple[str, ...]) -> dict[str, str]:
+def _titles(shown: SearchView, keys: tuple[str, ...]) -> dict[str, str]:
     """Names also of documents that the index did not return."""
     missing = [key for key in keys if key not in shown.titles]
     return {**shown.titles, **titles_of(cached.client(shown.target), shown.info, missing)}
