@@ -141,7 +141,7 @@ def _nodes(nodes: tuple[NodeNow, ...]) -> None:
                     "memory": bytes_text(one.figures["used_bytes"]) if "used_bytes" in one.figures else "–",
                     "CPU": text(one, "cpu", "{:.0%}"),
                     "commands/s": text(one, "commands"),
-                    "searches/s": text(one, "searches"),
+                    "Searches/s": text(one, "searches"),
                     "p99 ms": text(one, "p99_ms", "≤ {:.2f}"),
                     "clients": text(one, "clients", "{:,.0f}"),
                     "link": one.link or "–",
