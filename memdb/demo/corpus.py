@@ -109,21 +109,24 @@ def _installed(wide: bool, home: Path | None, report: Report) -> tuple[list[Docu
     if wide in _read:
         return _read[wide]
     file = home / "corpus" / ("wide.json" if wide else "main.json") if home else None
-    found = kept.rows(file, _edition()) if file else None
-    if found is None:
+    stored = kept.rows(file, _edition()) if file else None
+    if stored is None:
         _read[wide] = main, types = _from_packages(wide, report)
         if file:
             rows = {"main": [list(astuple(d)) for d in main], "types": [list(astuple(d)) for d in types]}
             kept.keep_rows(file, _edition(), rows)
     else:
-        _read[wide] = [Document(*r) for r in found["main"]], [Document(*r) for r in found["types"]]
+        _read[wide] = [Document(*r) for r in stored["main"]], [Document(*r) for r in stored["types"]]
     return _read[wide]
 
 
 def _edition() -> str:
     """Changes with anything the documents follow from: this file, Python and the packages' versions."""
-    versions = [f"{package} {importlib.metadata.version(_DISTRIBUTIONS.get(package, package))}"
-                for package in PACKAGES if importlib.util.find_spec(package)]  # fmt: skip
+    versions = [
+        f"{package} {importlib.metadata.version(_DISTRIBUTIONS.get(package, package))}"
+        for package in PACKAGES
+        if importlib.util.find_spec(package)
+    ]
     said = "\n".join([sys.version, *versions, Path(__file__).read_text(encoding="utf-8")])
     return hashlib.sha256(said.encode()).hexdigest()
 
@@ -147,13 +150,13 @@ def _from_packages(wide: bool, report: Report) -> tuple[list[Document], list[Doc
 
 def _services() -> list[tuple[str, Path]]:
     base = Path(botocore.__file__).parent / "data"
-    found = []
+    newest = []
     for folder in sorted(base.iterdir()):
         versions = sorted(v for v in folder.iterdir() if v.name[:4].isdigit()) if folder.is_dir() else []
         versions = [v for v in versions if list(v.glob("service-2.json*"))]
         if versions:
-            found.append((folder.name, versions[-1]))
-    return found
+            newest.append((folder.name, versions[-1]))
+    return newest
 
 
 def _model(folder: Path) -> dict[str, Any]:
@@ -169,9 +172,14 @@ def _operations(service: str, year: int, model: dict[str, Any]) -> Iterator[Docu
         # Some operations have a line, a few none: they are operations all the same.
         content = plain_text(described.get("documentation", "")) or f"{name}: {operation}"
         yield Document(
-            f"doc:{service}:{operation}", f"{name}: {operation}", content, service, _verb(operation),
-            "aws_docs", year,
-        )  # fmt: skip
+            f"doc:{service}:{operation}",
+            f"{name}: {operation}",
+            content,
+            service,
+            _verb(operation),
+            "aws_docs",
+            year,
+        )
 
 
 def _types(service: str, year: int, model: dict[str, Any]) -> Iterator[Document]:
@@ -180,16 +188,26 @@ def _types(service: str, year: int, model: dict[str, Any]) -> Iterator[Document]
         content = plain_text(described.get("documentation", ""))
         if len(content) >= SHORTEST:
             yield Document(
-                f"doc:{service}:type:{shape}", f"{name}: {shape} (data type)", content, service, "type",
-                "aws_docs", year,
-            )  # fmt: skip
+                f"doc:{service}:type:{shape}",
+                f"{name}: {shape} (data type)",
+                content,
+                service,
+                "type",
+                "aws_docs",
+                year,
+            )
         for member, said in described.get("members", {}).items():
             content = plain_text(said.get("documentation", ""))
             if len(content) >= 3 * SHORTEST:
                 yield Document(
-                    f"doc:{service}:type:{shape}.{member}", f"{name}: {shape}.{member}", content, service,
-                    "type", "aws_docs", year,
-                )  # fmt: skip
+                    f"doc:{service}:type:{shape}.{member}",
+                    f"{name}: {shape}.{member}",
+                    content,
+                    service,
+                    "type",
+                    "aws_docs",
+                    year,
+                )
 
 
 def _service_name(service: str, model: dict[str, Any]) -> str:
@@ -200,10 +218,10 @@ def _service_name(service: str, model: dict[str, Any]) -> str:
 
 def _redis(client: Client) -> Iterator[Document]:
     try:
-        found = replies.pairs(client.execute("COMMAND", "DOCS"))
+        described_commands = replies.pairs(client.execute("COMMAND", "DOCS"))
     except MemDBError:
         return  # not every server tells; the corpus is whole without it
-    for name, described in found.items():
+    for name, described in described_commands.items():
         facts = replies.pairs(described)
         yield from _redis_command(name, facts)
         for sub, inner in replies.pairs(facts.get("subcommands")).items():
@@ -228,9 +246,14 @@ def _redis_command(name: str, facts: dict[str, Any]) -> Iterator[Document]:
     ]
     command = name.upper()
     yield Document(
-        f"doc:redis:{command.replace(' ', '-')}", f"Redis: {command}", " ".join(parts)[:LONGEST], "redis",
-        _verb(command.split(" ")[-1].capitalize()), "redis_docs", None,
-    )  # fmt: skip
+        f"doc:redis:{command.replace(' ', '-')}",
+        f"Redis: {command}",
+        " ".join(parts)[:LONGEST],
+        "redis",
+        _verb(command.split(" ")[-1].capitalize()),
+        "redis_docs",
+        None,
+    )
 
 
 def _argument(described: replies.Reply) -> str:
@@ -267,9 +290,14 @@ def _docstrings(package: str, root: Path, file: Path) -> Iterator[Document]:
         content = _line(ast.get_docstring(node) or "")
         if len(content) >= 2 * SHORTEST:
             yield Document(
-                f"doc:{package}:{module}.{name}", f"Python: {module}.{name}", content, package,
-                _verb(name.rpartition(".")[2].partition("_")[0].capitalize()), "python_docs", None,
-            )  # fmt: skip
+                f"doc:{package}:{module}.{name}",
+                f"Python: {module}.{name}",
+                content,
+                package,
+                _verb(name.rpartition(".")[2].partition("_")[0].capitalize()),
+                "python_docs",
+                None,
+            )
 
 
 def _named(
@@ -286,23 +314,23 @@ def _named(
 
 
 def _verb(name: str) -> str:
-    found = re.match(r"[A-Z][a-z]+", name)
-    verb = found.group().lower() if found else ""
+    match = re.match(r"[A-Z][a-z]+", name)
+    verb = match.group().lower() if match else ""
     return verb if verb in VERBS else "other"
 
 
-def _unique(found: list[Document]) -> list[Document]:
-    return list({document.key: document for document in found}.values())
+def _unique(listed: list[Document]) -> list[Document]:
+    return list({document.key: document for document in listed}.values())
 
 
-def _ordered(found: list[Document]) -> list[Document]:
+def _ordered(listed: list[Document]) -> list[Document]:
     """Mixed, the same on every run: by a hash of the key; familiar services come earlier."""
 
     def place(document: Document) -> float:
         drawn = int.from_bytes(hashlib.blake2b(document.key.encode(), digest_size=6).digest()) / 2**48
         return drawn / 4 if document.service in FAMILIAR else drawn
 
-    return sorted(found, key=place)
+    return sorted(listed, key=place)
 
 
 class _Text(HTMLParser):

@@ -101,27 +101,30 @@ def listed(cloudwatch: Any, cluster: str) -> tuple[Listed, ...]:
     Raises:
         MemDBError: no permission for cloudwatch:ListMetrics, or no answer.
     """
-    found = need(
+    entries = need(
         "cloudwatch:ListMetrics",
         lambda: pages(
-            cloudwatch, "list_metrics", "Metrics", Namespace=NAMESPACE,
+            cloudwatch,
+            "list_metrics",
+            "Metrics",
+            Namespace=NAMESPACE,
             Dimensions=[{"Name": CLUSTER, "Value": cluster}],
         ),
-    )  # fmt: skip
+    )
     return tuple(
         sorted(
-            {Listed(entry["MetricName"], _dimensions(entry)) for entry in found},
+            {Listed(entry["MetricName"], _dimensions(entry)) for entry in entries},
             key=lambda series: (series.metric, series.dimensions),
         )
     )
 
 
-def chosen(found: Sequence[Listed], name: str) -> tuple[Listed, ...]:
+def chosen(every: Sequence[Listed], name: str) -> tuple[Listed, ...]:
     """The series of one metric to draw: one a node; that of the whole cluster only where there is no other.
 
     An average over the cluster mixes its primaries and replicas.
     """
-    mine = tuple(series for series in found if series.metric == name)
+    mine = tuple(series for series in every if series.metric == name)
     return tuple(series for series in mine if series.node) or mine
 
 
@@ -141,10 +144,10 @@ def read(
         MemDBError: no permission for cloudwatch:GetMetricData, throttled, or no answer.
     """
     series = tuple(wanted)
-    found: list[Series] = []
+    answered: list[Series] = []
     for start in range(0, len(series), _PER_CALL):
-        found += _read(cloudwatch, series[start : start + _PER_CALL], statistic, hours, now)
-    return tuple(found)
+        answered += _read(cloudwatch, series[start : start + _PER_CALL], statistic, hours, now)
+    return tuple(answered)
 
 
 def period_s(hours: float) -> int:
@@ -164,22 +167,27 @@ def _read(
             "MetricStat": {
                 "Metric": {
                     "Namespace": NAMESPACE,
-                    "MetricName": one.metric,
-                    "Dimensions": [{"Name": n, "Value": v} for n, v in one.dimensions],
+                    "MetricName": entry.metric,
+                    "Dimensions": [{"Name": n, "Value": v} for n, v in entry.dimensions],
                 },
                 "Period": period_s(hours),
                 "Stat": statistic,
             },
         }
-        for i, one in enumerate(series)
+        for i, entry in enumerate(series)
     ]
     answers = need(
         "cloudwatch:GetMetricData",
         lambda: pages(
-            cloudwatch, "get_metric_data", "MetricDataResults", MetricDataQueries=queries,
-            StartTime=now - timedelta(hours=hours), EndTime=now, ScanBy="TimestampAscending",
+            cloudwatch,
+            "get_metric_data",
+            "MetricDataResults",
+            MetricDataQueries=queries,
+            StartTime=now - timedelta(hours=hours),
+            EndTime=now,
+            ScanBy="TimestampAscending",
         ),
-    )  # fmt: skip
+    )
     points: dict[str, dict[datetime, float]] = {}
     problems: dict[str, str] = {}
     for answer in answers:
@@ -193,13 +201,15 @@ def _read(
         )
     return [
         Series(
-            one.metric, one.node, statistic,
+            entry.metric,
+            entry.node,
+            statistic,
             tuple(sorted(points.get(f"q{i}", {}))),
             tuple(value for _, value in sorted(points.get(f"q{i}", {}).items())),
             problems.get(f"q{i}", ""),
         )
-        for i, one in enumerate(series)
-    ]  # fmt: skip
+        for i, entry in enumerate(series)
+    ]
 
 
 def _dimensions(entry: dict[str, Any]) -> Dimensions:

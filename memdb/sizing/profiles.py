@@ -20,27 +20,42 @@ _MIDDLE = _RAW * (1 + sum(ARTICLE_OVERHEAD) / 2) + _META
 
 BUILT_IN: dict[str, Profile] = {
     "memorydb": Profile(
-        "memorydb", "MemoryDB", "memorydb", "estimate",
+        "memorydb",
+        "MemoryDB",
+        "memorydb",
+        "estimate",
         "halfway between RediSearch and valkey-search, both measured; MemoryDB publishes none",
-        0.75, 1.30,
+        0.75,
+        1.30,
     ),
     "redisearch": Profile(
-        "redisearch", "RediSearch 2.10 on Redis 8.2", "redisearch", "measured",
+        "redisearch",
+        "RediSearch 2.10 on Redis 8.2",
+        "redisearch",
+        "measured",
         "the local engine; benchmarks/sizing.py holds it against shapes that were not fitted",
-        0.96, 1.04,
+        0.96,
+        1.04,
     ),
     "valkey-search": Profile(
-        "valkey-search", "valkey-search", "valkey-search", "estimate",
+        "valkey-search",
+        "valkey-search",
+        "valkey-search",
+        "estimate",
         "sizes recorded of valkey-search 1.2.1 (within 1.4 % of its indexes), with jemalloc's size classes",
-        0.90, 1.10,
+        0.90,
+        1.10,
     ),
     "article": Profile(
-        "article", "The article's rule", "article", "quoted",
+        "article",
+        "The article's rule",
+        "article",
+        "quoted",
         "the article's plan of 6 KB raw + 30–50 % + metadata",
         (_RAW * (1 + ARTICLE_OVERHEAD[0]) + _META) / _MIDDLE,
         (_RAW * (1 + ARTICLE_OVERHEAD[1]) + _META) / _MIDDLE,
     ),
-}  # fmt: skip
+}
 
 
 def load(name: str, home: Path) -> Profile:
@@ -53,7 +68,7 @@ def load(name: str, home: Path) -> Profile:
         return BUILT_IN[name]
     path = _path(name, home)
     try:
-        found = json.loads(path.read_bytes())
+        document = json.loads(path.read_bytes())
     except FileNotFoundError:
         known = ", ".join(names(home))
         raise BadInput(
@@ -62,7 +77,7 @@ def load(name: str, home: Path) -> Profile:
         ) from None
     except (OSError, ValueError) as exc:
         raise _damaged(name, exc) from exc
-    return _read(name, found)
+    return _read(name, document)
 
 
 def names(home: Path) -> tuple[str, ...]:
@@ -102,27 +117,36 @@ def _path(name: str, home: Path) -> Path:
     return home / "profiles" / f"{name}.json"
 
 
-def _read(name: str, found: Any) -> Profile:
+def _read(name: str, document: Any) -> Profile:
     try:
-        if found["format"] != FORMAT or found["engine"] not in get_args(Engine):
+        if document["format"] != FORMAT or document["engine"] not in get_args(Engine):
             raise ValueError("an unknown format or engine")
-        if found["grade"] not in get_args(Grade):
+        if document["grade"] not in get_args(Grade):
             raise ValueError("an unknown grade")
         constants = Constants(
-            **{f.name: number(f.name, found["constants"][f.name], -1e12, 1e12) for f in fields(Constants)}
+            **{f.name: number(f.name, document["constants"][f.name], -1e12, 1e12) for f in fields(Constants)}
         )
         numbers = {
-            key: number(key, found[key], low, high)
+            key: number(key, document[key], low, high)
             for key, low, high in (
-                ("low", 0.01, 1.0), ("high", 1.0, 100.0), ("keyspace_factor", 0.01, 100.0),
-                ("index_factor", 0.01, 100.0), ("fixed_bytes", -1e12, 1e12),
+                ("low", 0.01, 1.0),
+                ("high", 1.0, 100.0),
+                ("keyspace_factor", 0.01, 100.0),
+                ("index_factor", 0.01, 100.0),
+                ("fixed_bytes", -1e12, 1e12),
             )
-        }  # fmt: skip
+        }
         return Profile(
-            name=name, title=str(found["title"])[:200], engine=found["engine"], grade=found["grade"],
-            source=str(found["source"])[:500], constants=constants, calibrated=str(found["calibrated"])[:40],
-            samples=int(found["samples"]), **numbers,
-        )  # fmt: skip
+            name=name,
+            title=str(document["title"])[:200],
+            engine=document["engine"],
+            grade=document["grade"],
+            source=str(document["source"])[:500],
+            constants=constants,
+            calibrated=str(document["calibrated"])[:40],
+            samples=int(document["samples"]),
+            **numbers,
+        )
     except (KeyError, TypeError, ValueError, BadInput) as exc:
         raise _damaged(name, exc) from exc
 

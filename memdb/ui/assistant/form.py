@@ -29,7 +29,7 @@ SENTENCES, BEDROCK = "Sentences", "Bedrock"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asked:
+class AssistantChoice:
     """What the form says. `session_key` is empty where no session is chosen."""
 
     user_id: str
@@ -43,7 +43,7 @@ class Asked:
     model: str  # of Bedrock; empty: sentences of the documents
 
 
-def form(target: Target, info: IndexInfo) -> Asked | MemDBError:
+def form(target: Target, info: IndexInfo) -> AssistantChoice | MemDBError:
     """Draw the form, all of it whatever is wrong; the error where nothing can be asked."""
     wrong: MemDBError | None = None
     if told := st.session_state.pop(MADE, ""):
@@ -67,9 +67,15 @@ def form(target: Target, info: IndexInfo) -> Asked | MemDBError:
             "EF_RUNTIME", efs, index=efs.index(64), key="assistant.ef", bind="query-params", disabled=flat
         )
         weight = st.slider(
-            "Weight of the preference", 0.0, 1.0, LEAN, 0.05, key="assistant.weight", bind="query-params",
+            "Weight of the preference",
+            0.0,
+            1.0,
+            LEAN,
+            0.05,
+            key="assistant.weight",
+            bind="query-params",
             help="0 asks for the question alone, 1 for what the user prefers, whatever the question.",
-        )  # fmt: skip
+        )
         try:
             condition, matching = filter_form.filter_form(target, info, "assistant")
             if not matching:
@@ -79,10 +85,17 @@ def form(target: Target, info: IndexInfo) -> Asked | MemDBError:
         model = _answers()
     if wrong is not None:
         return wrong
-    return Asked(
-        user_id, session_key, preference, embedder, int(k or 5), None if flat else int(ef or 64), weight,
-        condition, model,
-    )  # fmt: skip
+    return AssistantChoice(
+        user_id,
+        session_key,
+        preference,
+        embedder,
+        int(k or 5),
+        None if flat else int(ef or 64),
+        weight,
+        condition,
+        model,
+    )
 
 
 def settings() -> Settings:
@@ -98,45 +111,56 @@ def fitting(name: str, index: str, dim: int, _info: IndexInfo) -> Embedder:
         BadInput: it does not fit.
         MemDBError: it did not answer.
     """
-    found = named(name, settings())
-    fits(found, _info.vector_field()[1], index)
+    embedder = named(name, settings())
+    fits(embedder, _info.vector_field()[1], index)
     if name == LOCAL:
-        found.embed(["warm"])  # the model is loaded before somebody waits for an answer
-    return found
+        embedder.embed(["warm"])  # the model is loaded before somebody waits for an answer
+    return embedder
 
 
 def _user(target: Target) -> str:
-    found, _ = cached.session_page(target, SessionFilter(), "", 50, state.keep(RUN, 0))
-    known = sorted({s.user_id for s in found.sessions if s.user_id and s.user_id.isprintable()})
+    page, _ = cached.session_page(target, SessionFilter(), "", 50, state.keep(RUN, 0))
+    known = sorted({s.user_id for s in page.sessions if s.user_id and s.user_id.isprintable()})
     chosen = st.session_state.get(USER) or st.query_params.get(USER)
     if chosen and chosen not in known:
         known.append(chosen)
     user = st.selectbox(
-        "User", known, key=USER, bind="query-params", accept_new_options=True, placeholder="a user's id",
+        "User",
+        known,
+        key=USER,
+        bind="query-params",
+        accept_new_options=True,
+        placeholder="a user's id",
         help="Users of the first sessions found; another id can be typed.",
-    )  # fmt: skip
+    )
     if target.writable:
         with st.popover("New user", icon=":material/person_add:", width="stretch"):
             st.text_input("Id", key=NEW_USER, placeholder="user501")
             st.text_area(
-                "What they prefer", key=LIKES, placeholder="runs serverless, watches the bill",
+                "What they prefer",
+                key=LIKES,
+                placeholder="runs serverless, watches the bill",
                 help="Embedded on this machine; its vector is the preference.",
-            )  # fmt: skip
+            )
             st.button("Create", key="assistant.create_user", on_click=_create_user, args=(target,))
     return (user or "").strip()
 
 
 def _session(target: Target, user_id: str) -> str:
-    found, _ = cached.session_page(target, SessionFilter(user=user_id), "", 50, state.keep(RUN, 0))
-    ids = [formats.printable_id(s.id) for s in found.sessions]
+    page, _ = cached.session_page(target, SessionFilter(user=user_id), "", 50, state.keep(RUN, 0))
+    ids = [formats.printable_id(s.id) for s in page.sessions]
     if st.session_state.get(SESSION) not in ids:
         st.session_state.pop(SESSION, None)
     chosen = st.selectbox("Session", ids, key=SESSION, bind="query-params", placeholder="none yet")
     if target.writable:
         st.button(
-            "New session", icon=":material/add_comment:", key="assistant.new_session", width="stretch",
-            on_click=_create_session, args=(target, user_id),
-        )  # fmt: skip
+            "New session",
+            icon=":material/add_comment:",
+            key="assistant.new_session",
+            width="stretch",
+            on_click=_create_session,
+            args=(target, user_id),
+        )
     elif not ids:
         st.caption("This user has no session, and the target is read-only.")
     return formats.session_key(formats.typed_id(chosen)) if chosen else ""
@@ -169,10 +193,15 @@ def _embedder(info: IndexInfo) -> Embedder:
 
 def _answers() -> str:
     by = st.segmented_control(
-        "Answer by", [SENTENCES, BEDROCK], default=SENTENCES, required=True, key="assistant.by",
-        bind="query-params", width="stretch",
+        "Answer by",
+        [SENTENCES, BEDROCK],
+        default=SENTENCES,
+        required=True,
+        key="assistant.by",
+        bind="query-params",
+        width="stretch",
         help="Sentences of the documents as they are, or a model on Amazon Bedrock.",
-    )  # fmt: skip
+    )
     if by != BEDROCK:
         return ""
     if not bedrock_client.has_credentials():

@@ -34,20 +34,22 @@ def filter_form(target: Target, info: IndexInfo, page: str) -> tuple[Condition, 
     with st.expander(label, icon=":material/filter_alt:"):
         for field in fields:
             try:
-                found = _field(target, info, field, f"{page}.f.{field.name}")
+                chosen = _field(target, info, field, f"{page}.f.{field.name}")
             except UnsupportedFeature as exc:
                 st.caption(f":material/info: {markdown(field.name)}: {markdown(str(exc))}")
                 continue
             except MemDBError as exc:
                 wrong = exc
                 continue
-            if found is not None:
-                conditions.append(found)
+            if chosen is not None:
+                conditions.append(chosen)
         raw = st.text_input(
-            "Expression", key=f"{page}.raw", bind="query-params",
+            "Expression",
+            key=f"{page}.raw",
+            bind="query-params",
             placeholder="@service:{s3} @year:[2015 +inf]",
             help="In the engine's own words; added to the conditions above.",
-        )  # fmt: skip
+        )
     if wrong is not None:
         raise wrong
     if raw.strip():
@@ -72,21 +74,28 @@ def _field(target: Target, info: IndexInfo, field: Field, key: str) -> Condition
         return None
     low, high = bounds
     text = st.text_input(
-        markdown(field.name, 60), key=key, bind="query-params", placeholder=f"{low:g} to {high:g}",
+        markdown(field.name, 60),
+        key=key,
+        bind="query-params",
+        placeholder=f"{low:g} to {high:g}",
         help="A number, or two with “to” between them; one side may stay empty.",
-    )  # fmt: skip
+    )
     return numbers(field.name, text)
 
 
 def tag_choice(values: TagValues, field: Field, key: str) -> tuple[str, ...]:
     """Choose among the values of a TAG field, each with what its filter finds; others may be typed."""
-    counts = {found.value: found.documents for found in values}
+    counts = {value.value: value.documents for value in values}
     chosen = st.multiselect(
-        markdown(field.name, 60), list(counts), key=key, bind="query-params", accept_new_options=True,
+        markdown(field.name, 60),
+        list(counts),
+        key=key,
+        bind="query-params",
+        accept_new_options=True,
         format_func=partial(_with_count, counts),
         placeholder=f"any of {len(counts):,}{'' if values.complete else ' or more'}" if counts else "any",
         help=None if values.complete else "Not all values are listed; type one that is missing.",
-    )  # fmt: skip
+    )
     return tuple(chosen)
 
 

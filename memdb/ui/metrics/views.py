@@ -94,14 +94,20 @@ def _charts(past: Past, node: NodeNow, span: Span, view: str, events: Sequence[E
                 continue
             st.plotly_chart(
                 figures_metrics.over_time(
-                    series, told, span, events, unit=chart.unit, dark=state.dark(),
+                    series,
+                    told,
+                    span,
+                    events,
+                    unit=chart.unit,
+                    dark=state.dark(),
                     limit=limits.cpu if "cpu" in chosen else None,
-                    share=chart.unit == "share", area=chart.stacked,
+                    share=chart.unit == "share",
+                    area=chart.stacked,
                 ),
                 key=f"metrics.{name}.{i}",
                 config=charts.PLAIN,
                 alt=f"{chart.title} of {line(node.address)} over time",
-            )  # fmt: skip
+            )
     _table(series, figures, node, span, name)
     if events:
         st.caption(
@@ -114,12 +120,12 @@ def _slow(target: Target, node: NodeNow) -> None:
     if not opened.open:
         return
     with opened, parts.errors_shown():
-        found = cached.slow_commands(target, node.address)
-        if not found:
+        commands = cached.slow_commands(target, node.address)
+        if not commands:
             st.caption("Empty: no command took longer than slowlog-log-slower-than, or it was reset.")
             return
         frame = pd.DataFrame(
-            [(pd.to_datetime(e.at, unit="s", utc=True), e.took_ms, e.command, e.what) for e in found],
+            [(pd.to_datetime(e.at, unit="s", utc=True), e.took_ms, e.command, e.what) for e in commands],
             columns=["time", "ms", "command", "key, or index and query"],
         )
         st.dataframe(frame, hide_index=True, height=240, key="metrics.slow.frame")
@@ -143,9 +149,15 @@ def _table(series: Series, figures: Sequence[str], node: NodeNow, span: Span, na
 def figures_frame(names: Sequence[str]) -> pd.DataFrame:
     """What figures are: unit, text, source, and which way is better."""
     rows = [
-        (name, f"{one.unit}/s" if one.kind == "counter" else one.unit, one.text, one.source, one.direction)
+        (
+            name,
+            f"{figure.unit}/s" if figure.kind == "counter" else figure.unit,
+            figure.text,
+            figure.source,
+            figure.direction,
+        )
         for name in names
-        for one in [FIGURES[name]]
+        for figure in [FIGURES[name]]
     ]
     return pd.DataFrame(rows, columns=["figure", "unit", "what it is", "from", ""])
 

@@ -22,10 +22,10 @@ _NEXT_GEN = "opensearch/ocu_nextgen"  # no verified price; the user may give one
 def view() -> None:
     """The table of prices; a change counts in this browser tab."""
     region = _region()
-    found = state.book(region)
-    known = sorted({p.id for p in found.prices if p.region == region}, key=_order)
+    book = state.book(region)
+    known = sorted({p.id for p in book.prices if p.region == region}, key=_order)
     mine = state.own_prices(region)
-    rows = [_row(price_id, found.find(price_id, region), mine) for price_id in _with_next_gen(known)]
+    rows = [_row(price_id, book.find(price_id, region), mine) for price_id in _with_next_gen(known)]
     st.caption(
         f"{len(known)} prices for {markdown(region)}, in {catalogue.CURRENCY}, on demand, without tax. Write "
         "into “yours” to reckon with your own; empty takes the catalogue's again. "
@@ -33,14 +33,20 @@ def view() -> None:
     )
     version = st.session_state.get(_VERSION, 0)
     st.data_editor(
-        pd.DataFrame(rows), hide_index=True, key=f"plan.editor.{version}", height=460, num_rows="fixed",
-        disabled=["price of", "catalogue", "unit", "grade", "date", "source"], placeholder="–",
-        on_change=_changed, args=(f"plan.editor.{version}", region, [row["price of"] for row in rows]),
+        pd.DataFrame(rows),
+        hide_index=True,
+        key=f"plan.editor.{version}",
+        height=460,
+        num_rows="fixed",
+        disabled=["price of", "catalogue", "unit", "grade", "date", "source"],
+        placeholder="–",
+        on_change=_changed,
+        args=(f"plan.editor.{version}", region, [row["price of"] for row in rows]),
         column_config={
             "catalogue": st.column_config.NumberColumn(format="%.6g"),
             "yours": st.column_config.NumberColumn(format="%.6g", min_value=0.0),
         },
-    )  # fmt: skip
+    )
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             "Forget mine",
@@ -50,11 +56,15 @@ def view() -> None:
             key="plan.prices.forget",
         )
         st.button(
-            "Refresh from AWS", icon=":material/cloud_download:", on_click=_refresh, args=(region,),
-            key="plan.prices.refresh", disabled=REFRESHING.current() is not None,
+            "Refresh from AWS",
+            icon=":material/cloud_download:",
+            on_click=_refresh,
+            args=(region,),
+            key="plan.prices.refresh",
+            disabled=REFRESHING.current() is not None,
             help="Reads node prices of MemoryDB and ElastiCache for this region from AWS's price list, with "
             "the credentials of this process (pricing:GetProducts). Kept under MEMDB_HOME.",
-        )  # fmt: skip
+        )
     if not REFRESHING.watch():
         _ended()
     table = pd.DataFrame(rows)
@@ -123,11 +133,11 @@ def _refresh(region: str) -> None:
 
     def work(job: Job[int]) -> int:
         pricing = prices.client()
-        found: list[Price] = []
+        read: list[Price] = []
         for service in prices.CODES:
-            found += prices.refresh(pricing, service, region, report=job.report)
-        prices.save(tuple(found), home)
-        return len(found)
+            read += prices.refresh(pricing, service, region, report=job.report)
+        prices.save(tuple(read), home)
+        return len(read)
 
     REFRESHING.start(f"Prices of {region}", work)
 

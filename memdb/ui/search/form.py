@@ -28,14 +28,23 @@ EXAMPLES = (
     "count unique visitors with little memory",
 )
 # Everything a link carries, besides one `search.f.<field>` for each filtered field.
-LINKED = ("search.by", "search.q", "search.key", "search.field", "search.k", "search.ef", "search.ef2",
-          "search.raw", "search.view")  # fmt: skip
+LINKED = (
+    "search.by",
+    "search.q",
+    "search.key",
+    "search.field",
+    "search.k",
+    "search.ef",
+    "search.ef2",
+    "search.raw",
+    "search.view",
+)
 _WHOLE = 2**53 - 1  # the largest whole number that a browser keeps apart from its neighbours
 WHOLE_RANGES = "search.whole_ranges"  # bounds by widget, so that a link leaves out what filters nothing
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SearchChoice:
     """What the form says: the request, what it was asked with, and what its filter lets through."""
 
     request: KnnRequest
@@ -51,7 +60,7 @@ class Wrong:
     why: MemDBError
 
 
-def form(target: Target, info: IndexInfo) -> Asked | Wrong | None:
+def form(target: Target, info: IndexInfo) -> SearchChoice | Wrong | None:
     """Draw the form, all of it whatever is wrong; None where there is nothing to ask yet."""
     field, params = _vector_field(info)
     wrong: MemDBError | None = None
@@ -71,7 +80,7 @@ def form(target: Target, info: IndexInfo) -> Asked | Wrong | None:
         return None
     by, text, vector = query
     request = KnnRequest(info.name, vector_param(vector), field.name, k, ef, condition, returnable(info))
-    return Asked(request, by, text, matching)
+    return SearchChoice(request, by, text, matching)
 
 
 def invitation(target: Target, info: IndexInfo, asked: Wrong | None) -> None:
@@ -121,16 +130,24 @@ def _query(
     target: Target, info: IndexInfo, field: Field, params: VectorParams
 ) -> tuple[By, str, Floats] | None:
     by = st.segmented_control(
-        "Search by", ["Text", "Document", "Vector"], default="Text", required=True, key="search.by",
-        bind="query-params", width="stretch",
-    )  # fmt: skip
+        "Search by",
+        ["Text", "Document", "Vector"],
+        default="Text",
+        required=True,
+        key="search.by",
+        bind="query-params",
+        width="stretch",
+    )
     where = f"'{field.name}' of '{info.name}'"
     if by == "Text":
         text = st.text_input(
-            "Question", key="search.q", bind="query-params", placeholder="What are you looking for?",
+            "Question",
+            key="search.q",
+            bind="query-params",
+            placeholder="What are you looking for?",
             icon=":material/search:",
             help=f"Embedded on this machine by {embed.MODEL} ({embed.DIMENSION} dimensions).",
-        )  # fmt: skip
+        )
         if params.dim != embed.DIMENSION:
             raise BadVector(
                 f"The local model gives {embed.DIMENSION} numbers; {where} expects {params.dim:,}.",
@@ -143,9 +160,12 @@ def _query(
         return "Text", text, cached.text_vector(text)
     if by == "Document":
         key = st.text_input(
-            "Key of a document", key="search.key", bind="query-params", icon=":material/description:",
+            "Key of a document",
+            key="search.key",
+            bind="query-params",
+            icon=":material/description:",
             placeholder=f"{line(info.prefixes[0]) if info.prefixes else ''}…",
-        )  # fmt: skip
+        )
         st.button("A random document", icon=":material/casino:", on_click=_random, args=(target, info))
         if not key.strip():
             return None
@@ -164,28 +184,36 @@ def _query(
 
 def _random(target: Target, info: IndexInfo) -> None:
     try:
-        found = search.random_key(cached.client(target), info)
+        key = search.random_key(cached.client(target), info)
     except MemDBError as exc:
         st.toast(markdown(exc.full()))
         return
-    more_like(found)
+    more_like(key)
 
 
 def _settings(target: Target, params: VectorParams) -> tuple[int, int | None]:
     limits = cached.server(target).dialect.limits
     k = st.number_input(
-        "K", min_value=1, max_value=limits.k, value=KnnRequest("", ()).k, key="search.k", bind="query-params",
+        "K",
+        min_value=1,
+        max_value=limits.k,
+        value=KnnRequest("", ()).k,
+        key="search.k",
+        bind="query-params",
         help="How many neighbours to return.",
-    )  # fmt: skip
+    )
     if not params.has_ef:
         st.caption(markdown(params.without_ef))
         return int(k), None
     ef = st.select_slider(
-        "EF_RUNTIME", ef_steps.steps(limits.ef_runtime), value=EF_RUNTIME, key="search.ef",
+        "EF_RUNTIME",
+        ef_steps.steps(limits.ef_runtime),
+        value=EF_RUNTIME,
+        key="search.ef",
         bind="query-params",
         help="How many candidates the graph walk keeps: more finds more of the true neighbours and takes "
         "longer. Below K the engine uses K.",
-    )  # fmt: skip
+    )
     return int(k), int(ef)
 
 
@@ -196,14 +224,16 @@ def _filter(target: Target, info: IndexInfo) -> tuple[Condition, int]:
         st.markdown("**Filter**")
         told = st.empty()
         for field in (*info.of_kind("TAG"), *info.of_kind("NUMERIC"), *info.of_kind("TEXT")):
-            found = _field_filter(target, info, field)
-            if found is not None:
-                conditions.append(found)
+            chosen = _field_filter(target, info, field)
+            if chosen is not None:
+                conditions.append(chosen)
         raw = st.text_input(
-            "Expression", key="search.raw", bind="query-params",
+            "Expression",
+            key="search.raw",
+            bind="query-params",
             placeholder="@service:{s3} @year:[2015 +inf]",
             help="In the engine's own words; added to the conditions above.",
-        )  # fmt: skip
+        )
         if raw.strip():
             conditions.append(Raw(raw))
         condition = And(tuple(conditions))
