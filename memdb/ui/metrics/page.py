@@ -141,20 +141,6 @@ def _nodes(nodes: tuple[NodeNow, ...]) -> None:
         pd.DataFrame(
             [
                 {
-<<<<<<< HEAD
-                    "node": line(one.address),
-                    "role": one.role,
-                    "answers": "no" if one.problem else "yes",
-                    "memory": bytes_text(one.figures["used_bytes"]) if "used_bytes" in one.figures else "–",
-                    "CPU": text(one, "cpu", "{:.0%}"),
-                    "commands/s": text(one, "commands"),
-                    "Searches/s": text(one, "searches"),
-                    "p99 ms": text(one, "p99_ms", "≤ {:.2f}"),
-                    "clients": text(one, "clients", "{:,.0f}"),
-                    "link": one.link or "–",
-                    "behind": bytes_text(one.figures["behind_bytes"])
-                    if "behind_bytes" in one.figures
-=======
                     "node": line(node.address),
                     "role": node.role,
                     "answers": "no" if node.problem else "yes",
@@ -167,7 +153,6 @@ def _nodes(nodes: tuple[NodeNow, ...]) -> None:
                     "link": node.link or "–",
                     "behind": bytes_text(node.figures["behind_bytes"])
                     if "behind_bytes" in node.figures
->>>>>>> main
                     else "–",
                     "ack s": text(node, "lag_s", "{:.0f}"),
                 }
