@@ -154,9 +154,17 @@ def plan(
         ended = replies.integer(cursor) == 0
         complete = ended and not cut
         found = Plan(
-            action, format_, wanted, tuple(keys), size, tuple(sample), undecided, min(scanned, total), total,
+            action,
+            format_,
+            wanted,
+            tuple(keys),
+            size,
+            tuple(sample),
+            undecided,
+            min(scanned, total),
+            total,
             complete,
-        )  # fmt: skip
+        )
         if keep is not None:
             keep(found)
         report("Finding sessions", min(scanned, total), total)

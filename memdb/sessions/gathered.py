@@ -152,11 +152,14 @@ class Gathered:
         """Each key by itself, also where several make a session."""
         return [
             Seen(
-                part.value.key, part.value.ttl_s, part.value.size_bytes or 0,
-                part.reading.user if part.reading else "", part.reading.at if part.reading else None,
+                part.value.key,
+                part.value.ttl_s,
+                part.value.size_bytes or 0,
+                part.reading.user if part.reading else "",
+                part.reading.at if part.reading else None,
             )
             for part in _parts(client, format_, keys, each=SEEN_BYTES, total=PAGE_BYTES, any_type=True)
-        ]  # fmt: skip
+        ]
 
 
 def merged(format_: Format, before: SessionSummary, more: SessionSummary) -> SessionSummary:
@@ -317,9 +320,16 @@ def _summary(format_: Format, id_: str, parts: Sequence[_Part]) -> SessionSummar
         session.turns[0] if session.turns else None,
     )
     return SessionSummary(
-        session.key, session.user_id, "", session.created_at, session.created, session.ttl_s,
+        session.key,
+        session.user_id,
+        "",
+        session.created_at,
+        session.created,
+        session.ttl_s,
         sum(len(turn.content.encode("utf-8", "surrogateescape")) for turn in session.turns),
-        session.size_bytes, len(session.turns) if session.turns else None,
-        line(opening.content, OPENING) if opening else "", session.problems,
+        session.size_bytes,
+        len(session.turns) if session.turns else None,
+        line(opening.content, OPENING) if opening else "",
+        session.problems,
         format_.prefix,
-    )  # fmt: skip
+    )

@@ -147,9 +147,19 @@ def page(
     query = render(And(tuple(conditions)), client.server.dialect, info)
     params: list[Arg] = [part for pair in query.params for part in pair]
     reply = client.execute(
-        "FT.SEARCH", info.name, query.query, "RETURN", 1, formats.USER_ID, "LIMIT", start, size,
-        *(("PARAMS", len(params), *params) if params else ()), "DIALECT", 2,
-    )  # fmt: skip
+        "FT.SEARCH",
+        info.name,
+        query.query,
+        "RETURN",
+        1,
+        formats.USER_ID,
+        "LIMIT",
+        start,
+        size,
+        *(("PARAMS", len(params), *params) if params else ()),
+        "DIALECT",
+        2,
+    )
     total = replies.integer(
         replies.pairs(reply).get("total_results") if isinstance(reply, dict) else replies.items(reply)[0]
     )

@@ -12,28 +12,57 @@ from memdb.sessions.formats import SESSION_PREFIX
 from memdb.sessions.mapping import MESSAGES_PATHS, SESSION_PATHS, Format, Stored, dig, first, parsed
 
 ARTICLE = Format(
-    "article", "Hash with a JSON history", SESSION_PREFIX, "hash",
-    messages=("history",), time=("timestamp", "created_at"), user=("user_id",), strategy="article",
-)  # fmt: skip
+    "article",
+    "Hash with a JSON history",
+    SESSION_PREFIX,
+    "hash",
+    messages=("history",),
+    time=("timestamp", "created_at"),
+    user=("user_id",),
+    strategy="article",
+)
 LANGCHAIN = Format(
-    "langchain", "LangChain: list of messages", "message_store:", "list", newest_first=True,
-    role=("type", "role"), text=("data.content", "content"),
-)  # fmt: skip
+    "langchain",
+    "LangChain: list of messages",
+    "message_store:",
+    "list",
+    newest_first=True,
+    role=("type", "role"),
+    text=("data.content", "content"),
+)
 MESSAGE_LIST = Format("list", "List of JSON messages", "chat:", "list")
 REDISVL = Format(
-    "redisvl", "redisvl: a hash per message", "chat:", "hash", "message",
-    role=("role",), text=("content",), time=("timestamp",), session=SESSION_PATHS,
+    "redisvl",
+    "redisvl: a hash per message",
+    "chat:",
+    "hash",
+    "message",
+    role=("role",),
+    text=("content",),
+    time=("timestamp",),
+    session=SESSION_PATHS,
     user=("user_id", "metadata.user_id"),
-)  # fmt: skip
+)
 MESSAGE_JSON = Format(
-    "message-json", "A JSON document per message", "chat:", "json", "message",
-    session=SESSION_PATHS, text=("data.content", "content", "kwargs.content", "text"),
-)  # fmt: skip
+    "message-json",
+    "A JSON document per message",
+    "chat:",
+    "json",
+    "message",
+    session=SESSION_PATHS,
+    text=("data.content", "content", "kwargs.content", "text"),
+)
 LANGGRAPH = Format(
-    "langgraph", "LangGraph checkpoints (Redis)", "checkpoint:", "json", "state",
-    messages=("checkpoint.channel_values.messages",), session=("thread_id",),
-    time=("checkpoint.ts", "kwargs.timestamp"), user=("metadata.user_id",),
-)  # fmt: skip
+    "langgraph",
+    "LangGraph checkpoints (Redis)",
+    "checkpoint:",
+    "json",
+    "state",
+    messages=("checkpoint.channel_values.messages",),
+    session=("thread_id",),
+    time=("checkpoint.ts", "kwargs.timestamp"),
+    user=("metadata.user_id",),
+)
 LANGGRAPH_TEXT = replace(
     LANGGRAPH, name="langgraph-valkey", title="LangGraph checkpoints (Valkey)", stored="string"
 )
@@ -44,9 +73,19 @@ BARE_TEXT = Format("text-list", "Text that is a JSON list of messages", "chat:",
 HASH = Format("hash", "Hash with a list of messages in JSON", "chat:", "hash", messages=MESSAGES_PATHS)
 
 KNOWN = (
-    ARTICLE, LANGCHAIN, MESSAGE_LIST, REDISVL, MESSAGE_JSON, LANGGRAPH, LANGGRAPH_TEXT, DOCUMENT, TEXT,
-    BARE_DOCUMENT, BARE_TEXT, HASH,
-)  # fmt: skip
+    ARTICLE,
+    LANGCHAIN,
+    MESSAGE_LIST,
+    REDISVL,
+    MESSAGE_JSON,
+    LANGGRAPH,
+    LANGGRAPH_TEXT,
+    DOCUMENT,
+    TEXT,
+    BARE_DOCUMENT,
+    BARE_TEXT,
+    HASH,
+)
 
 
 def of_token(token: str, own: tuple[Format, ...] = ()) -> Format | None:
@@ -137,5 +176,8 @@ def _list_in(value: Any) -> bool:
 
 
 _TESTS: dict[Stored, Callable[[Any], Format | None]] = {
-    "hash": _hash, "list": _list, "json": _json, "string": _string,
-}  # fmt: skip
+    "hash": _hash,
+    "list": _list,
+    "json": _json,
+    "string": _string,
+}

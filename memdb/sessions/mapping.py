@@ -36,9 +36,14 @@ TIME_PATHS = ("timestamp", "created_at", "time", "ts", "checkpoint.ts")
 USER_PATHS = ("user_id", "user", "userId", "metadata.user_id")
 SESSION_PATHS = ("session_tag", "session_id", "thread_id", "conversation_id")
 MESSAGES_PATHS = (
-    "messages", "history", "turns", "chat_history", "conversation", "data.messages",
+    "messages",
+    "history",
+    "turns",
+    "chat_history",
+    "conversation",
+    "data.messages",
     "checkpoint.channel_values.messages",
-)  # fmt: skip
+)
 _STEP = re.compile(r"([^.\[\]]+)|\[(-?\d{1,9})\]")
 _PATH = re.compile(r"(?:[^.\[\]]+|\[-?\d{1,9}\])(?:\.[^.\[\]]+|\[-?\d{1,9}\])*")
 

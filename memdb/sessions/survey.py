@@ -25,8 +25,18 @@ LARGEST = 20
 SOON = 20
 TTL_EDGES = (0.0, 60.0, 300.0, 900.0, 3_600.0, 3 * 3_600.0, 6 * 3_600.0, 12 * 3_600.0, 86_400.0, 7 * 86_400.0)
 TTL_NAMES = (
-    "1 min", "5 min", "15 min", "1 h", "3 h", "6 h", "12 h", "1 day", "7 days", "later", "never",
-)  # fmt: skip
+    "1 min",
+    "5 min",
+    "15 min",
+    "1 h",
+    "3 h",
+    "6 h",
+    "12 h",
+    "1 day",
+    "7 days",
+    "later",
+    "never",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,9 +171,20 @@ def measure(
 
 
 def _cell(
-    client: Client, info: IndexInfo, field: str, chosen: GridFilter, ef: int, queries: Floats, k: int,
-    own: tuple[str, ...], truth: Neighbours, uncertainty: Uncertainty, report: Report, done: int, total: int,
-) -> Cell:  # fmt: skip
+    client: Client,
+    info: IndexInfo,
+    field: str,
+    chosen: GridFilter,
+    ef: int,
+    queries: Floats,
+    k: int,
+    own: tuple[str, ...],
+    truth: Neighbours,
+    uncertainty: Uncertainty,
+    report: Report,
+    done: int,
+    total: int,
+) -> Cell:
     times, returned, short = np.zeros(len(queries)), [], 0
     stage = f"Measuring {line(chosen.name, 60)} at EF {ef}"
     for i, vector in enumerate(queries):

@@ -209,8 +209,17 @@ def _latency_svg(run: Run, target: float | None, best: int | None) -> str:
 
 
 def _curve_table(run: Run, best: int | None) -> str:
-    heads = ("EF_RUNTIME", f"recall@{run.request.k}", "low", "high", "p50 ms", "p95 ms", "p99 ms", "calls/s",
-             "short")  # fmt: skip
+    heads = (
+        "EF_RUNTIME",
+        f"recall@{run.request.k}",
+        "low",
+        "high",
+        "p50 ms",
+        "p95 ms",
+        "p99 ms",
+        "calls/s",
+        "short",
+    )
     rows = []
     for p in run.points:
         cells = [
@@ -226,10 +235,19 @@ def _curve_table(run: Run, best: int | None) -> str:
 def _worst_table(found: Sequence[misses.Miss]) -> str:
     heads = ("query", "recall", "missed", "nearest missed", "astray", "found by EF")
     rows = [
-        ([line(m.label, 160), f"{m.recall:.2f}", str(len(m.missed)), str(m.nearest_missed or "–"),
-          f"{m.astray:.1%}", str(m.found_by or "none")], False)
+        (
+            [
+                line(m.label, 160),
+                f"{m.recall:.2f}",
+                str(len(m.missed)),
+                str(m.nearest_missed or "–"),
+                f"{m.astray:.1%}",
+                str(m.found_by or "none"),
+            ],
+            False,
+        )
         for m in found
-    ]  # fmt: skip
+    ]
     return _table(heads, rows)
 
 

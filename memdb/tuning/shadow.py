@@ -160,9 +160,15 @@ def spec(base: IndexInfo, field: str, variant: Variant) -> IndexSpec:
         )
     else:
         vector = HnswField(
-            found.name, params.dim, metric, kind, m=variant.m, ef_construction=variant.ef_construction,
-            path=found.identifier, index_missing=found.index_missing,
-        )  # fmt: skip
+            found.name,
+            params.dim,
+            metric,
+            kind,
+            m=variant.m,
+            ef_construction=variant.ef_construction,
+            path=found.identifier,
+            index_missing=found.index_missing,
+        )
     # A field with NOINDEX is searched by nobody, in the original neither.
     others: list[FieldSpec] = [
         TagField(f.name, f.separator, f.case_sensitive, f.identifier, f.index_empty, f.index_missing)

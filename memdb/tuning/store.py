@@ -160,13 +160,20 @@ def listed(home: Path) -> tuple[Listed, ...]:
             size = sum(p.stat().st_size for p in (path, path.with_suffix(".npz")))
             found.append(
                 Listed(
-                    id=about["id"], started=about["started"], title=about["title"], target=about["target"],
-                    index=about["index"], k=request.k, filter=request.filter,
-                    queries=about["queries"]["count"], goal=request.goal,
-                    recommendation=_recommendation(about["recommendation"]), partial=about["partial"],
+                    id=about["id"],
+                    started=about["started"],
+                    title=about["title"],
+                    target=about["target"],
+                    index=about["index"],
+                    k=request.k,
+                    filter=request.filter,
+                    queries=about["queries"]["count"],
+                    goal=request.goal,
+                    recommendation=_recommendation(about["recommendation"]),
+                    partial=about["partial"],
                     size_bytes=size,
                 )
-            )  # fmt: skip
+            )
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return tuple(found)

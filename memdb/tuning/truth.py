@@ -120,9 +120,14 @@ def forget() -> None:
 
 
 def _known(
-    client: Client, info: IndexInfo, field: str, queries: Queries, k: int, condition: Condition | str,
+    client: Client,
+    info: IndexInfo,
+    field: str,
+    queries: Queries,
+    k: int,
+    condition: Condition | str,
     home: Path | None,
-) -> Truth | None:  # fmt: skip
+) -> Truth | None:
     name = _name(client, info, field, queries, k, condition)
     if home is None:
         return _answers.get(name, client, info, field, condition)

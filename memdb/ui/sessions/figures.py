@@ -53,9 +53,12 @@ def freed(bins: Sequence[TtlBin], *, dark: bool) -> go.Figure:
     styled(figure, colours, height=HEIGHT)
     total = sum(b.bytes for b in bins) / unit
     figure.add_hline(
-        y=total, line={"color": colours.quiet, "dash": "dash"}, annotation_text="all sessions",
-        annotation_position="bottom left", annotation_font_color=colours.text,
-    )  # fmt: skip
+        y=total,
+        line={"color": colours.quiet, "dash": "dash"},
+        annotation_text="all sessions",
+        annotation_position="bottom left",
+        annotation_font_color=colours.text,
+    )
     figure.update_xaxes(title="by", type="category", showgrid=False)
     figure.update_yaxes(title=f"memory freed, {word}", rangemode="tozero")
     return figure
@@ -67,10 +70,12 @@ def sizes(found: npt.NDArray[np.int64], *, dark: bool) -> go.Figure:
     names, counts = size_bins(found)
     figure = go.Figure(
         go.Bar(
-            x=names, y=counts, marker_color=colours.main,
+            x=names,
+            y=counts,
+            marker_color=colours.main,
             hovertemplate="%{x}: %{y:,} sessions of the sample<extra></extra>",
         )
-    )  # fmt: skip
+    )
     styled(figure, colours, height=HEIGHT)
     figure.update_xaxes(title="size in memory, up to", type="category", showgrid=False)
     figure.update_yaxes(title="sessions of the sample", rangemode="tozero")
@@ -92,10 +97,12 @@ def activity(found: Sequence[tuple[datetime, int]], *, dark: bool) -> go.Figure:
     colours = palette(dark)
     figure = go.Figure(
         go.Bar(
-            x=[start for start, _ in found], y=[n for _, n in found], marker_color=colours.main,
+            x=[start for start, _ in found],
+            y=[n for _, n in found],
+            marker_color=colours.main,
             hovertemplate="%{x|%Y-%m-%d %H:%M}: %{y:,} sessions begun<extra></extra>",
         )
-    )  # fmt: skip
+    )
     styled(figure, colours, height=HEIGHT)
     figure.update_xaxes(title="begun (UTC)", showgrid=False)
     figure.update_yaxes(title="sessions", rangemode="tozero")

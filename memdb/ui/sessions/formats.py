@@ -99,10 +99,20 @@ def _form(chosen: Format) -> Format | None:
     paths = {part: tuple(p.strip() for p in text.split(",") if p.strip()) for part, text in typed.items()}
     try:
         mine = Format(
-            name.strip() or "preview", name.strip() or "preview", prefix, stored, holds,
-            messages=paths["messages"], role=paths["role"], text=paths["text"], time=paths["time"],
-            user=paths["user"], session=paths["session"], newest_first=newest, own=True,
-        ).checked()  # fmt: skip
+            name.strip() or "preview",
+            name.strip() or "preview",
+            prefix,
+            stored,
+            holds,
+            messages=paths["messages"],
+            role=paths["role"],
+            text=paths["text"],
+            time=paths["time"],
+            user=paths["user"],
+            session=paths["session"],
+            newest_first=newest,
+            own=True,
+        ).checked()
         if saved:
             if not name.strip():
                 st.error("The format has no name. Give it one to save it.", icon=":material/error:")

@@ -37,9 +37,13 @@ def view(target: Target, format_: Format) -> None:
         st.space("stretch")
         if not found.whole and SURVEYING.current(format_.token) is None:
             st.button(
-                "Look at more keys", icon=":material/manage_search:", on_click=_start, args=(target, format_),
-                key="sessions.survey.more", help=f"Up to {FULL:,} keys, in the background.",
-            )  # fmt: skip
+                "Look at more keys",
+                icon=":material/manage_search:",
+                on_click=_start,
+                args=(target, format_),
+                key="sessions.survey.more",
+                help=f"Up to {FULL:,} keys, in the background.",
+            )
         st.button("Refresh", icon=":material/refresh:", on_click=refresh, key="sessions.survey.refresh")
     if SURVEYING.current(format_.token) is not None:
         SURVEYING.watch(_so_far)
@@ -107,10 +111,13 @@ def _users(target: Target, found: Survey) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         st.plotly_chart(
-            charts.bars([user or "(none)" for user, _, _ in users[:12]], [n for _, n, _ in users[:12]],
-                         dark=state.dark()),
+            charts.bars(
+                [user or "(none)" for user, _, _ in users[:12]],
+                [n for _, n, _ in users[:12]],
+                dark=state.dark(),
+            ),
             key="sessions.users",
-        )  # fmt: skip
+        )
     with right:
         frame = pd.DataFrame(
             {
@@ -124,9 +131,13 @@ def _users(target: Target, found: Survey) -> None:
         names = [user for user, _, _ in users if user.isprintable() and user]
         if names:
             st.selectbox(
-                "List one user's sessions", names, index=None, key="sessions.users.open",
-                on_change=_open_user, placeholder="choose a user",
-            )  # fmt: skip
+                "List one user's sessions",
+                names,
+                index=None,
+                key="sessions.users.open",
+                on_change=_open_user,
+                placeholder="choose a user",
+            )
 
 
 def _seen(rows: Sequence[Seen], format_: Format, name: str) -> None:
@@ -143,9 +154,15 @@ def _seen(rows: Sequence[Seen], format_: Format, name: str) -> None:
         return
     keys = [formats.printable_id(format_.id_of(s.key)) for s in rows]
     st.selectbox(
-        "Open one", keys, index=None, key=f"sessions.{name}.open", on_change=_open_key, args=(name,),
-        placeholder="choose a session", label_visibility="collapsed",
-    )  # fmt: skip
+        "Open one",
+        keys,
+        index=None,
+        key=f"sessions.{name}.open",
+        on_change=_open_key,
+        args=(name,),
+        placeholder="choose a session",
+        label_visibility="collapsed",
+    )
 
 
 def _table(target: Target, found: Survey, frame: pd.DataFrame, name: str, sizes: tuple[str, ...]) -> None:
@@ -156,9 +173,10 @@ def _table(target: Target, found: Survey, frame: pd.DataFrame, name: str, sizes:
 
 def _shown(frame: pd.DataFrame, sizes: tuple[str, ...]) -> None:
     st.dataframe(
-        frame, hide_index=True,
+        frame,
+        hide_index=True,
         column_config={name: st.column_config.NumberColumn(format="bytes") for name in sizes},
-    )  # fmt: skip
+    )
 
 
 def _settings(target: Target, found: Survey) -> dict[str, object]:

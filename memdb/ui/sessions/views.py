@@ -37,14 +37,24 @@ def row(target: Target) -> tuple[View, Format, Detected]:
     tokens = sorted(offered, key=lambda t: (t != usual, -counts.get(t, 0), t))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         view = st.segmented_control(
-            "View", VIEWS, default="Sessions", required=True, key=VIEW, bind="query-params",
+            "View",
+            VIEWS,
+            default="Sessions",
+            required=True,
+            key=VIEW,
+            bind="query-params",
             label_visibility="collapsed",
-        )  # fmt: skip
+        )
         st.space("stretch")
         token = st.selectbox(
-            "Stored as", tokens, key=FORMAT, bind="query-params", width=400, on_change=_another,
+            "Stored as",
+            tokens,
+            key=FORMAT,
+            bind="query-params",
+            width=400,
+            on_change=_another,
             help="Formats are recognised by what some of the values hold; *Formats* lists all.",
-        )  # fmt: skip
+        )
     number = counts.get(token)
     about = "" if found.whole else "about "
     said = (

@@ -61,8 +61,10 @@ def left_side(target: Target, base: IndexInfo) -> SweepRequest | None:
     """Forms to build, to measure and to drop; returns what is measured."""
     running = WORKING.current() is not None
     # Side by side, so that the progress on the right stays in sight of the button that started it.
-    build, measure, drop = st.tabs([":material/construction: Build", ":material/play_arrow: Measure",
-                                    ":material/delete: Drop"], key="indexes.tab")  # fmt: skip
+    build, measure, drop = st.tabs(
+        [":material/construction: Build", ":material/play_arrow: Measure", ":material/delete: Drop"],
+        key="indexes.tab",
+    )
     with build, parts.errors_shown(target):
         _build_form(target, base, running)
     request: SweepRequest | None = None
@@ -108,14 +110,21 @@ def _build_form(target: Target, base: IndexInfo, running: bool) -> None:
     st.markdown("**Build shadow indexes**")
     st.caption(f"{code(base.name, 80)} has {_has(params)}.")
     ms = st.multiselect(
-        "M", [m for m in MS if m <= limits.m], default=[_double(params.m or shadow.DEFAULT_M, MS)],
-        key="indexes.m", bind="query-params", help="Links of a node: more find more and take more memory.",
-    )  # fmt: skip
+        "M",
+        [m for m in MS if m <= limits.m],
+        default=[_double(params.m or shadow.DEFAULT_M, MS)],
+        key="indexes.m",
+        bind="query-params",
+        help="Links of a node: more find more and take more memory.",
+    )
     efcs = st.multiselect(
-        "EF_CONSTRUCTION", [e for e in EFCS if e <= limits.ef_construction], default=[200],
-        key="indexes.efc", bind="query-params",
+        "EF_CONSTRUCTION",
+        [e for e in EFCS if e <= limits.ef_construction],
+        default=[200],
+        key="indexes.efc",
+        bind="query-params",
         help="Candidates while a document is linked: more make a better graph and a slower build.",
-    )  # fmt: skip
+    )
     flat = st.toggle("FLAT, exact, as well", key="indexes.flat", bind="query-params")
     metric = st.selectbox(
         "Metric", list(METRICS), format_func=METRICS.__getitem__, key="indexes.metric", bind="query-params"
@@ -139,12 +148,18 @@ def _build_form(target: Target, base: IndexInfo, running: bool) -> None:
         count = len(found.new)
         st.button(
             f"Build {count} shadow index{'' if count == 1 else 'es'}" if count else "All of these are there",
-            type="primary", icon=":material/construction:", width="stretch", key="indexes.build",
+            type="primary",
+            icon=":material/construction:",
+            width="stretch",
+            key="indexes.build",
             disabled=running or not found.ok or not count,
-            on_click=_start_build, args=(target, base, field.name, variants),
-        )  # fmt: skip
-    with st.expander("Commands that are run" if target.writable else "Commands that would be run",
-                     expanded=not target.writable):  # fmt: skip
+            on_click=_start_build,
+            args=(target, base, field.name, variants),
+        )
+    with st.expander(
+        "Commands that are run" if target.writable else "Commands that would be run",
+        expanded=not target.writable,
+    ):
         lines = [shadow.create_command(base, field.name, v).redis_cli(target) for v in variants]
         st.code("\n".join(lines), language="bash", wrap_lines=True)
 
@@ -183,26 +198,48 @@ def _measure_form(target: Target, base: IndexInfo, running: bool) -> SweepReques
     st.markdown("**Measure all**")
     left, right = st.columns(2)
     least = left.number_input(
-        "Recall at least", min_value=0.01, max_value=0.9999, value=0.95, step=0.01, format="%.4g",
-        key="indexes.target", bind="query-params",
-    )  # fmt: skip
+        "Recall at least",
+        min_value=0.01,
+        max_value=0.9999,
+        value=0.95,
+        step=0.01,
+        format="%.4g",
+        key="indexes.target",
+        bind="query-params",
+    )
     k = right.number_input("K", min_value=1, max_value=1_000, value=10, key="indexes.k", bind="query-params")
     left, right = st.columns(2)
     count = left.number_input(
-        "Queries", min_value=1, max_value=20_000, value=300, step=100, key="indexes.n", bind="query-params",
+        "Queries",
+        min_value=1,
+        max_value=20_000,
+        value=300,
+        step=100,
+        key="indexes.n",
+        bind="query-params",
         help="Made queries, as hard as unseen ones; the same for every index.",
-    )  # fmt: skip
+    )
     seed = right.number_input("Seed", min_value=0, value=0, key="indexes.seed", bind="query-params")
     condition, matching = filter_form.filter_form(target, base, "indexes")
     rendered = render(condition, cached.server(target).dialect, base)
     request = SweepRequest(
-        base.name, field.name, int(k or 10), rendered.query, rendered.params,
-        goal=Goal(value=float(least or 0.95)), source=Unseen(int(count or 300), int(seed or 0), extend=False),
-    )  # fmt: skip
+        base.name,
+        field.name,
+        int(k or 10),
+        rendered.query,
+        rendered.params,
+        goal=Goal(value=float(least or 0.95)),
+        source=Unseen(int(count or 300), int(seed or 0), extend=False),
+    )
     st.button(
-        "Measure all", icon=":material/play_arrow:", width="stretch", key="indexes.measure",
-        disabled=running or matching == 0, on_click=_start_sweeps, args=(target, base, request),
-    )  # fmt: skip
+        "Measure all",
+        icon=":material/play_arrow:",
+        width="stretch",
+        key="indexes.measure",
+        disabled=running or matching == 0,
+        on_click=_start_sweeps,
+        args=(target, base, request),
+    )
     return request
 
 
@@ -232,10 +269,14 @@ def _drop_form(target: Target, base: IndexInfo, running: bool) -> None:
         return
     typed = st.text_input("Type its whole name", key="indexes.typed", help="The documents stay.")
     st.button(
-        "Drop it", icon=":material/delete:", key="indexes.drop_it",
+        "Drop it",
+        icon=":material/delete:",
+        key="indexes.drop_it",
         disabled=running or typed.strip() != name,
-        on_click=_drop, args=(target, name), width="stretch",
-    )  # fmt: skip
+        on_click=_drop,
+        args=(target, name),
+        width="stretch",
+    )
 
 
 def _drop(target: Target, name: str) -> None:

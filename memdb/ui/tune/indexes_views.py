@@ -22,30 +22,38 @@ def tables(found: tuple[Candidate, ...], request: SweepRequest) -> None:
     takes, gives = takes_frame(found), gives_frame(found)
     st.markdown("###### what each takes")
     st.dataframe(
-        takes, hide_index=True, key="indexes.takes", placeholder="–",
+        takes,
+        hide_index=True,
+        key="indexes.takes",
+        placeholder="–",
         column_config={
             "documents": st.column_config.NumberColumn(format="localized"),
-            "vectors": st.column_config.TextColumn(help="Memory of the vector structure, as the engine "
-            "tells."),
+            "vectors": st.column_config.TextColumn(
+                help="Memory of the vector structure, as the engine tells."
+            ),
             "in all": st.column_config.TextColumn(
                 help="With TAG and NUMERIC structures. A shadow has no TEXT fields, the original may."
             ),
             "built in": st.column_config.TextColumn(help="Of what was built from here."),
         },
-    )  # fmt: skip
+    )
     if any(c.run is not None for c in found):
         st.markdown("###### what each gives")
         st.dataframe(
-            gives, hide_index=True, key="indexes.gives", placeholder="–",
+            gives,
+            hide_index=True,
+            key="indexes.gives",
+            placeholder="–",
             column_config={
-                "EF": st.column_config.NumberColumn(help="Cheapest EF_RUNTIME that meets the target.",
-                format="%d"),
+                "EF": st.column_config.NumberColumn(
+                    help="Cheapest EF_RUNTIME that meets the target.", format="%d"
+                ),
                 "recall": st.column_config.NumberColumn(f"recall@{request.k}", format="%.4f"),
                 **{c: st.column_config.NumberColumn(format="%.4f") for c in ("low", "high")},
                 **{c: st.column_config.NumberColumn(format="%.2f") for c in ("p50 ms", "p99 ms")},
                 "calls/s": st.column_config.NumberColumn(format="localized"),
             },
-        )  # fmt: skip
+        )
     both = takes.merge(gives, on=["index", "parameters"])
     about = {"base": found[0].info.name, "request": asdict(request)}
     parts.export(both, "indexes", about, key="indexes.export")
@@ -115,10 +123,12 @@ def comparison(measured: list[Candidate], request: SweepRequest) -> None:
         points = [p for p in c.run.points if math.isfinite(p.p50_ms)] if c.run is not None else []
         trades.append(
             Trade(
-                names[c.info.name], tuple(p.ef_runtime for p in points), tuple(p.recall for p in points),
+                names[c.info.name],
+                tuple(p.ef_runtime for p in points),
+                tuple(p.recall for p in points),
                 tuple(p.p50_ms for p in points),
             )
-        )  # fmt: skip
+        )
     st.plotly_chart(
         figures.trade_off(trades, target=request.goal.value, dark=state.dark()),
         key="indexes.trade",

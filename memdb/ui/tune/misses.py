@@ -47,22 +47,27 @@ def view(shown: Shown) -> None:
     names = cached.titles(shown.target, shown.info, [m.own_key for m in found if m.own_key])
     table.insert(1, "title", [names.get(m.own_key, "") if m.own_key else "" for m in found])
     event = st.dataframe(
-        table, hide_index=True, on_select="rerun", column_order=_COLUMNS, selection_mode="single-row",
+        table,
+        hide_index=True,
+        on_select="rerun",
+        column_order=_COLUMNS,
+        selection_mode="single-row",
         key=f"recall.worst.{run.id}.{ef}",
-        height=min(320, 38 + 35 * len(table)), placeholder="–",
+        height=min(320, 38 + 35 * len(table)),
+        placeholder="–",
         column_config={
             "recall": st.column_config.ProgressColumn(format="%.2f", min_value=0.0, max_value=1.0, width=110),
-            "nearest missed": st.column_config.NumberColumn(help="True rank of the nearest neighbour "
-            "missed."),
+            "nearest missed": st.column_config.NumberColumn(
+                help="True rank of the nearest neighbour missed."
+            ),
             "astray": st.column_config.NumberColumn(
                 format="percent",
-                help="How much farther the farthest document returned lies than the farthest "
-                "true neighbour."
+                help="How much farther the farthest document returned lies than the farthest true neighbour.",
             ),
             "found by EF": st.column_config.NumberColumn(help="The lowest EF measured that finds all."),
             "short": None if not table["short"].any() else st.column_config.NumberColumn(),
         },
-    )  # fmt: skip
+    )
     parts.export(table, "misses", report.about(run), key="recall.worst.export")
     rows = event.get("selection", {}).get("rows", [])
     place = rows[0] if rows and rows[0] < len(found) else 0
@@ -136,9 +141,12 @@ def _extras(shown: Shown, miss: Miss) -> None:
     size = info.documents * params.bytes
     if size > AT_ONCE_BYTES and st.session_state.get("recall.rank_extras") != run.id:
         st.button(
-            f"Rank them truly (reads {bytes_text(size)})", icon=":material/target:",
-            on_click=_rank, args=(run.id,), key="recall.rank",
-        )  # fmt: skip
+            f"Rank them truly (reads {bytes_text(size)})",
+            icon=":material/target:",
+            on_click=_rank,
+            args=(run.id,),
+            key="recall.rank",
+        )
         return
     client = cached.client(shown.target)
     with st.spinner("Looking at all vectors"):

@@ -39,9 +39,15 @@ def start_button(target: Target, info: IndexInfo, asked: Asked | MemDBError) -> 
     running = tune_job.SWEEPING.current() is not None
     ready = isinstance(asked, Asked)
     st.button(
-        "Run the sweep", type="primary", icon=":material/play_arrow:", width="stretch", key="recall.start",
-        disabled=not ready or running, on_click=tune_job.start, args=(target, info, asked),
-    )  # fmt: skip
+        "Run the sweep",
+        type="primary",
+        icon=":material/play_arrow:",
+        width="stretch",
+        key="recall.start",
+        disabled=not ready or running,
+        on_click=tune_job.start,
+        args=(target, info, asked),
+    )
     if isinstance(asked, MemDBError):
         parts.show_error(asked)
     else:
@@ -66,9 +72,14 @@ def right_side(target: Target, info: IndexInfo) -> None:
     elif st.session_state.get("recall.view", "Curve") != "Runs":
         _invitation(info)
     view = st.segmented_control(
-        "View", list(VIEWS), default="Curve", required=True, key="recall.view", bind="query-params",
+        "View",
+        list(VIEWS),
+        default="Curve",
+        required=True,
+        key="recall.view",
+        bind="query-params",
         label_visibility="collapsed",
-    )  # fmt: skip
+    )
     with parts.errors_shown(target):
         if view == "Runs":
             runs.runs_view(shown)

@@ -46,10 +46,14 @@ def slices_view(shown: Shown) -> None:
     left, right = st.columns([1, 1.4], gap="medium")
     with left:
         kind = st.selectbox(
-            "Slice by", list(kinds), key="recall.slice", format_func=kinds.__getitem__, bind="query-params",
+            "Slice by",
+            list(kinds),
+            key="recall.slice",
+            format_func=kinds.__getitem__,
+            bind="query-params",
             help="A slice's recall is of the queries that are documents in it, or were made from one. A "
             "document with several values of a tag lies in the slice of each.",
-        )  # fmt: skip
+        )
     with right:
         ef = ef_choice(run, "recall.slice_ef", misses.default_ef(run))
     point = run.point(ef)
@@ -76,10 +80,13 @@ def grid_view(shown: Shown) -> None:
     job, running = MEASURING.job(run.id), MEASURING.current(run.id)
     if running is None:
         st.button(
-            "Measure again" if job is not None else "Measure", icon=":material/play_arrow:",
-            type="secondary" if job is not None else "primary", on_click=_start, args=(shown, info),
+            "Measure again" if job is not None else "Measure",
+            icon=":material/play_arrow:",
+            type="secondary" if job is not None else "primary",
+            on_click=_start,
+            args=(shown, info),
             key="recall.grid.start",
-        )  # fmt: skip
+        )
     if job is None:
         return
     if running is not None:
@@ -93,9 +100,13 @@ def grid_view(shown: Shown) -> None:
 def draw_grid(found: Grid, *, key: str, settings: dict[str, object] | None = None) -> None:
     """The heat map and its table."""
     measure = st.segmented_control(
-        "Show", list(MEASURES), default="recall", required=True, key=f"{key}.measure",
+        "Show",
+        list(MEASURES),
+        default="recall",
+        required=True,
+        key=f"{key}.measure",
         label_visibility="collapsed",
-    )  # fmt: skip
+    )
     name, unit, form, good_high = MEASURES[str(measure)]
     values = np.full((len(found.rows), len(found.efs)), np.nan)
     for i, row in enumerate(found.rows):
@@ -116,13 +127,16 @@ def draw_grid(found: Grid, *, key: str, settings: dict[str, object] | None = Non
     )
     frame = grid_frame(found)
     st.dataframe(
-        frame, hide_index=True, key=f"{key}.table", placeholder="–",
+        frame,
+        hide_index=True,
+        key=f"{key}.table",
+        placeholder="–",
         column_config={
             "share": st.column_config.NumberColumn(format="percent"),
             **{c: st.column_config.NumberColumn(format="%.4f") for c in ("recall", "low", "high")},
             **{c: st.column_config.NumberColumn(format="%.2f") for c in ("p50_ms", "p95_ms")},
         },
-    )  # fmt: skip
+    )
     if settings is not None:
         parts.export(frame, "selectivity", settings, key=f"{key}.export")
 
@@ -132,16 +146,23 @@ def grid_frame(found: Grid) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "filter": line(row.filter.name, 200), "matching": row.filter.matching,
+                "filter": line(row.filter.name, 200),
+                "matching": row.filter.matching,
                 "share": row.filter.share,
-                "plan": row.plan.mode or "not told", "ef_runtime": c.ef_runtime, "recall": c.recall,
-                "low": c.low, "high": c.high, "p50_ms": c.p50_ms, "p95_ms": c.p95_ms, "short": c.short,
+                "plan": row.plan.mode or "not told",
+                "ef_runtime": c.ef_runtime,
+                "recall": c.recall,
+                "low": c.low,
+                "high": c.high,
+                "p50_ms": c.p50_ms,
+                "p95_ms": c.p95_ms,
+                "short": c.short,
                 "queries": c.queries,
             }
             for row in found.rows
             for c in row.cells
         ]
-    )  # fmt: skip
+    )
 
 
 def _brute(found: Grid) -> str:
@@ -165,9 +186,18 @@ def _start(shown: Shown, info: IndexInfo) -> None:
         client = opened.budgeted(budget)
         filters = grid.pick_filters(client, info, report=job.report)
         return grid.measure(
-            client, info, run.request.field, filters, efs, vectors, run.request.k,
-            own_keys=own, uncertainty=run.queries.uncertainty, report=job.report, keep=job.keep,
-        )  # fmt: skip
+            client,
+            info,
+            run.request.field,
+            filters,
+            efs,
+            vectors,
+            run.request.k,
+            own_keys=own,
+            uncertainty=run.queries.uncertainty,
+            report=job.report,
+            keep=job.keep,
+        )
 
     MEASURING.start("Selectivity by EF", work, about=run.id)
 
@@ -211,8 +241,10 @@ def _slices(shown: Shown, kind: str, point: EfPoint) -> tuple[Slice, ...]:
         return slices.sliced([labels[i] for i in order.tolist()], recalls[order], interval, by_size=False)
     if what == "cluster" or shown.info is None:
         names = cached.titles(shown.target, shown.info, [k for k in run.queries.own_keys if k])
-        called = [names.get(own, "") or label for own, label in
-                  zip(run.queries.own_keys, run.queries.labels, strict=True)]  # fmt: skip
+        called = [
+            names.get(own, "") or label
+            for own, label in zip(run.queries.own_keys, run.queries.labels, strict=True)
+        ]
         vectors = prepared(run.queries.vectors, run.definition.metric)
         return slices.sliced(slices.cluster_labels(vectors, called), recalls, interval, by_size=True)
     if what == "tag":
@@ -262,8 +294,10 @@ def _draw(run: Run, found: Sequence[Slice], point: EfPoint, name: str) -> None:
         }
     )
     st.dataframe(
-        frame, hide_index=True, key="recall.slices.table",
+        frame,
+        hide_index=True,
+        key="recall.slices.table",
         column_config={c: st.column_config.NumberColumn(format="%.4f") for c in ("recall", "low", "high")},
-    )  # fmt: skip
+    )
     settings = {**report.about(run), "slice": name, "ef_runtime": point.ef_runtime}
     parts.export(frame, "slices", settings, key="recall.slices.export")
