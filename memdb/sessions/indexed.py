@@ -54,12 +54,12 @@ def spec(prefix: str = formats.SESSION_PREFIX) -> IndexSpec:
 
 def cost(client: Client) -> Cost:
     """What `spec` would cost on this server."""
-    found = count(client)
-    size = found.value * BYTES_A_SESSION
+    counted = count(client)
+    size = counted.value * BYTES_A_SESSION
     return Cost(
-        found.value,
+        counted.value,
         size,
-        f"{found.how} At about {BYTES_A_SESSION} bytes a session, as measured over a million small ones. "
+        f"{counted.how} At about {BYTES_A_SESSION} bytes a session, as measured over a million small ones. "
         "Each write to a session's user or context updates the index.",
     )
 
@@ -164,7 +164,7 @@ def page(
         replies.pairs(reply).get("total_results") if isinstance(reply, dict) else replies.items(reply)[0]
     )
     keys, _ = read_hits(reply)
-    found = [
+    listed = [
         s
         for s in summaries(client, keys, format_.prefix)
         if (not wanted.user or s.user_id == wanted.user)
@@ -173,7 +173,7 @@ def page(
     after = start + size
     ended = after >= min(total, DEEPEST) or not keys
     return SessionPage(
-        tuple(found),
+        tuple(listed),
         "" if ended else cursor_at(after),
         ended,
         len(keys),

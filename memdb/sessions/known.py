@@ -90,9 +90,9 @@ KNOWN = (
 
 def of_token(token: str, own: tuple[Format, ...] = ()) -> Format | None:
     """The format that a link names; None where there is none of that name."""
-    found = next((f for f in own if f.token == token), None)
-    if found is not None:
-        return found
+    format_ = next((f for f in own if f.token == token), None)
+    if format_ is not None:
+        return format_
     title, _, prefix = token.partition(" · ")
     named = next((f for f in KNOWN if f.title == title), None)
     return replace(named, prefix=prefix) if named is not None and prefix else None
@@ -104,11 +104,11 @@ def named(name: str, own: tuple[Format, ...] = (), prefix: str = "") -> Format:
     Raises:
         BadInput: there is none of that name.
     """
-    found = next((f for f in (*own, *KNOWN) if f.name == name), None)
-    if found is None:
+    format_ = next((f for f in (*own, *KNOWN) if f.name == name), None)
+    if format_ is None:
         names = ", ".join(dict.fromkeys(f.name for f in (*own, *KNOWN)))
         raise BadInput(f"There is no session format '{line(name, 60)}'.", f"Choose one of: {names}.")
-    return replace(found, prefix=prefix) if prefix else found
+    return replace(format_, prefix=prefix) if prefix else format_
 
 
 def recognised(prefix: str, stored: Stored, value: Any) -> Format | None:
@@ -119,8 +119,8 @@ def recognised(prefix: str, stored: Stored, value: Any) -> Format | None:
         stored: what the engine calls it.
         value: parsed; of a list some of its entries.
     """
-    found = _TESTS[stored](value)
-    return replace(found, prefix=prefix) if found is not None else None
+    format_ = _TESTS[stored](value)
+    return replace(format_, prefix=prefix) if format_ is not None else None
 
 
 def _hash(value: Any) -> Format | None:

@@ -156,18 +156,18 @@ def survey(
     """
     total = replies.integer(client.execute("DBSIZE"))
     walk = min(sample, total)
-    cursor, scanned, found, strategy = b"0", 0, _Sampling(), strategy_of(format_)
+    cursor, scanned, sampling, strategy = b"0", 0, _Sampling(), strategy_of(format_)
     while True:
         cursor, batch = client.execute(
             "SCAN", cursor, "MATCH", format_.pattern, "TYPE", TYPES[format_.stored], "COUNT", STEP
         )
         scanned += STEP
-        keys = [key for key in map(replies.key, batch) if key not in found.seen]
+        keys = [key for key in map(replies.key, batch) if key not in sampling.seen]
         for s in strategy.seen(client, format_, keys):
-            found.seen[s.key] = s
+            sampling.seen[s.key] = s
         ended = replies.integer(cursor) == 0
         so_far = Survey(
-            tuple(found.seen.values()), total if ended else min(scanned, total), total, datetime.now(UTC)
+            tuple(sampling.seen.values()), total if ended else min(scanned, total), total, datetime.now(UTC)
         )
         if keep is not None:
             keep(so_far)

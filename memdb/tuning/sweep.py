@@ -21,7 +21,7 @@ from memdb.errors import BadInput, Cancelled, MemDBError, UnknownIndex
 from memdb.jobs import Report, silent
 from memdb.tuning import decide, load, unseen
 from memdb.tuning.checks import checked
-from memdb.tuning.plan import Plan, plan
+from memdb.tuning.plan import QueryPlan, plan
 from memdb.tuning.run import Beside, Definition, EfPoint, Queries, Run, SweepRequest, Truth
 from memdb.tuning.scoring import scored
 from memdb.tuning.truth import truth
@@ -128,7 +128,7 @@ class _Sweep:
         self.state = _State(request, self._sent(queries), _NO_TRUTH, {})
         self.beside: Beside | None = None
         self.notes: list[str] = []
-        self.plan: Plan | None = None
+        self.plan: QueryPlan | None = None
         self.began = time.monotonic()
         self.started = datetime.now(UTC)
         self.pace = min(filter(None, (request.budget_qps, client.queries_per_s)), default=None)
@@ -292,7 +292,7 @@ class _Sweep:
         first = len(earlier.recalls) if earlier else 0
         asked = self._questions(state, ef, first)
         got = load.answers(self.client, asked, self._progress, budget_qps=self.pace)
-        recalls, ranks, found, short = scored(
+        recalls, ranks, hit_distances, short = scored(
             self.client,
             self.info,
             state.request.field,
@@ -314,7 +314,7 @@ class _Sweep:
             short=short,
             recalls=recalls,
             ranks=ranks,
-            found=found,
+            hit_distances=hit_distances,
             latencies_ms=np.empty(0, np.float32),
             took_s=time.monotonic() - began,
         )
@@ -324,7 +324,7 @@ class _Sweep:
                 short=earlier.short + short,
                 recalls=np.concatenate([earlier.recalls, recalls]),
                 ranks=np.concatenate([earlier.ranks, ranks]),
-                found=np.concatenate([earlier.found, found]),
+                hit_distances=np.concatenate([earlier.hit_distances, hit_distances]),
                 took_s=earlier.took_s + point.took_s,
             )
         goal = state.request.goal

@@ -9,7 +9,7 @@ from memdb.cluster.target import Target
 from memdb.display import line, markdown
 from memdb.jobs import Job
 from memdb.sessions import bulk
-from memdb.sessions.bulk import Action, Done, Plan
+from memdb.sessions.bulk import Action, Done, DryRun
 from memdb.sessions.filters import SessionFilter
 from memdb.sessions.known import ARTICLE
 from memdb.sessions.listing import powers
@@ -19,7 +19,7 @@ from memdb.ui.kit import cached, parts, safety
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.sessions import filter_bar, listing
 
-PLANNING = JobSlot[Plan]("sessions.bulk.planning", every="0.5s")
+PLANNING = JobSlot[DryRun]("sessions.bulk.planning", every="0.5s")
 DOING = JobSlot[Done]("sessions.bulk.doing", every="0.5s")
 TYPED = "sessions.bulk.typed"
 ACTIONS = ("Delete", "Expire", "Keep for good")
@@ -115,7 +115,7 @@ def _planned(target: Target, format_: Format, wanted: SessionFilter, action: Act
     _confirmation(target, planned)
 
 
-def _confirmation(target: Target, planned: Plan) -> None:
+def _confirmation(target: Target, planned: DryRun) -> None:
     if not target.writable:
         st.info("This target is read-only: nothing can be changed from here.", icon=":material/lock:")
         return
@@ -155,7 +155,7 @@ def _done(target: Target) -> None:
 def _plan(target: Target, format_: Format, wanted: SessionFilter, action: Action) -> None:
     opened, budget = cached.client(target), safety.budget(target)
 
-    def work(job: Job[Plan]) -> Plan:
+    def work(job: Job[DryRun]) -> DryRun:
         client = opened.budgeted(budget)
         return bulk.plan(client, wanted, action, format_, report=job.report, keep=job.keep)
 
@@ -164,7 +164,7 @@ def _plan(target: Target, format_: Format, wanted: SessionFilter, action: Action
     st.session_state[TYPED] = ""
 
 
-def _do(target: Target, planned: Plan) -> None:
+def _do(target: Target, planned: DryRun) -> None:
     if str(st.session_state.get(TYPED, "")).strip().lower() != planned.phrase:
         st.session_state["sessions.bulk.wrong"] = True
         return
@@ -182,6 +182,6 @@ def _running() -> bool:
     return PLANNING.current() is not None or DOING.current() is not None
 
 
-def _so_far(result: Plan | Done | None) -> None:
+def _so_far(result: DryRun | Done | None) -> None:
     if result is not None:
         st.caption(result.words)

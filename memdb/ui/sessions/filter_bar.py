@@ -100,10 +100,10 @@ def bar(format_: Format) -> SessionFilter:
     )
 
 
-def remember_contexts(found: set[str]) -> None:
+def remember_contexts(contexts: set[str]) -> None:
     """Offer these contexts from now on."""
     seen: list[str] = state.keep(CONTEXTS, [])
-    new = {text for text in found if text.isprintable() and 0 < len(text) <= 80} - set(seen)
+    new = {text for text in contexts if text.isprintable() and 0 < len(text) <= 80} - set(seen)
     if new:
         st.session_state[CONTEXTS] = sorted({*seen, *new})[:CONTEXTS_KEPT]
 

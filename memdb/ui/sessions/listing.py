@@ -197,7 +197,7 @@ def _table(format_: Format, shown: list[SessionSummary], read_at: float, live: b
 def columns(frame: pd.DataFrame, hidden: Sequence[str] = ()) -> dict[str, Any]:
     """How the columns of `table_of` are shown; those that nothing fills are not."""
     column = st.column_config
-    found: dict[str, Any] = {
+    configured: dict[str, Any] = {
         "TTL": column.ProgressColumn(
             "TTL",
             format=" ",
@@ -216,8 +216,8 @@ def columns(frame: pd.DataFrame, hidden: Sequence[str] = ()) -> dict[str, Any]:
         "session": column.TextColumn(width=140),
     }
     if not frame["problems"].any():
-        found["problems"] = None
-    return found | dict.fromkeys(hidden)
+        configured["problems"] = None
+    return configured | dict.fromkeys(hidden)
 
 
 def _nothing(format_: Format, wanted: SessionFilter, page: SessionPage) -> None:
@@ -291,8 +291,8 @@ def position(page: SessionPage, trail: list[str]) -> str:
     """Where a listing is, and what it took."""
     ends = " · the last page" if page.complete else ""
     if page.index:
-        found = f"{page.keys:,} found through index {line(page.index, 60)} in {page.took_ms:,.0f} ms"
-        return f"Page {len(trail)}{ends} · **{len(page.sessions)}** sessions · {found}"
+        where = f"{page.keys:,} found through index {line(page.index, 60)} in {page.took_ms:,.0f} ms"
+        return f"Page {len(trail)}{ends} · **{len(page.sessions)}** sessions · {where}"
     looked = f"about {page.scanned:,} of {page.keys:,} keys looked at in {page.took_ms:,.0f} ms"
     return f"Page {len(trail)}{ends} · **{len(page.sessions)}** sessions · {looked}"
 

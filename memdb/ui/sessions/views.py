@@ -25,9 +25,9 @@ VIEW, FORMAT = "sessions.show", "sessions.format"
 def row(target: Target) -> tuple[View, Format, Detected]:
     """Draw the row; returns the view, the format, and what formats there are."""
     own = own_formats()
-    found = cached.detected(target, own, state.keep(RUN, 0))
-    counts = {f.format.token: f.keys for f in found.formats}
-    offered = {f.format.token: f.format for f in found.formats}
+    detected = cached.detected(target, own, state.keep(RUN, 0))
+    counts = {f.format.token: f.keys for f in detected.formats}
+    offered = {f.format.token: f.format for f in detected.formats}
     offered.setdefault(ARTICLE.token, ARTICLE)
     offered |= {f.token: f for f in own}
     asked = str(st.session_state.get(FORMAT) or st.query_params.get(FORMAT) or "")
@@ -56,12 +56,12 @@ def row(target: Target) -> tuple[View, Format, Detected]:
             help="Formats are recognised by what some of the values hold; *Formats* lists all.",
         )
     number = counts.get(token)
-    about = "" if found.whole else "about "
+    about = "" if detected.whole else "about "
     said = (
         f"{about}{number:,} keys of this format" if number is not None else "no key of this format was seen"
     )
-    st.caption(f"{said[0].upper()}{said[1:]}. {found.words}", text_alignment="right")
-    return view, offered[token], found
+    st.caption(f"{said[0].upper()}{said[1:]}. {detected.words}", text_alignment="right")
+    return view, offered[token], detected
 
 
 def own_formats() -> tuple[Format, ...]:

@@ -175,7 +175,7 @@ def time_curves(
 
 
 def found_by_ef(
-    ranks: Sequence[int], names: Sequence[str], efs: Sequence[int], found: np.ndarray, *, dark: bool
+    ranks: Sequence[int], names: Sequence[str], efs: Sequence[int], retrieved: np.ndarray, *, dark: bool
 ) -> go.Figure:
     """Which true neighbour is found at which EF_RUNTIME: filled dots are found, open diamonds missed.
 
@@ -190,7 +190,7 @@ def found_by_ef(
     figure = go.Figure()
     looks = ((True, "found", colours.good, "circle"), (False, "missed", colours.bad, "diamond-open"))
     for which, word, colour, symbol in looks:
-        rows, columns = np.nonzero(np.asarray(found, dtype=bool) == which)
+        rows, columns = np.nonzero(np.asarray(retrieved, dtype=bool) == which)
         figure.add_scatter(
             x=columns,
             y=[ranks[r] for r in rows.tolist()],

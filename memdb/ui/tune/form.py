@@ -43,14 +43,14 @@ CLIENTS = (0, 1, 2, 4, 8, 16, 32)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SweepChoice:
     """What the form says."""
 
     request: SweepRequest
     matching: int
 
 
-def form(target: Target, info: IndexInfo) -> Asked | MemDBError:
+def form(target: Target, info: IndexInfo) -> SweepChoice | MemDBError:
     """Draw the form, all of it whatever is wrong; the error where it cannot be run."""
     wrong: MemDBError | None = None
     field, params = _vector_field(info)
@@ -90,7 +90,7 @@ def form(target: Target, info: IndexInfo) -> Asked | MemDBError:
         source=source,
         budget_qps=budget,
     )
-    return Asked(request, matching)
+    return SweepChoice(request, matching)
 
 
 def _vector_field(info: IndexInfo) -> tuple[str, VectorParams]:
@@ -101,8 +101,8 @@ def _vector_field(info: IndexInfo) -> tuple[str, VectorParams]:
             st.selectbox("Vector field", names, key="recall.field", bind="query-params", format_func=line)
             or chosen
         )
-    found, params = info.vector_field(chosen)
-    return found.name, params
+    field, params = info.vector_field(chosen)
+    return field.name, params
 
 
 def _queries(info: IndexInfo, params: VectorParams) -> Source | None:

@@ -84,8 +84,8 @@ def right_side(target: Target, base: IndexInfo, request: SweepRequest | None) ->
         WORKING.outcome(target, "Cancelled. What was complete is kept, a half-built index dropped.")
     if request is None:
         return
-    found = tune_cached.candidates(target, base, request, cached.home())
-    if len(found) == 1 and not running:
+    every = tune_cached.candidates(target, base, request, cached.home())
+    if len(every) == 1 and not running:
         parts.empty(
             "No shadow index yet",
             "Choose other parameters on the left. A shadow index lies beside this one over the same "
@@ -93,8 +93,8 @@ def right_side(target: Target, base: IndexInfo, request: SweepRequest | None) ->
             "the original is never touched.",
             ":material/stacks:",
         )
-    tables(found, request)
-    measured = [c for c in found if c.run is not None and c.run.points]
+    tables(every, request)
+    measured = [c for c in every if c.run is not None and c.run.points]
     if not measured:
         st.caption("Not measured yet with these settings: “Measure all” runs the same sweep on every index.")
         return
@@ -142,17 +142,17 @@ def _build_form(target: Target, base: IndexInfo, running: bool) -> None:
             f"{len(variants)} indexes are planned; build at most {MOST} at once.", icon=":material/warning:"
         )
         return
-    found = shadow.check(cached.client(target), base, field.name, variants)
-    _show_check(found)
+    checked = shadow.check(cached.client(target), base, field.name, variants)
+    _show_check(checked)
     if target.writable:
-        count = len(found.new)
+        count = len(checked.new)
         st.button(
             f"Build {count} shadow index{'' if count == 1 else 'es'}" if count else "All of these are there",
             type="primary",
             icon=":material/construction:",
             width="stretch",
             key="indexes.build",
-            disabled=running or not found.ok or not count,
+            disabled=running or not checked.ok or not count,
             on_click=_start_build,
             args=(target, base, field.name, variants),
         )
@@ -164,21 +164,21 @@ def _build_form(target: Target, base: IndexInfo, running: bool) -> None:
         st.code("\n".join(lines), language="bash", wrap_lines=True)
 
 
-def _show_check(found: Check) -> None:
-    free = found.free_bytes
+def _show_check(checked: Check) -> None:
+    free = checked.free_bytes
     have = "no limit is told" if free is None else f"{bytes_text(free)} free"
     st.caption(
-        f":material/memory: about **{bytes_text(found.need_bytes)}** needed (an estimate), {have} · "
-        f"{found.indexes} indexes"
+        f":material/memory: about **{bytes_text(checked.need_bytes)}** needed (an estimate), {have} · "
+        f"{checked.indexes} indexes"
         + (
-            f" of at most {found.index_limit}"
-            if found.index_limit is not None
+            f" of at most {checked.index_limit}"
+            if checked.index_limit is not None
             else "; this engine sets no limit"
         )
     )
-    for text in found.refusals:
+    for text in checked.refusals:
         st.warning(markdown(text), icon=":material/block:")
-    for text in found.warnings:
+    for text in checked.warnings:
         st.caption(f":material/info: {markdown(text)}")
 
 

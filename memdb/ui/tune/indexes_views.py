@@ -17,9 +17,9 @@ from memdb.ui.tune.figures import Trade
 from memdb.ui.tune.runs import comparison as compare_runs
 
 
-def tables(found: tuple[Candidate, ...], request: SweepRequest) -> None:
+def tables(every: tuple[Candidate, ...], request: SweepRequest) -> None:
     """What each index takes and gives, and both as files."""
-    takes, gives = takes_frame(found), gives_frame(found)
+    takes, gives = takes_frame(every), gives_frame(every)
     st.markdown("###### what each takes")
     st.dataframe(
         takes,
@@ -37,7 +37,7 @@ def tables(found: tuple[Candidate, ...], request: SweepRequest) -> None:
             "built in": st.column_config.TextColumn(help="Of what was built from here."),
         },
     )
-    if any(c.run is not None for c in found):
+    if any(c.run is not None for c in every):
         st.markdown("###### what each gives")
         st.dataframe(
             gives,
@@ -55,11 +55,11 @@ def tables(found: tuple[Candidate, ...], request: SweepRequest) -> None:
             },
         )
     both = takes.merge(gives, on=["index", "parameters"])
-    about = {"base": found[0].info.name, "request": asdict(request)}
+    about = {"base": every[0].info.name, "request": asdict(request)}
     parts.export(both, "indexes", about, key="indexes.export")
 
 
-def takes_frame(found: tuple[Candidate, ...]) -> pd.DataFrame:
+def takes_frame(every: tuple[Candidate, ...]) -> pd.DataFrame:
     """Memory and build time of each index."""
     return pd.DataFrame(
         [
@@ -74,15 +74,15 @@ def takes_frame(found: tuple[Candidate, ...]) -> pd.DataFrame:
                 "in all": bytes_text(c.info.total_bytes),
                 "built in": "–" if c.build_s is None else f"{c.build_s:.1f} s",
             }
-            for c in found
+            for c in every
         ]
     )
 
 
-def gives_frame(found: tuple[Candidate, ...]) -> pd.DataFrame:
+def gives_frame(every: tuple[Candidate, ...]) -> pd.DataFrame:
     """Recall and times of each index at the cheapest setting that meets the target, else at the highest."""
     rows = []
-    for c in found:
+    for c in every:
         verdict = c.run.recommendation if c.run is not None else None
         point = None
         if c.run is not None and c.run.points:
@@ -106,12 +106,12 @@ def gives_frame(found: tuple[Candidate, ...]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _short(found: Candidate) -> str:
-    return "original" if found.original else line(found.info.name.rpartition(":")[2], 40)
+def _short(candidate: Candidate) -> str:
+    return "original" if candidate.original else line(candidate.info.name.rpartition(":")[2], 40)
 
 
-def _words(found: Candidate) -> str:
-    return found.words.replace("EF_CONSTRUCTION", "EFC")
+def _words(candidate: Candidate) -> str:
+    return candidate.words.replace("EF_CONSTRUCTION", "EFC")
 
 
 def comparison(measured: list[Candidate], request: SweepRequest) -> None:

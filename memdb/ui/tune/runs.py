@@ -20,13 +20,13 @@ from memdb.tuning.store import Listed
 from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.tune import cached as tune_cached
 from memdb.ui.tune import figures
-from memdb.ui.tune.views import Shown, curve_of, filtered_plan, frame_of, run_name
+from memdb.ui.tune.views import RunView, curve_of, filtered_plan, frame_of, run_name
 from memdb.vectors.query import KnnRequest, knn_command, vector_param
 
 OPEN = "recall.open"  # a run to be shown from the next script run on
 
 
-def runs_view(shown: Shown | None) -> None:
+def runs_view(shown: RunView | None) -> None:
     """The list of saved runs; chosen ones are compared."""
     known = tune_cached.listed(cached.home())
     if not known:
@@ -90,25 +90,25 @@ def comparison(runs: Sequence[Run], *, key: str, names: Sequence[str] = ()) -> N
         alt="Recall curves of the runs, overlaid",
     )
     for i, other in enumerate(runs[1:], 1):
-        found = compare.compare(other, runs[0])
+        compared = compare.compare(other, runs[0])
         st.markdown(f"###### {markdown(names[i])} less {markdown(names[0])}")
-        st.caption(f"{found.words} Intervals at {found.confidence * 100:g} % confidence.")
-        if not found.rows:
+        st.caption(f"{compared.words} Intervals at {compared.confidence * 100:g} % confidence.")
+        if not compared.rows:
             continue
         st.plotly_chart(
             figures.differences(
-                [d.ef_runtime for d in found.rows],
-                [d.difference for d in found.rows],
-                [d.low for d in found.rows],
-                [d.high for d in found.rows],
-                confidence=found.confidence,
+                [d.ef_runtime for d in compared.rows],
+                [d.difference for d in compared.rows],
+                [d.low for d in compared.rows],
+                [d.high for d in compared.rows],
+                confidence=compared.confidence,
                 dark=state.dark(),
             ),
             key=f"{key}.differences.{i}",
             config=charts.PLAIN,
             alt="Difference in recall by EF_RUNTIME",
         )
-        frame = difference_frame(found)
+        frame = difference_frame(compared)
         st.dataframe(
             frame,
             hide_index=True,
@@ -120,11 +120,11 @@ def comparison(runs: Sequence[Run], *, key: str, names: Sequence[str] = ()) -> N
                 "p50 ms": st.column_config.NumberColumn(format="%+.2f"),
             },
         )
-        about = {"first": report.about(other), "second": report.about(runs[0]), "paired": found.paired}
+        about = {"first": report.about(other), "second": report.about(runs[0]), "paired": compared.paired}
         parts.export(frame, "comparison", about, key=f"{key}.export.{i}")
 
 
-def files_view(shown: Shown) -> None:
+def files_view(shown: RunView) -> None:
     """The run as files, as a command, as code, as a link."""
     run = shown.run
     st.markdown("###### Files")
@@ -207,18 +207,18 @@ def list_frame(known: Sequence[Listed]) -> pd.DataFrame:
     )
 
 
-def difference_frame(found: Compared) -> pd.DataFrame:
+def difference_frame(compared: Compared) -> pd.DataFrame:
     """A comparison as rows."""
     return pd.DataFrame(
         {
-            "EF_RUNTIME": [d.ef_runtime for d in found.rows],
-            "first": [d.first for d in found.rows],
-            "second": [d.second for d in found.rows],
-            "difference": [d.difference for d in found.rows],
-            "low": [d.low for d in found.rows],
-            "high": [d.high for d in found.rows],
-            "p50 ms": [d.p50_ms for d in found.rows],
-            "": ["clear" if d.clear else "may be chance" for d in found.rows],
+            "EF_RUNTIME": [d.ef_runtime for d in compared.rows],
+            "first": [d.first for d in compared.rows],
+            "second": [d.second for d in compared.rows],
+            "difference": [d.difference for d in compared.rows],
+            "low": [d.low for d in compared.rows],
+            "high": [d.high for d in compared.rows],
+            "p50 ms": [d.p50_ms for d in compared.rows],
+            "": ["clear" if d.clear else "may be chance" for d in compared.rows],
         }
     )
 
@@ -235,7 +235,7 @@ def open_run(run_id: str) -> None:
     st.session_state["recall.view"] = "Curve"
 
 
-def library_code(shown: Shown) -> str:
+def library_code(shown: RunView) -> str:
     """The same sweep with this library, ready to run."""
     run, request = shown.run, shown.run.request
     # What would be long, or is kept nowhere else, is asked again out of the run.
@@ -282,7 +282,7 @@ for point in run.points:
 """
 
 
-def _commands(shown: Shown) -> list[tuple[str, str]]:
+def _commands(shown: RunView) -> list[tuple[str, str]]:
     """The search with the recommended setting."""
     run, info = shown.run, shown.info
     best = run.recommendation.ef_runtime if run.recommendation else None

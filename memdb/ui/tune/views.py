@@ -13,7 +13,7 @@ from memdb.cluster.target import Target
 from memdb.display import duration, markdown
 from memdb.errors import MemDBError
 from memdb.tuning import report
-from memdb.tuning.plan import Plan
+from memdb.tuning.plan import QueryPlan
 from memdb.tuning.run import EfPoint, Run
 from memdb.ui.kit import charts, state
 from memdb.ui.tune import cached as tune_cached
@@ -24,7 +24,7 @@ from memdb.vectors.query import KnnRequest, vector_param
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class RunView:
     """A run with what all views need beside it; the index as it is now, None where it is gone."""
 
     target: Target
@@ -32,7 +32,7 @@ class Shown:
     run: Run
 
 
-def headline(shown: Shown) -> None:
+def headline(shown: RunView) -> None:
     """The sentence, what it rests on, and anything that went otherwise."""
     run = shown.run
     verdict = run.recommendation
@@ -78,7 +78,7 @@ def facts(run: Run) -> None:
             st.metric("calls a second", f"{point.qps:,.0f}", help=_clients(point))
 
 
-def curve_view(shown: Shown, key: str = "recall.curve") -> None:
+def curve_view(shown: RunView, key: str = "recall.curve") -> None:
     """Recall beside latency and throughput on one EF axis, and the table."""
     run = shown.run
     if not run.points:
@@ -206,18 +206,18 @@ def _clients(point: EfPoint) -> str:
     return f"With {max(point.throughput)[0]} clients at once." if point.throughput else ""
 
 
-def _plan_words(found: Plan | None) -> None:
+def _plan_words(plan: QueryPlan | None) -> None:
     """Beside a filtered run: how the engine runs it, for a flat curve is no accident."""
-    if found is None:
+    if plan is None:
         return
     icon = (
-        ":material/info:" if found.exact else ":material/help:" if found.exact is None else ":material/route:"
+        ":material/info:" if plan.exact else ":material/help:" if plan.exact is None else ":material/route:"
     )
-    mode = f" · {markdown(found.mode)}" if found.mode else ""
-    st.info(f"{markdown(found.words)}  \n:gray[{markdown(found.source)}{mode}]", icon=icon)
+    mode = f" · {markdown(plan.mode)}" if plan.mode else ""
+    st.info(f"{markdown(plan.words)}  \n:gray[{markdown(plan.source)}{mode}]", icon=icon)
 
 
-def filtered_plan(shown: Shown) -> Plan | None:
+def filtered_plan(shown: RunView) -> QueryPlan | None:
     """How the engine runs the queries of this run now; None without a filter, or where it cannot be asked."""
     run = shown.run
     if shown.info is None or not run.points or run.request.filter in ("", "*") or not len(run.queries):
@@ -236,7 +236,7 @@ def filtered_plan(shown: Shown) -> Plan | None:
         return None
 
 
-def _changed(shown: Shown) -> None:
+def _changed(shown: RunView) -> None:
     """The index may be another one by now."""
     run, info = shown.run, shown.info
     if info is None:
