@@ -49,7 +49,7 @@ def powers(format_: Format) -> Powers:
 
 
 @dataclass(slots=True)
-class _Found:
+class _Filled:
     """A page being filled."""
 
     notes: dict[str, str] = field(default_factory=dict)  # key → note
@@ -95,7 +95,7 @@ def page(
         found_there = strategy.indexed(client, index, format_, wanted, cursor, size)
         if found_there is not None:
             return found_there
-    filled = _Found()
+    filled = _Filled()
     total = replies.integer(client.execute("DBSIZE"))
     after = _fill(client, format_, wanted, Cursor.parse(cursor), filled, size, budget)
     rows = strategy.summaries(client, format_, filled.notes)
@@ -197,7 +197,7 @@ def _fill(
     format_: Format,
     wanted: SessionFilter,
     at: Cursor,
-    filled: _Found,
+    filled: _Filled,
     size: int,
     budget: Budget,
 ) -> Cursor:
@@ -238,7 +238,7 @@ def _take(
     format_: Format,
     wanted: SessionFilter,
     keys: list[str],
-    filled: _Found,
+    filled: _Filled,
     size: int,
     budget: Budget,
 ) -> list[str]:
