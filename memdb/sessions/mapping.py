@@ -36,9 +36,14 @@ TIME_PATHS = ("timestamp", "created_at", "time", "ts", "checkpoint.ts")
 USER_PATHS = ("user_id", "user", "userId", "metadata.user_id")
 SESSION_PATHS = ("session_tag", "session_id", "thread_id", "conversation_id")
 MESSAGES_PATHS = (
-    "messages", "history", "turns", "chat_history", "conversation", "data.messages",
+    "messages",
+    "history",
+    "turns",
+    "chat_history",
+    "conversation",
+    "data.messages",
     "checkpoint.channel_values.messages",
-)  # fmt: skip
+)
 _STEP = re.compile(r"([^.\[\]]+)|\[(-?\d{1,9})\]")
 _PATH = re.compile(r"(?:[^.\[\]]+|\[-?\d{1,9}\])(?:\.[^.\[\]]+|\[-?\d{1,9}\])*")
 
@@ -197,7 +202,7 @@ def dig(value: Any, path: str) -> Any:
 
 def first(value: Any, paths: Sequence[str]) -> Any:
     """What stands at the first path where something does."""
-    return next((found for path in paths if (found := dig(value, path)) is not None), None)
+    return next((value_at for path in paths if (value_at := dig(value, path)) is not None), None)
 
 
 def parsed(value: Any) -> Any:
@@ -219,23 +224,23 @@ def moment(value: Any) -> datetime | None:
         return datetime.fromtimestamp(seconds, UTC) if 0 < seconds < 2e11 else None
     if not isinstance(value, str):
         return None
-    found = time_of(value)
-    if found is None and re.fullmatch(r"\d{10,13}\.\d{1,9}", value):
+    time = time_of(value)
+    if time is None and re.fullmatch(r"\d{10,13}\.\d{1,9}", value):
         return moment(float(value))
-    return found
+    return time
 
 
 _KNOWN = frozenset(role.lower() for role in ROLES)
 
 
 def _entries(format_: Format, value: Any) -> tuple[list[Any], list[str]]:
-    found = parsed(first(value, format_.messages) if format_.messages else value)
-    if isinstance(found, list):
-        return found, []
+    entries = parsed(first(value, format_.messages) if format_.messages else value)
+    if isinstance(entries, list):
+        return entries, []
     where = f"at {' or '.join(format_.messages)}" if format_.messages else "in the value"
-    if found is None:
+    if entries is None:
         return [], [f"There are no messages {where}."]
-    kind = "an object" if isinstance(found, dict) else "a text" if isinstance(found, str) else "a number"
+    kind = "an object" if isinstance(entries, dict) else "a text" if isinstance(entries, str) else "a number"
     return [], [f"What stands {where} is {kind}, not a list of messages."]
 
 

@@ -82,7 +82,7 @@ def values(
             commands.append(_reading(stored, key, format_, fits))
         rows.append((key, told, stored, seconds(ttl), memory, wanted, fits))
     answers = iter(client.pipeline(commands, errors_as_values=True))
-    found = []
+    read = []
     for key, told, stored, ttl, memory, wanted, fits in rows:
         document, raw = None, b""
         problems: tuple[str, ...] = ()
@@ -97,8 +97,8 @@ def values(
             problems = (f"The value takes {bytes_text(memory)} and was not read.",)
         elif told != "none":
             problems = (f"The key holds a {told}, which no format reads.",)
-        found.append(Value(key, stored, told, document, raw, memory, ttl, problems, whole))
-    return found
+        read.append(Value(key, stored, told, document, raw, memory, ttl, problems, whole))
+    return read
 
 
 def reading(format_: Format, key: str) -> tuple[Arg, ...]:
