@@ -106,7 +106,11 @@ class Gathered:
         ]
 
     def open(self, client: Client, format_: Format, id_: str, budget: Budget, report: Report) -> Opened:
-        """All keys of a session, read and put in order; of states the newest."""
+        """All keys of a session, read and put in order; of states the newest.
+
+        Raises:
+            NotFound: the session is gone.
+        """
         keys, complete = _keys(client, format_, id_, budget, report)
         parts = [
             part
@@ -133,7 +137,11 @@ class Gathered:
         return Opened(session, read_keys, complete, now.size if now is not None else None)
 
     def pulse(self, client: Client, format_: Format, keys: Sequence[str]) -> Pulse | None:
-        """The first of its keys to expire, and the entries or bytes of lists and texts."""
+        """The first of its keys to expire, and the entries or bytes of lists and texts.
+
+        Raises:
+            NotFound: the session is gone.
+        """
         if len(keys) > LIVE_KEYS:
             return None
         length = _LENGTHS.get(format_.stored)
