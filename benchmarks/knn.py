@@ -20,7 +20,7 @@ import redis
 from memdb.cluster import engine
 from memdb.cluster.client import connect
 from memdb.demo import loader
-from memdb.embed import embed
+from memdb.embedding.local import embed
 from memdb.vectors.index import index_info
 from memdb.vectors.query import KnnRequest, knn_command, vector_param
 from memdb.vectors.search import knn

@@ -45,7 +45,7 @@ def drawn(n: int, dim: int = 256) -> np.ndarray:
 def demo(n: int) -> np.ndarray:
     """Vectors of the demo's documents, embedded with its model."""
     from memdb.demo.corpus import documents
-    from memdb.embed import embed
+    from memdb.embedding.local import embed
 
     found = documents(count=n)
     vectors = embed([document.text for document in found]).astype(np.float32)

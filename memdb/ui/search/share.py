@@ -53,7 +53,7 @@ def library_code(shown: SearchView) -> str:
         "Vector": 'np.fromfile("vector.bin", dtype="<f4")',
     }[shown.asked.by]
     imports = {
-        "Text": "from memdb.embed import embed",
+        "Text": "from memdb.embedding.local import embed",
         "Document": "from memdb.vectors.search import document_vector",
         "Vector": "import numpy as np",
     }[shown.asked.by]
