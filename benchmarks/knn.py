@@ -25,8 +25,13 @@ from memdb.vectors.index import index_info
 from memdb.vectors.query import KnnRequest, knn_command, vector_param
 from memdb.vectors.search import knn
 
-QUESTIONS = ("restore a table to a point in time", "who may read the objects in my bucket", "rotate a secret",
-             "add members to a sorted set", "read a csv file")  # fmt: skip
+QUESTIONS = (
+    "restore a table to a point in time",
+    "who may read the objects in my bucket",
+    "rotate a secret",
+    "add members to a sorted set",
+    "read a csv file",
+)
 GOAL = 1.15
 
 

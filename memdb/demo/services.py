@@ -59,7 +59,7 @@ class Service:
 def served(client: Client) -> bool:
     """Whether the server indexes several vectors of a JSON document: RediSearch beside RedisJSON."""
     json_module = any("json" in name.lower() for name, _ in client.server.modules)
-    return json_module and client.server.dialect.name == "redisearch"
+    return json_module and client.server.dialect.several_vectors
 
 
 def services(documents: Sequence[Document]) -> tuple[Service, ...]:

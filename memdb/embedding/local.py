@@ -1,7 +1,4 @@
-"""The model that is shipped: texts → vectors on this machine, without a network or a key.
-
-It is wordllama's static model, which lies in its wheel.
-"""
+"""Texts → vectors on this machine, without a network: wordllama's static model, shipped in its wheel."""
 
 from __future__ import annotations
 
@@ -56,17 +53,6 @@ def embed(texts: Sequence[str]) -> Floats:
     return np.nan_to_num(vectors)
 
 
-class Local:
-    """The model as an `Embedder`."""
-
-    name = MODEL
-    dimension: int | None = DIMENSION
-
-    def embed(self, texts: Sequence[str]) -> Floats:
-        """(len(texts), 256) float32 of length 1; see `embed`."""
-        return embed(texts)
-
-
 @cache
 def _model() -> Any:
     # Imported here: it takes half a second that no command but those that embed should pay.
@@ -74,3 +60,14 @@ def _model() -> Any:
 
     # Its own folder as cache: the tokenizer ships there, and nothing is looked for on a hub.
     return wordllama.WordLlama.load(cache_dir=Path(wordllama.__file__).parent, disable_download=True)
+
+
+class Local:
+    """The same as an embedder."""
+
+    name = MODEL
+    dimension: int | None = DIMENSION
+
+    def embed(self, texts: Sequence[str]) -> Floats:
+        """(len(texts), 256) float32 of length 1; see the function `embed`."""
+        return embed(texts)

@@ -19,7 +19,7 @@ def refuse(*args, **kwargs):
     raise AssertionError("asked the network")
 socket.socket.connect = socket.getaddrinfo = refuse
 from memdb.embedding import local
-assert "wordllama" not in sys.modules, "importing memdb.embedding.local loads the model"
+assert "wordllama" not in sys.modules, "importing it loads the model"
 print(local.embed(["restore a table"]).shape)
 """
 

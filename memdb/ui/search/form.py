@@ -83,10 +83,10 @@ def form(target: Target, info: IndexInfo) -> SearchChoice | Wrong | None:
     return SearchChoice(request, by, text, matching)
 
 
-def invitation(target: Target, info: IndexInfo, asked: Wrong | None) -> None:
+def invitation(target: Target, info: IndexInfo, wrong: Wrong | None) -> None:
     """What the right side shows before anything was asked, or while the form holds a mistake."""
-    if asked is not None:
-        parts.show_error(asked.why, target)
+    if wrong is not None:
+        parts.show_error(wrong.why, target)
         st.caption("Nothing was sent; what you typed is still there.")
         return
     parts.empty(
