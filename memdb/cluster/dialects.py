@@ -6,6 +6,7 @@ The only place that branches on the engine. Probed with COMMAND INFO, never gues
 from __future__ import annotations
 
 import re
+import string
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -21,6 +22,7 @@ from memdb.errors import (
     UnsupportedFeature,
 )
 
+_ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 Name = Literal["memorydb", "valkey-search", "redisearch", "none"]
 
 # Asked in one COMMAND INFO; a nil entry means the server does not have it.
@@ -78,6 +80,14 @@ class Dialect:
         if self.name == "valkey-search":
             return f"@{name}"
         return "@" + "".join(f"\\{c}" if c.isascii() and not c.isalnum() and c != "_" else c for c in name)
+
+    def lower(self, word: str) -> str:
+        """A word as the engine compares it with its stop words.
+
+        RediSearch lowers ASCII letters alone: beside the stop word "über" it indexes "ÜBER". A later release
+        that lowers more drops such a word from the query itself.
+        """
+        return word.translate(_ASCII_LOWER) if self.name == "redisearch" else word.lower()
 
     @property
     def searches(self) -> bool:

@@ -103,7 +103,7 @@ def tag_values(client: Client, info: IndexInfo, field: str, *, limit: int = TAG_
     matching = _matching(client, info, found, [(value,) for value in named])
     known = [TagValue(value, n) for value, n in zip(named, matching, strict=True) if n]
     known.sort(key=lambda item: (-item.documents, item.value))
-    return TagValues(tuple(known), all_seen and len(ranked) <= limit)
+    return TagValues(tuple(known), all_seen and len(ranked) <= limit and None not in matching)
 
 
 def tag_field(client: Client, info: IndexInfo, field: str) -> Field:
@@ -117,15 +117,17 @@ def tag_field(client: Client, info: IndexInfo, field: str) -> Field:
     return found if info.tag_options_told else _tried(client, info, found, _contents(client, info, found)[0])
 
 
-def _matching(client: Client, info: IndexInfo, found: Field, several: Sequence[tuple[str, ...]]) -> list[int]:
-    """How many documents hold any of these values, for each tuple; 0 for what no filter can say."""
+def _matching(
+    client: Client, info: IndexInfo, found: Field, several: Sequence[tuple[str, ...]]
+) -> list[int | None]:
+    """How many documents hold any of these values, for each tuple; None for what no filter can say."""
     # By the field as it was found to be: without a separator, blanks around a value belong to it.
     known = replace(info, fields=tuple(found if f.name == found.name else f for f in info.fields))
     sayable: list[tuple[int, Rendered]] = []
     for place, values in enumerate(several):
         with suppress(BadFilter):
             sayable.append((place, render(Tag(found.name, values), client.server.dialect, known)))
-    numbers = [0] * len(several)
+    numbers: list[int | None] = [None] * len(several)
     answered = counts(client, info, [rendered for _, rendered in sayable])
     for (place, _), number in zip(sayable, answered, strict=True):
         numbers[place] = number
