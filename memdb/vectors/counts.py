@@ -164,8 +164,10 @@ def _tried(client: Client, info: IndexInfo, found: Field, contents: Contents) ->
 
 def _contents(client: Client, info: IndexInfo, found: Field) -> tuple[Contents, bool]:
     """What the documents hold in a TAG field, with how many hold just that; whether all were seen."""
-    if info.on == "JSON" and client.server.dialect.json_dialect < 3:
-        # There FT.AGGREGATE brings only the first value of a path that matches several: documents are read.
+    dialect = client.server.dialect
+    if (info.on == "JSON" and dialect.json_dialect < 3) or not dialect.loads:
+        # There FT.AGGREGATE brings only the first value of a path that matches several, or none: documents
+        # are read.
         if not client.server.dialect.plain_queries:
             raise UnsupportedFeature(
                 "Values with counts", f"{client.server.dialect.title} answers only queries with a KNN clause"
@@ -211,6 +213,9 @@ def numeric_bounds(client: Client, info: IndexInfo, field: str) -> tuple[float, 
     """
     info.field(field, "NUMERIC")
     dialect = client.server.dialect
+    if not dialect.loads:
+        held = count(client, info, Range(field, -_LARGEST, _LARGEST))
+        return _bounds(client, info, field) if held else None
     finite = render(Range(field, -_LARGEST, _LARGEST), dialect, info).query
     rows = _aggregate(
         client, info, finite, "LOAD", 1, f"@{field}", "APPLY", "1", "AS", "memdb_all", "GROUPBY", 1,
@@ -235,10 +240,7 @@ def numeric_bounds(client: Client, info: IndexInfo, field: str) -> tuple[float, 
         )
         if not below and not above and at:
             return low, high
-    return (
-        _edge(lambda middle: bool(count(client, info, Range(field, -_LARGEST, middle)))),
-        -_edge(lambda middle: bool(count(client, info, Range(field, -middle, _LARGEST)))),
-    )
+    return _bounds(client, info, field)
 
 
 def infinite(client: Client, info: IndexInfo, field: str) -> int:
@@ -250,6 +252,14 @@ def infinite(client: Client, info: IndexInfo, field: str) -> int:
     """
     info.field(field, "NUMERIC")
     return count(client, info, Range(field)) - count(client, info, Range(field, -_LARGEST, _LARGEST))
+
+
+def _bounds(client: Client, info: IndexInfo, field: str) -> tuple[float, float]:
+    """Where some document holds a finite number: both ends, asked of the index by halves."""
+    return (
+        _edge(lambda middle: bool(count(client, info, Range(field, -_LARGEST, middle)))),
+        -_edge(lambda middle: bool(count(client, info, Range(field, -middle, _LARGEST)))),
+    )
 
 
 def _edge(holds: Callable[[float], bool]) -> float:

@@ -198,9 +198,9 @@ def _fetched(
 
 
 def _has_cursors(client: Client) -> bool:
-    """Whether the engine has cursors and this user may use them."""
-    wanted = ("FT.CURSOR", "FT.AGGREGATE")
-    return client.server.dialect.has("FT.CURSOR") and all(map(client.may, wanted))
+    """Whether the engine has cursors that bring documents, and this user may use them."""
+    dialect = client.server.dialect
+    return dialect.loads and dialect.has("FT.CURSOR") and all(map(client.may, ("FT.CURSOR", "FT.AGGREGATE")))
 
 
 def matching_keys(
@@ -208,13 +208,16 @@ def matching_keys(
 ) -> Iterator[list[str]]:
     """Keys of all documents under a filter, at most `size` at a time; each key once.
 
-    By cursor where the engine has one, by SCAN where nothing is filtered, else page by page.
+    By cursor where the engine has one, by SCAN where nothing is filtered, else page by page; in one reply
+    where the engine loads no documents.
     """
     rendered = render(condition, client.server.dialect, info)
     if _has_cursors(client):
         for keys, _, _ in _by_cursor(client, info, rendered, size):
             if keys:
                 yield keys
+    elif not client.server.dialect.loads:
+        yield from _at_once(client, info, rendered, size)
     elif rendered.everything:
         yield from by_scan(client, info, size)
     else:
@@ -270,6 +273,25 @@ def by_scan(client: Client, info: IndexInfo, size: int) -> Iterator[list[str]]:
                 yield keys[start : start + size]
             if cursor == "0":
                 break
+
+
+def _at_once(client: Client, info: IndexInfo, rendered: Rendered, size: int) -> Iterator[list[str]]:
+    """RediSearch that loads nothing: its pages are in no lasting order, so all keys come in one reply."""
+    args: list[Arg] = ["FT.SEARCH", info.name, rendered.query, "NOCONTENT"]
+    bound = [part for pair in rendered.params for part in pair]
+    args += ["PARAMS", len(bound), *bound] if bound else []
+    args += [
+        "LIMIT",
+        0,
+        max(info.documents, 1),
+        "TIMEOUT",
+        client.server.dialect.limits.timeout_ms,
+        "DIALECT",
+        2,
+    ]
+    keys = [replies.key(part) for part in replies.items(client.execute(*args))[1:]]
+    for start in range(0, len(keys), size):
+        yield keys[start : start + size]
 
 
 def _by_page(client: Client, info: IndexInfo, rendered: Rendered, size: int) -> Iterator[list[str]]:
