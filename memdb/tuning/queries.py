@@ -68,10 +68,10 @@ def random_documents(
     salt = str(seed).encode()[:64]
     best: list[tuple[int, str, Floats]] = []
     for every in documents(client, info, field, condition, report=report):
-        block = every.one_each()
+        block = every.single()
         ranked = heapq.nsmallest(count, ((_hash(key, salt), i) for i, key in enumerate(block.keys)))
         # Copies, not views: a view would hold its whole block in memory.
-        best += [(h, block.keys[i], block.vectors[i].astype(np.float32)) for h, i in ranked]
+        best += [(h, block.keys[i], block.vectors[i].copy()) for h, i in ranked]
         if len(best) > 4 * count + 1_000:
             best = heapq.nsmallest(count, best, key=lambda item: item[:2])
     best = heapq.nsmallest(count, best, key=lambda item: item[:2])
@@ -98,8 +98,10 @@ def of_keys(client: Client, info: IndexInfo, field: str, keys: Sequence[str]) ->
     block = vectors_of(client, info, field, tuple(dict.fromkeys(keys)))
     if block is None:
         raise BadInput("None of these documents holds a usable vector.", "Select others.")
-    block = block.one_each()
-    vectors = block.vectors.astype(np.float32)
+    block = block.single()
+    if not block.keys:
+        raise BadInput("These documents hold values too large to be asked with.", "Select others.")
+    vectors = block.vectors.astype(np.float32, copy=False)
     return made(vectors, block.keys, block.keys, f"{len(block.keys):,} selected documents")
 
 

@@ -30,7 +30,7 @@ class LeftOut:
     """Documents that were listed and are not among the vectors, by why; counts."""
 
     gone: int = 0  # no document came with the row: it expired, or the engine cannot load its key
-    unusable: int = 0  # no vector, another length, nested, no numbers, or not finite
+    unusable: int = 0  # no vector, another length, nested, no numbers, not finite, or no finite distance
     zero: int = 0  # of length zero under COSINE: no direction, so no distance to anything
 
     def __add__(self, other: LeftOut) -> LeftOut:
@@ -48,7 +48,11 @@ class LeftOut:
                 "could not be loaded",
                 "expired or deleted meanwhile, or under a key the engine lists and cannot load",
             ),
-            (self.unusable, "without a usable vector", "none, another length, or not of finite numbers"),
+            (
+                self.unusable,
+                "without a usable vector",
+                "none, another length, not of finite numbers, or too large",
+            ),
             (self.zero, "with a zero vector", "it has no direction, so no cosine distance"),
         )
         return tuple(
@@ -74,6 +78,21 @@ class Block:
     def documents(self) -> int:
         """How many documents these vectors are of."""
         return len(set(self.keys)) if self.several else len(self.keys)
+
+    def single(self) -> Block:
+        """The same in float32, of one vector each, without those whose squares leave its range."""
+        block = self.one_each()
+        with np.errstate(over="ignore"):
+            vectors = block.vectors.astype(np.float32, copy=False)
+            fits = np.isfinite(np.einsum("ij,ij->i", vectors, vectors))
+        if fits.all():
+            return replace(block, vectors=vectors)
+        return replace(
+            block,
+            keys=tuple(key for key, good in zip(block.keys, fits, strict=True) if good),
+            vectors=vectors[fits],
+            left_out=block.left_out + LeftOut(unusable=int((~fits).sum())),
+        )
 
     def one_each(self) -> Block:
         """The same with the first vector of each document."""
@@ -157,6 +176,10 @@ def decoded(keys: Sequence[str], values: Sequence[bytes | None], params: VectorP
     with np.errstate(over="ignore", invalid="ignore"):
         finite = math.isfinite(flat @ flat)
     usable = np.ones(len(matrix), bool) if finite else np.isfinite(matrix).all(axis=1)
+    if not finite and (params.metric == "L2" or (params.type == "FLOAT64" and params.metric == "COSINE")):
+        # The engine has no distance to it either: its square overflows.
+        with np.errstate(over="ignore", invalid="ignore"):
+            usable &= np.isfinite(np.einsum("ij,ij->i", matrix, matrix))
     directed = matrix.any(axis=1) if params.metric == "COSINE" else usable
     zero = 0
     if not (usable & directed).all():
