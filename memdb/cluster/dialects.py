@@ -1,6 +1,8 @@
 """What each engine accepts and how it words things: MemoryDB, valkey-search, RediSearch.
 
-The only place that branches on the engine. Probed with COMMAND INFO, never guessed from a name alone.
+Whatever is said to an engine depends on it here alone. What it tells of its memory, and how much it takes,
+are read and modelled for each engine in operations (index_memory, memory) and sizing. Which engine it is, is
+probed with COMMAND INFO, never guessed from a name alone.
 """
 
 from __future__ import annotations
@@ -69,6 +71,7 @@ class Dialect:
     escaped_controls: bool = False  # a control character in a TAG value can be said behind a backslash
     bound_values: bool = False  # a TAG value may be a parameter: @field:{$value}
     loads: bool = True  # a document's fields come with its hit; else they are read by its key
+    several_vectors: bool = False  # of a JSON document, each indexed, where the server knows JSON
     escaped_stars: bool = True  # a star behind a backslash is a character; else it still means a prefix
 
     def attribute(self, name: str) -> str:
@@ -197,6 +200,7 @@ def recognise(
             # A server in cluster mode looks for keys in the slot of the command's own key, which for
             # FT.SEARCH is the name of the index: rows of documents in other slots come empty.
             loads=not cluster,
+            several_vectors=True,
         )
     if "FT.PROFILE" in commands or "FT._ALIASLIST" in commands:
         return Dialect("memorydb", "MemoryDB", commands, _MEMORYDB, False, False, False, True)
