@@ -20,7 +20,7 @@ from memdb.tuning.packing import packed, unpacked
 from memdb.vectors.distance import Floats
 from memdb.vectors.index import IndexInfo
 
-FORMAT = 1
+FORMAT = 2  # also another layout from the same request: older maps are drawn anew
 KEPT_FILES, KEPT_BYTES = 40, 2 * 2**30
 
 
