@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 8501
+WORKERS ?= 3
 BIN := $(VENV)/bin
 # A stamp is newer than pyproject.toml once what it says is installed: a second `make demo` runs no pip.
 APP := $(VENV)/.app-installed
@@ -10,7 +11,7 @@ TESTS := $(VENV)/.tests-installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo app test check bench docs shots clean
+.PHONY: help install demo app test quick check bench docs shots clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +25,11 @@ app: $(APP) ## the app alone, for the running engine or MEMDB_URL
 	@exec $(BIN)/memdb app --port $(PORT) $(ARGS)
 
 test: $(TESTS) check ## ruff, mypy, and all tests (browser tests where there is a Chromium)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+quick: $(TESTS) ## what needs no server: ruff, mypy and the unit tests
+	@$(BIN)/mypy & mypy=$$!; $(BIN)/ruff check && $(BIN)/ruff format --check \
+	  && $(BIN)/python -m pytest -q tests/unit $(ARGS); tests=$$?; wait $$mypy && exit $$tests
 
 check: $(TESTS) ## ruff and mypy
 	$(BIN)/ruff check

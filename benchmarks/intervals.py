@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -194,8 +194,10 @@ class Cell:
         return f"k {self.k}, n {self.n}, mean {self.mean:g}"
 
 
-def cells(samples: int, confidences: tuple[float, ...], *, seed: int = 0) -> Iterator[Cell]:
-    """Every cell of the grid."""
+def cells(
+    samples: int, confidences: tuple[float, ...], *, rivals: Sequence[str] = tuple(RIVALS), seed: int = 0
+) -> Iterator[Cell]:
+    """Every cell of the grid, by these formulas."""
     for name, make in SHAPES.items():
         for k in KS[:1] if name in TWO_VALUES else KS:
             for n in SIZES:
@@ -205,8 +207,8 @@ def cells(samples: int, confidences: tuple[float, ...], *, seed: int = 0) -> Ite
                     shape = make(mean, k)
                     counts = shape.samples(n, samples, np.random.default_rng(key))
                     for confidence in confidences:
-                        for rival, ends in RIVALS.items():
-                            low, high = ends(shape.values, counts, k, confidence)
+                        for rival in rivals:
+                            low, high = RIVALS[rival](shape.values, counts, k, confidence)
                             held = (low <= mean + 1e-9) & (mean - 1e-9 <= high)
                             yield Cell(
                                 name, k, n, mean, confidence, rival, float(held.mean()),

@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable
 
 _POLL_S = 0.02
+# A bound on what hangs, not on what is slow: a busy machine may take many times as long as a quiet one.
+PATIENCE_S = 120
 
 
-def until(is_so: Callable[[], bool], what: str, timeout_s: float = 20.0) -> None:
+def until(is_so: Callable[[], bool], what: str, timeout_s: float = PATIENCE_S) -> None:
     """Poll until the condition holds; fail with `what` if it does not in time."""
     end = time.monotonic() + timeout_s
     while not is_so():

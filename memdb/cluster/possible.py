@@ -29,7 +29,7 @@ class Range:
 SIZE = Range(0, 2**52, "a size is 0 to 4 PiB")  # more than a process of today's processors can address
 THINGS = Range(0, 2**47, "a number of things in memory is 0 to 2^47")  # each takes more than a byte
 COUNTER = Range(0, 2**63 - 1, "a counter is 0 to 2^63")
-SECONDS = Range(0, 1e10, "a time is 0 to 300 years")
+SECONDS = Range(0, 9e9, "a time is 0 to 285 years")
 MICROSECONDS = Range(0, 1e13, "a time is 0 to 100 days")
 RATIO = Range(0, 1e9, "a ratio is 0 to 10^9")
 SHARE = Range(0, 1, "a share is 0 to 1")

@@ -60,7 +60,8 @@ class Topology:
         owners = [-1] * SLOTS
         for i, node in enumerate(primaries):
             for first, last in node.slots:
-                owners[first : last + 1] = [i] * (last + 1 - first)
+                if 0 <= first <= last < SLOTS:  # nothing else can be
+                    owners[first : last + 1] = [i] * (last + 1 - first)
         order = {node.id: i for i, node in enumerate(primaries)}
         ranked = sorted(
             found, key=lambda n: (order.get(n.shard, len(order)), n.role != "primary", n.host, n.port)

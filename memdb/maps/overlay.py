@@ -10,10 +10,11 @@ import numpy as np
 from memdb.cluster.client import Client
 from memdb.maps import layout
 from memdb.maps.request import Map
-from memdb.tuning.vectors import documents
+from memdb.tuning import queries
+from memdb.tuning.truth import truth
 from memdb.vectors import distance
 from memdb.vectors.distance import Doubles, Floats, prepared
-from memdb.vectors.exact import Neighbours, nearest
+from memdb.vectors.exact import Neighbours
 from memdb.vectors.filters import EVERYTHING, Condition
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import KnnRequest, vector_param
@@ -54,15 +55,10 @@ def exact(
     condition: Condition | str = EVERYTHING,
     own_key: str = "",
 ) -> Neighbours:
-    """The true neighbours of one vector in the whole index. Does not depend on EF_RUNTIME: keep it."""
-    _, params = info.vector_field(field)
-    return nearest(
-        documents(client, info, field, condition),
-        distance.as_sent(vector[None, :], params.type),
-        k,
-        params.metric,
-        excluded=(own_key,) if own_key else (),
-    )
+    """The true neighbours of one vector in the whole index, kept in memory: the same for every EF_RUNTIME."""
+    asked = queries.made(vector[None, :], ("",), (own_key,), "one vector")
+    found = truth(client, info, field, asked, k, condition)
+    return Neighbours(found.keys, (found.distances[0, : len(found.keys[0])],), found.looked_at)
 
 
 def overlay(
@@ -71,7 +67,7 @@ def overlay(
     made: Map,
     points: Floats,
     vector: Floats,
-    truth: Neighbours,
+    near: Neighbours,
     *,
     k: int,
     ef_runtime: int | None,
@@ -86,10 +82,10 @@ def overlay(
         made: the map.
         points: (n, d) the vectors of its points.
         vector: (d,) the query.
-        truth: of `exact`.
+        near: of `exact`.
         k: neighbours.
         ef_runtime: of the search; None leaves the index's own.
-        condition: the filter, the same as of `truth`.
+        condition: the filter, the same as of `near`.
         own_key: a document that asks for its neighbours, left out of them.
     """
     request = KnnRequest(
@@ -99,7 +95,7 @@ def overlay(
     pairs = [(key, float(d)) for key, d in zip(result.keys, result.distances, strict=True) if key != own_key][
         :k
     ]
-    true_keys, true_distances = truth.keys[0][:k], truth.distances[0][:k]
+    true_keys, true_distances = near.keys[0][:k], near.distances[0][:k]
     _, params = info.vector_field(made.request.field)
     sent = distance.as_sent(vector[None, :], params.type)
     field = made.request.field

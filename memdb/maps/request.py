@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from memdb.errors import BadInput, OutOfRange
 from memdb.vectors.distance import Doubles, Floats
+from memdb.vectors.evidence import Evidence
 
 By = Literal["random", "stratified", "all"]
 Layout = Literal["exact", "umap"]
 Method = Literal["PCA", "UMAP", "umap-learn"]
 LAYOUTS: dict[Layout, str] = {
     "exact": "UMAP from exact neighbours, in the index's metric.",
-    "umap": "umap-learn as it is installed: its own neighbour search. The first one compiles for half a minute.",
+    "umap": "umap-learn itself, with its own neighbour search. The first one compiles for half a minute.",
 }
 Ints = NDArray[np.int32]
 
@@ -99,6 +100,12 @@ class Map:
     axes: Floats = field(default_factory=lambda: np.empty((0, 0), np.float32))  # (2|3, d) of PCA
     mean: Floats = field(default_factory=lambda: np.empty(0, np.float32))  # (d,)
     notes: tuple[str, ...] = ()
+    evidence: Evidence | None = None  # tells later whether its documents are what they were; None: not kept
+
+    @property
+    def state(self) -> str:
+        """Differs between maps of different data: part of the keys of what is read for its points."""
+        return self.evidence.name if self.evidence is not None else self.fingerprint
 
     @property
     def words(self) -> str:

@@ -18,7 +18,7 @@ from memdb.maps.graph import graph
 from memdb.maps.quality import quality
 from memdb.maps.request import Map, MapRequest
 from memdb.maps.sample import sample
-from memdb.vectors import stored
+from memdb.vectors import evidence, stored
 from memdb.vectors.distance import Floats
 from memdb.vectors.index import IndexInfo, index_info
 from memdb.vectors.titles import text_field
@@ -47,7 +47,7 @@ def make(
         BadInput: too few documents, none with a usable vector, or umap-learn has no such metric.
         MemDBError: the server did not answer, or said no.
     """
-    if home is not None and (known := store.find(home, client.target, info, request)) is not None:
+    if home is not None and (known := store.find(home, client, info, request)) is not None:
         return known
     _, params = info.vector_field(request.field)
     if request.layout == "umap":
@@ -58,6 +58,7 @@ def make(
     chosen = sample(client, info, request, report=report)
     watch.lap("read")
     vectors = chosen.vectors
+    witnessed = evidence.of_documents(client, info, request.field, chosen.keys, store.condition_of(request))
     xy, axes, mean = layout.pca(vectors, request.dimensions)
     watch.lap("PCA")
     notes = (*_notes(vectors), *chosen.left_out.words)
@@ -65,7 +66,7 @@ def make(
         notes += ("Some documents hold several vectors: each stands where its first vector puts it.",)
     made = Map(
         request, "PCA", chosen.keys, xy, chosen.total, params.metric, info.fingerprint, watch.seconds,
-        axes=axes, mean=mean, notes=notes,
+        axes=axes, mean=mean, notes=notes, evidence=witnessed,
     )  # fmt: skip
     if keep is not None:
         keep(made)
@@ -126,7 +127,7 @@ def make(
         )
         notes += (f"The index changed while the map was made: {what}. Redraw to see them.",)
     made = replace(made, seconds=watch.seconds, notes=notes)
-    if home is not None:
+    if home is not None and made.evidence is not None:
         store.save(home, client.target, made, vectors)
     return made
 

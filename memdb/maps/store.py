@@ -13,20 +13,47 @@ from typing import Any
 
 import numpy as np
 
+from memdb.cluster.client import Client
 from memdb.cluster.target import Target
 from memdb.errors import MemDBError
 from memdb.maps.request import Map, MapRequest, Quality
 from memdb.tuning.packing import packed, unpacked
+from memdb.vectors import evidence
 from memdb.vectors.distance import Floats
+from memdb.vectors.filters import Condition, Raw
 from memdb.vectors.index import IndexInfo
 
-FORMAT = 2  # also another layout from the same request: older maps are drawn anew
+FORMAT = 3  # grows also when the same request is laid out differently: older maps are drawn anew
 KEPT_FILES, KEPT_BYTES = 40, 2 * 2**30
 
 
-def find(home: Path, target: Target, info: IndexInfo, request: MapRequest) -> Map | None:
-    """The kept map of this state of the index, if there is one. A damaged file is passed over."""
-    return _read(_path(home, target, info.fingerprint, request), request)
+def find(home: Path, client: Client, info: IndexInfo, request: MapRequest) -> Map | None:
+    """The kept map of this index, if there is one and a check of its documents says that it holds.
+
+    A damaged file is passed over.
+
+    Raises:
+        MemDBError: the server does not answer.
+    """
+    made = _read(_path(home, client.target, info.fingerprint, request), request)
+    return made if made is not None and holds(client, info, made) else None
+
+
+def holds(client: Client, info: IndexInfo, made: Map) -> bool:
+    """Whether the documents of a map are what they were when it was made (`memdb.vectors.evidence`).
+
+    Raises:
+        MemDBError: the server does not answer.
+    """
+    request = made.request
+    if made.evidence is None:
+        return False
+    return evidence.holds(client, info, request.field, condition_of(request), made.evidence)
+
+
+def condition_of(request: MapRequest) -> Condition | str:
+    """The map's filter."""
+    return request.condition if request.condition == "*" else Raw(request.condition, request.params)
 
 
 def vectors(home: Path, target: Target, made: Map) -> Floats | None:
@@ -60,6 +87,8 @@ def save(home: Path, target: Target, made: Map, points: Floats) -> Path:
         "mean": made.mean, "kept": quality.kept if quality else np.empty(0, np.float32), "vectors": points,
         **packed("keys", made.keys),
     }  # fmt: skip
+    if made.evidence is not None:
+        arrays |= {**packed("witnesses", made.evidence.keys), **made.evidence.arrays()}
     part = path.with_suffix(f".{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,6 +127,7 @@ def _read(path: Path, request: MapRequest) -> Map | None:
                 found["graph"], found["graph_distances"].astype(np.float64), quality, found["labels"],
                 tuple(about["names"]),
                 found["axes"], found["mean"], tuple(about["notes"]),
+                evidence.from_arrays(unpacked("witnesses", found), found),
             )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
         return None

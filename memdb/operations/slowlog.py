@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from memdb.cluster import replies
+from memdb.cluster import possible, replies
 from memdb.cluster.client import Client
+from memdb.cluster.possible import MICROSECONDS, SECONDS, Range
 from memdb.cluster.replies import Reply
 from memdb.cluster.topology import Node
 from memdb.display import line
@@ -18,6 +20,7 @@ class SlowCommand:
     """One entry."""
 
     number: int
+    # NaN where what the server tells cannot be.
     at: float  # the server's clock, Unix seconds
     took_ms: float  # on the thread that runs commands, without waiting
     command: str
@@ -33,6 +36,11 @@ def slow_commands(client: Client, node: Node, count: int = 50) -> tuple[SlowComm
     return tuple(_read(one) for one in replies.items(client.on(node).execute("SLOWLOG", "GET", count)))
 
 
+def _or_nan(value: Reply, within: Range) -> float:
+    found = possible.number(value, within)
+    return math.nan if found is None else found
+
+
 def _read(entry: Reply) -> SlowCommand:
     number, at, us, args = replies.items(entry)[:4]
     words = [replies.text(word) for word in replies.items(args)]
@@ -40,8 +48,8 @@ def _read(entry: Reply) -> SlowCommand:
     shown = words[1:3] if command.startswith("FT.") else words[1:2]
     return SlowCommand(
         replies.integer(number),
-        float(replies.integer(at)),
-        replies.number(us, 0.0) / 1000,
+        _or_nan(at, SECONDS),
+        _or_nan(us, MICROSECONDS) / 1000,
         command,
         line(" ".join(shown), _WHAT),
     )

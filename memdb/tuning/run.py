@@ -126,6 +126,7 @@ class Truth:
     looked_at: int  # documents compared with each query
     took_s: float  # 0 where an earlier computation was used
     kept: bool = False  # whether it was
+    notes: tuple[str, ...] = ()  # what is not as usual about it, a sentence each
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,6 +7,7 @@ import os
 import time
 import zipfile
 import zlib
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,15 +15,26 @@ import numpy as np
 
 from memdb.cluster.client import Client
 from memdb.jobs import Report, silent
+from memdb.tuning import vectors
 from memdb.tuning.packing import packed, unpacked
 from memdb.tuning.run import Queries, Truth
-from memdb.tuning.vectors import documents, state
+from memdb.vectors import distance
+from memdb.vectors.evidence import Drawing, Evidence, Kept, from_arrays, holds
 from memdb.vectors.exact import nearest
 from memdb.vectors.filters import EVERYTHING, Condition
 from memdb.vectors.index import IndexInfo
 
 KEPT_FILES = 64
 KEPT_BYTES = 256 * 2**20
+KEPT_ANSWERS = 64  # in memory, of those that are not kept on disk
+KEPT_MEMORY = 64 * 2**20
+
+
+def _bytes(answer: Truth) -> int:
+    return answer.distances.nbytes * 10  # a key takes some 80 bytes
+
+
+_answers: Kept[Truth] = Kept(KEPT_ANSWERS, KEPT_MEMORY, _bytes)
 
 
 def truth(
@@ -38,32 +50,32 @@ def truth(
 ) -> Truth:
     """The exact k nearest documents of each query, under the filter, itself left out.
 
+    An earlier answer is used only where a check of the data says that it holds (`memdb.vectors.evidence`:
+    one changed document in a thousand is noticed with a probability of 0.99).
+
     Args:
         client: where the index is.
-        info: the index as it is now: its fingerprint tells whether an earlier computation still holds.
+        info: the index as it is now.
         field: its vector field; empty for the first.
         queries: what is asked.
         k: how many neighbours.
         condition: the filter.
         home: MEMDB_HOME; answers are kept there under `truth/`, the newest KEPT_FILES of at most
-            KEPT_BYTES. None keeps nothing. Where the engine tells no revision nothing is kept either,
-            since documents may have been overwritten unseen.
+            KEPT_BYTES. None keeps the newest KEPT_ANSWERS in memory.
         report: progress of the reading.
 
     Raises:
         UnsupportedFeature: the vectors of this index cannot be read.
     """
-    file = None
-    if home is not None and info.revision is not None:
-        name = repr((state(client, info, field, condition), queries.digest, k))
-        file = home / "truth" / f"{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:32]}.npz"
-        if (known := _kept(file, len(queries))) is not None:
-            return known
+    known = _known(client, info, field, queries, k, condition, home)
+    if known is not None:
+        return known
     began = time.perf_counter()
     _, params = info.vector_field(field)
+    drawing = Drawing()
     found = nearest(
-        documents(client, info, field, condition, report=report),
-        queries.vectors,
+        drawing.watch(vectors.documents(client, info, field, condition, report=report)),
+        distance.as_sent(queries.vectors, params.type),
         k,
         params.metric,
         excluded=queries.own_keys,
@@ -71,13 +83,70 @@ def truth(
     distances = np.full((len(queries), k), np.nan)
     for row, known_distances in enumerate(found.distances):
         distances[row, : len(known_distances)] = known_distances
-    made = Truth(found.keys, distances, found.looked_at, time.perf_counter() - began)
-    if file is not None:
-        _keep(file, made)
+    took = time.perf_counter() - began
+    made = Truth(found.keys, distances, found.looked_at, took, notes=found.notes)
+    evidence = vectors.vouched(drawing, client, info, condition)
+    if evidence is not None:
+        name = _name(client, info, field, queries, k, condition)
+        if home is None:
+            _answers.put(name, replace(made, took_s=0.0, kept=True), evidence)
+        else:
+            _keep(_file(home, name), made, evidence)
     return made
 
 
-def _kept(file: Path, queries: int) -> Truth | None:
+def at_hand(
+    client: Client,
+    info: IndexInfo,
+    field: str,
+    queries: Queries,
+    k: int,
+    condition: Condition | str = EVERYTHING,
+) -> Truth | None:
+    """The same where the index need not be read for it: kept in memory, or of kept vectors; else None.
+
+    Raises:
+        MemDBError: the server does not answer.
+    """
+    known = _known(client, info, field, queries, k, condition, None)
+    if known is None and vectors.at_hand(client, info, field, condition) is not None:
+        return truth(client, info, field, queries, k, condition)
+    return known
+
+
+def forget() -> None:
+    """Free what is kept in memory."""
+    _answers.clear()
+
+
+def _known(
+    client: Client, info: IndexInfo, field: str, queries: Queries, k: int, condition: Condition | str,
+    home: Path | None,
+) -> Truth | None:  # fmt: skip
+    name = _name(client, info, field, queries, k, condition)
+    if home is None:
+        return _answers.get(name, client, info, field, condition)
+    found = _kept(file := _file(home, name), len(queries))
+    if found is None:
+        return None
+    known, evidence = found
+    if not holds(client, info, field, condition, evidence):
+        file.unlink(missing_ok=True)
+        return None
+    return known
+
+
+def _name(
+    client: Client, info: IndexInfo, field: str, queries: Queries, k: int, condition: Condition | str
+) -> str:
+    return repr((vectors.state(client, info, field, condition), queries.digest, k))
+
+
+def _file(home: Path, name: str) -> Path:
+    return home / "truth" / f"{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:32]}.npz"
+
+
+def _kept(file: Path, queries: int) -> tuple[Truth, Evidence] | None:
     """None where there is none or it is damaged."""
     try:
         # Opened here: NumPy leaves a file open that turns out to be damaged.
@@ -88,12 +157,14 @@ def _kept(file: Path, queries: int) -> Truth | None:
             if len(rows) != queries:
                 return None
             os.utime(file)  # the last used are kept
-            return Truth(rows, arrays["distances"], int(arrays["looked_at"]), 0.0, kept=True)
+            notes = tuple(unpacked("notes", arrays))
+            evidence = from_arrays(unpacked("witnesses", arrays), arrays)
+            return Truth(rows, arrays["distances"], int(arrays["looked_at"]), 0.0, True, notes), evidence
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
 
 
-def _keep(file: Path, made: Truth) -> None:
+def _keep(file: Path, made: Truth, evidence: Evidence) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_suffix(f".{os.getpid()}.part")
@@ -104,6 +175,9 @@ def _keep(file: Path, made: Truth) -> None:
                 lengths=np.array([len(row) for row in made.keys], np.int32),
                 looked_at=np.array(made.looked_at),
                 **packed("keys", [key for row in made.keys for key in row]),
+                **packed("notes", made.notes),
+                **packed("witnesses", evidence.keys),
+                **evidence.arrays(),
             )
         part.replace(file)
         entries = sorted(((e.stat().st_mtime, e) for e in file.parent.glob("*.npz")), reverse=True)

@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import OrderedDict
 from collections.abc import Iterator
 
 from memdb.cluster.client import Client
+from memdb.errors import MemDBError
 from memdb.jobs import Report, silent
+from memdb.vectors.evidence import Drawing, Evidence, Kept
 from memdb.vectors.filters import EVERYTHING, Condition, render
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.read import Block, blocks
 
 KEPT_BYTES = 512 * 2**20
-# An engine that does not tell a revision does not show that documents were overwritten.
-KEPT_S = 600.0
 
 State = tuple[object, ...]
-_lock = threading.Lock()
-_kept: OrderedDict[State, tuple[float, tuple[Block, ...]]] = OrderedDict()
+Blocks = tuple[Block, ...]
+
+
+def _bytes(kept: Blocks) -> int:
+    return sum(block.vectors.nbytes for block in kept)
+
+
+_kept: Kept[Blocks] = Kept(32, KEPT_BYTES, _bytes)
 
 
 def state(client: Client, info: IndexInfo, field: str, condition: Condition | str) -> State:
-    """What identifies the vectors under a filter, as far as the engine tells: server, index, its revision."""
+    """What an engine tells of the vectors under a filter: server, index, its revision.
+
+    It may repeat for other data, so it names what is kept and does not vouch for it.
+    """
     rendered = render(condition, client.server.dialect, info)
     name = info.vector_field(field)[0].name
     server = (client.target.address, client.server.run_id)
     return (*server, info.fingerprint, name, rendered.query, rendered.params)
+
+
+def at_hand(
+    client: Client, info: IndexInfo, field: str = "", condition: Condition | str = EVERYTHING
+) -> Blocks | None:
+    """The vectors under a filter, if they are kept and a check of the data says that they hold.
+
+    Raises:
+        MemDBError: the server does not answer.
+    """
+    return _kept.get(state(client, info, field, condition), client, info, field, condition)
 
 
 def documents(
@@ -38,49 +55,36 @@ def documents(
     *,
     report: Report = silent,
 ) -> Iterator[Block]:
-    """As `read.blocks`, without reading again what is known of this state of the index.
+    """As `read.blocks`, without reading again what is kept and still holds (`memdb.vectors.evidence`).
 
     At most KEPT_BYTES are kept over all indexes; an index that is larger is read each time.
     """
-    name = state(client, info, field, condition)
-    known = _known(name, info)
+    known = at_hand(client, info, field, condition)
     if known is not None:
         yield from known
         return
     gathered: list[Block] | None = []
     size = 0
-    for block in blocks(client, info, field, condition, report=report):
+    drawing = Drawing()
+    for block in drawing.watch(blocks(client, info, field, condition, report=report)):
         size += block.vectors.nbytes
         if gathered is not None:
             gathered.append(block)
             if size > KEPT_BYTES:
                 gathered = None
         yield block
-    if gathered is not None:
-        _keep(name, tuple(gathered))
+    if gathered is not None and (evidence := vouched(drawing, client, info, condition)) is not None:
+        _kept.put(state(client, info, field, condition), tuple(gathered), evidence)
+
+
+def vouched(drawing: Drawing, client: Client, info: IndexInfo, condition: Condition | str) -> Evidence | None:
+    """The evidence of what was drawn; None where it cannot be had, and nothing is kept then."""
+    try:
+        return drawing.evidence(client, info, condition)
+    except MemDBError:  # the answer itself is there; it is only computed again next time
+        return None
 
 
 def forget() -> None:
     """Free all that is kept."""
-    with _lock:
-        _kept.clear()
-
-
-def _known(name: State, info: IndexInfo) -> tuple[Block, ...] | None:
-    with _lock:
-        if name not in _kept:
-            return None
-        at, found = _kept[name]
-        if info.revision is None and time.monotonic() - at > KEPT_S:
-            del _kept[name]
-            return None
-        _kept.move_to_end(name)
-        return found
-
-
-def _keep(name: State, found: tuple[Block, ...]) -> None:
-    with _lock:
-        _kept[name] = (time.monotonic(), found)
-        _kept.move_to_end(name)
-        while sum(b.vectors.nbytes for _, kept in _kept.values() for b in kept) > KEPT_BYTES:
-            _kept.popitem(last=False)
+    _kept.clear()

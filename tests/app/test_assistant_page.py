@@ -14,6 +14,7 @@ from memdb.cluster.target import Target
 from memdb.demo.app import app_folder, environment
 from memdb.sessions import append, formats, store, users
 from memdb.sessions.filters import SessionFilter
+from tests.waiting import PATIENCE_S
 
 ENTRY = app_folder() / "memdb" / "ui" / "entry.py"
 PAGE = app_folder() / "pages" / "explore" / "assistant.py"
@@ -39,7 +40,7 @@ def opened(demo_target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         for name, value in environment(target, tmp_path).items():
             monkeypatch.setenv(name, value)
-        app = AppTest.from_file(str(ENTRY), default_timeout=60)
+        app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
         app.run()
         for key, value in query.items():
             app.query_params[key.replace("__", ".")] = value

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from memdb.cluster.target import Target
 from memdb.demo.app import app_folder, environment
+from tests.waiting import PATIENCE_S
 
 ENTRY = app_folder() / "memdb" / "ui" / "entry.py"
 PAGE = app_folder() / "pages" / "operate" / "aws.py"
@@ -59,7 +60,7 @@ def open_app(
         monkeypatch.delenv(name, raising=False)
     for name, value in {**environment(server_target, tmp_path), **moto, "MEMDB_ALLOW_ADDRESSES": "1"}.items():
         monkeypatch.setenv(name, value)
-    app = AppTest.from_file(str(ENTRY), default_timeout=60)
+    app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
     app.run()
     app.switch_page(str(PAGE)).run()
     assert not app.exception

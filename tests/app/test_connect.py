@@ -16,6 +16,7 @@ from memdb.cluster.target import Target
 from memdb.demo.app import app_folder, environment
 from memdb.errors import LoginFailed
 from memdb.ui.kit.access import is_local
+from tests.waiting import PATIENCE_S
 
 ENTRY = app_folder() / "memdb" / "ui" / "entry.py"
 CONNECT = app_folder() / "pages" / "operate" / "connect.py"
@@ -51,7 +52,7 @@ def open_app(server_target: Target, folder: Path, monkeypatch: pytest.MonkeyPatc
     for variable, value in environment(server_target, folder).items():
         monkeypatch.setenv(variable, value)
     monkeypatch.setenv("MEMDB_ALLOW_ADDRESSES", "1")
-    app = AppTest.from_file(str(ENTRY), default_timeout=60)
+    app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
     app.run()
     app.switch_page(str(CONNECT)).run()
     assert not app.exception
@@ -118,7 +119,7 @@ def test_a_job_of_one_target_is_not_shown_of_another(open_app: AppTest) -> None:
     from memdb.ui.kit.job import Started
 
     job = cached.jobs().start("work", lambda _: 1)
-    job.wait(10)
+    job.wait(PATIENCE_S)
     started = Started(job.id, None)
     open_app.session_state["search.exact_job"] = started
     first = open_app.selectbox("target").value
@@ -248,7 +249,7 @@ def test_login_where_it_is_configured(
 ) -> None:
     for variable, value in environment(server_target, folder).items():
         monkeypatch.setenv(variable, value)
-    app = AppTest.from_file(str(ENTRY), default_timeout=60)
+    app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
     app.secrets["auth"] = {"redirect_uri": "http://localhost:8501/oauth2callback", "cookie_secret": "x"}
     app.run()
     assert not app.exception
@@ -260,7 +261,7 @@ def test_login_where_it_is_configured(
 def test_nothing_to_open_shows_the_way_to_connect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEMDB_HOME", str(tmp_path / "empty"))
     monkeypatch.delenv("MEMDB_URL", raising=False)
-    app = AppTest.from_file(str(ENTRY), default_timeout=60)
+    app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
     app.run()
     assert "no server to open" in app.error[0].proto.title
     app.switch_page(str(CONNECT)).run()

@@ -16,6 +16,7 @@ from memdb.cli.sessions import Sessions
 from memdb.cli.size import Size
 from memdb.cluster.target import Target
 from memdb.demo.app import app_folder, environment
+from tests.waiting import PATIENCE_S
 
 ENTRY = app_folder() / "memdb" / "ui" / "entry.py"
 INDEX = ("--index", "idx:embeddings")
@@ -25,7 +26,7 @@ INDEX = ("--index", "idx:embeddings")
 def opened(demo_target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     for name, value in environment(demo_target, tmp_path).items():
         monkeypatch.setenv(name, value)
-    return AppTest.from_file(str(ENTRY), default_timeout=60)
+    return AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
 
 
 def _values(app: AppTest, page: str) -> dict[str, object]:
@@ -101,7 +102,7 @@ def _plan(target):  # type: ignore[no-untyped-def]  # runs elsewhere, without th
 def test_size(demo_target: Target, opened: AppTest) -> None:
     made = parse(["size"])
     assert isinstance(made, Size)
-    app = AppTest.from_function(_plan, default_timeout=60, args=(demo_target,)).run()
+    app = AppTest.from_function(_plan, default_timeout=PATIENCE_S, args=(demo_target,)).run()
     assert not app.exception
     asked = app.session_state["asked"]
     assert asked.inputs == made.inputs

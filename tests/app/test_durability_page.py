@@ -12,7 +12,7 @@ from memdb.demo.app import environment
 from memdb.durability import report
 from memdb.durability.drill import DrillRequest, DrillResult, Second, Side
 from memdb.ui.kit import cached
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 ENTRY = Path(__file__).parent.parent.parent / "memdb/ui/entry.py"
 PAGE = Path(__file__).parent.parent.parent / "pages/operate/durability.py"
@@ -22,7 +22,7 @@ PAGE = Path(__file__).parent.parent.parent / "pages/operate/durability.py"
 def opened(demo_target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     for name, value in environment(demo_target, tmp_path).items():
         monkeypatch.setenv(name, value)
-    app = AppTest.from_file(str(ENTRY), default_timeout=60)
+    app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
     app.query_params["drill.seconds"] = "2"
     app.run()
     return app.switch_page(str(PAGE)).run()
@@ -35,7 +35,7 @@ def test_from_the_button_to_the_verdict(opened: AppTest) -> None:
     opened.button(key="drill.run").click().run()
     job = cached.jobs().get(opened.session_state["drill.job"].id)
     assert job is not None
-    until(lambda: job.state.status != "running", "the drill ends", 60)
+    until(lambda: job.state.status != "running", "the drill ends")
     assert job.error is None
     opened.run()
     assert not opened.exception

@@ -14,7 +14,7 @@ from memdb.operations import history
 from memdb.operations.past import Past
 from memdb.vectors.index import HnswField
 from tests.server.test_impossible_figures import EMPTIED, empty
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 ENTRY = Path(__file__).parent.parent.parent / "memdb/ui/entry.py"
 METRICS = Path(__file__).parent.parent.parent / "pages/operate/metrics.py"
@@ -29,12 +29,12 @@ def test_pages_name_what_cannot_be_true(tmp_path: Path, monkeypatch: pytest.Monk
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("MEMDB_SAMPLE_SECONDS", "0.5")
         past = Past(history.path_of(tmp_path / "home", running.target))
-        app = AppTest.from_file(str(ENTRY), default_timeout=60).run()
+        app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S).run()
         assert not app.exception
         assert any(EMPTIED in c.value and "impossible" in c.value for c in app.caption)
         app.query_params["metrics.view"] = "Memory"
         app.switch_page(str(METRICS)).run()
-        until(lambda: bool(past.nodes()) and past.last_split(past.nodes()[0].address, 4e9), "a split", 30)
+        until(lambda: bool(past.nodes()) and past.last_split(past.nodes()[0].address, 4e9), "a split")
         app.run()
         assert not app.exception
         frames = [frame.value for frame in app.dataframe]

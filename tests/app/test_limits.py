@@ -17,6 +17,7 @@ from memdb.demo.app import app_folder, environment
 from memdb.sessions import formats
 from memdb.ui.frame import PAGES
 from tests.app.test_search_page import ENTRY, started, texts
+from tests.waiting import PATIENCE_S
 
 FILES = sorted(page[0] for pages in PAGES.values() for page in pages)
 
@@ -57,7 +58,7 @@ def test_every_page_for_a_user_who_may_not_search(
             target = replace(demo_target, username="reader", password="of-the-user", writable=False)
             for name, value in environment(target, home).items():
                 monkeypatch.setenv(name, value)
-            app = AppTest.from_file(str(ENTRY), default_timeout=30).run()
+            app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S).run()
             for file in FILES:
                 opened(app, file)
                 assert not app.exception, file
@@ -87,7 +88,7 @@ def test_pages_tell_less_to_a_user_of_few_rights(
             target = replace(demo_target, username="few", password="of-the-user", writable=False)
             for name, value in environment(target, home).items():
                 monkeypatch.setenv(name, value)
-            app = AppTest.from_file(str(ENTRY), default_timeout=60).run()
+            app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S).run()
             listed = "-ft._list" not in rights
             for file in FILES:
                 opened(app, file)

@@ -22,6 +22,7 @@ from memdb.ui.map.figures import Colouring
 from memdb.ui.map.region import _in_polygon
 from memdb.vectors import index, search
 from memdb.vectors.index import HnswField, IndexSpec, TagField
+from tests.waiting import PATIENCE_S
 
 ENTRY = app_folder() / "memdb" / "ui" / "entry.py"
 PAGE = app_folder() / "pages" / "explore" / "map.py"
@@ -40,7 +41,7 @@ def opened(demo_target: Target, folder: Path, monkeypatch: pytest.MonkeyPatch) -
     def opener(target: Target = demo_target, **query: str) -> AppTest:
         for name, value in environment(target, folder).items():
             monkeypatch.setenv(name, value)
-        app = AppTest.from_file(str(ENTRY), default_timeout=90)
+        app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
         if "index" in query:
             app.query_params["index"] = query["index"]
         app.run()
@@ -59,7 +60,7 @@ def drawn(app: AppTest) -> AppTest:
     known = app.session_state["map.job"]
     job: Job[object] | None = cached.jobs().get(known.id)
     assert job is not None
-    assert job.wait(90).status == "done", job.error
+    assert job.wait(PATIENCE_S).status == "done", job.error
     return app.run()
 
 
@@ -115,7 +116,7 @@ def test_drawing_keeps_to_the_target_s_budget(opened: Open, demo_target: Target)
     app.button(key="map.draw").click().run()
     job = cached.jobs().get(app.session_state["map.job"].id)
     assert job is not None
-    assert job.wait(60).status == "failed"
+    assert job.wait(PATIENCE_S).status == "failed"
     app.run()
     assert not app.exception
     assert "500" in said(app)
@@ -129,7 +130,7 @@ def test_another_layout_beside_it(opened: Open) -> None:
     app.button(key="map2.draw").click().run()
     job = cached.jobs().get(app.session_state["map.job"].id)
     assert job is not None
-    assert job.wait(90).status == "done"
+    assert job.wait(PATIENCE_S).status == "done"
     app.run()
     assert not app.exception
     assert "nearest on one map are its nearest on the other (600 documents on both)" in said(app)
@@ -172,7 +173,7 @@ def test_too_few_documents_are_told(opened: Open, server_target: Target, small: 
     app.button(key="map.draw").click().run()
     job = cached.jobs().get(app.session_state["map.job"].id)
     assert job is not None
-    job.wait(60)
+    job.wait(PATIENCE_S)
     app.run()
     assert not app.exception
     assert "a map needs at least 4" in said(app)

@@ -22,6 +22,7 @@ from memdb.vectors.query import KnnRequest
 from memdb.vectors.search import knn, tag_values
 from tests.app.test_search_page import ENTRY, SEARCH, calm, hits, texts
 from tests.memorydb_proxy import Proxy, memorydb
+from tests.waiting import PATIENCE_S
 
 FILES = sorted(page[0] for pages in PAGES.values() for page in pages)
 
@@ -37,7 +38,7 @@ def app(proxy: Proxy, home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setenv("MEMDB_URL", proxy.target.address)
     monkeypatch.setenv("MEMDB_PASSWORD", proxy.target.password)
     monkeypatch.setenv("MEMDB_HOME", str(home / "memorydb"))
-    return AppTest.from_file(str(ENTRY), default_timeout=30).run()
+    return AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S).run()
 
 
 def test_the_library_finds_the_same_as_on_the_engine(proxy: Proxy, demo_target: Target) -> None:

@@ -14,7 +14,7 @@ from memdb.operations.past import Past
 from memdb.operations.sampler import THRESHOLDS, thresholds_of
 from memdb.ui.kit import cached
 from memdb.ui.metrics import page as metrics_page
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 ENTRY = Path(__file__).parent.parent.parent / "memdb/ui/entry.py"
 PAGE = Path(__file__).parent.parent.parent / "pages/operate/metrics.py"
@@ -29,7 +29,7 @@ def past(demo_target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def app_at(view: str) -> AppTest:
-    app = AppTest.from_file(str(ENTRY), default_timeout=60)
+    app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
     app.query_params["metrics.view"] = view
     app.run()
     return app.switch_page(str(PAGE)).run()
@@ -38,8 +38,8 @@ def app_at(view: str) -> AppTest:
 def test_every_view_draws_what_was_sampled(past: Past) -> None:
     app = app_at("Overview")
     assert not app.exception
-    until(lambda: (past.span() or (0, 0))[1] > (past.span() or (0, 0))[0], "two samples", 30)
-    until(lambda: past.last_split(past.nodes()[0].address, 4e9) is not None, "a split", 30)
+    until(lambda: (past.span() or (0, 0))[1] > (past.span() or (0, 0))[0], "two samples")
+    until(lambda: past.last_split(past.nodes()[0].address, 4e9) is not None, "a split")
     for view in metrics_page.VIEWS:
         app.segmented_control(key="metrics.view").set_value(view).run()
         assert not app.exception, view
@@ -58,14 +58,14 @@ def test_every_view_draws_what_was_sampled(past: Past) -> None:
 
 def test_the_probe_of_a_ready_index_looks_once(past: Past) -> None:
     app = app_at("Index build")
-    until(lambda: past.nodes() != (), "a sample", 30)
+    until(lambda: past.nodes() != (), "a sample")
     app.run()
     app.selectbox(key="metrics.probe_index").set_value("idx:embeddings").run()
     app.button(key="metrics.probe").click().run()
     assert not app.exception
     job = cached.jobs().get(app.session_state["metrics.probe_job"].id)
     assert job is not None
-    until(lambda: job.state.status != "running", "the probe ends", 60)
+    until(lambda: job.state.status != "running", "the probe ends")
     assert job.error is None
     app.run()
     assert not app.exception
@@ -74,7 +74,7 @@ def test_the_probe_of_a_ready_index_looks_once(past: Past) -> None:
 
 def test_thresholds_are_kept_for_all_who_look_and_raise_a_strip(past: Past) -> None:
     app = app_at("Alerts")
-    until(lambda: past.nodes() != (), "a sample", 30)
+    until(lambda: past.nodes() != (), "a sample")
     app.run()
     assert [s.value for s in app.success]
     app.number_input(key="metrics.clients").set_value(0)
@@ -82,7 +82,7 @@ def test_thresholds_are_kept_for_all_who_look_and_raise_a_strip(past: Past) -> N
     assert not app.exception
     assert thresholds_of(past.kept(THRESHOLDS)).connections == 0.0
     assert thresholds_of(past.kept(THRESHOLDS)).cpu == 0.7
-    until(lambda: any(e.kind == "alert" for e in past.events(0, 4e9)), "the alert is raised", 30)
+    until(lambda: any(e.kind == "alert" for e in past.events(0, 4e9)), "the alert is raised")
     app.run()
     assert any("CLIENT LIST" in w.value for w in app.warning)
     assert any(", see Metrics" in c.value for c in app.sidebar.caption)
@@ -90,7 +90,7 @@ def test_thresholds_are_kept_for_all_who_look_and_raise_a_strip(past: Past) -> N
 
 def test_pausing_holds_the_view(past: Past) -> None:
     app = app_at("Overview")
-    until(lambda: past.nodes() != (), "a sample", 30)
+    until(lambda: past.nodes() != (), "a sample")
     app.toggle(key="metrics.pause").set_value(True).run()
     held = app.session_state[metrics_page.PAUSED]
     app.run()
@@ -111,7 +111,7 @@ def test_a_wrong_setting_or_a_damaged_history_takes_no_other_page_down(
     past: Past, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MEMDB_WEBHOOK", "no address")
-    home_page = AppTest.from_file(str(ENTRY), default_timeout=60).run()
+    home_page = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S).run()
     assert not home_page.exception
     assert any("no metrics" in c.value for c in home_page.sidebar.caption)
     app = home_page.switch_page(str(PAGE)).run()
@@ -120,7 +120,7 @@ def test_a_wrong_setting_or_a_damaged_history_takes_no_other_page_down(
     monkeypatch.delenv("MEMDB_WEBHOOK")
     past.path.parent.mkdir(parents=True, exist_ok=True)
     past.path.write_text("no database " * 100)
-    app = AppTest.from_file(str(ENTRY), default_timeout=60).run()
+    app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S).run()
     assert not app.exception
     app = app.switch_page(str(PAGE)).run()
     assert not app.exception

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from memdb.cluster.client import Client
 from memdb.demo.app import environment
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 ROOT = Path(__file__).parent.parent.parent
 VECTOR = ("VECTOR", "HNSW", 6, "TYPE", "FLOAT32", "DIM", 2, "DISTANCE_METRIC", "COSINE")
@@ -26,7 +26,7 @@ def opened(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> O
         monkeypatch.setenv(name, value)
 
     def opener(page: str, index: str) -> AppTest:
-        app = AppTest.from_file(str(ROOT / "memdb/ui/entry.py"), default_timeout=90)
+        app = AppTest.from_file(str(ROOT / "memdb/ui/entry.py"), default_timeout=PATIENCE_S)
         app.query_params["index"] = index
         app.run()
         app.query_params["index"] = index

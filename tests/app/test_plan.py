@@ -18,6 +18,7 @@ from memdb.tuning import store
 from memdb.ui.plan import compare as plan_compare
 from memdb.ui.plan import views as plan_views
 from tests.unit.tune_run import run as tuned
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parent.parent.parent
 ENTRY = ROOT / "memdb/ui/entry.py"
@@ -38,7 +39,7 @@ def opened(demo_target: Target, folder: Path, monkeypatch: pytest.MonkeyPatch) -
         st.cache_resource.clear()
         for name, value in environment(target, folder).items():
             monkeypatch.setenv(name, value)
-        app = AppTest.from_file(str(ENTRY), default_timeout=60)
+        app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
         app.run()
         for key, value in query.items():
             app.query_params[key.replace("__", ".")] = str(value)
@@ -309,7 +310,7 @@ def test_refresh_without_credentials_is_told(
     app.button(key="plan.prices.refresh").click().run()
     job = cached.jobs().get(app.session_state["plan.job"].id)
     assert job is not None
-    assert job.wait(60).status == "failed"
+    assert job.wait(PATIENCE_S).status == "failed"
     app.run()
     assert "There are no AWS credentials here" in texts(app)
     assert not app.exception

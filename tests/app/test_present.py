@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from memdb.cluster.target import Target
 from memdb.demo.app import environment
 from memdb.ui.present import STEPS
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -21,7 +22,7 @@ def opened(demo_target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv(name, value)
 
     def opener(step: str) -> AppTest:
-        app = AppTest.from_file(str(ROOT / "memdb/ui/entry.py"), default_timeout=90)
+        app = AppTest.from_file(str(ROOT / "memdb/ui/entry.py"), default_timeout=PATIENCE_S)
         app.run()
         app.switch_page(str(ROOT / "pages/present.py"))
         app.query_params["step"] = step

@@ -12,6 +12,7 @@ from memdb.cluster.sent import CommandLog
 from memdb.cluster.target import Target
 from memdb.ui.kit import safety
 from tests.app.test_search_page import calm, started, texts
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def production(demo_target: Target, home: Path, monkeypatch: pytest.MonkeyPatch)
 def started_at(monkeypatch: pytest.MonkeyPatch) -> AppTest:
     from tests.app.test_search_page import ENTRY
 
-    return AppTest.from_file(str(ENTRY), default_timeout=30).run()
+    return AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S).run()
 
 
 def badges(app: AppTest) -> str:

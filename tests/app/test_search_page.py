@@ -16,6 +16,7 @@ from memdb.cluster.target import Target
 from memdb.demo.app import app_folder, environment
 from memdb.vectors import index
 from memdb.vectors.index import HnswField, IndexSpec, TagField, TextField
+from tests.waiting import PATIENCE_S
 
 ENTRY = app_folder() / "memdb" / "ui" / "entry.py"
 SEARCH = app_folder() / "pages" / "explore" / "search.py"
@@ -25,7 +26,7 @@ HOSTILE = "<script>alert(1)</script> **b** ![x](http://evil.example/x.png) \x1b[
 def started(target: Target, home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     for name, value in environment(target, home).items():
         monkeypatch.setenv(name, value)
-    return AppTest.from_file(str(ENTRY), default_timeout=30).run()
+    return AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S).run()
 
 
 @pytest.fixture
@@ -125,7 +126,7 @@ def test_no_target_at_all_says_what_to_do(
 ) -> None:
     monkeypatch.setenv("MEMDB_HOME", str(tmp_path))
     monkeypatch.delenv("MEMDB_URL", raising=False)
-    app = AppTest.from_file(str(ENTRY), default_timeout=30).run()
+    app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S).run()
     assert not app.exception
     assert "memdb demo" in texts(app).replace("\\", "")
 

@@ -19,7 +19,7 @@ from memdb.sessions import append, store
 from memdb.sessions.formats import Turn
 from memdb.ui.sessions.listing import bar_share, left_text
 from memdb.ui.sessions.panel import countdown
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 ENTRY = app_folder() / "memdb" / "ui" / "entry.py"
 PAGE = app_folder() / "pages" / "explore" / "sessions.py"
@@ -51,7 +51,7 @@ def server(own_engine: Engine) -> Iterator[Client]:
 def app(own_engine: Engine, home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     for name, value in environment(own_engine.target, home).items():
         monkeypatch.setenv(name, value)
-    return AppTest.from_file(str(ENTRY), default_timeout=20)
+    return AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
 
 
 def opened(app: AppTest, **query: str) -> AppTest:
@@ -318,7 +318,7 @@ def test_a_server_that_is_down_is_explained(
         running.wait_ready()
         for name, value in environment(running.target, home).items():
             monkeypatch.setenv(name, value)
-    app = opened(AppTest.from_file(str(ENTRY), default_timeout=20))
+    app = opened(AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S))
     assert not app.exception
     assert app.error
     assert "No answer" in str(app.error[0].proto)

@@ -18,7 +18,7 @@ from memdb.demo.app import environment
 from memdb.sessions import format_file, indexed
 from memdb.settings import Settings
 from tests.app.test_sessions_page import ENTRY, HOSTILE, healthy, opened, put, texts
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def server(own_engine: Engine) -> Iterator[Client]:
 def app(own_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     for name, value in environment(own_engine.target, tmp_path).items():
         monkeypatch.setenv(name, value)
-    return AppTest.from_file(str(ENTRY), default_timeout=20)
+    return AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
 
 
 def marked(app: AppTest) -> str:

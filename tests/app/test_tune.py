@@ -21,6 +21,7 @@ from memdb.ui.kit import cached
 from memdb.ui.tune import cached as tune_cached
 from memdb.vectors import index
 from memdb.vectors.index import HnswField, IndexSpec, NumericField, TagField
+from tests.waiting import PATIENCE_S
 
 ENTRY = app_folder() / "memdb" / "ui" / "entry.py"
 RECALL = app_folder() / "pages" / "tune" / "recall.py"
@@ -74,7 +75,7 @@ def opened(
     st.cache_resource.clear()  # of an earlier target
     for variable, value in environment(target, home).items():
         monkeypatch.setenv(variable, value)
-    app = AppTest.from_file(str(ENTRY), default_timeout=60)
+    app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
     app.query_params["index"] = name
     app.run()
     app.query_params["index"] = name
@@ -101,7 +102,7 @@ def texts(app: AppTest) -> str:
 def swept(app: AppTest) -> AppTest:
     app.button(key="recall.start").click().run()
     job: Job[Run] = cached.jobs().get(app.session_state["recall.job"].id)  # type: ignore[assignment]
-    job.wait(60)
+    job.wait(PATIENCE_S)
     return app.run()
 
 
@@ -179,7 +180,7 @@ def test_selectivity_by_ef_is_a_job_of_its_own(run_of: AppTest) -> None:
     run_of.button(key="recall.grid.start").click().run()
     job = cached.jobs().get(run_of.session_state["recall.grid_job"].id)
     assert job is not None
-    assert job.wait(60).status == "done"
+    assert job.wait(PATIENCE_S).status == "done"
     run_of.run()
     assert not run_of.exception
     table = next(f.value for f in run_of.dataframe if "plan" in f.value.columns)
@@ -291,7 +292,7 @@ def done(app: AppTest, button: str) -> AppTest:
     app.button(key=button).click().run()
     job = cached.jobs().get(app.session_state["indexes.job"].id)
     assert job is not None
-    job.wait(90)
+    job.wait(PATIENCE_S)
     tune_cached.forget()  # in a browser the fragment that watches the job does so
     cached.index_names.clear()
     return app.run()

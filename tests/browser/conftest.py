@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from memdb.cluster.target import Target
 from memdb.demo.app import App
 from memdb.ports import free_port
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _MAC = (
@@ -25,7 +25,7 @@ _FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 ).split()
-_PATIENCE_MS = 20_000
+expect.set_options(timeout=PATIENCE_S * 1_000)  # its own limit is 5 s, less than a cold app may take
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +46,7 @@ def app_server(chromium: str, demo_target: Target, home: Path) -> Iterator[str]:
     """Address of the app on a small demo. Its log is printed if it does not come up."""
     app = App(demo_target, port=free_port(), home=home)
     try:
-        until(lambda: app.answers() or app.status() is not None, "the app answers", timeout_s=60)
+        until(lambda: app.answers() or app.status() is not None, "the app answers")
         assert app.status() is None, f"the app ended: {app.log.read_text()}"
         yield app.url
     finally:
@@ -67,7 +67,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A context of its own for each test, 1280 wide."""
     opened = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    opened.set_default_timeout(_PATIENCE_MS)
+    opened.set_default_timeout(PATIENCE_S * 1_000)
     yield opened
     opened.close()
 

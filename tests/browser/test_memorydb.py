@@ -29,7 +29,7 @@ def address(proxy: Proxy, tmp_path: Path) -> Iterator[str]:
     production = replace(proxy.target, kind="production", label="orders", writable=True)
     app = App(production, port=free_port(), home=tmp_path)
     try:
-        until(lambda: app.answers() or app.status() is not None, "the app answers", timeout_s=60)
+        until(lambda: app.answers() or app.status() is not None, "the app answers")
         yield app.url
     finally:
         app.stop()

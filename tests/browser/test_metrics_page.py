@@ -38,7 +38,7 @@ def own(chromium: str, tmp_path: Path) -> Iterator[tuple[str, Engine, Past]]:
         patch.setenv("MEMDB_SAMPLE_SECONDS", "0.5")
         app = App(running.target, port=free_port(), home=tmp_path / "home")
         try:
-            until(lambda: app.answers() or app.status() is not None, "the app answers", timeout_s=60)
+            until(lambda: app.answers() or app.status() is not None, "the app answers")
             yield app.url, running, Past(path_of(tmp_path / "home", running.target))
         finally:
             app.stop()
@@ -75,6 +75,6 @@ def test_a_build_moves_and_a_killed_engine_comes_back(
         # By itself, without a reload.
         expect(page.get_by_text("does not answer")).to_have_count(0, timeout=LONG_MS)
         page.get_by_text("Events", exact=True).click()
-        until(lambda: "restarted" in [e.text for e in past.events(0, ALWAYS)], "the restart is told", 30)
+        until(lambda: "restarted" in [e.text for e in past.events(0, ALWAYS)], "the restart is told")
         expect(page.locator(".st-key-metrics-events-export-CSV")).to_be_visible(timeout=LONG_MS)
         expect(page.get_by_text("Traceback")).to_have_count(0)

@@ -8,7 +8,9 @@ from playwright.sync_api import Page, expect
 
 
 def ready(page: Page) -> None:
-    expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_visible()
+    """Wait until the script has ended; a cold app on a busy machine takes long."""
+    done = page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    expect(done).to_be_visible()
 
 
 def test_a_plan_from_numbers_to_templates(app_server: str, page: Page) -> None:

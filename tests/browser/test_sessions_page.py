@@ -147,11 +147,11 @@ def test_many_are_deleted_after_a_dry_run_and_the_typed_words(
     ready(page)
     page.get_by_role("button", name="Dry run").click()
     typed = page.get_by_placeholder("delete 1", exact=True)
-    expect(typed).to_be_visible(timeout=30_000)
+    expect(typed).to_be_visible()
     assert demo.execute("EXISTS", f"session:{session}")
     typed.fill("delete 1")
     page.get_by_role("button", name="Delete 1 sessions").click()
-    expect(page.get_by_text("1 of 1 sessions deleted")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("1 of 1 sessions deleted")).to_be_visible()
     assert not demo.execute("EXISTS", f"session:{session}")
 
 
@@ -159,4 +159,4 @@ def test_a_link_opens_the_overview(app_server: str, page: Page) -> None:
     page.goto(f"{app_server}/sessions?sessions.show=Overview")
     ready(page)
     expect(page.get_by_text("Memory freed by expiry")).to_be_visible()
-    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=30_000)
+    expect(page.locator(".js-plotly-plot").first).to_be_visible()

@@ -19,7 +19,7 @@ from memdb.cluster.client import Client, connect
 from memdb.cluster.engine import running_engines
 from memdb.cluster.target import Target
 from memdb.tuning import store
-from tests.waiting import gone, until
+from tests.waiting import PATIENCE_S, gone, until
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -224,7 +224,7 @@ def test_engine_in_the_foreground(
             until(lambda: client.execute("PING") == b"PONG", "it answers")
 
         child.send_signal(signal.SIGTERM)
-        assert child.wait(20) == 0
+        assert child.wait(PATIENCE_S) == 0
         assert gone(again.pid)
     assert running_engines(tmp_path) == []
 
@@ -243,7 +243,7 @@ def test_engine_stop(
         (entry,) = running_engines(tmp_path)
         assert main(["engine", "stop", "--port", "1"]) == 2
         assert main(["engine", "stop"]) == 0
-        out, _ = child.communicate(timeout=20)
+        out, _ = child.communicate(timeout=PATIENCE_S)
         assert child.returncode == 0
         assert json.loads(out)["url"] == entry.target.url
     assert "Stopped" in capsys.readouterr().out

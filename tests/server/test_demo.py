@@ -18,7 +18,7 @@ from memdb.cluster.engine import running_engines, start
 from memdb.cluster.target import Target
 from memdb.ports import free_port, port_is_free
 from memdb.vectors.index import index_info
-from tests.waiting import gone, until
+from tests.waiting import PATIENCE_S, gone, until
 
 SMALL = ("--docs", "200", "--users", "5", "--sessions", "10")
 Run = Callable[..., "Demo"]
@@ -83,7 +83,7 @@ def demo(tmp_path: Path) -> Iterator[Run]:
 
 def test_killed_engine_and_killed_app_come_back_and_the_end_is_clean(demo: Run) -> None:
     running = demo()
-    until(running.serves, "the app answers", timeout_s=60)
+    until(running.serves, "the app answers")
     until(
         lambda: "services as JSON" in " ".join(running.said.split()) and running.documents() >= 215,
         "the data is there",
@@ -102,11 +102,11 @@ def test_killed_engine_and_killed_app_come_back_and_the_end_is_clean(demo: Run) 
     app = running.app_pid()
     os.kill(app, signal.SIGKILL)
     until(lambda: gone(app), "the app is gone")
-    until(running.serves, "the app is back", timeout_s=60)
+    until(running.serves, "the app is back")
     app = running.app_pid()
 
     running.process.send_signal(signal.SIGINT)
-    assert running.process.wait(30) == 0
+    assert running.process.wait(PATIENCE_S) == 0
     assert gone(after.pid)
     assert gone(app)
     assert port_is_free(running.port)
@@ -120,7 +120,7 @@ def test_killed_engine_and_killed_app_come_back_and_the_end_is_clean(demo: Run) 
 
 def test_killed_demo_leaves_nothing_behind(demo: Run) -> None:
     running = demo()
-    until(running.serves, "the app answers", timeout_s=60)
+    until(running.serves, "the app answers")
     (engine,) = running_engines(running.home)
     app = running.app_pid()
     running.process.kill()
@@ -131,19 +131,19 @@ def test_killed_demo_leaves_nothing_behind(demo: Run) -> None:
 def test_interrupted_while_loading_it_goes_on_next_time(demo: Run) -> None:
     words = ("--docs", "4000", "--users", "5", "--sessions", "10")
     running = demo(*words)
-    until(lambda: running.documents() > 0, "loading has begun", timeout_s=60)
+    until(lambda: running.documents() > 0, "loading has begun")
     running.process.send_signal(signal.SIGTERM)
-    assert running.process.wait(30) == 0
+    assert running.process.wait(PATIENCE_S) == 0
     assert "Traceback" not in running.said
     again = demo(*words)
-    until(lambda: "were there" in again.said, "it is complete", timeout_s=120)
+    until(lambda: "were there" in again.said, "it is complete")
     (engine,) = running_engines(again.home)
     with connect(engine.target) as client:
         found = index_info(client, "idx:services").documents
     assert found > 300
     assert again.documents() == 4015 + found
     again.process.terminate()
-    assert again.process.wait(30) == 0
+    assert again.process.wait(PATIENCE_S) == 0
 
 
 def test_taken_port_is_told_before_anything_starts(demo: Run) -> None:
@@ -151,7 +151,7 @@ def test_taken_port_is_told_before_anything_starts(demo: Run) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         running = demo(port=taken.getsockname()[1])
-        assert running.process.wait(20) == 2
+        assert running.process.wait(PATIENCE_S) == 2
     assert f"Port {running.port} is taken" in running.said
     assert f"PORT={running.port + 1}" in running.said
     assert running.said.count("\n") == 1
@@ -167,7 +167,7 @@ def test_engine_stopped_from_outside_ends_the_demo(demo: Run) -> None:
         check=True,
         capture_output=True,
     )
-    assert running.process.wait(30) == 0
+    assert running.process.wait(PATIENCE_S) == 0
     assert "stopped from outside" in running.said
 
 
@@ -175,17 +175,17 @@ def test_memdb_url_is_opened_read_only_and_nothing_is_loaded(demo: Run, server_t
     with connect(server_target) as client:
         before = client.execute("DBSIZE")
         running = demo(MEMDB_URL=server_target.address, MEMDB_PASSWORD=server_target.password)
-        until(lambda: "Open http://localhost" in running.said, "it says where", timeout_s=60)
+        until(lambda: "Open http://localhost" in running.said, "it says where")
         assert "read-only" in running.said
         assert "MEMDB_WRITABLE=1" in running.said
         assert running_engines(running.home) == []
         running.process.terminate()
-        assert running.process.wait(30) == 0
+        assert running.process.wait(PATIENCE_S) == 0
         assert client.execute("DBSIZE") == before
 
 
 def test_no_engine_for_this_system_names_the_ways_on(demo: Run, tmp_path: Path) -> None:
     running = demo(MEMDB_ENGINE_SERVER=str(tmp_path / "nothing"))
-    assert running.process.wait(20) == 2
+    assert running.process.wait(PATIENCE_S) == 2
     assert "MEMDB_ENGINE_SERVER" in running.said
     assert running.said.count("\n") == 1

@@ -237,7 +237,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 
 
 def test_a_cluster_and_its_replica(cluster: Target) -> None:
-    until(lambda: "2 nodes" in step(diagnose(cluster), "Cluster mode").saw, "the nodes know each other", 60)
+    until(lambda: "2 nodes" in step(diagnose(cluster), "Cluster mode").saw, "the nodes know each other")
     until(lambda: "1 connected" in step(diagnose(cluster), "Replicas").saw, "the replica is there")
     found = diagnose(cluster)
     assert found.ok

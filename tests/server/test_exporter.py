@@ -15,7 +15,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from memdb.cli import main
 from memdb.cluster import engine as local_engine
 from memdb.cluster.target import Target
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 ACCEPT = {"Accept": "application/openmetrics-text; version=1.0.0"}
 
@@ -44,10 +44,10 @@ def test_scrapes_go_on_when_the_engine_is_killed_and_it_ends_without_a_traceback
                 assert found["memdb_memory_used_bytes"] > 0
                 assert found["memdb_commands_total"] > 0
                 os.kill(running.pid, signal.SIGKILL)
-                until(lambda: scrape(url) == {"memdb_up": 0.0}, "it is told as down", 30)
+                until(lambda: scrape(url) == {"memdb_up": 0.0}, "it is told as down")
             finally:
                 process.send_signal(signal.SIGINT)
-                process.wait(20)
+                process.wait(PATIENCE_S)
             assert process.returncode == 130
             assert "Traceback" not in process.stderr.read()
 

@@ -20,6 +20,7 @@ from memdb.cluster.target import Target
 from memdb.demo import corpus, loader, services
 from memdb.vectors import exact, index, read, search
 from memdb.vectors.query import KnnRequest, vector_param
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.skipif(packaged_json() is None, reason="the engine has no JSON module here")
 DOCS = 900
@@ -41,7 +42,7 @@ def test_the_command_line_starts_it_and_the_folder_remembers(tmp_path: Path) -> 
                     client.execute("JSON.SET", "d:1", "$", '{"v": [1, 2]}')
                 assert client.execute("JSON.GET", "d:1", "$.v[1]") == b"[2]"
             running.send_signal(signal.SIGTERM)
-            assert running.wait(30) == 0
+            assert running.wait(PATIENCE_S) == 0
 
 
 def test_json_is_not_served_unless_asked_for(tmp_path: Path) -> None:

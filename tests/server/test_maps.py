@@ -20,6 +20,7 @@ from memdb.maps import run, store
 from memdb.maps.request import Map, MapRequest
 from memdb.vectors import index
 from memdb.vectors.index import HnswField, IndexInfo, IndexSpec, TagField, TextField
+from tests.waiting import PATIENCE_S, until
 
 DIM = 12
 
@@ -38,6 +39,7 @@ def made(
             for i, v in enumerate(vectors)
         ]
     )  # fmt: skip
+    until(lambda: index.index_info(client, prefix + "idx").build.ready, "the index is built")
     return index.index_info(client, prefix + "idx"), MapRequest(prefix + "idx", count=500)
 
 
@@ -154,7 +156,7 @@ def test_an_index_that_changes_meanwhile_is_said(client: Client, prefix: str, tm
     drawn = run.make(client, info, request, home=tmp_path, keep=grow)
     assert any("changed while the map was made: 1 documents more" in note for note in drawn.notes)
     later = index.index_info(client, info.name)
-    assert store.find(tmp_path, client.target, later, request) is None
+    assert store.find(tmp_path, client, later, request) is None
 
     def drop(drawn: Map) -> None:
         if drawn.method == "PCA":
@@ -175,7 +177,7 @@ def test_a_cancelled_job_keeps_the_first_picture(client: Client, prefix: str, tm
         return run.make(client, info, request, home=tmp_path, report=job.report, keep=first)
 
     job = Job("Map", work)
-    job.wait(60)
+    job.wait(PATIENCE_S)
     assert job.state.status == "cancelled"
     assert job.result is not None
     assert job.result.method == "PCA"
@@ -187,7 +189,7 @@ def test_a_damaged_file_is_passed_over(client: Client, prefix: str, tmp_path: Pa
     run.make(client, info, request, home=tmp_path)
     (kept,) = (tmp_path / "maps").glob("*.npz")
     kept.write_bytes(kept.read_bytes()[:1000])
-    assert store.find(tmp_path, client.target, info, request) is None
+    assert store.find(tmp_path, client, info, request) is None
     assert len(run.make(client, info, request, home=tmp_path).keys) == 60
 
 

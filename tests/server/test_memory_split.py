@@ -53,7 +53,7 @@ def test_a_cluster_has_a_table_for_each_slot(tmp_path: Path) -> None:
                 client.pipeline(
                     [("HSET", f"d:{i}", "v", vectors[i].tobytes()) for i in range(start, start + 500)]
                 )
-            until(lambda: index.index_info(client, "idx").documents == 10_000, "all are indexed", 90)
+            until(lambda: index.index_info(client, "idx").documents == 10_000, "all are indexed")
             settled(client)
             after = now(client)
     assert before.used is not None
@@ -73,7 +73,7 @@ def test_added_vectors_are_accounted_for(empty: Client, count: int, dim: int) ->
     vectors = np.random.default_rng(0).normal(size=(count, dim)).astype("<f4")
     for start in range(0, count, 500):
         empty.pipeline([("HSET", f"d:{i}", "v", vectors[i].tobytes()) for i in range(start, start + 500)])
-    until(lambda: index.index_info(empty, "idx").documents == count, "all are indexed", 90)
+    until(lambda: index.index_info(empty, "idx").documents == count, "all are indexed")
     settled(empty)
     after = now(empty)
     assert before.used is not None
@@ -85,8 +85,8 @@ def test_added_vectors_are_accounted_for(empty: Client, count: int, dim: int) ->
     assert covered == keyspace.Coverage("idx", count, count, count, count, exact=True)
     # A second index over the same keys counts none of them again.
     index.create(empty, IndexSpec("again", (HnswField("v", dim),), ("d:",)))
-    until(lambda: index.index_info(empty, "again").build.ready, "the second is built", 90)
-    until(lambda: index.index_info(empty, "again").documents == count, "all are indexed again", 90)
+    until(lambda: index.index_info(empty, "again").build.ready, "the second is built")
+    until(lambda: index.index_info(empty, "again").documents == count, "all are indexed again")
     settled(empty)
     twice = now(empty)
     keys, again = after.part("keys").bytes, twice.part("keys").bytes
@@ -110,7 +110,7 @@ def test_json_documents_are_accounted_for(tmp_path: Path) -> None:
                 places = range(start, start + 500)
                 written = [json.dumps({"v": vectors[i].tolist()}) for i in places]
                 client.pipeline([("JSON.SET", f"d:{i}", "$", written[i - start]) for i in places])
-            until(lambda: index.index_info(client, "idx").documents == 1_500, "all are indexed", 60)
+            until(lambda: index.index_info(client, "idx").documents == 1_500, "all are indexed")
             settled(client)
             after = now(client)
     assert before.used is not None
@@ -195,7 +195,7 @@ def test_none_one_and_keys_that_expire_meanwhile(empty: Client) -> None:
     assert found.coverage == ()
     empty.pipeline([("SET", f"k{i}", "x" * 100, "PX", 1_000) for i in range(300)])
     assert now(empty).ttl_freed[0].bytes > 0
-    until(lambda: now(empty).keys == 1, "they are gone, and no look on the way failed", 30)
+    until(lambda: now(empty).keys == 1, "they are gone, and no look on the way failed")
 
 
 @contextmanager

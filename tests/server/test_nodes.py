@@ -16,7 +16,7 @@ from memdb.demo.app import app_folder, environment
 from memdb.vectors import index
 from memdb.vectors.index import HnswField, IndexSpec
 from memdb.vectors.nodes import node_views
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 
 def test_primary_and_replica_each_tell_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,7 +47,9 @@ def test_primary_and_replica_each_tell_their_own(tmp_path: Path, monkeypatch: py
 
             for name, value in environment(running.target, tmp_path / "home").items():
                 monkeypatch.setenv(name, value)
-            app = AppTest.from_file(str(app_folder() / "memdb" / "ui" / "entry.py"), default_timeout=60).run()
+            app = AppTest.from_file(
+                str(app_folder() / "memdb" / "ui" / "entry.py"), default_timeout=PATIENCE_S
+            ).run()
             assert not app.exception
             table = next(f.value for f in app.dataframe if "role" in f.value.columns)
             assert table["role"].tolist() == ["primary", "replica"]

@@ -1,6 +1,6 @@
 """The wheel carries the app: in a fresh environment, outside a clone, `memdb demo` works.
 
-Takes about a minute, most of it pip's: it needs a package index or pip's cache.
+It needs a package index, or uv's cache.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from uv import find_uv_bin
 
 from memdb.cluster.engine import running_engines
 from memdb.ports import free_port, port_is_free
-from tests.waiting import gone, until
+from tests.waiting import PATIENCE_S, gone, until
 
 ROOT = Path(__file__).parent.parent.parent
 pytestmark = pytest.mark.timeout(900)
@@ -42,9 +43,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fresh(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bin folder of a new environment with `wheel[local]`."""
     folder = tmp_path_factory.mktemp("venv")
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    pip = [str(folder / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    done = subprocess.run([*pip, f"{wheel}[local]"], capture_output=True, text=True, check=False)
+    uv = find_uv_bin()
+    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
+    install = [uv, "pip", "install", "--quiet", "--python", str(folder / "bin/python"), f"{wheel}[local]"]
+    done = subprocess.run(install, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "bin"
 
@@ -100,16 +102,16 @@ def test_demo_in_a_fresh_environment_outside_a_clone(fresh: Path, tmp_path: Path
     for _turn in ("first", "second"):
         demo = start()
         try:
-            until(serves, "the app serves its page", timeout_s=60)
+            until(serves, "the app serves its page")
             (engine,) = running_engines(home)
-            until(loaded, "the demo is loaded", timeout_s=180)
+            until(loaded, "the demo is loaded")
             hits = memdb("search", "--index", "idx:embeddings", "--text", "create a bucket", "--k", "5")[
                 "hits"
             ]
             assert len(hits) == 5  # type: ignore[arg-type]
         finally:
             demo.send_signal(signal.SIGTERM)
-            status = demo.wait(30)
+            status = demo.wait(PATIENCE_S)
         assert status == 0, log.read_text()
         assert gone(engine.pid)
         assert port_is_free(port)

@@ -62,12 +62,12 @@ def test_two_samplers_of_one_target_ask_once_and_the_second_takes_over(
 ) -> None:
     first = Sampler(server_target, tmp_path, every_s=0.2)
     past = Past(first.path)
-    until(lambda: past.nodes() != (), "the first sample", 20)
+    until(lambda: past.nodes() != (), "the first sample")
     second = Sampler(server_target, tmp_path, every_s=0.2)
-    until(lambda: second.status.state == "waiting", "the second one waits", 20)
+    until(lambda: second.status.state == "waiting", "the second one waits")
     with connect(server_target) as client:
         before, began = histograms(client), (past.span() or (0.0, 0.0))[1]
-        until(lambda: (past.span() or (0.0, 0.0))[1] - began > 1.5, "some rounds", 20)
+        until(lambda: (past.span() or (0.0, 0.0))[1] - began > 1.5, "some rounds")
         asked, rounds = (
             histograms(client) - before,
             len(past.series(past.nodes()[0].address, began, ALWAYS, ["cpu"]).times),
@@ -75,9 +75,9 @@ def test_two_samplers_of_one_target_ask_once_and_the_second_takes_over(
     assert 0 < asked <= rounds + 1  # with two samplers it would be twice as often
     first.stop()
     assert first.status.state == "stopped"
-    until(lambda: second.status.state == "sampling", "the second one takes over", 20)
+    until(lambda: second.status.state == "sampling", "the second one takes over")
     before = past.span()
-    until(lambda: past.span() != before, "it writes", 20)
+    until(lambda: past.span() != before, "it writes")
     second.stop()
 
 
@@ -86,24 +86,24 @@ def test_a_killed_engine_is_told_and_so_is_its_return(tmp_path: Path) -> None:
         running.wait_ready()
         sampler = Sampler(running.target, tmp_path, every_s=0.2, split_s=0.5)
         past = Past(sampler.path)
-        until(lambda: past.nodes() != (), "the first sample", 30)
+        until(lambda: past.nodes() != (), "the first sample")
         address = past.nodes()[0].address
-        until(lambda: past.last_split(address, ALWAYS) is not None, "the first split", 30)
+        until(lambda: past.last_split(address, ALWAYS) is not None, "the first split")
         first = past.last_split(address, ALWAYS)
         assert first is not None
         assert first[1].used
-        until(lambda: (past.last_split(address, ALWAYS) or first)[0] > first[0], "the next one", 30)
+        until(lambda: (past.last_split(address, ALWAYS) or first)[0] > first[0], "the next one")
         with connect(running.target) as client:
             pid = int(client.info("server")["server"]["process_id"])
         os.kill(pid, signal.SIGKILL)
-        until(lambda: bool(past.nodes()[0].problem), "its silence is told", 30)
+        until(lambda: bool(past.nodes()[0].problem), "its silence is told")
         standing = alerts.from_facts(past.kept(ALERTS))
         assert [a.name for a in standing.values() if a.stands and a.level == "critical"] == ["answers"]
     with local_engine.start(tmp_path / "engine", port=running.target.port, password="p") as again:
         again.wait_ready()
         assert again.target.port == running.target.port
-        until(lambda: not past.nodes()[0].problem, "it is sampled again", 30)
-        until(lambda: "restarted" in texts(past), "the restart is told", 10)
+        until(lambda: not past.nodes()[0].problem, "it is sampled again")
+        until(lambda: "restarted" in texts(past), "the restart is told")
         assert any(t.startswith("stopped answering") for t in texts(past))
         series = past.series(past.nodes()[0].address, 0, ALWAYS, ["commands"])
         assert not (series.mean["commands"] < 0).any()  # never a negative rate
@@ -116,10 +116,10 @@ def test_an_alert_is_raised_by_a_threshold_that_was_edited_and_the_webhook_is_to
     url, bodies = received
     sampler = Sampler(server_target, tmp_path, every_s=0.2, webhook=Webhook(url))
     past = Past(sampler.path)
-    until(lambda: past.nodes() != (), "the first sample", 20)
+    until(lambda: past.nodes() != (), "the first sample")
     assert not alerts.from_facts(past.kept(ALERTS))
     keep_thresholds(past.path, Thresholds(connections=0.0))
-    until(lambda: len(bodies) == 1, "the receiver is told", 30)
+    until(lambda: len(bodies) == 1, "the receiver is told")
     sampler.stop()
     assert bodies[0]["state"] == "raised"
     assert "connections on 127.0.0.1" in str(bodies[0]["text"])
@@ -133,9 +133,9 @@ def test_a_webhook_that_is_not_there_becomes_an_event_without_its_secret(
     monkeypatch.setattr("memdb.operations.webhook._WAIT_S", 0.01)
     sampler = Sampler(server_target, tmp_path, every_s=0.2, webhook=Webhook("http://127.0.0.1:1/s3cret"))
     past = Past(sampler.path)
-    until(lambda: past.nodes() != (), "the first sample", 20)
+    until(lambda: past.nodes() != (), "the first sample")
     keep_thresholds(past.path, Thresholds(connections=0.0))
-    until(lambda: any("was not told" in t for t in texts(past)), "the failure is an event", 30)
+    until(lambda: any("was not told" in t for t in texts(past)), "the failure is an event")
     sampler.stop()
     assert not any("s3cret" in t for t in texts(past))
 
@@ -149,5 +149,5 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
 def test_a_home_that_cannot_be_written_is_told(server_target: Target, tmp_path: Path) -> None:
     (tmp_path / "history").write_text("in the way")
     sampler = Sampler(server_target, tmp_path, every_s=0.2)
-    until(lambda: "history" in sampler.status.problem, "the problem is told", 20)
+    until(lambda: "history" in sampler.status.problem, "the problem is told")
     sampler.stop(wait_s=0.0)

@@ -32,6 +32,7 @@ from memdb.tuning.truth import truth
 from memdb.vectors import index
 from memdb.vectors.filters import And, Range, Tag
 from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec, NumericField, TagField
+from tests.waiting import PATIENCE_S, until
 
 DIM, COUNT = 16, 1_500
 
@@ -56,6 +57,7 @@ def _load(client: Client, prefix: str, metric: str = "COSINE", flat: bool = Fals
             for i, v in enumerate(_vectors())
         ]
     )
+    until(lambda: index.index_info(client, prefix + "idx").build.ready, "the index is built")
     return index.index_info(client, prefix + "idx")
 
 
@@ -111,7 +113,7 @@ def test_points_have_all_that_the_curve_needs(client: Client, prefix: str) -> No
             client, info, _request(info), _asked(client, info), report=job.report, keep=job.keep
         ),
     )
-    assert job.wait(60).status == "done"
+    assert job.wait(PATIENCE_S).status == "done"
     run = job.result
     assert run is not None
     assert job.state.fraction == 1
@@ -371,7 +373,7 @@ def test_a_cancelled_job_keeps_what_it_has(client: Client, prefix: str) -> None:
         return sweep(client, info, _request(info), asked, report=job.report, keep=keep)
 
     job = Job("sweep", work)
-    assert job.wait(60).status == "cancelled"
+    assert job.wait(PATIENCE_S).status == "cancelled"
     assert seen.is_set()
     assert job.result is not None
     assert job.result.partial

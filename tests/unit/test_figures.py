@@ -11,7 +11,8 @@ from prometheus_client.openmetrics.exposition import generate_latest
 
 from memdb.cluster import possible
 from memdb.cluster.possible import COUNTER, PERCENT, SHARE, SIZE
-from memdb.operations import readings
+from memdb.cluster.topology import SLOTS, Topology, cluster_nodes
+from memdb.operations import readings, slowlog
 from memdb.operations.build import PERCENT as PROGRESS
 from memdb.operations.build import reading
 from memdb.operations.exporter import families
@@ -199,3 +200,18 @@ def _exported(sample: Sample) -> str:
     registry = CollectorRegistry()
     registry.register(Fixed())  # type: ignore[arg-type]
     return generate_latest(registry).decode()
+
+
+def test_a_slow_log_s_impossible_times_are_no_times() -> None:
+    entry = slowlog._read([1, int(WRAPPED), -5, [b"GET", b"k"]])
+    assert math.isnan(entry.at)
+    assert math.isnan(entry.took_ms)
+    sound = slowlog._read([1, 1_790_000_000, 1_500, [b"GET", b"k"]])
+    assert (sound.at, sound.took_ms) == (1_790_000_000.0, 1.5)
+
+
+def test_slots_that_cannot_be_belong_to_nobody() -> None:
+    line = "id1 h:1@2 myself,master - 0 0 1 connected 0-5 16380-99999 7-6"
+    found = Topology.of(cluster_nodes(line, host="h", port=1), cluster=True)
+    assert len(found.owners) == SLOTS
+    assert [slot for slot in range(SLOTS) if found.owner(slot) is not None] == [0, 1, 2, 3, 4, 5]

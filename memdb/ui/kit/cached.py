@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -27,7 +27,7 @@ from memdb.sessions.formats import Session
 from memdb.sessions.store import SessionCount, SessionPage
 from memdb.sessions.users import UserRecord
 from memdb.settings import Settings
-from memdb.vectors import counts, index, nodes, read, search
+from memdb.vectors import counts, index, nodes, search
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import Condition
 from memdb.vectors.index import IndexInfo
@@ -39,7 +39,6 @@ from memdb.vectors.titles import LENGTH, titles_of
 _BY_REPR: dict[str | type[Any], Callable[[Any], Any]] = dict.fromkeys(
     (*get_args(Condition), KnnRequest, IndexInfo), repr
 )
-KEPT_VECTORS_BYTES = 512 * 2**20  # an index up to this size is kept in memory for exact answers
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, on_release=lambda client: client.close())
@@ -167,16 +166,3 @@ def titles(target: Target, info: IndexInfo | None, keys: Sequence[str]) -> dict[
     if info is None:
         return {key: line(key, LENGTH) for key in keys}
     return titles_of(client(target), info, keys)
-
-
-@dataclass(slots=True)
-class KeptVectors:
-    """All vectors of one index, once they have been read."""
-
-    blocks: tuple[read.Block, ...] | None = None
-
-
-@st.cache_resource(ttl="15m", max_entries=2, show_spinner=False, hash_funcs=_BY_REPR)
-def kept_vectors(target: Target, fingerprint: str, field: str, filter_text: str) -> KeptVectors:
-    """A place for the vectors of an index under a filter, filled by the job that reads them."""
-    return KeptVectors()

@@ -9,14 +9,12 @@ from numpy.typing import NDArray
 from memdb.cluster import replies
 from memdb.cluster.target import Target
 from memdb.display import figure_text, line
-from memdb.maps import overlay, store
+from memdb.maps import store
 from memdb.maps.request import Map, MapRequest
 from memdb.ui.kit import cached
 from memdb.vectors import stored, tags
 from memdb.vectors.counts import tag_field
 from memdb.vectors.distance import Floats
-from memdb.vectors.exact import Neighbours
-from memdb.vectors.filters import Condition
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.titles import text_field
 
@@ -26,30 +24,35 @@ class _NotKept(Exception):
 
 
 def kept(target: Target, info: IndexInfo, request: MapRequest) -> Map | None:
-    """The kept map of a request, if there is one."""
+    """The kept map of a request, if there is one whose documents are what they were."""
     try:
-        return _kept(target, info.fingerprint, request, info)
+        made = _kept(target, info.fingerprint, request, info)
     except _NotKept:
         return None
+    if store.holds(cached.client(target), info, made):
+        return made
+    _kept.clear(target, info.fingerprint, request, info)
+    return None
 
 
 @st.cache_resource(ttl="30m", max_entries=6, show_spinner=False)
 def _kept(target: Target, fingerprint: str, request: MapRequest, _info: IndexInfo) -> Map:
-    found = store.find(cached.home(), target, _info, request)
+    """What a fingerprint names may be of other data: whoever takes it checks it."""
+    found = store.find(cached.home(), cached.client(target), _info, request)
     if found is None:
         raise _NotKept
     return found
 
 
 @st.cache_resource(ttl="30m", max_entries=4, show_spinner=False)
-def vectors(target: Target, fingerprint: str, request: MapRequest, _made: Map) -> Floats | None:
+def vectors(target: Target, state: str, request: MapRequest, _made: Map) -> Floats | None:
     """The vectors of a map's points."""
     return store.vectors(cached.home(), target, _made)
 
 
 @st.cache_resource(ttl="30m", max_entries=24, show_spinner="Reading the field …")
 def values(
-    target: Target, fingerprint: str, request: MapRequest, field: str, _info: IndexInfo, _made: Map
+    target: Target, state: str, request: MapRequest, field: str, _info: IndexInfo, _made: Map
 ) -> list[str]:
     """A field of each point, "" where it has none. One round trip for a thousand."""
     found = next(f for f in _info.fields if f.name == field)
@@ -58,7 +61,7 @@ def values(
 
 @st.cache_resource(ttl="30m", max_entries=24, show_spinner="Reading the field …")
 def tag_values(
-    target: Target, fingerprint: str, request: MapRequest, field: str, _info: IndexInfo, _made: Map
+    target: Target, state: str, request: MapRequest, field: str, _info: IndexInfo, _made: Map
 ) -> list[tuple[str, ...]]:
     """The values of a TAG field of each point."""
     client = cached.client(target)
@@ -66,33 +69,22 @@ def tag_values(
 
 
 @st.cache_resource(ttl="1m", max_entries=4, show_spinner="Reading times to live …")
-def ttls(target: Target, fingerprint: str, request: MapRequest, _made: Map) -> NDArray[np.float64]:
+def ttls(target: Target, state: str, request: MapRequest, _made: Map) -> NDArray[np.float64]:
     """(n,) seconds to live; NaN for what never expires."""
     return stored.times_to_live(cached.client(target), _made.keys)
 
 
 @st.cache_resource(ttl="30m", max_entries=6, show_spinner=False)
-def titles(target: Target, fingerprint: str, request: MapRequest, _info: IndexInfo, _made: Map) -> list[str]:
+def titles(target: Target, state: str, request: MapRequest, _info: IndexInfo, _made: Map) -> list[str]:
     """A short name of each point."""
     found = text_field(_info)
     if found is None:
         return [line(key, 60) for key in _made.keys]
-    named = values(target, fingerprint, request, found.name, _info, _made)
+    named = values(target, state, request, found.name, _info, _made)
     return [line(text or key, 60) for text, key in zip(named, _made.keys, strict=True)]
 
 
 @st.cache_resource(ttl="30m", max_entries=6, show_spinner=False)
-def labels(target: Target, fingerprint: str, request: MapRequest, _info: IndexInfo, _made: Map) -> list[str]:
+def labels(target: Target, state: str, request: MapRequest, _info: IndexInfo, _made: Map) -> list[str]:
     """What the hover card of each point says; short, since there may be fifty thousand."""
-    return [figure_text(text) for text in titles(target, fingerprint, request, _info, _made)]
-
-
-@st.cache_resource(ttl="10m", max_entries=64, show_spinner=False)
-def truth(
-    target: Target, fingerprint: str, field: str, vector: bytes, k: int, condition_text: str, own_key: str,
-    _info: IndexInfo, _condition: Condition | str,
-) -> Neighbours:  # fmt: skip
-    """The exact neighbours of a query; the same for every EF_RUNTIME."""
-    return overlay.exact(
-        cached.client(target), _info, field, np.frombuffer(vector, np.float32), k, _condition, own_key
-    )
+    return [figure_text(text) for text in titles(target, state, request, _info, _made)]

@@ -163,6 +163,6 @@ def _same(one: IndexInfo, other: IndexInfo) -> bool:
 def _words(made: Map) -> str:
     request = made.request
     return (
-        f"{line(request.index, 50)} · {form.LAYOUT_NAMES[request.layout]}, {request.neighbours} neighbours, min_dist {request.min_dist:g}, "
-        f"seed {request.layout_seed}"
+        f"{line(request.index, 50)} · {form.LAYOUT_NAMES[request.layout]}, {request.neighbours} neighbours, "
+        f"min_dist {request.min_dist:g}, seed {request.layout_seed}"
     )

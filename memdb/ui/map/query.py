@@ -15,7 +15,6 @@ from memdb.maps import overlay
 from memdb.maps.overlay import Overlay
 from memdb.ui.kit import cached, parts
 from memdb.ui.kit import ef as ef_steps
-from memdb.ui.map import cached as map_cached
 from memdb.ui.map import region
 from memdb.ui.map.figures import MEANING
 from memdb.ui.map.shown import Shown
@@ -80,16 +79,8 @@ def live(shown: Shown, query: Query | None) -> Overlay | None:
     condition = region.condition_of(made.request)
     client = cached.client(shown.target)
     try:
-        truth = map_cached.truth(
-            shown.target,
-            shown.info.fingerprint,
-            made.request.field,
-            query.vector.tobytes(),
-            k,
-            made.request.condition,
-            query.own_key,
-            shown.info,
-            condition,
+        near = overlay.exact(
+            client, shown.info, made.request.field, query.vector, k, condition, query.own_key
         )
         found = overlay.overlay(
             client,
@@ -97,7 +88,7 @@ def live(shown: Shown, query: Query | None) -> Overlay | None:
             made,
             points,
             query.vector,
-            truth,
+            near,
             k=k,
             ef_runtime=ef,
             condition=condition,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from memdb import intervals
 from memdb.display import line
 from memdb.maps.region import Trait, traits
-from memdb.maps.request import MapRequest
+from memdb.maps.store import condition_of
 from memdb.tuning.vectors import documents
 from memdb.ui import frame
 from memdb.ui.kit import cached, charts, parts, state
@@ -21,8 +21,8 @@ from memdb.ui.map import figures
 from memdb.ui.map.figures import Colouring
 from memdb.ui.map.shown import Shown
 from memdb.vectors import distance
+from memdb.vectors.distance import Floats
 from memdb.vectors.exact import nearest
-from memdb.vectors.filters import Condition, Raw
 from memdb.vectors.index import Field
 from memdb.vectors.query import KnnRequest, vector_param
 from memdb.vectors.recall import judge
@@ -177,7 +177,8 @@ def _recall(shown: Shown, chosen: Places) -> None:
     for name, part in (("this region", inside), ("the rest of the map", outside)):
         if len(part):
             asked = rng.choice(part, min(QUERIES, len(part)), replace=False)
-            recalls = measured(shown, points, asked, ef)
+            with st.spinner("Asking the index …"):
+                recalls = measured(shown, points, asked, ef)
             likely = intervals.mean(recalls)
             rows.append(
                 {
@@ -198,19 +199,10 @@ def _recall(shown: Shown, chosen: Places) -> None:
     )
 
 
-@st.cache_data(ttl="5m", max_entries=32, show_spinner="Asking the index …")
-def _asked(
-    _shown: Shown, key: tuple[object, ...], queries: tuple[int, ...], ef: int, k: int
-) -> NDArray[np.float64]:
-    shown = _shown
+def measured(shown: Shown, points: Floats, queries: Places, ef: int, k: int = 10) -> NDArray[np.float64]:
+    """Recall@k of the live index for some points of the map, each left out of its own neighbours."""
     made, client = shown.made, cached.client(shown.target)
-    points = shown.vectors
-    assert points is not None  # noqa: S101  # asked before
-    condition = (
-        made.request.condition
-        if made.request.condition == "*"
-        else Raw(made.request.condition, made.request.params)
-    )
+    condition = condition_of(made.request)
     field, params = shown.info.vector_field(made.request.field)
     ef_runtime = ef if params.has_ef else None
     keys = [made.keys[i] for i in queries]
@@ -229,16 +221,6 @@ def _asked(
         returned.append([key for key in hits if key != own][:k])
     verdicts = judge(client, shown.info, field.name, sent, returned, truth.keys, truth.distances)
     return np.array([verdict.recall for verdict in verdicts])
-
-
-def measured(shown: Shown, points: Any, queries: Places, ef: int, k: int = 10) -> NDArray[np.float64]:
-    """Recall@k of the live index for some points of the map, each left out of its own neighbours."""
-    return _asked(shown, (shown.target.address, shown.info.fingerprint), tuple(map(int, queries)), ef, k)
-
-
-def condition_of(request: MapRequest) -> Condition | str:
-    """The map's filter."""
-    return request.condition if request.condition == "*" else Raw(request.condition, request.params)
 
 
 def _inside(selection: Any, xy: Any) -> Places:

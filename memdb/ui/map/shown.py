@@ -22,7 +22,7 @@ class Shown:
     @property
     def key(self) -> tuple[Target, str, MapRequest]:
         """What caches know the map by."""
-        return self.target, self.made.fingerprint, self.made.request
+        return self.target, self.made.state, self.made.request
 
     @property
     def titles(self) -> list[str]:

@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from memdb.display import bytes_text, code, line, markdown
 from memdb.jobs import Job
+from memdb.tuning import queries, truth
+from memdb.tuning.run import Queries, Truth
 from memdb.ui.kit import cached, charts, parts, safety, state
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.search.shown import Shown, export
-from memdb.vectors import distance, exact, read, recall
+from memdb.vectors import distance, recall
 from memdb.vectors.distance import Floats
-from memdb.vectors.exact import Neighbours
-from memdb.vectors.filters import render
+from memdb.vectors.index import index_info
 from memdb.vectors.query import numbers
 from memdb.vectors.titles import titles_of
 
-COMPUTING = JobSlot[Neighbours]("search.exact_job", every="0.5s")
+COMPUTING = JobSlot[Truth]("search.exact_job", every="0.5s")
 
 
 def against_exact(shown: Shown) -> None:
     """Recall of this query, its exact neighbours as a chart and a table."""
-    truth = _truth(shown)
-    if truth is None:
+    found = _truth(shown)
+    if found is None:
         return
-    keys, true_distances = truth.keys[0], truth.distances[0]
+    keys = found.keys[0]
+    true_distances = found.distances[0, : len(keys)]
     request = shown.asked.request
     verdict = recall.judge(
-        cached.client(shown.target), shown.info, request.field, _sent(shown), [shown.result.keys],
-        truth.keys, truth.distances,
-    )[0]  # fmt: skip
+        cached.client(shown.target),
+        shown.info,
+        request.field,
+        _sent(shown),
+        [shown.result.keys],
+        found.keys,
+        list(found.distances),
+    )[0]
     missed = len(verdict.found) - sum(verdict.found)
     with st.container(horizontal=True):
         st.metric(
@@ -40,8 +49,8 @@ def against_exact(shown: Shown) -> None:
             help="Share of the exact neighbours that the index returned, or another as near in their place.",
         )
         st.metric("missed", missed)
-        st.metric("documents compared", f"{truth.looked_at:,}")
-    for note in truth.notes:
+        st.metric("documents compared", f"{found.looked_at:,}")
+    for note in found.notes:
         st.caption(f":material/info: {markdown(note)}")
     titles = _titles(shown, keys)
     st.plotly_chart(
@@ -87,23 +96,24 @@ def _sent(shown: Shown) -> Floats:
     return distance.as_sent(np.array([numbers(request.vector)], dtype=np.float32), params.type)
 
 
-def _truth(shown: Shown) -> Neighbours | None:
-    """The exact answer, from kept vectors, from an ended job, or None while a job is on offer or runs."""
-    request = shown.asked.request
+def _queries(shown: Shown) -> Queries:
+    return queries.made(_sent(shown), ("",), (), "one vector")
+
+
+def _truth(shown: Shown) -> Truth | None:
+    """The exact answer, if it is at hand and holds; None while a job is on offer or runs."""
+    request, client = shown.asked.request, cached.client(shown.target)
     _, params = shown.info.vector_field(request.field)
-    rendered = render(request.filter, cached.server(shown.target).dialect, shown.info)
-    kept = cached.kept_vectors(
-        shown.target, shown.info.fingerprint, request.field, f"{rendered.query}{rendered.params}"
-    )
-    query = _sent(shown)
-    if kept.blocks is not None:
-        return exact.nearest(kept.blocks, query, request.k, params.metric)
+    found = truth.at_hand(client, shown.info, request.field, _queries(shown), request.k, request.filter)
+    if found is not None:
+        return found
     if COMPUTING.current(request) is not None:
         COMPUTING.watch()
         return None
     job = COMPUTING.outcome(about=request)
     if job is not None and job.result is not None:
-        return job.result
+        note = "The documents changed since this was computed. Search again for what is stored now."
+        return replace(job.result, notes=(*job.result.notes, note))
     size = shown.asked.matching * params.bytes
     parts.empty(
         "Exact neighbours",
@@ -112,25 +122,23 @@ def _truth(shown: Shown) -> Neighbours | None:
         ":material/target:",
     )
     st.button(
-        "Compute exact neighbours", type="primary", icon=":material/play_arrow:",
-        on_click=_start_exact, args=(shown, kept, size),
-    )  # fmt: skip
+        "Compute exact neighbours",
+        type="primary",
+        icon=":material/play_arrow:",
+        on_click=_start_exact,
+        args=(shown,),
+    )
     return None
 
 
-def _start_exact(shown: Shown, kept: cached.KeptVectors, size: int) -> None:
+def _start_exact(shown: Shown) -> None:
     request, opened = shown.asked.request, cached.client(shown.target)
-    budget = safety.budget(shown.target)
-    _, params = shown.info.vector_field(request.field)
-    query = _sent(shown)
+    budget, asked = safety.budget(shown.target), _queries(shown)
 
-    def work(job: Job[Neighbours]) -> Neighbours:
+    def work(job: Job[Truth]) -> Truth:
         client = opened.budgeted(budget)
-        found = read.blocks(client, shown.info, request.field, request.filter, report=job.report)
-        if size > cached.KEPT_VECTORS_BYTES:
-            return exact.nearest(found, query, request.k, params.metric)
-        kept.blocks = tuple(found)
-        return exact.nearest(kept.blocks, query, request.k, params.metric)
+        info = index_info(client, shown.info.name)
+        return truth.truth(client, info, request.field, asked, request.k, request.filter, report=job.report)
 
     COMPUTING.start("Exact neighbours", work, about=request)
 
