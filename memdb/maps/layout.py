@@ -17,7 +17,7 @@ from memdb.vectors.distance import Doubles, Floats
 
 SMALL = 10_000  # points up to which a layout has 500 epochs, as in umap-learn, and a spectral start
 EPOCHS_SMALL, EPOCHS_LARGE = 500, 200
-LANDMARKS = 2_000  # points whose graph the spectral start is computed on
+LANDMARKS = 1_000  # points whose graph the spectral start is computed on
 _SMOOTHED = 10  # times that each point then moves to the mean of its neighbours
 _SPREAD = 10.0  # of the first layout, as umap-learn scales it
 
@@ -173,14 +173,10 @@ def _eigenvectors(edges: Any, dimensions: int) -> Doubles | None:
 
     n = edges.shape[0]
     roots = np.sqrt(np.asarray(edges.sum(axis=1)).ravel())
-    scaled = diags(1.0 / roots) @ edges @ diags(1.0 / roots)
+    scaled = diags(1.0 / roots) @ edges @ diags(1.0 / roots) + identity(n)
     try:
-        # Largest of a shifted matrix instead of the Laplacian's smallest, which would need its inverse:
-        # factors of a graph of embeddings fill up (docs/decisions/0030-layout.md).
-        values, vectors = eigsh(
-            scaled + identity(n), k=dimensions + 1, which="LA", v0=roots, tol=1e-4,
-            ncv=min(n, max(20, int(np.sqrt(n)))), maxiter=200,
-        )  # fmt: skip
+        # Not the Laplacian's smallest by its inverse: the factors of such a graph fill up.
+        values, vectors = eigsh(scaled, k=dimensions + 1, which="LA", v0=roots, tol=1e-8, maxiter=1_000)
     except ArpackError:  # it has not converged
         return None
     found: Doubles = vectors[:, np.argsort(-values)[1:]] / roots[:, None]

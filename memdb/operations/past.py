@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from memdb.operations.events import Event
 from memdb.operations.figures import KEPT
 from memdb.operations.history import VERSION, told_of
 from memdb.operations.memory import MemorySplit
 from memdb.operations.readings import Following
+from memdb.vectors.distance import Doubles
 
-Floats = npt.NDArray[np.float64]
 BUCKETS = 600  # points of a line: more than a chart has pixels to tell apart
 _BUILD_POINTS = 5_000  # the newest: what a chart of days can show
 _GAP = 2.5  # times the usual distance of two samples: more is a time that was not sampled
@@ -59,9 +58,9 @@ class NodeNow:
 class Series:
     """Figures of one node over time. NaN where nothing was told; a row of NaN where sampling stopped."""
 
-    times: Floats  # (n,) Unix seconds
-    mean: Mapping[str, Floats]  # name → (n,)
-    top: Mapping[str, Floats]  # the largest of each bucket; the same as mean where nothing was thinned
+    times: Doubles  # (n,) Unix seconds
+    mean: Mapping[str, Doubles]  # name → (n,)
+    top: Mapping[str, Doubles]  # the largest of each bucket; the same as mean where nothing was thinned
     bucket_s: float  # 0 where every sample is shown
 
 
@@ -193,7 +192,7 @@ class Past:
             db.close()
 
 
-def with_gaps(table: Floats) -> Floats:
+def with_gaps(table: Doubles) -> Doubles:
     """Put a row of NaN where time was not sampled, so that no line is drawn across it.
 
     Args:

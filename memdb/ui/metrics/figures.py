@@ -10,15 +10,16 @@ import plotly.graph_objects as go
 from memdb.display import figure_text
 from memdb.operations.events import Event
 from memdb.operations.memory import TITLES, MemorySplit
-from memdb.operations.past import BuildPoint, Floats, Series
+from memdb.operations.past import BuildPoint, Series
 from memdb.operations.probe import Probe
 from memdb.ui.kit.charts import Palette, palette, styled
+from memdb.vectors.distance import Doubles
 
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid")
 _MARKS = 12  # lines of events on a chart: more hide what they mark
 
 
-def clock(times: Floats) -> np.ndarray:
+def clock(times: Doubles) -> np.ndarray:
     """Unix seconds → what plotly draws as UTC."""
     return np.asarray((times * 1000).astype("datetime64[ms]"))
 
