@@ -92,8 +92,8 @@ class Past:
         rows = self._rows(
             "SELECT address, at, facts FROM now JOIN nodes ON nodes.id = now.node ORDER BY node"
         )
-        found = [_node(address, at, json.loads(facts)) for address, at, facts in rows]
-        return tuple(sorted(found, key=lambda one: one.role != "primary"))
+        nodes = [_node(address, at, json.loads(facts)) for address, at, facts in rows]
+        return tuple(sorted(nodes, key=lambda node: node.role != "primary"))
 
     def span(self) -> tuple[float, float] | None:
         """When the oldest and the newest sample were taken."""
@@ -212,7 +212,7 @@ def with_gaps(table: Doubles) -> Doubles:
 def _node(address: str, at: float, facts: dict[str, Any]) -> NodeNow:
     read = {
         **facts,
-        "replicas": tuple(Following(**one) for one in facts["replicas"]),
-        "indexes": tuple(IndexNow(*one) for one in facts["indexes"]),
+        "replicas": tuple(Following(**replica) for replica in facts["replicas"]),
+        "indexes": tuple(IndexNow(*index) for index in facts["indexes"]),
     }
     return NodeNow(address=address, at=at, **read)
