@@ -48,7 +48,7 @@ def drawn(n: int, dim: int = 256) -> np.ndarray:
 def demo(n: int) -> np.ndarray:
     """Vectors of the demo's documents, embedded with its model."""
     from memdb.demo.corpus import documents
-    from memdb.embed import embed
+    from memdb.embedding.local import embed
 
     found = documents(count=n)
     vectors = embed([document.text for document in found]).astype(np.float32)
@@ -144,8 +144,13 @@ def cold(kind: str, file: Path, cache: Path | None) -> dict[str, float]:
     if cache is not None:
         env["NUMBA_CACHE_DIR"] = str(cache)
     began = time.perf_counter()
-    done = subprocess.run([sys.executable, __file__, "--child", kind, str(file)],
-                          env=env, check=True, capture_output=True, text=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, __file__, "--child", kind, str(file)],
+        env=env,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     return {"process_s": time.perf_counter() - began, **json.loads(done.stdout.splitlines()[-1])}
 
 
@@ -166,8 +171,12 @@ def child(kind: str, file: str) -> None:
     told = {"picture_s": picture, "total_s": total, **spent}
     if kind == "large":
         judged = quality(vectors, "COSINE", places, xy)
-        told |= {"quality": time.perf_counter() - began - total, "trustworthiness": judged.trustworthiness,
-                 "continuity": judged.continuity, "sample": judged.sample}  # fmt: skip
+        told |= {
+            "quality": time.perf_counter() - began - total,
+            "trustworthiness": judged.trustworthiness,
+            "continuity": judged.continuity,
+            "sample": judged.sample,
+        }
     told["peak_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** (
         30 if sys.platform == "darwin" else 20
     )
@@ -198,11 +207,15 @@ def compare(vectors: np.ndarray) -> bool:
     judging = time.perf_counter() - began
     other = quality(vectors, "COSINE", places, theirs)
     ratio = statistics.median(ratios)
-    print(f"warm: {ratio:.2f} of plain umap ({', '.join(f'{r:.2f}' for r in ratios)}); {rounded(spent)} s "
-          f"against {theirs_s[-1]:.2f} s; judging {judging:.2f} s more")  # fmt: skip
-    print(f"trustworthiness {mine.trustworthiness:.4f} against {other.trustworthiness:.4f}, continuity "
-          f"{mine.continuity:.4f} against {other.continuity:.4f}, kept {mine.mean_kept:.3f} against "
-          f"{other.mean_kept:.3f} ({mine.sample:,} points)")  # fmt: skip
+    print(
+        f"warm: {ratio:.2f} of plain umap ({', '.join(f'{r:.2f}' for r in ratios)}); {rounded(spent)} s "
+        f"against {theirs_s[-1]:.2f} s; judging {judging:.2f} s more"
+    )
+    print(
+        f"trustworthiness {mine.trustworthiness:.4f} against {other.trustworthiness:.4f}, continuity "
+        f"{mine.continuity:.4f} against {other.continuity:.4f}, kept {mine.mean_kept:.3f} against "
+        f"{other.mean_kept:.3f} ({mine.sample:,} points)"
+    )
     return ratio <= 0.8 and mine.trustworthiness >= other.trustworthiness - 0.01
 
 
@@ -215,9 +228,11 @@ def compare_cold(vectors: np.ndarray, *, uncached: bool) -> bool:
             first, second = ((Path(folder) / c if c else None) for c in caches)
             mine, other = cold("ours", file, first), cold("plain", file, second)
             ratio = mine["total_s"] / other["total_s"]
-            print(f"{words}: {ratio:.2f} of plain import and first fit; {mine['total_s']:.1f} s against "
-                  f"{other['total_s']:.1f} s; PCA picture after {mine['picture_s']:.2f} s; "
-                  f"peak {mine['peak_gb']:.2f} GB")  # fmt: skip
+            print(
+                f"{words}: {ratio:.2f} of plain import and first fit; {mine['total_s']:.1f} s against "
+                f"{other['total_s']:.1f} s; PCA picture after {mine['picture_s']:.2f} s; "
+                f"peak {mine['peak_gb']:.2f} GB"
+            )
             good = good and ratio <= 0.35 and mine["total_s"] <= 25 and mine["picture_s"] <= 3
     return good
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from memdb.cluster import engine as local_engine
 from memdb.cluster import replies
@@ -15,6 +16,10 @@ from memdb.cluster.client import Client, connect
 from memdb.cluster.engine import Engine
 from memdb.cluster.target import Target
 from memdb.settings import SETTINGS
+
+# What an example may find must not depend on how busy the machine is.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session", autouse=True)

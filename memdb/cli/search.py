@@ -90,7 +90,7 @@ def _vector(client: Client, info: IndexInfo, given: Search) -> Floats:
     if given.text is not None:
         if not given.text.strip():
             raise BadInput("The text to search for is empty.", "Give some words with --text.")
-        from memdb.embed import embed
+        from memdb.embedding.local import embed
 
         return distance.checked(embed([given.text])[0], params.dim, where)
     if given.vector == "-":

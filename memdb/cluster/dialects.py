@@ -1,6 +1,8 @@
 """What each engine accepts and how it words things: MemoryDB, valkey-search, RediSearch.
 
-The only place that branches on the engine. Probed with COMMAND INFO, never guessed from a name alone.
+Whatever is said to an engine depends on it here alone. What it tells of its memory, and how much it takes,
+are read and modelled for each engine in operations (index_memory, memory) and sizing. Which engine it is, is
+probed with COMMAND INFO, never guessed from a name alone.
 """
 
 from __future__ import annotations
@@ -66,6 +68,7 @@ class Dialect:
     grouped_words: bool = True  # @field:(several words); else each word is a condition of its own
     escaped_controls: bool = False  # a control character in a TAG value can be said behind a backslash
     bound_values: bool = False  # a TAG value may be a parameter: @field:{$value}
+    several_vectors: bool = False  # of a JSON document, each indexed, where the server knows JSON
     escaped_stars: bool = True  # a star behind a backslash is a character; else it still means a prefix
 
     def attribute(self, name: str) -> str:
@@ -173,6 +176,7 @@ def recognise(
             why,
             json_dialect=3,
             bound_values=True,
+            several_vectors=True,
         )
     if "FT.PROFILE" in commands or "FT._ALIASLIST" in commands:
         return Dialect("memorydb", "MemoryDB", commands, _MEMORYDB, False, False, False, True)

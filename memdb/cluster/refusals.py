@@ -1,4 +1,4 @@
-"""redis-py's errors as ours; the one place that knows redis-py's error classes."""
+"""redis-py's errors as ours: which of our classes each becomes, and what it tells people to do."""
 
 from __future__ import annotations
 

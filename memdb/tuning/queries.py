@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from memdb.cluster.client import Client
-from memdb.embed import DIMENSION, MODEL, embed
+from memdb.embedding.local import DIMENSION, MODEL, embed
 from memdb.errors import BadInput, BadVector
 from memdb.jobs import Report, silent
 from memdb.tuning import unseen as unseen_like

@@ -1,4 +1,7 @@
-"""The Metrics page: controls, live panel, strip of alerts. It reads the history, never the server."""
+"""The Metrics page: controls, live panel, strip of alerts, all read from the history.
+
+The server itself is asked for the slow log and by a recall probe.
+"""
 
 from __future__ import annotations
 
@@ -147,7 +150,7 @@ def _nodes(nodes: tuple[NodeNow, ...]) -> None:
                     "memory": bytes_text(node.figures["used_bytes"]) if "used_bytes" in node.figures else "–",
                     "CPU": text(node, "cpu", "{:.0%}"),
                     "commands/s": text(node, "commands"),
-                    "searches/s": text(node, "searches"),
+                    "Searches/s": text(node, "searches"),
                     "p99 ms": text(node, "p99_ms", "≤ {:.2f}"),
                     "clients": text(node, "clients", "{:,.0f}"),
                     "link": node.link or "–",
