@@ -20,7 +20,6 @@ from memdb.operations.readings import Following
 from memdb.vectors.distance import Doubles
 
 BUCKETS = 600  # points of a line: more than a chart has pixels to tell apart
-_BUILD_POINTS = 5_000  # the newest: what a chart of days can show
 _GAP = 2.5  # times the usual distance of two samples: more is a time that was not sampled
 
 

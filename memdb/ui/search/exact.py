@@ -45,7 +45,7 @@ def against_exact(shown: SearchView) -> None:
     with st.container(horizontal=True):
         st.metric(
             f"recall@{request.k}",
-            f"{verdict.recall:.2f}",
+            f"{verdict.recall:.2f}" if keys else "–",
             help="Share of the exact neighbours that the index returned, or another as near in their place.",
         )
         st.metric("missed", missed)
