@@ -108,7 +108,7 @@ def silent(tree: ast.Module, arrays: set[str]) -> Iterator[str]:
         said = ast.get_docstring(function) or ""
         given = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
         annotations = [*(arg.annotation for arg in given), function.returns]
-        if any(each is not None and is_array(each, arrays) for each in annotations) and not SHAPE.search(
+        if any(each is not None and is_array(each, arrays) for each in annotations) and not tells_a_shape(
             said
         ):
             yield f"{name}: no shape"
