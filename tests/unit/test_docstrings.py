@@ -53,8 +53,9 @@ def is_array(annotation: ast.expr, names: set[str]) -> bool:
 
 
 def tells_a_shape(said: str) -> bool:
-    """Whether an axis stands in brackets by its letter, its number or what counts it."""
-    return any(_LENGTH.search(shape.group()[1:]) for shape in SHAPE.finditer(said))
+    """Whether an axis stands in brackets by its letter, its number or what counts it, or alone as (dim,)."""
+    shapes = [shape.group() for shape in SHAPE.finditer(said)]
+    return any(shape.endswith(",)") or _LENGTH.search(shape[1:]) for shape in shapes)
 
 
 def public(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
