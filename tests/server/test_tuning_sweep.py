@@ -102,7 +102,8 @@ def test_recall_is_that_of_an_independent_computation(client: Client, prefix: st
     assert recalls == sorted(recalls)
     assert recalls[-1] > 0.9
     assert not run.partial
-    assert run.notes == ()
+    # A machine busy with something else may slow the server down meanwhile, and the run says so.
+    assert [note for note in run.notes if "became slower" not in note] == []
 
 
 def test_points_have_all_that_the_curve_needs(client: Client, prefix: str) -> None:
