@@ -121,12 +121,13 @@ def _least(name: str) -> list[str]:
     return words
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+ON_SERVER = [name for name in COMMANDS if issubclass(command(name), OnServer)]
+
+
+@pytest.mark.parametrize("name", ON_SERVER)
 def test_every_command_on_a_server_words_its_errors_alike(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    if not issubclass(command(name), OnServer):
-        return
     monkeypatch.setenv("MEMDB_HOME", str(tmp_path))
     words = [*_least(name), "--url", "gone://host\x1b[31m"]
     if name == "calibrate":
