@@ -135,9 +135,15 @@ def context(
         result = knn(client, _request(info, ask, vector, now), info)
     done = time.perf_counter()
     return Context(
-        ask, turns, now, result, _steps(embed_ms, [(moment - began) * 1000 for moment in (sent, back, done)]),
-        tuple(Command(tuple(args)) for args in commands), again, tuple(problems),
-    )  # fmt: skip
+        ask,
+        turns,
+        now,
+        result,
+        _steps(embed_ms, [(moment - began) * 1000 for moment in (sent, back, done)]),
+        tuple(Command(tuple(args)) for args in commands),
+        again,
+        tuple(problems),
+    )
 
 
 def alone(client: Client, found: Context, repeats: int = 5) -> tuple[Step, ...]:

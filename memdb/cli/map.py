@@ -89,11 +89,16 @@ class Map(OnIndex):
             info = index_info(client, self.index)
             made = run.make(client, info, request, home=settings.home, report=bar.report)
         about = {
-            "request": asdict(request), "sample": made.words, "metric": made.metric,
-            "fingerprint": made.fingerprint, "method": made.method,
+            "request": asdict(request),
+            "sample": made.words,
+            "metric": made.metric,
+            "fingerprint": made.fingerprint,
+            "method": made.method,
             "seconds": {stage: round(s, 3) for stage, s in made.seconds},
-            "quality": _quality(made), "clusters": list(made.names), "notes": list(made.notes),
-        }  # fmt: skip
+            "quality": _quality(made),
+            "clusters": list(made.names),
+            "notes": list(made.notes),
+        }
         ending, rows = path.suffix.lower(), table(made)
         if ending == ".csv":
             content = export.to_csv(rows)
@@ -132,9 +137,12 @@ def _quality(made: Made) -> dict[str, float | int] | None:
     if q is None:
         return None
     return {
-        "trustworthiness": round(q.trustworthiness, 5), "continuity": round(q.continuity, 5),
-        "sample": q.sample, "kept": round(q.mean_kept, 5), "neighbours": q.neighbours,
-    }  # fmt: skip
+        "trustworthiness": round(q.trustworthiness, 5),
+        "continuity": round(q.continuity, 5),
+        "sample": q.sample,
+        "kept": round(q.mean_kept, 5),
+        "neighbours": q.neighbours,
+    }
 
 
 def _show(made: Made, path: Path) -> None:

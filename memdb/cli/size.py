@@ -100,8 +100,12 @@ def _show(found: Plan) -> None:
         if part
     ]
     rows.append(("One node in all", bytes_text(estimate.total_bytes), ""))
-    print_table(f"Profile {estimate.profile.name} ({estimate.profile.grade})", ("", "bytes", "share"), rows,
-                right=(1, 2))  # fmt: skip
+    print_table(
+        f"Profile {estimate.profile.name} ({estimate.profile.grade})",
+        ("", "bytes", "share"),
+        rows,
+        right=(1, 2),
+    )
     say(f"Interval: {bytes_text(estimate.low_bytes)} to {bytes_text(estimate.high_bytes)}.")
     if found.options:
         offers = [

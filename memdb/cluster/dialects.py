@@ -162,9 +162,18 @@ def recognise(
         why = f"RediSearch as a module serves an index within one shard, and this cluster has {shards}"
         why = why if shards > 1 else ""
         return Dialect(
-            "redisearch", "RediSearch", commands, _REDISEARCH, True, True, True, True, why,
-            json_dialect=3, bound_values=True,
-        )  # fmt: skip
+            "redisearch",
+            "RediSearch",
+            commands,
+            _REDISEARCH,
+            True,
+            True,
+            True,
+            True,
+            why,
+            json_dialect=3,
+            bound_values=True,
+        )
     if "FT.PROFILE" in commands or "FT._ALIASLIST" in commands:
         return Dialect("memorydb", "MemoryDB", commands, _MEMORYDB, False, False, False, True)
     found = next((replies.integer(number) for name, number in modules if name == "search"), 0)

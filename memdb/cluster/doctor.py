@@ -123,15 +123,19 @@ def _tls(probe: doctor_net.Probe, target: Target) -> Step:
         if target.host in LOOPBACK:
             return Step("TLS", "ok", "Not used, and not needed on this machine itself.")
         return Step(
-            "TLS", "note", "Not used: login and data cross the network as they are.",
+            "TLS",
+            "note",
+            "Not used: login and data cross the network as they are.",
             "MemoryDB has TLS on by default: use rediss:// unless the cluster was made without it.",
-        )  # fmt: skip
+        )
     seen = probe.handshake()
     if not target.tls.verify:
         return Step(
-            "TLS", "note", f"{seen.version}, but the certificate was not checked.",
+            "TLS",
+            "note",
+            f"{seen.version}, but the certificate was not checked.",
             "Anybody on the way could answer in the server's place. Name its authority's file (CA) instead.",
-        )  # fmt: skip
+        )
     text = f"{seen.version}, certificate for {seen.subject or 'this name'}"
     if seen.days_left is None:
         return Step("TLS", "ok", f"{text}.")
@@ -182,9 +186,11 @@ def _login(client: Client, target: Target) -> Step:
         how = "as the default user, without a password"
     if not target.password and target.iam is None and target.kind == "production":
         return Step(
-            "Login", "note", f"Logged in {how}.",
+            "Login",
+            "note",
+            f"Logged in {how}.",
             "Whoever reaches this server may use it: set up an ACL user.",
-        )  # fmt: skip
+        )
     return Step("Login", "ok", f"Logged in {how}.")
 
 
@@ -224,16 +230,22 @@ def cluster_step(
     engine, version = version_of(replies.info(info))
     if not version:
         return Step(
-            "Cluster mode", "failed", "INFO names no version: this is no Redis, Valkey or MemoryDB.",
-            "Check the address.", asked_ms,
-        )  # fmt: skip
+            "Cluster mode",
+            "failed",
+            "INFO names no version: this is no Redis, Valkey or MemoryDB.",
+            "Check the address.",
+            asked_ms,
+        )
     what = f"{engine} {version}"
     if _numbers(version) < OLDEST:
         oldest = ".".join(map(str, OLDEST))
         return Step(
-            "Cluster mode", "failed", f"{what} is too old.",
-            f"This program needs {oldest} or newer, as MemoryDB's oldest engine is.", asked_ms,
-        )  # fmt: skip
+            "Cluster mode",
+            "failed",
+            f"{what} is too old.",
+            f"This program needs {oldest} or newer, as MemoryDB's oldest engine is.",
+            asked_ms,
+        )
     mode = facts.get("redis_mode") or facts.get("server_mode", "")
     if facts.get("cluster_enabled") != "1" and mode != "cluster":
         return Step("Cluster mode", "ok", f"{what}, a single server without cluster mode.", "", asked_ms)
@@ -241,9 +253,12 @@ def cluster_step(
     if isinstance(slots, MemDBError) or not nodes:
         why = str(slots) if isinstance(slots, MemDBError) else "no slots are assigned."
         return Step(
-            "Cluster mode", "note", f"{what} in cluster mode, its shape not told: {why}",
-            "Allow the user CLUSTER (+cluster|slots), or wait until the cluster is made.", asked_ms,
-        )  # fmt: skip
+            "Cluster mode",
+            "note",
+            f"{what} in cluster mode, its shape not told: {why}",
+            "Allow the user CLUSTER (+cluster|slots), or wait until the cluster is made.",
+            asked_ms,
+        )
     shards = len({shard for shard, _, _ in nodes})
     text = f"{what}, cluster of {_count(shards, 'shard')} and {_count(len(nodes), 'node')}"
     began = time.perf_counter()
@@ -254,12 +269,14 @@ def cluster_step(
     if closed:
         named = ", ".join(f"{host}:{port}" for host, port in closed[:3]) + (" …" if len(closed) > 3 else "")
         return Step(
-            "Cluster mode", "note",
+            "Cluster mode",
+            "note",
             f"{text}. {len(closed)} of the addresses it names cannot be reached from here: {named}.",
             "Through a tunnel, open one for each node and let the names lead to it (/etc/hosts), or run this "
             "program where the cluster is. With one shard, the node that answers here suffices, if "
-            "read_from_replicas is off.", ms,
-        )  # fmt: skip
+            "read_from_replicas is off.",
+            ms,
+        )
     return Step("Cluster mode", "ok", f"{text}, all within reach.", "", ms)
 
 
@@ -272,20 +289,26 @@ def _replicas(info: Reply, target: Target) -> Step:
         link = facts.get("master_link_status", "?")
         if link != "up":
             return Step(
-                "Replicas", "note", f"This node is a replica, and its link to the primary is {link}.",
+                "Replicas",
+                "note",
+                f"This node is a replica, and its link to the primary is {link}.",
                 "Its data may be old. Use the cluster endpoint or the primary's.",
-            )  # fmt: skip
+            )
         return Step(
-            "Replicas", "note", "This node is a replica: it may lag behind, and takes no writes.",
+            "Replicas",
+            "note",
+            "This node is a replica: it may lag behind, and takes no writes.",
             "Use the cluster endpoint or the primary's, unless reading a replica is what you want.",
-        )  # fmt: skip
+        )
     count = replies.integer(facts.get("connected_slaves") or facts.get("connected_replicas"))
     if not count:
         if target.read_from_replicas:
             return Step(
-                "Replicas", "note", "None, although reads may go to replicas.",
+                "Replicas",
+                "note",
+                "None, although reads may go to replicas.",
                 "Reads go to the primary until there is one.",
-            )  # fmt: skip
+            )
         return Step("Replicas", "ok", "None: this server alone holds the data.")
     use = "reads may go to them" if target.read_from_replicas else "not read from, as this target says"
     return Step("Replicas", "ok", f"{count} connected; {use}.")
@@ -314,27 +337,35 @@ def search_step(
         if not isinstance(info, MemDBError):
             what = " ".join(version_of(replies.info(info)))
         return Step(
-            "Search", "note", f"{what} has no vector search; sessions can be explored.",
+            "Search",
+            "note",
+            f"{what} has no vector search; sessions can be explored.",
             "On MemoryDB it is chosen when a cluster is made, by a parameter group with search (7.1 or "
             "newer); elsewhere by loading a search module.",
-        )  # fmt: skip
+        )
     if isinstance(indexes, LoginFailed) and not isinstance(known.get("FT.SEARCH"), LoginFailed | None):
         return Step(
-            "Search", "note", f"{dialect.title} is there; {user} may search, but not list indexes.",
+            "Search",
+            "note",
+            f"{dialect.title} is there; {user} may search, but not list indexes.",
             "Name the index: --index, or in the sidebar of the app. +ft._list lists them.",
-        )  # fmt: skip
+        )
     if isinstance(indexes, LoginFailed):
         return Step(
-            "Search", "failed", f"{dialect.title} is there, but {user} may not use it.",
+            "Search",
+            "failed",
+            f"{dialect.title} is there, but {user} may not use it.",
             "Add the category to the user's access string: +@search (and +@read for documents).",
-        )  # fmt: skip
+        )
     if isinstance(indexes, MemDBError):
         return Step("Search", "failed", str(indexes), indexes.hint)
     if isinstance(known.get("FT.SEARCH"), NotAllowed):
         return Step(
-            "Search", "failed", f"{dialect.title} is there, but {user} may not run FT.SEARCH.",
+            "Search",
+            "failed",
+            f"{dialect.title} is there, but {user} may not run FT.SEARCH.",
             "Add the category to the user's access string: +@search (and +@read for documents).",
-        )  # fmt: skip
+        )
     count = len(replies.items(indexes))
     what = _count(count, "index", "indexes") if count else "no index yet"
     return Step("Search", "ok", f"{dialect.title}, {what}.")

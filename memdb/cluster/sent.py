@@ -10,9 +10,21 @@ from dataclasses import dataclass
 KEPT = 2_000
 
 _WITH_SUBCOMMAND = frozenset(
-    ("CONFIG", "CLIENT", "CLUSTER", "MEMORY", "OBJECT", "MODULE", "LATENCY", "SLOWLOG", "ACL", "COMMAND",
-     "FT.CURSOR", "FT.CONFIG")
-)  # fmt: skip
+    (
+        "CONFIG",
+        "CLIENT",
+        "CLUSTER",
+        "MEMORY",
+        "OBJECT",
+        "MODULE",
+        "LATENCY",
+        "SLOWLOG",
+        "ACL",
+        "COMMAND",
+        "FT.CURSOR",
+        "FT.CONFIG",
+    )
+)
 _SHOWN_WORD = {"MEMORY": 2, "OBJECT": 2, "FT.CURSOR": 2}
 _KEYED_NOT = frozenset(
     ("AUTH", "HELLO", "ECHO", "SELECT", "PING", "INFO", "COMMAND", "SCAN", "WAIT", "WAITAOF")

@@ -122,8 +122,11 @@ def _installed(wide: bool, home: Path | None, report: Report) -> tuple[list[Docu
 
 def _edition() -> str:
     """Changes with anything the documents follow from: this file, Python and the packages' versions."""
-    versions = [f"{package} {importlib.metadata.version(_DISTRIBUTIONS.get(package, package))}"
-                for package in PACKAGES if importlib.util.find_spec(package)]  # fmt: skip
+    versions = [
+        f"{package} {importlib.metadata.version(_DISTRIBUTIONS.get(package, package))}"
+        for package in PACKAGES
+        if importlib.util.find_spec(package)
+    ]
     said = "\n".join([sys.version, *versions, Path(__file__).read_text(encoding="utf-8")])
     return hashlib.sha256(said.encode()).hexdigest()
 
@@ -169,9 +172,14 @@ def _operations(service: str, year: int, model: dict[str, Any]) -> Iterator[Docu
         # Some operations have a line, a few none: they are operations all the same.
         content = plain_text(described.get("documentation", "")) or f"{name}: {operation}"
         yield Document(
-            f"doc:{service}:{operation}", f"{name}: {operation}", content, service, _verb(operation),
-            "aws_docs", year,
-        )  # fmt: skip
+            f"doc:{service}:{operation}",
+            f"{name}: {operation}",
+            content,
+            service,
+            _verb(operation),
+            "aws_docs",
+            year,
+        )
 
 
 def _types(service: str, year: int, model: dict[str, Any]) -> Iterator[Document]:
@@ -180,16 +188,26 @@ def _types(service: str, year: int, model: dict[str, Any]) -> Iterator[Document]
         content = plain_text(described.get("documentation", ""))
         if len(content) >= SHORTEST:
             yield Document(
-                f"doc:{service}:type:{shape}", f"{name}: {shape} (data type)", content, service, "type",
-                "aws_docs", year,
-            )  # fmt: skip
+                f"doc:{service}:type:{shape}",
+                f"{name}: {shape} (data type)",
+                content,
+                service,
+                "type",
+                "aws_docs",
+                year,
+            )
         for member, said in described.get("members", {}).items():
             content = plain_text(said.get("documentation", ""))
             if len(content) >= 3 * SHORTEST:
                 yield Document(
-                    f"doc:{service}:type:{shape}.{member}", f"{name}: {shape}.{member}", content, service,
-                    "type", "aws_docs", year,
-                )  # fmt: skip
+                    f"doc:{service}:type:{shape}.{member}",
+                    f"{name}: {shape}.{member}",
+                    content,
+                    service,
+                    "type",
+                    "aws_docs",
+                    year,
+                )
 
 
 def _service_name(service: str, model: dict[str, Any]) -> str:
@@ -228,9 +246,14 @@ def _redis_command(name: str, facts: dict[str, Any]) -> Iterator[Document]:
     ]
     command = name.upper()
     yield Document(
-        f"doc:redis:{command.replace(' ', '-')}", f"Redis: {command}", " ".join(parts)[:LONGEST], "redis",
-        _verb(command.split(" ")[-1].capitalize()), "redis_docs", None,
-    )  # fmt: skip
+        f"doc:redis:{command.replace(' ', '-')}",
+        f"Redis: {command}",
+        " ".join(parts)[:LONGEST],
+        "redis",
+        _verb(command.split(" ")[-1].capitalize()),
+        "redis_docs",
+        None,
+    )
 
 
 def _argument(described: replies.Reply) -> str:
@@ -267,9 +290,14 @@ def _docstrings(package: str, root: Path, file: Path) -> Iterator[Document]:
         content = _line(ast.get_docstring(node) or "")
         if len(content) >= 2 * SHORTEST:
             yield Document(
-                f"doc:{package}:{module}.{name}", f"Python: {module}.{name}", content, package,
-                _verb(name.rpartition(".")[2].partition("_")[0].capitalize()), "python_docs", None,
-            )  # fmt: skip
+                f"doc:{package}:{module}.{name}",
+                f"Python: {module}.{name}",
+                content,
+                package,
+                _verb(name.rpartition(".")[2].partition("_")[0].capitalize()),
+                "python_docs",
+                None,
+            )
 
 
 def _named(

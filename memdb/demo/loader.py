@@ -222,7 +222,7 @@ def _document_commands(documents: Sequence[Document], vectors: Floats) -> Iterat
             "HSET", document.key, "title", document.title, "content", document.content, "service",
             document.service, "verb", document.verb, "source", document.source, *year, "length",
             len(document.content), "embedding", vector.tobytes(),
-        )  # fmt: skip
+        )  # fmt: skip  # a field and its value side by side
 
 
 def _user_commands(users: Sequence[people.User], vectors: Floats) -> Iterator[Command]:
@@ -230,7 +230,7 @@ def _user_commands(users: Sequence[people.User], vectors: Floats) -> Iterator[Co
         yield (
             "HSET", formats.user_key(user.id), "company_size", user.company_size, "primary_interest",
             user.primary_interest, "preference", user.preference, "embedding", vector.tobytes(),
-        )  # fmt: skip
+        )  # fmt: skip  # a field and its value side by side
 
 
 def _load_services(
@@ -285,8 +285,11 @@ def _load_sessions(
                 # Both or neither: a session without its time to live would stay for ever. A transaction
                 # for each, since a cluster takes none over several slots.
                 commands += [
-                    ("MULTI",), ("HSET", talk.key, *fields), ("EXPIRE", talk.key, talk.ttl_s), ("EXEC",),
-                ]  # fmt: skip
+                    ("MULTI",),
+                    ("HSET", talk.key, *fields),
+                    ("EXPIRE", talk.key, talk.ttl_s),
+                    ("EXEC",),
+                ]
         client.pipeline(commands)
         return len(commands) // 4
 

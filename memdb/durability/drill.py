@@ -112,9 +112,19 @@ class Side:
     def facts(self) -> dict[str, object]:
         """The figures, for JSON."""
         names = (
-            "acknowledged", "recovered", "lost", "partial", "unacknowledged_present", "downtime_s", "p50_ms",
-            "p99_ms", "recall_before", "recall_after", "killed_at_s", "notes",
-        )  # fmt: skip
+            "acknowledged",
+            "recovered",
+            "lost",
+            "partial",
+            "unacknowledged_present",
+            "downtime_s",
+            "p50_ms",
+            "p99_ms",
+            "recall_before",
+            "recall_after",
+            "killed_at_s",
+            "notes",
+        )
         return {name: getattr(self, name) for name in names}
 
 
@@ -212,9 +222,13 @@ def _begun(stack: ExitStack, folder: Path, kind: str) -> Under:
 
 
 def _write(
-    request: DrillRequest, name: str, runs: list[Under], report: Report,
-    keep: Callable[[DrillResult], None] | None, started: float,
-) -> None:  # fmt: skip
+    request: DrillRequest,
+    name: str,
+    runs: list[Under],
+    report: Report,
+    keep: Callable[[DrillResult], None] | None,
+    started: float,
+) -> None:
     chance = random.Random(request.seed)  # noqa: S311  # a moment, no secret
     plug_s = request.seconds * chance.uniform(0.35, 0.65)
     began = time.monotonic()

@@ -42,8 +42,11 @@ def shard_failover(memorydb: Any, cluster: str, shard: str, *, writable: bool) -
         MemDBError: AWS refused, e.g. where the shard has no replica.
     """
     if not writable:
-        raise ReadOnlyTarget("FailoverShard", "FailoverShard was not sent: this target is read-only.",
-                             "Open the cluster itself as a writable target.")  # fmt: skip
+        raise ReadOnlyTarget(
+            "FailoverShard",
+            "FailoverShard was not sent: this target is read-only.",
+            "Open the cluster itself as a writable target.",
+        )
     need("memorydb:FailoverShard", lambda: memorydb.failover_shard(ClusterName=cluster, ShardName=shard))
 
 
@@ -77,10 +80,18 @@ def run(
     began = time.monotonic()
     each = Under(OWN, client, folder)
     each.writers = [
-        Writer(client, name, i, request.rate, folder / f"ledger-{i}.txt", began,
-               most=MOST // request.writers, ttl_s=TTL_S)
+        Writer(
+            client,
+            name,
+            i,
+            request.rate,
+            folder / f"ledger-{i}.txt",
+            began,
+            most=MOST // request.writers,
+            ttl_s=TTL_S,
+        )
         for i in range(request.writers)
-    ]  # fmt: skip
+    ]
     try:
         for writer in each.writers:
             writer.start()

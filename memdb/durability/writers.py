@@ -29,9 +29,17 @@ class Writer(threading.Thread):
     """
 
     def __init__(
-        self, client: Client, run: str, number: int, rate: float, ledger: Path, began: float,
-        *, most: int = 0, ttl_s: int = 0,
-    ) -> None:  # fmt: skip
+        self,
+        client: Client,
+        run: str,
+        number: int,
+        rate: float,
+        ledger: Path,
+        began: float,
+        *,
+        most: int = 0,
+        ttl_s: int = 0,
+    ) -> None:
         super().__init__(name=f"drill writer {number}", daemon=True)
         self._client, self._run_name, self._number, self._rate = client, run, number, rate
         self._path, self._began, self._most, self._ttl_s = ledger, began, most, ttl_s

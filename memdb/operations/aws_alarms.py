@@ -92,16 +92,40 @@ def alarms(
         )
     keys = 1.0 if indexed_keys is None else float(int(indexed_keys * KEYS_SHARE))
     rules: tuple[tuple[str, str, str, float, int, str], ...] = (
-        ("FreeableMemory", "Minimum", "LessThanThreshold", float(int(node.memory_bytes * FREE_SHARE)), 5,
-         f"Less than 25 % of the {node.memory_bytes / 2**30:.1f} GiB of a {node_type} is free."),
-        ("CurrConnections", "Maximum", "GreaterThanThreshold", MAX_CLIENTS * CONNECTIONS_SHARE, 5,
-         f"More than 80 % of the {MAX_CLIENTS:,} connections of a node: pools leak, or are too large."),
-        ("SearchNumberOfIndexedKeys", "Minimum", "LessThanThreshold", max(1.0, keys), 5,
-         "Fewer keys are indexed than were: an index is being rebuilt or is gone, and answers may lack "
-         "documents. MemoryDB has no metric VectorIndexBuiltPercent."),
-        ("CPUUtilization", "Maximum", "GreaterThanThreshold", CPU_PERCENT, 15,
-         "The host's CPU is over 70 % for 15 minutes: HNSW queries are CPU-intensive."),
-    )  # fmt: skip
+        (
+            "FreeableMemory",
+            "Minimum",
+            "LessThanThreshold",
+            float(int(node.memory_bytes * FREE_SHARE)),
+            5,
+            f"Less than 25 % of the {node.memory_bytes / 2**30:.1f} GiB of a {node_type} is free.",
+        ),
+        (
+            "CurrConnections",
+            "Maximum",
+            "GreaterThanThreshold",
+            MAX_CLIENTS * CONNECTIONS_SHARE,
+            5,
+            f"More than 80 % of the {MAX_CLIENTS:,} connections of a node: pools leak, or are too large.",
+        ),
+        (
+            "SearchNumberOfIndexedKeys",
+            "Minimum",
+            "LessThanThreshold",
+            max(1.0, keys),
+            5,
+            "Fewer keys are indexed than were: an index is being rebuilt or is gone, and answers may lack "
+            "documents. MemoryDB has no metric VectorIndexBuiltPercent.",
+        ),
+        (
+            "CPUUtilization",
+            "Maximum",
+            "GreaterThanThreshold",
+            CPU_PERCENT,
+            15,
+            "The host's CPU is over 70 % for 15 minutes: HNSW queries are CPU-intensive.",
+        ),
+    )
     found: list[Alarm] = []
     for metric, statistic, comparison, threshold, minutes, reason in rules:
         for dimensions in _watched(cluster, metric, series):

@@ -112,26 +112,33 @@ def checklist(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetim
     fewest = min((len(zones) for zones in per_shard.values()), default=None)
     return (
         _check(
-            "Replicas", None if card.replicas is None else card.replicas >= REPLICAS,
+            "Replicas",
+            None if card.replicas is None else card.replicas >= REPLICAS,
             "not told" if card.replicas is None else f"{card.replicas} a shard",
             f"at least {REPLICAS} a shard",
             "Add replicas: one can be promoted at once while another is replaced.",
             f"{update} --replica-configuration ReplicaCount={REPLICAS}",
         ),
         _check(
-            "Zones", None if fewest is None else fewest >= 2,
-            ", ".join(card.zones) or "not told", "nodes of each shard in different zones",
+            "Zones",
+            None if fewest is None else fewest >= 2,
+            ", ".join(card.zones) or "not told",
+            "nodes of each shard in different zones",
             "Add subnets of other zones to its subnet group, then replicas.",
             f"{update} --replica-configuration ReplicaCount={REPLICAS}",
         ),
         _check(
-            "TLS", card.cluster.tls, "on" if card.cluster.tls else "off", "on",
+            "TLS",
+            card.cluster.tls,
+            "on" if card.cluster.tls else "off",
+            "on",
             "It is chosen when a cluster is created: restore a snapshot into a new one with TLS.",
             f"aws memorydb create-cluster --cluster-name {name}-tls --snapshot-name SNAPSHOT --tls-enabled "
             f"--node-type {card.cluster.node_type} --acl-name ACL",
         ),
         _check(
-            "Encryption at rest", card.own_key,
+            "Encryption at rest",
+            card.own_key,
             "a KMS key of yours" if card.own_key else "AWS's own key",
             "a customer-managed KMS key",
             "Data is encrypted, but with a key you can neither rotate nor revoke. The key is chosen when a "
@@ -140,30 +147,39 @@ def checklist(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetim
             f"--kms-key-id KEY --node-type {card.cluster.node_type} --acl-name ACL",
         ),
         _check(
-            "Daily snapshots", card.snapshot_days >= DAYS,
+            "Daily snapshots",
+            card.snapshot_days >= DAYS,
             f"kept {card.snapshot_days} days" if card.snapshot_days else "none are made",
-            f"kept {DAYS} days", "Turn them on, or keep them longer.",
+            f"kept {DAYS} days",
+            "Turn them on, or keep them longer.",
             f"{update} --snapshot-retention-limit {DAYS} --snapshot-window 01:00-02:00",
         ),
         _newest(card, snapshots, now),
         _check(
-            "Maintenance window", _at_night(card.maintenance_window),
+            "Maintenance window",
+            _at_night(card.maintenance_window),
             f"{card.maintenance_window} UTC" if card.maintenance_window else "not told",
             f"in low traffic, e.g. {WINDOW} UTC",
             "Move it into your quiet hours: without figures of your traffic, 00:00 to 06:00 UTC counts.",
             f"{update} --maintenance-window {WINDOW}",
         ),
         _check(
-            "Access", card.cluster.acl != OPEN_ACCESS, card.cluster.acl or "not told",
-            "an ACL of your users", "open-access lets everybody in who reaches it.",
+            "Access",
+            card.cluster.acl != OPEN_ACCESS,
+            card.cluster.acl or "not told",
+            "an ACL of your users",
+            "open-access lets everybody in who reaches it.",
             f"{update} --acl-name ACL",
         ),
         _check(
-            "Search", card.cluster.search, card.cluster.search_words, "on",
+            "Search",
+            card.cluster.search,
+            card.cluster.search_words,
+            "on",
             "It is chosen when a cluster is created, by a parameter group with search.",
             f"aws memorydb describe-parameters --parameter-group-name {card.cluster.parameter_group}",
         ),
-    )  # fmt: skip
+    )
 
 
 def _newest(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetime) -> Check:
@@ -214,8 +230,11 @@ def _card(memorydb: Any, entry: dict[str, Any]) -> Card:
         cluster=discover.from_description(entry, memorydb.meta.region_name, search),
         nodes=tuple(
             Node(
-                str(shard.get("Name", "")), str(node.get("Name", "")), str(node.get("AvailabilityZone", "")),
-                str(node.get("Status", "")), node.get("CreateTime"),
+                str(shard.get("Name", "")),
+                str(node.get("Name", "")),
+                str(node.get("AvailabilityZone", "")),
+                str(node.get("Status", "")),
+                node.get("CreateTime"),
             )
             for shard in entry.get("Shards") or ()
             for node in shard.get("Nodes") or ()
@@ -229,4 +248,4 @@ def _card(memorydb: Any, entry: dict[str, Any]) -> Card:
         tiering=str(entry.get("DataTiering", "")).lower() == "true",
         parameters_status=str(entry.get("ParameterGroupStatus", "")),
         absent=absent,
-    )  # fmt: skip
+    )

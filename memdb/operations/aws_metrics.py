@@ -104,10 +104,13 @@ def listed(cloudwatch: Any, cluster: str) -> tuple[Listed, ...]:
     found = need(
         "cloudwatch:ListMetrics",
         lambda: pages(
-            cloudwatch, "list_metrics", "Metrics", Namespace=NAMESPACE,
+            cloudwatch,
+            "list_metrics",
+            "Metrics",
+            Namespace=NAMESPACE,
             Dimensions=[{"Name": CLUSTER, "Value": cluster}],
         ),
-    )  # fmt: skip
+    )
     return tuple(
         sorted(
             {Listed(entry["MetricName"], _dimensions(entry)) for entry in found},
@@ -176,10 +179,15 @@ def _read(
     answers = need(
         "cloudwatch:GetMetricData",
         lambda: pages(
-            cloudwatch, "get_metric_data", "MetricDataResults", MetricDataQueries=queries,
-            StartTime=now - timedelta(hours=hours), EndTime=now, ScanBy="TimestampAscending",
+            cloudwatch,
+            "get_metric_data",
+            "MetricDataResults",
+            MetricDataQueries=queries,
+            StartTime=now - timedelta(hours=hours),
+            EndTime=now,
+            ScanBy="TimestampAscending",
         ),
-    )  # fmt: skip
+    )
     points: dict[str, dict[datetime, float]] = {}
     problems: dict[str, str] = {}
     for answer in answers:
@@ -193,13 +201,15 @@ def _read(
         )
     return [
         Series(
-            one.metric, one.node, statistic,
+            one.metric,
+            one.node,
+            statistic,
             tuple(sorted(points.get(f"q{i}", {}))),
             tuple(value for _, value in sorted(points.get(f"q{i}", {}).items())),
             problems.get(f"q{i}", ""),
         )
         for i, one in enumerate(series)
-    ]  # fmt: skip
+    ]
 
 
 def _dimensions(entry: dict[str, Any]) -> Dimensions:

@@ -143,7 +143,7 @@ def create_command(region: str, cluster: str, name: str) -> str:
     return shlex.join(
         ("aws", "memorydb", "create-snapshot", "--region", region, "--cluster-name", cluster,
          "--snapshot-name", name)
-    )  # fmt: skip
+    )  # fmt: skip  # an option and its value side by side
 
 
 def copy_command(region: str, source: str, name: str, bucket: str) -> str:
@@ -151,7 +151,7 @@ def copy_command(region: str, source: str, name: str, bucket: str) -> str:
     return shlex.join(
         ("aws", "memorydb", "copy-snapshot", "--region", region, "--source-snapshot-name", source,
          "--target-snapshot-name", name, "--target-bucket", bucket or "your-bucket")
-    )  # fmt: skip
+    )  # fmt: skip  # an option and its value side by side
 
 
 def size_bytes(text: str) -> int | None:

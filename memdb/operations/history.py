@@ -195,8 +195,10 @@ class Writer:
             last, before = self._builds.get((sample.address, one.name), (0.0, ()))
             # Where documents come all day each sample would be a point: then one a minute.
             quiet = before and (state[0], round(one.build.fraction, 3), one.failures) == (
-                before[0], round(before[1], 3), before[3],
-            )  # fmt: skip
+                before[0],
+                round(before[1], 3),
+                before[3],
+            )
             if state != before and not (quiet and at - last < _QUIET_S):
                 self._builds[sample.address, one.name] = (at, state)
                 self._db.execute(

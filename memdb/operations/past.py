@@ -123,8 +123,12 @@ class Past:
             columns = ", ".join(f"avg({name}), max({name})" for name in names)
             rows = self._rows(
                 f"SELECT avg(at), {columns} {which} GROUP BY CAST((at - ?) / ? AS INTEGER) ORDER BY 1",
-                node, start, end, start, width,
-            )  # fmt: skip
+                node,
+                start,
+                end,
+                start,
+                width,
+            )
         else:
             columns = ", ".join(f"{name}, {name}" for name in names)
             rows = self._rows(f"SELECT at, {columns} {which} ORDER BY at", node, start, end)

@@ -138,9 +138,14 @@ def _look(
         answered.append(row)
         returned.append(answer.keys)
     verdicts = recall.judge(
-        client, info, field, queries[answered], returned,
-        [truth.keys[row] for row in answered], [truth.distances[row] for row in answered],
-    )  # fmt: skip
+        client,
+        info,
+        field,
+        queries[answered],
+        returned,
+        [truth.keys[row] for row in answered],
+        [truth.distances[row] for row in answered],
+    )
     shares = [verdict.recall for verdict in verdicts]
     # The node that answers searches; what it tells last, so that "ready" is not from before the queries.
     state, fraction = "unknown", 0.0

@@ -28,71 +28,94 @@ class Question:
 
 QUESTIONS: tuple[Question, ...] = (
     Question(
-        "redis_primary", "Do you need Redis as a primary store anyway (sessions, counters, leaderboards)?",
+        "redis_primary",
+        "Do you need Redis as a primary store anyway (sessions, counters, leaderboards)?",
         (("MemoryDB", 2, "Redis is a primary data store here: sessions, counters, leaderboards."),),
         (("S3 Vectors", "It does not speak Redis."), ("OpenSearch Serverless", "It does not speak Redis.")),
     ),
     Question(
-        "durable", "Must an acknowledged write survive the loss of a node?",
-        (("MemoryDB", 1, "Every acknowledged write is in a log over several zones first."),
-         ("S3 Vectors", 1, "Object storage keeps what was acknowledged."),
-         ("OpenSearch Serverless", 1, "Durability is managed by AWS.")),
+        "durable",
+        "Must an acknowledged write survive the loss of a node?",
+        (
+            ("MemoryDB", 1, "Every acknowledged write is in a log over several zones first."),
+            ("S3 Vectors", 1, "Object storage keeps what was acknowledged."),
+            ("OpenSearch Serverless", 1, "Durability is managed by AWS."),
+        ),
         (("ElastiCache", "It acknowledges before it replicates: a lost node can lose writes."),),
     ),
     Question(
-        "under_10_ms", "Must a query answer in less than 10 ms?",
+        "under_10_ms",
+        "Must a query answer in less than 10 ms?",
         (("MemoryDB", 3, "p99 of 2–10 ms (quoted)."), ("ElastiCache", 2, "In memory, like MemoryDB.")),
-        (("S3 Vectors", "About 100 ms warm, below 1 s cold (quoted)."),
-         ("OpenSearch Serverless", "p99 of 10–50 ms (quoted).")),
+        (
+            ("S3 Vectors", "About 100 ms warm, below 1 s cold (quoted)."),
+            ("OpenSearch Serverless", "p99 of 10–50 ms (quoted)."),
+        ),
     ),
     Question(
-        "one_store", "Should sessions and vectors share one service?",
-        (("MemoryDB", 2, "One durable cluster answers for both, without hops between services."),
-         ("ElastiCache", 1, "One cluster for both, as a cache.")),
+        "one_store",
+        "Should sessions and vectors share one service?",
+        (
+            ("MemoryDB", 2, "One durable cluster answers for both, without hops between services."),
+            ("ElastiCache", 1, "One cluster for both, as a cache."),
+        ),
         (("S3 Vectors", "It stores no sessions."),),
     ),
     Question(
-        "knows_redis", "Does your team run Redis already?",
+        "knows_redis",
+        "Does your team run Redis already?",
         (("MemoryDB", 1, "Nothing new to learn."), ("ElastiCache", 1, "Nothing new to learn.")),
     ),
     Question(
-        "low_qps", "Are there fewer than 50 vector queries a second?",
+        "low_qps",
+        "Are there fewer than 50 vector queries a second?",
         (("S3 Vectors", 2, "Below 50 queries a second, paying for each is cheap."),),
     ),
     Question(
-        "cost_first", "Is cost the first constraint?",
+        "cost_first",
+        "Is cost the first constraint?",
         (("S3 Vectors", 2, "Far cheaper at rest: nothing runs between queries."),),
     ),
     Question(
-        "batch", "Is it batch retrieval, or lookups now and then (archive, weekly analytics)?",
+        "batch",
+        "Is it batch retrieval, or lookups now and then (archive, weekly analytics)?",
         (("S3 Vectors", 2, "Made for lookups that can wait."),),
     ),
     Question(
-        "hybrid", "Do you need keyword relevance (BM25) and vectors in one query?",
+        "hybrid",
+        "Do you need keyword relevance (BM25) and vectors in one query?",
         (("OpenSearch Serverless", 3, "Hybrid search is native."),),
-        (("MemoryDB", "Vectors with filters on tags and numbers; text is not searched."),
-         ("S3 Vectors", "No text search.")),
+        (
+            ("MemoryDB", "Vectors with filters on tags and numbers; text is not searched."),
+            ("S3 Vectors", "No text search."),
+        ),
     ),
     Question(
-        "full_dsl", "Is the corpus mostly text, wanting the whole OpenSearch query language?",
+        "full_dsl",
+        "Is the corpus mostly text, wanting the whole OpenSearch query language?",
         (("OpenSearch Serverless", 2, "The full query language of OpenSearch."),),
     ),
     Question(
-        "facets", "Do you need facets, aggregations or relevance beside similarity?",
+        "facets",
+        "Do you need facets, aggregations or relevance beside similarity?",
         (("OpenSearch Serverless", 2, "Facets, aggregations and relevance beside similarity."),),
     ),
     Question(
-        "losable", "May data be lost on a failure, for writes acknowledged in less than a millisecond?",
+        "losable",
+        "May data be lost on a failure, for writes acknowledged in less than a millisecond?",
         (("ElastiCache", 3, "The fastest acknowledgement, where losing data is acceptable."),),
     ),
     Question(
-        "many_shards", "Are there more vectors than fit one node?",
-        (("ElastiCache", 2, "Search spans shards with Valkey 8.2 and later."),
-         ("S3 Vectors", 2, "Up to 2 billion vectors in an index."),
-         ("OpenSearch Serverless", 1, "Capacity follows the data.")),
+        "many_shards",
+        "Are there more vectors than fit one node?",
+        (
+            ("ElastiCache", 2, "Search spans shards with Valkey 8.2 and later."),
+            ("S3 Vectors", 2, "Up to 2 billion vectors in an index."),
+            ("OpenSearch Serverless", 1, "Capacity follows the data."),
+        ),
         (("MemoryDB", "Search runs on one shard, which must hold everything."),),
     ),
-)  # fmt: skip
+)
 
 IDS = tuple(question.id for question in QUESTIONS)
 

@@ -151,9 +151,15 @@ def _has_nodes(catalogue: Catalogue, service: str, flavour: str, region: str) ->
 
 
 def _nothing(
-    needed: float, largest: Node, catalogue: Catalogue, flavour: Flavour, region: str, replicas: int,
-    reserve: float, service: Service,
-) -> Choices:  # fmt: skip
+    needed: float,
+    largest: Node,
+    catalogue: Catalogue,
+    flavour: Flavour,
+    region: str,
+    replicas: int,
+    reserve: float,
+    service: Service,
+) -> Choices:
     room = usable(largest, reserve)
     why = (
         f"No {_TITLES[service]} node with a price in {region} fits: {bytes_text(needed)} are needed, and the "
@@ -169,9 +175,15 @@ def _nothing(
                 f"application asks all of them and merges the answers (${parts.monthly_usd:,.0f} a month)."
             )
         other = choose(
-            needed, catalogue, service="elasticache", flavour="valkey", region=region, replicas=replicas,
-            reserve=reserve, count=1,
-        ).first  # fmt: skip
+            needed,
+            catalogue,
+            service="elasticache",
+            flavour="valkey",
+            region=region,
+            replicas=replicas,
+            reserve=reserve,
+            count=1,
+        ).first
         if other is not None:
             instead.append(
                 f"ElastiCache for Valkey with {other.shards} shards of {other.node.name} "

@@ -31,38 +31,81 @@ def rows(bills: Sequence[Bill], measured: str = "") -> tuple[Row, ...]:
     found = [
         Row(
             "Query latency, p99",
-            ("2–10 ms", "not quoted; in memory", "50–200 ms; AWS: about 100 ms warm, below 1 s cold",
-             "10–50 ms"),
-            "quoted", f"{ARTICLE}; S3 Vectors User Guide",
+            (
+                "2–10 ms",
+                "not quoted; in memory",
+                "50–200 ms; AWS: about 100 ms warm, below 1 s cold",
+                "10–50 ms",
+            ),
+            "quoted",
+            f"{ARTICLE}; S3 Vectors User Guide",
         )
-    ]  # fmt: skip
+    ]
     if measured:
         found.append(
             Row("… measured on this target", (measured, "–", "–", "–"), "measured", "this app, now"),
         )
     found += [
         Row("Cost a month, your inputs", _costs(bills), "reckoned", "Cost view, line by line"),
-        Row("… at 10 million vectors, by the article",
-            ("$800–1,200 (r6g.large cluster)", "–", "$50–80", "$400–800"), "quoted", ARTICLE),
-        Row("Hybrid search (vectors + keywords)",
-            ("no; vectors with filters on tags and numbers", "with full text from Valkey 9.0", "no",
-             "yes, native"), "quoted", f"{ARTICLE}; ElastiCache User Guide"),
-        Row("Freshness of writes",
-            ("at once", "at once", "within seconds", "after seconds"), "quoted", ARTICLE),
-        Row("Durability",
-            ("log over several zones before the acknowledgement", "a cache: a lost node can lose writes",
-             "object storage, 11 nines", "managed by AWS"), "quoted", ARTICLE),
-        Row("Largest dimension", ("32,768", "32,768", "4,096", "16,000"), "quoted",
-            f"{ARTICLE}; AWS documentation"),
-        Row("Where it ends",
-            ("one shard, 10 indexes, about 100 MB/s of writes", "shards of a node-based cluster",
-             "2 billion vectors an index, 2,500 vectors/s written", "OCUs of the collection"), "quoted",
-            "AWS documentation"),
+        Row(
+            "… at 10 million vectors, by the article",
+            ("$800–1,200 (r6g.large cluster)", "–", "$50–80", "$400–800"),
+            "quoted",
+            ARTICLE,
+        ),
+        Row(
+            "Hybrid search (vectors + keywords)",
+            (
+                "no; vectors with filters on tags and numbers",
+                "with full text from Valkey 9.0",
+                "no",
+                "yes, native",
+            ),
+            "quoted",
+            f"{ARTICLE}; ElastiCache User Guide",
+        ),
+        Row(
+            "Freshness of writes",
+            ("at once", "at once", "within seconds", "after seconds"),
+            "quoted",
+            ARTICLE,
+        ),
+        Row(
+            "Durability",
+            (
+                "log over several zones before the acknowledgement",
+                "a cache: a lost node can lose writes",
+                "object storage, 11 nines",
+                "managed by AWS",
+            ),
+            "quoted",
+            ARTICLE,
+        ),
+        Row(
+            "Largest dimension",
+            ("32,768", "32,768", "4,096", "16,000"),
+            "quoted",
+            f"{ARTICLE}; AWS documentation",
+        ),
+        Row(
+            "Where it ends",
+            (
+                "one shard, 10 indexes, about 100 MB/s of writes",
+                "shards of a node-based cluster",
+                "2 billion vectors an index, 2,500 vectors/s written",
+                "OCUs of the collection",
+            ),
+            "quoted",
+            "AWS documentation",
+        ),
         Row("Speaks Redis", ("yes", "yes", "no", "no"), "quoted", ARTICLE),
-        Row("Operations",
+        Row(
+            "Operations",
             ("low: managed nodes", "low: managed nodes", "very low: nothing runs", "low: serverless"),
-            "quoted", ARTICLE),
-    ]  # fmt: skip
+            "quoted",
+            ARTICLE,
+        ),
+    ]
     return tuple(found)
 
 

@@ -46,9 +46,16 @@ class Forecast:
 
 
 def forecast(
-    shape: Shape, sessions: Sessions, profile: Profile, load: Load, catalogue: Catalogue, wishes: Wishes,
-    *, growth: float = 0.05, added: int = 0,
-) -> Forecast:  # fmt: skip
+    shape: Shape,
+    sessions: Sessions,
+    profile: Profile,
+    load: Load,
+    catalogue: Catalogue,
+    wishes: Wishes,
+    *,
+    growth: float = 0.05,
+    added: int = 0,
+) -> Forecast:
     """Vectors and sessions grow by a share each month, vectors also by a number.
 
     Raises:
@@ -63,9 +70,14 @@ def forecast(
         now = replace(shape, vectors=min(MOST_VECTORS, round(vectors)))
         need = predict(now, profile, _more(sessions, more))
         choice = choose(
-            need.total_bytes, catalogue, flavour=wishes.flavour, region=wishes.region,
-            replicas=load.replicas, reserve=wishes.reserve, count=1,
-        ).first  # fmt: skip
+            need.total_bytes,
+            catalogue,
+            flavour=wishes.flavour,
+            region=wishes.region,
+            replicas=load.replicas,
+            reserve=wishes.reserve,
+            count=1,
+        ).first
         if month == 0:
             today = choice
         fits = today is not None and need.total_bytes <= usable(today.node, wishes.reserve)
@@ -98,17 +110,27 @@ class TtlPoint:
 
 
 def by_ttl(
-    shape: Shape, sessions: Sessions, profile: Profile, load: Load, catalogue: Catalogue, wishes: Wishes,
+    shape: Shape,
+    sessions: Sessions,
+    profile: Profile,
+    load: Load,
+    catalogue: Catalogue,
+    wishes: Wishes,
     ttls_s: Sequence[float] = TTLS_S,
-) -> tuple[TtlPoint, ...]:  # fmt: skip
+) -> tuple[TtlPoint, ...]:
     """Memory and node for each time to live, all else equal."""
     found = []
     for ttl in sorted({*ttls_s, sessions.ttl_s}):
         need = predict(shape, profile, replace(sessions, ttl_s=ttl))
         choice = choose(
-            need.total_bytes, catalogue, flavour=wishes.flavour, region=wishes.region,
-            replicas=load.replicas, reserve=wishes.reserve, count=1,
-        ).first  # fmt: skip
+            need.total_bytes,
+            catalogue,
+            flavour=wishes.flavour,
+            region=wishes.region,
+            replicas=load.replicas,
+            reserve=wishes.reserve,
+            count=1,
+        ).first
         live = replace(sessions, ttl_s=ttl).live
         found.append(TtlPoint(ttl, live, need.components["sessions"], need.total_bytes, choice))
     return tuple(found)

@@ -32,9 +32,14 @@ class Measured:
 
 
 def measure(
-    client: Client, info: IndexInfo, *, k: int = 10, ef_runtime: int = 64, queries: int = QUERIES,
+    client: Client,
+    info: IndexInfo,
+    *,
+    k: int = 10,
+    ef_runtime: int = 64,
+    queries: int = QUERIES,
     report: Report = silent,
-) -> Measured:  # fmt: skip
+) -> Measured:
     """Ask for the neighbours of documents of the index.
 
     Raises:

@@ -58,9 +58,13 @@ def plan(inputs: Inputs, profile: Profile, catalogue: Catalogue) -> Plan:
     needs_region(catalogue, wishes.region)
     estimate = predict(inputs.shape, profile, inputs.sessions)
     choices = choose(
-        estimate.total_bytes, catalogue, flavour=wishes.flavour, region=wishes.region,
-        replicas=load.replicas, reserve=wishes.reserve,
-    )  # fmt: skip
+        estimate.total_bytes,
+        catalogue,
+        flavour=wishes.flavour,
+        region=wishes.region,
+        replicas=load.replicas,
+        reserve=wishes.reserve,
+    )
     written = services.written_bytes_s(inputs.shape, inputs.sessions, load)
     options = tuple(
         Option(
@@ -111,11 +115,14 @@ def _option(option: Option) -> dict[str, object]:
         "grade": least_sure(line.grade for line in option.lines if line.usd or line.item == "nodes"),
         "used_share": round(choice.used_share, 4),
         "price": {
-            "usd_an_hour": choice.price.value, "region": choice.price.region, "grade": choice.price.grade,
-            "source": choice.price.source, "date": choice.price.date,
+            "usd_an_hour": choice.price.value,
+            "region": choice.price.region,
+            "grade": choice.price.grade,
+            "source": choice.price.source,
+            "date": choice.price.date,
         },
         "bill": [
             {"item": line.item, "usd": round(line.usd, 2), "how": line.how, "grade": line.grade}
             for line in option.lines
         ],
-    }  # fmt: skip
+    }

@@ -156,9 +156,15 @@ def _price(text: object, service: Service, region: str, other: set[str]) -> Pric
             continue
         if value > 0:
             return Price(
-                f"{service}/{name}/{engine}", value, "hour", region, CURRENCY, "price list",
-                f"AWS Price List, {CODES[service]}", datetime.now(UTC).strftime("%Y-%m-%d"),
-            )  # fmt: skip
+                f"{service}/{name}/{engine}",
+                value,
+                "hour",
+                region,
+                CURRENCY,
+                "price list",
+                f"AWS Price List, {CODES[service]}",
+                datetime.now(UTC).strftime("%Y-%m-%d"),
+            )
     return None
 
 

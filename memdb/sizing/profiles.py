@@ -20,27 +20,42 @@ _MIDDLE = _RAW * (1 + sum(ARTICLE_OVERHEAD) / 2) + _META
 
 BUILT_IN: dict[str, Profile] = {
     "memorydb": Profile(
-        "memorydb", "MemoryDB", "memorydb", "estimate",
+        "memorydb",
+        "MemoryDB",
+        "memorydb",
+        "estimate",
         "halfway between RediSearch and valkey-search, both measured; MemoryDB publishes none",
-        0.75, 1.30,
+        0.75,
+        1.30,
     ),
     "redisearch": Profile(
-        "redisearch", "RediSearch 2.10 on Redis 8.2", "redisearch", "measured",
+        "redisearch",
+        "RediSearch 2.10 on Redis 8.2",
+        "redisearch",
+        "measured",
         "the local engine; benchmarks/sizing.py holds it against shapes that were not fitted",
-        0.96, 1.04,
+        0.96,
+        1.04,
     ),
     "valkey-search": Profile(
-        "valkey-search", "valkey-search", "valkey-search", "estimate",
+        "valkey-search",
+        "valkey-search",
+        "valkey-search",
+        "estimate",
         "sizes recorded of valkey-search 1.2.1 (within 1.4 % of its indexes), with jemalloc's size classes",
-        0.90, 1.10,
+        0.90,
+        1.10,
     ),
     "article": Profile(
-        "article", "The article's rule", "article", "quoted",
+        "article",
+        "The article's rule",
+        "article",
+        "quoted",
         "the article's plan of 6 KB raw + 30–50 % + metadata",
         (_RAW * (1 + ARTICLE_OVERHEAD[0]) + _META) / _MIDDLE,
         (_RAW * (1 + ARTICLE_OVERHEAD[1]) + _META) / _MIDDLE,
     ),
-}  # fmt: skip
+}
 
 
 def load(name: str, home: Path) -> Profile:
@@ -114,15 +129,24 @@ def _read(name: str, found: Any) -> Profile:
         numbers = {
             key: number(key, found[key], low, high)
             for key, low, high in (
-                ("low", 0.01, 1.0), ("high", 1.0, 100.0), ("keyspace_factor", 0.01, 100.0),
-                ("index_factor", 0.01, 100.0), ("fixed_bytes", -1e12, 1e12),
+                ("low", 0.01, 1.0),
+                ("high", 1.0, 100.0),
+                ("keyspace_factor", 0.01, 100.0),
+                ("index_factor", 0.01, 100.0),
+                ("fixed_bytes", -1e12, 1e12),
             )
-        }  # fmt: skip
+        }
         return Profile(
-            name=name, title=str(found["title"])[:200], engine=found["engine"], grade=found["grade"],
-            source=str(found["source"])[:500], constants=constants, calibrated=str(found["calibrated"])[:40],
-            samples=int(found["samples"]), **numbers,
-        )  # fmt: skip
+            name=name,
+            title=str(found["title"])[:200],
+            engine=found["engine"],
+            grade=found["grade"],
+            source=str(found["source"])[:500],
+            constants=constants,
+            calibrated=str(found["calibrated"])[:40],
+            samples=int(found["samples"]),
+            **numbers,
+        )
     except (KeyError, TypeError, ValueError, BadInput) as exc:
         raise _damaged(name, exc) from exc
 

@@ -53,8 +53,11 @@ def price(points: Sequence[Measured], wanted_qps: float, choice: Choice) -> tupl
         return tuple(found)
     return tuple(
         Priced(
-            p.point, p.nodes, p.clusters, p.monthly_usd,
+            p.point,
+            p.nodes,
+            p.clusters,
+            p.monthly_usd,
             None if p.monthly_usd is None else p.monthly_usd - least,
         )
         for p in found
-    )  # fmt: skip
+    )

@@ -150,9 +150,14 @@ def spec(shape: Shape, ef_construction: int | None = None) -> IndexSpec:
     vector: FieldSpec
     if shape.algorithm == "HNSW":
         vector = HnswField(
-            "embedding", shape.dim, "COSINE", shape.type, m=shape.m, path=path("embedding"),
+            "embedding",
+            shape.dim,
+            "COSINE",
+            shape.type,
+            m=shape.m,
+            path=path("embedding"),
             ef_construction=ef_construction or _effort(shape),
-        )  # fmt: skip
+        )
     else:
         vector = FlatField("embedding", shape.dim, "COSINE", shape.type, path=path("embedding"))
     fields: list[FieldSpec] = [vector]

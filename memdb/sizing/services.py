@@ -108,9 +108,13 @@ def memorydb(
     written = written_bytes_s(shape, sessions, load)
     limits = constraints("memorydb", shape, load, written / 1e6)
     found = choose(
-        needed_bytes, catalogue, flavour=wishes.flavour, region=wishes.region, replicas=load.replicas,
+        needed_bytes,
+        catalogue,
+        flavour=wishes.flavour,
+        region=wishes.region,
+        replicas=load.replicas,
         reserve=wishes.reserve,
-    )  # fmt: skip
+    )
     why = _why(found, limits)
     if found.first is None or why:
         return Bill("memorydb", TITLES["memorydb"], (), limits, why, found.instead)
@@ -134,20 +138,25 @@ def memorydb_lines(
     billed = max(0.0, month - (free.value * 1024 if free else 0.0))
     lines.append(
         Line(
-            "data written", billed * price.value,
-            f"{month:,.0f} GB a month" + (f", {free.value:g} TB free" if free else "")
-            + f", ${price.value:g}/GB", price.grade,
+            "data written",
+            billed * price.value,
+            f"{month:,.0f} GB a month"
+            + (f", {free.value:g} TB free" if free else "")
+            + f", ${price.value:g}/GB",
+            price.grade,
         )
-    )  # fmt: skip
+    )
     price = catalogue.price("memorydb/snapshot", wishes.region)
     # One copy's worth is free; each daily snapshot holds everything once.
     beyond = max(0, load.snapshot_days - 1) * needed_bytes / GB
     lines.append(
         Line(
-            "snapshots", beyond * price.value,
-            f"{load.snapshot_days} kept, the first free: {beyond:,.0f} GB × ${price.value:g}", price.grade,
+            "snapshots",
+            beyond * price.value,
+            f"{load.snapshot_days} kept, the first free: {beyond:,.0f} GB × ${price.value:g}",
+            price.grade,
         )
-    )  # fmt: skip
+    )
     return tuple(lines)
 
 
@@ -157,9 +166,14 @@ def elasticache(shape: Shape, sessions: Sessions, load: Load, catalogue: Catalog
     limits = constraints("elasticache", shape, load, written / 1e6)
     needed = predict(shape, BUILT_IN["valkey-search"], sessions).total_bytes
     found = choose(
-        needed, catalogue, service="elasticache", flavour="valkey", region=wishes.region,
-        replicas=load.replicas, reserve=wishes.reserve,
-    )  # fmt: skip
+        needed,
+        catalogue,
+        service="elasticache",
+        flavour="valkey",
+        region=wishes.region,
+        replicas=load.replicas,
+        reserve=wishes.reserve,
+    )
     why = _why(found, limits)
     if found.first is None or why:
         return Bill("elasticache", TITLES["elasticache"], (), limits, why, found.instead)
@@ -176,9 +190,17 @@ def s3vectors(shape: Shape, load: Load, catalogue: Catalogue, wishes: Wishes) ->
     try:
         price = {
             name: catalogue.price(f"s3vectors/{name}", wishes.region)
-            for name in ("storage", "put", "put_least_kb", "query", "processed_first", "processed_next",
-                         "processed_above", "returned")
-        }  # fmt: skip
+            for name in (
+                "storage",
+                "put",
+                "put_least_kb",
+                "query",
+                "processed_first",
+                "processed_next",
+                "processed_above",
+                "returned",
+            )
+        }
     except BadInput as exc:
         return Bill("s3vectors", TITLES["s3vectors"], (), limits, exc.full())
     n = shape.vectors
@@ -198,18 +220,37 @@ def s3vectors(shape: Shape, load: Load, catalogue: Catalogue, wishes: Wishes) ->
         return Line(item, usd, how, price[name].grade)
 
     lines = (
-        line("storage", stored * price["storage"].value, f"{stored:,.1f} GB × ${price['storage'].value:g}",
-             "storage"),
-        line("writes", put_gb * price["put"].value,
-             f"{puts:,.0f} PUTs, {put_gb:,.1f} GB × ${price['put'].value:g}", "put"),
-        line("queries", queries / 1e6 * price["query"].value,
-             f"{queries / 1e6:,.2f} million × ${price['query'].value:g}", "query"),
-        line("data read by queries", queries * each,
-             f"{queries / 1e6:,.2f} million × {n * read / GB:,.2f} GB, ${each * 1e6:,.2f} a million",
-             "processed_first"),
-        line("data returned", returned * price["returned"].value,
-             f"{returned:,.1f} GB beyond the free 512 KB a query", "returned"),
-    )  # fmt: skip
+        line(
+            "storage",
+            stored * price["storage"].value,
+            f"{stored:,.1f} GB × ${price['storage'].value:g}",
+            "storage",
+        ),
+        line(
+            "writes",
+            put_gb * price["put"].value,
+            f"{puts:,.0f} PUTs, {put_gb:,.1f} GB × ${price['put'].value:g}",
+            "put",
+        ),
+        line(
+            "queries",
+            queries / 1e6 * price["query"].value,
+            f"{queries / 1e6:,.2f} million × ${price['query'].value:g}",
+            "query",
+        ),
+        line(
+            "data read by queries",
+            queries * each,
+            f"{queries / 1e6:,.2f} million × {n * read / GB:,.2f} GB, ${each * 1e6:,.2f} a million",
+            "processed_first",
+        ),
+        line(
+            "data returned",
+            returned * price["returned"].value,
+            f"{returned:,.1f} GB beyond the free 512 KB a query",
+            "returned",
+        ),
+    )
     return Bill("s3vectors", TITLES["s3vectors"], lines, limits)
 
 
@@ -248,11 +289,14 @@ def opensearch(
     ocus = 2 * (search + 0.5)
     stored = document_bytes(shape) * shape.vectors / GB
     lines = (
-        Line("OCU hours", ocus * HOURS * ocu.value,
-             f"2 × ({search:g} search + 0.5 indexing) OCUs × {HOURS:g} h × ${ocu.value:g}",
-             least_sure((ocu.grade, "estimate" if search > 0.5 else ocu.grade))),
+        Line(
+            "OCU hours",
+            ocus * HOURS * ocu.value,
+            f"2 × ({search:g} search + 0.5 indexing) OCUs × {HOURS:g} h × ${ocu.value:g}",
+            least_sure((ocu.grade, "estimate" if search > 0.5 else ocu.grade)),
+        ),
         Line("storage", stored * storage.value, f"{stored:,.1f} GB × ${storage.value:g}", storage.grade),
-    )  # fmt: skip
+    )
     notes = (
         "Graphs in memory by 1.1 × (4·dim + 8·M) bytes (OpenSearch k-NN documentation), half of an OCU's "
         "6 GB; quantisation or on-disk vectors need less.",
@@ -295,6 +339,20 @@ def with_vectors(shape: Shape, vectors: int) -> Shape:
 
 
 __all__ = [
-    "GB", "TB", "TITLES", "Bill", "Line", "Wishes", "bills", "checked", "document_bytes",
-    "elasticache", "memorydb", "memorydb_lines", "opensearch", "s3vectors", "with_vectors", "written_bytes_s",
-]  # fmt: skip
+    "GB",
+    "TB",
+    "TITLES",
+    "Bill",
+    "Line",
+    "Wishes",
+    "bills",
+    "checked",
+    "document_bytes",
+    "elasticache",
+    "memorydb",
+    "memorydb_lines",
+    "opensearch",
+    "s3vectors",
+    "with_vectors",
+    "written_bytes_s",
+]

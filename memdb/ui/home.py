@@ -81,11 +81,19 @@ def holdings(target: Target, index: str | None) -> None:
 def next_steps() -> None:
     """Links to the other pages."""
     steps = (
-        ("search", "Search", ":material/search:",
-         "Ask a question, filter by field, move EF_RUNTIME, see what the index missed."),
-        ("sessions", "Sessions", ":material/forum:",
-         "Page through conversations, watch their time to live, open one."),
-    )  # fmt: skip
+        (
+            "search",
+            "Search",
+            ":material/search:",
+            "Ask a question, filter by field, move EF_RUNTIME, see what the index missed.",
+        ),
+        (
+            "sessions",
+            "Sessions",
+            ":material/forum:",
+            "Page through conversations, watch their time to live, open one.",
+        ),
+    )
     columns = st.columns(len(steps))
     for column, (page, title, icon, text) in zip(columns, steps, strict=True):
         with column, st.container(border=True):
@@ -103,9 +111,10 @@ def _facts(target: Target) -> None:
     with st.container(horizontal=True):
         st.metric("Server", server.title, help=f"{server.mode}, {server.role}".rstrip(", "))
         st.metric(
-            "Search", server.dialect.title,
+            "Search",
+            server.dialect.title,
             help=", ".join(f"{name} {version}" for name, version in server.modules) or None,
-        )  # fmt: skip
+        )
         st.metric("Keys", _number(facts.keys))
         st.metric("Sessions", counted, help=how)
         limit = "no limit set" if facts.limit_bytes is None else f"limit {bytes_text(facts.limit_bytes)}"
@@ -135,21 +144,28 @@ def _nodes(target: Target) -> None:
     st.markdown("#### Nodes")
     rows = [
         {
-            "node": v.node.address, "role": v.node.role, "keys": v.facts.keys if v.facts else None,
+            "node": v.node.address,
+            "role": v.node.role,
+            "keys": v.facts.keys if v.facts else None,
             "memory": bytes_text(v.facts.used_bytes) if v.facts else "–",
             "clients": v.facts.clients if v.facts else None,
             "up for": duration(v.facts.uptime_s) if v.facts else "–",
-            "link": v.link or "–", "behind": bytes_text(v.behind_bytes),
+            "link": v.link or "–",
+            "behind": bytes_text(v.behind_bytes),
             "index": v.index.build.state if v.index else "–",
             "built": v.index.build.fraction if v.index else None,
-            "documents": v.index.documents if v.index else None, "problem": line(v.problem, 160),
+            "documents": v.index.documents if v.index else None,
+            "problem": line(v.problem, 160),
         }
         for v in views
-    ]  # fmt: skip
+    ]
     st.dataframe(
-        pd.DataFrame(rows), hide_index=True, key="home.nodes", placeholder="–",
+        pd.DataFrame(rows),
+        hide_index=True,
+        key="home.nodes",
+        placeholder="–",
         column_config={"built": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)},
-    )  # fmt: skip
+    )
     what = f" and of the index {markdown(index, 60)}" if index else ""
     st.caption(f"Each node asked for itself{what}: an index is built by every node on its own.")
 

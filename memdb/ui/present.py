@@ -49,14 +49,27 @@ def draw(target: Target) -> None:
     step = STEPS[place]
     left, middle, right, far = st.columns([1, 3.2, 1, 1.2], vertical_alignment="center")
     left.button(
-        "Back", icon=":material/arrow_back:", shortcut="Left", disabled=place == 0, key="present.back",
-        on_click=_go, args=(place - 1,), width="stretch",
-    )  # fmt: skip
+        "Back",
+        icon=":material/arrow_back:",
+        shortcut="Left",
+        disabled=place == 0,
+        key="present.back",
+        on_click=_go,
+        args=(place - 1,),
+        width="stretch",
+    )
     middle.progress((place + 1) / len(STEPS), text=f"{place + 1} of {len(STEPS)} · {step.title}")
     right.button(
-        "Next", icon=":material/arrow_forward:", shortcut="Right", type="primary", key="present.next",
-        disabled=place == len(STEPS) - 1, on_click=_go, args=(place + 1,), width="stretch",
-    )  # fmt: skip
+        "Next",
+        icon=":material/arrow_forward:",
+        shortcut="Right",
+        type="primary",
+        key="present.next",
+        disabled=place == len(STEPS) - 1,
+        on_click=_go,
+        args=(place + 1,),
+        width="stretch",
+    )
     far.caption(f"{(time.monotonic() - st.session_state[BEGAN]) / 60:.0f} min of 5")
     st.header(step.title)
     st.markdown(step.words)
@@ -79,9 +92,15 @@ def _loss(target: Target) -> None:
     job = durability.DRILLING.job()
     running = durability.DRILLING.current() is not None
     st.button(
-        "Pull the plug", icon=":material/power_off:", type="primary", shortcut="P", key="present.plug",
-        disabled=running, on_click=durability.start, args=(DrillRequest(SECONDS),),
-    )  # fmt: skip
+        "Pull the plug",
+        icon=":material/power_off:",
+        type="primary",
+        shortcut="P",
+        key="present.plug",
+        disabled=running,
+        on_click=durability.start,
+        args=(DrillRequest(SECONDS),),
+    )
     if job is None:
         st.caption(f"Takes about {SECONDS + 3} seconds. Two engines are started on this machine for it.")
     elif running:
@@ -94,8 +113,10 @@ def _loss(target: Target) -> None:
         most = max(s.acknowledged for s in side.seconds) if side.seconds else 1
         st.plotly_chart(
             durability.timeline(side, result.request.seconds, most, dark=state.dark()),
-            key="present.loss", config=charts.PLAIN, alt="Acknowledged writes of the cache by second",
-        )  # fmt: skip
+            key="present.loss",
+            config=charts.PLAIN,
+            alt="Acknowledged writes of the cache by second",
+        )
 
 
 def _proof(target: Target) -> None:
@@ -131,12 +152,15 @@ def _search(target: Target) -> None:
     left, right = st.columns([1.3, 1])
     left.dataframe(
         {"": list(range(1, len(titles) + 1)), "document": titles, "distance": np.round(result.distances, 3)},
-        hide_index=True, key="present.hits",
-    )  # fmt: skip
+        hide_index=True,
+        key="present.hits",
+    )
     right.plotly_chart(
         charts.distance_profile(result.keys, titles, result.distances, "distance", dark=state.dark()),
-        key="present.distances", config=charts.PLAIN, alt="Distance of each answer",
-    )  # fmt: skip
+        key="present.distances",
+        config=charts.PLAIN,
+        alt="Distance of each answer",
+    )
 
 
 def _map(target: Target) -> None:
@@ -150,9 +174,12 @@ def _map(target: Target) -> None:
     names = np.array([*made.names, map_page.BETWEEN], dtype=object)
     categories = names[made.labels].tolist() if len(made.labels) else [""] * len(made.keys)
     figure = map_page.points(
-        made.xy, map_page.Colouring("clusters", categories), [line(key, 60) for key in made.keys],
-        dark=state.dark(), height=480,
-    )  # fmt: skip
+        made.xy,
+        map_page.Colouring("clusters", categories),
+        [line(key, 60) for key in made.keys],
+        dark=state.dark(),
+        height=480,
+    )
     st.plotly_chart(
         figure, key="present.map", config=charts.PLAIN, alt="Documents laid out by their neighbourhoods"
     )
@@ -174,9 +201,11 @@ def _bill(target: Target) -> None:
     found = plan.made(Inputs(shape, Sessions(per_second=50)), plan.profile("memorydb"))
     plan.headline(found)
     st.dataframe(
-        plan.components_frame(found).drop(columns="bytes"), hide_index=True, key="present.memory",
+        plan.components_frame(found).drop(columns="bytes"),
+        hide_index=True,
+        key="present.memory",
         column_config={"share": st.column_config.ProgressColumn(format="percent", max_value=1.0)},
-    )  # fmt: skip
+    )
     st.caption(
         "1,000,000 vectors of 1,536 numbers with 1 KiB of text each, 50 new sessions a second, 2 replicas."
     )
@@ -210,30 +239,40 @@ STEPS = (
         "The loss",
         "An assistant keeps its conversations and its vectors in a cache. It takes hundreds of writes a "
         "second and says *yes* to each. Then its process ends, as processes do.",
-        "durability", "The drill, with all its settings", _loss,
+        "durability",
+        "The drill, with all its settings",
+        _loss,
     ),
     Step(
         "The proof",
         "The same writes went to an engine that puts each on disk before it says *yes*. Both were killed at "
         "the same moment. Every acknowledgement was noted elsewhere, and every one was looked for.",
-        "durability", "The drill's charts, figures and report", _proof,
+        "durability",
+        "The drill's charts, figures and report",
+        _proof,
     ),
     Step(
         "The search",
         "The vectors lie beside the sessions, in the same store. A question becomes a vector on this "
         "machine, and the index answers with the nearest documents.",
-        "search", "Search: filters, EF_RUNTIME, exact neighbours beside the answer", _search,
+        "search",
+        "Search: filters, EF_RUNTIME, exact neighbours beside the answer",
+        _search,
     ),
     Step(
         "The map",
         "What does the index hold? Each point is a document; near points are about near things. The picture "
         "leaves much out, and says how much.",
-        "map", "The map: ask it, lasso it, and see where it lies", _map,
+        "map",
+        "The map: ask it, lasso it, and see where it lies",
+        _map,
     ),
     Step(
         "The bill",
         "What would a million documents cost? The bytes are reckoned from measurements, then turned into "
         "nodes and dollars. Where a price is an estimate, it says so.",
-        "sizing", "Sizing: your own numbers, growth, templates", _bill,
+        "sizing",
+        "Sizing: your own numbers, growth, templates",
+        _bill,
     ),
-)  # fmt: skip
+)

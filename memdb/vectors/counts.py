@@ -192,7 +192,7 @@ def _contents(client: Client, info: IndexInfo, found: Field) -> tuple[Contents, 
     rows = _aggregate(
         client, info, everything, "LOAD", 1, f"@{name}", "GROUPBY", 1, f"@{name}", "REDUCE", "COUNT", 0, "AS",
         "memdb_documents", "SORTBY", 2, "@memdb_documents", "DESC", "MAX", GROUPS,
-    )  # fmt: skip
+    )  # fmt: skip  # a clause and its arguments side by side
     found_rows = [(row.get(name), replies.integer(row.get("memdb_documents"))) for row in rows]
     return found_rows, len(rows) < GROUPS and sum(n for _, n in found_rows) >= info.documents
 
@@ -214,13 +214,14 @@ def numeric_bounds(client: Client, info: IndexInfo, field: str) -> tuple[float, 
         client, info, finite, "LOAD", 1, f"@{field}", "APPLY", "1", "AS", "memdb_all", "GROUPBY", 1,
         "@memdb_all", "REDUCE", "MIN", 1, f"@{field}", "AS", "memdb_low", "REDUCE", "MAX", 1, f"@{field}",
         "AS", "memdb_high",
-    )  # fmt: skip
+    )  # fmt: skip  # a clause and its arguments side by side
     if not rows:
         return None
     low, high = replies.number(rows[0].get("memdb_low")), replies.number(rows[0].get("memdb_high"))
     if np.isfinite([low, high]).all() and low <= high:
         below, above, at = counts(
-            client, info,
+            client,
+            info,
             [
                 render(condition, dialect, info)
                 for condition in (
@@ -229,7 +230,7 @@ def numeric_bounds(client: Client, info: IndexInfo, field: str) -> tuple[float, 
                     Or((Range(field, low, low), Range(field, high, high))),
                 )
             ],
-        )  # fmt: skip
+        )
         if not below and not above and at:
             return low, high
     return (

@@ -44,12 +44,13 @@ class LeftOut:
         """A sentence for each reason that applies."""
         found = (
             (
-                self.gone, "could not be loaded",
+                self.gone,
+                "could not be loaded",
                 "expired or deleted meanwhile, or under a key the engine lists and cannot load",
             ),
             (self.unusable, "without a usable vector", "none, another length, or not of finite numbers"),
             (self.zero, "with a zero vector", "it has no direction, so no cosine distance"),
-        )  # fmt: skip
+        )
         return tuple(
             f"{n:,} {'document' if n == 1 else 'documents'} {what}: {why}. Left out."
             for n, what, why in found

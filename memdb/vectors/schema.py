@@ -142,10 +142,13 @@ class Rules:
     def args(self) -> tuple[Arg, ...]:
         """The options as FT.CREATE takes them, between PREFIX and SCHEMA."""
         args = _given(
-            FILTER=self.filter or None, LANGUAGE=self.language or None,
-            LANGUAGE_FIELD=self.language_field or None, SCORE=self.score or None,
-            SCORE_FIELD=self.score_field or None, PAYLOAD_FIELD=self.payload_field or None,
-        )  # fmt: skip
+            FILTER=self.filter or None,
+            LANGUAGE=self.language or None,
+            LANGUAGE_FIELD=self.language_field or None,
+            SCORE=self.score or None,
+            SCORE_FIELD=self.score_field or None,
+            PAYLOAD_FIELD=self.payload_field or None,
+        )
         if self.stop_words is not None:
             args += ("STOPWORDS", len(self.stop_words), *self.stop_words)
         return args

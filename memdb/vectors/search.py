@@ -73,9 +73,11 @@ class KnnResult:
         """What is not as usual about these hits, a sentence each."""
         found = []
         if n := self.undefined:
-            why = "zero vectors, which have no direction, or values that are not finite" if (
-                self.metric == "COSINE"
-            ) else "values that are not finite"  # fmt: skip
+            why = (
+                "zero vectors, which have no direction, or values that are not finite"
+                if (self.metric == "COSINE")
+                else "values that are not finite"
+            )
             found.append(
                 f"{n:,} of {len(self.keys):,} hits have no distance and stand last: {why}. The engine counts "
                 "them among its K, in the place of others."
@@ -151,9 +153,16 @@ def knn_result(reply: Reply, made: Template, command: Command, took_ms: float) -
         order = np.argsort(found, kind="stable")  # an engine that does not order its hits; NaN goes last
         keys, raw, found = [keys[i] for i in order], [raw[i] for i in order], found[order]
     return KnnResult(
-        tuple(keys), found, tuple(raw), made.alias, made.params.metric, took_ms, command, came - len(keys),
+        tuple(keys),
+        found,
+        tuple(raw),
+        made.alias,
+        made.params.metric,
+        took_ms,
+        command,
+        came - len(keys),
         made.matches,
-    )  # fmt: skip
+    )
 
 
 def document_vector(client: Client, info: IndexInfo, field: str, key: str) -> Floats:

@@ -144,9 +144,14 @@ def _behind(target: Target, info: IndexInfo, asked: Asked, last: Exchange) -> No
     for problem in last.context.problems:
         st.caption(f":material/report: {markdown(problem, 300)}")
     view = st.segmented_control(
-        "View", list(VIEWS), default=VIEWS[0], required=True, key="assistant.view", bind="query-params",
+        "View",
+        list(VIEWS),
+        default=VIEWS[0],
+        required=True,
+        key="assistant.view",
+        bind="query-params",
         label_visibility="collapsed",
-    )  # fmt: skip
+    )
     with parts.errors_shown(target):
         if view == VIEWS[1]:
             views.waterfall(target, last.context)

@@ -18,13 +18,17 @@ def waterfall(steps: Sequence[Step], *, dark: bool) -> go.Figure:
     for remote, colour, pattern in ((False, colours.main, ""), (True, colours.second, "/")):
         chosen = [s for s in steps if s.remote is remote]
         figure.add_bar(
-            y=[figure_text(s.name) for s in chosen], x=[s.took_ms for s in chosen],
-            base=[s.start_ms for s in chosen], orientation="h",
+            y=[figure_text(s.name) for s in chosen],
+            x=[s.took_ms for s in chosen],
+            base=[s.start_ms for s in chosen],
+            orientation="h",
             marker={"color": colour, "pattern": {"shape": pattern, "fgcolor": colours.back}},
             name="server and wire" if remote else "here",
-            text=[f"{s.took_ms:.2f} ms" for s in chosen], textposition="outside", cliponaxis=False,
+            text=[f"{s.took_ms:.2f} ms" for s in chosen],
+            textposition="outside",
+            cliponaxis=False,
             hovertemplate="%{y}: %{x:.2f} ms from %{base:.2f} ms<extra></extra>",
-        )  # fmt: skip
+        )
     styled(figure, colours, height=70 + 40 * len(steps))
     figure.update_layout(showlegend=True, barmode="overlay", bargap=0.35)
     figure.update_yaxes(

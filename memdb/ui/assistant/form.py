@@ -67,9 +67,15 @@ def form(target: Target, info: IndexInfo) -> Asked | MemDBError:
             "EF_RUNTIME", efs, index=efs.index(64), key="assistant.ef", bind="query-params", disabled=flat
         )
         weight = st.slider(
-            "Weight of the preference", 0.0, 1.0, LEAN, 0.05, key="assistant.weight", bind="query-params",
+            "Weight of the preference",
+            0.0,
+            1.0,
+            LEAN,
+            0.05,
+            key="assistant.weight",
+            bind="query-params",
             help="0 asks for the question alone, 1 for what the user prefers, whatever the question.",
-        )  # fmt: skip
+        )
         try:
             condition, matching = filter_form.filter_form(target, info, "assistant")
             if not matching:
@@ -80,9 +86,16 @@ def form(target: Target, info: IndexInfo) -> Asked | MemDBError:
     if wrong is not None:
         return wrong
     return Asked(
-        user_id, session_key, preference, embedder, int(k or 5), None if flat else int(ef or 64), weight,
-        condition, model,
-    )  # fmt: skip
+        user_id,
+        session_key,
+        preference,
+        embedder,
+        int(k or 5),
+        None if flat else int(ef or 64),
+        weight,
+        condition,
+        model,
+    )
 
 
 def settings() -> Settings:
@@ -112,16 +125,23 @@ def _user(target: Target) -> str:
     if chosen and chosen not in known:
         known.append(chosen)
     user = st.selectbox(
-        "User", known, key=USER, bind="query-params", accept_new_options=True, placeholder="a user's id",
+        "User",
+        known,
+        key=USER,
+        bind="query-params",
+        accept_new_options=True,
+        placeholder="a user's id",
         help="Users of the first sessions found; another id can be typed.",
-    )  # fmt: skip
+    )
     if target.writable:
         with st.popover("New user", icon=":material/person_add:", width="stretch"):
             st.text_input("Id", key=NEW_USER, placeholder="user501")
             st.text_area(
-                "What they prefer", key=LIKES, placeholder="runs serverless, watches the bill",
+                "What they prefer",
+                key=LIKES,
+                placeholder="runs serverless, watches the bill",
                 help="Embedded on this machine; its vector is the preference.",
-            )  # fmt: skip
+            )
             st.button("Create", key="assistant.create_user", on_click=_create_user, args=(target,))
     return (user or "").strip()
 
@@ -134,9 +154,13 @@ def _session(target: Target, user_id: str) -> str:
     chosen = st.selectbox("Session", ids, key=SESSION, bind="query-params", placeholder="none yet")
     if target.writable:
         st.button(
-            "New session", icon=":material/add_comment:", key="assistant.new_session", width="stretch",
-            on_click=_create_session, args=(target, user_id),
-        )  # fmt: skip
+            "New session",
+            icon=":material/add_comment:",
+            key="assistant.new_session",
+            width="stretch",
+            on_click=_create_session,
+            args=(target, user_id),
+        )
     elif not ids:
         st.caption("This user has no session, and the target is read-only.")
     return formats.session_key(formats.typed_id(chosen)) if chosen else ""
@@ -169,10 +193,15 @@ def _embedder(info: IndexInfo) -> Embedder:
 
 def _answers() -> str:
     by = st.segmented_control(
-        "Answer by", [SENTENCES, BEDROCK], default=SENTENCES, required=True, key="assistant.by",
-        bind="query-params", width="stretch",
+        "Answer by",
+        [SENTENCES, BEDROCK],
+        default=SENTENCES,
+        required=True,
+        key="assistant.by",
+        bind="query-params",
+        width="stretch",
         help="Sentences of the documents as they are, or a model on Amazon Bedrock.",
-    )  # fmt: skip
+    )
     if by != BEDROCK:
         return ""
     if not bedrock_client.has_credentials():

@@ -54,16 +54,20 @@ def sources(found: Context, answer: Answer) -> None:
         ]
     )
     st.dataframe(
-        table, hide_index=True, key="assistant.sources",
+        table,
+        hide_index=True,
+        key="assistant.sources",
         column_config={"distance": st.column_config.NumberColumn(format="%.4f")},
-    )  # fmt: skip
+    )
     _export(table, "sources", found)
     with st.container(horizontal=True):
         for source in answer.sources[:5]:
             st.page_link(
-                frame.link("search"), label=f"[{source.number}] in Search", icon=":material/search:",
+                frame.link("search"),
+                label=f"[{source.number}] in Search",
+                icon=":material/search:",
                 query_params={"index": found.ask.index, "search.by": "Document", "search.key": source.key},
-            )  # fmt: skip
+            )
 
 
 def waterfall(target: Target, found: Context) -> None:
@@ -80,33 +84,41 @@ def waterfall(target: Target, found: Context) -> None:
             icon=":material/sync:",
         )
     st.plotly_chart(
-        figures_assistant.waterfall(found.steps, dark=state.dark()), key="assistant.waterfall",
+        figures_assistant.waterfall(found.steps, dark=state.dark()),
+        key="assistant.waterfall",
         config=charts.PLAIN,
         alt="Steps of the flow by time",
-    )  # fmt: skip
+    )
     single = flow.alone(cached.client(target), found)
     st.markdown(
         f"**The same commands one by one: {single[-1].end_ms:.1f} ms**, each a round trip of its own "
         "(medians of five calls, now)."
     )
     st.plotly_chart(
-        figures_assistant.waterfall(single, dark=state.dark()), key="assistant.alone", config=charts.PLAIN,
+        figures_assistant.waterfall(single, dark=state.dark()),
+        key="assistant.alone",
+        config=charts.PLAIN,
         alt="The commands of the round trip one after the other",
-    )  # fmt: skip
+    )
     rows = [("flow", s) for s in found.steps] + [("one by one", s) for s in single]
     table = pd.DataFrame(
         [
             {
-                "what": what, "step": s.name, "where": "server and wire" if s.remote else "here",
-                "from ms": s.start_ms, "took ms": s.took_ms,
+                "what": what,
+                "step": s.name,
+                "where": "server and wire" if s.remote else "here",
+                "from ms": s.start_ms,
+                "took ms": s.took_ms,
             }
             for what, s in rows
         ]
-    )  # fmt: skip
+    )
     st.dataframe(
-        table, hide_index=True, key="assistant.steps",
+        table,
+        hide_index=True,
+        key="assistant.steps",
         column_config=dict.fromkeys(("from ms", "took ms"), st.column_config.NumberColumn(format="%.2f")),
-    )  # fmt: skip
+    )
     _export(table, "waterfall", found)
 
 
@@ -121,9 +133,14 @@ def preference(target: Target, info: IndexInfo, found: Context, vector: Floats) 
         )
         return
     weight = st.slider(
-        "Weight of the preference", 0.0, 1.0, found.ask.weight, 0.05, key="assistant.try",
+        "Weight of the preference",
+        0.0,
+        1.0,
+        found.ask.weight,
+        0.05,
+        key="assistant.try",
         help="Tried here alone; the form's weight is used for the next question.",
-    )  # fmt: skip
+    )
     with parts.errors_shown(target):
         ask = replace(found.ask, weight=weight)
         without, blended = flow.both(cached.client(target), info, ask, vector, found.preference)
@@ -133,16 +150,19 @@ def preference(target: Target, info: IndexInfo, found: Context, vector: Floats) 
         same = len(set(without.keys) & set(blended.keys))
         st.markdown(f"**{same} of {len(without.keys)}** documents are the same.")
         st.plotly_chart(
-            charts.rank_moves(moves, names, dark=state.dark()), key="assistant.moves", config=charts.PLAIN,
+            charts.rank_moves(moves, names, dark=state.dark()),
+            key="assistant.moves",
+            config=charts.PLAIN,
             alt="Rank of each document without and with the preference",
-        )  # fmt: skip
+        )
         table = pd.DataFrame(
             {
                 names[0]: pd.array([m.before for m in moves], dtype="Int64"),
                 names[1]: pd.array([m.after for m in moves], dtype="Int64"),
-                "document": [m.title for m in moves], "key": [line(m.key, 200) for m in moves],
+                "document": [m.title for m in moves],
+                "key": [line(m.key, 200) for m in moves],
             }
-        )  # fmt: skip
+        )
         st.dataframe(table, hide_index=True, placeholder="–", key="assistant.moved")
         _export(table, "preference", replace(found, ask=ask))
 
@@ -154,12 +174,19 @@ def code(target: Target, found: Context) -> None:
     condition = str(found.commands[-1].args[2]).rpartition("=>")[0]
     st.code(
         PYTHON.format(
-            question=repr(ask.question), index=repr(ask.index), session=repr(ask.session_key),
-            user_id=repr(ask.user_id), user=user, k=ask.k, ef=ask.ef_runtime, weight=ask.weight,
+            question=repr(ask.question),
+            index=repr(ask.index),
+            session=repr(ask.session_key),
+            user_id=repr(ask.user_id),
+            user=user,
+            k=ask.k,
+            ef=ask.ef_runtime,
+            weight=ask.weight,
             filter=repr(condition),
         ),
-        language="python", wrap_lines=True,
-    )  # fmt: skip
+        language="python",
+        wrap_lines=True,
+    )
     st.caption("The commands of the round trip; the vector is shown as a variable.")
     st.code("\n".join(c.redis_cli(target) for c in found.commands), language="bash", wrap_lines=True)
 

@@ -30,18 +30,25 @@ def view(chosen: Chosen) -> None:
             choice.absent(part)
     left, right = st.columns(2)
     keys = left.number_input(
-        "Keys in the indexes when nothing is built", min_value=1, value=None, step=1000, key="aws.keys",
-        placeholder="at least one", help="The alarm fires below 95 % of it.",
-    )  # fmt: skip
+        "Keys in the indexes when nothing is built",
+        min_value=1,
+        value=None,
+        step=1000,
+        key="aws.keys",
+        placeholder="at least one",
+        help="The alarm fires below 95 % of it.",
+    )
     topic = right.text_input(
         "SNS topic that is told", key="aws.topic", placeholder="arn:aws:sns:…, may stay empty"
     ).strip()
     with parts.errors_shown():
         aws_alarms.checked_topic(topic)
         wanted = aws_alarms.alarms(
-            chosen.name, chosen.card.cluster.node_type, () if isinstance(series, Absent) else series,
+            chosen.name,
+            chosen.card.cluster.node_type,
+            () if isinstance(series, Absent) else series,
             indexed_keys=keys,
-        )  # fmt: skip
+        )
         states = None if isinstance(there, Absent) else {a.name: a.state for a in there}
         _table(chosen, wanted, states)
         _texts(chosen, wanted, topic)

@@ -85,9 +85,12 @@ def choose(target: Target, shows: str = _SHOWS) -> Chosen | None:
         typed = ""
         if free:
             typed = st.text_input(
-                "Region", key=_REGION, placeholder=own or "of AWS_REGION or the profile", bind="query-params",
+                "Region",
+                key=_REGION,
+                placeholder=own or "of AWS_REGION or the profile",
+                bind="query-params",
                 width=260,
-            ).strip()  # fmt: skip
+            ).strip()
         st.button(
             "Ask AWS" if not run else "Ask again", icon=":material/refresh:", key="aws.ask", on_click=again
         )
@@ -112,17 +115,23 @@ def choose(target: Target, shows: str = _SHOWS) -> Chosen | None:
         found = tuple(card for card in found if _ours(target, card))
     if not found:
         parts.empty(
-            "No cluster to show", "Name another Region, or check which account the credentials belong to.",
+            "No cluster to show",
+            "Name another Region, or check which account the credentials belong to.",
             ":material/cloud_off:",
-        )  # fmt: skip
+        )
         return None
     names = [card.cluster.name for card in found]
     mine = next((i for i, card in enumerate(found) if _ours(target, card)), 0)
     with place:
         name = st.selectbox(
-            "Cluster", names, index=mine, key="aws.cluster", bind="query-params", width=320,
+            "Cluster",
+            names,
+            index=mine,
+            key="aws.cluster",
+            bind="query-params",
+            width=320,
             format_func=partial(line, limit=80),
-        )  # fmt: skip
+        )
     card = next((card for card in found if card.cluster.name == name), found[0])
     return Chosen(card, region, run, target, _ours(target, card))
 
@@ -131,10 +140,15 @@ def view() -> str:
     """Which part of the page; only what is looked at is asked for."""
     return str(
         st.segmented_control(
-            "Show", VIEWS, default=VIEWS[0], required=True, key="aws.view", bind="query-params",
+            "Show",
+            VIEWS,
+            default=VIEWS[0],
+            required=True,
+            key="aws.view",
+            bind="query-params",
             label_visibility="collapsed",
         )
-    )  # fmt: skip
+    )
 
 
 def again() -> None:

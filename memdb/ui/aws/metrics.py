@@ -50,9 +50,13 @@ def view(chosen: Chosen) -> None:
         )
         span = st.selectbox("Time", list(_RANGES), key="aws.time", bind="query-params", width=140)
         statistic = st.selectbox(
-            "Statistic", _STATISTICS, key="aws.statistic", bind="query-params", width=140,
+            "Statistic",
+            _STATISTICS,
+            key="aws.statistic",
+            bind="query-params",
+            width=140,
             help="fitting: the worst of a period for limits, sums for counts, p99 for latencies.",
-        )  # fmt: skip
+        )
     frames = []
     for metric in (m for m in aws_metrics.METRICS if m.group == group):
         wanted = aws_metrics.chosen(found, metric.name)

@@ -80,8 +80,9 @@ def _new(chosen: Chosen, proposed: str) -> None:
         name = st.text_input("Name", value=proposed, key="aws.new_name").strip()
         st.code(
             aws_snapshots.create_command(chosen.card.cluster.region, chosen.name, name),
-            language="bash", wrap_lines=True,
-        )  # fmt: skip
+            language="bash",
+            wrap_lines=True,
+        )
         if choice.confirmed(chosen, "Make it", key="aws.new"):
             choice.write(
                 lambda: aws_snapshots.create(
@@ -98,9 +99,10 @@ def _copy(chosen: Chosen, found: tuple[Snapshot, ...]) -> None:
         name = left.text_input("Name of the copy", value=f"{source}-export", key="aws.copy_name").strip()
         bucket = right.text_input("Bucket", key="aws.bucket", placeholder="of the same Region").strip()
         st.code(
-            aws_snapshots.copy_command(chosen.card.cluster.region, source, name, bucket), language="bash",
+            aws_snapshots.copy_command(chosen.card.cluster.region, source, name, bucket),
+            language="bash",
             wrap_lines=True,
-        )  # fmt: skip
+        )
         if choice.confirmed(chosen, "Copy it", key="aws.copy"):
             choice.write(
                 lambda: aws_snapshots.copy_to_s3(

@@ -36,8 +36,10 @@ def panel() -> None:
         st.button("Ask AWS", icon=":material/travel_explore:", key="connect.aws", on_click=_ask)
     asked = st.session_state.get(_ASKED)
     if asked is None:
-        st.caption("Asked with the AWS credentials of this machine: memorydb:DescribeClusters, nothing else "
-                   "is needed. Nothing is changed.")  # fmt: skip
+        st.caption(
+            "Asked with the AWS credentials of this machine: memorydb:DescribeClusters, nothing else "
+            "is needed. Nothing is changed."
+        )
         return
     with parts.errors_shown():
         found = _clusters(asked["region"], asked["run"])
@@ -87,9 +89,12 @@ def _choice(found: tuple[Cluster, ...]) -> None:
         left, right = st.columns(2)
         user = left.text_input("User", key="connect.aws_user")
         password = right.text_input(
-            "Password", type="password", key="connect.aws_password", autocomplete="off",
+            "Password",
+            type="password",
+            key="connect.aws_password",
+            autocomplete="off",
             help="Not needed with IAM: a token is signed with this machine's AWS credentials.",
-        )  # fmt: skip
+        )
         with st.container(horizontal=True):
             test = st.form_submit_button("Test", icon=":material/stethoscope:", key="connect.aws_test")
             use = st.form_submit_button(

@@ -27,13 +27,18 @@ def panel() -> None:
         return
     with st.form("connect.form", border=True):
         st.text_input(
-            "Address", key="connect.url", placeholder="rediss://user@host:6379",
+            "Address",
+            key="connect.url",
+            placeholder="rediss://user@host:6379",
             help="redis://, rediss:// with TLS, or unix:///path. The user belongs in it, the password below.",
-        )  # fmt: skip
+        )
         st.text_input(
-            "Password", type="password", key="connect.password", autocomplete="off",
+            "Password",
+            type="password",
+            key="connect.password",
+            autocomplete="off",
             help="Stays in this browser session; it is in no link, no file and no export.",
-        )  # fmt: skip
+        )
         left, middle, right = st.columns(3)
         left.text_input("Name", key="connect.label", placeholder="the address")
         middle.selectbox(
@@ -73,13 +78,16 @@ def _more() -> None:
     left.text_input("Client certificate", key="connect.cert")
     right.text_input("Its key", key="connect.key")
     st.text_input(
-        "Name in the server's certificate", key="connect.hostname", placeholder="the host of the address",
+        "Name in the server's certificate",
+        key="connect.hostname",
+        placeholder="the host of the address",
         help="For a tunnel: the address is localhost, the certificate carries the cluster's name.",
-    )  # fmt: skip
+    )
     st.checkbox(
-        "Take any certificate (not verified)", key="connect.unverified",
+        "Take any certificate (not verified)",
+        key="connect.unverified",
         help="Anybody on the way could answer in the server's place. Every page will say so.",
-    )  # fmt: skip
+    )
     left, right = st.columns(2)
     left.text_input("IAM: cluster name", key="connect.iam_cluster")
     right.text_input("IAM: Region", key="connect.iam_region", placeholder="eu-west-1")

@@ -76,18 +76,29 @@ def _card(named: Named, number: int, *, is_open: bool) -> None:
         with buttons, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
             if named.origin == "entered here":
                 st.button(
-                    "Forget", icon=":material/delete:", key=f"connect.drop.{named.name}",
-                    on_click=targets.drop_mine, args=(named.name,),
-                )  # fmt: skip
+                    "Forget",
+                    icon=":material/delete:",
+                    key=f"connect.drop.{named.name}",
+                    on_click=targets.drop_mine,
+                    args=(named.name,),
+                )
             st.button(
-                "Test", icon=":material/stethoscope:", key=f"connect.test.{named.name}",
-                disabled=named.problem is not None, on_click=doctor.ask, args=(named.name,),
-            )  # fmt: skip
+                "Test",
+                icon=":material/stethoscope:",
+                key=f"connect.test.{named.name}",
+                disabled=named.problem is not None,
+                on_click=doctor.ask,
+                args=(named.name,),
+            )
             if not is_open:
                 st.button(
-                    "Open", icon=":material/login:", key=f"connect.open.{named.name}",
-                    disabled=named.problem is not None, on_click=targets.choose, args=(named.name,),
-                )  # fmt: skip
+                    "Open",
+                    icon=":material/login:",
+                    key=f"connect.open.{named.name}",
+                    disabled=named.problem is not None,
+                    on_click=targets.choose,
+                    args=(named.name,),
+                )
 
 
 def _tls_words(named: Named) -> str:

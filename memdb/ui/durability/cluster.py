@@ -50,8 +50,9 @@ def _ask(chosen: Chosen) -> None:
     st.code(
         f"aws memorydb failover-shard --region {chosen.card.cluster.region} --cluster-name {chosen.name} "
         f"--shard-name {shard}",
-        language="bash", wrap_lines=True,
-    )  # fmt: skip
+        language="bash",
+        wrap_lines=True,
+    )
     try:
         request = DrillRequest(float(seconds or 0), 2, float(rate or 0), documents=0)
     except MemDBError as exc:

@@ -29,10 +29,15 @@ def where() -> str:
     """On engines of this machine, or on the opened cluster."""
     return str(
         st.segmented_control(
-            "Where", PLACES, default=PLACES[0], required=True, key="drill.where", bind="query-params",
+            "Where",
+            PLACES,
+            default=PLACES[0],
+            required=True,
+            key="drill.where",
+            bind="query-params",
             label_visibility="collapsed",
         )
-    )  # fmt: skip
+    )
 
 
 DEFAULT = DrillRequest()
@@ -52,13 +57,20 @@ def form() -> DrillRequest | MemDBError:
     )
     writers = middle.number_input("Writers", 1, 32, DEFAULT.writers, key="drill.writers", bind="query-params")
     rate = right.number_input(
-        "Writes a second, each", 0, 10_000, int(DEFAULT.rate), key="drill.rate", bind="query-params",
+        "Writes a second, each",
+        0,
+        10_000,
+        int(DEFAULT.rate),
+        key="drill.rate",
+        bind="query-params",
         help="0: as fast as they are acknowledged.",
-    )  # fmt: skip
+    )
     promotion = far.toggle(
-        "With a replica that takes over", key="drill.promotion", bind="query-params",
+        "With a replica that takes over",
+        key="drill.promotion",
+        bind="query-params",
         help="A third engine without a log: its primary is killed and its replica promoted.",
-    )  # fmt: skip
+    )
     try:
         return DrillRequest(float(seconds or 0), int(writers or 0), float(rate or 0), promotion=promotion)
     except MemDBError as exc:
@@ -73,9 +85,14 @@ def view(asked: DrillRequest | MemDBError) -> None:
     job = DRILLING.job()
     running = DRILLING.current() is not None
     st.button(
-        "Run the drill", icon=":material/power_off:", type="primary", disabled=running, key="drill.run",
-        on_click=start, args=(asked,),
-    )  # fmt: skip
+        "Run the drill",
+        icon=":material/power_off:",
+        type="primary",
+        disabled=running,
+        key="drill.run",
+        on_click=start,
+        args=(asked,),
+    )
     if job is None:
         parts.empty(
             "Pull the plug on two engines",
@@ -131,13 +148,23 @@ def shown(result: DrillResult, *, key: str) -> None:
     about = {"seconds": request.seconds, "writers": request.writers, "rate": request.rate}
     with st.container(horizontal=True, gap="small"):
         st.download_button(
-            "JSON", json_text(result.facts(), indent=2), "drill.json", "application/json",
-            icon=":material/download:", key=f"{key}.json", on_click="ignore",
-        )  # fmt: skip
+            "JSON",
+            json_text(result.facts(), indent=2),
+            "drill.json",
+            "application/json",
+            icon=":material/download:",
+            key=f"{key}.json",
+            on_click="ignore",
+        )
         st.download_button(
-            "Report (HTML)", report.html(result), "drill.html", "text/html",
-            icon=":material/description:", key=f"{key}.html", on_click="ignore",
-        )  # fmt: skip
+            "Report (HTML)",
+            report.html(result),
+            "drill.html",
+            "text/html",
+            icon=":material/description:",
+            key=f"{key}.html",
+            on_click="ignore",
+        )
     parts.export(report.seconds_frame(result), "drill-seconds", about, key=f"{key}.export")
     promotion = " --promotion" if drill.PROMOTED in result.engines else ""
     st.code(

@@ -179,9 +179,14 @@ def rank_moves(found: Sequence[Move], names: tuple[str, str], *, dark: bool) -> 
     styled(figure, colours, height=90 + 26 * min(depth, 25) if depth <= 25 else 90 + 9 * depth)
     wide = 0.9 if depth <= 25 else 0.1
     figure.update_xaxes(
-        tickvals=[0, 1], ticktext=[f"<b>{figure_text(n)}</b>" for n in names], side="top",
-        range=[-wide, 1 + wide], showgrid=False, zeroline=False, tickfont={"size": 13},
-    )  # fmt: skip
+        tickvals=[0, 1],
+        ticktext=[f"<b>{figure_text(n)}</b>" for n in names],
+        side="top",
+        range=[-wide, 1 + wide],
+        showgrid=False,
+        zeroline=False,
+        tickfont={"size": 13},
+    )
     figure.update_yaxes(visible=False, range=[depth + 0.7, 0.3])
     return figure
 

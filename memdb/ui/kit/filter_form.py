@@ -44,10 +44,12 @@ def filter_form(target: Target, info: IndexInfo, page: str) -> tuple[Condition, 
             if found is not None:
                 conditions.append(found)
         raw = st.text_input(
-            "Expression", key=f"{page}.raw", bind="query-params",
+            "Expression",
+            key=f"{page}.raw",
+            bind="query-params",
             placeholder="@service:{s3} @year:[2015 +inf]",
             help="In the engine's own words; added to the conditions above.",
-        )  # fmt: skip
+        )
     if wrong is not None:
         raise wrong
     if raw.strip():
@@ -72,9 +74,12 @@ def _field(target: Target, info: IndexInfo, field: Field, key: str) -> Condition
         return None
     low, high = bounds
     text = st.text_input(
-        markdown(field.name, 60), key=key, bind="query-params", placeholder=f"{low:g} to {high:g}",
+        markdown(field.name, 60),
+        key=key,
+        bind="query-params",
+        placeholder=f"{low:g} to {high:g}",
         help="A number, or two with “to” between them; one side may stay empty.",
-    )  # fmt: skip
+    )
     return numbers(field.name, text)
 
 
@@ -82,11 +87,15 @@ def tag_choice(values: TagValues, field: Field, key: str) -> tuple[str, ...]:
     """Choose among the values of a TAG field, each with what its filter finds; others may be typed."""
     counts = {found.value: found.documents for found in values}
     chosen = st.multiselect(
-        markdown(field.name, 60), list(counts), key=key, bind="query-params", accept_new_options=True,
+        markdown(field.name, 60),
+        list(counts),
+        key=key,
+        bind="query-params",
+        accept_new_options=True,
         format_func=partial(_with_count, counts),
         placeholder=f"any of {len(counts):,}{'' if values.complete else ' or more'}" if counts else "any",
         help=None if values.complete else "Not all values are listed; type one that is missing.",
-    )  # fmt: skip
+    )
     return tuple(chosen)
 
 

@@ -85,9 +85,15 @@ def _budget(target: Target) -> None:
     )
     keys = st.number_input("Keys read", 0, 1_000_000_000, now.keys_scanned, step=10_000, key="safety.keys")
     factor = st.number_input(
-        "Stop at slower by", 0.0, 1_000.0, now.slow_factor, step=1.0, format="%g", key="safety.factor",
+        "Stop at slower by",
+        0.0,
+        1_000.0,
+        now.slow_factor,
+        step=1.0,
+        format="%g",
+        key="safety.factor",
         help="Multiple of the server's latency at the beginning of the work.",
-    )  # fmt: skip
+    )
     wanted = Budget(float(queries), int(keys), float(factor))
     if wanted != now:
         chosen: dict[str, Budget] = st.session_state.get(BUDGETS, {})
@@ -117,9 +123,14 @@ def _commands(target: Target) -> None:
         },
     )
     st.download_button(
-        "CSV", lambda: exports.to_csv(frame), file_name="commands.csv", mime="text/csv",
-        icon=":material/download:", on_click="ignore", key="safety.csv",
-    )  # fmt: skip
+        "CSV",
+        lambda: exports.to_csv(frame),
+        file_name="commands.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+        key="safety.csv",
+    )
 
 
 def table(log: CommandLog) -> pd.DataFrame:

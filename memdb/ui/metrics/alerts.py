@@ -53,17 +53,29 @@ def view(past: Past) -> None:
     with st.form("metrics.thresholds"):
         columns = st.columns(3)
         free = columns[0].number_input(
-            "Free memory under %", 0, 100, round(100 * limits.free_memory), key="metrics.free",
+            "Free memory under %",
+            0,
+            100,
+            round(100 * limits.free_memory),
+            key="metrics.free",
             help="The article's alarm: under 25 %.",
-        )  # fmt: skip
+        )
         cpu = columns[1].number_input(
-            "CPU over %", 0, 100, round(100 * limits.cpu), key="metrics.cpu",
+            "CPU over %",
+            0,
+            100,
+            round(100 * limits.cpu),
+            key="metrics.cpu",
             help="The article's alarm: over 70 % sustained; here the mean of the last minute.",
-        )  # fmt: skip
+        )
         clients = columns[2].number_input(
-            "Connections over %", 0, 100, round(100 * limits.connections), key="metrics.clients",
+            "Connections over %",
+            0,
+            100,
+            round(100 * limits.connections),
+            key="metrics.clients",
             help="Of maxclients. Ours: the article says only to watch them.",
-        )  # fmt: skip
+        )
         kept = st.form_submit_button("Keep", icon=":material/save:")
     if kept:
         try:

@@ -70,10 +70,15 @@ def over_time(
         if series.bucket_s and not area and len(names) <= 2:
             figure.add_trace(
                 go.Scatter(
-                    x=x, y=series.top[name], name=f"{title}, largest", mode="lines",
-                    line={"color": colour, "width": 0.9, "dash": "dot"}, opacity=0.7, hoverinfo="skip",
+                    x=x,
+                    y=series.top[name],
+                    name=f"{title}, largest",
+                    mode="lines",
+                    line={"color": colour, "width": 0.9, "dash": "dot"},
+                    opacity=0.7,
+                    hoverinfo="skip",
                 )
-            )  # fmt: skip
+            )
     styled(figure, colours, height=240)
     figure.update_layout(showlegend=len(figure.data) > 1, hovermode="x unified", uirevision="kept")
     _marks(figure, events, colours)
@@ -193,11 +198,15 @@ def probe(found: Probe, *, dark: bool) -> go.Figure:
     ):
         figure.add_trace(
             go.Scatter(
-                x=x, y=values, name=title, mode="lines+markers", marker={"size": 5},
+                x=x,
+                y=values,
+                name=title,
+                mode="lines+markers",
+                marker={"size": 5},
                 line={"color": colour, "dash": dash, "width": 1.8},
                 hovertemplate="%{y:.1%}<extra>" + title + "</extra>",
             )
-        )  # fmt: skip
+        )
     styled(figure, colours, height=240)
     figure.update_layout(showlegend=True, hovermode="x unified")
     figure.update_xaxes(title="seconds since the first look")

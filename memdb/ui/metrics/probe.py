@@ -31,11 +31,15 @@ def view(target: Target, node: NodeNow) -> None:
         job = PROBING.job()
         running = job is not None and job.state.status == "running"
         st.button(
-            "Probe", icon=":material/troubleshoot:", key="metrics.probe", disabled=running,
-            on_click=_start, args=(target,),
+            "Probe",
+            icon=":material/troubleshoot:",
+            key="metrics.probe",
+            disabled=running,
+            on_click=_start,
+            args=(target,),
             help=f"Reads every vector under its prefixes once, then asks {probe.QUERIES} queries a second "
             "until the index is ready. Counts against the budget.",
-        )  # fmt: skip
+        )
     if job is None:
         st.caption(
             "Compares what searches find with the exact neighbours among all keys, built in or not. Start it "

@@ -94,14 +94,20 @@ def _charts(past: Past, node: NodeNow, span: Span, view: str, events: Sequence[E
                 continue
             st.plotly_chart(
                 figures_metrics.over_time(
-                    series, told, span, events, unit=chart.unit, dark=state.dark(),
+                    series,
+                    told,
+                    span,
+                    events,
+                    unit=chart.unit,
+                    dark=state.dark(),
                     limit=limits.cpu if "cpu" in chosen else None,
-                    share=chart.unit == "share", area=chart.stacked,
+                    share=chart.unit == "share",
+                    area=chart.stacked,
                 ),
                 key=f"metrics.{name}.{i}",
                 config=charts.PLAIN,
                 alt=f"{chart.title} of {line(node.address)} over time",
-            )  # fmt: skip
+            )
     _table(series, figures, node, span, name)
     if events:
         st.caption(

@@ -40,9 +40,14 @@ def right_side(target: Target, asked: Asked | MemDBError) -> None:
         parts.show_error(exc)
         st.caption("Nothing was reckoned; what you typed is still there.")
     view = st.segmented_control(
-        "View", list(VIEWS), default=VIEWS[0], required=True, key="compare.view", bind="query-params",
+        "View",
+        list(VIEWS),
+        default=VIEWS[0],
+        required=True,
+        key="compare.view",
+        bind="query-params",
         label_visibility="collapsed",
-    )  # fmt: skip
+    )
     with parts.errors_shown(target):
         if view == "Advisor":
             advisor_view()
@@ -71,12 +76,15 @@ def cost_view(found: Plan, bills: tuple[Bill, ...]) -> None:
         )
         st.plotly_chart(
             figures.bills([bill.title for bill in told], items, values, dark=state.dark()),
-            key="compare.bills", config=charts.PLAIN, alt="Monthly cost of each service by item",
-        )  # fmt: skip
+            key="compare.bills",
+            config=charts.PLAIN,
+            alt="Monthly cost of each service by item",
+        )
     rows = [
         {"service": bill.title, "item": one.item, "a month $": one.usd, "how": one.how, "grade": one.grade}
-        for bill in told for one in bill.lines
-    ]  # fmt: skip
+        for bill in told
+        for one in bill.lines
+    ]
     sums = [
         {"service": bill.title, "item": "in all", "a month $": _usd(bill), "how": "", "grade": bill.grade}
         for bill in told
@@ -86,9 +94,10 @@ def cost_view(found: Plan, bills: tuple[Bill, ...]) -> None:
     for bill in bills:
         if bill.monthly_usd is None:
             st.warning(
-                markdown(" ".join([bill.why, *bill.notes]), 600), icon=":material/block:",
+                markdown(" ".join([bill.why, *bill.notes]), 600),
+                icon=":material/block:",
                 title=f"{bill.title}: no cost",
-            )  # fmt: skip
+            )
         elif bill.notes:
             st.caption(f":material/info: {bill.title}: {' '.join(bill.notes)}")
     st.caption(
@@ -104,19 +113,26 @@ def table_view(target: Target, found: Plan, bills: tuple[Bill, ...]) -> None:
     made = comparison.rows(bills, words)
     table = pd.DataFrame(
         [
-            {"": row.dimension, **dict(zip(comparison.COLUMNS, row.cells, strict=True)), "grade": row.grade,
-             "source": row.source}
+            {
+                "": row.dimension,
+                **dict(zip(comparison.COLUMNS, row.cells, strict=True)),
+                "grade": row.grade,
+                "source": row.source,
+            }
             for row in made
         ]
-    )  # fmt: skip
+    )
     st.table(table.drop(columns=["source"]).set_index(""))
     st.caption("Quoted: from the article and AWS's pages, not measured by us. Reckoned: by the Cost view.")
     index = frame.index_name()
     st.button(
-        "Measure latency here", icon=":material/timer:", on_click=_measure, key="compare.measure",
+        "Measure latency here",
+        icon=":material/timer:",
+        on_click=_measure,
+        key="compare.measure",
         disabled=index is None,
         help="200 searches, one after the other, on the index chosen in the sidebar (EF 64). Only reads.",
-    )  # fmt: skip
+    )
     parts.export(table, "table", plan_state.about(found), key="compare.table_file")
 
 
@@ -161,11 +177,17 @@ def break_even_view(found: Plan) -> None:
 def _lines(made: BreakEven, here: float, name: str, found: Plan) -> None:
     st.plotly_chart(
         figures.break_even(
-            made.axis, made.values, made.series, here, [(v, after) for v, _, after in made.crossings],
+            made.axis,
+            made.values,
+            made.series,
+            here,
+            [(v, after) for v, _, after in made.crossings],
             dark=state.dark(),
         ),
-        key=f"compare.{name}", config=charts.PLAIN, alt=f"Monthly cost of each service over {made.axis}",
-    )  # fmt: skip
+        key=f"compare.{name}",
+        config=charts.PLAIN,
+        alt=f"Monthly cost of each service over {made.axis}",
+    )
     if not made.crossings and made.series:
         st.markdown("The cheapest service is the same over the whole range.")
     for value, before, after in made.crossings:
@@ -173,10 +195,12 @@ def _lines(made: BreakEven, here: float, name: str, found: Plan) -> None:
     table = pd.DataFrame(
         {
             made.axis: made.values,
-            **{f"{title} $": [None if math.isnan(v) else round(v, 2) for v in costs]
-               for title, costs in made.series},
+            **{
+                f"{title} $": [None if math.isnan(v) else round(v, 2) for v in costs]
+                for title, costs in made.series
+            },
         }
-    )  # fmt: skip
+    )
     with st.expander("As a table"):
         st.dataframe(table, hide_index=True, key=f"compare.{name}_table", placeholder="–")
     parts.export(table, f"break-even-{name}", plan_state.about(found), key=f"compare.{name}_file")
@@ -187,9 +211,10 @@ def advisor_view() -> None:
     st.caption("The article's “choose … when” rules as questions. Choose what applies to you.")
     answer = st.container()
     yes = [
-        question.id for question in advisor.QUESTIONS
+        question.id
+        for question in advisor.QUESTIONS
         if st.checkbox(question.text, key=f"compare.q.{question.id}", bind="query-params")
-    ]  # fmt: skip
+    ]
     found = advisor.advise(yes)
     if found.service is None:
         answer.info(found.sentence, icon=":material/help:")
@@ -214,12 +239,15 @@ def advisor_view() -> None:
     table = pd.DataFrame(
         [
             {
-                "service": s.service, "ruled out": bool(s.against), "points": s.points,
-                "for": " ".join(s.reasons), "against": " ".join(s.against),
+                "service": s.service,
+                "ruled out": bool(s.against),
+                "points": s.points,
+                "for": " ".join(s.reasons),
+                "against": " ".join(s.against),
             }
             for s in found.standings
         ]
-    )  # fmt: skip
+    )
     parts.export(table, "advice", {"yes": yes, "answer": found.sentence}, key="compare.advice_file")
 
 

@@ -23,27 +23,32 @@ def changes_view(found: Plan) -> None:
     made = model.changes(found.inputs.shape, found.estimate.profile)
     st.caption("One change each, everything else as in the form; bytes of one node.")
     st.plotly_chart(
-        figures.deltas([words for words, _, _ in made], [delta for _, _, delta in made],
-                            dark=state.dark()),
-        key="plan.changes", config=charts.PLAIN, alt="Bytes that single changes save or cost",
-    )  # fmt: skip
+        figures.deltas([words for words, _, _ in made], [delta for _, _, delta in made], dark=state.dark()),
+        key="plan.changes",
+        config=charts.PLAIN,
+        alt="Bytes that single changes save or cost",
+    )
     rows = []
     wishes = found.inputs.wishes
     for words, shape, delta in made:
         then = plan_state.other(found, shape)
         rows.append(
             {
-                "change": words, "bytes": round(delta),
+                "change": words,
+                "bytes": round(delta),
                 "size": bytes_text(found.estimate.total_bytes + delta),
                 "node": then.node.name if then else "none",
                 "nodes a month $": then.monthly_usd if then else None,
             }
-        )  # fmt: skip
+        )
     table = pd.DataFrame(rows)
     st.dataframe(
-        table, hide_index=True, key="plan.changes_table", placeholder="–",
+        table,
+        hide_index=True,
+        key="plan.changes_table",
+        placeholder="–",
         column_config={"nodes a month $": USD, "bytes": st.column_config.NumberColumn(format="localized")},
-    )  # fmt: skip
+    )
     st.caption(
         f"Prices: {wishes.region}. A cut dimension needs a model trained for it (Matryoshka), and costs "
         "recall: measure it on the Indexes page."
@@ -90,33 +95,49 @@ def recall_view(found: Plan) -> None:
     else:
         st.plotly_chart(
             figures.recall_cost(
-                [p.point.recall for p in priced], [p.point.low for p in priced],
+                [p.point.recall for p in priced],
+                [p.point.low for p in priced],
                 [p.point.high for p in priced],
-                [p.monthly_usd or 0.0 for p in priced], [_ef(p.point.ef_runtime) for p in priced],
-                [p.nodes or 0 for p in priced], dark=state.dark(),
+                [p.monthly_usd or 0.0 for p in priced],
+                [_ef(p.point.ef_runtime) for p in priced],
+                [p.nodes or 0 for p in priced],
+                dark=state.dark(),
             ),
-            key="plan.recall_chart", config=charts.PLAIN, alt="Recall against dollars a month",
-        )  # fmt: skip
+            key="plan.recall_chart",
+            config=charts.PLAIN,
+            alt="Recall against dollars a month",
+        )
     table = pd.DataFrame(
         [
             {
-                "EF": p.point.ef_runtime or None, "recall": p.point.recall, "low": p.point.low,
-                "high": p.point.high, "answers a second": None if math.isnan(p.point.qps) else p.point.qps,
-                "p99 ms": None if math.isnan(p.point.p99_ms) else p.point.p99_ms, "nodes": p.nodes,
-                "clusters": p.clusters, "a month $": p.monthly_usd, "more than the cheapest $": p.dearer,
+                "EF": p.point.ef_runtime or None,
+                "recall": p.point.recall,
+                "low": p.point.low,
+                "high": p.point.high,
+                "answers a second": None if math.isnan(p.point.qps) else p.point.qps,
+                "p99 ms": None if math.isnan(p.point.p99_ms) else p.point.p99_ms,
+                "nodes": p.nodes,
+                "clusters": p.clusters,
+                "a month $": p.monthly_usd,
+                "more than the cheapest $": p.dearer,
             }
             for p in made
         ]
-    )  # fmt: skip
+    )
     number = st.column_config.NumberColumn
     st.dataframe(
-        table, hide_index=True, key="plan.recall_table", placeholder="–",
+        table,
+        hide_index=True,
+        key="plan.recall_table",
+        placeholder="–",
         column_config={
             **dict.fromkeys(("recall", "low", "high"), number(format="%.4f")),
             "p99 ms": number(format="%.2f"),
-            "answers a second": number(format="%.0f"), "a month $": USD, "more than the cheapest $": USD,
+            "answers a second": number(format="%.0f"),
+            "a month $": USD,
+            "more than the cheapest $": USD,
         },
-    )  # fmt: skip
+    )
     parts.export(table, "price-of-recall", {**plan_state.about(found), "run": run.id}, key="plan.recall_file")
 
 

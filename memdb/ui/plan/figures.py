@@ -54,27 +54,45 @@ def memory_bars(
     colours = palette(dark)
     rows = 2 if limits else 1
     figure = make_subplots(
-        rows=rows, cols=1, vertical_spacing=0.24,
+        rows=rows,
+        cols=1,
+        vertical_spacing=0.24,
         row_heights=[1.35, len(limits)] if limits else [1.0],
-    )  # fmt: skip
+    )
     total = sum(part.value for part in parts)
     scale, unit = _unit(high)
     for i, part in enumerate(p for p in parts if p.value > 0):
         figure.add_bar(
-            x=[part.value / scale], y=["needed"], orientation="h", name=figure_text(part.name), row=1, col=1,
+            x=[part.value / scale],
+            y=["needed"],
+            orientation="h",
+            name=figure_text(part.name),
+            row=1,
+            col=1,
             marker=_look(i, colours),
             hovertemplate=f"<b>{figure_text(part.name)}</b><br>{bytes_text(part.value)}, "
             f"{part.value / total:.0%}<extra></extra>",
-        )  # fmt: skip
+        )
     figure.add_scatter(
-        x=[total / scale], y=["needed"], mode="markers", showlegend=False, cliponaxis=False, row=1, col=1,
+        x=[total / scale],
+        y=["needed"],
+        mode="markers",
+        showlegend=False,
+        cliponaxis=False,
+        row=1,
+        col=1,
         marker={"size": 9, "symbol": "line-ns", "line": {"width": 2, "color": colours.text}},
         error_x={
-            "type": "data", "symmetric": False, "array": [(high - total) / scale],
-            "arrayminus": [(total - low) / scale], "color": colours.text, "thickness": 1.6, "width": 5,
+            "type": "data",
+            "symmetric": False,
+            "array": [(high - total) / scale],
+            "arrayminus": [(total - low) / scale],
+            "color": colours.text,
+            "thickness": 1.6,
+            "width": 5,
         },
         hovertemplate=f"<b>{bytes_text(total)}</b><br>{bytes_text(low)} to {bytes_text(high)}<extra></extra>",
-    )  # fmt: skip
+    )
     styled(figure, colours, height=180 + (70 + 36 * len(limits) if limits else 0))
     if limits:
         _nodes(figure, total, low, high, limits, colours)
@@ -90,23 +108,36 @@ def _nodes(
     scale, unit = _unit(max(limit.memory for limit in limits))
     names = [figure_text(limit.name) for limit in limits]
     figure.add_bar(
-        x=[limit.usable / scale for limit in limits], y=names, orientation="h",
-        showlegend=False, row=2, col=1,
+        x=[limit.usable / scale for limit in limits],
+        y=names,
+        orientation="h",
+        showlegend=False,
+        row=2,
+        col=1,
         marker={"color": _faint(colours.quiet, 0.55)},
         customdata=[bytes_text(limit.usable) for limit in limits],
         hovertemplate="<b>%{y}</b><br>room for data %{customdata}<extra></extra>",
-    )  # fmt: skip
+    )
     figure.add_bar(
-        x=[(limit.memory - limit.usable) / scale for limit in limits], y=names, orientation="h",
-        showlegend=False, row=2, col=1,
+        x=[(limit.memory - limit.usable) / scale for limit in limits],
+        y=names,
+        orientation="h",
+        showlegend=False,
+        row=2,
+        col=1,
         marker={
             "color": _faint(colours.quiet, 0.16),
-            "pattern": {"shape": "/", "size": 5, "solidity": 0.3, "fillmode": "overlay",
-                        "fgcolor": colours.quiet},
+            "pattern": {
+                "shape": "/",
+                "size": 5,
+                "solidity": 0.3,
+                "fillmode": "overlay",
+                "fgcolor": colours.quiet,
+            },
         },
         customdata=[bytes_text(limit.memory - limit.usable) for limit in limits],
         hovertemplate="<b>%{y}</b><br>kept free %{customdata}<extra></extra>",
-    )  # fmt: skip
+    )
     figure.add_vrect(
         x0=low / scale, x1=high / scale, fillcolor=_faint(colours.main, 0.18), line_width=0, row=2, col=1
     )
@@ -117,39 +148,67 @@ def _nodes(
 
 
 def growth(
-    months: Sequence[int], size: Sequence[float], low: Sequence[float], high: Sequence[float],
-    room: float | None, room_name: str, unfit: int | None, *, dark: bool,
-) -> go.Figure:  # fmt: skip
+    months: Sequence[int],
+    size: Sequence[float],
+    low: Sequence[float],
+    high: Sequence[float],
+    room: float | None,
+    room_name: str,
+    unfit: int | None,
+    *,
+    dark: bool,
+) -> go.Figure:
     """Memory over months with its band, against the room of today's node."""
     colours = palette(dark)
     scale, unit = _unit(max([*high, room or 0.0]))
     months = list(months)
     figure = go.Figure()
     figure.add_scatter(
-        x=months + months[::-1], y=[v / scale for v in [*high, *list(low)[::-1]]], fill="toself",
-        mode="lines", line={"width": 0}, fillcolor=_faint(colours.main, 0.16), hoverinfo="skip",
+        x=months + months[::-1],
+        y=[v / scale for v in [*high, *list(low)[::-1]]],
+        fill="toself",
+        mode="lines",
+        line={"width": 0},
+        fillcolor=_faint(colours.main, 0.16),
+        hoverinfo="skip",
         showlegend=False,
-    )  # fmt: skip
+    )
     figure.add_scatter(
-        x=months, y=[v / scale for v in size], mode="lines+markers", name="needed",
-        line={"color": colours.main, "width": 2}, marker={"size": 6},
+        x=months,
+        y=[v / scale for v in size],
+        mode="lines+markers",
+        name="needed",
+        line={"color": colours.main, "width": 2},
+        marker={"size": 6},
         customdata=[bytes_text(v) for v in size],
         hovertemplate="month %{x}<br>%{customdata}<extra></extra>",
-    )  # fmt: skip
+    )
     if room is not None:
         figure.add_hline(y=room / scale, line={"color": colours.text, "width": 1.2, "dash": "dash"})
         figure.add_annotation(
-            x=0, xref="paper", xanchor="left", y=room / scale, yanchor="bottom", showarrow=False,
-            text=f"room of {figure_text(room_name)}", font={"size": 12, "color": colours.text},
-        )  # fmt: skip
+            x=0,
+            xref="paper",
+            xanchor="left",
+            y=room / scale,
+            yanchor="bottom",
+            showarrow=False,
+            text=f"room of {figure_text(room_name)}",
+            font={"size": 12, "color": colours.text},
+        )
     if unfit is not None and unfit in months:
         place = months.index(unfit)
         figure.add_scatter(
-            x=[unfit], y=[size[place] / scale], mode="markers+text", text=[f"month {unfit}"],
-            textposition="bottom right" if place < len(months) - 3 else "bottom left", showlegend=False,
+            x=[unfit],
+            y=[size[place] / scale],
+            mode="markers+text",
+            text=[f"month {unfit}"],
+            textposition="bottom right" if place < len(months) - 3 else "bottom left",
+            showlegend=False,
             marker={"size": 13, "symbol": "diamond", "color": colours.bad},
-            textfont={"color": colours.bad, "size": 12}, hoverinfo="skip", cliponaxis=False,
-        )  # fmt: skip
+            textfont={"color": colours.bad, "size": 12},
+            hoverinfo="skip",
+            cliponaxis=False,
+        )
     styled(figure, colours, height=340)
     figure.update_xaxes(title="months from now", dtick=3, range=[-0.4, max(months) + 0.4])
     figure.update_yaxes(title=unit, rangemode="tozero")
@@ -157,34 +216,58 @@ def growth(
 
 
 def ttl_curves(
-    ttls_s: Sequence[float], documents: float, sessions: Sequence[float], monthly: Sequence[float],
-    chosen_s: float, *, dark: bool,
-) -> go.Figure:  # fmt: skip
+    ttls_s: Sequence[float],
+    documents: float,
+    sessions: Sequence[float],
+    monthly: Sequence[float],
+    chosen_s: float,
+    *,
+    dark: bool,
+) -> go.Figure:
     """Memory above, the nodes' bill below, over the sessions' time to live."""
     colours = palette(dark)
     scale, unit = _unit(documents + max(sessions))
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.09, row_heights=[0.6, 0.4])
     names = [duration(ttl) for ttl in ttls_s]
     figure.add_bar(
-        x=names, y=[documents / scale] * len(names), name="documents and index", row=1, col=1,
+        x=names,
+        y=[documents / scale] * len(names),
+        name="documents and index",
+        row=1,
+        col=1,
         marker={"color": _faint(colours.quiet, 0.6)},
         hovertemplate=f"documents {bytes_text(documents)}<extra></extra>",
-    )  # fmt: skip
+    )
     figure.add_bar(
-        x=names, y=[v / scale for v in sessions], name="sessions", row=1, col=1,
+        x=names,
+        y=[v / scale for v in sessions],
+        name="sessions",
+        row=1,
+        col=1,
         marker={
             "color": colours.second,
-            "pattern": {"shape": "/", "size": 6, "solidity": 0.18,
-                            "fillmode": "overlay", "fgcolor": colours.back},
+            "pattern": {
+                "shape": "/",
+                "size": 6,
+                "solidity": 0.18,
+                "fillmode": "overlay",
+                "fgcolor": colours.back,
+            },
         },
         customdata=[bytes_text(v) for v in sessions],
         hovertemplate="TTL %{x}<br>sessions %{customdata}<extra></extra>",
-    )  # fmt: skip
+    )
     figure.add_scatter(
-        x=names, y=list(monthly), mode="lines+markers", row=2, col=1, showlegend=False,
-        line={"color": colours.main, "width": 2, "shape": "hvh"}, marker={"size": 7},
+        x=names,
+        y=list(monthly),
+        mode="lines+markers",
+        row=2,
+        col=1,
+        showlegend=False,
+        line={"color": colours.main, "width": 2, "shape": "hvh"},
+        marker={"size": 7},
         hovertemplate="TTL %{x}<br>$%{y:,.0f} a month<extra></extra>",
-    )  # fmt: skip
+    )
     styled(figure, colours, height=420)
     if chosen_s in ttls_s:
         place = list(ttls_s).index(chosen_s)
@@ -205,16 +288,25 @@ def deltas(names: Sequence[str], values: Sequence[float], *, dark: bool) -> go.F
     reach = max((abs(v) for v in shown), default=1.0) or 1.0
     figure = go.Figure(
         go.Bar(
-            x=shown, y=[figure_text(name, 48) for name in names], orientation="h",
+            x=shown,
+            y=[figure_text(name, 48) for name in names],
+            orientation="h",
             marker={
                 "color": [colours.good if v < 0 else colours.second for v in values],
-                "pattern": {"shape": ["" if v < 0 else "/" for v in values], "size": 6, "solidity": 0.18,
-                            "fillmode": "overlay", "fgcolor": colours.back},
+                "pattern": {
+                    "shape": ["" if v < 0 else "/" for v in values],
+                    "size": 6,
+                    "solidity": 0.18,
+                    "fillmode": "overlay",
+                    "fgcolor": colours.back,
+                },
             },
             text=[f"{'−' if v < 0 else '+'}{bytes_text(abs(v))}" for v in values],
-            textposition="outside", cliponaxis=False, hoverinfo="skip",
+            textposition="outside",
+            cliponaxis=False,
+            hoverinfo="skip",
         )
-    )  # fmt: skip
+    )
     styled(figure, colours, height=60 + 34 * max(1, len(names)))
     figure.add_vline(x=0, line={"color": colours.text, "width": 1})
     figure.update_yaxes(autorange="reversed", type="category", showgrid=False, ticksuffix="  ")
@@ -223,27 +315,41 @@ def deltas(names: Sequence[str], values: Sequence[float], *, dark: bool) -> go.F
 
 
 def recall_cost(
-    recall: Sequence[float], low: Sequence[float], high: Sequence[float], monthly: Sequence[float],
-    names: Sequence[str], nodes: Sequence[int], *, dark: bool,
-) -> go.Figure:  # fmt: skip
+    recall: Sequence[float],
+    low: Sequence[float],
+    high: Sequence[float],
+    monthly: Sequence[float],
+    names: Sequence[str],
+    nodes: Sequence[int],
+    *,
+    dark: bool,
+) -> go.Figure:
     """Dollars a month against recall, a mark for each setting."""
     colours = palette(dark)
     figure = go.Figure(
         go.Scatter(
-            x=list(monthly), y=list(recall), mode="lines+markers+text", text=[figure_text(n) for n in names],
-            textposition="bottom right", textfont={"size": 11, "color": colours.text},
+            x=list(monthly),
+            y=list(recall),
+            mode="lines+markers+text",
+            text=[figure_text(n) for n in names],
+            textposition="bottom right",
+            textfont={"size": 11, "color": colours.text},
             line={"color": colours.main, "width": 1.5, "shape": "vh", "dash": "dot"},
             marker={"size": 10, "color": colours.main},
             error_y={
-                "type": "data", "symmetric": False,
+                "type": "data",
+                "symmetric": False,
                 "array": [h - r for h, r in zip(high, recall, strict=True)],
-                "arrayminus": [r - v for r, v in zip(recall, low, strict=True)], "thickness": 1.3, "width": 4,
+                "arrayminus": [r - v for r, v in zip(recall, low, strict=True)],
+                "thickness": 1.3,
+                "width": 4,
             },
-            customdata=list(nodes), cliponaxis=False,
+            customdata=list(nodes),
+            cliponaxis=False,
             hovertemplate="<b>%{text}</b><br>recall %{y:.4f}<br>%{customdata} nodes, $%{x:,.0f} a month"
             "<extra></extra>",
         )
-    )  # fmt: skip
+    )
     styled(figure, colours, height=340)
     figure.update_xaxes(title="$ a month", tickprefix="$", range=[0, 1.15 * max([*monthly, 1.0])])
     figure.update_yaxes(title="recall")
@@ -269,15 +375,25 @@ def bills(
         if not values[:, i].any():
             continue
         figure.add_bar(
-            x=values[:, i], y=names, orientation="h", name=figure_text(item),
+            x=values[:, i],
+            y=names,
+            orientation="h",
+            name=figure_text(item),
             marker=_look(i, colours),
             hovertemplate=f"<b>%{{y}}</b><br>{figure_text(item)} $%{{x:,.2f}}<extra></extra>",
-        )  # fmt: skip
+        )
     sums = values.sum(axis=1)
     figure.add_scatter(
-        x=sums, y=names, mode="text", text=[f"  ${v:,.0f}" for v in sums], textposition="middle right",
-        showlegend=False, hoverinfo="skip", cliponaxis=False, textfont={"color": colours.text},
-    )  # fmt: skip
+        x=sums,
+        y=names,
+        mode="text",
+        text=[f"  ${v:,.0f}" for v in sums],
+        textposition="middle right",
+        showlegend=False,
+        hoverinfo="skip",
+        cliponaxis=False,
+        textfont={"color": colours.text},
+    )
     styled(figure, colours, height=height or 110 + 44 * max(1, len(names)))
     figure.update_layout(barmode="stack", bargap=0.4, showlegend=True, legend={"traceorder": "normal"})
     figure.update_yaxes(autorange="reversed", type="category", showgrid=False, ticksuffix="  ")
@@ -286,26 +402,40 @@ def bills(
 
 
 def break_even(
-    axis: str, values: Sequence[float], series: Sequence[tuple[str, Sequence[float]]], here: float,
-    crossings: Sequence[tuple[float, str]], *, dark: bool,
-) -> go.Figure:  # fmt: skip
+    axis: str,
+    values: Sequence[float],
+    series: Sequence[tuple[str, Sequence[float]]],
+    here: float,
+    crossings: Sequence[tuple[float, str]],
+    *,
+    dark: bool,
+) -> go.Figure:
     """Dollars a month over one input, both logarithmic; a line for each service, a dotted one at yours."""
     colours = palette(dark)
     figure = go.Figure()
     for i, (name, costs) in enumerate(series):
         colour = colours.categories[i % len(colours.categories)]
         figure.add_scatter(
-            x=list(values), y=list(costs), mode="lines+markers", name=figure_text(name), connectgaps=False,
+            x=list(values),
+            y=list(costs),
+            mode="lines+markers",
+            name=figure_text(name),
+            connectgaps=False,
             line={"color": colour, "width": 2, "dash": DASHES[i % len(DASHES)]},
             marker={"size": 6, "symbol": SYMBOLS[i % len(SYMBOLS)], "color": colour, "maxdisplayed": 12},
             hovertemplate=f"<b>{figure_text(name)}</b><br>%{{x:,.4~g}} {figure_text(axis)}<br>"
             "$%{y:,.0f} a month<extra></extra>",
-        )  # fmt: skip
+        )
     figure.add_vline(x=here, line={"color": colours.text, "width": 1.2, "dash": "dot"})
     figure.add_annotation(
-        x=math.log10(here), y=1, yref="paper", yanchor="bottom", showarrow=False, text="yours",
+        x=math.log10(here),
+        y=1,
+        yref="paper",
+        yanchor="bottom",
+        showarrow=False,
+        text="yours",
         font={"size": 12, "color": colours.text},
-    )  # fmt: skip
+    )
     for value, _ in crossings:
         figure.add_vline(x=value, line={"color": colours.quiet, "width": 1})
     styled(figure, colours, height=400)
@@ -345,6 +475,14 @@ def _faint(colour: str, share: float) -> str:
 
 
 __all__ = [
-    "Limit", "Palette", "Part", "bills", "break_even", "deltas", "growth", "memory_bars", "recall_cost",
+    "Limit",
+    "Palette",
+    "Part",
+    "bills",
+    "break_even",
+    "deltas",
+    "growth",
+    "memory_bars",
+    "recall_cost",
     "ttl_curves",
-]  # fmt: skip
+]

@@ -93,11 +93,16 @@ def told() -> None:
 def _read_button(target: Target) -> None:
     index = frame.index_name()
     st.button(
-        "Read from this cluster", icon=":material/sync:", width="stretch", key="plan.read_button",
-        disabled=index is None, on_click=_read, args=(target, index or ""),
+        "Read from this cluster",
+        icon=":material/sync:",
+        width="stretch",
+        key="plan.read_button",
+        disabled=index is None,
+        on_click=_read,
+        args=(target, index or ""),
         help="Takes the shape of the index chosen in the sidebar and fits a profile to it: INFO, FT.INFO and "
         "MEMORY USAGE of up to 400 keys. Only reads.",
-    )  # fmt: skip
+    )
 
 
 def _read(target: Target, index: str) -> None:
@@ -115,13 +120,24 @@ def _read(target: Target, index: str) -> None:
     state.profile_names.clear()
     shape = found.shape
     values = {
-        "n": f"{shape.vectors:,}", "dim": shape.dim, "type": shape.type, "m": shape.m,
-        "algorithm": shape.algorithm, "on": shape.key_type, "metadata": shape.metadata_bytes,
-        "text": shape.text_bytes, "words": shape.text_words, "vocabulary": shape.text_vocabulary,
-        "tags": shape.tags, "tag_values": shape.tag_values, "tag_bytes": shape.tag_bytes,
-        "numbers": shape.numbers, "key": shape.key_bytes,
-        "keys": "random" if shape.random_keys else "counters", "profile": name,
-    }  # fmt: skip
+        "n": f"{shape.vectors:,}",
+        "dim": shape.dim,
+        "type": shape.type,
+        "m": shape.m,
+        "algorithm": shape.algorithm,
+        "on": shape.key_type,
+        "metadata": shape.metadata_bytes,
+        "text": shape.text_bytes,
+        "words": shape.text_words,
+        "vocabulary": shape.text_vocabulary,
+        "tags": shape.tags,
+        "tag_values": shape.tag_values,
+        "tag_bytes": shape.tag_bytes,
+        "numbers": shape.numbers,
+        "key": shape.key_bytes,
+        "keys": "random" if shape.random_keys else "counters",
+        "profile": name,
+    }
     for key, value in values.items():
         st.session_state[f"plan.{key}"] = float(value) if isinstance(value, int) else value
     st.session_state[state.READ] = _sentence(index, found)
@@ -141,28 +157,40 @@ def _sentence(index: str, found: Read) -> str:
 def _whole(place: DeltaGenerator, label: str, default: int, key: str, *, step: int = 1, why: str = "") -> int:
     """A field for a whole number. A fraction is let through, to be told by the check and not cut off here."""
     found = place.number_input(
-        label, value=float(default), step=float(step), key=key, bind="query-params", format="%.16g",
+        label,
+        value=float(default),
+        step=float(step),
+        key=key,
+        bind="query-params",
+        format="%.16g",
         help=why or None,
-    )  # fmt: skip
+    )
     return int(found) if found.is_integer() else found  # type: ignore[return-value]  # refused later
 
 
 def _documents() -> Shape:
     given = ARTICLE
     vectors = st.text_input(
-        "Vectors", value=f"{given.vectors:,}", key="plan.n", bind="query-params",
+        "Vectors",
+        value=f"{given.vectors:,}",
+        key="plan.n",
+        bind="query-params",
         placeholder="1,000,000 or 10M",
         help="Documents with a vector. 10M and 1.5k are numbers too; 0 is an empty index.",
-    )  # fmt: skip
+    )
     left, right = st.columns(2)
     dim = _whole(left, "Dimension", given.dim, "plan.dim")
     kind = right.selectbox("Type", TYPES, key="plan.type", bind="query-params")
     left, right = st.columns(2)
     m = _whole(left, "M", given.m, "plan.m", why="Links of a node in the HNSW graph.")
     metadata = _whole(
-        right, "Metadata bytes", given.metadata_bytes, "plan.metadata", step=100,
+        right,
+        "Metadata bytes",
+        given.metadata_bytes,
+        "plan.metadata",
+        step=100,
         why="Stored with each document, not indexed.",
-    )  # fmt: skip
+    )
     with st.expander("Index and keys"):
         left, right = st.columns(2)
         algorithm = left.selectbox("Algorithm", ALGORITHMS, key="plan.algorithm", bind="query-params")
@@ -170,80 +198,141 @@ def _documents() -> Shape:
         left, right = st.columns(2)
         key = _whole(left, "Key bytes", given.key_bytes, "plan.key", why="With the prefix.")
         random = right.selectbox(
-            "Keys are", list(KEYS), key="plan.keys", bind="query-params", format_func=KEYS.__getitem__,
+            "Keys are",
+            list(KEYS),
+            key="plan.keys",
+            bind="query-params",
+            format_func=KEYS.__getitem__,
             help="Counters share the beginnings of their names in the index; UUIDs and hashes do not.",
-        )  # fmt: skip
+        )
     with st.expander("Indexed fields"):
         left, right = st.columns(2)
         tags = _whole(left, "Tag fields", given.tags, "plan.tags")
         numbers = _whole(right, "Number fields", given.numbers, "plan.numbers")
         left, right = st.columns(2)
         values = _whole(
-            left, "Values of a tag field", given.tag_values, "plan.tag_values", step=10,
+            left,
+            "Values of a tag field",
+            given.tag_values,
+            "plan.tag_values",
+            step=10,
             why="Different ones in all documents; as many as documents if each has its own.",
-        )  # fmt: skip
+        )
         tag_bytes = _whole(right, "Tag bytes", given.tag_bytes, "plan.tag_bytes", why="Of one value.")
         text = _whole(
             st.container(), "Text bytes", given.text_bytes, "plan.text", step=100, why="Indexed as words."
         )
         left, right = st.columns(2)
         words = _whole(
-            left, "Words of a text", given.text_words, "plan.words", step=10,
+            left,
+            "Words of a text",
+            given.text_words,
+            "plan.words",
+            step=10,
             why="Indexed words of one text, repeated ones too; 0: estimated from its bytes.",
-        )  # fmt: skip
+        )
         vocabulary = _whole(
-            right, "Different words", given.text_vocabulary, "plan.vocabulary", step=1_000,
+            right,
+            "Different words",
+            given.text_vocabulary,
+            "plan.vocabulary",
+            step=1_000,
             why="Of all texts; 0: estimated, as in technical English.",
-        )  # fmt: skip
+        )
     return Shape(
-        parse_count("Vectors", vectors), dim, kind, m, algorithm, on, metadata, text, words, vocabulary,
-        tags, values, tag_bytes, numbers, key, random == "random",
-    )  # fmt: skip
+        parse_count("Vectors", vectors),
+        dim,
+        kind,
+        m,
+        algorithm,
+        on,
+        metadata,
+        text,
+        words,
+        vocabulary,
+        tags,
+        values,
+        tag_bytes,
+        numbers,
+        key,
+        random == "random",
+    )
 
 
 def _sessions() -> Sessions:
     given = Sessions()
     left, right = st.columns(2)
     rate = left.number_input(
-        "New a second", value=given.per_second, step=1.0, key="plan.rate", bind="query-params",
+        "New a second",
+        value=given.per_second,
+        step=1.0,
+        key="plan.rate",
+        bind="query-params",
         format="%.4g",
         help="Sessions that begin each second. Rate × time to live of them are there at any time.",
-    )  # fmt: skip
+    )
     size = _whole(
-        right, "Bytes each", given.bytes, "plan.session", step=256,
+        right,
+        "Bytes each",
+        given.bytes,
+        "plan.session",
+        step=256,
         why="All data of one session: its key, the names and values of its fields.",
-    )  # fmt: skip
+    )
     ttl = st.select_slider(
-        "Time to live", TTLS_S, value=round(given.ttl_s), key="plan.ttl", bind="query-params",
-        format_func=duration, help="The article's sessions live 30 minutes.",
-    )  # fmt: skip
+        "Time to live",
+        TTLS_S,
+        value=round(given.ttl_s),
+        key="plan.ttl",
+        bind="query-params",
+        format_func=duration,
+        help="The article's sessions live 30 minutes.",
+    )
     with st.expander("Parts of a session"):
         left, right = st.columns(2)
         kept = _whole(
-            left, "Without a time to live", given.kept, "plan.kept", step=100,
+            left,
+            "Without a time to live",
+            given.kept,
+            "plan.kept",
+            step=100,
             why="Sessions that never expire, beside those that arrive.",
-        )  # fmt: skip
+        )
         kind = right.selectbox(
-            "Stored as", SESSION_KINDS, key="plan.session_kind", bind="query-params",
+            "Stored as",
+            SESSION_KINDS,
+            key="plan.session_kind",
+            bind="query-params",
             help="A hash of fields, as in the article, or one string.",
-        )  # fmt: skip
+        )
         left, right = st.columns(2)
         key = _whole(
-            left, "Key of a session, bytes", given.key_bytes, "plan.session_key",
+            left,
+            "Key of a session, bytes",
+            given.key_bytes,
+            "plan.session_key",
             why="Part of “Bytes each”; with the prefix.",
-        )  # fmt: skip
+        )
         fields = _whole(right, "Fields of a session", given.fields, "plan.session_fields")
         left, right = st.columns(2)
         other = _whole(
-            left, "Bytes of the other fields", given.other_bytes, "plan.session_other", step=10,
+            left,
+            "Bytes of the other fields",
+            given.other_bytes,
+            "plan.session_other",
+            step=10,
             why="Part of “Bytes each”: names and values of all fields but the history.",
-        )  # fmt: skip
+        )
         spread = right.number_input(
-            "Lengths vary by, %", value=100 * given.spread, step=10.0, key="plan.session_spread",
-            bind="query-params", format="%.4g",
+            "Lengths vary by, %",
+            value=100 * given.spread,
+            step=10.0,
+            key="plan.session_spread",
+            bind="query-params",
+            format="%.4g",
             help="50: lengths lie evenly between half and one and a half of “Bytes each”. 0: all alike, "
             "rounded up to one step of the allocator; the interval then includes lengths that vary.",
-        )  # fmt: skip
+        )
     sessions = Sessions(rate, size, float(ttl), kept, kind, key, fields, other, spread / 100)
     if sessions.live:
         st.caption(f":material/forum: {sessions.live:,} sessions at any time")
@@ -254,18 +343,30 @@ def _load() -> Load:
     given = Load()
     left, right = st.columns(2)
     queries = left.number_input(
-        "Queries a second", value=given.queries_per_s, step=10.0, key="plan.qps", bind="query-params",
-        format="%.4g", help="Mean over the month.",
-    )  # fmt: skip
+        "Queries a second",
+        value=given.queries_per_s,
+        step=10.0,
+        key="plan.qps",
+        bind="query-params",
+        format="%.4g",
+        help="Mean over the month.",
+    )
     written = right.number_input(
-        "Documents written a second", value=given.written_per_s, step=1.0, key="plan.writes",
-        bind="query-params", format="%.4g",
-    )  # fmt: skip
+        "Documents written a second",
+        value=given.written_per_s,
+        step=1.0,
+        key="plan.writes",
+        bind="query-params",
+        format="%.4g",
+    )
     left, right = st.columns(2)
     replicas = _whole(
-        left, "Replicas", given.replicas, "plan.replicas",
+        left,
+        "Replicas",
+        given.replicas,
+        "plan.replicas",
         why="The article: at least 2, in other zones. Each holds everything.",
-    )  # fmt: skip
+    )
     days = _whole(right, "Snapshots kept", given.snapshot_days, "plan.days")
     left, right = st.columns(2)
     k = _whole(left, "K", given.query_k, "plan.k", why="Results a query.")
@@ -279,10 +380,14 @@ def _profile() -> Profile:
     if linked not in names:
         st.session_state.pop("plan.profile", None)
     chosen = st.selectbox(
-        "Memory by", names, key="plan.profile", bind="query-params", format_func=line,
+        "Memory by",
+        names,
+        key="plan.profile",
+        bind="query-params",
+        format_func=line,
         help="How bytes are reckoned. memorydb is an estimate; redisearch is measured on the local engine; "
         "article is the article's rule; others come from `memdb calibrate` or “Read from this cluster”.",
-    )  # fmt: skip
+    )
     found = state.profile(chosen or "memorydb")
     st.caption(f"{found.grade}: {line(found.source, 160)}")
     return found
@@ -292,15 +397,26 @@ def _wishes() -> Wishes:
     regions = state.book("us-east-1").regions()
     left, right = st.columns(2)
     region = left.selectbox(
-        "Region", regions, key="plan.region", bind="query-params", accept_new_options=True,
+        "Region",
+        regions,
+        key="plan.region",
+        bind="query-params",
+        accept_new_options=True,
         help="Those with prices; others after a refresh from AWS, or with prices of your own.",
-    )  # fmt: skip
+    )
     flavour = right.selectbox(
         "Engine", list(ENGINES), key="plan.engine", bind="query-params", format_func=ENGINES.__getitem__
     )
     reserve = st.slider(
-        "Kept free", 0, 60, 25, step=5, format="%d %%", key="plan.reserve", bind="query-params",
+        "Kept free",
+        0,
+        60,
+        25,
+        step=5,
+        format="%d %%",
+        key="plan.reserve",
+        bind="query-params",
         help="For replication, snapshots and peaks. ElastiCache keeps 25 % by default; MemoryDB's share is "
         "not published; the article alerts below 25 % free.",
-    )  # fmt: skip
+    )
     return Wishes(region or "us-east-1", "redis" if flavour == "redis" else "valkey", reserve / 100)

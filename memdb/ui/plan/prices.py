@@ -33,14 +33,20 @@ def view() -> None:
     )
     version = st.session_state.get(_VERSION, 0)
     st.data_editor(
-        pd.DataFrame(rows), hide_index=True, key=f"plan.editor.{version}", height=460, num_rows="fixed",
-        disabled=["price of", "catalogue", "unit", "grade", "date", "source"], placeholder="–",
-        on_change=_changed, args=(f"plan.editor.{version}", region, [row["price of"] for row in rows]),
+        pd.DataFrame(rows),
+        hide_index=True,
+        key=f"plan.editor.{version}",
+        height=460,
+        num_rows="fixed",
+        disabled=["price of", "catalogue", "unit", "grade", "date", "source"],
+        placeholder="–",
+        on_change=_changed,
+        args=(f"plan.editor.{version}", region, [row["price of"] for row in rows]),
         column_config={
             "catalogue": st.column_config.NumberColumn(format="%.6g"),
             "yours": st.column_config.NumberColumn(format="%.6g", min_value=0.0),
         },
-    )  # fmt: skip
+    )
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             "Forget mine",
@@ -50,11 +56,15 @@ def view() -> None:
             key="plan.prices.forget",
         )
         st.button(
-            "Refresh from AWS", icon=":material/cloud_download:", on_click=_refresh, args=(region,),
-            key="plan.prices.refresh", disabled=REFRESHING.current() is not None,
+            "Refresh from AWS",
+            icon=":material/cloud_download:",
+            on_click=_refresh,
+            args=(region,),
+            key="plan.prices.refresh",
+            disabled=REFRESHING.current() is not None,
             help="Reads node prices of MemoryDB and ElastiCache for this region from AWS's price list, with "
             "the credentials of this process (pricing:GetProducts). Kept under MEMDB_HOME.",
-        )  # fmt: skip
+        )
     if not REFRESHING.watch():
         _ended()
     table = pd.DataFrame(rows)

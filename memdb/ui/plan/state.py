@@ -85,9 +85,13 @@ def all_bills(found: Plan) -> tuple[services.Bill, ...]:
     """Every service for the plan's inputs."""
     inputs = found.inputs
     return services.bills(
-        inputs.shape, inputs.sessions, inputs.load, found.estimate.total_bytes,
-        book(inputs.wishes.region), inputs.wishes,
-    )  # fmt: skip
+        inputs.shape,
+        inputs.sessions,
+        inputs.load,
+        found.estimate.total_bytes,
+        book(inputs.wishes.region),
+        inputs.wishes,
+    )
 
 
 @st.cache_data(ttl="10m", max_entries=16, show_spinner=False)
@@ -112,7 +116,11 @@ def about(found: Plan) -> dict[str, object]:
     """The inputs, for an exported file."""
     inputs = found.inputs
     return {
-        "shape": asdict(inputs.shape), "sessions": asdict(inputs.sessions), "load": asdict(inputs.load),
-        "region": inputs.wishes.region, "engine": inputs.wishes.flavour, "reserve": inputs.wishes.reserve,
+        "shape": asdict(inputs.shape),
+        "sessions": asdict(inputs.sessions),
+        "load": asdict(inputs.load),
+        "region": inputs.wishes.region,
+        "engine": inputs.wishes.flavour,
+        "reserve": inputs.wishes.reserve,
         "profile": found.estimate.profile.name,
-    }  # fmt: skip
+    }

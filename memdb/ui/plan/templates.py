@@ -29,16 +29,22 @@ def deploy_view(found: Plan) -> None:
     left, right = st.columns(2)
     names = [option.choice.node.name for option in found.options]
     node = left.selectbox("Node type", names, key="plan.deploy.node", bind="query-params")
-    name = right.text_input("Cluster name", value="sessions-and-vectors", key="plan.deploy.name",
-                            bind="query-params")  # fmt: skip
+    name = right.text_input(
+        "Cluster name", value="sessions-and-vectors", key="plan.deploy.name", bind="query-params"
+    )
     load = found.inputs.load
     cluster = Cluster(
         name.strip(), node or names[0], load.replicas, found.inputs.wishes.flavour, load.snapshot_days
     )
     kind = st.segmented_control(
-        "As", list(_TEXTS), default="boto3", required=True, key="plan.deploy.kind", bind="query-params",
+        "As",
+        list(_TEXTS),
+        default="boto3",
+        required=True,
+        key="plan.deploy.kind",
+        bind="query-params",
         label_visibility="collapsed",
-    )  # fmt: skip
+    )
     language, file = _TEXTS[str(kind)]
     text = _MAKERS[str(kind)](cluster)
     st.code(text, language=language, wrap_lines=True)
@@ -63,9 +69,13 @@ def deploy_view(found: Plan) -> None:
 def code_view(found: Plan) -> None:
     """The same plan on the command line and in Python."""
     kind = st.segmented_control(
-        "As", ["Command line", "Python", "JSON"], default="Command line", required=True, key="plan.code",
+        "As",
+        ["Command line", "Python", "JSON"],
+        default="Command line",
+        required=True,
+        key="plan.code",
         label_visibility="collapsed",
-    )  # fmt: skip
+    )
     if kind == "Command line":
         st.code(repeat.command_line(found), language="bash", wrap_lines=True)
         st.caption("Fit the profile to your own shape on a local engine, in some seconds:")
@@ -76,9 +86,14 @@ def code_view(found: Plan) -> None:
         st.json(plan.as_json(found))
     parts_about = plan.as_json(found)
     st.download_button(
-        "plan.json", _json(parts_about), file_name="plan.json", mime="application/json",
-        icon=":material/download:", key="plan.code.file", on_click="ignore",
-    )  # fmt: skip
+        "plan.json",
+        _json(parts_about),
+        file_name="plan.json",
+        mime="application/json",
+        icon=":material/download:",
+        key="plan.code.file",
+        on_click="ignore",
+    )
     st.caption("The page's address carries all inputs; prices of your own are not in it.")
 
 

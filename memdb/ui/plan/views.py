@@ -40,9 +40,14 @@ def right_side(target: Target, asked: Asked | MemDBError) -> None:
     if found is not None:
         headline(found)
     view = st.segmented_control(
-        "View", list(VIEWS), default=VIEWS[0], required=True, key="plan.view", bind="query-params",
+        "View",
+        list(VIEWS),
+        default=VIEWS[0],
+        required=True,
+        key="plan.view",
+        bind="query-params",
         label_visibility="collapsed",
-    )  # fmt: skip
+    )
     with parts.errors_shown(target):
         if view == "Prices":
             prices.view()
@@ -71,9 +76,10 @@ def headline(found: Plan) -> None:
     # Three numbers of one plan stand together; the narrow layout puts one below the other.
     memory, nodes, bill = st.columns([1.1, 1.3, 1])
     memory.metric(
-        "Memory of one node", bytes_text(estimate.total_bytes),
+        "Memory of one node",
+        bytes_text(estimate.total_bytes),
         help=f"Profile {line(estimate.profile.name)}: {estimate.profile.grade}.",
-    )  # fmt: skip
+    )
     memory.caption(f"{bytes_text(estimate.low_bytes)} to {bytes_text(estimate.high_bytes)}")
     if first is None:
         nodes.metric("Smallest fitting node", "none")
@@ -84,9 +90,10 @@ def headline(found: Plan) -> None:
         nodes.metric("Smallest fitting node", f"{choice.nodes} × {choice.node.size}")
         nodes.caption(f"{choice.used_share:.0%} of the room for data used")
         bill.metric(
-            "A month", f"${first.monthly_usd:,.0f}",
+            "A month",
+            f"${first.monthly_usd:,.0f}",
             help=f"Node price: {choice.price.grade}, {choice.price.source}, {choice.price.date or 'now'}.",
-        )  # fmt: skip
+        )
         bill.caption(f"{choice.price.grade} · {choice.price.region}")
     for constraint in found.limits:
         if constraint.ok is False:
@@ -100,37 +107,45 @@ def memory_view(found: Plan) -> None:
     estimate, wishes = found.estimate, found.inputs.wishes
     pieces = [Part(COMPONENTS[name], size) for name, size in estimate.components.items()]
     limits = [
-        Limit(option.choice.node.size, option.choice.node.memory_bytes,
-              usable(option.choice.node, wishes.reserve))
+        Limit(
+            option.choice.node.size,
+            option.choice.node.memory_bytes,
+            usable(option.choice.node, wishes.reserve),
+        )
         for option in found.options
-    ]  # fmt: skip
+    ]
     limits.sort(key=lambda limit: limit.memory)
     st.plotly_chart(
-        figures.memory_bars(
-            pieces, estimate.low_bytes, estimate.high_bytes, limits, dark=state.dark()
-        ),
-        key="plan.memory", config=charts.PLAIN,
+        figures.memory_bars(pieces, estimate.low_bytes, estimate.high_bytes, limits, dark=state.dark()),
+        key="plan.memory",
+        config=charts.PLAIN,
         alt=f"{bytes_text(estimate.total_bytes)} by component above the nodes that hold it",
-    )  # fmt: skip
+    )
     st.caption(
         f"Hatched: the {wishes.reserve:.0%} kept free for replication, snapshots and peaks. "
         "Each replica holds all of it again."
     )
     parts_frame = components_frame(found)
     st.dataframe(
-        parts_frame, hide_index=True, key="plan.components",
-        column_config={"share": st.column_config.NumberColumn(format="percent"),
-                       "bytes": st.column_config.NumberColumn(format="localized")},
-    )  # fmt: skip
+        parts_frame,
+        hide_index=True,
+        key="plan.components",
+        column_config={
+            "share": st.column_config.NumberColumn(format="percent"),
+            "bytes": st.column_config.NumberColumn(format="localized"),
+        },
+    )
     if found.options:
         st.markdown("###### The smallest that fits, and the next two")
         st.dataframe(
-            options_frame(found.options), hide_index=True, key="plan.options",
+            options_frame(found.options),
+            hide_index=True,
+            key="plan.options",
             column_config={
                 "used": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
                 **dict.fromkeys(("nodes $", "data written $", "snapshots $", "a month $"), USD),
             },
-        )  # fmt: skip
+        )
         st.caption(found.options[0].lines[0].how + " · " + " · ".join(_hows(found.options[0])))
     limits_table(found.limits)
     parts.export(parts_frame, "memory", plan_state.about(found), key="plan.memory_file")
@@ -141,11 +156,14 @@ def components_frame(found: Plan) -> pd.DataFrame:
     estimate = found.estimate
     rows = [
         {
-            "component": COMPONENTS[name], "size": bytes_text(size), "bytes": round(size),
+            "component": COMPONENTS[name],
+            "size": bytes_text(size),
+            "bytes": round(size),
             "share": size / estimate.total_bytes,
         }
-        for name, size in estimate.components.items() if size
-    ]  # fmt: skip
+        for name, size in estimate.components.items()
+        if size
+    ]
     return pd.DataFrame(rows)
 
 
@@ -154,15 +172,20 @@ def options_frame(options: tuple[Option, ...]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "node": o.choice.node.name, "nodes": o.choice.nodes, "a month $": o.monthly_usd,
-                "used": o.choice.used_share, "memory": bytes_text(o.choice.node.memory_bytes),
-                "vCPU": o.choice.node.vcpu, "Gbps": o.choice.node.gbps or None,
+                "node": o.choice.node.name,
+                "nodes": o.choice.nodes,
+                "a month $": o.monthly_usd,
+                "used": o.choice.used_share,
+                "memory": bytes_text(o.choice.node.memory_bytes),
+                "vCPU": o.choice.node.vcpu,
+                "Gbps": o.choice.node.gbps or None,
                 **{f"{one.item} $": one.usd for one in o.lines},
-                "price": o.choice.price.grade, "source": o.choice.price.source,
+                "price": o.choice.price.grade,
+                "source": o.choice.price.source,
             }
             for o in options
         ]
-    )  # fmt: skip
+    )
 
 
 def limits_table(limits: tuple[Constraint, ...]) -> None:
@@ -181,16 +204,26 @@ def growth_view(found: Plan) -> None:
     """24 months, and the month when today's node no longer holds it."""
     left, right = st.columns(2)
     percent = left.number_input(
-        "Growth a month, %", value=5.0, step=1.0, key="plan.growth", bind="query-params", format="%.4g",
+        "Growth a month, %",
+        value=5.0,
+        step=1.0,
+        key="plan.growth",
+        bind="query-params",
+        format="%.4g",
         help="Of vectors and of session arrivals.",
-    )  # fmt: skip
+    )
     added = right.text_input("Vectors added a month", value="0", key="plan.added", bind="query-params")
     inputs = found.inputs
     made = forecast.forecast(
-        inputs.shape, inputs.sessions, found.estimate.profile, inputs.load,
-        plan_state.book(inputs.wishes.region), inputs.wishes, growth=percent / 100,
+        inputs.shape,
+        inputs.sessions,
+        found.estimate.profile,
+        inputs.load,
+        plan_state.book(inputs.wishes.region),
+        inputs.wishes,
+        growth=percent / 100,
         added=parse_count("Vectors added a month", added),
-    )  # fmt: skip
+    )
     today = made.months[0].choice
     if today is None:
         st.warning("No node holds it today already.", icon=":material/block:")
@@ -203,34 +236,50 @@ def growth_view(found: Plan) -> None:
         then = made.months[made.first_unfit].choice
         st.warning(
             f"In month {made.first_unfit} {today.node.size} no longer holds it. Then: "
-            + (f"{then.node.size}, ${then.monthly_usd:,.0f} a month for the nodes." if then
-               else "no single shard does."),
+            + (
+                f"{then.node.size}, ${then.monthly_usd:,.0f} a month for the nodes."
+                if then
+                else "no single shard does."
+            ),
             icon=":material/trending_up:",
-        )  # fmt: skip
+        )
     months = made.months
     st.plotly_chart(
         figures.growth(
-            [m.month for m in months], [m.bytes for m in months], [m.low_bytes for m in months],
-            [m.high_bytes for m in months], usable(today.node, inputs.wishes.reserve) if today else None,
-            today.node.size if today else "", made.first_unfit, dark=state.dark(),
+            [m.month for m in months],
+            [m.bytes for m in months],
+            [m.low_bytes for m in months],
+            [m.high_bytes for m in months],
+            usable(today.node, inputs.wishes.reserve) if today else None,
+            today.node.size if today else "",
+            made.first_unfit,
+            dark=state.dark(),
         ),
         key="plan.growth_chart",
-        config=charts.PLAIN, alt="Memory over the next 24 months against today's node",
-    )  # fmt: skip
+        config=charts.PLAIN,
+        alt="Memory over the next 24 months against today's node",
+    )
     table = pd.DataFrame(
         [
             {
-                "month": m.month, "vectors": m.vectors, "memory": bytes_text(m.bytes),
-                "fits today's node": m.fits, "node": m.choice.node.name if m.choice else "none",
+                "month": m.month,
+                "vectors": m.vectors,
+                "memory": bytes_text(m.bytes),
+                "fits today's node": m.fits,
+                "node": m.choice.node.name if m.choice else "none",
                 "nodes a month $": m.choice.monthly_usd if m.choice else None,
             }
             for m in months
         ]
-    )  # fmt: skip
+    )
     st.dataframe(
-        table, hide_index=True, key="plan.growth_table", height=280, placeholder="–",
+        table,
+        hide_index=True,
+        key="plan.growth_table",
+        height=280,
+        placeholder="–",
         column_config={"nodes a month $": USD, "vectors": st.column_config.NumberColumn(format="localized")},
-    )  # fmt: skip
+    )
     about = {**plan_state.about(found), "growth_percent_a_month": percent, "added_a_month": added}
     parts.export(table, "growth", about, key="plan.growth_file")
 
@@ -246,9 +295,13 @@ def sessions_view(found: Plan) -> None:
         )
         return
     points = forecast.by_ttl(
-        inputs.shape, inputs.sessions, found.estimate.profile, inputs.load,
-        plan_state.book(inputs.wishes.region), inputs.wishes,
-    )  # fmt: skip
+        inputs.shape,
+        inputs.sessions,
+        found.estimate.profile,
+        inputs.load,
+        plan_state.book(inputs.wishes.region),
+        inputs.wishes,
+    )
     here = next(p for p in points if p.ttl_s == inputs.sessions.ttl_s)
     st.markdown(
         f"With a time to live of **{duration(here.ttl_s)}**, **{here.live:,}** sessions take "
@@ -256,28 +309,37 @@ def sessions_view(found: Plan) -> None:
     )
     st.plotly_chart(
         figures.ttl_curves(
-            [p.ttl_s for p in points], found.estimate.data_bytes, [p.session_bytes for p in points],
-            [p.choice.monthly_usd if p.choice else math.nan for p in points], inputs.sessions.ttl_s,
+            [p.ttl_s for p in points],
+            found.estimate.data_bytes,
+            [p.session_bytes for p in points],
+            [p.choice.monthly_usd if p.choice else math.nan for p in points],
+            inputs.sessions.ttl_s,
             dark=state.dark(),
         ),
         key="plan.ttl_chart",
-        config=charts.PLAIN, alt="Memory and monthly cost over the time to live of sessions",
-    )  # fmt: skip
+        config=charts.PLAIN,
+        alt="Memory and monthly cost over the time to live of sessions",
+    )
     table = pd.DataFrame(
         [
             {
-                "time to live": duration(p.ttl_s), "sessions": p.live,
+                "time to live": duration(p.ttl_s),
+                "sessions": p.live,
                 "sessions take": bytes_text(p.session_bytes),
-                "in all": bytes_text(p.total_bytes), "node": p.choice.node.name if p.choice else "none",
+                "in all": bytes_text(p.total_bytes),
+                "node": p.choice.node.name if p.choice else "none",
                 "nodes a month $": p.choice.monthly_usd if p.choice else None,
             }
             for p in points
         ]
-    )  # fmt: skip
+    )
     st.dataframe(
-        table, hide_index=True, key="plan.ttl_table", placeholder="–",
+        table,
+        hide_index=True,
+        key="plan.ttl_table",
+        placeholder="–",
         column_config={"nodes a month $": USD, "sessions": st.column_config.NumberColumn(format="localized")},
-    )  # fmt: skip
+    )
     parts.export(table, "sessions", plan_state.about(found), key="plan.ttl_file")
 
 

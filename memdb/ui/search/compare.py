@@ -26,10 +26,13 @@ def two_settings(shown: Shown) -> None:
         return
     limits = cached.server(shown.target).dialect.limits
     other = st.select_slider(
-        "The other EF_RUNTIME", ef_steps.steps(limits.ef_runtime), value=10, key="search.ef2",
+        "The other EF_RUNTIME",
+        ef_steps.steps(limits.ef_runtime),
+        value=10,
+        key="search.ef2",
         bind="query-params",
         help=f"Beside EF_RUNTIME {request.ef_runtime} of the form.",
-    )  # fmt: skip
+    )
     changed = replace(request, ef_runtime=int(other))
     second = cached.knn(shown.target, shown.info, changed, state.keep("search.run", 0))
     names = (f"EF {other}", f"EF {request.ef_runtime}")

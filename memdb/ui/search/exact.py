@@ -33,9 +33,14 @@ def against_exact(shown: Shown) -> None:
     true_distances = found.distances[0, : len(keys)]
     request = shown.asked.request
     verdict = recall.judge(
-        cached.client(shown.target), shown.info, request.field, _sent(shown), [shown.result.keys],
-        found.keys, list(found.distances),
-    )[0]  # fmt: skip
+        cached.client(shown.target),
+        shown.info,
+        request.field,
+        _sent(shown),
+        [shown.result.keys],
+        found.keys,
+        list(found.distances),
+    )[0]
     missed = len(verdict.found) - sum(verdict.found)
     with st.container(horizontal=True):
         st.metric(
@@ -117,9 +122,12 @@ def _truth(shown: Shown) -> Truth | None:
         ":material/target:",
     )
     st.button(
-        "Compute exact neighbours", type="primary", icon=":material/play_arrow:",
-        on_click=_start_exact, args=(shown,),
-    )  # fmt: skip
+        "Compute exact neighbours",
+        type="primary",
+        icon=":material/play_arrow:",
+        on_click=_start_exact,
+        args=(shown,),
+    )
     return None
 
 

@@ -28,8 +28,17 @@ EXAMPLES = (
     "count unique visitors with little memory",
 )
 # Everything a link carries, besides one `search.f.<field>` for each filtered field.
-LINKED = ("search.by", "search.q", "search.key", "search.field", "search.k", "search.ef", "search.ef2",
-          "search.raw", "search.view")  # fmt: skip
+LINKED = (
+    "search.by",
+    "search.q",
+    "search.key",
+    "search.field",
+    "search.k",
+    "search.ef",
+    "search.ef2",
+    "search.raw",
+    "search.view",
+)
 _WHOLE = 2**53 - 1  # the largest whole number that a browser keeps apart from its neighbours
 WHOLE_RANGES = "search.whole_ranges"  # bounds by widget, so that a link leaves out what filters nothing
 
@@ -121,16 +130,24 @@ def _query(
     target: Target, info: IndexInfo, field: Field, params: VectorParams
 ) -> tuple[By, str, Floats] | None:
     by = st.segmented_control(
-        "Search by", ["Text", "Document", "Vector"], default="Text", required=True, key="search.by",
-        bind="query-params", width="stretch",
-    )  # fmt: skip
+        "Search by",
+        ["Text", "Document", "Vector"],
+        default="Text",
+        required=True,
+        key="search.by",
+        bind="query-params",
+        width="stretch",
+    )
     where = f"'{field.name}' of '{info.name}'"
     if by == "Text":
         text = st.text_input(
-            "Question", key="search.q", bind="query-params", placeholder="What are you looking for?",
+            "Question",
+            key="search.q",
+            bind="query-params",
+            placeholder="What are you looking for?",
             icon=":material/search:",
             help=f"Embedded on this machine by {embed.MODEL} ({embed.DIMENSION} dimensions).",
-        )  # fmt: skip
+        )
         if params.dim != embed.DIMENSION:
             raise BadVector(
                 f"The local model gives {embed.DIMENSION} numbers; {where} expects {params.dim:,}.",
@@ -143,9 +160,12 @@ def _query(
         return "Text", text, cached.text_vector(text)
     if by == "Document":
         key = st.text_input(
-            "Key of a document", key="search.key", bind="query-params", icon=":material/description:",
+            "Key of a document",
+            key="search.key",
+            bind="query-params",
+            icon=":material/description:",
             placeholder=f"{line(info.prefixes[0]) if info.prefixes else ''}…",
-        )  # fmt: skip
+        )
         st.button("A random document", icon=":material/casino:", on_click=_random, args=(target, info))
         if not key.strip():
             return None
@@ -174,18 +194,26 @@ def _random(target: Target, info: IndexInfo) -> None:
 def _settings(target: Target, params: VectorParams) -> tuple[int, int | None]:
     limits = cached.server(target).dialect.limits
     k = st.number_input(
-        "K", min_value=1, max_value=limits.k, value=KnnRequest("", ()).k, key="search.k", bind="query-params",
+        "K",
+        min_value=1,
+        max_value=limits.k,
+        value=KnnRequest("", ()).k,
+        key="search.k",
+        bind="query-params",
         help="How many neighbours to return.",
-    )  # fmt: skip
+    )
     if not params.has_ef:
         st.caption(markdown(params.without_ef))
         return int(k), None
     ef = st.select_slider(
-        "EF_RUNTIME", ef_steps.steps(limits.ef_runtime), value=EF_RUNTIME, key="search.ef",
+        "EF_RUNTIME",
+        ef_steps.steps(limits.ef_runtime),
+        value=EF_RUNTIME,
+        key="search.ef",
         bind="query-params",
         help="How many candidates the graph walk keeps: more finds more of the true neighbours and takes "
         "longer. Below K the engine uses K.",
-    )  # fmt: skip
+    )
     return int(k), int(ef)
 
 
@@ -200,10 +228,12 @@ def _filter(target: Target, info: IndexInfo) -> tuple[Condition, int]:
             if found is not None:
                 conditions.append(found)
         raw = st.text_input(
-            "Expression", key="search.raw", bind="query-params",
+            "Expression",
+            key="search.raw",
+            bind="query-params",
             placeholder="@service:{s3} @year:[2015 +inf]",
             help="In the engine's own words; added to the conditions above.",
-        )  # fmt: skip
+        )
         if raw.strip():
             conditions.append(Raw(raw))
         condition = And(tuple(conditions))

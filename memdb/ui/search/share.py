@@ -125,9 +125,13 @@ def history() -> None:
         return
     frame = pd.DataFrame(kept)[["query", "k", "ef", "matching", "ms", "nearest"]]
     event = st.dataframe(
-        frame, hide_index=True, on_select="rerun", selection_mode="single-row", width=720,
+        frame,
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        width=720,
         key=f"search.history.{len(kept)}.{kept[0]['run']}",
-    )  # fmt: skip
+    )
     rows = event.get("selection", {}).get("rows", [])
     if rows and rows[0] < len(kept):
         st.button("Ask this again", icon=":material/replay:", on_click=_recall, args=(kept[rows[0]],))

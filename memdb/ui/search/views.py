@@ -34,9 +34,14 @@ def results(target: Target, info: IndexInfo, asked: Asked) -> None:
     remember(shown)
     _headline(shown)
     view = st.segmented_control(
-        "View", list(VIEWS), default="Table", required=True, key="search.view", bind="query-params",
+        "View",
+        list(VIEWS),
+        default="Table",
+        required=True,
+        key="search.view",
+        bind="query-params",
         label_visibility="collapsed",
-    )  # fmt: skip
+    )
     with parts.errors_shown(target):
         if not result.keys and view not in {"Code and link"}:
             _nothing(shown)
@@ -96,14 +101,19 @@ def _table(shown: Shown) -> None:
     event = st.dataframe(
         frame,
         hide_index=True,
-        column_order=[*order[:3], *[c for c in order[3:] if is_title(c)],
-                      *[c for c in order[3:] if not is_title(c)], "key", *long],
+        column_order=[
+            *order[:3],
+            *[c for c in order[3:] if is_title(c)],
+            *[c for c in order[3:] if not is_title(c)],
+            "key",
+            *long,
+        ],
         column_config=_columns(result.metric, frame),
         on_select="rerun",
         selection_mode="single-row",
         key=f"search.table.{digest}",
         height=min(420, 38 + 35 * len(frame)),
-    )  # fmt: skip
+    )
     st.plotly_chart(
         charts.distance_profile(
             result.keys,
@@ -200,9 +210,13 @@ def _cards(shown: Shown) -> None:
                 st.markdown(f"**{rank}. {markdown(shown.titles[hit.key], 160)}**")
                 st.space("stretch")
                 st.button(
-                    "More like this", icon=":material/hub:", on_click=more_like, args=(hit.key,),
-                    key=f"search.card.{rank}", type="tertiary",
-                )  # fmt: skip
+                    "More like this",
+                    icon=":material/hub:",
+                    on_click=more_like,
+                    args=(hit.key,),
+                    key=f"search.card.{rank}",
+                    type="tertiary",
+                )
             facts = ["no distance"]
             if np.isfinite(hit.distance):
                 facts = [f"distance {hit.distance:.4f}", f"similarity {similar:.3f}"]
