@@ -21,7 +21,7 @@ from memdb.settings import Settings
 from memdb.sizing import samples
 from memdb.sizing.model import Estimate, predict
 from memdb.sizing.profiles import BUILT_IN
-from memdb.sizing.samples import Measured
+from memdb.sizing.samples import MeasuredSample
 from memdb.sizing.shape import Sessions, Shape
 
 MEDIAN_GOAL, WORST_GOAL = 0.01, 0.03
@@ -116,7 +116,7 @@ def held(kinds: Sequence[Kind] = KINDS) -> Iterator[Held]:
 
 def fitted() -> None:
     """Measure the other shapes; print the constants that fit them."""
-    measured: list[Measured] = []
+    measured: list[MeasuredSample] = []
     for shape in FITTED:
         with samples.fresh(Settings.from_env()) as client:
             measured.append(samples.measure(client, shape))

@@ -12,7 +12,7 @@ from scipy.optimize import nnls
 from memdb.errors import BadInput
 from memdb.sizing import redisearch, samples
 from memdb.sizing.model import Constants
-from memdb.sizing.samples import Measured
+from memdb.sizing.samples import MeasuredSample
 from memdb.sizing.shape import Shape
 
 # RediSearch's own, of FT.CREATE without STOPWORDS.
@@ -50,7 +50,7 @@ FITTED = (
 )
 
 
-def fit(measured: Sequence[Measured]) -> Constants:
+def fit(measured: Sequence[MeasuredSample]) -> Constants:
     """Constants that make the model agree with measurements of many shapes; none negative.
 
     Relative errors count: each shape's row is divided by what the shape took.

@@ -117,10 +117,10 @@ class Child:
             stdin.write(json.dumps(message).encode() + b"\n")
             stdin.flush()
             ready, _, _ = select.select([stdout], [], [], _START_S)
-            found = json.loads(stdout.readline()) if ready else {}
+            answer = json.loads(stdout.readline()) if ready else {}
         except (OSError, ValueError):
             return {}
-        return found if isinstance(found, dict) else {}
+        return answer if isinstance(answer, dict) else {}
 
     def _close(self) -> None:
         for pipe in (self._warden.stdin, self._warden.stdout):

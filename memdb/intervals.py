@@ -117,7 +117,7 @@ def paired(a: Numbers, b: Numbers, confidence: float = 0.95) -> Interval:
 
 
 def unpaired(a: Numbers, b: Numbers, confidence: float = 0.95) -> Interval:
-    """Mean of a less mean of b, in [0, 1], of different queries: Newcombe's interval from the two."""
+    """Mean of a (n,) less mean of b (m,), in [0, 1], of different queries: Newcombe's interval of the two."""
     first, second = mean(a, confidence), mean(b, confidence)
     difference = first.mean - second.mean
     low = difference - math.hypot(first.mean - first.low, second.high - second.mean)

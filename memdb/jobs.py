@@ -62,7 +62,11 @@ class Job(Generic[T]):
         self._thread.start()
 
     def report(self, stage: str, done: int, total: int) -> None:
-        """Called by the work: where it is. Ends the work with Cancelled if the user asked for it."""
+        """Called by the work: where it is. Ends the work with Cancelled if the user asked for it.
+
+        Raises:
+            Cancelled: the user asked for the end.
+        """
         with self._lock:
             if stage != self._stage:
                 self._stage, self._stage_began = stage, time.monotonic()

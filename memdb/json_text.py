@@ -24,7 +24,7 @@ def json_text(value: object, *, indent: int | None = None, ascii_only: bool = Tr
             here, are escaped: JSON can say so, UTF-8 cannot.
     """
     text = json.dumps(plain(value), indent=indent, ensure_ascii=ascii_only, allow_nan=False)
-    return _SURROGATE.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+    return _SURROGATE.sub(lambda surrogate: f"\\u{ord(surrogate.group()):04x}", text)
 
 
 def plain(value: object) -> object:

@@ -70,17 +70,17 @@ def extractive(question: str, hits: Sequence[Hit], count: int = SENTENCES) -> An
 
     Sentences are ranked by the local embedding model, whatever model the index was built with.
     """
-    found: list[tuple[int, str]] = []
+    sentences: list[tuple[int, str]] = []
     for number, hit in enumerate(hits, 1):
-        found += [(number, text) for text in _sentences(passage(hit))]
+        sentences += [(number, text) for text in _sentences(passage(hit))]
     known = sources(hits)
-    if not found:
+    if not sentences:
         nothing = "No document was found." if not hits else "The documents that were found hold no sentences."
         return Answer(nothing, known, "no sentences")
-    vectors = embed([question, *(text for _, text in found)])
+    vectors = embed([question, *(text for _, text in sentences)])
     near = vectors[1:] @ vectors[0]
     # A nearer document speaks first where sentences are alike.
-    near = near - 0.01 * np.array([number for number, _ in found])
+    near = near - 0.01 * np.array([number for number, _ in sentences])
     chosen: list[int] = []
     for place in np.argsort(-near, kind="stable").tolist():
         if all(float(vectors[1 + place] @ vectors[1 + other]) < 0.92 for other in chosen):
@@ -88,7 +88,7 @@ def extractive(question: str, hits: Sequence[Hit], count: int = SENTENCES) -> An
         if len(chosen) == count:
             break
     chosen.sort()
-    text = " ".join(f"{found[place][1]} [{found[place][0]}]" for place in chosen)
+    text = " ".join(f"{sentences[place][1]} [{sentences[place][0]}]" for place in chosen)
     return Answer(text, known, "sentences of the documents")
 
 
@@ -122,13 +122,13 @@ def written(
 
 def _messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
     """The last turns as Bedrock takes them: user first, then by turns; others are left out."""
-    found: list[dict[str, Any]] = []
+    messages: list[dict[str, Any]] = []
     for turn in turns[-_TURNS:]:
         role = {"user": "user", "human": "user", "assistant": "assistant", "ai": "assistant"}.get(turn.role)
-        if role is None or not turn.content.strip() or role != ("assistant" if len(found) % 2 else "user"):
+        if role is None or not turn.content.strip() or role != ("assistant" if len(messages) % 2 else "user"):
             continue
-        found.append({"role": role, "content": [{"text": turn.content[:_LONGEST]}]})
-    return found[:-1] if len(found) % 2 else found
+        messages.append({"role": role, "content": [{"text": turn.content[:_LONGEST]}]})
+    return messages[:-1] if len(messages) % 2 else messages
 
 
 def _sentences(text: str) -> list[str]:

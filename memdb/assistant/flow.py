@@ -116,19 +116,19 @@ def context(
         commands.append(("HGET", formats.user_key(ask.user_id), formats.EMBEDDING))
     commands.append(command.args)
     sent = time.perf_counter()
-    found = client.pipeline(commands)
+    answers = client.pipeline(commands)
     back = time.perf_counter()
-    stored, history = replies.items(found[0])
+    stored, history = replies.items(answers[0])
     if stored is None and history is None:
         raise NotFound(key, "session")
     turns, problems = formats.turns_of(replies.key(history)) if history else ((), [])
-    now, problem = _preference(found[1]) if ask.user_id else (None, "")
+    now, problem = _preference(answers[1]) if ask.user_id else (None, "")
     problems += [problem] if problem else []
     if now is not None and now.shape != vector.shape:
         problems.append(
             f"The preference vector has {len(now):,} numbers, the question {len(vector):,}: it is left aside."
         )
-    result = knn_result(found[-1], made, command, (back - sent) * 1000)
+    result = knn_result(answers[-1], made, command, (back - sent) * 1000)
     again = not _same(now, preference) and ask.weight > 0
     if again:
         command, _ = _command(client, info, ask, vector, now)
@@ -146,7 +146,7 @@ def context(
     )
 
 
-def alone(client: Client, found: Context, repeats: int = 5) -> tuple[Step, ...]:
+def alone(client: Client, context: Context, repeats: int = 5) -> tuple[Step, ...]:
     """The commands of the round trip one after the other, each by itself: what the one round trip saves.
 
     A server writes the replies of a pipeline together, so that the pipeline itself does not tell what each
@@ -155,9 +155,9 @@ def alone(client: Client, found: Context, repeats: int = 5) -> tuple[Step, ...]:
     Raises:
         MemDBError: the server did not answer, or said no.
     """
-    names = ["history", *(["preference"] if found.ask.user_id else []), "documents"]
+    names = ["history", *(["preference"] if context.ask.user_id else []), "documents"]
     steps: list[Step] = []
-    for name, command in zip(names, found.commands, strict=True):
+    for name, command in zip(names, context.commands, strict=True):
         times = []
         for _ in range(repeats):
             began = time.perf_counter()
@@ -171,7 +171,7 @@ def alone(client: Client, found: Context, repeats: int = 5) -> tuple[Step, ...]:
 def both(
     client: Client, info: IndexInfo, ask: Ask, vector: Floats, preference: Floats | None
 ) -> tuple[KnnResult, KnnResult]:
-    """The documents without and with the preference, in one round trip.
+    """The documents without and with the preference, in one round trip; `vector` and `preference` are (d,).
 
     Raises:
         MemDBError: the server did not answer, or said no.
@@ -211,17 +211,17 @@ def _preference(raw: Reply) -> tuple[Floats | None, str]:
     return vector, ""
 
 
-def _same(one: Floats | None, other: Floats | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return one.shape == other.shape and bool((one == other).all())
+def _same(vector: Floats | None, other: Floats | None) -> bool:
+    if vector is None or other is None:
+        return vector is other
+    return vector.shape == other.shape and bool((vector == other).all())
 
 
 def _steps(embed_ms: float, at: list[float]) -> tuple[Step, ...]:
     sent, back, done = at
-    found = [Step("embed the question", 0.0, embed_ms, False)] if embed_ms else []
+    embedding = [Step("embed the question", 0.0, embed_ms, False)] if embed_ms else []
     return (
-        *found,
+        *embedding,
         Step("blend, write the commands", embed_ms, sent, False),
         Step(ROUND_TRIP, sent, back, True),
         Step("read the replies", back, done, False),

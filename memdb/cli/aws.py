@@ -172,12 +172,12 @@ def card_json(card: ClusterCard, checks: tuple[Check, ...]) -> dict[str, Any]:
 def _chosen(memorydb: Any, name: str) -> ClusterCard:
     if name:
         return aws_card.card(memorydb, name)
-    found = aws_card.cards(memorydb)
-    if not found:
+    cards = aws_card.cards(memorydb)
+    if not cards:
         raise NotFound("*", "MemoryDB cluster in this Region")
-    if len(found) > 1:
+    if len(cards) > 1:
         raise BadInput(
-            f"There are {len(found)} clusters in {found[0].cluster.region}.",
-            f"Name one with --cluster: {', '.join(c.cluster.name for c in found)}.",
+            f"There are {len(cards)} clusters in {cards[0].cluster.region}.",
+            f"Name one with --cluster: {', '.join(c.cluster.name for c in cards)}.",
         )
-    return found[0]
+    return cards[0]

@@ -28,7 +28,12 @@ class Calibrate(ShapeOptions, OnServer):
     json: bool = option("--json", default=False, help="print JSON")
 
     def run(self) -> int:
-        """Fit a profile to an index, or to growing samples of a shape on a local engine; keep it."""
+        """Fit a profile to an index, or to growing samples of a shape on a local engine; keep it.
+
+        Raises:
+            BadInput: an index and a shape are given, or neither.
+            MemDBError: a server does not answer, or the profile cannot be kept.
+        """
         settings = Settings.from_env()
         if self.index and self.dim is not None:
             raise BadInput(

@@ -57,18 +57,20 @@ class Check(OnServer):
             self, sampler.thresholds_of(Past(path_of(settings.home, target)).kept(sampler.THRESHOLDS))
         )
         with connect(target) as client:
-            before = {one.address: one for one in sample_all(client)}
+            before = {sample.address: sample for sample in sample_all(client)}
             time.sleep(self.seconds)  # rates are differences: there is nothing to do between the two looks
             after = sample_all(client)
         findings: list[Finding] = []
-        for one in after:
-            earlier = before.get(one.address)
+        for sample in after:
+            earlier = before.get(sample.address)
             changed = (
-                rates(earlier, one) if earlier else Rates(0.0, {}, {"all": "the node was not there before"})
+                rates(earlier, sample)
+                if earlier
+                else Rates(0.0, {}, {"all": "the node was not there before"})
             )
-            findings += judge(one, changed, limits)
+            findings += judge(sample, changed, limits)
         # A node that has left the topology meanwhile would otherwise vanish without a word.
-        here = {one.address for one in after}
+        here = {sample.address for sample in after}
         findings += [
             Finding(address, "answers", "critical", "gone between the two looks", "See `memdb doctor`.")
             for address in before
@@ -76,7 +78,7 @@ class Check(OnServer):
         ]
         level = worst(tuple(findings))
         if self.json:
-            print_json({"level": level, "findings": [asdict(one) for one in findings]})
+            print_json({"level": level, "findings": [asdict(finding) for finding in findings]})
         else:
             rows = [
                 (f.node, f.name, "–" if f.level == "absent" else f.level, f.saw, f.todo) for f in findings

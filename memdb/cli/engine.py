@@ -134,7 +134,12 @@ class Stop(Command):
     json: bool = option("--json", default=False, help="print JSON")
 
     def run(self) -> int:
-        """End one engine cleanly and wait for its end."""
+        """End one engine cleanly and wait for its end.
+
+        Raises:
+            NotFound: no engine runs, or none on this port.
+            EngineUnavailable: several run and no port is given, or it does not end in time.
+        """
         entries = [
             e for e in running_engines(Settings.from_env().home) if not self.port or e.port == self.port
         ]

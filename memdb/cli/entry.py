@@ -92,8 +92,8 @@ def parse(words: Sequence[str]) -> Command:
 def command(name: str) -> type[Command]:
     """The class of one of COMMANDS."""
     words = name.split()
-    found: type[Command] = getattr(importlib.import_module(f"memdb.cli.{words[0]}"), words[-1].capitalize())
-    return found
+    chosen: type[Command] = getattr(importlib.import_module(f"memdb.cli.{words[0]}"), words[-1].capitalize())
+    return chosen
 
 
 class _CommandParser(Parser):

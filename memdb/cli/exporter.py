@@ -26,7 +26,12 @@ class Exporter(OnServer):
     once: bool = option("--once", default=False, help="print the text once and end, for textfile collectors")
 
     def run(self) -> int:
-        """Serve until Ctrl-C."""
+        """Serve until Ctrl-C.
+
+        Raises:
+            BadInput: the address and port cannot be listened on.
+            MemDBError: the target cannot be reached.
+        """
         target = self.find(Settings.from_env())
         with connect(target) as client:
             registry = CollectorRegistry()

@@ -19,7 +19,12 @@ class Load(DataOptions, OnWritableServer):
     json: bool = option("--json", default=False, help="print what was loaded as JSON")
 
     def run(self) -> int:
-        """Load; what is there already is left as it is."""
+        """Load; what is there already is left as it is.
+
+        Raises:
+            ReadOnlyTarget: the target is not writable.
+            MemDBError: the server does not answer, or has no room.
+        """
         settings = Settings.from_env()
         target = self.find(settings)
         if not target.writable:

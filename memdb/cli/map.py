@@ -73,7 +73,12 @@ class Map(OnIndex):
         )
 
     def run(self) -> int:
-        """Make the map, write it, print how far it can be believed."""
+        """Make the map, write it, print how far it can be believed.
+
+        Raises:
+            BadInput: the ending or the folder of --out, or the request, cannot be used.
+            MemDBError: the server does not answer.
+        """
         path = Path(self.out).expanduser()
         if path.suffix.lower() not in ENDINGS:
             raise BadInput(

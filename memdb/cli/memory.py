@@ -36,16 +36,16 @@ class Memory(OnServer):
         status = 0
         with open_for_work(target) as client:
             for node in client.nodes():
-                one = _look(client, node, exactly=self.exact)
-                if isinstance(one, str):
+                memory = _look(client, node, exactly=self.exact)
+                if isinstance(memory, str):
                     status = UNREACHED
-                    told.append({"address": node.address, "problem": one})
+                    told.append({"address": node.address, "problem": memory})
                     if not self.json:
-                        print_table(f"{target.name}, {node.role} {node.address}", ("problem",), [(one,)])
+                        print_table(f"{target.name}, {node.role} {node.address}", ("problem",), [(memory,)])
                     continue
-                told.append({"role": node.role, **one.facts()})
+                told.append({"role": node.role, **memory.facts()})
                 if not self.json:
-                    _show(f"{target.name}, {node.role} {node.address}", one)
+                    _show(f"{target.name}, {node.role} {node.address}", memory)
         if self.json:
             print_json({"nodes": told})
         return status
@@ -57,63 +57,63 @@ def _look(client: Client, node: Node, *, exactly: bool) -> MemorySplit | str:
         now = sample(client, node)
         if now.problem:
             return now.problem
-        found = split(client, node, now)
-        return replace(found, coverage=_counted(client, node, now, found)) if exactly else found
+        memory = split(client, node, now)
+        return replace(memory, coverage=_counted(client, node, now, memory)) if exactly else memory
     except Cancelled:
         raise
     except MemDBError as exc:
         return str(exc)
 
 
-def _counted(client: Client, node: Node, now: Sample, found: MemorySplit) -> tuple[Coverage, ...]:
+def _counted(client: Client, node: Node, now: Sample, memory: MemorySplit) -> tuple[Coverage, ...]:
     with Bar() as bar:
-        exact = {one.index for one in found.coverage if one.exact}
+        exact = {coverage.index for coverage in memory.coverage if coverage.exact}
         counted = {
             info.name: count_exactly(client, node, info, bar.report)
             for info in now.indexes
             if info.name not in exact
         }
-    known = {one.index: one for one in found.coverage} | counted
+    known = {coverage.index: coverage for coverage in memory.coverage} | counted
     return tuple(known[info.name] for info in now.indexes if info.name in known)
 
 
-def _show(title: str, found: MemorySplit) -> None:
+def _show(title: str, memory: MemorySplit) -> None:
     rows = []
-    for part in found.parts:
+    for part in memory.parts:
         within = f"± {bytes_text(part.within_bytes)}" if part.within_bytes else ""
         note = "; ".join(text for text in (part.source, part.absent) if text)
         shown = "–" if part.bytes is None else bytes_text(part.bytes)
-        rows.append((TITLES[part.name], shown, within, _share(part.bytes, found.used), note))
-    if found.rest is not None and found.used is not None:
+        rows.append((TITLES[part.name], shown, within, _share(part.bytes, memory.used), note))
+    if memory.rest is not None and memory.used is not None:
         rows.append(
-            ("Rest", bytes_text(found.rest), "", _share(found.rest, found.used), "used less all above")
+            ("Rest", bytes_text(memory.rest), "", _share(memory.rest, memory.used), "used less all above")
         )
-        rows.append(("Used", bytes_text(found.used), "", "100.0 %", "INFO used_memory"))
+        rows.append(("Used", bytes_text(memory.used), "", "100.0 %", "INFO used_memory"))
     else:
-        rows.append(("Used", "–", "", "", found.absent.get("used", "")))
+        rows.append(("Used", "–", "", "", memory.absent.get("used", "")))
     print_table(title, ("part", "bytes", "95 %", "of used", "source"), rows, right=(1, 2, 3))
-    _show_expiring(found)
-    _show_coverage(found)
+    _show_expiring(memory)
+    _show_coverage(memory)
 
 
-def _show_expiring(found: MemorySplit) -> None:
-    share = "–" if found.ttl_share is None else f"{found.ttl_share:.1%} of {found.keys or 0:,} keys"
-    rows = [("Keys with a time to live", share, found.absent.get("ttl_share", ""))]
-    for freed in found.ttl_freed:
+def _show_expiring(memory: MemorySplit) -> None:
+    share = "–" if memory.ttl_share is None else f"{memory.ttl_share:.1%} of {memory.keys or 0:,} keys"
+    rows = [("Keys with a time to live", share, memory.absent.get("ttl_share", ""))]
+    for freed in memory.ttl_freed:
         words = "Free within the hour" if freed.seconds == 3_600 else "Free within a day"
         within = f"± {bytes_text(freed.within_bytes)}" if freed.within_bytes else ""
         rows.append((words, bytes_text(freed.bytes), within))
-    if not found.ttl_freed:
-        rows.append(("Free within the hour, a day", "–", found.absent.get("ttl_freed", "")))
+    if not memory.ttl_freed:
+        rows.append(("Free within the hour, a day", "–", memory.absent.get("ttl_freed", "")))
     print_table("", ("times to live", "", "95 %"), rows, right=(1, 2))
 
 
-def _show_coverage(found: MemorySplit) -> None:
+def _show_coverage(memory: MemorySplit) -> None:
     rows = []
-    for one in found.coverage:
-        within = "counted" if one.exact else f"{one.low:,.0f} to {one.high:,.0f}"
-        rows.append((one.index, f"{one.documents:,}", f"{one.keys:,.0f}", within))
-    for name, why in found.absent.items():
+    for coverage in memory.coverage:
+        within = "counted" if coverage.exact else f"{coverage.low:,.0f} to {coverage.high:,.0f}"
+        rows.append((coverage.index, f"{coverage.documents:,}", f"{coverage.keys:,.0f}", within))
+    for name, why in memory.absent.items():
         if name.startswith("coverage "):
             rows.append((name.removeprefix("coverage "), "–", "–", why))
     if rows:

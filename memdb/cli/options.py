@@ -29,26 +29,30 @@ class Parser(argparse.ArgumentParser):
     """One that words its errors as the rest of the command line does: one line, then the way on."""
 
     def error(self, message: str) -> NoReturn:
-        """Raise instead of printing the usage, which hides what is wrong."""
+        """Raise instead of printing the usage, which hides what is wrong.
+
+        Raises:
+            BadInput: always, with what is wrong.
+        """
         raise BadInput(f"{message[:1].upper()}{message[1:]}.", f"See `{self.prog} --help`.")
 
     def joined(self, words: Sequence[str]) -> list[str]:
         """The words with `--filter '-@tag:{x}'` as one: argparse takes a leading dash for an option, while a
         filter, a key or a text may begin with one. What does name an option stays one."""
         valued = {name for name, action in self._option_string_actions.items() if action.nargs is None}
-        found: list[str] = []
+        merged: list[str] = []
         for place, word in enumerate(words):
             if word == "--":
-                return [*found, *words[place:]]
+                return [*merged, *words[place:]]
             name = word.split("=", 1)[0]
             option = any(known.startswith(name) for known in self._option_string_actions)
-            before = found[-1] if found and len(found[-1]) > 2 else " "
+            before = merged[-1] if merged and len(merged[-1]) > 2 else " "
             takes = any(known.startswith(before) for known in valued)  # argparse reads --filt as --filter
             if takes and len(word) > 1 and word.startswith("-") and not option:
-                found[-1] += f"={word}"
+                merged[-1] += f"={word}"
             else:
-                found.append(word)
-        return found
+                merged.append(word)
+        return merged
 
 
 @dataclass(frozen=True, kw_only=True)

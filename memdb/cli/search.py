@@ -128,22 +128,22 @@ def _exact(
 def _as_json(
     result: KnnResult, command: str, exact: Neighbours | None, compared: Judged | None
 ) -> dict[str, object]:
-    found: dict[str, object] = {
+    document: dict[str, object] = {
         # A distance that the engine does not have is null.
         "hits": [{"key": h.key, "distance": h.distance, "fields": dict(h.fields)} for h in result.hits],
         "took_ms": round(result.took_ms, 3),
         "command": command,
     } | _notes(result.notes)
     if exact is not None and compared is not None:
-        found["exact"] = {
+        document["exact"] = {
             "hits": [
                 {"key": key, "distance": float(d), "found": there}
-                for key, d, there in zip(exact.keys[0], exact.distances[0], compared.found, strict=True)
+                for key, d, there in zip(exact.keys[0], exact.distances[0], compared.retrieved, strict=True)
             ],
             "recall": compared.recall,
             "looked_at": exact.looked_at,
         } | _notes(exact.notes)
-    return found
+    return document
 
 
 def _notes(notes: tuple[str, ...]) -> dict[str, object]:
@@ -163,7 +163,7 @@ def _show(result: KnnResult, request: KnnRequest, exact: Neighbours | None, comp
     for note in result.notes:
         say(f"Note: {note}")
     if exact is not None and compared is not None:
-        missed = [k for k, there in zip(exact.keys[0], compared.found, strict=True) if not there]
+        missed = [k for k, there in zip(exact.keys[0], compared.retrieved, strict=True) if not there]
         say(f"Recall {compared.recall:.3f} against all {exact.looked_at:,} vectors under the filter")
         for key in missed:
             say(f"missed: {line(key)}")

@@ -33,7 +33,12 @@ class Sessions(OnServer):
     json: bool = option("--json", default=False, help="print JSON")
 
     def run(self) -> int:
-        """List, show, or tell the formats."""
+        """List, show, or tell the formats.
+
+        Raises:
+            BadInput: `show` without the id of a session.
+            MemDBError: the server does not answer, or there is no such session.
+        """
         if self.action == "show" and not self.id:
             raise BadInput("`memdb sessions show` needs the id of a session.", "`memdb sessions` lists them.")
         target = self.find(Settings.from_env())
@@ -83,7 +88,7 @@ class Sessions(OnServer):
         return 0
 
 
-def _formats(found: Detected, *, as_json: bool) -> int:
+def _formats(detected: Detected, *, as_json: bool) -> int:
     if as_json:
         print_json(
             {
@@ -97,21 +102,21 @@ def _formats(found: Detected, *, as_json: bool) -> int:
                         "sampled": f.sampled,
                         "keys": f.keys,
                     }
-                    for f in found.formats
+                    for f in detected.formats
                 ],
-                "other": found.other,
-                "sampled": found.sampled,
-                "keys": found.total,
+                "other": detected.other,
+                "sampled": detected.sampled,
+                "keys": detected.total,
             }
         )
         return 0
-    if found.formats:
+    if detected.formats:
         rows = [
             (line(f.format.title, 60), line(f.format.prefix, 60), f"one {f.format.holds}", f"{f.keys:,}")
-            for f in found.formats
+            for f in detected.formats
         ]
         print_table("", ("format", "keys begin with", "a key holds", "keys"), rows, right=(3,))
-    say(f"{found.words} {found.other:,} of them are no sessions.")
+    say(f"{detected.words} {detected.other:,} of them are no sessions.")
     return 0
 
 

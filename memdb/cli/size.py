@@ -14,7 +14,7 @@ from memdb.sizing import catalogue, plan, prices, profiles
 from memdb.sizing.catalogue import Flavour
 from memdb.sizing.constraints import Load
 from memdb.sizing.model import COMPONENTS
-from memdb.sizing.plan import Inputs, Plan
+from memdb.sizing.plan import Inputs, SizingPlan
 from memdb.sizing.services import Wishes
 from memdb.sizing.shape import ARTICLE
 
@@ -88,11 +88,11 @@ class Size(ShapeOptions, SessionOptions):
         return 0
 
 
-def _show(found: Plan) -> None:
-    estimate, shape = found.estimate, found.inputs.shape
+def _show(sizing: SizingPlan) -> None:
+    estimate, shape = sizing.estimate, sizing.inputs.shape
     say(
         f"{shape.vectors:,} documents of {shape.dim:,} × {shape.type} with {shape.metadata_bytes:,} bytes of "
-        f"metadata, {found.inputs.sessions.live:,} sessions at any time."
+        f"metadata, {sizing.inputs.sessions.live:,} sessions at any time."
     )
     rows = [
         (COMPONENTS[name], bytes_text(part), f"{part / estimate.total_bytes:.0%}")
@@ -107,7 +107,7 @@ def _show(found: Plan) -> None:
         right=(1, 2),
     )
     say(f"Interval: {bytes_text(estimate.low_bytes)} to {bytes_text(estimate.high_bytes)}.")
-    if found.options:
+    if sizing.options:
         offers = [
             (
                 option.choice.node.name,
@@ -116,15 +116,15 @@ def _show(found: Plan) -> None:
                 f"${option.monthly_usd:,.0f}",
                 f"{option.choice.price.grade}, {option.choice.price.date or 'now'}",
             )
-            for option in found.options
+            for option in sizing.options
         ]
-        title = f"MemoryDB in {found.inputs.wishes.region}, {found.inputs.wishes.reserve:.0%} kept free"
+        title = f"MemoryDB in {sizing.inputs.wishes.region}, {sizing.inputs.wishes.reserve:.0%} kept free"
         print_table(title, ("node", "nodes", "used", "a month", "price"), offers, right=(1, 2, 3))
     else:
-        say(found.choices.why_none)
-        for text in found.choices.instead:
+        say(sizing.choices.why_none)
+        for text in sizing.choices.instead:
             say(f"  {text}")
-    for limit in found.limits:
+    for limit in sizing.limits:
         if limit.ok is False:
             say(f"Not possible: {limit.text}")
     for note in estimate.notes:

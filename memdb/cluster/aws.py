@@ -76,13 +76,13 @@ def secret(name: str, region: str = "", *, secrets: Any = None) -> str:
         if key:
             raise BadSettings(f"The secret '{name}' is no JSON object: no '{key}'.", "Leave #… out.")
         return str(text)
-    found = values.get(key or "password")
-    if not isinstance(found, str) or not found:
+    value = values.get(key or "password")
+    if not isinstance(value, str) or not value:
         raise BadSettings(
             f"The secret '{name}' has no text under '{key or 'password'}'.",
             f"Name one of its keys after a #: {', '.join(map(str, values)) or 'it has none'}.",
         )
-    return found
+    return value
 
 
 def explain(exc: Exception) -> MemDBError:

@@ -89,16 +89,16 @@ class Connection(Sender):
         writes = [guard.check(command, writable=self.target.writable) for command in commands]
         began = time.perf_counter()
         try:
-            found = self._whole(commands, writes)
+            answers = self._whole(commands, writes)
         except MemDBError as exc:
             self.log.add(commands[0], time.perf_counter() - began, type(exc).__name__, len(commands))
             raise
-        failed = next((reply for reply in found if isinstance(reply, MemDBError)), None)
+        failed = next((reply for reply in answers if isinstance(reply, MemDBError)), None)
         took = time.perf_counter() - began
         self.log.add(commands[0], took, type(failed).__name__ if failed else "ok", len(commands))
         if failed and not errors_as_values:
             raise failed
-        return found
+        return answers
 
     def transaction(self, commands: Sequence[Command]) -> list[Reply]:
         """Send many commands as one MULTI … EXEC: all run, or none. All keys lie in one slot.
@@ -150,8 +150,8 @@ class Connection(Sender):
                 for attempt in range(attempts):
                     try:
                         pipe.watch(key_bytes(key))  # type: ignore[no-untyped-call]
-                        found = [pipe.immediate_execute_command(*sent(command)) for command in reads]  # type: ignore[no-untyped-call]
-                        commands = writes(found)
+                        values = [pipe.immediate_execute_command(*sent(command)) for command in reads]  # type: ignore[no-untyped-call]
+                        commands = writes(values)
                         for command in commands:
                             guard.check(command, writable=self.target.writable)
                         pipe.multi()

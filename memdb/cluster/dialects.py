@@ -176,16 +176,22 @@ def recognise(
         )
     if "FT.PROFILE" in commands or "FT._ALIASLIST" in commands:
         return Dialect("memorydb", "MemoryDB", commands, _MEMORYDB, False, False, False, True)
-    found = next((replies.integer(number) for name, number in modules if name == "search"), 0)
+    release_number = next((replies.integer(number) for name, number in modules if name == "search"), 0)
     aggregates = "FT.AGGREGATE" in commands
-    release = f" {found >> 16}.{found >> 8 & 255}" if found >> 16 else "" if aggregates else " 1.0"
+    release = (
+        f" {release_number >> 16}.{release_number >> 8 & 255}"
+        if release_number >> 16
+        else ""
+        if aggregates
+        else " 1.0"
+    )
     return Dialect(
         "valkey-search",
         f"valkey-search{release}",
         commands,
-        _VALKEY_12 if found >= _V12 else _VALKEY_11,
+        _VALKEY_12 if release_number >= _V12 else _VALKEY_11,
         False,
-        found >= _V12 or not release,
+        release_number >= _V12 or not release,
         True,
         False,
         plain_queries=aggregates,

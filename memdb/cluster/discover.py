@@ -82,18 +82,21 @@ def clusters(region: str = "", *, memorydb: Any = None) -> tuple[Cluster, ...]:
     memorydb = memorydb or aws.client("memorydb", region)
     try:
         pages = memorydb.get_paginator("describe_clusters").paginate(ShowShardDetails=True)
-        found = [entry for page in pages for entry in page.get("Clusters", ())]
+        entries = [entry for page in pages for entry in page.get("Clusters", ())]
     except (BotoCoreError, ClientError) as exc:
         raise aws.explain(exc) from exc
     groups: dict[str, bool | None] = {}
-    for entry in found:
+    for entry in entries:
         group = entry.get("ParameterGroupName", "")
         if group not in groups:
             groups[group] = search_enabled(memorydb, group)
     where = region or memorydb.meta.region_name
     return tuple(
         sorted(
-            (from_description(entry, where, groups[entry.get("ParameterGroupName", "")]) for entry in found),
+            (
+                from_description(entry, where, groups[entry.get("ParameterGroupName", "")])
+                for entry in entries
+            ),
             key=lambda cluster: cluster.name,
         )
     )

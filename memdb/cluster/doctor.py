@@ -100,11 +100,11 @@ def _walk(target: Target) -> Iterator[Step]:
             return
         yield Step("TLS", "skipped", "A unix socket needs none.")
     else:
-        found: list[Address] = []
-        yield (step := _timed("Name", lambda: doctor_net.resolve(target, wait, found)))
+        addresses: list[Address] = []
+        yield (step := _timed("Name", lambda: doctor_net.resolve(target, wait, addresses)))
         if step.outcome == "failed":
             return
-        with doctor_net.Probe(target, found, wait) as probe:
+        with doctor_net.Probe(target, addresses, wait) as probe:
             yield (step := _timed("TCP", probe.connect))
             if step.outcome == "failed":
                 return
@@ -380,7 +380,7 @@ def nodes_named(slots: Reply) -> list[tuple[int, str, int]]:
     if isinstance(slots, MemDBError):
         return []
     shards: dict[tuple[str, int], int] = {}
-    found: dict[tuple[str, int], int] = {}
+    shard_of: dict[tuple[str, int], int] = {}
     for part in replies.items(slots):
         nodes = [replies.items(node) for node in replies.items(part)[2:]]
         named = [(replies.text(node[0]), replies.integer(node[1])) for node in nodes if len(node) >= 2]
@@ -388,8 +388,8 @@ def nodes_named(slots: Reply) -> list[tuple[int, str, int]]:
             continue
         shard = shards.setdefault(named[0], len(shards))
         for node in named:
-            found.setdefault(node, shard)
-    return [(shard, host if host != "?" else "", port) for (host, port), shard in found.items()]
+            shard_of.setdefault(node, shard)
+    return [(shard, host if host != "?" else "", port) for (host, port), shard in shard_of.items()]
 
 
 def as_json(diagnosis: Diagnosis) -> dict[str, object]:

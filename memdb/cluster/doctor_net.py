@@ -34,7 +34,7 @@ class Seen:
     days_left: int | None
 
 
-def resolve(target: Target, wait: float, found: list[Address]) -> str:
+def resolve(target: Target, wait: float, addresses: list[Address]) -> str:
     """Look the name up, and put what it leads to into `found`.
 
     Raises:
@@ -52,9 +52,9 @@ def resolve(target: Target, wait: float, found: list[Address]) -> str:
     if isinstance(answer[0], OSError | UnicodeError):
         raise Unreachable(f"There is no host '{target.host}'.", _no_name(target.host))
     for family, _, _, _, address in answer[0]:
-        if (family, address) not in found:
-            found.append((family, address))
-    shown = ", ".join(str(address[0]) for _, address in found[:4])
+        if (family, address) not in addresses:
+            addresses.append((family, address))
+    shown = ", ".join(str(address[0]) for _, address in addresses[:4])
     return f"{target.host} is {shown}." if shown != target.host else f"{shown} is an address."
 
 
@@ -184,8 +184,8 @@ def closed(nodes: list[tuple[str, int]], wait: float) -> list[tuple[str, int]]:
     if not nodes:
         return []
     with ThreadPoolExecutor(max_workers=min(32, len(nodes))) as threads:
-        found = threads.map(lambda node: _is_open(node, wait), nodes)
-        return [node for node, is_open in zip(nodes, found, strict=True) if not is_open]
+        states = threads.map(lambda node: _is_open(node, wait), nodes)
+        return [node for node, is_open in zip(nodes, states, strict=True) if not is_open]
 
 
 def _is_open(node: tuple[str, int], wait: float) -> bool:
@@ -223,12 +223,12 @@ def _opened(family: int, address: Any, wait: float) -> socket.socket:
 
 
 def _seen(sock: Any) -> Seen:
-    found = sock.getpeercert() or {}
-    subject = dict(pair for part in found.get("subject", ()) for pair in part).get("commonName", "")
-    names = [value for kind, value in found.get("subjectAltName", ()) if kind in {"DNS", "IP Address"}]
+    certificate = sock.getpeercert() or {}
+    subject = dict(pair for part in certificate.get("subject", ()) for pair in part).get("commonName", "")
+    names = [value for kind, value in certificate.get("subjectAltName", ()) if kind in {"DNS", "IP Address"}]
     days = None
-    if "notAfter" in found:
-        days = int((ssl.cert_time_to_seconds(found["notAfter"]) - time.time()) // 86400)
+    if "notAfter" in certificate:
+        days = int((ssl.cert_time_to_seconds(certificate["notAfter"]) - time.time()) // 86400)
     return Seen(sock.version() or "TLS", str(names[0] if names else subject), days)
 
 

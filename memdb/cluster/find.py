@@ -28,19 +28,19 @@ def find_target(settings: Settings, url: str = "", *, writable: bool = False) ->
         MemDBError: the password of a named target cannot be had.
     """
     if url and "://" not in url:
-        found = by_name(settings, url)
-        return replace(found, writable=found.writable or writable)
+        target = by_name(settings, url)
+        return replace(target, writable=target.writable or writable)
     if url:
         return _named(settings, url, writable)
     if settings.target:
-        found = by_name(settings, settings.target)
-        return replace(found, writable=found.writable or writable)
+        target = by_name(settings, settings.target)
+        return replace(target, writable=target.writable or writable)
     engines = running_engines(settings.home)
     if engines:
         return _local(engines[0], settings)
     if settings.url:
-        found = from_settings(settings)
-        return replace(found, writable=found.writable or writable)
+        target = from_settings(settings)
+        return replace(target, writable=target.writable or writable)
     raise BadSettings(
         "There is no server to open: no local engine runs and MEMDB_URL is not set.",
         "Start one with `memdb demo` or `memdb engine start`, or name one with --url redis://host:6379.",
@@ -75,28 +75,28 @@ def known(settings: Settings) -> tuple[Named, ...]:
     Raises:
         BadSettings: MEMDB_URL or the settings file does not parse.
     """
-    found: list[Named] = []
+    listed: list[Named] = []
     if settings.url:
         password = Password("variable", "MEMDB_PASSWORD" if settings.password else "MEMDB_URL")
         own = from_settings(settings)
         origin: Origin = "environment"
         if any(_same(own, entry.target) for entry in running_engines(settings.home)):
             origin, password = "local engine", Password("engine")  # as `memdb demo` starts the app
-        found.append(Named(own.name, own, origin, password if own.password else Password()))
+        listed.append(Named(own.name, own, origin, password if own.password else Password()))
     for named in targets.read(settings):
         # `memdb app --url NAME` hands the app a target of the file by its address.
-        if not any(_alike(named.target, other.target) for other in found):
-            found.append(named)
+        if not any(_alike(named.target, other.target) for other in listed):
+            listed.append(named)
     for entry in running_engines(settings.home):
         target = _local(entry, settings)
-        if not any(_same(target, other.target) for other in found):
-            found.append(Named(target.name, target, "local engine", Password("engine")))
+        if not any(_same(target, other.target) for other in listed):
+            listed.append(Named(target.name, target, "local engine", Password("engine")))
     if settings.target:
-        found.sort(key=lambda named: named.name != settings.target or named.origin != "settings file")
+        listed.sort(key=lambda named: named.name != settings.target or named.origin != "settings file")
     elif not settings.url:
-        found.sort(key=lambda named: named.origin != "local engine")
+        listed.sort(key=lambda named: named.origin != "local engine")
     unique: dict[str, Named] = {}
-    for named in found:
+    for named in listed:
         name, number = named.name, 1
         while name in unique:
             number += 1
@@ -186,9 +186,9 @@ def _budget(settings: Settings) -> Budget:
     return Budget(settings.budget_queries, settings.budget_keys, settings.budget_slow)
 
 
-def _same(one: Target, other: Target) -> bool:
-    return one.address.replace("//localhost", "//127.0.0.1") == other.address
+def _same(target: Target, other: Target) -> bool:
+    return target.address.replace("//localhost", "//127.0.0.1") == other.address
 
 
-def _alike(one: Target, other: Target) -> bool:
-    return (one.address, one.username, one.label) == (other.address, other.username, other.label)
+def _alike(target: Target, other: Target) -> bool:
+    return (target.address, target.username, target.label) == (other.address, other.username, other.label)

@@ -39,8 +39,8 @@ def overview(client: Client) -> Overview:
     def told(name: str, within: Range) -> int | None:
         if why := possible.refusal(facts.get(name), within, f"INFO {name}"):
             absent[name] = why
-        found = possible.number(facts.get(name), within)
-        return None if found is None else int(found)
+        value = possible.number(facts.get(name), within)
+        return None if value is None else int(value)
 
     return Overview(
         keys=None if refused(keys) else possible.count(raised(keys)),

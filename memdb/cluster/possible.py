@@ -38,8 +38,8 @@ PERCENT = Range(0, 100, "a percentage is 0 to 100")
 
 def number(value: Reply, within: Range, *, scale: float = 1.0) -> float | None:
     """A figure as a number times `scale`; None where it is none, or cannot be true."""
-    found = replies.number(value) * scale
-    return found if within.holds(found) else None
+    scaled = replies.number(value) * scale
+    return scaled if within.holds(scaled) else None
 
 
 def refusal(value: Reply, within: Range, source: str, *, scale: float = 1.0) -> str:
@@ -51,21 +51,21 @@ def refusal(value: Reply, within: Range, source: str, *, scale: float = 1.0) -> 
         source: the command and field that told it.
         scale: from the unit that is told to the one of the range.
     """
-    found = replies.number(value) * scale
+    scaled = replies.number(value) * scale
     shown = line(replies.text(value), 40)
     # "nan" was calculated by the server; other text is no number, and absent for other reasons.
-    if within.holds(found) or (math.isnan(found) and "nan" not in shown.lower()):
+    if within.holds(scaled) or (math.isnan(scaled) and "nan" not in shown.lower()):
         return ""
     return f"{source} tells {shown}, which is impossible: {within.words}"
 
 
 def size(value: Reply) -> int | None:
     """Bytes, e.g. of MEMORY USAGE; None where nothing, an error or the impossible is told."""
-    found = number(value, SIZE)
-    return None if found is None else int(found)
+    value_bytes = number(value, SIZE)
+    return None if value_bytes is None else int(value_bytes)
 
 
 def count(value: Reply) -> int | None:
     """A number of things, e.g. of DBSIZE; None where nothing, an error or the impossible is told."""
-    found = number(value, THINGS)
-    return None if found is None else int(found)
+    things = number(value, THINGS)
+    return None if things is None else int(things)

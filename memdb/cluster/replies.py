@@ -61,8 +61,8 @@ def integer(value: Reply, default: int = 0) -> int:
     """A whole number, whatever it came as; `default` where it is none."""
     if isinstance(value, int):
         return value
-    found = number(value)
-    return int(found) if math.isfinite(found) else default
+    parsed = number(value)
+    return int(parsed) if math.isfinite(parsed) else default
 
 
 def whole(value: Reply) -> int:
@@ -83,4 +83,4 @@ def info(value: Reply) -> dict[str, dict[str, str]]:
         elif ":" in line:
             key, _, rest = line.partition(":")
             current[key] = rest
-    return {name: found for name, found in sections.items() if found}
+    return {name: facts for name, facts in sections.items() if facts}

@@ -107,16 +107,16 @@ class Routes:
         """Whom to send a command to."""
         if self.direct:
             return self.seed
-        found = self.topology()
+        topology = self.topology()
         named = keys(command)
-        primary = found.owner(slot(named[0])) if named and found.cluster else None
+        primary = topology.owner(slot(named[0])) if named and topology.cluster else None
         if primary is None:
-            if not found.primaries:
+            if not topology.primaries:
                 return self.seed
-            primary = found.primaries[0]
+            primary = topology.primaries[0]
         spread = read and self.target.read_from_replicas and word(command[0]) not in _STICKY
-        if spread and (replicas := found.replicas(primary)):
-            return self.of(replicas[next(self._turn) % len(replicas)], readonly=found.cluster)
+        if spread and (replicas := topology.replicas(primary)):
+            return self.of(replicas[next(self._turn) % len(replicas)], readonly=topology.cluster)
         return self.of(primary)
 
     def close(self) -> None:
@@ -126,14 +126,14 @@ class Routes:
             for client in self._nodes.values():
                 client.close()
 
-    def _take(self, found: Topology) -> None:
-        self.map, self._asked = found, time.monotonic()
+    def _take(self, topology: Topology) -> None:
+        self.map, self._asked = topology, time.monotonic()
         if self.pinned:
             return
-        self.several = len(found.primaries) > 1
-        one = len(found.primaries) == 1 and self._is_seed(found.primaries[0])
+        self.several = len(topology.primaries) > 1
+        at_only_primary = len(topology.primaries) == 1 and self._is_seed(topology.primaries[0])
         # Outside a cluster the user's address is obeyed: it may well be a replica on purpose.
-        self.direct = not self.target.read_from_replicas and (one or not found.cluster)
+        self.direct = not self.target.read_from_replicas and (at_only_primary or not topology.cluster)
 
     def _is_seed(self, node: Node) -> bool:
         """Whether the target's own address leads to this node, and to no other.

@@ -85,25 +85,25 @@ class Sender:
 
     def _whole(self, commands: Sequence[Command], writes: Sequence[bool]) -> list[Reply]:
         """Replies in order, a MemDBError where a command failed for good."""
-        found = self._piped(commands, writes)
-        for i, reply in enumerate(found):
+        answers = self._piped(commands, writes)
+        for i, reply in enumerate(answers):
             if isinstance(reply, RedisError):
                 try:
-                    found[i] = self._recovered(reply, tuple(commands[i]), writes[i])
+                    answers[i] = self._recovered(reply, tuple(commands[i]), writes[i])
                 except MemDBError as exc:
-                    found[i] = exc
-        return found
+                    answers[i] = exc
+        return answers
 
     def _piped(self, commands: Sequence[Command], writes: Sequence[bool]) -> list[Reply]:
         """Replies in order, an error in its place."""
         groups: dict[int, list[int]] = {}
-        found: list[Reply] = [None] * len(commands)
+        collected: list[Reply] = [None] * len(commands)
         clients: dict[int, redis.Redis] = {}
         try:
             for i, command in enumerate(commands):
                 several = self.routes.several or command[0] in WHOLE
                 if several and (special := self._across(command)) is not None:
-                    found[i] = special()
+                    collected[i] = special()
                     continue
                 client = self.routes.pick(command, read=not writes[i])
                 clients[id(client)] = client
@@ -121,8 +121,8 @@ class Sender:
                     if not self._may_repeat(exc, any(writes[i] for i in places)):
                         raise self._explained(exc, ()) from exc
             for i, answer in zip(places, answers, strict=True):
-                found[i] = answer
-        return found
+                collected[i] = answer
+        return collected
 
     def _across(self, args: Command) -> Callable[[], Reply] | None:
         """How to run a command that concerns every shard; None for one that has one place."""
@@ -158,13 +158,13 @@ class Sender:
             primaries = self.routes.topology().primaries
             at_node, place = divmod(replies.whole(args[1]), len(primaries))
             client = self.routes.of(primaries[place])
-            cursor, found = client.execute_command(args[0], at_node, *sent(args)[2:])  # type: ignore[no-untyped-call]
+            cursor, batch = client.execute_command(args[0], at_node, *sent(args)[2:])  # type: ignore[no-untyped-call]
         except RedisError as exc:
             raise self._explained(exc, tuple(args)) from exc
         left = replies.whole(cursor)
         following = (place + 1) % len(primaries)
         after = left * len(primaries) + place if left else following
-        return [str(after).encode(), found]
+        return [str(after).encode(), batch]
 
     def _spread(self, args: Command) -> Reply:
         """A command of many keys, key by key."""

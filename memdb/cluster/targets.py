@@ -151,23 +151,23 @@ def resolve(named: Named, *, secrets: Any = None) -> Target:
         return named.target
     where = named.password
     if where.source == "variable":
-        found = variable(where.name)
-        if not found:
+        secret = variable(where.name)
+        if not secret:
             raise BadSettings(
                 f"{named.name} takes its password from {where.words}, which is not set.",
                 "Set it before the start.",
             )
     elif where.source == "file":
-        found = _from_file(named.name, where)
+        secret = _from_file(named.name, where)
     elif where.source == "secret":
         try:
-            found = aws.secret(where.name, where.region, secrets=secrets)
+            secret = aws.secret(where.name, where.region, secrets=secrets)
         except MemDBError as exc:
             message = f"{named.name} takes its password from AWS Secrets Manager. {exc}"
             raise LoginFailed(message, exc.hint) from exc
     else:
         return named.target
-    return replace(named.target, password=found)
+    return replace(named.target, password=secret)
 
 
 def as_toml(name: str, target: Target) -> str:
@@ -262,14 +262,14 @@ def _password(texts: Mapping[str, str], target: Target) -> Password:
 
 
 def _table(table: Mapping[str, Any], key: str) -> dict[str, Any]:
-    found = table.get(key, {})
-    if not isinstance(found, dict):
+    entries = table.get(key, {})
+    if not isinstance(entries, dict):
         raise BadSettings(f"{key} is no table.", f"Write {key} = {{ … }}.")
-    _keys(found, set(_TABLES[key]), f"{key}.")
+    _keys(entries, set(_TABLES[key]), f"{key}.")
     return {
-        name: _typed(found, name, kind, None, f"{key}.")
+        name: _typed(entries, name, kind, None, f"{key}.")
         for name, kind in _TABLES[key].items()
-        if name in found
+        if name in entries
     }
 
 
@@ -300,15 +300,15 @@ def _from_file(name: str, where: Password) -> str:
     path, named = Path(where.name).expanduser(), where.shown
     try:
         _only_ours(path, "password file", named)
-        found = path.read_text("utf-8").strip("\r\n")
+        password = path.read_text("utf-8").strip("\r\n")
     except (OSError, UnicodeDecodeError) as exc:
         reason = getattr(exc, "strerror", None) or "it is not UTF-8"
         raise BadSettings(
             f"The password file '{named}' of {name} cannot be read: {reason}.", "Check it."
         ) from exc
-    if not found:
+    if not password:
         raise BadSettings(f"The password file '{named}' of {name} is empty.", "Put the password in it.")
-    return found
+    return password
 
 
 def _only_ours(path: Path, what: str, named: str) -> None:

@@ -54,8 +54,8 @@ class Topology:
     @classmethod
     def of(cls, nodes: Iterable[Node], *, cluster: bool, told: bool = True) -> Topology:
         """From nodes in any order."""
-        found = tuple(nodes)
-        primaries = [n for n in found if n.role == "primary" and (n.slots or not cluster)]
+        listed = tuple(nodes)
+        primaries = [n for n in listed if n.role == "primary" and (n.slots or not cluster)]
         primaries.sort(key=lambda n: (n.slots, n.id))
         owners = [-1] * SLOTS
         for i, node in enumerate(primaries):
@@ -64,7 +64,7 @@ class Topology:
                     owners[first : last + 1] = [i] * (last + 1 - first)
         order = {node.id: i for i, node in enumerate(primaries)}
         ranked = sorted(
-            found, key=lambda n: (order.get(n.shard, len(order)), n.role != "primary", n.host, n.port)
+            listed, key=lambda n: (order.get(n.shard, len(order)), n.role != "primary", n.host, n.port)
         )
         return cls(tuple(ranked), cluster, told, tuple(primaries), tuple(owners))
 
@@ -86,7 +86,7 @@ def cluster_nodes(text: str, *, host: str, port: int) -> tuple[Node, ...]:
         host: where the question was sent.
         port: same.
     """
-    found = []
+    nodes = []
     for row in text.splitlines():
         words = row.split()
         if len(words) < 8:
@@ -98,7 +98,7 @@ def cluster_nodes(text: str, *, host: str, port: int) -> tuple[Node, ...]:
         ip, _, number = place.rpartition("@")[0].rpartition(":")
         name = more.split(",")[0]
         here = "myself" in flags
-        found.append(
+        nodes.append(
             Node(
                 id=words[0],
                 # A certificate carries the name, not the address.
@@ -111,7 +111,7 @@ def cluster_nodes(text: str, *, host: str, port: int) -> tuple[Node, ...]:
                 healthy=here or not flags & {"fail", "fail?"},
             )
         )
-    return tuple(found)
+    return tuple(nodes)
 
 
 def slots_nodes(reply: object, *, host: str, port: int) -> tuple[Node, ...]:

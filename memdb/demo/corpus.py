@@ -109,14 +109,14 @@ def _installed(wide: bool, home: Path | None, report: Report) -> tuple[list[Docu
     if wide in _read:
         return _read[wide]
     file = home / "corpus" / ("wide.json" if wide else "main.json") if home else None
-    found = kept.rows(file, _edition()) if file else None
-    if found is None:
+    stored = kept.rows(file, _edition()) if file else None
+    if stored is None:
         _read[wide] = main, types = _from_packages(wide, report)
         if file:
             rows = {"main": [list(astuple(d)) for d in main], "types": [list(astuple(d)) for d in types]}
             kept.keep_rows(file, _edition(), rows)
     else:
-        _read[wide] = [Document(*r) for r in found["main"]], [Document(*r) for r in found["types"]]
+        _read[wide] = [Document(*r) for r in stored["main"]], [Document(*r) for r in stored["types"]]
     return _read[wide]
 
 
@@ -150,13 +150,13 @@ def _from_packages(wide: bool, report: Report) -> tuple[list[Document], list[Doc
 
 def _services() -> list[tuple[str, Path]]:
     base = Path(botocore.__file__).parent / "data"
-    found = []
+    newest = []
     for folder in sorted(base.iterdir()):
         versions = sorted(v for v in folder.iterdir() if v.name[:4].isdigit()) if folder.is_dir() else []
         versions = [v for v in versions if list(v.glob("service-2.json*"))]
         if versions:
-            found.append((folder.name, versions[-1]))
-    return found
+            newest.append((folder.name, versions[-1]))
+    return newest
 
 
 def _model(folder: Path) -> dict[str, Any]:
@@ -218,10 +218,10 @@ def _service_name(service: str, model: dict[str, Any]) -> str:
 
 def _redis(client: Client) -> Iterator[Document]:
     try:
-        found = replies.pairs(client.execute("COMMAND", "DOCS"))
+        described_commands = replies.pairs(client.execute("COMMAND", "DOCS"))
     except MemDBError:
         return  # not every server tells; the corpus is whole without it
-    for name, described in found.items():
+    for name, described in described_commands.items():
         facts = replies.pairs(described)
         yield from _redis_command(name, facts)
         for sub, inner in replies.pairs(facts.get("subcommands")).items():
@@ -314,23 +314,23 @@ def _named(
 
 
 def _verb(name: str) -> str:
-    found = re.match(r"[A-Z][a-z]+", name)
-    verb = found.group().lower() if found else ""
+    match = re.match(r"[A-Z][a-z]+", name)
+    verb = match.group().lower() if match else ""
     return verb if verb in VERBS else "other"
 
 
-def _unique(found: list[Document]) -> list[Document]:
-    return list({document.key: document for document in found}.values())
+def _unique(listed: list[Document]) -> list[Document]:
+    return list({document.key: document for document in listed}.values())
 
 
-def _ordered(found: list[Document]) -> list[Document]:
+def _ordered(listed: list[Document]) -> list[Document]:
     """Mixed, the same on every run: by a hash of the key; familiar services come earlier."""
 
     def place(document: Document) -> float:
         drawn = int.from_bytes(hashlib.blake2b(document.key.encode(), digest_size=6).digest()) / 2**48
         return drawn / 4 if document.service in FAMILIAR else drawn
 
-    return sorted(found, key=place)
+    return sorted(listed, key=place)
 
 
 class _Text(HTMLParser):

@@ -44,7 +44,7 @@ def embeddings(
     Raises:
         BadSettings: `home` cannot be written.
     """
-    found = np.empty((len(rows), embed.DIMENSION), np.float32)
+    filled = np.empty((len(rows), embed.DIMENSION), np.float32)
     wanted = np.asarray(rows, dtype=np.int64)
     edges = np.searchsorted(wanted, np.arange(0, len(texts) + BLOCK, BLOCK))
     computed = 0
@@ -60,26 +60,26 @@ def embeddings(
             vectors = embed.embed(block)
             computed += len(block)
             write_whole(file, _saver(vectors))
-        found[low:high] = vectors[wanted[low:high] - start]
-    return found, computed
+        filled[low:high] = vectors[wanted[low:high] - start]
+    return filled, computed
 
 
 def rows(file: Path, digest: str) -> dict[str, list[list[Any]]] | None:
     """Named lists of rows that were kept under `digest`; None where others or none are there."""
     try:
-        found = json.loads(file.read_bytes())
-        return found["rows"] if found["digest"] == digest else None
+        stored = json.loads(file.read_bytes())
+        return stored["rows"] if stored["digest"] == digest else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def keep_rows(file: Path, digest: str, found: dict[str, list[list[Any]]]) -> None:
+def keep_rows(file: Path, digest: str, parts: dict[str, list[list[Any]]]) -> None:
     """Keep named lists of rows instead of what the file held.
 
     Raises:
         BadSettings: the file cannot be written.
     """
-    text = json.dumps({"digest": digest, "rows": found}).encode()
+    text = json.dumps({"digest": digest, "rows": parts}).encode()
     write_whole(file, lambda stream: stream.write(text))
 
 
@@ -112,8 +112,8 @@ def _saver(vectors: Floats) -> Callable[[IO[bytes]], object]:
 def _vectors(file: Path, count: int) -> Floats | None:
     """A kept block; None where there is none or it is damaged."""
     try:
-        found = np.load(file, allow_pickle=False)
+        stored = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
-    whole = isinstance(found, np.ndarray) and found.shape == (count, embed.DIMENSION)
-    return found if whole and found.dtype == np.float32 and np.isfinite(found).all() else None
+    whole = isinstance(stored, np.ndarray) and stored.shape == (count, embed.DIMENSION)
+    return stored if whole and stored.dtype == np.float32 and np.isfinite(stored).all() else None

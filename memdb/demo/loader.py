@@ -118,14 +118,14 @@ def load(
     for spec in absent:  # after both were looked at: a load that is refused changes nothing
         index.create(client, spec)
     watch = _Watch()
-    found = corpus.documents(client, count=docs, home=home, report=report)
+    documents = corpus.documents(client, count=docs, home=home, report=report)
     reading_s = watch.lap()
-    texts = [document.text for document in found]
-    rows = _missing(client, [document.key for document in found], "Looking for what is there", report)
+    texts = [document.text for document in documents]
+    rows = _missing(client, [document.key for document in documents], "Looking for what is there", report)
     watch.lap()
     vectors, computed = kept.embeddings(texts, rows, home=home, stage="Embedding documents", report=report)
     embedding_s = watch.lap()
-    busy = _ingest(client, [found[row] for row in rows], vectors, report)
+    busy = _ingest(client, [documents[row] for row in rows], vectors, report)
     ingest_s = watch.lap()
 
     audience = people.users(users, seed=seed)
@@ -136,13 +136,13 @@ def load(
     embedding_s += watch.lap()
     for batch in batches(_user_commands([audience[row] for row in new], vectors), SENT_AT_ONCE):
         client.pipeline(batch)
-    whole = services.services(found) if with_json else ()
-    fresh, newest = _load_services(client, whole, found, texts, home, report)
+    whole = services.services(documents) if with_json else ()
+    fresh, newest = _load_services(client, whole, documents, texts, home, report)
     watch.lap()
-    written = _load_sessions(client, sessions, audience, found, seed, report) if sessions else 0
+    written = _load_sessions(client, sessions, audience, documents, seed, report) if sessions else 0
     return LoadReport(
         documents_written=len(rows),
-        documents_there=len(found) - len(rows),
+        documents_there=len(documents) - len(rows),
         users_written=len(new),
         users_there=len(audience) - len(new),
         sessions_written=written,
@@ -206,13 +206,13 @@ def _is_there(client: Client, spec: IndexSpec) -> bool:
 
 def _missing(client: Client, keys: Sequence[str], stage: str, report: Report) -> list[int]:
     """Places of those keys that do not exist, ascending."""
-    found: list[int] = []
+    places: list[int] = []
     for start in range(0, len(keys), CHECKED_AT_ONCE):
         report(stage, start, len(keys))
         there = client.pipeline([("EXISTS", key) for key in keys[start : start + CHECKED_AT_ONCE]])
-        found += [place for place, exists in enumerate(there, start) if not exists]
+        places += [place for place, exists in enumerate(there, start) if not exists]
     report(stage, len(keys), len(keys))
-    return found
+    return places
 
 
 def _document_commands(documents: Sequence[Document], vectors: Floats) -> Iterator[Command]:
@@ -236,7 +236,7 @@ def _user_commands(users: Sequence[people.User], vectors: Floats) -> Iterator[Co
 def _load_services(
     client: Client,
     whole: Sequence[Service],
-    found: Sequence[Document],
+    documents: Sequence[Document],
     texts: Sequence[str],
     home: Path,
     report: Report,
@@ -246,7 +246,7 @@ def _load_services(
     rows = sorted(row for service in new for row in service.rows)
     vectors, computed = kept.embeddings(texts, rows, home=home, stage="Embedding documents", report=report)
     by_row = dict(zip(rows, vectors, strict=True))
-    for batch in batches(services.commands(new, found, by_row), SENT_AT_ONCE):
+    for batch in batches(services.commands(new, documents, by_row), SENT_AT_ONCE):
         client.pipeline(batch)
     return len(new), computed
 
@@ -270,7 +270,7 @@ def _load_sessions(
     client: Client,
     count: int,
     audience: Sequence[people.User],
-    found: Sequence[Document],
+    documents: Sequence[Document],
     seed: int,
     report: Report,
 ) -> int:
@@ -293,12 +293,12 @@ def _load_sessions(
         client.pipeline(commands)
         return len(commands) // 4
 
-    talks = people.conversations(count, audience, found, now=datetime.now(UTC), seed=seed)
+    talks = people.conversations(count, audience, documents, now=datetime.now(UTC), seed=seed)
     return _in_turn(send, batches(talks, SENT_AT_ONCE), count, "Loading sessions", report)
 
 
 def _in_turn(
-    send: Callable[[list[T]], int], found: Iterable[list[T]], total: int, stage: str, report: Report
+    send: Callable[[list[T]], int], parts: Iterable[list[T]], total: int, stage: str, report: Report
 ) -> int:
     """Send batches from two threads, so that the engine has one while we make the next ready.
 
@@ -311,7 +311,7 @@ def _in_turn(
     done = returned = 0
     waiting: dict[Future[int], int] = {}
     with ThreadPoolExecutor(2, thread_name_prefix="load") as threads:
-        for batch in found:
+        for batch in parts:
             waiting[threads.submit(send, batch)] = len(batch)
             while len(waiting) >= IN_FLIGHT:
                 done, returned = _collect(waiting, done, returned)
@@ -337,8 +337,8 @@ def _cpu_s(client: Client) -> float:
     return sum(replies.number(facts.get(f"used_cpu_{kind}{suffix}"), 0.0) for kind in ("user", "sys"))
 
 
-def batches(found: Iterable[T], size: int) -> Iterator[list[T]]:
+def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
     """The same, `size` at a time."""
-    rest = iter(found)
+    rest = iter(items)
     while batch := list(islice(rest, size)):
         yield batch

@@ -77,7 +77,7 @@ class Conversation:
 
 def users(count: int = USERS, *, seed: int = 0) -> list[User]:
     """The first `count` users of a seed."""
-    found = []
+    made = []
     for place in range(count):
         rng = random.Random(f"user {seed} {place}")  # noqa: S311  # a demo, not a secret
         interest = rng.choice(list(_INTERESTS))
@@ -85,8 +85,8 @@ def users(count: int = USERS, *, seed: int = 0) -> list[User]:
         traits = ", ".join(rng.sample(_INTERESTS[interest], 2))
         words = _WORDS.get(interest, interest.replace("_", " "))
         preference = f"Works on {words} at {_SIZES[size]}, with {rng.choice(_TEAMS)}; {traits}."
-        found.append(User(f"user{place + 1:03d}", size, interest, preference))
-    return found
+        made.append(User(f"user{place + 1:03d}", size, interest, preference))
+    return made
 
 
 def conversations(

@@ -73,7 +73,7 @@ def services(documents: Sequence[Document]) -> tuple[Service, ...]:
 def commands(
     wanted: Sequence[Service], documents: Sequence[Document], vectors: dict[int, Floats]
 ) -> Iterator[Command]:
-    """JSON.SET of each service; `vectors` by row of the corpus."""
+    """JSON.SET of each service; `vectors` by row of the corpus, each (d,)."""
     for service in wanted:
         whole = {
             "name": service.name,

@@ -285,7 +285,11 @@ def _plug(each: Under, began: float) -> None:
 
 
 def gone(running: Engine) -> None:
-    """Wait for the end of the process that was killed: what still seems to run is not started again."""
+    """Wait for the end of the process that was killed: what still seems to run is not started again.
+
+    Raises:
+        EngineUnavailable: it runs on.
+    """
     end = time.monotonic() + _DEATH_S
     while running.alive():
         if time.monotonic() > end:
@@ -323,30 +327,30 @@ def judged(each: Under, name: str) -> Side:
     noted = [entry for i in range(len(each.writers)) for entry in entries(each.folder / f"ledger-{i}.txt")]
     unanswered = [place for writer in each.writers for place in writer.unanswered]
     client = each.reader or each.client
-    found: Verdict | None = None
+    outcome: Verdict | None = None
     after: float | None = None
     try:
-        found = verdict(client, name, noted, unanswered)
+        outcome = verdict(client, name, noted, unanswered)
         after = recall(client)
     except MemDBError as exc:
         each.notes.append(f"The server could not be read after the restart: {exc}")
     finally:
         if each.reader is not None:
             each.reader.close()
-    if after is None and each.recall_before is not None and found is not None:
+    if after is None and each.recall_before is not None and outcome is not None:
         each.notes.append("The index is gone with the data: there is no recall to measure.")
     side = so_far(each)
-    if found is None:
+    if outcome is None:
         return side
     return replace(
         side,
-        acknowledged=found.acknowledged,
-        recovered=found.recovered,
-        lost=found.lost,
-        partial=found.partial,
-        unacknowledged_present=found.unacknowledged_present,
+        acknowledged=outcome.acknowledged,
+        recovered=outcome.recovered,
+        lost=outcome.lost,
+        partial=outcome.partial,
+        unacknowledged_present=outcome.unacknowledged_present,
         recall_after=after,
-        seconds=_seconds(noted, found.lost_entries),
+        seconds=_seconds(noted, outcome.lost_entries),
         notes=tuple(each.notes),
     )
 

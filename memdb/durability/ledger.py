@@ -82,17 +82,17 @@ def entries(path: Path) -> tuple[Entry, ...]:
         text = path.read_text()
     except OSError as exc:
         raise _broken(path, exc) from exc
-    found = []
+    noted = []
     for line in text.splitlines(keepends=True):
         if not line.endswith("\n"):
             break
         words = line.split()
         try:
             writer, number, digest, at, took = words
-            found.append(Entry(int(writer), int(number), digest, float(at), float(took)))
+            noted.append(Entry(int(writer), int(number), digest, float(at), float(took)))
         except ValueError as exc:
             raise LedgerBroken(f"The ledger {path} holds a line that is not its own: {line[:80]!r}.") from exc
-    return tuple(found)
+    return tuple(noted)
 
 
 def _broken(path: Path, exc: OSError) -> LedgerBroken:

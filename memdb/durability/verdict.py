@@ -53,20 +53,20 @@ def verdict(
     lost: list[Entry] = []
     for start in range(0, len(noted), _BATCH):
         some = noted[start : start + _BATCH]
-        for entry, found in zip(some, _held(client, run, [(e.writer, e.number) for e in some]), strict=True):
-            if found == entry.digest:
+        for entry, digest in zip(some, _held(client, run, [(e.writer, e.number) for e in some]), strict=True):
+            if digest == entry.digest:
                 recovered += 1
-            elif not found:
+            elif not digest:
                 lost.append(entry)
             else:
                 partial += 1
     left = list(unanswered)
     for start in range(0, len(left), _BATCH):
         places = left[start : start + _BATCH]
-        for (writer, number), found in zip(places, _held(client, run, places), strict=True):
-            if found == writes.whole(writes.fields(run, writer, number)):
+        for (writer, number), digest in zip(places, _held(client, run, places), strict=True):
+            if digest == writes.whole(writes.fields(run, writer, number)):
                 present += 1
-            elif found:
+            elif digest:
                 partial += 1
     return Verdict(len(noted), recovered, len(lost), partial, present, tuple(lost))
 
@@ -74,8 +74,8 @@ def verdict(
 def _held(client: Client, run: str, places: Sequence[tuple[int, int]]) -> list[str]:
     """Digests of what is there, "" for nothing."""
     names = [key for writer, number in places for key in writes.keys(run, writer, number)]
-    found = [_fields(reply) for reply in client.pipeline([("HGETALL", name) for name in names])]
-    return [writes.whole((found[i], found[i + 1])) for i in range(0, len(found), 2)]
+    parts = [_fields(reply) for reply in client.pipeline([("HGETALL", name) for name in names])]
+    return [writes.whole((parts[i], parts[i + 1])) for i in range(0, len(parts), 2)]
 
 
 def _fields(reply: replies.Reply) -> writes.Fields:
@@ -101,5 +101,5 @@ def recall(client: Client) -> float | None:
         knn(client, KnnRequest(writes.BASE, vector_param(query), "v", K, 100), info).keys for query in queries
     ]
     verdicts = judge(client, info, "v", queries, returned, truth.keys, truth.distances)
-    found = [there for verdict in verdicts for there in verdict.found]
-    return sum(found) / len(found) if found else None
+    retrieved = [there for verdict in verdicts for there in verdict.retrieved]
+    return sum(retrieved) / len(retrieved) if retrieved else None

@@ -58,10 +58,10 @@ def digest(held: Fields) -> str:
     """Of a hash's fields, whatever their order; "" for no hash."""
     if not held:
         return ""
-    found = hashlib.sha256()
+    digested = hashlib.sha256()
     for name, value in sorted(held.items()):
-        found.update(b"%d:%b%d:%b" % (len(name), name, len(value), value))
-    return found.hexdigest()[:32]
+        digested.update(b"%d:%b%d:%b" % (len(name), name, len(value), value))
+    return digested.hexdigest()[:32]
 
 
 def whole(parts: tuple[Fields, Fields]) -> str:

@@ -24,14 +24,14 @@ def asked(texts: Sequence[str]) -> list[str]:
     return [text.strip() for text in texts]
 
 
-def vectors(found: Any, count: int, name: str) -> Floats:
+def vectors(answer: Any, count: int, name: str) -> Floats:
     """The answer as (count, d) float32 of length 1.
 
     Raises:
         EngineError: it is not `count` finite vectors of one length.
     """
     try:
-        matrix = np.asarray(found, dtype=np.float32)
+        matrix = np.asarray(answer, dtype=np.float32)
     except (TypeError, ValueError):
         matrix = np.empty(0, np.float32)
     if matrix.ndim != 2 or len(matrix) != count or not matrix.shape[1] or not np.isfinite(matrix).all():

@@ -43,19 +43,19 @@ class Bedrock:
     def embed(self, texts: Sequence[str]) -> Floats:
         """(len(texts), dimension) float32 of length 1; Titan takes one text a call, Cohere 96."""
         wanted = answers.asked(texts)
-        found: list[Any] = []
+        rows: list[Any] = []
         if self.family == "titan":
             for text in wanted:
                 body = {"inputText": text, "dimensions": self.dimension, "normalize": True}
-                found.append(self._invoke(body).get("embedding"))
+                rows.append(self._invoke(body).get("embedding"))
         else:
             for start in range(0, len(wanted), _COHERE_AT_ONCE):
                 part = wanted[start : start + _COHERE_AT_ONCE]
                 # The question's side of the model: documents are embedded as "search_document".
                 reply = self._invoke({"texts": part, "input_type": "search_query", "truncate": "END"})
                 vectors = reply.get("embeddings")
-                found += (vectors.get("float") if isinstance(vectors, dict) else vectors) or []
-        return answers.vectors(found, len(wanted), self.model)
+                rows += (vectors.get("float") if isinstance(vectors, dict) else vectors) or []
+        return answers.vectors(rows, len(wanted), self.model)
 
     def _invoke(self, body: dict[str, Any]) -> dict[str, Any]:
         with explained(self.model):
@@ -67,14 +67,14 @@ class Bedrock:
             )
             text = reply["body"].read()
         try:
-            found = json.loads(text)
+            answer = json.loads(text)
         except ValueError:
-            found = None
-        if not isinstance(found, dict):
+            answer = None
+        if not isinstance(answer, dict):
             raise EngineError(
                 f"{self.model} did not answer with JSON.", "Try again, or choose another model."
             )
-        return found
+        return answer
 
 
 def titan(dimension: str, boto: Any = None) -> Bedrock:

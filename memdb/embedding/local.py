@@ -15,5 +15,5 @@ class Local:
     dimension: int | None = model.DIMENSION
 
     def embed(self, texts: Sequence[str]) -> Floats:
-        """See `memdb.embed.embed`."""
+        """(len(texts), dimension) float32 of length 1; see `memdb.embed.embed`."""
         return model.embed(texts)

@@ -47,7 +47,14 @@ class OpenAI:
         return f"{self.model} at {urlsplit(self.url).hostname}"
 
     def embed(self, texts: Sequence[str]) -> Floats:
-        """(len(texts), dimension) float32 of length 1."""
+        """(len(texts), dimension) float32 of length 1.
+
+        Raises:
+            Unreachable: the endpoint does not answer.
+            LoginFailed: it refuses the key.
+            EngineError: it answers with an error, or with something else than vectors.
+            BadInput: a text is blank.
+        """
         wanted = answers.asked(texts)
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         try:
@@ -58,7 +65,7 @@ class OpenAI:
                     json={"model": self.model, "input": wanted},
                     headers=headers,
                 )
-                status, found = reply.status, _json(reply)
+                status, body = reply.status, _json(reply)
         except urllib3.exceptions.HTTPError as exc:
             raise Unreachable(
                 f"The embedding endpoint {urlsplit(self.url).netloc} did not answer ({type(exc).__name__}).",
@@ -68,15 +75,15 @@ class OpenAI:
             raise LoginFailed(
                 f"The embedding endpoint refused the key (HTTP {status}).", "Check MEMDB_EMBEDDER_KEY."
             )
-        if status != 200 or not isinstance(found, dict):
-            told = found.get("error") if isinstance(found, dict) else None
+        if status != 200 or not isinstance(body, dict):
+            told = body.get("error") if isinstance(body, dict) else None
             words = told.get("message", "") if isinstance(told, dict) else told or ""
             raise EngineError(
                 f"The embedding endpoint answered HTTP {status}"
                 + (f": {line(str(words), 200)}" if words else "."),
                 "Check the model's name and MEMDB_EMBEDDER_URL.",
             )
-        data = found.get("data")
+        data = body.get("data")
         rows = [row for row in data if isinstance(row, dict)] if isinstance(data, list) else []
         rows.sort(key=lambda row: row.get("index", 0) if isinstance(row.get("index", 0), int) else 0)
         return answers.vectors([row.get("embedding") for row in rows], len(wanted), self.model)

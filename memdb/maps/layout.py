@@ -149,7 +149,7 @@ def place(vectors: Floats, known: Floats, xy: Floats, metric: str, k: int = 10) 
 
 
 def metric_distances(distances: Doubles, metric: str) -> Doubles:
-    """Distances to measure a neighbourhood with: the root of squared L2, IP from its row's nearest."""
+    """Distances (n, k) to measure a neighbourhood with: the root of squared L2, IP from its row's nearest."""
     found: Doubles = np.maximum(distances, 0.0)
     if metric == "L2":
         found = np.sqrt(found)

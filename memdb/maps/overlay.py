@@ -55,7 +55,7 @@ def exact(
     condition: Condition | str = EVERYTHING,
     own_key: str = "",
 ) -> Neighbours:
-    """The true neighbours of one vector in the whole index, kept in memory: the same for every EF_RUNTIME."""
+    """The true neighbours of a vector (d,) in the whole index, kept in memory: the same at any EF_RUNTIME."""
     asked = queries.made(vector[None, :], ("",), (own_key,), "one vector")
     found = truth(client, info, field, asked, k, condition)
     return Neighbours(found.keys, (found.distances[0, : len(found.keys[0])],), found.looked_at)
@@ -135,7 +135,7 @@ def _kinds(
     kinds: dict[str, tuple[Kind, float]] = {}
     for place, (key, d) in enumerate(hits):
         kinds[key] = ("wrong" if place in verdict.extra else "found", d)
-    for key, d, there in zip(true_keys, true_distances, verdict.found, strict=True):
+    for key, d, there in zip(true_keys, true_distances, verdict.retrieved, strict=True):
         if not there:
             kinds[key] = ("missed", float(d))
     return kinds

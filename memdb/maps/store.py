@@ -67,7 +67,7 @@ def vectors(home: Path, target: Target, made: Map) -> Floats | None:
 
 
 def save(home: Path, target: Target, made: Map, points: Floats) -> Path:
-    """Keep a map with its vectors; the oldest are removed beyond 40 maps or 2 GiB.
+    """Keep a map with its vectors (n, d); the oldest are removed beyond 40 maps or 2 GiB.
 
     Raises:
         MemDBError: the folder cannot be written.

@@ -74,7 +74,7 @@ def step(
         The alerts that stand or are suspected now, and what changed.
     """
     still_bad = {f"{f.node} {f.name}" for f in mild if f.level in ("warning", "critical")}
-    found: dict[str, Alert] = {}
+    standing: dict[str, Alert] = {}
     changes: list[Change] = []
     for finding in strict:
         if finding.level not in ("warning", "critical"):
@@ -83,20 +83,20 @@ def step(
             finding.node, finding.name, finding.level, finding.saw, finding.todo, finding.source, now
         )
         before = alerts.get(fresh.key)
-        one = replace(fresh, since=before.since, raised=before.raised) if before else fresh
-        if one.raised is None and now - one.since >= HOLD_S.get(one.name, 0.0):
-            one = replace(one, raised=now)
-            changes.append(Change(one, raised=True))
-        found[one.key] = one
+        alert = replace(fresh, since=before.since, raised=before.raised) if before else fresh
+        if alert.raised is None and now - alert.since >= HOLD_S.get(alert.name, 0.0):
+            alert = replace(alert, raised=now)
+            changes.append(Change(alert, raised=True))
+        standing[alert.key] = alert
     for key, before in alerts.items():
-        if key in found or not before.stands:
+        if key in standing or not before.stands:
             continue  # what was only suspected is forgotten
         well = None if key in still_bad else before.well_since or now
         if well is not None and now - well >= clear_s(before.name):
             changes.append(Change(replace(before, well_since=well), raised=False))
         else:
-            found[key] = replace(before, well_since=well)
-    return found, tuple(changes)
+            standing[key] = replace(before, well_since=well)
+    return standing, tuple(changes)
 
 
 def clear_s(name: str) -> float:
@@ -106,7 +106,7 @@ def clear_s(name: str) -> float:
 
 def facts(alerts: Mapping[str, Alert]) -> list[dict[str, Any]]:
     """As plain values; `from_facts` leads back."""
-    return [asdict(one) for one in alerts.values()]
+    return [asdict(alert) for alert in alerts.values()]
 
 
 def from_facts(told: object) -> dict[str, Alert]:
@@ -114,7 +114,7 @@ def from_facts(told: object) -> dict[str, Alert]:
     if not isinstance(told, list):
         return {}
     try:
-        found = [Alert(**one) for one in told]
+        read = [Alert(**told_alert) for told_alert in told]
     except TypeError:  # of another version
         return {}
-    return {one.key: one for one in found}
+    return {alert.key: alert for alert in read}

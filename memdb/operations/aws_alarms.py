@@ -126,13 +126,13 @@ def alarms(
             "The host's CPU is over 70 % for 15 minutes: HNSW queries are CPU-intensive.",
         ),
     )
-    found: list[Alarm] = []
+    made: list[Alarm] = []
     for metric, statistic, comparison, threshold, minutes, reason in rules:
         for dimensions in _watched(cluster, metric, series):
             node_name = " ".join(value for name, value in dimensions if name != CLUSTER)
             name = f"{cluster}-{metric}" + (f"-{node_name.removeprefix(f'{cluster}-')}" if node_name else "")
-            found.append(Alarm(name, metric, dimensions, statistic, comparison, threshold, minutes, reason))
-    return tuple(found)
+            made.append(Alarm(name, metric, dimensions, statistic, comparison, threshold, minutes, reason))
+    return tuple(made)
 
 
 def existing(cloudwatch: Any, cluster: str) -> tuple[Existing, ...]:
@@ -141,7 +141,9 @@ def existing(cloudwatch: Any, cluster: str) -> tuple[Existing, ...]:
     Raises:
         MemDBError: no permission for cloudwatch:DescribeAlarms, or no answer.
     """
-    found = need("cloudwatch:DescribeAlarms", lambda: pages(cloudwatch, "describe_alarms", "MetricAlarms"))
+    described = need(
+        "cloudwatch:DescribeAlarms", lambda: pages(cloudwatch, "describe_alarms", "MetricAlarms")
+    )
     return tuple(
         Existing(
             str(a["AlarmName"]),
@@ -149,7 +151,7 @@ def existing(cloudwatch: Any, cluster: str) -> tuple[Existing, ...]:
             str(a.get("StateValue", "")),
             a.get("Threshold"),
         )
-        for a in found
+        for a in described
         if a.get("Namespace") == NAMESPACE and {"Name": CLUSTER, "Value": cluster} in a.get("Dimensions", ())
     )
 
@@ -255,9 +257,9 @@ resource "aws_cloudwatch_metric_alarm" "alarm_{i}" {{
 
 def _watched(cluster: str, metric: str, series: Sequence[Listed]) -> tuple[Dimensions, ...]:
     """The series of the whole cluster where there is one (its extreme is the worst node's), else all."""
-    mine = tuple(one for one in series if one.metric == metric)
-    whole = tuple(one.dimensions for one in mine if not one.node)
-    return whole[:1] or tuple(one.dimensions for one in mine) or (((CLUSTER, cluster),),)
+    mine = tuple(listed for listed in series if listed.metric == metric)
+    whole = tuple(listed.dimensions for listed in mine if not listed.node)
+    return whole[:1] or tuple(listed.dimensions for listed in mine) or (((CLUSTER, cluster),),)
 
 
 def _quoted(text: str) -> str:

@@ -54,8 +54,8 @@ class Card:
     @property
     def replicas(self) -> int | None:
         """Replicas of the shard that has fewest; None where shards are not told."""
-        found = Counter(node.shard for node in self.nodes)
-        return min(found.values()) - 1 if found else None
+        nodes_of = Counter(node.shard for node in self.nodes)
+        return min(nodes_of.values()) - 1 if nodes_of else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +76,11 @@ def cards(memorydb: Any) -> tuple[Card, ...]:
     Raises:
         MemDBError: no credentials, no permission for memorydb:DescribeClusters, or no answer.
     """
-    found = need(
+    entries = need(
         "memorydb:DescribeClusters",
         lambda: pages(memorydb, "describe_clusters", "Clusters", ShowShardDetails=True),
     )
-    return tuple(sorted((_card(memorydb, entry) for entry in found), key=lambda card: card.cluster.name))
+    return tuple(sorted((_card(memorydb, entry) for entry in entries), key=lambda card: card.cluster.name))
 
 
 def card(memorydb: Any, name: str) -> Card:
@@ -90,9 +90,9 @@ def card(memorydb: Any, name: str) -> Card:
         NotFound: there is none of that name in the Region.
         MemDBError: as `cards`.
     """
-    for found in cards(memorydb):
-        if found.cluster.name == name:
-            return found
+    for known in cards(memorydb):
+        if known.cluster.name == name:
+            return known
     raise NotFound(name, "cluster in this Region")
 
 

@@ -101,7 +101,7 @@ def listed(cloudwatch: Any, cluster: str) -> tuple[Listed, ...]:
     Raises:
         MemDBError: no permission for cloudwatch:ListMetrics, or no answer.
     """
-    found = need(
+    entries = need(
         "cloudwatch:ListMetrics",
         lambda: pages(
             cloudwatch,
@@ -113,18 +113,18 @@ def listed(cloudwatch: Any, cluster: str) -> tuple[Listed, ...]:
     )
     return tuple(
         sorted(
-            {Listed(entry["MetricName"], _dimensions(entry)) for entry in found},
+            {Listed(entry["MetricName"], _dimensions(entry)) for entry in entries},
             key=lambda series: (series.metric, series.dimensions),
         )
     )
 
 
-def chosen(found: Sequence[Listed], name: str) -> tuple[Listed, ...]:
+def chosen(every: Sequence[Listed], name: str) -> tuple[Listed, ...]:
     """The series of one metric to draw: one a node; that of the whole cluster only where there is no other.
 
     An average over the cluster mixes its primaries and replicas.
     """
-    mine = tuple(series for series in found if series.metric == name)
+    mine = tuple(series for series in every if series.metric == name)
     return tuple(series for series in mine if series.node) or mine
 
 
@@ -144,10 +144,10 @@ def read(
         MemDBError: no permission for cloudwatch:GetMetricData, throttled, or no answer.
     """
     series = tuple(wanted)
-    found: list[Series] = []
+    answered: list[Series] = []
     for start in range(0, len(series), _PER_CALL):
-        found += _read(cloudwatch, series[start : start + _PER_CALL], statistic, hours, now)
-    return tuple(found)
+        answered += _read(cloudwatch, series[start : start + _PER_CALL], statistic, hours, now)
+    return tuple(answered)
 
 
 def period_s(hours: float) -> int:
@@ -167,14 +167,14 @@ def _read(
             "MetricStat": {
                 "Metric": {
                     "Namespace": NAMESPACE,
-                    "MetricName": one.metric,
-                    "Dimensions": [{"Name": n, "Value": v} for n, v in one.dimensions],
+                    "MetricName": entry.metric,
+                    "Dimensions": [{"Name": n, "Value": v} for n, v in entry.dimensions],
                 },
                 "Period": period_s(hours),
                 "Stat": statistic,
             },
         }
-        for i, one in enumerate(series)
+        for i, entry in enumerate(series)
     ]
     answers = need(
         "cloudwatch:GetMetricData",
@@ -201,14 +201,14 @@ def _read(
         )
     return [
         Series(
-            one.metric,
-            one.node,
+            entry.metric,
+            entry.node,
             statistic,
             tuple(sorted(points.get(f"q{i}", {}))),
             tuple(value for _, value in sorted(points.get(f"q{i}", {}).items())),
             problems.get(f"q{i}", ""),
         )
-        for i, one in enumerate(series)
+        for i, entry in enumerate(series)
     ]
 
 

@@ -69,8 +69,8 @@ def need(action: str, call: Callable[[], T]) -> T:
 
 def pages(client: Any, operation: str, key: str, **arguments: Any) -> list[dict[str, Any]]:
     """All entries under `key` of every page of an operation."""
-    found = client.get_paginator(operation).paginate(**arguments)
-    return [entry for page in found for entry in page.get(key, ())]
+    answers = client.get_paginator(operation).paginate(**arguments)
+    return [entry for page in answers for entry in page.get(key, ())]
 
 
 def without_ids(text: str) -> str:
@@ -83,8 +83,8 @@ def region_of(target: Target) -> str:
     if target.iam is not None:
         return target.iam.region
     for host in (target.host, target.tls.hostname):
-        if found := _HOST.search(host):
-            return found[1]
+        if match := _HOST.search(host):
+            return match[1]
     return ""
 
 

@@ -55,19 +55,19 @@ def snapshots(memorydb: Any, cluster: str) -> tuple[Snapshot, ...]:
     Raises:
         MemDBError: no permission for memorydb:DescribeSnapshots, or no answer.
     """
-    found = need(
+    entries = need(
         "memorydb:DescribeSnapshots",
         lambda: pages(memorydb, "describe_snapshots", "Snapshots", ClusterName=cluster, ShowDetail=True),
     )
-    listed = [_snapshot(entry) for entry in found]
+    listed = [_snapshot(entry) for entry in entries]
     return tuple(
         sorted(listed, key=lambda s: (s.made is None, s.made.timestamp() if s.made else 0.0), reverse=True)
     )
 
 
-def late(found: tuple[Snapshot, ...], kept_days: int, now: datetime) -> str:
+def late(listed: tuple[Snapshot, ...], kept_days: int, now: datetime) -> str:
     """Why the newest snapshot is too old for a daily schedule; empty where it is not."""
-    done = [age for s in found if (age := s.age_s(now)) is not None and s.status in ("", "available")]
+    done = [age for s in listed if (age := s.age_s(now)) is not None and s.status in ("", "available")]
     if not done:
         return "There is no finished snapshot: nothing could be restored after a mistake."
     if min(done) > LATEST.total_seconds():
@@ -76,7 +76,7 @@ def late(found: tuple[Snapshot, ...], kept_days: int, now: datetime) -> str:
     return ""
 
 
-def cost(found: tuple[Snapshot, ...], region: str, cluster_bytes: int | None = None) -> Cost:
+def cost(listed: tuple[Snapshot, ...], region: str, cluster_bytes: int | None = None) -> Cost:
     """What the snapshots cost a month beyond what is free.
 
     Args:
@@ -84,9 +84,9 @@ def cost(found: tuple[Snapshot, ...], region: str, cluster_bytes: int | None = N
         region: for the price.
         cluster_bytes: what the cluster stores; without it, the newest snapshot's size stands for it.
     """
-    sizes = [s.size_bytes for s in found if s.size_bytes]
+    sizes = [s.size_bytes for s in listed if s.size_bytes]
     stored = sum(sizes)
-    newest = next((s.size_bytes for s in found if s.size_bytes), 0) or 0
+    newest = next((s.size_bytes for s in listed if s.size_bytes), 0) or 0
     free = newest if cluster_bytes is None else cluster_bytes
     known, where = catalogue.load(), region
     price = known.find("memorydb/snapshot", region)
@@ -156,11 +156,11 @@ def copy_command(region: str, source: str, name: str, bucket: str) -> str:
 
 def size_bytes(text: str) -> int | None:
     """Bytes of AWS's display text, like "11 MB"; None for what is none."""
-    found = _SIZE.fullmatch(text)
-    if found is None:
+    match = _SIZE.fullmatch(text)
+    if match is None:
         return None
     try:
-        return int(float(found[1].replace(",", "")) * _UNITS[found[2].lower()])
+        return int(float(match[1].replace(",", "")) * _UNITS[match[2].lower()])
     except ValueError:
         return None
 

@@ -32,36 +32,36 @@ def happened(at: float, before: Mapping[str, Sample], after: Sequence[Sample]) -
             then, with the run id and indexes it had before (`carried`).
         after: the later round.
     """
-    found: list[Event] = []
+    events: list[Event] = []
     if not before:
         return ()
 
     def add(node: str, text: str) -> None:
-        found.append(Event(at, node, "node", "", text))
+        events.append(Event(at, node, "node", "", text))
 
-    for one in after:
-        earlier = before.get(one.address)
+    for sample in after:
+        earlier = before.get(sample.address)
         if earlier is None:
-            add(one.address, f"joined as {one.role}")
+            add(sample.address, f"joined as {sample.role}")
             continue
-        if one.problem and not earlier.problem:
-            add(one.address, f"stopped answering: {one.problem}")
-        elif earlier.problem and not one.problem:
-            add(one.address, "answers again")
-        if one.run_id and earlier.run_id and one.run_id != earlier.run_id:
-            add(one.address, "restarted")
-        if one.role != earlier.role:
-            add(one.address, f"became {one.role}")
-        if one.link and earlier.link and one.link != earlier.link:
-            add(one.address, f"link to the primary is {one.link}")
+        if sample.problem and not earlier.problem:
+            add(sample.address, f"stopped answering: {sample.problem}")
+        elif earlier.problem and not sample.problem:
+            add(sample.address, "answers again")
+        if sample.run_id and earlier.run_id and sample.run_id != earlier.run_id:
+            add(sample.address, "restarted")
+        if sample.role != earlier.role:
+            add(sample.address, f"became {sample.role}")
+        if sample.link and earlier.link and sample.link != earlier.link:
+            add(sample.address, f"link to the primary is {sample.link}")
         # A node that is silent, or whose indexes are hidden, tells nothing about them coming and going.
-        if not one.problem and "indexes" not in {**one.absent, **earlier.absent}:
-            found += _indexes(at, one.address, earlier.indexes, one.indexes)
-    here = {one.address for one in after}
+        if not sample.problem and "indexes" not in {**sample.absent, **earlier.absent}:
+            events += _indexes(at, sample.address, earlier.indexes, sample.indexes)
+    here = {sample.address for sample in after}
     for address in before:
         if address not in here:
             add(address, "left")
-    return tuple(found)
+    return tuple(events)
 
 
 def carried(before: Sample | None, after: Sample) -> Sample:
@@ -74,20 +74,20 @@ def carried(before: Sample | None, after: Sample) -> Sample:
 def _indexes(
     at: float, node: str, before: Sequence[IndexInfo], after: Sequence[IndexInfo]
 ) -> tuple[Event, ...]:
-    found: list[Event] = []
-    known = {one.name: one for one in before}
-    for one in after:
-        earlier = known.pop(one.name, None)
-        state, documents = one.build.state, f"{one.documents:,} documents"
+    events: list[Event] = []
+    known = {index.name: index for index in before}
+    for index in after:
+        earlier = known.pop(index.name, None)
+        state, documents = index.build.state, f"{index.documents:,} documents"
         if earlier is None:
-            found.append(Event(at, node, "index", one.name, f"created, {state}, {documents}"))
+            events.append(Event(at, node, "index", index.name, f"created, {state}, {documents}"))
         elif earlier.build.state != state:
             kind: Kind = "build" if state in ("ready", "failed", "paused") else "index"
             words = {
                 "ready": f"build finished, {documents}",
                 "failed": "build failed",
-                "paused": f"build paused for memory at {one.build.fraction:.0%}",
+                "paused": f"build paused for memory at {index.build.fraction:.0%}",
             }
-            found.append(Event(at, node, kind, one.name, words.get(state, f"now {state}, {documents}")))
-    found += [Event(at, node, "index", name, "dropped") for name in known]
-    return tuple(found)
+            events.append(Event(at, node, kind, index.name, words.get(state, f"now {state}, {documents}")))
+    events += [Event(at, node, "index", name, "dropped") for name in known]
+    return tuple(events)

@@ -37,7 +37,7 @@ class Exporter(Collector):
                 try:
                     self._kept = sample_all(self._client)
                 except MemDBError as exc:  # nobody says who the nodes are: those that were known are silent
-                    known = [(one.address, one.role) for one in self._kept]
+                    known = [(sample.address, sample.role) for sample in self._kept]
                     self._kept = tuple(Sample(a, role, 0.0, problem=str(exc)) for a, role in known)
                 self._at = time.monotonic()
             return self._kept
@@ -51,30 +51,30 @@ def families(samples: Sequence[Sample], target: str) -> list[Metric]:
         target: stands for the node then.
     """
     up = GaugeMetricFamily("memdb_up", "1 where the node answered", labels=_NODE)
-    for one in samples:
-        up.add_metric((one.address, one.role), float(not one.problem))
+    for sample in samples:
+        up.add_metric((sample.address, sample.role), float(not sample.problem))
     if not samples:
         up.add_metric((target, "unknown"), 0.0)
-    told = [one for one in samples if not one.problem]
-    found: list[Metric] = [up]
+    told = [sample for sample in samples if not sample.problem]
+    metrics: list[Metric] = [up]
     by_metric: dict[str, list[Figure]] = {}
     for figure in FIGURES.values():
         if figure.metric:
             by_metric.setdefault(figure.metric, []).append(figure)
-    found += [_family(metric, figures, told) for metric, figures in by_metric.items()]
+    metrics += [_family(metric, figures, told) for metric, figures in by_metric.items()]
     absent = GaugeMetricFamily(
         "memdb_absent", "figures that the node does not tell", labels=(*_NODE, "figure")
     )
     behind = GaugeMetricFamily(
         "memdb_replica_behind_bytes", "written by the primary, not acknowledged", labels=("node", "replica")
     )
-    for one in told:
-        for name in one.absent:
-            absent.add_metric((one.address, one.role, name), 1.0)
-        for replica in one.replicas:
+    for sample in told:
+        for name in sample.absent:
+            absent.add_metric((sample.address, sample.role, name), 1.0)
+        for replica in sample.replicas:
             if replica.behind_bytes is not None:
-                behind.add_metric((one.address, replica.address), replica.behind_bytes)
-    return [*(f for f in [*found, absent, behind] if f.samples), *_indexes(told)]
+                behind.add_metric((sample.address, replica.address), replica.behind_bytes)
+    return [*(f for f in [*metrics, absent, behind] if f.samples), *_indexes(told)]
 
 
 def _family(metric: str, figures: Sequence[Figure], samples: Sequence[Sample]) -> Metric:
@@ -83,11 +83,11 @@ def _family(metric: str, figures: Sequence[Figure], samples: Sequence[Sample]) -
     text = f"{figures[0].source} by {label[0]}" if label else f"{figures[0].text}: {figures[0].source}"
     kind = CounterMetricFamily if figures[0].kind == "counter" else GaugeMetricFamily
     family = kind(f"memdb_{metric}", text, labels=(*_NODE, label[0]) if label else _NODE)
-    for one in samples:
+    for sample in samples:
         for figure in figures:
-            if figure.name in one.figures:
-                labels = (one.address, one.role, *([figure.label[1]] if figure.label else []))
-                family.add_metric(labels, one.figures[figure.name] * figure.factor)
+            if figure.name in sample.figures:
+                labels = (sample.address, sample.role, *([figure.label[1]] if figure.label else []))
+                family.add_metric(labels, sample.figures[figure.name] * figure.factor)
     return family
 
 
@@ -99,8 +99,8 @@ def _indexes(samples: Sequence[Sample]) -> list[Metric]:
         "failures": GaugeMetricFamily("memdb_index_failures", "documents it could not take", labels=_INDEX),
         "bytes": GaugeMetricFamily("memdb_index_memory_bytes", "as FT.INFO tells", labels=_INDEX),
     }
-    for one in samples:
-        for index in one.indexes:
+    for sample in samples:
+        for index in sample.indexes:
             values = {
                 "built": index.build.fraction,
                 "ready": float(index.build.ready),
@@ -110,5 +110,5 @@ def _indexes(samples: Sequence[Sample]) -> list[Metric]:
             }
             for name, value in values.items():
                 if value is not None and name not in index.absent:
-                    gauges[name].add_metric((one.address, one.role, index.name), value)
+                    gauges[name].add_metric((sample.address, sample.role, index.name), value)
     return [family for family in gauges.values() if family.samples]

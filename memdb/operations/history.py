@@ -84,7 +84,7 @@ class Writer:
         self._builds: dict[tuple[str, str], tuple[float, tuple[Any, ...]]] = {}
         self._writes = 0
 
-    def add(self, at: float, found: Sequence[tuple[Sample, Rates]], events: Sequence[Event] = ()) -> None:
+    def add(self, at: float, rated: Sequence[tuple[Sample, Rates]], events: Sequence[Event] = ()) -> None:
         """Keep one round of samples.
 
         Args:
@@ -92,15 +92,15 @@ class Writer:
             found: every node with its rates since the sample before.
             events: what happened since then.
         """
-        lags = {one.address: one for sample, _ in found for one in sample.replicas}
+        lags = {replica.address: replica for sample, _ in rated for replica in sample.replicas}
         with told_of(self.path), self._db:
-            for sample, rates in found:
+            for sample, rates in rated:
                 self._add(at, sample, rates, lags.get(sample.address))
             self._db.executemany(
                 "INSERT INTO events VALUES (?, ?, ?, ?, ?)",
                 [(e.at, e.node, e.kind, e.name, e.text) for e in events],
             )
-            here = {sample.address for sample, _ in found}
+            here = {sample.address for sample, _ in rated}
             for address in [a for a in self._known() if a not in here]:
                 self._db.execute("DELETE FROM now WHERE node = ?", (self._id(address),))
         self._writes += 1
@@ -174,35 +174,36 @@ class Writer:
             "link": sample.link,
             "problem": sample.problem,
             "uptime_s": sample.figures.get("uptime_s"),
-            "replicas": [asdict(one) for one in sample.replicas],
+            "replicas": [asdict(replica) for replica in sample.replicas],
             "indexes": [
                 (
-                    one.name,
-                    one.build.state,
-                    one.build.fraction,
-                    one.build.source,
-                    one.documents,
-                    one.failures,
-                    one.last_error,
-                    one.last_error_key,
+                    index.name,
+                    index.build.state,
+                    index.build.fraction,
+                    index.build.source,
+                    index.documents,
+                    index.failures,
+                    index.last_error,
+                    index.last_error_key,
                 )
-                for one in sample.indexes
+                for index in sample.indexes
             ],
         }
         self._db.execute("INSERT OR REPLACE INTO now VALUES (?, ?, ?)", (node, at, json.dumps(facts)))
-        for one in sample.indexes:
-            state = (one.build.state, one.build.fraction, one.documents, one.failures)
-            last, before = self._builds.get((sample.address, one.name), (0.0, ()))
+        for index in sample.indexes:
+            state = (index.build.state, index.build.fraction, index.documents, index.failures)
+            last, before = self._builds.get((sample.address, index.name), (0.0, ()))
             # Where documents come all day each sample would be a point: then one a minute.
-            quiet = before and (state[0], round(one.build.fraction, 3), one.failures) == (
+            quiet = before and (state[0], round(index.build.fraction, 3), index.failures) == (
                 before[0],
                 round(before[1], 3),
                 before[3],
             )
             if state != before and not (quiet and at - last < _QUIET_S):
-                self._builds[sample.address, one.name] = (at, state)
+                self._builds[sample.address, index.name] = (at, state)
                 self._db.execute(
-                    "INSERT OR REPLACE INTO builds VALUES (?, ?, ?, ?, ?, ?, ?)", (node, one.name, at, *state)
+                    "INSERT OR REPLACE INTO builds VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (node, index.name, at, *state),
                 )
 
     def _known(self) -> list[str]:
@@ -212,8 +213,8 @@ class Writer:
     def _id(self, address: str) -> int:
         if address not in self._ids:
             self._db.execute("INSERT OR IGNORE INTO nodes (address) VALUES (?)", (address,))
-            found = self._db.execute("SELECT id FROM nodes WHERE address = ?", (address,)).fetchone()
-            self._ids[address] = int(found[0])
+            row = self._db.execute("SELECT id FROM nodes WHERE address = ?", (address,)).fetchone()
+            self._ids[address] = int(row[0])
         return self._ids[address]
 
 

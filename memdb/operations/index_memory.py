@@ -79,7 +79,7 @@ def _only_total(sample: Sample, why: str) -> tuple[Part, ...]:
 def _valkey(sample: Sample, missing: str) -> tuple[Part, ...]:
     vectors = sum(vector_bytes(info) for info in sample.indexes)
     total = sample.figures.get("search_bytes")
-    one = "valkey-search tells one total of all indexes"
+    of_all = "valkey-search tells one total of all indexes"
     why = sample.absent.get("search_bytes", "INFO search does not tell search_used_memory_bytes")
     rest = None if total is None else max(0.0, total - vectors)
     # Vectors that are shared or not in memory would otherwise be more than the total they are part of.
@@ -93,7 +93,7 @@ def _valkey(sample: Sample, missing: str) -> tuple[Part, ...]:
             "INFO search_used_memory_bytes less the vectors: graph, other fields and names of all indexes",
             "" if total is not None else why,
         ),
-        Part("other_indexes", None, None, "INFO search", f"{one}; they are in the index structures"),
+        Part("other_indexes", None, None, "INFO search", f"{of_all}; they are in the index structures"),
         Part("untold", None, None, "", "only RediSearch's own count is known to leave something out"),
     )
 
@@ -138,7 +138,7 @@ def _some(
     untold = [info.name for info in silent if not info.absent]
     told = [f"{info.name}: {why}" for info in silent for why in info.absent.values()]
     why = f"FT.INFO of {', '.join(untold)} does not tell {wanted}" if untold else ""
-    absent = "; ".join(one for one in (missing, *told, why) if one)
+    absent = "; ".join(reason for reason in (missing, *told, why) if reason)
     return Part(name, None if silent and len(silent) == len(infos) else total, None, source, absent)
 
 
@@ -150,8 +150,8 @@ def vector_bytes(info: IndexInfo) -> float:
     fields = [field.vector.bytes for field in info.of_kind("VECTOR") if field.vector is not None]
     # The others' count of vectors is that of one field.
     count = info.vectors if info.vectors is not None and len(fields) == 1 else info.documents
-    found = float(count * sum(fields))
-    return found if info.vector_bytes is None else min(found, info.vector_bytes)
+    size = float(count * sum(fields))
+    return size if info.vector_bytes is None else min(size, info.vector_bytes)
 
 
 def corrected(drawn: Drawn, infos: Sequence[IndexInfo]) -> Drawn:

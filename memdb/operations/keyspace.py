@@ -133,8 +133,8 @@ def estimated(info: IndexInfo, drawn: Drawn) -> Coverage | None:
 
 
 def _ends(hits: int, drawn: int, population: int) -> tuple[float, float]:
-    found = intervals.share(hits, drawn, population=population)
-    return found.low, found.high
+    interval = intervals.share(hits, drawn, population=population)
+    return interval.low, interval.high
 
 
 def freed(drawn: Drawn, with_ttl: float | None) -> tuple[Freed, ...]:
@@ -150,10 +150,12 @@ def freed(drawn: Drawn, with_ttl: float | None) -> tuple[Freed, ...]:
     if drawn.population is None or not known:
         return ()
     sizes = [key.size or 0.0 for key in known]
-    found = []
+    freeing = []
     for seconds in (HOUR_S, DAY_S):
         soon = [0 <= (key.ttl_ms if key.ttl_ms is not None else -1) <= seconds * 1_000 for key in known]
-        total = estimate([s if one else 0.0 for s, one in zip(sizes, soon, strict=True)], drawn.population)
+        total = estimate(
+            [s if counts else 0.0 for s, counts in zip(sizes, soon, strict=True)], drawn.population
+        )
         within = total.within
         if not any(soon) and len(known) < drawn.population:
             # None seen is not none there: the share's upper end, at the size of the others.
@@ -161,8 +163,8 @@ def freed(drawn: Drawn, with_ttl: float | None) -> tuple[Freed, ...]:
                 intervals.share(0, len(known), population=drawn.population).high
                 * estimate(sizes, drawn.population).total
             )
-        found.append(Freed(seconds, total.total, within))
-    return tuple(found)
+        freeing.append(Freed(seconds, total.total, within))
+    return tuple(freeing)
 
 
 def ttl_share(drawn: Drawn) -> float | None:
@@ -189,8 +191,8 @@ def draw(there: Client, indexes: Sequence[IndexInfo], *, ttls: bool) -> Drawn:
     if isinstance(size, MemDBError):
         return Drawn(None, (), {"keys": str(size)})
     population = replies.integer(size)
-    refused = next((str(one) for one in names if isinstance(one, MemDBError)), "")
-    different = list(dict.fromkeys(bytes(one) for one in names if isinstance(one, bytes)))
+    refused = next((str(reply) for reply in names if isinstance(reply, MemDBError)), "")
+    different = list(dict.fromkeys(bytes(reply) for reply in names if isinstance(reply, bytes)))
     if not different:
         why = refused or ("all keys expired meanwhile" if population else "")
         return Drawn(population, (), {"keys": why} if why else {})
@@ -208,10 +210,10 @@ def draw(there: Client, indexes: Sequence[IndexInfo], *, ttls: bool) -> Drawn:
     return _read(population, asked, there.pipeline(commands, errors_as_values=True), ttls=ttls)
 
 
-def _read(population: int, asked: list[tuple[bytes, str]], found: list[Reply], *, ttls: bool) -> Drawn:
+def _read(population: int, asked: list[tuple[bytes, str]], answers: list[Reply], *, ttls: bool) -> Drawn:
     told: dict[bytes, dict[str, Reply]] = {}
     absent: dict[str, str] = {}
-    for (name, what), reply in zip(asked, found, strict=True):
+    for (name, what), reply in zip(asked, answers, strict=True):
         facts = told.setdefault(name, {})
         if isinstance(reply, MemDBError):
             absent.setdefault(what, str(reply))
@@ -237,7 +239,7 @@ def count_few(there: Client, indexes: Sequence[IndexInfo]) -> dict[str, Coverage
     Raises:
         MemDBError: the node did not answer, or refuses SCAN.
     """
-    found: dict[str, Coverage] = {}
+    counted: dict[str, Coverage] = {}
     for on in sorted({info.on for info in indexes}):
         names: set[bytes] = set()
         cursor = "0"
@@ -252,8 +254,8 @@ def count_few(there: Client, indexes: Sequence[IndexInfo]) -> dict[str, Coverage
         for info in indexes:
             if info.on == on:
                 count = sum(under(info, name) for name in names)
-                found[info.name] = Coverage(info.name, count, count, count, info.documents, exact=True)
-    return found
+                counted[info.name] = Coverage(info.name, count, count, count, info.documents, exact=True)
+    return counted
 
 
 def count_exactly(

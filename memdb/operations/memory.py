@@ -85,12 +85,12 @@ class MemorySplit:
             return cls(
                 facts["address"],
                 facts["used"],
-                tuple(Part(**one) for one in facts["parts"]),
+                tuple(Part(**part) for part in facts["parts"]),
                 facts["keys"],
                 facts["sampled"],
-                tuple(Freed(**one) for one in facts.get("ttl_freed", ())),
+                tuple(Freed(**freed) for freed in facts.get("ttl_freed", ())),
                 facts.get("ttl_share"),
-                tuple(Coverage(**one) for one in facts.get("coverage", ())),
+                tuple(Coverage(**coverage) for coverage in facts.get("coverage", ())),
                 dict(facts.get("absent", {})),
             )
         except (KeyError, TypeError) as exc:
@@ -147,11 +147,11 @@ def assemble(
     names = [key.name for key in drawn.keys]
     if dialect == "redisearch":
         drawn = index_memory.corrected(drawn, sample.indexes)
-    found = {part.name: part for part in index_memory.parts(sample, dialect, names)}
-    found |= {"keys": _keys(sample, drawn), "tables": _tables(sample, drawn)}
+    known = {part.name: part for part in index_memory.parts(sample, dialect, names)}
+    known |= {"keys": _keys(sample, drawn), "tables": _tables(sample, drawn)}
     for name, figure in _OF_FIGURES.items():
         value, source = sample.figures.get(figure), FIGURES[figure].source
-        found[name] = Part(name, value, None, source, "" if value is not None else _why(sample, figure))
+        known[name] = Part(name, value, None, source, "" if value is not None else _why(sample, figure))
     absent: dict[str, str] = {}
     used = sample.figures.get("used_bytes")
     if used is None:
@@ -165,7 +165,7 @@ def assemble(
     return MemorySplit(
         sample.address,
         used,
-        tuple(found[name] for name in TITLES),
+        tuple(known[name] for name in TITLES),
         drawn.population,
         len(drawn.keys),
         ttl_freed,
@@ -179,7 +179,7 @@ def _keys(sample: Sample, drawn: Drawn) -> Part:
     sizes = [key.size for key in drawn.keys if key.size is not None]
     if drawn.population is None or (drawn.population and not sizes):
         return Part("keys", None, None, "RANDOMKEY and MEMORY USAGE", _first(drawn, "keys", "sizes"))
-    found = keyspace.estimate(sizes, drawn.population)
+    estimate = keyspace.estimate(sizes, drawn.population)
     source = f"MEMORY USAGE of {len(sizes):,} random keys of {drawn.population:,}"
     if drawn.population and len(sizes) >= drawn.population:
         source = f"MEMORY USAGE of all {len(sizes):,} keys"
@@ -187,7 +187,7 @@ def _keys(sample: Sample, drawn: Drawn) -> Part:
     others = sample.figures.get("keys", 0.0) - (drawn.population or 0)
     elsewhere = others > max(_WRITTEN_MEANWHILE, 0.05 * (drawn.population or 0))
     absent = f"about {others:,.0f} keys of other databases are not in it" if elsewhere else ""
-    return Part("keys", found.total, found.within, source, absent)
+    return Part("keys", estimate.total, estimate.within, source, absent)
 
 
 def _tables(sample: Sample, drawn: Drawn) -> Part:
@@ -234,14 +234,14 @@ def _coverage(
     refused: str,
     absent: dict[str, str],
 ) -> tuple[Coverage, ...]:
-    found = []
+    coverages = []
     for info in indexes:
-        one = counted.get(info.name) or keyspace.estimated(info, drawn)
-        if one is None:
+        coverage = counted.get(info.name) or keyspace.estimated(info, drawn)
+        if coverage is None:
             absent[f"coverage {info.name}"] = refused or _first(drawn, "keys", "types")
         else:
-            found.append(one)
-    return tuple(found)
+            coverages.append(coverage)
+    return tuple(coverages)
 
 
 def _why(sample: Sample, figure: str) -> str:

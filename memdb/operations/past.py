@@ -19,7 +19,7 @@ from memdb.operations.history import VERSION, told_of
 from memdb.operations.memory import MemorySplit
 from memdb.operations.readings import Following
 
-Floats = npt.NDArray[np.float64]
+Doubles = npt.NDArray[np.float64]
 BUCKETS = 600  # points of a line: more than a chart has pixels to tell apart
 _BUILD_POINTS = 5_000  # the newest: what a chart of days can show
 _GAP = 2.5  # times the usual distance of two samples: more is a time that was not sampled
@@ -59,9 +59,9 @@ class NodeNow:
 class Series:
     """Figures of one node over time. NaN where nothing was told; a row of NaN where sampling stopped."""
 
-    times: Floats  # (n,) Unix seconds
-    mean: Mapping[str, Floats]  # name → (n,)
-    top: Mapping[str, Floats]  # the largest of each bucket; the same as mean where nothing was thinned
+    times: Doubles  # (n,) Unix seconds
+    mean: Mapping[str, Doubles]  # name → (n,)
+    top: Mapping[str, Doubles]  # the largest of each bucket; the same as mean where nothing was thinned
     bucket_s: float  # 0 where every sample is shown
 
 
@@ -93,8 +93,8 @@ class Past:
         rows = self._rows(
             "SELECT address, at, facts FROM now JOIN nodes ON nodes.id = now.node ORDER BY node"
         )
-        found = [_node(address, at, json.loads(facts)) for address, at, facts in rows]
-        return tuple(sorted(found, key=lambda one: one.role != "primary"))
+        nodes = [_node(address, at, json.loads(facts)) for address, at, facts in rows]
+        return tuple(sorted(nodes, key=lambda node: node.role != "primary"))
 
     def span(self) -> tuple[float, float] | None:
         """When the oldest and the newest sample were taken."""
@@ -193,7 +193,7 @@ class Past:
             db.close()
 
 
-def with_gaps(table: Floats) -> Floats:
+def with_gaps(table: Doubles) -> Doubles:
     """Put a row of NaN where time was not sampled, so that no line is drawn across it.
 
     Args:
@@ -213,7 +213,7 @@ def with_gaps(table: Floats) -> Floats:
 def _node(address: str, at: float, facts: dict[str, Any]) -> NodeNow:
     read = {
         **facts,
-        "replicas": tuple(Following(**one) for one in facts["replicas"]),
-        "indexes": tuple(IndexNow(*one) for one in facts["indexes"]),
+        "replicas": tuple(Following(**replica) for replica in facts["replicas"]),
+        "indexes": tuple(IndexNow(*index) for index in facts["indexes"]),
     }
     return NodeNow(address=address, at=at, **read)

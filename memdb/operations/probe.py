@@ -77,16 +77,16 @@ def run(
     field, params = info.vector_field()
     drawn = distance.as_sent(_drawn(client, info, queries), params.type)
     truth = exact.nearest(_every(client, info, report), drawn, k, params.metric)
-    found = Probe(index, k, truth.looked_at)
+    probe = Probe(index, k, truth.looked_at)
     began = time.monotonic()
     ended = threading.Event()
     while True:
         look = _look(client, info, drawn, truth, k, time.monotonic() - began, field.name)
-        found = Probe(index, k, truth.looked_at, (*found.looks, look))
-        keep(found)
+        probe = Probe(index, k, truth.looked_at, (*probe.looks, look))
+        keep(probe)
         report("Probing while it builds", round(100 * look.fraction), 100)
         if look.state == "ready" or look.at_s > LONGEST_S:
-            return found
+            return probe
         ended.wait(every_s)
 
 
@@ -150,9 +150,9 @@ def _look(
     # The node that answers searches; what it tells last, so that "ready" is not from before the queries.
     state, fraction = "unknown", 0.0
     now = sample(client, client.nodes()[0])
-    for one in now.indexes:
-        if one.name == info.name:
-            state, fraction = one.build.state, one.build.fraction
+    for index in now.indexes:
+        if index.name == info.name:
+            state, fraction = index.build.state, index.build.fraction
     return Look(
         at_s,
         state,

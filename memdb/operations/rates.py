@@ -70,15 +70,15 @@ def difference(before: Histogram, after: Histogram) -> Histogram:
     edges = sorted({edge for edge, _ in (*before, *after)})
     later = dict(after)
     last_before = last_after = 0
-    found = []
+    buckets = []
     for edge in edges:  # a bucket that took nothing is left out: it stands at the count below it
         last_before = max(last_before, earlier.get(edge, 0))
         last_after = max(last_after, later.get(edge, 0))
-        found.append((edge, last_after - last_before))
-    counts = [count for _, count in found]
+        buckets.append((edge, last_after - last_before))
+    counts = [count for _, count in buckets]
     if not counts or counts[-1] <= 0 or counts[0] < 0 or counts != sorted(counts):
         return ()
-    return tuple(found)
+    return tuple(buckets)
 
 
 def quantile(cumulative: Histogram, share: float) -> float | None:

@@ -91,49 +91,49 @@ def facts(info: Reply) -> dict[str, str]:
     return {key: value for section in replies.info(info).values() for key, value in section.items()}
 
 
-def memory_and_load(found: Reading, told: Mapping[str, str]) -> None:
+def memory_and_load(reading: Reading, told: Mapping[str, str]) -> None:
     """Figures of a plain INFO."""
     for name, figure in FIGURES.items():
         if figure.info:
-            found.put(name, told.get(figure.info), f"INFO does not tell {figure.info}")
-    if found.told.get("limit_bytes") == 0:
-        del found.told["limit_bytes"]
-        found.absent["limit_bytes"] = "no memory limit is set (maxmemory 0)"
+            reading.put(name, told.get(figure.info), f"INFO does not tell {figure.info}")
+    if reading.told.get("limit_bytes") == 0:
+        del reading.told["limit_bytes"]
+        reading.absent["limit_bytes"] = "no memory limit is set (maxmemory 0)"
     buffers = [told[name] for name in ("mem_clients_slaves", "mem_replication_backlog") if name in told]
     together = sum(map(replies.number, buffers)) if buffers else None
-    found.put("replication_buffer_bytes", together, "INFO tells neither of them")
+    reading.put("replication_buffer_bytes", together, "INFO tells neither of them")
     # The thread that runs commands, where it is told apart: the rest of the process saves and loads.
     names = ("used_cpu_user_main_thread", "used_cpu_sys_main_thread")
     seconds = sum(replies.number(told[name]) for name in names) if told.keys() >= set(names) else None
-    found.put("cpu_s", seconds, "INFO does not tell the CPU time of the main thread")
-    _keys(found, told)
+    reading.put("cpu_s", seconds, "INFO does not tell the CPU time of the main thread")
+    _keys(reading, told)
 
 
-def _keys(found: Reading, told: Mapping[str, str]) -> None:
+def _keys(reading: Reading, told: Mapping[str, str]) -> None:
     spaces = [_parts(value) for name, value in told.items() if name.startswith("db") and name[2:].isdigit()]
     if spaces or "keyspace_hits" in told:  # a server without keys has no line of them
         keys, with_ttl = (
-            sum(replies.number(one.get(name), 0.0) for one in spaces) for name in ("keys", "expires")
+            sum(replies.number(space.get(name), 0.0) for space in spaces) for name in ("keys", "expires")
         )
-        found.put("keys", keys, "INFO keyspace tells no number")
-        found.put("keys_with_ttl", with_ttl, "INFO keyspace tells no number")
-        if found.told.get("keys_with_ttl", 0.0) > found.told.get("keys", math.inf):
+        reading.put("keys", keys, "INFO keyspace tells no number")
+        reading.put("keys_with_ttl", with_ttl, "INFO keyspace tells no number")
+        if reading.told.get("keys_with_ttl", 0.0) > reading.told.get("keys", math.inf):
             of = f"INFO keyspace tells {with_ttl:,.0f} keys with a time to live of {keys:,.0f}"
-            found.refuse("keys_with_ttl", f"{of}, which is impossible")
+            reading.refuse("keys_with_ttl", f"{of}, which is impossible")
     else:
-        found.absent["keys"] = found.absent["keys_with_ttl"] = "INFO does not tell the keyspace"
+        reading.absent["keys"] = reading.absent["keys_with_ttl"] = "INFO does not tell the keyspace"
 
 
-def search_memory(found: Reading, told: Mapping[str, str]) -> None:
+def search_memory(reading: Reading, told: Mapping[str, str]) -> None:
     """What all indexes of the node hold together: MemoryDB and valkey-search, or RediSearch."""
     names = ("search_used_memory_bytes", "search_used_memory_indexes")
     field_ = next((name for name in names if told.get(name)), "")
     why = "INFO has no figure of the indexes' memory"
-    found.put("search_bytes", told.get(field_), why, source=f"INFO {field_}")
+    reading.put("search_bytes", told.get(field_), why, source=f"INFO {field_}")
     latency = _parts(told.get("search_hnsw_vector_index_search_latency_usec", ""))
     for name in ("p50", "p99"):
         if name in latency:  # valkey-search, of all searches since it started
-            found.put(f"knn_{name}_us", latency[name], "INFO tells no number")
+            reading.put(f"knn_{name}_us", latency[name], "INFO tells no number")
 
 
 def kind_of(command: str) -> str:
@@ -148,13 +148,13 @@ def kind_of(command: str) -> str:
     return "collection" if name.startswith(_COLLECTION) else "server"
 
 
-def commands(found: Reading, reply: Reply) -> None:
+def commands(reading: Reading, reply: Reply) -> None:
     """Commandstats: calls by kind, and calls and µs of FT.SEARCH."""
     wanted = ("searches", "search_us", *(f"calls_{kind}" for kind in KINDS))
     told = facts(reply)
     if not told:
         why = str(reply) if isinstance(reply, MemDBError) else "INFO has no section commandstats"
-        found.absent.update(dict.fromkeys(wanted, why))
+        reading.absent.update(dict.fromkeys(wanted, why))
         return
     # A command that nobody has sent yet has no line: that is zero, not absent.
     counted = dict.fromkeys(wanted, 0.0)
@@ -167,24 +167,24 @@ def commands(found: Reading, reply: Reply) -> None:
                 counted["searches"] = calls
                 counted["search_us"] = replies.number(parts.get("usec"), 0.0)
     for name, count in counted.items():
-        found.put(name, count, "INFO commandstats tells no number")
+        reading.put(name, count, "INFO commandstats tells no number")
 
 
-def histograms(found: Reading, reply: Reply) -> dict[str, Histogram]:
+def histograms(reading: Reading, reply: Reply) -> dict[str, Histogram]:
     """LATENCY HISTOGRAM as cumulative counts: of "all" commands, and of "search" (FT.SEARCH)."""
     if isinstance(reply, MemDBError):
-        found.absent["latency"] = str(reply)
+        reading.absent["latency"] = str(reply)
         return {}
     every: dict[float, int] = {}
     result: dict[str, Histogram] = {}
-    for name, one in replies.pairs(reply).items():
-        edges = replies.pairs(replies.pairs(one).get("histogram_usec"))
+    for name, histogram in replies.pairs(reply).items():
+        edges = replies.pairs(replies.pairs(histogram).get("histogram_usec"))
         cumulative = tuple(
             sorted((replies.number(edge, 0.0), replies.integer(n)) for edge, n in edges.items())
         )
         if not _cumulative(cumulative):
             why = f"LATENCY HISTOGRAM of {line(name)} tells counts that fall, which is impossible"
-            found.refuse("latency", why)
+            reading.refuse("latency", why)
             return {}
         before = 0
         for edge, count in cumulative:
@@ -213,17 +213,17 @@ def _cumulative(counts: Histogram) -> bool:
 def following(told: Mapping[str, str]) -> tuple[Following, ...]:
     """The replicas that INFO of a primary lists, with how far they are behind."""
     written = replies.number(told.get("master_repl_offset"), 0.0)
-    found = []
+    replicas = []
     for name, value in told.items():
         if re.fullmatch(r"(slave|replica)\d+", name):
-            one = _parts(value)
-            behind = max(0.0, written - replies.number(one.get("offset"), written))
-            address = f"{one.get('ip', '?')}:{one.get('port', '?')}"
-            lag = possible.number(one.get("lag"), SECONDS)
-            found.append(
-                Following(address, one.get("state", "?"), behind if SIZE.holds(behind) else None, lag)
+            replica = _parts(value)
+            behind = max(0.0, written - replies.number(replica.get("offset"), written))
+            address = f"{replica.get('ip', '?')}:{replica.get('port', '?')}"
+            lag = possible.number(replica.get("lag"), SECONDS)
+            replicas.append(
+                Following(address, replica.get("state", "?"), behind if SIZE.holds(behind) else None, lag)
             )
-    return tuple(found)
+    return tuple(replicas)
 
 
 def _parts(value: str) -> dict[str, str]:

@@ -117,22 +117,29 @@ class Sampler:
 
     def _round(self, client: Client, writer: history.Writer, standing: dict[str, Alert]) -> dict[str, Alert]:
         try:
-            found = sample_all(client)
+            samples = sample_all(client)
         except MemDBError as exc:
             # Nobody says who the nodes are: those that were known are silent.
             known = list(self._before.values()) or [Sample(self.target.address, "primary", 0.0)]
             now = time.monotonic()
-            found = tuple(Sample(one.address, one.role, now, problem=str(exc)) for one in known)
+            samples = tuple(Sample(node.address, node.role, now, problem=str(exc)) for node in known)
         at = time.time()
         rated = [
-            (one, rates(last, one) if (last := self._last(one)) else Rates(0.0, {}, {"all": "first look"}))
-            for one in found
+            (
+                sample,
+                rates(last, sample)
+                if (last := self._last(sample))
+                else Rates(0.0, {}, {"all": "first look"}),
+            )
+            for sample in samples
         ]
-        seen = events.happened(at, self._before, found)
-        self._before = {one.address: events.carried(self._before.get(one.address), one) for one in found}
+        seen = events.happened(at, self._before, samples)
+        self._before = {
+            sample.address: events.carried(self._before.get(sample.address), sample) for sample in samples
+        }
         self._windows = {address: self._windows[address] for address in self._before}
         limits = thresholds_of(writer.kept(THRESHOLDS))
-        strict, mild = self._judged(found, limits)
+        strict, mild = self._judged(samples, limits)
         after, changes = alerts.step(standing, at, strict, mild)
         told = [
             Event(
@@ -148,41 +155,41 @@ class Sampler:
         if after != standing:
             writer.keep(ALERTS, alerts.facts(after))
         self._tell(changes)
-        for one in found:
-            self._split(client, writer, one, at)
+        for sample in samples:
+            self._split(client, writer, sample, at)
         return after
 
-    def _last(self, one: Sample) -> Sample | None:
-        window = self._windows.setdefault(one.address, deque())
+    def _last(self, sample: Sample) -> Sample | None:
+        window = self._windows.setdefault(sample.address, deque())
         return window[-1] if window else None
 
-    def _judged(self, found: tuple[Sample, ...], limits: Thresholds) -> tuple[list[Finding], list[Finding]]:
+    def _judged(self, samples: tuple[Sample, ...], limits: Thresholds) -> tuple[list[Finding], list[Finding]]:
         strict: list[Finding] = []
         mild: list[Finding] = []
-        for one in found:
-            window = self._windows[one.address]
-            if one.problem or (window and window[-1].run_id != one.run_id):
+        for sample in samples:
+            window = self._windows[sample.address]
+            if sample.problem or (window and window[-1].run_id != sample.run_id):
                 window.clear()  # a restart: rates begin anew
             first = window[0] if window else None
-            changed = rates(first, one) if first else Rates(0.0, {}, {"all": "first look"})
-            strict += judge(one, changed, limits)
-            mild += judge(one, changed, alerts.relaxed(limits))
-            if not one.problem:
-                window.append(one)
-            while len(window) > 1 and window[0].at < one.at - alerts.WINDOW_S:
+            changed = rates(first, sample) if first else Rates(0.0, {}, {"all": "first look"})
+            strict += judge(sample, changed, limits)
+            mild += judge(sample, changed, alerts.relaxed(limits))
+            if not sample.problem:
+                window.append(sample)
+            while len(window) > 1 and window[0].at < sample.at - alerts.WINDOW_S:
                 window.popleft()
         return strict, mild
 
-    def _split(self, client: Client, writer: history.Writer, one: Sample, at: float) -> None:
-        used = one.figures.get("used_bytes", 0.0)
-        last, before = self._split_at.get(one.address, (0.0, 0.0))
+    def _split(self, client: Client, writer: history.Writer, sample: Sample, at: float) -> None:
+        used = sample.figures.get("used_bytes", 0.0)
+        last, before = self._split_at.get(sample.address, (0.0, 0.0))
         changed = abs(used - before) > _CHANGED * max(before, 1.0)
-        if one.problem or at - last < (min(_SOON_S, self._split_s) if changed else self._split_s):
+        if sample.problem or at - last < (min(_SOON_S, self._split_s) if changed else self._split_s):
             return
-        self._split_at[one.address] = (at, used)
+        self._split_at[sample.address] = (at, used)
         try:
-            node = next(n for n in client.nodes() if n.address == one.address)
-            writer.add_split(at, one.address, memory.split(client, node, one).facts())
+            node = next(n for n in client.nodes() if n.address == sample.address)
+            writer.add_split(at, sample.address, memory.split(client, node, sample).facts())
         except (MemDBError, StopIteration) as exc:
             if isinstance(exc, history.Damaged):
                 raise

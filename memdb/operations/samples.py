@@ -77,91 +77,93 @@ def sample(client: Client, node: Node) -> Sample:
             raise info
     except MemDBError as exc:
         return Sample(node.address, node.role, time.monotonic(), problem=str(exc))
-    found = Reading()
+    node_reading = Reading()
     told = readings.facts(info)
     if isinstance(info, NotAllowed):
-        found.absent["INFO"] = str(info)
+        node_reading.absent["INFO"] = str(info)
     else:
-        readings.memory_and_load(found, told)
-    _client_limit(found, told, config)
-    readings.commands(found, commands)
+        readings.memory_and_load(node_reading, told)
+    _client_limit(node_reading, told, config)
+    readings.commands(node_reading, commands)
     searching = {**readings.facts(search), **readings.facts(modules)}
-    readings.search_memory(found, searching)
-    _slow_log(found, slow)
-    histograms = readings.histograms(found, latency)
+    readings.search_memory(node_reading, searching)
+    _slow_log(node_reading, slow)
+    histograms = readings.histograms(node_reading, latency)
     indexes: tuple[IndexInfo, ...] = ()
     if isinstance(listed, MemDBError):
-        found.absent["indexes"] = str(listed)
+        node_reading.absent["indexes"] = str(listed)
     else:
-        indexes = _indexes(there, replies.items(listed), searching, found)
-        _whole_indexes(found, indexes)
+        indexes = _indexes(there, replies.items(listed), searching, node_reading)
+        _whole_indexes(node_reading, indexes)
     return Sample(
         node.address,
         node.role,
         at,
         told.get("run_id", ""),
-        found.told,
-        found.absent,
+        node_reading.told,
+        node_reading.absent,
         indexes,
         told.get("master_link_status", "") if told.get("role") == "slave" else "",
         "",
         readings.following(told),
         histograms,
         (time.perf_counter() - began) * 1000,
-        frozenset(found.impossible),
+        frozenset(node_reading.impossible),
     )
 
 
-def _client_limit(found: Reading, told: Mapping[str, str], config: Reply) -> None:
+def _client_limit(node_reading: Reading, told: Mapping[str, str], config: Reply) -> None:
     if isinstance(config, MemDBError):
-        found.absent["client_limit"] = str(config)
+        node_reading.absent["client_limit"] = str(config)
     else:
         value = replies.pairs(config).get("maxclients")
-        found.put("client_limit", value, "CONFIG GET maxclients is empty")
+        node_reading.put("client_limit", value, "CONFIG GET maxclients is empty")
     if "maxclients" in told:  # told by INFO too, also where CONFIG is refused
-        found.absent.pop("client_limit", None)
-        found.put("client_limit", told["maxclients"], "INFO does not tell maxclients")
+        node_reading.absent.pop("client_limit", None)
+        node_reading.put("client_limit", told["maxclients"], "INFO does not tell maxclients")
 
 
-def _whole_indexes(found: Reading, indexes: tuple[IndexInfo, ...]) -> None:
+def _whole_indexes(node_reading: Reading, indexes: tuple[IndexInfo, ...]) -> None:
     """RediSearch's INFO leaves the vectors out of its sum; FT.INFO of each index has them."""
-    if not any(one.by_redisearch for one in indexes):
+    if not any(index.by_redisearch for index in indexes):
         return
-    silent = [f"FT.INFO of {line(one.name)}" for one in indexes if one.total_bytes is None]
-    silent += [line(name) for name in found.absent if name.startswith("index ")]
+    silent = [f"FT.INFO of {line(index.name)}" for index in indexes if index.total_bytes is None]
+    silent += [line(name) for name in node_reading.absent if name.startswith("index ")]
     if silent:
-        found.told.pop("search_bytes", None)
-        found.absent["search_bytes"] = f"no size of {', '.join(silent)}"
+        node_reading.told.pop("search_bytes", None)
+        node_reading.absent["search_bytes"] = f"no size of {', '.join(silent)}"
     else:
-        found.put("search_bytes", sum(one.total_bytes or 0.0 for one in indexes), "")
+        node_reading.put("search_bytes", sum(index.total_bytes or 0.0 for index in indexes), "")
 
 
-def _slow_log(found: Reading, reply: Reply) -> None:
+def _slow_log(node_reading: Reading, reply: Reply) -> None:
     """How many commands the slow log has ever taken: ids count up, also when old entries leave."""
     if isinstance(reply, MemDBError):
-        found.absent["slow"] = str(reply)
+        node_reading.absent["slow"] = str(reply)
         return
     entries = replies.items(reply)
     newest = replies.items(entries[0])[:1] if entries else []
-    found.put("slow", replies.number(newest[0]) + 1.0 if newest else 0.0, "SLOWLOG GET tells no number")
+    node_reading.put(
+        "slow", replies.number(newest[0]) + 1.0 if newest else 0.0, "SLOWLOG GET tells no number"
+    )
 
 
 def _indexes(
-    there: Client, listed: list[Reply], told: Mapping[str, str], found: Reading
+    there: Client, listed: list[Reply], told: Mapping[str, str], node_reading: Reading
 ) -> tuple[IndexInfo, ...]:
     names = [replies.text(name) for name in listed]
     try:
         # Names as they came: one that is not UTF-8 is no index under its printable form.
         answers = there.pipeline([("FT.INFO", name) for name in listed], errors_as_values=True)
     except MemDBError as exc:
-        found.absent["indexes"] = str(exc)
+        node_reading.absent["indexes"] = str(exc)
         return ()
     infos = []
     for name, reply in zip(names, answers, strict=True):
         if isinstance(reply, MemDBError):  # dropped since it was listed, or refused
-            found.absent[f"index {name}"] = str(reply)
+            node_reading.absent[f"index {name}"] = str(reply)
             continue
         infos.append(reading(name, reply, told))
         for figure, why in infos[-1].absent.items():
-            found.refuse(f"{figure} of index {name}", why)
+            node_reading.refuse(f"{figure} of index {name}", why)
     return tuple(infos)

@@ -33,12 +33,12 @@ def slow_commands(client: Client, node: Node, count: int = 50) -> tuple[SlowComm
     Raises:
         MemDBError: the node did not answer, or refuses SLOWLOG.
     """
-    return tuple(_read(one) for one in replies.items(client.on(node).execute("SLOWLOG", "GET", count)))
+    return tuple(_read(entry) for entry in replies.items(client.on(node).execute("SLOWLOG", "GET", count)))
 
 
 def _or_nan(value: Reply, within: Range) -> float:
-    found = possible.number(value, within)
-    return math.nan if found is None else found
+    number = possible.number(value, within)
+    return math.nan if number is None else number
 
 
 def _read(entry: Reply) -> SlowCommand:

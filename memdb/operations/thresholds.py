@@ -40,7 +40,7 @@ class Finding:
     source: str = OURS
 
 
-def judge(after: Sample, found: Rates, limits: Thresholds) -> tuple[Finding, ...]:
+def judge(after: Sample, changed: Rates, limits: Thresholds) -> tuple[Finding, ...]:
     """All findings of one node, in the order they are shown."""
     if after.problem:
         hint = "See `memdb doctor`: it walks from the name to the search and says what fails."
@@ -51,11 +51,13 @@ def judge(after: Sample, found: Rates, limits: Thresholds) -> tuple[Finding, ...
     return (
         _memory(after, limits),
         _connections(after, limits),
-        _cpu(after, found, limits),
-        _grows(after, found, "evicted", "evictions", "Keys are thrown away: raise maxmemory or add a shard."),
+        _cpu(after, changed, limits),
+        _grows(
+            after, changed, "evicted", "evictions", "Keys are thrown away: raise maxmemory or add a shard."
+        ),
         _grows(
             after,
-            found,
+            changed,
             "rejected",
             "rejected connections",
             "Clients are turned away: share one connection pool in each process.",
@@ -95,12 +97,12 @@ def _connections(after: Sample, limits: Thresholds) -> Finding:
     return Finding(after.address, "connections", "warning" if bad else "ok", saw, todo)
 
 
-def _cpu(after: Sample, found: Rates, limits: Thresholds) -> Finding:
-    share = found.values.get("cpu")
+def _cpu(after: Sample, changed: Rates, limits: Thresholds) -> Finding:
+    share = changed.values.get("cpu")
     if share is None:
-        return Finding(after.address, "CPU", "absent", _why(found, "cpu_s"), source=ARTICLE)
+        return Finding(after.address, "CPU", "absent", _why(changed, "cpu_s"), source=ARTICLE)
     bad = share > limits.cpu
-    saw = f"{share:.0%} of the main thread during {found.seconds:.1f} s; the alarm is over {limits.cpu:.0%}"
+    saw = f"{share:.0%} of the main thread during {changed.seconds:.1f} s; the alarm is over {limits.cpu:.0%}"
     todo = (
         "Lower EF_RUNTIME or read from replicas; `redis-cli SLOWLOG GET 10` tells what is slow."
         if bad
@@ -109,17 +111,17 @@ def _cpu(after: Sample, found: Rates, limits: Thresholds) -> Finding:
     return Finding(after.address, "CPU", "warning" if bad else "ok", saw, todo, ARTICLE)
 
 
-def _grows(after: Sample, found: Rates, name: str, title: str, todo: str) -> Finding:
-    rate = found.values.get(name)
+def _grows(after: Sample, changed: Rates, name: str, title: str, todo: str) -> Finding:
+    rate = changed.values.get(name)
     if rate is None:
-        return Finding(after.address, title, "absent", _why(found, name))
+        return Finding(after.address, title, "absent", _why(changed, name))
     return Finding(
         after.address, title, "warning" if rate > 0 else "ok", f"{rate:,.1f}/s", todo if rate > 0 else ""
     )
 
 
-def _why(found: Rates, name: str) -> str:
-    return found.absent.get(name) or found.absent.get("all", "not told")
+def _why(changed: Rates, name: str) -> str:
+    return changed.absent.get(name) or changed.absent.get("all", "not told")
 
 
 def _link(after: Sample) -> tuple[Finding, ...]:
@@ -140,7 +142,7 @@ def _impossible(after: Sample) -> tuple[Finding, ...]:
 
 
 def _indexes(after: Sample) -> tuple[Finding, ...]:
-    found = [
+    findings = [
         Finding(after.address, name, "absent", why)
         for name, why in after.absent.items()
         if name == "indexes" or name.startswith("index ")
@@ -162,8 +164,8 @@ def _indexes(after: Sample) -> tuple[Finding, ...]:
         if index.failures:
             last = f"; the last: {index.last_error} ({index.last_error_key})" if index.last_error else ""
             saw += f", {index.failures:,} failures{last}"
-        found.append(Finding(after.address, f"index {index.name}", _level(level), saw, todo))
-    return tuple(found)
+        findings.append(Finding(after.address, f"index {index.name}", _level(level), saw, todo))
+    return tuple(findings)
 
 
 def _level(word: str) -> Level:

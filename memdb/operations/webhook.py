@@ -51,10 +51,10 @@ class Webhook:
 
     def failures(self) -> tuple[Event, ...]:
         """What could not be delivered since the last call."""
-        found = []
+        failures = []
         while not self._failed.empty():
-            found.append(self._failed.get_nowait())
-        return tuple(found)
+            failures.append(self._failed.get_nowait())
+        return tuple(failures)
 
     def _run(self) -> None:
         with urllib3.PoolManager(timeout=_TIMEOUT, retries=False) as pool:

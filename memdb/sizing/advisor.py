@@ -155,14 +155,14 @@ def advise(yes: Iterable[str]) -> Advice:
 
 
 def _standings(answers: frozenset[str]) -> tuple[Standing, ...]:
-    found = []
+    standings = []
     asked = [q for q in QUESTIONS if q.id in answers]
     for service in SERVICES:
         speaks = [(weight, why) for q in asked for s, weight, why in q.speaks if s == service]
         against = tuple(why for q in asked for s, why in q.rules_out if s == service)
         points = sum(weight for weight, _ in speaks)
-        found.append(Standing(service, points, tuple(why for _, why in speaks), against))
-    return tuple(sorted(found, key=lambda s: (len(s.against) > 0, -s.points)))
+        standings.append(Standing(service, points, tuple(why for _, why in speaks), against))
+    return tuple(sorted(standings, key=lambda s: (len(s.against) > 0, -s.points)))
 
 
 def _best(standings: tuple[Standing, ...], answers: frozenset[str]) -> Service | None:
@@ -188,11 +188,11 @@ def _sentence(best: Service | None, standings: tuple[Standing, ...], answers: fr
 
 
 def _changes(answers: frozenset[str], best: Service | None) -> tuple[str, ...]:
-    found = []
+    changes = []
     for question in QUESTIONS:
         flipped = answers ^ {question.id}
         other = _best(_standings(flipped), flipped)
         if flipped and other != best:
             word = "no" if question.id in answers else "yes"
-            found.append(f"“{question.text}” answered {word}: {other or 'no service alone'}.")
-    return tuple(found)
+            changes.append(f"“{question.text}” answered {word}: {other or 'no service alone'}.")
+    return tuple(changes)

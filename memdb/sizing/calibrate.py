@@ -19,7 +19,7 @@ from memdb.settings import Settings
 from memdb.sizing import profiles, redisearch, samples
 from memdb.sizing.live_shape import shape_of
 from memdb.sizing.model import Engine, Profile, predict
-from memdb.sizing.samples import Measured
+from memdb.sizing.samples import MeasuredSample
 from memdb.sizing.shape import Algorithm, Shape
 from memdb.vectors import index
 from memdb.vectors.index import IndexInfo
@@ -76,7 +76,7 @@ class Grown:
     """A profile fitted to growing samples, and how well the smaller ones foretold the largest."""
 
     profile: Profile
-    measured: tuple[Measured, ...]  # the last one held out
+    measured: tuple[MeasuredSample, ...]  # the last one held out
     held_out: HeldOut
 
 
@@ -169,8 +169,8 @@ def _check(info: IndexInfo) -> None:
 
 
 def _engine(client: Client) -> Engine:
-    found: dict[str, Engine] = {"memorydb": "memorydb", "valkey-search": "valkey-search"}
-    return found.get(client.server.dialect.name, "redisearch")
+    engines: dict[str, Engine] = {"memorydb": "memorydb", "valkey-search": "valkey-search"}
+    return engines.get(client.server.dialect.name, "redisearch")
 
 
 def _sample(
@@ -182,8 +182,8 @@ def _sample(
     cursor, seen = "0", 0
     starts = tuple(p.encode() for p in prefixes) or (b"",)
     while True:
-        found = client.execute("SCAN", cursor, "COUNT", 500)
-        cursor, batch = replies.text(found[0]), replies.items(found[1])
+        reply = client.execute("SCAN", cursor, "COUNT", 500)
+        cursor, batch = replies.text(reply[0]), replies.items(reply[1])
         seen += len(batch)
         mine = [key for key in batch if bytes(key).startswith(starts)]
         rest = [key for key in batch if not bytes(key).startswith(starts)]
@@ -197,8 +197,8 @@ def _sample(
 
 
 def _usage(client: Client, keys: Iterable[bytes]) -> list[float]:
-    found = client.pipeline([("MEMORY", "USAGE", key, "SAMPLES", 0) for key in keys])
-    return [float(size) for size in map(possible.size, found) if size is not None]
+    sizes = client.pipeline([("MEMORY", "USAGE", key, "SAMPLES", 0) for key in keys])
+    return [float(size) for size in map(possible.size, sizes) if size is not None]
 
 
 def _index_bytes(
@@ -295,7 +295,7 @@ def from_samples(
     return Grown(profile, tuple(measured), held_out)
 
 
-def _factors(measured: Sequence[Measured], base: Profile) -> tuple[float, float]:
+def _factors(measured: Sequence[MeasuredSample], base: Profile) -> tuple[float, float]:
     """Measured ÷ predicted of keyspace and index, the larger samples weighing more."""
     predicted = [_parts(m.shape, base) for m in measured]
     keys = sum(m.keyspace_bytes for m in measured) / sum(p[0] for p in predicted)
@@ -309,9 +309,9 @@ def _total(shape: Shape, base: Profile, factors: tuple[float, float]) -> float:
 
 
 def _parts(shape: Shape, profile: Profile) -> tuple[float, float]:
-    found = predict(shape, profile)
-    keys = found.components["keys"] + found.components["vectors_stored"]
-    return keys, found.total_bytes - keys
+    estimate = predict(shape, profile)
+    keys = estimate.components["keys"] + estimate.components["vectors_stored"]
+    return keys, estimate.total_bytes - keys
 
 
 def _today() -> str:

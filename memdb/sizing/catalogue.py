@@ -72,13 +72,13 @@ class Catalogue:
         Raises:
             BadInput: there is none.
         """
-        found = self.find(price_id, region)
-        if found is None:
+        price = self.find(price_id, region)
+        if price is None:
             raise BadInput(
                 f"There is no price of {price_id} in {region}.",
                 f"Regions with prices: {', '.join(self.regions())}. Enter one, or refresh from AWS.",
             )
-        return found
+        return price
 
     def regions(self) -> tuple[str, ...]:
         """Regions with any price, those with most first."""
@@ -117,16 +117,16 @@ def load() -> Catalogue:
     return _read(Path(__file__).with_name("catalogue.toml"))
 
 
-def needs_region(found: Catalogue, region: str) -> str:
+def needs_region(catalogue: Catalogue, region: str) -> str:
     """The region, if it has prices.
 
     Raises:
         BadInput: it has none.
     """
-    if region not in found.regions():
+    if region not in catalogue.regions():
         raise BadInput(
             f"There are no prices for the region '{region}'.",
-            f"Regions with prices: {', '.join(found.regions())}. With AWS credentials the prices of any "
+            f"Regions with prices: {', '.join(catalogue.regions())}. With AWS credentials the prices of any "
             "region can be refreshed.",
         )
     return region
@@ -139,7 +139,7 @@ def least_sure(grades: Iterable[PriceGrade]) -> PriceGrade:
 
 @lru_cache(maxsize=2)
 def _read(path: Path) -> Catalogue:
-    found = tomllib.loads(path.read_text(encoding="utf-8"))
+    tables = tomllib.loads(path.read_text(encoding="utf-8"))
     return Catalogue(
-        tuple(Node(**entry) for entry in found["nodes"]), tuple(Price(**entry) for entry in found["prices"])
+        tuple(Node(**entry) for entry in tables["nodes"]), tuple(Price(**entry) for entry in tables["prices"])
     )

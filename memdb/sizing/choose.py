@@ -38,14 +38,14 @@ class Choice:
 class Choices:
     """What fits, cheapest first; or, where nothing does, why and what would."""
 
-    found: tuple[Choice, ...]
+    options: tuple[Choice, ...]
     why_none: str = ""
     instead: tuple[str, ...] = ()
 
     @property
     def first(self) -> Choice | None:
         """The cheapest."""
-        return self.found[0] if self.found else None
+        return self.options[0] if self.options else None
 
 
 def usable(node: Node, reserve: float = RESERVE) -> float:
@@ -103,17 +103,17 @@ def choose(
             f"There are no prices of {_TITLES[service]} nodes for {flavour} in {region}.",
             (f"Regions with them: {', '.join(known)}.", "Enter a price, or refresh from AWS."),
         )
-    found = []
+    options = []
     for node, price in priced:
         room = usable(node, reserve)
         shards = 1 if service == "memorydb" else math.ceil(needed_bytes / room)
         if needed_bytes <= room * shards and shards <= MOST_SHARDS:
-            found.append(
+            options.append(
                 Choice(node, max(1, shards), replicas, price, needed_bytes / (room * max(1, shards)))
             )
-    found.sort(key=lambda c: (c.monthly_usd, c.node.memory_bytes))
-    if found:
-        return Choices(tuple(found[:count]))
+    options.sort(key=lambda c: (c.monthly_usd, c.node.memory_bytes))
+    if options:
+        return Choices(tuple(options[:count]))
     largest = max((n for n, _ in priced), key=lambda n: n.memory_bytes)
     return _nothing(needed_bytes, largest, catalogue, flavour, region, replicas, reserve, service)
 
@@ -128,15 +128,15 @@ def split(
     reserve: float = RESERVE,
 ) -> Choice | None:
     """Several one-shard MemoryDB clusters that each hold a part; the application asks all and merges."""
-    found = []
+    choices = []
     for node in catalogue.of("memorydb"):
         price = catalogue.find(f"memorydb/{node.name}/{flavour}", region)
         if node.search and price is not None:
             parts = max(1, math.ceil(needed_bytes / usable(node, reserve)))
             used = needed_bytes / (usable(node, reserve) * parts)
-            found.append(Choice(node, parts, replicas, price, used))
+            choices.append(Choice(node, parts, replicas, price, used))
     # Few clusters are worth some money: each is one more to ask, to watch and to restore.
-    return min(found, key=lambda c: (c.shards, c.monthly_usd), default=None)
+    return min(choices, key=lambda c: (c.shards, c.monthly_usd), default=None)
 
 
 _TITLES: dict[str, str] = {"memorydb": "MemoryDB", "elasticache": "ElastiCache"}

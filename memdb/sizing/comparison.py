@@ -28,7 +28,7 @@ def rows(bills: Sequence[Bill], measured: str = "") -> tuple[Row, ...]:
         bills: of `services.bills`.
         measured: what was measured on the live target, in words; empty where nothing was.
     """
-    found = [
+    table = [
         Row(
             "Query latency, p99",
             (
@@ -42,10 +42,10 @@ def rows(bills: Sequence[Bill], measured: str = "") -> tuple[Row, ...]:
         )
     ]
     if measured:
-        found.append(
+        table.append(
             Row("… measured on this target", (measured, "–", "–", "–"), "measured", "this app, now"),
         )
-    found += [
+    table += [
         Row("Cost a month, your inputs", _costs(bills), "reckoned", "Cost view, line by line"),
         Row(
             "… at 10 million vectors, by the article",
@@ -106,7 +106,7 @@ def rows(bills: Sequence[Bill], measured: str = "") -> tuple[Row, ...]:
             ARTICLE,
         ),
     ]
-    return tuple(found)
+    return tuple(table)
 
 
 def _costs(bills: Sequence[Bill]) -> tuple[str, str, str, str]:

@@ -41,18 +41,18 @@ class Load:
 
 def constraints(where: Where, shape: Shape, load: Load, written_mb_s: float) -> tuple[Constraint, ...]:
     """The limits that matter for a plan, broken ones first."""
-    found = {
+    limits = {
         "memorydb": _memorydb,
         "elasticache": _elasticache,
         "s3vectors": _s3vectors,
         "opensearch": _opensearch,
     }[where](shape, load, written_mb_s)
-    return tuple(sorted(found, key=lambda c: (c.ok is not False, c.ok is None)))
+    return tuple(sorted(limits, key=lambda c: (c.ok is not False, c.ok is None)))
 
 
-def broken(found: tuple[Constraint, ...]) -> tuple[Constraint, ...]:
+def broken(limits: tuple[Constraint, ...]) -> tuple[Constraint, ...]:
     """Those the plan breaks."""
-    return tuple(c for c in found if c.ok is False)
+    return tuple(c for c in limits if c.ok is False)
 
 
 def _memorydb(shape: Shape, load: Load, written_mb_s: float) -> list[Constraint]:

@@ -119,7 +119,7 @@ def by_ttl(
     ttls_s: Sequence[float] = TTLS_S,
 ) -> tuple[TtlPoint, ...]:
     """Memory and node for each time to live, all else equal."""
-    found = []
+    points = []
     for ttl in sorted({*ttls_s, sessions.ttl_s}):
         need = predict(shape, profile, replace(sessions, ttl_s=ttl))
         choice = choose(
@@ -132,8 +132,8 @@ def by_ttl(
             count=1,
         ).first
         live = replace(sessions, ttl_s=ttl).live
-        found.append(TtlPoint(ttl, live, need.components["sessions"], need.total_bytes, choice))
-    return tuple(found)
+        points.append(TtlPoint(ttl, live, need.components["sessions"], need.total_bytes, choice))
+    return tuple(points)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +151,11 @@ def over_queries(
 ) -> BreakEven:
     """Cost over queries a second, 0.01 to 10,000. Nodes are not added for the load: see the page's note."""
     values = tuple(float(v) for v in np.geomspace(0.01, 10_000, 37))
-    found = [
+    monthly = [
         services.bills(shape, sessions, replace(load, queries_per_s=v), needed_bytes, catalogue, wishes)
         for v in values
     ]
-    return _lines("queries a second", values, found)
+    return _lines("queries a second", values, monthly)
 
 
 def over_vectors(
@@ -163,17 +163,17 @@ def over_vectors(
 ) -> BreakEven:
     """Cost over the number of vectors, 10,000 to 100 million."""
     values = tuple(float(round(v)) for v in np.geomspace(1e4, 1e8, 33))
-    found = []
+    monthly = []
     for value in values:
         now = services.with_vectors(shape, int(value))
         needed = predict(now, profile, sessions).total_bytes
-        found.append(services.bills(now, sessions, load, needed, catalogue, wishes))
-    return _lines("vectors", values, found)
+        monthly.append(services.bills(now, sessions, load, needed, catalogue, wishes))
+    return _lines("vectors", values, monthly)
 
 
-def _lines(axis: str, values: tuple[float, ...], found: Sequence[Sequence[Bill]]) -> BreakEven:
-    titles = [bill.title for bill in found[0]]
-    costs = np.array([[_usd(bill) for bill in bills] for bills in found])
+def _lines(axis: str, values: tuple[float, ...], monthly: Sequence[Sequence[Bill]]) -> BreakEven:
+    titles = [bill.title for bill in monthly[0]]
+    costs = np.array([[_usd(bill) for bill in bills] for bills in monthly])
     told = [i for i in range(len(titles)) if np.isfinite(costs[:, i]).any()]
     series = tuple((titles[i], tuple(float(v) for v in costs[:, i])) for i in told)
     crossings = []

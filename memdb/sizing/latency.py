@@ -21,7 +21,7 @@ _LONGEST_S = 20.0  # a slow or distant server is not asked for longer
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredLatency:
     """Wall time of searches at this client, one at a time; milliseconds."""
 
     queries: int
@@ -39,7 +39,7 @@ def measure(
     ef_runtime: int = 64,
     queries: int = QUERIES,
     report: Report = silent,
-) -> Measured:
+) -> MeasuredLatency:
     """Ask for the neighbours of documents of the index.
 
     Raises:
@@ -64,4 +64,4 @@ def measure(
         if time.monotonic() > end:
             break
     p50, p99 = np.percentile(took, (50, 99))
-    return Measured(len(took), k, ef_runtime, float(p50), float(p99))
+    return MeasuredLatency(len(took), k, ef_runtime, float(p50), float(p99))

@@ -150,24 +150,24 @@ def session_bytes(sessions: Sessions, keys: int = 0) -> float:
 def changes(shape: Shape, profile: Profile) -> list[tuple[str, Shape, float]]:
     """What one change of the shape would cost or save: words, the shape, bytes more than now."""
     now = predict(shape, profile).total_bytes
-    found: list[tuple[str, Shape]] = []
+    variants: list[tuple[str, Shape]] = []
     if shape.algorithm == "HNSW":
-        found += [(f"M {m}", replace(shape, m=m)) for m in (shape.m // 2, shape.m * 2) if 4 <= m <= 512]
+        variants += [(f"M {m}", replace(shape, m=m)) for m in (shape.m // 2, shape.m * 2) if 4 <= m <= 512]
     cuts = [d for d in (shape.dim // 2, shape.dim // 3, shape.dim // 4) if d >= 16]
-    found += [(f"cut to {d:,} dimensions (Matryoshka)", replace(shape, dim=d)) for d in cuts]
+    variants += [(f"cut to {d:,} dimensions (Matryoshka)", replace(shape, dim=d)) for d in cuts]
     other: tuple[tuple[Literal["FLOAT32", "FLOAT64", "FLOAT16"], str], ...] = (
         ("FLOAT64", "FLOAT64"),
         ("FLOAT32", "FLOAT32"),
         ("FLOAT16", "FLOAT16 (RediSearch only)"),
     )
-    found += [(words, replace(shape, type=kind)) for kind, words in other if kind != shape.type]
+    variants += [(words, replace(shape, type=kind)) for kind, words in other if kind != shape.type]
     if shape.metadata_bytes:
-        found.append(("without metadata", replace(shape, metadata_bytes=0)))
+        variants.append(("without metadata", replace(shape, metadata_bytes=0)))
     if shape.text_bytes:
-        found.append(("text stored, not indexed", _unindexed(shape)))
+        variants.append(("text stored, not indexed", _unindexed(shape)))
     if shape.algorithm == "HNSW":
-        found.append(("FLAT: exact, no graph", replace(shape, algorithm="FLAT")))
-    return [(words, other, predict(other, profile).total_bytes - now) for words, other in found]
+        variants.append(("FLAT: exact, no graph", replace(shape, algorithm="FLAT")))
+    return [(words, other, predict(other, profile).total_bytes - now) for words, other in variants]
 
 
 def _unindexed(shape: Shape) -> Shape:
@@ -184,18 +184,18 @@ def _of(shape: Shape, profile: Profile) -> dict[str, float]:
     if profile.engine == "article":
         return _article(shape)
     exact, counts = redisearch.design(shape)
-    found: dict[str, float] = dict(exact)
+    sizes: dict[str, float] = dict(exact)
     for constant, (component, count) in counts.items():
-        found[component] += getattr(profile.constants, constant) * count
+        sizes[component] += getattr(profile.constants, constant) * count
     if profile.engine == "valkey-search":
-        return found | valkey.index(shape)
+        return sizes | valkey.index(shape)
     if profile.engine == "memorydb":
         # Nothing is published: halfway between the two engines that can be measured.
-        found |= {name: (found[name] + size) / 2 for name, size in valkey.index(shape).items()}
+        sizes |= {name: (sizes[name] + size) / 2 for name, size in valkey.index(shape).items()}
         if shape.key_type == "JSON":
             # MemoryDB converts a JSON vector in place to float32: the document keeps no copy of its own.
-            found["vectors_stored"] = 0.0
-    return found
+            sizes["vectors_stored"] = 0.0
+    return sizes
 
 
 ARTICLE_OVERHEAD = (0.30, 0.50)  # of the raw vectors, as the article puts it

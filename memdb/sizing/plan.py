@@ -37,7 +37,7 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SizingPlan:
     """The answer."""
 
     inputs: Inputs
@@ -47,7 +47,7 @@ class Plan:
     limits: tuple[Constraint, ...]
 
 
-def plan(inputs: Inputs, profile: Profile, catalogue: Catalogue) -> Plan:
+def plan(inputs: Inputs, profile: Profile, catalogue: Catalogue) -> SizingPlan:
     """Memory of one node, the cheapest fitting nodes of MemoryDB with their bills, and the limits.
 
     Raises:
@@ -71,16 +71,16 @@ def plan(inputs: Inputs, profile: Profile, catalogue: Catalogue) -> Plan:
             choice,
             services.memorydb_lines(choice, written, estimate.total_bytes, load, catalogue, wishes),
         )
-        for choice in choices.found
+        for choice in choices.options
     )
     limits = constraints("memorydb", inputs.shape, load, written / 1e6)
-    return Plan(inputs, estimate, choices, options, limits)
+    return SizingPlan(inputs, estimate, choices, options, limits)
 
 
-def as_json(found: Plan) -> dict[str, object]:
+def as_json(sizing: SizingPlan) -> dict[str, object]:
     """The plan as `memdb size --json` prints it; bytes and dollars, `choice` null where no node fits."""
-    estimate = found.estimate
-    first = found.options[0] if found.options else None
+    estimate = sizing.estimate
+    first = sizing.options[0] if sizing.options else None
     return {
         "total_bytes": round(estimate.total_bytes),
         "components": {name: round(size) for name, size in estimate.components.items()},
@@ -91,17 +91,17 @@ def as_json(found: Plan) -> dict[str, object]:
             "source": estimate.profile.source,
         },
         "choice": None if first is None else _option(first),
-        "alternatives": [_option(option) for option in found.options[1:]],
-        "why_no_choice": found.choices.why_none,
-        "instead": list(found.choices.instead),
-        "limits": [{"text": c.text, "ok": c.ok, "source": c.source} for c in found.limits],
-        "reserve": found.inputs.wishes.reserve,
-        "region": found.inputs.wishes.region,
+        "alternatives": [_option(option) for option in sizing.options[1:]],
+        "why_no_choice": sizing.choices.why_none,
+        "instead": list(sizing.choices.instead),
+        "limits": [{"text": c.text, "ok": c.ok, "source": c.source} for c in sizing.limits],
+        "reserve": sizing.inputs.wishes.reserve,
+        "region": sizing.inputs.wishes.region,
         "notes": list(estimate.notes),
         "inputs": {
-            "shape": asdict(found.inputs.shape),
-            "sessions": asdict(found.inputs.sessions),
-            "load": asdict(found.inputs.load),
+            "shape": asdict(sizing.inputs.shape),
+            "sessions": asdict(sizing.inputs.sessions),
+            "load": asdict(sizing.inputs.load),
         },
     }
 

@@ -57,7 +57,7 @@ def refresh(pricing: Any, service: Service, region: str, *, report: Report = sil
         LoginFailed: AWS refuses the credentials.
         Unreachable: AWS does not answer.
     """
-    found: dict[str, Price] = {}
+    prices: dict[str, Price] = {}
     other: set[str] = set()
     token = ""
     for page in range(_MOST_PAGES):
@@ -75,11 +75,11 @@ def refresh(pricing: Any, service: Service, region: str, *, report: Report = sil
         for text in reply.get("PriceList", ()):
             price = _price(text, service, region, other)
             if price is not None:
-                found[price.id] = price
+                prices[price.id] = price
         token = reply.get("NextToken", "")
         if not token:
             break
-    if not found:
+    if not prices:
         if other:
             raise BadInput(
                 f"AWS lists prices of {region} in {', '.join(sorted(other))}, and this calculator reckons in "
@@ -90,11 +90,16 @@ def refresh(pricing: Any, service: Service, region: str, *, report: Report = sil
             f"AWS lists no node prices of {CODES[service]} for the region '{region}'.",
             "Check the region's name, e.g. eu-central-1.",
         )
-    return tuple(found[key] for key in sorted(found))
+    return tuple(prices[key] for key in sorted(prices))
 
 
 def save(prices: tuple[Price, ...], home: Path) -> Path:
-    """Keep refreshed prices; they stand before the package's own."""
+    """Keep refreshed prices; they stand before the package's own.
+
+    Raises:
+        BadInput: the prices kept earlier are damaged.
+        MemDBError: the folder cannot be written.
+    """
     path = home / "prices.json"
     kept = {(p.id, p.region): p for p in (*load(home), *prices)}
     try:
@@ -117,8 +122,8 @@ def load(home: Path) -> tuple[Price, ...]:
     """
     path = home / "prices.json"
     try:
-        found = tuple(Price(**entry) for entry in json.loads(path.read_bytes()))
-        for price in found:
+        prices = tuple(Price(**entry) for entry in json.loads(path.read_bytes()))
+        for price in prices:
             number(price.id, price.value, 0, 1e9)
             if price.grade not in GRADES or price.currency != CURRENCY:
                 raise ValueError(f"{price.id} has grade '{price.grade}' and currency '{price.currency}'")
@@ -128,7 +133,7 @@ def load(home: Path) -> tuple[Price, ...]:
         raise BadInput(
             f"The refreshed prices in {path} cannot be read ({exc}).", "Delete the file and refresh again."
         ) from exc
-    return found
+    return prices
 
 
 def _price(text: object, service: Service, region: str, other: set[str]) -> Price | None:

@@ -68,7 +68,7 @@ def load(name: str, home: Path) -> Profile:
         return BUILT_IN[name]
     path = _path(name, home)
     try:
-        found = json.loads(path.read_bytes())
+        document = json.loads(path.read_bytes())
     except FileNotFoundError:
         known = ", ".join(names(home))
         raise BadInput(
@@ -77,7 +77,7 @@ def load(name: str, home: Path) -> Profile:
         ) from None
     except (OSError, ValueError) as exc:
         raise _damaged(name, exc) from exc
-    return _read(name, found)
+    return _read(name, document)
 
 
 def names(home: Path) -> tuple[str, ...]:
@@ -117,17 +117,17 @@ def _path(name: str, home: Path) -> Path:
     return home / "profiles" / f"{name}.json"
 
 
-def _read(name: str, found: Any) -> Profile:
+def _read(name: str, document: Any) -> Profile:
     try:
-        if found["format"] != FORMAT or found["engine"] not in get_args(Engine):
+        if document["format"] != FORMAT or document["engine"] not in get_args(Engine):
             raise ValueError("an unknown format or engine")
-        if found["grade"] not in get_args(Grade):
+        if document["grade"] not in get_args(Grade):
             raise ValueError("an unknown grade")
         constants = Constants(
-            **{f.name: number(f.name, found["constants"][f.name], -1e12, 1e12) for f in fields(Constants)}
+            **{f.name: number(f.name, document["constants"][f.name], -1e12, 1e12) for f in fields(Constants)}
         )
         numbers = {
-            key: number(key, found[key], low, high)
+            key: number(key, document[key], low, high)
             for key, low, high in (
                 ("low", 0.01, 1.0),
                 ("high", 1.0, 100.0),
@@ -138,13 +138,13 @@ def _read(name: str, found: Any) -> Profile:
         }
         return Profile(
             name=name,
-            title=str(found["title"])[:200],
-            engine=found["engine"],
-            grade=found["grade"],
-            source=str(found["source"])[:500],
+            title=str(document["title"])[:200],
+            engine=document["engine"],
+            grade=document["grade"],
+            source=str(document["source"])[:500],
             constants=constants,
-            calibrated=str(found["calibrated"])[:40],
-            samples=int(found["samples"]),
+            calibrated=str(document["calibrated"])[:40],
+            samples=int(document["samples"]),
             **numbers,
         )
     except (KeyError, TypeError, ValueError, BadInput) as exc:

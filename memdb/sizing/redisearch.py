@@ -137,9 +137,9 @@ def distinct(shape: Shape) -> float:
     At most as many as draws from the given vocabulary would bring.
     """
     each = words(shape)
-    found = min(each, 1.33 * math.pow(each, 0.857))
+    seen = min(each, 1.33 * math.pow(each, 0.857))
     known = shape.text_vocabulary
-    return min(found, known * -math.expm1(-each / known)) if known else found
+    return min(seen, known * -math.expm1(-each / known)) if known else seen
 
 
 def vocabulary(shape: Shape) -> float:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
-from memdb.sizing.plan import Plan
+from memdb.sizing.plan import SizingPlan
 from memdb.sizing.shape import Sessions, Shape
 
 Words = list[object]
 
 
-def command_line(made: Plan) -> str:
+def command_line(made: SizingPlan) -> str:
     """`memdb size` with the inputs of a plan."""
     inputs = made.inputs
     load, wishes = inputs.load, inputs.wishes
@@ -31,7 +31,7 @@ def calibrate_line(shape: Shape) -> str:
     return _joined(["memdb", "calibrate", *_shape(shape), "--name", "mine"])
 
 
-def python(made: Plan) -> str:
+def python(made: SizingPlan) -> str:
     """The same through the library."""
     inputs = made.inputs
     return f"""from memdb.settings import Settings

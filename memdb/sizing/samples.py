@@ -32,7 +32,7 @@ _BUILD_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredSample:
     """What so many documents took on a server that held nothing before. Bytes of used_memory."""
 
     shape: Shape
@@ -65,7 +65,7 @@ def measure(
     copies: int = 1,
     ef_construction: int | None = None,
     report: Report = silent,
-) -> Measured:
+) -> MeasuredSample:
     """Load the documents of a shape into an empty server, then index them; how much each took.
 
     Args:
@@ -89,7 +89,7 @@ def measure(
     index.create(client, spec(shape, ef_construction))
     info = wait_built(client, shape.vectors, report)
     after = settled(client)
-    return Measured(shape, between - before, after - between, info.vector_bytes or 0.0)
+    return MeasuredSample(shape, between - before, after - between, info.vector_bytes or 0.0)
 
 
 def measure_sessions(client: Client, planned: Sessions, *, seed: int = 0, report: Report = silent) -> float:
@@ -137,8 +137,8 @@ def _ready(client: Client) -> None:
 
 def used_keys(client: Client) -> int:
     """How many keys the server holds."""
-    found = client.execute("DBSIZE")
-    return int(found)
+    reply = client.execute("DBSIZE")
+    return int(reply)
 
 
 def spec(shape: Shape, ef_construction: int | None = None) -> IndexSpec:

@@ -107,7 +107,7 @@ def memorydb(
     """The cheapest fitting node × hours × nodes, data written, snapshots beyond what is free."""
     written = written_bytes_s(shape, sessions, load)
     limits = constraints("memorydb", shape, load, written / 1e6)
-    found = choose(
+    choices = choose(
         needed_bytes,
         catalogue,
         flavour=wishes.flavour,
@@ -115,11 +115,11 @@ def memorydb(
         replicas=load.replicas,
         reserve=wishes.reserve,
     )
-    why = _why(found, limits)
-    if found.first is None or why:
-        return Bill("memorydb", TITLES["memorydb"], (), limits, why, found.instead)
-    lines = memorydb_lines(found.first, written, needed_bytes, load, catalogue, wishes)
-    return Bill("memorydb", TITLES["memorydb"], lines, limits, choice=found.first)
+    why = _why(choices, limits)
+    if choices.first is None or why:
+        return Bill("memorydb", TITLES["memorydb"], (), limits, why, choices.instead)
+    lines = memorydb_lines(choices.first, written, needed_bytes, load, catalogue, wishes)
+    return Bill("memorydb", TITLES["memorydb"], lines, limits, choice=choices.first)
 
 
 def memorydb_lines(
@@ -165,7 +165,7 @@ def elasticache(shape: Shape, sessions: Sessions, load: Load, catalogue: Catalog
     written = written_bytes_s(shape, sessions, load)
     limits = constraints("elasticache", shape, load, written / 1e6)
     needed = predict(shape, BUILT_IN["valkey-search"], sessions).total_bytes
-    found = choose(
+    choices = choose(
         needed,
         catalogue,
         service="elasticache",
@@ -174,11 +174,13 @@ def elasticache(shape: Shape, sessions: Sessions, load: Load, catalogue: Catalog
         replicas=load.replicas,
         reserve=wishes.reserve,
     )
-    why = _why(found, limits)
-    if found.first is None or why:
-        return Bill("elasticache", TITLES["elasticache"], (), limits, why, found.instead)
+    why = _why(choices, limits)
+    if choices.first is None or why:
+        return Bill("elasticache", TITLES["elasticache"], (), limits, why, choices.instead)
     notes = ("No snapshots counted. Memory by the valkey-search profile.",)
-    return Bill("elasticache", TITLES["elasticache"], (_nodes(found.first),), limits, "", notes, found.first)
+    return Bill(
+        "elasticache", TITLES["elasticache"], (_nodes(choices.first),), limits, "", notes, choices.first
+    )
 
 
 def s3vectors(shape: Shape, load: Load, catalogue: Catalogue, wishes: Wishes) -> Bill:
@@ -325,8 +327,8 @@ def _nodes(choice: Choice) -> Line:
     return Line("nodes", choice.monthly_usd, how, choice.price.grade)
 
 
-def _why(found: Choices, limits: tuple[Constraint, ...]) -> str:
-    return _broken_text(limits) or found.why_none
+def _why(choices: Choices, limits: tuple[Constraint, ...]) -> str:
+    return _broken_text(limits) or choices.why_none
 
 
 def _broken_text(limits: tuple[Constraint, ...]) -> str:

@@ -173,12 +173,12 @@ def parse_count(name: str, text: str) -> int:
     Raises:
         BadInput: it is no number, or no whole one.
     """
-    found = _COUNT.fullmatch(text.strip().lower())
-    if found is None or found.group(2) not in _UNITS:
+    match = _COUNT.fullmatch(text.strip().lower())
+    if match is None or match.group(2) not in _UNITS:
         raise BadInput(
             f"{name} is '{text.strip()[:40]}', which is not a number.", "Type one like 1,000,000 or 10M."
         )
-    value = Decimal(found.group(1).replace(",", "").replace("_", "")) * _UNITS[found.group(2)]
+    value = Decimal(match.group(1).replace(",", "").replace("_", "")) * _UNITS[match.group(2)]
     if value != value.to_integral_value():
         raise BadInput(f"{name} is {text.strip()[:40]}, which is not a whole number.", "Give a whole number.")
     return int(value)

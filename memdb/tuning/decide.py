@@ -115,7 +115,7 @@ def queries_for(target: float, confidence: float = 0.95) -> int:
 
 
 def queries_to_tell(recalls: Numbers, target: float, confidence: float = 0.95) -> int | None:
-    """How many queries like these would show a mean above `target`, to 3 %; None where they show none."""
+    """How many queries like these (n,) would show a mean above `target`, to 3 %; None where none would."""
     if not len(recalls) or not float(np.mean(recalls)) > target:
         return None
     values, counts = np.unique(np.clip(recalls.astype(np.float64), 0.0, 1.0), return_counts=True)

@@ -58,7 +58,7 @@ def questions(
     k: int,
     condition: Condition | str,
 ) -> Questions:
-    """The commands for all vectors; `ef_runtime` 0 leaves it out.
+    """The commands for all vectors (n, d); `ef_runtime` 0 leaves it out.
 
     Raises:
         BadInput: field, k, EF_RUNTIME or filter do not fit the index.
@@ -174,7 +174,7 @@ def throughput(client: Client, asked: Questions, clients: int, seconds: float) -
 
 
 def percentiles(latencies_ms: Numbers) -> tuple[float, float, float]:
-    """p50, p95 and p99: the smallest measured value that so many per cent do not exceed; NaN of none."""
+    """p50, p95, p99 of (n,): the smallest measured value that so many per cent do not exceed; NaN of none."""
     if not len(latencies_ms):
         return math.nan, math.nan, math.nan
     p50, p95, p99 = np.percentile(latencies_ms, (50, 95, 99), method="inverted_cdf")

@@ -181,7 +181,7 @@ def from_file(
 
 
 def made(vectors: Floats, labels: Sequence[str], own_keys: Sequence[str], origin: str) -> Queries:
-    """Queries with their digest. `own_keys` may be empty: none of them is a document."""
+    """Queries (n, d) with their digest. `own_keys` may be empty: none of them is a document."""
     own = tuple(own_keys) or ("",) * len(labels)
     digest = hashlib.sha256(np.ascontiguousarray(vectors, np.float32).tobytes())
     digest.update("\0".join(own).encode("utf-8", "surrogateescape"))

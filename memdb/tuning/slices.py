@@ -198,7 +198,7 @@ def clusters(
 def cluster_labels(
     vectors: Floats, titles: Sequence[str], count: int = CLUSTERS, *, seed: int = 0
 ) -> list[str]:
-    """The group of each query: a cluster, named after the query in its middle."""
+    """The group of each query (n, d): a cluster, named after the query in its middle."""
     found, middle = clusters(vectors, count, seed=seed)
     return [f"{place + 1}: like “{line(titles[middle[place]], 40)}”" for place in found.tolist()]
 

@@ -65,14 +65,14 @@ def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
     st.set_page_config(page_title=TITLE, page_icon=LOGO, layout="wide")
     st.logo(LOGO, size="large")
     folder = app_folder() / "pages"
-    found = {
+    menu = {
         section: [
             st.Page(folder / file, title=title, icon=icon, url_path=address, default=address == "home")
             for file, title, icon, address in pages
         ]
         for section, pages in PAGES.items()
     }
-    page = st.navigation(found, expanded=True)  # all pages, also on a low screen
+    page = st.navigation(menu, expanded=True)  # all pages, also on a low screen
     if access.login_missing():
         access.login_screen(TITLE)
         return
@@ -117,8 +117,8 @@ def client() -> Client:
 
 def index_name() -> str | None:
     """The index chosen in the sidebar; None where there is none to choose."""
-    found = st.session_state.get(state.INDEX)
-    return found if isinstance(found, str) and found else None
+    name = st.session_state.get(state.INDEX)
+    return name if isinstance(name, str) and name else None
 
 
 def page(title: str, caption: str) -> Target:
@@ -142,7 +142,7 @@ def _target_panel(here: Target, strips: Iterable[Callable[[Target], None]]) -> N
     st.markdown(parts.target_name(here))
     parts.target_badge(here)
     try:
-        found = cached.server(here)
+        server = cached.server(here)
         names, refusal = _names(here)
         others = () if refusal is not None else cached.other_index_names(here)
     except NotAllowed as exc:
@@ -156,7 +156,7 @@ def _target_panel(here: Target, strips: Iterable[Callable[[Target], None]]) -> N
     except MemDBError:
         st.caption(":material/cloud_off: not answering")
         return
-    st.caption(f"{markdown(found.title)} · {markdown(found.dialect.title)}")
+    st.caption(f"{markdown(server.title)} · {markdown(server.dialect.title)}")
     for strip in strips:
         strip(here)
     if refusal is not None:
@@ -209,18 +209,18 @@ def no_vectors(info: IndexInfo) -> None:
 
 def no_index(here: Target) -> None:
     """Empty state of a page that needs an index, where the target has none."""
-    found = cached.server(here)
+    server = cached.server(here)
     try:
         cached.index_names(here)
     except MemDBError as exc:  # there may be indexes; this user, or this moment, does not show them
         parts.show_error(exc, here)
         return
-    if not found.dialect.searches:
+    if not server.dialect.searches:
         parts.empty(
             "No vector search here",
-            f"{markdown(found.dialect.refused)}. Sessions and keys work on all shards."
-            if found.dialect.refused
-            else f"This {markdown(found.title)} has no search module. On MemoryDB "
+            f"{markdown(server.dialect.refused)}. Sessions and keys work on all shards."
+            if server.dialect.refused
+            else f"This {markdown(server.title)} has no search module. On MemoryDB "
             "it is chosen when the cluster is created, by a parameter group with search.",
             ":material/search_off:",
         )

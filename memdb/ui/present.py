@@ -198,10 +198,10 @@ def _made(target: Target, fingerprint: str, _info: IndexInfo) -> Map:
 
 def _bill(target: Target) -> None:
     shape = Shape(vectors=1_000_000, dim=1_536, metadata_bytes=1_024)
-    found = plan.made(Inputs(shape, Sessions(per_second=50)), plan.profile("memorydb"))
-    plan.headline(found)
+    sizing = plan.made(Inputs(shape, Sessions(per_second=50)), plan.profile("memorydb"))
+    plan.headline(sizing)
     st.dataframe(
-        plan.components_frame(found).drop(columns="bytes"),
+        plan.components_frame(sizing).drop(columns="bytes"),
         hide_index=True,
         key="present.memory",
         column_config={"share": st.column_config.ProgressColumn(format="percent", max_value=1.0)},

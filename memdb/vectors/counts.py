@@ -66,7 +66,13 @@ class TagValues(Sequence[TagValue]):
 
 
 def count(client: Client, info: IndexInfo, condition: Condition | str = EVERYTHING) -> int:
-    """How many documents a filter lets through."""
+    """How many documents a filter lets through.
+
+    Raises:
+        UnsupportedFeature: the engine answers no query without a KNN clause.
+        BadFilter: this engine cannot say the filter.
+        MemDBError: the server does not answer.
+    """
     rendered = render(condition, client.server.dialect, info)
     if rendered.everything:
         return info.documents
@@ -87,20 +93,20 @@ def tag_values(client: Client, info: IndexInfo, field: str, *, limit: int = TAG_
         UnknownField: the index has no such TAG field.
         UnsupportedFeature: the server has no FT.AGGREGATE.
     """
-    found = info.field(field, "TAG")
-    contents, all_seen = _contents(client, info, found)
+    tag = info.field(field, "TAG")
+    contents, all_seen = _contents(client, info, tag)
     if not info.tag_options_told:
-        found = _tried(client, info, found, contents)
+        tag = _tried(client, info, tag, contents)
     estimates: Counter[str] = Counter()
     spellings: dict[str, Counter[str]] = {}
     for content, documents in contents:
-        for value in tags.values(content, found, matches=info.on == "JSON"):
-            same = tags.folded(value, found)
+        for value in tags.values(content, tag, matches=info.on == "JSON"):
+            same = tags.folded(value, tag)
             estimates[same] += documents
             spellings.setdefault(same, Counter())[value] += documents
     ranked = sorted(estimates, key=lambda same: (-estimates[same], same))
     named = [tags.most_frequent(spellings[same]) for same in ranked[:limit]]
-    matching = _matching(client, info, found, [(value,) for value in named])
+    matching = _matching(client, info, tag, [(value,) for value in named])
     known = [TagValue(value, n) for value, n in zip(named, matching, strict=True) if n]
     known.sort(key=lambda item: (-item.documents, item.value))
     return TagValues(tuple(known), all_seen and len(ranked) <= limit)
@@ -113,18 +119,18 @@ def tag_field(client: Client, info: IndexInfo, field: str) -> Field:
         UnknownField: the index has no such TAG field.
         UnsupportedFeature: they are not told, and the server has no FT.AGGREGATE to find them out.
     """
-    found = info.field(field, "TAG")
-    return found if info.tag_options_told else _tried(client, info, found, _contents(client, info, found)[0])
+    tag = info.field(field, "TAG")
+    return tag if info.tag_options_told else _tried(client, info, tag, _contents(client, info, tag)[0])
 
 
-def _matching(client: Client, info: IndexInfo, found: Field, several: Sequence[tuple[str, ...]]) -> list[int]:
+def _matching(client: Client, info: IndexInfo, tag: Field, several: Sequence[tuple[str, ...]]) -> list[int]:
     """How many documents hold any of these values, for each tuple; 0 for what no filter can say."""
     # By the field as it was found to be: without a separator, blanks around a value belong to it.
-    known = replace(info, fields=tuple(found if f.name == found.name else f for f in info.fields))
+    known = replace(info, fields=tuple(tag if f.name == tag.name else f for f in info.fields))
     sayable: list[tuple[int, Rendered]] = []
     for place, values in enumerate(several):
         with suppress(BadFilter):
-            sayable.append((place, render(Tag(found.name, values), client.server.dialect, known)))
+            sayable.append((place, render(Tag(tag.name, values), client.server.dialect, known)))
     numbers = [0] * len(several)
     answered = counts(client, info, [rendered for _, rendered in sayable])
     for (place, _), number in zip(sayable, answered, strict=True):
@@ -132,7 +138,7 @@ def _matching(client: Client, info: IndexInfo, found: Field, several: Sequence[t
     return numbers
 
 
-def _tried(client: Client, info: IndexInfo, found: Field, contents: Contents) -> Field:
+def _tried(client: Client, info: IndexInfo, tag: Field, contents: Contents) -> Field:
     """The field with the separator and case that the index shows, where its FT.INFO tells neither.
 
     A wrong separator cuts out values that no document is found by. Spellings that differ only in case find
@@ -141,9 +147,9 @@ def _tried(client: Client, info: IndexInfo, found: Field, contents: Contents) ->
     matches = info.on == "JSON"
     # Those that hold most signs tell most.
     telling = sorted((c for c, _ in contents if c), key=lambda c: -len(set(c) - _WORD))[:_TRIED]
-    best, most = found, -1.0
-    for separator in dict.fromkeys((found.separator, *_SEPARATORS)):
-        tried = replace(found, separator=separator, case_sensitive=True)
+    best, most = tag, -1.0
+    for separator in dict.fromkeys((tag.separator, *_SEPARATORS)):
+        tried = replace(tag, separator=separator, case_sensitive=True)
         values = {v for content in telling for v in tags.values(content, tried, matches=matches)}
         hits = _matching(client, info, tried, [(value,) for value in sorted(values)])
         share = sum(map(bool, hits)) / len(hits) if hits else 0.0
@@ -154,13 +160,13 @@ def _tried(client: Client, info: IndexInfo, found: Field, contents: Contents) ->
         for value in tags.values(content, best, matches=matches):
             spelled.setdefault(tags.folded(value, replace(best, case_sensitive=False)), set()).add(value)
     pairs = [tuple(sorted(values)[:2]) for values in spelled.values() if len(values) > 1][:_TRIED]
-    asked = [one for pair in pairs for one in ((pair[0],), (pair[1],), pair)]
+    asked = [values for pair in pairs for values in ((pair[0],), (pair[1],), pair)]
     numbers = _matching(client, info, best, asked)
     folded = all(len(set(numbers[i : i + 3])) == 1 for i in range(0, len(numbers), 3))
     return replace(best, case_sensitive=not folded)
 
 
-def _contents(client: Client, info: IndexInfo, found: Field) -> tuple[Contents, bool]:
+def _contents(client: Client, info: IndexInfo, tag: Field) -> tuple[Contents, bool]:
     """What the documents hold in a TAG field, with how many hold just that; whether all were seen."""
     if info.on == "JSON" and client.server.dialect.json_dialect < 3:
         # There FT.AGGREGATE brings only the first value of a path that matches several: documents are read.
@@ -176,9 +182,9 @@ def _contents(client: Client, info: IndexInfo, found: Field) -> tuple[Contents, 
         held: Counter[Reply] = Counter()
         for start in range(0, len(keys), stored.BATCH):
             batch = keys[start : start + stored.BATCH]
-            held.update(client.pipeline([stored.asking(info, found, key) for key in batch]))
+            held.update(client.pipeline([stored.asking(info, tag, key) for key in batch]))
         return list(held.items()), len(keys) < GROUPS
-    name = found.name
+    name = tag.name
     # Without the field, too, so that all documents are seen to be counted. A negation is everything on
     # engines that take no "*"; a range would leave out who has no such number.
     everything = "*"
@@ -275,11 +281,13 @@ def _double(place: int) -> float:
 
 def counts(client: Client, info: IndexInfo, filters: Sequence[Rendered]) -> list[int]:
     """How many documents each filter lets through, in one round trip for a few hundred."""
-    found: list[int] = []
+    totals: list[int] = []
     for start in range(0, len(filters), _COUNTS_AT_ONCE):
-        commands = [count_command(info, one).args for one in filters[start : start + _COUNTS_AT_ONCE]]
-        found += [_total(reply) for reply in client.pipeline(commands)]
-    return found
+        commands = [
+            count_command(info, rendered).args for rendered in filters[start : start + _COUNTS_AT_ONCE]
+        ]
+        totals += [_total(reply) for reply in client.pipeline(commands)]
+    return totals
 
 
 def _total(reply: Reply) -> int:

@@ -69,7 +69,7 @@ def prepared(vectors: NDArray[np.floating], metric: str) -> Floats:
 
 
 def prepared_wide(vectors: NDArray[np.floating], metric: str) -> Doubles:
-    """The same in float64, for what float32 does not hold."""
+    """The same, (n, d) to (n, d), in float64, for what float32 does not hold."""
     matrix = np.ascontiguousarray(vectors, dtype=np.float64)
     if metric != "COSINE":
         return matrix
@@ -80,13 +80,19 @@ def prepared_wide(vectors: NDArray[np.floating], metric: str) -> Doubles:
 
 def exact(queries: NDArray[np.floating], vectors: NDArray[np.floating], metric: str) -> Doubles:
     """Distances in float64, each query to one vector: (p, d) and (p, d) give (p,)."""
-    one, other = queries.astype(np.float64, copy=False), vectors.astype(np.float64, copy=False)
+    wide_queries, wide_vectors = (
+        queries.astype(np.float64, copy=False),
+        vectors.astype(np.float64, copy=False),
+    )
     if metric == "L2":
-        difference = one - other
+        difference = wide_queries - wide_vectors
         return np.asarray(np.einsum("ij,ij->i", difference, difference))
-    product = np.einsum("ij,ij->i", one, other)
+    product = np.einsum("ij,ij->i", wide_queries, wide_vectors)
     if metric == "COSINE":
-        lengths = np.sqrt(np.einsum("ij,ij->i", one, one) * np.einsum("ij,ij->i", other, other))
+        lengths = np.sqrt(
+            np.einsum("ij,ij->i", wide_queries, wide_queries)
+            * np.einsum("ij,ij->i", wide_vectors, wide_vectors)
+        )
         product = np.divide(product, lengths, out=np.zeros_like(product), where=lengths > 0)
     return np.asarray(1.0 - product)
 
@@ -109,18 +115,21 @@ def uncertainty(
         metric: COSINE, IP or L2.
         type_: of the stored vectors.
     """
-    one, other = queries.astype(np.float64, copy=False), vectors.astype(np.float64, copy=False)
+    wide_queries, wide_vectors = (
+        queries.astype(np.float64, copy=False),
+        vectors.astype(np.float64, copy=False),
+    )
     arithmetic = ROUNDING["FLOAT64"]
     if metric == "L2":
-        slopes, terms = 2.0 * (one - other), (one - other) ** 2
+        slopes, terms = 2.0 * (wide_queries - wide_vectors), (wide_queries - wide_vectors) ** 2
     elif metric == "IP":
-        slopes, terms = one, one * other
+        slopes, terms = wide_queries, wide_queries * wide_vectors
     else:
-        one, other = prepared_wide(one, metric), prepared_wide(other, metric)
-        terms = one * other
-        slopes = one - terms.sum(axis=1, keepdims=True) * other
+        wide_queries, wide_vectors = prepared_wide(wide_queries, metric), prepared_wide(wide_vectors, metric)
+        terms = wide_queries * wide_vectors
+        slopes = wide_queries - terms.sum(axis=1, keepdims=True) * wide_vectors
         arithmetic = ROUNDING["FLOAT64" if type_ == "FLOAT64" else "FLOAT32"]
-    moved = np.sqrt(np.einsum("ij,ij->i", slopes * other, slopes * other))
+    moved = np.sqrt(np.einsum("ij,ij->i", slopes * wide_vectors, slopes * wide_vectors))
     sums = 4 * ROUNDING["FLOAT64"] * (np.abs(terms).sum(axis=1) + (metric != "L2"))
     return np.asarray((_SPREAD * ROUNDING[type_] + 4 * arithmetic) * moved + sums)
 
@@ -162,7 +171,7 @@ def need(type_: str) -> None:
 
 
 def to_bytes(vector: NDArray[np.floating], type_: str) -> bytes:
-    """A vector as the engine's PARAMS take it: little-endian numbers of the field's type.
+    """A vector (d,) as the engine's PARAMS take it: little-endian numbers of the field's type.
 
     Rounded to the nearest, ties to even, as the engines round what they read from JSON; half types by way of
     float32, as they do.
@@ -216,7 +225,7 @@ def from_bytes(value: bytes, type_: str) -> Vectors:
 
 
 def directed(vector: Floats, metric: str) -> Floats:
-    """The same vector, which has a direction where the metric needs one.
+    """The same vector (d,), which has a direction where the metric needs one.
 
     Raises:
         BadVector: it is zero under COSINE.

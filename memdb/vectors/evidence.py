@@ -201,7 +201,7 @@ def holds(
 
 
 def drawn(known: int, random: np.random.Generator) -> NDArray[np.int64]:
-    """Which of the documents a check looks at."""
+    """Places of the documents a check looks at, (min(CHECKED, known),)."""
     return random.choice(known, min(CHECKED, known), replace=False)
 
 
@@ -240,11 +240,11 @@ def _fields(client: Client, info: IndexInfo, keys: Sequence[str]) -> Digests:
         commands = [(command, key, *paths) for key in keys]
     else:
         return np.zeros(len(keys), np.uint64)
-    found: list[int] = []
+    digests: list[int] = []
     for start in range(0, len(commands), read.KEYS_A_BATCH):
         replies = client.pipeline(commands[start : start + read.KEYS_A_BATCH])
-        found += [_digest(repr(reply).encode("utf-8", "surrogateescape")) for reply in replies]
-    return np.array(found, np.uint64)
+        digests += [_digest(repr(reply).encode("utf-8", "surrogateescape")) for reply in replies]
+    return np.array(digests, np.uint64)
 
 
 def _digest(raw: bytes) -> int:

@@ -144,9 +144,9 @@ class _Best:
 
     def rows(self) -> Iterator[tuple[tuple[str, ...], Doubles]]:
         """Keys and distances of each query."""
-        for keys, found in zip(self.keys, self.distances, strict=True):
-            known = int(np.isfinite(found).sum())
-            yield tuple(keys[:known]), found[:known].copy()
+        for keys, distances in zip(self.keys, self.distances, strict=True):
+            known = int(np.isfinite(distances).sum())
+            yield tuple(keys[:known]), distances[:known].copy()
 
     def _thresholds(self, scores: Vectors, slack: Doubles) -> Floats:
         """(q,) scores that a document must exceed, an allowance for float32 below the exact ones."""
@@ -208,24 +208,24 @@ def _starts(keys: tuple[str, ...]) -> Places:
 def _repeated(owner: NDArray[np.intp], names: NDArray[np.object_]) -> NDArray[np.bool_]:
     """Entries, nearest first for each owner, whose document stood before."""
     seen: set[tuple[int, str]] = set()
-    found = np.zeros(len(names), dtype=bool)
+    repeated = np.zeros(len(names), dtype=bool)
     for i, entry in enumerate(zip(owner.tolist(), names.tolist(), strict=True)):
-        found[i] = entry in seen
+        repeated[i] = entry in seen
         if entry[1]:
             seen.add(entry)
-    return found
+    return repeated
 
 
 def _places(mask: NDArray[np.bool_]) -> tuple[Places, Places]:
     """`np.nonzero` of a mask with few true values: eight of them are looked at at once."""
     flat = mask.reshape(-1)
     if len(flat) % 8:
-        found = np.flatnonzero(flat)
+        flat_places = np.flatnonzero(flat)
     else:
         words = np.flatnonzero(flat.view(np.uint64))
         inside = np.nonzero(flat.reshape(-1, 8)[words])
-        found = words[inside[0]] * 8 + inside[1]
-    return found // mask.shape[1], found % mask.shape[1]
+        flat_places = words[inside[0]] * 8 + inside[1]
+    return flat_places // mask.shape[1], flat_places % mask.shape[1]
 
 
 def _chunks(count: int, dim: int) -> Iterator[tuple[int, int]]:

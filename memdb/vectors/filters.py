@@ -305,8 +305,8 @@ def indexed_words(text: str) -> list[str]:
     """A text as the engine's tokenizer cuts it; a backslash makes the next sign part of the word."""
     marks: list[str] = []
 
-    def set_aside(found: re.Match[str]) -> str:
-        marks.append(found.group(1))
+    def set_aside(word: re.Match[str]) -> str:
+        marks.append(word.group(1))
         return "\x01"
 
     kept = _ESCAPED.sub(set_aside, text.replace("\x01", " ")).replace("\\", "")

@@ -150,10 +150,10 @@ class IndexInfo:
         if not vectors:
             raise NoVectorField(self.name, tuple(f.name for f in self.fields))
         name = name or vectors[0].name
-        found = self.field(name, "VECTOR")
-        if found.vector is None:
+        field = self.field(name, "VECTOR")
+        if field.vector is None:
             raise UnknownField(name, self.name, ())
-        return found, found.vector
+        return field, field.vector
 
     @property
     def by_redisearch(self) -> bool:
@@ -292,15 +292,15 @@ class _Told:
 
     def count(self, figure: str, name: str, value: Reply) -> int | None:
         """A whole number."""
-        found = self.number(figure, name, value, THINGS)
-        return None if found is None else int(found)
+        things = self.number(figure, name, value, THINGS)
+        return None if things is None else int(things)
 
     def size(self, figure: str, mib: Sequence[str], in_bytes: str = "") -> float | None:
         """Bytes: of the field that tells them, or of all of those that tell MiB."""
         if in_bytes in self.reply:
             return self.number(figure, in_bytes, self.reply[in_bytes], SIZE)
-        found = [self.number(figure, name, self.reply.get(name), SIZE, scale=2**20) for name in mib]
-        return sum(one or 0.0 for one in found) if found and None not in found else None
+        sizes = [self.number(figure, name, self.reply.get(name), SIZE, scale=2**20) for name in mib]
+        return sum(size or 0.0 for size in sizes) if sizes and None not in sizes else None
 
     def number(
         self, figure: str, name: str, value: Reply, within: Range, *, scale: float = 1.0
@@ -407,8 +407,8 @@ def _build(reply: dict[str, Reply], told: _Told) -> BuildState:
             "PAUSED": "paused",
             "FAILED": "failed",
         }
-        found = states.get(status, "unknown")
-        return BuildState(found, 1.0 if found == "ready" else 0.0, f"index_status {status}")
+        answer = states.get(status, "unknown")
+        return BuildState(answer, 1.0 if answer == "ready" else 0.0, f"index_status {status}")
     if "backfill_in_progress" in reply:  # valkey-search, ElastiCache
         running = replies.integer(reply["backfill_in_progress"]) != 0
         state = replies.text(reply.get("state", ""))

@@ -249,12 +249,12 @@ def returnable(info: IndexInfo) -> tuple[str, ...]:
 
 
 def vector_param(vector: Floats) -> bytes:
-    """A vector as a request holds it: small and hashable."""
+    """A vector (d,) as a request holds it: small and hashable."""
     return vector.astype("<f4").tobytes()
 
 
 def numbers(vector: tuple[float, ...] | bytes) -> Floats | tuple[float, ...]:
-    """The other way: what a request holds, as numbers.
+    """The other way: what a request holds, as (d,) numbers.
 
     Raises:
         BadVector: the bytes are no whole float32 numbers.

@@ -42,7 +42,7 @@ class LeftOut:
     @property
     def words(self) -> tuple[str, ...]:
         """A sentence for each reason that applies."""
-        found = (
+        reasons = (
             (
                 self.gone,
                 "could not be loaded",
@@ -53,7 +53,7 @@ class LeftOut:
         )
         return tuple(
             f"{n:,} {'document' if n == 1 else 'documents'} {what}: {why}. Left out."
-            for n, what, why in found
+            for n, what, why in reasons
             if n
         )
 
@@ -102,21 +102,21 @@ def blocks(
         UnsupportedFeature: this engine offers no way to list the documents of this filter, or the vectors are
             of a type that is not read here.
     """
-    found, params = info.vector_field(field)
+    vector_field, params = info.vector_field(field)
     distance.need(params.type)
     size = max(1, min(KEYS_A_BATCH, BYTES_A_BATCH // params.bytes))
     done = 0
     if _has_cursors(client):
         # Key and vector in one reply: four times as fast as asking for each hash.
         rendered = render(condition, client.server.dialect, info)
-        batches = _by_cursor(client, info, rendered, size, found.name)
+        batches = _by_cursor(client, info, rendered, size, vector_field.name)
     else:
-        batches = _fetched(client, matching_keys(client, info, condition, size), info, found)
+        batches = _fetched(client, matching_keys(client, info, condition, size), info, vector_field)
     waiting = NOTHING
     for keys, values, gone in batches:
         done += len(keys) + gone
         report("Reading vectors", min(done, info.documents), info.documents)
-        block = decoded(keys, stored.vectors(info, found, params, values), params)
+        block = decoded(keys, stored.vectors(info, vector_field, params, values), params)
         waiting += block.left_out + LeftOut(gone=gone)
         if block.keys:
             yield replace(block, left_out=waiting)
@@ -127,13 +127,13 @@ def blocks(
 
 def vectors_of(client: Client, info: IndexInfo, field: str, keys: Sequence[str]) -> Block | None:
     """The vectors of some documents, without those that hold none that is usable; None if none does."""
-    found, params = info.vector_field(field)
+    vector_field, params = info.vector_field(field)
     distance.need(params.type)
     values: list[Reply] = []
     for start in range(0, len(keys), KEYS_A_BATCH):
         batch = keys[start : start + KEYS_A_BATCH]
-        values += client.pipeline([stored.asking(info, found, key) for key in batch])
-    block = decoded(keys, stored.vectors(info, found, params, values), params)
+        values += client.pipeline([stored.asking(info, vector_field, key) for key in batch])
+    block = decoded(keys, stored.vectors(info, vector_field, params, values), params)
     return block if block.keys else None
 
 
@@ -176,14 +176,14 @@ def _empty(params: VectorParams, left_out: LeftOut) -> Block:
 
 
 def _fetched(
-    client: Client, batches: Iterator[list[str]], info: IndexInfo, found: Field
+    client: Client, batches: Iterator[list[str]], info: IndexInfo, field: Field
 ) -> Iterator[tuple[list[str], list[Reply], int]]:
     """One field of all keys: while one batch is on its way, the next is listed and the last one decoded."""
     waiting: deque[tuple[list[str], Future[list[Reply]]]] = deque()
     with ThreadPoolExecutor(1, "read") as thread:
         try:
             for keys in batches:
-                commands = [stored.asking(info, found, key) for key in keys]
+                commands = [stored.asking(info, field, key) for key in keys]
                 waiting.append((keys, thread.submit(client.pipeline, commands)))
                 if len(waiting) > AHEAD:
                     asked, future = waiting.popleft()
@@ -238,13 +238,13 @@ def _by_cursor(
             # A row is a flat array of names and values; a document without the field has only its key.
             # One that expired since the query began, or whose key the engine cannot load, comes as nil.
             listed = replies.items(rows)[1:]
-            found = [dict(zip(row[::2], row[1::2], strict=False)) for row in listed if row]
-            found = [row for row in found if row.get(b"__key") is not None]
-            keys = [replies.key(row[b"__key"]) for row in found]
+            named = [dict(zip(row[::2], row[1::2], strict=False)) for row in listed if row]
+            named = [row for row in named if row.get(b"__key") is not None]
+            keys = [replies.key(row[b"__key"]) for row in named]
             cursor = replies.integer(cursor)
             if listed:
                 wanted = field.encode("utf-8", "surrogateescape")
-                yield keys, [row.get(wanted) for row in found] if field else [], len(listed) - len(found)
+                yield keys, [row.get(wanted) for row in named] if field else [], len(listed) - len(named)
             if not cursor:
                 return
             rows, cursor = replies.items(

@@ -40,14 +40,14 @@ class Judged:
     extra: tuple[int, ...]  # places of the hits that count for no true neighbour
 
     @property
-    def found(self) -> tuple[bool, ...]:
+    def retrieved(self) -> tuple[bool, ...]:
         """For each true neighbour, whether it or an equally near document was returned."""
         return tuple(place != MISSED for place in self.places)
 
     @property
     def recall(self) -> float:
         """Share of the true neighbours that were found; 1 where there are none."""
-        return sum(self.found) / len(self.places) if self.places else 1.0
+        return sum(self.retrieved) / len(self.places) if self.places else 1.0
 
 
 def judged(
@@ -146,9 +146,9 @@ def _measure(
     size = max(1, _PAIRS_BYTES // (8 * params.dim))
     for start in range(0, len(pairs), size):
         rows, places = np.array(pairs[start : start + size]).T
-        one, other = queries[rows], block.vectors[places]
-        far = distance.exact(one, other, params.metric)
-        unsure = distance.uncertainty(one, other, params.metric, params.type)
+        asked, returned = queries[rows], block.vectors[places]
+        far = distance.exact(asked, returned, params.metric)
+        unsure = distance.uncertainty(asked, returned, params.metric, params.type)
         for row, place, d, u in zip(rows, places, far.tolist(), unsure.tolist(), strict=True):
             key = block.keys[place]
             known = others[row].get(key)

@@ -71,23 +71,23 @@ class KnnResult:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is not as usual about these hits, a sentence each."""
-        found = []
+        notes = []
         if n := self.undefined:
             why = (
                 "zero vectors, which have no direction, or values that are not finite"
                 if (self.metric == "COSINE")
                 else "values that are not finite"
             )
-            found.append(
+            notes.append(
                 f"{n:,} of {len(self.keys):,} hits have no distance and stand last: {why}. The engine counts "
                 "them among its K, in the place of others."
             )
         if n := self.without_document:
-            found.append(
+            notes.append(
                 f"{n:,} {'row' if n == 1 else 'rows'} without a document left out: it expired, or stands "
                 "under a key the engine lists and cannot load."
             )
-        return tuple(found)
+        return tuple(notes)
 
     @property
     def similarities(self) -> Doubles:
@@ -147,14 +147,14 @@ def knn_result(reply: Reply, made: Template, command: Command, took_ms: float) -
         kept = [i for i, part in enumerate(raw) if part]
         keys, raw = [keys[i] for i in kept], [raw[i] for i in kept]
     wanted = made.alias.encode()
-    found = np.array([_number_of(part, wanted) for part in raw], dtype=np.float64)
-    found[~np.isfinite(found)] = np.nan
-    if (found[1:] < found[:-1]).any() or np.isnan(found).any():
-        order = np.argsort(found, kind="stable")  # an engine that does not order its hits; NaN goes last
-        keys, raw, found = [keys[i] for i in order], [raw[i] for i in order], found[order]
+    distances = np.array([_number_of(part, wanted) for part in raw], dtype=np.float64)
+    distances[~np.isfinite(distances)] = np.nan
+    if (distances[1:] < distances[:-1]).any() or np.isnan(distances).any():
+        order = np.argsort(distances, kind="stable")  # an engine that does not order its hits; NaN goes last
+        keys, raw, distances = [keys[i] for i in order], [raw[i] for i in order], distances[order]
     return KnnResult(
         tuple(keys),
-        found,
+        distances,
         tuple(raw),
         made.alias,
         made.params.metric,
@@ -172,20 +172,22 @@ def document_vector(client: Client, info: IndexInfo, field: str, key: str) -> Fl
         NotFound: no such key, or it has no such field.
         BadVector: what it holds is no vector of this index, or one without a direction under COSINE.
     """
-    found, params = info.vector_field(field)
+    vector_field, params = info.vector_field(field)
     distance.need(params.type)
-    raw = client.execute(*stored.asking(info, found, key))
+    raw = client.execute(*stored.asking(info, vector_field, key))
     value = raw if info.on == "HASH" else stored.first(raw)
     if value is None:
-        raise NotFound(key, f"document with a field '{found.identifier}'")
-    packed = stored.vectors(info, found, params, [raw])[0]
+        raise NotFound(key, f"document with a field '{vector_field.identifier}'")
+    packed = stored.vectors(info, vector_field, params, [raw])[0]
     try:
         if packed is None:
-            raise _refused(value, found, params)
+            raise _refused(value, vector_field, params)
         rows = distance.from_bytes(packed, params.type).reshape(-1, params.dim)
         usable = np.isfinite(rows).all(axis=1) & (rows.any(axis=1) | (params.metric != "COSINE"))
         vector = rows[int(usable.argmax())]
-        return distance.directed(distance.checked(vector, params.dim, f"'{found.name}'"), params.metric)
+        return distance.directed(
+            distance.checked(vector, params.dim, f"'{vector_field.name}'"), params.metric
+        )
     except BadVector as exc:
         raise BadVector(
             f"The document '{line(key)}' does not hold a usable vector: {exc}",
@@ -195,12 +197,12 @@ def document_vector(client: Client, info: IndexInfo, field: str, key: str) -> Fl
         ) from exc
 
 
-def _refused(value: Reply, found: Field, params: VectorParams) -> BadVector:
+def _refused(value: Reply, field: Field, params: VectorParams) -> BadVector:
     """Why the index does not take a value as a vector."""
     try:
         if isinstance(value, bytes):
             value = distance.from_bytes(value, params.type)
-        distance.checked(value, params.dim, f"'{found.name}'")
+        distance.checked(value, params.dim, f"'{field.name}'")
     except BadVector as exc:
         return exc
     return BadVector(
@@ -216,8 +218,8 @@ def random_key(client: Client, info: IndexInfo) -> str:
     """
     field, params = info.vector_field()
     vector = np.random.default_rng().normal(size=params.dim)
-    found = knn(client, KnnRequest(info.name, tuple(vector.tolist()), field.name, k=10), info)
-    usable = found.keys[: len(found.keys) - found.undefined]
+    result = knn(client, KnnRequest(info.name, tuple(vector.tolist()), field.name, k=10), info)
+    usable = result.keys[: len(result.keys) - result.undefined]
     if not usable:
         raise NotFound(info.name, "document in the index")
     return str(np.random.default_rng().choice(np.array(usable, dtype=object)))
@@ -235,10 +237,10 @@ def document(client: Client, key: str, on: str = "HASH") -> dict[str, Reply]:
         if whole is None:
             raise NotFound(key, "document")
         return stored.members(whole)
-    found = replies.pairs(client.execute("HGETALL", key))
-    if not found:
+    fields = replies.pairs(client.execute("HGETALL", key))
+    if not fields:
         raise NotFound(key, "document")
-    return found
+    return fields
 
 
 def facts(client: Client, key: str) -> Facts:

@@ -20,36 +20,36 @@ BATCH = 1_000
 _QUOTED = re.compile(r"\[\s*(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')\s*\]")  # ["a.name"]: one place
 
 
-def asking(info: IndexInfo, found: Field, key: str) -> Command:
+def asking(info: IndexInfo, field: Field, key: str) -> Command:
     """The command that reads one field of one document."""
-    return ("HGET" if info.on == "HASH" else "JSON.GET", key, found.identifier)
+    return ("HGET" if info.on == "HASH" else "JSON.GET", key, field.identifier)
 
 
-def values(client: Client, info: IndexInfo, found: Field, keys: Sequence[str]) -> list[Reply]:
+def values(client: Client, info: IndexInfo, field: Field, keys: Sequence[str]) -> list[Reply]:
     """The field in each document, one round trip a thousand; None where it has none.
 
     Of JSON documents: text and numbers as bytes, several joined by commas (`tags.held` keeps them apart).
     """
-    answers = raw(client, info, found, keys)
+    answers = raw(client, info, field, keys)
     return answers if info.on == "HASH" else [_plain(_matched(reply)) for reply in answers]
 
 
-def raw(client: Client, info: IndexInfo, found: Field, keys: Sequence[str]) -> list[Reply]:
+def raw(client: Client, info: IndexInfo, field: Field, keys: Sequence[str]) -> list[Reply]:
     """The field of each document as it came: of JSON the list of what the path matched."""
     answers: list[Reply] = []
     for start in range(0, len(keys), BATCH):
-        answers += client.pipeline([asking(info, found, key) for key in keys[start : start + BATCH]])
+        answers += client.pipeline([asking(info, field, key) for key in keys[start : start + BATCH]])
     return answers
 
 
 def _matched(reply: Reply) -> object:
     """What a JSON path matched: the match itself where there is one, else the list of them."""
-    found = _matches(reply)
-    return found[0] if len(found) == 1 else found or None
+    matches = _matches(reply)
+    return matches[0] if len(matches) == 1 else matches or None
 
 
 def vectors(
-    info: IndexInfo, found: Field, params: VectorParams, replies: Sequence[Reply]
+    info: IndexInfo, field: Field, params: VectorParams, replies: Sequence[Reply]
 ) -> list[bytes | None]:
     """Vectors as bytes of the field's type, however they are stored; None for what the index does not take.
 
@@ -58,7 +58,7 @@ def vectors(
     if info.on == "HASH":
         size = params.bytes
         return [value if type(value) is bytes and len(value) == size else None for value in replies]
-    several = many(found.identifier)
+    several = many(field.identifier)
     return [_packed(reply, params, several=several) for reply in replies]
 
 
@@ -78,35 +78,35 @@ def first(reply: Reply) -> object:
     if not isinstance(reply, bytes | str):
         return None
     try:
-        found = json.loads(reply)
+        matches = json.loads(reply)
     except ValueError:
         # FT.AGGREGATE brings a text as it is, without its quotation marks.
         return reply.decode("utf-8", "surrogateescape") if isinstance(reply, bytes) else reply
-    return (found[0] if found else None) if isinstance(found, list) else found
+    return (matches[0] if matches else None) if isinstance(matches, list) else matches
 
 
 def shown(matches: str) -> str:
     """What a JSON path matched as text: a single text as it is, a single number or list as its JSON, several
     matches as a JSON list. A reply that is no list of matches stays as it is."""
     try:
-        found = json.loads(matches)
+        parsed = json.loads(matches)
     except ValueError:
         return matches
-    if not isinstance(found, list) or not matches.startswith("[") or not matches.endswith("]"):
+    if not isinstance(parsed, list) or not matches.startswith("[") or not matches.endswith("]"):
         return matches
-    if len(found) == 1:
-        if found[0] is None:
+    if len(parsed) == 1:
+        if parsed[0] is None:
             return ""
-        return found[0] if isinstance(found[0], str) else matches[1:-1]
-    return matches if found else ""
+        return parsed[0] if isinstance(parsed[0], str) else matches[1:-1]
+    return matches if parsed else ""
 
 
 def _matches(reply: Reply) -> list[object]:
     try:
-        found = json.loads(reply) if isinstance(reply, bytes | str) else []
+        parsed = json.loads(reply) if isinstance(reply, bytes | str) else []
     except ValueError:
         return []
-    return found if isinstance(found, list) else []
+    return parsed if isinstance(parsed, list) else []
 
 
 def members(whole: object) -> dict[str, Reply]:
@@ -135,9 +135,9 @@ def _plain(value: object, *, nested: bool = False) -> Reply:
 
 def _packed(reply: Reply, params: VectorParams, *, several: bool) -> bytes | None:
     """As RediSearch takes them: nulls are passed over, one wrong vector leaves the whole document out."""
-    found = _matches(reply)
+    parsed = _matches(reply)
     # Matches stand in a list of their own, unless the engine sent the first alone.
-    matches = [found] if found and _numbers(found) else found
+    matches = [parsed] if parsed and _numbers(parsed) else parsed
     if several and len(matches) == 1 and isinstance(matches[0], list) and not _numbers(matches[0]):
         matches = matches[0]  # one match that is a list of vectors
     matches = [match for match in matches if match is not None]

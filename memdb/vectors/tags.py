@@ -23,13 +23,13 @@ def values(content: Reply, field: Field, *, matches: bool) -> tuple[str, ...]:
         field: of kind TAG, as FT.INFO describes it.
         matches: the reply is JSON: a value, a list of what a path matched, or a list of such lists.
     """
-    found: dict[str, str] = {}
+    spellings: dict[str, str] = {}
     for text in _texts(content) if matches else _text(content):
         pieces = [piece.strip(BLANKS) for piece in text.split(field.separator)] if field.separator else [text]
         for piece in pieces:
             if piece or field.index_empty:
-                found.setdefault(folded(piece, field), piece)
-    return tuple(found.values())
+                spellings.setdefault(folded(piece, field), piece)
+    return tuple(spellings.values())
 
 
 def held(client: Client, info: IndexInfo, field: Field, keys: Sequence[str]) -> list[tuple[str, ...]]:
@@ -39,13 +39,13 @@ def held(client: Client, info: IndexInfo, field: Field, keys: Sequence[str]) -> 
     """
     every = [values(raw, field, matches=info.on == "JSON") for raw in stored.raw(client, info, field, keys)]
     spellings: dict[str, Counter[str]] = {}
-    for one in every:
-        for value in one:
+    for document in every:
+        for value in document:
             spellings.setdefault(folded(value, field), Counter())[value] += 1
     named = {
         same: min(seen.items(), key=lambda item: (-item[1], item[0]))[0] for same, seen in spellings.items()
     }
-    return [tuple(named[folded(value, field)] for value in one) for one in every]
+    return [tuple(named[folded(value, field)] for value in document) for document in every]
 
 
 def most_frequent(spellings: Counter[str]) -> str:

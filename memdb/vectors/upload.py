@@ -44,7 +44,7 @@ def from_text(text: str, dim: int, where: str) -> Floats:
     """
     stripped = text.strip().lstrip("\ufeff")
     try:
-        found = _parsed(stripped)
+        rows = _parsed(stripped)
     except (ValueError, RecursionError):
         raise BadVector(
             "The pasted text is not a vector.",
@@ -52,18 +52,18 @@ def from_text(text: str, dim: int, where: str) -> Floats:
             expected=dim,
             got=0,
         ) from None
-    if not found:
+    if not rows:
         raise BadVector(
             "There is no vector in this JSON.",
             "Give a list of numbers, or an object with one under `embedding`, `vector` or `data`.",
             expected=dim,
             got=0,
         )
-    if len(found) > 1:
-        if not all(isinstance(row, list) and len(row) == 1 for row in found):
-            raise _several(len(found), dim, where)
-        found = [[number for row in found if isinstance(row, list) for number in row]]  # a column
-    return distance.checked(found[0], dim, where)
+    if len(rows) > 1:
+        if not all(isinstance(row, list) and len(row) == 1 for row in rows):
+            raise _several(len(rows), dim, where)
+        rows = [[number for row in rows if isinstance(row, list) for number in row]]  # a column
+    return distance.checked(rows[0], dim, where)
 
 
 def from_file(name: str, content: bytes, dim: int, type_: str, where: str) -> Floats:
@@ -151,7 +151,7 @@ def _parsed(text: str) -> list[object]:
 
 
 def array(name: str, content: bytes, dim: int) -> NDArray[np.generic]:
-    """The numbers of a `.npy` file, of any shape.
+    """The numbers of a `.npy` file, of any shape: (d,), (n, d) or another.
 
     Raises:
         BadVector: it is none, or holds something else.

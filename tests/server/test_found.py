@@ -210,7 +210,7 @@ def test_equal_documents_do_not_hide_a_nearer_one_that_was_missed(client: Client
     came = [f"{prefix}d:{i}" for i in range(20, 30)]
     verdict = judge(client, case.info, "v", case.asked, [came], [true], [distances])[0]
     assert verdict.recall == 0.9
-    assert verdict.found == (False, *([True] * 9))
+    assert verdict.retrieved == (False, *([True] * 9))
     assert len(verdict.extra) == 1
 
 

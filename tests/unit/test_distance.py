@@ -70,17 +70,17 @@ def test_a_hit_as_near_stands_in_for_a_neighbour_that_was_not_returned() -> None
     true, distances = ("a", "b", "c"), np.array([0.1, 0.2, 0.3])
     assert judged(("a", "b", "c"), true, distances, {}).recall == 1.0
     tied = judged(("a", "b", "x"), true, distances, near(x=0.3))
-    assert (tied.recall, tied.found, tied.places, tied.extra) == (1.0, (True,) * 3, (0, 1, 2), ())
+    assert (tied.recall, tied.retrieved, tied.places, tied.extra) == (1.0, (True,) * 3, (0, 1, 2), ())
     # As near as the last, but it is the first that was missed.
     hidden = judged(("b", "c", "x"), true, distances, near(x=0.3))
-    assert (hidden.found, hidden.extra) == ((False, True, True), (2,))
+    assert (hidden.retrieved, hidden.extra) == ((False, True, True), (2,))
     just_beyond = judged(("a", "b", "x"), true, distances, near(x=0.3 + 2e-9))
-    assert just_beyond.found == (True, True, False)
+    assert just_beyond.retrieved == (True, True, False)
     worse = judged(("a", "y"), true, distances, near(y=0.5))
     assert worse.recall == pytest.approx(1 / 3)
     assert (worse.extra, worse.distances) == ((1,), (0.1, 0.5))
     gone = judged(("a", "gone"), true, distances, {})
-    assert (gone.found, gone.extra) == ((True, False, False), (1,))
+    assert (gone.retrieved, gone.extra) == ((True, False, False), (1,))
     assert np.isnan(gone.distances[1])
     assert judged((), (), np.array([]), {}).recall == 1.0
 

@@ -123,7 +123,7 @@ def test_constraints_as_memorydb_has_them() -> None:
 
 
 def test_the_smallest_that_fits_and_the_next_two() -> None:
-    found = choose(15e9, BOOK).found
+    found = choose(15e9, BOOK).options
     assert [c.node.name for c in found] == ["db.r6g.xlarge", "db.r7g.xlarge", "db.r6g.2xlarge"]
     assert [c.monthly_usd for c in found] == sorted(c.monthly_usd for c in found)
     assert all(usable(c.node) >= 15e9 for c in found)
@@ -133,7 +133,7 @@ def test_the_smallest_that_fits_and_the_next_two() -> None:
 def test_tiered_nodes_are_never_chosen() -> None:
     assert any("r6gd" in n.name for n in BOOK.of("memorydb"))
     for size in (1e9, 2e10, 2e11):
-        assert not any("r6gd" in c.node.name for c in choose(size, BOOK, count=50).found)
+        assert not any("r6gd" in c.node.name for c in choose(size, BOOK, count=50).options)
 
 
 def test_the_article_s_50_million_vectors_do_not_fit_one_shard() -> None:
@@ -238,10 +238,10 @@ def test_the_price_of_recall() -> None:
     choice = choose(15e9, BOOK).first
     assert choice is not None
     points = [
-        recall_price.Measured(10, 0.90, 0.89, 0.91, 4_000, 1.0),
-        recall_price.Measured(64, 0.97, 0.96, 0.98, 1_000, 2.0),
-        recall_price.Measured(512, 0.999, 0.99, 1.0, 200, 9.0),
-        recall_price.Measured(1024, 1.0, 0.99, 1.0, math.nan, math.nan),
+        recall_price.MeasuredSetting(10, 0.90, 0.89, 0.91, 4_000, 1.0),
+        recall_price.MeasuredSetting(64, 0.97, 0.96, 0.98, 1_000, 2.0),
+        recall_price.MeasuredSetting(512, 0.999, 0.99, 1.0, 200, 9.0),
+        recall_price.MeasuredSetting(1024, 1.0, 0.99, 1.0, math.nan, math.nan),
     ]
     found = recall_price.price(points, 3_600, choice)
     assert [(p.nodes, p.clusters) for p in found] == [(3, 1), (4, 1), (18, 3), (None, 1)]

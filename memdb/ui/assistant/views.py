@@ -44,7 +44,7 @@ print(answer.text)
 """
 
 
-def sources(found: Context, answer: Answer) -> None:
+def sources(context: Context, answer: Answer) -> None:
     """The documents the answer rests on, each a link into Search."""
     st.caption(f"Answered by {markdown(answer.by, 120)}. [n] in the answer is the document of that number.")
     table = pd.DataFrame(
@@ -59,37 +59,37 @@ def sources(found: Context, answer: Answer) -> None:
         key="assistant.sources",
         column_config={"distance": st.column_config.NumberColumn(format="%.4f")},
     )
-    _export(table, "sources", found)
+    _export(table, "sources", context)
     with st.container(horizontal=True):
         for source in answer.sources[:5]:
             st.page_link(
                 frame.link("search"),
                 label=f"[{source.number}] in Search",
                 icon=":material/search:",
-                query_params={"index": found.ask.index, "search.by": "Document", "search.key": source.key},
+                query_params={"index": context.ask.index, "search.by": "Document", "search.key": source.key},
             )
 
 
-def waterfall(target: Target, found: Context) -> None:
+def waterfall(target: Target, context: Context) -> None:
     """Each step of the flow as a bar, by when it began, and the commands of the round trip one by one."""
-    remote = found.round_trip_ms
-    total = found.steps[-1].end_ms if found.steps else 0.0
+    remote = context.round_trip_ms
+    total = context.steps[-1].end_ms if context.steps else 0.0
     st.markdown(
         f"**{total:.1f} ms** from the question to the documents, **{remote:.1f} ms** of them one round "
         "trip that brought the history, the preference and the documents."
     )
-    if found.asked_again:
+    if context.asked_again:
         st.info(
             "The preference had changed since the user was chosen: the documents were asked for once more.",
             icon=":material/sync:",
         )
     st.plotly_chart(
-        figures_assistant.waterfall(found.steps, dark=state.dark()),
+        figures_assistant.waterfall(context.steps, dark=state.dark()),
         key="assistant.waterfall",
         config=charts.PLAIN,
         alt="Steps of the flow by time",
     )
-    single = flow.alone(cached.client(target), found)
+    single = flow.alone(cached.client(target), context)
     st.markdown(
         f"**The same commands one by one: {single[-1].end_ms:.1f} ms**, each a round trip of its own "
         "(medians of five calls, now)."
@@ -100,7 +100,7 @@ def waterfall(target: Target, found: Context) -> None:
         config=charts.PLAIN,
         alt="The commands of the round trip one after the other",
     )
-    rows = [("flow", s) for s in found.steps] + [("one by one", s) for s in single]
+    rows = [("flow", s) for s in context.steps] + [("one by one", s) for s in single]
     table = pd.DataFrame(
         [
             {
@@ -119,13 +119,16 @@ def waterfall(target: Target, found: Context) -> None:
         key="assistant.steps",
         column_config=dict.fromkeys(("from ms", "took ms"), st.column_config.NumberColumn(format="%.2f")),
     )
-    _export(table, "waterfall", found)
+    _export(table, "waterfall", context)
 
 
 @st.fragment
-def preference(target: Target, info: IndexInfo, found: Context, vector: Floats) -> None:
-    """The documents without and with the preference, and how ranks moved; the weight moves only this."""
-    if found.preference is None or found.preference.shape != vector.shape:
+def preference(target: Target, info: IndexInfo, context: Context, vector: Floats) -> None:
+    """The documents without and with the preference, and how ranks moved; `vector` is the question's (d,).
+
+    The weight chosen here is used for this comparison alone.
+    """
+    if context.preference is None or context.preference.shape != vector.shape:
         parts.empty(
             "Nothing to compare",
             "This user has no preference vector of the question's length.",
@@ -136,14 +139,14 @@ def preference(target: Target, info: IndexInfo, found: Context, vector: Floats) 
         "Weight of the preference",
         0.0,
         1.0,
-        found.ask.weight,
+        context.ask.weight,
         0.05,
         key="assistant.try",
         help="Tried here alone; the form's weight is used for the next question.",
     )
     with parts.errors_shown(target):
-        ask = replace(found.ask, weight=weight)
-        without, blended = flow.both(cached.client(target), info, ask, vector, found.preference)
+        ask = replace(context.ask, weight=weight)
+        without, blended = flow.both(cached.client(target), info, ask, vector, context.preference)
         titles = {**titles_in(info, without), **titles_in(info, blended)}
         names = ("without", f"weight {weight:.2f}")
         moves = charts.moves(without.keys, blended.keys, titles)
@@ -164,14 +167,14 @@ def preference(target: Target, info: IndexInfo, found: Context, vector: Floats) 
             }
         )
         st.dataframe(table, hide_index=True, placeholder="–", key="assistant.moved")
-        _export(table, "preference", replace(found, ask=ask))
+        _export(table, "preference", replace(context, ask=ask))
 
 
-def code(target: Target, found: Context) -> None:
+def code(target: Target, context: Context) -> None:
     """The flow with this library, and its three commands."""
-    ask = found.ask
-    user = f"users.user_record(client, {ask.user_id!r}).vector" if found.preference is not None else "None"
-    condition = str(found.commands[-1].args[2]).rpartition("=>")[0]
+    ask = context.ask
+    user = f"users.user_record(client, {ask.user_id!r}).vector" if context.preference is not None else "None"
+    condition = str(context.commands[-1].args[2]).rpartition("=>")[0]
     st.code(
         PYTHON.format(
             question=repr(ask.question),
@@ -188,9 +191,9 @@ def code(target: Target, found: Context) -> None:
         wrap_lines=True,
     )
     st.caption("The commands of the round trip; the vector is shown as a variable.")
-    st.code("\n".join(c.redis_cli(target) for c in found.commands), language="bash", wrap_lines=True)
+    st.code("\n".join(c.redis_cli(target) for c in context.commands), language="bash", wrap_lines=True)
 
 
-def _export(table: pd.DataFrame, name: str, found: Context) -> None:
-    about = {key: str(value) for key, value in asdict(found.ask).items()}
+def _export(table: pd.DataFrame, name: str, context: Context) -> None:
+    about = {key: str(value) for key, value in asdict(context.ask).items()}
     parts.export(table, name, about, key=f"assistant.{name}")

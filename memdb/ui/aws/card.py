@@ -26,8 +26,8 @@ def view(chosen: Chosen) -> None:
     """Draw it."""
     card = chosen.card
     _facts(card)
-    for one in card.absent:
-        choice.absent(one)
+    for missing in card.absent:
+        choice.absent(missing)
     snapshots = ask(
         "memorydb:DescribeSnapshots",
         lambda: choice.snapshots(chosen.region, chosen.name, chosen.run),

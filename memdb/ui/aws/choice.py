@@ -106,22 +106,22 @@ def choose(target: Target, shows: str = _SHOWS) -> Chosen | None:
         )
         return None
     try:
-        found = _cards(region, run)
+        cards = _cards(region, run)
     except MemDBError as exc:
         parts.show_error(exc)
         st.caption(shows)
         return None
     if not free:
-        found = tuple(card for card in found if _ours(target, card))
-    if not found:
+        cards = tuple(card for card in cards if _ours(target, card))
+    if not cards:
         parts.empty(
             "No cluster to show",
             "Name another Region, or check which account the credentials belong to.",
             ":material/cloud_off:",
         )
         return None
-    names = [card.cluster.name for card in found]
-    mine = next((i for i, card in enumerate(found) if _ours(target, card)), 0)
+    names = [card.cluster.name for card in cards]
+    mine = next((i for i, card in enumerate(cards) if _ours(target, card)), 0)
     with place:
         name = st.selectbox(
             "Cluster",
@@ -132,7 +132,7 @@ def choose(target: Target, shows: str = _SHOWS) -> Chosen | None:
             width=320,
             format_func=partial(line, limit=80),
         )
-    card = next((card for card in found if card.cluster.name == name), found[0])
+    card = next((card for card in cards if card.cluster.name == name), cards[0])
     return Chosen(card, region, run, target, _ours(target, card))
 
 
@@ -156,10 +156,12 @@ def again() -> None:
     st.session_state[_RUN] = st.session_state.get(_RUN, 0) + 1
 
 
-def absent(found: Absent) -> None:
+def absent(absence: Absent) -> None:
     """One figure that is not there, and why; the rest goes on."""
     st.warning(
-        markdown(f"{found.todo} Needed: {found.action}."), title=markdown(found.why), icon=":material/help:"
+        markdown(f"{absence.todo} Needed: {absence.action}."),
+        title=markdown(absence.why),
+        icon=":material/help:",
     )
 
 

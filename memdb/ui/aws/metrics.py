@@ -32,11 +32,11 @@ def _read(
 
 def view(chosen: Chosen) -> None:
     """Choose a group, a range, a statistic; a chart with its table for each metric."""
-    found = ask("cloudwatch:ListMetrics", lambda: choice.listed(chosen.region, chosen.name, chosen.run))
-    if isinstance(found, Absent):
-        choice.absent(found)
+    listed = ask("cloudwatch:ListMetrics", lambda: choice.listed(chosen.region, chosen.name, chosen.run))
+    if isinstance(listed, Absent):
+        choice.absent(listed)
         return
-    if not found:
+    if not listed:
         parts.empty(
             "CloudWatch has no series of this cluster",
             "A new cluster's first values take some minutes; a series without a value for two weeks is not "
@@ -59,12 +59,12 @@ def view(chosen: Chosen) -> None:
         )
     frames = []
     for metric in (m for m in aws_metrics.METRICS if m.group == group):
-        wanted = aws_metrics.chosen(found, metric.name)
+        wanted = aws_metrics.chosen(listed, metric.name)
         if not wanted:
             continue
         frames += _metric(chosen, metric, wanted, str(statistic), _RANGES[str(span)])
     missing = [
-        m.name for m in aws_metrics.METRICS if m.group == group and not aws_metrics.chosen(found, m.name)
+        m.name for m in aws_metrics.METRICS if m.group == group and not aws_metrics.chosen(listed, m.name)
     ]
     if missing:
         st.caption(f"CloudWatch has no values here of: {', '.join(missing)}.")
@@ -80,17 +80,17 @@ def _metric(
     unit = f", {metric.unit}" if metric.unit else ""
     note = f" · {metric.note}" if metric.note else ""
     st.markdown(f"###### {metric.name}{unit} · {used}{note}")
-    found = ask("cloudwatch:GetMetricData", lambda: _read(chosen.region, wanted, used, hours, chosen.run))
-    if isinstance(found, Absent):
-        choice.absent(found)
+    lines = ask("cloudwatch:GetMetricData", lambda: _read(chosen.region, wanted, used, hours, chosen.run))
+    if isinstance(lines, Absent):
+        choice.absent(lines)
         return []
-    for series in found:
+    for series in lines:
         if series.problem:
             st.caption(f":material/help: {markdown(series.node)}: {markdown(series.problem)}")
     frame = pd.DataFrame(
         [
             (metric.name, line(s.node or "cluster"), s.statistic, time, value)
-            for s in found
+            for s in lines
             for time, value in zip(s.times, s.values, strict=True)
         ],
         columns=["metric", "node", "statistic", "time", "value"],
@@ -98,13 +98,13 @@ def _metric(
     if frame.empty:
         st.caption("No value in this time.")
         return []
-    st.plotly_chart(_figure(metric, found, hours, dark=state.dark()), key=f"aws.chart.{metric.name}")
+    st.plotly_chart(_figure(metric, lines, hours, dark=state.dark()), key=f"aws.chart.{metric.name}")
     with st.expander("Table"):
         st.dataframe(frame.drop(columns="metric"), hide_index=True, key=f"aws.table.{metric.name}")
     return [frame]
 
 
-def _figure(metric: Metric, found: tuple[Series, ...], hours: int, *, dark: bool) -> go.Figure:
+def _figure(metric: Metric, lines: tuple[Series, ...], hours: int, *, dark: bool) -> go.Figure:
     """Lines over time, one a node, told apart by colour and dashes."""
     colours = charts.palette(dark)
     figure = go.Figure(
@@ -120,7 +120,7 @@ def _figure(metric: Metric, found: tuple[Series, ...], hours: int, *, dark: bool
                     "width": 1.8,
                 },
             )
-            for i, series in enumerate(found)
+            for i, series in enumerate(lines)
         ]
     )
     charts.styled(figure, colours, height=240)

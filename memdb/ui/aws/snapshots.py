@@ -19,36 +19,36 @@ from memdb.ui.kit import parts
 
 def view(chosen: Chosen) -> None:
     """Draw it."""
-    found = ask(
+    snapshots = ask(
         "memorydb:DescribeSnapshots",
         lambda: choice.snapshots(chosen.region, chosen.name, chosen.run),
     )
-    if isinstance(found, Absent):
-        choice.absent(found)
+    if isinstance(snapshots, Absent):
+        choice.absent(snapshots)
         return
     now = datetime.now(UTC)
-    if warning := aws_snapshots.late(found, chosen.card.snapshot_days, now):
+    if warning := aws_snapshots.late(snapshots, chosen.card.snapshot_days, now):
         st.warning(
             "Make one below, and look whether daily snapshots are on.",
             title=warning,
             icon=":material/warning:",
         )
-    if found:
-        _table(chosen, found, now)
+    if snapshots:
+        _table(chosen, snapshots, now)
     else:
         parts.empty("No snapshots", "Make one below, or turn daily snapshots on.", ":material/photo_camera:")
     _new(chosen, f"{chosen.name}-{now:%Y%m%d-%H%M}")
-    if found:
-        _copy(chosen, found)
+    if snapshots:
+        _copy(chosen, snapshots)
 
 
-def _table(chosen: Chosen, found: tuple[Snapshot, ...], now: datetime) -> None:
-    cost = aws_snapshots.cost(found, chosen.card.cluster.region)
-    ages = [age for s in found if (age := s.age_s(now)) is not None]
+def _table(chosen: Chosen, snapshots: tuple[Snapshot, ...], now: datetime) -> None:
+    cost = aws_snapshots.cost(snapshots, chosen.card.cluster.region)
+    ages = [age for s in snapshots if (age := s.age_s(now)) is not None]
     for place, (name, value) in zip(
         st.columns(4),
         (
-            ("Snapshots", f"{len(found):,}"),
+            ("Snapshots", f"{len(snapshots):,}"),
             ("Newest", duration(min(ages)) if ages else "not told"),
             ("Stored", bytes_text(cost.stored_bytes)),
             ("A month, about", f"${cost.dollars:,.2f}"),
@@ -58,13 +58,13 @@ def _table(chosen: Chosen, found: tuple[Snapshot, ...], now: datetime) -> None:
         place.metric(name, value)
     frame = pd.DataFrame(
         {
-            "snapshot": [line(s.name) for s in found],
-            "source": [line(s.source) for s in found],
-            "status": [line(s.status) for s in found],
-            "made": [s.made for s in found],
-            "age": ["–" if s.made is None else duration(s.age_s(now)) for s in found],
-            "size": ["not told" if s.size_bytes is None else bytes_text(s.size_bytes) for s in found],
-            "engine": [line(s.engine) for s in found],
+            "snapshot": [line(s.name) for s in snapshots],
+            "source": [line(s.source) for s in snapshots],
+            "status": [line(s.status) for s in snapshots],
+            "made": [s.made for s in snapshots],
+            "age": ["–" if s.made is None else duration(s.age_s(now)) for s in snapshots],
+            "size": ["not told" if s.size_bytes is None else bytes_text(s.size_bytes) for s in snapshots],
+            "engine": [line(s.engine) for s in snapshots],
         }
     )
     st.dataframe(frame, hide_index=True, key="aws.snapshots", column_config=MADE)
@@ -92,9 +92,9 @@ def _new(chosen: Chosen, proposed: str) -> None:
             )
 
 
-def _copy(chosen: Chosen, found: tuple[Snapshot, ...]) -> None:
+def _copy(chosen: Chosen, snapshots: tuple[Snapshot, ...]) -> None:
     with st.expander("Copy a snapshot to S3", icon=":material/drive_file_move:"):
-        source = str(st.selectbox("Snapshot", [s.name for s in found], key="aws.copy_of"))
+        source = str(st.selectbox("Snapshot", [s.name for s in snapshots], key="aws.copy_of"))
         left, right = st.columns(2)
         name = left.text_input("Name of the copy", value=f"{source}-export", key="aws.copy_name").strip()
         bucket = right.text_input("Bucket", key="aws.bucket", placeholder="of the same Region").strip()

@@ -42,16 +42,16 @@ def panel() -> None:
         )
         return
     with parts.errors_shown():
-        found = _clusters(asked["region"], asked["run"])
-        if not found:
+        clusters = _clusters(asked["region"], asked["run"])
+        if not clusters:
             parts.empty(
                 "No cluster in this Region",
                 "Name another Region, or check which account the credentials belong to.",
                 ":material/cloud_off:",
             )
             return
-        _table(found)
-        _choice(found)
+        _table(clusters)
+        _choice(clusters)
 
 
 def _ask() -> None:
@@ -59,30 +59,30 @@ def _ask() -> None:
     st.session_state[_ASKED] = {"region": st.session_state[_REGION].strip(), "run": before["run"] + 1}
 
 
-def _table(found: tuple[Cluster, ...]) -> None:
+def _table(clusters: tuple[Cluster, ...]) -> None:
     frame = pd.DataFrame(
         {
-            "cluster": [line(c.name) for c in found],
-            "search": [c.search_words for c in found],
-            "engine": [line(f"{c.engine} {c.version}") for c in found],
-            "shards": [c.shards for c in found],
-            "nodes": [c.nodes for c in found],
-            "node type": [line(c.node_type) for c in found],
-            "TLS": ["yes" if c.tls else "no" for c in found],
-            "ACL": [line(c.acl) for c in found],
-            "status": [line(c.status) for c in found],
-            "endpoint": [line(c.host) for c in found],
+            "cluster": [line(c.name) for c in clusters],
+            "search": [c.search_words for c in clusters],
+            "engine": [line(f"{c.engine} {c.version}") for c in clusters],
+            "shards": [c.shards for c in clusters],
+            "nodes": [c.nodes for c in clusters],
+            "node type": [line(c.node_type) for c in clusters],
+            "TLS": ["yes" if c.tls else "no" for c in clusters],
+            "ACL": [line(c.acl) for c in clusters],
+            "status": [line(c.status) for c in clusters],
+            "endpoint": [line(c.host) for c in clusters],
         }
     )
     st.dataframe(frame, hide_index=True, key="connect.clusters")
-    parts.export(frame, "clusters", {"region": found[0].region}, key="connect.clusters_export")
+    parts.export(frame, "clusters", {"region": clusters[0].region}, key="connect.clusters_export")
 
 
-def _choice(found: tuple[Cluster, ...]) -> None:
-    names = [c.name for c in found]
+def _choice(clusters: tuple[Cluster, ...]) -> None:
+    names = [c.name for c in clusters]
     with st.form("connect.aws_form"):
         name = st.selectbox("Cluster", names, key="connect.aws_cluster", format_func=partial(line, limit=80))
-        cluster = next(c for c in found if c.name == name)
+        cluster = next(c for c in clusters if c.name == name)
         login = st.segmented_control(
             "Login", _LOGINS, default=_LOGINS[0], required=True, key="connect.aws_login"
         )

@@ -67,8 +67,8 @@ def _close() -> None:
 def _target(name: str) -> Target:
     tried = st.session_state.get(_TRIED)
     if tried is not None and tried["name"] == name:
-        found: Target = tried["target"]
-        return found
+        target: Target = tried["target"]
+        return target
     targets.forget()  # a test is of what the password is now
     for named in targets.listed():
         if named.name == name:

@@ -16,41 +16,41 @@ from memdb.ui.kit import parts, targets
 def targets_list() -> None:
     """One card for each target that can be chosen."""
     try:
-        found = targets.listed()
+        listed = targets.listed()
     except MemDBError as exc:
         parts.show_error(exc)
         return
-    if not found:
+    if not listed:
         parts.empty(
             "No server to open yet",
             "`memdb demo` starts one on this machine. Or name yours: in the settings file, in MEMDB_URL, or "
             "below.",
             ":material/cable:",
         )
-    opened = st.session_state.get(targets.CHOSEN) or (found[0].name if found else "")
-    for number, named in enumerate(found):
+    opened = st.session_state.get(targets.CHOSEN) or (listed[0].name if listed else "")
+    for number, named in enumerate(listed):
         _card(named, number, is_open=named.name == opened)
     st.caption(
         f"Named targets stand in {code(str(library.file_path(targets.settings())))}; passwords do not. "
         "The guide, docs/connect.md, shows such a file."
     )
-    if found:
+    if listed:
         with st.expander("As a table", icon=":material/table:"):
-            table(found)
+            table(listed)
 
 
-def table(found: tuple[Named, ...]) -> None:
+def table(listed: tuple[Named, ...]) -> None:
     """All targets as rows, with their files."""
     frame = pd.DataFrame(
         {
-            "name": [line(n.name) for n in found],
-            "address": [line(n.target.address) if n.problem is None else "" for n in found],
-            "kind": [n.target.kind for n in found],
-            "access": ["writable" if n.target.writable else "read-only" for n in found],
-            "login": [line(n.login) for n in found],
-            "TLS": [_tls_words(n) for n in found],
-            "from": [n.origin for n in found],
-            "problem": [line(n.problem.full()) if n.problem else "" for n in found],
+            "name": [line(n.name) for n in listed],
+            "address": [line(n.target.address) if n.problem is None else "" for n in listed],
+            "kind": [n.target.kind for n in listed],
+            "access": ["writable" if n.target.writable else "read-only" for n in listed],
+            "login": [line(n.login) for n in listed],
+            "TLS": [_tls_words(n) for n in listed],
+            "from": [n.origin for n in listed],
+            "problem": [line(n.problem.full()) if n.problem else "" for n in listed],
         }
     )
     st.dataframe(frame, hide_index=True, key="connect.table")

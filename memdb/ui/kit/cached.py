@@ -62,9 +62,9 @@ def jobs() -> Jobs:
 @st.cache_data(ttl="30s", max_entries=16, show_spinner=False)
 def server(target: Target) -> Server:
     """What answers there."""
-    found = client(target)
-    found.forget_server()
-    return found.server
+    connected = client(target)
+    connected.forget_server()
+    return connected.server
 
 
 @st.cache_data(ttl="1s", max_entries=16, show_spinner=False)
@@ -120,8 +120,8 @@ def other_index_names(target: Target) -> tuple[str, ...]:
 @st.cache_data(ttl="3s", max_entries=64, show_spinner=False)
 def index_info(target: Target, name: str) -> IndexInfo:
     """Definition and state of an index, without fields whose names are not UTF-8: no query can say them."""
-    found = index.index_info(client(target), name)
-    return replace(found, fields=tuple(field for field in found.fields if is_utf8(field.name)))
+    info = index.index_info(client(target), name)
+    return replace(info, fields=tuple(field for field in info.fields if is_utf8(field.name)))
 
 
 @st.cache_data(ttl="1m", max_entries=256, show_spinner=False)

@@ -141,15 +141,15 @@ def moves(
     )
 
 
-def rank_moves(found: Sequence[Move], names: tuple[str, str], *, dark: bool) -> go.Figure:
+def rank_moves(moves: Sequence[Move], names: tuple[str, str], *, dark: bool) -> go.Figure:
     """A slope chart: left ranking, right ranking, a line for each document.
 
     Grey stays, orange-yellow moves, a diamond stands for a document that only one side has.
     """
     colours = palette(dark)
-    depth = max([m.before or 0 for m in found] + [m.after or 0 for m in found] + [1])
+    depth = max([m.before or 0 for m in moves] + [m.after or 0 for m in moves] + [1])
     figure = go.Figure()
-    for move in found:
+    for move in moves:
         both = move.before is not None and move.after is not None
         colour = colours.bad if not both else colours.quiet if move.before == move.after else colours.second
         x, y = _ends(move)
@@ -192,12 +192,17 @@ def rank_moves(found: Sequence[Move], names: tuple[str, str], *, dark: bool) -> 
 
 
 def truth_ranks(
-    titles: Sequence[str], keys: Sequence[str], distances: np.ndarray, found: Sequence[bool], *, dark: bool
+    titles: Sequence[str],
+    keys: Sequence[str],
+    distances: np.ndarray,
+    retrieved: Sequence[bool],
+    *,
+    dark: bool,
 ) -> go.Figure:
-    """The exact neighbours by distance: found ones as filled dots, missed ones as open diamonds."""
+    """The exact neighbours by `distances` (k,): found ones as filled dots, missed ones as open diamonds."""
     colours = palette(dark)
     ranks = np.arange(1, len(keys) + 1)
-    mask = np.asarray(found, dtype=bool)
+    mask = np.asarray(retrieved, dtype=bool)
     figure = go.Figure()
     for which, name, colour, symbol in (
         (mask, "found by the index", colours.good, "circle"),

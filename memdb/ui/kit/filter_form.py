@@ -34,15 +34,15 @@ def filter_form(target: Target, info: IndexInfo, page: str) -> tuple[Condition, 
     with st.expander(label, icon=":material/filter_alt:"):
         for field in fields:
             try:
-                found = _field(target, info, field, f"{page}.f.{field.name}")
+                chosen = _field(target, info, field, f"{page}.f.{field.name}")
             except UnsupportedFeature as exc:
                 st.caption(f":material/info: {markdown(field.name)}: {markdown(str(exc))}")
                 continue
             except MemDBError as exc:
                 wrong = exc
                 continue
-            if found is not None:
-                conditions.append(found)
+            if chosen is not None:
+                conditions.append(chosen)
         raw = st.text_input(
             "Expression",
             key=f"{page}.raw",
@@ -85,7 +85,7 @@ def _field(target: Target, info: IndexInfo, field: Field, key: str) -> Condition
 
 def tag_choice(values: TagValues, field: Field, key: str) -> tuple[str, ...]:
     """Choose among the values of a TAG field, each with what its filter finds; others may be typed."""
-    counts = {found.value: found.documents for found in values}
+    counts = {value.value: value.documents for value in values}
     chosen = st.multiselect(
         markdown(field.name, 60),
         list(counts),

@@ -48,8 +48,8 @@ def panel(target: Target) -> None:
 
 
 def _unlocked_until(target: Target) -> float:
-    found: dict[str, float] = st.session_state.get(UNLOCKED, {})
-    return found.get(target.address, 0.0)
+    until: dict[str, float] = st.session_state.get(UNLOCKED, {})
+    return until.get(target.address, 0.0)
 
 
 def _lock(target: Target) -> None:
@@ -73,8 +73,8 @@ def _unlock(target: Target) -> None:
 
 
 def _set(target: Target, until: float) -> None:
-    found: dict[str, float] = st.session_state.get(UNLOCKED, {})
-    st.session_state[UNLOCKED] = {**found, target.address: until}
+    unlocked: dict[str, float] = st.session_state.get(UNLOCKED, {})
+    st.session_state[UNLOCKED] = {**unlocked, target.address: until}
 
 
 def _budget(target: Target) -> None:

@@ -16,8 +16,8 @@ HISTORY_LENGTH = 50
 
 def keep(name: str, default: T) -> T:
     """The value kept under `name`, set to `default` at first."""
-    found: T = st.session_state.setdefault(name, default)
-    return found
+    value: T = st.session_state.setdefault(name, default)
+    return value
 
 
 def dark() -> bool:

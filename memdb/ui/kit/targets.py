@@ -50,12 +50,12 @@ def listed() -> tuple[Named, ...]:
     Raises:
         BadSettings: MEMDB_URL or the settings file does not parse.
     """
-    found = list(known(settings()))
+    named = list(known(settings()))
     mine: dict[str, Target] = st.session_state.get(MINE, {})
     for name, target in mine.items():
         password = Password("here") if target.password else Password()
-        found.append(Named(name, target, "entered here", password))
-    return tuple(found)
+        named.append(Named(name, target, "entered here", password))
+    return tuple(named)
 
 
 def current() -> Target:
@@ -71,11 +71,11 @@ def current() -> Target:
 def chosen() -> Named | None:
     """The choice, whether it can be opened or not; None where there is none to choose."""
     try:
-        found = listed()
+        every = listed()
     except MemDBError:
         return None  # a settings file that is wrong is told in the sidebar
     wanted = st.session_state.get(CHOSEN)
-    return next((named for named in found if named.name == wanted), found[0] if found else None)
+    return next((named for named in every if named.name == wanted), every[0] if every else None)
 
 
 def open_named(named: Named) -> Target:
@@ -90,11 +90,11 @@ def open_named(named: Named) -> Target:
 def selector() -> None:
     """The choice in the sidebar, where there is one."""
     try:
-        found = listed()
+        every = listed()
     except MemDBError as exc:
         st.warning(markdown(exc.hint), title=markdown(str(exc)), icon=":material/settings_alert:")
         return
-    names = [named.name for named in found]
+    names = [named.name for named in every]
     wanted = st.session_state.pop(_NEXT, None)
     if wanted in names:
         st.session_state[CHOSEN] = wanted

@@ -46,7 +46,7 @@ def _kept(target: Target, fingerprint: str, request: MapRequest, _info: IndexInf
 
 @st.cache_resource(ttl="30m", max_entries=4, show_spinner=False)
 def vectors(target: Target, state: str, request: MapRequest, _made: Map) -> Floats | None:
-    """The vectors of a map's points."""
+    """The vectors (n, d) of a map's points."""
     return store.vectors(cached.home(), target, _made)
 
 

@@ -76,7 +76,7 @@ def points(
 
 
 def density(xy: Floats, *, dark: bool, height: int = HEIGHT) -> go.Figure:
-    """How many points lie where, as a picture whose size does not depend on their number."""
+    """How many points (n, 2) lie where, as a picture whose size does not depend on their number."""
     colours = palette(dark)
     counts, x, y = np.histogram2d(xy[:, 0], xy[:, 1], bins=_BINS)
     shown = np.where(counts > 0, np.log10(np.maximum(counts, 1)), np.nan).T.astype(np.float32)
@@ -171,7 +171,7 @@ def with_overlay(figure: go.Figure, found: Overlay, titles: dict[str, str], *, d
 
 
 def with_path(figure: go.Figure, places: Floats, texts: Sequence[str], name: str, *, dark: bool) -> go.Figure:
-    """Turns of a session as a numbered line."""
+    """Turns of a session, (n, 2|3), as a numbered line."""
     colours = palette(dark)
     figure.add_trace(
         _trace(
@@ -191,7 +191,7 @@ def with_path(figure: go.Figure, places: Floats, texts: Sequence[str], name: str
 
 
 def with_users(figure: go.Figure, places: Floats, names: Sequence[str], *, dark: bool) -> go.Figure:
-    """Preference vectors of users as triangles."""
+    """Preference vectors of users, placed at (n, 2|3), as triangles or in 3-D as squares."""
     colours = palette(dark)
     figure.add_trace(
         _trace(
@@ -211,7 +211,7 @@ def with_users(figure: go.Figure, places: Floats, names: Sequence[str], *, dark:
 
 
 def kept_histogram(kept: Floats, neighbours: int, *, dark: bool) -> go.Figure:
-    """How many points keep which share of their neighbours."""
+    """How many points keep which share of their neighbours; `kept` is (n,)."""
     colours = palette(dark)
     counts = np.bincount(np.rint(kept * neighbours).astype(int), minlength=neighbours + 1)
     figure = go.Figure(

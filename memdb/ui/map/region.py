@@ -34,7 +34,7 @@ QUERIES = 200  # documents of a region that ask for their neighbours
 
 
 def places(event: Any, made: Any, many: bool) -> Places:
-    """The places of the selected points; of a density picture all that lie in the box or lasso."""
+    """The places (m,) of the selected points; of a density picture all that lie in the box or lasso."""
     selection = getattr(event, "selection", None) or {}
     if many:
         return _inside(selection, made.xy)
@@ -52,7 +52,7 @@ def places(event: Any, made: Any, many: bool) -> Places:
 
 
 def view(shown: Shown, chosen: Places, many: bool) -> None:
-    """Everything about a selection."""
+    """Everything about a selection, the places (m,) of its points."""
     if not len(chosen):
         st.caption(
             ":material/select: Nothing is selected. A lasso around a group tells what it has in common."
@@ -200,7 +200,7 @@ def _recall(shown: Shown, chosen: Places) -> None:
 
 
 def measured(shown: Shown, points: Floats, queries: Places, ef: int, k: int = 10) -> NDArray[np.float64]:
-    """Recall@k of the live index for some points of the map, each left out of its own neighbours."""
+    """Recall@k (m,) of the live index for m of the points (n, d), each left out of its own neighbours."""
     made, client = shown.made, cached.client(shown.target)
     condition = condition_of(made.request)
     field, params = shown.info.vector_field(made.request.field)

@@ -20,8 +20,8 @@ _TIME = st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm:ss")
 
 def view(past: Past) -> None:
     """What stands, and the thresholds to edit."""
-    found = sorted(alerts.from_facts(past.kept(sampler.ALERTS)).values(), key=lambda a: a.since)
-    if found:
+    standing = sorted(alerts.from_facts(past.kept(sampler.ALERTS)).values(), key=lambda a: a.since)
+    if standing:
         st.dataframe(
             pd.DataFrame(
                 [
@@ -39,7 +39,7 @@ def view(past: Past) -> None:
                         "what to do": line(a.todo, 300),
                         "source": a.source,
                     }
-                    for a in found
+                    for a in standing
                 ]
             ),
             hide_index=True,
@@ -98,15 +98,15 @@ def _stage(alert: alerts.Alert) -> str:
     return "well again" if alert.well_since else "raised"
 
 
-def events(found: Sequence[Event]) -> None:
+def events(happened: Sequence[Event]) -> None:
     """What happened."""
-    if not found:
+    if not happened:
         st.info("Nothing happened in this time.", icon=":material/event_available:")
         return
     frame = pd.DataFrame(
         [
             (pd.to_datetime(e.at, unit="s", utc=True), e.kind, line(e.node), line(e.name), line(e.text, 300))
-            for e in found
+            for e in happened
         ],
         columns=["time", "kind", "node", "name", "what"],
     )

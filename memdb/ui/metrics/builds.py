@@ -17,37 +17,37 @@ from memdb.ui.metrics import figures
 def view(past: Past, nodes: Sequence[NodeNow], span: tuple[float, float]) -> None:
     """Every index on every node, how it went, and the builds that ended."""
     coverage = {
-        (node.address, one.index): one
+        (node.address, covered.index): covered
         for node in nodes
         if (last := past.last_split(node.address, span[1]))
-        for one in last[1].coverage
+        for covered in last[1].coverage
     }
     points = past.builds(*span)
     events = past.events(*span)
     rows = []
     for node in nodes:
-        for one in node.indexes:
-            rate = build_rate([p for p in points if (p.name, p.node) == (one.name, node.address)])
-            there = coverage.get((node.address, one.name))
-            building = one.state == "building" and rate
+        for index in node.indexes:
+            rate = build_rate([p for p in points if (p.name, p.node) == (index.name, node.address)])
+            there = coverage.get((node.address, index.name))
+            building = index.state == "building" and rate
             rows.append(
                 {
-                    "index": line(one.name),
+                    "index": line(index.name),
                     "node": line(node.address),
-                    "state": one.state,
-                    "built": one.fraction,
-                    "documents": one.documents,
+                    "state": index.state,
+                    "built": index.fraction,
+                    "documents": index.documents,
                     "keys under prefix": "–"
                     if there is None
                     else f"{there.keys:,.0f}" + ("" if there.exact else f" ± {there.within:,.0f}"),
                     "gap": gap_text(there),
                     "built/s": f"{rate:.2%}" if building and rate else "",
-                    "time left": duration((1 - one.fraction) / rate) if building and rate else "",
-                    "failures": one.failures,
+                    "time left": duration((1 - index.fraction) / rate) if building and rate else "",
+                    "failures": index.failures,
                     "last error": line(
-                        f"{one.last_error} ({one.last_error_key})" if one.last_error else "", 200
+                        f"{index.last_error} ({index.last_error_key})" if index.last_error else "", 200
                     ),
-                    "told by": line(one.source),
+                    "told by": line(index.source),
                 }
             )
     if not rows:
@@ -88,13 +88,13 @@ def view(past: Past, nodes: Sequence[NodeNow], span: tuple[float, float]) -> Non
     parts.export(frame, "index-builds", {"to": span[1]}, key="metrics.builds.export")
 
 
-def gap_text(found: Coverage | None) -> str:
+def gap_text(coverage: Coverage | None) -> str:
     """Keys under the prefix that are no documents, of the same moment; only what an estimate can tell."""
-    if found is None:
+    if coverage is None:
         return "–"
-    if not found.exact and found.low - 0.5 <= found.documents <= found.high + 0.5:
+    if not coverage.exact and coverage.low - 0.5 <= coverage.documents <= coverage.high + 0.5:
         return "≈ 0"
-    return f"{found.keys - found.documents:+,.0f}"
+    return f"{coverage.keys - coverage.documents:+,.0f}"
 
 
 def build_rate(points: Sequence[BuildPoint]) -> float | None:

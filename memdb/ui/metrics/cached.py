@@ -20,7 +20,7 @@ def webhook(url: str) -> Webhook:
     return Webhook(url)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False, on_release=lambda one: one.stop(wait_s=0.0))
+@st.cache_resource(max_entries=8, show_spinner=False, on_release=lambda sampler: sampler.stop(wait_s=0.0))
 def _sampler(target: Target, every_s: float, max_bytes: int, url: str) -> Sampler:
     told = webhook(url) if url else None
     return Sampler(target, cached.home(), every_s=every_s, max_bytes=max_bytes, webhook=told)
@@ -49,5 +49,5 @@ def past(target: Target) -> Past:
 def slow_commands(target: Target, address: str) -> tuple[SlowCommand, ...]:
     """The slow log of a node."""
     client = cached.client(target)
-    node = next((one for one in client.nodes() if one.address == address), None)
+    node = next((known for known in client.nodes() if known.address == address), None)
     return () if node is None else slowlog.slow_commands(client, node)

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from memdb.display import figure_text
 from memdb.operations.events import Event
 from memdb.operations.memory import TITLES, MemorySplit
-from memdb.operations.past import BuildPoint, Floats, Series
+from memdb.operations.past import BuildPoint, Doubles, Series
 from memdb.operations.probe import Probe
 from memdb.ui.kit.charts import Palette, palette, styled
 
@@ -18,8 +18,8 @@ _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid"
 _MARKS = 12  # lines of events on a chart: more hide what they mark
 
 
-def clock(times: Floats) -> np.ndarray:
-    """Unix seconds → what plotly draws as UTC."""
+def clock(times: Doubles) -> np.ndarray:
+    """Unix seconds (n,) → what plotly draws as UTC, (n,) datetime64."""
     return np.asarray((times * 1000).astype("datetime64[ms]"))
 
 
@@ -147,12 +147,12 @@ def build_progress(
     lines: dict[tuple[str, str], list[BuildPoint]] = {}
     for point in points:
         lines.setdefault((point.name, point.node), []).append(point)
-    for i, ((name, node), found) in enumerate(list(lines.items())[:24]):
-        times, fractions = _builds_apart(found)
+    for i, ((name, node), line) in enumerate(list(lines.items())[:24]):
+        times, fractions = _builds_apart(line)
         figure.add_trace(
             go.Scatter(
                 x=clock(np.array([*times, span[1]])),
-                y=[*fractions, found[-1].fraction],
+                y=[*fractions, line[-1].fraction],
                 name=f"{figure_text(name, 30)} · {figure_text(node, 30)}",
                 mode="lines+markers",
                 marker={"size": 4},
@@ -186,15 +186,15 @@ def _builds_apart(points: Sequence[BuildPoint]) -> tuple[list[float], list[float
     return times, fractions
 
 
-def probe(found: Probe, *, dark: bool) -> go.Figure:
+def probe(run: Probe, *, dark: bool) -> go.Figure:
     """Recall, share built and share refused at each look."""
     colours = palette(dark)
-    x = [one.at_s for one in found.looks]
+    x = [look.at_s for look in run.looks]
     figure = go.Figure()
     for title, values, colour, dash in (
-        (f"recall@{found.k}", [one.recall for one in found.looks], colours.main, "solid"),
-        ("built", [one.fraction for one in found.looks], colours.good, "dash"),
-        ("refused", [one.rejected / max(1, one.asked) for one in found.looks], colours.bad, "dot"),
+        (f"recall@{run.k}", [look.recall for look in run.looks], colours.main, "solid"),
+        ("built", [look.fraction for look in run.looks], colours.good, "dash"),
+        ("refused", [look.rejected / max(1, look.asked) for look in run.looks], colours.bad, "dot"),
     ):
         figure.add_trace(
             go.Scatter(

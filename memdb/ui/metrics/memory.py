@@ -16,11 +16,11 @@ from memdb.ui.metrics import figures
 
 def view(past: Past, node: NodeNow, span: tuple[float, float]) -> None:
     """Memory of a node over time, and where it goes."""
-    (chart,) = (one for one in CHARTS if one.view == "Memory")
+    (chart,) = (chart for chart in CHARTS if chart.view == "Memory")
     names = on_chart(chart)
     series = past.series(node.address, *span, list(names))
     limit = node.figures.get("limit_bytes")
-    found = growth.growth(series.times, series.mean["used_bytes"], limit)
+    trend = growth.growth(series.times, series.mean["used_bytes"], limit)
     left, right = st.columns(2)
     with left:
         st.markdown(f"###### {chart.title}")
@@ -32,7 +32,7 @@ def view(past: Past, node: NodeNow, span: tuple[float, float]) -> None:
             config=charts.PLAIN,
             alt="Memory over time",
         )
-        st.markdown(growth_text(found, limit))
+        st.markdown(growth_text(trend, limit))
         fragmentation = node.figures.get("fragmentation")
         if fragmentation is not None:
             st.caption(
@@ -68,14 +68,14 @@ def view(past: Past, node: NodeNow, span: tuple[float, float]) -> None:
         parts.export(frame, "memory-split", {"node": node.address, "at": last[0]}, key="metrics.memory")
 
 
-def growth_text(found: growth.Growth | None, limit: float | None) -> str:
+def growth_text(trend: growth.Growth | None, limit: float | None) -> str:
     """One sentence about growth, Markdown."""
-    if found is None:
+    if trend is None:
         return ":material/trending_flat: Growth: a minute of samples is needed."
-    hour = found.per_s * 3600
-    low, high = (bytes_text(abs(v) * 3600) for v in (found.low, found.high))
-    over = duration(found.over_s)
-    if not found.certain:
+    hour = trend.per_s * 3600
+    low, high = (bytes_text(abs(v) * 3600) for v in (trend.low, trend.high))
+    over = duration(trend.over_s)
+    if not trend.certain:
         return f":material/trending_flat: No growth that could be told from noise over {over}."
     if hour < 0:
         return (
@@ -84,9 +84,9 @@ def growth_text(found: growth.Growth | None, limit: float | None) -> str:
     text = f":material/trending_up: Grows by {bytes_text(hour)} an hour ({low} to {high}, over {over})."
     if limit is None:
         return text + " There is no limit (maxmemory 0)."
-    latest = duration(found.latest_s) if found.latest_s is not None else "never"
+    latest = duration(trend.latest_s) if trend.latest_s is not None else "never"
     return text + (
-        f" **The limit is reached in {duration(found.left_s)}** ({duration(found.soonest_s)} to {latest}), "
+        f" **The limit is reached in {duration(trend.left_s)}** ({duration(trend.soonest_s)} to {latest}), "
         "if it goes on like this."
     )
 

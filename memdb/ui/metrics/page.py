@@ -49,7 +49,11 @@ def draw(target: Target) -> None:
         if len(nodes) > 1:
             chosen = str(
                 st.selectbox(
-                    "Node", [one.address for one in nodes], key="metrics.node", bind="query-params", width=320
+                    "Node",
+                    [node.address for node in nodes],
+                    key="metrics.node",
+                    bind="query-params",
+                    width=320,
                 )
             )
         if not paused:
@@ -70,7 +74,7 @@ def _panel(target: Target, shown: str, span_s: int, chosen: str) -> None:
         end = float(st.session_state.get(PAUSED) or time.time())
         _age(target, past, nodes)
         strip(past)
-        node = next((one for one in nodes if one.address == chosen), nodes[0])
+        node = next((n for n in nodes if n.address == chosen), nodes[0])
         if len(nodes) > 1:
             _nodes(nodes)
         if node.problem:
@@ -87,9 +91,9 @@ def _panel(target: Target, shown: str, span_s: int, chosen: str) -> None:
 
 def _age(target: Target, past: Past, nodes: tuple[NodeNow, ...]) -> None:
     sampler = cached.sampler(target)
-    age = max(0.0, time.time() - max(one.at for one in nodes))
+    age = max(0.0, time.time() - max(node.at for node in nodes))
     words = [f"data {age:.1f} s old" if age < 60 else f"data {duration(age)} old"]
-    took = [one.figures["took_ms"] for one in nodes if "took_ms" in one.figures]
+    took = [node.figures["took_ms"] for node in nodes if "took_ms" in node.figures]
     if took:
         words.append(f"a sample takes {max(took):.1f} ms a node, one for all browsers")
     span = past.span()
@@ -107,15 +111,15 @@ def _age(target: Target, past: Past, nodes: tuple[NodeNow, ...]) -> None:
 
 def strip(past: Past) -> None:
     """What is wrong, only when something is."""
-    standing = [one for one in alerts.from_facts(past.kept(ALERTS)).values() if one.stands]
-    for one in sorted(standing, key=lambda a: (a.level != "critical", a.since))[:6]:
-        show = st.error if one.level == "critical" else st.warning
-        well = " · well again, clears soon" if one.well_since else ""
-        age = duration(max(0.0, time.time() - one.since))
+    standing = [alert for alert in alerts.from_facts(past.kept(ALERTS)).values() if alert.stands]
+    for alert in sorted(standing, key=lambda a: (a.level != "critical", a.since))[:6]:
+        show = st.error if alert.level == "critical" else st.warning
+        well = " · well again, clears soon" if alert.well_since else ""
+        age = duration(max(0.0, time.time() - alert.since))
         show(
-            f"{markdown(one.saw, 300)}. {todo_text(one.todo)} · for {age}{well}",
-            title=f"{markdown(one.name)} on {markdown(one.node)}",
-            icon=":material/error:" if one.level == "critical" else ":material/warning:",
+            f"{markdown(alert.saw, 300)}. {todo_text(alert.todo)} · for {age}{well}",
+            title=f"{markdown(alert.name)} on {markdown(alert.node)}",
+            icon=":material/error:" if alert.level == "critical" else ":material/warning:",
         )
     if len(standing) > 6:
         st.caption(f"{len(standing) - 6} more under Alerts.")
@@ -123,34 +127,36 @@ def strip(past: Past) -> None:
 
 def todo_text(todo: str) -> str:
     """A remedy as Markdown, with its commands as code; names in it stay text."""
-    pieces = [one.strip() for one in todo.replace("`.", "`").split("`")]
-    return " ".join(code(one, 300) if i % 2 else markdown(one, 300) for i, one in enumerate(pieces) if one)
+    pieces = [piece.strip() for piece in todo.replace("`.", "`").split("`")]
+    return " ".join(
+        code(piece, 300) if i % 2 else markdown(piece, 300) for i, piece in enumerate(pieces) if piece
+    )
 
 
 def _nodes(nodes: tuple[NodeNow, ...]) -> None:
-    def text(one: NodeNow, name: str, form: str = "{:,.1f}") -> str:
-        return form.format(one.figures[name]) if name in one.figures else "–"
+    def text(node: NodeNow, name: str, form: str = "{:,.1f}") -> str:
+        return form.format(node.figures[name]) if name in node.figures else "–"
 
     st.dataframe(
         pd.DataFrame(
             [
                 {
-                    "node": line(one.address),
-                    "role": one.role,
-                    "answers": "no" if one.problem else "yes",
-                    "memory": bytes_text(one.figures["used_bytes"]) if "used_bytes" in one.figures else "–",
-                    "CPU": text(one, "cpu", "{:.0%}"),
-                    "commands/s": text(one, "commands"),
-                    "searches/s": text(one, "searches"),
-                    "p99 ms": text(one, "p99_ms", "≤ {:.2f}"),
-                    "clients": text(one, "clients", "{:,.0f}"),
-                    "link": one.link or "–",
-                    "behind": bytes_text(one.figures["behind_bytes"])
-                    if "behind_bytes" in one.figures
+                    "node": line(node.address),
+                    "role": node.role,
+                    "answers": "no" if node.problem else "yes",
+                    "memory": bytes_text(node.figures["used_bytes"]) if "used_bytes" in node.figures else "–",
+                    "CPU": text(node, "cpu", "{:.0%}"),
+                    "commands/s": text(node, "commands"),
+                    "searches/s": text(node, "searches"),
+                    "p99 ms": text(node, "p99_ms", "≤ {:.2f}"),
+                    "clients": text(node, "clients", "{:,.0f}"),
+                    "link": node.link or "–",
+                    "behind": bytes_text(node.figures["behind_bytes"])
+                    if "behind_bytes" in node.figures
                     else "–",
-                    "ack s": text(one, "lag_s", "{:.0f}"),
+                    "ack s": text(node, "lag_s", "{:.0f}"),
                 }
-                for one in nodes
+                for node in nodes
             ]
         ),
         hide_index=True,

@@ -24,7 +24,7 @@ PROBING = JobSlot[Probe]("metrics.probe_job")
 
 def view(target: Target, node: NodeNow) -> None:
     """A button for the index chosen, the running probe, or its result; in a fragment that runs itself."""
-    names = [one.name for one in node.indexes]
+    names = [index.name for index in node.indexes]
     st.markdown("###### Recall and refusals while it builds")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.selectbox("Index", names, key="metrics.probe_index", width=280)
@@ -54,19 +54,19 @@ def view(target: Target, node: NodeNow) -> None:
         _shown(job.result)
 
 
-def _shown(found: Probe) -> None:
-    last = found.looks[-1]
+def _shown(run: Probe) -> None:
+    last = run.looks[-1]
     recall = "–" if last.recall is None else f"{last.recall:.2f}"
-    refused = sum(look.rejected for look in found.looks)
-    asked = sum(look.asked for look in found.looks)
+    refused = sum(look.rejected for look in run.looks)
+    asked = sum(look.asked for look in run.looks)
     st.markdown(
-        f"**{markdown(found.index)}**: recall@{found.k} **{recall}** at {last.fraction:.0%} built, "
-        f"{refused:,} of {asked:,} searches refused, truth from {found.keys:,} keys."
+        f"**{markdown(run.index)}**: recall@{run.k} **{recall}** at {last.fraction:.0%} built, "
+        f"{refused:,} of {asked:,} searches refused, truth from {run.keys:,} keys."
     )
     if last.problem:
         st.caption(f":material/block: {markdown(last.problem, 300)}")
     st.plotly_chart(
-        figures.probe(found, dark=state.dark()),
+        figures.probe(run, dark=state.dark()),
         key="metrics.probe.chart",
         config=charts.PLAIN,
         alt="Recall, share built and share refused over time",
@@ -74,21 +74,21 @@ def _shown(found: Probe) -> None:
     frame = pd.DataFrame(
         [
             {
-                "second": round(one.at_s, 1),
-                "state": one.state,
-                "built": one.fraction,
-                f"recall@{found.k}": one.recall,
-                "asked": one.asked,
-                "refused": one.rejected,
-                "p50 ms": one.p50_ms,
-                "why": line(one.problem, 200),
+                "second": round(seen.at_s, 1),
+                "state": seen.state,
+                "built": seen.fraction,
+                f"recall@{run.k}": seen.recall,
+                "asked": seen.asked,
+                "refused": seen.rejected,
+                "p50 ms": seen.p50_ms,
+                "why": line(seen.problem, 200),
             }
-            for one in found.looks
+            for seen in run.looks
         ]
     )
     with st.expander("Table of the probe"):
         st.dataframe(frame, hide_index=True, key="metrics.probe.table")
-    parts.export(frame, "probe", {"index": found.index, "keys": found.keys}, key="metrics.probe.export")
+    parts.export(frame, "probe", {"index": run.index, "keys": run.keys}, key="metrics.probe.export")
 
 
 def _start(target: Target) -> None:

@@ -120,12 +120,12 @@ def _slow(target: Target, node: NodeNow) -> None:
     if not opened.open:
         return
     with opened, parts.errors_shown():
-        found = cached.slow_commands(target, node.address)
-        if not found:
+        commands = cached.slow_commands(target, node.address)
+        if not commands:
             st.caption("Empty: no command took longer than slowlog-log-slower-than, or it was reset.")
             return
         frame = pd.DataFrame(
-            [(pd.to_datetime(e.at, unit="s", utc=True), e.took_ms, e.command, e.what) for e in found],
+            [(pd.to_datetime(e.at, unit="s", utc=True), e.took_ms, e.command, e.what) for e in commands],
             columns=["time", "ms", "command", "key, or index and query"],
         )
         st.dataframe(frame, hide_index=True, height=240, key="metrics.slow.frame")
@@ -149,9 +149,15 @@ def _table(series: Series, figures: Sequence[str], node: NodeNow, span: Span, na
 def figures_frame(names: Sequence[str]) -> pd.DataFrame:
     """What figures are: unit, text, source, and which way is better."""
     rows = [
-        (name, f"{one.unit}/s" if one.kind == "counter" else one.unit, one.text, one.source, one.direction)
+        (
+            name,
+            f"{figure.unit}/s" if figure.kind == "counter" else figure.unit,
+            figure.text,
+            figure.source,
+            figure.direction,
+        )
         for name in names
-        for one in [FIGURES[name]]
+        for figure in [FIGURES[name]]
     ]
     return pd.DataFrame(rows, columns=["figure", "unit", "what it is", "from", ""])
 

@@ -13,29 +13,29 @@ from memdb.display import line, markdown
 from memdb.errors import MemDBError
 from memdb.sizing import advisor, comparison
 from memdb.sizing.forecast import BreakEven
-from memdb.sizing.plan import Plan
+from memdb.sizing.plan import SizingPlan
 from memdb.sizing.services import Bill
 from memdb.ui import frame
 from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.plan import figures, form
 from memdb.ui.plan import state as plan_state
-from memdb.ui.plan.form import Asked
+from memdb.ui.plan.form import PlanChoice
 
 VIEWS = ("Cost", "Table", "Break-even", "Advisor")
 USD = st.column_config.NumberColumn(format="dollar")
 _LATENCY = "compare.latency"  # number of the last measurement, 0 before the first
 
 
-def right_side(target: Target, asked: Asked | MemDBError) -> None:
+def right_side(target: Target, asked: PlanChoice | MemDBError) -> None:
     """The comparison in its views. The advisor needs no numbers and always answers."""
     form.told()
-    found: Plan | None = None
+    sizing: SizingPlan | None = None
     bills: tuple[Bill, ...] = ()
     try:
         if isinstance(asked, MemDBError):
             raise asked
-        found = plan_state.made(asked.inputs, asked.profile)
-        bills = plan_state.all_bills(found)
+        sizing = plan_state.made(asked.inputs, asked.profile)
+        bills = plan_state.all_bills(sizing)
     except MemDBError as exc:
         parts.show_error(exc)
         st.caption("Nothing was reckoned; what you typed is still there.")
@@ -51,21 +51,21 @@ def right_side(target: Target, asked: Asked | MemDBError) -> None:
     with parts.errors_shown(target):
         if view == "Advisor":
             advisor_view()
-        elif found is None:
+        elif sizing is None:
             st.caption("Mend the inputs on the left.")
         elif view == "Table":
-            table_view(target, found, bills)
+            table_view(target, sizing, bills)
         elif view == "Break-even":
-            break_even_view(found)
+            break_even_view(sizing)
         else:
-            cost_view(found, bills)
+            cost_view(sizing, bills)
 
 
-def cost_view(found: Plan, bills: tuple[Bill, ...]) -> None:
+def cost_view(sizing: SizingPlan, bills: tuple[Bill, ...]) -> None:
     """Each service's month, line by line, and why one cannot."""
     told = [bill for bill in bills if bill.monthly_usd is not None]
     if told:
-        items = list(dict.fromkeys(one.item for bill in told for one in bill.lines))
+        items = list(dict.fromkeys(priced.item for bill in told for priced in bill.lines))
         values = np.array(
             [[sum(o.usd for o in bill.lines if o.item == item) for item in items] for bill in told]
         )
@@ -81,9 +81,15 @@ def cost_view(found: Plan, bills: tuple[Bill, ...]) -> None:
             alt="Monthly cost of each service by item",
         )
     rows = [
-        {"service": bill.title, "item": one.item, "a month $": one.usd, "how": one.how, "grade": one.grade}
+        {
+            "service": bill.title,
+            "item": priced.item,
+            "a month $": priced.usd,
+            "how": priced.how,
+            "grade": priced.grade,
+        }
         for bill in told
-        for one in bill.lines
+        for priced in bill.lines
     ]
     sums = [
         {"service": bill.title, "item": "in all", "a month $": _usd(bill), "how": "", "grade": bill.grade}
@@ -104,12 +110,12 @@ def cost_view(found: Plan, bills: tuple[Bill, ...]) -> None:
         "Nodes are sized by memory; a rate of queries that one node cannot answer needs more replicas: the "
         "Sizing page's “Recall cost” reckons them from your own measurement."
     )
-    parts.export(table, "comparison", plan_state.about(found), key="compare.lines_file")
+    parts.export(table, "comparison", plan_state.about(sizing), key="compare.lines_file")
 
 
-def table_view(target: Target, found: Plan, bills: tuple[Bill, ...]) -> None:
+def table_view(target: Target, sizing: SizingPlan, bills: tuple[Bill, ...]) -> None:
     """The article's table for these inputs; the live target's latency beside the quoted one."""
-    words = _measured(target, found)
+    words = _measured(target, sizing)
     made = comparison.rows(bills, words)
     table = pd.DataFrame(
         [
@@ -133,20 +139,20 @@ def table_view(target: Target, found: Plan, bills: tuple[Bill, ...]) -> None:
         disabled=index is None,
         help="200 searches, one after the other, on the index chosen in the sidebar (EF 64). Only reads.",
     )
-    parts.export(table, "table", plan_state.about(found), key="compare.table_file")
+    parts.export(table, "table", plan_state.about(sizing), key="compare.table_file")
 
 
 def _measure() -> None:
     st.session_state[_LATENCY] = st.session_state.get(_LATENCY, 0) + 1
 
 
-def _measured(target: Target, found: Plan) -> str:
+def _measured(target: Target, sizing: SizingPlan) -> str:
     run, index = st.session_state.get(_LATENCY, 0), frame.index_name()
     if not run or index is None:
         return ""
     try:
         with st.spinner("Asking 200 times"):
-            k = min(found.inputs.load.query_k, cached.server(target).dialect.limits.k)
+            k = min(sizing.inputs.load.query_k, cached.server(target).dialect.limits.k)
             told = plan_state.measured_latency(target, index, 64, k, run)
     except MemDBError as exc:
         parts.show_error(exc, target)
@@ -157,24 +163,24 @@ def _measured(target: Target, found: Plan) -> str:
     )
 
 
-def break_even_view(found: Plan) -> None:
+def break_even_view(sizing: SizingPlan) -> None:
     """Cost over queries a second and over vectors, and where the cheapest changes."""
-    inputs = found.inputs
+    inputs = sizing.inputs
     queries, vectors = plan_state.break_even(
-        inputs, found.estimate.profile, found.estimate.total_bytes, plan_state.book(inputs.wishes.region)
+        inputs, sizing.estimate.profile, sizing.estimate.total_bytes, plan_state.book(inputs.wishes.region)
     )
     st.markdown("###### Over queries a second")
-    _lines(queries, max(0.01, inputs.load.queries_per_s), "queries", found)
+    _lines(queries, max(0.01, inputs.load.queries_per_s), "queries", sizing)
     st.caption(
         "Nodes are sized by memory here, so their lines are level; what one node answers is measured on the "
         "Recall page."
     )
     st.markdown("###### Over vectors")
-    _lines(vectors, float(inputs.shape.vectors), "vectors", found)
+    _lines(vectors, float(inputs.shape.vectors), "vectors", sizing)
     st.caption("A line ends where the service cannot: MemoryDB where no single node holds everything.")
 
 
-def _lines(made: BreakEven, here: float, name: str, found: Plan) -> None:
+def _lines(made: BreakEven, here: float, name: str, sizing: SizingPlan) -> None:
     st.plotly_chart(
         figures.break_even(
             made.axis,
@@ -203,7 +209,7 @@ def _lines(made: BreakEven, here: float, name: str, found: Plan) -> None:
     )
     with st.expander("As a table"):
         st.dataframe(table, hide_index=True, key=f"compare.{name}_table", placeholder="–")
-    parts.export(table, f"break-even-{name}", plan_state.about(found), key=f"compare.{name}_file")
+    parts.export(table, f"break-even-{name}", plan_state.about(sizing), key=f"compare.{name}_file")
 
 
 def advisor_view() -> None:
@@ -215,13 +221,13 @@ def advisor_view() -> None:
         for question in advisor.QUESTIONS
         if st.checkbox(question.text, key=f"compare.q.{question.id}", bind="query-params")
     ]
-    found = advisor.advise(yes)
-    if found.service is None:
-        answer.info(found.sentence, icon=":material/help:")
+    advice = advisor.advise(yes)
+    if advice.service is None:
+        answer.info(advice.sentence, icon=":material/help:")
     else:
-        answer.success(found.sentence, icon=":material/check_circle:")
+        answer.success(advice.sentence, icon=":material/check_circle:")
     columns = st.columns(2)
-    for place, standing in enumerate(found.standings if yes else ()):
+    for place, standing in enumerate(advice.standings if yes else ()):
         with columns[place % 2].container(border=True):
             mark = ":material/block:" if standing.against else ":material/check_circle:"
             points = "1 point" if standing.points == 1 else f"{standing.points} points"
@@ -232,9 +238,9 @@ def advisor_view() -> None:
                 st.markdown(f":material/add: {markdown(why)}")
             if not standing.against and not standing.reasons:
                 st.caption("None of these answers speaks for it or against it.")
-    if found.changes and yes:
+    if advice.changes and yes:
         st.markdown("###### What would change the answer")
-        for change in found.changes:
+        for change in advice.changes:
             st.markdown(f"- {markdown(change)}")
     table = pd.DataFrame(
         [
@@ -245,10 +251,10 @@ def advisor_view() -> None:
                 "for": " ".join(s.reasons),
                 "against": " ".join(s.against),
             }
-            for s in found.standings
+            for s in advice.standings
         ]
     )
-    parts.export(table, "advice", {"yes": yes, "answer": found.sentence}, key="compare.advice_file")
+    parts.export(table, "advice", {"yes": yes, "answer": advice.sentence}, key="compare.advice_file")
 
 
 def _near(value: float) -> str:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from memdb.display import bytes_text, line
 from memdb.sizing import model, recall_price
-from memdb.sizing.plan import Plan
+from memdb.sizing.plan import SizingPlan
 from memdb.ui import frame, tune
 from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.plan import figures
@@ -18,9 +18,9 @@ from memdb.ui.plan import state as plan_state
 USD = st.column_config.NumberColumn(format="dollar")
 
 
-def changes_view(found: Plan) -> None:
+def changes_view(sizing: SizingPlan) -> None:
     """What M, dimension, type and metadata each cost."""
-    made = model.changes(found.inputs.shape, found.estimate.profile)
+    made = model.changes(sizing.inputs.shape, sizing.estimate.profile)
     st.caption("One change each, everything else as in the form; bytes of one node.")
     st.plotly_chart(
         figures.deltas([words for words, _, _ in made], [delta for _, _, delta in made], dark=state.dark()),
@@ -29,14 +29,14 @@ def changes_view(found: Plan) -> None:
         alt="Bytes that single changes save or cost",
     )
     rows = []
-    wishes = found.inputs.wishes
+    wishes = sizing.inputs.wishes
     for words, shape, delta in made:
-        then = plan_state.other(found, shape)
+        then = plan_state.other(sizing, shape)
         rows.append(
             {
                 "change": words,
                 "bytes": round(delta),
-                "size": bytes_text(found.estimate.total_bytes + delta),
+                "size": bytes_text(sizing.estimate.total_bytes + delta),
                 "node": then.node.name if then else "none",
                 "nodes a month $": then.monthly_usd if then else None,
             }
@@ -53,13 +53,13 @@ def changes_view(found: Plan) -> None:
         f"Prices: {wishes.region}. A cut dimension needs a model trained for it (Matryoshka), and costs "
         "recall: measure it on the Indexes page."
     )
-    parts.export(table, "changes", plan_state.about(found), key="plan.changes_file")
+    parts.export(table, "changes", plan_state.about(sizing), key="plan.changes_file")
 
 
-def recall_view(found: Plan) -> None:
+def recall_view(sizing: SizingPlan) -> None:
     """Each setting of a saved tuning run as nodes and dollars."""
     known = {entry.id: entry for entry in tune.listed(cached.home())}
-    first = found.options[0] if found.options else None
+    first = sizing.options[0] if sizing.options else None
     if not known:
         parts.empty(
             "No tuning run yet",
@@ -77,9 +77,10 @@ def recall_view(found: Plan) -> None:
     chosen = st.selectbox("Tuning run", list(known), key="plan.run", bind="query-params")
     run = tune.saved(chosen or next(iter(known)))
     points = [
-        recall_price.Measured(p.ef_runtime, p.recall, p.low, p.high, p.qps, p.p99_ms) for p in run.points
+        recall_price.MeasuredSetting(p.ef_runtime, p.recall, p.low, p.high, p.qps, p.p99_ms)
+        for p in run.points
     ]
-    qps = found.inputs.load.queries_per_s
+    qps = sizing.inputs.load.queries_per_s
     made = recall_price.price(points, qps, first.choice)
     priced = [p for p in made if p.nodes is not None and p.monthly_usd is not None]
     st.caption(
@@ -138,7 +139,9 @@ def recall_view(found: Plan) -> None:
             "more than the cheapest $": USD,
         },
     )
-    parts.export(table, "price-of-recall", {**plan_state.about(found), "run": run.id}, key="plan.recall_file")
+    parts.export(
+        table, "price-of-recall", {**plan_state.about(sizing), "run": run.id}, key="plan.recall_file"
+    )
 
 
 def _ef(ef: int) -> str:

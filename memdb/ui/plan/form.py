@@ -42,14 +42,14 @@ ENGINES = {"valkey": "Valkey", "redis": "Redis OSS"}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PlanChoice:
     """What the form says."""
 
     inputs: Inputs
     profile: Profile
 
 
-def form(target: Target) -> Asked | MemDBError:
+def form(target: Target) -> PlanChoice | MemDBError:
     """Draw the form, all of it whatever is wrong; the error where it makes no plan."""
     wrong: MemDBError | None = None
     shape, sessions, profile = None, None, None
@@ -79,13 +79,13 @@ def form(target: Target) -> Asked | MemDBError:
     if wrong is not None or shape is None or sessions is None or profile is None:
         assert wrong is not None  # noqa: S101  # one is missing only after an error
         return wrong
-    return Asked(Inputs(shape, sessions, load, wishes), profile)
+    return PlanChoice(Inputs(shape, sessions, load, wishes), profile)
 
 
 def told() -> None:
     """What the last button press did, or why it did not."""
-    if found := st.session_state.get(state.WRONG):
-        parts.show_error(MemDBError(*found))
+    if problem := st.session_state.get(state.WRONG):
+        parts.show_error(MemDBError(*problem))
     if sentence := st.session_state.get(state.READ):
         st.success(sentence, icon=":material/monitoring:")
 
@@ -112,13 +112,13 @@ def _read(target: Target, index: str) -> None:
     name = "live-" + (re.sub(r"[^a-z0-9_.-]+", "-", index.lower()).strip("-.") or "index")[:40]
     client = cached.client(target).budgeted(safety.budget(target))
     try:
-        found = calibrate.from_index(client, index, name)
-        profiles.save(found.profile, cached.home())
+        reading = calibrate.from_index(client, index, name)
+        profiles.save(reading.profile, cached.home())
     except MemDBError as exc:
         state.keep_wrong(exc)
         return
     state.profile_names.clear()
-    shape = found.shape
+    shape = reading.shape
     values = {
         "n": f"{shape.vectors:,}",
         "dim": shape.dim,
@@ -140,23 +140,23 @@ def _read(target: Target, index: str) -> None:
     }
     for key, value in values.items():
         st.session_state[f"plan.{key}"] = float(value) if isinstance(value, int) else value
-    st.session_state[state.READ] = _sentence(index, found)
+    st.session_state[state.READ] = _sentence(index, reading)
 
 
-def _sentence(index: str, found: Read) -> str:
-    shape = found.shape
-    each = (found.keyspace_bytes + found.index_bytes) / shape.vectors
+def _sentence(index: str, reading: Read) -> str:
+    shape = reading.shape
+    each = (reading.keyspace_bytes + reading.index_bytes) / shape.vectors
     words = (
         f"Read from {line(index, 60)!r}: {shape.vectors:,} documents of {shape.dim:,} dimensions take "
-        f"{bytes_text(found.keyspace_bytes)} as keys and {bytes_text(found.index_bytes)} in the index, "
-        f"{each:,.0f} bytes each; {found.keys_sampled:,} keys sampled."
+        f"{bytes_text(reading.keyspace_bytes)} as keys and {bytes_text(reading.index_bytes)} in the index, "
+        f"{each:,.0f} bytes each; {reading.keys_sampled:,} keys sampled."
     )
-    return " ".join([words.replace("'", "“", 1).replace("'", "”", 1), *found.notes])
+    return " ".join([words.replace("'", "“", 1).replace("'", "”", 1), *reading.notes])
 
 
 def _whole(place: DeltaGenerator, label: str, default: int, key: str, *, step: int = 1, why: str = "") -> int:
     """A field for a whole number. A fraction is let through, to be told by the check and not cut off here."""
-    found = place.number_input(
+    number = place.number_input(
         label,
         value=float(default),
         step=float(step),
@@ -165,7 +165,7 @@ def _whole(place: DeltaGenerator, label: str, default: int, key: str, *, step: i
         format="%.16g",
         help=why or None,
     )
-    return int(found) if found.is_integer() else found  # type: ignore[return-value]  # refused later
+    return int(number) if number.is_integer() else number  # type: ignore[return-value]  # refused later
 
 
 def _documents() -> Shape:
@@ -388,9 +388,9 @@ def _profile() -> Profile:
         help="How bytes are reckoned. memorydb is an estimate; redisearch is measured on the local engine; "
         "article is the article's rule; others come from `memdb calibrate` or “Read from this cluster”.",
     )
-    found = state.profile(chosen or "memorydb")
-    st.caption(f"{found.grade}: {line(found.source, 160)}")
-    return found
+    profile = state.profile(chosen or "memorydb")
+    st.caption(f"{profile.grade}: {line(profile.source, 160)}")
+    return profile
 
 
 def _wishes() -> Wishes:

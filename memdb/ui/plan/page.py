@@ -9,7 +9,7 @@ import streamlit as st
 from memdb.cluster.target import Target
 from memdb.errors import MemDBError
 from memdb.ui.plan import compare, form, views
-from memdb.ui.plan.form import Asked
+from memdb.ui.plan.form import PlanChoice
 
 
 def size(target: Target) -> None:
@@ -22,7 +22,7 @@ def compare_services(target: Target) -> None:
     _draw(target, compare.right_side)
 
 
-def _draw(target: Target, right_side: Callable[[Target, Asked | MemDBError], None]) -> None:
+def _draw(target: Target, right_side: Callable[[Target, PlanChoice | MemDBError], None]) -> None:
     left, right = st.columns([1, 2.4], gap="medium")
     with left:
         workload = form.form(target)

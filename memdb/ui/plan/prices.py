@@ -22,10 +22,10 @@ _NEXT_GEN = "opensearch/ocu_nextgen"  # no verified price; the user may give one
 def view() -> None:
     """The table of prices; a change counts in this browser tab."""
     region = _region()
-    found = state.book(region)
-    known = sorted({p.id for p in found.prices if p.region == region}, key=_order)
+    book = state.book(region)
+    known = sorted({p.id for p in book.prices if p.region == region}, key=_order)
     mine = state.own_prices(region)
-    rows = [_row(price_id, found.find(price_id, region), mine) for price_id in _with_next_gen(known)]
+    rows = [_row(price_id, book.find(price_id, region), mine) for price_id in _with_next_gen(known)]
     st.caption(
         f"{len(known)} prices for {markdown(region)}, in {catalogue.CURRENCY}, on demand, without tax. Write "
         "into “yours” to reckon with your own; empty takes the catalogue's again. "
@@ -133,11 +133,11 @@ def _refresh(region: str) -> None:
 
     def work(job: Job[int]) -> int:
         pricing = prices.client()
-        found: list[Price] = []
+        read: list[Price] = []
         for service in prices.CODES:
-            found += prices.refresh(pricing, service, region, report=job.report)
-        prices.save(tuple(found), home)
-        return len(found)
+            read += prices.refresh(pricing, service, region, report=job.report)
+        prices.save(tuple(read), home)
+        return len(read)
 
     REFRESHING.start(f"Prices of {region}", work)
 

@@ -12,9 +12,9 @@ from memdb.errors import MemDBError
 from memdb.sizing import catalogue, forecast, latency, plan, prices, profiles, services
 from memdb.sizing.catalogue import Catalogue
 from memdb.sizing.choose import Choice
-from memdb.sizing.latency import Measured
+from memdb.sizing.latency import MeasuredLatency
 from memdb.sizing.model import Profile
-from memdb.sizing.plan import Inputs, Plan
+from memdb.sizing.plan import Inputs, SizingPlan
 from memdb.sizing.shape import Shape
 from memdb.ui.kit import cached
 
@@ -43,15 +43,15 @@ def own_prices(region: str) -> dict[str, float]:
     """Prices the user gave for this region in this browser tab."""
     if st.session_state.get(PRICES_REGION) != region:
         return {}
-    found: dict[str, float] = st.session_state.get(PRICES, {})
-    return found
+    typed: dict[str, float] = st.session_state.get(PRICES, {})
+    return typed
 
 
 def book(region: str) -> Catalogue:
     """The catalogue: the package's, what was refreshed, what the user changed."""
-    found = catalogue.load().with_prices(refreshed(cached.home()))
+    known = catalogue.load().with_prices(refreshed(cached.home()))
     mine = own_prices(region)
-    return found.changed(dict(mine), region) if mine else found
+    return known.changed(dict(mine), region) if mine else known
 
 
 @st.cache_data(ttl="10s", max_entries=4, show_spinner=False)
@@ -60,7 +60,7 @@ def refreshed(folder: Path) -> tuple[catalogue.Price, ...]:
     return prices.load(folder)
 
 
-def made(inputs: Inputs, chosen: Profile) -> Plan:
+def made(inputs: Inputs, chosen: Profile) -> SizingPlan:
     """The plan of these inputs.
 
     Raises:
@@ -81,21 +81,21 @@ def break_even(
     )
 
 
-def all_bills(found: Plan) -> tuple[services.Bill, ...]:
+def all_bills(sizing: SizingPlan) -> tuple[services.Bill, ...]:
     """Every service for the plan's inputs."""
-    inputs = found.inputs
+    inputs = sizing.inputs
     return services.bills(
         inputs.shape,
         inputs.sessions,
         inputs.load,
-        found.estimate.total_bytes,
+        sizing.estimate.total_bytes,
         book(inputs.wishes.region),
         inputs.wishes,
     )
 
 
 @st.cache_data(ttl="10m", max_entries=16, show_spinner=False)
-def measured_latency(target: Target, index: str, ef: int, k: int, run: int) -> Measured:
+def measured_latency(target: Target, index: str, ef: int, k: int, run: int) -> MeasuredLatency:
     """Latency of the live target, measured; `run` tells one measurement from the next."""
     return latency.measure(cached.client(target), cached.index_info(target, index), k=k, ef_runtime=ef)
 
@@ -105,16 +105,16 @@ def keep_wrong(exc: MemDBError) -> None:
     st.session_state[WRONG] = (str(exc), exc.hint)
 
 
-def other(found: Plan, shape: Shape) -> Choice | None:
+def other(sizing: SizingPlan, shape: Shape) -> Choice | None:
     """The cheapest nodes for another shape, all else as in the plan."""
-    inputs = found.inputs
-    changed = plan.plan(replace(inputs, shape=shape), found.estimate.profile, book(inputs.wishes.region))
+    inputs = sizing.inputs
+    changed = plan.plan(replace(inputs, shape=shape), sizing.estimate.profile, book(inputs.wishes.region))
     return changed.choices.first
 
 
-def about(found: Plan) -> dict[str, object]:
+def about(sizing: SizingPlan) -> dict[str, object]:
     """The inputs, for an exported file."""
-    inputs = found.inputs
+    inputs = sizing.inputs
     return {
         "shape": asdict(inputs.shape),
         "sessions": asdict(inputs.sessions),
@@ -122,5 +122,5 @@ def about(found: Plan) -> dict[str, object]:
         "region": inputs.wishes.region,
         "engine": inputs.wishes.flavour,
         "reserve": inputs.wishes.reserve,
-        "profile": found.estimate.profile.name,
+        "profile": sizing.estimate.profile.name,
     }

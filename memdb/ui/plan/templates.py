@@ -7,7 +7,7 @@ import streamlit as st
 from memdb.json_text import json_text
 from memdb.sizing import deploy, plan, repeat
 from memdb.sizing.deploy import Cluster
-from memdb.sizing.plan import Plan
+from memdb.sizing.plan import SizingPlan
 
 _TEXTS = {
     "boto3": ("python", "create_cluster.py"),
@@ -21,20 +21,20 @@ _MAKERS = {
 }
 
 
-def deploy_view(found: Plan) -> None:
+def deploy_view(sizing: SizingPlan) -> None:
     """The chosen nodes as boto3 call, CloudFormation and Terraform. Nothing is created."""
-    if not found.options:
+    if not sizing.options:
         st.warning("No node holds this plan, so there is nothing to deploy.", icon=":material/block:")
         return
     left, right = st.columns(2)
-    names = [option.choice.node.name for option in found.options]
+    names = [option.choice.node.name for option in sizing.options]
     node = left.selectbox("Node type", names, key="plan.deploy.node", bind="query-params")
     name = right.text_input(
         "Cluster name", value="sessions-and-vectors", key="plan.deploy.name", bind="query-params"
     )
-    load = found.inputs.load
+    load = sizing.inputs.load
     cluster = Cluster(
-        name.strip(), node or names[0], load.replicas, found.inputs.wishes.flavour, load.snapshot_days
+        name.strip(), node or names[0], load.replicas, sizing.inputs.wishes.flavour, load.snapshot_days
     )
     kind = st.segmented_control(
         "As",
@@ -66,7 +66,7 @@ def deploy_view(found: Plan) -> None:
         st.caption(":material/info: The article asks for at least 2 replicas in production.")
 
 
-def code_view(found: Plan) -> None:
+def code_view(sizing: SizingPlan) -> None:
     """The same plan on the command line and in Python."""
     kind = st.segmented_control(
         "As",
@@ -77,14 +77,14 @@ def code_view(found: Plan) -> None:
         label_visibility="collapsed",
     )
     if kind == "Command line":
-        st.code(repeat.command_line(found), language="bash", wrap_lines=True)
+        st.code(repeat.command_line(sizing), language="bash", wrap_lines=True)
         st.caption("Fit the profile to your own shape on a local engine, in some seconds:")
-        st.code(repeat.calibrate_line(found.inputs.shape), language="bash", wrap_lines=True)
+        st.code(repeat.calibrate_line(sizing.inputs.shape), language="bash", wrap_lines=True)
     elif kind == "Python":
-        st.code(repeat.python(found), language="python", wrap_lines=True)
+        st.code(repeat.python(sizing), language="python", wrap_lines=True)
     else:
-        st.json(plan.as_json(found))
-    parts_about = plan.as_json(found)
+        st.json(plan.as_json(sizing))
+    parts_about = plan.as_json(sizing)
     st.download_button(
         "plan.json",
         _json(parts_about),

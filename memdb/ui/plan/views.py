@@ -14,31 +14,31 @@ from memdb.sizing import forecast
 from memdb.sizing.choose import usable
 from memdb.sizing.constraints import Constraint
 from memdb.sizing.model import COMPONENTS
-from memdb.sizing.plan import Option, Plan
+from memdb.sizing.plan import Option, SizingPlan
 from memdb.sizing.shape import parse_count
 from memdb.ui.kit import charts, parts, state
 from memdb.ui.plan import costs, figures, form, prices, templates
 from memdb.ui.plan import state as plan_state
 from memdb.ui.plan.figures import Limit, Part
-from memdb.ui.plan.form import Asked
+from memdb.ui.plan.form import PlanChoice
 
 VIEWS = ("Memory", "Growth", "Sessions", "What if", "Recall cost", "Prices", "Deploy", "Code")
 USD = st.column_config.NumberColumn(format="dollar")
 
 
-def right_side(target: Target, asked: Asked | MemDBError) -> None:
+def right_side(target: Target, asked: PlanChoice | MemDBError) -> None:
     """The plan in its views, or what is wrong with the inputs."""
     form.told()
-    found: Plan | None = None
+    sizing: SizingPlan | None = None
     try:
         if isinstance(asked, MemDBError):
             raise asked
-        found = plan_state.made(asked.inputs, asked.profile)
+        sizing = plan_state.made(asked.inputs, asked.profile)
     except MemDBError as exc:
         parts.show_error(exc)
         st.caption("Nothing was reckoned; what you typed is still there.")
-    if found is not None:
-        headline(found)
+    if sizing is not None:
+        headline(sizing)
     view = st.segmented_control(
         "View",
         list(VIEWS),
@@ -51,28 +51,28 @@ def right_side(target: Target, asked: Asked | MemDBError) -> None:
     with parts.errors_shown(target):
         if view == "Prices":
             prices.view()
-        elif found is None or isinstance(asked, MemDBError):
+        elif sizing is None or isinstance(asked, MemDBError):
             st.caption("Mend the inputs on the left, or enter prices under “Prices”.")
         elif view == "Growth":
-            growth_view(found)
+            growth_view(sizing)
         elif view == "Sessions":
-            sessions_view(found)
+            sessions_view(sizing)
         elif view == "What if":
-            costs.changes_view(found)
+            costs.changes_view(sizing)
         elif view == "Recall cost":
-            costs.recall_view(found)
+            costs.recall_view(sizing)
         elif view == "Deploy":
-            templates.deploy_view(found)
+            templates.deploy_view(sizing)
         elif view == "Code":
-            templates.code_view(found)
+            templates.code_view(sizing)
         else:
-            memory_view(found)
+            memory_view(sizing)
 
 
-def headline(found: Plan) -> None:
+def headline(sizing: SizingPlan) -> None:
     """Memory, the smallest fitting nodes, the month's bill."""
-    estimate = found.estimate
-    first = found.options[0] if found.options else None
+    estimate = sizing.estimate
+    first = sizing.options[0] if sizing.options else None
     # Three numbers of one plan stand together; the narrow layout puts one below the other.
     memory, nodes, bill = st.columns([1.1, 1.3, 1])
     memory.metric(
@@ -84,7 +84,7 @@ def headline(found: Plan) -> None:
     if first is None:
         nodes.metric("Smallest fitting node", "none")
         bill.metric("A month", "–")
-        parts.show_error(MemDBError(found.choices.why_none, " ".join(found.choices.instead)))
+        parts.show_error(MemDBError(sizing.choices.why_none, " ".join(sizing.choices.instead)))
     else:
         choice = first.choice
         nodes.metric("Smallest fitting node", f"{choice.nodes} × {choice.node.size}")
@@ -95,16 +95,16 @@ def headline(found: Plan) -> None:
             help=f"Node price: {choice.price.grade}, {choice.price.source}, {choice.price.date or 'now'}.",
         )
         bill.caption(f"{choice.price.grade} · {choice.price.region}")
-    for constraint in found.limits:
+    for constraint in sizing.limits:
         if constraint.ok is False:
             st.warning(markdown(constraint.text), icon=":material/block:", title="MemoryDB cannot do this")
     for note in estimate.notes:
         st.caption(f":material/info: {note}")
 
 
-def memory_view(found: Plan) -> None:
+def memory_view(sizing: SizingPlan) -> None:
     """Components against nodes, the three choices with their bills, and MemoryDB's limits."""
-    estimate, wishes = found.estimate, found.inputs.wishes
+    estimate, wishes = sizing.estimate, sizing.inputs.wishes
     pieces = [Part(COMPONENTS[name], size) for name, size in estimate.components.items()]
     limits = [
         Limit(
@@ -112,7 +112,7 @@ def memory_view(found: Plan) -> None:
             option.choice.node.memory_bytes,
             usable(option.choice.node, wishes.reserve),
         )
-        for option in found.options
+        for option in sizing.options
     ]
     limits.sort(key=lambda limit: limit.memory)
     st.plotly_chart(
@@ -125,7 +125,7 @@ def memory_view(found: Plan) -> None:
         f"Hatched: the {wishes.reserve:.0%} kept free for replication, snapshots and peaks. "
         "Each replica holds all of it again."
     )
-    parts_frame = components_frame(found)
+    parts_frame = components_frame(sizing)
     st.dataframe(
         parts_frame,
         hide_index=True,
@@ -135,10 +135,10 @@ def memory_view(found: Plan) -> None:
             "bytes": st.column_config.NumberColumn(format="localized"),
         },
     )
-    if found.options:
+    if sizing.options:
         st.markdown("###### The smallest that fits, and the next two")
         st.dataframe(
-            options_frame(found.options),
+            options_frame(sizing.options),
             hide_index=True,
             key="plan.options",
             column_config={
@@ -146,14 +146,14 @@ def memory_view(found: Plan) -> None:
                 **dict.fromkeys(("nodes $", "data written $", "snapshots $", "a month $"), USD),
             },
         )
-        st.caption(found.options[0].lines[0].how + " · " + " · ".join(_hows(found.options[0])))
-    limits_table(found.limits)
-    parts.export(parts_frame, "memory", plan_state.about(found), key="plan.memory_file")
+        st.caption(sizing.options[0].lines[0].how + " · " + " · ".join(_hows(sizing.options[0])))
+    limits_table(sizing.limits)
+    parts.export(parts_frame, "memory", plan_state.about(sizing), key="plan.memory_file")
 
 
-def components_frame(found: Plan) -> pd.DataFrame:
+def components_frame(sizing: SizingPlan) -> pd.DataFrame:
     """Components as a table."""
-    estimate = found.estimate
+    estimate = sizing.estimate
     rows = [
         {
             "component": COMPONENTS[name],
@@ -179,7 +179,7 @@ def options_frame(options: tuple[Option, ...]) -> pd.DataFrame:
                 "memory": bytes_text(o.choice.node.memory_bytes),
                 "vCPU": o.choice.node.vcpu,
                 "Gbps": o.choice.node.gbps or None,
-                **{f"{one.item} $": one.usd for one in o.lines},
+                **{f"{priced.item} $": priced.usd for priced in o.lines},
                 "price": o.choice.price.grade,
                 "source": o.choice.price.source,
             }
@@ -200,7 +200,7 @@ def limits_frame(limits: tuple[Constraint, ...]) -> pd.DataFrame:
     return pd.DataFrame([{"": marks[c.ok], "limit": c.text, "source": c.source} for c in limits])
 
 
-def growth_view(found: Plan) -> None:
+def growth_view(sizing: SizingPlan) -> None:
     """24 months, and the month when today's node no longer holds it."""
     left, right = st.columns(2)
     percent = left.number_input(
@@ -213,11 +213,11 @@ def growth_view(found: Plan) -> None:
         help="Of vectors and of session arrivals.",
     )
     added = right.text_input("Vectors added a month", value="0", key="plan.added", bind="query-params")
-    inputs = found.inputs
+    inputs = sizing.inputs
     made = forecast.forecast(
         inputs.shape,
         inputs.sessions,
-        found.estimate.profile,
+        sizing.estimate.profile,
         inputs.load,
         plan_state.book(inputs.wishes.region),
         inputs.wishes,
@@ -280,13 +280,13 @@ def growth_view(found: Plan) -> None:
         placeholder="–",
         column_config={"nodes a month $": USD, "vectors": st.column_config.NumberColumn(format="localized")},
     )
-    about = {**plan_state.about(found), "growth_percent_a_month": percent, "added_a_month": added}
+    about = {**plan_state.about(sizing), "growth_percent_a_month": percent, "added_a_month": added}
     parts.export(table, "growth", about, key="plan.growth_file")
 
 
-def sessions_view(found: Plan) -> None:
+def sessions_view(sizing: SizingPlan) -> None:
     """The time to live against memory and bill."""
-    inputs = found.inputs
+    inputs = sizing.inputs
     if not inputs.sessions.live:
         parts.empty(
             "No sessions in this plan",
@@ -297,7 +297,7 @@ def sessions_view(found: Plan) -> None:
     points = forecast.by_ttl(
         inputs.shape,
         inputs.sessions,
-        found.estimate.profile,
+        sizing.estimate.profile,
         inputs.load,
         plan_state.book(inputs.wishes.region),
         inputs.wishes,
@@ -310,7 +310,7 @@ def sessions_view(found: Plan) -> None:
     st.plotly_chart(
         figures.ttl_curves(
             [p.ttl_s for p in points],
-            found.estimate.data_bytes,
+            sizing.estimate.data_bytes,
             [p.session_bytes for p in points],
             [p.choice.monthly_usd if p.choice else math.nan for p in points],
             inputs.sessions.ttl_s,
@@ -340,8 +340,8 @@ def sessions_view(found: Plan) -> None:
         placeholder="–",
         column_config={"nodes a month $": USD, "sessions": st.column_config.NumberColumn(format="localized")},
     )
-    parts.export(table, "sessions", plan_state.about(found), key="plan.ttl_file")
+    parts.export(table, "sessions", plan_state.about(sizing), key="plan.ttl_file")
 
 
 def _hows(option: Option) -> list[str]:
-    return [f"{one.item}: {one.how}" for one in option.lines[1:]]
+    return [f"{priced.item}: {priced.how}" for priced in option.lines[1:]]

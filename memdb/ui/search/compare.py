@@ -10,11 +10,11 @@ import streamlit as st
 from memdb.display import line
 from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.kit import ef as ef_steps
-from memdb.ui.search.shown import Shown, export
+from memdb.ui.search.shown import SearchView, export
 from memdb.vectors.titles import titles_in
 
 
-def two_settings(shown: Shown) -> None:
+def two_settings(shown: SearchView) -> None:
     """A second EF_RUNTIME beside the form's: overlap, times, rank moves."""
     request = shown.asked.request
     if request.ef_runtime is None:
@@ -37,14 +37,14 @@ def two_settings(shown: Shown) -> None:
     second = cached.knn(shown.target, shown.info, changed, state.keep("search.run", 0))
     names = (f"EF {other}", f"EF {request.ef_runtime}")
     titles = {**titles_in(shown.info, second), **shown.titles}
-    found = charts.moves(second.keys, shown.result.keys, titles)
+    moves = charts.moves(second.keys, shown.result.keys, titles)
     common = len(set(second.keys) & set(shown.result.keys))
     with st.container(horizontal=True):
         st.metric("in both", f"{common} of {len(shown.result.keys)}")
         st.metric(names[0], f"{second.took_ms:.1f} ms")
         st.metric(names[1], f"{shown.result.took_ms:.1f} ms")
     st.plotly_chart(
-        charts.rank_moves(found, names, dark=state.dark()),
+        charts.rank_moves(moves, names, dark=state.dark()),
         key="search.moves",
         config=charts.PLAIN,
         alt="Rank of each document under the two settings",
@@ -55,10 +55,10 @@ def two_settings(shown: Shown) -> None:
     )
     frame = pd.DataFrame(
         {
-            names[0]: pd.array([m.before for m in found], dtype="Int64"),
-            names[1]: pd.array([m.after for m in found], dtype="Int64"),
-            "title": [m.title for m in found],
-            "key": [line(m.key, 300) for m in found],
+            names[0]: pd.array([m.before for m in moves], dtype="Int64"),
+            names[1]: pd.array([m.after for m in moves], dtype="Int64"),
+            "title": [m.title for m in moves],
+            "key": [line(m.key, 300) for m in moves],
         }
     )
     st.dataframe(frame, hide_index=True, placeholder="–")

@@ -14,7 +14,7 @@ from memdb.tuning import queries, truth
 from memdb.tuning.run import Queries, Truth
 from memdb.ui.kit import cached, charts, parts, safety, state
 from memdb.ui.kit.job import JobSlot
-from memdb.ui.search.shown import Shown, export
+from memdb.ui.search.shown import SearchView, export
 from memdb.vectors import distance, recall
 from memdb.vectors.distance import Floats
 from memdb.vectors.index import index_info
@@ -24,13 +24,13 @@ from memdb.vectors.titles import titles_of
 COMPUTING = JobSlot[Truth]("search.exact_job", every="0.5s")
 
 
-def against_exact(shown: Shown) -> None:
+def against_exact(shown: SearchView) -> None:
     """Recall of this query, its exact neighbours as a chart and a table."""
-    found = _truth(shown)
-    if found is None:
+    nearest = _truth(shown)
+    if nearest is None:
         return
-    keys = found.keys[0]
-    true_distances = found.distances[0, : len(keys)]
+    keys = nearest.keys[0]
+    true_distances = nearest.distances[0, : len(keys)]
     request = shown.asked.request
     verdict = recall.judge(
         cached.client(shown.target),
@@ -38,10 +38,10 @@ def against_exact(shown: Shown) -> None:
         request.field,
         _sent(shown),
         [shown.result.keys],
-        found.keys,
-        list(found.distances),
+        nearest.keys,
+        list(nearest.distances),
     )[0]
-    missed = len(verdict.found) - sum(verdict.found)
+    missed = len(verdict.retrieved) - sum(verdict.retrieved)
     with st.container(horizontal=True):
         st.metric(
             f"recall@{request.k}",
@@ -49,13 +49,13 @@ def against_exact(shown: Shown) -> None:
             help="Share of the exact neighbours that the index returned, or another as near in their place.",
         )
         st.metric("missed", missed)
-        st.metric("documents compared", f"{found.looked_at:,}")
-    for note in found.notes:
+        st.metric("documents compared", f"{nearest.looked_at:,}")
+    for note in nearest.notes:
         st.caption(f":material/info: {markdown(note)}")
     titles = _titles(shown, keys)
     st.plotly_chart(
         charts.truth_ranks(
-            [titles[key] for key in keys], keys, true_distances, verdict.found, dark=state.dark()
+            [titles[key] for key in keys], keys, true_distances, verdict.retrieved, dark=state.dark()
         ),
         key="search.truth",
         config=charts.PLAIN,
@@ -64,7 +64,7 @@ def against_exact(shown: Shown) -> None:
     frame = pd.DataFrame(
         {
             "true rank": np.arange(1, len(keys) + 1),
-            "": ["found" if ok else "missed" for ok in verdict.found],
+            "": ["found" if ok else "missed" for ok in verdict.retrieved],
             "index rank": pd.array(
                 [place + 1 if place != recall.MISSED else None for place in verdict.places],
                 dtype="Int64",
@@ -89,24 +89,24 @@ def against_exact(shown: Shown) -> None:
     export(shown, frame)
 
 
-def _sent(shown: Shown) -> Floats:
+def _sent(shown: SearchView) -> Floats:
     """(1, dim): the query as the index receives it."""
     request = shown.asked.request
     _, params = shown.info.vector_field(request.field)
     return distance.as_sent(np.array([numbers(request.vector)], dtype=np.float32), params.type)
 
 
-def _queries(shown: Shown) -> Queries:
+def _queries(shown: SearchView) -> Queries:
     return queries.made(_sent(shown), ("",), (), "one vector")
 
 
-def _truth(shown: Shown) -> Truth | None:
+def _truth(shown: SearchView) -> Truth | None:
     """The exact answer, if it is at hand and holds; None while a job is on offer or runs."""
     request, client = shown.asked.request, cached.client(shown.target)
     _, params = shown.info.vector_field(request.field)
-    found = truth.at_hand(client, shown.info, request.field, _queries(shown), request.k, request.filter)
-    if found is not None:
-        return found
+    kept = truth.at_hand(client, shown.info, request.field, _queries(shown), request.k, request.filter)
+    if kept is not None:
+        return kept
     if COMPUTING.current(request) is not None:
         COMPUTING.watch()
         return None
@@ -131,7 +131,7 @@ def _truth(shown: Shown) -> Truth | None:
     return None
 
 
-def _start_exact(shown: Shown) -> None:
+def _start_exact(shown: SearchView) -> None:
     request, opened = shown.asked.request, cached.client(shown.target)
     budget, asked = safety.budget(shown.target), _queries(shown)
 
@@ -143,7 +143,7 @@ def _start_exact(shown: Shown) -> None:
     COMPUTING.start("Exact neighbours", work, about=request)
 
 
-def _titles(shown: Shown, keys: tuple[str, ...]) -> dict[str, str]:
+def _titles(shown: SearchView, keys: tuple[str, ...]) -> dict[str, str]:
     """Names also of documents that the index did not return."""
     missing = [key for key in keys if key not in shown.titles]
     return {**shown.titles, **titles_of(cached.client(shown.target), shown.info, missing)}

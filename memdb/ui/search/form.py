@@ -44,7 +44,7 @@ WHOLE_RANGES = "search.whole_ranges"  # bounds by widget, so that a link leaves 
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SearchChoice:
     """What the form says: the request, what it was asked with, and what its filter lets through."""
 
     request: KnnRequest
@@ -60,7 +60,7 @@ class Wrong:
     why: MemDBError
 
 
-def form(target: Target, info: IndexInfo) -> Asked | Wrong | None:
+def form(target: Target, info: IndexInfo) -> SearchChoice | Wrong | None:
     """Draw the form, all of it whatever is wrong; None where there is nothing to ask yet."""
     field, params = _vector_field(info)
     wrong: MemDBError | None = None
@@ -80,7 +80,7 @@ def form(target: Target, info: IndexInfo) -> Asked | Wrong | None:
         return None
     by, text, vector = query
     request = KnnRequest(info.name, vector_param(vector), field.name, k, ef, condition, returnable(info))
-    return Asked(request, by, text, matching)
+    return SearchChoice(request, by, text, matching)
 
 
 def invitation(target: Target, info: IndexInfo, asked: Wrong | None) -> None:
@@ -184,11 +184,11 @@ def _query(
 
 def _random(target: Target, info: IndexInfo) -> None:
     try:
-        found = search.random_key(cached.client(target), info)
+        key = search.random_key(cached.client(target), info)
     except MemDBError as exc:
         st.toast(markdown(exc.full()))
         return
-    more_like(found)
+    more_like(key)
 
 
 def _settings(target: Target, params: VectorParams) -> tuple[int, int | None]:
@@ -224,9 +224,9 @@ def _filter(target: Target, info: IndexInfo) -> tuple[Condition, int]:
         st.markdown("**Filter**")
         told = st.empty()
         for field in (*info.of_kind("TAG"), *info.of_kind("NUMERIC"), *info.of_kind("TEXT")):
-            found = _field_filter(target, info, field)
-            if found is not None:
-                conditions.append(found)
+            chosen = _field_filter(target, info, field)
+            if chosen is not None:
+                conditions.append(chosen)
         raw = st.text_input(
             "Expression",
             key="search.raw",

@@ -20,7 +20,7 @@ def _draw(target: Target, info: IndexInfo) -> None:
     with left:
         asked = form.form(target, info)
     with right:
-        if isinstance(asked, form.Asked):
+        if isinstance(asked, form.SearchChoice):
             views.results(target, info, asked)
         else:
             form.invitation(target, info, asked)

@@ -10,12 +10,12 @@ import streamlit as st
 from memdb.display import line
 from memdb.ui.kit import cached, parts, state
 from memdb.ui.search.form import LINKED, WHOLE_RANGES, filter_key
-from memdb.ui.search.shown import Shown
+from memdb.ui.search.shown import SearchView
 from memdb.vectors.filters import render
 from memdb.vectors.index import IndexInfo
 
 
-def code_and_link(shown: Shown) -> None:
+def code_and_link(shown: SearchView) -> None:
     """The exact command, as shell and Python, and the link."""
     st.markdown("##### The command")
     parts.copy_as_code(shown.result.command, shown.target, library_code(shown), key="search.code")
@@ -43,7 +43,7 @@ def link(info: IndexInfo) -> str:
     return urlencode(values, doseq=True)
 
 
-def library_code(shown: Shown) -> str:
+def library_code(shown: SearchView) -> str:
     """The same search with this library, ready to run."""
     request = shown.asked.request
     rendered = render(request.filter, cached.server(shown.target).dialect, shown.info)
@@ -90,7 +90,7 @@ def again() -> None:
     st.session_state["search.run"] = state.keep("search.run", 0) + 1
 
 
-def remember(shown: Shown) -> None:
+def remember(shown: SearchView) -> None:
     """Keep this run among the last 50, once; the entry holds what its link needs."""
     kept: list[dict[str, object]] = state.keep(state.HISTORY, [])
     if shown.asked.by == "Vector":

@@ -11,7 +11,7 @@ from memdb.cluster import replies
 from memdb.cluster.target import Target
 from memdb.display import line
 from memdb.ui.kit import cached, parts
-from memdb.ui.search.form import Asked
+from memdb.ui.search.form import SearchChoice
 from memdb.vectors.filters import render
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.search import KnnResult
@@ -20,12 +20,12 @@ CONTENTS = ("content", "text", "body", "description", "summary", "preference")
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class SearchView:
     """A result with what all views need beside it."""
 
     target: Target
     info: IndexInfo
-    asked: Asked
+    asked: SearchChoice
     result: KnnResult
     titles: dict[str, str]
 
@@ -51,7 +51,7 @@ def table_of(info: IndexInfo, result: KnnResult) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def export(shown: Shown, frame: pd.DataFrame) -> None:
+def export(shown: SearchView, frame: pd.DataFrame) -> None:
     """Files of what is shown, with the request that made it."""
     request = shown.asked.request
     about = {

@@ -15,9 +15,9 @@ from memdb.errors import BadVector, NotFound
 from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.search.compare import two_settings
 from memdb.ui.search.exact import against_exact
-from memdb.ui.search.form import Asked, more_like
+from memdb.ui.search.form import SearchChoice, more_like
 from memdb.ui.search.share import again, code_and_link, history, remember
-from memdb.ui.search.shown import CONTENTS, Shown, export, table_of
+from memdb.ui.search.shown import CONTENTS, SearchView, export, table_of
 from memdb.vectors import distance, search
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.titles import is_title, titles_in
@@ -26,11 +26,11 @@ VIEWS = ("Table", "Cards", "Against exact", "Two EF settings", "Code and link")
 CARDS = 24
 
 
-def results(target: Target, info: IndexInfo, asked: Asked) -> None:
+def results(target: Target, info: IndexInfo, asked: SearchChoice) -> None:
     """Run the search and draw it in the chosen view."""
     run = state.keep("search.run", 0)
     result = cached.knn(target, info, asked.request, run)
-    shown = Shown(target, info, asked, result, titles_in(info, result))
+    shown = SearchView(target, info, asked, result, titles_in(info, result))
     remember(shown)
     _headline(shown)
     view = st.segmented_control(
@@ -57,7 +57,7 @@ def results(target: Target, info: IndexInfo, asked: Asked) -> None:
             _table(shown)
 
 
-def _headline(shown: Shown) -> None:
+def _headline(shown: SearchView) -> None:
     result, request = shown.result, shown.asked.request
     ef = "" if request.ef_runtime is None else f" · EF {request.ef_runtime}"
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -82,7 +82,7 @@ def _headline(shown: Shown) -> None:
         )
 
 
-def _nothing(shown: Shown) -> None:
+def _nothing(shown: SearchView) -> None:
     parts.empty(
         "Nothing matches",
         "No document passes the filter. Remove a condition, or widen a range."
@@ -92,7 +92,7 @@ def _nothing(shown: Shown) -> None:
     )
 
 
-def _table(shown: Shown) -> None:
+def _table(shown: SearchView) -> None:
     result, info = shown.result, shown.info
     frame = table_of(info, result)
     long = [f.name for f in info.fields if f.name.lower() in CONTENTS]
@@ -151,7 +151,7 @@ def _columns(metric: str, frame: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def document_panel(shown: Shown, key: str) -> None:
+def document_panel(shown: SearchView, key: str) -> None:
     """One document, whole: fields as text, its vector, size and time to live."""
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -187,7 +187,7 @@ def document_panel(shown: Shown, key: str) -> None:
             _vector_preview(shown, key, name, field.name)
 
 
-def _vector_preview(shown: Shown, key: str, identifier: str, name: str) -> None:
+def _vector_preview(shown: SearchView, key: str, identifier: str, name: str) -> None:
     _, params = shown.info.vector_field(name)
     try:
         vector = search.document_vector(cached.client(shown.target), shown.info, name, key)
@@ -200,7 +200,7 @@ def _vector_preview(shown: Shown, key: str, identifier: str, name: str) -> None:
     st.line_chart(pd.DataFrame({"value": vector}), height=110)
 
 
-def _cards(shown: Shown) -> None:
+def _cards(shown: SearchView) -> None:
     contents = [f.name for f in shown.info.fields if f.name.lower() in CONTENTS]
     tags = [f.name for f in shown.info.of_kind("TAG")]
     for rank, hit in enumerate(shown.result.hits[:CARDS], 1):

@@ -78,7 +78,7 @@ def sizes(found: npt.NDArray[np.int64], *, dark: bool) -> go.Figure:
 
 
 def size_bins(found: npt.NDArray[np.int64]) -> tuple[list[str], list[int]]:
-    """Upper ends and counts of bins that double, without empty ones at the ends."""
+    """Upper ends and counts of bins that double, of sizes (n,) in bytes, without empty bins at the ends."""
     if not len(found):
         return [], []
     powers = np.ceil(np.log2(np.maximum(found, 1))).astype(int)
