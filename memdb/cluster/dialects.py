@@ -1,6 +1,8 @@
 """What each engine accepts and how it words things: MemoryDB, valkey-search, RediSearch.
 
-The only place that branches on the engine. Probed with COMMAND INFO, never guessed from a name alone.
+What is sent and how a reply is read differs by engine only here. How much memory an engine takes and tells
+of differs in `sizing` and `operations` too, and the demo's JSON index is for RediSearch. Probed with COMMAND
+INFO, never guessed from a name alone.
 """
 
 from __future__ import annotations

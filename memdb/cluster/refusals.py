@@ -1,4 +1,4 @@
-"""redis-py's errors as ours; the one place that knows redis-py's error classes."""
+"""redis-py's errors as ours, each in words for people. Only modules of `memdb.cluster` know their classes."""
 
 from __future__ import annotations
 

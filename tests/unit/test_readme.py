@@ -147,10 +147,23 @@ def test_the_article_is_introduced_where_it_is_first_named() -> None:
     assert text.index("## The article") == re.search(r"the article|The article", text).start() - len("## ")
 
 
+def test_every_decision_that_is_referred_to_exists() -> None:
+    numbers = {file.name[:4] for file in (DOCS / "decisions").glob("*.md")}
+    named = {
+        (page.name, number)
+        for page in PAGES
+        for number in re.findall(r"[(:,] ?(00\d\d)\b(?!-)", page.read_text().partition("\n")[2])
+    }
+    assert len(named) > 5
+    assert {pair for pair in named if pair[1] not in numbers} == set()
+
+
 def test_every_decision_says_why_and_what() -> None:
     files = sorted((DOCS / "decisions").glob("*.md"))
-    assert files
+    numbers = [file.name[:4] for file in files]
+    assert len(numbers) == len(set(numbers)) > 20
     for file in files:
+        assert file.read_text().startswith(f"# {file.name[:4]}: ")
         text = file.read_text()
         assert "**Context" in text, file.name
         assert "**Choice" in text, file.name
