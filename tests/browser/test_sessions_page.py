@@ -44,7 +44,8 @@ def table(page: Page) -> Locator:
 
 
 def choose_row(page: Page, row: int) -> None:
-    """Click a row's box: the table is a canvas, so by place."""
+    """Click a row's box: the table is a canvas, so by place, and once its cells are there."""
+    expect(table(page).get_by_role("gridcell").first).to_be_attached()
     table(page).click(position={"x": 16, "y": HEAD + ROW * row + ROW // 2})
 
 
