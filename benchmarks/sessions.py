@@ -32,9 +32,10 @@ from memdb.cluster import replies
 from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Target
 from memdb.display import bytes_text
-from memdb.sessions import formats, indexed, store
+from memdb.sessions import formats, indexed, listing, store, strategy
 from memdb.sessions.cursor import Cursor
 from memdb.sessions.filters import SessionFilter
+from memdb.sessions.known import ARTICLE
 from memdb.sessions.survey import survey
 
 SEED = 20
@@ -96,7 +97,7 @@ def through_index(client: Client, keys: int, pages: int) -> float:
         wanted = SessionFilter(user=f"user{chance.randrange(5_000)}")
         by_user.append(indexed.page(client, info, wanted).took_ms)
         wanted = SessionFilter(context=f"context{chance.randrange(12)}")
-        deep = str(chance.randrange(0, min(keys // 12, indexed.DEEPEST)))
+        deep = indexed.cursor_at(chance.randrange(0, min(keys // 12, indexed.DEEPEST)))
         by_context.append(indexed.page(client, info, wanted, deep).took_ms)
     for name, took in (("one user of 5,000", by_user), ("one context of 12, anywhere in it", by_context)):
         p50, p95 = np.percentile(took, (50, 95))
@@ -134,15 +135,19 @@ def load(target: Target, keys: int) -> None:
 def report(client: Client, keys: int, pages: int) -> float:
     """Pages by cursor; returns the slowest without a filter, in wall milliseconds."""
     bare = redis.Redis.from_url(client.target.url, protocol=2)
-    store.page(client)  # warm: connection, imports
+    listing.page(client)  # warm: connection, imports
     before = memory_mb()
-    ours = measure(client, pages, lambda cursor: len(store.page(client, cursor=cursor).sessions))
+    ours = measure(client, pages, lambda cursor: len(listing.page(client, cursor=cursor).sessions))
     after = memory_mb()
     theirs = measure(client, pages, lambda cursor: bare_page(bare, cursor))
     user = SessionFilter(user="user77")
-    by_user = measure(client, max(10, pages // 10), lambda c: len(store.page(client, user, c).sessions))
+    by_user = measure(
+        client, max(10, pages // 10), lambda c: len(listing.page(client, ARTICLE, user, c).sessions)
+    )
     words = SessionFilter(words=("restore", "777"))
-    by_words = measure(client, max(10, pages // 10), lambda c: len(store.page(client, words, c).sessions))
+    by_words = measure(
+        client, max(10, pages // 10), lambda c: len(listing.page(client, ARTICLE, words, c).sessions)
+    )
     bare.close()
 
     table = Table(
@@ -158,8 +163,8 @@ def report(client: Client, keys: int, pages: int) -> float:
     for name, found in (
         ("memdb, no filter", ours),
         ("bare redis-py, same commands", theirs),
-        (f"memdb, one user of 5,000 (stops at {store.Budget().keys:,} keys)", by_user),
-        (f"memdb, two words (stops at {store.Budget().keys:,} keys)", by_words),
+        (f"memdb, one user of 5,000 (stops at {strategy.Budget().keys:,} keys)", by_user),
+        (f"memdb, two words (stops at {strategy.Budget().keys:,} keys)", by_words),
     ):
         s, w = found.server_ms, found.wall_ms
         times = (*np.percentile(s, (50, 95)), s.max(), *np.percentile(w, (50, 95)))
@@ -191,8 +196,10 @@ def measure(client: Client, pages: int, ask: Callable[[str], int]) -> Measured:
 def bare_page(server: redis.Redis, cursor: str) -> int:
     """The commands of an unfiltered page, sent as one would without this library; nothing is parsed."""
     server.execute_command("DBSIZE")
-    _, keys = server.execute_command(*store.scan_command(SessionFilter(), cursor))
-    keys = keys[: store.PAGE]
+    _, keys = server.execute_command(
+        *("SCAN", Cursor.parse(cursor).scan, "MATCH", ARTICLE.pattern, "TYPE", "hash", "COUNT", strategy.PAGE)
+    )
+    keys = keys[: strategy.PAGE]
     pipe = server.pipeline(transaction=False)
     for key in keys:
         pipe.execute_command("PTTL", key)

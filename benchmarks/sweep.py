@@ -31,6 +31,7 @@ from memdb.demo import loader
 from memdb.tuning import decide, load, queries
 from memdb.tuning import sweep as sweeps
 from memdb.tuning.run import Goal, Queries, Run, SweepRequest
+from memdb.tuning.source import COUNT
 from memdb.vectors import index
 from memdb.vectors.index import HnswField, IndexInfo, IndexSpec
 
@@ -41,7 +42,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--docs", type=int, default=None, help="of the demo (default: all)")
     parser.add_argument("--repeats", type=int, default=100)
-    parser.add_argument("--queries", type=int, default=SweepRequest("").queries, help="of a decision")
+    parser.add_argument("--queries", type=int, default=COUNT, help="of a decision")
     parser.add_argument("--only-decisions", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
@@ -101,8 +102,8 @@ def _limit(client: Client, rounds: int) -> dict[str, float]:
     raw = redis.Redis(host=target.host, port=target.port, password=target.password, protocol=2)
     raw.response_callbacks.clear()
     request = SweepRequest(info.name)
-    work = sweeps._Sweep(client, info, sweeps.checked(client, info, request, asked, None), asked, _none, None)
-    work.prepare(None)
+    work = sweeps._Sweep(client, info, sweeps.checked(client, info, request, asked, None), asked, _none)
+    work.prepare()
     ours: list[float] = []
     bare: list[float] = []
     for _ in range(rounds):
@@ -110,7 +111,7 @@ def _limit(client: Client, rounds: int) -> dict[str, float]:
         for ef in EFS:
             work._recall(ef)
         ours.append(time.perf_counter() - began)
-        sent = [work._questions(ef) for ef in EFS]
+        sent = [work._questions(work.state, ef) for ef in EFS]
         commands = [[each.command(i) for i in range(len(each))] for each in sent]
         began = time.perf_counter()
         for each in commands:
@@ -149,12 +150,12 @@ def _decisions(client: Client, repeats: int, count: int) -> dict[str, object]:
     for place, (clusters, dim, m, construction, target) in enumerate(cases):
         info = _synthetic(client, f"synthetic{place}", clusters, dim, m, construction)
         everything = queries.random_documents(client, info, "", info.documents, 0)
-        request = SweepRequest(info.name, goal=Goal("recall", target), ef_min=10, ef_max=640, queries=count)
-        steps = decide.ladder(request.ef_min, request.ef_max, request.queries)
+        request = SweepRequest(info.name, goal=Goal("recall", target), ef_min=10, ef_max=640)
+        steps = decide.ladder(request.ef_min, request.ef_max, count)
         best = _best(client, info, request, everything, steps)
         mine = []
         for seed in range(repeats // len(cases)):
-            asked = queries.random_documents(client, info, "", request.queries, seed + 1)
+            asked = queries.random_documents(client, info, "", count, seed + 1)
             run = _quick(
                 client,
                 info,
@@ -201,12 +202,12 @@ def _best(
     client: Client, info: IndexInfo, request: SweepRequest, everything: Queries, steps: tuple[int, ...]
 ) -> int | None:
     work = sweeps._Sweep(
-        client, info, sweeps.checked(client, info, request, everything, None), everything, _none, None
+        client, info, sweeps.checked(client, info, request, everything, None), everything, _none
     )
-    work.prepare(None)
+    work.prepare()
     for ef in steps:
         work._recall(ef)
-        if work.points[ef].recall >= request.goal.value:
+        if work.state.points[ef].recall >= request.goal.value:
             return ef
     return None
 

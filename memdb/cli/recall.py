@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from memdb.cli.arguments import OnIndex, amount, count, share
@@ -12,9 +12,10 @@ from memdb.cli.output import Bar, note, print_json, print_table, say
 from memdb.cluster.client import open_for_work
 from memdb.errors import BadInput, Cancelled
 from memdb.settings import Settings
-from memdb.tuning import ask, store
-from memdb.tuning.ask import Source
+from memdb.tuning import ask, queries, store
+from memdb.tuning import source as sources
 from memdb.tuning.run import CONCURRENCY, Goal, Run, SweepRequest
+from memdb.tuning.source import COUNT, Documents, File, Repeated, Source, Unseen
 from memdb.vectors.index import index_info
 
 MISSED = 1
@@ -42,13 +43,19 @@ class Recall(OnIndex):
     queries: str = option(
         "--queries",
         default="",
-        metavar="FILE|N",
-        help="N random documents, or a .npy, .parquet, .csv, .json or .jsonl of vectors or texts "
-        f"(default: {_DEFAULT.queries:,} documents, and 4 times as many where these leave the answer open)",
+        metavar="N|FILE|run:ID",
+        help="N made queries, as hard as unseen ones; or a .npy, .parquet, .csv, .json or .jsonl of vectors "
+        f"or texts; or those of a saved run (default: {COUNT:,} made queries, and 4 times as many where "
+        "these leave the answer open)",
+    )
+    documents: bool = option(
+        "--documents",
+        default=False,
+        help="ask documents of the index themselves: recall then reads too high, by how much is measured",
     )
     ef_min: int = option("--ef-min", default=_DEFAULT.ef_min, type=count(1), metavar="N")
     ef_max: int = option("--ef-max", default=_DEFAULT.ef_max, type=count(1), metavar="N")
-    seed: int = option("--seed", default=_DEFAULT.seed, type=count(0), metavar="N", help="of the choice")
+    seed: int = option("--seed", default=0, type=count(0), metavar="N", help="of the choice")
     clients: int = option(
         "--clients", default=CONCURRENCY, type=count(0), metavar="N", help="at once, for qps; 0 for none"
     )
@@ -69,8 +76,8 @@ class Recall(OnIndex):
             ef_min=self.ef_min,
             ef_max=self.ef_max,
             goal=by_recall if self.p99 is None else Goal("p99_ms", self.p99, self.confidence),
-            seed=self.seed,
             concurrency=(self.clients,) if self.clients else (),
+            source=self.source,
             budget_qps=self.budget,
         )
 
@@ -79,41 +86,33 @@ class Recall(OnIndex):
         """Where the queries come from.
 
         Raises:
-            BadInput: the file cannot be read.
+            BadInput: the file cannot be read, or documents and others are asked for at once.
         """
-        if not self.queries:
-            return Source("Documents", self.request.queries, extend=True)
+        kind = Documents if self.documents else Unseen
         given = self.queries.replace(",", "").replace("_", "")
-        if given.isdigit():
-            return Source("Documents", int(given))  # a number that was asked for is kept to
-        path = Path(self.queries).expanduser()
-        try:
-            return Source("File", file_name=path.name, content=path.read_bytes())
-        except OSError as exc:
+        if not given:
+            return kind(seed=self.seed)
+        if given.isdigit():  # a number that was asked for is kept to
+            return kind(int(given), self.seed, extend=False)
+        if self.documents:
             raise BadInput(
-                f"The file of queries '{self.queries}' cannot be read: {exc.strerror}.",
-                "Give a number of random documents, or a .npy, .parquet, .csv, .json or .jsonl file.",
-            ) from None
+                f"--documents asks documents, --queries {self.queries} asks others.",
+                "Leave one of them out, or give a number of documents.",
+            )
+        if self.queries.startswith("run:"):
+            return Repeated(self.queries.removeprefix("run:"))
+        path = str(Path(self.queries).expanduser())
+        return File(Path(path).name, path, queries.content_of(path))
 
     def run(self) -> int:
         """Measure, keep the run, print it. After Ctrl-C what was measured is kept, as on the page."""
-        settings, request, source = Settings.from_env(), self.request, self.source
+        settings, request = Settings.from_env(), self.request
         so_far: list[Run] = []
         with open_for_work(self.find(settings)) as client, Bar() as bar, Interrupt() as interrupt:
             report = interrupt.watching(bar.report)
             info = index_info(client, self.index)
             try:
-                asked = ask.asked_queries(client, info, request, source, settings.home, report=report)
-                run = ask.run_saved(
-                    client,
-                    info,
-                    request,
-                    asked,
-                    settings.home,
-                    report=report,
-                    keep=so_far.append,
-                    more=ask.extension(client, info, request, source, report=report),
-                )
+                run = ask.run_saved(client, info, request, settings.home, report=report, keep=so_far.append)
             except Cancelled:
                 if so_far and so_far[-1].points:
                     note(f"What was measured is kept as run {so_far[-1].id}.")
@@ -144,11 +143,13 @@ def as_json(run: Run) -> dict[str, object]:
         "queries": len(run.queries),
         "k": run.request.k,
         "filter": run.request.filter,
-        "seed": run.request.seed,
+        "source": sources.to_dict(run.request.source),
+        "seed": sources.seed(run.request.source),
         "goal": run.request.goal.kind,
         "target": run.request.goal.value,
         "sentence": made.sentence if made else "",
         "reasons": list(made.reasons) if made else [],
+        "unseen": None if run.beside is None else asdict(run.beside),
         "notes": list(run.notes),
         "partial": run.partial,
         "run": run.id,
@@ -177,4 +178,4 @@ def _show(run: Run) -> None:
             say(f"  {reason}")
     for text in run.notes:
         say(f"Note: {text}")
-    say(f"Queries: {run.queries.origin}. Kept as run {run.id}.")
+    say(f"Queries: {run.queries.words}. Kept as run {run.id}.")

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import argparse
+import math
 from dataclasses import dataclass
+from datetime import datetime
 
-from memdb.cli.arguments import OnServer, count
+from memdb.cli.arguments import OnServer, amount, count
 from memdb.cli.options import option
 from memdb.cli.output import print_json, print_table, say
 from memdb.cluster.client import open_for_work
 from memdb.display import bytes_text, duration, line, plain
 from memdb.errors import BadInput
-from memdb.sessions import formats, store
+from memdb.sessions import formats, indexed, known, listing
 from memdb.sessions.detect import Detected, detect
 from memdb.sessions.filters import SessionFilter
 from memdb.sessions.format_file import own_formats
 from memdb.sessions.formats import Session
+from memdb.sessions.known import ARTICLE
+from memdb.sessions.mapping import Format
+from memdb.sessions.strategy import PAGE, SessionPage
 from memdb.sessions.summaries import SessionSummary
 from memdb.settings import Settings
+
+
+def moment(text: str) -> datetime:
+    """A time of ISO 8601; without a zone it is UTC."""
+    found = formats.time_of(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"'{text}' is no time, e.g. 2026-07-14 or 2026-07-14T10:30Z")
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +39,30 @@ class Sessions(OnServer):
 
     action: str = option("action", default="list", choices=("list", "show", "formats"))
     id: str = option("id", default="", metavar="ID", help="of the session to show")
+    format: str = option(
+        "--format",
+        default=ARTICLE.name,
+        metavar="NAME",
+        help="how they are stored; `formats --json` names them",
+    )
+    prefix: str = option(
+        "--prefix", default="", metavar="P", help="their keys begin so (default: the format's)"
+    )
     user: str = option("--user", default="", metavar="ID", help="only of this user")
     context: str = option("--context", default="", metavar="C", help="only with this context")
+    partial: bool = option(
+        "--partial", default=False, help="user and context need only contain it, in any case"
+    )
     words: str = option("--words", default="", metavar="W", help="only with these words in the history")
-    limit: int = option("--limit", default=store.PAGE, type=count(1), metavar="N", help="at most")
+    id_part: str = option("--id-part", default="", metavar="T", help="only with this in the id")
+    ttl_from: float = option(
+        "--ttl-from", default=0.0, type=amount, metavar="S", help="seconds left at least"
+    )
+    ttl_to: float | None = option("--ttl-to", type=amount, metavar="S", help="seconds left at most")
+    never_expires: bool = option("--never-expires", default=False, help="only without a time to live")
+    since: datetime | None = option("--since", type=moment, metavar="T", help="only created from then on")
+    until: datetime | None = option("--until", type=moment, metavar="T", help="only created until then")
+    limit: int = option("--limit", default=PAGE, type=count(1), metavar="N", help="at most")
     cursor: str = option("--cursor", default="", metavar="C", help="go on where an earlier list ended")
     json: bool = option("--json", default=False, help="print JSON")
 
@@ -41,51 +75,75 @@ class Sessions(OnServer):
         """
         if self.action == "show" and not self.id:
             raise BadInput("`memdb sessions show` needs the id of a session.", "`memdb sessions` lists them.")
-        target = self.find(Settings.from_env())
-        with open_for_work(target) as client:
+        settings = Settings.from_env()
+        own = own_formats(settings)
+        layout, wanted = known.named(self.format, own, self.prefix), self.filter()
+        with open_for_work(self.find(settings)) as client:
             if self.action == "formats":
-                return _formats(detect(client, own_formats(Settings.from_env())), as_json=self.json)
+                return _formats(detect(client, own), as_json=self.json)
             if self.action == "show":
-                named = (
-                    self.id if self.id.startswith(formats.SESSION_PREFIX) else formats.session_key(self.id)
-                )
-                session = store.read(client, named)
+                opened = listing.open_session(client, layout, layout.id_of(self.id))
                 if self.json:
-                    print_json(_session(session))
+                    print_json(_session(opened.session))
                 else:
-                    _show(session)
+                    _show(opened.session)
                 return 0
-            wanted = SessionFilter(user=self.user, context=self.context, words=tuple(self.words.split()))
-            page = store.search(client, wanted, limit=self.limit, cursor=self.cursor)
-        if self.json:
-            print_json(
-                {
-                    "sessions": [_summary(s) for s in page.sessions],
-                    "next_cursor": page.next_cursor,
-                    "complete": page.complete,
-                    "scanned": page.scanned,
-                    "keys": page.keys,
-                    "took_ms": round(page.took_ms, 3),
-                }
-            )
-            return 0
-        if page.sessions:
-            rows = [
-                (
-                    formats.session_id(s.key),
-                    s.user_id,
-                    s.context,
-                    duration(s.ttl_s) if s.ttl_s is not None else "never expires",
-                    "–" if s.turns is None else str(s.turns),
-                    s.opening,
-                )
-                for s in page.sessions
-            ]
-            print_table("", ("session", "user", "context", "TTL", "turns", "began with"), rows, right=(4,))
-        say(f"{len(page.sessions)} sessions; {page.scanned:,} of {page.keys:,} keys looked at")
-        if not page.complete:
-            say(f"More: --cursor {page.next_cursor}")
+            index = indexed.find(client, layout) if wanted.user or wanted.context else None
+            page = listing.search(client, layout, wanted, limit=self.limit, cursor=self.cursor, index=index)
+        return _listed(layout, page, as_json=self.json)
+
+    def filter(self) -> SessionFilter:
+        """The filter that the options say."""
+        return SessionFilter(
+            user=self.user,
+            context=self.context,
+            partial=self.partial,
+            words=tuple(self.words.split()),
+            ttl_from_s=self.ttl_from,
+            ttl_to_s=math.inf if self.ttl_to is None else self.ttl_to,
+            expires=False if self.never_expires else None,
+            created_from=self.since,
+            created_to=self.until,
+            id_part=self.id_part,
+        )
+
+
+def _listed(layout: Format, page: SessionPage, *, as_json: bool) -> int:
+    if as_json:
+        print_json(
+            {
+                "format": layout.name,
+                "prefix": layout.prefix,
+                "sessions": [_summary(s) for s in page.sessions],
+                "next_cursor": page.next_cursor,
+                "complete": page.complete,
+                "scanned": page.scanned,
+                "keys": page.keys,
+                "index": page.index,
+                "took_ms": round(page.took_ms, 3),
+            }
+        )
         return 0
+    if page.sessions:
+        rows = [
+            (
+                s.id,
+                s.user_id,
+                s.context,
+                duration(s.ttl_s) if s.ttl_s is not None else "never expires",
+                "–" if s.turns is None else str(s.turns),
+                s.opening,
+            )
+            for s in page.sessions
+        ]
+        print_table("", ("session", "user", "context", "TTL", "turns", "began with"), rows, right=(4,))
+    if page.index:
+        say(f"{len(page.sessions)} sessions of {page.keys:,} that match in index {line(page.index)}")
+    else:
+        say(f"{len(page.sessions)} sessions; {page.scanned:,} of {page.keys:,} keys looked at")
+    if not page.complete:
+        say(f"More: --cursor {page.next_cursor}")
+    return 0
 
 
 def _formats(detected: Detected, *, as_json: bool) -> int:
@@ -123,6 +181,7 @@ def _formats(detected: Detected, *, as_json: bool) -> int:
 def _summary(session: SessionSummary) -> dict[str, object]:
     return {
         "key": session.key,
+        "id": session.id,
         "user_id": session.user_id,
         "context": session.context,
         "created_at": session.created_at,

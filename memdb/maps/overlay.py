@@ -56,7 +56,7 @@ def exact(
     own_key: str = "",
 ) -> Neighbours:
     """The true neighbours of a vector (d,) in the whole index, kept in memory: the same at any EF_RUNTIME."""
-    asked = queries.made(vector[None, :], ("",), (own_key,), "one vector")
+    asked = queries.made(vector[None, :], ("",), (own_key,))
     found = truth(client, info, field, asked, k, condition)
     return Neighbours(found.keys, (found.distances[0, : len(found.keys[0])],), found.looked_at)
 

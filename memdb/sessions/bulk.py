@@ -16,9 +16,12 @@ from memdb.cluster.client import Client, Command
 from memdb.display import bytes_text, duration
 from memdb.errors import BadInput
 from memdb.jobs import Report, silent
-from memdb.sessions.filters import SessionFilter, sieve
-from memdb.sessions.store import LARGEST_STEP, LONGEST_TTL_S, WORDS_STEP
-from memdb.sessions.summaries import SessionSummary, summaries
+from memdb.sessions.filters import SessionFilter
+from memdb.sessions.known import ARTICLE
+from memdb.sessions.listing import pattern_of, powers, strategy_of
+from memdb.sessions.mapping import TYPES, Format
+from memdb.sessions.store import LONGEST_TTL_S
+from memdb.sessions.summaries import SessionSummary
 
 MOST = 200_000  # sessions of one plan; run again for more
 SHOWN = 10
@@ -54,6 +57,7 @@ class Plan:
     """What would be changed. Nothing is written yet."""
 
     action: Action
+    format: Format
     wanted: SessionFilter
     keys: tuple[str, ...]
     bytes: int  # of their memory
@@ -102,6 +106,7 @@ def plan(
     client: Client,
     wanted: SessionFilter,
     action: Action,
+    format_: Format = ARTICLE,
     *,
     limit: int = MOST,
     budget_keys: int = 10_000_000,
@@ -114,34 +119,44 @@ def plan(
         client: where to look.
         wanted: the filter.
         action: what is to be done.
+        format_: of the sessions; one that is changed from here (`listing.powers`).
         limit: sessions at most.
         budget_keys: keys to walk over at most.
         report: told how far it is; may end it.
         keep: given what is found so far.
+
+    Raises:
+        BadInput: sessions of this format are only read.
     """
+    powers(format_).check_writes(format_)
+    powers(format_).check(wanted, format_)
+    strategy, pattern = strategy_of(format_), pattern_of(format_, wanted)
     total = replies.integer(client.execute("DBSIZE"))
-    step = WORDS_STEP if wanted.words else LARGEST_STEP
+    step = strategy.step(format_, wanted)
     cursor, scanned, size, undecided = b"0", 0, 0, 0
     keys: dict[str, None] = {}
     sample: list[SessionSummary] = []
     while True:
-        cursor, batch = client.execute("SCAN", cursor, "MATCH", wanted.pattern, "TYPE", "hash", "COUNT", step)
+        cursor, batch = client.execute(
+            "SCAN", cursor, "MATCH", pattern, "TYPE", TYPES[format_.stored], "COUNT", step
+        )
         scanned += step
         fresh = [key for key in dict.fromkeys(map(replies.key, batch)) if key not in keys]
-        passed, unsure = _passing(client, wanted, fresh)
+        passed, unsure = _passing(client, format_, wanted, fresh)
         cut = len(passed) > limit - len(keys)
         passed = passed[: limit - len(keys)]
         undecided += unsure
         if passed and len(sample) < SHOWN:
-            sample += summaries(client, passed[: SHOWN - len(sample)])
+            sample += strategy.summaries(client, format_, dict.fromkeys(passed[: SHOWN - len(sample)], ""))
         memory = client.pipeline([("MEMORY", "USAGE", key) for key in passed], errors_as_values=True)
         size += sum(possible.size(m) or 0 for m in memory)
         keys.update(dict.fromkeys(passed))
         ended = replies.integer(cursor) == 0
         complete = ended and not cut
         found = Plan(
-            action, wanted, tuple(keys), size, tuple(sample), undecided, min(scanned, total), total, complete
-        )
+            action, format_, wanted, tuple(keys), size, tuple(sample), undecided, min(scanned, total), total,
+            complete,
+        )  # fmt: skip
         if keep is not None:
             keep(found)
         report("Finding sessions", min(scanned, total), total)
@@ -169,7 +184,7 @@ def apply(
     for start in range(0, len(planned.keys), STEP):
         keys = list(planned.keys[start : start + STEP])
         report("Changing sessions", start, len(planned.keys))
-        passed, _ = _passing(client, planned.wanted, keys)
+        passed, _ = _passing(client, planned.format, planned.wanted, keys)
         written = client.pipeline([_command(planned.action, key) for key in passed])
         now = sum(replies.integer(reply) for reply in written)
         changed += now
@@ -187,14 +202,16 @@ def _command(action: Action, key: str) -> Command:
     return ("PEXPIRE", key, round(action.ttl_s * 1000)) if action.kind == "expire" else ("PERSIST", key)
 
 
-def _passing(client: Client, wanted: SessionFilter, keys: list[str]) -> tuple[list[str], int]:
-    """Those that are hashes and pass, and how many could not be decided."""
+def _passing(
+    client: Client, format_: Format, wanted: SessionFilter, keys: list[str]
+) -> tuple[list[str], int]:
+    """Those that are of the format's type and pass, and how many could not be decided."""
     passed: list[str] = []
     undecided = 0
     kinds = client.pipeline([("TYPE", key) for key in keys])
-    left = [key for key, kind in zip(keys, kinds, strict=True) if replies.text(kind) == "hash"]
+    left = [key for key, kind in zip(keys, kinds, strict=True) if replies.text(kind) == TYPES[format_.stored]]
     while left:
-        sieved = sieve(client, wanted, left, room=len(left), budget=_SEARCHED)
+        sieved = strategy_of(format_).sieve(client, format_, wanted, left, room=len(left), budget=_SEARCHED)
         passed += [key for key, note in sieved.passed if not note]
         undecided += sum(bool(note) for _, note in sieved.passed)
         left = list(sieved.rest)

@@ -50,11 +50,12 @@ class Session:
     size_note: str  # why the size is not known
     problems: tuple[str, ...]
     fields: tuple[StoredField, ...]
+    prefix: str = SESSION_PREFIX
 
     @property
     def id(self) -> str:
         """The key without its prefix."""
-        return session_id(self.key)
+        return self.key.removeprefix(self.prefix)
 
 
 def session_key(session: str) -> str:
@@ -104,7 +105,7 @@ def user_id(key: str) -> str:
     return key.removeprefix(USER_PREFIX)
 
 
-def session_of(stored: StoredHash) -> Session:
+def session_of(stored: StoredHash, prefix: str = SESSION_PREFIX) -> Session:
     """A stored hash as a session. Never raises; `problems` tells what is wrong with it."""
     problems: list[str] = []
     texts: dict[str, str] = {}
@@ -147,6 +148,7 @@ def session_of(stored: StoredHash) -> Session:
         stored.size_note,
         tuple(problems),
         stored.fields,
+        prefix,
     )
 
 

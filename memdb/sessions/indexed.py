@@ -10,7 +10,10 @@ from memdb.cluster.client import Arg, Client
 from memdb.errors import BadInput, EngineError, UnsupportedFeature
 from memdb.sessions import formats
 from memdb.sessions.filters import SessionFilter
-from memdb.sessions.store import PAGE, SessionPage, count
+from memdb.sessions.known import ARTICLE
+from memdb.sessions.mapping import Format
+from memdb.sessions.store import count
+from memdb.sessions.strategy import PAGE, SessionPage
 from memdb.sessions.summaries import summaries
 from memdb.vectors import index
 from memdb.vectors.filters import And, Condition, Tag, render
@@ -24,6 +27,7 @@ SEPARATOR = "|"  # a comma may stand in a name
 # Bytes of index a session, as RediSearch 2.10 told after 1,000,000 small sessions of 5,000 users and 12
 # contexts (benchmarks/sessions.py prints it): names of keys are the most of it.
 BYTES_A_SESSION = 118
+_CURSOR = "row-"
 DEEPEST = 100_000  # rows that MemoryDB fetches for a query without vectors
 
 
@@ -71,9 +75,9 @@ def create(client: Client) -> None:
     index.create(client, spec())
 
 
-def find(client: Client) -> IndexInfo | None:
-    """An index over the article's sessions with their user as a tag; None where there is none."""
-    if not client.server.dialect.searches:
+def find(client: Client, format_: Format = ARTICLE) -> IndexInfo | None:
+    """An index over a format's sessions with their user as a tag; None where there is none."""
+    if format_.strategy != ARTICLE.strategy or not client.server.dialect.searches:
         return None
     for name in index.index_names(client):
         try:
@@ -82,14 +86,14 @@ def find(client: Client) -> IndexInfo | None:
             continue
         if (
             info.on.upper() == "HASH"
-            and info.prefixes == (formats.SESSION_PREFIX,)
+            and info.prefixes == (format_.prefix,)
             and any(f.name == formats.USER_ID for f in info.of_kind("TAG"))
         ):
             return info
     return None
 
 
-def serves(info: IndexInfo, wanted: SessionFilter) -> bool:
+def serves(info: IndexInfo, wanted: SessionFilter, format_: Format = ARTICLE) -> bool:
     """Whether this filter is answered by the index alone: whole user and context, nothing else."""
     asked = _asked(wanted)
     tags = {f.name for f in info.of_kind("TAG")}
@@ -97,15 +101,30 @@ def serves(info: IndexInfo, wanted: SessionFilter) -> bool:
         info.build.ready
         and bool(asked)
         and not (wanted.partial or wanted.words or wanted.by_ttl or wanted.id_part)
-        and wanted.created_from is None
-        and wanted.created_to is None
-        and wanted.prefix == formats.SESSION_PREFIX
+        and not wanted.by_created
+        and info.prefixes == (format_.prefix,)
         and tags >= set(asked)
     )
 
 
+def cursor_at(row: int) -> str:
+    """The cursor of a listing that goes on at a row; no cursor of SCAN looks so."""
+    return f"{_CURSOR}{row}"
+
+
+def is_cursor(text: str) -> bool:
+    """Whether a cursor is of a listing through an index."""
+    return text.startswith(_CURSOR)
+
+
 def page(
-    client: Client, info: IndexInfo, wanted: SessionFilter, cursor: str = "", *, size: int = PAGE
+    client: Client,
+    info: IndexInfo,
+    wanted: SessionFilter,
+    cursor: str = "",
+    *,
+    size: int = PAGE,
+    format_: Format = ARTICLE,
 ) -> SessionPage:
     """The next sessions that pass a filter which the index serves.
 
@@ -118,11 +137,12 @@ def page(
         UnsupportedFeature: the index does not serve the filter.
     """
     began = time.perf_counter()
-    if not serves(info, wanted):
+    if not serves(info, wanted, format_):
         raise UnsupportedFeature("This filter", f"index '{info.name}' does not answer it", "Scan instead.")
-    if cursor and not (cursor.isascii() and cursor.isdigit() and int(cursor) <= DEEPEST):
+    row = cursor.removeprefix(_CURSOR)
+    if cursor and not (is_cursor(cursor) and row.isascii() and row.isdigit() and int(row) <= DEEPEST):
         raise BadInput(f"'{cursor[:40]}' is no cursor of this listing.", "Begin again without a cursor.")
-    start = int(cursor or 0)
+    start = int(row or 0)
     conditions: list[Condition] = [Tag(name, (value,)) for name, value in _asked(wanted).items()]
     query = render(And(tuple(conditions)), client.server.dialect, info)
     params: list[Arg] = [part for pair in query.params for part in pair]
@@ -136,7 +156,7 @@ def page(
     keys, _ = read_hits(reply)
     found = [
         s
-        for s in summaries(client, keys)
+        for s in summaries(client, keys, format_.prefix)
         if (not wanted.user or s.user_id == wanted.user)
         and (not wanted.context or s.context == wanted.context)
     ]
@@ -144,11 +164,12 @@ def page(
     ended = after >= min(total, DEEPEST) or not keys
     return SessionPage(
         tuple(found),
-        "" if ended else str(after),
+        "" if ended else cursor_at(after),
         ended,
         len(keys),
         total,
         (time.perf_counter() - began) * 1000,
+        info.name,
     )
 
 

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from memdb.display import line
+from memdb.errors import BadInput
 from memdb.sessions.formats import SESSION_PREFIX
 from memdb.sessions.mapping import MESSAGES_PATHS, SESSION_PATHS, Format, Stored, dig, first, parsed
 
 ARTICLE = Format(
     "article", "Hash with a JSON history", SESSION_PREFIX, "hash",
-    messages=("history",), time=("timestamp", "created_at"), user=("user_id",),
+    messages=("history",), time=("timestamp", "created_at"), user=("user_id",), strategy="article",
 )  # fmt: skip
 LANGCHAIN = Format(
     "langchain", "LangChain: list of messages", "message_store:", "list", newest_first=True,
@@ -55,6 +57,19 @@ def of_token(token: str, own: tuple[Format, ...] = ()) -> Format | None:
     title, _, prefix = token.partition(" · ")
     named = next((f for f in KNOWN if f.title == title), None)
     return replace(named, prefix=prefix) if named is not None and prefix else None
+
+
+def named(name: str, own: tuple[Format, ...] = (), prefix: str = "") -> Format:
+    """The format of a name, with its usual prefix or another.
+
+    Raises:
+        BadInput: there is none of that name.
+    """
+    found = next((f for f in (*own, *KNOWN) if f.name == name), None)
+    if found is None:
+        names = ", ".join(dict.fromkeys(f.name for f in (*own, *KNOWN)))
+        raise BadInput(f"There is no session format '{line(name, 60)}'.", f"Choose one of: {names}.")
+    return replace(found, prefix=prefix) if prefix else found
 
 
 def recognised(prefix: str, stored: Stored, value: Any) -> Format | None:

@@ -23,6 +23,7 @@ Stored = Literal["hash", "list", "json", "string"]
 Holds = Literal["session", "message", "state"]
 STORED: tuple[Stored, ...] = ("hash", "list", "json", "string")
 HOLDS: tuple[Holds, ...] = ("session", "message", "state")
+Strategies = Literal["values", "article"]
 # TYPE of a key as each kind of value is told by the engine.
 TYPES: dict[Stored, str] = {"hash": "hash", "list": "list", "json": "ReJSON-RL", "string": "string"}
 ROLES = frozenset(
@@ -59,6 +60,7 @@ class Format:
     session: tuple[str, ...] = ()  # its id in the value; none: the key without the prefix
     newest_first: bool = False
     own: bool = False  # written by the user in the settings
+    strategy: Strategies = "values"  # how it is listed and read, see memdb.sessions.strategy
 
     @property
     def pattern(self) -> str:
@@ -69,6 +71,20 @@ class Format:
     def token(self) -> str:
         """For a link and a list to choose from: title and prefix."""
         return f"{self.title} · {self.prefix}"
+
+    def key_of(self, id_: str) -> str:
+        """The key of a session's id, where a key holds a session.
+
+        Raises:
+            BadInput: the id is empty.
+        """
+        if not id_:
+            raise BadInput("The session id is empty.", "Name the session.")
+        return self.prefix + id_
+
+    def id_of(self, key: str) -> str:
+        """The id in a session's key; the whole key where it begins otherwise."""
+        return key.removeprefix(self.prefix)
 
     def checked(self) -> Format:
         """This format.

@@ -13,9 +13,10 @@ from memdb.cluster.client import Client
 from memdb.display import line
 from memdb.errors import EngineError, MemDBError
 from memdb.sessions import formats
-from memdb.sessions.filters import HISTORY_BYTES, VALUE_BYTES
 from memdb.sessions.hashes import StoredField, StoredHash, readable, seconds
 
+VALUE_BYTES = 4 * 2**10  # user, context and time over this are not read, and match no filter
+HISTORY_BYTES = 256 * 2**10  # a history over this is not read, nor searched for words, and said so
 PAGE_BYTES = 16 * 2**20  # of histories on one page; later ones are not read
 OPENING = 160  # characters of the first question
 
@@ -38,15 +39,18 @@ class SessionSummary:
     turns: int | None  # None: the history was not read or is none
     opening: str  # what the user said first, cut
     problems: tuple[str, ...]
+    prefix: str = formats.SESSION_PREFIX
 
     @property
     def id(self) -> str:
         """The key without its prefix."""
-        return formats.session_id(self.key)
+        return self.key.removeprefix(self.prefix)
 
 
-def summaries(client: Client, keys: Sequence[str]) -> list[SessionSummary]:
-    """Summaries of those keys that still exist and are hashes, in order.
+def summaries(
+    client: Client, keys: Sequence[str], prefix: str = formats.SESSION_PREFIX
+) -> list[SessionSummary]:
+    """Summaries of those keys that still exist and are the article's hashes, in order.
 
     A field over VALUE_BYTES and a history over HISTORY_BYTES is not read; `problems` says so.
     """
@@ -72,7 +76,7 @@ def summaries(client: Client, keys: Sequence[str]) -> list[SessionSummary]:
     for (key, row), names in zip(there, chosen, strict=True):
         got = next(values) if names else []
         if not isinstance(got, MemDBError):  # else it changed its type between the two calls
-            found.append(_summary(key, row, dict(zip(names, got, strict=True))))
+            found.append(_summary(key, row, dict(zip(names, got, strict=True)), prefix))
     return found
 
 
@@ -112,7 +116,7 @@ def _exists(row: list[object]) -> bool:
     return replies.integer(row[0], -2) != -2
 
 
-def _summary(key: str, row: list[object], values: dict[str, object]) -> SessionSummary:
+def _summary(key: str, row: list[object], values: dict[str, object], prefix: str) -> SessionSummary:
     fields = []
     for name, length in zip(formats.FIELDS, row[1:-1], strict=True):
         value = values.get(name)
@@ -121,7 +125,7 @@ def _summary(key: str, row: list[object], values: dict[str, object]) -> SessionS
         elif name not in values:
             fields.append(StoredField(name, replies.integer(length)))
     size = possible.size(row[-1])
-    session = formats.session_of(StoredHash(key, tuple(fields), seconds(row[0]), size, "", 0))
+    session = formats.session_of(StoredHash(key, tuple(fields), seconds(row[0]), size, "", 0), prefix)
     first = next((turn for turn in session.turns if turn.role == "user"), None)
     opening = first or (session.turns[0] if session.turns else None)
     return SessionSummary(
@@ -136,6 +140,7 @@ def _summary(key: str, row: list[object], values: dict[str, object]) -> SessionS
         len(session.turns) if isinstance(values.get(formats.HISTORY), bytes) and _proper(session) else None,
         line(opening.content, OPENING) if opening else "",
         session.problems,
+        prefix,
     )
 
 

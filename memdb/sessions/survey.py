@@ -4,43 +4,29 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
 
-from memdb.cluster import possible, replies
-from memdb.cluster.client import Client, Command
-from memdb.errors import EngineError, MemDBError
+from memdb.cluster import replies
+from memdb.cluster.client import Client
 from memdb.jobs import Report, silent
-from memdb.sessions import formats
-from memdb.sessions.hashes import seconds
 from memdb.sessions.known import ARTICLE
-from memdb.sessions.mapping import TYPES, Format, read
-from memdb.sessions.values import values
+from memdb.sessions.listing import strategy_of
+from memdb.sessions.mapping import TYPES, Format
+from memdb.sessions.strategy import Seen
 
 SAMPLE = 50_000  # keys walked over
 STEP = 1_000
 LARGEST = 20
 SOON = 20
-READ_BYTES = 64 * 2**10  # of a value that is read for its user and time, where it is no hash of the article's
 TTL_EDGES = (0.0, 60.0, 300.0, 900.0, 3_600.0, 3 * 3_600.0, 6 * 3_600.0, 12 * 3_600.0, 86_400.0, 7 * 86_400.0)
 TTL_NAMES = (
     "1 min", "5 min", "15 min", "1 h", "3 h", "6 h", "12 h", "1 day", "7 days", "later", "never",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One session of the sample."""
-
-    key: str
-    ttl_s: float | None
-    size_bytes: int
-    user: str
-    created: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,14 +146,14 @@ def survey(
     """
     total = replies.integer(client.execute("DBSIZE"))
     walk = min(sample, total)
-    cursor, scanned, found = b"0", 0, _Sampling()
+    cursor, scanned, found, strategy = b"0", 0, _Sampling(), strategy_of(format_)
     while True:
         cursor, batch = client.execute(
             "SCAN", cursor, "MATCH", format_.pattern, "TYPE", TYPES[format_.stored], "COUNT", STEP
         )
         scanned += STEP
         keys = [key for key in map(replies.key, batch) if key not in found.seen]
-        for s in _looked_at(client, format_, keys):
+        for s in strategy.seen(client, format_, keys):
             found.seen[s.key] = s
         ended = replies.integer(cursor) == 0
         so_far = Survey(
@@ -178,41 +164,3 @@ def survey(
         report("Looking at sessions", min(scanned, walk), walk)
         if ended or scanned >= sample:
             return so_far
-
-
-def _looked_at(client: Client, format_: Format, keys: Sequence[str]) -> list[Seen]:
-    if not keys:
-        return []
-    if format_.name != ARTICLE.name:
-        found = []
-        for value in values(client, keys, format_, each=READ_BYTES, total=32 * 2**20):
-            if value.kind == "none":
-                continue
-            reading = read(format_, value.document) if value.document is not None else None
-            found.append(
-                Seen(
-                    value.key, value.ttl_s, value.size_bytes or 0,
-                    reading.user if reading else "", reading.at if reading else None,
-                )
-            )  # fmt: skip
-        return found
-    commands: list[Command] = []
-    for key in keys:
-        commands += [
-            ("PTTL", key),
-            ("MEMORY", "USAGE", key),
-            ("HMGET", key, formats.USER_ID, formats.CREATED_AT),
-        ]
-    facts = client.pipeline(commands, errors_as_values=True)
-    found = []
-    for key, left, size, fields in zip(keys, facts[::3], facts[1::3], facts[2::3], strict=True):
-        if isinstance(left, MemDBError):
-            raise left
-        if isinstance(fields, EngineError) or replies.integer(left, -2) == -2:
-            continue
-        if isinstance(fields, MemDBError):
-            raise fields
-        user, created = (replies.key(v)[:200] if isinstance(v, bytes) else "" for v in fields)
-        memory = possible.size(size) or 0
-        found.append(Seen(key, seconds(left), memory, user, formats.time_of(created)))
-    return found

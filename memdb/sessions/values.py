@@ -31,6 +31,7 @@ class Value:
     size_bytes: int | None
     ttl_s: float | None
     problems: tuple[str, ...]
+    whole: bool = True  # False: too large, so that nothing or only the newest entries were read
 
     @property
     def fields(self) -> tuple[StoredField, ...]:
@@ -85,15 +86,18 @@ def values(
     for key, told, stored, ttl, memory, wanted, fits in rows:
         document, raw = None, b""
         problems: tuple[str, ...] = ()
+        whole = True
         if wanted:
             document, raw, problems = _document(stored, next(answers))
             if stored == "list" and fits < entries[key]:
+                whole = False
                 problems = (f"Of {entries[key]:,} entries the newest {fits:,} were read.", *problems)
         elif stored is not None:
+            whole = False
             problems = (f"The value takes {bytes_text(memory)} and was not read.",)
         elif told != "none":
             problems = (f"The key holds a {told}, which no format reads.",)
-        found.append(Value(key, stored, told, document, raw, memory, ttl, problems))
+        found.append(Value(key, stored, told, document, raw, memory, ttl, problems, whole))
     return found
 
 

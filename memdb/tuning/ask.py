@@ -1,96 +1,143 @@
-"""From what a user chose to a saved run: queries made, sweep run, whatever was measured kept."""
+"""From a request to a run: queries made, sweep run, whatever was measured kept.
+
+run = recall(client, info, SweepRequest("idx", goal=Goal("recall", 0.95)))
+print(run.recommendation.sentence)
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from memdb.cluster.client import Client
-from memdb.errors import Cancelled
+from memdb.errors import BadInput, Cancelled
 from memdb.jobs import Report, silent
 from memdb.tuning import queries, store
 from memdb.tuning.run import Queries, Run, SweepRequest
+from memdb.tuning.source import Documents, File, Given, Repeated, Selected, Texts, Unseen
 from memdb.tuning.sweep import sweep
 from memdb.vectors.index import IndexInfo
 
-By = Literal["Documents", "Texts", "File", "Run", "Region"]
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where the queries come from."""
-
-    by: By
-    count: int = 0  # of documents
-    extend: bool = False  # ask more documents where these leave the answer open
-    texts: tuple[str, ...] = ()
-    file_name: str = ""
-    content: bytes = b""
-    run_id: str = ""
-    keys: tuple[str, ...] = ()  # of documents selected on the map
+BESIDE = 500  # made queries that tell by how much documents flatter
 
 
 def asked_queries(
     client: Client,
     info: IndexInfo,
     request: SweepRequest,
-    source: Source,
-    home: Path,
     *,
+    home: Path | None = None,
     report: Report = silent,
 ) -> Queries:
-    """The queries that a user chose.
+    """The queries of `request.source`.
+
+    Args:
+        client: where the index is.
+        info: the index.
+        request: of the sweep.
+        home: MEMDB_HOME, where saved runs are.
+        report: progress.
 
     Raises:
         BadInput: they cannot be made, or do not fit the index.
         NotFound: the earlier run is gone.
     """
     field = request.field
-    if source.by == "Texts":
-        return queries.texts(source.texts, info, field, report=report)
-    if source.by == "File":
-        return queries.from_file(source.file_name, source.content, info, field, report=report)
-    if source.by == "Region":
-        return queries.of_keys(client, info, field, source.keys)
-    if source.by == "Run":
-        return queries.from_run(store.load(home, source.run_id), info, field)
-    return queries.random_documents(
-        client, info, field, source.count, request.seed, request.condition, report=report
-    )
+    match request.source:
+        case Unseen(count=count, seed=seed):
+            return queries.unseen(
+                client, info, field, count, seed, request.condition, k=request.k, report=report
+            )
+        case Documents(count=count, seed=seed):
+            return queries.random_documents(
+                client, info, field, count, seed, request.condition, report=report
+            )
+        case Selected(keys=keys):
+            return queries.of_keys(client, info, field, keys)
+        case Texts(texts=texts):
+            return queries.texts(texts, info, field, report=report)
+        case File() as file:
+            content = file.content or queries.content_of(file.path or file.name)
+            return queries.from_file(file.name, content, info, field, path=file.path, report=report)
+        case Repeated(run_id=run_id):
+            if home is None:
+                raise BadInput(f"Where run '{run_id}' is kept is not known.", "Give `home`, i.e. MEMDB_HOME.")
+            return queries.from_run(store.load(home, run_id), info, field)
+        case Given():
+            raise BadInput(
+                "These queries were handed over by a program and are kept with their run only.",
+                "Repeat that run, or hand them over again.",
+            )
 
 
-def extension(
-    client: Client, info: IndexInfo, request: SweepRequest, source: Source, *, report: Report = silent
-) -> Callable[[int], Queries] | None:
-    """What a sweep may ask for more queries; None where only the user's own are to be asked."""
-    if source.by != "Documents" or not source.extend:
-        return None
+def recall(
+    client: Client,
+    info: IndexInfo,
+    request: SweepRequest,
+    *,
+    asked: Queries | None = None,
+    home: Path | None = None,
+    report: Report = silent,
+    keep: Callable[[Run], None] | None = None,
+) -> Run:
+    """The sweep of a request, with the queries of its source. Nothing is written to the server.
+
+    Args:
+        client: the server.
+        info: the index.
+        request: what to measure, with which queries.
+        asked: those queries, where they were made already, e.g. for several indexes.
+        home: MEMDB_HOME: exact answers are kept there, earlier runs found.
+        report: progress; may raise Cancelled.
+        keep: called with the run so far after every step.
+
+    Raises:
+        BadInput: the request or its queries do not fit the index.
+        NotFound: the earlier run is gone.
+        MemDBError: the server failed before anything was measured.
+        Cancelled: from `report`.
+    """
+    source = request.source
+    if asked is None:
+        asked = asked_queries(client, info, request, home=home, report=report)
 
     def more(count: int) -> Queries:
-        return queries.random_documents(
-            client, info, request.field, count, request.seed, request.condition, report=report
-        )
+        assert isinstance(source, Unseen | Documents)  # noqa: S101  # offered for these only
+        wider = replace(request, source=replace(source, count=count))
+        return asked_queries(client, info, wider, report=report)
 
-    return more
+    def beside() -> Queries:
+        assert isinstance(source, Documents | Selected)  # noqa: S101  # offered for these only
+        keys = source.keys if isinstance(source, Selected) else ()
+        seed = source.seed if isinstance(source, Documents) else 0
+        return queries.unseen(
+            client, info, request.field, min(BESIDE, len(asked)), seed, request.condition,
+            k=request.k, keys=keys[:BESIDE], report=report,
+        )  # fmt: skip
+
+    return sweep(
+        client, info, request, asked, report=report, keep=keep, home=home,
+        more=more if isinstance(source, Unseen | Documents) and source.extend else None,
+        beside=beside if isinstance(source, Documents | Selected) else None,
+    )  # fmt: skip
 
 
 def run_saved(
     client: Client,
     info: IndexInfo,
     request: SweepRequest,
-    asked: Queries,
     home: Path,
     *,
+    asked: Queries | None = None,
     report: Report = silent,
     keep: Callable[[Run], None] | None = None,
-    more: Callable[[int], Queries] | None = None,
 ) -> Run:
-    """A sweep whose result is kept on disk, also that of a cancelled one.
+    """As `recall`; the result is kept on disk, also that of a cancelled one.
 
     Raises:
         Cancelled: from `report`; what had been measured is saved.
+        KeyboardInterrupt: likewise.
         MemDBError: nothing could be measured, or the result could not be saved.
     """
     last: Run | None = None
@@ -102,8 +149,8 @@ def run_saved(
             keep(run)
 
     try:
-        run = sweep(client, info, request, asked, report=report, keep=remember, home=home, more=more)
-    except Cancelled:
+        run = recall(client, info, request, asked=asked, home=home, report=report, keep=remember)
+    except (Cancelled, KeyboardInterrupt):
         if last is not None and last.points:
             store.save(last, home)
         raise

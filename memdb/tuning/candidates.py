@@ -13,7 +13,7 @@ from memdb.display import line
 from memdb.errors import BadInput
 from memdb.jobs import Report, silent
 from memdb.tuning import shadow, store
-from memdb.tuning.ask import Source, asked_queries, run_saved
+from memdb.tuning.ask import asked_queries, run_saved
 from memdb.tuning.run import Run, SweepRequest
 from memdb.tuning.shadow import Built, Variant
 from memdb.tuning.store import Listed
@@ -125,7 +125,6 @@ def sweep_all(
     client: Client,
     base: IndexInfo,
     request: SweepRequest,
-    source: Source,
     home: Path,
     *,
     report: Report = silent,
@@ -146,7 +145,7 @@ def sweep_all(
                 "Drop this shadow index, and build it again.",
             )
     infos = (base, *shadows)
-    asked = asked_queries(client, base, request, source, home, report=report)
+    asked = asked_queries(client, base, request, home=home, report=report)
     runs = []
     for place, info in enumerate(infos, 1):
 
@@ -154,7 +153,7 @@ def sweep_all(
             report(f"Index {place} of {len(infos)}: {stage}", done, total)
 
         mine = replace(request, index=info.name)
-        runs.append(run_saved(client, info, mine, asked, home, report=told, keep=keep))
+        runs.append(run_saved(client, info, mine, home, asked=asked, report=told, keep=keep))
     return tuple(runs)
 
 

@@ -79,6 +79,5 @@ def checked(
         field=field.name,
         filter=rendered.query,
         filter_params=rendered.params,
-        queries=len(queries),
-        query_origin=queries.origin,
+        source=queries.source,
     )

@@ -10,7 +10,18 @@ import numpy as np
 
 from memdb import intervals
 from memdb.intervals import Numbers
-from memdb.tuning.run import Definition, EfPoint, Goal, Recommendation, SweepRequest
+from memdb.tuning import unseen
+from memdb.tuning.run import (
+    CERTAIN,
+    Beside,
+    Definition,
+    EfPoint,
+    Goal,
+    Recommendation,
+    SweepRequest,
+    Uncertainty,
+)
+from memdb.tuning.source import short_words
 
 POINTS = 8  # a curve of so many points shows its bend
 COARSE = 4
@@ -126,13 +137,16 @@ def queries_to_tell(recalls: Numbers, target: float, confidence: float = 0.95) -
     return math.ceil(len(recalls) * float(times[enough[0]])) if len(enough) else None
 
 
-def left_open(points: Sequence[EfPoint], goal: Goal) -> bool:
-    """Whether a cheaper setting may meet a recall, and only the number of queries hinders to show it."""
+def left_open(points: Sequence[EfPoint], goal: Goal, uncertainty: Uncertainty = CERTAIN) -> bool:
+    """Whether a cheaper setting may meet a recall, and only the number of queries hinders to show it.
+
+    `uncertainty` is that of the queries: what is not known of made queries no number of them tells.
+    """
     if goal.kind != "recall":
         return False
     best = chosen(points, goal)
     below = [p for p in points if best is None or p.ef_runtime < best.ef_runtime]
-    return any(p.recall >= goal.value for p in below)
+    return any(unseen.surely(p.recall, goal.confidence, uncertainty) >= goal.value for p in below)
 
 
 def recommend(
@@ -143,6 +157,8 @@ def recommend(
     ef_limit: int,
     plan_words: str = "",
     plan_exact: bool = False,
+    uncertainty: Uncertainty = CERTAIN,
+    beside: Beside | None = None,
 ) -> Recommendation | None:
     """One plain sentence, and what it rests on; None where nothing was measured.
 
@@ -153,15 +169,17 @@ def recommend(
         ef_limit: the largest EF_RUNTIME the engine takes.
         plan_words: how the engine runs the filter, where it tells.
         plan_exact: whether it compares all that match, so that EF_RUNTIME changes nothing.
+        uncertainty: of the queries.
+        beside: what made queries get, where documents were asked.
     """
     if not points:
         return None
     goal, k = request.goal, request.k
     best = chosen(points, goal)
-    plan = (plan_words,) if plan_words else ()
+    plan = (*((beside.words,) if beside else ()), *((plan_words,) if plan_words else ()))
     if best is None:
-        return _missed(points, request, definition, ef_limit, plan, plan_exact)
-    what = _result(best, goal)
+        return _missed(points, request, definition, ef_limit, plan, plan_exact, uncertainty)
+    what = _result(best, request)
     if definition.algorithm != "HNSW":
         sentence = f"This {definition.algorithm} index meets {goal.words(k)} without any EF_RUNTIME: {what}."
         return Recommendation(None, best.recall, best.low, best.high, True, sentence, plan)
@@ -204,6 +222,7 @@ def _missed(
     ef_limit: int,
     plan: tuple[str, ...],
     plan_exact: bool,
+    uncertainty: Uncertainty,
 ) -> Recommendation:
     goal, k = request.goal, request.k
     ordered = sorted(points, key=lambda p: p.ef_runtime)
@@ -221,6 +240,11 @@ def _missed(
     needed = queries_to_tell(best.recalls, goal.value, goal.confidence)
     if goal.value >= 1:
         reasons.append("No sample shows a recall of exactly 1; set a target below, e.g. 0.999.")
+    elif unseen.surely(best.recall, goal.confidence, uncertainty) < goal.value <= best.recall:
+        reasons.append(
+            "The measured recall is above the target, its interval is not, and more made queries would not "
+            "tell: they stand for unseen ones only so well. A file of real queries would tell."
+        )
     elif needed is not None:
         reasons.append(
             f"The measured recall is above the target, its interval is not: about {max(needed, q + 1):,} "
@@ -233,7 +257,7 @@ def _missed(
     else:
         what = f"No EF_RUNTIME from {ordered[0].ef_runtime} to {ordered[-1].ef_runtime} shows"
     at = f"the best, {best.ef_runtime}, gives " if best.ef_runtime else ""
-    sentence = f"{what} {goal.words(k)}: {at}{_result(best, goal)}."
+    sentence = f"{what} {goal.words(k)}: {at}{_result(best, request)}."
     return Recommendation(None, best.recall, best.low, best.high, False, sentence, (*reasons, *plan))
 
 
@@ -271,10 +295,10 @@ def _ways(ordered: Sequence[EfPoint], definition: Definition, ef_limit: int, pla
     return ways
 
 
-def _result(point: EfPoint, goal: Goal) -> str:
+def _result(point: EfPoint, request: SweepRequest) -> str:
     return (
-        f"recall {point.recall:.3f}, {goal.confidence * 100:g} % interval {point.low:.3f} to "
-        f"{point.high:.3f} over {len(point.recalls):,} queries"
+        f"recall {point.recall:.3f}, {request.goal.confidence * 100:g} % interval {point.low:.3f} to "
+        f"{point.high:.3f} over {len(point.recalls):,} {short_words(request.source)}"
     )
 
 

@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from memdb import intervals
 from memdb.cluster.client import Client
 from memdb.display import line
 from memdb.errors import BadInput, UnsupportedFeature
 from memdb.jobs import Report, silent
+from memdb.tuning import unseen
 from memdb.tuning.load import percentiles
 from memdb.tuning.plan import Plan, plan
+from memdb.tuning.run import CERTAIN, Uncertainty
 from memdb.tuning.vectors import documents
 from memdb.vectors import distance, exact, recall, search
 from memdb.vectors.distance import Floats
@@ -29,6 +30,7 @@ from memdb.vectors.query import KnnRequest, vector_param
 
 SHARES = (0.001, 0.01, 0.05, 0.2, 0.5, 1.0)
 MAX_OFF = 2.0  # a filter that lets through twice or half of the wanted share is not taken for it
+CONFIDENCE = 0.95
 _BISECTIONS = 14  # of a numeric range: counts, each a round trip
 
 
@@ -117,6 +119,7 @@ def measure(
     k: int,
     *,
     own_keys: tuple[str, ...] = (),
+    uncertainty: Uncertainty = CERTAIN,
     report: Report = silent,
     keep: Callable[[Grid], None] | None = None,
 ) -> Grid:
@@ -130,7 +133,9 @@ def measure(
         efs: settings, ascending.
         queries: (q, dim).
         k: neighbours that count.
-        own_keys: for each query the document that it is, which does not count; empty for none.
+        own_keys: for each query the document that it is or was made from, which does not count; empty for
+            none.
+        uncertainty: of `Queries`.
         report: told stage, done and total; may raise Cancelled.
         keep: given what there is after each cell.
 
@@ -153,7 +158,9 @@ def measure(
         how = plan(client, first, info)
         cells: list[Cell] = []
         for ef in efs:
-            cell = _cell(client, info, field, chosen, ef, queries, k, own, truth, report, done, total)
+            cell = _cell(
+                client, info, field, chosen, ef, queries, k, own, truth, uncertainty, report, done, total
+            )
             cells.append(cell)
             done += len(queries)
             result = replace(result, rows=(*rows, Row(chosen, how, tuple(cells))))
@@ -165,7 +172,7 @@ def measure(
 
 def _cell(
     client: Client, info: IndexInfo, field: str, chosen: GridFilter, ef: int, queries: Floats, k: int,
-    own: tuple[str, ...], truth: Neighbours, report: Report, done: int, total: int,
+    own: tuple[str, ...], truth: Neighbours, uncertainty: Uncertainty, report: Report, done: int, total: int,
 ) -> Cell:  # fmt: skip
     times, returned, short = np.zeros(len(queries)), [], 0
     stage = f"Measuring {line(chosen.name, 60)} at EF {ef}"
@@ -181,7 +188,7 @@ def _cell(
     asked = distance.as_sent(queries, info.vector_field(field)[1].type)
     verdicts = recall.judge(client, info, field, asked, returned, truth.keys, truth.distances)
     recalls = np.array([verdict.recall for verdict in verdicts])
-    likely = intervals.mean(recalls)
+    likely = unseen.interval(recalls, CONFIDENCE, uncertainty)
     p50, p95, _ = percentiles(times)
     return Cell(ef, likely.mean, likely.low, likely.high, p50, p95, short, len(queries))
 

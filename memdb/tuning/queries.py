@@ -1,4 +1,4 @@
-"""What is asked in a sweep: random documents, texts, a file, or the queries of an earlier run."""
+"""What is asked in a sweep: made queries, documents, texts, a file, or the queries of an earlier run."""
 
 from __future__ import annotations
 
@@ -8,23 +8,29 @@ import io
 import json
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from memdb.cluster.client import Client
 from memdb.embed import DIMENSION, MODEL, embed
 from memdb.errors import BadInput, BadVector
 from memdb.jobs import Report, silent
-from memdb.tuning.run import Queries, Run
+from memdb.tuning import unseen as unseen_like
+from memdb.tuning.run import CERTAIN, Queries, Run, Uncertainty
+from memdb.tuning.source import Documents, File, Given, Repeated, Selected, Source, Texts, Unseen
 from memdb.tuning.vectors import documents
 from memdb.vectors import distance, upload
 from memdb.vectors.distance import Floats
-from memdb.vectors.filters import EVERYTHING, Condition
-from memdb.vectors.index import IndexInfo, VectorParams
-from memdb.vectors.read import vectors_of
+from memdb.vectors.exact import nearest
+from memdb.vectors.filters import EVERYTHING, Condition, render
+from memdb.vectors.index import Field, IndexInfo, VectorParams
+from memdb.vectors.read import Block, vectors_of
 
 MOST_QUERIES = 20_000
 MOST_BYTES = 512 * 2**20  # of an uploaded file
@@ -32,6 +38,98 @@ FILE_TYPES = ("npy", "parquet", "csv", "jsonl", "json")
 _VECTOR_NAMES = ("vector", "embedding", "vec", "values", "query_vector")
 _TEXT_NAMES = ("text", "query", "question", "content", "title")
 _TEXTS_AT_ONCE = 512
+
+
+def unseen(
+    client: Client,
+    info: IndexInfo,
+    field: str,
+    count: int,
+    seed: int,
+    condition: Condition | str = EVERYTHING,
+    *,
+    k: int = 10,
+    keys: Sequence[str] = (),
+    report: Report = silent,
+) -> Queries:
+    """Made queries, as hard to answer as documents that the index does not hold (`memdb.tuning.unseen`).
+
+    Each is a random document under the filter, moved away from its place; that document is left out of the
+    results. Nothing is written to the index: its vectors are read, and a sample of them is indexed in this
+    process to find out how far queries must be moved.
+
+    Args:
+        client: where the index is.
+        info: the index.
+        field: its vector field; empty for the first.
+        count: how many; as many as documents match where these are fewer.
+        seed: of the choice. With the same seed fewer queries are the beginning of more.
+        condition: the filter of the sweep.
+        k: how many neighbours will be asked for.
+        keys: documents to make them from, instead of random ones.
+        report: progress of the reading.
+
+    Raises:
+        BadInput: `count` is out of range, or no document with a vector matches.
+    """
+    _count(count)
+    found, params = info.vector_field(field)
+    if keys:
+        named = of_keys(client, info, field, keys)
+        bases = _Documents(named.own_keys, named.vectors)
+        sample = _random(client, info, field, unseen_like.SAMPLE, seed, EVERYTHING, report)
+    elif render(condition, client.server.dialect, info).everything:
+        sample = _random(client, info, field, max(count, unseen_like.SAMPLE), seed, condition, report)
+        bases = sample.first(count)
+    else:
+        bases = _random(client, info, field, count, seed, condition, report)
+        sample = _random(client, info, field, unseen_like.SAMPLE, seed, EVERYTHING, report)
+    if not len(bases.keys):
+        raise _none_match(info, found)
+    sample = sample.first(unseen_like.SAMPLE)
+    donors = sample.first(unseen_like.DONORS)
+    # Nearness is that of the points: by inner product a document need not be near to itself.
+    geometry = "COSINE" if params.metric == "COSINE" else "L2"
+    near = nearest(
+        documents(client, info, field, report=report),
+        np.concatenate([bases.vectors, donors.vectors]),
+        unseen_like.NEIGHBOURS,
+        geometry,
+        excluded=(*bases.keys, *donors.keys),
+    )
+    lengths = np.full((len(near.keys), unseen_like.NEIGHBOURS), np.nan)
+    for row, far in enumerate(near.distances):
+        lengths[row, : len(far)] = np.sqrt(np.maximum(far * (2 if geometry == "COSINE" else 1), 0))
+    places, reach = unseen_like.first_apart(lengths)
+    ways = _ways(client, info, field, donors, near.keys[len(bases.keys) :], places[len(bases.keys) :])
+    calibration = unseen_like.UNMEASURED
+    if params.algorithm == "HNSW":
+        calibration = unseen_like.calibrated(
+            sample.vectors,
+            params.metric,
+            params.m or 16,
+            params.ef_construction or 200,
+            k,
+            seed,
+            report=report,
+        )
+    vectors = bases.vectors
+    if ways:
+        lent = unseen_like.lent(bases.keys, tuple(ways), seed)
+        vectors = unseen_like.moved(
+            bases.vectors,
+            reach[: len(bases.keys)],
+            np.stack([ways[key] for key in lent]),
+            calibration.scale,
+            params.metric,
+        )
+    return made(
+        vectors,
+        tuple(f"made from {key}" for key in bases.keys),
+        bases.keys,
+        Unseen(len(bases.keys), seed, extend=False),
+        uncertainty=CERTAIN if params.algorithm == "FLAT" else calibration.uncertainty,
+    )
 
 
 def random_documents(
@@ -46,8 +144,10 @@ def random_documents(
 ) -> Queries:
     """Documents of the index as queries, each to be left out of its own results.
 
-    All documents under the filter are equally likely, and the same seed chooses the same documents whatever
-    order the engine lists them in: chosen are those whose seeded hash of the key is smallest.
+    They are nodes of the graph and easier to find than a question: recall reads higher than what unseen
+    queries get. All documents under the filter are equally likely, and the same seed chooses the same
+    documents whatever order the engine lists them in: chosen are those whose seeded hash of the key is
+    smallest.
 
     Args:
         client: where the index is.
@@ -62,28 +162,10 @@ def random_documents(
         BadInput: `count` is out of range, or no document with a vector matches.
     """
     _count(count)
-    found, _ = info.vector_field(field)
-    salt = str(seed).encode()[:64]
-    best: list[tuple[int, str, Floats]] = []
-    for every in documents(client, info, field, condition, report=report):
-        block = every.one_each()
-        ranked = heapq.nsmallest(count, ((_hash(key, salt), i) for i, key in enumerate(block.keys)))
-        # Copies, not views: a view would hold its whole block in memory.
-        best += [(h, block.keys[i], block.vectors[i].astype(np.float32)) for h, i in ranked]
-        if len(best) > 4 * count + 1_000:
-            best = heapq.nsmallest(count, best, key=lambda item: item[:2])
-    best = heapq.nsmallest(count, best, key=lambda item: item[:2])
-    if not best:
-        raise BadInput(
-            f"No document of '{info.name}' with a vector in '{found.name}' matches the filter.",
-            "Widen the filter, or choose another index.",
-        )
-    keys = tuple(key for _, key, _ in best)
-    vectors = np.stack([vector for _, _, vector in best])
-    words = f"{len(keys):,} random documents (seed {seed})"
-    if len(keys) < count:
-        words = f"all {len(keys):,} documents that match"
-    return made(vectors, keys, keys, words)
+    chosen = _random(client, info, field, count, seed, condition, report)
+    if not chosen.keys:
+        raise _none_match(info, info.vector_field(field)[0])
+    return made(chosen.vectors, chosen.keys, chosen.keys, Documents(len(chosen.keys), seed, extend=False))
 
 
 def of_keys(client: Client, info: IndexInfo, field: str, keys: Sequence[str]) -> Queries:
@@ -96,9 +178,10 @@ def of_keys(client: Client, info: IndexInfo, field: str, keys: Sequence[str]) ->
     block = vectors_of(client, info, field, tuple(dict.fromkeys(keys)))
     if block is None:
         raise BadInput("None of these documents holds a usable vector.", "Select others.")
-    block = block.one_each()
-    vectors = block.vectors.astype(np.float32)
-    return made(vectors, block.keys, block.keys, f"{len(block.keys):,} selected documents")
+    chosen = _usable(block, info.vector_field(field)[1].metric)
+    if not chosen.keys:
+        raise BadInput("None of these documents holds a vector with a direction.", "Select others.")
+    return made(chosen.vectors, chosen.keys, chosen.keys, Selected(chosen.keys))
 
 
 def texts(given: Sequence[str], info: IndexInfo, field: str = "", *, report: Report = silent) -> Queries:
@@ -109,7 +192,7 @@ def texts(given: Sequence[str], info: IndexInfo, field: str = "", *, report: Rep
         BadVector: the index was built with a model of another length.
     """
     _, params = info.vector_field(field)
-    return _embedded(list(given), params, f"{len(given):,} typed texts", report)
+    return _embedded(list(given), params, Texts(tuple(given)), report)
 
 
 def from_run(run: Run, info: IndexInfo, field: str = "") -> Queries:
@@ -127,11 +210,19 @@ def from_run(run: Run, info: IndexInfo, field: str = "") -> Queries:
             expected=params.dim,
             got=have,
         )
-    return run.queries
+    source = Repeated(run.id, run.queries.source)
+    return replace(run.queries, source=source)
 
 
 def from_file(
-    name: str, content: bytes, info: IndexInfo, field: str = "", *, column: str = "", report: Report = silent
+    name: str,
+    content: bytes,
+    info: IndexInfo,
+    field: str = "",
+    *,
+    column: str = "",
+    path: str = "",
+    report: Report = silent,
 ) -> Queries:
     """Vectors or texts out of a file.
 
@@ -145,6 +236,7 @@ def from_file(
         content: of the file.
         info: the index.
         field: its vector field; empty for the first.
+        path: where it lies, kept for whoever repeats the run; empty for one that was uploaded.
         column: which to use; empty for one called vector, embedding, text or query, else the first that fits.
         report: progress of embedding texts.
 
@@ -165,9 +257,9 @@ def from_file(
     _, params = info.vector_field(field)
     rows = _rows(kind, content, shown, column, params.dim)
     _count(len(rows), f"'{shown}' holds")
-    origin = f"{len(rows):,} rows of {shown}"
+    source = File(shown, path)
     if all(isinstance(row, str) for row in rows):
-        return _embedded(list(rows), params, origin, report)
+        return _embedded(list(rows), params, source, report)
     where = f"'{info.name}'"
     vectors = np.empty((len(rows), params.dim), np.float32)
     for i, row in enumerate(rows):
@@ -177,18 +269,119 @@ def from_file(
             raise BadVector(
                 f"Row {i + 1} of '{shown}': {exc}", exc.hint, expected=exc.expected, got=exc.got
             ) from None
-    return made(vectors, tuple(f"row {i + 1} of {shown}" for i in range(len(rows))), (), origin)
+    return made(vectors, tuple(f"row {i + 1} of {shown}" for i in range(len(rows))), (), source)
 
 
-def made(vectors: Floats, labels: Sequence[str], own_keys: Sequence[str], origin: str) -> Queries:
+def content_of(path: str) -> bytes:
+    """The content of a file of queries on this machine.
+
+    Raises:
+        BadInput: it cannot be read.
+    """
+    try:
+        return Path(path).expanduser().read_bytes()
+    except OSError as exc:
+        raise BadInput(
+            f"The file of queries '{path}' cannot be read: {exc.strerror}.",
+            "Give a number of made queries, or the path of a .npy, .parquet, .csv, .json or .jsonl file.",
+        ) from None
+
+
+def made(
+    vectors: Floats,
+    labels: Sequence[str],
+    own_keys: Sequence[str] = (),
+    source: Source = Given(),  # noqa: B008  # frozen
+    *,
+    uncertainty: Uncertainty = CERTAIN,
+) -> Queries:
     """Queries (n, d) with their digest. `own_keys` may be empty: none of them is a document."""
     own = tuple(own_keys) or ("",) * len(labels)
     digest = hashlib.sha256(np.ascontiguousarray(vectors, np.float32).tobytes())
     digest.update("\0".join(own).encode("utf-8", "surrogateescape"))
-    return Queries(vectors, tuple(labels), own, origin, digest.hexdigest()[:32])
+    return Queries(vectors, tuple(labels), own, source, digest.hexdigest()[:32], uncertainty)
 
 
-def _embedded(given: list[str], params: VectorParams, origin: str, report: Report) -> Queries:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Documents:
+    keys: tuple[str, ...]
+    vectors: Floats  # (len(keys), dim), prepared
+
+    def first(self, count: int) -> _Documents:
+        return _Documents(self.keys[:count], self.vectors[:count])
+
+
+def _random(
+    client: Client,
+    info: IndexInfo,
+    field: str,
+    count: int,
+    seed: int,
+    condition: Condition | str,
+    report: Report,
+) -> _Documents:
+    """So many documents with the smallest seeded hash of their key: fewer are the beginning of more."""
+    _, params = info.vector_field(field)
+    salt = str(seed).encode()[:64]
+    best: list[tuple[int, str, Floats]] = []
+    for every in documents(client, info, field, condition, report=report):
+        block = _usable(every, params.metric)
+        ranked = heapq.nsmallest(count, ((_hash(key, salt), i) for i, key in enumerate(block.keys)))
+        # Copies, not views: a view would hold its whole block in memory.
+        best += [(h, block.keys[i], block.vectors[i].copy()) for h, i in ranked]
+        if len(best) > 4 * count + 1_000:
+            best = heapq.nsmallest(count, best, key=lambda item: item[:2])
+    best = heapq.nsmallest(count, best, key=lambda item: item[:2])
+    vectors = [vector for _, _, vector in best]
+    stacked = np.stack(vectors) if vectors else np.empty((0, params.dim), np.float32)
+    return _Documents(tuple(key for _, key, _ in best), stacked)
+
+
+def _usable(block: Block, metric: str) -> _Documents:
+    """The first vector of each document; under COSINE none that is zero, which is near to nothing."""
+    first = block.one_each()
+    if metric != "COSINE" or first.vectors.any(axis=1).all():
+        return _Documents(first.keys, first.vectors.astype(np.float32))
+    rows = np.flatnonzero(first.vectors.any(axis=1))
+    return _Documents(tuple(first.keys[i] for i in rows.tolist()), first.vectors[rows].astype(np.float32))
+
+
+def _none_match(info: IndexInfo, found: Field) -> BadInput:
+    return BadInput(
+        f"No document of '{info.name}' with a vector in '{found.name}' matches the filter.",
+        "Widen the filter, or choose another index.",
+    )
+
+
+def _ways(
+    client: Client,
+    info: IndexInfo,
+    field: str,
+    donors: _Documents,
+    near: Sequence[tuple[str, ...]],
+    places: NDArray[np.int64],
+) -> dict[str, Floats]:
+    """The way from each donor to its nearest neighbour that is no copy, by the donor's key."""
+    wanted = [
+        keys[place] if place < len(keys) else "" for keys, place in zip(near, places.tolist(), strict=True)
+    ]
+    block = vectors_of(client, info, field, tuple(dict.fromkeys(key for key in wanted if key)))
+    if block is None:
+        return {}
+    held: dict[str, list[Floats]] = {}
+    for key, vector in zip(block.keys, block.vectors, strict=True):
+        held.setdefault(key, []).append(vector)
+    ways = {}
+    for key, vector, towards in zip(donors.keys, donors.vectors, wanted, strict=True):
+        # Of a document of several vectors the nearest counts.
+        lengths = [(float(np.linalg.norm(other - vector)), other) for other in held.get(towards, ())]
+        length, nearest_one = min(lengths, key=lambda pair: pair[0], default=(0.0, vector))
+        if length > 0:
+            ways[key] = nearest_one - vector
+    return ways
+
+
+def _embedded(given: list[str], params: VectorParams, source: Source, report: Report) -> Queries:
     _count(len(given))
     if params.dim != DIMENSION:
         raise BadVector(
@@ -204,7 +397,7 @@ def _embedded(given: list[str], params: VectorParams, origin: str, report: Repor
         if blank := [start + i + 1 for i, text in enumerate(part) if not text.strip()]:
             raise BadInput(f"Text {blank[0]} of {len(given)} is blank.", "A blank text has no embedding.")
         blocks.append(embed(part))
-    return made(np.concatenate(blocks), given, (), origin)
+    return made(np.concatenate(blocks), given, (), source)
 
 
 def _count(count: int, what: str = "There are") -> None:

@@ -6,9 +6,9 @@ The report holds no script and loads nothing: a drawing of ours in SVG, a style 
 from __future__ import annotations
 
 import math
-import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
@@ -19,7 +19,8 @@ from memdb.errors import BadInput
 from memdb.tuning import misses
 from memdb.tuning.drawing import RIGHT, STYLE, WIDTH, Plot, escaped
 from memdb.tuning.plan import Plan
-from memdb.tuning.run import CONCURRENCY, Goal, Run, SweepRequest
+from memdb.tuning.run import CONCURRENCY, Goal, Run
+from memdb.tuning.source import COUNT, Documents, File, Unseen
 from memdb.tuning.store import to_dict
 
 WORST_SHOWN = 25
@@ -78,34 +79,46 @@ def about(run: Run) -> dict[str, object]:
     return {name: value for name, value in kept.items() if name != "points"}
 
 
-def command_line(request: SweepRequest) -> str:
-    """`memdb recall …` that repeats a sweep, for a shell or a pipeline.
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A command that repeats a run."""
 
-    Typed texts are taken to lie in queries.jsonl. Of a filter with parameters, which a shell has no word for,
-    it is a comment that says so.
-    """
-    goal = request.goal
+    command: str  # empty where no command can
+    limits: tuple[str, ...]  # sentences: where it works only, or why there is none
+
+
+def command_line(run: Run) -> Repeat:
+    """`memdb recall …` that repeats a run, for a shell or a pipeline."""
+    request, goal = run.request, run.request.goal
     if request.filter_params:
-        return "# The filter has parameters: it can be repeated only from Python."
+        named = ", ".join(f"${name}" for name, _ in request.filter_params)
+        return Repeat("", (f"The filter has parameters ({named}): it can be repeated only from Python.",))
     words = ["memdb", "recall", "--index", request.index]
     words += ["--target" if goal.kind == "recall" else "--p99", repr(goal.value)]
     words += ["--confidence", repr(goal.confidence)] if goal.confidence != Goal().confidence else []
     words += ["--k", str(request.k)]
     words += ["--field", request.field] if request.field else []
     words += ["--filter", request.filter] if request.filter not in ("", "*") else []
-    words += ["--queries", _queries_word(request)]
-    words += ["--ef-min", str(request.ef_min), "--ef-max", str(request.ef_max), "--seed", str(request.seed)]
+    asked, limits = _queries_words(run)
+    words += [*asked, "--ef-min", str(request.ef_min), "--ef-max", str(request.ef_max)]
     if request.budget_qps is not None:
         words += ["--budget", f"{request.budget_qps:g}"]
     elif request.concurrency != (CONCURRENCY,):
         words += ["--clients", str(max(request.concurrency, default=0))]
-    return shlex.join([*words, "--json"])
+    return Repeat(shlex.join([*words, "--json"]), tuple(limits))
 
 
-def _queries_word(request: SweepRequest) -> str:
-    if found := re.fullmatch(r"[\d,]+ rows of (.+)", request.query_origin, re.DOTALL):
-        return found.group(1)
-    return "queries.jsonl" if request.query_origin.endswith("typed texts") else str(request.queries)
+def _queries_words(run: Run) -> tuple[list[str], list[str]]:
+    source = run.request.source
+    match source:
+        case Unseen(count=count, seed=seed, extend=extend) | Documents(count=count, seed=seed, extend=extend):
+            words = ["--documents"] if isinstance(source, Documents) else []
+            words += [] if extend and count == COUNT else ["--queries", str(count)]
+            return [*words, "--seed", str(seed)], []
+        case File(path=path) if path:
+            return ["--queries", path], []
+    where = "The queries are taken from this run: it works where that is kept (MEMDB_HOME)."
+    return ["--queries", f"run:{run.id}"], [where]
 
 
 def html_report(run: Run, *, commands: Sequence[tuple[str, str]] = (), plan: Plan | None = None) -> bytes:
@@ -152,7 +165,10 @@ def html_report(run: Run, *, commands: Sequence[tuple[str, str]] = (), plan: Pla
     if worst:
         body.append(f"<h2>Worst queries at EF {ef}</h2>" + _worst_table(worst))
     body.append("<h2>What was measured</h2>" + _settings(run))
-    body.append("<h2>To repeat it</h2>" + _pre("This run, on the command line", command_line(request)))
+    again = command_line(run)
+    body.append("<h2>To repeat it</h2>")
+    body += [_pre("This run, on the command line", again.command)] if again.command else []
+    body += [f"<p class=quiet>{escaped(limit)}</p>" for limit in again.limits]
     body += [_pre(what, text) for what, text in commands]
     page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -228,8 +244,7 @@ def _settings(run: Run) -> str:
         ("index", f"{run.index} ({run.documents:,} documents)"),
         ("definition", build),
         ("filter", request.filter + "".join(f"  ${name} = {value}" for name, value in request.filter_params)),
-        ("queries", run.queries.origin),
-        ("seed", request.seed),
+        ("queries", run.queries.words),
         ("EF_RUNTIME", f"{request.ef_min} to {request.ef_max}"),
         ("truth", truth),
         ("index fingerprint", run.fingerprint),

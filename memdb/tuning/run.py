@@ -11,11 +11,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from memdb.tuning.source import Source, Unseen, words
 from memdb.vectors.distance import Doubles, Floats
 from memdb.vectors.filters import Raw
 
 Ranks = NDArray[np.int16]
 GoalKind = Literal["recall", "p99_ms"]
+_MADE = Unseen()
 CONCURRENCY = 8  # clients at once, where nobody says otherwise
 
 
@@ -41,7 +43,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class SweepRequest:
-    """What to measure. Hashable, and all that is needed (with the queries) to repeat it."""
+    """What to measure. Hashable, and all that is needed to repeat it."""
 
     index: str
     field: str = ""  # empty: the index's first vector field
@@ -51,10 +53,8 @@ class SweepRequest:
     ef_min: int = 10
     ef_max: int = 512
     goal: Goal = Goal()
-    seed: int = 0
     concurrency: tuple[int, ...] = (CONCURRENCY,)  # clients at once, for the throughput; () measures none
-    query_origin: str = "random documents"
-    queries: int = 1_000
+    source: Source = _MADE  # of the queries
     budget_qps: float | None = None  # at most so many queries a second; then no throughput is measured
 
     @property
@@ -129,18 +129,61 @@ class Truth:
     notes: tuple[str, ...] = ()  # what is not as usual about it, a sentence each
 
 
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """By how much recall may be off because queries stand for others. Nothing by default.
+
+    Shares of the missed neighbours, each one standard deviation.
+    """
+
+    too_high: float = 0.0
+    too_low: float = 0.0
+
+
+CERTAIN = Uncertainty()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Queries:
     """The vectors that are asked."""
 
     vectors: Floats  # (q, dim); in a run as they were sent, rounded to the type of the index
     labels: tuple[str, ...]  # for people: the key or text of each, or "row 12 of file.npy"
-    own_keys: tuple[str, ...]  # key of the document that a query is; "" where it is none
-    origin: str  # e.g. "500 random documents (seed 0)"
+    # Key of the document that a query is, or was made from: left out of its results. "" where there is none.
+    own_keys: tuple[str, ...]
+    source: Source
     digest: str  # of vectors and own keys: equal in two runs that asked the same
+    uncertainty: Uncertainty = CERTAIN  # of made queries, `memdb.tuning.unseen`
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def words(self) -> str:
+        """For people, e.g. "500 random documents (seed 0)"."""
+        return words(self.source, len(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What made queries get at one EF_RUNTIME of a run that asked documents, which are easier to find."""
+
+    ef_runtime: int
+    documents: float  # recall of the run's own queries
+    recall: float  # of made queries
+    low: float
+    high: float
+    queries: int
+
+    @property
+    def words(self) -> str:
+        """By how much documents flatter, in one sentence."""
+        at = f" at EF_RUNTIME {self.ef_runtime}" if self.ef_runtime else ""
+        return (
+            f"Documents as queries flatter: made queries as hard as unseen ones get {self.recall:.3f} "
+            f"({self.low:.3f} to {self.high:.3f}){at} where documents get {self.documents:.3f}, "
+            f"{self.documents - self.recall:+.3f}."
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,6 +208,7 @@ class Run:
     partial: bool
     took_s: float
     memdb_version: str
+    beside: Beside | None = None  # where documents were asked: how made queries do
     title: str = ""  # given by the user
 
     def point(self, ef_runtime: int) -> EfPoint | None:

@@ -21,8 +21,10 @@ from typing import Any
 import numpy as np
 
 from memdb.errors import BadInput, MemDBError, NotFound
+from memdb.tuning import source
 from memdb.tuning.packing import packed, unpacked
 from memdb.tuning.run import (
+    Beside,
     Definition,
     EfPoint,
     Goal,
@@ -31,11 +33,12 @@ from memdb.tuning.run import (
     Run,
     SweepRequest,
     Truth,
+    Uncertainty,
 )
 
 KEPT_RUNS = 200
 KEPT_BYTES = 1 << 30
-FORMAT = 1
+FORMAT = 2
 _ID = re.compile(r"[0-9A-Za-z_-]{1,80}")
 _ARRAYS = ("recalls", "ranks", "found", "latencies_ms")  # of a point
 
@@ -98,12 +101,18 @@ def to_dict(run: Run) -> dict[str, Any]:
     found = {
         f.name: getattr(run, f.name)
         for f in fields(run)
-        if f.name not in {"queries", "truth", "points", "definition", "request", "recommendation"}
+        if f.name not in {"queries", "truth", "points", "definition", "request", "recommendation", "beside"}
     }
     found["definition"] = asdict(run.definition)
-    found["request"] = asdict(run.request)
+    found["request"] = {**asdict(run.request), "source": source.to_dict(run.request.source)}
+    found["beside"] = asdict(run.beside) if run.beside else None
     found["recommendation"] = asdict(run.recommendation) if run.recommendation else None
-    found["queries"] = {"count": len(run.queries), "origin": run.queries.origin, "digest": run.queries.digest}
+    found["queries"] = {
+        "count": len(run.queries),
+        "words": run.queries.words,
+        "digest": run.queries.digest,
+        "uncertainty": asdict(run.queries.uncertainty),
+    }
     found["truth"] = {name: getattr(run.truth, name) for name in ("looked_at", "took_s", "kept")}
     found["points"] = [
         {f.name: getattr(p, f.name) for f in fields(p) if f.name not in _ARRAYS} for p in run.points
@@ -208,19 +217,21 @@ def _run(about: dict[str, Any], arrays: Any) -> Run:
         )
         for i, kept in enumerate(about["points"])
     ]
-    asked = about["queries"]
+    asked, request = about["queries"], _request(about["request"])
     return Run(
         **about
         | {
             "definition": Definition(**about["definition"]),
-            "request": _request(about["request"]),
+            "request": request,
+            "beside": Beside(**about["beside"]) if about["beside"] else None,
             "recommendation": _recommendation(about["recommendation"]),
             "queries": Queries(
                 arrays["vectors"],
                 tuple(unpacked("labels", arrays)),
                 tuple(unpacked("own_keys", arrays)),
-                asked["origin"],
+                request.source,
                 asked["digest"],
+                Uncertainty(**asked["uncertainty"]),
             ),
             "truth": Truth(rows, arrays["truth_distances"], **about["truth"]),
             "points": tuple(points),
@@ -234,6 +245,7 @@ def _request(kept: dict[str, Any]) -> SweepRequest:
         **kept
         | {
             "goal": Goal(**kept["goal"]),
+            "source": source.from_dict(kept["source"]),
             "filter_params": tuple((name, value) for name, value in kept["filter_params"]),
             "concurrency": tuple(kept["concurrency"]),
         }

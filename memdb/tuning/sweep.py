@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 
-from memdb import intervals
 from memdb.cluster.client import Client
 from memdb.errors import BadInput, Cancelled, MemDBError, UnknownIndex
 from memdb.jobs import Report, silent
-from memdb.tuning import decide, load
+from memdb.tuning import decide, load, unseen
 from memdb.tuning.checks import checked
 from memdb.tuning.plan import Plan, plan
-from memdb.tuning.run import Definition, EfPoint, Queries, Run, SweepRequest, Truth
+from memdb.tuning.run import Beside, Definition, EfPoint, Queries, Run, SweepRequest, Truth
 from memdb.tuning.scoring import scored
 from memdb.tuning.truth import truth
 from memdb.vectors import distance
@@ -38,6 +37,7 @@ THROUGHPUT_S = 0.4
 MORE = 4
 SLOWED, SLOWED_MS = 1.5, 0.3  # a second measurement that differs by this factor and by so much is told
 _NAN = float("nan")
+_NO_TRUTH = Truth((), np.empty((0, 0)), 0, 0.0)  # before `prepare`
 
 Keep = Callable[[Run], None]
 
@@ -53,6 +53,7 @@ def sweep(
     home: Path | None = None,
     condition: Condition | str | None = None,
     more: Callable[[int], Queries] | None = None,
+    beside: Callable[[], Queries] | None = None,
 ) -> Run:
     """Measure recall, latency and throughput over EF_RUNTIME and recommend one.
 
@@ -65,8 +66,10 @@ def sweep(
         keep: called with the run so far after every step, e.g. `Job.keep`; it survives a cancel.
         home: MEMDB_HOME, where exact answers are kept; None keeps none.
         condition: the filter as a condition; `request.filter` is then replaced by its rendered text.
-        more: so many queries that begin with `queries`, e.g. `random_documents` with the same seed. Asked
-            once, for MORE times as many, where `queries` leave open which EF meets a recall.
+        more: so many queries that begin with `queries`, e.g. `unseen` with the same seed. Asked once, for
+            MORE times as many, where `queries` leave open which EF meets a recall.
+        beside: made queries, asked once at the EF that is recommended: `Run.beside` then tells by how much
+            `queries`, which are documents, flatter.
 
     Returns:
         The run. `partial` where the server or the index went away meanwhile: `notes` say so in words.
@@ -78,19 +81,34 @@ def sweep(
     """
     info = index_info(client, info.name)
     request = checked(client, info, request, queries, condition)
-    work = _Sweep(client, info, request, queries, report, keep, more)
-    work.prepare(home)
+    work = _Sweep(client, info, request, queries, report, keep, home)
+    work.prepare()
     try:
-        work.measure()
+        work.measure(more)
+        if beside is not None:
+            work.ask_beside(beside())
     except Cancelled:
         raise
     except MemDBError as exc:
-        if not work.points:
+        if not work.state.points:
             raise
-        work.notes.append(_stopped(exc, len(work.points)))
+        work.notes.append(_stopped(exc, len(work.state.points)))
         return work.made(partial=True)
     work.look_again()
     return work.made(partial=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _State:
+    """Queries with their exact answer, and what was measured with them: replaced as a whole."""
+
+    request: SweepRequest
+    queries: Queries
+    truth: Truth
+    points: Mapping[int, EfPoint]  # by EF_RUNTIME; rows of each follow `queries`
+
+    def with_point(self, point: EfPoint) -> _State:
+        return replace(self, points={**self.points, point.ef_runtime: point})
 
 
 class _Sweep:
@@ -101,54 +119,48 @@ class _Sweep:
         request: SweepRequest,
         queries: Queries,
         report: Report,
-        keep: Keep | None,
-        more: Callable[[int], Queries] | None = None,
+        keep: Keep | None = None,
+        home: Path | None = None,
     ) -> None:
         self.params = info.vector_field(request.field)[1]
-        self.client, self.info, self.request = client, info, request
-        self.queries = self._sent(queries)
-        self.report, self.keep, self.more = report, keep, more
-        self.home: Path | None = None
-        self.points: dict[int, EfPoint] = {}
+        self.client, self.info = client, info
+        self.report, self.keep, self.home = report, keep, home
+        self.state = _State(request, self._sent(queries), _NO_TRUTH, {})
+        self.beside: Beside | None = None
         self.notes: list[str] = []
         self.plan: Plan | None = None
-        self.truth: Truth | None = None
         self.began = time.monotonic()
         self.started = datetime.now(UTC)
         self.pace = min(filter(None, (request.budget_qps, client.queries_per_s)), default=None)
         self.run_id = client.server.run_id
-        self.own = any(queries.own_keys)
         self.first_ef: int | None = None
         self.done, self.total = 0, 1
         self.suffix = uuid.uuid4().hex[:6]
 
     # ---- before ---------------------------------------------------------------------------------------
 
-    def prepare(self, home: Path | None) -> None:
+    def prepare(self) -> None:
         """The exact answer, the engine's plan, and what can be said before anything is measured."""
-        request, info = self.request, self.info
+        request, info, queries = self.state.request, self.info, self.state.queries
         matching = count(self.client, info, request.condition)
         if not matching:
             raise BadInput(
                 f"No document of '{info.name}' matches the filter {request.filter}.", "Widen the filter."
             )
-        self.report("Exact neighbours", 0, info.documents)
-        self.truth = truth(
-            self.client, info, request.field, self.queries, request.k, request.condition,
-            home=home, report=self.report,
-        )  # fmt: skip
-        if left := matching - self.truth.looked_at:
+        exact = self._exact(queries)
+        self.state = replace(self.state, truth=exact)
+        if left := matching - exact.looked_at:
             self.notes.append(
                 f"{left:,} of the documents that match could not be compared: they hold no usable vector, or "
                 "expired meanwhile. They are no true neighbours here."
                 if left > 0
                 else f"{-left:,} documents more matched when the vectors were read than shortly before."
             )
-        fewest = min(map(len, self.truth.keys))
-        if not max(map(len, self.truth.keys)):
+        fewest = min(map(len, exact.keys))
+        if not max(map(len, exact.keys)):
             raise BadInput(
                 f"No document but the query itself matches the filter {request.filter}."
-                if self.truth.looked_at
+                if exact.looked_at
                 else f"None of the {matching:,} documents that match holds a usable vector.",
                 "Widen the filter, or choose another index.",
             )
@@ -164,7 +176,7 @@ class _Sweep:
             )
         self._enough()
         if self.params.algorithm != "FLAT" and request.filter != "*":
-            vector = vector_param(self.queries.vectors[0])
+            vector = vector_param(queries.vectors[0])
             asked = KnnRequest(request.index, vector, request.field, request.k, None, request.condition)
             self.plan = plan(self.client, asked, info)
 
@@ -173,7 +185,7 @@ class _Sweep:
         return replace(queries, vectors=distance.as_sent(queries.vectors, self.params.type))
 
     def _exact(self, queries: Queries) -> Truth:
-        request, info = self.request, self.info
+        request, info = self.state.request, self.info
         self.report("Exact neighbours", 0, info.documents)
         return truth(
             self.client, info, request.field, queries, request.k, request.condition,
@@ -181,7 +193,7 @@ class _Sweep:
         )  # fmt: skip
 
     def _enough(self) -> None:
-        goal, k, q = self.request.goal, self.request.k, len(self.queries)
+        goal, k, q = self.state.request.goal, self.state.request.k, len(self.state.queries)
         if goal.kind != "recall":
             return
         if goal.value >= 1:
@@ -194,22 +206,23 @@ class _Sweep:
 
     # ---- measuring ------------------------------------------------------------------------------------
 
-    def measure(self) -> None:
+    def measure(self, more: Callable[[int], Queries] | None) -> None:
         """First the recall at a few values, which is the first curve; then what each costs; then the rest."""
-        request = self.request
+        request, queries = self.state.request, self.state.queries
         single = not self.params.has_ef
-        steps = (0,) if single else decide.ladder(request.ef_min, request.ef_max, len(self.queries))
+        steps = (0,) if single else decide.ladder(request.ef_min, request.ef_max, len(queries))
         first = steps if single else decide.first_values(steps)
         latency = self._latency_calls()
-        self.total = (1 if single else decide.POINTS) * (len(self.queries) + latency)
+        self.total = (1 if single else decide.POINTS) * (len(queries) + latency)
         self.first_ef = first[0]
         for ef in first:
             self._recall(ef)
         for ef in first:
             self._cost(ef)
         self._refine(steps)
-        if self.more is not None and decide.left_open(tuple(self.points.values()), request.goal):
-            self._ask_more(self.more)
+        open_ = decide.left_open(tuple(self.state.points.values()), request.goal, queries.uncertainty)
+        if more is not None and open_:
+            self._ask_more(more)
             self._refine(steps)
         self._slowed()
         self.report("Measuring", self.total, self.total)
@@ -219,52 +232,63 @@ class _Sweep:
         while steps != (0,):
             ef = decide.next_value(
                 steps,
-                {ef: p.recall for ef, p in self.points.items()},
-                {ef: decide.meets(p, self.request.goal) for ef, p in self.points.items()},
-                self.request.goal.kind,
+                {ef: p.recall for ef, p in self.state.points.items()},
+                {ef: decide.meets(p, self.state.request.goal) for ef, p in self.state.points.items()},
+                self.state.request.goal.kind,
             )
             if ef is None:
                 return
-            remaining = max(1, decide.POINTS - len(self.points))
-            self.total = self.done + remaining * (len(self.queries) + self._latency_calls())
+            remaining = max(1, decide.POINTS - len(self.state.points))
+            self.total = self.done + remaining * (len(self.state.queries) + self._latency_calls())
             self._recall(ef)
             self._cost(ef)
 
     def _ask_more(self, more: Callable[[int], Queries]) -> None:
         """Further queries at every EF measured so far; the ones asked already are not asked again."""
-        before = len(self.queries)
+        earlier = self.state
+        before = len(earlier.queries)
         queries = self._sent(more(MORE * before))
-        if len(queries) <= before or queries.own_keys[:before] != self.queries.own_keys:
+        if len(queries) <= before or not np.array_equal(queries.vectors[:before], earlier.queries.vectors):
             return
-        kept = (self.truth, self.queries, self.request, self.points, self.keep)
-        self.total = self.done + len(self.points) * (len(queries) - before)
-        try:
-            self.truth, self.queries = self._exact(queries), queries
-            self.request = replace(self.request, queries=len(queries), query_origin=queries.origin)
-            self.points, self.keep = {}, None  # what is kept must have the same rows at every point
-            for ef in sorted(kept[3]):
-                self._recall(ef, kept[3][ef])
-        except MemDBError:  # Cancelled among them: what was measured before stands
-            self.truth, self.queries, self.request, self.points, self.keep = kept
-            raise
-        self.keep = kept[-1]
+        exact = self._exact(queries)
+        self.total = self.done + len(earlier.points) * (len(queries) - before)
+        wider = _State(replace(earlier.request, source=queries.source), queries, exact, {})
+        # What is kept has the same rows at every point: the state changes when all are measured.
+        for ef in sorted(earlier.points):
+            wider = wider.with_point(self._recalled(wider, ef, earlier.points[ef]))
+        self.state = wider
         self.notes.append(
             f"{before:,} queries left open which setting meets the goal; {len(queries) - before:,} more were "
             "asked."
         )
         self._keep()
 
-    def _recall(self, ef: int, earlier: EfPoint | None = None) -> None:
+    def ask_beside(self, queries: Queries) -> None:
+        """Made queries at the recommended EF, else at the largest measured."""
+        points = self.state.points
+        best = decide.chosen(tuple(points.values()), self.state.request.goal)
+        point = best or points[max(points)]
+        if not len(queries):
+            return
+        queries = self._sent(queries)
+        state = replace(self.state, queries=queries, truth=self._exact(queries), points={})
+        self.total = self.done + len(queries)
+        made = self._recalled(state, point.ef_runtime)
+        self.beside = Beside(point.ef_runtime, point.recall, made.recall, made.low, made.high, len(queries))
+
+    def _recall(self, ef: int) -> None:
+        self.state = self.state.with_point(self._recalled(self.state, ef))
+        self._keep()
+
+    def _recalled(self, state: _State, ef: int, earlier: EfPoint | None = None) -> EfPoint:
         """The recall at one EF; rows that `earlier` has are taken from it."""
         began = time.monotonic()
-        assured = self.truth
-        assert assured is not None  # noqa: S101  # set by prepare
         first = len(earlier.recalls) if earlier else 0
-        asked = self._questions(ef, first)
+        asked = self._questions(state, ef, first)
         got = load.answers(self.client, asked, self._progress, budget_qps=self.pace)
         recalls, ranks, found, short = scored(
-            self.client, self.info, self.request.field, [answer for some in got for answer in some],
-            self.queries, assured, first,
+            self.client, self.info, state.request.field, [answer for some in got for answer in some],
+            state.queries, state.truth, first,
         )  # fmt: skip
         point = EfPoint(
             ef_runtime=ef, recall=_NAN, low=_NAN, high=_NAN, p50_ms=_NAN, p95_ms=_NAN, p99_ms=_NAN, calls=0,
@@ -280,13 +304,13 @@ class _Sweep:
                 found=np.concatenate([earlier.found, found]),
                 took_s=earlier.took_s + point.took_s,
             )
-        band = intervals.mean(point.recalls, self.request.goal.confidence)
-        self.points[ef] = replace(point, recall=band.mean, low=band.low, high=band.high)
-        self._keep()
+        goal = state.request.goal
+        band = unseen.interval(point.recalls, goal.confidence, state.queries.uncertainty)
+        return replace(point, recall=band.mean, low=band.low, high=band.high)
 
     def _cost(self, ef: int) -> None:
         began = time.monotonic()
-        request, asked = self.request, self._questions(ef)
+        request, asked = self.state.request, self._questions(self.state, ef)
         most = self._latency_calls()
         took = load.latencies(
             self.client, asked, self._progress, least=min(LEAST_CALLS, most), most=most,
@@ -297,23 +321,23 @@ class _Sweep:
             self.report("Measuring", self.done, self.total)
             rates.append((clients, load.throughput(self.client, asked, clients, THROUGHPUT_S)))
         p50, p95, p99 = load.percentiles(np.array(took))
-        point = self.points[ef]
-        self.points[ef] = replace(
+        point = self.state.points[ef]
+        self.state = self.state.with_point(replace(
             point, p50_ms=p50, p95_ms=p95, p99_ms=p99, calls=len(took), throughput=tuple(rates),
             latencies_ms=np.array(took, np.float32), took_s=point.took_s + time.monotonic() - began,
-        )  # fmt: skip
+        ))  # fmt: skip
         self._keep()
 
-    def _questions(self, ef: int, first: int = 0) -> load.Questions:
-        # One more than k where the query is a document: it finds itself, and does not count.
-        k = self.request.k + self.own
-        vectors = self.queries.vectors[first:]
+    def _questions(self, state: _State, ef: int, first: int = 0) -> load.Questions:
+        # One more than k where a query is a document or made from one: that comes, and does not count.
+        k = state.request.k + any(state.queries.own_keys)
+        vectors = state.queries.vectors[first:]
         return load.questions(
-            self.client, self.info, self.request, vectors, ef, k=k, condition=self.request.condition
+            self.client, self.info, state.request, vectors, ef, k=k, condition=state.request.condition
         )
 
     def _latency_calls(self) -> int:
-        most = min(MOST_CALLS, max(len(self.queries), 3 * LEAST_CALLS))
+        most = min(MOST_CALLS, max(len(self.state.queries), 3 * LEAST_CALLS))
         budget = self.pace
         return most if budget is None else max(20, min(most, int(budget * LATENCY_S * 5)))
 
@@ -325,9 +349,9 @@ class _Sweep:
 
     def _slowed(self) -> None:
         """The first EF once more: did the server become slower or faster meanwhile?"""
-        first = self.points[self.first_ef or 0]
+        first = self.state.points[self.first_ef or 0]
         again = load.latencies(
-            self.client, self._questions(first.ef_runtime), lambda more: None, least=50, most=50,
+            self.client, self._questions(self.state, first.ef_runtime), lambda more: None, least=50, most=50,
             at_most_s=LATENCY_S, budget_qps=self.pace,
         )  # fmt: skip
         now, _, _ = load.percentiles(np.array(again))
@@ -368,8 +392,8 @@ class _Sweep:
     def made(self, *, partial: bool) -> Run:
         """The run as it stands."""
         info, server, params = self.info, self.client.server, self.params
-        assert self.truth is not None  # noqa: S101  # set by prepare
-        points = tuple(self.points[ef] for ef in sorted(self.points))
+        state = self.state
+        points = tuple(state.points[ef] for ef in sorted(state.points))
         definition = Definition(
             params.algorithm, params.type, params.dim, params.metric, params.m, params.ef_construction
         )
@@ -386,18 +410,21 @@ class _Sweep:
             engine=" ".join([server.title, *(f"{n} {v}" for n, v in server.modules)]),
             documents=info.documents,
             definition=definition,
-            request=self.request,
-            queries=self.queries,
-            truth=self.truth,
+            request=state.request,
+            queries=state.queries,
+            truth=state.truth,
             points=points,
             recommendation=decide.recommend(
-                [p for p in points if self.request.goal.kind == "recall" or p.calls],
-                self.request,
+                [p for p in points if state.request.goal.kind == "recall" or p.calls],
+                state.request,
                 definition,
+                uncertainty=state.queries.uncertainty,
+                beside=self.beside,
                 ef_limit=server.dialect.limits.ef_runtime,
                 plan_words=self.plan.words if self.plan else "",
                 plan_exact=bool(self.plan and self.plan.exact),
             ),
+            beside=self.beside,
             notes=tuple(notes),
             partial=partial,
             took_s=time.monotonic() - self.began,

@@ -12,8 +12,9 @@ from streamlit.testing.v1 import AppTest
 from memdb.cluster.client import connect
 from memdb.cluster.target import Target
 from memdb.demo.app import app_folder, environment
-from memdb.sessions import append, formats, store, users
+from memdb.sessions import append, formats, listing, store, users
 from memdb.sessions.filters import SessionFilter
+from memdb.sessions.known import ARTICLE
 from tests.waiting import PATIENCE_S
 
 ENTRY = app_folder() / "memdb" / "ui" / "entry.py"
@@ -125,7 +126,7 @@ def test_a_user_and_a_session_are_made(opened: Open, demo_target: Target, prefix
     assert "Nothing was said yet" in said(app)
     with connect(demo_target) as client:
         assert users.user_record(client, name).vector is not None
-        for made in store.page(client, SessionFilter(user=name)).sessions:
+        for made in listing.page(client, ARTICLE, SessionFilter(user=name)).sessions:
             client.execute("DEL", made.key)
         client.execute("DEL", formats.user_key(name))
 

@@ -15,8 +15,9 @@ from memdb.cluster import engine as local_engine
 from memdb.cluster.client import Client, connect
 from memdb.cluster.engine import Engine
 from memdb.demo.app import app_folder, environment
-from memdb.sessions import append, store
+from memdb.sessions import append
 from memdb.sessions.formats import Turn
+from memdb.sessions.strategy import Budget
 from memdb.ui.sessions.listing import bar_share, left_text
 from memdb.ui.sessions.panel import countdown
 from tests.waiting import PATIENCE_S, until
@@ -293,7 +294,7 @@ def test_a_page_is_filled_in_the_background(
 ) -> None:
     """Where one call's budget ends before the page is full."""
     put(server, "a", user_id="wanted")
-    commands = [("SET", f"other:{i}", "x") for i in range(2 * store.Budget().keys)]
+    commands = [("SET", f"other:{i}", "x") for i in range(2 * Budget().keys)]
     for start in range(0, len(commands), 10_000):
         server.pipeline(commands[start : start + 10_000])
     opened(app, user="wanted")

@@ -78,11 +78,53 @@ def test_sessions_of_another_format(app: AppTest, server: Client) -> None:
     assert "Hello there" in texts(app)
     assert "<script>alert(1)</script>" in texts(app)  # as text
     for view in ("Fields", "Code"):
-        app.segmented_control(key="sessions.other.view").set_value(view).run()
+        app.segmented_control(key="sessions.view").set_value(view).run()
         healthy(app)
     app.text_input(key="sessions.open").set_value("gone").run()
     assert not app.exception
     assert "expired" in app.error[0].value
+
+
+def test_another_format_has_the_same_list(app: AppTest, server: Client) -> None:
+    for i in range(30):
+        langchain(server, f"s{i}", f"Question {i}", "Answer")
+    server.execute("EXPIRE", "message_store:s7", 100)
+    opened(app)
+    app.selectbox(key="sessions.size").set_value(25).run()
+    pages = [set(frames(app)[0]["session"])]
+    app.button(key="sessions.next").click().run()
+    pages.append(set(frames(app)[0]["session"]))
+    assert sorted(map(len, pages)) == [5, 25]
+    assert len(pages[0] | pages[1]) == 30
+    app.text_input(key="sessions.words").set_value("question 2").run()
+    assert sorted(frames(app)[0]["session"]) == sorted(f"s{i}" for i in range(30) if "2" in str(i))
+    app.text_input(key="sessions.words").set_value("").run()
+    app.select_slider(key="sessions.ttl").set_value(("1 min", "15 min")).run()
+    assert list(frames(app)[0]["session"]) == ["s7"]
+    assert "expires in **1:" in str([p.proto for p in app.get("progress")])
+    assert not [box for box in app.selectbox if box.key == "sessions.context"]  # this format keeps none
+    assert "read only" in marked(app)
+    assert not {b.key for b in app.button} & {"sessions.extend", "sessions.persist", "sessions.delete"}
+    server.execute("LPUSH", "message_store:s7", json.dumps({"type": "human", "data": {"content": "More"}}))
+    app.run()
+    assert "changed this session" in marked(app)
+    app.segmented_control(key="sessions.show").set_value("Change many").run()
+    assert "not changed here" in marked(app)
+    healthy(app)
+
+
+def test_the_articles_sessions_behind_another_prefix_can_be_changed(app: AppTest, server: Client) -> None:
+    history = json.dumps([{"role": "user", "content": "Hello"}])
+    server.execute("HSET", "talk:1", "user_id", "ann", "context", "c", "created_at", "", "history", history)
+    server.execute("EXPIRE", "talk:1", 100)
+    opened(app)
+    healthy(app)
+    assert list(frames(app)[0]["session"]) == ["1"]
+    assert app.button(key="sessions.extend").label == "Extend"
+    app.segmented_control(key="sessions.show").set_value("Change many").run()
+    app.button(key="sessions.bulk.plan").click().run()
+    until(lambda: "1 sessions" in marked(app.run()), "the dry run has ended")
+    healthy(app)
 
 
 @pytest.mark.parametrize("token", ["nothing · x:", "LangChain: list of messages · ", " · ", "x"])

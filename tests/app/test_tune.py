@@ -158,7 +158,7 @@ def test_a_miss_is_explained_and_linked_to_search(run_of: AppTest) -> None:
         if {"index rank", "true rank", "title"} == set(f.value.columns) - {"distance", "key"}
     )
     assert (extras["true rank"] > extras["index rank"]).any()
-    assert any("Open in Search" in str(link.proto.label) for link in run_of.get("page_link"))
+    assert any("Open its document in Search" in str(link.proto.label) for link in run_of.get("page_link"))
 
 
 def test_slices_by_tag_number_cluster_and_density(run_of: AppTest) -> None:

@@ -11,6 +11,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Target
+from tests.waiting import until
 
 HEAD, ROW = 36, 33  # heights in pixels of the table's head and rows
 
@@ -44,9 +45,14 @@ def table(page: Page) -> Locator:
 
 
 def choose_row(page: Page, row: int) -> None:
-    """Click a row's box: the table is a canvas, so by place, and once its cells are there."""
-    expect(table(page).get_by_role("gridcell").first).to_be_attached()
-    table(page).click(position={"x": 16, "y": HEAD + ROW * row + ROW // 2})
+    """Click a row's box: the table is a canvas, so by place. It may be drawn before it takes a click."""
+
+    def chosen() -> bool:
+        table(page).click(position={"x": 16, "y": HEAD + ROW * row + ROW // 2})
+        page.wait_for_timeout(5_000)
+        return opened(page).input_value() != ""
+
+    until(chosen, f"row {row} is open")
 
 
 def opened(page: Page) -> Locator:

@@ -20,8 +20,9 @@ from memdb.cluster.engine import Engine
 from memdb.cluster.overview import overview
 from memdb.cluster.target import Target
 from memdb.errors import NotAllowed
-from memdb.sessions import store
+from memdb.sessions import listing
 from memdb.sessions.filters import SessionFilter
+from memdb.sessions.known import ARTICLE
 from memdb.tuning import vectors
 from memdb.vectors.exact import nearest
 from memdb.vectors.index import index_info, index_names
@@ -117,7 +118,7 @@ def test_search_and_sessions_work_with_few_rights(
         half = [key for block in blocks(client, info, condition="@t:{a}") for key in block.keys]
         assert sorted(half) == sorted(f"d:{i}" for i in range(0, DOCUMENTS, 2))
         assert nearest(blocks(client, info), query[None], 5, "L2").keys[0] == right
-        assert len(store.page(client, SessionFilter(), size=20).sessions) == SESSIONS
+        assert len(listing.page(client, ARTICLE, SessionFilter(), size=20).sessions) == SESSIONS
         facts = overview(client)
         assert facts.keys == DOCUMENTS + SESSIONS
         assert (facts.used_bytes is None) == ("INFO" in UNTOLD.get(name, ()))
@@ -207,7 +208,7 @@ def test_slots_where_the_nodes_may_not_be_asked(tmp_path: Path) -> None:
             with connect(target) as client:  # nothing was asked before: the first command covers all shards
                 assert client.execute("DBSIZE") == 60
             with connect(target) as client:
-                assert len(store.page(client, SessionFilter(), size=100).sessions) == 60
+                assert len(listing.page(client, ARTICLE, SessionFilter(), size=100).sessions) == 60
                 assert len([n for n in client.nodes() if n.role == "primary"]) == client.server.shards == 3
         with connect(as_user(running.target, "cluster")) as client:
             for command in (("DBSIZE",), ("SCAN", 0)):  # of one shard, it would be told as all

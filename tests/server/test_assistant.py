@@ -20,7 +20,7 @@ from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Target
 from memdb.embed import embed
 from memdb.errors import BadInput, EngineError, LoginFailed, NotFound, OutOfRange
-from memdb.sessions import append, store, users
+from memdb.sessions import append, listing, store, users
 from memdb.sessions.formats import Turn
 from memdb.vectors.filters import Tag
 from memdb.vectors.index import IndexInfo, index_info
@@ -42,7 +42,7 @@ def info(demo: Client) -> IndexInfo:
 
 @pytest.fixture
 def ask(demo: Client) -> Ask:
-    session = next(s for s in store.page(demo).sessions if s.user_id)
+    session = next(s for s in listing.page(demo).sessions if s.user_id)
     return Ask("idx:embeddings", session.key, session.user_id, QUESTION)
 
 

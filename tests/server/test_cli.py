@@ -189,6 +189,32 @@ def test_sessions_page_by_page_and_one(memdb: Run, client: Client) -> None:
     assert "no session 'session:cli-3'" in err
 
 
+def test_sessions_of_another_format(memdb: Run, client: Client, prefix: str) -> None:
+    for i in range(4):
+        client.execute("RPUSH", f"{prefix}{i}", json.dumps({"role": "user", "content": f"Question {i}"}))
+    client.execute("EXPIRE", f"{prefix}2", 100)
+    layout = ("--format", "list", "--prefix", prefix)
+
+    def ids(*options: str) -> list[str]:
+        status, out, _ = memdb("sessions", *layout, "--json", *options)
+        assert status == 0
+        return sorted(s["id"] for s in json.loads(out)["sessions"])
+
+    assert ids() == ["0", "1", "2", "3"]
+    assert ids("--words", "question 3") == ["3"]
+    assert ids("--ttl-to", "200") == ["2"]
+    assert ids("--never-expires", "--id-part", "1") == ["1"]
+    status, out, _ = memdb("sessions", "show", "1", *layout)
+    assert (status, "user: Question 1" in out) == (0, True)
+    for options, said in (
+        (("--context", "c"), "cannot be filtered by context"),
+        (("--format", "nonsense"), "no session format 'nonsense'"),
+        (("--since", "soon"), "is no time"),
+    ):
+        status, _, err = memdb("sessions", *layout, *options)
+        assert (status, said in err) == (2, True), err
+
+
 def test_load_is_refused_where_writes_are_not_allowed(memdb: Run) -> None:
     status, _, err = memdb("load", "--docs", "10", "--sessions", "1")
     assert status == 2

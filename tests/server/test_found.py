@@ -145,7 +145,7 @@ def test_recall_of_a_sweep_is_that_of_float64(
 ) -> None:
     values, asked = drawn(kind, 1_200, dim, scale)
     case = load(client, prefix, values, asked, metric, type_)
-    made = queries.made(asked.astype(np.float32), [f"q{i}" for i in range(len(asked))], (), "drawn here")
+    made = queries.made(asked.astype(np.float32), [f"q{i}" for i in range(len(asked))])
     request = SweepRequest(case.info.name, k=K, ef_min=10, ef_max=80, concurrency=(), goal=Goal(value=0.9))
     run = sweep(client, case.info, request, made)
     for point in run.points:
@@ -195,7 +195,7 @@ def test_equal_documents_at_the_last_place_are_found(
     distances = far(case.asked[0], case.vectors, metric)
     assert set(np.argsort(distances)[:4]) == {230, 231, 232, 233}
     assert np.ptp(distances[:30]) < 1e-15
-    made = queries.made(query[None].astype(np.float32), ["q"], (), "drawn here")
+    made = queries.made(query[None].astype(np.float32), ["q"])
     run = sweep(client, case.info, SweepRequest(case.info.name, k=K, concurrency=()), made)
     assert run.points[0].recall == 1.0
     assert (run.points[0].ranks >= 0).all()

@@ -104,7 +104,7 @@ def test_as_many_documents_overwritten_and_the_index_made_again(
     before, after = drawn(1), drawn(2)
     write(client, prefix, before, on)
     info = create(client, prefix, metric, flat, on)
-    asked = queries.made(drawn(3)[:20], [f"q{i}" for i in range(20)], (), "drawn here")
+    asked = queries.made(drawn(3)[:20], [f"q{i}" for i in range(20)])
     home = tmp_path if on_disk else None
 
     def answer(now: IndexInfo) -> truth.Truth:
@@ -168,7 +168,7 @@ def test_documents_that_change_places_under_a_filter(client: Client, prefix: str
     values = drawn(1)
     write(client, prefix, values, "HASH")
     info = create(client, prefix, "L2", True, "HASH")
-    asked = queries.made(values[:5], [f"q{i}" for i in range(5)], (), "drawn here")
+    asked = queries.made(values[:5], [f"q{i}" for i in range(5)])
     condition = "@tag:{t1}"
     truth.truth(client, info, "v", asked, K, condition, home=tmp_path)
     assert truth.truth(client, info, "v", asked, K, condition, home=tmp_path).kept
@@ -185,7 +185,7 @@ def test_times_to_live_do_not_matter_until_documents_end(client: Client, prefix:
     values = drawn(1)
     write(client, prefix, values, "HASH")
     info = create(client, prefix, "COSINE", True, "HASH")
-    asked = queries.made(values[:5], [f"q{i}" for i in range(5)], (), "drawn here")
+    asked = queries.made(values[:5], [f"q{i}" for i in range(5)])
     truth.truth(client, info, "v", asked, K, home=tmp_path)
     client.pipeline([("PEXPIRE", f"{prefix}d:{i}", 3_600_000) for i in range(COUNT)])
     now = index.index_info(client, info.name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,10 +15,14 @@ from memdb.cluster import engine as local_engine
 from memdb.cluster.client import Client, connect
 from memdb.cluster.engine import Engine
 from memdb.errors import BadInput, NotFound
-from memdb.sessions import browse, known
+from memdb.sessions import bulk, indexed, known, listing
+from memdb.sessions.bulk import Action
 from memdb.sessions.detect import Detected, detect
+from memdb.sessions.filters import SessionFilter
 from memdb.sessions.mapping import Format
-from memdb.sessions.store import Budget
+from memdb.sessions.strategy import Budget
+from memdb.vectors import index
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +61,11 @@ def only(found: Detected, name: str) -> Format:
 
 
 def turns(client: Client, format_: Format, id_: str) -> list[tuple[str, str]]:
-    return [(t.role, t.content) for t in browse.open_session(client, format_, id_).session.turns]
+    return [(t.role, t.content) for t in listing.open_session(client, format_, id_).session.turns]
 
 
 def listed(client: Client, format_: Format) -> dict[str, Any]:
-    found = browse.page(client, format_)
+    found = listing.page(client, format_)
     assert found.complete
     return {s.key.removeprefix(format_.prefix): s for s in found.sessions}
 
@@ -95,7 +101,7 @@ def test_redisvl(server: Client) -> None:
     assert {name: s.turns for name, s in shown.items()} == {"s:1": 2, "s2": 2}
     assert shown["s2"].opening == "Again?"
     assert turns(server, format_, "s:1") == [("user", "Hi"), ("llm", "Hello")]
-    assert browse.open_session(server, format_, "s2").session.created is not None
+    assert listing.open_session(server, format_, "s2").session.created is not None
 
 
 @pytest.mark.usefixtures("quiet")
@@ -134,7 +140,7 @@ def test_langgraph_on_redis_and_valkey(server: Client) -> None:
         write(ValkeySaver(wire, ttl=600), "t2")
     format_ = only(detect(server), "langgraph-valkey")
     assert turns(server, format_, "t2") == whole
-    assert browse.open_session(server, format_, "t2").session.user_id == "ann"
+    assert listing.open_session(server, format_, "t2").session.user_id == "ann"
 
 
 def test_json_documents_and_messages(server: Client) -> None:
@@ -156,7 +162,7 @@ def test_json_documents_and_messages(server: Client) -> None:
     assert {f.format.name for f in found.formats} == {"message-json", "json", "text-list"}
     assert turns(server, only(found, "message-json"), "s1") == [("human", "Hi"), ("ai", "Hello")]
     assert turns(server, only(found, "text-list"), "1") == [("user", "Hey")]
-    session = browse.open_session(server, only(found, "json"), "1").session
+    session = listing.open_session(server, only(found, "json"), "1").session
     assert (session.user_id, session.created_at) == ("ann", "2026-07-14T10:30:00+00:00")
 
 
@@ -172,7 +178,7 @@ def test_a_mapping_of_ones_own(server: Client) -> None:
         )  # fmt: skip
     found = detect(server, (mine,))
     assert (found.formats[0].format, found.formats[0].keys) == (mine, 2)
-    session = browse.open_session(server, mine, "c7").session
+    session = listing.open_session(server, mine, "c7").session
     assert [(t.role, t.content) for t in session.turns] == [("user", "text 0"), ("wizard", "text 1")]
     assert session.user_id == "ann"
     assert any("'wizard'" in problem for problem in session.problems)
@@ -196,7 +202,7 @@ def test_what_is_damaged_is_named(server: Client, value: str | bytes, said: str)
     server.execute("SET", "txt:1", value)
     format_ = Format("text", "t", "txt:", "string", messages=("messages",))
     shown = listed(server, format_)["1"]
-    opened = browse.open_session(server, format_, "1").session
+    opened = listing.open_session(server, format_, "1").session
     for problems in (shown.problems, opened.problems):
         assert any(said in problem for problem in problems), problems
 
@@ -208,13 +214,13 @@ def test_a_long_list_gives_its_newest_entries(server: Client) -> None:
     large = json.dumps({"role": "user", "content": "x" * 2**20})
     server.pipeline([("RPUSH", "chat:large", large) for _ in range(20)])
     server.execute("RPUSH", "chat:huge", json.dumps({"role": "user", "content": "x" * 9_000_000}))
-    opened = browse.open_session(server, known.MESSAGE_LIST, "long").session
+    opened = listing.open_session(server, known.MESSAGE_LIST, "long").session
     assert (len(opened.turns), opened.turns[-1].content) == (500, "n699")
     assert any("Of 700 entries the newest 500" in problem for problem in opened.problems)
-    opened = browse.open_session(server, known.MESSAGE_LIST, "large").session
+    opened = listing.open_session(server, known.MESSAGE_LIST, "large").session
     assert 1 <= len(opened.turns) <= 8
     assert any("Of 20 entries" in problem for problem in opened.problems)
-    opened = browse.open_session(server, known.MESSAGE_LIST, "huge").session
+    opened = listing.open_session(server, known.MESSAGE_LIST, "huge").session
     assert any("was not read" in problem for problem in opened.problems)
     assert set(listed(server, known.MESSAGE_LIST)) == {"long", "large", "huge"}
 
@@ -223,12 +229,12 @@ def test_gone_keys_other_types_and_bad_cursors(server: Client) -> None:
     server.execute("SET", "chat:1", "x")
     server.execute("SET", "other", "y")
     with pytest.raises(NotFound):
-        browse.open_session(server, known.TEXT, "none")
-    assert browse.summaries(server, known.TEXT, ["chat:gone"]) == []
-    assert browse.page(server, known.LANGCHAIN).sessions == ()
+        listing.open_session(server, known.TEXT, "none")
+    assert listing.strategy_of(known.TEXT).summaries(server, known.TEXT, {"chat:gone": ""}) == []
+    assert listing.page(server, known.LANGCHAIN).sessions == ()
     for cursor in ("x", "-1", "9" * 30):
         with pytest.raises(BadInput, match="no cursor"):
-            browse.page(server, known.TEXT, cursor)
+            listing.page(server, known.TEXT, cursor=cursor)
     found = detect(server)
     assert (found.formats, found.other, found.sampled) == ((), 2, 2)
 
@@ -240,7 +246,7 @@ def test_pages_reach_every_session_within_the_budget(server: Client) -> None:
     seen: set[str] = set()
     cursor, pages = "", 0
     while True:
-        found = browse.page(server, known.MESSAGE_LIST, cursor, size=100, budget=Budget(keys=1_000))
+        found = listing.page(server, known.MESSAGE_LIST, cursor=cursor, size=100, budget=Budget(keys=1_000))
         assert found.scanned <= 1_100
         seen |= {s.key for s in found.sessions}
         cursor, pages = found.next_cursor, pages + 1
@@ -251,3 +257,189 @@ def test_pages_reach_every_session_within_the_budget(server: Client) -> None:
     sampled = detect(server, sample=1_000)
     assert not sampled.whole
     assert 2_400 < sampled.formats[0].keys < 3_600
+
+
+# ---- one listing for every format ------------------------------------------------------------------------
+
+SESSIONS = 60
+FORMATS = {
+    "list": Format("list", "t", "f:", "list"),
+    "string": Format("string", "t", "f:", "string", messages=("messages",)),
+    "json": Format("json", "t", "f:", "json", messages=("messages",)),
+    "hash": Format("hash", "t", "f:", "hash", messages=("messages",)),
+    "article": replace(known.ARTICLE, prefix="f:"),
+    "message": Format("message", "t", "f:", "hash", "message", session=("session_id",)),
+    "state": replace(known.LANGGRAPH, prefix="f:"),
+}
+
+
+def written(client: Client, format_: Format) -> None:
+    """60 sessions: user i % 5, begun on day 1 + i % 20, every third lives 1,000 + i s, words by i."""
+    for i in range(SESSIONS):
+        key, at, user = f"f:{i}", f"2026-07-{1 + i % 20:02d}T10:00:00Z", f"Ann{i % 5}"
+        entries = [
+            {"role": "user", "content": f"Question-{i} about S3", "timestamp": at, "user_id": user},
+            {"role": "assistant", "content": f"Answer {i % 4}"},
+        ]
+        whole = {"messages": entries, "user_id": user, "created_at": at}
+        keys = [key]
+        if format_.strategy == "article":
+            client.execute("HSET", key, "user_id", user, "context", "c", "created_at", at,
+                           "history", json.dumps(entries))  # fmt: skip
+        elif format_.holds == "message":
+            keys = [f"{key}:{n}" for n in range(2)]
+            for name, entry in zip(keys, entries, strict=True):
+                client.execute("HSET", name, "session_id", str(i), "role", entry["role"], "content",
+                               entry["content"], "timestamp", at, "user_id", user)  # fmt: skip
+        elif format_.holds == "state":
+            state = {"thread_id": str(i), "checkpoint_id": "1", "metadata": {"user_id": user},
+                     "checkpoint": {"ts": at, "channel_values": {"messages": entries}}}  # fmt: skip
+            client.execute("JSON.SET", key, "$", json.dumps(state))
+        elif format_.stored == "list":
+            client.execute("RPUSH", key, *map(json.dumps, entries))
+        elif format_.stored == "json":
+            client.execute("JSON.SET", key, "$", json.dumps(whole))
+        elif format_.stored == "hash":
+            client.execute("HSET", key, "user_id", user, "created_at", at, "messages", json.dumps(entries))
+        else:
+            client.execute("SET", key, json.dumps(whole))
+        if i % 3 == 0:
+            client.pipeline([("EXPIRE", name, 1_000 + i) for name in keys])
+    client.pipeline([("SET", f"noise:{i}", "x") for i in range(200)])
+
+
+EVERY = range(SESSIONS)
+WANTED = {
+    "everything": (SessionFilter(), EVERY),
+    "user": (SessionFilter(user="Ann2"), [i for i in EVERY if i % 5 == 2]),
+    "other case": (SessionFilter(user="ann2"), []),
+    "part of user": (SessionFilter(user="NN2", partial=True), [i for i in EVERY if i % 5 == 2]),
+    "words": (SessionFilter(words=("QUESTION", "answer 3")), [i for i in EVERY if i % 4 == 3]),
+    "never": (SessionFilter(expires=False), [i for i in EVERY if i % 3]),
+    "TTL": (SessionFilter(ttl_to_s=2_000), [i for i in EVERY if i % 3 == 0]),
+    "day": (
+        SessionFilter(created_from=datetime(2026, 7, 3, tzinfo=UTC), created_to=datetime(2026, 7, 4)),
+        [i for i in EVERY if i % 20 == 2],
+    ),
+    "id": (SessionFilter(id_part="7"), [i for i in EVERY if "7" in str(i)]),
+    "all at once": (
+        SessionFilter(user="Ann0", words=("s3",), expires=True, id_part="5"),
+        [i for i in EVERY if i % 15 == 0 and "5" in str(i)],
+    ),
+}
+
+
+@pytest.mark.parametrize("size", [7, 50])
+@pytest.mark.parametrize("name", list(FORMATS))
+def test_one_listing_filters_every_format(server: Client, name: str, size: int) -> None:
+    format_ = FORMATS[name]
+    written(server, format_)
+    for what, (wanted, expected) in WANTED.items():
+        seen: list[str] = []
+        cursor = ""
+        while True:
+            page = listing.page(server, format_, wanted, cursor, size=size)
+            seen += [s.id for s in page.sessions]
+            cursor = page.next_cursor
+            if page.complete:
+                break
+        if format_.holds != "message":  # of which a page shows what lay on its part, so that one comes twice
+            assert len(seen) == len(set(seen)), what
+            assert sorted(seen) == sorted(map(str, expected)), what
+        elif what not in ("words", "all at once"):
+            assert set(seen) == set(map(str, expected)), what
+        found = listing.search(server, format_, wanted, limit=1_000)
+        assert found.complete
+        if format_.holds != "message" or not wanted.words:
+            assert sorted(s.id for s in found.sessions) == sorted(map(str, expected)), what
+            assert {s.turns for s in found.sessions} <= {2}, what  # the messages of all pages
+
+
+@pytest.mark.parametrize("name", list(FORMATS))
+def test_a_filter_that_a_format_cannot_answer_is_refused(server: Client, name: str) -> None:
+    format_ = FORMATS[name]
+    if listing.powers(format_).context:
+        assert listing.page(server, format_, SessionFilter(context="c")).sessions == ()
+    else:
+        with pytest.raises(BadInput, match="cannot be filtered by context"):
+            listing.page(server, format_, SessionFilter(context="c"))
+    timeless = replace(format_, strategy="values", time=(), user=())
+    for wanted in (SessionFilter(user="x"), SessionFilter(created_from=datetime(2026, 1, 1))):
+        with pytest.raises(BadInput, match="cannot be filtered"):
+            listing.page(server, timeless, wanted)
+
+
+def test_only_the_articles_sessions_are_changed_in_bulk(server: Client) -> None:
+    for format_ in FORMATS.values():
+        if listing.powers(format_).writes:
+            assert bulk.plan(server, SessionFilter(), Action("delete"), format_).keys == ()
+        else:
+            with pytest.raises(BadInput, match="are read here, not changed"):
+                bulk.plan(server, SessionFilter(), Action("delete"), format_)
+
+
+def test_what_is_too_large_to_search_passes_with_a_note(server: Client) -> None:
+    format_ = FORMATS["string"]
+    for i, size in enumerate((10, 400_000)):
+        server.execute("SET", f"f:{i}", json.dumps({"messages": [{"role": "user", "content": "x" * size}]}))
+    wanted = SessionFilter(words=("needle",))
+    (large,) = listing.page(server, format_, wanted).sessions
+    assert large.id == "1"
+    assert "Not searched as a whole" in large.problems[0]
+    texts = ["oldest", *(f"n{i}" for i in range(700))]
+    server.pipeline([("RPUSH", "chat:1", json.dumps({"role": "user", "content": t})) for t in texts])
+    (row,) = listing.page(server, known.MESSAGE_LIST, SessionFilter(words=("n699",))).sessions
+    assert not any("Not searched" in problem for problem in row.problems)
+    (row,) = listing.page(server, known.MESSAGE_LIST, SessionFilter(words=("oldest",))).sessions
+    assert "Of 701 entries the newest" in row.problems[0]  # not among those that were read
+    assert listing.page(server, FORMATS["list"], SessionFilter(words=("oldest",))).sessions == ()
+
+
+@pytest.mark.parametrize("name", list(FORMATS))
+def test_an_open_session_tells_its_life_and_that_it_changed(server: Client, name: str) -> None:
+    format_ = FORMATS[name]
+    written(server, format_)
+    opened = listing.open_session(server, format_, "3")
+    now = listing.pulse(server, format_, opened)
+    assert now is not None
+    assert now.size == opened.size
+    assert 900 < (now.ttl_s or 0) <= 1_003
+    if name in ("list", "string", "article"):
+        more = {
+            "list": ("RPUSH", "f:3", "{}"), "string": ("SET", "f:3", "{}"),
+            "article": ("HSET", "f:3", "history", "[]"),
+        }[name]  # fmt: skip
+        server.execute(*more)
+        grown = listing.pulse(server, format_, opened)
+        assert grown is not None
+        assert grown.size != opened.size
+    server.execute("DEL", *opened.keys)
+    with pytest.raises(NotFound):
+        listing.pulse(server, format_, opened)
+
+
+def test_the_articles_sessions_behind_another_prefix(server: Client) -> None:
+    format_ = FORMATS["article"]
+    written(server, format_)
+    assert only(detect(server), "article") == format_
+    planned = bulk.plan(server, SessionFilter(user="Ann1"), Action("delete"), format_)
+    assert len(planned.keys) == 12
+    assert bulk.apply(server, planned).changed == 12
+    assert listing.open_session(server, format_, "0").session.id == "0"
+    assert indexed.find(server, format_) is None
+    spec = replace(indexed.spec(format_.prefix), name="idx:f")
+    index.create(server, spec)
+    until(lambda: (i := indexed.find(server, format_)) is not None and i.build.ready, "the index is built")
+    info = indexed.find(server, format_)
+    assert indexed.find(server) is None  # over the usual prefix
+    first = listing.page(server, format_, SessionFilter(user="Ann2"), size=5, index=info)
+    assert (first.index, first.keys, len(first.sessions)) == ("idx:f", 12, 5)
+    rest = listing.search(
+        server, format_, SessionFilter(user="Ann2"), limit=50, cursor=first.next_cursor, index=info
+    )
+    ids = [s.id for s in (*first.sessions, *rest.sessions)]
+    assert sorted(ids) == sorted(str(i) for i in EVERY if i % 5 == 2)
+    scanned = listing.page(server, format_, SessionFilter(user="Ann2", partial=True), index=info)
+    assert scanned.index == ""
+    with pytest.raises(BadInput, match="no cursor"):  # the index is gone meanwhile
+        listing.page(server, format_, SessionFilter(user="Ann2"), first.next_cursor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,11 +14,13 @@ import pytest
 from memdb.cluster import engine as local_engine
 from memdb.cluster.client import Arg, Client, connect
 from memdb.errors import BadInput, Cancelled, EngineError, NotFound, ReadOnlyTarget, Unreachable
-from memdb.sessions import formats, store
+from memdb.sessions import formats, listing, store
 from memdb.sessions.cursor import LEFT_KEYS, Cursor
-from memdb.sessions.filters import HISTORY_BYTES, SessionFilter
+from memdb.sessions.filters import SessionFilter
 from memdb.sessions.hashes import VALUE_BYTES
-from memdb.sessions.store import Budget, SessionPage
+from memdb.sessions.known import ARTICLE
+from memdb.sessions.strategy import LARGEST_STEP, Budget, SessionPage
+from memdb.sessions.summaries import HISTORY_BYTES, SessionSummary
 from memdb.sessions.users import user_record
 
 SESSIONS = 5_000
@@ -35,11 +38,14 @@ def hset(client: Client, key: str, **fields: Arg) -> None:
     client.execute("HSET", key, *[part for pair in values.items() for part in pair])
 
 
-def pages(client: Client, wanted: SessionFilter, **options: object) -> Iterator[SessionPage]:
-    """All pages of a listing; fails if one makes no progress."""
+def pages(
+    client: Client, wanted: SessionFilter, prefix: str = "", **options: object
+) -> Iterator[SessionPage]:
+    """All pages of a listing of the article's sessions behind a prefix; fails if one makes no progress."""
+    format_ = replace(ARTICLE, prefix=f"{prefix}session:")
     cursor = ""
     while True:
-        found = store.page(client, wanted, cursor, **options)  # type: ignore[arg-type]
+        found = listing.page(client, format_, wanted, cursor, **options)  # type: ignore[arg-type]
         yield found
         if found.complete:
             assert found.next_cursor == ""
@@ -49,8 +55,8 @@ def pages(client: Client, wanted: SessionFilter, **options: object) -> Iterator[
         cursor = found.next_cursor
 
 
-def keys(client: Client, wanted: SessionFilter, **options: object) -> list[str]:
-    return [s.key for found in pages(client, wanted, **options) for s in found.sessions]
+def keys(client: Client, wanted: SessionFilter, prefix: str = "", **options: object) -> list[str]:
+    return [s.key for found in pages(client, wanted, prefix, **options) for s in found.sessions]
 
 
 @pytest.fixture(scope="module", params=["standalone", "cluster"])
@@ -140,10 +146,10 @@ def test_a_budget_ends_a_page_and_loses_nothing(many: Client, budget: Budget) ->
 
 
 def test_a_page_says_how_far_it_looked(many: Client) -> None:
-    first = store.page(many, SessionFilter(user="nobody"), budget=Budget(keys=1_000))
+    first = listing.page(many, ARTICLE, SessionFilter(user="nobody"), budget=Budget(keys=1_000))
     assert first.sessions == ()
     assert not first.complete
-    assert 1_000 <= first.scanned <= 1_000 + store.LARGEST_STEP
+    assert 1_000 <= first.scanned <= 1_000 + LARGEST_STEP
     assert first.keys == SESSIONS + 3_000
     assert first.took_ms > 0
 
@@ -196,22 +202,22 @@ def test_a_list_shows_what_a_session_holds(many: Client) -> None:
     assert one.problems == ()
 
 
-def keys_and(client: Client, wanted: SessionFilter) -> list[store.SessionSummary]:
-    return [s for found in pages(client, wanted) for s in found.sessions]
+def keys_and(client: Client, wanted: SessionFilter, prefix: str) -> list[SessionSummary]:
+    return [s for found in pages(client, wanted, prefix) for s in found.sessions]
 
 
 def test_search_goes_on_over_pages_until_its_limit(many: Client) -> None:
-    found = store.search(many, SessionFilter(user="user7"), limit=60)
+    found = listing.search(many, ARTICLE, SessionFilter(user="user7"), limit=60)
     assert len(found.sessions) == 60
     assert not found.complete
-    rest = store.search(many, SessionFilter(user="user7"), limit=1_000, cursor=found.next_cursor)
+    rest = listing.search(many, ARTICLE, SessionFilter(user="user7"), limit=1_000, cursor=found.next_cursor)
     assert rest.complete
     assert len({s.key for s in (*found.sessions, *rest.sessions)}) == 100
 
 
 def test_search_keeps_to_its_budget_and_can_be_ended(many: Client) -> None:
-    found = store.search(many, SessionFilter(user="nobody"), budget=Budget(keys=2_500))
-    assert 2_500 <= found.scanned <= 2_500 + store.LARGEST_STEP
+    found = listing.search(many, ARTICLE, SessionFilter(user="nobody"), budget=Budget(keys=2_500))
+    assert 2_500 <= found.scanned <= 2_500 + LARGEST_STEP
     assert not found.complete
 
     def stop(stage: str, done: int, total: int) -> None:
@@ -219,7 +225,7 @@ def test_search_keeps_to_its_budget_and_can_be_ended(many: Client) -> None:
 
     kept: list[SessionPage] = []
     with pytest.raises(Cancelled):
-        store.search(many, SessionFilter(user="user7"), limit=500, report=stop, keep=kept.append)
+        listing.search(many, ARTICLE, SessionFilter(user="user7"), limit=500, report=stop, keep=kept.append)
     assert kept[0].sessions  # what was found before the end is there
 
 
@@ -235,17 +241,17 @@ def test_counting(many: Client) -> None:
 
 
 def test_a_cursor_of_another_filter_does_no_harm(many: Client) -> None:
-    first = store.page(many, SessionFilter(), size=3)
+    first = listing.page(many, ARTICLE, SessionFilter(), size=3)
     again = keys(many, SessionFilter(user="user7"), size=3)
     assert set(again) == {f"session:{i}" for i in EVERY if i % 50 == 7}
-    found = store.page(many, SessionFilter(user="user7"), first.next_cursor)
+    found = listing.page(many, ARTICLE, SessionFilter(user="user7"), first.next_cursor)
     assert all(s.user_id == "user7" for s in found.sessions)
 
 
 @pytest.mark.parametrize("size", [0, -3])
 def test_a_page_of_no_size_is_refused(client: Client, size: int) -> None:
     with pytest.raises(BadInput):
-        store.page(client, size=size)
+        listing.page(client, size=size)
 
 
 # ---- bad values ------------------------------------------------------------------------------------------
@@ -276,7 +282,7 @@ def test_whatever_is_stored_is_listed_and_read(client: Client, prefix: str, name
         assert session.problems == ()
     assert {f.name for f in session.fields} == set(formats.FIELDS)
     json.loads(formats.to_json(session))
-    (listed,) = keys_and(client, SessionFilter(prefix=f"{prefix}session:"))
+    (listed,) = keys_and(client, SessionFilter(), prefix)
     assert listed.key == key
     if sentence:
         assert listed.problems
@@ -284,7 +290,7 @@ def test_whatever_is_stored_is_listed_and_read(client: Client, prefix: str, name
 
 def test_large_values_are_not_read_into_a_list(client: Client, prefix: str) -> None:
     hset(client, f"{prefix}session:big", history="x" * (HISTORY_BYTES + 1), context="y" * 5_000)
-    (listed,) = keys_and(client, SessionFilter(prefix=f"{prefix}session:"))
+    (listed,) = keys_and(client, SessionFilter(), prefix)
     assert listed.turns is None
     assert listed.history_bytes == HISTORY_BYTES + 1
     assert listed.context == ""
@@ -296,7 +302,7 @@ def test_a_history_too_large_to_search_is_listed_and_said_so(client: Client, pre
     hset(client, f"{prefix}session:big", history="needle " * HISTORY_BYTES)
     hset(client, f"{prefix}session:hit", history="a needle")
     hset(client, f"{prefix}session:miss", history="hay")
-    found = {s.key: s for s in keys_and(client, SessionFilter(prefix=f"{prefix}session:", words=("needle",)))}
+    found = {s.key: s for s in keys_and(client, SessionFilter(words=("needle",)), prefix)}
     assert set(found) == {f"{prefix}session:big", f"{prefix}session:hit"}
     assert found[f"{prefix}session:big"].problems[0] == "The history was not searched: 1.8 MiB."
 
@@ -328,10 +334,10 @@ def test_signs_of_a_pattern_are_only_signs(client: Client, prefix: str, id_: str
     hset(client, wanted)
     for other in ("ab", "axb", "x", "abc", "backslash"):
         hset(client, f"{prefix}session:{other}")
-    found = keys(client, SessionFilter(prefix=f"{prefix}session:", id_part=id_))
+    found = keys(client, SessionFilter(id_part=id_), prefix)
     assert found == [wanted]
     assert store.read(client, wanted).key == wanted
-    all_of_them = keys(client, SessionFilter(prefix=f"{prefix}session:"), size=1)
+    all_of_them = keys(client, SessionFilter(), prefix, size=1)
     assert wanted in all_of_them  # also when it travels in a cursor
 
 
@@ -339,7 +345,7 @@ def test_a_user_whose_id_is_not_utf8(client: Client, prefix: str) -> None:
     key = f"{prefix}session:bytes"
     hset(client, key, user_id=prefix.encode() + b"\xff\x00")
     session = store.read(client, key)
-    assert keys(client, SessionFilter(prefix=f"{prefix}session:", user=session.user_id)) == [key]
+    assert keys(client, SessionFilter(user=session.user_id), prefix) == [key]
     record = f"user:{session.user_id}"
     vector = np.array([1, 2, 3], dtype="<f4")
     client.execute("HSET", record, "company_size", "startup", "embedding", vector.tobytes())
@@ -363,7 +369,7 @@ def test_reading_what_is_no_session(client: Client, prefix: str) -> None:
     client.execute("RPUSH", f"{prefix}session:list", "x")
     with pytest.raises(EngineError, match="holds a list, not a hash"):
         store.read(client, f"{prefix}session:list")
-    assert keys(client, SessionFilter(prefix=f"{prefix}session:")) == []
+    assert keys(client, SessionFilter(), prefix) == []
 
 
 # ---- writes ----------------------------------------------------------------------------------------------
@@ -438,4 +444,4 @@ def test_an_engine_that_went_away(tmp_path: Path) -> None:
         running.wait_ready()
         target = running.target
     with connect(target) as client, pytest.raises(Unreachable):
-        store.page(client)
+        listing.page(client)

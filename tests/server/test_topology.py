@@ -18,8 +18,9 @@ from memdb.cluster.client import Client, connect
 from memdb.cluster.engine import Engine
 from memdb.cluster.topology import slot
 from memdb.errors import Busy, EngineError, MemDBError, ReadOnlyTarget, UnsupportedFeature
-from memdb.sessions import formats, store
+from memdb.sessions import formats, listing, store
 from memdb.sessions.filters import SessionFilter
+from memdb.sessions.known import ARTICLE
 from memdb.vectors.index import index_names
 from tests.waiting import until
 
@@ -94,7 +95,7 @@ def test_sessions_work_on_several_shards(client: Client) -> None:
     seen: set[str] = set()
     token = ""
     while True:
-        page = store.page(client, SessionFilter(), token, size=7)
+        page = listing.page(client, ARTICLE, SessionFilter(), token, size=7)
         seen |= {session.key for session in page.sessions}
         token = page.next_cursor
         if not token:

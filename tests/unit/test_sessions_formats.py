@@ -241,8 +241,8 @@ def test_a_page_can_be_ordered() -> None:
 
 
 def test_a_pattern_takes_what_was_typed_literally() -> None:
-    assert SessionFilter(id_part="a*[b]?\\").pattern == "session:*a\\*\\[b\\]\\?\\\\*"
-    assert SessionFilter(prefix="s*:").pattern == "s\\*:*"
+    assert SessionFilter(id_part="a*[b]?\\").pattern("session:") == "session:*a\\*\\[b\\]\\?\\\\*"
+    assert SessionFilter().pattern("s*:") == "s\\*:*"
 
 
 def test_previews_are_bounded_and_say_how_much_there_is() -> None:

@@ -20,11 +20,19 @@ from hypothesis import strategies as st
 from memdb import export
 from memdb.cli.entry import parse
 from memdb.cli.recall import Recall
-from memdb.tuning import misses, queries, report
-from memdb.tuning.ask import Source
+from memdb.tuning import misses, report
 from memdb.tuning.plan import Plan
 from memdb.tuning.run import Goal, SweepRequest
-from memdb.vectors.index import BuildState, Field, IndexInfo, VectorParams
+from memdb.tuning.source import (
+    Documents,
+    File,
+    Given,
+    Repeated,
+    Selected,
+    Source,
+    Texts,
+    Unseen,
+)
 from tests.unit.tune_run import EFS, NASTY, run
 
 
@@ -47,11 +55,11 @@ def _seen(html: bytes) -> _Seen:
 
 def test_it_says_what_was_measured() -> None:
     html = report.html_report(run(), commands=[("The recommended setting", "FT.SEARCH idx")]).decode()
-    for words in ("EF_RUNTIME 40 is enough.", "Because.", "recall@3 ≥ 0.9", "f00d", "5 documents", "seed", "FT.SEARCH idx",
+    for words in ("EF_RUNTIME 40 is enough.", "Because.", "recall@3 ≥ 0.9", "f00d", "5 random documents (seed 0)", "FT.SEARCH idx",
                   "EF 40, recommended", "memdb recall --index idx", "Worst queries at EF 40", "target 0.9"):  # fmt: skip
         assert words in html
     assert html.count("<polyline") == 4  # recall, and three percentiles
-    assert html.count("<tr") == 2 + len(EFS) + 2 + 13
+    assert html.count("<tr") == 2 + len(EFS) + 2 + 12
 
 
 def test_it_loads_and_runs_nothing() -> None:
@@ -80,6 +88,15 @@ def test_numbers_that_were_not_measured_are_dashes() -> None:
     assert "–" in html
 
 
+SOURCES: list[Source] = [
+    Unseen(1_000, 7),
+    Unseen(250, 7, extend=False),
+    Unseen(1_000, 7, extend=False),
+    Documents(4_000, 3, extend=False),
+    Documents(1_000, 3),
+]
+
+
 @given(
     k=st.integers(1, 1_000),
     filter_=st.sampled_from(("*", "@tag:{it's}", "-@tag:{a b}", '@t:("x" | $y)', "@n:[-inf (3]")),
@@ -88,7 +105,7 @@ def test_numbers_that_were_not_measured_are_dashes() -> None:
         st.builds(Goal, st.just("recall"), st.floats(0.01, 1), st.sampled_from((0.9, 0.95, 0.99))),
         st.builds(Goal, st.just("p99_ms"), st.floats(0.01, 60_000), st.sampled_from((0.9, 0.95, 0.99))),
     ),
-    seed=st.integers(0, 2**31 - 1),
+    source=st.sampled_from(SOURCES),
     concurrency=st.sampled_from(((), (1,), (8,), (32,))),
     field=st.sampled_from(("", "v", "-odd name")),
 )
@@ -97,45 +114,55 @@ def test_the_command_line_asks_for_what_the_run_asked_for(
     filter_: str,
     efs: tuple[int, int],
     goal: Goal,
-    seed: int,
+    source: Source,
     concurrency: tuple[int, ...],
     field: str,
 ) -> None:
     """Read back by the command's own parser."""
-    request = SweepRequest(
-        "idx:'a b'", field, k, filter_, (), *efs, goal, seed, concurrency, "12 random documents", 12
-    )  # fmt: skip
-    made = parse(shlex.split(report.command_line(request))[1:])
+    request = SweepRequest("idx:'a b'", field, k, filter_, (), *efs, goal, concurrency, source)
+    again = report.command_line(run(request=request))
+    assert again.limits == ()
+    made = parse(shlex.split(again.command)[1:])
     assert isinstance(made, Recall)
     assert made.json
-    assert made.source == Source("Documents", 12)
-    default = SweepRequest("")
-    assert made.request == replace(request, queries=default.queries, query_origin=default.query_origin)
-    budgeted = parse(shlex.split(report.command_line(replace(request, budget_qps=50.0)))[1:])
-    assert isinstance(budgeted, Recall)
-    assert budgeted.request.budget_qps == 50
+    assert made.request == request
+    budgeted = report.command_line(run(request=replace(request, budget_qps=50.0)))
+    limited = parse(shlex.split(budgeted.command)[1:])
+    assert isinstance(limited, Recall)
+    assert limited.request.budget_qps == 50
 
 
-def test_the_command_line_names_the_file_of_queries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The origin is the one that reading the file gave."""
-    monkeypatch.chdir(tmp_path)
-    field = Field("v", "v", "VECTOR", vector=VectorParams("HNSW", "FLOAT32", 2, "L2"))
-    info = IndexInfo("idx", "HASH", ("d:",), (field,), 5, None, BuildState("ready", 1.0, ""), None, None, 0)
+def test_the_command_line_names_the_file_of_queries(tmp_path: Path) -> None:
     for name in ("my file.npy", "3 rows of it's.npy", "typed texts.npy"):
-        np.save(name, np.ones((3, 2), np.float32))
-        content = Path(name).read_bytes()
-        origin = queries.from_file(name, content, info).origin
-        line = report.command_line(SweepRequest("idx", query_origin=origin, queries=3))
-        made = parse(shlex.split(line)[1:])
+        path = tmp_path / name
+        np.save(path, np.ones((3, 2), np.float32))
+        request = replace(run().request, source=File(name, str(path)))
+        made = parse(shlex.split(report.command_line(run(request=request)).command)[1:])
         assert isinstance(made, Recall)
-        assert made.source == Source("File", file_name=name, content=content)
+        assert made.source == File(name, str(path), path.read_bytes())
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [Selected(("doc:1",)), Texts(("what?",)), File("uploaded.csv"), Given(), Repeated("r1", Unseen(5, 9))],
+)
+def test_what_only_the_run_holds_is_repeated_from_it_and_said(asked: Source) -> None:
+    made = run()
+    again = report.command_line(replace(made, request=replace(made.request, source=asked)))
+    assert f"--queries run:{made.id} " in again.command
+    assert "--seed" not in again.command
+    assert "MEMDB_HOME" in " ".join(again.limits)
+    assert (
+        "MEMDB_HOME"
+        in report.html_report(replace(made, request=replace(made.request, source=asked))).decode()
+    )
 
 
 def test_what_the_command_line_cannot_say_is_said() -> None:
-    line = report.command_line(replace(run().request, filter_params=(("tag0", "a"),)))
-    assert line.startswith("# ")
-    assert "only from Python" in line
-    assert shlex.split(line, comments=True) == []
+    again = report.command_line(run(request=replace(run().request, filter_params=(("tag0", "a"),))))
+    assert again.command == ""
+    assert "$tag0" in again.limits[0]
+    assert "only from Python" in again.limits[0]
 
 
 def test_tables_for_export() -> None:
@@ -150,7 +177,7 @@ def test_tables_for_export() -> None:
     assert worst["found by EF"].isna().sum() == 1
     about = report.about(made)
     kept = json.loads(export.to_json(curve, about))
-    assert kept["about"]["request"]["seed"] == 0
+    assert kept["about"]["request"]["source"] == {"kind": "documents", "count": 5, "seed": 0, "extend": False}
     assert kept["rows"][0]["ef_runtime"] == 10
     parquet = pq.read_table(io.BytesIO(export.to_parquet(queries, about)))
     assert parquet.num_rows == 5

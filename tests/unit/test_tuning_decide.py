@@ -26,9 +26,9 @@ def point(ef: int, recalls: np.ndarray, p99_ms: float = 1.0, short: int = 0) -> 
     )  # fmt: skip
 
 
-def search(measure: Callable[[int], EfPoint], request: SweepRequest) -> dict[int, EfPoint]:
+def search(measure: Callable[[int], EfPoint], request: SweepRequest, queries: int) -> dict[int, EfPoint]:
     """What the sweep does, without a server."""
-    steps = decide.ladder(request.ef_min, request.ef_max, request.queries)
+    steps = decide.ladder(request.ef_min, request.ef_max, queries)
     points = {ef: measure(ef) for ef in decide.first_values(steps)}
     while True:
         ef = decide.next_value(
@@ -56,7 +56,7 @@ def test_the_ladder_has_its_ends_and_even_steps(low: int, high: int, queries: in
 
 @pytest.mark.parametrize("target", [0.8, 0.9, 0.95, 0.98])
 def test_the_boundary_is_found_in_few_measurements(target: float) -> None:
-    request = SweepRequest("i", goal=Goal("recall", target), ef_min=10, ef_max=640, queries=2_000)
+    request = SweepRequest("i", goal=Goal("recall", target), ef_min=10, ef_max=640)
     steps = decide.ladder(10, 640, 2_000)
 
     def measure(ef: int) -> EfPoint:
@@ -66,7 +66,7 @@ def test_the_boundary_is_found_in_few_measurements(target: float) -> None:
         recalls[: round(share * 2_000)] += 0.1
         return point(ef, recalls)
 
-    points = search(measure, request)
+    points = search(measure, request, 2_000)
     assert len(points) <= 10
     every = {ef: measure(ef) for ef in steps}
     cheapest = min(ef for ef, p in every.items() if decide.meets(p, request.goal))
@@ -84,7 +84,7 @@ def test_the_boundary_is_found_in_few_measurements(target: float) -> None:
 def test_a_setting_that_misses_is_rarely_recommended() -> None:
     """However many EF are looked at, the chance to recommend one whose true recall misses stays small."""
     random = np.random.default_rng(0)
-    request = SweepRequest("i", goal=Goal("recall", 0.95), ef_min=10, ef_max=640, queries=300)
+    request = SweepRequest("i", goal=Goal("recall", 0.95), ef_min=10, ef_max=640)
     steps = decide.ladder(10, 640, 300)
     # Half of the ladder lies just below the target, the worst case for looking often.
     truth = {ef: 0.949 if i < len(steps) // 2 else 0.99 for i, ef in enumerate(steps)}
@@ -96,7 +96,7 @@ def test_a_setting_that_misses_is_rarely_recommended() -> None:
             miss = (1 - truth[ef]) * 2 * hard
             return point(ef, random.binomial(10, 1 - miss) / 10)
 
-        best = decide.chosen(tuple(search(measure, request).values()), request.goal)
+        best = decide.chosen(tuple(search(measure, request, 300).values()), request.goal)
         wrong += best is not None and truth[best.ef_runtime] < 0.95
     assert wrong / 150 <= 0.05
 

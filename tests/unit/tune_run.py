@@ -16,6 +16,7 @@ from memdb.tuning.run import (
     SweepRequest,
     Truth,
 )
+from memdb.tuning.source import Documents
 
 EFS = (10, 40, 160)
 K = 3
@@ -55,8 +56,8 @@ def run(**changes: object) -> Run:
         id="20260101T000000-abcdef", started="2026-01-01T00:00:00Z", target="redis://127.0.0.1:1", index="idx",
         fingerprint="f00d", dialect="redisearch", engine="Redis 8.2", documents=100,
         definition=Definition("HNSW", "FLOAT32", 4, "COSINE", 16, 200),
-        request=SweepRequest("idx", "v", k=K, queries=5, goal=Goal(value=0.9)),
-        queries=Queries(np.eye(5, 4, dtype=np.float32), labels, ("doc:0", "", "", "", ""), "5 documents", "d1"),
+        request=SweepRequest("idx", "v", k=K, goal=Goal(value=0.9), source=Documents(5, extend=False)),
+        queries=Queries(np.eye(5, 4, dtype=np.float32), labels, ("doc:0", "", "", "", ""), Documents(5), "d1"),
         truth=Truth(tuple(("a", "b", "c") for _ in range(5)), TRUE, 100, 0.1),
         points=tuple(points),
         recommendation=Recommendation(40, 0.9, 0.8, 1.0, True, "EF_RUNTIME 40 is enough.", ("Because.",)),

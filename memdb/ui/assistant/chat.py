@@ -15,6 +15,7 @@ from memdb.display import markdown, plain
 from memdb.errors import MemDBError
 from memdb.sessions import append, formats
 from memdb.sessions.formats import Turn
+from memdb.sessions.known import ARTICLE
 from memdb.ui.assistant import views
 from memdb.ui.assistant.form import RUN, AssistantChoice
 from memdb.ui.kit import cached, parts, state
@@ -55,8 +56,8 @@ def chat(target: Target, info: IndexInfo, asked: AssistantChoice | MemDBError) -
             ":material/forum:",
         )
         return
-    printable = formats.printable_id(asked.session_key)
-    session = cached.session(target, printable, state.keep(RUN, 0))
+    printable = formats.printable_id(ARTICLE.id_of(asked.session_key))
+    session = cached.session(target, ARTICLE, printable, state.keep(RUN, 0)).session
     with st.container(height=420, border=True, autoscroll=True):
         for problem in session.problems:
             st.warning(markdown(problem, 300), icon=":material/report:")

@@ -15,6 +15,7 @@ from memdb.errors import BadInput, MemDBError, NotFound
 from memdb.sessions import append, formats, users
 from memdb.sessions.context import LEAN
 from memdb.sessions.filters import SessionFilter
+from memdb.sessions.known import ARTICLE
 from memdb.settings import Settings
 from memdb.ui.kit import cached, filter_form, parts, state
 from memdb.ui.kit import ef as ef_steps
@@ -119,7 +120,7 @@ def fitting(name: str, index: str, dim: int, _info: IndexInfo) -> Embedder:
 
 
 def _user(target: Target) -> str:
-    page, _ = cached.session_page(target, SessionFilter(), "", 50, state.keep(RUN, 0))
+    page, _ = cached.session_page(target, ARTICLE, SessionFilter(), "", 50, state.keep(RUN, 0))
     known = sorted({s.user_id for s in page.sessions if s.user_id and s.user_id.isprintable()})
     chosen = st.session_state.get(USER) or st.query_params.get(USER)
     if chosen and chosen not in known:
@@ -147,7 +148,7 @@ def _user(target: Target) -> str:
 
 
 def _session(target: Target, user_id: str) -> str:
-    page, _ = cached.session_page(target, SessionFilter(user=user_id), "", 50, state.keep(RUN, 0))
+    page, _ = cached.session_page(target, ARTICLE, SessionFilter(user=user_id), "", 50, state.keep(RUN, 0))
     ids = [formats.printable_id(s.id) for s in page.sessions]
     if st.session_state.get(SESSION) not in ids:
         st.session_state.pop(SESSION, None)

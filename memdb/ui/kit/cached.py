@@ -21,10 +21,11 @@ from memdb.cluster.overview import overview as read_overview
 from memdb.cluster.target import Target
 from memdb.display import is_utf8, line
 from memdb.jobs import Jobs
-from memdb.sessions import formats, store, users
+from memdb.sessions import formats, indexed, listing, store, users
 from memdb.sessions.filters import SessionFilter
-from memdb.sessions.formats import Session
-from memdb.sessions.store import SessionCount, SessionPage
+from memdb.sessions.mapping import Format
+from memdb.sessions.store import SessionCount
+from memdb.sessions.strategy import Opened, SessionPage
 from memdb.sessions.users import UserRecord
 from memdb.settings import Settings
 from memdb.vectors import counts, index, nodes, search
@@ -37,7 +38,7 @@ from memdb.vectors.search import KnnResult, TagValues
 from memdb.vectors.titles import LENGTH, titles_of
 
 _BY_REPR: dict[str | type[Any], Callable[[Any], Any]] = dict.fromkeys(
-    (*get_args(Condition), KnnRequest, IndexInfo), repr
+    (*get_args(Condition), KnnRequest, IndexInfo, SessionFilter, Format), repr
 )
 
 
@@ -85,18 +86,25 @@ def session_count(target: Target) -> SessionCount:
     return store.count(client(target))
 
 
-@st.cache_data(ttl="30m", max_entries=64, show_spinner=False, hash_funcs={SessionFilter: repr})
+@st.cache_data(ttl="15s", max_entries=8, show_spinner=False, hash_funcs=_BY_REPR)
+def session_index(target: Target, format_: Format) -> IndexInfo | None:
+    """An index over a format's sessions, where there is one."""
+    return indexed.find(client(target), format_)
+
+
+@st.cache_data(ttl="30m", max_entries=64, show_spinner=False, hash_funcs=_BY_REPR)
 def session_page(
-    target: Target, wanted: SessionFilter, cursor: str, size: int, run: int
+    target: Target, format_: Format, wanted: SessionFilter, cursor: str, size: int, run: int
 ) -> tuple[SessionPage, float]:
     """A page of sessions and when it was read (time.time). `run` tells one reading from the next."""
-    return store.page(client(target), wanted, cursor, size=size), time.time()
+    found = session_index(target, format_) if wanted.user or wanted.context else None
+    return listing.page(client(target), format_, wanted, cursor, size=size, index=found), time.time()
 
 
-@st.cache_data(ttl="1m", max_entries=4, show_spinner=False)  # a session may have 32 MB
-def session(target: Target, printable_key: str, run: int) -> Session:
-    """A session; its key as `formats.printable_id` writes it, since a cache key must be UTF-8."""
-    return store.read(client(target), formats.typed_id(printable_key))
+@st.cache_data(ttl="1m", max_entries=4, show_spinner=False, hash_funcs=_BY_REPR)  # one may have 64 MB
+def session(target: Target, format_: Format, printable_id: str, run: int) -> Opened:
+    """A session; its id as `formats.printable_id` writes it, since a cache key must be UTF-8."""
+    return listing.open_session(client(target), format_, formats.typed_id(printable_id))
 
 
 @st.cache_data(ttl="1m", max_entries=32, show_spinner=False)

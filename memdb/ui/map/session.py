@@ -12,6 +12,7 @@ from memdb.errors import MemDBError
 from memdb.maps import layout
 from memdb.sessions import formats
 from memdb.sessions.filters import SessionFilter
+from memdb.sessions.known import ARTICLE
 from memdb.ui.kit import cached, parts
 from memdb.ui.map.shown import Shown
 from memdb.vectors.distance import Floats, prepared
@@ -55,7 +56,7 @@ def choose(shown: Shown) -> Path:
                 f"{dim:,}."
             )
             return Path()
-        found, _ = cached.session_page(shown.target, SessionFilter(), "", 50, 0)
+        found, _ = cached.session_page(shown.target, ARTICLE, SessionFilter(), "", 50, 0)
         ids = [formats.printable_id(s.id) for s in found.sessions if s.turns]
         linked = st.session_state.get("map.session") or st.query_params.get("map.session")
         chosen = st.selectbox(
@@ -80,8 +81,7 @@ def choose(shown: Shown) -> Path:
 
 
 def _turns(shown: Shown, session_id: str) -> Turns | None:
-    key = formats.session_key(formats.typed_id(session_id))
-    session = cached.session(shown.target, formats.printable_id(key), 0)
+    session = cached.session(shown.target, ARTICLE, session_id.strip(), 0).session
     texts = [t.content for t in session.turns if t.role.lower() in ("user", "human") and t.content.strip()][
         -TURNS:
     ]

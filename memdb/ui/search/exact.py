@@ -97,7 +97,7 @@ def _sent(shown: SearchView) -> Floats:
 
 
 def _queries(shown: SearchView) -> Queries:
-    return queries.made(_sent(shown), ("",), (), "one vector")
+    return queries.made(_sent(shown), ("",))
 
 
 def _truth(shown: SearchView) -> Truth | None:

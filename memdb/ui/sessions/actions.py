@@ -11,7 +11,10 @@ from memdb.display import duration, line, markdown
 from memdb.errors import MemDBError
 from memdb.sessions import formats, store
 from memdb.sessions.formats import Session
+from memdb.sessions.listing import powers
+from memdb.sessions.mapping import Format
 from memdb.sessions.store import Change
+from memdb.sessions.strategy import WRITABLE
 from memdb.ui.kit import cached, parts
 from memdb.ui.sessions.listing import CLOSE, refresh
 
@@ -25,8 +28,8 @@ def say_what_was_done() -> None:
         st.toast(said, icon=":material/check:")
 
 
-def actions(target: Target, session: Session) -> None:
-    """Draw the buttons."""
+def actions(target: Target, format_: Format, session: Session) -> None:
+    """Draw the buttons: export for every format, changes for the formats that are changed from here."""
     with st.container(horizontal=True, gap="medium"):
         st.download_button(
             "JSON", lambda: formats.to_json(session).encode(), mime="application/json",
@@ -34,6 +37,11 @@ def actions(target: Target, session: Session) -> None:
             key="sessions.json", type="tertiary",
         )  # fmt: skip
         if not target.writable:
+            return
+        if not powers(format_).writes:
+            st.caption(
+                ":material/edit_off: read only", help=f"Sessions stored so are not changed here. {WRITABLE}"
+            )
             return
         never = session.ttl_s is None
         if st.button(

@@ -12,7 +12,9 @@ from memdb.sessions import bulk
 from memdb.sessions.bulk import Action, Done, Plan
 from memdb.sessions.filters import SessionFilter
 from memdb.sessions.known import ARTICLE
+from memdb.sessions.listing import powers
 from memdb.sessions.mapping import Format
+from memdb.sessions.strategy import WRITABLE
 from memdb.ui.kit import cached, parts, safety
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.sessions import filter_bar, listing
@@ -29,23 +31,23 @@ LIVES = {
 
 def view(target: Target, format_: Format) -> None:
     """Draw it."""
-    if format_.token != ARTICLE.token:
+    if not powers(format_).writes:
         parts.empty(
-            "Only the article's sessions are changed in bulk",
-            f"Choose *{ARTICLE.title}* above. Other formats are read, and left to what writes them.",
+            "Sessions of this format are not changed here",
+            f"{WRITABLE} Choose *{ARTICLE.title}* above. Others are read, and left to what writes them.",
             ":material/edit_off:",
         )
         return
-    wanted = filter_bar.bar()
+    wanted = filter_bar.bar(format_)
     action = _action()
     st.button(
         "Dry run", icon=":material/search:", type="primary", key="sessions.bulk.plan", on_click=_plan,
-        args=(target, wanted, action), disabled=_running(),
+        args=(target, format_, wanted, action), disabled=_running(),
         help="Finds the sessions that pass the filter above. Nothing is written.",
     )  # fmt: skip
     PLANNING.watch(_so_far)
     DOING.watch(_so_far)
-    _planned(target, wanted, action)
+    _planned(target, format_, wanted, action)
     _done(target)
 
 
@@ -63,7 +65,7 @@ def _action() -> Action:
     return Action("delete" if chosen == "Delete" else "persist")
 
 
-def _planned(target: Target, wanted: SessionFilter, action: Action) -> None:
+def _planned(target: Target, format_: Format, wanted: SessionFilter, action: Action) -> None:
     job = PLANNING.outcome(target)
     if job is None:
         if PLANNING.job() is None and DOING.job() is None:
@@ -76,8 +78,10 @@ def _planned(target: Target, wanted: SessionFilter, action: Action) -> None:
     planned = job.result
     if planned is None:
         return
-    if planned.wanted != wanted or planned.action != action:
-        st.info("The filter or the change is another now: run it dry again.", icon=":material/update:")
+    if (planned.format, planned.wanted, planned.action) != (format_, wanted, action):
+        st.info(
+            "The format, the filter or the change is another now: run it dry again.", icon=":material/update:"
+        )
         return
     if job.state.status == "cancelled":
         st.caption(":material/stop_circle: Cancelled: what was found until then.")
@@ -129,11 +133,12 @@ def _done(target: Target) -> None:
         st.caption(":material/stop_circle: Cancelled before anything was changed.")
 
 
-def _plan(target: Target, wanted: SessionFilter, action: Action) -> None:
+def _plan(target: Target, format_: Format, wanted: SessionFilter, action: Action) -> None:
     opened, budget = cached.client(target), safety.budget(target)
 
     def work(job: Job[Plan]) -> Plan:
-        return bulk.plan(opened.budgeted(budget), wanted, action, report=job.report, keep=job.keep)
+        client = opened.budgeted(budget)
+        return bulk.plan(client, wanted, action, format_, report=job.report, keep=job.keep)
 
     PLANNING.start("Dry run", work)
     DOING.forget()

@@ -8,7 +8,10 @@ from datetime import UTC, date, datetime, time
 import streamlit as st
 
 from memdb.display import line
+from memdb.sessions import listing
 from memdb.sessions.filters import SessionFilter, words_of
+from memdb.sessions.mapping import Format
+from memdb.sessions.strategy import Powers
 from memdb.ui.kit import state
 
 # Steps of the TTL slider, in seconds. Beyond the last one are sessions that never expire.
@@ -33,33 +36,42 @@ CONTEXTS = "sessions.contexts"  # contexts seen on pages so far, offered to choo
 CONTEXTS_KEPT = 100
 
 
-def bar() -> SessionFilter:
-    """Draw the bar."""
+def bar(format_: Format) -> SessionFilter:
+    """Draw the bar: what sessions of this format can be filtered by."""
+    can = listing.powers(format_)
+    widths = {"user": 1.0, "context": 1.1, "words": 1.3, "ttl": 1.7, "more": 0.95}
+    drawn = {
+        name: width
+        for name, width in widths.items()
+        if (name != "user" or can.user) and (name != "context" or can.context)
+    }
     with st.container(border=True):
-        user_place, context_place, words_place, ttl_place, more_place = st.columns(
-            [1, 1.1, 1.3, 1.7, 0.95], gap="medium", vertical_alignment="bottom"
+        columns = st.columns(list(drawn.values()), gap="medium", vertical_alignment="bottom")
+    place = dict(zip(drawn, columns, strict=True))
+    user = context = ""
+    if can.user:
+        user = place["user"].text_input(
+            "User", key=USER, bind="query-params", placeholder="any", icon=":material/person:"
         )
-    user = user_place.text_input(
-        "User", key=USER, bind="query-params", placeholder="any", icon=":material/person:"
-    )
-    seen: list[str] = state.keep(CONTEXTS, [])
-    context = context_place.selectbox(
-        "Context", _with_chosen(seen), index=None, key=CONTEXT, bind="query-params", placeholder="any",
-        accept_new_options=True, format_func=line, icon=":material/label:",
-    )  # fmt: skip
-    words = words_place.text_input(
+    if can.context:
+        seen: list[str] = state.keep(CONTEXTS, [])
+        context = place["context"].selectbox(
+            "Context", _with_chosen(seen), index=None, key=CONTEXT, bind="query-params", placeholder="any",
+            accept_new_options=True, format_func=line, icon=":material/label:",
+        ) or ""  # fmt: skip
+    words = place["words"].text_input(
         "Words in the conversation", key=WORDS, bind="query-params", placeholder="all of these words",
         icon=":material/search:",
     )  # fmt: skip
-    low, high = ttl_place.select_slider(
+    low, high = place["ttl"].select_slider(
         "Expires in", list(TTL_STEPS), value=("now", NEVER), key=TTL, bind="query-params",
         help="Both ends at “never”: only sessions without a time to live.",
     )  # fmt: skip
-    with more_place:
-        id_part, whole, created = _more()
+    with place["more"]:
+        id_part, whole, created = _more(can)
     return SessionFilter(
         user=user.strip(),
-        context=(context or "").strip(),
+        context=context.strip(),
         partial=not whole,
         words=words_of(words),
         ttl_from_s=0.0 if low == NEVER else TTL_STEPS[low],
@@ -99,7 +111,7 @@ def _with_chosen(seen: list[str]) -> list[str]:
     return sorted({*seen, chosen}) if isinstance(chosen, str) and chosen else seen
 
 
-def _more() -> tuple[str, bool, tuple[datetime | None, datetime | None]]:
+def _more(can: Powers) -> tuple[str, bool, tuple[datetime | None, datetime | None]]:
     # The label is drawn before the widgets: what a link just brought is not in the state yet.
     active = sum(
         bool(st.session_state.get(name) or st.query_params.get(name)) for name in (ID, WHOLE, SINCE, UNTIL)
@@ -113,9 +125,11 @@ def _more() -> tuple[str, bool, tuple[datetime | None, datetime | None]]:
             "User and context whole, in this case", key=WHOLE, bind="query-params",
             help="Off: they need only contain what was typed, in upper or lower case.",
         )  # fmt: skip
-        since_place, until_place = st.columns(2)
-        since = since_place.date_input("Created from (UTC)", None, key=SINCE, bind="query-params")
-        until = until_place.date_input("until", None, key=UNTIL, bind="query-params")
+        since = until = None
+        if can.created:
+            since_place, until_place = st.columns(2)
+            since = since_place.date_input("Created from (UTC)", None, key=SINCE, bind="query-params")
+            until = until_place.date_input("until", None, key=UNTIL, bind="query-params")
         st.button("Clear all filters", icon=":material/filter_alt_off:", on_click=reset, width="stretch")
     return id_part, whole, (_start(since), _end(until))
 

@@ -8,10 +8,11 @@ import streamlit as st
 from memdb.cluster.target import Target
 from memdb.display import line, markdown
 from memdb.errors import MemDBError
-from memdb.sessions import browse, format_file, formats
+from memdb.sessions import format_file
 from memdb.sessions.detect import Detected
+from memdb.sessions.listing import open_session, page
 from memdb.sessions.mapping import HOLDS, STORED, Format
-from memdb.sessions.store import Budget
+from memdb.sessions.strategy import Budget
 from memdb.settings import Settings
 from memdb.ui.kit import cached, parts
 from memdb.ui.sessions import panel
@@ -120,13 +121,10 @@ def _preview(target: Target, mine: Format) -> None:
     left, right = st.columns([1.2, 1], gap="medium")
     with left, parts.errors_shown(target):
         st.markdown("**Preview**")
-        found = browse.page(cached.client(target), mine, size=10, budget=PREVIEW)
+        found = page(cached.client(target), mine, size=10, budget=PREVIEW)
         st.caption(f"{len(found.sessions)} sessions, {found.scanned:,} of {found.keys:,} keys looked at.")
         if found.sessions:
             frame = table_of(found.sessions, 0.0).drop(columns=["TTL", "context"])
-            frame["session"] = [
-                formats.printable_id(s.key.removeprefix(mine.prefix))[:200] for s in found.sessions
-            ]
             st.dataframe(frame, hide_index=True, placeholder="–", column_config=columns(frame))
         else:
             parts.empty("No such key", "Check the prefix and the kind of value.", ":material/search_off:")
@@ -134,7 +132,7 @@ def _preview(target: Target, mine: Format) -> None:
         st.code(format_file.to_toml(mine), language="toml")
     if found.sessions:
         with right, parts.errors_shown(target):
-            id_ = found.sessions[0].key.removeprefix(mine.prefix)
-            session = browse.open_session(cached.client(target), mine, id_, budget=PREVIEW).session
+            id_ = found.sessions[0].id
+            session = open_session(cached.client(target), mine, id_, budget=PREVIEW).session
             panel.head(session)
             panel.conversation(session)

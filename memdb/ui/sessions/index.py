@@ -7,18 +7,22 @@ import streamlit as st
 from memdb.cluster.target import Target
 from memdb.display import bytes_text, markdown
 from memdb.errors import MemDBError
-from memdb.sessions import indexed
+from memdb.sessions import indexed, listing
 from memdb.sessions.filters import SessionFilter
+from memdb.sessions.known import ARTICLE
+from memdb.sessions.mapping import Format
 from memdb.ui.kit import cached, parts
 from memdb.ui.sessions import cached as session_cached
 from memdb.ui.sessions.filter_bar import WHOLE
 
 
-def offer(target: Target, wanted: SessionFilter, used: str) -> None:
+def offer(target: Target, format_: Format, wanted: SessionFilter, used: str) -> None:
     """Below a list that is filtered by user or context: how to have it through an index."""
-    if used or not (wanted.user or wanted.context) or not cached.server(target).dialect.searches:
+    if used or not (wanted.user or wanted.context) or not listing.powers(format_).index:
         return
-    info = session_cached.session_index(target)
+    if not cached.server(target).dialect.searches:
+        return
+    info = cached.session_index(target, format_)
     if info is not None:
         if not info.build.ready:
             st.caption(
@@ -30,6 +34,8 @@ def offer(target: Target, wanted: SessionFilter, used: str) -> None:
                 key="sessions.index.use", type="tertiary", on_click=_whole,
             )  # fmt: skip
         return
+    if format_ != ARTICLE:
+        return  # the index on offer is over the article's own prefix
     with st.expander("A search index would answer this at once", icon=":material/bolt:"):
         cost = session_cached.index_cost(target)
         st.markdown(
@@ -56,6 +62,6 @@ def _create(target: Target) -> None:
     except MemDBError as exc:
         st.toast(markdown(str(exc)), icon=":material/error:")
         return
-    session_cached.session_index.clear()
-    session_cached.session_page.clear()
+    cached.session_index.clear()
+    cached.session_page.clear()
     cached.index_names.clear()

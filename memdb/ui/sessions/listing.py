@@ -13,13 +13,15 @@ import streamlit as st
 from memdb.cluster.target import Target
 from memdb.display import duration, line
 from memdb.jobs import Job
-from memdb.sessions import formats, store
+from memdb.sessions import formats
+from memdb.sessions import listing as sessions
 from memdb.sessions.filters import SessionFilter
-from memdb.sessions.store import Budget, SessionPage
+from memdb.sessions.known import ARTICLE
+from memdb.sessions.mapping import Format
+from memdb.sessions.strategy import PAGE, Budget, SessionPage
 from memdb.sessions.summaries import ORDERS, Order, SessionSummary, ordered
 from memdb.ui.kit import cached, parts, safety, state
 from memdb.ui.kit.job import JobSlot
-from memdb.ui.sessions import cached as session_cached
 from memdb.ui.sessions import filter_bar
 from memdb.ui.sessions import index as session_index
 
@@ -34,15 +36,24 @@ OPEN = "sessions.open"  # id of the open session as it is written in its field a
 CLOSE = "sessions.close"  # the open session was deleted: open another one in the next run
 RUN = "sessions.run"  # grows when the server is to be asked again
 TRAIL = "sessions.trail"  # cursors of the pages gone through, the last one is shown
-TRAIL_OF = "sessions.trail_of"  # the filter they belong to
+TRAIL_OF = "sessions.trail_of"  # the format and the filter they belong to
 SEARCHING = JobSlot[Read]("sessions.job", every="0.5s")
 
 
-def listing(target: Target, wanted: SessionFilter) -> list[SessionSummary]:
+TOLD = {
+    "session": "",
+    "message": "Each key is one message. A page shows, and filters look at, the messages that lay on its "
+    "part of the server; an opened session has all of them.",
+    "state": "Each key is one state of a thread. A page shows, and filters look at, the newest on its part "
+    "of the server; an opened thread has the newest of all.",
+}
+
+
+def listing(target: Target, format_: Format, wanted: SessionFilter) -> list[SessionSummary]:
     """Draw the list; returns the sessions shown, in order."""
     order, size, live = _controls()
-    trail = _trail(wanted, size)
-    page, read_at, index = session_cached.session_page(target, wanted, trail[-1], size, state.keep(RUN, 0))
+    trail = _trail(format_, wanted, size)
+    page, read_at = cached.session_page(target, format_, wanted, trail[-1], size, state.keep(RUN, 0))
     job = SEARCHING.job(trail[-1])
     if job is not None and job.result is not None:
         page, read_at = job.result
@@ -50,14 +61,18 @@ def listing(target: Target, wanted: SessionFilter) -> list[SessionSummary]:
     filter_bar.remember_contexts({s.context for s in shown})
     SEARCHING.watch()
     SEARCHING.outcome(target, about=trail[-1])
+    if TOLD[format_.holds]:
+        st.caption(TOLD[format_.holds])
     if shown:
-        _table(target, shown, read_at, live)
+        _table(format_, shown, read_at, live)
     else:
-        _nothing(target, wanted, page)
-    _footer(target, wanted, page, trail, size, searching=job is not None, index=index)
-    session_index.offer(target, wanted, index)
+        _nothing(format_, wanted, page)
+    _footer(target, format_, wanted, page, trail, size, searching=job is not None)
+    session_index.offer(target, format_, wanted, page.index)
     if shown:
-        settings = {"target": target.address, "filter": repr(wanted), "order": order}
+        settings = {
+            "target": target.address, "format": format_.token, "filter": repr(wanted), "order": order,
+        }  # fmt: skip
         parts.export(table_of(shown, 0.0), "sessions", settings, key="sessions.export")
     return shown
 
@@ -100,7 +115,7 @@ def table_of(shown: Sequence[SessionSummary], elapsed_s: float) -> pd.DataFrame:
             "context": [line(s.context, 80) for s in shown],
             "size": pd.array([s.size_bytes for s in shown], dtype="Int64"),
             "created": pd.to_datetime(pd.Series([s.created for s in shown], dtype=object), utc=True),
-            "session": [formats.printable_id(formats.session_id(s.key))[:200] for s in shown],
+            "session": [formats.printable_id(s.id)[:200] for s in shown],
             "problems": [line(" ".join(s.problems), 200) for s in shown],
         }
     )
@@ -116,7 +131,7 @@ def _controls() -> tuple[Order, int, bool]:
         size = st.selectbox(
             "Page of",
             SIZES,
-            index=SIZES.index(store.PAGE),
+            index=SIZES.index(PAGE),
             key="sessions.size",
             bind="query-params",
             width=80,
@@ -127,9 +142,9 @@ def _controls() -> tuple[Order, int, bool]:
     return order, size, live
 
 
-def _trail(wanted: SessionFilter, size: int) -> list[str]:
-    """Cursors up to the page shown; a new filter begins at the first."""
-    belongs_to = f"{wanted!r} {size}"
+def _trail(format_: Format, wanted: SessionFilter, size: int) -> list[str]:
+    """Cursors up to the page shown; another format or filter begins at the first."""
+    belongs_to = f"{format_!r} {wanted!r} {size}"
     if st.session_state.get(TRAIL_OF) != belongs_to:
         st.session_state[TRAIL_OF], st.session_state[TRAIL] = belongs_to, [""]
         SEARCHING.forget()
@@ -137,11 +152,11 @@ def _trail(wanted: SessionFilter, size: int) -> list[str]:
     return trail
 
 
-def _table(target: Target, shown: list[SessionSummary], read_at: float, live: bool) -> None:
-    keys = [s.key for s in shown]
-    digest = hashlib.sha256(repr(keys).encode()).hexdigest()[:12]
+def _table(format_: Format, shown: list[SessionSummary], read_at: float, live: bool) -> None:
+    digest = hashlib.sha256(repr([s.key for s in shown]).encode()).hexdigest()[:12]
     opened = st.session_state.get(OPEN, "")
-    ids = [formats.printable_id(formats.session_id(key)) for key in keys]
+    ids = [formats.printable_id(s.id) for s in shown]
+    hidden = [] if sessions.powers(format_).context else ["context"]
     chosen = [ids.index(opened)] if opened in ids else [] if opened else [0]
     widget = f"sessions.table.{digest}"
 
@@ -164,7 +179,7 @@ def _table(target: Target, shown: list[SessionSummary], read_at: float, live: bo
             on_select=choose,
             selection_mode="single-row",
             selection_default={"selection": {"rows": chosen}},
-            column_config=columns(frame),
+            column_config=columns(frame, hidden),
             placeholder="–",
             alt="Sessions of this page",
         )
@@ -172,8 +187,8 @@ def _table(target: Target, shown: list[SessionSummary], read_at: float, live: bo
     st.fragment(draw, run_every="2s" if live else None)()
 
 
-def columns(frame: pd.DataFrame) -> dict[str, Any]:
-    """How the columns of `table_of` are shown."""
+def columns(frame: pd.DataFrame, hidden: Sequence[str] = ()) -> dict[str, Any]:
+    """How the columns of `table_of` are shown; those that nothing fills are not."""
     column = st.column_config
     found: dict[str, Any] = {
         "TTL": column.ProgressColumn(
@@ -191,17 +206,24 @@ def columns(frame: pd.DataFrame) -> dict[str, Any]:
     }  # fmt: skip
     if not frame["problems"].any():
         found["problems"] = None
-    return found
+    return found | dict.fromkeys(hidden)
 
 
-def _nothing(target: Target, wanted: SessionFilter, page: SessionPage) -> None:
+def _nothing(format_: Format, wanted: SessionFilter, page: SessionPage) -> None:
     if wanted == SessionFilter(partial=wanted.partial) and page.complete:
-        parts.empty(
-            "No sessions on this server",
-            f"A session is a hash whose key begins with `{formats.SESSION_PREFIX}`. The Home page offers to "
-            "load the demo data.",
-            ":material/forum:",
-        )
+        if format_ == ARTICLE:
+            parts.empty(
+                "No sessions on this server",
+                f"A session is a hash whose key begins with `{format_.prefix}`. The Home page offers to load "
+                "the demo data.",
+                ":material/forum:",
+            )
+        else:
+            parts.empty(
+                "None here",
+                "No key of this format was found. *Formats* tells what there is.",
+                ":material/search_off:",
+            )
     elif page.complete:
         parts.empty(
             "No session passes this filter", "Loosen it, or clear it under *More*.", ":material/search_off:"
@@ -217,13 +239,13 @@ def _nothing(target: Target, wanted: SessionFilter, page: SessionPage) -> None:
 
 def _footer(
     target: Target,
+    format_: Format,
     wanted: SessionFilter,
     page: SessionPage,
     trail: list[str],
     size: int,
     *,
     searching: bool,
-    index: str,
 ) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
@@ -237,17 +259,17 @@ def _footer(
         if not page.complete and len(page.sessions) < size and not searching:
             st.button(
                 "Search on", icon=":material/manage_search:", on_click=_search, key="sessions.search",
-                args=(target, wanted, trail[-1], size),
+                args=(target, format_, wanted, trail[-1], size),
                 help=f"Fill this page in the background, through up to {SEARCH_BUDGET.keys:,} keys.",
             )  # fmt: skip
-        st.caption(position(page, trail, index))
+        st.caption(position(page, trail))
 
 
-def position(page: SessionPage, trail: list[str], index: str = "") -> str:
+def position(page: SessionPage, trail: list[str]) -> str:
     """Where a listing is, and what it took."""
     ends = " · the last page" if page.complete else ""
-    if index:
-        found = f"{page.keys:,} found through index {line(index, 60)} in {page.took_ms:,.0f} ms"
+    if page.index:
+        found = f"{page.keys:,} found through index {line(page.index, 60)} in {page.took_ms:,.0f} ms"
         return f"Page {len(trail)}{ends} · **{len(page.sessions)}** sessions · {found}"
     looked = f"about {page.scanned:,} of {page.keys:,} keys looked at in {page.took_ms:,.0f} ms"
     return f"Page {len(trail)}{ends} · **{len(page.sessions)}** sessions · {looked}"
@@ -271,7 +293,7 @@ def _left_page() -> None:
 # ---- a page filled in the background ---------------------------------------------------------------------
 
 
-def _search(target: Target, wanted: SessionFilter, cursor: str, size: int) -> None:
+def _search(target: Target, format_: Format, wanted: SessionFilter, cursor: str, size: int) -> None:
     opened, budget = cached.client(target), safety.budget(target)
 
     def work(job: Job[Read]) -> Read:
@@ -280,9 +302,10 @@ def _search(target: Target, wanted: SessionFilter, cursor: str, size: int) -> No
         def keep(page: SessionPage) -> None:
             job.keep((page, time.time()))
 
-        page = store.search(
-            client, wanted, limit=size, cursor=cursor, budget=SEARCH_BUDGET, report=job.report, keep=keep
-        )
+        page = sessions.search(
+            client, format_, wanted, limit=size, cursor=cursor, budget=SEARCH_BUDGET, report=job.report,
+            keep=keep,
+        )  # fmt: skip
         return page, time.time()
 
     SEARCHING.start("Search sessions", work, about=cursor)

@@ -12,7 +12,8 @@ from memdb.display import bytes_text, line
 from memdb.jobs import Job
 from memdb.sessions import formats, survey
 from memdb.sessions.mapping import Format
-from memdb.sessions.survey import Seen, Survey
+from memdb.sessions.strategy import Seen
+from memdb.sessions.survey import Survey
 from memdb.ui.kit import cached, charts, parts, safety, state
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.sessions import cached as session_cached
@@ -140,7 +141,7 @@ def _seen(rows: Sequence[Seen], format_: Format, name: str) -> None:
     _shown(frame, ("bytes",))
     if format_.holds != "session":
         return
-    keys = [formats.printable_id(s.key.removeprefix(format_.prefix)) for s in rows]
+    keys = [formats.printable_id(format_.id_of(s.key)) for s in rows]
     st.selectbox(
         "Open one", keys, index=None, key=f"sessions.{name}.open", on_change=_open_key, args=(name,),
         placeholder="choose a session", label_visibility="collapsed",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from memdb.cluster.target import Target
+from memdb.sessions.mapping import Format
 from memdb.ui.kit import parts
-from memdb.ui.sessions import bulk, filter_bar, formats, listing, other, overview, panel, views
+from memdb.ui.sessions import bulk, filter_bar, formats, listing, overview, panel, views
 
 
 def draw(target: Target) -> None:
@@ -19,14 +20,16 @@ def draw(target: Target) -> None:
             formats.view(target, detected, layout)
         elif view == "Change many":
             bulk.view(target, layout)
-        elif views.is_article(layout):
-            wanted = filter_bar.bar()
-            left, right = st.columns([1.2, 1], gap="medium")
-            with right:
-                asked = panel.asked()
-            with left:
-                shown = listing.listing(target, wanted)
-            with right, parts.errors_shown(target):
-                panel.panel(target, asked, shown)
         else:
-            other.view(target, layout)
+            _sessions(target, layout)
+
+
+def _sessions(target: Target, layout: Format) -> None:
+    wanted = filter_bar.bar(layout)
+    left, right = st.columns([1.2, 1], gap="medium")
+    with right:
+        asked = panel.asked()
+    with left:
+        shown = listing.listing(target, layout, wanted)
+    with right, parts.errors_shown(target):
+        panel.panel(target, layout, asked, shown)

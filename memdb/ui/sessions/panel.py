@@ -7,12 +7,17 @@ import streamlit as st
 from memdb.cluster.target import Target
 from memdb.display import bytes_text, markdown, plain
 from memdb.errors import NotFound
-from memdb.sessions import formats, store
+from memdb.sessions import formats, values
+from memdb.sessions import listing as sessions
 from memdb.sessions.formats import Session, Turn
+from memdb.sessions.known import ARTICLE
+from memdb.sessions.mapping import Format
+from memdb.sessions.strategy import Opened
 from memdb.sessions.summaries import SessionSummary
 from memdb.ui.kit import cached, parts, state
 from memdb.ui.sessions import actions, user
-from memdb.ui.sessions.listing import CLOSE, OPEN, RUN, bar_share
+from memdb.ui.sessions.listing import CLOSE, OPEN, RUN, bar_share, left_text
+from memdb.vectors.query import Command
 
 VIEWS = ("Conversation", "User", "Fields", "Code")
 TURNS = 30  # shown at once, the last ones first to be seen
@@ -38,33 +43,33 @@ _LOOKS = {
 
 
 def asked() -> str:
-    """Draw the field of the open session's id; returns the key asked for, empty where none is."""
+    """Draw the field of the open session's id; returns the id asked for, empty where none is."""
     if st.session_state.pop(CLOSE, False):
         st.session_state[OPEN] = ""
     typed = st.text_input(
         "Open a session", key=OPEN, bind="query-params", icon=":material/forum:",
         placeholder="its id, or choose a row",
     )  # fmt: skip
-    return formats.session_key(formats.typed_id(typed)) if typed.strip() else ""
+    return formats.typed_id(typed)
 
 
-def panel(target: Target, key: str, shown: list[SessionSummary]) -> None:
+def panel(target: Target, format_: Format, id_: str, shown: list[SessionSummary]) -> None:
     """Draw the session that is open: the one asked for, else the first of the list."""
     actions.say_what_was_done()
-    if not key and not shown:
+    if not id_ and not shown:
         return
-    if not key:
-        key = shown[0].key
-        st.markdown(f"**{markdown(_printable(key), 200)}**")
+    if not id_:
+        id_ = shown[0].id
+        st.markdown(f"**{markdown(formats.printable_id(id_), 200)}**")
     try:
-        session = cached.session(target, formats.printable_id(key), state.keep(RUN, 0))
+        opened = cached.session(target, format_, formats.printable_id(id_), state.keep(RUN, 0))
     except NotFound as exc:
         parts.show_error(exc)
         return
+    session = opened.session
     head(session)
-    stored = next((f.size_bytes for f in session.fields if f.name == formats.HISTORY), 0)
-    _time_left(target, key, stored)
-    actions.actions(target, session)
+    _time_left(target, format_, opened)
+    actions.actions(target, format_, session)
     view = st.segmented_control(
         "Show", VIEWS, default="Conversation", required=True, key="sessions.view", bind="query-params",
         label_visibility="collapsed", width="stretch",
@@ -75,7 +80,7 @@ def panel(target: Target, key: str, shown: list[SessionSummary]) -> None:
         elif view == "Fields":
             fields(session)
         elif view == "Code":
-            _code(target, session)
+            _code(target, format_, opened)
         else:
             conversation(session)
 
@@ -88,10 +93,6 @@ def countdown(seconds: float) -> str:
     if days:
         return f"{days} d {hours:02d}:{minutes:02d}:{left:02d}"
     return f"{hours}:{minutes:02d}:{left:02d}" if hours else f"{minutes}:{left:02d}"
-
-
-def _printable(key: str) -> str:
-    return formats.printable_id(formats.session_id(key))
 
 
 def head(session: Session) -> None:
@@ -115,19 +116,24 @@ def _created(session: Session) -> str:
 
 
 @st.fragment(run_every="1s")
-def _time_left(target: Target, key: str, stored: int) -> None:
-    """The TTL as the server tells it now, and whether the history is another than the one shown."""
+def _time_left(target: Target, format_: Format, opened: Opened) -> None:
+    """The TTL as the server tells it now, and whether the session is another than the one shown."""
     with parts.errors_shown():
         try:
-            left = store.time_left(cached.client(target), key)
+            now = sessions.pulse(cached.client(target), format_, opened)
         except NotFound:
             st.progress(0.0, text=":material/timer_off: has expired or was deleted just now")
             return
-        if left is None:
+        ttl_s = opened.session.ttl_s if now is None else now.ttl_s
+        if ttl_s is None:
             st.progress(bar_share(None), text=":material/all_inclusive: never expires")
+        elif now is None:
+            st.progress(bar_share(ttl_s), text=f":material/timer: {left_text(ttl_s)} left when it was read")
         else:
-            st.progress(bar_share(left), text=f":material/timer: expires in **{countdown(left)}**")
-        if store.history_bytes(cached.client(target), key) != stored:
+            st.progress(bar_share(ttl_s), text=f":material/timer: expires in **{countdown(ttl_s)}**")
+        if len(opened.keys) > 1:
+            st.caption(f":material/key: {len(opened.keys):,} keys; the first to expire counts.")
+        if now is not None and now.size != opened.size:
             st.caption(
                 ":material/sync_problem: Somebody has changed this session since it was read here. "
                 "*Refresh* shows it as it is."
@@ -140,14 +146,15 @@ def conversation(session: Session) -> None:
         st.caption("No turns to show. *Fields* shows what is stored.")
         return
     asked = st.session_state.get(EARLIER, ("", 0))
-    more = asked[1] if asked[0] == _printable(session.key) else 0
+    name = formats.printable_id(session.id)
+    more = asked[1] if asked[0] == name else 0
     first = max(0, len(session.turns) - TURNS - more)
     # A long conversation opens at its end, a short one at its beginning.
     with st.container(height=PANE, border=True, autoscroll=bool(first)):
         if first:
             st.button(
                 f"{first:,} earlier turns", icon=":material/expand_less:", on_click=_earlier,
-                args=(_printable(session.key), more + 2 * TURNS), key="sessions.more", width="stretch",
+                args=(name, more + 2 * TURNS), key="sessions.more", width="stretch",
             )  # fmt: skip
         for turn in session.turns[first:]:
             turn_shown(turn)
@@ -175,22 +182,25 @@ def fields(session: Session) -> None:
             st.code(field.preview(RAW) or " ", language=None, wrap_lines=True)
 
 
-def _code(target: Target, session: Session) -> None:
-    key = session.key
+def _code(target: Target, format_: Format, opened: Opened) -> None:
+    known = format_ == ARTICLE
     library = f"""import os
 
 from memdb.cluster.client import connect
 from memdb.cluster.target import Target
-from memdb.sessions import store
+from memdb.sessions.{"known import ARTICLE" if known else "mapping import Format"}
+from memdb.sessions.listing import open_session
 
 target = Target.parse({target.address!r}, password=os.environ.get("MEMDB_PASSWORD", ""))
+layout = {"ARTICLE" if known else repr(format_)}
 with connect(target) as client:
-    session = store.read(client, {key!r})
+    session = open_session(client, layout, {opened.session.id!r}).session
 for turn in session.turns:
     print(f"{{turn.role}}: {{turn.content}}")
 """
-    if key.isprintable():
-        parts.copy_as_code(store.read_command(key), target, library, key="sessions.code")
+    if opened.keys[-1].isprintable():
+        command = Command(values.reading(format_, opened.keys[-1]))
+        parts.copy_as_code(command, target, library, key="sessions.code")
     else:
         st.caption("This key holds bytes that a line of a shell cannot carry.")
         st.code(library, language="python", wrap_lines=True)

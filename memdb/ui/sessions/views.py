@@ -54,11 +54,6 @@ def row(target: Target) -> tuple[View, Format, Detected]:
     return view, offered[token], found
 
 
-def is_article(format_: Format) -> bool:
-    """Whether these are the article's sessions, which have a fast listing and filters of their own."""
-    return format_.token == ARTICLE.token
-
-
 def own_formats() -> tuple[Format, ...]:
     """The formats of the settings; where they cannot be read, the reason is shown."""
     try:

@@ -10,9 +10,9 @@ from memdb import embed
 from memdb.cluster.target import Target
 from memdb.display import line, markdown
 from memdb.errors import BadInput, MemDBError
-from memdb.tuning.ask import By, Source
 from memdb.tuning.queries import FILE_TYPES
 from memdb.tuning.run import CONCURRENCY, Goal, SweepRequest
+from memdb.tuning.source import COUNT, Documents, File, Repeated, Selected, Source, Texts, Unseen
 from memdb.tuning.store import Listed
 from memdb.ui.kit import cached, filter_form, state
 from memdb.ui.tune import cached as tune_cached
@@ -21,13 +21,23 @@ from memdb.vectors.index import IndexInfo, VectorParams
 
 DEFAULT = SweepRequest("")
 EFS = (1, 2, 4, 8, 10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096)
-ORIGINS: dict[By, str] = {
-    "Documents": "Random documents",
-    "Texts": "Typed texts",
+# What a link carries → what a person reads.
+ORIGINS = {
+    "Unseen": "Made, as hard as unseen ones",
     "File": "A file of vectors or texts",
+    "Texts": "Typed texts",
+    "Documents": "Random documents",
     "Run": "Those of an earlier run",
     "Region": "Selected on the map",
 }
+MADE = (
+    "Documents of the index, moved away as far as unseen ones lie; nothing is written. "
+    "Real queries in a file are better."
+)
+FLATTERS = (
+    "Each is left out of its own results. A document is easier to find than a question: the run measures by "
+    "how much recall reads too high."
+)
 CONFIDENCES = (0.9, 0.95, 0.99)
 CLIENTS = (0, 1, 2, 4, 8, 16, 32)
 
@@ -37,7 +47,6 @@ class Asked:
     """What the form says."""
 
     request: SweepRequest
-    source: Source
     matching: int
 
 
@@ -46,10 +55,9 @@ def form(target: Target, info: IndexInfo) -> Asked | MemDBError:
     wrong: MemDBError | None = None
     field, params = _vector_field(info)
     source: Source | None = None
-    count = 0
     with st.container(border=True):
         try:
-            source, count = _queries(info, params)
+            source = _queries(info, params)
         except MemDBError as exc:
             wrong = exc
     with st.container(border=True):
@@ -71,11 +79,10 @@ def form(target: Target, info: IndexInfo) -> Asked | MemDBError:
         )
     request = SweepRequest(
         info.name, field, k, rendered.query, rendered.params, ef_min, ef_max, goal,
-        seed=int(st.session_state.get("recall.seed", 0) or 0),
         concurrency=(clients,) if clients else (),
-        query_origin=source.by, queries=count, budget_qps=budget,
+        source=source, budget_qps=budget,
     )  # fmt: skip
-    return Asked(request, source, matching)
+    return Asked(request, matching)
 
 
 def _vector_field(info: IndexInfo) -> tuple[str, VectorParams]:
@@ -90,28 +97,28 @@ def _vector_field(info: IndexInfo) -> tuple[str, VectorParams]:
     return found.name, params
 
 
-def _queries(info: IndexInfo, params: VectorParams) -> tuple[Source | None, int]:
+def _queries(info: IndexInfo, params: VectorParams) -> Source | None:
     by = st.selectbox(
         "Queries", list(ORIGINS), format_func=ORIGINS.__getitem__, key="recall.by", bind="query-params"
     )
-    if by == "Documents":
+    if by in {"Unseen", "Documents"}:
         left, right = st.columns(2)
         count = left.number_input(
-            "How many", min_value=1, max_value=20_000, value=DEFAULT.queries, step=100, key="recall.n",
-            bind="query-params",
-            help="Random documents of the index; each is left out of its own results. More queries make the "
-            "interval narrower.",
+            "How many", min_value=1, max_value=20_000, value=COUNT, step=100, key="recall.n",
+            bind="query-params", help="More queries make the interval narrower.",
         )  # fmt: skip
-        right.number_input(
+        seed = right.number_input(
             "Seed", min_value=0, max_value=2**31 - 1, value=0, key="recall.seed", bind="query-params",
-            help="The same seed asks the same documents again.",
+            help="The same seed asks the same queries again.",
         )  # fmt: skip
         extend = st.toggle(
             "More where these leave it open", value=True, key="recall.extend", bind="query-params",
             help="Where the intervals do not tell which setting is the cheapest, four times as many are "
             "asked, once.",
         )  # fmt: skip
-        return Source("Documents", int(count or 1), extend=extend), int(count or 1)
+        st.caption(MADE if by == "Unseen" else FLATTERS)
+        kind = Unseen if by == "Unseen" else Documents
+        return kind(int(count or 1), int(seed or 0), extend)
     if by == "Texts":
         typed = st.text_area(
             "One question a line", key="recall.texts", height=140, placeholder="what your users type",
@@ -123,30 +130,30 @@ def _queries(info: IndexInfo, params: VectorParams) -> tuple[Source | None, int]
                 "Upload vectors of the model the index was built with, or take random documents.",
             )
         texts = tuple(text.strip() for text in typed.splitlines() if text.strip())
-        return (Source("Texts", texts=texts), len(texts)) if texts else (None, 0)
+        return Texts(texts) if texts else None
     if by == "File":
         file = st.file_uploader(
             "Vectors or texts", type=list(FILE_TYPES), key="recall.file",
             help=f".npy, Parquet, CSV or JSONL: {params.dim:,} numbers a row, or texts.",
         )  # fmt: skip
-        return (Source("File", file_name=file.name, content=file.getvalue()), 0) if file else (None, 0)
+        return File(file.name, content=file.getvalue()) if file else None
     if by == "Region":
         keys: tuple[str, ...] = st.session_state.get(state.REGION, ())
         if not keys:
             st.caption("Nothing was selected on the Map page in this tab: its lasso chooses documents.")
-            return None, 0
-        st.caption(f"{len(keys):,} documents, each left out of its own results.")
-        return Source("Region", keys=keys), len(keys)
+            return None
+        st.caption(f"{len(keys):,} documents. {FLATTERS}")
+        return Selected(keys)
     known = {entry.id: entry for entry in tune_cached.listed(cached.home())}
     if not known:
         st.caption("No run is saved yet.")
-        return None, 0
+        return None
     chosen = st.selectbox(
         "The queries of", list(known), key="recall.queries_of",
         format_func={entry.id: _origin(entry) for entry in known.values()}.__getitem__,
         help="The same queries make two runs comparable one by one: small differences show.",
     )  # fmt: skip
-    return (Source("Run", run_id=chosen), known[chosen].queries) if chosen else (None, 0)
+    return Repeated(chosen) if chosen else None
 
 
 def _origin(entry: Listed) -> str:

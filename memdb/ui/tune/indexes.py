@@ -11,9 +11,9 @@ from memdb.display import bytes_text, code, line, markdown
 from memdb.errors import MemDBError
 from memdb.tuning import candidates as comparison
 from memdb.tuning import shadow
-from memdb.tuning.ask import Source
 from memdb.tuning.run import Goal, SweepRequest
 from memdb.tuning.shadow import Check, Variant
+from memdb.tuning.source import Unseen
 from memdb.ui import frame
 from memdb.ui.kit import cached, filter_form, parts, safety
 from memdb.ui.kit.job import JobSlot
@@ -190,14 +190,14 @@ def _measure_form(target: Target, base: IndexInfo, running: bool) -> SweepReques
     left, right = st.columns(2)
     count = left.number_input(
         "Queries", min_value=1, max_value=20_000, value=300, step=100, key="indexes.n", bind="query-params",
-        help="Random documents, the same for every index.",
+        help="Made queries, as hard as unseen ones; the same for every index.",
     )  # fmt: skip
     seed = right.number_input("Seed", min_value=0, value=0, key="indexes.seed", bind="query-params")
     condition, matching = filter_form.filter_form(target, base, "indexes")
     rendered = render(condition, cached.server(target).dialect, base)
     request = SweepRequest(
         base.name, field.name, int(k or 10), rendered.query, rendered.params,
-        goal=Goal(value=float(least or 0.95)), seed=int(seed or 0), queries=int(count or 300),
+        goal=Goal(value=float(least or 0.95)), source=Unseen(int(count or 300), int(seed or 0), extend=False),
     )  # fmt: skip
     st.button(
         "Measure all", icon=":material/play_arrow:", width="stretch", key="indexes.measure",
@@ -208,12 +208,9 @@ def _measure_form(target: Target, base: IndexInfo, running: bool) -> SweepReques
 
 def _start_sweeps(target: Target, base: IndexInfo, request: SweepRequest) -> None:
     opened, home, budget = cached.client(target), cached.home(), safety.budget(target)
-    source = Source("Documents", request.queries)
     WORKING.start(
         "Index comparison",
-        lambda job: comparison.sweep_all(
-            opened.budgeted(budget), base, request, source, home, report=job.report
-        ),
+        lambda job: comparison.sweep_all(opened.budgeted(budget), base, request, home, report=job.report),
     )
 
 

@@ -26,11 +26,7 @@ def start(target: Target, info: IndexInfo, asked: Asked) -> None:
 
     def work(job: Job[Run]) -> Run:
         client = opened.budgeted(budget)
-        made = ask.asked_queries(client, info, asked.request, asked.source, home, report=job.report)
-        more = ask.extension(client, info, asked.request, asked.source, report=job.report)
-        return ask.run_saved(
-            client, info, asked.request, made, home, report=job.report, keep=job.keep, more=more
-        )
+        return ask.run_saved(client, info, asked.request, home, report=job.report, keep=job.keep)
 
     if SWEEPING.start(f"Recall of {info.name}", work):
         st.session_state["recall.view"] = "Curve"

@@ -74,7 +74,9 @@ def _one(shown: Shown, miss: Miss) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             title = cached.titles(shown.target, shown.info, [miss.own_key]) if miss.own_key else {}
-            st.markdown(f"#### {markdown(title.get(miss.own_key, miss.label), 120)}")
+            made = "Made from " if miss.own_key and miss.own_key != miss.label else ""
+            called = title.get(miss.own_key, "") or miss.own_key or miss.label
+            st.markdown(f"#### {made}{markdown(called, 120)}")
             st.space("stretch")
             _search_link(shown, miss)
         st.markdown(markdown(miss.words(), 1_000))
@@ -174,13 +176,13 @@ def _search_link(shown: Shown, miss: Miss) -> None:
         return
     query = search_query(shown, miss)
     if query is not None:
-        st.page_link(
-            frame.link("search"), label="Open in Search", icon=":material/search:", query_params=query
-        )
+        made = bool(miss.own_key) and miss.own_key != miss.label
+        label = "Open its document in Search" if made else "Open in Search"
+        st.page_link(frame.link("search"), label=label, icon=":material/search:", query_params=query)
 
 
 def search_query(shown: Shown, miss: Miss) -> dict[str, str] | None:
-    """The Search page's link for a query; None for a vector that no link can carry."""
+    """The Search page's link for a query, or the document it was made from; None where none can carry it."""
     run = shown.run
     query = {"index": run.index, "search.k": str(run.request.k + (1 if miss.own_key else 0))}
     if miss.own_key:

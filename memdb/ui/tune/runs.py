@@ -15,6 +15,7 @@ from memdb.errors import MemDBError
 from memdb.tuning import compare, report, store
 from memdb.tuning.compare import Compared
 from memdb.tuning.run import Run
+from memdb.tuning.source import Documents, Repeated, Unseen
 from memdb.tuning.store import Listed
 from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.tune import cached as tune_cached
@@ -126,8 +127,12 @@ def files_view(shown: Shown) -> None:
         placeholder=run_name(run), max_chars=120,
     )  # fmt: skip
     st.markdown("###### The same on the command line")
-    st.code(report.command_line(run.request), language="bash", wrap_lines=True)
-    st.caption("It exits with 1 when the target is missed, so that a pipeline can guard an index.")
+    again = report.command_line(run)
+    for limit in again.limits:
+        st.caption(f":material/info: {markdown(limit, 400)}")
+    if again.command:
+        st.code(again.command, language="bash", wrap_lines=True)
+        st.caption("It exits with 1 when the target is missed, so that a pipeline can guard an index.")
     for what, command in _commands(shown):
         st.markdown(f"###### {what}")
         st.code(command, language="bash", wrap_lines=True)
@@ -200,12 +205,16 @@ def open_run(run_id: str) -> None:
 def library_code(shown: Shown) -> str:
     """The same sweep with this library, ready to run."""
     run, request = shown.run, shown.run.request
+    # What would be long, or is kept nowhere else, is asked again out of the run.
+    drawn = isinstance(request.source, Unseen | Documents)
+    source = request.source if drawn else Repeated(run.id)
     changed = [
         f"    {name}={value!r},"
         for name, value in (
             ("field", request.field), ("k", request.k), ("filter", request.filter),
             ("filter_params", request.filter_params), ("ef_min", request.ef_min), ("ef_max", request.ef_max),
-            ("goal", request.goal), ("seed", request.seed), ("queries", request.queries),
+            ("goal", request.goal), ("source", source), ("concurrency", request.concurrency),
+            ("budget_qps", request.budget_qps),
         )
     ]  # fmt: skip
     user = "" if not shown.target.username else "  # user and password: MEMDB_URL, MEMDB_PASSWORD"
@@ -214,9 +223,10 @@ def library_code(shown: Shown) -> str:
 
 from memdb.cluster.client import connect
 from memdb.cluster.target import Target
-from memdb.tuning.queries import random_documents
+from memdb.settings import Settings
+from memdb.tuning.ask import recall
 from memdb.tuning.run import Goal, SweepRequest
-from memdb.tuning.sweep import sweep
+from memdb.tuning.source import {type(source).__name__}
 from memdb.vectors.index import index_info
 
 request = SweepRequest(
@@ -226,10 +236,7 @@ request = SweepRequest(
 target = Target.parse({shown.target.address!r}, password=os.environ.get("MEMDB_PASSWORD", "")){user}
 with connect(target) as client:
     info = index_info(client, request.index)
-    queries = random_documents(
-        client, info, request.field, request.queries, request.seed, request.condition
-    )
-    run = sweep(client, info, request, queries)
+    run = recall(client, info, request, home=Settings.from_env().home)
 print(run.recommendation.sentence)
 for point in run.points:
     print(f"EF {{point.ef_runtime:5d}}  recall {{point.recall:.4f}}  {{point.low:.4f}} to {{point.high:.4f}}")

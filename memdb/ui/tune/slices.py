@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from memdb import intervals
 from memdb.display import line, markdown
 from memdb.jobs import Job
-from memdb.tuning import grid, misses, report, slices
+from memdb.tuning import grid, misses, report, slices, unseen
 from memdb.tuning.grid import Grid
 from memdb.tuning.run import EfPoint, Run
 from memdb.tuning.slices import Slice
@@ -48,8 +47,8 @@ def slices_view(shown: Shown) -> None:
     with left:
         kind = st.selectbox(
             "Slice by", list(kinds), key="recall.slice", format_func=kinds.__getitem__, bind="query-params",
-            help="A slice's recall is of the query documents that lie in it. A document with several values "
-            "of a tag lies in the slice of each.",
+            help="A slice's recall is of the queries that are documents in it, or were made from one. A "
+            "document with several values of a tag lies in the slice of each.",
         )  # fmt: skip
     with right:
         ef = ef_choice(run, "recall.slice_ef", misses.default_ef(run))
@@ -59,7 +58,7 @@ def slices_view(shown: Shown) -> None:
     found = _slices(shown, kind, point)
     _draw(run, found, point, kinds[kind])
     if not any(run.queries.own_keys):
-        st.caption("These queries are no documents, so there are no tags or numbers to slice by.")
+        st.caption("These queries were not made from documents, so there are no tags or numbers to slice by.")
 
 
 def grid_view(shown: Shown) -> None:
@@ -167,7 +166,7 @@ def _start(shown: Shown, info: IndexInfo) -> None:
         filters = grid.pick_filters(client, info, report=job.report)
         return grid.measure(
             client, info, run.request.field, filters, efs, vectors, run.request.k,
-            own_keys=own, report=job.report, keep=job.keep,
+            own_keys=own, uncertainty=run.queries.uncertainty, report=job.report, keep=job.keep,
         )  # fmt: skip
 
     MEASURING.start("Selectivity by EF", work, about=run.id)
@@ -200,7 +199,7 @@ def _slices(shown: Shown, kind: str, point: EfPoint) -> tuple[Slice, ...]:
     confidence = run.request.goal.confidence
 
     def interval(recalls: Doubles) -> tuple[float, float]:
-        found = intervals.mean(recalls, confidence)
+        found = unseen.interval(recalls, confidence, run.queries.uncertainty)
         return found.low, found.high
 
     recalls = point.recalls.astype(np.float64)
@@ -215,9 +214,7 @@ def _slices(shown: Shown, kind: str, point: EfPoint) -> tuple[Slice, ...]:
         called = [names.get(own, "") or label for own, label in
                   zip(run.queries.own_keys, run.queries.labels, strict=True)]  # fmt: skip
         vectors = prepared(run.queries.vectors, run.definition.metric)
-        return slices.sliced(
-            slices.cluster_labels(vectors, called, seed=run.request.seed), recalls, interval, by_size=True
-        )
+        return slices.sliced(slices.cluster_labels(vectors, called), recalls, interval, by_size=True)
     if what == "tag":
         client = cached.client(shown.target)
         of_tag = tag_field(client, shown.info, field)

@@ -1,0 +1,325 @@
+"""Sessions of any shape: values read whole, messages and ids found in them by the format's paths.
+
+A `Strategy` of `memdb.sessions.strategy`. Where a key holds one message or one state, keys are gathered by
+the session's id in the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from memdb.cluster import replies
+from memdb.cluster.client import Client
+from memdb.cluster.keys import beginning
+from memdb.display import line
+from memdb.errors import NotFound
+from memdb.jobs import Report
+from memdb.sessions.cursor import LEFT_KEYS
+from memdb.sessions.filters import SessionFilter
+from memdb.sessions.formats import Session
+from memdb.sessions.hashes import VALUE_BYTES, seconds
+from memdb.sessions.mapping import TYPES, Format, Reading, read
+from memdb.sessions.strategy import Budget, Opened, Powers, Pulse, Seen, SessionPage, Sieved
+from memdb.sessions.summaries import HISTORY_BYTES, OPENING, SessionSummary, with_note
+from memdb.sessions.values import Value, values
+from memdb.vectors.index import IndexInfo
+
+STEP = 1_000
+PAGE_BYTES, OPEN_BYTES = 32 * 2**20, 64 * 2**20
+SUMMARY_BYTES = 2**20  # a value over this is listed and not read
+SEEN_BYTES = 64 * 2**10  # of a value that a survey reads for its user and time
+KEYS = 500  # of one page, where several make a session
+OPEN_KEYS = 2_000  # of one session
+LIVE_KEYS = 20  # of an open session that is looked at each second
+_LENGTHS = {"list": "LLEN", "string": "STRLEN"}  # what grows with a turn, told without reading
+
+
+class Gathered:
+    """The strategy. It keeps nothing."""
+
+    def powers(self, format_: Format) -> Powers:
+        """What its paths tell. Such sessions are read only: what writes them knows their shape."""
+        return Powers(
+            user=bool(format_.user),
+            context=False,
+            words=True,
+            created=bool(format_.time),
+            index=False,
+            writes=False,
+        )
+
+    def room(self, format_: Format, size: int) -> int:
+        """Ten keys a session, where several make one."""
+        return size if format_.holds == "session" else max(size, min(KEYS, size * 10))
+
+    def step(self, format_: Format, wanted: SessionFilter) -> int:
+        """Small where values are read to decide, and some may be left for the next page."""
+        return LEFT_KEYS if format_.holds == "session" and _reads(format_, wanted) else STEP
+
+    def indexed(
+        self, client: Client, index: IndexInfo, format_: Format, wanted: SessionFilter, cursor: str, size: int
+    ) -> SessionPage | None:
+        """No index is over such values."""
+        return None
+
+    def sieve(
+        self,
+        client: Client,
+        format_: Format,
+        wanted: SessionFilter,
+        keys: Sequence[str],
+        *,
+        room: int,
+        budget: int,
+    ) -> Sieved:
+        """Keys of sessions that pass. Where several make a session, what lies among `keys` decides."""
+        left = list(keys)
+        if wanted.by_ttl and format_.holds == "session":
+            left = _by_ttl(client, wanted, left)
+        if not _reads(format_, wanted):
+            return Sieved(tuple((key, "") for key in left[:room]), tuple(left[room:]), 0)
+        passed: list[tuple[str, str]] = []
+        spent = at = 0
+        # Keys of one session stay together: they are decided at once.
+        step = LEFT_KEYS if format_.holds == "session" else max(1, len(left))
+        while at < len(left) and len(passed) < room and (spent == 0 or spent < budget):
+            parts = _parts(client, format_, left[at : at + step], each=HISTORY_BYTES, total=PAGE_BYTES)
+            spent += sum(part.value.size_bytes or 0 for part in parts if part.reading is not None)
+            for id_, group in _grouped(format_, parts).items():
+                note = _verdict(format_, wanted, id_, group)
+                if note is not None:
+                    passed += [(part.value.key, note) for part in group]
+            at += step
+        if format_.holds == "session" and len(passed) > room:
+            at = left.index(passed[room][0])
+            passed = passed[:room]
+        return Sieved(tuple(passed), tuple(left[at:]), spent)
+
+    def summaries(self, client: Client, format_: Format, notes: Mapping[str, str]) -> list[SessionSummary]:
+        """Sessions in the order of their first key."""
+        parts = _parts(client, format_, list(notes), each=SUMMARY_BYTES, total=PAGE_BYTES)
+        return [
+            with_note(_summary(format_, id_, group), notes[group[0].value.key])
+            for id_, group in _grouped(format_, parts).items()
+        ]
+
+    def open(self, client: Client, format_: Format, id_: str, budget: Budget, report: Report) -> Opened:
+        """All keys of a session, read and put in order; of states the newest."""
+        keys, complete = _keys(client, format_, id_, budget, report)
+        parts = [
+            part
+            for part in _parts(client, format_, keys, total=OPEN_BYTES, any_type=True)
+            if format_.holds == "session" or (part.reading is not None and part.reading.session == id_)
+        ]
+        if not parts:
+            raise NotFound(format_.prefix + id_, "session")
+        if format_.holds == "state":
+            parts = [max(parts, key=_when)]
+        else:
+            parts.sort(key=_when)
+        session = _session(format_, id_, parts)
+        if not complete:
+            session = replace(
+                session,
+                problems=(
+                    "Not all keys of the server were looked at: messages may be missing.",
+                    *session.problems,
+                ),
+            )
+        found = tuple(part.value.key for part in parts)
+        now = self.pulse(client, format_, found)
+        return Opened(session, found, complete, now.size if now is not None else None)
+
+    def pulse(self, client: Client, format_: Format, keys: Sequence[str]) -> Pulse | None:
+        """The first of its keys to expire, and the entries or bytes of lists and texts."""
+        if len(keys) > LIVE_KEYS:
+            return None
+        length = _LENGTHS.get(format_.stored)
+        lives = [replies.integer(n, -2) for n in client.pipeline([("PTTL", key) for key in keys])]
+        there = [key for key, left in zip(keys, lives, strict=True) if left != -2]
+        if not there:
+            raise NotFound(keys[0], "session")
+        sizes = client.pipeline([(length, key) for key in there], errors_as_values=True) if length else []
+        left = [seconds(n) for n in lives if n >= 0]
+        return Pulse(
+            min((n for n in left if n is not None), default=None),
+            sum(n for n in sizes if isinstance(n, int)) if length else None,
+        )
+
+    def seen(self, client: Client, format_: Format, keys: Sequence[str]) -> list[Seen]:
+        """Each key by itself, also where several make a session."""
+        return [
+            Seen(
+                part.value.key, part.value.ttl_s, part.value.size_bytes or 0,
+                part.reading.user if part.reading else "", part.reading.at if part.reading else None,
+            )
+            for part in _parts(client, format_, keys, each=SEEN_BYTES, total=PAGE_BYTES, any_type=True)
+        ]  # fmt: skip
+
+
+def merged(format_: Format, before: SessionSummary, more: SessionSummary) -> SessionSummary:
+    """Two summaries of one session, each of some of its keys, as one."""
+    if before == more or format_.holds == "session":
+        return before
+    early, late = sorted((before, more), key=lambda s: s.created or _NO_TIME)
+    if format_.holds == "state":
+        return late
+    lives = [s.ttl_s for s in (before, more) if s.ttl_s is not None]
+    sizes = [s.size_bytes for s in (before, more)]
+    return replace(
+        early,
+        user_id=early.user_id or late.user_id,
+        ttl_s=min(lives, default=None),
+        history_bytes=early.history_bytes + late.history_bytes,
+        size_bytes=None if None in sizes else sum(size or 0 for size in sizes),
+        turns=(early.turns or 0) + (late.turns or 0) or None,
+        problems=tuple(dict.fromkeys((*early.problems, *late.problems))),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One key of a session."""
+
+    value: Value
+    reading: Reading | None  # None: the value was not read, or is no JSON
+
+
+_NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)  # what tells no time comes first
+
+
+def _parts(
+    client: Client,
+    format_: Format,
+    keys: Sequence[str],
+    *,
+    each: int = VALUE_BYTES,
+    total: int,
+    any_type: bool = False,
+) -> list[_Part]:
+    """Values of keys that are there, and of the format's type unless any will do, with what they say."""
+    return [
+        _Part(value, read(format_, value.document) if value.document is not None else None)
+        for value in values(client, keys, format_, each=each, total=total)
+        if value.kind != "none" and (any_type or value.stored == format_.stored)
+    ]
+
+
+def _grouped(format_: Format, parts: Sequence[_Part]) -> dict[str, list[_Part]]:
+    """Parts by the id of the session that they belong to."""
+    grouped: dict[str, list[_Part]] = {}
+    for part in parts:
+        told = part.reading.session if format_.holds != "session" and part.reading is not None else ""
+        grouped.setdefault(told or format_.id_of(part.value.key), []).append(part)
+    return grouped
+
+
+def _reads(format_: Format, wanted: SessionFilter) -> bool:
+    """Whether values must be read to decide."""
+    by_content = bool(wanted.user or wanted.words or wanted.by_created)
+    return by_content or (format_.holds != "session" and bool(wanted.by_ttl or wanted.id_part))
+
+
+def _by_ttl(client: Client, wanted: SessionFilter, keys: list[str]) -> list[str]:
+    lives = [replies.integer(n, -2) for n in client.pipeline([("PTTL", key) for key in keys])]
+    return [
+        key for key, left in zip(keys, lives, strict=True) if left != -2 and wanted.takes_ttl(seconds(left))
+    ]
+
+
+def _verdict(format_: Format, wanted: SessionFilter, id_: str, group: Sequence[_Part]) -> str | None:
+    """None: it does not pass. A text: it does, and what could not be looked into."""
+    if format_.holds != "session" and wanted.id_part not in id_:
+        return None
+    session = _session(format_, id_, group)
+    if not wanted.takes_ttl(session.ttl_s):
+        return None
+    unread = next((p for part in group for p in part.value.problems if not part.value.whole), "")
+    text = "\n".join(turn.content for turn in session.turns) or "\n".join(
+        replies.key(part.value.raw) for part in group
+    )
+    tests = (
+        (wanted.takes_words(text.casefold()), not unread),
+        (wanted.takes_created(session.created), not unread),
+        (not wanted.user or wanted.takes_user(session.user_id), bool(session.user_id) or not unread),
+    )
+    if any(not fits and certain for fits, certain in tests):
+        return None
+    return "" if all(fits for fits, _ in tests) else f"Not searched as a whole: {unread}"
+
+
+def _keys(
+    client: Client, format_: Format, id_: str, budget: Budget, report: Report
+) -> tuple[list[str], bool]:
+    if format_.holds == "session":
+        return [format_.key_of(id_)], True
+    # Where the id stands in the key (as redisvl's and LangGraph's does) SCAN's MATCH leaves few to be read.
+    found, complete = _matching(client, format_, format_.pattern + beginning(id_), budget, report)
+    return (found, complete) if found else _matching(client, format_, format_.pattern, budget, report)
+
+
+def _matching(
+    client: Client, format_: Format, pattern: str, budget: Budget, report: Report
+) -> tuple[list[str], bool]:
+    at, seen, found = 0, 0, dict[str, None]()
+    total = replies.integer(client.execute("DBSIZE"))
+    while True:
+        reply, batch = client.execute(
+            "SCAN", at, "MATCH", pattern, "TYPE", TYPES[format_.stored], "COUNT", STEP
+        )
+        at, seen = replies.integer(reply), seen + STEP
+        found.update(dict.fromkeys(map(replies.key, batch)))
+        report("Looking for the session's keys", min(seen, total), total)
+        if at == 0:
+            return list(found)[:OPEN_KEYS], len(found) <= OPEN_KEYS
+        if seen >= budget.keys or len(found) > OPEN_KEYS:
+            return list(found)[:OPEN_KEYS], False
+
+
+def _when(part: _Part) -> tuple[datetime, str]:
+    at = part.reading.at if part.reading is not None else None
+    return at or _NO_TIME, part.value.key
+
+
+def _session(format_: Format, id_: str, parts: Sequence[_Part]) -> Session:
+    readings = [part.reading for part in parts if part.reading is not None]
+    problems = dict.fromkeys(p for part in parts for p in part.value.problems)
+    problems |= dict.fromkeys(p for reading in readings for p in reading.problems)
+    messages = [message for reading in readings for message in reading.messages]
+    ttls = [part.value.ttl_s for part in parts if part.value.ttl_s is not None]
+    sizes = [part.value.size_bytes for part in parts]
+    created = min((r.at for r in readings if r.at), default=None)
+    return Session(
+        format_.prefix + id_,
+        next((r.user for r in readings if r.user), ""),
+        "",
+        created.isoformat(timespec="seconds") if created else "",
+        created,
+        tuple(message.turn for message in messages),
+        min(ttls) if ttls else None,
+        None if None in sizes else sum(size or 0 for size in sizes),
+        "",
+        tuple(problems),
+        tuple(field for part in parts[-50:] for field in part.value.fields),
+        format_.prefix,
+    )
+
+
+def _summary(format_: Format, id_: str, parts: Sequence[_Part]) -> SessionSummary:
+    chosen = sorted(parts, key=_when)
+    if format_.holds == "state":
+        chosen = chosen[-1:]
+    session = _session(format_, id_, chosen)
+    opening = next(
+        (turn for turn in session.turns if turn.role.lower() in ("user", "human")),
+        session.turns[0] if session.turns else None,
+    )
+    return SessionSummary(
+        session.key, session.user_id, "", session.created_at, session.created, session.ttl_s,
+        sum(len(turn.content.encode("utf-8", "surrogateescape")) for turn in session.turns),
+        session.size_bytes, len(session.turns) if session.turns else None,
+        line(opening.content, OPENING) if opening else "", session.problems,
+        format_.prefix,
+    )  # fmt: skip

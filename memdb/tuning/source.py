@@ -1,0 +1,148 @@
+"""Where a run's queries came from, as data: kept with the run, and what it is repeated from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+COUNT = 1_000  # queries, where nobody says otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """Made queries, as hard to answer as documents that the index does not hold."""
+
+    count: int = COUNT
+    seed: int = 0  # the same seed makes the same queries of the same index
+    extend: bool = True  # four times as many, once, where these leave open which setting meets the goal
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """Random documents of the index, each left out of its own results. Recall then reads too high."""
+
+    count: int = COUNT
+    seed: int = 0
+    extend: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """Documents that a user named, e.g. on the map, each left out of its own results."""
+
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Typed texts, embedded on this machine."""
+
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """Vectors or texts of a file."""
+
+    name: str
+    path: str = ""  # where it lies on this machine; empty for one that was uploaded
+    content: bytes = field(default=b"", repr=False)  # read already; never kept with a run
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """The queries of a saved run once more."""
+
+    run_id: str
+    of: Source | None = None  # where that run had them from; None until it was looked up
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Vectors that a program handed over."""
+
+    words: str = "given vectors"
+
+
+Source = Unseen | Documents | Selected | Texts | File | Repeated | Given
+_KINDS: dict[str, Any] = {
+    "unseen": Unseen,
+    "documents": Documents,
+    "selected": Selected,
+    "texts": Texts,
+    "file": File,
+    "repeated": Repeated,
+    "given": Given,
+}
+
+
+def words(source: Source, count: int) -> str:
+    """For people, e.g. "1,000 made queries (seed 0)"; `count` is how many were asked."""
+    match source:
+        case Unseen(seed=seed):
+            return f"{count:,} made queries, as hard as unseen ones (seed {seed})"
+        case Documents(seed=seed):
+            return f"{count:,} random documents (seed {seed})"
+        case Selected():
+            return f"{count:,} selected documents"
+        case Texts():
+            return f"{count:,} typed texts"
+        case File(name=name):
+            return f"{count:,} rows of {name}"
+        case Repeated(run_id=run_id, of=first):
+            return f"{words(first, count) if first else f'{count:,} queries'}, as in run {run_id}"
+        case Given(words=said):
+            return f"{count:,} {said}"
+    raise AssertionError(source)
+
+
+def short_words(source: Source) -> str:
+    """What the queries are, for a sentence: "made queries", "documents as queries", "queries"."""
+    match origin(source):
+        case Unseen():
+            return "made queries"
+        case Documents() | Selected():
+            return "documents as queries"
+    return "queries"
+
+
+def origin(source: Source) -> Source:
+    """Where the queries were first from, however often they were repeated."""
+    while isinstance(source, Repeated) and source.of is not None:
+        source = source.of
+    return source
+
+
+def are_documents(source: Source) -> bool:
+    """Whether the queries are documents of the index, which are easier to find than a question."""
+    return isinstance(origin(source), Documents | Selected)
+
+
+def seed(source: Source) -> int | None:
+    """What they were drawn with; None where nothing was drawn."""
+    first = origin(source)
+    return first.seed if isinstance(first, Unseen | Documents) else None
+
+
+def to_dict(source: Source) -> dict[str, Any]:
+    """As JSON takes it; a file's content is left out."""
+    kind = next(name for name, each in _KINDS.items() if isinstance(source, each))
+    if isinstance(source, Repeated):
+        return {"kind": kind, "run_id": source.run_id, "of": to_dict(source.of) if source.of else None}
+    return {"kind": kind, **{name: value for name, value in asdict(source).items() if name != "content"}}
+
+
+def from_dict(kept: dict[str, Any]) -> Source:
+    """What `to_dict` made.
+
+    Raises:
+        KeyError, TypeError: it is none.
+    """
+    values: dict[str, Any] = {
+        name: tuple(v) if isinstance(v, list) else v for name, v in kept.items() if name != "kind"
+    }
+    if kept["kind"] == "repeated":
+        of = values["of"]
+        return Repeated(values["run_id"], from_dict(of) if of else None)
+    source: Source = _KINDS[kept["kind"]](**values)
+    return source

@@ -1,0 +1,351 @@
+"""Queries that are no documents but as hard to answer as unseen ones, made without writing to the index.
+
+A document is a node of the graph and easier to find than a question. A made query is a document moved by
+another document's way to its nearest neighbour, over `scale` times the own nearest distance, and the document
+itself does not count among its results. The scale is the one at which made queries are answered as well as
+documents that a graph was built without: that is measured in this process, on a sample of the index's
+vectors (docs/decisions/0013-unseen-queries.md). Nothing here knows a server.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from statistics import NormalDist
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memdb import intervals
+from memdb.intervals import Interval, Numbers
+from memdb.jobs import Report, silent
+from memdb.tuning.run import CERTAIN, Uncertainty
+from memdb.vectors.distance import Doubles, Floats, distances, prepared
+
+SAMPLE = 10_000  # documents of the calibration
+DONORS = 1_000  # documents whose ways to their neighbours are lent to others
+LEFT_OUT = 0.2  # share of the sample that its graph is built without, and that then are asked
+ASKED = 2_000  # of each kind: their mean recall is known to about ±0.004 at 0.95
+ROUNDS = 5  # graphs of a small index, each without another fifth, until so many were asked
+FEWEST = 100  # documents below which nothing is calibrated
+NEIGHBOURS = 16  # among which the first at a distance above zero is looked for: documents may be equal
+EQUAL = 1e-3  # a neighbour nearer than this share of the sixteenth is a copy
+SCALES = (0.1, 4.0)
+_STEPS = 7
+_THREADS = 2  # that search at once: their answers do not depend on it
+# Recall at which the two kinds are compared: below, no setting is recommended; above, too few are missed.
+_LOW, _HIGH, _PERFECT = 0.8, 0.95, 0.99
+_RISE = 0.01
+_MOST_EF = 1_000
+_RECALL_AT_ONCE = 500
+
+Places = NDArray[np.int64]
+T = TypeVar("T")
+
+
+# Recall by made queries against that of truly unseen documents, measured by `benchmarks/unseen.py`
+# (docs/decisions/0013-unseen-queries.md): how far it read too high, and too low.
+UNCERTAINTY = Uncertainty(too_high=0.05, too_low=0.30)
+UNCALIBRATED = Uncertainty(too_high=0.5, too_low=0.5)  # scale 1, for indexes too small to be calibrated
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How far made queries must lie from their documents."""
+
+    scale: float  # in nearest distances; 1 where nothing was measured
+    left_out: int  # documents asked that the sample graph does not hold; 0: nothing was measured
+    sample: int  # documents that the sample graph holds
+    residue: float  # what remains between the two kinds at this scale, as a share of the missed neighbours
+
+    @property
+    def uncertainty(self) -> Uncertainty:
+        """Of recall by these queries: the method's own, and what the calibration did not reach."""
+        if not self.left_out:
+            return UNCALIBRATED
+        high, low = UNCERTAINTY.too_high, UNCERTAINTY.too_low
+        return Uncertainty(math.hypot(high, self.residue), math.hypot(low, self.residue))
+
+
+UNMEASURED = Calibration(1.0, 0, 0, 0.0)
+
+
+def moved(bases: Floats, reach: Doubles, displacements: Floats, scale: float, metric: str) -> Floats:
+    """Documents moved away from where they are.
+
+    Args:
+        bases: (q, dim) prepared documents.
+        reach: (q,) length of each one's way to its nearest neighbour.
+        displacements: (q, dim) another document's way to its own neighbour each.
+        scale: how many times `reach` they are moved.
+        metric: COSINE, IP or L2.
+
+    Returns:
+        (q, dim), of unit length for COSINE.
+    """
+    lengths = np.linalg.norm(displacements.astype(np.float64), axis=1)
+    steps = np.divide(scale * reach, lengths, out=np.zeros(len(bases)), where=lengths > 0)
+    return prepared(bases + displacements * steps[:, None].astype(np.float32), metric)
+
+
+def lent(receivers: Sequence[T], donors: Sequence[T], seed: int) -> list[T]:
+    """(q,) the donor whose way each document is moved by: random, itself only where there is no other.
+
+    By its own way a document would be moved to its neighbour. Fewer receivers get the beginning of what more
+    would get.
+    """
+    drawn = np.random.default_rng(seed).integers(0, len(donors), len(receivers)).tolist()
+    return [
+        donors[(place + 1) % len(donors)] if donors[place] == receiver else donors[place]
+        for receiver, place in zip(receivers, drawn, strict=True)
+    ]
+
+
+def surely(recall: float, confidence: float, uncertainty: Uncertainty) -> float:
+    """The lower end of the interval that remains however many made queries are asked."""
+    return recall - _sure(confidence) * uncertainty.too_high * (1 - recall)
+
+
+def interval(recalls: Numbers, confidence: float, uncertainty: Uncertainty) -> Interval:
+    """The mean recall of unseen queries: `intervals.mean`, and what is not known of made queries on top.
+
+    Args:
+        recalls: (q,) of each query.
+        confidence: two-sided.
+        uncertainty: of `Queries`.
+    """
+    band = intervals.mean(recalls, confidence)
+    if uncertainty == CERTAIN or not len(recalls):
+        return band
+    missed = _sure(confidence) * (1 - band.mean)
+    low = math.hypot(band.mean - band.low, uncertainty.too_high * missed)
+    high = math.hypot(band.high - band.mean, uncertainty.too_low * missed)
+    return Interval(band.mean, max(0.0, band.mean - low), min(1.0, band.mean + high))
+
+
+def _sure(confidence: float) -> float:
+    return NormalDist().inv_cdf(0.5 + confidence / 2)
+
+
+def calibrated(
+    vectors: Floats, metric: str, m: int, ef_construction: int, k: int, seed: int, *, report: Report = silent
+) -> Calibration:
+    """The scale at which made queries are answered as well as documents that a graph was built without.
+
+    Args:
+        vectors: (n, dim) prepared, a random sample of the documents.
+        metric: COSINE, IP or L2.
+        m: links of a node, of the index.
+        ef_construction: of the index.
+        k: neighbours asked for.
+        seed: of what is left out. The same arguments give the same answer, and are computed once.
+        report: told the stage; may raise Cancelled.
+    """
+    if len(vectors) < max(FEWEST, 10 * k):
+        return UNMEASURED
+    digest = hashlib.sha256(np.ascontiguousarray(vectors).tobytes()).hexdigest()
+    return _calibrated(_Sample(digest, vectors, report), _Build(metric, m, ef_construction), k, seed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Build:
+    """What a graph is built with."""
+
+    metric: str
+    m: int
+    ef_construction: int
+
+
+class _Sample:
+    """Vectors that are the same argument to a cache where their digest is the same."""
+
+    def __init__(self, digest: str, vectors: Floats, report: Report) -> None:
+        self.digest, self.vectors, self.report = digest, vectors, report
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Sample) and self.digest == other.digest
+
+
+@lru_cache(maxsize=64)
+def _calibrated(sample: _Sample, index: _Build, k: int, seed: int) -> Calibration:
+    vectors, report = sample.vectors, sample.report
+    if index.metric == "L2":  # near the origin float32 tells distances apart
+        vectors = (vectors - vectors.mean(axis=0, dtype=np.float64)).astype(np.float32)
+    order = np.random.default_rng(seed).permutation(len(vectors))
+    share = int(len(vectors) * LEFT_OUT)
+    rounds = []
+    for turn in range(min(ROUNDS, math.ceil(ASKED / share))):
+        report("Calibrating queries", turn, ROUNDS + _STEPS)
+        left_out = order[turn * share : (turn + 1) * share]
+        inside = np.delete(vectors, left_out, axis=0)
+        rounds.append(_Round(inside, vectors[left_out], index, k, seed + turn))
+    efs = _telling(rounds, k)
+    truth = np.mean([[part.unseen(ef) for ef in efs] for part in rounds], axis=0)
+    missed = max(1 - float(truth.mean()), 1e-3)
+
+    def excess(scale: float, step: int) -> float:
+        # The largest: made queries are to be easier at none of these, and a little harder at the others.
+        report("Calibrating queries", ROUNDS + step, ROUNDS + _STEPS)
+        return float((np.mean([part.made(scale, efs) for part in rounds], axis=0) - truth).max())
+
+    scale, residue = _root(excess, 0.02 * missed)
+    asked = sum(len(part.outside) for part in rounds)
+    return Calibration(round(scale, 3), asked, len(rounds[0].inside), abs(residue) / missed)
+
+
+def _root(excess: Callable[[float, int], float], tolerance: float) -> tuple[float, float]:
+    """The scale where made queries are neither easier nor harder, and what remains there.
+
+    The larger the scale, the harder: bracketed from 1 on, then by regula falsi over its logarithm.
+    """
+    known: list[tuple[float, float]] = [(0.0, excess(1.0, 0))]
+    low, high = np.log(SCALES)
+    for step in range(1, _STEPS):
+        at, left = min(known, key=lambda pair: abs(pair[1]))
+        if abs(left) <= tolerance:
+            break
+        easier = max((p for p in known if p[1] > 0), default=None)  # largest scale that is still too easy
+        harder = min((p for p in known if p[1] < 0), default=None)
+        if easier is None or harder is None:
+            at = known[-1][0] + (0.5 if easier is not None else -0.5)
+            if not low <= at <= high:
+                break
+        elif harder[0] <= easier[0]:  # noise: not monotone any more
+            break
+        else:
+            slope = (easier[1] - harder[1]) / (harder[0] - easier[0])
+            width = harder[0] - easier[0]
+            at = easier[0] + min(0.8 * width, max(0.2 * width, easier[1] / slope))
+        known.append((float(at), excess(float(np.exp(at)), step)))
+    at, left = min(known, key=lambda pair: abs(pair[1]))
+    return float(np.exp(at)), left
+
+
+def _telling(rounds: list[_Round], k: int) -> tuple[int, ...]:
+    """EF values where the left-out documents' recall is neither low nor perfect: at most two.
+
+    Doubled until it is high, or no longer rises: by inner product some documents are found at no EF.
+    """
+    tried: dict[int, float] = {}
+    ef, before = max(10, k), -1.0
+    while True:
+        tried[ef] = float(np.mean([part.unseen(ef) for part in rounds]))
+        if tried[ef] >= _HIGH or tried[ef] - before < _RISE or ef >= _MOST_EF:
+            break
+        ef, before = 2 * ef, tried[ef]
+    good = [ef for ef, recall in tried.items() if _LOW <= recall <= _PERFECT]
+    return tuple(good[-2:]) or (min(tried, key=lambda ef: abs(tried[ef] - _HIGH)),)
+
+
+class _Round:
+    """A graph of some documents, others that it was built without, and made queries."""
+
+    def __init__(self, inside: Floats, outside: Floats, index: _Build, k: int, seed: int) -> None:
+        self.inside, self.outside, self.metric, self.k = inside, outside[:ASKED], index.metric, k
+        self.graph = _graph(inside, index)
+        self.limits = _kth(self.outside, inside, k, self.metric)
+        self.own = np.random.default_rng(seed).permutation(len(inside))[:ASKED]
+        self.bases = inside[self.own]
+        ways, self.reach = nearest_ways(self.bases, inside, self.metric)
+        donors = np.flatnonzero(self.reach > 0).tolist()
+        self.ways = ways[lent(range(len(self.own)), donors, seed)] if donors else ways
+
+    def unseen(self, ef: int) -> float:
+        """Mean recall of the documents left out."""
+        return self._recall(self.outside, self.limits, ef)
+
+    def made(self, scale: float, efs: tuple[int, ...]) -> list[float]:
+        """Mean recall of made queries at some EF values."""
+        asked = moved(self.bases, self.reach, self.ways, scale, self.metric)
+        limits = _kth(asked, self.inside, self.k, self.metric, self.own)
+        return [self._recall(asked, limits, ef, self.own) for ef in efs]
+
+    def _recall(self, asked: Floats, limits: Floats, ef: int, own: Places | None = None) -> float:
+        self.graph.expansion_search = ef
+        hits = 0
+        for start in range(0, len(asked), _RECALL_AT_ONCE):
+            rows = slice(start, start + _RECALL_AT_ONCE)
+            wanted = self.k + (own is not None)
+            got = self.graph.search(asked[rows], wanted, threads=_THREADS)
+            good = np.arange(wanted) < np.asarray(got.counts)[:, None]
+            good &= got.distances <= limits[rows, None]
+            if own is not None:
+                good &= got.keys != own[rows, None]
+            hits += int(np.minimum(good.sum(axis=1), self.k).sum())
+        return hits / (len(asked) * self.k)
+
+
+def nearest_ways(documents: Floats, others: Floats, metric: str) -> tuple[Floats, Doubles]:
+    """The way from each document to its nearest neighbour that is no copy of it.
+
+    Args:
+        documents: (q, dim) prepared, some of `others`.
+        others: (n, dim) prepared.
+        metric: COSINE, IP or L2; nearness is that of the points themselves, also for IP.
+
+    Returns:
+        (q, dim) ways and (q,) their lengths; 0 where all of NEIGHBOURS are copies.
+    """
+    ways, lengths = np.zeros_like(documents), np.zeros(len(documents))
+    count = min(NEIGHBOURS + 1, len(others))
+    for start in range(0, len(documents), _RECALL_AT_ONCE):
+        part = documents[start : start + _RECALL_AT_ONCE]
+        far = distances(part, others, "L2")
+        places = np.argpartition(far, count - 1, axis=1)[:, :count]
+        towards = others[places] - part[:, None]
+        long = np.linalg.norm(towards.astype(np.float64), axis=2)
+        chosen, reach = first_apart(long)
+        rows = np.arange(len(part))
+        ways[start + rows] = np.where(reach[:, None] > 0, towards[rows, chosen], 0)
+        lengths[start + rows] = reach
+    return ways, lengths
+
+
+def first_apart(lengths: Doubles) -> tuple[Places, Doubles]:
+    """(q, c) distances to neighbours in any order → (q,) place and distance of the nearest that is no copy.
+
+    Distance 0 where all are copies. NaN stands for no neighbour.
+    """
+    known = np.where(np.isfinite(lengths), lengths, np.inf)
+    widest = np.where(np.isfinite(lengths), lengths, 0.0).max(axis=1, keepdims=True)
+    apart = np.where((known > EQUAL * widest) & (known > 0), known, np.inf)
+    places = apart.argmin(axis=1)
+    reach = np.take_along_axis(apart, places[:, None], 1)[:, 0]
+    return places.astype(np.int64), np.where(np.isfinite(reach), reach, 0.0)
+
+
+def _graph(vectors: Floats, index: _Build) -> Any:
+    # Imported here: a third of a second that only calibrations should pay.
+    from usearch.index import Index
+
+    graph = Index(
+        ndim=vectors.shape[1],
+        metric="l2sq" if index.metric == "L2" else "ip",
+        dtype="f32",
+        connectivity=max(2, index.m),
+        expansion_add=index.ef_construction,
+    )
+    # One thread: the same vectors make the same graph.
+    graph.add(np.arange(len(vectors)), vectors, threads=1)
+    return graph
+
+
+def _kth(queries: Floats, vectors: Floats, k: int, metric: str, own: Places | None = None) -> Floats:
+    """(q,) distance of the k-th nearest, a little rounding added."""
+    limits = np.empty(len(queries), np.float32)
+    for start in range(0, len(queries), _RECALL_AT_ONCE):
+        part = queries[start : start + _RECALL_AT_ONCE]
+        far = distances(part, vectors, metric)
+        if own is not None:
+            far[np.arange(len(part)), own[start : start + len(part)]] = np.inf
+        limits[start : start + len(part)] = np.partition(far, k - 1, axis=1)[:, k - 1]
+    slack = np.abs(limits) if metric == "L2" else np.maximum(1.0, np.abs(limits))
+    widened: Floats = (limits + 1e-5 * slack).astype(np.float32)
+    return widened
