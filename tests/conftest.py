@@ -7,8 +7,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import hypothesis
 import pytest
+from hypothesis import settings
 
 from memdb.cluster import engine as local_engine
 from memdb.cluster import replies
@@ -17,9 +17,9 @@ from memdb.cluster.engine import Engine
 from memdb.cluster.target import Target
 from memdb.settings import SETTINGS
 
-# A deadline for each example is a claim about this machine's speed, which tests do not make.
-hypothesis.settings.register_profile("any machine", deadline=None)
-hypothesis.settings.load_profile("any machine")
+# What an example may find must not depend on how busy the machine is.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session", autouse=True)

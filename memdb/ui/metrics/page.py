@@ -147,7 +147,7 @@ def _nodes(nodes: tuple[NodeNow, ...]) -> None:
                     "memory": bytes_text(node.figures["used_bytes"]) if "used_bytes" in node.figures else "–",
                     "CPU": text(node, "cpu", "{:.0%}"),
                     "commands/s": text(node, "commands"),
-                    "searches/s": text(node, "searches"),
+                    "Searches/s": text(node, "searches"),
                     "p99 ms": text(node, "p99_ms", "≤ {:.2f}"),
                     "clients": text(node, "clients", "{:,.0f}"),
                     "link": node.link or "–",

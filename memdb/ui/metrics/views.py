@@ -63,8 +63,8 @@ def _tiles(node: NodeNow) -> None:
     tiles = (
         ("Memory", "–" if used is None else bytes_text(used), free),
         ("Commands/s", _number(told.get("commands")), "all kinds"),
-        ("searches/s", _number(told.get("searches")), _ms("mean", told.get("search_ms")) or "none now"),
-        ("search p99", _ms("≤", told.get("search_p99_ms")) or "–", "last sample"),
+        ("Searches/s", _number(told.get("searches")), _ms("mean", told.get("search_ms")) or "none now"),
+        ("Search p99", _ms("≤", told.get("search_p99_ms")) or "–", "last sample"),
         ("CPU", _share(told.get("cpu")), "main thread"),
         ("Connections", _whole(told.get("clients")), f"of {_whole(told.get('client_limit'))}"),
     )
