@@ -211,9 +211,16 @@ def cells(
                             low, high = RIVALS[rival](shape.values, counts, k, confidence)
                             held = (low <= mean + 1e-9) & (mean - 1e-9 <= high)
                             yield Cell(
-                                name, k, n, mean, confidence, rival, float(held.mean()),
-                                float((low > mean + 1e-9).mean()), float((high - low).mean()),
-                            )  # fmt: skip
+                                name,
+                                k,
+                                n,
+                                mean,
+                                confidence,
+                                rival,
+                                float(held.mean()),
+                                float((low > mean + 1e-9).mean()),
+                                float((high - low).mean()),
+                            )
 
 
 def main() -> None:

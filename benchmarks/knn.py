@@ -20,13 +20,18 @@ import redis
 from memdb.cluster import engine
 from memdb.cluster.client import connect
 from memdb.demo import loader
-from memdb.embed import embed
+from memdb.embedding.local import embed
 from memdb.vectors.index import index_info
 from memdb.vectors.query import KnnRequest, knn_command, vector_param
 from memdb.vectors.search import knn
 
-QUESTIONS = ("restore a table to a point in time", "who may read the objects in my bucket", "rotate a secret",
-             "add members to a sorted set", "read a csv file")  # fmt: skip
+QUESTIONS = (
+    "restore a table to a point in time",
+    "who may read the objects in my bucket",
+    "rotate a secret",
+    "add members to a sorted set",
+    "read a csv file",
+)
 GOAL = 1.15
 
 

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import redis
 
-from memdb import embed
 from memdb.cluster import engine
 from memdb.cluster.client import Client, connect
 from memdb.demo import corpus, loader
+from memdb.embedding import local
 from memdb.vectors import index
 
 GOAL = 0.90
@@ -69,7 +69,7 @@ def main() -> None:
         with fresh() as client:  # embeds, and keeps the embeddings for the runs that count
             loader.load(client, home=Path(home), docs=given.docs, users=0, sessions=0)
             documents = corpus.documents(client, count=given.docs)
-        vectors = embed.embed([d.text for d in documents])
+        vectors = local.embed([d.text for d in documents])
         for _ in range(given.runs):
             with fresh() as client:
                 report = loader.load(client, home=Path(home), docs=given.docs, users=0, sessions=0)

@@ -67,9 +67,11 @@ def measured(home: Path, n: int) -> int:
                 block = centres[random.integers(0, 40, BATCH)]
                 block = block + random.standard_normal((BATCH, DIM), dtype=np.float32)
                 client.pipeline(
-                    [("HSET", f"d:{start + i}", "t", f"t{i % 9}", "v", v.tobytes())
-                     for i, v in enumerate(block)]
-                )  # fmt: skip
+                    [
+                        ("HSET", f"d:{start + i}", "t", f"t{i % 9}", "v", v.tobytes())
+                        for i, v in enumerate(block)
+                    ]
+                )
             info = index.index_info(client, "idx")
             made = run.make(client, info, MapRequest("idx", field="v", count=n), home=home)
             shown = Shown(running.target, info, made)
@@ -91,8 +93,10 @@ def measured(home: Path, n: int) -> int:
                 request = KnnRequest("idx", vector_param(vector), "v", 10, ef)
                 alone.append(knn(client, request, info).took_ms)
     middle = statistics.median(took)
-    print(f"{len(made.keys):,} points, EF_RUNTIME moved {len(took)} times: median {middle:.0f} ms, longest "
-          f"{max(took):.0f} ms; the KNN call alone {statistics.median(alone):.1f} ms")  # fmt: skip
+    print(
+        f"{len(made.keys):,} points, EF_RUNTIME moved {len(took)} times: median {middle:.0f} ms, longest "
+        f"{max(took):.0f} ms; the KNN call alone {statistics.median(alone):.1f} ms"
+    )
     good = middle <= 150
     print("goal met" if good else "GOAL MISSED (150 ms)")
     return 0 if good else 1

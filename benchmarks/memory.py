@@ -50,12 +50,22 @@ def load(client: Client, keys: int) -> None:
         texts = rng.integers(100, 1_000, len(places))
         client.pipeline(
             [
-                ("HSET", f"doc:{i}", "title", f"t{i}", "year", 2020, "content", "x" * int(size),
-                 "embedding", rng.bytes(4 * DIM))
+                (
+                    "HSET",
+                    f"doc:{i}",
+                    "title",
+                    f"t{i}",
+                    "year",
+                    2020,
+                    "content",
+                    "x" * int(size),
+                    "embedding",
+                    rng.bytes(4 * DIM),
+                )
                 for i, size in zip(places, texts, strict=True)
             ]
             + [("EXPIRE", f"doc:{i}", 3_600 + i) for i in places if i % 10 == 0]
-        )  # fmt: skip
+        )
     while index.index_info(client, "idx").documents < keys:
         time.sleep(0.1)
 

@@ -124,9 +124,17 @@ def load(target: Target, keys: int) -> None:
                     {"role": "assistant", "content": "Use RestoreTableToPointInTime with a target name."},
                 ]
                 pipe.execute_command(
-                    "HSET", key, "user_id", f"user{i % 5_000}", "history", json.dumps(history),
-                    "context", f"context{i % 12}", "created_at", "2026-07-14T10:30:00Z",
-                )  # fmt: skip
+                    "HSET",
+                    key,
+                    "user_id",
+                    f"user{i % 5_000}",
+                    "history",
+                    json.dumps(history),
+                    "context",
+                    f"context{i % 12}",
+                    "created_at",
+                    "2026-07-14T10:30:00Z",
+                )
                 if i % 3:
                     pipe.execute_command("EXPIRE", key, chance.randint(120, 86_400))
             pipe.execute()

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
+from benchmarks import session_memory
 from benchmarks.sizing_fit import FITTED, fit
 from memdb.settings import Settings
 from memdb.sizing import samples
@@ -73,8 +74,10 @@ KINDS = (
     Kind("FLOAT64, 128 dimensions", Shape(2_600, 128, "FLOAT64", m=32)),
     Kind("FLOAT16, 768 dimensions", Shape(2_400, 768, "FLOAT16")),
     Kind("JSON, 200 dimensions, 2 tags", Shape(2_300, 200, key_type="JSON", tags=2)),
-    Kind("JSON, 48 dimensions, metadata, number",
-         Shape(2_700, 48, key_type="JSON", metadata_bytes=500, numbers=1)),
+    Kind(
+        "JSON, 48 dimensions, metadata, number",
+        Shape(2_700, 48, key_type="JSON", metadata_bytes=500, numbers=1),
+    ),
     Kind("12 tags of 50 values", Shape(3_600, 64, tags=12, tag_values=50)),
     Kind("3 tags of 5 values", Shape(4_200, 40, tags=3, tag_values=5)),
     Kind("2 tags of 1,000 values", Shape(4_000, 32, tags=2, tag_values=1_000)),
@@ -87,8 +90,10 @@ KINDS = (
     Kind("keys of UUIDs", Shape(4_400, 64, key_bytes=40, random_keys=True)),
     Kind("keys of 150 bytes", Shape(3_000, 64, key_bytes=150)),
     Kind("metadata of 2,000 bytes", Shape(2_000, 256, metadata_bytes=2_000)),
-    Kind("tags, numbers, text, metadata",
-         Shape(3_000, 512, tags=4, numbers=2, text_bytes=200, metadata_bytes=100)),
+    Kind(
+        "tags, numbers, text, metadata",
+        Shape(3_000, 512, tags=4, numbers=2, text_bytes=200, metadata_bytes=100),
+    ),
     Kind("an empty HNSW index", Shape(0, 256)),
     Kind("an empty FLAT index", Shape(0, 256, algorithm="FLAT")),
     Kind("sessions of 4,096 bytes, TTL 30 min", sessions=Sessions(2, 4_096, 1_800)),
@@ -97,7 +102,7 @@ KINDS = (
     Kind("sessions of 2,000 bytes without TTL", sessions=Sessions(bytes=2_000, kept=3_000)),
     Kind("sessions of 8,000 bytes ± 60 %", sessions=Sessions(1, 8_000, 2_500, spread=0.6)),
     Kind("sessions as strings of 1,200 bytes", sessions=Sessions(1, 1_200, 3_000, kind="STRING")),
-)  # fmt: skip
+)
 
 
 def held(kinds: Sequence[Kind] = KINDS) -> Iterator[Held]:
@@ -110,7 +115,7 @@ def held(kinds: Sequence[Kind] = KINDS) -> Iterator[Held]:
                 ).total_bytes
             else:
                 assert kind.sessions is not None
-                measured = samples.measure_sessions(client, kind.sessions)
+                measured = session_memory.measure(client, kind.sessions)
         yield Held(kind, predict(kind.shape, BUILT_IN["redisearch"], kind.sessions), measured)
 
 
@@ -141,13 +146,18 @@ def main() -> None:
         ends = (result.estimate.low_bytes, result.estimate.high_bytes)
         low, high = (end / result.estimate.total_bytes - 1 for end in ends)
         cells = (
-            result.kind.words, f"{result.kind.count:,}", f"{result.measured / 2**20:.2f}",
-            f"{result.estimate.total_bytes / 2**20:.2f}", f"{result.error:+.1%}",
+            result.kind.words,
+            f"{result.kind.count:,}",
+            f"{result.measured / 2**20:.2f}",
+            f"{result.estimate.total_bytes / 2**20:.2f}",
+            f"{result.error:+.1%}",
             f"{low:+.0%} to {high:+.0%}" + ("" if result.inside else ": OUTSIDE"),
-        )  # fmt: skip
-        line = "| " + " | ".join(cells) + " |" if given.markdown else "  ".join(
-            cell.ljust(width) for cell, width in zip(cells, (46, 7, 9, 9, 8, 14), strict=True)
-        )  # fmt: skip
+        )
+        line = (
+            "| " + " | ".join(cells) + " |"
+            if given.markdown
+            else "  ".join(cell.ljust(width) for cell, width in zip(cells, (46, 7, 9, 9, 8, 14), strict=True))
+        )
         print(line, flush=True)
     errors = [abs(result.error) for result in results]
     median, worst = statistics.median(errors), max(errors)

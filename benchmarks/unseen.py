@@ -34,7 +34,7 @@ from sklearn.datasets import load_digits
 from memdb.cluster import engine
 from memdb.cluster.client import Client, connect
 from memdb.demo import corpus
-from memdb.embed import embed
+from memdb.embedding.local import embed
 from memdb.jobs import silent
 from memdb.tuning import decide, queries
 from memdb.tuning import sweep as sweeps

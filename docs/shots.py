@@ -40,10 +40,14 @@ class Shot:
 SHOTS = (
     Shot("home", ""),
     Shot("search", "search?search.q=restore+a+table+to+a+point+in+time&search.f.source=aws_docs"),
-    Shot("exact", "search?search.q=who+may+read+an+object&search.ef=10&search.view=Against+exact", "Compute exact neighbours"),
+    Shot(
+        "exact",
+        "search?search.q=who+may+read+an+object&search.ef=10&search.view=Against+exact",
+        "Compute exact neighbours",
+    ),
     Shot("two-settings", "search?search.q=who+may+read+an+object&search.view=Two+EF+settings"),
     Shot("sessions", "sessions"),
-)  # fmt: skip
+)
 
 
 def settled(page: Page) -> None:

@@ -178,30 +178,74 @@ def _info(reply: Any, *, building: bool) -> list[Any]:
             b"",
         ]
         if kind == b"VECTOR":
-            params = [b"algorithm", flat["algorithm"], b"data_type", b"FLOAT32", b"dimension", flat["dim"],
-                      b"distance_metric", flat["distance_metric"], b"initial_capacity", 1000,
-                      b"current_capacity", max(1000, documents)]  # fmt: skip
+            params = [
+                b"algorithm",
+                flat["algorithm"],
+                b"data_type",
+                b"FLOAT32",
+                b"dimension",
+                flat["dim"],
+                b"distance_metric",
+                flat["distance_metric"],
+                b"initial_capacity",
+                1000,
+                b"current_capacity",
+                max(1000, documents),
+            ]
             if flat["algorithm"] == b"HNSW":
-                params += [b"maximum_edges", flat["M"], b"ef_construction", flat["ef_construction"],
-                           b"ef_runtime", 10, b"epsilon", b"0.01"]  # fmt: skip
+                params += [
+                    b"maximum_edges",
+                    flat["M"],
+                    b"ef_construction",
+                    flat["ef_construction"],
+                    b"ef_runtime",
+                    10,
+                    b"epsilon",
+                    b"0.01",
+                ]
             about += [b"vector_params", params]
         fields.append(about)
     return [
-        b"index_name", known["index_name"], b"creation_timestamp", 1728348101728771,
-        b"key_type", definition["key_type"], b"key_prefixes", definition["prefixes"], b"fields", fields,
-        b"space_usage", size + 653_471, b"fulltext_space_usage", 0, b"vector_space_usage", size,
-        b"num_docs", documents, b"num_indexed_vectors", documents, b"current_lag", 0,
-        b"index_status", b"BACKFILLING" if building else b"AVAILABLE", b"index_degradation_percentage", 0,
-    ]  # fmt: skip
+        b"index_name",
+        known["index_name"],
+        b"creation_timestamp",
+        1728348101728771,
+        b"key_type",
+        definition["key_type"],
+        b"key_prefixes",
+        definition["prefixes"],
+        b"fields",
+        fields,
+        b"space_usage",
+        size + 653_471,
+        b"fulltext_space_usage",
+        0,
+        b"vector_space_usage",
+        size,
+        b"num_docs",
+        documents,
+        b"num_indexed_vectors",
+        documents,
+        b"current_lag",
+        0,
+        b"index_status",
+        b"BACKFILLING" if building else b"AVAILABLE",
+        b"index_degradation_percentage",
+        0,
+    ]
 
 
 def _search_section(building: bool) -> str:
     lines = [
-        "# search_memory", "search_used_memory_bytes:653471", "# search_index_stats",
-        "search_number_of_indexes:1", "# search_ingestion",
+        "# search_memory",
+        "search_used_memory_bytes:653471",
+        "# search_index_stats",
+        "search_number_of_indexes:1",
+        "# search_ingestion",
         f"search_background_indexing_status:{'IN_PROGRESS' if building else 'NO_ACTIVITY'}",
-        "# search_backfill", f"search_num_active_backfills:{int(building)}",
-    ]  # fmt: skip
+        "# search_backfill",
+        f"search_num_active_backfills:{int(building)}",
+    ]
     if building:
         lines.append("search_current_backfill_progress_percentage:42")
     return "\r\n".join(lines) + "\r\n"

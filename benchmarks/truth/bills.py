@@ -34,12 +34,19 @@ def rows() -> Iterable[Row]:
     worst = wrong_nodes = nothing = 0.0
     for _ in range(PLANS):
         shape = Shape(
-            int(10 ** random.uniform(3, 7.5)), int(random.integers(16, 3_072)),
+            int(10 ** random.uniform(3, 7.5)),
+            int(random.integers(16, 3_072)),
             metadata_bytes=int(random.integers(0, 3_000)),
-        )  # fmt: skip
+        )
         sessions = Sessions(float(random.uniform(0, 50)), int(random.integers(500, 9_000)), 1_800)
-        load = Load(float(10 ** random.uniform(-1, 3)), float(10 ** random.uniform(-1, 3)), 10, 1,
-                    int(random.integers(0, 6)), int(random.integers(0, 36)))  # fmt: skip
+        load = Load(
+            float(10 ** random.uniform(-1, 3)),
+            float(10 ** random.uniform(-1, 3)),
+            10,
+            1,
+            int(random.integers(0, 6)),
+            int(random.integers(0, 36)),
+        )
         made = plan.plan(Inputs(shape, sessions, load, Wishes()), BUILT_IN["redisearch"], known)
         needed = made.estimate.total_bytes
         fitting = {
@@ -61,24 +68,34 @@ def rows() -> Iterable[Row]:
             + max(0, load.snapshot_days - 1) * needed / GB * price["memorydb/snapshot"]
         )
         worst = max(worst, abs(made.options[0].monthly_usd - by_hand))
-        worst = max(worst, abs((services.s3vectors(shape, load, known, Wishes()).monthly_usd or 0.0)
-                               - _s3(shape, load, document, price)))  # fmt: skip
+        worst = max(
+            worst,
+            abs(
+                (services.s3vectors(shape, load, known, Wishes()).monthly_usd or 0.0)
+                - _s3(shape, load, document, price)
+            ),
+        )
     yield Row(
-        "a month of MemoryDB and of S3 Vectors", "sums from the prices in the catalogue's file",
+        "a month of MemoryDB and of S3 Vectors",
+        "sums from the prices in the catalogue's file",
         f"{PLANS} random plans, of which {nothing:.0f} fit no node",
         f"${worst:.2f}; {wrong_nodes:.0f} with other nodes",
-    )  # fmt: skip
+    )
 
 
 def _s3(shape: Shape, load: Load, document: int, price: dict[str, float]) -> float:
     queries = load.queries_per_s * SECONDS
     filterable = shape.key_bytes + 4 * shape.dim + min(shape.metadata_bytes, 2_048)
     first, more, rest = np.diff([0, *(min(shape.vectors, end) for end in (100_000, 10_000_000, math.inf))])
-    read = filterable / TB * (
-        first * price["s3vectors/processed_first"]
-        + more * price["s3vectors/processed_next"]
-        + rest * price["s3vectors/processed_above"]
-    )  # fmt: skip
+    read = (
+        filterable
+        / TB
+        * (
+            first * price["s3vectors/processed_first"]
+            + more * price["s3vectors/processed_next"]
+            + rest * price["s3vectors/processed_above"]
+        )
+    )
     together = min(500.0, max(1.0, load.written_per_s))
     puts = load.written_per_s * SECONDS / together
     put = max(document * together, price["s3vectors/put_least_kb"] * 1_024)

@@ -43,15 +43,17 @@ def rows() -> Iterable[Row]:
                         wrong += _differs(client, info, queries, table)
                         asked += len(queries)
     yield Row(
-        "distance of a hit", "NumPy in float64 on the stored vectors",
+        "distance of a hit",
+        "NumPy in float64 on the stored vectors",
         f"{hits:,} hits: COSINE, L2, IP; FLOAT32, FLOAT64, FLOAT16; {', '.join(map(str, DIMS))} dimensions",
         ", ".join(f"{size:.0e} ({kind})" for kind, size in worst.items()) + ", of max(1, distance)",
-    )  # fmt: skip
+    )
     yield Row(
-        "exact neighbours", "NumPy in float64, sorted",
+        "exact neighbours",
+        "NumPy in float64, sorted",
         f"{asked} queries, k 10: COSINE, L2, IP; {', '.join(map(str, DIMS))} dimensions",
         f"{wrong} queries with another set",
-    )  # fmt: skip
+    )
 
 
 def _differs(client: Client, info: IndexInfo, queries: np.ndarray, table: np.ndarray) -> int:

@@ -21,8 +21,9 @@ def rows() -> Iterable[Row]:
     least = min(seen, key=lambda cell: cell.covers)
     meets = max(cell.falsely_meets for cell in seen)
     yield Row(
-        "95 % interval of a mean recall", "simulation: how often it holds the true mean",
+        "95 % interval of a mean recall",
+        "simulation: how often it holds the true mean",
         f"{len(seen)} cells of {len(SHAPES)} distributions, k 1 to 100, 20 to 4,000 queries; "
         f"{SAMPLES} samples of each",
         f"least {least.covers:.3f} ({least.shape}, {least.where}); wholly above it in {meets:.1%} at most",
-    )  # fmt: skip
+    )

@@ -35,7 +35,8 @@ def rows() -> Iterable[Row]:
             worst = max(worst, abs(ours.trustworthiness - trust), abs(ours.continuity - continuity))
             judged += 2
     yield Row(
-        "trustworthiness, continuity of a map", "scikit-learn's `trustworthiness`, both ways round",
+        "trustworthiness, continuity of a map",
+        "scikit-learn's `trustworthiness`, both ways round",
         f"{judged} figures: PCA and random pictures, L2 and COSINE, k 10 to 30, two and three axes",
         f"{worst:.0e}",
-    )  # fmt: skip
+    )

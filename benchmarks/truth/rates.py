@@ -24,10 +24,22 @@ def rows() -> Iterable[Row]:
         for _ in range(rounds):
             (before,) = sample_all(client)
             began = time.monotonic()
-            client.pipeline([
-                ("FT.SEARCH", "r", "*=>[KNN 3 @v $q]", "PARAMS", 2, "q", vectors[i].tobytes(), "DIALECT", 2)
-                for i in range(SEARCHES)
-            ])  # fmt: skip
+            client.pipeline(
+                [
+                    (
+                        "FT.SEARCH",
+                        "r",
+                        "*=>[KNN 3 @v $q]",
+                        "PARAMS",
+                        2,
+                        "q",
+                        vectors[i].tobytes(),
+                        "DIALECT",
+                        2,
+                    )
+                    for i in range(SEARCHES)
+                ]
+            )
             client.pipeline([("GET", "here")] * HITS + [("GET", "not here")] * MISSES)
             time.sleep(max(0.0, 1.0 - (time.monotonic() - began)))
             (after,) = sample_all(client)
@@ -36,7 +48,8 @@ def rows() -> Iterable[Row]:
             worst = max(worst, abs(found.values["searches"] - SEARCHES / seconds))
             worst_share = max(worst_share, abs(found.values["hit_rate"] - HITS / (HITS + MISSES)))
     yield Row(
-        "searches a second; share of lookups that hit", "commands counted as they were sent",
+        "searches a second; share of lookups that hit",
+        "commands counted as they were sent",
         f"{rounds} rounds of {SEARCHES} searches, {HITS} hits, {MISSES} misses",
         f"{worst:.2f} a second; {worst_share:.3f}",
-    )  # fmt: skip
+    )

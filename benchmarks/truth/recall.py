@@ -42,18 +42,36 @@ def rows() -> Iterable[Row]:
                 worst, points = max(worst, abs(point.recall - by_hand)), points + 1
     kinds = "COSINE, L2, IP; 16 to 200 dimensions; M 4 to 16; values near 1 and near 0.001"
     yield Row(
-        "recall@10 of a sweep", "hits asked for one by one, neighbours by NumPy in float64",
+        "recall@10 of a sweep",
+        "hits asked for one by one, neighbours by NumPy in float64",
         f"{points} EF values on {len(INDEXES)} indexes of 4,000 documents, 200 queries each: {kinds}",
         f"{worst:.4f}",
-    )  # fmt: skip
+    )
 
 
 def _recall(client: Client, name: str, queries: Rows, truth: np.ndarray, ef: int) -> float:
     commands = [
-        ("FT.SEARCH", name, f"*=>[KNN {K} @v $q EF_RUNTIME {ef} AS d]", "PARAMS", 2, "q", query.tobytes(),
-         "SORTBY", "d", "RETURN", 1, "d", "LIMIT", 0, K, "DIALECT", 2)
+        (
+            "FT.SEARCH",
+            name,
+            f"*=>[KNN {K} @v $q EF_RUNTIME {ef} AS d]",
+            "PARAMS",
+            2,
+            "q",
+            query.tobytes(),
+            "SORTBY",
+            "d",
+            "RETURN",
+            1,
+            "d",
+            "LIMIT",
+            0,
+            K,
+            "DIALECT",
+            2,
+        )
         for query in queries
-    ]  # fmt: skip
+    ]
     shares = []
     for reply, wanted in zip(client.pipeline(commands), truth, strict=True):
         hits = {int(key.rsplit(":", 1)[1]) for key in _keys(reply)}

@@ -18,8 +18,9 @@ def rows() -> Iterable[Row]:
     worst = max(seen, key=lambda result: abs(result.error))
     inside = sum(result.inside for result in seen)
     yield Row(
-        "predicted memory, `redisearch` profile", "difference of `used_memory` on the local engine",
+        "predicted memory, `redisearch` profile",
+        "difference of `used_memory` on the local engine",
         f"{len(seen)} of the {len(KINDS)} kinds of [sizing](sizing.md), not fitted",
         f"{abs(worst.error):.1%} ({worst.kind.words}), median {statistics.median(errors):.1%}; {inside} "
         "inside the interval",
-    )  # fmt: skip
+    )

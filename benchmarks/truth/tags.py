@@ -44,10 +44,11 @@ def rows() -> Iterable[Row]:
                 )
                 worst_filter = max(worst_filter, abs(_total(reply) - count))
     yield Row(
-        "documents of a TAG value", "counted in Python; what the value's filter finds",
+        "documents of a TAG value",
+        "counted in Python; what the value's filter finds",
         f"{values:,} values of {len(kinds)} fields, {DOCUMENTS:,} documents: {', '.join(kinds)}",
         f"{worst} documents; {worst_filter} against the filter",
-    )  # fmt: skip
+    )
 
 
 def _text(kind: str, random: np.random.Generator) -> str:

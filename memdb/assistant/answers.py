@@ -11,7 +11,7 @@ import numpy as np
 
 from memdb.assistant.bedrock_client import client as bedrock_client
 from memdb.assistant.bedrock_client import explained
-from memdb.embed import embed
+from memdb.embedding.local import embed
 from memdb.errors import BadInput
 from memdb.sessions.formats import Turn
 from memdb.vectors.search import Hit

@@ -90,7 +90,7 @@ def _vector(client: Client, info: IndexInfo, given: Search) -> Floats:
     if given.text is not None:
         if not given.text.strip():
             raise BadInput("The text to search for is empty.", "Give some words with --text.")
-        from memdb.embed import embed
+        from memdb.embedding.local import embed
 
         return distance.checked(embed([given.text])[0], params.dim, where)
     if given.vector == "-":
@@ -140,7 +140,7 @@ def _as_json(
                 {"key": key, "distance": float(d), "found": there}
                 for key, d, there in zip(exact.keys[0], exact.distances[0], compared.retrieved, strict=True)
             ],
-            "recall": compared.recall,
+            "recall": compared.recall if compared.places else None,  # of nothing there is none
             "looked_at": exact.looked_at,
         } | _notes(exact.notes)
     return document
@@ -164,7 +164,10 @@ def _show(result: KnnResult, request: KnnRequest, exact: Neighbours | None, comp
         say(f"Note: {note}")
     if exact is not None and compared is not None:
         missed = [k for k, there in zip(exact.keys[0], compared.retrieved, strict=True) if not there]
-        say(f"Recall {compared.recall:.3f} against all {exact.looked_at:,} vectors under the filter")
+        if compared.places:
+            say(f"Recall {compared.recall:.3f} against all {exact.looked_at:,} vectors under the filter")
+        else:
+            say("No vector under the filter to be a true neighbour, so there is no recall")
         for key in missed:
             say(f"missed: {line(key)}")
         for note in exact.notes:

@@ -45,6 +45,7 @@ _ELSEWHERE = {
 }
 _HOST = re.compile(r"[^\s\"'<>\\^`{|}%,;=&+()!$*~]+")
 _DATABASE = re.compile(r"[0-9]{1,9}")
+_NAMES_OPTIONS = "The following arguments are required: "  # argparse lists options, no values
 # The part of an argparse message before what it repeats of the command line.
 _HEAD = re.compile(r"(argument [^:'\"]*: )?[^:'\"]*")
 
@@ -151,7 +152,8 @@ def without_values(error: BadInput, words: Sequence[str]) -> BadInput:
     A password with blanks, or one behind the wrong option, is several words or another option's value: none
     of them is told.
     """
-    if not any(may_hold_password(word) for word in words):
+    repeats = not str(error).startswith(_NAMES_OPTIONS)
+    if not repeats or not any(may_hold_password(word) for word in words):
         return error
     head = _HEAD.match(str(error))
     kept = (head.group() if head else "").strip(" :")

@@ -1,13 +1,14 @@
 """What each engine accepts and how it words things: MemoryDB, valkey-search, RediSearch.
 
-What is sent and how a reply is read differs by engine only here. How much memory an engine takes and tells
-of differs in `sizing` and `operations` too, and the demo's JSON index is for RediSearch. Probed with COMMAND
-INFO, never guessed from a name alone.
+Whatever is said to an engine depends on it here alone. What it tells of its memory, and how much it takes,
+are read and modelled for each engine in operations (index_memory, memory) and sizing. Which engine it is, is
+probed with COMMAND INFO, never guessed from a name alone.
 """
 
 from __future__ import annotations
 
 import re
+import string
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -23,6 +24,7 @@ from memdb.errors import (
     UnsupportedFeature,
 )
 
+_ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 Name = Literal["memorydb", "valkey-search", "redisearch", "none"]
 
 # Asked in one COMMAND INFO; a nil entry means the server does not have it.
@@ -68,6 +70,8 @@ class Dialect:
     grouped_words: bool = True  # @field:(several words); else each word is a condition of its own
     escaped_controls: bool = False  # a control character in a TAG value can be said behind a backslash
     bound_values: bool = False  # a TAG value may be a parameter: @field:{$value}
+    loads: bool = True  # a document's fields come with its hit; else they are read by its key
+    several_vectors: bool = False  # of a JSON document, each indexed, where the server knows JSON
     escaped_stars: bool = True  # a star behind a backslash is a character; else it still means a prefix
 
     def attribute(self, name: str) -> str:
@@ -80,6 +84,14 @@ class Dialect:
         if self.name == "valkey-search":
             return f"@{name}"
         return "@" + "".join(f"\\{c}" if c.isascii() and not c.isalnum() and c != "_" else c for c in name)
+
+    def lower(self, word: str) -> str:
+        """A word as the engine compares it with its stop words.
+
+        RediSearch lowers ASCII letters alone: beside the stop word "über" it indexes "ÜBER". A later release
+        that lowers more drops such a word from the query itself.
+        """
+        return word.translate(_ASCII_LOWER) if self.name == "redisearch" else word.lower()
 
     @property
     def searches(self) -> bool:
@@ -99,8 +111,10 @@ class Dialect:
     @property
     def lacking(self) -> str:
         """What a page about this server tells it lacks, with what is done instead; "" for nothing."""
-        told = ("FT.PROFILE", "FT.AGGREGATE", "FT.TAGVALS")
-        return " ".join(filter(None, map(self.lacks, told)))
+        told = [self.lacks(name) for name in ("FT.PROFILE", "FT.AGGREGATE", "FT.TAGVALS")]
+        if self.searches and not self.loads:
+            told.append(_UNLOADED)
+        return " ".join(filter(None, told))
 
 
 # RediSearch sets no bound for K or EF_RUNTIME; these are ours, against a slip of the finger.
@@ -133,6 +147,10 @@ _INSTEAD = {
     "FT.CURSOR": "vectors are read with SCAN or page by page",
     "FT._ALIASLIST": "aliases cannot be listed",
 }
+_UNLOADED = (
+    "In cluster mode this module finds documents and cannot load them: fields and vectors are read by key, "
+    "which takes longer."
+)
 _VALKEY_11 = replace(_VALKEY, indexes=10)
 _MEMORYDB = Limits(
     k=10_000,
@@ -146,9 +164,13 @@ _MEMORYDB = Limits(
 
 
 def recognise(
-    commands: frozenset[str], *, shards: int = 1, modules: tuple[tuple[str, str], ...] = ()
+    commands: frozenset[str],
+    *,
+    shards: int = 1,
+    modules: tuple[tuple[str, str], ...] = (),
+    cluster: bool = False,
 ) -> Dialect:
-    """The dialect of a server that has these of the PROBED commands, on so many shards.
+    """The dialect of a server with these of the PROBED commands, on so many shards, in cluster mode or not.
 
     The release of valkey-search is read from its module's version where the server tells one. Where it does
     not (ElastiCache blocks MODULE), 1.0 is known by its lack of FT.AGGREGATE, and anything later is taken for
@@ -175,6 +197,10 @@ def recognise(
             why,
             json_dialect=3,
             bound_values=True,
+            # A server in cluster mode looks for keys in the slot of the command's own key, which for
+            # FT.SEARCH is the name of the index: rows of documents in other slots come empty.
+            loads=not cluster,
+            several_vectors=True,
         )
     if "FT.PROFILE" in commands or "FT._ALIASLIST" in commands:
         return Dialect("memorydb", "MemoryDB", commands, _MEMORYDB, False, False, False, True)

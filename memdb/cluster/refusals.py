@@ -1,4 +1,4 @@
-"""redis-py's errors as ours, each in words for people. Only modules of `memdb.cluster` know their classes."""
+"""redis-py's errors as ours: which of our classes each becomes, and what it tells people to do."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def probe(ask: Ask, shards: Callable[[], int | None]) -> Server:
         mode=mode,
         role=facts.get("role", ""),
         run_id=facts.get("run_id", ""),
-        dialect=dialects.recognise(known, shards=held or 1, modules=listed),
+        dialect=dialects.recognise(known, shards=held or 1, modules=listed, cluster=mode == "cluster"),
         modules=listed,
         shards=held or 1,
         untold=tuple(untold),

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from memdb import embed
+from memdb.embedding import local
 from memdb.errors import BadSettings
 from memdb.jobs import Report
 from memdb.vectors.distance import Floats
@@ -44,7 +44,7 @@ def embeddings(
     Raises:
         BadSettings: `home` cannot be written.
     """
-    filled = np.empty((len(rows), embed.DIMENSION), np.float32)
+    filled = np.empty((len(rows), local.DIMENSION), np.float32)
     wanted = np.asarray(rows, dtype=np.int64)
     edges = np.searchsorted(wanted, np.arange(0, len(texts) + BLOCK, BLOCK))
     computed = 0
@@ -53,11 +53,11 @@ def embeddings(
             continue
         report(stage, int(low), len(rows))
         block = texts[start : start + BLOCK]
-        digest = hashlib.sha256("\0".join([embed.MODEL, *block]).encode()).hexdigest()[:32]
+        digest = hashlib.sha256("\0".join([local.MODEL, *block]).encode()).hexdigest()[:32]
         file = home / "embeddings" / f"{digest}.npy"
         vectors = _vectors(file, len(block))
         if vectors is None:
-            vectors = embed.embed(block)
+            vectors = local.embed(block)
             computed += len(block)
             write_whole(file, _saver(vectors))
         filled[low:high] = vectors[wanted[low:high] - start]
@@ -115,5 +115,5 @@ def _vectors(file: Path, count: int) -> Floats | None:
         stored = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
-    whole = isinstance(stored, np.ndarray) and stored.shape == (count, embed.DIMENSION)
+    whole = isinstance(stored, np.ndarray) and stored.shape == (count, local.DIMENSION)
     return stored if whole and stored.dtype == np.float32 and np.isfinite(stored).all() else None

@@ -16,12 +16,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from memdb import embed
 from memdb.cluster import replies
 from memdb.cluster.client import Client, Command
 from memdb.demo import corpus, kept, people, services
 from memdb.demo.corpus import Document
 from memdb.demo.services import Service
+from memdb.embedding import local
 from memdb.errors import BadInput, EngineError, UnknownField
 from memdb.jobs import Report, silent
 from memdb.sessions import formats
@@ -46,7 +46,7 @@ DOCUMENTS = IndexSpec(
         TagField("source"),
         NumericField("year"),
         NumericField("length"),
-        HnswField("embedding", embed.DIMENSION, "COSINE", m=16, ef_construction=200),
+        HnswField("embedding", local.DIMENSION, "COSINE", m=16, ef_construction=200),
     ),
     ("doc:",),
 )
@@ -56,7 +56,7 @@ USERS = IndexSpec(
         TagField("company_size"),
         TagField("primary_interest"),
         TextField("preference"),
-        HnswField("embedding", embed.DIMENSION, "COSINE", m=16, ef_construction=200),
+        HnswField("embedding", local.DIMENSION, "COSINE", m=16, ef_construction=200),
     ),
     (formats.USER_PREFIX,),
 )
@@ -192,13 +192,13 @@ def _is_there(client: Client, spec: IndexSpec) -> bool:
     try:
         _, params = info.vector_field("embedding")
         has = f"{params.dim} dimensions of {params.type} under {', '.join(info.prefixes) or 'every prefix'}"
-        same = (params.dim, params.type, info.prefixes) == (embed.DIMENSION, "FLOAT32", spec.prefixes)
+        same = (params.dim, params.type, info.prefixes) == (local.DIMENSION, "FLOAT32", spec.prefixes)
     except UnknownField:
         same, has = False, "no vector field 'embedding'"
     if not same:
         raise EngineError(
             f"The server has another index named '{spec.name}': it has {has}, and the demo's has "
-            f"{embed.DIMENSION} dimensions of FLOAT32 under {', '.join(spec.prefixes)}.",
+            f"{local.DIMENSION} dimensions of FLOAT32 under {', '.join(spec.prefixes)}.",
             "Drop or rename that index, or load the demo into another server.",
         )
     return True

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memdb import embed
 from memdb.cluster.client import Client, Command
 from memdb.demo.corpus import Document
+from memdb.embedding import local
 from memdb.vectors.distance import Floats
 from memdb.vectors.index import HnswField, IndexSpec, NumericField, TagField, TextField
 
@@ -30,7 +30,7 @@ INDEX = IndexSpec(
         NumericField("size", path="$.size"),
         HnswField(
             "embedding",
-            embed.DIMENSION,
+            local.DIMENSION,
             "COSINE",
             m=16,
             ef_construction=200,
@@ -59,7 +59,7 @@ class Service:
 def served(client: Client) -> bool:
     """Whether the server indexes several vectors of a JSON document: RediSearch beside RedisJSON."""
     json_module = any("json" in name.lower() for name, _ in client.server.modules)
-    return json_module and client.server.dialect.name == "redisearch"
+    return json_module and client.server.dialect.several_vectors
 
 
 def services(documents: Sequence[Document]) -> tuple[Service, ...]:

@@ -1,19 +1,73 @@
-"""The model that is shipped: no network, no key."""
+"""Texts → vectors on this machine, without a network: wordllama's static model, shipped in its wheel."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
 
-from memdb import embed as model
+import numpy as np
+
+from memdb.errors import BadInput
 from memdb.vectors.distance import Floats
+
+MODEL = "wordllama l2_supercat"
+DIMENSION = 256
+# Characters of a text that count. A token costs 1 KB while the mean is taken, so that 5 MB pasted into a
+# search field would take a gigabyte and eight seconds; and a mean of thousands of words hardly moves.
+LONGEST = 20_000
+_AT_ONCE = 64  # texts the model takes together, all as long as the longest
+_lock = threading.Lock()
+
+
+def embed(texts: Sequence[str]) -> Floats:
+    """The embeddings of some texts.
+
+    Args:
+        texts: none of them blank. Of each, the first `LONGEST` characters count.
+
+    Returns:
+        (len(texts), 256) float32, each of length 1: then COSINE, IP and L2 rank alike, and the mean of some
+        is not ruled by the longest text.
+
+    Raises:
+        BadInput: a text is blank, or holds bytes that are not UTF-8.
+    """
+    for place, text in enumerate(texts):
+        if not text.strip():
+            raise BadInput(f"Text {place + 1} of {len(texts)} is blank.", "A blank text has no embedding.")
+        if not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
+            raise BadInput(
+                f"Text {place + 1} of {len(texts)} holds bytes that are not UTF-8.",
+                "Give the text in UTF-8; anything else has no embedding.",
+            )
+    if not texts:
+        return np.empty((0, DIMENSION), np.float32)
+    shortened = [text.strip()[:LONGEST] for text in texts]
+    with _lock:
+        vectors: Floats = np.asarray(
+            _model().embed(shortened, norm=True, batch_size=_AT_ONCE), dtype=np.float32
+        )
+    return np.nan_to_num(vectors)
+
+
+@cache
+def _model() -> Any:
+    # Imported here: it takes half a second that no command but those that embed should pay.
+    import wordllama
+
+    # Its own folder as cache: the tokenizer ships there, and nothing is looked for on a hub.
+    return wordllama.WordLlama.load(cache_dir=Path(wordllama.__file__).parent, disable_download=True)
 
 
 class Local:
-    """wordllama, 256 numbers, on this machine."""
+    """The same as an embedder."""
 
-    name = model.MODEL
-    dimension: int | None = model.DIMENSION
+    name = MODEL
+    dimension: int | None = DIMENSION
 
     def embed(self, texts: Sequence[str]) -> Floats:
-        """(len(texts), dimension) float32 of length 1; see `memdb.embed.embed`."""
-        return model.embed(texts)
+        """(len(texts), 256) float32 of length 1; see the function `embed`."""
+        return embed(texts)

@@ -106,8 +106,8 @@ def overlay(
     block = vectors_of(client, info, made.request.field, absent) if absent else None
     placed: dict[str, tuple[float, ...]] = {}
     if block is not None:
-        block = block.one_each()
-        spots = layout.place(block.vectors.astype(np.float32), points, made.xy, made.metric)
+        block = block.single()
+        spots = layout.place(block.vectors.astype(np.float32, copy=False), points, made.xy, made.metric)
         placed = {key: tuple(map(float, spot)) for key, spot in zip(block.keys, spots, strict=True)}
     marks = tuple(
         Mark(

@@ -51,8 +51,8 @@ def sample(client: Client, info: IndexInfo, request: MapRequest, *, report: Repo
     total, left_out, several = 0, NOTHING, False
     condition = request.condition if request.condition == "*" else Raw(request.condition, request.params)
     for every in documents(client, info, request.field, condition, report=report):
-        block = every.one_each()
-        left_out += every.left_out
+        block = every.single()
+        left_out += block.left_out
         several = several or every.several
         total += len(block.keys)
         where = [_MISSING] * len(block.keys)
@@ -63,7 +63,7 @@ def sample(client: Client, info: IndexInfo, request: MapRequest, *, report: Repo
             kept = strata.setdefault(name, [])
             # Copies, not views: a view would hold its whole block in memory.
             kept += [
-                (_hash(key, salt), key, block.vectors[i].astype(np.float32))
+                (_hash(key, salt), key, block.vectors[i].copy())
                 for i, key in enumerate(block.keys) if where[i] == name
             ]  # fmt: skip
             if len(kept) > 2 * limit + 1_000:

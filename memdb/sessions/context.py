@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from memdb.cluster.client import Client
-from memdb.embed import embed
+from memdb.embedding.local import embed
 from memdb.errors import NotFound
 from memdb.sessions import formats, store, users
 from memdb.sessions.formats import Turn

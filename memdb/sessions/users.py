@@ -11,7 +11,7 @@ from memdb.cluster import replies
 from memdb.cluster.client import Arg, Client
 from memdb.cluster.replies import Reply
 from memdb.display import bytes_text
-from memdb.embed import embed
+from memdb.embedding.local import embed
 from memdb.errors import BadInput, BadVector
 from memdb.sessions import formats
 from memdb.sessions.hashes import StoredField, StoredHash, read_hash, shown_key

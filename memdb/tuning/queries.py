@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from memdb.cluster.client import Client
-from memdb.embed import DIMENSION, MODEL, embed
+from memdb.embedding.local import DIMENSION, MODEL, embed
 from memdb.errors import BadInput, BadVector
 from memdb.jobs import Report, silent
 from memdb.tuning import unseen as unseen_like
@@ -38,6 +38,8 @@ FILE_TYPES = ("npy", "parquet", "csv", "jsonl", "json")
 _VECTOR_NAMES = ("vector", "embedding", "vec", "values", "query_vector")
 _TEXT_NAMES = ("text", "query", "question", "content", "title")
 _TEXTS_AT_ONCE = 512
+
+_COUNTED = 8  # columns from which 0, 1, 2, … is taken for a head: shorter, it may be a vector
 
 
 def unseen(
@@ -339,9 +341,9 @@ def _random(
 
 def _usable(block: Block, metric: str) -> _Documents:
     """The first vector of each document; under COSINE none that is zero, which is near to nothing."""
-    first = block.one_each()
+    first = block.single()
     if metric != "COSINE" or first.vectors.any(axis=1).all():
-        return _Documents(first.keys, first.vectors.astype(np.float32))
+        return _Documents(first.keys, first.vectors.astype(np.float32, copy=False))
     rows = np.flatnonzero(first.vectors.any(axis=1))
     return _Documents(tuple(first.keys[i] for i in rows.tolist()), first.vectors[rows].astype(np.float32))
 
@@ -426,7 +428,8 @@ def _rows(kind: str, content: bytes, shown: str, column: str, dim: int) -> Seque
         if kind in ("json", "jsonl"):
             text = upload.decoded(content)
             if kind == "jsonl":
-                parsed = [json.loads(line) for line in text.splitlines() if line.strip()]
+                # Split at line feeds alone: within its strings JSON may hold other ends of lines.
+                parsed = [json.loads(line) for line in text.split("\n") if line.strip()]
             else:
                 parsed = json.loads(text)
                 # A list of numbers is one vector; of anything else, one row each.
@@ -439,16 +442,27 @@ def _rows(kind: str, content: bytes, shown: str, column: str, dim: int) -> Seque
             return _column(pd.DataFrame(parsed), shown, column, dim)
         if kind == "parquet":
             return _column(pd.read_parquet(io.BytesIO(content)), shown, column, dim)
-        text = upload.decoded(content)
-        first = text.lstrip().partition("\n")[0]
-        if all(_is_number(cell) for cell in first.split(",")):  # no head: the first row is data as well
-            return _column(pd.read_csv(io.StringIO(text), header=None), shown, column, dim)
-        return _column(pd.read_csv(io.StringIO(text), keep_default_na=False), shown, column, dim)
+        return _column(_table(upload.decoded(content)), shown, column, dim)
     except (ValueError, TypeError, OSError, EOFError, RecursionError, pa.ArrowException) as exc:
         raise BadInput(
             f"'{shown}' cannot be read as .{kind}: {' '.join(str(exc).split())[:200]}.",
             "Check that the file is whole and is what its ending says.",
         ) from exc
+
+
+def _table(text: str) -> pd.DataFrame:
+    """CSV, with a head or without: a first row of numbers is data, gaps in it or not, unless it counts the
+    columns, as pandas writes them.
+
+    Cells stand between commas; between semicolons or tabs where the first row has these and no comma.
+    """
+    first = text.lstrip("\n\r").partition("\n")[0].rstrip("\r")
+    separator = next((sign for sign in ",;\t" if sign in first), ",")
+    cells = [cell.strip().strip('"') for cell in first.split(separator)]
+    counted = len(cells) >= _COUNTED and cells == list(map(str, range(len(cells))))
+    if any(cells) and not counted and all(not cell or _is_number(cell) for cell in cells):
+        return pd.read_csv(io.StringIO(text), header=None, sep=separator)
+    return pd.read_csv(io.StringIO(text), keep_default_na=False, sep=separator)
 
 
 def _column(frame: pd.DataFrame, shown: str, column: str, dim: int) -> Sequence[Any]:
@@ -464,7 +478,9 @@ def _column(frame: pd.DataFrame, shown: str, column: str, dim: int) -> Sequence[
     for name in [column] if column else [*known, *(n for n in names if n not in known)]:
         values = frame[names[name]].tolist()
         if all(isinstance(v, list | tuple | np.ndarray | str) for v in values):
-            return _values(values, shown)
+            rows = _values(values, shown)
+            if not all(isinstance(row, str) for row in rows) or any(map(_has_letter, rows)):
+                return rows
     numbers = frame.select_dtypes("number")
     if len(numbers.columns) == len(frame.columns):
         return list(numbers.to_numpy(np.float64))
@@ -502,6 +518,11 @@ def _is_reply(row: object) -> bool:
         return False
     many = (row.get(name) for name in ("data", "embeddings", "predictions", "embeddingsByType"))
     return isinstance(row.get("embedding"), dict) or any(isinstance(item, list | dict) for item in many)
+
+
+def _has_letter(text: str) -> bool:
+    """Whether it can be a question; what has none is numbers in a form that is not read."""
+    return any(sign.isalpha() for sign in text)
 
 
 def _is_number(cell: str) -> bool:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from memdb import embed
 from memdb.cluster.target import Target
 from memdb.display import line
 from memdb.durability import drill, report
 from memdb.durability.drill import DrillRequest, DrillResult
+from memdb.embedding import local
 from memdb.maps import run as maps
 from memdb.maps import store
 from memdb.maps.request import Map, MapRequest
@@ -221,10 +221,10 @@ def _info(target: Target) -> IndexInfo | None:
     if not info.of_kind("VECTOR"):
         frame.no_vectors(info)
         return None
-    if info.vector_field()[1].dim != embed.DIMENSION:
+    if info.vector_field()[1].dim != local.DIMENSION:
         parts.empty(
             "This index is not of the local model",
-            f"These steps ask with {embed.DIMENSION} numbers. Choose the demo's index in the sidebar.",
+            f"These steps ask with {local.DIMENSION} numbers. Choose the demo's index in the sidebar.",
         )
         return None
     return info

@@ -109,7 +109,7 @@ def tag_values(client: Client, info: IndexInfo, field: str, *, limit: int = TAG_
     matching = _matching(client, info, tag, [(value,) for value in named])
     known = [TagValue(value, n) for value, n in zip(named, matching, strict=True) if n]
     known.sort(key=lambda item: (-item.documents, item.value))
-    return TagValues(tuple(known), all_seen and len(ranked) <= limit)
+    return TagValues(tuple(known), all_seen and len(ranked) <= limit and None not in matching)
 
 
 def tag_field(client: Client, info: IndexInfo, field: str) -> Field:
@@ -123,15 +123,17 @@ def tag_field(client: Client, info: IndexInfo, field: str) -> Field:
     return tag if info.tag_options_told else _tried(client, info, tag, _contents(client, info, tag)[0])
 
 
-def _matching(client: Client, info: IndexInfo, tag: Field, several: Sequence[tuple[str, ...]]) -> list[int]:
-    """How many documents hold any of these values, for each tuple; 0 for what no filter can say."""
+def _matching(
+    client: Client, info: IndexInfo, tag: Field, several: Sequence[tuple[str, ...]]
+) -> list[int | None]:
+    """How many documents hold any of these values, for each tuple; None for what no filter can say."""
     # By the field as it was found to be: without a separator, blanks around a value belong to it.
     known = replace(info, fields=tuple(tag if f.name == tag.name else f for f in info.fields))
     sayable: list[tuple[int, Rendered]] = []
     for place, values in enumerate(several):
         with suppress(BadFilter):
             sayable.append((place, render(Tag(tag.name, values), client.server.dialect, known)))
-    numbers = [0] * len(several)
+    numbers: list[int | None] = [None] * len(several)
     answered = counts(client, info, [rendered for _, rendered in sayable])
     for (place, _), number in zip(sayable, answered, strict=True):
         numbers[place] = number
@@ -168,8 +170,10 @@ def _tried(client: Client, info: IndexInfo, tag: Field, contents: Contents) -> F
 
 def _contents(client: Client, info: IndexInfo, tag: Field) -> tuple[Contents, bool]:
     """What the documents hold in a TAG field, with how many hold just that; whether all were seen."""
-    if info.on == "JSON" and client.server.dialect.json_dialect < 3:
-        # There FT.AGGREGATE brings only the first value of a path that matches several: documents are read.
+    dialect = client.server.dialect
+    if (info.on == "JSON" and dialect.json_dialect < 3) or not dialect.loads:
+        # There FT.AGGREGATE brings only the first value of a path that matches several, or none: documents
+        # are read.
         if not client.server.dialect.plain_queries:
             raise UnsupportedFeature(
                 "Values with counts", f"{client.server.dialect.title} answers only queries with a KNN clause"
@@ -215,6 +219,9 @@ def numeric_bounds(client: Client, info: IndexInfo, field: str) -> tuple[float, 
     """
     info.field(field, "NUMERIC")
     dialect = client.server.dialect
+    if not dialect.loads:
+        held = count(client, info, Range(field, -_LARGEST, _LARGEST))
+        return _bounds(client, info, field) if held else None
     finite = render(Range(field, -_LARGEST, _LARGEST), dialect, info).query
     rows = _aggregate(
         client, info, finite, "LOAD", 1, f"@{field}", "APPLY", "1", "AS", "memdb_all", "GROUPBY", 1,
@@ -239,10 +246,7 @@ def numeric_bounds(client: Client, info: IndexInfo, field: str) -> tuple[float, 
         )
         if not below and not above and at:
             return low, high
-    return (
-        _edge(lambda middle: bool(count(client, info, Range(field, -_LARGEST, middle)))),
-        -_edge(lambda middle: bool(count(client, info, Range(field, -middle, _LARGEST)))),
-    )
+    return _bounds(client, info, field)
 
 
 def infinite(client: Client, info: IndexInfo, field: str) -> int:
@@ -254,6 +258,14 @@ def infinite(client: Client, info: IndexInfo, field: str) -> int:
     """
     info.field(field, "NUMERIC")
     return count(client, info, Range(field)) - count(client, info, Range(field, -_LARGEST, _LARGEST))
+
+
+def _bounds(client: Client, info: IndexInfo, field: str) -> tuple[float, float]:
+    """Where some document holds a finite number: both ends, asked of the index by halves."""
+    return (
+        _edge(lambda middle: bool(count(client, info, Range(field, -_LARGEST, middle)))),
+        -_edge(lambda middle: bool(count(client, info, Range(field, -middle, _LARGEST)))),
+    )
 
 
 def _edge(holds: Callable[[float], bool]) -> float:

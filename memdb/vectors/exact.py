@@ -19,6 +19,7 @@ from memdb.vectors.read import NOTHING, Block, LeftOut
 ROWS_AT_ONCE = 4_096  # of a block: the product of so many with 1,024 queries stays near the caches
 QUERIES_AT_ONCE = 1_024
 _REFINED_BYTES = 16 * 2**20  # float64 copies made at once
+_LARGE = 1e37  # a tenth of float32's range
 _EPS = float(np.finfo(np.float32).eps)
 
 Places = NDArray[np.int64]
@@ -115,13 +116,17 @@ class _Best:
             vectors: (len(keys), dim).
             starts: where each document begins, if some have several vectors.
         """
-        if self._product.shape != (len(self.queries), len(keys)):
+        with np.errstate(over="ignore"):
+            halves = 0.5 * np.einsum("ij,ij->i", vectors, vectors)
+        longest = float(halves.max(initial=0.0))
+        if vectors.dtype == np.float32 and np.sqrt(self.squares.max() * 2 * longest) > _LARGE:
+            self.look_at(keys, vectors.astype(np.float64), starts)  # the product could leave float32
+            return
+        if self._product.shape != (len(self.queries), len(keys)) or self._product.dtype != vectors.dtype:
             self._product = np.empty((len(self.queries), len(keys)), vectors.dtype)
             self._above = np.empty(self._product.shape, np.bool_)
         asked = self.wide if vectors.dtype == np.float64 else self.queries
         scores = np.matmul(asked, vectors.T, out=self._product)
-        halves = 0.5 * np.einsum("ij,ij->i", vectors, vectors)
-        longest = float(halves.max(initial=0.0))
         if self.metric == "L2":
             scores -= halves
         if self.excluded:
@@ -156,7 +161,8 @@ class _Best:
         if len(new) and scores.shape[1] > self.k:
             # Not k yet: the k-th of this block bounds it.
             limit[new] = np.partition(scores[new], scores.shape[1] - self.k, axis=1)[:, -self.k]
-        lowered: Floats = np.nextafter((limit - slack).astype(np.float32), np.float32(-np.inf))
+        with np.errstate(over="ignore"):
+            lowered: Floats = np.nextafter((limit - slack).astype(np.float32), np.float32(-np.inf))
         return lowered
 
     def _nearest_of(

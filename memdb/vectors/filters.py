@@ -206,8 +206,8 @@ class _Writer:
             )
         words = indexed_words(condition.words)
         own = None if self.info is None else self.info.rules.stop_words
-        stopped = STOP_WORDS if own is None else frozenset(word.lower() for word in own)
-        kept = [word for word in words if word.lower() not in stopped]
+        stopped = STOP_WORDS if own is None else frozenset(map(self.dialect.lower, own))
+        kept = [word for word in words if self.dialect.lower(word) not in stopped]
         if not kept:
             raise BadFilter(
                 f"'{condition.words}' holds no word that is indexed.",

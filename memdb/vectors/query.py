@@ -215,12 +215,13 @@ def _template(
     for name in return_fields:
         info.field(name)
     # A field that is called AS goes first: behind another it would rename that one.
-    returned = sorted((alias, *return_fields), key=lambda name: name.upper() != "AS")
+    loaded = return_fields if dialect.loads else ()
+    returned = sorted((alias, *loaded), key=lambda name: name.upper() != "AS")
     after: list[Arg] = [*bound, "RETURN", len(returned), *returned]
     if dialect.needs_sortby:
         after += ["SORTBY", alias, "ASC"]
     # Under DIALECT 2 RediSearch returns the first value only of a path that matches several.
-    spoken = dialect.json_dialect if info.on == "JSON" and return_fields else 2
+    spoken = dialect.json_dialect if info.on == "JSON" and loaded else 2
     after += ["LIMIT", 0, k, "TIMEOUT", dialect.limits.timeout_ms, "DIALECT", spoken]
     where = f"'{vector_field.name}' of '{info.name}'"
     return Template(tuple(before), tuple(after), params, where, alias, spoken > 2)

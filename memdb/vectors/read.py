@@ -30,7 +30,7 @@ class LeftOut:
     """Documents that were listed and are not among the vectors, by why; counts."""
 
     gone: int = 0  # no document came with the row: it expired, or the engine cannot load its key
-    unusable: int = 0  # no vector, another length, nested, no numbers, or not finite
+    unusable: int = 0  # no vector, another length, nested, no numbers, not finite, or no finite distance
     zero: int = 0  # of length zero under COSINE: no direction, so no distance to anything
 
     def __add__(self, other: LeftOut) -> LeftOut:
@@ -48,7 +48,11 @@ class LeftOut:
                 "could not be loaded",
                 "expired or deleted meanwhile, or under a key the engine lists and cannot load",
             ),
-            (self.unusable, "without a usable vector", "none, another length, or not of finite numbers"),
+            (
+                self.unusable,
+                "without a usable vector",
+                "none, another length, not of finite numbers, or too large",
+            ),
             (self.zero, "with a zero vector", "it has no direction, so no cosine distance"),
         )
         return tuple(
@@ -74,6 +78,21 @@ class Block:
     def documents(self) -> int:
         """How many documents these vectors are of."""
         return len(set(self.keys)) if self.several else len(self.keys)
+
+    def single(self) -> Block:
+        """The same in float32, of one vector each, without those whose squares leave its range."""
+        block = self.one_each()
+        with np.errstate(over="ignore"):
+            vectors = block.vectors.astype(np.float32, copy=False)
+            fits = np.isfinite(np.einsum("ij,ij->i", vectors, vectors))
+        if fits.all():
+            return replace(block, vectors=vectors)
+        return replace(
+            block,
+            keys=tuple(key for key, good in zip(block.keys, fits, strict=True) if good),
+            vectors=vectors[fits],
+            left_out=block.left_out + LeftOut(unusable=int((~fits).sum())),
+        )
 
     def one_each(self) -> Block:
         """The same with the first vector of each document."""
@@ -157,6 +176,10 @@ def decoded(keys: Sequence[str], values: Sequence[bytes | None], params: VectorP
     with np.errstate(over="ignore", invalid="ignore"):
         finite = math.isfinite(flat @ flat)
     usable = np.ones(len(matrix), bool) if finite else np.isfinite(matrix).all(axis=1)
+    if not finite and (params.metric == "L2" or (params.type == "FLOAT64" and params.metric == "COSINE")):
+        # The engine has no distance to it either: its square overflows.
+        with np.errstate(over="ignore", invalid="ignore"):
+            usable &= np.isfinite(np.einsum("ij,ij->i", matrix, matrix))
     directed = matrix.any(axis=1) if params.metric == "COSINE" else usable
     zero = 0
     if not (usable & directed).all():
@@ -198,9 +221,9 @@ def _fetched(
 
 
 def _has_cursors(client: Client) -> bool:
-    """Whether the engine has cursors and this user may use them."""
-    wanted = ("FT.CURSOR", "FT.AGGREGATE")
-    return client.server.dialect.has("FT.CURSOR") and all(map(client.may, wanted))
+    """Whether the engine has cursors that bring documents, and this user may use them."""
+    dialect = client.server.dialect
+    return dialect.loads and dialect.has("FT.CURSOR") and all(map(client.may, ("FT.CURSOR", "FT.AGGREGATE")))
 
 
 def matching_keys(
@@ -208,13 +231,16 @@ def matching_keys(
 ) -> Iterator[list[str]]:
     """Keys of all documents under a filter, at most `size` at a time; each key once.
 
-    By cursor where the engine has one, by SCAN where nothing is filtered, else page by page.
+    By cursor where the engine has one, by SCAN where nothing is filtered, else page by page; in one reply
+    where the engine loads no documents.
     """
     rendered = render(condition, client.server.dialect, info)
     if _has_cursors(client):
         for keys, _, _ in _by_cursor(client, info, rendered, size):
             if keys:
                 yield keys
+    elif not client.server.dialect.loads:
+        yield from _at_once(client, info, rendered, size)
     elif rendered.everything:
         yield from by_scan(client, info, size)
     else:
@@ -270,6 +296,25 @@ def by_scan(client: Client, info: IndexInfo, size: int) -> Iterator[list[str]]:
                 yield keys[start : start + size]
             if cursor == "0":
                 break
+
+
+def _at_once(client: Client, info: IndexInfo, rendered: Rendered, size: int) -> Iterator[list[str]]:
+    """RediSearch that loads nothing: its pages are in no lasting order, so all keys come in one reply."""
+    args: list[Arg] = ["FT.SEARCH", info.name, rendered.query, "NOCONTENT"]
+    bound = [part for pair in rendered.params for part in pair]
+    args += ["PARAMS", len(bound), *bound] if bound else []
+    args += [
+        "LIMIT",
+        0,
+        max(info.documents, 1),
+        "TIMEOUT",
+        client.server.dialect.limits.timeout_ms,
+        "DIALECT",
+        2,
+    ]
+    keys = [replies.key(part) for part in replies.items(client.execute(*args))[1:]]
+    for start in range(0, len(keys), size):
+        yield keys[start : start + size]
 
 
 def _by_page(client: Client, info: IndexInfo, rendered: Rendered, size: int) -> Iterator[list[str]]:

@@ -121,21 +121,20 @@ def knn(client: Client, request: KnnRequest, info: IndexInfo | None = None) -> K
     began = time.perf_counter()
     reply = client.execute(*command.args)
     result = knn_result(reply, made, command, (time.perf_counter() - began) * 1000)
-    if info.on == "JSON" and not made.matches:
-        return _with_every_match(client, info, request.return_fields, result)
-    return result
+    fields = [info.field(name) for name in request.return_fields]
+    if client.server.dialect.loads:
+        # Where the engine returns the first only of what a JSON path matches.
+        fields = [f for f in fields if info.on == "JSON" and not made.matches and stored.many(f.identifier)]
+    return _with_stored(client, info, fields, result) if fields and result.keys else result
 
 
-def _with_every_match(client: Client, info: IndexInfo, names: Sequence[str], result: KnnResult) -> KnnResult:
-    """A result whose fields hold all that a path matches, where the engine returns the first match only."""
-    several = [field for field in map(info.field, names) if stored.many(field.identifier)]
-    if not several or not result.keys:
-        return result
+def _with_stored(client: Client, info: IndexInfo, fields: Sequence[Field], result: KnnResult) -> KnnResult:
+    """A result with these fields as the documents hold them, which the hits did not bring, or not whole."""
     rows: list[dict[str, Reply]] = [replies.pairs(raw) for raw in result.raw_fields]
-    for field in several:
-        for row, matches in zip(rows, stored.raw(client, info, field, result.keys), strict=True):
-            if matches is not None:
-                row[field.name] = stored.shown(replies.text(matches))
+    for field in fields:
+        for row, held in zip(rows, stored.raw(client, info, field, result.keys), strict=True):
+            if held is not None:
+                row[field.name] = stored.shown(replies.text(held)) if info.on == "JSON" else held
     return replace(result, raw_fields=tuple(rows))
 
 

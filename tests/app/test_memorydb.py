@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from memdb.cluster.client import connect
 from memdb.cluster.target import Target
 from memdb.demo.app import app_folder
-from memdb.embed import embed
+from memdb.embedding.local import embed
 from memdb.errors import Busy
 from memdb.tuning import plan
 from memdb.ui.frame import PAGES

@@ -18,7 +18,7 @@ from memdb.assistant import answers, flow
 from memdb.assistant.flow import Ask
 from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Target
-from memdb.embed import embed
+from memdb.embedding.local import embed
 from memdb.errors import BadInput, EngineError, LoginFailed, NotFound, OutOfRange
 from memdb.sessions import append, listing, store, users
 from memdb.sessions.formats import Turn

@@ -276,6 +276,26 @@ def test_engine_stop(
     assert main(["engine", "stop"]) == 2
 
 
+@pytest.mark.parametrize("zero", [0, 12])
+def test_recall_of_nothing_is_none(
+    memdb: Run, client: Client, prefix: str, zero: int, tmp_path: Path
+) -> None:
+    client.execute(
+        "FT.CREATE", f"{prefix}no", "PREFIX", 1, f"{prefix}n:", "SCHEMA",
+        "v", "VECTOR", "FLAT", 6, "TYPE", "FLOAT32", "DIM", 2, "DISTANCE_METRIC", "COSINE",
+    )  # fmt: skip  # a clause and its arguments side by side
+    for i in range(zero):
+        client.execute("HSET", f"{prefix}n:{i}", "v", bytes(8))
+    (tmp_path / "v.json").write_text("[1, 0]")
+    asked = ("search", "--index", f"{prefix}no", "--vector", str(tmp_path / "v.json"), "--exact")
+    status, out, _ = memdb(*asked, "--json")
+    assert status == 0
+    assert json.loads(out)["exact"] | {"notes": []} == {
+        "hits": [], "recall": None, "looked_at": 0, "notes": [],
+    }  # fmt: skip  # one answer
+    assert "there is no recall" in memdb(*asked)[1]
+
+
 def test_ctrl_c_keeps_what_a_recall_run_has_measured(
     memdb: Run, client: Client, prefix: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -180,6 +180,30 @@ def test_stop_words_are_those_of_the_index(client: Client, prefix: str, kind: st
             assert _found(client, info, Text("t", words, mode)) == right, (words, mode)  # type: ignore[arg-type]
 
 
+def test_stop_words_are_lowered_as_the_index_lowers_them(client: Client, prefix: str) -> None:
+    texts = ("über alles", "ÜBER alles", "café noir", "CAFÉ noir")
+    client.execute(
+        "FT.CREATE", prefix + "stop", "PREFIX", 1, prefix + "s:", "STOPWORDS", 2, "über", "CAFÉ",
+        "SCHEMA", "t", "TEXT", "NOSTEM",
+    )  # fmt: skip
+    client.pipeline([("HSET", f"{prefix}s:{i}", "t", text) for i, text in enumerate(texts)])
+    info = index_info(client, prefix + "stop")
+    right: dict[tuple[str, str], set[int]] = {
+        ("ÜBER", "all"): {1},
+        ("ÜBER alles", "phrase"): {1},
+        ("über alles", "all"): {0, 1},
+        ("café", "all"): {2},
+        ("café noir", "all"): {2},
+        ("CAFÉ noir", "phrase"): {2, 3},
+    }
+    for (words, mode), places in right.items():
+        keys = {f"{prefix}s:{i}" for i in places}
+        assert _found(client, info, Text("t", words, mode)) == keys, words  # type: ignore[arg-type]
+    for words in ("über", "CAFÉ"):
+        with pytest.raises(BadFilter, match="no word that is indexed"):
+            render(Text("t", words), client.server.dialect, info)
+
+
 def test_the_language_of_the_index_stems_the_words_of_a_filter(client: Client, prefix: str) -> None:
     client.execute(
         "FT.CREATE", prefix + "de", "PREFIX", 1, prefix + "s:", "LANGUAGE", "german", "SCHEMA", "t", "TEXT"

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from memdb import embed
 from memdb.cluster import engine
 from memdb.cluster.client import Client, connect
 from memdb.cluster.engine.binaries import packaged_json
 from memdb.cluster.target import Target
 from memdb.demo import corpus, loader, services
+from memdb.embedding import local
 from memdb.vectors import exact, index, read, search
 from memdb.vectors.query import KnnRequest, vector_param
 from tests.waiting import PATIENCE_S
@@ -72,9 +72,9 @@ def test_the_demo_has_one_index_over_json_documents(tmp_path: Path) -> None:
         rows: dict[str, list[int]] = {}
         for row, document in enumerate(found):
             rows.setdefault(document.service, []).append(row)
-        whole = embed.embed([document.text for document in found]).astype(np.float64)
+        whole = local.embed([document.text for document in found]).astype(np.float64)
         whole /= np.linalg.norm(whole, axis=1, keepdims=True)
-        (query,) = embed.embed(["stop a running instance"])
+        (query,) = local.embed(["stop a running instance"])
         near = {
             f"service:{name}": float((1 - whole[own[: services.OPERATIONS]] @ query).min())
             for name, own in rows.items()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from memdb.cluster.client import Client
-from memdb.embed import DIMENSION, embed
+from memdb.embedding.local import DIMENSION, embed
 from memdb.errors import NotFound, UnknownIndex
 from memdb.sessions import formats
 from memdb.sessions.context import get_personalized_context, leaning

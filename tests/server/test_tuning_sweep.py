@@ -438,8 +438,13 @@ def test_files_of_queries(client: Client, prefix: str, tmp_path: Path) -> None:
         "a.parquet": parquet.getvalue(),
         "a.csv": frame.to_csv(index=False).encode(),
         "b.csv": pd.DataFrame(wanted).to_csv(index=False, header=False).encode(),
+        "c.csv": pd.DataFrame(wanted).to_csv(index=False).encode(),  # a head that counts the columns
+        "d.csv": pd.DataFrame(wanted).to_csv(index=False, header=False, sep=";").encode(),
         "a.jsonl": listed.encode(),
         "b.jsonl": "\n".join(json.dumps({"vector": v.tolist()}) for v in wanted).encode(),
+        "c.jsonl": "\r\n".join(
+            json.dumps({"note": "two\u2028lines", "vector": v.tolist()}, ensure_ascii=False) for v in wanted
+        ).encode(),
     }
     for name, content in good.items():
         found = queries.from_file(name, content, info)
@@ -466,6 +471,9 @@ def test_files_of_queries(client: Client, prefix: str, tmp_path: Path) -> None:
         "j.jsonl": (b'{"n": 1}\n{"n": null}', BadVector, "1 numbers"),
         "k.csv": (b"\xff\xfe\x00", BadInput, "cannot be read"),
         "l.jsonl": (b"[1, NaN]", BadVector, "2 numbers"),
+        "m.csv": (f"1,,{','.join('3' * 14)}\n{','.join('4' * 16)}\n".encode(), BadVector, "Row 1 of"),
+        "n.csv": (b"0,5;0,25\n0,5;0,75\n", BadInput, "no column of vectors or texts"),
+        "o.csv": (b"1 2 3\n4 5 6\n", BadInput, "no column of vectors or texts"),
     }
     for name, (content, error, said) in bad.items():
         with pytest.raises(error) as caught:

@@ -22,7 +22,7 @@ from memdb.tuning.plan import plan
 from memdb.tuning.run import Goal, SweepRequest
 from memdb.tuning.sweep import sweep
 from memdb.vectors import exact, index, read, search, upload
-from memdb.vectors.index import HnswField, IndexInfo, IndexSpec, TagField
+from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec, TagField
 from memdb.vectors.query import KnnRequest, knn_command
 from tests.info_front import info_front
 from tests.waiting import until
@@ -144,3 +144,31 @@ def test_numbers_that_are_not_read_here_are_refused_in_a_sentence(
         told = capsys.readouterr().err
         assert f"A vector field of type {type_} is not available here" in " ".join(told.split())
         assert "Traceback" not in told
+
+
+@pytest.mark.filterwarnings("error")
+def test_values_beyond_float32_are_no_queries_and_no_points(client: Client, prefix: str) -> None:
+    """FLOAT64 holds them, and the engine compares them; the map and the queries are of float32."""
+    rows = np.random.default_rng(5).normal(size=(60, 4))
+    rows[:6] *= [[1e25], [1e25], [1e60], [1e60], [1e150], [1e200]]
+    client.pipeline(
+        [("HSET", f"{prefix}d:{i}", "v", row.astype("<f8").tobytes()) for i, row in enumerate(rows)]
+    )
+    fields = (FlatField("v", 4, "L2", "FLOAT64"),)
+    index.create(client, IndexSpec(prefix + "idx", fields, (prefix + "d:",)))
+    until(lambda: index.index_info(client, prefix + "idx").build.ready, "the index is built")
+    info = _info(client, prefix)
+    large = {f"{prefix}d:{i}" for i in range(6)}
+    drawn = queries.random_documents(client, info, "v", 60, 0)
+    assert len(drawn.own_keys) == 54
+    assert not large & set(drawn.own_keys)
+    answer = exact.nearest(read.blocks(client, info), drawn.vectors, 5, "L2", excluded=drawn.own_keys)
+    for row, own in enumerate(drawn.own_keys):
+        with np.errstate(over="ignore"):
+            far = ((rows - rows[int(own.rsplit(":", 1)[1])].astype(np.float32)) ** 2).sum(axis=1)
+        far[int(own.rsplit(":", 1)[1])] = np.inf
+        np.testing.assert_allclose(answer.distances[row], np.sort(far)[:5], rtol=1e-9)
+    drawn_map = maps.make(client, info, MapRequest(prefix + "idx", count=60))
+    assert len(drawn_map.keys) == 54
+    assert not large & set(drawn_map.keys)
+    assert any("6 documents without a usable vector" in note for note in drawn_map.notes)

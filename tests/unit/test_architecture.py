@@ -5,8 +5,11 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
+
+from memdb.cluster import dialects
 
 ROOT = Path(__file__).parent.parent.parent
 UI = ROOT / "memdb" / "ui"
@@ -232,3 +235,35 @@ def test_no_html_is_ever_switched_on() -> None:
     assert [
         str(p) for p in sources if re.search(r"unsafe_allow_html|st\.html\(|components\.v1", p.read_text())
     ] == []
+
+
+ENGINES = set(get_args(dialects.Name)) - {"none"}
+
+
+def _engine_is_compared(node: ast.AST) -> bool:
+    """A comparison with an engine's name written out."""
+    parts = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+    words = [e for part in parts for e in (part.elts if isinstance(part, ast.Tuple | ast.Set) else [part])]
+    return any(isinstance(word, ast.Constant) and word.value in ENGINES for word in words)
+
+
+def test_each_fact_is_known_in_the_places_that_say_so() -> None:
+    """What docstrings claim: who knows redis-py, who reads the environment, where engines are branched on."""
+    redis, environment, engines = set(), set(), set()
+    for path in python("memdb"):
+        source = path.read_text(encoding="utf-8")
+        place = path.relative_to(ROOT / "memdb").as_posix()
+        if any(name.split(".")[0] == "redis" for name in imports(source)):
+            redis.add(place)
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv"):
+                environment.add(place)
+            if _engine_is_compared(node):
+                engines.add(place)
+    assert {place for place in redis if not place.startswith("cluster/")} == {"durability/drill.py"}
+    assert environment == {"settings.py"}
+    assert {place for place in engines if not place.startswith("sizing/")} == {
+        "cluster/dialects.py",
+        "operations/index_memory.py",
+        "operations/memory.py",
+    }

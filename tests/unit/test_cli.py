@@ -100,6 +100,13 @@ def test_no_complaint_repeats_a_password(
     assert "HIDDEN" not in out + err
 
 
+def test_a_complaint_beside_a_password_still_names_what_is_missing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["search", "--url", "redis://:HIDDEN@h"]) == 2
+    assert "required: --index" in capsys.readouterr().err
+
+
 def test_an_error_as_json(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

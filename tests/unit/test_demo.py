@@ -10,8 +10,8 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from memdb import embed
 from memdb.demo import corpus, people
+from memdb.embedding import local
 from memdb.errors import BadInput
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -108,12 +108,12 @@ def test_a_million_conversations_are_made_one_by_one(documents: list[corpus.Docu
 
 
 def test_embeddings() -> None:
-    vectors = embed.embed(["restore a table", "restore a database table", "paint the fence"])
-    assert vectors.shape == (3, embed.DIMENSION)
+    vectors = local.embed(["restore a table", "restore a database table", "paint the fence"])
+    assert vectors.shape == (3, local.DIMENSION)
     assert vectors.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2] + 0.3
-    np.testing.assert_array_equal(embed.embed(["restore a table"])[0], vectors[0])
-    assert embed.embed([]).shape == (0, embed.DIMENSION)
+    np.testing.assert_array_equal(local.embed(["restore a table"])[0], vectors[0])
+    assert local.embed([]).shape == (0, local.DIMENSION)
     with pytest.raises(BadInput, match="Text 2 of 2 is blank"):
-        embed.embed(["x", " \n"])
+        local.embed(["x", " \n"])

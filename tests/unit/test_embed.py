@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from memdb import embed
+from memdb.embedding import local
 from memdb.errors import BadInput
 
 OFFLINE = """
@@ -18,9 +18,9 @@ import socket, sys
 def refuse(*args, **kwargs):
     raise AssertionError("asked the network")
 socket.socket.connect = socket.getaddrinfo = refuse
-from memdb import embed
-assert "wordllama" not in sys.modules, "importing memdb.embed loads the model"
-print(embed.embed(["restore a table"]).shape)
+from memdb.embedding import local
+assert "wordllama" not in sys.modules, "importing it loads the model"
+print(local.embed(["restore a table"]).shape)
 """
 
 
@@ -30,9 +30,9 @@ def test_a_fresh_process_embeds_without_a_network() -> None:
 
 
 def test_threads_get_the_same_vectors_as_one(many: list[str]) -> None:
-    alone = embed.embed(many)
+    alone = local.embed(many)
     with ThreadPoolExecutor(4) as threads:
-        for vectors in threads.map(embed.embed, [many] * 8):
+        for vectors in threads.map(local.embed, [many] * 8):
             np.testing.assert_array_equal(vectors, alone)
 
 
@@ -42,27 +42,27 @@ def many() -> list[str]:
 
 
 def test_a_vector_does_not_depend_on_its_neighbours(many: list[str]) -> None:
-    together = embed.embed([*many, "x " * 3_000])
-    np.testing.assert_allclose(together[17], embed.embed([many[17]])[0], atol=1e-6)
+    together = local.embed([*many, "x " * 3_000])
+    np.testing.assert_allclose(together[17], local.embed([many[17]])[0], atol=1e-6)
 
 
 def test_five_megabytes_are_embedded_in_bounded_memory() -> None:
-    embed.embed(["warm"])
+    local.embed(["warm"])
     tracemalloc.start()
-    vector = embed.embed(["restore a table " * 330_000])[0]
+    vector = local.embed(["restore a table " * 330_000])[0]
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 100e6
-    assert vector @ embed.embed(["restore a table"])[0] > 0.9
+    assert vector @ local.embed(["restore a table"])[0] > 0.9
 
 
 @pytest.mark.parametrize("text", ["🙂", "\u200b", "a\x00b", "。", "ß", "\u0301"])
 def test_odd_texts_have_finite_vectors_of_length_one(text: str) -> None:
-    assert np.linalg.norm(embed.embed([text])[0]) == pytest.approx(1, abs=1e-5)
+    assert np.linalg.norm(local.embed([text])[0]) == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize(("text", "why"), [("", "blank"), (" \n\t", "blank"), ("a\udcff", "not UTF-8")])
 def test_texts_without_a_vector_are_refused(text: str, why: str) -> None:
     with pytest.raises(BadInput, match=f"Text 1 of 1 .*{why}") as caught:
-        embed.embed([text])
+        local.embed([text])
     assert caught.value.hint

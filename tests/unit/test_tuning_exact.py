@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from memdb.vectors.distance import prepared
+from memdb.vectors.distance import prepared, prepared_wide
 from memdb.vectors.exact import nearest
-from memdb.vectors.read import Block
+from memdb.vectors.index import VectorParams
+from memdb.vectors.read import Block, decoded
 
 
 def independent(vectors: np.ndarray, query: np.ndarray, metric: str) -> np.ndarray:
@@ -97,3 +98,41 @@ def test_no_documents_and_no_queries() -> None:
     assert nearest([], one, 3, "L2").keys == ((),)
     assert nearest(blocks(one, "L2", 1), one[:0], 3, "L2").keys == ()
     assert nearest(blocks(one, "L2", 1), one, 3, "L2", excluded=["d0"]).keys == ((),)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("metric", ["COSINE", "IP", "L2"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_products_that_leave_float32(metric: str, dtype: type) -> None:
+    random = np.random.default_rng(3)
+    vectors = random.normal(size=(400, 8)).astype(dtype)
+    vectors[::40] *= dtype(1e18)
+    queries = np.vstack([random.normal(size=(3, 8)), random.normal(size=(3, 8)) * 1e25]).astype(np.float32)
+    make = prepared if dtype is np.float32 else prepared_wide
+    held = [Block(tuple(f"d{i}" for i in range(400)), make(vectors, metric))]
+    answer = nearest(held, queries, 10, metric)
+    for row, query in enumerate(queries):
+        truth = np.sort(independent(vectors, query, metric))[:10]
+        np.testing.assert_allclose(answer.distances[row], truth, rtol=1e-6, atol=3e-8)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("type_", "dtype", "large"), [("FLOAT32", "<f4", 1e20), ("FLOAT64", "<f8", 1e160)])
+def test_a_vector_whose_square_overflows_is_unusable_where_the_square_counts(
+    type_: str, dtype: str, large: float
+) -> None:
+    rows = np.array([[1, 2], [large, 1], [3, 4]], dtype)
+    directed = ("a", "c") if type_ == "FLOAT64" else ("a", "b", "c")
+    for metric, kept in (("L2", ("a", "c")), ("IP", ("a", "b", "c")), ("COSINE", directed)):
+        params = VectorParams("FLAT", type_, 2, metric)
+        block = decoded(("a", "b", "c"), [row.tobytes() for row in rows], params)
+        assert block.keys == kept
+        assert block.left_out.unusable == 3 - len(kept)
+    single = decoded(
+        ("a", "b", "c"), [row.tobytes() for row in rows], VectorParams("FLAT", type_, 2, "IP")
+    ).single()
+    assert (single.keys, single.vectors.tolist(), single.left_out.unusable) == (
+        ("a", "c"),
+        [[1, 2], [3, 4]],
+        1,
+    )

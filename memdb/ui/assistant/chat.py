@@ -39,12 +39,12 @@ class Exchange:
     problem: MemDBError | None = None  # of the answer or of keeping it
 
 
-def chat(target: Target, info: IndexInfo, asked: AssistantChoice | MemDBError) -> None:
+def chat(target: Target, info: IndexInfo, choice: AssistantChoice | MemDBError) -> None:
     """Draw the conversation and, below it, what is behind its last answer."""
-    if isinstance(asked, MemDBError):
-        parts.show_error(asked)
+    if isinstance(choice, MemDBError):
+        parts.show_error(choice)
         return
-    if not asked.session_key:
+    if not choice.session_key:
         parts.empty(
             "Who asks?",
             "Choose a user and a session on the left"
@@ -56,7 +56,7 @@ def chat(target: Target, info: IndexInfo, asked: AssistantChoice | MemDBError) -
             ":material/forum:",
         )
         return
-    printable = formats.printable_id(ARTICLE.id_of(asked.session_key))
+    printable = formats.printable_id(ARTICLE.id_of(choice.session_key))
     session = cached.session(target, ARTICLE, printable, state.keep(RUN, 0)).session
     with st.container(height=420, border=True, autoscroll=True):
         for problem in session.problems:
@@ -68,19 +68,19 @@ def chat(target: Target, info: IndexInfo, asked: AssistantChoice | MemDBError) -
         if not session.turns:
             st.caption("Nothing was said yet. Ask below.")
         last: Exchange | None = st.session_state.get(LAST)
-        if last is not None and last.context.ask.session_key == asked.session_key and not _is_kept(last):
+        if last is not None and last.context.ask.session_key == choice.session_key and not _is_kept(last):
             turn_shown(Turn("user", last.context.ask.question))
             turn_shown(Turn("assistant", last.answer.text))
         here = st.container()
     question = st.chat_input("Ask about the documents", key="assistant.question", max_chars=4_000)
     if question and question.strip():
         with parts.errors_shown(target):
-            st.session_state[LAST] = _exchange(target, info, asked, question.strip(), here)
+            st.session_state[LAST] = _exchange(target, info, choice, question.strip(), here)
             st.session_state[RUN] = state.keep(RUN, 0) + 1
             st.rerun()
     last = st.session_state.get(LAST)
-    if last is not None and last.context.ask.session_key == asked.session_key:
-        _behind(target, info, asked, last)
+    if last is not None and last.context.ask.session_key == choice.session_key:
+        _behind(target, info, choice, last)
 
 
 def _is_kept(last: Exchange) -> bool:
@@ -88,29 +88,29 @@ def _is_kept(last: Exchange) -> bool:
 
 
 def _exchange(
-    target: Target, info: IndexInfo, asked: AssistantChoice, question: str, here: object
+    target: Target, info: IndexInfo, choice: AssistantChoice, question: str, here: object
 ) -> Exchange:
     client = cached.client(target)
     began = time.perf_counter()
-    vector = asked.embedder.embed([question])[0]
+    vector = choice.embedder.embed([question])[0]
     embed_ms = (time.perf_counter() - began) * 1000
     ask = Ask(
         info.name,
-        asked.session_key,
-        asked.user_id,
+        choice.session_key,
+        choice.user_id,
         question,
-        asked.k,
-        asked.ef_runtime,
-        asked.weight,
-        asked.condition,
+        choice.k,
+        choice.ef_runtime,
+        choice.weight,
+        choice.condition,
     )
-    context = flow.context(client, info, ask, vector, asked.preference, embed_ms=embed_ms)
-    answer, problem = _answer(context, asked, here)
+    context = flow.context(client, info, ask, vector, choice.preference, embed_ms=embed_ms)
+    answer, problem = _answer(context, choice, here)
     kept = "Not kept: this target is read-only."
     if target.writable:
         try:
             turns = [Turn("user", question), Turn("assistant", answer.text)]
-            done = append.append(client, asked.session_key, turns)
+            done = append.append(client, choice.session_key, turns)
             life = "it never expires" if done.ttl_s is None else f"its TTL is {done.ttl_s / 60:.0f} min again"
             kept = f"Kept: the session has {done.turns:,} turns, {life}."
             if done.attempts > 1:
@@ -120,27 +120,27 @@ def _exchange(
     return Exchange(context, answer, vector, kept, problem)
 
 
-def _answer(context: Context, asked: AssistantChoice, here: object) -> tuple[Answer, MemDBError | None]:
+def _answer(context: Context, choice: AssistantChoice, here: object) -> tuple[Answer, MemDBError | None]:
     hits = context.result.hits
     problem: MemDBError | None = None
-    if asked.model:
+    if choice.model:
         text = ""
         with here:  # type: ignore[attr-defined]  # a container of the page
             turn_shown(Turn("user", context.ask.question))
             with st.chat_message("assistant", avatar=":material/smart_toy:"):
                 place = st.empty()
                 try:
-                    for piece in answers.written(asked.model, context.ask.question, context.turns, hits):
+                    for piece in answers.written(choice.model, context.ask.question, context.turns, hits):
                         text += piece
                         place.text(plain(text, 8_000))
                 except MemDBError as exc:
                     problem = exc
         if text:
-            return Answer(text, answers.sources(hits), asked.model), problem
+            return Answer(text, answers.sources(hits), choice.model), problem
     return answers.extractive(context.ask.question, hits), problem
 
 
-def _behind(target: Target, info: IndexInfo, asked: AssistantChoice, last: Exchange) -> None:
+def _behind(target: Target, info: IndexInfo, choice: AssistantChoice, last: Exchange) -> None:
     st.caption(f":material/save: {last.kept}")
     if last.problem is not None:
         parts.show_error(last.problem)

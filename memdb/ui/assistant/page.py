@@ -18,6 +18,6 @@ def draw(target: Target) -> None:
 def _draw(target: Target, info: IndexInfo) -> None:
     left, right = st.columns([1, 2.4], gap="medium")
     with left:
-        asked = form.form(target, info)
+        choice = form.form(target, info)
     with right:
-        chat.chat(target, info, asked)
+        chat.chat(target, info, choice)

@@ -23,7 +23,7 @@ PYTHON = """\
 from memdb.assistant import answers, flow
 from memdb.cluster.client import connect
 from memdb.cluster.find import find_target
-from memdb.embed import embed
+from memdb.embedding.local import embed
 from memdb.sessions import append, users
 from memdb.sessions.formats import Turn
 from memdb.settings import Settings

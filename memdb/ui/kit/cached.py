@@ -14,12 +14,12 @@ from typing import Any, get_args
 
 import streamlit as st
 
-from memdb import embed
 from memdb.cluster.client import Client, Server, connect
 from memdb.cluster.overview import Overview
 from memdb.cluster.overview import overview as read_overview
 from memdb.cluster.target import Target
 from memdb.display import is_utf8, line
+from memdb.embedding import local
 from memdb.jobs import Jobs
 from memdb.sessions import formats, indexed, listing, store, users
 from memdb.sessions.filters import SessionFilter
@@ -165,7 +165,7 @@ def knn(target: Target, info: IndexInfo, request: KnnRequest, run: int) -> KnnRe
 @st.cache_data(max_entries=256, show_spinner=False)
 def text_vector(text: str) -> Floats:
     """The local embedding of a text, (256,) float32."""
-    vector: Floats = embed.embed([text])[0]
+    vector: Floats = local.embed([text])[0]
     return vector
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from memdb import embed
 from memdb.display import code, line
+from memdb.embedding import local
 from memdb.errors import MemDBError
 from memdb.maps import overlay
 from memdb.maps.overlay import Overlay
@@ -49,9 +49,9 @@ def ask(shown: Shown) -> Query | None:
         if typed in made.keys or (any(p and typed.startswith(p) for p in prefixes) and " " not in typed):
             raw = search.document_vector(cached.client(shown.target), shown.info, made.request.field, typed)
             return Query(typed, np.asarray(prepared(raw[None, :], made.metric)[0]), typed)
-        if params.dim != embed.DIMENSION:
+        if params.dim != local.DIMENSION:
             st.caption(
-                f"The local model gives {embed.DIMENSION} numbers; this field holds {params.dim:,}. "
+                f"The local model gives {local.DIMENSION} numbers; this field holds {params.dim:,}. "
                 f"Type a document's key."
             )
             return None

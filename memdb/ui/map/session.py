@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from memdb import embed
+from memdb.embedding import local
 from memdb.errors import MemDBError
 from memdb.maps import layout
 from memdb.sessions import formats
@@ -50,9 +50,9 @@ def choose(shown: Shown) -> Path:
     """Widgets in a popover; what they chose, placed on the map without laying out again."""
     dim = shown.info.vector_field(shown.made.request.field)[1].dim
     with st.popover("Sessions", icon=":material/route:", width="stretch"):
-        if dim != embed.DIMENSION:
+        if dim != local.DIMENSION:
             st.caption(
-                f"Turns are embedded by the local model ({embed.DIMENSION} numbers); this field holds "
+                f"Turns are embedded by the local model ({local.DIMENSION} numbers); this field holds "
                 f"{dim:,}."
             )
             return Path()

@@ -1,4 +1,7 @@
-"""The Metrics page: controls, live panel, strip of alerts. It reads the history, never the server."""
+"""The Metrics page: controls, live panel, strip of alerts, all read from the history.
+
+The server itself is asked for the slow log and by a recall probe.
+"""
 
 from __future__ import annotations
 

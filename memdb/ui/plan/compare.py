@@ -26,15 +26,15 @@ USD = st.column_config.NumberColumn(format="dollar")
 _LATENCY = "compare.latency"  # number of the last measurement, 0 before the first
 
 
-def right_side(target: Target, asked: PlanChoice | MemDBError) -> None:
+def right_side(target: Target, choice: PlanChoice | MemDBError) -> None:
     """The comparison in its views. The advisor needs no numbers and always answers."""
     form.told()
     sizing: SizingPlan | None = None
     bills: tuple[Bill, ...] = ()
     try:
-        if isinstance(asked, MemDBError):
-            raise asked
-        sizing = plan_state.made(asked.inputs, asked.profile)
+        if isinstance(choice, MemDBError):
+            raise choice
+        sizing = plan_state.made(choice.inputs, choice.profile)
         bills = plan_state.all_bills(sizing)
     except MemDBError as exc:
         parts.show_error(exc)

@@ -26,14 +26,14 @@ VIEWS = ("Memory", "Growth", "Sessions", "What if", "Recall cost", "Prices", "De
 USD = st.column_config.NumberColumn(format="dollar")
 
 
-def right_side(target: Target, asked: PlanChoice | MemDBError) -> None:
+def right_side(target: Target, choice: PlanChoice | MemDBError) -> None:
     """The plan in its views, or what is wrong with the inputs."""
     form.told()
     sizing: SizingPlan | None = None
     try:
-        if isinstance(asked, MemDBError):
-            raise asked
-        sizing = plan_state.made(asked.inputs, asked.profile)
+        if isinstance(choice, MemDBError):
+            raise choice
+        sizing = plan_state.made(choice.inputs, choice.profile)
     except MemDBError as exc:
         parts.show_error(exc)
         st.caption("Nothing was reckoned; what you typed is still there.")
@@ -51,7 +51,7 @@ def right_side(target: Target, asked: PlanChoice | MemDBError) -> None:
     with parts.errors_shown(target):
         if view == "Prices":
             prices.view()
-        elif sizing is None or isinstance(asked, MemDBError):
+        elif sizing is None or isinstance(choice, MemDBError):
             st.caption("Mend the inputs on the left, or enter prices under “Prices”.")
         elif view == "Growth":
             growth_view(sizing)

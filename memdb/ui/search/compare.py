@@ -16,7 +16,7 @@ from memdb.vectors.titles import titles_in
 
 def two_settings(shown: SearchView) -> None:
     """A second EF_RUNTIME beside the form's: overlap, times, rank moves."""
-    request = shown.asked.request
+    request = shown.choice.request
     if request.ef_runtime is None:
         parts.empty(
             "Nothing to compare",

@@ -31,7 +31,7 @@ def against_exact(shown: SearchView) -> None:
         return
     keys = nearest.keys[0]
     true_distances = nearest.distances[0, : len(keys)]
-    request = shown.asked.request
+    request = shown.choice.request
     verdict = recall.judge(
         cached.client(shown.target),
         shown.info,
@@ -45,7 +45,7 @@ def against_exact(shown: SearchView) -> None:
     with st.container(horizontal=True):
         st.metric(
             f"recall@{request.k}",
-            f"{verdict.recall:.2f}",
+            f"{verdict.recall:.2f}" if keys else "–",
             help="Share of the exact neighbours that the index returned, or another as near in their place.",
         )
         st.metric("missed", missed)
@@ -91,7 +91,7 @@ def against_exact(shown: SearchView) -> None:
 
 def _sent(shown: SearchView) -> Floats:
     """(1, dim): the query as the index receives it."""
-    request = shown.asked.request
+    request = shown.choice.request
     _, params = shown.info.vector_field(request.field)
     return distance.as_sent(np.array([numbers(request.vector)], dtype=np.float32), params.type)
 
@@ -102,7 +102,7 @@ def _queries(shown: SearchView) -> Queries:
 
 def _truth(shown: SearchView) -> Truth | None:
     """The exact answer, if it is at hand and holds; None while a job is on offer or runs."""
-    request, client = shown.asked.request, cached.client(shown.target)
+    request, client = shown.choice.request, cached.client(shown.target)
     _, params = shown.info.vector_field(request.field)
     kept = truth.at_hand(client, shown.info, request.field, _queries(shown), request.k, request.filter)
     if kept is not None:
@@ -114,10 +114,10 @@ def _truth(shown: SearchView) -> Truth | None:
     if job is not None and job.result is not None:
         note = "The documents changed since this was computed. Search again for what is stored now."
         return replace(job.result, notes=(*job.result.notes, note))
-    size = shown.asked.matching * params.bytes
+    size = shown.choice.matching * params.bytes
     parts.empty(
         "Exact neighbours",
-        f"Reads the {shown.asked.matching:,} vectors under the filter ({bytes_text(size)}) in blocks and "
+        f"Reads the {shown.choice.matching:,} vectors under the filter ({bytes_text(size)}) in blocks and "
         "compares all of them with the query.",
         ":material/target:",
     )
@@ -132,13 +132,13 @@ def _truth(shown: SearchView) -> Truth | None:
 
 
 def _start_exact(shown: SearchView) -> None:
-    request, opened = shown.asked.request, cached.client(shown.target)
-    budget, asked = safety.budget(shown.target), _queries(shown)
+    request, opened = shown.choice.request, cached.client(shown.target)
+    budget, queries = safety.budget(shown.target), _queries(shown)
 
     def work(job: Job[Truth]) -> Truth:
         client = opened.budgeted(budget)
         info = index_info(client, shown.info.name)
-        return truth.truth(client, info, request.field, asked, request.k, request.filter, report=job.report)
+        return truth.truth(client, info, request.field, queries, request.k, request.filter, report=job.report)
 
     COMPUTING.start("Exact neighbours", work, about=request)
 

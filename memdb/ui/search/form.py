@@ -7,9 +7,9 @@ from typing import Literal
 
 import streamlit as st
 
-from memdb import embed
 from memdb.cluster.target import Target
 from memdb.display import line, markdown
+from memdb.embedding import local
 from memdb.errors import BadFilter, BadVector, MemDBError, UnsupportedFeature
 from memdb.ui.kit import cached, parts, state
 from memdb.ui.kit import ef as ef_steps
@@ -83,10 +83,10 @@ def form(target: Target, info: IndexInfo) -> SearchChoice | Wrong | None:
     return SearchChoice(request, by, text, matching)
 
 
-def invitation(target: Target, info: IndexInfo, asked: Wrong | None) -> None:
+def invitation(target: Target, info: IndexInfo, wrong: Wrong | None) -> None:
     """What the right side shows before anything was asked, or while the form holds a mistake."""
-    if asked is not None:
-        parts.show_error(asked.why, target)
+    if wrong is not None:
+        parts.show_error(wrong.why, target)
         st.caption("Nothing was sent; what you typed is still there.")
         return
     parts.empty(
@@ -95,7 +95,7 @@ def invitation(target: Target, info: IndexInfo, asked: Wrong | None) -> None:
         ":material/search:",
     )
     _, params = info.vector_field(st.session_state.get("search.field", ""))
-    if params.dim == embed.DIMENSION:
+    if params.dim == local.DIMENSION:
         with st.container(horizontal=True, horizontal_alignment="center"):
             for text in EXAMPLES:
                 st.button(text, on_click=ask, args=(text,), key=f"search.example.{text}")
@@ -146,14 +146,14 @@ def _query(
             bind="query-params",
             placeholder="What are you looking for?",
             icon=":material/search:",
-            help=f"Embedded on this machine by {embed.MODEL} ({embed.DIMENSION} dimensions).",
+            help=f"Embedded on this machine by {local.MODEL} ({local.DIMENSION} dimensions).",
         )
-        if params.dim != embed.DIMENSION:
+        if params.dim != local.DIMENSION:
             raise BadVector(
-                f"The local model gives {embed.DIMENSION} numbers; {where} expects {params.dim:,}.",
+                f"The local model gives {local.DIMENSION} numbers; {where} expects {params.dim:,}.",
                 "Search by document, or paste a vector of the model the index was built with.",
                 expected=params.dim,
-                got=embed.DIMENSION,
+                got=local.DIMENSION,
             )
         if not text.strip():
             return None

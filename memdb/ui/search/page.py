@@ -18,9 +18,9 @@ def draw(target: Target) -> None:
 def _draw(target: Target, info: IndexInfo) -> None:
     left, right = st.columns([1, 2.4], gap="medium")
     with left:
-        asked = form.form(target, info)
+        choice = form.form(target, info)
     with right:
-        if isinstance(asked, form.SearchChoice):
-            views.results(target, info, asked)
+        if isinstance(choice, form.SearchChoice):
+            views.results(target, info, choice)
         else:
-            form.invitation(target, info, asked)
+            form.invitation(target, info, choice)

@@ -20,7 +20,7 @@ def code_and_link(shown: SearchView) -> None:
     st.markdown("##### The command")
     parts.copy_as_code(shown.result.command, shown.target, library_code(shown), key="search.code")
     st.markdown("##### Link to this view")
-    if shown.asked.by == "Vector":
+    if shown.choice.by == "Vector":
         st.caption("A pasted or uploaded vector does not fit a link: the link opens the rest of this view.")
     address = (st.context.url or "").split("?")[0]
     st.code(f"{address}?{link(shown.info)}", language=None, wrap_lines=True)
@@ -45,18 +45,18 @@ def link(info: IndexInfo) -> str:
 
 def library_code(shown: SearchView) -> str:
     """The same search with this library, ready to run."""
-    request = shown.asked.request
+    request = shown.choice.request
     rendered = render(request.filter, cached.server(shown.target).dialect, shown.info)
     vector = {
-        "Text": f"embed([{shown.asked.text!r}])[0]",
-        "Document": f"document_vector(client, info, {request.field!r}, {shown.asked.text!r})",
+        "Text": f"embed([{shown.choice.text!r}])[0]",
+        "Document": f"document_vector(client, info, {request.field!r}, {shown.choice.text!r})",
         "Vector": 'np.fromfile("vector.bin", dtype="<f4")',
-    }[shown.asked.by]
+    }[shown.choice.by]
     imports = {
-        "Text": "from memdb.embed import embed",
+        "Text": "from memdb.embedding.local import embed",
         "Document": "from memdb.vectors.search import document_vector",
         "Vector": "import numpy as np",
-    }[shown.asked.by]
+    }[shown.choice.by]
     user = "" if not shown.target.username else "  # user and password: MEMDB_URL, MEMDB_PASSWORD"
     return f"""import os
 
@@ -93,7 +93,7 @@ def again() -> None:
 def remember(shown: SearchView) -> None:
     """Keep this run among the last 50, once; the entry holds what its link needs."""
     kept: list[dict[str, object]] = state.keep(state.HISTORY, [])
-    if shown.asked.by == "Vector":
+    if shown.choice.by == "Vector":
         return
     where = {name: st.session_state.get(name) for name in LINKED if name != "search.view"}
     where |= {
@@ -104,10 +104,10 @@ def remember(shown: SearchView) -> None:
     }
     entry = {
         "state": {state.INDEX: shown.info.name, **where},
-        "query": line(shown.asked.text, 80),
-        "k": shown.asked.request.k,
-        "ef": shown.asked.request.ef_runtime,
-        "matching": shown.asked.matching,
+        "query": line(shown.choice.text, 80),
+        "k": shown.choice.request.k,
+        "ef": shown.choice.request.ef_runtime,
+        "matching": shown.choice.matching,
         "ms": round(shown.result.took_ms, 2),
         "nearest": shown.titles.get(shown.result.keys[0], "") if shown.result.keys else "",
         "run": state.keep("search.run", 0),

@@ -25,7 +25,7 @@ class SearchView:
 
     target: Target
     info: IndexInfo
-    asked: SearchChoice
+    choice: SearchChoice
     result: KnnResult
     titles: dict[str, str]
 
@@ -53,13 +53,13 @@ def table_of(info: IndexInfo, result: KnnResult) -> pd.DataFrame:
 
 def export(shown: SearchView, frame: pd.DataFrame) -> None:
     """Files of what is shown, with the request that made it."""
-    request = shown.asked.request
+    request = shown.choice.request
     about = {
         "target": shown.target.address,
         "index": request.index,
         "field": request.field,
-        "by": shown.asked.by,
-        "query": shown.asked.text,
+        "by": shown.choice.by,
+        "query": shown.choice.text,
         "k": request.k,
         "ef_runtime": request.ef_runtime,
         "filter": render(request.filter, cached.server(shown.target).dialect, shown.info).query,

@@ -26,11 +26,11 @@ VIEWS = ("Table", "Cards", "Against exact", "Two EF settings", "Code and link")
 CARDS = 24
 
 
-def results(target: Target, info: IndexInfo, asked: SearchChoice) -> None:
+def results(target: Target, info: IndexInfo, choice: SearchChoice) -> None:
     """Run the search and draw it in the chosen view."""
     run = state.keep("search.run", 0)
-    result = cached.knn(target, info, asked.request, run)
-    shown = SearchView(target, info, asked, result, titles_in(info, result))
+    result = cached.knn(target, info, choice.request, run)
+    shown = SearchView(target, info, choice, result, titles_in(info, result))
     remember(shown)
     _headline(shown)
     view = st.segmented_control(
@@ -58,7 +58,7 @@ def results(target: Target, info: IndexInfo, asked: SearchChoice) -> None:
 
 
 def _headline(shown: SearchView) -> None:
-    result, request = shown.result, shown.asked.request
+    result, request = shown.result, shown.choice.request
     ef = "" if request.ef_runtime is None else f" · EF {request.ef_runtime}"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
@@ -74,9 +74,9 @@ def _headline(shown: SearchView) -> None:
     if not shown.info.build.ready:
         parts.build_badge(shown.info.build)
         st.caption("The index is still being built: documents may be missing from the answer.")
-    if len(result.keys) < min(request.k, shown.asked.matching):
+    if len(result.keys) < min(request.k, shown.choice.matching):
         st.warning(
-            f"{len(result.keys):,} came back although {shown.asked.matching:,} documents match. "
+            f"{len(result.keys):,} came back although {shown.choice.matching:,} documents match. "
             "A higher EF\\_RUNTIME may find more.",
             icon=":material/warning:",
         )
@@ -86,7 +86,7 @@ def _nothing(shown: SearchView) -> None:
     parts.empty(
         "Nothing matches",
         "No document passes the filter. Remove a condition, or widen a range."
-        if shown.asked.matching == 0
+        if shown.choice.matching == 0
         else "The index returned no hit. Ask again with a higher EF_RUNTIME.",
         ":material/filter_alt_off:",
     )
@@ -97,7 +97,7 @@ def _table(shown: SearchView) -> None:
     frame = table_of(info, result)
     long = [f.name for f in info.fields if f.name.lower() in CONTENTS]
     order = [c for c in frame.columns if c not in long and c not in {"key"}]
-    digest = f"{shown.asked.request.__hash__():x}.{st.session_state['search.run']}"
+    digest = f"{shown.choice.request.__hash__():x}.{st.session_state['search.run']}"
     event = st.dataframe(
         frame,
         hide_index=True,

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from memdb import embed
 from memdb.cluster.target import Target
 from memdb.display import line, markdown
+from memdb.embedding import local
 from memdb.errors import BadInput, MemDBError
 from memdb.tuning.queries import FILE_TYPES
 from memdb.tuning.run import CONCURRENCY, Goal, SweepRequest
@@ -122,11 +122,11 @@ def _queries(info: IndexInfo, params: VectorParams) -> Source | None:
     if by == "Texts":
         typed = st.text_area(
             "One question a line", key="recall.texts", height=140, placeholder="what your users type",
-            help=f"Embedded on this machine by {embed.MODEL} ({embed.DIMENSION} dimensions).",
+            help=f"Embedded on this machine by {local.MODEL} ({local.DIMENSION} dimensions).",
         )  # fmt: skip
-        if params.dim != embed.DIMENSION:
+        if params.dim != local.DIMENSION:
             raise BadInput(
-                f"The local model gives {embed.DIMENSION} numbers; this field holds {params.dim:,}.",
+                f"The local model gives {local.DIMENSION} numbers; this field holds {params.dim:,}.",
                 "Upload vectors of the model the index was built with, or take random documents.",
             )
         texts = tuple(text.strip() for text in typed.splitlines() if text.strip())
