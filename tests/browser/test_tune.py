@@ -7,9 +7,11 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.waiting import PATIENCE_S
+
 # Streamlit asks below the page's path for its own server first; that 404 is its, not ours.
 ITS_OWN = re.compile("status of 404")
-LONG_MS = 90_000  # a sweep or a build beside other tests
+LONG_MS = 2_000 * PATIENCE_S  # a sweep, a map or a build, on a cold app beside other tests
 
 
 def ready(page: Page) -> None:
