@@ -148,37 +148,19 @@ def _at_load(path: Path) -> set[str]:
     return {name for name in names if not (ROOT / Path(*name.split("."))).is_dir()}
 
 
-def _holding(*kinds: str) -> set[str]:
-    """Files under memdb whose source holds one of the kinds that `_kinds` tells of."""
+def _holding(kind: str) -> set[str]:
+    """Files under memdb whose source does this; text within strings does nothing."""
     return {
         str(path.relative_to(ROOT / "memdb"))
         for path in python("memdb")
-        if set(kinds) & _kinds(ast.parse(path.read_text()))
+        if any(_is(kind, node) for node in ast.walk(ast.parse(path.read_text())))
     }
 
 
-def _kinds(tree: ast.AST) -> set[str]:
-    """What of the things with one home a source uses; text within strings is no use."""
-    kinds = set()
-    for node in ast.walk(tree):
-        name = ast.unparse(node) if isinstance(node, ast.Attribute | ast.Name) else ""
-        if name in {"os.environ", "os.getenv", "environ", "getenv"}:
-            kinds.add("environment")
-        elif name in {"st.cache_data", "st.cache_resource"}:
-            kinds.add("cached read")
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in {"print", "sys.stdout.write"}:
-            kinds.add("print")
-        elif isinstance(node, ast.Compare):
-            words = {part.value for part in ast.walk(node) if isinstance(part, ast.Constant)}
-            if words & {"redisearch", "valkey-search", "memorydb"}:
-                kinds.add("engine")
-        elif isinstance(node, ast.MatchValue) and ast.unparse(node) in {
-            "'redisearch'",
-            "'valkey-search'",
-            "'memorydb'",
-        }:
-            kinds.add("engine")
-    return kinds
+def _is(kind: str, node: ast.AST) -> bool:
+    if kind == "print":
+        return isinstance(node, ast.Call) and ast.unparse(node.func) in {"print", "sys.stdout.write"}
+    return isinstance(node, ast.Attribute) and ast.unparse(node) in {"st.cache_data", "st.cache_resource"}
 
 
 def _importing(module: str) -> set[str]:
@@ -189,23 +171,7 @@ def _importing(module: str) -> set[str]:
     }
 
 
-def test_redis_py_is_known_to_the_cluster_package_alone() -> None:
-    """The drill's servers are of its own: it asks them with a plain client after they were killed."""
-    assert {name for name in _importing("redis") if not name.startswith("cluster/")} == {
-        "durability/drill.py"
-    }
-    assert {name for name in _importing("redis.exceptions") if not name.startswith("cluster/")} == set()
-
-
-def test_engines_are_branched_on_where_the_dialects_say() -> None:
-    assert _holding("engine") == {
-        "cluster/dialects.py", "demo/services.py", "operations/index_memory.py", "operations/memory.py",
-        "sizing/choose.py", "sizing/model.py",
-    }  # fmt: skip
-
-
-def test_the_environment_is_read_by_the_settings_alone_and_printed_by_the_output_alone() -> None:
-    assert _holding("environment") == {"settings.py"}
+def test_the_command_line_prints_in_one_place() -> None:
     assert _holding("print") == {"cli/output.py"}
 
 
