@@ -117,7 +117,7 @@ def layout_widgets(request: MapRequest, info: IndexInfo, key: str, first: int = 
     )
     return replace(
         request,
-        layout=layout or DEFAULT.layout,
+        layout=layout,
         neighbours=int(neighbours),
         min_dist=float(min_dist),
         layout_seed=int(seed or 0),
