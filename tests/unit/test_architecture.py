@@ -148,6 +148,44 @@ def _at_load(path: Path) -> set[str]:
     return {name for name in names if not (ROOT / Path(*name.split("."))).is_dir()}
 
 
+def _holding(kind: str) -> set[str]:
+    """Files under memdb whose source does this; text within strings does nothing."""
+    return {
+        str(path.relative_to(ROOT / "memdb"))
+        for path in python("memdb")
+        if any(_is(kind, node) for node in ast.walk(ast.parse(path.read_text())))
+    }
+
+
+def _is(kind: str, node: ast.AST) -> bool:
+    if kind == "print":
+        return isinstance(node, ast.Call) and ast.unparse(node.func) in {"print", "sys.stdout.write"}
+    return isinstance(node, ast.Attribute) and ast.unparse(node) in {"st.cache_data", "st.cache_resource"}
+
+
+def _importing(module: str) -> set[str]:
+    return {
+        str(path.relative_to(ROOT / "memdb"))
+        for path in python("memdb")
+        if any(name == module or name.startswith(module + ".") for name in imports(path.read_text()))
+    }
+
+
+def test_the_command_line_prints_in_one_place() -> None:
+    assert _holding("print") == {"cli/output.py"}
+
+
+def test_formulas_of_intervals_have_one_home() -> None:
+    assert _importing("scipy.stats") | _importing("scipy.special") == {"intervals.py"}
+
+
+def test_cached_reads_live_where_the_decision_says() -> None:
+    """docs/decisions/0005-cache-keys.md names those beside kit/cached.py and <family>/cached.py."""
+    elsewhere = {name for name in _holding("cached read") if not name.endswith("/cached.py")}
+    text = (ROOT / "docs" / "decisions" / "0005-cache-keys.md").read_text()
+    assert elsewhere == set(re.findall(r"`memdb/(ui/[\w/]+\.py)`", text)) - {"ui/kit/cached.py"}
+
+
 def test_pages_are_a_few_lines() -> None:
     pages = python("pages")
     assert len(pages) == 14
@@ -195,3 +233,15 @@ def test_each_fact_is_known_in_the_places_that_say_so() -> None:
         "operations/index_memory.py",
         "operations/memory.py",
     }
+
+
+def test_the_guide_names_the_rooms_that_are_there() -> None:
+    guide = (ROOT / "docs" / "architecture.md").read_text()
+    tree = guide.split("```")[1]
+    packages = {folder.name for folder in (ROOT / "memdb").iterdir() if (folder / "__init__.py").exists()}
+    assert set(re.findall(r"^  (\w+)/", tree, re.M)) == packages
+    assert set(re.findall(r"(\w+)/", tree.split("  ui/")[1])) >= FAMILIES | {"kit"}
+    for name in re.findall(r"`((?:memdb|pages)/[\w/]+\.py)`", guide):
+        assert (ROOT / name).exists(), name
+    alone = {path.stem for path in (ROOT / "memdb").glob("*.py")} - {"__init__", "__main__"}
+    assert set(re.findall(r"`(\w+)`", guide.split("Files directly in")[1].split("## ")[0])) == alone
