@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
+from benchmarks import session_memory
 from benchmarks.sizing_fit import FITTED, fit
 from memdb.settings import Settings
 from memdb.sizing import samples
@@ -114,7 +115,7 @@ def held(kinds: Sequence[Kind] = KINDS) -> Iterator[Held]:
                 ).total_bytes
             else:
                 assert kind.sessions is not None
-                measured = samples.measure_sessions(client, kind.sessions)
+                measured = session_memory.measure(client, kind.sessions)
         yield Held(kind, predict(kind.shape, BUILT_IN["redisearch"], kind.sessions), measured)
 
 

@@ -14,7 +14,7 @@ from memdb.cluster.client import open_for_work
 from memdb.display import line
 from memdb.errors import BadInput
 from memdb.maps import run
-from memdb.maps.request import MOST, MapRequest
+from memdb.maps.request import LAYOUTS, MOST, Layout, MapRequest
 from memdb.maps.request import Map as Made
 from memdb.settings import Settings
 from memdb.vectors.index import index_info
@@ -41,6 +41,12 @@ class Map(OnIndex):
         "--min-dist", default=_DEFAULT.min_dist, type=amount, metavar="D", help="0 to 0.99"
     )
     dimensions: int = option("--dimensions", default=_DEFAULT.dimensions, type=int, choices=(2, 3))
+    layout: Layout = option(
+        "--layout",
+        default=_DEFAULT.layout,
+        choices=tuple(LAYOUTS),
+        help="exact: UMAP from exact neighbours; umap: umap-learn with its own search",
+    )
     layout_seed: int = option("--layout-seed", default=_DEFAULT.layout_seed, type=count(0), metavar="N")
     json: bool = option("--json", default=False, help="print what was made as JSON")
 
@@ -69,6 +75,7 @@ class Map(OnIndex):
             neighbours=self.neighbours,
             min_dist=self.min_dist,
             dimensions=self.dimensions,
+            layout=self.layout,
             layout_seed=self.layout_seed,
         )
 

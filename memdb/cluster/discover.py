@@ -30,7 +30,6 @@ class Cluster:
     acl: str
     parameter_group: str
     search: bool | None  # None: not told, for want of a permission
-    description: str = ""
 
     @property
     def search_words(self) -> str:
@@ -140,7 +139,6 @@ def from_description(entry: dict[str, Any], region: str, search: bool | None) ->
         acl=str(entry.get("ACLName", "")),
         parameter_group=str(entry.get("ParameterGroupName", "")),
         search=search,
-        description=str(entry.get("Description", "")),
     )
 
 

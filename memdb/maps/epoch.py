@@ -1,8 +1,8 @@
-"""One epoch of UMAP's layout, compiled, for a range of points: ranges can run side by side.
+"""One epoch of UMAP's layout, compiled.
 
-umap-learn moves both ends of an edge at once, so that its epochs run in one order, or in none that repeats.
-Here each point moves by its own edges alone, among the places that the others had an epoch ago: the map is
-the same on any number of cores (docs/decisions/0030-layout.md). Importing umap-learn would also compile
+Both ends of an edge move at once and at their present places, as in umap-learn, so an epoch runs in one order
+on one core: moving each point by its own edges alone, among the places of an epoch before, runs on all cores
+and tears what is connected (docs/decisions/0030-layout.md). Importing umap-learn would also compile
 pynndescent, half a minute where nothing is cached yet; this compiles in a second and is cached on disk.
 """
 
@@ -54,16 +54,21 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _move(
-    before: Floats, after: Floats, first: int, last: int, begins: Ints, tail: Ints, gaps: Floats,
-    turns: Floats, states: Any, pulls: Floats, pushes: Floats, alpha: np.float32, epoch: np.float32,
-) -> None:  # fmt: skip
-    """Move the points first to last - 1 by their due edges, and away from random points.
+    places: Floats,
+    begins: Ints,
+    tail: Ints,
+    gaps: Floats,
+    turns: Floats,
+    states: Any,
+    pulls: Floats,
+    pushes: Floats,
+    alpha: np.float32,
+    epoch: np.float32,
+) -> None:
+    """Move both ends of every due edge together, and its first end away from random points.
 
     Args:
-        before: (n, dimensions) float32, read.
-        after: (n, dimensions) float32, these points' rows are written.
-        first: of the range.
-        last: behind the range.
+        places: (n, dimensions) float32, changed.
         begins: (n + 1,) int32, where each point's edges begin.
         tail: (e,) int32, the other end of each edge.
         gaps: (e,) float32, epochs from one turn of an edge to its next.
@@ -74,11 +79,9 @@ def _move(
         alpha: length of a step.
         epoch: which one.
     """
-    n, dimensions = before.shape
+    n, dimensions = places.shape
     four = numba.float32(4.0)  # the longest step, as in umap-learn
-    for i in range(first, last):
-        for d in range(dimensions):
-            after[i, d] = before[i, d]
+    for i in range(n):
         state = numba.uint32(states[i])
         for e in range(begins[i], begins[i + 1]):
             if turns[e] > epoch:
@@ -93,13 +96,15 @@ def _move(
                     other = numba.int64((numba.uint64(state) * numba.uint64(n)) >> 32)
                 squared = numba.float32(0.0)
                 for d in range(dimensions):
-                    gap = after[i, d] - before[other, d]
+                    gap = places[i, d] - places[other, d]
                     squared += gap * gap
                 row = numba.int32(np.float32(squared).view(np.int32)) >> _KEPT_BITS
                 force = pushes[row] if turn else pulls[row]
                 for d in range(dimensions):
-                    step = force * (after[i, d] - before[other, d])
-                    after[i, d] += min(four, max(-four, step)) * alpha
+                    step = min(four, max(-four, force * (places[i, d] - places[other, d]))) * alpha
+                    places[i, d] += step
+                    if not turn:
+                        places[other, d] -= step
         states[i] = state
 
 

@@ -2,13 +2,11 @@
 
 The layout is umap-learn's, without the neighbour search whose compilation takes most of a first fit there
 (docs/decisions/0030-layout.md). Epochs run one by one: a job can tell the time left and be cancelled.
+umap-learn itself, as the other layout, is in `memdb.maps.plain`.
 """
 
 from __future__ import annotations
 
-import itertools
-import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -17,8 +15,10 @@ from memdb.jobs import Report, silent
 from memdb.maps.request import Ints
 from memdb.vectors.distance import Doubles, Floats
 
-EPOCHS_SMALL, EPOCHS_LARGE = 500, 200  # up to 10,000 points, and beyond: umap-learn's own
-_A_THREAD = 2_000  # points below which a second thread costs more than it brings
+SMALL = 10_000  # points up to which a layout has 500 epochs, as in umap-learn, and a spectral start
+EPOCHS_SMALL, EPOCHS_LARGE = 500, 200
+LANDMARKS = 1_000  # points whose graph the spectral start is computed on
+_SMOOTHED = 10  # times that each point then moves to the mean of its neighbours
 _SPREAD = 10.0  # of the first layout, as umap-learn scales it
 
 
@@ -63,7 +63,7 @@ def umap(
     Args:
         graph: (n, k) neighbours of each point, without itself.
         distances: (n, k) as the engines return them.
-        start: (n, 2 or 3) where the points begin, e.g. PCA's places.
+        start: (n, 2 or 3) PCA's places, where the points begin if there is no spectral start (`spectral`).
         metric: COSINE, IP or L2.
         min_dist: how close points may lie.
         seed: of the sampling of edges; the same seed gives the same layout.
@@ -75,10 +75,14 @@ def umap(
     n = len(graph)
     report("Laying out", 0, 1)
     edges = fuzzy(graph, metric_distances(distances, metric)).tocsr()
+    edges.eliminate_zeros()
     edges.sort_indices()  # a seed stands for one order
-    epochs = EPOCHS_SMALL if n <= 10_000 else EPOCHS_LARGE
     random = np.random.default_rng(seed)
-    return _epochs(_started(start, random), edges, epochs, curve(min_dist), random, report)
+    drawn = spectral(edges, start.shape[1], random) if n <= SMALL else None
+    begin = _started(start if drawn is None else drawn, random)
+    return _epochs(
+        begin, edges, EPOCHS_SMALL if n <= SMALL else EPOCHS_LARGE, curve(min_dist), random, report
+    )
 
 
 def fuzzy(graph: Ints, distances: Doubles) -> Any:
@@ -119,6 +123,64 @@ def fuzzy(graph: Ints, distances: Doubles) -> Any:
     one_way = csr_matrix((weights.ravel(), graph.ravel(), np.arange(0, n * k + 1, k)), shape=(n, n))
     other_way = one_way.T.tocsr()
     return one_way + other_way - one_way.multiply(other_way)
+
+
+def spectral(edges: Any, dimensions: int, random: np.random.Generator) -> Floats | None:
+    """Where a spectral embedding of the graph puts the points: what is connected begins unfolded.
+
+    Beyond LANDMARKS points it is that of a coarser graph: each point belongs to its nearest landmark, and
+    then moves to the mean of its neighbours, so that the time does not depend on how fast the graph mixes.
+
+    Args:
+        edges: (n, n) scipy sparse rows of weights, symmetric, none of them zero.
+        dimensions: 2 or 3.
+        random: for the choice of landmarks.
+
+    Returns:
+        (n, dimensions) float32; None where the graph is not connected, has too few points, or the
+        eigenvectors do not converge.
+    """
+    from scipy.sparse import csr_matrix, diags
+    from scipy.sparse.csgraph import connected_components, dijkstra
+
+    n = edges.shape[0]
+    if n <= 2 * (dimensions + 1) or connected_components(edges, directed=False)[0] > 1:
+        return None
+    wide = edges.astype(np.float64)
+    if n <= LANDMARKS:
+        vectors = _eigenvectors(wide, dimensions)
+        return None if vectors is None else vectors.astype(np.float32)
+    landmarks = np.sort(random.choice(n, LANDMARKS, replace=False))
+    lengths = csr_matrix((1.0 / wide.data, wide.indices, wide.indptr), shape=(n, n))
+    nearest = dijkstra(lengths, indices=landmarks, min_only=True, return_predecessors=True)[2]
+    belongs = csr_matrix(
+        (np.ones(n), (np.arange(n), np.searchsorted(landmarks, nearest))), shape=(n, LANDMARKS)
+    )
+    vectors = _eigenvectors((belongs.T @ wide @ belongs).tocsr(), dimensions)
+    if vectors is None:
+        return None
+    placed = belongs @ vectors
+    mean = diags(1.0 / np.asarray(wide.sum(axis=1)).ravel()) @ wide
+    for _ in range(_SMOOTHED):
+        placed = mean @ placed
+    return np.asarray(placed, np.float32)
+
+
+def _eigenvectors(edges: Any, dimensions: int) -> Doubles | None:
+    """The largest of the graph's normalised adjacency behind the constant one, (n, dimensions)."""
+    from scipy.sparse import diags, identity
+    from scipy.sparse.linalg import ArpackError, eigsh
+
+    n = edges.shape[0]
+    roots = np.sqrt(np.asarray(edges.sum(axis=1)).ravel())
+    scaled = diags(1.0 / roots) @ edges @ diags(1.0 / roots) + identity(n)
+    try:
+        # Not the Laplacian's smallest by its inverse: the factors of such a graph fill up.
+        values, vectors = eigsh(scaled, k=dimensions + 1, which="LA", v0=roots, tol=1e-8, maxiter=1_000)
+    except ArpackError:  # it has not converged
+        return None
+    found: Doubles = vectors[:, np.argsort(-values)[1:]] / roots[:, None]
+    return found
 
 
 def place(vectors: Floats, known: Floats, xy: Floats, metric: str, k: int = 10) -> Floats:
@@ -192,19 +254,22 @@ def _started(start: Floats, random: np.random.Generator) -> Floats:
 
 
 def _epochs(
-    placed: Floats, edges: Any, epochs: int, ab: tuple[float, float], random: np.random.Generator,
-    report: Report, *, threads: int = 0,
-) -> Floats:  # fmt: skip
-    """UMAP's optimisation, each epoch on all cores.
+    placed: Floats,
+    edges: Any,
+    epochs: int,
+    ab: tuple[float, float],
+    random: np.random.Generator,
+    report: Report,
+) -> Floats:
+    """UMAP's optimisation.
 
     Args:
-        placed: (n, dimensions) float32, the start.
+        placed: (n, dimensions) float32, the start, changed.
         edges: (n, n) scipy sparse rows of weights, symmetric.
         epochs: how many.
         ab: of the curve.
         random: where each point's random numbers begin.
         report: progress by epochs.
-        threads: 0: one for each core. The map is the same for any number.
     """
     from memdb.maps.epoch import forces, move  # numba's import takes half a second
 
@@ -218,21 +283,8 @@ def _epochs(
     turns = gaps.copy()
     states = random.integers(1, 2**32, n, dtype=np.uint32)
     tables = forces(*ab)
-    threads = min(threads or os.cpu_count() or 1, max(1, n // _A_THREAD))
-    # Ranges with as many edges each.
-    cuts = np.searchsorted(begins, np.linspace(0, begins[-1], threads + 1))
-    cuts[0], cuts[-1] = 0, n
-    before, after = placed, placed.copy()
-    with ThreadPoolExecutor(threads, "memdb-layout") as pool:
-        for done in range(epochs):
-            alpha = np.float32(1.0 - max(0, done - 1) / epochs)
-            rest = (begins, tail, gaps, turns, states, *tables, alpha, np.float32(done))
-            if threads == 1:  # no thread: `ready` may run while the process ends, which takes no new ones
-                move(before, after, 0, n, *rest)
-            else:
-                ranges = itertools.pairwise(cuts.tolist())
-                for part in [pool.submit(move, before, after, *each, *rest) for each in ranges]:
-                    part.result()
-            before, after = after, before
-            report("Laying out", done + 1, epochs)
-    return before
+    for done in range(epochs):
+        alpha = np.float32(1.0 - max(0, done - 1) / epochs)
+        move(placed, begins, tail, gaps, turns, states, *tables, alpha, np.float32(done))
+        report("Laying out", done + 1, epochs)
+    return placed

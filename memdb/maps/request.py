@@ -13,7 +13,12 @@ from memdb.vectors.distance import Doubles, Floats
 from memdb.vectors.evidence import Evidence
 
 By = Literal["random", "stratified", "all"]
-Method = Literal["PCA", "UMAP"]
+Layout = Literal["exact", "umap"]
+Method = Literal["PCA", "UMAP", "umap-learn"]
+LAYOUTS: dict[Layout, str] = {
+    "exact": "UMAP from exact neighbours, in the index's metric.",
+    "umap": "umap-learn itself, with its own neighbour search. The first one compiles for half a minute.",
+}
 Ints = NDArray[np.int32]
 
 MOST = 200_000  # points of a map
@@ -36,6 +41,7 @@ class MapRequest:
     neighbours: int = 15
     min_dist: float = 0.1
     dimensions: int = 2
+    layout: Layout = "exact"
     layout_seed: int = 0
 
     def __post_init__(self) -> None:
@@ -46,6 +52,8 @@ class MapRequest:
         ):  # fmt: skip
             if not low <= value <= high:
                 raise OutOfRange(name, value, low, high, "the map")
+        if self.layout not in LAYOUTS:
+            raise BadInput(f"There is no layout '{self.layout}'.", f"Choose one of {', '.join(LAYOUTS)}.")
         if self.by == "stratified" and not self.stratum:
             raise BadInput("A stratified sample needs a TAG field.", "Choose one, or sample at random.")
 
@@ -72,7 +80,7 @@ class Quality:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Map:
-    """Points of a map. The first `method` is PCA, at once; then UMAP."""
+    """Points of a map. The first `method` is PCA, at once; then that of the layout."""
 
     request: MapRequest
     method: Method

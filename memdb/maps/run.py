@@ -1,4 +1,4 @@
-"""A map from its request: PCA's picture first, then the graph, UMAP's layout, quality and clusters."""
+"""A map from its request: PCA's picture first, then the graph, the layout, quality and clusters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from memdb.cluster import replies
 from memdb.cluster.client import Client
 from memdb.jobs import Report, silent
-from memdb.maps import clusters, layout, store
+from memdb.maps import clusters, layout, plain, store
 from memdb.maps.graph import graph
 from memdb.maps.quality import quality
 from memdb.maps.request import Map, MapRequest
@@ -44,14 +44,16 @@ def make(
         keep: given the PCA picture as soon as it is there, and each later state.
 
     Raises:
-        BadInput: too few documents, or none with a usable vector.
+        BadInput: too few documents, none with a usable vector, or umap-learn has no such metric.
         MemDBError: the server did not answer, or said no.
     """
     if home is not None and (known := store.find(home, client, info, request)) is not None:
         return known
-    # Import and compilation, while reading waits for the server.
-    threading.Thread(target=layout.ready, name="layout", daemon=True).start()
     _, params = info.vector_field(request.field)
+    if request.layout == "umap":
+        plain.check(params.metric)
+    else:  # import and compilation, while reading waits for the server
+        threading.Thread(target=layout.ready, name="layout", daemon=True).start()
     watch = _Watch()
     chosen = sample(client, info, request, report=report)
     watch.lap("read")
@@ -77,6 +79,16 @@ def make(
         # All at one place: a layout would draw patterns that are not there. (IP's distances may be negative.)
         placed = np.zeros_like(xy)
         notes += ("All vectors are equal: there is nothing to lay out.",)
+    elif request.layout == "umap":
+        placed = plain.fit(
+            vectors,
+            params.metric,
+            request.dimensions,
+            neighbours=request.neighbours,
+            min_dist=request.min_dist,
+            seed=request.layout_seed,
+            report=report,
+        )
     else:
         placed = layout.umap(
             places,
@@ -90,7 +102,7 @@ def make(
     watch.lap("layout")
     made = replace(
         made,
-        method="UMAP",
+        method="umap-learn" if request.layout == "umap" else "UMAP",
         xy=placed,
         graph=places,
         graph_distances=distances,

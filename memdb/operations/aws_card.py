@@ -41,9 +41,6 @@ class Card:
     maintenance_window: str
     snapshot_window: str
     snapshot_days: int
-    minor_upgrades: bool
-    tiering: bool
-    parameters_status: str
     absent: tuple[Absent, ...] = ()
 
     @property
@@ -244,8 +241,5 @@ def _card(memorydb: Any, entry: dict[str, Any]) -> Card:
         maintenance_window=str(entry.get("MaintenanceWindow", "")),
         snapshot_window=str(entry.get("SnapshotWindow", "")),
         snapshot_days=int(entry.get("SnapshotRetentionLimit") or 0),
-        minor_upgrades=bool(entry.get("AutoMinorVersionUpgrade")),
-        tiering=str(entry.get("DataTiering", "")).lower() == "true",
-        parameters_status=str(entry.get("ParameterGroupStatus", "")),
         absent=absent,
     )

@@ -11,17 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from memdb.operations.events import Event
 from memdb.operations.figures import KEPT
 from memdb.operations.history import VERSION, told_of
 from memdb.operations.memory import MemorySplit
 from memdb.operations.readings import Following
+from memdb.vectors.distance import Doubles
 
-Doubles = npt.NDArray[np.float64]
 BUCKETS = 600  # points of a line: more than a chart has pixels to tell apart
-_BUILD_POINTS = 5_000  # the newest: what a chart of days can show
 _GAP = 2.5  # times the usual distance of two samples: more is a time that was not sampled
 
 

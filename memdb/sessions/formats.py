@@ -67,11 +67,6 @@ def session_key(session: str) -> str:
     return SESSION_PREFIX + _id(session, "session")
 
 
-def session_id(key: str, prefix: str = SESSION_PREFIX) -> str:
-    """The id in a session's key; the whole key where it begins otherwise."""
-    return key.removeprefix(prefix)
-
-
 def printable_id(session: str) -> str:
     """A session's id for a text field or a link: what cannot be typed, spaces and %, as %XX of its bytes."""
     return "".join(

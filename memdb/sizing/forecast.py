@@ -37,7 +37,6 @@ class Forecast:
     """Months 0 … MONTHS and when today's choice ends."""
 
     months: tuple[Month, ...]
-    last_fit: int | None  # the last month in which today's node fits; None where it never does
 
     @property
     def first_unfit(self) -> int | None:
@@ -86,8 +85,7 @@ def forecast(
         )
         vectors = vectors * (1 + growth) + added
         more *= 1 + growth
-    fitting = [m.month for m in months if m.fits]
-    return Forecast(tuple(months), max(fitting, default=None))
+    return Forecast(tuple(months))
 
 
 def _more(sessions: Sessions, factor: float) -> Sessions:

@@ -19,12 +19,12 @@ from memdb.demo import corpus
 from memdb.errors import BadInput, EngineError, EngineUnavailable, UnsupportedFeature
 from memdb.jobs import Report, silent
 from memdb.settings import Settings
-from memdb.sizing.shape import Sessions, Shape
+from memdb.sizing.shape import Shape
 from memdb.vectors import index
 from memdb.vectors.index import FieldSpec, FlatField, HnswField, IndexSpec, NumericField, TagField, TextField
 
 INDEX = "sizing"
-_AT_ONCE_BYTES = 2 << 20
+AT_ONCE_BYTES = 2 << 20
 COUNTED_TAG = 10  # bytes; longer values of sample tags are random
 _POLL_S = 0.05
 _CALM_S = 1.2  # the server counts what a connection holds once a second
@@ -82,7 +82,7 @@ def measure(
         Cancelled: by `report`.
     """
     _need_json(client, shape)
-    _ready(client)
+    ready(client)
     before = settled(client)
     write(client, shape, 0, shape.vectors, seed=seed, copies=copies, report=report)
     between = settled(client)
@@ -92,42 +92,7 @@ def measure(
     return MeasuredSample(shape, between - before, after - between, info.vector_bytes or 0.0)
 
 
-def measure_sessions(client: Client, planned: Sessions, *, seed: int = 0, report: Report = silent) -> float:
-    """Load all sessions of a plan into an empty server; the bytes they took.
-
-    Raises:
-        EngineUnavailable: the server is not empty.
-        Cancelled: by `report`.
-    """
-    _ready(client)
-    before = settled(client)
-    rng = np.random.default_rng(seed)
-    step = max(1, min(500, _AT_ONCE_BYTES // planned.bytes))
-    for start in range(0, planned.live, step):
-        report("Loading sessions", start, planned.live)
-        places = range(start, min(planned.live, start + step))
-        client.pipeline([command for place in places for command in _session(planned, place, rng)])
-    return settled(client) - before
-
-
-def _session(planned: Sessions, place: int, rng: np.random.Generator) -> list[Command]:
-    """One session as it is written; the first ones have a time to live."""
-    key = f"session:{place:0{max(1, planned.key_bytes - 8)}d}"
-    moved = round(planned.spread * planned.bytes * rng.uniform(-1, 1))
-    history = "h" * max(0, planned.value_bytes + moved)
-    others = planned.fields - 1
-    each = planned.other_bytes // others if others else 0
-    if planned.kind == "STRING":
-        commands: list[Command] = [("SET", key, history)]
-    else:
-        rest = [part for i in range(others) for part in (f"{i:07d}"[:each], "x" * (each - 7))]
-        commands = [("HSET", key, "history", history, *rest)]
-    if place < planned.expiring:
-        commands.append(("EXPIRE", key, round(planned.ttl_s)))
-    return commands
-
-
-def _ready(client: Client) -> None:
+def ready(client: Client) -> None:
     """An empty server that was asked once all that is asked later: first answers take memory that stays."""
     if used_keys(client):
         raise EngineUnavailable("The engine to measure on is not empty.", "Use one of its own.")
@@ -180,7 +145,7 @@ def write(
     """Documents first … last − 1, `copies` of them with the same vector. A seed writes the same documents."""
     text = _texts(shape, last)
     each = shape.vector_bytes + shape.metadata_bytes + shape.text_bytes + 500
-    step = max(1, min(500, _AT_ONCE_BYTES // each))
+    step = max(1, min(500, AT_ONCE_BYTES // each))
     for start in range(first, last, step):
         report("Loading a sample", start - first, last - first)
         places = range(start, min(last, start + step))

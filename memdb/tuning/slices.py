@@ -29,7 +29,6 @@ BINS = 5
 CLUSTERS = 8
 OTHERS = "all others"
 MISSING = "without a value"
-_ROUNDS = 25  # of k-means; it is a view, not a result
 
 # (n,) recalls in [0, 1] → the ends of their mean's interval.
 Interval = Callable[[Doubles], tuple[float, float]]
@@ -166,32 +165,16 @@ def clusters(
     Returns:
         ((n,), (c,)): clusters are numbered by size, largest first.
     """
+    from sklearn.cluster import KMeans
+
     n = len(vectors)
-    wanted = max(1, min(count, n // 5 or 1))
-    rng = np.random.default_rng(seed)
-    matrix = vectors.astype(np.float32, copy=False)
-    # k-means++: the next centre is drawn far from those there are.
-    centres = matrix[[int(rng.integers(n))]]
-    while len(centres) < wanted:
-        far = _squared(matrix, centres).min(axis=1)
-        total = float(far.sum())
-        pick = int(rng.choice(n, p=far / total)) if total > 0 else int(rng.integers(n))
-        centres = np.concatenate([centres, matrix[[pick]]])
-    labels = np.zeros(n, dtype=np.intp)
-    for _ in range(_ROUNDS):
-        fresh = _squared(matrix, centres).argmin(axis=1)
-        if _ and (fresh == labels).all():
-            break
-        labels = fresh
-        for i in range(len(centres)):
-            if (labels == i).any():
-                centres[i] = matrix[labels == i].mean(axis=0)
-    distances = _squared(matrix, centres)
-    sizes = np.bincount(labels, minlength=len(centres))
-    by_size = [i for i in np.argsort(-sizes, kind="stable").tolist() if sizes[i]]
-    places = {old: new for new, old in enumerate(by_size)}
-    renamed = np.array([places[i] for i in labels.tolist()], dtype=np.intp)
-    middle = [int(np.where(labels == i, distances[:, i], np.inf).argmin()) for i in by_size]
+    wanted = min(max(1, min(count, n // 5)), len(np.unique(vectors, axis=0)))
+    fitted = KMeans(wanted, n_init=1, random_state=seed).fit(vectors)
+    sizes = np.bincount(fitted.labels_, minlength=wanted)
+    by_size = np.argsort(-sizes, kind="stable")
+    renamed = np.argsort(by_size)[fitted.labels_]
+    away = np.linalg.norm(vectors - fitted.cluster_centers_[fitted.labels_], axis=1)
+    middle = [int(np.where(renamed == i, away, np.inf).argmin()) for i in range(int((sizes > 0).sum()))]
     return renamed, np.array(middle, dtype=np.intp)
 
 
@@ -201,12 +184,3 @@ def cluster_labels(
     """The group of each query (n, d): a cluster, named after the query in its middle."""
     found, middle = clusters(vectors, count, seed=seed)
     return [f"{place + 1}: like “{line(titles[middle[place]], 40)}”" for place in found.tolist()]
-
-
-def _squared(matrix: Floats, centres: Floats) -> NDArray[np.float64]:
-    product = matrix @ centres.T
-    lengths = (
-        np.einsum("ij,ij->i", matrix, matrix)[:, None] + np.einsum("ij,ij->i", centres, centres)[None, :]
-    )
-    squared: NDArray[np.float64] = np.maximum(lengths - 2 * product, 0.0).astype(np.float64)
-    return squared

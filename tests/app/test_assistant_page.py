@@ -71,7 +71,7 @@ def said(app: AppTest) -> str:
 def session(demo_target: Target, prefix: str) -> Iterator[str]:
     with connect(demo_target) as client:
         key = append.create(client, f"{prefix}talk", "user001", ttl_s=600)
-        yield formats.session_id(key)
+        yield key.removeprefix(formats.SESSION_PREFIX)
         client.execute("DEL", key)  # the demo is for reading: others count its sessions
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import session_memory
 from memdb.cli import main
 from memdb.cluster import replies
 from memdb.cluster.client import Client, connect
@@ -66,7 +67,7 @@ def test_the_model_foretells_what_the_engine_takes(shape: Shape) -> None:
 def test_the_model_foretells_what_sessions_take(sessions: Sessions) -> None:
     """The whole key is measured: by used_memory, and by MEMORY USAGE of each."""
     with samples.fresh(Settings.from_env()) as client:
-        measured = samples.measure_sessions(client, sessions)
+        measured = session_memory.measure(client, sessions)
         keys = set()
         cursor = "0"
         while True:

@@ -195,3 +195,15 @@ def test_each_fact_is_known_in_the_places_that_say_so() -> None:
         "operations/index_memory.py",
         "operations/memory.py",
     }
+
+
+def test_the_guide_names_the_rooms_that_are_there() -> None:
+    guide = (ROOT / "docs" / "architecture.md").read_text()
+    tree = guide.split("```")[1]
+    packages = {folder.name for folder in (ROOT / "memdb").iterdir() if (folder / "__init__.py").exists()}
+    assert set(re.findall(r"^  (\w+)/", tree, re.M)) == packages
+    assert set(re.findall(r"(\w+)/", tree.split("  ui/")[1])) >= FAMILIES | {"kit"}
+    for name in re.findall(r"`((?:memdb|pages)/[\w/]+\.py)`", guide):
+        assert (ROOT / name).exists(), name
+    alone = {path.stem for path in (ROOT / "memdb").glob("*.py")} - {"__init__", "__main__"}
+    assert set(re.findall(r"`(\w+)`", guide.split("Files directly in")[1].split("## ")[0])) == alone

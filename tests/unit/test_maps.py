@@ -1,11 +1,17 @@
-"""Maps: the graph, the layout and the honesty figures against scikit-learn, umap-learn and brute force."""
+"""Maps: the graph, the layout and the honesty figures against scikit-learn and brute force.
+
+What is held against umap-learn is in tests/server/test_maps_plain.py, which alone compiles it.
+"""
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pytest
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+from scipy.stats import spearmanr
+from sklearn.datasets import make_swiss_roll
+from sklearn.manifold import trustworthiness
 
 from memdb.errors import BadInput, Cancelled, OutOfRange
 from memdb.maps import clusters, epoch, layout
@@ -37,25 +43,8 @@ def test_the_graph_is_exact(metric: str) -> None:
     np.testing.assert_allclose(np.take_along_axis(table, places, axis=1), expected, atol=1e-3, rtol=1e-3)
 
 
-def test_the_fuzzy_graph_is_umap_s() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from umap.umap_ import fuzzy_simplicial_set
-    vectors = distance.prepared(clustered()[0], "COSINE")
-    places, distances = graph(vectors, 14, "COSINE")
-    near = np.column_stack([np.arange(len(vectors)), places]).astype(np.int32)
-    far = np.column_stack([np.zeros(len(vectors)), distances]).astype(np.float32)
-    theirs = fuzzy_simplicial_set(
-        vectors, 15, np.random.RandomState(0), "cosine", knn_indices=near, knn_dists=far
-    )[0].toarray()  # fmt: skip
-    ours = layout.fuzzy(places, distances).toarray()
-    np.testing.assert_allclose(ours, theirs, atol=2e-3)
-
-
 @pytest.mark.parametrize("metric", ["COSINE", "L2"])
 def test_trustworthiness_is_scikit_learn_s_and_kept_a_brute_force_count(metric: str) -> None:
-    from sklearn.manifold import trustworthiness
-
     vectors = distance.prepared(clustered(400)[0], metric)
     places, _ = graph(vectors, 12, metric)
     xy = layout.pca(vectors, 2)[0]
@@ -162,15 +151,13 @@ def test_requests_that_make_no_sense(change: dict[str, object]) -> None:
         MapRequest("idx", **change)  # type: ignore[arg-type]
     with pytest.raises(BadInput, match="TAG field"):
         MapRequest("idx", by="stratified")
+    with pytest.raises(BadInput, match="no layout 'tsne'"):
+        MapRequest("idx", layout="tsne")  # type: ignore[arg-type]
 
 
 def test_the_forces_are_umap_s() -> None:
     """Read from a table by the first bits of the squared distance, against the formulas in float64."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from umap.umap_ import find_ab_params
     a, b = layout.curve(0.1)
-    np.testing.assert_allclose((a, b), find_ab_params(1.0, 0.1), rtol=1e-6)
     pulls, pushes = epoch.forces(a, b)
     squared = np.random.default_rng(0).lognormal(0, 4, 10_000).astype(np.float32)
     rows = squared.view(np.int32) >> 16
@@ -194,7 +181,7 @@ def test_an_epoch_does_what_its_words_say() -> None:
     for i in range(n):
         state = int(states[i])
         for edge in range(4 * i, 4 * i + 4):
-            if turns[edge] > 2:
+            if turns[edge] > 3:
                 continue
             their_turns[edge] += gaps[edge]
             for turn in range(6):
@@ -204,46 +191,64 @@ def test_an_epoch_does_what_its_words_say() -> None:
                     state ^= state >> 17
                     state ^= state << 5 & 0xFFFFFFFF
                     other = state * n >> 32
-                gap = wanted[i] - before[other].astype(np.float64)
+                gap = wanted[i] - wanted[other]
                 squared = float(gap @ gap)
                 if squared > 1e-30:
                     pull = -2 * a * b * squared ** (b - 1) / (a * squared**b + 1)
                     push = 2 * b / ((0.001 + squared) * (a * squared**b + 1))
-                    wanted[i] += 0.5 * np.clip((push if turn else pull) * gap, -4, 4)
-    after = np.zeros_like(before)
-    half = n // 2
-    for first, last in ((half, n), (0, half)):  # the order of the ranges does not matter
-        epoch.move(before, after, first, last, begins, tail, gaps, turns, states, *epoch.forces(a, b),
-                   np.float32(0.5), np.float32(2))  # fmt: skip
+                    step = 0.8 * np.clip((push if turn else pull) * gap, -4, 4)
+                    wanted[i] += step
+                    if not turn:  # an edge moves both ends
+                        wanted[other] -= step
+    after = before.copy()
+    epoch.move(after, begins, tail, gaps, turns, states, *epoch.forces(a, b), np.float32(0.8), np.float32(3))
     np.testing.assert_allclose(turns, their_turns)
     assert np.median(np.abs(after - wanted)) < 0.01  # the table's 0.4 %, step after step
     assert np.abs(wanted - before).mean() > 0.5
 
 
-def test_a_layout_is_the_same_on_any_number_of_cores() -> None:
-    vectors = np.random.default_rng(1).normal(size=(4_100, 8)).astype(np.float32)
-    places, distances = graph(vectors, 10, "L2")
+def islands(xy: np.ndarray) -> int:
+    """Parts of a map with at least 1 % of the points, joined where points lie within 1 of each other."""
+    near = cKDTree(xy).sparse_distance_matrix(cKDTree(xy), 1.0)
+    _, part = connected_components(near)
+    return int((np.bincount(part) >= len(xy) / 100).sum())
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_swiss_roll_is_not_torn_to_pieces(seed: int) -> None:
+    """Judged by scikit-learn's figure with the spaces exchanged.
+
+    Epochs that move each point among the places of an epoch before leave fifteen islands and 0.983; these
+    from PCA's places instead of a spectral start at most 0.993.
+    """
+    rolled, _ = make_swiss_roll(2_000, random_state=seed)
+    vectors = rolled.astype(np.float32)
+    places, distances = graph(vectors, 15, "L2")
+    xy = layout.umap(places, distances, layout.pca(vectors, 2)[0], "L2", seed=seed)
+    assert islands(xy) <= 4
+    assert trustworthiness(xy, rolled, n_neighbors=15) > 0.995
+    assert trustworthiness(rolled, xy, n_neighbors=15) > 0.99
+
+
+@pytest.mark.parametrize("n", [layout.LANDMARKS, layout.LANDMARKS + 1_000])
+def test_a_spectral_start_unrolls(n: int) -> None:
+    """Along a spiral it goes by the length of the way, from all points' graph as from the landmarks'."""
+    way = np.sort(np.random.default_rng(0).uniform(3, 15, n))
+    spiral = np.column_stack([way * np.cos(way), way * np.sin(way)]).astype(np.float32)
+    places, distances = graph(spiral, 10, "L2")
     edges = layout.fuzzy(places, np.sqrt(distances)).tocsr()
-    edges.sort_indices()
-    start = layout.pca(vectors, 2)[0]
-    one, two = (
-        layout._epochs(start.copy(), edges, 20, layout.curve(0.1), np.random.default_rng(5), lambda *_: None,
-                       threads=threads)
-        for threads in (1, 2)
-    )  # fmt: skip
-    np.testing.assert_array_equal(one, two)
-    assert np.abs(one - start).mean() > 0.1
+    begin = layout.spectral(edges, 2, np.random.default_rng(0))
+    assert begin is not None
+    assert abs(spearmanr(begin[:, 0], way)[0]) > 0.99
+    assert abs(spearmanr(layout.pca(spiral, 2)[0][:, 0], way)[0]) < 0.5
 
 
-def test_the_layout_keeps_as_much_as_umap_learn_s() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import umap
-
-        vectors = distance.prepared(clustered(1_000, dim=40, groups=12)[0], "COSINE")
-        theirs = umap.UMAP(metric="cosine", random_state=1).fit(vectors).embedding_
-    places, distances = graph(vectors, 15, "COSINE")
-    ours = layout.umap(places, distances, layout.pca(vectors, 2)[0], "COSINE")
-    mine, other = (quality(vectors, "COSINE", places, xy) for xy in (ours, theirs))
-    assert mine.trustworthiness >= other.trustworthiness - 0.01
-    assert mine.mean_kept >= other.mean_kept - 0.03
+def test_what_has_no_spectral_start_begins_at_pca_s_places() -> None:
+    rng = np.random.default_rng(0)
+    apart = np.concatenate([rng.normal(size=(60, 5)), rng.normal(size=(60, 5)) + 1_000]).astype(np.float32)
+    places, distances = graph(apart, 8, "L2")
+    assert layout.spectral(layout.fuzzy(places, np.sqrt(distances)).tocsr(), 2, rng) is None
+    xy = layout.umap(places, distances, layout.pca(apart, 2)[0], "L2")
+    assert islands(xy) == 2
+    few, far = graph(apart[:6], 3, "L2")
+    assert layout.spectral(layout.fuzzy(few, np.sqrt(far)).tocsr(), 2, rng) is None

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from memdb.errors import BadInput, MemDBError, OutOfRange
-from memdb.sizing import allocator, article, model, profiles, redisearch
+from memdb.sizing import allocator, model, profiles, redisearch
 from memdb.sizing.shape import Sessions, Shape, parse_count
 
 REDISEARCH = profiles.BUILT_IN["redisearch"]
@@ -60,16 +60,11 @@ def test_hashes_weigh_what_the_engine_says(key: int, fields: list[tuple[int, int
     assert redisearch.key_object(key) + redisearch.hash_fields(fields) == pytest.approx(usage, abs=32)
 
 
-def test_the_article_s_table() -> None:
-    """Raw, overhead and metadata as printed; its totals are the high end, the middle and the low end."""
-    rows = article.table()
-    assert [(r.raw_gb, r.metadata_gb) for r in rows] == [(6, 1), (60, 10), (300, 50)]
-    assert [(r.overhead_low_gb, r.overhead_high_gb) for r in rows] == [(2, 3), (20, 30), (100, 150)]
-    assert [r.total_low_gb for r in rows] == [9, 90, 450]
-    assert [r.total_high_gb for r in rows] == [10, 100, 500]
-    assert [r.printed_gb for r in rows] == [10, 95, 450]
-    for row in rows:
-        assert row.total_low_gb <= row.printed_gb <= row.total_high_gb
+@pytest.mark.parametrize(("million", "printed_gb"), [(1, 10), (10, 95), (50, 450)])
+def test_the_article_s_table(million: int, printed_gb: int) -> None:
+    """Its printed totals, in its GB of a million KB: the high end, the middle and the low end of its rule."""
+    found = model.predict(Shape(million * 1_000_000, 1536, metadata_bytes=1024), profiles.BUILT_IN["article"])
+    assert found.low_bytes <= printed_gb * 1_024_000_000 <= found.high_bytes * 1.001
 
 
 def test_the_article_s_profile_gives_9_to_10_kb_a_vector() -> None:

@@ -57,11 +57,6 @@ class Engine:
         return (self.target, *(n.target for n in self._others))
 
     @property
-    def replica_pids(self) -> tuple[int, ...]:
-        """Process ids of the replicas' servers."""
-        return tuple(n.pid for n in self._replicas)
-
-    @property
     def pid(self) -> int:
         """Process id of the primary's server."""
         return self._primary.pid

@@ -39,7 +39,7 @@ def view(shown: Shown) -> None:
             )
             info = cached.index_info(shown.target, name)
         with right:
-            request = form.layout_widgets(replace(made.request, index=name), "map2", first=1)
+            request = form.layout_widgets(replace(made.request, index=name), info, "map2", first=1)
         request = replace(
             request, field=info.vector_field()[0].name if name != shown.info.name else request.field
         )
@@ -163,6 +163,6 @@ def _same(one: IndexInfo, other: IndexInfo) -> bool:
 def _words(made: Map) -> str:
     request = made.request
     return (
-        f"{line(request.index, 50)} · {request.neighbours} neighbours, min_dist {request.min_dist:g}, "
-        f"seed {request.layout_seed}"
+        f"{line(request.index, 50)} · {form.LAYOUT_NAMES[request.layout]}, {request.neighbours} neighbours, "
+        f"min_dist {request.min_dist:g}, seed {request.layout_seed}"
     )

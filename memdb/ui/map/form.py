@@ -11,8 +11,8 @@ from memdb.cluster.target import Target
 from memdb.display import line
 from memdb.errors import BadInput, MemDBError
 from memdb.jobs import Job
-from memdb.maps import run
-from memdb.maps.request import MOST, By, Map, MapRequest
+from memdb.maps import plain, run
+from memdb.maps.request import LAYOUTS, MOST, By, Map, MapRequest
 from memdb.ui.kit import cached, filter_form, parts, safety
 from memdb.ui.kit.job import JobSlot
 from memdb.vectors.filters import render
@@ -21,6 +21,7 @@ from memdb.vectors.index import IndexInfo
 DRAWING = JobSlot[Map]("map.job")
 DEFAULT = MapRequest("")
 BY = {"random": "Random", "stratified": "By tag", "all": "All"}
+LAYOUT_NAMES = {"exact": "Exact neighbours", "umap": "umap-learn"}
 # Preset → neighbours, min_dist, and what it is good for.
 PRESETS: dict[str, tuple[int, float, str]] = {
     "Balanced": (DEFAULT.neighbours, DEFAULT.min_dist, "UMAP's own defaults: a fair first look."),
@@ -41,7 +42,7 @@ def form(target: Target, info: IndexInfo) -> MapRequest | MemDBError:
             if not matching:
                 raise BadInput("No document matches the filter.", "Remove a condition, or widen a range.")
         with st.container(border=True):
-            request = layout_widgets(request, "map")
+            request = layout_widgets(request, info, "map")
             dims = st.segmented_control(
                 "Dimensions",
                 ["2-D", "3-D"],
@@ -69,9 +70,22 @@ def form(target: Target, info: IndexInfo) -> MapRequest | MemDBError:
     return request
 
 
-def layout_widgets(request: MapRequest, key: str, first: int = 0) -> MapRequest:
-    """Presets and UMAP's parameters; the preset at place `first` is chosen at first."""
-    preset = st.selectbox("Layout", list(PRESETS), index=first, key=f"{key}.preset", bind="query-params")
+def layout_widgets(request: MapRequest, info: IndexInfo, key: str, first: int = 0) -> MapRequest:
+    """Which layout, presets and parameters; the preset at place `first` is chosen at first."""
+    _, params = info.vector_field()
+    offered = [name for name in LAYOUTS if name != "umap" or params.metric in plain.METRICS]
+    layout = st.segmented_control(
+        "Layout",
+        offered,
+        default="exact",
+        required=True,
+        key=f"{key}.layout",
+        bind="query-params",
+        format_func=LAYOUT_NAMES.__getitem__,
+        width="stretch",
+        help=" ".join(f"{LAYOUT_NAMES[name]}: {LAYOUTS[name]}" for name in offered),
+    )
+    preset = st.selectbox("Preset", list(PRESETS), index=first, key=f"{key}.preset", bind="query-params")
     neighbours, min_dist, help_text = PRESETS[preset or "Balanced"]
     st.caption(help_text)
     if preset == "Own":
@@ -104,7 +118,13 @@ def layout_widgets(request: MapRequest, key: str, first: int = 0) -> MapRequest:
         bind="query-params",
         help="Another seed draws another picture of the same neighbourhoods: what changes was chance.",
     )
-    return replace(request, neighbours=int(neighbours), min_dist=float(min_dist), layout_seed=int(seed or 0))
+    return replace(
+        request,
+        layout=layout,
+        neighbours=int(neighbours),
+        min_dist=float(min_dist),
+        layout_seed=int(seed or 0),
+    )
 
 
 def start(target: Target, info: IndexInfo, request: MapRequest) -> None:

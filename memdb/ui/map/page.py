@@ -123,6 +123,8 @@ def _head(shown: Shown) -> None:
     words = [f"**Showing {markdown(made.words)}**"]
     if made.method == "PCA":
         words.append("the widest plane only (PCA), not laid out")
+    elif made.method == "umap-learn":
+        words.append("laid out by umap-learn")
     if quality is not None:
         words.append(f"trustworthiness **{quality.trustworthiness:.3f}**")
         words.append(f"continuity **{quality.continuity:.3f}**")

@@ -10,9 +10,10 @@ import plotly.graph_objects as go
 from memdb.display import figure_text
 from memdb.operations.events import Event
 from memdb.operations.memory import TITLES, MemorySplit
-from memdb.operations.past import BuildPoint, Doubles, Series
+from memdb.operations.past import BuildPoint, Series
 from memdb.operations.probe import Probe
 from memdb.ui.kit.charts import Palette, palette, styled
+from memdb.vectors.distance import Doubles
 
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid")
 _MARKS = 12  # lines of events on a chart: more hide what they mark
