@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+
+
+def free_ports(count: int) -> tuple[int, ...]:
+    """As many different ports of the loopback address, none of which is used now."""
+    with contextlib.ExitStack() as held:  # all at once: asked for one by one, the same may come twice
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return tuple(int(probe.getsockname()[1]) for probe in probes)
 
 
 def free_port() -> int:
     """A port of the loopback address that nothing uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
 
 
 def port_is_free(port: int) -> bool:

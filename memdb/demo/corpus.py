@@ -90,34 +90,35 @@ def documents(
     Returns:
         Documents with unique keys.
     """
-    wide = count is not None and count > MAIN_AT_LEAST
-    main, types = _installed(wide, home, report)
+    main = _installed("main", home, report)
     if client is not None:
         main = _ordered([*main, *_unique(list(_redis(client)))])
-    return (main + types)[: MOST if count is None else min(count, MOST)] if wide else main[:count]
+    if count is None or count <= MAIN_AT_LEAST:
+        return main[:count]
+    return (main + _installed("types", home, report))[: min(count, MOST)]
 
 
-_read: dict[bool, tuple[list[Document], list[Document]]] = {}
+# What the installed packages hold: "main" are operations and docstrings, "types" are data types.
+_read: dict[str, list[Document]] = {}
 
 
-def _installed(wide: bool, home: Path | None, report: Report) -> tuple[list[Document], list[Document]]:
-    """What the installed packages hold: operations with docstrings, and data types.
+def _installed(part: str, home: Path | None, report: Report) -> list[Document]:
+    """One part of what the installed packages hold.
 
     Read once a process, and with a home once for all processes: it takes seconds of one core, just when the
     engine loads its data and the app starts.
     """
-    if wide in _read:
-        return _read[wide]
-    file = home / "corpus" / ("wide.json" if wide else "main.json") if home else None
+    if part in _read:
+        return _read[part]
+    file = home / "corpus" / f"{part}.json" if home else None
     stored = kept.rows(file, _edition()) if file else None
     if stored is None:
-        _read[wide] = main, types = _from_packages(wide, report)
+        _read[part] = documents = _from_packages(part, report)
         if file:
-            rows = {"main": [list(astuple(d)) for d in main], "types": [list(astuple(d)) for d in types]}
-            kept.keep_rows(file, _edition(), rows)
+            kept.keep_rows(file, _edition(), {part: [list(astuple(d)) for d in documents]})
     else:
-        _read[wide] = [Document(*r) for r in stored["main"]], [Document(*r) for r in stored["types"]]
-    return _read[wide]
+        _read[part] = [Document(*row) for row in stored[part]]
+    return _read[part]
 
 
 def _edition() -> str:
@@ -131,21 +132,18 @@ def _edition() -> str:
     return hashlib.sha256(said.encode()).hexdigest()
 
 
-def _from_packages(wide: bool, report: Report) -> tuple[list[Document], list[Document]]:
-    main: list[Document] = []
-    types: list[Document] = []
-    folders = _services()
-    steps = len(folders) + len(PACKAGES) * _PACKAGE_STEPS
+def _from_packages(part: str, report: Report) -> list[Document]:
+    documents: list[Document] = []
+    folders, packages = _services(), PACKAGES if part == "main" else ()
+    of_service = _operations if part == "main" else _types
+    steps = len(folders) + len(packages) * _PACKAGE_STEPS
     for done, (service, folder) in enumerate(folders):
         report("Reading documentation", done, steps)
-        model = _model(folder)
-        main += _operations(service, int(folder.name[:4]), model)
-        if wide:
-            types += _types(service, int(folder.name[:4]), model)
-    for done, package in enumerate(PACKAGES):
+        documents += of_service(service, int(folder.name[:4]), _model(folder))
+    for done, package in enumerate(packages):
         report("Reading documentation", len(folders) + done * _PACKAGE_STEPS, steps)
-        main += _python(package)
-    return _ordered(_unique(main)), _ordered(_unique(types))
+        documents += _python(package)
+    return _ordered(_unique(documents))
 
 
 def _services() -> list[tuple[str, Path]]:
@@ -197,7 +195,9 @@ def _types(service: str, year: int, model: dict[str, Any]) -> Iterator[Document]
                 year,
             )
         for member, said in described.get("members", {}).items():
-            content = plain_text(said.get("documentation", ""))
+            html = said.get("documentation", "")
+            # Most are short, and a text is no longer than its HTML: these need not be parsed.
+            content = plain_text(html) if len(html) >= 3 * SHORTEST else ""
             if len(content) >= 3 * SHORTEST:
                 yield Document(
                     f"doc:{service}:type:{shape}.{member}",

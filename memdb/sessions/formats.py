@@ -1,6 +1,6 @@
-"""Session and user keys, and a stored session as a `Session`: the one place that knows their shape.
+"""The article's session and user keys, and a stored session as a `Session`.
 
-The article's hash: `session:<id>` with user_id, history (a JSON list of role/content turns), context and
+Its hash: `session:<id>` with user_id, history (a JSON list of role/content turns), context and
 created_at. What is stored may be anything else: nothing here raises on it. Each thing that is wrong becomes
 a sentence in `Session.problems`, and the raw value stays in `Session.fields`.
 """

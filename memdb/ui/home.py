@@ -28,7 +28,7 @@ def draw(target: Target) -> None:
 
 @st.fragment(run_every="2s")
 def live(target: Target) -> None:
-    """Everything on the page, read anew every two seconds: counts and builds move."""
+    """Facts, indexes and nodes, drawn anew every two seconds; each read is as old as its cache allows."""
     with parts.errors_shown(target):
         _facts(target)
         with parts.errors_shown():  # this user may not list them; the rest of the page stands

@@ -11,12 +11,12 @@ from memdb.cluster.target import Target
 from memdb.demo.app import App
 from memdb.ports import free_port
 from tests import oidc
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 
 def ready(page: Page) -> None:
     expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_visible(
-        timeout=20_000
+        timeout=PATIENCE_S * 1_000
     )
 
 

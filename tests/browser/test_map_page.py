@@ -7,7 +7,9 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-LONG_MS = 90_000
+from tests.waiting import PATIENCE_S
+
+LONG_MS = 2_000 * PATIENCE_S  # a sweep, a map or a build, on a cold app beside other tests
 
 
 def ready(page: Page) -> None:

@@ -21,9 +21,9 @@ from memdb.operations.past import Past
 from memdb.ports import free_port
 from memdb.vectors import index
 from memdb.vectors.index import HnswField, IndexSpec
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
-LONG_MS = 90_000
+LONG_MS = 2_000 * PATIENCE_S  # a sweep, a map or a build, on a cold app beside other tests
 ALWAYS = 4e9
 
 

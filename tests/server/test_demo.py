@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +18,7 @@ import pytest
 from memdb.cluster.client import connect
 from memdb.cluster.engine import running_engines, start
 from memdb.cluster.target import Target
+from memdb.demo import corpus
 from memdb.ports import free_port, port_is_free
 from memdb.vectors.index import index_info
 from tests.waiting import PATIENCE_S, gone, until
@@ -66,9 +69,20 @@ class Demo:
         return pid
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The documents as a home keeps them. A demo that has to read them first: tests/server/test_package.py."""
+    folder = tmp_path_factory.mktemp("kept")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corpus, "_read", {})
+        corpus.documents(home=folder)
+    return folder / "corpus"
+
+
 @pytest.fixture
-def demo(tmp_path: Path) -> Iterator[Run]:
+def demo(tmp_path: Path, kept: Path) -> Iterator[Run]:
     started: list[Demo] = []
+    shutil.copytree(kept, tmp_path / "home" / "corpus")
 
     def run(*words: str, port: int = 0, **env: str) -> Demo:
         started.append(Demo(tmp_path / "home", port or free_port(), words or SMALL, env))
@@ -135,8 +149,10 @@ def test_interrupted_while_loading_it_goes_on_next_time(demo: Run) -> None:
     running.process.send_signal(signal.SIGTERM)
     assert running.process.wait(PATIENCE_S) == 0
     assert "Traceback" not in running.said
+    assert "Loaded" not in running.said
     again = demo(*words)
     until(lambda: "were there" in again.said, "it is complete")
+    assert re.search(r"Loaded [\d,]+ .*; [\d,]+ were there", " ".join(again.said.split())), again.said
     (engine,) = running_engines(again.home)
     with connect(engine.target) as client:
         found = index_info(client, "idx:services").documents

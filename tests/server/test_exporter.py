@@ -21,7 +21,7 @@ ACCEPT = {"Accept": "application/openmetrics-text; version=1.0.0"}
 
 
 def scrape(url: str) -> dict[str, float]:
-    reply = urllib3.request("GET", url, headers=ACCEPT, timeout=20.0)
+    reply = urllib3.request("GET", url, headers=ACCEPT, timeout=PATIENCE_S)
     assert "openmetrics-text" in reply.headers["Content-Type"]
     text = reply.data.decode()
     return {s.name: s.value for f in text_string_to_metric_families(text) for s in f.samples}

@@ -13,6 +13,7 @@ from memdb.vectors import index
 from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec, NumericField
 from memdb.vectors.query import KnnRequest, knn_command, vector_param
 from tests.unit import recorded
+from tests.waiting import until
 
 DIM, COUNT = 8, 600
 
@@ -22,6 +23,7 @@ def _load(client: Client, prefix: str, *, flat: bool = False) -> IndexInfo:
     index.create(client, IndexSpec(prefix + "idx", (NumericField("n"), field), (prefix + "d:",)))
     vectors = np.random.default_rng(5).normal(size=(COUNT, DIM)).astype("<f4")
     client.pipeline([("HSET", f"{prefix}d:{i}", "n", i, "v", v.tobytes()) for i, v in enumerate(vectors)])
+    until(lambda: index.index_info(client, prefix + "idx").documents == COUNT, "all are in the index")
     return index.index_info(client, prefix + "idx")
 
 

@@ -127,7 +127,9 @@ def test_reads_go_on_while_half_of_the_documents_expire(client: Client, prefix: 
     stay = {f"{prefix}d:{i}" for i in range(0, count, 2)}
     every = stay | {f"{prefix}d:{i}" for i in range(1, count, 2)}
     _until_ms(at - 40)
-    while time.time() * 1000 < at + 400:
+    rounds = 0
+    while rounds < 3 or time.time() * 1000 < at + 400:  # on a slow machine all may be over before it begins
+        rounds += 1
         listed = {key for block in read.blocks(client, info) for key in block.keys}
         assert stay <= listed <= every
         result = search.knn(client, KnnRequest(info.name, (0.0,) * DIM, k=20, return_fields=("n",)), info)
@@ -281,8 +283,8 @@ def test_blobs_of_another_length_are_left_out_and_counted(front: Client, client:
     assert truth.looked_at == len(good)
     listed = sum(map(len, read.matching_keys(front, info)))  # RediSearch does not list what it refused
     assert truth.left_out.unusable == listed - len(good)
-    if truth.left_out.unusable:
-        assert "without a usable vector" in truth.notes[0]
+    named = any("without a usable vector" in note for note in truth.notes)
+    assert named is (truth.left_out.unusable > 0)
     assert read.vectors_of(front, info, "v", [f"{prefix}d:{name}" for name in bad]) is None
     with pytest.raises(BadVector):
         search.document_vector(front, info, "v", f"{prefix}d:twice")

@@ -148,6 +148,44 @@ def _at_load(path: Path) -> set[str]:
     return {name for name in names if not (ROOT / Path(*name.split("."))).is_dir()}
 
 
+def _holding(kind: str) -> set[str]:
+    """Files under memdb whose source does this; text within strings does nothing."""
+    return {
+        str(path.relative_to(ROOT / "memdb"))
+        for path in python("memdb")
+        if any(_is(kind, node) for node in ast.walk(ast.parse(path.read_text())))
+    }
+
+
+def _is(kind: str, node: ast.AST) -> bool:
+    if kind == "print":
+        return isinstance(node, ast.Call) and ast.unparse(node.func) in {"print", "sys.stdout.write"}
+    return isinstance(node, ast.Attribute) and ast.unparse(node) in {"st.cache_data", "st.cache_resource"}
+
+
+def _importing(module: str) -> set[str]:
+    return {
+        str(path.relative_to(ROOT / "memdb"))
+        for path in python("memdb")
+        if any(name == module or name.startswith(module + ".") for name in imports(path.read_text()))
+    }
+
+
+def test_the_command_line_prints_in_one_place() -> None:
+    assert _holding("print") == {"cli/output.py"}
+
+
+def test_formulas_of_intervals_have_one_home() -> None:
+    assert _importing("scipy.stats") | _importing("scipy.special") == {"intervals.py"}
+
+
+def test_cached_reads_live_where_the_decision_says() -> None:
+    """docs/decisions/0005-cache-keys.md names those beside kit/cached.py and <family>/cached.py."""
+    elsewhere = {name for name in _holding("cached read") if not name.endswith("/cached.py")}
+    text = (ROOT / "docs" / "decisions" / "0005-cache-keys.md").read_text()
+    assert elsewhere == set(re.findall(r"`memdb/(ui/[\w/]+\.py)`", text)) - {"ui/kit/cached.py"}
+
+
 def test_pages_are_a_few_lines() -> None:
     pages = python("pages")
     assert len(pages) == 14

@@ -128,12 +128,16 @@ def _least(name: str) -> list[str]:
     return words
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+ON_SERVER = [name for name in COMMANDS if issubclass(command(name), OnServer)]
+
+
+WITHOUT_JSON = {"app", "exporter"}  # they serve until they are ended
+
+
+@pytest.mark.parametrize("name", ON_SERVER)
 def test_every_command_on_a_server_words_its_errors_alike(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    if not issubclass(command(name), OnServer):
-        return
     monkeypatch.setenv("MEMDB_HOME", str(tmp_path))
     words = [*_least(name), "--url", "gone://host\x1b[31m"]
     if name == "calibrate":
@@ -144,8 +148,10 @@ def test_every_command_on_a_server_words_its_errors_alike(
     assert err.startswith("memdb: ")
     assert err.count("\n") == 1
     assert "\x1b" not in err
-    if "json" in command(name).__dataclass_fields__:
-        assert main([*words, "--json"]) == 2
+    with_json = (["--json"],) if "json" in command(name).__dataclass_fields__ else ()
+    assert bool(with_json) is (name not in WITHOUT_JSON)
+    for more in with_json:
+        assert main([*words, *more]) == 2
         out, again = capsys.readouterr()
         assert again == err
         told = json.loads(out)

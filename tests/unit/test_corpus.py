@@ -35,17 +35,30 @@ def test_long_html_is_never_cut_within_a_tag() -> None:
         assert found.endswith(" …")
 
 
+@pytest.mark.parametrize(("count", "types"), [(None, False), (60_000, True)])
 def test_a_new_process_reads_what_was_kept(
-    small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int | None, types: bool
 ) -> None:
     stages: list[str] = []
-    first = corpus.documents(home=tmp_path, report=lambda stage, *_: stages.append(stage))
+    first = corpus.documents(count=count, home=tmp_path, report=lambda stage, *_: stages.append(stage))
     assert stages
     assert {d.service for d in first} == {"s3", "sns", "kms", "boto3"}
+    assert any(d.verb == "type" for d in first) is types
     stages.clear()
     monkeypatch.setattr(corpus, "_read", {})
-    assert corpus.documents(home=tmp_path, report=lambda stage, *_: stages.append(stage)) == first
+    again = corpus.documents(count=count, home=tmp_path, report=lambda stage, *_: stages.append(stage))
+    assert again == first
     assert stages == []
+
+
+def test_the_longer_corpus_begins_with_the_shorter_however_it_was_read(
+    small: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = corpus.documents(count=60_000)
+    monkeypatch.setattr(corpus, "_read", {})
+    short = corpus.documents()
+    assert len(long) > len(short) > 300
+    assert long[: len(short)] == short
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"digest": 1}', '{"digest": "x", "rows": {}}'])

@@ -98,12 +98,11 @@ def test_recorded_refusals_become_ours(file: str) -> None:
             "explain": UnsupportedFeature,
             "ef too large": RejectedQuery,
         }
-    for entry in recorded.replies(file):
-        note, reply = entry.get("note", ""), entry["reply"]
-        if note in expected and isinstance(reply, dict) and "error" in reply:
-            error = explain_refusal(reply["error"], tuple(entry["command"].split(" ", 2)))
-            assert isinstance(error, expected[note]), (note, error)
-            assert error.full()
+    for note, kind in expected.items():
+        (entry,) = [entry for entry in recorded.replies(file) if entry.get("note") == note]
+        error = explain_refusal(entry["reply"]["error"], tuple(entry["command"].split(" ", 2)))
+        assert type(error) is kind, (note, error)
+        assert error.full()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from memdb.errors import ReadOnlyTarget
      ("CONFIG", "GET", "maxmemory"), ("MEMORY", "usage", "k"), ("CLUSTER", "NODES")],
 )  # fmt: skip
 def test_reads_pass(command: tuple[object, ...]) -> None:
-    guard.check(command, writable=False)
+    assert guard.check(command, writable=False) is False  # it does not write
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_reads_pass(command: tuple[object, ...]) -> None:
 def test_writes_need_a_writable_target(command: tuple[object, ...]) -> None:
     with pytest.raises(ReadOnlyTarget, match="read-only"):
         guard.check(command, writable=False)
-    guard.check(command, writable=True)
+    assert guard.check(command, writable=True) is True
 
 
 @pytest.mark.parametrize(

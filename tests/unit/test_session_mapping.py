@@ -59,12 +59,16 @@ def test_times(value: object, expected: float | None) -> None:
 
 
 @given(JSON)
-def test_nothing_that_is_stored_raises(value: Any) -> None:
+def test_whatever_is_stored_is_read_or_told_as_a_problem(value: Any) -> None:
     for format_ in known.KNOWN:
-        read(format_, value)
-        known.recognised("x:", format_.stored, value)
-    plain_state(value)
-    plain_state({"type": "msgpack", "checkpoint": value, "metadata": value})
+        found = read(format_, value)
+        assert all(isinstance(m.turn.role, str) and isinstance(m.turn.content, str) for m in found.messages)
+        assert all(problem.strip() for problem in found.problems)
+        guessed = known.recognised("x:", format_.stored, value)
+        assert guessed is None or (guessed.prefix, guessed.stored) == ("x:", format_.stored)
+    assert plain_state(value) is value  # no dictionary drawn here holds a checkpoint
+    packed = {"type": "msgpack", "checkpoint": value, "metadata": value}
+    assert set(plain_state(packed)) == set(packed)
 
 
 def test_content_blocks_and_newest_first() -> None:

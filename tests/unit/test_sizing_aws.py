@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 import hcl2
 import pytest
+from botocore.exceptions import ParamValidationError
 from botocore.stub import Stubber
 from botocore.validate import validate_parameters
 from cfnlint.api import lint
@@ -44,10 +45,15 @@ def pricing() -> Iterator[tuple[Any, Stubber]]:
 @pytest.mark.parametrize("cluster", CLUSTERS, ids=lambda c: c.name)
 def test_botocore_accepts_the_call(cluster: Cluster) -> None:
     model = boto3.client("memorydb").meta.service_model
-    validate_parameters(deploy.cluster_arguments(cluster), model.operation_model("CreateCluster").input_shape)
-    validate_parameters(
-        deploy.subnet_group_arguments(cluster), model.operation_model("CreateSubnetGroup").input_shape
-    )
+    for call, arguments in (
+        ("CreateCluster", deploy.cluster_arguments(cluster)),
+        ("CreateSubnetGroup", deploy.subnet_group_arguments(cluster)),
+    ):
+        shape = model.operation_model(call).input_shape
+        assert shape is not None
+        validate_parameters(arguments, shape)
+        with pytest.raises(ParamValidationError, match="Colour"):
+            validate_parameters(arguments | {"Colour": "red"}, shape)
 
 
 @mock_aws
@@ -106,12 +112,33 @@ def test_terraform_parses_and_says_the_same(cluster: Cluster) -> None:
         assert str(made[ours]).strip('"') == str(call[theirs]), ours
 
 
-def test_cloudformation_says_the_same() -> None:
-    made = json.loads(deploy.cloudformation(CLUSTERS[0]))["Resources"]["Cluster"]["Properties"]
-    call = deploy.cluster_arguments(CLUSTERS[0])
-    for name, value in made.items():
-        if not isinstance(value, dict) and name != "SecurityGroupIds":
-            assert call[name] == value
+@pytest.mark.parametrize("cluster", CLUSTERS, ids=lambda c: c.name)
+def test_cloudformation_says_the_same(cluster: Cluster) -> None:
+    """With the call's own names put in for what the template refers to, both ways round."""
+    template = json.loads(deploy.cloudformation(cluster))
+    call, subnets = deploy.cluster_arguments(cluster), deploy.subnet_group_arguments(cluster)
+    given = {
+        "SubnetIds": subnets["SubnetIds"], "SecurityGroupId": call["SecurityGroupIds"][0],
+        "KmsKeyArn": call["KmsKeyId"], "AclName": call["ACLName"],
+    }  # fmt: skip
+    assert set(template["Parameters"]) == set(given)
+    made = _referred(template["Resources"], given | {"Subnets": call["SubnetGroupName"]})
+    # An engine without data tiering is what CloudFormation makes where the property is absent.
+    assert made["Cluster"]["Properties"] == {
+        n: v for n, v in call.items() if (n, v) != ("DataTiering", False)
+    }
+    group = made["Subnets"]["Properties"]
+    assert group == {name: value for name, value in subnets.items() if name in group}
+    assert set(subnets) - set(group) <= {"Description"}
+
+
+def _referred(value: Any, names: dict[str, Any]) -> Any:
+    """A template's part with every {"Ref": name} replaced."""
+    if isinstance(value, dict):
+        if set(value) == {"Ref"}:
+            return names[value["Ref"]]
+        return {key: _referred(inner, names) for key, inner in value.items()}
+    return [_referred(inner, names) for inner in value] if isinstance(value, list) else value
 
 
 @pytest.mark.parametrize(

@@ -51,12 +51,25 @@ def test_every_figure_is_made_small_and_shows_stored_text_as_text(dark: bool) ->
         assert "\\u001b" not in text
 
 
-def test_empty_data_makes_empty_figures() -> None:
-    figures.recall_curve([], dark=False)
-    figures.intervals([], confidence=0.95, dark=False)
-    figures.trade_off([], dark=False)
-    figures.differences((), (), (), (), confidence=0.95, dark=False)
-    figures.heat_map([], (10,), np.empty((0, 1)), unit="x", good_high=True, form=".2f", dark=False)
+@pytest.mark.parametrize(
+    "figure",
+    [
+        figures.recall_curve([], target=0.9, best=40, dark=False),
+        figures.intervals([], confidence=0.95, reference=0.9, dark=False),
+        figures.trade_off([], target=0.9, dark=False),
+        figures.differences((), (), (), (), confidence=0.95, dark=False),
+        figures.heat_map([], (10,), np.empty((0, 1)), unit="x", good_high=True, form=".2f", dark=False),
+        figures.found_by_ef([], [], (10,), np.empty((0, 1), dtype=bool), dark=False),
+        figures.time_curves(Times((), (), (), (), ()), dark=False),
+    ],
+    ids=["recall", "intervals", "trade-off", "differences", "heat map", "found", "times"],
+)
+def test_without_data_there_is_no_mark_and_there_are_titled_axes(figure: go.Figure) -> None:
+    marks = [trace.z if trace.type == "heatmap" else trace.x for trace in figure.data]
+    assert [0 if places is None else np.size(places) for places in marks] == [0] * len(marks)
+    axes = [*figure.select_xaxes(), *figure.select_yaxes()]
+    assert any(axis.title.text for axis in axes)
+    assert np.isfinite([end for axis in axes for end in axis.range or ()]).all()
 
 
 def test_the_axis_of_ef_is_logarithmic_with_measured_settings_as_ticks() -> None:

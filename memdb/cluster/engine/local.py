@@ -19,7 +19,7 @@ from memdb.cluster.engine.node import Node, NodePlan
 from memdb.cluster.engine.shape import form_shard, wait_cluster
 from memdb.cluster.target import Target
 from memdb.errors import EngineUnavailable
-from memdb.ports import free_port, port_is_free
+from memdb.ports import free_ports, port_is_free
 from memdb.settings import Settings
 
 _PORT_TRIES = 3  # a free port may be taken by somebody else before the server binds it
@@ -192,14 +192,15 @@ def start(
     password = secrets.token_urlsafe(24) if password is None else password
 
     def plan(place: Path, port: int, primary_port: int) -> NodePlan:
+        own, bus = free_ports(2)
         config = NodeConfig(
             directory=place,
-            port=port or free_port(),
+            port=port or own,
             password=password,
             search=binaries.search,
             json=module,
             log=log,
-            cluster_port=free_port() if cluster else 0,
+            cluster_port=0 if not cluster else bus if bus != port else own,
             primary_port=0 if cluster else primary_port,
         )
         file = None if primary_port else runtime.runtime_folder(settings.home) / f"{uuid.uuid4().hex}.json"
@@ -242,7 +243,8 @@ def _launched(plan: Callable[[], NodePlan], *, fixed: bool) -> Node:
         try:
             return Node(chosen)
         except EngineUnavailable:
-            if fixed or not left or port_is_free(chosen.config.port):
+            ports = [port for port in (chosen.config.port, chosen.config.cluster_port) if port]
+            if fixed or not left or all(map(port_is_free, ports)):
                 raise
     raise AssertionError("not reached")
 

@@ -1,4 +1,4 @@
-"""Cached reads. Each takes small values, fetches the client itself, and is bounded.
+"""Cached reads that families share. Each takes small values, fetches the client itself, and is bounded.
 
 Streamlit's key of a dataclass holds its fields and not its class, so that And(x) and Or(x) would share an
 answer: everything that holds a filter is keyed by its repr (docs/decisions/0005-cache-keys.md).

@@ -33,8 +33,8 @@ def draw(shown: str, target: Target, past: Past, node: NodeNow, nodes: Sequence[
         st.caption(
             "Rates are differences of the server's counters; a restart is a gap. p50 and p99 are upper edges "
             "of the server's buckets, which double from one to the next. The app's own samples are in them: "
-            "10 commands every two seconds, and up to 1,600 to see where memory goes: every five minutes, or "
-            "when it changed."
+            "a few commands each time (MEMDB_SAMPLE_SECONDS), and up to 1,600 to see where memory goes: "
+            "every five minutes, or when it changed."
         )
         _slow(target, node)
     elif shown == "Index build":
