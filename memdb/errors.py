@@ -76,6 +76,10 @@ class UnknownIndex(EngineError):
         self.name = name
 
 
+class WrongType(EngineError):
+    """The key holds another type of value than the command is for."""
+
+
 class UnsupportedFeature(EngineError):
     """This server does not have the command or option."""
 

@@ -175,4 +175,5 @@ def _show(result: KnnResult, request: KnnRequest, exact: Neighbours | None, comp
 
 
 def _distance(value: float) -> str:
-    return f"{value:.4f}" if math.isfinite(value) else "none"
+    # Plus zero: what rounds to it has no sign.
+    return f"{round(value, 4) + 0.0:.4f}" if math.isfinite(value) else "none"

@@ -22,6 +22,7 @@ from memdb.errors import (
     RejectedQuery,
     UnknownIndex,
     UnsupportedFeature,
+    WrongType,
 )
 
 _ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
@@ -293,8 +294,8 @@ def explain_refusal(reply: str, command: tuple[object, ...] = ()) -> MemDBError:
         return EngineError(
             "The server is out of memory and refuses writes.", "Free memory or use a larger node."
         )
-    if low.startswith("wrongtype"):
-        return EngineError(
+    if low.startswith("wrongtype") or "wrong redis type" in low:  # the second is RedisJSON's
+        return WrongType(
             f"The key '{_text(command[1]) if len(command) > 1 else '?'}' holds another type of value.",
             "Choose another key.",
         )

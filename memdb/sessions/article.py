@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from memdb.cluster import possible, replies
 from memdb.cluster.client import Client, Command
 from memdb.display import bytes_text
-from memdb.errors import BadFilter, EngineError, MemDBError
+from memdb.errors import BadFilter, EngineError, MemDBError, WrongType
 from memdb.jobs import Report
 from memdb.sessions import formats, indexed, store, summaries
 from memdb.sessions.cursor import LEFT_KEYS
@@ -220,7 +220,7 @@ def _asked(client: Client, commands: list[Command]) -> list[object]:
 
 
 def _or_none(reply: object) -> object:
-    if type(reply) is EngineError:
+    if isinstance(reply, WrongType):
         return None
     if isinstance(reply, MemDBError):
         raise reply

@@ -29,6 +29,7 @@ from memdb.vectors.index import IndexInfo
 STEP = 1_000
 PAGE_BYTES, OPEN_BYTES = 32 * 2**20, 64 * 2**20
 SUMMARY_BYTES = 2**20  # a value over this is listed and not read
+VALUE_COST = 12 * 2**10  # bytes that a small value counts for: five commands and its parsing take time too
 SEEN_BYTES = 64 * 2**10  # of a value that a survey reads for its user and time
 KEYS = 500  # of one page, where several make a session
 OPEN_KEYS = 2_000  # of one session
@@ -86,7 +87,7 @@ class Gathered:
         step = LEFT_KEYS if format_.holds == "session" else max(1, len(left))
         while at < len(left) and len(passed) < room and (spent == 0 or spent < budget):
             parts = _parts(client, format_, left[at : at + step], each=HISTORY_BYTES, total=PAGE_BYTES)
-            spent += sum(part.value.size_bytes or 0 for part in parts if part.reading is not None)
+            spent += sum(max(VALUE_COST, part.value.size_bytes or 0) for part in parts)
             for id_, group in _grouped(format_, parts).items():
                 note = _verdict(format_, wanted, id_, group)
                 if note is not None:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 from memdb.cluster.keys import beginning
@@ -187,7 +188,7 @@ def read(format_: Format, value: Any) -> Reading:
 
 def dig(value: Any, path: str) -> Any:
     """What stands at a path; None where nothing does. JSON in a text on the way is read."""
-    for name, index in _STEP.findall(path):
+    for name, index in _steps(path):
         value = parsed(value)
         if name:
             value = value.get(name) if isinstance(value, dict) else None
@@ -198,6 +199,11 @@ def dig(value: Any, path: str) -> Any:
         if value is None:
             return None
     return value
+
+
+@lru_cache(maxsize=1_000)
+def _steps(path: str) -> tuple[tuple[str, str], ...]:
+    return tuple(_STEP.findall(path))
 
 
 def first(value: Any, paths: Sequence[str]) -> Any:

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 from memdb.cluster import possible, replies
 from memdb.cluster.client import Client
 from memdb.display import line
-from memdb.errors import EngineError, MemDBError
+from memdb.errors import MemDBError, WrongType
 from memdb.sessions import formats
 from memdb.sessions.hashes import StoredField, StoredHash, readable, seconds
 
@@ -109,7 +109,7 @@ def ordered(listed: Sequence[SessionSummary], order: Order) -> list[SessionSumma
 def _exists(row: list[object]) -> bool:
     """Whether the key is there and a hash; a login that may not read is told."""
     for reply in row[:-1]:
-        if type(reply) is EngineError:
+        if isinstance(reply, WrongType):
             return False
         if isinstance(reply, MemDBError):
             raise reply

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from memdb.sessions.checkpoint import plain_state
 from memdb.sessions.hashes import VALUE_BYTES, StoredField, seconds
 from memdb.sessions.mapping import TYPES, Format, Stored
 
+_ODD = re.compile("[\udc80-\udcff]")
 ENTRIES = 500  # of a list, the newest
 _STORED: dict[str, Stored] = {told: stored for stored, told in TYPES.items()}
 
@@ -141,5 +143,5 @@ def _document(stored: Stored | None, reply: Any) -> tuple[Any, bytes, tuple[str,
 
 
 def _binary(texts: Any) -> tuple[str, ...]:
-    odd = any("\udc80" <= c <= "\udcff" for text in texts for c in text)
+    odd = any(not text.isascii() and _ODD.search(text) for text in texts)
     return ("The value is not all UTF-8; such bytes are shown as \\xNN.",) if odd else ()

@@ -186,7 +186,7 @@ def _contents(client: Client, info: IndexInfo, tag: Field) -> tuple[Contents, bo
         held: Counter[Reply] = Counter()
         for start in range(0, len(keys), stored.BATCH):
             batch = keys[start : start + stored.BATCH]
-            held.update(client.pipeline([stored.asking(info, tag, key) for key in batch]))
+            held.update(stored.raw(client, info, tag, batch))
         return list(held.items()), len(keys) < GROUPS
     name = tag.name
     # Without the field, too, so that all documents are seen to be counted. A negation is everything on

@@ -148,10 +148,7 @@ def vectors_of(client: Client, info: IndexInfo, field: str, keys: Sequence[str])
     """The vectors of some documents, without those that hold none that is usable; None if none does."""
     vector_field, params = info.vector_field(field)
     distance.need(params.type)
-    values: list[Reply] = []
-    for start in range(0, len(keys), KEYS_A_BATCH):
-        batch = keys[start : start + KEYS_A_BATCH]
-        values += client.pipeline([stored.asking(info, vector_field, key) for key in batch])
+    values = stored.raw(client, info, vector_field, keys)
     block = decoded(keys, stored.vectors(info, vector_field, params, values), params)
     return block if block.keys else None
 
@@ -206,8 +203,7 @@ def _fetched(
     with ThreadPoolExecutor(1, "read") as thread:
         try:
             for keys in batches:
-                commands = [stored.asking(info, field, key) for key in keys]
-                waiting.append((keys, thread.submit(client.pipeline, commands)))
+                waiting.append((keys, thread.submit(stored.raw, client, info, field, keys)))
                 if len(waiting) > AHEAD:
                     asked, future = waiting.popleft()
                     yield asked, future.result(), 0

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from memdb.cluster import replies
 from memdb.cluster.client import Client, Command
 from memdb.cluster.replies import Reply
+from memdb.errors import MemDBError, WrongType
 from memdb.vectors.distance import to_bytes
 from memdb.vectors.index import Field, IndexInfo, VectorParams
 
@@ -35,10 +36,17 @@ def values(client: Client, info: IndexInfo, field: Field, keys: Sequence[str]) -
 
 
 def raw(client: Client, info: IndexInfo, field: Field, keys: Sequence[str]) -> list[Reply]:
-    """The field of each document as it came: of JSON the list of what the path matched."""
+    """The field of each document as it came: of JSON the list of what the path matched.
+
+    None where the document has none, is gone, or where its key holds another type of value by now.
+    """
     answers: list[Reply] = []
     for start in range(0, len(keys), BATCH):
-        answers += client.pipeline([asking(info, field, key) for key in keys[start : start + BATCH]])
+        commands = [asking(info, field, key) for key in keys[start : start + BATCH]]
+        for answer in client.pipeline(commands, errors_as_values=True):
+            if isinstance(answer, MemDBError) and not isinstance(answer, WrongType):
+                raise answer
+            answers.append(None if isinstance(answer, WrongType) else answer)
     return answers
 
 

@@ -18,7 +18,7 @@ from memdb.cli import main
 from memdb.cluster import replies
 from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Target
-from memdb.errors import BadVector
+from memdb.errors import BadVector, WrongType
 from memdb.maps import run as maps
 from memdb.maps.request import MapRequest
 from memdb.sessions import formats, indexed
@@ -27,7 +27,7 @@ from memdb.tuning import queries, vectors
 from memdb.tuning.grid import measure, pick_filters
 from memdb.tuning.run import Goal, SweepRequest
 from memdb.tuning.sweep import sweep
-from memdb.vectors import counts, exact, index, read, search, stored
+from memdb.vectors import counts, exact, index, read, search, stored, tags
 from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec, NumericField, TagField
 from memdb.vectors.query import KnnRequest, vector_param
 from tests.memorydb_proxy import memorydb
@@ -242,6 +242,28 @@ def test_a_direction_counts_however_short_or_long_the_vector(
     right = np.sort(1 - wide @ wide[0])
     np.testing.assert_allclose(truth.distances[0], right, atol=2e-6)
     np.testing.assert_allclose(result.distances, right, atol=2e-6)
+
+
+def test_a_key_that_became_another_type_meanwhile_is_left_out(
+    front: Client, client: Client, prefix: str
+) -> None:
+    """Between the listing of keys and the reading of their vectors."""
+    rows = _some(8)
+    _index(client, prefix, rows, FlatField("v", DIM, "L2"))
+    info = index.index_info(front, prefix + "idx")
+    listed = [f"{prefix}d:{name}" for name in rows]
+    client.pipeline([("DEL", *listed[:2]), ("SET", listed[0], "text"), ("RPUSH", listed[1], "text")])
+    block = read.vectors_of(front, info, "v", listed)
+    assert block is not None
+    assert block.keys == tuple(listed[2:])
+    assert block.left_out.unusable == 2
+    assert tags.held(front, info, info.field("kind"), listed) == [
+        (),
+        (),
+        *[(f"k{i % 2}",) for i in range(2, 8)],
+    ]
+    with pytest.raises(WrongType, match="another type"):
+        search.document_vector(front, info, "v", listed[0])
 
 
 def test_blobs_of_another_length_are_left_out_and_counted(front: Client, client: Client, prefix: str) -> None:

@@ -191,7 +191,7 @@ def test_inserting_while_paging_loses_none_of_the_first(many: Client) -> None:
 
 
 def test_a_list_shows_what_a_session_holds(many: Client) -> None:
-    (one,) = keys_and(many, SessionFilter(words=("bucket-4999",)))
+    (one,) = keys_and(many, SessionFilter(words=("bucket-4999",)), "")
     assert (one.user_id, one.context, one.turns) == ("user49", "ctx1", 2)
     assert one.opening == "Restore bucket-4999 please"
     assert one.created == datetime(2026, 7, 16, 10, 30, tzinfo=UTC)
