@@ -28,9 +28,13 @@ class Trait:
 
 
 def traits(
-    tags: Mapping[str, Sequence[Sequence[str]]], numbers: Mapping[str, Sequence[str]], texts: Sequence[str],
-    chosen: NDArray[np.intp], *, limit: int = 12,
-) -> tuple[Trait, ...]:  # fmt: skip
+    tags: Mapping[str, Sequence[Sequence[str]]],
+    numbers: Mapping[str, Sequence[str]],
+    texts: Sequence[str],
+    chosen: NDArray[np.intp],
+    *,
+    limit: int = 12,
+) -> tuple[Trait, ...]:
     """The values that distinguish a selection, strongest first.
 
     Args:

@@ -65,9 +65,19 @@ def make(
     if chosen.several:
         notes += ("Some documents hold several vectors: each stands where its first vector puts it.",)
     made = Map(
-        request, "PCA", chosen.keys, xy, chosen.total, params.metric, info.fingerprint, watch.seconds,
-        axes=axes, mean=mean, notes=notes, evidence=witnessed,
-    )  # fmt: skip
+        request,
+        "PCA",
+        chosen.keys,
+        xy,
+        chosen.total,
+        params.metric,
+        info.fingerprint,
+        watch.seconds,
+        axes=axes,
+        mean=mean,
+        notes=notes,
+        evidence=witnessed,
+    )
     if keep is not None:
         keep(made)
     k = min(request.neighbours, len(vectors) - 1)
