@@ -160,18 +160,18 @@ class _Watch:
 
 
 def _texts(client: Client, info: IndexInfo, keys: tuple[str, ...]) -> list[str]:
-    found = text_field(info)
-    if found is None:
+    field = text_field(info)
+    if field is None:
         return [""] * len(keys)
-    return [replies.text(value)[:300] for value in stored.values(client, info, found, keys)]
+    return [replies.text(value)[:300] for value in stored.values(client, info, field, keys)]
 
 
 def _notes(vectors: Floats) -> tuple[str, ...]:
     zero = int((~vectors.any(axis=1)).sum())
-    found = []
+    notes = []
     if zero:
-        found.append(f"{zero:,} vectors are zero: they have no direction, and where they lie means nothing.")
+        notes.append(f"{zero:,} vectors are zero: they have no direction, and where they lie means nothing.")
     same = len(vectors) - len(np.unique(vectors[:20_000], axis=0)) if len(vectors) <= 20_000 else 0
     if same:
-        found.append(f"{same:,} documents have the same vector as another one: they lie on one point.")
-    return tuple(found)
+        notes.append(f"{same:,} documents have the same vector as another one: they lie on one point.")
+    return tuple(notes)

@@ -60,8 +60,8 @@ def vectors(home: Path, target: Target, made: Map) -> Floats | None:
     """The vectors of a kept map's points, (n, d); None where they are not kept any more."""
     path = _path(home, target, made.fingerprint, made.request)
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as found:
-            return np.asarray(found["vectors"], np.float32)
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            return np.asarray(arrays["vectors"], np.float32)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
 
@@ -126,32 +126,32 @@ def _path(home: Path, target: Target, fingerprint: str, request: MapRequest) -> 
 def _read(path: Path, request: MapRequest) -> Map | None:
     try:
         # Opened here: NumPy leaves a file open that turns out to be damaged.
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as found:
-            about = json.loads(found["about"].tobytes())
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            about = json.loads(arrays["about"].tobytes())
             if about["format"] != FORMAT:
                 return None
             quality = None
             if about["quality"]:
                 trust, continuity, sample, neighbours = about["quality"]
-                quality = Quality(trust, continuity, sample, found["kept"], neighbours)
+                quality = Quality(trust, continuity, sample, arrays["kept"], neighbours)
             made = Map(
                 request,
                 about["method"],
-                tuple(unpacked("keys", found)),
-                found["xy"],
+                tuple(unpacked("keys", arrays)),
+                arrays["xy"],
                 about["total"],
                 about["metric"],
                 about["fingerprint"],
                 tuple((s, t) for s, t in about["seconds"]),
-                found["graph"],
-                found["graph_distances"].astype(np.float64),
+                arrays["graph"],
+                arrays["graph_distances"].astype(np.float64),
                 quality,
-                found["labels"],
+                arrays["labels"],
                 tuple(about["names"]),
-                found["axes"],
-                found["mean"],
+                arrays["axes"],
+                arrays["mean"],
                 tuple(about["notes"]),
-                evidence.from_arrays(unpacked("witnesses", found), found),
+                evidence.from_arrays(unpacked("witnesses", arrays), arrays),
             )
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
