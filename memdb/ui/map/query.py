@@ -99,7 +99,7 @@ def live(shown: MapView, query: Query | None) -> Overlay | None:
         return None
     counts = {kind: sum(m.kind == kind for m in laid.marks) for kind in MEANING}
     right.markdown(
-        f"recall@{k} **{laid.recall:.2f}** · {counts['laid']} found · {counts['missed']} missed · "
+        f"recall@{k} **{laid.recall:.2f}** · {counts['found']} found · {counts['missed']} missed · "
         f"{counts['wrong']} wrong · {laid.result.took_ms:.1f} ms"
     )
     return laid
