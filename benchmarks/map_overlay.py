@@ -50,7 +50,7 @@ def measured(home: Path, n: int) -> int:
     from memdb.maps.request import MapRequest
     from memdb.ui.map.page import CLUSTERS
     from memdb.ui.map.query import Query
-    from memdb.ui.map.shown import Shown
+    from memdb.ui.map.shown import MapView
     from memdb.vectors import index
     from memdb.vectors.index import HnswField, IndexSpec, TagField
     from memdb.vectors.query import KnnRequest, vector_param
@@ -74,7 +74,7 @@ def measured(home: Path, n: int) -> int:
                 )
             info = index.index_info(client, "idx")
             made = run.make(client, info, MapRequest("idx", field="v", count=n), home=home)
-            shown = Shown(running.target, info, made)
+            shown = MapView(running.target, info, made)
             vector = centres[0] / np.linalg.norm(centres[0])
             app = AppTest.from_function(
                 fragment,

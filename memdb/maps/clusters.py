@@ -32,8 +32,8 @@ def clusters(xy: Floats, *, seed: int = 0, report: Report = silent) -> Ints:
     if n > _DENSE:
         chosen = np.sort(np.random.default_rng(seed).choice(n, _DENSE, replace=False))
     least = max(15, len(chosen) // 150)
-    found = HDBSCAN(min_cluster_size=least, min_samples=10, copy=True).fit(xy[chosen]).labels_
-    labels = np.asarray(found, np.int32)
+    groups = HDBSCAN(min_cluster_size=least, min_samples=10, copy=True).fit(xy[chosen]).labels_
+    labels = np.asarray(groups, np.int32)
     if n > _DENSE:
         labels = labels[cKDTree(xy[chosen]).query(xy, k=1)[1]]
     sizes = np.bincount(labels[labels >= 0]) if (labels >= 0).any() else np.empty(0, np.int64)
@@ -83,11 +83,11 @@ def names(texts: Sequence[str], labels: Ints) -> tuple[str, ...]:
     elsewhere = (of_all - within + 1) / max(1, len(texts))
     score = share * np.log1p(share / elsewhere)
     score[within < 3] = 0.0
-    found = []
+    named = []
     for row, name in zip(score, fallback, strict=True):
         best = [terms[i] for i in np.argsort(-row, kind="stable")[:_TERMS] if row[i] > 0]
-        found.append(line(", ".join(best), 60) if best else name)
-    return tuple(found)
+        named.append(line(", ".join(best), 60) if best else name)
+    return tuple(named)
 
 
 def words(text: str) -> str:

@@ -42,9 +42,9 @@ def graph(vectors: Floats, k: int, metric: str, *, report: Report = silent) -> t
         scores[np.arange(len(part)), np.arange(start, start + len(part))] = -np.inf
         some = scores[:, probed]
         bound = np.partition(some, some.shape[1] - k, axis=1)[:, -k]
-        found = np.flatnonzero(scores >= bound[:, None])
-        rows, columns = np.divmod(found, n)
-        values = scores.ravel()[found]
+        above = np.flatnonzero(scores >= bound[:, None])
+        rows, columns = np.divmod(above, n)
+        values = scores.ravel()[above]
         order = np.lexsort((-values, rows))
         firsts = np.searchsorted(rows, np.arange(len(part)))
         chosen = order[firsts[:, None] + np.arange(k)[None, :]]

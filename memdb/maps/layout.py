@@ -179,8 +179,8 @@ def _eigenvectors(edges: Any, dimensions: int) -> Doubles | None:
         values, vectors = eigsh(scaled, k=dimensions + 1, which="LA", v0=roots, tol=1e-8, maxiter=1_000)
     except ArpackError:  # it has not converged
         return None
-    found: Doubles = vectors[:, np.argsort(-values)[1:]] / roots[:, None]
-    return found
+    harmonics: Doubles = vectors[:, np.argsort(-values)[1:]] / roots[:, None]
+    return harmonics
 
 
 def place(vectors: Floats, known: Floats, xy: Floats, metric: str, k: int = 10) -> Floats:
@@ -212,12 +212,12 @@ def place(vectors: Floats, known: Floats, xy: Floats, metric: str, k: int = 10) 
 
 def metric_distances(distances: Doubles, metric: str) -> Doubles:
     """Distances (n, k) to measure a neighbourhood with: the root of squared L2, IP from its row's nearest."""
-    found: Doubles = np.maximum(distances, 0.0)
+    measured: Doubles = np.maximum(distances, 0.0)
     if metric == "L2":
-        found = np.sqrt(found)
+        measured = np.sqrt(measured)
     if metric == "IP":  # may be negative: only differences within a neighbourhood mean something
-        found = distances - np.minimum(distances.min(axis=1, keepdims=True), 0.0)
-    return found
+        measured = distances - np.minimum(distances.min(axis=1, keepdims=True), 0.0)
+    return measured
 
 
 def curve(min_dist: float) -> tuple[float, float]:

@@ -57,8 +57,8 @@ def exact(
 ) -> Neighbours:
     """The true neighbours of a vector (d,) in the whole index, kept in memory: the same at any EF_RUNTIME."""
     asked = queries.made(vector[None, :], ("",), (own_key,))
-    found = truth(client, info, field, asked, k, condition)
-    return Neighbours(found.keys, (found.distances[0, : len(found.keys[0])],), found.looked_at)
+    nearest = truth(client, info, field, asked, k, condition)
+    return Neighbours(nearest.keys, (nearest.distances[0, : len(nearest.keys[0])],), nearest.looked_at)
 
 
 def overlay(

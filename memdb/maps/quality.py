@@ -68,18 +68,18 @@ def quality(
 
 def _beyond(table: NDArray[Any], neighbours: NDArray[Any], k: int) -> float:
     """Sum over pairs of how far beyond rank k the neighbours of one space lie in the other."""
-    found = np.take_along_axis(table, neighbours, axis=1)
+    reached = np.take_along_axis(table, neighbours, axis=1)
     total = 0.0
     for column in range(neighbours.shape[1]):
-        ranks = (table < found[:, column, None]).sum(axis=1) + 1
+        ranks = (table < reached[:, column, None]).sum(axis=1) + 1
         total += float(np.maximum(ranks - k, 0).sum())
     return total
 
 
-def _without_self(found: NDArray[Any], k: int) -> Places:
+def _without_self(places: NDArray[Any], k: int) -> Places:
     """(n, k) neighbours without the point itself, which need not stand first where points coincide."""
-    n = len(found)
-    own = found == np.arange(n)[:, None]
+    n = len(places)
+    own = places == np.arange(n)[:, None]
     own[~own.any(axis=1), -1] = True  # among many at one place it was not even listed
-    others: Places = found[~own].reshape(n, k)
+    others: Places = places[~own].reshape(n, k)
     return others

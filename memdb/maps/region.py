@@ -28,9 +28,13 @@ class Trait:
 
 
 def traits(
-    tags: Mapping[str, Sequence[Sequence[str]]], numbers: Mapping[str, Sequence[str]], texts: Sequence[str],
-    chosen: NDArray[np.intp], *, limit: int = 12,
-) -> tuple[Trait, ...]:  # fmt: skip
+    tags: Mapping[str, Sequence[Sequence[str]]],
+    numbers: Mapping[str, Sequence[str]],
+    texts: Sequence[str],
+    chosen: NDArray[np.intp],
+    *,
+    limit: int = 12,
+) -> tuple[Trait, ...]:
     """The values that distinguish a selection, strongest first.
 
     Args:
@@ -43,20 +47,20 @@ def traits(
     n = max([len(texts), *(len(v) for v in tags.values()), *(len(v) for v in numbers.values())], default=0)
     inside = np.zeros(n, bool)
     inside[chosen] = True
-    found: list[Trait] = []
+    compared: list[Trait] = []
     for field, values in tags.items():
-        found += _compared(field, [set(held) for held in values], inside)
+        compared += _compared(field, [set(held) for held in values], inside)
     for field, values in numbers.items():
-        found += _compared(field, [{name} if name else set() for name in _ranges(values)], inside)
+        compared += _compared(field, [{name} if name else set() for name in _ranges(values)], inside)
     if any(texts):
         words = [
             {w for w in clusters.words(text).split() if len(w) > 2 and not w.isdigit()} for text in texts
         ]
-        found += _compared("word", words, inside)
-    found = [t for t in found if t.log_odds > 0.3]
+        compared += _compared("word", words, inside)
+    compared = [t for t in compared if t.log_odds > 0.3]
     # Strong and frequent: odds alone would prefer what three documents share.
-    found.sort(key=lambda t: -t.log_odds * np.sqrt(t.inside))
-    return tuple(found[:limit])
+    compared.sort(key=lambda t: -t.log_odds * np.sqrt(t.inside))
+    return tuple(compared[:limit])
 
 
 def _compared(field: str, values: Sequence[set[str]], inside: NDArray[np.bool_]) -> list[Trait]:
@@ -65,7 +69,7 @@ def _compared(field: str, values: Sequence[set[str]], inside: NDArray[np.bool_])
     for held, chosen in zip(values, inside.tolist(), strict=True):
         (here if chosen else there).update(held)
     n_here, n_there = int(inside.sum()), int((~inside).sum())
-    found = []
+    compared = []
     for value, count in here.items():
         if count < min(LEAST, n_here):
             continue
@@ -73,8 +77,8 @@ def _compared(field: str, values: Sequence[set[str]], inside: NDArray[np.bool_])
         odds_here = (count + 0.5) / (n_here - count + 0.5)
         odds_there = (there[value] + 0.5) / (n_there - there[value] + 0.5)
         share = there[value] / n_there if n_there else 0.0
-        found.append(Trait(field, value, count / n_here, share, float(np.log(odds_here / odds_there))))
-    return found
+        compared.append(Trait(field, value, count / n_here, share, float(np.log(odds_here / odds_there))))
+    return compared
 
 
 def _ranges(values: Sequence[str]) -> list[str]:

@@ -46,10 +46,13 @@ class MapRequest:
 
     def __post_init__(self) -> None:
         for name, value, low, high in (
-            ("Points", self.count, LEAST, MOST), ("Neighbours", self.neighbours, 2, MOST_NEIGHBOURS),
-            ("min_dist", self.min_dist, 0.0, 0.99), ("Dimensions", self.dimensions, 2, 3),
-            ("Seed", self.seed, 0, 2**31 - 1), ("Layout seed", self.layout_seed, 0, 2**31 - 1),
-        ):  # fmt: skip
+            ("Points", self.count, LEAST, MOST),
+            ("Neighbours", self.neighbours, 2, MOST_NEIGHBOURS),
+            ("min_dist", self.min_dist, 0.0, 0.99),
+            ("Dimensions", self.dimensions, 2, 3),
+            ("Seed", self.seed, 0, 2**31 - 1),
+            ("Layout seed", self.layout_seed, 0, 2**31 - 1),
+        ):
             if not low <= value <= high:
                 raise OutOfRange(name, value, low, high, "the map")
         if self.layout not in LAYOUTS:

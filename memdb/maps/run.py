@@ -65,9 +65,19 @@ def make(
     if chosen.several:
         notes += ("Some documents hold several vectors: each stands where its first vector puts it.",)
     made = Map(
-        request, "PCA", chosen.keys, xy, chosen.total, params.metric, info.fingerprint, watch.seconds,
-        axes=axes, mean=mean, notes=notes, evidence=witnessed,
-    )  # fmt: skip
+        request,
+        "PCA",
+        chosen.keys,
+        xy,
+        chosen.total,
+        params.metric,
+        info.fingerprint,
+        watch.seconds,
+        axes=axes,
+        mean=mean,
+        notes=notes,
+        evidence=witnessed,
+    )
     if keep is not None:
         keep(made)
     k = min(request.neighbours, len(vectors) - 1)
@@ -150,18 +160,18 @@ class _Watch:
 
 
 def _texts(client: Client, info: IndexInfo, keys: tuple[str, ...]) -> list[str]:
-    found = text_field(info)
-    if found is None:
+    field = text_field(info)
+    if field is None:
         return [""] * len(keys)
-    return [replies.text(value)[:300] for value in stored.values(client, info, found, keys)]
+    return [replies.text(value)[:300] for value in stored.values(client, info, field, keys)]
 
 
 def _notes(vectors: Floats) -> tuple[str, ...]:
     zero = int((~vectors.any(axis=1)).sum())
-    found = []
+    notes = []
     if zero:
-        found.append(f"{zero:,} vectors are zero: they have no direction, and where they lie means nothing.")
+        notes.append(f"{zero:,} vectors are zero: they have no direction, and where they lie means nothing.")
     same = len(vectors) - len(np.unique(vectors[:20_000], axis=0)) if len(vectors) <= 20_000 else 0
     if same:
-        found.append(f"{same:,} documents have the same vector as another one: they lie on one point.")
-    return tuple(found)
+        notes.append(f"{same:,} documents have the same vector as another one: they lie on one point.")
+    return tuple(notes)

@@ -64,8 +64,9 @@ def sample(client: Client, info: IndexInfo, request: MapRequest, *, report: Repo
             # Copies, not views: a view would hold its whole block in memory.
             kept += [
                 (_hash(key, salt), key, block.vectors[i].copy())
-                for i, key in enumerate(block.keys) if where[i] == name
-            ]  # fmt: skip
+                for i, key in enumerate(block.keys)
+                if where[i] == name
+            ]
             if len(kept) > 2 * limit + 1_000:
                 strata[name] = heapq.nsmallest(limit, kept, key=lambda item: item[:2])
     chosen = _fairly(list(strata.values()), limit)

@@ -60,8 +60,8 @@ def vectors(home: Path, target: Target, made: Map) -> Floats | None:
     """The vectors of a kept map's points, (n, d); None where they are not kept any more."""
     path = _path(home, target, made.fingerprint, made.request)
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as found:
-            return np.asarray(found["vectors"], np.float32)
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            return np.asarray(arrays["vectors"], np.float32)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
 
@@ -75,18 +75,31 @@ def save(home: Path, target: Target, made: Map, points: Floats) -> Path:
     path = _path(home, target, made.fingerprint, made.request)
     quality = made.quality
     about = {
-        "format": FORMAT, "method": made.method, "total": made.total, "metric": made.metric,
-        "fingerprint": made.fingerprint, "seconds": made.seconds, "names": made.names, "notes": made.notes,
+        "format": FORMAT,
+        "method": made.method,
+        "total": made.total,
+        "metric": made.metric,
+        "fingerprint": made.fingerprint,
+        "seconds": made.seconds,
+        "names": made.names,
+        "notes": made.notes,
         "request": {k: v for k, v in asdict(made.request).items() if k != "params"},
-        "quality": None if quality is None else [
-            quality.trustworthiness, quality.continuity, quality.sample, quality.neighbours],
-    }  # fmt: skip
+        "quality": None
+        if quality is None
+        else [quality.trustworthiness, quality.continuity, quality.sample, quality.neighbours],
+    }
     arrays: dict[str, Any] = {
-        "about": np.frombuffer(json.dumps(about).encode(), np.uint8), "xy": made.xy, "graph": made.graph,
-        "graph_distances": made.graph_distances.astype(np.float32), "labels": made.labels, "axes": made.axes,
-        "mean": made.mean, "kept": quality.kept if quality else np.empty(0, np.float32), "vectors": points,
+        "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
+        "xy": made.xy,
+        "graph": made.graph,
+        "graph_distances": made.graph_distances.astype(np.float32),
+        "labels": made.labels,
+        "axes": made.axes,
+        "mean": made.mean,
+        "kept": quality.kept if quality else np.empty(0, np.float32),
+        "vectors": points,
         **packed("keys", made.keys),
-    }  # fmt: skip
+    }
     if made.evidence is not None:
         arrays |= {**packed("witnesses", made.evidence.keys), **made.evidence.arrays()}
     part = path.with_suffix(f".{os.getpid()}.part")
@@ -113,22 +126,33 @@ def _path(home: Path, target: Target, fingerprint: str, request: MapRequest) -> 
 def _read(path: Path, request: MapRequest) -> Map | None:
     try:
         # Opened here: NumPy leaves a file open that turns out to be damaged.
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as found:
-            about = json.loads(found["about"].tobytes())
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            about = json.loads(arrays["about"].tobytes())
             if about["format"] != FORMAT:
                 return None
             quality = None
             if about["quality"]:
                 trust, continuity, sample, neighbours = about["quality"]
-                quality = Quality(trust, continuity, sample, found["kept"], neighbours)
+                quality = Quality(trust, continuity, sample, arrays["kept"], neighbours)
             made = Map(
-                request, about["method"], tuple(unpacked("keys", found)), found["xy"], about["total"],
-                about["metric"], about["fingerprint"], tuple((s, t) for s, t in about["seconds"]),
-                found["graph"], found["graph_distances"].astype(np.float64), quality, found["labels"],
+                request,
+                about["method"],
+                tuple(unpacked("keys", arrays)),
+                arrays["xy"],
+                about["total"],
+                about["metric"],
+                about["fingerprint"],
+                tuple((s, t) for s, t in about["seconds"]),
+                arrays["graph"],
+                arrays["graph_distances"].astype(np.float64),
+                quality,
+                arrays["labels"],
                 tuple(about["names"]),
-                found["axes"], found["mean"], tuple(about["notes"]),
-                evidence.from_arrays(unpacked("witnesses", found), found),
-            )  # fmt: skip
+                arrays["axes"],
+                arrays["mean"],
+                tuple(about["notes"]),
+                evidence.from_arrays(unpacked("witnesses", arrays), arrays),
+            )
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
     os.utime(path)  # the longest unused goes first

@@ -38,10 +38,10 @@ def kept(target: Target, info: IndexInfo, request: MapRequest) -> Map | None:
 @st.cache_resource(ttl="30m", max_entries=6, show_spinner=False)
 def _kept(target: Target, fingerprint: str, request: MapRequest, _info: IndexInfo) -> Map:
     """What a fingerprint names may be of other data: whoever takes it checks it."""
-    found = store.find(cached.home(), cached.client(target), _info, request)
-    if found is None:
+    stored_map = store.find(cached.home(), cached.client(target), _info, request)
+    if stored_map is None:
         raise _NotKept
-    return found
+    return stored_map
 
 
 @st.cache_resource(ttl="30m", max_entries=4, show_spinner=False)
@@ -55,8 +55,8 @@ def values(
     target: Target, state: str, request: MapRequest, field: str, _info: IndexInfo, _made: Map
 ) -> list[str]:
     """A field of each point, "" where it has none. One round trip for a thousand."""
-    found = next(f for f in _info.fields if f.name == field)
-    return [replies.text(v) for v in stored.values(cached.client(target), _info, found, _made.keys)]
+    field_ = next(f for f in _info.fields if f.name == field)
+    return [replies.text(v) for v in stored.values(cached.client(target), _info, field_, _made.keys)]
 
 
 @st.cache_resource(ttl="30m", max_entries=24, show_spinner="Reading the field …")
@@ -77,10 +77,10 @@ def ttls(target: Target, state: str, request: MapRequest, _made: Map) -> NDArray
 @st.cache_resource(ttl="30m", max_entries=6, show_spinner=False)
 def titles(target: Target, state: str, request: MapRequest, _info: IndexInfo, _made: Map) -> list[str]:
     """A short name of each point."""
-    found = text_field(_info)
-    if found is None:
+    field = text_field(_info)
+    if field is None:
         return [line(key, 60) for key in _made.keys]
-    named = values(target, state, request, found.name, _info, _made)
+    named = values(target, state, request, field.name, _info, _made)
     return [line(text or key, 60) for text, key in zip(named, _made.keys, strict=True)]
 
 

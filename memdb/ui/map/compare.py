@@ -15,11 +15,11 @@ from memdb.tuning import shadow
 from memdb.ui.kit import cached, parts, state
 from memdb.ui.map import cached as map_cached
 from memdb.ui.map import figures, form, region
-from memdb.ui.map.shown import Shown
+from memdb.ui.map.shown import MapView
 from memdb.vectors.index import IndexInfo
 
 
-def view(shown: Shown) -> None:
+def view(shown: MapView) -> None:
     """Other parameters, or another index over the same keys; a selection is marked on both."""
     made = shown.made
     with st.container(border=True):
@@ -57,15 +57,15 @@ def view(shown: Shown) -> None:
                 args=(shown.target, info, request),
             )
             return
-    found = compare.pair(made, second)
-    if found is None:
+    both = compare.pair(made, second)
+    if both is None:
         st.warning("The two maps share no documents: choose the same sample.", icon=":material/link_off:")
         return
-    _side_by_side(shown, Shown(shown.target, info, second), found)
+    _side_by_side(shown, MapView(shown.target, info, second), both)
 
 
 @st.fragment
-def _side_by_side(shown: Shown, other: Shown, found: compare.Pair) -> None:
+def _side_by_side(shown: MapView, other: MapView, pair: compare.Pair) -> None:
     made, second = shown.made, other.made
     dark = state.dark()
     names = np.array([*made.names, figures.BETWEEN], dtype=object)
@@ -84,15 +84,15 @@ def _side_by_side(shown: Shown, other: Shown, found: compare.Pair) -> None:
             alt="The first map",
         )
     chosen = region.places(event, made, False)
-    there = dict(zip(found.left.tolist(), found.right.tolist(), strict=True))
+    there = dict(zip(pair.left.tolist(), pair.right.tolist(), strict=True))
     marked = np.array([there[i] for i in chosen.tolist() if i in there], dtype=np.intp)
     same = np.full(len(second.keys), "not on the first", dtype=object)
-    same[found.right] = np.array(groups, dtype=object)[found.left]
+    same[pair.right] = np.array(groups, dtype=object)[pair.left]
     with second_chart:
         st.caption(_words(second))
         st.plotly_chart(
             figures.points(
-                found.aligned,
+                pair.aligned,
                 figures.Colouring("clusters", same.tolist()),
                 other.labels,
                 dark=dark,
@@ -104,22 +104,22 @@ def _side_by_side(shown: Shown, other: Shown, found: compare.Pair) -> None:
             alt="The second map",
         )
     st.markdown(
-        f"**{float(found.shared.mean()):.0%}** of a document's {found.neighbours} nearest on one map "
+        f"**{float(pair.shared.mean()):.0%}** of a document's {pair.neighbours} nearest on one map "
         f"are its nearest on "
-        f"the other ({len(found.left):,} documents on both). The second is turned onto the first; "
+        f"the other ({len(pair.left):,} documents on both). The second is turned onto the first; "
         f"colours are the first's "
         "clusters. What both show is the data; the rest was the setting."
     )
     rows = [
         {
             "map": name,
-            "layout": _words(one),
-            "at neighbours": one.quality.neighbours if one.quality else None,
-            "trustworthiness": one.quality.trustworthiness if one.quality else None,
-            "continuity": one.quality.continuity if one.quality else None,
-            "kept neighbours": one.quality.mean_kept if one.quality else None,
+            "layout": _words(map_),
+            "at neighbours": map_.quality.neighbours if map_.quality else None,
+            "trustworthiness": map_.quality.trustworthiness if map_.quality else None,
+            "continuity": map_.quality.continuity if map_.quality else None,
+            "kept neighbours": map_.quality.mean_kept if map_.quality else None,
         }
-        for name, one in (("first", made), ("second", second))
+        for name, map_ in (("first", made), ("second", second))
     ]
     table = pd.DataFrame(rows)
     st.dataframe(table, hide_index=True, key="map2.table")
@@ -138,11 +138,11 @@ def _side_by_side(shown: Shown, other: Shown, found: compare.Pair) -> None:
             height=220,
         )
     parts.export(
-        table, "maps", {**shown.about, "shared_neighbours": float(found.shared.mean())}, key="map2.file"
+        table, "maps", {**shown.about, "shared_neighbours": float(pair.shared.mean())}, key="map2.file"
     )
 
 
-def _alike(shown: Shown) -> list[str]:
+def _alike(shown: MapView) -> list[str]:
     """Indexes that may lie over the same keys: the same prefixes."""
     names = [n for n in cached.index_names(shown.target) if n != shown.info.name]
     base = shown.info.name
@@ -156,8 +156,8 @@ def _alike(shown: Shown) -> list[str]:
     ]
 
 
-def _same(one: IndexInfo, other: IndexInfo) -> bool:
-    return one.prefixes == other.prefixes and one.on == other.on and bool(other.of_kind("VECTOR"))
+def _same(info: IndexInfo, other: IndexInfo) -> bool:
+    return info.prefixes == other.prefixes and info.on == other.on and bool(other.of_kind("VECTOR"))
 
 
 def _words(made: Map) -> str:

@@ -104,16 +104,16 @@ def density(xy: Floats, *, dark: bool, height: int = HEIGHT) -> go.Figure:
     return _plane(figure, colours, height)
 
 
-def with_overlay(figure: go.Figure, found: Overlay, titles: dict[str, str], *, dark: bool) -> go.Figure:
+def with_overlay(figure: go.Figure, overlay: Overlay, titles: dict[str, str], *, dark: bool) -> go.Figure:
     """A query and its neighbours on top: told apart by shape and colour, lines from the query."""
     colours = palette(dark)
     tones = {"found": colours.good, "missed": colours.bad, "wrong": colours.second}
     for kind, tone in tones.items():
-        marks = [m for m in found.marks if m.kind == kind]
+        marks = [m for m in overlay.marks if m.kind == kind]
         if not marks:
             continue
         there = np.array([m.place for m in marks], np.float32)
-        here = np.broadcast_to(np.array(found.place, np.float32), there.shape)
+        here = np.broadcast_to(np.array(overlay.place, np.float32), there.shape)
         gap = np.full_like(there, np.nan)
         lines = np.stack([here, there, gap], axis=1).reshape(-1, there.shape[1])
         figure.add_trace(
@@ -153,7 +153,7 @@ def with_overlay(figure: go.Figure, found: Overlay, titles: dict[str, str], *, d
                 ],
             )
         )
-    at = np.array([found.place], np.float32)
+    at = np.array([overlay.place], np.float32)
     figure.add_trace(
         _trace(
             at,

@@ -9,12 +9,12 @@ import streamlit as st
 from memdb import intervals
 from memdb.ui.kit import charts, parts, state
 from memdb.ui.map import figures, region
-from memdb.ui.map.shown import Shown
+from memdb.ui.map.shown import MapView
 
 SAMPLE = 200
 
 
-def view(shown: Shown) -> None:
+def view(shown: MapView) -> None:
     """The map's own error, beside the index's."""
     made = shown.made
     quality = made.quality
@@ -77,7 +77,7 @@ def view(shown: Shown) -> None:
     )
 
 
-def words(shown: Shown, recall: float) -> str:
+def words(shown: MapView, recall: float) -> str:
     """One paragraph: what the map can and cannot show here."""
     made = shown.made
     quality = made.quality

@@ -20,7 +20,7 @@ from memdb.ui.map import cached as map_cached
 from memdb.ui.map import compare, figures, form, honesty, region, session
 from memdb.ui.map import query as map_query
 from memdb.ui.map.figures import Colouring
-from memdb.ui.map.shown import Shown
+from memdb.ui.map.shown import MapView
 from memdb.vectors.index import IndexInfo
 
 VIEWS = ("Map", "Honesty", "Compare", "Files")
@@ -79,7 +79,7 @@ def right_side(target: Target, info: IndexInfo, asked: MapRequest | MemDBError) 
             ":material/scatter_plot:",
         )
         return
-    shown = Shown(target, info, made)
+    shown = MapView(target, info, made)
     _head(shown)
     view = st.segmented_control(
         "View",
@@ -117,7 +117,7 @@ def _so_far(made: Map | None) -> None:
         st.caption("First the vectors are read.")
 
 
-def _head(shown: Shown) -> None:
+def _head(shown: MapView) -> None:
     made = shown.made
     quality = made.quality
     words = [f"**Showing {markdown(made.words)}**"]
@@ -135,7 +135,7 @@ def _head(shown: Shown) -> None:
         st.caption(f":material/info: {markdown(note, 300)}")
 
 
-def _map(shown: Shown) -> None:
+def _map(shown: MapView) -> None:
     made = shown.made
     options = [CLUSTERS, KEPT, DENSITY]
     if made.quality is None:
@@ -158,10 +158,10 @@ def _map(shown: Shown) -> None:
 
 
 @st.fragment
-def _picture(shown: Shown, colour: str, query: map_query.Query | None, path: session.Path) -> None:
+def _picture(shown: MapView, colour: str, query: map_query.Query | None, path: session.Path) -> None:
     """The chart with what lies on it. A fragment: EF_RUNTIME and selections redraw only this."""
     made = shown.made
-    found = map_query.live(shown, query)
+    overlay = map_query.live(shown, query)
     many = len(made.keys) > figures.POINTS
     figure = _base(shown, colour)
     dark = state.dark()
@@ -170,9 +170,9 @@ def _picture(shown: Shown, colour: str, query: map_query.Query | None, path: ses
     if path.users is not None and len(path.users.names):
         figures.with_users(figure, path.users.places, path.users.names, dark=dark)
     titles: dict[str, str] = {}
-    if found is not None:
-        titles = map_query.titles(shown, found)
-        figures.with_overlay(figure, found, titles, dark=dark)
+    if overlay is not None:
+        titles = map_query.titles(shown, overlay)
+        figures.with_overlay(figure, overlay, titles, dark=dark)
     event = st.plotly_chart(
         figure,
         key="map.chart",
@@ -186,13 +186,13 @@ def _picture(shown: Shown, colour: str, query: map_query.Query | None, path: ses
             "Drag to move, wheel to zoom; lasso or box (top right) to select"
             + (": a region of this density picture is drawn point by point below." if many else ".")
         )
-    if found is not None:
-        map_query.table(shown, found, titles)
+    if overlay is not None:
+        map_query.table(shown, overlay, titles)
     chosen = region.places(event, made, many)
     region.view(shown, chosen, many)
 
 
-def _base(shown: Shown, colour: str) -> go.Figure:
+def _base(shown: MapView, colour: str) -> go.Figure:
     """The documents. Kept in this tab, since making the figure takes longer than all that lies upon it."""
     made, dark = shown.made, state.dark()
     name = (shown.key, colour, dark, int(time.time() // _KEPT_S))
@@ -208,7 +208,7 @@ def _base(shown: Shown, colour: str) -> go.Figure:
     return figure
 
 
-def colouring(shown: Shown, colour: str) -> Colouring:
+def colouring(shown: MapView, colour: str) -> Colouring:
     """What the colours say."""
     made = shown.made
     if colour == KEPT and made.quality is not None:
@@ -231,7 +231,7 @@ def colouring(shown: Shown, colour: str) -> Colouring:
     return Colouring(colour, values)
 
 
-def _files(shown: Shown) -> None:
+def _files(shown: MapView) -> None:
     """Coordinates with keys and parameters."""
     made = shown.made
     names = ("x", "y", "z")[: made.xy.shape[1]]

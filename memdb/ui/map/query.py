@@ -17,7 +17,7 @@ from memdb.ui.kit import cached, parts
 from memdb.ui.kit import ef as ef_steps
 from memdb.ui.map import region
 from memdb.ui.map.figures import MEANING
-from memdb.ui.map.shown import Shown
+from memdb.ui.map.shown import MapView
 from memdb.vectors import search
 from memdb.vectors.distance import Floats, prepared
 
@@ -31,7 +31,7 @@ class Query:
     own_key: str = ""
 
 
-def ask(shown: Shown) -> Query | None:
+def ask(shown: MapView) -> Query | None:
     """The field; a key of the index is a document, anything else a question."""
     typed = st.text_input(
         "On the map",
@@ -59,7 +59,7 @@ def ask(shown: Shown) -> Query | None:
     return None
 
 
-def live(shown: Shown, query: Query | None) -> Overlay | None:
+def live(shown: MapView, query: Query | None) -> Overlay | None:
     """K and EF_RUNTIME, and the index asked with them."""
     if query is None:
         return None
@@ -82,7 +82,7 @@ def live(shown: Shown, query: Query | None) -> Overlay | None:
         near = overlay.exact(
             client, shown.info, made.request.field, query.vector, k, condition, query.own_key
         )
-        found = overlay.overlay(
+        laid = overlay.overlay(
             client,
             shown.info,
             made,
@@ -97,22 +97,22 @@ def live(shown: Shown, query: Query | None) -> Overlay | None:
     except MemDBError as exc:
         parts.show_error(exc, shown.target)
         return None
-    counts = {kind: sum(m.kind == kind for m in found.marks) for kind in MEANING}
+    counts = {kind: sum(m.kind == kind for m in laid.marks) for kind in MEANING}
     right.markdown(
-        f"recall@{k} **{found.recall:.2f}** · {counts['found']} found · {counts['missed']} missed · "
-        f"{counts['wrong']} wrong · {found.result.took_ms:.1f} ms"
+        f"recall@{k} **{laid.recall:.2f}** · {counts['found']} found · {counts['missed']} missed · "
+        f"{counts['wrong']} wrong · {laid.result.took_ms:.1f} ms"
     )
-    return found
+    return laid
 
 
-def titles(shown: Shown, found: Overlay) -> dict[str, str]:
+def titles(shown: MapView, laid: Overlay) -> dict[str, str]:
     """Names of the neighbours."""
-    return cached.titles(shown.target, shown.info, [m.key for m in found.marks])
+    return cached.titles(shown.target, shown.info, [m.key for m in laid.marks])
 
 
-def table(shown: Shown, found: Overlay, names: dict[str, str]) -> None:
+def table(shown: MapView, laid: Overlay, names: dict[str, str]) -> None:
     """The neighbours as rows, and the command."""
-    with st.expander(f"{len(found.marks)} neighbours, and the command"):
+    with st.expander(f"{len(laid.marks)} neighbours, and the command"):
         rows = pd.DataFrame(
             [
                 {
@@ -122,11 +122,11 @@ def table(shown: Shown, found: Overlay, names: dict[str, str]) -> None:
                     "key": line(m.key, 200),
                     "in the sample": m.on_map,
                 }
-                for m in sorted(found.marks, key=lambda m: m.distance)
+                for m in sorted(laid.marks, key=lambda m: m.distance)
             ]
         )
         st.dataframe(rows, hide_index=True, key="map.neighbours")
         for kind, words in MEANING.items():
             st.caption(f"{code(kind)} {words.partition(': ')[2]}")
         parts.export(rows, "neighbours", shown.about, key="map.neighbours_file")
-        st.code(found.result.command.redis_cli(shown.target), language="bash", wrap_lines=True)
+        st.code(laid.result.command.redis_cli(shown.target), language="bash", wrap_lines=True)

@@ -19,7 +19,7 @@ from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.map import cached as map_cached
 from memdb.ui.map import figures
 from memdb.ui.map.figures import Colouring
-from memdb.ui.map.shown import Shown
+from memdb.ui.map.shown import MapView
 from memdb.vectors import distance
 from memdb.vectors.distance import Floats
 from memdb.vectors.exact import nearest
@@ -38,20 +38,20 @@ def places(event: Any, made: Any, many: bool) -> Places:
     selection = getattr(event, "selection", None) or {}
     if many:
         return _inside(selection, made.xy)
-    found = {
+    chosen = {
         int(point["customdata"])
         for point in selection.get("points", ())
         if isinstance(point.get("customdata"), int | float)
     }
-    found |= {
+    chosen |= {
         int(point["customdata"][0])
         for point in selection.get("points", ())
         if isinstance(point.get("customdata"), list) and point["customdata"]
     }
-    return np.array(sorted(i for i in found if i < len(made.keys)), dtype=np.intp)
+    return np.array(sorted(i for i in chosen if i < len(made.keys)), dtype=np.intp)
 
 
-def view(shown: Shown, chosen: Places, many: bool) -> None:
+def view(shown: MapView, chosen: Places, many: bool) -> None:
     """Everything about a selection, the places (m,) of its points."""
     if not len(chosen):
         st.caption(
@@ -75,11 +75,11 @@ def view(shown: Shown, chosen: Places, many: bool) -> None:
             config={**charts.PLAIN, "scrollZoom": True},
             alt="The selected region, point by point",
         )
-    found = _traits(shown, chosen)
+    in_common = _traits(shown, chosen)
     left, right = st.columns([1, 1], gap="medium")
     with left:
         st.markdown("**What sets them apart**")
-        if found:
+        if in_common:
             st.dataframe(
                 pd.DataFrame(
                     [
@@ -90,7 +90,7 @@ def view(shown: Shown, chosen: Places, many: bool) -> None:
                             "elsewhere": t.outside,
                             "log odds": t.log_odds,
                         }
-                        for t in found
+                        for t in in_common
                     ]
                 ),
                 hide_index=True,
@@ -104,7 +104,7 @@ def view(shown: Shown, chosen: Places, many: bool) -> None:
             )
         else:
             st.caption("No value is more frequent here than elsewhere.")
-        _ways_on(shown, chosen, found)
+        _ways_on(shown, chosen, in_common)
     with right:
         titles = shown.titles
         st.markdown("**The documents**")
@@ -122,14 +122,14 @@ def view(shown: Shown, chosen: Places, many: bool) -> None:
     _recall(shown, chosen)
 
 
-def _traits(shown: Shown, chosen: Places) -> tuple[Trait, ...]:
+def _traits(shown: MapView, chosen: Places) -> tuple[Trait, ...]:
     made, info = shown.made, shown.info
     tags = {f.name: map_cached.tag_values(*shown.key, f.name, info, made) for f in info.of_kind("TAG")[:6]}
     numbers = {f.name: map_cached.values(*shown.key, f.name, info, made) for f in info.of_kind("NUMERIC")[:4]}
     return traits(tags, numbers, shown.titles, chosen)
 
 
-def _ways_on(shown: Shown, chosen: Places, found: tuple[Trait, ...]) -> None:
+def _ways_on(shown: MapView, chosen: Places, in_common: tuple[Trait, ...]) -> None:
     made = shown.made
     spots = made.xy[chosen]
     middle = made.keys[chosen[np.argmin(((spots - spots.mean(axis=0)) ** 2).sum(axis=1))]]
@@ -140,7 +140,7 @@ def _ways_on(shown: Shown, chosen: Places, found: tuple[Trait, ...]) -> None:
             icon=":material/search:",
             query_params={"index": shown.info.name, "search.by": "Document", "search.key": middle},
         )
-        tag = next((t for t in found if _is_tag(shown.info.fields, t.field) and t.inside > 0.3), None)
+        tag = next((t for t in in_common if _is_tag(shown.info.fields, t.field) and t.inside > 0.3), None)
         if tag is not None:
             st.page_link(
                 frame.link("search"),
@@ -159,7 +159,7 @@ def _is_tag(fields: tuple[Field, ...], name: str) -> bool:
     return any(f.name == name and f.kind == "TAG" for f in fields)
 
 
-def _recall(shown: Shown, chosen: Places) -> None:
+def _recall(shown: MapView, chosen: Places) -> None:
     """Recall of this region, measured on some of its documents against the map's exact graph."""
     points = shown.vectors
     left, right = st.columns([1, 2.6], vertical_alignment="center")
@@ -199,7 +199,7 @@ def _recall(shown: Shown, chosen: Places) -> None:
     )
 
 
-def measured(shown: Shown, points: Floats, queries: Places, ef: int, k: int = 10) -> NDArray[np.float64]:
+def measured(shown: MapView, points: Floats, queries: Places, ef: int, k: int = 10) -> NDArray[np.float64]:
     """Recall@k (m,) of the live index for m of the points (n, d), each left out of its own neighbours."""
     made, client = shown.made, cached.client(shown.target)
     condition = condition_of(made.request)

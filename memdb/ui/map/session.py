@@ -14,7 +14,7 @@ from memdb.sessions import formats
 from memdb.sessions.filters import SessionFilter
 from memdb.sessions.known import ARTICLE
 from memdb.ui.kit import cached, parts
-from memdb.ui.map.shown import Shown
+from memdb.ui.map.shown import MapView
 from memdb.vectors.distance import Floats, prepared
 
 TURNS = 40
@@ -46,7 +46,7 @@ class Path:
     users: Users | None = None
 
 
-def choose(shown: Shown) -> Path:
+def choose(shown: MapView) -> Path:
     """Widgets in a popover; what they chose, placed on the map without laying out again."""
     dim = shown.info.vector_field(shown.made.request.field)[1].dim
     with st.popover("Sessions", icon=":material/route:", width="stretch"):
@@ -56,8 +56,8 @@ def choose(shown: Shown) -> Path:
                 f"{dim:,}."
             )
             return Path()
-        found, _ = cached.session_page(shown.target, ARTICLE, SessionFilter(), "", 50, 0)
-        ids = [formats.printable_id(s.id) for s in found.sessions if s.turns]
+        listed, _ = cached.session_page(shown.target, ARTICLE, SessionFilter(), "", 50, 0)
+        ids = [formats.printable_id(s.id) for s in listed.sessions if s.turns]
         linked = st.session_state.get("map.session") or st.query_params.get("map.session")
         chosen = st.selectbox(
             "Path of a session",
@@ -75,12 +75,12 @@ def choose(shown: Shown) -> Path:
         with parts.errors_shown():
             session = _turns(shown, chosen)
     if with_users:
-        names = sorted({s.user_id for s in found.sessions if s.user_id and s.user_id.isprintable()})[:USERS]
+        names = sorted({s.user_id for s in listed.sessions if s.user_id and s.user_id.isprintable()})[:USERS]
         users = _users(shown, names)
     return Path(session, users)
 
 
-def _turns(shown: Shown, session_id: str) -> Turns | None:
+def _turns(shown: MapView, session_id: str) -> Turns | None:
     session = cached.session(shown.target, ARTICLE, session_id.strip(), 0).session
     texts = [t.content for t in session.turns if t.role.lower() in ("user", "human") and t.content.strip()][
         -TURNS:
@@ -93,20 +93,22 @@ def _turns(shown: Shown, session_id: str) -> Turns | None:
     return Turns(session_id, tuple(texts), layout.place(vectors, points, shown.made.xy, shown.made.metric))
 
 
-def _users(shown: Shown, names: list[str]) -> Users | None:
+def _users(shown: MapView, names: list[str]) -> Users | None:
     points = shown.vectors
     if points is None:
         return None
-    found: list[tuple[str, Floats]] = []
+    preferences: list[tuple[str, Floats]] = []
     for name in names:
         try:
             record = cached.user_record(shown.target, formats.printable_id(name), 0)
         except MemDBError:
             continue  # a user without a record has no preference to show
         if record.vector is not None and record.vector.shape == points.shape[1:]:
-            found.append((name, record.vector))
-    if not found:
+            preferences.append((name, record.vector))
+    if not preferences:
         st.caption("None of the first users found has a preference vector.")
         return None
-    vectors = prepared(np.stack([vector for _, vector in found]), shown.made.metric)
-    return Users(tuple(n for n, _ in found), layout.place(vectors, points, shown.made.xy, shown.made.metric))
+    vectors = prepared(np.stack([vector for _, vector in preferences]), shown.made.metric)
+    return Users(
+        tuple(n for n, _ in preferences), layout.place(vectors, points, shown.made.xy, shown.made.metric)
+    )

@@ -12,7 +12,7 @@ from memdb.vectors.index import IndexInfo
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shown:
+class MapView:
     """A map, the index as it is now, and the target."""
 
     target: Target
