@@ -27,10 +27,10 @@ from memdb.settings import Settings
 
 def moment(text: str) -> datetime:
     """A time of ISO 8601; without a zone it is UTC."""
-    found = formats.time_of(text)
-    if found is None:
+    time = formats.time_of(text)
+    if time is None:
         raise argparse.ArgumentTypeError(f"'{text}' is no time, e.g. 2026-07-14 or 2026-07-14T10:30Z")
-    return found
+    return time
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,9 +60,9 @@ def append(client: Client, key: str, turns: Sequence[Turn], *, ttl_s: float | No
     ]
     done = Appended(key, 0, None, 0)
 
-    def writes(found: list[Reply]) -> list[list[Arg]]:
+    def writes(stored: list[Reply]) -> list[list[Arg]]:
         nonlocal done
-        kind, left, size, history = found
+        kind, left, size, history = stored
         if replies.text(kind) == "none":
             raise NotFound(key, "session")
         entries = _history(key, replies.integer(size), history)
@@ -102,8 +102,8 @@ def create(
         raise BadInput("The session names no user.", "Choose a user.")
     _checked_ttl(ttl_s)
 
-    def writes(found: list[Reply]) -> list[list[Arg]]:
-        if replies.integer(found[0]):
+    def writes(stored: list[Reply]) -> list[list[Arg]]:
+        if replies.integer(stored[0]):
             raise BadInput(f"There is a key '{line(key, 80)}' already.", "Choose another id.")
         now = datetime.now(UTC).isoformat(timespec="seconds")
         commands: list[list[Arg]] = [
@@ -150,18 +150,18 @@ def _history(key: str, size: int, raw: Reply) -> list[object]:
     if raw is None or raw == b"":
         return []
     try:
-        found = json.loads(raw)
+        parsed = json.loads(raw)
     except (ValueError, RecursionError) as exc:
         raise BadInput(
             f"The history of '{line(key, 80)}' is no JSON; nothing was added.",
             "What is stored stays as it is. Begin another session.",
         ) from exc
-    if not isinstance(found, list):
+    if not isinstance(parsed, list):
         raise BadInput(
             f"The history of '{line(key, 80)}' is JSON but no list; nothing was added.",
             "What is stored stays as it is. Begin another session.",
         )
-    return found
+    return parsed
 
 
 def _checked_ttl(ttl_s: float | None) -> None:

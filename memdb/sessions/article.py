@@ -106,7 +106,7 @@ class Article:
                 ("HMGET", key, formats.USER_ID, formats.CREATED_AT),
             ]
         facts = client.pipeline(commands, errors_as_values=True)
-        found = []
+        sample = []
         for key, left, size, fields in zip(keys, facts[::3], facts[1::3], facts[2::3], strict=True):
             if isinstance(left, MemDBError):
                 raise left
@@ -116,8 +116,8 @@ class Article:
                 raise fields
             user, created = (replies.key(v)[:200] if isinstance(v, bytes) else "" for v in fields)
             memory = possible.size(size) or 0
-            found.append(Seen(key, seconds(left), memory, user, formats.time_of(created)))
-        return found
+            sample.append(Seen(key, seconds(left), memory, user, formats.time_of(created)))
+        return sample
 
 
 _Fits = Callable[[int, bytes | None], bool]  # (length, value): by the length alone while the value is None
@@ -173,10 +173,10 @@ def _by_fields(client: Client, fields: dict[str, _Fits], keys: list[str]) -> lis
 
 
 def _by_ttl(client: Client, wanted: SessionFilter, keys: list[str]) -> list[str]:
-    found = _asked(client, [("PTTL", key) for key in keys])
+    lives = _asked(client, [("PTTL", key) for key in keys])
     return [
         key
-        for key, left in zip(keys, found, strict=True)
+        for key, left in zip(keys, lives, strict=True)
         if replies.integer(left, -2) != -2 and wanted.takes_ttl(seconds(left))
     ]
 

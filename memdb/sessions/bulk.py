@@ -53,7 +53,7 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DryRun:
     """What would be changed. Nothing is written yet."""
 
     action: Action
@@ -111,8 +111,8 @@ def plan(
     limit: int = MOST,
     budget_keys: int = 10_000_000,
     report: Report = silent,
-    keep: Callable[[Plan], None] | None = None,
-) -> Plan:
+    keep: Callable[[DryRun], None] | None = None,
+) -> DryRun:
     """Find the sessions that pass a filter, without writing.
 
     Args:
@@ -153,20 +153,28 @@ def plan(
         keys.update(dict.fromkeys(passed))
         ended = replies.integer(cursor) == 0
         complete = ended and not cut
-        found = Plan(
-            action, format_, wanted, tuple(keys), size, tuple(sample), undecided, min(scanned, total), total,
+        dry_run = DryRun(
+            action,
+            format_,
+            wanted,
+            tuple(keys),
+            size,
+            tuple(sample),
+            undecided,
+            min(scanned, total),
+            total,
             complete,
-        )  # fmt: skip
+        )
         if keep is not None:
-            keep(found)
+            keep(dry_run)
         report("Finding sessions", min(scanned, total), total)
         if ended or len(keys) >= limit or scanned >= budget_keys:
-            return found
+            return dry_run
 
 
 def apply(
     client: Client,
-    planned: Plan,
+    planned: DryRun,
     *,
     report: Report = silent,
     keep: Callable[[Done], None] | None = None,

@@ -23,15 +23,15 @@ def plain_state(value: Any) -> Any:
     packed = value["checkpoint"]
     if value.get("type") != "msgpack" or not isinstance(packed, str):
         return value
-    found = dict(value)
+    state = dict(value)
     try:
-        found["checkpoint"] = _unpacked(base64.b64decode(packed, validate=True))
+        state["checkpoint"] = _unpacked(base64.b64decode(packed, validate=True))
         metadata = value.get("metadata")
         if isinstance(metadata, str):
-            found["metadata"] = base64.b64decode(metadata, validate=True).decode()
+            state["metadata"] = base64.b64decode(metadata, validate=True).decode()
     except (ValueError, binascii.Error, msgpack.UnpackException, RecursionError):
         return value
-    return found
+    return state
 
 
 def _unpacked(data: bytes, depth: int = 0) -> Any:

@@ -107,9 +107,9 @@ def prefix_of(key: str) -> str:
 
 
 def _sample(client: Client, sample: int) -> list[str]:
-    cursor, found = b"0", dict[str, None]()
+    cursor, sampled = b"0", dict[str, None]()
     while True:
         cursor, keys = client.execute("SCAN", cursor, "COUNT", min(STEP, sample))
-        found.update(dict.fromkeys(map(replies.key, keys)))
-        if cursor == b"0" or len(found) >= sample:
-            return list(found)
+        sampled.update(dict.fromkeys(map(replies.key, keys)))
+        if cursor == b"0" or len(sampled) >= sample:
+            return list(sampled)

@@ -46,12 +46,12 @@ def own_formats(settings: Settings) -> tuple[Format, ...]:
     """
     path = file_path(settings)
     try:
-        found = tomllib.loads(path.read_text("utf-8"))
+        content = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return ()
     except (OSError, ValueError, RecursionError) as exc:
         raise BadSettings(f"'{path}' cannot be read: {exc}.", "Mend the file, or move it away.") from exc
-    tables = found.get(TABLE, [])
+    tables = content.get(TABLE, [])
     if not isinstance(tables, list) or len(tables) > _MOST:
         raise BadSettings(f"'{path}': {TABLE} is no list of tables.", f"Write [[{TABLE}]] above each.")
     formats = []
@@ -144,7 +144,7 @@ def _text(table: Mapping[str, Any], name: str) -> str:
 
 
 def _paths(value: Any, name: str) -> tuple[str, ...]:
-    found = [value] if isinstance(value, str) else value
-    if not isinstance(found, list) or not all(isinstance(path, str) for path in found):
+    listed = [value] if isinstance(value, str) else value
+    if not isinstance(listed, list) or not all(isinstance(path, str) for path in listed):
         raise BadInput(f"{name} is {value!r}.", "Give a path as a text, or a list of them.")
-    return tuple(path.strip() for path in found if path.strip())
+    return tuple(path.strip() for path in listed if path.strip())

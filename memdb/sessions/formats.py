@@ -81,7 +81,7 @@ def typed_id(text: str) -> str:
     """The id that `printable_id` made `text` of; a % that no two hex digits follow is itself."""
     return re.sub(
         "(?:%[0-9A-Fa-f]{2})+",
-        lambda found: bytes.fromhex(found.group().replace("%", "")).decode("utf-8", "surrogateescape"),
+        lambda escaped: bytes.fromhex(escaped.group().replace("%", "")).decode("utf-8", "surrogateescape"),
         text.strip(),
     )
 
@@ -195,10 +195,10 @@ def time_of(text: str) -> datetime | None:
     if text.isascii() and text.isdigit() and len(text) in (10, 13):
         return datetime.fromtimestamp(int(text) / (1 if len(text) == 10 else 1000), UTC)
     try:
-        found = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def to_json(session: Session) -> str:

@@ -29,6 +29,7 @@ from memdb.vectors.index import IndexInfo
 STEP = 1_000
 PAGE_BYTES, OPEN_BYTES = 32 * 2**20, 64 * 2**20
 SUMMARY_BYTES = 2**20  # a value over this is listed and not read
+VALUE_COST = 12 * 2**10  # bytes that a small value counts for: five commands and its parsing take time too
 SEEN_BYTES = 64 * 2**10  # of a value that a survey reads for its user and time
 KEYS = 500  # of one page, where several make a session
 OPEN_KEYS = 2_000  # of one session
@@ -86,7 +87,7 @@ class Gathered:
         step = LEFT_KEYS if format_.holds == "session" else max(1, len(left))
         while at < len(left) and len(passed) < room and (spent == 0 or spent < budget):
             parts = _parts(client, format_, left[at : at + step], each=HISTORY_BYTES, total=PAGE_BYTES)
-            spent += sum(part.value.size_bytes or 0 for part in parts if part.reading is not None)
+            spent += sum(max(VALUE_COST, part.value.size_bytes or 0) for part in parts)
             for id_, group in _grouped(format_, parts).items():
                 note = _verdict(format_, wanted, id_, group)
                 if note is not None:
@@ -106,7 +107,11 @@ class Gathered:
         ]
 
     def open(self, client: Client, format_: Format, id_: str, budget: Budget, report: Report) -> Opened:
-        """All keys of a session, read and put in order; of states the newest."""
+        """All keys of a session, read and put in order; of states the newest.
+
+        Raises:
+            NotFound: the session is gone.
+        """
         keys, complete = _keys(client, format_, id_, budget, report)
         parts = [
             part
@@ -128,12 +133,16 @@ class Gathered:
                     *session.problems,
                 ),
             )
-        found = tuple(part.value.key for part in parts)
-        now = self.pulse(client, format_, found)
-        return Opened(session, found, complete, now.size if now is not None else None)
+        read_keys = tuple(part.value.key for part in parts)
+        now = self.pulse(client, format_, read_keys)
+        return Opened(session, read_keys, complete, now.size if now is not None else None)
 
     def pulse(self, client: Client, format_: Format, keys: Sequence[str]) -> Pulse | None:
-        """The first of its keys to expire, and the entries or bytes of lists and texts."""
+        """The first of its keys to expire, and the entries or bytes of lists and texts.
+
+        Raises:
+            NotFound: the session is gone.
+        """
         if len(keys) > LIVE_KEYS:
             return None
         length = _LENGTHS.get(format_.stored)
@@ -152,11 +161,14 @@ class Gathered:
         """Each key by itself, also where several make a session."""
         return [
             Seen(
-                part.value.key, part.value.ttl_s, part.value.size_bytes or 0,
-                part.reading.user if part.reading else "", part.reading.at if part.reading else None,
+                part.value.key,
+                part.value.ttl_s,
+                part.value.size_bytes or 0,
+                part.reading.user if part.reading else "",
+                part.reading.at if part.reading else None,
             )
             for part in _parts(client, format_, keys, each=SEEN_BYTES, total=PAGE_BYTES, any_type=True)
-        ]  # fmt: skip
+        ]
 
 
 def merged(format_: Format, before: SessionSummary, more: SessionSummary) -> SessionSummary:
@@ -256,26 +268,26 @@ def _keys(
     if format_.holds == "session":
         return [format_.key_of(id_)], True
     # Where the id stands in the key (as redisvl's and LangGraph's does) SCAN's MATCH leaves few to be read.
-    found, complete = _matching(client, format_, format_.pattern + beginning(id_), budget, report)
-    return (found, complete) if found else _matching(client, format_, format_.pattern, budget, report)
+    keys, complete = _matching(client, format_, format_.pattern + beginning(id_), budget, report)
+    return (keys, complete) if keys else _matching(client, format_, format_.pattern, budget, report)
 
 
 def _matching(
     client: Client, format_: Format, pattern: str, budget: Budget, report: Report
 ) -> tuple[list[str], bool]:
-    at, seen, found = 0, 0, dict[str, None]()
+    at, seen, matching = 0, 0, dict[str, None]()
     total = replies.integer(client.execute("DBSIZE"))
     while True:
         reply, batch = client.execute(
             "SCAN", at, "MATCH", pattern, "TYPE", TYPES[format_.stored], "COUNT", STEP
         )
         at, seen = replies.integer(reply), seen + STEP
-        found.update(dict.fromkeys(map(replies.key, batch)))
+        matching.update(dict.fromkeys(map(replies.key, batch)))
         report("Looking for the session's keys", min(seen, total), total)
         if at == 0:
-            return list(found)[:OPEN_KEYS], len(found) <= OPEN_KEYS
-        if seen >= budget.keys or len(found) > OPEN_KEYS:
-            return list(found)[:OPEN_KEYS], False
+            return list(matching)[:OPEN_KEYS], len(matching) <= OPEN_KEYS
+        if seen >= budget.keys or len(matching) > OPEN_KEYS:
+            return list(matching)[:OPEN_KEYS], False
 
 
 def _when(part: _Part) -> tuple[datetime, str]:
@@ -317,9 +329,16 @@ def _summary(format_: Format, id_: str, parts: Sequence[_Part]) -> SessionSummar
         session.turns[0] if session.turns else None,
     )
     return SessionSummary(
-        session.key, session.user_id, "", session.created_at, session.created, session.ttl_s,
+        session.key,
+        session.user_id,
+        "",
+        session.created_at,
+        session.created,
+        session.ttl_s,
         sum(len(turn.content.encode("utf-8", "surrogateescape")) for turn in session.turns),
-        session.size_bytes, len(session.turns) if session.turns else None,
-        line(opening.content, OPENING) if opening else "", session.problems,
+        session.size_bytes,
+        len(session.turns) if session.turns else None,
+        line(opening.content, OPENING) if opening else "",
+        session.problems,
         format_.prefix,
-    )  # fmt: skip
+    )

@@ -84,12 +84,12 @@ def read_hash(client: Client, key: str, expected: Sequence[str], what: str) -> S
     kind, ttl, length, size = client.pipeline(
         [("TYPE", key), ("PTTL", key), ("HLEN", key), ("MEMORY", "USAGE", key)], errors_as_values=True
     )
-    found = replies.text(raised(kind))
-    if found == "none":
+    stored_as = replies.text(raised(kind))
+    if stored_as == "none":
         raise NotFound(key, what)
-    if found != "hash":
+    if stored_as != "hash":
         raise EngineError(
-            f"'{shown_key(key)}' is no {what}: it holds a {found}, not a hash.",
+            f"'{shown_key(key)}' is no {what}: it holds a {stored_as}, not a hash.",
             "Choose a key that holds a hash.",
         )
     total = replies.integer(raised(length))

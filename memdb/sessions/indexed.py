@@ -54,12 +54,12 @@ def spec(prefix: str = formats.SESSION_PREFIX) -> IndexSpec:
 
 def cost(client: Client) -> Cost:
     """What `spec` would cost on this server."""
-    found = count(client)
-    size = found.value * BYTES_A_SESSION
+    counted = count(client)
+    size = counted.value * BYTES_A_SESSION
     return Cost(
-        found.value,
+        counted.value,
         size,
-        f"{found.how} At about {BYTES_A_SESSION} bytes a session, as measured over a million small ones. "
+        f"{counted.how} At about {BYTES_A_SESSION} bytes a session, as measured over a million small ones. "
         "Each write to a session's user or context updates the index.",
     )
 
@@ -147,14 +147,24 @@ def page(
     query = render(And(tuple(conditions)), client.server.dialect, info)
     params: list[Arg] = [part for pair in query.params for part in pair]
     reply = client.execute(
-        "FT.SEARCH", info.name, query.query, "RETURN", 1, formats.USER_ID, "LIMIT", start, size,
-        *(("PARAMS", len(params), *params) if params else ()), "DIALECT", 2,
-    )  # fmt: skip
+        "FT.SEARCH",
+        info.name,
+        query.query,
+        "RETURN",
+        1,
+        formats.USER_ID,
+        "LIMIT",
+        start,
+        size,
+        *(("PARAMS", len(params), *params) if params else ()),
+        "DIALECT",
+        2,
+    )
     total = replies.integer(
         replies.pairs(reply).get("total_results") if isinstance(reply, dict) else replies.items(reply)[0]
     )
     keys, _ = read_hits(reply)
-    found = [
+    listed = [
         s
         for s in summaries(client, keys, format_.prefix)
         if (not wanted.user or s.user_id == wanted.user)
@@ -163,7 +173,7 @@ def page(
     after = start + size
     ended = after >= min(total, DEEPEST) or not keys
     return SessionPage(
-        tuple(found),
+        tuple(listed),
         "" if ended else cursor_at(after),
         ended,
         len(keys),

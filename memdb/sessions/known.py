@@ -12,28 +12,57 @@ from memdb.sessions.formats import SESSION_PREFIX
 from memdb.sessions.mapping import MESSAGES_PATHS, SESSION_PATHS, Format, Stored, dig, first, parsed
 
 ARTICLE = Format(
-    "article", "Hash with a JSON history", SESSION_PREFIX, "hash",
-    messages=("history",), time=("timestamp", "created_at"), user=("user_id",), strategy="article",
-)  # fmt: skip
+    "article",
+    "Hash with a JSON history",
+    SESSION_PREFIX,
+    "hash",
+    messages=("history",),
+    time=("timestamp", "created_at"),
+    user=("user_id",),
+    strategy="article",
+)
 LANGCHAIN = Format(
-    "langchain", "LangChain: list of messages", "message_store:", "list", newest_first=True,
-    role=("type", "role"), text=("data.content", "content"),
-)  # fmt: skip
+    "langchain",
+    "LangChain: list of messages",
+    "message_store:",
+    "list",
+    newest_first=True,
+    role=("type", "role"),
+    text=("data.content", "content"),
+)
 MESSAGE_LIST = Format("list", "List of JSON messages", "chat:", "list")
 REDISVL = Format(
-    "redisvl", "redisvl: a hash per message", "chat:", "hash", "message",
-    role=("role",), text=("content",), time=("timestamp",), session=SESSION_PATHS,
+    "redisvl",
+    "redisvl: a hash per message",
+    "chat:",
+    "hash",
+    "message",
+    role=("role",),
+    text=("content",),
+    time=("timestamp",),
+    session=SESSION_PATHS,
     user=("user_id", "metadata.user_id"),
-)  # fmt: skip
+)
 MESSAGE_JSON = Format(
-    "message-json", "A JSON document per message", "chat:", "json", "message",
-    session=SESSION_PATHS, text=("data.content", "content", "kwargs.content", "text"),
-)  # fmt: skip
+    "message-json",
+    "A JSON document per message",
+    "chat:",
+    "json",
+    "message",
+    session=SESSION_PATHS,
+    text=("data.content", "content", "kwargs.content", "text"),
+)
 LANGGRAPH = Format(
-    "langgraph", "LangGraph checkpoints (Redis)", "checkpoint:", "json", "state",
-    messages=("checkpoint.channel_values.messages",), session=("thread_id",),
-    time=("checkpoint.ts", "kwargs.timestamp"), user=("metadata.user_id",),
-)  # fmt: skip
+    "langgraph",
+    "LangGraph checkpoints (Redis)",
+    "checkpoint:",
+    "json",
+    "state",
+    messages=("checkpoint.channel_values.messages",),
+    session=("thread_id",),
+    time=("checkpoint.ts", "kwargs.timestamp"),
+    user=("metadata.user_id",),
+)
 LANGGRAPH_TEXT = replace(
     LANGGRAPH, name="langgraph-valkey", title="LangGraph checkpoints (Valkey)", stored="string"
 )
@@ -44,16 +73,26 @@ BARE_TEXT = Format("text-list", "Text that is a JSON list of messages", "chat:",
 HASH = Format("hash", "Hash with a list of messages in JSON", "chat:", "hash", messages=MESSAGES_PATHS)
 
 KNOWN = (
-    ARTICLE, LANGCHAIN, MESSAGE_LIST, REDISVL, MESSAGE_JSON, LANGGRAPH, LANGGRAPH_TEXT, DOCUMENT, TEXT,
-    BARE_DOCUMENT, BARE_TEXT, HASH,
-)  # fmt: skip
+    ARTICLE,
+    LANGCHAIN,
+    MESSAGE_LIST,
+    REDISVL,
+    MESSAGE_JSON,
+    LANGGRAPH,
+    LANGGRAPH_TEXT,
+    DOCUMENT,
+    TEXT,
+    BARE_DOCUMENT,
+    BARE_TEXT,
+    HASH,
+)
 
 
 def of_token(token: str, own: tuple[Format, ...] = ()) -> Format | None:
     """The format that a link names; None where there is none of that name."""
-    found = next((f for f in own if f.token == token), None)
-    if found is not None:
-        return found
+    format_ = next((f for f in own if f.token == token), None)
+    if format_ is not None:
+        return format_
     title, _, prefix = token.partition(" · ")
     named = next((f for f in KNOWN if f.title == title), None)
     return replace(named, prefix=prefix) if named is not None and prefix else None
@@ -65,11 +104,11 @@ def named(name: str, own: tuple[Format, ...] = (), prefix: str = "") -> Format:
     Raises:
         BadInput: there is none of that name.
     """
-    found = next((f for f in (*own, *KNOWN) if f.name == name), None)
-    if found is None:
+    format_ = next((f for f in (*own, *KNOWN) if f.name == name), None)
+    if format_ is None:
         names = ", ".join(dict.fromkeys(f.name for f in (*own, *KNOWN)))
         raise BadInput(f"There is no session format '{line(name, 60)}'.", f"Choose one of: {names}.")
-    return replace(found, prefix=prefix) if prefix else found
+    return replace(format_, prefix=prefix) if prefix else format_
 
 
 def recognised(prefix: str, stored: Stored, value: Any) -> Format | None:
@@ -80,8 +119,8 @@ def recognised(prefix: str, stored: Stored, value: Any) -> Format | None:
         stored: what the engine calls it.
         value: parsed; of a list some of its entries.
     """
-    found = _TESTS[stored](value)
-    return replace(found, prefix=prefix) if found is not None else None
+    format_ = _TESTS[stored](value)
+    return replace(format_, prefix=prefix) if format_ is not None else None
 
 
 def _hash(value: Any) -> Format | None:
@@ -137,5 +176,8 @@ def _list_in(value: Any) -> bool:
 
 
 _TESTS: dict[Stored, Callable[[Any], Format | None]] = {
-    "hash": _hash, "list": _list, "json": _json, "string": _string,
-}  # fmt: skip
+    "hash": _hash,
+    "list": _list,
+    "json": _json,
+    "string": _string,
+}

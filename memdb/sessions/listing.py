@@ -49,7 +49,7 @@ def powers(format_: Format) -> Powers:
 
 
 @dataclass(slots=True)
-class _Found:
+class _Filled:
     """A page being filled."""
 
     notes: dict[str, str] = field(default_factory=dict)  # key → note
@@ -95,16 +95,16 @@ def page(
         found_there = strategy.indexed(client, index, format_, wanted, cursor, size)
         if found_there is not None:
             return found_there
-    found = _Found()
+    filled = _Filled()
     total = replies.integer(client.execute("DBSIZE"))
-    after = _fill(client, format_, wanted, Cursor.parse(cursor), found, size, budget)
-    rows = strategy.summaries(client, format_, found.notes)
+    after = _fill(client, format_, wanted, Cursor.parse(cursor), filled, size, budget)
+    rows = strategy.summaries(client, format_, filled.notes)
     complete = after.ended and not after.left
     return SessionPage(
         tuple(rows),
         "" if complete else after.token,
         complete,
-        min(found.scanned, total),
+        min(filled.scanned, total),
         total,
         (time.perf_counter() - began) * 1000,
     )
@@ -141,20 +141,20 @@ def search(
     while True:
         step = Budget() if budget is None else Budget(min(Budget().keys, budget.keys - scanned))
         size = min(PAGE * 4, limit - len(sessions))
-        found = page(client, format_, wanted, cursor, size=size, budget=step, index=index)
-        for s in found.sessions:
+        part = page(client, format_, wanted, cursor, size=size, budget=step, index=index)
+        for s in part.sessions:
             sessions[s.key] = merged(format_, sessions[s.key], s) if s.key in sessions else s
-        scanned, cursor = scanned + found.scanned, found.next_cursor
+        scanned, cursor = scanned + part.scanned, part.next_cursor
         so_far = replace(
-            found,
+            part,
             sessions=tuple(sessions.values()),
-            scanned=min(scanned, found.keys),
+            scanned=min(scanned, part.keys),
             took_ms=(time.perf_counter() - began) * 1000,
         )
         if keep is not None:
             keep(so_far)
-        report("Searching sessions", so_far.scanned, found.keys)
-        if found.complete or len(sessions) >= limit or (budget is not None and scanned >= budget.keys):
+        report("Searching sessions", so_far.scanned, part.keys)
+        if part.complete or len(sessions) >= limit or (budget is not None and scanned >= budget.keys):
             return so_far
 
 
@@ -197,7 +197,7 @@ def _fill(
     format_: Format,
     wanted: SessionFilter,
     at: Cursor,
-    found: _Found,
+    filled: _Filled,
     size: int,
     budget: Budget,
 ) -> Cursor:
@@ -209,25 +209,25 @@ def _fill(
     pending = list(at.left)
     scan, started = at.scan, at.started
     if pending:
-        pending = _take(client, format_, wanted, pending, found, size, budget)
-    while not pending and len(found.notes) < size and not (started and scan == 0):
-        if found.scanned >= budget.keys or found.read_bytes >= budget.history_bytes:
+        pending = _take(client, format_, wanted, pending, filled, size, budget)
+    while not pending and len(filled.notes) < size and not (started and scan == 0):
+        if filled.scanned >= budget.keys or filled.read_bytes >= budget.history_bytes:
             break
-        step = max(1, min(step, budget.keys - found.scanned))
+        step = max(1, min(step, budget.keys - filled.scanned))
         cursor, batch = client.execute("SCAN", scan, "MATCH", pattern, "TYPE", kind, "COUNT", step)
-        keys = [key for key in dict.fromkeys(map(replies.key, batch)) if key not in found.notes]
-        before, read_before = dict(found.notes), found.read_bytes
-        rest = _take(client, format_, wanted, keys, found, size, budget)
+        keys = [key for key in dict.fromkeys(map(replies.key, batch)) if key not in filled.notes]
+        before, read_before = dict(filled.notes), filled.read_bytes
+        rest = _take(client, format_, wanted, keys, filled, size, budget)
         if too_many(rest) and step > 1:
             # SCAN keeps no state but its cursor: the same cursor with a smaller step brings a smaller part
             # of the same, so this batch can be put back as a whole.
-            found.notes, found.read_bytes = before, read_before
+            filled.notes, filled.read_bytes = before, read_before
             step = max(1, step // 4)
             continue
-        found.scanned += step
+        filled.scanned += step
         scan, started, pending = replies.whole(cursor), True, rest
-        missing = size - len(found.notes)
-        share = len(found.notes) / found.scanned
+        missing = size - len(filled.notes)
+        share = len(filled.notes) / filled.scanned
         step = min(largest, step * 4, math.ceil(missing / share * 1.1) if share else largest)
         step = max(step, SMALLEST_STEP)
     return Cursor(scan, tuple(pending), started)
@@ -238,7 +238,7 @@ def _take(
     format_: Format,
     wanted: SessionFilter,
     keys: list[str],
-    found: _Found,
+    filled: _Filled,
     size: int,
     budget: Budget,
 ) -> list[str]:
@@ -248,9 +248,9 @@ def _take(
         format_,
         wanted,
         keys,
-        room=size - len(found.notes),
-        budget=budget.history_bytes - found.read_bytes,
+        room=size - len(filled.notes),
+        budget=budget.history_bytes - filled.read_bytes,
     )
-    found.notes.update(sieved.passed)
-    found.read_bytes += sieved.read_bytes
+    filled.notes.update(sieved.passed)
+    filled.read_bytes += sieved.read_bytes
     return list(sieved.rest)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 from memdb.cluster.keys import beginning
@@ -36,9 +37,14 @@ TIME_PATHS = ("timestamp", "created_at", "time", "ts", "checkpoint.ts")
 USER_PATHS = ("user_id", "user", "userId", "metadata.user_id")
 SESSION_PATHS = ("session_tag", "session_id", "thread_id", "conversation_id")
 MESSAGES_PATHS = (
-    "messages", "history", "turns", "chat_history", "conversation", "data.messages",
+    "messages",
+    "history",
+    "turns",
+    "chat_history",
+    "conversation",
+    "data.messages",
     "checkpoint.channel_values.messages",
-)  # fmt: skip
+)
 _STEP = re.compile(r"([^.\[\]]+)|\[(-?\d{1,9})\]")
 _PATH = re.compile(r"(?:[^.\[\]]+|\[-?\d{1,9}\])(?:\.[^.\[\]]+|\[-?\d{1,9}\])*")
 
@@ -182,7 +188,7 @@ def read(format_: Format, value: Any) -> Reading:
 
 def dig(value: Any, path: str) -> Any:
     """What stands at a path; None where nothing does. JSON in a text on the way is read."""
-    for name, index in _STEP.findall(path):
+    for name, index in _steps(path):
         value = parsed(value)
         if name:
             value = value.get(name) if isinstance(value, dict) else None
@@ -195,9 +201,14 @@ def dig(value: Any, path: str) -> Any:
     return value
 
 
+@lru_cache(maxsize=1_000)
+def _steps(path: str) -> tuple[tuple[str, str], ...]:
+    return tuple(_STEP.findall(path))
+
+
 def first(value: Any, paths: Sequence[str]) -> Any:
     """What stands at the first path where something does."""
-    return next((found for path in paths if (found := dig(value, path)) is not None), None)
+    return next((value_at for path in paths if (value_at := dig(value, path)) is not None), None)
 
 
 def parsed(value: Any) -> Any:
@@ -219,23 +230,23 @@ def moment(value: Any) -> datetime | None:
         return datetime.fromtimestamp(seconds, UTC) if 0 < seconds < 2e11 else None
     if not isinstance(value, str):
         return None
-    found = time_of(value)
-    if found is None and re.fullmatch(r"\d{10,13}\.\d{1,9}", value):
+    time = time_of(value)
+    if time is None and re.fullmatch(r"\d{10,13}\.\d{1,9}", value):
         return moment(float(value))
-    return found
+    return time
 
 
 _KNOWN = frozenset(role.lower() for role in ROLES)
 
 
 def _entries(format_: Format, value: Any) -> tuple[list[Any], list[str]]:
-    found = parsed(first(value, format_.messages) if format_.messages else value)
-    if isinstance(found, list):
-        return found, []
+    entries = parsed(first(value, format_.messages) if format_.messages else value)
+    if isinstance(entries, list):
+        return entries, []
     where = f"at {' or '.join(format_.messages)}" if format_.messages else "in the value"
-    if found is None:
+    if entries is None:
         return [], [f"There are no messages {where}."]
-    kind = "an object" if isinstance(found, dict) else "a text" if isinstance(found, str) else "a number"
+    kind = "an object" if isinstance(entries, dict) else "a text" if isinstance(entries, str) else "a number"
     return [], [f"What stands {where} is {kind}, not a list of messages."]
 
 

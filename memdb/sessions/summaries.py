@@ -72,12 +72,12 @@ def summaries(
         )
     reading = [("HMGET", key, *names) for (key, _), names in zip(there, chosen, strict=True) if names]
     values = iter(client.pipeline(reading, errors_as_values=True))
-    found = []
+    listed = []
     for (key, row), names in zip(there, chosen, strict=True):
         got = next(values) if names else []
         if not isinstance(got, MemDBError):  # else it changed its type between the two calls
-            found.append(_summary(key, row, dict(zip(names, got, strict=True)), prefix))
-    return found
+            listed.append(_summary(key, row, dict(zip(names, got, strict=True)), prefix))
+    return listed
 
 
 def with_note(summary: SessionSummary, note: str) -> SessionSummary:
@@ -89,7 +89,7 @@ Order = Literal["as stored", "expires first", "newest", "oldest", "most turns", 
 ORDERS: tuple[Order, ...] = get_args(Order)
 
 
-def ordered(found: Sequence[SessionSummary], order: Order) -> list[SessionSummary]:
+def ordered(listed: Sequence[SessionSummary], order: Order) -> list[SessionSummary]:
     """Summaries of one page in another order; what is not known comes last."""
 
     def rank(s: SessionSummary) -> float:
@@ -103,7 +103,7 @@ def ordered(found: Sequence[SessionSummary], order: Order) -> list[SessionSummar
         }[order]
         return math.inf if value is None else value
 
-    return list(found) if order == "as stored" else sorted(found, key=rank)
+    return list(listed) if order == "as stored" else sorted(listed, key=rank)
 
 
 def _exists(row: list[object]) -> bool:

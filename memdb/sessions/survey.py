@@ -25,8 +25,18 @@ LARGEST = 20
 SOON = 20
 TTL_EDGES = (0.0, 60.0, 300.0, 900.0, 3_600.0, 3 * 3_600.0, 6 * 3_600.0, 12 * 3_600.0, 86_400.0, 7 * 86_400.0)
 TTL_NAMES = (
-    "1 min", "5 min", "15 min", "1 h", "3 h", "6 h", "12 h", "1 day", "7 days", "later", "never",
-)  # fmt: skip
+    "1 min",
+    "5 min",
+    "15 min",
+    "1 h",
+    "3 h",
+    "6 h",
+    "12 h",
+    "1 day",
+    "7 days",
+    "later",
+    "never",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,18 +156,18 @@ def survey(
     """
     total = replies.integer(client.execute("DBSIZE"))
     walk = min(sample, total)
-    cursor, scanned, found, strategy = b"0", 0, _Sampling(), strategy_of(format_)
+    cursor, scanned, sampling, strategy = b"0", 0, _Sampling(), strategy_of(format_)
     while True:
         cursor, batch = client.execute(
             "SCAN", cursor, "MATCH", format_.pattern, "TYPE", TYPES[format_.stored], "COUNT", STEP
         )
         scanned += STEP
-        keys = [key for key in map(replies.key, batch) if key not in found.seen]
+        keys = [key for key in map(replies.key, batch) if key not in sampling.seen]
         for s in strategy.seen(client, format_, keys):
-            found.seen[s.key] = s
+            sampling.seen[s.key] = s
         ended = replies.integer(cursor) == 0
         so_far = Survey(
-            tuple(found.seen.values()), total if ended else min(scanned, total), total, datetime.now(UTC)
+            tuple(sampling.seen.values()), total if ended else min(scanned, total), total, datetime.now(UTC)
         )
         if keep is not None:
             keep(so_far)

@@ -53,8 +53,8 @@ def create(client: Client, user_id: str, preference: str, fields: Mapping[str, s
     key = formats.user_key(user_id)
     vector = distance.to_bytes(embed([preference])[0], "FLOAT32")
 
-    def writes(found: list[Reply]) -> list[list[Arg]]:
-        if replies.integer(found[0]):
+    def writes(replied: list[Reply]) -> list[list[Arg]]:
+        if replies.integer(replied[0]):
             raise BadInput(f"There is a user '{shown_key(key)}' already.", "Choose another id.")
         stored: list[Arg] = ["HSET", key, "preference", preference, formats.EMBEDDING, vector]
         return [[*stored, *(part for pair in (fields or {}).items() for part in pair)]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from memdb.sessions.checkpoint import plain_state
 from memdb.sessions.hashes import VALUE_BYTES, StoredField, seconds
 from memdb.sessions.mapping import TYPES, Format, Stored
 
+_ODD = re.compile("[\udc80-\udcff]")
 ENTRIES = 500  # of a list, the newest
 _STORED: dict[str, Stored] = {told: stored for stored, told in TYPES.items()}
 
@@ -82,7 +84,7 @@ def values(
             commands.append(_reading(stored, key, format_, fits))
         rows.append((key, told, stored, seconds(ttl), memory, wanted, fits))
     answers = iter(client.pipeline(commands, errors_as_values=True))
-    found = []
+    read = []
     for key, told, stored, ttl, memory, wanted, fits in rows:
         document, raw = None, b""
         problems: tuple[str, ...] = ()
@@ -97,8 +99,8 @@ def values(
             problems = (f"The value takes {bytes_text(memory)} and was not read.",)
         elif told != "none":
             problems = (f"The key holds a {told}, which no format reads.",)
-        found.append(Value(key, stored, told, document, raw, memory, ttl, problems, whole))
-    return found
+        read.append(Value(key, stored, told, document, raw, memory, ttl, problems, whole))
+    return read
 
 
 def reading(format_: Format, key: str) -> tuple[Arg, ...]:
@@ -141,5 +143,5 @@ def _document(stored: Stored | None, reply: Any) -> tuple[Any, bytes, tuple[str,
 
 
 def _binary(texts: Any) -> tuple[str, ...]:
-    odd = any("\udc80" <= c <= "\udcff" for text in texts for c in text)
+    odd = any(not text.isascii() and _ODD.search(text) for text in texts)
     return ("The value is not all UTF-8; such bytes are shown as \\xNN.",) if odd else ()

@@ -93,7 +93,12 @@ def measure(
 
 
 def ready(client: Client) -> None:
-    """An empty server that was asked once all that is asked later: first answers take memory that stays."""
+    """An empty server that was asked once all that is asked later: first answers take memory that stays.
+
+    Raises:
+        EngineUnavailable: it holds keys.
+        MemDBError: it does not answer.
+    """
     if used_keys(client):
         raise EngineUnavailable("The engine to measure on is not empty.", "Use one of its own.")
     if client.server.dialect.searches:

@@ -112,15 +112,28 @@ def recall(
         keys = source.keys if isinstance(source, Selected) else ()
         seed = source.seed if isinstance(source, Documents) else 0
         return queries.unseen(
-            client, info, request.field, min(BESIDE, len(asked)), seed, request.condition,
-            k=request.k, keys=keys[:BESIDE], report=report,
-        )  # fmt: skip
+            client,
+            info,
+            request.field,
+            min(BESIDE, len(asked)),
+            seed,
+            request.condition,
+            k=request.k,
+            keys=keys[:BESIDE],
+            report=report,
+        )
 
     return sweep(
-        client, info, request, asked, report=report, keep=keep, home=home,
+        client,
+        info,
+        request,
+        asked,
+        report=report,
+        keep=keep,
+        home=home,
         more=more if isinstance(source, Unseen | Documents) and source.extend else None,
         beside=beside if isinstance(source, Documents | Selected) else None,
-    )  # fmt: skip
+    )
 
 
 def run_saved(

@@ -47,12 +47,12 @@ def candidates(client: Client, base: IndexInfo, request: SweepRequest, home: Pat
     """The original and its shadows, each with its newest run that was asked the same."""
     known = store.listed(home)
     built = _builds(home)
-    found = []
+    every = []
     field = base.vector_field(request.field)[0].name
     for info in (base, *shadow.shadows_of(client, base.name, field)):
         _, params = info.vector_field(request.field)
         kept = newest_like(known, client.target.address, replace(request, index=info.name))
-        found.append(
+        every.append(
             Candidate(
                 info,
                 params,
@@ -61,7 +61,7 @@ def candidates(client: Client, base: IndexInfo, request: SweepRequest, home: Pat
                 store.load(home, kept.id) if kept is not None else None,
             )
         )
-    return tuple(found)
+    return tuple(every)
 
 
 def newest_like(known: Sequence[Listed], target: str, request: SweepRequest) -> Listed | None:
@@ -80,13 +80,13 @@ def newest_like(known: Sequence[Listed], target: str, request: SweepRequest) -> 
 
 def remember_build(client: Client, built: Built, home: Path) -> None:
     """Keep how long an index was built, for later comparisons. A full disk is no reason to fail."""
-    found = _builds(home)
-    found[_place(client, built.name)] = built.build_s
+    builds = _builds(home)
+    builds[_place(client, built.name)] = built.build_s
     path = home / "tuning" / _BUILDS
     part = path.with_name(f".{_BUILDS}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(dict(list(found.items())[-_KEPT_BUILDS:])))
+        part.write_text(json.dumps(dict(list(builds.items())[-_KEPT_BUILDS:])))
         part.replace(path)
     except OSError:
         return
@@ -108,12 +108,12 @@ def build_all(
         Cancelled: from `report`; the index under way is dropped again, finished ones stay.
         EngineError: the server refuses or the build fails.
     """
-    found = shadow.check(client, base, field, tuple(variants))
-    if not found.ok:
-        raise BadInput("The shadow indexes are not built.", " ".join(found.refusals))
+    checked = shadow.check(client, base, field, tuple(variants))
+    if not checked.ok:
+        raise BadInput("The shadow indexes are not built.", " ".join(checked.refusals))
     there = index_names(client)
     built = []
-    for variant, name in zip(variants, found.names, strict=True):
+    for variant, name in zip(variants, checked.names, strict=True):
         if name in there:
             continue
         built.append(shadow.build(client, base, field, variant, report=report))

@@ -48,12 +48,14 @@ def compare(first: Run, second: Run) -> Compared:
     rows = []
     for a, b in _pairs(first.points, second.points):
         if paired:
-            found = intervals.paired(a.recalls, b.recalls, confidence)
+            difference = intervals.paired(a.recalls, b.recalls, confidence)
         else:
-            found = intervals.unpaired(a.recalls, b.recalls, confidence)
+            difference = intervals.unpaired(a.recalls, b.recalls, confidence)
         ef = a.ef_runtime or b.ef_runtime
         rows.append(
-            Difference(ef, a.recall, b.recall, found.mean, found.low, found.high, a.p50_ms - b.p50_ms)
+            Difference(
+                ef, a.recall, b.recall, difference.mean, difference.low, difference.high, a.p50_ms - b.p50_ms
+            )
         )
     return Compared(paired, confidence, tuple(rows), _words(first, second, paired, same_k, len(rows)))
 

@@ -95,12 +95,12 @@ def chosen(points: Sequence[EfPoint], goal: Goal) -> EfPoint | None:
     if goal.kind == "p99_ms":
         fitting = [p for p in points if meets(p, goal)]
         return max(fitting, key=lambda p: (round(p.recall, 4), -p.ef_runtime), default=None)
-    found = None
+    cheapest = None
     for point in sorted(points, key=lambda p: -p.ef_runtime):
         if not meets(point, goal):
             break
-        found = point
-    return found
+        cheapest = point
+    return cheapest
 
 
 def queries_for(target: float, confidence: float = 0.95) -> int:

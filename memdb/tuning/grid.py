@@ -18,7 +18,7 @@ from memdb.errors import BadInput, UnsupportedFeature
 from memdb.jobs import Report, silent
 from memdb.tuning import unseen
 from memdb.tuning.load import percentiles
-from memdb.tuning.plan import Plan, plan
+from memdb.tuning.plan import QueryPlan, plan
 from memdb.tuning.run import CERTAIN, Uncertainty
 from memdb.tuning.vectors import documents
 from memdb.vectors import distance, exact, recall, search
@@ -63,7 +63,7 @@ class Row:
     """One filter over all EF_RUNTIMEs measured so far."""
 
     filter: GridFilter
-    plan: Plan
+    plan: QueryPlan
     cells: tuple[Cell, ...]
 
 
@@ -94,19 +94,19 @@ def pick_filters(
     if wrong := [share for share in shares if not 0 < share <= 1]:
         raise BadInput(f"{wrong[0]} is no share of the documents.", "Use shares above 0, up to 1.")
     tags = _tag_filters(client, info)
-    found: list[GridFilter] = []
+    picked: list[GridFilter] = []
     for done, share in enumerate(sorted(set(shares))):
         report("Choosing filters", done, len(set(shares)))
         if share == 1.0:
-            found.append(GridFilter("no filter", EVERYTHING, info.documents, 1.0))
+            picked.append(GridFilter("no filter", EVERYTHING, info.documents, 1.0))
             continue
         best = min(tags, key=lambda f: _off(f.share, share), default=None)
         if best is None or _off(best.share, share) > 1.25:
             ranges = [r for f in info.of_kind("NUMERIC") if (r := _range_filter(client, info, f.name, share))]
             best = min([*ranges, *([best] if best else [])], key=lambda f: _off(f.share, share), default=None)
-        if best is not None and _off(best.share, share) <= MAX_OFF and best not in found:
-            found.append(best)
-    return tuple(found)
+        if best is not None and _off(best.share, share) <= MAX_OFF and best not in picked:
+            picked.append(best)
+    return tuple(picked)
 
 
 def measure(
@@ -151,9 +151,9 @@ def measure(
     total, done = len(filters) * len(efs) * len(queries), 0
     result = Grid(info.name, k, efs, (), len(queries), True)
     for chosen in filters:
-        found = documents(client, info, field, chosen.condition, report=report)
+        blocks = documents(client, info, field, chosen.condition, report=report)
         asked = distance.as_sent(queries, params.type)
-        truth = exact.nearest(found, asked, k, params.metric, excluded=own)
+        truth = exact.nearest(blocks, asked, k, params.metric, excluded=own)
         first = KnnRequest(info.name, vector_param(queries[0]), field, k, efs[0], chosen.condition)
         how = plan(client, first, info)
         cells: list[Cell] = []
@@ -171,9 +171,20 @@ def measure(
 
 
 def _cell(
-    client: Client, info: IndexInfo, field: str, chosen: GridFilter, ef: int, queries: Floats, k: int,
-    own: tuple[str, ...], truth: Neighbours, uncertainty: Uncertainty, report: Report, done: int, total: int,
-) -> Cell:  # fmt: skip
+    client: Client,
+    info: IndexInfo,
+    field: str,
+    chosen: GridFilter,
+    ef: int,
+    queries: Floats,
+    k: int,
+    own: tuple[str, ...],
+    truth: Neighbours,
+    uncertainty: Uncertainty,
+    report: Report,
+    done: int,
+    total: int,
+) -> Cell:
     times, returned, short = np.zeros(len(queries)), [], 0
     stage = f"Measuring {line(chosen.name, 60)} at EF {ef}"
     for i, vector in enumerate(queries):
@@ -194,7 +205,7 @@ def _cell(
 
 
 def _tag_filters(client: Client, info: IndexInfo) -> list[GridFilter]:
-    found: list[GridFilter] = []
+    filters: list[GridFilter] = []
     for field in info.of_kind("TAG"):
         try:
             values = search.tag_values(client, info, field.name)
@@ -204,8 +215,8 @@ def _tag_filters(client: Client, info: IndexInfo) -> list[GridFilter]:
             condition = Tag(field.name, (value.value,))
             share = min(1.0, value.documents / info.documents)
             name = render(condition, client.server.dialect, info).query
-            found.append(GridFilter(name, condition, value.documents, share))
-    return found
+            filters.append(GridFilter(name, condition, value.documents, share))
+    return filters
 
 
 def _range_filter(client: Client, info: IndexInfo, field: str, share: float) -> GridFilter | None:
@@ -225,15 +236,15 @@ def _range_filter(client: Client, info: IndexInfo, field: str, share: float) -> 
             middle = math.floor(middle)
         condition = Range(field, bounds[0], middle)
         count = search.count(client, info, condition)
-        found = GridFilter(
+        candidate = GridFilter(
             render(condition, client.server.dialect, info).query, condition, count, count / info.documents
         )
-        if count and (best is None or _off(found.share, share) < _off(best.share, share)):
-            best = found
-        low, high = (low, middle) if found.share > share else (middle, high)
+        if count and (best is None or _off(candidate.share, share) < _off(best.share, share)):
+            best = candidate
+        low, high = (low, middle) if candidate.share > share else (middle, high)
     return best
 
 
-def _off(one: float, other: float) -> float:
+def _off(share: float, other: float) -> float:
     """How many times one share is the other, at least 1."""
-    return max(one / other, other / one) if one > 0 and other > 0 else float("inf")
+    return max(share / other, other / share) if share > 0 and other > 0 else float("inf")

@@ -108,9 +108,9 @@ def answers(
 
 
 def _collected(waiting: deque[Future[list[Answer]]], progress: Progress) -> list[Answer]:
-    found = waiting.popleft().result()
-    progress(len(found))
-    return found
+    collected = waiting.popleft().result()
+    progress(len(collected))
+    return collected
 
 
 def latencies(
@@ -188,14 +188,16 @@ def read(reply: Reply, alias: str) -> Answer:
         fields: Sequence[Reply] = reply[2::2]
         wanted = alias.encode()
         if all(type(part) is list and len(part) == 2 and part[0] == wanted for part in fields):
-            found = [float(part[1]) for part in fields]
-            if len(found) == len(keys):
-                return _ordered(keys, found)
+            distances = [float(part[1]) for part in fields]
+            if len(distances) == len(keys):
+                return _ordered(keys, distances)
     keys, hits = read_hits(reply)  # a map, fields in another shape, or rows whose document expired
     kept = [(key, replies.number(hit.get(alias))) for key, hit in zip(keys, hits, strict=True) if hit]
     return _ordered([key for key, _ in kept], [far for _, far in kept])
 
 
-def _ordered(keys: list[str], found: list[float]) -> Answer:
-    order = sorted(range(len(found)), key=lambda i: found[i] if math.isfinite(found[i]) else math.inf)
-    return [keys[i] for i in order], [found[i] for i in order]
+def _ordered(keys: list[str], distances: list[float]) -> Answer:
+    order = sorted(
+        range(len(distances)), key=lambda i: distances[i] if math.isfinite(distances[i]) else math.inf
+    )
+    return [keys[i] for i in order], [distances[i] for i in order]

@@ -92,10 +92,10 @@ class Miss:
             relative = self.metric != "IP" and self.kth_distance > 0
             beyond = f"{self.astray:.0%}" if relative else f"{self.astray:.3g}"
             parts.append(f"the farthest one returned lies {beyond} beyond the true ones")
-        found = self.found_by
+        complete_at = self.found_by
         after = (
-            f"EF {found} finds all of them."
-            if found is not None
+            f"EF {complete_at} finds all of them."
+            if complete_at is not None
             else f"No EF up to {max(self.efs, default=0)} finds all of them."
         )
         return "; ".join(parts) + ". " + after
@@ -137,7 +137,7 @@ def anatomy(run: Run, query: int, ef_runtime: int) -> Miss:
                 tuple(bool(row[j]) for row in found_at),
             )
         )
-    came = point.found[query][np.isfinite(point.found[query])]
+    came = point.hit_distances[query][np.isfinite(point.hit_distances[query])]
     counted = set(point.ranks[query].tolist())
     kth = float(true[len(keys) - 1]) if keys else float("nan")
     return Miss(
@@ -170,9 +170,9 @@ def worst(run: Run, ef_runtime: int, limit: int = 200) -> tuple[Miss, ...]:
     rows = np.argsort(point.recalls, kind="stable")
     rows = rows[point.recalls[rows] < 1.0]
     # Take some more than asked for, so that a tie at the limit is cut by gravity and not by number.
-    found = [anatomy(run, int(row), ef_runtime) for row in rows[: limit * 2]]
-    found.sort(key=lambda m: (m.recall, m.nearest_missed or 0, -m.astray, m.query))
-    return tuple(found[:limit])
+    anatomies = [anatomy(run, int(row), ef_runtime) for row in rows[: limit * 2]]
+    anatomies.sort(key=lambda m: (m.recall, m.nearest_missed or 0, -m.astray, m.query))
+    return tuple(anatomies[:limit])
 
 
 def default_ef(run: Run) -> int:
@@ -242,7 +242,7 @@ def _nearer(
             parts.append((block.keys, far))
     if not parts:
         return {}
-    every = np.concatenate([found for _, found in parts])
+    every = np.concatenate([distances for _, distances in parts])
     names = [key for block_keys, _ in parts for key in block_keys]
     places = {key: i for i, key in enumerate(names)}
     if own in places:
@@ -251,8 +251,8 @@ def _nearer(
 
 
 def _point(run: Run, ef_runtime: int) -> EfPoint:
-    found = run.point(ef_runtime)
-    if found is None:
+    point = run.point(ef_runtime)
+    if point is None:
         known = ", ".join(str(p.ef_runtime) for p in run.points) or "none"
         raise BadInput(f"The run was not measured at EF {ef_runtime}.", f"It was at: {known}.")
-    return found
+    return point

@@ -26,7 +26,7 @@ COUNTERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class QueryPlan:
     """How one query was run.
 
     `exact` True: every vector that matches the filter was compared, EF_RUNTIME changes nothing.
@@ -40,7 +40,7 @@ class Plan:
     details: tuple[tuple[str, str], ...] = ()  # what else the engine told, e.g. its times
 
 
-def plan(client: Client, request: KnnRequest, info: IndexInfo | None = None) -> Plan:
+def plan(client: Client, request: KnnRequest, info: IndexInfo | None = None) -> QueryPlan:
     """Run the request once and say how the engine ran it. Three round trips at most.
 
     Raises:
@@ -52,14 +52,14 @@ def plan(client: Client, request: KnnRequest, info: IndexInfo | None = None) -> 
     dialect = client.server.dialect
     filtered = not render(request.filter, dialect, info).everything
     if params.algorithm == "FLAT":
-        return Plan(
+        return QueryPlan(
             "FLAT",
             True,
             "A FLAT index compares every vector that matches: its answer is exact, it has no EF_RUNTIME.",
             "the index definition",
         )
     if not params.has_ef and not filtered:
-        return Plan(params.algorithm, False, params.without_ef, "the index definition")
+        return QueryPlan(params.algorithm, False, params.without_ef, "the index definition")
     command = knn_command(request, info, dialect)
     if dialect.has("FT.PROFILE"):
         try:
@@ -69,14 +69,14 @@ def plan(client: Client, request: KnnRequest, info: IndexInfo | None = None) -> 
         made = read_profile(reply, filtered=filtered)
         return made if params.has_ef else replace(made, words=_COMPARED if made.exact else params.without_ef)
     if not filtered:
-        return Plan("", False, _WALK, "no filter: nothing to decide")
+        return QueryPlan("", False, _WALK, "no filter: nothing to decide")
     before = _counters(client)
     client.execute(*command.args)
     return read_counters(before, _counters(client))
 
 
-def read_profile(reply: Reply, *, filtered: bool) -> Plan:
-    """A Plan from a reply of FT.PROFILE.
+def read_profile(reply: Reply, *, filtered: bool) -> QueryPlan:
+    """The plan told by a reply of FT.PROFILE.
 
     RediSearch names the mode in later versions; 2.10 shows it by its shape: a VECTOR iterator without a
     child walks the graph alone, one with a child counts its batches, or compares all that the child lets
@@ -86,27 +86,29 @@ def read_profile(reply: Reply, *, filtered: bool) -> Plan:
     mode = replies.text(_find(reply, "Vector search mode"))
     iterators = _find(reply, "Iterators profile")
     if not mode and iterators is not None:
-        found = _vector_iterator(iterators)
-        if found is None:
+        iterator = _vector_iterator(iterators)
+        if iterator is None:
             kind = replies.text(replies.pairs(iterators).get("Type"))
             if kind == "EMPTY":
-                return Plan("EMPTY", True, "No document matches the filter; nothing was searched.", source)
-        elif "Child iterator" not in found:
+                return QueryPlan(
+                    "EMPTY", True, "No document matches the filter; nothing was searched.", source
+                )
+        elif "Child iterator" not in iterator:
             mode = "STANDARD_KNN"
         else:
-            mode = "HYBRID_BATCHES" if "Batches number" in found else "HYBRID_ADHOC_BF"
+            mode = "HYBRID_BATCHES" if "Batches number" in iterator else "HYBRID_ADHOC_BF"
     details = _details(reply, iterators)
     if mode in _MODES:
         exact, words = _MODES[mode]
-        return Plan(mode, exact, words, source, details)
+        return QueryPlan(mode, exact, words, source, details)
     if mode:
         words = f"The engine calls its way {mode}; what EF_RUNTIME does in it is not known here."
-        return Plan(mode, None, words, source, details)
+        return QueryPlan(mode, None, words, source, details)
     return _untold(filtered, "its FT.PROFILE tells times and counts only", source, details)
 
 
-def read_counters(before: Mapping[str, int], after: Mapping[str, int]) -> Plan:
-    """A Plan from valkey-search's counters around one query.
+def read_counters(before: Mapping[str, int], after: Mapping[str, int]) -> QueryPlan:
+    """The plan told by valkey-search's counters around one query.
 
     Other clients' queries count too: where both counters moved, or nothing did, the way stays untold.
     """
@@ -118,7 +120,7 @@ def read_counters(before: Mapping[str, int], after: Mapping[str, int]) -> Plan:
     moved = [what for what, by in grown.items() if by > 0]
     details = tuple((what, f"+{by}") for what, by in grown.items())
     if moved == ["prefiltering"]:
-        return Plan(
+        return QueryPlan(
             "prefiltering",
             True,
             "Few documents match, so the engine compares every one of them: the answer is exact and "
@@ -127,7 +129,7 @@ def read_counters(before: Mapping[str, int], after: Mapping[str, int]) -> Plan:
             details,
         )
     if moved == ["inline filtering"]:
-        return Plan(
+        return QueryPlan(
             "inline filtering",
             False,
             "The engine walks the graph and passes over documents that do not match: EF_RUNTIME decides "
@@ -168,10 +170,10 @@ _MODES: dict[str, tuple[bool, str]] = {
 }
 
 
-def _untold(filtered: bool, why: str, source: str, details: tuple[tuple[str, str], ...] = ()) -> Plan:
+def _untold(filtered: bool, why: str, source: str, details: tuple[tuple[str, str], ...] = ()) -> QueryPlan:
     if not filtered:
-        return Plan("", False, _WALK, "no filter: nothing to decide", details)
-    return Plan(
+        return QueryPlan("", False, _WALK, "no filter: nothing to decide", details)
+    return QueryPlan(
         "",
         None,
         f"How this engine runs the filter is not told: {why}. A recall curve that stays flat while "
@@ -207,9 +209,9 @@ def _find(reply: Reply, name: str) -> Reply:
 
 
 def _vector_iterator(iterators: Reply) -> dict[str, Reply] | None:
-    found = replies.pairs(iterators)
-    if replies.text(found.get("Type")) == "VECTOR":
-        return found
+    pairs = replies.pairs(iterators)
+    if replies.text(pairs.get("Type")) == "VECTOR":
+        return pairs
     for part in replies.items(iterators):
         if isinstance(part, list | tuple | Mapping) and (inner := _vector_iterator(part)) is not None:
             return inner
@@ -220,12 +222,12 @@ def _details(reply: Reply, iterators: Reply) -> tuple[tuple[str, str], ...]:
     """What is worth showing: RediSearch's time, batches and matches; of MemoryDB all that it sends."""
     told: list[tuple[str, str]] = []
     if iterators is not None:
-        found = _vector_iterator(iterators) or {}
-        child = replies.pairs(found.get("Child iterator"))
+        iterator = _vector_iterator(iterators) or {}
+        child = replies.pairs(iterator.get("Child iterator"))
         total = _find(reply, "Total profile time")
         told += [("total time, ms", replies.text(total))] if total is not None else []
         for name, value in (
-            ("batches", found.get("Batches number")),
+            ("batches", iterator.get("Batches number")),
             ("read from the filter", child.get("Counter")),
         ):
             told += [(name, replies.text(value))] if value is not None else []

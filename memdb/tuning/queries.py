@@ -75,7 +75,7 @@ def unseen(
         BadInput: `count` is out of range, or no document with a vector matches.
     """
     _count(count)
-    found, params = info.vector_field(field)
+    vector_field, params = info.vector_field(field)
     if keys:
         named = of_keys(client, info, field, keys)
         bases = _Documents(named.own_keys, named.vectors)
@@ -87,7 +87,7 @@ def unseen(
         bases = _random(client, info, field, count, seed, condition, report)
         sample = _random(client, info, field, unseen_like.SAMPLE, seed, EVERYTHING, report)
     if not len(bases.keys):
-        raise _none_match(info, found)
+        raise _none_match(info, vector_field)
     sample = sample.first(unseen_like.SAMPLE)
     donors = sample.first(unseen_like.DONORS)
     # Nearness is that of the points: by inner product a document need not be near to itself.
@@ -348,9 +348,9 @@ def _usable(block: Block, metric: str) -> _Documents:
     return _Documents(tuple(first.keys[i] for i in rows.tolist()), first.vectors[rows].astype(np.float32))
 
 
-def _none_match(info: IndexInfo, found: Field) -> BadInput:
+def _none_match(info: IndexInfo, field: Field) -> BadInput:
     return BadInput(
-        f"No document of '{info.name}' with a vector in '{found.name}' matches the filter.",
+        f"No document of '{info.name}' with a vector in '{field.name}' matches the filter.",
         "Widen the filter, or choose another index.",
     )
 
@@ -492,15 +492,17 @@ def _column(frame: pd.DataFrame, shown: str, column: str, dim: int) -> Sequence[
 
 def _values(values: Iterable[Any], shown: str) -> list[Any]:
     """Texts that are JSON lists become lists; texts and vectors must not be mixed."""
-    found = [_parsed(value) for value in values]
-    kinds = {isinstance(value, str) for value in found}
+    parsed = [_parsed(value) for value in values]
+    kinds = {isinstance(value, str) for value in parsed}
     if len(kinds) > 1:
-        row = next(i for i, value in enumerate(found) if isinstance(value, str) != isinstance(found[0], str))
+        row = next(
+            i for i, value in enumerate(parsed) if isinstance(value, str) != isinstance(parsed[0], str)
+        )
         raise BadInput(
             f"'{shown}' holds both texts and vectors (row {row + 1} differs from the first).",
             "Put them into two files.",
         )
-    return found
+    return parsed
 
 
 def _parsed(value: Any) -> Any:

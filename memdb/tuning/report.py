@@ -18,7 +18,7 @@ from memdb.display import line
 from memdb.errors import BadInput
 from memdb.tuning import misses
 from memdb.tuning.drawing import RIGHT, STYLE, WIDTH, Plot, escaped
-from memdb.tuning.plan import Plan
+from memdb.tuning.plan import QueryPlan
 from memdb.tuning.run import CONCURRENCY, Goal, Run
 from memdb.tuning.source import COUNT, Documents, File, Unseen
 from memdb.tuning.store import to_dict
@@ -58,17 +58,17 @@ def queries_frame(run: Run) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def worst_frame(found: Sequence[misses.Miss]) -> pd.DataFrame:
+def worst_frame(worst: Sequence[misses.Miss]) -> pd.DataFrame:
     """Queries that miss something, in the order given."""
     return pd.DataFrame(
         {
-            "query": [line(m.label, 300) for m in found],
-            "recall": [m.recall for m in found],
-            "missed": [len(m.missed) for m in found],
-            "nearest missed": pd.array([m.nearest_missed for m in found], dtype="Int64"),
-            "astray": [m.astray for m in found],
-            "short": [m.short for m in found],
-            "found by EF": pd.array([m.found_by for m in found], dtype="Int64"),
+            "query": [line(m.label, 300) for m in worst],
+            "recall": [m.recall for m in worst],
+            "missed": [len(m.missed) for m in worst],
+            "nearest missed": pd.array([m.nearest_missed for m in worst], dtype="Int64"),
+            "astray": [m.astray for m in worst],
+            "short": [m.short for m in worst],
+            "found by EF": pd.array([m.found_by for m in worst], dtype="Int64"),
         }
     )
 
@@ -121,7 +121,9 @@ def _queries_words(run: Run) -> tuple[list[str], list[str]]:
     return ["--queries", f"run:{run.id}"], [where]
 
 
-def html_report(run: Run, *, commands: Sequence[tuple[str, str]] = (), plan: Plan | None = None) -> bytes:
+def html_report(
+    run: Run, *, commands: Sequence[tuple[str, str]] = (), plan: QueryPlan | None = None
+) -> bytes:
     """The whole run as one HTML file, readable without a network, light and dark.
 
     Args:
@@ -209,8 +211,17 @@ def _latency_svg(run: Run, target: float | None, best: int | None) -> str:
 
 
 def _curve_table(run: Run, best: int | None) -> str:
-    heads = ("EF_RUNTIME", f"recall@{run.request.k}", "low", "high", "p50 ms", "p95 ms", "p99 ms", "calls/s",
-             "short")  # fmt: skip
+    heads = (
+        "EF_RUNTIME",
+        f"recall@{run.request.k}",
+        "low",
+        "high",
+        "p50 ms",
+        "p95 ms",
+        "p99 ms",
+        "calls/s",
+        "short",
+    )
     rows = []
     for p in run.points:
         cells = [
@@ -223,13 +234,22 @@ def _curve_table(run: Run, best: int | None) -> str:
     return _table(heads, rows)
 
 
-def _worst_table(found: Sequence[misses.Miss]) -> str:
+def _worst_table(worst: Sequence[misses.Miss]) -> str:
     heads = ("query", "recall", "missed", "nearest missed", "astray", "found by EF")
     rows = [
-        ([line(m.label, 160), f"{m.recall:.2f}", str(len(m.missed)), str(m.nearest_missed or "–"),
-          f"{m.astray:.1%}", str(m.found_by or "none")], False)
-        for m in found
-    ]  # fmt: skip
+        (
+            [
+                line(m.label, 160),
+                f"{m.recall:.2f}",
+                str(len(m.missed)),
+                str(m.nearest_missed or "–"),
+                f"{m.astray:.1%}",
+                str(m.found_by or "none"),
+            ],
+            False,
+        )
+        for m in worst
+    ]
     return _table(heads, rows)
 
 

@@ -94,7 +94,7 @@ class EfPoint:
     short: int  # queries answered with fewer than min(k, what matches)
     recalls: Floats  # (q,) of each query
     ranks: Ranks  # (q, k) where the index returned the j-th true neighbour or one as near, from 0; -1: missed
-    found: Floats  # (q, k) distances of its hits, from the stored vectors; NaN where fewer came
+    hit_distances: Floats  # (q, k) distances from the stored vectors; NaN where fewer came
     latencies_ms: Floats  # (calls,) in order of the calls
     took_s: float
 

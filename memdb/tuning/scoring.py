@@ -49,14 +49,14 @@ def scored(
     returned = [keys for keys, _ in hits]
     verdicts = judge(client, info, field, queries.vectors[rows], returned, true_keys, list(true_distances))
     ranks = np.full((len(hits), k), -1, np.int16)
-    found = np.full((len(hits), k), np.nan, np.float32)
+    distances = np.full((len(hits), k), np.nan, np.float32)
     for row, ((keys, far), verdict) in enumerate(zip(hits, verdicts, strict=True)):
         ranks[row, : len(verdict.places)] = verdict.places
         # The engine's own distance only where the document is gone since.
-        found[row, : len(keys)] = np.where(np.isnan(verdict.distances), far, verdict.distances)
+        distances[row, : len(keys)] = np.where(np.isnan(verdict.distances), far, verdict.distances)
     recalls = np.array([verdict.recall for verdict in verdicts], np.float32)
     short = sum(len(keys) < len(true) for (keys, _), true in zip(hits, true_keys, strict=True))
-    return recalls, ranks, found, short
+    return recalls, ranks, distances, short
 
 
 def _without(own: str, keys: list[str], far: list[float], k: int) -> Answer:

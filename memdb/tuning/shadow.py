@@ -141,10 +141,10 @@ def spec(base: IndexInfo, field: str, variant: Variant) -> IndexSpec:
         raise BadInput(
             f"'{line(base.name)}' is itself a shadow index.", f"Choose '{line(base_of(base.name))}'."
         )
-    found, params = base.vector_field(field)
+    vector_field, params = base.vector_field(field)
     if params.type not in (types := get_args(VectorType)):
         raise BadInput(
-            f"'{line(found.name)}' holds vectors of type {params.type}, which memdb does not build.",
+            f"'{line(vector_field.name)}' holds vectors of type {params.type}, which memdb does not build.",
             f"Types that can be compared: {', '.join(types)}.",
         )
     metric = cast(Metric, variant.metric or params.metric)
@@ -156,13 +156,24 @@ def spec(base: IndexInfo, field: str, variant: Variant) -> IndexSpec:
     vector: FieldSpec
     if variant.algorithm == "FLAT":
         vector = FlatField(
-            found.name, params.dim, metric, kind, path=found.identifier, index_missing=found.index_missing
+            vector_field.name,
+            params.dim,
+            metric,
+            kind,
+            path=vector_field.identifier,
+            index_missing=vector_field.index_missing,
         )
     else:
         vector = HnswField(
-            found.name, params.dim, metric, kind, m=variant.m, ef_construction=variant.ef_construction,
-            path=found.identifier, index_missing=found.index_missing,
-        )  # fmt: skip
+            vector_field.name,
+            params.dim,
+            metric,
+            kind,
+            m=variant.m,
+            ef_construction=variant.ef_construction,
+            path=vector_field.identifier,
+            index_missing=vector_field.index_missing,
+        )
     # A field with NOINDEX is searched by nobody, in the original neither.
     others: list[FieldSpec] = [
         TagField(f.name, f.separator, f.case_sensitive, f.identifier, f.index_empty, f.index_missing)
@@ -179,7 +190,7 @@ def spec(base: IndexInfo, field: str, variant: Variant) -> IndexSpec:
             if f.name in base.rules.filter or f.identifier in base.rules.filter
         ]
     # An original that was made again under other rules gets shadows of other names.
-    text = f"{found.name}|{params.type}|{params.dim}|{metric}|{variant.words}"
+    text = f"{vector_field.name}|{params.type}|{params.dim}|{metric}|{variant.words}"
     text += f"|{base.prefixes}|{base.rules}|{others}"
     digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
     return IndexSpec(
@@ -372,12 +383,12 @@ def _why(base: IndexInfo) -> str:
 
 def _keys(client: Client, info: IndexInfo) -> Hashes:
     """A hash of every key that the index holds, eight bytes each."""
-    found = [
+    hashes = [
         int.from_bytes(hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=8).digest())
         for batch in matching_keys(client, info)
         for key in batch
     ]
-    return np.array(found, dtype=np.uint64)
+    return np.array(hashes, dtype=np.uint64)
 
 
 def _values_differ(client: Client, base: IndexInfo, shadow: IndexInfo, field: str) -> str:

@@ -78,12 +78,12 @@ def sliced(
             kept = set(names[: SLICES - 1])
             groups = [{name if name in kept else OTHERS for name in group} for group in groups]
             names = [*names[: SLICES - 1], OTHERS]
-    found = []
+    slices = []
     for name in names:
         of_group = recalls[np.array([name in group for group in groups], dtype=np.bool_)]
         low, high = interval(of_group)
-        found.append(Slice(name, len(of_group), float(of_group.mean()), low, high))
-    return tuple(found)
+        slices.append(Slice(name, len(of_group), float(of_group.mean()), low, high))
+    return tuple(slices)
 
 
 def field_values(client: Client, info: IndexInfo, field: str, keys: Sequence[str]) -> list[str]:
@@ -92,8 +92,8 @@ def field_values(client: Client, info: IndexInfo, field: str, keys: Sequence[str
     Raises:
         UnknownField: the index has no such field.
     """
-    found = info.field(field, "TAG", "NUMERIC")
-    return [replies.text(value) for value in stored.values(client, info, found, keys)]
+    indexed = info.field(field, "TAG", "NUMERIC")
+    return [replies.text(value) for value in stored.values(client, info, indexed, keys)]
 
 
 def tag_labels(values: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
@@ -182,5 +182,5 @@ def cluster_labels(
     vectors: Floats, titles: Sequence[str], count: int = CLUSTERS, *, seed: int = 0
 ) -> list[str]:
     """The group of each query (n, d): a cluster, named after the query in its middle."""
-    found, middle = clusters(vectors, count, seed=seed)
-    return [f"{place + 1}: like “{line(titles[middle[place]], 40)}”" for place in found.tolist()]
+    labels, middle = clusters(vectors, count, seed=seed)
+    return [f"{place + 1}: like “{line(titles[middle[place]], 40)}”" for place in labels.tolist()]

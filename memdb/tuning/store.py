@@ -40,7 +40,8 @@ KEPT_RUNS = 200
 KEPT_BYTES = 1 << 30
 FORMAT = 2
 _ID = re.compile(r"[0-9A-Za-z_-]{1,80}")
-_ARRAYS = ("recalls", "ranks", "found", "latencies_ms")  # of a point
+# Of a point: its field, and what the array is called in the file.
+_ARRAYS = {"recalls": "recalls", "ranks": "ranks", "hit_distances": "found", "latencies_ms": "latencies_ms"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def save(run: Run, home: Path) -> Path:
         **packed("labels", run.queries.labels),
     }
     for i, point in enumerate(run.points):
-        arrays |= {f"{name}_{i}": getattr(point, name) for name in _ARRAYS}
+        arrays |= {f"{name}_{i}": getattr(point, of_point) for of_point, name in _ARRAYS.items()}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     text = json.dumps({"format": FORMAT, **to_dict(run)}, indent=1)
@@ -98,26 +99,26 @@ def save(run: Run, home: Path) -> Path:
 
 def to_dict(run: Run) -> dict[str, Any]:
     """Everything but the arrays and the lists of keys, as JSON takes it; NaN is null."""
-    found = {
+    document = {
         f.name: getattr(run, f.name)
         for f in fields(run)
         if f.name not in {"queries", "truth", "points", "definition", "request", "recommendation", "beside"}
     }
-    found["definition"] = asdict(run.definition)
-    found["request"] = {**asdict(run.request), "source": source.to_dict(run.request.source)}
-    found["beside"] = asdict(run.beside) if run.beside else None
-    found["recommendation"] = asdict(run.recommendation) if run.recommendation else None
-    found["queries"] = {
+    document["definition"] = asdict(run.definition)
+    document["request"] = {**asdict(run.request), "source": source.to_dict(run.request.source)}
+    document["beside"] = asdict(run.beside) if run.beside else None
+    document["recommendation"] = asdict(run.recommendation) if run.recommendation else None
+    document["queries"] = {
         "count": len(run.queries),
         "words": run.queries.words,
         "digest": run.queries.digest,
         "uncertainty": asdict(run.queries.uncertainty),
     }
-    found["truth"] = {name: getattr(run.truth, name) for name in ("looked_at", "took_s", "kept")}
-    found["points"] = [
+    document["truth"] = {name: getattr(run.truth, name) for name in ("looked_at", "took_s", "kept")}
+    document["points"] = [
         {f.name: getattr(p, f.name) for f in fields(p) if f.name not in _ARRAYS} for p in run.points
     ]
-    cleaned: dict[str, Any] = _no_nan(found)
+    cleaned: dict[str, Any] = _no_nan(document)
     return cleaned
 
 
@@ -152,24 +153,31 @@ def load(home: Path, run_id: str) -> Run:
 
 def listed(home: Path) -> tuple[Listed, ...]:
     """All saved runs, newest first; files that cannot be read are left out."""
-    found: list[Listed] = []
+    entries: list[Listed] = []
     for path in sorted((home / "runs").glob("*.json"), reverse=True):
         try:
             about = json.loads(path.read_bytes())
             request = _request(about["request"])
             size = sum(p.stat().st_size for p in (path, path.with_suffix(".npz")))
-            found.append(
+            entries.append(
                 Listed(
-                    id=about["id"], started=about["started"], title=about["title"], target=about["target"],
-                    index=about["index"], k=request.k, filter=request.filter,
-                    queries=about["queries"]["count"], goal=request.goal,
-                    recommendation=_recommendation(about["recommendation"]), partial=about["partial"],
+                    id=about["id"],
+                    started=about["started"],
+                    title=about["title"],
+                    target=about["target"],
+                    index=about["index"],
+                    k=request.k,
+                    filter=request.filter,
+                    queries=about["queries"]["count"],
+                    goal=request.goal,
+                    recommendation=_recommendation(about["recommendation"]),
+                    partial=about["partial"],
                     size_bytes=size,
                 )
-            )  # fmt: skip
+            )
         except (OSError, ValueError, KeyError, TypeError):
             continue
-    return tuple(found)
+    return tuple(entries)
 
 
 def delete(home: Path, run_id: str) -> None:
@@ -213,7 +221,7 @@ def _run(about: dict[str, Any], arrays: Any) -> Run:
         EfPoint(
             **{name: float("nan") if value is None else value for name, value in kept.items()}
             | {"throughput": tuple((n, rate) for n, rate in kept["throughput"])}
-            | {name: arrays[f"{name}_{i}"] for name in _ARRAYS}
+            | {of_point: arrays[f"{name}_{i}"] for of_point, name in _ARRAYS.items()}
         )
         for i, kept in enumerate(about["points"])
     ]

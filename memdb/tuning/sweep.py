@@ -21,7 +21,7 @@ from memdb.errors import BadInput, Cancelled, MemDBError, UnknownIndex
 from memdb.jobs import Report, silent
 from memdb.tuning import decide, load, unseen
 from memdb.tuning.checks import checked
-from memdb.tuning.plan import Plan, plan
+from memdb.tuning.plan import QueryPlan, plan
 from memdb.tuning.run import Beside, Definition, EfPoint, Queries, Run, SweepRequest, Truth
 from memdb.tuning.scoring import scored
 from memdb.tuning.truth import truth
@@ -128,7 +128,7 @@ class _Sweep:
         self.state = _State(request, self._sent(queries), _NO_TRUTH, {})
         self.beside: Beside | None = None
         self.notes: list[str] = []
-        self.plan: Plan | None = None
+        self.plan: QueryPlan | None = None
         self.began = time.monotonic()
         self.started = datetime.now(UTC)
         self.pace = min(filter(None, (request.budget_qps, client.queries_per_s)), default=None)
@@ -188,9 +188,15 @@ class _Sweep:
         request, info = self.state.request, self.info
         self.report("Exact neighbours", 0, info.documents)
         return truth(
-            self.client, info, request.field, queries, request.k, request.condition,
-            home=self.home, report=self.report,
-        )  # fmt: skip
+            self.client,
+            info,
+            request.field,
+            queries,
+            request.k,
+            request.condition,
+            home=self.home,
+            report=self.report,
+        )
 
     def _enough(self) -> None:
         goal, k, q = self.state.request.goal, self.state.request.k, len(self.state.queries)
@@ -286,22 +292,39 @@ class _Sweep:
         first = len(earlier.recalls) if earlier else 0
         asked = self._questions(state, ef, first)
         got = load.answers(self.client, asked, self._progress, budget_qps=self.pace)
-        recalls, ranks, found, short = scored(
-            self.client, self.info, state.request.field, [answer for some in got for answer in some],
-            state.queries, state.truth, first,
-        )  # fmt: skip
+        recalls, ranks, hit_distances, short = scored(
+            self.client,
+            self.info,
+            state.request.field,
+            [answer for some in got for answer in some],
+            state.queries,
+            state.truth,
+            first,
+        )
         point = EfPoint(
-            ef_runtime=ef, recall=_NAN, low=_NAN, high=_NAN, p50_ms=_NAN, p95_ms=_NAN, p99_ms=_NAN, calls=0,
-            throughput=(), short=short, recalls=recalls, ranks=ranks, found=found,
-            latencies_ms=np.empty(0, np.float32), took_s=time.monotonic() - began,
-        )  # fmt: skip
+            ef_runtime=ef,
+            recall=_NAN,
+            low=_NAN,
+            high=_NAN,
+            p50_ms=_NAN,
+            p95_ms=_NAN,
+            p99_ms=_NAN,
+            calls=0,
+            throughput=(),
+            short=short,
+            recalls=recalls,
+            ranks=ranks,
+            hit_distances=hit_distances,
+            latencies_ms=np.empty(0, np.float32),
+            took_s=time.monotonic() - began,
+        )
         if earlier is not None:
             point = replace(
                 earlier,
                 short=earlier.short + short,
                 recalls=np.concatenate([earlier.recalls, recalls]),
                 ranks=np.concatenate([earlier.ranks, ranks]),
-                found=np.concatenate([earlier.found, found]),
+                hit_distances=np.concatenate([earlier.hit_distances, hit_distances]),
                 took_s=earlier.took_s + point.took_s,
             )
         goal = state.request.goal
@@ -313,19 +336,32 @@ class _Sweep:
         request, asked = self.state.request, self._questions(self.state, ef)
         most = self._latency_calls()
         took = load.latencies(
-            self.client, asked, self._progress, least=min(LEAST_CALLS, most), most=most,
-            at_most_s=LATENCY_S, budget_qps=self.pace,
-        )  # fmt: skip
+            self.client,
+            asked,
+            self._progress,
+            least=min(LEAST_CALLS, most),
+            most=most,
+            at_most_s=LATENCY_S,
+            budget_qps=self.pace,
+        )
         rates = []
         for clients in () if self.pace else request.concurrency:
             self.report("Measuring", self.done, self.total)
             rates.append((clients, load.throughput(self.client, asked, clients, THROUGHPUT_S)))
         p50, p95, p99 = load.percentiles(np.array(took))
         point = self.state.points[ef]
-        self.state = self.state.with_point(replace(
-            point, p50_ms=p50, p95_ms=p95, p99_ms=p99, calls=len(took), throughput=tuple(rates),
-            latencies_ms=np.array(took, np.float32), took_s=point.took_s + time.monotonic() - began,
-        ))  # fmt: skip
+        self.state = self.state.with_point(
+            replace(
+                point,
+                p50_ms=p50,
+                p95_ms=p95,
+                p99_ms=p99,
+                calls=len(took),
+                throughput=tuple(rates),
+                latencies_ms=np.array(took, np.float32),
+                took_s=point.took_s + time.monotonic() - began,
+            )
+        )
         self._keep()
 
     def _questions(self, state: _State, ef: int, first: int = 0) -> load.Questions:
@@ -351,9 +387,14 @@ class _Sweep:
         """The first EF once more: did the server become slower or faster meanwhile?"""
         first = self.state.points[self.first_ef or 0]
         again = load.latencies(
-            self.client, self._questions(self.state, first.ef_runtime), lambda more: None, least=50, most=50,
-            at_most_s=LATENCY_S, budget_qps=self.pace,
-        )  # fmt: skip
+            self.client,
+            self._questions(self.state, first.ef_runtime),
+            lambda more: None,
+            least=50,
+            most=50,
+            at_most_s=LATENCY_S,
+            budget_qps=self.pace,
+        )
         now, _, _ = load.percentiles(np.array(again))
         less, more = sorted((now, first.p50_ms))
         if more > SLOWED * less and more - less > SLOWED_MS:

@@ -73,7 +73,7 @@ def truth(
     began = time.perf_counter()
     _, params = info.vector_field(field)
     drawing = Drawing()
-    found = nearest(
+    neighbours = nearest(
         drawing.watch(vectors.documents(client, info, field, condition, report=report)),
         distance.as_sent(queries.vectors, params.type),
         k,
@@ -81,10 +81,10 @@ def truth(
         excluded=queries.own_keys,
     )
     distances = np.full((len(queries), k), np.nan)
-    for row, known_distances in enumerate(found.distances):
+    for row, known_distances in enumerate(neighbours.distances):
         distances[row, : len(known_distances)] = known_distances
     took = time.perf_counter() - began
-    made = Truth(found.keys, distances, found.looked_at, took, notes=found.notes)
+    made = Truth(neighbours.keys, distances, neighbours.looked_at, took, notes=neighbours.notes)
     evidence = vectors.vouched(drawing, client, info, condition)
     if evidence is not None:
         name = _name(client, info, field, queries, k, condition)
@@ -120,16 +120,21 @@ def forget() -> None:
 
 
 def _known(
-    client: Client, info: IndexInfo, field: str, queries: Queries, k: int, condition: Condition | str,
+    client: Client,
+    info: IndexInfo,
+    field: str,
+    queries: Queries,
+    k: int,
+    condition: Condition | str,
     home: Path | None,
-) -> Truth | None:  # fmt: skip
+) -> Truth | None:
     name = _name(client, info, field, queries, k, condition)
     if home is None:
         return _answers.get(name, client, info, field, condition)
-    found = _kept(file := _file(home, name), len(queries))
-    if found is None:
+    kept = _kept(file := _file(home, name), len(queries))
+    if kept is None:
         return None
-    known, evidence = found
+    known, evidence = kept
     if not holds(client, info, field, condition, evidence):
         file.unlink(missing_ok=True)
         return None

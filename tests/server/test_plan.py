@@ -8,7 +8,7 @@ import pytest
 from memdb.cluster import replies
 from memdb.cluster.client import Client
 from memdb.errors import BadVector, UnknownIndex
-from memdb.tuning.plan import COUNTERS, Plan, plan, read_counters, read_profile
+from memdb.tuning.plan import COUNTERS, QueryPlan, plan, read_counters, read_profile
 from memdb.vectors import index
 from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec, NumericField
 from memdb.vectors.query import KnnRequest, knn_command, vector_param
@@ -119,5 +119,5 @@ def test_valkey_searchs_counters() -> None:
     assert "did not move" in read_counters(before, before).words
     assert "no counters" in read_counters({}, {}).words
     old = read_counters({}, {"search_query_prefiltering_requests_cnt": 1})
-    assert isinstance(old, Plan)
+    assert isinstance(old, QueryPlan)
     assert old.exact

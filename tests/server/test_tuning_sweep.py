@@ -93,16 +93,17 @@ def test_recall_is_that_of_an_independent_computation(client: Client, prefix: st
     for point in run.points:
         np.testing.assert_allclose(point.recalls, (point.ranks >= 0).sum(axis=1) / 10)
         # All hits that are as near as the farthest true neighbour, counted by the distances alone.
-        as_near = (point.found <= run.truth.distances[:, -1:].astype(np.float32)).sum(axis=1) / 10
+        as_near = (point.hit_distances <= run.truth.distances[:, -1:].astype(np.float32)).sum(axis=1) / 10
         np.testing.assert_allclose(point.recalls, as_near)
         assert point.low <= point.recall <= point.high
         assert point.recall == pytest.approx(point.recalls.mean())
-        assert np.nanmax(point.found[:, -1] - run.truth.distances[:, -1]) > -1e-4
+        assert np.nanmax(point.hit_distances[:, -1] - run.truth.distances[:, -1]) > -1e-4
     recalls = [p.recall for p in run.points]
     assert recalls == sorted(recalls)
     assert recalls[-1] > 0.9
     assert not run.partial
-    assert run.notes == ()
+    # A machine busy with something else may slow the server down meanwhile, and the run says so.
+    assert [note for note in run.notes if "became slower" not in note] == []
 
 
 def test_points_have_all_that_the_curve_needs(client: Client, prefix: str) -> None:
@@ -123,7 +124,7 @@ def test_points_have_all_that_the_curve_needs(client: Client, prefix: str) -> No
         assert point.throughput[0][0] == 2
         assert point.qps > 0
         assert point.short == 0
-        assert point.ranks.shape == point.found.shape == (120, 10)
+        assert point.ranks.shape == point.hit_distances.shape == (120, 10)
     assert run.recommendation is not None
     assert run.recommendation.met
     best = run.point(run.recommendation.ef_runtime or 0)

@@ -20,9 +20,10 @@ ERRORS = {
     if isinstance(value, type) and issubclass(value, errors.MemDBError)
 }
 NUMPY = {"NDArray", "ndarray"}
-# (n,) or (n, d), also (n, 2|3), (len(texts), dimension) and (n + 1,): a comma, and no words of prose.
+# (n,) or (n, d), also (n, 2|3), (len(texts), dimension) and (n + 1,): a comma, and no words of prose alone.
 _AXIS = r"[\w|]+(?:\(\w+(?:, \w+)*\))?(?: [+×·-] \w+)?"
 SHAPE = re.compile(rf"\({_AXIS},(?: {_AXIS}(?:, {_AXIS})*)?\)")
+_LENGTH = re.compile(r"\b(\w|\w+\(.*\))(?=[,)|]| [+×·-])")
 
 
 def annotated(trees: list[ast.Module]) -> set[str]:
@@ -49,6 +50,12 @@ def is_array(annotation: ast.expr, names: set[str]) -> bool:
         if isinstance(node, ast.Attribute | ast.Name)
     }
     return not named.isdisjoint(NUMPY | names)
+
+
+def tells_a_shape(said: str) -> bool:
+    """Whether an axis stands in brackets by its letter, its number or what counts it, or alone as (dim,)."""
+    shapes = [shape.group() for shape in SHAPE.finditer(said)]
+    return any(shape.endswith(",)") or _LENGTH.search(shape[1:]) for shape in shapes)
 
 
 def public(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
@@ -102,7 +109,7 @@ def silent(tree: ast.Module, arrays: set[str]) -> Iterator[str]:
         said = ast.get_docstring(function) or ""
         given = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
         annotations = [*(arg.annotation for arg in given), function.returns]
-        if any(each is not None and is_array(each, arrays) for each in annotations) and not SHAPE.search(
+        if any(each is not None and is_array(each, arrays) for each in annotations) and not tells_a_shape(
             said
         ):
             yield f"{name}: no shape"
@@ -125,6 +132,7 @@ def test_public_functions_tell_shapes_and_errors() -> None:
     [
         ('def f(x: Floats) -> None:\n    """Lengths."""', ["f: no shape"]),
         ('def f(x: Floats) -> None:\n    """Lengths (of each, as it came)."""', ["f: no shape"]),
+        ('def f(x: Floats) -> None:\n    """Lengths (filters, times)."""', ["f: no shape"]),
         ('def f(x: Floats) -> None:\n    """Lengths of (n, d)."""', []),
         ('class C:\n    def f(self) -> NDArray[np.intp] | None:\n        """Places."""', ["C.f: no shape"]),
         ('def f() -> list[Floats]:\n    """(len(texts), 2|3) of each."""', []),

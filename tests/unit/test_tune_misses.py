@@ -62,7 +62,9 @@ def test_how_far_astray_has_no_fixed_tolerance() -> None:
     small = replace(
         made,
         truth=replace(made.truth, distances=made.truth.distances * 1e-8),
-        points=tuple(replace(p, found=(p.found * 1e-8).astype(np.float32)) for p in made.points),
+        points=tuple(
+            replace(p, hit_distances=(p.hit_distances * 1e-8).astype(np.float32)) for p in made.points
+        ),
     )
     found = misses.anatomy(small, 4, 10)
     assert found.astray == pytest.approx(2.0, rel=1e-5)

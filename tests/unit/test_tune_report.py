@@ -21,7 +21,7 @@ from memdb import export
 from memdb.cli.entry import parse
 from memdb.cli.recall import Recall
 from memdb.tuning import misses, report
-from memdb.tuning.plan import Plan
+from memdb.tuning.plan import QueryPlan
 from memdb.tuning.run import Goal, SweepRequest
 from memdb.tuning.source import (
     Documents,
@@ -64,7 +64,7 @@ def test_it_says_what_was_measured() -> None:
 
 def test_it_loads_and_runs_nothing() -> None:
     nasty = replace(run(title=NASTY, notes=(NASTY,), index=NASTY), target=NASTY)
-    seen = _seen(report.html_report(nasty, commands=[(NASTY, NASTY)], plan=Plan("", None, NASTY, NASTY)))
+    seen = _seen(report.html_report(nasty, commands=[(NASTY, NASTY)], plan=QueryPlan("", None, NASTY, NASTY)))
     assert not {"script", "img", "link", "iframe", "object"} & set(seen.tags)
     assert not [name for name, _ in seen.attributes if name.startswith("on") or name in {"src", "href"}]
     assert b"default-src 'none'" in report.html_report(run())

@@ -48,7 +48,7 @@ def run(**changes: object) -> Run:
                 ef_runtime=ef, recall=mean, low=mean - 0.1, high=min(1.0, mean + 0.1), p50_ms=0.5 + i,
                 p95_ms=1.0 + i, p99_ms=2.0 + i, calls=5, throughput=((8, 9000.0 / (i + 1)),),
                 short=1 if ef == 10 else 0, recalls=recalls, ranks=ranks,
-                found=np.array(FOUND[ef], np.float32), latencies_ms=np.full(5, 0.5 + i, np.float32), took_s=0.1,
+                hit_distances=np.array(FOUND[ef], np.float32), latencies_ms=np.full(5, 0.5 + i, np.float32), took_s=0.1,
             )
         )  # fmt: skip
     labels = ("doc:0", "doc:1", NASTY, "doc:3", "doc:4")

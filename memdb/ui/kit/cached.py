@@ -97,8 +97,8 @@ def session_page(
     target: Target, format_: Format, wanted: SessionFilter, cursor: str, size: int, run: int
 ) -> tuple[SessionPage, float]:
     """A page of sessions and when it was read (time.time). `run` tells one reading from the next."""
-    found = session_index(target, format_) if wanted.user or wanted.context else None
-    return listing.page(client(target), format_, wanted, cursor, size=size, index=found), time.time()
+    searched = session_index(target, format_) if wanted.user or wanted.context else None
+    return listing.page(client(target), format_, wanted, cursor, size=size, index=searched), time.time()
 
 
 @st.cache_data(ttl="1m", max_entries=4, show_spinner=False, hash_funcs=_BY_REPR)  # one may have 64 MB

@@ -74,15 +74,12 @@ def layout_widgets(request: MapRequest, info: IndexInfo, key: str, first: int = 
     """Which layout, presets and parameters; the preset at place `first` is chosen at first."""
     _, params = info.vector_field()
     offered = [name for name in LAYOUTS if name != "umap" or params.metric in plain.METRICS]
-    layout = st.segmented_control(
+    layout = st.selectbox(
         "Layout",
         offered,
-        default="exact",
-        required=True,
         key=f"{key}.layout",
         bind="query-params",
         format_func=LAYOUT_NAMES.__getitem__,
-        width="stretch",
         help=" ".join(f"{LAYOUT_NAMES[name]}: {LAYOUTS[name]}" for name in offered),
     )
     preset = st.selectbox("Preset", list(PRESETS), index=first, key=f"{key}.preset", bind="query-params")

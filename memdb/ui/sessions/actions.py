@@ -32,10 +32,15 @@ def actions(target: Target, format_: Format, session: Session) -> None:
     """Draw the buttons: export for every format, changes for the formats that are changed from here."""
     with st.container(horizontal=True, gap="medium"):
         st.download_button(
-            "JSON", lambda: formats.to_json(session).encode(), mime="application/json",
-            file_name=f"{_file_name(session)}.json", icon=":material/download:", on_click="ignore",
-            key="sessions.json", type="tertiary",
-        )  # fmt: skip
+            "JSON",
+            lambda: formats.to_json(session).encode(),
+            mime="application/json",
+            file_name=f"{_file_name(session)}.json",
+            icon=":material/download:",
+            on_click="ignore",
+            key="sessions.json",
+            type="tertiary",
+        )
         if not target.writable:
             return
         if not powers(format_).writes:

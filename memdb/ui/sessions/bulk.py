@@ -9,7 +9,7 @@ from memdb.cluster.target import Target
 from memdb.display import line, markdown
 from memdb.jobs import Job
 from memdb.sessions import bulk
-from memdb.sessions.bulk import Action, Done, Plan
+from memdb.sessions.bulk import Action, Done, DryRun
 from memdb.sessions.filters import SessionFilter
 from memdb.sessions.known import ARTICLE
 from memdb.sessions.listing import powers
@@ -19,14 +19,20 @@ from memdb.ui.kit import cached, parts, safety
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.sessions import filter_bar, listing
 
-PLANNING = JobSlot[Plan]("sessions.bulk.planning", every="0.5s")
+PLANNING = JobSlot[DryRun]("sessions.bulk.planning", every="0.5s")
 DOING = JobSlot[Done]("sessions.bulk.doing", every="0.5s")
 TYPED = "sessions.bulk.typed"
 ACTIONS = ("Delete", "Expire", "Keep for good")
 LIVES = {
-    "1 minute": 60.0, "10 minutes": 600.0, "30 minutes": 1_800.0, "1 hour": 3_600.0, "6 hours": 21_600.0,
-    "1 day": 86_400.0, "7 days": 7 * 86_400.0, "30 days": 30 * 86_400.0,
-}  # fmt: skip
+    "1 minute": 60.0,
+    "10 minutes": 600.0,
+    "30 minutes": 1_800.0,
+    "1 hour": 3_600.0,
+    "6 hours": 21_600.0,
+    "1 day": 86_400.0,
+    "7 days": 7 * 86_400.0,
+    "30 days": 30 * 86_400.0,
+}
 
 
 def view(target: Target, format_: Format) -> None:
@@ -41,10 +47,15 @@ def view(target: Target, format_: Format) -> None:
     wanted = filter_bar.bar(format_)
     action = _action()
     st.button(
-        "Dry run", icon=":material/search:", type="primary", key="sessions.bulk.plan", on_click=_plan,
-        args=(target, format_, wanted, action), disabled=_running(),
+        "Dry run",
+        icon=":material/search:",
+        type="primary",
+        key="sessions.bulk.plan",
+        on_click=_plan,
+        args=(target, format_, wanted, action),
+        disabled=_running(),
         help="Finds the sessions that pass the filter above. Nothing is written.",
-    )  # fmt: skip
+    )
     PLANNING.watch(_so_far)
     DOING.watch(_so_far)
     _planned(target, format_, wanted, action)
@@ -54,9 +65,13 @@ def view(target: Target, format_: Format) -> None:
 def _action() -> Action:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         chosen = st.segmented_control(
-            "Change", ACTIONS, default="Delete", required=True, key="sessions.bulk.action",
+            "Change",
+            ACTIONS,
+            default="Delete",
+            required=True,
+            key="sessions.bulk.action",
             bind="query-params",
-        )  # fmt: skip
+        )
         if chosen == "Expire":
             life = st.selectbox(
                 "in", list(LIVES), index=2, key="sessions.bulk.life", bind="query-params", width=160
@@ -100,7 +115,7 @@ def _planned(target: Target, format_: Format, wanted: SessionFilter, action: Act
     _confirmation(target, planned)
 
 
-def _confirmation(target: Target, planned: Plan) -> None:
+def _confirmation(target: Target, planned: DryRun) -> None:
     if not target.writable:
         st.info("This target is read-only: nothing can be changed from here.", icon=":material/lock:")
         return
@@ -110,12 +125,16 @@ def _confirmation(target: Target, planned: Plan) -> None:
     with st.form("sessions.bulk.form", border=True, enter_to_submit=False):
         st.text_input(
             f"Type `{planned.phrase}` to {planned.action.words} {len(planned.keys):,} sessions.{undo}",
-            key=TYPED, placeholder=planned.phrase,
-        )  # fmt: skip
+            key=TYPED,
+            placeholder=planned.phrase,
+        )
         st.form_submit_button(
-            f"{planned.action.kind.capitalize()} {len(planned.keys):,} sessions", icon=":material/bolt:",
-            on_click=_do, args=(target, planned), disabled=_running(),
-        )  # fmt: skip
+            f"{planned.action.kind.capitalize()} {len(planned.keys):,} sessions",
+            icon=":material/bolt:",
+            on_click=_do,
+            args=(target, planned),
+            disabled=_running(),
+        )
     if st.session_state.pop("sessions.bulk.wrong", False):
         st.error(f"That was not `{planned.phrase}`. Nothing was changed.", icon=":material/error:")
 
@@ -136,7 +155,7 @@ def _done(target: Target) -> None:
 def _plan(target: Target, format_: Format, wanted: SessionFilter, action: Action) -> None:
     opened, budget = cached.client(target), safety.budget(target)
 
-    def work(job: Job[Plan]) -> Plan:
+    def work(job: Job[DryRun]) -> DryRun:
         client = opened.budgeted(budget)
         return bulk.plan(client, wanted, action, format_, report=job.report, keep=job.keep)
 
@@ -145,7 +164,7 @@ def _plan(target: Target, format_: Format, wanted: SessionFilter, action: Action
     st.session_state[TYPED] = ""
 
 
-def _do(target: Target, planned: Plan) -> None:
+def _do(target: Target, planned: DryRun) -> None:
     if str(st.session_state.get(TYPED, "")).strip().lower() != planned.phrase:
         st.session_state["sessions.bulk.wrong"] = True
         return
@@ -163,6 +182,6 @@ def _running() -> bool:
     return PLANNING.current() is not None or DOING.current() is not None
 
 
-def _so_far(result: Plan | Done | None) -> None:
+def _so_far(result: DryRun | Done | None) -> None:
     if result is not None:
         st.caption(result.words)

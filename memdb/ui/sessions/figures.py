@@ -53,49 +53,56 @@ def freed(bins: Sequence[TtlBin], *, dark: bool) -> go.Figure:
     styled(figure, colours, height=HEIGHT)
     total = sum(b.bytes for b in bins) / unit
     figure.add_hline(
-        y=total, line={"color": colours.quiet, "dash": "dash"}, annotation_text="all sessions",
-        annotation_position="bottom left", annotation_font_color=colours.text,
-    )  # fmt: skip
+        y=total,
+        line={"color": colours.quiet, "dash": "dash"},
+        annotation_text="all sessions",
+        annotation_position="bottom left",
+        annotation_font_color=colours.text,
+    )
     figure.update_xaxes(title="by", type="category", showgrid=False)
     figure.update_yaxes(title=f"memory freed, {word}", rangemode="tozero")
     return figure
 
 
-def sizes(found: npt.NDArray[np.int64], *, dark: bool) -> go.Figure:
+def sizes(sizes_bytes: npt.NDArray[np.int64], *, dark: bool) -> go.Figure:
     """Sessions by size in bins of a doubling. `found` is (n,) bytes."""
     colours = palette(dark)
-    names, counts = size_bins(found)
+    names, counts = size_bins(sizes_bytes)
     figure = go.Figure(
         go.Bar(
-            x=names, y=counts, marker_color=colours.main,
+            x=names,
+            y=counts,
+            marker_color=colours.main,
             hovertemplate="%{x}: %{y:,} sessions of the sample<extra></extra>",
         )
-    )  # fmt: skip
+    )
     styled(figure, colours, height=HEIGHT)
     figure.update_xaxes(title="size in memory, up to", type="category", showgrid=False)
     figure.update_yaxes(title="sessions of the sample", rangemode="tozero")
     return figure
 
 
-def size_bins(found: npt.NDArray[np.int64]) -> tuple[list[str], list[int]]:
+def size_bins(sizes_bytes: npt.NDArray[np.int64]) -> tuple[list[str], list[int]]:
     """Upper ends and counts of bins that double, of sizes (n,) in bytes, without empty bins at the ends."""
-    if not len(found):
+    if not len(sizes_bytes):
         return [], []
-    powers = np.ceil(np.log2(np.maximum(found, 1))).astype(int)
+    powers = np.ceil(np.log2(np.maximum(sizes_bytes, 1))).astype(int)
     low, high = int(powers.min()), int(powers.max())
     counts = np.bincount(powers - low, minlength=high - low + 1)
     return [bytes_text(2.0**p) for p in range(low, high + 1)], [int(n) for n in counts]
 
 
-def activity(found: Sequence[tuple[datetime, int]], *, dark: bool) -> go.Figure:
+def activity(begun: Sequence[tuple[datetime, int]], *, dark: bool) -> go.Figure:
     """Sessions begun over time."""
     colours = palette(dark)
     figure = go.Figure(
         go.Bar(
-            x=[start for start, _ in found], y=[n for _, n in found], marker_color=colours.main,
+            x=[start for start, _ in begun],
+            y=[n for _, n in begun],
+            marker_color=colours.main,
             hovertemplate="%{x|%Y-%m-%d %H:%M}: %{y:,} sessions begun<extra></extra>",
         )
-    )  # fmt: skip
+    )
     styled(figure, colours, height=HEIGHT)
     figure.update_xaxes(title="begun (UTC)", showgrid=False)
     figure.update_yaxes(title="sessions", rangemode="tozero")

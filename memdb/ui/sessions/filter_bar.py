@@ -55,18 +55,35 @@ def bar(format_: Format) -> SessionFilter:
         )
     if can.context:
         seen: list[str] = state.keep(CONTEXTS, [])
-        context = place["context"].selectbox(
-            "Context", _with_chosen(seen), index=None, key=CONTEXT, bind="query-params", placeholder="any",
-            accept_new_options=True, format_func=line, icon=":material/label:",
-        ) or ""  # fmt: skip
+        context = (
+            place["context"].selectbox(
+                "Context",
+                _with_chosen(seen),
+                index=None,
+                key=CONTEXT,
+                bind="query-params",
+                placeholder="any",
+                accept_new_options=True,
+                format_func=line,
+                icon=":material/label:",
+            )
+            or ""
+        )
     words = place["words"].text_input(
-        "Words in the conversation", key=WORDS, bind="query-params", placeholder="all of these words",
+        "Words in the conversation",
+        key=WORDS,
+        bind="query-params",
+        placeholder="all of these words",
         icon=":material/search:",
-    )  # fmt: skip
+    )
     low, high = place["ttl"].select_slider(
-        "Expires in", list(TTL_STEPS), value=("now", NEVER), key=TTL, bind="query-params",
+        "Expires in",
+        list(TTL_STEPS),
+        value=("now", NEVER),
+        key=TTL,
+        bind="query-params",
         help="Both ends at “never”: only sessions without a time to live.",
-    )  # fmt: skip
+    )
     with place["more"]:
         id_part, whole, created = _more(can)
     return SessionFilter(
@@ -83,10 +100,10 @@ def bar(format_: Format) -> SessionFilter:
     )
 
 
-def remember_contexts(found: set[str]) -> None:
+def remember_contexts(contexts: set[str]) -> None:
     """Offer these contexts from now on."""
     seen: list[str] = state.keep(CONTEXTS, [])
-    new = {text for text in found if text.isprintable() and 0 < len(text) <= 80} - set(seen)
+    new = {text for text in contexts if text.isprintable() and 0 < len(text) <= 80} - set(seen)
     if new:
         st.session_state[CONTEXTS] = sorted({*seen, *new})[:CONTEXTS_KEPT]
 
@@ -118,13 +135,18 @@ def _more(can: Powers) -> tuple[str, bool, tuple[datetime | None, datetime | Non
     )
     with st.popover(f"More ({active})" if active else "More", icon=":material/tune:", width="stretch"):
         id_part = st.text_input(
-            "Part of the session's id", key=ID, bind="query-params", placeholder="as it is written",
+            "Part of the session's id",
+            key=ID,
+            bind="query-params",
+            placeholder="as it is written",
             help="No character is a wildcard.",
-        )  # fmt: skip
+        )
         whole = st.toggle(
-            "User and context whole, in this case", key=WHOLE, bind="query-params",
+            "User and context whole, in this case",
+            key=WHOLE,
+            bind="query-params",
             help="Off: they need only contain what was typed, in upper or lower case.",
-        )  # fmt: skip
+        )
         since = until = None
         if can.created:
             since_place, until_place = st.columns(2)

@@ -30,11 +30,11 @@ HELP = {
 }
 
 
-def view(target: Target, found: Detected, chosen: Format) -> None:
+def view(target: Target, detected: Detected, chosen: Format) -> None:
     """Draw it."""
     left, right = st.columns([1.2, 1], gap="medium")
     with left:
-        _recognised(target, found)
+        _recognised(target, detected)
     with right:
         st.markdown("**A format of your own**")
         st.caption(
@@ -46,30 +46,30 @@ def view(target: Target, found: Detected, chosen: Format) -> None:
         _preview(target, mine)
 
 
-def _recognised(target: Target, found: Detected) -> None:
+def _recognised(target: Target, detected: Detected) -> None:
     st.markdown("**Recognised on this server**")
-    st.caption(found.words)
-    if not found.formats:
+    st.caption(detected.words)
+    if not detected.formats:
         parts.empty(
             "No format was recognised",
             "Describe your own beside this, or load the demo data on the Home page.",
             ":material/help:",
         )
         return
-    about = "keys" if found.whole else "keys, about"
+    about = "keys" if detected.whole else "keys, about"
     frame = pd.DataFrame(
         {
-            "format": [line(f.format.title, 80) for f in found.formats],
-            "keys begin with": [line(f.format.prefix, 60) for f in found.formats],
-            about: [f.keys for f in found.formats],
-            "in the sample": [f.sampled for f in found.formats],
-            "value": [f.format.stored for f in found.formats],
-            "a key holds": [f"one {f.format.holds}" for f in found.formats],
+            "format": [line(f.format.title, 80) for f in detected.formats],
+            "keys begin with": [line(f.format.prefix, 60) for f in detected.formats],
+            about: [f.keys for f in detected.formats],
+            "in the sample": [f.sampled for f in detected.formats],
+            "value": [f.format.stored for f in detected.formats],
+            "a key holds": [f"one {f.format.holds}" for f in detected.formats],
         }
     )
     st.dataframe(frame, hide_index=True)
-    st.caption(f"{found.other:,} of {found.sampled:,} keys of the sample are no sessions.")
-    for group in found.unread[:5]:
+    st.caption(f"{detected.other:,} of {detected.sampled:,} keys of the sample are no sessions.")
+    for group in detected.unread[:5]:
         st.caption(f"Not looked into: {markdown(group)}")
     parts.export(frame, "session-formats", {"target": target.address}, key="sessions.formats.export")
 
@@ -99,10 +99,20 @@ def _form(chosen: Format) -> Format | None:
     paths = {part: tuple(p.strip() for p in text.split(",") if p.strip()) for part, text in typed.items()}
     try:
         mine = Format(
-            name.strip() or "preview", name.strip() or "preview", prefix, stored, holds,
-            messages=paths["messages"], role=paths["role"], text=paths["text"], time=paths["time"],
-            user=paths["user"], session=paths["session"], newest_first=newest, own=True,
-        ).checked()  # fmt: skip
+            name.strip() or "preview",
+            name.strip() or "preview",
+            prefix,
+            stored,
+            holds,
+            messages=paths["messages"],
+            role=paths["role"],
+            text=paths["text"],
+            time=paths["time"],
+            user=paths["user"],
+            session=paths["session"],
+            newest_first=newest,
+            own=True,
+        ).checked()
         if saved:
             if not name.strip():
                 st.error("The format has no name. Give it one to save it.", icon=":material/error:")
@@ -121,18 +131,20 @@ def _preview(target: Target, mine: Format) -> None:
     left, right = st.columns([1.2, 1], gap="medium")
     with left, parts.errors_shown(target):
         st.markdown("**Preview**")
-        found = page(cached.client(target), mine, size=10, budget=PREVIEW)
-        st.caption(f"{len(found.sessions)} sessions, {found.scanned:,} of {found.keys:,} keys looked at.")
-        if found.sessions:
-            frame = table_of(found.sessions, 0.0).drop(columns=["TTL", "context"])
+        listing = page(cached.client(target), mine, size=10, budget=PREVIEW)
+        st.caption(
+            f"{len(listing.sessions)} sessions, {listing.scanned:,} of {listing.keys:,} keys looked at."
+        )
+        if listing.sessions:
+            frame = table_of(listing.sessions, 0.0).drop(columns=["TTL", "context"])
             st.dataframe(frame, hide_index=True, placeholder="–", column_config=columns(frame))
         else:
             parts.empty("No such key", "Check the prefix and the kind of value.", ":material/search_off:")
         st.caption("As the settings file says it:")
         st.code(format_file.to_toml(mine), language="toml")
-    if found.sessions:
+    if listing.sessions:
         with right, parts.errors_shown(target):
-            id_ = found.sessions[0].id
+            id_ = listing.sessions[0].id
             session = open_session(cached.client(target), mine, id_, budget=PREVIEW).session
             panel.head(session)
             panel.conversation(session)

@@ -30,9 +30,12 @@ def offer(target: Target, format_: Format, wanted: SessionFilter, used: str) -> 
             )
         elif wanted.partial:
             st.button(
-                f"Ask index {markdown(info.name, 60)}: user and context whole", icon=":material/bolt:",
-                key="sessions.index.use", type="tertiary", on_click=_whole,
-            )  # fmt: skip
+                f"Ask index {markdown(info.name, 60)}: user and context whole",
+                icon=":material/bolt:",
+                key="sessions.index.use",
+                type="tertiary",
+                on_click=_whole,
+            )
         return
     if format_ != ARTICLE:
         return  # the index on offer is over the article's own prefix
@@ -45,9 +48,12 @@ def offer(target: Target, format_: Format, wanted: SessionFilter, used: str) -> 
         parts.copy_as_code(indexed.create_command(), target, indexed.CODE, key="sessions.index.code")
         if target.writable:
             st.button(
-                "Create the index", icon=":material/add:", key="sessions.index.create", on_click=_create,
+                "Create the index",
+                icon=":material/add:",
+                key="sessions.index.create",
+                on_click=_create,
                 args=(target,),
-            )  # fmt: skip
+            )
         else:
             st.caption(":material/lock: This target is read-only: create it from where you may write.")
 

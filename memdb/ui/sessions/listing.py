@@ -71,8 +71,11 @@ def listing(target: Target, format_: Format, wanted: SessionFilter) -> list[Sess
     session_index.offer(target, format_, wanted, page.index)
     if shown:
         settings = {
-            "target": target.address, "format": format_.token, "filter": repr(wanted), "order": order,
-        }  # fmt: skip
+            "target": target.address,
+            "format": format_.token,
+            "filter": repr(wanted),
+            "order": order,
+        }
         parts.export(table_of(shown, 0.0), "sessions", settings, key="sessions.export")
     return shown
 
@@ -124,10 +127,14 @@ def table_of(shown: Sequence[SessionSummary], elapsed_s: float) -> pd.DataFrame:
 def _controls() -> tuple[Order, int, bool]:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         order = st.selectbox(
-            "Sort the page", ORDERS, key="sessions.order", bind="query-params", width=140,
+            "Sort the page",
+            ORDERS,
+            key="sessions.order",
+            bind="query-params",
+            width=140,
             help="Redis keeps keys in no order: this sorts what the page holds. A click on a column's head "
             "does so too.",
-        )  # fmt: skip
+        )
         size = st.selectbox(
             "Page of",
             SIZES,
@@ -190,9 +197,13 @@ def _table(format_: Format, shown: list[SessionSummary], read_at: float, live: b
 def columns(frame: pd.DataFrame, hidden: Sequence[str] = ()) -> dict[str, Any]:
     """How the columns of `table_of` are shown; those that nothing fills are not."""
     column = st.column_config
-    found: dict[str, Any] = {
+    configured: dict[str, Any] = {
         "TTL": column.ProgressColumn(
-            "TTL", format=" ", min_value=0, max_value=1, width=70,
+            "TTL",
+            format=" ",
+            min_value=0,
+            max_value=1,
+            width=70,
             help="A full bar is a day, or the longest time on this page; half a bar is an eighth of that.",
         ),
         "expires in": column.TextColumn(width=90),
@@ -203,10 +214,10 @@ def columns(frame: pd.DataFrame, hidden: Sequence[str] = ()) -> dict[str, Any]:
         "size": column.NumberColumn(format="bytes", width=75, help="In the server's memory."),
         "created": column.DatetimeColumn(format="distance", width=110),
         "session": column.TextColumn(width=140),
-    }  # fmt: skip
+    }
     if not frame["problems"].any():
-        found["problems"] = None
-    return found | dict.fromkeys(hidden)
+        configured["problems"] = None
+    return configured | dict.fromkeys(hidden)
 
 
 def _nothing(format_: Format, wanted: SessionFilter, page: SessionPage) -> None:
@@ -249,19 +260,30 @@ def _footer(
 ) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
-            "Previous", icon=":material/chevron_left:", disabled=len(trail) < 2, on_click=_back,
+            "Previous",
+            icon=":material/chevron_left:",
+            disabled=len(trail) < 2,
+            on_click=_back,
             key="sessions.previous",
-        )  # fmt: skip
+        )
         st.button(
-            "Next", icon=":material/chevron_right:", icon_position="right", disabled=page.complete,
-            on_click=_forward, args=(page.next_cursor,), key="sessions.next",
-        )  # fmt: skip
+            "Next",
+            icon=":material/chevron_right:",
+            icon_position="right",
+            disabled=page.complete,
+            on_click=_forward,
+            args=(page.next_cursor,),
+            key="sessions.next",
+        )
         if not page.complete and len(page.sessions) < size and not searching:
             st.button(
-                "Search on", icon=":material/manage_search:", on_click=_search, key="sessions.search",
+                "Search on",
+                icon=":material/manage_search:",
+                on_click=_search,
+                key="sessions.search",
                 args=(target, format_, wanted, trail[-1], size),
                 help=f"Fill this page in the background, through up to {SEARCH_BUDGET.keys:,} keys.",
-            )  # fmt: skip
+            )
         st.caption(position(page, trail))
 
 
@@ -269,8 +291,8 @@ def position(page: SessionPage, trail: list[str]) -> str:
     """Where a listing is, and what it took."""
     ends = " · the last page" if page.complete else ""
     if page.index:
-        found = f"{page.keys:,} found through index {line(page.index, 60)} in {page.took_ms:,.0f} ms"
-        return f"Page {len(trail)}{ends} · **{len(page.sessions)}** sessions · {found}"
+        where = f"{page.keys:,} found through index {line(page.index, 60)} in {page.took_ms:,.0f} ms"
+        return f"Page {len(trail)}{ends} · **{len(page.sessions)}** sessions · {where}"
     looked = f"about {page.scanned:,} of {page.keys:,} keys looked at in {page.took_ms:,.0f} ms"
     return f"Page {len(trail)}{ends} · **{len(page.sessions)}** sessions · {looked}"
 
@@ -303,9 +325,15 @@ def _search(target: Target, format_: Format, wanted: SessionFilter, cursor: str,
             job.keep((page, time.time()))
 
         page = sessions.search(
-            client, format_, wanted, limit=size, cursor=cursor, budget=SEARCH_BUDGET, report=job.report,
+            client,
+            format_,
+            wanted,
+            limit=size,
+            cursor=cursor,
+            budget=SEARCH_BUDGET,
+            report=job.report,
             keep=keep,
-        )  # fmt: skip
+        )
         return page, time.time()
 
     SEARCHING.start("Search sessions", work, about=cursor)

@@ -28,37 +28,41 @@ VIEW = "sessions.show"
 
 def view(target: Target, format_: Format) -> None:
     """Draw it."""
-    found = session_cached.quick_survey(target, format_, state.keep(RUN, 0))
+    surveyed = session_cached.quick_survey(target, format_, state.keep(RUN, 0))
     job = SURVEYING.job(format_.token)
-    if job is not None and job.result is not None and job.result.scanned > found.scanned:
-        found = job.result
+    if job is not None and job.result is not None and job.result.scanned > surveyed.scanned:
+        surveyed = job.result
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(found.words + (" Each key counts by itself." if format_.holds != "session" else ""))
+        st.caption(surveyed.words + (" Each key counts by itself." if format_.holds != "session" else ""))
         st.space("stretch")
-        if not found.whole and SURVEYING.current(format_.token) is None:
+        if not surveyed.whole and SURVEYING.current(format_.token) is None:
             st.button(
-                "Look at more keys", icon=":material/manage_search:", on_click=_start, args=(target, format_),
-                key="sessions.survey.more", help=f"Up to {FULL:,} keys, in the background.",
-            )  # fmt: skip
+                "Look at more keys",
+                icon=":material/manage_search:",
+                on_click=_start,
+                args=(target, format_),
+                key="sessions.survey.more",
+                help=f"Up to {FULL:,} keys, in the background.",
+            )
         st.button("Refresh", icon=":material/refresh:", on_click=refresh, key="sessions.survey.refresh")
     if SURVEYING.current(format_.token) is not None:
         SURVEYING.watch(_so_far)
     SURVEYING.outcome(target, about=format_.token)
-    if not found.seen:
+    if not surveyed.seen:
         parts.empty(
             "No sessions of this format here",
             "Choose another one above, or let *Formats* tell what there is.",
             ":material/forum:",
         )
         return
-    _lives(target, found, format_)
-    _sizes(target, found, format_)
-    _users(target, found)
+    _lives(target, surveyed, format_)
+    _sizes(target, surveyed, format_)
+    _users(target, surveyed)
 
 
-def _lives(target: Target, found: Survey, format_: Format) -> None:
+def _lives(target: Target, surveyed: Survey, format_: Format) -> None:
     dark = state.dark()
-    bins = found.ttl_bins()
+    bins = surveyed.ttl_bins()
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**Time left**")
@@ -74,43 +78,48 @@ def _lives(target: Target, found: Survey, format_: Format) -> None:
             "memory freed by then": [b.freed_bytes for b in bins],
         }
     )
-    _table(target, found, frame, "ttl", ("bytes", "memory freed by then"))
-    soon = found.soon()
+    _table(target, surveyed, frame, "ttl", ("bytes", "memory freed by then"))
+    soon = surveyed.soon()
     if soon:
         st.markdown("**Expiring soon**")
         _seen(soon, format_, "soon")
 
 
-def _sizes(target: Target, found: Survey, format_: Format) -> None:
+def _sizes(target: Target, surveyed: Survey, format_: Format) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**Sizes**")
-        st.plotly_chart(figures_sessions.sizes(found.sizes(), dark=state.dark()), key="sessions.sizes")
-        names, counts = figures_sessions.size_bins(found.sizes())
-        _table(target, found, pd.DataFrame({"up to": names, "sessions of the sample": counts}), "sizes", ())
+        st.plotly_chart(figures_sessions.sizes(surveyed.sizes(), dark=state.dark()), key="sessions.sizes")
+        names, counts = figures_sessions.size_bins(surveyed.sizes())
+        _table(
+            target, surveyed, pd.DataFrame({"up to": names, "sessions of the sample": counts}), "sizes", ()
+        )
     with right:
         st.markdown("**The largest of the sample**")
-        _seen(found.largest(10), format_, "largest")
-    activity = found.activity()
+        _seen(surveyed.largest(10), format_, "largest")
+    activity = surveyed.activity()
     if activity:
         st.markdown("**Sessions begun**")
         st.plotly_chart(figures_sessions.activity(activity, dark=state.dark()), key="sessions.activity")
         frame = pd.DataFrame({"from (UTC)": [at for at, _ in activity], "sessions": [n for _, n in activity]})
-        _table(target, found, frame, "activity", ())
+        _table(target, surveyed, frame, "activity", ())
 
 
-def _users(target: Target, found: Survey) -> None:
-    users = found.users()
+def _users(target: Target, surveyed: Survey) -> None:
+    users = surveyed.users()
     if not any(user for user, _, _ in users):
         return
     st.markdown("**Sessions a user**, of the sample")
     left, right = st.columns(2, gap="medium")
     with left:
         st.plotly_chart(
-            charts.bars([user or "(none)" for user, _, _ in users[:12]], [n for _, n, _ in users[:12]],
-                         dark=state.dark()),
+            charts.bars(
+                [user or "(none)" for user, _, _ in users[:12]],
+                [n for _, n, _ in users[:12]],
+                dark=state.dark(),
+            ),
             key="sessions.users",
-        )  # fmt: skip
+        )
     with right:
         frame = pd.DataFrame(
             {
@@ -120,13 +129,17 @@ def _users(target: Target, found: Survey) -> None:
             }
         )
         _shown(frame, ("bytes",))
-        parts.export(frame, "users", _settings(target, found), key="sessions.users.export")
+        parts.export(frame, "users", _settings(target, surveyed), key="sessions.users.export")
         names = [user for user, _, _ in users if user.isprintable() and user]
         if names:
             st.selectbox(
-                "List one user's sessions", names, index=None, key="sessions.users.open",
-                on_change=_open_user, placeholder="choose a user",
-            )  # fmt: skip
+                "List one user's sessions",
+                names,
+                index=None,
+                key="sessions.users.open",
+                on_change=_open_user,
+                placeholder="choose a user",
+            )
 
 
 def _seen(rows: Sequence[Seen], format_: Format, name: str) -> None:
@@ -143,26 +156,37 @@ def _seen(rows: Sequence[Seen], format_: Format, name: str) -> None:
         return
     keys = [formats.printable_id(format_.id_of(s.key)) for s in rows]
     st.selectbox(
-        "Open one", keys, index=None, key=f"sessions.{name}.open", on_change=_open_key, args=(name,),
-        placeholder="choose a session", label_visibility="collapsed",
-    )  # fmt: skip
+        "Open one",
+        keys,
+        index=None,
+        key=f"sessions.{name}.open",
+        on_change=_open_key,
+        args=(name,),
+        placeholder="choose a session",
+        label_visibility="collapsed",
+    )
 
 
-def _table(target: Target, found: Survey, frame: pd.DataFrame, name: str, sizes: tuple[str, ...]) -> None:
+def _table(target: Target, surveyed: Survey, frame: pd.DataFrame, name: str, sizes: tuple[str, ...]) -> None:
     with st.expander("As a table", icon=":material/table:"):
         _shown(frame, sizes)
-        parts.export(frame, f"sessions-{name}", _settings(target, found), key=f"sessions.{name}.export")
+        parts.export(frame, f"sessions-{name}", _settings(target, surveyed), key=f"sessions.{name}.export")
 
 
 def _shown(frame: pd.DataFrame, sizes: tuple[str, ...]) -> None:
     st.dataframe(
-        frame, hide_index=True,
+        frame,
+        hide_index=True,
         column_config={name: st.column_config.NumberColumn(format="bytes") for name in sizes},
-    )  # fmt: skip
+    )
 
 
-def _settings(target: Target, found: Survey) -> dict[str, object]:
-    return {"target": target.address, "read": found.at.isoformat(timespec="seconds"), "sample": found.words}
+def _settings(target: Target, surveyed: Survey) -> dict[str, object]:
+    return {
+        "target": target.address,
+        "read": surveyed.at.isoformat(timespec="seconds"),
+        "sample": surveyed.words,
+    }
 
 
 def _open_user() -> None:

@@ -47,9 +47,12 @@ def asked() -> str:
     if st.session_state.pop(CLOSE, False):
         st.session_state[OPEN] = ""
     typed = st.text_input(
-        "Open a session", key=OPEN, bind="query-params", icon=":material/forum:",
+        "Open a session",
+        key=OPEN,
+        bind="query-params",
+        icon=":material/forum:",
         placeholder="its id, or choose a row",
-    )  # fmt: skip
+    )
     return formats.typed_id(typed)
 
 
@@ -71,9 +74,15 @@ def panel(target: Target, format_: Format, id_: str, shown: list[SessionSummary]
     _time_left(target, format_, opened)
     actions.actions(target, format_, session)
     view = st.segmented_control(
-        "Show", VIEWS, default="Conversation", required=True, key="sessions.view", bind="query-params",
-        label_visibility="collapsed", width="stretch",
-    )  # fmt: skip
+        "Show",
+        VIEWS,
+        default="Conversation",
+        required=True,
+        key="sessions.view",
+        bind="query-params",
+        label_visibility="collapsed",
+        width="stretch",
+    )
     with parts.errors_shown(target):
         if view == "User":
             user.user(target, session)
@@ -153,9 +162,13 @@ def conversation(session: Session) -> None:
     with st.container(height=PANE, border=True, autoscroll=bool(first)):
         if first:
             st.button(
-                f"{first:,} earlier turns", icon=":material/expand_less:", on_click=_earlier,
-                args=(name, more + 2 * TURNS), key="sessions.more", width="stretch",
-            )  # fmt: skip
+                f"{first:,} earlier turns",
+                icon=":material/expand_less:",
+                on_click=_earlier,
+                args=(name, more + 2 * TURNS),
+                key="sessions.more",
+                width="stretch",
+            )
         for turn in session.turns[first:]:
             turn_shown(turn)
 

@@ -33,9 +33,13 @@ def user(target: Target, session: Session) -> None:
     printable = session.user_id.isprintable()
     with st.container(height=PANE, border=True):
         st.button(
-            "All sessions of this user", icon=":material/filter_alt:", disabled=not printable,
-            on_click=filter_bar.only_user, args=(session.user_id,), key="sessions.of_user",
-        )  # fmt: skip
+            "All sessions of this user",
+            icon=":material/filter_alt:",
+            disabled=not printable,
+            on_click=filter_bar.only_user,
+            args=(session.user_id,),
+            key="sessions.of_user",
+        )
         with parts.errors_shown(target):
             record = cached.user_record(target, formats.printable_id(session.user_id), state.keep(RUN, 0))
             _record(record)
@@ -64,9 +68,13 @@ def _nearest(target: Target, vector: Floats) -> None:
     info = cached.index_info(target, name)
     field, params = info.vector_field()
     request = KnnRequest(
-        name, vector_param(vector), field.name, NEAREST, EF if params.has_ef else None,
+        name,
+        vector_param(vector),
+        field.name,
+        NEAREST,
+        EF if params.has_ef else None,
         return_fields=returnable(info),
-    )  # fmt: skip
+    )
     st.markdown(f"**Nearest documents** in {markdown(name)}")
     result = cached.knn(target, info, request, 0)
     titles = titles_in(info, result)

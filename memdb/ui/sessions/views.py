@@ -25,9 +25,9 @@ VIEW, FORMAT = "sessions.show", "sessions.format"
 def row(target: Target) -> tuple[View, Format, Detected]:
     """Draw the row; returns the view, the format, and what formats there are."""
     own = own_formats()
-    found = cached.detected(target, own, state.keep(RUN, 0))
-    counts = {f.format.token: f.keys for f in found.formats}
-    offered = {f.format.token: f.format for f in found.formats}
+    detected = cached.detected(target, own, state.keep(RUN, 0))
+    counts = {f.format.token: f.keys for f in detected.formats}
+    offered = {f.format.token: f.format for f in detected.formats}
     offered.setdefault(ARTICLE.token, ARTICLE)
     offered |= {f.token: f for f in own}
     asked = str(st.session_state.get(FORMAT) or st.query_params.get(FORMAT) or "")
@@ -37,21 +37,31 @@ def row(target: Target) -> tuple[View, Format, Detected]:
     tokens = sorted(offered, key=lambda t: (t != usual, -counts.get(t, 0), t))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         view = st.segmented_control(
-            "View", VIEWS, default="Sessions", required=True, key=VIEW, bind="query-params",
+            "View",
+            VIEWS,
+            default="Sessions",
+            required=True,
+            key=VIEW,
+            bind="query-params",
             label_visibility="collapsed",
-        )  # fmt: skip
+        )
         st.space("stretch")
         token = st.selectbox(
-            "Stored as", tokens, key=FORMAT, bind="query-params", width=400, on_change=_another,
+            "Stored as",
+            tokens,
+            key=FORMAT,
+            bind="query-params",
+            width=400,
+            on_change=_another,
             help="Formats are recognised by what some of the values hold; *Formats* lists all.",
-        )  # fmt: skip
+        )
     number = counts.get(token)
-    about = "" if found.whole else "about "
+    about = "" if detected.whole else "about "
     said = (
         f"{about}{number:,} keys of this format" if number is not None else "no key of this format was seen"
     )
-    st.caption(f"{said[0].upper()}{said[1:]}. {found.words}", text_alignment="right")
-    return view, offered[token], found
+    st.caption(f"{said[0].upper()}{said[1:]}. {detected.words}", text_alignment="right")
+    return view, offered[token], detected
 
 
 def own_formats() -> tuple[Format, ...]:

@@ -11,7 +11,7 @@ from memdb.tuning import candidates as comparison
 from memdb.tuning import plan as plans
 from memdb.tuning import store
 from memdb.tuning.candidates import Candidate
-from memdb.tuning.plan import Plan
+from memdb.tuning.plan import QueryPlan
 from memdb.tuning.run import Run, SweepRequest
 from memdb.tuning.store import Listed
 from memdb.ui.kit import cached
@@ -38,7 +38,7 @@ def run(folder: Path, run_id: str, size_bytes: int, title: str) -> Run:
 
 
 @st.cache_data(ttl="5m", max_entries=64, show_spinner=False, hash_funcs={IndexInfo: repr, KnnRequest: repr})
-def plan(target: Target, info: IndexInfo, request: KnnRequest) -> Plan:
+def plan(target: Target, info: IndexInfo, request: KnnRequest) -> QueryPlan:
     """How the engine runs this request."""
     return plans.plan(cached.client(target), request, info)
 
@@ -56,8 +56,8 @@ def saved(run_id: str) -> Run:
         NotFound: there is none of this id.
         BadInput: its files are damaged.
     """
-    found = next((entry for entry in listed(cached.home()) if entry.id == run_id), None)
-    size, title = (found.size_bytes, found.title) if found else (0, "")
+    known = next((entry for entry in listed(cached.home()) if entry.id == run_id), None)
+    size, title = (known.size_bytes, known.title) if known else (0, "")
     return run(cached.home(), run_id, size, title)
 
 

@@ -78,28 +78,41 @@ def recall_curve(
         colour = colours.categories[i % len(colours.categories)]
         efs = list(curve.efs)
         figure.add_scatter(
-            x=efs + efs[::-1], y=list(curve.high) + list(curve.low)[::-1], fill="toself",
-            mode="lines", fillcolor=_faint(colour, 0.18), line={"width": 0}, hoverinfo="skip",
+            x=efs + efs[::-1],
+            y=list(curve.high) + list(curve.low)[::-1],
+            fill="toself",
+            mode="lines",
+            fillcolor=_faint(colour, 0.18),
+            line={"width": 0},
+            hoverinfo="skip",
             showlegend=False,
-        )  # fmt: skip
+        )
         figure.add_scatter(
-            x=efs, y=list(curve.recall), name=figure_text(curve.name), mode="lines+markers",
+            x=efs,
+            y=list(curve.recall),
+            name=figure_text(curve.name),
+            mode="lines+markers",
             line={"color": colour, "width": 2, "dash": DASHES[i]},
             marker={"size": 8, "symbol": SYMBOLS[i], "color": colour},
             customdata=np.column_stack([curve.low, curve.high]) if efs else None,
             hovertemplate="EF %{x}<br>recall %{y:.4f}<br>"
             f"{_of(curve.confidence)}: %{{customdata[0]:.4f}} to %{{customdata[1]:.4f}}<extra></extra>",
-        )  # fmt: skip
+        )
     lows = [v for curve in curves for v in curve.low] + ([target] if target is not None else [])
     floor = min(lows, default=0.9)
     top = 1.0 + max(_NEAR_ONE, (1.0 - floor) * 0.06)
     if target is not None:
         figure.add_hline(y=target, line={"color": colours.text, "width": 1.2, "dash": "dash"})
         figure.add_annotation(
-            x=0, xref="paper", xanchor="left", y=target,
-            yanchor="top" if (top - target) < 0.08 * (top - floor) else "bottom", showarrow=False,
-            text=f"target {target:g}", font={"size": 12, "color": colours.text},
-        )  # fmt: skip
+            x=0,
+            xref="paper",
+            xanchor="left",
+            y=target,
+            yanchor="top" if (top - target) < 0.08 * (top - floor) else "bottom",
+            showarrow=False,
+            text=f"target {target:g}",
+            font={"size": 12, "color": colours.text},
+        )
     if best is not None and curves and best in curves[0].efs:
         _mark_best(figure, best, curves[0].recall[curves[0].efs.index(best)], colours)
     styled(figure, colours, height=height)
@@ -117,22 +130,35 @@ def time_curves(
     """Latency percentiles above, throughput below, on the EF_RUNTIME axis of the recall curve."""
     colours = palette(dark)
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.09, row_heights=[0.6, 0.4])
-    rows = (("p50", times.p50_ms, colours.main), ("p95", times.p95_ms, colours.second),
-            ("p99", times.p99_ms, colours.bad))  # fmt: skip
+    rows = (
+        ("p50", times.p50_ms, colours.main),
+        ("p95", times.p95_ms, colours.second),
+        ("p99", times.p99_ms, colours.bad),
+    )
     for i, (name, values, colour) in enumerate(rows):
         figure.add_scatter(
-            x=list(times.efs), y=list(values), name=name, mode="lines+markers", row=1, col=1,
+            x=list(times.efs),
+            y=list(values),
+            name=name,
+            mode="lines+markers",
+            row=1,
+            col=1,
             line={"color": colour, "width": 2, "dash": DASHES[i]},
             marker={"size": 7, "symbol": SYMBOLS[i], "color": colour},
             hovertemplate=f"EF %{{x}}<br>{name} %{{y:.2f}} ms<extra></extra>",
-        )  # fmt: skip
+        )
     figure.add_scatter(
-        x=list(times.efs), y=list(times.qps), name="calls/s", mode="lines+markers", row=2, col=1,
+        x=list(times.efs),
+        y=list(times.qps),
+        name="calls/s",
+        mode="lines+markers",
+        row=2,
+        col=1,
         showlegend=False,
-        line={"color": colours.good, "width": 2}, marker={"size": 7, "symbol": "square",
-        "color": colours.good},
+        line={"color": colours.good, "width": 2},
+        marker={"size": 7, "symbol": "square", "color": colours.good},
         hovertemplate="EF %{x}<br>%{y:,.0f} calls/s<extra></extra>",
-    )  # fmt: skip
+    )
     if target_ms is not None:
         figure.add_hline(
             y=target_ms, row=1, col=1, line={"color": colours.text, "width": 1.2, "dash": "dash"}
@@ -149,7 +175,7 @@ def time_curves(
 
 
 def found_by_ef(
-    ranks: Sequence[int], names: Sequence[str], efs: Sequence[int], found: np.ndarray, *, dark: bool
+    ranks: Sequence[int], names: Sequence[str], efs: Sequence[int], retrieved: np.ndarray, *, dark: bool
 ) -> go.Figure:
     """Which true neighbour is found at which EF_RUNTIME: filled dots are found, open diamonds missed.
 
@@ -164,22 +190,28 @@ def found_by_ef(
     figure = go.Figure()
     looks = ((True, "found", colours.good, "circle"), (False, "missed", colours.bad, "diamond-open"))
     for which, word, colour, symbol in looks:
-        rows, columns = np.nonzero(np.asarray(found, dtype=bool) == which)
+        rows, columns = np.nonzero(np.asarray(retrieved, dtype=bool) == which)
         figure.add_scatter(
-            x=columns, y=[ranks[r] for r in rows.tolist()], mode="markers", name=word,
+            x=columns,
+            y=[ranks[r] for r in rows.tolist()],
+            mode="markers",
+            name=word,
             marker={"size": 11, "color": colour, "symbol": symbol, "line": {"width": 2, "color": colour}},
             hovertext=[
                 f"<b>{figure_text(names[r])}</b><br>true rank {ranks[r]}, EF {efs[c]}: {word}"
                 for r, c in zip(rows.tolist(), columns.tolist(), strict=True)
             ],
             hoverinfo="text",
-        )  # fmt: skip
+        )
     styled(figure, colours, height=120 + 21 * min(len(ranks), 25))
     figure.update_layout(showlegend=True)
     figure.update_xaxes(
-        title="EF_RUNTIME", tickvals=list(range(len(efs))), ticktext=[f"{ef:,}" for ef in efs],
-        range=[-0.6, len(efs) - 0.4], showgrid=False,
-    )  # fmt: skip
+        title="EF_RUNTIME",
+        tickvals=list(range(len(efs))),
+        ticktext=[f"{ef:,}" for ef in efs],
+        range=[-0.6, len(efs) - 0.4],
+        showgrid=False,
+    )
     figure.update_yaxes(
         title="true rank",
         autorange="reversed",
@@ -203,29 +235,44 @@ def intervals(
     if reference is not None:
         figure.add_vline(x=reference, line={"color": colours.quiet, "width": 1.5, "dash": "dash"})
         figure.add_annotation(
-            x=reference, y=1, yref="paper", yanchor="bottom", showarrow=False,
-            text=f"{figure_text(reference_name)} {reference:.3f}", font={"size": 11, "color": colours.text},
-        )  # fmt: skip
+            x=reference,
+            y=1,
+            yref="paper",
+            yanchor="bottom",
+            showarrow=False,
+            text=f"{figure_text(reference_name)} {reference:.3f}",
+            font={"size": 11, "color": colours.text},
+        )
     labels = [f"{figure_text(b.name, 34)}  (n {b.n:,})" for b in bars]
     for small, name, symbol in ((False, "enough queries", "circle"), (True, "few queries", "circle-open")):
         rows = [i for i, b in enumerate(bars) if b.small is small]
         figure.add_scatter(
-            x=[bars[i].value for i in rows], y=rows, name=name, mode="markers",
-            marker={"size": 10, "color": colours.main, "symbol": symbol, "line": {"width": 2,
-            "color": colours.main}},
+            x=[bars[i].value for i in rows],
+            y=rows,
+            name=name,
+            mode="markers",
+            marker={
+                "size": 10,
+                "color": colours.main,
+                "symbol": symbol,
+                "line": {"width": 2, "color": colours.main},
+            },
             error_x={
-                "type": "data", "symmetric": False, "color": colours.main, "thickness": 1.5, "width": 4,
+                "type": "data",
+                "symmetric": False,
+                "color": colours.main,
+                "thickness": 1.5,
+                "width": 4,
                 "array": [bars[i].high - bars[i].value for i in rows],
                 "arrayminus": [bars[i].value - bars[i].low for i in rows],
             },
             hovertext=[
-
-                               f"<b>{labels[i]}</b><br>recall {bars[i].value:.4f}<br>"
+                f"<b>{labels[i]}</b><br>recall {bars[i].value:.4f}<br>"
                 f"{_of(confidence)}: {bars[i].low:.4f} to {bars[i].high:.4f}"
                 for i in rows
             ],
             hoverinfo="text",
-        )  # fmt: skip
+        )
     styled(figure, colours, height=86 + 26 * max(1, len(bars)))
     figure.update_layout(showlegend=any(b.small for b in bars), margin={"t": 34})
     figure.update_yaxes(
@@ -270,17 +317,25 @@ def heat_map(
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
     figure = go.Figure(
         go.Heatmap(
-            z=matrix, x=[f"{ef:,}" for ef in efs], y=list(range(len(names))), text=texts,
+            z=matrix,
+            x=[f"{ef:,}" for ef in efs],
+            y=list(range(len(names))),
+            text=texts,
             texttemplate="%{text}",
-            textfont={"size": 12, "color": colours.text}, colorscale=scale, reversescale=good_high,
-            zmin=low, zmax=high if high > low else low + 1e-9, xgap=3, ygap=3, showscale=False,
+            textfont={"size": 12, "color": colours.text},
+            colorscale=scale,
+            reversescale=good_high,
+            zmin=low,
+            zmax=high if high > low else low + 1e-9,
+            xgap=3,
+            ygap=3,
+            showscale=False,
             customdata=[[name] * len(efs) for name in names],
-
-                       hovertemplate="<b>%{customdata}</b><br>EF %{x}<br>"
+            hovertemplate="<b>%{customdata}</b><br>EF %{x}<br>"
             f"{figure_text(unit)} %{{text}}<extra></extra>",
             hoverongaps=False,
         )
-    )  # fmt: skip
+    )
     styled(figure, colours, height=84 + 36 * max(1, len(rows)))
     figure.update_xaxes(title="EF_RUNTIME", type="category", showgrid=False, side="bottom")
     figure.update_yaxes(
@@ -312,21 +367,31 @@ def differences(
     ):
         rows = [i for i in range(len(efs)) if (low[i] > 0 or high[i] < 0) is sure]
         figure.add_scatter(
-            x=[efs[i] for i in rows], y=[values[i] for i in rows], mode="markers", name=name,
-            marker={"size": 10, "symbol": symbol, "color": colours.main, "line": {"width": 2,
-            "color": colours.main}},
+            x=[efs[i] for i in rows],
+            y=[values[i] for i in rows],
+            mode="markers",
+            name=name,
+            marker={
+                "size": 10,
+                "symbol": symbol,
+                "color": colours.main,
+                "line": {"width": 2, "color": colours.main},
+            },
             error_y={
-                "type": "data", "symmetric": False, "color": colours.main, "thickness": 1.5, "width": 4,
+                "type": "data",
+                "symmetric": False,
+                "color": colours.main,
+                "thickness": 1.5,
+                "width": 4,
                 "array": [high[i] - values[i] for i in rows],
                 "arrayminus": [values[i] - low[i] for i in rows],
             },
-
-                       hovertext=[
+            hovertext=[
                 f"EF {efs[i]}<br>{values[i]:+.4f}<br>{_of(confidence)}: {low[i]:+.4f} to {high[i]:+.4f}"
                 for i in rows
             ],
             hoverinfo="text",
-        )  # fmt: skip
+        )
     styled(figure, colours, height=280)
     _ef_axis(figure, list(efs))
     figure.update_yaxes(title="difference in recall", tickformat="+.3~f")
@@ -355,7 +420,9 @@ def trade_off(trades: Sequence[Trade], *, target: float | None = None, dark: boo
     for i, trade in enumerate(trades[:CURVES]):
         colour = colours.categories[i % len(colours.categories)]
         figure.add_scatter(
-            x=list(trade.p50_ms), y=list(trade.recall), name=figure_text(trade.name, 60),
+            x=list(trade.p50_ms),
+            y=list(trade.recall),
+            name=figure_text(trade.name, 60),
             mode="lines+markers" if len(trade.efs) > 1 else "markers",
             line={"color": colour, "width": 2, "dash": DASHES[i]},
             marker={"size": 9, "symbol": SYMBOLS[i], "color": colour},
@@ -365,7 +432,7 @@ def trade_off(trades: Sequence[Trade], *, target: float | None = None, dark: boo
                 for ef, r, ms in zip(trade.efs, trade.recall, trade.p50_ms, strict=True)
             ],
             hoverinfo="text",
-        )  # fmt: skip
+        )
     if target is not None:
         figure.add_hline(y=target, line={"color": colours.text, "width": 1.2, "dash": "dash"})
     styled(figure, colours, height=360)
@@ -386,16 +453,29 @@ def _widened(curve: Curve, efs: Sequence[int]) -> Curve:
 def _mark_best(figure: go.Figure, ef: int, recall: float, colours: Palette) -> None:
     figure.add_vline(x=ef, line={"color": colours.quiet, "width": 1, "dash": "dot"})
     figure.add_scatter(
-        x=[ef], y=[recall], mode="markers", showlegend=False, hoverinfo="skip",
-        marker={"size": 18, "symbol": "star", "color": colours.second, "line": {"width": 1.2,
-        "color": colours.text}},
-    )  # fmt: skip
+        x=[ef],
+        y=[recall],
+        mode="markers",
+        showlegend=False,
+        hoverinfo="skip",
+        marker={
+            "size": 18,
+            "symbol": "star",
+            "color": colours.second,
+            "line": {"width": 1.2, "color": colours.text},
+        },
+    )
     # On a log axis an annotation's x is the exponent.
     figure.add_annotation(
-        x=float(np.log10(ef)), y=recall, text=f"<b>EF {ef}</b>", showarrow=False, xanchor="left",
-        xshift=12, yshift=-14,
+        x=float(np.log10(ef)),
+        y=recall,
+        text=f"<b>EF {ef}</b>",
+        showarrow=False,
+        xanchor="left",
+        xshift=12,
+        yshift=-14,
         font={"size": 13, "color": colours.text},
-    )  # fmt: skip
+    )
 
 
 def _ef_axis(figure: go.Figure, efs: Sequence[int]) -> None:

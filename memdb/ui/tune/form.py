@@ -43,14 +43,14 @@ CLIENTS = (0, 1, 2, 4, 8, 16, 32)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SweepChoice:
     """What the form says."""
 
     request: SweepRequest
     matching: int
 
 
-def form(target: Target, info: IndexInfo) -> Asked | MemDBError:
+def form(target: Target, info: IndexInfo) -> SweepChoice | MemDBError:
     """Draw the form, all of it whatever is wrong; the error where it cannot be run."""
     wrong: MemDBError | None = None
     field, params = _vector_field(info)
@@ -78,11 +78,19 @@ def form(target: Target, info: IndexInfo) -> Asked | MemDBError:
             f"K is {k:,}, and {matching:,} documents match the filter.", "Ask for fewer, or widen the filter."
         )
     request = SweepRequest(
-        info.name, field, k, rendered.query, rendered.params, ef_min, ef_max, goal,
+        info.name,
+        field,
+        k,
+        rendered.query,
+        rendered.params,
+        ef_min,
+        ef_max,
+        goal,
         concurrency=(clients,) if clients else (),
-        source=source, budget_qps=budget,
-    )  # fmt: skip
-    return Asked(request, matching)
+        source=source,
+        budget_qps=budget,
+    )
+    return SweepChoice(request, matching)
 
 
 def _vector_field(info: IndexInfo) -> tuple[str, VectorParams]:
@@ -93,8 +101,8 @@ def _vector_field(info: IndexInfo) -> tuple[str, VectorParams]:
             st.selectbox("Vector field", names, key="recall.field", bind="query-params", format_func=line)
             or chosen
         )
-    found, params = info.vector_field(chosen)
-    return found.name, params
+    field, params = info.vector_field(chosen)
+    return field.name, params
 
 
 def _queries(info: IndexInfo, params: VectorParams) -> Source | None:
@@ -104,26 +112,43 @@ def _queries(info: IndexInfo, params: VectorParams) -> Source | None:
     if by in {"Unseen", "Documents"}:
         left, right = st.columns(2)
         count = left.number_input(
-            "How many", min_value=1, max_value=20_000, value=COUNT, step=100, key="recall.n",
-            bind="query-params", help="More queries make the interval narrower.",
-        )  # fmt: skip
+            "How many",
+            min_value=1,
+            max_value=20_000,
+            value=COUNT,
+            step=100,
+            key="recall.n",
+            bind="query-params",
+            help="More queries make the interval narrower.",
+        )
         seed = right.number_input(
-            "Seed", min_value=0, max_value=2**31 - 1, value=0, key="recall.seed", bind="query-params",
+            "Seed",
+            min_value=0,
+            max_value=2**31 - 1,
+            value=0,
+            key="recall.seed",
+            bind="query-params",
             help="The same seed asks the same queries again.",
-        )  # fmt: skip
+        )
         extend = st.toggle(
-            "More where these leave it open", value=True, key="recall.extend", bind="query-params",
+            "More where these leave it open",
+            value=True,
+            key="recall.extend",
+            bind="query-params",
             help="Where the intervals do not tell which setting is the cheapest, four times as many are "
             "asked, once.",
-        )  # fmt: skip
+        )
         st.caption(MADE if by == "Unseen" else FLATTERS)
         kind = Unseen if by == "Unseen" else Documents
         return kind(int(count or 1), int(seed or 0), extend)
     if by == "Texts":
         typed = st.text_area(
-            "One question a line", key="recall.texts", height=140, placeholder="what your users type",
+            "One question a line",
+            key="recall.texts",
+            height=140,
+            placeholder="what your users type",
             help=f"Embedded on this machine by {local.MODEL} ({local.DIMENSION} dimensions).",
-        )  # fmt: skip
+        )
         if params.dim != local.DIMENSION:
             raise BadInput(
                 f"The local model gives {local.DIMENSION} numbers; this field holds {params.dim:,}.",
@@ -133,9 +158,11 @@ def _queries(info: IndexInfo, params: VectorParams) -> Source | None:
         return Texts(texts) if texts else None
     if by == "File":
         file = st.file_uploader(
-            "Vectors or texts", type=list(FILE_TYPES), key="recall.file",
+            "Vectors or texts",
+            type=list(FILE_TYPES),
+            key="recall.file",
             help=f".npy, Parquet, CSV or JSONL: {params.dim:,} numbers a row, or texts.",
-        )  # fmt: skip
+        )
         return File(file.name, content=file.getvalue()) if file else None
     if by == "Region":
         keys: tuple[str, ...] = st.session_state.get(state.REGION, ())
@@ -149,10 +176,12 @@ def _queries(info: IndexInfo, params: VectorParams) -> Source | None:
         st.caption("No run is saved yet.")
         return None
     chosen = st.selectbox(
-        "The queries of", list(known), key="recall.queries_of",
+        "The queries of",
+        list(known),
+        key="recall.queries_of",
         format_func={entry.id: _origin(entry) for entry in known.values()}.__getitem__,
         help="The same queries make two runs comparable one by one: small differences show.",
-    )  # fmt: skip
+    )
     return Repeated(chosen) if chosen else None
 
 
@@ -167,27 +196,46 @@ def _at_once(clients: int) -> str:
 
 def _goal() -> Goal:
     kind = st.segmented_control(
-        "Target", ["Recall", "Latency"], default="Recall", required=True, key="recall.goal",
+        "Target",
+        ["Recall", "Latency"],
+        default="Recall",
+        required=True,
+        key="recall.goal",
         bind="query-params",
         width="stretch",
-    )  # fmt: skip
+    )
     left, right = st.columns(2)
     confidence = right.selectbox(
-        "Confidence", CONFIDENCES, index=CONFIDENCES.index(DEFAULT.goal.confidence),
-        key="recall.confidence", bind="query-params", format_func="{:.0%}".format,
+        "Confidence",
+        CONFIDENCES,
+        index=CONFIDENCES.index(DEFAULT.goal.confidence),
+        key="recall.confidence",
+        bind="query-params",
+        format_func="{:.0%}".format,
         help="How sure the answer must be: the interval's lower end has to reach the target.",
-    )  # fmt: skip
+    )
     if kind == "Latency":
         most = left.number_input(
-            "p99 at most, ms", min_value=0.01, max_value=60_000.0, value=5.0, step=0.5, key="recall.p99",
+            "p99 at most, ms",
+            min_value=0.01,
+            max_value=60_000.0,
+            value=5.0,
+            step=0.5,
+            key="recall.p99",
             bind="query-params",
             help="Of sequential calls, measured at this app: network and engine together.",
-        )  # fmt: skip
+        )
         return Goal("p99_ms", float(most or 5.0), float(confidence))
     least = left.number_input(
-        "Recall at least", min_value=0.01, max_value=0.9999, value=DEFAULT.goal.value, step=0.01,
-        format="%.4g", key="recall.target", bind="query-params",
-    )  # fmt: skip
+        "Recall at least",
+        min_value=0.01,
+        max_value=0.9999,
+        value=DEFAULT.goal.value,
+        step=0.01,
+        format="%.4g",
+        key="recall.target",
+        bind="query-params",
+    )
     return Goal("recall", float(least or DEFAULT.goal.value), float(confidence))
 
 
@@ -195,25 +243,44 @@ def _settings(target: Target, params: VectorParams) -> tuple[int, int, int, int,
     limits = cached.server(target).dialect.limits
     left, right = st.columns(2)
     k = left.number_input(
-        "K", min_value=1, max_value=min(1_000, limits.k), value=DEFAULT.k, key="recall.k",
-        bind="query-params", help="How many neighbours count.",
-    )  # fmt: skip
+        "K",
+        min_value=1,
+        max_value=min(1_000, limits.k),
+        value=DEFAULT.k,
+        key="recall.k",
+        bind="query-params",
+        help="How many neighbours count.",
+    )
     clients = right.selectbox(
-        "Clients", CLIENTS, index=CLIENTS.index(CONCURRENCY), key="recall.clients", bind="query-params",
+        "Clients",
+        CLIENTS,
+        index=CLIENTS.index(CONCURRENCY),
+        key="recall.clients",
+        bind="query-params",
         format_func=_at_once,
         help="For the throughput: so many calls are under way at once. This is load on the server.",
-    )  # fmt: skip
+    )
     budget = st.number_input(
-        "Queries a second at most", min_value=1.0, value=None, step=50.0, key="recall.budget", format="%.0f",
-        bind="query-params", placeholder="no limit",
+        "Queries a second at most",
+        min_value=1.0,
+        value=None,
+        step=50.0,
+        key="recall.budget",
+        format="%.0f",
+        bind="query-params",
+        placeholder="no limit",
         help="A budget for a server in use. With one, no throughput is measured.",
-    )  # fmt: skip
+    )
     if not params.has_ef:
         st.caption(markdown(params.without_ef))
         return int(k or DEFAULT.k), 10, 10, int(clients), budget
     steps = [ef for ef in EFS if ef <= limits.ef_runtime]
     low, high = st.select_slider(
-        "EF_RUNTIME", steps, value=(DEFAULT.ef_min, DEFAULT.ef_max), key="recall.ef", bind="query-params",
+        "EF_RUNTIME",
+        steps,
+        value=(DEFAULT.ef_min, DEFAULT.ef_max),
+        key="recall.ef",
+        bind="query-params",
         help="The range to measure. Settings between are chosen where the curve bends.",
-    )  # fmt: skip
+    )
     return int(k or DEFAULT.k), int(low), int(high), int(clients), budget

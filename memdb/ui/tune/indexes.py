@@ -61,8 +61,10 @@ def left_side(target: Target, base: IndexInfo) -> SweepRequest | None:
     """Forms to build, to measure and to drop; returns what is measured."""
     running = WORKING.current() is not None
     # Side by side, so that the progress on the right stays in sight of the button that started it.
-    build, measure, drop = st.tabs([":material/construction: Build", ":material/play_arrow: Measure",
-                                    ":material/delete: Drop"], key="indexes.tab")  # fmt: skip
+    build, measure, drop = st.tabs(
+        [":material/construction: Build", ":material/play_arrow: Measure", ":material/delete: Drop"],
+        key="indexes.tab",
+    )
     with build, parts.errors_shown(target):
         _build_form(target, base, running)
     request: SweepRequest | None = None
@@ -82,8 +84,8 @@ def right_side(target: Target, base: IndexInfo, request: SweepRequest | None) ->
         WORKING.outcome(target, "Cancelled. What was complete is kept, a half-built index dropped.")
     if request is None:
         return
-    found = tune_cached.candidates(target, base, request, cached.home())
-    if len(found) == 1 and not running:
+    every = tune_cached.candidates(target, base, request, cached.home())
+    if len(every) == 1 and not running:
         parts.empty(
             "No shadow index yet",
             "Choose other parameters on the left. A shadow index lies beside this one over the same "
@@ -91,8 +93,8 @@ def right_side(target: Target, base: IndexInfo, request: SweepRequest | None) ->
             "the original is never touched.",
             ":material/stacks:",
         )
-    tables(found, request)
-    measured = [c for c in found if c.run is not None and c.run.points]
+    tables(every, request)
+    measured = [c for c in every if c.run is not None and c.run.points]
     if not measured:
         st.caption("Not measured yet with these settings: “Measure all” runs the same sweep on every index.")
         return
@@ -108,14 +110,21 @@ def _build_form(target: Target, base: IndexInfo, running: bool) -> None:
     st.markdown("**Build shadow indexes**")
     st.caption(f"{code(base.name, 80)} has {_has(params)}.")
     ms = st.multiselect(
-        "M", [m for m in MS if m <= limits.m], default=[_double(params.m or shadow.DEFAULT_M, MS)],
-        key="indexes.m", bind="query-params", help="Links of a node: more find more and take more memory.",
-    )  # fmt: skip
+        "M",
+        [m for m in MS if m <= limits.m],
+        default=[_double(params.m or shadow.DEFAULT_M, MS)],
+        key="indexes.m",
+        bind="query-params",
+        help="Links of a node: more find more and take more memory.",
+    )
     efcs = st.multiselect(
-        "EF_CONSTRUCTION", [e for e in EFCS if e <= limits.ef_construction], default=[200],
-        key="indexes.efc", bind="query-params",
+        "EF_CONSTRUCTION",
+        [e for e in EFCS if e <= limits.ef_construction],
+        default=[200],
+        key="indexes.efc",
+        bind="query-params",
         help="Candidates while a document is linked: more make a better graph and a slower build.",
-    )  # fmt: skip
+    )
     flat = st.toggle("FLAT, exact, as well", key="indexes.flat", bind="query-params")
     metric = st.selectbox(
         "Metric", list(METRICS), format_func=METRICS.__getitem__, key="indexes.metric", bind="query-params"
@@ -133,37 +142,43 @@ def _build_form(target: Target, base: IndexInfo, running: bool) -> None:
             f"{len(variants)} indexes are planned; build at most {MOST} at once.", icon=":material/warning:"
         )
         return
-    found = shadow.check(cached.client(target), base, field.name, variants)
-    _show_check(found)
+    checked = shadow.check(cached.client(target), base, field.name, variants)
+    _show_check(checked)
     if target.writable:
-        count = len(found.new)
+        count = len(checked.new)
         st.button(
             f"Build {count} shadow index{'' if count == 1 else 'es'}" if count else "All of these are there",
-            type="primary", icon=":material/construction:", width="stretch", key="indexes.build",
-            disabled=running or not found.ok or not count,
-            on_click=_start_build, args=(target, base, field.name, variants),
-        )  # fmt: skip
-    with st.expander("Commands that are run" if target.writable else "Commands that would be run",
-                     expanded=not target.writable):  # fmt: skip
+            type="primary",
+            icon=":material/construction:",
+            width="stretch",
+            key="indexes.build",
+            disabled=running or not checked.ok or not count,
+            on_click=_start_build,
+            args=(target, base, field.name, variants),
+        )
+    with st.expander(
+        "Commands that are run" if target.writable else "Commands that would be run",
+        expanded=not target.writable,
+    ):
         lines = [shadow.create_command(base, field.name, v).redis_cli(target) for v in variants]
         st.code("\n".join(lines), language="bash", wrap_lines=True)
 
 
-def _show_check(found: Check) -> None:
-    free = found.free_bytes
+def _show_check(checked: Check) -> None:
+    free = checked.free_bytes
     have = "no limit is told" if free is None else f"{bytes_text(free)} free"
     st.caption(
-        f":material/memory: about **{bytes_text(found.need_bytes)}** needed (an estimate), {have} · "
-        f"{found.indexes} indexes"
+        f":material/memory: about **{bytes_text(checked.need_bytes)}** needed (an estimate), {have} · "
+        f"{checked.indexes} indexes"
         + (
-            f" of at most {found.index_limit}"
-            if found.index_limit is not None
+            f" of at most {checked.index_limit}"
+            if checked.index_limit is not None
             else "; this engine sets no limit"
         )
     )
-    for text in found.refusals:
+    for text in checked.refusals:
         st.warning(markdown(text), icon=":material/block:")
-    for text in found.warnings:
+    for text in checked.warnings:
         st.caption(f":material/info: {markdown(text)}")
 
 
@@ -183,26 +198,48 @@ def _measure_form(target: Target, base: IndexInfo, running: bool) -> SweepReques
     st.markdown("**Measure all**")
     left, right = st.columns(2)
     least = left.number_input(
-        "Recall at least", min_value=0.01, max_value=0.9999, value=0.95, step=0.01, format="%.4g",
-        key="indexes.target", bind="query-params",
-    )  # fmt: skip
+        "Recall at least",
+        min_value=0.01,
+        max_value=0.9999,
+        value=0.95,
+        step=0.01,
+        format="%.4g",
+        key="indexes.target",
+        bind="query-params",
+    )
     k = right.number_input("K", min_value=1, max_value=1_000, value=10, key="indexes.k", bind="query-params")
     left, right = st.columns(2)
     count = left.number_input(
-        "Queries", min_value=1, max_value=20_000, value=300, step=100, key="indexes.n", bind="query-params",
+        "Queries",
+        min_value=1,
+        max_value=20_000,
+        value=300,
+        step=100,
+        key="indexes.n",
+        bind="query-params",
         help="Made queries, as hard as unseen ones; the same for every index.",
-    )  # fmt: skip
+    )
     seed = right.number_input("Seed", min_value=0, value=0, key="indexes.seed", bind="query-params")
     condition, matching = filter_form.filter_form(target, base, "indexes")
     rendered = render(condition, cached.server(target).dialect, base)
     request = SweepRequest(
-        base.name, field.name, int(k or 10), rendered.query, rendered.params,
-        goal=Goal(value=float(least or 0.95)), source=Unseen(int(count or 300), int(seed or 0), extend=False),
-    )  # fmt: skip
+        base.name,
+        field.name,
+        int(k or 10),
+        rendered.query,
+        rendered.params,
+        goal=Goal(value=float(least or 0.95)),
+        source=Unseen(int(count or 300), int(seed or 0), extend=False),
+    )
     st.button(
-        "Measure all", icon=":material/play_arrow:", width="stretch", key="indexes.measure",
-        disabled=running or matching == 0, on_click=_start_sweeps, args=(target, base, request),
-    )  # fmt: skip
+        "Measure all",
+        icon=":material/play_arrow:",
+        width="stretch",
+        key="indexes.measure",
+        disabled=running or matching == 0,
+        on_click=_start_sweeps,
+        args=(target, base, request),
+    )
     return request
 
 
@@ -232,10 +269,14 @@ def _drop_form(target: Target, base: IndexInfo, running: bool) -> None:
         return
     typed = st.text_input("Type its whole name", key="indexes.typed", help="The documents stay.")
     st.button(
-        "Drop it", icon=":material/delete:", key="indexes.drop_it",
+        "Drop it",
+        icon=":material/delete:",
+        key="indexes.drop_it",
         disabled=running or typed.strip() != name,
-        on_click=_drop, args=(target, name), width="stretch",
-    )  # fmt: skip
+        on_click=_drop,
+        args=(target, name),
+        width="stretch",
+    )
 
 
 def _drop(target: Target, name: str) -> None:

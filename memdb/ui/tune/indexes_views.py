@@ -17,41 +17,49 @@ from memdb.ui.tune.figures import Trade
 from memdb.ui.tune.runs import comparison as compare_runs
 
 
-def tables(found: tuple[Candidate, ...], request: SweepRequest) -> None:
+def tables(every: tuple[Candidate, ...], request: SweepRequest) -> None:
     """What each index takes and gives, and both as files."""
-    takes, gives = takes_frame(found), gives_frame(found)
+    takes, gives = takes_frame(every), gives_frame(every)
     st.markdown("###### what each takes")
     st.dataframe(
-        takes, hide_index=True, key="indexes.takes", placeholder="–",
+        takes,
+        hide_index=True,
+        key="indexes.takes",
+        placeholder="–",
         column_config={
             "documents": st.column_config.NumberColumn(format="localized"),
-            "vectors": st.column_config.TextColumn(help="Memory of the vector structure, as the engine "
-            "tells."),
+            "vectors": st.column_config.TextColumn(
+                help="Memory of the vector structure, as the engine tells."
+            ),
             "in all": st.column_config.TextColumn(
                 help="With TAG and NUMERIC structures. A shadow has no TEXT fields, the original may."
             ),
             "built in": st.column_config.TextColumn(help="Of what was built from here."),
         },
-    )  # fmt: skip
-    if any(c.run is not None for c in found):
+    )
+    if any(c.run is not None for c in every):
         st.markdown("###### what each gives")
         st.dataframe(
-            gives, hide_index=True, key="indexes.gives", placeholder="–",
+            gives,
+            hide_index=True,
+            key="indexes.gives",
+            placeholder="–",
             column_config={
-                "EF": st.column_config.NumberColumn(help="Cheapest EF_RUNTIME that meets the target.",
-                format="%d"),
+                "EF": st.column_config.NumberColumn(
+                    help="Cheapest EF_RUNTIME that meets the target.", format="%d"
+                ),
                 "recall": st.column_config.NumberColumn(f"recall@{request.k}", format="%.4f"),
                 **{c: st.column_config.NumberColumn(format="%.4f") for c in ("low", "high")},
                 **{c: st.column_config.NumberColumn(format="%.2f") for c in ("p50 ms", "p99 ms")},
                 "calls/s": st.column_config.NumberColumn(format="localized"),
             },
-        )  # fmt: skip
+        )
     both = takes.merge(gives, on=["index", "parameters"])
-    about = {"base": found[0].info.name, "request": asdict(request)}
+    about = {"base": every[0].info.name, "request": asdict(request)}
     parts.export(both, "indexes", about, key="indexes.export")
 
 
-def takes_frame(found: tuple[Candidate, ...]) -> pd.DataFrame:
+def takes_frame(every: tuple[Candidate, ...]) -> pd.DataFrame:
     """Memory and build time of each index."""
     return pd.DataFrame(
         [
@@ -66,15 +74,15 @@ def takes_frame(found: tuple[Candidate, ...]) -> pd.DataFrame:
                 "in all": bytes_text(c.info.total_bytes),
                 "built in": "–" if c.build_s is None else f"{c.build_s:.1f} s",
             }
-            for c in found
+            for c in every
         ]
     )
 
 
-def gives_frame(found: tuple[Candidate, ...]) -> pd.DataFrame:
+def gives_frame(every: tuple[Candidate, ...]) -> pd.DataFrame:
     """Recall and times of each index at the cheapest setting that meets the target, else at the highest."""
     rows = []
-    for c in found:
+    for c in every:
         verdict = c.run.recommendation if c.run is not None else None
         point = None
         if c.run is not None and c.run.points:
@@ -98,12 +106,12 @@ def gives_frame(found: tuple[Candidate, ...]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _short(found: Candidate) -> str:
-    return "original" if found.original else line(found.info.name.rpartition(":")[2], 40)
+def _short(candidate: Candidate) -> str:
+    return "original" if candidate.original else line(candidate.info.name.rpartition(":")[2], 40)
 
 
-def _words(found: Candidate) -> str:
-    return found.words.replace("EF_CONSTRUCTION", "EFC")
+def _words(candidate: Candidate) -> str:
+    return candidate.words.replace("EF_CONSTRUCTION", "EFC")
 
 
 def comparison(measured: list[Candidate], request: SweepRequest) -> None:
@@ -115,10 +123,12 @@ def comparison(measured: list[Candidate], request: SweepRequest) -> None:
         points = [p for p in c.run.points if math.isfinite(p.p50_ms)] if c.run is not None else []
         trades.append(
             Trade(
-                names[c.info.name], tuple(p.ef_runtime for p in points), tuple(p.recall for p in points),
+                names[c.info.name],
+                tuple(p.ef_runtime for p in points),
+                tuple(p.recall for p in points),
                 tuple(p.p50_ms for p in points),
             )
-        )  # fmt: skip
+        )
     st.plotly_chart(
         figures.trade_off(trades, target=request.goal.value, dark=state.dark()),
         key="indexes.trade",

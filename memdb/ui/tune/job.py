@@ -13,14 +13,14 @@ from memdb.tuning.run import Run
 from memdb.ui.kit import cached, safety
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.tune import cached as tune_cached
-from memdb.ui.tune.form import Asked
-from memdb.ui.tune.views import Shown, curve_view
+from memdb.ui.tune.form import SweepChoice
+from memdb.ui.tune.views import RunView, curve_view
 from memdb.vectors.index import IndexInfo
 
 SWEEPING = JobSlot[Run]("recall.job")
 
 
-def start(target: Target, info: IndexInfo, asked: Asked) -> None:
+def start(target: Target, info: IndexInfo, asked: SweepChoice) -> None:
     """A callback: run the sweep in the background. One at a time for a browser tab."""
     opened, home, budget = cached.client(target), cached.home(), safety.budget(target)
 
@@ -54,6 +54,6 @@ def watch(target: Target, info: IndexInfo) -> bool:
 
 def _so_far(target: Target, info: IndexInfo, run: Run | None) -> None:
     if run is not None and run.points:
-        curve_view(Shown(target, info, run), key="recall.live")
+        curve_view(RunView(target, info, run), key="recall.live")
     else:
         st.caption("First the exact neighbours of every query, then the index at one setting after another.")

@@ -16,23 +16,23 @@ from memdb.ui import frame
 from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.kit import ef as ef_steps
 from memdb.ui.tune import figures
-from memdb.ui.tune.views import Shown, ef_choice
+from memdb.ui.tune.views import RunView, ef_choice
 
 _COLUMNS = ("recall", "missed", "nearest missed", "astray", "short", "found by EF", "title", "query")
 AT_ONCE_BYTES = 64 * 2**20  # vectors up to this size are read without being asked for
 
 
-def view(shown: Shown) -> None:
+def view(shown: RunView) -> None:
     """Draw the view."""
     run = shown.run
     if not run.points:
         st.caption("Nothing was measured yet.")
         return
     ef = ef_choice(run, "recall.miss_ef", misses.default_ef(run))
-    found = misses.worst(run, ef)
+    worst = misses.worst(run, ef)
     point = run.point(ef)
     missing = int((point.recalls < 1.0).sum()) if point is not None else 0
-    if not found:
+    if not worst:
         parts.empty(
             "No miss",
             f"At EF {ef} each of the {len(run.queries):,} queries found all of its true neighbours.",
@@ -43,33 +43,38 @@ def view(shown: Shown) -> None:
         f"**{missing:,}** of {len(run.queries):,} queries miss something at EF {ef}; the worst come first. "
         "Choose a row."
     )
-    table = report.worst_frame(found)
-    names = cached.titles(shown.target, shown.info, [m.own_key for m in found if m.own_key])
-    table.insert(1, "title", [names.get(m.own_key, "") if m.own_key else "" for m in found])
+    table = report.worst_frame(worst)
+    names = cached.titles(shown.target, shown.info, [m.own_key for m in worst if m.own_key])
+    table.insert(1, "title", [names.get(m.own_key, "") if m.own_key else "" for m in worst])
     event = st.dataframe(
-        table, hide_index=True, on_select="rerun", column_order=_COLUMNS, selection_mode="single-row",
+        table,
+        hide_index=True,
+        on_select="rerun",
+        column_order=_COLUMNS,
+        selection_mode="single-row",
         key=f"recall.worst.{run.id}.{ef}",
-        height=min(320, 38 + 35 * len(table)), placeholder="–",
+        height=min(320, 38 + 35 * len(table)),
+        placeholder="–",
         column_config={
             "recall": st.column_config.ProgressColumn(format="%.2f", min_value=0.0, max_value=1.0, width=110),
-            "nearest missed": st.column_config.NumberColumn(help="True rank of the nearest neighbour "
-            "missed."),
+            "nearest missed": st.column_config.NumberColumn(
+                help="True rank of the nearest neighbour missed."
+            ),
             "astray": st.column_config.NumberColumn(
                 format="percent",
-                help="How much farther the farthest document returned lies than the farthest "
-                "true neighbour."
+                help="How much farther the farthest document returned lies than the farthest true neighbour.",
             ),
             "found by EF": st.column_config.NumberColumn(help="The lowest EF measured that finds all."),
             "short": None if not table["short"].any() else st.column_config.NumberColumn(),
         },
-    )  # fmt: skip
+    )
     parts.export(table, "misses", report.about(run), key="recall.worst.export")
     rows = event.get("selection", {}).get("rows", [])
-    place = rows[0] if rows and rows[0] < len(found) else 0
-    _one(shown, found[place])
+    place = rows[0] if rows and rows[0] < len(worst) else 0
+    _one(shown, worst[place])
 
 
-def _one(shown: Shown, miss: Miss) -> None:
+def _one(shown: RunView, miss: Miss) -> None:
     run = shown.run
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -122,7 +127,7 @@ def _one(shown: Shown, miss: Miss) -> None:
         st.caption(f"Query {miss.query + 1} of {len(run.queries):,}: {code(miss.label, 160)}")
 
 
-def _extras(shown: Shown, miss: Miss) -> None:
+def _extras(shown: RunView, miss: Miss) -> None:
     """Where the documents that came instead rank truly: one search and a look at all vectors."""
     run, info = shown.run, shown.info
     st.markdown("###### Returned instead")
@@ -136,9 +141,12 @@ def _extras(shown: Shown, miss: Miss) -> None:
     size = info.documents * params.bytes
     if size > AT_ONCE_BYTES and st.session_state.get("recall.rank_extras") != run.id:
         st.button(
-            f"Rank them truly (reads {bytes_text(size)})", icon=":material/target:",
-            on_click=_rank, args=(run.id,), key="recall.rank",
-        )  # fmt: skip
+            f"Rank them truly (reads {bytes_text(size)})",
+            icon=":material/target:",
+            on_click=_rank,
+            args=(run.id,),
+            key="recall.rank",
+        )
         return
     client = cached.client(shown.target)
     with st.spinner("Looking at all vectors"):
@@ -171,7 +179,7 @@ def _rank(run_id: str) -> None:
     st.session_state["recall.rank_extras"] = run_id
 
 
-def _search_link(shown: Shown, miss: Miss) -> None:
+def _search_link(shown: RunView, miss: Miss) -> None:
     if shown.info is None:
         return
     query = search_query(shown, miss)
@@ -181,7 +189,7 @@ def _search_link(shown: Shown, miss: Miss) -> None:
         st.page_link(frame.link("search"), label=label, icon=":material/search:", query_params=query)
 
 
-def search_query(shown: Shown, miss: Miss) -> dict[str, str] | None:
+def search_query(shown: RunView, miss: Miss) -> dict[str, str] | None:
     """The Search page's link for a query, or the document it was made from; None where none can carry it."""
     run = shown.run
     query = {"index": run.index, "search.k": str(run.request.k + (1 if miss.own_key else 0))}

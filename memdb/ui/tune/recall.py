@@ -13,8 +13,8 @@ from memdb.ui.kit import cached, parts
 from memdb.ui.tune import cached as tune_cached
 from memdb.ui.tune import form, misses, runs, slices, views
 from memdb.ui.tune import job as tune_job
-from memdb.ui.tune.form import Asked
-from memdb.ui.tune.views import Shown
+from memdb.ui.tune.form import SweepChoice
+from memdb.ui.tune.views import RunView
 from memdb.vectors.index import IndexInfo
 
 VIEWS = ("Curve", "Misses", "Slices", "Selectivity", "Runs", "Code and files")
@@ -34,14 +34,20 @@ def _draw(target: Target, info: IndexInfo) -> None:
         right_side(target, info)
 
 
-def start_button(target: Target, info: IndexInfo, asked: Asked | MemDBError) -> None:
+def start_button(target: Target, info: IndexInfo, asked: SweepChoice | MemDBError) -> None:
     """The button below the form, and why it cannot be pressed."""
     running = tune_job.SWEEPING.current() is not None
-    ready = isinstance(asked, Asked)
+    ready = isinstance(asked, SweepChoice)
     st.button(
-        "Run the sweep", type="primary", icon=":material/play_arrow:", width="stretch", key="recall.start",
-        disabled=not ready or running, on_click=tune_job.start, args=(target, info, asked),
-    )  # fmt: skip
+        "Run the sweep",
+        type="primary",
+        icon=":material/play_arrow:",
+        width="stretch",
+        key="recall.start",
+        disabled=not ready or running,
+        on_click=tune_job.start,
+        args=(target, info, asked),
+    )
     if isinstance(asked, MemDBError):
         parts.show_error(asked)
     else:
@@ -57,18 +63,23 @@ def right_side(target: Target, info: IndexInfo) -> None:
         return
     tune_job.ended(target)
     run_id = _chosen(info)
-    shown: Shown | None = None
+    shown: RunView | None = None
     if run_id is not None:
         run = tune_cached.saved(run_id)
-        shown = Shown(target, _now(target, info, run.index), run)
+        shown = RunView(target, _now(target, info, run.index), run)
         views.headline(shown)
         views.facts(run)
     elif st.session_state.get("recall.view", "Curve") != "Runs":
         _invitation(info)
     view = st.segmented_control(
-        "View", list(VIEWS), default="Curve", required=True, key="recall.view", bind="query-params",
+        "View",
+        list(VIEWS),
+        default="Curve",
+        required=True,
+        key="recall.view",
+        bind="query-params",
         label_visibility="collapsed",
-    )  # fmt: skip
+    )
     with parts.errors_shown(target):
         if view == "Runs":
             runs.runs_view(shown)

@@ -20,13 +20,13 @@ from memdb.tuning.store import Listed
 from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.tune import cached as tune_cached
 from memdb.ui.tune import figures
-from memdb.ui.tune.views import Shown, curve_of, filtered_plan, frame_of, run_name
+from memdb.ui.tune.views import RunView, curve_of, filtered_plan, frame_of, run_name
 from memdb.vectors.query import KnnRequest, knn_command, vector_param
 
 OPEN = "recall.open"  # a run to be shown from the next script run on
 
 
-def runs_view(shown: Shown | None) -> None:
+def runs_view(shown: RunView | None) -> None:
     """The list of saved runs; chosen ones are compared."""
     known = tune_cached.listed(cached.home())
     if not known:
@@ -35,28 +35,39 @@ def runs_view(shown: Shown | None) -> None:
     st.caption("Choose one to open or delete it, two or more to compare them.")
     digest = f"{len(known)}.{known[0].id}"
     event = st.dataframe(
-        list_frame(known), hide_index=True, on_select="rerun", selection_mode="multi-row",
-        key=f"recall.runs.{digest}", height=min(330, 38 + 35 * len(known)), placeholder="–",
+        list_frame(known),
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="multi-row",
+        key=f"recall.runs.{digest}",
+        height=min(330, 38 + 35 * len(known)),
+        placeholder="–",
         column_config={
             "recall": st.column_config.NumberColumn(format="%.4f", width=80),
             "EF": st.column_config.NumberColumn(format="%d", width=60),
             "k": st.column_config.NumberColumn(width=40),
         },
-    )  # fmt: skip
+    )
     rows = [r for r in event.get("selection", {}).get("rows", []) if r < len(known)]
     chosen = [known[row] for row in rows]
     if len(chosen) == 1:
         with st.container(horizontal=True):
             st.button(
-                "Open this run", icon=":material/open_in_full:", on_click=open_run, args=(chosen[0].id,),
+                "Open this run",
+                icon=":material/open_in_full:",
+                on_click=open_run,
+                args=(chosen[0].id,),
                 key="recall.runs.open",
-            )  # fmt: skip
+            )
             with st.popover("Delete", icon=":material/delete:"):
                 st.caption(f"Delete the run of {chosen[0].started[:16].replace('T', ' ')} for good.")
                 st.button(
-                    "Delete this run", type="primary", on_click=_delete, args=(chosen[0].id,),
+                    "Delete this run",
+                    type="primary",
+                    on_click=_delete,
+                    args=(chosen[0].id,),
                     key="recall.runs.delete",
-                )  # fmt: skip
+                )
     elif len(chosen) > 1:
         comparison([tune_cached.saved(entry.id) for entry in chosen[: figures.CURVES]], key="recall.compare")
     elif shown is not None:
@@ -71,61 +82,83 @@ def comparison(runs: Sequence[Run], *, key: str, names: Sequence[str] = ()) -> N
     st.plotly_chart(
         figures.recall_curve(
             [curve_of(run, name) for run, name in zip(runs, names, strict=True)],
-            target=goal.value if goal.kind == "recall" else None, dark=state.dark(),
+            target=goal.value if goal.kind == "recall" else None,
+            dark=state.dark(),
         ),
-        key=f"{key}.curves", config=charts.PLAIN, alt="Recall curves of the runs, overlaid",
-    )  # fmt: skip
+        key=f"{key}.curves",
+        config=charts.PLAIN,
+        alt="Recall curves of the runs, overlaid",
+    )
     for i, other in enumerate(runs[1:], 1):
-        found = compare.compare(other, runs[0])
+        compared = compare.compare(other, runs[0])
         st.markdown(f"###### {markdown(names[i])} less {markdown(names[0])}")
-        st.caption(f"{found.words} Intervals at {found.confidence * 100:g} % confidence.")
-        if not found.rows:
+        st.caption(f"{compared.words} Intervals at {compared.confidence * 100:g} % confidence.")
+        if not compared.rows:
             continue
         st.plotly_chart(
             figures.differences(
-                [d.ef_runtime for d in found.rows], [d.difference for d in found.rows],
-                [d.low for d in found.rows], [d.high for d in found.rows],
-                confidence=found.confidence, dark=state.dark(),
+                [d.ef_runtime for d in compared.rows],
+                [d.difference for d in compared.rows],
+                [d.low for d in compared.rows],
+                [d.high for d in compared.rows],
+                confidence=compared.confidence,
+                dark=state.dark(),
             ),
-            key=f"{key}.differences.{i}", config=charts.PLAIN, alt="Difference in recall by EF_RUNTIME",
-        )  # fmt: skip
-        frame = difference_frame(found)
+            key=f"{key}.differences.{i}",
+            config=charts.PLAIN,
+            alt="Difference in recall by EF_RUNTIME",
+        )
+        frame = difference_frame(compared)
         st.dataframe(
-            frame, hide_index=True, key=f"{key}.table.{i}", placeholder="–",
+            frame,
+            hide_index=True,
+            key=f"{key}.table.{i}",
+            placeholder="–",
             column_config={
                 **{c: st.column_config.NumberColumn(format="%.4f") for c in ("first", "second")},
                 **{c: st.column_config.NumberColumn(format="%+.4f") for c in ("difference", "low", "high")},
                 "p50 ms": st.column_config.NumberColumn(format="%+.2f"),
             },
-        )  # fmt: skip
-        about = {"first": report.about(other), "second": report.about(runs[0]), "paired": found.paired}
+        )
+        about = {"first": report.about(other), "second": report.about(runs[0]), "paired": compared.paired}
         parts.export(frame, "comparison", about, key=f"{key}.export.{i}")
 
 
-def files_view(shown: Shown) -> None:
+def files_view(shown: RunView) -> None:
     """The run as files, as a command, as code, as a link."""
     run = shown.run
     st.markdown("###### Files")
     which = st.segmented_control(
-        "Table", ["Curve", "Each query"], default="Curve", required=True, key="recall.files.table",
+        "Table",
+        ["Curve", "Each query"],
+        default="Curve",
+        required=True,
+        key="recall.files.table",
         label_visibility="collapsed",
-    )  # fmt: skip
+    )
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         frame = report.curve_frame(run) if which == "Curve" else report.queries_frame(run)
         name = "recall" if which == "Curve" else "recall-queries"
         parts.export(frame, name, report.about(run), key="recall.files")
         st.download_button(
-            "HTML report", lambda: report.html_report(run, commands=_commands(shown),
-            plan=filtered_plan(shown)),
-            file_name=f"recall-{run.id}.html", mime="text/html", icon=":material/description:",
+            "HTML report",
+            lambda: report.html_report(run, commands=_commands(shown), plan=filtered_plan(shown)),
+            file_name=f"recall-{run.id}.html",
+            mime="text/html",
+            icon=":material/description:",
             on_click="ignore",
             key="recall.files.report",
             help="One file with curve, settings, worst queries and commands; it loads nothing.",
-        )  # fmt: skip
+        )
     st.text_input(
-        "Name of this run", value=run.title, key=f"recall.title.{run.id}", on_change=_rename, args=(run.id,),
-        placeholder=run_name(run), max_chars=120,
-    )  # fmt: skip
+        "Name of this run",
+        value=run.title,
+        key=f"recall.title.{run.id}",
+        on_change=_rename,
+        args=(run.id,),
+        placeholder=run_name(run),
+        max_chars=120,
+    )
     st.markdown("###### The same on the command line")
     again = report.command_line(run)
     for limit in again.limits:
@@ -174,18 +207,18 @@ def list_frame(known: Sequence[Listed]) -> pd.DataFrame:
     )
 
 
-def difference_frame(found: Compared) -> pd.DataFrame:
+def difference_frame(compared: Compared) -> pd.DataFrame:
     """A comparison as rows."""
     return pd.DataFrame(
         {
-            "EF_RUNTIME": [d.ef_runtime for d in found.rows],
-            "first": [d.first for d in found.rows],
-            "second": [d.second for d in found.rows],
-            "difference": [d.difference for d in found.rows],
-            "low": [d.low for d in found.rows],
-            "high": [d.high for d in found.rows],
-            "p50 ms": [d.p50_ms for d in found.rows],
-            "": ["clear" if d.clear else "may be chance" for d in found.rows],
+            "EF_RUNTIME": [d.ef_runtime for d in compared.rows],
+            "first": [d.first for d in compared.rows],
+            "second": [d.second for d in compared.rows],
+            "difference": [d.difference for d in compared.rows],
+            "low": [d.low for d in compared.rows],
+            "high": [d.high for d in compared.rows],
+            "p50 ms": [d.p50_ms for d in compared.rows],
+            "": ["clear" if d.clear else "may be chance" for d in compared.rows],
         }
     )
 
@@ -202,7 +235,7 @@ def open_run(run_id: str) -> None:
     st.session_state["recall.view"] = "Curve"
 
 
-def library_code(shown: Shown) -> str:
+def library_code(shown: RunView) -> str:
     """The same sweep with this library, ready to run."""
     run, request = shown.run, shown.run.request
     # What would be long, or is kept nowhere else, is asked again out of the run.
@@ -211,12 +244,18 @@ def library_code(shown: Shown) -> str:
     changed = [
         f"    {name}={value!r},"
         for name, value in (
-            ("field", request.field), ("k", request.k), ("filter", request.filter),
-            ("filter_params", request.filter_params), ("ef_min", request.ef_min), ("ef_max", request.ef_max),
-            ("goal", request.goal), ("source", source), ("concurrency", request.concurrency),
+            ("field", request.field),
+            ("k", request.k),
+            ("filter", request.filter),
+            ("filter_params", request.filter_params),
+            ("ef_min", request.ef_min),
+            ("ef_max", request.ef_max),
+            ("goal", request.goal),
+            ("source", source),
+            ("concurrency", request.concurrency),
             ("budget_qps", request.budget_qps),
         )
-    ]  # fmt: skip
+    ]
     user = "" if not shown.target.username else "  # user and password: MEMDB_URL, MEMDB_PASSWORD"
     body = "\n".join(changed)
     return f"""import os
@@ -243,16 +282,20 @@ for point in run.points:
 """
 
 
-def _commands(shown: Shown) -> list[tuple[str, str]]:
+def _commands(shown: RunView) -> list[tuple[str, str]]:
     """The search with the recommended setting."""
     run, info = shown.run, shown.info
     best = run.recommendation.ef_runtime if run.recommendation else None
     if info is None or not best or not len(run.queries):
         return []
     request = KnnRequest(
-        run.index, vector_param(np.asarray(run.queries.vectors[0])), run.request.field, run.request.k, best,
+        run.index,
+        vector_param(np.asarray(run.queries.vectors[0])),
+        run.request.field,
+        run.request.k,
+        best,
         run.request.condition,
-    )  # fmt: skip
+    )
     try:
         command = knn_command(request, info, cached.server(shown.target).dialect)
     except MemDBError:

@@ -20,7 +20,7 @@ from memdb.ui.kit import cached, charts, parts, safety, state
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.tune import figures
 from memdb.ui.tune.figures import Bar
-from memdb.ui.tune.views import Shown, ef_choice
+from memdb.ui.tune.views import RunView, ef_choice
 from memdb.vectors import tags
 from memdb.vectors.counts import tag_field
 from memdb.vectors.distance import Doubles, prepared
@@ -36,7 +36,7 @@ MEASURES = {
 }
 
 
-def slices_view(shown: Shown) -> None:
+def slices_view(shown: RunView) -> None:
     """Recall of groups of queries at one EF_RUNTIME."""
     run = shown.run
     if not run.points:
@@ -46,22 +46,26 @@ def slices_view(shown: Shown) -> None:
     left, right = st.columns([1, 1.4], gap="medium")
     with left:
         kind = st.selectbox(
-            "Slice by", list(kinds), key="recall.slice", format_func=kinds.__getitem__, bind="query-params",
+            "Slice by",
+            list(kinds),
+            key="recall.slice",
+            format_func=kinds.__getitem__,
+            bind="query-params",
             help="A slice's recall is of the queries that are documents in it, or were made from one. A "
             "document with several values of a tag lies in the slice of each.",
-        )  # fmt: skip
+        )
     with right:
         ef = ef_choice(run, "recall.slice_ef", misses.default_ef(run))
     point = run.point(ef)
     if point is None or kind is None:
         return
-    found = _slices(shown, kind, point)
-    _draw(run, found, point, kinds[kind])
+    sliced = _slices(shown, kind, point)
+    _draw(run, sliced, point, kinds[kind])
     if not any(run.queries.own_keys):
         st.caption("These queries were not made from documents, so there are no tags or numbers to slice by.")
 
 
-def grid_view(shown: Shown) -> None:
+def grid_view(shown: RunView) -> None:
     """Recall, latency and short results of filters of different selectivity."""
     info, run = shown.info, shown.run
     st.caption(
@@ -76,10 +80,13 @@ def grid_view(shown: Shown) -> None:
     job, running = MEASURING.job(run.id), MEASURING.current(run.id)
     if running is None:
         st.button(
-            "Measure again" if job is not None else "Measure", icon=":material/play_arrow:",
-            type="secondary" if job is not None else "primary", on_click=_start, args=(shown, info),
+            "Measure again" if job is not None else "Measure",
+            icon=":material/play_arrow:",
+            type="secondary" if job is not None else "primary",
+            on_click=_start,
+            args=(shown, info),
             key="recall.grid.start",
-        )  # fmt: skip
+        )
     if job is None:
         return
     if running is not None:
@@ -90,62 +97,77 @@ def grid_view(shown: Shown) -> None:
         draw_grid(job.result, key="recall.grid", settings=report.about(run))
 
 
-def draw_grid(found: Grid, *, key: str, settings: dict[str, object] | None = None) -> None:
+def draw_grid(measured: Grid, *, key: str, settings: dict[str, object] | None = None) -> None:
     """The heat map and its table."""
     measure = st.segmented_control(
-        "Show", list(MEASURES), default="recall", required=True, key=f"{key}.measure",
+        "Show",
+        list(MEASURES),
+        default="recall",
+        required=True,
+        key=f"{key}.measure",
         label_visibility="collapsed",
-    )  # fmt: skip
+    )
     name, unit, form, good_high = MEASURES[str(measure)]
-    values = np.full((len(found.rows), len(found.efs)), np.nan)
-    for i, row in enumerate(found.rows):
+    values = np.full((len(measured.rows), len(measured.efs)), np.nan)
+    for i, row in enumerate(measured.rows):
         for j, cell in enumerate(row.cells):
             values[i, j] = getattr(cell, name)
-    names = [f"{row.filter.share:.1%} · {row.filter.name}" for row in found.rows]
+    names = [f"{row.filter.share:.1%} · {row.filter.name}" for row in measured.rows]
     st.markdown(f"###### {unit} by filter and EF\\_RUNTIME")
     st.plotly_chart(
         figures.heat_map(
-            names, found.efs, values, unit=unit, good_high=good_high, form=form, dark=state.dark()
+            names, measured.efs, values, unit=unit, good_high=good_high, form=form, dark=state.dark()
         ),
         key=f"{key}.map.{measure}",
         config=charts.PLAIN,
         alt=f"{unit} by filter and EF_RUNTIME",
     )
     st.caption(
-        f"{found.queries:,} queries, recall@{found.k}. Stronger colour asks for attention. " + _brute(found)
+        f"{measured.queries:,} queries, recall@{measured.k}. Stronger colour asks for attention. "
+        + _brute(measured)
     )
-    frame = grid_frame(found)
+    frame = grid_frame(measured)
     st.dataframe(
-        frame, hide_index=True, key=f"{key}.table", placeholder="–",
+        frame,
+        hide_index=True,
+        key=f"{key}.table",
+        placeholder="–",
         column_config={
             "share": st.column_config.NumberColumn(format="percent"),
             **{c: st.column_config.NumberColumn(format="%.4f") for c in ("recall", "low", "high")},
             **{c: st.column_config.NumberColumn(format="%.2f") for c in ("p50_ms", "p95_ms")},
         },
-    )  # fmt: skip
+    )
     if settings is not None:
         parts.export(frame, "selectivity", settings, key=f"{key}.export")
 
 
-def grid_frame(found: Grid) -> pd.DataFrame:
+def grid_frame(measured: Grid) -> pd.DataFrame:
     """A row for each filter and setting."""
     return pd.DataFrame(
         [
             {
-                "filter": line(row.filter.name, 200), "matching": row.filter.matching,
+                "filter": line(row.filter.name, 200),
+                "matching": row.filter.matching,
                 "share": row.filter.share,
-                "plan": row.plan.mode or "not told", "ef_runtime": c.ef_runtime, "recall": c.recall,
-                "low": c.low, "high": c.high, "p50_ms": c.p50_ms, "p95_ms": c.p95_ms, "short": c.short,
+                "plan": row.plan.mode or "not told",
+                "ef_runtime": c.ef_runtime,
+                "recall": c.recall,
+                "low": c.low,
+                "high": c.high,
+                "p50_ms": c.p50_ms,
+                "p95_ms": c.p95_ms,
+                "short": c.short,
                 "queries": c.queries,
             }
-            for row in found.rows
+            for row in measured.rows
             for c in row.cells
         ]
-    )  # fmt: skip
+    )
 
 
-def _brute(found: Grid) -> str:
-    exact = [row for row in found.rows if row.plan.exact and row.filter.share < 1]
+def _brute(measured: Grid) -> str:
+    exact = [row for row in measured.rows if row.plan.exact and row.filter.share < 1]
     if not exact:
         return ""
     widest = max(row.filter.share for row in exact)
@@ -155,7 +177,7 @@ def _brute(found: Grid) -> str:
     )
 
 
-def _start(shown: Shown, info: IndexInfo) -> None:
+def _start(shown: RunView, info: IndexInfo) -> None:
     run, opened, budget = shown.run, cached.client(shown.target), safety.budget(shown.target)
     efs = spaced([p.ef_runtime for p in run.points], GRID_EFS)
     vectors = run.queries.vectors[:GRID_QUERIES]
@@ -165,9 +187,18 @@ def _start(shown: Shown, info: IndexInfo) -> None:
         client = opened.budgeted(budget)
         filters = grid.pick_filters(client, info, report=job.report)
         return grid.measure(
-            client, info, run.request.field, filters, efs, vectors, run.request.k,
-            own_keys=own, uncertainty=run.queries.uncertainty, report=job.report, keep=job.keep,
-        )  # fmt: skip
+            client,
+            info,
+            run.request.field,
+            filters,
+            efs,
+            vectors,
+            run.request.k,
+            own_keys=own,
+            uncertainty=run.queries.uncertainty,
+            report=job.report,
+            keep=job.keep,
+        )
 
     MEASURING.start("Selectivity by EF", work, about=run.id)
 
@@ -179,14 +210,14 @@ def _so_far(run_id: str, measured: Grid | None) -> None:
 
 def spaced(efs: Sequence[int], count: int) -> tuple[int, ...]:
     """At most `count` of the settings, evenly apart on a log scale, both ends among them."""
-    found = sorted({ef for ef in efs if ef > 0})
-    if len(found) <= count:
-        return tuple(found)
-    wanted = np.geomspace(found[0], found[-1], count)
-    return tuple(sorted({min(found, key=lambda ef: abs(math.log(ef / w))) for w in wanted.tolist()}))
+    distinct = sorted({ef for ef in efs if ef > 0})
+    if len(distinct) <= count:
+        return tuple(distinct)
+    wanted = np.geomspace(distinct[0], distinct[-1], count)
+    return tuple(sorted({min(distinct, key=lambda ef: abs(math.log(ef / w))) for w in wanted.tolist()}))
 
 
-def _kinds(shown: Shown) -> dict[str, str]:
+def _kinds(shown: RunView) -> dict[str, str]:
     kinds: dict[str, str] = {}
     if shown.info is not None and any(shown.run.queries.own_keys):
         kinds |= {f"tag {f.name}": f"tag {line(f.name, 40)}" for f in shown.info.of_kind("TAG")}
@@ -194,13 +225,13 @@ def _kinds(shown: Shown) -> dict[str, str]:
     return {**kinds, "cluster": "cluster of queries", "density": "local density"}
 
 
-def _slices(shown: Shown, kind: str, point: EfPoint) -> tuple[Slice, ...]:
+def _slices(shown: RunView, kind: str, point: EfPoint) -> tuple[Slice, ...]:
     run = shown.run
     confidence = run.request.goal.confidence
 
     def interval(recalls: Doubles) -> tuple[float, float]:
-        found = unseen.interval(recalls, confidence, run.queries.uncertainty)
-        return found.low, found.high
+        bounds = unseen.interval(recalls, confidence, run.queries.uncertainty)
+        return bounds.low, bounds.high
 
     recalls = point.recalls.astype(np.float64)
     what, _, field = kind.partition(" ")
@@ -211,8 +242,10 @@ def _slices(shown: Shown, kind: str, point: EfPoint) -> tuple[Slice, ...]:
         return slices.sliced([labels[i] for i in order.tolist()], recalls[order], interval, by_size=False)
     if what == "cluster" or shown.info is None:
         names = cached.titles(shown.target, shown.info, [k for k in run.queries.own_keys if k])
-        called = [names.get(own, "") or label for own, label in
-                  zip(run.queries.own_keys, run.queries.labels, strict=True)]  # fmt: skip
+        called = [
+            names.get(own, "") or label
+            for own, label in zip(run.queries.own_keys, run.queries.labels, strict=True)
+        ]
         vectors = prepared(run.queries.vectors, run.definition.metric)
         return slices.sliced(slices.cluster_labels(vectors, called), recalls, interval, by_size=True)
     if what == "tag":
@@ -227,22 +260,22 @@ def _slices(shown: Shown, kind: str, point: EfPoint) -> tuple[Slice, ...]:
     return slices.sliced([labels[i] for i in order.tolist()], recalls[order], interval, by_size=False)
 
 
-def _draw(run: Run, found: Sequence[Slice], point: EfPoint, name: str) -> None:
-    few = [s for s in found if s.small]
+def _draw(run: Run, sliced: Sequence[Slice], point: EfPoint, name: str) -> None:
+    few = [s for s in sliced if s.small]
     if few:
         st.warning(
-            f"{len(few)} of {len(found)} slices hold fewer than {slices.FEW_QUERIES} queries: their "
+            f"{len(few)} of {len(sliced)} slices hold fewer than {slices.FEW_QUERIES} queries: their "
             f"intervals "
             "are wide, and a difference there may be chance. Run the sweep with more queries.",
             icon=":material/warning:",
         )
-    lowest = min((s for s in found if not s.small), key=lambda s: s.recall, default=None)
+    lowest = min((s for s in sliced if not s.small), key=lambda s: s.recall, default=None)
     if lowest is not None and lowest.high < point.recall:
         st.markdown(
             f"Clearly below the others: **{markdown(lowest.name, 100)}**, recall {lowest.recall:.3f} "
             f"({lowest.low:.3f} to {lowest.high:.3f}) against {point.recall:.3f} of all."
         )
-    bars = [Bar(s.name, s.recall, s.low, s.high, s.queries, s.small) for s in found]
+    bars = [Bar(s.name, s.recall, s.low, s.high, s.queries, s.small) for s in sliced]
     st.plotly_chart(
         figures.intervals(
             bars, confidence=run.request.goal.confidence, reference=point.recall, dark=state.dark()
@@ -253,17 +286,19 @@ def _draw(run: Run, found: Sequence[Slice], point: EfPoint, name: str) -> None:
     )
     frame = pd.DataFrame(
         {
-            "slice": [line(s.name, 200) for s in found],
-            "queries": [s.queries for s in found],
-            "recall": [s.recall for s in found],
-            "low": [s.low for s in found],
-            "high": [s.high for s in found],
-            "": ["few queries" if s.small else "" for s in found],
+            "slice": [line(s.name, 200) for s in sliced],
+            "queries": [s.queries for s in sliced],
+            "recall": [s.recall for s in sliced],
+            "low": [s.low for s in sliced],
+            "high": [s.high for s in sliced],
+            "": ["few queries" if s.small else "" for s in sliced],
         }
     )
     st.dataframe(
-        frame, hide_index=True, key="recall.slices.table",
+        frame,
+        hide_index=True,
+        key="recall.slices.table",
         column_config={c: st.column_config.NumberColumn(format="%.4f") for c in ("recall", "low", "high")},
-    )  # fmt: skip
+    )
     settings = {**report.about(run), "slice": name, "ef_runtime": point.ef_runtime}
     parts.export(frame, "slices", settings, key="recall.slices.export")

@@ -13,7 +13,7 @@ from memdb.cluster.target import Target
 from memdb.display import duration, markdown
 from memdb.errors import MemDBError
 from memdb.tuning import report
-from memdb.tuning.plan import Plan
+from memdb.tuning.plan import QueryPlan
 from memdb.tuning.run import EfPoint, Run
 from memdb.ui.kit import charts, state
 from memdb.ui.tune import cached as tune_cached
@@ -24,7 +24,7 @@ from memdb.vectors.query import KnnRequest, vector_param
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class RunView:
     """A run with what all views need beside it; the index as it is now, None where it is gone."""
 
     target: Target
@@ -32,7 +32,7 @@ class Shown:
     run: Run
 
 
-def headline(shown: Shown) -> None:
+def headline(shown: RunView) -> None:
     """The sentence, what it rests on, and anything that went otherwise."""
     run = shown.run
     verdict = run.recommendation
@@ -66,10 +66,11 @@ def facts(run: Run) -> None:
     with st.container(horizontal=True):
         st.metric("EF_RUNTIME", point.ef_runtime or "none", help="Of the numbers beside it.")
         st.metric(
-            f"recall@{run.request.k}", f"{point.recall:.3f}",
+            f"recall@{run.request.k}",
+            f"{point.recall:.3f}",
             help=f"{run.request.goal.confidence * 100:g} % interval: {point.low:.4f} to {point.high:.4f}, "
             f"{len(run.queries):,} queries.",
-        )  # fmt: skip
+        )
         if math.isfinite(point.p50_ms):
             st.metric("p50", f"{point.p50_ms:.2f} ms", help="Sequential calls, wall time at this app.")
             st.metric("p99", f"{point.p99_ms:.2f} ms")
@@ -77,7 +78,7 @@ def facts(run: Run) -> None:
             st.metric("calls a second", f"{point.qps:,.0f}", help=_clients(point))
 
 
-def curve_view(shown: Shown, key: str = "recall.curve") -> None:
+def curve_view(shown: RunView, key: str = "recall.curve") -> None:
     """Recall beside latency and throughput on one EF axis, and the table."""
     run = shown.run
     if not run.points:
@@ -93,24 +94,30 @@ def curve_view(shown: Shown, key: str = "recall.curve") -> None:
             st.markdown(f"###### recall@{run.request.k}")
             st.plotly_chart(
                 figures.recall_curve(
-                    [curve_of(run)], target=goal.value if goal.kind == "recall" else None, best=best,
+                    [curve_of(run)],
+                    target=goal.value if goal.kind == "recall" else None,
+                    best=best,
                     dark=state.dark(),
                 ),
-                key=f"{key}.recall", config=charts.PLAIN, alt="Recall by EF_RUNTIME with its interval",
-            )  # fmt: skip
+                key=f"{key}.recall",
+                config=charts.PLAIN,
+                alt="Recall by EF_RUNTIME with its interval",
+            )
         with right:
             st.markdown("###### latency and throughput")
             measured = [p for p in run.points if math.isfinite(p.p50_ms)]
             if measured:
                 st.plotly_chart(
                     figures.time_curves(
-                        times_of(measured), target_ms=goal.value if goal.kind == "p99_ms" else None,
+                        times_of(measured),
+                        target_ms=goal.value if goal.kind == "p99_ms" else None,
                         best=best,
                         dark=state.dark(),
                     ),
-                    key=f"{key}.times", config=charts.PLAIN,
+                    key=f"{key}.times",
+                    config=charts.PLAIN,
                     alt="Latency percentiles and calls a second by EF_RUNTIME",
-                )  # fmt: skip
+                )
             else:
                 st.caption("Latency is measured after the recall.")
     points_table(run, key)
@@ -123,7 +130,10 @@ def points_table(run: Run, key: str) -> None:
     frame["qps"] = frame["qps"].round()
     frame.insert(0, " ", ["★" if ef == best else "" for ef in frame["ef_runtime"]])
     st.dataframe(
-        frame, hide_index=True, key=f"{key}.table", placeholder="–",
+        frame,
+        hide_index=True,
+        key=f"{key}.table",
+        placeholder="–",
         column_config={
             " ": st.column_config.TextColumn("", width=30, help="★ is the recommended setting"),
             "ef_runtime": st.column_config.NumberColumn("EF_RUNTIME", format="%d"),
@@ -132,11 +142,12 @@ def points_table(run: Run, key: str) -> None:
             "high": st.column_config.NumberColumn(format="%.4f"),
             **{f"p{n}_ms": st.column_config.NumberColumn(f"p{n} ms", format="%.2f") for n in (50, 95, 99)},
             "qps": st.column_config.NumberColumn("calls/s", format="localized"),
-            "short": st.column_config.NumberColumn(help="Queries answered with fewer than K although more "
-            "match."),
+            "short": st.column_config.NumberColumn(
+                help="Queries answered with fewer than K although more match."
+            ),
             "calls": st.column_config.NumberColumn(help="Sequential calls that the percentiles are of."),
         },
-    )  # fmt: skip
+    )
 
 
 def curve_of(run: Run, name: str = "") -> Curve:
@@ -175,9 +186,14 @@ def ef_choice(run: Run, key: str, default: int) -> int:
     if st.session_state.get(key) not in efs:
         st.session_state.pop(key, None)
     chosen = st.segmented_control(
-        "At EF_RUNTIME", efs, default=default, required=True, key=key, persist_state="session",
+        "At EF_RUNTIME",
+        efs,
+        default=default,
+        required=True,
+        key=key,
+        persist_state="session",
         help="One of the settings that were measured.",
-    )  # fmt: skip
+    )
     return int(chosen)
 
 
@@ -190,33 +206,37 @@ def _clients(point: EfPoint) -> str:
     return f"With {max(point.throughput)[0]} clients at once." if point.throughput else ""
 
 
-def _plan_words(found: Plan | None) -> None:
+def _plan_words(plan: QueryPlan | None) -> None:
     """Beside a filtered run: how the engine runs it, for a flat curve is no accident."""
-    if found is None:
+    if plan is None:
         return
     icon = (
-        ":material/info:" if found.exact else ":material/help:" if found.exact is None else ":material/route:"
+        ":material/info:" if plan.exact else ":material/help:" if plan.exact is None else ":material/route:"
     )
-    mode = f" · {markdown(found.mode)}" if found.mode else ""
-    st.info(f"{markdown(found.words)}  \n:gray[{markdown(found.source)}{mode}]", icon=icon)
+    mode = f" · {markdown(plan.mode)}" if plan.mode else ""
+    st.info(f"{markdown(plan.words)}  \n:gray[{markdown(plan.source)}{mode}]", icon=icon)
 
 
-def filtered_plan(shown: Shown) -> Plan | None:
+def filtered_plan(shown: RunView) -> QueryPlan | None:
     """How the engine runs the queries of this run now; None without a filter, or where it cannot be asked."""
     run = shown.run
     if shown.info is None or not run.points or run.request.filter in ("", "*") or not len(run.queries):
         return None
     try:
         request = KnnRequest(
-            run.index, vector_param(run.queries.vectors[0]), run.request.field, run.request.k,
-            run.points[-1].ef_runtime or None, run.request.condition,
-        )  # fmt: skip
+            run.index,
+            vector_param(run.queries.vectors[0]),
+            run.request.field,
+            run.request.k,
+            run.points[-1].ef_runtime or None,
+            run.request.condition,
+        )
         return tune_cached.plan(shown.target, shown.info, request)
     except MemDBError:
         return None
 
 
-def _changed(shown: Shown) -> None:
+def _changed(shown: RunView) -> None:
     """The index may be another one by now."""
     run, info = shown.run, shown.info
     if info is None:
