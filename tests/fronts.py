@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -16,6 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from memdb.cluster.target import Target
 
 
 @dataclass(frozen=True)
@@ -83,27 +85,47 @@ def tls_front(port: int, issued: Issued, *, client_ca: str = "") -> Iterator[int
 @contextlib.contextmanager
 def listening(serve: Callable[[socket.socket], None]) -> Iterator[int]:
     """A port whose every connection goes to `serve`, in a thread of its own."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with socket.create_server(("127.0.0.1", 0)) as server, _accepting(server, serve):
+        yield server.getsockname()[1]
 
-        def accept() -> None:
-            while True:
-                try:
-                    sock, _ = server.accept()
-                except OSError:
-                    return
-                opened.append(sock)
-                threading.Thread(target=_served, args=(serve, sock), daemon=True).start()
 
-        opened: list[socket.socket] = []
-        threading.Thread(target=accept, daemon=True).start()
-        try:
-            yield server.getsockname()[1]
-        finally:
+@contextlib.contextmanager
+def _accepting(server: socket.socket, serve: Callable[[socket.socket], None]) -> Iterator[None]:
+    def accept() -> None:
+        while True:
+            try:
+                sock, _ = server.accept()
+            except OSError:
+                return
+            opened.append(sock)
+            threading.Thread(target=_served, args=(serve, sock), daemon=True).start()
+
+    opened: list[socket.socket] = []
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)
+        for sock in opened:
             with contextlib.suppress(OSError):
-                server.shutdown(socket.SHUT_RDWR)
-            for sock in opened:
-                with contextlib.suppress(OSError):
-                    sock.close()
+                sock.close()
+
+
+@contextlib.contextmanager
+def socket_front(target: Target, path: Path) -> Iterator[Target]:
+    """The server behind a unix socket, under the same login."""
+
+    def relay(sock: socket.socket) -> None:
+        with socket.create_connection((target.host, target.port)) as server:
+            threading.Thread(target=_pump, args=(server, sock), daemon=True).start()
+            _pump(sock, server)
+
+    with socket.socket(socket.AF_UNIX) as at:
+        at.bind(str(path))
+        at.listen()
+        with _accepting(at, relay):
+            yield replace(target, scheme="unix", host="", path=str(path))
 
 
 def silent(sock: socket.socket) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import redis
 from redis.backoff import ExponentialBackoff
+from redis.connection import AbstractConnection
 from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import ResponseError
 from redis.retry import Retry
@@ -20,12 +21,19 @@ from memdb.cluster.target import Target
 CONNECT_S = 3.0
 
 
-class _Alive(redis.Connection):
-    """A connection that takes every answer to its health check for life, also the refusal of PING."""
+class _Alive(AbstractConnection):
+    """A connection that takes every answer to its health check for life, also the refusal of PING.
+
+    Of no transport: put before redis-py's class of one, whose way to connect must not be hidden.
+    """
 
     def _send_ping(self) -> None:
         with contextlib.suppress(ResponseError):
             super()._send_ping()  # type: ignore[no-untyped-call]
+
+
+class TcpConnection(_Alive, redis.Connection):
+    """The same over TCP."""
 
 
 class SocketConnection(_Alive, redis.UnixDomainSocketConnection):
@@ -62,7 +70,7 @@ def pool(target: Target, *, max_connections: int = 64) -> redis.ConnectionPool:
         # does not answer within the timeout is not asked again.
         "retry": Retry(ExponentialBackoff(cap=0.2, base=0.05), retries=1, supported_errors=(NoConnection,)),
     }
-    kind: type[Any] = _Alive
+    kind: type[Any] = TcpConnection
     if target.scheme == "unix":
         kind = SocketConnection
         options["path"] = target.path

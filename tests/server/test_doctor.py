@@ -62,6 +62,17 @@ def test_a_plain_local_server(server_target: Target) -> None:
     assert server_target.password not in repr(doctor.as_json(found))
 
 
+def test_a_unix_socket(server_target: Target, tmp_path: Path) -> None:
+    with fronts.socket_front(server_target, tmp_path / "a b#%3f.sock") as target, connect(target) as client:
+        assert client.execute("ECHO", "there") == b"there"
+        again = Target.parse(target.address)
+        assert (again.scheme, again.path) == ("unix", target.path)
+        report = diagnose(target)
+        assert report.ok, report
+        with connect(replace(target, path=f"{target.path}x")) as nowhere, pytest.raises(Unreachable):
+            nowhere.execute("PING")
+
+
 def test_tls_with_the_authority(front: Target) -> None:
     found = diagnose(front)
     assert found.ok, found
