@@ -13,9 +13,9 @@ from memdb.cluster.client import Arg, Client, connect
 from memdb.cluster.target import Target
 from memdb.errors import BadInput, Cancelled, EngineError, OutOfRange, ReadOnlyTarget, UnknownIndex
 from memdb.tuning import candidates, shadow
-from memdb.tuning.ask import Source
 from memdb.tuning.run import SweepRequest
 from memdb.tuning.shadow import Variant
+from memdb.tuning.source import Documents
 from memdb.vectors import index, search
 from memdb.vectors.index import HnswField, IndexInfo, IndexSpec, NumericField, TagField, TextField
 from memdb.vectors.query import KnnRequest
@@ -300,8 +300,10 @@ def test_a_shadow_that_is_no_longer_the_same_is_not_measured(
     base = _complete(client, prefix + "idx")
     try:
         shadow.build(client, base, "v", Variant("FLAT"))
-        request = SweepRequest(base.name, "v", k=3, ef_min=10, ef_max=10, concurrency=())
-        runs = candidates.sweep_all(client, base, request, Source("Documents", 20), tmp_path)
+        request = SweepRequest(
+            base.name, "v", k=3, ef_min=10, ef_max=10, concurrency=(), source=Documents(20)
+        )
+        runs = candidates.sweep_all(client, base, request, tmp_path)
         assert [run.documents for run in runs] == [30, 30]
         # A shadow of one vector field is none of the other.
         assert len(candidates.candidates(client, base, replace(request, field="w"), tmp_path)) == 1
@@ -311,6 +313,6 @@ def test_a_shadow_that_is_no_longer_the_same_is_not_measured(
         again = _complete(client, base.name)
         assert again.documents == 35
         with pytest.raises(BadInput, match=r"cannot be compared.*35 documents and the shadow 30"):
-            candidates.sweep_all(client, again, request, Source("Documents", 20), tmp_path)
+            candidates.sweep_all(client, again, request, tmp_path)
     finally:
         _drop_shadows(client, prefix)

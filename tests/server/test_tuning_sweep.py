@@ -146,7 +146,7 @@ def test_a_run_is_saved_and_read_as_it_was(client: Client, prefix: str, tmp_path
     assert again.truth.keys == run.truth.keys
     assert again.queries.own_keys == run.queries.own_keys
     for a, b in zip(again.points, run.points, strict=True):
-        for name in ("recalls", "ranks", "found", "latencies_ms"):
+        for name in ("recalls", "ranks", "hit_distances", "latencies_ms"):
             np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
     assert [listed.id for listed in store.listed(tmp_path)] == [run.id]
     password = client.target.password
