@@ -209,7 +209,7 @@ def _case(client: Client, case: Case, name: str, docs: int, seeds: int) -> dict[
     truth = source.vectors[:outside][keep]
     labels = [f"unseen {i}" for i in range(len(truth))]
     request = SweepRequest(info.name, filter=case.filter, ef_min=10, ef_max=640)
-    unseen = _points(client, info, request, queries.made(truth, labels, (), Given()), EVERY)
+    unseen = _points(client, info, request, queries.made(truth, labels, (), Given()), EVERY, until=MOST)
     steps = EVERY[: len(unseen)]
     asked = queries.random_documents(client, info, "", ASKED, 0, request.condition)
     documents = _points(client, info, request, asked, steps)
@@ -270,13 +270,18 @@ def _indexed(client: Client, case: Case, name: str, source: Source) -> IndexInfo
 
 
 def _points(
-    client: Client, info: IndexInfo, request: SweepRequest, asked: Queries, steps: tuple[int, ...]
+    client: Client,
+    info: IndexInfo,
+    request: SweepRequest,
+    asked: Queries,
+    steps: tuple[int, ...],
+    until: float = 2.0,
 ) -> tuple[EfPoint, ...]:
     work = sweeps._Sweep(client, info, replace(request, source=asked.source), asked, silent)
     work.prepare()
     for ef in steps:
         work._recall(ef)
-        if steps == EVERY and work.state.points[ef].recall >= MOST:
+        if work.state.points[ef].recall >= until:
             break
     return tuple(work.state.points[ef] for ef in sorted(work.state.points))
 

@@ -86,9 +86,11 @@ def test_a_question_is_answered_and_kept(opened: Open, demo_target: Target, sess
     assert [turn.role for turn in turns] == ["user", "assistant"]
     assert turns[0].content == QUESTION
     for view, expected in (
-        ("Where the time went", "one round trip"), ("With and without the preference", "documents are the same"),
-        ("Code", "flow.context(client, info, ask"), ("Sources", "Answered by sentences of the documents"),
-    ):  # fmt: skip
+        ("Where the time went", "one round trip"),
+        ("With and without the preference", "documents are the same"),
+        ("Code", "flow.context(client, info, ask"),
+        ("Sources", "Answered by sentences of the documents"),
+    ):
         app.segmented_control(key="assistant.view").set_value(view).run()
         assert not app.exception
         assert expected in said(app)

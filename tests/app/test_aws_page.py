@@ -35,19 +35,30 @@ def moto() -> Iterator[dict[str, str]]:
         for name, value in variables.items():
             patch.setenv(name, value)
         boto3.client("memorydb", region_name=REGION).create_cluster(
-            ClusterName="pages", NodeType="db.r7g.large", ACLName="mine", TLSEnabled=True,
-            ParameterGroupName="default.memorydb-redis7.search", NumReplicasPerShard=1,
+            ClusterName="pages",
+            NodeType="db.r7g.large",
+            ACLName="mine",
+            TLSEnabled=True,
+            ParameterGroupName="default.memorydb-redis7.search",
+            NumReplicasPerShard=1,
             MaintenanceWindow="wed:13:00-wed:14:00",
-        )  # fmt: skip
+        )
         boto3.client("cloudwatch", region_name=REGION).put_metric_data(
             Namespace="AWS/MemoryDB",
             MetricData=[
-                {"MetricName": name, "Value": value, "Timestamp": datetime.now(UTC) - timedelta(minutes=5),
-                 "Dimensions": [{"Name": "ClusterName", "Value": "pages"}, {"Name": "NodeName", "Value": node}]}
+                {
+                    "MetricName": name,
+                    "Value": value,
+                    "Timestamp": datetime.now(UTC) - timedelta(minutes=5),
+                    "Dimensions": [
+                        {"Name": "ClusterName", "Value": "pages"},
+                        {"Name": "NodeName", "Value": node},
+                    ],
+                }
                 for node in ("pages-0001-001", "pages-0001-002")
                 for name, value in (("FreeableMemory", 4e9), ("SuccessfulReadRequestLatency", 300.0))
             ],
-        )  # fmt: skip
+        )
     yield variables
     server.stop()
 

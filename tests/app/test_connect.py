@@ -213,9 +213,12 @@ def test_clusters_from_aws(open_app: AppTest, monkeypatch: pytest.MonkeyPatch) -
         for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
             monkeypatch.delenv(name, raising=False)
         boto3.client("memorydb", region_name="us-west-2").create_cluster(
-            ClusterName="orders", NodeType="db.r7g.large", ACLName="mine", TLSEnabled=True,
+            ClusterName="orders",
+            NodeType="db.r7g.large",
+            ACLName="mine",
+            TLSEnabled=True,
             ParameterGroupName="default.memorydb-redis7.search",
-        )  # fmt: skip
+        )
         open_app.button("connect.aws").click().run()
         assert "No AWS Region is named" in open_app.error[0].proto.title
         open_app.text_input("connect.aws_region").input("us-west-2")

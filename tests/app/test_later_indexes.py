@@ -56,8 +56,12 @@ def _as(engine: Client, told: Callable[[list[Any]], list[Any]]) -> Iterator[Targ
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("told", [_svs, _typed(b"INT8")], ids=["SVS-VAMANA", "INT8"])
 def test_every_page_opens_over_a_field_of_a_later_engine(
-    engine: Client, home: Path, monkeypatch: pytest.MonkeyPatch, file: str, told: Callable[[list[Any]], list[Any]]
-) -> None:  # fmt: skip
+    engine: Client,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    file: str,
+    told: Callable[[list[Any]], list[Any]],
+) -> None:
     with _as(engine, told) as target:
         app = started(target, home, monkeypatch)
         app.switch_page(str(app_folder() / "pages" / file)).run()

@@ -80,9 +80,11 @@ def test_a_map_is_drawn_and_there_at_once_the_next_time(opened: Open) -> None:
     again = opened(map__n="600")
     assert "Showing 600 of 2,000" in said(again)
     for view, expected in (
-        ("Honesty", "What this map can show."), ("Compare", "Draw the second map"), ("Files", "MapRequest(index="),
+        ("Honesty", "What this map can show."),
+        ("Compare", "Draw the second map"),
+        ("Files", "MapRequest(index="),
         ("Map", "Nothing is selected"),
-    ):  # fmt: skip
+    ):
         again.segmented_control(key="map.view").set_value(view).run()
         assert not again.exception
         assert expected in said(again) + " ".join(b.label for b in again.button)
@@ -146,10 +148,21 @@ def small(server_target: Target, prefix: str) -> Iterator[str]:
         vectors = np.random.default_rng(1).normal(size=(120, 8)).astype("<f4")
         vectors[:30] = vectors[0]
         client.pipeline(
-            [("HSET", f"{prefix}d:{HOSTILE}{i}", "tag", HOSTILE if i % 2 else "b", "title", HOSTILE, "v", v.tobytes())
-             for i, v in enumerate(vectors)]
+            [
+                (
+                    "HSET",
+                    f"{prefix}d:{HOSTILE}{i}",
+                    "tag",
+                    HOSTILE if i % 2 else "b",
+                    "title",
+                    HOSTILE,
+                    "v",
+                    v.tobytes(),
+                )
+                for i, v in enumerate(vectors)
+            ]
             + [("HSET", f"{prefix}d:none", "tag", "b"), ("HSET", f"{prefix}d:short", "v", b"abcd")]
-        )  # fmt: skip
+        )
         index.create(client, IndexSpec(prefix + "few", (HnswField("v", 8),), (prefix + "few:",)))
         client.execute("HSET", prefix + "few:1", "v", vectors[0].tobytes())
         yield prefix

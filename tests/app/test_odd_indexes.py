@@ -45,9 +45,13 @@ def said(app: AppTest) -> str:
 
 
 PAGES = (
-    "pages/explore/search.py", "pages/explore/map.py", "pages/explore/assistant.py", "pages/tune/recall.py",
-    "pages/tune/indexes.py", "pages/present.py",
-)  # fmt: skip
+    "pages/explore/search.py",
+    "pages/explore/map.py",
+    "pages/explore/assistant.py",
+    "pages/tune/recall.py",
+    "pages/tune/indexes.py",
+    "pages/present.py",
+)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -80,9 +84,23 @@ def test_names_that_need_escapes_and_values_that_are_no_text(
 ) -> None:
     name = prefix + "odd ünï $x*"
     client.execute(
-        "FT.CREATE", name, "PREFIX", 1, prefix + "d:", "SCHEMA", "my-tag", "TAG", "a b", "NUMERIC", "$.t", "TEXT",
-        b"n\xff", "TAG", "my-vector", *VECTOR,
-    )  # fmt: skip
+        "FT.CREATE",
+        name,
+        "PREFIX",
+        1,
+        prefix + "d:",
+        "SCHEMA",
+        "my-tag",
+        "TAG",
+        "a b",
+        "NUMERIC",
+        "$.t",
+        "TEXT",
+        b"n\xff",
+        "TAG",
+        "my-vector",
+        *VECTOR,
+    )
     for i in range(12):
         vector = np.array([1, i], "<f4").tobytes()
         fields = {"my-tag": b"x\xff" if i % 3 else b"y z", "a b": i, "$.t": "hello", "my-vector": vector}

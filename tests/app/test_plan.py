@@ -173,8 +173,16 @@ def test_the_parts_of_a_session_must_fit_it(opened: Open) -> None:
 
 def test_figures_of_the_sizing_page_from_the_model_s_own_parts(opened: Open) -> None:
     """Memory of one node, its interval and its share of a node, added up here."""
-    app = opened(plan__n="200k", plan__dim=384, plan__m=32, plan__metadata=0, plan__tags=3,
-                 plan__profile="redisearch", plan__kept=50_000, plan__session=2_000)  # fmt: skip
+    app = opened(
+        plan__n="200k",
+        plan__dim=384,
+        plan__m=32,
+        plan__metadata=0,
+        plan__tags=3,
+        plan__profile="redisearch",
+        plan__kept=50_000,
+        plan__session=2_000,
+    )
     rows = table(app, "component")
     total = int(rows["bytes"].sum())  # type: ignore[index]
     # Each vector twice: 1,536 bytes with 4 of header as a field in 1,792; blocks of 1,024 in the index.

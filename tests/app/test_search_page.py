@@ -71,8 +71,12 @@ def test_home_says_what_is_there(app: AppTest) -> None:
     table = app.dataframe[0].value
     row = table[table["index"] == "idx:embeddings"].iloc[0]
     assert (row["documents"], row["dimensions"], row["metric"], row["M"], row["EF_CONSTRUCTION"]) == (
-        2000, 256, "COSINE", 16, 200,
-    )  # fmt: skip
+        2000,
+        256,
+        "COSINE",
+        16,
+        200,
+    )
     assert row["state"] == "ready"
 
 
@@ -198,9 +202,17 @@ def test_a_pasted_vector_searches(app: AppTest) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    [{"search__k": "999999999"}, {"search__k": "x"}, {"search__ef": "77"}, {"search__view": "Nope"},
-     {"index": "idx:gone"}, {"search__by": "<script>"}, {"search__f__year": "x"}, {"search__f__service": "no-such"}],
-)  # fmt: skip
+    [
+        {"search__k": "999999999"},
+        {"search__k": "x"},
+        {"search__ef": "77"},
+        {"search__view": "Nope"},
+        {"index": "idx:gone"},
+        {"search__by": "<script>"},
+        {"search__f__year": "x"},
+        {"search__f__service": "no-such"},
+    ],
+)
 def test_a_wrong_link_falls_back(app: AppTest, query: dict[str, str]) -> None:
     searched(app, **({"index": "idx:embeddings", "search__q": "a question"} | query))
     assert not app.exception
@@ -231,8 +243,13 @@ def test_two_settings_and_code(app: AppTest) -> None:
 def test_the_library_code_it_shows_runs(
     app: AppTest, demo_target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    searched(app, index="idx:embeddings", search__q="restore a table", search__view="Code and link",
-             search__raw="@source:{aws_docs}")  # fmt: skip
+    searched(
+        app,
+        index="idx:embeddings",
+        search__q="restore a table",
+        search__view="Code and link",
+        search__raw="@source:{aws_docs}",
+    )
     app.segmented_control(key="search.code.kind").set_value("Python, memdb").run()
     code = app.code[0].value
     assert demo_target.password not in code

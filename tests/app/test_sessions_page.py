@@ -66,9 +66,12 @@ def opened(app: AppTest, **query: str) -> AppTest:
 def put(client: Client, id_: str, ttl_s: int = 0, **fields: str | bytes) -> None:
     history = [{"role": "user", "content": f"Hello from {id_}"}, {"role": "assistant", "content": "Hi"}]
     values: dict[str, str | bytes] = {
-        "user_id": "ann", "context": "greeting", "created_at": "2026-07-14T10:30:00Z",
-        "history": json.dumps(history), **fields,
-    }  # fmt: skip
+        "user_id": "ann",
+        "context": "greeting",
+        "created_at": "2026-07-14T10:30:00Z",
+        "history": json.dumps(history),
+        **fields,
+    }
     key = f"session:{id_}"
     client.execute("HSET", key, *[part for pair in values.items() for part in pair])
     if ttl_s:
@@ -190,9 +193,15 @@ BAD = {
     "user": ({"user_id": b"\xff"}, "is not UTF\\-8"),
     "time": ({"created_at": "soon"}, "no ISO 8601 time"),
     "large": ({"history": json.dumps([{"role": "user", "content": "x" * 5 * 2**20}])}, ""),
-    "hostile": ({"context": HOSTILE, "user_id": HOSTILE,
-                 "history": json.dumps([{"role": HOSTILE, "content": HOSTILE}])}, ""),
-}  # fmt: skip
+    "hostile": (
+        {
+            "context": HOSTILE,
+            "user_id": HOSTILE,
+            "history": json.dumps([{"role": HOSTILE, "content": HOSTILE}]),
+        },
+        "",
+    ),
+}
 
 
 @pytest.mark.parametrize("view", ["Conversation", "User", "Fields", "Code"])

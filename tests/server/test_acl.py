@@ -46,9 +46,12 @@ RIGHTS = {
     "aggregate": ("+@all", "-ft.aggregate"),
 }
 UNTOLD = {
-    "info": ("INFO",), "dangerous": ("INFO",), "command": ("COMMAND",), "read": ("INFO", "COMMAND"),
+    "info": ("INFO",),
+    "dangerous": ("INFO",),
+    "command": ("COMMAND",),
+    "read": ("INFO", "COMMAND"),
     "little": ("INFO", "COMMAND"),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -159,9 +162,12 @@ def test_a_user_who_may_not_search_is_told_so(filled: tuple[Engine, np.ndarray])
 
 @pytest.mark.parametrize("name", ["read", "little", "aggregate"])
 def test_commands_work_with_few_rights(
-    filled: tuple[Engine, np.ndarray], name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    filled: tuple[Engine, np.ndarray],
+    name: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setenv("MEMDB_HOME", str(tmp_path))
     url = ["--json", "--url", as_user(filled[0].target, name).url]
     vectors.forget()

@@ -135,8 +135,11 @@ def test_the_turn_is_kept_with_its_answer(client: Client, prefix: str) -> None:
 
 def event(kind: str, body: object, *, exception: bool = False) -> bytes:
     """One message of AWS's event stream encoding: lengths, headers, payload, two checksums."""
-    names = {":exception-type": kind, ":message-type": "exception"} if exception else {
-        ":event-type": kind, ":message-type": "event"}  # fmt: skip
+    names = (
+        {":exception-type": kind, ":message-type": "exception"}
+        if exception
+        else {":event-type": kind, ":message-type": "event"}
+    )
     names[":content-type"] = "application/json"
     headers = b"".join(
         struct.pack("!B", len(name))
@@ -182,9 +185,14 @@ def bedrock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     monkeypatch.setattr(Bedrock, "asked", [])
-    for name, value in {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "us-east-1",
-                        "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true",
-                        "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": f"http://127.0.0.1:{server.server_port}"}.items():  # fmt: skip
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": f"http://127.0.0.1:{server.server_port}",
+    }.items():
         monkeypatch.setenv(name, value)
     yield
     server.shutdown()
@@ -204,11 +212,18 @@ TURNS = (
 @pytest.mark.usefixtures("bedrock")
 def test_an_answer_written_by_a_model_comes_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     pieces = ["Use ", "RestoreTable ", "[1]."]
-    monkeypatch.setattr(Bedrock, "events", [
-        event("messageStart", {"role": "assistant"}),
-        *(event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": text}}) for text in pieces),
-        event("messageStop", {"stopReason": "end_turn"}),
-    ])  # fmt: skip
+    monkeypatch.setattr(
+        Bedrock,
+        "events",
+        [
+            event("messageStart", {"role": "assistant"}),
+            *(
+                event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": text}})
+                for text in pieces
+            ),
+            event("messageStop", {"stopReason": "end_turn"}),
+        ],
+    )
     hits = (Hit("doc:1", 0.1, {"title": "RestoreTable", "content": "Restores a table."}),)
     assert list(answers.written("amazon.nova-lite-v1:0", QUESTION, TURNS, hits)) == pieces
     path, body = Bedrock.asked[0]
@@ -224,10 +239,14 @@ def test_a_model_that_refuses_or_breaks_off(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(LoginFailed, match="AccessDeniedException"):
         list(answers.written("m", QUESTION, (), ()))
     monkeypatch.setattr(Bedrock, "status", 200)
-    monkeypatch.setattr(Bedrock, "events", [
-        event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "half"}}),
-        event("throttlingException", {"message": "slow down"}, exception=True),
-    ])  # fmt: skip
+    monkeypatch.setattr(
+        Bedrock,
+        "events",
+        [
+            event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "half"}}),
+            event("throttlingException", {"message": "slow down"}, exception=True),
+        ],
+    )
     found: list[str] = []
     with pytest.raises(EngineError):
         found.extend(answers.written("m", QUESTION, (), ()))

@@ -110,9 +110,15 @@ def test_clusters_from_moto(capsys: pytest.CaptureFixture[str]) -> None:
         ("carts", "default.memorydb-redis7", False),
     ):
         made.create_cluster(
-            ClusterName=name, NodeType="db.r7g.large", ACLName="open-access", ParameterGroupName=group,
-            TLSEnabled=tls, NumShards=1, NumReplicasPerShard=1, SecurityGroupIds=["sg-1"],
-        )  # fmt: skip
+            ClusterName=name,
+            NodeType="db.r7g.large",
+            ACLName="open-access",
+            ParameterGroupName=group,
+            TLSEnabled=tls,
+            NumShards=1,
+            NumReplicasPerShard=1,
+            SecurityGroupIds=["sg-1"],
+        )
     carts, orders = discover.clusters(REGION)
     assert (orders.name, orders.region, orders.tls, orders.search) == ("orders", REGION, True, True)
     assert (orders.shards, orders.nodes, orders.acl) == (1, 2, "open-access")
@@ -136,11 +142,18 @@ def test_clusters_as_aws_tells_them() -> None:
     """An own parameter group, Valkey, a cluster that is being made; and a group that may not be read."""
     client = boto3.client("memorydb", region_name=REGION, aws_access_key_id="x", aws_secret_access_key="y")
     entry = {
-        "Name": "v", "Status": "available", "NumberOfShards": 2, "Engine": "valkey", "EnginePatchVersion": "7.2.6",
+        "Name": "v",
+        "Status": "available",
+        "NumberOfShards": 2,
+        "Engine": "valkey",
+        "EnginePatchVersion": "7.2.6",
         "ClusterEndpoint": {"Address": "clustercfg.v.abc.memorydb.eu-west-1.amazonaws.com", "Port": 6380},
-        "NodeType": "db.r7g.large", "ParameterGroupName": "mine", "TLSEnabled": True, "ACLName": "acl",
+        "NodeType": "db.r7g.large",
+        "ParameterGroupName": "mine",
+        "TLSEnabled": True,
+        "ACLName": "acl",
         "Shards": [{"Name": "0001", "NumberOfNodes": 2}, {"Name": "0002", "NumberOfNodes": 2}],
-    }  # fmt: skip
+    }
     young = {"Name": "young", "Status": "creating", "ParameterGroupName": "other", "TLSEnabled": True}
     with Stubber(client) as stub:
         stub.add_response("describe_clusters", {"Clusters": [entry, young]}, {"ShowShardDetails": True})

@@ -42,21 +42,33 @@ def moto() -> Iterator[str]:
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         made = boto3.client("memorydb", region_name=REGION)
         made.create_cluster(
-            ClusterName="ops", NodeType="db.r7g.large", ACLName="open-access", TLSEnabled=True,
-            ParameterGroupName="default.memorydb-redis7.search", NumReplicasPerShard=1,
-            MaintenanceWindow="wed:13:00-wed:14:00", SnapshotRetentionLimit=1,
-        )  # fmt: skip
+            ClusterName="ops",
+            NodeType="db.r7g.large",
+            ACLName="open-access",
+            TLSEnabled=True,
+            ParameterGroupName="default.memorydb-redis7.search",
+            NumReplicasPerShard=1,
+            MaintenanceWindow="wed:13:00-wed:14:00",
+            SnapshotRetentionLimit=1,
+        )
         made.create_snapshot(ClusterName="ops", SnapshotName="first")
         boto3.client("cloudwatch", region_name=REGION).put_metric_data(
             Namespace="AWS/MemoryDB",
             MetricData=[
-                {"MetricName": name, "Value": value, "Timestamp": datetime.now(UTC) - timedelta(minutes=ago),
-                 "Dimensions": [{"Name": "ClusterName", "Value": "ops"}, {"Name": "NodeName", "Value": node}]}
+                {
+                    "MetricName": name,
+                    "Value": value,
+                    "Timestamp": datetime.now(UTC) - timedelta(minutes=ago),
+                    "Dimensions": [
+                        {"Name": "ClusterName", "Value": "ops"},
+                        {"Name": "NodeName", "Value": node},
+                    ],
+                }
                 for name, start in (("FreeableMemory", 4e9), ("SuccessfulReadRequestLatency", 300.0))
                 for node in ("ops-0001-001", "ops-0001-002")
                 for ago, value in ((5, start), (10, start * 2))
             ],
-        )  # fmt: skip
+        )
         yield f"http://{host}:{port}"
     server.stop()
 
@@ -80,9 +92,16 @@ def test_the_card_against_the_checklist() -> None:
     found = aws_snapshots.snapshots(memorydb, "ops")
     checks = {c.name: c for c in aws_card.checklist(card, found, datetime.now(UTC))}
     assert {name: c.outcome for name, c in checks.items()} | {"Zones": "", "Encryption at rest": ""} == {
-        "Replicas": "fail", "Zones": "", "TLS": "pass", "Encryption at rest": "", "Daily snapshots": "fail",
-        "Newest snapshot": "pass", "Maintenance window": "fail", "Access": "fail", "Search": "pass",
-    }  # fmt: skip
+        "Replicas": "fail",
+        "Zones": "",
+        "TLS": "pass",
+        "Encryption at rest": "",
+        "Daily snapshots": "fail",
+        "Newest snapshot": "pass",
+        "Maintenance window": "fail",
+        "Access": "fail",
+        "Search": "pass",
+    }
     assert "ReplicaCount=2" in checks["Replicas"].command
     assert all(c.mend for c in checks.values() if c.outcome == "fail")
     with pytest.raises(NotFound):
@@ -91,9 +110,15 @@ def test_the_card_against_the_checklist() -> None:
 
 @pytest.mark.parametrize(
     ("window", "outcome"),
-    [("sun:03:00-sun:05:00", "pass"), ("wed:13:00-wed:14:00", "fail"), ("", "unknown"), ("x", "unknown"),
-     ("sun:05:00-sun:06:00", "pass"), ("sun:23:00-mon:01:00", "fail")],
-)  # fmt: skip
+    [
+        ("sun:03:00-sun:05:00", "pass"),
+        ("wed:13:00-wed:14:00", "fail"),
+        ("", "unknown"),
+        ("x", "unknown"),
+        ("sun:05:00-sun:06:00", "pass"),
+        ("sun:23:00-mon:01:00", "fail"),
+    ],
+)
 @pytest.mark.usefixtures("moto")
 def test_maintenance_windows(window: str, outcome: str) -> None:
     card = replace(aws_card.card(aws.client("memorydb", REGION), "ops"), maintenance_window=window)
@@ -225,9 +250,16 @@ def test_alarm_texts_are_valid_and_say_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("11 MB", 11 * 2**20), ("1.5GB", int(1.5 * 2**30)), ("1,024 KB", 2**20), ("", None), ("x", None),
-                       ("...MB", None)],
-)  # fmt: skip
+    ("text", "size"),
+    [
+        ("11 MB", 11 * 2**20),
+        ("1.5GB", int(1.5 * 2**30)),
+        ("1,024 KB", 2**20),
+        ("", None),
+        ("x", None),
+        ("...MB", None),
+    ],
+)
 def test_sizes(text: str, size: int | None) -> None:
     assert aws_snapshots.size_bytes(text) == size
 
@@ -239,9 +271,14 @@ def snapshot(hours: float | None, status: str = "available") -> Snapshot:
 
 @pytest.mark.parametrize(
     ("found", "part"),
-    [((), "no finished snapshot"), ((snapshot(None, "creating"),), "no finished"), ((snapshot(26),), ""),
-     ((snapshot(28), snapshot(50)), "older than a daily schedule"), ((snapshot(1, "creating"),), "no finished")],
-)  # fmt: skip
+    [
+        ((), "no finished snapshot"),
+        ((snapshot(None, "creating"),), "no finished"),
+        ((snapshot(26),), ""),
+        ((snapshot(28), snapshot(50)), "older than a daily schedule"),
+        ((snapshot(1, "creating"),), "no finished"),
+    ],
+)
 def test_late_snapshots(found: tuple[Snapshot, ...], part: str) -> None:
     warning = aws_snapshots.late(found, 7, NOW)
     assert part in warning
@@ -272,9 +309,10 @@ def test_a_copy_to_s3() -> None:
     client = boto3.client("memorydb", region_name=REGION, aws_access_key_id="x", aws_secret_access_key="y")
     with Stubber(client) as stub:
         stub.add_response(
-            "copy_snapshot", {"Snapshot": {"Name": "copy", "Status": "creating"}},
+            "copy_snapshot",
+            {"Snapshot": {"Name": "copy", "Status": "creating"}},
             {"SourceSnapshotName": "first", "TargetSnapshotName": "copy", "TargetBucket": "bucket"},
-        )  # fmt: skip
+        )
         stub.add_client_error("copy_snapshot", "AccessDeniedException", "no")
         with pytest.raises(ReadOnlyTarget):
             aws_snapshots.copy_to_s3(client, "first", "copy", "bucket", writable=False)

@@ -78,9 +78,13 @@ def calls(client: Client) -> dict[str, int]:
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("way", ["variables", "settings file"])
 def test_a_command_keeps_the_bound_of_keys(
-    filled: Target, name: str, way: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+    filled: Target,
+    name: str,
+    way: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setenv("MEMDB_HOME", str(tmp_path))
     if way == "variables":
         monkeypatch.setenv("MEMDB_BUDGET_KEYS", str(BOUND))

@@ -41,10 +41,29 @@ def memdb(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, s
 def index(client: Client, prefix: str) -> str:
     """Four documents on a line, one of them with odd contents."""
     client.execute(
-        "FT.CREATE", f"{prefix}idx", "ON", "HASH", "PREFIX", 1, f"{prefix}doc:", "SCHEMA",
-        "title", "TEXT", "service", "TAG", "v", "VECTOR", "HNSW", 6, "TYPE", "FLOAT32", "DIM", 2,
-        "DISTANCE_METRIC", "L2",
-    )  # fmt: skip
+        "FT.CREATE",
+        f"{prefix}idx",
+        "ON",
+        "HASH",
+        "PREFIX",
+        1,
+        f"{prefix}doc:",
+        "SCHEMA",
+        "title",
+        "TEXT",
+        "service",
+        "TAG",
+        "v",
+        "VECTOR",
+        "HNSW",
+        6,
+        "TYPE",
+        "FLOAT32",
+        "DIM",
+        2,
+        "DISTANCE_METRIC",
+        "L2",
+    )
     for i in range(4):
         title = "plain" if i else b"\x1b[31mred\xff"
         vector = np.array([i, 0], np.float32).tobytes()
@@ -57,9 +76,19 @@ def index(client: Client, prefix: str) -> str:
 def test_search_contract(memdb: Run, index: str, prefix: str, tmp_path: Path) -> None:
     (tmp_path / "v.json").write_text("[1.9, 0]")
     status, out, err = memdb(
-        "search", "--index", index, "--vector", str(tmp_path / "v.json"), "--k", "2", "--ef", "64",
-        "--filter", "@service:{s3}", "--json",
-    )  # fmt: skip
+        "search",
+        "--index",
+        index,
+        "--vector",
+        str(tmp_path / "v.json"),
+        "--k",
+        "2",
+        "--ef",
+        "64",
+        "--filter",
+        "@service:{s3}",
+        "--json",
+    )
     assert (status, err) == (0, "")
     found = json.loads(out)
     assert set(found) == {"hits", "took_ms", "command"}
@@ -81,9 +110,25 @@ def test_search_by_key_as_a_table_with_the_exact_answer(memdb: Run, index: str, 
 
 def test_the_ef_runtime_that_is_sent(memdb: Run, client: Client, index: str, prefix: str) -> None:
     client.execute(
-        "FT.CREATE", f"{prefix}flat", "ON", "HASH", "PREFIX", 1, f"{prefix}doc:", "SCHEMA",
-        "v", "VECTOR", "FLAT", 6, "TYPE", "FLOAT32", "DIM", 2, "DISTANCE_METRIC", "L2",
-    )  # fmt: skip
+        "FT.CREATE",
+        f"{prefix}flat",
+        "ON",
+        "HASH",
+        "PREFIX",
+        1,
+        f"{prefix}doc:",
+        "SCHEMA",
+        "v",
+        "VECTOR",
+        "FLAT",
+        6,
+        "TYPE",
+        "FLOAT32",
+        "DIM",
+        2,
+        "DISTANCE_METRIC",
+        "L2",
+    )
     for name, options, sent in (
         (index, [], "EF_RUNTIME 64"),
         (index, ["--ef", "7"], "EF_RUNTIME 7"),
@@ -301,9 +346,25 @@ def test_ctrl_c_keeps_what_a_recall_run_has_measured(
 ) -> None:
     rng = np.random.default_rng(3)
     client.execute(
-        "FT.CREATE", f"{prefix}idx", "ON", "HASH", "PREFIX", 1, f"{prefix}d:", "SCHEMA",
-        "v", "VECTOR", "HNSW", 6, "TYPE", "FLOAT32", "DIM", 8, "DISTANCE_METRIC", "COSINE",
-    )  # fmt: skip
+        "FT.CREATE",
+        f"{prefix}idx",
+        "ON",
+        "HASH",
+        "PREFIX",
+        1,
+        f"{prefix}d:",
+        "SCHEMA",
+        "v",
+        "VECTOR",
+        "HNSW",
+        6,
+        "TYPE",
+        "FLOAT32",
+        "DIM",
+        8,
+        "DISTANCE_METRIC",
+        "COSINE",
+    )
     for i, vector in enumerate(rng.normal(size=(300, 8)).astype(np.float32)):
         client.execute("HSET", f"{prefix}d:{i}", "v", vector.tobytes())
     monkeypatch.setenv("MEMDB_HOME", str(tmp_path))

@@ -155,10 +155,25 @@ def test_a_soak_of_a_few_kills(tmp_path: Path) -> None:
 
 def test_the_command_line(tmp_path: Path) -> None:
     ran = subprocess.run(
-        [sys.executable, "-m", "memdb", "drill", "--seconds", "2", "--writers", "2", "--documents", "50", "--json"],
-        capture_output=True, text=True, check=False, timeout=PATIENCE_S,
+        [
+            sys.executable,
+            "-m",
+            "memdb",
+            "drill",
+            "--seconds",
+            "2",
+            "--writers",
+            "2",
+            "--documents",
+            "50",
+            "--json",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
         env={"MEMDB_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
-    )  # fmt: skip
+    )
     assert ran.returncode == 0, ran.stderr
     engines = json.loads(ran.stdout)["engines"]
     assert set(engines) == {"durable", "cache"}
@@ -176,8 +191,11 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert engines["durable"]["lost"] == 0
     refused = subprocess.run(
         [sys.executable, "-m", "memdb", "drill", "--writers", "0"],
-        capture_output=True, text=True, check=False, timeout=PATIENCE_S,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
+    )
     assert refused.returncode == 2
     assert "writers is 0" in refused.stderr
 
@@ -218,9 +236,11 @@ def test_a_refused_failover_is_told_and_leaves_nothing(client: Client, tmp_path:
         before = client.execute("DBSIZE")
         with pytest.raises(MemDBError):
             failover.run(
-                client, DrillRequest(seconds=5, writers=1, documents=0),
-                lambda: failover.shard_failover(memorydb, "mine", "0001", writable=True), tmp_path,
-            )  # fmt: skip
+                client,
+                DrillRequest(seconds=5, writers=1, documents=0),
+                lambda: failover.shard_failover(memorydb, "mine", "0001", writable=True),
+                tmp_path,
+            )
         assert client.execute("DBSIZE") == before
         stub.add_response(
             "failover_shard", {"Cluster": {"Name": "mine"}}, {"ClusterName": "mine", "ShardName": "0001"}

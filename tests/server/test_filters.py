@@ -49,9 +49,11 @@ def _found(client: Client, info: IndexInfo, condition: Condition) -> set[str]:
 @pytest.fixture
 def info(client: Client, prefix: str) -> IndexInfo:
     fields = (
-        TagField("tag", separator="|", case_sensitive=True), TextField("txt"), NumericField("n"),
+        TagField("tag", separator="|", case_sensitive=True),
+        TextField("txt"),
+        NumericField("n"),
         HnswField("v", 4),
-    )  # fmt: skip
+    )
     create(client, IndexSpec(prefix + "idx", fields, (prefix + "d:",)))
     return index_info(client, prefix + "idx")
 
@@ -131,9 +133,15 @@ def test_conditions_mean_what_they_say(client: Client, info: IndexInfo, prefix: 
         (Text("txt", "gre", "prefix"), lambda t, n, w: w == "green"),
         (Not(Tag("tag", ("t0",))), lambda t, n, w: t != "t0"),
         (Not(Or((Tag("tag", ("t0",)), Range("n", 0, 4)))), lambda t, n, w: t != "t0" and n > 4),
-        (And((Tag("tag", ("t1",)), Not(Range("n", 5, 9)), Text("txt", "blue"))), lambda t, n, w: (t, w) == ("t1", "blue") and n < 5),
-        (Or((And((Tag("tag", ("t2",)), Range("n", 0, 2))), Text("txt", "red"))), lambda t, n, w: (t == "t2" and n <= 2) or w == "red"),
-    ]  # fmt: skip
+        (
+            And((Tag("tag", ("t1",)), Not(Range("n", 5, 9)), Text("txt", "blue"))),
+            lambda t, n, w: (t, w) == ("t1", "blue") and n < 5,
+        ),
+        (
+            Or((And((Tag("tag", ("t2",)), Range("n", 0, 2))), Text("txt", "red"))),
+            lambda t, n, w: (t == "t2" and n <= 2) or w == "red",
+        ),
+    ]
     for condition, holds in checks:
         expected = {f"{prefix}d:{i}" for i, row in enumerate(rows) if holds(*row)}  # type: ignore[operator]
         assert expected, condition
@@ -183,9 +191,20 @@ def test_stop_words_are_those_of_the_index(client: Client, prefix: str, kind: st
 def test_stop_words_are_lowered_as_the_index_lowers_them(client: Client, prefix: str) -> None:
     texts = ("über alles", "ÜBER alles", "café noir", "CAFÉ noir")
     client.execute(
-        "FT.CREATE", prefix + "stop", "PREFIX", 1, prefix + "s:", "STOPWORDS", 2, "über", "CAFÉ",
-        "SCHEMA", "t", "TEXT", "NOSTEM",
-    )  # fmt: skip
+        "FT.CREATE",
+        prefix + "stop",
+        "PREFIX",
+        1,
+        prefix + "s:",
+        "STOPWORDS",
+        2,
+        "über",
+        "CAFÉ",
+        "SCHEMA",
+        "t",
+        "TEXT",
+        "NOSTEM",
+    )
     client.pipeline([("HSET", f"{prefix}s:{i}", "t", text) for i, text in enumerate(texts)])
     info = index_info(client, prefix + "stop")
     right: dict[tuple[str, str], set[int]] = {

@@ -59,9 +59,25 @@ class Case:
         """Numbers of the documents that the engine returns, asked without any code of the product."""
         clause = f"*=>[KNN {K} @v $q{'' if ef is None else f' EF_RUNTIME {ef}'} AS far]"
         reply = self.client.execute(
-            "FT.SEARCH", self.info.name, clause, "PARAMS", 2, "q", self.blobs[row],
-            "RETURN", 1, "far", "SORTBY", "far", "ASC", "LIMIT", 0, K, "DIALECT", 2,
-        )  # fmt: skip
+            "FT.SEARCH",
+            self.info.name,
+            clause,
+            "PARAMS",
+            2,
+            "q",
+            self.blobs[row],
+            "RETURN",
+            1,
+            "far",
+            "SORTBY",
+            "far",
+            "ASC",
+            "LIMIT",
+            0,
+            K,
+            "DIALECT",
+            2,
+        )
         return [int(key.rsplit(b":", 1)[1]) for key in reply[1::2]]
 
     def recalls(self, ef: int | None) -> np.ndarray:
@@ -92,9 +108,15 @@ class Case:
 
 
 def load(
-    client: Client, prefix: str, values: np.ndarray, asked: np.ndarray, metric: str, type_: str = "FLOAT32",
-    flat: bool = False, m: int = 4,
-) -> Case:  # fmt: skip
+    client: Client,
+    prefix: str,
+    values: np.ndarray,
+    asked: np.ndarray,
+    metric: str,
+    type_: str = "FLOAT32",
+    flat: bool = False,
+    m: int = 4,
+) -> Case:
     dim = values.shape[1]
     field = (
         FlatField("v", dim, metric, type_)  # type: ignore[arg-type]
@@ -160,8 +182,11 @@ def test_recall_of_a_sweep_is_that_of_float64(
 
 
 def test_search_with_the_exact_answer_over_small_numbers(
-    client: Client, prefix: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    client: Client,
+    prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """All distances are below 1e-5: a fixed tolerance takes every hit for a true neighbour."""
     values, asked = drawn("wide", 3_000, 32, 1e-4, asked=5)
     case = load(client, prefix, values, asked, "L2", m=2)
@@ -223,9 +248,15 @@ def test_every_view_counts_the_same(client: Client, prefix: str) -> None:
     cells = grid.measure(client, case.info, "v", whole, (10,), asked.astype(np.float32), K).rows[0].cells
     assert cells[0].recall == pytest.approx(truth.mean(), abs=0.006)
     made = Map(
-        MapRequest(case.info.name, "v"), "PCA", tuple(f"{prefix}d:{i}" for i in range(1_000)),
-        np.zeros((1_000, 2), np.float32), 1_000, "COSINE", "", (),
-    )  # fmt: skip
+        MapRequest(case.info.name, "v"),
+        "PCA",
+        tuple(f"{prefix}d:{i}" for i in range(1_000)),
+        np.zeros((1_000, 2), np.float32),
+        1_000,
+        "COSINE",
+        "",
+        (),
+    )
     points = case.vectors.astype(np.float32)
     for row, query in enumerate(asked[:5].astype(np.float32)):
         near = overlay.exact(client, case.info, "v", query, K)

@@ -38,9 +38,13 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
         commands: list[list[Arg]] = []
         for i, vector in enumerate(VECTORS):
             whole = {
-                "title": f"Document «{i}»", "kind": f"k{i % 3}", "labels": ["a", f"b{i % 2}"], "year": 2000 + i % 20,
-                "embedding": vector.tolist(), "more": {"deep": i},
-            }  # fmt: skip
+                "title": f"Document «{i}»",
+                "kind": f"k{i % 3}",
+                "labels": ["a", f"b{i % 2}"],
+                "year": 2000 + i % 20,
+                "embedding": vector.tolist(),
+                "more": {"deep": i},
+            }
             commands.append(["JSON.SET", f"doc:{i}", "$", json.dumps(whole)])
         commands += [
             ["JSON.SET", "doc:none", "$", '{"kind": "k0"}'],
@@ -53,13 +57,16 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
             IndexSpec(
                 "idx:json",
                 (
-                    TagField("kind", path="$.kind"), TagField("label", path="$.labels[*]"),
-                    NumericField("year", path="$.year"), TextField("title", path="$.title"),
+                    TagField("kind", path="$.kind"),
+                    TagField("label", path="$.labels[*]"),
+                    NumericField("year", path="$.year"),
+                    TextField("title", path="$.title"),
                     HnswField("embedding", DIM, "COSINE", m=4, ef_construction=20, path="$.embedding"),
                 ),
-                ("doc:",), "JSON",
+                ("doc:",),
+                "JSON",
             ),
-        )  # fmt: skip
+        )
         until(lambda: index.index_info(found, "idx:json").build.state == "ready", "the index is built")
         yield found
 

@@ -53,8 +53,16 @@ def documents() -> dict[str, Doubles]:
     return {key: vectors.astype(np.float64) for key, vectors in made.items()}
 
 
-def _load(client: Client, name: str, documents: dict[str, object], path: str, *, metric: str = "L2",
-          flat: bool = False, dim: int = DIM) -> IndexInfo:  # fmt: skip
+def _load(
+    client: Client,
+    name: str,
+    documents: dict[str, object],
+    path: str,
+    *,
+    metric: str = "L2",
+    flat: bool = False,
+    dim: int = DIM,
+) -> IndexInfo:
     prefix = f"{name}:"
     client.pipeline([("JSON.SET", prefix + key, "$", json.dumps(value)) for key, value in documents.items()])
     if flat:
@@ -178,10 +186,23 @@ def test_a_server_without_cursors_brings_every_vector_too(
 
 
 ODD: dict[str, object] = {
-    "two": [[9, 9], [1, 0]], "short": [[9, 9], [1]], "long": [[1, 2, 3]], "null": [[9, 9], None], "nulls": [None, None],
-    "empty": [], "words": [["a", "b"]], "figures": [["1", "2"]], "bools": [[True, False]], "deep": [[[1, 2]]],
-    "flat": [7, 7], "none": None, "text": "no vector", "object": {"x": [1, 2]}, "huge": [[1e300, 1], [4, 4]], "hole": [[1, None]],
-}  # fmt: skip
+    "two": [[9, 9], [1, 0]],
+    "short": [[9, 9], [1]],
+    "long": [[1, 2, 3]],
+    "null": [[9, 9], None],
+    "nulls": [None, None],
+    "empty": [],
+    "words": [["a", "b"]],
+    "figures": [["1", "2"]],
+    "bools": [[True, False]],
+    "deep": [[[1, 2]]],
+    "flat": [7, 7],
+    "none": None,
+    "text": "no vector",
+    "object": {"x": [1, 2]},
+    "huge": [[1e300, 1], [4, 4]],
+    "hole": [[1, None]],
+}
 
 
 @pytest.mark.parametrize(

@@ -85,17 +85,27 @@ def numbers(keys: tuple[str, ...]) -> set[int]:
 
 
 CASES = [
-    ("COSINE", False, "HASH"), ("L2", True, "HASH"), ("IP", False, "HASH"), ("COSINE", True, "HASH"),
-    ("L2", False, "JSON"), ("COSINE", True, "JSON"),
-]  # fmt: skip
+    ("COSINE", False, "HASH"),
+    ("L2", True, "HASH"),
+    ("IP", False, "HASH"),
+    ("COSINE", True, "HASH"),
+    ("L2", False, "JSON"),
+    ("COSINE", True, "JSON"),
+]
 
 
 @pytest.mark.parametrize(("metric", "flat", "on"), CASES)
 @pytest.mark.parametrize("on_disk", [True, False])
 def test_as_many_documents_overwritten_and_the_index_made_again(
-    client: Client, json_client: Client, prefix: str, tmp_path: Path, metric: str, flat: bool, on: str,
+    client: Client,
+    json_client: Client,
+    prefix: str,
+    tmp_path: Path,
+    metric: str,
+    flat: bool,
+    on: str,
     on_disk: bool,
-) -> None:  # fmt: skip
+) -> None:
     """The engine then tells the same of the index as before: name, definition, documents, revision."""
     if on == "JSON":
         client = json_client

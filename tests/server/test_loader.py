@@ -69,8 +69,12 @@ def test_what_is_loaded_can_be_searched(empty: Client, tmp_path: Path) -> None:
     assert info.documents == DOCS
     _, params = info.vector_field()
     assert (params.algorithm, params.dim, params.metric, params.m, params.ef_construction) == (
-        "HNSW", 256, "COSINE", 16, 200,
-    )  # fmt: skip
+        "HNSW",
+        256,
+        "COSINE",
+        16,
+        200,
+    )
     assert sum(v.documents for v in search.tag_values(empty, info, "source")) == DOCS
     assert index.index_info(empty, "idx:users").documents == 10
     keys = [k for k in _all(empty) if k.startswith(b"session:")]
@@ -212,11 +216,14 @@ def test_a_read_only_target_is_left_alone(empty: Client, tmp_path: Path) -> None
     ("other", "has"),
     [
         (IndexSpec("idx:embeddings", (HnswField("embedding", 8),), ("doc:",)), "8 dimensions of FLOAT32"),
-        (IndexSpec("idx:embeddings", (HnswField("embedding", 256, type="FLOAT64"),), ("doc:",)), "of FLOAT64"),
+        (
+            IndexSpec("idx:embeddings", (HnswField("embedding", 256, type="FLOAT64"),), ("doc:",)),
+            "of FLOAT64",
+        ),
         (IndexSpec("idx:users", (HnswField("embedding", 256),), ("person:",)), "under person:"),
         (IndexSpec("idx:users", (TagField("company_size"),), ("user:",)), "no vector field 'embedding'"),
     ],
-)  # fmt: skip
+)
 def test_a_foreign_index_is_left_alone(empty: Client, tmp_path: Path, other: IndexSpec, has: str) -> None:
     index.create(empty, other)
     with pytest.raises(EngineError, match=f"another index named '{other.name}'.*{has}") as caught:

@@ -29,16 +29,26 @@ def made(
     client: Client, prefix: str, vectors: np.ndarray, metric: str = "COSINE", tags: int = 3
 ) -> tuple[IndexInfo, MapRequest]:
     spec = IndexSpec(
-        prefix + "idx", (TagField("tag"), TextField("title"), HnswField("v", DIM, metric)), (prefix + "d:",)  # type: ignore[arg-type]
-    )  # fmt: skip
+        prefix + "idx",
+        (TagField("tag"), TextField("title"), HnswField("v", DIM, metric)),
+        (prefix + "d:",),  # type: ignore[arg-type]
+    )
     index.create(client, spec)
     client.pipeline(
         [
-            ("HSET", f"{prefix}d:{i}", "tag", f"t{0 if i % 50 else i % tags}", "title", f"word{i % 4} alpha", "v",
-             v.astype(np.float32).tobytes())
+            (
+                "HSET",
+                f"{prefix}d:{i}",
+                "tag",
+                f"t{0 if i % 50 else i % tags}",
+                "title",
+                f"word{i % 4} alpha",
+                "v",
+                v.astype(np.float32).tobytes(),
+            )
             for i, v in enumerate(vectors)
         ]
-    )  # fmt: skip
+    )
     until(lambda: index.index_info(client, prefix + "idx").build.ready, "the index is built")
     return index.index_info(client, prefix + "idx"), MapRequest(prefix + "idx", count=500)
 

@@ -24,9 +24,42 @@ from tests.waiting import until
 
 VECTOR = ("VECTOR", "HNSW", 6, "TYPE", "FLOAT32", "DIM", 2, "DISTANCE_METRIC", "L2")
 NAMES = (
-    "my-field", "a.b", "$.x", "a:b", "a b", "é", "_u", "1d", "a_b", "a'b", 'a"b', "a\\b", "a,b", "a@b", "a|b", "a{b}",
-    "(x)", "[y]", "日本", "a*", "a$b", "=>", "VECTOR", "distance", "a%b", "#1", "-x", "~x", "vec", "AS", "name\\", "documents", "low", "high", "memdb",
-)  # fmt: skip
+    "my-field",
+    "a.b",
+    "$.x",
+    "a:b",
+    "a b",
+    "é",
+    "_u",
+    "1d",
+    "a_b",
+    "a'b",
+    'a"b',
+    "a\\b",
+    "a,b",
+    "a@b",
+    "a|b",
+    "a{b}",
+    "(x)",
+    "[y]",
+    "日本",
+    "a*",
+    "a$b",
+    "=>",
+    "VECTOR",
+    "distance",
+    "a%b",
+    "#1",
+    "-x",
+    "~x",
+    "vec",
+    "AS",
+    "name\\",
+    "documents",
+    "low",
+    "high",
+    "memdb",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -34,9 +67,21 @@ def test_fields_of_any_name(client: Client, prefix: str, name: str) -> None:
     index = f"{prefix}idx {name}"
     vector, number, words = (f"{start}{name}" for start in "vnt")
     client.execute(
-        "FT.CREATE", index, "PREFIX", 1, prefix + "d:", "SCHEMA", name, "TAG", number, "NUMERIC", words, "TEXT",
-        vector, *VECTOR,
-    )  # fmt: skip
+        "FT.CREATE",
+        index,
+        "PREFIX",
+        1,
+        prefix + "d:",
+        "SCHEMA",
+        name,
+        "TAG",
+        number,
+        "NUMERIC",
+        words,
+        "TEXT",
+        vector,
+        *VECTOR,
+    )
     for i in range(6):
         blob = np.array([i, 0], "<f4").tobytes()
         client.execute("HSET", f"{prefix}d:{i}", name, "ab"[i % 2], number, i, words, "red fox", vector, blob)
@@ -127,16 +172,24 @@ def test_json_paths_without_an_alias(documents: Client, path: str) -> None:
         "NUMERIC",
     )
     for i in range(4):
-        whole = {"embedding": [i, 0], "deep": {"vec-1": [i, 0]}, "odd name": [i, 0], "a_b": [i, 0], "ключ": [i, 0],
-                 "kind": "ab"[i % 2], "n": [i, 10 + i]}  # fmt: skip
+        whole = {
+            "embedding": [i, 0],
+            "deep": {"vec-1": [i, 0]},
+            "odd name": [i, 0],
+            "a_b": [i, 0],
+            "ключ": [i, 0],
+            "kind": "ab"[i % 2],
+            "n": [i, 10 + i],
+        }
         documents.execute("JSON.SET", f"j:{i}", "$", json.dumps(whole))
     until(lambda: index_info(documents, index).documents == 4, "all documents are indexed")
     info = index_info(documents, index)
     request = KnnRequest(index, (0.0, 0.0), k=4, filter=r"@\$\.kind:{b}", return_fields=("$.kind", "$.n[*]"))
     hits = search.knn(documents, request, info).hits
     assert [(h.key, h.distance, h.fields["$.kind"], h.fields["$.n[*]"]) for h in hits] == [
-        ("j:1", 1.0, "b", "[1,11]"), ("j:3", 9.0, "b", "[3,13]"),
-    ]  # fmt: skip
+        ("j:1", 1.0, "b", "[1,11]"),
+        ("j:3", 9.0, "b", "[3,13]"),
+    ]
     assert search.numeric_bounds(documents, info, "$.n[*]") == (0, 13)
     assert {v.value: v.documents for v in search.tag_values(documents, info, "$.kind")} == {"a": 2, "b": 2}
     documents.execute("FT.DROPINDEX", index)
@@ -166,9 +219,14 @@ def unquoted(word: str) -> bytes:
 def sent_by(line: str, blob: bytes) -> list[bytes]:
     """The arguments that redis-cli sends for a shell line; a POSIX shell takes the line apart."""
     shell = subprocess.run(
-        ["/bin/sh", "-c", f"for word in {line.removesuffix(' < vector.bin')}; do printf '%s\\0' \"$word\"; done"],
-        capture_output=True, check=True,
-    )  # fmt: skip
+        [
+            "/bin/sh",
+            "-c",
+            f"for word in {line.removesuffix(' < vector.bin')}; do printf '%s\\0' \"$word\"; done",
+        ],
+        capture_output=True,
+        check=True,
+    )
     words = shell.stdout.split(b"\0")[:-1]
     assert words == [word.encode() for word in shlex.split(line.removesuffix(" < vector.bin"))]
     assert words.pop(0) == b"redis-cli"

@@ -84,9 +84,24 @@ def test_demo_in_a_fresh_environment_outside_a_clone(fresh: Path, tmp_path: Path
     def start() -> subprocess.Popen[bytes]:
         with log.open("ab") as out:
             return subprocess.Popen(
-                [str(fresh / "memdb"), "demo", "--port", str(port), "--no-browser", "--docs", "300", "--users", "10", "--sessions", "20"],
-                stdout=out, stderr=out, env=env, cwd=tmp_path,
-            )  # fmt: skip
+                [
+                    str(fresh / "memdb"),
+                    "demo",
+                    "--port",
+                    str(port),
+                    "--no-browser",
+                    "--docs",
+                    "300",
+                    "--users",
+                    "10",
+                    "--sessions",
+                    "20",
+                ],
+                stdout=out,
+                stderr=out,
+                env=env,
+                cwd=tmp_path,
+            )
 
     def serves() -> bool:
         assert demo.poll() is None, log.read_text()

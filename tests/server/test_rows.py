@@ -186,9 +186,11 @@ def test_vectors_without_a_distance_are_last_and_named(
 ) -> None:
     good = _some(30)
     bad = {
-        "zero": _blob(0, 0, 0), "minus": _blob(-0.0, 0, 0), "nan": _blob(float("nan"), 1, 0),
+        "zero": _blob(0, 0, 0),
+        "minus": _blob(-0.0, 0, 0),
+        "nan": _blob(float("nan"), 1, 0),
         "inf": _blob(float("inf"), 1, 0),
-    }  # fmt: skip
+    }
     info = _index(client, prefix, good | bad, field)
     result = search.knn(client, KnnRequest(info.name, (1.0, 0.0, 0.0), k=40), info)
     assert len(result.keys) == len(good) + len(bad)
@@ -220,8 +222,9 @@ def test_zero_is_a_place_where_the_metric_has_one(client: Client, prefix: str) -
     info = _index(client, prefix, {"zero": _blob(0, 0, 0), "a": _blob(3, 4, 0)}, FlatField("v", DIM, "L2"))
     result = search.knn(client, KnnRequest(info.name, (0.0, 0.0, 0.0)), info)
     assert list(zip(result.keys, result.distances, strict=True)) == [
-        (f"{prefix}d:zero", 0.0), (f"{prefix}d:a", 25.0),
-    ]  # fmt: skip
+        (f"{prefix}d:zero", 0.0),
+        (f"{prefix}d:a", 25.0),
+    ]
     truth = exact.nearest(read.blocks(client, info), np.zeros((1, DIM), np.float32), 2, "L2")
     assert truth.keys[0] == result.keys
     assert not truth.notes
@@ -320,17 +323,40 @@ def test_an_index_of_sessions_is_read_past_a_key_it_cannot_load(client: Client) 
 @pytest.mark.parametrize(
     "reply",
     [
-        [4, b"d:a", [b"distance", b"0.1"], b"d:gone", None, b"d:b", [b"distance", b"0.05"], b"d:c", [b"distance", b"nan"]],
-        [4, b"d:c", [b"distance", b"-nan"], b"d:a", [b"distance", b"0.1"], b"d:gone", [], b"d:b", [b"distance", b"0.05"]],
-        {b"total_results": 4, b"results": [
-            {b"id": b"d:gone", b"extra_attributes": None, b"values": []},
-            {b"id": b"d:c", b"extra_attributes": {b"distance": b"inf"}, b"values": []},
-            {b"id": b"d:a", b"extra_attributes": {b"distance": b"0.1"}, b"values": []},
-            {b"id": b"d:b", b"extra_attributes": {b"distance": b"0.05"}, b"values": []},
-        ]},
+        [
+            4,
+            b"d:a",
+            [b"distance", b"0.1"],
+            b"d:gone",
+            None,
+            b"d:b",
+            [b"distance", b"0.05"],
+            b"d:c",
+            [b"distance", b"nan"],
+        ],
+        [
+            4,
+            b"d:c",
+            [b"distance", b"-nan"],
+            b"d:a",
+            [b"distance", b"0.1"],
+            b"d:gone",
+            [],
+            b"d:b",
+            [b"distance", b"0.05"],
+        ],
+        {
+            b"total_results": 4,
+            b"results": [
+                {b"id": b"d:gone", b"extra_attributes": None, b"values": []},
+                {b"id": b"d:c", b"extra_attributes": {b"distance": b"inf"}, b"values": []},
+                {b"id": b"d:a", b"extra_attributes": {b"distance": b"0.1"}, b"values": []},
+                {b"id": b"d:b", b"extra_attributes": {b"distance": b"0.05"}, b"values": []},
+            ],
+        },
     ],
     ids=["nil", "empty", "map"],
-)  # fmt: skip
+)
 def test_however_a_row_without_a_document_is_told(client: Client, prefix: str, reply: replies.Reply) -> None:
     from memdb.tuning import load
     from memdb.vectors.query import filled, template
@@ -349,9 +375,13 @@ def test_however_a_row_without_a_document_is_told(client: Client, prefix: str, r
 
 @pytest.mark.parametrize("ending", [".json", ".csv", ".parquet"])
 def test_the_command_line_prints_and_writes_what_every_reader_takes(
-    client: Client, prefix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch, ending: str,
-) -> None:  # fmt: skip
+    client: Client,
+    prefix: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    ending: str,
+) -> None:
     odd = {
         NUL: _blob(1, 0, 0.1),
         "\udcff\udcfe": _blob(1, 0, 0.3),
@@ -407,9 +437,13 @@ def _refused(constant: str) -> None:
     ],
 )
 def test_bounds_are_finite_and_the_rest_is_counted(
-    front: Client, client: Client, prefix: str, numbers: list[str], bounds: tuple[float, float] | None,
+    front: Client,
+    client: Client,
+    prefix: str,
+    numbers: list[str],
+    bounds: tuple[float, float] | None,
     infinite: int,
-) -> None:  # fmt: skip
+) -> None:
     _index(client, prefix, {}, FlatField("v", DIM, "L2"))
     client.pipeline([("HSET", f"{prefix}d:{i}", "n", n, "v", _blob(1, 2, 3)) for i, n in enumerate(numbers)])
     client.execute("HSET", f"{prefix}d:none", "v", _blob(1, 2, 3))

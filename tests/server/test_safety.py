@@ -79,8 +79,17 @@ def test_no_writing_command_leaves_a_read_only_client(server_target: Target, adm
     assert seen & writing == set()
     assert sent & writing == set()
     assert {name.split("|")[0] for name in sent & dangerous} <= {
-        "client", "cluster", "config", "latency", "module", "slowlog", "acl", "role", "lastsave", "info",
-    }  # fmt: skip
+        "client",
+        "cluster",
+        "config",
+        "latency",
+        "module",
+        "slowlog",
+        "acl",
+        "role",
+        "lastsave",
+        "info",
+    }
     assert not any(name.startswith(("eval", "fcall", "script", "function")) for name in seen)
     assert {"get", "hgetall", "ping"} <= seen
 

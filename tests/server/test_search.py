@@ -150,8 +150,9 @@ def test_a_reader_that_stops_early_leaves_no_cursor_behind(client: Client, prefi
 def test_values_with_counts_and_bounds(client: Client, prefix: str) -> None:
     info = _load(client, prefix, "COSINE")
     assert [(v.value, v.documents) for v in search.tag_values(client, info, "tag")] == [
-        ("t0", COUNT // 5 + 1), *((f"t{i}", COUNT // 5) for i in range(1, 5)),
-    ]  # fmt: skip
+        ("t0", COUNT // 5 + 1),
+        *((f"t{i}", COUNT // 5) for i in range(1, 5)),
+    ]
     assert search.numeric_bounds(client, info, "n") == (0, COUNT - 1)
     with pytest.raises(UnknownField):
         search.tag_values(client, info, "n")

@@ -147,9 +147,12 @@ def test_json_documents_and_messages(server: Client) -> None:
     """As langchain-redis 0.2 writes a message (recorded: it does not install beside the app), and plain ones."""
     for i, (kind, text) in enumerate((("human", "Hi"), ("ai", "Hello"))):
         message = {
-            "type": kind, "message_id": f"01{i}", "data": {"content": text, "type": kind},
-            "session_id": "s1", "timestamp": 1795455646.9 + i,
-        }  # fmt: skip
+            "type": kind,
+            "message_id": f"01{i}",
+            "data": {"content": text, "type": kind},
+            "session_id": "s1",
+            "timestamp": 1795455646.9 + i,
+        }
         server.execute("JSON.SET", f"lc:s1:01{i}", "$", json.dumps(message))
     plain = {
         "user": "ann",
@@ -168,14 +171,29 @@ def test_json_documents_and_messages(server: Client) -> None:
 
 def test_a_mapping_of_ones_own(server: Client) -> None:
     mine = Format(
-        "mine", "Mine", "m/", "hash", "message", role=("meta.who",), text=("body",), time=("at",),
-        session=("meta.conv",), user=("meta.by",), own=True,
-    ).checked()  # fmt: skip
+        "mine",
+        "Mine",
+        "m/",
+        "hash",
+        "message",
+        role=("meta.who",),
+        text=("body",),
+        time=("at",),
+        session=("meta.conv",),
+        user=("meta.by",),
+        own=True,
+    ).checked()
     for i, who in enumerate(("user", "wizard")):
         server.execute(
-            "HSET", f"m/{i}", "body", f"text {i}", "at", 1_795_455_646 + i,
-            "meta", json.dumps({"who": who, "conv": "c7", "by": "ann"}),
-        )  # fmt: skip
+            "HSET",
+            f"m/{i}",
+            "body",
+            f"text {i}",
+            "at",
+            1_795_455_646 + i,
+            "meta",
+            json.dumps({"who": who, "conv": "c7", "by": "ann"}),
+        )
     found = detect(server, (mine,))
     assert (found.formats[0].format, found.formats[0].keys) == (mine, 2)
     session = listing.open_session(server, mine, "c7").session
@@ -284,16 +302,33 @@ def written(client: Client, format_: Format) -> None:
         whole = {"messages": entries, "user_id": user, "created_at": at}
         keys = [key]
         if format_.strategy == "article":
-            client.execute("HSET", key, "user_id", user, "context", "c", "created_at", at,
-                           "history", json.dumps(entries))  # fmt: skip
+            client.execute(
+                "HSET", key, "user_id", user, "context", "c", "created_at", at, "history", json.dumps(entries)
+            )
         elif format_.holds == "message":
             keys = [f"{key}:{n}" for n in range(2)]
             for name, entry in zip(keys, entries, strict=True):
-                client.execute("HSET", name, "session_id", str(i), "role", entry["role"], "content",
-                               entry["content"], "timestamp", at, "user_id", user)  # fmt: skip
+                client.execute(
+                    "HSET",
+                    name,
+                    "session_id",
+                    str(i),
+                    "role",
+                    entry["role"],
+                    "content",
+                    entry["content"],
+                    "timestamp",
+                    at,
+                    "user_id",
+                    user,
+                )
         elif format_.holds == "state":
-            state = {"thread_id": str(i), "checkpoint_id": "1", "metadata": {"user_id": user},
-                     "checkpoint": {"ts": at, "channel_values": {"messages": entries}}}  # fmt: skip
+            state = {
+                "thread_id": str(i),
+                "checkpoint_id": "1",
+                "metadata": {"user_id": user},
+                "checkpoint": {"ts": at, "channel_values": {"messages": entries}},
+            }
             client.execute("JSON.SET", key, "$", json.dumps(state))
         elif format_.stored == "list":
             client.execute("RPUSH", key, *map(json.dumps, entries))
@@ -406,9 +441,10 @@ def test_an_open_session_tells_its_life_and_that_it_changed(server: Client, name
     assert 900 < (now.ttl_s or 0) <= 1_003
     if name in ("list", "string", "article"):
         more = {
-            "list": ("RPUSH", "f:3", "{}"), "string": ("SET", "f:3", "{}"),
+            "list": ("RPUSH", "f:3", "{}"),
+            "string": ("SET", "f:3", "{}"),
             "article": ("HSET", "f:3", "history", "[]"),
-        }[name]  # fmt: skip
+        }[name]
         server.execute(*more)
         grown = listing.pulse(server, format_, opened)
         assert grown is not None

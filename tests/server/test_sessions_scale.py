@@ -35,9 +35,17 @@ def server(own_engine: Engine) -> Iterator[Client]:
         for i in range(COUNT):
             history = [{"role": "user", "content": f"word{i % 2} {'x' * i}"}]
             client.execute(
-                "HSET", f"session:{i}", "user_id", f"User, {i % 6}", "context", f"c{i % 3}",
-                "history", json.dumps(history), "created_at", f"2026-07-{1 + i % 20:02d}T10:00:00Z",
-            )  # fmt: skip
+                "HSET",
+                f"session:{i}",
+                "user_id",
+                f"User, {i % 6}",
+                "context",
+                f"c{i % 3}",
+                "history",
+                json.dumps(history),
+                "created_at",
+                f"2026-07-{1 + i % 20:02d}T10:00:00Z",
+            )
             if i % 2:
                 client.execute("EXPIRE", f"session:{i}", 600)
         client.pipeline([("SET", f"other:{i}", "x") for i in range(200)])

@@ -76,9 +76,19 @@ def many(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         for i in range(SESSIONS):
             history = [{"role": "user", "content": f"Restore bucket-{i} please"}] * (1 + i % 3)
             commands.append(
-                ["HSET", f"session:{i}", "user_id", f"user{i % 50}", "context", f"ctx{i % 7}",
-                 "created_at", f"2026-07-{1 + i % 28:02d}T10:30:00Z", "history", json.dumps(history)]
-            )  # fmt: skip
+                [
+                    "HSET",
+                    f"session:{i}",
+                    "user_id",
+                    f"user{i % 50}",
+                    "context",
+                    f"ctx{i % 7}",
+                    "created_at",
+                    f"2026-07-{1 + i % 28:02d}T10:30:00Z",
+                    "history",
+                    json.dumps(history),
+                ]
+            )
             if i % 3:
                 commands.append(["EXPIRE", f"session:{i}", 100 + i])
         commands += [["HSET", f"doc:{i}", "title", "x"] for i in range(2_500)]

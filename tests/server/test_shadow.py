@@ -184,30 +184,82 @@ RULES: dict[str, tuple[tuple[Arg, ...], tuple[Arg, ...]]] = {
     "filter by an alias of a text": (("FILTER", "@words=='one two'"), ("title", "AS", "words", "TEXT")),
     "filter by a number": (("FILTER", "@n > 5 && @n < 20"), ("n", "NUMERIC")),
     "language and scores": (
-        ("LANGUAGE", "german", "LANGUAGE_FIELD", "tongue", "SCORE", 0.5, "SCORE_FIELD", "sc", "PAYLOAD_FIELD", "p"), (),
+        (
+            "LANGUAGE",
+            "german",
+            "LANGUAGE_FIELD",
+            "tongue",
+            "SCORE",
+            0.5,
+            "SCORE_FIELD",
+            "sc",
+            "PAYLOAD_FIELD",
+            "p",
+        ),
+        (),
     ),
     "stop words": (("STOPWORDS", 2, "foo", "bar"), ("title", "TEXT")),
     "no stop words": (("STOPWORDS", 0), ("title", "TEXT")),
     "options of fields": (
-        (), ("code", "TAG", "SEPARATOR", "|", "CASESENSITIVE", "INDEXEMPTY", "INDEXMISSING", "SORTABLE",
-             "n", "NUMERIC", "INDEXMISSING", "sort-only", "TAG", "SORTABLE", "NOINDEX"),
+        (),
+        (
+            "code",
+            "TAG",
+            "SEPARATOR",
+            "|",
+            "CASESENSITIVE",
+            "INDEXEMPTY",
+            "INDEXMISSING",
+            "SORTABLE",
+            "n",
+            "NUMERIC",
+            "INDEXMISSING",
+            "sort-only",
+            "TAG",
+            "SORTABLE",
+            "NOINDEX",
+        ),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", RULES)
 def test_options_of_the_original_hold_in_the_shadow(client: Client, prefix: str, kind: str) -> None:
     rules, fields = RULES[kind]
     client.execute(
-        "FT.CREATE", prefix + "idx", "ON", "HASH", "PREFIX", 2, prefix + "a:", prefix + "b:", *rules, "SCHEMA",
-        "lang", "TAG", *fields, *VECTOR,
-    )  # fmt: skip
+        "FT.CREATE",
+        prefix + "idx",
+        "ON",
+        "HASH",
+        "PREFIX",
+        2,
+        prefix + "a:",
+        prefix + "b:",
+        *rules,
+        "SCHEMA",
+        "lang",
+        "TAG",
+        *fields,
+        *VECTOR,
+    )
     rng = np.random.default_rng(0)
     for i in range(60):
         client.execute(
-            "HSET", f"{prefix}{'abc'[i % 3]}:{i}", "lang", ("en", "fr")[i % 2], "code", ("Ab|x", "aB", "", "a,b")[i % 4],
-            "title", ("one two", "zwei")[i % 2], "n", i, "tongue", "english", "v", rng.normal(size=4).astype("<f4").tobytes(),
-        )  # fmt: skip
+            "HSET",
+            f"{prefix}{'abc'[i % 3]}:{i}",
+            "lang",
+            ("en", "fr")[i % 2],
+            "code",
+            ("Ab|x", "aB", "", "a,b")[i % 4],
+            "title",
+            ("one two", "zwei")[i % 2],
+            "n",
+            i,
+            "tongue",
+            "english",
+            "v",
+            rng.normal(size=4).astype("<f4").tobytes(),
+        )
     base = _complete(client, prefix + "idx")
     assert shadow.check(client, base, "v", (Variant("FLAT"),)).ok
     built = shadow.build(client, base, "v", Variant("FLAT"))
@@ -259,7 +311,19 @@ def test_a_shadow_with_other_documents_is_dropped_and_the_reason_told(client: Cl
 
 def test_where_options_are_not_told_what_filters_find_decides(client: Client, prefix: str) -> None:
     for name, separator in (("plain", ","), ("piped", "|")):
-        client.execute("FT.CREATE", prefix + name, "PREFIX", 1, prefix + "d:", "SCHEMA", "t", "TAG", "SEPARATOR", separator, *VECTOR)  # fmt: skip
+        client.execute(
+            "FT.CREATE",
+            prefix + name,
+            "PREFIX",
+            1,
+            prefix + "d:",
+            "SCHEMA",
+            "t",
+            "TAG",
+            "SEPARATOR",
+            separator,
+            *VECTOR,
+        )
     for i in range(20):
         client.execute("HSET", f"{prefix}d:{i}", "t", f"a|b{i % 2}", "v", np.ones(4, "<f4").tobytes())
     with memorydb(client.target) as proxy, connect(proxy.target) as behind:
@@ -288,9 +352,20 @@ def test_a_shadow_that_is_no_longer_the_same_is_not_measured(
 ) -> None:
     def made(rule: str) -> None:
         client.execute(
-            "FT.CREATE", prefix + "idx", "PREFIX", 1, prefix + "d:", "FILTER", rule, "SCHEMA", "n", "NUMERIC",
-            "w", *VECTOR[1:], *VECTOR,
-        )  # fmt: skip
+            "FT.CREATE",
+            prefix + "idx",
+            "PREFIX",
+            1,
+            prefix + "d:",
+            "FILTER",
+            rule,
+            "SCHEMA",
+            "n",
+            "NUMERIC",
+            "w",
+            *VECTOR[1:],
+            *VECTOR,
+        )
 
     rng = np.random.default_rng(0)
     for i in range(40):

@@ -63,9 +63,14 @@ def ready(client: Client, prefix: str, documents: int) -> IndexInfo:
 
 def test_several_values_cases_blanks_repeats_and_empties(client: Client, prefix: str) -> None:
     fields: dict[str, tuple[str, dict[str, bool]]] = {
-        "comma": (",", {}), "semi": (";", {}), "pipe": ("|", {}), "blank": (" ", {}), "unit": ("\x1f", {}),
-        "cs": (",", {"sensitive": True}), "empty": (",", {"empty": True}),
-    }  # fmt: skip
+        "comma": (",", {}),
+        "semi": (";", {}),
+        "pipe": ("|", {}),
+        "blank": (" ", {}),
+        "unit": ("\x1f", {}),
+        "cs": (",", {"sensitive": True}),
+        "empty": (",", {"empty": True}),
+    }
     schema: list[Arg] = []
     for name, (separator, options) in fields.items():
         schema += [name, "TAG", "SEPARATOR", separator]
@@ -153,10 +158,15 @@ def test_documents_without_the_field_and_indexes_without_documents(client: Clien
 @pytest.mark.parametrize(
     ("numbers", "right"),
     [
-        (["5", "9", "6.5"], (5, 9)), (["-7", "-3"], (-7, -3)), (["1e3", "1", "inf", "-inf"], (1, 1000)),
-        (["0"], (0, 0)), (["-0.5", "1e-9"], (-0.5, 1e-9)), (["1e300", "-1e300"], (-1e300, 1e300)), (["inf"], None),
+        (["5", "9", "6.5"], (5, 9)),
+        (["-7", "-3"], (-7, -3)),
+        (["1e3", "1", "inf", "-inf"], (1, 1000)),
+        (["0"], (0, 0)),
+        (["-0.5", "1e-9"], (-0.5, 1e-9)),
+        (["1e300", "-1e300"], (-1e300, 1e300)),
+        (["inf"], None),
     ],
-)  # fmt: skip
+)
 def test_bounds_are_of_the_finite_numbers(
     client: Client, prefix: str, numbers: list[str], right: tuple[float, float] | None
 ) -> None:
@@ -211,9 +221,25 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 
 
 HELD: list[object] = [
-    ["a", "b", "a,b", " c "], "a,b", ["A", "a"], [], None, "", True, ["x", None], "it's", ["b", "a"], ["é"], ["É"], ["*", "{}"],
-    ["a", "never first"], ["a", "b", "nor this"], "12", "[1,2]", '"q"',
-]  # fmt: skip
+    ["a", "b", "a,b", " c "],
+    "a,b",
+    ["A", "a"],
+    [],
+    None,
+    "",
+    True,
+    ["x", None],
+    "it's",
+    ["b", "a"],
+    ["é"],
+    ["É"],
+    ["*", "{}"],
+    ["a", "never first"],
+    ["a", "b", "nor this"],
+    "12",
+    "[1,2]",
+    '"q"',
+]
 
 
 def leaves(value: object) -> list[str]:
@@ -226,9 +252,31 @@ def leaves(value: object) -> list[str]:
 def test_arrays_of_json_documents(documents: Client, front: str) -> None:
     prefix = f"{front}:"
     made(
-        documents, prefix, "$.g[*]", "AS", "items", "TAG", "$.g[*]", "AS", "cut", "TAG", "SEPARATOR", ",",
-        "$.g[*]", "AS", "cs", "TAG", "CASESENSITIVE", "$.g", "TAG", "$.n[*]", "AS", "n", "NUMERIC", on="JSON",
-    )  # fmt: skip
+        documents,
+        prefix,
+        "$.g[*]",
+        "AS",
+        "items",
+        "TAG",
+        "$.g[*]",
+        "AS",
+        "cut",
+        "TAG",
+        "SEPARATOR",
+        ",",
+        "$.g[*]",
+        "AS",
+        "cs",
+        "TAG",
+        "CASESENSITIVE",
+        "$.g",
+        "TAG",
+        "$.n[*]",
+        "AS",
+        "n",
+        "NUMERIC",
+        on="JSON",
+    )
     for i, held in enumerate(HELD):
         whole = {"g": held, "n": [i, 100 - i], "v": [1, i]}
         documents.execute("JSON.SET", f"{prefix}d:{i}", "$", json.dumps(whole))

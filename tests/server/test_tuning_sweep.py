@@ -319,9 +319,13 @@ def test_more_queries_are_asked_where_the_first_leave_it_open(client: Client, pr
     request = _request(info, concurrency=(), goal=Goal("recall", target))
     kept: list[Run] = []
     run = sweep(
-        client, info, request, _asked(client, info, 60), keep=kept.append,
+        client,
+        info,
+        request,
+        _asked(client, info, 60),
+        keep=kept.append,
         more=lambda n: _asked(client, info, n),
-    )  # fmt: skip
+    )
     assert len(run.queries) == 240
     assert any("180 more were asked" in note for note in run.notes)
     for made in [run, *kept]:
@@ -484,9 +488,12 @@ def test_files_of_queries(client: Client, prefix: str, tmp_path: Path) -> None:
 
 
 def test_the_command_line(
-    client: Client, prefix: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    client: Client,
+    prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
-) -> None:  # fmt: skip
+) -> None:
     info = _load(client, prefix)
     monkeypatch.setenv("MEMDB_URL", client.target.address)
     monkeypatch.setenv("MEMDB_PASSWORD", client.target.password)

@@ -106,9 +106,13 @@ def test_a_graph_without_ef_runtime_is_one_point_and_approximate(
 
 @pytest.mark.parametrize("type_", ["INT8", "UINT8", "FLOAT8"])
 def test_numbers_that_are_not_read_here_are_refused_in_a_sentence(
-    serve: Serve, prefix: str, tmp_path: Path, type_: str, monkeypatch: pytest.MonkeyPatch,
+    serve: Serve,
+    prefix: str,
+    tmp_path: Path,
+    type_: str,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     client = serve(_typed(type_.encode()))
     info = _info(client, prefix)
     params = info.vector_field()[1]

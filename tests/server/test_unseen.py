@@ -149,10 +149,15 @@ def test_documents_tell_by_how_much_they_flatter(client: Client, prefix: str, tm
     run = run_saved(client, info, _request(info, source=Documents(400, 2, extend=False)), tmp_path)
     assert run.beside is not None
     made = recall(
-        client, info,
-        _request(info, ef_min=run.beside.ef_runtime, ef_max=run.beside.ef_runtime,
-                 source=Unseen(400, 2, extend=False)),
-    )  # fmt: skip
+        client,
+        info,
+        _request(
+            info,
+            ef_min=run.beside.ef_runtime,
+            ef_max=run.beside.ef_runtime,
+            source=Unseen(400, 2, extend=False),
+        ),
+    )
     assert run.beside.recall == pytest.approx(made.points[0].recall)
     point = run.point(run.beside.ef_runtime)
     assert point is not None

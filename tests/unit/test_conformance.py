@@ -58,12 +58,14 @@ def documents() -> list[dict[str, Any]]:
     words, special = DATA["words"], DATA["special"]
     return [
         {
-            "title": {words[(i * k + k) % 13] for k in (1, 3)}, "source": DATA["sources"][i % 5].lower(),
-            "tags": {words[(i * k + k) % 13] for k in (1, 3, 5, 7)[: 1 + i % 3]}, "year": 2006 + i % 20,
+            "title": {words[(i * k + k) % 13] for k in (1, 3)},
+            "source": DATA["sources"][i % 5].lower(),
+            "tags": {words[(i * k + k) % 13] for k in (1, 3, 5, 7)[: 1 + i % 3]},
+            "year": 2006 + i % 20,
             "odd": f"a{special[i % len(special)]}b",
         }
         for i in range(DATA["documents"])
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("engine", DIALECTS)
@@ -90,7 +92,7 @@ CONDITIONS: list[tuple[Condition, Any]] = [
     (Text("title", "the amazon"), lambda d: "amazon" in d["title"]),
     (Text("title", "amazon backup"), lambda d: {"amazon", "backup"} <= d["title"]),
     (Text("title", "amaz", "prefix"), lambda d: "amazon" in d["title"]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("engine", DIALECTS)
@@ -125,8 +127,12 @@ def test_a_value_that_ends_with_a_star_is_refused_where_it_would_mean_a_prefix()
 @pytest.mark.parametrize("engine", DIALECTS)
 def test_options_are_read_from_what_the_engine_tells(engine: str) -> None:
     assert {f.name: f.separator for f in info(engine, "cf").of_kind("TAG")} == {
-        "source": ",", "company_size": ",", "tags": ";", "myfield": ",", "odd": "\x1f",
-    }  # fmt: skip
+        "source": ",",
+        "company_size": ",",
+        "tags": ";",
+        "myfield": ",",
+        "odd": "\x1f",
+    }
     assert [f.case_sensitive for f in info(engine, "cfcase").of_kind("TAG")] == [True]
     assert not any(f.case_sensitive for f in info(engine, "cf").fields)
     assert info(engine, "cfalias").field("where_from").identifier == "source"

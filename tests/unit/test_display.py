@@ -77,8 +77,9 @@ def test_json_and_parquet_carry_the_settings() -> None:
 
     frame = pd.DataFrame({"key": ["a", "b"], "d": [0.5, 1.0]})
     assert json.loads(export.to_json(frame, {"k": 2})) == {
-        "about": {"k": 2}, "rows": [{"key": "a", "d": 0.5}, {"key": "b", "d": 1.0}],
-    }  # fmt: skip
+        "about": {"k": 2},
+        "rows": [{"key": "a", "d": 0.5}, {"key": "b", "d": 1.0}],
+    }
     table = pq.read_table(BytesIO(export.to_parquet(frame, {"k": 2})))
     assert table.to_pandas().equals(frame)
     assert json.loads(table.schema.metadata[b"memdb"]) == {"k": 2}

@@ -44,9 +44,10 @@ def test_titan_is_asked_text_by_text(stub: tuple[Any, Stubber]) -> None:
     client, stubber = stub
     for text in ("one", "two"):
         stubber.add_response(
-            "invoke_model", reply({"embedding": [3.0, 4.0] + [0.0] * 254, "inputTextTokenCount": 1}),
+            "invoke_model",
+            reply({"embedding": [3.0, 4.0] + [0.0] * 254, "inputTextTokenCount": 1}),
             asked(bedrock.TITAN, {"inputText": text, "dimensions": 256, "normalize": True}),
-        )  # fmt: skip
+        )
     found = bedrock.titan("256", client).embed(["one ", "two"])
     stubber.assert_no_pending_responses()
     assert found.shape == (2, 256)
@@ -59,16 +60,24 @@ def test_cohere_takes_many_texts_at_once(stub: tuple[Any, Stubber], shape: str) 
     for count in (96, 4):
         rows = [[1.0] * 1024] * count
         stubber.add_response(
-            "invoke_model", reply({"embeddings": rows if shape == "list" else {"float": rows}}),
-            asked("cohere.embed-english-v3", {"texts": ["x"] * count, "input_type": "search_query", "truncate": "END"}),
-        )  # fmt: skip
+            "invoke_model",
+            reply({"embeddings": rows if shape == "list" else {"float": rows}}),
+            asked(
+                "cohere.embed-english-v3",
+                {"texts": ["x"] * count, "input_type": "search_query", "truncate": "END"},
+            ),
+        )
     assert bedrock.cohere("", client).embed(["x"] * 100).shape == (100, 1024)
 
 
 @pytest.mark.parametrize(
     ("code", "error"),
-    [("AccessDeniedException", LoginFailed), ("ThrottlingException", EngineError), ("ValidationException", EngineError)],
-)  # fmt: skip
+    [
+        ("AccessDeniedException", LoginFailed),
+        ("ThrottlingException", EngineError),
+        ("ValidationException", EngineError),
+    ],
+)
 def test_bedrock_says_no(stub: tuple[Any, Stubber], code: str, error: type[Exception]) -> None:
     client, stubber = stub
     stubber.add_client_error("invoke_model", code)

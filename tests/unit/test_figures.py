@@ -111,17 +111,26 @@ def test_sums_and_other_commands_are_held_too() -> None:
     readings.memory_and_load(
         found,
         {
-            **told(), "mem_clients_slaves": WRAPPED, "mem_replication_backlog": "1",
-            "used_cpu_user_main_thread": "-3", "used_cpu_sys_main_thread": "1",
-            "db0": "keys=5,expires=7", "keyspace_hits": "1",
+            **told(),
+            "mem_clients_slaves": WRAPPED,
+            "mem_replication_backlog": "1",
+            "used_cpu_user_main_thread": "-3",
+            "used_cpu_sys_main_thread": "1",
+            "db0": "keys=5,expires=7",
+            "keyspace_hits": "1",
         },
-    )  # fmt: skip
+    )
     readings.search_memory(found, {"search_used_memory_bytes": WRAPPED})
     readings.commands(found, b"# Commandstats\r\ncmdstat_get:calls=" + WRAPPED.encode() + b",usec=1\r\n")
     assert readings.histograms(found, [b"get", [b"histogram_usec", [b"1", 5, b"2", 3]]]) == {}
     wanted = {
-        "replication_buffer_bytes", "cpu_s", "keys_with_ttl", "search_bytes", "calls_string", "latency",
-    }  # fmt: skip
+        "replication_buffer_bytes",
+        "cpu_s",
+        "keys_with_ttl",
+        "search_bytes",
+        "calls_string",
+        "latency",
+    }
     assert wanted == found.impossible
     assert found.told["keys"] == 5
     assert found.told["calls_hash"] == 0
@@ -162,10 +171,16 @@ def test_nothing_told_is_absent_and_not_zero() -> None:
 )
 def test_an_impossible_figure_of_an_index_is_absent_and_named(field: str, value: str, figure: str) -> None:
     sound = {
-        "num_docs": "10", "indexing": "1", "percent_indexed": "0.5", "vector_index_sz_mb": "1",
-        "total_index_memory_sz_mb": "2", "doc_table_size_mb": "0.1", "key_table_size_mb": "0.1",
-        "max_doc_id": "12", "num_terms": "3",
-    }  # fmt: skip
+        "num_docs": "10",
+        "indexing": "1",
+        "percent_indexed": "0.5",
+        "vector_index_sz_mb": "1",
+        "total_index_memory_sz_mb": "2",
+        "doc_table_size_mb": "0.1",
+        "key_table_size_mb": "0.1",
+        "max_doc_id": "12",
+        "num_terms": "3",
+    }
     assert read_info("i", dict(sound)).absent == {}
     info = read_info("i", {**sound, field: value})
     assert f"FT.INFO {field}" in info.absent[figure] or figure in ("vectors", "failures")

@@ -13,14 +13,22 @@ REDISEARCH = recognise(frozenset({"FT.SEARCH", "FT.TAGVALS", "FT.CURSOR", "FT.PR
 VALKEY = recognise(frozenset({"FT.SEARCH", "FT.AGGREGATE"}))
 MEMORYDB = recognise(frozenset({"FT.SEARCH", "FT.AGGREGATE", "FT.PROFILE", "FT._ALIASLIST"}))
 INFO = IndexInfo(
-    name="idx", on="HASH", prefixes=("d:",),
+    name="idx",
+    on="HASH",
+    prefixes=("d:",),
     fields=(
-        Field("service", "service", "TAG"), Field("year", "year", "NUMERIC"), Field("content", "content", "TEXT"),
+        Field("service", "service", "TAG"),
+        Field("year", "year", "NUMERIC"),
+        Field("content", "content", "TEXT"),
         Field("embedding", "embedding", "VECTOR", vector=VectorParams("HNSW", "FLOAT32", 4, "COSINE")),
     ),
-    documents=10, vectors=None, build=BuildState("ready", 1.0, "test"), vector_bytes=None, total_bytes=None,
+    documents=10,
+    vectors=None,
+    build=BuildState("ready", 1.0, "test"),
+    vector_bytes=None,
+    total_bytes=None,
     failures=0,
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +57,7 @@ INFO = IndexInfo(
         (Raw("@year:[(1 (2]"), "(@year:[(1 (2])"),
         (Raw('@content:"a ) b"'), '(@content:"a ) b")'),
     ],
-)  # fmt: skip
+)
 def test_query(condition: Condition | str, query: str) -> None:
     rendered = render(condition, REDISEARCH, INFO)
     assert rendered.query == query
@@ -117,5 +125,8 @@ def _names(dialects: tuple[Dialect, ...]) -> list[str]:
 
 def test_dialects_are_told_apart_by_their_commands() -> None:
     assert _names((REDISEARCH, VALKEY, MEMORYDB, recognise(frozenset()))) == [
-        "redisearch", "valkey-search", "memorydb", "none",
-    ]  # fmt: skip
+        "redisearch",
+        "valkey-search",
+        "memorydb",
+        "none",
+    ]

@@ -10,18 +10,34 @@ from memdb.errors import ReadOnlyTarget
 
 @pytest.mark.parametrize(
     "command",
-    [("GET", "k"), ("get", "k"), (b"hgetall", b"k"), ("FT.SEARCH", "i", "*"), ("FT.CURSOR", "READ", "i", 1),
-     ("CONFIG", "GET", "maxmemory"), ("MEMORY", "usage", "k"), ("CLUSTER", "NODES")],
-)  # fmt: skip
+    [
+        ("GET", "k"),
+        ("get", "k"),
+        (b"hgetall", b"k"),
+        ("FT.SEARCH", "i", "*"),
+        ("FT.CURSOR", "READ", "i", 1),
+        ("CONFIG", "GET", "maxmemory"),
+        ("MEMORY", "usage", "k"),
+        ("CLUSTER", "NODES"),
+    ],
+)
 def test_reads_pass(command: tuple[object, ...]) -> None:
     assert guard.check(command, writable=False) is False  # it does not write
 
 
 @pytest.mark.parametrize(
     "command",
-    [("SET", "k", 1), ("set", "k", 1), (b"Del", b"k"), ("HSET", "k", "f", 1), ("EXPIRE", "k", 1),
-     ("FT.CREATE", "i"), ("FT.DROPINDEX", "i"), ("MULTI",)],
-)  # fmt: skip
+    [
+        ("SET", "k", 1),
+        ("set", "k", 1),
+        (b"Del", b"k"),
+        ("HSET", "k", "f", 1),
+        ("EXPIRE", "k", 1),
+        ("FT.CREATE", "i"),
+        ("FT.DROPINDEX", "i"),
+        ("MULTI",),
+    ],
+)
 def test_writes_need_a_writable_target(command: tuple[object, ...]) -> None:
     with pytest.raises(ReadOnlyTarget, match="read-only"):
         guard.check(command, writable=False)
@@ -30,11 +46,31 @@ def test_writes_need_a_writable_target(command: tuple[object, ...]) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [("FLUSHALL",), ("FLUSHDB",), ("KEYS", "*"), ("EVAL", "return 1", 0), ("FCALL", "f", 0), ("SHUTDOWN",),
-     ("CONFIG", "SET", "a", "b"), ("CONFIG",), ("CLIENT", "KILL", "x"), ("CLUSTER", "RESET"), ("MONITOR",),
-     ("DEBUG", "SLEEP", 1), ("SORT", "k", "STORE", "d"), ("FT.CONFIG", "SET", "a", "b"), ("MIGRATE",), ("RENAME", "a", "b"),
-     ("GETDEL", "k"), ("GETEX", "k", "EX", 1), ("ACL", "SETUSER", "x"), ("MODULE", "LOAD", "x"), (), ("",)],
-)  # fmt: skip
+    [
+        ("FLUSHALL",),
+        ("FLUSHDB",),
+        ("KEYS", "*"),
+        ("EVAL", "return 1", 0),
+        ("FCALL", "f", 0),
+        ("SHUTDOWN",),
+        ("CONFIG", "SET", "a", "b"),
+        ("CONFIG",),
+        ("CLIENT", "KILL", "x"),
+        ("CLUSTER", "RESET"),
+        ("MONITOR",),
+        ("DEBUG", "SLEEP", 1),
+        ("SORT", "k", "STORE", "d"),
+        ("FT.CONFIG", "SET", "a", "b"),
+        ("MIGRATE",),
+        ("RENAME", "a", "b"),
+        ("GETDEL", "k"),
+        ("GETEX", "k", "EX", 1),
+        ("ACL", "SETUSER", "x"),
+        ("MODULE", "LOAD", "x"),
+        (),
+        ("",),
+    ],
+)
 def test_what_nobody_vouched_for_is_never_sent(command: tuple[object, ...]) -> None:
     for writable in (False, True):
         with pytest.raises(ReadOnlyTarget, match="not among the commands"):

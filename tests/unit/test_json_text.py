@@ -62,11 +62,15 @@ def test_numbers_keep_their_digits_and_arrays_become_lists() -> None:
     small = np.array([1.23456789012345e-14, 0.1 + 0.2])
     frame = pd.DataFrame({"distance": small, "rank": pd.array([1, None], dtype="Int64")})
     assert _strict(export.to_json(frame, {})) == {
-        "about": {}, "rows": [{"distance": small[0], "rank": 1}, {"distance": small[1], "rank": None}],
-    }  # fmt: skip
+        "about": {},
+        "rows": [{"distance": small[0], "rank": 1}, {"distance": small[1], "rank": None}],
+    }
     assert _strict(json_text({"v": small, "n": np.int64(3), "ok": np.bool_(True), 5: {2}})) == {
-        "v": small.tolist(), "n": 3, "ok": True, "5": [2],
-    }  # fmt: skip
+        "v": small.tolist(),
+        "n": 3,
+        "ok": True,
+        "5": [2],
+    }
     when = datetime(2026, 1, 2, tzinfo=UTC)
     assert _strict(json_text([when, Path("a/b")])) == [when.isoformat(), "a/b"]
 

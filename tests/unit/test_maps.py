@@ -141,9 +141,17 @@ def test_names_are_the_words_that_set_clusters_apart() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"count": 3}, {"count": 10**7}, {"neighbours": 1}, {"neighbours": 999}, {"min_dist": -1}, {"min_dist": float("nan")},
-     {"dimensions": 4}, {"seed": -1}],
-)  # fmt: skip
+    [
+        {"count": 3},
+        {"count": 10**7},
+        {"neighbours": 1},
+        {"neighbours": 999},
+        {"min_dist": -1},
+        {"min_dist": float("nan")},
+        {"dimensions": 4},
+        {"seed": -1},
+    ],
+)
 def test_requests_that_make_no_sense(change: dict[str, object]) -> None:
     with pytest.raises(OutOfRange):
         MapRequest("idx", **change)  # type: ignore[arg-type]

@@ -22,19 +22,53 @@ def test_knn_on_redisearch_sorts() -> None:
         "idx", VECTOR, k=3, ef_runtime=64, filter=Tag("service", ("s3",)), return_fields=("service", "year")
     )
     assert knn_command(request, INFO, REDISEARCH).args == (
-        "FT.SEARCH", "idx", "@service:{s3}=>[KNN 3 @embedding $vec EF_RUNTIME 64 AS distance]",
-        "PARAMS", 2, "vec", BLOB, "RETURN", 3, "distance", "service", "year",
-        "SORTBY", "distance", "ASC", "LIMIT", 0, 3, "TIMEOUT", 10000, "DIALECT", 2,
-    )  # fmt: skip
+        "FT.SEARCH",
+        "idx",
+        "@service:{s3}=>[KNN 3 @embedding $vec EF_RUNTIME 64 AS distance]",
+        "PARAMS",
+        2,
+        "vec",
+        BLOB,
+        "RETURN",
+        3,
+        "distance",
+        "service",
+        "year",
+        "SORTBY",
+        "distance",
+        "ASC",
+        "LIMIT",
+        0,
+        3,
+        "TIMEOUT",
+        10000,
+        "DIALECT",
+        2,
+    )
 
 
 @pytest.mark.parametrize("dialect", [VALKEY, MEMORYDB])
 def test_others_return_hits_in_order_and_take_no_sortby(dialect: object) -> None:
     args = knn_command(KnnRequest("idx", VECTOR, k=200), INFO, dialect).args  # type: ignore[arg-type]
     assert args == (
-        "FT.SEARCH", "idx", "*=>[KNN 200 @embedding $vec AS distance]", "PARAMS", 2, "vec", BLOB,
-        "RETURN", 1, "distance", "LIMIT", 0, 200, "TIMEOUT", 10000, "DIALECT", 2,
-    )  # fmt: skip
+        "FT.SEARCH",
+        "idx",
+        "*=>[KNN 200 @embedding $vec AS distance]",
+        "PARAMS",
+        2,
+        "vec",
+        BLOB,
+        "RETURN",
+        1,
+        "distance",
+        "LIMIT",
+        0,
+        200,
+        "TIMEOUT",
+        10000,
+        "DIALECT",
+        2,
+    )
 
 
 def test_filter_parameters_are_bound_beside_the_vector() -> None:
@@ -83,12 +117,16 @@ def test_create_says_every_parameter() -> None:
     spec = IndexSpec(
         "idx:embeddings",
         (
-            TextField("content"), TagField("source", separator="|", case_sensitive=True), NumericField("year", "$.y"),
-            HnswField("embedding", 1536, m=16, ef_construction=200, ef_runtime=64, epsilon=0.02, initial_cap=1000),
+            TextField("content"),
+            TagField("source", separator="|", case_sensitive=True),
+            NumericField("year", "$.y"),
+            HnswField(
+                "embedding", 1536, m=16, ef_construction=200, ef_runtime=64, epsilon=0.02, initial_cap=1000
+            ),
             FlatField("small", 8, "L2", "FLOAT64", block_size=512),
         ),
         ("doc:",),
-    )  # fmt: skip
+    )
     assert " ".join(map(str, spec.create_args())) == (
         "FT.CREATE idx:embeddings ON HASH PREFIX 1 doc: SCHEMA content TEXT source TAG SEPARATOR | CASESENSITIVE "
         "$.y AS year NUMERIC embedding VECTOR HNSW 16 TYPE FLOAT32 DIM 1536 DISTANCE_METRIC COSINE M 16 "

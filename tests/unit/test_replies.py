@@ -23,8 +23,11 @@ def test_built_index_reads_the_same_everywhere(file: str) -> None:
     assert info.build.fraction == 1.0
     assert info.failures == 0
     assert {(f.name, f.kind) for f in info.fields} == {
-        ("title", "TEXT"), ("source", "TAG"), ("year", "NUMERIC"), ("embedding", "VECTOR"),
-    }  # fmt: skip
+        ("title", "TEXT"),
+        ("source", "TAG"),
+        ("year", "NUMERIC"),
+        ("embedding", "VECTOR"),
+    }
     _, params = info.vector_field()
     assert (params.algorithm, params.type, params.dim, params.metric) == ("HNSW", "FLOAT32", 8, "COSINE")
     assert (params.m, params.ef_construction) == (16, 200)

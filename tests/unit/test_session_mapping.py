@@ -38,10 +38,16 @@ MINE = Format(
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("a.b[1].c", 7), ("a.b[-1].c", 7), ("a.b[2]", None), ("a.x", None), ("a.b.c", None), ("[0]", None),
-        ("text.inner", 5), ("text.inner.deeper", None),
+        ("a.b[1].c", 7),
+        ("a.b[-1].c", 7),
+        ("a.b[2]", None),
+        ("a.x", None),
+        ("a.b.c", None),
+        ("[0]", None),
+        ("text.inner", 5),
+        ("text.inner.deeper", None),
     ],
-)  # fmt: skip
+)
 def test_paths(path: str, expected: object) -> None:
     assert dig({"a": {"b": [{}, {"c": 7}]}, "text": '{"inner": 5}'}, path) == expected
 
@@ -49,11 +55,18 @@ def test_paths(path: str, expected: object) -> None:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (1_795_455_646, 1_795_455_646), (1_795_455_646_000, 1_795_455_646), ("1795455646.5", 1_795_455_646.5),
-        ("2026-11-23T17:40:46Z", 1_795_455_646), (True, None), (-1, None), (1e300, None), (float("nan"), None),
-        ([], None), ("soon", None),
+        (1_795_455_646, 1_795_455_646),
+        (1_795_455_646_000, 1_795_455_646),
+        ("1795455646.5", 1_795_455_646.5),
+        ("2026-11-23T17:40:46Z", 1_795_455_646),
+        (True, None),
+        (-1, None),
+        (1e300, None),
+        (float("nan"), None),
+        ([], None),
+        ("soon", None),
     ],
-)  # fmt: skip
+)
 def test_times(value: object, expected: float | None) -> None:
     assert moment(value) == (None if expected is None else datetime.fromtimestamp(expected, UTC))
 
@@ -90,12 +103,20 @@ def test_a_damaged_checkpoint_is_left_as_it_is(packed: str) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"name": ""}, "no name"), ({"name": "a\x07b"}, "no name"), ({"prefix": ""}, "no start"),
-        ({"prefix": "a*"}, "wildcard"), ({"stored": "set"}, "no kind"), ({"holds": "half"}, "half"),
-        ({"holds": "message"}, "of which session"), ({"role": "a..b"}, "no path"), ({"role": 7}, "role is 7"),
-        ({"colour": "red"}, "means nothing"), ({"newest_first": "yes"}, "newest_first"), ({"title": 3}, "title"),
+        ({"name": ""}, "no name"),
+        ({"name": "a\x07b"}, "no name"),
+        ({"prefix": ""}, "no start"),
+        ({"prefix": "a*"}, "wildcard"),
+        ({"stored": "set"}, "no kind"),
+        ({"holds": "half"}, "half"),
+        ({"holds": "message"}, "of which session"),
+        ({"role": "a..b"}, "no path"),
+        ({"role": 7}, "role is 7"),
+        ({"colour": "red"}, "means nothing"),
+        ({"newest_first": "yes"}, "newest_first"),
+        ({"title": 3}, "title"),
     ],
-)  # fmt: skip
+)
 def test_formats_that_cannot_be(change: dict[str, Any], said: str) -> None:
     with pytest.raises(BadInput, match=said):
         format_file.of_table({"name": "n", "prefix": "p:", "stored": "json", **change})

@@ -219,9 +219,18 @@ def test_ids_are_shown_as_they_are_where_they_can_be(id_: str, shown: str) -> No
 
 def summary(**changes: object) -> SessionSummary:
     whole: dict[str, object] = {
-        "key": "session:a", "user_id": "u", "context": "c", "created_at": "", "created": None, "ttl_s": None,
-        "history_bytes": 1, "size_bytes": None, "turns": None, "opening": "", "problems": (),
-    }  # fmt: skip
+        "key": "session:a",
+        "user_id": "u",
+        "context": "c",
+        "created_at": "",
+        "created": None,
+        "ttl_s": None,
+        "history_bytes": 1,
+        "size_bytes": None,
+        "turns": None,
+        "opening": "",
+        "problems": (),
+    }
     return SessionSummary(**{**whole, **changes})  # type: ignore[arg-type]
 
 
@@ -231,9 +240,13 @@ def test_a_page_can_be_ordered() -> None:
     b = summary(key="b", ttl_s=5.0, created=late, turns=9, size_bytes=900)
     c = summary(key="c")
     expected = {
-        "as stored": "abc", "expires first": "bac", "newest": "bac", "oldest": "abc", "most turns": "bac",
+        "as stored": "abc",
+        "expires first": "bac",
+        "newest": "bac",
+        "oldest": "abc",
+        "most turns": "bac",
         "largest": "bac",
-    }  # fmt: skip
+    }
     assert set(ORDERS) == set(expected)
     for order in ORDERS:
         assert "".join(s.key for s in ordered([a, b, c], order)) == expected[order]

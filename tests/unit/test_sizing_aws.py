@@ -29,8 +29,12 @@ CLUSTERS = (
 
 @pytest.fixture(autouse=True)
 def aws(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("AWS_ACCESS_KEY_ID", "testing"), ("AWS_SECRET_ACCESS_KEY", "testing"),
-                        ("AWS_DEFAULT_REGION", "us-east-1"), ("AWS_EC2_METADATA_DISABLED", "true")):  # fmt: skip
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "testing"),
+        ("AWS_SECRET_ACCESS_KEY", "testing"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
 
@@ -104,10 +108,18 @@ def test_terraform_parses_and_says_the_same(cluster: Cluster) -> None:
     resources = {k.strip('"'): v for block in found["resource"] for k, v in block.items()}
     made = next(iter(resources["aws_memorydb_cluster"].values()))
     call = deploy.cluster_arguments(cluster)
-    same = {"node_type": "NodeType", "engine": "Engine", "engine_version": "EngineVersion", "num_shards": "NumShards",
-            "num_replicas_per_shard": "NumReplicasPerShard", "parameter_group_name": "ParameterGroupName",
-            "snapshot_retention_limit": "SnapshotRetentionLimit", "snapshot_window": "SnapshotWindow",
-            "maintenance_window": "MaintenanceWindow", "tls_enabled": "TLSEnabled"}  # fmt: skip
+    same = {
+        "node_type": "NodeType",
+        "engine": "Engine",
+        "engine_version": "EngineVersion",
+        "num_shards": "NumShards",
+        "num_replicas_per_shard": "NumReplicasPerShard",
+        "parameter_group_name": "ParameterGroupName",
+        "snapshot_retention_limit": "SnapshotRetentionLimit",
+        "snapshot_window": "SnapshotWindow",
+        "maintenance_window": "MaintenanceWindow",
+        "tls_enabled": "TLSEnabled",
+    }
     for ours, theirs in same.items():
         assert str(made[ours]).strip('"') == str(call[theirs]), ours
 
@@ -118,9 +130,11 @@ def test_cloudformation_says_the_same(cluster: Cluster) -> None:
     template = json.loads(deploy.cloudformation(cluster))
     call, subnets = deploy.cluster_arguments(cluster), deploy.subnet_group_arguments(cluster)
     given = {
-        "SubnetIds": subnets["SubnetIds"], "SecurityGroupId": call["SecurityGroupIds"][0],
-        "KmsKeyArn": call["KmsKeyId"], "AclName": call["ACLName"],
-    }  # fmt: skip
+        "SubnetIds": subnets["SubnetIds"],
+        "SecurityGroupId": call["SecurityGroupIds"][0],
+        "KmsKeyArn": call["KmsKeyId"],
+        "AclName": call["ACLName"],
+    }
     assert set(template["Parameters"]) == set(given)
     made = _referred(template["Resources"], given | {"Subnets": call["SubnetGroupName"]})
     # An engine without data tiering is what CloudFormation makes where the property is absent.
@@ -143,9 +157,17 @@ def _referred(value: Any, names: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize(
     ("name", "node"),
-    [("", "db.r7g.large"), ("Big", "db.r7g.large"), ("a--b", "db.r7g.large"), ("a" * 41, "db.r7g.large"),
-     ("1a", "db.r7g.large"), ('x"\n}', "db.r7g.large"), ("ok", 'db.x"}'), ("ok", "r7g.large")],
-)  # fmt: skip
+    [
+        ("", "db.r7g.large"),
+        ("Big", "db.r7g.large"),
+        ("a--b", "db.r7g.large"),
+        ("a" * 41, "db.r7g.large"),
+        ("1a", "db.r7g.large"),
+        ('x"\n}', "db.r7g.large"),
+        ("ok", 'db.x"}'),
+        ("ok", "r7g.large"),
+    ],
+)
 def test_names_that_cannot_be(name: str, node: str) -> None:
     with pytest.raises(BadInput):
         Cluster(name, node)
@@ -179,14 +201,18 @@ def test_prices_are_read_page_by_page_from_json_texts(pricing: tuple[Any, Stubbe
     client, stub = pricing
     stub.add_response(
         "get_products",
-        {"FormatVersion": "aws_v1", "NextToken": "more", "PriceList": [
-            item("db.r7g.large", "Valkey", {"USD": "0.2610000000"}),
-            item("db.r7g.large", "Redis", {"USD": "0.3730000000"}),
-            item("db.r7g.large", "Valkey", {"USD": "0.04"}, unit="GB"),
-            json.dumps({"product": {"attributes": {"group": "Data"}}, "terms": {}}),
-        ]},
+        {
+            "FormatVersion": "aws_v1",
+            "NextToken": "more",
+            "PriceList": [
+                item("db.r7g.large", "Valkey", {"USD": "0.2610000000"}),
+                item("db.r7g.large", "Redis", {"USD": "0.3730000000"}),
+                item("db.r7g.large", "Valkey", {"USD": "0.04"}, unit="GB"),
+                json.dumps({"product": {"attributes": {"group": "Data"}}, "terms": {}}),
+            ],
+        },
         wanted(),
-    )  # fmt: skip
+    )
     stub.add_response(
         "get_products",
         {
@@ -198,9 +224,10 @@ def test_prices_are_read_page_by_page_from_json_texts(pricing: tuple[Any, Stubbe
     found = prices.refresh(client, "memorydb", "eu-central-1")
     stub.assert_no_pending_responses()
     assert {p.id: p.value for p in found} == {
-        "memorydb/db.r7g.large/redis": 0.373, "memorydb/db.r7g.large/valkey": 0.261,
+        "memorydb/db.r7g.large/redis": 0.373,
+        "memorydb/db.r7g.large/valkey": 0.261,
         "memorydb/db.r7g.xlarge/redis": 0.7,
-    }  # fmt: skip
+    }
     assert {p.grade for p in found} == {"price list"}
     prices.save(found, tmp_path)
     prices.save(found, tmp_path)

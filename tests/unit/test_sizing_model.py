@@ -94,9 +94,10 @@ def test_a_worked_example_by_hand() -> None:
 def test_every_profile_grows_with_everything() -> None:
     base = Shape(100_000, 256, m=16, metadata_bytes=100)
     more = (
-        Shape(200_000, 256, m=16, metadata_bytes=100), Shape(100_000, 512, m=16, metadata_bytes=100),
+        Shape(200_000, 256, m=16, metadata_bytes=100),
+        Shape(100_000, 512, m=16, metadata_bytes=100),
         Shape(100_000, 256, m=16, metadata_bytes=900),
-    )  # fmt: skip
+    )
     for profile in profiles.BUILT_IN.values():
         small = model.predict(base, profile).total_bytes
         for shape in more:
@@ -271,9 +272,17 @@ def test_names_that_are_no_profile(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("1000", 1_000), ("1,000,000", 1_000_000), ("10M", 10_000_000), (" 1.5 k ", 1_500), ("2 billion", 2 * 10**9),
-     ("-5", -5), ("0", 0), ("1_000", 1_000)],
-)  # fmt: skip
+    [
+        ("1000", 1_000),
+        ("1,000,000", 1_000_000),
+        ("10M", 10_000_000),
+        (" 1.5 k ", 1_500),
+        ("2 billion", 2 * 10**9),
+        ("-5", -5),
+        ("0", 0),
+        ("1_000", 1_000),
+    ],
+)
 def test_counts_as_people_type_them(text: str, value: int) -> None:
     assert parse_count("Vectors", text) == value
 

@@ -116,8 +116,9 @@ def test_what_a_service_cannot_do_has_no_price() -> None:
 def test_constraints_as_memorydb_has_them() -> None:
     found = constraints("memorydb", SHAPE, replace(LOAD, indexes=11, replicas=2), 140.0)
     assert [c.text for c in broken(found)] == [
-        "At most 10 indexes; yours 11.", "About 100 MB/s of writes; yours 140 MB/s.",
-    ]  # fmt: skip
+        "At most 10 indexes; yours 11.",
+        "About 100 MB/s of writes; yours 140 MB/s.",
+    ]
     assert any("one shard only" in c.text for c in found)
     assert all(c.source for c in found)
 
@@ -166,9 +167,17 @@ def test_replicas_and_reserve_outside(change: dict[str, float]) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"queries_per_s": -1.0}, {"queries_per_s": math.nan}, {"queries_per_s": 1e15}, {"written_per_s": math.inf},
-     {"query_k": 0}, {"indexes": 0}, {"snapshot_days": 36}, {"replicas": 1.5}],
-)  # fmt: skip
+    [
+        {"queries_per_s": -1.0},
+        {"queries_per_s": math.nan},
+        {"queries_per_s": 1e15},
+        {"written_per_s": math.inf},
+        {"query_k": 0},
+        {"indexes": 0},
+        {"snapshot_days": 36},
+        {"replicas": 1.5},
+    ],
+)
 def test_loads_that_make_no_sense(change: dict[str, object]) -> None:
     with pytest.raises(BadInput):
         services.checked(replace(LOAD, **change))  # type: ignore[arg-type]

@@ -25,12 +25,15 @@ SECRET = "p@ss/w:rd"
     [
         ("redis://localhost", "redis://localhost:6379", "local"),
         ("redis://127.0.0.1:7000/2", "redis://127.0.0.1:7000/2", "local"),
-        ("rediss://clustercfg.my.abc.memorydb.us-east-1.amazonaws.com:6379",
-         "rediss://clustercfg.my.abc.memorydb.us-east-1.amazonaws.com:6379", "development"),
+        (
+            "rediss://clustercfg.my.abc.memorydb.us-east-1.amazonaws.com:6379",
+            "rediss://clustercfg.my.abc.memorydb.us-east-1.amazonaws.com:6379",
+            "development",
+        ),
         ("redis://[::1]:6380", "redis://[::1]:6380", "local"),
         ("unix:///run/redis.sock", "unix:///run/redis.sock", "local"),
     ],
-)  # fmt: skip
+)
 def test_address(url: str, address: str, kind: str) -> None:
     target = Target.parse(url)
     assert (target.address, target.kind, target.writable) == (address, kind, False)
@@ -51,19 +54,55 @@ def test_the_password_is_in_nothing_that_is_shown() -> None:
 
 # Addresses that end up somewhere else, or nowhere: the password is HIDDEN, or a part of it.
 LEAKY = [
-    "redis://:ab/HIDDEN@h:1", "redis://:HIDDEN/ab@h:1", "redis://ada:12/HIDDEN@h:1", "redis://:6379/HIDDEN@h",
-    "redis://ada:12?HIDDEN@h:1", "redis://ada:12?db=1HIDDEN@h", "redis://ada:12?HIDDEN=1&db=2@h",
-    "redis://ada:12#HIDDEN@h:1", "redis://ada:12/3#HIDDEN@h", "redis://ada:12/3?db=3#HIDDEN",
-    "redis://:[HIDDEN@h:1", "redis://:HIDDEN]@h:1", "redis://ada:HIDDEN@h:port", "redis://ada:HIDDEN@h:99999",
-    "redis://ada:HIDDEN@", "redis://ada:HIDDEN", "redis://ada:HIDDEN@h:0", "redis://ada:HIDDEN@h/x",
-    "redis://ada:HIDDEN@h/1/2", "redis://ada:HIDDEN@h/0?db=2", "redis://h?password=HIDDEN",
-    "redis://h/HIDDEN", "redis://h?HIDDEN", "redis://h#HIDDEN", "redis://h?timeout=HIDDEN", "redis://HID\tDEN@h",
-    "redis://:HID\nDEN@h", "redis://:HIDDEN\u2100@h:1", "redis://:HIDDEN@h h", "redis://:HIDDEN@a..b",
-    "redis://:HIDDEN@h@h:1:2", "http://ada:HIDDEN@h:1", "valkey://ada:HIDDEN@h", "ada:HIDDEN@h:1", ":HIDDEN@h",
-    "redis:/ada:HIDDEN@h", "redis:ada:HIDDEN@h", "//ada:HIDDEN@h", "rediss//:HIDDEN@h", "HIDDEN", " HIDDEN PART@h",
-    "unix://ada:HIDDEN@", "unix://ada:HIDDEN@h/run/s", "unix://:12/HIDDEN@/run/s", "unix:///run/s?HIDDEN",
-    "unix://:HID/DEN@/run/s", "redis://%FFHIDDEN@h", "redis://ada:HIDDEN@h?ssl_HIDDEN=1",
-]  # fmt: skip
+    "redis://:ab/HIDDEN@h:1",
+    "redis://:HIDDEN/ab@h:1",
+    "redis://ada:12/HIDDEN@h:1",
+    "redis://:6379/HIDDEN@h",
+    "redis://ada:12?HIDDEN@h:1",
+    "redis://ada:12?db=1HIDDEN@h",
+    "redis://ada:12?HIDDEN=1&db=2@h",
+    "redis://ada:12#HIDDEN@h:1",
+    "redis://ada:12/3#HIDDEN@h",
+    "redis://ada:12/3?db=3#HIDDEN",
+    "redis://:[HIDDEN@h:1",
+    "redis://:HIDDEN]@h:1",
+    "redis://ada:HIDDEN@h:port",
+    "redis://ada:HIDDEN@h:99999",
+    "redis://ada:HIDDEN@",
+    "redis://ada:HIDDEN",
+    "redis://ada:HIDDEN@h:0",
+    "redis://ada:HIDDEN@h/x",
+    "redis://ada:HIDDEN@h/1/2",
+    "redis://ada:HIDDEN@h/0?db=2",
+    "redis://h?password=HIDDEN",
+    "redis://h/HIDDEN",
+    "redis://h?HIDDEN",
+    "redis://h#HIDDEN",
+    "redis://h?timeout=HIDDEN",
+    "redis://HID\tDEN@h",
+    "redis://:HID\nDEN@h",
+    "redis://:HIDDEN\u2100@h:1",
+    "redis://:HIDDEN@h h",
+    "redis://:HIDDEN@a..b",
+    "redis://:HIDDEN@h@h:1:2",
+    "http://ada:HIDDEN@h:1",
+    "valkey://ada:HIDDEN@h",
+    "ada:HIDDEN@h:1",
+    ":HIDDEN@h",
+    "redis:/ada:HIDDEN@h",
+    "redis:ada:HIDDEN@h",
+    "//ada:HIDDEN@h",
+    "rediss//:HIDDEN@h",
+    "HIDDEN",
+    " HIDDEN PART@h",
+    "unix://ada:HIDDEN@",
+    "unix://ada:HIDDEN@h/run/s",
+    "unix://:12/HIDDEN@/run/s",
+    "unix:///run/s?HIDDEN",
+    "unix://:HID/DEN@/run/s",
+    "redis://%FFHIDDEN@h",
+    "redis://ada:HIDDEN@h?ssl_HIDDEN=1",
+]
 
 
 @pytest.mark.parametrize("url", LEAKY)
@@ -146,12 +185,14 @@ def test_an_address_in_the_place_of_a_name_is_not_shown() -> None:
             replace(Target.parse("redis://h"), **{kind: secret}).checked()  # type: ignore[arg-type]
         said.append(caught.value.full())
     for text in (
-        f'[targets."{secret}"]\nurl = "redis://h"', f'[targets.a]\nurl = ["{secret}"]',
-        f'[targets.a]\nurl = "redis://h"\n"{secret}" = 1', f'[targets.a]\nurl = "redis://h"\ntimeout = "{secret}"',
+        f'[targets."{secret}"]\nurl = "redis://h"',
+        f'[targets.a]\nurl = ["{secret}"]',
+        f'[targets.a]\nurl = "redis://h"\n"{secret}" = 1',
+        f'[targets.a]\nurl = "redis://h"\ntimeout = "{secret}"',
         '[targets.a]\nurl = "redis://h"\npassword_env = "HIDDEN+"',
         '[targets.a]\nurl = "redis://h"\npassword_file = "HIDDEN"',
         '[targets.a]\nurl = "redis://h"\npassword_env = ["HIDDEN"]',
-    ):  # fmt: skip
+    ):
         (named,) = targets.parse(text)
         said += [repr(replace(named, password=targets.Password())), named.login, named.name]
         with pytest.raises(BadSettings) as caught:

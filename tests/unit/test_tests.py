@@ -149,10 +149,14 @@ def test_a_test_without_a_claim_is_seen(source: str) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        "assert x", "with pytest.raises(E):\n        f()", "expect(x).to_be_visible()", "until(f, 'it is')",
-        "np.testing.assert_allclose(x, y)", "check(x)",
+        "assert x",
+        "with pytest.raises(E):\n        f()",
+        "expect(x).to_be_visible()",
+        "until(f, 'it is')",
+        "np.testing.assert_allclose(x, y)",
+        "check(x)",
     ],
-)  # fmt: skip
+)
 def test_every_kind_of_claim_counts(body: str) -> None:
     assert without_a_claim(ast.parse(f"def test_a():\n    {body}"), frozenset({"check"})) == []
 

@@ -16,7 +16,10 @@ from tests.unit.tune_run import EFS, run
 def test_which_neighbours_were_missed_and_from_when_on_they_are_found() -> None:
     found = misses.anatomy(run(), 2, 10)
     assert [(n.rank, n.key, n.returned, n.first_ef) for n in found.neighbours] == [
-        (1, "a", 1, 10), (2, "b", None, 40), (3, "c", None, 160)]  # fmt: skip
+        (1, "a", 1, 10),
+        (2, "b", None, 40),
+        (3, "c", None, 160),
+    ]
     assert [n.rank for n in found.missed] == [2, 3]
     assert found.nearest_missed == 2
     assert found.found_by == 160

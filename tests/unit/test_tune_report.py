@@ -55,8 +55,18 @@ def _seen(html: bytes) -> _Seen:
 
 def test_it_says_what_was_measured() -> None:
     html = report.html_report(run(), commands=[("The recommended setting", "FT.SEARCH idx")]).decode()
-    for words in ("EF_RUNTIME 40 is enough.", "Because.", "recall@3 ≥ 0.9", "f00d", "5 random documents (seed 0)", "FT.SEARCH idx",
-                  "EF 40, recommended", "memdb recall --index idx", "Worst queries at EF 40", "target 0.9"):  # fmt: skip
+    for words in (
+        "EF_RUNTIME 40 is enough.",
+        "Because.",
+        "recall@3 ≥ 0.9",
+        "f00d",
+        "5 random documents (seed 0)",
+        "FT.SEARCH idx",
+        "EF 40, recommended",
+        "memdb recall --index idx",
+        "Worst queries at EF 40",
+        "target 0.9",
+    ):
         assert words in html
     assert html.count("<polyline") == 4  # recall, and three percentiles
     assert html.count("<tr") == 2 + len(EFS) + 2 + 12

@@ -16,7 +16,9 @@ def _interval(recalls: np.ndarray) -> tuple[float, float]:
 def test_recall_of_each_group() -> None:
     found = slices.sliced(["a", "b", "a"], np.array([1.0, 0.5, 0.8]), _interval, by_size=True)
     assert [(s.name, s.queries, s.recall, s.low, s.high) for s in found] == [
-        ("a", 2, 0.9, 0.8, 1.0), ("b", 1, 0.5, 0.5, 0.5)]  # fmt: skip
+        ("a", 2, 0.9, 0.8, 1.0),
+        ("b", 1, 0.5, 0.5, 0.5),
+    ]
     assert all(s.small for s in found)
     assert not slices.sliced(["a"] * 30, np.ones(30), _interval, by_size=True)[0].small
     with pytest.raises(BadInput, match="2 labels for 3 queries"):
@@ -37,8 +39,11 @@ def test_a_query_lies_in_the_slice_of_each_of_its_values() -> None:
     assert labels == [("s3", "ec2"), (slices.MISSING,), ("rds",), ("ec2",)]
     found = slices.sliced(labels, np.array([1.0, 0.2, 0.4, 0.5]), _interval, by_size=True)
     assert [(s.name, s.queries, s.recall) for s in found] == [
-        ("ec2", 2, 0.75), ("rds", 1, 0.4), ("s3", 1, 1.0), (slices.MISSING, 1, 0.2),
-    ]  # fmt: skip
+        ("ec2", 2, 0.75),
+        ("rds", 1, 0.4),
+        ("s3", 1, 1.0),
+        (slices.MISSING, 1, 0.2),
+    ]
     many = [(f"t{i}", f"t{i + 1}") for i in range(40)]
     others = slices.sliced(many, np.arange(40) / 40, _interval, by_size=True)[-1]
     # t1 … t39 hold two queries each; the first eleven by name have slices of their own.

@@ -20,10 +20,22 @@ def point(ef: int, recalls: np.ndarray, p99_ms: float = 1.0, short: int = 0) -> 
     band = intervals.mean(recalls)
     empty = np.empty((len(recalls), 0))
     return EfPoint(
-        ef, band.mean, band.low, band.high, p99_ms / 2, p99_ms, p99_ms, 300, ((8, 100.0),), short,
-        recalls.astype(np.float32), empty.astype(np.int16), empty.astype(np.float32),
-        np.full(300, p99_ms, np.float32), 0.1,
-    )  # fmt: skip
+        ef,
+        band.mean,
+        band.low,
+        band.high,
+        p99_ms / 2,
+        p99_ms,
+        p99_ms,
+        300,
+        ((8, 100.0),),
+        short,
+        recalls.astype(np.float32),
+        empty.astype(np.int16),
+        empty.astype(np.float32),
+        np.full(300, p99_ms, np.float32),
+        0.1,
+    )
 
 
 def search(measure: Callable[[int], EfPoint], request: SweepRequest, queries: int) -> dict[int, EfPoint]:

@@ -108,10 +108,13 @@ def test_what_is_not_one_vector_is_refused_in_words(name: str, content: bytes, m
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("a.npy", _npy([[1, 2, 3], [4, 5, 6]])), ("a.json", b"[[1, 2, 3], [4, 5, 6]]"),
-        ("a.csv", b"1,2,3\n4,5,6"), ("a.txt", b"1 2 3\n4 5 6\n"), ("b.csv", b"1;2;3\n4;5;6"),
+        ("a.npy", _npy([[1, 2, 3], [4, 5, 6]])),
+        ("a.json", b"[[1, 2, 3], [4, 5, 6]]"),
+        ("a.csv", b"1,2,3\n4,5,6"),
+        ("a.txt", b"1 2 3\n4 5 6\n"),
+        ("b.csv", b"1;2;3\n4;5;6"),
     ],
-)  # fmt: skip
+)
 def test_a_table_is_never_taken_for_one_long_vector(name: str, content: bytes) -> None:
     """Two rows of three numbers where six are asked: joined they would fit."""
     with pytest.raises(BadVector, match="2 vectors"):
@@ -121,11 +124,30 @@ def test_a_table_is_never_taken_for_one_long_vector(name: str, content: bytes) -
 @pytest.fixture
 def info() -> IndexInfo:
     reply = {
-        "index_name": b"idx", "index_definition": [b"key_type", b"HASH", b"prefixes", [b"p:"]],
-        "attributes": [[b"identifier", b"v", b"attribute", b"v", b"type", b"VECTOR", b"algorithm", b"FLAT",
-                        b"data_type", b"FLOAT32", b"dim", 3, b"distance_metric", b"COSINE"]],
-        "num_docs": b"1", "indexing": b"0", "percent_indexed": b"1",
-    }  # fmt: skip
+        "index_name": b"idx",
+        "index_definition": [b"key_type", b"HASH", b"prefixes", [b"p:"]],
+        "attributes": [
+            [
+                b"identifier",
+                b"v",
+                b"attribute",
+                b"v",
+                b"type",
+                b"VECTOR",
+                b"algorithm",
+                b"FLAT",
+                b"data_type",
+                b"FLOAT32",
+                b"dim",
+                3,
+                b"distance_metric",
+                b"COSINE",
+            ]
+        ],
+        "num_docs": b"1",
+        "indexing": b"0",
+        "percent_indexed": b"1",
+    }
     return read_info("idx", reply)
 
 
@@ -134,7 +156,7 @@ def info() -> IndexInfo:
     [
         ("q.npy", _npy([[1, 2, 3], [4, 5, 6]])),
         ("q.csv", b"\xef\xbb\xbf1,2,3\n4,5,6\n"),
-        ("q.csv", "vector\n\"[1, 2, 3]\"\n\"[4, 5, 6]\"\n".encode("utf-16")),
+        ("q.csv", 'vector\n"[1, 2, 3]"\n"[4, 5, 6]"\n'.encode("utf-16")),
         ("q.jsonl", b"\xef\xbb\xbf[1, 2, 3]\n[4, 5, 6]\n"),
         ("q.jsonl", b'{"vector": [1, 2, 3]}\n{"vector": [4, 5, 6]}\n'),
         ("q.jsonl", _REPLY + b'\n{"data": [{"embedding": [4, 5, 6]}]}\n'),
@@ -144,7 +166,7 @@ def info() -> IndexInfo:
         ("q.json", b"[[1, 2, 3], [4, 5, 6]]"),
         ("q.json", b'[{"id": 1, "embedding": [1, 2, 3]}, {"id": 2, "embedding": [4, 5, 6]}]'),
     ],
-)  # fmt: skip
+)
 def test_files_of_queries(info: IndexInfo, name: str, content: bytes) -> None:
     asked = queries.from_file(name, content, info)
     np.testing.assert_array_equal(asked.vectors, [[1, 2, 3], [4, 5, 6]])

@@ -45,22 +45,44 @@ def run(**changes: object) -> Run:
         mean = float(recalls.mean())
         points.append(
             EfPoint(
-                ef_runtime=ef, recall=mean, low=mean - 0.1, high=min(1.0, mean + 0.1), p50_ms=0.5 + i,
-                p95_ms=1.0 + i, p99_ms=2.0 + i, calls=5, throughput=((8, 9000.0 / (i + 1)),),
-                short=1 if ef == 10 else 0, recalls=recalls, ranks=ranks,
-                hit_distances=np.array(FOUND[ef], np.float32), latencies_ms=np.full(5, 0.5 + i, np.float32), took_s=0.1,
+                ef_runtime=ef,
+                recall=mean,
+                low=mean - 0.1,
+                high=min(1.0, mean + 0.1),
+                p50_ms=0.5 + i,
+                p95_ms=1.0 + i,
+                p99_ms=2.0 + i,
+                calls=5,
+                throughput=((8, 9000.0 / (i + 1)),),
+                short=1 if ef == 10 else 0,
+                recalls=recalls,
+                ranks=ranks,
+                hit_distances=np.array(FOUND[ef], np.float32),
+                latencies_ms=np.full(5, 0.5 + i, np.float32),
+                took_s=0.1,
             )
-        )  # fmt: skip
+        )
     labels = ("doc:0", "doc:1", NASTY, "doc:3", "doc:4")
     made = Run(
-        id="20260101T000000-abcdef", started="2026-01-01T00:00:00Z", target="redis://127.0.0.1:1", index="idx",
-        fingerprint="f00d", dialect="redisearch", engine="Redis 8.2", documents=100,
+        id="20260101T000000-abcdef",
+        started="2026-01-01T00:00:00Z",
+        target="redis://127.0.0.1:1",
+        index="idx",
+        fingerprint="f00d",
+        dialect="redisearch",
+        engine="Redis 8.2",
+        documents=100,
         definition=Definition("HNSW", "FLOAT32", 4, "COSINE", 16, 200),
         request=SweepRequest("idx", "v", k=K, goal=Goal(value=0.9), source=Documents(5, extend=False)),
-        queries=Queries(np.eye(5, 4, dtype=np.float32), labels, ("doc:0", "", "", "", ""), Documents(5), "d1"),
+        queries=Queries(
+            np.eye(5, 4, dtype=np.float32), labels, ("doc:0", "", "", "", ""), Documents(5), "d1"
+        ),
         truth=Truth(tuple(("a", "b", "c") for _ in range(5)), TRUE, 100, 0.1),
         points=tuple(points),
         recommendation=Recommendation(40, 0.9, 0.8, 1.0, True, "EF_RUNTIME 40 is enough.", ("Because.",)),
-        notes=(), partial=False, took_s=1.0, memdb_version="0.1",
-    )  # fmt: skip
+        notes=(),
+        partial=False,
+        took_s=1.0,
+        memdb_version="0.1",
+    )
     return replace(made, **changes)  # type: ignore[arg-type]
