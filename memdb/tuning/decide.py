@@ -130,7 +130,8 @@ def queries_to_tell(recalls: Numbers, target: float, confidence: float = 0.95) -
     if not len(recalls) or not float(np.mean(recalls)) > target:
         return None
     values, counts = np.unique(np.clip(recalls.astype(np.float64), 0.0, 1.0), return_counts=True)
-    tried = np.arange(1, _MOST_TIMES * 24) / 24  # in doublings of the queries there are
+    fewest = -24 * math.floor(math.log2(len(recalls)))  # one query: fewer than there are may be enough
+    tried = np.arange(fewest, _MOST_TIMES * 24) / 24  # in doublings of the queries there are
     times = 2.0**tried
     low, _ = intervals.bounds(values, counts[None, :] * times[:, None], confidence)
     enough = np.flatnonzero(low >= target)

@@ -151,6 +151,14 @@ def load(home: Path, run_id: str) -> Run:
         ) from exc
 
 
+def changed(home: Path) -> int:
+    """A number that changes when a run is saved, renamed or deleted by any process; 0 where there is none."""
+    try:
+        return (home / "runs").stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def listed(home: Path) -> tuple[Listed, ...]:
     """All saved runs, newest first; files that cannot be read are left out."""
     entries: list[Listed] = []

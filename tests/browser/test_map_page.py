@@ -52,7 +52,7 @@ def test_draw_ask_lasso_and_tune(app_server: str, page: Page) -> None:
     expect(link).to_be_visible(timeout=LONG_MS)
     link.click()
     expect(page).to_have_url(re.compile(r"/recall\?.*recall\.by=Selected"))
-    expect(page.get_by_text(re.compile(r"documents, each left out of its own results"))).to_be_visible(
+    expect(page.get_by_text(re.compile(r"Each is left out of its own results"))).to_be_visible(
         timeout=LONG_MS
     )
 

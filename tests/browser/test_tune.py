@@ -61,7 +61,7 @@ def test_a_sweep_ends_in_a_sentence_and_a_miss_opens_in_search(app_server: str, 
     expect(page.locator(".st-key-recall-curve-recall .main-svg").first).to_be_visible()
     view(page, "Misses")
     expect(page.get_by_text(re.compile(r"true neighbours were missed")).first).to_be_visible()
-    page.get_by_role("link", name="Open in Search").click()
+    page.get_by_role("link", name="Open its document in Search").click()
     expect(page).to_have_url(re.compile(r"/search\?.*search\.by=Document.*search\.ef="))
     expect(page.get_by_text(re.compile(r"11 of K 11 · EF")).first).to_be_visible()
     assert errors == []

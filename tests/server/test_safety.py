@@ -105,7 +105,7 @@ def test_what_was_sent_is_logged_without_keys_and_values(client: Client, prefix:
     shown = [(e.name, e.pattern, e.commands, e.outcome) for e in client.log.entries()]
     assert shown == [
         ("SET", f"{prefix}*", 1, "ok"),
-        ("GET", f"{prefix}*", 2, "EngineError"),
+        ("GET", f"{prefix}*", 2, "WrongType"),
         ("FT.SEARCH", "no-index", 1, "UnknownIndex"),
         ("CONFIG GET", "", 1, "ok"),
     ]

@@ -82,7 +82,10 @@ def test_recall_by_made_queries_is_that_of_unseen_ones(client: Client, prefix: s
         if real is None or real.recall < 0.85:
             continue
         # Means of 700 and of 1,000 queries: by chance they differ by up to 0.02 (two standard errors).
-        assert like.recall == pytest.approx(real.recall, abs=0.025)
+        assert like.recall <= real.recall + 0.025
+        # Harder than unseen ones they may be by more, and the interval that is shown says by how much.
+        assert real.recall <= like.high + 0.02
+        assert like.recall >= real.recall - 0.05
         judged += 1
     assert judged >= 3
     low, high = made.points[0], flattered.points[0]

@@ -19,9 +19,14 @@ from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import KnnRequest
 
 
-@st.cache_data(ttl="10s", max_entries=4, show_spinner=False)
 def listed(folder: Path) -> tuple[Listed, ...]:
-    """Saved runs, newest first."""
+    """Saved runs, newest first; also those that a command has saved since."""
+    return _listed(folder, store.changed(folder))
+
+
+@st.cache_data(ttl="10s", max_entries=4, show_spinner=False)
+def _listed(folder: Path, changed: int) -> tuple[Listed, ...]:
+    del changed  # tells a state of the folder from an earlier one
     return store.listed(folder)
 
 
@@ -63,5 +68,5 @@ def saved(run_id: str) -> Run:
 
 def forget() -> None:
     """Look at the folder again: a run was saved, renamed or deleted."""
-    listed.clear()
+    _listed.clear()
     candidates.clear()
