@@ -29,7 +29,7 @@ test: $(TESTS) check ## ruff, mypy, and all tests (browser tests where there is 
 
 quick: $(TESTS) ## what needs no server: ruff, mypy and the unit tests
 	@$(BIN)/mypy & mypy=$$!; $(BIN)/ruff check && $(BIN)/ruff format --check \
-	  && $(BIN)/python -m pytest -q tests/unit $(ARGS); tests=$$?; wait $$mypy && exit $$tests
+	  && $(BIN)/python -m pytest -q -n 2 --dist worksteal tests/unit $(ARGS); tests=$$?; wait $$mypy && exit $$tests
 
 check: $(TESTS) ## ruff and mypy
 	$(BIN)/ruff check
