@@ -338,6 +338,8 @@ def build(client: Client, base: IndexInfo, field: str, variant: Variant, *, repo
             f"A shadow index of '{line(base.name)}' is not the same index: {differs} It was dropped again.",
             "Compare by hand, with an index of your own that holds the documents you mean.",
         )
+    # Read again: an engine may say ready a moment before it has counted every document.
+    info = index_info(client, wanted.name)
     return Built(wanted.name, took, info.documents, info.vector_bytes, info.total_bytes)
 
 
