@@ -55,8 +55,8 @@ class Card(InRegion):
             f"{about.shards} × {about.node_type}, {about.nodes} nodes "
             f"in {', '.join(chosen.zones) or 'zones not told'}, {about.status}"
         )
-        rows = [(c.name, c.outcome, c.saw, c.wanted, " ".join((c.mend, c.command)).strip()) for c in checks]
-        print_table("", ("check", "outcome", "is", "should be", "how to mend it"), rows)
+        rows = [(c.name, c.outcome, c.saw, c.wanted, " ".join((c.fix, c.command)).strip()) for c in checks]
+        print_table("", ("check", "outcome", "is", "should be", "how to fix it"), rows)
         for absent in chosen.absent:
             say(absent.words)
         return FAILED if failed else 0

@@ -63,7 +63,7 @@ class Check:
     outcome: Outcome
     saw: str
     wanted: str
-    mend: str  # in words; empty where it passed
+    fix: str  # in words; empty where it passed
     command: str = ""  # of the AWS CLI
 
 
@@ -193,10 +193,10 @@ def _newest(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetime)
     return _check("Newest snapshot", not warning, saw, wanted, warning, command)
 
 
-def _check(name: str, passed: bool | None, saw: str, wanted: str, mend: str, command: str) -> Check:
+def _check(name: str, passed: bool | None, saw: str, wanted: str, fix: str, command: str) -> Check:
     if passed is None:
         return Check(name, "unknown", saw, wanted, "")
-    return Check(name, "pass", saw, wanted, "") if passed else Check(name, "fail", saw, wanted, mend, command)
+    return Check(name, "pass", saw, wanted, "") if passed else Check(name, "fail", saw, wanted, fix, command)
 
 
 def _at_night(window: str) -> bool | None:

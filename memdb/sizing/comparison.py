@@ -1,4 +1,4 @@
-"""The article's comparison table, its cost row reckoned for the user's own inputs. Pure."""
+"""The article's comparison table, its cost row calculated for the user's own inputs. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Row:
 
     dimension: str
     cells: tuple[str, str, str, str]
-    grade: str  # quoted, reckoned or measured
+    grade: str  # quoted, calculated or measured
     source: str
 
 
@@ -46,7 +46,7 @@ def rows(bills: Sequence[Bill], measured: str = "") -> tuple[Row, ...]:
             Row("… measured on this target", (measured, "–", "–", "–"), "measured", "this app, now"),
         )
     table += [
-        Row("Cost a month, your inputs", _costs(bills), "reckoned", "Cost view, line by line"),
+        Row("Cost a month, your inputs", _costs(bills), "calculated", "Cost view, line by line"),
         Row(
             "… at 10 million vectors, by the article",
             ("$800–1,200 (r6g.large cluster)", "–", "$50–80", "$400–800"),

@@ -35,7 +35,7 @@ _OCU_VECTORS = 0.5  # share of an OCU's memory for graphs; ours, after the k-NN 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One item of a bill and how it was reckoned."""
+    """One item of a bill and how it was calculated."""
 
     item: str
     usd: float

@@ -269,7 +269,7 @@ STEPS = (
     ),
     Step(
         "The bill",
-        "What would a million documents cost? The bytes are reckoned from measurements, then turned into "
+        "What would a million documents cost? The bytes are calculated from measurements, then turned into "
         "nodes and dollars. Where a price is an estimate, it says so.",
         "sizing",
         "Sizing: your own numbers, growth, templates",

@@ -103,7 +103,7 @@ def test_the_card_against_the_checklist() -> None:
         "Search": "pass",
     }
     assert "ReplicaCount=2" in checks["Replicas"].command
-    assert all(c.mend for c in checks.values() if c.outcome == "fail")
+    assert all(c.fix for c in checks.values() if c.outcome == "fail")
     with pytest.raises(NotFound):
         aws_card.card(memorydb, "nobody")
 

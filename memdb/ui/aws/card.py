@@ -36,7 +36,7 @@ def view(chosen: Chosen) -> None:
     failed = [check for check in checks if check.outcome == "fail"]
     passed = sum(check.outcome == "pass" for check in checks)
     st.markdown("#### Production checklist")
-    st.markdown(f"{passed} of {len(checks)} pass, {len(failed)} to mend.")
+    st.markdown(f"{passed} of {len(checks)} pass, {len(failed)} to fix.")
     with st.container(border=True, gap="small"):
         for check in checks:
             mark, name, saw, wanted = st.columns([1, 2, 4, 4], vertical_alignment="center")
@@ -45,14 +45,14 @@ def view(chosen: Chosen) -> None:
             saw.markdown(markdown(check.saw))
             wanted.caption(f"should be: {markdown(check.wanted)}")
     if failed:
-        st.markdown("#### How to mend")
+        st.markdown("#### How to fix")
     for check in failed:
         with st.expander(check.name, icon=":material/build:"):
-            st.markdown(markdown(check.mend))
+            st.markdown(markdown(check.fix))
             st.code(check.command, language="bash", wrap_lines=True)
     frame = pd.DataFrame(
-        [(c.name, c.outcome, c.saw, c.wanted, c.mend, c.command) for c in checks],
-        columns=["check", "outcome", "is", "should be", "how to mend", "command"],
+        [(c.name, c.outcome, c.saw, c.wanted, c.fix, c.command) for c in checks],
+        columns=["check", "outcome", "is", "should be", "how to fix", "command"],
     )
     parts.export(frame, "checklist", {"cluster": chosen.name}, key="aws.card")
     _code(chosen)

@@ -25,7 +25,7 @@ MADE = {"made": st.column_config.DatetimeColumn("made (UTC)", format="YYYY-MM-DD
 _REGION, _RUN, _SAID = "aws.region", "aws.run", "aws.said"
 _SHOWS = (
     "With credentials this page shows the **cluster** (shards, nodes, zones, version, TLS, ACL, windows) "
-    "against the production checklist, with how to mend what fails; **CloudWatch's metrics** for each node; "
+    "against the production checklist, with how to fix what fails; **CloudWatch's metrics** for each node; "
     "the article's four **alarms** as boto3, CloudFormation and Terraform; and **snapshots** with age, size "
     "and cost."
 )

@@ -38,7 +38,7 @@ def right_side(target: Target, choice: PlanChoice | MemDBError) -> None:
         bills = plan_state.all_bills(sizing)
     except MemDBError as exc:
         parts.show_error(exc)
-        st.caption("Nothing was reckoned; what you typed is still there.")
+        st.caption("Nothing was calculated; what you typed is still there.")
     view = st.segmented_control(
         "View",
         list(VIEWS),

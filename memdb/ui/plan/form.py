@@ -385,7 +385,7 @@ def _profile() -> Profile:
         key="plan.profile",
         bind="query-params",
         format_func=line,
-        help="How bytes are reckoned. memorydb is an estimate; redisearch is measured on the local engine; "
+        help="How bytes are calculated. memorydb is an estimate; redisearch is measured on the local engine; "
         "article is the article's rule; others come from `memdb calibrate` or “Read from this cluster”.",
     )
     profile = state.profile(chosen or "memorydb")

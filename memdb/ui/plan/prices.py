@@ -28,7 +28,7 @@ def view() -> None:
     rows = [_row(price_id, book.find(price_id, region), mine) for price_id in _with_next_gen(known)]
     st.caption(
         f"{len(known)} prices for {markdown(region)}, in {catalogue.CURRENCY}, on demand, without tax. Write "
-        "into “yours” to reckon with your own; empty takes the catalogue's again. "
+        "into “yours” to calculate with your own; empty takes the catalogue's again. "
         "Yours stay in this browser tab."
     )
     version = st.session_state.get(_VERSION, 0)

@@ -36,7 +36,7 @@ def right_side(target: Target, choice: PlanChoice | MemDBError) -> None:
         sizing = plan_state.made(choice.inputs, choice.profile)
     except MemDBError as exc:
         parts.show_error(exc)
-        st.caption("Nothing was reckoned; what you typed is still there.")
+        st.caption("Nothing was calculated; what you typed is still there.")
     if sizing is not None:
         headline(sizing)
     view = st.segmented_control(
