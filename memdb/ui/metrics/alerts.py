@@ -29,11 +29,7 @@ def view(past: Past) -> None:
                         "node": line(a.node),
                         "figure": line(a.name),
                         "level": a.level,
-                        "state": "raised"
-                        if a.stands and not a.well_since
-                        else "well again"
-                        if a.stands
-                        else "suspected",
+                        "state": _stage(a),
                         "since": pd.to_datetime(a.since, unit="s", utc=True),
                         "saw": line(a.saw, 300),
                         "what to do": line(a.todo, 300),
