@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Mapping
 from io import BytesIO
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,9 +24,9 @@ def to_csv(frame: pd.DataFrame) -> bytes:
     for place, kind in enumerate(frame.dtypes):  # by place: two columns may have one name
         column = frame.iloc[:, place]
         if _texts(column):
-            safe.isetitem(place, pd.Series(map(_no_formula, column), index=frame.index, dtype=object))
+            safe.isetitem(place, np.array([*map(_no_formula, column)], dtype=object))
         elif pd.api.types.is_float_dtype(kind):
-            safe.isetitem(place, column.replace([float("inf"), float("-inf")], float("nan")))
+            safe.isetitem(place, column.where(~np.isinf(column), np.nan).to_numpy())
     safe.columns = pd.Index([_no_formula(name) for name in frame.columns])
     return bytes(safe.to_csv(index=False).encode("utf-8", "backslashreplace"))
 
