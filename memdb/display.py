@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+# A text that is Markdown already: of ours, or put together of what `markdown` and `code` made. Callers of who
+# takes one are held to it by tests/unit/test_shown_text.py.
+Markdown = str
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 # Arabic to Myanmar, Khmer, Mongolian: joiners spell words there.
@@ -69,6 +75,34 @@ def code(value: str, limit: int = 300) -> str:
 def figure_text(value: str, limit: int = 120) -> str:
     """The same for a chart: plotly reads some HTML in names and hover texts."""
     return html.escape(line(value, limit), quote=False)
+
+
+def labels(values: Iterable[str] | Mapping[str, str], limit: int = 200) -> Callable[[str], str]:
+    """How a box that one of the values is chosen in shows each: on one line, no two alike.
+
+    Values that would look alike get numbers, so that each can be chosen. A mapping says what each is shown
+    as.
+    """
+    texts = values if isinstance(values, Mapping) else {value: value for value in values}
+    shown: dict[str, str] = {}
+    taken: set[str] = set()
+    for value, text in texts.items():
+        label, number = line(text, limit), 1
+        while label in taken:
+            number += 1
+            label = f"{line(text, limit)} ({number})"
+        taken.add(label)
+        shown[value] = label
+    return _Labels(shown, limit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Labels:  # no closure: Streamlit's test harness pickles what a box was made with
+    shown: dict[str, str]
+    limit: int
+
+    def __call__(self, value: str) -> str:
+        return self.shown.get(value, line(value, self.limit))
 
 
 def is_utf8(value: str) -> bool:

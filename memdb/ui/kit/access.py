@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from memdb.cluster.target import LOOPBACK
-from memdb.display import markdown
+from memdb.display import Markdown, markdown
 from memdb.settings import Settings
 
 _FORWARDED = ("x-forwarded-for", "x-forwarded-host", "forwarded", "x-real-ip", "via")
@@ -37,10 +37,10 @@ def is_local(listens_on: str, headers: Mapping[str, str]) -> bool:
 
 def login_missing() -> bool:
     """Whether a login is configured and this visitor has not logged in."""
-    return _configured() and not bool(st.user.get("is_logged_in"))
+    return login_configured() and not bool(st.user.get("is_logged_in"))
 
 
-def login_screen(title: str) -> None:
+def login_screen(title: Markdown) -> None:
     """The only thing a visitor without login sees."""
     st.title(title)
     if importlib.util.find_spec("authlib") is None:
@@ -55,13 +55,14 @@ def login_screen(title: str) -> None:
 
 def login_panel() -> None:
     """In the sidebar: who is logged in, and the way out."""
-    if not _configured():
+    if not login_configured():
         return
     name = str(st.user.get("email") or st.user.get("name") or "Logged in")
     st.caption(f":material/person: {markdown(name)}")
     st.button("Log out", icon=":material/logout:", on_click=st.logout, key="access.logout", type="tertiary")
 
 
-def _configured() -> bool:
+def login_configured() -> bool:
+    """Whether visitors have to log in."""
     # Without a secrets file Streamlit shows an error for every look at st.secrets.
     return bool(st.secrets.load_if_toml_exists()) and "auth" in st.secrets

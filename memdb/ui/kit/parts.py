@@ -11,13 +11,14 @@ import streamlit as st
 
 from memdb import export as exports
 from memdb.cluster.target import Target
-from memdb.display import bytes_text, markdown
+from memdb.display import Markdown, bytes_text, line, markdown, plain
 from memdb.errors import Busy, MemDBError, ReadOnlyTarget, UnknownIndex, Unreachable
 from memdb.ui.kit import cached
 from memdb.vectors.index import BuildState
 from memdb.vectors.query import Command
 
 _WAITED = "parts.waited"
+_LONGEST = 100_000  # characters of a text to copy
 KIND_LOOK = {
     "local": ("green", ":material/home:"),
     "development": ("blue", ":material/build:"),
@@ -76,17 +77,17 @@ def _wait_for(target: Target) -> None:
     st.rerun()
 
 
-def target_name(target: Target) -> str:
+def target_name(target: Target) -> Markdown:
     """Its name behind a dot of its colour, as Markdown."""
     colour = target.colour or KIND_LOOK[target.kind][0]
-    return f":{colour}[⬤] **{markdown(target.name)}**"
+    return f":{markdown(colour)}[⬤] **{markdown(target.name)}**"
 
 
 def target_badge(target: Target) -> None:
     """Which target this is, of what kind, and whether it may be written: on every page."""
     colour, icon = KIND_LOOK[target.kind]
     with st.container(horizontal=True, gap="small"):
-        st.badge(target.kind, icon=icon, color=colour)  # type: ignore[arg-type]  # one of its colours
+        st.badge(markdown(target.kind), icon=icon, color=colour)  # type: ignore[arg-type]  # one of its colours
         if target.writable:
             st.badge("writable", icon=":material/edit:", color="orange")
         else:
@@ -109,7 +110,7 @@ def build_badge(build: BuildState) -> None:
     st.badge(text, icon=icon, color=colour)  # type: ignore[arg-type]  # one of its colours
 
 
-def empty(title: str, what_next: str, icon: str = ":material/inbox:") -> None:
+def empty(title: Markdown, what_next: Markdown, icon: Markdown = ":material/inbox:") -> None:
     """An empty state that says what to do next. Texts are ours, not stored values."""
     with st.container(border=True, horizontal_alignment="center"):
         st.space("small")
@@ -145,7 +146,12 @@ def copy_as_code(command: Command, target: Target, library: str, *, key: str) ->
         "Python, memdb": library,
         "Python, redis-py": command.python(target),
     }
-    st.code(texts[str(kind)], language=shells[str(kind)], wrap_lines=True)
+    code_block(texts[str(kind)], shells[str(kind)])
+
+
+def code_block(text: str, language: str | None = None, *, height: int | None = None) -> None:
+    """A text to copy: a command, code, a link. Marks in it that would mislead its reader are seen."""
+    st.code(plain(text, _LONGEST), language=language, wrap_lines=True, height=height or "content")
 
 
 def export(frame: pd.DataFrame, name: str, settings: Mapping[str, object], *, key: str) -> None:
@@ -161,7 +167,7 @@ def export(frame: pd.DataFrame, name: str, settings: Mapping[str, object], *, ke
             st.download_button(
                 kind,
                 make,
-                file_name=f"{name}.{kind.lower()}",
+                file_name=f"{line(name, 80)}.{kind.lower()}",
                 mime=mime,
                 icon=":material/download:",
                 key=f"{key}.{kind}",

@@ -12,7 +12,7 @@ from memdb.cluster import targets as library
 from memdb.cluster.find import app_target, known
 from memdb.cluster.target import Target
 from memdb.cluster.targets import Named, Password
-from memdb.display import markdown
+from memdb.display import labels, markdown
 from memdb.errors import MemDBError
 from memdb.settings import Settings
 from memdb.ui.kit import cached
@@ -107,8 +107,7 @@ def selector() -> None:
                 f"This link is about {markdown(asked)}, which is not among the targets here.",
                 icon=":material/link_off:",
             )
-        # No format_func: the link would carry what it makes, and not the name.
-        st.selectbox("Target", names, key=CHOSEN, bind="query-params")
+        st.selectbox("Target", names, format_func=labels(names), key=CHOSEN, bind="query-params")
     now = str(st.session_state.get(CHOSEN) or (names[0] if names else ""))
     _set_aside(now)
 

@@ -48,7 +48,7 @@ def view(target: Target, detected: Detected, chosen: Format) -> None:
 
 def _recognised(target: Target, detected: Detected) -> None:
     st.markdown("**Recognised on this server**")
-    st.caption(detected.words)
+    st.caption(markdown(detected.words))
     if not detected.formats:
         parts.empty(
             "No format was recognised",
@@ -141,7 +141,7 @@ def _preview(target: Target, mine: Format) -> None:
         else:
             parts.empty("No such key", "Check the prefix and the kind of value.", ":material/search_off:")
         st.caption("As the settings file says it:")
-        st.code(format_file.to_toml(mine), language="toml")
+        parts.code_block(format_file.to_toml(mine), "toml")
     if listing.sessions:
         with right, parts.errors_shown(target):
             id_ = listing.sessions[0].id
