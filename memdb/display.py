@@ -30,6 +30,9 @@ _UNSEEN = re.compile(
 _READ_AFTERWARDS = re.compile(
     r"https?://[-\w]*\.|www\.|[-.\w+]@[-\w]+\.|:(?!\d\d:)[\w+-]+:|^(?:<->|->|<-|--|>=|<=|~=)$", re.IGNORECASE
 )
+_MEANING = re.compile(
+    r"([!#$&()*+\-/:<=>@\[\\\]^_`{|}~])"
+)  # all punctuation of ASCII but . , ; % ? and quotes
 _ICON = ":material/"  # is rewritten before Markdown is read, in code spans too; not behind backslashes
 # Words, and what stands between them. A bracket or bar would end the label or table cell around a code span.
 _WORDS = re.compile(rf"({_ICON}|[\s\[\]|]+)")
@@ -61,10 +64,11 @@ def markdown(value: str, limit: int = 500) -> str:
     no HTML, formula, colour or icon read. Addresses and shortcodes, which would be read all the same, become
     code spans.
     """
-    return "".join(
+    text = "".join(
         _span(word) if word != _ICON and _READ_AFTERWARDS.search(word) else _escaped(word)
         for word in _WORDS.split(line(value, limit))
     )
+    return re.sub(r"^(\d+)\.", r"\1\\.", text)  # would begin a list
 
 
 def code(value: str, limit: int = 300) -> str:
@@ -137,7 +141,7 @@ def duration(seconds: float | None) -> str:
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
+    return _MEANING.sub(r"\\\1", text)
 
 
 def _span(text: str) -> str:

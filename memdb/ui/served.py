@@ -30,7 +30,8 @@ def _policy() -> str:
     """The content-security policy: nothing is fetched from, sent to or framed by another host.
 
     Scripts are Streamlit's files, and those that its page holds, by their digest: no text that became a
-    script would run. Its elements come with styles of their own; charts and tables draw pictures and run workers.
+    script would run. Its elements come with styles of their own; charts and tables draw pictures and
+    run workers.
     """
     page = Path(get_static_dir(), "index.html").read_text("utf-8")
     inline = [

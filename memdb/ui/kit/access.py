@@ -22,17 +22,30 @@ def may_enter_addresses(settings: Settings) -> bool:
     )
 
 
+def on_this_machine() -> bool:
+    """Whether this visitor sits at this machine, or there is none; else the app is served beyond it."""
+    headers = dict(st.context.headers)
+    return not headers or (st.context.ip_address is None and is_local("localhost", headers))
+
+
 def is_local(listens_on: str, headers: Mapping[str, str]) -> bool:
     """Whether app and browser are on one machine, with no proxy between them.
 
     Args:
         listens_on: the address the app listens on; empty is every one of this machine.
         headers: of the visitor's request. A proxy on this machine reaches the app by loopback too; what it
-            adds, or a host name that is not this machine's, gives it away.
+            adds, or a host name that is not this machine's (also as the page's origin), gives it away.
     """
     low = {name.lower(): value for name, value in headers.items()}
-    host = urlsplit(f"//{low.get('host', '')}").hostname or ""
-    return listens_on in LOOPBACK and host in LOOPBACK and not any(name in low for name in _FORWARDED)
+    names = [_host(f"//{low.get('host', '')}"), *([_host(low["origin"])] if "origin" in low else [])]
+    return listens_on in LOOPBACK and LOOPBACK.issuperset(names) and not any(n in low for n in _FORWARDED)
+
+
+def _host(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
 
 
 def login_missing() -> bool:

@@ -75,7 +75,7 @@ def recall_view(sizing: SizingPlan) -> None:
     if linked not in known:
         st.session_state.pop("plan.run", None)
     chosen = st.selectbox(
-        "Tuning run", list(known), format_func=labels(known), key="plan.run", bind="query-params"
+        "Tuning run", list(known), format_func=labels(list(known)), key="plan.run", bind="query-params"
     )
     run = tune.saved(chosen or next(iter(known)))
     points = [
