@@ -20,6 +20,7 @@ from memdb.vectors import distance, upload
 from memdb.vectors.distance import Floats
 from memdb.vectors.exact import Neighbours, nearest
 from memdb.vectors.index import IndexInfo, index_info
+from memdb.vectors.membership import Membership
 from memdb.vectors.query import EF_RUNTIME, KnnRequest, numbers, returnable, vector_param
 from memdb.vectors.read import blocks
 from memdb.vectors.recall import Judged, judge
@@ -121,7 +122,8 @@ def _exact(
     _, params = info.vector_field(request.field)
     sent = distance.as_sent(np.array([numbers(request.vector)], dtype=np.float32), params.type)
     exact = nearest(blocks(client, info, request.field, request.filter), sent, request.k, params.metric)
-    verdicts = judge(client, info, request.field, sent, [result.keys], exact.keys, exact.distances)
+    under = Membership(client, info, request.filter)
+    verdicts = judge(client, info, request.field, sent, [result.keys], exact.keys, exact.distances, under)
     return exact, verdicts[0]
 
 
@@ -130,7 +132,11 @@ def _as_json(
 ) -> dict[str, object]:
     document: dict[str, object] = {
         # A distance that the engine does not have is null.
-        "hits": [{"key": h.key, "distance": h.distance, "fields": dict(h.fields)} for h in result.hits],
+        "hits": [
+            {"key": h.key, "distance": h.distance, "fields": dict(h.fields)}
+            | ({"breaks_filter": True} if h.key in result.outside else {})
+            for h in result.hits
+        ],
         "took_ms": round(result.took_ms, 3),
         "command": command,
     } | _notes(result.notes)
@@ -153,12 +159,19 @@ def _notes(notes: tuple[str, ...]) -> dict[str, object]:
 
 def _show(result: KnnResult, request: KnnRequest, exact: Neighbours | None, compared: Judged | None) -> None:
     names = request.return_fields[:_SHOWN_FIELDS]
+    marked = ("filter",) if result.outside else ()
     rows = [
-        (str(i), hit.key, _distance(hit.distance), *(hit.fields.get(name, "") for name in names))
+        (
+            str(i),
+            hit.key,
+            _distance(hit.distance),
+            *("breaks it" if hit.key in result.outside else "" for _ in marked),
+            *(hit.fields.get(name, "") for name in names),
+        )
         for i, hit in enumerate(result.hits, 1)
     ]
     if rows:
-        print_table("", ("", "key", "distance", *names), rows, right=(0, 2))
+        print_table("", ("", "key", "distance", *marked, *names), rows, right=(0, 2))
     say(f"{len(rows)} hits in {result.took_ms:.1f} ms")
     for note in result.notes:
         say(f"Note: {note}")

@@ -39,6 +39,16 @@ PROBED = (
     "FT.TAGVALS",
     "FT._ALIASLIST",
 )
+# RediSearch's and valkey-search's default list; such words are not indexed, so a phrase leaves them out.
+STOP_WORDS = frozenset(
+    "a is the an and are as at be but by for if in into it no not of on or such that their then there "
+    "these they this to was will with".split(" ")
+)
+# Signs, beside blanks, at which a TEXT field is cut into words. The underscore is part of a word on both. On
+# RediSearch so is a line break: words around one are glued in the index and found by neither, so texts to be
+# searched should hold blanks instead. Of what a user types, a line break counts as a blank.
+REDISEARCH_SPLITS = "\x00,./(){}[]:;~!@#$%^&*-=+|'`\"<>?"
+VALKEY_SPLITS = ",.<>{}[]\"':;!@#$%^&*()-+=~/\\|?"  # its default, as its FT.INFO tells it
 # Any of these tells which engine it is; valkey-search has none of them.
 TELLING = frozenset(PROBED) - {"FT.SEARCH", "FT.AGGREGATE"}
 
@@ -82,7 +92,8 @@ class Dialect:
     escaped_stars: bool = True  # a star behind a backslash is a character; else it still means a prefix
     escaped_names: bool = True  # a sign in a field's name can be said behind a backslash; else as it is
     empty_ranges: bool = True  # a range that holds no number finds nothing; else it is an error
-    splits: str | None = None  # signs that part words where the index tells none; None: RediSearch's own
+    splits: str = REDISEARCH_SPLITS  # signs that part words, where the index tells none of its own
+    small_grammar: bool = False  # its filters can be read here (vectors/expression.py)
     text_leaks: bool = False  # HNSW under a TEXT condition beside another, or a phrase: hits may break it
     in_keys: bool = False  # FT.SEARCH takes INKEYS: which of some documents match
     no_content: bool = False  # FT.SEARCH takes NOCONTENT
@@ -157,7 +168,6 @@ _VALKEY = Limits(
 _VALKEY_12 = replace(
     _VALKEY, ef_runtime=1_000_000, ef_construction=1_000_000, indexes=1_000, conditions=1_000
 )
-VALKEY_PUNCTUATION = ",.<>{}[]\"':;!@#$%^&*()-+=~/\\|?"  # its default, as its FT.INFO tells it
 _INSTEAD = {
     "FT.PROFILE": "how a query runs is read from the counters of INFO SEARCH, where they tell",
     "FT.EXPLAIN": "how a filter was understood cannot be shown",
@@ -266,7 +276,8 @@ def recognise(
         escaped_stars=False,
         escaped_names=False,
         empty_ranges=False,
-        splits=VALKEY_PUNCTUATION,
+        splits=VALKEY_SPLITS,
+        small_grammar=True,
         text_leaks=True,
         no_content=True,
     )
@@ -359,7 +370,9 @@ def _query_hint(reply: str) -> str:
 
 
 _SIGN = re.compile(r"[Aa]lias `(?P<name>.*)` contains invalid character `(?P<sign>.)`")
-_OPTION = re.compile(r"(?:[Uu]nexpected (?:argument|parameter)|[Uu]nknown argument|parameter) `(?P<word>[^`]+)`")
+_OPTION = re.compile(
+    r"(?:[Uu]nexpected (?:argument|parameter)|[Uu]nknown argument|parameter) `(?P<word>[^`]+)`"
+)
 
 
 def _not_created(said: str, command: tuple[str, ...]) -> EngineError:

@@ -220,6 +220,8 @@ def _cards(shown: SearchView) -> None:
             facts = ["no distance"]
             if np.isfinite(hit.distance):
                 facts = [f"distance {hit.distance:.4f}", f"similarity {similar:.3f}"]
+            if hit.key in shown.result.outside:
+                facts.append(":material/filter_alt_off: breaks the filter")
             facts += [f"{markdown(n)}: {markdown(hit.fields[n], 60)}" for n in tags if hit.fields.get(n)]
             st.caption(" · ".join(facts))
             for name in contents:
