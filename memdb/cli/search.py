@@ -76,10 +76,12 @@ class Search(OnIndex):
             )
             result = knn(client, request, info)
             exact, compared = _exact(client, info, request, result) if self.exact else (None, None)
+            broken = "" if compared is None or result.outside else _broken(client, info, request, compared)
+        notes = tuple(filter(None, (info.unfinished, *result.notes, broken)))
         if self.json:
-            print_json(_as_json(result, result.command.redis_cli(target), exact, compared))
+            print_json(_as_json(result, result.command.redis_cli(target), exact, compared, notes))
         else:
-            _show(result, request, exact, compared)
+            _show(result, request, exact, compared, notes)
         return 0
 
 
@@ -127,8 +129,17 @@ def _exact(
     return exact, verdicts[0]
 
 
+def _broken(client: Client, info: IndexInfo, request: KnnRequest, compared: Judged) -> str:
+    """What is to be said of hits that the comparison has shown to break the filter."""
+    return Membership(client, info, request.filter).words(len(compared.distances), len(compared.outside))
+
+
 def _as_json(
-    result: KnnResult, command: str, exact: Neighbours | None, compared: Judged | None
+    result: KnnResult,
+    command: str,
+    exact: Neighbours | None,
+    compared: Judged | None,
+    notes: tuple[str, ...],
 ) -> dict[str, object]:
     document: dict[str, object] = {
         # A distance that the engine does not have is null.
@@ -139,7 +150,7 @@ def _as_json(
         ],
         "took_ms": round(result.took_ms, 3),
         "command": command,
-    } | _notes(result.notes)
+    } | _notes(notes)
     if exact is not None and compared is not None:
         document["exact"] = {
             "hits": [
@@ -157,7 +168,13 @@ def _notes(notes: tuple[str, ...]) -> dict[str, object]:
     return {"notes": list(notes)} if notes else {}
 
 
-def _show(result: KnnResult, request: KnnRequest, exact: Neighbours | None, compared: Judged | None) -> None:
+def _show(
+    result: KnnResult,
+    request: KnnRequest,
+    exact: Neighbours | None,
+    compared: Judged | None,
+    notes: tuple[str, ...],
+) -> None:
     names = request.return_fields[:_SHOWN_FIELDS]
     marked = ("filter",) if result.outside else ()
     rows = [
@@ -173,7 +190,7 @@ def _show(result: KnnResult, request: KnnRequest, exact: Neighbours | None, comp
     if rows:
         print_table("", ("", "key", "distance", *marked, *names), rows, right=(0, 2))
     say(f"{len(rows)} hits in {result.took_ms:.1f} ms")
-    for note in result.notes:
+    for note in notes:
         say(f"Note: {note}")
     if exact is not None and compared is not None:
         missed = [k for k, there in zip(exact.keys[0], compared.retrieved, strict=True) if not there]

@@ -171,11 +171,8 @@ class _Sweep:
                 f"k is {request.k}, but for some queries only {fewest:,} documents match: recall is then of "
                 f"those {fewest:,}."
             )
-        if not info.build.ready:
-            self.notes.append(
-                f"The index is not ready (state {info.build.state}, {info.build.fraction:.0%}): "
-                "measure again when it is."
-            )
+        if info.unfinished:
+            self.notes.append(f"{info.unfinished} Measure again when it is complete.")
         self._enough()
         if self.params.algorithm != "FLAT" and request.filter != "*":
             vector = vector_param(queries.vectors[0])

@@ -158,6 +158,25 @@ class IndexInfo:
         return field, field.vector
 
     @property
+    def unfinished(self) -> str:
+        """That the index does not hold everything yet, as a sentence for beside its figures; "" if it does.
+
+        Also where the engine does not tell how far it is, only that it builds.
+        """
+        words = {
+            "building": f"is still being built ({self.build.fraction:.0%})",
+            "queued": "waits to be built",
+            "paused": f"is not complete: its build is paused for memory at {self.build.fraction:.0%}",
+            "failed": "is not complete: its build failed",
+        }
+        if self.build.state not in words:
+            return ""
+        return (
+            f"The index '{line(self.name)}' {words[self.build.state]}: documents are missing, and every "
+            "figure of it is of what it holds so far."
+        )
+
+    @property
     def by_redisearch(self) -> bool:
         """Whether RediSearch told this: no other engine has tables of documents and keys."""
         return self.table_bytes is not None or "table_bytes" in self.absent

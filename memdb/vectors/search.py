@@ -219,7 +219,7 @@ def document_vector(client: Client, info: IndexInfo, field: str, key: str) -> Fl
     raw = client.execute(*stored.asking(info, vector_field, key))
     value = raw if info.on == "HASH" else stored.first(raw)
     if value is None:
-        raise NotFound(key, f"document with a field '{vector_field.identifier}'")
+        raise NotFound(key, "document", having=f"a field '{line(vector_field.identifier)}'")
     packed = stored.vectors(info, vector_field, params, [raw])[0]
     try:
         if packed is None:

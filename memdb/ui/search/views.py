@@ -71,9 +71,6 @@ def _headline(shown: SearchView) -> None:
             history()
     for note in result.notes:
         st.warning(markdown(note), icon=":material/warning:")
-    if not shown.info.build.ready:
-        parts.build_badge(shown.info.build)
-        st.caption("The index is still being built: documents may be missing from the answer.")
     if len(result.keys) < min(request.k, shown.choice.matching):
         st.warning(
             f"{len(result.keys):,} came back although {shown.choice.matching:,} documents match. "
