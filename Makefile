@@ -25,7 +25,7 @@ app: $(APP) ## the app alone, for the running engine or MEMDB_URL
 	@exec $(BIN)/memdb app --port $(PORT) $(ARGS)
 
 test: $(TESTS) check ## ruff, mypy, and all tests (browser tests where there is a Chromium)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 quick: $(TESTS) ## what needs no server: ruff, mypy and the unit tests
 	@$(BIN)/mypy & mypy=$$!; $(BIN)/ruff check && $(BIN)/ruff format --check \

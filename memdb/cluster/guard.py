@@ -2,18 +2,22 @@
 
 Reads are the ones Redis flags READONLY or that only report, minus those whose work is unbounded (KEYS,
 SMEMBERS of anything, SORT, MONITOR). Writes are the few the product needs, and only on a writable target.
+Nothing here changes the connection, which others share: login, database and protocol are chosen when it is
+made, and a transaction is sent as a whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from memdb.errors import ReadOnlyTarget
+from memdb.display import line
+from memdb.errors import BadInput, ReadOnlyTarget
 
 # None: every use; a set: only these subcommands.
 READS: dict[str, frozenset[str] | None] = dict.fromkeys(
     (
-        "AUTH PING ECHO TIME INFO DBSIZE LASTSAVE ROLE READONLY READWRITE SELECT HELLO "
+        "PING ECHO TIME INFO DBSIZE LASTSAVE ROLE "
         "TYPE TTL PTTL EXPIRETIME PEXPIRETIME EXISTS SCAN RANDOMKEY STRLEN GET MGET GETRANGE "
         "HGET HMGET HGETALL HLEN HSTRLEN HEXISTS HKEYS HSCAN "
         "LLEN LRANGE LINDEX SCARD SSCAN SISMEMBER ZCARD ZRANGE ZSCAN ZSCORE XLEN XRANGE XREVRANGE "
@@ -27,7 +31,7 @@ READS |= {
     "FT.CURSOR": frozenset({"READ", "DEL"}),  # a cursor lives on the server only to be read
     "FT.CONFIG": frozenset({"GET"}),
     "CONFIG": frozenset({"GET"}),
-    "CLIENT": frozenset({"ID", "INFO", "LIST", "SETNAME", "GETNAME", "SETINFO", "NO-EVICT", "NO-TOUCH"}),
+    "CLIENT": frozenset({"ID", "INFO", "LIST", "GETNAME"}),
     "CLUSTER": frozenset({"INFO", "NODES", "SHARDS", "SLOTS", "MYID", "KEYSLOT", "COUNTKEYSINSLOT"}),
     "MEMORY": frozenset({"USAGE", "STATS"}),
     "OBJECT": frozenset({"ENCODING", "FREQ", "IDLETIME", "REFCOUNT"}),
@@ -39,13 +43,45 @@ READS |= {
 WRITES: dict[str, frozenset[str] | None] = dict.fromkeys(
     (
         "SET DEL UNLINK EXPIRE PEXPIRE EXPIREAT PERSIST HSET HDEL HSETNX RPUSH LPUSH JSON.SET "
-        "MULTI EXEC DISCARD WATCH UNWATCH WAIT WAITAOF FT.CREATE FT.DROPINDEX"
+        "WAIT WAITAOF FT.CREATE FT.DROPINDEX"
     ).split(" ")
 )
+_AS_SENT = frozenset((str, bytes, int, float))
+
+
+def as_sent(args: Sequence[Any]) -> Sequence[str | bytes | int | float]:
+    """A command in Python's own types, whose text is what is sent: what is judged here is what goes out.
+
+    A class derived from one of them may tell the guard another text than the wire.
+
+    Raises:
+        BadInput: an argument is of another type.
+    """
+    if _AS_SENT.issuperset(map(type, args)):
+        return args
+    return [arg if type(arg) in _AS_SENT else _plain(arg) for arg in args]
+
+
+def _plain(arg: object) -> str | bytes | int | float:
+    if isinstance(arg, str):
+        return str.__getitem__(arg, slice(None))
+    if isinstance(arg, bytes | bytearray | memoryview):
+        return bytes(memoryview(arg))
+    if isinstance(arg, int):
+        return int.__index__(arg)
+    if isinstance(arg, float):
+        return float.__float__(arg)
+    raise BadInput(
+        f"A command has an argument of type {type(arg).__name__}.", "Give text, bytes or a number."
+    )
 
 
 def check(args: Sequence[object], *, writable: bool) -> bool:
     """Refuse a command that is not on the list, before it is sent; tell whether it writes.
+
+    Args:
+        args: as `as_sent` makes them.
+        writable: whether the target may be written to.
 
     Raises:
         ReadOnlyTarget: a write on a read-only target, or a command nobody has vouched for.
@@ -62,20 +98,36 @@ def check(args: Sequence[object], *, writable: bool) -> bool:
                 "Declare the target writable (MEMDB_WRITABLE=1, or --writable) to allow it.",
             )
         allowed = WRITES[name]
+    elif name == "HELLO" and len(args) == 1:  # tells engine and version; with arguments, another protocol
+        return False
     else:
         raise ReadOnlyTarget(
             name,
-            f"{name or 'An empty command'} is not among the commands this client sends.",
+            f"{line(name, 40) or 'An empty command'} is not among the commands this client sends.",
             "Use redis-cli for it.",
         )
     if allowed is not None and (len(args) < 2 or _word(args[1]) not in allowed):
         sub = _word(args[1]) if len(args) > 1 else ""
         raise ReadOnlyTarget(
             name,
-            f"{name} {sub}".strip() + " is not among the commands this client sends.",
+            f"{name} {line(sub, 40)}".strip() + " is not among the commands this client sends.",
             "Use redis-cli for it.",
         )
     return name in WRITES
+
+
+def check_transaction(*, writable: bool) -> None:
+    """Refuse a transaction where nothing may be written.
+
+    Raises:
+        ReadOnlyTarget: the target is read-only.
+    """
+    if not writable:
+        raise ReadOnlyTarget(
+            "MULTI",
+            "A transaction would write, and this target is read-only.",
+            "Declare the target writable (MEMDB_WRITABLE=1, or --writable) to allow it.",
+        )
 
 
 def writes(args: Sequence[object]) -> bool:
@@ -85,4 +137,4 @@ def writes(args: Sequence[object]) -> bool:
 
 def _word(value: object) -> str:
     text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
-    return text.upper()
+    return text.upper() if text.isascii() else text
