@@ -33,6 +33,7 @@ def point(ef: int, recalls: np.ndarray, p99_ms: float = 1.0, short: int = 0) -> 
         recalls.astype(np.float32),
         empty.astype(np.int16),
         empty.astype(np.float32),
+        np.zeros(len(recalls), np.int16),
         np.full(300, p99_ms, np.float32),
         0.1,
     )
