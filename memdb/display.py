@@ -6,16 +6,36 @@ import html
 import re
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-# Control characters but newline and tab, lone surrogates (bytes that were not UTF-8), and the marks that
-# reorder the text around them.
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\u200e\u200f]")
+# Arabic to Myanmar, Khmer, Mongolian: joiners spell words there.
+_JOINED = "\u0600-\u109f\u1780-\u18af\ua8e0-\uabff"
+_PICTURED = "\xa9\xae\u203c-\u3299\ufe0f\U0001f000-\U0001faff"  # what pictures are joined of
+# Control characters but newline and tab, lone surrogates (bytes that were not UTF-8), the marks that reorder
+# the text around them, and signs that take no room, so that two names look alike.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\ud800-\udfff\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b"
+    "\u200e\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+    f"|(?<![{_JOINED}])\u200c|\u200c(?![{_JOINED}])"
+    f"|(?<![{_JOINED}{_PICTURED}])\u200d|\u200d(?![{_JOINED}{_PICTURED}])"
+    f"|(?<![{_PICTURED}#*0-9])[\ufe0e\ufe0f]|(?<=[\ufe0e\ufe0f])[\ufe0e\ufe0f]"
+)
+# What Streamlit's Markdown looks for in the text once the backslashes are gone: addresses with a dot in their
+# host, shortcodes of emoji and icons, arrows and dashes.
+_READ_AFTERWARDS = re.compile(
+    r"https?://[-\w]*\.|www\.|[-.\w+]@[-\w]+\.|:(?!\d\d:)[\w+-]+:|^(?:<->|->|<-|--|>=|<=|~=)$", re.IGNORECASE
+)
+_ICON = ":material/"  # is rewritten before Markdown is read, in code spans too; not behind backslashes
+# Words, and what stands between them. A bracket or bar would end the label or table cell around a code span.
+_WORDS = re.compile(rf"({_ICON}|[\s\[\]|]+)")
 
 
 def plain(value: str, limit: int = 2_000) -> str:
     """A stored text, safe to show as text.
 
-    ANSI sequences are dropped, other control characters and bytes that were not UTF-8 become visible
-    (\\x07, \\xff), and what is longer than `limit` characters is cut, with a note of how much.
+    ANSI sequences are dropped. Other control characters, bytes that were not UTF-8, marks that change the
+    direction of writing and signs without width become visible (\\x07, \\xff, \\u202e, \\u200b); joiners stay
+    where they belong to a script or a picture. What is longer than `limit` characters is cut, with a note of
+    how much.
     """
     shown = _UNSEEN.sub(_visible, _ANSI.sub("", value[: limit + 1_000].replace("\r\n", "\n")))
     if len(value) <= limit and len(shown) <= limit * 4:
@@ -24,21 +44,26 @@ def plain(value: str, limit: int = 2_000) -> str:
 
 
 def line(value: str, limit: int = 200) -> str:
-    """The same on one line, for a table cell or a heading."""
+    """The same on one line: a table cell or its heading, an option of a select box, a file's name."""
     return re.sub(r"\s+", " ", plain(value, limit)).strip()
 
 
 def markdown(value: str, limit: int = 500) -> str:
-    """The same where Markdown is unavoidable (messages, headings): every sign that could mean something
-    stands behind a backslash, so that no image is fetched, no link made, no HTML or formula read."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", line(value, limit))
+    """The same where Streamlit reads Markdown: messages, headings, labels, helps, metrics, links to pages.
+
+    Every sign that could mean something stands behind a backslash, so that no image is fetched, no link made,
+    no HTML, formula, colour or icon read. Addresses and shortcodes, which would be read all the same, become
+    code spans.
+    """
+    return "".join(
+        _span(word) if word != _ICON and _READ_AFTERWARDS.search(word) else _escaped(word)
+        for word in _WORDS.split(line(value, limit))
+    )
 
 
 def code(value: str, limit: int = 300) -> str:
-    """The same as a Markdown code span; its fence is longer than any in the text."""
-    text = line(value, limit)
-    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
-    return f"{fence} {text} {fence}" if text[:1] == "`" or text[-1:] == "`" else f"{fence}{text}{fence}"
+    """The same as a Markdown code span."""
+    return _escaped(_ICON).join(_span(part) for part in line(value, limit).split(_ICON))
 
 
 def figure_text(value: str, limit: int = 120) -> str:
@@ -77,8 +102,22 @@ def duration(seconds: float | None) -> str:
     return f"{days} d {hours} h" if hours else f"{days} d"
 
 
+def _escaped(text: str) -> str:
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
+
+
+def _span(text: str) -> str:
+    if not text:
+        return ""
+    # Its fence is longer than any in the text.
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{fence} {text} {fence}" if text[:1] == "`" or text[-1:] == "`" else f"{fence}{text}{fence}"
+
+
 def _visible(match: re.Match[str]) -> str:
-    code = ord(match.group())
-    if 0xDC80 <= code <= 0xDCFF:  # a byte kept by surrogateescape
-        code -= 0xDC00
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    number = ord(match.group())
+    if 0xDC80 <= number <= 0xDCFF:  # a byte kept by surrogateescape
+        number -= 0xDC00
+    if number < 0x100:
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -144,6 +145,29 @@ def endless(sock: socket.socket) -> None:
     """Promise half a gigabyte, and send nothing of it."""
     while sock.recv(4096):
         sock.sendall(b"$536870912\r\n")
+
+
+def dripping(reply: bytes, every_s: float = 0.05) -> Callable[[socket.socket], None]:
+    """Answer with a byte at a time, over and over."""
+
+    def serve(sock: socket.socket) -> None:
+        sock.recv(4096)
+        while True:
+            for at in range(len(reply)):
+                sock.sendall(reply[at : at + 1])
+                time.sleep(every_s)
+
+    return serve
+
+
+def saying(reply: bytes) -> Callable[[socket.socket], None]:
+    """Answer everything with the same bytes."""
+
+    def serve(sock: socket.socket) -> None:
+        while sock.recv(65536):
+            sock.sendall(reply)
+
+    return serve
 
 
 def closing(sock: socket.socket) -> None:

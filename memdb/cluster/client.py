@@ -135,6 +135,17 @@ class Client:
         """
         return self.connection.transaction(commands)
 
+    def transactions(self, groups: Sequence[Sequence[Command]]) -> None:
+        """Send many transactions in one go; the keys of each lie in one slot.
+
+        Where a slot has moved meanwhile, all are sent again: done twice, they must do the same.
+
+        Raises:
+            ReadOnlyTarget: the target is read-only; nothing was sent.
+            MemDBError: the server did not answer, or said no to one of them; the others may be done.
+        """
+        self.connection.transactions(groups)
+
     def compare_and_set(
         self,
         key: str,

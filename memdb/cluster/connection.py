@@ -12,9 +12,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import redis
 from redis.exceptions import RedisError, ResponseError, WatchError
 
 from memdb.cluster import guard
+from memdb.cluster.reader import Within
 from memdb.cluster.refusals import explain
 from memdb.cluster.replies import Reply
 from memdb.cluster.routes import Routes, at
@@ -51,22 +53,12 @@ class Connection(Sender):
             ReadOnlyTarget: the command is not allowed here; nothing was sent.
             MemDBError: the server did not answer or said no.
         """
+        args = tuple(guard.as_sent(args))
         writes = guard.check(args, writable=self.target.writable)
-        routes = self.routes
         began = time.perf_counter()
         try:
-            if (routes.several or args[0] in WHOLE) and (special := self._across(args)) is not None:
-                reply = special()
-            else:
-                try:
-                    there = routes.seed if routes.direct else routes.pick(args, read=not writes)
-                    reply = there.execute_command(*args)  # type: ignore[no-untyped-call]
-                except UnicodeEncodeError:  # a key that is not UTF-8; nothing was sent yet
-                    (reply,) = self._whole([args], [writes])
-                    if isinstance(reply, MemDBError):
-                        raise reply from None
-                except RedisError as exc:
-                    reply = self._recovered(exc, args, writes)
+            with Within(self.target.timeout_s):
+                reply = self._executed(args, writes)
         except MemDBError as exc:
             self.log.add(args, time.perf_counter() - began, type(exc).__name__)
             raise
@@ -86,10 +78,12 @@ class Connection(Sender):
         """
         if not commands:
             return []
+        commands = [guard.as_sent(command) for command in commands]
         writes = [guard.check(command, writable=self.target.writable) for command in commands]
         began = time.perf_counter()
         try:
-            answers = self._whole(commands, writes)
+            with Within(self.target.timeout_s):
+                answers = self._whole(commands, writes)
         except MemDBError as exc:
             self.log.add(commands[0], time.perf_counter() - began, type(exc).__name__, len(commands))
             raise
@@ -107,9 +101,8 @@ class Connection(Sender):
             ReadOnlyTarget: the target is read-only; nothing was sent.
             MemDBError: the server did not answer, or said no.
         """
-        guard.check(("MULTI",), writable=self.target.writable)
-        for command in commands:
-            guard.check(command, writable=self.target.writable)
+        guard.check_transaction(writable=self.target.writable)
+        commands = self._checked(commands)
 
         def run() -> list[Reply]:
             with self._for(commands).pipeline(transaction=True) as pipe:
@@ -118,6 +111,34 @@ class Connection(Sender):
                 return list(pipe.execute())
 
         return self._logged(("MULTI",), len(commands), lambda: self._moved_once(run, commands))
+
+    def transactions(self, groups: Sequence[Sequence[Command]]) -> None:
+        """Send many transactions in one go; the keys of each lie in one slot.
+
+        Where a slot has moved meanwhile, all are sent again: done twice, they must do the same.
+
+        Raises:
+            ReadOnlyTarget: the target is read-only; nothing was sent.
+            MemDBError: the server did not answer, or said no to one of them; the others may be done.
+        """
+        guard.check_transaction(writable=self.target.writable)
+        checked = [self._checked(group) for group in groups]
+
+        def run() -> list[Reply]:
+            batches: dict[redis.Redis, list[Command]] = {}
+            for group in checked:
+                batches.setdefault(self._for(group), []).extend((("MULTI",), *group, ("EXEC",)))
+            answers: list[Reply] = []
+            for node, batch in batches.items():
+                with node.pipeline(transaction=False) as pipe:
+                    for command in batch:
+                        pipe.execute_command(*sent(command))  # type: ignore[no-untyped-call]
+                    answers += pipe.execute()
+            return answers
+
+        if checked:
+            number = sum(map(len, checked))
+            self._logged(("MULTI",), number, lambda: self._moved_once(run, checked[0]))
 
     def compare_and_set(
         self,
@@ -142,8 +163,8 @@ class Connection(Sender):
             MemDBError: the server did not answer, or said no.
         """
         watch: Command = ("WATCH", key)
-        for command in (watch, *reads):
-            guard.check(command, writable=self.target.writable)
+        guard.check_transaction(writable=self.target.writable)
+        reads = self._checked(reads)
 
         def run() -> list[Reply]:
             with self._for((watch,)).pipeline(transaction=True) as pipe:
@@ -151,9 +172,7 @@ class Connection(Sender):
                     try:
                         pipe.watch(key_bytes(key))  # type: ignore[no-untyped-call]
                         values = [pipe.immediate_execute_command(*sent(command)) for command in reads]  # type: ignore[no-untyped-call]
-                        commands = writes(values)
-                        for command in commands:
-                            guard.check(command, writable=self.target.writable)
+                        commands = self._checked(writes(values))
                         pipe.multi()
                         for command in commands:
                             pipe.execute_command(*sent(command))  # type: ignore[no-untyped-call]
@@ -203,7 +222,8 @@ class Connection(Sender):
             MemDBError: no node answered.
         """
         try:
-            return self.routes.topology(fresh=True).nodes
+            with Within(self.target.timeout_s):
+                return self.routes.topology(fresh=True).nodes
         except RedisError as exc:
             raise explain(exc, self.target, ("CLUSTER", "NODES")) from exc
 
@@ -223,7 +243,8 @@ class Connection(Sender):
         """Milliseconds until one node answers; a refusal is an answer too."""
         began = time.perf_counter()
         try:
-            self.routes.pick(("PING",), read=False).execute_command("PING")  # type: ignore[no-untyped-call]
+            with Within(self.target.timeout_s):
+                self.routes.pick(("PING",), read=False).execute_command("PING")  # type: ignore[no-untyped-call]
         except ResponseError:
             pass
         except RedisError as exc:
@@ -236,10 +257,32 @@ class Connection(Sender):
         for other in self._pinned.values():
             other.close()
 
+    def _executed(self, args: Command, writes: bool) -> Reply:
+        routes = self.routes
+        if (routes.several or args[0] in WHOLE) and (special := self._across(args)) is not None:
+            return special()
+        try:
+            there = routes.seed if routes.direct else routes.pick(args, read=not writes)
+            return there.execute_command(*args)  # type: ignore[no-untyped-call]
+        except ValueError:  # a key that is not UTF-8; nothing was sent yet
+            (reply,) = self._whole([args], [writes])
+            if isinstance(reply, MemDBError):
+                raise reply from None
+            return reply
+        except RedisError as exc:
+            return self._recovered(exc, args, writes)
+
+    def _checked(self, commands: Sequence[Command]) -> list[Command]:
+        plain = [guard.as_sent(command) for command in commands]
+        for command in plain:
+            guard.check(command, writable=self.target.writable)
+        return plain
+
     def _logged(self, command: Command, number: int, run: Callable[[], list[Reply]]) -> list[Reply]:
         began, outcome = time.perf_counter(), "ok"
         try:
-            return run()
+            with Within(self.target.timeout_s):
+                return run()
         except MemDBError as exc:
             outcome = type(exc).__name__
             raise

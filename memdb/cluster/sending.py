@@ -24,7 +24,8 @@ from memdb.cluster.routes import Routes
 from memdb.cluster.server import Server
 from memdb.cluster.target import Target
 from memdb.cluster.topology import Topology, keys, slot, word
-from memdb.errors import Busy, MemDBError, NotAllowed, UnsupportedFeature
+from memdb.display import line
+from memdb.errors import BadInput, Busy, MemDBError, NotAllowed, UnsupportedFeature
 
 Arg = str | bytes | int | float
 Command = Sequence[Arg]
@@ -80,7 +81,7 @@ class Sender:
         client = self.routes.seed if self.routes.direct else self.routes.pick(args, read=not writes)
         try:
             return client.execute_command(*args)  # type: ignore[no-untyped-call]
-        except UnicodeEncodeError:  # a key that is not UTF-8; nothing was sent yet
+        except ValueError:  # a key that is not UTF-8; nothing was sent yet
             return client.execute_command(*sent(args))  # type: ignore[no-untyped-call]
 
     def _whole(self, commands: Sequence[Command], writes: Sequence[bool]) -> list[Reply]:
@@ -267,11 +268,28 @@ def _owners(topology: Topology) -> list[tuple[str, int]]:
 
 
 def sent(args: Command) -> list[Arg]:
-    """Text as bytes, the way back of `replies.key`; hiredis itself takes no lone surrogates."""
-    return [
-        args[0],
-        *(arg.encode("utf-8", "surrogateescape") if type(arg) is str else arg for arg in args[1:]),
-    ]
+    """Text as bytes, the way back of `replies.key`; hiredis itself takes no lone surrogates.
+
+    Raises:
+        BadInput: a text or number that cannot be sent.
+    """
+    try:
+        return [
+            args[0],
+            *(
+                arg.encode("utf-8", "surrogateescape")
+                if type(arg) is str
+                else arg
+                if type(arg) is bytes
+                else repr(arg).encode()
+                for arg in args[1:]
+            ),
+        ]
+    except ValueError as exc:
+        raise BadInput(
+            f"{line(word(args[0]), 40)} has an argument that cannot be sent: {exc}.",
+            "Texts are Unicode, numbers have at most some thousand digits.",
+        ) from None
 
 
 def key_bytes(key: str) -> bytes:

@@ -16,39 +16,63 @@ from redis.retry import Retry
 
 from memdb.cluster import tls
 from memdb.cluster.iam import IamLogin, Pool
+from memdb.cluster.reader import Reader, seconds_left
 from memdb.cluster.target import Target
 
 CONNECT_S = 3.0
 
 
-class _Alive(AbstractConnection):
-    """A connection that takes every answer to its health check for life, also the refusal of PING.
+class _Steady(AbstractConnection):
+    """A connection whose commands have a time limit as a whole (`memdb.cluster.reader`).
 
-    Of no transport: put before redis-py's class of one, whose way to connect must not be hidden.
+    It takes every answer to its health check for life, also the refusal of PING. Of no transport: put before
+    redis-py's class of one, whose way to connect must not be hidden.
     """
+
+    def connect_check_health(self, check_health: bool = True, retry_socket_connect: bool = True) -> None:
+        """Connect and log in, where there is no connection."""
+        if not self._sock:
+            most = min(CONNECT_S, float(self.socket_timeout or CONNECT_S))
+            self.socket_connect_timeout = seconds_left(most)
+        super().connect_check_health(check_health, retry_socket_connect)
+
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        """Send, within the limit: pieces one after the other would have it each."""
+        if not self._sock:
+            self.connect_check_health(check_health=False)
+        if check_health:
+            self.check_health()  # type: ignore[no-untyped-call]
+        self._parser.begin()
+        if not isinstance(command, str) and len(command) > 1:
+            command = (b"".join(command),)
+        super().send_packed_command(command, check_health=False)  # type: ignore[no-untyped-call]
 
     def _send_ping(self) -> None:
         with contextlib.suppress(ResponseError):
             super()._send_ping()  # type: ignore[no-untyped-call]
 
 
-class TcpConnection(_Alive, redis.Connection):
+class TcpConnection(_Steady, redis.Connection):
     """The same over TCP."""
 
 
-class SocketConnection(_Alive, redis.UnixDomainSocketConnection):
+class SocketConnection(_Steady, redis.UnixDomainSocketConnection):
     """The same over a unix socket."""
 
 
-class TlsConnection(_Alive, redis.SSLConnection):
+class TlsConnection(_Steady, redis.SSLConnection):
     """A connection whose TLS context is ours: the doctor's and the client's are the same one."""
 
     def __init__(self, *, context: ssl.SSLContext, server_name: str, **options: Any) -> None:
         super().__init__(**options)
         self._context, self._server_name = context, server_name
+        self._limit = float(options["socket_timeout"])
 
     def _wrap_socket_with_ssl(self, sock: socket.socket) -> ssl.SSLSocket:
-        return self._context.wrap_socket(sock, server_hostname=self._server_name)
+        sock.settimeout(seconds_left(self._limit))  # of the handshake as a whole
+        wrapped = self._context.wrap_socket(sock, server_hostname=self._server_name)
+        wrapped.settimeout(self._limit)
+        return wrapped
 
 
 def pool(target: Target, *, max_connections: int = 64) -> redis.ConnectionPool:
@@ -63,6 +87,8 @@ def pool(target: Target, *, max_connections: int = 64) -> redis.ConnectionPool:
         # No CLIENT SETINFO: two round trips fewer for each connection, 0.5 s each on an engine that loads.
         "driver_info": None,
         "decode_responses": False,
+        "encoding_errors": "backslashreplace",  # a refusal may repeat a key that is not UTF-8
+        "parser_class": Reader,
         "socket_timeout": target.timeout_s,
         "socket_connect_timeout": min(CONNECT_S, target.timeout_s),
         "health_check_interval": 30,

@@ -278,20 +278,15 @@ def _load_sessions(
 
     def send(batch: list[people.Conversation]) -> int:
         there = client.pipeline([("EXISTS", talk.key) for talk in batch])
-        commands: list[Command] = []
+        new: list[tuple[Command, ...]] = []
         for talk, exists in zip(batch, there, strict=True):
             if not exists:
                 fields = [part for pair in talk.fields.items() for part in pair]
                 # Both or neither: a session without its time to live would stay for ever. A transaction
                 # for each, since a cluster takes none over several slots.
-                commands += [
-                    ("MULTI",),
-                    ("HSET", talk.key, *fields),
-                    ("EXPIRE", talk.key, talk.ttl_s),
-                    ("EXEC",),
-                ]
-        client.pipeline(commands)
-        return len(commands) // 4
+                new.append((("HSET", talk.key, *fields), ("EXPIRE", talk.key, talk.ttl_s)))
+        client.transactions(new)
+        return len(new)
 
     talks = people.conversations(count, audience, documents, now=datetime.now(UTC), seed=seed)
     return _in_turn(send, batches(talks, SENT_AT_ONCE), count, "Loading sessions", report)

@@ -1,4 +1,4 @@
-"""Profiles by name: four that are built in, and those a calibration saved under MEMDB_HOME/profiles."""
+"""Profiles by name: five that are built in, and those a calibration saved under MEMDB_HOME/profiles."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 from memdb.errors import BadInput, MemDBError
+from memdb.sizing.allocator import Allocator
 from memdb.sizing.model import ARTICLE_OVERHEAD, Constants, Engine, Grade, Profile
-from memdb.sizing.shape import number
+from memdb.sizing.shape import Shape, number
 
-FORMAT = 2  # 2: other constants
+FORMAT = 3  # 3: an allocator; the factor of an index leaves out what it takes empty
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,59}")
 # 1,536 float32 and 1 KB of metadata: what 30 % and 50 % instead of the middle change in all.
 _RAW, _META = 6_144.0, 1_024.0
@@ -24,7 +25,7 @@ BUILT_IN: dict[str, Profile] = {
         "MemoryDB",
         "memorydb",
         "estimate",
-        "halfway between RediSearch and valkey-search, both measured; MemoryDB publishes none",
+        "halfway between RediSearch and valkey-search, both with jemalloc; MemoryDB publishes none",
         0.75,
         1.30,
     ),
@@ -41,8 +42,18 @@ BUILT_IN: dict[str, Profile] = {
         "valkey-search",
         "valkey-search",
         "valkey-search",
+        "measured",
+        "sizes recorded of valkey-search 1.2.1 on Valkey 9.1.2 with libc's allocator, all within 2 %",
+        0.96,
+        1.04,
+        allocator="libc",
+    ),
+    "elasticache": Profile(
+        "elasticache",
+        "ElastiCache for Valkey",
+        "valkey-search",
         "estimate",
-        "sizes recorded of valkey-search 1.2.1 (within 1.4 % of its indexes), with jemalloc's size classes",
+        "the valkey-search profile with the size classes of jemalloc, which were not recorded",
         0.90,
         1.10,
     ),
@@ -86,6 +97,21 @@ def names(home: Path) -> tuple[str, ...]:
     return (*BUILT_IN, *(name for name in saved if name not in BUILT_IN))
 
 
+def live_name(index: str) -> str:
+    """What a profile that was calibrated on an index is called, where no other name is given."""
+    return "live-" + _plain(index, "index")
+
+
+def samples_name(shape: Shape) -> str:
+    """What a profile that was calibrated on samples is called, where no other name is given."""
+    links = f"-m{shape.m}" if shape.algorithm == "HNSW" else "-flat"
+    return f"samples-{shape.dim}{links}"
+
+
+def _plain(text: str, otherwise: str) -> str:
+    return (re.sub(r"[^a-z0-9_.-]+", "-", text.lower()).strip("-.") or otherwise)[:40]
+
+
 def save(profile: Profile, home: Path) -> Path:
     """Keep a calibrated profile, replacing one of the same name.
 
@@ -121,6 +147,8 @@ def _read(name: str, document: Any) -> Profile:
     try:
         if document["format"] != FORMAT or document["engine"] not in get_args(Engine):
             raise ValueError("an unknown format or engine")
+        if document["allocator"] not in get_args(Allocator):
+            raise ValueError("an unknown allocator")
         if document["grade"] not in get_args(Grade):
             raise ValueError("an unknown grade")
         constants = Constants(
@@ -133,7 +161,6 @@ def _read(name: str, document: Any) -> Profile:
                 ("high", 1.0, 100.0),
                 ("keyspace_factor", 0.01, 100.0),
                 ("index_factor", 0.01, 100.0),
-                ("fixed_bytes", -1e12, 1e12),
             )
         }
         return Profile(
@@ -141,6 +168,7 @@ def _read(name: str, document: Any) -> Profile:
             title=str(document["title"])[:200],
             engine=document["engine"],
             grade=document["grade"],
+            allocator=document["allocator"],
             source=str(document["source"])[:500],
             constants=constants,
             calibrated=str(document["calibrated"])[:40],

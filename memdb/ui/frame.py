@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
@@ -46,6 +47,9 @@ PAGES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     ),
 }
 
+_SENT_BACK = "frame.sent_back"
+_LET_IN: ContextVar[bool] = ContextVar("frame.let_in", default=False)  # in this run of the script
+
 
 @cache
 def _warm() -> None:
@@ -64,15 +68,8 @@ def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
     # A file of our own: a Material icon would be fetched from a font server.
     st.set_page_config(page_title=TITLE, page_icon=LOGO, layout="wide")
     st.logo(LOGO, size="large")
-    folder = app_folder() / "pages"
-    menu = {
-        section: [
-            st.Page(folder / file, title=title, icon=icon, url_path=address, default=address == "home")
-            for file, title, icon, address in pages
-        ]
-        for section, pages in PAGES.items()
-    }
-    page = st.navigation(menu, expanded=True)  # all pages, also on a low screen
+    page = _menu()
+    st.session_state.pop(_SENT_BACK, None)
     if access.login_missing():
         access.login_screen(TITLE)
         return
@@ -92,7 +89,23 @@ def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
             _target_panel(here, strips)
     with st.sidebar:
         access.login_panel()
-    page.run()
+    token = _LET_IN.set(True)
+    try:
+        page.run()
+    finally:
+        _LET_IN.reset(token)
+
+
+def _menu() -> st.Page:
+    folder = app_folder() / "pages"
+    menu = {
+        section: [
+            st.Page(folder / file, title=title, icon=icon, url_path=address, default=address == "home")
+            for file, title, icon, address in pages
+        ]
+        for section, pages in PAGES.items()
+    }
+    return st.navigation(menu, expanded=True)  # all pages, also on a low screen
 
 
 def link(address: str) -> Path:
@@ -122,10 +135,26 @@ def index_name() -> str | None:
 
 
 def page(title: str, caption: str) -> Target:
-    """Title and one line under it; returns the target."""
+    """Title and one line under it; returns the target. Every page that needs one begins with this."""
+    heading(title, caption)
+    return target()
+
+
+def heading(title: str, caption: str) -> None:
+    """Title and one line under it, once `run` has let the visitor in: else a page does nothing.
+
+    Streamlit runs a page's file alone where `streamlit run` sees a `pages` folder beside its script and
+    nobody was there before. Then the run begins again, with the frame.
+    """
+    if not _LET_IN.get():
+        if st.session_state.get(_SENT_BACK):  # the page's file itself was given to `streamlit run`
+            st.error("Start the app with `memdb app`.", title="A page opens in the app only.")
+            st.stop()
+        st.session_state[_SENT_BACK] = True
+        _menu()  # ends that way of finding pages, for everybody
+        st.rerun()
     st.title(title)
     st.caption(caption)
-    return target()
 
 
 def _unopened_panel() -> None:
@@ -192,6 +221,7 @@ def on_index(
         if name is None:
             no_index(here)
         elif (info := cached.index_info(here, name)).of_kind("VECTOR"):
+            parts.unfinished(info)
             draw(here, info)
         else:
             no_vectors(info)

@@ -11,10 +11,12 @@ import pytest
 import streamlit as st
 from moto.server import ThreadedMotoServer
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
 from memdb.cluster.target import Target
 from memdb.demo.app import app_folder, environment
 from memdb.errors import LoginFailed
+from memdb.ui import frame
 from memdb.ui.kit.access import is_local
 from tests.waiting import PATIENCE_S
 
@@ -150,8 +152,8 @@ def test_a_server_by_its_address(open_app: AppTest, server_target: Target) -> No
     shown = texts(open_app)
     assert server_target.password not in shown
     assert "until the tab closes" in shown
-    for frame in open_app.dataframe:
-        assert server_target.password not in frame.value.to_csv()
+    for table in open_app.dataframe:
+        assert server_target.password not in table.value.to_csv()
     assert server_target.password not in str(dict(open_app.query_params))
     open_app.button(f"connect.drop.{HOSTILE}").click().run()
     assert HOSTILE not in open_app.selectbox("target").options
@@ -259,6 +261,55 @@ def test_login_where_it_is_configured(
     assert [b.label for b in app.button] == ["Log in"]
     assert server_target.address not in texts(app)
     assert not app.sidebar.selectbox
+
+
+@pytest.mark.parametrize("script", ["streamlit_app.py", "memdb/ui/entry.py"])
+@pytest.mark.parametrize("logged_in", [False, True])
+@pytest.mark.parametrize("address", [page[3] for pages in frame.PAGES.values() for page in pages])
+def test_every_page_as_the_first_request(
+    script: str,
+    logged_in: bool,
+    address: str,
+    server_target: Target,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A new AppTest is a new process to Streamlit: it finds pages in its old way, beside streamlit_app.py."""
+    for variable, value in environment(server_target, folder).items():
+        monkeypatch.setenv(variable, value)
+    drawn: list[str] = []
+    monkeypatch.setattr(frame, "target", lambda real=frame.target: drawn.append(address) or real())
+    app = AppTest.from_file(str(app_folder() / script), default_timeout=PATIENCE_S)
+    app.secrets["auth"] = {"redirect_uri": "http://localhost:8501/oauth2callback", "cookie_secret": "x"}
+    if logged_in:
+        app.user = {"is_logged_in": True, "email": "ada@example.com"}
+    app._page_hash = calc_hash("" if address == "home" else address)
+    app.run()
+    assert not app.exception
+    if logged_in:
+        assert "ada@example.com" in texts(app)
+        assert drawn
+        assert app.title[0].value == next(
+            page[1] for pages in frame.PAGES.values() for page in pages if page[3] == address
+        )
+    else:
+        assert [b.label for b in app.button] == ["Log in"]
+        assert not drawn
+        assert not app.sidebar.selectbox
+        assert [t.value for t in app.title] == [frame.TITLE]
+
+
+@pytest.mark.parametrize("file", sorted((app_folder() / "pages").rglob("*.py"), key=str))
+def test_a_page_alone_does_nothing(
+    file: Path, server_target: Target, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in environment(server_target, folder).items():
+        monkeypatch.setenv(variable, value)
+    app = AppTest.from_file(str(file), default_timeout=PATIENCE_S).run()
+    assert not app.exception
+    assert [e.proto.title for e in app.error] == ["A page opens in the app only."]
+    assert not app.title
+    assert not app.button
 
 
 def test_nothing_to_open_shows_the_way_to_connect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

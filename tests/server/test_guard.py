@@ -14,7 +14,7 @@ from memdb.cluster.target import Target
 from memdb.errors import EngineError, LoginFailed, MemDBError, ReadOnlyTarget, Unreachable
 
 # Flagged `write` or with a side effect, and still a read for us: they change no data.
-HARMLESS = {"AUTH", "SELECT", "HELLO", "READONLY", "READWRITE", "CLIENT", "FT.CURSOR"}
+HARMLESS = {"CLIENT", "FT.CURSOR"}
 
 
 def test_no_read_of_ours_writes_by_the_engines_own_account(client: Client) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import pandas as pd
 import pytest
 
@@ -18,6 +21,16 @@ from memdb import display, export
         ("byte \udcff", "byte \\xff"),
         ("evil \u202etxt.exe", "evil \\u202etxt.exe"),
         ("a\r\nb", "a\nb"),
+        ("zero\u200bwidth\ufeff", "zero\\u200bwidth\\ufeff"),
+        ("isolate \u2067x\u2069 \u061c", "isolate \\u2067x\\u2069 \\u061c"),
+        ("word\u2060joiner soft\xadhyphen", "word\\u2060joiner soft\\xadhyphen"),
+        ("tag \U000e0041\U000e007f filler \u3164", "tag \\U000e0041\\U000e007f filler \\u3164"),
+        ("a\u200db c\u200cd x\ufe0f", "a\\u200db c\\u200cd x\\ufe0f"),
+        # joiners where a script or a picture needs them
+        (
+            "\u0645\u06cc\u200c\u062e \u0915\u094d\u200d\u0937 \U0001f469\u200d\U0001f4bb \u2764\ufe0f 1\ufe0f\u20e3",
+            "\u0645\u06cc\u200c\u062e \u0915\u094d\u200d\u0937 \U0001f469\u200d\U0001f4bb \u2764\ufe0f 1\ufe0f\u20e3",
+        ),
     ],
 )
 def test_plain(stored: str, shown: str) -> None:
@@ -35,6 +48,39 @@ def test_markdown_means_nothing() -> None:
     assert display.markdown("![x](http://e) <b> $y$ :red[z] `c`") == (
         r"\!\[x\]\(http\:\/\/e\) \<b\> \$y\$ \:red\[z\] \`c\`"
     )
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ("see http://e.example/x now", "see `http://e.example/x` now"),
+        ("HTTPS://127.0.0.1/p.png", "`HTTPS://127.0.0.1/p.png`"),
+        ("www.e.example", "`www.e.example`"),
+        ("ada@e.example", "`ada@e.example`"),
+        (":smile: 10:30:45 :material_home:", r"`:smile:` 10\:30\:45 `:material_home:`"),
+        (":material/home:", r"\:material\/home\:"),
+        (":material/http://e.example", r"\:material\/`http://e.example`"),
+        ("a -- b -> c", "a `--` b `->` c"),
+        ("[x](http://e.example)|y", r"\[x\]`(http://e.example)`\|y"),
+        ("`http://e.example", "`` `http://e.example ``"),
+        ("user:key:7", "`user:key:7`"),
+    ],
+)
+def test_what_markdown_reads_behind_backslashes_is_code(stored: str, shown: str) -> None:
+    assert display.markdown(stored) == shown
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ("a`b``c", "```a`b``c```"),
+        ("`", "`` ` ``"),
+        ("", ""),
+        ("x:material/home:", r"`x`\:material\/`home:`"),
+    ],
+)
+def test_code(stored: str, shown: str) -> None:
+    assert display.code(stored) == shown
 
 
 def test_figure_text_holds_no_tag() -> None:
@@ -67,6 +113,34 @@ def test_bytes(size: float | None, text: str) -> None:
 def test_a_spreadsheet_runs_no_cell_of_ours() -> None:
     frame = pd.DataFrame({"n": [-1.5, 2], "t": ["=HYPERLINK(1)", "fine"], "u": ["+1", "@x"]})
     assert export.to_csv(frame).decode() == "n,t,u\n-1.5,'=HYPERLINK(1),'+1\n2.0,fine,'@x\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("=1", "+1", "-1", "@x", "＝1", "＋1", "－1", "＠x", "﹦1", "\u22121"),
+        *("\t1", "\r1", "\n1", "\n=1", " =1", "\u200b=1", "\xa0＝1", "\r\n@x", "\x00+1", "\ufeff=1"),
+    ],
+)
+def test_a_formula_is_text_wherever_it_begins(text: str) -> None:
+    shown = text.replace("\r\n", "\n").replace("\r", "\n")
+    for made in (pd.DataFrame({"t": [text]}), pd.DataFrame({"t": pd.Categorical([text])})):
+        rows = list(csv.reader(io.StringIO(export.to_csv(made).decode(), newline="")))
+        assert rows == [["t"], ["'" + shown]]
+    headed = export.to_csv(pd.DataFrame([["a", "b"]], columns=[text, text]))
+    assert next(csv.reader(io.StringIO(headed.decode(), newline=""))) == ["'" + shown] * 2
+
+
+def test_a_cell_ends_no_row() -> None:
+    made = pd.DataFrame({"t": ["x\r=1", 'a"b,c', "two\nlines"]})
+    rows = list(csv.reader(io.StringIO(export.to_csv(made).decode(), newline="")))
+    assert rows == [["t"], ["x\n=1"], ['a"b,c'], ["two\nlines"]]
+
+
+def test_what_is_no_formula_stays() -> None:
+    made = pd.DataFrame({"t": ["a=b", "x", "", "1-2", None], "n": [-1.0, float("inf"), 2, 3, 4]})
+    rows = list(csv.reader(io.StringIO(export.to_csv(made).decode())))
+    assert rows == [["t", "n"], ["a=b", "-1.0"], ["x", ""], ["", "2.0"], ["1-2", "3.0"], ["", "4.0"]]
 
 
 def test_json_and_parquet_carry_the_settings() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from memdb.cluster import guard
-from memdb.errors import ReadOnlyTarget
+from memdb.errors import BadInput, ReadOnlyTarget
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,6 @@ def test_reads_pass(command: tuple[object, ...]) -> None:
         ("EXPIRE", "k", 1),
         ("FT.CREATE", "i"),
         ("FT.DROPINDEX", "i"),
-        ("MULTI",),
     ],
 )
 def test_writes_need_a_writable_target(command: tuple[object, ...]) -> None:
@@ -67,6 +66,18 @@ def test_writes_need_a_writable_target(command: tuple[object, ...]) -> None:
         ("GETEX", "k", "EX", 1),
         ("ACL", "SETUSER", "x"),
         ("MODULE", "LOAD", "x"),
+        # These change the connection, which others share.
+        ("SELECT", 1),
+        ("AUTH", "u", "p"),
+        ("HELLO", 3),
+        ("READONLY",),
+        ("RESET",),
+        ("MULTI",),
+        ("EXEC",),
+        ("WATCH", "k"),
+        ("CLIENT", "SETNAME", "x"),
+        ("CLIENT", "REPLY", "OFF"),
+        ("ſET", "k", 1),
         (),
         ("",),
     ],
@@ -79,3 +90,32 @@ def test_what_nobody_vouched_for_is_never_sent(command: tuple[object, ...]) -> N
 
 def test_no_command_is_in_both_lists() -> None:
     assert not set(guard.READS) & set(guard.WRITES)
+
+
+class Liar(str):
+    """Tells whoever looks that it is GET; the wire takes what it is made of."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "GET"
+
+    upper = lower = __repr__ = __str__
+
+
+def test_judged_is_what_is_sent() -> None:
+    class Bytes(bytes):
+        def decode(self, *_: object) -> str:
+            return "GET"
+
+        __bytes__ = lambda self: b"GET"  # noqa: E731
+
+    for liar in (Liar("SET"), Bytes(b"SET"), bytearray(b"SET"), memoryview(b"SET")):
+        command = guard.as_sent((liar, "k", "v"))
+        assert command[0] in ("SET", b"SET")
+        assert type(command[0]) in (str, bytes)
+        with pytest.raises(ReadOnlyTarget):
+            guard.check(command, writable=False)
+    assert guard.as_sent(("GET", True, 1.5)) == ["GET", 1, 1.5]
+    with pytest.raises(BadInput, match="NoneType"):
+        guard.as_sent(("GET", None))

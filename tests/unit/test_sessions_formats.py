@@ -148,6 +148,7 @@ def test_any_bytes_are_read_and_exported(fields: dict[str, bytes]) -> None:
         field.preview(20).encode()
 
 
+@pytest.mark.long
 @settings(max_examples=300, deadline=None)
 @given(
     st.recursive(

@@ -9,8 +9,6 @@ from memdb.ui.connect import discover, doctor, form, listing
 
 def draw() -> None:
     """Which targets there are, whether they answer, and two ways to add one."""
-    st.title("Connect")
-    st.caption("Which servers can be opened, whether they answer, and what to do where they do not.")
     doctor.result()
     listing.targets_list()
     left, right = st.columns(2, gap="medium")
