@@ -138,8 +138,10 @@ def is_message(value: Any) -> bool:
         return True
     if value.get("__enc__") and "payload" in value:
         return True
-    inner, _ = unwrapped(value)
+    inner, told = unwrapped(value)
     if inner is not value and isinstance(inner, Mapping):
+        if told.lower() in ROLES:
+            return _holds_content(inner)
         outer = value.get("type")
         if isinstance(outer, str) and outer.lower() in ROLES:
             return _holds_content(inner)
