@@ -130,7 +130,7 @@ def _message_pack(raw: bytes) -> Any:
             unicode_errors="surrogateescape",
             ext_hook=lambda code, _: f"(extension {code})",
         )
-    except (ValueError, msgpack.UnpackException, RecursionError):
+    except (ValueError, TypeError, msgpack.UnpackException, RecursionError):  # a list as a name among them
         return None
     return _plain(unpacked_) if isinstance(unpacked_, list | dict) else None
 
