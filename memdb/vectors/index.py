@@ -156,6 +156,16 @@ class IndexInfo:
         return field, field.vector
 
     @property
+    def told_documents(self) -> int | None:
+        """How many documents it holds, for people; None where what was told cannot be true."""
+        return None if "documents" in self.absent else self.documents
+
+    @property
+    def told_fraction(self) -> float | None:
+        """The share that is built, for people; None where what was told cannot be true."""
+        return None if "built" in self.absent else self.build.fraction
+
+    @property
     def by_redisearch(self) -> bool:
         """Whether RediSearch told this: no other engine has tables of documents and keys."""
         return self.table_bytes is not None or "table_bytes" in self.absent
