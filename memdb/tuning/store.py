@@ -41,7 +41,13 @@ KEPT_BYTES = 1 << 30
 FORMAT = 2
 _ID = re.compile(r"[0-9A-Za-z_-]{1,80}")
 # Of a point: its field, and what the array is called in the file.
-_ARRAYS = {"recalls": "recalls", "ranks": "ranks", "hit_distances": "found", "latencies_ms": "latencies_ms"}
+_ARRAYS = {
+    "recalls": "recalls",
+    "ranks": "ranks",
+    "hit_distances": "found",
+    "outside": "outside",
+    "latencies_ms": "latencies_ms",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +129,18 @@ def to_dict(run: Run) -> dict[str, Any]:
 
 
 def curve(points: Sequence[EfPoint]) -> list[dict[str, float | None]]:
-    """The points as `memdb recall --json` prints them; null where something was not measured."""
+    """The points as `memdb recall --json` prints them; null where something was not measured.
+
+    `broken` is how many hits break the filter.
+    """
     numbers = ("recall", "low", "high", "p50_ms", "p95_ms", "p99_ms", "qps")
     return [
-        {"ef_runtime": p.ef_runtime, **{n: _no_nan(round(getattr(p, n), 5)) for n in numbers}} for p in points
+        {
+            "ef_runtime": p.ef_runtime,
+            **{n: _no_nan(round(getattr(p, n), 5)) for n in numbers},
+            "broken": p.broken,
+        }
+        for p in points
     ]
 
 
@@ -229,7 +243,7 @@ def _run(about: dict[str, Any], arrays: Any) -> Run:
         EfPoint(
             **{name: float("nan") if value is None else value for name, value in kept.items()}
             | {"throughput": tuple((n, rate) for n, rate in kept["throughput"])}
-            | {of_point: arrays[f"{name}_{i}"] for of_point, name in _ARRAYS.items()}
+            | {of_point: _array(arrays, name, i) for of_point, name in _ARRAYS.items()}
         )
         for i, kept in enumerate(about["points"])
     ]
@@ -254,6 +268,13 @@ def _run(about: dict[str, Any], arrays: Any) -> Run:
             "notes": tuple(about["notes"]),
         }
     )
+
+
+def _array(arrays: Any, name: str, point: int) -> Any:
+    """An array of a point. Runs saved before hits were held against the filter have no `outside`."""
+    if name == "outside" and f"{name}_{point}" not in arrays:
+        return np.zeros(len(arrays[f"recalls_{point}"]), np.int16)
+    return arrays[f"{name}_{point}"]
 
 
 def _request(kept: dict[str, Any]) -> SweepRequest:

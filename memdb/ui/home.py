@@ -208,6 +208,7 @@ def _indexes(target: Target, infos: list[IndexInfo], refused: dict[str, NotAllow
         )
         _load_button(target)
         return
+    parts.unfinished(*infos)
     rows = []
     for info in infos:
         vectors: list[Field | None] = [f for f in info.fields if f.vector is not None]
