@@ -25,7 +25,7 @@ _MOST_HEAD = 10_000
 
 @contextmanager
 def arrays(path: Path, *others: Path, most: int = MOST_BYTES) -> Iterator[Mapping[str, NDArray[Any]] | None]:
-    """The arrays of an .npz file, (n, d) or of another shape each, read when looked at; None where there is no file.
+    """The arrays of an .npz file, (n, d) or other shapes, read when looked at; None where there is no file.
 
     Sizes are judged before anything is unpacked.
 

@@ -166,7 +166,7 @@ class OutOfRange(BadInput):
     def __init__(self, name: str, value: float, low: float, high: float, where: str) -> None:
         super().__init__(
             f"{name} is {value:,}; {where} accepts {low:,} to {high:,}.",
-            f"Choose a {name} within these limits.",
+            "Choose a value within these limits.",
         )
         self.name = name
         self.value = value
@@ -177,9 +177,12 @@ class OutOfRange(BadInput):
 class NotFound(MemDBError):
     """The key is not there: it never was, was deleted, or its TTL has passed."""
 
-    def __init__(self, key: str, what: str = "key") -> None:
+    def __init__(self, key: str, what: str = "key", *, having: str = "") -> None:
+        """There is no `what` of this name, or none `having` what is asked for, e.g. "a field 'v'"."""
+        with_it = f" with {having}" if having else ""
         super().__init__(
-            f"There is no {what} '{line(key)}' on this server.", "It may have expired or been deleted."
+            f"There is no {what} '{line(key)}'{with_it} on this server.",
+            "It may have expired or been deleted.",
         )
         self.key = key
 

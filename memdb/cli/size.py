@@ -51,7 +51,7 @@ class Size(ShapeOptions, SessionOptions):
         "--profile",
         default="memorydb",
         metavar="NAME",
-        help="memorydb, redisearch, valkey-search, article, or one of `memdb calibrate`",
+        help="memorydb, redisearch, valkey-search, elasticache, article, or one of `memdb calibrate`",
     )
     json: bool = option("--json", default=False, help="print JSON")
 

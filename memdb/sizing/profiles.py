@@ -1,4 +1,4 @@
-"""Profiles by name: four that are built in, and those a calibration saved under MEMDB_HOME/profiles."""
+"""Profiles by name: five that are built in, and those a calibration saved under MEMDB_HOME/profiles."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import Any, Literal
 
 from memdb import files
 from memdb.errors import BadInput
+from memdb.sizing.allocator import Allocator
 from memdb.sizing.model import ARTICLE_OVERHEAD, Constants, Engine, Grade, Profile
+from memdb.sizing.shape import Shape
 
-FORMAT = 2  # 2: other constants
-_OTHERS = (1, 3)
+FORMAT = 3  # 3: an allocator; the factor of an index leaves out what it takes empty
+_OTHERS = (1, 2, 4)
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,59}")
 # 1,536 float32 and 1 KB of metadata: what 30 % and 50 % instead of the middle change in all.
 _RAW, _META = 6_144.0, 1_024.0
@@ -25,7 +27,7 @@ BUILT_IN: dict[str, Profile] = {
         "MemoryDB",
         "memorydb",
         "estimate",
-        "halfway between RediSearch and valkey-search, both measured; MemoryDB publishes none",
+        "halfway between RediSearch and valkey-search, both with jemalloc; MemoryDB publishes none",
         0.75,
         1.30,
     ),
@@ -42,8 +44,18 @@ BUILT_IN: dict[str, Profile] = {
         "valkey-search",
         "valkey-search",
         "valkey-search",
+        "measured",
+        "sizes recorded of valkey-search 1.2.1 on Valkey 9.1.2 with libc's allocator, all within 2 %",
+        0.96,
+        1.04,
+        allocator="libc",
+    ),
+    "elasticache": Profile(
+        "elasticache",
+        "ElastiCache for Valkey",
+        "valkey-search",
         "estimate",
-        "sizes recorded of valkey-search 1.2.1 (within 1.4 % of its indexes), with jemalloc's size classes",
+        "the valkey-search profile with the size classes of jemalloc, which were not recorded",
         0.90,
         1.10,
     ),
@@ -76,7 +88,10 @@ def load(name: str, home: Path) -> Profile:
             f"There are: {known}. `memdb calibrate --name {name}` makes one.",
         )
     if kept.get("format") in _OTHERS:
-        raise BadInput(f"Another version of memdb made the sizing profile '{name}'.", "Calibrate again.")
+        raise BadInput(
+            f"The sizing profile '{name}' cannot be read: another version of memdb made it.",
+            "Calibrate again.",
+        )
     with files.reading(path):
         profile: Profile = files.typed(kept, _Kept).profile(name)
         return profile
@@ -86,6 +101,21 @@ def names(home: Path) -> tuple[str, ...]:
     """All that can be loaded: built in first, then saved ones by name."""
     saved = sorted(p.stem for p in (home / "profiles").glob("*.json") if _NAME.fullmatch(p.stem))
     return (*BUILT_IN, *(name for name in saved if name not in BUILT_IN))
+
+
+def live_name(index: str) -> str:
+    """What a profile that was calibrated on an index is called, where no other name is given."""
+    return "live-" + _plain(index, "index")
+
+
+def samples_name(shape: Shape) -> str:
+    """What a profile that was calibrated on samples is called, where no other name is given."""
+    links = f"-m{shape.m}" if shape.algorithm == "HNSW" else "-flat"
+    return f"samples-{shape.dim}{links}"
+
+
+def _plain(text: str, otherwise: str) -> str:
+    return (re.sub(r"[^a-z0-9_.-]+", "-", text.lower()).strip("-.") or otherwise)[:40]
 
 
 def save(profile: Profile, home: Path) -> Path:
@@ -114,17 +144,17 @@ def _path(name: str, home: Path) -> Path:
 class _Kept:
     """What a file holds."""
 
-    format: Literal[2]  # FORMAT
+    format: Literal[3]  # FORMAT
     title: str
     engine: Engine
     grade: Grade
+    allocator: Allocator
     source: str
     low: float
     high: float
     constants: Constants
     keyspace_factor: float
     index_factor: float
-    fixed_bytes: float
     calibrated: str
     samples: int
 
@@ -148,5 +178,4 @@ _RANGES = (
     ("high", 1.0, 100.0),
     ("keyspace_factor", 0.01, 100.0),
     ("index_factor", 0.01, 100.0),
-    ("fixed_bytes", -1e12, 1e12),
 )

@@ -44,7 +44,13 @@ FORMAT = 2
 _OTHERS = (1, *range(3, 100))  # of other versions of memdb: they are not damaged
 _ID = re.compile(r"[0-9A-Za-z_-]{1,80}")
 # Of a point: its field, and what the array is called in the file.
-_ARRAYS = {"recalls": "recalls", "ranks": "ranks", "hit_distances": "found", "latencies_ms": "latencies_ms"}
+_ARRAYS = {
+    "recalls": "recalls",
+    "ranks": "ranks",
+    "hit_distances": "found",
+    "outside": "outside",
+    "latencies_ms": "latencies_ms",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +126,18 @@ def to_dict(run: Run) -> dict[str, Any]:
 
 
 def curve(points: Sequence[EfPoint]) -> list[dict[str, float | None]]:
-    """The points as `memdb recall --json` prints them; null where something was not measured."""
+    """The points as `memdb recall --json` prints them; null where something was not measured.
+
+    `broken` is how many hits break the filter.
+    """
     numbers = ("recall", "low", "high", "p50_ms", "p95_ms", "p99_ms", "qps")
     return [
-        {"ef_runtime": p.ef_runtime, **{n: _no_nan(round(getattr(p, n), 5)) for n in numbers}} for p in points
+        {
+            "ef_runtime": p.ef_runtime,
+            **{n: _no_nan(round(getattr(p, n), 5)) for n in numbers},
+            "broken": p.broken,
+        }
+        for p in points
     ]
 
 
@@ -139,7 +153,9 @@ def load(home: Path, run_id: str) -> Run:
     if about is None:
         raise NotFound(run_id, "saved run")
     if about.get("format") in _OTHERS:
-        raise BadInput(f"Another version of memdb wrote the saved run '{run_id}'.", "Run it again.")
+        raise BadInput(
+            f"The saved run '{run_id}' cannot be read: another version of memdb wrote it.", "Run it again."
+        )
     beside = path.with_suffix(".npz")
     with array_files.arrays(beside, path) as arrays, files.reading(path, beside):
         if arrays is None:
@@ -221,7 +237,8 @@ def _run(about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Run:
         raise ValueError("keys and distances do not belong together")
     points = []
     for i, kept in enumerate(about["points"]):
-        measured = {of_point: arrays[f"{name}_{i}"] for of_point, name in _ARRAYS.items()}
+        measured = {of_point: _array(arrays, name, i) for of_point, name in _ARRAYS.items()}
+        _check(measured["outside"], count)
         _check(measured["recalls"], count)
         _check(measured["ranks"], count, measured["ranks"].shape[-1])
         _check(measured["hit_distances"], count, measured["hit_distances"].shape[-1])
@@ -239,6 +256,13 @@ def _run(about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Run:
         truth=_made(Truth, about["truth"], keys=rows, distances=distances),
         points=tuple(points),
     )
+
+
+def _array(arrays: Any, name: str, point: int) -> Any:
+    """An array of a point. Runs saved before hits were held against the filter have no `outside`."""
+    if name == "outside" and f"{name}_{point}" not in arrays:
+        return np.zeros(len(arrays[f"recalls_{point}"]), np.int16)
+    return arrays[f"{name}_{point}"]
 
 
 def _request(kept: dict[str, Any]) -> SweepRequest:
@@ -268,7 +292,7 @@ def _schema(kind: type[Any], without: frozenset[str]) -> tuple[type[msgspec.Stru
             default = () if each.default is MISSING else (each.default,)
             described.append((each.name, hint, *default))
     schema = msgspec.defstruct(kind.__name__, described, kw_only=True)
-    return schema, tuple(name for name, hint, *_ in described if hint == float | None)
+    return schema, tuple(name for name, *_ in described if hints[name] is float)
 
 
 def _check(array: NDArray[Any], *shape: int) -> None:

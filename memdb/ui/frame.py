@@ -230,6 +230,7 @@ def on_index(
         if name is None:
             no_index(here)
         elif (info := cached.index_info(here, name)).of_kind("VECTOR"):
+            parts.unfinished(info)
             draw(here, info)
         else:
             no_vectors(info)

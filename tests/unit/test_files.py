@@ -172,7 +172,7 @@ def test_every_part_of_another_type_is_read_or_named(tmp_path: Path, kind: str, 
 def test_a_run_of_another_version_is_left_alone(tmp_path: Path) -> None:
     path = made_run(tmp_path)
     path.write_text(json.dumps({"format": 3, "anything": 1}))
-    with pytest.raises(BadInput, match="Another version"):
+    with pytest.raises(BadInput, match="another version"):
         store.load(tmp_path, some_run().id)
     assert store.listed(tmp_path) == ()
     assert path.is_file()

@@ -16,7 +16,7 @@ from memdb.cluster.target import Target
 from memdb.display import bytes_text, markdown
 from memdb.errors import Busy, MemDBError, ReadOnlyTarget, UnknownIndex, Unreachable
 from memdb.ui.kit import cached
-from memdb.vectors.index import BuildState
+from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import Command
 
 _WAITED = "parts.waited"
@@ -106,18 +106,11 @@ def target_badge(target: Target) -> None:
             st.badge("TLS not verified", icon=":material/gpp_bad:", color="red")
 
 
-def build_badge(build: BuildState) -> None:
-    """How far an index is."""
-    looks = {
-        "ready": ("ready", ":material/check_circle:", "green"),
-        "building": (f"building, {build.fraction:.0%}", ":material/construction:", "orange"),
-        "queued": ("waiting to be built", ":material/schedule:", "orange"),
-        "paused": ("build paused: memory", ":material/pause_circle:", "red"),
-        "failed": ("build failed", ":material/error:", "red"),
-        "unknown": ("state not told", ":material/help:", "gray"),
-    }
-    text, icon, colour = looks[build.state]
-    st.badge(text, icon=icon, color=colour)  # type: ignore[arg-type]  # one of its colours
+def unfinished(*infos: IndexInfo) -> None:
+    """Where figures of an index are shown: that it is not complete, if so."""
+    for info in infos:
+        if info.unfinished:
+            st.warning(markdown(info.unfinished), icon=":material/construction:")
 
 
 def empty(title: str, what_next: str, icon: str = ":material/inbox:") -> None:
