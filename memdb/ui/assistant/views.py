@@ -47,6 +47,8 @@ print(answer.text)
 def sources(context: Context, answer: Answer) -> None:
     """The documents the answer rests on, each a link into Search."""
     st.caption(f"Answered by {markdown(answer.by, 120)}. [n] in the answer is the document of that number.")
+    for note in context.result.notes:
+        st.warning(markdown(note), icon=":material/warning:")
     table = pd.DataFrame(
         [
             {"n": s.number, "document": s.title, "distance": s.distance, "key": line(s.key, 200)}
