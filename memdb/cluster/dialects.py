@@ -225,10 +225,12 @@ def recognise(
         )
     if "FT.TAGVALS" in commands or "FT.CURSOR" in commands:
         # valkey-search asks all shards; this module would answer with the documents of one, and not say so.
+        number = next((replies.integer(number) for name, number in modules if name == "search"), 0)
+        release = f" {number // 10_000}.{number // 100 % 100}" if number >= 10_000 else ""
         why = f"RediSearch as a module serves an index within one shard, and this cluster has {shards}"
         return Dialect(
             "redisearch",
-            "RediSearch",
+            f"RediSearch{release}",
             commands,
             _REDISEARCH,
             needs_sortby=True,

@@ -276,6 +276,11 @@ def _ways(ordered: Sequence[EfPoint], definition: Definition, ef_limit: int, pla
         ]
     last = ordered[-1]
     ways = []
+    if last.broken:
+        ways.append(
+            f"{last.broken:,} hits at {last.ef_runtime} break the filter and take the places of others: no "
+            "EF_RUNTIME and no M helps against that; TAG fields in place of words do, or a FLAT index."
+        )
     rising = len(ordered) < 2 or last.recall - ordered[-2].recall > 0.002
     if rising and last.ef_runtime < ef_limit:
         ways.append(

@@ -194,7 +194,18 @@ class _Writer:
                     plain = name.replace("\\", "")
                     if plain not in known and not plain.startswith("__"):
                         raise UnknownField(plain, self.info.name, tuple(sorted(known)))
+            if not self.dialect.text_search and self.asks_words(text):
+                raise self.unsearched(f"'{text}'")
         return written
+
+    def asks_words(self, text: str) -> bool:
+        """Whether an expression asks for words; what is not read here is left to the engine."""
+        try:
+            return self.info is not None and expression.holds_text(
+                expression.conditions(text, self.dialect, self.info)
+            )
+        except BadFilter:
+            return False
 
     def unsearched(self, what: str) -> UnsupportedFeature:
         return UnsupportedFeature(
