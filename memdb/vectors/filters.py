@@ -142,6 +142,8 @@ class _Writer:
         own = None if self.info is None else self.info.rules.stop_words
         stopped = STOP_WORDS if own is None else frozenset(map(self.dialect.lower, own))
         kept = [word for word in words if self.dialect.lower(word) not in stopped]
+        if words and condition.mode == "prefix" and self.dialect.lower(words[-1]) in stopped:
+            kept.append(words[-1])  # as a start, "in" means "index"
         if not kept:
             raise BadFilter(
                 f"'{condition.words}' holds no word that is indexed.",

@@ -158,7 +158,9 @@ def _ranged(condition: Range) -> int:
 @cache
 def _worded(condition: Text) -> int:
     fields = condition.field.split("|") if condition.field else ["title", "body"]
-    asked = [word for word in condition.words.lower().split() if word not in STOP_WORDS]
+    *first, last = condition.words.lower().split()
+    starts = condition.mode == "prefix"  # of a word that may be none of the stop words
+    asked = [word for word in first if word not in STOP_WORDS] + [last] * (starts or last not in STOP_WORDS)
     return _bits(
         [
             any(_matches(document[f].split(), asked, condition.mode) for f in fields)

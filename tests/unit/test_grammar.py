@@ -122,7 +122,8 @@ def _cannot_be_said(condition: Condition, engine: str) -> bool:
             empty = equal and not (condition.include_low and condition.include_high)
             return empty and engine == "valkey-search"
         case Text():
-            return all(word in recorded.STOP_WORDS for word in condition.words.lower().split())
+            stopped = all(word in recorded.STOP_WORDS for word in condition.words.lower().split())
+            return stopped and condition.mode != "prefix"
     return False
 
 
