@@ -288,7 +288,7 @@ def recognise(
 # Lower-case pieces of "there is no such index", by engine: RediSearch 2.10 and 8, valkey-search, MemoryDB.
 _MISSING_INDEX = re.compile(
     r"(unknown index name|no such index|index with name .* not found|index not found|"
-    r"index .* does not exist)",
+    r"index (?!field\b).* does not exist)",
     re.IGNORECASE,
 )
 _MISSING_COMMAND = re.compile(r"unknown (sub)?command", re.IGNORECASE)
