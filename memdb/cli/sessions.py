@@ -13,7 +13,7 @@ from memdb.cli.output import print_json, print_table, say
 from memdb.cluster.client import open_for_work
 from memdb.display import bytes_text, duration, line, plain
 from memdb.errors import BadInput
-from memdb.sessions import formats, indexed, known, listing
+from memdb.sessions import indexed, known, listing, messages
 from memdb.sessions.detect import Detected, detect
 from memdb.sessions.filters import SessionFilter
 from memdb.sessions.format_file import own_formats
@@ -22,12 +22,13 @@ from memdb.sessions.known import ARTICLE
 from memdb.sessions.mapping import Format
 from memdb.sessions.strategy import PAGE, SessionPage
 from memdb.sessions.summaries import SessionSummary
+from memdb.sessions.turns import Text, Turn, part_line, turn_object
 from memdb.settings import Settings
 
 
 def moment(text: str) -> datetime:
     """A time of ISO 8601; without a zone it is UTC."""
-    time = formats.time_of(text)
+    time = messages.moment(text)
     if time is None:
         raise argparse.ArgumentTypeError(f"'{text}' is no time, e.g. 2026-07-14 or 2026-07-14T10:30Z")
     return time
@@ -155,6 +156,7 @@ def _formats(detected: Detected, *, as_json: bool) -> int:
                         "name": f.format.name,
                         "title": f.format.title,
                         "prefix": f.format.prefix,
+                        "tail": f.format.tail,
                         "stored": f.format.stored,
                         "holds": f.format.holds,
                         "sampled": f.sampled,
@@ -163,6 +165,7 @@ def _formats(detected: Detected, *, as_json: bool) -> int:
                     for f in detected.formats
                 ],
                 "other": detected.other,
+                "unknown": detected.unknown,
                 "sampled": detected.sampled,
                 "keys": detected.total,
             }
@@ -170,11 +173,11 @@ def _formats(detected: Detected, *, as_json: bool) -> int:
         return 0
     if detected.formats:
         rows = [
-            (line(f.format.title, 60), line(f.format.prefix, 60), f"one {f.format.holds}", f"{f.keys:,}")
+            (line(f.format.title, 60), line(f.format.keys, 60), f"one {f.format.holds}", f"{f.keys:,}")
             for f in detected.formats
         ]
-        print_table("", ("format", "keys begin with", "a key holds", "keys"), rows, right=(3,))
-    say(f"{detected.words} {detected.other:,} of them are no sessions.")
+        print_table("", ("format", "keys", "a key holds", "keys"), rows, right=(3,))
+    say(f"{detected.words} {detected.rest}")
     return 0
 
 
@@ -202,7 +205,8 @@ def _session(session: Session) -> dict[str, object]:
         "created_at": session.created_at,
         "ttl_s": session.ttl_s,
         "size_bytes": session.size_bytes,
-        "history": [{"role": turn.role, "content": turn.content} for turn in session.turns],
+        "turns": session.total,
+        "history": [turn_object(turn) for turn in session.turns],
         "problems": list(session.problems),
     }
 
@@ -211,8 +215,17 @@ def _show(session: Session) -> None:
     ttl = duration(session.ttl_s) if session.ttl_s is not None else "never expires"
     say(line(session.key))
     say(f"user {line(session.user_id)}, context {line(session.context)}, created {line(session.created_at)}")
-    say(f"TTL {ttl}, {bytes_text(session.size_bytes)} in memory, {len(session.turns)} turns")
+    say(f"TTL {ttl}, {bytes_text(session.size_bytes)} in memory, {session.total:,} turns")
     for problem in session.problems:
         say(f"! {line(problem)}")
+    if session.earlier:
+        say(f"The newest {len(session.turns):,} were read.")
     for turn in session.turns:
-        say(f"\n{line(turn.role) or '?'}: {plain(turn.content)}")
+        who = line(turn.role) or "?"
+        say(f"\n{f'{who} ({line(turn.name, 60)})' if turn.name else who}: {_text(turn)}")
+
+
+def _text(turn: Turn) -> str:
+    """What a turn says and does: texts as they are, every other part on a line of its own."""
+    told = [plain(p.text) if isinstance(p, Text) else part_line(p) for p in turn.parts]
+    return "\n".join(told) or "(empty)"

@@ -179,9 +179,9 @@ class Writer:
                 (
                     index.name,
                     index.build.state,
-                    index.build.fraction,
+                    index.told_fraction,
                     index.build.source,
-                    index.documents,
+                    index.told_documents,
                     index.failures,
                     index.last_error,
                     index.last_error_key,

@@ -29,9 +29,9 @@ class IndexNow:
 
     name: str
     state: str
-    fraction: float
+    fraction: float | None  # None: what was told cannot be true
     source: str
-    documents: int
+    documents: int | None  # the same
     failures: int | None
     last_error: str
     last_error_key: str
@@ -72,7 +72,7 @@ class BuildPoint:
     name: str
     state: str
     fraction: float
-    documents: int
+    documents: int  # 0 where what was told cannot be true
     failures: int | None
 
 

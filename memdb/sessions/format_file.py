@@ -28,8 +28,8 @@ from memdb.settings import Settings
 FILE = "session_formats.toml"
 TABLE = "session_formats"
 _PATHS = ("messages", "role", "text", "time", "user", "session")
-_TEXTS = ("name", "title", "prefix", "stored", "holds")
-_KNOWN = {*_PATHS, *_TEXTS, "newest_first"}
+_TEXTS = ("name", "title", "prefix", "tail", "stored", "holds")
+_KNOWN = {*_PATHS, *_TEXTS, "newest_first", "roles"}
 _MOST = 100
 
 
@@ -81,12 +81,16 @@ def of_table(table: Mapping[str, Any]) -> Format:
     newest_first = table.get("newest_first", False)
     if not isinstance(newest_first, bool):
         raise BadInput(f"newest_first is {newest_first!r}.", "Give true or false.")
+    if "prefix" not in table:
+        raise BadInput("The format names no start of its keys.", 'Give their prefix, e.g. "chat:".')
     base = Format(texts["name"], texts["title"] or texts["name"], texts["prefix"], "json", own=True)
     return replace(
         base,
         stored=texts["stored"] or "json",  # type: ignore[arg-type]  # checked below
         holds=texts["holds"] or "session",  # type: ignore[arg-type]
         newest_first=newest_first,
+        tail=texts["tail"],
+        roles=_roles(table.get("roles", {})),
         **paths,
     ).checked()
 
@@ -127,12 +131,16 @@ def save(settings: Settings, format_: Format) -> Path:
 
 
 def _table(format_: Format) -> dict[str, Any]:
-    table: dict[str, Any] = {name: getattr(format_, name) for name in _TEXTS}
+    table: dict[str, Any] = {name: getattr(format_, name) for name in _TEXTS if name != "tail"}
+    if format_.tail:
+        table["tail"] = format_.tail
     for name in _PATHS:
         paths = getattr(format_, name)
         table[name] = paths[0] if len(paths) == 1 else list(paths)
     if format_.newest_first:
         table["newest_first"] = True
+    if format_.roles:
+        table["roles"] = dict(format_.roles)
     return table
 
 
@@ -141,6 +149,12 @@ def _text(table: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise BadInput(f"{name} is {value!r}.", "Give a text in quotes.")
     return value
+
+
+def _roles(value: Any) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, dict) or not all(isinstance(role, str) for role in value.values()):
+        raise BadInput(f"roles is {value!r}.", 'Give a table: roles = { "1" = "user", "2" = "assistant" }.')
+    return tuple(value.items())
 
 
 def _paths(value: Any, name: str) -> tuple[str, ...]:

@@ -189,7 +189,7 @@ def pulse(client: Client, format_: Format, opened: Opened) -> Pulse | None:
 
 def pattern_of(format_: Format, wanted: SessionFilter) -> str:
     """For SCAN's MATCH. Where several keys make a session its id need not stand in them."""
-    return wanted.pattern(format_.prefix) if format_.holds == "session" else format_.pattern
+    return format_.within(wanted.id_part) if format_.holds == "session" else format_.pattern
 
 
 def _fill(

@@ -17,7 +17,7 @@ from memdb.cluster.client import Client
 from memdb.jobs import Report, silent
 from memdb.tuning import vectors
 from memdb.tuning.packing import packed, unpacked
-from memdb.tuning.run import Queries, Truth
+from memdb.tuning.run import Queries, Run, Truth
 from memdb.vectors import distance
 from memdb.vectors.evidence import Drawing, Evidence, Kept, from_arrays, holds
 from memdb.vectors.exact import nearest
@@ -112,6 +112,35 @@ def at_hand(
     if known is None and vectors.at_hand(client, info, field, condition) is not None:
         return truth(client, info, field, queries, k, condition)
     return known
+
+
+def still(client: Client, info: IndexInfo, run: Run, home: Path) -> bool | None:
+    """Whether the documents are what a run measured; None where nothing is kept that could tell.
+
+    The run's exact answer lies under `home` with the evidence of what it was computed from.
+
+    Args:
+        client: where the index is.
+        info: the index as it is now.
+        run: of this index.
+        home: MEMDB_HOME.
+
+    Raises:
+        MemDBError: the server does not answer, or the run's filter cannot be asked any more.
+    """
+    if info.fingerprint != run.fingerprint:
+        return False
+    request = run.request
+    name = _name(client, info, request.field, run.queries, request.k, request.condition)
+    kept = _kept(_file(home, name), len(run.queries))
+    if kept is None:
+        return None
+    known, evidence = kept
+    if known.keys != run.truth.keys or not np.array_equal(
+        known.distances, run.truth.distances, equal_nan=True
+    ):
+        return False  # the same name was computed again since, from other documents
+    return holds(client, info, request.field, request.condition, evidence)
 
 
 def forget() -> None:

@@ -94,6 +94,7 @@ def test_the_boundary_is_found_in_few_measurements(target: float) -> None:
     assert "95 %" in found.sentence
 
 
+@pytest.mark.long
 def test_a_setting_that_misses_is_rarely_recommended() -> None:
     """However many EF are looked at, the chance to recommend one whose true recall misses stays small."""
     random = np.random.default_rng(0)

@@ -60,7 +60,7 @@ def _recognised(target: Target, detected: Detected) -> None:
     frame = pd.DataFrame(
         {
             "format": [line(f.format.title, 80) for f in detected.formats],
-            "keys begin with": [line(f.format.prefix, 60) for f in detected.formats],
+            "keys": [line(f.format.keys, 60) for f in detected.formats],
             about: [f.keys for f in detected.formats],
             "in the sample": [f.sampled for f in detected.formats],
             "value": [f.format.stored for f in detected.formats],
@@ -68,7 +68,7 @@ def _recognised(target: Target, detected: Detected) -> None:
         }
     )
     st.dataframe(frame, hide_index=True)
-    st.caption(f"{detected.other:,} of {detected.sampled:,} keys of the sample are no sessions.")
+    st.caption(detected.rest)
     for group in detected.unread[:5]:
         st.caption(f"Not looked into: {markdown(group)}")
     parts.export(frame, "session-formats", {"target": target.address}, key="sessions.formats.export")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import bytes_text, markdown, plain
+from memdb.display import bytes_text, markdown
 from memdb.errors import NotFound
 from memdb.sessions import formats, values
 from memdb.sessions import listing as sessions
-from memdb.sessions.formats import Session, Turn
+from memdb.sessions.formats import Session
 from memdb.sessions.known import ARTICLE
 from memdb.sessions.mapping import Format
 from memdb.sessions.strategy import Opened
@@ -17,29 +17,14 @@ from memdb.sessions.summaries import SessionSummary
 from memdb.ui.kit import cached, parts, state
 from memdb.ui.sessions import actions, user
 from memdb.ui.sessions.listing import CLOSE, OPEN, RUN, bar_share, left_text
+from memdb.ui.sessions.turn import turn_shown
 from memdb.vectors.query import Command
 
 VIEWS = ("Conversation", "User", "Fields", "Code")
 TURNS = 30  # shown at once, the last ones first to be seen
-CONTENT = 4_000  # characters of a turn
 PANE = 480  # height in pixels
 RAW = 4_000  # characters of a raw field
 EARLIER = "sessions.earlier"  # how many more turns were asked for, and of which session
-_LOOKS = {
-    "user": ("user", ":material/person:"),
-    "human": ("user", ":material/person:"),
-    "customer": ("user", ":material/person:"),
-    "agent": ("assistant", ":material/smart_toy:"),
-    "llm": ("assistant", ":material/smart_toy:"),
-    "assistant": ("assistant", ":material/smart_toy:"),
-    "ai": ("assistant", ":material/smart_toy:"),
-    "bot": ("assistant", ":material/smart_toy:"),
-    "model": ("assistant", ":material/smart_toy:"),
-    "system": ("system", ":material/settings:"),
-    "developer": ("system", ":material/settings:"),
-    "tool": ("tool", ":material/build:"),
-    "function": ("tool", ":material/build:"),
-}
 
 
 def asked() -> str:
@@ -171,15 +156,6 @@ def conversation(session: Session) -> None:
             )
         for turn in session.turns[first:]:
             turn_shown(turn)
-
-
-def turn_shown(turn: Turn) -> None:
-    """One turn as a chat message, its text as it is."""
-    name, icon = _LOOKS.get(turn.role.lower(), ("other", ":material/help:"))
-    with st.chat_message(name, avatar=icon):
-        if turn.role.lower() not in ("user", "assistant"):
-            st.caption(markdown(turn.role, 60) or "no role")
-        st.text(plain(turn.content, CONTENT) or "(empty)")
 
 
 def _earlier(session: str, more: int) -> None:
