@@ -161,8 +161,7 @@ def _modelled(client: Client, info: IndexInfo, base: Profile, held: set[tuple[ob
     for field in info.of_kind("VECTOR"):
         if field.vector is None:
             continue
-        # Vectors are kept as strings that are there once; of COSINE with length 1.
-        string = (info.on, info.prefixes, field.identifier, field.vector.metric == "COSINE")
+        string = valkey.string_of(info, field)
         if string in held:
             whole -= valkey.index(with_vector(shape, field), base.allocator)["vectors_indexed"]
         held.add(string)

@@ -16,6 +16,7 @@ from memdb.sizing.keyspace import LISTPACK_VALUE, packed
 from memdb.sizing.redisearch import Counts, Exact
 from memdb.sizing.shape import Shape
 from memdb.sizing.valkey_keys import keyspace
+from memdb.vectors.index import Field, IndexInfo
 
 BLOCK = 10_240  # places by which an index grows, and INITIAL_CAP's default
 _LOCKS = 65_536 * 40  # of labels
@@ -99,6 +100,15 @@ def design(shape: Shape, allocator: Allocator, *, vectors: bool = True) -> tuple
         _places(shape, sized, exact, counts)
     _fields(shape, sized, exact, counts)
     return exact, counts
+
+
+def string_of(info: IndexInfo, field: Field) -> tuple[object, ...]:
+    """What a vector field's vectors are as strings: fields that agree in it hold each vector once.
+
+    Of the same documents and the same field; COSINE holds them with length 1.
+    """
+    metric = field.vector.metric if field.vector is not None else ""
+    return (info.on, info.prefixes, field.identifier, metric == "COSINE")
 
 
 def waiting(shape: Shape, share: float) -> float:
