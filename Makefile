@@ -25,11 +25,11 @@ app: $(APP) ## the app alone, for the running engine or MEMDB_URL
 	@exec $(BIN)/memdb app --port $(PORT) $(ARGS)
 
 test: $(TESTS) check ## ruff, mypy, and all tests (browser tests where there is a Chromium)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-quick: $(TESTS) ## what needs no server: ruff, mypy and the unit tests
+quick: $(TESTS) ## what needs no server: ruff, mypy and the unit tests but the long ones
 	@$(BIN)/mypy & mypy=$$!; $(BIN)/ruff check && $(BIN)/ruff format --check \
-	  && $(BIN)/python -m pytest -q -n 2 --dist worksteal tests/unit $(ARGS); tests=$$?; wait $$mypy && exit $$tests
+	  && $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not long" tests/unit $(ARGS); tests=$$?; wait $$mypy && exit $$tests
 
 check: $(TESTS) ## ruff and mypy
 	$(BIN)/ruff check

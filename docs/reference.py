@@ -25,7 +25,7 @@ memdb recall --index idx:embeddings --target 0.95 --queries 500 --json
 memdb map --index idx:embeddings --sample 20000 --out map.parquet        # coordinates, clusters, kept neighbours
 memdb drill --seconds 20 --writers 4 --json                              # kill two engines: what is lost?
 memdb size --vectors 1000000 --dim 1536 --metadata-bytes 1024 --json     # bytes, nodes, dollars
-memdb calibrate --index idx:embeddings --name mine                       # a sizing profile from what is there
+memdb calibrate --index idx:embeddings                                   # a sizing profile from what is there
 memdb engine start --port 7000 --dir ./data --cluster                    # a one-shard cluster node
 memdb load --docs 60000 --sessions 5000
 memdb app --url redis://localhost:6379

@@ -14,16 +14,20 @@ MemDBError                  .hint says what to do
 ├── BadInput                the request is wrong, nothing was sent
 │   ├── BadVector           .expected, .got
 │   ├── BadFilter           .expression
+│   ├── DamagedFile         .path; a file under MEMDB_HOME, set aside
 │   ├── UnknownField        .field
 │   │   └── NoVectorField   the index has none at all
 │   └── OutOfRange          .name, .value, .low, .high
 ├── NotFound                .key
 ├── BadSettings             an environment variable, option or URL does not parse
+│   └── NotKept             a file under MEMDB_HOME cannot be written: the disk is full, or it may not be
 ├── EngineUnavailable       no local engine for this platform, or it did not start
 └── Cancelled               the user ended a job
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from memdb.display import line
 
@@ -148,13 +152,21 @@ class NoVectorField(UnknownField):
         self.hint = f"Choose an index with a vector field.{names}"
 
 
+class DamagedFile(BadInput):
+    """A file under MEMDB_HOME that cannot be used; the message tells where it is now."""
+
+    def __init__(self, message: str, hint: str, *, path: Path) -> None:
+        super().__init__(message, hint)
+        self.path = path
+
+
 class OutOfRange(BadInput):
     """A number outside what the engine accepts."""
 
     def __init__(self, name: str, value: float, low: float, high: float, where: str) -> None:
         super().__init__(
             f"{name} is {value:,}; {where} accepts {low:,} to {high:,}.",
-            f"Choose a {name} within these limits.",
+            "Choose a value within these limits.",
         )
         self.name = name
         self.value = value
@@ -165,15 +177,22 @@ class OutOfRange(BadInput):
 class NotFound(MemDBError):
     """The key is not there: it never was, was deleted, or its TTL has passed."""
 
-    def __init__(self, key: str, what: str = "key") -> None:
+    def __init__(self, key: str, what: str = "key", *, having: str = "") -> None:
+        """There is no `what` of this name, or none `having` what is asked for, e.g. "a field 'v'"."""
+        with_it = f" with {having}" if having else ""
         super().__init__(
-            f"There is no {what} '{line(key)}' on this server.", "It may have expired or been deleted."
+            f"There is no {what} '{line(key)}'{with_it} on this server.",
+            "It may have expired or been deleted.",
         )
         self.key = key
 
 
 class BadSettings(MemDBError):
     """An environment variable, option or URL that cannot be used."""
+
+
+class NotKept(BadSettings):
+    """A file under MEMDB_HOME cannot be written: the disk is full, or the folder is not this user's."""
 
 
 class EngineUnavailable(MemDBError):

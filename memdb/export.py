@@ -24,7 +24,7 @@ def to_csv(frame: pd.DataFrame) -> bytes:
     for place, kind in enumerate(frame.dtypes):  # by place: two columns may have one name
         column = frame.iloc[:, place]
         if _texts(column):
-            safe.isetitem(place, np.array([*map(_no_formula, column)], dtype=object))
+            safe.isetitem(place, np.array([_no_formula(_in_utf8(v)) for v in column], dtype=object))
         elif pd.api.types.is_float_dtype(kind):
             safe.isetitem(place, column.where(~np.isinf(column), np.nan).to_numpy())
     safe.columns = pd.Index([_no_formula(name) for name in frame.columns])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import shutil
 import signal
 import uuid
 from collections.abc import Iterator
@@ -21,12 +24,42 @@ from memdb.settings import SETTINGS
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
+LONG_FIRST = (
+    "test_calibration",
+    "browser/test_tune",
+    "test_package",
+    "browser/",
+    "test_unseen",
+    "app/",
+    "server/",
+)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> None:
     """A shell that starts tests in the background ignores SIGINT, and every child would inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first: what begins last would be waited for while other workers have nothing left to do."""
+    items.sort(key=lambda item: next((n for n, part in enumerate(LONG_FIRST) if part in item.nodeid), 99))
+
+
+@pytest.fixture(scope="session")
+def corpus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's documents as a home keeps them, read once for all workers of a run."""
+    from memdb.demo import corpus
+
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "documents"
+    shared.mkdir(exist_ok=True)
+    with (shared / "lock").open("w") as lock, pytest.MonkeyPatch.context() as patch:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        patch.setattr(corpus, "_read", {})
+        corpus.documents(home=shared)
+    return shared / "corpus"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -57,10 +90,13 @@ def server_target(engine: Engine) -> Target:
 
 
 @pytest.fixture(scope="session")
-def demo_target(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+def demo_target(
+    home: Path, corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Target]:
     """A second engine that holds a small demo: 2,000 documents, 200 sessions. For reading."""
     from memdb.demo import loader
 
+    shutil.copytree(corpus_folder, home / "corpus", dirs_exist_ok=True)
     with local_engine.start(tmp_path_factory.mktemp("demo"), log=False) as running:
         running.wait_ready()
         with connect(running.target) as client:

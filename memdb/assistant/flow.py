@@ -21,13 +21,13 @@ from memdb.cluster.replies import Reply
 from memdb.errors import BadVector, NotFound, OutOfRange
 from memdb.sessions import formats
 from memdb.sessions.context import LEAN, leaning
-from memdb.sessions.formats import Turn
+from memdb.sessions.turns import Turn
 from memdb.vectors import distance
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import EVERYTHING, Condition
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import Command, KnnRequest, Template, filled, returnable, template, vector_param
-from memdb.vectors.search import KnnResult, knn, knn_result
+from memdb.vectors.search import KnnResult, held_against_filter, knn, knn_result
 
 ROUND_TRIP = "one round trip: history, preference, documents"
 
@@ -121,7 +121,8 @@ def context(
     stored, history = replies.items(answers[0])
     if stored is None and history is None:
         raise NotFound(key, "session")
-    turns, problems = formats.turns_of(replies.key(history)) if history else ((), [])
+    told = formats.history_of(history) if history else formats.History((), ())
+    problems = list(told.problems)
     now, problem = _preference(answers[1]) if ask.user_id else (None, "")
     problems += [problem] if problem else []
     if now is not None and now.shape != vector.shape:
@@ -129,6 +130,7 @@ def context(
             f"The preference vector has {len(now):,} numbers, the question {len(vector):,}: it is left aside."
         )
     result = knn_result(answers[-1], made, command, (back - sent) * 1000)
+    result = held_against_filter(client, info, _request(info, ask, vector, preference), result)
     again = not _same(now, preference) and ask.weight > 0
     if again:
         command, _ = _command(client, info, ask, vector, now)
@@ -136,9 +138,9 @@ def context(
     done = time.perf_counter()
     return Context(
         ask,
-        turns,
+        told.turns,
         now,
-        result,
+        result.under_filter(),
         _steps(embed_ms, [(moment - began) * 1000 for moment in (sent, back, done)]),
         tuple(Command(tuple(args)) for args in commands),
         again,
@@ -181,7 +183,14 @@ def both(
     began = time.perf_counter()
     first, second = client.pipeline([plain.args, blended.args])
     took = (time.perf_counter() - began) * 1000
-    return knn_result(first, made, plain, took), knn_result(second, made, blended, took)
+    kept = [
+        held_against_filter(client, info, request, knn_result(reply, made, command, took)).under_filter()
+        for reply, command, request in (
+            (first, plain, _request(info, replace(ask, weight=0.0), vector, None)),
+            (second, blended, _request(info, ask, vector, preference)),
+        )
+    ]
+    return kept[0], kept[1]
 
 
 def _request(info: IndexInfo, ask: Ask, vector: Floats, preference: Floats | None) -> KnnRequest:

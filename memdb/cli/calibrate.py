@@ -21,7 +21,12 @@ from memdb.sizing.model import Profile
 class Calibrate(ShapeOptions, OnServer):
     """`memdb calibrate`."""
 
-    name: str = option("--name", default="mine", metavar="NAME", help="of the profile")
+    name: str = option(
+        "--name",
+        default="",
+        metavar="NAME",
+        help="of the profile (default: live-INDEX, or samples- with dimension and M)",
+    )
     index: str = option("--index", default="", metavar="NAME", help="an index that is there; only read")
     docs: int = option("--docs", default=4_096, type=count(1), metavar="N", help="of the largest sample")
     seed: int = option("--seed", default=0, type=count(0), metavar="N", help="of the samples")

@@ -7,7 +7,7 @@ from typing import Any
 
 from memdb.cli.arguments import OnServer
 from memdb.cli.options import option
-from memdb.cli.output import Bar, print_json, print_table
+from memdb.cli.output import Bar, print_json, print_table, say
 from memdb.cluster.client import Client, open_for_work
 from memdb.cluster.topology import Node
 from memdb.display import bytes_text
@@ -36,33 +36,38 @@ class Memory(OnServer):
         status = 0
         with open_for_work(target) as client:
             for node in client.nodes():
-                memory = _look(client, node, exactly=self.exact)
+                memory, unfinished = _look(client, node, exactly=self.exact)
                 if isinstance(memory, str):
                     status = UNREACHED
                     told.append({"address": node.address, "problem": memory})
                     if not self.json:
                         print_table(f"{target.name}, {node.role} {node.address}", ("problem",), [(memory,)])
                     continue
-                told.append({"role": node.role, **memory.facts()})
+                about = {"role": node.role, **memory.facts()}
+                told.append(about | {"notes": list(unfinished)} if unfinished else about)
                 if not self.json:
                     _show(f"{target.name}, {node.role} {node.address}", memory)
+                    for sentence in unfinished:
+                        say(f"Note: {sentence}")
         if self.json:
             print_json({"nodes": told})
         return status
 
 
-def _look(client: Client, node: Node, *, exactly: bool) -> MemorySplit | str:
-    """The split of a node, or why there is none."""
+def _look(client: Client, node: Node, *, exactly: bool) -> tuple[MemorySplit | str, tuple[str, ...]]:
+    """The split of a node, or why there is none; and a sentence for each index that is not complete."""
     try:
         now = sample(client, node)
         if now.problem:
-            return now.problem
+            return now.problem, ()
         memory = split(client, node, now)
-        return replace(memory, coverage=_counted(client, node, now, memory)) if exactly else memory
+        if exactly:
+            memory = replace(memory, coverage=_counted(client, node, now, memory))
+        return memory, tuple(filter(None, (info.unfinished for info in now.indexes)))
     except Cancelled:
         raise
     except MemDBError as exc:
-        return str(exc)
+        return str(exc), ()
 
 
 def _counted(client: Client, node: Node, now: Sample, memory: MemorySplit) -> tuple[Coverage, ...]:
@@ -112,7 +117,8 @@ def _show_coverage(memory: MemorySplit) -> None:
     rows = []
     for coverage in memory.coverage:
         within = "counted" if coverage.exact else f"{coverage.low:,.0f} to {coverage.high:,.0f}"
-        rows.append((coverage.index, f"{coverage.documents:,}", f"{coverage.keys:,.0f}", within))
+        documents = "not available" if coverage.documents is None else f"{coverage.documents:,}"
+        rows.append((coverage.index, documents, f"{coverage.keys:,.0f}", within))
     for name, why in memory.absent.items():
         if name.startswith("coverage "):
             rows.append((name.removeprefix("coverage "), "–", "–", why))

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -63,14 +62,19 @@ def note(text: str) -> None:
 def print_table(
     title: str, head: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = ()
 ) -> None:
-    """A table as wide as the terminal; `right` are the columns with numbers."""
-    table = Table(title=escape(line(title)) or None, title_justify="left", header_style="bold")
+    """A table as wide as the terminal; `right` are the columns with numbers. No value is read as markup."""
+    table = Table(title=line(title) or None, title_justify="left", header_style="bold")
     numbers = set(right)
     for i, name in enumerate(head):
-        table.add_column(escape(line(name)), justify="right" if i in numbers else "left", overflow="fold")
+        table.add_column(line(name), justify="right" if i in numbers else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(escape(line(cell)) for cell in row))
-    Console().print(table)
+        table.add_row(*map(line, row))
+    _console().print(table)
+
+
+def _console(*, stderr: bool = False) -> Console:
+    """A terminal that prints values as they are: `doc:ram:x` is a key, no emoji, and `[b]` no style."""
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
 class Bar:
@@ -81,10 +85,10 @@ class Bar:
     """
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
+        self._console = _console(stderr=True)
         self._live = self._console.is_terminal
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             _Rate(),
@@ -104,7 +108,7 @@ class Bar:
                     self._progress.start()
                 else:  # the stage before is over; its last report may have been a step earlier
                     self._progress.update(self._task, completed=self._progress.tasks[-1].total)
-                self._task = self._progress.add_task(escape(stage), total=total or None)
+                self._task = self._progress.add_task(stage, total=total or None)
             self._progress.update(self._task, completed=done, total=total or None)
         else:
             now = time.monotonic()
@@ -117,7 +121,7 @@ class Bar:
 
     def say(self, text: str) -> None:
         """A line above the bar."""
-        self._console.print(escape(text), highlight=False, soft_wrap=True)
+        self._console.print(text, soft_wrap=True)
 
     def finish(self, *, complete: bool = False) -> None:
         """The work has ended, perhaps before it was complete."""

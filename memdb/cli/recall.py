@@ -164,8 +164,8 @@ def _show(run: Run) -> None:
             + (str(p.ef_runtime) if p.ef_runtime else run.definition.algorithm),
             f"{p.recall:.4f}",
             f"{p.low:.4f} – {p.high:.4f}",
-            *(f"{ms:.2f}" for ms in (p.p50_ms, p.p95_ms, p.p99_ms)),
-            f"{p.qps:,.0f}",
+            *(f"{ms:.2f}" if p.calls else "–" for ms in (p.p50_ms, p.p95_ms, p.p99_ms)),
+            f"{p.qps:,.0f}" if p.throughput else "–",
             f"{p.short:,}",
         )
         for p in run.points

@@ -20,6 +20,7 @@ from memdb.vectors import distance, upload
 from memdb.vectors.distance import Floats
 from memdb.vectors.exact import Neighbours, nearest
 from memdb.vectors.index import IndexInfo, index_info
+from memdb.vectors.membership import Membership
 from memdb.vectors.query import EF_RUNTIME, KnnRequest, numbers, returnable, vector_param
 from memdb.vectors.read import blocks
 from memdb.vectors.recall import Judged, judge
@@ -75,10 +76,12 @@ class Search(OnIndex):
             )
             result = knn(client, request, info)
             exact, compared = _exact(client, info, request, result) if self.exact else (None, None)
+            broken = "" if compared is None or result.outside else _broken(client, info, request, compared)
+        notes = tuple(filter(None, (info.unfinished, *result.notes, broken)))
         if self.json:
-            print_json(_as_json(result, result.command.redis_cli(target), exact, compared))
+            print_json(_as_json(result, result.command.redis_cli(target), exact, compared, notes))
         else:
-            _show(result, request, exact, compared)
+            _show(result, request, exact, compared, notes)
         return 0
 
 
@@ -121,19 +124,33 @@ def _exact(
     _, params = info.vector_field(request.field)
     sent = distance.as_sent(np.array([numbers(request.vector)], dtype=np.float32), params.type)
     exact = nearest(blocks(client, info, request.field, request.filter), sent, request.k, params.metric)
-    verdicts = judge(client, info, request.field, sent, [result.keys], exact.keys, exact.distances)
+    under = Membership(client, info, request.filter)
+    verdicts = judge(client, info, request.field, sent, [result.keys], exact.keys, exact.distances, under)
     return exact, verdicts[0]
 
 
+def _broken(client: Client, info: IndexInfo, request: KnnRequest, compared: Judged) -> str:
+    """What is to be said of hits that the comparison has shown to break the filter."""
+    return Membership(client, info, request.filter).words(len(compared.distances), len(compared.outside))
+
+
 def _as_json(
-    result: KnnResult, command: str, exact: Neighbours | None, compared: Judged | None
+    result: KnnResult,
+    command: str,
+    exact: Neighbours | None,
+    compared: Judged | None,
+    notes: tuple[str, ...],
 ) -> dict[str, object]:
     document: dict[str, object] = {
         # A distance that the engine does not have is null.
-        "hits": [{"key": h.key, "distance": h.distance, "fields": dict(h.fields)} for h in result.hits],
+        "hits": [
+            {"key": h.key, "distance": h.distance, "fields": dict(h.fields)}
+            | ({"breaks_filter": True} if h.key in result.outside else {})
+            for h in result.hits
+        ],
         "took_ms": round(result.took_ms, 3),
         "command": command,
-    } | _notes(result.notes)
+    } | _notes(notes)
     if exact is not None and compared is not None:
         document["exact"] = {
             "hits": [
@@ -151,16 +168,29 @@ def _notes(notes: tuple[str, ...]) -> dict[str, object]:
     return {"notes": list(notes)} if notes else {}
 
 
-def _show(result: KnnResult, request: KnnRequest, exact: Neighbours | None, compared: Judged | None) -> None:
+def _show(
+    result: KnnResult,
+    request: KnnRequest,
+    exact: Neighbours | None,
+    compared: Judged | None,
+    notes: tuple[str, ...],
+) -> None:
     names = request.return_fields[:_SHOWN_FIELDS]
+    marked = ("filter",) if result.outside else ()
     rows = [
-        (str(i), hit.key, _distance(hit.distance), *(hit.fields.get(name, "") for name in names))
+        (
+            str(i),
+            hit.key,
+            _distance(hit.distance),
+            *("breaks it" if hit.key in result.outside else "" for _ in marked),
+            *(hit.fields.get(name, "") for name in names),
+        )
         for i, hit in enumerate(result.hits, 1)
     ]
     if rows:
-        print_table("", ("", "key", "distance", *names), rows, right=(0, 2))
+        print_table("", ("", "key", "distance", *marked, *names), rows, right=(0, 2))
     say(f"{len(rows)} hits in {result.took_ms:.1f} ms")
-    for note in result.notes:
+    for note in notes:
         say(f"Note: {note}")
     if exact is not None and compared is not None:
         missed = [k for k, there in zip(exact.keys[0], compared.retrieved, strict=True) if not there]

@@ -136,16 +136,6 @@ def shown(text: str) -> str:
     return "(an address)" if may_hold_password(text) else f"'{text}'"
 
 
-def web_host(text: str) -> str | None:
-    """The host of an http(s) address; None where it is none. Why not is untold: it may be a password."""
-    try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError:  # repeats the address
-        return None
-    return parts.hostname if parts.scheme in ("http", "https") else None
-
-
 def is_address(text: str) -> bool:
     """Whether a name is an address, perhaps with a login; a name is shown everywhere."""
     return re.match(r"\s*([a-z][a-z0-9+.-]*:)?//|.*:\S.*@", text, re.IGNORECASE | re.DOTALL) is not None

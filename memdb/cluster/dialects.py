@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import string
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -38,6 +39,18 @@ PROBED = (
     "FT.TAGVALS",
     "FT._ALIASLIST",
 )
+# RediSearch's and valkey-search's default list; such words are not indexed, so a phrase leaves them out.
+STOP_WORDS = frozenset(
+    "a is the an and are as at be but by for if in into it no not of on or such that their then there "
+    "these they this to was will with".split(" ")
+)
+# Signs, beside blanks, at which a TEXT field is cut into words. The underscore is part of a word on both. On
+# RediSearch so is a line break: words around one are glued in the index and found by neither, so texts to be
+# searched should hold blanks instead. Of what a user types, a line break counts as a blank.
+REDISEARCH_SPLITS = "\x00,./(){}[]:;~!@#$%^&*-=+|'`\"<>?"
+VALKEY_SPLITS = ",.<>{}[]\"':;!@#$%^&*()-+=~/\\|?"  # its default, as its FT.INFO tells it
+# Any of these tells which engine it is; valkey-search has none of them.
+TELLING = frozenset(PROBED) - {"FT.SEARCH", "FT.AGGREGATE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +64,9 @@ class Limits:
     dimensions: int
     indexes: int | None
     timeout_ms: int
+    query_bytes: int | None = None  # of a whole query
+    conditions: int | None = None  # in one query
+    rows: int | None = None  # that a query without a KNN clause brings
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # by identity: a cheap cache key on the path of every search
@@ -74,6 +90,13 @@ class Dialect:
     loads: bool = True  # a document's fields come with its hit; else they are read by its key
     several_vectors: bool = False  # of a JSON document, each indexed, where the server knows JSON
     escaped_stars: bool = True  # a star behind a backslash is a character; else it still means a prefix
+    escaped_names: bool = True  # a sign in a field's name can be said behind a backslash; else as it is
+    empty_ranges: bool = True  # a range that holds no number finds nothing; else it is an error
+    splits: str = REDISEARCH_SPLITS  # signs that part words, where the index tells none of its own
+    small_grammar: bool = False  # its filters can be read here (vectors/expression.py)
+    text_leaks: bool = False  # HNSW under a TEXT condition beside another, or a phrase: hits may break it
+    in_keys: bool = False  # FT.SEARCH takes INKEYS: which of some documents match
+    no_content: bool = False  # FT.SEARCH takes NOCONTENT
 
     def attribute(self, name: str) -> str:
         """A field's name as a query takes it, with its @; what must be escaped depends on the engine.
@@ -82,7 +105,7 @@ class Dialect:
         backslash. valkey-search takes no backslash in a name, not before an underscore either; its indexes
         have no names that would need one.
         """
-        if self.name == "valkey-search":
+        if not self.escaped_names:
             return f"@{name}"
         return "@" + "".join(f"\\{c}" if c.isascii() and not c.isalnum() and c != "_" else c for c in name)
 
@@ -128,18 +151,23 @@ _REDISEARCH = Limits(
     indexes=None,
     timeout_ms=10_000,
 )
+# valkey-search 1.0 and 1.1, as ElastiCache documents them for 8.2 and the source has them (fact sheet §1.3).
 _VALKEY = Limits(
     k=10_000,
     ef_runtime=4_096,
     ef_construction=4_096,
-    m=512,
+    m=2_000_000,
     dimensions=32_768,
-    indexes=None,
-    timeout_ms=10_000,
+    indexes=10,
+    timeout_ms=60_000,
+    query_bytes=10_240,
+    conditions=16,
+    rows=100_000,
 )
-# valkey-search 1.2 raised these two (fact sheet §1.3).
-_VALKEY_12 = replace(_VALKEY, ef_runtime=1_000_000, ef_construction=1_000_000, indexes=1_000)
-_V12 = 1 << 16 | 2 << 8  # modules of Valkey count major, minor, patch in a byte each
+# 1.2 raised these; its own settings tell them (CONFIG GET search.*).
+_VALKEY_12 = replace(
+    _VALKEY, ef_runtime=1_000_000, ef_construction=1_000_000, indexes=1_000, conditions=1_000
+)
 _INSTEAD = {
     "FT.PROFILE": "how a query runs is read from the counters of INFO SEARCH, where they tell",
     "FT.EXPLAIN": "how a filter was understood cannot be shown",
@@ -152,7 +180,6 @@ _UNLOADED = (
     "In cluster mode this module finds documents and cannot load them: fields and vectors are read by key, "
     "which takes longer."
 )
-_VALKEY_11 = replace(_VALKEY, indexes=10)
 _MEMORYDB = Limits(
     k=10_000,
     ef_runtime=4_096,
@@ -164,76 +191,104 @@ _MEMORYDB = Limits(
 )
 
 
+# Counters of INFO SEARCH that came with a release: how it is known where the module's version is not told.
+_COUNTERS_OF_12 = ("search_nonvector_requests_count", "search_text_requests_count")
+
+
 def recognise(
     commands: frozenset[str],
     *,
     shards: int = 1,
     modules: tuple[tuple[str, str], ...] = (),
     cluster: bool = False,
+    counters: Collection[str] = (),
 ) -> Dialect:
     """The dialect of a server with these of the PROBED commands, on so many shards, in cluster mode or not.
 
     The release of valkey-search is read from its module's version where the server tells one. Where it does
-    not (ElastiCache blocks MODULE), 1.0 is known by its lack of FT.AGGREGATE, and anything later is taken for
-    1.1, whose limits are the smaller ones.
+    not (ElastiCache blocks MODULE), 1.0 is known by its lack of FT.AGGREGATE, 1.2 by `counters`, the names
+    in INFO SEARCH; anything else is taken for 1.1, whose limits are the smaller ones.
 
     MemoryDB alone lists aliases without an argument; only RediSearch has FT.TAGVALS and FT.CURSOR;
     valkey-search has no FT.PROFILE.
     """
     if "FT.SEARCH" not in commands:
-        return Dialect("none", "no vector search", commands, _REDISEARCH, False, False, False, False)
-    if "FT.TAGVALS" in commands or "FT.CURSOR" in commands:
-        # valkey-search asks all shards; this module would answer with the documents of one, and not say so.
-        why = f"RediSearch as a module serves an index within one shard, and this cluster has {shards}"
-        why = why if shards > 1 else ""
         return Dialect(
-            "redisearch",
-            "RediSearch",
+            "none",
+            "no vector search",
             commands,
             _REDISEARCH,
-            True,
-            True,
-            True,
-            True,
-            why,
+            needs_sortby=False,
+            text_search=False,
+            negation=False,
+            bare_star=False,
+        )
+    if "FT.TAGVALS" in commands or "FT.CURSOR" in commands:
+        # valkey-search asks all shards; this module would answer with the documents of one, and not say so.
+        number = next((replies.integer(number) for name, number in modules if name == "search"), 0)
+        release = f" {number // 10_000}.{number // 100 % 100}" if number >= 10_000 else ""
+        why = f"RediSearch as a module serves an index within one shard, and this cluster has {shards}"
+        return Dialect(
+            "redisearch",
+            f"RediSearch{release}",
+            commands,
+            _REDISEARCH,
+            needs_sortby=True,
+            text_search=True,
+            negation=True,
+            bare_star=True,
+            refused=why if shards > 1 else "",
             json_dialect=3,
             bound_values=True,
             # A server in cluster mode looks for keys in the slot of the command's own key, which for
             # FT.SEARCH is the name of the index: rows of documents in other slots come empty.
             loads=not cluster,
             several_vectors=True,
+            in_keys=True,
+            no_content=True,
         )
     if "FT.PROFILE" in commands or "FT._ALIASLIST" in commands:
-        return Dialect("memorydb", "MemoryDB", commands, _MEMORYDB, False, False, False, True)
-    release_number = next((replies.integer(number) for name, number in modules if name == "search"), 0)
-    aggregates = "FT.AGGREGATE" in commands
-    release = (
-        f" {release_number >> 16}.{release_number >> 8 & 255}"
-        if release_number >> 16
-        else ""
-        if aggregates
-        else " 1.0"
-    )
+        return Dialect(
+            "memorydb",
+            "MemoryDB",
+            commands,
+            _MEMORYDB,
+            needs_sortby=False,
+            text_search=False,
+            negation=False,
+            bare_star=True,
+        )
+    told = next((replies.integer(number) for name, number in modules if name == "search"), 0) >> 8
+    if not told:
+        later = any(name in _COUNTERS_OF_12 for name in counters)
+        told = 0x0102 if later else 0 if "FT.AGGREGATE" in commands else 0x0100
+    release = f" {told >> 8}.{told & 255}" if told >> 8 else ""
     return Dialect(
         "valkey-search",
         f"valkey-search{release}",
         commands,
-        _VALKEY_12 if release_number >= _V12 else _VALKEY_11,
-        False,
-        release_number >= _V12 or not release,
-        True,
-        False,
-        plain_queries=aggregates,
+        _VALKEY_12 if told >= 0x0102 else _VALKEY,
+        needs_sortby=False,
+        text_search=told >= 0x0102 or not release,
+        negation=True,
+        bare_star=False,
+        plain_queries="FT.AGGREGATE" in commands,
         grouped_words=False,
         escaped_controls=True,
         escaped_stars=False,
+        escaped_names=False,
+        empty_ranges=False,
+        splits=VALKEY_SPLITS,
+        small_grammar=True,
+        text_leaks=True,
+        no_content=True,
     )
 
 
 # Lower-case pieces of "there is no such index", by engine: RediSearch 2.10 and 8, valkey-search, MemoryDB.
 _MISSING_INDEX = re.compile(
     r"(unknown index name|no such index|index with name .* not found|index not found|"
-    r"index .* does not exist)",
+    r"index (?!field\b).* does not exist)",
     re.IGNORECASE,
 )
 _MISSING_COMMAND = re.compile(r"unknown (sub)?command", re.IGNORECASE)
@@ -299,13 +354,52 @@ def explain_refusal(reply: str, command: tuple[object, ...] = ()) -> MemDBError:
             f"The key '{_text(command[1]) if len(command) > 1 else '?'}' holds another type of value.",
             "Choose another key.",
         )
+    said = reply.removeprefix("ERR ").strip().rstrip(".")
+    if name == "FT.CREATE":
+        return _not_created(said, tuple(map(_text, command)))
     if name in {"FT.SEARCH", "FT.AGGREGATE", "FT.PROFILE", "FT.EXPLAIN"} or _QUERY_WORDS.search(low):
-        return RejectedQuery(
-            f"The server could not run the query: {reply.removeprefix('ERR ').strip()}",
-            "Check the filter's field names, brackets and escapes.",
-            reply=reply,
+        return RejectedQuery(f"The server could not run the query: {said}.", _query_hint(low), reply=reply)
+    return EngineError(f"The server refused {name or 'the command'}: {said}.", "")
+
+
+def _query_hint(reply: str) -> str:
+    """What to look at, by the words of a refusal."""
+    if "blob size" in reply:
+        return "Give a vector of the field's dimension and type."
+    if "must be" in reply or "invalid range" in reply:
+        return "Choose a value within these limits."
+    return "Check the filter's field names, brackets and escapes."
+
+
+_SIGN = re.compile(r"[Aa]lias `(?P<name>.*)` contains invalid character `(?P<sign>.)`")
+_OPTION = re.compile(
+    r"(?:[Uu]nexpected (?:argument|parameter)|[Uu]nknown argument|parameter) `(?P<word>[^`]+)`"
+)
+
+
+def _not_created(said: str, command: tuple[str, ...]) -> EngineError:
+    """A refusal of FT.CREATE with what it was about: a type, a name, an option."""
+    words = [word.upper() for word in command]
+    start = f"The index '{command[1] if len(command) > 1 else '?'}' was not created"
+    if match := _SIGN.search(said):
+        return EngineError(
+            f"{start}: this server takes no '{match['sign']}' in the name of a field, and one is called "
+            f"'{match['name']}'.",
+            "Give it a name of letters, digits and _ (AS in FT.CREATE); the hash's own field may stay.",
         )
-    return EngineError(f"The server refused {name or 'the command'}: {reply}.", "")
+    if "TYPE" in words and "unknown argument" in said.lower():
+        kind = words[words.index("TYPE") + 1] if words.index("TYPE") + 1 < len(words) else ""
+        if f"`{kind}`" in said or said.lower().endswith("index type: unknown argument"):
+            return EngineError(
+                f"{start}: this server has no vectors of type {kind} ({said}).",
+                "Store them as FLOAT32, or use a server whose search has this type.",
+            )
+    if (match := _OPTION.search(said)) and match["word"].upper() in words:
+        return EngineError(
+            f"{start}: this server's search has no {match['word']} there ({said}).",
+            "Leave it out, or use a server whose search has it.",
+        )
+    return EngineError(f"{start}: {said}.", "Check its fields and options against what this server takes.")
 
 
 def _permission(name: str, reply: str) -> str:

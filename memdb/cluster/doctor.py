@@ -16,7 +16,7 @@ from memdb.cluster import dialects, doctor_net, replies
 from memdb.cluster.client import Client, connect
 from memdb.cluster.doctor_net import Address
 from memdb.cluster.replies import Reply
-from memdb.cluster.server import bare, names_described, there
+from memdb.cluster.server import bare, modules_told, names_described, there
 from memdb.cluster.target import LOOPBACK, Target
 from memdb.errors import LoginFailed, MemDBError, NotAllowed, Unreachable
 
@@ -331,7 +331,7 @@ def search_step(
         names = frozenset(name for name, reply in known.items() if there(reply))
     else:
         names = names_described(commands)
-    dialect = dialects.recognise(names)
+    dialect = dialects.recognise(names, modules=modules_told(info))
     if not dialect.searches:
         what = "This server"
         if not isinstance(info, MemDBError):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from memdb.display import line
-from memdb.errors import BadInput, ReadOnlyTarget
+from memdb.errors import BadInput, ReadOnlyTarget, UnsupportedFeature
 
 # None: every use; a set: only these subcommands.
 READS: dict[str, frozenset[str] | None] = dict.fromkeys(
@@ -85,8 +85,11 @@ def check(args: Sequence[object], *, writable: bool) -> bool:
 
     Raises:
         ReadOnlyTarget: a write on a read-only target, or a command nobody has vouched for.
+        UnsupportedFeature: a search that would end the server.
     """
     name = _word(args[0]) if args else ""
+    if name in _CRASHING:
+        _harmless(name, args)
     allowed: frozenset[str] | None
     if name in READS:
         allowed = READS[name]
@@ -114,6 +117,39 @@ def check(args: Sequence[object], *, writable: bool) -> bool:
             "Use redis-cli for it.",
         )
     return name in WRITES
+
+
+_CRASHING = frozenset(("FT.SEARCH", "FT.PROFILE"))
+_FATAL = frozenset(("HIGHLIGHT", "SUMMARIZE"))
+_COUNTED = frozenset(("RETURN", "PARAMS", "INKEYS", "INFIELDS"))  # options that say how many words follow
+
+
+def _harmless(name: str, args: Sequence[object]) -> None:
+    """Refuse what ends a server: beside a KNN clause RediSearch 2.10.5 dies of HIGHLIGHT and of SUMMARIZE.
+
+    Both were tried on it; a range query and a search without vectors survive them.
+
+    Raises:
+        UnsupportedFeature: the search asks for one of them.
+    """
+    # On the path of every search: all else is only for a word that may be one of them.
+    if not any(len(part) == 9 and _word(part) in _FATAL for part in args if isinstance(part, str | bytes)):
+        return
+    if not any("KNN" in _word(part) for part in args[2:6] if isinstance(part, str | bytes)):
+        return
+    place = 3
+    while place < len(args):
+        part = args[place]
+        word = _word(part) if isinstance(part, str | bytes) else ""
+        if word in _FATAL:
+            raise UnsupportedFeature(
+                f"{word} beside a KNN clause",
+                f"{name} with both ends RediSearch 2.10.5 with a segmentation fault, and this was not sent",
+                "Leave it out.",
+            )
+        following = args[place + 1] if place + 1 < len(args) else 0
+        counted = word in _COUNTED and _word(following).isdigit()
+        place += 2 + int(_word(following)) if counted else 2 if word in ("SORTBY", "TIMEOUT") else 1
 
 
 def check_transaction(*, writable: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -32,6 +33,11 @@ class Server:
         return f"{self.engine} {self.version}".strip() or "server that does not tell what it is"
 
     @property
+    def with_search(self) -> str:
+        """Engine and its search with their releases, for people, e.g. "Valkey 9.1.2, valkey-search 1.2"."""
+        return f"{self.title}, {self.dialect.title}" if self.dialect.searches else self.title
+
+    @property
     def untold_words(self) -> str:
         """What is not told, and the way to it; empty where all is."""
         if not self.untold:
@@ -48,6 +54,7 @@ _LOST = {
     "COMMAND": "which search commands there are was tried out one by one",
     "CLUSTER NODES": "the other nodes are not told",
 }
+_MODULE = re.compile(r"^module:name=([^,\r\n]+),ver=(\d+)", re.MULTILINE)
 _BARE = {"FT.CURSOR": ("FT.CURSOR", "READ")}  # the client sends no other of its kind
 _HELLO = {"server": "engine", "version": "version", "mode": "mode", "role": "role"}
 
@@ -88,7 +95,11 @@ def probe(ask: Ask, shards: Callable[[], int | None]) -> Server:
         known = _tried(ask)
     else:
         known = names_described(raised(commands))
-    listed = () if isinstance(modules, MemDBError) else named_modules(modules)
+    hidden = isinstance(modules, MemDBError)
+    listed = () if hidden else named_modules(modules)
+    counters: tuple[str, ...] = ()
+    if hidden and "FT.SEARCH" in known and not known & dialects.TELLING:
+        listed, counters = _release(ask)
     mode = facts.get("redis_mode") or facts.get("server_mode") or facts.get("mode", "standalone")
     held = shards() if mode == "cluster" else 1
     if held is None:
@@ -100,7 +111,9 @@ def probe(ask: Ask, shards: Callable[[], int | None]) -> Server:
         mode=mode,
         role=facts.get("role", ""),
         run_id=facts.get("run_id", ""),
-        dialect=dialects.recognise(known, shards=held or 1, modules=listed, cluster=mode == "cluster"),
+        dialect=dialects.recognise(
+            known, shards=held or 1, modules=listed, cluster=mode == "cluster", counters=counters
+        ),
         modules=listed,
         shards=held or 1,
         untold=tuple(untold),
@@ -118,6 +131,11 @@ def named_modules(reply: Reply) -> tuple[tuple[str, str], ...]:
     """Names and versions in a MODULE LIST reply."""
     entries = [replies.pairs(entry) for entry in replies.items(reply)]
     return tuple((replies.text(m.get("name")), replies.text(m.get("ver"))) for m in entries)
+
+
+def modules_told(info: Reply) -> tuple[tuple[str, str], ...]:
+    """Names and versions of modules in a reply to INFO; none where it is an error."""
+    return () if isinstance(info, MemDBError) else tuple(_MODULE.findall(replies.text(info)))
 
 
 def bare(command: str) -> tuple[str, ...]:
@@ -152,6 +170,15 @@ def _hello(ask: Ask) -> dict[str, str]:
         return {}
     said = replies.pairs(reply)
     return {ours: replies.text(said[name]) for name, ours in _HELLO.items() if name in said}
+
+
+def _release(ask: Ask) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """Modules and the counters of search as INFO tells them, where MODULE is blocked (ElastiCache)."""
+    listed, counted = ask([("INFO", "modules"), ("INFO", "search")])
+    named = modules_told(listed)
+    if isinstance(counted, MemDBError):
+        return named, ()
+    return named, tuple(name for section in replies.info(counted).values() for name in section)
 
 
 def _tried(ask: Ask) -> frozenset[str]:

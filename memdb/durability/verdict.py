@@ -13,7 +13,9 @@ from memdb.durability import writes
 from memdb.durability.ledger import Entry
 from memdb.errors import MemDBError
 from memdb.vectors.exact import nearest
+from memdb.vectors.filters import EVERYTHING
 from memdb.vectors.index import index_info
+from memdb.vectors.membership import Membership
 from memdb.vectors.query import KnnRequest, vector_param
 from memdb.vectors.read import blocks
 from memdb.vectors.recall import judge
@@ -100,6 +102,7 @@ def recall(client: Client) -> float | None:
     returned = [
         knn(client, KnnRequest(writes.BASE, vector_param(query), "v", K, 100), info).keys for query in queries
     ]
-    verdicts = judge(client, info, "v", queries, returned, truth.keys, truth.distances)
+    under = Membership(client, info, EVERYTHING)
+    verdicts = judge(client, info, "v", queries, returned, truth.keys, truth.distances, under)
     retrieved = [there for verdict in verdicts for there in verdict.retrieved]
     return sum(retrieved) / len(retrieved) if retrieved else None

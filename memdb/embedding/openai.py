@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 
-from memdb.cluster.address import web_host
+from memdb import http_address
 from memdb.display import line
 from memdb.embedding import answers
 from memdb.errors import BadInput, EngineError, LoginFailed, Unreachable
@@ -31,17 +31,13 @@ class OpenAI:
         if not self.model:
             raise BadInput("The embedding model has no name.", "Write it like openai:text-embedding-3-small.")
         object.__setattr__(self, "url", (self.url or DEFAULT_URL).rstrip("/"))
-        host = web_host(self.url)
-        if host is None or "@" in self.url:
+        parts = http_address.parts_of(self.url)
+        if parts is None or parts.username or parts.password:
             raise BadInput(
                 "MEMDB_EMBEDDER_URL is no http(s) address without a login in it.",
                 "Write it like https://host/v1 and put the key into MEMDB_EMBEDDER_KEY.",
             )
-        if (
-            self.key
-            and self.url.lower().startswith("http:")
-            and host not in ("127.0.0.1", "localhost", "::1")
-        ):
+        if self.key and parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
             raise BadInput(
                 "The key would be sent unencrypted to another machine.", "Use https, or leave the key out."
             )
@@ -49,7 +45,7 @@ class OpenAI:
     @property
     def name(self) -> str:
         """Model and host."""
-        return f"{self.model} at {web_host(self.url)}"
+        return f"{self.model} at {urlsplit(self.url).hostname}"
 
     def embed(self, texts: Sequence[str]) -> Floats:
         """(len(texts), dimension) float32 of length 1.

@@ -17,6 +17,7 @@ from memdb.vectors.distance import Doubles, Floats, prepared
 from memdb.vectors.exact import Neighbours
 from memdb.vectors.filters import EVERYTHING, Condition
 from memdb.vectors.index import IndexInfo
+from memdb.vectors.membership import Membership
 from memdb.vectors.query import KnnRequest, vector_param
 from memdb.vectors.read import vectors_of
 from memdb.vectors.recall import Judged, judge
@@ -44,6 +45,7 @@ class Overlay:
     marks: tuple[Mark, ...]
     result: KnnResult
     recall: float  # share of the exact neighbours that the index found; NaN where there are none
+    note: str = ""  # hits that break the filter, where there are some
 
 
 def exact(
@@ -91,7 +93,8 @@ def overlay(
     request = KnnRequest(
         info.name, vector_param(vector), made.request.field, k + (1 if own_key else 0), ef_runtime, condition
     )
-    result = knn(client, request, info)
+    under = Membership(client, info, condition)
+    result = knn(client, request, info, under=under)
     pairs = [(key, float(d)) for key, d in zip(result.keys, result.distances, strict=True) if key != own_key][
         :k
     ]
@@ -99,7 +102,8 @@ def overlay(
     _, params = info.vector_field(made.request.field)
     sent = distance.as_sent(vector[None, :], params.type)
     field = made.request.field
-    verdict = judge(client, info, field, sent, [[key for key, _ in pairs]], [true_keys], [true_distances])[0]
+    returned = [[key for key, _ in pairs]]
+    verdict = judge(client, info, field, sent, returned, [true_keys], [true_distances], under)[0]
     kinds = _kinds(pairs, true_keys, true_distances, verdict)
     where = {key: i for i, key in enumerate(made.keys)}
     absent = [key for key in kinds if key not in where]
@@ -125,7 +129,8 @@ def overlay(
     else:
         here = layout.place(prepared(vector[None, :], made.metric), points, made.xy, made.metric)[0]
     recall = verdict.recall if true_keys else float("nan")
-    return Overlay(tuple(map(float, here)), marks, result, recall)
+    note = under.words(len(pairs), len(verdict.outside))
+    return Overlay(tuple(map(float, here)), marks, result, recall, note)
 
 
 def _kinds(
@@ -134,7 +139,7 @@ def _kinds(
     """Each neighbour once. A hit that stands in for a true neighbour is shown in its place."""
     kinds: dict[str, tuple[Kind, float]] = {}
     for place, (key, d) in enumerate(hits):
-        kinds[key] = ("wrong" if place in verdict.extra else "found", d)
+        kinds[key] = ("wrong" if place in verdict.extra or place in verdict.outside else "found", d)
     for key, d, there in zip(true_keys, true_distances, verdict.retrieved, strict=True):
         if not there:
             kinds[key] = ("missed", float(d))

@@ -61,7 +61,7 @@ def make(
     witnessed = evidence.of_documents(client, info, request.field, chosen.keys, store.condition_of(request))
     xy, axes, mean = layout.pca(vectors, request.dimensions)
     watch.lap("PCA")
-    notes = (*_notes(vectors), *chosen.left_out.words)
+    notes = (*filter(None, (info.unfinished,)), *_notes(vectors), *chosen.left_out.words)
     if chosen.several:
         notes += ("Some documents hold several vectors: each stands where its first vector puts it.",)
     made = Map(

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from memdb.errors import MemDBError
 from memdb.operations.keyspace import Drawn, Key, under
 from memdb.operations.samples import Sample
-from memdb.sizing import redisearch
+from memdb.sizing import redisearch, valkey
 from memdb.sizing.allocator import grown, power_of_two, size_class
 from memdb.sizing.model import Constants
 from memdb.sizing.redisearch import Counts, Exact
@@ -77,7 +77,7 @@ def _only_total(sample: Sample, why: str) -> tuple[Part, ...]:
 
 
 def _valkey(sample: Sample, missing: str) -> tuple[Part, ...]:
-    vectors = sum(vector_bytes(info) for info in sample.indexes)
+    vectors = _held_once(sample.indexes)
     total = sample.figures.get("search_bytes")
     of_all = "valkey-search tells one total of all indexes"
     why = sample.absent.get("search_bytes", "INFO search does not tell search_used_memory_bytes")
@@ -96,6 +96,16 @@ def _valkey(sample: Sample, missing: str) -> tuple[Part, ...]:
         Part("other_indexes", None, None, "INFO search", f"{of_all}; they are in the index structures"),
         Part("untold", None, None, "", "only RediSearch's own count is known to leave something out"),
     )
+
+
+def _held_once(infos: Sequence[IndexInfo]) -> float:
+    """Vectors of valkey-search's indexes; those of the same field of the same documents are there once."""
+    held: dict[tuple[object, ...], float] = {}
+    for info in infos:
+        fields = [(field, field.vector.bytes) for field in info.of_kind("VECTOR") if field.vector is not None]
+        each = vector_bytes(info) / sum(size for _, size in fields) if fields else 0.0
+        held |= {valkey.string_of(info, field): each * size for field, size in fields}
+    return sum(held.values())
 
 
 def _told(sample: Sample, dialect: str, names: Sequence[bytes], missing: str) -> tuple[Part, ...]:

@@ -20,7 +20,9 @@ from memdb.jobs import Report, silent
 from memdb.operations.samples import sample
 from memdb.vectors import distance, exact, read, recall, search
 from memdb.vectors.distance import Floats
+from memdb.vectors.filters import EVERYTHING
 from memdb.vectors.index import IndexInfo, index_info
+from memdb.vectors.membership import Membership
 from memdb.vectors.query import KnnRequest
 from memdb.vectors.read import Block
 
@@ -145,6 +147,7 @@ def _look(
         returned,
         [truth.keys[row] for row in answered],
         [truth.distances[row] for row in answered],
+        Membership(client, info, EVERYTHING),
     )
     shares = [verdict.recall for verdict in verdicts]
     # The node that answers searches; what it tells last, so that "ready" is not from before the queries.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections.abc import Callable
+from typing import Literal
 
 # Bucket counts that libstdc++'s unordered_map takes when room is reserved: primes 8 % apart.
 _BUCKETS = tuple(
@@ -36,6 +38,16 @@ def size_class(size: int) -> int:
     return -(-size // step) * step
 
 
+def libc_size(size: int) -> int:
+    """Bytes glibc's malloc sets aside for `size` bytes: steps of 16, less its own 8."""
+    return max(24, -(-(size + 8) // 16) * 16 - 8) if size > 0 else 0
+
+
+Allocator = Literal["jemalloc", "libc"]
+Sized = Callable[[int], int]  # bytes wanted → bytes set aside
+SIZED: dict[Allocator, Sized] = {"jemalloc": size_class, "libc": libc_size}
+
+
 def power_of_two(count: int, least: int = 4) -> int:
     """Buckets of a Redis dict that holds `count` entries: it doubles when it is full."""
     return max(least, 1 << max(0, count - 1).bit_length())
@@ -52,6 +64,30 @@ def reserved_buckets(count: int) -> int:
     if count < _BUCKETS[0]:
         return count
     return _BUCKETS[place] if place < len(_BUCKETS) else round(count * 1.04)  # the mean beyond the list
+
+
+# Bucket counts of libstdc++'s unordered_map that grows as it is filled: twice the last, at the next prime.
+_DOUBLED = tuple(
+    int(text)
+    for text in """
+    13 29 59 127 257 541 1109 2357 5087 10273 20753 42043 85229 172933 351061 712697 1447153 2938679 5967347
+    12117689 24607243 49969847 101473717 206062531 418451333 849743891
+    """.split()
+)
+
+
+def doubled_buckets(count: int) -> int:
+    """Buckets of an unordered_map that grew to `count` entries one at a time."""
+    place = bisect_left(_DOUBLED, count)
+    return _DOUBLED[place] if place < len(_DOUBLED) else 2 * count
+
+
+def swiss_slots(count: int) -> int:
+    """Slots of an abseil hash table with `count` entries: 2ⁿ − 1, at most seven eighths of them used."""
+    slots = 1
+    while slots - slots // 8 < count:
+        slots = 2 * slots + 1
+    return slots if count else 0
 
 
 def grown(count: int, start: int = 1_000, most_step: int = 1 << 20) -> int:

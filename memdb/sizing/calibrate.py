@@ -13,12 +13,13 @@ import numpy as np
 from memdb import intervals
 from memdb.cluster import possible, replies
 from memdb.cluster.client import Client
-from memdb.errors import BadInput, Busy, EngineError, UnknownIndex, UnsupportedFeature
+from memdb.errors import BadInput, Busy, UnsupportedFeature
 from memdb.jobs import Report, silent
 from memdb.settings import Settings
-from memdb.sizing import profiles, redisearch, samples
+from memdb.sizing import live_index, profiles, samples
+from memdb.sizing.live_index import FORM
 from memdb.sizing.live_shape import shape_of
-from memdb.sizing.model import Engine, Profile, predict
+from memdb.sizing.model import Profile, index_bytes, stored_by, stored_bytes
 from memdb.sizing.samples import MeasuredSample
 from memdb.sizing.shape import Algorithm, Shape
 from memdb.vectors import index
@@ -28,7 +29,6 @@ from memdb.vectors.schema import VectorType
 LEAST = 1_000  # documents: below this, fixed costs and blocks of 1,024 hide what a document takes
 SAMPLED = 400  # keys whose MEMORY USAGE is asked
 _SCANNED = 20_000  # keys looked at to find them, at most
-_FORM = 0.03  # what the model itself may be off, seen on shapes that were not fitted
 _RUNS_DIFFER = 0.001  # between two measurements of the same
 
 
@@ -83,8 +83,14 @@ class Grown:
 # ---- an index that is there --------------------------------------------------------------------------
 
 
-def from_index(client: Client, name: str, profile_name: str = "live", *, report: Report = silent) -> Read:
+def from_index(client: Client, name: str, profile_name: str = "", *, report: Report = silent) -> Read:
     """Fit a profile to an index: INFO, FT.INFO, and MEMORY USAGE of a sample. Only reads.
+
+    Args:
+        client: of the server.
+        name: of the index.
+        profile_name: of the profile; by default `profiles.live_name`.
+        report: told how far it is; may raise Cancelled.
 
     Raises:
         UnknownIndex: there is none of this name.
@@ -106,44 +112,43 @@ def from_index(client: Client, name: str, profile_name: str = "live", *, report:
     seen, unseen = ours[::2], ours[1::2]
     each = float(np.mean(seen))
     sampling = (intervals.total_within(ours, info.documents) or 0.0) / (info.documents * float(np.mean(ours)))
-    engine = _engine(client)
-    shape = shape_of(client, info, each)
-    table = redisearch.main_table(info.documents)
+    base = _base(client, memory)
+    shape = shape_of(client, info, each, base)
+    table = stored_by(base).main_table(info.documents)
     keyspace = info.documents * float(np.mean(ours)) + table
     other_bytes = float(np.mean(others)) * max(0, keys - info.documents) if others else 0.0
-    indexes, notes = _index_bytes(client, info, memory, keyspace + other_bytes)
-    base = profiles.BUILT_IN[engine]
-    model = predict(shape, base).components
-    predicted_keys = model["keys"] + model["vectors_stored"]
-    predicted_index = sum(model.values()) - predicted_keys
-    keyspace_factor = (info.documents * each + table) / predicted_keys
+    predicted = stored_bytes(shape, base)
+    keyspace_factor = (info.documents * each + table) / predicted
     unseen_bytes = info.documents * float(np.mean(unseen)) + table
     held_out = HeldOut(
-        len(unseen), predicted_keys / unseen_bytes - 1, keyspace_factor * predicted_keys / unseen_bytes - 1
+        len(unseen), predicted / unseen_bytes - 1, keyspace_factor * predicted / unseen_bytes - 1
     )
-    index_factor = indexes / predicted_index
-    notes = (*notes, held_out.sentence)
-    if abs(index_factor - 1) <= _FORM:
-        notes = (
-            *notes,
-            f"The index takes {index_factor - 1:+.1%} of the prediction, within the model's own error.",
-        )
-        index_factor = 1.0
-    error = math.hypot(sampling, _FORM)
+    weighed = live_index.weigh(client, info, shape, base, memory, keyspace + other_bytes)
+    error = math.hypot(sampling, FORM)
     profile = replace(
         base,
-        name=profile_name,
+        name=profile_name or profiles.live_name(name),
         title=f"Calibrated on {name}",
         grade="measured",
         source=f"index '{name}' with {info.documents:,} documents, {len(ours):,} keys sampled",
         low=1 - error,
         high=1 + error,
         keyspace_factor=keyspace_factor if held_out.better else 1.0,
-        index_factor=index_factor,
+        index_factor=weighed.factor,
         calibrated=_today(),
         samples=len(ours),
     )
-    return Read(shape, profile, len(ours), keyspace, indexes, held_out, notes)
+    notes = (*weighed.notes, held_out.sentence)
+    return Read(shape, profile, len(ours), keyspace, weighed.bytes, held_out, notes)
+
+
+def _base(client: Client, memory: dict[str, str]) -> Profile:
+    """The built-in profile of the server's engine and allocator."""
+    dialect = client.server.dialect.name
+    if dialect == "valkey-search":
+        libc = memory.get("mem_allocator", "").startswith("libc")
+        return profiles.BUILT_IN["valkey-search" if libc else "elasticache"]
+    return profiles.BUILT_IN["memorydb" if dialect == "memorydb" else "redisearch"]
 
 
 def _check(info: IndexInfo) -> None:
@@ -166,11 +171,6 @@ def _check(info: IndexInfo) -> None:
             f"Index '{info.name}' holds {info.documents:,} documents, too few to calibrate on.",
             f"At least {LEAST:,} are needed; fixed costs hide what one takes.",
         )
-
-
-def _engine(client: Client) -> Engine:
-    engines: dict[str, Engine] = {"memorydb": "memorydb", "valkey-search": "valkey-search"}
-    return engines.get(client.server.dialect.name, "redisearch")
 
 
 def _sample(
@@ -201,42 +201,13 @@ def _usage(client: Client, keys: Iterable[bytes]) -> list[float]:
     return [float(size) for size in map(possible.size, sizes) if size is not None]
 
 
-def _index_bytes(
-    client: Client, info: IndexInfo, memory: dict[str, str], keys_bytes: float
-) -> tuple[float, tuple[str, ...]]:
-    """Memory of one index: what the server uses beyond its keys, shared out by what FT.INFO tells."""
-    told: dict[str, float] = {}
-    for name in index.index_names(client):
-        try:
-            other = info if name == info.name else index.index_info(client, name)
-        except UnknownIndex:
-            continue
-        told[name] = other.total_bytes or other.vector_bytes or float(other.documents)
-    used = float(memory.get("used_memory", "0"))
-    idle = float(memory.get("used_memory_startup", "0")) + float(memory.get("mem_clients_normal", "0"))
-    left = used - idle - keys_bytes
-    own = told.get(info.name, 0.0)
-    share = left * own / sum(told.values()) if told else left
-    notes = []
-    if info.total_bytes and not 0.5 * info.total_bytes < share < 3 * info.total_bytes:
-        # Other keys of very different sizes can spoil the difference; the index's own count cannot be spoilt.
-        notes.append("Memory beyond the keys does not fit FT.INFO; the index's own count was taken.")
-        share = info.total_bytes
-    if share <= 0:
-        raise EngineError(
-            "The server's memory less its keys leaves nothing for the index.",
-            "Calibrate with samples of your shape on the local engine instead.",
-        )
-    return share, tuple(notes)
-
-
 # ---- growing samples ---------------------------------------------------------------------------------
 
 
 def from_samples(
     shape: Shape,
     settings: Settings,
-    profile_name: str,
+    profile_name: str = "",
     *,
     documents: int = 4_096,
     seed: int = 0,
@@ -249,7 +220,7 @@ def from_samples(
     Args:
         shape: its number of vectors does not matter here.
         settings: which engine to run.
-        profile_name: of the profile.
+        profile_name: of the profile; by default `profiles.samples_name`.
         documents: of the largest sample; the others hold a quarter and a half of it.
         seed: of the documents.
         report: told how far it is; may raise Cancelled.
@@ -264,31 +235,25 @@ def from_samples(
         )
     sizes = sorted({max(LEAST // 2, documents // 4), documents // 2, documents})
     measured = []
+    base = profiles.BUILT_IN["redisearch"]
     for place, size in enumerate(sizes):
         with samples.fresh(settings) as client:
+            base = _base(client, client.info("memory").get("memory", {}))
             sample = replace(shape, vectors=size)
             measured.append(samples.measure(client, sample, seed=seed + place, report=report))
-    base = profiles.BUILT_IN["redisearch"]
+    keyspace_factor, index_factor = _factors(measured[:-1], base)
+    fitted = replace(base, keyspace_factor=keyspace_factor, index_factor=index_factor)
     largest = measured[-1]
-    factors = _factors(measured[:-1], base)
-    held_out = HeldOut(
-        largest.shape.vectors,
-        _total(largest.shape, base, (1.0, 1.0)) / largest.total_bytes - 1,
-        _total(largest.shape, base, factors) / largest.total_bytes - 1,
-    )
-    if not held_out.better:
-        factors = (1.0, 1.0)
-    left = [_total(m.shape, base, factors) / m.total_bytes - 1 for m in measured]
-    error = max(0.01, *(abs(value) for value in left))
+    held_out = HeldOut(largest.shape.vectors, _error(largest, base), _error(largest, fitted))
+    kept = fitted if held_out.better else base
+    error = max(0.01, *(abs(_error(one, kept)) for one in measured))
     profile = replace(
-        base,
-        name=profile_name,
+        kept,
+        name=profile_name or profiles.samples_name(shape),
         title=f"Calibrated: {shape.dim:,} × {shape.type}, M {shape.m}",
         source=f"samples of {', '.join(f'{size:,}' for size in sizes)} documents on the local engine",
         low=1 - error,
         high=1 + error,
-        keyspace_factor=factors[0],
-        index_factor=factors[1],
         calibrated=_today(),
         samples=sum(sizes),
     )
@@ -296,22 +261,16 @@ def from_samples(
 
 
 def _factors(measured: Sequence[MeasuredSample], base: Profile) -> tuple[float, float]:
-    """Measured ÷ predicted of keyspace and index, the larger samples weighing more."""
-    predicted = [_parts(m.shape, base) for m in measured]
-    keys = sum(m.keyspace_bytes for m in measured) / sum(p[0] for p in predicted)
-    indexes = sum(m.index_bytes for m in measured) / sum(p[1] for p in predicted)
-    return keys, indexes
+    """Measured ÷ predicted of keyspace and index, the larger samples weighing more; an empty index apart."""
+    keys = sum(m.keyspace_bytes for m in measured) / sum(stored_bytes(m.shape, base) for m in measured)
+    empty = index_bytes(replace(measured[0].shape, vectors=0), base)
+    grown = sum(m.index_bytes - empty for m in measured)
+    return keys, max(0.0, grown) / sum(index_bytes(m.shape, base) - empty for m in measured)
 
 
-def _total(shape: Shape, base: Profile, factors: tuple[float, float]) -> float:
-    keys, indexes = _parts(shape, base)
-    return keys * factors[0] + indexes * factors[1]
-
-
-def _parts(shape: Shape, profile: Profile) -> tuple[float, float]:
-    estimate = predict(shape, profile)
-    keys = estimate.components["keys"] + estimate.components["vectors_stored"]
-    return keys, estimate.total_bytes - keys
+def _error(measured: MeasuredSample, profile: Profile) -> float:
+    predicted = stored_bytes(measured.shape, profile) + index_bytes(measured.shape, profile)
+    return predicted / measured.total_bytes - 1
 
 
 def _today() -> str:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import statistics
 from dataclasses import replace
 from itertools import islice
+from typing import get_args
 
 from memdb.cluster import replies
 from memdb.cluster.client import Client
 from memdb.cluster.keys import beginning
 from memdb.sizing import redisearch
-from memdb.sizing.model import predict
-from memdb.sizing.profiles import BUILT_IN
+from memdb.sizing.model import Profile, stored_by, stored_bytes
 from memdb.sizing.shape import MOST_TAG, Shape
 from memdb.vectors.index import Field, IndexInfo
+from memdb.vectors.schema import VectorType
 
 NAMES = 400  # keys whose names are looked at
 _READ = 200  # documents whose tags and lengths of texts are read
 _UNIQUE = 0.9  # of the values read: from here on each document is taken to have its own
 
 
-def shape_of(client: Client, info: IndexInfo, key_bytes: float) -> Shape:
+def shape_of(client: Client, info: IndexInfo, key_bytes: float, base: Profile) -> Shape:
     """The shape of an index's documents.
 
     What a document holds besides keys, vector and indexed fields is taken from what it weighs.
@@ -29,18 +30,26 @@ def shape_of(client: Client, info: IndexInfo, key_bytes: float) -> Shape:
         client: of the server.
         info: of the index.
         key_bytes: mean MEMORY USAGE of a document.
+        base: the built-in profile of the server's engine.
     """
-    _, params = info.vector_field()
+    shape = without_metadata(client, info)
+    table = stored_by(base).main_table(info.documents)
+    bare = (stored_bytes(shape, base) - table) / info.documents
+    return replace(shape, metadata_bytes=round(max(0.0, key_bytes - bare)))
+
+
+def without_metadata(client: Client, info: IndexInfo) -> Shape:
+    """What is indexed of an index's documents; of one without vectors, with one number as if it were one.
+
+    Of several vector fields the first; `with_vector` gives the others.
+    """
     names = _names(client, info)
     tags = info.of_kind("TAG")
     values, length = _tags(client, info, names, tags)
     texts = _text_bytes(client, info, names)
     shape = Shape(
         vectors=info.documents,
-        dim=params.dim,
-        type=params.type if params.type in ("FLOAT32", "FLOAT64", "FLOAT16", "BFLOAT16") else "FLOAT32",  # type: ignore[arg-type]
-        m=params.m or 16,
-        algorithm="FLAT" if params.algorithm == "FLAT" else "HNSW",
+        dim=1,
         key_type="JSON" if info.on == "JSON" else "HASH",
         text_bytes=texts,
         text_vocabulary=(info.terms or 0) if texts else 0,
@@ -51,10 +60,26 @@ def shape_of(client: Client, info: IndexInfo, key_bytes: float) -> Shape:
         key_bytes=round(statistics.fmean(map(len, names))) if names else Shape(1, 1).key_bytes,
         random_keys=bool(names) and redisearch.random_names(names),
     )
-    bare = predict(shape, BUILT_IN["redisearch"]).components
-    table = redisearch.main_table(info.documents)
-    rest = key_bytes - (bare["keys"] + bare["vectors_stored"] - table) / info.documents
-    return replace(shape, metadata_bytes=round(max(0.0, rest)))
+    vectors = info.of_kind("VECTOR")
+    return with_vector(shape, vectors[0]) if vectors else shape
+
+
+def with_vector(shape: Shape, field: Field) -> Shape:
+    """The same documents with this vector field.
+
+    Raises:
+        OutOfRange: a dimension or M beyond what the model knows.
+    """
+    params = field.vector
+    if params is None:
+        return shape
+    return replace(
+        shape,
+        dim=params.dim,
+        type=params.type if params.type in get_args(VectorType) else "FLOAT32",  # type: ignore[arg-type]
+        m=params.m or 16,
+        algorithm="FLAT" if params.algorithm == "FLAT" else "HNSW",
+    )
 
 
 def _names(client: Client, info: IndexInfo) -> list[bytes]:

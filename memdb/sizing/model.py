@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from memdb.sizing import redisearch, valkey
+from memdb.sizing import keyspace, redisearch, valkey, valkey_keys
+from memdb.sizing.allocator import Allocator
+from memdb.sizing.keyspace import Keyspace
 from memdb.sizing.shape import Sessions, Shape
 
 Engine = Literal["redisearch", "valkey-search", "memorydb", "article"]
@@ -51,7 +53,7 @@ class Profile:
     """How an engine turns documents into bytes.
 
     `low` and `high` are the interval's ends as factors of the prediction. The factors correct the structural
-    model where a calibration found it to differ.
+    model where a calibration found it to differ: the keys', and the index's without what it takes empty.
     """
 
     name: str
@@ -64,7 +66,7 @@ class Profile:
     constants: Constants = field(default_factory=Constants)
     keyspace_factor: float = 1.0
     index_factor: float = 1.0
-    fixed_bytes: float = 0.0
+    allocator: Allocator = "jemalloc"  # of valkey-search; the others' is jemalloc
     calibrated: str = ""  # ISO date; empty for what is built in
     samples: int = 0
 
@@ -90,61 +92,89 @@ def predict(shape: Shape | None, profile: Profile, sessions: Sessions | None = N
     """Bytes by component; either shape or sessions may be left out.
 
     The interval is the profile's, wider by what was not said: how far the lengths of sessions lie from each
-    other, and how many words a text has.
+    other, how many words a text has, and whether the documents or the index were there first.
     """
     components = dict.fromkeys(COMPONENTS, 0.0)
     less = more = 0.0
     if shape is not None:
-        for name, size in _of(shape, profile).items():
-            components[name] += size
-        if profile.engine != "article":
-            for name in ("keys", "vectors_stored"):
-                components[name] *= profile.keyspace_factor
-            for name in ("vectors_indexed", "graph", "bookkeeping", "fields"):
-                components[name] *= profile.index_factor
-            less = more = _unsaid_text(shape, components["fields"])
-        components["bookkeeping"] += profile.fixed_bytes
+        components |= _corrected(shape, profile)
+        less, more = _unsaid(shape, profile, components)
     if sessions is not None and sessions.live:
-        components["sessions"] = session_bytes(sessions, shape.vectors if shape else 0)
-        shorter, longer = _unsaid_lengths(sessions)
+        stored = stored_by(profile)
+        components["sessions"] = keyspace.all_sessions(sessions, stored, shape.vectors if shape else 0)
+        shorter, longer = _unsaid_lengths(sessions, stored)
         less, more = less + shorter, more + longer
     total = sum(components.values())
     low, high = total * profile.low - less, total * profile.high + more
-    return Estimate(profile, components, total, low, high, _notes(shape, profile))
+    return Estimate(profile, components, total, max(0.0, low), high, _notes(shape, profile))
+
+
+def stored_by(profile: Profile) -> Keyspace:
+    """How the profile's server stores keys."""
+    if profile.engine == "valkey-search":
+        return valkey_keys.keyspace(profile.allocator)
+    return redisearch.KEYSPACE
+
+
+def stored_bytes(shape: Shape, profile: Profile) -> float:
+    """Bytes of the documents and of the table of their keys: what keys weigh, without what clients take."""
+    sizes = _corrected(shape, profile)
+    clients = valkey.CONNECTED if profile.engine == "valkey-search" and shape.vectors else 0.0
+    return sizes["keys"] + sizes["vectors_stored"] - clients * profile.keyspace_factor
+
+
+def index_bytes(shape: Shape, profile: Profile) -> float:
+    """Bytes of the index, without the documents themselves."""
+    sizes = _corrected(shape, profile)
+    return sum(sizes[name] for name in OF_INDEX)
+
+
+OF_INDEX = ("vectors_indexed", "graph", "bookkeeping", "fields")
+
+
+def _corrected(shape: Shape, profile: Profile) -> dict[str, float]:
+    """The structural model's bytes with the profile's factors."""
+    sizes = _of(shape, profile)
+    if profile.engine == "article":
+        return sizes
+    for name in ("keys", "vectors_stored"):
+        sizes[name] *= profile.keyspace_factor
+    if profile.index_factor != 1.0:
+        empty = _of(replace(shape, vectors=0), profile)
+        for name in OF_INDEX:
+            sizes[name] = empty[name] + profile.index_factor * (sizes[name] - empty[name])
+    return sizes
 
 
 TEXT_UNSAID = 0.2  # of the bytes of indexed text, where its words are estimated from its bytes
 LENGTHS_UNSAID = 0.3  # sessions whose lengths may vary are also taken to vary by so much
 
 
-def _unsaid_text(shape: Shape, fields: float) -> float:
-    if not shape.text_bytes or (shape.text_words and shape.text_vocabulary):
-        return 0.0
-    return TEXT_UNSAID * fields
+def _unsaid(shape: Shape, profile: Profile, components: dict[str, float]) -> tuple[float, float]:
+    """Bytes less and more that the documents and their index take by what the shape does not say."""
+    less = more = 0.0
+    if profile.engine == "article":
+        return less, more
+    if shape.text_bytes and not (shape.text_words and shape.text_vocabulary):
+        less = more = TEXT_UNSAID * components["fields"]
+    if profile.engine == "valkey-search" and not profile.calibrated:
+        # Documents that are written to an index that is there do not wait in numbers.
+        expected = valkey.waiting(shape, valkey.WAITING[shape.algorithm])
+        less += expected
+        more += valkey.waiting(shape, 1.0) - expected
+    return less, more
 
 
-def _unsaid_lengths(sessions: Sessions) -> tuple[float, float]:
+def _unsaid_lengths(sessions: Sessions, stored: Keyspace) -> tuple[float, float]:
     """Bytes less and more that the sessions take if their lengths vary where they were said to be alike.
 
     One length is rounded up to one size class, by nothing or by a quarter; many lengths to many.
     """
     if sessions.spread:
         return 0.0, 0.0
-    varied = redisearch.sessions(replace(sessions, spread=LENGTHS_UNSAID)) - redisearch.sessions(sessions)
+    alike = keyspace.sessions(sessions, stored)
+    varied = keyspace.sessions(replace(sessions, spread=LENGTHS_UNSAID), stored) - alike
     return max(0.0, -varied) * sessions.live, max(0.0, varied) * sessions.live
-
-
-def session_bytes(sessions: Sessions, keys: int = 0) -> float:
-    """All sessions of a plan: their keys with what is in them, and their places in the server's tables.
-
-    Args:
-        sessions: the plan's.
-        keys: others that are there; both are in one table, which doubles when it is full.
-    """
-    tables = redisearch.main_table(keys + sessions.live) - (redisearch.main_table(keys) if keys else 0.0)
-    if sessions.expiring:
-        tables += redisearch.main_table(sessions.expiring)
-    return redisearch.sessions(sessions) * sessions.live + tables
 
 
 def changes(shape: Shape, profile: Profile) -> list[tuple[str, Shape, float]]:
@@ -183,19 +213,36 @@ def _unindexed(shape: Shape) -> Shape:
 def _of(shape: Shape, profile: Profile) -> dict[str, float]:
     if profile.engine == "article":
         return _article(shape)
+    if profile.engine == "valkey-search":
+        sizes = _valkey(shape, profile)
+        sizes["keys"] += valkey.CONNECTED if shape.vectors else 0.0
+        return sizes
+    if profile.engine == "redisearch":
+        return _redisearch(shape, profile)
+    # Nothing is published: halfway between the two engines that can be measured.
+    one, other = _redisearch(shape, profile), _valkey(shape, profile)
+    sizes = {name: (one[name] + other[name]) / 2 for name in one}
+    if shape.key_type == "JSON":
+        # MemoryDB converts a JSON vector in place to float32: the document keeps no copy of its own.
+        sizes["vectors_stored"] = 0.0
+    return sizes
+
+
+def _redisearch(shape: Shape, profile: Profile) -> dict[str, float]:
     exact, counts = redisearch.design(shape)
-    sizes: dict[str, float] = dict(exact)
+    sizes = dict(exact)
     for constant, (component, count) in counts.items():
         sizes[component] += getattr(profile.constants, constant) * count
-    if profile.engine == "valkey-search":
-        return sizes | valkey.index(shape)
-    if profile.engine == "memorydb":
-        # Nothing is published: halfway between the two engines that can be measured.
-        sizes |= {name: (sizes[name] + size) / 2 for name, size in valkey.index(shape).items()}
-        if shape.key_type == "JSON":
-            # MemoryDB converts a JSON vector in place to float32: the document keeps no copy of its own.
-            sizes["vectors_stored"] = 0.0
     return sizes
+
+
+def _valkey(shape: Shape, profile: Profile) -> dict[str, float]:
+    of_index = valkey.index(shape, profile.allocator)
+    if shape.key_type == "HASH":
+        return valkey.documents(shape, profile.allocator) | of_index
+    # Valkey's JSON was not recorded: as RedisJSON stores it.
+    stored = _redisearch(shape, profile)
+    return {name: stored[name] for name in ("keys", "vectors_stored")} | of_index
 
 
 ARTICLE_OVERHEAD = (0.30, 0.50)  # of the raw vectors, as the article puts it
@@ -223,4 +270,20 @@ def _notes(shape: Shape | None, profile: Profile) -> tuple[str, ...]:
         notes.append(f"{profile.title} indexes FLOAT32 only; {shape.type} is counted as if it could.")
     if shape.text_bytes and profile.engine == "memorydb":
         notes.append("MemoryDB stores text and does not search it.")
+    if profile.engine == "valkey-search":
+        notes += _valkey_notes(shape, profile)
     return tuple(notes)
+
+
+def _valkey_notes(shape: Shape, profile: Profile) -> list[str]:
+    notes = []
+    if not profile.calibrated and shape.vectors:
+        notes.append(
+            "Counted for an index made over documents that are there: valkey-search keeps the table of those "
+            "that waited. The interval includes an index that was there first."
+        )
+    if shape.numbers:
+        notes.append("NUMERIC fields of valkey-search were not recorded; each value is taken to differ.")
+    if shape.key_type == "JSON":
+        notes.append("Valkey's JSON documents were not recorded; they are counted as RedisJSON's.")
+    return notes

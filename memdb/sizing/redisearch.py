@@ -21,13 +21,12 @@ from memdb.sizing.allocator import (
     sds_header,
     size_class,
 )
-from memdb.sizing.shape import HISTORY_NAME, Sessions, Shape
+from memdb.sizing.keyspace import LISTPACK_VALUE, Keyspace, is_packed, listpack, packed
+from memdb.sizing.shape import Shape
 
 BLOCK = 1_024  # vectors of one block of an index; its memory grows a block at a time
-LISTPACK_VALUE = 64  # hash-max-listpack-value: one longer value, and every field gets an allocation
 _HEADER = 8  # of each allocation of the vector library
 _NUMBER_BYTES = 5  # length of a number as text
-_SPREAD_STEPS = 512
 _CONTAINER = 72 - _HEADER  # a vector object of the library, e.g. of incoming links
 
 # Component → bytes of all documents, and constant → (component, count).
@@ -85,38 +84,13 @@ def main_table(count: int) -> float:
 
 def hash_fields(fields: Sequence[tuple[int, int]]) -> int:
     """A hash without its key; fields as (length of name, length of value)."""
-    if all(value <= LISTPACK_VALUE and name <= LISTPACK_VALUE for name, value in fields):
-        return size_class(7 + sum(_packed(name) + _packed(value) for name, value in fields))
+    if is_packed(fields):
+        return size_class(listpack(fields))
     entries = sum(24 + sds(name) + sds(value) for name, value in fields)
     return size_class(56) + size_class(8 * power_of_two(len(fields))) + entries
 
 
-def sessions(planned: Sessions) -> float:
-    """Bytes of one session without its places in the tables of keys and of times to live, on average.
-
-    Lengths that vary are averaged after each was rounded to its size class.
-    """
-    if not planned.spread:
-        return float(_session(planned, planned.value_bytes))
-    # The key and the other fields stay; what makes a session long or short is its history.
-    reach = planned.spread * planned.bytes
-    lengths = [
-        max(0, round(planned.value_bytes + reach * (2 * (i + 0.5) / _SPREAD_STEPS - 1)))
-        for i in range(_SPREAD_STEPS)
-    ]
-    return sum(_session(planned, length) for length in lengths) / _SPREAD_STEPS
-
-
-def _session(planned: Sessions, value: int) -> int:
-    expiring = planned.expiring >= planned.kept
-    key = key_object(planned.key_bytes, ttl=expiring)
-    if planned.kind == "STRING":
-        # Up to 44 bytes a value would stand in its key's allocation; sessions are longer.
-        return key + sds(value)
-    others = planned.fields - 1
-    each = planned.other_bytes // others if others else 0
-    name = min(HISTORY_NAME, each)
-    return key + hash_fields([(HISTORY_NAME, value), *[(name, each - name)] * others])
+KEYSPACE = Keyspace(key_object, hash_fields, sds, main_table)
 
 
 def layout(shape: Shape) -> list[tuple[int, int]]:
@@ -155,32 +129,34 @@ def random_names(names: Iterable[bytes]) -> bool:
     return 2 * len(stems) > len(ours)
 
 
-def _packed(length: int) -> int:
-    return length + (2 if length < 64 else 3) + (length > 125)
-
-
 def _keyspace(shape: Shape, exact: Exact, counts: Counts) -> None:
     n = shape.vectors
     if not n:
         return
     exact["keys"] += main_table(n) + n * key_object(shape.key_bytes)
     if shape.key_type == "JSON":
-        numbers = 16 * shape.dim + size_class(8 * power_of_two(shape.dim) + 16)
-        exact["vectors_stored"] += n * numbers
-        long = [size for size in (shape.metadata_bytes, shape.text_bytes) if size]
-        exact["keys"] += n * sum(size_class(size + 16) for size in long)
-        # RedisJSON keeps equal strings once, so that few tag values take nothing.
-        exact["keys"] += shape.tags * min(n, shape.tag_values) * size_class(shape.tag_bytes + 16)
-        counts["json_document"] = ("keys", float(n))
-        counts["json_field"] = ("keys", float(n * len(long)))
-        counts["json_number"] = ("keys", float(n * shape.numbers))
+        _json(shape, exact, counts)
         return
     others = layout(shape)
     whole = hash_fields([(9, shape.vector_bytes), *others])
-    packed = shape.vector_bytes <= LISTPACK_VALUE
-    vector = _packed(shape.vector_bytes) if packed else 24 + sds(9) + sds(shape.vector_bytes)
+    within = shape.vector_bytes <= LISTPACK_VALUE
+    vector = packed(shape.vector_bytes) if within else 24 + sds(9) + sds(shape.vector_bytes)
     exact["vectors_stored"] += n * vector
     exact["keys"] += n * (whole - vector)
+
+
+def _json(shape: Shape, exact: Exact, counts: Counts) -> None:
+    """Documents as RedisJSON 2.8 stores them."""
+    n = shape.vectors
+    numbers = 16 * shape.dim + size_class(8 * power_of_two(shape.dim) + 16)
+    exact["vectors_stored"] += n * numbers
+    long = [size for size in (shape.metadata_bytes, shape.text_bytes) if size]
+    exact["keys"] += n * sum(size_class(size + 16) for size in long)
+    # RedisJSON keeps equal strings once, so that few tag values take nothing.
+    exact["keys"] += shape.tags * min(n, shape.tag_values) * size_class(shape.tag_bytes + 16)
+    counts["json_document"] = ("keys", float(n))
+    counts["json_field"] = ("keys", float(n * len(long)))
+    counts["json_number"] = ("keys", float(n * shape.numbers))
 
 
 def _documents(shape: Shape, exact: Exact, counts: Counts) -> None:

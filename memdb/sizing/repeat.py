@@ -28,7 +28,7 @@ def command_line(made: SizingPlan) -> str:
 
 def calibrate_line(shape: Shape) -> str:
     """`memdb calibrate` on samples of a shape."""
-    return _joined(["memdb", "calibrate", *_shape(shape), "--name", "mine"])
+    return _joined(["memdb", "calibrate", *_shape(shape)])
 
 
 def python(made: SizingPlan) -> str:

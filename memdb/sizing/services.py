@@ -164,7 +164,7 @@ def elasticache(shape: Shape, sessions: Sessions, load: Load, catalogue: Catalog
     """Node hours of as many shards as are needed; backups are not counted."""
     written = written_bytes_s(shape, sessions, load)
     limits = constraints("elasticache", shape, load, written / 1e6)
-    needed = predict(shape, BUILT_IN["valkey-search"], sessions).total_bytes
+    needed = predict(shape, BUILT_IN["elasticache"], sessions).total_bytes
     choices = choose(
         needed,
         catalogue,
@@ -177,7 +177,7 @@ def elasticache(shape: Shape, sessions: Sessions, load: Load, catalogue: Catalog
     why = _why(choices, limits)
     if choices.first is None or why:
         return Bill("elasticache", TITLES["elasticache"], (), limits, why, choices.instead)
-    notes = ("No snapshots counted. Memory by the valkey-search profile.",)
+    notes = ("No snapshots counted. Memory by the elasticache profile.",)
     return Bill(
         "elasticache", TITLES["elasticache"], (_nodes(choices.first),), limits, "", notes, choices.first
     )

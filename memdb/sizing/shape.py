@@ -17,7 +17,7 @@ SessionKind = Literal["HASH", "STRING"]
 
 MOST_VECTORS = 10**12  # beyond every service: a typing mistake, not a plan
 MOST_DIM = 32_768  # MemoryDB and ElastiCache
-MOST_M = 512  # MemoryDB
+MOST_M = 10_000  # hnswlib takes more as this many; MemoryDB takes 512
 MOST_TAG = 4_096  # bytes of one value; longer ones are truncated by no engine, and are texts
 HISTORY_NAME = 7  # bytes of the field name "history"
 MOST_DOCUMENT = 512 * 2**20  # one value of the engine

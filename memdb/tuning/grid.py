@@ -26,6 +26,7 @@ from memdb.vectors.distance import Floats
 from memdb.vectors.exact import Neighbours
 from memdb.vectors.filters import EVERYTHING, Condition, Range, Tag, render
 from memdb.vectors.index import IndexInfo
+from memdb.vectors.membership import Membership
 from memdb.vectors.query import KnnRequest, vector_param
 
 SHARES = (0.001, 0.01, 0.05, 0.2, 0.5, 1.0)
@@ -56,6 +57,7 @@ class Cell:
     p95_ms: float
     short: int  # queries answered with fewer than min(k, what matches)
     queries: int
+    outside: int = 0  # hits that break the filter; they count as not found
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class Grid:
     rows: tuple[Row, ...]
     queries: int
     partial: bool
+    notes: tuple[str, ...] = ()  # of filters that hits break
 
 
 def pick_filters(
@@ -156,13 +159,29 @@ def measure(
         truth = exact.nearest(blocks, asked, k, params.metric, excluded=own)
         first = KnnRequest(info.name, vector_param(queries[0]), field, k, efs[0], chosen.condition)
         how = plan(client, first, info)
+        under = Membership(client, info, chosen.condition)
         cells: list[Cell] = []
         for ef in efs:
             cell = _cell(
-                client, info, field, chosen, ef, queries, k, own, truth, uncertainty, report, done, total
+                client,
+                info,
+                field,
+                chosen,
+                ef,
+                queries,
+                k,
+                own,
+                truth,
+                under,
+                uncertainty,
+                report,
+                done,
+                total,
             )
             cells.append(cell)
             done += len(queries)
+            if note := under.words(len(queries) * k, cell.outside):
+                result = replace(result, notes=(*result.notes, f"At EF {ef}: {note}"))
             result = replace(result, rows=(*rows, Row(chosen, how, tuple(cells))))
             if keep is not None:
                 keep(result)
@@ -180,6 +199,7 @@ def _cell(
     k: int,
     own: tuple[str, ...],
     truth: Neighbours,
+    under: Membership,
     uncertainty: Uncertainty,
     report: Report,
     done: int,
@@ -192,16 +212,17 @@ def _cell(
             report(stage, done + i, total)
         more = k + (1 if own[i] else 0)
         request = KnnRequest(info.name, vector_param(vector), field, more, ef, chosen.condition)
-        answer = search.knn(client, request, info)
+        answer = search.knn(client, request, info, under=under)
         times[i] = answer.took_ms
         returned.append([key for key in answer.keys if key != own[i]][:k])
         short += len(returned[i]) < len(truth.keys[i])
     asked = distance.as_sent(queries, info.vector_field(field)[1].type)
-    verdicts = recall.judge(client, info, field, asked, returned, truth.keys, truth.distances)
+    verdicts = recall.judge(client, info, field, asked, returned, truth.keys, truth.distances, under)
+    outside = sum(len(verdict.outside) for verdict in verdicts)
     recalls = np.array([verdict.recall for verdict in verdicts])
     likely = unseen.interval(recalls, CONFIDENCE, uncertainty)
     p50, p95, _ = percentiles(times)
-    return Cell(ef, likely.mean, likely.low, likely.high, p50, p95, short, len(queries))
+    return Cell(ef, likely.mean, likely.low, likely.high, p50, p95, short, len(queries), outside)
 
 
 def _tag_filters(client: Client, info: IndexInfo) -> list[GridFilter]:

@@ -13,6 +13,7 @@ from memdb.tuning.run import EfPoint, Run
 from memdb.vectors import search
 from memdb.vectors.distance import Doubles, exact
 from memdb.vectors.index import IndexInfo
+from memdb.vectors.membership import Membership
 from memdb.vectors.query import KnnRequest, vector_param
 from memdb.vectors.read import Block
 
@@ -45,8 +46,9 @@ class Miss:
     kth_distance: float  # of the farthest true neighbour; NaN where nothing matches
     worst_distance: float  # of the farthest document returned; NaN where none was
     extra_distances: tuple[float, ...]  # returned although enough nearer documents exist
-    returned: int
+    returned: int  # documents under the filter
     short: int  # how many fewer came than there are true neighbours
+    outside: int = 0  # hits that break the filter
 
     @property
     def missed(self) -> tuple[Neighbour, ...]:
@@ -86,6 +88,9 @@ class Miss:
         parts = [f"{len(self.missed)} of {len(self.neighbours)} true neighbours were missed"]
         if self.nearest_missed == 1:
             parts.append("the very nearest among them")
+        if self.outside:
+            hits = "hit breaks" if self.outside == 1 else "hits break"
+            parts.append(f"{self.outside} {hits} the filter, a fault of the engine")
         if self.short:
             parts.append(f"{self.short} fewer documents came back than match")
         if self.astray > 0:
@@ -108,7 +113,7 @@ class Extra:
     key: str
     distance: float
     returned: int  # rank at which it came, from 1
-    true_rank: int  # 1 + the documents that are nearer
+    true_rank: int | None  # 1 + the documents that are nearer; None: it breaks the filter
 
 
 def anatomy(run: Run, query: int, ef_runtime: int) -> Miss:
@@ -154,7 +159,8 @@ def anatomy(run: Run, query: int, ef_runtime: int) -> Miss:
         worst_distance=float(came.max()) if len(came) else float("nan"),
         extra_distances=tuple(float(d) for place, d in enumerate(came) if place not in counted),
         returned=len(came),
-        short=max(0, len(keys) - len(came)),
+        short=max(0, len(keys) - len(came) - int(point.outside[query])),
+        outside=int(point.outside[query]),
     )
 
 
@@ -204,6 +210,7 @@ def extras(
 
     Raises:
         BadInput: the run has no such query.
+        UnsupportedFeature: the engine cannot tell which documents the filter lets through.
         MemDBError: the search fails.
     """
     if not 0 <= query < len(run.queries):
@@ -218,13 +225,17 @@ def extras(
         ef_runtime or None,
         run.request.condition,
     )
-    answer = search.knn(client, request, info)
+    under = Membership(client, info, run.request.condition)
+    answer = search.knn(client, request, info, under=under)
     hits = [(k, float(d)) for k, d in zip(answer.keys, answer.distances, strict=True) if k != own]
     hits = hits[: run.request.k]
     wanted = [(i, k, d) for i, (k, d) in enumerate(hits, 1) if k not in set(run.truth.keys[query])]
+    outside = under.outside(key for _, key, _ in wanted)
     nearer = _nearer(blocks, vector, run.definition.metric, [k for _, k, _ in wanted], own)
     return tuple(
-        Extra(key, distance, place, nearer[key] + 1) for place, key, distance in wanted if key in nearer
+        Extra(key, distance, place, None if key in outside else nearer[key] + 1)
+        for place, key, distance in wanted
+        if key in nearer or key in outside
     )
 
 

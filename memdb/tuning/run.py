@@ -16,6 +16,7 @@ from memdb.vectors.distance import Doubles, Floats
 from memdb.vectors.filters import Raw
 
 Ranks = NDArray[np.int16]
+Counts = NDArray[np.int16]
 GoalKind = Literal["recall", "p99_ms"]
 _MADE = Unseen()
 CONCURRENCY = 8  # clients at once, where nobody says otherwise
@@ -94,9 +95,16 @@ class EfPoint:
     short: int  # queries answered with fewer than min(k, what matches)
     recalls: Floats  # (q,) of each query
     ranks: Ranks  # (q, k) where the index returned the j-th true neighbour or one as near, from 0; -1: missed
-    hit_distances: Floats  # (q, k) distances from the stored vectors; NaN where fewer came
+    # (q, k) distances from the stored vectors; NaN where fewer came, and for a hit that breaks the filter
+    hit_distances: Floats
+    outside: Counts  # (q,) hits of each query that break the filter; they count as not found
     latencies_ms: Floats  # (calls,) in order of the calls
     took_s: float
+
+    @property
+    def broken(self) -> int:
+        """How many hits break the filter."""
+        return int(self.outside.sum())
 
     @property
     def qps(self) -> float:

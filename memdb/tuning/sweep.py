@@ -28,6 +28,7 @@ from memdb.tuning.truth import truth
 from memdb.vectors import distance
 from memdb.vectors.filters import Condition
 from memdb.vectors.index import IndexInfo, index_info
+from memdb.vectors.membership import Membership
 from memdb.vectors.query import KnnRequest, vector_param
 from memdb.vectors.search import count
 
@@ -123,6 +124,7 @@ class _Sweep:
         home: Path | None = None,
     ) -> None:
         self.params = info.vector_field(request.field)[1]
+        self.under = Membership(client, info, request.condition)
         self.client, self.info = client, info
         self.report, self.keep, self.home = report, keep, home
         self.state = _State(request, self._sent(queries), _NO_TRUTH, {})
@@ -169,11 +171,8 @@ class _Sweep:
                 f"k is {request.k}, but for some queries only {fewest:,} documents match: recall is then of "
                 f"those {fewest:,}."
             )
-        if not info.build.ready:
-            self.notes.append(
-                f"The index is not ready (state {info.build.state}, {info.build.fraction:.0%}): "
-                "measure again when it is."
-            )
+        if info.unfinished:
+            self.notes.append(f"{info.unfinished} Measure again when it is complete.")
         self._enough()
         if self.params.algorithm != "FLAT" and request.filter != "*":
             vector = vector_param(queries.vectors[0])
@@ -292,13 +291,14 @@ class _Sweep:
         first = len(earlier.recalls) if earlier else 0
         asked = self._questions(state, ef, first)
         got = load.answers(self.client, asked, self._progress, budget_qps=self.pace)
-        recalls, ranks, hit_distances, short = scored(
+        came = scored(
             self.client,
             self.info,
             state.request.field,
             [answer for some in got for answer in some],
             state.queries,
             state.truth,
+            self.under,
             first,
         )
         point = EfPoint(
@@ -311,20 +311,22 @@ class _Sweep:
             p99_ms=_NAN,
             calls=0,
             throughput=(),
-            short=short,
-            recalls=recalls,
-            ranks=ranks,
-            hit_distances=hit_distances,
+            short=came.short,
+            recalls=came.recalls,
+            ranks=came.ranks,
+            hit_distances=came.hit_distances,
+            outside=came.outside,
             latencies_ms=np.empty(0, np.float32),
             took_s=time.monotonic() - began,
         )
         if earlier is not None:
             point = replace(
                 earlier,
-                short=earlier.short + short,
-                recalls=np.concatenate([earlier.recalls, recalls]),
-                ranks=np.concatenate([earlier.ranks, ranks]),
-                hit_distances=np.concatenate([earlier.hit_distances, hit_distances]),
+                short=earlier.short + came.short,
+                recalls=np.concatenate([earlier.recalls, came.recalls]),
+                ranks=np.concatenate([earlier.ranks, came.ranks]),
+                hit_distances=np.concatenate([earlier.hit_distances, came.hit_distances]),
+                outside=np.concatenate([earlier.outside, came.outside]),
                 took_s=earlier.took_s + point.took_s,
             )
         goal = state.request.goal
@@ -441,6 +443,9 @@ class _Sweep:
         notes = list(self.notes)
         if self.plan is not None and self.plan.exact:
             notes.append(self.plan.words)
+        if broken := sum(p.broken for p in points):
+            hits = broken + sum(int(np.isfinite(p.hit_distances).sum()) for p in points)
+            notes.append(self.under.words(hits, broken))
         return Run(
             id=f"{self.started:%Y%m%d-%H%M%S}-{self.suffix}",
             started=self.started.isoformat(timespec="seconds"),
@@ -448,7 +453,7 @@ class _Sweep:
             index=info.name,
             fingerprint=info.fingerprint,
             dialect=server.dialect.name,
-            engine=" ".join([server.title, *(f"{n} {v}" for n, v in server.modules)]),
+            engine=server.with_search,
             documents=info.documents,
             definition=definition,
             request=state.request,

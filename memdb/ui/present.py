@@ -143,6 +143,7 @@ def _search(target: Target) -> None:
     title = text_field(info)
     wanted = (title.name,) if title is not None else ()
     request = KnnRequest(info.name, vector_param(vector), field, 5, 64, return_fields=wanted)
+    parts.unfinished(info)
     result = knn(cached.client(target), request, info)
     titles = [
         line(next((row[name] for name in wanted if row.get(name)), key), 80)

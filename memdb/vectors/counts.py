@@ -19,7 +19,7 @@ from memdb.cluster.client import Arg, Client
 from memdb.cluster.replies import Reply
 from memdb.errors import BadFilter, UnsupportedFeature
 from memdb.vectors import read, stored, tags
-from memdb.vectors.filters import EVERYTHING, Condition, Or, Range, Rendered, Tag, attribute, render
+from memdb.vectors.filters import EVERYTHING, Condition, Or, Range, Rendered, Tag, all_documents, render
 from memdb.vectors.index import Field, IndexInfo
 from memdb.vectors.query import count_command
 
@@ -28,7 +28,6 @@ DOCUMENTS = 50_000  # of JSON that are looked at for the values of a TAG field
 GROUPS = 10_000  # different contents of a TAG field that are looked at for its values
 _COUNTS_AT_ONCE = 250
 _LARGEST = float(np.finfo(np.float64).max)
-_NO_VALUE = "memdbnosuchvalue"  # of letters only: nothing to escape, and of no document
 _SEPARATORS = ",;|/ :\t\x1f"  # tried where FT.INFO does not tell, in this order
 _TRIED = 20  # contents that an untold option is tried on
 
@@ -189,11 +188,8 @@ def _contents(client: Client, info: IndexInfo, tag: Field) -> tuple[Contents, bo
             held.update(stored.raw(client, info, tag, batch))
         return list(held.items()), len(keys) < GROUPS
     name = tag.name
-    # Without the field, too, so that all documents are seen to be counted. A negation is everything on
-    # engines that take no "*"; a range would leave out who has no such number.
-    everything = "*"
-    if not client.server.dialect.bare_star:
-        everything = f"-{attribute(name, client.server.dialect)}:{{{_NO_VALUE}}}"
+    # Without the field, too, so that all documents are seen to be counted.
+    everything = all_documents(dialect, info)
     if info.on == "JSON":
         # Not grouped: RediSearch takes arrays for equal that begin with the same value.
         rows = _aggregate(client, info, everything, "LOAD", 1, f"@{name}", "LIMIT", 0, DOCUMENTS)
@@ -232,19 +228,11 @@ def numeric_bounds(client: Client, info: IndexInfo, field: str) -> tuple[float, 
         return None
     low, high = replies.number(rows[0].get("memdb_low")), replies.number(rows[0].get("memdb_high"))
     if np.isfinite([low, high]).all() and low <= high:
-        below, above, at = counts(
-            client,
-            info,
-            [
-                render(condition, dialect, info)
-                for condition in (
-                    Range(field, -_LARGEST, low, include_high=False),
-                    Range(field, high, _LARGEST, include_low=False),
-                    Or((Range(field, low, low), Range(field, high, high))),
-                )
-            ],
-        )
-        if not below and not above and at:
+        beyond: list[Condition] = [Range(field, -_LARGEST, low, include_high=False)] * (low > -_LARGEST)
+        beyond += [Range(field, high, _LARGEST, include_low=False)] * (high < _LARGEST)
+        at = Or((Range(field, low, low), Range(field, high, high)))
+        *others, held = counts(client, info, [render(c, dialect, info) for c in (*beyond, at)])
+        if not any(others) and held:
             return low, high
     return _bounds(client, info, field)
 

@@ -11,90 +11,21 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import lru_cache
 
-from memdb.cluster.dialects import Dialect
+from memdb.cluster.dialects import REDISEARCH_SPLITS, STOP_WORDS, Dialect
 from memdb.errors import BadFilter, UnknownField, UnsupportedFeature
+from memdb.vectors import expression
+from memdb.vectors.conditions import EVERYTHING, And, Condition, Not, Or, Range, Raw, Tag, Text
 from memdb.vectors.index import Field, IndexInfo, Kind
 
-Words = Literal["all", "any", "phrase", "prefix"]
-
-# RediSearch's and valkey-search's default list; such words are not indexed, so a phrase leaves them out.
-STOP_WORDS = frozenset(
-    "a is the an and are as at be but by for if in into it no not of on or such that their then there "
-    "these they this to was will with".split(" ")
-)
-# Characters at which RediSearch's tokenizer splits a TEXT field. The underscore is part of a word. So is a
-# line break: words around one are glued in the index and found by neither, so texts to be searched should
-# hold blanks instead. Of what a user types, a line break counts as a blank.
-_SPLIT = re.compile(r"""[\s\x00,./(){}\[\]:;~!@#$%^&*\-=+|'`"<>?]+""")
-_ESCAPED = re.compile(r"\\([ ,./(){}\[\]:;~!@#$%^&*\-=+|'`\"<>?\\])")
 _FIELD = re.compile(r"(?<!\\)@((?:\\.|[\w|])+)\s*:")
 _QUOTED = re.compile(r'(?<!\\)"(?:\\.|[^"\\])*"')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_NO_VALUE = "memdbnosuchvalue"  # of letters only: nothing to escape, and of no document
+_CLAUSE_BYTES = 400  # for "=>[KNN …]" behind a filter
 BLANKS = " \t\n\r\v\f"  # dropped around a TAG value that a separator cuts out
-
-
-@dataclass(frozen=True, slots=True)
-class Tag:
-    """The TAG field holds any of these values."""
-
-    field: str
-    values: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """The NUMERIC field lies between low and high; None is open. Bounds belong to it unless told."""
-
-    field: str
-    low: float | None = None
-    high: float | None = None
-    include_low: bool = True
-    include_high: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """The TEXT field holds these words: all, any, as a phrase, or all with the last as a prefix."""
-
-    field: str
-    words: str
-    mode: Words = "all"
-
-
-@dataclass(frozen=True, slots=True)
-class And:
-    """All conditions hold. Of nothing: every document."""
-
-    conditions: tuple[Condition, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Or:
-    """Any condition holds."""
-
-    conditions: tuple[Condition, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Not:
-    """The condition does not hold."""
-
-    condition: Condition
-
-
-@dataclass(frozen=True, slots=True)
-class Raw:
-    """An expression in the engine's own words, sent as it is, with what PARAMS binds in it."""
-
-    expression: str
-    params: tuple[tuple[str, str], ...] = ()
-
-
-Condition = Tag | Range | Text | And | Or | Not | Raw
-EVERYTHING = And()
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,20 +125,25 @@ class _Writer:
                 f"The range of '{condition.field}' runs from {condition.low:g} to {condition.high:g}.",
                 "Put the smaller number first.",
             )
+        empty = condition.low == condition.high and not (condition.include_low and condition.include_high)
+        if condition.low is not None and empty and not self.dialect.empty_ranges:
+            raise BadFilter(
+                f"The range of '{condition.field}' leaves out its only number, {condition.low:g}.",
+                f"Let it hold a number; {self.dialect.title} takes no empty range.",
+            )
         return f"{name}:[{low} {high}]"
 
     def text(self, condition: Text) -> str:
         name = self.name(condition.field, "TEXT")
         if not self.dialect.text_search:
-            raise UnsupportedFeature(
-                f"Searching the words of '{condition.field}'",
-                f"{self.dialect.title} returns TEXT fields but does not search them",
-                "Use TAG or NUMERIC fields.",
-            )
-        words = indexed_words(condition.words)
+            raise self.unsearched(f"'{condition.field}'")
+        splits = splits_of(self.dialect, self.info)
+        words = indexed_words(condition.words, splits)
         own = None if self.info is None else self.info.rules.stop_words
         stopped = STOP_WORDS if own is None else frozenset(map(self.dialect.lower, own))
         kept = [word for word in words if self.dialect.lower(word) not in stopped]
+        if words and condition.mode == "prefix" and self.dialect.lower(words[-1]) in stopped:
+            kept.append(words[-1])  # as a start, "in" means "index"
         if not kept:
             raise BadFilter(
                 f"'{condition.words}' holds no word that is indexed.",
@@ -220,13 +156,15 @@ class _Writer:
             )
         if condition.mode == "phrase":
             # Between quotes nothing is escaped, and nothing needs to be: a word holds no sign that splits.
-            if unsaid := [word for word in kept if _SPLIT.search(word) or "\\" in word]:
+            if unsaid := [
+                word for word in kept if any(c in splits or c.isspace() or c == "\\" for c in word)
+            ]:
                 raise BadFilter(
                     f"'{unsaid[0]}' holds a sign that a phrase cannot express.",
                     "Search for all words instead.",
                 )
             return f'{name}:"{" ".join(kept)}"'
-        escaped = [_escaped(word) for word in kept]
+        escaped = [self.word(word, splits) for word in kept]
         if condition.mode == "prefix":
             if len(kept[-1]) < 2:
                 raise BadFilter(f"'{kept[-1]}*' is too short for a prefix.", "Type two letters or more.")
@@ -236,9 +174,21 @@ class _Writer:
         parts = [f"{name}:{word}" for word in escaped]
         return parts[0] if len(parts) == 1 else f"({(' | ' if condition.mode == 'any' else ' ').join(parts)})"
 
-    def raw(self, expression: str) -> str:
-        written = _raw(expression)
-        if self.info is not None:
+    def word(self, word: str, splits: str) -> str:
+        """A word with its signs escaped: where grouped words are, all; else those that would part it, since a
+        backslash before any other sign parts it itself."""
+        if self.dialect.grouped_words:
+            return _escaped(word)
+        return "".join(f"\\{c}" if c in splits else c for c in word)
+
+    def raw(self, text: str) -> str:
+        written = _raw(text)
+        if self.info is not None and self.dialect.small_grammar:
+            # Tells what is wrong and how it is written there; the engine tells a position at best.
+            read = expression.conditions(text, self.dialect, self.info)
+            if not self.dialect.text_search and expression.holds_text(read):
+                raise self.unsearched(f"'{text}'")
+        elif self.info is not None:
             # RediSearch answers an unknown field with an empty result and no error: tell it here.
             known = {f.name for f in self.info.fields}
             for names in _FIELD.findall(_QUOTED.sub('""', written)):
@@ -246,7 +196,25 @@ class _Writer:
                     plain = name.replace("\\", "")
                     if plain not in known and not plain.startswith("__"):
                         raise UnknownField(plain, self.info.name, tuple(sorted(known)))
+            if not self.dialect.text_search and self.asks_words(text):
+                raise self.unsearched(f"'{text}'")
         return written
+
+    def asks_words(self, text: str) -> bool:
+        """Whether an expression asks for words; what is not read here is left to the engine."""
+        try:
+            return self.info is not None and expression.holds_text(
+                expression.conditions(text, self.dialect, self.info)
+            )
+        except BadFilter:
+            return False
+
+    def unsearched(self, what: str) -> UnsupportedFeature:
+        return UnsupportedFeature(
+            f"Searching the words of {what}",
+            f"{self.dialect.title} returns TEXT fields but does not search them",
+            "Use TAG or NUMERIC fields.",
+        )
 
     def either(self, condition: Or) -> str:
         if not condition.conditions:
@@ -284,7 +252,73 @@ def render(condition: Condition | str, dialect: Dialect, info: IndexInfo | None 
     """
     writer = _Writer(dialect, info)
     query = writer.write(Raw(condition) if isinstance(condition, str) else condition)
+    _within(query, dialect)
     return Rendered(query, tuple(writer.params.items()))
+
+
+def _within(query: str, dialect: Dialect) -> None:
+    """Refuse a filter that is longer than the engine reads, room for a KNN clause included."""
+    most, size = dialect.limits.query_bytes, len(query.encode("utf-8", "surrogateescape"))
+    if most is not None and size + _CLAUSE_BYTES > most:
+        raise BadFilter(
+            f"The filter takes {size:,} bytes; {dialect.title} reads queries of {most:,}.",
+            "Choose fewer values, or a tag of their own for documents that belong together.",
+        )
+    most, number = dialect.limits.conditions, len(_FIELD.findall(_QUOTED.sub('""', query)))
+    if most is not None and number > most:
+        raise BadFilter(
+            f"The filter has {number:,} conditions; {dialect.title} takes {most:,}.", "Leave some out."
+        )
+
+
+def all_documents(dialect: Dialect, info: IndexInfo) -> str:
+    """A filter that every document of the index passes, for a query without a KNN clause.
+
+    Where a star is no filter, a negation of what no document holds; a range alone would leave out who has
+    no such number.
+
+    Raises:
+        UnsupportedFeature: the engine has none for an index of these fields.
+    """
+    if dialect.bare_star:
+        return "*"
+    if tags := info.of_kind("TAG"):
+        return f"-{attribute(tags[0].name, dialect)}:{{{_NO_VALUE}}}"
+    if numbers := info.of_kind("NUMERIC"):
+        name = attribute(numbers[0].name, dialect)
+        return f"({name}:[-inf +inf] | -{name}:[-inf +inf])"
+    if (texts := info.of_kind("TEXT")) and dialect.text_search:
+        return f"-{attribute(texts[0].name, dialect)}:{_NO_VALUE}"
+    raise UnsupportedFeature(
+        "A list of all documents without their vectors",
+        f"{dialect.title} takes no '*' there, and '{info.name}' has no field for another filter",
+        "Add a TAG or NUMERIC field to the index.",
+    )
+
+
+def may_be_broken(condition: Condition | str, dialect: Dialect, info: IndexInfo, field: str = "") -> bool:
+    """Whether the engine is known to return hits that break such a filter.
+
+    valkey-search 1.2 ignores TEXT inside an AND and in a phrase while it walks an HNSW graph. One word alone
+    was right; so are FLAT, tags and numbers.
+
+    Raises:
+        BadFilter: the filter does not parse.
+    """
+    if not dialect.text_leaks or not info.vector_field(field)[1].has_ef:
+        return False
+    if isinstance(condition, Raw):
+        condition = condition.expression
+    read = expression.conditions(condition, dialect, info) if isinstance(condition, str) else condition
+    if isinstance(read, Text) and read.mode != "phrase":
+        return len(indexed_words(read.words, splits_of(dialect, info))) > 1
+    return expression.holds_text(read)
+
+
+def splits_of(dialect: Dialect, info: IndexInfo | None) -> str:
+    """The signs, beside blanks, that part the words of an index."""
+    told = None if info is None else info.rules.punctuation
+    return dialect.splits if told is None else told
 
 
 def attribute(name: str, dialect: Dialect) -> str:
@@ -301,17 +335,32 @@ def attribute(name: str, dialect: Dialect) -> str:
     return dialect.attribute(name)
 
 
-def indexed_words(text: str) -> list[str]:
-    """A text as the engine's tokenizer cuts it; a backslash makes the next sign part of the word."""
+def indexed_words(text: str, splits: str = REDISEARCH_SPLITS) -> list[str]:
+    """A text as the engine's tokenizer cuts it; a backslash makes the next sign part of the word.
+
+    Args:
+        text: of a document, or of a person who searches.
+        splits: signs that part words, beside blanks.
+    """
+    parted, kept_sign = _cuts(splits)
     marks: list[str] = []
 
     def set_aside(word: re.Match[str]) -> str:
         marks.append(word.group(1))
         return "\x01"
 
-    kept = _ESCAPED.sub(set_aside, text.replace("\x01", " ")).replace("\\", "")
+    kept = kept_sign.sub(set_aside, text.replace("\x01", " "))
+    if "\\" not in splits:
+        kept = kept.replace("\\", "")
     signs = iter(marks)
-    return ["".join(next(signs) if c == "\x01" else c for c in word) for word in _SPLIT.split(kept) if word]
+    return ["".join(next(signs) if c == "\x01" else c for c in word) for word in parted.split(kept) if word]
+
+
+@lru_cache(maxsize=32)
+def _cuts(splits: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """What parts words, and a sign that a backslash makes part of one."""
+    signs = re.escape(splits)
+    return re.compile(f"[\\s{signs}]+"), re.compile(f"\\\\([ {signs}\\\\])")
 
 
 def _escaped(value: str) -> str:
@@ -336,6 +385,8 @@ def _bound(value: float | None, open_end: float, included: bool) -> str:
 def _raw(expression: str) -> str:
     """Check what an engine would answer with a puzzling offset: an arrow, or brackets that do not match."""
     text = expression.strip() or "*"
+    if text.replace(" ", "") == "(*)":
+        text = "*"
     if "=>" in text:
         raise BadFilter(
             f"'{text}' holds '=>': the KNN part is added by the search itself.",
@@ -373,3 +424,24 @@ def _raw(expression: str) -> str:
             expression=text,
         )
     return text if text == "*" else f"({text})"
+
+
+__all__ = [
+    "EVERYTHING",
+    "STOP_WORDS",
+    "And",
+    "Condition",
+    "Not",
+    "Or",
+    "Range",
+    "Raw",
+    "Rendered",
+    "Tag",
+    "Text",
+    "all_documents",
+    "attribute",
+    "indexed_words",
+    "may_be_broken",
+    "render",
+    "splits_of",
+]

@@ -10,6 +10,7 @@ from typing import Literal
 
 from memdb.cluster import possible, replies
 from memdb.cluster.client import Client
+from memdb.cluster.dialects import VALKEY_SPLITS
 from memdb.cluster.possible import PERCENT, SHARE, SIZE, THINGS, Range
 from memdb.cluster.replies import Reply
 from memdb.display import line
@@ -80,6 +81,7 @@ class Field:
     index_empty: bool = False
     index_missing: bool = False
     no_index: bool = False  # RediSearch's NOINDEX: stored for sorting, never searched
+    suffix_trie: bool = False  # of TEXT: the ends of words can be asked for, where that is an option
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,35 @@ class IndexInfo:
         if field.vector is None:
             raise UnknownField(name, self.name, ())
         return field, field.vector
+
+    @property
+    def told_documents(self) -> int | None:
+        """How many documents it holds, for people; None where what was told cannot be true."""
+        return None if "documents" in self.absent else self.documents
+
+    @property
+    def told_fraction(self) -> float | None:
+        """The share that is built, for people; None where what was told cannot be true."""
+        return None if "built" in self.absent else self.build.fraction
+
+    @property
+    def unfinished(self) -> str:
+        """That the index does not hold everything yet, as a sentence for beside its figures; "" if it does.
+
+        Also where the engine does not tell how far it is, only that it builds.
+        """
+        words = {
+            "building": f"is still being built ({self.build.fraction:.0%})",
+            "queued": "waits to be built",
+            "paused": f"is not complete: its build is paused for memory at {self.build.fraction:.0%}",
+            "failed": "is not complete: its build failed",
+        }
+        if self.build.state not in words:
+            return ""
+        return (
+            f"The index '{line(self.name)}' {words[self.build.state]}: documents are missing, and every "
+            "figure of it is of what it holds so far."
+        )
 
     @property
     def by_redisearch(self) -> bool:
@@ -315,6 +346,7 @@ def _rules(reply: dict[str, Reply], definition: dict[str, Reply]) -> Rules:
     """RediSearch tells a list of stop words of its own as `stopwords_list`, valkey-search as `stop_words`."""
     stop_words = reply.get("stopwords_list", reply.get("stop_words"))
     score = replies.text(definition.get("default_score", ""))
+    told = replies.text(reply["punctuation"]) if "punctuation" in reply else None
     return Rules(
         filter=replies.key(definition.get("filter", "")),
         language=replies.text(definition.get("default_language", "")),
@@ -323,6 +355,7 @@ def _rules(reply: dict[str, Reply], definition: dict[str, Reply]) -> Rules:
         score_field=replies.key(definition.get("score_field", "")),
         payload_field=replies.key(definition.get("payload_field", "")),
         stop_words=None if stop_words is None else tuple(map(replies.key, replies.items(stop_words))),
+        punctuation=None if told in (None, VALKEY_SPLITS) else told,
     )
 
 
@@ -387,6 +420,7 @@ def _field(entry: dict[str, Reply], *, on_hash: bool) -> Field:
         index_empty=replies.integer(low.get("indexempty")) == 1,
         index_missing=replies.integer(low.get("indexmissing")) == 1,
         no_index=replies.integer(low.get("noindex")) == 1,
+        suffix_trie=replies.integer(low.get("with_suffix_trie", low.get("withsuffixtrie"))) == 1,
     )
 
 

@@ -14,6 +14,7 @@ from memdb.cluster import replies
 from memdb.cluster.client import Arg, Client
 from memdb.cluster.keys import beginning
 from memdb.cluster.replies import Reply
+from memdb.errors import UnsupportedFeature
 from memdb.jobs import Report, silent
 from memdb.vectors import distance, stored
 from memdb.vectors.distance import Vectors
@@ -227,18 +228,28 @@ def matching_keys(
 ) -> Iterator[list[str]]:
     """Keys of all documents under a filter, at most `size` at a time; each key once.
 
-    By cursor where the engine has one, by SCAN where nothing is filtered, else page by page; in one reply
-    where the engine loads no documents.
+    By cursor where the engine has one, by SCAN where nothing is filtered, else in one reply of keys, or page
+    by page where the engine always sends fields along.
+
+    Raises:
+        UnsupportedFeature: the engine answers no query without a KNN clause, or brings fewer rows than match.
     """
-    rendered = render(condition, client.server.dialect, info)
+    dialect = client.server.dialect
+    rendered = render(condition, dialect, info)
     if _has_cursors(client):
         for keys, _, _ in _by_cursor(client, info, rendered, size):
             if keys:
                 yield keys
-    elif not client.server.dialect.loads:
-        yield from _at_once(client, info, rendered, size)
-    elif rendered.everything:
+    elif rendered.everything and dialect.loads:
         yield from by_scan(client, info, size)
+    elif not dialect.plain_queries:
+        raise UnsupportedFeature(
+            "A list of the documents under a filter",
+            f"{dialect.title} answers only queries with a KNN clause",
+            "Leave the filter out, or use a later release.",
+        )
+    elif dialect.no_content:
+        yield from _at_once(client, info, rendered, size)
     else:
         yield from _by_page(client, info, rendered, size)
 
@@ -295,20 +306,25 @@ def by_scan(client: Client, info: IndexInfo, size: int) -> Iterator[list[str]]:
 
 
 def _at_once(client: Client, info: IndexInfo, rendered: Rendered, size: int) -> Iterator[list[str]]:
-    """RediSearch that loads nothing: its pages are in no lasting order, so all keys come in one reply."""
+    """All keys in one reply: the pages of a query are in no order that lasts from one to the next.
+
+    valkey-search brings so many rows and no more, without a word.
+    """
+    dialect = client.server.dialect
+    most = dialect.limits.rows
     args: list[Arg] = ["FT.SEARCH", info.name, rendered.query, "NOCONTENT"]
     bound = [part for pair in rendered.params for part in pair]
     args += ["PARAMS", len(bound), *bound] if bound else []
-    args += [
-        "LIMIT",
-        0,
-        max(info.documents, 1),
-        "TIMEOUT",
-        client.server.dialect.limits.timeout_ms,
-        "DIALECT",
-        2,
-    ]
-    keys = [replies.key(part) for part in replies.items(client.execute(*args))[1:]]
+    args += ["LIMIT", 0, most or max(info.documents, 1), "TIMEOUT", dialect.limits.timeout_ms, "DIALECT", 2]
+    reply = replies.items(client.execute(*args))
+    matching = replies.integer(reply[0]) if reply else 0
+    if most is not None and matching >= most:
+        raise UnsupportedFeature(
+            f"A list of {matching:,} documents or more under a filter",
+            f"{dialect.title} brings at most {most:,} rows of a query without a KNN clause",
+            "Narrow the filter, or leave it out: without one, keys are listed with SCAN.",
+        )
+    keys = [replies.key(part) for part in reply[1:]]
     for start in range(0, len(keys), size):
         yield keys[start : start + size]
 

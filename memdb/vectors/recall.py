@@ -4,12 +4,12 @@ A returned document counts where it is one of the true neighbours, or where it s
 that was not returned and is as near as that one. How near it is is computed here in float64 from its stored
 vector; the distance that the engine reports is not trusted, since it carries the rounding of the engine's
 arithmetic. "As near" allows for what rounding to the stored type does to such a distance, and no more
-(docs/decisions/0060-found.md).
+(docs/decisions/0060-found.md). A hit that breaks the filter counts for nothing, however near it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from memdb.cluster.client import Client
 from memdb.vectors import distance, read
 from memdb.vectors.distance import Doubles, Vectors
 from memdb.vectors.index import IndexInfo
+from memdb.vectors.membership import Membership
 
 MISSED = -1
 _PAIRS_BYTES = 16 * 2**20  # float64 copies made at once
@@ -37,7 +38,8 @@ class Judged:
 
     places: tuple[int, ...]  # for each true neighbour that of the hit which is it or stands in; MISSED
     distances: tuple[float, ...]  # of each hit, float64; NaN where its vector could not be read
-    extra: tuple[int, ...]  # places of the hits that count for no true neighbour
+    extra: tuple[int, ...]  # places of the hits under the filter that count for no true neighbour
+    outside: tuple[int, ...] = ()  # places of the hits that break the filter
 
     @property
     def retrieved(self) -> tuple[bool, ...]:
@@ -55,6 +57,7 @@ def judged(
     true_keys: Sequence[str],
     true_distances: Doubles,
     others: Mapping[str, Near],
+    outside: Collection[str] = (),
 ) -> Judged:
     """The rule, pure.
 
@@ -63,6 +66,7 @@ def judged(
         true_keys: the exact answer, nearest first, at most k.
         true_distances: (len(true_keys),).
         others: of the returned keys that are no true neighbours, those whose vectors could be read.
+        outside: of these, those that the filter does not let through.
     """
     at = {key: place for place, key in enumerate(returned)}
     places = [at.get(key, MISSED) for key in true_keys]
@@ -72,7 +76,12 @@ def judged(
         for key in returned
     ]
     # The farthest neighbour that was not returned takes the farthest of the others that is as near.
-    waiting = sorted((others[key].distance, at[key]) for key in at if key not in far and key in others)
+    broken = {at[key] for key in at if key not in far and key in others and key in outside}
+    waiting = sorted(
+        (others[key].distance, at[key])
+        for key in at
+        if key not in far and key in others and at[key] not in broken
+    )
     for row in reversed([row for row, place in enumerate(places) if place == MISSED]):
         while waiting:
             near, place = waiting.pop()
@@ -80,7 +89,8 @@ def judged(
                 places[row] = place
                 break
     used = set(places)
-    return Judged(tuple(places), tuple(distances), tuple(p for p in range(len(returned)) if p not in used))
+    extra = tuple(p for p in range(len(returned)) if p not in used and p not in broken)
+    return Judged(tuple(places), tuple(distances), extra, tuple(sorted(broken)))
 
 
 def judge(
@@ -91,8 +101,10 @@ def judge(
     returned: Sequence[Sequence[str]],
     true_keys: Sequence[Sequence[str]],
     true_distances: Sequence[Doubles],
+    under: Membership,
 ) -> list[Judged]:
-    """Each answer against its exact one. Reads the vectors of the hits that are no true neighbours.
+    """Each answer against its exact one. Reads the vectors of the hits that are no true neighbours, and asks
+    which of them the filter lets through.
 
     Every such document is read once, a batch of at most 1,000 or 8 MB at a time; nothing is read where all
     hits are true neighbours.
@@ -105,8 +117,10 @@ def judge(
         returned: q rows of keys, nearest first, without the query's own document.
         true_keys: q rows, at most k each.
         true_distances: q rows, each at least as long as that of the keys.
+        under: the filter that was asked under.
 
     Raises:
+        UnsupportedFeature: the engine cannot tell which documents the filter lets through.
         MemDBError: the server does not answer.
     """
     truths = [set(row) for row in true_keys]
@@ -118,8 +132,9 @@ def judge(
     others: list[dict[str, Near]] = [{} for _ in returned]
     for block in _read(client, info, field, list(asking)):
         _measure(block, queries, asking, others, info, field)
+    outside = under.outside(asking)
     return [
-        judged(keys, true, np.asarray(far)[: len(true)], near)
+        judged(keys, true, np.asarray(far)[: len(true)], near, outside)
         for keys, true, far, near in zip(returned, true_keys, true_distances, others, strict=True)
     ]
 

@@ -138,6 +138,7 @@ class Rules:
     score_field: str = ""
     payload_field: str = ""
     stop_words: tuple[str, ...] | None = None  # None: the engine's own list; (): every word is indexed
+    punctuation: str | None = None  # valkey-search: signs that part words; None: its own
 
     def args(self) -> tuple[Arg, ...]:
         """The options as FT.CREATE takes them, between PREFIX and SCHEMA."""
@@ -151,7 +152,7 @@ class Rules:
         )
         if self.stop_words is not None:
             args += ("STOPWORDS", len(self.stop_words), *self.stop_words)
-        return args
+        return args + _given(PUNCTUATION=self.punctuation)
 
 
 NO_RULES = Rules()

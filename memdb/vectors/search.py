@@ -13,11 +13,13 @@ from memdb.cluster import possible, replies
 from memdb.cluster.client import Client
 from memdb.cluster.replies import Reply
 from memdb.display import line
-from memdb.errors import BadVector, MemDBError, NotFound
+from memdb.errors import BadVector, MemDBError, NotFound, UnsupportedFeature
 from memdb.vectors import distance, stored
 from memdb.vectors.counts import TAG_VALUES, TagValue, TagValues, count, numeric_bounds, tag_values
 from memdb.vectors.distance import Doubles, Floats
+from memdb.vectors.filters import may_be_broken
 from memdb.vectors.index import Field, IndexInfo, VectorParams, index_info
+from memdb.vectors.membership import Membership
 from memdb.vectors.query import Command, KnnRequest, Template, filled, template
 
 
@@ -43,6 +45,8 @@ class KnnResult:
     command: Command
     without_document: int = 0  # rows that came without one, left out: expired, or a key that cannot be loaded
     matches: bool = False  # the fields are JSON lists of all that their path matches
+    outside: frozenset[str] = frozenset()  # of the keys, those that break the filter
+    about_filter: str = ""  # what is to be said of hits and the filter
 
     @cached_property
     def fields(self) -> tuple[Mapping[str, str], ...]:
@@ -63,6 +67,18 @@ class KnnResult:
             Hit(k, float(d), f) for k, d, f in zip(self.keys, self.distances, self.fields, strict=True)
         )
 
+    def under_filter(self) -> KnnResult:
+        """The same without the hits that break the filter."""
+        if not self.outside:
+            return self
+        kept = [i for i, key in enumerate(self.keys) if key not in self.outside]
+        return replace(
+            self,
+            keys=tuple(self.keys[i] for i in kept),
+            distances=self.distances[kept],
+            raw_fields=tuple(self.raw_fields[i] for i in kept),
+        )
+
     @property
     def undefined(self) -> int:
         """How many hits, the last ones, have no finite distance."""
@@ -71,7 +87,7 @@ class KnnResult:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is not as usual about these hits, a sentence each."""
-        notes = []
+        notes = [self.about_filter] if self.about_filter else []
         if n := self.undefined:
             why = (
                 "zero vectors, which have no direction, or values that are not finite"
@@ -103,13 +119,19 @@ class Facts:
     size_bytes: int | None
 
 
-def knn(client: Client, request: KnnRequest, info: IndexInfo | None = None) -> KnnResult:
+def knn(
+    client: Client, request: KnnRequest, info: IndexInfo | None = None, *, under: Membership | None = None
+) -> KnnResult:
     """The k nearest documents, one round trip (two without `info`).
+
+    Where the engine is known to return hits that break such a filter, which of them do is asked as well:
+    `KnnResult.outside`.
 
     Args:
         client: where to ask.
         request: what to ask.
         info: the index as known; asked for where it is not given.
+        under: the request's filter, kept by who asks many queries under it.
 
     Raises:
         BadInput: the request does not fit the index; nothing was searched.
@@ -121,11 +143,32 @@ def knn(client: Client, request: KnnRequest, info: IndexInfo | None = None) -> K
     began = time.perf_counter()
     reply = client.execute(*command.args)
     result = knn_result(reply, made, command, (time.perf_counter() - began) * 1000)
+    result = held_against_filter(client, info, request, result, under)
     fields = [info.field(name) for name in request.return_fields]
     if client.server.dialect.loads:
         # Where the engine returns the first only of what a JSON path matches.
         fields = [f for f in fields if info.on == "JSON" and not made.matches and stored.many(f.identifier)]
     return _with_stored(client, info, fields, result) if fields and result.keys else result
+
+
+def held_against_filter(
+    client: Client, info: IndexInfo, request: KnnRequest, result: KnnResult, under: Membership | None = None
+) -> KnnResult:
+    """A result with those of its hits named that break the filter, where the engine may return such.
+
+    Raises:
+        MemDBError: the server does not answer.
+    """
+    dialect = client.server.dialect
+    if not result.keys or not may_be_broken(request.filter, dialect, info, request.field):
+        return result
+    under = under or Membership(client, info, request.filter)
+    try:
+        outside = under.outside(result.keys)
+    except UnsupportedFeature as exc:
+        said = f"{dialect.title} may return hits that break this filter, and which do cannot be told: {exc}"
+        return replace(result, about_filter=said)
+    return replace(result, outside=outside, about_filter=under.words(len(result.keys), len(outside)))
 
 
 def _with_stored(client: Client, info: IndexInfo, fields: Sequence[Field], result: KnnResult) -> KnnResult:
@@ -176,7 +219,7 @@ def document_vector(client: Client, info: IndexInfo, field: str, key: str) -> Fl
     raw = client.execute(*stored.asking(info, vector_field, key))
     value = raw if info.on == "HASH" else stored.first(raw)
     if value is None:
-        raise NotFound(key, f"document with a field '{vector_field.identifier}'")
+        raise NotFound(key, "document", having=f"a field '{line(vector_field.identifier)}'")
     packed = stored.vectors(info, vector_field, params, [raw])[0]
     try:
         if packed is None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +17,9 @@ from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Target
 from memdb.demo.app import app_folder, environment
 from memdb.jobs import Job
-from memdb.tuning import shadow, store
-from memdb.tuning.run import Run
+from memdb.tuning import queries, shadow, store
+from memdb.tuning.run import Run, SweepRequest
+from memdb.tuning.sweep import sweep
 from memdb.ui.kit import cached
 from memdb.ui.tune import cached as tune_cached
 from memdb.vectors import index
@@ -31,7 +34,12 @@ DIM = 8
 VIEWS = ("Curve", "Misses", "Slices", "Selectivity", "Runs", "Code and files")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def prefix() -> str:
+    return f"t{uuid.uuid4().hex[:6]}:"
+
+
+@pytest.fixture(scope="module")
 def small(server_target: Target, prefix: str) -> Iterator[Client]:
     """A poor index of 800 documents whose keys and tags are hostile, and an empty one."""
     with connect(server_target) as client:
@@ -107,10 +115,32 @@ def swept(app: AppTest) -> AppTest:
 
 
 @pytest.fixture
-def run_of(small: Client, folder: Path, prefix: str, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+def page_run(small: Client, folder: Path, prefix: str, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """The page after a sweep of its own."""
     app = opened(small.target, folder, monkeypatch, RECALL, prefix + "idx")
     app.number_input(key="recall.n").set_value(120)
     return swept(app.run())
+
+
+@pytest.fixture(scope="module")
+def kept_home(small: Client, prefix: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with two saved runs, as the page makes them but for the clients in parallel."""
+    home = tmp_path_factory.mktemp("kept") / "home"
+    info = index.index_info(small, prefix + "idx")
+    asked = queries.unseen(small, info, "", 120, 0)
+    for _ in range(2):
+        store.save(sweep(small, info, SweepRequest(info.name, concurrency=()), asked), home)
+    return home
+
+
+@pytest.fixture
+def run_of(
+    small: Client, kept_home: Path, folder: Path, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> AppTest:
+    """The page with the newest of two saved runs open."""
+    shutil.copytree(kept_home, folder)
+    saved = store.listed(folder)[0].id
+    return opened(small.target, folder, monkeypatch, RECALL, prefix + "idx", recall__run=saved)
 
 
 def test_before_a_run_the_page_says_what_a_sweep_does(
@@ -123,16 +153,16 @@ def test_before_a_run_the_page_says_what_a_sweep_does(
     assert not app.button(key="recall.start").disabled
 
 
-def test_a_sweep_ends_in_one_sentence_and_is_saved(run_of: AppTest, folder: Path) -> None:
-    assert not run_of.exception
-    assert not run_of.error
+def test_a_sweep_ends_in_one_sentence_and_is_saved(page_run: AppTest, folder: Path) -> None:
+    assert not page_run.exception
+    assert not page_run.error
     runs = store.listed(folder)
     assert len(runs) == 1
     verdict = runs[0].recommendation
     assert verdict is not None
-    assert verdict.sentence in texts(run_of)
-    assert run_of.selectbox(key="recall.run").value == runs[0].id
-    table = next(f.value for f in run_of.dataframe if "ef_runtime" in f.value.columns)
+    assert verdict.sentence in texts(page_run)
+    assert page_run.selectbox(key="recall.run").value == runs[0].id
+    table = next(f.value for f in page_run.dataframe if "ef_runtime" in f.value.columns)
     assert len(table) >= 3
 
 
@@ -229,7 +259,6 @@ def test_a_link_opens_a_run_and_a_wrong_link_is_explained(
         ({"recall.raw": "@tag:{t1"}, "never closes"),
         ({"recall.raw": "@nothere:{x}"}, "no field 'nothere'"),
         ({"recall.raw": "@n:[9000 9001]"}, "No document matches the filter"),
-        ({"recall.raw": "@n:[0 4]"}, "K is 10, and 5 documents match"),
         ({"recall.f.n": "abc"}, "'abc' is no range of 'n'"),
     ],
 )
@@ -248,6 +277,20 @@ def test_what_cannot_be_run_is_said_before_it_is_run(
     assert not app.exception
     assert words in texts(app)
     assert app.button(key="recall.start").disabled
+
+
+def test_k_beyond_what_matches_goes_on_with_a_note_as_the_command_does(
+    small: Client, folder: Path, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = opened(small.target, folder, monkeypatch, RECALL, prefix + "idx")
+    app.text_input(key="recall.raw").set_value("@n:[0 4]").run()
+    assert "K is 10, and 5 documents match the filter: recall is of those" in texts(app)
+    app = swept(app)
+    assert not app.exception
+    assert not app.error
+    (run,) = store.listed(folder)
+    notes = store.load(folder, run.id).notes
+    assert any(note in texts(app) and "k is 10, but for some queries only" in note for note in notes)
 
 
 def test_texts_need_an_index_of_the_local_model(
@@ -272,7 +315,6 @@ def test_an_empty_index_and_a_server_that_is_down(
 
 
 def test_runs_are_compared_opened_and_deleted(run_of: AppTest, folder: Path) -> None:
-    run_of = swept(run_of)
     known = store.listed(folder)
     assert len(known) == 2
     run_of.session_state[f"recall.runs.2.{known[0].id}"] = {

@@ -17,9 +17,9 @@ from memdb.cluster.target import Target
 from memdb.demo.app import environment
 from memdb.errors import BadInput, Busy, EngineUnavailable, ReadOnlyTarget, UnknownIndex
 from memdb.sessions import append
-from memdb.sessions.formats import Turn
+from memdb.sessions.turns import said
 from memdb.settings import Settings
-from memdb.sizing import calibrate, profiles, redisearch, samples
+from memdb.sizing import calibrate, keyspace, profiles, redisearch, samples
 from memdb.sizing.model import predict
 from memdb.sizing.shape import Sessions, Shape
 from memdb.vectors import index
@@ -81,16 +81,18 @@ def test_the_model_foretells_what_sessions_take(sessions: Sessions) -> None:
     assert len(keys) == sessions.live
     assert predicted.total_bytes == pytest.approx(measured, rel=0.03)
     assert predicted.low_bytes <= measured <= predicted.high_bytes
-    assert redisearch.sessions(sessions) * sessions.live == pytest.approx(sum(usage), rel=0.03)
+    assert keyspace.sessions(sessions, redisearch.KEYSPACE) * sessions.live == pytest.approx(
+        sum(usage), rel=0.03
+    )
 
 
 @pytest.mark.parametrize("turns", [1, 2, 7])
 def test_sessions_as_the_library_writes_them(client: Client, prefix: str, turns: int) -> None:
     """Begun and appended to as the Sessions page does; their bytes are counted here, MEMORY USAGE weighs them."""
-    said = Turn("user", "How many links has a node? " * 23)
+    turn = said("user", "How many links has a node? " * 23)
     key = append.create(client, f"{prefix}{turns}", "user123", context="vector search", ttl_s=900)
     for _ in range(turns):
-        append.append(client, key, [said], ttl_s=900)
+        append.append(client, key, [turn], ttl_s=900)
     fields = replies.pairs(client.execute("HGETALL", key))
     weighed = replies.integer(client.execute("MEMORY", "USAGE", key))
     client.execute("DEL", key)
@@ -102,7 +104,7 @@ def test_sessions_as_the_library_writes_them(client: Client, prefix: str, turns:
         key_bytes=len(key),
         other_bytes=sum(size for name, size in sizes.items() if name != "history"),
     )
-    assert redisearch.sessions(sessions) == pytest.approx(weighed, rel=0.03)
+    assert keyspace.sessions(sessions, redisearch.KEYSPACE) == pytest.approx(weighed, rel=0.03)
 
 
 def test_samples_give_a_profile_that_foretells_a_larger_one(home: Path) -> None:

@@ -18,7 +18,6 @@ import pytest
 from memdb.cluster.client import connect
 from memdb.cluster.engine import running_engines, start
 from memdb.cluster.target import Target
-from memdb.demo import corpus
 from memdb.ports import free_port, port_is_free
 from memdb.vectors.index import index_info
 from tests.waiting import PATIENCE_S, gone, until
@@ -69,20 +68,11 @@ class Demo:
         return pid
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The documents as a home keeps them. A demo that has to read them first: tests/server/test_package.py."""
-    folder = tmp_path_factory.mktemp("kept")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(corpus, "_read", {})
-        corpus.documents(home=folder)
-    return folder / "corpus"
-
-
 @pytest.fixture
-def demo(tmp_path: Path, kept: Path) -> Iterator[Run]:
+def demo(tmp_path: Path, corpus_folder: Path) -> Iterator[Run]:
+    # A demo that has to read its documents first: tests/server/test_package.py.
     started: list[Demo] = []
-    shutil.copytree(kept, tmp_path / "home" / "corpus")
+    shutil.copytree(corpus_folder, tmp_path / "home" / "corpus")
 
     def run(*words: str, port: int = 0, **env: str) -> Demo:
         started.append(Demo(tmp_path / "home", port or free_port(), words or SMALL, env))

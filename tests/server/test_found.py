@@ -20,6 +20,7 @@ from memdb.tuning.sweep import sweep
 from memdb.vectors import distance, exact, index, read
 from memdb.vectors.filters import EVERYTHING
 from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec
+from memdb.vectors.membership import Membership
 from memdb.vectors.recall import judge
 from tests.waiting import until
 
@@ -233,7 +234,8 @@ def test_equal_documents_do_not_hide_a_nearer_one_that_was_missed(client: Client
     true = (f"{prefix}d:40", *(f"{prefix}d:{i}" for i in range(9)))
     distances = np.sort(far(case.asked[0], case.vectors, "COSINE"))[:K]
     came = [f"{prefix}d:{i}" for i in range(20, 30)]
-    verdict = judge(client, case.info, "v", case.asked, [came], [true], [distances])[0]
+    under = Membership(client, case.info, EVERYTHING)
+    verdict = judge(client, case.info, "v", case.asked, [came], [true], [distances], under)[0]
     assert verdict.recall == 0.9
     assert verdict.retrieved == (False, *([True] * 9))
     assert len(verdict.extra) == 1

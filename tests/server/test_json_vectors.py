@@ -22,9 +22,11 @@ from memdb.tuning import misses, queries
 from memdb.tuning.run import SweepRequest
 from memdb.tuning.sweep import sweep
 from memdb.vectors import exact, index, read, recall, search
+from memdb.vectors.filters import EVERYTHING
 from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec, NumericField, TagField
+from memdb.vectors.membership import Membership
 from memdb.vectors.query import KnnRequest, vector_param
-from tests.memorydb_proxy import memorydb
+from tests.standins import memorydb
 from tests.waiting import until
 
 Doubles = NDArray[np.float64]
@@ -117,7 +119,10 @@ def test_the_nearest_vector_of_a_document_counts(
             assert {key for d, key in right if d < beyond} <= set(keys)
             if k == 10:
                 result = search.knn(client, KnnRequest(name, vector_param(query), k=k), info)
-                verdict = recall.judge(client, info, "", query[None], [result.keys], [keys], [distances])
+                under = Membership(client, info, EVERYTHING)
+                verdict = recall.judge(
+                    client, info, "", query[None], [result.keys], [keys], [distances], under
+                )
                 assert verdict[0].recall == 1.0
     # The query is a document: all of its vectors are out.
     own = [f"{name}:doc:many"] * len(asked)

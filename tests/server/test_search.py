@@ -24,6 +24,7 @@ from memdb.errors import (
 from memdb.vectors import exact, index, read, recall, search
 from memdb.vectors.filters import EVERYTHING, And, Condition, Range, Tag
 from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec, NumericField, TagField, TextField
+from memdb.vectors.membership import Membership
 from memdb.vectors.query import KnnRequest, vector_param
 
 DIM, COUNT = 16, 1_200
@@ -101,7 +102,10 @@ def test_a_flat_index_answers_as_the_exact_computation(
         assert len(set(result.keys)) == k
         np.testing.assert_allclose(result.distances, hits, rtol=0, atol=within)
         np.testing.assert_allclose(hits, np.sort(told[rows])[:k], rtol=0, atol=2 * within)
-        verdict = recall.judge(client, info, "v", query[None], [result.keys], truth.keys, truth.distances)
+        under = Membership(client, info, condition)
+        verdict = recall.judge(
+            client, info, "v", query[None], [result.keys], truth.keys, truth.distances, under
+        )
         assert 1.0 >= verdict[0].recall >= len(set(result.keys) & set(truth.keys[0])) / k >= 0.9
         assert verdict[0].recall == 1.0 or type_ == "BFLOAT16"
 
@@ -114,7 +118,8 @@ def test_hnsw_reaches_the_exact_answer_with_a_high_ef(client: Client, prefix: st
     truth = exact.nearest(blocks, query[None], 10, "COSINE")
     request = KnnRequest(info.name, vector_param(query), k=10, ef_runtime=1_000, return_fields=("title", "n"))
     result = search.knn(client, request)
-    verdict = recall.judge(client, info, "", query[None], [result.keys], truth.keys, truth.distances)
+    under = Membership(client, info, EVERYTHING)
+    verdict = recall.judge(client, info, "", query[None], [result.keys], truth.keys, truth.distances, under)
     assert verdict[0].recall == 1.0
     assert list(result.distances) == sorted(result.distances)
     first = result.hits[0]

@@ -66,7 +66,7 @@ def _asked(client: Client, info: IndexInfo, count: int = 120, **more: object) ->
 
 
 def _request(info: IndexInfo, **changes: object) -> SweepRequest:
-    usual = SweepRequest(info.name, ef_min=5, ef_max=200, concurrency=(2,), goal=Goal("recall", 0.9))
+    usual = SweepRequest(info.name, ef_min=5, ef_max=200, concurrency=(), goal=Goal("recall", 0.9))
     return replace(usual, **changes)  # type: ignore[arg-type]
 
 
@@ -111,7 +111,12 @@ def test_points_have_all_that_the_curve_needs(client: Client, prefix: str) -> No
     job = Job(
         "sweep",
         lambda job: sweep(
-            client, info, _request(info), _asked(client, info), report=job.report, keep=job.keep
+            client,
+            info,
+            _request(info, ef_max=40, concurrency=(2,)),
+            _asked(client, info),
+            report=job.report,
+            keep=job.keep,
         ),
     )
     assert job.wait(PATIENCE_S).status == "done"
@@ -164,7 +169,7 @@ def test_a_run_is_saved_and_read_as_it_was(client: Client, prefix: str, tmp_path
 
 def test_old_and_damaged_runs(client: Client, prefix: str, tmp_path: Path) -> None:
     info = _load(client, prefix)
-    run = sweep(client, info, _request(info, concurrency=()), _asked(client, info, 30))
+    run = sweep(client, info, _request(info), _asked(client, info, 30))
     for i in range(4):
         store.save(replace(run, id=f"2026010{i}-000000-abcdef"), tmp_path)
     assert len(store.prune(tmp_path, keep=2)) == 2
@@ -180,9 +185,7 @@ def test_old_and_damaged_runs(client: Client, prefix: str, tmp_path: Path) -> No
 
 def test_the_same_seed_gives_the_same_run(client: Client, prefix: str) -> None:
     info = _load(client, prefix)
-    first, second = (
-        sweep(client, info, _request(info, concurrency=()), _asked(client, info)) for _ in range(2)
-    )
+    first, second = (sweep(client, info, _request(info), _asked(client, info)) for _ in range(2))
     assert first.queries.digest == second.queries.digest
     assert [p.recall for p in first.points] == [p.recall for p in second.points]
     other = queries.random_documents(client, info, "", 120, 2)
@@ -311,12 +314,12 @@ def test_too_few_queries_are_told_with_how_many_it_takes(client: Client, prefix:
 
 def test_more_queries_are_asked_where_the_first_leave_it_open(client: Client, prefix: str) -> None:
     info = _load(client, prefix)
-    base = sweep(client, info, _request(info, concurrency=()), _asked(client, info, 60))
+    base = sweep(client, info, _request(info), _asked(client, info, 60))
     # One of the values every sweep begins with; the target lies inside its interval, below its mean.
     start = base.point(decide.first_values(decide.ladder(5, 200, 60))[1])
     assert start is not None
     target = (start.low + start.recall) / 2
-    request = _request(info, concurrency=(), goal=Goal("recall", target))
+    request = _request(info, goal=Goal("recall", target))
     kept: list[Run] = []
     run = sweep(
         client,
@@ -455,7 +458,7 @@ def test_files_of_queries(client: Client, prefix: str, tmp_path: Path) -> None:
         found = queries.from_file(name, content, info)
         np.testing.assert_allclose(found.vectors, wanted, rtol=1e-6)
         assert set(found.own_keys) == {""}
-    run = sweep(client, info, _request(info, concurrency=()), queries.from_file("a.npy", good["a.npy"], info))
+    run = sweep(client, info, _request(info), queries.from_file("a.npy", good["a.npy"], info))
     assert queries.from_run(run, info).digest == run.queries.digest
     short = io.BytesIO()
     np.save(short, wanted[:, :5])
@@ -498,8 +501,9 @@ def test_the_command_line(
     monkeypatch.setenv("MEMDB_URL", client.target.address)
     monkeypatch.setenv("MEMDB_PASSWORD", client.target.password)
     monkeypatch.setenv("MEMDB_HOME", str(tmp_path))
-    words = ["recall", "--index", info.name, "--ef-min", "5", "--ef-max", "200", "--clients", "2"]
-    assert main([*words, "--target", "0.9", "--queries", "200", "--seed", "3", "--json"]) == 0
+    words = ["recall", "--index", info.name, "--ef-min", "5", "--ef-max", "200", "--clients", "0"]
+    asked = ["--target", "0.9", "--queries", "200", "--seed", "3"]
+    assert main([*words, *asked, "--clients", "2", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert set(printed["recommended"]) == {"ef_runtime", "recall", "low", "high"}
     assert printed["recommended"]["low"] >= 0.9

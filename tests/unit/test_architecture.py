@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from memdb.cluster import dialects
+from tests.unit.source import nodes, tree
 
 ROOT = Path(__file__).parent.parent.parent
 UI = ROOT / "memdb" / "ui"
@@ -30,8 +33,17 @@ def python(*places: str) -> list[Path]:
 
 def imports(source: str) -> set[str]:
     """Every module a source imports, also inside functions; `from a import b` gives a and a.b."""
+    return _imported(ast.walk(ast.parse(source)))
+
+
+@cache
+def imports_of(path: Path) -> set[str]:
+    return _imported(nodes(path))
+
+
+def _imported(walked: Iterable[ast.AST]) -> set[str]:
     names: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in walked:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -140,7 +152,7 @@ def test_the_library_has_no_circle() -> None:
 
 def _at_load(path: Path) -> set[str]:
     names: set[str] = set()
-    for node in ast.parse(path.read_text()).body:
+    for node in tree(path).body:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -153,21 +165,28 @@ def _holding(kind: str) -> set[str]:
     return {
         str(path.relative_to(ROOT / "memdb"))
         for path in python("memdb")
-        if any(_is(kind, node) for node in ast.walk(ast.parse(path.read_text())))
+        if any(_is(kind, node) for node in nodes(path))
     }
 
 
 def _is(kind: str, node: ast.AST) -> bool:
     if kind == "print":
-        return isinstance(node, ast.Call) and ast.unparse(node.func) in {"print", "sys.stdout.write"}
-    return isinstance(node, ast.Attribute) and ast.unparse(node) in {"st.cache_data", "st.cache_resource"}
+        return isinstance(node, ast.Call) and _name(node.func) in {"print", "sys.stdout.write"}
+    return isinstance(node, ast.Attribute) and _name(node) in {"st.cache_data", "st.cache_resource"}
+
+
+def _name(node: ast.AST) -> str:
+    """`a.b.c` of names and attributes; of anything else nothing."""
+    if isinstance(node, ast.Attribute):
+        return f"{_name(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _importing(module: str) -> set[str]:
     return {
         str(path.relative_to(ROOT / "memdb"))
         for path in python("memdb")
-        if any(name == module or name.startswith(module + ".") for name in imports(path.read_text()))
+        if any(name == module or name.startswith(module + ".") for name in imports_of(path))
     }
 
 
@@ -193,7 +212,7 @@ def test_pages_are_a_few_lines() -> None:
         source = path.read_text()
         assert len(source.splitlines()) <= 12, path
         assert not COMMANDS.search(source), path
-        assert {n for n in imports(source) if not n.startswith("memdb.ui")} == set(), path
+        assert {n for n in imports_of(path) if not n.startswith("memdb.ui")} == set(), path
 
 
 def test_no_html_is_ever_switched_on() -> None:
@@ -217,11 +236,10 @@ def test_each_fact_is_known_in_the_places_that_say_so() -> None:
     """What docstrings claim: who knows redis-py, who reads the environment, where engines are branched on."""
     redis, environment, engines = set(), set(), set()
     for path in python("memdb"):
-        source = path.read_text(encoding="utf-8")
         place = path.relative_to(ROOT / "memdb").as_posix()
-        if any(name.split(".")[0] == "redis" for name in imports(source)):
+        if any(name.split(".")[0] == "redis" for name in imports_of(path)):
             redis.add(place)
-        for node in ast.walk(ast.parse(source)):
+        for node in nodes(path):
             if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv"):
                 environment.add(place)
             if _engine_is_compared(node):

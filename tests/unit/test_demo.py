@@ -14,6 +14,8 @@ from memdb.demo import corpus, people
 from memdb.embedding import local
 from memdb.errors import BadInput
 
+pytestmark = pytest.mark.long  # reads every document
+
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 import memdb
 from memdb import errors
+from tests.unit.source import tree
 
 ROOT = Path(memdb.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
@@ -118,11 +119,13 @@ def silent(tree: ast.Module, arrays: set[str]) -> Iterator[str]:
 
 
 def test_public_functions_tell_shapes_and_errors() -> None:
-    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
+    trees = {path: tree(path) for path in FILES}
     arrays = annotated(list(trees.values()))
     assert {"Floats", "Doubles"} <= arrays
     wrong = [
-        f"{path.relative_to(ROOT)}: {what}" for path, tree in trees.items() for what in silent(tree, arrays)
+        f"{path.relative_to(ROOT)}: {what}"
+        for path, parsed in trees.items()
+        for what in silent(parsed, arrays)
     ]
     assert not wrong, "\n".join(wrong)
 

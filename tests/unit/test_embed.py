@@ -24,6 +24,7 @@ print(local.embed(["restore a table"]).shape)
 """
 
 
+@pytest.mark.long
 def test_a_fresh_process_embeds_without_a_network() -> None:
     done = subprocess.run([sys.executable, "-c", OFFLINE], capture_output=True, text=True, check=False)
     assert (done.stdout.strip(), done.returncode) == ("(1, 256)", 0), done.stderr

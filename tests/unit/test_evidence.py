@@ -12,6 +12,7 @@ from memdb.vectors.evidence import CAUGHT, CHECKED, WITNESSES, Drawing
 from memdb.vectors.read import Block
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("documents", [4_000, 20_000, 100_000])
 def test_one_in_a_thousand_is_noticed_as_often_as_is_said(documents: int) -> None:
     """The same two draws as of a kept answer and its check, 1,500 times over."""

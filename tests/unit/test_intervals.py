@@ -18,6 +18,7 @@ SAMPLES = 1_500
 SLACK = 0.02  # of coverage: the published grid is held to it
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_interval_of_a_mean_holds_whatever_the_shape(shape: str) -> None:
     """0.93 at least where 0.95 is said, in every cell: heavy tails, k of 100, a few queries, means near 1."""
@@ -62,6 +63,7 @@ def test_of_zeros_and_ones_it_is_clopper_and_pearson(confidence: float) -> None:
             assert beta.sf(exact.high, hits + 1, n - hits) == pytest.approx(tail)
 
 
+@pytest.mark.long
 def test_many_different_values_against_drawn_weights() -> None:
     """The bound is a quantile of a mean with random weights: here 100,000 of them are drawn."""
     random = np.random.default_rng(0)
@@ -103,6 +105,7 @@ def test_bounds_lie_around_the_mean_and_more_queries_narrow_them() -> None:
     assert (math.isnan(nothing.mean), nothing.low, nothing.high) == (True, 0.0, 1.0)
 
 
+@pytest.mark.long
 def test_pairs_cover_and_are_sharper() -> None:
     random = np.random.default_rng(5)
     covered, narrower = 0, 0

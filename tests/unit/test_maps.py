@@ -65,6 +65,7 @@ def test_trustworthiness_is_scikit_learn_s_and_kept_a_brute_force_count(metric: 
     assert part.trustworthiness == pytest.approx(found.trustworthiness, abs=0.02)
 
 
+@pytest.mark.long
 def test_umap_keeps_what_pca_loses_and_the_same_seed_draws_the_same() -> None:
     raw, where = clustered(1_200, dim=40, groups=12)
     vectors = distance.prepared(raw, "COSINE")
@@ -220,6 +221,7 @@ def islands(xy: np.ndarray) -> int:
     return int((np.bincount(part) >= len(xy) / 100).sum())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_swiss_roll_is_not_torn_to_pieces(seed: int) -> None:
     """Judged by scikit-learn's figure with the spaces exchanged.

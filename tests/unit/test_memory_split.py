@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from memdb.operations import index_memory, keyspace
@@ -12,6 +13,8 @@ from memdb.operations.index_memory import Part
 from memdb.operations.keyspace import Coverage, Drawn, Estimate, Freed, Key
 from memdb.operations.memory import TITLES, MemorySplit, assemble
 from memdb.operations.samples import Sample
+from memdb.tuning.candidates import Candidate
+from memdb.ui.tune.indexes_views import takes_frame
 from memdb.vectors.index import BuildState, Field, IndexInfo, VectorParams
 
 VECTOR = Field("v", "v", "VECTOR", vector=VectorParams("HNSW", "FLOAT32", 10, "COSINE", m=16))
@@ -83,6 +86,8 @@ def test_coverage_of_a_sample() -> None:
     assert keyspace.estimated(INFO, Drawn(None)) is None
     assert keyspace.estimated(INFO, Drawn(9, absent={"keys": "refused"})) is None
     assert keyspace.estimated(INFO, Drawn(0)) == Coverage("i", 0, 0, 0, 100, exact=True)
+    wrapped = keyspace.estimated(replace(INFO, documents=0, absent={"documents": "impossible"}), Drawn(0))
+    assert wrapped == Coverage("i", 0, 0, 0, None, exact=True)
     untyped = Drawn(4, tuple(replace(key, type=None) for key in KEYS[:3]))
     assert keyspace.estimated(INFO, untyped) is None
 
@@ -126,10 +131,10 @@ def test_words_and_numbers_add_to_what_is_not_told() -> None:
 
 def test_what_the_model_does_not_know_is_absent() -> None:
     assert VECTOR.vector is not None
-    odd = replace(INFO, fields=(replace(VECTOR, vector=replace(VECTOR.vector, m=4_000)),))
+    odd = replace(INFO, fields=(replace(VECTOR, vector=replace(VECTOR.vector, m=20_000)),))
     untold = index_memory.parts(replace(SAMPLE, indexes=(odd,)), "redisearch", [])[3]
     assert untold.bytes is None
-    assert "4000" in untold.absent.replace(",", "")
+    assert "20000" in untold.absent.replace(",", "")
     both = index_memory.parts(replace(SAMPLE, indexes=(odd, INFO)), "redisearch", [])[3]
     assert both.bytes is not None
     assert both.absent
@@ -155,6 +160,18 @@ def test_valkey_search_tells_one_total() -> None:
     no_total = index_memory.parts(replace(SAMPLE, indexes=(info,)), "valkey-search", [])
     assert no_total[1].bytes is None
     assert no_total[1].absent
+
+
+def test_valkey_search_holds_vectors_of_the_same_field_once() -> None:
+    """Its strings are interned: an index more over the same documents adds none; of another metric it may."""
+    assert VECTOR.vector is not None
+    info = replace(INFO, vectors=90, vector_bytes=None, total_bytes=None)
+    twin = replace(info, name="twin", fields=(replace(VECTOR, name="other"),))
+    euclid = replace(info, name="l2", fields=(replace(VECTOR, vector=replace(VECTOR.vector, metric="L2")),))
+    for indexes, expected in (((info, twin), 3_600.0), ((info, twin, euclid), 7_200.0)):
+        sample = replace(SAMPLE, indexes=indexes, figures={**SAMPLE.figures, "search_bytes": 50_000.0})
+        vectors, structures, *_ = index_memory.parts(sample, "valkey-search", [])
+        assert (vectors.bytes, structures.bytes) == (expected, 50_000.0 - expected)
 
 
 def test_indexes_that_are_refused() -> None:
@@ -246,3 +263,14 @@ def test_an_empty_node() -> None:
     assert found.ttl_freed == (Freed(3_600, 0.0, 0.0), Freed(86_400, 0.0, 0.0))
     assert found.ttl_share == 0.0
     assert found.absent == {}
+
+
+def test_an_index_that_is_still_built_says_how_far_and_what_it_cannot_tell() -> None:
+    """In the comparison of indexes: a share that is a number, and no 0 where the number cannot be true."""
+    assert VECTOR.vector is not None
+    building = replace(INFO, build=BuildState("building", 0.4, "told"), absent={"documents": "impossible"})
+    rows = [Candidate(info, VECTOR.vector, True, None, None) for info in (building, INFO)]
+    shown = takes_frame(tuple(rows))
+    assert list(shown["state"]) == ["building 40%", "ready"]
+    assert np.isnan(shown["documents"][0])
+    assert shown["documents"][1] == 100

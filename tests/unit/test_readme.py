@@ -13,8 +13,6 @@ import pytest
 
 from memdb.cli import main
 from memdb.cli.entry import COMMANDS, GROUPS, command, parse
-from memdb.cluster.target import Target
-from memdb.demo.app import environment
 from memdb.settings import SETTINGS, Settings
 
 ROOT = Path(__file__).parent.parent.parent
@@ -168,18 +166,3 @@ def test_every_decision_says_why_and_what() -> None:
         assert "**Context" in text, file.name
         assert "**Choice" in text, file.name
         assert len(text.split()) <= 600, file.name
-
-
-def test_the_python_of_the_library_guide_runs_as_shown(
-    demo_target: Target, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for name, value in environment(demo_target, home).items():
-        monkeypatch.setenv(name, value)
-    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "library.md").read_text(), re.DOTALL)
-    assert len(blocks) == 2
-    names: dict[str, object] = {}
-    for block in blocks:
-        exec(block, names)  # noqa: S102  # the guide's own text
-    out = capsys.readouterr().out
-    assert "user: " in out
-    assert "redis-cli -h 127.0.0.1" in out

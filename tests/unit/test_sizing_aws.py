@@ -60,6 +60,7 @@ def test_botocore_accepts_the_call(cluster: Cluster) -> None:
             validate_parameters(arguments | {"Colour": "red"}, shape)
 
 
+@pytest.mark.long
 @mock_aws
 def test_the_script_makes_the_cluster_as_it_says() -> None:
     ec2 = boto3.client("ec2", region_name="us-east-1")
@@ -88,12 +89,14 @@ def test_the_script_makes_the_cluster_as_it_says() -> None:
     assert found["MaintenanceWindow"] == "sun:03:00-sun:05:00"
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore")  # cfn-lint's own
 @pytest.mark.parametrize("cluster", CLUSTERS, ids=lambda c: c.name)
 def test_cfn_lint_finds_nothing(cluster: Cluster) -> None:
     assert lint(deploy.cloudformation(cluster), regions=["us-east-1", "eu-central-1"]) == []
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore")
 def test_cfn_lint_would_find_something() -> None:
     broken = deploy.cloudformation(CLUSTERS[0]).replace('"NumShards": 1', '"NumShards": "one"')

@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 
 from memdb.errors import BadInput, MemDBError, OutOfRange
-from memdb.sizing import allocator, model, profiles, redisearch
+from memdb.sizing import allocator, keyspace, model, profiles, redisearch
 from memdb.sizing.shape import Sessions, Shape, parse_count
 
 REDISEARCH = profiles.BUILT_IN["redisearch"]
+
+
+def all_sessions(sessions: Sessions) -> float:
+    return keyspace.all_sessions(sessions, redisearch.KEYSPACE)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +113,7 @@ def test_sessions_are_rate_times_ttl() -> None:
     sessions = Sessions(per_second=10, bytes=4_000, ttl_s=1_800)
     assert sessions.live == sessions.expiring == 18_000
     found = model.predict(None, REDISEARCH, sessions)
-    assert found.components["sessions"] == found.total_bytes == model.session_bytes(sessions)
+    assert found.components["sessions"] == found.total_bytes == all_sessions(sessions)
     assert found.data_bytes == 0
     twice = model.predict(None, REDISEARCH, Sessions(10, 4_000, 3_600))
     assert twice.total_bytes == pytest.approx(2 * found.total_bytes, rel=0.01)
@@ -128,7 +132,7 @@ def test_a_session_by_hand() -> None:
     one = 80 + 56 + 32 + (24 + 16 + 4_096) + 3 * (24 + 16 + 24)
     chains = 16 * (1_000 - 1_024 * (1 - math.exp(-1_000 / 1_024)))
     tables = 2 * (1_024 * 8 + chains)  # of keys, of times to live
-    assert model.session_bytes(sessions) == pytest.approx(1_000 * one + tables, abs=32)
+    assert all_sessions(sessions) == pytest.approx(1_000 * one + tables, abs=32)
     # The length of the history alone would have been rounded up to 5,120.
     assert allocator.sds(4_096) == 5_120
 
@@ -139,19 +143,22 @@ def test_lengths_that_vary_are_rounded_each_by_itself() -> None:
     lengths = varied.value_bytes + rng.uniform(-3_000, 3_000, size=20_000)
     by_hand = np.mean([allocator.sds(round(length)) for length in lengths])
     alike = Sessions(1, 6_000, 1_000)
-    difference = (model.session_bytes(varied) - model.session_bytes(alike)) / 1_000
+    difference = (all_sessions(varied) - all_sessions(alike)) / 1_000
     assert difference == pytest.approx(by_hand - allocator.sds(alike.value_bytes), abs=15)
     # Where it was not said how lengths vary, the interval holds what varying ones take.
     told = model.predict(None, REDISEARCH, alike)
     for spread in (0.1, 0.2, 0.3):
-        really = model.session_bytes(Sessions(1, 6_000, 1_000, spread=spread))
+        really = all_sessions(Sessions(1, 6_000, 1_000, spread=spread))
         assert told.low_bytes <= really <= told.high_bytes
 
 
 def test_sessions_and_documents_share_the_table_of_keys() -> None:
     shape, sessions = Shape(60_000, 16), Sessions(bytes=1_000, kept=20_000)
     both = model.predict(shape, REDISEARCH, sessions)
-    apart = model.predict(shape, REDISEARCH).total_bytes + redisearch.sessions(sessions) * 20_000
+    apart = (
+        model.predict(shape, REDISEARCH).total_bytes
+        + keyspace.sessions(sessions, redisearch.KEYSPACE) * 20_000
+    )
     # 80,000 keys: the table doubles from 65,536 to 131,072 places of 8 bytes.
     assert both.total_bytes - apart == pytest.approx(
         redisearch.main_table(80_000) - redisearch.main_table(60_000)
@@ -219,7 +226,7 @@ def test_what_each_choice_costs() -> None:
         ({"dim": 32_769}, "Dimension is 32,769"),
         ({"dim": 0}, "Dimension is 0"),
         ({"m": 1}, "M is 1"),
-        ({"m": 4_096}, "M is 4,096"),
+        ({"m": 10_001}, "M is 10,001"),
         ({"type": "INT4"}, "'INT4' is no vector type"),
         ({"key_type": "LIST"}, "'LIST' is no key type"),
         ({"algorithm": "IVF"}, "'IVF' is no algorithm"),
@@ -246,7 +253,7 @@ def test_profiles_are_kept_and_read_again(tmp_path: Path) -> None:
     mine = replace(profiles.BUILT_IN["redisearch"], name="mine", keyspace_factor=1.1, calibrated="2026-11-01")
     profiles.save(mine, tmp_path)
     assert profiles.load("mine", tmp_path) == mine
-    assert profiles.names(tmp_path) == ("memorydb", "redisearch", "valkey-search", "article", "mine")
+    assert profiles.names(tmp_path) == (*profiles.BUILT_IN, "mine")
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_memorydb_data_written_beyond_the_free_10_tb() -> None:
 
 
 def test_elasticache_by_hand() -> None:
-    """16.67e9 B by the valkey-search profile: one shard of r6g.xlarge (21.2e9 free), 3 × 730 × 0.3288."""
+    """16.73e9 B by the elasticache profile: one shard of r6g.xlarge (21.2e9 free), 3 × 730 × 0.3288."""
     bill = services.elasticache(SHAPE, NONE, LOAD, BOOK, HERE)
     assert bill.choice is not None
     assert (bill.choice.node.name, bill.choice.shards, bill.choice.nodes) == ("cache.r6g.xlarge", 1, 3)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.source import tree
+
 TESTS = Path(__file__).parent.parent
 FILES = sorted(TESTS.rglob("*.py"))
 # Calls that fail where something is not so; with `assert` they are what a test can claim by.
@@ -38,7 +40,7 @@ def claims(node: ast.AST) -> bool:
 @cache
 def helpers_that_claim() -> frozenset[str]:
     """Functions of the tests that claim something, themselves or through another."""
-    every = [function for file in FILES for function in functions(ast.parse(file.read_text()))]
+    every = [function for file in FILES for function in functions(tree(file))]
     held = {function.name for function in every if claims(function)}
     calls = {function.name: called(function) for function in every}
     while True:
@@ -129,9 +131,9 @@ def may_stay_unmade(tree: ast.Module) -> list[str]:
 
 @pytest.mark.parametrize("file", [f for f in FILES if f.name.startswith("test_")], ids=lambda file: file.stem)
 def test_every_test_makes_its_claims(file: Path) -> None:
-    tree = ast.parse(file.read_text())
-    assert without_a_claim(tree, helpers_that_claim()) == []
-    assert may_stay_unmade(tree) == []
+    parsed = tree(file)
+    assert without_a_claim(parsed, helpers_that_claim()) == []
+    assert may_stay_unmade(parsed) == []
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ def test_the_page_holds_a_row_of_every_area() -> None:
     assert set(AREAS) <= modules
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("area", [bills, maps], ids=["bills", "maps"])
 def test_areas_without_a_server_show_no_error(area: object) -> None:
     """Bills to the cent, map figures as scikit-learn computes them."""

@@ -33,6 +33,7 @@ def point(ef: int, recalls: np.ndarray, p99_ms: float = 1.0, short: int = 0) -> 
         recalls.astype(np.float32),
         empty.astype(np.int16),
         empty.astype(np.float32),
+        np.zeros(len(recalls), np.int16),
         np.full(300, p99_ms, np.float32),
         0.1,
     )
@@ -93,6 +94,7 @@ def test_the_boundary_is_found_in_few_measurements(target: float) -> None:
     assert "95 %" in found.sentence
 
 
+@pytest.mark.long
 def test_a_setting_that_misses_is_rarely_recommended() -> None:
     """However many EF are looked at, the chance to recommend one whose true recall misses stays small."""
     random = np.random.default_rng(0)

@@ -70,6 +70,7 @@ def test_a_way_is_lent_by_another_and_few_are_the_beginning_of_many() -> None:
     assert unseen.lent(["a"], ["a"], 0) == ["a"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("metric", ["COSINE", "L2", "IP"])
 def test_calibrated_queries_are_as_hard_as_documents_left_out(metric: str) -> None:
     """Against an answer of NumPy's own, on a graph that the calibration did not see."""
@@ -107,6 +108,7 @@ def _recall(graph, asked: np.ndarray, inside: np.ndarray, metric: str, own: np.n
     return hits / (10 * len(asked))
 
 
+@pytest.mark.long
 def test_the_same_sample_is_calibrated_alike_and_once() -> None:
     vectors = _points(600, 16, "L2")
     told: list[str] = []
@@ -123,6 +125,7 @@ def test_the_same_sample_is_calibrated_alike_and_once() -> None:
     assert unseen.calibrated(vectors, "L2", 8, 50, 10, 0) == first
 
 
+@pytest.mark.long
 def test_a_calibration_can_be_cancelled_and_is_then_computed_again() -> None:
     vectors = _points(600, 16, "L2", seed=9)
 

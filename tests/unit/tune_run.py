@@ -58,6 +58,7 @@ def run(**changes: object) -> Run:
                 recalls=recalls,
                 ranks=ranks,
                 hit_distances=np.array(FOUND[ef], np.float32),
+                outside=np.zeros(len(recalls), np.int16),
                 latencies_ms=np.full(5, 0.5 + i, np.float32),
                 took_s=0.1,
             )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 import streamlit as st
 
+from memdb import http_address
 from memdb.cluster.target import LOOPBACK
 from memdb.display import Markdown, markdown
 from memdb.settings import Settings
@@ -37,15 +37,13 @@ def is_local(listens_on: str, headers: Mapping[str, str]) -> bool:
             adds, or a host name that is not this machine's (also as the page's origin), gives it away.
     """
     low = {name.lower(): value for name, value in headers.items()}
-    names = [_host(f"//{low.get('host', '')}"), *([_host(low["origin"])] if "origin" in low else [])]
+    names = [_host(f"http://{low.get('host', '')}"), *([_host(low["origin"])] if "origin" in low else [])]
     return listens_on in LOOPBACK and LOOPBACK.issuperset(names) and not any(n in low for n in _FORWARDED)
 
 
 def _host(address: str) -> str:
-    try:
-        return urlsplit(address).hostname or ""
-    except ValueError:
-        return ""
+    parts = http_address.parts_of(address)
+    return (parts.hostname if parts is not None else None) or ""
 
 
 def login_missing() -> bool:

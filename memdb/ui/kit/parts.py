@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import TracebackType
@@ -10,15 +11,17 @@ import pandas as pd
 import streamlit as st
 
 from memdb import export as exports
+from memdb import files
 from memdb.cluster.target import Target
 from memdb.display import Markdown, bytes_text, line, markdown, plain
 from memdb.errors import Busy, MemDBError, ReadOnlyTarget, UnknownIndex, Unreachable
 from memdb.ui.kit import cached
-from memdb.vectors.index import BuildState
+from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import Command
 
 _WAITED = "parts.waited"
 _LONGEST = 100_000  # characters of a text to copy
+_TOLD_S = 600.0
 KIND_LOOK = {
     "local": ("green", ":material/home:"),
     "development": ("blue", ":material/build:"),
@@ -77,6 +80,14 @@ def _wait_for(target: Target) -> None:
     st.rerun()
 
 
+def damaged_files() -> None:
+    """Files under MEMDB_HOME that could not be read since the app began: pages go on without them."""
+    lately = [notice for notice in files.NOTICES if time.time() - notice.at < _TOLD_S]
+    if lately:
+        words = " ".join(markdown(notice.words) for notice in lately)
+        st.warning(words, title="A file of this app could not be read.", icon=":material/heart_broken:")
+
+
 def target_name(target: Target) -> Markdown:
     """Its name behind a dot of its colour, as Markdown."""
     colour = target.colour or KIND_LOOK[target.kind][0]
@@ -96,18 +107,11 @@ def target_badge(target: Target) -> None:
             st.badge("TLS not verified", icon=":material/gpp_bad:", color="red")
 
 
-def build_badge(build: BuildState) -> None:
-    """How far an index is."""
-    looks = {
-        "ready": ("ready", ":material/check_circle:", "green"),
-        "building": (f"building, {build.fraction:.0%}", ":material/construction:", "orange"),
-        "queued": ("waiting to be built", ":material/schedule:", "orange"),
-        "paused": ("build paused: memory", ":material/pause_circle:", "red"),
-        "failed": ("build failed", ":material/error:", "red"),
-        "unknown": ("state not told", ":material/help:", "gray"),
-    }
-    text, icon, colour = looks[build.state]
-    st.badge(text, icon=icon, color=colour)  # type: ignore[arg-type]  # one of its colours
+def unfinished(*infos: IndexInfo) -> None:
+    """Where figures of an index are shown: that it is not complete, if so."""
+    for info in infos:
+        if info.unfinished:
+            st.warning(markdown(info.unfinished), icon=":material/construction:")
 
 
 def empty(title: Markdown, what_next: Markdown, icon: Markdown = ":material/inbox:") -> None:

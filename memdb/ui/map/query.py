@@ -102,6 +102,8 @@ def live(shown: MapView, query: Query | None) -> Overlay | None:
         f"recall@{k} **{laid.recall:.2f}** · {counts['found']} found · {counts['missed']} missed · "
         f"{counts['wrong']} wrong · {laid.result.took_ms:.1f} ms"
     )
+    if laid.note:
+        st.warning(markdown(laid.note), icon=":material/warning:")
     return laid
 
 

@@ -24,6 +24,7 @@ from memdb.vectors import distance
 from memdb.vectors.distance import Floats
 from memdb.vectors.exact import nearest
 from memdb.vectors.index import Field
+from memdb.vectors.membership import Membership
 from memdb.vectors.query import KnnRequest, vector_param
 from memdb.vectors.recall import judge
 from memdb.vectors.search import knn
@@ -219,11 +220,12 @@ def measured(shown: MapView, points: Floats, queries: Places, ef: int, k: int = 
         excluded=keys,
     )
     returned = []
+    under = Membership(client, shown.info, condition)
     for vector, own in zip(sent, keys, strict=True):
         request = KnnRequest(shown.info.name, vector_param(vector), field.name, k + 1, ef_runtime, condition)
-        hits = knn(client, request, shown.info).keys
+        hits = knn(client, request, shown.info, under=under).keys
         returned.append([key for key in hits if key != own][:k])
-    verdicts = judge(client, shown.info, field.name, sent, returned, truth.keys, truth.distances)
+    verdicts = judge(client, shown.info, field.name, sent, returned, truth.keys, truth.distances, under)
     return np.array([verdict.recall for verdict in verdicts])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import get_args
 
@@ -109,10 +108,9 @@ def _read(target: Target, index: str) -> None:
     """A callback: fit a profile to the index and fill the form with its shape."""
     st.session_state.pop(state.WRONG, None)
     st.session_state.pop(state.READ, None)
-    name = "live-" + (re.sub(r"[^a-z0-9_.-]+", "-", index.lower()).strip("-.") or "index")[:40]
     client = cached.client(target).budgeted(safety.budget(target))
     try:
-        reading = calibrate.from_index(client, index, name)
+        reading = calibrate.from_index(client, index)
         profiles.save(reading.profile, cached.home())
     except MemDBError as exc:
         state.keep_wrong(exc)
@@ -136,7 +134,7 @@ def _read(target: Target, index: str) -> None:
         "numbers": shape.numbers,
         "key": shape.key_bytes,
         "keys": "random" if shape.random_keys else "counters",
-        "profile": name,
+        "profile": reading.profile.name,
     }
     for key, value in values.items():
         st.session_state[f"plan.{key}"] = float(value) if isinstance(value, int) else value
@@ -387,8 +385,10 @@ def _profile() -> Profile:
         key="plan.profile",
         bind="query-params",
         format_func=labels(names),
-        help="How bytes are calculated. memorydb is an estimate; redisearch is measured on the local engine; "
-        "article is the article's rule; others come from `memdb calibrate` or “Read from this cluster”.",
+        help="How bytes are calculated. memorydb is an estimate; redisearch is measured on the local engine, "
+        "valkey-search recorded of 1.2.1; elasticache is the same with another "
+        "allocator; article is the article's rule; others come from `memdb calibrate` or “Read from this "
+        "cluster”.",
     )
     profile = state.profile(chosen or "memorydb")
     st.caption(f"{markdown(profile.grade)}: {markdown(profile.source, 160)}")

@@ -18,6 +18,7 @@ from memdb.ui.search.shown import SearchView, export
 from memdb.vectors import distance, recall
 from memdb.vectors.distance import Floats
 from memdb.vectors.index import index_info
+from memdb.vectors.membership import Membership
 from memdb.vectors.query import numbers
 from memdb.vectors.titles import titles_of
 
@@ -40,6 +41,7 @@ def against_exact(shown: SearchView) -> None:
         [shown.result.keys],
         nearest.keys,
         list(nearest.distances),
+        Membership(cached.client(shown.target), shown.info, request.filter),
     )[0]
     missed = len(verdict.retrieved) - sum(verdict.retrieved)
     with st.container(horizontal=True):
@@ -83,6 +85,11 @@ def against_exact(shown: SearchView) -> None:
         },
         placeholder="–",
     )
+    if verdict.outside:
+        names = ", ".join(code(shown.result.keys[place]) for place in verdict.outside[:5])
+        st.caption(
+            f":material/filter_alt_off: Returned although the filter does not let them through: {names}"
+        )
     if verdict.extra:
         names = ", ".join(code(shown.result.keys[place]) for place in verdict.extra[:5])
         st.caption(f"Returned by the index although {len(verdict.extra)} nearer ones exist: {names}")

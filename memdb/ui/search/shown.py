@@ -38,6 +38,8 @@ def table_of(info: IndexInfo, result: KnnResult) -> pd.DataFrame:
         "similarity": result.similarities,
         "key": [line(key, 300) for key in result.keys],
     }
+    if result.outside:
+        columns["filter"] = ["breaks it" if key in result.outside else "" for key in result.keys]
     for field in info.fields:
         if field.kind == "VECTOR":
             continue

@@ -71,9 +71,6 @@ def _headline(shown: SearchView) -> None:
             history()
     for note in result.notes:
         st.warning(markdown(note), icon=":material/warning:")
-    if not shown.info.build.ready:
-        parts.build_badge(shown.info.build)
-        st.caption("The index is still being built: documents may be missing from the answer.")
     if len(result.keys) < min(request.k, shown.choice.matching):
         st.warning(
             f"{len(result.keys):,} came back although {shown.choice.matching:,} documents match. "
@@ -221,6 +218,8 @@ def _cards(shown: SearchView) -> None:
             facts = ["no distance"]
             if np.isfinite(hit.distance):
                 facts = [f"distance {hit.distance:.4f}", f"similarity {similar:.3f}"]
+            if hit.key in shown.result.outside:
+                facts.append(":material/filter_alt_off: breaks the filter")
             facts += [f"{markdown(n)}: {markdown(hit.fields[n], 60)}" for n in tags if hit.fields.get(n)]
             st.caption(" · ".join(facts))
             for name in contents:

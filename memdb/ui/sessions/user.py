@@ -76,6 +76,7 @@ def _nearest(target: Target, vector: Floats) -> None:
         return_fields=returnable(info),
     )
     st.markdown(f"**Nearest documents** in {markdown(name)}")
+    parts.unfinished(info)
     result = cached.knn(target, info, request, 0)
     titles = titles_in(info, result)
     table = pd.DataFrame(

@@ -121,7 +121,7 @@ def _one(shown: RunView, miss: Miss) -> None:
                 "first EF": st.column_config.NumberColumn(help="The lowest EF measured that returns it."),
             },
         )
-        if miss.extra_distances:
+        if miss.extra_distances or miss.outside:
             with parts.errors_shown(shown.target):
                 _extras(shown, miss)
         st.caption(f"Query {miss.query + 1:,} of {len(run.queries):,}: {code(miss.label, 160)}")
@@ -131,10 +131,13 @@ def _extras(shown: RunView, miss: Miss) -> None:
     """Where the documents that came instead rank truly: one search and a look at all vectors."""
     run, info = shown.run, shown.info
     st.markdown("###### Returned instead")
-    st.caption(
-        f"{len(miss.extra_distances)} returned lie farther than the {len(miss.neighbours)}th true neighbour "
-        f"({miss.kth_distance:.4f}): up to {miss.worst_distance:.4f}."
-    )
+    if miss.extra_distances:
+        st.caption(
+            f"{len(miss.extra_distances)} returned lie farther than the {len(miss.neighbours)}th true "
+            f"neighbour ({miss.kth_distance:.4f}): up to {miss.worst_distance:.4f}."
+        )
+    if miss.outside:
+        st.caption(f"{miss.outside:,} returned break the filter: they have no true rank.")
     if info is None:
         return
     _, params = info.vector_field(run.request.field)
@@ -157,7 +160,8 @@ def _extras(shown: RunView, miss: Miss) -> None:
         pd.DataFrame(
             {
                 "index rank": [e.returned for e in extras],
-                "true rank": [e.true_rank for e in extras],
+                "true rank": pd.array([e.true_rank for e in extras], dtype="Int64"),
+                "filter": ["" if e.true_rank else "breaks it" for e in extras],
                 "distance": [e.distance for e in extras],
                 "title": [names[e.key] for e in extras],
                 "key": [line(e.key, 300) for e in extras],
@@ -167,11 +171,11 @@ def _extras(shown: RunView, miss: Miss) -> None:
         key="recall.extras",
         column_config={"distance": st.column_config.NumberColumn(format="%.4f")},
     )
-    if extras:
-        farthest = max(extras, key=lambda e: e.true_rank)
+    if ranked := [(e.true_rank, e) for e in extras if e.true_rank is not None]:
+        rank, farthest = max(ranked, key=lambda pair: pair[0])
         st.caption(
             f"Asked again just now. The farthest astray, {code(farthest.key, 120)}, is truly the "
-            f"{farthest.true_rank:,}. nearest."
+            f"{rank:,}. nearest."
         )
 
 

@@ -1,0 +1,403 @@
+"""Reading a filter in an engine's words: the way back from `filters.render`, as far as it was recorded.
+
+valkey-search's grammar is read whole, MemoryDB's as documented; of RediSearch's, which is far larger, what
+the recordings show. tests/unit/test_conformance.py holds it against every filter recorded of two engines.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from memdb.cluster.dialects import REDISEARCH_SPLITS, STOP_WORDS, Dialect
+from memdb.errors import BadFilter
+from memdb.vectors.conditions import And, Condition, Not, Or, Range, Tag, Text, Words
+from memdb.vectors.index import IndexInfo, Kind
+
+_NUMBER = re.compile(r"[+-]?(?:inf(?:inity)?|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)", re.IGNORECASE)
+_COMPARED = re.compile(r"(==|!=|>=|<=|>|<)\s*\(?\s*")
+_SHORTEST_PREFIX = 2  # letters before the star of a tag, on both engines
+# Signs that RediSearch's parser takes for its own inside the braces of a tag; others part its words.
+_TAG_SIGNS = frozenset('{}[]":;@%()-~*$')
+
+
+_CONTROL = "".join(map(chr, (*range(9), *range(14, 32), 127)))
+_NOTHING = Not(And())  # what RediSearch finds where it should have refused
+
+
+class _Refused(BadFilter):
+    """What the engine would answer with an error."""
+
+
+def conditions(expression: str, dialect: Dialect, info: IndexInfo) -> Condition:
+    """A filter in the engine's words as conditions.
+
+    A tag value that ends with a star stands for a prefix; a `Text` without a field is of all TEXT fields, and
+    words with `%` around them are taken by likeness.
+
+    Args:
+        expression: without a KNN clause.
+        dialect: whose words they are.
+        info: the index; fields are looked up in it.
+
+    Raises:
+        BadFilter: the engine refuses it; the message says why and the hint how it is written there.
+    """
+    if expression.strip() in ("*", "(*)"):
+        return And()
+    reader = _Reader(expression, dialect, info)
+    condition = reader.union()
+    reader.blanks()
+    if not reader.ended:
+        raise reader.refusal(
+            f"has a '{reader.sign}' that nothing opens" if reader.sign in ")]}" else "ends there"
+        )
+    return condition
+
+
+def holds_text(condition: Condition) -> bool:
+    """Whether any part of a condition looks at words."""
+    match condition:
+        case And() | Or():
+            return any(map(holds_text, condition.conditions))
+        case Not():
+            return holds_text(condition.condition)
+    return isinstance(condition, Text)
+
+
+@dataclass(slots=True)
+class _Reader:
+    text: str
+    dialect: Dialect
+    info: IndexInfo
+    at: int = 0
+
+    @property
+    def ended(self) -> bool:
+        return self.at >= len(self.text)
+
+    @property
+    def sign(self) -> str:
+        return self.text[self.at : self.at + 1]
+
+    def blanks(self) -> None:
+        while not self.ended and self.sign.isspace():
+            self.at += 1
+
+    def take(self, sign: str) -> bool:
+        self.blanks()
+        if self.sign != sign:
+            return False
+        self.at += 1
+        return True
+
+    def refusal(self, what: str, hint: str = "Check its brackets and signs.") -> _Refused:
+        return _Refused(
+            f"The filter {what} (position {self.at + 1}); {self.dialect.title} refuses it.",
+            hint,
+            expression=self.text,
+        )
+
+    def union(self) -> Condition:
+        parts = [self.all_of()]
+        while self.take("|"):
+            parts.append(self.all_of())
+        return parts[0] if len(parts) == 1 else Or(tuple(parts))
+
+    def all_of(self) -> Condition:
+        parts: list[Condition] = []
+        while True:
+            self.blanks()
+            if self.ended or self.sign in "|)":
+                break
+            parts.append(self.one())
+        if not parts:
+            raise self.refusal("has an empty part")
+        return parts[0] if len(parts) == 1 else And(tuple(parts))
+
+    def one(self) -> Condition:
+        if self.take("-"):
+            return Not(self.one())
+        if self.take("~"):
+            if not self.dialect.grouped_words:
+                raise self.refusal("makes a condition optional with '~'", "Leave the condition out.")
+            self.one()
+            return And()
+        if self.take("("):
+            inner = self.union()
+            if not self.take(")"):
+                raise self.refusal("opens '(' and never closes it")
+            return inner
+        if self.sign == "@":
+            return self.field()
+        return self.words("")
+
+    def field(self) -> Condition:
+        self.at += 1
+        name = self.name()
+        if self.dialect.grouped_words and (match := _COMPARED.match(self.text, self.at)):
+            self.at = match.end()
+            return self.compared(name, match[1])
+        if not self.take(":"):
+            raise self.refusal(
+                f"compares '{name}' without a colon",
+                "Write a range: @field:[low high], one number twice for equal.",
+            )
+        self.blanks()
+        if self.sign == "[":
+            return self.range(name)
+        if self.sign == "{":
+            return self.tag(name)
+        if not self.dialect.grouped_words and "|" in name:
+            raise self.refusal("names two fields at once", "Write (@a:word | @b:word).")
+        return self.words(name)
+
+    def name(self) -> str:
+        """Up to the colon, a comparison or a blank; a backslash is part of it where it escapes nothing."""
+        start, name = self.at, ""
+        escapes = self.dialect.escaped_names
+        while not self.ended and not self.sign.isspace() and self.sign != ":":
+            if escapes and self.sign in "=!<>":
+                break
+            if escapes and self.sign == "\\":
+                self.at += 1
+            elif escapes and self.sign.isascii() and not (self.sign.isalnum() or self.sign in "_|"):
+                raise self.refusal(f"has a '{self.sign}' in a field's name", "Put a backslash before it.")
+            name += self.sign
+            self.at += 1
+        if not name:
+            self.at = start
+            raise self.refusal("has an @ without a field")
+        return name
+
+    def known(self, name: str, kind: Kind, words: str) -> bool:
+        """Whether the index has such a field; RediSearch finds nothing by one that it has not."""
+        if any(f.name == name and f.kind == kind for f in self.info.fields):
+            return True
+        if self.dialect.escaped_names:
+            return False
+        plain = name.replace("\\", "")
+        hint = f"It has: {', '.join(f.name for f in self.info.of_kind(kind)) or 'none'}."
+        if plain != name and any(f.name == plain and f.kind == kind for f in self.info.fields):
+            hint = f"Names take no backslash there: write @{plain}."
+        raise self.refusal(f"takes '{name}' for {words}, which it is not in this index", hint)
+
+    def range(self, name: str) -> Condition:
+        known = self.known(name, "NUMERIC", "a NUMERIC field")
+        self.at += 1
+        low, low_included = self.bound(name)
+        parted = not self.ended and (self.sign.isspace() or self.sign == ",")
+        self.blanks()
+        if self.sign == ",":
+            self.at += 1
+        self.blanks()
+        if self.dialect.empty_ranges and self.sign == "]":
+            high, high_included = low, low_included
+        elif not parted:
+            raise self.refusal(f"has one number for '{name}'", f"Write both ends: @{name}:[{low:g} {low:g}].")
+        else:
+            high, high_included = self.bound(name)
+        if not self.take("]"):
+            raise self.refusal("opens '[' and never closes it")
+        if not self.dialect.empty_ranges and (
+            low > high or (low == high and not (low_included and high_included))
+        ):
+            raise self.refusal(
+                f"has a range of '{name}' that holds no number", "Put the smaller number first."
+            )
+        if not known:
+            return _NOTHING
+        return Range(name, low, high, low_included, high_included)
+
+    def bound(self, name: str) -> tuple[float, bool]:
+        self.blanks()
+        included = self.sign != "("
+        self.at += not included
+        self.blanks()
+        match = _NUMBER.match(self.text, self.at)
+        if not match:
+            raise self.refusal(f"has no number in the range of '{name}'", "Write numbers, -inf or +inf.")
+        self.at = match.end()
+        return float(match[0]), included
+
+    def compared(self, name: str, sign: str) -> Condition:
+        match = _NUMBER.match(self.text, self.at)
+        if not match:
+            raise self.refusal(f"has no number to compare '{name}' with")
+        self.at = match.end()
+        number = float(match[0])
+        if not self.known(name, "NUMERIC", "a NUMERIC field"):
+            return _NOTHING
+        match sign:
+            case "==":
+                return Range(name, number, number)
+            case "!=":
+                return Not(Range(name, number, number))
+            case ">" | ">=":
+                return Range(name, number, None, include_low=sign == ">=")
+        return Range(name, None, number, include_high=sign == "<=")
+
+    def tag(self, name: str) -> Condition:
+        known = self.known(name, "TAG", "a TAG field")
+        self.at += 1
+        values: list[str] = [""]
+        stars: list[int] = []  # of the value so far: places of stars that stand for something
+        strict = self.dialect.escaped_stars  # RediSearch: signs mean something unless escaped
+        while not self.ended and self.sign != "}":
+            sign = self.sign
+            self.at += 1
+            if sign == "\\" and not self.ended:
+                values[-1] += self.escaped(strict)
+                self.at += 1
+            elif sign == "|":
+                values[-1] = self.tag_value(values[-1], stars)
+                values.append("")
+                stars = []
+            elif strict and sign == '"' and not values[-1].strip():
+                end = self.text.find('"', self.at)
+                if end < 0:
+                    raise self.refusal("opens a quote and never closes it")
+                values[-1] += self.text[self.at : end]
+                self.at = end + 1
+            elif strict and sign == "*":
+                stars.append(len(values[-1].lstrip()))
+                values[-1] += sign
+            elif strict and sign in _TAG_SIGNS:
+                raise self.refusal(f"has a '{sign}' in a value of '{name}'", "Put a backslash before it.")
+            elif strict and (sign in REDISEARCH_SPLITS or sign in _CONTROL or sign.isspace()):
+                if sign == "'" and not values[-1].strip():
+                    raise self.refusal(
+                        f"has a quote at the start of a value of '{name}'", "Write it without."
+                    )
+                values[-1] += " "
+            else:
+                values[-1] += sign
+        if self.ended:
+            raise self.refusal("opens '{' and never closes it")
+        self.at += 1
+        values[-1] = self.tag_value(values[-1], stars)
+        if strict and not all(values):
+            raise self.refusal(
+                f"has an empty value of '{name}'", "Choose a value, or leave the condition out."
+            )
+        return Tag(name, tuple(values)) if known else _NOTHING
+
+    def escaped(self, strict: bool) -> str:
+        """What a backslash before this sign of a tag's value stands for."""
+        sign = self.sign
+        if not strict:
+            return sign
+        if sign in _CONTROL or (sign.isascii() and sign.isalnum()):
+            return " " + sign.strip(_CONTROL)  # RediSearch: no escape, and words part there
+        return sign if sign.isascii() else "\\" + sign
+
+    def tag_value(self, value: str, stars: list[int]) -> str:
+        value = value.strip(" \t\n\r\v\f")
+        if self.dialect.escaped_stars:
+            if any(0 < place < len(value) - 1 for place in stars):
+                raise self.refusal("has a star inside a value", "Put a backslash before it.")
+            return value
+        if value.endswith("*") and len(value) <= _SHORTEST_PREFIX:
+            raise self.refusal(f"has '{value}', which is too short for a prefix", "Give two letters or more.")
+        return value
+
+    def words(self, name: str) -> Condition:
+        """Words of a field, of all TEXT fields where none is named."""
+        known = self.text_field(name)
+        if self.sign == "(" and self.dialect.grouped_words:
+            self.at += 1
+            inner = self.grouped(name)
+            return inner if known else _NOTHING
+        if self.sign == "-" and name and self.dialect.grouped_words:
+            self.at += 1
+            inner = self.words(name)
+            return Not(inner)
+        if self.sign == '"':
+            end = self.text.find('"', self.at + 1)
+            if end < 0:
+                raise self.refusal("opens a quote and never closes it")
+            phrase = self.text[self.at + 1 : end]
+            self.at = end + 1
+            return Text(name, phrase, "phrase") if known else _NOTHING
+        word, mode = self.word(name)
+        if self.stopped(word) and mode == "all":
+            if not self.dialect.grouped_words:
+                raise self.refusal(
+                    f"asks for '{word}', a stop word that is not in the index", "Use other words."
+                )
+            return _NOTHING
+        return Text(name, word, mode) if known else _NOTHING
+
+    def grouped(self, name: str) -> Condition:
+        """RediSearch's words in brackets: all of them, or any between bars."""
+        either: list[Condition] = []
+        every: list[Condition] = []
+        while not self.take(")"):
+            if self.ended:
+                raise self.refusal("opens '(' and never closes it")
+            if self.take("|"):
+                either.append(And(tuple(every)))
+                every = []
+            else:
+                every.append(self.words(name))
+        if not every:
+            raise self.refusal("has empty brackets")
+        either.append(And(tuple(every)))
+        return either[0] if len(either) == 1 else Or(tuple(either))
+
+    def text_field(self, name: str) -> bool:
+        if not name:
+            return bool(self.info.of_kind("TEXT"))
+        return all(self.known(part, "TEXT", "a TEXT field") for part in name.split("|"))
+
+    def word(self, name: str) -> tuple[str, Words]:
+        """One word with the signs around it that mean something."""
+        start = self.at
+        told = self.info.rules.punctuation
+        splits = self.dialect.splits if told is None else told
+        fuzzy = 0
+        while self.sign == "%":
+            fuzzy, self.at = fuzzy + 1, self.at + 1
+        before = self.sign == "*"
+        self.at += before
+        word = ""
+        while not self.ended and not self.sign.isspace():
+            if self.sign == "\\" and self.at + 1 < len(self.text):
+                self.at += 1
+            elif self.sign in splits:
+                break
+            word += self.sign
+            self.at += 1
+        after = bool(word) and self.sign == "*"
+        self.at += after
+        for _ in range(fuzzy):
+            if self.sign != "%":
+                raise self.refusal("opens '%' and never closes it")
+            self.at += 1
+        if not word:
+            self.at = start
+            what = (
+                f"has a '{self.sign}' where a word is expected"
+                if self.sign
+                else "ends where a word is expected"
+            )
+            hint = "Check its brackets and signs."
+            if self.sign == "(":
+                hint = "One word is one condition there: (@f:first @f:second), (@f:first | @f:second)."
+            raise self.refusal(what, hint)
+        if before and not self.dialect.grouped_words and not self.suffixes(name):
+            raise self.refusal(
+                "asks for the end of a word, for which the field has no index", "Ask for its start."
+            )
+        if fuzzy:
+            return f"{'%' * fuzzy}{word}{'%' * fuzzy}", "all"
+        if before:
+            return f"*{word}" + "*" * after, "all"
+        return word, "prefix" if after else "all"
+
+    def suffixes(self, name: str) -> bool:
+        return any(f.suffix_trie for f in self.info.of_kind("TEXT") if not name or f.name == name)
+
+    def stopped(self, word: str) -> bool:
+        own = self.info.rules.stop_words
+        return self.dialect.lower(word) in (STOP_WORDS if own is None else frozenset(own))
