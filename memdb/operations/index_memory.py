@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from memdb.errors import MemDBError
 from memdb.operations.keyspace import Drawn, Key, under
 from memdb.operations.samples import Sample
-from memdb.sizing import redisearch, valkey
-from memdb.sizing.allocator import grown, power_of_two, size_class
+from memdb.sizing import redisearch, valkey, valkey_keys
+from memdb.sizing.allocator import Allocator, grown, power_of_two, size_class
 from memdb.sizing.model import Constants
 from memdb.sizing.redisearch import Counts, Exact
 from memdb.sizing.shape import Shape
@@ -170,6 +170,23 @@ def corrected(drawn: Drawn, infos: Sequence[IndexInfo]) -> Drawn:
     if not of_json:
         return drawn
     return replace(drawn, keys=tuple(_corrected(key, of_json) for key in drawn.keys))
+
+
+def with_keys(drawn: Drawn, allocator: str) -> Drawn:
+    """Sizes as Valkey allocates them: its MEMORY USAGE leaves the key itself out.
+
+    Args:
+        drawn: keys with what MEMORY USAGE told.
+        allocator: INFO mem_allocator.
+    """
+    by = valkey_keys.allocator_of(allocator)
+    return replace(drawn, keys=tuple(_with_key(key, by) for key in drawn.keys))
+
+
+def _with_key(key: Key, allocator: Allocator) -> Key:
+    if key.size is None:
+        return key
+    return replace(key, size=key.size + valkey_keys.untold(len(key.name), int(key.size), allocator))
 
 
 def _corrected(key: Key, infos: Sequence[IndexInfo]) -> Key:

@@ -169,6 +169,7 @@ def _read(name: str, document: Any) -> Profile:
             engine=document["engine"],
             grade=document["grade"],
             allocator=document["allocator"],
+            waited=bool(document["waited"]),
             source=str(document["source"])[:500],
             constants=constants,
             calibrated=str(document["calibrated"])[:40],

@@ -69,15 +69,20 @@ def documents(shape: Shape, allocator: Allocator) -> dict[str, float]:
     return sizes
 
 
-def index(shape: Shape, allocator: Allocator, *, vectors: bool = True) -> dict[str, float]:
+def index(
+    shape: Shape, allocator: Allocator, *, vectors: bool = True, waited: bool = True
+) -> dict[str, float]:
     """Bytes of one index by component of `model.COMPONENTS`.
 
     Args:
         shape: its documents.
         allocator: of the server.
         vectors: whether it has a vector field.
+        waited: whether it was made over documents that were there, which then waited in numbers.
     """
     exact, counts = design(shape, allocator, vectors=vectors)
+    if not waited:
+        exact["bookkeeping"] -= waiting(shape, expected(shape, vectors=vectors))
     for constant, (component, count) in counts.items():
         exact[component] += FITTED[constant] * count
     return exact
@@ -93,7 +98,7 @@ def design(shape: Shape, allocator: Allocator, *, vectors: bool = True) -> tuple
         sized(_STRING_HEADER + shape.key_bytes + 1) + sized(_SIZES)
     )
     exact["bookkeeping"] += _table(2 * n if vectors else n, _INTERNED)
-    exact["bookkeeping"] += waiting(shape, WAITING[shape.algorithm] if vectors else WAITING["FLAT"])
+    exact["bookkeeping"] += waiting(shape, expected(shape, vectors=vectors))
     if vectors:
         exact["vectors_indexed"] += _stored(n, shape.vector_bytes, sized)
         exact["bookkeeping"] += _table(n, _IDS) + n * sized(_NODE) + sized(8 * doubled_buckets(n))
@@ -109,6 +114,11 @@ def string_of(info: IndexInfo, field: Field) -> tuple[object, ...]:
     """
     metric = field.vector.metric if field.vector is not None else ""
     return (info.on, info.prefixes, field.identifier, metric == "COSINE")
+
+
+def expected(shape: Shape, *, vectors: bool = True) -> float:
+    """Which share of the documents waits at most, where the index is made over documents that are there."""
+    return WAITING[shape.algorithm if vectors else "FLAT"]
 
 
 def waiting(shape: Shape, share: float) -> float:
