@@ -11,7 +11,7 @@ from memdb.operations.samples import Sample
 from memdb.sizing import redisearch, valkey, valkey_keys
 from memdb.sizing.allocator import Allocator, grown, power_of_two, size_class
 from memdb.sizing.model import Constants
-from memdb.sizing.redisearch import Counts, Exact
+from memdb.sizing.redisearch import Exact, Occurrences
 from memdb.sizing.shape import Shape
 from memdb.vectors.index import KEY_TYPES, IndexInfo
 
@@ -273,7 +273,7 @@ def _of_fields(info: IndexInfo) -> float:
     return PER_TERM * (info.terms or 0) + numeric * (PER_NUMBER * info.documents + PER_NUMERIC_FIELD)
 
 
-def _sum(design: tuple[Exact, Counts]) -> float:
+def _sum(design: tuple[Exact, Occurrences]) -> float:
     exact, counts = design
     fitted = asdict(Constants())
     return sum(exact.values()) + sum(float(fitted[name]) * count for name, (_, count) in counts.items())

@@ -93,7 +93,7 @@ class MemorySplit:
                 tuple(Coverage(**coverage) for coverage in facts.get("coverage", ())),
                 dict(facts.get("absent", {})),
             )
-        except (KeyError, TypeError) as exc:
+        except (LookupError, AttributeError, TypeError) as exc:
             raise ValueError(f"no memory split: {exc}") from exc
 
 

@@ -11,8 +11,6 @@ text = "body.text"
 
 from __future__ import annotations
 
-import os
-import tempfile
 import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,6 +19,7 @@ from typing import Any
 
 import tomli_w
 
+from memdb import files
 from memdb.errors import BadInput, BadSettings
 from memdb.sessions.mapping import Format
 from memdb.settings import Settings
@@ -46,7 +45,7 @@ def own_formats(settings: Settings) -> tuple[Format, ...]:
     """
     path = file_path(settings)
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
+        content = tomllib.loads(files.text(path))
     except FileNotFoundError:
         return ()
     except (OSError, ValueError, RecursionError) as exc:
@@ -95,6 +94,21 @@ def of_table(table: Mapping[str, Any]) -> Format:
     ).checked()
 
 
+def of_toml(text: str) -> Format:
+    """The first format of some lines, as `to_toml` writes them.
+
+    Raises:
+        BadInput: the lines are no TOML, or say no format that can be.
+    """
+    try:
+        tables = tomllib.loads(text).get(TABLE, [])
+    except (ValueError, RecursionError) as exc:
+        raise BadInput(f"The lines are no TOML: {exc}.", f"Copy them with [[{TABLE}]] above.") from exc
+    if not isinstance(tables, list) or not tables:
+        raise BadInput("The lines name no format.", f"Copy them with [[{TABLE}]] above.")
+    return of_table(tables[0])
+
+
 def to_toml(*formats: Format) -> str:
     """Formats as the tables that give them back."""
     return tomli_w.dumps({TABLE: [_table(format_) for format_ in formats]})
@@ -107,7 +121,8 @@ def save(settings: Settings, format_: Format) -> Path:
 
     Raises:
         BadInput: the format cannot be.
-        BadSettings: the file cannot be read or written; it stays as it is.
+        BadSettings: the file cannot be read.
+        NotKept: it cannot be written; it stays as it is.
     """
     format_ = replace(format_.checked(), own=True)
     kept = [f for f in own_formats(settings) if f.name != format_.name]
@@ -119,15 +134,7 @@ def save(settings: Settings, format_: Format) -> Path:
             f"The format '{format_.name}' holds bytes that are no UTF-8, which a TOML file cannot hold.",
             "Choose a prefix and names that are text.",
         ) from None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fd, name = tempfile.mkstemp(dir=path.parent, prefix=FILE)
-        with os.fdopen(fd, "wb") as file:
-            file.write(content)
-        Path(name).replace(path)
-    except OSError as exc:
-        raise BadSettings(f"'{path}' cannot be written: {exc.strerror}.", "Check the folder.") from exc
-    return path
+    return files.write(path, content)
 
 
 def _table(format_: Format) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import math
 from memdb.sizing import redisearch
 from memdb.sizing.allocator import SIZED, Allocator, Sized, doubled_buckets, swiss_slots
 from memdb.sizing.keyspace import LISTPACK_VALUE, packed
-from memdb.sizing.redisearch import Counts, Exact
+from memdb.sizing.redisearch import Exact, Occurrences
 from memdb.sizing.shape import Shape
 from memdb.sizing.valkey_keys import keyspace
 from memdb.vectors.index import Field, IndexInfo
@@ -88,12 +88,12 @@ def index(
     return exact
 
 
-def design(shape: Shape, allocator: Allocator, *, vectors: bool = True) -> tuple[Exact, Counts]:
+def design(shape: Shape, allocator: Allocator, *, vectors: bool = True) -> tuple[Exact, Occurrences]:
     """The exact bytes of an index by component, and how often each fitted constant occurs in it."""
     sized = SIZED[allocator]
     n = shape.vectors
     exact: Exact = dict.fromkeys(("vectors_indexed", "graph", "bookkeeping", "fields"), 0.0)
-    counts: Counts = {"index": ("bookkeeping", 1.0), "first_document": ("bookkeeping", float(n > 0))}
+    counts: Occurrences = {"index": ("bookkeeping", 1.0), "first_document": ("bookkeeping", float(n > 0))}
     exact["bookkeeping"] += _table(n, _SEQUENCES) + n * (
         sized(_STRING_HEADER + shape.key_bytes + 1) + sized(_SIZES)
     )
@@ -138,7 +138,7 @@ def _stored(n: int, vector_bytes: int, sized: Sized) -> float:
     return float(-(-n // each) * chunk + n * sized(_STRING_APART))
 
 
-def _places(shape: Shape, sized: Sized, exact: Exact, counts: Counts) -> None:
+def _places(shape: Shape, sized: Sized, exact: Exact, counts: Occurrences) -> None:
     """Places are there by the block, whether they are taken or not."""
     n, m = shape.vectors, shape.m
     blocks = max(1, -(-n // BLOCK))
@@ -152,7 +152,7 @@ def _places(shape: Shape, sized: Sized, exact: Exact, counts: Counts) -> None:
     counts["hnsw_vector"] = ("bookkeeping", float(n))
 
 
-def _fields(shape: Shape, sized: Sized, exact: Exact, counts: Counts) -> None:
+def _fields(shape: Shape, sized: Sized, exact: Exact, counts: Occurrences) -> None:
     n = shape.vectors
     if not n:
         return

@@ -126,8 +126,11 @@ def test_a_file_that_is_no_history_is_named_and_one_of_another_version_begins_an
     bad.write_text("no database " * 100)
     with pytest.raises(Damaged, match=r"bad\.sqlite"):
         Writer(bad)
-    with pytest.raises(Damaged):
+    assert Past(bad).nodes() == ()  # it was set aside
+    bad.write_text("no database " * 100)
+    with pytest.raises(Damaged, match=r"bad\.sqlite\.damaged"):
         Past(bad).nodes()
+    Writer(bad).close()  # a new one
     assert Past(tmp_path / "none.sqlite").nodes() == ()
     assert Past(tmp_path / "none.sqlite").span() is None
     old = tmp_path / "old.sqlite"

@@ -14,6 +14,7 @@ from memdb.sessions.turns import Media, Other, Part, Text, Thinking, ToolCall, T
 
 CONTENT = 4_000  # characters of a text
 PARTS = 40  # of one turn
+ONE_LINE = 70  # characters of JSON that need no laying out
 OPEN = 400  # characters of a call or result that stands open; longer ones are folded
 _LOOKS = {
     "user": ("user", ":material/person:"),
@@ -92,8 +93,8 @@ def _folded(title: str, id_: str, icon: str, text: str) -> None:
 
 
 def _pretty(text: str) -> str:
-    """JSON laid out, anything else as it is; safe to show."""
-    if len(text) <= CONTENT:
+    """JSON laid out where it is too long for a line, anything else as it is; safe to show."""
+    if ONE_LINE < len(text) <= CONTENT:
         try:
             return plain(json.dumps(json.loads(text), indent=1, ensure_ascii=False), CONTENT)
         except (ValueError, RecursionError):
