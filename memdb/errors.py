@@ -14,16 +14,20 @@ MemDBError                  .hint says what to do
 ├── BadInput                the request is wrong, nothing was sent
 │   ├── BadVector           .expected, .got
 │   ├── BadFilter           .expression
+│   ├── DamagedFile         .path; a file under MEMDB_HOME, set aside
 │   ├── UnknownField        .field
 │   │   └── NoVectorField   the index has none at all
 │   └── OutOfRange          .name, .value, .low, .high
 ├── NotFound                .key
 ├── BadSettings             an environment variable, option or URL does not parse
+│   └── NotKept             a file under MEMDB_HOME cannot be written: the disk is full, or it may not be
 ├── EngineUnavailable       no local engine for this platform, or it did not start
 └── Cancelled               the user ended a job
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from memdb.display import line
 
@@ -148,6 +152,14 @@ class NoVectorField(UnknownField):
         self.hint = f"Choose an index with a vector field.{names}"
 
 
+class DamagedFile(BadInput):
+    """A file under MEMDB_HOME that cannot be used; the message tells where it is now."""
+
+    def __init__(self, message: str, hint: str, *, path: Path) -> None:
+        super().__init__(message, hint)
+        self.path = path
+
+
 class OutOfRange(BadInput):
     """A number outside what the engine accepts."""
 
@@ -177,6 +189,10 @@ class NotFound(MemDBError):
 
 class BadSettings(MemDBError):
     """An environment variable, option or URL that cannot be used."""
+
+
+class NotKept(BadSettings):
+    """A file under MEMDB_HOME cannot be written: the disk is full, or the folder is not this user's."""
 
 
 class EngineUnavailable(MemDBError):

@@ -13,7 +13,7 @@ from memdb.assistant.bedrock_client import client as bedrock_client
 from memdb.assistant.bedrock_client import explained
 from memdb.embedding.local import embed
 from memdb.errors import BadInput
-from memdb.sessions.formats import Turn
+from memdb.sessions.turns import Turn
 from memdb.vectors.search import Hit
 from memdb.vectors.titles import title_of
 

@@ -21,7 +21,7 @@ from memdb.cluster.replies import Reply
 from memdb.errors import BadVector, NotFound, OutOfRange
 from memdb.sessions import formats
 from memdb.sessions.context import LEAN, leaning
-from memdb.sessions.formats import Turn
+from memdb.sessions.turns import Turn
 from memdb.vectors import distance
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import EVERYTHING, Condition
@@ -121,7 +121,8 @@ def context(
     stored, history = replies.items(answers[0])
     if stored is None and history is None:
         raise NotFound(key, "session")
-    turns, problems = formats.turns_of(replies.key(history)) if history else ((), [])
+    told = formats.history_of(history) if history else formats.History((), ())
+    problems = list(told.problems)
     now, problem = _preference(answers[1]) if ask.user_id else (None, "")
     problems += [problem] if problem else []
     if now is not None and now.shape != vector.shape:
@@ -137,7 +138,7 @@ def context(
     done = time.perf_counter()
     return Context(
         ask,
-        turns,
+        told.turns,
         now,
         result.under_filter(),
         _steps(embed_ms, [(moment - began) * 1000 for moment in (sent, back, done)]),

@@ -9,8 +9,9 @@ from memdb.cli.arguments import OnServer, count
 from memdb.cli.options import option
 from memdb.cli.output import print_json, print_table
 from memdb.cluster.client import connect
+from memdb.cluster.target import Target
 from memdb.operations import sampler
-from memdb.operations.history import path_of
+from memdb.operations.history import Damaged, path_of
 from memdb.operations.past import Past
 from memdb.operations.rates import Rates, rates
 from memdb.operations.samples import sample_all
@@ -53,9 +54,7 @@ class Check(OnServer):
         """Look twice and judge; 1 on a warning or worse."""
         settings = Settings.from_env()
         target = self.find(settings)
-        limits = _limits(
-            self, sampler.thresholds_of(Past(path_of(settings.home, target)).kept(sampler.THRESHOLDS))
-        )
+        limits = _limits(self, _kept_limits(settings, target))
         with connect(target) as client:
             before = {sample.address: sample for sample in sample_all(client)}
             time.sleep(self.seconds)  # rates are differences: there is nothing to do between the two looks
@@ -86,6 +85,14 @@ class Check(OnServer):
             head = ("node", "figure", "level", "what it saw", "what to do")
             print_table(f"{target.name} ({target.address})", head, rows)
         return 0 if level == "ok" else ALARM
+
+
+def _kept_limits(settings: Settings, target: Target) -> Thresholds:
+    """Those of the Metrics page; the defaults where its history is damaged, which is told."""
+    try:
+        return sampler.thresholds_of(Past(path_of(settings.home, target)).kept(sampler.THRESHOLDS))
+    except Damaged:
+        return Thresholds()
 
 
 def _limits(given: Check, kept: Thresholds) -> Thresholds:

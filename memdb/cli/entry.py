@@ -58,7 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         chosen = parse(words)
         as_json = getattr(chosen, "json", False)
-        status = chosen.run()
+        try:
+            status = chosen.run()
+        finally:
+            _tell_damaged()
         sys.stdout.flush()
     except Cancelled:
         return INTERRUPTED
@@ -74,6 +77,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     return status
+
+
+def _tell_damaged() -> None:
+    """Files under MEMDB_HOME that could not be read, and without which the command went on."""
+    files = sys.modules.get("memdb.files")  # a command that read none has not imported it
+    if files is not None:
+        from memdb.cli.output import note
+
+        while files.NOTICES:
+            note(f"memdb: {files.NOTICES.popleft().words}")
 
 
 def parse(words: Sequence[str]) -> Command:

@@ -117,7 +117,8 @@ def _show_coverage(memory: MemorySplit) -> None:
     rows = []
     for coverage in memory.coverage:
         within = "counted" if coverage.exact else f"{coverage.low:,.0f} to {coverage.high:,.0f}"
-        rows.append((coverage.index, f"{coverage.documents:,}", f"{coverage.keys:,.0f}", within))
+        documents = "not available" if coverage.documents is None else f"{coverage.documents:,}"
+        rows.append((coverage.index, documents, f"{coverage.keys:,.0f}", within))
     for name, why in memory.absent.items():
         if name.startswith("coverage "):
             rows.append((name.removeprefix("coverage "), "–", "–", why))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+import pandas as pd
+
+from memdb import export
 from memdb.cli.arguments import OnServer, amount, count
 from memdb.cli.options import option
-from memdb.cli.output import print_json, print_table, say
+from memdb.cli.output import print_json, print_table, say, write
 from memdb.cluster.client import open_for_work
 from memdb.display import bytes_text, duration, line, plain
 from memdb.errors import BadInput
-from memdb.sessions import formats, indexed, known, listing
+from memdb.sessions import indexed, known, listing, messages
 from memdb.sessions.detect import Detected, detect
 from memdb.sessions.filters import SessionFilter
 from memdb.sessions.format_file import own_formats
@@ -22,12 +25,13 @@ from memdb.sessions.known import ARTICLE
 from memdb.sessions.mapping import Format
 from memdb.sessions.strategy import PAGE, SessionPage
 from memdb.sessions.summaries import SessionSummary
+from memdb.sessions.turns import Text, Turn, part_line, turn_object, turn_rows
 from memdb.settings import Settings
 
 
 def moment(text: str) -> datetime:
     """A time of ISO 8601; without a zone it is UTC."""
-    time = formats.time_of(text)
+    time = messages.moment(text)
     if time is None:
         raise argparse.ArgumentTypeError(f"'{text}' is no time, e.g. 2026-07-14 or 2026-07-14T10:30Z")
     return time
@@ -64,6 +68,14 @@ class Sessions(OnServer):
     until: datetime | None = option("--until", type=moment, metavar="T", help="only created until then")
     limit: int = option("--limit", default=PAGE, type=count(1), metavar="N", help="at most")
     cursor: str = option("--cursor", default="", metavar="C", help="go on where an earlier list ended")
+    turns: int = option(
+        "--turns",
+        default=500,
+        type=count(1),
+        metavar="N",
+        help="newest turns of a list that `show` reads",
+    )
+    csv: bool = option("--csv", default=False, help="`show` prints a line a turn")
     json: bool = option("--json", default=False, help="print JSON")
 
     def run(self) -> int:
@@ -82,8 +94,12 @@ class Sessions(OnServer):
             if self.action == "formats":
                 return _formats(detect(client, own), as_json=self.json)
             if self.action == "show":
-                opened = listing.open_session(client, layout, layout.id_of(self.id))
-                if self.json:
+                budget = replace(listing.OPEN_BUDGET, entries=self.turns)
+                opened = listing.open_session(client, layout, layout.id_of(self.id), budget=budget)
+                if self.csv:
+                    rows = turn_rows(opened.session.turns, opened.session.earlier + 1)
+                    write(export.to_csv(pd.DataFrame(rows)).decode().rstrip("\n"))
+                elif self.json:
                     print_json(_session(opened.session))
                 else:
                     _show(opened.session)
@@ -155,6 +171,7 @@ def _formats(detected: Detected, *, as_json: bool) -> int:
                         "name": f.format.name,
                         "title": f.format.title,
                         "prefix": f.format.prefix,
+                        "tail": f.format.tail,
                         "stored": f.format.stored,
                         "holds": f.format.holds,
                         "sampled": f.sampled,
@@ -163,6 +180,7 @@ def _formats(detected: Detected, *, as_json: bool) -> int:
                     for f in detected.formats
                 ],
                 "other": detected.other,
+                "unknown": detected.unknown,
                 "sampled": detected.sampled,
                 "keys": detected.total,
             }
@@ -170,11 +188,11 @@ def _formats(detected: Detected, *, as_json: bool) -> int:
         return 0
     if detected.formats:
         rows = [
-            (line(f.format.title, 60), line(f.format.prefix, 60), f"one {f.format.holds}", f"{f.keys:,}")
+            (line(f.format.title, 60), line(f.format.keys, 60), f"one {f.format.holds}", f"{f.keys:,}")
             for f in detected.formats
         ]
-        print_table("", ("format", "keys begin with", "a key holds", "keys"), rows, right=(3,))
-    say(f"{detected.words} {detected.other:,} of them are no sessions.")
+        print_table("", ("format", "keys", "a key holds", "keys"), rows, right=(3,))
+    say(f"{detected.words} {detected.rest}")
     return 0
 
 
@@ -202,7 +220,9 @@ def _session(session: Session) -> dict[str, object]:
         "created_at": session.created_at,
         "ttl_s": session.ttl_s,
         "size_bytes": session.size_bytes,
-        "history": [{"role": turn.role, "content": turn.content} for turn in session.turns],
+        "turns": session.total,
+        "history": [turn_object(turn) for turn in session.turns],
+        "state": {part.kind: part.json for part in session.state},
         "problems": list(session.problems),
     }
 
@@ -211,8 +231,17 @@ def _show(session: Session) -> None:
     ttl = duration(session.ttl_s) if session.ttl_s is not None else "never expires"
     say(line(session.key))
     say(f"user {line(session.user_id)}, context {line(session.context)}, created {line(session.created_at)}")
-    say(f"TTL {ttl}, {bytes_text(session.size_bytes)} in memory, {len(session.turns)} turns")
+    say(f"TTL {ttl}, {bytes_text(session.size_bytes)} in memory, {session.total:,} turns")
     for problem in session.problems:
         say(f"! {line(problem)}")
+    if session.earlier:
+        say(f"The newest {len(session.turns):,} follow; --turns reads more.")
     for turn in session.turns:
-        say(f"\n{line(turn.role) or '?'}: {plain(turn.content)}")
+        who = line(turn.role) or "?"
+        say(f"\n{f'{who} ({line(turn.name, 60)})' if turn.name else who}: {_text(turn)}")
+
+
+def _text(turn: Turn) -> str:
+    """What a turn says and does: texts as they are, every other part on a line of its own."""
+    told = [plain(p.text) if isinstance(p, Text) else part_line(p) for p in turn.parts]
+    return "\n".join(told) or "(empty)"

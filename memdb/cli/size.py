@@ -79,7 +79,7 @@ class Size(ShapeOptions, SessionOptions):
     def run(self) -> int:
         """Predict, choose, print."""
         home = Settings.from_env().home
-        known = catalogue.load().with_prices(prices.load(home))
+        known = catalogue.load().with_prices(prices.usable(home))
         made = plan.plan(self.inputs, profiles.load(self.profile, home), known)
         if self.json:
             print_json(plan.as_json(made))

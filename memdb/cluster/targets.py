@@ -17,12 +17,14 @@ from urllib.parse import quote
 
 import tomli_w
 
+from memdb import files
 from memdb.cluster import aws
 from memdb.cluster.address import is_address, may_hold_password, shown
 from memdb.cluster.target import Budget, Iam, Target, Tls
 from memdb.errors import BadSettings, LoginFailed, MemDBError
 from memdb.settings import Settings, variable
 
+_MOST_PASSWORD = 64 << 10
 FILE = "targets.toml"
 Origin = Literal["settings file", "environment", "local engine", "entered here", "MemoryDB"]
 
@@ -99,7 +101,7 @@ def read(settings: Settings) -> tuple[Named, ...]:
     """
     path = file_path(settings)
     try:
-        text = path.read_text("utf-8")
+        text = files.text(path)
         _only_ours(path, "settings file", str(path))
     except FileNotFoundError:
         if settings.settings:
@@ -121,7 +123,7 @@ def parse(text: str, where: str = FILE) -> tuple[Named, ...]:
     """
     try:
         content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
+    except (tomllib.TOMLDecodeError, RecursionError) as exc:
         why = "a key is an address" if may_hold_password(str(exc)) else str(exc)
         raise BadSettings(f"The settings file '{where}' is no TOML: {why}.", "Mend that line.") from None
     tables = content.pop("targets", {})
@@ -300,7 +302,7 @@ def _from_file(name: str, where: Password) -> str:
     path, named = Path(where.name).expanduser(), where.shown
     try:
         _only_ours(path, "password file", named)
-        password = path.read_text("utf-8").strip("\r\n")
+        password = files.text(path, most=_MOST_PASSWORD).strip("\r\n")
     except (OSError, UnicodeDecodeError) as exc:
         reason = getattr(exc, "strerror", None) or "it is not UTF-8"
         raise BadSettings(

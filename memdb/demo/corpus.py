@@ -8,6 +8,7 @@ the descriptions of data types in botocore's models, so that up to 60,000 docume
 from __future__ import annotations
 
 import ast
+import contextlib
 import gzip
 import hashlib
 import importlib.metadata
@@ -16,17 +17,18 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import botocore
 
+from memdb import files
 from memdb.cluster import replies
 from memdb.cluster.client import Client
 from memdb.demo import kept
-from memdb.errors import MemDBError
+from memdb.errors import DamagedFile, MemDBError
 from memdb.jobs import Report, silent
 
 MOST = 60_000
@@ -111,14 +113,27 @@ def _installed(part: str, home: Path | None, report: Report) -> list[Document]:
     if part in _read:
         return _read[part]
     file = home / "corpus" / f"{part}.json" if home else None
-    stored = kept.rows(file, _edition()) if file else None
+    stored = _stored(file, part) if file else None
     if stored is None:
         _read[part] = documents = _from_packages(part, report)
         if file:
             kept.keep_rows(file, _edition(), {part: [list(astuple(d)) for d in documents]})
     else:
-        _read[part] = [Document(*row) for row in stored[part]]
+        _read[part] = stored
     return _read[part]
+
+
+def _stored(file: Path, part: str) -> list[Document] | None:
+    names = [each.name for each in fields(Document)]
+    with contextlib.suppress(DamagedFile):
+        rows = kept.rows(file, _edition())
+        if rows is not None:
+            with files.reading(file):
+                documents: list[Document] = files.typed(
+                    [dict(zip(names, row, strict=True)) for row in rows[part]], list[Document]
+                )
+                return documents
+    return None
 
 
 def _edition() -> str:

@@ -6,21 +6,29 @@ not at all, so two loads at once do no harm.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+from memdb import array_files, files
 from memdb.embedding import local
-from memdb.errors import BadSettings
+from memdb.errors import DamagedFile
 from memdb.jobs import Report
 from memdb.vectors.distance import Floats
 
 BLOCK = 2_048  # texts of one file: what an interrupted run loses, about 0.4 s
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    digest: str
+    rows: dict[str, list[list[Any]]]
 
 
 def embeddings(
@@ -42,7 +50,7 @@ def embeddings(
         (len(rows), 256) float32, and how many texts were embedded now.
 
     Raises:
-        BadSettings: `home` cannot be written.
+        NotKept: `home` cannot be written.
     """
     filled = np.empty((len(rows), local.DIMENSION), np.float32)
     wanted = np.asarray(rows, dtype=np.int64)
@@ -59,50 +67,27 @@ def embeddings(
         if vectors is None:
             vectors = local.embed(block)
             computed += len(block)
-            write_whole(file, _saver(vectors))
+            files.write(file, _saver(vectors))
         filled[low:high] = vectors[wanted[low:high] - start]
     return filled, computed
 
 
 def rows(file: Path, digest: str) -> dict[str, list[list[Any]]] | None:
     """Named lists of rows that were kept under `digest`; None where others or none are there."""
-    try:
-        stored = json.loads(file.read_bytes())
-        return stored["rows"] if stored["digest"] == digest else None
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
+    with contextlib.suppress(DamagedFile):
+        stored: _Rows | None = files.document(file, _Rows)
+        return stored.rows if stored is not None and stored.digest == digest else None
+    return None
 
 
 def keep_rows(file: Path, digest: str, parts: dict[str, list[list[Any]]]) -> None:
     """Keep named lists of rows instead of what the file held.
 
     Raises:
-        BadSettings: the file cannot be written.
+        NotKept: the file cannot be written.
     """
     text = json.dumps({"digest": digest, "rows": parts}).encode()
-    write_whole(file, lambda stream: stream.write(text))
-
-
-def write_whole(file: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file that others see whole or not at all.
-
-    Raises:
-        BadSettings: it cannot be written.
-    """
-    part = file.with_suffix(f".{os.getpid()}.part")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with part.open("wb") as stream:
-                write(stream)
-            part.replace(file)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as exc:
-        raise BadSettings(
-            f"'{file.parent}' cannot be written: {exc.strerror or exc}.",
-            "Set MEMDB_HOME to a folder with room that you may write to.",
-        ) from exc
+    files.write(file, text)
 
 
 def _saver(vectors: Floats) -> Callable[[IO[bytes]], object]:
@@ -111,9 +96,9 @@ def _saver(vectors: Floats) -> Callable[[IO[bytes]], object]:
 
 def _vectors(file: Path, count: int) -> Floats | None:
     """A kept block; None where there is none or it is damaged."""
-    try:
-        stored = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    whole = isinstance(stored, np.ndarray) and stored.shape == (count, local.DIMENSION)
-    return stored if whole and stored.dtype == np.float32 and np.isfinite(stored).all() else None
+    with contextlib.suppress(DamagedFile):
+        stored = array_files.array(file)
+        whole = stored is not None and stored.shape == (count, local.DIMENSION)
+        if stored is not None and whole and stored.dtype == np.float32 and np.isfinite(stored).all():
+            return stored
+    return None

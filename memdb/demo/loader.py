@@ -108,7 +108,7 @@ def load(
         ReadOnlyTarget: the target is read-only.
         BadInput: a number is negative, or there would be sessions without users or documents.
         EngineError: the server has no search, or an index of that name that is another one.
-        BadSettings: `home` cannot be written.
+        NotKept: `home` cannot be written.
     """
     began = time.monotonic()
     _check(docs, users, sessions)

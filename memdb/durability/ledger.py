@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from memdb import files
 from memdb.errors import MemDBError
 
 
@@ -36,7 +37,7 @@ class Ledger:
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
         except OSError as exc:
             raise _broken(path, exc) from exc
 
@@ -79,7 +80,7 @@ def entries(path: Path) -> tuple[Entry, ...]:
         LedgerBroken: the file cannot be read, or holds something else.
     """
     try:
-        text = path.read_text()
+        text = files.text(path, most=files.MOST_BYTES)
     except OSError as exc:
         raise _broken(path, exc) from exc
     noted = []
@@ -96,4 +97,4 @@ def entries(path: Path) -> tuple[Entry, ...]:
 
 
 def _broken(path: Path, exc: OSError) -> LedgerBroken:
-    return LedgerBroken(f"The ledger {path} cannot be used: {exc.strerror or exc}.", _HINT)
+    return LedgerBroken(f"The ledger {path} cannot be used: {files.reason(exc)}.", _HINT)

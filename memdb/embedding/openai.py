@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 
+from memdb import http_address
 from memdb.display import line
 from memdb.embedding import answers
 from memdb.errors import BadInput, EngineError, LoginFailed, Unreachable
@@ -30,8 +31,8 @@ class OpenAI:
         if not self.model:
             raise BadInput("The embedding model has no name.", "Write it like openai:text-embedding-3-small.")
         object.__setattr__(self, "url", (self.url or DEFAULT_URL).rstrip("/"))
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+        parts = http_address.parts_of(self.url)
+        if parts is None or parts.username or parts.password:
             raise BadInput(
                 "MEMDB_EMBEDDER_URL is no http(s) address without a login in it.",
                 "Write it like https://host/v1 and put the key into MEMDB_EMBEDDER_KEY.",

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-import zipfile
-import zlib
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from memdb import array_files, files
 from memdb.cluster.client import Client
 from memdb.cluster.target import Target
-from memdb.errors import MemDBError
-from memdb.maps.request import Map, MapRequest, Quality
+from memdb.errors import DamagedFile
+from memdb.maps.request import Map, MapRequest, Method, Quality
 from memdb.tuning.packing import packed, unpacked
 from memdb.vectors import evidence
 from memdb.vectors.distance import Floats
@@ -25,6 +25,21 @@ from memdb.vectors.index import IndexInfo
 
 FORMAT = 3  # grows also when the same request is laid out differently: older maps are drawn anew
 KEPT_FILES, KEPT_BYTES = 40, 2 * 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What the file of a map holds beside its arrays."""
+
+    format: int
+    method: Method
+    total: int
+    metric: str
+    fingerprint: str
+    seconds: tuple[tuple[str, float], ...]
+    names: tuple[str, ...]
+    notes: tuple[str, ...]
+    quality: tuple[float, float, int, int] | None
 
 
 def find(home: Path, client: Client, info: IndexInfo, request: MapRequest) -> Map | None:
@@ -59,18 +74,20 @@ def condition_of(request: MapRequest) -> Condition | str:
 def vectors(home: Path, target: Target, made: Map) -> Floats | None:
     """The vectors of a kept map's points, (n, d); None where they are not kept any more."""
     path = _path(home, target, made.fingerprint, made.request)
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            return np.asarray(arrays["vectors"], np.float32)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        return None
+    with contextlib.suppress(DamagedFile), array_files.arrays(path) as arrays:
+        if arrays is not None:
+            held = np.asarray(arrays["vectors"], np.float32)
+            if held.ndim != 2 or len(held) != len(made.keys):
+                raise ValueError(f"its vectors have the shape {held.shape}")
+            return held
+    return None
 
 
 def save(home: Path, target: Target, made: Map, points: Floats) -> Path:
     """Keep a map with its vectors (n, d); the oldest are removed beyond 40 maps or 2 GiB.
 
     Raises:
-        MemDBError: the folder cannot be written.
+        NotKept: the folder cannot be written.
     """
     path = _path(home, target, made.fingerprint, made.request)
     quality = made.quality
@@ -102,19 +119,8 @@ def save(home: Path, target: Target, made: Map, points: Floats) -> Path:
     }
     if made.evidence is not None:
         arrays |= {**packed("witnesses", made.evidence.keys), **made.evidence.arrays()}
-    part = path.with_suffix(f".{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            np.savez(file, **arrays)
-        part.replace(path)
-        _tidy(path.parent)
-    except OSError as exc:
-        part.unlink(missing_ok=True)
-        raise MemDBError(
-            f"The map cannot be kept in {path.parent}: {exc.strerror}.",
-            "Free space there, or set MEMDB_HOME.",
-        ) from exc
+    files.write(path, lambda stream: np.savez(stream, **arrays))
+    _tidy(path.parent)
     return path
 
 
@@ -124,39 +130,41 @@ def _path(home: Path, target: Target, fingerprint: str, request: MapRequest) -> 
 
 
 def _read(path: Path, request: MapRequest) -> Map | None:
-    try:
-        # Opened here: NumPy leaves a file open that turns out to be damaged.
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            about = json.loads(arrays["about"].tobytes())
-            if about["format"] != FORMAT:
+    with contextlib.suppress(DamagedFile), array_files.arrays(path) as arrays:
+        if arrays is not None:
+            about = files.typed(json.loads(arrays["about"].tobytes()), _About)
+            if about.format != FORMAT:
                 return None
             quality = None
-            if about["quality"]:
-                trust, continuity, sample, neighbours = about["quality"]
+            if about.quality:
+                trust, continuity, sample, neighbours = about.quality
                 quality = Quality(trust, continuity, sample, arrays["kept"], neighbours)
             made = Map(
                 request,
-                about["method"],
+                about.method,
                 tuple(unpacked("keys", arrays)),
                 arrays["xy"],
-                about["total"],
-                about["metric"],
-                about["fingerprint"],
-                tuple((s, t) for s, t in about["seconds"]),
+                about.total,
+                about.metric,
+                about.fingerprint,
+                about.seconds,
                 arrays["graph"],
                 arrays["graph_distances"].astype(np.float64),
                 quality,
                 arrays["labels"],
-                tuple(about["names"]),
+                about.names,
                 arrays["axes"],
                 arrays["mean"],
-                tuple(about["notes"]),
+                about.notes,
                 evidence.from_arrays(unpacked("witnesses", arrays), arrays),
             )
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
-        return None
-    os.utime(path)  # the longest unused goes first
-    return made
+            points = len(made.keys)
+            rows = (made.xy, made.graph, made.graph_distances, made.labels)
+            if made.xy.ndim != 2 or any(len(each) not in (0, points) for each in rows):
+                raise ValueError("its arrays do not belong together")
+            os.utime(path)  # the longest unused goes first
+            return made
+    return None
 
 
 def _tidy(folder: Path) -> None:

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from msgspec import ValidationError
+
+from memdb import files
 from memdb.operations.thresholds import Finding, Level, Thresholds
 
 WINDOW_S = 60.0  # rates are judged over the last minute, which is what "sustained" means here
@@ -111,10 +114,8 @@ def facts(alerts: Mapping[str, Alert]) -> list[dict[str, Any]]:
 
 def from_facts(told: object) -> dict[str, Alert]:
     """What `facts` told; nothing where it is no such thing."""
-    if not isinstance(told, list):
-        return {}
     try:
-        read = [Alert(**told_alert) for told_alert in told]
-    except TypeError:  # of another version
+        read: list[Alert] = files.typed(told, list[Alert])
+    except ValidationError:  # of another version
         return {}
     return {alert.key: alert for alert in read}

@@ -78,7 +78,8 @@ def _indexes(
     known = {index.name: index for index in before}
     for index in after:
         earlier = known.pop(index.name, None)
-        state, documents = index.build.state, f"{index.documents:,} documents"
+        state, number = index.build.state, index.told_documents
+        documents = "number of documents not available" if number is None else f"{number:,} documents"
         if earlier is None:
             events.append(Event(at, node, "index", index.name, f"created, {state}, {documents}"))
         elif earlier.build.state != state:

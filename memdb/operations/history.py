@@ -6,6 +6,7 @@ this machine's wall clock (Unix seconds), since they are drawn; rates were taken
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import re
@@ -16,8 +17,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from memdb import files
 from memdb.cluster.target import Target
-from memdb.errors import MemDBError
+from memdb.errors import DamagedFile, MemDBError
 from memdb.operations.events import Event
 from memdb.operations.figures import FIGURES, KEPT
 from memdb.operations.rates import Rates
@@ -49,7 +51,7 @@ VERSION = 1
 
 
 class Damaged(MemDBError):
-    """The history file cannot be read or written."""
+    """The history file cannot be read or written. Where its content is damaged it was set aside."""
 
 
 def path_of(folder: Path, target: Target) -> Path:
@@ -69,9 +71,11 @@ class Writer:
     def __init__(self, path: Path, *, max_bytes: int = MAX_BYTES, max_age_s: float = MAX_AGE_S) -> None:
         self.path = path
         self._max_bytes, self._max_age_s = max_bytes, max_age_s
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with told_of(path):
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            there(path)
             path.touch(mode=0o600)
+            self._file = path.stat().st_ino
             self._db = sqlite3.connect(path, timeout=5.0)
             self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")
             self._db.execute("PRAGMA journal_mode = WAL")
@@ -92,6 +96,9 @@ class Writer:
             found: every node with its rates since the sample before.
             events: what happened since then.
         """
+        with told_of(self.path):
+            if not self.path.exists() or self.path.stat().st_ino != self._file:
+                raise OSError(errno.ENOENT, "it was moved away")
         lags = {replica.address: replica for sample, _ in rated for replica in sample.replicas}
         with told_of(self.path), self._db:
             for sample, rates in rated:
@@ -123,7 +130,7 @@ class Writer:
         """A small thing by name; None where there is none."""
         with told_of(self.path):
             row = self._db.execute("SELECT facts FROM kept WHERE name = ?", (name,)).fetchone()
-        return json.loads(row[0]) if row else None
+            return json.loads(row[0]) if row else None
 
     def trim(self, now: float) -> None:
         """Delete what is too old, and the oldest while the file is too large."""
@@ -179,9 +186,9 @@ class Writer:
                 (
                     index.name,
                     index.build.state,
-                    index.build.fraction,
+                    index.told_fraction,
                     index.build.source,
-                    index.documents,
+                    index.told_documents,
                     index.failures,
                     index.last_error,
                     index.last_error_key,
@@ -225,6 +232,7 @@ def keep(path: Path, name: str, facts: object) -> None:
         Damaged: there is no history yet, or it cannot be written.
     """
     with told_of(path):
+        there(path)
         db = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=5.0)
         try:
             with db:
@@ -248,13 +256,39 @@ def _shape(db: sqlite3.Connection) -> None:
     db.execute(f"PRAGMA user_version = {VERSION}")
 
 
+def there(path: Path) -> bool:
+    """Whether there is a history: SQLite would follow a link, and wait for a pipe.
+
+    Raises:
+        DamagedFile: it or a file beside it is one of these; it was set aside.
+    """
+    for each in _beside(path):
+        files.is_there(each)
+    return files.is_there(path)
+
+
+def _beside(path: Path) -> tuple[Path, Path]:
+    return path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
+
+
 @contextmanager
 def told_of(path: Path) -> Iterator[None]:
-    """SQLite's errors as ours."""
+    """What goes wrong with a history as Damaged; one whose content is damaged is set aside."""
     try:
         yield
-    except (sqlite3.Error, OSError) as exc:
+    except DamagedFile as exc:
+        raise Damaged(str(exc), exc.hint) from exc
+    except MemDBError:
+        raise
+    except (sqlite3.OperationalError, OSError) as exc:  # sqlite3's: full, locked, gone
+        why = files.reason(exc) if isinstance(exc, OSError) else str(exc)
+        full = "full" in why
         raise Damaged(
-            f"The history {path.name} cannot be used: {exc}.",
-            f"Make room on the disk, or move {path} away; a new one is begun.",
+            f"The history {path.name} cannot be used: {'the disk is full' if full else why}.",
+            f"Free some space where '{path.parent}' lies."
+            if full
+            else f"Check '{path}', or move it away; a new one is begun.",
         ) from exc
+    except (sqlite3.Error, *files.DAMAGE) as exc:
+        aside = files.set_aside(path, f"cannot be read ({exc})", *_beside(path))
+        raise Damaged(str(aside), "A new one is begun.") from exc

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from memdb.errors import MemDBError
 from memdb.operations.keyspace import Drawn, Key, under
 from memdb.operations.samples import Sample
-from memdb.sizing import redisearch
-from memdb.sizing.allocator import grown, power_of_two, size_class
+from memdb.sizing import redisearch, valkey, valkey_keys
+from memdb.sizing.allocator import Allocator, grown, power_of_two, size_class
 from memdb.sizing.model import Constants
-from memdb.sizing.redisearch import Counts, Exact
+from memdb.sizing.redisearch import Exact, Occurrences
 from memdb.sizing.shape import Shape
 from memdb.vectors.index import KEY_TYPES, IndexInfo
 
@@ -77,7 +77,7 @@ def _only_total(sample: Sample, why: str) -> tuple[Part, ...]:
 
 
 def _valkey(sample: Sample, missing: str) -> tuple[Part, ...]:
-    vectors = sum(vector_bytes(info) for info in sample.indexes)
+    vectors = _held_once(sample.indexes)
     total = sample.figures.get("search_bytes")
     of_all = "valkey-search tells one total of all indexes"
     why = sample.absent.get("search_bytes", "INFO search does not tell search_used_memory_bytes")
@@ -96,6 +96,16 @@ def _valkey(sample: Sample, missing: str) -> tuple[Part, ...]:
         Part("other_indexes", None, None, "INFO search", f"{of_all}; they are in the index structures"),
         Part("untold", None, None, "", "only RediSearch's own count is known to leave something out"),
     )
+
+
+def _held_once(infos: Sequence[IndexInfo]) -> float:
+    """Vectors of valkey-search's indexes; those of the same field of the same documents are there once."""
+    held: dict[tuple[object, ...], float] = {}
+    for info in infos:
+        fields = [(field, field.vector.bytes) for field in info.of_kind("VECTOR") if field.vector is not None]
+        each = vector_bytes(info) / sum(size for _, size in fields) if fields else 0.0
+        held |= {valkey.string_of(info, field): each * size for field, size in fields}
+    return sum(held.values())
 
 
 def _told(sample: Sample, dialect: str, names: Sequence[bytes], missing: str) -> tuple[Part, ...]:
@@ -160,6 +170,23 @@ def corrected(drawn: Drawn, infos: Sequence[IndexInfo]) -> Drawn:
     if not of_json:
         return drawn
     return replace(drawn, keys=tuple(_corrected(key, of_json) for key in drawn.keys))
+
+
+def with_keys(drawn: Drawn, allocator: str) -> Drawn:
+    """Sizes as Valkey allocates them: its MEMORY USAGE leaves the key itself out.
+
+    Args:
+        drawn: keys with what MEMORY USAGE told.
+        allocator: INFO mem_allocator.
+    """
+    by = valkey_keys.allocator_of(allocator)
+    return replace(drawn, keys=tuple(_with_key(key, by) for key in drawn.keys))
+
+
+def _with_key(key: Key, allocator: Allocator) -> Key:
+    if key.size is None:
+        return key
+    return replace(key, size=key.size + valkey_keys.untold(len(key.name), int(key.size), allocator))
 
 
 def _corrected(key: Key, infos: Sequence[IndexInfo]) -> Key:
@@ -246,7 +273,7 @@ def _of_fields(info: IndexInfo) -> float:
     return PER_TERM * (info.terms or 0) + numeric * (PER_NUMBER * info.documents + PER_NUMERIC_FIELD)
 
 
-def _sum(design: tuple[Exact, Counts]) -> float:
+def _sum(design: tuple[Exact, Occurrences]) -> float:
     exact, counts = design
     fitted = asdict(Constants())
     return sum(exact.values()) + sum(float(fitted[name]) * count for name, (_, count) in counts.items())

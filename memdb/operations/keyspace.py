@@ -62,7 +62,7 @@ class Coverage:
     keys: float
     low: float
     high: float
-    documents: int
+    documents: int | None  # None where what was told cannot be true
     exact: bool
 
     @property
@@ -125,10 +125,15 @@ def estimated(info: IndexInfo, drawn: Drawn) -> Coverage | None:
         return None
     hits = sum(belongs(info, key.name, key.type) for key in known)
     if len(known) >= drawn.population:
-        return Coverage(info.name, hits, hits, hits, info.documents, exact=True)
+        return Coverage(info.name, hits, hits, hits, info.told_documents, exact=True)
     low, high = (end * drawn.population for end in _ends(hits, len(known), drawn.population))
     return Coverage(
-        info.name, hits / len(known) * drawn.population, max(low, hits), high, info.documents, exact=False
+        info.name,
+        hits / len(known) * drawn.population,
+        max(low, hits),
+        high,
+        info.told_documents,
+        exact=False,
     )
 
 
@@ -254,7 +259,7 @@ def count_few(there: Client, indexes: Sequence[IndexInfo]) -> dict[str, Coverage
         for info in indexes:
             if info.on == on:
                 count = sum(under(info, name) for name in names)
-                counted[info.name] = Coverage(info.name, count, count, count, info.documents, exact=True)
+                counted[info.name] = Coverage(info.name, count, count, count, info.told_documents, exact=True)
     return counted
 
 
@@ -292,8 +297,10 @@ def count_exactly(
         seen = min(population, seen + _PATIENT)
         report(f"Counting keys of {info.name}", seen, population)
         if cursor == "0":
-            return Coverage(info.name, count, count, count, info.documents, exact=True)
+            return Coverage(info.name, count, count, count, info.told_documents, exact=True)
         if time.monotonic() > end:
             looked = max(seen, count, 1)
             low, high = (max(count, share * population) for share in _ends(count, looked, population))
-            return Coverage(info.name, count / looked * population, low, high, info.documents, exact=False)
+            return Coverage(
+                info.name, count / looked * population, low, high, info.told_documents, exact=False
+            )

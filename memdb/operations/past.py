@@ -6,20 +6,23 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from memdb import files
 from memdb.operations.events import Event
 from memdb.operations.figures import KEPT
-from memdb.operations.history import VERSION, told_of
+from memdb.operations.history import VERSION, there, told_of
 from memdb.operations.memory import MemorySplit
 from memdb.operations.readings import Following
 from memdb.vectors.distance import Doubles
 
 BUCKETS = 600  # points of a line: more than a chart has pixels to tell apart
+_EVENT = ("at", "node", "kind", "name", "text")
+_BUILD = ("at", "node", "name", "state", "fraction", "documents", "failures")
 _GAP = 2.5  # times the usual distance of two samples: more is a time that was not sampled
 
 
@@ -29,9 +32,9 @@ class IndexNow:
 
     name: str
     state: str
-    fraction: float
+    fraction: float | None  # None: what was told cannot be true
     source: str
-    documents: int
+    documents: int | None  # the same
     failures: int | None
     last_error: str
     last_error_key: str
@@ -72,7 +75,7 @@ class BuildPoint:
     name: str
     state: str
     fraction: float
-    documents: int
+    documents: int  # 0 where what was told cannot be true
     failures: int | None
 
 
@@ -91,13 +94,15 @@ class Past:
         rows = self._rows(
             "SELECT address, at, facts FROM now JOIN nodes ON nodes.id = now.node ORDER BY node"
         )
-        nodes = [_node(address, at, json.loads(facts)) for address, at, facts in rows]
+        with told_of(self.path):
+            nodes = [_node(address, at, json.loads(facts)) for address, at, facts in rows]
         return tuple(sorted(nodes, key=lambda node: node.role != "primary"))
 
     def span(self) -> tuple[float, float] | None:
         """When the oldest and the newest sample were taken."""
         ((low, high),) = self._rows("SELECT min(at), max(at) FROM samples") or [(None, None)]
-        return None if low is None else (float(low), float(high))
+        with told_of(self.path):
+            return None if low is None else (float(low), float(high))
 
     def series(
         self, node: str, start: float, end: float, names: Sequence[str], *, buckets: int = BUCKETS
@@ -130,7 +135,8 @@ class Past:
         else:
             columns = ", ".join(f"{name}, {name}" for name in names)
             rows = self._rows(f"SELECT at, {columns} {which} ORDER BY at", node, start, end)
-        table = np.array(rows, dtype=np.float64).reshape(-1, 1 + 2 * len(names))
+        with told_of(self.path):
+            table = np.array(rows, dtype=np.float64).reshape(-1, 1 + 2 * len(names))
         table = with_gaps(table)
         mean = {name: table[:, 1 + 2 * i] for i, name in enumerate(names)}
         top = {name: table[:, 2 + 2 * i] for i, name in enumerate(names)}
@@ -147,14 +153,21 @@ class Past:
             start,
         )
         since = self._rows(f"SELECT at, {columns} WHERE at BETWEEN ? AND ? ORDER BY at", start, end)
-        return tuple(BuildPoint(*row) for row in [*((start, *row) for row in before), *since])
+        with told_of(self.path):
+            every = [dict(zip(_BUILD, row, strict=True)) for row in [*((start, *r) for r in before), *since]]
+            points: tuple[BuildPoint, ...] = files.typed(every, tuple[BuildPoint, ...])
+        return points
 
     def events(self, start: float, end: float, *, limit: int = 500) -> tuple[Event, ...]:
         """What happened, newest first."""
         sql = (
             "SELECT at, node, kind, name, text FROM events WHERE at BETWEEN ? AND ? ORDER BY at DESC LIMIT ?"
         )
-        return tuple(Event(*row) for row in self._rows(sql, start, end, limit))
+        rows = self._rows(sql, start, end, limit)
+        with told_of(self.path):
+            every = [dict(zip(_EVENT, row, strict=True)) for row in rows]
+            happened: tuple[Event, ...] = files.typed(every, tuple[Event, ...])
+        return happened
 
     def last_split(self, node: str, until: float) -> tuple[float, MemorySplit] | None:
         """Where the node's memory went at that time, with when it was asked; None where nothing is known."""
@@ -166,17 +179,19 @@ class Past:
         )
         try:
             return (rows[0][0], MemorySplit.from_facts(json.loads(rows[0][1]))) if rows else None
-        except ValueError:  # of another version
+        except (ValueError, RecursionError):  # of another version, or damaged
             return None
 
     def kept(self, name: str) -> object:
         """A small thing by name; None where there is none."""
         rows = self._rows("SELECT facts FROM kept WHERE name = ?", name)
-        return json.loads(rows[0][0]) if rows else None
+        with told_of(self.path):
+            return json.loads(rows[0][0]) if rows else None
 
     def _rows(self, sql: str, *values: object) -> list[Any]:
-        if not self.path.exists():
-            return []
+        with told_of(self.path):
+            if not there(self.path):
+                return []
         with told_of(self.path), self._open() as db:
             if db.execute("PRAGMA user_version").fetchone()[0] != VERSION:
                 return []  # its writer is about to make the tables
@@ -208,10 +223,8 @@ def with_gaps(table: Doubles) -> Doubles:
     return np.insert(table, where, holes, axis=0)
 
 
-def _node(address: str, at: float, facts: dict[str, Any]) -> NodeNow:
-    read = {
-        **facts,
-        "replicas": tuple(Following(**replica) for replica in facts["replicas"]),
-        "indexes": tuple(IndexNow(*index) for index in facts["indexes"]),
-    }
-    return NodeNow(address=address, at=at, **read)
+def _node(address: object, at: object, facts: dict[str, Any]) -> NodeNow:
+    names = [each.name for each in fields(IndexNow)]
+    indexes = [dict(zip(names, index, strict=True)) for index in facts["indexes"]]
+    node: NodeNow = files.typed({**facts, "address": address, "at": at, "indexes": indexes}, NodeNow)
+    return node

@@ -10,11 +10,13 @@ import fcntl
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO
 
+from msgspec import ValidationError
+
+from memdb import files
 from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Target
 from memdb.errors import MemDBError
@@ -91,7 +93,9 @@ class Sampler:
         """Sample once the lock is ours."""
         with history.told_of(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = self.path.with_suffix(".lock").open("w")
+            at = self.path.with_suffix(".lock")
+            files.is_there(at)
+            lock = at.open("w")
         with lock:
             while not self._stop.is_set():
                 if not _taken(lock):
@@ -206,12 +210,11 @@ class Sampler:
 
 def thresholds_of(told: object) -> Thresholds:
     """Thresholds as they were kept; the defaults where there are none."""
-    if not isinstance(told, Mapping):
-        return Thresholds()
     try:
-        return Thresholds(**told)
-    except (TypeError, MemDBError):  # of another version
+        limits: Thresholds = files.typed(told, Thresholds)
+    except (ValidationError, MemDBError):  # of another version
         return Thresholds()
+    return limits
 
 
 def keep_thresholds(path: Path, limits: Thresholds) -> None:

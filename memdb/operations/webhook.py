@@ -10,10 +10,10 @@ import queue
 import threading
 import time
 from dataclasses import asdict
-from urllib.parse import urlsplit
 
 import urllib3
 
+from memdb import http_address
 from memdb.errors import BadSettings
 from memdb.json_text import json_text
 from memdb.operations.alerts import Change
@@ -31,12 +31,12 @@ class Webhook:
     """
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        parts = http_address.parts_of(url)
+        if parts is None:
             raise BadSettings(
                 "MEMDB_WEBHOOK is no http(s) address.", "Write it like https://host/path, or leave it out."
             )
-        self.host = parts.hostname
+        self.host = str(parts.hostname)
         self._url = url
         self._waiting: queue.Queue[tuple[str, Change]] = queue.Queue(maxsize=100)
         self._failed: queue.Queue[Event] = queue.Queue(maxsize=100)

@@ -1,6 +1,6 @@
 """Turns added to a session so that two who write at once lose nothing: read, compare, set.
 
-append(client, "session:42", [Turn("user", "How …?"), Turn("assistant", "Call …")])
+append(client, "session:42", [said("user", "How …?"), said("assistant", "Call …")])
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from memdb.cluster.client import Arg, Client
 from memdb.cluster.replies import Reply
 from memdb.display import bytes_text, line
 from memdb.errors import BadInput, NotFound
-from memdb.sessions.formats import CONTEXT, CREATED_AT, HISTORY, USER_ID, Turn, session_key
+from memdb.sessions.formats import CONTEXT, CREATED_AT, HISTORY, USER_ID, session_key
 from memdb.sessions.hashes import VALUE_BYTES
 from memdb.sessions.store import LONGEST_TTL_S
+from memdb.sessions.turns import Text, Turn
 
 TTL_S = 1_800.0  # the article's: half an hour since the last turn
 _TURN_BYTES = 1_000_000  # of the turns added at once
@@ -41,7 +42,7 @@ def append(client: Client, key: str, turns: Sequence[Turn], *, ttl_s: float | No
     Args:
         client: where to write.
         key: of the session's hash.
-        turns: to be added, in order.
+        turns: to be added, in order; texts only.
         ttl_s: seconds the session lives from now; None leaves its TTL alone.
 
     Raises:
@@ -131,6 +132,8 @@ def _entries(turns: Sequence[Turn]) -> list[object]:
     size = sum(len(turn.content) for turn in turns)
     if size > _TURN_BYTES:
         raise BadInput(f"The turns have {size:,} characters; at most {_TURN_BYTES:,} are added.", "Say less.")
+    if any(not isinstance(part, Text) for turn in turns for part in turn.parts):
+        raise BadInput("Only texts are added to a session.", "Leave out tool calls, images and files.")
     return [{"role": turn.role, "content": turn.content} for turn in turns]
 
 

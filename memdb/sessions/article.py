@@ -18,6 +18,7 @@ from memdb.sessions.cursor import LEFT_KEYS
 from memdb.sessions.filters import SessionFilter
 from memdb.sessions.hashes import seconds
 from memdb.sessions.mapping import Format
+from memdb.sessions.messages import moment
 from memdb.sessions.strategy import (
     LARGEST_STEP,
     Budget,
@@ -116,7 +117,7 @@ class Article:
                 raise fields
             user, created = (replies.key(v)[:200] if isinstance(v, bytes) else "" for v in fields)
             memory = possible.size(size) or 0
-            sample.append(Seen(key, seconds(left), memory, user, formats.time_of(created)))
+            sample.append(Seen(key, seconds(left), memory, user, moment(created)))
         return sample
 
 
@@ -138,7 +139,7 @@ def _decisive(wanted: SessionFilter) -> dict[str, _Fits]:
 
     def created(length: int, value: bytes | None) -> bool:
         if value is not None:
-            return wanted.takes_created(formats.time_of(replies.key(value)))
+            return wanted.takes_created(moment(replies.key(value)))
         return 0 < length <= VALUE_BYTES
 
     fields: dict[str, _Fits] = {}

@@ -8,7 +8,7 @@ from memdb.cluster.client import Client
 from memdb.embedding.local import embed
 from memdb.errors import NotFound
 from memdb.sessions import formats, store, users
-from memdb.sessions.formats import Turn
+from memdb.sessions.turns import Turn
 from memdb.vectors import distance
 from memdb.vectors.distance import Floats
 from memdb.vectors.index import index_info

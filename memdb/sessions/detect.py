@@ -1,29 +1,39 @@
 """Which session formats a server holds: a sample of its keys, read and recognised.
 
-for found in detect(client).formats:
-    print(found.format.title, found.format.prefix, found.keys)
+for seen in detect(client).formats:
+    print(seen.format.title, seen.format.keys, seen.keys)
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from memdb.cluster import replies
 from memdb.cluster.client import Client
 from memdb.sessions import known
-from memdb.sessions.mapping import TYPES, Format
+from memdb.sessions.mapping import TYPES, Format, Stored
 from memdb.sessions.values import values
 
 SAMPLE = 5_000  # keys
 STEP = 1_000
 READ = 8  # values of each group of keys
+MIXED = 64  # of a group whose values are not all alike
 GROUPS = 60  # groups that are read, the most frequent first
 VALUE_BYTES, TOTAL_BYTES = 2**20, 16 * 2**20
+ALIKE = 3  # prefixes of one key each, with the same ending, that are ids and no prefixes
+# What is an id and no word: a UUID, many hex digits, a ULID, a number.
+_ID = re.compile(
+    r"[0-9a-fA-F]{8}-[0-9a-fA-F-]{12,28}|[0-9a-fA-F]{16,64}|[0-9A-HJKMNP-TV-Z]{26}|\d{4,}|\+?\d{6,}"
+)
+_TAILED = tuple(f for f in known.KNOWN if f.tail)
+_OF_TYPE = {told: stored for stored, told in TYPES.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Recognised:
     """A format that is there."""
 
     format: Format
@@ -35,11 +45,12 @@ class Found:
 class Detected:
     """What a sample tells."""
 
-    formats: tuple[Found, ...]  # the most keys first
+    formats: tuple[Recognised, ...]  # the most keys first
     other: int  # keys of the sample that are no sessions
     sampled: int
     total: int  # keys on the server
     unread: tuple[str, ...] = ()  # groups that were too many to look into
+    unknown: int = 0  # keys of the sample in such groups, or whose values could not be read
 
     @property
     def whole(self) -> bool:
@@ -50,8 +61,29 @@ class Detected:
     def words(self) -> str:
         """How it is known, a sentence."""
         if self.whole:
-            return f"Counted: all {self.total:,} keys were looked at."
+            return f"Counted: all {self.total:,} keys were looked at, some values of each kind read."
         return f"Estimated from a sample of {self.sampled:,} of {self.total:,} keys."
+
+    @property
+    def rest(self) -> str:
+        """What the keys are that are of no format, a sentence or two."""
+        text = f"{self.other:,} of {self.sampled:,} keys of the sample are no sessions."
+        if self.unknown:
+            text += f" {self.unknown:,} were not looked into, so that they may be."
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Keys that likely hold the same kind of value: by what they begin and end with."""
+
+    prefix: str
+    tail: str
+    told: str  # TYPE
+
+    @property
+    def name(self) -> str:
+        return f"{self.prefix}…{self.tail}" if self.tail or not self.prefix else self.prefix
 
 
 def detect(client: Client, own: tuple[Format, ...] = (), *, sample: int = SAMPLE) -> Detected:
@@ -67,43 +99,149 @@ def detect(client: Client, own: tuple[Format, ...] = (), *, sample: int = SAMPLE
     total = replies.integer(client.execute("DBSIZE"))
     keys = _sample(client, sample)
     types = [replies.text(t) for t in client.pipeline([("TYPE", key) for key in keys])]
-    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
     counts: Counter[Format] = Counter()
-    of_type = {told: stored for stored, told in TYPES.items()}
+    left: list[tuple[str, str]] = []
+    of_no_kind = 0
     for key, told in zip(keys, types, strict=True):
-        mine = next((f for f in own if key.startswith(f.prefix) and TYPES[f.stored] == told), None)
+        mine = next((f for f in own if f.owns(key) and TYPES[f.stored] == told), None)
         if mine is not None:
             counts[mine] += 1
-        elif told in of_type:
-            groups[prefix_of(key), told].append(key)
-    left = TOTAL_BYTES
-    ranked = sorted(groups.items(), key=lambda item: -len(item[1]))
-    for (prefix, told), members in ranked[:GROUPS]:
-        votes: Counter[Format | None] = Counter()
-        for value in values(client, members[:READ], each=VALUE_BYTES, total=max(0, left)):
-            left -= value.size_bytes or 0
-            if value.document is not None:
-                votes[known.recognised(prefix, of_type[told], value.document)] += 1
-        voted = next((name for name, _ in votes.most_common() if name is not None), None)
-        if voted is not None:
+        elif told in _OF_TYPE:
+            left.append((key, told))
+        else:
+            of_no_kind += 1
+    ranked = sorted(grouped(left).items(), key=lambda item: -len(item[1]))
+    budget, other, unknown = TOTAL_BYTES, of_no_kind, 0
+    for group, members in ranked[:GROUPS]:
+        votes, read = _votes(client, group, members, budget)
+        budget -= read
+        voters = sum(votes.values())
+        for format_, number in votes.items():
             # A group may be mixed: it counts by the share of those read that look so.
-            counts[voted] += max(1, round(len(members) * votes[voted] / sum(votes.values())))
+            share = round(len(members) * number / voters)
+            if format_ is None:
+                other += share
+            else:
+                counts[format_] += max(1, share)
+        unknown += 0 if voters else len(members)
+    unknown += sum(len(members) for _, members in ranked[GROUPS:])
     seen = len(keys)
     factor = total / seen if seen else 0.0
-    formats = tuple(Found(f, n, n if seen >= total else round(n * factor)) for f, n in counts.most_common())
+    counts = _together(counts)
     return Detected(
-        formats,
-        seen - sum(counts.values()),
+        tuple(Recognised(f, n, n if seen >= total else round(n * factor)) for f, n in counts.most_common()),
+        max(0, seen - unknown - sum(counts.values())),
         seen,
         max(total, seen),
-        tuple(f"{prefix} ({told})" for (prefix, told), _ in ranked[GROUPS:]),
+        tuple(f"{group.name} ({group.told})" for group, _ in ranked[GROUPS:]),
+        unknown,
     )
 
 
-def prefix_of(key: str) -> str:
-    """The start of a key that it likely shares with its kind: up to the first colon, else the whole key."""
-    head, colon, _ = key.partition(":")
-    return head + colon
+def grouped(keys: Iterable[tuple[str, str]]) -> dict[_Group, list[str]]:
+    """Keys, each with its type, by what they begin and end with.
+
+    A prefix goes up to the first colon. What stands there and is an id, as a UUID is, is no prefix; neither
+    are words of which each has one key, all of them with the same ending: `ann:chat`, `bob:chat`.
+    """
+    groups: dict[_Group, list[str]] = defaultdict(list)
+    for key, told in keys:
+        tailed = next((f for f in _TAILED if TYPES[f.stored] == told and _ends_as(f, key)), None)
+        head, colon, rest = key.partition(":")
+        if tailed is not None:
+            prefix = tailed.prefix if key.startswith(tailed.prefix) else head + colon
+            groups[_Group(prefix, tailed.tail, told)].append(key)
+        elif not colon:
+            groups[_Group("", "", told)].append(key)
+        elif _ID.fullmatch(head):
+            ending = "" if ":" in rest or _ID.fullmatch(rest) else f":{rest}"
+            groups[_Group("", ending, told) if ending else _Group(head + colon, "", told)].append(key)
+        else:
+            usual = next((f.prefix for f in known.KNOWN if TYPES[f.stored] == told and _under(f, key)), "")
+            groups[_Group(usual or head + colon, "", told)].append(key)
+    alone: dict[tuple[str, str], list[_Group]] = defaultdict(list)
+    for group, members in groups.items():
+        if len(members) == 1 and group.prefix and not group.tail:
+            ending = members[0].removeprefix(group.prefix)
+            if ending and ":" not in ending and not any(c.isdigit() for c in ending):
+                alone[f":{ending}", group.told].append(group)
+    for (ending, told), several in alone.items():
+        if len(several) >= ALIKE:
+            joined = groups.setdefault(_Group("", ending, told), [])
+            for group in several:
+                joined += groups.pop(group)
+    return groups
+
+
+def _ends_as(format_: Format, key: str) -> bool:
+    """Whether a key with an id before it has the format's tail."""
+    bare = replace(format_, prefix="")
+    id_ = bare.id_of(key)
+    return id_ not in ("", key) and replace(format_, prefix=key[:1]).owns(key)
+
+
+def _under(format_: Format, key: str) -> bool:
+    """Whether a key begins as the format's usual prefix of several words does."""
+    return format_.prefix.count(":") > 1 and not format_.tail and key.startswith(format_.prefix)
+
+
+def _votes(
+    client: Client, group: _Group, members: list[str], budget: int
+) -> tuple[Counter[Format | None], int]:
+    """What some values of a group look like, and the bytes that were read."""
+    votes: Counter[Format | None] = Counter()
+    stored: Stored = _OF_TYPE[group.told]
+    prefix = _prefix(group, members)
+    read = at = 0
+    while at < len(members):
+        mixed = len(votes) > 1
+        if at >= (MIXED if mixed else READ) or read >= budget:
+            break
+        several = members[at : at + READ]
+        at += READ
+        for value in values(client, several, each=VALUE_BYTES, total=max(0, budget - read)):
+            read += min(VALUE_BYTES, value.size_bytes or 0)
+            if value.kind == "none":
+                continue
+            if value.document is None:
+                # Not JSON is no session; what was too large to be read may be one.
+                if value.whole:
+                    votes[None] += 1
+                continue
+            format_ = known.recognised(prefix, stored, value.document, value.key)
+            if format_ is not None and not format_.tail:
+                format_ = replace(format_, tail=group.tail)
+            votes[format_] += 1
+    return votes, read
+
+
+def _prefix(group: _Group, members: list[str]) -> str:
+    """Of a group with a tail: what its keys have in common up to a colon; else the group's."""
+    if not group.tail or not group.prefix or len(members) < 2:
+        return group.prefix
+    first, last = min(members), max(members)  # what these two have in common all have
+    alike = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    head, colon, _ = first[:alike].rpartition(":")
+    return head + colon if len(head + colon) > len(group.prefix) else group.prefix
+
+
+def _together(counts: Counter[Format]) -> Counter[Format]:
+    """Formats of one kind whose prefixes hold one another are one, the shortest's: ids may have colons."""
+    joined: Counter[Format] = Counter()
+    for format_ in sorted(counts, key=lambda f: len(f.prefix)):
+        whole = next(
+            (
+                f
+                for f in joined
+                if f.tail
+                and replace(f, prefix=format_.prefix) == format_
+                and f.prefix
+                and format_.prefix.startswith(f.prefix)
+            ),
+            format_,
+        )
+        joined[whole] += counts[format_]
+    return joined
 
 
 def _sample(client: Client, sample: int) -> list[str]:

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from memdb.cluster.keys import beginning
 from memdb.errors import BadInput
 
 
@@ -44,10 +43,6 @@ class SessionFilter:
                 f"{self.created_to:%Y-%m-%d %H:%M} is empty.",
                 "Its end must not be before its start.",
             )
-
-    def pattern(self, prefix: str) -> str:
-        """For SCAN's MATCH, where keys begin with `prefix` and the id follows."""
-        return beginning(prefix) + (beginning(self.id_part) if self.id_part else "")
 
     @property
     def by_created(self) -> bool:

@@ -11,8 +11,6 @@ text = "body.text"
 
 from __future__ import annotations
 
-import os
-import tempfile
 import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,6 +19,7 @@ from typing import Any
 
 import tomli_w
 
+from memdb import files
 from memdb.errors import BadInput, BadSettings
 from memdb.sessions.mapping import Format
 from memdb.settings import Settings
@@ -28,8 +27,8 @@ from memdb.settings import Settings
 FILE = "session_formats.toml"
 TABLE = "session_formats"
 _PATHS = ("messages", "role", "text", "time", "user", "session")
-_TEXTS = ("name", "title", "prefix", "stored", "holds")
-_KNOWN = {*_PATHS, *_TEXTS, "newest_first"}
+_TEXTS = ("name", "title", "prefix", "tail", "stored", "holds")
+_KNOWN = {*_PATHS, *_TEXTS, "newest_first", "roles"}
 _MOST = 100
 
 
@@ -46,7 +45,7 @@ def own_formats(settings: Settings) -> tuple[Format, ...]:
     """
     path = file_path(settings)
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
+        content = tomllib.loads(files.text(path))
     except FileNotFoundError:
         return ()
     except (OSError, ValueError, RecursionError) as exc:
@@ -81,14 +80,33 @@ def of_table(table: Mapping[str, Any]) -> Format:
     newest_first = table.get("newest_first", False)
     if not isinstance(newest_first, bool):
         raise BadInput(f"newest_first is {newest_first!r}.", "Give true or false.")
+    if "prefix" not in table:
+        raise BadInput("The format names no start of its keys.", 'Give their prefix, e.g. "chat:".')
     base = Format(texts["name"], texts["title"] or texts["name"], texts["prefix"], "json", own=True)
     return replace(
         base,
         stored=texts["stored"] or "json",  # type: ignore[arg-type]  # checked below
         holds=texts["holds"] or "session",  # type: ignore[arg-type]
         newest_first=newest_first,
+        tail=texts["tail"],
+        roles=_roles(table.get("roles", {})),
         **paths,
     ).checked()
+
+
+def of_toml(text: str) -> Format:
+    """The first format of some lines, as `to_toml` writes them.
+
+    Raises:
+        BadInput: the lines are no TOML, or say no format that can be.
+    """
+    try:
+        tables = tomllib.loads(text).get(TABLE, [])
+    except (ValueError, RecursionError) as exc:
+        raise BadInput(f"The lines are no TOML: {exc}.", f"Copy them with [[{TABLE}]] above.") from exc
+    if not isinstance(tables, list) or not tables:
+        raise BadInput("The lines name no format.", f"Copy them with [[{TABLE}]] above.")
+    return of_table(tables[0])
 
 
 def to_toml(*formats: Format) -> str:
@@ -103,7 +121,8 @@ def save(settings: Settings, format_: Format) -> Path:
 
     Raises:
         BadInput: the format cannot be.
-        BadSettings: the file cannot be read or written; it stays as it is.
+        BadSettings: the file cannot be read.
+        NotKept: it cannot be written; it stays as it is.
     """
     format_ = replace(format_.checked(), own=True)
     kept = [f for f in own_formats(settings) if f.name != format_.name]
@@ -115,24 +134,20 @@ def save(settings: Settings, format_: Format) -> Path:
             f"The format '{format_.name}' holds bytes that are no UTF-8, which a TOML file cannot hold.",
             "Choose a prefix and names that are text.",
         ) from None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fd, name = tempfile.mkstemp(dir=path.parent, prefix=FILE)
-        with os.fdopen(fd, "wb") as file:
-            file.write(content)
-        Path(name).replace(path)
-    except OSError as exc:
-        raise BadSettings(f"'{path}' cannot be written: {exc.strerror}.", "Check the folder.") from exc
-    return path
+    return files.write(path, content)
 
 
 def _table(format_: Format) -> dict[str, Any]:
-    table: dict[str, Any] = {name: getattr(format_, name) for name in _TEXTS}
+    table: dict[str, Any] = {name: getattr(format_, name) for name in _TEXTS if name != "tail"}
+    if format_.tail:
+        table["tail"] = format_.tail
     for name in _PATHS:
         paths = getattr(format_, name)
         table[name] = paths[0] if len(paths) == 1 else list(paths)
     if format_.newest_first:
         table["newest_first"] = True
+    if format_.roles:
+        table["roles"] = dict(format_.roles)
     return table
 
 
@@ -141,6 +156,12 @@ def _text(table: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise BadInput(f"{name} is {value!r}.", "Give a text in quotes.")
     return value
+
+
+def _roles(value: Any) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, dict) or not all(isinstance(role, str) for role in value.values()):
+        raise BadInput(f"roles is {value!r}.", 'Give a table: roles = { "1" = "user", "2" = "assistant" }.')
+    return tuple(value.items())
 
 
 def _paths(value: Any, name: str) -> tuple[str, ...]:

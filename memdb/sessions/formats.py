@@ -8,15 +8,17 @@ a sentence in `Session.problems`, and the raw value stays in `Session.fields`.
 from __future__ import annotations
 
 import base64
-import json
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from memdb.display import bytes_text, line
 from memdb.errors import BadInput
 from memdb.json_text import json_text
 from memdb.sessions.hashes import VALUE_BYTES, StoredField, StoredHash
+from memdb.sessions.messages import conversation, moment, parsed
+from memdb.sessions.packed import unpacked
+from memdb.sessions.turns import Other, Turn, turn_object
 
 SESSION_PREFIX = "session:"
 USER_PREFIX = "user:"
@@ -25,14 +27,6 @@ FIELDS = (USER_ID, HISTORY, CONTEXT, CREATED_AT)
 EMBEDDING = "embedding"  # of a user: the preference vector
 TURNS = 10_000  # a history of more entries keeps its last ones
 _LISTS = ("messages", "turns", "history")  # where an object is stored, its list of turns
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One entry of a conversation. The role is empty where the entry does not tell one."""
-
-    role: str
-    content: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +44,23 @@ class Session:
     size_note: str  # why the size is not known
     problems: tuple[str, ...]
     fields: tuple[StoredField, ...]
-    prefix: str = SESSION_PREFIX
+    id: str  # the key without what the format puts around it
+    earlier: int = 0  # turns before those in `turns`, which were not read
+    state: tuple[Other, ...] = ()  # what is kept beside the conversation
 
     @property
-    def id(self) -> str:
-        """The key without its prefix."""
-        return self.key.removeprefix(self.prefix)
+    def total(self) -> int:
+        """Turns of the whole session, read or not."""
+        return self.earlier + len(self.turns)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A stored history as read."""
+
+    turns: tuple[Turn, ...]
+    problems: tuple[str, ...]
+    earlier: int = 0  # turns before these, which were not read
 
 
 def session_key(session: str) -> str:
@@ -104,7 +109,7 @@ def session_of(stored: StoredHash, prefix: str = SESSION_PREFIX) -> Session:
     """A stored hash as a session. Never raises; `problems` tells what is wrong with it."""
     problems: list[str] = []
     texts: dict[str, str] = {}
-    turns: tuple[Turn, ...] = ()
+    history = History((), ())
     for name in FIELDS:
         field = stored.field(name)
         if field is None:
@@ -116,17 +121,18 @@ def session_of(stored: StoredHash, prefix: str = SESSION_PREFIX) -> Session:
             )
         else:
             texts[name] = field.text
-            if not field.utf8:
+            if not field.utf8 and name != HISTORY:
                 problems.append(f"The field '{name}' is not UTF-8; such bytes are shown as \\xNN.")
-    if HISTORY in texts:
-        turns, wrong = turns_of(texts[HISTORY])
-        problems += wrong
+    raw = stored.field(HISTORY)
+    if raw is not None and raw.value is not None:
+        history = history_of(raw.value)
+        problems += history.problems
     created = None
     if CREATED_AT in texts:
-        created = time_of(texts[CREATED_AT])
+        created = moment(texts[CREATED_AT])
         if created is None:
             shown = line(texts[CREATED_AT], 60)
-            problems.append(f"created_at is '{shown}', which is no ISO 8601 time.")
+            problems.append(f"created_at is '{shown}', which is no time.")
     if texts.get(USER_ID) == "":
         problems.append("The field 'user_id' is empty.")
     if stored.left_out:
@@ -137,68 +143,54 @@ def session_of(stored: StoredHash, prefix: str = SESSION_PREFIX) -> Session:
         texts.get(CONTEXT, ""),
         texts.get(CREATED_AT, ""),
         created,
-        turns,
+        history.turns,
         stored.ttl_s,
         stored.size_bytes,
         stored.size_note,
         tuple(problems),
         stored.fields,
-        prefix,
+        stored.key.removeprefix(prefix),
+        history.earlier,
     )
 
 
-def turns_of(history: str) -> tuple[tuple[Turn, ...], list[str]]:
-    """A history as turns, and what is wrong with it, in sentences.
+def history_of(raw: bytes) -> History:
+    """A history's bytes as turns, and what is wrong with it, in sentences. Never raises.
 
-    An entry that is no {role, content} of texts is kept as the JSON it is, so that nothing is hidden.
+    An entry that is no message is kept as the JSON it is and named by its place, so that nothing is hidden.
     """
-    try:
-        stored = json.loads(history)
-    except json.JSONDecodeError as exc:
-        return (), [f"The history is not JSON: {exc.msg} at character {exc.pos + 1:,} of {len(history):,}."]
-    except RecursionError:
-        return (), ["The history is JSON nested too deeply to be a conversation."]
-    except ValueError:  # a number of thousands of digits
-        return (), ["The history is JSON with a number too long to read."]
-    problems = []
+    value = unpacked(raw, "The history")
+    problems, stored = list(value.problems), value.document
+    if not value.readable:
+        return History((), tuple(problems))
+    if isinstance(stored, str):
+        inner = parsed(stored)
+        if inner is not stored:
+            problems.append("The history is JSON within a text of JSON; what is within is read.")
+            stored = inner
     if isinstance(stored, dict):
-        inner = next((name for name in _LISTS if isinstance(stored.get(name), list)), None)
-        if inner is not None:
-            problems.append(f"The history is a JSON object; its list '{inner}' is read as the turns.")
-            stored = stored[inner]
+        name = next((name for name in _LISTS if isinstance(stored.get(name), list)), None)
+        if name is not None:
+            problems.append(f"The history is a JSON object; its list '{name}' is read as the turns.")
+            stored = stored[name]
     if not isinstance(stored, list):
         kind = _KINDS.get(type(stored), "a value")
-        return (), [f"The history is JSON but {kind}, not a list of turns with role and content."]
-    if len(stored) > TURNS:
+        problems.append(f"The history is JSON but {kind}, not a list of turns with role and content.")
+        return History((), tuple(problems))
+    earlier = max(0, len(stored) - TURNS)
+    if earlier:
         problems.append(f"The history has {len(stored):,} entries; the last {TURNS:,} are read.")
-    read = [_turn(entry) for entry in stored[-TURNS:]]
-    odd = sum(not proper for _, proper in read)
-    if odd:
-        problems.append(
-            f"{odd:,} of {len(read):,} entries of the history are no turns with role and content."
-        )
-    return tuple(turn for turn, _ in read), problems
+    turns, wrong = conversation(stored[-TURNS:], earlier + 1)
+    return History(turns, (*problems, *wrong), earlier)
 
 
 def searchable(history: bytes) -> str:
-    """What words are looked for in: the contents of the turns, or the text as it is, in folded case."""
-    text = StoredField(HISTORY, len(history), history).text
-    turns, _ = turns_of(text)
-    return ("\n".join(turn.content for turn in turns) if turns else text).casefold()
-
-
-def time_of(text: str) -> datetime | None:
-    """An ISO 8601 time, or seconds or milliseconds since 1970; without a zone it is UTC."""
-    text = text.strip()
-    if len(text) > 40:
-        return None
-    if text.isascii() and text.isdigit() and len(text) in (10, 13):
-        return datetime.fromtimestamp(int(text) / (1 if len(text) == 10 else 1000), UTC)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    """What words are looked for in: all parts of the turns, or the text as it is, in folded case."""
+    turns = history_of(history).turns
+    text = (
+        "\n".join(turn.words for turn in turns) if turns else StoredField(HISTORY, len(history), history).text
+    )
+    return text.casefold()
 
 
 def to_json(session: Session) -> str:
@@ -214,9 +206,9 @@ def to_json(session: Session) -> str:
             "created_at": _unicode(session.created_at),
             "ttl_s": session.ttl_s,
             "size_bytes": session.size_bytes,
-            "history": [
-                {"role": _unicode(turn.role), "content": _unicode(turn.content)} for turn in session.turns
-            ],
+            "turns": session.total,
+            "history": [turn_object(turn) for turn in session.turns],
+            "state": {part.kind: part.json for part in session.state},
             "problems": list(session.problems),
             "fields": {_unicode(f.name): _stored(f) for f in session.fields},
         },
@@ -232,27 +224,6 @@ _KINDS: dict[type, str] = {
     bool: "true or false",
     type(None): "null",
 }
-
-
-def _turn(entry: object) -> tuple[Turn, bool]:
-    """The entry as a turn, and whether it is one."""
-    if not isinstance(entry, dict):
-        return Turn("", entry if isinstance(entry, str) else _json(entry)), False
-    role, content = entry.get("role"), entry.get("content")
-    if isinstance(role, str) and isinstance(content, str):
-        return Turn(role, content), True
-    if "content" not in entry:
-        return Turn(role if isinstance(role, str) else "", _json(entry)), False
-    return Turn(
-        role if isinstance(role, str) else "", content if isinstance(content, str) else _json(content)
-    ), False
-
-
-def _json(value: object) -> str:
-    try:
-        return json.dumps(value, ensure_ascii=False)
-    except RecursionError:  # it parsed just below the limit
-        return "(nested too deeply to show)"
 
 
 def _unicode(text: str) -> str:

@@ -6,16 +6,17 @@ the session's id in the values.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from memdb.cluster import replies
 from memdb.cluster.client import Client
-from memdb.cluster.keys import beginning
 from memdb.display import line
 from memdb.errors import NotFound
 from memdb.jobs import Report
+from memdb.sessions import known
 from memdb.sessions.cursor import LEFT_KEYS
 from memdb.sessions.filters import SessionFilter
 from memdb.sessions.formats import Session
@@ -23,12 +24,14 @@ from memdb.sessions.hashes import VALUE_BYTES, seconds
 from memdb.sessions.mapping import TYPES, Format, Reading, read
 from memdb.sessions.strategy import Budget, Opened, Powers, Pulse, Seen, SessionPage, Sieved
 from memdb.sessions.summaries import HISTORY_BYTES, OPENING, SessionSummary, with_note
-from memdb.sessions.values import Value, values
+from memdb.sessions.turns import opening
+from memdb.sessions.values import ENTRIES, Value, values
 from memdb.vectors.index import IndexInfo
 
 STEP = 1_000
 PAGE_BYTES, OPEN_BYTES = 32 * 2**20, 64 * 2**20
 SUMMARY_BYTES = 2**20  # a value over this is listed and not read
+SUMMARY_ENTRIES = 50  # of a list, the newest, and its first
 VALUE_COST = 12 * 2**10  # bytes that a small value counts for: five commands and its parsing take time too
 SEEN_BYTES = 64 * 2**10  # of a value that a survey reads for its user and time
 KEYS = 500  # of one page, where several make a session
@@ -76,7 +79,7 @@ class Gathered:
         budget: int,
     ) -> Sieved:
         """Keys of sessions that pass. Where several make a session, what lies among `keys` decides."""
-        left = list(keys)
+        left = [key for key in keys if format_.owns(key)]
         if wanted.by_ttl and format_.holds == "session":
             left = _by_ttl(client, wanted, left)
         if not _reads(format_, wanted):
@@ -100,7 +103,11 @@ class Gathered:
 
     def summaries(self, client: Client, format_: Format, notes: Mapping[str, str]) -> list[SessionSummary]:
         """Sessions in the order of their first key."""
-        parts = _parts(client, format_, list(notes), each=SUMMARY_BYTES, total=PAGE_BYTES)
+        parts = _parts(
+            client, format_, list(notes), each=SUMMARY_BYTES, total=PAGE_BYTES, entries=SUMMARY_ENTRIES
+        )
+        if not format_.prefix:  # nothing in the key's name says that it is a session
+            parts = [part for part in parts if _is_session(format_, part)]
         return [
             with_note(_summary(format_, id_, group), notes[group[0].value.key])
             for id_, group in _grouped(format_, parts).items()
@@ -115,9 +122,12 @@ class Gathered:
         keys, complete = _keys(client, format_, id_, budget, report)
         parts = [
             part
-            for part in _parts(client, format_, keys, total=OPEN_BYTES, any_type=True)
-            if format_.holds == "session" or (part.reading is not None and part.reading.session == id_)
+            for part in _parts(client, format_, keys, total=OPEN_BYTES, any_type=True, entries=budget.entries)
+            if format_.holds == "session" or _id(format_, part) == id_
         ]
+        bare = format_.id_of(format_.prefix + id_)
+        if not parts and bare != id_:  # the rest of a key, with what the format puts behind the id
+            return self.open(client, format_, bare, budget, report)
         if not parts:
             raise NotFound(format_.prefix + id_, "session")
         if format_.holds == "state":
@@ -186,7 +196,9 @@ def merged(format_: Format, before: SessionSummary, more: SessionSummary) -> Ses
         ttl_s=min(lives, default=None),
         history_bytes=early.history_bytes + late.history_bytes,
         size_bytes=None if None in sizes else sum(size or 0 for size in sizes),
-        turns=(early.turns or 0) + (late.turns or 0) or None,
+        turns=(early.turns or 0) + (late.turns or 0)
+        if early.turns is not None or late.turns is not None
+        else None,
         problems=tuple(dict.fromkeys((*early.problems, *late.problems))),
     )
 
@@ -210,11 +222,12 @@ def _parts(
     each: int = VALUE_BYTES,
     total: int,
     any_type: bool = False,
+    entries: int = ENTRIES,
 ) -> list[_Part]:
     """Values of keys that are there, and of the format's type unless any will do, with what they say."""
     return [
-        _Part(value, read(format_, value.document) if value.document is not None else None)
-        for value in values(client, keys, format_, each=each, total=total)
+        _Part(value, read(format_, value.document, value.earlier) if value.document is not None else None)
+        for value in values(client, keys, format_, each=each, total=total, entries=entries)
         if value.kind != "none" and (any_type or value.stored == format_.stored)
     ]
 
@@ -223,9 +236,21 @@ def _grouped(format_: Format, parts: Sequence[_Part]) -> dict[str, list[_Part]]:
     """Parts by the id of the session that they belong to."""
     grouped: dict[str, list[_Part]] = {}
     for part in parts:
-        told = part.reading.session if format_.holds != "session" and part.reading is not None else ""
-        grouped.setdefault(told or format_.id_of(part.value.key), []).append(part)
+        grouped.setdefault(_id(format_, part), []).append(part)
     return grouped
+
+
+def _id(format_: Format, part: _Part) -> str:
+    """Of the session that a key belongs to: what its value tells, else what its name does."""
+    told = part.reading.session if format_.holds != "session" and part.reading is not None else ""
+    return told or format_.id_of(part.value.key)
+
+
+def _is_session(format_: Format, part: _Part) -> bool:
+    """Whether a value looks like the format's, where its key's name does not tell."""
+    if part.value.document is None:
+        return False
+    return known.recognised(format_.prefix, format_.stored, part.value.document, part.value.key) is not None
 
 
 def _reads(format_: Format, wanted: SessionFilter) -> bool:
@@ -248,8 +273,8 @@ def _verdict(format_: Format, wanted: SessionFilter, id_: str, group: Sequence[_
     session = _session(format_, id_, group)
     if not wanted.takes_ttl(session.ttl_s):
         return None
-    unread = next((p for part in group for p in part.value.problems if not part.value.whole), "")
-    text = "\n".join(turn.content for turn in session.turns) or "\n".join(
+    unread = next((part.value.note for part in group if not part.value.whole), "")
+    text = "\n".join(turn.words for turn in session.turns) or "\n".join(
         replies.key(part.value.raw) for part in group
     )
     tests = (
@@ -265,10 +290,10 @@ def _verdict(format_: Format, wanted: SessionFilter, id_: str, group: Sequence[_
 def _keys(
     client: Client, format_: Format, id_: str, budget: Budget, report: Report
 ) -> tuple[list[str], bool]:
-    if format_.holds == "session":
+    if format_.holds == "session" or not (format_.session or "*" in format_.tail):
         return [format_.key_of(id_)], True
     # Where the id stands in the key (as redisvl's and LangGraph's does) SCAN's MATCH leaves few to be read.
-    keys, complete = _matching(client, format_, format_.pattern + beginning(id_), budget, report)
+    keys, complete = _matching(client, format_, format_.within(id_), budget, report)
     return (keys, complete) if keys else _matching(client, format_, format_.pattern, budget, report)
 
 
@@ -282,7 +307,7 @@ def _matching(
             "SCAN", at, "MATCH", pattern, "TYPE", TYPES[format_.stored], "COUNT", STEP
         )
         at, seen = replies.integer(reply), seen + STEP
-        matching.update(dict.fromkeys(map(replies.key, batch)))
+        matching.update(dict.fromkeys(key for key in map(replies.key, batch) if format_.owns(key)))
         report("Looking for the session's keys", min(seen, total), total)
         if at == 0:
             return list(matching)[:OPEN_KEYS], len(matching) <= OPEN_KEYS
@@ -290,33 +315,49 @@ def _matching(
             return list(matching)[:OPEN_KEYS], False
 
 
-def _when(part: _Part) -> tuple[datetime, str]:
+def _when(part: _Part) -> tuple[datetime, tuple[int | str, ...]]:
     at = part.reading.at if part.reading is not None else None
-    return at or _NO_TIME, part.value.key
+    # Of keys that differ in a number the smaller one comes first: message:9 before message:10.
+    name = tuple(int(p) if p.isdigit() and len(p) < 15 else 0 for p in re.split(r"(\d+)", part.value.key))
+    return at or _NO_TIME, (*name, part.value.key)
 
 
 def _session(format_: Format, id_: str, parts: Sequence[_Part]) -> Session:
     readings = [part.reading for part in parts if part.reading is not None]
     problems = dict.fromkeys(p for part in parts for p in part.value.problems)
     problems |= dict.fromkeys(p for reading in readings for p in reading.problems)
-    messages = [message for reading in readings for message in reading.messages]
+    turns = tuple(turn for reading in readings for turn in reading.turns)
     ttls = [part.value.ttl_s for part in parts if part.value.ttl_s is not None]
     sizes = [part.value.size_bytes for part in parts]
-    created = min((r.at for r in readings if r.at), default=None)
+    begun = [_first_time(format_, part) or part.reading.at for part in parts if part.reading is not None]
+    created = min((at for at in begun if at), default=None)
+    key = parts[0].value.key if len(parts) == 1 else format_.prefix + id_
     return Session(
-        format_.prefix + id_,
+        key,
         next((r.user for r in readings if r.user), ""),
         "",
         created.isoformat(timespec="seconds") if created else "",
         created,
-        tuple(message.turn for message in messages),
+        turns,
         min(ttls) if ttls else None,
         None if None in sizes else sum(size or 0 for size in sizes),
         "",
         tuple(problems),
         tuple(field for part in parts[-50:] for field in part.value.fields),
-        format_.prefix,
+        id_,
+        sum(part.reading.earlier if part.reading is not None else part.value.earlier for part in parts),
+        tuple(kept for reading in readings for kept in reading.state),
     )
+
+
+def _first(format_: Format, part: _Part) -> Reading | None:
+    """The oldest entries of a list whose newest ones were read."""
+    return read(format_, list(part.value.first)) if part.value.first else None
+
+
+def _first_time(format_: Format, part: _Part) -> datetime | None:
+    oldest = _first(format_, part)
+    return oldest.at if oldest is not None else None
 
 
 def _summary(format_: Format, id_: str, parts: Sequence[_Part]) -> SessionSummary:
@@ -324,10 +365,8 @@ def _summary(format_: Format, id_: str, parts: Sequence[_Part]) -> SessionSummar
     if format_.holds == "state":
         chosen = chosen[-1:]
     session = _session(format_, id_, chosen)
-    opening = next(
-        (turn for turn in session.turns if turn.role.lower() in ("user", "human")),
-        session.turns[0] if session.turns else None,
-    )
+    oldest = [turn for part in chosen if (r := _first(format_, part)) is not None for turn in r.turns]
+    began = opening(oldest) or opening(session.turns)
     return SessionSummary(
         session.key,
         session.user_id,
@@ -335,10 +374,10 @@ def _summary(format_: Format, id_: str, parts: Sequence[_Part]) -> SessionSummar
         session.created_at,
         session.created,
         session.ttl_s,
-        sum(len(turn.content.encode("utf-8", "surrogateescape")) for turn in session.turns),
+        sum(len(turn.words.encode("utf-8", "surrogatepass")) for turn in session.turns),
         session.size_bytes,
-        len(session.turns) if session.turns else None,
-        line(opening.content, OPENING) if opening else "",
+        session.total or None,
+        line(began.line, OPENING) if began else "",
         session.problems,
-        format_.prefix,
+        id_,
     )

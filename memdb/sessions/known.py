@@ -9,7 +9,8 @@ from typing import Any
 from memdb.display import line
 from memdb.errors import BadInput
 from memdb.sessions.formats import SESSION_PREFIX
-from memdb.sessions.mapping import MESSAGES_PATHS, SESSION_PATHS, Format, Stored, dig, first, parsed
+from memdb.sessions.mapping import MESSAGES_PATHS, SESSION_PATHS, Format, Stored, dig, first
+from memdb.sessions.messages import is_memory, is_message, parsed
 
 ARTICLE = Format(
     "article",
@@ -21,14 +22,10 @@ ARTICLE = Format(
     user=("user_id",),
     strategy="article",
 )
-LANGCHAIN = Format(
-    "langchain",
-    "LangChain: list of messages",
-    "message_store:",
-    "list",
-    newest_first=True,
-    role=("type", "role"),
-    text=("data.content", "content"),
+LANGCHAIN = Format("langchain", "LangChain: list of messages", "message_store:", "list", newest_first=True)
+LLAMAINDEX = Format("llamaindex", "LlamaIndex: list of messages", "", "list")
+AGENTS = Format(
+    "openai-agents", "OpenAI Agents SDK: list of items", "agents:session:", "list", tail=":messages"
 )
 MESSAGE_LIST = Format("list", "List of JSON messages", "chat:", "list")
 REDISVL = Format(
@@ -37,8 +34,6 @@ REDISVL = Format(
     "chat:",
     "hash",
     "message",
-    role=("role",),
-    text=("content",),
     time=("timestamp",),
     session=SESSION_PATHS,
     user=("user_id", "metadata.user_id"),
@@ -50,8 +45,21 @@ MESSAGE_JSON = Format(
     "json",
     "message",
     session=SESSION_PATHS,
-    text=("data.content", "content", "kwargs.content", "text"),
 )
+MESSAGE_TEXT = replace(
+    MESSAGE_JSON, name="message-text", title="A text that is JSON per message", stored="string"
+)
+STRANDS = Format(
+    "strands",
+    "Strands: a JSON document per message",
+    "session:",
+    "json",
+    "message",
+    tail=":agent:*:message:*",
+)
+STRANDS_TEXT = replace(STRANDS, name="strands-text", title="Strands: a text per message", stored="string")
+MEMORY = Format("memory", "Memories: a hash each", "mem0:", "hash", "message")
+MEMORY_JSON = replace(MEMORY, name="memory-json", title="Memories: a JSON document each", stored="json")
 LANGGRAPH = Format(
     "langgraph",
     "LangGraph checkpoints (Redis)",
@@ -59,12 +67,48 @@ LANGGRAPH = Format(
     "json",
     "state",
     messages=("checkpoint.channel_values.messages",),
+    state=("checkpoint.channel_values",),
     session=("thread_id",),
     time=("checkpoint.ts", "kwargs.timestamp"),
     user=("metadata.user_id",),
 )
 LANGGRAPH_TEXT = replace(
     LANGGRAPH, name="langgraph-valkey", title="LangGraph checkpoints (Valkey)", stored="string"
+)
+AGNO = Format(
+    "agno",
+    "Agno: a text per session with runs",
+    "agno:sessions:",
+    "string",
+    messages=("runs[*].messages",),
+)
+AGNO_RUNS = Format(
+    "agno-runs",
+    "Agno: a text per run",
+    "agno:runs:",
+    "string",
+    "message",
+    messages=("run_data.messages", "messages"),
+    session=("session_id",),
+)
+ADK = Format(
+    "adk",
+    "Google ADK: a text per session with events",
+    "adk:session:",
+    "string",
+    messages=("events",),
+    state=("state",),
+    time=("timestamp",),
+    user=("user_id",),
+)
+ADK_HASH = replace(
+    ADK,
+    name="adk-hash",
+    title="Google ADK: a hash with the sessions of a user",
+    prefix="session:",
+    stored="hash",
+    messages=("[*].events",),
+    user=("[*].user_id",),
 )
 DOCUMENT = Format("json", "JSON document with messages", "chat:", "json", messages=MESSAGES_PATHS)
 TEXT = Format("text", "Text that is JSON with messages", "chat:", "string", messages=MESSAGES_PATHS)
@@ -75,9 +119,20 @@ HASH = Format("hash", "Hash with a list of messages in JSON", "chat:", "hash", m
 KNOWN = (
     ARTICLE,
     LANGCHAIN,
+    LLAMAINDEX,
+    AGENTS,
     MESSAGE_LIST,
     REDISVL,
     MESSAGE_JSON,
+    MESSAGE_TEXT,
+    STRANDS,
+    STRANDS_TEXT,
+    AGNO,
+    AGNO_RUNS,
+    ADK,
+    ADK_HASH,
+    MEMORY,
+    MEMORY_JSON,
     LANGGRAPH,
     LANGGRAPH_TEXT,
     DOCUMENT,
@@ -93,9 +148,12 @@ def of_token(token: str, own: tuple[Format, ...] = ()) -> Format | None:
     format_ = next((f for f in own if f.token == token), None)
     if format_ is not None:
         return format_
-    title, _, prefix = token.partition(" · ")
+    title, _, keys = token.partition(" · ")
     named = next((f for f in KNOWN if f.title == title), None)
-    return replace(named, prefix=prefix) if named is not None and prefix else None
+    if named is None or not keys:
+        return None
+    prefix, ellipsis_, tail = keys.partition("…")
+    return replace(named, prefix=prefix, tail=tail) if ellipsis_ else replace(named, prefix=keys, tail="")
 
 
 def named(name: str, own: tuple[Format, ...] = (), prefix: str = "") -> Format:
@@ -111,71 +169,112 @@ def named(name: str, own: tuple[Format, ...] = (), prefix: str = "") -> Format:
     return replace(format_, prefix=prefix) if prefix else format_
 
 
-def recognised(prefix: str, stored: Stored, value: Any) -> Format | None:
+def recognised(prefix: str, stored: Stored, value: Any, key: str = "") -> Format | None:
     """The format of a value, with this prefix; None where it looks like no session.
 
     Args:
         prefix: of its key.
         stored: what the engine calls it.
         value: parsed; of a list some of its entries.
+        key: whole; its end tells some formats.
     """
-    format_ = _TESTS[stored](value)
-    return replace(format_, prefix=prefix) if format_ is not None else None
-
-
-def _hash(value: Any) -> Format | None:
-    if dig(value, "history") is not None and dig(value, "user_id") is not None:
-        return ARTICLE
-    if _message(value) and first(value, SESSION_PATHS) is not None:
-        return REDISVL
-    return HASH if _list_in(value) else None
-
-
-def _list(value: Any) -> Format | None:
-    entries = [parsed(entry) for entry in value] if isinstance(value, list) else []
-    if not entries or not all(isinstance(entry, dict) for entry in entries):
+    format_ = _TESTS[stored](value, key)
+    if format_ is None:
         return None
-    if all(dig(entry, "data.content") is not None and "type" in entry for entry in entries):
+    if format_.tail:
+        # Of a prefix with a tail the id is what stands between: the usual prefix where the key has it.
+        usual = key.startswith(format_.prefix)
+        return format_ if usual else replace(format_, prefix=_before_id(key, format_))
+    return replace(format_, prefix=prefix)
+
+
+def _before_id(key: str, format_: Format) -> str:
+    """The start of a key with a tail, up to the id: all but the last of its parts."""
+    id_ = replace(format_, prefix="").id_of(key)
+    head, colon, _ = id_.rpartition(":")
+    return head + colon
+
+
+def _hash(value: Any, key: str) -> Format | None:
+    if not isinstance(value, dict):
+        return None
+    if value.get("history") is not None and value.get("user_id") is not None:
+        return ARTICLE
+    if is_memory(value):
+        return MEMORY
+    if is_message(value) and first(value, SESSION_PATHS) is not None:
+        return REDISVL
+    if _list_in(value):
+        return HASH
+    return ADK_HASH if _messages(dig(value, "[*].events[*]")) else None
+
+
+def _list(value: Any, key: str) -> Format | None:
+    entries = [parsed(entry) for entry in value] if isinstance(value, list) else []
+    proper = [entry for entry in entries if is_message(entry)]
+    # Some entries may be damaged; a list of which most are something else is no conversation.
+    if not proper or len(proper) * 2 < len(entries):
+        return None
+    if all(isinstance(entry.get("data"), dict) and "type" in entry for entry in proper):
         return LANGCHAIN
-    return MESSAGE_LIST if all(_message(entry) for entry in entries) else None
+    if key.endswith(AGENTS.tail):
+        return AGENTS
+    return LLAMAINDEX if all("additional_kwargs" in entry for entry in proper) else MESSAGE_LIST
 
 
-def _json(value: Any) -> Format | None:
+def _json(value: Any, key: str) -> Format | None:
     if _checkpoint(value):
         return LANGGRAPH
-    if isinstance(value, dict) and _message(value) and first(value, SESSION_PATHS) is not None:
-        return MESSAGE_JSON
+    if is_memory(value):
+        return MEMORY_JSON
+    if is_message(value):
+        if _of_strands(value, key):
+            return STRANDS
+        return MESSAGE_JSON if first(value, SESSION_PATHS) is not None else None
     return DOCUMENT if _list_in(value) else BARE_DOCUMENT if _messages(value) else None
 
 
-def _string(value: Any) -> Format | None:
+def _string(value: Any, key: str) -> Format | None:
     value = parsed(value)
     if _checkpoint(value):
         return LANGGRAPH_TEXT
+    if is_message(value):
+        if _of_strands(value, key):
+            return STRANDS_TEXT
+        return MESSAGE_TEXT if first(value, SESSION_PATHS) is not None else None
+    if isinstance(value, dict):
+        if _messages(dig(value, "run_data.messages")) and "session_id" in value:
+            return AGNO_RUNS
+        if _messages(dig(value, "runs[*].messages[*]")):
+            return AGNO
+        if _messages(value.get("events")):
+            return ADK
     return TEXT if _list_in(value) else BARE_TEXT if _messages(value) else None
+
+
+def _of_strands(value: Any, key: str) -> bool:
+    return STRANDS.owns(STRANDS.prefix + key) and isinstance(value.get("message"), dict)
 
 
 def _checkpoint(value: Any) -> bool:
     return isinstance(value, dict) and {"thread_id", "checkpoint_id", "checkpoint"} <= value.keys()
 
 
-def _message(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and first(value, ("role", "type", "kwargs.type", "sender", "author")) is not None
-        and first(value, ("content", "data.content", "kwargs.content", "text", "message")) is not None
-    )
-
-
 def _messages(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(_message(parsed(entry)) for entry in value[:5])
+    """Whether a value is a list of messages, some of which may be damaged."""
+    if not isinstance(value, list) or not value:
+        return False
+    if all(isinstance(entry, list) for entry in value):
+        value = [entry for several in value for entry in several]
+    looked = value[:20]
+    return sum(is_message(entry) for entry in looked) * 2 >= len(looked) > 0
 
 
 def _list_in(value: Any) -> bool:
-    return isinstance(value, dict) and _messages(parsed(first(value, MESSAGES_PATHS)))
+    return isinstance(value, dict) and any(_messages(parsed(dig(value, path))) for path in MESSAGES_PATHS)
 
 
-_TESTS: dict[Stored, Callable[[Any], Format | None]] = {
+_TESTS: dict[Stored, Callable[[Any, str], Format | None]] = {
     "hash": _hash,
     "list": _list,
     "json": _json,

@@ -167,7 +167,7 @@ def open_session(
         client: where to read.
         format_: of the session.
         id_: of the session: its key without the prefix, or what the values call it.
-        budget: keys that may be walked over where several make a session.
+        budget: keys that may be walked over where several make a session, and entries of a list to read.
         report: told how far it is.
 
     Raises:
@@ -189,7 +189,7 @@ def pulse(client: Client, format_: Format, opened: Opened) -> Pulse | None:
 
 def pattern_of(format_: Format, wanted: SessionFilter) -> str:
     """For SCAN's MATCH. Where several keys make a session its id need not stand in them."""
-    return wanted.pattern(format_.prefix) if format_.holds == "session" else format_.pattern
+    return format_.within(wanted.id_part) if format_.holds == "session" else format_.pattern
 
 
 def _fill(

@@ -1,24 +1,27 @@
 """Where a session's messages, roles, texts, times and user are: formats as data, and documents read by them.
 
-A format says which keys are sessions (a prefix and a type), whether a key holds a whole session, one message
-or one state of it, and by paths where things are. A path is `a.b[0].c`; a text on the way that is JSON is
-read as what it says.
+A format says which keys are sessions (what they begin and end with, and a type), whether a key holds a whole
+session, some messages or one state of it, and by paths where things are. A path is `a.b[0].c`, with `[*]` for
+every entry of a list or value of an object; a text on the way that is JSON is read as what it says. Without
+paths for role and text a message is read by its shape, see `memdb.sessions.messages`.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal
 
-from memdb.cluster.keys import beginning
+from memdb.cluster.keys import beginning, literal
 from memdb.display import line
 from memdb.errors import BadInput
-from memdb.sessions.formats import TURNS, Turn, time_of
+from memdb.sessions.formats import TURNS
+from memdb.sessions.messages import ROLES, conversation, moment, parsed, problems_told, time_in
+from memdb.sessions.parts import as_json, parts_of
+from memdb.sessions.turns import Other, Part, Text, Turn
 
 Stored = Literal["hash", "list", "json", "string"]
 Holds = Literal["session", "message", "state"]
@@ -27,26 +30,27 @@ HOLDS: tuple[Holds, ...] = ("session", "message", "state")
 Strategies = Literal["values", "article"]
 # TYPE of a key as each kind of value is told by the engine.
 TYPES: dict[Stored, str] = {"hash": "hash", "list": "list", "json": "ReJSON-RL", "string": "string"}
-ROLES = frozenset(
-    "user human assistant ai bot model llm system developer tool function customer agent "
-    "AIMessageChunk HumanMessageChunk".split()
-)
-ROLE_PATHS = ("kwargs.type", "role", "type", "sender", "author", "from")
-TEXT_PATHS = ("content", "kwargs.content", "data.content", "text", "message", "body")
-TIME_PATHS = ("timestamp", "created_at", "time", "ts", "checkpoint.ts")
-USER_PATHS = ("user_id", "user", "userId", "metadata.user_id")
-SESSION_PATHS = ("session_tag", "session_id", "thread_id", "conversation_id")
+TIME_PATHS = ("timestamp", "created_at", "createdAt", "time", "ts", "checkpoint.ts", "last_update_time")
+USER_PATHS = ("user_id", "userId", "user", "metadata.user_id", "owner_id")
+SESSION_PATHS = ("session_tag", "session_id", "sessionId", "thread_id", "conversation_id", "conversationId")
 MESSAGES_PATHS = (
     "messages",
+    "Messages",
     "history",
     "turns",
+    "events",
     "chat_history",
     "conversation",
+    "runs[*].messages",
     "data.messages",
+    "state.messages",
+    "chat.messages",
     "checkpoint.channel_values.messages",
 )
-_STEP = re.compile(r"([^.\[\]]+)|\[(-?\d{1,9})\]")
-_PATH = re.compile(r"(?:[^.\[\]]+|\[-?\d{1,9}\])(?:\.[^.\[\]]+|\[-?\d{1,9}\])*")
+JOIN = " + "  # between paths whose texts belong together
+_STEP = re.compile(r"([^.\[\]]+)|\[(-?\d{1,9}|\*)\]")
+_PATH = re.compile(r"(?:[^.\[\]]+|\[(?:-?\d{1,9}|\*)\])(?:\.[^.\[\]]+|\[(?:-?\d{1,9}|\*)\])*")
+_KNOWN = ROLES | {"memory", "agent", "request", "response"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +63,42 @@ class Format:
     stored: Stored
     holds: Holds = "session"
     messages: tuple[str, ...] = ()  # to the list of messages; none: the value itself
-    role: tuple[str, ...] = ROLE_PATHS
-    text: tuple[str, ...] = TEXT_PATHS
+    role: tuple[str, ...] = ()  # none: told by the message's shape
+    text: tuple[str, ...] = ()  # likewise; `a + b` joins two
     time: tuple[str, ...] = TIME_PATHS
     user: tuple[str, ...] = USER_PATHS
+    state: tuple[str, ...] = ()  # to an object of other things that are kept with the conversation
     session: tuple[str, ...] = ()  # its id in the value; none: the key without the prefix
     newest_first: bool = False
     own: bool = False  # written by the user in the settings
     strategy: Strategies = "values"  # how it is listed and read, see memdb.sessions.strategy
+    tail: str = ""  # what follows the id in its keys; `*` stands for anything
+    roles: tuple[tuple[str, str], ...] = ()  # what a stored role means: ("1", "user")
 
     @property
     def pattern(self) -> str:
         """For SCAN's MATCH."""
-        return beginning(self.prefix)
+        return beginning(self.prefix) + self._ending
 
     @property
     def token(self) -> str:
-        """For a link and a list to choose from: title and prefix."""
-        return f"{self.title} · {self.prefix}"
+        """For a link and a list to choose from: title and what the keys look like."""
+        return f"{self.title} · {self.keys}"
+
+    @property
+    def keys(self) -> str:
+        """What its keys look like, for people: the prefix, and behind an ellipsis what follows the id."""
+        return f"{self.prefix}…{self.tail}" if self.tail or not self.prefix else self.prefix
+
+    def within(self, part: str) -> str:
+        """For SCAN's MATCH: keys whose id holds this."""
+        return beginning(self.prefix) + (beginning(part) if part else "") + self._ending
+
+    def owns(self, key: str) -> bool:
+        """Whether a key can be of this format. Without a prefix no colon may stand before the tail."""
+        if not self.prefix and ":" in self.id_of(key):
+            return False
+        return key.startswith(self.prefix) and (not self.tail or _tail(self.tail).search(key) is not None)
 
     def key_of(self, id_: str) -> str:
         """The key of a session's id, where a key holds a session.
@@ -86,11 +108,17 @@ class Format:
         """
         if not id_:
             raise BadInput("The session id is empty.", "Name the session.")
-        return self.prefix + id_
+        return self.prefix + id_ + self.tail
 
     def id_of(self, key: str) -> str:
         """The id in a session's key; the whole key where it begins otherwise."""
-        return key.removeprefix(self.prefix)
+        id_ = key.removeprefix(self.prefix)
+        ending = _tail(self.tail).search(id_) if self.tail else None
+        return id_[: ending.start()] if ending is not None else id_
+
+    @property
+    def _ending(self) -> str:
+        return "*".join(literal(part) for part in self.tail.split("*")) if self.tail else ""
 
     def checked(self) -> Format:
         """This format.
@@ -104,20 +132,18 @@ class Format:
             raise BadInput(f"'{self.stored}' is no kind of value.", f"Choose {', '.join(STORED)}.")
         if self.holds not in HOLDS:
             raise BadInput(f"A key cannot hold a '{self.holds}'.", f"Choose {', '.join(HOLDS)}.")
-        if not self.prefix:
-            raise BadInput("The format names no start of its keys.", "Give their prefix, e.g. chat:.")
         if any(c in self.prefix for c in "*?"):
             raise BadInput(
                 f"The prefix '{line(self.prefix, 60)}' has a wildcard.",
                 "Give the start of the keys as it is.",
             )
-        if self.holds != "session" and not self.session:
+        if self.holds == "state" and not self.session:
             raise BadInput(
                 f"Each key holds one {self.holds}, and nothing says of which session.",
                 "Give the path of the session's id in the value, e.g. session_id.",
             )
         for part in ("messages", "role", "text", "time", "user", "session"):
-            for path in getattr(self, part):
+            for path in (p for several in getattr(self, part) for p in several.split(JOIN)):
                 if not _PATH.fullmatch(path):
                     raise BadInput(
                         f"'{line(path, 60)}' ({part}) is no path.",
@@ -127,78 +153,81 @@ class Format:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """A turn with what else its entry tells."""
-
-    turn: Turn
-    at: datetime | None
-    user: str
-
-
-@dataclass(frozen=True, slots=True)
 class Reading:
     """What a format makes of one value."""
 
-    messages: tuple[Message, ...]
+    turns: tuple[Turn, ...]
     session: str  # empty where the value tells none
     user: str
     at: datetime | None
     problems: tuple[str, ...]
+    earlier: int = 0  # turns of the value before these
+    state: tuple[Other, ...] = ()  # what is kept beside the conversation
 
 
-def read(format_: Format, value: Any) -> Reading:
-    """A stored value, parsed where it is JSON, as messages. Never raises on what is stored."""
-    problems: list[str] = []
-    if format_.holds == "message":
-        entries: list[Any] = [value]
-    else:
-        entries, problems = _entries(format_, value)
-    whole = len(entries)
-    if whole > TURNS:
-        problems.append(f"The session has {whole:,} messages; the last {TURNS:,} are read.")
+def read(format_: Format, value: Any, earlier: int = 0) -> Reading:
+    """A stored value, parsed where it is JSON, as turns. Never raises on what is stored.
+
+    Args:
+        format_: how it is stored.
+        value: the value; of a list its newest entries, as they are stored.
+        earlier: entries of a list before these, which were not read.
+    """
+    entries, problems = _entries(format_, value)
+    if len(entries) > TURNS:
+        problems.append(f"The session has {len(entries):,} messages; the last {TURNS:,} are read.")
+        earlier += len(entries) - TURNS
         entries = entries[:TURNS] if format_.newest_first else entries[-TURNS:]
     if format_.newest_first:
         entries = entries[::-1]
-    read_, odd = [], 0
-    for entry in map(parsed, entries):
-        text = first(entry, format_.text)
-        role = first(entry, format_.role)
-        if text is None:
-            odd += 1
-        read_.append(
-            Message(
-                Turn(
-                    role if isinstance(role, str) else "",
-                    _text(entry) if text is None else _text(text),
-                ),
-                moment(first(entry, format_.time)),
-                _short(first(entry, format_.user)),
+    if format_.role or format_.text:
+        turns, wrong = _mapped(format_, entries, earlier + 1)
+    else:
+        turns, wrong = conversation(entries, earlier + 1)
+        if format_.time and not any(turn.at for turn in turns) and len(turns) == len(entries):
+            turns = tuple(
+                replace(turn, at=moment(first(entry, format_.time)))
+                for turn, entry in zip(turns, entries, strict=True)
             )
-        )
-    if odd:
-        problems.append(f"{odd:,} of {len(entries):,} messages have no text at {' or '.join(format_.text)}.")
-    strange = sorted({m.turn.role for m in read_ if m.turn.role.lower() not in _KNOWN and m.turn.role})
+    problems += wrong
+    if format_.roles:
+        table = dict(format_.roles)
+        turns = tuple(replace(turn, role=table.get(turn.role, turn.role)) for turn in turns)
+    strange = sorted({turn.role for turn in turns if turn.role and turn.role.lower() not in _KNOWN})
     if strange:
         named = ", ".join(f"'{line(role, 30)}'" for role in strange[:5])
         problems.append(f"Roles that are not known: {named}. They are shown as they are.")
-    whole_user = _short(first(value, format_.user)) or next((m.user for m in read_ if m.user), "")
-    at = moment(first(value, format_.time)) or next((m.at for m in read_ if m.at), None)
-    return Reading(tuple(read_), _short(first(value, format_.session)), whole_user, at, tuple(problems))
+    users = (_short(first(entry, format_.user)) for entry in entries[:50])
+    user = _short(first(value, format_.user)) or next((u for u in users if u), "")
+    at = moment(first(value, format_.time)) or next((turn.at for turn in turns if turn.at), None)
+    session = _short(first(value, format_.session))
+    return Reading(turns, session, user, at, tuple(problems), earlier, _state(format_, value))
 
 
 def dig(value: Any, path: str) -> Any:
-    """What stands at a path; None where nothing does. JSON in a text on the way is read."""
+    """What stands at a path; None where nothing does. JSON in a text on the way is read.
+
+    A path with `[*]` gives a list of what stands at each of the entries, without those where nothing does.
+    """
+    places, many = [value], False
     for name, index in _steps(path):
-        value = parsed(value)
-        if name:
-            value = value.get(name) if isinstance(value, dict) else None
-        elif isinstance(value, list) and -len(value) <= int(index) < len(value):
-            value = value[int(index)]
-        else:
-            value = None
-        if value is None:
+        inner: list[Any] = []
+        for place in map(parsed, places):
+            if name:
+                inner.append(place.get(name) if isinstance(place, dict) else None)
+            elif index == "*" and isinstance(place, dict):
+                inner += place.values()
+            elif not isinstance(place, list):
+                continue
+            elif index == "*":
+                inner += place
+            elif -len(place) <= int(index) < len(place):
+                inner.append(place[int(index)])
+        many = many or index == "*"
+        places = [place for place in inner if place is not None]
+        if not places:
             return None
-    return value
+    return places if many else places[0]
 
 
 @lru_cache(maxsize=1_000)
@@ -206,61 +235,74 @@ def _steps(path: str) -> tuple[tuple[str, str], ...]:
     return tuple(_STEP.findall(path))
 
 
+@lru_cache(maxsize=100)
+def _tail(tail: str) -> re.Pattern[str]:
+    return re.compile(".*?".join(re.escape(part) for part in tail.split("*")) + "$", re.DOTALL)
+
+
 def first(value: Any, paths: Sequence[str]) -> Any:
     """What stands at the first path where something does."""
     return next((value_at for path in paths if (value_at := dig(value, path)) is not None), None)
 
 
-def parsed(value: Any) -> Any:
-    """A text that is a JSON object or list as what it says; anything else as it is."""
-    if isinstance(value, str) and value[:1].strip() in ("{", "[", "") and value.lstrip()[:1] in ("{", "["):
-        try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
-            return value
-    return value
-
-
-def moment(value: Any) -> datetime | None:
-    """A time as people store it: ISO 8601, or seconds or milliseconds since 1970."""
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, int | float):
-        seconds = value / 1000 if abs(value) > 1e11 else value
-        return datetime.fromtimestamp(seconds, UTC) if 0 < seconds < 2e11 else None
-    if not isinstance(value, str):
-        return None
-    time = time_of(value)
-    if time is None and re.fullmatch(r"\d{10,13}\.\d{1,9}", value):
-        return moment(float(value))
-    return time
-
-
-_KNOWN = frozenset(role.lower() for role in ROLES)
+def _state(format_: Format, value: Any) -> tuple[Other, ...]:
+    """What is kept beside the conversation, each thing by its name."""
+    kept = first(value, format_.state)
+    if not isinstance(kept, dict):
+        return ()
+    messages = {path.rpartition(".")[2] for path in format_.messages}
+    return tuple(
+        Other(str(name), as_json(thing))
+        for name, thing in kept.items()
+        if name not in messages and thing not in (None, "", [], {})
+    )
 
 
 def _entries(format_: Format, value: Any) -> tuple[list[Any], list[str]]:
-    entries = parsed(first(value, format_.messages) if format_.messages else value)
-    if isinstance(entries, list):
-        return entries, []
+    if format_.holds == "message" and not format_.messages:
+        return [value], []
+    stands = (parsed(dig(value, path)) for path in format_.messages) if format_.messages else (parsed(value),)
+    wrong: Any = None
+    for entries in stands:
+        if isinstance(entries, list):
+            nested = bool(entries) and all(isinstance(entry, list) for entry in entries)  # `runs[*].messages`
+            flat = [entry for several in entries for entry in several] if nested else entries
+            # Agno repeats in a run what was said in those before.
+            return [e for e in flat if not (isinstance(e, dict) and e.get("from_history") is True)], []
+        wrong = entries if wrong is None else wrong
     where = f"at {' or '.join(format_.messages)}" if format_.messages else "in the value"
-    if entries is None:
+    if wrong is None:
         return [], [f"There are no messages {where}."]
-    kind = "an object" if isinstance(entries, dict) else "a text" if isinstance(entries, str) else "a number"
+    kind = "an object" if isinstance(wrong, dict) else "a text" if isinstance(wrong, str) else "a number"
     return [], [f"What stands {where} is {kind}, not a list of messages."]
 
 
-def _text(value: Any) -> str:
-    """A message's text: as it is, the texts of content blocks, or the JSON that it is."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list) and value and all(isinstance(b, dict) and "text" in b for b in value):
-        return "\n".join(str(block["text"]) for block in value)
-    try:
-        return json.dumps(value, ensure_ascii=False)
-    except (RecursionError, TypeError, ValueError):
-        return "(cannot be shown)"
+def _mapped(format_: Format, entries: Sequence[Any], place: int) -> tuple[tuple[Turn, ...], list[str]]:
+    """Turns by the format's own paths; what they do not say is told by the message's shape."""
+    turns: list[Turn] = []
+    problems: list[str] = []
+    for number, entry in enumerate(map(parsed, entries), place):
+        (shaped, *_), _ = conversation([entry], number)
+        role = _short(first(entry, format_.role)) if format_.role else shaped.role
+        at = moment(first(entry, format_.time)) if format_.time else None
+        turn = Turn(role, shaped.parts, at or time_in(entry), shaped.name)
+        if format_.text:
+            parts = next((p for path in format_.text if (p := _parts_at(entry, path))), ())
+            if parts:
+                turn = replace(turn, parts=parts)
+            elif not any(not isinstance(part, Text | Other) for part in shaped.parts):
+                problems.append(f"Message {number:,} has no text at {' or '.join(format_.text)}.")
+                turn = replace(turn, parts=shaped.parts or (Other("message", as_json(entry)),))
+        turns.append(turn)
+    return tuple(turns), problems_told(problems)
+
+
+def _parts_at(entry: Any, path: str) -> tuple[Part, ...]:
+    parts = [part for each in path.split(JOIN) for part in parts_of(dig(entry, each))]
+    return tuple(parts)
 
 
 def _short(value: Any) -> str:
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    if isinstance(value, list) and value:
+        value = value[0]
+    return str(value)[:1_000] if isinstance(value, str | int) and not isinstance(value, bool) else ""

@@ -14,6 +14,7 @@ from memdb.display import line
 from memdb.errors import MemDBError, WrongType
 from memdb.sessions import formats
 from memdb.sessions.hashes import StoredField, StoredHash, readable, seconds
+from memdb.sessions.turns import opening
 
 VALUE_BYTES = 4 * 2**10  # user, context and time over this are not read, and match no filter
 HISTORY_BYTES = 256 * 2**10  # a history over this is not read, nor searched for words, and said so
@@ -39,12 +40,7 @@ class SessionSummary:
     turns: int | None  # None: the history was not read or is none
     opening: str  # what the user said first, cut
     problems: tuple[str, ...]
-    prefix: str = formats.SESSION_PREFIX
-
-    @property
-    def id(self) -> str:
-        """The key without its prefix."""
-        return self.key.removeprefix(self.prefix)
+    id: str  # the key without what the format puts around it
 
 
 def summaries(
@@ -126,8 +122,7 @@ def _summary(key: str, row: list[object], values: dict[str, object], prefix: str
             fields.append(StoredField(name, replies.integer(length)))
     size = possible.size(row[-1])
     session = formats.session_of(StoredHash(key, tuple(fields), seconds(row[0]), size, "", 0), prefix)
-    first = next((turn for turn in session.turns if turn.role == "user"), None)
-    opening = first or (session.turns[0] if session.turns else None)
+    began = opening(session.turns)
     return SessionSummary(
         key,
         session.user_id,
@@ -137,10 +132,10 @@ def _summary(key: str, row: list[object], values: dict[str, object], prefix: str
         session.ttl_s,
         replies.integer(row[1 + formats.FIELDS.index(formats.HISTORY)]),
         size,
-        len(session.turns) if isinstance(values.get(formats.HISTORY), bytes) and _proper(session) else None,
-        line(opening.content, OPENING) if opening else "",
+        session.total if isinstance(values.get(formats.HISTORY), bytes) and _proper(session) else None,
+        line(began.line, OPENING) if began else "",
         session.problems,
-        prefix,
+        session.id,
     )
 
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from memdb.cluster import possible, replies
 from memdb.cluster.client import Arg, Client, Command
-from memdb.display import bytes_text
+from memdb.display import bytes_text, line
 from memdb.errors import EngineError, MemDBError
+from memdb.json_text import json_text
 from memdb.sessions.checkpoint import plain_state
 from memdb.sessions.hashes import VALUE_BYTES, StoredField, seconds
 from memdb.sessions.mapping import TYPES, Format, Stored
+from memdb.sessions.messages import problems_told
+from memdb.sessions.packed import named, unpacked
 
-_ODD = re.compile("[\udc80-\udcff]")
 ENTRIES = 500  # of a list, the newest
+FIRST = 5  # of a list that is not read whole, the oldest: how it began
 _STORED: dict[str, Stored] = {told: stored for stored, told in TYPES.items()}
 
 
@@ -33,7 +36,19 @@ class Value:
     size_bytes: int | None
     ttl_s: float | None
     problems: tuple[str, ...]
-    whole: bool = True  # False: too large, so that nothing or only the newest entries were read
+    note: str = ""  # why only a part of it was read, a sentence
+    entries: int = 0  # of a list; `document` has some of them
+    first: tuple[str, ...] = ()  # of a list that was not read whole, its oldest entries as stored
+
+    @property
+    def whole(self) -> bool:
+        """False: too large, so that nothing or only some entries were read."""
+        return not self.note
+
+    @property
+    def earlier(self) -> int:
+        """Entries of a list that were not read."""
+        return max(0, self.entries - len(self.document or ())) if self.stored == "list" else 0
 
     @property
     def fields(self) -> tuple[StoredField, ...]:
@@ -41,20 +56,29 @@ class Value:
         if self.stored == "hash" and isinstance(self.document, dict):
             return tuple(
                 StoredField(name, len(value), value)
-                for name, value in (
-                    (n, v.encode("utf-8", "surrogateescape")) for n, v in self.document.items()
-                )
+                for name, value in ((n, _bytes(v)) for n, v in self.document.items())
             )
         return (StoredField(self.key, len(self.raw), self.raw or None),) if self.stored else ()
 
 
 def values(
-    client: Client, keys: Sequence[str], format_: Format | None = None, *, each: int = VALUE_BYTES, total: int
+    client: Client,
+    keys: Sequence[str],
+    format_: Format | None = None,
+    *,
+    each: int = VALUE_BYTES,
+    total: int,
+    entries: int = ENTRIES,
 ) -> list[Value]:
     """Values in few round trips; no key over `each` bytes of server memory is read, nor more than `total`.
 
-    A list gives as many of its newest entries as fit, at most ENTRIES. A key that expired meanwhile comes
-    as kind "none".
+    Args:
+        client: where to read.
+        keys: of any type; one that expired meanwhile comes as kind "none".
+        format_: tells at which end of a list the newest entry is.
+        each: bytes of server memory that a value may take to be read.
+        total: of all values that are read.
+        entries: newest ones of a list that are read at most, as many as fit, beside its FIRST oldest.
     """
     asked: list[Command] = []
     for key in keys:
@@ -64,7 +88,8 @@ def values(
     rows = []
     lists = [key for key, kind in zip(keys, facts[::3], strict=True) if replies.text(kind) == "list"]
     lengths = client.pipeline([("LLEN", key) for key in lists], errors_as_values=True)
-    entries = {key: max(1, replies.integer(n)) for key, n in zip(lists, lengths, strict=True)}
+    length = {key: max(1, replies.integer(n)) for key, n in zip(lists, lengths, strict=True)}
+    newest_first = format_ is not None and format_.newest_first
     for key, kind, ttl, size in zip(keys, facts[::3], facts[1::3], facts[2::3], strict=True):
         for reply in (kind, ttl):
             if isinstance(reply, MemDBError):
@@ -75,46 +100,49 @@ def values(
         cost = memory or 0
         fits = 1 if cost <= each and cost <= total else 0
         if stored == "list":  # entries are taken for equally large: MEMORY USAGE looks at some of them only
-            whole = entries[key]
-            fits = min(ENTRIES, whole, int(min(each, max(0, total)) * whole / max(cost, 1)))
-            cost = round(cost * fits / whole)
+            fits = min(entries, length[key], int(min(each, max(0, total)) * length[key] / max(cost, 1)))
+            cost = round(cost * fits / length[key])
         wanted = stored is not None and fits > 0
         if wanted:
             total -= cost
-            commands.append(_reading(stored, key, format_, fits))
+            commands.append(_reading(stored, key, fits, newest_first=newest_first))
+            if stored == "list" and fits < length[key]:
+                some = min(FIRST, fits)
+                commands.append(("LRANGE", key, -some, -1) if newest_first else ("LRANGE", key, 0, some - 1))
         rows.append((key, told, stored, seconds(ttl), memory, wanted, fits))
     answers = iter(client.pipeline(commands, errors_as_values=True))
     read = []
     for key, told, stored, ttl, memory, wanted, fits in rows:
         document, raw = None, b""
         problems: tuple[str, ...] = ()
-        whole = True
+        oldest: tuple[str, ...] = ()
+        note, count = "", length.get(key, 0)
         if wanted:
             document, raw, problems = _document(stored, next(answers))
-            if stored == "list" and fits < entries[key]:
-                whole = False
-                problems = (f"Of {entries[key]:,} entries the newest {fits:,} were read.", *problems)
+            if stored == "list" and fits < count:
+                note = f"Of {count:,} entries the newest {fits:,} were read."
+                entries_ = next(answers)
+                oldest = tuple(_entry(e, 1)[0] for e in entries_) if isinstance(entries_, list) else ()
         elif stored is not None:
-            whole = False
-            problems = (f"The value takes {bytes_text(memory)} and was not read.",)
+            note = f"The value takes {bytes_text(memory)} and was not read."
+            problems = (note,)
         elif told != "none":
             problems = (f"The key holds a {told}, which no format reads.",)
-        read.append(Value(key, stored, told, document, raw, memory, ttl, problems, whole))
+        read.append(Value(key, stored, told, document, raw, memory, ttl, problems, note, count, oldest))
     return read
 
 
 def reading(format_: Format, key: str) -> tuple[Arg, ...]:
     """The command that reads a key of this format."""
-    return _reading(format_.stored, key, format_, ENTRIES)
+    return _reading(format_.stored, key, ENTRIES, newest_first=format_.newest_first)
 
 
-def _reading(stored: Stored | None, key: str, format_: Format | None, entries: int) -> tuple[Arg, ...]:
+def _reading(stored: Stored | None, key: str, entries: int, *, newest_first: bool) -> tuple[Arg, ...]:
     if stored == "hash":
         return ("HGETALL", key)
     if stored == "json":
         return ("JSON.GET", key)
     if stored == "list":
-        newest_first = format_ is not None and format_.newest_first
         return ("LRANGE", key, 0, entries - 1) if newest_first else ("LRANGE", key, -entries, -1)
     return ("GET", key)
 
@@ -127,21 +155,73 @@ def _document(stored: Stored | None, reply: Any) -> tuple[Any, bytes, tuple[str,
     if reply is None or reply == []:
         return None, b"", ("The key was gone when it was read.",)
     if stored == "hash":
-        pairs = {replies.key(reply[i]): replies.key(reply[i + 1]) for i in range(0, len(reply), 2)}
-        return pairs, b"", _binary(pairs.values())
+        return _hash(reply)
     if stored == "list":
-        texts = [replies.key(entry) for entry in reply]
-        return texts, b"\n".join(reply), _binary(texts)
-    text = replies.key(reply)
+        entries = [_entry(entry, place) for place, entry in enumerate(reply, 1)]
+        return [text for text, _ in entries], b"\n".join(reply), _few([p for _, p in entries if p])
+    value = unpacked(bytes(reply))
+    return plain_state(value.document) if value.readable else None, bytes(reply), value.problems
+
+
+def _hash(reply: Sequence[Any]) -> tuple[dict[str, Any], bytes, tuple[str, ...]]:
+    """Fields as texts. A field that is packed is opened; a vector stays as it is."""
+    fields: dict[str, Any] = {}
+    problems: list[str] = []
+    for i in range(0, len(reply), 2):
+        name, value = replies.key(reply[i]), reply[i + 1]
+        fields[name] = replies.key(value)
+        if not value.isascii() or value[:1] in (b"x", b"a", b"O") or _sealed(value):
+            opened = unpacked(value, f"The field '{line(name, 60)}'")
+            if opened.readable and not isinstance(opened.document, str | int | float):
+                fields[name] = opened.document
+            if opened.problems and not _vector(value) and not _plain_text(value):
+                problems += opened.problems
+    return fields, b"", _few(problems)
+
+
+def _sealed(value: bytes) -> bool:
+    return value[:6] in (b"gAAAAA", b"U2FsdG", b"Salted") or value[:3] == b"eyJ"
+
+
+def _plain_text(value: bytes) -> bool:
+    """Whether it is a text in UTF-8 that need not be JSON."""
     try:
-        return plain_state(json.loads(text)), bytes(reply), _binary([text])
-    except RecursionError:
-        return None, bytes(reply), ("The value is JSON nested too deeply to be a conversation.",)
-    except ValueError as exc:
-        where = f": {exc.msg} at character {exc.pos + 1:,}" if isinstance(exc, json.JSONDecodeError) else ""
-        return None, bytes(reply), (f"The value is not JSON{where}.", *_binary([text]))
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return named(value) == ""
 
 
-def _binary(texts: Any) -> tuple[str, ...]:
-    odd = any(not text.isascii() and _ODD.search(text) for text in texts)
-    return ("The value is not all UTF-8; such bytes are shown as \\xNN.",) if odd else ()
+def _vector(value: bytes) -> bool:
+    """Whether bytes can be a vector of 32-bit floats: that many, finite, none of them huge."""
+    if len(value) < 16 or len(value) % 4 or named(value):
+        return False
+    numbers = np.frombuffer(value, dtype="<f4")
+    with np.errstate(all="ignore"):
+        return bool(
+            np.isfinite(numbers).all() and (np.abs(numbers) < 1e6).all() and np.abs(numbers).max() > 1e-9
+        )
+
+
+def _entry(entry: bytes, place: int) -> tuple[str, str]:
+    """An entry of a list as text, what was packed in it as JSON, and what is wrong with it."""
+    if entry[:1] in (b"{", b"[") and entry.isascii():
+        return replies.key(entry), ""
+    if entry.isascii() and not _sealed(entry) and entry[:1] != b"x":
+        return replies.key(entry), ""
+    what = f"Entry {place:,} as stored"
+    opened = unpacked(entry, what)
+    if opened.readable and any("compressed" in p or "MessagePack" in p for p in opened.problems):
+        return json_text(opened.document, ascii_only=False), opened.problems[0]
+    if opened.readable or _plain_text(entry):
+        return replies.key(entry), ""
+    return replies.key(entry), opened.problems[0]
+
+
+def _few(problems: Sequence[str]) -> tuple[str, ...]:
+    return tuple(problems_told(problems))
+
+
+def _bytes(value: Any) -> bytes:
+    text = value if isinstance(value, str) else json_text(value, ascii_only=False)
+    return text.encode("utf-8", "surrogateescape" if isinstance(value, str) else "strict")

@@ -66,7 +66,9 @@ class Profile:
     constants: Constants = field(default_factory=Constants)
     keyspace_factor: float = 1.0
     index_factor: float = 1.0
-    allocator: Allocator = "jemalloc"  # of valkey-search; the others' is jemalloc
+    # Of valkey-search: the allocator, and whether indexes are made over documents that are there.
+    allocator: Allocator = "jemalloc"
+    waited: bool = True
     calibrated: str = ""  # ISO date; empty for what is built in
     samples: int = 0
 
@@ -159,7 +161,7 @@ def _unsaid(shape: Shape, profile: Profile, components: dict[str, float]) -> tup
         less = more = TEXT_UNSAID * components["fields"]
     if profile.engine == "valkey-search" and not profile.calibrated:
         # Documents that are written to an index that is there do not wait in numbers.
-        expected = valkey.waiting(shape, valkey.WAITING[shape.algorithm])
+        expected = valkey.waiting(shape, valkey.expected(shape))
         less += expected
         more += valkey.waiting(shape, 1.0) - expected
     return less, more
@@ -237,7 +239,7 @@ def _redisearch(shape: Shape, profile: Profile) -> dict[str, float]:
 
 
 def _valkey(shape: Shape, profile: Profile) -> dict[str, float]:
-    of_index = valkey.index(shape, profile.allocator)
+    of_index = valkey.index(shape, profile.allocator, waited=profile.waited)
     if shape.key_type == "HASH":
         return valkey.documents(shape, profile.allocator) | of_index
     # Valkey's JSON was not recorded: as RedisJSON stores it.

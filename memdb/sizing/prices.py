@@ -11,15 +11,16 @@ from typing import Any, get_args
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from memdb.errors import BadInput, LoginFailed, MemDBError, Unreachable
+from memdb import files
+from memdb.errors import BadInput, DamagedFile, LoginFailed, MemDBError, Unreachable
 from memdb.jobs import Report, silent
 from memdb.sizing.catalogue import CURRENCY, GRADES, Price, Service
-from memdb.sizing.shape import number
 
 # The Pricing API has endpoints in few regions; prices of all regions come from each.
 ENDPOINT = "us-east-1"
 CODES: dict[Service, str] = {"memorydb": "AmazonMemoryDB", "elasticache": "AmazonElastiCache"}
 _MOST_PAGES = 60
+_MOST = 1e9
 _ENGINES = {"valkey": "valkey", "redis": "redis", "redis oss": "redis"}
 
 
@@ -97,43 +98,38 @@ def save(prices: tuple[Price, ...], home: Path) -> Path:
     """Keep refreshed prices; they stand before the package's own.
 
     Raises:
-        BadInput: the prices kept earlier are damaged.
-        MemDBError: the folder cannot be written.
+        NotKept: the folder cannot be written.
     """
-    path = home / "prices.json"
-    kept = {(p.id, p.region): p for p in (*load(home), *prices)}
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps([asdict(p) for p in kept.values()], indent=1), encoding="utf-8")
-        part.replace(path)
-    except OSError as exc:
-        raise MemDBError(
-            f"Prices cannot be kept in {home}: {exc.strerror}.", "Free space there, or set MEMDB_HOME."
-        ) from exc
-    return path
+    kept = {(p.id, p.region): p for p in (*usable(home), *prices)}
+    text = json.dumps([asdict(p) for p in kept.values()], indent=1)
+    return files.write(_path(home), text.encode())
 
 
 def load(home: Path) -> tuple[Price, ...]:
     """Prices that were refreshed earlier.
 
     Raises:
-        BadInput: the file is damaged.
+        DamagedFile: their file is damaged; it was set aside.
     """
-    path = home / "prices.json"
-    try:
-        prices = tuple(Price(**entry) for entry in json.loads(path.read_bytes()))
+    path = _path(home)
+    prices: tuple[Price, ...] = files.document(path, tuple[Price, ...]) or ()
+    with files.reading(path):
         for price in prices:
-            number(price.id, price.value, 0, 1e9)
-            if price.grade not in GRADES or price.currency != CURRENCY:
-                raise ValueError(f"{price.id} has grade '{price.grade}' and currency '{price.currency}'")
-    except FileNotFoundError:
-        return ()
-    except (OSError, ValueError, TypeError, BadInput) as exc:
-        raise BadInput(
-            f"The refreshed prices in {path} cannot be read ({exc}).", "Delete the file and refresh again."
-        ) from exc
+            if not 0 <= price.value < _MOST or price.grade not in GRADES or price.currency != CURRENCY:
+                raise ValueError(f"{price.id} is {price.value:g} {price.currency}, grade '{price.grade}'")
     return prices
+
+
+def usable(home: Path) -> tuple[Price, ...]:
+    """The same; none where the file is damaged, which stands in `files.NOTICES`."""
+    try:
+        return load(home)
+    except DamagedFile:
+        return ()
+
+
+def _path(home: Path) -> Path:
+    return home / "prices.json"
 
 
 def _price(text: object, service: Service, region: str, other: set[str]) -> Price | None:

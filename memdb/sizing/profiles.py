@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal
 
-from memdb.errors import BadInput, MemDBError
+from memdb import files
+from memdb.errors import BadInput
 from memdb.sizing.allocator import Allocator
 from memdb.sizing.model import ARTICLE_OVERHEAD, Constants, Engine, Grade, Profile
-from memdb.sizing.shape import Shape, number
+from memdb.sizing.shape import Shape
 
-FORMAT = 3  # 3: an allocator; the factor of an index leaves out what it takes empty
+FORMAT = 4  # 4: allocator and waiting of valkey-search; the factor of an index leaves out what it takes empty
+_OTHERS = (1, 2, 3, 5)
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,59}")
 # 1,536 float32 and 1 KB of metadata: what 30 % and 50 % instead of the middle change in all.
 _RAW, _META = 6_144.0, 1_024.0
@@ -73,22 +75,26 @@ def load(name: str, home: Path) -> Profile:
     """A profile by its name.
 
     Raises:
-        BadInput: there is none, or its file is damaged.
+        BadInput: there is none, or its file is damaged and was set aside.
     """
     if name in BUILT_IN:
         return BUILT_IN[name]
     path = _path(name, home)
-    try:
-        document = json.loads(path.read_bytes())
-    except FileNotFoundError:
+    kept: dict[str, Any] | None = files.document(path, dict[str, Any])
+    if kept is None:
         known = ", ".join(names(home))
         raise BadInput(
             f"There is no sizing profile '{name}'.",
             f"There are: {known}. `memdb calibrate --name {name}` makes one.",
-        ) from None
-    except (OSError, ValueError) as exc:
-        raise _damaged(name, exc) from exc
-    return _read(name, document)
+        )
+    if kept.get("format") in _OTHERS:
+        raise BadInput(
+            f"The sizing profile '{name}' cannot be read: another version of memdb made it.",
+            "Calibrate again.",
+        )
+    with files.reading(path):
+        profile: Profile = files.typed(kept, _Kept).profile(name)
+        return profile
 
 
 def names(home: Path) -> tuple[str, ...]:
@@ -117,22 +123,13 @@ def save(profile: Profile, home: Path) -> Path:
 
     Raises:
         BadInput: the name cannot be used.
-        MemDBError: the folder cannot be written.
+        NotKept: the folder cannot be written.
     """
     if profile.name in BUILT_IN:
         raise BadInput(f"'{profile.name}' is built in.", "Choose another name for the profile.")
     path = _path(profile.name, home)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps({"format": FORMAT, **asdict(profile)}, indent=1), encoding="utf-8")
-        part.replace(path)
-    except OSError as exc:
-        raise MemDBError(
-            f"The profile cannot be kept in {path.parent}: {exc.strerror}.",
-            "Free space there, or set MEMDB_HOME.",
-        ) from exc
-    return path
+    text = json.dumps({"format": FORMAT, **asdict(profile)}, indent=1)
+    return files.write(path, text.encode())
 
 
 def _path(name: str, home: Path) -> Path:
@@ -143,41 +140,43 @@ def _path(name: str, home: Path) -> Path:
     return home / "profiles" / f"{name}.json"
 
 
-def _read(name: str, document: Any) -> Profile:
-    try:
-        if document["format"] != FORMAT or document["engine"] not in get_args(Engine):
-            raise ValueError("an unknown format or engine")
-        if document["allocator"] not in get_args(Allocator):
-            raise ValueError("an unknown allocator")
-        if document["grade"] not in get_args(Grade):
-            raise ValueError("an unknown grade")
-        constants = Constants(
-            **{f.name: number(f.name, document["constants"][f.name], -1e12, 1e12) for f in fields(Constants)}
-        )
-        numbers = {
-            key: number(key, document[key], low, high)
-            for key, low, high in (
-                ("low", 0.01, 1.0),
-                ("high", 1.0, 100.0),
-                ("keyspace_factor", 0.01, 100.0),
-                ("index_factor", 0.01, 100.0),
-            )
-        }
-        return Profile(
-            name=name,
-            title=str(document["title"])[:200],
-            engine=document["engine"],
-            grade=document["grade"],
-            allocator=document["allocator"],
-            source=str(document["source"])[:500],
-            constants=constants,
-            calibrated=str(document["calibrated"])[:40],
-            samples=int(document["samples"]),
-            **numbers,
-        )
-    except (KeyError, TypeError, ValueError, BadInput) as exc:
-        raise _damaged(name, exc) from exc
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What a file holds."""
+
+    format: Literal[4]  # FORMAT
+    title: str
+    engine: Engine
+    grade: Grade
+    allocator: Allocator
+    source: str
+    low: float
+    high: float
+    constants: Constants
+    keyspace_factor: float
+    index_factor: float
+    waited: bool
+    calibrated: str
+    samples: int
+
+    def profile(self, name: str) -> Profile:
+        """The profile.
+
+        Raises:
+            ValueError: a number is out of its range.
+        """
+        constants = [(each.name, -1e12, 1e12) for each in fields(Constants)]
+        for of, ranges in ((self, _RANGES), (self.constants, constants)):
+            for key, low, high in ranges:
+                if not low <= getattr(of, key) <= high:
+                    raise ValueError(f"{key} is {getattr(of, key):g}")
+        values = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "format"}
+        return Profile(name, **values | {"title": self.title[:200], "source": self.source[:500]})
 
 
-def _damaged(name: str, exc: Exception) -> BadInput:
-    return BadInput(f"The sizing profile '{name}' cannot be read ({exc}).", "Calibrate again.")
+_RANGES = (
+    ("low", 0.01, 1.0),
+    ("high", 1.0, 100.0),
+    ("keyspace_factor", 0.01, 100.0),
+    ("index_factor", 0.01, 100.0),
+)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from memdb import files
 from memdb.cluster.client import Client
 from memdb.display import line
-from memdb.errors import BadInput
+from memdb.errors import BadInput, DamagedFile, NotKept
 from memdb.jobs import Report, silent
 from memdb.tuning import shadow, store
 from memdb.tuning.ask import asked_queries, run_saved
@@ -82,14 +83,9 @@ def remember_build(client: Client, built: Built, home: Path) -> None:
     """Keep how long an index was built, for later comparisons. A full disk is no reason to fail."""
     builds = _builds(home)
     builds[_place(client, built.name)] = built.build_s
-    path = home / "tuning" / _BUILDS
-    part = path.with_name(f".{_BUILDS}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(dict(list(builds.items())[-_KEPT_BUILDS:])))
-        part.replace(path)
-    except OSError:
-        return
+    text = json.dumps(dict(list(builds.items())[-_KEPT_BUILDS:]))
+    with contextlib.suppress(NotKept):
+        files.write(home / "tuning" / _BUILDS, text.encode())
 
 
 def build_all(
@@ -163,7 +159,6 @@ def _place(client: Client, name: str) -> str:
 
 def _builds(home: Path) -> dict[str, float]:
     try:
-        kept = json.loads((home / "tuning" / _BUILDS).read_text())
-        return {str(name): float(seconds) for name, seconds in kept.items()}
-    except (OSError, ValueError, AttributeError, TypeError):
+        return files.document(home / "tuning" / _BUILDS, dict[str, float]) or {}
+    except DamagedFile:
         return {}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from memdb import files
+
 COUNT = 1_000  # queries, where nobody says otherwise
 
 
@@ -136,13 +138,11 @@ def from_dict(kept: dict[str, Any]) -> Source:
     """What `to_dict` made.
 
     Raises:
-        KeyError, TypeError: it is none.
+        KeyError, TypeError, ValidationError: it is none.
     """
-    values: dict[str, Any] = {
-        name: tuple(v) if isinstance(v, list) else v for name, v in kept.items() if name != "kind"
-    }
+    values = {name: value for name, value in kept.items() if name != "kind"}
     if kept["kind"] == "repeated":
         of = values["of"]
-        return Repeated(values["run_id"], from_dict(of) if of else None)
-    source: Source = _KINDS[kept["kind"]](**values)
+        return Repeated(files.typed(values["run_id"], str), from_dict(of) if of else None)
+    source: Source = files.typed(values, _KINDS[kept["kind"]])
     return source

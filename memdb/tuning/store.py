@@ -5,27 +5,28 @@ The newest KEPT_RUNS runs of at most KEPT_BYTES are kept; older ones are removed
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import math
-import os
 import re
-import zipfile
-import zlib
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, fields
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_type_hints
 
+import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from memdb.errors import BadInput, MemDBError, NotFound
+from memdb import array_files, files
+from memdb.errors import BadInput, DamagedFile, NotFound
 from memdb.tuning import source
 from memdb.tuning.packing import packed, unpacked
 from memdb.tuning.run import (
     Beside,
-    Definition,
     EfPoint,
     Goal,
     Queries,
@@ -33,12 +34,14 @@ from memdb.tuning.run import (
     Run,
     SweepRequest,
     Truth,
-    Uncertainty,
 )
+
+T = TypeVar("T")
 
 KEPT_RUNS = 200
 KEPT_BYTES = 1 << 30
 FORMAT = 2
+_OTHERS = (1, *range(3, 100))  # of other versions of memdb: they are not damaged
 _ID = re.compile(r"[0-9A-Za-z_-]{1,80}")
 # Of a point: its field, and what the array is called in the file.
 _ARRAYS = {
@@ -75,7 +78,7 @@ def save(run: Run, home: Path) -> Path:
         The JSON file. Each of the two files is whole or absent, whatever ends this process.
 
     Raises:
-        MemDBError: the folder cannot be written.
+        NotKept: the folder cannot be written.
     """
     folder = home / "runs"
     arrays: dict[str, Any] = {
@@ -91,14 +94,8 @@ def save(run: Run, home: Path) -> Path:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     text = json.dumps({"format": FORMAT, **to_dict(run)}, indent=1)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / f"{run.id}.npz", buffer.getvalue())
-        path = _write(folder / f"{run.id}.json", text.encode("utf-8", "surrogatepass"))
-    except OSError as exc:
-        raise MemDBError(
-            f"The run cannot be kept in {folder}: {exc.strerror}.", "Free space there, or set MEMDB_HOME."
-        ) from exc
+    files.write(folder / f"{run.id}.npz", buffer.getvalue())
+    path = files.write(folder / f"{run.id}.json", text.encode("utf-8", "surrogatepass"))
     prune(home)
     return path
 
@@ -149,20 +146,21 @@ def load(home: Path, run_id: str) -> Run:
 
     Raises:
         NotFound: there is none of this id.
-        BadInput: its files are damaged or of a later version.
+        BadInput: its files are of another version, or damaged and set aside.
     """
     path = _path(home, run_id)
-    try:
-        about = json.loads(path.read_bytes())
-        # Opened here: NumPy leaves a file open that turns out to be damaged.
-        with path.with_suffix(".npz").open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            return _run(about, arrays)
-    except FileNotFoundError:
-        raise NotFound(run_id, "saved run") from None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as exc:
+    about: dict[str, Any] | None = files.document(path, dict[str, Any])
+    if about is None:
+        raise NotFound(run_id, "saved run")
+    if about.get("format") in _OTHERS:
         raise BadInput(
-            f"The saved run '{run_id}' cannot be read ({exc}).", "Delete it and run again."
-        ) from exc
+            f"The saved run '{run_id}' cannot be read: another version of memdb wrote it.", "Run it again."
+        )
+    beside = path.with_suffix(".npz")
+    with array_files.arrays(beside, path) as arrays, files.reading(path, beside):
+        if arrays is None:
+            raise ValueError("its arrays are not there")
+        return _run(about, arrays)
 
 
 def changed(home: Path) -> int:
@@ -174,31 +172,16 @@ def changed(home: Path) -> int:
 
 
 def listed(home: Path) -> tuple[Listed, ...]:
-    """All saved runs, newest first; files that cannot be read are left out."""
+    """All saved runs, newest first. Damaged ones are set aside and told; those of other versions left out."""
     entries: list[Listed] = []
     for path in sorted((home / "runs").glob("*.json"), reverse=True):
-        try:
-            about = json.loads(path.read_bytes())
-            request = _request(about["request"])
-            size = sum(p.stat().st_size for p in (path, path.with_suffix(".npz")))
-            entries.append(
-                Listed(
-                    id=about["id"],
-                    started=about["started"],
-                    title=about["title"],
-                    target=about["target"],
-                    index=about["index"],
-                    k=request.k,
-                    filter=request.filter,
-                    queries=about["queries"]["count"],
-                    goal=request.goal,
-                    recommendation=_recommendation(about["recommendation"]),
-                    partial=about["partial"],
-                    size_bytes=size,
-                )
-            )
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
+        with contextlib.suppress(DamagedFile):
+            about: dict[str, Any] | None = files.document(path, dict[str, Any])
+            if about is None or about.get("format") in _OTHERS:
+                continue
+            beside = path.with_suffix(".npz")
+            with files.reading(path, beside):
+                entries.append(_listed(about, path.lstat().st_size + beside.lstat().st_size))
     return tuple(entries)
 
 
@@ -227,46 +210,51 @@ def _path(home: Path, run_id: str) -> Path:
     return home / "runs" / f"{run_id}.json"
 
 
-def _write(path: Path, content: bytes) -> Path:
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_bytes(content)
-    return part.replace(path)
+def _listed(about: dict[str, Any], size_bytes: int) -> Listed:
+    request = _request(about["request"])
+    of_request = {"k": request.k, "filter": request.filter, "goal": request.goal}
+    return _made(
+        Listed,
+        about,
+        queries=files.typed(about["queries"]["count"], int),
+        recommendation=_recommendation(about["recommendation"]),
+        size_bytes=size_bytes,
+        **of_request,
+    )
 
 
-def _run(about: dict[str, Any], arrays: Any) -> Run:
-    if about.pop("format") != FORMAT:
-        raise ValueError("another version of memdb wrote it")
+def _run(about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Run:
     keys = unpacked("truth_keys", arrays)
     ends = np.cumsum(arrays["truth_lengths"]).tolist()
     rows = tuple(tuple(keys[a:b]) for a, b in pairwise([0, *ends]))
-    points = [
-        EfPoint(
-            **{name: float("nan") if value is None else value for name, value in kept.items()}
-            | {"throughput": tuple((n, rate) for n, rate in kept["throughput"])}
-            | {of_point: _array(arrays, name, i) for of_point, name in _ARRAYS.items()}
-        )
-        for i, kept in enumerate(about["points"])
-    ]
-    asked, request = about["queries"], _request(about["request"])
-    return Run(
-        **about
-        | {
-            "definition": Definition(**about["definition"]),
-            "request": request,
-            "beside": Beside(**about["beside"]) if about["beside"] else None,
-            "recommendation": _recommendation(about["recommendation"]),
-            "queries": Queries(
-                arrays["vectors"],
-                tuple(unpacked("labels", arrays)),
-                tuple(unpacked("own_keys", arrays)),
-                request.source,
-                asked["digest"],
-                Uncertainty(**asked["uncertainty"]),
-            ),
-            "truth": Truth(rows, arrays["truth_distances"], **about["truth"]),
-            "points": tuple(points),
-            "notes": tuple(about["notes"]),
-        }
+    of_queries, request = about["queries"], _request(about["request"])
+    labels, own = tuple(unpacked("labels", arrays)), tuple(unpacked("own_keys", arrays))
+    vectors, distances = arrays["vectors"], arrays["truth_distances"]
+    count = len(labels)
+    _check(vectors, count, vectors.shape[-1])
+    _check(distances, count, distances.shape[-1])
+    if not count == len(own) == len(rows) or any(len(row) > distances.shape[1] for row in rows):
+        raise ValueError("keys and distances do not belong together")
+    points = []
+    for i, kept in enumerate(about["points"]):
+        measured = {of_point: _array(arrays, name, i) for of_point, name in _ARRAYS.items()}
+        _check(measured["outside"], count)
+        _check(measured["recalls"], count)
+        _check(measured["ranks"], count, measured["ranks"].shape[-1])
+        _check(measured["hit_distances"], count, measured["hit_distances"].shape[-1])
+        _check(measured["latencies_ms"], len(measured["latencies_ms"]))
+        points.append(_made(EfPoint, kept, **measured))
+    return _made(
+        Run,
+        about,
+        request=request,
+        beside=_made(Beside, about["beside"]) if about["beside"] else None,
+        recommendation=_recommendation(about["recommendation"]),
+        queries=_made(
+            Queries, of_queries, vectors=vectors, labels=labels, own_keys=own, source=request.source
+        ),
+        truth=_made(Truth, about["truth"], keys=rows, distances=distances),
+        points=tuple(points),
     )
 
 
@@ -278,22 +266,38 @@ def _array(arrays: Any, name: str, point: int) -> Any:
 
 
 def _request(kept: dict[str, Any]) -> SweepRequest:
-    return SweepRequest(
-        **kept
-        | {
-            "goal": Goal(**kept["goal"]),
-            "source": source.from_dict(kept["source"]),
-            "filter_params": tuple((name, value) for name, value in kept["filter_params"]),
-            "concurrency": tuple(kept["concurrency"]),
-        }
-    )
+    return _made(SweepRequest, kept, source=source.from_dict(kept["source"]))
 
 
 def _recommendation(kept: dict[str, Any] | None) -> Recommendation | None:
-    if kept is None:
-        return None
-    numbers = {name: float("nan") if kept[name] is None else kept[name] for name in ("recall", "low", "high")}
-    return Recommendation(**kept | numbers | {"reasons": tuple(kept["reasons"])})
+    return None if kept is None else _made(Recommendation, kept)
+
+
+def _made(kind: type[T], kept: dict[str, Any], **others: Any) -> T:
+    """An object from its JSON, where null stands for NaN, and from what the JSON does not hold."""
+    schema, numbers = _schema(kind, frozenset(others))  # type: ignore[arg-type]  # a class is hashable
+    values = msgspec.structs.asdict(files.typed(kept, schema))
+    nan = {name: math.nan for name in numbers if values[name] is None}
+    return kind(**values | nan | others)
+
+
+@cache
+def _schema(kind: type[Any], without: frozenset[str]) -> tuple[type[msgspec.Struct], tuple[str, ...]]:
+    """What the JSON of a dataclass has to be, and which of its fields are numbers."""
+    hints = get_type_hints(kind)
+    described: list[Any] = []
+    for each in fields(kind):
+        if each.name not in without:
+            hint = float | None if hints[each.name] is float else hints[each.name]
+            default = () if each.default is MISSING else (each.default,)
+            described.append((each.name, hint, *default))
+    schema = msgspec.defstruct(kind.__name__, described, kw_only=True)
+    return schema, tuple(name for name, *_ in described if hints[name] is float)
+
+
+def _check(array: NDArray[Any], *shape: int) -> None:
+    if array.shape != shape or array.dtype.kind not in "fi":
+        raise ValueError(f"an array of {array.dtype} has the shape {array.shape} instead of {shape}")
 
 
 def _no_nan(value: Any) -> Any:

@@ -463,7 +463,7 @@ class _Sweep:
             index=info.name,
             fingerprint=info.fingerprint,
             dialect=server.dialect.name,
-            engine=" ".join([server.title, *(f"{n} {v}" for n, v in server.modules)]),
+            engine=server.with_search,
             documents=info.documents,
             definition=definition,
             request=state.request,

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import time
-import zipfile
-import zlib
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
+from memdb import array_files, files
 from memdb.cluster.client import Client
+from memdb.errors import DamagedFile, NotKept
 from memdb.jobs import Report, silent
 from memdb.tuning import vectors
 from memdb.tuning.packing import packed, unpacked
-from memdb.tuning.run import Queries, Truth
+from memdb.tuning.run import Queries, Run, Truth
 from memdb.vectors import distance
 from memdb.vectors.evidence import Drawing, Evidence, Kept, from_arrays, holds
 from memdb.vectors.exact import nearest
@@ -114,6 +115,35 @@ def at_hand(
     return known
 
 
+def still(client: Client, info: IndexInfo, run: Run, home: Path) -> bool | None:
+    """Whether the documents are what a run measured; None where nothing is kept that could tell.
+
+    The run's exact answer lies under `home` with the evidence of what it was computed from.
+
+    Args:
+        client: where the index is.
+        info: the index as it is now.
+        run: of this index.
+        home: MEMDB_HOME.
+
+    Raises:
+        MemDBError: the server does not answer, or the run's filter cannot be asked any more.
+    """
+    if info.fingerprint != run.fingerprint:
+        return False
+    request = run.request
+    name = _name(client, info, request.field, run.queries, request.k, request.condition)
+    kept = _kept(_file(home, name), len(run.queries))
+    if kept is None:
+        return None
+    known, evidence = kept
+    if known.keys != run.truth.keys or not np.array_equal(
+        known.distances, run.truth.distances, equal_nan=True
+    ):
+        return False  # the same name was computed again since, from other documents
+    return holds(client, info, request.field, request.condition, evidence)
+
+
 def forget() -> None:
     """Free what is kept in memory."""
     _answers.clear()
@@ -153,9 +183,8 @@ def _file(home: Path, name: str) -> Path:
 
 def _kept(file: Path, queries: int) -> tuple[Truth, Evidence] | None:
     """None where there is none or it is damaged."""
-    try:
-        # Opened here: NumPy leaves a file open that turns out to be damaged.
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+    with contextlib.suppress(DamagedFile), array_files.arrays(file) as arrays:
+        if arrays is not None:
             keys = unpacked("keys", arrays)
             ends = np.cumsum(arrays["lengths"]).tolist()
             rows = tuple(tuple(keys[a:b]) for a, b in pairwise([0, *ends]))
@@ -165,31 +194,26 @@ def _kept(file: Path, queries: int) -> tuple[Truth, Evidence] | None:
             notes = tuple(unpacked("notes", arrays))
             evidence = from_arrays(unpacked("witnesses", arrays), arrays)
             return Truth(rows, arrays["distances"], int(arrays["looked_at"]), 0.0, True, notes), evidence
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        return None
+    return None
 
 
 def _keep(file: Path, made: Truth, evidence: Evidence) -> None:
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(f".{os.getpid()}.part")
-        with part.open("wb") as stream:
-            np.savez_compressed(
-                stream,
-                distances=made.distances,
-                lengths=np.array([len(row) for row in made.keys], np.int32),
-                looked_at=np.array(made.looked_at),
-                **packed("keys", [key for row in made.keys for key in row]),
-                **packed("notes", made.notes),
-                **packed("witnesses", evidence.keys),
-                **evidence.arrays(),
-            )
-        part.replace(file)
+        arrays = {
+            "distances": made.distances,
+            "lengths": np.array([len(row) for row in made.keys], np.int32),
+            "looked_at": np.array(made.looked_at),
+            **packed("keys", [key for row in made.keys for key in row]),
+            **packed("notes", made.notes),
+            **packed("witnesses", evidence.keys),
+            **evidence.arrays(),
+        }
+        files.write(file, lambda stream: np.savez_compressed(stream, **arrays))
         entries = sorted(((e.stat().st_mtime, e) for e in file.parent.glob("*.npz")), reverse=True)
         total = 0
         for place, (_, entry) in enumerate(entries):
             total += entry.stat().st_size
             if place and (place >= KEPT_FILES or total > KEPT_BYTES):
                 entry.unlink(missing_ok=True)
-    except OSError:
+    except (OSError, NotKept):
         return  # a full disk must not end a sweep: it only computes again next time

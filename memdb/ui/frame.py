@@ -10,6 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from memdb import files
 from memdb.cluster.client import Client
 from memdb.cluster.target import Target
 from memdb.demo.app import app_folder
@@ -57,6 +58,12 @@ def _warm() -> None:
     threading.Thread(target=layout.warm, name="warm", daemon=True).start()
 
 
+@cache
+def _tidied(home: Path) -> None:
+    """Remove what writers of files left behind that were killed; once in this process."""
+    files.tidy_home(home)
+
+
 def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
     """Draw the frame and run the page that was asked for.
 
@@ -65,6 +72,7 @@ def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
             in by the entry, so that the frame knows no family.
     """
     _warm()
+    _tidied(cached.home())
     # A file of our own: a Material icon would be fetched from a font server.
     st.set_page_config(page_title=TITLE, page_icon=LOGO, layout="wide")
     st.logo(LOGO, size="large")
@@ -87,6 +95,7 @@ def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
     else:
         with st.sidebar:
             _target_panel(here, strips)
+    parts.damaged_files()
     with st.sidebar:
         access.login_panel()
     token = _LET_IN.set(True)

@@ -153,8 +153,8 @@ def _nodes(target: Target) -> None:
             "link": v.link or "–",
             "behind": bytes_text(v.behind_bytes),
             "index": v.index.build.state if v.index else "–",
-            "built": v.index.build.fraction if v.index else None,
-            "documents": v.index.documents if v.index else None,
+            "built": v.index.told_fraction if v.index else None,
+            "documents": v.index.told_documents if v.index else None,
             "problem": line(v.problem, 160),
         }
         for v in views
@@ -218,8 +218,8 @@ def _indexes(target: Target, infos: list[IndexInfo], refused: dict[str, NotAllow
                 {
                     "index": line(info.name),
                     "state": info.build.state,
-                    "built": info.build.fraction,
-                    "documents": None if "documents" in info.absent else info.documents,
+                    "built": info.told_fraction,
+                    "documents": info.told_documents,
                     "field": line(field.name) if field is not None else "no vector",
                     "algorithm": params.algorithm if params else None,
                     "dimensions": params.dim if params else None,

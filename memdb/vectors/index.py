@@ -158,6 +158,16 @@ class IndexInfo:
         return field, field.vector
 
     @property
+    def told_documents(self) -> int | None:
+        """How many documents it holds, for people; None where what was told cannot be true."""
+        return None if "documents" in self.absent else self.documents
+
+    @property
+    def told_fraction(self) -> float | None:
+        """The share that is built, for people; None where what was told cannot be true."""
+        return None if "built" in self.absent else self.build.fraction
+
+    @property
     def unfinished(self) -> str:
         """That the index does not hold everything yet, as a sentence for beside its figures; "" if it does.
 

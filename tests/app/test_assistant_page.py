@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -15,7 +16,9 @@ from memdb.demo.app import app_folder, environment
 from memdb.sessions import append, formats, listing, store, users
 from memdb.sessions.filters import SessionFilter
 from memdb.sessions.known import ARTICLE
-from tests.waiting import PATIENCE_S
+from memdb.vectors import index
+from memdb.vectors.index import HnswField, IndexSpec, TextField
+from tests.waiting import PATIENCE_S, until
 
 ENTRY = app_folder() / "memdb" / "ui" / "entry.py"
 PAGE = app_folder() / "pages" / "explore" / "assistant.py"
@@ -42,6 +45,8 @@ def opened(demo_target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         for name, value in environment(target, tmp_path).items():
             monkeypatch.setenv(name, value)
         app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
+        if "index" in query:
+            app.query_params["index"] = query["index"]
         app.run()
         for key, value in query.items():
             app.query_params[key.replace("__", ".")] = value
@@ -172,6 +177,30 @@ def test_another_model_than_the_index_s_is_told(opened: Open, monkeypatch: pytes
     monkeypatch.setenv("MEMDB_EMBEDDER", "titan:512")
     app = opened()
     assert "512 numbers; the vectors of 'idx:embeddings' have 256" in said(app)
+
+
+def test_what_is_not_as_usual_about_the_documents_is_said(
+    opened: Open, demo_target: Target, session: str, prefix: str
+) -> None:
+    """A zero vector has no direction: the engine counts it among the K, and the page says so as Search does."""
+    name = f"{prefix}odd"
+    rows = [*np.random.default_rng(4).normal(size=(3, 256)), np.zeros(256)]
+    with connect(demo_target) as client:
+        for i, row in enumerate(rows):
+            client.execute(
+                "HSET", f"{prefix}o:{i}", "content", f"Text {i}.", "embedding", row.astype("<f4").tobytes()
+            )
+        fields = (HnswField("embedding", 256, "COSINE"), TextField("content"))
+        index.create(client, IndexSpec(name, fields, (f"{prefix}o:",)))
+        until(lambda: index.index_info(client, name).documents == len(rows), "the index is built")
+        try:
+            app = opened(index=name, assistant__user="user001", assistant__session=session)
+            app.chat_input[0].set_value(QUESTION).run()
+            assert not app.exception
+            assert "hits have no distance and stand last: zero vectors" in said(app)
+        finally:
+            index.drop(client, name)
+            client.pipeline([("DEL", f"{prefix}o:{i}") for i in range(len(rows))])
 
 
 def test_links_with_nonsense_open_the_page(opened: Open, demo_target: Target) -> None:

@@ -195,6 +195,7 @@ def test_served_beyond_this_machine_nobody_enters_addresses(
         ("localhost", {"Host": "explorer.example"}, False),
         ("localhost", {"Host": "localhost:8501", "X-Forwarded-For": "10.0.0.9"}, False),
         ("localhost", {}, False),
+        ("localhost", {"Host": "[::1"}, False),
     ],
 )
 def test_who_is_local(listens_on: str, headers: dict[str, str], local: bool) -> None:

@@ -31,7 +31,9 @@ def opened(demo_target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_from_the_button_to_the_verdict(opened: AppTest) -> None:
     assert not opened.exception
     assert any("Pull the plug" in m.value for m in opened.markdown)
-    opened.number_input(key="drill.seconds").set_value(2).run()
+    opened.number_input(key="drill.seconds").set_value(2)
+    opened.number_input(key="drill.documents").set_value(200)
+    opened.number_input(key="drill.seed").set_value(5).run()
     opened.button(key="drill.run").click().run()
     job = cached.jobs().get(opened.session_state["drill.job"].id)
     assert job is not None
@@ -40,6 +42,7 @@ def test_from_the_button_to_the_verdict(opened: AppTest) -> None:
     opened.run()
     assert not opened.exception
     assert any("the durable engine lost none of" in m.value for m in opened.markdown)
+    assert any("--documents 200 --seed 5" in c.value for c in opened.code)
     lost, cache_lost = (m.value for m in opened.metric if m.label == "Lost")
     assert lost == "0"
     assert int(cache_lost.replace(",", "")) > 0

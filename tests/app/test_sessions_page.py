@@ -16,8 +16,8 @@ from memdb.cluster.client import Client, connect
 from memdb.cluster.engine import Engine
 from memdb.demo.app import app_folder, environment
 from memdb.sessions import append
-from memdb.sessions.formats import Turn
 from memdb.sessions.strategy import Budget
+from memdb.sessions.turns import said
 from memdb.ui.sessions.listing import bar_share, left_text
 from memdb.ui.sessions.panel import countdown
 from tests.waiting import PATIENCE_S, until
@@ -189,9 +189,9 @@ def test_nonsense_in_a_link_falls_back(app: AppTest, server: Client, query: dict
 BAD = {
     "nojson": ({"history": "no JSON"}, "The history is not JSON"),
     "shape": ({"history": '{"a": 1}'}, "not a list of turns"),
-    "utf8": ({"history": b'[{"role": "user", "content": "\xff"}]'}, "is not UTF\\-8"),
+    "utf8": ({"history": b'[{"role": "user", "content": "\xff"}]'}, "is not all UTF\\-8"),
     "user": ({"user_id": b"\xff"}, "is not UTF\\-8"),
-    "time": ({"created_at": "soon"}, "no ISO 8601 time"),
+    "time": ({"created_at": "soon"}, "no time"),
     "large": ({"history": json.dumps([{"role": "user", "content": "x" * 5 * 2**20}])}, ""),
     "hostile": (
         {
@@ -233,7 +233,7 @@ def test_a_session_that_another_tab_changes_is_named(app: AppTest, server: Clien
     put(server, "a", ttl_s=3_000)
     opened(app, open="a")
     assert not any("changed this session" in c.value for c in app.caption)
-    append.append(server, "session:a", [Turn("user", "From another tab")])
+    append.append(server, "session:a", [said("user", "From another tab")])
     app.run()
     assert any("changed this session" in c.value for c in app.caption)
     next(b for b in app.button if b.label == "Refresh").click().run()

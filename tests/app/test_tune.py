@@ -259,7 +259,6 @@ def test_a_link_opens_a_run_and_a_wrong_link_is_explained(
         ({"recall.raw": "@tag:{t1"}, "never closes"),
         ({"recall.raw": "@nothere:{x}"}, "no field 'nothere'"),
         ({"recall.raw": "@n:[9000 9001]"}, "No document matches the filter"),
-        ({"recall.raw": "@n:[0 4]"}, "K is 10, and 5 documents match"),
         ({"recall.f.n": "abc"}, "'abc' is no range of 'n'"),
     ],
 )
@@ -278,6 +277,20 @@ def test_what_cannot_be_run_is_said_before_it_is_run(
     assert not app.exception
     assert words in texts(app)
     assert app.button(key="recall.start").disabled
+
+
+def test_k_beyond_what_matches_goes_on_with_a_note_as_the_command_does(
+    small: Client, folder: Path, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = opened(small.target, folder, monkeypatch, RECALL, prefix + "idx")
+    app.text_input(key="recall.raw").set_value("@n:[0 4]").run()
+    assert "K is 10, and 5 documents match the filter: recall is of those" in texts(app)
+    app = swept(app)
+    assert not app.exception
+    assert not app.error
+    (run,) = store.listed(folder)
+    notes = store.load(folder, run.id).notes
+    assert any(note in texts(app) and "k is 10, but for some queries only" in note for note in notes)
 
 
 def test_texts_need_an_index_of_the_local_model(

@@ -11,7 +11,7 @@ from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Target
 from memdb.errors import BadInput, NotFound, ReadOnlyTarget
 from memdb.sessions import append, store
-from memdb.sessions.formats import Turn
+from memdb.sessions.turns import said
 
 WRITERS, EACH = 8, 25
 
@@ -23,7 +23,7 @@ def test_eight_writers_lose_no_turn(client: Client, prefix: str, server_target: 
         with connect(server_target) as own:
             return sum(
                 append.append(
-                    own, key, [Turn("user", f"{writer}.{i}"), Turn("assistant", f"to {writer}.{i}")]
+                    own, key, [said("user", f"{writer}.{i}"), said("assistant", f"to {writer}.{i}")]
                 ).attempts
                 for i in range(EACH)
             )
@@ -41,13 +41,13 @@ def test_eight_writers_lose_no_turn(client: Client, prefix: str, server_target: 
 
 def test_the_ttl_is_renewed_and_forever_stays_forever(client: Client, prefix: str) -> None:
     key = append.create(client, f"{prefix}a", "u", ttl_s=5)
-    done = append.append(client, key, [Turn("user", "x")], ttl_s=900)
+    done = append.append(client, key, [said("user", "x")], ttl_s=900)
     assert (done.turns, done.ttl_s, done.attempts) == (1, 900, 1)
     assert 890 < client.execute("TTL", key) <= 900
-    append.append(client, key, [Turn("user", "y")], ttl_s=None)
+    append.append(client, key, [said("user", "y")], ttl_s=None)
     assert 880 < client.execute("TTL", key) <= 900
     client.execute("PERSIST", key)
-    assert append.append(client, key, [Turn("user", "z")]).ttl_s is None
+    assert append.append(client, key, [said("user", "z")]).ttl_s is None
     assert client.execute("TTL", key) == -1
 
 
@@ -55,7 +55,7 @@ def test_what_else_the_history_holds_is_kept(client: Client, prefix: str) -> Non
     key = f"session:{prefix}odd"
     odd = [{"role": "tool", "content": "x", "id": 7}, "a bare text", None]
     client.execute("HSET", key, "history", json.dumps(odd), "user_id", "u", "mine", b"\xff\x00")
-    append.append(client, key, [Turn("user", "ü«»\ud83d")])
+    append.append(client, key, [said("user", "ü«»\ud83d")])
     stored = json.loads(client.execute("HGET", key, "history"))
     assert stored == [*odd, {"role": "user", "content": "ü«»\ud83d"}]
     assert client.execute("HGET", key, "mine") == b"\xff\x00"
@@ -66,25 +66,25 @@ def test_a_history_that_is_no_list_is_left_alone(client: Client, prefix: str, hi
     key = f"session:{prefix}bad"
     client.execute("HSET", key, "history", history)
     with pytest.raises(BadInput, match="nothing was added"):
-        append.append(client, key, [Turn("user", "x")])
+        append.append(client, key, [said("user", "x")])
     assert client.execute("HGET", key, "history") == history.encode()
 
 
 def test_gone_other_types_and_too_much(client: Client, prefix: str, server_target: Target) -> None:
     with pytest.raises(NotFound):
-        append.append(client, f"session:{prefix}none", [Turn("user", "x")])
+        append.append(client, f"session:{prefix}none", [said("user", "x")])
     client.execute("SET", f"session:{prefix}text", "x")
     with pytest.raises(BadInput, match="holds a string"):
-        append.append(client, f"session:{prefix}text", [Turn("user", "x")])
+        append.append(client, f"session:{prefix}text", [said("user", "x")])
     key = append.create(client, f"{prefix}b", "u")
-    for turns in ([], [Turn("user", "x" * 1_000_001)]):
+    for turns in ([], [said("user", "x" * 1_000_001)]):
         with pytest.raises(BadInput):
             append.append(client, key, turns)
     for ttl in (0, -1, float("nan"), 1e12):
         with pytest.raises(BadInput, match="cannot live"):
-            append.append(client, key, [Turn("user", "x")], ttl_s=ttl)
+            append.append(client, key, [said("user", "x")], ttl_s=ttl)
     with pytest.raises(BadInput, match="already"):
         append.create(client, f"{prefix}b", "u")
     with connect(server_target.read_only()) as reader, pytest.raises(ReadOnlyTarget):
-        append.append(reader, key, [Turn("user", "x")])
+        append.append(reader, key, [said("user", "x")])
     assert store.read(client, key).turns == ()

@@ -21,7 +21,7 @@ from memdb.cluster.target import Target
 from memdb.embedding.local import embed
 from memdb.errors import BadInput, EngineError, LoginFailed, NotFound, OutOfRange
 from memdb.sessions import append, listing, store, users
-from memdb.sessions.formats import Turn
+from memdb.sessions.turns import said
 from memdb.vectors.filters import Tag
 from memdb.vectors.index import IndexInfo, index_info
 from memdb.vectors.search import Hit
@@ -126,7 +126,7 @@ def test_an_answer_of_the_documents_own_sentences(demo: Client, info: IndexInfo,
 
 def test_the_turn_is_kept_with_its_answer(client: Client, prefix: str) -> None:
     key = append.create(client, f"{prefix}s", "u")
-    append.append(client, key, [Turn("user", QUESTION), Turn("assistant", "So. [1]")])
+    append.append(client, key, [said("user", QUESTION), said("assistant", "So. [1]")])
     assert [turn.role for turn in store.read(client, key).turns] == ["user", "assistant"]
 
 
@@ -201,11 +201,11 @@ def bedrock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 TURNS = (
-    Turn("assistant", "Hello"),
-    Turn("user", "Hi"),
-    Turn("assistant", "Yes?"),
-    Turn("tool", "x"),
-    Turn("user", "?"),
+    said("assistant", "Hello"),
+    said("user", "Hi"),
+    said("assistant", "Yes?"),
+    said("tool", "x"),
+    said("user", "?"),
 )
 
 

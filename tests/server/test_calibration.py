@@ -17,7 +17,7 @@ from memdb.cluster.target import Target
 from memdb.demo.app import environment
 from memdb.errors import BadInput, Busy, EngineUnavailable, ReadOnlyTarget, UnknownIndex
 from memdb.sessions import append
-from memdb.sessions.formats import Turn
+from memdb.sessions.turns import said
 from memdb.settings import Settings
 from memdb.sizing import calibrate, keyspace, profiles, redisearch, samples
 from memdb.sizing.model import predict
@@ -89,10 +89,10 @@ def test_the_model_foretells_what_sessions_take(sessions: Sessions) -> None:
 @pytest.mark.parametrize("turns", [1, 2, 7])
 def test_sessions_as_the_library_writes_them(client: Client, prefix: str, turns: int) -> None:
     """Begun and appended to as the Sessions page does; their bytes are counted here, MEMORY USAGE weighs them."""
-    said = Turn("user", "How many links has a node? " * 23)
+    turn = said("user", "How many links has a node? " * 23)
     key = append.create(client, f"{prefix}{turns}", "user123", context="vector search", ttl_s=900)
     for _ in range(turns):
-        append.append(client, key, [said], ttl_s=900)
+        append.append(client, key, [turn], ttl_s=900)
     fields = replies.pairs(client.execute("HGETALL", key))
     weighed = replies.integer(client.execute("MEMORY", "USAGE", key))
     client.execute("DEL", key)

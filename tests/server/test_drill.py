@@ -78,7 +78,7 @@ def test_a_full_disk_under_the_ledger_is_named(tmp_path: Path, monkeypatch: pyte
         return real(client, run, number, rate, Path("/dev/full"), began)
 
     monkeypatch.setattr(drill, "Writer", on_a_full_disk)
-    with pytest.raises(LedgerBroken, match="No space left"):
+    with pytest.raises(LedgerBroken, match="the disk is full"):
         drill.run(DrillRequest(seconds=30, documents=0), tmp_path)
 
 

@@ -15,6 +15,8 @@ from memdb.maps import overlay, run, store
 from memdb.maps.request import MapRequest
 from memdb.sizing.samples import serves_json
 from memdb.tuning import queries, truth, vectors
+from memdb.tuning.run import SweepRequest
+from memdb.tuning.sweep import sweep
 from memdb.vectors import evidence, index
 from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec, NumericField, TagField
 from tests.waiting import until
@@ -145,6 +147,26 @@ def test_as_many_documents_overwritten_and_the_index_made_again(
     np.testing.assert_allclose(read[f"{prefix}d:7"], expected, atol=1e-6)
     laid = overlay.exact(client, made, "v", asked.vectors[0], K)
     assert numbers(laid.keys[0]) == nearest(after, asked.vectors[0], metric)
+
+
+def test_a_run_tells_whether_its_documents_are_the_same(client: Client, prefix: str, tmp_path: Path) -> None:
+    """Also where the engine tells the same of the index as before, and where nothing is kept that could tell."""
+    write(client, prefix, drawn(1), "HASH")
+    info = create(client, prefix, "L2", False, "HASH")
+    asked = queries.made(drawn(3)[:60], [f"q{i}" for i in range(60)])
+    run = sweep(client, info, SweepRequest(info.name, "v", K, concurrency=()), asked, home=tmp_path)
+    assert truth.still(client, info, run, tmp_path) is True
+    index.drop(client, info.name)
+    write(client, prefix, drawn(2), "HASH")
+    again = create(client, prefix, "L2", False, "HASH")
+    assert again.fingerprint == info.fingerprint == run.fingerprint  # else this case shows nothing
+    assert truth.still(client, again, run, tmp_path) is False
+    truth.truth(client, again, "v", asked, K, home=tmp_path)  # the name now stands for the new documents
+    assert truth.still(client, again, run, tmp_path) is False
+    assert truth.still(client, again, run, tmp_path / "another") is None
+    client.execute("DEL", f"{prefix}d:1")
+    until(lambda: index.index_info(client, info.name).documents == COUNT - 1, "the document is gone")
+    assert truth.still(client, index.index_info(client, info.name), run, tmp_path / "another") is False
 
 
 def test_a_map_is_drawn_again_where_its_documents_changed(

@@ -140,10 +140,13 @@ def test_a_webhook_that_is_not_there_becomes_an_event_without_its_secret(
     assert not any("s3cret" in t for t in texts(past))
 
 
-@pytest.mark.parametrize("url", ["ftp://h/x", "no address", "http://"])
+@pytest.mark.parametrize(
+    "url", ["ftp://h/x", "no address", "http://", "http://[s3cret/x", "http://h:s3cret/x"]
+)
 def test_an_address_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(BadSettings, match="MEMDB_WEBHOOK"):
+    with pytest.raises(BadSettings, match="MEMDB_WEBHOOK") as caught:
         Webhook(url)
+    assert "s3cret" not in caught.value.full()
 
 
 def test_a_home_that_cannot_be_written_is_told(server_target: Target, tmp_path: Path) -> None:

@@ -269,9 +269,9 @@ def test_a_page_of_no_size_is_refused(client: Client, size: int) -> None:
 BAD: dict[str, tuple[dict[str, Arg], str]] = {
     "no JSON": ({"history": "not JSON"}, "The history is not JSON"),
     "other JSON": ({"history": '{"a": 1}'}, "not a list of turns"),
-    "not UTF-8": ({"history": b'[{"role":"user","content":"\xff"}]'}, "'history' is not UTF-8"),
+    "not UTF-8": ({"history": b'[{"role":"user","content":"\xff"}]'}, "The history is not all UTF-8"),
     "user not UTF-8": ({"user_id": b"\xff\xfe"}, "'user_id' is not UTF-8"),
-    "no time": ({"created_at": "soon"}, "no ISO 8601 time"),
+    "no time": ({"created_at": "soon"}, "which is no time"),
     "5 MB history": ({"history": json.dumps([{"role": "user", "content": "x" * 5 * 2**20}])}, ""),
     "5 MB context": ({"context": "x" * 5 * 2**20}, ""),
     "9 MB context": ({"context": "x" * 9 * 2**20}, "has 9.0 MiB and was not read"),

@@ -187,7 +187,10 @@ def test_an_endpoint_that_is_not_there() -> None:
         OpenAI("m", "http://127.0.0.1:9/v1", "key").embed(["x"])
 
 
-@pytest.mark.parametrize("url", ["ftp://x", "https://user:pw@x/v1", "x", "http://example.com/v1"])
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://x", "https://user:pw@x/v1", "x", "http://example.com/v1", "https://[pw/v1", "https://h:pw/"],
+)
 def test_addresses_a_key_is_not_sent_to(url: str) -> None:
     with pytest.raises(BadInput) as caught:
         OpenAI("m", url, "key")

@@ -60,6 +60,18 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert past.span() == (T0, T0 + 2)
 
 
+def test_an_impossible_number_of_documents_is_not_kept_as_none_at_all(tmp_path: Path) -> None:
+    """0 would say that the index lost its documents."""
+    writer = Writer(tmp_path / "h.sqlite")
+    wrapped = replace(index(), documents=0, absent={"documents": "num_docs tells 2^64", "built": "tells 7"})
+    writer.add(T0, [(one(indexes=(wrapped,)), Rates(2.0))])
+    (node,) = Past(writer.path).nodes()
+    assert (node.indexes[0].documents, node.indexes[0].fraction) == (None, None)
+    writer.close()
+    told = events.happened(T0, {"a:1": one()}, [one(indexes=(wrapped,))])
+    assert "number of documents not available" in told[0].text
+
+
 def test_a_silent_node_is_told_as_such_and_leaves_no_sample(tmp_path: Path) -> None:
     writer = Writer(tmp_path / "h.sqlite")
     writer.add(T0, [(one(problem="no answer"), Rates(0.0))])
@@ -114,8 +126,11 @@ def test_a_file_that_is_no_history_is_named_and_one_of_another_version_begins_an
     bad.write_text("no database " * 100)
     with pytest.raises(Damaged, match=r"bad\.sqlite"):
         Writer(bad)
-    with pytest.raises(Damaged):
+    assert Past(bad).nodes() == ()  # it was set aside
+    bad.write_text("no database " * 100)
+    with pytest.raises(Damaged, match=r"bad\.sqlite\.damaged"):
         Past(bad).nodes()
+    Writer(bad).close()  # a new one
     assert Past(tmp_path / "none.sqlite").nodes() == ()
     assert Past(tmp_path / "none.sqlite").span() is None
     old = tmp_path / "old.sqlite"
@@ -271,6 +286,7 @@ def test_a_gap_is_told_only_where_the_estimate_tells_one(
 ) -> None:
     assert gap_text(Coverage("i", keys, low, high, documents, exact)) == expected
     assert gap_text(None) == "–"
+    assert gap_text(Coverage("i", keys, low, high, None, exact)) == "not available"
 
 
 def test_documents_that_come_all_day_are_a_point_a_minute(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from memdb.operations import index_memory, keyspace
@@ -12,6 +13,8 @@ from memdb.operations.index_memory import Part
 from memdb.operations.keyspace import Coverage, Drawn, Estimate, Freed, Key
 from memdb.operations.memory import TITLES, MemorySplit, assemble
 from memdb.operations.samples import Sample
+from memdb.tuning.candidates import Candidate
+from memdb.ui.tune.indexes_views import takes_frame
 from memdb.vectors.index import BuildState, Field, IndexInfo, VectorParams
 
 VECTOR = Field("v", "v", "VECTOR", vector=VectorParams("HNSW", "FLOAT32", 10, "COSINE", m=16))
@@ -83,6 +86,8 @@ def test_coverage_of_a_sample() -> None:
     assert keyspace.estimated(INFO, Drawn(None)) is None
     assert keyspace.estimated(INFO, Drawn(9, absent={"keys": "refused"})) is None
     assert keyspace.estimated(INFO, Drawn(0)) == Coverage("i", 0, 0, 0, 100, exact=True)
+    wrapped = keyspace.estimated(replace(INFO, documents=0, absent={"documents": "impossible"}), Drawn(0))
+    assert wrapped == Coverage("i", 0, 0, 0, None, exact=True)
     untyped = Drawn(4, tuple(replace(key, type=None) for key in KEYS[:3]))
     assert keyspace.estimated(INFO, untyped) is None
 
@@ -155,6 +160,18 @@ def test_valkey_search_tells_one_total() -> None:
     no_total = index_memory.parts(replace(SAMPLE, indexes=(info,)), "valkey-search", [])
     assert no_total[1].bytes is None
     assert no_total[1].absent
+
+
+def test_valkey_search_holds_vectors_of_the_same_field_once() -> None:
+    """Its strings are interned: an index more over the same documents adds none; of another metric it may."""
+    assert VECTOR.vector is not None
+    info = replace(INFO, vectors=90, vector_bytes=None, total_bytes=None)
+    twin = replace(info, name="twin", fields=(replace(VECTOR, name="other"),))
+    euclid = replace(info, name="l2", fields=(replace(VECTOR, vector=replace(VECTOR.vector, metric="L2")),))
+    for indexes, expected in (((info, twin), 3_600.0), ((info, twin, euclid), 7_200.0)):
+        sample = replace(SAMPLE, indexes=indexes, figures={**SAMPLE.figures, "search_bytes": 50_000.0})
+        vectors, structures, *_ = index_memory.parts(sample, "valkey-search", [])
+        assert (vectors.bytes, structures.bytes) == (expected, 50_000.0 - expected)
 
 
 def test_indexes_that_are_refused() -> None:
@@ -246,3 +263,32 @@ def test_an_empty_node() -> None:
     assert found.ttl_freed == (Freed(3_600, 0.0, 0.0), Freed(86_400, 0.0, 0.0))
     assert found.ttl_share == 0.0
     assert found.absent == {}
+
+
+def test_an_index_that_is_still_built_says_how_far_and_what_it_cannot_tell() -> None:
+    """In the comparison of indexes: a share that is a number, and no 0 where the number cannot be true."""
+    assert VECTOR.vector is not None
+    building = replace(INFO, build=BuildState("building", 0.4, "told"), absent={"documents": "impossible"})
+    rows = [Candidate(info, VECTOR.vector, True, None, None) for info in (building, INFO)]
+    shown = takes_frame(tuple(rows))
+    assert list(shown["state"]) == ["building 40%", "ready"]
+    assert np.isnan(shown["documents"][0])
+    assert shown["documents"][1] == 100
+
+
+def test_valkeys_memory_usage_leaves_the_key_out() -> None:
+    """By hand, libc: 16 bytes of the object are told; with the key that stands in it, 28 want 40 bytes."""
+    key = Key(b"k:0000001", 104.0, -1, "hash")
+    whole = index_memory.with_keys(Drawn(1, (key, Key(b"gone"))), "libc")
+    assert [key.size for key in whole.keys] == [128.0, None]
+    assert index_memory.with_keys(Drawn(1, (key,)), "jemalloc-5.3.0").keys[0].size == 104 - 16 + 32
+    # A table beside: 80 and 64 bytes are told as they were asked for, and take 88 and 72 with libc.
+    large = replace(key, size=16.0 + 80 + 64 + 24 + 1_032)
+    assert index_memory.with_keys(Drawn(1, (large,)), "libc").keys[0].size == 40 + 88 + 72 + 24 + 1_032
+    sample = replace(
+        SAMPLE, allocator="libc", figures=SAMPLE.figures | {"keys": 10_240.0, "keys_with_ttl": 0.0}
+    )
+    told = assemble(sample, Drawn(10_240, (key,)), "valkey-search", {})
+    tables = told.part("tables").bytes
+    assert tables is not None
+    assert 2_048 * 64 < tables < 2_048 * 64 * 1.3  # 10,240 keys, 7 in a bucket

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from memdb.errors import BadInput, BadSettings
 from memdb.sessions import format_file, known
 from memdb.sessions.checkpoint import plain_state
-from memdb.sessions.mapping import Format, dig, moment, read
+from memdb.sessions.mapping import Format, dig, read
+from memdb.sessions.messages import moment
 from memdb.settings import Settings
 
 JSON = st.recursive(
@@ -32,6 +33,8 @@ MINE = Format(
     role=("who",),
     newest_first=True,
     own=True,
+    tail=":m:*",
+    roles=(("1", "user"), ("kunde", "user")),
 )
 
 
@@ -74,9 +77,9 @@ def test_times(value: object, expected: float | None) -> None:
 @given(JSON)
 def test_whatever_is_stored_is_read_or_told_as_a_problem(value: Any) -> None:
     for format_ in known.KNOWN:
-        found = read(format_, value)
-        assert all(isinstance(m.turn.role, str) and isinstance(m.turn.content, str) for m in found.messages)
-        assert all(problem.strip() for problem in found.problems)
+        reading = read(format_, value)
+        assert all(isinstance(t.role, str) and isinstance(t.words, str) for t in reading.turns)
+        assert all(problem.strip() for problem in reading.problems)
         guessed = known.recognised("x:", format_.stored, value)
         assert guessed is None or (guessed.prefix, guessed.stored) == ("x:", format_.stored)
     assert plain_state(value) is value  # no dictionary drawn here holds a checkpoint
@@ -89,12 +92,12 @@ def test_content_blocks_and_newest_first() -> None:
         '{"type": "ai", "data": {"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}}',
         '{"type": "human", "data": {"content": "Hi"}}',
     ]
-    found = read(known.LANGCHAIN, entries)
-    assert [(m.turn.role, m.turn.content) for m in found.messages] == [("human", "Hi"), ("ai", "a\nb")]
-    assert found.problems == ()
+    reading = read(known.LANGCHAIN, entries)
+    assert [(turn.role, turn.content) for turn in reading.turns] == [("human", "Hi"), ("ai", "a\nb")]
+    assert reading.problems == ()
 
 
-@pytest.mark.parametrize("packed", ["", "!", "gA==", "xwUFkw==", "3f////8="])
+@pytest.mark.parametrize("packed", ["", "!", "gA==", "xwUFkw==", "3f////8=", "ggAAkAA="])
 def test_a_damaged_checkpoint_is_left_as_it_is(packed: str) -> None:
     value = {"type": "msgpack", "checkpoint": packed, "thread_id": "t", "checkpoint_id": "c"}
     assert plain_state(value)["thread_id"] == "t"
@@ -105,16 +108,16 @@ def test_a_damaged_checkpoint_is_left_as_it_is(packed: str) -> None:
     [
         ({"name": ""}, "no name"),
         ({"name": "a\x07b"}, "no name"),
-        ({"prefix": ""}, "no start"),
         ({"prefix": "a*"}, "wildcard"),
         ({"stored": "set"}, "no kind"),
         ({"holds": "half"}, "half"),
-        ({"holds": "message"}, "of which session"),
+        ({"holds": "state"}, "of which session"),
         ({"role": "a..b"}, "no path"),
         ({"role": 7}, "role is 7"),
         ({"colour": "red"}, "means nothing"),
         ({"newest_first": "yes"}, "newest_first"),
         ({"title": 3}, "title"),
+        ({"roles": {"1": 2}}, "roles is"),
     ],
 )
 def test_formats_that_cannot_be(change: dict[str, Any], said: str) -> None:

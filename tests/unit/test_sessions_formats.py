@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -17,9 +18,12 @@ from memdb.errors import BadInput
 from memdb.sessions import formats
 from memdb.sessions.cursor import Cursor
 from memdb.sessions.filters import SessionFilter, words_of
-from memdb.sessions.formats import Turn, session_of
+from memdb.sessions.formats import session_of
 from memdb.sessions.hashes import VALUE_BYTES, StoredField, StoredHash, readable
+from memdb.sessions.known import ARTICLE
+from memdb.sessions.messages import moment
 from memdb.sessions.summaries import ORDERS, SessionSummary, ordered
+from memdb.sessions.turns import Other, Turn, said
 from memdb.sessions.users import user_of
 
 GOOD = {
@@ -50,7 +54,7 @@ def test_the_articles_session_has_no_problems() -> None:
     assert session.user_id == "user123"
     assert session.context == "aws_infrastructure"
     assert session.created == datetime(2026, 7, 14, 10, 30, tzinfo=UTC)
-    assert session.turns[0] == Turn("user", "What EC2 instance type should I use?")
+    assert session.turns[0] == said("user", "What EC2 instance type should I use?")
     assert [turn.role for turn in session.turns] == ["user", "assistant"]
 
 
@@ -71,16 +75,20 @@ def test_an_empty_history_is_no_problem() -> None:
         ({"history": b'{"a": 1}'}, (), ["JSON but an object"]),
         (
             {"history": b'{"messages": [{"role": "user", "content": "hi"}]}'},
-            (Turn("user", "hi"),),
+            (said("user", "hi"),),
             ["its list 'messages' is read as the turns"],
         ),
-        ({"history": b'["hi", 3]'}, (Turn("", "hi"), Turn("", "3")), ["2 of 2 entries"]),
-        ({"history": b'[{"role": "user"}]'}, (Turn("user", '{"role": "user"}'),), ["1 of 1 entries"]),
-        ({"history": b'[{"content": "x"}]'}, (Turn("", "x"),), ["1 of 1 entries"]),
+        (
+            {"history": b'["hi", 3]'},
+            (said("", "hi"), Turn("", (Other("entry", "3"),))),
+            ["Message 1 is a text, not a message", "Message 2 is a number"],
+        ),
+        ({"history": b'[{"role": "user"}]'}, (Turn("user", ()),), []),
+        ({"history": b'[{"content": "x"}]'}, (said("", "x"),), ["Message 1 tells no role."]),
         (
             {"history": b'[{"role": "user", "content": [{"type": "text"}]}]'},
-            (Turn("user", '[{"type": "text"}]'),),
-            ["1 of 1 entries"],
+            (said("user", ""),),
+            [],
         ),
         ({"history": b"[" * 200_000}, (), ["nested too deeply"]),
         ({"history": b"[" + b"9" * 5_000 + b"]"}, (), ["a number too long"]),
@@ -88,11 +96,11 @@ def test_an_empty_history_is_no_problem() -> None:
         ({"user_id": None, "history": b"[]"}, (), ["The field 'user_id' is missing."]),
         ({"user_id": b"", "history": b"[]"}, (), ["The field 'user_id' is empty."]),
         ({"context": b"\xff\xfe", "history": b"[]"}, (), ["The field 'context' is not UTF-8"]),
-        ({"created_at": b"yesterday", "history": b"[]"}, (), ["created_at is 'yesterday', which is no ISO"]),
+        ({"created_at": b"yesterday", "history": b"[]"}, (), ["created_at is 'yesterday', which is no time"]),
         (
             {"history": b'[{"role": "user", "content": "caf\xe9"}]'},
-            (Turn("user", "caf\udce9"),),
-            ["The field 'history' is not UTF-8"],
+            (said("user", "caf\udce9"),),
+            ["The history is not all UTF-8"],
         ),
     ],
 )
@@ -153,11 +161,14 @@ def test_any_bytes_are_read_and_exported(fields: dict[str, bytes]) -> None:
 def test_any_json_is_read(value: object) -> None:
     session = session_of(stored(history=json.dumps(value).encode()))
     json.loads(formats.to_json(session))
-    proper = isinstance(value, list) and all(
-        isinstance(e, dict) and isinstance(e.get("role"), str) and isinstance(e.get("content"), str)
-        for e in value
+    entries = value if isinstance(value, list) else []
+    objects = isinstance(value, list) and all(isinstance(entry, dict) for entry in entries)
+    said_all = objects and all(
+        isinstance(e.get("role"), str) and e["role"] and isinstance(e.get("content"), str) for e in entries
     )
-    assert (session.problems == ()) == proper
+    assert objects or session.problems
+    assert not said_all or session.problems == ()
+    assert not said_all or [turn.content for turn in session.turns] == [e["content"] for e in entries]
 
 
 def test_exported_values_lead_back_to_their_bytes() -> None:
@@ -169,7 +180,7 @@ def test_exported_values_lead_back_to_their_bytes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "moment"),
+    ("text", "expected"),
     [
         ("2026-07-14T10:30:00Z", datetime(2026, 7, 14, 10, 30, tzinfo=UTC)),
         ("2026-07-14T12:30:00+02:00", datetime(2026, 7, 14, 10, 30, tzinfo=UTC)),
@@ -184,8 +195,8 @@ def test_exported_values_lead_back_to_their_bytes() -> None:
         ("²" * 10, None),
     ],
 )
-def test_times(text: str, moment: datetime | None) -> None:
-    assert formats.time_of(text) == moment
+def test_times(text: str, expected: datetime | None) -> None:
+    assert moment(text) == expected
 
 
 def test_keys_are_built_and_parsed_in_one_place() -> None:
@@ -231,6 +242,7 @@ def summary(**changes: object) -> SessionSummary:
         "turns": None,
         "opening": "",
         "problems": (),
+        "id": "a",
     }
     return SessionSummary(**{**whole, **changes})  # type: ignore[arg-type]
 
@@ -254,8 +266,9 @@ def test_a_page_can_be_ordered() -> None:
 
 
 def test_a_pattern_takes_what_was_typed_literally() -> None:
-    assert SessionFilter(id_part="a*[b]?\\").pattern("session:") == "session:*a\\*\\[b\\]\\?\\\\*"
-    assert SessionFilter().pattern("s*:") == "s\\*:*"
+    assert ARTICLE.within("a*[b]?\\") == "session:*a\\*\\[b\\]\\?\\\\*"
+    assert replace(ARTICLE, prefix="s*:").within("") == "s\\*:*"
+    assert replace(ARTICLE, prefix="s:", tail=":m?:*").within("7") == "s:*7*:m\\?:*"
 
 
 def test_previews_are_bounded_and_say_how_much_there_is() -> None:

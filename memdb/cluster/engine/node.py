@@ -10,18 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from memdb import files
 from memdb.child import Child, Order
 from memdb.cluster.client import connect
 from memdb.cluster.engine import runtime
 from memdb.cluster.engine.binaries import Binaries, ways_on
 from memdb.cluster.engine.config import NodeConfig
 from memdb.cluster.target import Target
-from memdb.errors import Busy, EngineUnavailable, Unreachable
+from memdb.errors import Busy, EngineUnavailable, NotKept, Unreachable
 
 _START_S = 30.0  # from the order to the first answer; 0.05 s on an idle machine
 _POLL_S = 0.02
 _LOG = "engine.log"
 _LOG_TAIL = 3
+_FULL = "no space left"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,11 @@ class Node:
     def _check_alive(self) -> None:
         if not self.alive():
             said = _told(self._server.tail())
+            if _FULL in said.lower() or not files.room(self.plan.config.directory):
+                raise NotKept(
+                    f"The local engine did not start: the disk of '{self.plan.config.directory}' is full.",
+                    f"Free some space there, or set MEMDB_HOME to another disk. Its log is {self.log}.",
+                )
             raise EngineUnavailable(
                 f"The local engine did not start ({self._server.ended_by()})"
                 + (f": {said}" if said else "."),
@@ -168,6 +175,8 @@ def _launch(plan: NodePlan, target: Target, patience_s: float | None) -> Child:
         )
         runtime.describe_lock(lock_fd, pid=server.pid, address=target.address)
     except OSError as exc:
+        if exc.errno in files.FULL:
+            raise files.not_kept(plan.config.directory / _LOG, exc) from None
         raise EngineUnavailable(
             f"The local engine did not start: {exc}.",
             "Check that the file can be run on this system. " + ways_on(),

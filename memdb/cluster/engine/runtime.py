@@ -13,13 +13,18 @@ import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from msgspec import Meta
+
+from memdb import files
 from memdb.cluster.target import Target
-from memdb.errors import EngineUnavailable
+from memdb.errors import DamagedFile, EngineUnavailable
 
 LEAVING_S = 20.0  # how long an engine that was asked to end may take, at most
 _POLL_S = 0.05
+_MOST_BYTES = 64 << 10  # of a runtime file
+_SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +80,11 @@ def running(home: Path) -> Target | None:
 
 
 def write_runtime(path: Path, *, pid: int, port: int, password: str, directory: Path, cluster: bool) -> None:
-    """Tell other commands of this user where the engine is. Readable by this user alone."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """Tell other commands of this user where the engine is. Readable by this user alone.
+
+    Raises:
+        NotKept: it cannot be written.
+    """
     entry = {
         "pid": pid,
         "port": port,
@@ -85,11 +93,7 @@ def write_runtime(path: Path, *, pid: int, port: int, password: str, directory: 
         "cluster": cluster,
         "started": time.time(),
     }
-    part = path.with_suffix(".part")
-    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        json.dump(entry, file)
-    part.replace(path)
+    files.write(path, json.dumps(entry).encode())
 
 
 def take_lock(directory: Path, *, patience_s: float | None = None) -> int:
@@ -103,9 +107,13 @@ def take_lock(directory: Path, *, patience_s: float | None = None) -> int:
 
     Raises:
         EngineUnavailable: an engine runs on it.
+        NotKept: the directory cannot be written, e.g. since the disk is full.
     """
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fd = os.open(_lock_file(directory), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fd = os.open(_lock_file(directory), os.O_RDWR | os.O_CREAT | _SAFE, 0o600)
+    except OSError as exc:
+        raise files.not_kept(_lock_file(directory), exc) from exc
     began = time.monotonic()
     while True:
         try:
@@ -138,7 +146,7 @@ def describe_lock(fd: int, *, pid: int, address: str) -> None:
 def is_locked(directory: Path) -> bool:
     """Whether an engine runs on this directory."""
     try:
-        fd = os.open(_lock_file(directory), os.O_RDONLY)
+        fd = os.open(_lock_file(directory), os.O_RDONLY | _SAFE)
     except OSError:
         return False
     try:
@@ -155,10 +163,10 @@ def _lock_file(directory: Path) -> Path:
 
 
 def _owner(directory: Path) -> dict[str, Any]:
-    with contextlib.suppress(OSError, ValueError):
-        owner = json.loads(_lock_file(directory).read_text(encoding="utf-8"))
-        if isinstance(owner, dict):
-            return owner
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        with os.fdopen(os.open(_lock_file(directory), os.O_RDONLY | _SAFE), "rb") as file:
+            owner: dict[str, Any] = files.typed(json.loads(file.read(_MOST_BYTES)), dict[str, str | int])
+        return owner
     return {}
 
 
@@ -176,15 +184,29 @@ def _exists(pid: int) -> bool:
 
 def _read(path: Path) -> Running | None:
     try:
-        entry = json.loads(path.read_text(encoding="utf-8"))
-        return Running(
-            pid=int(entry["pid"]),
-            port=int(entry["port"]),
-            password=str(entry["password"]),
-            directory=Path(entry["directory"]),
-            cluster=bool(entry["cluster"]),
-            started=float(entry["started"]),
-            file=path,
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # being written, being removed, or not ours
+        entry: _Entry | None = files.document(path, _Entry, most=_MOST_BYTES)
+    except DamagedFile:
+        return None
+    if entry is None:  # being removed
+        return None
+    return Running(
+        entry.pid,
+        entry.port,
+        entry.password,
+        Path(entry.directory),
+        entry.cluster,
+        entry.started,
+        path,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What a runtime file holds."""
+
+    pid: Annotated[int, Meta(ge=1, le=2**31)]
+    port: Annotated[int, Meta(ge=1, le=65_535)]
+    password: str = field(repr=False)
+    directory: str
+    cluster: bool
+    started: float

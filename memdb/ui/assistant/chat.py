@@ -14,8 +14,8 @@ from memdb.cluster.target import Target
 from memdb.display import markdown, plain
 from memdb.errors import MemDBError
 from memdb.sessions import append, formats
-from memdb.sessions.formats import Turn
 from memdb.sessions.known import ARTICLE
+from memdb.sessions.turns import said
 from memdb.ui.assistant import views
 from memdb.ui.assistant.form import RUN, AssistantChoice
 from memdb.ui.kit import cached, parts, state
@@ -69,8 +69,8 @@ def chat(target: Target, info: IndexInfo, choice: AssistantChoice | MemDBError) 
             st.caption("Nothing was said yet. Ask below.")
         last: Exchange | None = st.session_state.get(LAST)
         if last is not None and last.context.ask.session_key == choice.session_key and not _is_kept(last):
-            turn_shown(Turn("user", last.context.ask.question))
-            turn_shown(Turn("assistant", last.answer.text))
+            turn_shown(said("user", last.context.ask.question))
+            turn_shown(said("assistant", last.answer.text))
         here = st.container()
     question = st.chat_input("Ask about the documents", key="assistant.question", max_chars=4_000)
     if question and question.strip():
@@ -109,7 +109,7 @@ def _exchange(
     kept = "Not kept: this target is read-only."
     if target.writable:
         try:
-            turns = [Turn("user", question), Turn("assistant", answer.text)]
+            turns = [said("user", question), said("assistant", answer.text)]
             done = append.append(client, choice.session_key, turns)
             life = "it never expires" if done.ttl_s is None else f"its TTL is {done.ttl_s / 60:.0f} min again"
             kept = f"Kept: the session has {done.turns:,} turns, {life}."
@@ -126,7 +126,7 @@ def _answer(context: Context, choice: AssistantChoice, here: object) -> tuple[An
     if choice.model:
         text = ""
         with here:  # type: ignore[attr-defined]  # a container of the page
-            turn_shown(Turn("user", context.ask.question))
+            turn_shown(said("user", context.ask.question))
             with st.chat_message("assistant", avatar=":material/smart_toy:"):
                 place = st.empty()
                 try:

@@ -25,7 +25,7 @@ from memdb.cluster.client import connect
 from memdb.cluster.find import find_target
 from memdb.embedding.local import embed
 from memdb.sessions import append, users
-from memdb.sessions.formats import Turn
+from memdb.sessions.turns import said
 from memdb.settings import Settings
 from memdb.vectors.index import index_info
 
@@ -38,7 +38,7 @@ with connect(find_target(Settings.from_env())) as client:
     )
     found = flow.context(client, info, ask, embed([question])[0], preference)  # one round trip
     answer = answers.extractive(question, found.result.hits)
-    turns = [Turn("user", question), Turn("assistant", answer.text)]
+    turns = [said("user", question), said("assistant", answer.text)]
     append.append(client, ask.session_key, turns)  # compare-and-set; renews the TTL
 print(answer.text)
 """
@@ -47,6 +47,8 @@ print(answer.text)
 def sources(context: Context, answer: Answer) -> None:
     """The documents the answer rests on, each a link into Search."""
     st.caption(f"Answered by {markdown(answer.by, 120)}. [n] in the answer is the document of that number.")
+    for note in context.result.notes:
+        st.warning(markdown(note), icon=":material/warning:")
     table = pd.DataFrame(
         [
             {"n": s.number, "document": s.title, "distance": s.distance, "key": line(s.key, 200)}

@@ -71,8 +71,35 @@ def form() -> DrillRequest | MemDBError:
         bind="query-params",
         help="A third engine without a log: its primary is killed and its replica promoted.",
     )
+    left, right, _ = st.columns([1, 1, 2.8], vertical_alignment="bottom")
+    documents = left.number_input(
+        "Documents",
+        0,
+        100_000,
+        DEFAULT.documents,
+        100,
+        key="drill.documents",
+        bind="query-params",
+        help="With vectors, for recall before and after; 0: none.",
+    )
+    seed = right.number_input(
+        "Seed",
+        0,
+        value=None,
+        placeholder="by chance",
+        key="drill.seed",
+        bind="query-params",
+        help="Of the moment of the kill.",
+    )
     try:
-        return DrillRequest(float(seconds or 0), int(writers or 0), float(rate or 0), promotion=promotion)
+        return DrillRequest(
+            float(seconds or 0),
+            int(writers or 0),
+            float(rate or 0),
+            int(documents or 0),
+            promotion,
+            None if seed is None else int(seed),
+        )
     except MemDBError as exc:
         return exc
 
@@ -167,9 +194,10 @@ def shown(result: DrillResult, *, key: str) -> None:
         )
     parts.export(report.seconds_frame(result), "drill-seconds", about, key=f"{key}.export")
     promotion = " --promotion" if drill.PROMOTED in result.engines else ""
+    seed = "" if request.seed is None else f" --seed {request.seed}"
     st.code(
-        f"memdb drill --seconds {request.seconds:g} --writers {request.writers} --rate {request.rate:g}"
-        f"{promotion} --json",
+        f"memdb drill --seconds {request.seconds:g} --writers {request.writers} --rate {request.rate:g} "
+        f"--documents {request.documents}{promotion}{seed} --json",
         language="bash",
     )
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 import streamlit as st
 
+from memdb import http_address
 from memdb.cluster.target import LOOPBACK
 from memdb.display import markdown
 from memdb.settings import Settings
@@ -31,7 +31,8 @@ def is_local(listens_on: str, headers: Mapping[str, str]) -> bool:
             adds, or a host name that is not this machine's, gives it away.
     """
     low = {name.lower(): value for name, value in headers.items()}
-    host = urlsplit(f"//{low.get('host', '')}").hostname or ""
+    parts = http_address.parts_of(f"http://{low.get('host', '')}")
+    host = (parts.hostname if parts is not None else None) or ""
     return listens_on in LOOPBACK and host in LOOPBACK and not any(name in low for name in _FORWARDED)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import TracebackType
@@ -10,6 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from memdb import export as exports
+from memdb import files
 from memdb.cluster.target import Target
 from memdb.display import bytes_text, markdown
 from memdb.errors import Busy, MemDBError, ReadOnlyTarget, UnknownIndex, Unreachable
@@ -18,6 +20,7 @@ from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import Command
 
 _WAITED = "parts.waited"
+_TOLD_S = 600.0
 KIND_LOOK = {
     "local": ("green", ":material/home:"),
     "development": ("blue", ":material/build:"),
@@ -74,6 +77,14 @@ def _wait_for(target: Target) -> None:
     cached.index_info.clear()
     cached.server.clear()
     st.rerun()
+
+
+def damaged_files() -> None:
+    """Files under MEMDB_HOME that could not be read since the app began: pages go on without them."""
+    lately = [notice for notice in files.NOTICES if time.time() - notice.at < _TOLD_S]
+    if lately:
+        words = " ".join(markdown(notice.words) for notice in lately)
+        st.warning(words, title="A file of this app could not be read.", icon=":material/heart_broken:")
 
 
 def target_name(target: Target) -> str:

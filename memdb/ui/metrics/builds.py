@@ -42,7 +42,9 @@ def view(past: Past, nodes: Sequence[NodeNow], span: tuple[float, float]) -> Non
                     else f"{there.keys:,.0f}" + ("" if there.exact else f" ± {there.within:,.0f}"),
                     "gap": gap_text(there),
                     "built/s": f"{rate:.2%}" if building and rate else "",
-                    "time left": duration((1 - index.fraction) / rate) if building and rate else "",
+                    "time left": duration((1 - index.fraction) / rate)
+                    if building and rate and index.fraction is not None
+                    else "",
                     "failures": index.failures,
                     "last error": line(
                         f"{index.last_error} ({index.last_error_key})" if index.last_error else "", 200
@@ -62,6 +64,7 @@ def view(past: Past, nodes: Sequence[NodeNow], span: tuple[float, float]) -> Non
         frame,
         hide_index=True,
         key="metrics.builds",
+        placeholder="not available",
         column_config={
             "built": st.column_config.ProgressColumn(format="percent", min_value=0.0, max_value=1.0)
         },
@@ -92,6 +95,8 @@ def gap_text(coverage: Coverage | None) -> str:
     """Keys under the prefix that are no documents, of the same moment; only what an estimate can tell."""
     if coverage is None:
         return "–"
+    if coverage.documents is None:
+        return "not available"
     if not coverage.exact and coverage.low - 0.5 <= coverage.documents <= coverage.high + 0.5:
         return "≈ 0"
     return f"{coverage.keys - coverage.documents:+,.0f}"

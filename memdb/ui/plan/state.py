@@ -57,7 +57,7 @@ def book(region: str) -> Catalogue:
 @st.cache_data(ttl="10s", max_entries=4, show_spinner=False)
 def refreshed(folder: Path) -> tuple[catalogue.Price, ...]:
     """Prices that were refreshed from AWS earlier."""
-    return prices.load(folder)
+    return prices.usable(folder)
 
 
 def made(inputs: Inputs, chosen: Profile) -> SizingPlan:

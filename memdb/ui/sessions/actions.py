@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pandas as pd
 import streamlit as st
 
+from memdb import export as exports
 from memdb.cluster.target import Target
 from memdb.display import duration, line, markdown
 from memdb.errors import MemDBError
@@ -15,6 +17,7 @@ from memdb.sessions.listing import powers
 from memdb.sessions.mapping import Format
 from memdb.sessions.store import Change
 from memdb.sessions.strategy import WRITABLE
+from memdb.sessions.turns import turn_rows
 from memdb.ui.kit import cached, parts
 from memdb.ui.sessions.listing import CLOSE, refresh
 
@@ -40,6 +43,17 @@ def actions(target: Target, format_: Format, session: Session) -> None:
             on_click="ignore",
             key="sessions.json",
             type="tertiary",
+        )
+        st.download_button(
+            "CSV",
+            lambda: exports.to_csv(pd.DataFrame(turn_rows(session.turns, session.earlier + 1))),
+            mime="text/csv",
+            file_name=f"{_file_name(session)}.csv",
+            icon=":material/table:",
+            on_click="ignore",
+            key="sessions.csv",
+            type="tertiary",
+            help="A line a turn. JSON has everything.",
         )
         if not target.writable:
             return

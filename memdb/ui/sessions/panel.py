@@ -5,11 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import bytes_text, markdown, plain
+from memdb.display import bytes_text, markdown
 from memdb.errors import NotFound
 from memdb.sessions import formats, values
 from memdb.sessions import listing as sessions
-from memdb.sessions.formats import Session, Turn
+from memdb.sessions.formats import Session
 from memdb.sessions.known import ARTICLE
 from memdb.sessions.mapping import Format
 from memdb.sessions.strategy import Opened
@@ -17,29 +17,15 @@ from memdb.sessions.summaries import SessionSummary
 from memdb.ui.kit import cached, parts, state
 from memdb.ui.sessions import actions, user
 from memdb.ui.sessions.listing import CLOSE, OPEN, RUN, bar_share, left_text
+from memdb.ui.sessions.turn import part_shown, turn_shown
 from memdb.vectors.query import Command
 
 VIEWS = ("Conversation", "User", "Fields", "Code")
+READ_STEPS = (500, 2_000, formats.TURNS)  # newest entries of a list that are read: more when one goes back
 TURNS = 30  # shown at once, the last ones first to be seen
-CONTENT = 4_000  # characters of a turn
 PANE = 480  # height in pixels
 RAW = 4_000  # characters of a raw field
 EARLIER = "sessions.earlier"  # how many more turns were asked for, and of which session
-_LOOKS = {
-    "user": ("user", ":material/person:"),
-    "human": ("user", ":material/person:"),
-    "customer": ("user", ":material/person:"),
-    "agent": ("assistant", ":material/smart_toy:"),
-    "llm": ("assistant", ":material/smart_toy:"),
-    "assistant": ("assistant", ":material/smart_toy:"),
-    "ai": ("assistant", ":material/smart_toy:"),
-    "bot": ("assistant", ":material/smart_toy:"),
-    "model": ("assistant", ":material/smart_toy:"),
-    "system": ("system", ":material/settings:"),
-    "developer": ("system", ":material/settings:"),
-    "tool": ("tool", ":material/build:"),
-    "function": ("tool", ":material/build:"),
-}
 
 
 def asked() -> str:
@@ -65,7 +51,8 @@ def panel(target: Target, format_: Format, id_: str, shown: list[SessionSummary]
         id_ = shown[0].id
         st.markdown(f"**{markdown(formats.printable_id(id_), 200)}**")
     try:
-        opened = cached.session(target, format_, formats.printable_id(id_), state.keep(RUN, 0))
+        name = formats.printable_id(id_)
+        opened = cached.session(target, format_, name, state.keep(RUN, 0), _entries(name))
     except NotFound as exc:
         parts.show_error(exc)
         return
@@ -151,18 +138,17 @@ def _time_left(target: Target, format_: Format, opened: Opened) -> None:
 
 def conversation(session: Session) -> None:
     """The turns as a chat."""
-    if not session.turns:
+    if not session.turns and not session.state:
         st.caption("No turns to show. *Fields* shows what is stored.")
         return
-    asked = st.session_state.get(EARLIER, ("", 0))
     name = formats.printable_id(session.id)
-    more = asked[1] if asked[0] == name else 0
+    more = _more(name)
     first = max(0, len(session.turns) - TURNS - more)
     # A long conversation opens at its end, a short one at its beginning.
-    with st.container(height=PANE, border=True, autoscroll=bool(first)):
-        if first:
+    with st.container(height=PANE, border=True, autoscroll=bool(first or session.earlier) and not more):
+        if first or session.earlier:
             st.button(
-                f"{first:,} earlier turns",
+                f"{first + session.earlier:,} earlier turns",
                 icon=":material/expand_less:",
                 on_click=_earlier,
                 args=(name, more + 2 * TURNS),
@@ -171,15 +157,22 @@ def conversation(session: Session) -> None:
             )
         for turn in session.turns[first:]:
             turn_shown(turn)
+        if session.state:
+            st.caption("Kept beside the conversation:")
+            for kept in session.state:
+                part_shown(kept)
 
 
-def turn_shown(turn: Turn) -> None:
-    """One turn as a chat message, its text as it is."""
-    name, icon = _LOOKS.get(turn.role.lower(), ("other", ":material/help:"))
-    with st.chat_message(name, avatar=icon):
-        if turn.role.lower() not in ("user", "assistant"):
-            st.caption(markdown(turn.role, 60) or "no role")
-        st.text(plain(turn.content, CONTENT) or "(empty)")
+def _more(name: str) -> int:
+    """Turns beyond the usual ones that were asked for of this session."""
+    asked = st.session_state.get(EARLIER, ("", 0))
+    return int(asked[1]) if asked[0] == name else 0
+
+
+def _entries(name: str) -> int:
+    """Entries of a list to read: more once so many turns were asked for."""
+    wanted = TURNS + _more(name)
+    return next(step for step in READ_STEPS if wanted <= step or step == READ_STEPS[-1])
 
 
 def _earlier(session: str, more: int) -> None:

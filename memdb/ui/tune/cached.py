@@ -7,14 +7,15 @@ from pathlib import Path
 import streamlit as st
 
 from memdb.cluster.target import Target
+from memdb.errors import MemDBError
 from memdb.tuning import candidates as comparison
 from memdb.tuning import plan as plans
-from memdb.tuning import store
+from memdb.tuning import store, truth
 from memdb.tuning.candidates import Candidate
 from memdb.tuning.plan import QueryPlan
 from memdb.tuning.run import Run, SweepRequest
 from memdb.tuning.store import Listed
-from memdb.ui.kit import cached
+from memdb.ui.kit import cached, safety
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import KnnRequest
 
@@ -46,6 +47,20 @@ def run(folder: Path, run_id: str, size_bytes: int, title: str) -> Run:
 def plan(target: Target, info: IndexInfo, request: KnnRequest) -> QueryPlan:
     """How the engine runs this request."""
     return plans.plan(cached.client(target), request, info)
+
+
+def still(target: Target, info: IndexInfo, run: Run) -> bool | None:
+    """Whether the documents are what a run measured, checked at most every two minutes; None: not known."""
+    try:
+        return _still(target, info, run.id, run)
+    except MemDBError:
+        return None
+
+
+@st.cache_data(ttl="2m", max_entries=32, show_spinner=False, hash_funcs={IndexInfo: repr})
+def _still(target: Target, info: IndexInfo, run_id: str, _run: Run) -> bool | None:
+    del run_id  # stands for the run in the key
+    return truth.still(cached.client(target).budgeted(safety.budget(target)), info, _run, cached.home())
 
 
 @st.cache_resource(ttl="4s", max_entries=4, show_spinner=False, hash_funcs={IndexInfo: repr})

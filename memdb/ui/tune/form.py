@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import streamlit as st
 
 from memdb.cluster.target import Target
@@ -42,15 +40,7 @@ CONFIDENCES = (0.9, 0.95, 0.99)
 CLIENTS = (0, 1, 2, 4, 8, 16, 32)
 
 
-@dataclass(frozen=True, slots=True)
-class SweepChoice:
-    """What the form says."""
-
-    request: SweepRequest
-    matching: int
-
-
-def form(target: Target, info: IndexInfo) -> SweepChoice | MemDBError:
+def form(target: Target, info: IndexInfo) -> SweepRequest | MemDBError:
     """Draw the form, all of it whatever is wrong; the error where it cannot be run."""
     wrong: MemDBError | None = None
     field, params = _vector_field(info)
@@ -74,10 +64,10 @@ def form(target: Target, info: IndexInfo) -> SweepChoice | MemDBError:
     if matching == 0:
         return BadInput("No document matches the filter.", "Remove a condition, or widen a range.")
     if k > matching:
-        return BadInput(
-            f"K is {k:,}, and {matching:,} documents match the filter.", "Ask for fewer, or widen the filter."
+        st.caption(
+            f":material/info: K is {k:,}, and {matching:,} documents match the filter: recall is of those."
         )
-    request = SweepRequest(
+    return SweepRequest(
         info.name,
         field,
         k,
@@ -90,7 +80,6 @@ def form(target: Target, info: IndexInfo) -> SweepChoice | MemDBError:
         source=source,
         budget_qps=budget,
     )
-    return SweepChoice(request, matching)
 
 
 def _vector_field(info: IndexInfo) -> tuple[str, VectorParams]:

@@ -66,10 +66,10 @@ def takes_frame(every: tuple[Candidate, ...]) -> pd.DataFrame:
             {
                 "index": _short(c),
                 "parameters": _words(c),
-                "documents": c.info.documents,
+                "documents": c.info.told_documents,
                 "state": "ready"
                 if c.info.build.ready
-                else f"{c.info.build.state} {{c.info.build.fraction:.0%}}",
+                else f"{c.info.build.state} {c.info.build.fraction:.0%}",
                 "vectors": bytes_text(c.info.vector_bytes),
                 "in all": bytes_text(c.info.total_bytes),
                 "built in": "–" if c.build_s is None else f"{c.build_s:.1f} s",

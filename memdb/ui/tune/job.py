@@ -9,24 +9,23 @@ import streamlit as st
 from memdb.cluster.target import Target
 from memdb.jobs import Job
 from memdb.tuning import ask
-from memdb.tuning.run import Run
+from memdb.tuning.run import Run, SweepRequest
 from memdb.ui.kit import cached, safety
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.tune import cached as tune_cached
-from memdb.ui.tune.form import SweepChoice
 from memdb.ui.tune.views import RunView, curve_view
 from memdb.vectors.index import IndexInfo
 
 SWEEPING = JobSlot[Run]("recall.job")
 
 
-def start(target: Target, info: IndexInfo, asked: SweepChoice) -> None:
+def start(target: Target, info: IndexInfo, request: SweepRequest) -> None:
     """A callback: run the sweep in the background. One at a time for a browser tab."""
     opened, home, budget = cached.client(target), cached.home(), safety.budget(target)
 
     def work(job: Job[Run]) -> Run:
         client = opened.budgeted(budget)
-        return ask.run_saved(client, info, asked.request, home, report=job.report, keep=job.keep)
+        return ask.run_saved(client, info, request, home, report=job.report, keep=job.keep)
 
     if SWEEPING.start(f"Recall of {info.name}", work):
         st.session_state["recall.view"] = "Curve"

@@ -7,13 +7,13 @@ import streamlit as st
 from memdb.cluster.target import Target
 from memdb.display import code, markdown
 from memdb.errors import MemDBError
+from memdb.tuning.run import SweepRequest
 from memdb.tuning.store import Listed
 from memdb.ui import frame
 from memdb.ui.kit import cached, parts
 from memdb.ui.tune import cached as tune_cached
 from memdb.ui.tune import form, misses, runs, slices, views
 from memdb.ui.tune import job as tune_job
-from memdb.ui.tune.form import SweepChoice
 from memdb.ui.tune.views import RunView
 from memdb.vectors.index import IndexInfo
 
@@ -34,10 +34,10 @@ def _draw(target: Target, info: IndexInfo) -> None:
         right_side(target, info)
 
 
-def start_button(target: Target, info: IndexInfo, asked: SweepChoice | MemDBError) -> None:
+def start_button(target: Target, info: IndexInfo, asked: SweepRequest | MemDBError) -> None:
     """The button below the form, and why it cannot be pressed."""
     running = tune_job.SWEEPING.current() is not None
-    ready = isinstance(asked, SweepChoice)
+    ready = isinstance(asked, SweepRequest)
     st.button(
         "Run the sweep",
         type="primary",
@@ -53,7 +53,7 @@ def start_button(target: Target, info: IndexInfo, asked: SweepChoice | MemDBErro
     else:
         st.caption(
             "Reads vectors and searches; writes nothing to the server. "
-            + ("A sweep is running." if running else f"Target: {asked.request.goal.words(asked.request.k)}.")
+            + ("A sweep is running." if running else f"Target: {asked.goal.words(asked.k)}.")
         )
 
 

@@ -241,7 +241,16 @@ def _changed(shown: RunView) -> None:
     run, info = shown.run, shown.info
     if info is None:
         st.caption(f":material/link_off: The index {markdown(run.index)} is not on this server (any more).")
-    elif info.fingerprint != run.fingerprint and not run.partial:
+        return
+    if run.partial:
+        return
+    same = tune_cached.still(shown.target, info, run)
+    if same is None:
+        st.caption(
+            ":material/help: Whether the documents are those that this run measured is not known: its exact "
+            "answer is not kept any more, or the server was restarted."
+        )
+    elif not same:
         more = info.documents - run.documents
         told = f"{abs(more):,} documents {'more' if more > 0 else 'fewer'}" if more else "other contents"
         st.caption(f":material/update: The index has changed since this run: {told} than it measured.")

@@ -1,0 +1,459 @@
+"""A stored message as turns, whatever library wrote it: told by shape.
+
+Most messages are one turn. One of pydantic-ai's requests can hold a system prompt, a question and the results
+of tools: that is a turn each. See `memdb.sessions.parts` for what stands within.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from itertools import groupby
+from typing import Any
+
+from memdb.display import line
+from memdb.sessions.parts import (
+    as_json,
+    call_of,
+    calls_of,
+    kind_of,
+    media_of,
+    parts_of,
+    result_of,
+)
+from memdb.sessions.turns import Other, Part, Text, Thinking, ToolCall, ToolResult, Turn
+
+ROLES = frozenset(
+    "user human assistant ai bot model llm system developer tool function customer agent chatbot "
+    "humanmessage aimessage systemmessage toolmessage functionmessage chatmessage humanmessagechunk "
+    "aimessagechunk toolmessagechunk apimessage usermessage assistantmessage tool_execution_result".split()
+)
+_CLASSES = {
+    "humanmessage": "human",
+    "humanmessagechunk": "human",
+    "usermessage": "user",
+    "apimessage": "ai",
+    "aimessage": "ai",
+    "aimessagechunk": "ai",
+    "assistantmessage": "assistant",
+    "systemmessage": "system",
+    "toolmessage": "tool",
+    "toolmessagechunk": "tool",
+    "functionmessage": "function",
+}
+_ROLE_NAMES = ("role", "Role", "_role", "author", "sender", "from", "speaker", "type")
+_CONTENT_NAMES = (
+    *("content", "contents", "parts", "blocks", "items"),
+    *("Items", "Content", "_content", "text", "Text"),
+)
+_LOOSE_NAMES = ("message", "body")  # a text under these is a message where a role stands beside it
+_CALL_NAMES = (
+    *("tool_calls", "toolCalls", "toolInvocations", "function_call", "_tool_calls"),
+    "toolExecutionRequests",  # LangChain4j's
+)
+_RESULT_NAMES = ("toolResponses", "tool_results", "toolResults")  # beside the content, as Spring AI's
+_THOUGHT_NAMES = ("reasoning_content", "reasoning", "thinking", "thoughts")
+_TIME_NAMES = (
+    "timestamp",
+    "created_at",
+    "createdAt",
+    "created",
+    "create_time",
+    "time",
+    "ts",
+    "at",
+    "date",
+    "sent_at",
+    "last_update_time",
+)
+_ATTACHED = ("attachments", "experimental_attachments", "images", "audio")
+# What stands in an entry besides what is said, and is no part of it.
+_PLAIN = frozenset(
+    (*_ROLE_NAMES, *_TIME_NAMES, "id", "name", "metadata", "meta", "additional_kwargs", "kind", "status")
+)
+_PARTED = {"system_prompt": "system", "user_prompt": "user", "tool_return": "tool", "retry_prompt": "tool"}
+_MEMORY_DETAILS = frozenset(
+    "topics entities memory_type user_id session_id run_id agent_id namespace created_at updated_at "
+    "last_accessed event_date access_count pinned extracted_from metadata "
+    "categories".split()
+)
+_SESSION_KEYS = frozenset(("messages", "history", "turns", "events", "runs"))
+
+
+def turns_of_entry(entry: Any, place: str = "A message") -> tuple[list[Turn], str]:
+    """An entry of a conversation as turns, and what is wrong with it, a sentence; empty where nothing is.
+
+    Args:
+        entry: as stored; a text that is JSON is read as what it says.
+        place: which it is, the beginning of that sentence: "Message 3".
+    """
+    value = parsed(entry)
+    if isinstance(value, str):
+        broken = value.lstrip()[:1] in ("{", "[")
+        why = f"is no JSON ({_fault(value)})" if broken else "is a text, not a message with a role"
+        return [Turn("", (Text(value),))], f"{place} {why}; it is shown as it is."
+    if not isinstance(value, Mapping):
+        return [
+            Turn("", (Other("entry", as_json(value)),))
+        ], f"{place} is {_KINDS.get(type(value), 'a value')}, not a message."
+    if value.get("__enc__") or ("payload" in value and "kid" in value and len(value) <= 6):
+        return [Turn("", (Other("encrypted", as_json(value)),))], f"{place} is encrypted; it is not read."
+    if is_memory(value):
+        return [_memory(value)], ""
+    turns = _parted(value) or [_turn(value)]
+    if not any(turn.role or turn.parts for turn in turns) or (
+        not turns[0].role and all(isinstance(part, Other) for part in turns[0].parts)
+    ):
+        return [Turn("", (Other("entry", as_json(value)),))], f"{place} tells neither a role nor a text."
+    if not turns[0].role:
+        return turns, f"{place} tells no role."
+    return turns, ""
+
+
+def conversation(entries: Iterable[Any], first: int = 1) -> tuple[tuple[Turn, ...], list[str]]:
+    """Entries as turns in their order, and what is wrong with some of them, each named by its place.
+
+    Args:
+        entries: as stored, the oldest first.
+        first: place of the first of them in the whole conversation.
+    """
+    turns: list[Turn] = []
+    problems: list[str] = []
+    for place, entry in enumerate(entries, first):
+        read, problem = turns_of_entry(entry, f"Message {place:,}")
+        turns += read
+        if problem:
+            problems.append(problem)
+    return tuple(turns), problems_told(problems)
+
+
+def is_message(value: Any) -> bool:
+    """Whether a value looks like a message of a conversation, and not like a job or a record.
+
+    A role that is known, or any short role beside content; content may be null. A `type` or a sender's name
+    must be one of the known roles: queues have both.
+    """
+    value = parsed(value)
+    if not isinstance(value, Mapping) or _SESSION_KEYS & value.keys():
+        return False
+    if _agent_item(value) or _parted(value):
+        return True
+    if value.get("__enc__") and "payload" in value:
+        return True
+    inner, told = unwrapped(value)
+    if inner is not value and isinstance(inner, Mapping):
+        if told.lower() in ROLES:
+            return _holds_content(inner)
+        outer = value.get("type")
+        if isinstance(outer, str) and outer.lower() in ROLES:
+            return _holds_content(inner)
+        return _role(inner) != "" and _holds_content(inner)
+    role = next((v for n in ("role", "Role", "_role") if (v := value.get(n)) is not None), None)
+    if isinstance(role, Mapping):
+        role = next((v for n in ("Label", "label", "value") if isinstance(v := role.get(n), str)), None)
+    if isinstance(role, str) and 0 < len(role) <= 40:
+        if role.lower() in ROLES:
+            return _holds_content(value) or any(isinstance(value.get(n), str) for n in _LOOSE_NAMES)
+        return any(n in value for n in ("content", "Content", "parts", "text", "blocks"))
+    named = next(
+        (v for n in _ROLE_NAMES[3:] if isinstance(v := value.get(n), str) and v.lower() in ROLES), ""
+    )
+    return bool(named) and (_holds_content(value) or any(isinstance(value.get(n), str) for n in _LOOSE_NAMES))
+
+
+def is_memory(value: Any) -> bool:
+    """Whether a value looks like one thing that was remembered of a user: mem0's, agent-memory-server's."""
+    value = parsed(value)
+    if not isinstance(value, Mapping):
+        return False
+    if isinstance(value.get("memory"), str):
+        return any(name in value for name in ("memory_id", "hash", "user_id", "memory_type"))
+    return isinstance(value.get("text"), str) and "memory_type" in value
+
+
+def unwrapped(entry: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
+    """The message within an entry that wraps it, and the role that the wrapper tells."""
+    data = entry.get("data")
+    if isinstance(data, Mapping) and isinstance(entry.get("type"), str) and "content" in data:  # LangChain
+        return data, entry["type"]
+    kwargs = entry.get("kwargs")
+    if isinstance(kwargs, Mapping) and ("lc" in entry or "content" in kwargs):  # LangChain, serialised
+        name = entry.get("id")
+        last = name[-1] if isinstance(name, list) and name and isinstance(name[-1], str) else ""
+        return kwargs, _CLASSES.get(last.lower(), last)
+    message = parsed(entry.get("message"))
+    if isinstance(message, Mapping) and ("role" in message or "content" in message):  # Strands and others
+        return message, ""
+    content = entry.get("content")
+    if isinstance(content, Mapping) and isinstance(content.get("parts"), list) and "author" in entry:  # ADK
+        return content, ""
+    return entry, ""
+
+
+def parsed(value: Any) -> Any:
+    """A text that is a JSON object or list as what it says; anything else as it is."""
+    if isinstance(value, str) and value.lstrip("\ufeff \t\r\n")[:1] in ("{", "["):
+        try:
+            return json.loads(value.lstrip("\ufeff"))
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
+def moment(value: Any) -> datetime | None:
+    """A time as people store it: ISO 8601 with any precision, an e-mail's or JavaScript's date, or seconds,
+    milliseconds, microseconds or nanoseconds since 1970; without a zone it is UTC. None where it is none."""
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, int | float):
+        return _since_1970(float(value))
+    if not isinstance(value, str) or len(value) > 80:
+        return None
+    text = value.strip()
+    if re.fullmatch(r"\d{9,19}(\.\d{1,12})?", text, re.ASCII):
+        return _since_1970(float(text))
+    try:
+        told = datetime.fromisoformat(text)
+    except ValueError:
+        return _worded(text)
+    return told if told.tzinfo else told.replace(tzinfo=UTC)
+
+
+def time_in(entry: Any) -> datetime | None:
+    """The time that an entry, or the message in it, tells."""
+    entry = parsed(entry)
+    if not isinstance(entry, Mapping):
+        return None
+    places = [entry, unwrapped(entry)[0]]
+    for name in ("metadata", "meta", "additional_kwargs", "response_metadata"):
+        places += [inner for place in places[:2] if isinstance(inner := place.get(name), Mapping)]
+    return next((at for place in places for n in _TIME_NAMES if (at := moment(place.get(n)))), None)
+
+
+def _turn(entry: Mapping[str, Any]) -> Turn:
+    if (item := _agent_item(entry)) is not None:
+        return replace(item, at=time_in(entry))
+    inner, told = unwrapped(entry)
+    role = told or _role(inner) or (_role(entry) if inner is not entry else "")
+    role = _CLASSES.get(role.lower(), role)
+    parts = _parts(inner)
+    if not parts and inner is entry:
+        text = next((v for n in _LOOSE_NAMES if isinstance(v := entry.get(n), str)), None)
+        parts = [Text(text)] if text is not None else []
+    beside = inner.get("additional_kwargs")
+    told_by = [inner, beside] if isinstance(beside, Mapping) else [inner]
+    marks = (place.get(n) for place in told_by for n in ("tool_call_id", "toolCallId"))
+    result_for = next((mark for mark in marks if isinstance(mark, str)), "")
+    if role.lower() in ("tool", "function", "tool_execution_result") or result_for:
+        parts = _as_result(inner, parts, result_for)
+    extra = entry.keys() - _PLAIN - {"content"} if not parts and inner is entry else frozenset()
+    if extra and not any(n in entry for n in (*_CONTENT_NAMES, *_CALL_NAMES)):
+        parts = [Other("message", as_json(entry))]
+    name = next(
+        (v for place in (entry, inner) for n in ("author", "name") if isinstance(v := place.get(n), str)), ""
+    )
+    return Turn(role, tuple(parts), time_in(entry), name if name.lower() not in ("", role.lower()) else "")
+
+
+def _memory(entry: Mapping[str, Any]) -> Turn:
+    """Something remembered, with what else is known of it."""
+    text = entry.get("memory") if isinstance(entry.get("memory"), str) else entry.get("text")
+    details = {
+        name: parsed(value)
+        for name, value in entry.items()
+        if name in _MEMORY_DETAILS and value not in (None, "", [], {}, "{}", "[]")
+    }
+    parts: list[Part] = [Text(str(text))]
+    if details:
+        parts.append(Other("about this memory", as_json(details)))
+    return Turn("memory", tuple(parts), time_in(entry))
+
+
+def _parts(message: Mapping[str, Any]) -> list[Part]:
+    """Everything in a message: its content, what it thought, tools it calls, what is attached."""
+    thoughts: list[Part] = [
+        Thinking(text)
+        for place in (message, message.get("additional_kwargs"))
+        if isinstance(place, Mapping)
+        for name in _THOUGHT_NAMES
+        if isinstance(text := place.get(name), str) and text
+    ]
+    parts: list[Part] = []
+    for name in _CONTENT_NAMES:
+        value = parsed(message.get(name)) if name != "content" else message.get(name)
+        if value is None or value in ("", []):
+            continue
+        if isinstance(value, str) and value.strip() in {p.text.strip() for p in parts if isinstance(p, Text)}:
+            continue
+        if name != "content" and isinstance(value, str) and parts:
+            continue
+        inner = parts_of(value)
+        if parts and all(isinstance(part, Text) for part in parts) and not isinstance(value, str):
+            said = "".join(p.text for p in inner if isinstance(p, Text)).strip()
+            if said and said == "".join(p.text for p in parts if isinstance(p, Text)).strip():
+                parts = inner  # the same text twice: the richer form is kept
+                continue
+        parts += inner
+    if isinstance(refusal := message.get("refusal"), str) and refusal:
+        parts.append(Text(refusal))
+    for attached in _ATTACHED:
+        for each in message[attached] if isinstance(message.get(attached), list) else ():
+            if isinstance(each, Mapping):
+                parts.append(media_of(each, "image" if attached == "images" else "file"))
+    known = {(part.id or part.name) for part in parts if isinstance(part, ToolCall)}
+    for place in (message, message.get("additional_kwargs")):
+        if isinstance(place, Mapping):
+            for name in _CALL_NAMES:
+                for call in calls_of(place.get(name)):
+                    mark = (call.id or call.name) if isinstance(call, ToolCall) else ""
+                    if not mark or mark not in known:
+                        parts.append(call)
+                        known.add(mark)
+    for name in _RESULT_NAMES:
+        for each in message[name] if isinstance(message.get(name), list) else ():
+            parts.append(
+                result_of(each) if isinstance(each, Mapping) else Other("tool result", as_json(each))
+            )
+    return [*(t for t in thoughts if t not in parts), *parts]
+
+
+def _as_result(message: Mapping[str, Any], parts: list[Part], call: str) -> list[Part]:
+    """A tool's message: what it says is a result, unless its parts say so themselves."""
+    if any(isinstance(part, ToolResult) for part in parts):
+        return parts
+    texts = [part for part in parts if isinstance(part, Text)]
+    failed = str(message.get("status", "")).lower() == "error" or message.get("is_error") is True
+    beside = message.get("additional_kwargs")
+    name = message.get("name") or message.get("tool_name") or message.get("toolName")
+    if not call and isinstance(message.get("toolName"), str) and isinstance(message.get("id"), str):
+        call = message["id"]
+    name = name or (beside.get("name") if isinstance(beside, Mapping) else None)
+    told = ToolResult(
+        "\n".join(part.text for part in texts), call, name if isinstance(name, str) else "", failed
+    )
+    return [told, *(part for part in parts if not isinstance(part, Text))]
+
+
+def _parted(entry: Mapping[str, Any]) -> list[Turn]:
+    """pydantic-ai's request or response, whose parts have roles of their own; nothing where it is none."""
+    parts = entry.get("parts")
+    if not isinstance(parts, list) or not all(isinstance(p, Mapping) and "part_kind" in p for p in parts):
+        return []
+    if not parts and entry.get("kind") not in ("request", "response"):
+        return []
+    usual = "assistant" if entry.get("kind") == "response" else "user"
+    at = time_in(entry)
+    turns = []
+    for role, group in groupby(parts, lambda part: _PARTED.get(kind_of(part), usual)):
+        members = list(group)
+        content: list[Part] = []
+        for part in members:
+            if kind_of(part) == "user_prompt":
+                content += parts_of(part.get("content"))
+            elif kind_of(part) == "retry_prompt" and part.get("tool_call_id"):
+                content.append(replace(result_of(part), failed=True))
+            else:
+                content += parts_of([part])
+        turns.append(Turn(role, tuple(content), next((t for p in members if (t := time_in(p))), None) or at))
+    return turns or [Turn(usual, (), at)]
+
+
+def _agent_item(entry: Mapping[str, Any]) -> Turn | None:
+    """An item of OpenAI's Responses API that is no message: a call, its output, what was thought."""
+    kind = entry.get("type")
+    if not isinstance(kind, str) or "role" in entry or "data" in entry:
+        return None
+    if kind == "reasoning" and ("summary" in entry or "content" in entry):
+        blocks = [*(entry.get("summary") or []), *(entry.get("content") or [])]
+        texts = [str(b.get("text", "")) for b in blocks if isinstance(b, Mapping)]
+        return Turn("assistant", (Thinking("\n".join(texts)),))
+    if kind.endswith("_call_output") or (kind.endswith("_output") and "call_id" in entry):
+        return Turn("tool", (result_of(entry),))
+    if kind.endswith("_call") and ("call_id" in entry or "id" in entry):
+        call = call_of(entry)
+        if not call.name:
+            rest = {n: v for n, v in entry.items() if n not in ("type", "id", "call_id", "status")}
+            call = ToolCall(kind.removesuffix("_call"), call.arguments or as_json(rest), call.id)
+        output = entry.get("output")  # a hosted tool's call carries what came of it
+        if output is not None or entry.get("error") is not None:
+            return Turn("assistant", (call, replace(result_of(entry), name=call.name)))
+        return Turn("assistant", (call,))
+    return None
+
+
+def _role(message: Mapping[str, Any]) -> str:
+    for name in _ROLE_NAMES:
+        value = message.get(name)
+        if isinstance(value, Mapping):
+            value = next((v for n in ("Label", "label", "value") if isinstance(v := value.get(n), str)), None)
+        if not isinstance(value, str) or not value:
+            continue
+        if name == "type" and value.lower() not in ROLES:
+            continue
+        return value[:200]
+    return ""
+
+
+def _holds_content(message: Mapping[str, Any]) -> bool:
+    return any(name in message for name in (*_CONTENT_NAMES, *_CALL_NAMES))
+
+
+def _fault(text: str) -> str:
+    try:
+        json.loads(text.lstrip("\ufeff"))
+    except json.JSONDecodeError as exc:
+        return f"{line(exc.msg, 60)} at character {exc.pos + 1:,}"
+    except RecursionError:
+        return "nested too deeply"
+    except ValueError:
+        return "a number is too long"
+    return ""
+
+
+def _since_1970(value: float) -> datetime | None:
+    if not math.isfinite(value) or value <= 0:
+        return None
+    for unit in (1.0, 1e3, 1e6, 1e9):  # seconds up to the year 5138, then the next unit
+        if value / unit < 1e11:
+            try:
+                return datetime.fromtimestamp(value / unit, UTC)
+            except (OverflowError, OSError, ValueError):
+                return None
+    return None
+
+
+def _worded(text: str) -> datetime | None:
+    """An e-mail's or JavaScript's date."""
+    script = re.fullmatch(r"\w{3} (\w{3}) (\d{2}) (\d{4}) (\d\d:\d\d:\d\d) GMT([+-]\d{4}).*", text, re.ASCII)
+    if script is not None:
+        month, day, year, clock, zone = script.groups()
+        text = f"{day} {month} {year} {clock} {zone}"
+    if not re.match(r"(\w{3}, )?\d{1,2} \w{3} \d{4} ", text, re.ASCII):
+        return None
+    try:
+        told = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError):
+        return None
+    return told if told.tzinfo else told.replace(tzinfo=UTC)
+
+
+def problems_told(problems: Iterable[str], most: int = 5) -> list[str]:
+    """The first few problems of messages, and how many more there are."""
+    every = list(problems)
+    if len(every) <= most:
+        return every
+    return [*every[:most], f"{len(every) - most:,} more messages are not as expected."]
+
+
+_KINDS: dict[type, str] = {
+    list: "a list",
+    int: "a number",
+    float: "a number",
+    bool: "true or false",
+    type(None): "null",
+}

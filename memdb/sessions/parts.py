@@ -1,0 +1,343 @@
+"""A message's content as parts, whatever library wrote it: told by shape, not by the library's name.
+
+Content is a text, a list of blocks, or an object with such a list. A block says what it is by a field
+(`type`, `block_type`, `part_kind`, `content_type`, `$type`, `kind`) or by the name of the only field that it
+has (`toolUse`, `functionCall`, `inline_data`). What is none of these is kept as the JSON it is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from memdb.sessions.turns import Media, Other, Part, Text, Thinking, ToolCall, ToolResult
+
+DEEPEST = 6  # objects within objects that are looked into
+MOST = 10_000  # parts of one message; more are told as one
+_LONGEST = 2**20  # characters of JSON kept of one part that is no text
+
+_KINDS = ("type", "block_type", "part_kind", "content_type", "$type", "kind", "_type")
+_TEXTS = frozenset(
+    "text input_text output_text plain_text textcontent textblock user_prompt system_prompt refusal "
+    "retry_prompt text_delta".split()
+)
+_THINKING = frozenset(
+    "thinking reasoning redacted_thinking thought reasoning_text summary_text thinkingblock "
+    "reasoningcontent textreasoningcontent".split()
+)
+_CALLS = frozenset(
+    "tool_use tool_call function_call functioncallcontent functioncall tool_invocation server_tool_use "
+    "mcp_tool_use toolcallblock dynamic_tool builtin_tool_call call".split()
+)
+_RESULTS = frozenset(
+    "tool_result tool_return function_call_output functionresultcontent function_result function_response "
+    "tool_call_output tool_output web_search_tool_result mcp_tool_result builtin_tool_return "
+    "custom_tool_call_output tool_response code_execution_tool_result".split()
+)
+_MEDIA = {
+    "image": "image",
+    "image_url": "image",
+    "input_image": "image",
+    "imagecontent": "image",
+    "imageblock": "image",
+    "image_file": "image",
+    "audio": "audio",
+    "input_audio": "audio",
+    "audio_url": "audio",
+    "audiocontent": "audio",
+    "video": "video",
+    "video_url": "video",
+    "input_video": "video",
+    "file": "file",
+    "input_file": "file",
+    "document": "file",
+    "document_url": "file",
+    "media": "file",
+    "binary": "file",
+    "binarycontent": "file",
+    "inline_data": "file",
+    "inlinedata": "file",
+    "file_data": "file",
+    "filedata": "file",
+}
+_MARKS = frozenset(("step_start", "step_finish"))  # where a step of the AI SDK begins: nothing to show
+# Blocks that are told by the one field that is not null.
+_KEYED_CALLS = ("toolUse", "functionCall", "function_call", "tool_call", "toolCall", "executable_code")
+_KEYED_RESULTS = (
+    "toolResult",
+    "functionResponse",
+    "function_response",
+    "tool_call_result",
+    "code_execution_result",
+)
+_KEYED_THINKING = ("reasoningContent", "reasoning_content", "reasoning")
+_KEYED_MEDIA = (
+    "image",
+    "audio",
+    "video",
+    "document",
+    "file",
+    "inlineData",
+    "inline_data",
+    "fileData",
+    "file_data",
+)
+_NAMES = ("name", "tool_name", "toolName", "function_name", "functionName", "FunctionName", "Name")
+_PLUGINS = ("PluginName", "plugin_name")
+_ARGUMENTS = ("arguments", "args", "input", "Arguments", "parameters", "tool_kwargs", "code")
+_CALL_IDS = (
+    "tool_call_id",
+    "toolCallId",
+    "tool_use_id",
+    "toolUseId",
+    "call_id",
+    "callId",
+    "CallId",
+    "tool_id",
+    "id",
+    "Id",
+)
+_OUTPUTS = (
+    *("output", "content", "result", "response", "responseData", "Result"),
+    *("errorText", "error", "text", "outcome"),
+)
+_MEDIA_TYPES = ("media_type", "mime_type", "mimeType", "mediaType", "image_mimetype", "format", "MimeType")
+_MEDIA_NAMES = ("filename", "file_name", "display_name", "displayName", "title", "name", "file_id", "fileId")
+
+
+def parts_of(content: Any, depth: int = 0) -> list[Part]:
+    """The parts of a message's content, in order. Never raises."""
+    if content is None or content == "":
+        return []
+    if isinstance(content, str):
+        return [Text(content)]
+    if isinstance(content, list):
+        parts = [part for block in content[:MOST] for part in _block(block, depth + 1)]
+        if len(content) > MOST:
+            parts.append(Other("more parts", f"{len(content) - MOST:,} parts are not shown"))
+        return parts
+    if isinstance(content, Mapping):
+        inner = content.get("parts")
+        if isinstance(inner, list):
+            return parts_of(inner, depth + 1)
+        return _block(content, depth + 1)
+    return [Text(as_json(content))]
+
+
+def calls_of(value: Any) -> list[Part]:
+    """Tool calls that stand beside a message's content, in a list or alone."""
+    if isinstance(value, Mapping):
+        value = [value]
+    if not isinstance(value, list):
+        return []
+    parts: list[Part] = []
+    for call in value[:MOST]:
+        if not isinstance(call, Mapping):
+            parts.append(Other("tool call", as_json(call)))
+            continue
+        parts.append(call_of(call))
+        if "result" in call and call.get("state") == "result":  # a call that was answered in its place
+            parts.append(result_of(call))
+    return parts
+
+
+def call_of(call: Mapping[str, Any]) -> ToolCall:
+    """A tool call, whichever words it uses."""
+    function = call.get("function")
+    inner = function if isinstance(function, Mapping) else {}
+    name = _text(inner, _NAMES) or _text(call, _NAMES) or (function if isinstance(function, str) else "")
+    plugin = _text(call, _PLUGINS)
+    arguments = _first(inner, _ARGUMENTS)
+    if arguments is None:
+        arguments = _first(call, _ARGUMENTS)
+    return ToolCall(
+        f"{plugin}.{name}" if plugin and not name.startswith(plugin) else name,
+        arguments if isinstance(arguments, str) else "" if arguments is None else as_json(arguments),
+        _text(call, _CALL_IDS),
+    )
+
+
+def result_of(result: Mapping[str, Any], depth: int = 0) -> ToolResult:
+    """A tool's result, whichever words it uses."""
+    origin = result.get("origin")
+    inner = origin if isinstance(origin, Mapping) else {}
+    error = result.get("error")
+    failed = (
+        result.get("is_error") is True
+        or result.get("isError") is True
+        or (error not in (None, False, "", {}))
+        or str(result.get("status", "")).lower() in ("error", "failed", "failure", "incomplete")
+        or str(result.get("state", "")) in ("output-error", "error")
+    )
+    output = _first(result, _OUTPUTS)
+    return ToolResult(
+        _said(output, depth + 1),
+        _text(result, _CALL_IDS) or _text(inner, _CALL_IDS),
+        _text(result, _NAMES) or _text(inner, _NAMES),
+        bool(failed),
+    )
+
+
+def media_of(block: Mapping[str, Any], kind: str, depth: int = 0) -> Media:
+    """An image or file: what is known of it without opening it."""
+    media = Media(kind, _text(block, _MEDIA_TYPES), None, _text(block, _MEDIA_NAMES))
+    for value in block.values():
+        if isinstance(value, str):
+            inner = _stored(value)
+        elif isinstance(value, Mapping) and depth < DEEPEST:
+            inner = media_of(value, kind, depth + 1)
+        else:
+            continue
+        size = media.size_bytes if media.size_bytes is not None else inner.size_bytes
+        media = Media(
+            _narrower(kind, media.media_type or inner.media_type),
+            media.media_type or inner.media_type,
+            size,
+            media.name or inner.name,
+            media.address or inner.address,
+        )
+    told = block.get("size") or block.get("size_bytes")
+    if media.size_bytes is None and isinstance(told, int) and not isinstance(told, bool):
+        media = Media(media.kind, media.media_type, told, media.name, media.address)
+    return media
+
+
+def kind_of(block: Mapping[str, Any]) -> str:
+    """What a block says it is, in small letters with `_`; empty where it says nothing."""
+    told = next((v for name in _KINDS if isinstance(v := block.get(name), str)), "")
+    return told.rpartition(".")[2].replace("-", "_").lower()
+
+
+def as_json(value: Any) -> str:
+    """As JSON, cut where it is very long."""
+    try:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    except (RecursionError, TypeError, ValueError):
+        return "(nested too deeply to show)"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text) - _LONGEST:,} more characters)"
+
+
+def _block(block: Any, depth: int) -> list[Part]:
+    if isinstance(block, str):
+        return [Text(block)]
+    if not isinstance(block, Mapping) or depth > DEEPEST:
+        return [Other("part", as_json(block))]
+    kind = kind_of(block)
+    told = {name: value for name, value in block.items() if value is not None}
+    if kind in _MARKS and len(told) == 1:
+        return []
+    if kind in _TEXTS:
+        text = _first(told, ("text", "content", "Text", "refusal", "value"))
+        return parts_of(text, depth) if isinstance(text, list) else [Text(_said(text, depth))]
+    if kind in _THINKING:
+        return [Thinking(_said(_first(told, ("thinking", "text", "content", "summary", "reasoning")), depth))]
+    if kind in _RESULTS:
+        return [result_of(told, depth), *_media_in(told, depth)]
+    if kind in _CALLS or kind.startswith("tool_"):
+        return _called(told, kind)
+    if kind in _MEDIA:
+        return [media_of(told, _MEDIA[kind])]
+    if kind.endswith("_url") and "url" in told:
+        return [media_of(told, "file")] if kind != "source_url" else [Other(kind, as_json(told))]
+    return _keyed(told, kind, depth)
+
+
+def _keyed(told: Mapping[str, Any], kind: str, depth: int) -> list[Part]:
+    for name in _KEYED_CALLS:
+        if isinstance(told.get(name), Mapping):
+            call = call_of(told[name])
+            return [call if call.name else ToolCall(name, call.arguments, call.id)]
+    for name in _KEYED_RESULTS:
+        if isinstance(told.get(name), Mapping):
+            return [result_of(told[name], depth), *_media_in(told[name], depth)]
+    for name in _KEYED_THINKING:
+        if name in told:
+            return [Thinking(_said(told[name], depth))]
+    for name in _KEYED_MEDIA:
+        if isinstance(told.get(name), Mapping):
+            return [media_of(told[name], _MEDIA[name.lower()])]
+    text = next((told[n] for n in ("text", "Text") if isinstance(told.get(n), str)), None)
+    if text is not None and (not kind or len(told) <= 3 or told.get("thought")):
+        return [Thinking(text) if told.get("thought") is True else Text(text)]
+    return [Other(kind or "part", as_json(told))]
+
+
+def _called(told: Mapping[str, Any], kind: str) -> list[Part]:
+    inner = told.get("toolInvocation")
+    if isinstance(inner, Mapping):
+        return calls_of(inner)
+    call = call_of(told)
+    if not call.name and kind not in _CALLS:  # the AI SDK's `tool-weather`
+        call = ToolCall(str(told.get("type", kind))[5:] or kind, call.arguments, call.id)
+    answered = any(told.get(name) is not None for name in ("output", "errorText"))
+    return [call, result_of({**told, "name": call.name})] if answered else [call]
+
+
+def _media_in(result: Mapping[str, Any], depth: int) -> list[Part]:
+    """Images and files among what a tool gave back."""
+    content = result.get("content")
+    if not isinstance(content, list):
+        return []
+    return [part for part in parts_of(content, depth + 1) if isinstance(part, Media)]
+
+
+def _said(value: Any, depth: int) -> str:
+    """A value as text: as it is, the texts of its blocks, or its JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if depth <= DEEPEST and isinstance(value, list | Mapping):
+        if isinstance(value, Mapping):
+            inner = value.get("reasoningText", value)  # Bedrock's
+            text = next(
+                (
+                    v
+                    for n in ("text", "value")
+                    if isinstance(inner, Mapping) and isinstance(v := inner.get(n), str)
+                ),
+                None,
+            )
+            return text if text is not None else as_json(value)
+        parts = [part for block in value[:MOST] for part in _block(block, depth + 1)]
+        if all(isinstance(part, Text | Thinking | Media) for part in parts):
+            return "\n".join(part.text for part in parts if isinstance(part, Text | Thinking))
+    return as_json(value)
+
+
+def _stored(value: str) -> Media:
+    """What a text within an image or file tells: an address, or bytes in base64."""
+    if value.startswith("data:"):
+        head, _, _ = value[:200].partition(",")
+        return Media("", head[5:].split(";")[0], _decoded(len(value) - len(head) - 1, value[-2:]))
+    if "://" in value[:12]:
+        return Media("", address=value[:300])
+    # Short texts are names and types; bytes of an image are longer than any of those.
+    if (
+        len(value) >= 64
+        and value[:64].replace("+", "a").replace("/", "a").replace("-", "a").replace("_", "a").isalnum()
+    ):
+        return Media("", size_bytes=_decoded(len(value), value[-2:]))
+    return Media("")
+
+
+def _decoded(characters: int, end: str) -> int:
+    """Bytes that so many characters of base64 stand for."""
+    return max(0, characters * 3 // 4 - end.count("="))
+
+
+def _narrower(kind: str, media_type: str) -> str:
+    head = media_type.partition("/")[0].lower()
+    return head if kind == "file" and head in ("image", "audio", "video") else kind
+
+
+def _first(block: Mapping[str, Any], names: Iterable[str]) -> Any:
+    return next((value for name in names if (value := block.get(name)) is not None), None)
+
+
+def _text(block: Mapping[str, Any], names: Iterable[str]) -> str:
+    value = next(
+        (v for name in names if isinstance(v := block.get(name), str | int) and not isinstance(v, bool)), ""
+    )
+    return str(value)[:300]
