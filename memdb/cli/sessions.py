@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+import pandas as pd
+
+from memdb import export
 from memdb.cli.arguments import OnServer, amount, count
 from memdb.cli.options import option
-from memdb.cli.output import print_json, print_table, say
+from memdb.cli.output import print_json, print_table, say, write
 from memdb.cluster.client import open_for_work
 from memdb.display import bytes_text, duration, line, plain
 from memdb.errors import BadInput
@@ -22,7 +25,7 @@ from memdb.sessions.known import ARTICLE
 from memdb.sessions.mapping import Format
 from memdb.sessions.strategy import PAGE, SessionPage
 from memdb.sessions.summaries import SessionSummary
-from memdb.sessions.turns import Text, Turn, part_line, turn_object
+from memdb.sessions.turns import Text, Turn, part_line, turn_object, turn_rows
 from memdb.settings import Settings
 
 
@@ -65,6 +68,14 @@ class Sessions(OnServer):
     until: datetime | None = option("--until", type=moment, metavar="T", help="only created until then")
     limit: int = option("--limit", default=PAGE, type=count(1), metavar="N", help="at most")
     cursor: str = option("--cursor", default="", metavar="C", help="go on where an earlier list ended")
+    turns: int = option(
+        "--turns",
+        default=500,
+        type=count(1),
+        metavar="N",
+        help="newest turns of a list that `show` reads",
+    )
+    csv: bool = option("--csv", default=False, help="`show` prints a line a turn")
     json: bool = option("--json", default=False, help="print JSON")
 
     def run(self) -> int:
@@ -83,8 +94,12 @@ class Sessions(OnServer):
             if self.action == "formats":
                 return _formats(detect(client, own), as_json=self.json)
             if self.action == "show":
-                opened = listing.open_session(client, layout, layout.id_of(self.id))
-                if self.json:
+                budget = replace(listing.OPEN_BUDGET, entries=self.turns)
+                opened = listing.open_session(client, layout, layout.id_of(self.id), budget=budget)
+                if self.csv:
+                    rows = turn_rows(opened.session.turns, opened.session.earlier + 1)
+                    write(export.to_csv(pd.DataFrame(rows)).decode().rstrip("\n"))
+                elif self.json:
                     print_json(_session(opened.session))
                 else:
                     _show(opened.session)
@@ -207,6 +222,7 @@ def _session(session: Session) -> dict[str, object]:
         "size_bytes": session.size_bytes,
         "turns": session.total,
         "history": [turn_object(turn) for turn in session.turns],
+        "state": {part.kind: part.json for part in session.state},
         "problems": list(session.problems),
     }
 
@@ -219,7 +235,7 @@ def _show(session: Session) -> None:
     for problem in session.problems:
         say(f"! {line(problem)}")
     if session.earlier:
-        say(f"The newest {len(session.turns):,} were read.")
+        say(f"The newest {len(session.turns):,} follow; --turns reads more.")
     for turn in session.turns:
         who = line(turn.role) or "?"
         say(f"\n{f'{who} ({line(turn.name, 60)})' if turn.name else who}: {_text(turn)}")

@@ -225,10 +225,12 @@ def recognise(
         )
     if "FT.TAGVALS" in commands or "FT.CURSOR" in commands:
         # valkey-search asks all shards; this module would answer with the documents of one, and not say so.
+        number = next((replies.integer(number) for name, number in modules if name == "search"), 0)
+        release = f" {number // 10_000}.{number // 100 % 100}" if number >= 10_000 else ""
         why = f"RediSearch as a module serves an index within one shard, and this cluster has {shards}"
         return Dialect(
             "redisearch",
-            "RediSearch",
+            f"RediSearch{release}",
             commands,
             _REDISEARCH,
             needs_sortby=True,
@@ -286,7 +288,7 @@ def recognise(
 # Lower-case pieces of "there is no such index", by engine: RediSearch 2.10 and 8, valkey-search, MemoryDB.
 _MISSING_INDEX = re.compile(
     r"(unknown index name|no such index|index with name .* not found|index not found|"
-    r"index .* does not exist)",
+    r"index (?!field\b).* does not exist)",
     re.IGNORECASE,
 )
 _MISSING_COMMAND = re.compile(r"unknown (sub)?command", re.IGNORECASE)

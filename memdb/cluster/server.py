@@ -33,6 +33,11 @@ class Server:
         return f"{self.engine} {self.version}".strip() or "server that does not tell what it is"
 
     @property
+    def with_search(self) -> str:
+        """Engine and its search with their releases, for people, e.g. "Valkey 9.1.2, valkey-search 1.2"."""
+        return f"{self.title}, {self.dialect.title}" if self.dialect.searches else self.title
+
+    @property
     def untold_words(self) -> str:
         """What is not told, and the way to it; empty where all is."""
         if not self.untold:

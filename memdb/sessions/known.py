@@ -67,6 +67,7 @@ LANGGRAPH = Format(
     "json",
     "state",
     messages=("checkpoint.channel_values.messages",),
+    state=("checkpoint.channel_values",),
     session=("thread_id",),
     time=("checkpoint.ts", "kwargs.timestamp"),
     user=("metadata.user_id",),
@@ -96,6 +97,7 @@ ADK = Format(
     "adk:session:",
     "string",
     messages=("events",),
+    state=("state",),
     time=("timestamp",),
     user=("user_id",),
 )

@@ -275,6 +275,11 @@ def _ways(ordered: Sequence[EfPoint], definition: Definition, ef_limit: int, pla
             "settings of a query are not measured here. An HNSW or a FLAT index beside it shows what is lost."
         ]
     last = ordered[-1]
+    if last.broken:
+        return [
+            f"{last.broken:,} hits at {last.ef_runtime} break the filter and take the places of others: no "
+            "EF_RUNTIME and no M helps against that; TAG fields in place of words do, or a FLAT index."
+        ]
     ways = []
     rising = len(ordered) < 2 or last.recall - ordered[-2].recall > 0.002
     if rising and last.ef_runtime < ef_limit:

@@ -142,6 +142,8 @@ class _Writer:
         own = None if self.info is None else self.info.rules.stop_words
         stopped = STOP_WORDS if own is None else frozenset(map(self.dialect.lower, own))
         kept = [word for word in words if self.dialect.lower(word) not in stopped]
+        if words and condition.mode == "prefix" and self.dialect.lower(words[-1]) in stopped:
+            kept.append(words[-1])  # as a start, "in" means "index"
         if not kept:
             raise BadFilter(
                 f"'{condition.words}' holds no word that is indexed.",
@@ -194,7 +196,18 @@ class _Writer:
                     plain = name.replace("\\", "")
                     if plain not in known and not plain.startswith("__"):
                         raise UnknownField(plain, self.info.name, tuple(sorted(known)))
+            if not self.dialect.text_search and self.asks_words(text):
+                raise self.unsearched(f"'{text}'")
         return written
+
+    def asks_words(self, text: str) -> bool:
+        """Whether an expression asks for words; what is not read here is left to the engine."""
+        try:
+            return self.info is not None and expression.holds_text(
+                expression.conditions(text, self.dialect, self.info)
+            )
+        except BadFilter:
+            return False
 
     def unsearched(self, what: str) -> UnsupportedFeature:
         return UnsupportedFeature(

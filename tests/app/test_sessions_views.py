@@ -16,6 +16,7 @@ from memdb.cluster.client import Client, connect
 from memdb.cluster.engine import Engine
 from memdb.demo.app import environment
 from memdb.sessions import format_file, indexed
+from memdb.sessions.mapping import Format
 from memdb.settings import Settings
 from tests.app.test_sessions_page import ENTRY, HOSTILE, healthy, opened, put, texts
 from tests.waiting import PATIENCE_S, until
@@ -214,9 +215,11 @@ def test_a_format_of_ones_own_is_tried_and_saved(app: AppTest, server: Client, t
         for name, value in typed.items():
             app.text_input(key=field(name)).set_value(value)
         app.selectbox(key=field("prefix").removesuffix("prefix") + "stored").set_value("json")
-        next(b for b in app.button if b.label == label).click().run()
+        if label:
+            next(b for b in app.button if b.label == label).click()
+        app.run()
 
-    submit("Preview")
+    submit("")
     healthy(app)
     assert "My bill is wrong" in texts(app)
     submit("Save")
@@ -227,8 +230,16 @@ def test_a_format_of_ones_own_is_tried_and_saved(app: AppTest, server: Client, t
     assert [f.name for f in format_file.own_formats(Settings(home=tmp_path))] == ["desk"]
     app.run()
     assert any(o.startswith("desk") for o in app.selectbox(key="sessions.format").options)
+    lines = format_file.to_toml(Format("x", "X", "support:", "json", messages=("conversation[*]",), own=True))
+    app.text_area(key="sessions.own.lines").set_value(lines)
+    app.button(key="sessions.own.use").click().run()
+    healthy(app)
+    assert app.text_input(key=field("messages")).value == "conversation[*]"
+    app.text_area(key="sessions.own.lines").set_value("[[")
+    app.button(key="sessions.own.use").click().run()
+    assert "no TOML" in app.error[0].value
     typed["role"] = "a..b"
-    submit("Preview")
+    submit("")
     assert "no path" in str(app.error[0].proto)
     format_file.file_path(Settings(home=tmp_path)).write_text("[[")
     app.run()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import io
 import json
 import subprocess
 import sys
@@ -203,3 +205,45 @@ def test_what_names_an_option_is_no_value() -> None:
     with pytest.raises(BadInput, match="--filter: expected one argument"):
         parse(["recall", "--index", "i", "--filter", "--json"])
     assert parse(["search", "--index", "-i", "--key", "-k:1"]).key == "-k:1"  # type: ignore[attr-defined]
+
+
+NASTY = "doc:ram:x [bold]y[/bold] [link=http://h]z[/] :fire: \\[q] 0x1F 12:30"
+
+
+def test_no_value_is_markup_or_an_emoji(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever a command prints goes through these; test below: nothing else prints."""
+    output.print_table(NASTY, (NASTY, "n"), [(NASTY, "1")] * 2, right=(1,))
+    output.say(NASTY)
+    output.note(NASTY)
+    with output.Bar() as bar:
+        bar.report(NASTY, 1, 2)
+        bar.say(NASTY)
+    out, err = capsys.readouterr()
+    # A table folds what is too long for its column.
+    words = "".join(out.replace("│", "").replace("┃", "").split())
+    assert words.count("".join(NASTY.split())) >= 2
+    assert err.count(NASTY) == 3
+    for text in (out, err):
+        assert "\N{RAM}" not in text
+        assert "\N{FIRE}" not in text
+
+
+def test_on_a_terminal_a_value_is_no_markup_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "400")
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stream)
+    output.print_table("", ("key",), [(NASTY,)])
+    assert "\x1b[" in stream.getvalue()  # the head is bold
+    assert NASTY in stream.getvalue()
+
+
+def test_commands_print_through_output_alone() -> None:
+    files = [file for file in Path(output.__file__).parent.glob("*.py") if file.name != "output.py"]
+    assert len(files) > 20
+    for file in files:
+        nodes = list(ast.walk(ast.parse(file.read_text())))
+        calls = [node.func for node in nodes if isinstance(node, ast.Call)]
+        assert "print" not in {func.id for func in calls if isinstance(func, ast.Name)}, file.name
+        modules = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+        assert not [module for module in modules if module.startswith("rich")], file.name

@@ -8,9 +8,9 @@ import pytest
 import redis.exceptions
 
 from memdb.cluster import replies
-from memdb.cluster.dialects import PROBED, explain_refusal, recognise
+from memdb.cluster.dialects import PROBED, Dialect, explain_refusal, recognise
 from memdb.cluster.refusals import explain
-from memdb.cluster.server import names_described
+from memdb.cluster.server import names_described, probe
 from memdb.cluster.target import Target
 from memdb.errors import (
     Busy,
@@ -21,7 +21,7 @@ from memdb.errors import (
     UnknownIndex,
     UnsupportedFeature,
 )
-from tests.unit import recorded
+from tests.unit import recorded, recorded_filters
 
 VALKEY = frozenset(("FT.SEARCH", "FT.AGGREGATE"))
 
@@ -67,6 +67,100 @@ def test_releases_of_valkey_search(
         text,
     )
     assert not found.needs_sortby
+
+
+def test_the_release_is_known_where_module_is_blocked() -> None:
+    """ElastiCache answers no MODULE: INFO's list of modules tells, else the counters that came with 1.2."""
+    told = {
+        e["note"]: recorded_filters.wire(e["reply"]) for e in recorded_filters.entries("valkey-search")[1:]
+    }
+    commands = [[name, 1] for name in (b"FT.SEARCH", b"FT.AGGREGATE")]
+    server = b"# Server\r\nredis_version:7.2.4\r\nvalkey_version:9.0.1\r\nrun_id:1\r\n"
+    answers: dict[tuple[str, ...], object] = {
+        ("COMMAND", "INFO", *PROBED): commands,
+        ("INFO", "server"): server,
+        ("INFO", "replication"): b"role:master\r\n",
+        ("MODULE", "LIST"): UnsupportedFeature("MODULE", "the service blocks it"),
+        ("INFO", "modules"): told["INFO modules"],
+        ("INFO", "search"): told["INFO search"],
+    }
+
+    def asked(**replaced: object) -> Dialect:
+        known = answers | {("INFO", name): reply for name, reply in replaced.items()}
+        return probe(lambda batch: [known[tuple(command)] for command in batch], lambda: 1).dialect
+
+    hidden = NotAllowed("no", "")
+    assert asked().title == "valkey-search 1.2"
+    assert asked(modules=hidden).title == "valkey-search 1.2"
+    earlier = b"# search_query\r\nsearch_prefiltering_requests_count:1\r\n"
+    assert asked(modules=hidden, search=earlier).title == "valkey-search"
+    assert asked(modules=hidden, search=earlier).limits.ef_runtime == 4_096
+    assert asked(modules=hidden, search=hidden).title == "valkey-search"
+
+
+def test_limits_are_those_that_were_recorded() -> None:
+    dialect = recorded_filters.DIALECTS["valkey-search"]
+    recorded_settings = next(
+        e for e in recorded_filters.entries("valkey-search") if e.get("note") == "settings"
+    )
+    told = dict(zip(recorded_settings["reply"][::2], recorded_settings["reply"][1::2], strict=True))
+    limits = dialect.limits
+    assert {
+        "search.max-vector-m": limits.m,
+        "search.max-vector-knn": limits.k,
+        "search.max-vector-ef-runtime": limits.ef_runtime,
+        "search.max-vector-ef-construction": limits.ef_construction,
+        "search.max-vector-dimensions": limits.dimensions,
+        "search.max-indexes": limits.indexes,
+        "search.query-string-bytes": limits.query_bytes,
+        "search.query-string-terms-count": limits.conditions,
+        "search.max-nonvector-search-results-fetched": limits.rows,
+    }.items() <= {name: int(value) for name, value in told.items() if value.isdigit()}.items()
+    refused = next(e for e in recorded_filters.entries("valkey-search") if e.get("note") == "timeout 60001")
+    assert f"cannot exceed {limits.timeout_ms}." in refused["reply"]["error"]
+
+
+@pytest.mark.parametrize("engine", recorded_filters.FILES)
+def test_a_refused_index_says_what_it_was_about(engine: str) -> None:
+    refusals = [
+        entry
+        for entry in recorded_filters.entries(engine)[1:]
+        if entry["args"][0] == "FT.CREATE" and isinstance(entry["reply"], dict)
+    ]
+    assert len(refusals) >= 3
+    for entry in refusals:
+        error = explain_refusal(entry["reply"]["error"], tuple(entry["args"]))
+        assert type(error) is EngineError
+        assert str(error).startswith(f"The index '{entry['args'][1]}' was not created")
+        assert "brackets" not in error.hint
+        assert not str(error).endswith("..")
+        assert _named(entry["note"]) in str(error)
+
+
+def _named(note: str) -> str:
+    """What a refusal of FT.CREATE must name, by the note of the recorded command."""
+    kind, _, what = note.partition(" ")
+    if kind == "type":
+        return f"no vectors of type {what}"
+    if kind == "attribute":
+        return what.removeprefix("named ")
+    words = ("NOINDEX", "FILTER", "TEMPORARY", "NOFREQS", "EPSILON", "BLOCK_SIZE")
+    return next((word for word in words if word in note), "")
+
+
+def test_refusals_of_a_search_say_what_to_look_at() -> None:
+    hints = {
+        "ef 1000001": "within these limits",
+        "vector too short": "dimension",
+        "unknown field": "field names",
+        "k 0": "within these limits",
+    }
+    entries = {entry["note"]: entry for entry in recorded_filters.entries("valkey-search")[1:]}
+    for note, hint in hints.items():
+        reply, args = entries[note]["reply"], entries[note]["args"]
+        error = explain_refusal(reply["error"], tuple(map(str, args)))
+        assert isinstance(error, RejectedQuery)
+        assert hint in error.hint, note
 
 
 def test_memorydb_and_a_server_without_search() -> None:

@@ -85,6 +85,16 @@ def test_a_hit_as_near_stands_in_for_a_neighbour_that_was_not_returned() -> None
     assert judged((), (), np.array([]), {}).recall == 1.0
 
 
+def test_a_hit_that_breaks_the_filter_stands_in_for_nothing() -> None:
+    true, distances = ("a", "b", "c"), np.array([0.1, 0.2, 0.3])
+    verdict = judged(("x", "a", "y"), true, distances, near(x=0.05, y=0.3), {"x", "y"})
+    assert verdict.recall == pytest.approx(1 / 3)
+    assert (verdict.places, verdict.outside, verdict.extra) == ((1, -1, -1), (0, 2), ())
+    # One that could not be read is gone, not outside; a true neighbour is never outside.
+    gone = judged(("a", "gone", "y"), true, distances, near(y=0.3), {"a", "gone", "y"})
+    assert (gone.outside, gone.extra, gone.recall) == ((2,), (1,), pytest.approx(1 / 3))
+
+
 def test_each_hit_stands_in_for_one_neighbour() -> None:
     true, distances = ("a", "b", "c"), np.array([0.1, 0.3, 0.3])
     verdict = judged(("x", "y", "z"), true, distances, near(x=0.1, y=0.3, z=0.3))

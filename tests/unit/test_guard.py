@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from memdb.cluster import guard
-from memdb.errors import BadInput, ReadOnlyTarget
+from memdb.errors import BadInput, ReadOnlyTarget, UnsupportedFeature
 
 
 @pytest.mark.parametrize(
@@ -119,3 +119,26 @@ def test_judged_is_what_is_sent() -> None:
     assert guard.as_sent(("GET", True, 1.5)) == ["GET", 1, 1.5]
     with pytest.raises(BadInput, match="NoneType"):
         guard.as_sent(("GET", None))
+
+
+KNN = "*=>[KNN 5 @v $vec AS d]"
+
+
+@pytest.mark.parametrize(
+    ("command", "sent"),
+    [
+        (("FT.SEARCH", "i", KNN, "PARAMS", 2, "vec", b"xxxx", "HIGHLIGHT"), False),
+        (("ft.search", "i", KNN.lower(), "params", 2, "vec", b"xxxx", "highlight", "DIALECT", 2), False),
+        (("FT.SEARCH", b"i", KNN.encode(), b"SUMMARIZE", b"FIELDS", 1, b"t"), False),
+        (("FT.PROFILE", "i", "SEARCH", "QUERY", KNN, "HIGHLIGHT", "PARAMS", 2, "vec", b"xxxx"), False),
+        (("FT.SEARCH", "i", "@t:x", "HIGHLIGHT"), True),  # without a KNN clause it is a way to show words
+        (("FT.SEARCH", "i", KNN, "RETURN", 2, "highlight", "SUMMARIZE", "LIMIT", 0, 5), True),  # fields
+        (("FT.SEARCH", "i", KNN, "PARAMS", 4, "vec", b"xxxx", "p", "HIGHLIGHT", "DIALECT", 2), True),
+    ],
+)
+def test_what_ends_a_server_is_not_sent(command: tuple[object, ...], sent: bool) -> None:
+    if sent:
+        guard.check(command, writable=False)
+        return
+    with pytest.raises(UnsupportedFeature, match="segmentation fault"):
+        guard.check(command, writable=True)

@@ -9,7 +9,7 @@ from typing import Literal
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import line, markdown
+from memdb.display import labels, line, markdown
 from memdb.embedding import local
 from memdb.errors import BadFilter, BadVector, MemDBError, UnsupportedFeature
 from memdb.ui.kit import cached, parts, state
@@ -123,7 +123,12 @@ def _vector_field(info: IndexInfo) -> tuple[Field, VectorParams]:
     names = [f.name for f in info.of_kind("VECTOR")]
     chosen = names[0] if names else ""
     if len(names) > 1:
-        chosen = st.selectbox("Vector field", names, key="search.field", bind="query-params") or chosen
+        chosen = (
+            st.selectbox(
+                "Vector field", names, format_func=labels(names), key="search.field", bind="query-params"
+            )
+            or chosen
+        )
     return info.vector_field(chosen)
 
 
