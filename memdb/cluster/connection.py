@@ -205,6 +205,7 @@ class Connection(Sender):
 
     def told(self, commands: Sequence[Command]) -> list[Reply]:
         """Replies of one node to a batch, a MemDBError in its place."""
+        commands = [guard.as_sent(command) for command in commands]
         for command in commands:
             guard.check(command, writable=False)
         return self._logged(commands[0], len(commands), lambda: self._here(commands))
