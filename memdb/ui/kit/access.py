@@ -17,9 +17,12 @@ _FORWARDED = ("x-forwarded-for", "x-forwarded-host", "forwarded", "x-real-ip", "
 
 def may_enter_addresses(settings: Settings) -> bool:
     """Whether this visitor may name servers: on this very machine, or where it was switched on."""
-    return settings.allow_addresses or is_local(
-        str(st.get_option("server.address") or ""), dict(st.context.headers)
-    )
+    return settings.allow_addresses or not served_to_others()
+
+
+def served_to_others() -> bool:
+    """Whether this visitor is on another machine than the app, or may be."""
+    return not is_local(str(st.get_option("server.address") or ""), dict(st.context.headers))
 
 
 def is_local(listens_on: str, headers: Mapping[str, str]) -> bool:
