@@ -308,7 +308,7 @@ def test_personal_data_is_hidden_on_production_that_is_served_to_others(
 ) -> None:
     put(server, "tools", history=json.dumps(TOOLS))
     monkeypatch.setenv("MEMDB_KIND", "production")
-    monkeypatch.setattr("memdb.ui.kit.access.served_to_others", lambda: True)
+    monkeypatch.setattr("memdb.ui.kit.access.on_this_machine", lambda: False)
     opened(app, open="tools")
     assert "Write to [e-mail address]." in texts(app)
     next(t for t in app.toggle if t.label == "Hide personal data").set_value(False).run()

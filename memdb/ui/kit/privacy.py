@@ -14,7 +14,7 @@ from memdb.ui.kit import access
 def hiding(target: Target) -> bool:
     """Whether it is hidden: as switched, else where a production target is shown beyond this machine."""
     return bool(
-        st.session_state.get(_kept(target), target.kind == "production" and access.served_to_others())
+        st.session_state.get(_kept(target), target.kind == "production" and not access.on_this_machine())
     )
 
 
