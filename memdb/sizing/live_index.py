@@ -202,6 +202,10 @@ def _modelled(info: IndexInfo, shape: Shape, base: Profile, held: set[tuple[obje
         if string in held:
             whole -= valkey.index(with_vector(shape, field), base.allocator)["vectors_indexed"]
         held.add(string)
+        if field.vector.capacity:
+            # INITIAL_CAP was another, or documents were deleted: the places stay, empty or not.
+            more = valkey.beyond_default(with_vector(shape, field), base.allocator, field.vector.capacity)
+            empty, whole = empty + more, whole + more
     return _Modelled(empty, whole - empty)
 
 
