@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -178,7 +179,12 @@ def _query(
     pasted = st.text_area(
         "Vector", key="search.vector", height=100, placeholder=f"{params.dim} numbers: [0.12, -0.03, …]"
     )
-    file = st.file_uploader("or a file", type=["npy", "bin", "json", "csv", "txt"], key="search.file")
+    file = st.file_uploader(
+        "or a file",
+        type=["npy", "bin", "json", "csv", "txt"],
+        key="search.file",
+        max_upload_size=math.ceil(upload.most_bytes(params.dim) / 2**20),
+    )
     if file is not None:
         vector = upload.from_file(file.name, file.getvalue(), params.dim, params.type, where)
         return "Vector", file.name, vector
