@@ -78,18 +78,21 @@ def documents() -> Iterator[tuple[str, dict[str, Any]]]:
 
 @pytest.fixture(scope="module")
 def standin(server_target: Target) -> Iterator[Standin]:
-    with valkey_search(server_target) as running:
+    with (
+        valkey_search(server_target) as running,
+        redis.Redis(port=server_target.port, password=server_target.password, driver_info=None) as engine,
+    ):
         keys = []
-        with running.admin.pipeline(transaction=False) as pipe:
+        with engine.pipeline(transaction=False) as pipe:
             for key, values in documents():
                 keys.append(key)
                 pipe.hset(key, mapping=values)
             pipe.execute()
         yield running
-        running.admin.delete(*keys)
-        for name in running.admin.execute_command("FT._LIST"):
+        engine.delete(*keys)
+        for name in engine.execute_command("FT._LIST"):
             if name.startswith(b"cf"):
-                running.admin.execute_command("FT.DROPINDEX", name)
+                engine.execute_command("FT.DROPINDEX", name)
 
 
 def kind(message: str) -> str:
