@@ -141,7 +141,7 @@ def _answer(context: Context, choice: AssistantChoice, here: object) -> tuple[An
 
 
 def _behind(target: Target, info: IndexInfo, choice: AssistantChoice, last: Exchange) -> None:
-    st.caption(f":material/save: {last.kept}")
+    st.caption(f":material/save: {markdown(last.kept)}")
     if last.problem is not None:
         parts.show_error(last.problem)
     for problem in last.context.problems:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
+from memdb.display import labels
 from memdb.embedding import local
 from memdb.errors import MemDBError
 from memdb.maps import layout
@@ -59,9 +60,11 @@ def choose(shown: MapView) -> Path:
         listed, _ = cached.session_page(shown.target, ARTICLE, SessionFilter(), "", 50, 0)
         ids = [formats.printable_id(s.id) for s in listed.sessions if s.turns]
         linked = st.session_state.get("map.session") or st.query_params.get("map.session")
+        offered = [*ids, *([linked] if linked and linked not in ids else [])]
         chosen = st.selectbox(
             "Path of a session",
-            [*ids, *([linked] if linked and linked not in ids else [])],
+            offered,
+            format_func=labels(offered),
             index=None,
             key="map.session",
             bind="query-params",

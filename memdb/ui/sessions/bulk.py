@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import line, markdown
+from memdb.display import code, line, markdown
 from memdb.jobs import Job
 from memdb.sessions import bulk
 from memdb.sessions.bulk import Action, Done, DryRun
@@ -40,7 +40,8 @@ def view(target: Target, format_: Format) -> None:
     if not powers(format_).writes:
         parts.empty(
             "Sessions of this format are not changed here",
-            f"{WRITABLE} Choose *{ARTICLE.title}* above. Others are read, and left to what writes them.",
+            f"{WRITABLE} Choose *{markdown(ARTICLE.title)}* above. Others are read, and left to "
+            "what writes them.",
             ":material/edit_off:",
         )
         return
@@ -124,19 +125,20 @@ def _confirmation(target: Target, planned: DryRun) -> None:
     undo = " There is no undo." if planned.action.kind == "delete" else ""
     with st.form("sessions.bulk.form", border=True, enter_to_submit=False):
         st.text_input(
-            f"Type `{planned.phrase}` to {planned.action.words} {len(planned.keys):,} sessions.{undo}",
+            f"Type {code(planned.phrase)} to {markdown(planned.action.words)} {len(planned.keys):,} sessions."
+            f"{undo}",
             key=TYPED,
-            placeholder=planned.phrase,
+            placeholder=line(planned.phrase),
         )
         st.form_submit_button(
-            f"{planned.action.kind.capitalize()} {len(planned.keys):,} sessions",
+            f"{markdown(planned.action.kind.capitalize())} {len(planned.keys):,} sessions",
             icon=":material/bolt:",
             on_click=_do,
             args=(target, planned),
             disabled=_running(),
         )
     if st.session_state.pop("sessions.bulk.wrong", False):
-        st.error(f"That was not `{planned.phrase}`. Nothing was changed.", icon=":material/error:")
+        st.error(f"That was not {code(planned.phrase)}. Nothing was changed.", icon=":material/error:")
 
 
 def _done(target: Target) -> None:
@@ -184,4 +186,4 @@ def _running() -> bool:
 
 def _so_far(result: DryRun | Done | None) -> None:
     if result is not None:
-        st.caption(result.words)
+        st.caption(markdown(result.words))

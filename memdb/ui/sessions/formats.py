@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import line, markdown
+from memdb.display import line, markdown, plain
 from memdb.errors import BadInput, MemDBError
 from memdb.sessions import format_file
 from memdb.sessions.detect import Detected
@@ -57,7 +57,7 @@ def view(target: Target, detected: Detected, chosen: Format) -> None:
 
 def _recognised(target: Target, detected: Detected) -> None:
     st.markdown("**Recognised on this server**")
-    st.caption(detected.words)
+    st.caption(markdown(detected.words))
     if not detected.formats:
         parts.empty(
             "No format was recognised",
@@ -77,7 +77,7 @@ def _recognised(target: Target, detected: Detected) -> None:
         }
     )
     st.dataframe(frame, hide_index=True)
-    st.caption(detected.rest)
+    st.caption(markdown(detected.rest))
     for group in detected.unread[:5]:
         st.caption(f"Not looked into: {markdown(group)}")
     parts.export(frame, "session-formats", {"target": target.address}, key="sessions.formats.export")
@@ -99,17 +99,17 @@ def _form(chosen: Format) -> Format | None:
         newest = newest_place.toggle("Newest first", key=f"{key}.newest")
         places = st.columns(2)
         typed = {
-            part: places[i % 2].text_input(part.capitalize(), key=f"{key}.{part}", help=HELP[part])
+            part: places[i % 2].text_input(markdown(part.capitalize()), key=f"{key}.{part}", help=HELP[part])
             for i, part in enumerate(PATHS)
         }
         roles = st.text_input("Roles mean", key=f"{key}.roles", help=ROLES)
         with st.container(horizontal=True, vertical_alignment="center"):
             saved = st.button("Save", icon=":material/save:", key="sessions.own.save", type="primary")
             with st.popover("From lines", icon=":material/content_paste:"):
-                st.text_area("Lines of a mapping", key=LINES, placeholder=to_paste(chosen), height=180)
+                st.text_area("Lines of a mapping", key=LINES, placeholder=plain(to_paste(chosen)), height=180)
                 st.button("Use them", on_click=_take, args=(key,), key="sessions.own.use")
         if problem := st.session_state.pop(LINES_PROBLEM, ""):
-            st.error(problem, icon=":material/error:")
+            st.error(markdown(problem), icon=":material/error:")
     paths = {part: tuple(p.strip() for p in text.split(",") if p.strip()) for part, text in typed.items()}
     try:
         mine = Format(
@@ -153,7 +153,7 @@ def _take(key: str) -> None:
     try:
         mine = format_file.of_toml(st.session_state.get(LINES, ""))
     except MemDBError as exc:
-        st.session_state[LINES_PROBLEM] = markdown(exc.full(), 500)
+        st.session_state[LINES_PROBLEM] = exc.full()
         return
     for name, value in _fields(mine).items():
         st.session_state[f"{key}.{name}"] = value
@@ -198,7 +198,7 @@ def _preview(target: Target, mine: Format) -> None:
         else:
             parts.empty("No such key", "Check the prefix and the kind of value.", ":material/search_off:")
         st.caption("As the settings file says it:")
-        st.code(format_file.to_toml(mine), language="toml")
+        parts.code_block(format_file.to_toml(mine), "toml")
     if listing.sessions:
         with right, parts.errors_shown(target):
             id_ = listing.sessions[0].id

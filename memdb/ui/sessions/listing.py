@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import duration, line
+from memdb.display import code, duration, line, markdown
 from memdb.jobs import Job
 from memdb.sessions import formats
 from memdb.sessions import listing as sessions
@@ -225,8 +225,8 @@ def _nothing(format_: Format, wanted: SessionFilter, page: SessionPage) -> None:
         if format_ == ARTICLE:
             parts.empty(
                 "No sessions on this server",
-                f"A session is a hash whose key begins with `{format_.prefix}`. The Home page offers to load "
-                "the demo data.",
+                f"A session is a hash whose key begins with {code(format_.prefix)}. The Home page offers to "
+                "load the demo data.",
                 ":material/forum:",
             )
         else:
@@ -291,7 +291,7 @@ def position(page: SessionPage, trail: list[str]) -> str:
     """Where a listing is, and what it took."""
     ends = " · the last page" if page.complete else ""
     if page.index:
-        where = f"{page.keys:,} found through index {line(page.index, 60)} in {page.took_ms:,.0f} ms"
+        where = f"{page.keys:,} found through index {markdown(page.index, 60)} in {page.took_ms:,.0f} ms"
         return f"Page {len(trail)}{ends} · **{len(page.sessions)}** sessions · {where}"
     looked = f"about {page.scanned:,} of {page.keys:,} keys looked at in {page.took_ms:,.0f} ms"
     return f"Page {len(trail)}{ends} · **{len(page.sessions)}** sessions · {looked}"

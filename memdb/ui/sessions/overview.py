@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import bytes_text, line
+from memdb.display import bytes_text, labels, line, markdown
 from memdb.jobs import Job
 from memdb.sessions import formats, survey
 from memdb.sessions.mapping import Format
@@ -33,7 +33,9 @@ def view(target: Target, format_: Format) -> None:
     if job is not None and job.result is not None and job.result.scanned > surveyed.scanned:
         surveyed = job.result
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(surveyed.words + (" Each key counts by itself." if format_.holds != "session" else ""))
+        st.caption(
+            markdown(surveyed.words) + (" Each key counts by itself." if format_.holds != "session" else "")
+        )
         st.space("stretch")
         if not surveyed.whole and SURVEYING.current(format_.token) is None:
             st.button(
@@ -135,6 +137,7 @@ def _users(target: Target, surveyed: Survey) -> None:
             st.selectbox(
                 "List one user's sessions",
                 names,
+                format_func=labels(names),
                 index=None,
                 key="sessions.users.open",
                 on_change=_open_user,
@@ -158,6 +161,7 @@ def _seen(rows: Sequence[Seen], format_: Format, name: str) -> None:
     st.selectbox(
         "Open one",
         keys,
+        format_func=labels(keys),
         index=None,
         key=f"sessions.{name}.open",
         on_change=_open_key,

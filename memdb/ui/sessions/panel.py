@@ -87,8 +87,8 @@ def countdown(seconds: float) -> str:
     hours, rest = divmod(rest, 3_600)
     minutes, left = divmod(rest, 60)
     if days:
-        return f"{days} d {hours:02d}:{minutes:02d}:{left:02d}"
-    return f"{hours}:{minutes:02d}:{left:02d}" if hours else f"{minutes}:{left:02d}"
+        return f"{days:d} d {hours:02d}:{minutes:02d}:{left:02d}"
+    return f"{hours:d}:{minutes:02d}:{left:02d}" if hours else f"{minutes:d}:{left:02d}"
 
 
 def head(session: Session) -> None:
@@ -185,7 +185,7 @@ def fields(session: Session) -> None:
         for field in session.fields:
             kind = "text" if field.utf8 else "not read" if field.value is None else "not UTF-8"
             st.caption(f"**{markdown(field.name, 100)}** · {bytes_text(field.size_bytes)} · {kind}")
-            st.code(field.preview(RAW) or " ", language=None, wrap_lines=True)
+            parts.code_block(field.preview(RAW) or " ")
 
 
 def _code(target: Target, format_: Format, opened: Opened) -> None:
@@ -209,4 +209,4 @@ for turn in session.turns:
         parts.copy_as_code(command, target, library, key="sessions.code")
     else:
         st.caption("This key holds bytes that a line of a shell cannot carry.")
-        st.code(library, language="python", wrap_lines=True)
+        parts.code_block(library, "python")

@@ -9,7 +9,7 @@ import json
 
 import streamlit as st
 
-from memdb.display import code, markdown, plain
+from memdb.display import Markdown, code, markdown, plain
 from memdb.sessions.turns import Media, Other, Part, Text, Thinking, ToolCall, ToolResult, Turn, media_text
 
 CONTENT = 4_000  # characters of a text
@@ -80,7 +80,7 @@ def part_shown(part: Part) -> None:
                 st.code(_pretty(text), language="json", wrap_lines=True)
 
 
-def _folded(title: str, id_: str, icon: str, text: str) -> None:
+def _folded(title: Markdown, id_: str, icon: Markdown, text: str) -> None:
     """A call or a result: open where it is short."""
     mark = f" &nbsp; {code(id_, 60)}" if id_ else ""
     if len(text) <= OPEN:

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 import streamlit as st
 
 from memdb.cluster.target import Target
+from memdb.display import labels, markdown
 from memdb.errors import BadSettings
 from memdb.sessions import format_file, known
 from memdb.sessions.detect import Detected
@@ -49,6 +50,7 @@ def row(target: Target) -> tuple[View, Format, Detected]:
         token = st.selectbox(
             "Stored as",
             tokens,
+            format_func=labels(tokens),
             key=FORMAT,
             bind="query-params",
             width=400,
@@ -60,7 +62,7 @@ def row(target: Target) -> tuple[View, Format, Detected]:
     said = (
         f"{about}{number:,} keys of this format" if number is not None else "no key of this format was seen"
     )
-    st.caption(f"{said[0].upper()}{said[1:]}. {detected.words}", text_alignment="right")
+    st.caption(f"{said[0].upper()}{said[1:]}. {markdown(detected.words)}", text_alignment="right")
     return view, offered[token], detected
 
 
