@@ -75,6 +75,7 @@ LANGGRAPH = Format(
 LANGGRAPH_TEXT = replace(
     LANGGRAPH, name="langgraph-valkey", title="LangGraph checkpoints (Valkey)", stored="string"
 )
+MEMORIES = frozenset((MEMORY.name, MEMORY_JSON.name))
 AGNO = Format(
     "agno",
     "Agno: a text per session with runs",

@@ -238,8 +238,8 @@ def time_in(entry: Any) -> datetime | None:
 def _turn(entry: Mapping[str, Any]) -> Turn:
     if (item := _agent_item(entry)) is not None:
         return replace(item, at=time_in(entry))
-    inner, told = unwrapped(entry)
-    role = told or _role(inner) or (_role(entry) if inner is not entry else "")
+    inner, told_role = unwrapped(entry)
+    role = told_role or _role(inner) or (_role(entry) if inner is not entry else "")
     role = _CLASSES.get(role.lower(), role)
     parts = _parts(inner)
     if not parts and inner is entry:
@@ -257,7 +257,10 @@ def _turn(entry: Mapping[str, Any]) -> Turn:
     name = next(
         (v for place in (entry, inner) for n in ("author", "name") if isinstance(v := place.get(n), str)), ""
     )
-    return Turn(role, tuple(parts), time_in(entry), name if name.lower() not in ("", role.lower()) else "")
+    # A tool's name stands in its result already.
+    told = any(isinstance(part, ToolResult) for part in parts) and role.lower() != "user"
+    speaker = "" if told or name.lower() == role.lower() else name
+    return Turn(role, tuple(parts), time_in(entry), speaker)
 
 
 def _memory(entry: Mapping[str, Any]) -> Turn:

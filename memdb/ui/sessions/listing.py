@@ -18,9 +18,10 @@ from memdb.sessions import listing as sessions
 from memdb.sessions.filters import SessionFilter
 from memdb.sessions.known import ARTICLE
 from memdb.sessions.mapping import Format
+from memdb.sessions.redact import hidden_summary
 from memdb.sessions.strategy import PAGE, Budget, SessionPage
 from memdb.sessions.summaries import ORDERS, Order, SessionSummary, ordered
-from memdb.ui.kit import cached, parts, safety, state
+from memdb.ui.kit import cached, parts, privacy, safety, state
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.sessions import filter_bar
 from memdb.ui.sessions import index as session_index
@@ -57,7 +58,8 @@ def listing(target: Target, format_: Format, wanted: SessionFilter) -> list[Sess
     job = SEARCHING.job(trail[-1])
     if job is not None and job.result is not None:
         page, read_at = job.result
-    shown = ordered(page.sessions, order)
+    stored = page.sessions
+    shown = ordered([hidden_summary(s) for s in stored] if privacy.hiding(target) else stored, order)
     filter_bar.remember_contexts({s.context for s in shown})
     SEARCHING.watch()
     SEARCHING.outcome(target, about=trail[-1])

@@ -14,7 +14,7 @@ from memdb.sessions.detect import Detected
 from memdb.sessions.known import ARTICLE
 from memdb.sessions.mapping import Format
 from memdb.settings import Settings
-from memdb.ui.kit import parts, state
+from memdb.ui.kit import parts, privacy, state
 from memdb.ui.sessions import cached
 from memdb.ui.sessions.listing import OPEN, RUN
 
@@ -59,10 +59,13 @@ def row(target: Target) -> tuple[View, Format, Detected]:
         )
     number = counts.get(token)
     about = "" if detected.whole else "about "
+    keys = "key" if number == 1 else "keys"
     said = (
-        f"{about}{number:,} keys of this format" if number is not None else "no key of this format was seen"
+        f"{about}{number:,} {keys} of this format" if number is not None else "no key of this format was seen"
     )
-    st.caption(f"{said[0].upper()}{said[1:]}. {markdown(detected.words)}", text_alignment="right")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        privacy.switch(target)
+        st.caption(f"{said[0].upper()}{said[1:]}. {markdown(detected.words)}", text_alignment="right")
     return view, offered[token], detected
 
 
