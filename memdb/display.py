@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+# A text that is Markdown already: of ours, or put together of what `markdown` and `code` made. Callers of who
+# takes one are held to it by tests/unit/test_shown_text.py.
+Markdown = str
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 # Arabic to Myanmar, Khmer, Mongolian: joiners spell words there.
@@ -24,6 +30,9 @@ _UNSEEN = re.compile(
 _READ_AFTERWARDS = re.compile(
     r"https?://[-\w]*\.|www\.|[-.\w+]@[-\w]+\.|:(?!\d\d:)[\w+-]+:|^(?:<->|->|<-|--|>=|<=|~=)$", re.IGNORECASE
 )
+_MEANING = re.compile(
+    r"([!#$&()*+\-/:<=>@\[\\\]^_`{|}~])"
+)  # all punctuation of ASCII but . , ; % ? and quotes
 _ICON = ":material/"  # is rewritten before Markdown is read, in code spans too; not behind backslashes
 # Words, and what stands between them. A bracket or bar would end the label or table cell around a code span.
 _WORDS = re.compile(rf"({_ICON}|[\s\[\]|]+)")
@@ -55,10 +64,11 @@ def markdown(value: str, limit: int = 500) -> str:
     no HTML, formula, colour or icon read. Addresses and shortcodes, which would be read all the same, become
     code spans.
     """
-    return "".join(
+    text = "".join(
         _span(word) if word != _ICON and _READ_AFTERWARDS.search(word) else _escaped(word)
         for word in _WORDS.split(line(value, limit))
     )
+    return re.sub(r"^(\d+)\.", r"\1\\.", text)  # would begin a list
 
 
 def code(value: str, limit: int = 300) -> str:
@@ -69,6 +79,34 @@ def code(value: str, limit: int = 300) -> str:
 def figure_text(value: str, limit: int = 120) -> str:
     """The same for a chart: plotly reads some HTML in names and hover texts."""
     return html.escape(line(value, limit), quote=False)
+
+
+def labels(values: Iterable[str] | Mapping[str, str], limit: int = 200) -> Callable[[str], str]:
+    """How a box that one of the values is chosen in shows each: on one line, no two alike.
+
+    Values that would look alike get numbers, so that each can be chosen. A mapping says what each is shown
+    as.
+    """
+    texts = values if isinstance(values, Mapping) else {value: value for value in values}
+    shown: dict[str, str] = {}
+    taken: set[str] = set()
+    for value, text in texts.items():
+        label, number = line(text, limit), 1
+        while label in taken:
+            number += 1
+            label = f"{line(text, limit)} ({number})"
+        taken.add(label)
+        shown[value] = label
+    return _Labels(shown, limit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Labels:  # no closure: Streamlit's test harness pickles what a box was made with
+    shown: dict[str, str]
+    limit: int
+
+    def __call__(self, value: str) -> str:
+        return self.shown.get(value, line(value, self.limit))
 
 
 def is_utf8(value: str) -> bool:
@@ -103,7 +141,7 @@ def duration(seconds: float | None) -> str:
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
+    return _MEANING.sub(r"\\\1", text)
 
 
 def _span(text: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 from platformdirs import user_data_path
 
+from memdb.cluster.address import shown
 from memdb.errors import BadSettings
 
 _TRUE = {"1", "true", "yes", "on"}
@@ -55,7 +56,7 @@ def _switch(name: str, text: str) -> bool:
         return True
     if value in _FALSE:
         return False
-    raise BadSettings(f"{name} is '{text}', which is neither on nor off.", f"Set {name} to 1 or 0.")
+    raise BadSettings(f"{name} is {shown(text)}, which is neither on nor off.", f"Set {name} to 1 or 0.")
 
 
 def _number(name: str, text: str) -> float:
@@ -65,7 +66,7 @@ def _number(name: str, text: str) -> float:
 def _whole(name: str, text: str) -> int:
     value = _number(name, text)
     if value != int(value):
-        raise BadSettings(f"{name} is '{text}', which is no whole number.", f"Set {name} to one.")
+        raise BadSettings(f"{name} is {shown(text)}, which is no whole number.", f"Set {name} to one.")
     return int(value)
 
 
@@ -79,7 +80,7 @@ def _within(name: str, text: str, low: float, high: float, what: str) -> float:
     except ValueError:
         value = float("nan")
     if not low <= value <= high:
-        raise BadSettings(f"{name} is '{text}', which is no {what}.", f"Set {name} to a {what}.")
+        raise BadSettings(f"{name} is {shown(text)}, which is no {what}.", f"Set {name} to a {what}.")
     return value
 
 

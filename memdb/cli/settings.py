@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from memdb.cli.options import Command, option
 from memdb.cli.output import print_json, print_table
-from memdb.settings import SETTINGS, inherited
+from memdb.cluster.address import may_hold_password
+from memdb.settings import SETTINGS, Setting, inherited
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,10 +19,7 @@ class Settings(Command):
     def run(self) -> int:
         """List them; what may hold a secret is only said to be set."""
         env = inherited()
-        shown = {
-            row.name: "set" if row.kind.secret and env.get(row.name) else env.get(row.name, "")
-            for row in SETTINGS.values()
-        }
+        shown = {row.name: _shown(row, env.get(row.name, "")) for row in SETTINGS.values()}
         if self.json:
             print_json(
                 [
@@ -39,3 +37,7 @@ class Settings(Command):
         rows = [(row.name, shown[row.name], row.default_text, row.help) for row in SETTINGS.values()]
         print_table("", ("variable", "set to", "default", "meaning"), rows)
         return 0
+
+
+def _shown(row: Setting, value: str) -> str:
+    return "set" if value and (row.kind.secret or may_hold_password(value)) else value

@@ -105,6 +105,24 @@ def known(settings: Settings) -> tuple[Named, ...]:
     return tuple(unique.values())
 
 
+def offered(settings: Settings) -> tuple[Named, ...]:
+    """What visitors from beyond this machine are offered: what was said for the app, nothing it came upon.
+
+    That is the settings file and the target that the app was started for. A local engine may be started for,
+    but is read-only then: that this machine's user may write to it says nothing of others. The settings file
+    can say so.
+
+    Raises:
+        BadSettings: MEMDB_URL or the settings file does not parse.
+    """
+    own = from_settings(settings) if settings.url else None
+    return tuple(
+        replace(named, target=named.target.read_only()) if named.origin == "local engine" else named
+        for named in known(settings)
+        if named.origin != "local engine" or (own is not None and _same(named.target, own))
+    )
+
+
 def app_target(settings: Settings) -> Target:
     """The target of the app: MEMDB_TARGET or MEMDB_URL where set, for that is said by who starts the app.
 

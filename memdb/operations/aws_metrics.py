@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from memdb.operations.aws_session import need, pages, without_ids
 
@@ -17,6 +17,7 @@ NAMESPACE = "AWS/MemoryDB"
 CLUSTER = "ClusterName"
 _PER_CALL = 500  # queries that GetMetricData takes at once
 _MOST_POINTS = 1_440  # a chart shows no more
+Group = Literal["Memory", "CPU", "Connections", "Search", "Latency", "Replication", "Keys", "Other"]
 Dimensions = tuple[tuple[str, str], ...]
 
 
@@ -25,7 +26,7 @@ class Metric:
     """One figure that CloudWatch keeps."""
 
     name: str
-    group: str
+    group: Group
     unit: str
     statistics: tuple[str, ...]  # the first is what a chart shows at first
     note: str = ""
@@ -60,7 +61,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("KeyspaceHits", "Keys", "reads", ("Sum",)),
     Metric("KeyspaceMisses", "Keys", "reads", ("Sum",)),
 )
-GROUPS = tuple(dict.fromkeys(metric.group for metric in METRICS))
+GROUPS = ("Memory", "CPU", "Connections", "Search", "Latency", "Replication", "Keys")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from memdb.errors import MemDBError
 from memdb.operations.keyspace import Drawn, Key, under
 from memdb.operations.samples import Sample
-from memdb.sizing import redisearch, valkey
-from memdb.sizing.allocator import grown, power_of_two, size_class
+from memdb.sizing import redisearch, valkey, valkey_keys
+from memdb.sizing.allocator import Allocator, grown, power_of_two, size_class
 from memdb.sizing.model import Constants
-from memdb.sizing.redisearch import Counts, Exact
+from memdb.sizing.redisearch import Exact, Occurrences
 from memdb.sizing.shape import Shape
 from memdb.vectors.index import KEY_TYPES, IndexInfo
 
@@ -172,6 +172,23 @@ def corrected(drawn: Drawn, infos: Sequence[IndexInfo]) -> Drawn:
     return replace(drawn, keys=tuple(_corrected(key, of_json) for key in drawn.keys))
 
 
+def with_keys(drawn: Drawn, allocator: str) -> Drawn:
+    """Sizes as Valkey allocates them: its MEMORY USAGE leaves the key itself out.
+
+    Args:
+        drawn: keys with what MEMORY USAGE told.
+        allocator: INFO mem_allocator.
+    """
+    by = valkey_keys.allocator_of(allocator)
+    return replace(drawn, keys=tuple(_with_key(key, by) for key in drawn.keys))
+
+
+def _with_key(key: Key, allocator: Allocator) -> Key:
+    if key.size is None:
+        return key
+    return replace(key, size=key.size + valkey_keys.untold(len(key.name), int(key.size), allocator))
+
+
 def _corrected(key: Key, infos: Sequence[IndexInfo]) -> Key:
     if key.size is None or key.type != KEY_TYPES["JSON"]:
         return key
@@ -256,7 +273,7 @@ def _of_fields(info: IndexInfo) -> float:
     return PER_TERM * (info.terms or 0) + numeric * (PER_NUMBER * info.documents + PER_NUMERIC_FIELD)
 
 
-def _sum(design: tuple[Exact, Counts]) -> float:
+def _sum(design: tuple[Exact, Occurrences]) -> float:
     exact, counts = design
     fitted = asdict(Constants())
     return sum(exact.values()) + sum(float(fitted[name]) * count for name, (_, count) in counts.items())

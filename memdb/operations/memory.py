@@ -17,7 +17,7 @@ from memdb.operations.figures import FIGURES
 from memdb.operations.index_memory import Part
 from memdb.operations.keyspace import Coverage, Drawn, Freed
 from memdb.operations.samples import Sample
-from memdb.sizing import redisearch
+from memdb.sizing import redisearch, valkey_keys
 from memdb.vectors.index import IndexInfo
 
 TITLES = {
@@ -147,8 +147,10 @@ def assemble(
     names = [key.name for key in drawn.keys]
     if dialect == "redisearch":
         drawn = index_memory.corrected(drawn, sample.indexes)
+    elif dialect == "valkey-search":
+        drawn = index_memory.with_keys(drawn, sample.allocator)
     known = {part.name: part for part in index_memory.parts(sample, dialect, names)}
-    known |= {"keys": _keys(sample, drawn), "tables": _tables(sample, drawn)}
+    known |= {"keys": _keys(sample, drawn), "tables": _tables(sample, drawn, dialect)}
     for name, figure in _OF_FIGURES.items():
         value, source = sample.figures.get(figure), FIGURES[figure].source
         known[name] = Part(name, value, None, source, "" if value is not None else _why(sample, figure))
@@ -190,13 +192,16 @@ def _keys(sample: Sample, drawn: Drawn) -> Part:
     return Part("keys", estimate.total, estimate.within, source, absent)
 
 
-def _tables(sample: Sample, drawn: Drawn) -> Part:
+def _tables(sample: Sample, drawn: Drawn, dialect: str) -> Part:
     """Tables of keys and of times to live, computed: used_memory_overhead counts the keys' entries again."""
     keys = sample.figures.get("keys", drawn.population)
     if keys is None:
         return Part("tables", None, None, "computed from the number of keys", _first(drawn, "keys"))
     with_ttl = sample.figures.get("keys_with_ttl", 0.0)
-    total = sum(redisearch.main_table(int(count)) for count in (keys, with_ttl) if count)
+    stored = redisearch.KEYSPACE
+    if dialect == "valkey-search":
+        stored = valkey_keys.keyspace(valkey_keys.allocator_of(sample.allocator))
+    total = sum(stored.main_table(int(count)) for count in (keys, with_ttl) if count)
     told = slot_tables(sample)
     if told is not None and told > 2 * total + _SLOTS_FROM:
         source = "INFO used_memory_overhead less start, buffers and 32 B a key: a cluster has a table a slot"

@@ -52,6 +52,7 @@ class Sample:
     histograms: Mapping[str, Histogram] = field(default_factory=dict)  # "all", "search"
     took_ms: float = 0.0  # of asking, as this machine saw it
     impossible: frozenset[str] = frozenset()  # of the absent: what was told and cannot be true
+    allocator: str = ""  # INFO mem_allocator, e.g. jemalloc-5.3.0
 
 
 def sample_all(client: Client) -> tuple[Sample, ...]:
@@ -109,6 +110,7 @@ def sample(client: Client, node: Node) -> Sample:
         histograms,
         (time.perf_counter() - began) * 1000,
         frozenset(node_reading.impossible),
+        told.get("mem_allocator", ""),
     )
 
 

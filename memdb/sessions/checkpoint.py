@@ -29,7 +29,7 @@ def plain_state(value: Any) -> Any:
         metadata = value.get("metadata")
         if isinstance(metadata, str):
             state["metadata"] = base64.b64decode(metadata, validate=True).decode()
-    except (ValueError, binascii.Error, msgpack.UnpackException, RecursionError):
+    except (ValueError, TypeError, binascii.Error, msgpack.UnpackException, RecursionError):
         return value
     return state
 

@@ -94,6 +94,21 @@ def of_table(table: Mapping[str, Any]) -> Format:
     ).checked()
 
 
+def of_toml(text: str) -> Format:
+    """The first format of some lines, as `to_toml` writes them.
+
+    Raises:
+        BadInput: the lines are no TOML, or say no format that can be.
+    """
+    try:
+        tables = tomllib.loads(text).get(TABLE, [])
+    except (ValueError, RecursionError) as exc:
+        raise BadInput(f"The lines are no TOML: {exc}.", f"Copy them with [[{TABLE}]] above.") from exc
+    if not isinstance(tables, list) or not tables:
+        raise BadInput("The lines name no format.", f"Copy them with [[{TABLE}]] above.")
+    return of_table(tables[0])
+
+
 def to_toml(*formats: Format) -> str:
     """Formats as the tables that give them back."""
     return tomli_w.dumps({TABLE: [_table(format_) for format_ in formats]})

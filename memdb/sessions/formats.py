@@ -18,7 +18,7 @@ from memdb.json_text import json_text
 from memdb.sessions.hashes import VALUE_BYTES, StoredField, StoredHash
 from memdb.sessions.messages import conversation, moment, parsed
 from memdb.sessions.packed import unpacked
-from memdb.sessions.turns import Turn, turn_object
+from memdb.sessions.turns import Other, Turn, turn_object
 
 SESSION_PREFIX = "session:"
 USER_PREFIX = "user:"
@@ -46,6 +46,7 @@ class Session:
     fields: tuple[StoredField, ...]
     id: str  # the key without what the format puts around it
     earlier: int = 0  # turns before those in `turns`, which were not read
+    state: tuple[Other, ...] = ()  # what is kept beside the conversation
 
     @property
     def total(self) -> int:
@@ -207,6 +208,7 @@ def to_json(session: Session) -> str:
             "size_bytes": session.size_bytes,
             "turns": session.total,
             "history": [turn_object(turn) for turn in session.turns],
+            "state": {part.kind: part.json for part in session.state},
             "problems": list(session.problems),
             "fields": {_unicode(f.name): _stored(f) for f in session.fields},
         },

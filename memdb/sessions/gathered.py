@@ -122,7 +122,7 @@ class Gathered:
         keys, complete = _keys(client, format_, id_, budget, report)
         parts = [
             part
-            for part in _parts(client, format_, keys, total=OPEN_BYTES, any_type=True)
+            for part in _parts(client, format_, keys, total=OPEN_BYTES, any_type=True, entries=budget.entries)
             if format_.holds == "session" or _id(format_, part) == id_
         ]
         bare = format_.id_of(format_.prefix + id_)
@@ -346,6 +346,7 @@ def _session(format_: Format, id_: str, parts: Sequence[_Part]) -> Session:
         tuple(field for part in parts[-50:] for field in part.value.fields),
         id_,
         sum(part.reading.earlier if part.reading is not None else part.value.earlier for part in parts),
+        tuple(kept for reading in readings for kept in reading.state),
     )
 
 

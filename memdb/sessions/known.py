@@ -67,6 +67,7 @@ LANGGRAPH = Format(
     "json",
     "state",
     messages=("checkpoint.channel_values.messages",),
+    state=("checkpoint.channel_values",),
     session=("thread_id",),
     time=("checkpoint.ts", "kwargs.timestamp"),
     user=("metadata.user_id",),
@@ -74,6 +75,7 @@ LANGGRAPH = Format(
 LANGGRAPH_TEXT = replace(
     LANGGRAPH, name="langgraph-valkey", title="LangGraph checkpoints (Valkey)", stored="string"
 )
+MEMORIES = frozenset((MEMORY.name, MEMORY_JSON.name))
 AGNO = Format(
     "agno",
     "Agno: a text per session with runs",
@@ -96,6 +98,7 @@ ADK = Format(
     "adk:session:",
     "string",
     messages=("events",),
+    state=("state",),
     time=("timestamp",),
     user=("user_id",),
 )

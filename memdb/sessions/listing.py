@@ -167,7 +167,7 @@ def open_session(
         client: where to read.
         format_: of the session.
         id_: of the session: its key without the prefix, or what the values call it.
-        budget: keys that may be walked over where several make a session.
+        budget: keys that may be walked over where several make a session, and entries of a list to read.
         report: told how far it is.
 
     Raises:

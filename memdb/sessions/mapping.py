@@ -67,6 +67,7 @@ class Format:
     text: tuple[str, ...] = ()  # likewise; `a + b` joins two
     time: tuple[str, ...] = TIME_PATHS
     user: tuple[str, ...] = USER_PATHS
+    state: tuple[str, ...] = ()  # to an object of other things that are kept with the conversation
     session: tuple[str, ...] = ()  # its id in the value; none: the key without the prefix
     newest_first: bool = False
     own: bool = False  # written by the user in the settings
@@ -161,6 +162,7 @@ class Reading:
     at: datetime | None
     problems: tuple[str, ...]
     earlier: int = 0  # turns of the value before these
+    state: tuple[Other, ...] = ()  # what is kept beside the conversation
 
 
 def read(format_: Format, value: Any, earlier: int = 0) -> Reading:
@@ -198,7 +200,8 @@ def read(format_: Format, value: Any, earlier: int = 0) -> Reading:
     users = (_short(first(entry, format_.user)) for entry in entries[:50])
     user = _short(first(value, format_.user)) or next((u for u in users if u), "")
     at = moment(first(value, format_.time)) or next((turn.at for turn in turns if turn.at), None)
-    return Reading(turns, _short(first(value, format_.session)), user, at, tuple(problems), earlier)
+    session = _short(first(value, format_.session))
+    return Reading(turns, session, user, at, tuple(problems), earlier, _state(format_, value))
 
 
 def dig(value: Any, path: str) -> Any:
@@ -240,6 +243,19 @@ def _tail(tail: str) -> re.Pattern[str]:
 def first(value: Any, paths: Sequence[str]) -> Any:
     """What stands at the first path where something does."""
     return next((value_at for path in paths if (value_at := dig(value, path)) is not None), None)
+
+
+def _state(format_: Format, value: Any) -> tuple[Other, ...]:
+    """What is kept beside the conversation, each thing by its name."""
+    kept = first(value, format_.state)
+    if not isinstance(kept, dict):
+        return ()
+    messages = {path.rpartition(".")[2] for path in format_.messages}
+    return tuple(
+        Other(str(name), as_json(thing))
+        for name, thing in kept.items()
+        if name not in messages and thing not in (None, "", [], {})
+    )
 
 
 def _entries(format_: Format, value: Any) -> tuple[list[Any], list[str]]:

@@ -31,7 +31,7 @@ from memdb.sessions.turns import Other, Part, Text, Thinking, ToolCall, ToolResu
 ROLES = frozenset(
     "user human assistant ai bot model llm system developer tool function customer agent chatbot "
     "humanmessage aimessage systemmessage toolmessage functionmessage chatmessage humanmessagechunk "
-    "aimessagechunk toolmessagechunk apimessage usermessage assistantmessage".split()
+    "aimessagechunk toolmessagechunk apimessage usermessage assistantmessage tool_execution_result".split()
 )
 _CLASSES = {
     "humanmessage": "human",
@@ -47,9 +47,16 @@ _CLASSES = {
     "functionmessage": "function",
 }
 _ROLE_NAMES = ("role", "Role", "_role", "author", "sender", "from", "speaker", "type")
-_CONTENT_NAMES = ("content", "parts", "blocks", "items", "Items", "Content", "_content", "text", "Text")
+_CONTENT_NAMES = (
+    *("content", "contents", "parts", "blocks", "items"),
+    *("Items", "Content", "_content", "text", "Text"),
+)
 _LOOSE_NAMES = ("message", "body")  # a text under these is a message where a role stands beside it
-_CALL_NAMES = ("tool_calls", "toolCalls", "toolInvocations", "function_call", "_tool_calls")
+_CALL_NAMES = (
+    *("tool_calls", "toolCalls", "toolInvocations", "function_call", "_tool_calls"),
+    "toolExecutionRequests",  # LangChain4j's
+)
+_RESULT_NAMES = ("toolResponses", "tool_results", "toolResults")  # beside the content, as Spring AI's
 _THOUGHT_NAMES = ("reasoning_content", "reasoning", "thinking", "thoughts")
 _TIME_NAMES = (
     "timestamp",
@@ -72,7 +79,7 @@ _PLAIN = frozenset(
 _PARTED = {"system_prompt": "system", "user_prompt": "user", "tool_return": "tool", "retry_prompt": "tool"}
 _MEMORY_DETAILS = frozenset(
     "topics entities memory_type user_id session_id run_id agent_id namespace created_at updated_at "
-    "last_accessed event_date access_count pinned discrete_memory_extracted extracted_from metadata "
+    "last_accessed event_date access_count pinned extracted_from metadata "
     "categories".split()
 )
 _SESSION_KEYS = frozenset(("messages", "history", "turns", "events", "runs"))
@@ -138,8 +145,10 @@ def is_message(value: Any) -> bool:
         return True
     if value.get("__enc__") and "payload" in value:
         return True
-    inner, _ = unwrapped(value)
+    inner, told = unwrapped(value)
     if inner is not value and isinstance(inner, Mapping):
+        if told.lower() in ROLES:
+            return _holds_content(inner)
         outer = value.get("type")
         if isinstance(outer, str) and outer.lower() in ROLES:
             return _holds_content(inner)
@@ -229,8 +238,8 @@ def time_in(entry: Any) -> datetime | None:
 def _turn(entry: Mapping[str, Any]) -> Turn:
     if (item := _agent_item(entry)) is not None:
         return replace(item, at=time_in(entry))
-    inner, told = unwrapped(entry)
-    role = told or _role(inner) or (_role(entry) if inner is not entry else "")
+    inner, told_role = unwrapped(entry)
+    role = told_role or _role(inner) or (_role(entry) if inner is not entry else "")
     role = _CLASSES.get(role.lower(), role)
     parts = _parts(inner)
     if not parts and inner is entry:
@@ -240,7 +249,7 @@ def _turn(entry: Mapping[str, Any]) -> Turn:
     told_by = [inner, beside] if isinstance(beside, Mapping) else [inner]
     marks = (place.get(n) for place in told_by for n in ("tool_call_id", "toolCallId"))
     result_for = next((mark for mark in marks if isinstance(mark, str)), "")
-    if role.lower() in ("tool", "function") or result_for:
+    if role.lower() in ("tool", "function", "tool_execution_result") or result_for:
         parts = _as_result(inner, parts, result_for)
     extra = entry.keys() - _PLAIN - {"content"} if not parts and inner is entry else frozenset()
     if extra and not any(n in entry for n in (*_CONTENT_NAMES, *_CALL_NAMES)):
@@ -248,7 +257,10 @@ def _turn(entry: Mapping[str, Any]) -> Turn:
     name = next(
         (v for place in (entry, inner) for n in ("author", "name") if isinstance(v := place.get(n), str)), ""
     )
-    return Turn(role, tuple(parts), time_in(entry), name if name.lower() not in ("", role.lower()) else "")
+    # A tool's name stands in its result already.
+    told = any(isinstance(part, ToolResult) for part in parts) and role.lower() != "user"
+    speaker = "" if told or name.lower() == role.lower() else name
+    return Turn(role, tuple(parts), time_in(entry), speaker)
 
 
 def _memory(entry: Mapping[str, Any]) -> Turn:
@@ -305,6 +317,11 @@ def _parts(message: Mapping[str, Any]) -> list[Part]:
                     if not mark or mark not in known:
                         parts.append(call)
                         known.add(mark)
+    for name in _RESULT_NAMES:
+        for each in message[name] if isinstance(message.get(name), list) else ():
+            parts.append(
+                result_of(each) if isinstance(each, Mapping) else Other("tool result", as_json(each))
+            )
     return [*(t for t in thoughts if t not in parts), *parts]
 
 
@@ -315,7 +332,9 @@ def _as_result(message: Mapping[str, Any], parts: list[Part], call: str) -> list
     texts = [part for part in parts if isinstance(part, Text)]
     failed = str(message.get("status", "")).lower() == "error" or message.get("is_error") is True
     beside = message.get("additional_kwargs")
-    name = message.get("name") or message.get("tool_name")
+    name = message.get("name") or message.get("tool_name") or message.get("toolName")
+    if not call and isinstance(message.get("toolName"), str) and isinstance(message.get("id"), str):
+        call = message["id"]
     name = name or (beside.get("name") if isinstance(beside, Mapping) else None)
     told = ToolResult(
         "\n".join(part.text for part in texts), call, name if isinstance(name, str) else "", failed

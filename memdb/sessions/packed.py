@@ -35,6 +35,7 @@ _NAMED = (
 _FERNET = re.compile(rb"gAAAAA[A-Za-z0-9_-]{50,}={0,2}\s*")
 _JWE = re.compile(rb"eyJ[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){4}\s*")
 _PHP = re.compile(rb'a:\d+:\{(?:i|s):|O:\d+:"|s:\d+:"')
+_OLD_PICKLES = (b"(lp0\n", b"(dp0\n", b"]q\x00", b"}q\x00", b"ccopy_reg\n", b"c__builtin__\n")
 _ODD = re.compile("[\udc80-\udcff]")
 
 
@@ -129,7 +130,7 @@ def _message_pack(raw: bytes) -> Any:
             unicode_errors="surrogateescape",
             ext_hook=lambda code, _: f"(extension {code})",
         )
-    except (ValueError, msgpack.UnpackException, RecursionError):
+    except (ValueError, TypeError, msgpack.UnpackException, RecursionError):  # a list as a name among them
         return None
     return _plain(unpacked_) if isinstance(unpacked_, list | dict) else None
 
@@ -156,7 +157,7 @@ def _is_pickle(raw: bytes) -> bool:
     """By the first bytes of its protocols, and the stop at its end or the frame that 4 and 5 begin with."""
     if raw[:1] == b"\x80" and raw[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return raw.endswith(b".") or raw[2:3] == b"\x95"
-    return raw.endswith(b".") and raw.startswith((b"(lp0\n", b"(dp0\n", b"ccopy_reg\n", b"c__builtin__\n"))
+    return raw.endswith(b".") and raw.startswith(_OLD_PICKLES)
 
 
 def _inflated(raw: bytes) -> bytes:

@@ -98,7 +98,10 @@ _CALL_IDS = (
     "id",
     "Id",
 )
-_OUTPUTS = ("output", "content", "result", "response", "Result", "errorText", "error", "text", "outcome")
+_OUTPUTS = (
+    *("output", "content", "result", "response", "responseData", "Result"),
+    *("errorText", "error", "text", "outcome"),
+)
 _MEDIA_TYPES = ("media_type", "mime_type", "mimeType", "mediaType", "image_mimetype", "format", "MimeType")
 _MEDIA_NAMES = ("filename", "file_name", "display_name", "displayName", "title", "name", "file_id", "fileId")
 

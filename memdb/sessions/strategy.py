@@ -34,6 +34,7 @@ class Budget:
 
     keys: int = 50_000
     history_bytes: int = 64 * 2**20  # read to search for words
+    entries: int = 500  # of an opened list, the newest
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import get_args
@@ -16,7 +16,7 @@ from memdb.cluster.client import Client
 from memdb.errors import BadInput, Busy, UnsupportedFeature
 from memdb.jobs import Report, silent
 from memdb.settings import Settings
-from memdb.sizing import live_index, profiles, samples
+from memdb.sizing import live_index, profiles, samples, valkey_keys
 from memdb.sizing.live_index import FORM
 from memdb.sizing.live_shape import shape_of
 from memdb.sizing.model import Profile, index_bytes, stored_by, stored_bytes
@@ -86,6 +86,8 @@ class Grown:
 def from_index(client: Client, name: str, profile_name: str = "", *, report: Report = silent) -> Read:
     """Fit a profile to an index: INFO, FT.INFO, and MEMORY USAGE of a sample. Only reads.
 
+    Of several shards, one is measured: the shape is of what it holds.
+
     Args:
         client: of the server.
         name: of the index.
@@ -98,11 +100,15 @@ def from_index(client: Client, name: str, profile_name: str = "", *, report: Rep
         BadInput: it holds too few documents, or no vectors.
         EngineError: the server refuses MEMORY USAGE.
     """
+    primaries = [node for node in client.nodes() if node.role == "primary"]
+    if len(primaries) > 1:
+        client = client.on(primaries[0])
     info = index.index_info(client, name)
     _check(info)
     memory = client.info("memory").get("memory", {})
     keys = replies.integer(client.execute("DBSIZE"))
-    ours, others = _sample(client, info.prefixes, keys, report)
+    base = _base(client, memory)
+    ours, others = _sample(client, info, keys, base, report)
     if len(ours) < min(50, info.documents):
         raise BadInput(
             f"Only {len(ours)} documents of '{name}' were found among {min(keys, _SCANNED):,} keys.",
@@ -111,8 +117,7 @@ def from_index(client: Client, name: str, profile_name: str = "", *, report: Rep
     # Every second key fits, the others judge: neighbours in the server's table are no neighbours by name.
     seen, unseen = ours[::2], ours[1::2]
     each = float(np.mean(seen))
-    sampling = (intervals.total_within(ours, info.documents) or 0.0) / (info.documents * float(np.mean(ours)))
-    base = _base(client, memory)
+    sampling = _within(ours, info.documents) / (info.documents * float(np.mean(ours)))
     shape = shape_of(client, info, each, base)
     table = stored_by(base).main_table(info.documents)
     keyspace = info.documents * float(np.mean(ours)) + table
@@ -123,7 +128,18 @@ def from_index(client: Client, name: str, profile_name: str = "", *, report: Rep
     held_out = HeldOut(
         len(unseen), predicted / unseen_bytes - 1, keyspace_factor * predicted / unseen_bytes - 1
     )
-    weighed = live_index.weigh(client, info, shape, base, memory, keyspace + other_bytes)
+    if base.engine == "valkey-search":
+        weighed = live_index.of_total(client, info, shape, base)
+    else:
+        weighed = live_index.told(
+            client,
+            info,
+            shape,
+            base,
+            memory,
+            keys_bytes=keyspace + other_bytes,
+            keys_within=_within(ours, info.documents) + _within(others, max(0, keys - info.documents)),
+        )
     error = math.hypot(sampling, FORM)
     profile = replace(
         base,
@@ -135,19 +151,30 @@ def from_index(client: Client, name: str, profile_name: str = "", *, report: Rep
         high=1 + error,
         keyspace_factor=keyspace_factor if held_out.better else 1.0,
         index_factor=weighed.factor,
+        waited=weighed.waited,
         calibrated=_today(),
         samples=len(ours),
     )
-    notes = (*weighed.notes, held_out.sentence)
+    of_one = (
+        f"Of {len(primaries)} shards, the one at {primaries[0].address} was measured."
+        if primaries[1:]
+        else ""
+    )
+    notes = (*filter(None, [of_one]), *weighed.notes, held_out.sentence)
     return Read(shape, profile, len(ours), keyspace, weighed.bytes, held_out, notes)
+
+
+def _within(sizes: Sequence[float], population: int) -> float:
+    """Half of the 95 % interval of all keys' bytes, by those that were weighed."""
+    return (intervals.total_within(sizes, population) or 0.0) if sizes else 0.0
 
 
 def _base(client: Client, memory: dict[str, str]) -> Profile:
     """The built-in profile of the server's engine and allocator."""
     dialect = client.server.dialect.name
     if dialect == "valkey-search":
-        libc = memory.get("mem_allocator", "").startswith("libc")
-        return profiles.BUILT_IN["valkey-search" if libc else "elasticache"]
+        allocator = valkey_keys.allocator_of(memory.get("mem_allocator", ""))
+        return profiles.BUILT_IN["valkey-search" if allocator == "libc" else "elasticache"]
     return profiles.BUILT_IN["memorydb" if dialect == "memorydb" else "redisearch"]
 
 
@@ -174,21 +201,21 @@ def _check(info: IndexInfo) -> None:
 
 
 def _sample(
-    client: Client, prefixes: Sequence[str], keys: int, report: Report
+    client: Client, info: IndexInfo, keys: int, base: Profile, report: Report
 ) -> tuple[list[float], list[float]]:
-    """MEMORY USAGE of some keys of the index and of some others, in the order of the server's table."""
+    """Sizes of some keys of the index and of some others, in the order of the server's table."""
     ours: list[float] = []
     others: list[float] = []
     cursor, seen = "0", 0
-    starts = tuple(p.encode() for p in prefixes) or (b"",)
+    starts = tuple(p.encode() for p in info.prefixes) or (b"",)
     while True:
         reply = client.execute("SCAN", cursor, "COUNT", 500)
         cursor, batch = replies.text(reply[0]), replies.items(reply[1])
         seen += len(batch)
         mine = [key for key in batch if bytes(key).startswith(starts)]
         rest = [key for key in batch if not bytes(key).startswith(starts)]
-        ours += _usage(client, mine[: SAMPLED - len(ours)])
-        others += _usage(client, rest[: SAMPLED - len(others)])
+        ours += _usage(client, mine[: SAMPLED - len(ours)], base)
+        others += _usage(client, rest[: SAMPLED - len(others)], base)
         if len(ours) < SAMPLED:
             report("Sampling keys", len(ours), SAMPLED)
         enough = len(ours) >= SAMPLED and (len(others) >= SAMPLED or seen >= _SCANNED // 4)
@@ -196,9 +223,15 @@ def _sample(
             return ours, others
 
 
-def _usage(client: Client, keys: Iterable[bytes]) -> list[float]:
+def _usage(client: Client, keys: Sequence[bytes], base: Profile) -> list[float]:
+    """MEMORY USAGE, and the key itself where the engine leaves it out."""
     sizes = client.pipeline([("MEMORY", "USAGE", key, "SAMPLES", 0) for key in keys])
-    return [float(size) for size in map(possible.size, sizes) if size is not None]
+    told = [
+        (key, size) for key, size in zip(keys, map(possible.size, sizes), strict=True) if size is not None
+    ]
+    if base.engine != "valkey-search":
+        return [float(size) for _, size in told]
+    return [float(size + valkey_keys.untold(len(key), size, base.allocator)) for key, size in told]
 
 
 # ---- growing samples ---------------------------------------------------------------------------------

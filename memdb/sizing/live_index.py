@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from memdb.cluster import possible
@@ -28,29 +29,7 @@ class Weighed:
     bytes: float
     factor: float  # 1.0 where the measurement does not speak against the model
     notes: tuple[str, ...]
-
-
-def weigh(
-    client: Client, info: IndexInfo, shape: Shape, base: Profile, memory: dict[str, str], keys_bytes: float
-) -> Weighed:
-    """What the index takes, and the factor of its documents' part.
-
-    Args:
-        client: of the server.
-        info: the index.
-        shape: its documents.
-        base: the built-in profile of the server's engine.
-        memory: INFO memory.
-        keys_bytes: of all keys and of their table.
-
-    Raises:
-        EngineError: the server's figures leave nothing for the index.
-    """
-    if base.engine == "valkey-search":
-        return _of_total(client, info, shape, base)
-    size, notes = _shared_out(client, info, memory, keys_bytes)
-    empty = index_bytes(replace(shape, vectors=0), base)
-    return _judged(size, (size - empty) / (index_bytes(shape, base) - empty), FORM, notes)
+    waited: bool = True  # valkey-search: whether the index was made over documents that were there
 
 
 def _judged(size: float, factor: float, uncertainty: float, notes: tuple[str, ...]) -> Weighed:
@@ -67,9 +46,46 @@ def _judged(size: float, factor: float, uncertainty: float, notes: tuple[str, ..
 # ---- RediSearch and MemoryDB: FT.INFO tells each index's own -----------------------------------------------
 
 
-def _shared_out(
-    client: Client, info: IndexInfo, memory: dict[str, str], keys_bytes: float
-) -> tuple[float, tuple[str, ...]]:
+def told(
+    client: Client,
+    info: IndexInfo,
+    shape: Shape,
+    base: Profile,
+    memory: dict[str, str],
+    *,
+    keys_bytes: float,
+    keys_within: float,
+) -> Weighed:
+    """What the index takes, and the factor of its documents' part.
+
+    Args:
+        client: of the server.
+        info: the index.
+        shape: its documents.
+        base: the built-in profile of the server's engine.
+        memory: INFO memory.
+        keys_bytes: of all keys and of their table, estimated from a sample.
+        keys_within: half of its 95 % interval; by so much the index may be off.
+
+    Raises:
+        EngineError: the server's figures leave nothing for the index.
+    """
+    if base.engine == "memorydb" and info.total_bytes:
+        size = info.total_bytes  # space_usage holds all of it
+    else:
+        size = _shared_out(client, info, memory, keys_bytes)
+    predicted = index_bytes(shape, base)
+    if info.total_bytes and not 0.5 * info.total_bytes < size < 3 * info.total_bytes:
+        # Other keys of very different sizes, or a cluster's table for each slot. RediSearch's own count
+        # leaves out what is rounded up, and is no measure.
+        note = "Memory beyond the keys does not fit FT.INFO: the built-in prediction of the index was kept."
+        return Weighed(predicted, 1.0, (note,))
+    empty = index_bytes(replace(shape, vectors=0), base)
+    documents = predicted - empty
+    return _judged(size, (size - empty) / documents, max(FORM, keys_within / documents), ())
+
+
+def _shared_out(client: Client, info: IndexInfo, memory: dict[str, str], keys_bytes: float) -> float:
     """What the server uses beyond its keys, shared out by what FT.INFO tells."""
     told: dict[str, float] = {}
     for name in index.index_names(client):
@@ -83,17 +99,12 @@ def _shared_out(
     left = used - idle - keys_bytes
     own = told.get(info.name, 0.0)
     share = left * own / sum(told.values()) if told else left
-    notes = []
-    if info.total_bytes and not 0.5 * info.total_bytes < share < 3 * info.total_bytes:
-        # Other keys of very different sizes can spoil the difference; the index's own count cannot be spoilt.
-        notes.append("Memory beyond the keys does not fit FT.INFO; the index's own count was taken.")
-        share = info.total_bytes
-    if share <= 0:
+    if share <= 0 and not info.total_bytes:
         raise EngineError(
             "The server's memory less its keys leaves nothing for the index.",
             "Calibrate with samples of your shape on the local engine instead.",
         )
-    return share, tuple(notes)
+    return share
 
 
 # ---- valkey-search: INFO tells one total of all indexes ----------------------------------------------------
@@ -107,56 +118,93 @@ class _Modelled:
     documents: float
 
 
-def _of_total(client: Client, info: IndexInfo, shape: Shape, base: Profile) -> Weighed:
+def of_total(client: Client, info: IndexInfo, shape: Shape, base: Profile) -> Weighed:
     """The total less what every index takes empty, shared out by what the documents of each should bring.
 
     A deviation is only told from the model's own error where the index's documents bring most of it.
-    """
-    predicted = index_bytes(shape, base)
-    facts = client.info("search")
-    total = possible.size(next((told[_TOTAL] for told in facts.values() if _TOTAL in told), None))
-    if total is None:
-        note = "INFO does not tell the memory of the indexes: the built-in prediction of the index was kept."
-        return Weighed(predicted, 1.0, (note,))
-    held: set[tuple[object, ...]] = set()
-    own = _modelled(client, info, base, held)
-    others: list[_Modelled] = []
-    for name in index.index_names(client):
-        if name == info.name:
-            continue
-        try:
-            others.append(_modelled(client, index.index_info(client, name), base, held))
-        except UnknownIndex:
-            continue
-        except MemDBError as exc:
-            note = f"Index '{name}' is in INFO's total and cannot be modelled ({exc})"
-            return Weighed(predicted, 1.0, (f"{note}: the built-in prediction of the index was kept.",))
-    empty = own.empty + sum(other.empty for other in others)
-    beside = sum(other.documents for other in others)
-    factor = (total - empty) / (own.documents + beside)
-    uncertainty = max(FORM, (EMPTY_FORM * empty + FORM * beside) / own.documents)
-    notes = []
-    if others:
-        notes.append(
-            f"valkey-search tells one total of all {len(others) + 1} indexes. "
-            f"The share of '{info.name}' follows the model; {bytes_text(own.empty)} of it are taken empty."
-        )
-    return _judged(own.empty + factor * own.documents, factor, uncertainty, tuple(notes))
-
-
-def _modelled(client: Client, info: IndexInfo, base: Profile, held: set[tuple[object, ...]]) -> _Modelled:
-    """All fields of an index. A vector that another index of the same documents holds is there once.
 
     Args:
         client: of the server.
         info: the index.
+        shape: its documents.
+        base: the built-in profile of the server.
+
+    Raises:
+        MemDBError: the server does not answer, or the index cannot be modelled.
+    """
+    predicted = index_bytes(shape, base)
+    facts = client.info("search")
+    indexes_bytes = possible.size(next((part[_TOTAL] for part in facts.values() if _TOTAL in part), None))
+    if indexes_bytes is None:
+        note = "INFO does not tell the memory of the indexes: the built-in prediction of the index was kept."
+        return Weighed(predicted, 1.0, (note,))
+    try:
+        infos = [info, *_others(client, info.name)]
+        shapes = [without_metadata(client, each) for each in infos]
+        # The index was there first, or its documents were: whichever explains the total better.
+        over, first = (
+            _shared(infos, shapes, how, indexes_bytes) for how in (base, replace(base, waited=False))
+        )
+    except MemDBError as exc:
+        note = f"An index that is in INFO's total cannot be modelled ({exc})"
+        return Weighed(predicted, 1.0, (f"{note}: the built-in prediction of the index was kept.",))
+    nearer = min(over, first, key=lambda part: abs(part.factor - 1))
+    notes = []
+    if len(infos) > 1:
+        notes.append(
+            f"valkey-search tells one total of all {len(infos)} indexes. "
+            f"The share of '{info.name}' follows the model; {bytes_text(nearer.empty)} of it are taken empty."
+        )
+    if nearer is first:
+        notes.append("The index was there before its documents, or was loaded: few of them waited at once.")
+    size = nearer.empty + nearer.factor * nearer.documents
+    weighed = _judged(size, nearer.factor, nearer.uncertainty, tuple(notes))
+    return replace(weighed, waited=nearer is over or not PLAUSIBLE[0] <= nearer.factor <= PLAUSIBLE[1])
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """One index in the total: what it takes empty, what its documents should bring, and how that fits."""
+
+    empty: float
+    documents: float
+    factor: float
+    uncertainty: float
+
+
+def _shared(infos: Sequence[IndexInfo], shapes: Sequence[Shape], base: Profile, total: float) -> _Share:
+    """The first index's part of the total of all."""
+    held: set[tuple[object, ...]] = set()
+    own, *others = (_modelled(info, shape, base, held) for info, shape in zip(infos, shapes, strict=True))
+    empty = own.empty + sum(other.empty for other in others)
+    beside = sum(other.documents for other in others)
+    factor = (total - empty) / (own.documents + beside)
+    uncertainty = max(FORM, (EMPTY_FORM * empty + FORM * beside) / own.documents)
+    return _Share(own.empty, own.documents, factor, uncertainty)
+
+
+def _others(client: Client, name: str) -> list[IndexInfo]:
+    infos = []
+    for other in index.index_names(client):
+        try:
+            infos += [index.index_info(client, other)] if other != name else []
+        except UnknownIndex:
+            continue
+    return infos
+
+
+def _modelled(info: IndexInfo, shape: Shape, base: Profile, held: set[tuple[object, ...]]) -> _Modelled:
+    """All fields of an index. A vector that another index of the same documents holds is there once.
+
+    Args:
+        info: the index.
+        shape: its documents.
         base: the built-in profile.
         held: what is held of the documents of others; this index's are added.
 
     Raises:
         OutOfRange: a dimension or M beyond what the model knows.
     """
-    shape = without_metadata(client, info)
     whole, empty = (_bytes(info, of, base) for of in (shape, replace(shape, vectors=0)))
     for field in info.of_kind("VECTOR"):
         if field.vector is None:
@@ -165,11 +213,16 @@ def _modelled(client: Client, info: IndexInfo, base: Profile, held: set[tuple[ob
         if string in held:
             whole -= valkey.index(with_vector(shape, field), base.allocator)["vectors_indexed"]
         held.add(string)
+        if field.vector.capacity:
+            # INITIAL_CAP was another, or documents were deleted: the places stay, empty or not.
+            more = valkey.beyond_default(with_vector(shape, field), base.allocator, field.vector.capacity)
+            empty, whole = empty + more, whole + more
     return _Modelled(empty, whole - empty)
 
 
 def _bytes(info: IndexInfo, shape: Shape, base: Profile) -> float:
-    total = alone = sum(valkey.index(shape, base.allocator, vectors=False).values())
+    total = alone = sum(valkey.index(shape, base.allocator, vectors=False, waited=base.waited).values())
     for field in info.of_kind("VECTOR"):
-        total += sum(valkey.index(with_vector(shape, field), base.allocator).values()) - alone
+        with_it = valkey.index(with_vector(shape, field), base.allocator, waited=base.waited)
+        total += sum(with_it.values()) - alone
     return total

@@ -14,8 +14,8 @@ from memdb.sizing.allocator import Allocator
 from memdb.sizing.model import ARTICLE_OVERHEAD, Constants, Engine, Grade, Profile
 from memdb.sizing.shape import Shape
 
-FORMAT = 3  # 3: an allocator; the factor of an index leaves out what it takes empty
-_OTHERS = (1, 2, 4)
+FORMAT = 4  # 4: allocator and waiting of valkey-search; the factor of an index leaves out what it takes empty
+_OTHERS = (1, 2, 3, 5)
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,59}")
 # 1,536 float32 and 1 KB of metadata: what 30 % and 50 % instead of the middle change in all.
 _RAW, _META = 6_144.0, 1_024.0
@@ -144,7 +144,7 @@ def _path(name: str, home: Path) -> Path:
 class _Kept:
     """What a file holds."""
 
-    format: Literal[3]  # FORMAT
+    format: Literal[4]  # FORMAT
     title: str
     engine: Engine
     grade: Grade
@@ -155,6 +155,7 @@ class _Kept:
     constants: Constants
     keyspace_factor: float
     index_factor: float
+    waited: bool
     calibrated: str
     samples: int
 

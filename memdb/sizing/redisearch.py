@@ -31,14 +31,14 @@ _CONTAINER = 72 - _HEADER  # a vector object of the library, e.g. of incoming li
 
 # Component → bytes of all documents, and constant → (component, count).
 Exact = dict[str, float]
-Counts = dict[str, tuple[str, float]]
+Occurrences = dict[str, tuple[str, float]]
 
 
-def design(shape: Shape) -> tuple[Exact, Counts]:
+def design(shape: Shape) -> tuple[Exact, Occurrences]:
     """The exact bytes of a shape by component, and how often each fitted constant occurs in it."""
     exact: Exact = dict.fromkeys(("keys", "vectors_stored", "vectors_indexed", "graph", "bookkeeping"), 0.0)
     exact["fields"] = 0.0
-    counts: Counts = {"index_fixed": ("bookkeeping", 1.0)}
+    counts: Occurrences = {"index_fixed": ("bookkeeping", 1.0)}
     _keyspace(shape, exact, counts)
     _documents(shape, exact, counts)
     if shape.algorithm == "HNSW":
@@ -49,18 +49,18 @@ def design(shape: Shape) -> tuple[Exact, Counts]:
     return exact, counts
 
 
-def documents(shape: Shape) -> tuple[Exact, Counts]:
+def documents(shape: Shape) -> tuple[Exact, Occurrences]:
     """Only what an index keeps of its documents, whatever their fields: the table, the keys' names."""
     exact: Exact = {"bookkeeping": 0.0}
-    counts: Counts = {"index_fixed": ("bookkeeping", 1.0)}
+    counts: Occurrences = {"index_fixed": ("bookkeeping", 1.0)}
     _documents(shape, exact, counts)
     return exact, counts
 
 
-def vector_field(shape: Shape) -> tuple[Exact, Counts]:
+def vector_field(shape: Shape) -> tuple[Exact, Occurrences]:
     """Only one vector field's index: the vectors again, links, labels."""
     exact: Exact = dict.fromkeys(("vectors_indexed", "graph", "bookkeeping"), 0.0)
-    counts: Counts = {}
+    counts: Occurrences = {}
     if shape.algorithm == "HNSW":
         _graph(shape, exact, counts)
     else:
@@ -129,7 +129,7 @@ def random_names(names: Iterable[bytes]) -> bool:
     return 2 * len(stems) > len(ours)
 
 
-def _keyspace(shape: Shape, exact: Exact, counts: Counts) -> None:
+def _keyspace(shape: Shape, exact: Exact, counts: Occurrences) -> None:
     n = shape.vectors
     if not n:
         return
@@ -145,7 +145,7 @@ def _keyspace(shape: Shape, exact: Exact, counts: Counts) -> None:
     exact["keys"] += n * (whole - vector)
 
 
-def _json(shape: Shape, exact: Exact, counts: Counts) -> None:
+def _json(shape: Shape, exact: Exact, counts: Occurrences) -> None:
     """Documents as RedisJSON 2.8 stores them."""
     n = shape.vectors
     numbers = 16 * shape.dim + size_class(8 * power_of_two(shape.dim) + 16)
@@ -159,7 +159,7 @@ def _json(shape: Shape, exact: Exact, counts: Counts) -> None:
     counts["json_number"] = ("keys", float(n * shape.numbers))
 
 
-def _documents(shape: Shape, exact: Exact, counts: Counts) -> None:
+def _documents(shape: Shape, exact: Exact, counts: Occurrences) -> None:
     """RediSearch's own record of each document: metadata, its key once more, its place in two tables."""
     n = shape.vectors
     exact["bookkeeping"] += n * (64 + sds(shape.key_bytes))
@@ -171,7 +171,7 @@ def _documents(shape: Shape, exact: Exact, counts: Counts) -> None:
         counts["counter_key"] = ("bookkeeping", float(n))
 
 
-def _graph(shape: Shape, exact: Exact, counts: Counts) -> None:
+def _graph(shape: Shape, exact: Exact, counts: Occurrences) -> None:
     n, m = shape.vectors, shape.m
     blocks = -(-n // BLOCK)
     capacity = max(1, blocks) * BLOCK
@@ -215,7 +215,7 @@ def _labels(n: int, exact: Exact) -> None:
     exact["bookkeeping"] += size_class(8 * reserved_buckets(-(-n // BLOCK) * BLOCK) + _HEADER)
 
 
-def _fields(shape: Shape, counts: Counts) -> None:
+def _fields(shape: Shape, counts: Occurrences) -> None:
     n = shape.vectors
     if shape.tags:
         values = min(n, shape.tag_values) * shape.tags

@@ -13,7 +13,7 @@ import math
 from memdb.sizing import redisearch
 from memdb.sizing.allocator import SIZED, Allocator, Sized, doubled_buckets, swiss_slots
 from memdb.sizing.keyspace import LISTPACK_VALUE, packed
-from memdb.sizing.redisearch import Counts, Exact
+from memdb.sizing.redisearch import Exact, Occurrences
 from memdb.sizing.shape import Shape
 from memdb.sizing.valkey_keys import keyspace
 from memdb.vectors.index import Field, IndexInfo
@@ -69,31 +69,36 @@ def documents(shape: Shape, allocator: Allocator) -> dict[str, float]:
     return sizes
 
 
-def index(shape: Shape, allocator: Allocator, *, vectors: bool = True) -> dict[str, float]:
+def index(
+    shape: Shape, allocator: Allocator, *, vectors: bool = True, waited: bool = True
+) -> dict[str, float]:
     """Bytes of one index by component of `model.COMPONENTS`.
 
     Args:
         shape: its documents.
         allocator: of the server.
         vectors: whether it has a vector field.
+        waited: whether it was made over documents that were there, which then waited in numbers.
     """
     exact, counts = design(shape, allocator, vectors=vectors)
+    if not waited:
+        exact["bookkeeping"] -= waiting(shape, expected(shape, vectors=vectors))
     for constant, (component, count) in counts.items():
         exact[component] += FITTED[constant] * count
     return exact
 
 
-def design(shape: Shape, allocator: Allocator, *, vectors: bool = True) -> tuple[Exact, Counts]:
+def design(shape: Shape, allocator: Allocator, *, vectors: bool = True) -> tuple[Exact, Occurrences]:
     """The exact bytes of an index by component, and how often each fitted constant occurs in it."""
     sized = SIZED[allocator]
     n = shape.vectors
     exact: Exact = dict.fromkeys(("vectors_indexed", "graph", "bookkeeping", "fields"), 0.0)
-    counts: Counts = {"index": ("bookkeeping", 1.0), "first_document": ("bookkeeping", float(n > 0))}
+    counts: Occurrences = {"index": ("bookkeeping", 1.0), "first_document": ("bookkeeping", float(n > 0))}
     exact["bookkeeping"] += _table(n, _SEQUENCES) + n * (
         sized(_STRING_HEADER + shape.key_bytes + 1) + sized(_SIZES)
     )
     exact["bookkeeping"] += _table(2 * n if vectors else n, _INTERNED)
-    exact["bookkeeping"] += waiting(shape, WAITING[shape.algorithm] if vectors else WAITING["FLAT"])
+    exact["bookkeeping"] += waiting(shape, expected(shape, vectors=vectors))
     if vectors:
         exact["vectors_indexed"] += _stored(n, shape.vector_bytes, sized)
         exact["bookkeeping"] += _table(n, _IDS) + n * sized(_NODE) + sized(8 * doubled_buckets(n))
@@ -109,6 +114,11 @@ def string_of(info: IndexInfo, field: Field) -> tuple[object, ...]:
     """
     metric = field.vector.metric if field.vector is not None else ""
     return (info.on, info.prefixes, field.identifier, metric == "COSINE")
+
+
+def expected(shape: Shape, *, vectors: bool = True) -> float:
+    """Which share of the documents waits at most, where the index is made over documents that are there."""
+    return WAITING[shape.algorithm if vectors else "FLAT"]
 
 
 def waiting(shape: Shape, share: float) -> float:
@@ -128,21 +138,38 @@ def _stored(n: int, vector_bytes: int, sized: Sized) -> float:
     return float(-(-n // each) * chunk + n * sized(_STRING_APART))
 
 
-def _places(shape: Shape, sized: Sized, exact: Exact, counts: Counts) -> None:
-    """Places are there by the block, whether they are taken or not."""
+def _places(shape: Shape, sized: Sized, exact: Exact, counts: Occurrences) -> None:
     n, m = shape.vectors, shape.m
-    blocks = max(1, -(-n // BLOCK))
     if shape.algorithm == "FLAT":
-        exact["bookkeeping"] += blocks * sized(BLOCK * _POINTER_AND_LABEL)
+        exact["bookkeeping"] += _room(shape, sized, capacity(n))
         return
-    links = -(-(4 + 8 * m) // 8) * 8
-    exact["graph"] += blocks * (sized(BLOCK * (links + _POINTER_AND_LABEL)) + sized(BLOCK * _UPPER))
-    exact["graph"] += sum(sized(blocks * BLOCK * size) for size in (_LOCK, _LEVEL, _VISITED)) + sized(_LOCKS)
+    exact["graph"] += _room(shape, sized, capacity(n)) + sized(_LOCKS)
     exact["graph"] += n / (m - 1) * sized(4 + 4 * m + 1)  # 1/M of each level is in the one above
     counts["hnsw_vector"] = ("bookkeeping", float(n))
 
 
-def _fields(shape: Shape, sized: Sized, exact: Exact, counts: Counts) -> None:
+def capacity(vectors: int, initial: int = BLOCK) -> int:
+    """Places set aside for so many vectors: INITIAL_CAP, and a block more whenever they are taken."""
+    return initial + max(0, -(-(vectors - initial) // BLOCK)) * BLOCK
+
+
+def beyond_default(shape: Shape, allocator: Allocator, places: int) -> float:
+    """Bytes that an index with so many places takes more than one that began with the default."""
+    sized = SIZED[allocator]
+    return _room(shape, sized, places) - _room(shape, sized, capacity(shape.vectors))
+
+
+def _room(shape: Shape, sized: Sized, places: int) -> float:
+    """Places, whether they are taken or not: in blocks, the rest for each place."""
+    blocks = -(-places // BLOCK)
+    if shape.algorithm == "FLAT":
+        return float(blocks * sized(BLOCK * _POINTER_AND_LABEL))
+    links = -(-(4 + 8 * shape.m) // 8) * 8
+    in_blocks = blocks * (sized(BLOCK * (links + _POINTER_AND_LABEL)) + sized(BLOCK * _UPPER))
+    return float(in_blocks + sum(sized(places * size) for size in (_LOCK, _LEVEL, _VISITED)))
+
+
+def _fields(shape: Shape, sized: Sized, exact: Exact, counts: Occurrences) -> None:
     n = shape.vectors
     if not n:
         return

@@ -16,6 +16,7 @@ _BUCKET, _ENTRIES = 64, 7  # bytes of a bucket, entries it holds
 _OBJECT, _POINTER, _EXPIRE = 16, 8, 8
 _TABLE = 80  # hashtable, without its buckets
 _FIELD_HEADER = 3  # of a field's name, which has room for marks
+_PACKED_AT_MOST = 512  # MEMORY USAGE of a hash of few fields that is a listpack
 _EMBEDDED = 128  # bytes up to which a value stands beside its field's name
 
 
@@ -41,6 +42,26 @@ def keyspace(allocator: Allocator) -> Keyspace:
         return float(sized(_BUCKET * buckets) + sized(_BUCKET) * buckets * _overfull(count / buckets))
 
     return Keyspace(key_object, hash_fields, string, main_table)
+
+
+def allocator_of(told: str) -> Allocator:
+    """The allocator by INFO's mem_allocator; jemalloc where it is not told, as most builds use it."""
+    return "libc" if told.startswith("libc") else "jemalloc"
+
+
+def untold(length: int, usage: int, allocator: Allocator) -> int:
+    """Bytes of a hash that MEMORY USAGE leaves out: its key, and what was rounded up.
+
+    Valkey 8.1 and 9 count the object without the key that stands in it, and a table as it was asked for.
+
+    Args:
+        length: of the key.
+        usage: MEMORY USAGE; more than a listpack of 64 bytes a field is taken for a table.
+        allocator: of the server.
+    """
+    sized = SIZED[allocator]
+    rounded = sized(_TABLE) - _TABLE + sized(_BUCKET) - _BUCKET if usage > _PACKED_AT_MOST else 0
+    return keyspace(allocator).key_object(length) - _OBJECT + rounded
 
 
 def _entry(name: int, value: int, sized: Sized) -> int:

@@ -14,7 +14,7 @@ from memdb import files
 from memdb.cluster.client import Client
 from memdb.cluster.target import Target
 from memdb.demo.app import app_folder
-from memdb.display import code, markdown
+from memdb.display import Markdown, code, labels, markdown
 from memdb.errors import LoginFailed, MemDBError, NotAllowed, NoVectorField
 from memdb.maps import layout
 from memdb.ui.kit import access, cached, parts, safety, state, targets
@@ -143,13 +143,13 @@ def index_name() -> str | None:
     return name if isinstance(name, str) and name else None
 
 
-def page(title: str, caption: str) -> Target:
+def page(title: Markdown, caption: Markdown) -> Target:
     """Title and one line under it; returns the target. Every page that needs one begins with this."""
     heading(title, caption)
     return target()
 
 
-def heading(title: str, caption: str) -> None:
+def heading(title: Markdown, caption: Markdown) -> None:
     """Title and one line under it, once `run` has let the visitor in: else a page does nothing.
 
     Streamlit runs a page's file alone where `streamlit run` sees a `pages` folder beside its script and
@@ -203,7 +203,7 @@ def _target_panel(here: Target, strips: Iterable[Callable[[Target], None]]) -> N
     elif names:
         if st.session_state.get(state.INDEX) not in names:
             st.session_state.pop(state.INDEX, None)
-        st.selectbox("Index", names, key=state.INDEX, bind="query-params")
+        st.selectbox("Index", names, format_func=labels(names), key=state.INDEX, bind="query-params")
     if others:
         st.caption(
             f":material/block: Not opened here, since the name is not UTF-8: {', '.join(map(code, others))}. "

@@ -62,13 +62,13 @@ def holdings(target: Target, index: str | None) -> None:
                     charts.bars([v.value for v in shown], [v.documents for v in shown], dark=state.dark()),
                     key=f"home.holds.{field.name}",
                     config=charts.PLAIN,
-                    alt=f"Documents by {field.name}",
+                    alt=f"Documents by {line(field.name)}",
                 )
                 with st.expander("As a table"):
                     st.dataframe(
                         pd.DataFrame(
                             {
-                                field.name: [line(v.value) for v in values],
+                                line(field.name): [line(v.value) for v in values],
                                 "documents": [v.documents for v in values],
                             }
                         ),
@@ -97,23 +97,28 @@ def next_steps() -> None:
     columns = st.columns(len(steps))
     for column, (page, title, icon, text) in zip(columns, steps, strict=True):
         with column, st.container(border=True):
-            st.page_link(frame.link(page), label=f"**{title}**", icon=icon)
-            st.caption(text)
+            st.page_link(frame.link(page), label=f"**{markdown(title)}**", icon=icon)
+            st.caption(markdown(text))
 
 
 def _facts(target: Target) -> None:
     server, facts = cached.server(target), cached.overview(target)
     try:
         sessions = cached.session_count(target)
-        counted, how = f"{sessions.value:,}" if sessions.exact else f"≈ {sessions.value:,}", sessions.how
+        counted, how = (
+            f"{sessions.value:,}" if sessions.exact else f"≈ {sessions.value:,}",
+            markdown(sessions.how),
+        )
     except NotAllowed as exc:
         counted, how = "–", markdown(exc.full())
     with st.container(horizontal=True):
-        st.metric("Server", server.title, help=f"{server.mode}, {server.role}".rstrip(", "))
+        st.metric(
+            "Server", markdown(server.title), help=markdown(f"{server.mode}, {server.role}".rstrip(", "))
+        )
         st.metric(
             "Search",
-            server.dialect.title,
-            help=", ".join(f"{name} {version}" for name, version in server.modules) or None,
+            markdown(server.dialect.title),
+            help=", ".join(markdown(f"{name} {version}") for name, version in server.modules) or None,
         )
         st.metric("Keys", _number(facts.keys))
         st.metric("Sessions", counted, help=how)

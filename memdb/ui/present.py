@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import line
+from memdb.display import Markdown, line, markdown
 from memdb.durability import drill, report
 from memdb.durability.drill import DrillRequest, DrillResult
 from memdb.embedding import local
@@ -36,7 +36,7 @@ class Step:
     """One step: what is said, what is drawn, and where it is really done."""
 
     title: str
-    words: str
+    story: Markdown
     page: str
     label: str
     draw: Callable[[Target], None]
@@ -58,7 +58,7 @@ def draw(target: Target) -> None:
         args=(place - 1,),
         width="stretch",
     )
-    middle.progress((place + 1) / len(STEPS), text=f"{place + 1} of {len(STEPS)} · {step.title}")
+    middle.progress((place + 1) / len(STEPS), text=f"{place + 1} of {len(STEPS)} · {markdown(step.title)}")
     right.button(
         "Next",
         icon=":material/arrow_forward:",
@@ -71,11 +71,11 @@ def draw(target: Target) -> None:
         width="stretch",
     )
     far.caption(f"{(time.monotonic() - st.session_state[BEGAN]) / 60:.0f} min of 5")
-    st.header(step.title)
-    st.markdown(step.words)
+    st.header(markdown(step.title))
+    st.markdown(step.story)
     with parts.errors_shown(target):
         step.draw(target)
-    st.page_link(frame.link(step.page), label=step.label, icon=":material/open_in_new:")
+    st.page_link(frame.link(step.page), label=markdown(step.label), icon=":material/open_in_new:")
 
 
 def _place() -> int:
@@ -186,7 +186,7 @@ def _map(target: Target) -> None:
     )
     if made.quality is not None:
         st.caption(
-            f"Showing {made.words} · trustworthiness {made.quality.trustworthiness:.3f} · "
+            f"Showing {markdown(made.words)} · trustworthiness {made.quality.trustworthiness:.3f} · "
             f"{made.quality.mean_kept:.0%} of true neighbours are neighbours here."
         )
 

@@ -13,10 +13,13 @@ from moto.server import ThreadedMotoServer
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
+from memdb.cluster import engine as local_engine
 from memdb.cluster.target import Target
 from memdb.demo.app import app_folder, environment
 from memdb.errors import LoginFailed
+from memdb.settings import Settings
 from memdb.ui import frame
+from memdb.ui.kit import access
 from memdb.ui.kit.access import is_local
 from tests.waiting import PATIENCE_S
 
@@ -195,11 +198,35 @@ def test_served_beyond_this_machine_nobody_enters_addresses(
         ("localhost", {"Host": "explorer.example"}, False),
         ("localhost", {"Host": "localhost:8501", "X-Forwarded-For": "10.0.0.9"}, False),
         ("localhost", {}, False),
+        ("localhost", {"Host": "localhost:8501", "Origin": "http://localhost:8501"}, True),
+        ("localhost", {"Host": "127.0.0.1:8501", "Origin": "https://explorer.example"}, False),
+        ("localhost", {"Host": "127.0.0.1:8501", "Origin": "null"}, False),
         ("localhost", {"Host": "[::1"}, False),
     ],
 )
 def test_who_is_local(listens_on: str, headers: dict[str, str], local: bool) -> None:
     assert is_local(listens_on, headers) is local
+
+
+def test_visitors_from_elsewhere_get_no_local_engine(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with local_engine.start(Settings.from_env({"MEMDB_HOME": str(tmp_path / "own")}), log=False) as running:
+        monkeypatch.setenv("MEMDB_HOME", str(tmp_path / "own"))
+        monkeypatch.delenv("MEMDB_URL", raising=False)
+        app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S).run()
+        assert running.target.name in texts(app)
+        monkeypatch.setattr(access, "on_this_machine", lambda: False)
+        st.cache_resource.clear()
+        app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S).run()
+        assert not app.exception
+        assert running.target.name not in texts(app)
+        assert app.error[0].proto.title == "No server is offered to visitors of this app."
+        (tmp_path / "own" / "targets.toml").write_text((folder / "targets.toml").read_text())
+        app.run()
+        assert not app.exception
+        assert running.target.name not in texts(app)
+        assert app.sidebar.selectbox("target").options == ["second", "down", "wrong"]
 
 
 def test_clusters_from_aws(open_app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:

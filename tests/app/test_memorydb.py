@@ -1,4 +1,4 @@
-"""Every page against a server that speaks MemoryDB's dialect (tests/memorydb_proxy.py)."""
+"""Every page against a server that speaks MemoryDB's dialect (tests/standins/memorydb.py)."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from memdb.vectors.index import index_info
 from memdb.vectors.query import KnnRequest
 from memdb.vectors.search import knn, tag_values
 from tests.app.test_search_page import ENTRY, SEARCH, calm, hits, texts
-from tests.memorydb_proxy import Proxy, memorydb
+from tests.standins import Standin, memorydb
 from tests.waiting import PATIENCE_S
 
 FILES = sorted(page[0] for pages in PAGES.values() for page in pages)
 
 
 @pytest.fixture
-def proxy(demo_target: Target) -> Iterator[Proxy]:
+def proxy(demo_target: Target) -> Iterator[Standin]:
     with memorydb(demo_target) as running:
         yield running
 
 
 @pytest.fixture
-def app(proxy: Proxy, home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+def app(proxy: Standin, home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setenv("MEMDB_URL", proxy.target.address)
     monkeypatch.setenv("MEMDB_PASSWORD", proxy.target.password)
     monkeypatch.setenv("MEMDB_HOME", str(home / "memorydb"))
     return AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S).run()
 
 
-def test_the_library_finds_the_same_as_on_the_engine(proxy: Proxy, demo_target: Target) -> None:
+def test_the_library_finds_the_same_as_on_the_engine(proxy: Standin, demo_target: Target) -> None:
     (vector,) = embed(["read a csv file"])
     request = KnnRequest(
         "idx:embeddings", vector.tobytes(), "embedding", 10, 64, Tag("service", ("s3",)), ("title",)
@@ -63,13 +63,13 @@ def test_the_library_finds_the_same_as_on_the_engine(proxy: Proxy, demo_target: 
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_every_page_opens(app: AppTest, proxy: Proxy, file: str) -> None:
+def test_every_page_opens(app: AppTest, proxy: Standin, file: str) -> None:
     app.switch_page(str(app_folder() / "pages" / file)).run()
     assert calm(app), texts(app)
     assert proxy.searches_refused == []
 
 
-def test_search_shows_hits_and_what_memorydb_lacks(app: AppTest, proxy: Proxy) -> None:
+def test_search_shows_hits_and_what_memorydb_lacks(app: AppTest, proxy: Standin) -> None:
     assert "MemoryDB" in texts(app)
     app.query_params["search.q"] = "restore a table"
     app.switch_page(str(SEARCH)).run()
@@ -78,7 +78,7 @@ def test_search_shows_hits_and_what_memorydb_lacks(app: AppTest, proxy: Proxy) -
     assert proxy.searches_refused == []
 
 
-def test_while_the_index_is_built_the_page_says_so(app: AppTest, proxy: Proxy) -> None:
+def test_while_the_index_is_built_the_page_says_so(app: AppTest, proxy: Standin) -> None:
     proxy.building = True
     with connect(proxy.target) as client, pytest.raises(Busy, match="built"):
         client.execute("FT.SEARCH", "idx:embeddings", "*", "LIMIT", 0, 0, "DIALECT", 2)
@@ -88,7 +88,7 @@ def test_while_the_index_is_built_the_page_says_so(app: AppTest, proxy: Proxy) -
     assert "built" in texts(app) or "building" in texts(app)
 
 
-def test_a_wrong_password_is_told_by_the_proxy_too(proxy: Proxy) -> None:
+def test_a_wrong_password_is_told_by_the_proxy_too(proxy: Standin) -> None:
     from memdb.errors import LoginFailed
 
     with connect(replace(proxy.target, password="wrong")) as client, pytest.raises(LoginFailed):

@@ -12,20 +12,20 @@ from playwright.sync_api import Page, expect
 from memdb.cluster.target import Target
 from memdb.demo.app import App
 from memdb.ports import free_port
-from tests.memorydb_proxy import Proxy, memorydb
+from tests.standins import Standin, memorydb
 from tests.waiting import until
 
 READY = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 
 
 @pytest.fixture
-def proxy(demo_target: Target) -> Iterator[Proxy]:
+def proxy(demo_target: Target) -> Iterator[Standin]:
     with memorydb(demo_target) as running:
         yield running
 
 
 @pytest.fixture
-def address(proxy: Proxy, tmp_path: Path) -> Iterator[str]:
+def address(proxy: Standin, tmp_path: Path) -> Iterator[str]:
     production = replace(proxy.target, kind="production", label="orders", writable=True)
     app = App(production, port=free_port(), home=tmp_path)
     try:
@@ -35,7 +35,7 @@ def address(proxy: Proxy, tmp_path: Path) -> Iterator[str]:
         app.stop()
 
 
-def test_search_on_memorydb_and_production_locked(address: str, proxy: Proxy, page: Page) -> None:
+def test_search_on_memorydb_and_production_locked(address: str, proxy: Standin, page: Page) -> None:
     page.goto(f"{address}/search?search.q=restore+a+table")
     expect(page.locator(READY)).to_be_visible()
     expect(page.get_by_text("MemoryDB").first).to_be_visible()

@@ -29,7 +29,7 @@ from memdb.vectors.index import index_info, index_names
 from memdb.vectors.query import KnnRequest, vector_param
 from memdb.vectors.read import blocks
 from memdb.vectors.search import knn
-from tests.memorydb_proxy import memorydb
+from tests.standins import memorydb
 
 DOCUMENTS, SESSIONS, DIM = 1_300, 7, 8  # more documents than one batch of a cursor holds
 SEARCH = ("+ft.search", "+ft.info", "+ft._list", "+ft.aggregate", "+ft.cursor")  # 2.10 has no @search

@@ -26,7 +26,7 @@ from memdb.vectors.filters import EVERYTHING
 from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec, NumericField, TagField
 from memdb.vectors.membership import Membership
 from memdb.vectors.query import KnnRequest, vector_param
-from tests.memorydb_proxy import memorydb
+from tests.standins import memorydb
 from tests.waiting import until
 
 Doubles = NDArray[np.float64]

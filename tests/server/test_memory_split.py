@@ -24,7 +24,7 @@ from memdb.operations.samples import sample
 from memdb.sizing.samples import settled
 from memdb.vectors import index
 from memdb.vectors.index import HnswField, IndexSpec, NumericField, TagField, TextField
-from tests.memorydb_proxy import memorydb
+from tests.standins import memorydb
 from tests.waiting import until
 
 

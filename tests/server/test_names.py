@@ -19,7 +19,7 @@ from memdb.vectors import read, search
 from memdb.vectors.filters import And, Not, Or, Range, Tag, Text
 from memdb.vectors.index import index_info, index_names
 from memdb.vectors.query import Command, KnnRequest, knn_command
-from tests.memorydb_proxy import memorydb
+from tests.standins import memorydb
 from tests.waiting import until
 
 VECTOR = ("VECTOR", "HNSW", 6, "TYPE", "FLOAT32", "DIM", 2, "DISTANCE_METRIC", "L2")

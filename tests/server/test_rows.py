@@ -30,7 +30,7 @@ from memdb.tuning.sweep import sweep
 from memdb.vectors import counts, exact, index, read, search, stored, tags
 from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec, NumericField, TagField
 from memdb.vectors.query import KnnRequest, vector_param
-from tests.memorydb_proxy import memorydb
+from tests.standins import memorydb
 from tests.waiting import until
 
 DIM = 3

@@ -47,6 +47,66 @@ HAYSTACK = [
 ]
 # File → for each format that is recognised: its name, its keys, the sessions, and the turns of the first.
 EXPECTED: dict[str, list[tuple[str, str, list[str], list[str]]]] = {
+    "agent-memory-server": [
+        (
+            "memory",
+            "memory_idx:",
+            ["01A"],
+            [
+                'memory: Likes tea [about this memory: {"session_id": "s1", "user_id": "ann", "namespace": "shop", '
+                '"created_at": "1784025000.5", "last_accessed": "1784111400", "updated_at": "1784025000.5", '
+                '"pinned": "0", "access_count": "3", "topics": "taste,drinks", "entities": "tea", '
+                '"memory_type": "semantic"}]'
+            ],
+        ),
+        ("json", "working_memory:", ["shop:ann:s1"], ["user: I like tea"]),
+    ],
+    "langchain4j": [
+        (
+            "text-list",
+            "memory:",
+            ["7"],
+            [
+                "SYSTEM: Be brief.",
+                "USER: Weather? [image, https://example.com/a.png]",
+                'AI: [calls weather({"city":"Oslo"}) c1]',
+                "TOOL_EXECUTION_RESULT: [result of weather c1: 4 degrees]",
+                "AI: Four degrees.",
+            ],
+        )
+    ],
+    "n8n-flowise": [
+        (
+            "langchain",
+            "…",
+            ["4f9d01aa-1111-4222-8333-abcdefabcde1", "8a1c02bb-1111-4222-8333-abcdefabcde2"],
+            ["human: Hi", "ai: Hello"],
+        )
+    ],
+    "spring-ai": [
+        (
+            "message-json",
+            "chat-memory:",
+            ["conv-1"],
+            [
+                "USER: Weather?",
+                'ASSISTANT: [calls weather({"city":"Oslo"}) c1]',
+                "TOOL: [result of weather c1: 4 degrees]",
+            ],
+        )
+    ],
+    "vercel-ai": [
+        (
+            "text-list",
+            "chat:",
+            ["abc"],
+            [
+                "user: Weather?",
+                'assistant: [calls weather({"city": "Oslo"}) c1] [result of weather c1: 4 degrees] Four degrees.',
+            ],
+        ),
+        ("hash", "chat:", ["def"], ["user: Hi"]),
+    ],
     "agno": [
         ("agno-runs", "agno:runs:", ["s1"], AGNO),
         ("agno", "old:", ["sessions:s1"], AGNO),
@@ -217,6 +277,6 @@ def test_what_frameworks_store_is_recognised_and_shown(server: Client, name: str
         shown = [f"{t.role}: {' '.join(part_line(p) for p in t.parts)}" for t in opened.turns]
         assert shown == turns
         assert (row.turns, opened.total, opened.problems) == (len(turns), len(turns), ())
-        first = next((t for t in turns if t.split(":")[0] in ("user", "human")), turns[0])
+        first = next((t for t in turns if t.split(":")[0].lower() in ("user", "human")), turns[0])
         assert row.opening
         assert row.opening in first

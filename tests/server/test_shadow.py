@@ -19,7 +19,7 @@ from memdb.tuning.source import Documents
 from memdb.vectors import index, search
 from memdb.vectors.index import HnswField, IndexInfo, IndexSpec, NumericField, TagField, TextField
 from memdb.vectors.query import KnnRequest
-from tests.memorydb_proxy import memorydb
+from tests.standins import memorydb
 from tests.waiting import until
 
 DIM, COUNT = 32, 3_000

@@ -16,7 +16,7 @@ from memdb.sizing.samples import serves_json
 from memdb.vectors import counts, search
 from memdb.vectors.filters import Range, Tag
 from memdb.vectors.index import IndexInfo, index_info
-from tests.memorydb_proxy import memorydb
+from tests.standins import memorydb
 from tests.waiting import until
 
 V: tuple[Arg, ...] = ("VECTOR", "FLAT", 6, "TYPE", "FLOAT32", "DIM", 2, "DISTANCE_METRIC", "COSINE")

@@ -4,7 +4,8 @@ They share nothing with the product: a stand-in that rendered or parsed with the
 agree with every mistake in it.
 """
 
+from tests.standins.memorydb import memorydb
 from tests.standins.server import Standin
 from tests.standins.valkey import valkey_search
 
-__all__ = ["Standin", "valkey_search"]
+__all__ = ["Standin", "memorydb", "valkey_search"]

@@ -105,6 +105,9 @@ class _Reader:
         return name
 
     def expression(self, text: str) -> Value:
+        if text.startswith("@") and self.index.field(text[1:]):
+            name = self.refer(text[1:])  # a name may hold signs that mean something in an expression
+            return lambda row: row.get(name)
         return _Expression(text, self).read()
 
 
@@ -263,7 +266,7 @@ def shown(value: Any) -> str:
 
 
 _TOKEN = re.compile(
-    r"\s*(?:(?P<number>\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)|@(?P<field>\w+)|(?P<name>[A-Za-z_]\w*)"
+    r"\s*(?:(?P<number>\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)|@(?P<field>[\w\x80-\xff]+)|(?P<name>[A-Za-z_]\w*)"
     r"|\"(?P<double>(?:[^\"\\]|\\.)*)\"|'(?P<single>(?:[^'\\]|\\.)*)'|(?P<sign>\|\||&&|[!=<>]=|[-+*/%^<>()!,]))"
 )
 _LEVELS = (("||",), ("&&",), ("==", "!=", "<", "<=", ">", ">="), ("+", "-"), ("*", "/", "%"), ("^",))

@@ -21,7 +21,9 @@ from tests.standins.schema import Field, Index
 
 _FOLD = bytes.maketrans(bytes(range(65, 91)), bytes(range(97, 123))).decode("latin-1")
 _STEMMER = snowballstemmer.stemmer("english")
+SPACE = " \t\n\v\f\r"
 Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,21 +34,43 @@ class Document:
     values: dict[str, Any]  # by a field's alias: text, of one character a byte; of JSON what the path has
 
     def text(self, field: Field) -> str | None:
+        """The value as text, of JSON the first that its path matches."""
         value = self.values.get(field.alias)
-        if isinstance(value, list):
-            return field.separator.join(map(str, value))
+        value = value[0] if isinstance(value, list) else value
         return None if value is None else str(value)
 
     def tags(self, field: Field) -> frozenset[str]:
-        value = self.values.get(field.alias)
-        parts = (
-            value if isinstance(value, list) else str("" if value is None else value).split(field.separator)
-        )
-        kept = (str(part).strip(" \t\n\v\f\r") for part in parts)
-        return frozenset(part if field.case_sensitive else folded(part) for part in kept if part)
+        """The values a filter compares; those of JSON without a separator are not parted."""
+        value = self.values.get(field.alias, "")
+        parts = [str(part) for part in leaves(value)] if isinstance(value, list) else [str(value)]
+        if field.separator:
+            parts = [piece.strip(SPACE) for part in parts for piece in part.split(field.separator)]
+        return frozenset(part if field.case_sensitive else folded(part) for part in parts if part)
 
-    def number(self, field: Field) -> float | None:
-        return numeric(self.values.get(field.alias))
+    def numbers(self, field: Field) -> list[float]:
+        """The numbers a filter compares: one, of JSON each that its path matches."""
+        value = self.values.get(field.alias)
+        every = leaves(value) if isinstance(value, list) else [value]
+        return [number for part in every if (number := numeric(part)) is not None]
+
+    def vectors(self, field: Field) -> list[Floats]:
+        """The vectors (d,) of a field: one, of JSON each that its path matches; none where one does not fit."""
+        value = self.values.get(field.alias)
+        if isinstance(value, str):
+            fits = len(value) == 4 * field.dimensions
+            return [np.frombuffer(value.encode("latin-1"), "<f4")] if fits else []
+        rows: list[Any] = []
+        for match in value or []:
+            nested = isinstance(match, list) and match and isinstance(match[0], list)
+            rows += match if nested else [match]
+        fit = all(
+            isinstance(row, list)
+            and len(row) == field.dimensions
+            and all(isinstance(n, int | float) and not isinstance(n, bool) for n in row)
+            for row in rows
+        )
+        with np.errstate(over="ignore"):
+            return [np.array(row, np.float64).astype(np.float32) for row in rows] if fit else []
 
 
 class Documents:
@@ -54,7 +78,8 @@ class Documents:
 
     def __init__(self, index: Index, documents: list[Document]) -> None:
         self.index, self.all = index, documents
-        self._words: dict[tuple[bytes, str], list[str]] = {}
+        self._texts: dict[tuple[int, str], list[str]] = {}
+        self._columns: dict[str, Any] = {}
         self._taken: dict[tuple[str, bool, bool], list[Document]] = {}
 
     @cached_property
@@ -63,15 +88,11 @@ class Documents:
 
     @cached_property
     def vectors(self) -> dict[str, tuple[list[Document], Floats]]:
-        """Of each vector field the documents that have a vector of its length, and the vectors (n, d)."""
+        """Of each vector field the vectors (n, d), and whose each is."""
         made = {}
         for field in self.index.fields:
             if field.kind == "VECTOR":
-                pairs = [
-                    (document, row)
-                    for document in self.all
-                    if (row := vector(document.values.get(field.alias), field)) is not None
-                ]
+                pairs = [(document, row) for document in self.all for row in document.vectors(field)]
                 rows = np.array([row for _, row in pairs], np.float32).reshape(-1, field.dimensions)
                 made[field.alias] = ([document for document, _ in pairs], rows)
         return made
@@ -79,10 +100,10 @@ class Documents:
     def holding(self, field: Field) -> list[Document]:
         """Those whose value of a field is indexed."""
         if field.kind == "VECTOR":
-            return self.vectors[field.alias][0]
+            return list(dict.fromkeys(self.vectors[field.alias][0]))
         has: dict[str, Callable[[Document], bool]] = {
             "TAG": lambda document: bool(document.tags(field)),
-            "NUMERIC": lambda document: document.number(field) is not None,
+            "NUMERIC": lambda document: bool(document.numbers(field)),
             "TEXT": lambda document: document.text(field) is not None,
         }
         return list(filter(has[field.kind], self.all))
@@ -95,56 +116,87 @@ class Documents:
             return self.all
         name = (text, graph, verbatim)
         if name not in self._taken:
-            negated = graph and has_negation(node)
-            holds = [d for d in self.all if self._holds(node, d, graph and not negated, False)]
             if len(self._taken) > 200:
                 self._taken.clear()
-            self._taken[name] = holds
+            walked = graph and not has_negation(node)
+            self._taken[name] = [self.all[at] for at in np.flatnonzero(self._mask(node, walked, False))]
         return self._taken[name]
 
-    def _holds(self, node: Node, document: Document, graph: bool, from_or: bool) -> bool:
+    def _mask(self, node: Node, graph: bool, from_or: bool) -> Bools:
+        """Whether each document is taken, (n,)."""
         if isinstance(node, Both):
-            words = [part for part in node.parts if isinstance(part, Word)]
+            # The engine's fault: words beside another condition are believed to be decided already.
+            ignored = graph and not from_or
+            mask = np.ones(len(self.all), bool)
             for part in node.parts:
-                # The engine's fault: words beside another condition are believed to be decided already.
-                if isinstance(part, Word) and graph and not from_or:
-                    continue
-                if not self._holds(part, document, graph, from_or):
-                    return False
-            ordered = node.slop is not None or node.inorder
-            if ordered and len(words) > 1 and not (graph and not from_or):
-                return self._near(words, document, node.slop, node.inorder)
-            return True
+                if not (ignored and isinstance(part, Word)):
+                    mask &= self._mask(part, graph, from_or)
+            words = [part for part in node.parts if isinstance(part, Word)]
+            if (node.slop is not None or node.inorder) and len(words) > 1 and not ignored:
+                for at in np.flatnonzero(mask):
+                    mask[at] = self._near(words, int(at), node.slop, node.inorder)
+            return mask
         if isinstance(node, Either):
-            return any(self._holds(part, document, graph, True) for part in node.parts)
+            return np.logical_or.reduce([self._mask(part, graph, True) for part in node.parts])
         if isinstance(node, Without):
-            return not self._holds(node.part, document, graph, from_or)
-        if isinstance(node, Tags):
-            return _has_tag(node, document)
+            return ~self._mask(node.part, graph, from_or)
+        mask = np.zeros(len(self.all), bool)
         if isinstance(node, Span):
-            value = document.number(node.field)
-            return value is not None and _within(node, value)
-        return any(
-            _reads(node, word, self.index, field, stemmed=not graph)
-            for field in node.fields
-            for word in self.words(document, field)
+            owners, numbers = self._column(node.field, self._numbers)
+            low, high = node.low, node.high
+            over = numbers >= low if node.with_low else numbers > low
+            mask[owners[over & (numbers <= high if node.with_high else numbers < high)]] = True
+        elif isinstance(node, Tags):
+            plain = str if node.field.case_sensitive else folded
+            values, starts = set(map(plain, node.values)), tuple(map(plain, node.prefixes))
+            for tag, owners in self._column(node.field, self._tags).items():
+                if tag in values or (starts and tag.startswith(starts)):
+                    mask[owners] = True
+        else:
+            for field in node.fields:
+                for word, owners in self._column(field, self._words).items():
+                    if _reads(node, word, self.index, field, stemmed=not graph):
+                        mask[owners] = True
+        return mask
+
+    def _column(self, field: Field, read: Callable[[Field], Any]) -> Any:
+        if field.alias not in self._columns:
+            self._columns[field.alias] = read(field)
+        return self._columns[field.alias]
+
+    def _numbers(self, field: Field) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        pairs = [(at, number) for at, document in enumerate(self.all) for number in document.numbers(field)]
+        return np.array([at for at, _ in pairs], np.intp), np.array(
+            [number for _, number in pairs], np.float64
         )
 
-    def words(self, document: Document, field: Field) -> list[str]:
-        """The words of a TEXT field in their order; stop words leave no place behind."""
-        name = (document.key, field.alias)
-        if name not in self._words:
-            self._words[name] = words_of(document.text(field) or "", self.index)
-        return self._words[name]
+    def _tags(self, field: Field) -> dict[str, list[int]]:
+        held: dict[str, list[int]] = {}
+        for at, document in enumerate(self.all):
+            for tag in document.tags(field):
+                held.setdefault(tag, []).append(at)
+        return held
 
-    def _near(self, words: list[Word], document: Document, slop: int | None, inorder: bool) -> bool:
+    def _words(self, field: Field) -> dict[str, list[int]]:
+        held: dict[str, list[int]] = {}
+        for at in range(len(self.all)):
+            for word in set(self.words(at, field)):
+                held.setdefault(word, []).append(at)
+        return held
+
+    def words(self, at: int, field: Field) -> list[str]:
+        """The words of a document's TEXT field in their order; stop words leave no place behind."""
+        name = (at, field.alias)
+        if name not in self._texts:
+            self._texts[name] = words_of(self.all[at].text(field) or "", self.index)
+        return self._texts[name]
+
+    def _near(self, words: list[Word], at: int, slop: int | None, inorder: bool) -> bool:
         fields = set(words[0].fields).intersection(*(word.fields for word in words))
-        return any(self._in_field(words, document, field, slop, inorder) for field in fields)
+        return any(self._in_field(words, at, field, slop, inorder) for field in fields)
 
-    def _in_field(
-        self, words: list[Word], document: Document, field: Field, slop: int | None, inorder: bool
-    ) -> bool:
-        read = self.words(document, field)
+    def _in_field(self, words: list[Word], at: int, field: Field, slop: int | None, inorder: bool) -> bool:
+        read = self.words(at, field)
         places = [
             [at for at, text in enumerate(read) if _reads(word, text, self.index, field, stemmed=True)]
             for word in words
@@ -167,8 +219,10 @@ class Documents:
             chosen = [at for at, document in enumerate(documents) if document.key in kept]
             documents, rows = [documents[at] for at in chosen], rows[chosen]
         distances = distance(np.frombuffer(knn.blob, "<f4"), rows, knn.field.metric)
-        order = np.argsort(distances, kind="stable")
-        return [(documents[at], float(distances[at])) for at in order]
+        hits: dict[Document, float] = {}
+        for at in np.argsort(distances, kind="stable"):
+            hits.setdefault(documents[at], float(distances[at]))
+        return list(hits.items())
 
 
 def distance(query: Floats, rows: Floats, metric: str) -> Floats:
@@ -184,22 +238,15 @@ def distance(query: Floats, rows: Floats, metric: str) -> Floats:
         return np.float32(1) - (rows @ query).astype(np.float32)
 
 
-def vector(value: Any, field: Field) -> Floats | None:
-    """A value as a vector (d,); None where it has another length."""
-    if isinstance(value, list):
-        numbers = value[0] if len(value) == 1 and isinstance(value[0], list) else value
-        if len(numbers) != field.dimensions or not all(isinstance(n, int | float) for n in numbers):
-            return None
-        return np.array(numbers, np.float32)
-    if not isinstance(value, str) or len(value) != 4 * field.dimensions:
-        return None
-    return np.frombuffer(value.encode("latin-1"), "<f4")
+def leaves(value: Any) -> list[Any]:
+    """What a JSON path matched, and of arrays in it what they hold."""
+    if not isinstance(value, list):
+        return [] if value is None else [value]
+    return [leaf for part in value for leaf in leaves(part)]
 
 
 def numeric(value: Any) -> float | None:
     """A value as a number; None where it is none."""
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:
@@ -225,20 +272,6 @@ def words_of(text: str, index: Index) -> list[str]:
             word += sign
         at += 1
     return [word for word in words if word not in index.stop_words]
-
-
-def _has_tag(node: Tags, document: Document) -> bool:
-    held = document.tags(node.field)
-    plain = str if node.field.case_sensitive else folded
-    if not held.isdisjoint(map(plain, node.values)):
-        return True
-    return any(tag.startswith(plain(start)) for start in node.prefixes for tag in held)
-
-
-def _within(node: Span, value: float) -> bool:
-    over = value >= node.low if node.with_low else value > node.low
-    under = value <= node.high if node.with_high else value < node.high
-    return over and under
 
 
 def _reads(wanted: Word, word: str, index: Index, field: Field, *, stemmed: bool) -> bool:
@@ -293,4 +326,11 @@ def json_values(raw: bytes | None, paths: list[str]) -> dict[str, Any]:
     if raw is None:
         return {}
     told = json.loads(raw)
-    return told if len(paths) > 1 else {paths[0]: told}
+    return {path: _as_bytes(value) for path, value in (told if len(paths) > 1 else {paths[0]: told}).items()}
+
+
+def _as_bytes(value: Any) -> Any:
+    """Texts in it with one character a byte."""
+    if isinstance(value, list):
+        return [_as_bytes(part) for part in value]
+    return value.encode("utf-8", "surrogatepass").decode("latin-1") if isinstance(value, str) else value

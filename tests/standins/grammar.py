@@ -155,7 +155,7 @@ def read_query(text: str, index: Index, options: Options, rules: Rules = VALKEY)
 def _knn(text: str, index: Index, options: Options, rules: Rules) -> Knn:
     start = "Error parsing vector similarity parameters: "
     try:
-        parts = _clause(text)
+        parts = _clause(text, rules)
         ef, score = None, ""
         rest = iter(parts[4:])
         for word in rest:
@@ -200,13 +200,13 @@ def _plain(text: str) -> str:
     return re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)
 
 
-def _clause(text: str) -> list[str]:
+def _clause(text: str, rules: Rules) -> list[str]:
     body = text.rstrip(_SPACE)
     if body[-1:] != "]":
         raise Refusal(f"Expecting ']' got '{body[-1:]}'")
     if body[:1] != "[":
         raise Refusal(f"Expecting '[' got '{body[:1]}'")
-    parts = [part for part in body[1:-1].split(" ") if part]
+    parts = re.findall(r"(?:\\.|[^ ])+" if rules.escaped_names else "[^ ]+", body[1:-1])
     if not parts:
         raise Refusal("Missing parameters")
     if parts[0].upper() != "KNN":
@@ -387,6 +387,8 @@ class _Filter:
         self.at = match.end() + 1
         raws = [raw.strip(_SPACE) for raw in re.findall(r"(?:\\.|[^|\\]|\\$)+", match.group(), re.DOTALL)]
         if not self.rules.tag_prefixes:
+            # Here a blank behind a backslash belongs to the value, and a star behind one is a star.
+            raws = [raw + " " if re.search(r"(?<!\\)(?:\\\\)*\\$", raw) else raw for raw in raws]
             for raw in raws:
                 if re.search(r"(?<!\\)(?:\\\\)*\*$", raw):
                     raise Refusal(f"Tag string `{raw}` ends with a star.")

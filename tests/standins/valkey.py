@@ -71,6 +71,7 @@ class ValkeySearch(Standin):
             return self.searched(session, name)
         second = session.words[1].upper() if len(session.words) > 1 else b""
         if name == "COMMAND" and second == b"INFO":
+            session.upstream.ask("COMMAND", "INFO")  # whether this user may
             return [self.described(session, word) for word in session.words[2:]]
         if name == "MODULE" and second == b"LIST":
             lua = [b"name", b"lua", b"ver", 1, b"path", b"lua", b"args", []]
@@ -263,19 +264,19 @@ class ValkeySearch(Standin):
 
     def walked(self, knn: Knn, documents: Documents, allowed: set[bytes]) -> list[tuple[Document, float]]:
         """What the engine's graph leads to: the walk goes on until as many documents as EF are taken."""
-        holding, rows = documents.vectors[knn.field.alias]
+        owners, rows = documents.vectors[knn.field.alias]
         blob = np.frombuffer(knn.blob, "<f4")
         if np.isnan(blob).any():
-            return documents.nearest(knn, [d for d in holding if d.key in allowed])[: knn.k]
+            return documents.nearest(knn, [d for d in owners if d.key in allowed])[: knn.k]
         wanted = max(knn.k, knn.ef or knn.field.ef_runtime)
         effort = wanted
         while True:
             keys = self._graph(documents.index, knn, effort)
             hits = [key for key in keys if key in allowed and key in documents.by_key]
-            if len(hits) >= wanted or effort >= len(holding) + len(documents.all):
+            if len(hits) >= wanted or effort >= len(owners) + len(documents.all):
                 break
             effort *= 4
-        odd = [d.key for d, bad in zip(holding, np.isnan(rows).any(axis=1), strict=True) if bad]
+        odd = [d.key for d, bad in zip(owners, np.isnan(rows).any(axis=1), strict=True) if bad]
         kept = [documents.by_key[key] for key in dict.fromkeys(hits)]
         kept += [documents.by_key[key] for key in odd if key in allowed]
         return documents.nearest(knn, kept)[: knn.k]
@@ -364,7 +365,7 @@ class ValkeySearch(Standin):
             holding = documents.holding(known)
             records += len(holding)
             if known.kind == "TEXT":
-                read = [word for document in holding for word in documents.words(document, known)]
+                read = [word for at in range(len(documents.all)) for word in documents.words(at, known)]
                 terms |= set(read)
                 occurrences += len(read)
             attributes.append(_attribute(known, holding))
@@ -495,7 +496,7 @@ def _value(index: Index, document: Document, held: dict[str, bytes], what: str, 
     if dialect > 2:
         return json_text(value)
     first = value[0]
-    return (first if isinstance(first, str) else json_text(first)).encode() if first is not None else None
+    return first if isinstance(first, str) or first is None else json_text(first)
 
 
 def _sorted(
@@ -504,7 +505,9 @@ def _sorted(
     """By a field's value; those without one last."""
 
     def value(entry: tuple[Document, float | None]) -> Any:
-        return entry[0].number(known) if known.kind == "NUMERIC" else entry[0].text(known)
+        if known.kind == "NUMERIC":
+            return next(iter(entry[0].numbers(known)), None)
+        return entry[0].text(known)
 
     there = [entry for entry in taken if value(entry) is not None]
     return sorted(there, key=value, reverse=descending) + [e for e in taken if value(e) is None]

@@ -97,7 +97,7 @@ def test_content_blocks_and_newest_first() -> None:
     assert reading.problems == ()
 
 
-@pytest.mark.parametrize("packed", ["", "!", "gA==", "xwUFkw==", "3f////8="])
+@pytest.mark.parametrize("packed", ["", "!", "gA==", "xwUFkw==", "3f////8=", "ggAAkAA="])
 def test_a_damaged_checkpoint_is_left_as_it_is(packed: str) -> None:
     value = {"type": "msgpack", "checkpoint": packed, "thread_id": "t", "checkpoint_id": "c"}
     assert plain_state(value)["thread_id"] == "t"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memdb.cluster.find import app_target, find_target, known
+from memdb.cluster.engine.runtime import take_lock, write_runtime
+from memdb.cluster.find import app_target, find_target, known, offered
 from memdb.cluster.target import Budget, Iam, Target, Tls
 from memdb.cluster.targets import Named, as_toml, parse, read, resolve
 from memdb.demo.app import environment
@@ -164,6 +166,37 @@ def test_a_target_of_the_file_opened_by_its_name_is_listed_once(
     target = find_target(settings(tmp_path), "local")
     own = Settings.from_env(environment(target, tmp_path))
     assert [named.name for named in known(own)] == ["local", "orders", "iam"]
+
+
+def test_visitors_from_elsewhere_are_offered_what_was_said(tmp_path: Path) -> None:
+    (tmp_path / "targets.toml").write_text(GOOD)
+    lock = take_lock(tmp_path / "engine")  # as a running engine holds it
+    try:
+        write_runtime(
+            tmp_path / "run" / "engine.json",
+            pid=os.getpid(),
+            port=7777,
+            password="geheim",
+            directory=tmp_path / "engine",
+            cluster=False,
+        )
+        here = settings(tmp_path)
+        assert [n.name for n in known(here)] == ["Local engine", "orders", "iam", "local"]
+        assert known(here)[0].target.writable
+        assert [n.name for n in offered(here)] == ["orders", "iam", "local"]
+        assert [n.target.writable for n in offered(here)] == [n.target.writable for n in parse(GOOD)]
+        # A production server is served, read-only; the engine of the same home is no part of it.
+        served = settings(tmp_path, url="rediss://prod.example:6379", label="prod")
+        assert [n.name for n in offered(served)] == ["prod", "orders", "iam", "local"]
+        assert not offered(served)[0].target.writable
+        assert offered(replace(served, writable=True))[0].target.writable  # said
+        # The app was started for the engine, as by `memdb app`: it may be looked at.
+        own = Settings.from_env(environment(known(here)[0].target, tmp_path))
+        assert known(own)[0].target.writable
+        assert [n.name for n in offered(own)] == ["Local engine", "orders", "iam", "local"]
+        assert not offered(own)[0].target.writable
+    finally:
+        os.close(lock)
 
 
 @given(

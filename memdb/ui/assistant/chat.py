@@ -18,7 +18,7 @@ from memdb.sessions.known import ARTICLE
 from memdb.sessions.turns import said
 from memdb.ui.assistant import views
 from memdb.ui.assistant.form import RUN, AssistantChoice
-from memdb.ui.kit import cached, parts, state
+from memdb.ui.kit import cached, parts, privacy, state
 from memdb.ui.sessions import turn_shown
 from memdb.vectors.distance import Floats
 from memdb.vectors.index import IndexInfo
@@ -64,7 +64,7 @@ def chat(target: Target, info: IndexInfo, choice: AssistantChoice | MemDBError) 
         if len(session.turns) > TURNS:
             st.caption(f"{len(session.turns) - TURNS:,} earlier turns: see Sessions.")
         for turn in session.turns[-TURNS:]:
-            turn_shown(turn)
+            turn_shown(privacy.turn(target, turn))
         if not session.turns:
             st.caption("Nothing was said yet. Ask below.")
         last: Exchange | None = st.session_state.get(LAST)
@@ -141,7 +141,7 @@ def _answer(context: Context, choice: AssistantChoice, here: object) -> tuple[An
 
 
 def _behind(target: Target, info: IndexInfo, choice: AssistantChoice, last: Exchange) -> None:
-    st.caption(f":material/save: {last.kept}")
+    st.caption(f":material/save: {markdown(last.kept)}")
     if last.problem is not None:
         parts.show_error(last.problem)
     for problem in last.context.problems:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from memdb.assistant import bedrock_client
 from memdb.cluster.target import Target
-from memdb.display import line, markdown
+from memdb.display import labels, line, markdown
 from memdb.embedding import LOCAL, Embedder, fits, named
 from memdb.errors import BadInput, MemDBError, NotFound
 from memdb.sessions import append, formats, users
@@ -48,7 +48,7 @@ def form(target: Target, info: IndexInfo) -> AssistantChoice | MemDBError:
     """Draw the form, all of it whatever is wrong; the error where nothing can be asked."""
     wrong: MemDBError | None = None
     if told := st.session_state.pop(MADE, ""):
-        st.success(told, icon=":material/check:")
+        st.success(markdown(told), icon=":material/check:")
     preference: Floats | None = None
     with st.container(border=True):
         user_id = _user(target)
@@ -128,6 +128,7 @@ def _user(target: Target) -> str:
     user = st.selectbox(
         "User",
         known,
+        format_func=labels(known),
         key=USER,
         bind="query-params",
         accept_new_options=True,
@@ -152,7 +153,9 @@ def _session(target: Target, user_id: str) -> str:
     ids = [formats.printable_id(s.id) for s in page.sessions]
     if st.session_state.get(SESSION) not in ids:
         st.session_state.pop(SESSION, None)
-    chosen = st.selectbox("Session", ids, key=SESSION, bind="query-params", placeholder="none yet")
+    chosen = st.selectbox(
+        "Session", ids, format_func=labels(ids), key=SESSION, bind="query-params", placeholder="none yet"
+    )
     if target.writable:
         st.button(
             "New session",
@@ -219,9 +222,7 @@ def _create_session(target: Target, user_id: str) -> None:
     with parts.errors_shown():
         append.create(cached.client(target), session, user_id, context="assistant")
         st.session_state[SESSION] = formats.printable_id(session)
-        st.session_state[MADE] = (
-            f"Session {markdown(session, 80)} begins; it lives half an hour from its last turn."
-        )
+        st.session_state[MADE] = f"Session {session} begins; it lives half an hour from its last turn."
         _read_again()
 
 
@@ -234,7 +235,7 @@ def _create_user(target: Target) -> None:
         st.toast(markdown(exc.full()), icon=":material/error:")
         return
     st.session_state[USER] = made
-    st.session_state[MADE] = f"User {markdown(line(made), 80)} is there, with a preference."
+    st.session_state[MADE] = f"User {line(made, 80)} is there, with a preference."
     _read_again()
 
 

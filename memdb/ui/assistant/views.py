@@ -68,7 +68,11 @@ def sources(context: Context, answer: Answer) -> None:
                 frame.link("search"),
                 label=f"[{source.number}] in Search",
                 icon=":material/search:",
-                query_params={"index": context.ask.index, "search.by": "Document", "search.key": source.key},
+                query_params={
+                    state.INDEX: state.index_in_link(context.ask.index),
+                    "search.by": "Document",
+                    "search.key": source.key,
+                },
             )
 
 
@@ -177,7 +181,7 @@ def code(target: Target, context: Context) -> None:
     ask = context.ask
     user = f"users.user_record(client, {ask.user_id!r}).vector" if context.preference is not None else "None"
     condition = str(context.commands[-1].args[2]).rpartition("=>")[0]
-    st.code(
+    parts.code_block(
         PYTHON.format(
             question=repr(ask.question),
             index=repr(ask.index),
@@ -189,11 +193,10 @@ def code(target: Target, context: Context) -> None:
             weight=ask.weight,
             filter=repr(condition),
         ),
-        language="python",
-        wrap_lines=True,
+        "python",
     )
     st.caption("The commands of the round trip; the vector is shown as a variable.")
-    st.code("\n".join(c.redis_cli(target) for c in context.commands), language="bash", wrap_lines=True)
+    parts.code_block("\n".join(c.redis_cli(target) for c in context.commands), "bash")
 
 
 def _export(table: pd.DataFrame, name: str, context: Context) -> None:

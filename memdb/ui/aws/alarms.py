@@ -93,7 +93,7 @@ def _texts(chosen: Chosen, wanted: tuple[Alarm, ...], topic: str) -> None:
     }
     language, file = _FILES[str(kind)]
     text = texts[str(kind)]()
-    st.code(text, language=language, height=360)
+    parts.code_block(text, language, height=360)
     st.download_button(
         file, text, file_name=file, icon=":material/download:", key="aws.file", on_click="ignore"
     )

@@ -41,15 +41,15 @@ def view(chosen: Chosen) -> None:
         for check in checks:
             mark, name, saw, wanted = st.columns([1, 2, 4, 4], vertical_alignment="center")
             mark.markdown(f"{_MARKS[check.outcome]} {_WORDS[check.outcome]}")
-            name.markdown(f"**{check.name}**")
+            name.markdown(f"**{markdown(check.name)}**")
             saw.markdown(markdown(check.saw))
             wanted.caption(f"should be: {markdown(check.wanted)}")
     if failed:
         st.markdown("#### How to fix")
     for check in failed:
-        with st.expander(check.name, icon=":material/build:"):
+        with st.expander(markdown(check.name), icon=":material/build:"):
             st.markdown(markdown(check.fix))
-            st.code(check.command, language="bash", wrap_lines=True)
+            parts.code_block(check.command, "bash")
     frame = pd.DataFrame(
         [(c.name, c.outcome, c.saw, c.wanted, c.fix, c.command) for c in checks],
         columns=["check", "outcome", "is", "should be", "how to fix", "command"],
@@ -78,7 +78,7 @@ def _facts(card: Card) -> None:
     with st.container(border=True):
         for start in range(0, len(facts), 4):
             for place, (name, value) in zip(st.columns(4), facts[start : start + 4], strict=True):
-                place.caption(name)
+                place.caption(markdown(name))
                 place.markdown(f"**{markdown(value)}**")
 
 
@@ -103,7 +103,6 @@ def _nodes(card: Card) -> None:
 
 def _code(chosen: Chosen) -> None:
     with st.expander("The same on the command line", icon=":material/terminal:"):
-        st.code(
-            f"memdb aws card --region {chosen.card.cluster.region} --cluster {chosen.name} --json",
-            language="bash",
+        parts.code_block(
+            f"memdb aws card --region {chosen.card.cluster.region} --cluster {chosen.name} --json", "bash"
         )

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import streamlit as st
 
 from memdb.cluster import aws
 from memdb.cluster.target import Target
-from memdb.display import line, markdown
+from memdb.display import Markdown, labels, line, markdown
 from memdb.errors import MemDBError
 from memdb.operations import aws_alarms, aws_card, aws_metrics, aws_snapshots
 from memdb.operations.aws_alarms import Existing
@@ -75,10 +74,10 @@ def existing(region: str, cluster: str, run: int) -> tuple[Existing, ...]:
     return aws_alarms.existing(aws.client("cloudwatch", region), cluster)
 
 
-def choose(target: Target, shows: str = _SHOWS) -> Chosen | None:
+def choose(target: Target, shows: Markdown = _SHOWS) -> Chosen | None:
     """Region and cluster; None where nothing can be shown, with what to do and what would be shown."""
     if said := st.session_state.pop(_SAID, ""):
-        st.toast(said, icon=":material/check:")
+        st.toast(markdown(said), icon=":material/check:")
     free, own = access.may_enter_addresses(targets.settings()), region_of(target)
     run = st.session_state.setdefault(_RUN, 0)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -87,7 +86,7 @@ def choose(target: Target, shows: str = _SHOWS) -> Chosen | None:
             typed = st.text_input(
                 "Region",
                 key=_REGION,
-                placeholder=own or "of AWS_REGION or the profile",
+                placeholder=line(own, 40) or "of AWS_REGION or the profile",
                 bind="query-params",
                 width=260,
             ).strip()
@@ -130,7 +129,7 @@ def choose(target: Target, shows: str = _SHOWS) -> Chosen | None:
             key="aws.cluster",
             bind="query-params",
             width=320,
-            format_func=partial(line, limit=80),
+            format_func=labels(names, 80),
         )
     card = next((card for card in cards if card.cluster.name == name), cards[0])
     return Chosen(card, region, run, target, _ours(target, card))
@@ -165,7 +164,7 @@ def absent(absence: Absent) -> None:
     )
 
 
-def confirmed(chosen: Chosen, what: str, *, key: str) -> bool:
+def confirmed(chosen: Chosen, what: Markdown, *, key: str) -> bool:
     """A button that works once the cluster's name is typed; where nothing may be written, why."""
     if not chosen.writable:
         st.caption(

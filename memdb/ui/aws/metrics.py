@@ -46,7 +46,12 @@ def view(chosen: Chosen) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         group = st.segmented_control(
-            "Metrics", GROUPS, default=GROUPS[0], required=True, key="aws.group", bind="query-params"
+            "Metrics",
+            GROUPS,
+            default=GROUPS[0],
+            required=True,
+            key="aws.group",
+            bind="query-params",
         )
         span = st.selectbox("Time", list(_RANGES), key="aws.time", bind="query-params", width=140)
         statistic = st.selectbox(
@@ -67,7 +72,7 @@ def view(chosen: Chosen) -> None:
         m.name for m in aws_metrics.METRICS if m.group == group and not aws_metrics.chosen(listed, m.name)
     ]
     if missing:
-        st.caption(f"CloudWatch has no values here of: {', '.join(missing)}.")
+        st.caption(f"CloudWatch has no values here of: {', '.join(map(markdown, missing))}.")
     if frames:
         settings = {"cluster": chosen.name, "group": group, "time": span, "statistic": statistic}
         parts.export(pd.concat(frames, ignore_index=True), "cloudwatch", settings, key="aws.metrics")
@@ -79,7 +84,7 @@ def _metric(
     used = metric.statistics[0] if statistic == _FITTING else statistic
     unit = f", {metric.unit}" if metric.unit else ""
     note = f" · {metric.note}" if metric.note else ""
-    st.markdown(f"###### {metric.name}{unit} · {used}{note}")
+    st.markdown(f"###### {markdown(f'{metric.name}{unit} · {used}{note}')}")
     lines = ask("cloudwatch:GetMetricData", lambda: _read(chosen.region, wanted, used, hours, chosen.run))
     if isinstance(lines, Absent):
         choice.absent(lines)

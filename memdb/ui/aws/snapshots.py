@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from memdb.cluster import aws
-from memdb.display import bytes_text, duration, line, markdown
+from memdb.display import bytes_text, duration, labels, line, markdown
 from memdb.operations import aws_snapshots
 from memdb.operations.aws_session import Absent, ask
 from memdb.operations.aws_snapshots import Snapshot
@@ -55,7 +55,7 @@ def _table(chosen: Chosen, snapshots: tuple[Snapshot, ...], now: datetime) -> No
         ),
         strict=True,
     ):
-        place.metric(name, value)
+        place.metric(markdown(name), markdown(value))
     frame = pd.DataFrame(
         {
             "snapshot": [line(s.name) for s in snapshots],
@@ -70,7 +70,7 @@ def _table(chosen: Chosen, snapshots: tuple[Snapshot, ...], now: datetime) -> No
     st.dataframe(frame, hide_index=True, key="aws.snapshots", column_config=MADE)
     st.caption(
         f"Up to the cluster's own storage snapshots are free, then \\${cost.price:g} a GB and month "
-        f"({cost.source}); the newest snapshot's size stands for the cluster's storage."
+        f"({markdown(cost.source)}); the newest snapshot's size stands for the cluster's storage."
     )
     parts.export(frame, "snapshots", {"cluster": chosen.name}, key="aws.snapshots_export")
 
@@ -78,35 +78,28 @@ def _table(chosen: Chosen, snapshots: tuple[Snapshot, ...], now: datetime) -> No
 def _new(chosen: Chosen, proposed: str) -> None:
     with st.expander("Make a snapshot", icon=":material/photo_camera:"):
         name = st.text_input("Name", value=proposed, key="aws.new_name").strip()
-        st.code(
-            aws_snapshots.create_command(chosen.card.cluster.region, chosen.name, name),
-            language="bash",
-            wrap_lines=True,
-        )
+        parts.code_block(aws_snapshots.create_command(chosen.card.cluster.region, chosen.name, name), "bash")
         if choice.confirmed(chosen, "Make it", key="aws.new"):
             choice.write(
                 lambda: aws_snapshots.create(
                     aws.client("memorydb", chosen.region), chosen.name, name, writable=chosen.writable
                 ),
-                f"The snapshot {markdown(name)} was begun.",
+                f"The snapshot {name} was begun.",
             )
 
 
 def _copy(chosen: Chosen, snapshots: tuple[Snapshot, ...]) -> None:
     with st.expander("Copy a snapshot to S3", icon=":material/drive_file_move:"):
-        source = str(st.selectbox("Snapshot", [s.name for s in snapshots], key="aws.copy_of"))
+        names = [s.name for s in snapshots]
+        source = str(st.selectbox("Snapshot", names, format_func=labels(names), key="aws.copy_of"))
         left, right = st.columns(2)
         name = left.text_input("Name of the copy", value=f"{source}-export", key="aws.copy_name").strip()
         bucket = right.text_input("Bucket", key="aws.bucket", placeholder="of the same Region").strip()
-        st.code(
-            aws_snapshots.copy_command(chosen.card.cluster.region, source, name, bucket),
-            language="bash",
-            wrap_lines=True,
-        )
+        parts.code_block(aws_snapshots.copy_command(chosen.card.cluster.region, source, name, bucket), "bash")
         if choice.confirmed(chosen, "Copy it", key="aws.copy"):
             choice.write(
                 lambda: aws_snapshots.copy_to_s3(
                     aws.client("memorydb", chosen.region), source, name, bucket, writable=chosen.writable
                 ),
-                f"The copy {markdown(name)} was begun.",
+                f"The copy {name} was begun.",
             )

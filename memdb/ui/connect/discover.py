@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 import pandas as pd
 import streamlit as st
 
 from memdb.cluster import discover
 from memdb.cluster.discover import OPEN_ACCESS, Cluster
-from memdb.display import line, markdown
+from memdb.display import labels, line, markdown
 from memdb.errors import MemDBError
 from memdb.ui.connect import doctor
 from memdb.ui.kit import access, parts, targets
@@ -81,7 +80,7 @@ def _table(clusters: tuple[Cluster, ...]) -> None:
 def _choice(clusters: tuple[Cluster, ...]) -> None:
     names = [c.name for c in clusters]
     with st.form("connect.aws_form"):
-        name = st.selectbox("Cluster", names, key="connect.aws_cluster", format_func=partial(line, limit=80))
+        name = st.selectbox("Cluster", names, key="connect.aws_cluster", format_func=labels(names, 80))
         cluster = next(c for c in clusters if c.name == name)
         login = st.segmented_control(
             "Login", _LOGINS, default=_LOGINS[0], required=True, key="connect.aws_login"

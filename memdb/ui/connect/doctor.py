@@ -100,13 +100,13 @@ def _shown(name: str, diagnosis: Diagnosis) -> None:
             st.dataframe(frame, hide_index=True, key="connect.steps")
             parts.export(frame, "doctor", {"address": diagnosis.address}, key="connect.steps_export")
             st.caption("The same in a shell; a password goes into MEMDB_PASSWORD.")
-            st.code(f"memdb doctor --url {diagnosis.address} --json", language="bash", wrap_lines=True)
+            parts.code_block(f"memdb doctor --url {diagnosis.address} --json", "bash")
             st.caption("This target as the settings file holds it:")
-            st.code(st.session_state.get("connect.toml", ""), language="toml", wrap_lines=True)
+            parts.code_block(st.session_state.get("connect.toml", ""), "toml")
 
 
 def _row(step: Step) -> None:
     name, saw, ms = st.columns([1.3, 7, 0.8], gap="small")
-    name.markdown(f"{_LOOKS[step.outcome]} **{step.name}**")
+    name.markdown(f"{_LOOKS[step.outcome]} **{markdown(step.name)}**")
     saw.markdown(markdown(step.saw) + (f"  \n:gray[{markdown(step.todo)}]" if step.todo else ""))
     ms.caption(f"{step.ms:.1f} ms" if step.ms >= 0.05 else "")

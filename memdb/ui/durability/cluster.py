@@ -6,7 +6,7 @@ import streamlit as st
 
 from memdb.cluster import aws
 from memdb.cluster.target import Target
-from memdb.display import line
+from memdb.display import labels
 from memdb.durability import failover
 from memdb.durability.drill import DrillRequest, DrillResult
 from memdb.errors import MemDBError
@@ -41,17 +41,16 @@ def view(target: Target) -> None:
 def _ask(chosen: Chosen) -> None:
     shards = sorted({node.shard for node in chosen.card.nodes}) or ["0001"]
     left, middle, right = st.columns(3)
-    shard = str(left.selectbox("Shard", shards, key="drill.shard", format_func=line))
+    shard = str(left.selectbox("Shard", shards, key="drill.shard", format_func=labels(shards)))
     seconds = middle.number_input("Seconds", 20, 300, 60, key="drill.cluster_seconds")
     rate = right.number_input("Writes a second, each of 2", 1, 200, 20, key="drill.cluster_rate")
     if not chosen.card.replicas:
         st.warning("This cluster has no replica: there is nothing to fail over to.", icon=":material/block:")
         return
-    st.code(
+    parts.code_block(
         f"aws memorydb failover-shard --region {chosen.card.cluster.region} --cluster-name {chosen.name} "
         f"--shard-name {shard}",
-        language="bash",
-        wrap_lines=True,
+        "bash",
     )
     try:
         request = DrillRequest(float(seconds or 0), 2, float(rate or 0), documents=0)

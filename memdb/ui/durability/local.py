@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from memdb.display import markdown
+from memdb.display import line, markdown
 from memdb.durability import drill, report
 from memdb.durability.drill import DrillRequest, DrillResult, Side
 from memdb.errors import MemDBError
@@ -195,10 +195,10 @@ def shown(result: DrillResult, *, key: str) -> None:
     parts.export(report.seconds_frame(result), "drill-seconds", about, key=f"{key}.export")
     promotion = " --promotion" if drill.PROMOTED in result.engines else ""
     seed = "" if request.seed is None else f" --seed {request.seed}"
-    st.code(
+    parts.code_block(
         f"memdb drill --seconds {request.seconds:g} --writers {request.writers} --rate {request.rate:g} "
         f"--documents {request.documents}{promotion}{seed} --json",
-        language="bash",
+        "bash",
     )
 
 
@@ -236,7 +236,7 @@ def _charts(result: DrillResult, *, key: str) -> None:
             figures.timeline(side, result.request.seconds, most, dark=state.dark()),
             key=f"{key}.timeline.{side.name}",
             config=charts.PLAIN,
-            alt=f"Acknowledged writes of the {side.name} engine by second",
+            alt=f"Acknowledged writes of the {line(side.name)} engine by second",
         )
     st.markdown("**How long a write took**")
     st.plotly_chart(

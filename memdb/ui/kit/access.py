@@ -9,7 +9,7 @@ import streamlit as st
 
 from memdb import http_address
 from memdb.cluster.target import LOOPBACK
-from memdb.display import markdown
+from memdb.display import Markdown, markdown
 from memdb.settings import Settings
 
 _FORWARDED = ("x-forwarded-for", "x-forwarded-host", "forwarded", "x-real-ip", "via")
@@ -22,26 +22,36 @@ def may_enter_addresses(settings: Settings) -> bool:
     )
 
 
+def on_this_machine() -> bool:
+    """Whether this visitor sits at this machine, or there is none; else the app is served beyond it."""
+    headers = dict(st.context.headers)
+    return not headers or (st.context.ip_address is None and is_local("localhost", headers))
+
+
 def is_local(listens_on: str, headers: Mapping[str, str]) -> bool:
     """Whether app and browser are on one machine, with no proxy between them.
 
     Args:
         listens_on: the address the app listens on; empty is every one of this machine.
         headers: of the visitor's request. A proxy on this machine reaches the app by loopback too; what it
-            adds, or a host name that is not this machine's, gives it away.
+            adds, or a host name that is not this machine's (also as the page's origin), gives it away.
     """
     low = {name.lower(): value for name, value in headers.items()}
-    parts = http_address.parts_of(f"http://{low.get('host', '')}")
-    host = (parts.hostname if parts is not None else None) or ""
-    return listens_on in LOOPBACK and host in LOOPBACK and not any(name in low for name in _FORWARDED)
+    names = [_host(f"http://{low.get('host', '')}"), *([_host(low["origin"])] if "origin" in low else [])]
+    return listens_on in LOOPBACK and LOOPBACK.issuperset(names) and not any(n in low for n in _FORWARDED)
+
+
+def _host(address: str) -> str:
+    parts = http_address.parts_of(address)
+    return (parts.hostname if parts is not None else None) or ""
 
 
 def login_missing() -> bool:
     """Whether a login is configured and this visitor has not logged in."""
-    return _configured() and not bool(st.user.get("is_logged_in"))
+    return login_configured() and not bool(st.user.get("is_logged_in"))
 
 
-def login_screen(title: str) -> None:
+def login_screen(title: Markdown) -> None:
     """The only thing a visitor without login sees."""
     st.title(title)
     if importlib.util.find_spec("authlib") is None:
@@ -56,13 +66,14 @@ def login_screen(title: str) -> None:
 
 def login_panel() -> None:
     """In the sidebar: who is logged in, and the way out."""
-    if not _configured():
+    if not login_configured():
         return
     name = str(st.user.get("email") or st.user.get("name") or "Logged in")
     st.caption(f":material/person: {markdown(name)}")
     st.button("Log out", icon=":material/logout:", on_click=st.logout, key="access.logout", type="tertiary")
 
 
-def _configured() -> bool:
+def login_configured() -> bool:
+    """Whether visitors have to log in."""
     # Without a secrets file Streamlit shows an error for every look at st.secrets.
     return bool(st.secrets.load_if_toml_exists()) and "auth" in st.secrets

@@ -102,9 +102,13 @@ def session_page(
 
 
 @st.cache_data(ttl="1m", max_entries=4, show_spinner=False, hash_funcs=_BY_REPR)  # one may have 64 MB
-def session(target: Target, format_: Format, printable_id: str, run: int) -> Opened:
-    """A session; its id as `formats.printable_id` writes it, since a cache key must be UTF-8."""
-    return listing.open_session(client(target), format_, formats.typed_id(printable_id))
+def session(target: Target, format_: Format, printable_id: str, run: int, entries: int = 500) -> Opened:
+    """A session; its id as `formats.printable_id` writes it, since a cache key must be UTF-8.
+
+    Of a list at most the `entries` newest are read.
+    """
+    budget = replace(listing.OPEN_BUDGET, entries=entries)
+    return listing.open_session(client(target), format_, formats.typed_id(printable_id), budget=budget)
 
 
 @st.cache_data(ttl="1m", max_entries=32, show_spinner=False)

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar, cast
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import duration
+from memdb.display import duration, markdown
 from memdb.jobs import Job
 from memdb.ui.kit import cached, parts
 
@@ -107,7 +107,7 @@ class JobSlot(Generic[T]):
         if job.error is not None:
             parts.show_error(job.error, target)
         elif job.state.status == "cancelled" and cancelled:
-            st.caption(f":material/stop_circle: {cancelled}")
+            st.caption(f":material/stop_circle: {markdown(cancelled)}")
         return job
 
 
@@ -117,7 +117,7 @@ def panel(job: Job[T]) -> None:
     left = f", {duration(state.left_s)} left" if state.left_s is not None else ""
     rate = f", {state.rate:,.0f}/s" if state.rate else ""
     total = f"{state.done:,} of {state.total:,}" if state.total else ""
-    st.progress(state.fraction, text=f"{state.stage}: {total}{rate}{left}")
+    st.progress(state.fraction, text=f"{markdown(state.stage)}: {total}{rate}{left}")
     if st.button("Cancel", key=f"cancel.{job.id}", icon=":material/stop_circle:"):
         job.cancel()
 

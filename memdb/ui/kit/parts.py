@@ -13,13 +13,14 @@ import streamlit as st
 from memdb import export as exports
 from memdb import files
 from memdb.cluster.target import Target
-from memdb.display import bytes_text, markdown
+from memdb.display import Markdown, bytes_text, line, markdown, plain
 from memdb.errors import Busy, MemDBError, ReadOnlyTarget, UnknownIndex, Unreachable
 from memdb.ui.kit import cached
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import Command
 
 _WAITED = "parts.waited"
+_LONGEST = 100_000  # characters of a text to copy
 _TOLD_S = 600.0
 KIND_LOOK = {
     "local": ("green", ":material/home:"),
@@ -87,17 +88,17 @@ def damaged_files() -> None:
         st.warning(words, title="A file of this app could not be read.", icon=":material/heart_broken:")
 
 
-def target_name(target: Target) -> str:
+def target_name(target: Target) -> Markdown:
     """Its name behind a dot of its colour, as Markdown."""
     colour = target.colour or KIND_LOOK[target.kind][0]
-    return f":{colour}[⬤] **{markdown(target.name)}**"
+    return f":{markdown(colour)}[⬤] **{markdown(target.name)}**"
 
 
 def target_badge(target: Target) -> None:
     """Which target this is, of what kind, and whether it may be written: on every page."""
     colour, icon = KIND_LOOK[target.kind]
     with st.container(horizontal=True, gap="small"):
-        st.badge(target.kind, icon=icon, color=colour)  # type: ignore[arg-type]  # one of its colours
+        st.badge(markdown(target.kind), icon=icon, color=colour)  # type: ignore[arg-type]  # one of its colours
         if target.writable:
             st.badge("writable", icon=":material/edit:", color="orange")
         else:
@@ -113,7 +114,7 @@ def unfinished(*infos: IndexInfo) -> None:
             st.warning(markdown(info.unfinished), icon=":material/construction:")
 
 
-def empty(title: str, what_next: str, icon: str = ":material/inbox:") -> None:
+def empty(title: Markdown, what_next: Markdown, icon: Markdown = ":material/inbox:") -> None:
     """An empty state that says what to do next. Texts are ours, not stored values."""
     with st.container(border=True, horizontal_alignment="center"):
         st.space("small")
@@ -149,7 +150,12 @@ def copy_as_code(command: Command, target: Target, library: str, *, key: str) ->
         "Python, memdb": library,
         "Python, redis-py": command.python(target),
     }
-    st.code(texts[str(kind)], language=shells[str(kind)], wrap_lines=True)
+    code_block(texts[str(kind)], shells[str(kind)])
+
+
+def code_block(text: str, language: str | None = None, *, height: int | None = None) -> None:
+    """A text to copy: a command, code, a link. Marks in it that would mislead its reader are seen."""
+    st.code(plain(text, _LONGEST), language=language, wrap_lines=True, height=height or "content")
 
 
 def export(frame: pd.DataFrame, name: str, settings: Mapping[str, object], *, key: str) -> None:
@@ -165,7 +171,7 @@ def export(frame: pd.DataFrame, name: str, settings: Mapping[str, object], *, ke
             st.download_button(
                 kind,
                 make,
-                file_name=f"{name}.{kind.lower()}",
+                file_name=f"{line(name, 80)}.{kind.lower()}",
                 mime=mime,
                 icon=":material/download:",
                 key=f"{key}.{kind}",

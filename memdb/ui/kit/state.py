@@ -6,6 +6,8 @@ from typing import TypeVar
 
 import streamlit as st
 
+from memdb.display import line
+
 T = TypeVar("T")
 
 INDEX = "index"  # the index chosen in the sidebar, shared by all pages and the URL
@@ -18,6 +20,11 @@ def keep(name: str, default: T) -> T:
     """The value kept under `name`, set to `default` at first."""
     value: T = st.session_state.setdefault(name, default)
     return value
+
+
+def index_in_link(name: str) -> str:
+    """The name of an index as a link carries it: as the sidebar's box shows it."""
+    return line(name)
 
 
 def dark() -> bool:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import streamlit as st
 
 from memdb.cluster import targets as library
-from memdb.cluster.find import app_target, known
+from memdb.cluster.find import app_target, known, offered
 from memdb.cluster.target import Target
 from memdb.cluster.targets import Named, Password
-from memdb.display import markdown
-from memdb.errors import MemDBError
+from memdb.display import labels, markdown
+from memdb.errors import BadSettings, MemDBError
 from memdb.settings import Settings
-from memdb.ui.kit import cached
+from memdb.ui.kit import access, cached
 from memdb.ui.kit.job import Started
 
 CHOSEN = "target"  # the choice of the sidebar and of the link
@@ -50,7 +50,7 @@ def listed() -> tuple[Named, ...]:
     Raises:
         BadSettings: MEMDB_URL or the settings file does not parse.
     """
-    named = list(known(settings()))
+    named = list(known(settings()) if access.on_this_machine() else offered(settings()))
     mine: dict[str, Target] = st.session_state.get(MINE, {})
     for name, target in mine.items():
         password = Password("here") if target.password else Password()
@@ -65,7 +65,14 @@ def current() -> Target:
         MemDBError: there is none, or its password cannot be had.
     """
     named = chosen()
-    return open_named(named) if named is not None else app_target(settings())
+    if named is not None:
+        return open_named(named)
+    if access.on_this_machine():
+        return app_target(settings())
+    raise BadSettings(
+        "No server is offered to visitors of this app.",
+        "Who runs it names one in the settings file, or starts the app with MEMDB_URL.",
+    )
 
 
 def chosen() -> Named | None:
@@ -107,8 +114,7 @@ def selector() -> None:
                 f"This link is about {markdown(asked)}, which is not among the targets here.",
                 icon=":material/link_off:",
             )
-        # No format_func: the link would carry what it makes, and not the name.
-        st.selectbox("Target", names, key=CHOSEN, bind="query-params")
+        st.selectbox("Target", names, format_func=labels(names), key=CHOSEN, bind="query-params")
     now = str(st.session_state.get(CHOSEN) or (names[0] if names else ""))
     _set_aside(now)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from memdb.display import line
+from memdb.display import labels, line, markdown
 from memdb.maps import compare
 from memdb.maps.request import Map
 from memdb.tuning import shadow
@@ -32,7 +32,7 @@ def view(shown: MapView) -> None:
                     names,
                     key="map2.index",
                     bind="query-params",
-                    format_func=line,
+                    format_func=labels(names),
                     help="Another index over the same keys, e.g. a shadow index with another metric.",
                 )
                 or shown.info.name
@@ -72,7 +72,7 @@ def _side_by_side(shown: MapView, other: MapView, pair: compare.Pair) -> None:
     groups = names[made.labels].tolist() if len(made.labels) else [""] * len(made.keys)
     first_chart, second_chart = st.columns(2)
     with first_chart:
-        st.caption(_words(made))
+        st.caption(markdown(_words(made)))
         event = st.plotly_chart(
             figures.points(
                 made.xy, figures.Colouring("clusters", groups), shown.labels, dark=dark, height=440
@@ -89,7 +89,7 @@ def _side_by_side(shown: MapView, other: MapView, pair: compare.Pair) -> None:
     same = np.full(len(second.keys), "not on the first", dtype=object)
     same[pair.right] = np.array(groups, dtype=object)[pair.left]
     with second_chart:
-        st.caption(_words(second))
+        st.caption(markdown(_words(second)))
         st.plotly_chart(
             figures.points(
                 pair.aligned,
@@ -104,7 +104,7 @@ def _side_by_side(shown: MapView, other: MapView, pair: compare.Pair) -> None:
             alt="The second map",
         )
     st.markdown(
-        f"**{float(pair.shared.mean()):.0%}** of a document's {pair.neighbours} nearest on one map "
+        f"**{float(pair.shared.mean()):.0%}** of a document's {pair.neighbours:,} nearest on one map "
         f"are its nearest on "
         f"the other ({len(pair.left):,} documents on both). The second is turned onto the first; "
         f"colours are the first's "

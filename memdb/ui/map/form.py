@@ -8,7 +8,7 @@ from typing import cast
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import line
+from memdb.display import labels
 from memdb.errors import BadInput, MemDBError
 from memdb.jobs import Job
 from memdb.maps import plain, run
@@ -148,7 +148,9 @@ def _sample(info: IndexInfo) -> MapRequest:
     )
     stratum = ""
     if by == "stratified":
-        stratum = st.selectbox("Tag", tags, key="map.stratum", bind="query-params", format_func=line) or ""
+        stratum = (
+            st.selectbox("Tag", tags, key="map.stratum", bind="query-params", format_func=labels(tags)) or ""
+        )
     left, right = st.columns(2)
     count = left.number_input(
         "Points",

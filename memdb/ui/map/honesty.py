@@ -45,7 +45,7 @@ def view(shown: MapView) -> None:
     columns[2].metric(
         "Neighbours kept",
         f"{quality.mean_kept:.0%}",
-        help=f"Of {quality.neighbours} true neighbours of a point.",
+        help=f"Of {quality.neighbours:,} true neighbours of a point.",
     )
     columns[3].metric(
         "Index recall@10",
@@ -71,7 +71,7 @@ def view(shown: MapView) -> None:
     st.caption(
         f"Trustworthiness and continuity over {quality.sample:,} points, each against all "
         f"{len(made.keys):,}, at "
-        f"{quality.neighbours} neighbours; kept neighbours over all points. On the map, colour by "
+        f"{quality.neighbours:,} neighbours; kept neighbours over all points. On the map, colour by "
         f"“kept neighbours” to "
         "see where it lies."
     )
@@ -88,10 +88,10 @@ def words(shown: MapView, recall: float) -> str:
         "well" if quality.trustworthiness > 0.95 else "fairly" if quality.trustworthiness > 0.85 else "poorly"
     )
     return (
-        f"**What this map can show.** {dim:,} dimensions are flattened to {made.request.dimensions}. "
+        f"**What this map can show.** {dim:,} dimensions are flattened to {made.request.dimensions:d}. "
         f"Groups that lie "
         f"together are {fits} founded (trustworthiness {quality.trustworthiness:.2f}), but of a document's "
-        f"{quality.neighbours} nearest only **{quality.mean_kept:.0%}** are its nearest here, and "
+        f"{quality.neighbours:,} nearest only **{quality.mean_kept:.0%}** are its nearest here, and "
         f"{torn:.0%} of the "
         "points keep less than a fifth of theirs. Distances between groups, their sizes and the "
         "empty space mean "

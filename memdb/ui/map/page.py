@@ -104,7 +104,7 @@ def right_side(target: Target, info: IndexInfo, asked: MapRequest | MemDBError) 
 def _so_far(made: Map | None) -> None:
     if made is not None:
         words = "the widest plane (PCA); the layout follows" if made.method == "PCA" else "judging the layout"
-        st.caption(f"{made.words}: {words}.")
+        st.caption(f"{markdown(made.words)}: {words}.")
         quiet = Colouring("", [""] * len(made.keys))
         figure = (
             figures.points(made.xy, quiet, [""] * len(made.keys), dark=state.dark())
@@ -248,7 +248,7 @@ def _files(shown: MapView) -> None:
     parts.export(table, "map", shown.about, key="map.export")
     request = made.request
     st.markdown("##### The same with Python")
-    st.code(
+    parts.code_block(
         "from memdb.cluster.client import connect\nfrom memdb.cluster.find import find_target\n"
         "from memdb.maps import run\nfrom memdb.maps.request import MapRequest\n"
         "from memdb.settings import Settings\nfrom memdb.vectors.index import index_info\n\n"
@@ -256,6 +256,5 @@ def _files(shown: MapView) -> None:
         f"    info = index_info(client, {request.index!r})\n"
         f"    made = run.make(client, info, {request!r}, home=settings.home)\n"
         "print(made.words, made.quality.trustworthiness)\n",
-        language="python",
-        wrap_lines=True,
+        "python",
     )

@@ -129,6 +129,6 @@ def table(shown: MapView, laid: Overlay, names: dict[str, str]) -> None:
         )
         st.dataframe(rows, hide_index=True, key="map.neighbours")
         for kind, words in MEANING.items():
-            st.caption(f"{code(kind)} {words.partition(': ')[2]}")
+            st.caption(f"{code(kind)} {markdown(words.partition(': ')[2])}")
         parts.export(rows, "neighbours", shown.about, key="map.neighbours_file")
-        st.code(laid.result.command.redis_cli(shown.target), language="bash", wrap_lines=True)
+        parts.code_block(laid.result.command.redis_cli(shown.target), "bash")

@@ -10,7 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from memdb import intervals
-from memdb.display import line
+from memdb.display import line, markdown
 from memdb.maps.region import Trait, traits
 from memdb.maps.store import condition_of
 from memdb.tuning.vectors import documents
@@ -139,16 +139,20 @@ def _ways_on(shown: MapView, chosen: Places, in_common: tuple[Trait, ...]) -> No
             frame.link("search"),
             label="The middle one in Search",
             icon=":material/search:",
-            query_params={"index": shown.info.name, "search.by": "Document", "search.key": middle},
+            query_params={
+                state.INDEX: state.index_in_link(shown.info.name),
+                "search.by": "Document",
+                "search.key": middle,
+            },
         )
         tag = next((t for t in in_common if _is_tag(shown.info.fields, t.field) and t.inside > 0.3), None)
         if tag is not None:
             st.page_link(
                 frame.link("search"),
-                label=f"Search within {line(tag.field, 20)} = {line(tag.value, 24)}",
+                label=f"Search within {markdown(tag.field, 20)} = {markdown(tag.value, 24)}",
                 icon=":material/filter_alt:",
                 query_params={
-                    "index": shown.info.name,
+                    state.INDEX: state.index_in_link(shown.info.name),
                     "search.by": "Document",
                     "search.key": middle,
                     f"search.f.{tag.field}": tag.value,
@@ -196,7 +200,7 @@ def _recall(shown: MapView, chosen: Places) -> None:
         frame.link("recall"),
         label="Tune with these documents as queries",
         icon=":material/tune:",
-        query_params={"index": shown.info.name, "recall.by": "Selected on the map"},
+        query_params={state.INDEX: state.index_in_link(shown.info.name), "recall.by": "Selected on the map"},
     )
 
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
+from memdb.display import labels
 from memdb.embedding import local
 from memdb.errors import MemDBError
 from memdb.maps import layout
 from memdb.sessions import formats
 from memdb.sessions.filters import SessionFilter
 from memdb.sessions.known import ARTICLE
-from memdb.ui.kit import cached, parts
+from memdb.ui.kit import cached, parts, privacy
 from memdb.ui.map.shown import MapView
 from memdb.vectors.distance import Floats, prepared
 
@@ -59,9 +60,11 @@ def choose(shown: MapView) -> Path:
         listed, _ = cached.session_page(shown.target, ARTICLE, SessionFilter(), "", 50, 0)
         ids = [formats.printable_id(s.id) for s in listed.sessions if s.turns]
         linked = st.session_state.get("map.session") or st.query_params.get("map.session")
+        offered = [*ids, *([linked] if linked and linked not in ids else [])]
         chosen = st.selectbox(
             "Path of a session",
-            [*ids, *([linked] if linked and linked not in ids else [])],
+            offered,
+            format_func=labels(offered),
             index=None,
             key="map.session",
             bind="query-params",
@@ -90,7 +93,8 @@ def _turns(shown: MapView, session_id: str) -> Turns | None:
         st.caption("This session holds nothing that a user said.")
         return None
     vectors = prepared(np.stack([cached.text_vector(text) for text in texts]), shown.made.metric)
-    return Turns(session_id, tuple(texts), layout.place(vectors, points, shown.made.xy, shown.made.metric))
+    told = tuple(privacy.text(shown.target, text) for text in texts)
+    return Turns(session_id, told, layout.place(vectors, points, shown.made.xy, shown.made.metric))
 
 
 def _users(shown: MapView, names: list[str]) -> Users | None:

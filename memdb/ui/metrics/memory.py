@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from memdb.display import bytes_text, duration, line
+from memdb.display import bytes_text, duration, line, markdown
 from memdb.operations import growth
 from memdb.operations.figures import CHARTS, on_chart
 from memdb.operations.memory import TITLES, MemorySplit
@@ -23,7 +23,7 @@ def view(past: Past, node: NodeNow, span: tuple[float, float]) -> None:
     trend = growth.growth(series.times, series.mean["used_bytes"], limit)
     left, right = st.columns(2)
     with left:
-        st.markdown(f"###### {chart.title}")
+        st.markdown(f"###### {markdown(chart.title)}")
         if limit is None:
             del names["limit_bytes"]
         st.plotly_chart(

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import bytes_text, code, duration, line, markdown
+from memdb.display import bytes_text, code, duration, labels, line, markdown
 from memdb.errors import MemDBError
 from memdb.operations import alerts
 from memdb.operations.past import NodeNow, Past
@@ -50,10 +50,12 @@ def draw(target: Target) -> None:
         nodes = cached.past(target).nodes()
         chosen = ""
         if len(nodes) > 1:
+            addresses = [node.address for node in nodes]
             chosen = str(
                 st.selectbox(
                     "Node",
-                    [node.address for node in nodes],
+                    addresses,
+                    format_func=labels(addresses),
                     key="metrics.node",
                     bind="query-params",
                     width=320,

@@ -9,7 +9,7 @@ import streamlit as st
 
 from memdb.cluster.client import Client
 from memdb.cluster.target import Target
-from memdb.display import line, markdown
+from memdb.display import labels, line, markdown
 from memdb.jobs import Job
 from memdb.operations import probe
 from memdb.operations.past import NodeNow
@@ -27,7 +27,7 @@ def view(target: Target, node: NodeNow) -> None:
     names = [index.name for index in node.indexes]
     st.markdown("###### Recall and refusals while it builds")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.selectbox("Index", names, key="metrics.probe_index", width=280)
+        st.selectbox("Index", names, format_func=labels(names), key="metrics.probe_index", width=280)
         job = PROBING.job()
         running = job is not None and job.state.status == "running"
         st.button(

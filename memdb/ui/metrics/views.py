@@ -70,8 +70,8 @@ def _tiles(node: NodeNow) -> None:
     )
     for column, (title, value, under) in zip(st.columns(len(tiles)), tiles, strict=True):
         with column.container(border=True):
-            st.metric(title, value)
-            st.caption(under)
+            st.metric(markdown(title), markdown(value))
+            st.caption(markdown(under))
 
 
 def _charts(past: Past, node: NodeNow, span: Span, view: str, events: Sequence[Event]) -> None:
@@ -85,7 +85,7 @@ def _charts(past: Past, node: NodeNow, span: Span, view: str, events: Sequence[E
         chosen = on_chart(chart)
         told = {figure: word for figure, word in chosen.items() if np.isfinite(series.mean[figure]).any()}
         with columns[i % 2]:
-            st.markdown(f"###### {chart.title}")
+            st.markdown(f"###### {markdown(chart.title)}")
             if not told:
                 why = next(
                     (node.absent[f] for f in chosen if f in node.absent), "nothing happened in this time"
@@ -106,7 +106,7 @@ def _charts(past: Past, node: NodeNow, span: Span, view: str, events: Sequence[E
                 ),
                 key=f"metrics.{name}.{i}",
                 config=charts.PLAIN,
-                alt=f"{chart.title} of {line(node.address)} over time",
+                alt=f"{line(chart.title)} of {line(node.address)} over time",
             )
     _table(series, figures, node, span, name)
     if events:

@@ -71,8 +71,8 @@ def cost_view(sizing: SizingPlan, bills: tuple[Bill, ...]) -> None:
         )
         cheapest = min(told, key=_usd)
         st.markdown(
-            f"For these inputs **{cheapest.title}** costs least: **${_usd(cheapest):,.0f}** a month "
-            f"({cheapest.grade})."
+            f"For these inputs **{markdown(cheapest.title)}** costs least: **${_usd(cheapest):,.0f}** a "
+            f"month ({markdown(cheapest.grade)})."
         )
         st.plotly_chart(
             figures.bills([bill.title for bill in told], items, values, dark=state.dark()),
@@ -102,10 +102,10 @@ def cost_view(sizing: SizingPlan, bills: tuple[Bill, ...]) -> None:
             st.warning(
                 markdown(" ".join([bill.why, *bill.notes]), 600),
                 icon=":material/block:",
-                title=f"{bill.title}: no cost",
+                title=f"{markdown(bill.title)}: no cost",
             )
         elif bill.notes:
-            st.caption(f":material/info: {bill.title}: {' '.join(bill.notes)}")
+            st.caption(f":material/info: {markdown(bill.title)}: {markdown(' '.join(bill.notes), 600)}")
     st.caption(
         "Nodes are sized by memory; a rate of queries that one node cannot answer needs more replicas: the "
         "Sizing page's “Recall cost” reckons them from your own measurement."
@@ -192,12 +192,15 @@ def _lines(made: BreakEven, here: float, name: str, sizing: SizingPlan) -> None:
         ),
         key=f"compare.{name}",
         config=charts.PLAIN,
-        alt=f"Monthly cost of each service over {made.axis}",
+        alt=f"Monthly cost of each service over {line(made.axis)}",
     )
     if not made.crossings and made.series:
         st.markdown("The cheapest service is the same over the whole range.")
     for value, before, after in made.crossings:
-        st.markdown(f"Near **{_near(value)}** {made.axis} the cheapest changes from {before} to **{after}**.")
+        st.markdown(
+            f"Near **{_near(value)}** {markdown(made.axis)} the cheapest changes from "
+            f"{markdown(before)} to **{markdown(after)}**."
+        )
     table = pd.DataFrame(
         {
             made.axis: made.values,
@@ -219,19 +222,21 @@ def advisor_view() -> None:
     yes = [
         question.id
         for question in advisor.QUESTIONS
-        if st.checkbox(question.text, key=f"compare.q.{question.id}", bind="query-params")
+        if st.checkbox(markdown(question.text), key=f"compare.q.{question.id}", bind="query-params")
     ]
     advice = advisor.advise(yes)
     if advice.service is None:
-        answer.info(advice.sentence, icon=":material/help:")
+        answer.info(markdown(advice.sentence), icon=":material/help:")
     else:
-        answer.success(advice.sentence, icon=":material/check_circle:")
+        answer.success(markdown(advice.sentence), icon=":material/check_circle:")
     columns = st.columns(2)
     for place, standing in enumerate(advice.standings if yes else ()):
         with columns[place % 2].container(border=True):
             mark = ":material/block:" if standing.against else ":material/check_circle:"
-            points = "1 point" if standing.points == 1 else f"{standing.points} points"
-            st.markdown(f"{mark} **{standing.service}**: {'ruled out' if standing.against else points}")
+            points = "1 point" if standing.points == 1 else f"{standing.points:,} points"
+            st.markdown(
+                f"{mark} **{markdown(standing.service)}**: {'ruled out' if standing.against else points}"
+            )
             for why in standing.against:
                 st.markdown(f":material/close: {markdown(why)}")
             for why in standing.reasons:

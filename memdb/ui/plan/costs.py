@@ -7,7 +7,7 @@ import math
 import pandas as pd
 import streamlit as st
 
-from memdb.display import bytes_text, line
+from memdb.display import bytes_text, labels, markdown
 from memdb.sizing import model, recall_price
 from memdb.sizing.plan import SizingPlan
 from memdb.ui import frame, tune
@@ -50,8 +50,8 @@ def changes_view(sizing: SizingPlan) -> None:
         column_config={"nodes a month $": USD, "bytes": st.column_config.NumberColumn(format="localized")},
     )
     st.caption(
-        f"Prices: {wishes.region}. A cut dimension needs a model trained for it (Matryoshka), and costs "
-        "recall: measure it on the Indexes page."
+        f"Prices: {markdown(wishes.region)}. A cut dimension needs a model trained for it (Matryoshka), and "
+        "costs recall: measure it on the Indexes page."
     )
     parts.export(table, "changes", plan_state.about(sizing), key="plan.changes_file")
 
@@ -74,7 +74,9 @@ def recall_view(sizing: SizingPlan) -> None:
     linked = st.session_state.get("plan.run")
     if linked not in known:
         st.session_state.pop("plan.run", None)
-    chosen = st.selectbox("Tuning run", list(known), key="plan.run", bind="query-params")
+    chosen = st.selectbox(
+        "Tuning run", list(known), format_func=labels(list(known)), key="plan.run", bind="query-params"
+    )
     run = tune.saved(chosen or next(iter(known)))
     points = [
         recall_price.MeasuredSetting(p.ef_runtime, p.recall, p.low, p.high, p.qps, p.p99_ms)
@@ -84,9 +86,9 @@ def recall_view(sizing: SizingPlan) -> None:
     made = recall_price.price(points, qps, first.choice)
     priced = [p for p in made if p.nodes is not None and p.monthly_usd is not None]
     st.caption(
-        f"{line(run.index, 60)} · {run.documents:,} documents · recall@{run.request.k} measured on "
-        f"{line(run.engine, 60)}. Nodes for {qps:,.4g} queries a second at {first.choice.node.size}, each "
-        "taken to answer as many as that target did: an estimate."
+        f"{markdown(run.index, 60)} · {run.documents:,} documents · recall@{run.request.k} measured on "
+        f"{markdown(run.engine, 60)}. Nodes for {qps:,.4g} queries a second at "
+        f"{markdown(first.choice.node.size)}, each taken to answer as many as that target did: an estimate."
     )
     if not priced:
         st.warning(

@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from memdb.cluster.target import Target
-from memdb.display import bytes_text, duration, line
+from memdb.display import Markdown, bytes_text, duration, labels, line, markdown
 from memdb.errors import MemDBError
 from memdb.sizing import calibrate, profiles
 from memdb.sizing.calibrate import Read
@@ -86,7 +86,7 @@ def told() -> None:
     if problem := st.session_state.get(state.WRONG):
         parts.show_error(MemDBError(*problem))
     if sentence := st.session_state.get(state.READ):
-        st.success(sentence, icon=":material/monitoring:")
+        st.success(markdown(sentence, 1_000), icon=":material/monitoring:")
 
 
 def _read_button(target: Target) -> None:
@@ -152,7 +152,9 @@ def _sentence(index: str, reading: Read) -> str:
     return " ".join([words.replace("'", "“", 1).replace("'", "”", 1), *reading.notes])
 
 
-def _whole(place: DeltaGenerator, label: str, default: int, key: str, *, step: int = 1, why: str = "") -> int:
+def _whole(
+    place: DeltaGenerator, label: Markdown, default: int, key: str, *, step: int = 1, why: Markdown = ""
+) -> int:
     """A field for a whole number. A fraction is let through, to be told by the check and not cut off here."""
     number = place.number_input(
         label,
@@ -382,14 +384,14 @@ def _profile() -> Profile:
         names,
         key="plan.profile",
         bind="query-params",
-        format_func=line,
+        format_func=labels(names),
         help="How bytes are calculated. memorydb is an estimate; redisearch is measured on the local engine, "
         "valkey-search recorded of 1.2.1; elasticache is the same with another "
         "allocator; article is the article's rule; others come from `memdb calibrate` or “Read from this "
         "cluster”.",
     )
     profile = state.profile(chosen or "memorydb")
-    st.caption(f"{profile.grade}: {line(profile.source, 160)}")
+    st.caption(f"{markdown(profile.grade)}: {markdown(profile.source, 160)}")
     return profile
 
 
@@ -399,6 +401,7 @@ def _wishes() -> Wishes:
     region = left.selectbox(
         "Region",
         regions,
+        format_func=labels(regions),
         key="plan.region",
         bind="query-params",
         accept_new_options=True,

@@ -147,4 +147,4 @@ def _ended() -> None:
         state.refreshed.clear()
     job = REFRESHING.outcome()
     if job is not None and job.state.status == "done":
-        st.success(f"{job.result} prices read from AWS's list and kept.", icon=":material/check_circle:")
+        st.success(f"{job.result:,} prices read from AWS's list and kept.", icon=":material/check_circle:")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
+from memdb.display import labels
 from memdb.json_text import json_text
 from memdb.sizing import deploy, plan, repeat
 from memdb.sizing.deploy import Cluster
 from memdb.sizing.plan import SizingPlan
+from memdb.ui.kit import parts
 
 _TEXTS = {
     "boto3": ("python", "create_cluster.py"),
@@ -28,7 +30,9 @@ def deploy_view(sizing: SizingPlan) -> None:
         return
     left, right = st.columns(2)
     names = [option.choice.node.name for option in sizing.options]
-    node = left.selectbox("Node type", names, key="plan.deploy.node", bind="query-params")
+    node = left.selectbox(
+        "Node type", names, format_func=labels(names), key="plan.deploy.node", bind="query-params"
+    )
     name = right.text_input(
         "Cluster name", value="sessions-and-vectors", key="plan.deploy.name", bind="query-params"
     )
@@ -47,14 +51,14 @@ def deploy_view(sizing: SizingPlan) -> None:
     )
     language, file = _TEXTS[str(kind)]
     text = _MAKERS[str(kind)](cluster)
-    st.code(text, language=language, wrap_lines=True)
+    parts.code_block(text, language)
     st.download_button(
         file, text, file_name=file, icon=":material/download:", key="plan.deploy.file", on_click="ignore"
     )
     st.caption(
-        f"One shard with {load.replicas} replicas over the zones of your subnets, TLS, KMS, "
-        f"{load.snapshot_days} snapshots, maintenance on Sunday 03:00–05:00 UTC, the search parameter group. "
-        "Subnets, security group, key and ACL are yours to fill in. This app creates nothing. "
+        f"One shard with {load.replicas:,} replicas over the zones of your subnets, TLS, KMS, "
+        f"{load.snapshot_days:,} snapshots, maintenance on Sunday 03:00–05:00 UTC, the search parameter "
+        "group. Subnets, security group, key and ACL are yours to fill in. This app creates nothing. "
         "An access list named open-access has no login: make one with users."
     )
     if load.replicas == 0:
@@ -77,13 +81,13 @@ def code_view(sizing: SizingPlan) -> None:
         label_visibility="collapsed",
     )
     if kind == "Command line":
-        st.code(repeat.command_line(sizing), language="bash", wrap_lines=True)
+        parts.code_block(repeat.command_line(sizing), "bash")
         st.caption("Fit the profile to your own shape on a local engine, in some seconds:")
-        st.code(repeat.calibrate_line(sizing.inputs.shape), language="bash", wrap_lines=True)
+        parts.code_block(repeat.calibrate_line(sizing.inputs.shape), "bash")
     elif kind == "Python":
-        st.code(repeat.python(sizing), language="python", wrap_lines=True)
+        parts.code_block(repeat.python(sizing), "python")
     else:
-        st.json(plan.as_json(sizing))
+        parts.code_block(_json(plan.as_json(sizing)), "json")
     parts_about = plan.as_json(sizing)
     st.download_button(
         "plan.json",

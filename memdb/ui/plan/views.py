@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import bytes_text, duration, line, markdown
+from memdb.display import bytes_text, duration, markdown
 from memdb.errors import MemDBError
 from memdb.sizing import forecast
 from memdb.sizing.choose import usable
@@ -78,7 +78,7 @@ def headline(sizing: SizingPlan) -> None:
     memory.metric(
         "Memory of one node",
         bytes_text(estimate.total_bytes),
-        help=f"Profile {line(estimate.profile.name)}: {estimate.profile.grade}.",
+        help=f"Profile {markdown(estimate.profile.name)}: {markdown(estimate.profile.grade)}.",
     )
     memory.caption(f"{bytes_text(estimate.low_bytes)} to {bytes_text(estimate.high_bytes)}")
     if first is None:
@@ -87,19 +87,20 @@ def headline(sizing: SizingPlan) -> None:
         parts.show_error(MemDBError(sizing.choices.why_none, " ".join(sizing.choices.instead)))
     else:
         choice = first.choice
-        nodes.metric("Smallest fitting node", f"{choice.nodes} × {choice.node.size}")
+        nodes.metric("Smallest fitting node", f"{choice.nodes:,} × {markdown(choice.node.size)}")
         nodes.caption(f"{choice.used_share:.0%} of the room for data used")
         bill.metric(
             "A month",
             f"${first.monthly_usd:,.0f}",
-            help=f"Node price: {choice.price.grade}, {choice.price.source}, {choice.price.date or 'now'}.",
+            help="Node price: "
+            + markdown(f"{choice.price.grade}, {choice.price.source}, {choice.price.date or 'now'}."),
         )
-        bill.caption(f"{choice.price.grade} · {choice.price.region}")
+        bill.caption(markdown(f"{choice.price.grade} · {choice.price.region}"))
     for constraint in sizing.limits:
         if constraint.ok is False:
             st.warning(markdown(constraint.text), icon=":material/block:", title="MemoryDB cannot do this")
     for note in estimate.notes:
-        st.caption(f":material/info: {note}")
+        st.caption(f":material/info: {markdown(note)}")
 
 
 def memory_view(sizing: SizingPlan) -> None:
@@ -146,7 +147,7 @@ def memory_view(sizing: SizingPlan) -> None:
                 **dict.fromkeys(("nodes $", "data written $", "snapshots $", "a month $"), USD),
             },
         )
-        st.caption(sizing.options[0].lines[0].how + " · " + " · ".join(_hows(sizing.options[0])))
+        st.caption(markdown(" · ".join([sizing.options[0].lines[0].how, *_hows(sizing.options[0])]), 1_000))
     limits_table(sizing.limits)
     parts.export(parts_frame, "memory", plan_state.about(sizing), key="plan.memory_file")
 
@@ -229,15 +230,15 @@ def growth_view(sizing: SizingPlan) -> None:
         st.warning("No node holds it today already.", icon=":material/block:")
     elif made.first_unfit is None:
         st.success(
-            f"{today.node.size} holds it for the next {forecast.MONTHS} months.",
+            f"{markdown(today.node.size)} holds it for the next {forecast.MONTHS} months.",
             icon=":material/check_circle:",
         )
     else:
         then = made.months[made.first_unfit].choice
         st.warning(
-            f"In month {made.first_unfit} {today.node.size} no longer holds it. Then: "
+            f"In month {made.first_unfit} {markdown(today.node.size)} no longer holds it. Then: "
             + (
-                f"{then.node.size}, ${then.monthly_usd:,.0f} a month for the nodes."
+                f"{markdown(then.node.size)}, ${then.monthly_usd:,.0f} a month for the nodes."
                 if then
                 else "no single shard does."
             ),

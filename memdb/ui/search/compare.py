@@ -7,7 +7,7 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
-from memdb.display import line
+from memdb.display import line, markdown
 from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.kit import ef as ef_steps
 from memdb.ui.search.shown import SearchView, export
@@ -20,7 +20,7 @@ def two_settings(shown: SearchView) -> None:
     if request.ef_runtime is None:
         parts.empty(
             "Nothing to compare",
-            shown.info.vector_field(request.field)[1].without_ef,
+            markdown(shown.info.vector_field(request.field)[1].without_ef),
             ":material/tune:",
         )
         return
@@ -35,7 +35,7 @@ def two_settings(shown: SearchView) -> None:
     )
     changed = replace(request, ef_runtime=int(other))
     second = cached.knn(shown.target, shown.info, changed, state.keep("search.run", 0))
-    names = (f"EF {other}", f"EF {request.ef_runtime}")
+    names = (f"EF {other:g}", f"EF {request.ef_runtime}")
     titles = {**titles_in(shown.info, second), **shown.titles}
     moves = charts.moves(second.keys, shown.result.keys, titles)
     common = len(set(second.keys) & set(shown.result.keys))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import line, markdown
+from memdb.display import labels, line, markdown
 from memdb.embedding import local
 from memdb.errors import BadFilter, BadVector, MemDBError, UnsupportedFeature
 from memdb.ui.kit import cached, parts, state
@@ -122,7 +123,12 @@ def _vector_field(info: IndexInfo) -> tuple[Field, VectorParams]:
     names = [f.name for f in info.of_kind("VECTOR")]
     chosen = names[0] if names else ""
     if len(names) > 1:
-        chosen = st.selectbox("Vector field", names, key="search.field", bind="query-params") or chosen
+        chosen = (
+            st.selectbox(
+                "Vector field", names, format_func=labels(names), key="search.field", bind="query-params"
+            )
+            or chosen
+        )
     return info.vector_field(chosen)
 
 
@@ -173,7 +179,12 @@ def _query(
     pasted = st.text_area(
         "Vector", key="search.vector", height=100, placeholder=f"{params.dim} numbers: [0.12, -0.03, …]"
     )
-    file = st.file_uploader("or a file", type=["npy", "bin", "json", "csv", "txt"], key="search.file")
+    file = st.file_uploader(
+        "or a file",
+        type=["npy", "bin", "json", "csv", "txt"],
+        key="search.file",
+        max_upload_size=math.ceil(upload.most_bytes(params.dim) / 2**20),
+    )
     if file is not None:
         vector = upload.from_file(file.name, file.getvalue(), params.dim, params.type, where)
         return "Vector", file.name, vector

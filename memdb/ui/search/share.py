@@ -23,13 +23,13 @@ def code_and_link(shown: SearchView) -> None:
     if shown.choice.by == "Vector":
         st.caption("A pasted or uploaded vector does not fit a link: the link opens the rest of this view.")
     address = (st.context.url or "").split("?")[0]
-    st.code(f"{address}?{link(shown.info)}", language=None, wrap_lines=True)
+    parts.code_block(f"{address}?{link(shown.info)}")
     st.caption("It names the index and the widgets, never the server, a user or a password.")
 
 
 def link(info: IndexInfo) -> str:
     """The query part of a link that opens this view: index and widgets, never host, user or password."""
-    values: dict[str, object] = {state.INDEX: info.name}
+    values: dict[str, object] = {state.INDEX: state.index_in_link(info.name)}
     filters = [filter_key(f) for f in info.fields] + [f"search.not.{f.name}" for f in info.of_kind("TAG")]
     whole = st.session_state.get(WHOLE_RANGES, {})
     for name in (*LINKED, *filters):

@@ -192,7 +192,8 @@ def _vector_preview(shown: SearchView, key: str, identifier: str, name: str) -> 
         parts.show_error(exc)
         return
     st.caption(
-        f"{markdown(identifier)}: {params.dim:,} × {params.type}, length {float(np.linalg.norm(vector)):.3f}"
+        f"{markdown(identifier)}: {params.dim:,} × {markdown(params.type)}, "
+        f"length {float(np.linalg.norm(vector)):.3f}"
     )
     st.line_chart(pd.DataFrame({"value": vector}), height=110)
 
@@ -204,7 +205,7 @@ def _cards(shown: SearchView) -> None:
         similar = float(shown.result.similarities[rank - 1])
         with st.container(border=True):
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.markdown(f"**{rank}. {markdown(shown.titles[hit.key], 160)}**")
+                st.markdown(f"**{rank:,}. {markdown(shown.titles[hit.key], 160)}**")
                 st.space("stretch")
                 st.button(
                     "More like this",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pandas as pd
 import streamlit as st
 
+from memdb import export as exports
 from memdb.cluster.target import Target
-from memdb.display import duration, line, markdown
+from memdb.display import Markdown, duration, line, markdown
 from memdb.errors import MemDBError
 from memdb.sessions import formats, store
 from memdb.sessions.formats import Session
@@ -15,6 +17,7 @@ from memdb.sessions.listing import powers
 from memdb.sessions.mapping import Format
 from memdb.sessions.store import Change
 from memdb.sessions.strategy import WRITABLE
+from memdb.sessions.turns import turn_rows
 from memdb.ui.kit import cached, parts
 from memdb.ui.sessions.listing import CLOSE, refresh
 
@@ -25,21 +28,32 @@ STEPS = {"10 minutes": 600, "1 hour": 3_600, "6 hours": 21_600, "1 day": 86_400,
 def say_what_was_done() -> None:
     """Tell of a write in the run after it: what the dialog's own run draws goes away with the dialog."""
     if said := st.session_state.pop(SAID, ""):
-        st.toast(said, icon=":material/check:")
+        st.toast(markdown(said), icon=":material/check:")
 
 
 def actions(target: Target, format_: Format, session: Session) -> None:
     """Draw the buttons: export for every format, changes for the formats that are changed from here."""
-    with st.container(horizontal=True, gap="medium"):
+    with st.container(horizontal=True, gap="small"):
         st.download_button(
             "JSON",
             lambda: formats.to_json(session).encode(),
             mime="application/json",
-            file_name=f"{_file_name(session)}.json",
+            file_name=f"{line(_file_name(session), 120)}.json",
             icon=":material/download:",
             on_click="ignore",
             key="sessions.json",
             type="tertiary",
+        )
+        st.download_button(
+            "CSV",
+            lambda: exports.to_csv(pd.DataFrame(turn_rows(session.turns, session.earlier + 1))),
+            mime="text/csv",
+            file_name=f"{line(_file_name(session), 120)}.csv",
+            icon=":material/table:",
+            on_click="ignore",
+            key="sessions.csv",
+            type="tertiary",
+            help="A line a turn. JSON has everything.",
         )
         if not target.writable:
             return
@@ -106,7 +120,7 @@ def _name(target: Target, session: Session) -> None:
         st.warning(f"{markdown(target.name)} is a production target.", icon=":material/warning:")
 
 
-def _confirmed(word: str) -> bool:
+def _confirmed(word: Markdown) -> bool:
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Cancel", key="sessions.cancel"):
             st.rerun()

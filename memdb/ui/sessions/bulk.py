@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import line, markdown
+from memdb.display import code, line, markdown
 from memdb.jobs import Job
 from memdb.sessions import bulk
 from memdb.sessions.bulk import Action, Done, DryRun
@@ -14,8 +14,9 @@ from memdb.sessions.filters import SessionFilter
 from memdb.sessions.known import ARTICLE
 from memdb.sessions.listing import powers
 from memdb.sessions.mapping import Format
+from memdb.sessions.redact import hidden_summary
 from memdb.sessions.strategy import WRITABLE
-from memdb.ui.kit import cached, parts, safety
+from memdb.ui.kit import cached, parts, privacy, safety
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.sessions import filter_bar, listing
 
@@ -40,7 +41,8 @@ def view(target: Target, format_: Format) -> None:
     if not powers(format_).writes:
         parts.empty(
             "Sessions of this format are not changed here",
-            f"{WRITABLE} Choose *{ARTICLE.title}* above. Others are read, and left to what writes them.",
+            f"{WRITABLE} Choose *{markdown(ARTICLE.title)}* above. Others are read, and left to "
+            "what writes them.",
             ":material/edit_off:",
         )
         return
@@ -106,7 +108,9 @@ def _planned(target: Target, format_: Format, wanted: SessionFilter, action: Act
         return
     if planned.sample:
         st.caption(f"The first {len(planned.sample)} of them:")
-        frame = listing.table_of(planned.sample, 0.0)
+        hide = privacy.hiding(target)
+        sample = [hidden_summary(s) for s in planned.sample] if hide else planned.sample
+        frame = listing.table_of(sample, 0.0)
         st.dataframe(frame, hide_index=True, column_config=listing.columns(frame), placeholder="–")
     keys = pd.DataFrame({"session": [line(key, 300) for key in planned.keys]})
     parts.export(
@@ -124,19 +128,20 @@ def _confirmation(target: Target, planned: DryRun) -> None:
     undo = " There is no undo." if planned.action.kind == "delete" else ""
     with st.form("sessions.bulk.form", border=True, enter_to_submit=False):
         st.text_input(
-            f"Type `{planned.phrase}` to {planned.action.words} {len(planned.keys):,} sessions.{undo}",
+            f"Type {code(planned.phrase)} to {markdown(planned.action.words)} {len(planned.keys):,} sessions."
+            f"{undo}",
             key=TYPED,
-            placeholder=planned.phrase,
+            placeholder=line(planned.phrase),
         )
         st.form_submit_button(
-            f"{planned.action.kind.capitalize()} {len(planned.keys):,} sessions",
+            f"{markdown(planned.action.kind.capitalize())} {len(planned.keys):,} sessions",
             icon=":material/bolt:",
             on_click=_do,
             args=(target, planned),
             disabled=_running(),
         )
     if st.session_state.pop("sessions.bulk.wrong", False):
-        st.error(f"That was not `{planned.phrase}`. Nothing was changed.", icon=":material/error:")
+        st.error(f"That was not {code(planned.phrase)}. Nothing was changed.", icon=":material/error:")
 
 
 def _done(target: Target) -> None:
@@ -184,4 +189,4 @@ def _running() -> bool:
 
 def _so_far(result: DryRun | Done | None) -> None:
     if result is not None:
-        st.caption(result.words)
+        st.caption(markdown(result.words))

@@ -11,16 +11,17 @@ import pandas as pd
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import duration, line
+from memdb.display import code, duration, line, markdown
 from memdb.jobs import Job
 from memdb.sessions import formats
 from memdb.sessions import listing as sessions
 from memdb.sessions.filters import SessionFilter
 from memdb.sessions.known import ARTICLE
 from memdb.sessions.mapping import Format
+from memdb.sessions.redact import hidden_summary
 from memdb.sessions.strategy import PAGE, Budget, SessionPage
 from memdb.sessions.summaries import ORDERS, Order, SessionSummary, ordered
-from memdb.ui.kit import cached, parts, safety, state
+from memdb.ui.kit import cached, parts, privacy, safety, state
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.sessions import filter_bar
 from memdb.ui.sessions import index as session_index
@@ -57,7 +58,8 @@ def listing(target: Target, format_: Format, wanted: SessionFilter) -> list[Sess
     job = SEARCHING.job(trail[-1])
     if job is not None and job.result is not None:
         page, read_at = job.result
-    shown = ordered(page.sessions, order)
+    stored = page.sessions
+    shown = ordered([hidden_summary(s) for s in stored] if privacy.hiding(target) else stored, order)
     filter_bar.remember_contexts({s.context for s in shown})
     SEARCHING.watch()
     SEARCHING.outcome(target, about=trail[-1])
@@ -225,8 +227,8 @@ def _nothing(format_: Format, wanted: SessionFilter, page: SessionPage) -> None:
         if format_ == ARTICLE:
             parts.empty(
                 "No sessions on this server",
-                f"A session is a hash whose key begins with `{format_.prefix}`. The Home page offers to load "
-                "the demo data.",
+                f"A session is a hash whose key begins with {code(format_.prefix)}. The Home page offers to "
+                "load the demo data.",
                 ":material/forum:",
             )
         else:
@@ -291,7 +293,7 @@ def position(page: SessionPage, trail: list[str]) -> str:
     """Where a listing is, and what it took."""
     ends = " · the last page" if page.complete else ""
     if page.index:
-        where = f"{page.keys:,} found through index {line(page.index, 60)} in {page.took_ms:,.0f} ms"
+        where = f"{page.keys:,} found through index {markdown(page.index, 60)} in {page.took_ms:,.0f} ms"
         return f"Page {len(trail)}{ends} · **{len(page.sessions)}** sessions · {where}"
     looked = f"about {page.scanned:,} of {page.keys:,} keys looked at in {page.took_ms:,.0f} ms"
     return f"Page {len(trail)}{ends} · **{len(page.sessions)}** sessions · {looked}"

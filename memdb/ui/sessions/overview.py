@@ -8,13 +8,13 @@ import pandas as pd
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import bytes_text, line
+from memdb.display import bytes_text, labels, line, markdown
 from memdb.jobs import Job
 from memdb.sessions import formats, survey
 from memdb.sessions.mapping import Format
 from memdb.sessions.strategy import Seen
 from memdb.sessions.survey import Survey
-from memdb.ui.kit import cached, charts, parts, safety, state
+from memdb.ui.kit import cached, charts, parts, privacy, safety, state
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.sessions import cached as session_cached
 from memdb.ui.sessions import figures as figures_sessions
@@ -33,7 +33,9 @@ def view(target: Target, format_: Format) -> None:
     if job is not None and job.result is not None and job.result.scanned > surveyed.scanned:
         surveyed = job.result
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(surveyed.words + (" Each key counts by itself." if format_.holds != "session" else ""))
+        st.caption(
+            markdown(surveyed.words) + (" Each key counts by itself." if format_.holds != "session" else "")
+        )
         st.space("stretch")
         if not surveyed.whole and SURVEYING.current(format_.token) is None:
             st.button(
@@ -82,7 +84,7 @@ def _lives(target: Target, surveyed: Survey, format_: Format) -> None:
     soon = surveyed.soon()
     if soon:
         st.markdown("**Expiring soon**")
-        _seen(soon, format_, "soon")
+        _seen(target, soon, format_, "soon")
 
 
 def _sizes(target: Target, surveyed: Survey, format_: Format) -> None:
@@ -96,7 +98,7 @@ def _sizes(target: Target, surveyed: Survey, format_: Format) -> None:
         )
     with right:
         st.markdown("**The largest of the sample**")
-        _seen(surveyed.largest(10), format_, "largest")
+        _seen(target, surveyed.largest(10), format_, "largest")
     activity = surveyed.activity()
     if activity:
         st.markdown("**Sessions begun**")
@@ -109,12 +111,13 @@ def _users(target: Target, surveyed: Survey) -> None:
     users = surveyed.users()
     if not any(user for user, _, _ in users):
         return
+    shown = [privacy.text(target, user) for user, _, _ in users]
     st.markdown("**Sessions a user**, of the sample")
     left, right = st.columns(2, gap="medium")
     with left:
         st.plotly_chart(
             charts.bars(
-                [user or "(none)" for user, _, _ in users[:12]],
+                [user or "(none)" for user in shown[:12]],
                 [n for _, n, _ in users[:12]],
                 dark=state.dark(),
             ),
@@ -123,7 +126,7 @@ def _users(target: Target, surveyed: Survey) -> None:
     with right:
         frame = pd.DataFrame(
             {
-                "user": [line(user, 80) for user, _, _ in users],
+                "user": [line(user, 80) for user in shown],
                 "sessions of the sample": [n for _, n, _ in users],
                 "bytes": [size for _, _, size in users],
             }
@@ -131,10 +134,11 @@ def _users(target: Target, surveyed: Survey) -> None:
         _shown(frame, ("bytes",))
         parts.export(frame, "users", _settings(target, surveyed), key="sessions.users.export")
         names = [user for user, _, _ in users if user.isprintable() and user]
-        if names:
+        if names and not privacy.hiding(target):
             st.selectbox(
                 "List one user's sessions",
                 names,
+                format_func=labels(names),
                 index=None,
                 key="sessions.users.open",
                 on_change=_open_user,
@@ -142,11 +146,11 @@ def _users(target: Target, surveyed: Survey) -> None:
             )
 
 
-def _seen(rows: Sequence[Seen], format_: Format, name: str) -> None:
+def _seen(target: Target, rows: Sequence[Seen], format_: Format, name: str) -> None:
     frame = pd.DataFrame(
         {
             "session": [formats.printable_id(s.key)[:200] for s in rows],
-            "user": [line(s.user, 80) for s in rows],
+            "user": [line(privacy.text(target, s.user), 80) for s in rows],
             "expires in": [left_text(s.ttl_s) for s in rows],
             "bytes": [s.size_bytes for s in rows],
         }
@@ -158,6 +162,7 @@ def _seen(rows: Sequence[Seen], format_: Format, name: str) -> None:
     st.selectbox(
         "Open one",
         keys,
+        format_func=labels(keys),
         index=None,
         key=f"sessions.{name}.open",
         on_change=_open_key,

@@ -14,13 +14,14 @@ from memdb.sessions.known import ARTICLE
 from memdb.sessions.mapping import Format
 from memdb.sessions.strategy import Opened
 from memdb.sessions.summaries import SessionSummary
-from memdb.ui.kit import cached, parts, state
-from memdb.ui.sessions import actions, user
+from memdb.ui.kit import cached, parts, privacy, state
+from memdb.ui.sessions import actions, usage, user
 from memdb.ui.sessions.listing import CLOSE, OPEN, RUN, bar_share, left_text
-from memdb.ui.sessions.turn import turn_shown
+from memdb.ui.sessions.turn import part_shown, turn_shown
 from memdb.vectors.query import Command
 
-VIEWS = ("Conversation", "User", "Fields", "Code")
+VIEWS = ("Conversation", "Usage", "User", "Fields", "Code")
+READ_STEPS = (500, 2_000, formats.TURNS)  # newest entries of a list that are read: more when one goes back
 TURNS = 30  # shown at once, the last ones first to be seen
 PANE = 480  # height in pixels
 RAW = 4_000  # characters of a raw field
@@ -50,11 +51,12 @@ def panel(target: Target, format_: Format, id_: str, shown: list[SessionSummary]
         id_ = shown[0].id
         st.markdown(f"**{markdown(formats.printable_id(id_), 200)}**")
     try:
-        opened = cached.session(target, format_, formats.printable_id(id_), state.keep(RUN, 0))
+        name = formats.printable_id(id_)
+        opened = cached.session(target, format_, name, state.keep(RUN, 0), _entries(name))
     except NotFound as exc:
         parts.show_error(exc)
         return
-    session = opened.session
+    session = privacy.session(target, opened.session)
     head(session)
     _time_left(target, format_, opened)
     actions.actions(target, format_, session)
@@ -69,7 +71,11 @@ def panel(target: Target, format_: Format, id_: str, shown: list[SessionSummary]
         width="stretch",
     )
     with parts.errors_shown(target):
-        if view == "User":
+        if view == "Usage":
+            usage.usage(session)
+        elif view in ("User", "Fields") and privacy.hiding(target):
+            st.caption("What is stored is not shown while personal data is hidden.")
+        elif view == "User":
             user.user(target, session)
         elif view == "Fields":
             fields(session)
@@ -85,8 +91,8 @@ def countdown(seconds: float) -> str:
     hours, rest = divmod(rest, 3_600)
     minutes, left = divmod(rest, 60)
     if days:
-        return f"{days} d {hours:02d}:{minutes:02d}:{left:02d}"
-    return f"{hours}:{minutes:02d}:{left:02d}" if hours else f"{minutes}:{left:02d}"
+        return f"{days:d} d {hours:02d}:{minutes:02d}:{left:02d}"
+    return f"{hours:d}:{minutes:02d}:{left:02d}" if hours else f"{minutes:d}:{left:02d}"
 
 
 def head(session: Session) -> None:
@@ -136,18 +142,17 @@ def _time_left(target: Target, format_: Format, opened: Opened) -> None:
 
 def conversation(session: Session) -> None:
     """The turns as a chat."""
-    if not session.turns:
+    if not session.turns and not session.state:
         st.caption("No turns to show. *Fields* shows what is stored.")
         return
-    asked = st.session_state.get(EARLIER, ("", 0))
     name = formats.printable_id(session.id)
-    more = asked[1] if asked[0] == name else 0
+    more = _more(name)
     first = max(0, len(session.turns) - TURNS - more)
     # A long conversation opens at its end, a short one at its beginning.
-    with st.container(height=PANE, border=True, autoscroll=bool(first)):
-        if first:
+    with st.container(height=PANE, border=True, autoscroll=bool(first or session.earlier) and not more):
+        if first or session.earlier:
             st.button(
-                f"{first:,} earlier turns",
+                f"{first + session.earlier:,} earlier turns",
                 icon=":material/expand_less:",
                 on_click=_earlier,
                 args=(name, more + 2 * TURNS),
@@ -156,6 +161,22 @@ def conversation(session: Session) -> None:
             )
         for turn in session.turns[first:]:
             turn_shown(turn)
+        if session.state:
+            st.caption("Kept beside the conversation:")
+            for kept in session.state:
+                part_shown(kept)
+
+
+def _more(name: str) -> int:
+    """Turns beyond the usual ones that were asked for of this session."""
+    asked = st.session_state.get(EARLIER, ("", 0))
+    return int(asked[1]) if asked[0] == name else 0
+
+
+def _entries(name: str) -> int:
+    """Entries of a list to read: more once so many turns were asked for."""
+    wanted = TURNS + _more(name)
+    return next(step for step in READ_STEPS if wanted <= step or step == READ_STEPS[-1])
 
 
 def _earlier(session: str, more: int) -> None:
@@ -168,7 +189,7 @@ def fields(session: Session) -> None:
         for field in session.fields:
             kind = "text" if field.utf8 else "not read" if field.value is None else "not UTF-8"
             st.caption(f"**{markdown(field.name, 100)}** · {bytes_text(field.size_bytes)} · {kind}")
-            st.code(field.preview(RAW) or " ", language=None, wrap_lines=True)
+            parts.code_block(field.preview(RAW) or " ")
 
 
 def _code(target: Target, format_: Format, opened: Opened) -> None:
@@ -192,4 +213,4 @@ for turn in session.turns:
         parts.copy_as_code(command, target, library, key="sessions.code")
     else:
         st.caption("This key holds bytes that a line of a shell cannot carry.")
-        st.code(library, language="python", wrap_lines=True)
+        parts.code_block(library, "python")

@@ -9,11 +9,12 @@ import json
 
 import streamlit as st
 
-from memdb.display import code, markdown, plain
+from memdb.display import Markdown, code, markdown, plain
 from memdb.sessions.turns import Media, Other, Part, Text, Thinking, ToolCall, ToolResult, Turn, media_text
 
 CONTENT = 4_000  # characters of a text
 PARTS = 40  # of one turn
+ONE_LINE = 70  # characters of JSON that need no laying out
 OPEN = 400  # characters of a call or result that stands open; longer ones are folded
 _LOOKS = {
     "user": ("user", ":material/person:"),
@@ -79,7 +80,7 @@ def part_shown(part: Part) -> None:
                 st.code(_pretty(text), language="json", wrap_lines=True)
 
 
-def _folded(title: str, id_: str, icon: str, text: str) -> None:
+def _folded(title: Markdown, id_: str, icon: Markdown, text: str) -> None:
     """A call or a result: open where it is short."""
     mark = f" &nbsp; {code(id_, 60)}" if id_ else ""
     if len(text) <= OPEN:
@@ -92,8 +93,8 @@ def _folded(title: str, id_: str, icon: str, text: str) -> None:
 
 
 def _pretty(text: str) -> str:
-    """JSON laid out, anything else as it is; safe to show."""
-    if len(text) <= CONTENT:
+    """JSON laid out where it is too long for a line, anything else as it is; safe to show."""
+    if ONE_LINE < len(text) <= CONTENT:
         try:
             return plain(json.dumps(json.loads(text), indent=1, ensure_ascii=False), CONTENT)
         except (ValueError, RecursionError):

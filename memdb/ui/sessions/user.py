@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import line, markdown
+from memdb.display import line, markdown, plain
 from memdb.sessions import formats
 from memdb.sessions.formats import Session
 from memdb.sessions.users import UserRecord
@@ -51,7 +51,7 @@ def _record(record: UserRecord) -> None:
     for field in record.fields:
         name, value = st.columns([1, 2.4], gap="small")
         name.caption(markdown(field.name, 60))
-        value.text(field.preview(PREVIEW))
+        value.text(plain(field.preview(PREVIEW), PREVIEW))
     for problem in record.problems:
         st.warning(markdown(problem, 300), icon=":material/report:")
     if record.vector is not None:

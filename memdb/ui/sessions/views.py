@@ -7,13 +7,14 @@ from typing import Literal, get_args
 import streamlit as st
 
 from memdb.cluster.target import Target
+from memdb.display import labels, markdown
 from memdb.errors import BadSettings
 from memdb.sessions import format_file, known
 from memdb.sessions.detect import Detected
 from memdb.sessions.known import ARTICLE
 from memdb.sessions.mapping import Format
 from memdb.settings import Settings
-from memdb.ui.kit import parts, state
+from memdb.ui.kit import parts, privacy, state
 from memdb.ui.sessions import cached
 from memdb.ui.sessions.listing import OPEN, RUN
 
@@ -49,6 +50,7 @@ def row(target: Target) -> tuple[View, Format, Detected]:
         token = st.selectbox(
             "Stored as",
             tokens,
+            format_func=labels(tokens),
             key=FORMAT,
             bind="query-params",
             width=400,
@@ -57,10 +59,13 @@ def row(target: Target) -> tuple[View, Format, Detected]:
         )
     number = counts.get(token)
     about = "" if detected.whole else "about "
+    keys = "key" if number == 1 else "keys"
     said = (
-        f"{about}{number:,} keys of this format" if number is not None else "no key of this format was seen"
+        f"{about}{number:,} {keys} of this format" if number is not None else "no key of this format was seen"
     )
-    st.caption(f"{said[0].upper()}{said[1:]}. {detected.words}", text_alignment="right")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        privacy.switch(target)
+        st.caption(f"{said[0].upper()}{said[1:]}. {markdown(detected.words)}", text_alignment="right")
     return view, offered[token], detected
 
 

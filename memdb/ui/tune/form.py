@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import line, markdown
+from memdb.display import labels, line, markdown
 from memdb.embedding import local
 from memdb.errors import BadInput, MemDBError
 from memdb.tuning.queries import FILE_TYPES
@@ -87,7 +87,9 @@ def _vector_field(info: IndexInfo) -> tuple[str, VectorParams]:
     chosen = names[0] if names else ""
     if len(names) > 1:
         chosen = (
-            st.selectbox("Vector field", names, key="recall.field", bind="query-params", format_func=line)
+            st.selectbox(
+                "Vector field", names, key="recall.field", bind="query-params", format_func=labels(names)
+            )
             or chosen
         )
     field, params = info.vector_field(chosen)
@@ -168,7 +170,7 @@ def _queries(info: IndexInfo, params: VectorParams) -> Source | None:
         "The queries of",
         list(known),
         key="recall.queries_of",
-        format_func={entry.id: _origin(entry) for entry in known.values()}.__getitem__,
+        format_func=labels({entry.id: _origin(entry) for entry in known.values()}),
         help="The same queries make two runs comparable one by one: small differences show.",
     )
     return Repeated(chosen) if chosen else None
@@ -270,6 +272,7 @@ def _settings(target: Target, params: VectorParams) -> tuple[int, int, int, int,
         value=(DEFAULT.ef_min, DEFAULT.ef_max),
         key="recall.ef",
         bind="query-params",
-        help="The range to measure. Settings between are chosen where the curve bends.",
+        help="The range to measure. Settings between are chosen where the curve bends. Queries that are or "
+        "were made from documents begin at K + 1: their own document is asked for as well.",
     )
     return int(k or DEFAULT.k), int(low), int(high), int(clients), budget

@@ -7,7 +7,7 @@ from itertools import product
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import bytes_text, code, line, markdown
+from memdb.display import bytes_text, code, labels, markdown
 from memdb.errors import MemDBError
 from memdb.tuning import candidates as comparison
 from memdb.tuning import shadow
@@ -108,10 +108,11 @@ def _build_form(target: Target, base: IndexInfo, running: bool) -> None:
     field, params = base.vector_field()
     limits = cached.server(target).dialect.limits
     st.markdown("**Build shadow indexes**")
-    st.caption(f"{code(base.name, 80)} has {_has(params)}.")
+    st.caption(f"{code(base.name, 80)} has {markdown(_has(params))}.")
     ms = st.multiselect(
         "M",
         [m for m in MS if m <= limits.m],
+        format_func="{:d}".format,
         default=[_double(params.m or shadow.DEFAULT_M, MS)],
         key="indexes.m",
         bind="query-params",
@@ -120,6 +121,7 @@ def _build_form(target: Target, base: IndexInfo, running: bool) -> None:
     efcs = st.multiselect(
         "EF_CONSTRUCTION",
         [e for e in EFCS if e <= limits.ef_construction],
+        format_func="{:d}".format,
         default=[200],
         key="indexes.efc",
         bind="query-params",
@@ -161,7 +163,7 @@ def _build_form(target: Target, base: IndexInfo, running: bool) -> None:
         expanded=not target.writable,
     ):
         lines = [shadow.create_command(base, field.name, v).redis_cli(target) for v in variants]
-        st.code("\n".join(lines), language="bash", wrap_lines=True)
+        parts.code_block("\n".join(lines), "bash")
 
 
 def _show_check(checked: Check) -> None:
@@ -169,9 +171,9 @@ def _show_check(checked: Check) -> None:
     have = "no limit is told" if free is None else f"{bytes_text(free)} free"
     st.caption(
         f":material/memory: about **{bytes_text(checked.need_bytes)}** needed (an estimate), {have} · "
-        f"{checked.indexes} indexes"
+        f"{checked.indexes:,} indexes"
         + (
-            f" of at most {checked.index_limit}"
+            f" of at most {checked.index_limit:,}"
             if checked.index_limit is not None
             else "; this engine sets no limit"
         )
@@ -262,8 +264,8 @@ def _drop_form(target: Target, base: IndexInfo, running: bool) -> None:
     if not shadows:
         st.caption("There is none to drop.")
         return
-    name = st.selectbox("Shadow index", shadows, key="indexes.drop", format_func=line)
-    st.code(name, language=None, wrap_lines=True)
+    name = st.selectbox("Shadow index", shadows, key="indexes.drop", format_func=labels(shadows))
+    parts.code_block(name or "")
     if not target.writable:
         st.caption("This target is read-only. On a writable one: " + code(shadow.drop_command(name), 200))
         return

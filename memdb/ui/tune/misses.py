@@ -124,7 +124,7 @@ def _one(shown: RunView, miss: Miss) -> None:
         if miss.extra_distances or miss.outside:
             with parts.errors_shown(shown.target):
                 _extras(shown, miss)
-        st.caption(f"Query {miss.query + 1} of {len(run.queries):,}: {code(miss.label, 160)}")
+        st.caption(f"Query {miss.query + 1:,} of {len(run.queries):,}: {code(miss.label, 160)}")
 
 
 def _extras(shown: RunView, miss: Miss) -> None:
@@ -137,7 +137,7 @@ def _extras(shown: RunView, miss: Miss) -> None:
             f"neighbour ({miss.kth_distance:.4f}): up to {miss.worst_distance:.4f}."
         )
     if miss.outside:
-        st.caption(f"{miss.outside} returned break the filter: they have no true rank.")
+        st.caption(f"{miss.outside:,} returned break the filter: they have no true rank.")
     if info is None:
         return
     _, params = info.vector_field(run.request.field)
@@ -196,7 +196,10 @@ def _search_link(shown: RunView, miss: Miss) -> None:
 def search_query(shown: RunView, miss: Miss) -> dict[str, str] | None:
     """The Search page's link for a query, or the document it was made from; None where none can carry it."""
     run = shown.run
-    query = {"index": run.index, "search.k": str(run.request.k + (1 if miss.own_key else 0))}
+    query = {
+        state.INDEX: state.index_in_link(run.index),
+        "search.k": str(run.request.k + (1 if miss.own_key else 0)),
+    }
     if miss.own_key:
         query |= {"search.by": "Document", "search.key": miss.own_key}
     elif not re.fullmatch(r"row \d+ of .*", miss.label, re.DOTALL):

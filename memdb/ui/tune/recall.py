@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import code, markdown
+from memdb.display import code, labels, markdown
 from memdb.errors import MemDBError
 from memdb.tuning.run import SweepRequest
 from memdb.tuning.store import Listed
@@ -53,7 +53,7 @@ def start_button(target: Target, info: IndexInfo, asked: SweepRequest | MemDBErr
     else:
         st.caption(
             "Reads vectors and searches; writes nothing to the server. "
-            + ("A sweep is running." if running else f"Target: {asked.goal.words(asked.k)}.")
+            + ("A sweep is running." if running else f"Target: {markdown(asked.goal.words(asked.k))}.")
         )
 
 
@@ -114,7 +114,7 @@ def _chosen(info: IndexInfo) -> str | None:
     if st.session_state.get("recall.run") not in options:
         st.session_state.pop("recall.run", None)
     # Shown as its id, since a link carries what is shown.
-    chosen = st.selectbox("Run", options, key="recall.run", bind="query-params")
+    chosen = st.selectbox("Run", options, format_func=labels(options), key="recall.run", bind="query-params")
     if chosen in known:
         st.caption(_label(known[chosen]))
     return chosen

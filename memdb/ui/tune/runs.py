@@ -60,7 +60,9 @@ def runs_view(shown: RunView | None) -> None:
                 key="recall.runs.open",
             )
             with st.popover("Delete", icon=":material/delete:"):
-                st.caption(f"Delete the run of {chosen[0].started[:16].replace('T', ' ')} for good.")
+                st.caption(
+                    f"Delete the run of {markdown(chosen[0].started[:16].replace('T', ' '))} for good."
+                )
                 st.button(
                     "Delete this run",
                     type="primary",
@@ -92,7 +94,7 @@ def comparison(runs: Sequence[Run], *, key: str, names: Sequence[str] = ()) -> N
     for i, other in enumerate(runs[1:], 1):
         compared = compare.compare(other, runs[0])
         st.markdown(f"###### {markdown(names[i])} less {markdown(names[0])}")
-        st.caption(f"{compared.words} Intervals at {compared.confidence * 100:g} % confidence.")
+        st.caption(f"{markdown(compared.words)} Intervals at {compared.confidence * 100:g} % confidence.")
         if not compared.rows:
             continue
         st.plotly_chart(
@@ -143,7 +145,7 @@ def files_view(shown: RunView) -> None:
         st.download_button(
             "HTML report",
             lambda: report.html_report(run, commands=_commands(shown), plan=filtered_plan(shown)),
-            file_name=f"recall-{run.id}.html",
+            file_name=f"recall-{line(run.id, 80)}.html",
             mime="text/html",
             icon=":material/description:",
             on_click="ignore",
@@ -156,7 +158,7 @@ def files_view(shown: RunView) -> None:
         key=f"recall.title.{run.id}",
         on_change=_rename,
         args=(run.id,),
-        placeholder=run_name(run),
+        placeholder=line(run_name(run)),
         max_chars=120,
     )
     st.markdown("###### The same on the command line")
@@ -164,23 +166,21 @@ def files_view(shown: RunView) -> None:
     for limit in again.limits:
         st.caption(f":material/info: {markdown(limit, 400)}")
     if again.command:
-        st.code(again.command, language="bash", wrap_lines=True)
+        parts.code_block(again.command, "bash")
         st.caption("It exits with 1 when the target is missed, so that a pipeline can guard an index.")
     for what, command in _commands(shown):
-        st.markdown(f"###### {what}")
-        st.code(command, language="bash", wrap_lines=True)
+        st.markdown(f"###### {markdown(what)}")
+        parts.code_block(command, "bash")
     st.markdown("###### With this library")
-    st.code(library_code(shown), language="python", wrap_lines=True)
+    parts.code_block(library_code(shown), "python")
     st.markdown("###### Link to this run")
     address = (st.context.url or "").split("?")[0]
-    st.code(
-        f"{address}?{urlencode({state.INDEX: run.index, 'recall.run': run.id})}",
-        language=None,
-        wrap_lines=True,
+    parts.code_block(
+        f"{address}?{urlencode({state.INDEX: state.index_in_link(run.index), 'recall.run': run.id})}"
     )
     st.caption(
-        f"It opens where the same runs are kept. Run {run.id}, fingerprint of the index {run.fingerprint}, "
-        f"queries {run.queries.digest}."
+        f"It opens where the same runs are kept. Run {markdown(run.id)}, fingerprint of the "
+        f"index {markdown(run.fingerprint)}, queries {markdown(run.queries.digest)}."
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from memdb.display import line, markdown
+from memdb.display import labels, line, markdown
 from memdb.jobs import Job
 from memdb.tuning import grid, misses, report, slices, unseen
 from memdb.tuning.grid import Grid
@@ -49,7 +49,7 @@ def slices_view(shown: RunView) -> None:
             "Slice by",
             list(kinds),
             key="recall.slice",
-            format_func=kinds.__getitem__,
+            format_func=labels(kinds),
             bind="query-params",
             help="A slice's recall is of the queries that are documents in it, or were made from one. A "
             "document with several values of a tag lies in the slice of each.",
@@ -282,7 +282,7 @@ def _draw(run: Run, sliced: Sequence[Slice], point: EfPoint, name: str) -> None:
         ),
         key="recall.slices",
         config=charts.PLAIN,
-        alt=f"Recall by {name}",
+        alt=f"Recall by {line(name)}",
     )
     frame = pd.DataFrame(
         {

@@ -258,4 +258,4 @@ def _changed(shown: RunView) -> None:
 
 def took(run: Run) -> str:
     """How long and when, for a caption."""
-    return f"{run.started[:16].replace('T', ' ')} UTC · took {duration(run.took_s)}"
+    return f"{markdown(run.started[:16].replace('T', ' '))} UTC · took {duration(run.took_s)}"

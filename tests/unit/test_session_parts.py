@@ -1,0 +1,485 @@
+"""Messages of many makers as turns and parts; values that are packed, encrypted or damaged."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+import pickle
+import re
+import zlib
+from datetime import UTC, datetime
+from typing import Any
+
+import msgpack
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memdb.display import plain
+from memdb.json_text import json_text
+from memdb.sessions.mapping import Format, read
+from memdb.sessions.messages import conversation, is_message, moment
+from memdb.sessions.packed import MOST_BYTES, unpacked
+from memdb.sessions.turns import part_line, said, turn_object, turn_rows
+
+B64 = "QUFB" * 40  # 120 bytes
+
+
+def told(*entries: Any) -> list[str]:
+    """Turns as role and lines of their parts."""
+    turns, problems = conversation(list(entries))
+    assert problems == []
+    return [f"{t.role}: {' '.join(part_line(p) for p in t.parts)}" for t in turns]
+
+
+# Shapes as the makers' guides and sources give them.
+SHAPES: dict[str, tuple[list[Any], list[str]]] = {
+    "OpenAI chat": (
+        [
+            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x.org/y.png"}}]},
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [
+                    {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}
+                ],
+            },
+            {"role": "tool", "tool_call_id": "c1", "content": "4"},
+            {"role": "assistant", "content": None, "function_call": {"name": "g", "arguments": "{}"}},
+            {"role": "assistant", "content": None, "refusal": "No."},
+            {"role": "user"},
+        ],
+        [
+            "user: [image, https://x.org/y.png]",
+            'assistant: [calls f({"a":1}) c1]',
+            "tool: [result c1: 4]",
+            "assistant: [calls g({})]",
+            "assistant: No.",
+            "user: ",
+        ],
+    ),
+    "Anthropic": (
+        [
+            {
+                "role": "assistant",
+                "content": [
+                    {"type": "thinking", "thinking": "hm", "signature": "s"},
+                    {"type": "redacted_thinking", "data": "xyz"},
+                    {"type": "tool_use", "id": "t1", "name": "look", "input": {"x": 1}},
+                ],
+            },
+            {
+                "role": "user",
+                "content": [
+                    {
+                        "type": "tool_result",
+                        "tool_use_id": "t1",
+                        "is_error": True,
+                        "content": [
+                            {"type": "text", "text": "gone"},
+                            {
+                                "type": "image",
+                                "source": {"type": "base64", "media_type": "image/png", "data": B64},
+                            },
+                        ],
+                    },
+                    {"type": "document", "title": "a.pdf", "source": {"type": "file", "file_id": "f1"}},
+                ],
+            },
+        ],
+        [
+            'assistant: [thinking: hm] [thinking: not shown by the provider] [calls look({"x": 1}) t1]',
+            "user: [error t1: gone] [image, image/png, 120 B] [file, a.pdf]",
+        ],
+    ),
+    "Gemini": (
+        [
+            {
+                "role": "user",
+                "parts": [{"inlineData": {"mimeType": "audio/mp3", "data": B64}}, {"text": "Hear"}],
+            },
+            {
+                "role": "model",
+                "parts": [{"text": "hm", "thought": True}, {"functionCall": {"name": "f", "args": {}}}],
+            },
+            {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {"n": 4}}}]},
+            {"role": "user", "parts": [{"fileData": {"mimeType": "video/mp4", "fileUri": "gs://b/v.mp4"}}]},
+        ],
+        [
+            "user: [audio, audio/mp3, 120 B] Hear",
+            "model: [thinking: hm] [calls f({})]",
+            'user: [result of f: {"n": 4}]',
+            "user: [video, video/mp4, gs://b/v.mp4]",
+        ],
+    ),
+    "Vercel AI SDK 5": (
+        [
+            {
+                "id": "m2",
+                "role": "assistant",
+                "parts": [
+                    {"type": "step-start"},
+                    {"type": "reasoning", "text": "hm"},
+                    {
+                        "type": "tool-weather",
+                        "toolCallId": "c1",
+                        "state": "output-available",
+                        "input": {"city": "Oslo"},
+                        "output": {"t": 4},
+                    },
+                    {
+                        "type": "tool-weather",
+                        "toolCallId": "c2",
+                        "state": "output-error",
+                        "input": {},
+                        "errorText": "no city",
+                    },
+                    {
+                        "type": "dynamic-tool",
+                        "toolName": "mcp",
+                        "toolCallId": "c3",
+                        "state": "input-available",
+                    },
+                    {"type": "file", "mediaType": "image/png", "url": f"data:image/png;base64,{B64}"},
+                    {"type": "data-note", "data": {"x": 1}},
+                    {"type": "text", "text": "Four.", "state": "done"},
+                ],
+            }
+        ],
+        [
+            'assistant: [thinking: hm] [calls weather({"city": "Oslo"}) c1] [result of weather c1: {"t": 4}] '
+            "[calls weather({}) c2] [error of weather c2: no city] [calls mcp() c3] [image, image/png, 120 B] "
+            '[data_note: {"type": "data-note", "data": {"x": 1}}] Four.'
+        ],
+    ),
+    "Vercel AI SDK 4": (
+        [
+            {
+                "role": "assistant",
+                "content": "Four.",
+                "parts": [{"type": "text", "text": "Four."}],
+                "createdAt": "2026-07-14T10:30:00.000Z",
+            },
+            {
+                "role": "assistant",
+                "content": "",
+                "toolInvocations": [
+                    {"state": "result", "toolCallId": "c1", "toolName": "f", "args": {"a": 1}, "result": "4"}
+                ],
+            },
+        ],
+        ["assistant: Four.", 'assistant: [calls f({"a": 1}) c1] [result of f c1: 4]'],
+    ),
+    "LangChain": (
+        [
+            {
+                "type": "ai",
+                "data": {
+                    "content": [
+                        {"type": "text", "text": "I look."},
+                        {"type": "tool_use", "id": "c1", "name": "f", "input": {}},
+                    ],
+                    "tool_calls": [{"name": "f", "args": {}, "id": "c1", "type": "tool_call"}],
+                    "additional_kwargs": {
+                        "tool_calls": [{"id": "c1", "function": {"name": "f", "arguments": "{}"}}]
+                    },
+                },
+            },
+            {
+                "type": "tool",
+                "data": {"content": "bad", "tool_call_id": "c1", "name": "f", "status": "error"},
+            },
+            {
+                "lc": 1,
+                "type": "constructor",
+                "id": ["langchain", "schema", "messages", "HumanMessage"],
+                "kwargs": {"content": "Hi"},
+            },
+        ],
+        ["ai: I look. [calls f({}) c1]", "tool: [error of f c1: bad]", "human: Hi"],
+    ),
+    "Semantic Kernel in .NET": (
+        [
+            {"Role": {"Label": "user"}, "Items": [{"$type": "TextContent", "Text": "Hi"}]},
+            {
+                "Role": {"Label": "Assistant"},
+                "Items": [
+                    {
+                        "$type": "FunctionCallContent",
+                        "Id": "c1",
+                        "PluginName": "Weather",
+                        "FunctionName": "Get",
+                        "Arguments": {"city": "Oslo"},
+                    }
+                ],
+            },
+            {
+                "Role": {"Label": "Tool"},
+                "Items": [{"$type": "FunctionResultContent", "CallId": "c1", "Result": "4"}],
+            },
+        ],
+        ["user: Hi", 'Assistant: [calls Weather.Get({"city": "Oslo"}) c1]', "Tool: [result c1: 4]"],
+    ),
+    "Spring AI": (
+        [
+            {
+                "type": "ASSISTANT",
+                "content": "Hello",
+                "conversation_id": "c",
+                "timestamp": 1732571234000,
+                "metadata": {},
+            }
+        ],
+        ["ASSISTANT: Hello"],
+    ),
+    "Agents SDK, hosted tools": (
+        [
+            {"id": "w", "type": "web_search_call", "status": "completed", "action": {"query": "cat"}},
+            {
+                "id": "k",
+                "type": "mcp_call",
+                "name": "f",
+                "arguments": "{}",
+                "output": None,
+                "error": "refused",
+            },
+            {
+                "type": "computer_call_output",
+                "call_id": "c1",
+                "output": {"type": "computer_screenshot", "image_url": "x"},
+            },
+        ],
+        [
+            'assistant: [calls web_search({"action": {"query": "cat"}}) w]',
+            "assistant: [calls f({}) k] [error of f k: refused]",
+            'tool: [result c1: {"type": "computer_screenshot", "image_url": "x"}]',
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("maker", list(SHAPES))
+def test_each_makers_messages_are_turns_of_parts(maker: str) -> None:
+    entries, turns = SHAPES[maker]
+    assert told(*entries) == turns
+    assert told(*map(json.dumps, entries)) == turns  # as texts within a list
+    assert all(is_message(entry) for entry in entries if entry != {"role": "user"})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"type": "email", "message": "send", "id": 1},
+        {"type": "job", "data": {"content": "x"}},
+        {"from": "a@example.com", "to": "b@example.com", "body": "Hello"},
+        {"author": "Melville", "text": "Call me Ishmael."},
+        {"task": "resize", "args": [1], "id": "7"},
+        {"event": "click", "type": "user", "count": 3},
+        {"role": "admin", "permissions": ["x"]},
+        {"messages": [{"role": "user", "content": "x"}], "role": "user"},
+        {"body": "x", "headers": {}, "content-type": "application/json"},
+        "a text",
+        7,
+        None,
+        [],
+    ],
+)
+def test_jobs_and_records_are_no_messages(value: object) -> None:
+    assert not is_message(value)
+
+
+def test_a_bad_line_is_named_at_its_place_and_hides_nothing() -> None:
+    entries = [
+        '{"role": "user", "content": "one"}',
+        '{"role": "user", "content": "cut o',
+        "plain words",
+        "7",
+        '{"note": "x"}',
+        '{"__enc__": 1, "v": 1, "kid": "k", "payload": "gAAAAA"}',
+        '{"role": "assistant", "content": "two"}',
+    ]
+    turns, problems = conversation(entries, 101)
+    assert [turn.content for turn in turns] == ["one", entries[1], "plain words", "7", "", "", "two"]
+    assert [problem.split(";")[0] for problem in problems] == [
+        "Message 102 is no JSON (Unterminated string starting at at character 29)",
+        "Message 103 is a text, not a message with a role",
+        "Message 104 is a text, not a message with a role",
+        "Message 105 tells neither a role nor a text.",
+        "Message 106 is encrypted",
+    ]
+    _, many = conversation(["x"] * 50)
+    assert len(many) == 6
+    assert many[-1] == "45 more messages are not as expected."
+
+
+def test_half_an_emoji_a_nul_and_control_signs_are_made_visible() -> None:
+    turns, _ = conversation(['{"role": "user", "content": "cut \\ud83d \\u0000 \\u001b[31m \\u202e"}'])
+    shown = plain(turns[0].content)
+    assert shown == "cut \\ud83d \\x00  \\u202e"
+    assert turns[0].line.encode()
+    assert str(turn_rows(turns)[0]["text"]).encode()
+    assert json.loads(json_text(turn_object(turns[0])))["content"] == "cut \ud83d \x00 \x1b[31m \u202e"
+
+
+def test_large_and_deep_messages_are_bounded() -> None:
+    deep: Any = "x"
+    for _ in range(900):
+        deep = {"content": [deep]}
+    (turn,), _ = conversation([{"role": "user", "content": [deep]}])
+    assert part_line(turn.parts[0])
+    (turn,), problems = conversation(['{"role": "user", "content": ' + "[" * 100_000])
+    assert "nested too deeply" in problems[0]
+    many = [{"type": "text", "text": str(i)} for i in range(10_005)]
+    (turn,), _ = conversation([{"role": "user", "content": many}])
+    assert (len(turn.parts), turn.parts[9_999].text) == (10_001, "9999")
+    assert "5 parts" in part_line(turn.parts[-1])
+    (turn,), _ = conversation([{"role": "user", "content": "x" * 5_000_000}])
+    assert len(turn.content) == 5_000_000
+    assert len(turn.line) < 600
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=4)
+            | st.dictionaries(
+                st.sampled_from(
+                    "role type content parts text toolUse tool_calls data image_url kwargs name id".split()
+                ),
+                inner,
+                max_size=5,
+            )
+        ),
+    )
+)
+def test_any_entry_is_shown(entry: Any) -> None:
+    turns, problems = conversation([entry])
+    assert turns
+    assert all(problem.endswith(".") for problem in problems)
+    for turn in turns:
+        json.loads(json_text(turn_object(turn)))
+        assert not any(re.search("[\x00-\x1f\ud800-\udfff]", part_line(part)) for part in turn.parts)
+
+
+MESSAGES = [{"role": "user", "content": "grün"}]
+RAW = json.dumps(MESSAGES, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize(
+    ("raw", "said_of_it"),
+    [
+        (RAW, ""),
+        (b"\xef\xbb\xbf" + RAW, ""),
+        (gzip.compress(RAW), "compressed (gzip, "),
+        (zlib.compress(RAW), "compressed (zlib, "),
+        (bz2.compress(RAW), "compressed (bzip2, "),
+        (lzma.compress(RAW), "compressed (xz, "),
+        (pa.compress(RAW, codec="zstd", asbytes=True), "compressed (zstd, "),
+        (pa.compress(RAW, codec="lz4", asbytes=True), "compressed (lz4, "),
+        (msgpack.packb(MESSAGES), ""),
+        (msgpack.packb([{"role": "user", "content": "grün", "raw": b"\xff"}]), "is MessagePack"),
+        (gzip.compress(gzip.compress(RAW)), "compressed (gzip, "),
+    ],
+)
+def test_what_is_packed_is_unpacked(raw: bytes, said_of_it: str) -> None:
+    value = unpacked(raw)
+    assert value.readable
+    assert value.document[0]["content"] == "grün"
+    assert said_of_it in " ".join(value.problems)
+
+
+FERNET = b"gAAAAABm" + b"Zm9v" * 30
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind"),
+    [
+        *((pickle.dumps(MESSAGES, protocol=n), "a pickle of Python") for n in range(6)),
+        (gzip.compress(pickle.dumps(MESSAGES)), "a pickle of Python"),
+        (FERNET, "encrypted (Fernet)"),
+        (b'"' + FERNET + b'"', "encrypted (Fernet)"),
+        (b"eyJhbGciOiJkaXIifQ..abc.def.ghi", "encrypted (JWE)"),
+        (b"Salted__" + bytes(range(40)), "encrypted (OpenSSL)"),
+        (b"\xac\xed\x00\x05sr\x00", "Java"),
+        (b'a:1:{s:4:"role";s:4:"user";}', "PHP"),
+        (bytes((i * 197 + 31) % 256 for i in range(300)), "may be encrypted"),
+        (gzip.compress(b"\0" * (MOST_BYTES + 1)), "unpacks to more than 32.0 MiB"),
+        (gzip.compress(RAW)[:-9], "damaged"),
+        (b"\x28\xb5\x2f\xfdxyz", "compressed (zstd) and damaged"),
+        (gzip.compress(gzip.compress(gzip.compress(RAW))), "packed again"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b"x", "not JSON: Expecting value at character 1 of 1"),
+        (b"", "not JSON"),
+    ],
+)
+def test_what_is_not_opened_is_named(raw: bytes, kind: str) -> None:
+    value = unpacked(raw)
+    assert (value.readable, value.document) == (False, None)
+    assert kind in " ".join(value.problems)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_read_or_named(raw: bytes) -> None:
+    value = unpacked(raw)
+    assert value.readable or value.problems
+    assert unpacked(gzip.compress(raw)).problems
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (1_784_025_000, 1_784_025_000),
+        (1_784_025_000_123, 1_784_025_000.123),
+        (1_784_025_000_123_456, 1_784_025_000.123456),
+        ("1784025000123456789", 1_784_025_000.123457),
+        ("1784025000.25", 1_784_025_000.25),
+        ("2026-07-14T10:30:00.1234567Z", 1_784_025_000.123456),
+        ("2026-07-14T10:30:00.5Z", 1_784_025_000.5),
+        ("2026-07-14 12:30:00+02", 1_784_025_000),
+        ("Tue, 14 Jul 2026 10:30:00 GMT", 1_784_025_000),
+        ("Tue Jul 14 2026 12:30:00 GMT+0200 (CEST)", 1_784_025_000),
+        ("9" * 20, None),
+        (10**30, None),
+        ("12", None),
+    ],
+)
+def test_times_of_any_unit(value: object, expected: float | None) -> None:
+    at = moment(value)
+    if expected is None:
+        assert at is None
+    else:
+        assert at == datetime.fromtimestamp(expected, UTC)
+
+
+def test_a_mapping_with_wildcards_joined_texts_and_a_table_of_roles() -> None:
+    mine = Format(
+        "mine",
+        "Mine",
+        "m:",
+        "json",
+        messages=("runs[*].log[*]",),
+        role=("who",),
+        text=("title + body[*].t", "note"),
+        time=("at",),
+        roles=(("1", "user"), ("2", "assistant")),
+    ).checked()
+    value = {
+        "runs": [
+            {"log": [{"who": 1, "title": "A", "body": [{"t": "b"}, {"t": "c"}], "at": 1_784_025_000_000}]},
+            {"log": [{"who": "2", "note": "d"}, {"who": 3}]},
+        ]
+    }
+    reading = read(mine, value)
+    assert reading.turns[0].at == datetime(2026, 7, 14, 10, 30, tzinfo=UTC)
+    assert [(turn.role, turn.content) for turn in reading.turns] == [
+        ("user", "A\nb\nc"),
+        ("assistant", "d"),
+        ("3", ""),
+    ]
+    assert "Message 3 has no text at title + body[*].t or note." in reading.problems
+    assert "'3'" in reading.problems[-1]
+    assert said("user", "x").content == "x"
