@@ -33,7 +33,7 @@ CAPS = {
 
 def view(target: Target, format_: Format) -> None:
     """Draw it."""
-    surveyed = session_cached.quick_survey(target, format_, state.keep(RUN, 0))
+    surveyed = session_cached.quick_survey(target, format_, state.reading(RUN))
     job = SURVEYING.job(format_.token)
     if job is not None and job.result is not None and job.result.scanned > surveyed.scanned:
         surveyed = job.result
