@@ -40,6 +40,7 @@ class Raw:
         self._sock = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
         self._file = self._sock.makefile("rb")
         if self.ask(b"AUTH", password.encode()) != b"+OK":
+            self.close()
             raise ConnectionError("no login")
 
     def ask(self, *words: bytes) -> bytes:
@@ -88,16 +89,15 @@ class Ledger:
 def write(port: int, password: str, ledger: Ledger, name: str, ending: threading.Event) -> None:
     """Write until the connection breaks."""
     with contextlib.suppress(OSError):
-        raw = Raw(port, password)
         number = 0
-        while not ending.is_set():
-            key = f"{name}:{number}".encode()
-            value = CHANCE.randbytes(CHANCE.randrange(1, 400)).hex().encode()
-            if raw.ask(b"SET", key, value) != b"+OK":
-                break
-            ledger.note(key, value)
-            number += 1
-        raw.close()
+        with contextlib.closing(Raw(port, password)) as raw:
+            while not ending.is_set():
+                key = f"{name}:{number}".encode()
+                value = CHANCE.randbytes(CHANCE.randrange(1, 400)).hex().encode()
+                if raw.ask(b"SET", key, value) != b"+OK":
+                    break
+                ledger.note(key, value)
+                number += 1
 
 
 def lost(port: int, password: str, ledger: Ledger) -> int:
@@ -154,6 +154,7 @@ class InApp:
         )
         assert self._app.stdout is not None
         url = next((word for line in self._app.stdout for word in line.split() if "redis://" in word), "")
+        self._app.stdout.close()
         parts = urlparse(url)
         self.address = int(parts.port or 0), str(parts.password or "")
 
