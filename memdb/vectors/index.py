@@ -44,6 +44,8 @@ class VectorParams:
     m: int | None = None
     ef_construction: int | None = None
     ef_runtime: int | None = None
+    # Places set aside: INITIAL_CAP, and more as it fills. No part of the definition.
+    capacity: int | None = dataclasses.field(default=None, compare=False, repr=False)
 
     @property
     def bytes(self) -> int:
@@ -409,6 +411,7 @@ def _field(entry: dict[str, Reply], *, on_hash: bool) -> Field:
             m=_optional(inner.get("m", inner.get("maximum_edges"))),
             ef_construction=_optional(inner.get("ef_construction")),
             ef_runtime=_optional(inner.get("ef_runtime")),
+            capacity=_optional(inner.get("capacity", inner.get("current_capacity"))),
         )
     return Field(
         name=replies.key(low.get("attribute", low.get("field_name", identifier))),

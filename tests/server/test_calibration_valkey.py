@@ -165,6 +165,34 @@ def test_what_really_differs_is_kept_and_the_empty_part_is_not_stretched(loaded:
     assert model.index_bytes(reading.shape, reading.profile) == pytest.approx(more, rel=0.02)
 
 
+def test_an_index_that_was_there_first_is_told_apart(loaded: Client) -> None:
+    """Without the table of documents that waited: 2,047 slots of 89 bytes at 2,000, 32,767 at 22,000."""
+    reading = read(loaded, SMALL["index_bytes"] - 2_047 * 89)
+    assert (reading.profile.index_factor, reading.profile.waited) == (1.0, False)
+    assert any("before its documents" in note for note in reading.notes)
+    truth = recorded("HNSW", 22_000)["index_bytes"] - 32_767 * 89
+    assert foretold(reading, 22_000) == pytest.approx(truth, rel=0.01)
+
+
+def test_places_of_another_initial_cap_are_not_charged_to_documents(
+    loaded: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """INITIAL_CAP 1,000 grew to 11,240 places, two blocks: by hand, 160 bytes a place of a block and 46 each."""
+    asked = index.index_info
+
+    def told(client: Client, name: str) -> index.IndexInfo:
+        info = asked(client, name)
+        vector = info.fields[0].vector
+        assert vector is not None
+        field = dataclasses.replace(info.fields[0], vector=dataclasses.replace(vector, capacity=11_240))
+        return dataclasses.replace(info, fields=(field,))
+
+    monkeypatch.setattr(index, "index_info", told)
+    reading = read(loaded, SMALL["index_bytes"] + 10_240 * (152 + 8) + 1_000 * (40 + 4 + 2))
+    assert reading.profile.index_factor == 1.0
+    assert foretold(reading, 22_000) == pytest.approx(recorded("HNSW", 22_000)["index_bytes"], rel=0.02)
+
+
 @pytest.mark.parametrize(
     ("total", "word"), [(None, "does not tell"), (80e6, "not plausible"), (1e6, "not plausible")]
 )

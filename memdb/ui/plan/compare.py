@@ -155,7 +155,7 @@ def table_view(target: Target, sizing: SizingPlan, bills: tuple[Bill, ...]) -> N
 
 
 def _measure() -> None:
-    st.session_state[_LATENCY] = st.session_state.get(_LATENCY, 0) + 1
+    state.read_again(_LATENCY)
 
 
 def _measured(target: Target, sizing: SizingPlan) -> str:
