@@ -23,11 +23,13 @@ READ = 8  # values of each group of keys
 MIXED = 64  # of a group whose values are not all alike
 GROUPS = 60  # groups that are read, the most frequent first
 VALUE_BYTES, TOTAL_BYTES = 2**20, 16 * 2**20
-ALIKE = 3  # prefixes of one key each, with the same ending, that are ids and no prefixes
+ALIKE = 3  # prefixes of few keys, with the same ending, that are ids and no prefixes
+FEW = 5
 # What is an id and no word: a UUID, many hex digits, a ULID, a number.
 _ID = re.compile(
     r"[0-9a-fA-F]{8}-[0-9a-fA-F-]{12,28}|[0-9a-fA-F]{16,64}|[0-9A-HJKMNP-TV-Z]{26}|\d{4,}|\+?\d{6,}"
 )
+_WORD = re.compile(r"[A-Za-z][A-Za-z_-]{1,30}")  # no id: it has no digits
 _TAILED = tuple(f for f in known.KNOWN if f.tail)
 _OF_TYPE = {told: stored for stored, told in TYPES.items()}
 
@@ -141,8 +143,9 @@ def detect(client: Client, own: tuple[Format, ...] = (), *, sample: int = SAMPLE
 def grouped(keys: Iterable[tuple[str, str]]) -> dict[_Group, list[str]]:
     """Keys, each with its type, by what they begin and end with.
 
-    A prefix goes up to the first colon. What stands there and is an id, as a UUID is, is no prefix; neither
-    are words of which each has one key, all of them with the same ending: `ann:chat`, `bob:chat`.
+    A prefix goes up to the first colon; a word that several keys of it end with behind an id is a tail. What
+    stands first and is an id, as a UUID is, is no prefix; neither are words of which each has one key, all of
+    them with the same ending: `ann:chat`, `bob:chat`.
     """
     groups: dict[_Group, list[str]] = defaultdict(list)
     for key, told in keys:
@@ -159,18 +162,44 @@ def grouped(keys: Iterable[tuple[str, str]]) -> dict[_Group, list[str]]:
         else:
             usual = next((f.prefix for f in known.KNOWN if TYPES[f.stored] == told and _under(f, key)), "")
             groups[_Group(usual or head + colon, "", told)].append(key)
-    alone: dict[tuple[str, str], list[_Group]] = defaultdict(list)
-    for group, members in groups.items():
-        if len(members) == 1 and group.prefix and not group.tail:
-            ending = members[0].removeprefix(group.prefix)
-            if ending and ":" not in ending and not any(c.isdigit() for c in ending):
-                alone[f":{ending}", group.told].append(group)
-    for (ending, told), several in alone.items():
-        if len(several) >= ALIKE:
-            joined = groups.setdefault(_Group("", ending, told), [])
-            for group in several:
-                joined += groups.pop(group)
+    for group in [g for g in groups if g.prefix and not g.tail]:
+        _by_endings(groups, group)
+    _by_ids_first(groups)
     return groups
+
+
+def _by_ids_first(groups: dict[_Group, list[str]]) -> None:
+    """Put keys together that have the same word behind what looks like a prefix and is an id: ann:chat."""
+    endings: dict[tuple[str, str], dict[_Group, str]] = defaultdict(dict)
+    for group, members in groups.items():
+        if group.prefix and not group.tail and len(members) <= FEW:
+            for key in members:
+                word = key.removeprefix(group.prefix)
+                if _WORD.fullmatch(word):
+                    endings[word, group.told][group] = key
+    for (word, told), keys in endings.items():
+        if len(keys) < ALIKE:
+            continue
+        groups.setdefault(_Group("", f":{word}", told), []).extend(keys.values())
+        for group, key in keys.items():
+            groups[group].remove(key)
+    for group in [group for group, members in groups.items() if not members]:
+        del groups[group]
+
+
+def _by_endings(groups: dict[_Group, list[str]], group: _Group) -> None:
+    """Part a group by the words that its keys end with behind an id: user:7:chat, user:7:profile."""
+    endings: dict[str, list[str]] = defaultdict(list)
+    for key in groups[group]:
+        id_, colon, word = key.removeprefix(group.prefix).rpartition(":")
+        if colon and id_ and _WORD.fullmatch(word):
+            endings[word].append(key)
+    for word, members in endings.items():
+        if len(members) > 1:
+            groups[_Group(group.prefix, f":{word}", group.told)] = members
+            groups[group] = [key for key in groups[group] if not key.endswith(f":{word}")]
+    if not groups[group]:
+        del groups[group]
 
 
 def _ends_as(format_: Format, key: str) -> bool:

@@ -157,8 +157,10 @@ def of_token(token: str, own: tuple[Format, ...] = ()) -> Format | None:
     return replace(named, prefix=prefix, tail=tail) if ellipsis_ else replace(named, prefix=keys, tail="")
 
 
-def named(name: str, own: tuple[Format, ...] = (), prefix: str = "") -> Format:
-    """The format of a name, with its usual prefix or another.
+def named(
+    name: str, own: tuple[Format, ...] = (), prefix: str | None = None, tail: str | None = None
+) -> Format:
+    """The format of a name, with its usual prefix and tail or others; "" is none.
 
     Raises:
         BadInput: there is none of that name.
@@ -167,7 +169,11 @@ def named(name: str, own: tuple[Format, ...] = (), prefix: str = "") -> Format:
     if format_ is None:
         names = ", ".join(dict.fromkeys(f.name for f in (*own, *KNOWN)))
         raise BadInput(f"There is no session format '{line(name, 60)}'.", f"Choose one of: {names}.")
-    return replace(format_, prefix=prefix) if prefix else format_
+    return replace(
+        format_,
+        prefix=format_.prefix if prefix is None else prefix,
+        tail=format_.tail if tail is None else tail,
+    )
 
 
 def recognised(prefix: str, stored: Stored, value: Any, key: str = "") -> Format | None:

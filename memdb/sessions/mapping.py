@@ -174,6 +174,9 @@ def read(format_: Format, value: Any, earlier: int = 0) -> Reading:
         earlier: entries of a list before these, which were not read.
     """
     entries, problems = _entries(format_, value)
+    if format_.holds == "state" and "+" in str(dig(value, "type") or ""):
+        kind = line(str(dig(value, "type")), 40)
+        problems = [f"The state is stored as {kind}, which is encrypted; it is not read."]
     if len(entries) > TURNS:
         problems.append(f"The session has {len(entries):,} messages; the last {TURNS:,} are read.")
         earlier += len(entries) - TURNS

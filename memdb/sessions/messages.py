@@ -46,7 +46,7 @@ _CLASSES = {
     "toolmessagechunk": "tool",
     "functionmessage": "function",
 }
-_ROLE_NAMES = ("role", "Role", "_role", "author", "sender", "from", "speaker", "type")
+_ROLE_NAMES = ("role", "Role", "_role", "author", "sender", "from", "speaker", "source", "event", "type")
 _CONTENT_NAMES = (
     *("content", "contents", "parts", "blocks", "items"),
     *("Items", "Content", "_content", "text", "Text"),
@@ -160,6 +160,8 @@ def is_message(value: Any) -> bool:
         if role.lower() in ROLES:
             return _holds_content(value) or any(isinstance(value.get(n), str) for n in _LOOSE_NAMES)
         return any(n in value for n in ("content", "Content", "parts", "text", "blocks"))
+    if isinstance(value.get("source"), str) and str(value.get("type")).endswith(("Message", "Event")):
+        return "content" in value  # AutoGen's
     named = next(
         (v for n in _ROLE_NAMES[3:] if isinstance(v := value.get(n), str) and v.lower() in ROLES), ""
     )
@@ -306,8 +308,8 @@ def _parts(message: Mapping[str, Any]) -> list[Part]:
         parts.append(Text(refusal))
     for attached in _ATTACHED:
         for each in message[attached] if isinstance(message.get(attached), list) else ():
-            if isinstance(each, Mapping):
-                parts.append(media_of(each, "image" if attached == "images" else "file"))
+            held = each if isinstance(each, Mapping) else {"data": each}  # Ollama's images are bytes alone
+            parts.append(media_of(held, "image" if attached == "images" else "file"))
     known = {(part.id or part.name) for part in parts if isinstance(part, ToolCall)}
     for place in (message, message.get("additional_kwargs")):
         if isinstance(place, Mapping):
@@ -396,7 +398,7 @@ def _role(message: Mapping[str, Any]) -> str:
             value = next((v for n in ("Label", "label", "value") if isinstance(v := value.get(n), str)), None)
         if not isinstance(value, str) or not value:
             continue
-        if name == "type" and value.lower() not in ROLES:
+        if name in ("type", "event") and value.lower() not in ROLES:
             continue
         return value[:200]
     return ""

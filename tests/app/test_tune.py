@@ -6,7 +6,9 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
@@ -175,6 +177,25 @@ def test_every_view_opens_and_shows_stored_text_as_text(run_of: AppTest) -> None
             bare = re.sub(r"(`+).*?\1", "", str(part.value))  # in a code span signs mean nothing
             assert "<script>" not in bare
             assert "![x](" not in bare
+
+
+def test_the_recommended_setting_is_carried_to_the_pages_that_ask(
+    run_of: AppTest, folder: Path, small: Client, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = store.load(folder, store.listed(folder)[0].id)
+    assert run.recommendation is not None
+    assert not any("ef=" in link.proto.query_string for link in run_of.get("page_link")), "nothing is advised"
+    store.save(replace(run, recommendation=replace(run.recommendation, ef_runtime=23, met=True)), folder)
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    app = opened(small.target, folder, monkeypatch, RECALL, prefix + "idx", recall__run=run.id)
+    linked = {}
+    for link in app.get("page_link"):
+        held = {key: values[0] for key, values in parse_qs(link.proto.query_string).items()}
+        linked |= {name: value for name, value in held.items() if name.endswith((".ef", ".k"))}
+    k = str(run.request.k)
+    pages = ("search", "assistant", "map")
+    assert linked == {f"{page}.{name}": value for page in pages for name, value in (("ef", "23"), ("k", k))}
 
 
 def test_a_miss_is_explained_and_linked_to_search(run_of: AppTest) -> None:

@@ -54,7 +54,7 @@ def listing(target: Target, format_: Format, wanted: SessionFilter) -> list[Sess
     """Draw the list; returns the sessions shown, in order."""
     order, size, live = _controls()
     trail = _trail(format_, wanted, size)
-    page, read_at = cached.session_page(target, format_, wanted, trail[-1], size, state.keep(RUN, 0))
+    page, read_at = cached.session_page(target, format_, wanted, trail[-1], size, state.reading(RUN))
     job = SEARCHING.job(trail[-1])
     if job is not None and job.result is not None:
         page, read_at = job.result
@@ -84,7 +84,7 @@ def listing(target: Target, format_: Format, wanted: SessionFilter) -> list[Sess
 
 def refresh() -> None:
     """A callback: ask the server again."""
-    st.session_state[RUN] = state.keep(RUN, 0) + 1
+    state.read_again(RUN)
 
 
 def bar_share(ttl_s: float | None, full_s: float = FULL_BAR_S) -> float:

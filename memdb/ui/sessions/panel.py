@@ -52,7 +52,7 @@ def panel(target: Target, format_: Format, id_: str, shown: list[SessionSummary]
         st.markdown(f"**{markdown(formats.printable_id(id_), 200)}**")
     try:
         name = formats.printable_id(id_)
-        opened = cached.session(target, format_, name, state.keep(RUN, 0), _entries(name))
+        opened = cached.session(target, format_, name, state.reading(RUN), _entries(name))
     except NotFound as exc:
         parts.show_error(exc)
         return

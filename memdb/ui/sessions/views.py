@@ -26,7 +26,7 @@ VIEW, FORMAT = "sessions.show", "sessions.format"
 def row(target: Target) -> tuple[View, Format, Detected]:
     """Draw the row; returns the view, the format, and what formats there are."""
     own = own_formats()
-    detected = cached.detected(target, own, state.keep(RUN, 0))
+    detected = cached.detected(target, own, state.reading(RUN))
     counts = {f.format.token: f.keys for f in detected.formats}
     offered = {f.format.token: f.format for f in detected.formats}
     offered.setdefault(ARTICLE.token, ARTICLE)
