@@ -11,10 +11,10 @@ TESTS := $(VENV)/.tests-installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo app test quick check bench docs shots clean
+.PHONY: help install demo app test test-on quick check bench docs shots clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(APP) ## make .venv and install the app with its local engine
 
@@ -26,6 +26,11 @@ app: $(APP) ## the app alone, for the running engine or MEMDB_URL
 
 test: $(TESTS) check ## ruff, mypy, and all tests (browser tests where there is a Chromium)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-on: $(TESTS) ## the tests that any engine can be asked: SERVER=… [MODULE=…], or URL=… of an empty server
+	@test -n "$(SERVER)$(URL)" || { echo "Name what to test: SERVER=/path/to/valkey-server MODULE=/path/to/libsearch.so, or URL=redis://…" >&2; exit 1; }
+	MEMDB_ENGINE_SERVER="$(SERVER)" MEMDB_ENGINE_SEARCH="$(MODULE)" $(BIN)/python -m pytest -m any_engine \
+	  $(if $(URL),--url "$(URL)") $(if $(DISPOSABLE),--disposable) $(ARGS)
 
 quick: $(TESTS) ## what needs no server: ruff, mypy and the unit tests but the long ones
 	@$(BIN)/mypy & mypy=$$!; $(BIN)/ruff check && $(BIN)/ruff format --check \

@@ -183,6 +183,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--docs", type=int, default=12_000, help="indexed of each source")
     parser.add_argument("--seeds", type=int, default=3, help="of made queries")
+    parser.add_argument("--asked", type=int, default=ASKED, help="made queries of each seed, and documents")
+    parser.add_argument("--unseen", type=int, default=2_000, help="documents left out, which are the truth")
     parser.add_argument("--only", default="", help="cases whose name begins with one of these")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -192,7 +194,7 @@ def main() -> int:
         running.wait_ready()
         with connect(running.target) as client:
             for place, case in enumerate(cases):
-                results.append(_case(client, case, f"case{place}", options.docs, options.seeds))
+                results.append(_case(client, case, f"case{place}", options))
                 if options.json:
                     print(json.dumps(results[-1]), flush=True)
                 else:
@@ -200,9 +202,10 @@ def main() -> int:
     return _verdict(results)
 
 
-def _case(client: Client, case: Case, name: str, docs: int, seeds: int) -> dict[str, object]:
-    source = case.source(docs + 2_000)
-    outside = min(2_000, len(source.vectors) // 4)
+def _case(client: Client, case: Case, name: str, options: argparse.Namespace) -> dict[str, object]:
+    source = case.source(options.docs + options.unseen)
+    outside = min(options.unseen, len(source.vectors) // 4)
+    count = options.asked
     info = _indexed(client, case, name, Source(source.vectors[outside:], source.tags[outside:]))
     wanted = case.filter.removeprefix("@tag:{").removesuffix("}").split("|")
     keep = np.ones(outside, bool) if case.filter == "*" else np.isin(source.tags[:outside], wanted)
@@ -211,11 +214,11 @@ def _case(client: Client, case: Case, name: str, docs: int, seeds: int) -> dict[
     request = SweepRequest(info.name, filter=case.filter, ef_min=10, ef_max=640)
     unseen = _points(client, info, request, queries.made(truth, labels, (), Given()), EVERY, until=MOST)
     steps = EVERY[: len(unseen)]
-    asked = queries.random_documents(client, info, "", ASKED, 0, request.condition)
+    asked = queries.random_documents(client, info, "", count, 0, request.condition)
     documents = _points(client, info, request, asked, steps)
     runs = []
-    for seed in range(seeds):
-        made = queries.unseen(client, info, "", ASKED, seed, request.condition)
+    for seed in range(options.seeds):
+        made = queries.unseen(client, info, "", count, seed, request.condition)
         points = _points(client, info, request, made, steps)
         wider: tuple[EfPoint, ...] = ()
         picks = {}
@@ -224,7 +227,7 @@ def _case(client: Client, case: Case, name: str, docs: int, seeds: int) -> dict[
             these = points
             if decide.left_open(points, goal, made.uncertainty):
                 if not wider:
-                    more = queries.unseen(client, info, "", 4 * ASKED, seed, request.condition)
+                    more = queries.unseen(client, info, "", 4 * count, seed, request.condition)
                     wider = _points(client, info, request, more, steps)
                 these = wider
             best = next((i for i, p in enumerate(unseen) if p.recall >= target), len(steps))
@@ -232,8 +235,15 @@ def _case(client: Client, case: Case, name: str, docs: int, seeds: int) -> dict[
             place = len(steps) if found is None else steps.index(found.ef_runtime)
             picks[str(target)] = place - best
         recalls = [p.recall for p in points]
+        chance = [float(np.hypot(_error(p), _error(u))) for p, u in zip(points, unseen, strict=True)]
         runs.append(
-            {"seed": seed, "recalls": recalls, "uncertainty": made.uncertainty.too_high, "steps": picks}
+            {
+                "seed": seed,
+                "recalls": recalls,
+                "chance": chance,
+                "uncertainty": made.uncertainty.too_high,
+                "steps": picks,
+            }
         )
     client.execute("FT.DROPINDEX", info.name, "DD")
     return {
@@ -286,25 +296,36 @@ def _points(
     return tuple(work.state.points[ef] for ef in sorted(work.state.points))
 
 
+def _error(point: EfPoint) -> float:
+    """Standard error of a mean recall."""
+    return float(point.recalls.std(ddof=1) / np.sqrt(len(point.recalls)))
+
+
+def _judged(result: dict[str, object]) -> np.ndarray:
+    truth = np.array(result["unseen"])
+    return np.asarray((truth >= LEAST) & (truth < MOST))
+
+
 def _errors(result: dict[str, object], of: list[float]) -> tuple[np.ndarray, np.ndarray]:
     """Errors and missed shares where the unseen documents' recall is high."""
-    truth = np.array(result["unseen"])
-    judged = (truth >= LEAST) & (truth < MOST)
+    truth, judged = np.array(result["unseen"]), _judged(result)
     return (np.array(of) - truth)[judged], (1 - truth)[judged]
 
 
 def _print(result: dict[str, object]) -> None:
     made = np.concatenate([_errors(result, run["recalls"])[0] for run in result["made"]])  # type: ignore[attr-defined]
+    chance = [np.array(run["chance"])[_judged(result)] for run in result["made"]]  # type: ignore[attr-defined]
     flattering = _errors(result, result["documents"])[0]  # type: ignore[arg-type]
     if not len(made):
         print(f"{result['case']}: recall of unseen documents is nowhere in [{LEAST}, {MOST})", flush=True)
         return
+    chance_95 = 2 * max(c.max() for c in chance)
     steps = [list(run["steps"].values()) for run in result["made"]]  # type: ignore[attr-defined]
     curve = " ".join(f"{r:.3f}" for r in result["unseen"])  # type: ignore[attr-defined]
     print(
         f"{result['case']:22s} {result['metric']:6s} unseen {curve}\n"
-        f"    made: mean {np.abs(made).mean():.4f}, {made.min():+.4f} to {made.max():+.4f}; documents up to "
-        f"{flattering.max(initial=0):+.4f}; steps off {steps}; "
+        f"    made: mean {np.abs(made).mean():.4f}, {made.min():+.4f} to {made.max():+.4f} "
+        f"(by chance ±{chance_95:.4f}); documents up to {flattering.max(initial=0):+.4f}; steps off {steps}; "
         f"uncertainty {[round(run['uncertainty'], 3) for run in result['made']]}",  # type: ignore[attr-defined]
         flush=True,
     )

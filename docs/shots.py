@@ -6,6 +6,7 @@ to docs/screenshots. Needs a Chromium.
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import tempfile
@@ -15,7 +16,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 from memdb.cluster import engine
-from memdb.cluster.client import connect
+from memdb.cluster.client import Client, connect
 from memdb.demo import loader
 from memdb.demo.app import App
 from memdb.ports import free_port
@@ -47,7 +48,32 @@ SHOTS = (
     ),
     Shot("two-settings", "search?search.q=who+may+read+an+object&search.view=Two+EF+settings"),
     Shot("sessions", "sessions"),
+    Shot("tools", "sessions?sessions.open=tools&sessions.context=travel"),
 )
+TOOLS = [
+    {"role": "user", "content": "What is the weather in Oslo and Bergen?"},
+    {
+        "role": "assistant",
+        "content": [
+            {"type": "thinking", "thinking": "Two cities: two calls."},
+            {"type": "text", "text": "I look."},
+        ],
+        "tool_calls": [
+            {"id": "c1", "function": {"name": "weather", "arguments": '{"city": "Oslo"}'}},
+            {"id": "c2", "function": {"name": "weather", "arguments": '{"city": "Bergen"}'}},
+        ],
+    },
+    {"role": "tool", "tool_call_id": "c1", "name": "weather", "content": '{"celsius": 4, "rain": true}'},
+    {"role": "tool", "tool_call_id": "c2", "name": "weather", "content": "No station.", "status": "error"},
+    {"role": "assistant", "content": "Oslo has 4 degrees and rain. Bergen's station does not answer."},
+]
+
+
+def with_tools(client: Client) -> None:
+    """A session in which tools are called, beside the demo's."""
+    fields = ("user_id", "ann", "context", "travel", "created_at", "2026-07-14T10:30:00Z")
+    client.execute("HSET", "session:tools", *fields, "history", json.dumps(TOOLS))
+    client.execute("EXPIRE", "session:tools", 5_000)
 
 
 def settled(page: Page) -> None:
@@ -66,6 +92,7 @@ def main() -> None:
         running.wait_ready()
         with connect(running.target) as client:
             loader.load(client, home=Path(home), docs=5_000)
+            with_tools(client)
         app = App(running.target, port=free_port(), home=Path(home))
         try:
             with sync_playwright() as play:

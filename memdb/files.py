@@ -134,13 +134,23 @@ def text(path: Path, *, most: int = MOST_TEXT_BYTES) -> str:
         OSError: there is none, it cannot be read, is no regular file, or has more than `most` bytes.
         UnicodeDecodeError: it is no UTF-8.
     """
+    return named(path, most).decode("utf-8")
+
+
+def named(path: Path, most: int) -> bytes:
+    """The bytes of a file that a user named; its size is judged first. It may be a link.
+
+    Raises:
+        OSError: there is none, it cannot be read, is no regular file, or has more than `most` bytes.
+    """
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        about = os.fstat(file.fileno())
+        if not stat.S_ISREG(about.st_mode):
             raise OSError(errno.EINVAL, "it is no regular file")
-        raw = file.read(most + 1)
-    if len(raw) > most:
+        raw = file.read(most + 1) if about.st_size <= most else b""
+    if len(raw) > most or about.st_size > most:
         raise OSError(errno.EFBIG, f"it has more than {most:,} bytes")
-    return raw.decode("utf-8")
+    return raw
 
 
 def document(path: Path, kind: type[T] | Any, *, most: int = MOST_BYTES) -> Any:

@@ -1,4 +1,4 @@
-"""Fixtures for every layer. The engine is a real one; nothing stands in for it."""
+"""Fixtures for every layer. The engine is a real one: the local one, or a server that `--url` names."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import shutil
 import signal
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import redis
 from hypothesis import settings
 
 from memdb.cluster import engine as local_engine
@@ -19,6 +21,7 @@ from memdb.cluster.client import Client, connect
 from memdb.cluster.engine import Engine
 from memdb.cluster.target import Target
 from memdb.settings import SETTINGS
+from tests.abilities import Server
 
 # What an example may find must not depend on how busy the machine is.
 settings.register_profile("patient", deadline=None)
@@ -33,6 +36,15 @@ LONG_FIRST = (
     "app/",
     "server/",
 )
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--url", default="", help="an empty server that tests are run on, e.g. redis://127.0.0.1:6379"
+    )
+    parser.addoption(
+        "--disposable", action="store_true", help="that server may be emptied, whatever it holds"
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -84,25 +96,72 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="session")
-def server_target(engine: Engine) -> Target:
-    """The engine's target: writable."""
-    return engine.target
+def server_target(request: pytest.FixtureRequest) -> Iterator[Target]:
+    """The engine's target, or that of `--url`: writable."""
+    url = request.config.getoption("url")
+    if not url:
+        yield request.getfixturevalue("engine").target
+        return
+    target = Target.parse(url, writable=True)
+    emptied(target, disposable=request.config.getoption("disposable"))
+    yield target
+    emptied(target, disposable=True)
 
 
 @pytest.fixture(scope="session")
 def demo_target(
-    home: Path, corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, home: Path, corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Target]:
-    """A second engine that holds a small demo: 2,000 documents, 200 sessions. For reading."""
+    """A second engine that holds a small demo: 2,000 documents, 200 sessions. For reading.
+
+    With `--url` there is one server alone, and the demo lies beside what the tests make.
+    """
     from memdb.demo import loader
 
     shutil.copytree(corpus_folder, home / "corpus", dirs_exist_ok=True)
-    with local_engine.start(tmp_path_factory.mktemp("demo"), log=False) as running:
-        running.wait_ready()
-        with connect(running.target) as client:
+    with ExitStack() as stack:
+        if request.config.getoption("url"):
+            target = request.getfixturevalue("server_target")
+        else:
+            folder = tmp_path_factory.mktemp("demo")
+            running = stack.enter_context(local_engine.start(folder, log=False))
+            running.wait_ready()
+            target = running.target
+        with connect(target) as client:
             loader.load(client, home=home, docs=2000, users=40, sessions=200)
             _outlive_the_run(client)
-        yield running.target
+        yield target
+
+
+@pytest.fixture(scope="session")
+def abilities(server_target: Target) -> Server:
+    """What the server can."""
+    return Server(server_target)
+
+
+@pytest.fixture(autouse=True)
+def needed(request: pytest.FixtureRequest) -> None:
+    """Skip what the server cannot: `@pytest.mark.needs(…)`."""
+    for mark in request.node.iter_markers("needs"):
+        server: Server = request.getfixturevalue("abilities")
+        lacking = [name for name in mark.args if not server.can(name)]
+        if lacking:
+            pytest.skip(f"the server lacks: {', '.join(lacking)}")
+
+
+def emptied(target: Target, *, disposable: bool) -> None:
+    """Remove everything of a server that is empty already, or that somebody called disposable."""
+    with redis.Redis.from_url(target.url, protocol=2, driver_info=None) as client:
+        names = client.execute_command("FT._LIST")
+        if (client.dbsize() or names) and not disposable:
+            pytest.exit(
+                f"{target.address} holds {client.dbsize():,} keys and {len(names)} indexes, and tests remove "
+                "everything. Name an empty server, or say that this one is disposable (DISPOSABLE=yes).",
+                returncode=2,
+            )
+        for name in names:
+            client.execute_command("FT.DROPINDEX", name)
+        client.flushall()
 
 
 def _outlive_the_run(client: Client) -> None:

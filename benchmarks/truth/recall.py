@@ -33,12 +33,12 @@ def rows() -> Iterable[Row]:
             name = f"r{place}"
             info = build(client, name, documents, metric, m=m)
             labels = [f"query {i}" for i in range(len(queries))]
-            asked = asking.made(queries, labels, (), "vectors that are no documents")
+            asked = asking.made(queries, labels)
             request = SweepRequest(name, k=K, ef_max=200, goal=Goal("recall", 0.9), concurrency=())
             run = sweep(client, info, request, asked)
             truth = np.argsort(exact(documents, queries, metric), axis=1, kind="stable")[:, :K]
             for point in run.points:
-                by_hand = _recall(client, name, queries, truth, point.ef_runtime)
+                by_hand = asked_by_hand(client, name, queries, truth, point.ef_runtime)
                 worst, points = max(worst, abs(point.recall - by_hand)), points + 1
     kinds = "COSINE, L2, IP; 16 to 200 dimensions; M 4 to 16; values near 1 and near 0.001"
     yield Row(
@@ -49,7 +49,8 @@ def rows() -> Iterable[Row]:
     )
 
 
-def _recall(client: Client, name: str, queries: Rows, truth: np.ndarray, ef: int) -> float:
+def asked_by_hand(client: Client, name: str, queries: Rows, truth: np.ndarray, ef: int) -> float:
+    """Mean recall of (q, dim) queries whose (q, K) nearest documents are known, by commands written here."""
     commands = [
         (
             "FT.SEARCH",

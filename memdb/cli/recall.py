@@ -20,6 +20,7 @@ from memdb.vectors.index import index_info
 
 MISSED = 1
 _DEFAULT = SweepRequest("")
+AT_LEAST = "K + 1 at least where the queries are or were made from documents"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +54,7 @@ class Recall(OnIndex):
         default=False,
         help="ask documents of the index themselves: recall then reads too high, by how much is measured",
     )
-    ef_min: int = option("--ef-min", default=_DEFAULT.ef_min, type=count(1), metavar="N")
+    ef_min: int = option("--ef-min", default=_DEFAULT.ef_min, type=count(1), metavar="N", help=AT_LEAST)
     ef_max: int = option("--ef-max", default=_DEFAULT.ef_max, type=count(1), metavar="N")
     seed: int = option("--seed", default=0, type=count(0), metavar="N", help="of the choice")
     clients: int = option(

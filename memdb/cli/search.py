@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from memdb import files
 from memdb.cli.arguments import OnIndex, count
 from memdb.cli.options import option
 from memdb.cli.output import print_json, print_table, say
@@ -97,13 +98,13 @@ def _vector(client: Client, info: IndexInfo, given: Search) -> Floats:
 
         return distance.checked(embed([given.text])[0], params.dim, where)
     if given.vector == "-":
-        return upload.from_text(sys.stdin.read(), params.dim, where)
+        return upload.from_text(sys.stdin.read(upload.most_bytes(params.dim) + 1), params.dim, where)
     path = Path(given.vector or "").expanduser()
     try:
-        content = path.read_bytes()
+        content = files.named(path, upload.most_bytes(params.dim))
     except OSError as exc:
         raise BadInput(
-            f"The file '{given.vector}' cannot be read: {exc.strerror}.",
+            f"The file '{given.vector}' cannot be read: {files.reason(exc)}.",
             "Give the path of a file with a vector.",
         ) from None
     return upload.from_file(path.name, content, params.dim, params.type, where)

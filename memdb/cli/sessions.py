@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -13,9 +14,9 @@ from memdb import export
 from memdb.cli.arguments import OnServer, amount, count
 from memdb.cli.options import option
 from memdb.cli.output import print_json, print_table, say, write
-from memdb.cluster.client import open_for_work
+from memdb.cluster.client import Client, open_for_work
 from memdb.display import bytes_text, duration, line, plain
-from memdb.errors import BadInput
+from memdb.errors import BadInput, NotFound
 from memdb.sessions import indexed, known, listing, messages
 from memdb.sessions.detect import Detected, detect
 from memdb.sessions.filters import SessionFilter
@@ -23,9 +24,12 @@ from memdb.sessions.format_file import own_formats
 from memdb.sessions.formats import Session
 from memdb.sessions.known import ARTICLE
 from memdb.sessions.mapping import Format
+from memdb.sessions.meaning import near_turns
+from memdb.sessions.redact import hidden_session, hidden_summary
 from memdb.sessions.strategy import PAGE, SessionPage
 from memdb.sessions.summaries import SessionSummary
 from memdb.sessions.turns import Text, Turn, part_line, turn_object, turn_rows
+from memdb.sessions.usage import TOKENS_FROM, together, token_use, tool_use
 from memdb.settings import Settings
 
 
@@ -41,16 +45,24 @@ def moment(text: str) -> datetime:
 class Sessions(OnServer):
     """`memdb sessions`."""
 
-    action: str = option("action", default="list", choices=("list", "show", "formats"))
-    id: str = option("id", default="", metavar="ID", help="of the session to show")
+    action: str = option("action", default="list", choices=("list", "show", "formats", "usage", "near"))
+    id: str = option(
+        "id",
+        default="",
+        metavar="ID",
+        help="of the session; for `near` what is looked for, in quotes",
+    )
     format: str = option(
         "--format",
         default=ARTICLE.name,
         metavar="NAME",
         help="how they are stored; `formats --json` names them",
     )
-    prefix: str = option(
-        "--prefix", default="", metavar="P", help="their keys begin so (default: the format's)"
+    prefix: str | None = option(
+        "--prefix", type=str, metavar="P", help="their keys begin so (default: the format's); '' is none"
+    )
+    tail: str | None = option(
+        "--tail", type=str, metavar="T", help="what follows the id in their keys (default: the format's)"
     )
     user: str = option("--user", default="", metavar="ID", help="only of this user")
     context: str = option("--context", default="", metavar="C", help="only with this context")
@@ -75,38 +87,65 @@ class Sessions(OnServer):
         metavar="N",
         help="newest turns of a list that `show` reads",
     )
+    hide: bool = option(
+        "--hide",
+        default=False,
+        help="hide e-mail addresses, card numbers and other personal data",
+    )
     csv: bool = option("--csv", default=False, help="`show` prints a line a turn")
     json: bool = option("--json", default=False, help="print JSON")
 
     def run(self) -> int:
-        """List, show, or tell the formats.
+        """List, show, tell the formats, sum up tools and tokens, or find turns by meaning.
 
         Raises:
-            BadInput: `show` without the id of a session.
+            BadInput: `show` without the id of a session, `near` without what is looked for.
             MemDBError: the server does not answer, or there is no such session.
         """
         if self.action == "show" and not self.id:
             raise BadInput("`memdb sessions show` needs the id of a session.", "`memdb sessions` lists them.")
+        if self.action == "near" and not self.id:
+            raise BadInput("`memdb sessions near` needs what to look for.", 'memdb sessions near "a refund"')
         settings = Settings.from_env()
         own = own_formats(settings)
-        layout, wanted = known.named(self.format, own, self.prefix), self.filter()
+        layout, wanted = known.named(self.format, own, self.prefix, self.tail), self.filter()
         with open_for_work(self.find(settings)) as client:
             if self.action == "formats":
                 return _formats(detect(client, own), as_json=self.json)
             if self.action == "show":
-                budget = replace(listing.OPEN_BUDGET, entries=self.turns)
-                opened = listing.open_session(client, layout, layout.id_of(self.id), budget=budget)
+                session = self._opened(client, layout, layout.id_of(self.id))
                 if self.csv:
-                    rows = turn_rows(opened.session.turns, opened.session.earlier + 1)
+                    rows = turn_rows(session.turns, session.earlier + 1)
                     write(export.to_csv(pd.DataFrame(rows)).decode().rstrip("\n"))
                 elif self.json:
-                    print_json(_session(opened.session))
+                    print_json(_session(session))
                 else:
-                    _show(opened.session)
+                    _show(session)
                 return 0
+            if self.action == "usage" and self.id:
+                return _usage([self._opened(client, layout, layout.id_of(self.id))], as_json=self.json)
             index = indexed.find(client, layout) if wanted.user or wanted.context else None
             page = listing.search(client, layout, wanted, limit=self.limit, cursor=self.cursor, index=index)
+            if self.action in ("usage", "near"):
+                sessions = list(self._each(client, layout, page))
+                if self.action == "usage":
+                    return _usage(sessions, as_json=self.json)
+                return _near(sessions, self.id, as_json=self.json)
+        if self.hide:
+            page = replace(page, sessions=tuple(map(hidden_summary, page.sessions)))
         return _listed(layout, page, as_json=self.json)
+
+    def _opened(self, client: Client, layout: Format, id_: str) -> Session:
+        budget = replace(listing.OPEN_BUDGET, entries=self.turns)
+        session = listing.open_session(client, layout, id_, budget=budget).session
+        return hidden_session(session) if self.hide else session
+
+    def _each(self, client: Client, layout: Format, page: SessionPage) -> Iterator[Session]:
+        for row in page.sessions:
+            try:
+                yield self._opened(client, layout, row.id)
+            except NotFound:
+                continue  # it expired since it was listed
 
     def filter(self) -> SessionFilter:
         """The filter that the options say."""
@@ -162,6 +201,62 @@ def _listed(layout: Format, page: SessionPage, *, as_json: bool) -> int:
     return 0
 
 
+def _usage(sessions: list[Session], *, as_json: bool) -> int:
+    """Tools and tokens of some sessions."""
+    uses = together(tool_use(session.turns, session.earlier + 1) for session in sessions)
+    tokens = [token_use(session.turns).tokens for session in sessions]
+    size = sum(session.size_bytes or 0 for session in sessions)
+    if as_json:
+        print_json(
+            {
+                "sessions": len(sessions),
+                "tools": [
+                    {"tool": u.name, "calls": u.calls, "answered": u.answered, "failed": u.failed}
+                    for u in uses
+                ],
+                "tokens_about": sum(tokens),
+                "tokens_from": TOKENS_FROM,
+                "size_bytes": size,
+                "by_session": [
+                    {"id": session.id, "turns": session.total, "tokens_about": count}
+                    for session, count in zip(sessions, tokens, strict=True)
+                ],
+            }
+        )
+        return 0
+    if uses:
+        rows = [
+            (line(u.name, 60) or "not named", str(u.calls), str(u.answered), str(u.failed), str(u.open))
+            for u in uses
+        ]
+        print_table("", ("tool", "calls", "answered", "failed", "no result"), rows, right=(1, 2, 3, 4))
+    say(
+        f"{len(sessions)} sessions, {bytes_text(size)} in memory, about {sum(tokens):,} tokens "
+        f"({TOKENS_FROM})"
+    )
+    return 0
+
+
+def _near(sessions: list[Session], question: str, *, as_json: bool) -> int:
+    """Turns of some sessions by meaning."""
+    near = near_turns(((s.id, s.turns, s.earlier + 1) for s in sessions), question)
+    if as_json:
+        print_json(
+            [
+                {"session": n.session, "turn": n.number, "cosine": n.cosine, **turn_object(n.turn)}
+                for n in near
+            ]
+        )
+        return 0
+    rows = [
+        (f"{n.cosine:.3f}", n.session, str(n.number), line(n.turn.role, 40), line(n.turn.line, 120))
+        for n in near
+    ]
+    print_table("", ("cosine", "session", "turn", "role", "text"), rows, right=(0, 2))
+    say(f"Of {len(sessions)} sessions, embedded here by the local model.")
+    return 0
+
+
 def _formats(detected: Detected, *, as_json: bool) -> int:
     if as_json:
         print_json(
@@ -181,6 +276,7 @@ def _formats(detected: Detected, *, as_json: bool) -> int:
                 ],
                 "other": detected.other,
                 "unknown": detected.unknown,
+                "other_types": dict(detected.types),
                 "sampled": detected.sampled,
                 "keys": detected.total,
             }
@@ -221,6 +317,7 @@ def _session(session: Session) -> dict[str, object]:
         "ttl_s": session.ttl_s,
         "size_bytes": session.size_bytes,
         "turns": session.total,
+        "turns_not_read": session.earlier,
         "history": [turn_object(turn) for turn in session.turns],
         "state": {part.kind: part.json for part in session.state},
         "problems": list(session.problems),

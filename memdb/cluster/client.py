@@ -14,10 +14,11 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from types import TracebackType
 
 from memdb.cluster import replies
-from memdb.cluster.budget import Meter, budget_of
+from memdb.cluster.budget import Meter, budget_of, one_search_each
 from memdb.cluster.connection import Connection
 from memdb.cluster.replies import Reply
 from memdb.cluster.sending import Arg, Command
@@ -25,7 +26,7 @@ from memdb.cluster.sent import CommandLog
 from memdb.cluster.server import Server
 from memdb.cluster.target import Budget, Target
 from memdb.cluster.topology import Node
-from memdb.errors import NotAllowed
+from memdb.errors import MemDBError, NotAllowed
 
 
 class Client:
@@ -85,21 +86,17 @@ class Client:
         meter = self.meter
         if meter is None:
             return self.connection.execute(*args)
-        meter.before((args,))
-        reply = self.connection.execute(*args)
-        meter.after((args,), (reply,))
-        return reply
+        with meter.metered((args,)) as answers:
+            answers.append(self.connection.execute(*args))
+        return answers[0]
 
     def timed(self, *args: Arg) -> tuple[Reply, float]:
         """As `execute`, with the milliseconds from sending to the reply, without a wait for the budget."""
-        if self.meter is not None:
-            self.meter.before((args,))
-        began = time.perf_counter()
-        reply = self.connection.execute(*args)
-        took_ms = (time.perf_counter() - began) * 1000
-        if self.meter is not None:
-            self.meter.after((args,), (reply,))
-        return reply, took_ms
+        with self._metered((args,)) as answers:
+            began = time.perf_counter()
+            answers.append(self.connection.execute(*args))
+            took_ms = (time.perf_counter() - began) * 1000
+        return answers[0], took_ms
 
     @property
     def queries_per_s(self) -> float | None:
@@ -107,7 +104,7 @@ class Client:
         return (self.meter.budget.queries_per_s or None) if self.meter is not None else None
 
     def pipeline(self, commands: Sequence[Command], *, errors_as_values: bool = False) -> list[Reply]:
-        """Send many commands in one go; not a transaction.
+        """Send many commands in one go; not a transaction. Within a budget each search waits for its turn.
 
         Args:
             commands: keep a batch to some thousand commands or a few MB; the caller chunks.
@@ -115,16 +112,22 @@ class Client:
 
         Raises:
             ReadOnlyTarget: one of them is not allowed here; none was sent.
-            BudgetSpent: a bound of the budget is reached; none was sent.
+            BudgetSpent: a bound of the budget is reached; none was sent, or some of its searches were.
             MemDBError: the server did not answer, or said no to one of them.
         """
         meter = self.meter
         if meter is None:
             return self.connection.pipeline(commands, errors_as_values=errors_as_values)
-        meter.before(commands)
-        answers = self.connection.pipeline(commands, errors_as_values=errors_as_values)
-        meter.after(commands, answers)
-        return answers
+        commands = self.connection.checked(commands)
+        every: list[Reply] = []
+        for part in one_search_each(commands) if meter.splits else (commands,):
+            with meter.metered(part) as answers:
+                answers.extend(self.connection.pipeline(part, errors_as_values=True))
+            every += answers
+        failed = next((reply for reply in every if isinstance(reply, MemDBError)), None)
+        if failed and not errors_as_values:
+            raise failed
+        return every
 
     def transaction(self, commands: Sequence[Command]) -> list[Reply]:
         """Send many commands as one MULTI … EXEC: all run, or none. All keys lie in one slot.
@@ -133,7 +136,9 @@ class Client:
             ReadOnlyTarget: the target is read-only; nothing was sent.
             MemDBError: the server did not answer, or said no.
         """
-        return self.connection.transaction(commands)
+        with self._metered(commands) as answers:
+            answers.extend(self.connection.transaction(commands))
+        return answers
 
     def transactions(self, groups: Sequence[Sequence[Command]]) -> None:
         """Send many transactions in one go; the keys of each lie in one slot.
@@ -144,7 +149,8 @@ class Client:
             ReadOnlyTarget: the target is read-only; nothing was sent.
             MemDBError: the server did not answer, or said no to one of them; the others may be done.
         """
-        self.connection.transactions(groups)
+        with self._metered([command for group in groups for command in group]):
+            self.connection.transactions(groups)
 
     def compare_and_set(
         self,
@@ -168,7 +174,9 @@ class Client:
             Busy: others came first every time.
             MemDBError: the server did not answer, or said no.
         """
-        return self.connection.compare_and_set(key, reads, writes, attempts=attempts)
+        with self._metered((("WATCH", key), *reads)) as answers:
+            answers.extend(self.connection.compare_and_set(key, reads, writes, attempts=attempts))
+        return answers
 
     def info(self, section: str = "") -> dict[str, dict[str, str]]:
         """INFO as section → key → value; of the first shard's primary where there are several nodes.
@@ -193,6 +201,9 @@ class Client:
     def budgeted(self, budget: Budget) -> Client:
         """The same connections, for one piece of heavy work within `budget`."""
         return self if budget == Budget() else Client(self.connection, Meter(budget, self.connection.ping_ms))
+
+    def _metered(self, commands: Sequence[Command]) -> AbstractContextManager[list[Reply]]:
+        return contextlib.nullcontext([]) if self.meter is None else self.meter.metered(commands)
 
     def close(self) -> None:
         """Close all connections. A later call opens new ones."""

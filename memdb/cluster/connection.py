@@ -102,7 +102,7 @@ class Connection(Sender):
             MemDBError: the server did not answer, or said no.
         """
         guard.check_transaction(writable=self.target.writable)
-        commands = self._checked(commands)
+        commands = self.checked(commands)
 
         def run() -> list[Reply]:
             with self._for(commands).pipeline(transaction=True) as pipe:
@@ -122,7 +122,7 @@ class Connection(Sender):
             MemDBError: the server did not answer, or said no to one of them; the others may be done.
         """
         guard.check_transaction(writable=self.target.writable)
-        checked = [self._checked(group) for group in groups]
+        checked = [self.checked(group) for group in groups]
 
         def run() -> list[Reply]:
             batches: dict[redis.Redis, list[Command]] = {}
@@ -164,7 +164,7 @@ class Connection(Sender):
         """
         watch: Command = ("WATCH", key)
         guard.check_transaction(writable=self.target.writable)
-        reads = self._checked(reads)
+        reads = self.checked(reads)
 
         def run() -> list[Reply]:
             with self._for((watch,)).pipeline(transaction=True) as pipe:
@@ -172,7 +172,7 @@ class Connection(Sender):
                     try:
                         pipe.watch(key_bytes(key))  # type: ignore[no-untyped-call]
                         values = [pipe.immediate_execute_command(*sent(command)) for command in reads]  # type: ignore[no-untyped-call]
-                        commands = self._checked(writes(values))
+                        commands = self.checked(writes(values))
                         pipe.multi()
                         for command in commands:
                             pipe.execute_command(*sent(command))  # type: ignore[no-untyped-call]
@@ -205,6 +205,7 @@ class Connection(Sender):
 
     def told(self, commands: Sequence[Command]) -> list[Reply]:
         """Replies of one node to a batch, a MemDBError in its place."""
+        commands = [guard.as_sent(command) for command in commands]
         for command in commands:
             guard.check(command, writable=False)
         return self._logged(commands[0], len(commands), lambda: self._here(commands))
@@ -272,7 +273,12 @@ class Connection(Sender):
         except RedisError as exc:
             return self._recovered(exc, args, writes)
 
-    def _checked(self, commands: Sequence[Command]) -> list[Command]:
+    def checked(self, commands: Sequence[Command]) -> list[Command]:
+        """Commands as they will be sent.
+
+        Raises:
+            ReadOnlyTarget: one of them is not allowed here.
+        """
         plain = [guard.as_sent(command) for command in commands]
         for command in plain:
             guard.check(command, writable=self.target.writable)

@@ -19,6 +19,7 @@ DIMENSION = 256
 # search field would take a gigabyte and eight seconds; and a mean of thousands of words hardly moves.
 LONGEST = 20_000
 _AT_ONCE = 64  # texts the model takes together, all as long as the longest
+_COUNTED = 20_000  # characters of a text whose tokens are counted
 _lock = threading.Lock()
 
 
@@ -51,6 +52,21 @@ def embed(texts: Sequence[str]) -> Floats:
             _model().embed(shortened, norm=True, batch_size=_AT_ONCE), dtype=np.float32
         )
     return np.nan_to_num(vectors)
+
+
+def tokens(texts: Sequence[str]) -> list[int]:
+    """How many tokens the model's own tokenizer, Llama 2's, makes of each text.
+
+    Of a text over `_COUNTED` characters the beginning is counted and the rest reckoned in proportion.
+    """
+    counts = []
+    with _lock:
+        tokenizer = _model().tokenizer
+        for text in texts:
+            shown = text[:_COUNTED].encode("utf-8", "replace").decode()
+            length = len(tokenizer.encode(shown, add_special_tokens=False).ids) if shown else 0
+            counts.append(length if len(text) <= _COUNTED else round(length * len(text) / _COUNTED))
+    return counts
 
 
 @cache

@@ -37,13 +37,14 @@ class Appended:
 def append(client: Client, key: str, turns: Sequence[Turn], *, ttl_s: float | None = TTL_S) -> Appended:
     """Add turns to the end of a session's history and renew its TTL, atomically.
 
-    A session that never expires stays so. What the history holds besides turns is kept as it is.
+    A TTL is never shortened, and a session that never expires stays so. What the history holds besides turns
+    is kept as it is.
 
     Args:
         client: where to write.
         key: of the session's hash.
         turns: to be added, in order; texts only.
-        ttl_s: seconds the session lives from now; None leaves its TTL alone.
+        ttl_s: seconds the session lives from now at least; None leaves its TTL alone.
 
     Raises:
         NotFound: the session is gone, perhaps expired since it was opened.
@@ -76,10 +77,11 @@ def append(client: Client, key: str, turns: Sequence[Turn], *, ttl_s: float | No
                 "Begin another session.",
             )
         commands: list[list[Arg]] = [["HSET", key, HISTORY, text]]
-        forever = replies.integer(left) == -1
-        if ttl_s is not None and not forever:
+        left_ms = replies.integer(left)
+        forever = left_ms == -1
+        if ttl_s is not None and not forever and ttl_s * 1000 > left_ms:
             commands.append(["PEXPIRE", key, round(ttl_s * 1000)])
-        lives = None if forever else ttl_s if ttl_s is not None else replies.integer(left) / 1000
+        lives = None if forever else max(ttl_s or 0.0, left_ms / 1000)
         done = Appended(key, len(entries), lives, done.attempts + 1)
         return commands
 

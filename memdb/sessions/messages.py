@@ -46,7 +46,7 @@ _CLASSES = {
     "toolmessagechunk": "tool",
     "functionmessage": "function",
 }
-_ROLE_NAMES = ("role", "Role", "_role", "author", "sender", "from", "speaker", "type")
+_ROLE_NAMES = ("role", "Role", "_role", "author", "sender", "from", "speaker", "source", "event", "type")
 _CONTENT_NAMES = (
     *("content", "contents", "parts", "blocks", "items"),
     *("Items", "Content", "_content", "text", "Text"),
@@ -82,6 +82,7 @@ _MEMORY_DETAILS = frozenset(
     "last_accessed event_date access_count pinned extracted_from metadata "
     "categories".split()
 )
+_SPOKEN = re.compile(r"\s*(\w{2,20}):\s+(.*)", re.DOTALL)  # "User: How are you?"
 _SESSION_KEYS = frozenset(("messages", "history", "turns", "events", "runs"))
 
 
@@ -93,6 +94,8 @@ def turns_of_entry(entry: Any, place: str = "A message") -> tuple[list[Turn], st
         place: which it is, the beginning of that sentence: "Message 3".
     """
     value = parsed(entry)
+    if (turn := _plain(value)) is not None:
+        return [turn], ""
     if isinstance(value, str):
         broken = value.lstrip()[:1] in ("{", "[")
         why = f"is no JSON ({_fault(value)})" if broken else "is a text, not a message with a role"
@@ -132,6 +135,11 @@ def conversation(entries: Iterable[Any], first: int = 1) -> tuple[tuple[Turn, ..
     return tuple(turns), problems_told(problems)
 
 
+def is_entry(value: Any) -> bool:
+    """Whether a value looks like a message within a list of messages: also "User: Hi" and ["user", "Hi"]."""
+    return is_message(value) or _plain(parsed(value)) is not None
+
+
 def is_message(value: Any) -> bool:
     """Whether a value looks like a message of a conversation, and not like a job or a record.
 
@@ -160,6 +168,8 @@ def is_message(value: Any) -> bool:
         if role.lower() in ROLES:
             return _holds_content(value) or any(isinstance(value.get(n), str) for n in _LOOSE_NAMES)
         return any(n in value for n in ("content", "Content", "parts", "text", "blocks"))
+    if isinstance(value.get("source"), str) and str(value.get("type")).endswith(("Message", "Event")):
+        return "content" in value  # AutoGen's
     named = next(
         (v for n in _ROLE_NAMES[3:] if isinstance(v := value.get(n), str) and v.lower() in ROLES), ""
     )
@@ -238,8 +248,8 @@ def time_in(entry: Any) -> datetime | None:
 def _turn(entry: Mapping[str, Any]) -> Turn:
     if (item := _agent_item(entry)) is not None:
         return replace(item, at=time_in(entry))
-    inner, told = unwrapped(entry)
-    role = told or _role(inner) or (_role(entry) if inner is not entry else "")
+    inner, told_role = unwrapped(entry)
+    role = told_role or _role(inner) or (_role(entry) if inner is not entry else "")
     role = _CLASSES.get(role.lower(), role)
     parts = _parts(inner)
     if not parts and inner is entry:
@@ -257,7 +267,10 @@ def _turn(entry: Mapping[str, Any]) -> Turn:
     name = next(
         (v for place in (entry, inner) for n in ("author", "name") if isinstance(v := place.get(n), str)), ""
     )
-    return Turn(role, tuple(parts), time_in(entry), name if name.lower() not in ("", role.lower()) else "")
+    # A tool's name stands in its result already.
+    told = any(isinstance(part, ToolResult) for part in parts) and role.lower() != "user"
+    speaker = "" if told or name.lower() == role.lower() else name
+    return Turn(role, tuple(parts), time_in(entry), speaker)
 
 
 def _memory(entry: Mapping[str, Any]) -> Turn:
@@ -303,8 +316,8 @@ def _parts(message: Mapping[str, Any]) -> list[Part]:
         parts.append(Text(refusal))
     for attached in _ATTACHED:
         for each in message[attached] if isinstance(message.get(attached), list) else ():
-            if isinstance(each, Mapping):
-                parts.append(media_of(each, "image" if attached == "images" else "file"))
+            held = each if isinstance(each, Mapping) else {"data": each}  # Ollama's images are bytes alone
+            parts.append(media_of(held, "image" if attached == "images" else "file"))
     known = {(part.id or part.name) for part in parts if isinstance(part, ToolCall)}
     for place in (message, message.get("additional_kwargs")):
         if isinstance(place, Mapping):
@@ -337,6 +350,16 @@ def _as_result(message: Mapping[str, Any], parts: list[Part], call: str) -> list
         "\n".join(part.text for part in texts), call, name if isinstance(name, str) else "", failed
     )
     return [told, *(part for part in parts if not isinstance(part, Text))]
+
+
+def _plain(value: Any) -> Turn | None:
+    """A text that begins with a role, or a pair of role and text, as a turn; None where it is neither."""
+    if isinstance(value, str):
+        told = _SPOKEN.match(value)
+        return Turn(told[1], (Text(told[2]),)) if told and told[1].lower() in ROLES else None
+    if isinstance(value, list) and len(value) == 2 and all(isinstance(part, str) for part in value):
+        return Turn(value[0], (Text(value[1]),)) if value[0].lower() in ROLES else None
+    return None
 
 
 def _parted(entry: Mapping[str, Any]) -> list[Turn]:
@@ -393,7 +416,7 @@ def _role(message: Mapping[str, Any]) -> str:
             value = next((v for n in ("Label", "label", "value") if isinstance(v := value.get(n), str)), None)
         if not isinstance(value, str) or not value:
             continue
-        if name == "type" and value.lower() not in ROLES:
+        if name in ("type", "event") and value.lower() not in ROLES:
             continue
         return value[:200]
     return ""

@@ -260,6 +260,10 @@ def _keyed(told: Mapping[str, Any], kind: str, depth: int) -> list[Part]:
     text = next((told[n] for n in ("text", "Text") if isinstance(told.get(n), str)), None)
     if text is not None and (not kind or len(told) <= 3 or told.get("thought")):
         return [Thinking(text) if told.get("thought") is True else Text(text)]
+    if not kind and "name" in told and "arguments" in told:
+        return [call_of(told)]
+    if not kind and "call_id" in told and "content" in told:
+        return [result_of(told, depth)]
     return [Other(kind or "part", as_json(told))]
 
 

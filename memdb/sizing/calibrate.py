@@ -86,6 +86,8 @@ class Grown:
 def from_index(client: Client, name: str, profile_name: str = "", *, report: Report = silent) -> Read:
     """Fit a profile to an index: INFO, FT.INFO, and MEMORY USAGE of a sample. Only reads.
 
+    Of several shards, one is measured: the shape is of what it holds.
+
     Args:
         client: of the server.
         name: of the index.
@@ -98,6 +100,9 @@ def from_index(client: Client, name: str, profile_name: str = "", *, report: Rep
         BadInput: it holds too few documents, or no vectors.
         EngineError: the server refuses MEMORY USAGE.
     """
+    primaries = [node for node in client.nodes() if node.role == "primary"]
+    if len(primaries) > 1:
+        client = client.on(primaries[0])
     info = index.index_info(client, name)
     _check(info)
     memory = client.info("memory").get("memory", {})
@@ -112,7 +117,7 @@ def from_index(client: Client, name: str, profile_name: str = "", *, report: Rep
     # Every second key fits, the others judge: neighbours in the server's table are no neighbours by name.
     seen, unseen = ours[::2], ours[1::2]
     each = float(np.mean(seen))
-    sampling = (intervals.total_within(ours, info.documents) or 0.0) / (info.documents * float(np.mean(ours)))
+    sampling = _within(ours, info.documents) / (info.documents * float(np.mean(ours)))
     shape = shape_of(client, info, each, base)
     table = stored_by(base).main_table(info.documents)
     keyspace = info.documents * float(np.mean(ours)) + table
@@ -126,7 +131,15 @@ def from_index(client: Client, name: str, profile_name: str = "", *, report: Rep
     if base.engine == "valkey-search":
         weighed = live_index.of_total(client, info, shape, base)
     else:
-        weighed = live_index.told(client, info, shape, base, memory, keyspace + other_bytes)
+        weighed = live_index.told(
+            client,
+            info,
+            shape,
+            base,
+            memory,
+            keys_bytes=keyspace + other_bytes,
+            keys_within=_within(ours, info.documents) + _within(others, max(0, keys - info.documents)),
+        )
     error = math.hypot(sampling, FORM)
     profile = replace(
         base,
@@ -142,8 +155,18 @@ def from_index(client: Client, name: str, profile_name: str = "", *, report: Rep
         calibrated=_today(),
         samples=len(ours),
     )
-    notes = (*weighed.notes, held_out.sentence)
+    of_one = (
+        f"Of {len(primaries)} shards, the one at {primaries[0].address} was measured."
+        if primaries[1:]
+        else ""
+    )
+    notes = (*filter(None, [of_one]), *weighed.notes, held_out.sentence)
     return Read(shape, profile, len(ours), keyspace, weighed.bytes, held_out, notes)
+
+
+def _within(sizes: Sequence[float], population: int) -> float:
+    """Half of the 95 % interval of all keys' bytes, by those that were weighed."""
+    return (intervals.total_within(sizes, population) or 0.0) if sizes else 0.0
 
 
 def _base(client: Client, memory: dict[str, str]) -> Profile:

@@ -47,7 +47,14 @@ def _judged(size: float, factor: float, uncertainty: float, notes: tuple[str, ..
 
 
 def told(
-    client: Client, info: IndexInfo, shape: Shape, base: Profile, memory: dict[str, str], keys_bytes: float
+    client: Client,
+    info: IndexInfo,
+    shape: Shape,
+    base: Profile,
+    memory: dict[str, str],
+    *,
+    keys_bytes: float,
+    keys_within: float,
 ) -> Weighed:
     """What the index takes, and the factor of its documents' part.
 
@@ -57,19 +64,28 @@ def told(
         shape: its documents.
         base: the built-in profile of the server's engine.
         memory: INFO memory.
-        keys_bytes: of all keys and of their table.
+        keys_bytes: of all keys and of their table, estimated from a sample.
+        keys_within: half of its 95 % interval; by so much the index may be off.
 
     Raises:
         EngineError: the server's figures leave nothing for the index.
     """
-    size, notes = _shared_out(client, info, memory, keys_bytes)
+    if base.engine == "memorydb" and info.total_bytes:
+        size = info.total_bytes  # space_usage holds all of it
+    else:
+        size = _shared_out(client, info, memory, keys_bytes)
+    predicted = index_bytes(shape, base)
+    if info.total_bytes and not 0.5 * info.total_bytes < size < 3 * info.total_bytes:
+        # Other keys of very different sizes, or a cluster's table for each slot. RediSearch's own count
+        # leaves out what is rounded up, and is no measure.
+        note = "Memory beyond the keys does not fit FT.INFO: the built-in prediction of the index was kept."
+        return Weighed(predicted, 1.0, (note,))
     empty = index_bytes(replace(shape, vectors=0), base)
-    return _judged(size, (size - empty) / (index_bytes(shape, base) - empty), FORM, notes)
+    documents = predicted - empty
+    return _judged(size, (size - empty) / documents, max(FORM, keys_within / documents), ())
 
 
-def _shared_out(
-    client: Client, info: IndexInfo, memory: dict[str, str], keys_bytes: float
-) -> tuple[float, tuple[str, ...]]:
+def _shared_out(client: Client, info: IndexInfo, memory: dict[str, str], keys_bytes: float) -> float:
     """What the server uses beyond its keys, shared out by what FT.INFO tells."""
     told: dict[str, float] = {}
     for name in index.index_names(client):
@@ -83,17 +99,12 @@ def _shared_out(
     left = used - idle - keys_bytes
     own = told.get(info.name, 0.0)
     share = left * own / sum(told.values()) if told else left
-    notes = []
-    if info.total_bytes and not 0.5 * info.total_bytes < share < 3 * info.total_bytes:
-        # Other keys of very different sizes can spoil the difference; the index's own count cannot be spoilt.
-        notes.append("Memory beyond the keys does not fit FT.INFO; the index's own count was taken.")
-        share = info.total_bytes
-    if share <= 0:
+    if share <= 0 and not info.total_bytes:
         raise EngineError(
             "The server's memory less its keys leaves nothing for the index.",
             "Calibrate with samples of your shape on the local engine instead.",
         )
-    return share, tuple(notes)
+    return share
 
 
 # ---- valkey-search: INFO tells one total of all indexes ----------------------------------------------------
@@ -202,6 +213,10 @@ def _modelled(info: IndexInfo, shape: Shape, base: Profile, held: set[tuple[obje
         if string in held:
             whole -= valkey.index(with_vector(shape, field), base.allocator)["vectors_indexed"]
         held.add(string)
+        if field.vector.capacity:
+            # INITIAL_CAP was another, or documents were deleted: the places stay, empty or not.
+            more = valkey.beyond_default(with_vector(shape, field), base.allocator, field.vector.capacity)
+            empty, whole = empty + more, whole + more
     return _Modelled(empty, whole - empty)
 
 

@@ -149,6 +149,8 @@ def _corrected(shape: Shape, profile: Profile) -> dict[str, float]:
 
 
 TEXT_UNSAID = 0.2  # of the bytes of indexed text, where its words are estimated from its bytes
+# Less and more, where the words are told: English has stems and stop words, and some words often.
+LANGUAGE_UNSAID = (0.2, 0.05)
 LENGTHS_UNSAID = 0.3  # sessions whose lengths may vary are also taken to vary by so much
 
 
@@ -157,8 +159,10 @@ def _unsaid(shape: Shape, profile: Profile, components: dict[str, float]) -> tup
     less = more = 0.0
     if profile.engine == "article":
         return less, more
-    if shape.text_bytes and not (shape.text_words and shape.text_vocabulary):
-        less = more = TEXT_UNSAID * components["fields"]
+    if shape.text_bytes:
+        said = shape.text_words and shape.text_vocabulary
+        shares = LANGUAGE_UNSAID if said else (TEXT_UNSAID, TEXT_UNSAID)
+        less, more = (share * components["fields"] for share in shares)
     if profile.engine == "valkey-search" and not profile.calibrated:
         # Documents that are written to an index that is there do not wait in numbers.
         expected = valkey.waiting(shape, valkey.expected(shape))

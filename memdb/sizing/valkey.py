@@ -139,17 +139,34 @@ def _stored(n: int, vector_bytes: int, sized: Sized) -> float:
 
 
 def _places(shape: Shape, sized: Sized, exact: Exact, counts: Occurrences) -> None:
-    """Places are there by the block, whether they are taken or not."""
     n, m = shape.vectors, shape.m
-    blocks = max(1, -(-n // BLOCK))
     if shape.algorithm == "FLAT":
-        exact["bookkeeping"] += blocks * sized(BLOCK * _POINTER_AND_LABEL)
+        exact["bookkeeping"] += _room(shape, sized, capacity(n))
         return
-    links = -(-(4 + 8 * m) // 8) * 8
-    exact["graph"] += blocks * (sized(BLOCK * (links + _POINTER_AND_LABEL)) + sized(BLOCK * _UPPER))
-    exact["graph"] += sum(sized(blocks * BLOCK * size) for size in (_LOCK, _LEVEL, _VISITED)) + sized(_LOCKS)
+    exact["graph"] += _room(shape, sized, capacity(n)) + sized(_LOCKS)
     exact["graph"] += n / (m - 1) * sized(4 + 4 * m + 1)  # 1/M of each level is in the one above
     counts["hnsw_vector"] = ("bookkeeping", float(n))
+
+
+def capacity(vectors: int, initial: int = BLOCK) -> int:
+    """Places set aside for so many vectors: INITIAL_CAP, and a block more whenever they are taken."""
+    return initial + max(0, -(-(vectors - initial) // BLOCK)) * BLOCK
+
+
+def beyond_default(shape: Shape, allocator: Allocator, places: int) -> float:
+    """Bytes that an index with so many places takes more than one that began with the default."""
+    sized = SIZED[allocator]
+    return _room(shape, sized, places) - _room(shape, sized, capacity(shape.vectors))
+
+
+def _room(shape: Shape, sized: Sized, places: int) -> float:
+    """Places, whether they are taken or not: in blocks, the rest for each place."""
+    blocks = -(-places // BLOCK)
+    if shape.algorithm == "FLAT":
+        return float(blocks * sized(BLOCK * _POINTER_AND_LABEL))
+    links = -(-(4 + 8 * shape.m) // 8) * 8
+    in_blocks = blocks * (sized(BLOCK * (links + _POINTER_AND_LABEL)) + sized(BLOCK * _UPPER))
+    return float(in_blocks + sum(sized(places * size) for size in (_LOCK, _LEVEL, _VISITED)))
 
 
 def _fields(shape: Shape, sized: Sized, exact: Exact, counts: Occurrences) -> None:

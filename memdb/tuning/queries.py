@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import heapq
 import io
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,9 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from memdb import files
 from memdb.cluster.client import Client
+from memdb.display import bytes_text
 from memdb.embedding.local import DIMENSION, MODEL, embed
 from memdb.errors import BadInput, BadVector
 from memdb.jobs import Report, silent
@@ -33,7 +35,9 @@ from memdb.vectors.index import Field, IndexInfo, VectorParams
 from memdb.vectors.read import Block, vectors_of
 
 MOST_QUERIES = 20_000
-MOST_BYTES = 512 * 2**20  # of an uploaded file
+MOST_BYTES = 512 * 2**20  # of a file
+_MOST_CELLS = 40_000  # of a row: an index takes at most 32,768 dimensions
+_LEAST_BYTES, _NUMBER_BYTES = 16 * 2**20, 32  # what any may have, and what a number takes as text
 FILE_TYPES = ("npy", "parquet", "csv", "jsonl", "json")
 _VECTOR_NAMES = ("vector", "embedding", "vec", "values", "query_vector")
 _TEXT_NAMES = ("text", "query", "question", "content", "title")
@@ -254,9 +258,14 @@ def from_file(
             f"'{shown}' is no file of queries that can be read.",
             f"Use one of: {', '.join('.' + t for t in FILE_TYPES)}.",
         )
-    if len(content) > MOST_BYTES:
-        raise BadInput(f"'{shown}' is larger than {MOST_BYTES >> 20} MB.", "Take a part of its rows.")
     _, params = info.vector_field(field)
+    most = min(MOST_BYTES, max(_LEAST_BYTES, MOST_QUERIES * params.dim * _NUMBER_BYTES))
+    if len(content) > most:
+        raise BadInput(
+            f"'{shown}' has {bytes_text(len(content))}; at most {bytes_text(most)} are read for queries of "
+            f"{params.dim:,} numbers.",
+            "Take a part of its rows.",
+        )
     rows = _rows(kind, content, shown, column, params.dim)
     _count(len(rows), f"'{shown}' holds")
     source = File(shown, path)
@@ -281,10 +290,10 @@ def content_of(path: str) -> bytes:
         BadInput: it cannot be read.
     """
     try:
-        return Path(path).expanduser().read_bytes()
+        return files.named(Path(path).expanduser(), MOST_BYTES)
     except OSError as exc:
         raise BadInput(
-            f"The file of queries '{path}' cannot be read: {exc.strerror}.",
+            f"The file of queries '{path}' cannot be read: {files.reason(exc)}.",
             "Give a number of made queries, or the path of a .npy, .parquet, .csv, .json or .jsonl file.",
         ) from None
 
@@ -419,6 +428,8 @@ def _rows(kind: str, content: bytes, shown: str, column: str, dim: int) -> Seque
     try:
         if kind == "npy":
             array = upload.array(shown, content, dim)
+            if array.ndim == 2:
+                _count(len(array), f"'{shown}' holds")
             if array.ndim not in (1, 2):
                 raise BadInput(
                     f"'{shown}' holds {array.ndim}-dimensional values of type {array.dtype}.",
@@ -428,10 +439,11 @@ def _rows(kind: str, content: bytes, shown: str, column: str, dim: int) -> Seque
         if kind in ("json", "jsonl"):
             text = upload.decoded(content)
             if kind == "jsonl":
+                _count(max(1, sum(1 for line in text.split("\n") if line.strip())), f"'{shown}' holds")
                 # Split at line feeds alone: within its strings JSON may hold other ends of lines.
-                parsed = [json.loads(line) for line in text.split("\n") if line.strip()]
+                parsed = [upload.json_of(line) for line in text.split("\n") if line.strip()]
             else:
-                parsed = json.loads(text)
+                parsed = upload.json_of(text)
                 # A list of numbers is one vector; of anything else, one row each.
                 if not isinstance(parsed, list) or (parsed and type(parsed[0]) in (int, float)):
                     parsed = [parsed]
@@ -441,9 +453,14 @@ def _rows(kind: str, content: bytes, shown: str, column: str, dim: int) -> Seque
                 return _values(parsed, shown)
             return _column(pd.DataFrame(parsed), shown, column, dim)
         if kind == "parquet":
+            about = pq.ParquetFile(io.BytesIO(content)).metadata
+            _count(max(1, about.num_rows), f"'{shown}' holds")
+            size = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
+            if size > MOST_BYTES:
+                raise ValueError(f"it unpacks to {bytes_text(size)}")
             return _column(pd.read_parquet(io.BytesIO(content)), shown, column, dim)
         return _column(_table(upload.decoded(content)), shown, column, dim)
-    except (ValueError, TypeError, OSError, EOFError, RecursionError, pa.ArrowException) as exc:
+    except (*files.DAMAGE, pa.ArrowException) as exc:
         raise BadInput(
             f"'{shown}' cannot be read as .{kind}: {' '.join(str(exc).split())[:200]}.",
             "Check that the file is whole and is what its ending says.",
@@ -458,11 +475,13 @@ def _table(text: str) -> pd.DataFrame:
     """
     first = text.lstrip("\n\r").partition("\n")[0].rstrip("\r")
     separator = next((sign for sign in ",;\t" if sign in first), ",")
+    if first.count(separator) > _MOST_CELLS:
+        raise ValueError(f"its first row has {first.count(separator):,} cells")
     cells = [cell.strip().strip('"') for cell in first.split(separator)]
     counted = len(cells) >= _COUNTED and cells == list(map(str, range(len(cells))))
     if any(cells) and not counted and all(not cell or _is_number(cell) for cell in cells):
-        return pd.read_csv(io.StringIO(text), header=None, sep=separator)
-    return pd.read_csv(io.StringIO(text), keep_default_na=False, sep=separator)
+        return pd.read_csv(io.StringIO(text), header=None, sep=separator, nrows=MOST_QUERIES + 1)
+    return pd.read_csv(io.StringIO(text), keep_default_na=False, sep=separator, nrows=MOST_QUERIES + 1)
 
 
 def _column(frame: pd.DataFrame, shown: str, column: str, dim: int) -> Sequence[Any]:
@@ -508,7 +527,7 @@ def _values(values: Iterable[Any], shown: str) -> list[Any]:
 def _parsed(value: Any) -> Any:
     if isinstance(value, str) and re.match(r"\s*\[[\s\d.,eE+\-naifNIty]*\]\s*$", value):
         try:
-            return json.loads(value)
+            return upload.json_of(value)
         except ValueError:
             return [float(part) for part in value.strip().strip("[]").replace(",", " ").split()]
     return value

@@ -215,7 +215,7 @@ class _Sweep:
         """First the recall at a few values, which is the first curve; then what each costs; then the rest."""
         request, queries = self.state.request, self.state.queries
         single = not self.params.has_ef
-        steps = (0,) if single else decide.ladder(request.ef_min, request.ef_max, len(queries))
+        steps = (0,) if single else self._steps()
         first = steps if single else decide.first_values(steps)
         latency = self._latency_calls()
         self.total = (1 if single else decide.POINTS) * (len(queries) + latency)
@@ -231,6 +231,16 @@ class _Sweep:
             self._refine(steps)
         self._slowed()
         self.report("Measuring", self.total, self.total)
+
+    def _steps(self) -> tuple[int, ...]:
+        """The EF values that may be measured.
+
+        A search for k results never keeps fewer candidates than k. Queries with a document of their own are
+        asked for one more, so that a lower EF than that would be measured as k + 1.
+        """
+        request, queries = self.state.request, self.state.queries
+        low = max(request.ef_min, request.k + 1) if any(queries.own_keys) else request.ef_min
+        return decide.ladder(low, max(low, request.ef_max), len(queries))
 
     def _refine(self, steps: tuple[int, ...]) -> None:
         """One EF after the other until the boundary is found and the curve has its points."""

@@ -270,9 +270,11 @@ class _Round:
     def _recall(self, asked: Floats, limits: Floats, ef: int, own: Places | None = None) -> float:
         self.graph.expansion_search = ef
         hits = 0
+        # One more than k of either kind: a search never keeps fewer candidates than it is asked for, so that
+        # the two would not be asked with the same EF_RUNTIME where that is k.
+        wanted = self.k + 1
         for start in range(0, len(asked), _RECALL_AT_ONCE):
             rows = slice(start, start + _RECALL_AT_ONCE)
-            wanted = self.k + (own is not None)
             got = self.graph.search(asked[rows], wanted, threads=_THREADS)
             good = np.arange(wanted) < np.asarray(got.counts)[:, None]
             good &= got.distances <= limits[rows, None]

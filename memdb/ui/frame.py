@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
@@ -80,6 +81,7 @@ def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
         return
     with st.sidebar:
         targets.selector()
+    limit: AbstractContextManager[None] = nullcontext()
     try:
         here = target()
     except MemDBError as exc:
@@ -90,14 +92,19 @@ def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
             st.page_link(link("connect"), label="Targets that can be opened", icon=":material/cable:")
             return
     else:
+        waiting = cached.waiting(here)
+        limit = waiting or limit
         with st.sidebar:
-            _target_panel(here, strips)
+            _target_panel(here, strips, answers=waiting is None)
+    if page.url_path == "connect":  # it asks other servers too
+        limit = nullcontext()
     parts.damaged_files()
     with st.sidebar:
         access.login_panel()
     token = _LET_IN.set(True)
     try:
-        page.run()
+        with limit:
+            page.run()
     finally:
         _LET_IN.reset(token)
 
@@ -176,9 +183,12 @@ def _unopened_panel() -> None:
         st.caption(":material/cloud_off: cannot be opened")
 
 
-def _target_panel(here: Target, strips: Iterable[Callable[[Target], None]]) -> None:
+def _target_panel(here: Target, strips: Iterable[Callable[[Target], None]], *, answers: bool) -> None:
     st.markdown(parts.target_name(here))
     parts.target_badge(here)
+    if not answers:
+        st.caption(":material/cloud_off: not answering")
+        return
     try:
         server = cached.server(here)
         names, refusal = _names(here)

@@ -1,4 +1,7 @@
-"""A vector from what people paste or upload: JSON, an embeddings reply, numbers as text, .npy, .bin."""
+"""A vector from what people paste or upload: JSON, an embeddings reply, numbers as text, .npy, .bin.
+
+Size, shape and depth are judged before anything is read as a whole.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,15 @@ import binascii
 import codecs
 import json
 import re
-import zipfile
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memdb.display import line
+from memdb import files
+from memdb.array_files import read_array
+from memdb.display import bytes_text, line
 from memdb.errors import BadVector
 from memdb.vectors import distance
 from memdb.vectors.distance import Floats
@@ -30,6 +35,9 @@ _NAMES = (
     "data",
     "predictions",
 )
+MOST_DEPTH = 16  # of JSON: an embeddings reply has 5
+_STRINGS = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_OPENED, _CLOSED = np.frombuffer(b"[{", np.uint8), np.frombuffer(b"]}", np.uint8)
 _DECIMAL_COMMAS = re.compile(r"\s*[-+]?\d+,\d+(?:[eE][-+]?\d+)?\s*")
 _PRINTED = re.compile(r"(?:array\()?\s*(\[.*\])\s*(?:,\s*dtype=[\w.]+\s*)?\)?", re.DOTALL)
 
@@ -42,10 +50,11 @@ def from_text(text: str, dim: int, where: str) -> Floats:
     Raises:
         BadVector: it does not parse, holds several vectors, or one of another length.
     """
+    _check_size("The pasted text", len(text), dim)
     stripped = text.strip().lstrip("\ufeff")
     try:
         rows = _parsed(stripped)
-    except (ValueError, RecursionError):
+    except (ValueError, OverflowError, RecursionError):
         raise BadVector(
             "The pasted text is not a vector.",
             "Give numbers separated by commas, or a JSON list such as [0.1, -0.2].",
@@ -74,6 +83,7 @@ def from_file(name: str, content: bytes, dim: int, type_: str, where: str) -> Fl
     Raises:
         BadVector: it cannot be read, holds several vectors, or one of another length.
     """
+    _check_size(f"'{line(name)}'", len(content), dim)
     suffix = name.rsplit(".", 1)[-1].lower()
     if suffix == "npy":
         return distance.checked(array(name, content, dim), dim, where)
@@ -88,6 +98,22 @@ def from_file(name: str, content: bytes, dim: int, type_: str, where: str) -> Fl
             expected=dim,
             got=0,
         ) from None
+
+
+def json_of(text: str) -> Any:
+    """JSON that is at most MOST_DEPTH deep, judged by its brackets.
+
+    Raises:
+        ValueError: it is none, is deeper, or holds a number of thousands of digits.
+    """
+    if text.count("[") + text.count("{") <= MOST_DEPTH:
+        return json.loads(text)
+    brackets = np.frombuffer(_STRINGS.sub("", text).encode("ascii", "replace"), np.uint8)
+    opened, closed = np.isin(brackets, _OPENED), np.isin(brackets, _CLOSED)
+    steps = (opened.astype(np.int8) - closed.astype(np.int8))[opened | closed]
+    if len(steps) and int(np.cumsum(steps, dtype=np.int64).max()) > MOST_DEPTH:
+        raise ValueError(f"its brackets are more than {MOST_DEPTH} deep")
+    return json.loads(text)
 
 
 def decoded(content: bytes) -> str:
@@ -129,7 +155,7 @@ def _parsed(text: str) -> list[object]:
     """The vectors in a text."""
     if text.startswith(("[", "{", "array(")):
         try:
-            return vectors_in(json.loads(text))
+            return vectors_in(json_of(text))
         except json.JSONDecodeError:
             printed = _PRINTED.fullmatch(text)
             if printed is None or printed[1].count("[") > 1:
@@ -156,21 +182,37 @@ def array(name: str, content: bytes, dim: int) -> NDArray[np.generic]:
     Raises:
         BadVector: it is none, or holds something else.
     """
+    held = "cannot be read, or is not one whole array"
     try:
-        loaded = np.load(BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile):
-        loaded = None
-    if not isinstance(loaded, np.ndarray) or loaded.dtype.kind not in "fiu":
-        held = "cannot be read, or is not one whole array"
-        if isinstance(loaded, np.ndarray):
-            held = f"holds values of type {loaded.dtype}"
+        loaded = read_array(BytesIO(content), len(content))
+        if loaded.dtype.kind in "fiu":
+            return loaded
+        held = f"holds values of type {loaded.dtype}"
+    except files.DAMAGE as exc:
+        held += f" ({line(str(exc), 120)})"
+    raise BadVector(
+        f"'{line(name)}' is not a NumPy file of numbers: it {held}.",
+        "Save it with numpy.save(path, vector); archives and object arrays are not read.",
+        expected=dim,
+        got=0,
+    )
+
+
+def most_bytes(dim: int) -> int:
+    """How large a text or file with a vector of `dim` numbers may be, whatever lies around it."""
+    return max(1 << 20, 64 * dim)
+
+
+def _check_size(what: str, size: int, dim: int) -> None:
+    most = most_bytes(dim)
+    if size > most:
         raise BadVector(
-            f"'{line(name)}' is not a NumPy file of numbers: it {held}.",
-            "Save it with numpy.save(path, vector); archives and object arrays are not read.",
+            f"{what} has {bytes_text(size)}; for a vector of {dim:,} numbers at most {bytes_text(most)} are "
+            "read.",
+            "Give one vector. A file of many queries is read on the Recall page.",
             expected=dim,
             got=0,
         )
-    return loaded
 
 
 def _several(count: int, dim: int, where: str) -> BadVector:

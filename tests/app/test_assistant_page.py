@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from memdb.cluster.client import connect
@@ -69,7 +70,7 @@ def said(app: AppTest) -> str:
         *app.code,
     ]
     titles = [part.proto.title for part in (*app.error, *app.warning)]
-    return "\n".join([*(str(part.value) for part in parts), *titles]).replace("\\", "")
+    return "\n".join([*(str(part.value) for part in parts), *titles]).replace("\\", "").replace("`", "")
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_a_question_is_answered_and_kept(opened: Open, demo_target: Target, sess
     app = opened(assistant__user="user001", assistant__session=session)
     app.chat_input[0].set_value(QUESTION).run()
     assert not app.exception
-    assert "Kept: the session has 2 turns" in said(app)
+    assert f"Kept in session {session} (2 turns)" in said(app)
     assert "[1]" in said(app)
     with connect(demo_target) as client:
         turns = store.read(client, formats.session_key(session)).turns
@@ -136,6 +137,47 @@ def test_a_user_and_a_session_are_made(opened: Open, demo_target: Target, prefix
         for made in listing.page(client, ARTICLE, SessionFilter(user=name)).sessions:
             client.execute("DEL", made.key)
         client.execute("DEL", formats.user_key(name))
+
+
+def test_each_of_two_visitors_writes_to_the_session_that_their_page_names(
+    opened: Open, demo_target: Target, prefix: str, session: str
+) -> None:
+    """Both begin a session of the same user; what was there before keeps its turns and its life."""
+    old = formats.session_key(session)
+    visitors = [opened(assistant__user="user001", assistant__session=session) for _ in range(2)]
+    made: list[str] = []
+    with connect(demo_target) as client:
+        client.execute("PEXPIRE", old, 57_600_000)
+        for visitor in visitors:
+            visitor.button(key="assistant.new_session").click().run()
+        for number, visitor in enumerate(visitors):
+            chosen = str(visitor.selectbox(key="assistant.session").value)
+            assert f"Session {chosen} begins" in said(visitor)
+            made.append(formats.session_key(chosen))
+            visitor.chat_input[0].set_value(f"{number}: {QUESTION}").run()
+            assert f"Kept in session {chosen} (2 turns)" in said(visitor)
+            assert visitor.selectbox(key="assistant.session").value == chosen
+        try:
+            assert len({old, *made}) == 3
+            for number, key in enumerate(made):
+                assert store.read(client, key).turns[0].content == f"{number}: {QUESTION}"
+            assert store.read(client, old).turns == ()
+            assert (store.time_left(client, old) or 0) > 57_000
+        finally:
+            client.execute("DEL", *made)
+
+
+def test_a_session_that_is_gone_is_replaced_by_no_other(
+    opened: Open, demo_target: Target, session: str
+) -> None:
+    app = opened(assistant__user="user001", assistant__session=session)
+    with connect(demo_target) as client:
+        client.execute("DEL", formats.session_key(session))
+    st.cache_data.clear()
+    app.run()
+    assert app.selectbox(key="assistant.session").value is None
+    assert f"{session} is gone" in said(app)
+    assert not app.chat_input
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_a_query_lies_on_the_map_and_ef_moves_its_neighbours(opened: Open, demo_
     app.text_input(key="map.q").set_value("restore a table from a backup").run()
     assert not app.exception
     assert "10 found · 0 missed" in said(app) or "missed" in said(app)
-    app.select_slider(key="map.ef").set_value(1).run()
+    app.number_input(key="map.ef").set_value(1).run()
     assert not app.exception
     assert "recall@10" in said(app)
     app.text_input(key="map.q").set_value(key).run()

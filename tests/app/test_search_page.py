@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from memdb.cluster import engine as local_engine
@@ -16,7 +17,7 @@ from memdb.cluster.target import Target
 from memdb.demo.app import app_folder, environment
 from memdb.vectors import index
 from memdb.vectors.index import HnswField, IndexSpec, TagField, TextField
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, until
 
 ENTRY = app_folder() / "memdb" / "ui" / "entry.py"
 SEARCH = app_folder() / "pages" / "explore" / "search.py"
@@ -157,6 +158,42 @@ def test_a_filter_narrows_and_counts(app: AppTest) -> None:
     app.multiselect(key="search.f.service").select("redis").run()
     assert calm(app)
     assert set(hits(app)["service"]) == {"redis"}
+
+
+@pytest.mark.parametrize("ef", [1, 14, 20, 63, 4_096])
+def test_a_link_opens_with_the_very_ef_it_names(app: AppTest, ef: int) -> None:
+    searched(app, index="idx:embeddings", search__q="delete a user", search__ef=str(ef))
+    assert calm(app)
+    assert app.number_input(key="search.ef").value == ef
+    assert f"EF {ef} " in texts(app)
+
+
+def test_a_filter_s_link_names_the_value_and_outlives_its_count(
+    own: Client, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = (TagField("kind"), HnswField("v", 256, "COSINE"))
+    index.create(own, IndexSpec("i", fields, ("d:",)))
+
+    def add(first: int, last: int) -> None:
+        rows = np.random.default_rng(first).normal(size=(last - first, 256)).astype("<f4")
+        own.pipeline(
+            [
+                ("HSET", f"d:{first + i}", "kind", ("s3", "s3 (2)", "swf")[i % 3], "v", row.tobytes())
+                for i, row in enumerate(rows)
+            ]
+        )
+        until(lambda: index.index_info(own, "i").documents == last, "the index is built")
+
+    add(0, 6)
+    for count in (2, 4):
+        app = searched(started(own.target, home, monkeypatch), search__q="x", search__f__kind="s3")
+        assert calm(app)
+        assert app.multiselect(key="search.f.kind").value == ["s3"]
+        assert app.multiselect(key="search.f.kind").options == ["s3", "s3 (2)", "swf"]
+        assert not app.multiselect(key="search.f.kind").proto.select_all
+        assert f"{count}** of {count * 3} documents" in texts(app)
+        add(6, 12) if count == 2 else None
+        st.cache_data.clear()
 
 
 @pytest.mark.parametrize(

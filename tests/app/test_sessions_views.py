@@ -141,7 +141,7 @@ def test_a_link_to_a_format(app: AppTest, server: Client) -> None:
     opened(app, format="LangChain: list of messages · message_store:")
     healthy(app)
     assert list(frames(app)[0]["session"]) == ["s1"]
-    assert "1 keys of this format" in marked(app)
+    assert "1 key of this format" in marked(app)
 
 
 @pytest.mark.parametrize("view", ["Overview", "Change many", "Formats"])
@@ -258,3 +258,113 @@ def test_an_index_is_offered_with_its_cost(app: AppTest, server: Client) -> None
     assert "found through index" in marked(app)
     assert list(frames(app)[0]["session"]) == ["b"]
     healthy(app)
+
+
+TOOLS = [
+    {
+        "role": "user",
+        "content": [
+            {"type": "text", "text": "Weather?"},
+            {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{'A' * 120}"}},
+        ],
+    },
+    {
+        "role": "assistant",
+        "content": [{"type": "thinking", "thinking": "hm"}],
+        "tool_calls": [{"id": "c1", "function": {"name": "weather", "arguments": '{"city": "<b>Oslo</b>"}'}}],
+    },
+    {"role": "tool", "tool_call_id": "c1", "content": "no **station**", "status": "error"},
+    {"role": "assistant", "content": "Half \ud83d. Write to ann@example.com."},
+]
+
+
+def test_a_conversation_with_tools(app: AppTest, server: Client) -> None:
+    put(server, "tools", history=json.dumps(TOOLS))
+    opened(app, open="tools")
+    healthy(app)
+    shown = "\n".join(
+        [texts(app), marked(app), *(c.value for c in app.code), *(e.label for e in app.expander)]
+    )
+    for part in ("calls **weather**", '{"city": "<b>Oslo</b>"}', "no **station**", "Thinking", "90 B"):
+        assert part in shown.replace("\\", ""), part
+    assert "Half \\ud83d. Write to ann@example.com." in texts(app)
+    assert not app.get("imgs")
+    app.segmented_control(key="sessions.view").set_value("Usage").run()
+    healthy(app)
+    used = next(f for f in frames(app) if "failed in turn" in f)
+    assert used.to_dict("records") == [
+        {"tool": "weather", "calls": 1, "answered": 0, "failed": 1, "no result": 0, "failed in turn": "3"}
+    ]
+    app.segmented_control(key="sessions.view").set_value("Conversation").run()
+    next(t for t in app.toggle if t.label == "Hide personal data").set_value(True).run()
+    healthy(app)
+    assert "Write to [e-mail address]." in texts(app)
+    app.segmented_control(key="sessions.view").set_value("Fields").run()
+    assert "ann@example.com" not in str([p.proto for p in [*app.code, *app.text, *app.markdown]])
+
+
+def test_personal_data_is_hidden_on_production_that_is_served_to_others(
+    app: AppTest, server: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(server, "tools", history=json.dumps(TOOLS))
+    monkeypatch.setenv("MEMDB_KIND", "production")
+    monkeypatch.setattr("memdb.ui.kit.access.on_this_machine", lambda: False)
+    opened(app, open="tools")
+    assert "Write to [e-mail address]." in texts(app)
+    next(t for t in app.toggle if t.label == "Hide personal data").set_value(False).run()
+    assert "ann@example.com" in texts(app)
+
+
+def test_a_long_list_is_read_as_one_goes_back(app: AppTest, server: Client) -> None:
+    server.pipeline(
+        [
+            (
+                "LPUSH",
+                "message_store:long",
+                json.dumps({"type": "human", "data": {"content": f"Message {i}"}}),
+            )
+            for i in range(700)
+        ]
+    )
+    opened(app, open="long", format="LangChain: list of messages · message_store:")
+    healthy(app)
+    assert (frames(app)[0]["turns"][0], frames(app)[0]["began with"][0]) == (700, "Message 0")
+    assert "Message 699" in texts(app)
+    while any(b.key == "sessions.more" for b in app.button):
+        before = app.button(key="sessions.more").label
+        app.button(key="sessions.more").click().run()
+        assert not any(b.label == before for b in app.button)
+    assert "Message 0\n" in texts(app)
+
+
+def test_turns_by_meaning(app: AppTest, server: Client) -> None:
+    langchain(server, "s1", "How do I restore a table?", "From a backup.")
+    langchain(server, "s2", "Cats purr", "They do.")
+    opened(app, format="LangChain: list of messages · message_store:")
+    app.text_input(key="sessions.meaning").set_value("a backup of the database").run()
+    healthy(app)
+    near = next(f for f in frames(app) if "cosine" in f)
+    assert list(near["cosine"]) == sorted(near["cosine"], reverse=True)
+    assert set(near["session"][:2]) == {"s1"}
+    app.toggle(key="sessions.page_usage").set_value(True).run()
+    healthy(app)
+    assert "tokens in 2 sessions" in marked(app)
+
+
+def test_half_an_emoji_hides_no_other_session(app: AppTest, server: Client) -> None:
+    server.execute("RPUSH", "chat:1", '{"role": "user", "content": "cut \\ud83d"}')
+    server.execute("RPUSH", "chat:2", '{"role": "user", "content": "fine"}')
+    opened(app, open="1")
+    healthy(app)
+    assert sorted(frames(app)[0]["began with"]) == ["cut \\ud83d", "fine"]
+    assert "cut \\ud83d" in texts(app)
+
+
+def test_memories_that_are_alike(app: AppTest, server: Client) -> None:
+    for i, text in enumerate(("Likes green tea", "Likes green tea!", "Lives in Oslo")):
+        server.execute("HSET", f"mem:{i}", "memory", text, "user_id", "ann", "hash", str(i))
+    opened(app, format="Memories: a hash each · mem:")
+    app.toggle(key="sessions.alike").set_value(True).run()
+    healthy(app)
+    pairs = next(f for f in frames(app) if "earlier" in f)
+    assert sorted([*pairs["earlier"], *pairs["later"]]) == ["Likes green tea", "Likes green tea!"]

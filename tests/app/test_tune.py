@@ -6,7 +6,9 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
@@ -164,9 +166,12 @@ def test_a_sweep_ends_in_one_sentence_and_is_saved(page_run: AppTest, folder: Pa
     assert page_run.selectbox(key="recall.run").value == runs[0].id
     table = next(f.value for f in page_run.dataframe if "ef_runtime" in f.value.columns)
     assert len(table) >= 3
+    assert "has changed since this run" not in texts(page_run)
+    assert "is not known" not in texts(page_run)
 
 
 def test_every_view_opens_and_shows_stored_text_as_text(run_of: AppTest) -> None:
+    assert "Whether the documents are those that this run measured is not known" in texts(run_of)
     for view in VIEWS:
         run_of.segmented_control(key="recall.view").set_value(view).run()
         assert not run_of.exception, view
@@ -177,6 +182,25 @@ def test_every_view_opens_and_shows_stored_text_as_text(run_of: AppTest) -> None
             assert "![x](" not in bare
 
 
+def test_the_recommended_setting_is_carried_to_the_pages_that_ask(
+    run_of: AppTest, folder: Path, small: Client, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = store.load(folder, store.listed(folder)[0].id)
+    assert run.recommendation is not None
+    assert not any("ef=" in link.proto.query_string for link in run_of.get("page_link")), "nothing is advised"
+    store.save(replace(run, recommendation=replace(run.recommendation, ef_runtime=23, met=True)), folder)
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    app = opened(small.target, folder, monkeypatch, RECALL, prefix + "idx", recall__run=run.id)
+    linked = {}
+    for link in app.get("page_link"):
+        held = {key: values[0] for key, values in parse_qs(link.proto.query_string).items()}
+        linked |= {name: value for name, value in held.items() if name.endswith((".ef", ".k"))}
+    k = str(run.request.k)
+    pages = ("search", "assistant", "map")
+    assert linked == {f"{page}.{name}": value for page in pages for name, value in (("ef", "23"), ("k", k))}
+
+
 def test_a_miss_is_explained_and_linked_to_search(run_of: AppTest) -> None:
     run_of.segmented_control(key="recall.view").set_value("Misses").run()
     assert "true neighbours were missed" in texts(run_of)
@@ -185,7 +209,7 @@ def test_a_miss_is_explained_and_linked_to_search(run_of: AppTest) -> None:
     extras = next(
         f.value
         for f in run_of.dataframe
-        if {"index rank", "true rank", "title"} == set(f.value.columns) - {"distance", "key"}
+        if {"index rank", "true rank", "title"} == set(f.value.columns) - {"distance", "key", "filter"}
     )
     assert (extras["true rank"] > extras["index rank"]).any()
     assert any("Open its document in Search" in str(link.proto.label) for link in run_of.get("page_link"))

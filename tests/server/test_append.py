@@ -13,6 +13,8 @@ from memdb.errors import BadInput, NotFound, ReadOnlyTarget
 from memdb.sessions import append, store
 from memdb.sessions.turns import said
 
+pytestmark = pytest.mark.any_engine
+
 WRITERS, EACH = 8, 25
 
 
@@ -46,6 +48,9 @@ def test_the_ttl_is_renewed_and_forever_stays_forever(client: Client, prefix: st
     assert 890 < client.execute("TTL", key) <= 900
     append.append(client, key, [said("user", "y")], ttl_s=None)
     assert 880 < client.execute("TTL", key) <= 900
+    client.execute("PEXPIRE", key, 57_600_000)
+    assert 57_590 < (append.append(client, key, [said("user", "w")]).ttl_s or 0) <= 57_600
+    assert 57_590 < client.execute("TTL", key) <= 57_600, "renewing shortened a life"
     client.execute("PERSIST", key)
     assert append.append(client, key, [said("user", "z")]).ttl_s is None
     assert client.execute("TTL", key) == -1

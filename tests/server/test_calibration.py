@@ -8,9 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import redis
+from redis.crc import key_slot
 
 from benchmarks import session_memory
 from memdb.cli import main
+from memdb.cluster import engine as local_engine
 from memdb.cluster import replies
 from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Target
@@ -24,6 +27,7 @@ from memdb.sizing.model import predict
 from memdb.sizing.shape import Sessions, Shape
 from memdb.vectors import index
 from memdb.vectors.index import HnswField, IndexSpec, TagField
+from tests.waiting import until
 
 
 # Shapes that are neither among the fitted ones nor in the benchmark.
@@ -241,3 +245,30 @@ def test_wrong_words_on_the_command_line(words: str, said: str, capsys: pytest.C
     assert said in json.loads(out.out)["error"]
     assert "NaN" not in out.out
     assert "Traceback" not in out.err
+
+
+def test_one_of_several_shards_is_measured_as_a_whole(tmp_path: Path) -> None:
+    """Keys, memory and documents are all of one shard: the keys of the others are in no figure."""
+    rng = np.random.default_rng(8)
+    vectors = rng.normal(size=(6_000, 32)).astype("<f4")
+    with local_engine.start(tmp_path, cluster=True, shards=2, log=False) as running:
+        running.wait_ready()
+        with connect(running.target) as client:
+            client.pipeline([("HSET", f"d:{i}", "v", v.tobytes()) for i, v in enumerate(vectors)])
+            first, second = (node for node in client.nodes() if node.role == "primary")
+            # The local engine keeps an index where its name's slot is; here it must be on the first shard.
+            low, high = first.slots[0]
+            name = next(f"i{n}" for n in range(99) if low <= key_slot(f"i{n}".encode()) <= high)
+            made = IndexSpec(name, (HnswField("v", 32, "L2"),), ("d:",)).create_args()
+            with redis.Redis(first.host, first.port, password=running.target.password or None) as plain:
+                plain.execute_command(*made)
+                until(lambda: plain.ft(name).info()["num_docs"] == plain.dbsize(), "the index is built")
+            there, beside = (int(client.on(node).execute("DBSIZE")) for node in (first, second))
+            assert there + beside == 6_000
+            reading = calibrate.from_index(client, name)
+    assert 2_000 < reading.shape.vectors == there < 4_000
+    assert any(first.address in note and "2 shards" in note for note in reading.notes)
+    assert 0.9 < reading.profile.keyspace_factor < 1.1
+    # A table for each of 16,384 slots takes more than this index: its memory cannot be told from theirs.
+    assert reading.profile.index_factor == 1.0
+    assert any("does not fit FT.INFO" in note for note in reading.notes)

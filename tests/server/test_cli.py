@@ -225,8 +225,24 @@ def test_sessions_page_by_page_and_one(memdb: Run, client: Client) -> None:
         assert "cli-1" in out
         assert "how do buckets work" in out
         status, out, _ = memdb("sessions", "show", "cli-3", "--json")
-        assert json.loads(out)["history"] == [{"role": "user", "content": "how do buckets work"}]
+        said = {"role": "user", "content": "how do buckets work"}
+        parts = [{"kind": "text", "text": "how do buckets work"}]
+        assert json.loads(out)["history"] == [{**said, "parts": parts}]
         assert memdb("sessions", "show", keys[3])[0] == 0
+        status, out, _ = memdb("sessions", "show", "cli-3", "--csv")
+        assert out.splitlines()[1].split(",")[:3] == ["1", "", "user"]
+        status, out, _ = memdb("sessions", "usage", "--user", "cli0", "--json")
+        usage = json.loads(out)
+        assert (usage["sessions"], usage["tools"], len(usage["by_session"])) == (3, [], 3)
+        assert usage["tokens_about"] == sum(row["tokens_about"] for row in usage["by_session"]) > 0
+        status, out, _ = memdb("sessions", "near", "object storage", "--user", "cli1", "--json")
+        assert sorted((row["session"], row["turn"]) for row in json.loads(out)) == [
+            ("cli-1", 1),
+            ("cli-3", 1),
+        ]
+        client.execute("HSET", keys[3], "user_id", "ann@example.com")
+        assert "ann@example.com" not in memdb("sessions", "show", "cli-3", "--hide")[1]
+        assert memdb("sessions", "near")[0] == 2
     finally:
         client.execute("DEL", *keys)
     status, out, err = memdb("sessions", "show", "cli-3")

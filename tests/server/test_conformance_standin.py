@@ -13,6 +13,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ import pytest
 import redis
 
 from memdb.cluster.target import Target
-from tests.standins import Standin, valkey_search
+from tests.standins import valkey_search
 from tests.waiting import until
 
+pytestmark = pytest.mark.any_engine
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 
 
@@ -38,6 +40,7 @@ MOST_EXCEPTIONS = 0.02
 # Where the stand-in does not answer as recorded, by the command's note, and why it need not.
 EXCEPTIONS = {
     "zero vector, cosine": "every document is as near: any five are right",
+    "JSON": "a server with the JSON module makes the index that one without it refuses",
     "NaN vector": "no document has a distance: any five are right",
 }
 VOLATILE = {"backfill_in_progress", "backfill_complete_percent", "state"}
@@ -76,20 +79,33 @@ def documents() -> Iterator[tuple[str, dict[str, Any]]]:
         )
 
 
-@pytest.fixture(scope="module")
-def standin(server_target: Target) -> Iterator[Standin]:
-    with valkey_search(server_target) as running:
+# The stand-in needs RediSearch behind it; a server of the recorded release is asked itself.
+ANSWERING = (
+    pytest.param("stand-in", marks=pytest.mark.needs("sorted_hits")),
+    pytest.param("server", marks=pytest.mark.needs("recorded")),
+)
+
+
+@pytest.fixture(scope="module", params=ANSWERING)
+def answering(request: pytest.FixtureRequest, server_target: Target) -> Iterator[redis.Redis]:
+    """A client of what is held against the recording, which holds its documents."""
+    with ExitStack() as stack:
+        front = server_target
+        if request.param == "stand-in":
+            front = stack.enter_context(valkey_search(server_target)).target
+        client = stack.enter_context(redis.Redis.from_url(front.url, protocol=2, driver_info=None))
+        client.response_callbacks.clear()
         keys = []
-        with running.admin.pipeline(transaction=False) as pipe:
+        with client.pipeline(transaction=False) as pipe:
             for key, values in documents():
                 keys.append(key)
                 pipe.hset(key, mapping=values)
             pipe.execute()
-        yield running
-        running.admin.delete(*keys)
-        for name in running.admin.execute_command("FT._LIST"):
+        yield client
+        client.delete(*keys)
+        for name in client.execute_command("FT._LIST"):
             if name.startswith(b"cf"):
-                running.admin.execute_command("FT.DROPINDEX", name)
+                client.execute_command("FT.DROPINDEX", name)
 
 
 def kind(message: str) -> str:
@@ -148,12 +164,13 @@ def same_info(got: list[Any], told: list[Any]) -> bool:
 
 
 def same_sections(got: bytes, told: bytes) -> bool:
-    """The figures that the stand-in tells are recorded ones, in recorded sections; those of documents agree."""
+    """INFO: a stand-in tells no figure that was not recorded; at least the recording's indexes are counted."""
     mine, theirs = (
         dict(line.split(":", 1) for line in raw.decode().split() if ":" in line) for raw in (got, told)
     )
-    counted = [name for name in mine if re.search(r"number_of|indexed_documents|name=search", name)]
-    return set(mine) <= set(theirs) and all(mine[name] == theirs[name] for name in counted)
+    counted = [name for name in theirs if re.search(r"number_of|indexed_documents", name)]
+    names = set(mine) <= set(theirs) or set(theirs) <= set(mine)
+    return bool(counted and names) and all(int(mine[name]) >= int(theirs[name]) for name in counted)
 
 
 def agrees(args: list[bytes], got: Any, told: Any) -> bool:
@@ -172,7 +189,9 @@ def agrees(args: list[bytes], got: Any, told: Any) -> bool:
     if name == b"FT._LIST":
         return set(got) >= set(told)
     if name == b"MODULE":
-        return bool(got[0] == told[0])
+        return {tuple(entry[:4]) for entry in told} <= {tuple(entry[:4]) for entry in got}
+    if name == b"CONFIG":  # the number of threads is the machine's
+        return bool(got[::2] == told[::2])
     return bool(got == told)
 
 
@@ -188,21 +207,17 @@ def answered(client: redis.Redis, args: list[bytes]) -> Any:
 
 
 def test_every_recorded_command_gets_its_recorded_reply(
-    standin: Standin, capsys: pytest.CaptureFixture[str]
+    answering: redis.Redis, capsys: pytest.CaptureFixture[str]
 ) -> None:
     differing: list[dict[str, Any]] = []
     refused = exact = 0
-    with redis.Redis(
-        port=standin.target.port, password=standin.target.password, protocol=2, driver_info=None
-    ) as client:
-        client.response_callbacks.clear()
-        for command in COMMANDS:
-            args, told = [wire(arg) for arg in command["args"]], wire(command["reply"])
-            got = answered(client, args)
-            refused += isinstance(told, dict)
-            exact += isinstance(told, dict) and str(got) == told["error"]
-            if not agrees(args, got, told):
-                differing.append(command | {"got": got})
+    for command in COMMANDS:
+        args, told = [wire(arg) for arg in command["args"]], wire(command["reply"])
+        got = answered(answering, args)
+        refused += isinstance(told, dict)
+        exact += isinstance(told, dict) and str(got) == told["error"]
+        if not agrees(args, got, told):
+            differing.append(command | {"got": got})
     table = [f"{len(COMMANDS)} commands, {len(COMMANDS) - len(differing)} agree, {len(differing)} exceptions"]
     table.append(f"{refused} are refused, {exact} of them in the very words")
     for family, count in Counter(command["family"] for command in COMMANDS).items():
@@ -212,7 +227,6 @@ def test_every_recorded_command_gets_its_recorded_reply(
         sys.stdout.write("\n" + "\n".join(table) + "\n")
     unexplained = [d for d in differing if d["note"] not in EXCEPTIONS]
     assert not unexplained, "\n".join(str(d)[:400] for d in unexplained)
-    assert {d["note"] for d in differing} == set(EXCEPTIONS)
     assert len(differing) <= MOST_EXCEPTIONS * len(COMMANDS)
 
 

@@ -303,6 +303,16 @@ def test_input_that_does_not_fit_is_told_before_anything_is_measured(client: Cli
         sweep(client, info, _request(info), asked)
 
 
+def test_a_search_for_one_more_is_not_told_as_one_with_less(client: Client, prefix: str) -> None:
+    """A query that is a document is asked for k + 1, and a search never keeps fewer candidates."""
+    info = _load(client, prefix)
+    assert sweep(client, info, _request(info), _asked(client, info, 40)).points[0].ef_runtime == 11
+    given = queries.made(_vectors(40, seed=9), [f"q{i}" for i in range(40)])
+    assert sweep(client, info, _request(info), given).points[0].ef_runtime == 5
+    few = sweep(client, info, _request(info, ef_max=8), _asked(client, info, 40))
+    assert [point.ef_runtime for point in few.points] == [11]
+
+
 def test_too_few_queries_are_told_with_how_many_it_takes(client: Client, prefix: str) -> None:
     info = _load(client, prefix)
     run = sweep(client, info, _request(info, goal=Goal("recall", 0.99)), _asked(client, info, 20))
@@ -316,7 +326,7 @@ def test_more_queries_are_asked_where_the_first_leave_it_open(client: Client, pr
     info = _load(client, prefix)
     base = sweep(client, info, _request(info), _asked(client, info, 60))
     # One of the values every sweep begins with; the target lies inside its interval, below its mean.
-    start = base.point(decide.first_values(decide.ladder(5, 200, 60))[1])
+    start = base.point(decide.first_values(decide.ladder(11, 200, 60))[1])
     assert start is not None
     target = (start.low + start.recall) / 2
     request = _request(info, goal=Goal("recall", target))
@@ -508,7 +518,7 @@ def test_the_command_line(
     assert set(printed["recommended"]) == {"ef_runtime", "recall", "low", "high"}
     assert printed["recommended"]["low"] >= 0.9
     assert [set(p) for p in printed["curve"]] == [
-        {"ef_runtime", "recall", "low", "high", "p50_ms", "p95_ms", "p99_ms", "qps"}
+        {"ef_runtime", "recall", "low", "high", "broken", "p50_ms", "p95_ms", "p99_ms", "qps"}
     ] * len(printed["curve"])
     assert (printed["queries"], printed["k"], printed["filter"], printed["seed"]) == (200, 10, "*", 3)
     assert [r.id for r in store.listed(tmp_path)] == [printed["run"]]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -81,6 +81,8 @@ class Documents:
         self._texts: dict[tuple[int, str], list[str]] = {}
         self._columns: dict[str, Any] = {}
         self._taken: dict[tuple[str, bool, bool], list[Document]] = {}
+        self.notes: dict[tuple[str, str], int] = {}  # what was counted once, by a name
+        self._allowed: dict[tuple[str, bool], Set[bytes]] = {}
 
     @cached_property
     def by_key(self) -> dict[bytes, Document]:
@@ -96,6 +98,23 @@ class Documents:
                 rows = np.array([row for _, row in pairs], np.float32).reshape(-1, field.dimensions)
                 made[field.alias] = ([document for document, _ in pairs], rows)
         return made
+
+    @cached_property
+    def rows(self) -> dict[str, dict[bytes, list[int]]]:
+        """Of each vector field the rows of its vectors that are a key's."""
+        made: dict[str, dict[bytes, list[int]]] = {}
+        for alias, (owners, _) in self.vectors.items():
+            for at, document in enumerate(owners):
+                made.setdefault(alias, {}).setdefault(document.key, []).append(at)
+        return made
+
+    @cached_property
+    def odd(self) -> dict[str, list[bytes]]:
+        """Of each vector field the keys whose vectors are no numbers: the engine behind leaves them out."""
+        return {
+            alias: [owners[at].key for at in np.flatnonzero(np.isnan(rows).any(axis=1))]
+            for alias, (owners, rows) in self.vectors.items()
+        }
 
     def holding(self, field: Field) -> list[Document]:
         """Those whose value of a field is indexed."""
@@ -121,6 +140,15 @@ class Documents:
             walked = graph and not has_negation(node)
             self._taken[name] = [self.all[at] for at in np.flatnonzero(self._mask(node, walked, False))]
         return self._taken[name]
+
+    def allowed(self, text: str, node: Node | None, *, graph: bool = False) -> Set[bytes]:
+        """The keys that a filter takes."""
+        name = (text if node else "", graph)
+        if name not in self._allowed:
+            if len(self._allowed) > 200:
+                self._allowed.clear()
+            self._allowed[name] = {document.key for document in self.taken(text, node, graph=graph)}
+        return self._allowed[name]
 
     def _mask(self, node: Node, graph: bool, from_or: bool) -> Bools:
         """Whether each document is taken, (n,)."""
@@ -211,12 +239,12 @@ class Documents:
 
         return follows((), places)
 
-    def nearest(self, knn: Knn, among: list[Document] | None = None) -> list[tuple[Document, float]]:
-        """All vectors of a field, or those of some documents, by distance; those that are no numbers last."""
+    def nearest(self, knn: Knn, among: Iterable[bytes] | None = None) -> list[tuple[Document, float]]:
+        """All vectors of a field, or those of some keys, by distance; those that are no numbers last."""
         documents, rows = self.vectors[knn.field.alias]
         if among is not None:
-            kept = {document.key for document in among}
-            chosen = [at for at, document in enumerate(documents) if document.key in kept]
+            held = self.rows.get(knn.field.alias, {})
+            chosen = [at for key in dict.fromkeys(among) for at in held.get(key, ())]
             documents, rows = [documents[at] for at in chosen], rows[chosen]
         distances = distance(np.frombuffer(knn.blob, "<f4"), rows, knn.field.metric)
         hits: dict[Document, float] = {}

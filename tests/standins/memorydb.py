@@ -59,7 +59,7 @@ class MemoryDB(ValkeySearch):
 
     def created(self, session: Session) -> Any:
         index = read_create(session.words[1:], json=True)
-        if len(self.admin.execute_command("FT._LIST")) >= _MAX_INDEXES:
+        if len(self.own.ask("FT._LIST")) >= _MAX_INDEXES:
             raise Refusal(f"ERR the number of indexes cannot exceed {_MAX_INDEXES}")
         if len(index.fields) > _MAX_FIELDS:
             raise Refusal(f"ERR the number of fields cannot exceed {_MAX_FIELDS}")
@@ -76,8 +76,8 @@ class MemoryDB(ValkeySearch):
             rest = rest[1:]
         if not rest or rest[0].upper() != b"QUERY":
             raise Refusal("ERR syntax error: QUERY is expected")
-        session.upstream.ask("FT.PROFILE", name, "SEARCH", "QUERY", "*", "LIMIT", 0, 0)
-        index = self.index(name.decode("latin-1"))
+        self.allowed(session, "FT.PROFILE", name, "SEARCH", "QUERY", "*", "LIMIT", 0, 0)
+        index = self.index(name.decode("latin-1"), there=True)
         reply = (self.hits if kind.upper() == b"SEARCH" else self.rows)(index, rest[1:])
         return [reply, [[b"all.count", reply[0]], [b"parse.time", b"0.02"], [b"query.time", b"0.3"]]]
 
@@ -141,7 +141,7 @@ class MemoryDB(ValkeySearch):
         return re.sub(rb"# Modules\r\n(?:module:.*\r\n)*", b"", text)
 
     def sections(self) -> str:
-        indexes = [self.index(name.decode("latin-1")) for name in self.admin.execute_command("FT._LIST")]
+        indexes = self.indexes()
         lines = [
             "# search_memory",
             "search_used_memory_bytes:653471",

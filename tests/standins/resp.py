@@ -9,6 +9,8 @@ import socket
 from collections.abc import Iterator
 from typing import IO, Any
 
+import hiredis
+
 
 class Refusal(Exception):
     """An error reply, worded as it goes over the wire."""
@@ -42,7 +44,7 @@ class Upstream:
         Raises:
             Refusal: The engine's error.
         """
-        raw = self.relay([w if isinstance(w, bytes) else str(w).encode() for w in words])
+        raw = self.relay([_raw(word) for word in words])
         value, _ = decoded(raw, 0)
         if isinstance(value, Refusal):
             raise value
@@ -61,6 +63,49 @@ class Upstream:
                 yield from self._parts()
             if kind == b"|":
                 yield from self._parts()
+
+
+class Asking:
+    """A connection of the stand-in's own, for what it needs of the engine to answer."""
+
+    def __init__(self, host: str, port: int, username: str, password: str) -> None:
+        self._socket = socket.create_connection((host, port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._reader = hiredis.Reader()
+        if password:
+            self.ask("AUTH", *([username] if username else []), password)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def ask(self, *words: bytes | str | int) -> Any:
+        """One reply.
+
+        Raises:
+            Refusal: The engine's error.
+        """
+        (reply,) = self.many([words])
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    def many(self, every: list[tuple[bytes | str | int, ...]]) -> list[Any]:
+        """The replies to many commands that are sent at once; an error is a Refusal among them."""
+        replies: list[Any] = []
+        for at in range(0, len(every), 500):
+            some = every[at : at + 500]
+            self._socket.sendall(b"".join(request([_raw(word) for word in words]) for words in some))
+            for _ in some:
+                while (reply := self._reader.gets()) is False:
+                    if not (more := self._socket.recv(1 << 16)):
+                        raise OSError("the engine closed the connection")
+                    self._reader.feed(more)
+                replies.append(Refusal(str(reply)) if isinstance(reply, hiredis.ReplyError) else reply)
+        return replies
+
+
+def _raw(word: bytes | str | int) -> bytes:
+    return word if isinstance(word, bytes) else str(word).encode()
 
 
 def request(words: list[bytes]) -> bytes:

@@ -271,7 +271,8 @@ def _vector(made: Field, left: _Words) -> Field:
                 )
             made = replace(made, metric=metric)
         elif name.upper() in known:
-            made = replace(made, **{known[name.upper()]: inner.number(name.upper())})
+            numbers: dict[str, Any] = {known[name.upper()]: inner.number(name.upper())}
+            made = replace(made, **numbers)
         else:
             raise Refusal(f"Unexpected argument `{name}`")
     return _verified(made, typed)

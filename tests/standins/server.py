@@ -12,13 +12,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
-import redis
-from redis.exceptions import RedisError, ResponseError
-
 from memdb.cluster.target import Target
 from tests.fronts import listening
 from tests.standins.documents import Document, Documents, json_values
-from tests.standins.resp import Raw, Refusal, Status, Upstream, commands, encoded
+from tests.standins.resp import Asking, Raw, Refusal, Status, Upstream, commands, encoded
 from tests.standins.schema import Index, read_engine
 
 _COUNTERS = ("rdb_changes_since_last_save", "rdb_last_save_time", "expired_keys", "evicted_keys", "db0")
@@ -54,15 +51,7 @@ class Standin:
     commands: ClassVar[frozenset[str]] = frozenset()  # of search
 
     def __post_init__(self) -> None:
-        self.admin = redis.Redis(
-            host=self.engine.host,
-            port=self.engine.port,
-            username=self.engine.username or None,
-            password=self.engine.password or None,
-            protocol=2,
-            driver_info=None,
-        )
-        self.admin.response_callbacks.clear()
+        self._own = threading.local()
         self._made = _MADE.setdefault((self.engine.host, self.engine.port), {})
         self._read: dict[Index, tuple[Any, Documents]] = {}
         self._lock = threading.Lock()
@@ -88,6 +77,7 @@ class Standin:
                     stream.flush()
         finally:
             upstream.close()
+            self.hang_up()
 
     def _answered(self, session: Session) -> Any:
         name = session.words[0].decode("latin-1").upper()
@@ -97,9 +87,7 @@ class Standin:
         except Refusal as exc:
             self.refused.append((name, str(exc)))
             return exc
-        except ResponseError as exc:
-            return Refusal(f"ERR {exc}")
-        except (OSError, RedisError):
+        except OSError:
             raise  # the engine is gone: so is this connection
         except Exception as exc:  # noqa: BLE001 - a mistake in here must not look like a lost connection
             traceback.print_exc()
@@ -107,20 +95,44 @@ class Standin:
 
     # What the engine behind has.
 
-    def index(self, name: str) -> Index:
-        """An index by its name.
+    @property
+    def own(self) -> Asking:
+        """This thread's connection to the engine, under the engine's own login."""
+        if not hasattr(self._own, "asking"):
+            engine = self.engine
+            self._own.asking = Asking(engine.host, engine.port, engine.username, engine.password)
+        return self._own.asking
+
+    def hang_up(self) -> None:
+        """Close this thread's connection."""
+        if hasattr(self._own, "asking"):
+            self._own.asking.close()
+            del self._own.asking
+
+    def index(self, name: str, *, there: bool = False) -> Index:
+        """An index by its name; `there` where the engine has just said so.
 
         Raises:
             Refusal: There is none.
         """
+        if there and name in self._made:
+            return self._made[name][0]
         try:
-            told = self.admin.execute_command("FT.INFO", name.encode("latin-1"))
-        except ResponseError:
-            self._made.pop(name, None)
-            raise Refusal(f"Index with name '{name}' not found in database 0") from None
+            told = self.own.ask("FT.INFO", name.encode("latin-1"))
+        except Refusal:
+            raise self.unknown(name) from None
         own = told[told.index(b"index_name") + 1].decode("latin-1")  # an alias was asked for
         made = self._made.get(own)
         return made[0] if made else read_engine(own, told)
+
+    def indexes(self) -> list[Index]:
+        """All of them."""
+        return [self.index(name.decode("latin-1")) for name in self.own.ask("FT._LIST")]
+
+    def unknown(self, name: str) -> Refusal:
+        """There is no such index, any more."""
+        self.forget(name)
+        return Refusal(f"Index with name '{name}' not found in database 0")
 
     def keep(self, index: Index) -> None:
         """Remember an index that was made through this server."""
@@ -137,7 +149,7 @@ class Standin:
 
     def documents(self, index: Index) -> Documents:
         """What an index holds now; read again only after the engine was written to."""
-        told = self.admin.execute_command("INFO", "persistence", "stats", "keyspace").decode()
+        told = self.own.ask("INFO", "persistence", "stats", "keyspace").decode()
         # Of the key space only how many keys: the mean time to live changes by itself.
         lines = (line.partition(",expires")[0] for line in told.split("\r\n"))
         state = tuple(line for line in lines if line.split(":")[0] in _COUNTERS)
@@ -154,7 +166,7 @@ class Standin:
             pattern = re.sub(rb"([*?\[\]\\^])", rb"\\\1", prefix.encode("latin-1")) + b"*"
             cursor: Any = 0
             while True:
-                cursor, some = self.admin.execute_command(
+                cursor, some = self.own.ask(
                     "SCAN", cursor, "MATCH", pattern, "COUNT", 2000, "TYPE", _TYPES[index.key_type]
                 )
                 keys |= dict.fromkeys(some)
@@ -186,10 +198,7 @@ class Standin:
 
     def pipelined(self, asked: list[tuple[Any, ...]], names: list[Any]) -> list[tuple[Any, Any]]:
         """Replies of the engine to many commands, each beside a name."""
-        with self.admin.pipeline(transaction=False) as pipe:
-            for words in asked:
-                pipe.execute_command(*words)
-            return list(zip(names, pipe.execute(raise_on_error=False), strict=True))
+        return list(zip(names, self.own.many(asked), strict=True))
 
     def count(self, *names: str) -> None:
         """Raise counters of INFO SEARCH."""
@@ -233,7 +242,7 @@ def running(make: Callable[[Target], S], engine: Target) -> Iterator[S]:
             )
             yield standin
     finally:
-        standin.admin.close()
+        standin.hang_up()
 
 
 OK = Status(b"OK")

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator, Set
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, ClassVar
 
 import numpy as np
-from redis.exceptions import ResponseError
 
 from memdb.cluster.target import Target
 from tests.standins.aggregate import read_aggregate, shown
@@ -92,19 +91,22 @@ class ValkeySearch(Standin):
             return self.created(session)
         if len(words) < 2 or (name == "FT.DROPINDEX" and len(words) != 2):
             raise Refusal(f"ERR wrong number of arguments for '{name}' command")
-        index = self.index(words[1].decode("latin-1"))
+        wanted = words[1].decode("latin-1")
         if name == "FT.DROPINDEX":
+            index = self.index(wanted)
             session.upstream.ask(*words)
             self.forget(index.name)
             return OK
         if name == "FT.INFO":
+            index = self.index(wanted)
             session.upstream.ask(*words[:2])
             if len(words) > 2 and words[2].upper() != b"LOCAL":
                 raise Refusal(f"ERR {words[2].upper().decode()} option is not valid in this configuration")
             return self.described_index(index)
         if len(words) < 3:
             raise Refusal(f"ERR wrong number of arguments for '{name}' command")
-        session.upstream.ask(words[0], words[1], "*", "LIMIT", 0, 0)  # whether this user may
+        self.allowed(session, words[0], words[1], "*", "LIMIT", 0, 0)
+        index = self.index(wanted, there=True)
         try:
             reply = self.hits(index, words[2:]) if name == "FT.SEARCH" else self.rows(index, words[2:])
         except Refusal:
@@ -113,14 +115,26 @@ class ValkeySearch(Standin):
         self.count("successful")
         return reply
 
+    def allowed(self, session: Session, *words: bytes | str | int) -> None:
+        """Whether the index is there, and this user may ask it.
+
+        Raises:
+            Refusal: It is not, or they may not.
+        """
+        try:
+            session.upstream.ask(*words)
+        except Refusal as exc:
+            if re.search(r"no such index|unknown index", str(exc), re.IGNORECASE):
+                raise self.unknown(session.words[1].decode("latin-1")) from None
+            raise
+
     def created(self, session: Session) -> Any:
         """FT.CREATE: read here, made in the engine behind with what that one knows."""
         if len(session.words) < 3:
             raise Refusal("ERR wrong number of arguments for 'FT.CREATE' command")
         index = read_create(session.words[1:], json=self.json)
-        with suppress(Refusal):
-            self.index(index.name)
-            raise ResponseError(f"Index {index.name} in database 0 already exists.")
+        if index.name.encode("latin-1") in self.own.ask("FT._LIST"):
+            raise Refusal(f"Index {index.name} in database 0 already exists.")
         session.upstream.ask(*told_to_engine(index))
         self.keep(index)
         return OK
@@ -250,36 +264,42 @@ class ValkeySearch(Standin):
     def nearest(self, query: Query, knn: Knn, documents: Documents) -> list[tuple[Document, float]]:
         """The hits of a vector clause, by distance: exact where few documents are taken, or without a graph."""
         self.count("vector", *(["hybrid"] if query.filter else []))
-        holding = len(documents.holding(knn.field))
+        text, node = query.text, query.filter
         if knn.field.algorithm == "FLAT":
-            among = None if query.filter is None else documents.taken(query.text, query.filter)
-            self.count(*(["prefiltering"] if query.filter else []))
-            return documents.nearest(knn, among)[: knn.k]
-        if query.filter is not None and _estimate(query.filter, documents) <= PREFILTER * holding:
+            self.count(*(["prefiltering"] if node else []))
+            return documents.nearest(knn, documents.allowed(text, node) if node else None)[: knn.k]
+        if node is None:
+            return self.walked(knn, documents, None)
+        if self._expected(text, node, documents) <= PREFILTER * len(documents.rows.get(knn.field.alias, ())):
             self.count("prefiltering")
-            return documents.nearest(knn, documents.taken(query.text, query.filter))[: knn.k]
-        self.count(*(["inline_filtering"] if query.filter else []))
-        taken = documents.taken(query.text, query.filter, graph=self.faulty)
-        return self.walked(knn, documents, {document.key for document in taken})
+            return documents.nearest(knn, documents.allowed(text, node))[: knn.k]
+        self.count("inline_filtering")
+        return self.walked(knn, documents, documents.allowed(text, node, graph=self.faulty))
 
-    def walked(self, knn: Knn, documents: Documents, allowed: set[bytes]) -> list[tuple[Document, float]]:
+    def walked(
+        self, knn: Knn, documents: Documents, allowed: Set[bytes] | None
+    ) -> list[tuple[Document, float]]:
         """What the engine's graph leads to: the walk goes on until as many documents as EF are taken."""
-        owners, rows = documents.vectors[knn.field.alias]
-        blob = np.frombuffer(knn.blob, "<f4")
-        if np.isnan(blob).any():
-            return documents.nearest(knn, [d for d in owners if d.key in allowed])[: knn.k]
+        keys = documents.rows.get(knn.field.alias, {})
+        taken = keys.keys() if allowed is None else keys.keys() & allowed
+        if np.isnan(np.frombuffer(knn.blob, "<f4")).any():
+            return documents.nearest(knn, taken)[: knn.k]
         wanted = max(knn.k, knn.ef or knn.field.ef_runtime)
         effort = wanted
         while True:
-            keys = self._graph(documents.index, knn, effort)
-            hits = [key for key in keys if key in allowed and key in documents.by_key]
-            if len(hits) >= wanted or effort >= len(owners) + len(documents.all):
+            hits = [key for key in self._graph(documents.index, knn, effort) if key in taken]
+            if len(hits) >= wanted or effort >= len(documents.vectors[knn.field.alias][0]):
                 break
             effort *= 4
-        odd = [d.key for d, bad in zip(owners, np.isnan(rows).any(axis=1), strict=True) if bad]
-        kept = [documents.by_key[key] for key in dict.fromkeys(hits)]
-        kept += [documents.by_key[key] for key in odd if key in allowed]
-        return documents.nearest(knn, kept)[: knn.k]
+        hits += [key for key in documents.odd[knn.field.alias] if key in taken]
+        return documents.nearest(knn, hits)[: knn.k]
+
+    def _expected(self, text: str, node: Node, documents: Documents) -> int:
+        """How many documents the engine expects a filter to take."""
+        name = ("expected", text)
+        if name not in documents.notes:
+            documents.notes[name] = _estimate(node, documents)
+        return documents.notes[name]
 
     def _graph(self, index: Index, knn: Knn, effort: int) -> list[bytes]:
         alias = re.sub(r"([^\w])", r"\\\1", knn.field.alias.encode("latin-1").decode("utf-8"), flags=re.ASCII)
@@ -301,7 +321,7 @@ class ValkeySearch(Standin):
             2,
         )
         name = index.name.encode("latin-1")
-        return list(self.admin.execute_command("FT.SEARCH", name, clause, *params, *tail)[1:])
+        return list(self.own.ask("FT.SEARCH", name, clause, *params, *tail)[1:])
 
     # Aggregates.
 
@@ -430,7 +450,7 @@ class ValkeySearch(Standin):
 
     def sections(self) -> str:
         """The module's sections of INFO."""
-        indexes = [self.index(name.decode("latin-1")) for name in self.admin.execute_command("FT._LIST")]
+        indexes = self.indexes()
         counts = self.counts
         used = sum(_memory(known, self.documents(index)) for index in indexes for known in index.fields)
         building = any(self.fresh(index.name) for index in indexes)

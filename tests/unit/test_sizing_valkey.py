@@ -133,6 +133,23 @@ def test_room_is_taken_by_blocks_of_10_240() -> None:
     assert one < last
 
 
+def test_initial_cap_sets_places_aside() -> None:
+    """Recorded: INITIAL_CAP 100 takes less than the default; a block more once they are taken."""
+    small, plain = (
+        next(row for row in RECORDED["rows"] if row["algorithm"] == of)["index_bytes"]
+        for of in ("empty HNSW with INITIAL_CAP 100", "empty HNSW 1536")
+    )
+    assert valkey.beyond_default(Shape(0, 16), "libc", 100) == pytest.approx(small - plain, rel=0.001)
+    assert [valkey.capacity(n, 100) for n in (0, 100, 101, 10_340, 10_341)] == [
+        100,
+        100,
+        10_340,
+        10_340,
+        20_580,
+    ]
+    assert [valkey.capacity(n) for n in (0, 10_240, 10_241)] == [10_240, 10_240, 20_480]
+
+
 def test_an_index_that_was_there_first_lies_in_the_interval() -> None:
     """Documents that are written one at a time do not wait: the table of those that wait is not there."""
     for n, dim in ((100_000, 16), (20_000, 256), (5_000, 768)):

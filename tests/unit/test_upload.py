@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import base64
 import codecs
+import json
+import os
+import tracemalloc
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -203,3 +207,109 @@ def test_an_archive_is_no_array(info: IndexInfo) -> None:
     ):
         with pytest.raises(BadInput, match="not one whole array"):
             read()
+
+
+def zipped() -> bytes:
+    stream = BytesIO()
+    np.savez(stream, a=np.ones(3, np.float32))
+    return stream.getvalue()
+
+
+def headed(shape: str) -> bytes:
+    head = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".encode().ljust(117) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head
+
+
+DEEP = 900  # what a parser of JSON still takes, and what follows no more
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", b"[" * 200_000),
+        ("a.json", b"[" * DEEP + b"1" + b"]" * DEEP),
+        ("a.json", b'{"embedding":' * DEEP + b"[1,2,3]" + b"}" * DEEP),
+        ("a.json", b'{"a":"' + b"[" * 900 + b'","vector":' + b"[" * 20 + b"1" + b"]" * 20 + b"}"),
+        ("a.json", b"[" + b"9" * 400 + b",1,1]"),
+        ("a.json", b"[" + b"9" * 5_000 + b",1,1]"),
+        ("a.json", b"[1e999,1,1]"),
+        ("a.json", b'["x",1,1]'),
+        ("a.csv", b"1,2,3\n" * 10_000_000),
+        ("a.csv", b"9" * 400 + b",1,1"),
+        ("a.txt", b"1;" * 400_000),
+        ("a.npy", zipped()),
+        ("a.npy", headed("(10000000000,)")),
+        ("a.npy", headed("(100000, 100000)")),
+        ("a.npy", headed("(3,)") + bytes(4)),
+        ("a.npy", headed("(3,)") + bytes(400)),
+        ("a.npy", headed("(-3,)") + bytes(12)),
+        ("a.npy", headed("(True, 3)") + bytes(12)),
+        ("a.npy", headed("[3]") + bytes(12)),
+        ("a.npy", b"\x93NUMPY\x01\x00\x76\x00{'descr'"),
+        ("a.npy", b"\x93NUMPY\x03\x00" + b"\xff" * 100),
+        ("a.npy", b""),
+        ("a.bin", bytes(50_000_000)),
+        ("a.bin", b"\x00" * 7),
+    ],
+)
+def test_what_cannot_be_a_vector_is_judged_before_it_is_read(name: str, content: bytes) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadVector):
+            upload.from_file(name, content, 3, "FLOAT32", "'v'")
+        if name != "a.npy" and name != "a.bin":
+            with pytest.raises(BadVector):
+                upload.from_text(content.decode(), 3, "'v'")
+        assert tracemalloc.get_traced_memory()[1] < len(content) * 2 + 100_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_brackets_in_texts_are_no_depth() -> None:
+    reply = json.dumps({"text": "[" * 100 + '\\"' + "{" * 100, "embedding": [1.0, 2.0, 3.0]})
+    assert upload.from_text(reply, 3, "'v'").tolist() == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", b"[" * 200_000),
+        ("a.json", b"[" * DEEP + b"1" + b"]" * DEEP),
+        ("a.json", b'[{"vector":' + b"[" * 100 + b"1" + b"]" * 100 + b"}]"),
+        ("a.json", b"[[" + b"9" * 400 + b",1,1]]"),
+        ("a.json", b"[[" + b"9" * 5_000 + b",1,1]]"),
+        ("a.jsonl", b"[1,2,3]\n" * 20_001),
+        ("a.jsonl", b"[" * 100_000),
+        ("a.jsonl", b"1" * 17_000_000),
+        ("a.csv", b"1,2,3\n" * 2_000_000),
+        ("a.csv", b"1,2,3\n" * 10_000_000),
+        ("a.csv", b"v\n" + b"9" * 400 + b"\n"),
+        ("a.csv", b"," * 1_000_000),
+        ("a.npy", zipped()),
+        ("a.npy", headed("(10000000000, 3)")),
+        ("a.npy", headed("(0, 3)")),
+        ("a.npy", headed("(4000000, 1)") + bytes(16_000_000)),
+        ("a.parquet", b"PAR1" + b"\xff" * 100 + b"PAR1"),
+    ],
+)
+def test_what_cannot_be_queries_is_judged_before_it_is_read(
+    info: IndexInfo, name: str, content: bytes
+) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadInput):
+            queries.from_file(name, content, info)
+        assert tracemalloc.get_traced_memory()[1] < len(content) * 2 + 100_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_is_not_read_before_its_size_is_known(tmp_path: Path) -> None:
+    huge = tmp_path / "huge.csv"
+    huge.touch()
+    os.truncate(huge, queries.MOST_BYTES + 1)
+    pipe = tmp_path / "pipe.npy"
+    os.mkfifo(pipe)
+    for path, why in ((huge, "more than"), (pipe, "no regular file"), (tmp_path, "directory")):
+        with pytest.raises(BadInput, match=why):
+            queries.content_of(str(path))

@@ -11,14 +11,14 @@ from memdb.assistant import answers, flow
 from memdb.assistant.answers import Answer
 from memdb.assistant.flow import Ask, Context
 from memdb.cluster.target import Target
-from memdb.display import markdown, plain
+from memdb.display import duration, line, markdown, plain
 from memdb.errors import MemDBError
 from memdb.sessions import append, formats
 from memdb.sessions.known import ARTICLE
 from memdb.sessions.turns import said
 from memdb.ui.assistant import views
 from memdb.ui.assistant.form import RUN, AssistantChoice
-from memdb.ui.kit import cached, parts, state
+from memdb.ui.kit import cached, parts, privacy, state
 from memdb.ui.sessions import turn_shown
 from memdb.vectors.distance import Floats
 from memdb.vectors.index import IndexInfo
@@ -56,15 +56,15 @@ def chat(target: Target, info: IndexInfo, choice: AssistantChoice | MemDBError) 
             ":material/forum:",
         )
         return
-    printable = formats.printable_id(ARTICLE.id_of(choice.session_key))
-    session = cached.session(target, ARTICLE, printable, state.keep(RUN, 0)).session
+    printable = _id(choice)
+    session = cached.session(target, ARTICLE, printable, state.reading(RUN)).session
     with st.container(height=420, border=True, autoscroll=True):
         for problem in session.problems:
             st.warning(markdown(problem, 300), icon=":material/report:")
         if len(session.turns) > TURNS:
             st.caption(f"{len(session.turns) - TURNS:,} earlier turns: see Sessions.")
         for turn in session.turns[-TURNS:]:
-            turn_shown(turn)
+            turn_shown(privacy.turn(target, turn))
         if not session.turns:
             st.caption("Nothing was said yet. Ask below.")
         last: Exchange | None = st.session_state.get(LAST)
@@ -76,11 +76,15 @@ def chat(target: Target, info: IndexInfo, choice: AssistantChoice | MemDBError) 
     if question and question.strip():
         with parts.errors_shown(target):
             st.session_state[LAST] = _exchange(target, info, choice, question.strip(), here)
-            st.session_state[RUN] = state.keep(RUN, 0) + 1
+            state.read_again(RUN)
             st.rerun()
     last = st.session_state.get(LAST)
     if last is not None and last.context.ask.session_key == choice.session_key:
         _behind(target, info, choice, last)
+
+
+def _id(choice: AssistantChoice) -> str:
+    return formats.printable_id(ARTICLE.id_of(choice.session_key))
 
 
 def _is_kept(last: Exchange) -> bool:
@@ -111,8 +115,8 @@ def _exchange(
         try:
             turns = [said("user", question), said("assistant", answer.text)]
             done = append.append(client, choice.session_key, turns)
-            life = "it never expires" if done.ttl_s is None else f"its TTL is {done.ttl_s / 60:.0f} min again"
-            kept = f"Kept: the session has {done.turns:,} turns, {life}."
+            life = "never expires" if done.ttl_s is None else f"lives {duration(done.ttl_s)} from now"
+            kept = f"Kept in session {line(_id(choice), 80)} ({done.turns:,} turns); it {life}."
             if done.attempts > 1:
                 kept += f" Others wrote meanwhile; it took {done.attempts} attempts, and nothing was lost."
         except MemDBError as exc:

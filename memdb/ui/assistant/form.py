@@ -18,7 +18,7 @@ from memdb.sessions.filters import SessionFilter
 from memdb.sessions.known import ARTICLE
 from memdb.settings import Settings
 from memdb.ui.kit import cached, filter_form, parts, state
-from memdb.ui.kit import ef as ef_steps
+from memdb.ui.kit.ef import ef_input
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import Condition
 from memdb.vectors.index import IndexInfo
@@ -63,10 +63,8 @@ def form(target: Target, info: IndexInfo) -> AssistantChoice | MemDBError:
         left, right = st.columns(2)
         k = left.number_input("K", min_value=1, max_value=20, value=5, key="assistant.k", bind="query-params")
         flat = not info.vector_field()[1].has_ef
-        efs = ef_steps.steps(cached.server(target).dialect.limits.ef_runtime)
-        ef = right.selectbox(
-            "EF_RUNTIME", efs, index=efs.index(64), key="assistant.ef", bind="query-params", disabled=flat
-        )
+        with right:
+            ef = ef_input(target, "assistant.ef", disabled=flat)
         weight = st.slider(
             "Weight of the preference",
             0.0,
@@ -92,7 +90,7 @@ def form(target: Target, info: IndexInfo) -> AssistantChoice | MemDBError:
         preference,
         embedder,
         int(k or 5),
-        None if flat else int(ef or 64),
+        None if flat else ef,
         weight,
         condition,
         model,
@@ -120,7 +118,7 @@ def fitting(name: str, index: str, dim: int, _info: IndexInfo) -> Embedder:
 
 
 def _user(target: Target) -> str:
-    page, _ = cached.session_page(target, ARTICLE, SessionFilter(), "", 50, state.keep(RUN, 0))
+    page, _ = cached.session_page(target, ARTICLE, SessionFilter(), "", 50, state.reading(RUN))
     known = sorted({s.user_id for s in page.sessions if s.user_id and s.user_id.isprintable()})
     chosen = st.session_state.get(USER) or st.query_params.get(USER)
     if chosen and chosen not in known:
@@ -132,6 +130,7 @@ def _user(target: Target) -> str:
         key=USER,
         bind="query-params",
         accept_new_options=True,
+        on_change=_forget_session,
         placeholder="a user's id",
         help="Users of the first sessions found; another id can be typed.",
     )
@@ -149,13 +148,28 @@ def _user(target: Target) -> str:
 
 
 def _session(target: Target, user_id: str) -> str:
-    page, _ = cached.session_page(target, ARTICLE, SessionFilter(user=user_id), "", 50, state.keep(RUN, 0))
+    page, _ = cached.session_page(target, ARTICLE, SessionFilter(user=user_id), "", 50, state.reading(RUN))
     ids = [formats.printable_id(s.id) for s in page.sessions]
-    if st.session_state.get(SESSION) not in ids:
-        st.session_state.pop(SESSION, None)
+    wanted = str(st.session_state.get(SESSION) or st.query_params.get(SESSION) or "")
+    gone = False
+    if wanted and wanted not in ids:
+        # A page of a listing need not reach it, and an index over sessions may lag behind a new one.
+        if _is_of(target, wanted, user_id):
+            ids.insert(0, wanted)
+        else:
+            gone = True
+            st.session_state.pop(SESSION, None)
     chosen = st.selectbox(
-        "Session", ids, format_func=labels(ids), key=SESSION, bind="query-params", placeholder="none yet"
+        "Session",
+        ids,
+        index=0 if ids and not gone else None,  # never another conversation in place of the chosen one
+        format_func=labels(ids),
+        key=SESSION,
+        bind="query-params",
+        placeholder="choose one" if ids else "none yet",
     )
+    if gone and not chosen:
+        st.caption(f":material/timer_off: {markdown(line(wanted, 80))} is gone, or of another user.")
     if target.writable:
         st.button(
             "New session",
@@ -170,9 +184,22 @@ def _session(target: Target, user_id: str) -> str:
     return formats.session_key(formats.typed_id(chosen)) if chosen else ""
 
 
+def _is_of(target: Target, printable_id: str, user_id: str) -> bool:
+    try:
+        session = cached.session(target, ARTICLE, printable_id, state.reading(RUN)).session
+    except MemDBError:
+        return False
+    return session.user_id == user_id
+
+
+def _forget_session() -> None:
+    """A callback: another user has other sessions."""
+    st.session_state.pop(SESSION, None)
+
+
 def _preference(target: Target, user_id: str) -> Floats | None:
     try:
-        record = cached.user_record(target, formats.printable_id(user_id), state.keep(RUN, 0))
+        record = cached.user_record(target, formats.printable_id(user_id), state.reading(RUN))
     except NotFound:
         st.caption(":material/person_off: No record of this user: no preference.")
         return None
@@ -222,7 +249,7 @@ def _create_session(target: Target, user_id: str) -> None:
     with parts.errors_shown():
         append.create(cached.client(target), session, user_id, context="assistant")
         st.session_state[SESSION] = formats.printable_id(session)
-        st.session_state[MADE] = f"Session {session} begins; it lives half an hour from its last turn."
+        st.session_state[MADE] = f"Session {session} begins. Each turn keeps it for at least half an hour."
         _read_again()
 
 
@@ -235,9 +262,10 @@ def _create_user(target: Target) -> None:
         st.toast(markdown(exc.full()), icon=":material/error:")
         return
     st.session_state[USER] = made
+    _forget_session()
     st.session_state[MADE] = f"User {line(made, 80)} is there, with a preference."
     _read_again()
 
 
 def _read_again() -> None:
-    st.session_state[RUN] = state.keep(RUN, 0) + 1
+    state.read_again(RUN)

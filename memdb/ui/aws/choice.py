@@ -17,7 +17,7 @@ from memdb.operations.aws_card import Card
 from memdb.operations.aws_metrics import Listed
 from memdb.operations.aws_session import Absent, is_target, region_of
 from memdb.operations.aws_snapshots import Snapshot
-from memdb.ui.kit import access, parts, targets
+from memdb.ui.kit import access, parts, state, targets
 
 VIEWS = ("Card", "Metrics", "Alarms", "Snapshots")
 MADE = {"made": st.column_config.DatetimeColumn("made (UTC)", format="YYYY-MM-DD HH:mm", timezone="UTC")}
@@ -152,7 +152,7 @@ def view() -> str:
 
 def again() -> None:
     """A callback: forget what AWS said."""
-    st.session_state[_RUN] = st.session_state.get(_RUN, 0) + 1
+    state.read_again(_RUN)
 
 
 def absent(absence: Absent) -> None:

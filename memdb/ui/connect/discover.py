@@ -12,10 +12,10 @@ from memdb.cluster.discover import OPEN_ACCESS, Cluster
 from memdb.display import labels, line, markdown
 from memdb.errors import MemDBError
 from memdb.ui.connect import doctor
-from memdb.ui.kit import access, parts, targets
+from memdb.ui.kit import access, parts, state, targets
 
 _REGION = "connect.aws_region"
-_ASKED = "connect.aws_asked"
+_ASKED, _RUN = "connect.aws_asked", "connect.aws_run"
 _LOGINS = ("User and password", "IAM", "No login (open-access)")
 
 
@@ -41,7 +41,7 @@ def panel() -> None:
         )
         return
     with parts.errors_shown():
-        clusters = _clusters(asked["region"], asked["run"])
+        clusters = _clusters(asked, state.reading(_RUN))
         if not clusters:
             parts.empty(
                 "No cluster in this Region",
@@ -54,8 +54,8 @@ def panel() -> None:
 
 
 def _ask() -> None:
-    before = st.session_state.get(_ASKED, {"run": 0})
-    st.session_state[_ASKED] = {"region": st.session_state[_REGION].strip(), "run": before["run"] + 1}
+    state.read_again(_RUN)
+    st.session_state[_ASKED] = st.session_state[_REGION].strip()
 
 
 def _table(clusters: tuple[Cluster, ...]) -> None:

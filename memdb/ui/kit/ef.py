@@ -1,15 +1,34 @@
-"""The settings of EF_RUNTIME that controls offer: the same on every page."""
+"""EF_RUNTIME: one control for all pages, which takes whatever the engine takes; and it carried to them."""
 
 from __future__ import annotations
 
-STEPS = (1, 2, 5, 10, 16, 20, 24, 32, 40, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096)
+import streamlit as st
+
+from memdb.cluster.target import Target
+from memdb.ui.kit import cached
+from memdb.vectors.query import EF_RUNTIME
 
 
-def steps(most: int) -> list[int]:
-    """Those an engine takes, smallest first."""
-    return [ef for ef in STEPS if ef <= most]
-
-
-def nearest(ef_runtime: int) -> int:
-    """The step closest to a measured setting."""
-    return min(STEPS, key=lambda step: abs(step - ef_runtime))
+def ef_input(
+    target: Target,
+    key: str,
+    default: int = EF_RUNTIME,
+    *,
+    label: str = "EF_RUNTIME",
+    help: str = "",  # noqa: A002  # as Streamlit names it
+    disabled: bool = False,
+) -> int:
+    """A number from 1 to the engine's limit, typed or by steps of one; in the link under its key."""
+    most = cached.server(target).dialect.limits.ef_runtime
+    typed = st.number_input(
+        label,
+        min_value=1,
+        max_value=most,
+        value=min(default, most),
+        step=1,
+        key=key,
+        bind="query-params",
+        help=f"{help} 1 to {most:,}.".strip(),
+        disabled=disabled,
+    )
+    return int(typed)

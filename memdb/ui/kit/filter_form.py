@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import line, markdown
+from memdb.display import labels, line, markdown
 from memdb.errors import BadFilter, MemDBError, UnsupportedFeature
 from memdb.ui.kit import cached
 from memdb.vectors.filters import And, Condition, Range, Raw, Tag
 from memdb.vectors.index import Field, IndexInfo
 from memdb.vectors.search import TagValues
+
+_LONGEST = 1_000  # characters of a value that are shown, and so linked
+_COUNTED = 12  # values whose documents the help counts
 
 
 def filter_form(target: Target, info: IndexInfo, page: str) -> tuple[Condition, int]:
@@ -84,24 +87,38 @@ def _field(target: Target, info: IndexInfo, field: Field, key: str) -> Condition
 
 
 def tag_choice(values: TagValues, field: Field, key: str) -> tuple[str, ...]:
-    """Choose among the values of a TAG field, each with what its filter finds; others may be typed."""
+    """Choose among the values of a TAG field; others may be typed. How many each finds is in the help.
+
+    What a box shows is what a link holds, so a value stands there without its count: counts change, and a
+    typed value would be like no label. Enter takes the best match; an equal value is the best.
+    """
     counts = {value.value: value.documents for value in values}
+    shown = labels({value: line(value, _LONGEST) or _no_text(value) for value in counts}, _LONGEST)
     chosen = st.multiselect(
         markdown(field.name, 60),
         list(counts),
         key=key,
         bind="query-params",
         accept_new_options=True,
-        format_func=partial(_with_count, counts),
+        select_all=False,  # else Enter would take all that is like what was typed
+        format_func=shown,
         placeholder=f"any of {len(counts):,}{'' if values.complete else ' or more'}" if counts else "any",
-        help=None if values.complete else "Not all values are listed; type one that is missing.",
+        help=_counted(counts, shown, values.complete),
     )
     return tuple(chosen)
 
 
-def _with_count(counts: dict[str, int], value: str) -> str:
-    named = line(value, 60) or ("(empty)" if not value else "(blanks)")
-    return f"{named}  ({counts[value]:,})" if value in counts else named
+def _no_text(value: str) -> str:
+    return "(blanks)" if value else "(empty)"
+
+
+def _counted(counts: dict[str, int], shown: Callable[[str], str], complete: bool) -> str | None:
+    most = sorted(counts, key=lambda value: -counts[value])[:_COUNTED]
+    words = "" if complete else "Not all values are listed; type one that is missing. "
+    if most:
+        told = " · ".join(f"{markdown(shown(value), 40)} {counts[value]:,}" for value in most)
+        words += f"Documents: {told}{' …' if len(counts) > len(most) else ''}"
+    return words or None
 
 
 def numbers(field: str, text: str) -> Range | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TypeVar
 
 import streamlit as st
@@ -20,6 +21,19 @@ def keep(name: str, default: T) -> T:
     """The value kept under `name`, set to `default` at first."""
     value: T = st.session_state.setdefault(name, default)
     return value
+
+
+def reading(name: str) -> int:
+    """Tells one reading of the server from the next, as a part of a cached read's key.
+
+    Drawn at random: a counter would begin at 0 in every tab, and each would be shown what another had read.
+    """
+    return keep(name, secrets.randbits(62))
+
+
+def read_again(name: str) -> None:
+    """From now on `reading` is another: the server is asked anew."""
+    st.session_state[name] = secrets.randbits(62)
 
 
 def index_in_link(name: str) -> str:

@@ -14,7 +14,7 @@ from memdb.errors import MemDBError
 from memdb.maps import overlay
 from memdb.maps.overlay import Overlay
 from memdb.ui.kit import cached, parts
-from memdb.ui.kit import ef as ef_steps
+from memdb.ui.kit.ef import ef_input
 from memdb.ui.map import region
 from memdb.ui.map.figures import MEANING
 from memdb.ui.map.shown import MapView
@@ -68,14 +68,14 @@ def live(shown: MapView, query: Query | None) -> Overlay | None:
         st.caption("The vectors of this map are not kept any more: draw it again to lay a query over it.")
         return None
     made, params = shown.made, shown.info.vector_field(shown.made.request.field)[1]
-    left, middle, right = st.columns([1, 2.4, 2.2], vertical_alignment="center")
+    left, middle, right = st.columns([1, 1.2, 3], vertical_alignment="center")
     k = int(
         left.number_input("K", min_value=1, max_value=100, value=10, key="map.k", bind="query-params") or 10
     )
     ef: int | None = None
     if params.has_ef:
-        efs = ef_steps.steps(cached.server(shown.target).dialect.limits.ef_runtime)
-        ef = int(middle.select_slider("EF_RUNTIME", efs, value=40, key="map.ef", bind="query-params"))
+        with middle:
+            ef = ef_input(shown.target, "map.ef", 40)
     condition = region.condition_of(made.request)
     client = cached.client(shown.target)
     try:

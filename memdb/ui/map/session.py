@@ -14,7 +14,7 @@ from memdb.maps import layout
 from memdb.sessions import formats
 from memdb.sessions.filters import SessionFilter
 from memdb.sessions.known import ARTICLE
-from memdb.ui.kit import cached, parts
+from memdb.ui.kit import cached, parts, privacy
 from memdb.ui.map.shown import MapView
 from memdb.vectors.distance import Floats, prepared
 
@@ -93,7 +93,8 @@ def _turns(shown: MapView, session_id: str) -> Turns | None:
         st.caption("This session holds nothing that a user said.")
         return None
     vectors = prepared(np.stack([cached.text_vector(text) for text in texts]), shown.made.metric)
-    return Turns(session_id, tuple(texts), layout.place(vectors, points, shown.made.xy, shown.made.metric))
+    told = tuple(privacy.text(shown.target, text) for text in texts)
+    return Turns(session_id, told, layout.place(vectors, points, shown.made.xy, shown.made.metric))
 
 
 def _users(shown: MapView, names: list[str]) -> Users | None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from memdb.display import line, markdown
 from memdb.ui.kit import cached, charts, parts, state
-from memdb.ui.kit import ef as ef_steps
+from memdb.ui.kit.ef import ef_input
 from memdb.ui.search.shown import SearchView, export
 from memdb.vectors.titles import titles_in
 
@@ -24,17 +24,15 @@ def two_settings(shown: SearchView) -> None:
             ":material/tune:",
         )
         return
-    limits = cached.server(shown.target).dialect.limits
-    other = st.select_slider(
-        "The other EF_RUNTIME",
-        ef_steps.steps(limits.ef_runtime),
-        value=10,
-        key="search.ef2",
-        bind="query-params",
+    other = ef_input(
+        shown.target,
+        "search.ef2",
+        10,
+        label="The other EF_RUNTIME",
         help=f"Beside EF_RUNTIME {request.ef_runtime} of the form.",
     )
-    changed = replace(request, ef_runtime=int(other))
-    second = cached.knn(shown.target, shown.info, changed, state.keep("search.run", 0))
+    changed = replace(request, ef_runtime=other)
+    second = cached.knn(shown.target, shown.info, changed, state.reading("search.run"))
     names = (f"EF {other:g}", f"EF {request.ef_runtime}")
     titles = {**titles_in(shown.info, second), **shown.titles}
     moves = charts.moves(second.keys, shown.result.keys, titles)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,13 +13,13 @@ from memdb.display import labels, line, markdown
 from memdb.embedding import local
 from memdb.errors import BadFilter, BadVector, MemDBError, UnsupportedFeature
 from memdb.ui.kit import cached, parts, state
-from memdb.ui.kit import ef as ef_steps
+from memdb.ui.kit.ef import ef_input
 from memdb.ui.kit.filter_form import tag_choice
 from memdb.vectors import search, upload
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import And, Condition, Not, Range, Raw, Tag, Text
 from memdb.vectors.index import Field, IndexInfo, VectorParams
-from memdb.vectors.query import EF_RUNTIME, KnnRequest, returnable, vector_param
+from memdb.vectors.query import KnnRequest, returnable, vector_param
 
 By = Literal["Text", "Document", "Vector"]
 EXAMPLES = (
@@ -178,7 +179,12 @@ def _query(
     pasted = st.text_area(
         "Vector", key="search.vector", height=100, placeholder=f"{params.dim} numbers: [0.12, -0.03, …]"
     )
-    file = st.file_uploader("or a file", type=["npy", "bin", "json", "csv", "txt"], key="search.file")
+    file = st.file_uploader(
+        "or a file",
+        type=["npy", "bin", "json", "csv", "txt"],
+        key="search.file",
+        max_upload_size=math.ceil(upload.most_bytes(params.dim) / 2**20),
+    )
     if file is not None:
         vector = upload.from_file(file.name, file.getvalue(), params.dim, params.type, where)
         return "Vector", file.name, vector
@@ -210,16 +216,13 @@ def _settings(target: Target, params: VectorParams) -> tuple[int, int | None]:
     if not params.has_ef:
         st.caption(markdown(params.without_ef))
         return int(k), None
-    ef = st.select_slider(
-        "EF_RUNTIME",
-        ef_steps.steps(limits.ef_runtime),
-        value=EF_RUNTIME,
-        key="search.ef",
-        bind="query-params",
+    ef = ef_input(
+        target,
+        "search.ef",
         help="How many candidates the graph walk keeps: more finds more of the true neighbours and takes "
         "longer. Below K the engine uses K.",
     )
-    return int(k), int(ef)
+    return int(k), ef
 
 
 def _filter(target: Target, info: IndexInfo) -> tuple[Condition, int]:

@@ -87,7 +87,7 @@ for hit in result.hits:
 
 def again() -> None:
     """A callback: the next run asks the server anew."""
-    st.session_state["search.run"] = state.keep("search.run", 0) + 1
+    state.read_again("search.run")
 
 
 def remember(shown: SearchView) -> None:
@@ -110,7 +110,7 @@ def remember(shown: SearchView) -> None:
         "matching": shown.choice.matching,
         "ms": round(shown.result.took_ms, 2),
         "nearest": shown.titles.get(shown.result.keys[0], "") if shown.result.keys else "",
-        "run": state.keep("search.run", 0),
+        "run": state.reading("search.run"),
     }
     same = [e for e in kept if (e["state"], e["run"]) == (entry["state"], entry["run"])]
     if not same:

@@ -28,7 +28,7 @@ CARDS = 24
 
 def results(target: Target, info: IndexInfo, choice: SearchChoice) -> None:
     """Run the search and draw it in the chosen view."""
-    run = state.keep("search.run", 0)
+    run = state.reading("search.run")
     result = cached.knn(target, info, choice.request, run)
     shown = SearchView(target, info, choice, result, titles_in(info, result))
     remember(shown)

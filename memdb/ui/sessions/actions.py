@@ -33,7 +33,7 @@ def say_what_was_done() -> None:
 
 def actions(target: Target, format_: Format, session: Session) -> None:
     """Draw the buttons: export for every format, changes for the formats that are changed from here."""
-    with st.container(horizontal=True, gap="medium"):
+    with st.container(horizontal=True, gap="small"):
         st.download_button(
             "JSON",
             lambda: formats.to_json(session).encode(),

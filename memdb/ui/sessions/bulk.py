@@ -14,8 +14,9 @@ from memdb.sessions.filters import SessionFilter
 from memdb.sessions.known import ARTICLE
 from memdb.sessions.listing import powers
 from memdb.sessions.mapping import Format
+from memdb.sessions.redact import hidden_summary
 from memdb.sessions.strategy import WRITABLE
-from memdb.ui.kit import cached, parts, safety
+from memdb.ui.kit import cached, parts, privacy, safety
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.sessions import filter_bar, listing
 
@@ -107,7 +108,9 @@ def _planned(target: Target, format_: Format, wanted: SessionFilter, action: Act
         return
     if planned.sample:
         st.caption(f"The first {len(planned.sample)} of them:")
-        frame = listing.table_of(planned.sample, 0.0)
+        hide = privacy.hiding(target)
+        sample = [hidden_summary(s) for s in planned.sample] if hide else planned.sample
+        frame = listing.table_of(sample, 0.0)
         st.dataframe(frame, hide_index=True, column_config=listing.columns(frame), placeholder="–")
     keys = pd.DataFrame({"session": [line(key, 300) for key in planned.keys]})
     parts.export(

@@ -14,9 +14,10 @@ from memdb.sessions import format_file
 from memdb.sessions.detect import Detected
 from memdb.sessions.listing import open_session, page
 from memdb.sessions.mapping import HOLDS, STORED, Format
+from memdb.sessions.redact import hidden_summary
 from memdb.sessions.strategy import Budget
 from memdb.settings import Settings
-from memdb.ui.kit import cached, parts
+from memdb.ui.kit import cached, parts, privacy
 from memdb.ui.sessions import panel
 from memdb.ui.sessions.listing import columns, refresh, table_of
 
@@ -69,7 +70,7 @@ def _recognised(target: Target, detected: Detected) -> None:
     frame = pd.DataFrame(
         {
             "format": [line(f.format.title, 80) for f in detected.formats],
-            "keys": [line(f.format.keys, 60) for f in detected.formats],
+            "named": [line(f.format.keys, 60) for f in detected.formats],
             about: [f.keys for f in detected.formats],
             "in the sample": [f.sampled for f in detected.formats],
             "value": [f.format.stored for f in detected.formats],
@@ -193,7 +194,9 @@ def _preview(target: Target, mine: Format) -> None:
             f"{len(listing.sessions)} sessions, {listing.scanned:,} of {listing.keys:,} keys looked at."
         )
         if listing.sessions:
-            frame = table_of(listing.sessions, 0.0).drop(columns=["TTL", "context"])
+            hide = privacy.hiding(target)
+            rows = [hidden_summary(s) for s in listing.sessions] if hide else listing.sessions
+            frame = table_of(rows, 0.0).drop(columns=["TTL", "context"])
             st.dataframe(frame, hide_index=True, placeholder="–", column_config=columns(frame))
         else:
             parts.empty("No such key", "Check the prefix and the kind of value.", ":material/search_off:")
@@ -202,6 +205,7 @@ def _preview(target: Target, mine: Format) -> None:
     if listing.sessions:
         with right, parts.errors_shown(target):
             id_ = listing.sessions[0].id
-            session = open_session(cached.client(target), mine, id_, budget=PREVIEW).session
+            stored = open_session(cached.client(target), mine, id_, budget=PREVIEW).session
+            session = privacy.session(target, stored)
             panel.head(session)
             panel.conversation(session)

@@ -18,9 +18,10 @@ from memdb.sessions import listing as sessions
 from memdb.sessions.filters import SessionFilter
 from memdb.sessions.known import ARTICLE
 from memdb.sessions.mapping import Format
+from memdb.sessions.redact import hidden_summary
 from memdb.sessions.strategy import PAGE, Budget, SessionPage
 from memdb.sessions.summaries import ORDERS, Order, SessionSummary, ordered
-from memdb.ui.kit import cached, parts, safety, state
+from memdb.ui.kit import cached, parts, privacy, safety, state
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.sessions import filter_bar
 from memdb.ui.sessions import index as session_index
@@ -53,11 +54,12 @@ def listing(target: Target, format_: Format, wanted: SessionFilter) -> list[Sess
     """Draw the list; returns the sessions shown, in order."""
     order, size, live = _controls()
     trail = _trail(format_, wanted, size)
-    page, read_at = cached.session_page(target, format_, wanted, trail[-1], size, state.keep(RUN, 0))
+    page, read_at = cached.session_page(target, format_, wanted, trail[-1], size, state.reading(RUN))
     job = SEARCHING.job(trail[-1])
     if job is not None and job.result is not None:
         page, read_at = job.result
-    shown = ordered(page.sessions, order)
+    stored = page.sessions
+    shown = ordered([hidden_summary(s) for s in stored] if privacy.hiding(target) else stored, order)
     filter_bar.remember_contexts({s.context for s in shown})
     SEARCHING.watch()
     SEARCHING.outcome(target, about=trail[-1])
@@ -82,7 +84,7 @@ def listing(target: Target, format_: Format, wanted: SessionFilter) -> list[Sess
 
 def refresh() -> None:
     """A callback: ask the server again."""
-    st.session_state[RUN] = state.keep(RUN, 0) + 1
+    state.read_again(RUN)
 
 
 def bar_share(ttl_s: float | None, full_s: float = FULL_BAR_S) -> float:

@@ -14,7 +14,7 @@ from memdb.sessions import formats, survey
 from memdb.sessions.mapping import Format
 from memdb.sessions.strategy import Seen
 from memdb.sessions.survey import Survey
-from memdb.ui.kit import cached, charts, parts, safety, state
+from memdb.ui.kit import cached, charts, parts, privacy, safety, state
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.sessions import cached as session_cached
 from memdb.ui.sessions import figures as figures_sessions
@@ -24,11 +24,16 @@ from memdb.ui.sessions.listing import OPEN, RUN, left_text, refresh
 SURVEYING = JobSlot[Survey]("sessions.survey.job")
 FULL = 2_000_000  # keys of the longer look, about a minute
 VIEW = "sessions.show"
+CAPS = {
+    "1 h": 3_600.0,
+    "1 day": 86_400.0,
+    "7 days": 604_800.0,
+}  # shorter times to live
 
 
 def view(target: Target, format_: Format) -> None:
     """Draw it."""
-    surveyed = session_cached.quick_survey(target, format_, state.keep(RUN, 0))
+    surveyed = session_cached.quick_survey(target, format_, state.reading(RUN))
     job = SURVEYING.job(format_.token)
     if job is not None and job.result is not None and job.result.scanned > surveyed.scanned:
         surveyed = job.result
@@ -81,10 +86,14 @@ def _lives(target: Target, surveyed: Survey, format_: Format) -> None:
         }
     )
     _table(target, surveyed, frame, "ttl", ("bytes", "memory freed by then"))
+    freed = ", ".join(f"{bytes_text(surveyed.beyond(ttl))} with {name}" for name, ttl in CAPS.items())
+    st.caption(
+        f"Freed earlier if no session lived longer from now on: {freed}. A session that is renewed stays."
+    )
     soon = surveyed.soon()
     if soon:
         st.markdown("**Expiring soon**")
-        _seen(soon, format_, "soon")
+        _seen(target, soon, format_, "soon")
 
 
 def _sizes(target: Target, surveyed: Survey, format_: Format) -> None:
@@ -98,7 +107,7 @@ def _sizes(target: Target, surveyed: Survey, format_: Format) -> None:
         )
     with right:
         st.markdown("**The largest of the sample**")
-        _seen(surveyed.largest(10), format_, "largest")
+        _seen(target, surveyed.largest(10), format_, "largest")
     activity = surveyed.activity()
     if activity:
         st.markdown("**Sessions begun**")
@@ -111,12 +120,13 @@ def _users(target: Target, surveyed: Survey) -> None:
     users = surveyed.users()
     if not any(user for user, _, _ in users):
         return
+    shown = [privacy.text(target, user) for user, _, _ in users]
     st.markdown("**Sessions a user**, of the sample")
     left, right = st.columns(2, gap="medium")
     with left:
         st.plotly_chart(
             charts.bars(
-                [user or "(none)" for user, _, _ in users[:12]],
+                [user or "(none)" for user in shown[:12]],
                 [n for _, n, _ in users[:12]],
                 dark=state.dark(),
             ),
@@ -125,7 +135,7 @@ def _users(target: Target, surveyed: Survey) -> None:
     with right:
         frame = pd.DataFrame(
             {
-                "user": [line(user, 80) for user, _, _ in users],
+                "user": [line(user, 80) for user in shown],
                 "sessions of the sample": [n for _, n, _ in users],
                 "bytes": [size for _, _, size in users],
             }
@@ -133,7 +143,7 @@ def _users(target: Target, surveyed: Survey) -> None:
         _shown(frame, ("bytes",))
         parts.export(frame, "users", _settings(target, surveyed), key="sessions.users.export")
         names = [user for user, _, _ in users if user.isprintable() and user]
-        if names:
+        if names and not privacy.hiding(target):
             st.selectbox(
                 "List one user's sessions",
                 names,
@@ -145,11 +155,11 @@ def _users(target: Target, surveyed: Survey) -> None:
             )
 
 
-def _seen(rows: Sequence[Seen], format_: Format, name: str) -> None:
+def _seen(target: Target, rows: Sequence[Seen], format_: Format, name: str) -> None:
     frame = pd.DataFrame(
         {
             "session": [formats.printable_id(s.key)[:200] for s in rows],
-            "user": [line(s.user, 80) for s in rows],
+            "user": [line(privacy.text(target, s.user), 80) for s in rows],
             "expires in": [left_text(s.ttl_s) for s in rows],
             "bytes": [s.size_bytes for s in rows],
         }

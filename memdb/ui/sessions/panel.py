@@ -14,13 +14,13 @@ from memdb.sessions.known import ARTICLE
 from memdb.sessions.mapping import Format
 from memdb.sessions.strategy import Opened
 from memdb.sessions.summaries import SessionSummary
-from memdb.ui.kit import cached, parts, state
-from memdb.ui.sessions import actions, user
+from memdb.ui.kit import cached, parts, privacy, state
+from memdb.ui.sessions import actions, usage, user
 from memdb.ui.sessions.listing import CLOSE, OPEN, RUN, bar_share, left_text
 from memdb.ui.sessions.turn import part_shown, turn_shown
 from memdb.vectors.query import Command
 
-VIEWS = ("Conversation", "User", "Fields", "Code")
+VIEWS = ("Conversation", "Usage", "User", "Fields", "Code")
 READ_STEPS = (500, 2_000, formats.TURNS)  # newest entries of a list that are read: more when one goes back
 TURNS = 30  # shown at once, the last ones first to be seen
 PANE = 480  # height in pixels
@@ -52,11 +52,11 @@ def panel(target: Target, format_: Format, id_: str, shown: list[SessionSummary]
         st.markdown(f"**{markdown(formats.printable_id(id_), 200)}**")
     try:
         name = formats.printable_id(id_)
-        opened = cached.session(target, format_, name, state.keep(RUN, 0), _entries(name))
+        opened = cached.session(target, format_, name, state.reading(RUN), _entries(name))
     except NotFound as exc:
         parts.show_error(exc)
         return
-    session = opened.session
+    session = privacy.session(target, opened.session)
     head(session)
     _time_left(target, format_, opened)
     actions.actions(target, format_, session)
@@ -71,7 +71,11 @@ def panel(target: Target, format_: Format, id_: str, shown: list[SessionSummary]
         width="stretch",
     )
     with parts.errors_shown(target):
-        if view == "User":
+        if view == "Usage":
+            usage.usage(session)
+        elif view in ("User", "Fields") and privacy.hiding(target):
+            st.caption("What is stored is not shown while personal data is hidden.")
+        elif view == "User":
             user.user(target, session)
         elif view == "Fields":
             fields(session)

@@ -41,7 +41,7 @@ def user(target: Target, session: Session) -> None:
             key="sessions.of_user",
         )
         with parts.errors_shown(target):
-            record = cached.user_record(target, formats.printable_id(session.user_id), state.keep(RUN, 0))
+            record = cached.user_record(target, formats.printable_id(session.user_id), state.reading(RUN))
             _record(record)
             if record.vector is not None:
                 _nearest(target, record.vector)

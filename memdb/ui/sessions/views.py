@@ -14,7 +14,7 @@ from memdb.sessions.detect import Detected
 from memdb.sessions.known import ARTICLE
 from memdb.sessions.mapping import Format
 from memdb.settings import Settings
-from memdb.ui.kit import parts, state
+from memdb.ui.kit import parts, privacy, state
 from memdb.ui.sessions import cached
 from memdb.ui.sessions.listing import OPEN, RUN
 
@@ -26,7 +26,7 @@ VIEW, FORMAT = "sessions.show", "sessions.format"
 def row(target: Target) -> tuple[View, Format, Detected]:
     """Draw the row; returns the view, the format, and what formats there are."""
     own = own_formats()
-    detected = cached.detected(target, own, state.keep(RUN, 0))
+    detected = cached.detected(target, own, state.reading(RUN))
     counts = {f.format.token: f.keys for f in detected.formats}
     offered = {f.format.token: f.format for f in detected.formats}
     offered.setdefault(ARTICLE.token, ARTICLE)
@@ -59,10 +59,13 @@ def row(target: Target) -> tuple[View, Format, Detected]:
         )
     number = counts.get(token)
     about = "" if detected.whole else "about "
+    keys = "key" if number == 1 else "keys"
     said = (
-        f"{about}{number:,} keys of this format" if number is not None else "no key of this format was seen"
+        f"{about}{number:,} {keys} of this format" if number is not None else "no key of this format was seen"
     )
-    st.caption(f"{said[0].upper()}{said[1:]}. {markdown(detected.words)}", text_alignment="right")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        privacy.switch(target)
+        st.caption(f"{said[0].upper()}{said[1:]}. {markdown(detected.words)}", text_alignment="right")
     return view, offered[token], detected
 
 

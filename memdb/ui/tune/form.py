@@ -272,6 +272,7 @@ def _settings(target: Target, params: VectorParams) -> tuple[int, int, int, int,
         value=(DEFAULT.ef_min, DEFAULT.ef_max),
         key="recall.ef",
         bind="query-params",
-        help="The range to measure. Settings between are chosen where the curve bends.",
+        help="The range to measure. Settings between are chosen where the curve bends. Queries that are or "
+        "were made from documents begin at K + 1: their own document is asked for as well.",
     )
     return int(k or DEFAULT.k), int(low), int(high), int(clients), budget

@@ -14,7 +14,6 @@ from memdb.tuning.misses import Miss
 from memdb.tuning.vectors import documents
 from memdb.ui import frame
 from memdb.ui.kit import cached, charts, parts, state
-from memdb.ui.kit import ef as ef_steps
 from memdb.ui.tune import figures
 from memdb.ui.tune.views import RunView, ef_choice
 
@@ -209,7 +208,7 @@ def search_query(shown: RunView, miss: Miss) -> dict[str, str] | None:
     if not query.get("search.key", "x").isprintable():
         return None
     if miss.ef_runtime:
-        query["search.ef"] = str(ef_steps.nearest(miss.ef_runtime))
+        query["search.ef"] = str(miss.ef_runtime)
     if run.request.filter not in ("", "*") and not run.request.filter_params:
         query["search.raw"] = run.request.filter
     return query

@@ -69,6 +69,7 @@ def right_side(target: Target, info: IndexInfo) -> None:
         shown = RunView(target, _now(target, info, run.index), run)
         views.headline(shown)
         views.facts(run)
+        views.use_ef(shown)
     elif st.session_state.get("recall.view", "Curve") != "Runs":
         _invitation(info)
     view = st.segmented_control(

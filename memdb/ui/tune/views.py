@@ -15,12 +15,20 @@ from memdb.errors import MemDBError
 from memdb.tuning import report
 from memdb.tuning.plan import QueryPlan
 from memdb.tuning.run import EfPoint, Run
+from memdb.ui import frame
 from memdb.ui.kit import charts, state
 from memdb.ui.tune import cached as tune_cached
 from memdb.ui.tune import figures
 from memdb.ui.tune.figures import Curve, Times
 from memdb.vectors.index import IndexInfo, without_ef
 from memdb.vectors.query import KnnRequest, vector_param
+
+# Pages that ask with an EF_RUNTIME, and the K that each takes at most.
+_USES = (
+    ("search", "Search", ":material/search:", 100_000),
+    ("assistant", "Assistant", ":material/assistant:", 20),
+    ("map", "Map", ":material/scatter_plot:", 100),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +84,33 @@ def facts(run: Run) -> None:
             st.metric("p99", f"{point.p99_ms:.2f} ms")
         if math.isfinite(point.qps):
             st.metric("calls a second", f"{point.qps:,.0f}", help=_clients(point))
+
+
+def use_ef(shown: RunView) -> None:
+    """The recommended setting carried to the pages that ask with one, and to the code."""
+    run = shown.run
+    best = run.recommendation.ef_runtime if run.recommendation else None
+    if not best or shown.info is None:
+        return
+    request = run.request
+    written = request.filter not in ("", "*") and not request.filter_params
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"Use EF\\_RUNTIME {best} in")
+        for address, name, icon, most in _USES:
+            query = {
+                state.INDEX: state.index_in_link(run.index),
+                f"{address}.ef": str(best),
+                f"{address}.k": str(min(request.k, most)),
+            }
+            if written and address != "map":  # a map is drawn of the documents it was made from
+                query[f"{address}.raw"] = request.filter
+            st.page_link(frame.link(address), label=name, icon=icon, query_params=query)
+        st.button("Code", icon=":material/code:", key="recall.use.code", on_click=_code, type="tertiary")
+
+
+def _code() -> None:
+    """A callback: commands and code with the setting."""
+    st.session_state["recall.view"] = "Code and files"
 
 
 def curve_view(shown: RunView, key: str = "recall.curve") -> None:

@@ -1,0 +1,108 @@
+"""Search in the sessions of a page by meaning, and memories that say nearly the same, side by side."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from memdb.cluster.target import Target
+from memdb.display import line
+from memdb.sessions import formats
+from memdb.sessions.known import MEMORIES
+from memdb.sessions.mapping import Format
+from memdb.sessions.meaning import ALIKE, Memory, alike, near_turns
+from memdb.sessions.summaries import SessionSummary
+from memdb.sessions.turns import Turn
+from memdb.ui.kit import parts, privacy, state
+from memdb.ui.sessions import cached as own_cached
+from memdb.ui.sessions.listing import OPEN, RUN
+
+SHOWN = 12
+SEVERAL = 20  # sessions that are opened where several keys make one and have to be looked for
+
+
+def by_meaning(target: Target, format_: Format, shown: list[SessionSummary]) -> None:
+    """Draw the search; nothing is read or embedded before something is asked."""
+    if not shown:
+        return
+    with st.expander("Search this page by meaning", icon=":material/psychology_alt:"):
+        question = st.text_input(
+            "What is it about?",
+            key="sessions.meaning",
+            placeholder="a question or some words",
+            help="The turns of the sessions of this page are embedded here, by the local model.",
+        )
+        if question.strip():
+            with parts.errors_shown(target):
+                _near(target, format_, shown, question)
+    if format_.name in MEMORIES:
+        with st.expander("Memories that are alike", icon=":material/content_copy:"):
+            if st.toggle("Compare the memories of this page", key="sessions.alike"):
+                with parts.errors_shown(target):
+                    _alike(target, format_, shown)
+
+
+def _near(target: Target, format_: Format, shown: list[SessionSummary], question: str) -> None:
+    opened = opened_turns(target, format_, shown)
+    near = near_turns(opened, question, SHOWN)
+    if not near:
+        st.caption("None of these sessions holds a text.")
+        return
+    frame = pd.DataFrame(
+        {
+            "cosine": [round(n.cosine, 3) for n in near],
+            "turn": [n.number for n in near],
+            "role": [line(n.turn.role, 40) for n in near],
+            "text": [line(privacy.text(target, n.turn.content or n.turn.words), 300) for n in near],
+            "session": [line(formats.printable_id(n.session), 120) for n in near],
+        }
+    )
+
+    def choose() -> None:
+        rows = st.session_state["sessions.meaning.table"]["selection"]["rows"]
+        if rows and rows[0] < len(near):
+            st.session_state[OPEN] = formats.printable_id(near[rows[0]].session)
+
+    st.dataframe(
+        frame,
+        hide_index=True,
+        key="sessions.meaning.table",
+        on_select=choose,
+        selection_mode="single-row",
+        column_config={"text": st.column_config.TextColumn(width=360)},
+    )
+    st.caption(f"Of the newest turns of {len(opened)} sessions of this page. A row opens its session.")
+
+
+def opened_turns(
+    target: Target, format_: Format, shown: list[SessionSummary]
+) -> list[tuple[str, tuple[Turn, ...], int]]:
+    """Id, turns and the number of the first of them, of sessions of a page; those that went are left out."""
+    several = format_.holds != "session" and bool(format_.session or "*" in format_.tail)
+    chosen = shown[:SEVERAL] if several else shown
+    names = tuple(formats.printable_id(row.id) for row in chosen)
+    return own_cached.turns(target, format_, names, state.keep(RUN, 0))
+
+
+def _alike(target: Target, format_: Format, shown: list[SessionSummary]) -> None:
+    rows = {row.id: row for row in shown}
+    memories = [
+        Memory(id_, rows[id_].user_id, turns[0].content, rows[id_].created)
+        for id_, turns, _ in opened_turns(target, format_, shown)
+        if turns
+    ]
+    pairs = alike(memories)
+    if not pairs:
+        st.caption(f"No two memories of a user have a cosine of {ALIKE} or more.")
+        return
+    frame = pd.DataFrame(
+        {
+            "cosine": [round(pair.cosine, 3) for pair in pairs],
+            "user": [line(privacy.text(target, pair.earlier.user), 60) for pair in pairs],
+            "earlier": [line(privacy.text(target, pair.earlier.text), 200) for pair in pairs],
+            "later": [line(privacy.text(target, pair.later.text), 200) for pair in pairs],
+        }
+    )
+    st.dataframe(frame, hide_index=True)
+    st.caption("Duplicates, or one contradicts the other: the cosine cannot tell which.")
+    parts.export(frame, "memories-alike", {"target": target.address}, key="sessions.alike.export")

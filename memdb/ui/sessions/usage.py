@@ -1,0 +1,80 @@
+"""The panel's view of what a session used: its tools and how they ended, and about how many tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from memdb.cluster.target import Target
+from memdb.display import bytes_text, line
+from memdb.sessions.formats import Session
+from memdb.sessions.mapping import Format
+from memdb.sessions.summaries import SessionSummary
+from memdb.sessions.usage import KEPT, TOKENS_FROM, TokenUse, ToolUse, together, tool_use
+from memdb.ui.kit import parts
+from memdb.ui.sessions import cached
+from memdb.ui.sessions.meaning import opened_turns
+
+PANE = 480  # height in pixels
+
+
+def usage(session: Session) -> None:
+    """Draw it."""
+    with st.container(height=PANE, border=True):
+        if session.earlier:
+            st.caption(f"Of the newest {len(session.turns):,} of {session.total:,} turns.")
+        _tools(tool_use(session.turns, session.earlier + 1), session.key)
+        st.markdown("**Tokens**")
+        _tokens(cached.token_use(session.turns), len(session.turns))
+
+
+def of_page(target: Target, format_: Format, shown: list[SessionSummary]) -> None:
+    """The same of all sessions of a page; nothing is read before it is switched on."""
+    if not shown:
+        return
+    with st.expander("Tools and tokens of this page", icon=":material/build:"):
+        if not st.toggle("Count them", key="sessions.page_usage"):
+            return
+        with parts.errors_shown(target):
+            opened = opened_turns(target, format_, shown)
+            _tools(together(tool_use(turns) for _, turns, _ in opened), "the sessions of a page")
+            tokens = sum(cached.token_use(turns).tokens for _, turns, _ in opened)
+            st.markdown(f"About **{tokens:,}** tokens in {len(opened):,} sessions, {TOKENS_FROM}.")
+
+
+def _tools(uses: Sequence[ToolUse], of: str) -> None:
+    st.markdown("**Tools**")
+    if not uses:
+        st.caption("No tool was called.")
+        return
+    frame = pd.DataFrame(
+        {
+            "tool": [line(use.name, 80) or "not named" for use in uses],
+            "calls": [use.calls for use in uses],
+            "answered": [use.answered for use in uses],
+            "failed": [use.failed for use in uses],
+            "no result": [use.open for use in uses],
+            "failed in turn": [", ".join(map(str, use.failed_at[:20])) for use in uses],
+        }
+    )
+    if not any(use.failed_at for use in uses):
+        frame = frame.drop(columns="failed in turn")
+    st.dataframe(frame, hide_index=True, placeholder="–")
+    parts.export(frame, "session-tools", {"of": line(of)}, key=f"sessions.tools.export.{of}")
+
+
+def _tokens(use: TokenUse, turns: int) -> None:
+    st.markdown(f"About **{use.tokens:,}** tokens, {TOKENS_FROM}.")
+    frame = pd.DataFrame(
+        [(line(role, 60) or "no role", count, tokens) for role, count, tokens in use.by_role],
+        columns=["role", "turns", "tokens, about"],
+    )
+    if len(frame):
+        st.dataframe(frame, hide_index=True)
+    if turns > KEPT:
+        st.caption(
+            f"A history of its last {KEPT} turns would have about {use.kept_tokens:,} tokens, and free about "
+            f"{bytes_text(use.dropped_bytes)} of text."
+        )
