@@ -33,6 +33,7 @@ _HEAD_BYTES = 24
 
 class _Call(threading.local):
     until = float("inf")  # on the clock of time.monotonic
+    seconds = float("inf")  # that were given
 
 
 _call = _Call()
@@ -46,21 +47,29 @@ class Within:
 
     Args:
         seconds: until redis-py's TimeoutError.
+        over: they have passed already: nothing is asked.
     """
 
-    __slots__ = ("_outer", "_seconds")
+    __slots__ = ("_outer", "_over", "_seconds")
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float, *, over: bool = False) -> None:
+        self._seconds, self._over = seconds, over
 
     def __enter__(self) -> None:
-        self._outer = _call.until
-        _call.until = min(self._outer, monotonic() + self._seconds)
+        self._outer = _call.until, _call.seconds
+        until = monotonic() + (0.0 if self._over else self._seconds)
+        if until < _call.until:
+            _call.until, _call.seconds = until, self._seconds
 
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _call.until = self._outer
+        _call.until, _call.seconds = self._outer
+
+
+def limit_s(most: float) -> float:
+    """The time limit of the call that runs, in seconds; at most `most`."""
+    return min(most, _call.seconds)
 
 
 def seconds_left(most: float) -> float:

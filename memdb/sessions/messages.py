@@ -82,6 +82,7 @@ _MEMORY_DETAILS = frozenset(
     "last_accessed event_date access_count pinned extracted_from metadata "
     "categories".split()
 )
+_SPOKEN = re.compile(r"\s*(\w{2,20}):\s+(.*)", re.DOTALL)  # "User: How are you?"
 _SESSION_KEYS = frozenset(("messages", "history", "turns", "events", "runs"))
 
 
@@ -93,6 +94,8 @@ def turns_of_entry(entry: Any, place: str = "A message") -> tuple[list[Turn], st
         place: which it is, the beginning of that sentence: "Message 3".
     """
     value = parsed(entry)
+    if (turn := _plain(value)) is not None:
+        return [turn], ""
     if isinstance(value, str):
         broken = value.lstrip()[:1] in ("{", "[")
         why = f"is no JSON ({_fault(value)})" if broken else "is a text, not a message with a role"
@@ -130,6 +133,11 @@ def conversation(entries: Iterable[Any], first: int = 1) -> tuple[tuple[Turn, ..
         if problem:
             problems.append(problem)
     return tuple(turns), problems_told(problems)
+
+
+def is_entry(value: Any) -> bool:
+    """Whether a value looks like a message within a list of messages: also "User: Hi" and ["user", "Hi"]."""
+    return is_message(value) or _plain(parsed(value)) is not None
 
 
 def is_message(value: Any) -> bool:
@@ -342,6 +350,16 @@ def _as_result(message: Mapping[str, Any], parts: list[Part], call: str) -> list
         "\n".join(part.text for part in texts), call, name if isinstance(name, str) else "", failed
     )
     return [told, *(part for part in parts if not isinstance(part, Text))]
+
+
+def _plain(value: Any) -> Turn | None:
+    """A text that begins with a role, or a pair of role and text, as a turn; None where it is neither."""
+    if isinstance(value, str):
+        told = _SPOKEN.match(value)
+        return Turn(told[1], (Text(told[2]),)) if told and told[1].lower() in ROLES else None
+    if isinstance(value, list) and len(value) == 2 and all(isinstance(part, str) for part in value):
+        return Turn(value[0], (Text(value[1]),)) if value[0].lower() in ROLES else None
+    return None
 
 
 def _parted(entry: Mapping[str, Any]) -> list[Turn]:
