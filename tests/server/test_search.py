@@ -26,6 +26,9 @@ from memdb.vectors.filters import EVERYTHING, And, Condition, Range, Tag
 from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec, NumericField, TagField, TextField
 from memdb.vectors.membership import Membership
 from memdb.vectors.query import KnnRequest, vector_param
+from tests.abilities import VECTOR_TYPES
+
+pytestmark = pytest.mark.any_engine
 
 DIM, COUNT = 16, 1_200
 
@@ -78,7 +81,7 @@ WITHIN = {("COSINE", "FLOAT16"): 2**-11, ("COSINE", "BFLOAT16"): 2**-8}
 
 
 @pytest.mark.parametrize("metric", ["COSINE", "L2", "IP"])
-@pytest.mark.parametrize("type_", ["FLOAT32", "FLOAT64", "FLOAT16", "BFLOAT16"])
+@pytest.mark.parametrize("type_", VECTOR_TYPES)
 def test_a_flat_index_answers_as_the_exact_computation(
     client: Client, prefix: str, metric: str, type_: str
 ) -> None:
@@ -143,6 +146,7 @@ def test_reading_under_a_filter_gives_each_document_once(client: Client, prefix:
     assert len(scanned) == len(set(scanned)) == COUNT + 2
 
 
+@pytest.mark.needs("cursor")
 def test_a_reader_that_stops_early_leaves_no_cursor_behind(client: Client, prefix: str) -> None:
     info = _load(client, prefix, "COSINE")
     batches = read.matching_keys(client, info, size=10)
@@ -152,6 +156,7 @@ def test_a_reader_that_stops_early_leaves_no_cursor_behind(client: Client, prefi
     assert stats["index_total"] == 0
 
 
+@pytest.mark.needs("whole_documents")
 def test_values_with_counts_and_bounds(client: Client, prefix: str) -> None:
     info = _load(client, prefix, "COSINE")
     assert [(v.value, v.documents) for v in search.tag_values(client, info, "tag")] == [
@@ -285,6 +290,7 @@ def test_search_in_a_one_shard_cluster(tmp_path: Path) -> None:
             assert search.numeric_bounds(client, info, "year") == (1991.0, 2029.0)
 
 
+@pytest.mark.needs("profile", "tagvals")
 def test_what_answers_is_probed(client: Client, server_target: Target) -> None:
     server = client.server
     assert (server.engine, server.dialect.name, server.mode, server.role) == (
