@@ -38,6 +38,8 @@ COMMANDS = {
     "sessions": "list sessions by cursor, show one, or tell their formats",
     "drill": "kill two engines while writing, and count what is lost",
     "size": "memory, nodes and dollars of vectors and sessions",
+    "compare": "what MemoryDB, ElastiCache, S3 Vectors and OpenSearch cost for the same, and differ in",
+    "facts": "limits, modes and prices of the services, with source and date; exit 1 if one is overdue",
     "calibrate": "fit a sizing profile to an index, or to samples on a local engine of its own",
     "memory": "where each node's memory goes, what expires soon, what indexes should hold",
 }

@@ -40,7 +40,7 @@ class ShapeOptions(Command):
         default=_SHAPE.text_vocabulary,
         type=count(0),
         metavar="N",
-        help="different words of all texts (default: 0, estimated)",
+        help="different words of all texts, as FT.INFO's num_terms (default: 0, estimated)",
     )
     tags: int = option("--tags", default=_SHAPE.tags, type=count(0), metavar="N", help="TAG fields")
     tag_values: int = option(

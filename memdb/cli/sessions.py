@@ -58,8 +58,11 @@ class Sessions(OnServer):
         metavar="NAME",
         help="how they are stored; `formats --json` names them",
     )
-    prefix: str = option(
-        "--prefix", default="", metavar="P", help="their keys begin so (default: the format's)"
+    prefix: str | None = option(
+        "--prefix", type=str, metavar="P", help="their keys begin so (default: the format's); '' is none"
+    )
+    tail: str | None = option(
+        "--tail", type=str, metavar="T", help="what follows the id in their keys (default: the format's)"
     )
     user: str = option("--user", default="", metavar="ID", help="only of this user")
     context: str = option("--context", default="", metavar="C", help="only with this context")
@@ -105,7 +108,7 @@ class Sessions(OnServer):
             raise BadInput("`memdb sessions near` needs what to look for.", 'memdb sessions near "a refund"')
         settings = Settings.from_env()
         own = own_formats(settings)
-        layout, wanted = known.named(self.format, own, self.prefix), self.filter()
+        layout, wanted = known.named(self.format, own, self.prefix, self.tail), self.filter()
         with open_for_work(self.find(settings)) as client:
             if self.action == "formats":
                 return _formats(detect(client, own), as_json=self.json)
@@ -273,6 +276,7 @@ def _formats(detected: Detected, *, as_json: bool) -> int:
                 ],
                 "other": detected.other,
                 "unknown": detected.unknown,
+                "other_types": dict(detected.types),
                 "sampled": detected.sampled,
                 "keys": detected.total,
             }
@@ -313,6 +317,7 @@ def _session(session: Session) -> dict[str, object]:
         "ttl_s": session.ttl_s,
         "size_bytes": session.size_bytes,
         "turns": session.total,
+        "turns_not_read": session.earlier,
         "history": [turn_object(turn) for turn in session.turns],
         "state": {part.kind: part.json for part in session.state},
         "problems": list(session.problems),

@@ -95,6 +95,7 @@ class Dialect:
     splits: str = REDISEARCH_SPLITS  # signs that part words, where the index tells none of its own
     small_grammar: bool = False  # its filters can be read here (vectors/expression.py)
     text_leaks: bool = False  # HNSW under a TEXT condition beside another, or a phrase: hits may break it
+    whole_cluster: bool = False  # a search on any node is of all shards
     in_keys: bool = False  # FT.SEARCH takes INKEYS: which of some documents match
     no_content: bool = False  # FT.SEARCH takes NOCONTENT
 
@@ -257,6 +258,7 @@ def recognise(
             text_search=False,
             negation=False,
             bare_star=True,
+            empty_ranges=False,  # not known: a relative refuses them, and nobody means one
         )
     told = next((replies.integer(number) for name, number in modules if name == "search"), 0) >> 8
     if not told:
@@ -281,6 +283,7 @@ def recognise(
         splits=VALKEY_SPLITS,
         small_grammar=True,
         text_leaks=True,
+        whole_cluster=True,
         no_content=True,
     )
 

@@ -29,10 +29,12 @@ _REFUSED = rb"(?:\*\d{8}|[%~>|]\d)"
 _FIRST, _LATER = re.compile(_REFUSED), re.compile(rb"\n" + _REFUSED)
 _CUT = re.compile(rb"(?:\A|\n)(\*\d*|[%~>|])\Z")  # a head that goes on with the next piece
 _HEAD_BYTES = 24
+_SMALL = 4_096  # bytes
 
 
 class _Call(threading.local):
     until = float("inf")  # on the clock of time.monotonic
+    seconds = float("inf")  # that were given
 
 
 _call = _Call()
@@ -46,21 +48,29 @@ class Within:
 
     Args:
         seconds: until redis-py's TimeoutError.
+        over: they have passed already: nothing is asked.
     """
 
-    __slots__ = ("_outer", "_seconds")
+    __slots__ = ("_outer", "_over", "_seconds")
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float, *, over: bool = False) -> None:
+        self._seconds, self._over = seconds, over
 
     def __enter__(self) -> None:
-        self._outer = _call.until
-        _call.until = min(self._outer, monotonic() + self._seconds)
+        self._outer = _call.until, _call.seconds
+        until = monotonic() + (0.0 if self._over else self._seconds)
+        if until < _call.until:
+            _call.until, _call.seconds = until, self._seconds
 
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _call.until = self._outer
+        _call.until, _call.seconds = self._outer
+
+
+def limit_s(most: float) -> float:
+    """The time limit of the call that runs, in seconds; at most `most`."""
+    return min(most, _call.seconds)
 
 
 def seconds_left(most: float) -> float:
@@ -168,7 +178,8 @@ class Reader(_HiredisParser):
             tail = max(0, end - _HEAD_BYTES)
             if cut := _CUT.search(bytes(buffer[tail:end])):
                 self._cut, end = cut[1], tail + cut.start(1)
-        self._arrays += buffer.count(b"\n*", 0, end)
+        # In a small piece heads are counted in no time; of large ones every reply is walked through.
+        self._arrays += buffer.count(b"\n*", 0, end) if end < _SMALL else MOST_DEPTH
         if _LATER.search(buffer, 0, end) or _FIRST.match(buffer, 0, end):
             self._ahead = bytes(buffer[:end])
         else:

@@ -21,9 +21,10 @@ from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import TimeoutError as NoAnswer
 
 from memdb.cluster import dialects, iam, tls
+from memdb.cluster.reader import limit_s
 from memdb.cluster.target import Target
 from memdb.display import line
-from memdb.errors import EngineError, LoginFailed, MemDBError, Unreachable
+from memdb.errors import EngineError, LoginFailed, MalformedReply, MemDBError, Unreachable
 
 # redis-py cuts the leading code off; it is what tells them apart.
 _CODES: tuple[tuple[type[RedisError], str], ...] = (
@@ -48,11 +49,11 @@ def explain(exc: RedisError, target: Target, command: tuple[object, ...]) -> Mem
         return _login_failed(reply.rstrip("."), target)
     if isinstance(exc, NoAnswer):
         return Unreachable(
-            f"{target.name} did not answer within {target.timeout_s:g} s.",
+            f"{target.name} did not answer within {limit_s(target.timeout_s):g} s.",
             "Check the address and the network, or try again when the server is less busy.",
         )
     if isinstance(exc, InvalidResponse):
-        return Unreachable(
+        return MalformedReply(
             f"{target.address} answered, but not as Redis does: {line(reply, 80)}.",
             "Another program listens there, or the port speaks TLS (rediss://). Check address and port.",
         )

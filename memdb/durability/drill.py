@@ -37,7 +37,7 @@ from memdb.vectors import index
 DURABLE, CACHE, PROMOTED, OWN = "durable", "cache", "promoted", "cluster"
 WORDS = {
     DURABLE: "every write on disk before it is acknowledged",
-    CACHE: "no log: what is in memory is all there is",
+    CACHE: "a cache without durability: what is in memory is all there is",
     PROMOTED: "no log, and a replica that takes over",
     OWN: "your cluster, told to fail over",
 }

@@ -207,6 +207,7 @@ def to_json(session: Session) -> str:
             "ttl_s": session.ttl_s,
             "size_bytes": session.size_bytes,
             "turns": session.total,
+            "turns_not_read": session.earlier,
             "history": [turn_object(turn) for turn in session.turns],
             "state": {part.kind: part.json for part in session.state},
             "problems": list(session.problems),

@@ -177,7 +177,16 @@ class Gathered:
                 part.reading.user if part.reading else "",
                 part.reading.at if part.reading else None,
             )
-            for part in _parts(client, format_, keys, each=SEEN_BYTES, total=PAGE_BYTES, any_type=True)
+            for part in _parts(
+                client,
+                format_,
+                [key for key in keys if format_.owns(key)],
+                each=SEEN_BYTES,
+                total=PAGE_BYTES,
+                any_type=True,
+                entries=SUMMARY_ENTRIES,
+            )
+            if format_.prefix or _is_session(format_, part)
         ]
 
 

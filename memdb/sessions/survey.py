@@ -93,6 +93,11 @@ class Survey:
             for name, n, b, f in zip(TTL_NAMES, counts, sums, freed, strict=True)
         )
 
+    def beyond(self, ttl_s: float) -> int:
+        """Bytes of sessions that live longer than this, scaled: what such a TTL would free by then."""
+        held = sum(s.size_bytes for s in self.seen if s.ttl_s is None or s.ttl_s > ttl_s)
+        return round(held * self.factor)
+
     def sizes(self) -> npt.NDArray[np.int64]:
         """(n,) bytes of each session of the sample."""
         return np.array([s.size_bytes for s in self.seen], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""The article's "choose … when" rules as questions, and an answer with reasons. Pure."""
+"""The article's "choose … when" rules as questions, brought up to date, and an answer with reasons. Pure."""
 
 from __future__ import annotations
 
@@ -7,9 +7,22 @@ from dataclasses import dataclass
 from typing import Literal
 
 from memdb.errors import BadInput
+from memdb.sizing import facts
 
-Service = Literal["MemoryDB", "ElastiCache", "S3 Vectors", "OpenSearch Serverless"]
-SERVICES: tuple[Service, ...] = ("MemoryDB", "ElastiCache", "S3 Vectors", "OpenSearch Serverless")
+Service = Literal[
+    "MemoryDB",
+    "ElastiCache, sync",
+    "ElastiCache, async",
+    "ElastiCache, no durability",
+    "S3 Vectors",
+    "OpenSearch Serverless",
+]
+SYNC: Service = "ElastiCache, sync"
+ASYNC: Service = "ElastiCache, async"
+CACHE: Service = "ElastiCache, no durability"
+# Where two are equally good by the answers, the earlier is named first and the other beside it.
+SERVICES: tuple[Service, ...] = ("MemoryDB", SYNC, ASYNC, CACHE, "S3 Vectors", "OpenSearch Serverless")
+_ELASTICACHE = (SYNC, ASYNC, CACHE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +39,19 @@ class Question:
     rules_out: tuple[tuple[Service, str], ...] = ()
 
 
+def _all_modes(weight: int, why: str) -> tuple[tuple[Service, int, str], ...]:
+    return tuple((service, weight, why) for service in _ELASTICACHE)
+
+
 QUESTIONS: tuple[Question, ...] = (
     Question(
         "redis_primary",
         "Do you need Redis as a primary store anyway (sessions, counters, leaderboards)?",
-        (("MemoryDB", 2, "Redis is a primary data store here: sessions, counters, leaderboards."),),
+        (
+            ("MemoryDB", 2, "Redis is a primary data store here: sessions, counters, leaderboards."),
+            (SYNC, 2, "With its log before the answer, Valkey is a primary data store here."),
+            (ASYNC, 1, "A primary data store that may lose the last 10 s."),
+        ),
         (("S3 Vectors", "It does not speak Redis."), ("OpenSearch Serverless", "It does not speak Redis.")),
     ),
     Question(
@@ -38,15 +59,29 @@ QUESTIONS: tuple[Question, ...] = (
         "Must an acknowledged write survive the loss of a node?",
         (
             ("MemoryDB", 1, "Every acknowledged write is in a log over several zones first."),
+            (SYNC, 1, "Every acknowledged write is in a log over at least two zones first."),
             ("S3 Vectors", 1, "Object storage keeps what was acknowledged."),
             ("OpenSearch Serverless", 1, "Durability is managed by AWS."),
         ),
-        (("ElastiCache", "It acknowledges before it replicates: a lost node can lose writes."),),
+        (
+            (ASYNC, "It acknowledges before the log: up to the last 10 s may be lost."),
+            (CACHE, "A cache without durability: a lost node can lose writes that no replica had."),
+        ),
+    ),
+    Question(
+        "seconds",
+        "May the last seconds be lost on a failure, but no more than 10?",
+        (
+            (ASYNC, 3, "At most the last 10 s are lost, and writes are acknowledged in microseconds."),
+            ("MemoryDB", 1, "Nothing that was acknowledged is lost."),
+            (SYNC, 1, "Nothing that was acknowledged is lost."),
+        ),
+        ((CACHE, "Without durability nothing bounds what is lost."),),
     ),
     Question(
         "under_10_ms",
         "Must a query answer in less than 10 ms?",
-        (("MemoryDB", 3, "p99 of 2–10 ms (quoted)."), ("ElastiCache", 2, "In memory, like MemoryDB.")),
+        (("MemoryDB", 3, "p99 of 2–10 ms (quoted)."), *_all_modes(3, "In memory, like MemoryDB.")),
         (
             ("S3 Vectors", "About 100 ms warm, below 1 s cold (quoted)."),
             ("OpenSearch Serverless", "p99 of 10–50 ms (quoted)."),
@@ -57,14 +92,16 @@ QUESTIONS: tuple[Question, ...] = (
         "Should sessions and vectors share one service?",
         (
             ("MemoryDB", 2, "One durable cluster answers for both, without hops between services."),
-            ("ElastiCache", 1, "One cluster for both, as a cache."),
+            (SYNC, 2, "One durable cluster answers for both, without hops between services."),
+            (ASYNC, 1, "One cluster for both, which may lose the last 10 s."),
+            (CACHE, 1, "One cluster for both, as a cache without durability."),
         ),
         (("S3 Vectors", "It stores no sessions."),),
     ),
     Question(
         "knows_redis",
         "Does your team run Redis already?",
-        (("MemoryDB", 1, "Nothing new to learn."), ("ElastiCache", 1, "Nothing new to learn.")),
+        (("MemoryDB", 1, "Nothing new to learn."), *_all_modes(1, "Nothing new to learn.")),
     ),
     Question(
         "low_qps",
@@ -77,6 +114,11 @@ QUESTIONS: tuple[Question, ...] = (
         (("S3 Vectors", 2, "Far cheaper at rest: nothing runs between queries."),),
     ),
     Question(
+        "tenant",
+        "Does a query know its tenant?",
+        (("S3 Vectors", 1, "A query pays for its tenant's index alone."),),
+    ),
+    Question(
         "batch",
         "Is it batch retrieval, or lookups now and then (archive, weekly analytics)?",
         (("S3 Vectors", 2, "Made for lookups that can wait."),),
@@ -84,11 +126,12 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         "hybrid",
         "Do you need keyword relevance (BM25) and vectors in one query?",
-        (("OpenSearch Serverless", 3, "Hybrid search is native."),),
         (
-            ("MemoryDB", "Vectors with filters on tags and numbers; text is not searched."),
-            ("S3 Vectors", "No text search."),
+            ("OpenSearch Serverless", 3, "Hybrid search is native."),
+            ("S3 Vectors", 2, "Full text (BM25) and vectors by reciprocal rank, in ENHANCED indexes."),
+            *_all_modes(1, "Full text and vectors in one query from Valkey 9.0; try how it ranks words."),
         ),
+        (("MemoryDB", "Vectors with filters on tags and numbers; text is not searched."),),
     ),
     Question(
         "full_dsl",
@@ -102,18 +145,33 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         "losable",
-        "May data be lost on a failure, for writes acknowledged in less than a millisecond?",
-        (("ElastiCache", 3, "The fastest acknowledgement, where losing data is acceptable."),),
+        "May all data be lost on a failure, for writes acknowledged in less than a millisecond?",
+        (
+            (CACHE, 3, "The fastest acknowledgement, where losing data is acceptable."),
+            (ASYNC, 2, "Acknowledged as fast, without extra charge, and at most the last 10 s are lost."),
+        ),
     ),
     Question(
         "many_shards",
         "Are there more vectors than fit one node?",
         (
-            ("ElastiCache", 2, "Search spans shards with Valkey 8.2 and later."),
+            *_all_modes(2, "Search spans shards with Valkey 8.2 and later."),
             ("S3 Vectors", 2, "Up to 2 billion vectors in an index."),
             ("OpenSearch Serverless", 1, "Capacity follows the data."),
         ),
         (("MemoryDB", "Search runs on one shard, which must hold everything."),),
+    ),
+    Question(
+        "many_indexes",
+        "Do you need more than 10 indexes?",
+        (*_all_modes(1, "1,000 indexes from Valkey 9.0."), ("S3 Vectors", 1, "10,000 indexes a bucket.")),
+        (("MemoryDB", "10 indexes."),),
+    ),
+    Question(
+        "radius",
+        "Do you search by distance, for all that lie within a radius?",
+        (("MemoryDB", 1, "VECTOR_RANGE searches by distance."),),
+        tuple((service, "Its search has no range by distance.") for service in _ELASTICACHE),
     ),
 )
 
@@ -128,6 +186,16 @@ class Standing:
     points: int
     reasons: tuple[str, ...]
     against: tuple[str, ...]  # what rules it out
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where the two durable services that speak Redis differ, each with what is known and its date."""
+
+    about: str
+    memorydb: str
+    elasticache: str
+    date: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +220,30 @@ def advise(yes: Iterable[str]) -> Advice:
     standings = _standings(answers)
     best = _best(standings, answers)
     return Advice(best, _sentence(best, standings, answers), standings, _changes(answers, best))
+
+
+def differences() -> tuple[Difference, ...]:
+    """MemoryDB beside ElastiCache with `sync`, by the facts."""
+    pairs = (
+        ("Search", "memorydb/shards", "elasticache/shards"),
+        ("Engine", "memorydb/version", "elasticache/version"),
+        ("Text", "memorydb/text", "elasticache/text"),
+        ("By distance", "memorydb/range", "elasticache/range"),
+        ("EF", "memorydb/ef", "elasticache/ef"),
+        ("Indexes", "memorydb/indexes", "elasticache/indexes"),
+        ("Nodes", "memorydb/families", "elasticache/durable_families"),
+        ("Writes", "memorydb/write_mb_s", "elasticache/durable_write_mib_s"),
+        ("Price", "memorydb/price_error", "elasticache/sync/price"),
+    )
+    return tuple(
+        Difference(
+            about,
+            (first := facts.fact(left)).text,
+            (second := facts.fact(right)).text,
+            facts.oldest((first.seen, second.seen)),
+        )
+        for about, left, right in pairs
+    )
 
 
 def _standings(answers: frozenset[str]) -> tuple[Standing, ...]:
@@ -181,10 +273,9 @@ def _sentence(best: Service | None, standings: tuple[Standing, ...], answers: fr
                 "for the rest, or give one demand up."
             )
         return "Nothing speaks for one service yet."
-    second = next((s for s in standings if not s.against and s.service != best), None)
     first = next(s for s in standings if s.service == best)
-    close = second is not None and second.points == first.points
-    return f"Choose {best}." + (f" {second.service} is as good by these answers." if close and second else "")
+    equal = [s.service for s in standings if not s.against and s.service != best and s.points == first.points]
+    return f"Choose {best}." + (f" As good by these answers: {'; '.join(equal)}." if equal else "")
 
 
 def _changes(answers: frozenset[str], best: Service | None) -> tuple[str, ...]:

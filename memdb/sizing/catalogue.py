@@ -40,6 +40,11 @@ class Node:
         """Its name without the service's prefix, e.g. r7g.large."""
         return self.name.split(".", 1)[1]
 
+    @property
+    def family(self) -> str:
+        """E.g. r7g."""
+        return self.name.split(".")[1]
+
 
 @dataclass(frozen=True, slots=True)
 class Price:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from memdb.display import bytes_text
@@ -74,6 +75,8 @@ def choose(
     replicas: int = 2,
     reserve: float = RESERVE,
     count: int = 3,
+    families: Sequence[str] = (),
+    least_shards: int = 1,
 ) -> Choices:
     """The cheapest fitting choices of a service.
 
@@ -88,13 +91,15 @@ def choose(
         replicas: of each shard.
         reserve: share of a node kept free.
         count: how many to return.
+        families: of node types that may be taken, e.g. r7g; empty is all.
+        least_shards: that something else than memory needs; one on MemoryDB.
 
     Raises:
         OutOfRange: replicas or reserve outside what there is.
     """
     if not 0 <= replicas <= MDB_REPLICAS:
         raise OutOfRange("Replicas", replicas, 0, MDB_REPLICAS, "a shard")
-    nodes = [n for n in catalogue.of(service) if n.search]
+    nodes = [n for n in catalogue.of(service) if n.search and (not families or n.family in families)]
     priced = [(n, p) for n in nodes if (p := catalogue.find(f"{service}/{n.name}/{flavour}", region))]
     if not priced:
         known = [r for r in catalogue.regions() if _has_nodes(catalogue, service, flavour, r)]
@@ -106,7 +111,7 @@ def choose(
     options = []
     for node, price in priced:
         room = usable(node, reserve)
-        shards = 1 if service == "memorydb" else math.ceil(needed_bytes / room)
+        shards = 1 if service == "memorydb" else max(least_shards, math.ceil(needed_bytes / room))
         if needed_bytes <= room * shards and shards <= MOST_SHARDS:
             options.append(
                 Choice(node, max(1, shards), replicas, price, needed_bytes / (room * max(1, shards)))
@@ -187,7 +192,8 @@ def _nothing(
         if other is not None:
             instead.append(
                 f"ElastiCache for Valkey with {other.shards} shards of {other.node.name} "
-                f"(${other.monthly_usd:,.0f} a month): search spans shards there, but it is a cache."
+                f"(${other.monthly_usd:,.0f} a month, nodes alone): search spans shards there. Without "
+                "durability it is a cache; with Valkey 9.0 its writes can go to a log over several zones."
             )
         instead.append("Fewer bytes: cut the dimension (Matryoshka), a smaller M, metadata kept elsewhere.")
     return Choices((), why, tuple(instead))

@@ -1,24 +1,39 @@
-"""The article's comparison table, its cost row calculated for the user's own inputs. Pure."""
+"""The article's comparison table, as of today: ElastiCache in three modes, costs for the user's inputs.
+
+What the cells say stands in catalogue.toml, with source and date. Pure.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from memdb.sizing import facts
+from memdb.sizing.constraints import MODES
 from memdb.sizing.services import Bill
 
-COLUMNS = ("MemoryDB", "ElastiCache for Valkey", "S3 Vectors", "OpenSearch Serverless")
+COLUMNS = (
+    "MemoryDB",
+    "ElastiCache, no durability",
+    "ElastiCache, async",
+    "ElastiCache, sync",
+    "S3 Vectors",
+    "OpenSearch Serverless",
+)
 ARTICLE = "the article"
+_ARTICLE_DATE = "2026-10-02"  # when it was read
+_OTHERS = len(MODES)  # columns of ElastiCache
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One dimension; a cell for each of COLUMNS."""
+    """One dimension; a cell for each of COLUMNS. `date` is the oldest that a cell rests on."""
 
     dimension: str
-    cells: tuple[str, str, str, str]
+    cells: tuple[str, ...]
     grade: str  # quoted, calculated or measured
     source: str
+    date: str = ""
 
 
 def rows(bills: Sequence[Bill], measured: str = "") -> tuple[Row, ...]:
@@ -28,93 +43,101 @@ def rows(bills: Sequence[Bill], measured: str = "") -> tuple[Row, ...]:
         bills: of `services.bills`.
         measured: what was measured on the live target, in words; empty where nothing was.
     """
-    table = [
-        Row(
-            "Query latency, p99",
-            (
-                "2–10 ms",
-                "not quoted; in memory",
-                "50–200 ms; AWS: about 100 ms warm, below 1 s cold",
-                "10–50 ms",
-            ),
-            "quoted",
-            f"{ARTICLE}; S3 Vectors User Guide",
-        )
-    ]
+    table = [_facts("Query latency, p99", "latency")]
     if measured:
         table.append(
-            Row("… measured on this target", (measured, "–", "–", "–"), "measured", "this app, now"),
+            Row("… measured on this target", (measured, *["–"] * 5), "measured", "this app, now"),
         )
     table += [
+        _facts("Lost when a node dies", "loss", by_mode=True),
+        _facts("Durability", "durability", by_mode=True),
+        _facts("Write latency", "write_latency", by_mode=True),
         Row("Cost a month, your inputs", _costs(bills), "calculated", "Cost view, line by line"),
-        Row(
+        _article(
             "… at 10 million vectors, by the article",
-            ("$800–1,200 (r6g.large cluster)", "–", "$50–80", "$400–800"),
-            "quoted",
-            ARTICLE,
+            ("$800–1,200 (r6g.large cluster)", "–", "–", "–", "$50–80", "$400–800"),
         ),
-        Row(
-            "Hybrid search (vectors + keywords)",
-            (
-                "no; vectors with filters on tags and numbers",
-                "with full text from Valkey 9.0",
-                "no",
-                "yes, native",
-            ),
-            "quoted",
-            f"{ARTICLE}; ElastiCache User Guide",
-        ),
-        Row(
+        _facts("Keywords with vectors", "text"),
+        _article(
             "Freshness of writes",
-            ("at once", "at once", "within seconds", "after seconds"),
-            "quoted",
-            ARTICLE,
+            ("at once", "at once", "at once", "at once", "within seconds", "after seconds"),
         ),
-        Row(
-            "Durability",
-            (
-                "log over several zones before the acknowledgement",
-                "a cache: a lost node can lose writes",
-                "object storage, 11 nines",
-                "managed by AWS",
-            ),
-            "quoted",
-            ARTICLE,
+        _facts("Largest dimension", "dimension"),
+        _named(
+            "More than one node",
+            ("memorydb/shards", "elasticache/shards", "s3vectors/vectors", "opensearch/ocus"),
         ),
-        Row(
-            "Largest dimension",
-            ("32,768", "32,768", "4,096", "16,000"),
-            "quoted",
-            f"{ARTICLE}; AWS documentation",
-        ),
-        Row(
-            "Where it ends",
-            (
-                "one shard, 10 indexes, about 100 MB/s of writes",
-                "shards of a node-based cluster",
-                "2 billion vectors an index, 2,500 vectors/s written",
-                "OCUs of the collection",
-            ),
-            "quoted",
-            "AWS documentation",
-        ),
-        Row("Speaks Redis", ("yes", "yes", "no", "no"), "quoted", ARTICLE),
-        Row(
+        _named("Indexes", ("memorydb/indexes", "elasticache/indexes", "s3vectors/indexes", "")),
+        _named("EF", ("memorydb/ef", "elasticache/ef", "", "")),
+        _limits(),
+        _named("Engine", ("memorydb/version", "elasticache/version", "", "opensearch/generations")),
+        _named("Search by distance", ("memorydb/range", "elasticache/range", "", "")),
+        _article("Speaks Redis", ("yes", "yes", "yes", "yes", "no", "no")),
+        _article(
             "Operations",
-            ("low: managed nodes", "low: managed nodes", "very low: nothing runs", "low: serverless"),
-            "quoted",
-            ARTICLE,
+            (
+                "low: managed nodes",
+                *["low: managed nodes"] * _OTHERS,
+                "very low: nothing runs",
+                "low: serverless",
+            ),
         ),
     ]
     return tuple(table)
 
 
-def _costs(bills: Sequence[Bill]) -> tuple[str, str, str, str]:
-    def text(service: str) -> str:
-        told = [b for b in bills if b.service == service and b.monthly_usd is not None]
-        if not told:
-            return "not possible or no price"
-        bill = told[0]
-        return f"${bill.monthly_usd:,.0f} ({bill.grade})"
+def as_of(table: Sequence[Row]) -> str:
+    """The oldest date in the table."""
+    return facts.oldest(row.date for row in table)
 
-    return (text("memorydb"), text("elasticache"), text("s3vectors"), text("opensearch"))
+
+def _facts(dimension: str, what: str, *, by_mode: bool = False) -> Row:
+    """A row of the fact `what` of each service; of ElastiCache by mode, or the same for all."""
+    middle = [f"elasticache/{mode}/{what}" if by_mode else f"elasticache/{what}" for mode in MODES]
+    return _row(dimension, (f"memorydb/{what}", *middle, f"s3vectors/{what}", f"opensearch/{what}"))
+
+
+def _named(dimension: str, names: tuple[str, str, str, str]) -> Row:
+    """A row of one fact for each service; empty where none fits."""
+    memorydb, elasticache, s3vectors, opensearch = names
+    return _row(dimension, (memorydb, *[elasticache] * _OTHERS, s3vectors, opensearch))
+
+
+def _limits() -> Row:
+    durable = "elasticache/durable_write_mib_s"
+    return _row("Writes end at", ("memorydb/write_mb_s", "", durable, durable, "s3vectors/written", ""))
+
+
+def _row(dimension: str, names: Sequence[str]) -> Row:
+    told = [facts.fact(name) if name else None for name in names]
+    known = [fact for fact in told if fact is not None]
+    return Row(
+        dimension,
+        tuple("–" if fact is None else fact.text for fact in told),
+        _grade([fact.grade for fact in known]),
+        "; ".join(dict.fromkeys(fact.source for fact in known)),
+        facts.oldest(fact.seen for fact in known),
+    )
+
+
+def _grade(grades: Sequence[facts.FactGrade]) -> str:
+    """As sure as the least sure cell."""
+    order: tuple[facts.FactGrade, ...] = ("quoted", "service model", "source code", "third party", "estimate")
+    return max(grades, key=order.index)
+
+
+def _article(dimension: str, cells: tuple[str, ...]) -> Row:
+    return Row(dimension, cells, "third party", ARTICLE, _ARTICLE_DATE)
+
+
+def _costs(bills: Sequence[Bill]) -> tuple[str, ...]:
+    def text(service: str, mode: str | None = None) -> str:
+        told = [b for b in bills if b.service == service and b.mode == mode and b.words]
+        return told[0].words if told else "not possible or no price"
+
+    return (
+        text("memorydb"),
+        *(text("elasticache", mode) for mode in MODES),
+        text("s3vectors"),
+        text("opensearch"),
+    )

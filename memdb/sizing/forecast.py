@@ -10,12 +10,15 @@ import numpy as np
 from memdb.sizing import services
 from memdb.sizing.catalogue import Catalogue
 from memdb.sizing.choose import Choice, choose, usable
-from memdb.sizing.constraints import Load
+from memdb.sizing.constraints import Durability, Load
 from memdb.sizing.model import Profile, predict
 from memdb.sizing.services import Bill, Wishes
 from memdb.sizing.shape import MOST_VECTORS, Sessions, Shape, number
 
 MONTHS = 24
+_ONE: tuple[Durability, ...] = (
+    "disabled",
+)  # of ElastiCache: async costs the same, what sync adds is not known
 TTLS_S = (300, 900, 1_800, 3_600, 4 * 3_600, 12 * 3_600, 86_400, 3 * 86_400, 7 * 86_400, 30 * 86_400)
 
 
@@ -150,7 +153,7 @@ def over_queries(
     """Cost over queries a second, 0.01 to 10,000. Nodes are not added for the load: see the page's note."""
     values = tuple(float(v) for v in np.geomspace(0.01, 10_000, 37))
     monthly = [
-        services.bills(shape, sessions, replace(load, queries_per_s=v), needed_bytes, catalogue, wishes)
+        services.bills(shape, sessions, replace(load, queries_per_s=v), needed_bytes, catalogue, wishes, _ONE)
         for v in values
     ]
     return _lines("queries a second", values, monthly)
@@ -165,7 +168,7 @@ def over_vectors(
     for value in values:
         now = services.with_vectors(shape, int(value))
         needed = predict(now, profile, sessions).total_bytes
-        monthly.append(services.bills(now, sessions, load, needed, catalogue, wishes))
+        monthly.append(services.bills(now, sessions, load, needed, catalogue, wishes, _ONE))
     return _lines("vectors", values, monthly)
 
 

@@ -35,6 +35,12 @@ class Option:
         """All lines."""
         return sum(line.usd for line in self.lines)
 
+    @property
+    def interval_usd(self) -> tuple[float, float]:
+        """Between what it could cost: node prices of MemoryDB that nobody verified are estimates."""
+        off = sum(line.usd * line.off for line in self.lines)
+        return self.monthly_usd - off, self.monthly_usd + off
+
 
 @dataclass(frozen=True, slots=True)
 class SizingPlan:
@@ -113,6 +119,7 @@ def _option(option: Option) -> dict[str, object]:
         "nodes": choice.nodes,
         "monthly_usd": round(option.monthly_usd, 2),
         "grade": least_sure(line.grade for line in option.lines if line.usd or line.item == "nodes"),
+        "interval_usd": [round(usd, 2) for usd in option.interval_usd],
         "used_share": round(choice.used_share, 4),
         "price": {
             "usd_an_hour": choice.price.value,

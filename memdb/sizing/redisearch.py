@@ -27,6 +27,7 @@ from memdb.sizing.shape import Shape
 BLOCK = 1_024  # vectors of one block of an index; its memory grows a block at a time
 _HEADER = 8  # of each allocation of the vector library
 _NUMBER_BYTES = 5  # length of a number as text
+_KNOWN_TERM = 242.0  # as FT.INFO counts terms; an estimated vocabulary is of words, which bring their stems
 _CONTAINER = 72 - _HEADER  # a vector object of the library, e.g. of incoming links
 
 # Component → bytes of all documents, and constant → (component, count).
@@ -45,7 +46,7 @@ def design(shape: Shape) -> tuple[Exact, Occurrences]:
         _graph(shape, exact, counts)
     else:
         _flat(shape, exact)
-    _fields(shape, counts)
+    _fields(shape, exact, counts)
     return exact, counts
 
 
@@ -215,7 +216,7 @@ def _labels(n: int, exact: Exact) -> None:
     exact["bookkeeping"] += size_class(8 * reserved_buckets(-(-n // BLOCK) * BLOCK) + _HEADER)
 
 
-def _fields(shape: Shape, counts: Occurrences) -> None:
+def _fields(shape: Shape, exact: Exact, counts: Occurrences) -> None:
     n = shape.vectors
     if shape.tags:
         values = min(n, shape.tag_values) * shape.tags
@@ -227,4 +228,7 @@ def _fields(shape: Shape, counts: Occurrences) -> None:
     if shape.text_bytes:
         counts["word"] = ("fields", n * words(shape))
         counts["posting"] = ("fields", n * distinct(shape))
-        counts["term"] = ("fields", vocabulary(shape))
+        if shape.text_vocabulary:
+            exact["fields"] += _KNOWN_TERM * vocabulary(shape)
+        else:
+            counts["term"] = ("fields", vocabulary(shape))

@@ -1,4 +1,4 @@
-"""What four services cost a month for the same vectors, queries and writes. Pure.
+"""What services cost a month for the same vectors, queries and writes, ElastiCache in three modes. Pure.
 
 docs/sizing.md works each by hand.
 
@@ -11,9 +11,21 @@ import math
 from dataclasses import dataclass, replace
 
 from memdb.errors import BadInput
+from memdb.sizing import facts
 from memdb.sizing.catalogue import HOURS, Catalogue, Flavour, PriceGrade, least_sure
 from memdb.sizing.choose import Choice, Choices, choose
-from memdb.sizing.constraints import RESERVE, Constraint, Load, Where, broken, constraints
+from memdb.sizing.constraints import (
+    DURABLE_FAMILIES,
+    MODES,
+    RESERVE,
+    Constraint,
+    Durability,
+    Load,
+    Where,
+    broken,
+    constraints,
+    durable_shards,
+)
 from memdb.sizing.model import predict
 from memdb.sizing.profiles import BUILT_IN
 from memdb.sizing.shape import Sessions, Shape, number, whole
@@ -26,9 +38,17 @@ TITLES: dict[Where, str] = {
     "s3vectors": "S3 Vectors",
     "opensearch": "OpenSearch Serverless",
 }
-_FILTERABLE = 2_048  # bytes of metadata S3 Vectors can filter by; a query reads them, not the rest
+MODE_TITLES: dict[Durability, str] = {
+    "disabled": "ElastiCache for Valkey",
+    "async": "ElastiCache for Valkey, async",
+    "sync": "ElastiCache for Valkey, sync",
+}
+_FILTERABLE = int(
+    facts.value("s3vectors/filterable")
+)  # bytes of metadata S3 Vectors can filter by; a query reads them, not the rest
 _RESULT_LEAST = 256  # bytes counted for a result of S3 Vectors, at least
 _RESULTS_FREE = 512 * 1024  # bytes of a query's results that are free
+CLASSIC, NEXTGEN = "CLASSIC", "NEXTGEN"  # generations of OpenSearch Serverless, as its API names them
 _OCU_BYTES = 6 * GB
 _OCU_VECTORS = 0.5  # share of an OCU's memory for graphs; ours, after the k-NN plugin's circuit breaker
 
@@ -41,11 +61,15 @@ class Line:
     usd: float
     how: str
     grade: PriceGrade
+    off: float = 0.0  # share of it by which the price could be off, either way
 
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """A service's month. `monthly_usd` is None where it cannot be told; `why` says so."""
+    """A service's month. `monthly_usd` is None where it cannot be told; `why` says so.
+
+    `unknown` names charges whose price was not found: the month costs more than `monthly_usd` by them.
+    """
 
     service: Where
     title: str
@@ -54,6 +78,26 @@ class Bill:
     why: str = ""
     notes: tuple[str, ...] = ()
     choice: Choice | None = None
+    mode: Durability | None = None  # of ElastiCache
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def interval_usd(self) -> tuple[float, float] | None:
+        """Between what the month could cost for what is known of its prices; None as `monthly_usd`."""
+        if self.monthly_usd is None:
+            return None
+        off = sum(line.usd * line.off for line in self.lines)
+        return self.monthly_usd - off, self.monthly_usd + off
+
+    @property
+    def words(self) -> str:
+        """The month as it is shown, e.g. "at least $720 (third party)"; empty where there is none."""
+        if self.monthly_usd is None or (interval := self.interval_usd) is None:
+            return ""
+        low, high = interval
+        least = "at least " if self.unknown else ""
+        between = f", ${low:,.0f} to ${high:,.0f}" if high - low >= 1 else ""
+        return f"{least}${self.monthly_usd:,.0f} ({self.grade}{between})"
 
     @property
     def monthly_usd(self) -> float | None:
@@ -87,6 +131,8 @@ def checked(load: Load) -> Load:
     whole("Indexes", load.indexes, 1, 100_000)
     whole("Replicas", load.replicas, 0, 5)
     whole("Snapshot days", load.snapshot_days, 0, 35)
+    whole("Tenants", load.tenants, 1, 100_000_000)
+    whole("Documents written together", load.written_together, 1, int(facts.value("s3vectors/put_vectors")))
     return load
 
 
@@ -119,7 +165,8 @@ def memorydb(
     if choices.first is None or why:
         return Bill("memorydb", TITLES["memorydb"], (), limits, why, choices.instead)
     lines = memorydb_lines(choices.first, written, needed_bytes, load, catalogue, wishes)
-    return Bill("memorydb", TITLES["memorydb"], lines, limits, choice=choices.first)
+    notes = (f"Not verified: {facts.fact('memorydb/price_error').text}.",) if lines[0].off else ()
+    return Bill("memorydb", TITLES["memorydb"], lines, limits, "", notes, choices.first)
 
 
 def memorydb_lines(
@@ -160,11 +207,22 @@ def memorydb_lines(
     return tuple(lines)
 
 
-def elasticache(shape: Shape, sessions: Sessions, load: Load, catalogue: Catalogue, wishes: Wishes) -> Bill:
-    """Node hours of as many shards as are needed; backups are not counted."""
+def elasticache(
+    shape: Shape,
+    sessions: Sessions,
+    load: Load,
+    catalogue: Catalogue,
+    wishes: Wishes,
+    mode: Durability = "disabled",
+) -> Bill:
+    """Node hours of as many shards as memory and, with durability, writes need; backups are not counted.
+
+    What `sync` costs beside the nodes was not found: it stands in `unknown`.
+    """
     written = written_bytes_s(shape, sessions, load)
-    limits = constraints("elasticache", shape, load, written / 1e6)
+    limits = constraints("elasticache", shape, load, written / 1e6, mode=mode)
     needed = predict(shape, BUILT_IN["elasticache"], sessions).total_bytes
+    durable = mode != "disabled"
     choices = choose(
         needed,
         catalogue,
@@ -173,19 +231,39 @@ def elasticache(shape: Shape, sessions: Sessions, load: Load, catalogue: Catalog
         region=wishes.region,
         replicas=load.replicas,
         reserve=wishes.reserve,
+        families=DURABLE_FAMILIES if durable else (),
+        least_shards=durable_shards(written) if durable else 1,
     )
-    why = _why(choices, limits)
+    title, why = MODE_TITLES[mode], _why(choices, limits)
     if choices.first is None or why:
-        return Bill("elasticache", TITLES["elasticache"], (), limits, why, choices.instead)
-    notes = ("No snapshots counted. Memory by the elasticache profile.",)
+        return Bill("elasticache", title, (), limits, why, choices.instead, mode=mode)
+    unknown = (facts.fact("elasticache/sync/price").text,) if mode == "sync" else ()
+    notes = {
+        "disabled": "A cache without durability.",
+        "async": f"Durability costs {facts.fact('elasticache/async/price').text}.",
+        "sync": f"Not counted: {facts.fact('elasticache/sync/price').text}.",
+    }[mode]
     return Bill(
-        "elasticache", TITLES["elasticache"], (_nodes(choices.first),), limits, "", notes, choices.first
+        "elasticache",
+        title,
+        (_nodes(choices.first),),
+        limits,
+        "",
+        (notes, "No snapshots counted. Memory by the elasticache profile."),
+        choices.first,
+        mode,
+        unknown,
     )
 
 
-def s3vectors(shape: Shape, load: Load, catalogue: Catalogue, wishes: Wishes) -> Bill:
-    """Storage, PUTs, queries, and what each query reads: the whole index, whatever K."""
-    limits = constraints("s3vectors", shape, load, 0.0)
+def s3vectors(
+    shape: Shape, load: Load, catalogue: Catalogue, wishes: Wishes, sessions: Sessions | None = None
+) -> Bill:
+    """Storage, PUTs, queries, and what each query reads: the whole index it asks, whatever K.
+
+    With `load.tenants` the vectors are in so many indexes of equal size, and each query asks one of them.
+    """
+    limits = constraints("s3vectors", shape, load, 0.0, sessions=sessions)
     why = _broken_text(limits)
     if why:
         return Bill("s3vectors", TITLES["s3vectors"], (), limits, why)
@@ -210,10 +288,11 @@ def s3vectors(shape: Shape, load: Load, catalogue: Catalogue, wishes: Wishes) ->
     puts, put_gb = _puts(shape, load, price["put_least_kb"].value)
     queries = load.queries_per_s * SECONDS
     read = shape.key_bytes + shape.vector_bytes + min(shape.metadata_bytes, _FILTERABLE)
+    asked = n / load.tenants  # vectors of the index that a query asks
     each = (
-        min(n, 100_000) * price["processed_first"].value
-        + max(0, min(n, 10_000_000) - 100_000) * price["processed_next"].value
-        + max(0, n - 10_000_000) * price["processed_above"].value
+        min(asked, 100_000) * price["processed_first"].value
+        + max(0.0, min(asked, 10_000_000) - 100_000) * price["processed_next"].value
+        + max(0.0, asked - 10_000_000) * price["processed_above"].value
     ) * (read / TB)
     result = load.query_k * max(_RESULT_LEAST, shape.key_bytes + shape.metadata_bytes + shape.text_bytes)
     returned = max(0, result - _RESULTS_FREE) * queries / GB
@@ -243,7 +322,8 @@ def s3vectors(shape: Shape, load: Load, catalogue: Catalogue, wishes: Wishes) ->
         line(
             "data read by queries",
             queries * each,
-            f"{queries / 1e6:,.2f} million × {n * read / GB:,.2f} GB, ${each * 1e6:,.2f} a million",
+            f"{queries / 1e6:,.2f} million × {asked * read / GB:,.2f} GB, ${each * 1e6:,.2f} a million"
+            + (f" ({load.tenants:,} indexes of {asked:,.0f})" if load.tenants > 1 else ""),
             "processed_first",
         ),
         line(
@@ -253,32 +333,43 @@ def s3vectors(shape: Shape, load: Load, catalogue: Catalogue, wishes: Wishes) ->
             "returned",
         ),
     )
-    return Bill("s3vectors", TITLES["s3vectors"], lines, limits)
+    notes = [f"Not counted: {facts.fact('s3vectors/text_price').text}."] if shape.text_bytes else []
+    if load.tenants == 1 and asked > 100_000:
+        notes.append(
+            "Every query reads all vectors: where a query knows its tenant, an index for each reads less."
+        )
+    return Bill("s3vectors", TITLES["s3vectors"], lines, limits, "", tuple(notes))
 
 
 def _puts(shape: Shape, load: Load, least_kb: float) -> tuple[float, float]:
     """PUT requests a month and the GB they count: one request a second at most, 500 vectors each."""
-    together = max(1.0, min(500.0, load.written_per_s))
+    together = max(load.written_together, min(facts.value("s3vectors/put_vectors"), load.written_per_s))
     puts = load.written_per_s * SECONDS / together
     return puts, puts * max(document_bytes(shape) * together, least_kb * 1024) / GB
 
 
 def opensearch(
-    shape: Shape, load: Load, catalogue: Catalogue, wishes: Wishes, *, next_gen: bool = False
+    shape: Shape,
+    load: Load,
+    catalogue: Catalogue,
+    wishes: Wishes,
+    sessions: Sessions | None = None,
+    *,
+    next_gen: bool = False,
 ) -> Bill:
     """OCU hours for graphs in memory, each twice for redundancy, and storage.
 
     The next generation has no verified unit price: its bill is empty until the user gives one
     (`opensearch/ocu_nextgen`); it scales to zero when idle, so hours without queries cost nothing.
     """
-    title = TITLES["opensearch"] + (" (next generation)" if next_gen else " (classic)")
-    limits = constraints("opensearch", shape, load, 0.0)
+    title = TITLES["opensearch"] + (f" ({NEXTGEN})" if next_gen else f" ({CLASSIC})")
+    limits = constraints("opensearch", shape, load, 0.0, sessions=sessions)
     if broken(limits):
         return Bill("opensearch", title, (), limits, _broken_text(limits))
     ocu = catalogue.find("opensearch/ocu_nextgen" if next_gen else "opensearch/ocu", wishes.region)
     storage = catalogue.find("opensearch/storage", wishes.region)
     if ocu is None or storage is None:
-        what = "The unit price of the next generation was not found" if next_gen else "There is no price"
+        what = "The unit price of NEXTGEN was not found" if next_gen else "There is no price"
         return Bill(
             "opensearch",
             title,
@@ -307,16 +398,22 @@ def opensearch(
 
 
 def bills(
-    shape: Shape, sessions: Sessions, load: Load, needed_bytes: float, catalogue: Catalogue, wishes: Wishes
+    shape: Shape,
+    sessions: Sessions,
+    load: Load,
+    needed_bytes: float,
+    catalogue: Catalogue,
+    wishes: Wishes,
+    modes: tuple[Durability, ...] = MODES,
 ) -> tuple[Bill, ...]:
-    """All of them, for the same inputs."""
+    """All of them, for the same inputs; of ElastiCache one for each mode."""
     checked(load)
     return (
         memorydb(shape, sessions, load, needed_bytes, catalogue, wishes),
-        elasticache(shape, sessions, load, catalogue, wishes),
-        s3vectors(shape, load, catalogue, wishes),
-        opensearch(shape, load, catalogue, wishes),
-        opensearch(shape, load, catalogue, wishes, next_gen=True),
+        *(elasticache(shape, sessions, load, catalogue, wishes, mode) for mode in modes),
+        s3vectors(shape, load, catalogue, wishes, sessions),
+        opensearch(shape, load, catalogue, wishes, sessions),
+        opensearch(shape, load, catalogue, wishes, sessions, next_gen=True),
     )
 
 
@@ -324,7 +421,9 @@ def _nodes(choice: Choice) -> Line:
     how = f"{choice.nodes} × {choice.node.name} × {HOURS:g} h × ${choice.price.value:g}"
     if choice.shards > 1:
         how += f" ({choice.shards} shards)"
-    return Line("nodes", choice.monthly_usd, how, choice.price.grade)
+    guessed = choice.price.grade == "estimate" and choice.node.service == "memorydb"
+    off = facts.value("memorydb/price_error") if guessed else 0.0
+    return Line("nodes", choice.monthly_usd, how, choice.price.grade, off)
 
 
 def _why(choices: Choices, limits: tuple[Constraint, ...]) -> str:
@@ -342,6 +441,7 @@ def with_vectors(shape: Shape, vectors: int) -> Shape:
 
 __all__ = [
     "GB",
+    "MODE_TITLES",
     "TB",
     "TITLES",
     "Bill",

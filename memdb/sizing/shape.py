@@ -57,8 +57,8 @@ class Shape:
 
     Sizes in bytes a document. `metadata_bytes` is stored and not indexed; `text_bytes` is stored and indexed
     as words. `text_words` are the indexed words of one text, repeated ones counted again, and
-    `text_vocabulary` the different ones of all texts; 0 has both estimated as in technical English. Each tag
-    field has `tag_values` different values in all, of `tag_bytes` each.
+    `text_vocabulary` the different ones of all texts as FT.INFO counts terms, stems too; 0 has both estimated
+    as in technical English. Each tag field has `tag_values` different values in all, of `tag_bytes` each.
     """
 
     vectors: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
@@ -73,9 +74,6 @@ def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
     """
     _warm()
     _tidied(cached.home())
-    # A file of our own: a Material icon would be fetched from a font server.
-    st.set_page_config(page_title=TITLE, page_icon=LOGO, layout="wide")
-    st.logo(LOGO, size="large")
     page = _menu()
     st.session_state.pop(_SENT_BACK, None)
     if access.login_missing():
@@ -83,6 +81,7 @@ def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
         return
     with st.sidebar:
         targets.selector()
+    limit: AbstractContextManager[None] = nullcontext()
     try:
         here = target()
     except MemDBError as exc:
@@ -93,19 +92,27 @@ def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
             st.page_link(link("connect"), label="Targets that can be opened", icon=":material/cable:")
             return
     else:
+        waiting = cached.waiting(here)
+        limit = waiting or limit
         with st.sidebar:
-            _target_panel(here, strips)
+            _target_panel(here, strips, answers=waiting is None)
+    if page.url_path == "connect":  # it asks other servers too
+        limit = nullcontext()
     parts.damaged_files()
     with st.sidebar:
         access.login_panel()
     token = _LET_IN.set(True)
     try:
-        page.run()
+        with limit:
+            page.run()
     finally:
         _LET_IN.reset(token)
 
 
 def _menu() -> st.Page:
+    # A file of our own: a Material icon would be fetched from a font server.
+    st.set_page_config(page_title=TITLE, page_icon=LOGO, layout="wide")
+    st.logo(LOGO, size="large")
     folder = app_folder() / "pages"
     menu = {
         section: [
@@ -176,9 +183,12 @@ def _unopened_panel() -> None:
         st.caption(":material/cloud_off: cannot be opened")
 
 
-def _target_panel(here: Target, strips: Iterable[Callable[[Target], None]]) -> None:
+def _target_panel(here: Target, strips: Iterable[Callable[[Target], None]], *, answers: bool) -> None:
     st.markdown(parts.target_name(here))
     parts.target_badge(here)
+    if not answers:
+        st.caption(":material/cloud_off: not answering")
+        return
     try:
         server = cached.server(here)
         names, refusal = _names(here)
@@ -194,7 +204,7 @@ def _target_panel(here: Target, strips: Iterable[Callable[[Target], None]]) -> N
     except MemDBError:
         st.caption(":material/cloud_off: not answering")
         return
-    st.caption(f"{markdown(server.title)} · {markdown(server.dialect.title)}")
+    st.caption(f"{markdown(server.title, 80)} · {markdown(server.dialect.title, 80)}")
     for strip in strips:
         strip(here)
     if refusal is not None:
@@ -259,7 +269,7 @@ def no_index(here: Target) -> None:
             "No vector search here",
             f"{markdown(server.dialect.refused)}. Sessions and keys work on all shards."
             if server.dialect.refused
-            else f"This {markdown(server.title)} has no search module. On MemoryDB "
+            else f"This {markdown(server.title, 80)} has no search module. On MemoryDB "
             "it is chosen when the cluster is created, by a parameter group with search.",
             ":material/search_off:",
         )

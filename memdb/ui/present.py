@@ -237,8 +237,8 @@ def _field(info: IndexInfo) -> str:
 STEPS = (
     Step(
         "The loss",
-        "An assistant keeps its conversations and its vectors in a cache. It takes hundreds of writes a "
-        "second and says *yes* to each. Then its process ends, as processes do.",
+        "An assistant keeps its conversations and its vectors in a cache without durability. It takes "
+        "hundreds of writes a second and says *yes* to each. Then its process ends, as processes do.",
         "durability",
         "The drill, with all its settings",
         _loss,
@@ -246,7 +246,8 @@ STEPS = (
     Step(
         "The proof",
         "The same writes went to an engine that puts each on disk before it says *yes*. Both were killed at "
-        "the same moment. Every acknowledgement was noted elsewhere, and every one was looked for.",
+        "the same moment. Every acknowledgement was noted elsewhere, and every one was looked for. "
+        "MemoryDB, and ElastiCache for Valkey with *sync*, promise this over several zones.",
         "durability",
         "The drill's charts, figures and report",
         _proof,

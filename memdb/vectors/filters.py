@@ -307,9 +307,8 @@ def may_be_broken(condition: Condition | str, dialect: Dialect, info: IndexInfo,
     """
     if not dialect.text_leaks or not info.vector_field(field)[1].has_ef:
         return False
-    if isinstance(condition, Raw):
-        condition = condition.expression
-    read = expression.conditions(condition, dialect, info) if isinstance(condition, str) else condition
+    # As it is sent: a condition may hold raw expressions anywhere.
+    read = expression.conditions(render(condition, dialect, info).query, dialect, info)
     if isinstance(read, Text) and read.mode != "phrase":
         return len(indexed_words(read.words, splits_of(dialect, info))) > 1
     return expression.holds_text(read)

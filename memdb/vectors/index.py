@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -223,7 +224,7 @@ def exists(client: Client, name: str) -> bool:
 
 
 def index_info(client: Client, name: str) -> IndexInfo:
-    """Definition and state of one index.
+    """Definition and state of one index; of all shards where the engine searches them all.
 
     A name that is not UTF-8 may also be given as it is shown, with \\xNN for its bytes.
 
@@ -232,6 +233,8 @@ def index_info(client: Client, name: str) -> IndexInfo:
         UnsupportedFeature: the server has no vector search.
     """
     _need_search(client)
+    if client.server.dialect.whole_cluster and client.server.shards > 1:
+        return _over_shards(client, name)
     try:
         reply = replies.pairs(client.execute("FT.INFO", name))
     except UnknownIndex:
@@ -242,6 +245,45 @@ def index_info(client: Client, name: str) -> IndexInfo:
     if not reply:
         raise UnknownIndex(name)
     return read_info(name, reply)
+
+
+def _over_shards(client: Client, name: str) -> IndexInfo:
+    """The account of all shards: an engine that searches all of them still counts on each for itself."""
+    infos = []
+    for node in client.nodes():
+        if node.role == "primary":
+            with suppress(UnknownIndex):  # one whose name has a hash tag lives on one shard
+                infos.append(index_info(client.on(node), name))
+    if not infos:
+        raise UnknownIndex(name)
+    return together(infos)
+
+
+def together(infos: Sequence[IndexInfo]) -> IndexInfo:
+    """What several shards tell of one index as one account: counts and sizes summed, the slowest build."""
+
+    def total(numbers: Sequence[float | None]) -> float | None:
+        told = [number for number in numbers if number is not None]
+        return sum(told) if len(told) == len(infos) else None
+
+    def count(numbers: Sequence[int | None]) -> int | None:
+        number = total(numbers)
+        return None if number is None else int(number)
+
+    failed = next((info for info in infos if info.last_error), infos[0])
+    return dataclasses.replace(
+        infos[0],
+        documents=sum(info.documents for info in infos),
+        vectors=count([info.vectors for info in infos]),
+        build=min((info.build for info in infos), key=lambda build: (build.ready, build.fraction)),
+        vector_bytes=total([info.vector_bytes for info in infos]),
+        total_bytes=total([info.total_bytes for info in infos]),
+        failures=count([info.failures for info in infos]),
+        last_error=failed.last_error,
+        last_error_key=failed.last_error_key,
+        terms=None,  # shards share words
+        absent={figure: why for info in infos for figure, why in info.absent.items()},
+    )
 
 
 def create(client: Client, spec: IndexSpec) -> None:

@@ -346,6 +346,18 @@ def test_turns_by_meaning(app: AppTest, server: Client) -> None:
     near = next(f for f in frames(app) if "cosine" in f)
     assert list(near["cosine"]) == sorted(near["cosine"], reverse=True)
     assert set(near["session"][:2]) == {"s1"}
+    app.toggle(key="sessions.page_usage").set_value(True).run()
+    healthy(app)
+    assert "tokens in 2 sessions" in marked(app)
+
+
+def test_half_an_emoji_hides_no_other_session(app: AppTest, server: Client) -> None:
+    server.execute("RPUSH", "chat:1", '{"role": "user", "content": "cut \\ud83d"}')
+    server.execute("RPUSH", "chat:2", '{"role": "user", "content": "fine"}')
+    opened(app, open="1")
+    healthy(app)
+    assert sorted(frames(app)[0]["began with"]) == ["cut \\ud83d", "fine"]
+    assert "cut \\ud83d" in texts(app)
 
 
 def test_memories_that_are_alike(app: AppTest, server: Client) -> None:

@@ -63,6 +63,8 @@ def test_a_survey_of_all_and_of_a_sample(server: Client) -> None:
     assert (bins["15 min"].sessions, bins["never"].sessions) == (300, 300)
     assert bins["never"].freed_bytes == bins["later"].freed_bytes == bins["15 min"].bytes
     assert sum(b.bytes for b in bins.values()) == int(found.sizes().sum())
+    never = sum(s.size_bytes for s in found.seen if s.ttl_s is None)
+    assert (found.beyond(3_600), found.beyond(1)) == (never, int(found.sizes().sum()))
     assert found.largest(1)[0].size_bytes == int(found.sizes().max())
     assert {user: n for user, n, _ in found.users()} == {f"User, {i}": 100 for i in range(6)}
     assert sum(n for _, n in found.activity()) == COUNT

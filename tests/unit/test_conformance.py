@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from memdb.cluster import replies
 from memdb.cluster.dialects import Dialect, recognise
 from memdb.errors import BadFilter
 from memdb.vectors.filters import Condition, Not, Range, Tag, Text, render
-from memdb.vectors.index import IndexInfo, read_info
+from memdb.vectors.index import BuildState, IndexInfo, read_info, together
 
 RECORDED = json.loads((Path(__file__).parent.parent / "fixtures" / "conformance-filters.json").read_text())
 DATA = RECORDED["data"]
@@ -144,3 +145,15 @@ def test_options_are_read_from_what_the_engine_tells(engine: str) -> None:
     ]
     assert stopped == [(), ("amazon",)]
     assert info(engine, "cfplain").rules.stop_words is None
+
+
+def test_shards_are_counted_together() -> None:
+    told = info("valkey-search", "cf")
+    building = replace(told, documents=100, vectors=90, build=BuildState("building", 0.25, "state"))
+    both = together([told, building])
+    assert (both.documents, both.vectors, both.failures) == (500, 490, 0)
+    assert (both.build.state, both.build.fraction) == ("building", 0.25)
+    assert "still being built (25%)" in both.unfinished
+    assert both.fields == told.fields
+    assert together([told]).build.ready
+    assert together([told, replace(told, vectors=None)]).vectors is None

@@ -235,6 +235,38 @@ SHAPES: dict[str, tuple[list[Any], list[str]]] = {
         ],
         ["ASSISTANT: Hello"],
     ),
+    "AutoGen": (
+        [
+            {"source": "user", "content": "Weather?", "type": "TextMessage", "models_usage": None},
+            {
+                "source": "weather_agent",
+                "content": [{"id": "c1", "name": "weather", "arguments": "{}"}],
+                "type": "ToolCallRequestEvent",
+            },
+            {
+                "source": "weather_agent",
+                "content": [{"call_id": "c1", "name": "weather", "content": "4", "is_error": False}],
+                "type": "ToolCallExecutionEvent",
+            },
+        ],
+        [
+            "user: Weather?",
+            "weather_agent: [calls weather({}) c1]",
+            "weather_agent: [result of weather c1: 4]",
+        ],
+    ),
+    "Ollama": (
+        [
+            {"role": "user", "content": "What is it?", "images": [B64]},
+            {
+                "role": "assistant",
+                "content": "",
+                "thinking": "hm",
+                "tool_calls": [{"function": {"name": "f", "arguments": {"a": 1}}}],
+            },
+        ],
+        ["user: What is it? [image, 120 B]", 'assistant: [thinking: hm] [calls f({"a": 1})]'],
+    ),
     "Agents SDK, hosted tools": (
         [
             {"id": "w", "type": "web_search_call", "status": "completed", "action": {"query": "cat"}},

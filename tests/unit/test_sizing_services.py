@@ -226,7 +226,7 @@ def test_break_even_over_queries_and_vectors() -> None:
         "MemoryDB",
         "ElastiCache for Valkey",
         "S3 Vectors",
-        "OpenSearch Serverless (classic)",
+        "OpenSearch Serverless (CLASSIC)",
     }
     s3 = lines["S3 Vectors"]
     assert s3[0] < lines["MemoryDB"][0]
@@ -266,30 +266,45 @@ def test_the_price_of_recall() -> None:
         (("under_10_ms", "durable"), "MemoryDB"),
         (("one_store", "durable", "knows_redis"), "MemoryDB"),
         (("low_qps", "cost_first"), "S3 Vectors"),
-        (("batch",), "S3 Vectors"),
+        (("batch", "tenant"), "S3 Vectors"),
         (("hybrid",), "OpenSearch Serverless"),
         (("full_dsl", "facets"), "OpenSearch Serverless"),
-        (("losable", "under_10_ms"), "ElastiCache"),
-        (("redis_primary", "losable", "many_shards"), "ElastiCache"),
+        (("losable", "under_10_ms"), "ElastiCache, no durability"),
+        (("redis_primary", "losable", "many_shards"), "ElastiCache, async"),
+        (("durable", "many_shards", "redis_primary"), "ElastiCache, sync"),
+        (("durable", "under_10_ms", "hybrid"), "ElastiCache, sync"),
+        (("durable", "many_indexes", "knows_redis"), "ElastiCache, sync"),
+        (("seconds", "under_10_ms"), "ElastiCache, async"),
+        (("radius", "durable", "many_shards"), "S3 Vectors"),
     ],
 )
-def test_the_article_s_rules(yes: tuple[str, ...], service: str) -> None:
-    found = advisor.advise(yes)
-    assert found.service == service
-    assert found.sentence.startswith(f"Choose {service}.")
-    assert found.standings[0].reasons
+def test_the_article_s_rules_as_of_today(yes: tuple[str, ...], service: str) -> None:
+    advice = advisor.advise(yes)
+    assert advice.service == service
+    assert advice.sentence.startswith(f"Choose {service}.")
+    assert advice.standings[0].reasons
+
+
+def test_elasticache_is_ruled_out_for_durable_data_in_the_modes_alone_that_lose_writes() -> None:
+    out = {s.service for s in advisor.advise(("durable",)).standings if s.against}
+    assert out == {"ElastiCache, async", "ElastiCache, no durability"}
+    out = {s.service for s in advisor.advise(("seconds",)).standings if s.against}
+    assert out == {"ElastiCache, no durability"}
+    both = advisor.advise(("under_10_ms", "durable", "one_store"))
+    assert both.sentence == "Choose MemoryDB. As good by these answers: ElastiCache, sync."
+    assert {d.about for d in advisor.differences()} >= {"Search", "Engine", "EF", "Indexes", "Price"}
 
 
 def test_demands_that_no_service_meets_alone() -> None:
-    found = advisor.advise(("redis_primary", "hybrid", "durable"))
-    assert found.service is None
-    assert "No service does all of this alone" in found.sentence
-    assert all(s.against for s in found.standings)
+    advice = advisor.advise(("redis_primary", "many_shards", "durable", "radius"))
+    assert advice.service is None
+    assert "No service does all of this alone" in advice.sentence
+    assert all(s.against for s in advice.standings)
 
 
 def test_what_would_change_the_answer() -> None:
-    found = advisor.advise(("redis_primary", "durable"))
-    assert any("BM25" in text and "answered yes: no service alone" in text for text in found.changes)
+    advice = advisor.advise(("redis_primary", "durable"))
+    assert any("BM25" in text and "answered yes: ElastiCache, sync" in text for text in advice.changes)
     cheap = advisor.advise(("low_qps",))
     assert any("less than 10 ms" in t and t.endswith("answered yes: MemoryDB.") for t in cheap.changes)
     assert advisor.advise(()).service is None

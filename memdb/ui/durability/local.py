@@ -19,7 +19,7 @@ DRILLING = JobSlot[DrillResult]("drill.job", every="0.5s")
 PLACES = ("On this machine", "On your cluster")
 NAMES = {
     drill.DURABLE: ("Durable", ":material/verified_user:"),
-    drill.CACHE: ("Cache", ":material/bolt:"),
+    drill.CACHE: ("Cache without durability", ":material/bolt:"),
     drill.PROMOTED: ("Replica promoted", ":material/swap_horiz:"),
     drill.OWN: ("Your cluster", ":material/cloud:"),
 }

@@ -17,9 +17,11 @@ import streamlit as st
 from memdb.cluster.client import Client, Server, connect
 from memdb.cluster.overview import Overview
 from memdb.cluster.overview import overview as read_overview
+from memdb.cluster.reader import Within
 from memdb.cluster.target import Target
 from memdb.display import is_utf8, line
 from memdb.embedding import local
+from memdb.errors import MemDBError, Unreachable
 from memdb.jobs import Jobs
 from memdb.sessions import formats, indexed, listing, store, users
 from memdb.sessions.filters import SessionFilter
@@ -37,6 +39,7 @@ from memdb.vectors.query import KnnRequest
 from memdb.vectors.search import KnnResult, TagValues
 from memdb.vectors.titles import LENGTH, titles_of
 
+ANSWER_S = 1.5  # how long a page waits for a sign of life before it is drawn without the server
 _BY_REPR: dict[str | type[Any], Callable[[Any], Any]] = dict.fromkeys(
     (*get_args(Condition), KnnRequest, IndexInfo, SessionFilter, Format), repr
 )
@@ -46,6 +49,23 @@ _BY_REPR: dict[str | type[Any], Callable[[Any], Any]] = dict.fromkeys(
 def client(target: Target) -> Client:
     """One client a target, shared by all browsers: it is thread-safe and reconnects by itself."""
     return connect(target)
+
+
+def waiting(target: Target) -> Within | None:
+    """Where a server lets everybody wait, the limit under which a page is drawn: it asks nothing then.
+
+    So the page stands at once and says that the server does not answer, instead of waiting in each place.
+    """
+    began = time.monotonic()
+    try:
+        with Within(ANSWER_S):
+            client(target).ping()
+    except Unreachable:
+        if time.monotonic() - began > 0.9 * ANSWER_S:  # else it was refused, as all other calls will be
+            return Within(ANSWER_S, over=True)
+    except MemDBError:
+        pass  # the page says it
+    return None
 
 
 @st.cache_resource(show_spinner=False)

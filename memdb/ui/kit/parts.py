@@ -12,13 +12,15 @@ import streamlit as st
 
 from memdb import export as exports
 from memdb import files
+from memdb.cluster.reader import Within
 from memdb.cluster.target import Target
 from memdb.display import Markdown, bytes_text, line, markdown, plain
-from memdb.errors import Busy, MemDBError, ReadOnlyTarget, UnknownIndex, Unreachable
+from memdb.errors import Busy, MalformedReply, MemDBError, ReadOnlyTarget, UnknownIndex, Unreachable
 from memdb.ui.kit import cached
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import Command
 
+_PATIENCE_S = 5.0
 _WAITED = "parts.waited"
 _LONGEST = 100_000  # characters of a text to copy
 _TOLD_S = 600.0
@@ -55,7 +57,7 @@ def show_error(exc: MemDBError, target: Target | None = None) -> None:
         st.error(markdown(exc.hint) or "–", title=markdown(str(exc)), icon=":material/error:")
     if isinstance(exc, UnknownIndex):
         cached.index_names.clear()
-    if target is not None and isinstance(exc, Busy | Unreachable):
+    if target is not None and isinstance(exc, Busy | Unreachable) and not isinstance(exc, MalformedReply):
         st.session_state[_WAITED] = False
         _wait_for(target)
 
@@ -70,7 +72,8 @@ def _wait_for(target: Target) -> None:
         st.caption(":material/sync: Trying again every two seconds.")
         return
     try:
-        cached.client(target).ping()
+        with Within(_PATIENCE_S):  # longer than the frame waits: far away, a login takes its time
+            cached.client(target).ping()
     except MemDBError:
         st.caption(":material/sync: Trying again every two seconds.")
         return

@@ -74,13 +74,14 @@ def cost_view(sizing: SizingPlan, bills: tuple[Bill, ...]) -> None:
             f"For these inputs **{markdown(cheapest.title)}** costs least: **${_usd(cheapest):,.0f}** a "
             f"month ({markdown(cheapest.grade)})."
         )
+        _could_be_off(told, cheapest)
         st.plotly_chart(
             figures.bills([bill.title for bill in told], items, values, dark=state.dark()),
             key="compare.bills",
             config=charts.PLAIN,
             alt="Monthly cost of each service by item",
         )
-    rows = [
+    rows: list[dict[str, object]] = [
         {
             "service": bill.title,
             "item": priced.item,
@@ -91,8 +92,14 @@ def cost_view(sizing: SizingPlan, bills: tuple[Bill, ...]) -> None:
         for bill in told
         for priced in bill.lines
     ]
-    sums = [
-        {"service": bill.title, "item": "in all", "a month $": _usd(bill), "how": "", "grade": bill.grade}
+    sums: list[dict[str, object]] = [
+        {
+            "service": bill.title,
+            "item": "in all",
+            "a month $": _usd(bill),
+            "how": _between(bill),
+            "grade": bill.grade,
+        }
         for bill in told
     ]
     table = pd.DataFrame(sums + rows)
@@ -123,13 +130,18 @@ def table_view(target: Target, sizing: SizingPlan, bills: tuple[Bill, ...]) -> N
                 "": row.dimension,
                 **dict(zip(comparison.COLUMNS, row.cells, strict=True)),
                 "grade": row.grade,
+                "read": row.date or "–",
                 "source": row.source,
             }
             for row in made
         ]
     )
     st.table(table.drop(columns=["source"]).set_index(""))
-    st.caption("Quoted: from the article and AWS's pages, not measured by us. Reckoned: by the Cost view.")
+    st.caption(
+        f"As of {comparison.as_of(made)}, the oldest date in the table; `memdb facts` lists every fact with "
+        "its source. Quoted: from AWS's pages; third party: from the article and others; none of it "
+        "measured by us. Calculated: by the Cost view."
+    )
     index = frame.index_name()
     st.button(
         "Measure latency here",
@@ -243,6 +255,16 @@ def advisor_view() -> None:
                 st.markdown(f":material/add: {markdown(why)}")
             if not standing.against and not standing.reasons:
                 st.caption("None of these answers speaks for it or against it.")
+    if yes:
+        st.markdown("###### MemoryDB and ElastiCache with sync: where they differ")
+        st.table(
+            pd.DataFrame(
+                [
+                    {"": d.about, "MemoryDB": d.memorydb, "ElastiCache, sync": d.elasticache, "read": d.date}
+                    for d in advisor.differences()
+                ]
+            ).set_index("")
+        )
     if advice.changes and yes:
         st.markdown("###### What would change the answer")
         for change in advice.changes:
@@ -260,6 +282,26 @@ def advisor_view() -> None:
         ]
     )
     parts.export(table, "advice", {"yes": yes, "answer": advice.sentence}, key="compare.advice_file")
+
+
+def _could_be_off(told: list[Bill], cheapest: Bill) -> None:
+    """Whether another service could be the cheapest, for what is not known of the prices."""
+    most = cheapest.interval_usd
+    rivals = [
+        bill.title
+        for bill in told
+        if bill is not cheapest and bill.interval_usd and most and bill.interval_usd[0] < most[1]
+    ]
+    if rivals:
+        st.caption(
+            f":material/info: Prices are not known so well: it could be {markdown(', '.join(rivals))}."
+        )
+
+
+def _between(bill: Bill) -> str:
+    low, high = bill.interval_usd or (0.0, 0.0)
+    between = f"${low:,.0f} to ${high:,.0f}" if high - low >= 1 else ""
+    return " ".join([between, *(f"At least this: {charge}." for charge in bill.unknown)]).strip()
 
 
 def _near(value: float) -> str:

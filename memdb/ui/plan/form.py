@@ -371,7 +371,23 @@ def _load() -> Load:
     left, right = st.columns(2)
     k = _whole(left, "K", given.query_k, "plan.k", why="Results a query.")
     indexes = _whole(right, "Indexes", given.indexes, "plan.indexes")
-    return Load(queries, written, k, indexes, replicas, days)
+    left, right = st.columns(2)
+    tenants = _whole(
+        left,
+        "Tenants",
+        given.tenants,
+        "plan.tenants",
+        why="Does a query know its tenant? Then say how many there are: S3 Vectors bills a query by the "
+        "index it asks, so an index for each tenant reads less. 1: every query asks all vectors.",
+    )
+    together = _whole(
+        right,
+        "Written together",
+        given.written_together,
+        "plan.together",
+        why="Documents in one PUT of S3 Vectors, 1 to 500. Each PUT counts 128 KB at least.",
+    )
+    return Load(queries, written, k, indexes, replicas, days, tenants, together)
 
 
 def _profile() -> Profile:

@@ -25,10 +25,11 @@ def view() -> None:
     book = state.book(region)
     known = sorted({p.id for p in book.prices if p.region == region}, key=_order)
     mine = state.own_prices(region)
-    rows = [_row(price_id, book.find(price_id, region), mine) for price_id in _with_next_gen(known)]
+    rows = [_row(price_id, book.find(price_id, region), region, mine) for price_id in _with_next_gen(known)]
     st.caption(
         f"{len(known)} prices for {markdown(region)}, in {catalogue.CURRENCY}, on demand, without tax. Write "
-        "into “yours” to calculate with your own; empty takes the catalogue's again. "
+        "into “yours” to calculate with your own; empty takes the catalogue's again. After a refresh, "
+        "“before” is the price that was replaced. "
         "Yours stay in this browser tab."
     )
     version = st.session_state.get(_VERSION, 0)
@@ -38,12 +39,14 @@ def view() -> None:
         key=f"plan.editor.{version}",
         height=460,
         num_rows="fixed",
-        disabled=["price of", "catalogue", "unit", "grade", "date", "source"],
+        disabled=["price of", "before", "catalogue", "change", "unit", "grade", "date", "source"],
         placeholder="–",
         on_change=_changed,
         args=(f"plan.editor.{version}", region, [row["price of"] for row in rows]),
         column_config={
+            "before": st.column_config.NumberColumn(format="%.6g", help="Replaced by a refresh from AWS."),
             "catalogue": st.column_config.NumberColumn(format="%.6g"),
+            "change": st.column_config.NumberColumn(format="percent"),
             "yours": st.column_config.NumberColumn(format="%.6g", min_value=0.0),
         },
     )
@@ -86,12 +89,17 @@ def _with_next_gen(known: list[str]) -> list[str]:
     return known if _NEXT_GEN in known else [*known, _NEXT_GEN]
 
 
-def _row(price_id: str, price: Price | None, mine: dict[str, float]) -> dict[str, object]:
+def _row(price_id: str, price: Price | None, region: str, mine: dict[str, float]) -> dict[str, object]:
     own = mine.get(price_id)
     listed = price if price is not None and price.grade != "yours" else None
+    packaged = catalogue.load().find(price_id, region)
+    # A refreshed price stands beside the one it replaced.
+    before = packaged if listed is not None and packaged != listed else None
     return {
         "price of": price_id,
+        "before": before.value if before else None,
         "catalogue": listed.value if listed else None,
+        "change": listed.value / before.value - 1 if before and listed and before.value else None,
         "yours": own,
         "unit": price.unit if price else "OCU hour",
         "grade": price.grade if price else "not known",

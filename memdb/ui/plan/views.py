@@ -95,7 +95,8 @@ def headline(sizing: SizingPlan) -> None:
             help="Node price: "
             + markdown(f"{choice.price.grade}, {choice.price.source}, {choice.price.date or 'now'}."),
         )
-        bill.caption(markdown(f"{choice.price.grade} · {choice.price.region}"))
+        read = f"{choice.price.grade} · {choice.price.region} · {choice.price.date or 'yours'}"
+        bill.caption(markdown(f"{read}{_between(first)}"))
     for constraint in sizing.limits:
         if constraint.ok is False:
             st.warning(markdown(constraint.text), icon=":material/block:", title="MemoryDB cannot do this")
@@ -189,6 +190,12 @@ def options_frame(options: tuple[Option, ...]) -> pd.DataFrame:
     )
 
 
+def _between(first: Option) -> str:
+    """How far a bill with estimated node prices could be off; empty where they are known."""
+    low, high = first.interval_usd
+    return f" · ${low:,.0f} to ${high:,.0f}" if high - low >= 1 else ""
+
+
 def limits_table(limits: tuple[Constraint, ...]) -> None:
     """A service's limits, each with its source."""
     with st.expander("What MemoryDB allows, and how this plan stands to it"):
@@ -198,7 +205,9 @@ def limits_table(limits: tuple[Constraint, ...]) -> None:
 def limits_frame(limits: tuple[Constraint, ...]) -> pd.DataFrame:
     """Limits as a table."""
     marks = {True: "✓ fits", False: "✕ broken", None: "know"}
-    return pd.DataFrame([{"": marks[c.ok], "limit": c.text, "source": c.source} for c in limits])
+    return pd.DataFrame(
+        [{"": marks[c.ok], "limit": c.text, "source": c.source, "read": c.date or "–"} for c in limits]
+    )
 
 
 def growth_view(sizing: SizingPlan) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.sessions import detect, indexed, usage
+from memdb.errors import EngineError, NotFound
+from memdb.sessions import detect, formats, indexed, listing, usage
 from memdb.sessions.detect import Detected
 from memdb.sessions.indexed import Cost
 from memdb.sessions.mapping import Format
@@ -27,6 +28,22 @@ def detected(target: Target, own: tuple[Format, ...], run: int) -> Detected:
 def quick_survey(target: Target, format_: Format, run: int) -> Survey:
     """A survey of few keys."""
     return survey(cached.client(target), format_, sample=QUICK)
+
+
+@st.cache_data(ttl="1m", max_entries=4, show_spinner=False, hash_funcs={Format: repr})
+def turns(
+    target: Target, format_: Format, names: tuple[str, ...], run: int
+) -> list[tuple[str, tuple[Turn, ...], int]]:
+    """Id, turns and the number of the first, of sessions by their printable ids; gone ones left out."""
+    read = []
+    for name in names:
+        id_ = formats.typed_id(name)
+        try:
+            session = listing.open_session(cached.client(target), format_, id_).session
+        except (NotFound, EngineError):
+            continue  # it expired meanwhile, or is of another type by now
+        read.append((id_, session.turns, session.earlier + 1))
+    return read
 
 
 @st.cache_data(ttl="5m", max_entries=8, show_spinner=False, hash_funcs={Turn: repr})

@@ -7,14 +7,14 @@ import streamlit as st
 
 from memdb.cluster.target import Target
 from memdb.display import line
-from memdb.errors import MemDBError
 from memdb.sessions import formats
 from memdb.sessions.known import MEMORIES
 from memdb.sessions.mapping import Format
 from memdb.sessions.meaning import ALIKE, Memory, alike, near_turns
 from memdb.sessions.summaries import SessionSummary
 from memdb.sessions.turns import Turn
-from memdb.ui.kit import cached, parts, privacy, state
+from memdb.ui.kit import parts, privacy, state
+from memdb.ui.sessions import cached as own_cached
 from memdb.ui.sessions.listing import OPEN, RUN
 
 SHOWN = 12
@@ -43,9 +43,8 @@ def by_meaning(target: Target, format_: Format, shown: list[SessionSummary]) -> 
 
 
 def _near(target: Target, format_: Format, shown: list[SessionSummary], question: str) -> None:
-    several = format_.holds != "session" and bool(format_.session or "*" in format_.tail)
-    chosen = shown[:SEVERAL] if several else shown
-    near = near_turns(_opened(target, format_, chosen), question, SHOWN)
+    opened = opened_turns(target, format_, shown)
+    near = near_turns(opened, question, SHOWN)
     if not near:
         st.caption("None of these sessions holds a text.")
         return
@@ -72,29 +71,24 @@ def _near(target: Target, format_: Format, shown: list[SessionSummary], question
         selection_mode="single-row",
         column_config={"text": st.column_config.TextColumn(width=360)},
     )
-    st.caption(f"Of the newest turns of {len(chosen)} sessions of this page. A row opens its session.")
+    st.caption(f"Of the newest turns of {len(opened)} sessions of this page. A row opens its session.")
 
 
-def _opened(
+def opened_turns(
     target: Target, format_: Format, shown: list[SessionSummary]
 ) -> list[tuple[str, tuple[Turn, ...], int]]:
-    read = []
-    for row in shown:
-        try:
-            session = cached.session(
-                target, format_, formats.printable_id(row.id), state.keep(RUN, 0)
-            ).session
-        except MemDBError:
-            continue  # it expired meanwhile, or is of another type by now
-        read.append((row.id, session.turns, session.earlier + 1))
-    return read
+    """Id, turns and the number of the first of them, of sessions of a page; those that went are left out."""
+    several = format_.holds != "session" and bool(format_.session or "*" in format_.tail)
+    chosen = shown[:SEVERAL] if several else shown
+    names = tuple(formats.printable_id(row.id) for row in chosen)
+    return own_cached.turns(target, format_, names, state.keep(RUN, 0))
 
 
 def _alike(target: Target, format_: Format, shown: list[SessionSummary]) -> None:
     rows = {row.id: row for row in shown}
     memories = [
         Memory(id_, rows[id_].user_id, turns[0].content, rows[id_].created)
-        for id_, turns, _ in _opened(target, format_, shown)
+        for id_, turns, _ in opened_turns(target, format_, shown)
         if turns
     ]
     pairs = alike(memories)

@@ -24,6 +24,11 @@ from memdb.ui.sessions.listing import OPEN, RUN, left_text, refresh
 SURVEYING = JobSlot[Survey]("sessions.survey.job")
 FULL = 2_000_000  # keys of the longer look, about a minute
 VIEW = "sessions.show"
+CAPS = {
+    "1 h": 3_600.0,
+    "1 day": 86_400.0,
+    "7 days": 604_800.0,
+}  # shorter times to live
 
 
 def view(target: Target, format_: Format) -> None:
@@ -81,6 +86,10 @@ def _lives(target: Target, surveyed: Survey, format_: Format) -> None:
         }
     )
     _table(target, surveyed, frame, "ttl", ("bytes", "memory freed by then"))
+    freed = ", ".join(f"{bytes_text(surveyed.beyond(ttl))} with {name}" for name, ttl in CAPS.items())
+    st.caption(
+        f"Freed earlier if no session lived longer from now on: {freed}. A session that is renewed stays."
+    )
     soon = surveyed.soon()
     if soon:
         st.markdown("**Expiring soon**")

@@ -7,7 +7,7 @@ import streamlit as st
 from memdb.cluster.target import Target
 from memdb.sessions.mapping import Format
 from memdb.ui.kit import parts
-from memdb.ui.sessions import bulk, filter_bar, formats, listing, meaning, overview, panel, views
+from memdb.ui.sessions import bulk, filter_bar, formats, listing, meaning, overview, panel, usage, views
 
 
 def draw(target: Target) -> None:
@@ -32,5 +32,6 @@ def _sessions(target: Target, layout: Format) -> None:
     with left:
         shown = listing.listing(target, layout, wanted)
         meaning.by_meaning(target, layout, shown)
+        usage.of_page(target, layout, shown)
     with right, parts.errors_shown(target):
         panel.panel(target, layout, asked, shown)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
+from memdb.cluster.target import Target
 from memdb.display import bytes_text, line
 from memdb.sessions.formats import Session
-from memdb.sessions.usage import KEPT, TOKENS_FROM, TokenUse, tool_use
+from memdb.sessions.mapping import Format
+from memdb.sessions.summaries import SessionSummary
+from memdb.sessions.usage import KEPT, TOKENS_FROM, TokenUse, ToolUse, together, tool_use
 from memdb.ui.kit import parts
 from memdb.ui.sessions import cached
+from memdb.ui.sessions.meaning import opened_turns
 
 PANE = 480  # height in pixels
 
@@ -19,14 +25,27 @@ def usage(session: Session) -> None:
     with st.container(height=PANE, border=True):
         if session.earlier:
             st.caption(f"Of the newest {len(session.turns):,} of {session.total:,} turns.")
-        _tools(session)
+        _tools(tool_use(session.turns, session.earlier + 1), session.key)
         st.markdown("**Tokens**")
         _tokens(cached.token_use(session.turns), len(session.turns))
 
 
-def _tools(session: Session) -> None:
+def of_page(target: Target, format_: Format, shown: list[SessionSummary]) -> None:
+    """The same of all sessions of a page; nothing is read before it is switched on."""
+    if not shown:
+        return
+    with st.expander("Tools and tokens of this page", icon=":material/build:"):
+        if not st.toggle("Count them", key="sessions.page_usage"):
+            return
+        with parts.errors_shown(target):
+            opened = opened_turns(target, format_, shown)
+            _tools(together(tool_use(turns) for _, turns, _ in opened), "the sessions of a page")
+            tokens = sum(cached.token_use(turns).tokens for _, turns, _ in opened)
+            st.markdown(f"About **{tokens:,}** tokens in {len(opened):,} sessions, {TOKENS_FROM}.")
+
+
+def _tools(uses: Sequence[ToolUse], of: str) -> None:
     st.markdown("**Tools**")
-    uses = tool_use(session.turns, session.earlier + 1)
     if not uses:
         st.caption("No tool was called.")
         return
@@ -40,8 +59,10 @@ def _tools(session: Session) -> None:
             "failed in turn": [", ".join(map(str, use.failed_at[:20])) for use in uses],
         }
     )
+    if not any(use.failed_at for use in uses):
+        frame = frame.drop(columns="failed in turn")
     st.dataframe(frame, hide_index=True, placeholder="–")
-    parts.export(frame, "session-tools", {"session": line(session.key)}, key="sessions.tools.export")
+    parts.export(frame, "session-tools", {"of": line(of)}, key=f"sessions.tools.export.{of}")
 
 
 def _tokens(use: TokenUse, turns: int) -> None:
