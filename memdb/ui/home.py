@@ -113,11 +113,11 @@ def _facts(target: Target) -> None:
         counted, how = "–", markdown(exc.full())
     with st.container(horizontal=True):
         st.metric(
-            "Server", markdown(server.title), help=markdown(f"{server.mode}, {server.role}".rstrip(", "))
+            "Server", markdown(server.title, 80), help=markdown(f"{server.mode}, {server.role}".rstrip(", "))
         )
         st.metric(
             "Search",
-            markdown(server.dialect.title),
+            markdown(server.dialect.title, 80),
             help=", ".join(markdown(f"{name} {version}") for name, version in server.modules) or None,
         )
         st.metric("Keys", _number(facts.keys))
