@@ -1,6 +1,6 @@
 """Made queries against truly unseen documents: recall, recommended EF, and what documents would have said.
 
-    python benchmarks/unseen.py                  # every index, about a quarter of an hour when nothing else runs
+    python benchmarks/unseen.py                  # every index, a quarter of an hour on a quiet machine
     python benchmarks/unseen.py --only digits clusters --docs 6000
 
 Each source is split: some documents are indexed on a real engine, the others are asked and are the truth.
