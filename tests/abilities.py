@@ -110,12 +110,12 @@ def _vector(type_: str) -> tuple[Any, ...]:
     return ("v", "VECTOR", "FLAT", 6, "TYPE", type_, "DIM", 2, "DISTANCE_METRIC", "L2")
 
 
-def _query(query: str) -> Asked:
+def _query(query: str, *options: str) -> Asked:
     """Whether a query over a TAG, a TEXT and a NUMERIC field is taken."""
     schema = ("t", "TAG", "w", "TEXT", "n", "NUMERIC", *_vector("FLOAT32"))
     return lambda server: server.makes(
         *schema,
-        then=lambda name: server.takes("FT.SEARCH", name, query, "LIMIT", 0, 0, "DIALECT", 2),
+        then=lambda name: server.takes("FT.SEARCH", name, query, *options, "LIMIT", 0, 0, "DIALECT", 2),
     )
 
 
@@ -162,6 +162,9 @@ ABILITIES: dict[str, Asked] = {
     "negation": _query("-@t:{x}"),
     "words": _query("@w:word"),
     "grouped_words": _query("@w:(some words)"),
+    # A tag value can be a parameter: without it the query is refused, elsewhere it is that very value.
+    "bound_values": lambda server: not _query("@t:{$p}")(server),
+    "nocontent": _query("@n:[1 2]", "NOCONTENT"),
     "empty_range": _query("@n:[2 1]"),
     "index_empty": lambda server: server.makes("t", "TAG", "INDEXEMPTY", *_vector("FLOAT32")),
     "languages": lambda server: server.makes("w", "TEXT", options=("LANGUAGE", "german")),

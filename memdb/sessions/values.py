@@ -172,11 +172,17 @@ def _hash(reply: Sequence[Any]) -> tuple[dict[str, Any], bytes, tuple[str, ...]]
         name, value = replies.key(reply[i]), reply[i + 1]
         fields[name] = replies.key(value)
         if not value.isascii() or value[:1] in (b"x", b"a", b"O") or _sealed(value):
-            opened = unpacked(value, f"The field '{line(name, 60)}'")
+            what = f"The field '{line(name, 60)}'"
+            opened = unpacked(value, what)
             if opened.readable and not isinstance(opened.document, str | int | float):
                 fields[name] = opened.document
-            if opened.problems and not _vector(value) and not _plain_text(value):
-                problems += opened.problems
+            if _plain_text(value) or _vector(value):
+                continue
+            # A field need not be JSON: what is not text is told as that, or by its name where it has one.
+            text = not opened.readable and any("is not JSON" in problem for problem in opened.problems)
+            problems += (
+                [f"{what} is not all UTF-8; such bytes are shown as \\xNN."] if text else opened.problems
+            )
     return fields, b"", _few(problems)
 
 

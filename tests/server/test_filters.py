@@ -23,7 +23,7 @@ from memdb.vectors.index import (
     index_info,
 )
 
-pytestmark = pytest.mark.any_engine
+pytestmark = [pytest.mark.any_engine, pytest.mark.needs("nocontent")]  # the tests ask for keys alone
 
 COUNT = 1_500
 # Everything but NUL, lone surrogates and the separator; heavy on what query languages mean something by.

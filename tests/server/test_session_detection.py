@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgpack
+import numpy as np
 import pytest
 import redis
 
@@ -185,6 +186,28 @@ def test_values_that_are_not_opened_are_named_and_packed_ones_are_read(server: C
         session = listing.open_session(server, seen.format, "1").session
         assert [turn.content for turn in session.turns] == ["grün", "Hello"]
         assert len(session.problems) == 1, session.problems  # how it is packed, once for all entries
+
+
+def test_vectors_beside_messages_are_no_damage(server: Client) -> None:
+    vector = np.random.default_rng(7).normal(size=384).astype("<f4").tobytes()
+    for i, role in enumerate(("user", "llm")):
+        fields = (
+            "entry_id",
+            f"s1:{i}",
+            "role",
+            role,
+            "content",
+            f"text {i}",
+            "timestamp",
+            f"{1732571234.5 + i}",
+        )
+        server.execute("HSET", f"hist:s1:{i}", *fields, "session_tag", "s1", "vector_field", vector)
+    server.execute("HSET", "hist:s2:0", "role", "user", "content", b"caf\xe9", "session_tag", "s2")
+    format_ = detect(server).formats[0].format
+    rows = {s.id: s for s in listing.page(server, format_).sessions}
+    assert (rows["s1"].turns, rows["s1"].problems) == (2, ())
+    assert "'content' is not JSON" not in " ".join(rows["s2"].problems)
+    assert "not all UTF-8" in " ".join(rows["s2"].problems)
 
 
 def test_a_key_that_changes_its_type_or_goes_between_list_and_open(
