@@ -195,9 +195,9 @@ def read(format_: Format, value: Any, earlier: int = 0) -> Reading:
         turns, wrong = _mapped(format_, entries, earlier + 1)
     else:
         turns, wrong = conversation(entries, earlier + 1)
-        if format_.time and not any(turn.at for turn in turns) and len(turns) == len(entries):
+        if format_.own and format_.time and len(turns) == len(entries):
             turns = tuple(
-                replace(turn, at=moment(first(entry, format_.time)))
+                replace(turn, at=moment(first(entry, format_.time)) or turn.at)
                 for turn, entry in zip(turns, entries, strict=True)
             )
     problems += wrong
