@@ -2,6 +2,7 @@
 
 MemDBError                  .hint says what to do
 ├── Unreachable             no answer from the server
+│   └── MalformedReply      what came is no reply, or none to this command
 ├── Busy                    the server answers, but not yet (loading, index building)
 ├── LoginFailed             a password is missing or wrong, or the user may not do this
 │   └── NotAllowed          logged in, but the ACL does not allow this
@@ -54,6 +55,10 @@ class MemDBError(Exception):
 
 class Unreachable(MemDBError):
     """No answer: nothing listens there, the name does not resolve, or the call timed out."""
+
+
+class MalformedReply(Unreachable):
+    """What came is no reply of the protocol, is larger than one may be, or is none to this command."""
 
 
 class Busy(MemDBError):

@@ -165,7 +165,9 @@ class Settings:
     colour: str = _setting(
         WORD, "", "another colour than the kind's: blue, green, orange, red, violet, yellow or gray"
     )
-    timeout: float = _setting(SECONDS, 15.0, "seconds that MEMDB_URL has for an answer")
+    timeout: float = _setting(
+        SECONDS, 15.0, "seconds that MEMDB_URL has for a call, a batch of commands being one"
+    )
     read_from_replicas: bool = _setting(SWITCH, False, "1 lets replicas answer reads of MEMDB_URL")
     target: str = _setting(TEXT, "", "a target of the settings file to open, instead of MEMDB_URL")
     settings: str = _setting(

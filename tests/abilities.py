@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
 import redis
 from redis.exceptions import ResponseError
 
 from memdb.cluster.target import Target
+from tests.waiting import until
 
 Asked = Callable[["Server"], bool]
 
@@ -51,16 +53,24 @@ class Server:
 
     def module(self, name: str) -> int:
         """The version of a module as the server tells it; 0 where there is none of this name."""
-        listed = self._client.execute_command("MODULE", "LIST") if self.has("MODULE|LIST") else []
+        try:
+            listed = self._client.execute_command("MODULE", "LIST")
+        except ResponseError:
+            return 0
         told = [dict(zip(entry[::2], entry[1::2], strict=True)) for entry in listed]
         return next((entry[b"ver"] for entry in told if entry[b"name"] == name.encode()), 0)
 
     def makes(
-        self, *schema: object, on: str = "HASH", then: Callable[[str], bool] = lambda name: True
+        self,
+        *schema: object,
+        on: str = "HASH",
+        options: tuple[object, ...] = (),
+        then: Callable[[str], bool] = lambda name: True,
     ) -> bool:
-        """Whether an index of this schema is made; it is gone afterwards."""
+        """Whether an index of this schema is made, and what follows holds; it is gone afterwards."""
         name = f"ability:{uuid.uuid4().hex[:8]}"
-        if not self.takes("FT.CREATE", name, "ON", on, "PREFIX", 1, f"{name}:", "SCHEMA", *schema):
+        words = ("FT.CREATE", name, "ON", on, "PREFIX", 1, f"{name}:", *options, "SCHEMA", *schema)
+        if not self.takes(*words):
             return False
         try:
             return then(name)
@@ -68,17 +78,44 @@ class Server:
             with contextlib.suppress(ResponseError):
                 self._client.execute_command("FT.DROPINDEX", name)
 
+    def counts(self, name: str, documents: tuple[dict[str, str], ...], query: str) -> int:
+        """How many of these documents a query finds; none where it is refused."""
+        keys = [f"{name}:{place}" for place in range(len(documents))]
+        for key, values in zip(keys, documents, strict=True):
+            self._client.hset(key, mapping=values)
+        until(lambda: not self.tells(name, b"backfill_in_progress", b"1"), "the index is built")
+        try:
+            found = self._client.execute_command("FT.SEARCH", name, query, "LIMIT", 0, 0, "DIALECT", 2)
+        except ResponseError:
+            return 0
+        finally:
+            self._client.delete(*keys)
+        return int(found[0])
+
+    def tells(self, name: str, *words: bytes) -> bool:
+        """Whether FT.INFO holds these words, one after the other."""
+        flat = list(_flat(self._client.execute_command("FT.INFO", name)))
+        return any(tuple(flat[at : at + len(words)]) == words for at in range(len(flat)))
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    if isinstance(value, list):
+        for part in value:
+            yield from _flat(part)
+    else:
+        yield value
+
 
 def _vector(type_: str) -> tuple[Any, ...]:
     return ("v", "VECTOR", "FLAT", 6, "TYPE", type_, "DIM", 2, "DISTANCE_METRIC", "L2")
 
 
-def _query(query: str) -> Asked:
+def _query(query: str, *options: str) -> Asked:
     """Whether a query over a TAG, a TEXT and a NUMERIC field is taken."""
     schema = ("t", "TAG", "w", "TEXT", "n", "NUMERIC", *_vector("FLOAT32"))
     return lambda server: server.makes(
         *schema,
-        then=lambda name: server.takes("FT.SEARCH", name, query, "LIMIT", 0, 0, "DIALECT", 2),
+        then=lambda name: server.takes("FT.SEARCH", name, query, *options, "LIMIT", 0, 0, "DIALECT", 2),
     )
 
 
@@ -86,6 +123,19 @@ def _sorts(server: Server) -> bool:
     """Whether hits of a vector clause can be sorted by the name of their distance."""
     clause = ("*=>[KNN 1 @v $b AS d]", "PARAMS", 2, "b", bytes(8), "SORTBY", "d", "DIALECT", 2)
     return server.makes(*_vector("FLOAT32"), then=lambda name: server.takes("FT.SEARCH", name, *clause))
+
+
+def _matches(
+    schema: tuple[Any, ...], *documents: dict[str, str], query: str, options: tuple[Any, ...] = ()
+) -> Asked:
+    """Whether a query finds one of these documents, and no more."""
+
+    def asked(server: Server) -> bool:
+        return server.makes(
+            *schema, options=options, then=lambda name: server.counts(name, documents, query) == 1
+        )
+
+    return asked
 
 
 def _commands(*names: str) -> Asked:
@@ -104,6 +154,7 @@ ABILITIES: dict[str, Asked] = {
     "json": lambda server: server.has("JSON.SET") and server.makes("$.t", "AS", "t", "TAG", on="JSON"),
     "float64": lambda server: server.makes(*_vector("FLOAT64")),
     "float16": lambda server: server.makes(*_vector("FLOAT16")),
+    "bfloat16": lambda server: server.makes(*_vector("BFLOAT16")),
     "geo": lambda server: server.makes("g", "GEO", *_vector("FLOAT32")),
     "unf": lambda server: server.makes("n", "NUMERIC", "SORTABLE", "UNF"),
     "any_name": lambda server: server.makes("a-b", "TAG", *_vector("FLOAT32")),
@@ -111,7 +162,24 @@ ABILITIES: dict[str, Asked] = {
     "negation": _query("-@t:{x}"),
     "words": _query("@w:word"),
     "grouped_words": _query("@w:(some words)"),
+    # A tag value can be a parameter: without it the query is refused, elsewhere it is that very value.
+    "bound_values": lambda server: not _query("@t:{$p}")(server),
+    "nocontent": _query("@n:[1 2]", "NOCONTENT"),
     "empty_range": _query("@n:[2 1]"),
+    "index_empty": lambda server: server.makes("t", "TAG", "INDEXEMPTY", *_vector("FLOAT32")),
+    "languages": lambda server: server.makes("w", "TEXT", options=("LANGUAGE", "german")),
+    "escaped_stars": _matches(("t", "TAG"), {"t": "a*"}, {"t": "ab"}, query=r"@t:{a\*}"),
+    # Of RediSearch alone: what a word is, and which documents are left out.
+    "glued_lines": _matches(("t", "TEXT"), {"t": "a\nbc"}, query="@t:abc"),
+    "ascii_stop_words": _matches(
+        ("t", "TEXT"), {"t": "ÜBER"}, query="@t:ÜBER", options=("STOPWORDS", 1, "über")
+    ),
+    "whole_documents": lambda server: (
+        not _matches(("t", "TAG", *_vector("FLOAT32")), {"t": "x", "v": "short"}, query="@t:{x}")(server)
+    ),
+    "untold_stop_words": lambda server: server.makes(
+        "w", "TEXT", then=lambda name: not server.tells(name, b"the")
+    ),
     "sorted_hits": _sorts,
     "recorded": lambda server: (
         server.module("search") == 0x010201
@@ -120,3 +188,12 @@ ABILITIES: dict[str, Asked] = {
         *_vector("FLOAT32"), then=lambda name: server.takes("FT.DROPINDEX", name, "DD")
     ),
 }
+
+# Types of the numbers of a vector, where a test is parametrised with them.
+VECTOR_TYPES = (
+    "FLOAT32",
+    *(
+        pytest.param(name, marks=pytest.mark.needs(name.lower()))
+        for name in ("FLOAT64", "FLOAT16", "BFLOAT16")
+    ),
+)

@@ -46,7 +46,7 @@ class Memory(OnServer):
                 about = {"role": node.role, **memory.facts()}
                 told.append(about | {"notes": list(unfinished)} if unfinished else about)
                 if not self.json:
-                    _show(f"{target.name}, {node.role} {node.address}", memory)
+                    show(f"{target.name}, {node.role} {node.address}", memory)
                     for sentence in unfinished:
                         say(f"Note: {sentence}")
         if self.json:
@@ -82,7 +82,8 @@ def _counted(client: Client, node: Node, now: Sample, memory: MemorySplit) -> tu
     return tuple(known[info.name] for info in now.indexes if info.name in known)
 
 
-def _show(title: str, memory: MemorySplit) -> None:
+def show(title: str, memory: MemorySplit) -> None:
+    """Print one node's split, its times to live and its indexes."""
     rows = []
     for part in memory.parts:
         within = f"± {bytes_text(part.within_bytes)}" if part.within_bytes else ""

@@ -276,6 +276,7 @@ def _formats(detected: Detected, *, as_json: bool) -> int:
                 ],
                 "other": detected.other,
                 "unknown": detected.unknown,
+                "other_types": dict(detected.types),
                 "sampled": detected.sampled,
                 "keys": detected.total,
             }

@@ -11,11 +11,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import redis
-from redis.exceptions import RedisError, ResponseError, WatchError
+from redis.exceptions import InvalidResponse, RedisError, ResponseError, WatchError
 
-from memdb.cluster import guard
+from memdb.cluster import guard, shapes
 from memdb.cluster.reader import Within
 from memdb.cluster.refusals import explain
 from memdb.cluster.replies import Reply
@@ -58,7 +59,11 @@ class Connection(Sender):
         began = time.perf_counter()
         try:
             with Within(self.target.timeout_s):
-                reply = self._executed(args, writes)
+                reply = shapes.check(args, self._executed(args, writes))
+        except InvalidResponse as exc:
+            error = explain(exc, self.target, args)
+            self.log.add(args, time.perf_counter() - began, type(error).__name__)
+            raise error from exc
         except MemDBError as exc:
             self.log.add(args, time.perf_counter() - began, type(exc).__name__)
             raise
@@ -83,7 +88,7 @@ class Connection(Sender):
         began = time.perf_counter()
         try:
             with Within(self.target.timeout_s):
-                answers = self._whole(commands, writes)
+                answers = self._shaped(commands, self._whole(commands, writes))
         except MemDBError as exc:
             self.log.add(commands[0], time.perf_counter() - began, type(exc).__name__, len(commands))
             raise
@@ -108,7 +113,7 @@ class Connection(Sender):
             with self._for(commands).pipeline(transaction=True) as pipe:
                 for command in commands:
                     pipe.execute_command(*sent(command))  # type: ignore[no-untyped-call]
-                return list(pipe.execute())
+                return self._executed_whole(pipe)
 
         return self._logged(("MULTI",), len(commands), lambda: self._moved_once(run, commands))
 
@@ -133,7 +138,7 @@ class Connection(Sender):
                 with node.pipeline(transaction=False) as pipe:
                     for command in batch:
                         pipe.execute_command(*sent(command))  # type: ignore[no-untyped-call]
-                    answers += pipe.execute()
+                    answers += self._executed_whole(pipe)
             return answers
 
         if checked:
@@ -171,12 +176,15 @@ class Connection(Sender):
                 for attempt in range(attempts):
                     try:
                         pipe.watch(key_bytes(key))  # type: ignore[no-untyped-call]
-                        values = [pipe.immediate_execute_command(*sent(command)) for command in reads]  # type: ignore[no-untyped-call]
+                        values = [
+                            shapes.check(command, pipe.immediate_execute_command(*sent(command)))  # type: ignore[no-untyped-call]
+                            for command in reads
+                        ]
                         commands = self.checked(writes(values))
                         pipe.multi()
                         for command in commands:
                             pipe.execute_command(*sent(command))  # type: ignore[no-untyped-call]
-                        return list(pipe.execute())
+                        return self._executed_whole(pipe)
                     except WatchError:
                         # Others wrote: the more often, the longer and the less predictable the wait.
                         time.sleep(random.uniform(0, min(0.05, 0.001 * 2 ** min(attempt, 6))))  # noqa: S311
@@ -208,7 +216,7 @@ class Connection(Sender):
         commands = [guard.as_sent(command) for command in commands]
         for command in commands:
             guard.check(command, writable=False)
-        return self._logged(commands[0], len(commands), lambda: self._here(commands))
+        return self._logged(commands[0], len(commands), lambda: self._shaped(commands, self._here(commands)))
 
     def forget_server(self) -> None:
         """Ask again what answers, e.g. after a failover or an upgrade."""
@@ -272,6 +280,26 @@ class Connection(Sender):
             return reply
         except RedisError as exc:
             return self._recovered(exc, args, writes)
+
+    @staticmethod
+    def _executed_whole(pipe: Any) -> list[Reply]:
+        """Replies of a batch or transaction; redis-py takes what EXEC is answered with for a list."""
+        try:
+            return list(pipe.execute())
+        except (AttributeError, LookupError, TypeError, ValueError) as exc:
+            if pipe.connection is not None:
+                pipe.connection.disconnect()  # what else it sends belongs to nothing
+            raise InvalidResponse(f"{type(exc).__name__}, {exc}") from exc
+
+    def _shaped(self, commands: Sequence[Command], answers: list[Reply]) -> list[Reply]:
+        """The same; in the place of a reply that is none, an error."""
+        for i, (command, reply) in enumerate(zip(commands, answers, strict=True)):
+            if not isinstance(reply, MemDBError):
+                try:
+                    shapes.check(command, reply)
+                except InvalidResponse as exc:
+                    answers[i] = explain(exc, self.target, tuple(command))
+        return answers
 
     def checked(self, commands: Sequence[Command]) -> list[Command]:
         """Commands as they will be sent.

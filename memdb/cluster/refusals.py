@@ -24,7 +24,7 @@ from memdb.cluster import dialects, iam, tls
 from memdb.cluster.reader import limit_s
 from memdb.cluster.target import Target
 from memdb.display import line
-from memdb.errors import EngineError, LoginFailed, MemDBError, Unreachable
+from memdb.errors import EngineError, LoginFailed, MalformedReply, MemDBError, Unreachable
 
 # redis-py cuts the leading code off; it is what tells them apart.
 _CODES: tuple[tuple[type[RedisError], str], ...] = (
@@ -53,7 +53,7 @@ def explain(exc: RedisError, target: Target, command: tuple[object, ...]) -> Mem
             "Check the address and the network, or try again when the server is less busy.",
         )
     if isinstance(exc, InvalidResponse):
-        return Unreachable(
+        return MalformedReply(
             f"{target.address} answered, but not as Redis does: {line(reply, 80)}.",
             "Another program listens there, or the port speaks TLS (rediss://). Check address and port.",
         )

@@ -27,13 +27,17 @@ class SlowCommand:
     what: str  # key, or index and query
 
 
+_LEAST = 4  # of an entry: its number, time, duration and words
+
+
 def slow_commands(client: Client, node: Node, count: int = 50) -> tuple[SlowCommand, ...]:
     """The newest entries, newest first.
 
     Raises:
         MemDBError: the node did not answer, or refuses SLOWLOG.
     """
-    return tuple(_read(entry) for entry in replies.items(client.on(node).execute("SLOWLOG", "GET", count)))
+    entries = map(replies.items, replies.items(client.on(node).execute("SLOWLOG", "GET", count)))
+    return tuple(_read(entry) for entry in entries if len(entry) >= _LEAST)
 
 
 def _or_nan(value: Reply, within: Range) -> float:
@@ -41,8 +45,8 @@ def _or_nan(value: Reply, within: Range) -> float:
     return math.nan if number is None else number
 
 
-def _read(entry: Reply) -> SlowCommand:
-    number, at, us, args = replies.items(entry)[:4]
+def _read(entry: list[Reply]) -> SlowCommand:
+    number, at, us, args = entry[:_LEAST]
     words = [replies.text(word) for word in replies.items(args)]
     command = words[0].upper() if words else "?"
     shown = words[1:3] if command.startswith("FT.") else words[1:2]

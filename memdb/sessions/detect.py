@@ -15,14 +15,15 @@ from memdb.cluster import replies
 from memdb.cluster.client import Client
 from memdb.sessions import known
 from memdb.sessions.mapping import TYPES, Format, Stored
-from memdb.sessions.values import values
+from memdb.sessions.packed import TOO_DEEP, UNKNOWN, named
+from memdb.sessions.values import Value, values
 
 SAMPLE = 5_000  # keys
 STEP = 1_000
 READ = 8  # values of each group of keys
 MIXED = 64  # of a group whose values are not all alike
 GROUPS = 60  # groups that are read, the most frequent first
-VALUE_BYTES, TOTAL_BYTES = 2**20, 16 * 2**20
+VALUE_BYTES, TOTAL_BYTES = 4 * 2**20, 32 * 2**20
 ALIKE = 3  # prefixes of few keys, with the same ending, that are ids and no prefixes
 FEW = 5
 # What is an id and no word: a UUID, many hex digits, a ULID, a number.
@@ -53,6 +54,8 @@ class Detected:
     total: int  # keys on the server
     unread: tuple[str, ...] = ()  # groups that were too many to look into
     unknown: int = 0  # keys of the sample in such groups, or whose values could not be read
+    types: tuple[tuple[str, int], ...] = ()  # keys of types that no format reads: (TYPE, keys of the sample)
+    closed: tuple[tuple[str, int], ...] = ()  # of `unknown`: why they could not be looked into, and keys
 
     @property
     def whole(self) -> bool:
@@ -70,8 +73,13 @@ class Detected:
     def rest(self) -> str:
         """What the keys are that are of no format, a sentence or two."""
         text = f"{self.other:,} of {self.sampled:,} keys of the sample are no sessions."
+        if self.types:
+            named = ", ".join(f"{number:,} {told}" for told, number in self.types)
+            text += f" Of types that no format reads: {named}."
         if self.unknown:
             text += f" {self.unknown:,} were not looked into, so that they may be."
+        if self.closed:
+            text += f" Not opened: {'; '.join(f'{kind}: {number:,}' for kind, number in self.closed)}."
         return text
 
 
@@ -103,7 +111,7 @@ def detect(client: Client, own: tuple[Format, ...] = (), *, sample: int = SAMPLE
     types = [replies.text(t) for t in client.pipeline([("TYPE", key) for key in keys])]
     counts: Counter[Format] = Counter()
     left: list[tuple[str, str]] = []
-    of_no_kind = 0
+    of_no_kind: Counter[str] = Counter()
     for key, told in zip(keys, types, strict=True):
         mine = next((f for f in own if f.owns(key) and TYPES[f.stored] == told), None)
         if mine is not None:
@@ -111,32 +119,35 @@ def detect(client: Client, own: tuple[Format, ...] = (), *, sample: int = SAMPLE
         elif told in _OF_TYPE:
             left.append((key, told))
         else:
-            of_no_kind += 1
+            of_no_kind[told] += 1
     ranked = sorted(grouped(left).items(), key=lambda item: -len(item[1]))
-    budget, other, unknown = TOTAL_BYTES, of_no_kind, 0
+    budget, unknown = TOTAL_BYTES, 0
+    closed: Counter[str] = Counter()
     for group, members in ranked[:GROUPS]:
         votes, read = _votes(client, group, members, budget)
         budget -= read
         voters = sum(votes.values())
-        for format_, number in votes.items():
+        for vote, number in votes.items():
             # A group may be mixed: it counts by the share of those read that look so.
-            share = round(len(members) * number / voters)
-            if format_ is None:
-                other += share
-            else:
-                counts[format_] += max(1, share)
+            share = max(1, round(len(members) * number / voters))
+            if isinstance(vote, Format):
+                counts[vote] += share
+            elif vote is not None:
+                closed[vote] += share
         unknown += 0 if voters else len(members)
-    unknown += sum(len(members) for _, members in ranked[GROUPS:])
+    unknown += sum(len(members) for _, members in ranked[GROUPS:]) + sum(closed.values())
     seen = len(keys)
     factor = total / seen if seen else 0.0
     counts = _together(counts)
     return Detected(
         tuple(Recognised(f, n, n if seen >= total else round(n * factor)) for f, n in counts.most_common()),
-        max(0, seen - unknown - sum(counts.values())),
+        max(0, seen - unknown - sum(of_no_kind.values()) - sum(counts.values())),
         seen,
         max(total, seen),
         tuple(f"{group.name} ({group.told})" for group, _ in ranked[GROUPS:]),
         unknown,
+        tuple(of_no_kind.most_common()),
+        tuple(closed.most_common()),
     )
 
 
@@ -216,9 +227,12 @@ def _under(format_: Format, key: str) -> bool:
 
 def _votes(
     client: Client, group: _Group, members: list[str], budget: int
-) -> tuple[Counter[Format | None], int]:
-    """What some values of a group look like, and the bytes that were read."""
-    votes: Counter[Format | None] = Counter()
+) -> tuple[Counter[Format | str | None], int]:
+    """What some values of a group look like, and the bytes that were read.
+
+    A vote is a format, None for no session, or why it cannot be told, in words.
+    """
+    votes: Counter[Format | str | None] = Counter()
     stored: Stored = _OF_TYPE[group.told]
     prefix = _prefix(group, members)
     read = at = 0
@@ -232,16 +246,33 @@ def _votes(
             read += min(VALUE_BYTES, value.size_bytes or 0)
             if value.kind == "none":
                 continue
-            if value.document is None:
-                # Not JSON is no session; what was too large to be read may be one.
-                if value.whole:
-                    votes[None] += 1
-                continue
-            format_ = known.recognised(prefix, stored, value.document, value.key)
-            if format_ is not None and not format_.tail:
-                format_ = replace(format_, tail=group.tail)
-            votes[format_] += 1
+            format_ = None
+            if value.document is not None:
+                format_ = known.recognised(prefix, stored, value.document, value.key)
+                if format_ is not None and not format_.tail:
+                    format_ = replace(format_, tail=group.tail)
+            votes[format_ if format_ is not None else _closed(value)] += 1
     return votes, read
+
+
+def _closed(value: Value) -> str | None:
+    """Why it cannot be told whether a value is a session, in words; None where it can."""
+    if value.document is None and not value.whole:
+        return "too large to be read"
+    held = value.document
+    if isinstance(held, dict):
+        held = list(held.values())
+    raws = [_bytes(text) for text in held[:20]] if isinstance(held, list) else [value.raw]
+    if (kind := next((kind for raw in raws if (kind := named(raw))), "")) != "":
+        return kind
+    return next((kind for kind in (UNKNOWN, TOO_DEEP) if any(kind in p for p in value.problems)), None)
+
+
+def _bytes(text: object) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else b""
+    except UnicodeEncodeError:  # half of a pair, from JSON: nothing that is packed
+        return b""
 
 
 def _prefix(group: _Group, members: list[str]) -> str:

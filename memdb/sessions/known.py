@@ -10,7 +10,7 @@ from memdb.display import line
 from memdb.errors import BadInput
 from memdb.sessions.formats import SESSION_PREFIX
 from memdb.sessions.mapping import MESSAGES_PATHS, SESSION_PATHS, Format, Stored, dig, first
-from memdb.sessions.messages import is_memory, is_message, parsed
+from memdb.sessions.messages import is_entry, is_memory, is_message, parsed
 
 ARTICLE = Format(
     "article",
@@ -115,6 +115,7 @@ DOCUMENT = Format("json", "JSON document with messages", "chat:", "json", messag
 TEXT = Format("text", "Text that is JSON with messages", "chat:", "string", messages=MESSAGES_PATHS)
 BARE_DOCUMENT = Format("json-list", "JSON document that is a list of messages", "chat:", "json")
 BARE_TEXT = Format("text-list", "Text that is a JSON list of messages", "chat:", "string")
+HASH_FIELDS = Format("hash-fields", "Hash with a message in each field", "chat:", "hash", messages=("[*]",))
 HASH = Format("hash", "Hash with a list of messages in JSON", "chat:", "hash", messages=MESSAGES_PATHS)
 
 KNOWN = (
@@ -140,6 +141,7 @@ KNOWN = (
     TEXT,
     BARE_DOCUMENT,
     BARE_TEXT,
+    HASH_FIELDS,
     HASH,
 )
 
@@ -213,15 +215,21 @@ def _hash(value: Any, key: str) -> Format | None:
         return REDISVL
     if _list_in(value):
         return HASH
-    return ADK_HASH if _messages(dig(value, "[*].events[*]")) else None
+    if _messages(dig(value, "[*].events[*]")):
+        return ADK_HASH
+    held = [parsed(field) for field in value.values()]
+    messages = sum(isinstance(field, dict) and is_message(field) for field in held)
+    return HASH_FIELDS if messages * 2 >= len(held) else None
 
 
 def _list(value: Any, key: str) -> Format | None:
     entries = [parsed(entry) for entry in value] if isinstance(value, list) else []
-    proper = [entry for entry in entries if is_message(entry)]
+    proper = [entry for entry in entries if is_entry(entry)]
     # Some entries may be damaged; a list of which most are something else is no conversation.
     if not proper or len(proper) * 2 < len(entries):
         return None
+    if not all(isinstance(entry, dict) for entry in proper):
+        return MESSAGE_LIST
     if all(isinstance(entry.get("data"), dict) and "type" in entry for entry in proper):
         return LANGCHAIN
     if key.endswith(AGENTS.tail):
@@ -271,10 +279,10 @@ def _messages(value: Any) -> bool:
     """Whether a value is a list of messages, some of which may be damaged."""
     if not isinstance(value, list) or not value:
         return False
-    if all(isinstance(entry, list) for entry in value):
+    if all(isinstance(entry, list) and not is_entry(entry) for entry in value):
         value = [entry for several in value for entry in several]
     looked = value[:20]
-    return sum(is_message(entry) for entry in looked) * 2 >= len(looked) > 0
+    return sum(is_entry(entry) for entry in looked) * 2 >= len(looked) > 0
 
 
 def _list_in(value: Any) -> bool:

@@ -19,7 +19,15 @@ from memdb.cluster.keys import beginning, literal
 from memdb.display import line
 from memdb.errors import BadInput
 from memdb.sessions.formats import TURNS
-from memdb.sessions.messages import ROLES, conversation, moment, parsed, problems_told, time_in
+from memdb.sessions.messages import (
+    ROLES,
+    conversation,
+    is_entry,
+    moment,
+    parsed,
+    problems_told,
+    time_in,
+)
 from memdb.sessions.parts import as_json, parts_of
 from memdb.sessions.turns import Other, Part, Text, Turn
 
@@ -187,9 +195,9 @@ def read(format_: Format, value: Any, earlier: int = 0) -> Reading:
         turns, wrong = _mapped(format_, entries, earlier + 1)
     else:
         turns, wrong = conversation(entries, earlier + 1)
-        if format_.time and not any(turn.at for turn in turns) and len(turns) == len(entries):
+        if format_.own and format_.time and len(turns) == len(entries):
             turns = tuple(
-                replace(turn, at=moment(first(entry, format_.time)))
+                replace(turn, at=moment(first(entry, format_.time)) or turn.at)
                 for turn, entry in zip(turns, entries, strict=True)
             )
     problems += wrong
@@ -219,7 +227,7 @@ def dig(value: Any, path: str) -> Any:
             if name:
                 inner.append(place.get(name) if isinstance(place, dict) else None)
             elif index == "*" and isinstance(place, dict):
-                inner += place.values()
+                inner += (place[field] for field in _in_order(place))
             elif not isinstance(place, list):
                 continue
             elif index == "*":
@@ -231,6 +239,14 @@ def dig(value: Any, path: str) -> Any:
         if not places:
             return None
     return places if many else places[0]
+
+
+def _in_order(fields: dict[str, Any]) -> list[str]:
+    """Names by the number they end with, where all do: a server tells the fields of a hash in any order."""
+    numbers = {name: re.search(r"(\d{1,15})$", name) for name in fields}
+    if all(numbers.values()):
+        return sorted(fields, key=lambda name: (int(number[1]) if (number := numbers[name]) else 0, name))
+    return list(fields)
 
 
 @lru_cache(maxsize=1_000)
@@ -268,7 +284,8 @@ def _entries(format_: Format, value: Any) -> tuple[list[Any], list[str]]:
     wrong: Any = None
     for entries in stands:
         if isinstance(entries, list):
-            nested = bool(entries) and all(isinstance(entry, list) for entry in entries)  # `runs[*].messages`
+            # `runs[*].messages` is a list of lists, a pair of role and text is not.
+            nested = bool(entries) and all(isinstance(e, list) and not is_entry(e) for e in entries)
             flat = [entry for several in entries for entry in several] if nested else entries
             # Agno repeats in a run what was said in those before.
             return [e for e in flat if not (isinstance(e, dict) and e.get("from_history") is True)], []

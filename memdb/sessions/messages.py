@@ -26,7 +26,7 @@ from memdb.sessions.parts import (
     parts_of,
     result_of,
 )
-from memdb.sessions.turns import Other, Part, Text, Thinking, ToolCall, ToolResult, Turn
+from memdb.sessions.turns import Other, Part, Text, Thinking, ToolCall, ToolResult, Turn, said
 
 ROLES = frozenset(
     "user human assistant ai bot model llm system developer tool function customer agent chatbot "
@@ -82,6 +82,11 @@ _MEMORY_DETAILS = frozenset(
     "last_accessed event_date access_count pinned extracted_from metadata "
     "categories".split()
 )
+_SIMPLEST, _SPEAKERS = (
+    frozenset(("role", "content", "timestamp")),
+    ROLES - {"tool", "function", "tool_execution_result"} - _CLASSES.keys(),
+)
+_SPOKEN = re.compile(r"\s*(\w{2,20}):\s+(.*)", re.DOTALL)  # "User: How are you?"
 _SESSION_KEYS = frozenset(("messages", "history", "turns", "events", "runs"))
 
 
@@ -93,11 +98,17 @@ def turns_of_entry(entry: Any, place: str = "A message") -> tuple[list[Turn], st
         place: which it is, the beginning of that sentence: "Message 3".
     """
     value = parsed(entry)
+    if isinstance(value, dict) and value.keys() <= _SIMPLEST:  # most messages: told without looking further
+        role, content = value.get("role"), value.get("content")
+        if isinstance(role, str) and isinstance(content, str) and content and role.lower() in _SPEAKERS:
+            return [said(role, content, moment(value.get("timestamp")))], ""
+    if (turn := _plain(value)) is not None:
+        return [turn], ""
     if isinstance(value, str):
         broken = value.lstrip()[:1] in ("{", "[")
         why = f"is no JSON ({_fault(value)})" if broken else "is a text, not a message with a role"
         return [Turn("", (Text(value),))], f"{place} {why}; it is shown as it is."
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return [
             Turn("", (Other("entry", as_json(value)),))
         ], f"{place} is {_KINDS.get(type(value), 'a value')}, not a message."
@@ -132,6 +143,11 @@ def conversation(entries: Iterable[Any], first: int = 1) -> tuple[tuple[Turn, ..
     return tuple(turns), problems_told(problems)
 
 
+def is_entry(value: Any) -> bool:
+    """Whether a value looks like a message within a list of messages: also "User: Hi" and ["user", "Hi"]."""
+    return is_message(value) or _plain(parsed(value)) is not None
+
+
 def is_message(value: Any) -> bool:
     """Whether a value looks like a message of a conversation, and not like a job or a record.
 
@@ -139,14 +155,14 @@ def is_message(value: Any) -> bool:
     must be one of the known roles: queues have both.
     """
     value = parsed(value)
-    if not isinstance(value, Mapping) or _SESSION_KEYS & value.keys():
+    if not isinstance(value, dict) or _SESSION_KEYS & value.keys():
         return False
     if _agent_item(value) or _parted(value):
         return True
     if value.get("__enc__") and "payload" in value:
         return True
     inner, told = unwrapped(value)
-    if inner is not value and isinstance(inner, Mapping):
+    if inner is not value and isinstance(inner, dict):
         if told.lower() in ROLES:
             return _holds_content(inner)
         outer = value.get("type")
@@ -154,7 +170,7 @@ def is_message(value: Any) -> bool:
             return _holds_content(inner)
         return _role(inner) != "" and _holds_content(inner)
     role = next((v for n in ("role", "Role", "_role") if (v := value.get(n)) is not None), None)
-    if isinstance(role, Mapping):
+    if isinstance(role, dict):
         role = next((v for n in ("Label", "label", "value") if isinstance(v := role.get(n), str)), None)
     if isinstance(role, str) and 0 < len(role) <= 40:
         if role.lower() in ROLES:
@@ -171,7 +187,7 @@ def is_message(value: Any) -> bool:
 def is_memory(value: Any) -> bool:
     """Whether a value looks like one thing that was remembered of a user: mem0's, agent-memory-server's."""
     value = parsed(value)
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return False
     if isinstance(value.get("memory"), str):
         return any(name in value for name in ("memory_id", "hash", "user_id", "memory_type"))
@@ -181,18 +197,18 @@ def is_memory(value: Any) -> bool:
 def unwrapped(entry: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
     """The message within an entry that wraps it, and the role that the wrapper tells."""
     data = entry.get("data")
-    if isinstance(data, Mapping) and isinstance(entry.get("type"), str) and "content" in data:  # LangChain
+    if isinstance(data, dict) and isinstance(entry.get("type"), str) and "content" in data:  # LangChain
         return data, entry["type"]
     kwargs = entry.get("kwargs")
-    if isinstance(kwargs, Mapping) and ("lc" in entry or "content" in kwargs):  # LangChain, serialised
+    if isinstance(kwargs, dict) and ("lc" in entry or "content" in kwargs):  # LangChain, serialised
         name = entry.get("id")
         last = name[-1] if isinstance(name, list) and name and isinstance(name[-1], str) else ""
         return kwargs, _CLASSES.get(last.lower(), last)
     message = parsed(entry.get("message"))
-    if isinstance(message, Mapping) and ("role" in message or "content" in message):  # Strands and others
+    if isinstance(message, dict) and ("role" in message or "content" in message):  # Strands and others
         return message, ""
     content = entry.get("content")
-    if isinstance(content, Mapping) and isinstance(content.get("parts"), list) and "author" in entry:  # ADK
+    if isinstance(content, dict) and isinstance(content.get("parts"), list) and "author" in entry:  # ADK
         return content, ""
     return entry, ""
 
@@ -229,12 +245,13 @@ def moment(value: Any) -> datetime | None:
 def time_in(entry: Any) -> datetime | None:
     """The time that an entry, or the message in it, tells."""
     entry = parsed(entry)
-    if not isinstance(entry, Mapping):
+    if not isinstance(entry, dict):
         return None
     places = [entry, unwrapped(entry)[0]]
     for name in ("metadata", "meta", "additional_kwargs", "response_metadata"):
-        places += [inner for place in places[:2] if isinstance(inner := place.get(name), Mapping)]
-    return next((at for place in places for n in _TIME_NAMES if (at := moment(place.get(n)))), None)
+        places += [inner for place in places[:2] if isinstance(inner := place.get(name), dict)]
+    told = (place[n] for place in places for n in _TIME_NAMES if n in place)
+    return next((at for value in told if (at := moment(value))), None)
 
 
 def _turn(entry: Mapping[str, Any]) -> Turn:
@@ -248,7 +265,7 @@ def _turn(entry: Mapping[str, Any]) -> Turn:
         text = next((v for n in _LOOSE_NAMES if isinstance(v := entry.get(n), str)), None)
         parts = [Text(text)] if text is not None else []
     beside = inner.get("additional_kwargs")
-    told_by = [inner, beside] if isinstance(beside, Mapping) else [inner]
+    told_by = [inner, beside] if isinstance(beside, dict) else [inner]
     marks = (place.get(n) for place in told_by for n in ("tool_call_id", "toolCallId"))
     result_for = next((mark for mark in marks if isinstance(mark, str)), "")
     if role.lower() in ("tool", "function", "tool_execution_result") or result_for:
@@ -284,12 +301,12 @@ def _parts(message: Mapping[str, Any]) -> list[Part]:
     thoughts: list[Part] = [
         Thinking(text)
         for place in (message, message.get("additional_kwargs"))
-        if isinstance(place, Mapping)
+        if isinstance(place, dict)
         for name in _THOUGHT_NAMES
         if isinstance(text := place.get(name), str) and text
     ]
     parts: list[Part] = []
-    for name in _CONTENT_NAMES:
+    for name in [name for name in _CONTENT_NAMES if name in message]:
         value = parsed(message.get(name)) if name != "content" else message.get(name)
         if value is None or value in ("", []):
             continue
@@ -308,12 +325,12 @@ def _parts(message: Mapping[str, Any]) -> list[Part]:
         parts.append(Text(refusal))
     for attached in _ATTACHED:
         for each in message[attached] if isinstance(message.get(attached), list) else ():
-            held = each if isinstance(each, Mapping) else {"data": each}  # Ollama's images are bytes alone
+            held = each if isinstance(each, dict) else {"data": each}  # Ollama's images are bytes alone
             parts.append(media_of(held, "image" if attached == "images" else "file"))
     known = {(part.id or part.name) for part in parts if isinstance(part, ToolCall)}
     for place in (message, message.get("additional_kwargs")):
-        if isinstance(place, Mapping):
-            for name in _CALL_NAMES:
+        if isinstance(place, dict):
+            for name in [name for name in _CALL_NAMES if name in place]:
                 for call in calls_of(place.get(name)):
                     mark = (call.id or call.name) if isinstance(call, ToolCall) else ""
                     if not mark or mark not in known:
@@ -321,9 +338,7 @@ def _parts(message: Mapping[str, Any]) -> list[Part]:
                         known.add(mark)
     for name in _RESULT_NAMES:
         for each in message[name] if isinstance(message.get(name), list) else ():
-            parts.append(
-                result_of(each) if isinstance(each, Mapping) else Other("tool result", as_json(each))
-            )
+            parts.append(result_of(each) if isinstance(each, dict) else Other("tool result", as_json(each)))
     return [*(t for t in thoughts if t not in parts), *parts]
 
 
@@ -337,17 +352,27 @@ def _as_result(message: Mapping[str, Any], parts: list[Part], call: str) -> list
     name = message.get("name") or message.get("tool_name") or message.get("toolName")
     if not call and isinstance(message.get("toolName"), str) and isinstance(message.get("id"), str):
         call = message["id"]
-    name = name or (beside.get("name") if isinstance(beside, Mapping) else None)
+    name = name or (beside.get("name") if isinstance(beside, dict) else None)
     told = ToolResult(
         "\n".join(part.text for part in texts), call, name if isinstance(name, str) else "", failed
     )
     return [told, *(part for part in parts if not isinstance(part, Text))]
 
 
+def _plain(value: Any) -> Turn | None:
+    """A text that begins with a role, or a pair of role and text, as a turn; None where it is neither."""
+    if isinstance(value, str):
+        told = _SPOKEN.match(value)
+        return Turn(told[1], (Text(told[2]),)) if told and told[1].lower() in ROLES else None
+    if isinstance(value, list) and len(value) == 2 and all(isinstance(part, str) for part in value):
+        return Turn(value[0], (Text(value[1]),)) if value[0].lower() in ROLES else None
+    return None
+
+
 def _parted(entry: Mapping[str, Any]) -> list[Turn]:
     """pydantic-ai's request or response, whose parts have roles of their own; nothing where it is none."""
     parts = entry.get("parts")
-    if not isinstance(parts, list) or not all(isinstance(p, Mapping) and "part_kind" in p for p in parts):
+    if not isinstance(parts, list) or not all(isinstance(p, dict) and "part_kind" in p for p in parts):
         return []
     if not parts and entry.get("kind") not in ("request", "response"):
         return []
@@ -375,7 +400,7 @@ def _agent_item(entry: Mapping[str, Any]) -> Turn | None:
         return None
     if kind == "reasoning" and ("summary" in entry or "content" in entry):
         blocks = [*(entry.get("summary") or []), *(entry.get("content") or [])]
-        texts = [str(b.get("text", "")) for b in blocks if isinstance(b, Mapping)]
+        texts = [str(b.get("text", "")) for b in blocks if isinstance(b, dict)]
         return Turn("assistant", (Thinking("\n".join(texts)),))
     if kind.endswith("_call_output") or (kind.endswith("_output") and "call_id" in entry):
         return Turn("tool", (result_of(entry),))
@@ -394,7 +419,7 @@ def _agent_item(entry: Mapping[str, Any]) -> Turn | None:
 def _role(message: Mapping[str, Any]) -> str:
     for name in _ROLE_NAMES:
         value = message.get(name)
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             value = next((v for n in ("Label", "label", "value") if isinstance(v := value.get(n), str)), None)
         if not isinstance(value, str) or not value:
             continue

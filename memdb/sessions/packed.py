@@ -22,6 +22,7 @@ from memdb.cluster import replies
 from memdb.display import bytes_text
 
 MOST_BYTES = 32 * 2**20  # of an unpacked value; a larger one is named
+UNKNOWN, TOO_DEEP = "bytes of no kind that is known", "JSON nested too deeply"
 _DEEPEST = 2  # packings within one another
 _NAMED = (
     (b"\xac\xed\x00\x05", "an object of Java's own serialisation"),
@@ -101,7 +102,7 @@ def _document(raw: bytes, what: str) -> Unpacked:
     try:
         document = json.loads(text)
     except RecursionError:
-        return Unpacked(None, False, (f"{what} is JSON nested too deeply to be a conversation.",))
+        return Unpacked(None, False, (f"{what} is {TOO_DEEP} to be a conversation.",))
     except json.JSONDecodeError as exc:
         if odd and (message := _message_pack(raw)) is not None:
             return Unpacked(message, True, (f"{what} is MessagePack.",))
@@ -109,7 +110,7 @@ def _document(raw: bytes, what: str) -> Unpacked:
         odd_bytes = sum(byte < 32 or byte > 126 for byte in raw[:2_000])
         binary = odd and len(raw) >= 16 and odd_bytes > len(raw[:2_000]) * 0.3
         if binary:
-            return Unpacked(None, False, (f"{what} is bytes of no kind that is known; it may be encrypted.",))
+            return Unpacked(None, False, (f"{what} is {UNKNOWN}; it may be encrypted.",))
         return Unpacked(None, False, (f"{what} is not JSON: {where}.", *not_utf8))
     except ValueError:  # a number of thousands of digits
         return Unpacked(None, False, (f"{what} is JSON with a number too long to read.",))

@@ -117,7 +117,7 @@ def parts_of(content: Any, depth: int = 0) -> list[Part]:
         if len(content) > MOST:
             parts.append(Other("more parts", f"{len(content) - MOST:,} parts are not shown"))
         return parts
-    if isinstance(content, Mapping):
+    if isinstance(content, dict):
         inner = content.get("parts")
         if isinstance(inner, list):
             return parts_of(inner, depth + 1)
@@ -127,13 +127,13 @@ def parts_of(content: Any, depth: int = 0) -> list[Part]:
 
 def calls_of(value: Any) -> list[Part]:
     """Tool calls that stand beside a message's content, in a list or alone."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         value = [value]
     if not isinstance(value, list):
         return []
     parts: list[Part] = []
     for call in value[:MOST]:
-        if not isinstance(call, Mapping):
+        if not isinstance(call, dict):
             parts.append(Other("tool call", as_json(call)))
             continue
         parts.append(call_of(call))
@@ -145,7 +145,7 @@ def calls_of(value: Any) -> list[Part]:
 def call_of(call: Mapping[str, Any]) -> ToolCall:
     """A tool call, whichever words it uses."""
     function = call.get("function")
-    inner = function if isinstance(function, Mapping) else {}
+    inner = function if isinstance(function, dict) else {}
     name = _text(inner, _NAMES) or _text(call, _NAMES) or (function if isinstance(function, str) else "")
     plugin = _text(call, _PLUGINS)
     arguments = _first(inner, _ARGUMENTS)
@@ -161,7 +161,7 @@ def call_of(call: Mapping[str, Any]) -> ToolCall:
 def result_of(result: Mapping[str, Any], depth: int = 0) -> ToolResult:
     """A tool's result, whichever words it uses."""
     origin = result.get("origin")
-    inner = origin if isinstance(origin, Mapping) else {}
+    inner = origin if isinstance(origin, dict) else {}
     error = result.get("error")
     failed = (
         result.get("is_error") is True
@@ -185,7 +185,7 @@ def media_of(block: Mapping[str, Any], kind: str, depth: int = 0) -> Media:
     for value in block.values():
         if isinstance(value, str):
             inner = _stored(value)
-        elif isinstance(value, Mapping) and depth < DEEPEST:
+        elif isinstance(value, dict) and depth < DEEPEST:
             inner = media_of(value, kind, depth + 1)
         else:
             continue
@@ -221,7 +221,7 @@ def as_json(value: Any) -> str:
 def _block(block: Any, depth: int) -> list[Part]:
     if isinstance(block, str):
         return [Text(block)]
-    if not isinstance(block, Mapping) or depth > DEEPEST:
+    if not isinstance(block, dict) or depth > DEEPEST:
         return [Other("part", as_json(block))]
     kind = kind_of(block)
     told = {name: value for name, value in block.items() if value is not None}
@@ -245,17 +245,17 @@ def _block(block: Any, depth: int) -> list[Part]:
 
 def _keyed(told: Mapping[str, Any], kind: str, depth: int) -> list[Part]:
     for name in _KEYED_CALLS:
-        if isinstance(told.get(name), Mapping):
+        if isinstance(told.get(name), dict):
             call = call_of(told[name])
             return [call if call.name else ToolCall(name, call.arguments, call.id)]
     for name in _KEYED_RESULTS:
-        if isinstance(told.get(name), Mapping):
+        if isinstance(told.get(name), dict):
             return [result_of(told[name], depth), *_media_in(told[name], depth)]
     for name in _KEYED_THINKING:
         if name in told:
             return [Thinking(_said(told[name], depth))]
     for name in _KEYED_MEDIA:
-        if isinstance(told.get(name), Mapping):
+        if isinstance(told.get(name), dict):
             return [media_of(told[name], _MEDIA[name.lower()])]
     text = next((told[n] for n in ("text", "Text") if isinstance(told.get(n), str)), None)
     if text is not None and (not kind or len(told) <= 3 or told.get("thought")):
@@ -269,7 +269,7 @@ def _keyed(told: Mapping[str, Any], kind: str, depth: int) -> list[Part]:
 
 def _called(told: Mapping[str, Any], kind: str) -> list[Part]:
     inner = told.get("toolInvocation")
-    if isinstance(inner, Mapping):
+    if isinstance(inner, dict):
         return calls_of(inner)
     call = call_of(told)
     if not call.name and kind not in _CALLS:  # the AI SDK's `tool-weather`
@@ -292,14 +292,14 @@ def _said(value: Any, depth: int) -> str:
         return ""
     if isinstance(value, str):
         return value
-    if depth <= DEEPEST and isinstance(value, list | Mapping):
-        if isinstance(value, Mapping):
+    if depth <= DEEPEST and isinstance(value, list | dict):
+        if isinstance(value, dict):
             inner = value.get("reasoningText", value)  # Bedrock's
             text = next(
                 (
                     v
                     for n in ("text", "value")
-                    if isinstance(inner, Mapping) and isinstance(v := inner.get(n), str)
+                    if isinstance(inner, dict) and isinstance(v := inner.get(n), str)
                 ),
                 None,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -122,7 +123,7 @@ def values(
             if stored == "list" and fits < count:
                 note = f"Of {count:,} entries the newest {fits:,} were read."
                 entries_ = next(answers)
-                oldest = tuple(_entry(e, 1)[0] for e in entries_) if isinstance(entries_, list) else ()
+                oldest = tuple(_entry(e, "")[0] for e in entries_) if isinstance(entries_, list) else ()
         elif stored is not None:
             note = f"The value takes {bytes_text(memory)} and was not read."
             problems = (note,)
@@ -157,8 +158,8 @@ def _document(stored: Stored | None, reply: Any) -> tuple[Any, bytes, tuple[str,
     if stored == "hash":
         return _hash(reply)
     if stored == "list":
-        entries = [_entry(entry, place) for place, entry in enumerate(reply, 1)]
-        return [text for text, _ in entries], b"\n".join(reply), _few([p for _, p in entries if p])
+        texts, told = _entries(reply)
+        return texts, b"\n".join(reply), told
     value = unpacked(bytes(reply))
     return plain_state(value.document) if value.readable else None, bytes(reply), value.problems
 
@@ -171,11 +172,17 @@ def _hash(reply: Sequence[Any]) -> tuple[dict[str, Any], bytes, tuple[str, ...]]
         name, value = replies.key(reply[i]), reply[i + 1]
         fields[name] = replies.key(value)
         if not value.isascii() or value[:1] in (b"x", b"a", b"O") or _sealed(value):
-            opened = unpacked(value, f"The field '{line(name, 60)}'")
+            what = f"The field '{line(name, 60)}'"
+            opened = unpacked(value, what)
             if opened.readable and not isinstance(opened.document, str | int | float):
                 fields[name] = opened.document
-            if opened.problems and not _vector(value) and not _plain_text(value):
-                problems += opened.problems
+            if _plain_text(value) or _vector(value):
+                continue
+            # A field need not be JSON: what is not text is told as that, or by its name where it has one.
+            text = not opened.readable and any("is not JSON" in problem for problem in opened.problems)
+            problems += (
+                [f"{what} is not all UTF-8; such bytes are shown as \\xNN."] if text else opened.problems
+            )
     return fields, b"", _few(problems)
 
 
@@ -203,19 +210,32 @@ def _vector(value: bytes) -> bool:
         )
 
 
-def _entry(entry: bytes, place: int) -> tuple[str, str]:
-    """An entry of a list as text, what was packed in it as JSON, and what is wrong with it."""
-    if entry[:1] in (b"{", b"[") and entry.isascii():
-        return replies.key(entry), ""
-    if entry.isascii() and not _sealed(entry) and entry[:1] != b"x":
-        return replies.key(entry), ""
-    what = f"Entry {place:,} as stored"
+def _entries(reply: Sequence[bytes]) -> tuple[list[str], tuple[str, ...]]:
+    """Entries of a list as texts, and what is wrong: one sentence for all that are packed alike."""
+    texts, problems, packed = [], [], Counter[str]()
+    for place, entry in enumerate(reply, 1):
+        text, problem, packing = _entry(entry, f"Entry {place:,} as stored")
+        texts.append(text)
+        if packing:
+            packed[packing] += 1
+        elif problem:
+            problems.append(problem)
+    told = [f"{number:,} of {len(reply):,} entries are {how}." for how, number in packed.items()]
+    return texts, (*told, *_few(problems))
+
+
+def _entry(entry: bytes, what: str) -> tuple[str, str, str]:
+    """An entry as text, or as JSON where it was packed; what is wrong with it; how it was packed."""
+    if _plain_text(entry) and (entry[:1] in (b"{", b"[") or not (_sealed(entry) or entry[:1] == b"x")):
+        return replies.key(entry), "", ""
     opened = unpacked(entry, what)
-    if opened.readable and any("compressed" in p or "MessagePack" in p for p in opened.problems):
-        return json_text(opened.document, ascii_only=False), opened.problems[0]
-    if opened.readable or _plain_text(entry):
-        return replies.key(entry), ""
-    return replies.key(entry), opened.problems[0]
+    if opened.readable:
+        how = next((told.removeprefix(f"{what} is ") for told in opened.problems), "").rstrip(".")
+        packing = how.partition(",")[0] + (")" if "(" in how else "")
+        if packing.startswith(("compressed", "MessagePack")):
+            return json_text(opened.document, ascii_only=False), "", packing
+        return replies.key(entry), "", ""
+    return replies.key(entry), "" if _plain_text(entry) else opened.problems[0], ""
 
 
 def _few(problems: Sequence[str]) -> tuple[str, ...]:

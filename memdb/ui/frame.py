@@ -74,9 +74,6 @@ def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
     """
     _warm()
     _tidied(cached.home())
-    # A file of our own: a Material icon would be fetched from a font server.
-    st.set_page_config(page_title=TITLE, page_icon=LOGO, layout="wide")
-    st.logo(LOGO, size="large")
     page = _menu()
     st.session_state.pop(_SENT_BACK, None)
     if access.login_missing():
@@ -113,6 +110,9 @@ def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
 
 
 def _menu() -> st.Page:
+    # A file of our own: a Material icon would be fetched from a font server.
+    st.set_page_config(page_title=TITLE, page_icon=LOGO, layout="wide")
+    st.logo(LOGO, size="large")
     folder = app_folder() / "pages"
     menu = {
         section: [
@@ -204,7 +204,7 @@ def _target_panel(here: Target, strips: Iterable[Callable[[Target], None]], *, a
     except MemDBError:
         st.caption(":material/cloud_off: not answering")
         return
-    st.caption(f"{markdown(server.title)} · {markdown(server.dialect.title)}")
+    st.caption(f"{markdown(server.title, 80)} · {markdown(server.dialect.title, 80)}")
     for strip in strips:
         strip(here)
     if refusal is not None:
@@ -269,7 +269,7 @@ def no_index(here: Target) -> None:
             "No vector search here",
             f"{markdown(server.dialect.refused)}. Sessions and keys work on all shards."
             if server.dialect.refused
-            else f"This {markdown(server.title)} has no search module. On MemoryDB "
+            else f"This {markdown(server.title, 80)} has no search module. On MemoryDB "
             "it is chosen when the cluster is created, by a parameter group with search.",
             ":material/search_off:",
         )

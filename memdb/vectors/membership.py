@@ -68,7 +68,8 @@ class Membership:
                 *params, "LIMIT", 0, len(some), "DIALECT", 2,
             )  # fmt: skip  # a clause and its arguments side by side
             matching = {replies.key(part) for part in replies.items(reply)[1:]}
-            self._known |= {key: key in matching for key in some}
+            # INKEYS reads a key as far as its first NUL: what cannot be asked about is not accused.
+            self._known |= {key: key in matching or "\0" in key for key in some}
 
     def words(self, hits: int, outside: int) -> str:
         """What a caller says of hits that break the filter; "" where none does."""

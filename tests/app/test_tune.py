@@ -166,9 +166,12 @@ def test_a_sweep_ends_in_one_sentence_and_is_saved(page_run: AppTest, folder: Pa
     assert page_run.selectbox(key="recall.run").value == runs[0].id
     table = next(f.value for f in page_run.dataframe if "ef_runtime" in f.value.columns)
     assert len(table) >= 3
+    assert "has changed since this run" not in texts(page_run)
+    assert "is not known" not in texts(page_run)
 
 
 def test_every_view_opens_and_shows_stored_text_as_text(run_of: AppTest) -> None:
+    assert "Whether the documents are those that this run measured is not known" in texts(run_of)
     for view in VIEWS:
         run_of.segmented_control(key="recall.view").set_value(view).run()
         assert not run_of.exception, view
@@ -206,7 +209,7 @@ def test_a_miss_is_explained_and_linked_to_search(run_of: AppTest) -> None:
     extras = next(
         f.value
         for f in run_of.dataframe
-        if {"index rank", "true rank", "title"} == set(f.value.columns) - {"distance", "key"}
+        if {"index rank", "true rank", "title"} == set(f.value.columns) - {"distance", "key", "filter"}
     )
     assert (extras["true rank"] > extras["index rank"]).any()
     assert any("Open its document in Search" in str(link.proto.label) for link in run_of.get("page_link"))

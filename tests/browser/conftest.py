@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
-from memdb.cluster.target import Target
+from memdb.cluster.target import LOOPBACK, Target
 from memdb.demo.app import App
-from memdb.ports import free_port
+from memdb.ports import free_port, port_is_free
 from tests.waiting import PATIENCE_S, until
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -63,12 +75,64 @@ def browser(chromium: str) -> Iterator[Browser]:
         opened.close()
 
 
+def drawn(page: Page) -> None:
+    """Wait until the script has run and all it asked for is there."""
+    expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_visible()
+    page.wait_for_load_state("networkidle")
+
+
+@contextlib.contextmanager
+def streamlit_run(script: Path, variables: dict[str, str]) -> Iterator[str]:
+    """Serve a script as `streamlit run` does, on a free port; its address."""
+    port = free_port()
+    options = {
+        "server.port": str(port),
+        "server.address": "localhost",
+        "server.headless": "true",
+        "browser.gatherUsageStats": "false",  # the app's own config.toml says so too; other scripts have none
+    }
+    words = [part for name, value in options.items() for part in (f"--{name}", value)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", str(script), *words],
+        env={**os.environ, **variables},
+        cwd=script.parent,
+        stdout=subprocess.DEVNULL,
+    ) as process:
+        try:
+            until(lambda: not port_is_free(port) or process.poll() is not None, "it listens")
+            assert process.poll() is None
+            yield f"http://localhost:{port}"
+        finally:
+            process.terminate()
+
+
+@contextlib.contextmanager
+def strangers(context: BrowserContext) -> Iterator[None]:
+    """Fail where a page of this context asks another host than this machine, or breaks the app's policy."""
+    told: list[str] = []
+
+    def asked(request: Request) -> None:
+        place = urlsplit(request.url)
+        if place.scheme not in ("data", "blob", "about") and place.hostname not in LOOPBACK:
+            told.append(request.url)
+
+    def said(message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            told.append(message.text)
+
+    context.on("request", asked)
+    context.on("console", said)
+    yield
+    assert told == []
+
+
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A context of its own for each test, 1280 wide."""
+    """A context of its own for each test, 1280 wide. It talks to nobody but the app."""
     opened = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
     opened.set_default_timeout(PATIENCE_S * 1_000)
-    yield opened
+    with strangers(opened):
+        yield opened
     opened.close()
 
 

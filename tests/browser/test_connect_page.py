@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import urllib3
 from playwright.sync_api import Page, expect
 
 from memdb.cluster.target import Target
-from memdb.demo.app import App
+from memdb.demo.app import App, app_folder, environment
 from memdb.ports import free_port
 from tests import oidc
+from tests.browser.conftest import streamlit_run
 from tests.waiting import PATIENCE_S, until
 
 
@@ -70,7 +72,42 @@ def test_login_before_anything_is_shown(
             sidebar = page.get_by_test_id("stSidebar")
             expect(sidebar.get_by_text("ada@example.com")).to_be_visible()
             expect(page.get_by_role("heading", name="Home", exact=True)).to_be_visible()
+            # A file that the session offers: for who is logged in, and for nobody else.
+            page.goto(f"{app.url}/sizing?plan.view=Code")
+            with page.expect_request(lambda request: "/media/" in request.url) as asked:
+                page.get_by_role("button", name="plan.json").click()
+            file_url = asked.value.url
+            ready(page)
+            assert page.request.get(file_url).status == 200
+            with urllib3.PoolManager(retries=False) as stranger:
+                assert stranger.request("GET", file_url).status == 403
+                forged = {"Cookie": "_streamlit_user=eyJpc19sb2dnZWRfaW4iOnRydWV9"}
+                assert stranger.request("GET", file_url, headers=forged).status == 403
+                assert stranger.request("PUT", f"{app.url}/_stcore/upload_file/a/b").status == 403
             sidebar.get_by_role("button", name="Log out").click()
             expect(log_in).to_be_visible()
+            assert page.request.get(file_url).status == 403
         finally:
             app.stop()
+
+
+@pytest.mark.parametrize("first", ["present", "connect", "sessions", ""])
+def test_the_first_request_after_a_start_needs_a_login_too(
+    page: Page,
+    demo_target: Target,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    first: str,
+) -> None:
+    """`streamlit run` finds `pages` beside its script, and would run a page's file alone."""
+    with oidc.provider() as issuer:
+        file = tmp_path / "secrets.toml"
+        file.write_text(oidc.secrets(issuer, "http://localhost:1"))
+        variables = {**environment(demo_target, tmp_path), "STREAMLIT_SECRETS_FILES": str(file)}
+        with streamlit_run(app_folder() / "streamlit_app.py", variables) as url:
+            page.goto(f"{url}/{first}")
+            expect(page.get_by_role("button", name="Log in")).to_be_visible()
+            ready(page)
+            expect(page.get_by_role("button", name="Pull the plug")).to_have_count(0)
+            expect(page.get_by_test_id("stMain").get_by_role("button")).to_have_count(1)
+            assert demo_target.address not in page.content()

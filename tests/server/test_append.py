@@ -13,6 +13,8 @@ from memdb.errors import BadInput, NotFound, ReadOnlyTarget
 from memdb.sessions import append, store
 from memdb.sessions.turns import said
 
+pytestmark = pytest.mark.any_engine
+
 WRITERS, EACH = 8, 25
 
 

@@ -14,14 +14,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from memdb.cli import main
 from memdb.cluster import engine
 from memdb.cluster.client import Client, connect
 from memdb.cluster.dialects import recognise
 from memdb.cluster.server import Server
+from memdb.demo.app import environment
 from memdb.settings import Settings
 from memdb.sizing import calibrate, model
 from memdb.vectors import index
 from memdb.vectors.index import FlatField, HnswField, IndexSpec, TagField
+from tests.standins import valkey_search
+from tests.waiting import until
 
 ROWS = json.loads((Path(__file__).parent.parent / "fixtures/valkey-search-1.2.1-memory.json").read_text())[
     "rows"
@@ -216,3 +220,29 @@ def test_an_index_without_vectors_is_taken_off_too(loaded: Client) -> None:
         loaded.execute("FT.DROPINDEX", "tags")
         loaded.execute("FT.DROPINDEX", "flat")
     assert reading.index_bytes == pytest.approx(SMALL["index_bytes"], rel=0.1)
+
+
+def test_the_command_reads_a_server_that_speaks_valkey_search(
+    loaded: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its replies end to end; its figures of memory are rough, so that only their use is held here."""
+    with valkey_search(loaded.target) as standin:
+        writable = dataclasses.replace(standin.target, writable=True)
+        with connect(writable) as client:
+            fields = (HnswField("v", 16, "L2", m=16), TagField("t"))
+            index.create(client, IndexSpec("spoken", fields, ("k:",)))
+            until(lambda: index.index_info(client, "spoken").build.ready, "the index is built")
+        for variable, value in environment(standin.target, tmp_path).items():
+            monkeypatch.setenv(variable, value)
+        assert main(["calibrate", "--index", "spoken", "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert (told["profile"], told["engine"]) == ("live-spoken", "valkey-search")
+        assert main(["memory", "--json"]) == 0
+        (node,) = json.loads(capsys.readouterr().out)["nodes"]
+        parts = {part["name"]: part for part in node["parts"]}
+        # The two indexes over the same field hold its vectors once.
+        assert parts["vectors"]["bytes"] == 2_000 * 64
+        assert main(["size", "--vectors", "6000", "--dim", "16", "--profile", "live-spoken", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)
+        with connect(writable) as client:
+            index.drop(client, "spoken")

@@ -23,6 +23,8 @@ from memdb.vectors.index import (
     index_info,
 )
 
+pytestmark = [pytest.mark.any_engine, pytest.mark.needs("nocontent")]  # the tests ask for keys alone
+
 COUNT = 1_500
 # Everything but NUL, lone surrogates and the separator; heavy on what query languages mean something by.
 LETTERS = (
@@ -58,6 +60,7 @@ def info(client: Client, prefix: str) -> IndexInfo:
     return index_info(client, prefix + "idx")
 
 
+@pytest.mark.needs("escaped_stars")
 def test_generated_tag_values_round_trip(client: Client, info: IndexInfo, prefix: str) -> None:
     rng = random.Random(11)
     values = sorted({v for _ in range(COUNT) if (v := _value(rng)).strip(" \t\n\r\v\f")})
@@ -71,6 +74,7 @@ def test_generated_tag_values_round_trip(client: Client, info: IndexInfo, prefix
     assert missed == []
 
 
+@pytest.mark.needs("escaped_stars")
 def test_a_tag_value_finds_nothing_else(client: Client, info: IndexInfo, prefix: str) -> None:
     values = ["a b", "a", "b", "a-b", "a*", "*", "a|", "A", "{a}", "a\\", "a\\b", '"a"', "$a", "a b c"]
     for i, value in enumerate(values):
@@ -104,6 +108,7 @@ def test_generated_texts_round_trip(client: Client, info: IndexInfo, prefix: str
     assert missed == []
 
 
+@pytest.mark.needs("glued_lines")
 def test_the_engine_glues_words_around_a_line_break(client: Client, info: IndexInfo, prefix: str) -> None:
     """Why the demo's texts hold blanks: if a later engine splits there, this test says so."""
     client.execute("HSET", f"{prefix}d:1", "txt", "first\nsecond third")
@@ -157,7 +162,10 @@ STOPPED: dict[str, tuple[tuple[str | int, ...], frozenset[str]]] = {
 }
 
 
-@pytest.mark.parametrize("kind", STOPPED)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param("its default", marks=pytest.mark.needs("untold_stop_words")), "none", "its own"],
+)
 def test_stop_words_are_those_of_the_index(client: Client, prefix: str, kind: str) -> None:
     options, stopped = STOPPED[kind]
     client.execute(
@@ -188,6 +196,7 @@ def test_stop_words_are_those_of_the_index(client: Client, prefix: str, kind: st
             assert _found(client, info, Text("t", words, mode)) == right, (words, mode)  # type: ignore[arg-type]
 
 
+@pytest.mark.needs("ascii_stop_words")
 def test_stop_words_are_lowered_as_the_index_lowers_them(client: Client, prefix: str) -> None:
     texts = ("über alles", "ÜBER alles", "café noir", "CAFÉ noir")
     client.execute(
@@ -223,6 +232,7 @@ def test_stop_words_are_lowered_as_the_index_lowers_them(client: Client, prefix:
             render(Text("t", words), client.server.dialect, info)
 
 
+@pytest.mark.needs("languages")
 def test_the_language_of_the_index_stems_the_words_of_a_filter(client: Client, prefix: str) -> None:
     client.execute(
         "FT.CREATE", prefix + "de", "PREFIX", 1, prefix + "s:", "LANGUAGE", "german", "SCHEMA", "t", "TEXT"
@@ -233,6 +243,7 @@ def test_the_language_of_the_index_stems_the_words_of_a_filter(client: Client, p
     assert _found(client, info, Text("t", "Haus")) == {f"{prefix}s:4"}
 
 
+@pytest.mark.needs("index_empty")
 def test_an_empty_value_is_one_where_the_index_has_it(client: Client, prefix: str) -> None:
     client.execute(
         "FT.CREATE", prefix + "e", "PREFIX", 1, prefix + "s:", "SCHEMA", "a", "TAG", "INDEXEMPTY", "b", "TAG"

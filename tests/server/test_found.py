@@ -22,7 +22,10 @@ from memdb.vectors.filters import EVERYTHING
 from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec
 from memdb.vectors.membership import Membership
 from memdb.vectors.recall import judge
+from tests.abilities import VECTOR_TYPES
 from tests.waiting import until
+
+pytestmark = pytest.mark.any_engine
 
 K = 10
 
@@ -162,6 +165,7 @@ CASES = [
 ]
 
 
+@pytest.mark.needs("sorted_hits")
 @pytest.mark.parametrize(("metric", "type_", "kind", "dim", "scale"), CASES)
 def test_recall_of_a_sweep_is_that_of_float64(
     client: Client, prefix: str, metric: str, type_: str, kind: str, dim: int, scale: float
@@ -182,6 +186,7 @@ def test_recall_of_a_sweep_is_that_of_float64(
     assert run.points[0].recall < 0.97  # else the case shows nothing
 
 
+@pytest.mark.needs("sorted_hits")
 def test_search_with_the_exact_answer_over_small_numbers(
     client: Client,
     prefix: str,
@@ -205,7 +210,7 @@ def test_search_with_the_exact_answer_over_small_numbers(
 
 
 @pytest.mark.parametrize("metric", ["COSINE", "IP", "L2"])
-@pytest.mark.parametrize("type_", ["FLOAT32", "FLOAT64", "FLOAT16", "BFLOAT16"])
+@pytest.mark.parametrize("type_", VECTOR_TYPES)
 def test_equal_documents_at_the_last_place_are_found(
     client: Client, prefix: str, metric: str, type_: str
 ) -> None:
@@ -241,6 +246,7 @@ def test_equal_documents_do_not_hide_a_nearer_one_that_was_missed(client: Client
     assert len(verdict.extra) == 1
 
 
+@pytest.mark.needs("sorted_hits")
 def test_every_view_counts_the_same(client: Client, prefix: str) -> None:
     """The grid and the map's overlay against the same float64 answer as the sweep."""
     values, asked = drawn("tight", 1_000, 128, 0.01, asked=20)
@@ -267,6 +273,7 @@ def test_every_view_counts_the_same(client: Client, prefix: str) -> None:
         assert sum(mark.kind == "found" for mark in laid.marks) / K == pytest.approx(laid.recall)
 
 
+@pytest.mark.needs("float16")
 @pytest.mark.parametrize("metric", ["COSINE", "L2", "IP"])
 def test_a_flat_index_of_half_numbers_finds_its_own_documents(
     client: Client, prefix: str, metric: str

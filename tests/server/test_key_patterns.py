@@ -8,6 +8,8 @@ from memdb.cluster import replies
 from memdb.cluster.client import Client
 from memdb.cluster.keys import beginning, literal
 
+pytestmark = pytest.mark.any_engine
+
 
 @pytest.mark.parametrize(
     "odd", ["*", "?", "[ab]", "[^a]", "a-c", "\\", "\\*", "]", "^", "{tag}:", "ü🙂", "\udcff\x00"]

@@ -22,6 +22,8 @@ from memdb.vectors import index
 from memdb.vectors.index import HnswField, IndexInfo, IndexSpec, TagField, TextField
 from tests.waiting import PATIENCE_S, until
 
+pytestmark = pytest.mark.any_engine
+
 DIM = 12
 
 

@@ -20,6 +20,8 @@ from memdb.maps.request import Map
 from memdb.vectors import distance
 from tests.server.test_maps import groups, made
 
+pytestmark = pytest.mark.any_engine
+
 # umap-learn says that an optional part of it is not installed.
 pytestmark = pytest.mark.filterwarnings("ignore::ImportWarning")
 

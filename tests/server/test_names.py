@@ -22,6 +22,8 @@ from memdb.vectors.query import Command, KnnRequest, knn_command
 from tests.standins import memorydb
 from tests.waiting import until
 
+pytestmark = pytest.mark.any_engine
+
 VECTOR = ("VECTOR", "HNSW", 6, "TYPE", "FLOAT32", "DIM", 2, "DISTANCE_METRIC", "L2")
 NAMES = (
     "my-field",
@@ -62,6 +64,7 @@ NAMES = (
 )
 
 
+@pytest.mark.needs("any_name")
 @pytest.mark.parametrize("name", NAMES)
 def test_fields_of_any_name(client: Client, prefix: str, name: str) -> None:
     index = f"{prefix}idx {name}"
@@ -276,6 +279,7 @@ def test_a_copied_line_sends_the_command_byte_for_byte(client: Client, name: str
     assert [a if isinstance(a, bytes) else str(a).encode("utf-8", "surrogateescape") for a in told] == raw
 
 
+@pytest.mark.needs("any_name")
 def test_what_the_engine_answers_to_a_copied_line(client: Client, prefix: str) -> None:
     name = prefix + 'it\'s "odd"'
     client.execute("FT.CREATE", name, "PREFIX", 1, prefix + "d:", "SCHEMA", "t", "TAG", "v-1", *VECTOR)

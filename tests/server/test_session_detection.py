@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import pickle
 from collections.abc import Iterator
 from typing import Any
 
+import msgpack
+import numpy as np
 import pytest
 import redis
 
@@ -115,8 +119,35 @@ def test_what_was_not_looked_into_is_not_called_no_session(server: Client, own_e
     raw(own_engine).sadd("a-set", "x")
     detected = detect(server)
     assert sum(seen.keys for seen in detected.formats) == GROUPS
-    assert (detected.other, detected.unknown, len(detected.unread)) == (1, 9, 9)
+    assert (detected.other, detected.unknown, len(detected.unread)) == (0, 9, 9)
+    assert detected.types == (("set", 1),)
     assert "9 were not looked into" in detected.rest
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (["RPUSH", "talk:1", "User: Hi", "AI: Hello\nthere"], "list"),
+        (["RPUSH", "talk:1", '["user", "Hi"]', '["ai", "Hello\\nthere"]'], "list"),
+        (["SET", "talk:1", '[["User", "Hi"], ["AI", "Hello\\nthere"]]'], "text-list"),
+        (
+            ["HSET", "talk:1", "m10", '{"role": "ai", "content": "Hello\\nthere"}', "m9", USER],
+            "hash-fields",
+        ),
+    ],
+)
+def test_plain_ways_to_keep_a_conversation(server: Client, command: list[str], name: str) -> None:
+    server.execute(*command)
+    server.execute("RPUSH", "notes:1", "Note: call Bob", "TODO: buy tea")
+    server.execute("HSET", "user:1", "name", "ann", "note", "AI: maybe")
+    ((format_, number),) = [(seen.format, seen.keys) for seen in detect(server).formats]
+    assert (format_.name, number) == (name, 1)
+    session = listing.open_session(server, format_, "1").session
+    assert [(turn.role.lower(), turn.content) for turn in session.turns] == [
+        ("user", "Hi"),
+        ("ai", "Hello\nthere"),
+    ]
+    assert session.problems == ()
 
 
 def test_a_list_with_a_line_that_is_no_json_is_a_conversation(server: Client) -> None:
@@ -128,6 +159,55 @@ def test_a_list_with_a_line_that_is_no_json_is_a_conversation(server: Client) ->
     assert [turn.content for turn in session.turns] == ["Hi", "plain", "two"]
     assert session.problems == ("Message 2 is a text, not a message with a role; it is shown as it is.",)
     assert "pickle" in " ".join(listing.open_session(server, format_, "2").session.problems)
+
+
+def test_values_that_are_not_opened_are_named_and_packed_ones_are_read(server: Client) -> None:
+    entries = [{"role": "user", "content": "grün"}, {"role": "assistant", "content": "Hello"}]
+    whole = json.dumps(entries).encode()
+    server.execute("SET", "pk:1", pickle.dumps(entries))
+    server.execute("RPUSH", "pkl:1", *map(pickle.dumps, entries))
+    server.execute("SET", "enc:1", b"gAAAAABm" + b"Zm9v" * 30)
+    server.execute("SET", "deep:1", "[" * 5_000 + "]" * 5_000)
+    server.execute("SET", "large:1", json.dumps([{"role": "user", "content": "x" * 5_000_000}]))
+    server.execute("SET", "gz:1", gzip.compress(whole))
+    server.execute("RPUSH", "gzl:1", *(gzip.compress(json.dumps(entry).encode()) for entry in entries))
+    server.execute("HSET", "gzh:1", "messages", gzip.compress(whole), "user_id", "ann")
+    server.execute("RPUSH", "mp:1", *map(msgpack.packb, entries))
+    detected = detect(server)
+    assert {s.format.prefix for s in detected.formats} == {"gz:", "gzl:", "gzh:", "mp:"}
+    assert (detected.other, detected.unknown) == (0, 5)
+    assert {kind.split(",")[0]: number for kind, number in detected.closed} == {
+        "a pickle of Python": 2,
+        "encrypted (Fernet)": 1,
+        "JSON nested too deeply": 1,
+        "too large to be read": 1,
+    }
+    for seen in detected.formats:
+        session = listing.open_session(server, seen.format, "1").session
+        assert [turn.content for turn in session.turns] == ["grün", "Hello"]
+        assert len(session.problems) == 1, session.problems  # how it is packed, once for all entries
+
+
+def test_vectors_beside_messages_are_no_damage(server: Client) -> None:
+    vector = np.random.default_rng(7).normal(size=384).astype("<f4").tobytes()
+    for i, role in enumerate(("user", "llm")):
+        fields = (
+            "entry_id",
+            f"s1:{i}",
+            "role",
+            role,
+            "content",
+            f"text {i}",
+            "timestamp",
+            f"{1732571234.5 + i}",
+        )
+        server.execute("HSET", f"hist:s1:{i}", *fields, "session_tag", "s1", "vector_field", vector)
+    server.execute("HSET", "hist:s2:0", "role", "user", "content", b"caf\xe9", "session_tag", "s2")
+    format_ = detect(server).formats[0].format
+    rows = {s.id: s for s in listing.page(server, format_).sessions}
+    assert (rows["s1"].turns, rows["s1"].problems) == (2, ())
+    assert "'content' is not JSON" not in " ".join(rows["s2"].problems)
+    assert "not all UTF-8" in " ".join(rows["s2"].problems)
 
 
 def test_a_key_that_changes_its_type_or_goes_between_list_and_open(

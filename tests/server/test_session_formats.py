@@ -73,6 +73,7 @@ def listed(client: Client, format_: Format) -> dict[str, Any]:
 @pytest.mark.usefixtures("quiet")
 def test_langchain(server: Client) -> None:
     from langchain_community.chat_message_histories import RedisChatMessageHistory
+    from langchain_core.messages import AIMessage, ToolMessage
 
     for i in range(3):
         history = RedisChatMessageHistory(f"s{i}", url=server.target.url, ttl=600)
@@ -86,6 +87,10 @@ def test_langchain(server: Client) -> None:
     assert (shown["s1"].opening, shown["s1"].turns) == ("Hi 1", 2)
     assert 590 < shown["s1"].ttl_s <= 600
     assert turns(server, format_, "s2") == [("human", "Hi 2"), ("ai", "Hello")]
+    history.add_message(AIMessage("", tool_calls=[{"name": "f", "args": {"x": 1}, "id": "c1"}]))
+    history.add_message(ToolMessage("bad", tool_call_id="c1", status="error"))
+    opened = listing.open_session(server, format_, "s2").session
+    assert [turn.line for turn in opened.turns[2:]] == ['[calls f({"x": 1}) c1]', "[error c1: bad]"]
 
 
 @pytest.mark.usefixtures("quiet")
@@ -107,7 +112,7 @@ def test_redisvl(server: Client) -> None:
 @pytest.mark.usefixtures("quiet")
 def test_langgraph_on_redis_and_valkey(server: Client) -> None:
     import valkey
-    from langchain_core.messages import AIMessage, HumanMessage
+    from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
     from langgraph.checkpoint.base import empty_checkpoint
     from langgraph.checkpoint.redis import RedisSaver
     from langgraph_checkpoint_aws import ValkeySaver
@@ -117,6 +122,9 @@ def test_langgraph_on_redis_and_valkey(server: Client) -> None:
         messages: list[Any] = []
         for step in range(3):
             messages += [HumanMessage(f"Question {step}"), AIMessage(f"Answer {step}")]
+            if step == 2:
+                call = {"name": "weather", "args": {"city": "Oslo"}, "id": "c1"}
+                messages += [AIMessage("", tool_calls=[call]), ToolMessage("4", tool_call_id="c1")]
             state = empty_checkpoint()
             state["channel_values"] = {"messages": list(messages)}
             state["channel_versions"] = {"messages": str(step)}
@@ -127,19 +135,23 @@ def test_langgraph_on_redis_and_valkey(server: Client) -> None:
     whole = [
         (who, f"{what} {i}") for i in range(3) for who, what in (("human", "Question"), ("ai", "Answer"))
     ]
+    whole += [("ai", ""), ("tool", "")]
+    tools = ['[calls weather({"city": "Oslo"}) c1]', "[result c1: 4]"]
     with RedisSaver.from_conn_string(server.target.url) as saver:
         saver.setup()
         write(saver, "t1")
     format_ = only(detect(server), "langgraph")
     (session,) = listed(server, format_).values()
-    assert (session.turns, session.user_id, session.opening) == (6, "ann", "Question 0")
+    assert (session.turns, session.user_id, session.opening) == (8, "ann", "Question 0")
     assert turns(server, format_, "t1") == whole
+    assert [t.line for t in listing.open_session(server, format_, "t1").session.turns[-2:]] == tools
 
     url = server.target.url.replace("redis://", "valkey://")
     with valkey.Valkey.from_url(url) as wire:
         write(ValkeySaver(wire, ttl=600), "t2")
     format_ = only(detect(server), "langgraph-valkey")
     assert turns(server, format_, "t2") == whole
+    assert [t.line for t in listing.open_session(server, format_, "t2").session.turns[-2:]] == tools
     assert listing.open_session(server, format_, "t2").session.user_id == "ann"
 
 

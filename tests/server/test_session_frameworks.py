@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ import pytest
 from memdb.cluster import engine as local_engine
 from memdb.cluster.client import Client, connect
 from memdb.cluster.engine import Engine
+from memdb.cluster.target import Target
 from memdb.sessions import listing
 from memdb.sessions.detect import detect
 from memdb.sessions.turns import part_line
+from tests.standins import memorydb, valkey_search
 
 FROZEN = Path(__file__).parent.parent / "fixtures" / "sessions"
 LOOK = "[image, image/png, 90 B]"
@@ -215,9 +218,19 @@ def own_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield running
 
 
+@pytest.fixture(scope="module", params=["local", "valkey-search", "MemoryDB"])
+def target(own_engine: Engine, request: pytest.FixtureRequest) -> Iterator[Target]:
+    """The local engine, by itself and as the others speak."""
+    if request.param == "local":
+        yield own_engine.target
+        return
+    with (memorydb if request.param == "MemoryDB" else valkey_search)(own_engine.target) as front:
+        yield replace(front.target, writable=True)
+
+
 @pytest.fixture
-def server(own_engine: Engine) -> Iterator[Client]:
-    with connect(own_engine.target) as opened:
+def server(target: Target) -> Iterator[Client]:
+    with connect(target) as opened:
         yield opened
         cursor = b"0"
         while True:

@@ -19,6 +19,8 @@ from memdb.vectors.index import IndexInfo, index_info
 from tests.standins import memorydb
 from tests.waiting import until
 
+pytestmark = pytest.mark.any_engine
+
 V: tuple[Arg, ...] = ("VECTOR", "FLAT", 6, "TYPE", "FLOAT32", "DIM", 2, "DISTANCE_METRIC", "COSINE")
 BLOB = np.array([1, 0], dtype="<f4").tobytes()
 
@@ -61,6 +63,7 @@ def ready(client: Client, prefix: str, documents: int) -> IndexInfo:
     return index_info(client, prefix + "idx")
 
 
+@pytest.mark.needs("index_empty")
 def test_several_values_cases_blanks_repeats_and_empties(client: Client, prefix: str) -> None:
     fields: dict[str, tuple[str, dict[str, bool]]] = {
         "comma": (",", {}),
@@ -155,6 +158,7 @@ def test_documents_without_the_field_and_indexes_without_documents(client: Clien
     assert search.numeric_bounds(client, info, "n") is None
 
 
+@pytest.mark.needs("any_name")
 @pytest.mark.parametrize(
     ("numbers", "right"),
     [
@@ -180,6 +184,7 @@ def test_bounds_are_of_the_finite_numbers(
     assert within == sum(np.isfinite(float(number)) for number in numbers)
 
 
+@pytest.mark.needs("sorted_hits")
 @pytest.mark.parametrize(
     "options",
     [(), ("CASESENSITIVE",), ("SEPARATOR", "|"), ("SEPARATOR", ";", "CASESENSITIVE"), ("SEPARATOR", " ")],

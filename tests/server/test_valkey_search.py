@@ -228,6 +228,27 @@ def test_a_flat_index_keeps_to_every_filter(valkey: Client, prefix: str) -> None
         assert list(result.keys) == loaded.nearest(loaded.vectors[7], matching(loaded, condition), "")
 
 
+def test_a_vector_without_numbers_comes_last(valkey: Client, prefix: str) -> None:
+    loaded = load(valkey, prefix, FlatField("emb", DIM))
+    odd = f"{prefix}doc:ram:nan"
+    valkey.execute("HSET", odd, "title", "amazon", "year", 2016, "emb", np.full(DIM, np.nan, "<f4").tobytes())
+    until(lambda: index_info(valkey, loaded.info.name).documents == COUNT + 1, "it is indexed")
+    info = index_info(valkey, loaded.info.name)
+    query = vector_param(loaded.vectors[7])
+    result = search.knn(valkey, KnnRequest(info.name, query, "", COUNT + 1), info)
+    assert result.keys[:-1] == tuple(loaded_nearest(loaded))
+    assert result.keys[-1] == odd
+    assert np.isnan(result.distances[-1])
+    assert result.undefined == 1
+
+
+def loaded_nearest(loaded: Loaded) -> list[str]:
+    """All documents from the nearest to document 7, by float64."""
+    wide = loaded.vectors.astype(np.float64)
+    unit = wide / np.linalg.norm(wide, axis=1, keepdims=True)
+    return [loaded.key(int(i)) for i in np.argsort(1 - unit @ unit[7])]
+
+
 def test_values_and_bounds_where_a_star_is_no_filter(valkey: Client, standin: Standin, prefix: str) -> None:
     loaded = load(valkey, prefix, HnswField("emb", DIM))
     values = counts.tag_values(valkey, loaded.info, "my_tag")

@@ -563,7 +563,7 @@ def lowered(text: str) -> str:
     return (
         text.encode("latin-1")
         .decode("utf-8", "surrogateescape")
-        .lower()
+        .casefold()
         .encode("utf-8", "surrogateescape")
         .decode("latin-1")
     )

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from memdb.cli import memory as memory_command
 from memdb.operations import index_memory, keyspace
 from memdb.operations.index_memory import Part
 from memdb.operations.keyspace import Coverage, Drawn, Estimate, Freed, Key
@@ -292,3 +293,13 @@ def test_valkeys_memory_usage_leaves_the_key_out() -> None:
     tables = told.part("tables").bytes
     assert tables is not None
     assert 2_048 * 64 < tables < 2_048 * 64 * 1.3  # 10,240 keys, 7 in a bucket
+
+
+def test_a_number_of_documents_that_cannot_be_true_is_not_printed_as_0(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    wrapped = replace(INFO, documents=0, absent={"documents": "num_docs tells 2^64"})
+    told = assemble(replace(SAMPLE, indexes=(wrapped,)), Drawn(4, KEYS), "redisearch", {})
+    memory_command.show("a:1", told)
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("not available" in row and " i " in f" {row}" for row in lines) == 1, lines

@@ -15,7 +15,7 @@ from memdb import files
 from memdb.cluster.reader import Within
 from memdb.cluster.target import Target
 from memdb.display import Markdown, bytes_text, line, markdown, plain
-from memdb.errors import Busy, MemDBError, ReadOnlyTarget, UnknownIndex, Unreachable
+from memdb.errors import Busy, MalformedReply, MemDBError, ReadOnlyTarget, UnknownIndex, Unreachable
 from memdb.ui.kit import cached
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import Command
@@ -57,7 +57,7 @@ def show_error(exc: MemDBError, target: Target | None = None) -> None:
         st.error(markdown(exc.hint) or "–", title=markdown(str(exc)), icon=":material/error:")
     if isinstance(exc, UnknownIndex):
         cached.index_names.clear()
-    if target is not None and isinstance(exc, Busy | Unreachable):
+    if target is not None and isinstance(exc, Busy | Unreachable) and not isinstance(exc, MalformedReply):
         st.session_state[_WAITED] = False
         _wait_for(target)
 

@@ -155,12 +155,13 @@ def _extras(shown: RunView, miss: Miss) -> None:
         every = documents(client, info, run.request.field, run.request.condition)
         extras = misses.extras(client, info, run, miss.query, miss.ef_runtime, every)
     names = cached.titles(shown.target, info, [e.key for e in extras])
+    broken = {"filter": ["" if e.true_rank else "breaks it" for e in extras]} if miss.outside else {}
     st.dataframe(
         pd.DataFrame(
             {
                 "index rank": [e.returned for e in extras],
                 "true rank": pd.array([e.true_rank for e in extras], dtype="Int64"),
-                "filter": ["" if e.true_rank else "breaks it" for e in extras],
+                **broken,
                 "distance": [e.distance for e in extras],
                 "title": [names[e.key] for e in extras],
                 "key": [line(e.key, 300) for e in extras],
