@@ -41,12 +41,12 @@ class Cluster:
     @property
     def title(self) -> str:
         """Its name, told apart from a cluster of the other service."""
-        return self.name if self.service == "memorydb" else f"{self.name} ({TITLES[self.service]})"
+        return self.name if self.service != "elasticache" else f"{self.name} ({TITLES[self.service]})"
 
     @property
     def durability_words(self) -> str:
         """For a table."""
-        if self.service == "memorydb":
+        if self.service != "elasticache":
             return "always"
         if self.serverless:
             return "none"

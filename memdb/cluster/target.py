@@ -27,6 +27,9 @@ class Tls:
     hostname: str = ""  # the name in the server's certificate, where a tunnel makes the address another
 
 
+IAM_SERVICES = ("memorydb", "elasticache")  # a token can be signed for
+
+
 @dataclass(frozen=True, slots=True)
 class Iam:
     """Login by a token that AWS credentials sign, instead of a password."""
@@ -148,7 +151,7 @@ class Target:
                 f"TLS settings are given, but {self.address} is a plain address.", "Use rediss:// for TLS."
             )
         if self.iam is not None:
-            if self.iam.service not in ("memorydb", "elasticache"):
+            if self.iam.service not in IAM_SERVICES:
                 raise BadSettings(
                     f"IAM tokens are made for memorydb or elasticache, not for '{self.iam.service}'.",
                     "Correct iam.service or MEMDB_IAM_SERVICE.",

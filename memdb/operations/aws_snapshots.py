@@ -104,7 +104,7 @@ def cost(
     newest = next((s.size_bytes for s in listed if s.size_bytes), 0) or 0
     free = newest if cluster_bytes is None else cluster_bytes
     known, where = catalogue.load(), region
-    if service != "memorydb":
+    if service == "elasticache":
         return Cost(stored, free, None, None, "no price known")
     price = known.find("memorydb/snapshot", region)
     if price is None:
@@ -155,7 +155,7 @@ def copy_to_s3(client: Any, source: str, name: str, bucket: str, *, writable: bo
 
 def create_command(region: str, cluster: str, name: str, service: Service = "memorydb") -> str:
     """`create` with the AWS CLI."""
-    which = "--cluster-name" if service == "memorydb" else "--replication-group-id"
+    which = "--cluster-name" if service != "elasticache" else "--replication-group-id"
     return shlex.join(
         ("aws", service, "create-snapshot", "--region", region, which, cluster,
          "--snapshot-name", name)

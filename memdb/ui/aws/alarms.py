@@ -73,7 +73,7 @@ def _table(chosen: Chosen, wanted: tuple[Alarm, ...], states: dict[str, str] | N
         }
     )
     st.dataframe(frame, hide_index=True, key="aws.alarms")
-    if chosen.service == "memorydb":
+    if chosen.service != "elasticache":
         st.caption(
             "The article's four, and two of ours. Its VectorIndexBuiltPercent does not exist on MemoryDB: an "
             "alarm on it would never fire. SearchNumberOfIndexedKeys stands in its place."

@@ -93,7 +93,7 @@ def _with_reserve(region: str, _card: Card, name: str, run: int) -> Card:
 
 def whole_card(chosen: Chosen) -> Card:
     """The card, of ElastiCache with the reserved memory of its parameter group."""
-    if chosen.service == "memorydb":
+    if chosen.service != "elasticache":
         return chosen.card
     return _with_reserve(chosen.region, chosen.card, chosen.name, chosen.run)
 
