@@ -186,9 +186,11 @@ class Settings:
     )
     tls_verify: bool = _setting(SWITCH, True, "0 takes any certificate, and says so on every page")
     iam_cluster: str = _setting(
-        TEXT, "", "name of the MemoryDB cluster: log in to MEMDB_URL with IAM instead of a password"
+        TEXT, "", "AWS's name of the cluster: log in to MEMDB_URL with IAM instead of a password"
     )
     iam_region: str = _setting(TEXT, "", "its AWS Region")
+    iam_service: str = _setting(TEXT, "memorydb", "memorydb or elasticache")
+    iam_serverless: bool = _setting(SWITCH, False, "an ElastiCache serverless cache")
     budget_queries: float = _setting(
         NUMBER,
         0.0,
