@@ -258,6 +258,7 @@ def recognise(
             text_search=False,
             negation=False,
             bare_star=True,
+            empty_ranges=False,  # not known: a relative refuses them, and nobody means one
         )
     told = next((replies.integer(number) for name, number in modules if name == "search"), 0) >> 8
     if not told:

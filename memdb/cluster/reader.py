@@ -29,6 +29,7 @@ _REFUSED = rb"(?:\*\d{8}|[%~>|]\d)"
 _FIRST, _LATER = re.compile(_REFUSED), re.compile(rb"\n" + _REFUSED)
 _CUT = re.compile(rb"(?:\A|\n)(\*\d*|[%~>|])\Z")  # a head that goes on with the next piece
 _HEAD_BYTES = 24
+_SMALL = 4_096  # bytes
 
 
 class _Call(threading.local):
@@ -177,7 +178,8 @@ class Reader(_HiredisParser):
             tail = max(0, end - _HEAD_BYTES)
             if cut := _CUT.search(bytes(buffer[tail:end])):
                 self._cut, end = cut[1], tail + cut.start(1)
-        self._arrays += buffer.count(b"\n*", 0, end)
+        # In a small piece heads are counted in no time; of large ones every reply is walked through.
+        self._arrays += buffer.count(b"\n*", 0, end) if end < _SMALL else MOST_DEPTH
         if _LATER.search(buffer, 0, end) or _FIRST.match(buffer, 0, end):
             self._ahead = bytes(buffer[:end])
         else:

@@ -1,12 +1,13 @@
 """Loading the demo: repeatable, resumable, with the engine as the bottleneck.
 
-A key that is there is left as it is; so a second load changes nothing, and an interrupted one goes on.
-Sessions whose time to live has passed come back. Documents and embeddings are computed once and kept under
-MEMDB_HOME.
+A key that is there keeps what it holds; so a second load writes nothing, and an interrupted one goes on.
+Sessions whose time to live has passed come back, and those that are there live again as long as at first.
+Documents and embeddings are computed once and kept under MEMDB_HOME.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -18,6 +19,7 @@ from typing import TypeVar
 
 from memdb.cluster import replies
 from memdb.cluster.client import Client, Command
+from memdb.cluster.replies import Reply
 from memdb.demo import corpus, kept, people, services
 from memdb.demo.corpus import Document
 from memdb.demo.services import Service
@@ -35,6 +37,9 @@ SESSIONS = 1_000
 SENT_AT_ONCE = 250  # documents of one pipeline, about half a megabyte
 IN_FLIGHT = 3  # pipelines that wait at the engine while the next is made ready
 CHECKED_AT_ONCE = 2_000
+_GONE = -2  # of PTTL: there is no such key
+# Sessions of the demo, by their place in the stream, and those that its users began in the Assistant.
+_OURS = re.compile(rb"session:(?:sess_user\d{3,}_(?P<place>[0-9a-f]{6,})|user\d{3,}-[0-9a-f]{8})")
 
 DOCUMENTS = IndexSpec(
     "idx:embeddings",
@@ -159,6 +164,44 @@ def load(
     )
 
 
+def reset(
+    client: Client, *, home: Path, sessions: int = SESSIONS, seed: int = 0, report: Report = silent
+) -> LoadReport:
+    """The demo's sessions as at first: what was said in them since, and new ones of its users, are gone.
+
+    Documents, users and indexes stay as they are. Sessions that are not the demo's are not touched.
+
+    Args:
+        client: of a writable target that holds the demo.
+        home: MEMDB_HOME.
+        sessions: how many at least; as many as there were before.
+        seed: of the load before.
+        report: as for `load`.
+
+    Raises:
+        ReadOnlyTarget: the target is read-only.
+        UnknownIndex: the demo is not there.
+        EngineError: an index of its names is another one.
+        NotKept: `home` cannot be written.
+    """
+    documents = index.index_info(client, DOCUMENTS.name).documents
+    audience = index.index_info(client, USERS.name).documents
+    most = sessions
+    cursor: Reply = b"0"
+    while True:
+        cursor, keys = replies.items(
+            client.execute("SCAN", cursor, "MATCH", "session:*user*", "COUNT", CHECKED_AT_ONCE)
+        )
+        ours = [
+            match for key in replies.items(keys) if isinstance(key, bytes) and (match := _OURS.fullmatch(key))
+        ]
+        most = max([most, *(int(match["place"], 16) + 1 for match in ours if match["place"])])
+        client.pipeline([("UNLINK", match[0]) for match in ours])
+        if replies.text(cursor) == "0":
+            break
+    return load(client, home=home, docs=documents, users=audience, sessions=most, seed=seed, report=report)
+
+
 class _Watch:
     def __init__(self) -> None:
         self._since = time.monotonic()
@@ -274,18 +317,29 @@ def _load_sessions(
     seed: int,
     report: Report,
 ) -> int:
-    """Write the sessions that are not there, in bounded memory however many; how many were written."""
+    """Write the sessions that are not there, in bounded memory however many; how many were written.
+
+    Those that are there get their time to live back, unless they have more left.
+    """
 
     def send(batch: list[people.Conversation]) -> int:
-        there = client.pipeline([("EXISTS", talk.key) for talk in batch])
+        left = client.pipeline([("PTTL", talk.key) for talk in batch])
         new: list[tuple[Command, ...]] = []
-        for talk, exists in zip(batch, there, strict=True):
-            if not exists:
+        renewed: list[Command] = []
+        for talk, reply in zip(batch, left, strict=True):
+            left_ms = replies.integer(reply)
+            life: tuple[Command, ...] = () if talk.ttl_s is None else (("EXPIRE", talk.key, talk.ttl_s),)
+            if left_ms == _GONE:
                 fields = [part for pair in talk.fields.items() for part in pair]
                 # Both or neither: a session without its time to live would stay for ever. A transaction
                 # for each, since a cluster takes none over several slots.
-                new.append((("HSET", talk.key, *fields), ("EXPIRE", talk.key, talk.ttl_s)))
+                new.append((("HSET", talk.key, *fields), *life))
+            elif left_ms >= 0 and talk.ttl_s is None:
+                renewed.append(("PERSIST", talk.key))
+            elif talk.ttl_s is not None and 0 <= left_ms < talk.ttl_s * 1_000:
+                renewed += life
         client.transactions(new)
+        client.pipeline(renewed)
         return len(new)
 
     talks = people.conversations(count, audience, documents, now=datetime.now(UTC), seed=seed)

@@ -18,7 +18,11 @@ from memdb.demo.corpus import Document
 from memdb.sessions import formats
 
 USERS = 120
-SHORTEST_TTL_S, LONGEST_TTL_S = 120, 86_400
+DAY_S = 86_400
+# Times to live by share: some end while one looks on, most last the day, the rest a week.
+_LIVES = ((0.05, 120, 1_800), (0.63, 7_200, DAY_S), (0.32, DAY_S, 7 * DAY_S))
+_STAYS = 20  # one in so many never expires
+LONGEST_TTL_S = 7 * DAY_S
 _QUOTED = 420  # characters of a document that an answer quotes at most
 
 # As stored, and as said in a sentence.
@@ -68,11 +72,11 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A session as it is stored: fields of the hash, and its time to live in seconds."""
+    """A session as it is stored: fields of the hash, and its time to live in seconds; None: it stays."""
 
     key: str
     fields: dict[str, str]
-    ttl_s: int
+    ttl_s: int | None
 
 
 def users(count: int = USERS, *, seed: int = 0) -> list[User]:
@@ -99,7 +103,7 @@ def conversations(
         people: who talks; not empty.
         corpus: what is talked about; not empty.
         now: from which times are counted. A session began so long before that its age and what is left of
-            its time to live are less than a day together.
+            its time to live are less than a day together, or than a week where it lives longer.
         seed: of everything but the times.
     """
     topics: dict[str, list[Document]] = {}
@@ -119,8 +123,9 @@ def conversations(
                 {"role": "user", "content": _question(rng, document, first=exchange == 0)},
                 {"role": "assistant", "content": _answer(document)},
             ]
-        ttl_s = round(SHORTEST_TTL_S * (LONGEST_TTL_S / SHORTEST_TTL_S) ** rng.random())
-        created = now - timedelta(seconds=round(rng.random() * 0.9 * (LONGEST_TTL_S - ttl_s)))
+        ttl_s = _life(rng, place)
+        span_s = DAY_S if ttl_s is not None and ttl_s < DAY_S else LONGEST_TTL_S
+        created = now - timedelta(seconds=round(rng.random() * 0.9 * (span_s - (ttl_s or 0))))
         yield Conversation(
             formats.session_key(f"sess_{user.id}_{place:06x}"),
             {
@@ -131,6 +136,13 @@ def conversations(
             },
             ttl_s,
         )
+
+
+def _life(rng: random.Random, place: int) -> int | None:
+    """Seconds, spread by their logarithm; None for ever."""
+    _, shortest, longest = rng.choices(_LIVES, [life[0] for life in _LIVES])[0]
+    seconds: float = shortest * (longest / shortest) ** rng.random()
+    return None if place % _STAYS == _STAYS - 1 else round(seconds)
 
 
 def _question(rng: random.Random, document: Document, *, first: bool) -> str:

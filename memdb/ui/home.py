@@ -37,6 +37,7 @@ def live(target: Target) -> None:
                 _empty(target)
             else:
                 _indexes(target, infos, refused)
+                _reset(target, infos)
         _nodes(target)
         _loading(target)
 
@@ -283,6 +284,30 @@ def _load_button(target: Target) -> None:
     )
 
 
+def _reset(target: Target, infos: list[IndexInfo]) -> None:
+    """Offered where the demo is: its sessions as at first."""
+    there = {info.name for info in infos} >= {loader.DOCUMENTS.name, loader.USERS.name}
+    if not (there and target.writable and target.kind != "production") or LOADING.current() is not None:
+        return
+    with st.popover("Reset the demo", icon=":material/restart_alt:"):
+        st.markdown(
+            "Sessions of the demo begin anew: expired ones come back, what was said in them since and the "
+            "sessions begun in the Assistant are deleted. Documents, indexes and other keys stay."
+        )
+        st.button(
+            "Reset", key="home.reset", icon=":material/restart_alt:", on_click=_begin_again, args=(target,)
+        )
+
+
+def _begin_again(target: Target) -> None:
+    client, home = cached.client(target), cached.home()
+
+    def work(job: Job[loader.LoadReport]) -> loader.LoadReport:
+        return loader.reset(client, home=home, report=job.report)
+
+    LOADING.start("Reset the demo", work)
+
+
 def _start(target: Target) -> None:
     client, home = cached.client(target), cached.home()
 
@@ -306,4 +331,4 @@ def _loading(target: Target) -> None:
     elif isinstance(job.error, MemDBError):
         parts.show_error(job.error)
     else:
-        st.success(f"The demo data is loaded, in {duration(state.elapsed_s)}.", icon=":material/check:")
+        st.success(f"The demo data is there; it took {duration(state.elapsed_s)}.", icon=":material/check:")

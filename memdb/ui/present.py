@@ -21,7 +21,7 @@ from memdb.sizing.plan import Inputs
 from memdb.sizing.shape import Sessions, Shape
 from memdb.ui import durability, frame, plan
 from memdb.ui import map as map_page
-from memdb.ui.kit import cached, charts, parts, safety, state
+from memdb.ui.kit import cached, charts, live, parts, safety, state
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import KnnRequest, vector_param
 from memdb.vectors.search import knn
@@ -111,10 +111,9 @@ def _loss(target: Target) -> None:
         side = result.engines[drill.CACHE]
         st.markdown(f"#### {side.lost:,} of {side.acknowledged:,} acknowledged writes are gone")
         most = max(s.acknowledged for s in side.seconds) if side.seconds else 1
-        st.plotly_chart(
+        live.draw(
             durability.timeline(side, result.request.seconds, most, dark=state.dark()),
             key="present.loss",
-            config=charts.PLAIN,
             alt="Acknowledged writes of the cache by second",
         )
 

@@ -16,6 +16,7 @@ from memdb.cluster import engine as local_engine
 from memdb.cluster.client import connect
 from memdb.cluster.engine import Engine
 from memdb.demo.app import App
+from memdb.operations.figures import CHARTS
 from memdb.operations.history import path_of
 from memdb.operations.past import Past
 from memdb.ports import free_port
@@ -78,3 +79,41 @@ def test_a_build_moves_and_a_killed_engine_comes_back(
         until(lambda: "restarted" in [e.text for e in past.events(0, ALWAYS)], "the restart is told")
         expect(page.locator(".st-key-metrics-events-export-CSV")).to_be_visible(timeout=LONG_MS)
         expect(page.get_by_text("Traceback")).to_have_count(0)
+
+
+def test_charts_stay_where_they_are_and_take_the_new_samples(
+    own: tuple[str, Engine, Past], page: Page
+) -> None:
+    """No redraw mounts a chart beside the one that stands, or leaves one empty."""
+    url, _, _ = own
+    drawn = page.get_by_test_id("stVegaLiteChart")
+    page.goto(f"{url}/metrics?metrics.view=Load")
+    expect(drawn.first).to_be_visible(timeout=LONG_MS)
+    page.wait_for_timeout(3_000)  # charts whose first value comes with the second sample
+    page.evaluate(
+        """() => {
+            window.seen = {most: 0, empty: 0, drawings: 0};
+            const charts = () => [...document.querySelectorAll('[data-testid="stVegaLiteChart"]')];
+            charts().forEach(chart => { chart.stood = true });
+            window.first = charts();
+            new MutationObserver(() => {
+                const now = charts();
+                window.seen.drawings += 1;
+                window.seen.most = Math.max(window.seen.most, now.length);
+                window.seen.empty += now.filter(chart => chart.stood && !chart.querySelector('svg, canvas')).length;
+            }).observe(document.body, {childList: true, subtree: true, attributes: true});
+        }"""
+    )
+    many = drawn.count()
+    before = page.evaluate("() => window.first.map(chart => chart.innerHTML)")
+    page.wait_for_function(
+        "before => window.first.every((chart, i) => chart.innerHTML !== before[i])",
+        arg=before,
+        timeout=LONG_MS,
+    )
+    assert page.evaluate("() => window.first.every(chart => chart.isConnected)")
+    seen = page.evaluate("() => window.seen")
+    assert seen["drawings"] > 0
+    assert seen["most"] <= sum(chart.view == "Load" for chart in CHARTS)
+    assert many <= seen["most"]
+    assert seen["empty"] == 0

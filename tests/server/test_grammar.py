@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from memdb.cluster.client import Client
+from memdb.cluster.client import Client, connect
+from memdb.cluster.target import Target
 from memdb.errors import BadFilter
 from memdb.vectors.conditions import And, Condition, Not, Or, Text
 from memdb.vectors.counts import counts
@@ -24,6 +27,8 @@ from memdb.vectors.membership import Membership
 from memdb.vectors.query import KnnRequest, vector_param
 from memdb.vectors.read import matching_keys
 from memdb.vectors.search import knn
+from tests.conftest import clean
+from tests.standins import memorydb
 from tests.unit import recorded_filters as recorded
 from tests.waiting import until
 
@@ -34,6 +39,10 @@ NEAREST = 300  # conditions that are asked beside a KNN clause, and listed
 @pytest.fixture
 def info(client: Client, prefix: str) -> IndexInfo:
     """The recorded documents, in an index as it was recorded on."""
+    return load(client, prefix)
+
+
+def load(client: Client, prefix: str) -> IndexInfo:
     vectors = np.random.default_rng(7).standard_normal((400, 8)).astype("<f4")
     rows = []
     for i, document in enumerate(recorded.documents()):
@@ -116,3 +125,17 @@ def test_the_same_documents_are_listed_found_and_known_as_members(client: Client
         assert Membership(client, info, condition).outside(every) == set(every) - right, condition
         request = KnnRequest(info.name, query, k=400, ef_runtime=400, filter=condition)
         assert set(knn(client, request, info).keys) == right, condition
+
+
+def test_on_memorydb_none_is_refused_and_the_same_documents_come(server_target: Target, prefix: str) -> None:
+    with memorydb(server_target) as standin, connect(replace(standin.target, writable=True)) as client:
+        info = load(client, prefix)
+        conditions = sayable(client, info, 2 * NEAREST, 9)
+        rendered = [render(condition, client.server.dialect, info) for condition in conditions]
+        right = [recorded.holds(condition).bit_count() for condition in conditions]
+        assert counts(client, info, rendered) == right
+        for condition in conditions[:40]:
+            keys = {key for batch in matching_keys(client, info, condition) for key in batch}
+            assert keys == {f"{prefix}d:{i}" for i in range(400) if recorded.holds(condition) >> i & 1}
+        assert standin.searches_refused == []
+        clean(client, prefix)

@@ -12,7 +12,7 @@ from memdb.cluster import engine
 from memdb.cluster.client import Client, connect
 from memdb.demo import corpus, kept, loader, people
 from memdb.errors import BadInput, BadSettings, Cancelled, EngineError, ReadOnlyTarget
-from memdb.sessions import formats
+from memdb.sessions import append, formats
 from memdb.vectors import index, search
 from memdb.vectors.index import HnswField, IndexSpec, TagField
 
@@ -79,7 +79,45 @@ def test_what_is_loaded_can_be_searched(empty: Client, tmp_path: Path) -> None:
     assert index.index_info(empty, "idx:users").documents == 10
     keys = [k for k in _all(empty) if k.startswith(b"session:")]
     ttls = empty.pipeline([("TTL", key) for key in keys])
-    assert all(0 < ttl <= people.LONGEST_TTL_S for ttl in ttls)
+    assert all(0 < ttl <= people.LONGEST_TTL_S or ttl == -1 for ttl in ttls)
+
+
+def _lives(client: Client) -> dict[bytes, int]:
+    keys = sorted(key for key in client.execute("SCAN", 0, "COUNT", 100_000)[1] if key[:8] == b"session:")
+    return dict(zip(keys, client.pipeline([("TTL", key) for key in keys]), strict=True))
+
+
+def test_each_load_renews_lives_and_shortens_none(empty: Client, tmp_path: Path) -> None:
+    _load(empty, tmp_path)
+    first = _lives(empty)
+    assert min(first.values()) == -1, "none stays"
+    most = max(first, key=first.__getitem__)
+    for key in first:
+        empty.execute("EXPIRE", key, 60)
+    empty.execute("EXPIRE", most, 900_000)
+    _load(empty, tmp_path)
+    again = _lives(empty)
+    assert again.keys() == first.keys()
+    assert again.pop(most) > 890_000
+    assert all(abs(ttl - first[key]) < 60 for key, ttl in again.items())
+
+
+def test_reset_brings_the_demo_s_sessions_back_and_touches_no_other(empty: Client, tmp_path: Path) -> None:
+    _load(empty, tmp_path)
+    before = _all(empty)
+    talk, gone = [key for key in before if key.startswith(b"session:")][:2]
+    history = {key: empty.execute("HGET", key, "history") for key in (talk, gone)}
+    empty.execute("HSET", talk, "history", "[]")
+    empty.execute("UNLINK", gone)
+    begun = append.create(empty, "user001-0a1b2c3d", "user001")
+    mine = append.create(empty, "user001-mine", "user001")
+    loader.reset(empty, home=tmp_path, sessions=SESSIONS)
+    after = _all(empty)
+    assert begun.encode() not in after
+    assert after.pop(mine.encode())
+    assert after.keys() == before.keys()
+    for key in (talk, gone):
+        assert empty.execute("HGET", key, "history") == history[key]
 
 
 def test_an_interrupted_load_goes_on(empty: Client, tmp_path: Path) -> None:

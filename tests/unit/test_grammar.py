@@ -120,7 +120,7 @@ def _cannot_be_said(condition: Condition, engine: str) -> bool:
         case Range():
             equal = condition.low == condition.high and condition.low is not None
             empty = equal and not (condition.include_low and condition.include_high)
-            return empty and engine == "valkey-search"
+            return empty and engine != "redisearch"
         case Text():
             stopped = all(word in recorded.STOP_WORDS for word in condition.words.lower().split())
             return stopped and condition.mode != "prefix"

@@ -29,15 +29,18 @@ def _turns(talk: people.Conversation) -> list[dict[str, str]]:
     return found
 
 
-def test_age_and_time_to_live_make_less_than_a_day(corpus: list[Document]) -> None:
-    ttls = []
+def test_some_lives_end_soon_most_last_the_day_and_a_few_never_end(corpus: list[Document]) -> None:
+    day, week, ttls = 86_400, 7 * 86_400, []
     for talk in people.conversations(2_000, people.users(), corpus, now=NOW):
         created = datetime.strptime(talk.fields["created_at"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-        assert timedelta(0) <= NOW - created <= timedelta(seconds=people.LONGEST_TTL_S - talk.ttl_s)
+        span = week if talk.ttl_s is None or talk.ttl_s >= day else day
+        assert timedelta(0) <= NOW - created <= timedelta(seconds=span - (talk.ttl_s or 0))
         ttls.append(talk.ttl_s)
-    # Spread by their logarithm: as many between 2 and 20 minutes as between 2 hours and a day, about.
-    minutes, hours = sum(t < 1_200 for t in ttls), sum(t > 8_640 for t in ttls)
-    assert 0.8 < minutes / hours < 1.25
+    assert 0.02 < sum(t is None for t in ttls) / 2_000 < 0.08
+    assert 0.02 < sum(t is not None and t < 3_600 for t in ttls) / 2_000 < 0.08
+    assert sum(t is not None and t > day for t in ttls) > 500
+    # Of a thousand at first sight nearly all are there an hour later.
+    assert sum(t is None or t > 3_600 for t in ttls) / 2_000 > 0.9
 
 
 def test_a_short_document_is_quoted_whole(corpus: list[Document]) -> None:

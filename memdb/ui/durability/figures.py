@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from memdb.durability.drill import CACHE, DURABLE, OWN, PROMOTED, DrillResult, Side
 from memdb.ui.kit.charts import Palette, palette, styled
+from memdb.ui.kit.live import LiveChart, layered, of_kind, rule
 
+_THERE, _LOST = "there afterwards", "lost"
 _BINS = np.logspace(-1.3, 3.3, 70)  # 0.05 ms to 2 s
 
 
-def timeline(side: Side, seconds: float, most: int, *, dark: bool) -> go.Figure:
-    """Acknowledged writes by second: kept, and hatched what was lost; a line where the plug was pulled.
+def timeline(side: Side, seconds: float, most: int, *, dark: bool) -> LiveChart:
+    """Acknowledged writes by second: kept, and what was lost; a line where the plug was pulled.
 
     Args:
         side: one engine.
@@ -21,32 +24,59 @@ def timeline(side: Side, seconds: float, most: int, *, dark: bool) -> go.Figure:
         dark: the theme.
     """
     colours = palette(dark)
-    x = [s.at_s + 0.5 for s in side.seconds]
-    figure = go.Figure()
-    for name, heights, colour, pattern in (
-        ("there afterwards", [s.acknowledged - s.lost for s in side.seconds], colours.main, ""),
-        ("lost", [s.lost for s in side.seconds], colours.bad, "/"),
-    ):
-        figure.add_trace(
-            go.Bar(
-                x=x,
-                y=heights,
-                name=name,
-                marker={"color": colour, "pattern": {"shape": pattern}},
-                hovertemplate="second %{x:.0f}: %{y:,} " + name + "<extra></extra>",
-            )
-        )
-    styled(figure, colours, height=220)
-    figure.update_layout(barmode="stack", bargap=0.12, showlegend=any(s.lost for s in side.seconds))
-    figure.update_xaxes(range=[0, max(seconds, len(side.seconds))], title="seconds")
-    figure.update_yaxes(range=[0, 1.15 * max(most, 1)], title="acknowledged writes")
-    if side.killed_at_s is not None:
-        figure.add_vline(
-            x=side.killed_at_s,
-            line={"color": colours.text, "width": 1.5, "dash": "dot"},
-            annotation={"text": "plug pulled", "font": {"color": colours.text}},
-        )
-    return figure
+    bars = [
+        {"kind": "bar", "name": name, "x": s.at_s, "end": s.at_s + 0.88, "y": height}
+        for s in side.seconds
+        for name, height in ((_THERE, s.acknowledged - s.lost), (_LOST, s.lost))
+    ]
+    ends = [{"kind": "edge", "x": x} for x in (0.0, max(seconds, len(side.seconds)))]
+    top = [{"kind": "top", "y": 1.15 * max(most, 1)}]
+    pulled = (
+        [] if side.killed_at_s is None else [{"kind": "pulled", "x": side.killed_at_s, "name": "plug pulled"}]
+    )
+    layers = [
+        of_kind(
+            "bar",
+            {"type": "bar"},
+            x={"field": "x"},
+            x2={"field": "end"},
+            y={"field": "y", "stack": True},
+            color={
+                "field": "name",
+                "type": "nominal",
+                "scale": {"domain": [_THERE, _LOST], "range": [colours.main, colours.bad]},
+                "legend": {"title": None},
+            },
+            order={"field": "name", "sort": "descending"},
+            tooltip=[
+                {"field": "x", "title": "second", "format": ".0f"},
+                {"field": "name", "title": "writes"},
+                {"field": "y", "title": "number", "format": ","},
+            ],
+        ),
+        rule("edge", colours.quiet, opacity=0),
+        rule("top", colours.quiet, "y", opacity=0),
+        rule("pulled", colours.text, strokeDash=[3, 3], strokeWidth=1.5),
+        of_kind(
+            "pulled",
+            {"type": "text", "align": "left", "dx": 5, "baseline": "top", "y": 0, "color": colours.text},
+            x={"field": "x"},
+            text={"field": "name"},
+        ),
+    ]
+    spec = layered(
+        layers,
+        colours,
+        height=220,
+        x={"type": "quantitative", "axis": {"title": "seconds", "grid": False}, "scale": {"nice": False}},
+        y={
+            "type": "quantitative",
+            "axis": {"title": "acknowledged writes", "tickCount": 4},
+            "scale": {"nice": False},
+        },
+    )
+    columns = ["kind", "name", "x", "end", "y"]
+    return LiveChart(spec, pd.DataFrame([*bars, *ends, *top, *pulled], columns=columns))
 
 
 def latencies(result: DrillResult, *, dark: bool) -> go.Figure:

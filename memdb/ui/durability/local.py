@@ -11,7 +11,7 @@ from memdb.errors import MemDBError
 from memdb.jobs import Job
 from memdb.json_text import json_text
 from memdb.ui.durability import figures
-from memdb.ui.kit import charts, parts, state
+from memdb.ui.kit import charts, live, parts, state
 from memdb.ui.kit.cached import home
 from memdb.ui.kit.job import JobSlot
 
@@ -232,12 +232,12 @@ def _charts(result: DrillResult, *, key: str) -> None:
     most = max((s.acknowledged for side in result.engines.values() for s in side.seconds), default=1)
     for column, side in zip(st.columns(len(result.engines)), result.engines.values(), strict=True):
         column.markdown(f"**{NAMES[side.name][0]}**")
-        column.plotly_chart(
-            figures.timeline(side, result.request.seconds, most, dark=state.dark()),
-            key=f"{key}.timeline.{side.name}",
-            config=charts.PLAIN,
-            alt=f"Acknowledged writes of the {line(side.name)} engine by second",
-        )
+        with column:
+            live.draw(
+                figures.timeline(side, result.request.seconds, most, dark=state.dark()),
+                key=f"{key}.timeline.{side.name}",
+                alt=f"Acknowledged writes of the {line(side.name)} engine by second",
+            )
     st.markdown("**How long a write took**")
     st.plotly_chart(
         figures.latencies(result, dark=state.dark()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from memdb.display import figure_text
@@ -13,9 +14,12 @@ from memdb.operations.memory import TITLES, MemorySplit
 from memdb.operations.past import BuildPoint, Series
 from memdb.operations.probe import Probe
 from memdb.ui.kit.charts import Palette, palette, styled
+from memdb.ui.kit.live import LiveChart, layered, of_kind, rule
 from memdb.vectors.distance import Doubles
 
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid")
+_STROKES = ([1, 0], [6, 3], [2, 2], [6, 2, 2, 2], [10, 4], [10, 3, 2, 3], [1, 0])  # the same in Vega's words
+_PREFIXES = ("", "Ki", "Mi", "Gi", "Ti")
 _MARKS = 12  # lines of events on a chart: more hide what they mark
 
 
@@ -35,7 +39,7 @@ def over_time(
     limit: float | None = None,
     share: bool = False,
     area: bool = False,
-) -> go.Figure:
+) -> LiveChart:
     """Figures of one node as lines; the largest of each bucket as a thin dotted line where it was thinned.
 
     Args:
@@ -50,50 +54,82 @@ def over_time(
         area: stack the figures.
     """
     colours = palette(dark)
-    x = clock(series.times)
-    figure = go.Figure()
     if area:  # a kind that nobody sends is no line of the legend
         names = {name: title for name, title in names.items() if np.nansum(series.mean[name]) > 0} or names
-    for i, (name, title) in enumerate(names.items()):
-        colour = colours.categories[i % len(colours.categories)]
-        shown = ":.1%" if share else ":,.4~g"
-        figure.add_trace(
-            go.Scatter(
-                x=x,
-                y=series.mean[name],
-                name=title,
-                mode="lines",
-                line={"color": colour, "width": 1.8, "dash": "solid" if area else _DASHES[i % len(_DASHES)]},
-                stackgroup="all" if area else None,
-                hovertemplate=f"%{{y{shown}}} {unit}<extra>{title}</extra>",
-            )
-        )
-        if series.bucket_s and not area and len(names) <= 2:
-            figure.add_trace(
-                go.Scatter(
-                    x=x,
-                    y=series.top[name],
-                    name=f"{title}, largest",
-                    mode="lines",
-                    line={"color": colour, "width": 0.9, "dash": "dot"},
-                    opacity=0.7,
-                    hoverinfo="skip",
-                )
-            )
-    styled(figure, colours, height=240)
-    figure.update_layout(showlegend=len(figure.data) > 1, hovermode="x unified", uirevision="kept")
-    _marks(figure, events, colours)
-    if limit is not None:
-        figure.add_hline(
-            y=limit,
-            line={"color": colours.bad, "width": 1, "dash": "dash"},
-            annotation={"text": "alert", "font": {"color": colours.bad}},
-        )
-    low, high = clock(np.array(span))
-    figure.update_xaxes(range=[low, high], type="date", title=None)
     byte = unit in ("bytes", "bytes/s")
-    figure.update_yaxes(title=unit, rangemode="tozero", tickformat=".0%" if share else "~s" if byte else None)
-    return figure
+    scale = _binary(max((float(np.nanmax(series.mean[n], initial=0.0)) for n in names), default=0.0))
+    divisor, prefix = scale if byte else (1.0, "")
+    rows = [
+        _points(series.times, values[name] / divisor, title, kind)
+        for kind, values in (("line", series.mean), ("top", series.top))
+        if kind == "line" or (series.bucket_s and not area and len(names) <= 2)
+        for name, title in names.items()
+    ]
+    marks: list[tuple[str, float | None, float | None]] = [("edge", moment, None) for moment in span]
+    marks += [("alert" if e.kind == "alert" else "event", e.at, None) for e in events[:_MARKS]]
+    marks += [] if limit is None else [("limit", None, limit)]
+    rows.append(pd.DataFrame([{"kind": k, "x": x and x * 1_000, "y": y} for k, x, y in marks]))
+    titles = list(names.values())
+    told = "%" if share else ",.4~g" if byte else ",.4~s"
+    unit_shown = unit.replace("bytes", f"{prefix}B") if byte else unit
+    hover = [
+        {"field": "name", "title": "figure"},
+        {"field": "y", "title": unit_shown, "format": ".1%" if share else ",.4~g"},
+        {"field": "x", "type": "temporal", "title": "UTC", "timeUnit": "utchoursminutesseconds"},
+    ]
+    painted = {
+        "x": {"field": "x"},
+        "y": {"field": "y", **({"stack": True} if area else {})},
+        "color": _by_name(titles, colours.categories, legend=len(titles) > 1),
+    }
+    dashed = {"strokeDash": _by_name(titles, _STROKES, legend=len(titles) > 1)}
+    layers = [
+        of_kind("line", {"type": "area" if area else "line", "strokeWidth": 1.8}, **painted)
+        if area
+        else of_kind("line", {"type": "line", "strokeWidth": 1.8}, **painted, **dashed),
+        of_kind("top", {"type": "line", "strokeWidth": 0.9, "strokeDash": [2, 2], "opacity": 0.7}, **painted),
+        of_kind("line", {"type": "point", "size": 90, "opacity": 0}, **painted, tooltip=hover),
+        rule("edge", colours.quiet, opacity=0),
+        rule("event", colours.good, strokeDash=[2, 2]),
+        rule("alert", colours.bad, strokeDash=[2, 2]),
+        rule("limit", colours.bad, "y", strokeDash=[5, 4]),
+    ]
+    spec = layered(
+        layers,
+        colours,
+        height=240,
+        x={"type": "temporal", "scale": {"type": "utc"}, "axis": {"title": None, "grid": False}},
+        y={
+            "type": "quantitative",
+            "scale": {"zero": True, "nice": True},
+            "axis": {"title": unit_shown, "format": told, "tickCount": 5},
+        },
+    )
+    return LiveChart(spec, pd.concat(rows, ignore_index=True))
+
+
+def _points(times: Doubles, values: Doubles, title: str, kind: str) -> pd.DataFrame:
+    """A row a sample: time in Unix ms, value; NaN where nothing is known."""
+    return pd.DataFrame({"kind": kind, "name": title, "x": times * 1_000, "y": values})
+
+
+def _by_name(titles: Sequence[str], values: Sequence[object], *, legend: bool) -> dict[str, object]:
+    chosen = [values[i % len(values)] for i in range(len(titles))]
+    told: dict[str, object] = {"title": None} if legend else {}
+    return {
+        "field": "name",
+        "type": "nominal",
+        "scale": {"domain": list(titles), "range": chosen},
+        "legend": told or None,
+    }
+
+
+def _binary(largest: float) -> tuple[float, str]:
+    """Bytes by 1,024 as in the figures beside the charts: divisor and prefix."""
+    power = 0
+    while largest >= 1024 and power < len(_PREFIXES) - 1:
+        largest, power = largest / 1024, power + 1
+    return 1024.0**power, _PREFIXES[power]
 
 
 def _marks(figure: go.Figure, events: Sequence[Event], colours: Palette) -> None:

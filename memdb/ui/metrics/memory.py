@@ -10,7 +10,7 @@ from memdb.operations import growth
 from memdb.operations.figures import CHARTS, on_chart
 from memdb.operations.memory import TITLES, MemorySplit
 from memdb.operations.past import NodeNow, Past
-from memdb.ui.kit import charts, parts, state
+from memdb.ui.kit import charts, live, parts, state
 from memdb.ui.metrics import figures
 
 
@@ -26,10 +26,9 @@ def view(past: Past, node: NodeNow, span: tuple[float, float]) -> None:
         st.markdown(f"###### {markdown(chart.title)}")
         if limit is None:
             del names["limit_bytes"]
-        st.plotly_chart(
+        live.draw(
             figures.over_time(series, names, span, past.events(*span), unit=chart.unit, dark=state.dark()),
             key="metrics.memory.time",
-            config=charts.PLAIN,
             alt="Memory over time",
         )
         st.markdown(growth_text(trend, limit))

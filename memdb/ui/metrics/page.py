@@ -23,6 +23,8 @@ RANGES = {"5 min": 300, "15 min": 900, "1 hour": 3600, "6 hours": 21_600, "1 day
 REFRESH = {"2 s": 2, "5 s": 5, "15 s": 15, "60 s": 60}
 VIEWS = ("Overview", "Memory", "Load", "Index build", "Alerts", "Events")
 PAUSED = "metrics.paused_at"
+_TOOK, _DRAWN = "metrics.took", "metrics.drawn"
+_PAUSE = 4  # parts of the time in which nothing is drawn anew, to each in which it is
 _STALE_S = 15.0
 _LEAST_S = 60.0
 
@@ -76,7 +78,8 @@ def _panel(target: Target, shown: str, span_s: int, chosen: str) -> None:
         if not nodes:
             st.info("The first samples come within seconds.", icon=":material/hourglass_top:")
             return
-        end = float(st.session_state.get(PAUSED) or time.time())
+        began = time.perf_counter()
+        end = float(st.session_state.get(PAUSED) or _end(nodes, (shown, span_s, chosen)))
         _age(target, past, nodes)
         strip(past)
         node = next((n for n in nodes if n.address == chosen), nodes[0])
@@ -92,6 +95,22 @@ def _panel(target: Target, shown: str, span_s: int, chosen: str) -> None:
         # A young history fills the chart instead of a corner of it.
         start = end - span_s if known is None else max(end - span_s, min(known[0], end - _LEAST_S))
         views.draw(shown, target, past, node, nodes, (start, end))
+        st.session_state[_TOOK] = time.perf_counter() - began
+
+
+def _end(nodes: tuple[NodeNow, ...], view: tuple[str, int, str]) -> float:
+    """Where the charts end, Unix seconds: at the newest sample, so that without one they need no redraw.
+
+    Held for some times as long as the last drawing took: a busy machine draws less often.
+    """
+    now = time.time()
+    held, drawn_at, of = st.session_state.get(_DRAWN, (0.0, 0.0, ("", 0, "")))
+    if of == view and now - drawn_at < _PAUSE * st.session_state.get(_TOOK, 0.0):
+        return float(held)
+    newest = max(node.at for node in nodes)
+    end = newest if now - newest < _STALE_S else now
+    st.session_state[_DRAWN] = (end, now, view)
+    return end
 
 
 def _age(target: Target, past: Past, nodes: tuple[NodeNow, ...]) -> None:

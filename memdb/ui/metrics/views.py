@@ -14,7 +14,7 @@ from memdb.operations import sampler
 from memdb.operations.events import Event
 from memdb.operations.figures import CHARTS, FIGURES, on_chart
 from memdb.operations.past import NodeNow, Past, Series
-from memdb.ui.kit import charts, parts, state
+from memdb.ui.kit import live, parts, state
 from memdb.ui.metrics import alerts, builds, cached, memory, probe
 from memdb.ui.metrics import figures as figures_metrics
 
@@ -92,7 +92,7 @@ def _charts(past: Past, node: NodeNow, span: Span, view: str, events: Sequence[E
                 )
                 st.caption(f"No value: {markdown(why, 300)}.")
                 continue
-            st.plotly_chart(
+            live.draw(
                 figures_metrics.over_time(
                     series,
                     told,
@@ -105,7 +105,6 @@ def _charts(past: Past, node: NodeNow, span: Span, view: str, events: Sequence[E
                     area=chart.stacked,
                 ),
                 key=f"metrics.{name}.{i}",
-                config=charts.PLAIN,
                 alt=f"{line(chart.title)} of {line(node.address)} over time",
             )
     _table(series, figures, node, span, name)

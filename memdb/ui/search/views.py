@@ -71,9 +71,10 @@ def _headline(shown: SearchView) -> None:
             history()
     for note in result.notes:
         st.warning(markdown(note), icon=":material/warning:")
-    if len(result.keys) < min(request.k, shown.choice.matching):
+    matching = shown.choice.matching
+    if matching is not None and len(result.keys) < min(request.k, matching):
         st.warning(
-            f"{len(result.keys):,} came back although {shown.choice.matching:,} documents match. "
+            f"{len(result.keys):,} came back although {matching:,} documents match. "
             "A higher EF\\_RUNTIME may find more.",
             icon=":material/warning:",
         )
