@@ -222,7 +222,8 @@ def main() -> None:
     written, missing = (sum(numbers) for numbers in zip(*results.values(), strict=True))
     took_s = time.monotonic() - began
     print(f"{kills:,} kills in {took_s:.0f} s: {written:,} acknowledged writes, {missing:,} lost")
-    raise SystemExit(int(missing > 0 or not written))
+    if missing or not written:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -165,7 +165,9 @@ class Settings:
     colour: str = _setting(
         WORD, "", "another colour than the kind's: blue, green, orange, red, violet, yellow or gray"
     )
-    timeout: float = _setting(SECONDS, 15.0, "seconds that MEMDB_URL has for an answer")
+    timeout: float = _setting(
+        SECONDS, 15.0, "seconds that MEMDB_URL has for a call, a batch of commands being one"
+    )
     read_from_replicas: bool = _setting(SWITCH, False, "1 lets replicas answer reads of MEMDB_URL")
     target: str = _setting(TEXT, "", "a target of the settings file to open, instead of MEMDB_URL")
     settings: str = _setting(
@@ -184,9 +186,11 @@ class Settings:
     )
     tls_verify: bool = _setting(SWITCH, True, "0 takes any certificate, and says so on every page")
     iam_cluster: str = _setting(
-        TEXT, "", "name of the MemoryDB cluster: log in to MEMDB_URL with IAM instead of a password"
+        TEXT, "", "AWS's name of the cluster: log in to MEMDB_URL with IAM instead of a password"
     )
     iam_region: str = _setting(TEXT, "", "its AWS Region")
+    iam_service: str = _setting(TEXT, "memorydb", "memorydb or elasticache")
+    iam_serverless: bool = _setting(SWITCH, False, "an ElastiCache serverless cache")
     budget_queries: float = _setting(
         NUMBER,
         0.0,

@@ -1,4 +1,4 @@
-"""`memdb aws`: a cluster against the checklist, alarms as text, snapshots. Only reads."""
+"""`memdb aws`: a cluster of either service against a checklist, alarms, snapshots. Only reads."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Any
 from memdb.cli.options import Command, option
 from memdb.cli.output import print_json, print_table, say, write
 from memdb.cluster.aws import client
+from memdb.cluster.discover import SERVICES, TITLES, Service
 from memdb.display import bytes_text, duration
 from memdb.errors import BadInput, NotFound
-from memdb.operations import aws_alarms, aws_card, aws_metrics, aws_snapshots
+from memdb.operations import aws_alarms, aws_card, aws_metrics, aws_snapshots, elasticache_card
 from memdb.operations.aws_card import Card as ClusterCard
 from memdb.operations.aws_card import Check
 from memdb.operations.aws_session import Absent, ask
+from memdb.sizing.constraints import MODES, Durability
 
 FAILED = 1
 
@@ -29,22 +31,39 @@ class InRegion(Command):
     region: str = option(
         "--region", default="", metavar="R", help="default: that of AWS_REGION or the AWS profile"
     )
+    service: Service = option("--service", default="memorydb", choices=SERVICES)
+
+    def chosen(self) -> tuple[Any, ClusterCard]:
+        """The client of the service, and the cluster.
+
+        Raises:
+            NotFound: there is none of that name, or none at all.
+            BadInput: there are several, and none is named.
+        """
+        asked = client(self.service, self.region)
+        return asked, _chosen(asked, self.cluster, self.service)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Card(InRegion):
     """`memdb aws card`."""
 
+    needs: Durability = option(
+        "--needs", default="sync", choices=MODES, help="durability that the workload needs, on ElastiCache"
+    )
     json: bool = option("--json", default=False, help="print JSON")
 
     def run(self) -> int:
         """The card and its checklist; 1 where a check failed."""
-        memorydb = client("memorydb", self.region)
-        chosen = _chosen(memorydb, self.cluster)
+        asked, chosen = self.chosen()
         snapshots = ask(
-            "memorydb:DescribeSnapshots", lambda: aws_snapshots.snapshots(memorydb, chosen.cluster.name)
+            f"{self.service}:DescribeSnapshots", lambda: aws_snapshots.snapshots(asked, chosen.cluster.name)
         )
-        checks = aws_card.checklist(chosen, snapshots, datetime.now(UTC))
+        now = datetime.now(UTC)
+        if self.service == "elasticache":
+            checks = elasticache_card.checklist(chosen, snapshots, now, self.needs)
+        else:
+            checks = aws_card.checklist(chosen, snapshots, now)
         failed = any(check.outcome == "fail" for check in checks)
         if self.json:
             print_json(card_json(chosen, checks))
@@ -75,12 +94,24 @@ class Alarms(InRegion):
     def run(self) -> int:
         """The alarms, and which CloudWatch has already."""
         topic = aws_alarms.checked_topic(self.topic)
-        chosen = _chosen(client("memorydb", self.region), self.cluster)
+        _, chosen = self.chosen()
         cloudwatch = client("cloudwatch", self.region)
-        name = chosen.cluster.name
-        series = ask("cloudwatch:ListMetrics", lambda: aws_metrics.listed(cloudwatch, name))
+        name, cached = chosen.cluster.name, self.service == "elasticache"
+        nodes = chosen.node_names if cached else None
+        series = ask(
+            "cloudwatch:ListMetrics",
+            lambda: (
+                aws_metrics.listed(cloudwatch, name)
+                if nodes is None
+                else aws_metrics.listed_nodes(cloudwatch, nodes)
+            ),
+        )
         known = () if isinstance(series, Absent) else series
-        wanted = aws_alarms.alarms(name, chosen.cluster.node_type, known)
+        wanted = (
+            aws_alarms.elasticache_alarms(chosen, known)
+            if cached
+            else aws_alarms.alarms(name, chosen.cluster.node_type, known)
+        )
         texts = {
             "boto3": lambda: aws_alarms.boto3_code(wanted, chosen.cluster.region, topic),
             "cloudformation": lambda: aws_alarms.cloudformation(wanted),
@@ -89,7 +120,7 @@ class Alarms(InRegion):
         if self.form:
             write(texts[self.form]().rstrip("\n"))
             return 0
-        there = ask("cloudwatch:DescribeAlarms", lambda: aws_alarms.existing(cloudwatch, name))
+        there = ask("cloudwatch:DescribeAlarms", lambda: aws_alarms.existing(cloudwatch, name, nodes))
         absent = [part for part in (series, there) if isinstance(part, Absent)]
         if self.json:
             print_json(
@@ -118,12 +149,11 @@ class Snapshots(InRegion):
 
     def run(self) -> int:
         """Snapshots; 1 where the newest is too old."""
-        memorydb = client("memorydb", self.region)
-        chosen, now = _chosen(memorydb, self.cluster), datetime.now(UTC)
+        (asked, chosen), now = self.chosen(), datetime.now(UTC)
         name = chosen.cluster.name
-        listed = aws_snapshots.snapshots(memorydb, name)
+        listed = aws_snapshots.snapshots(asked, name)
         warning = aws_snapshots.late(listed, chosen.snapshot_days, now)
-        cost = aws_snapshots.cost(listed, chosen.cluster.region)
+        cost = aws_snapshots.cost(listed, chosen.cluster.region, service=self.service)
         if self.json:
             print_json(
                 {
@@ -141,10 +171,13 @@ class Snapshots(InRegion):
                 (s.name, s.source, s.status, duration(s.age_s(now)), bytes_text(s.size_bytes)) for s in listed
             ]
             print_table(name, ("snapshot", "source", "status", "age", "size"), rows, right=[3, 4])
-            say(
-                f"{bytes_text(cost.stored_bytes)} kept, about ${cost.dollars:,.2f} a month beyond what is "
-                f"free (${cost.price:g} a GB, {cost.source})."
-            )
+            if cost.dollars is None:
+                say(f"{bytes_text(cost.stored_bytes)} kept; no price of their storage is known.")
+            else:
+                say(
+                    f"{bytes_text(cost.stored_bytes)} kept, about ${cost.dollars:,.2f} a month beyond what "
+                    f"is free (${cost.price:g} a GB, {cost.source})."
+                )
             if warning:
                 say(warning)
         return FAILED if warning else 0
@@ -157,6 +190,10 @@ def card_json(card: ClusterCard, checks: tuple[Check, ...]) -> dict[str, Any]:
         "zones": card.zones,
         "replicas": card.replicas,
         "multi_az": card.multi_az,
+        "cluster_mode": card.cluster_mode,
+        "automatic_failover": card.failover,
+        "logs": card.logs,
+        "reserved_percent": card.reserved_percent,
         "own_key": card.own_key,
         "maintenance_window": card.maintenance_window,
         "snapshot_window": card.snapshot_window,
@@ -169,15 +206,16 @@ def card_json(card: ClusterCard, checks: tuple[Check, ...]) -> dict[str, Any]:
     }
 
 
-def _chosen(memorydb: Any, name: str) -> ClusterCard:
+def _chosen(asked: Any, name: str, service: Service) -> ClusterCard:
+    cached = service == "elasticache"
     if name:
-        return aws_card.card(memorydb, name)
-    cards = aws_card.cards(memorydb)
+        return elasticache_card.card(asked, name) if cached else aws_card.card(asked, name)
+    cards = elasticache_card.cards(asked) if cached else aws_card.cards(asked)
     if not cards:
-        raise NotFound("*", "MemoryDB cluster in this Region")
+        raise NotFound("*", f"{TITLES[service]} cluster in this Region")
     if len(cards) > 1:
         raise BadInput(
             f"There are {len(cards)} clusters in {cards[0].cluster.region}.",
             f"Name one with --cluster: {', '.join(c.cluster.name for c in cards)}.",
         )
-    return cards[0]
+    return elasticache_card.with_reserve(asked, cards[0]) if cached else cards[0]

@@ -27,7 +27,7 @@ COMMANDS = {
     "check": "look at every node twice and judge it; exit 1 on a warning or worse, for cron",
     "exporter": "serve every node's figures as OpenMetrics, for Prometheus",
     "settings": "list the MEMDB_ variables: what they mean, their defaults, and what is set",
-    "targets": "list the targets that can be opened, or the MemoryDB clusters of a Region",
+    "targets": "list the targets that can be opened, or the clusters of a Region",
     "aws card": "the cluster against the checklist for production; exit 1 where a check fails",
     "aws alarms": "the article's alarms as calls, CloudFormation or Terraform",
     "aws snapshots": "snapshots with age, size and cost; exit 1 where the newest is too old",
@@ -45,7 +45,7 @@ COMMANDS = {
 }
 GROUPS = {
     "engine": "run, show or stop the local engine",
-    "aws": "what AWS tells of a MemoryDB cluster; only reads",
+    "aws": "what AWS tells of a cluster; only reads",
 }
 INTERRUPTED = 130  # what a shell expects after Ctrl-C
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from memdb.cli.options import Command, option
-from memdb.cli.output import print_json, print_table, say
+from memdb.cli.output import note, print_json, print_table, say
 from memdb.cluster.find import known
 from memdb.cluster.targets import file_path
 from memdb.settings import Settings
@@ -61,25 +61,34 @@ class Targets(Command):
 
 
 def _discovered(region: str, *, as_json: bool) -> int:
-    from memdb.cluster import discover
+    from memdb.cluster import discover, elasticache
 
-    clusters = discover.clusters(region)
+    told = elasticache.everything(region)
+    clusters = told.clusters
+    for problem in told.problems:
+        note(f"memdb: {problem.full()}")
     if as_json:
         print_json([discover.as_json(cluster) for cluster in clusters])
         return 0
     rows = [
         (
             c.name,
-            c.target().address if c.host else "no endpoint yet",
+            discover.TITLES[c.service],
+            discover.address(c) or "no endpoint",
             f"{c.engine} {c.version}",
             f"{c.shards} × {c.node_type}",
             c.acl,
             c.search_words,
+            c.durability_words,
             c.status,
         )
         for c in clusters
     ]
-    print_table("", ("cluster", "address", "engine", "shards", "ACL", "search", "status"), rows)
+    print_table(
+        "",
+        ("cluster", "service", "address", "engine", "shards", "ACL", "search", "durability", "status"),
+        rows,
+    )
     if not clusters:
-        say("AWS names no MemoryDB cluster in that Region.")
+        say("AWS names no cluster of MemoryDB or ElastiCache in that Region.")
     return 0

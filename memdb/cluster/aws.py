@@ -30,7 +30,9 @@ def client(service: str, region: str = "") -> Any:
                 "There are no AWS credentials on this machine.",
                 "Log in with the AWS CLI, set AWS_PROFILE, or run where a role gives them.",
             )
-        config = Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2})
+        # Throttled calls are tried again with growing pauses; accounts with hundreds of clusters meet them.
+        retries = {"total_max_attempts": 4, "mode": "standard"}
+        config = Config(connect_timeout=3, read_timeout=10, retries=retries)
         return session.client(service, region_name=region or None, config=config)
     except (BotoCoreError, ValueError) as exc:
         raise explain(exc) from exc
@@ -97,11 +99,22 @@ def explain(exc: Exception) -> MemDBError:
         code, message = _code(exc), str(exc.response.get("Error", {}).get("Message", "")).strip()
         if code.startswith(("Expired", "RequestExpired")):
             return LoginFailed("The AWS credentials have expired.", "Log in again, e.g. `aws sso login`.")
+        if throttled(code):
+            return Unreachable(f"AWS throttled {exc.operation_name}.", "Ask again in a minute.")
         if "Denied" in code or "Unauthorized" in code or "UnrecognizedClient" in code or "Signature" in code:
             return LoginFailed(
                 f"AWS refused {exc.operation_name}: {message or code}", "Ask for the permission of that call."
             )
         return Unreachable(f"AWS failed at {exc.operation_name}: {message or code}", "Try again later.")
+    if type(exc).__name__ == "ResponseParserError":
+        return Unreachable(
+            "What answered is not AWS: the reply cannot be read.", "Look for a proxy or a wrong endpoint."
+        )
+    if isinstance(exc, exceptions.EndpointConnectionError):
+        return Unreachable(
+            f"AWS has no such endpoint, or it does not answer: {exc}",
+            "Not every Region has every service: check the Region, the network, and a proxy.",
+        )
     if isinstance(exc, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
         return LoginFailed(
             "There are no complete AWS credentials on this machine.", "Log in with the AWS CLI."
@@ -111,6 +124,19 @@ def explain(exc: Exception) -> MemDBError:
     return Unreachable(
         f"AWS does not answer: {exc}", "Check the network, the Region, and a proxy that may be needed."
     )
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """What a call to AWS may raise, for `explain`."""
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError  # no BotoCoreError: what answers is not AWS
+
+    return BotoCoreError, ClientError, ResponseParserError
+
+
+def throttled(code: str) -> bool:
+    """Whether an error code of AWS means: too many calls."""
+    return any(part in code for part in ("Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown"))
 
 
 def _code(exc: Any) -> str:

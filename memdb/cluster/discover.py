@@ -1,15 +1,18 @@
-"""MemoryDB clusters of an AWS account, as targets: what the API tells of them. Only reads."""
+"""Clusters of an AWS account, as targets: MemoryDB's here, ElastiCache's in `elasticache`. Only reads."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 from memdb.cluster import aws
 from memdb.cluster.target import Iam, Target
 from memdb.errors import BadSettings
 
 OPEN_ACCESS = "open-access"
+Service = Literal["memorydb", "elasticache"]
+SERVICES: tuple[Service, ...] = get_args(Service)
+TITLES: dict[Service, str] = {"memorydb": "MemoryDB", "elasticache": "ElastiCache"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +33,31 @@ class Cluster:
     acl: str
     parameter_group: str
     search: bool | None  # None: not told, for want of a permission
+    service: Service = "memorydb"
+    serverless: bool = False  # of ElastiCache; without vector search
+    durability: str = ""  # of ElastiCache, as configured: default, disabled, async, sync
+    effective: str = ""  # what is in force of it
+
+    @property
+    def title(self) -> str:
+        """Its name, told apart from a cluster of the other service."""
+        return self.name if self.service != "elasticache" else f"{self.name} ({TITLES[self.service]})"
+
+    @property
+    def durability_words(self) -> str:
+        """For a table."""
+        if self.service != "elasticache":
+            return "always"
+        if self.serverless:
+            return "none"
+        told = self.effective or "not told"
+        return told if self.durability in ("", told) else f"{told} ({self.durability})"
 
     @property
     def search_words(self) -> str:
         """For a table."""
+        if self.serverless:
+            return "none: serverless"
         return {True: "on", False: "off", None: "not told"}[self.search]
 
     def target(self, user: str = "", *, iam: bool = False) -> Target:
@@ -44,8 +68,11 @@ class Cluster:
             iam: log in with a token of this machine's AWS credentials.
 
         Raises:
-            BadSettings: it has no endpoint yet, or IAM is wanted without a user or without TLS.
+            BadSettings: it has no endpoint yet or is being deleted, or IAM is wanted without a user or
+                without TLS.
         """
+        if self.status.startswith("delet"):
+            raise BadSettings(f"The cluster '{self.name}' is being deleted.", "Choose another.")
         if not self.host:
             raise BadSettings(
                 f"The cluster '{self.name}' has no endpoint yet: it is {self.status}.", "Wait for it."
@@ -60,7 +87,7 @@ class Cluster:
                 # The safe reading of what is not told: an AWS cluster may well be production.
                 kind="production",
             ),
-            iam=Iam(self.name, self.region) if iam else None,
+            iam=Iam(self.name, self.region, self.service, self.serverless) if iam else None,
         ).checked()
 
 
@@ -76,13 +103,11 @@ def clusters(region: str = "", *, memorydb: Any = None) -> tuple[Cluster, ...]:
         LoginFailed: no AWS credentials, or they may not memorydb:DescribeClusters.
         Unreachable: AWS does not answer.
     """
-    from botocore.exceptions import BotoCoreError, ClientError
-
     memorydb = memorydb or aws.client("memorydb", region)
     try:
         pages = memorydb.get_paginator("describe_clusters").paginate(ShowShardDetails=True)
         entries = [entry for page in pages for entry in page.get("Clusters", ())]
-    except (BotoCoreError, ClientError) as exc:
+    except aws.failures() as exc:
         raise aws.explain(exc) from exc
     groups: dict[str, bool | None] = {}
     for entry in entries:
@@ -107,7 +132,8 @@ def as_json(cluster: Cluster) -> dict[str, object]:
         "name": cluster.name,
         "region": cluster.region,
         "status": cluster.status,
-        "address": cluster.target().address if cluster.host else None,
+        "service": cluster.service,
+        "address": address(cluster) or None,
         "engine": cluster.engine,
         "version": cluster.version,
         "node_type": cluster.node_type,
@@ -116,8 +142,16 @@ def as_json(cluster: Cluster) -> dict[str, object]:
         "acl": cluster.acl,
         "tls": cluster.tls,
         "search": cluster.search,
+        "serverless": cluster.serverless,
+        "durability": cluster.durability or None,
+        "effective_durability": cluster.effective or None,
         "parameter_group": cluster.parameter_group,
     }
+
+
+def address(cluster: Cluster) -> str:
+    """Where it is opened; empty while it is made or deleted."""
+    return "" if not cluster.host or cluster.status.startswith("delet") else cluster.target().address
 
 
 def from_description(entry: dict[str, Any], region: str, search: bool | None) -> Cluster:
@@ -144,8 +178,6 @@ def from_description(entry: dict[str, Any], region: str, search: bool | None) ->
 
 def search_enabled(memorydb: Any, group: str) -> bool | None:
     """Whether a parameter group turns search on. AWS's own groups tell by their names."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
     if group.endswith(".search"):
         return True
     if group.startswith("default.") or not group:
@@ -153,7 +185,7 @@ def search_enabled(memorydb: Any, group: str) -> bool | None:
     try:
         pages = memorydb.get_paginator("describe_parameters").paginate(ParameterGroupName=group)
         values = {p.get("Name"): p.get("Value") for page in pages for p in page.get("Parameters", ())}
-    except (BotoCoreError, ClientError):
+    except aws.failures():
         return None  # the list of clusters is worth showing without it
     value = values.get("search-enabled")
     return None if value is None else value == "yes"

@@ -154,7 +154,7 @@ def _with_companions(plain: Target, settings: Settings) -> Target:
     """What MEMDB_TIMEOUT, MEMDB_TLS_*, MEMDB_IAM_* and the like add to an address."""
     iam = None
     if settings.iam_cluster or settings.iam_region:
-        iam = Iam(settings.iam_cluster, settings.iam_region)
+        iam = Iam(settings.iam_cluster, settings.iam_region, settings.iam_service, settings.iam_serverless)
     return replace(
         plain,
         timeout_s=settings.timeout,

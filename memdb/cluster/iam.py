@@ -1,10 +1,11 @@
 """Login with IAM: tokens signed with AWS credentials, a fresh one for every new connection.
 
-MemoryDB takes a token for 15 minutes at login and cuts a connection 12 hours after its last login. So a token
-is kept for some minutes only, and a connection that nears the cut logs in again before its next command
-(`Pool`), which is before it is part of any pipeline or transaction.
+MemoryDB, and ElastiCache for Valkey likewise, takes a token for 15 minutes at login and cuts a connection 12
+hours after its last login. So a token is kept for some minutes only, and a connection that nears the cut logs
+in again before its next command (`Pool`), which is before it is part of any pipeline or transaction.
 
-Source: AWS, "Authenticating with IAM" (MemoryDB developer guide); docs/decisions/0020-iam-login.md.
+Source: AWS, "Authenticating with IAM" (MemoryDB developer guide, ElastiCache user guide);
+docs/decisions/0020-iam-login.md.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ LOGIN_AGAIN_S = 11 * 3600.0  # an hour of quiet still lies before the cut, 12 ho
 
 HINT = (
     "Check that the user's authentication mode is IAM, that the AWS credentials of this machine may "
-    "memorydb:Connect to both the cluster and the user, that cluster name and region are right, "
-    "and that the clock is."
+    "memorydb:Connect (or elasticache:Connect) to both the cluster and the user, that cluster name, region "
+    "and service are right, on ElastiCache that the user's name is its id, and that the clock is right."
 )
 
 
@@ -48,14 +49,18 @@ def sign(credentials: Credentials, iam: Iam, user: str) -> str:
 
     Args:
         credentials: of the AWS principal that may `memorydb:Connect` to cluster and user.
-        iam: cluster and region; the name is signed in lower case, as the service knows it.
-        user: of the cluster's ACL, with authentication mode "iam".
+        iam: cluster, region and service; the name is signed in lower case, as the service knows it.
+        user: of the cluster's ACL or user group, with authentication mode "iam"; on ElastiCache its id, which
+            is its name too.
     """
     from botocore.auth import SigV4QueryAuth  # botocore takes 0.3 s: only who logs in with IAM waits for it
     from botocore.awsrequest import AWSRequest
 
-    request = AWSRequest("GET", f"http://{iam.cluster.lower()}/", params={"Action": "connect", "User": user})
-    signer = SigV4QueryAuth(credentials.get_frozen_credentials(), "memorydb", iam.region, expires=TOKEN_S)
+    params = {"Action": "connect", "User": user}
+    if iam.serverless:
+        params["ResourceType"] = "ServerlessCache"
+    request = AWSRequest("GET", f"http://{iam.cluster.lower()}/", params=params)
+    signer = SigV4QueryAuth(credentials.get_frozen_credentials(), iam.service, iam.region, expires=TOKEN_S)
     signer.add_auth(request)
     return str(request.url).removeprefix("http://")
 

@@ -27,12 +27,17 @@ class Tls:
     hostname: str = ""  # the name in the server's certificate, where a tunnel makes the address another
 
 
+IAM_SERVICES = ("memorydb", "elasticache")  # a token can be signed for
+
+
 @dataclass(frozen=True, slots=True)
 class Iam:
     """Login by a token that AWS credentials sign, instead of a password."""
 
-    cluster: str  # MemoryDB's name of the cluster, not its endpoint
+    cluster: str  # AWS's name of the cluster, replication group or serverless cache, not its endpoint
     region: str
+    service: str = "memorydb"  # or elasticache: what the token is signed for
+    serverless: bool = False  # of ElastiCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,11 @@ class Target:
                 f"TLS settings are given, but {self.address} is a plain address.", "Use rediss:// for TLS."
             )
         if self.iam is not None:
+            if self.iam.service not in IAM_SERVICES:
+                raise BadSettings(
+                    f"IAM tokens are made for memorydb or elasticache, not for '{self.iam.service}'.",
+                    "Correct iam.service or MEMDB_IAM_SERVICE.",
+                )
             if not (self.iam.cluster and self.iam.region and self.username):
                 raise BadSettings(
                     f"IAM login to {self.name} needs user, cluster name and region.",

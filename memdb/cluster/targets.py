@@ -31,7 +31,7 @@ Origin = Literal["settings file", "environment", "local engine", "entered here",
 _TEXT = {"url", "label", "colour", "kind", "password_env", "password_file", "secret", "secret_region"}
 _TABLES: dict[str, dict[str, type]] = {
     "tls": {"ca": str, "cert": str, "key": str, "hostname": str, "verify": bool},
-    "iam": {"cluster": str, "region": str},
+    "iam": {"cluster": str, "region": str, "service": str, "serverless": bool},
     "budget": {"queries_per_s": float, "keys_scanned": int, "slow_factor": float},
 }
 _KNOWN = {*_TEXT, *_TABLES, "writable", "read_from_replicas", "timeout"}
@@ -185,7 +185,7 @@ def as_toml(name: str, target: Target) -> str:
         table["timeout"] = target.timeout_s
     if target.password:
         table["password_env"] = "…"  # noqa: S105  # to be filled in
-    for part, default in (("tls", Tls()), ("iam", None), ("budget", Budget())):
+    for part, default in (("tls", Tls()), ("iam", target.iam and Iam("", "")), ("budget", Budget())):
         value = getattr(target, part)
         if value != default:
             keys = {key: getattr(value, key) for key in _TABLES[part]}
@@ -240,7 +240,7 @@ def _checked(name: str, table: object) -> Named:
         colour=texts["colour"],
         timeout_s=timeout,
         tls=Tls(**parts["tls"]),
-        iam=Iam(iam.get("cluster", ""), iam.get("region", "")) if iam else None,
+        iam=Iam(**{"cluster": "", "region": "", **iam}) if iam else None,
         read_from_replicas=_typed(table, "read_from_replicas", bool, default=False),
         budget=Budget(**parts["budget"]),
     ).checked()

@@ -1,4 +1,4 @@
-"""The drill on somebody's own cluster: nothing is killed, MemoryDB is asked to fail a shard over.
+"""The drill on somebody's own cluster: nothing is killed, the service is asked to fail a shard over.
 
 The writes lie under `drill:`, their number is bounded, they have a time to live, and they are deleted
 afterwards.
@@ -48,6 +48,31 @@ def shard_failover(memorydb: Any, cluster: str, shard: str, *, writable: bool) -
             "Open the cluster itself as a writable target.",
         )
     need("memorydb:FailoverShard", lambda: memorydb.failover_shard(ClusterName=cluster, ShardName=shard))
+
+
+def group_failover(elasticache: Any, group: str, shard: str, *, writable: bool) -> None:
+    """Ask ElastiCache to make a replica of the shard its primary: its own test of a failover.
+
+    Args:
+        elasticache: boto3's client.
+        group: id of the replication group.
+        shard: id of the node group, mostly "0001".
+        writable: whether the target may be written to.
+
+    Raises:
+        ReadOnlyTarget: it may not.
+        MemDBError: AWS refused, e.g. where automatic failover is off.
+    """
+    if not writable:
+        raise ReadOnlyTarget(
+            "TestFailover",
+            "TestFailover was not sent: this target is read-only.",
+            "Open the cluster itself as a writable target.",
+        )
+    need(
+        "elasticache:TestFailover",
+        lambda: elasticache.test_failover(ReplicationGroupId=group, NodeGroupId=shard),
+    )
 
 
 def run(

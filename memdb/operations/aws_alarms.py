@@ -1,4 +1,4 @@
-"""The article's four alarms for CloudWatch: as calls, as CloudFormation and as Terraform.
+"""The article's four alarms for CloudWatch, and some of ours: as calls, as CloudFormation and as Terraform.
 
 One of the four has no metric: `VectorIndexBuiltPercent` is in no list of AWS, and an alarm on it would never
 have data. In its place stands the nearest metric that exists (docs/decisions/0043-alarms.md).
@@ -13,18 +13,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from memdb.cluster.discover import Service
 from memdb.errors import BadInput, ReadOnlyTarget
 from memdb.json_text import json_text
-from memdb.operations.aws_metrics import CLUSTER, NAMESPACE, Dimensions, Listed
+from memdb.operations.aws_card import Card
+from memdb.operations.aws_metrics import CLUSTER, ELASTICACHE, NAMESPACE, NODE, Dimensions, Listed, chosen
 from memdb.operations.aws_session import need, pages
-from memdb.sizing import catalogue
+from memdb.sizing import catalogue, facts
 from memdb.sizing.shape import number
 
 FREE_SHARE = 0.25  # the article: "alert at under 25% free memory"
 CPU_PERCENT = 70.0  # the article: "alert at > 70% sustained"
 CONNECTIONS_SHARE = 0.8  # the article names no figure; ours
-MAX_CLIENTS = 65_000  # MemoryDB's maxclients of a node
+MAX_CLIENTS = int(facts.value("memorydb/connections"))  # ElastiCache's is the same
+LAG_MS = 5_000.0  # half of the 10 s at which ElastiCache refuses writes; ours
 KEYS_SHARE = 0.95  # of the keys that are indexed now; ours
+Rule = tuple[str, str, str, float, int, str]  # metric, statistic, comparison, threshold, minutes, reason
 _ARN = re.compile(r"arn:aws(?:-[a-z]+)*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}")
 
 
@@ -40,13 +44,14 @@ class Alarm:
     threshold: float
     minutes: int  # it fires when every one of them is over
     reason: str
+    namespace: str = NAMESPACE
 
     def arguments(self, topic: str = "") -> dict[str, Any]:
         """Arguments of boto3's `cloudwatch.put_metric_alarm`."""
         return {
             "AlarmName": self.name,
             "AlarmDescription": self.reason,
-            "Namespace": NAMESPACE,
+            "Namespace": self.namespace,
             "MetricName": self.metric,
             "Dimensions": [{"Name": n, "Value": v} for n, v in self.dimensions],
             "Statistic": self.statistic,
@@ -73,7 +78,7 @@ class Existing:
 def alarms(
     cluster: str, node_type: str, series: Sequence[Listed] = (), *, indexed_keys: int | None = None
 ) -> tuple[Alarm, ...]:
-    """The four, for each node or for the cluster, by the dimensions that CloudWatch really has.
+    """The four and two of ours, for each node or the cluster, by the dimensions that CloudWatch really has.
 
     Args:
         cluster: its name.
@@ -84,22 +89,9 @@ def alarms(
     Raises:
         BadInput: the node type's memory is not known.
     """
-    node = next((n for n in catalogue.load().of("memorydb") if n.name == node_type), None)
-    if node is None:
-        raise BadInput(
-            f"The memory of the node type '{node_type}' is not known, so that a quarter of it is not either.",
-            "Choose a node type of the Sizing page.",
-        )
     keys = 1.0 if indexed_keys is None else float(int(indexed_keys * KEYS_SHARE))
-    rules: tuple[tuple[str, str, str, float, int, str], ...] = (
-        (
-            "FreeableMemory",
-            "Minimum",
-            "LessThanThreshold",
-            float(int(node.memory_bytes * FREE_SHARE)),
-            5,
-            f"Less than 25 % of the {node.memory_bytes / 2**30:.1f} GiB of a {node_type} is free.",
-        ),
+    rules: tuple[Rule, ...] = (
+        _memory_rule("memorydb", node_type),
         (
             "CurrConnections",
             "Maximum",
@@ -125,6 +117,22 @@ def alarms(
             15,
             "The host's CPU is over 70 % for 15 minutes: HNSW queries are CPU-intensive.",
         ),
+        (
+            "ReplicationDelayedWriteCommands",
+            "Sum",
+            "GreaterThanThreshold",
+            0.0,
+            5,
+            "Writes were held back for five minutes: a primary takes about 100 MB/s.",
+        ),
+        (
+            "KeyAuthorizationFailures",
+            "Sum",
+            "GreaterThanThreshold",
+            0.0,
+            5,
+            "A user asks for keys that its ACL does not allow: a wrong ACL, or somebody who looks around.",
+        ),
     )
     made: list[Alarm] = []
     for metric, statistic, comparison, threshold, minutes, reason in rules:
@@ -135,8 +143,101 @@ def alarms(
     return tuple(made)
 
 
-def existing(cloudwatch: Any, cluster: str) -> tuple[Existing, ...]:
-    """Alarms on any metric of the cluster.
+def elasticache_alarms(card: Card, series: Sequence[Listed] = ()) -> tuple[Alarm, ...]:
+    """Those of each node of ElastiCache: memory, connections and CPU, and what its durability can break.
+
+    ElastiCache documents no metric of indexed keys, so that one of the article's four has no like here.
+
+    Args:
+        card: the cluster.
+        series: what `aws_metrics.listed_nodes` found; without it, the dimension of a node that is certain.
+
+    Raises:
+        BadInput: the node type's memory is not known.
+    """
+    about = card.cluster
+    rules: list[Rule] = [
+        _memory_rule("elasticache", about.node_type),
+        (
+            "CurrConnections",
+            "Maximum",
+            "GreaterThanThreshold",
+            MAX_CLIENTS * CONNECTIONS_SHARE,
+            5,
+            f"More than 80 % of the {MAX_CLIENTS:,} connections of a node: pools leak, or are too large.",
+        ),
+        (
+            "CPUUtilization",
+            "Maximum",
+            "GreaterThanThreshold",
+            CPU_PERCENT,
+            15,
+            "The host's CPU is over 70 % for 15 minutes: HNSW queries are CPU-intensive.",
+        ),
+    ]
+    if about.effective == "async":
+        rules += [
+            (
+                "DurabilityLag",
+                "Maximum",
+                "GreaterThanThreshold",
+                LAG_MS,
+                5,
+                "The log is 5 s behind: so much may be lost. At 10 s writes are refused.",
+            ),
+            (
+                "DurabilityBufferExceededErrorCount",
+                "Sum",
+                "GreaterThanThreshold",
+                0.0,
+                1,
+                "Writes were refused because the log was 10 s behind: clients must try again with pauses.",
+            ),
+        ]
+    if about.effective in ("async", "sync"):
+        rules.append(
+            (
+                "TrafficManagementActive",
+                "Maximum",
+                "GreaterThanThreshold",
+                0.0,
+                5,
+                "Writes are throttled: a primary takes about 100 MiB/s, less on indexed keys.",
+            ),
+        )
+    made = []
+    for metric, statistic, comparison, threshold, minutes, reason in rules:
+        there = {listed.node: listed.dimensions for listed in chosen(series, metric)}
+        for node in card.node_names:
+            dimensions = there.get(node, ((NODE, node),))
+            name = f"{about.name}-{metric}-{node.removeprefix(f'{about.name}-')}"
+            made.append(
+                Alarm(
+                    name, metric, dimensions, statistic, comparison, threshold, minutes, reason, ELASTICACHE
+                )
+            )
+    return tuple(made)
+
+
+def _memory_rule(service: Service, node_type: str) -> Rule:
+    node = next((n for n in catalogue.load().of(service) if n.name == node_type), None)
+    if node is None:
+        raise BadInput(
+            f"The memory of the node type '{node_type}' is not known, so that a quarter of it is not either.",
+            "Choose a node type of the Sizing page.",
+        )
+    return (
+        "FreeableMemory",
+        "Minimum",
+        "LessThanThreshold",
+        float(int(node.memory_bytes * FREE_SHARE)),
+        5,
+        f"Less than 25 % of the {node.memory_bytes / 2**30:.1f} GiB of a {node_type} is free.",
+    )
+
+
+def existing(cloudwatch: Any, cluster: str, nodes: Sequence[str] | None = None) -> tuple[Existing, ...]:
+    """Alarms on any metric of a MemoryDB cluster, or of ElastiCache's nodes where they are named.
 
     Raises:
         MemDBError: no permission for cloudwatch:DescribeAlarms, or no answer.
@@ -152,8 +253,15 @@ def existing(cloudwatch: Any, cluster: str) -> tuple[Existing, ...]:
             a.get("Threshold"),
         )
         for a in described
-        if a.get("Namespace") == NAMESPACE and {"Name": CLUSTER, "Value": cluster} in a.get("Dimensions", ())
+        if _is_about(a, cluster, nodes)
     )
+
+
+def _is_about(alarm: dict[str, Any], cluster: str, nodes: Sequence[str] | None) -> bool:
+    namespace, dimensions = alarm.get("Namespace"), alarm.get("Dimensions", ())
+    if nodes is not None:
+        return namespace == ELASTICACHE and any({"Name": NODE, "Value": node} in dimensions for node in nodes)
+    return namespace == NAMESPACE and {"Name": CLUSTER, "Value": cluster} in dimensions
 
 
 def put(cloudwatch: Any, wanted: Sequence[Alarm], topic: str = "", *, writable: bool) -> int:
@@ -207,7 +315,7 @@ def cloudformation(wanted: Sequence[Alarm]) -> str:
     actions = {"Fn::If": ["HasTopic", [{"Ref": "TopicArn"}], {"Ref": "AWS::NoValue"}]}
     template = {
         "AWSTemplateFormatVersion": "2010-09-09",
-        "Description": "Alarms of a MemoryDB cluster",
+        "Description": "Alarms of a cluster",
         "Parameters": {
             "TopicArn": {"Type": "String", "Default": "", "Description": "SNS topic, may be empty"}
         },
@@ -237,7 +345,7 @@ def _hcl(alarm: Alarm, i: int) -> str:
 resource "aws_cloudwatch_metric_alarm" "alarm_{i}" {{
   alarm_name          = {_quoted(alarm.name)}
   alarm_description   = {_quoted(alarm.reason)}
-  namespace           = "{NAMESPACE}"
+  namespace           = "{alarm.namespace}"
   metric_name         = "{alarm.metric}"
   statistic           = "{alarm.statistic}"
   period              = 60

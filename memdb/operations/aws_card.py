@@ -1,4 +1,7 @@
-"""A MemoryDB cluster as AWS describes it, held against the article's checklist for production. Only reads."""
+"""A MemoryDB cluster as AWS describes it, held against the article's checklist for production. Only reads.
+
+ElastiCache's are in `elasticache_card`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from memdb.cluster import discover
 from memdb.cluster.discover import OPEN_ACCESS, Cluster
 from memdb.errors import NotFound
 from memdb.operations.aws_session import Absent, ask, need, pages
-from memdb.operations.aws_snapshots import Snapshot, late
+from memdb.operations.aws_snapshots import Snapshot, create_command, late
 
 Outcome = Literal["pass", "fail", "unknown"]
 REPLICAS, DAYS = 2, 7  # the article's "Multi-AZ deployment configuration"
@@ -21,13 +24,14 @@ _NIGHT = range(6)  # hours, UTC, that count as low traffic unless the user's own
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node. The API does not say which is the primary."""
+    """One node. MemoryDB's API does not say which is the primary; ElastiCache's does without cluster mode."""
 
     shard: str
     name: str
     zone: str
     status: str
     made: datetime | None
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,17 @@ class Card:
     snapshot_window: str
     snapshot_days: int
     absent: tuple[Absent, ...] = ()
+    # Of ElastiCache; MemoryDB is encrypted at rest, fails over and runs in cluster mode always.
+    at_rest: bool = True
+    failover: bool = True
+    cluster_mode: bool = True
+    logs: tuple[str, ...] = ()  # kinds that are delivered
+    reserved_percent: int | None = None  # of a node's memory, for what is no data
+
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        """All nodes, as CloudWatch and the API name them."""
+        return tuple(node.name for node in self.nodes)
 
     @property
     def zones(self) -> tuple[str, ...]:
@@ -103,12 +118,9 @@ def checklist(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetim
     """
     name = card.cluster.name
     update = f"aws memorydb update-cluster --region {card.cluster.region} --cluster-name {name}"
-    per_shard: dict[str, set[str]] = {}
-    for node in card.nodes:
-        per_shard.setdefault(node.shard, set()).add(node.zone)
-    fewest = min((len(zones) for zones in per_shard.values()), default=None)
+    fewest = fewest_zones(card)
     return (
-        _check(
+        checked(
             "Replicas",
             None if card.replicas is None else card.replicas >= REPLICAS,
             "not told" if card.replicas is None else f"{card.replicas} a shard",
@@ -116,7 +128,7 @@ def checklist(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetim
             "Add replicas: one can be promoted at once while another is replaced.",
             f"{update} --replica-configuration ReplicaCount={REPLICAS}",
         ),
-        _check(
+        checked(
             "Zones",
             None if fewest is None else fewest >= 2,
             ", ".join(card.zones) or "not told",
@@ -124,7 +136,7 @@ def checklist(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetim
             "Add subnets of other zones to its subnet group, then replicas.",
             f"{update} --replica-configuration ReplicaCount={REPLICAS}",
         ),
-        _check(
+        checked(
             "TLS",
             card.cluster.tls,
             "on" if card.cluster.tls else "off",
@@ -133,7 +145,7 @@ def checklist(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetim
             f"aws memorydb create-cluster --cluster-name {name}-tls --snapshot-name SNAPSHOT --tls-enabled "
             f"--node-type {card.cluster.node_type} --acl-name ACL",
         ),
-        _check(
+        checked(
             "Encryption at rest",
             card.own_key,
             "a KMS key of yours" if card.own_key else "AWS's own key",
@@ -143,7 +155,7 @@ def checklist(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetim
             f"aws memorydb create-cluster --cluster-name {name}-kms --snapshot-name SNAPSHOT "
             f"--kms-key-id KEY --node-type {card.cluster.node_type} --acl-name ACL",
         ),
-        _check(
+        checked(
             "Daily snapshots",
             card.snapshot_days >= DAYS,
             f"kept {card.snapshot_days} days" if card.snapshot_days else "none are made",
@@ -151,16 +163,16 @@ def checklist(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetim
             "Turn them on, or keep them longer.",
             f"{update} --snapshot-retention-limit {DAYS} --snapshot-window 01:00-02:00",
         ),
-        _newest(card, snapshots, now),
-        _check(
+        newest(card, snapshots, now),
+        checked(
             "Maintenance window",
-            _at_night(card.maintenance_window),
+            at_night(card.maintenance_window),
             f"{card.maintenance_window} UTC" if card.maintenance_window else "not told",
             f"in low traffic, e.g. {WINDOW} UTC",
             "Move it into your quiet hours: without figures of your traffic, 00:00 to 06:00 UTC counts.",
             f"{update} --maintenance-window {WINDOW}",
         ),
-        _check(
+        checked(
             "Access",
             card.cluster.acl != OPEN_ACCESS,
             card.cluster.acl or "not told",
@@ -168,7 +180,7 @@ def checklist(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetim
             "open-access lets everybody in who reaches it.",
             f"{update} --acl-name ACL",
         ),
-        _check(
+        checked(
             "Search",
             card.cluster.search,
             card.cluster.search_words,
@@ -179,28 +191,37 @@ def checklist(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetim
     )
 
 
-def _newest(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetime) -> Check:
+def fewest_zones(card: Card) -> int | None:
+    """Zones of the shard that lies in fewest; None where nodes are not told."""
+    per_shard: dict[str, set[str]] = {}
+    for node in card.nodes:
+        per_shard.setdefault(node.shard, set()).add(node.zone)
+    return min((len(zones) for zones in per_shard.values()), default=None)
+
+
+def newest(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetime) -> Check:
+    """Whether the newest snapshot is young enough."""
     wanted = "one in the last day"
     if isinstance(snapshots, Absent):
         return Check("Newest snapshot", "unknown", snapshots.words, wanted, "")
     warning = late(snapshots, card.snapshot_days, now)
     times = [s.made for s in snapshots if s.made is not None]
     saw = f"{max(times):%Y-%m-%d %H:%M} UTC" if times else "there is none"
-    command = (
-        f"aws memorydb create-snapshot --region {card.cluster.region} --cluster-name {card.cluster.name} "
-        f"--snapshot-name {card.cluster.name}-{now:%Y%m%d-%H%M}"
-    )
-    return _check("Newest snapshot", not warning, saw, wanted, warning, command)
+    about = card.cluster
+    name = f"{about.name}-{now:%Y%m%d-%H%M}"
+    command = create_command(about.region, about.name, name, about.service)
+    return checked("Newest snapshot", not warning, saw, wanted, warning, command)
 
 
-def _check(name: str, passed: bool | None, saw: str, wanted: str, fix: str, command: str) -> Check:
+def checked(name: str, passed: bool | None, saw: str, wanted: str, fix: str, command: str) -> Check:
+    """A line of the checklist; `passed` None is not told."""
     if passed is None:
         return Check(name, "unknown", saw, wanted, "")
     return Check(name, "pass", saw, wanted, "") if passed else Check(name, "fail", saw, wanted, fix, command)
 
 
-def _at_night(window: str) -> bool | None:
-    """Whether a window like sun:03:00-sun:05:00 begins and ends in the quiet hours."""
+def at_night(window: str) -> bool | None:
+    """Whether a window like sun:03:00-sun:05:00 begins and ends in the quiet hours; None where it is none."""
     parts = window.split("-")
     try:
         began, ended = (tuple(int(n) for n in part.split(":")[1:]) for part in parts)

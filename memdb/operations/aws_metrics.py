@@ -1,6 +1,7 @@
-"""CloudWatch's figures of a MemoryDB cluster. What exists, and by which dimensions, is asked and not assumed.
+"""CloudWatch's figures of a cluster. What exists, and by which dimensions, is asked and not assumed.
 
-The metrics are those that AWS documents (MemoryDB developer guide, metrics.memorydb and metrics.HostLevel).
+The metrics are those that AWS documents (MemoryDB developer guide, metrics.memorydb and metrics.HostLevel;
+ElastiCache user guide, metrics for Valkey and Redis OSS, and durability monitoring).
 The documents disagree on the node's dimension (NodeId, NodeName), so that only `list_metrics` can tell.
 """
 
@@ -9,15 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Literal
 
+from memdb.cluster.discover import SERVICES, Service
 from memdb.operations.aws_session import need, pages, without_ids
 
 NAMESPACE = "AWS/MemoryDB"
 CLUSTER = "ClusterName"
+ELASTICACHE = "AWS/ElastiCache"
+NODE = "CacheClusterId"  # ElastiCache's dimension of a node: orders-0001-001
 _PER_CALL = 500  # queries that GetMetricData takes at once
 _MOST_POINTS = 1_440  # a chart shows no more
-Group = Literal["Memory", "CPU", "Connections", "Search", "Latency", "Replication", "Keys", "Other"]
+Group = Literal[
+    "Memory", "CPU", "Connections", "Search", "Latency", "Replication", "Durability", "Keys", "Other"
+]
 Dimensions = tuple[tuple[str, str], ...]
 
 
@@ -30,14 +37,18 @@ class Metric:
     unit: str
     statistics: tuple[str, ...]  # the first is what a chart shows at first
     note: str = ""
+    of: tuple[Service, ...] = SERVICES
 
 
+_MEMORYDB: tuple[Service, ...] = ("memorydb",)
+_ELASTICACHE: tuple[Service, ...] = ("elasticache",)
 _MEAN = ("Average", "Maximum", "Minimum")
 _LATENCY = ("p99", "p90", "p50", "Average", "Maximum")
 METRICS: tuple[Metric, ...] = (
     Metric("FreeableMemory", "Memory", "bytes", ("Minimum", "Average"), "of the host"),
     Metric("DatabaseMemoryUsagePercentage", "Memory", "%", ("Maximum", "Average"), "used of maxmemory"),
-    Metric("BytesUsedForMemoryDB", "Memory", "bytes", ("Maximum", "Average")),
+    Metric("BytesUsedForMemoryDB", "Memory", "bytes", ("Maximum", "Average"), "", _MEMORYDB),
+    Metric("BytesUsedForCache", "Memory", "bytes", ("Maximum", "Average"), "", _ELASTICACHE),
     Metric("MemoryFragmentationRatio", "Memory", "", _MEAN),
     Metric("SwapUsage", "Memory", "bytes", ("Maximum", "Average"), "of the host"),
     Metric("Evictions", "Memory", "keys", ("Sum",)),
@@ -45,7 +56,22 @@ METRICS: tuple[Metric, ...] = (
     Metric("EngineCPUUtilization", "CPU", "%", ("Maximum", "Average"), "the engine's thread; from 4 vCPU on"),
     Metric("CurrConnections", "Connections", "connections", ("Maximum", "Average")),
     Metric("NewConnections", "Connections", "connections", ("Sum",)),
-    Metric("AuthenticationFailures", "Connections", "attempts", ("Sum",)),
+    Metric("AuthenticationFailures", "Connections", "attempts", ("Sum",), "logins that were refused"),
+    Metric(
+        "CommandAuthorizationFailures",
+        "Connections",
+        "calls",
+        ("Sum",),
+        "commands that a user's ACL does not allow",
+    ),
+    Metric(
+        "KeyAuthorizationFailures",
+        "Connections",
+        "calls",
+        ("Sum",),
+        "keys that a user's ACL does not allow",
+    ),
+    Metric("ErrorCount", "Connections", "calls", ("Sum",), "commands that failed", _MEMORYDB),
     Metric("SearchNumberOfIndexes", "Search", "indexes", ("Maximum",)),
     Metric("SearchNumberOfIndexedKeys", "Search", "keys", ("Maximum", "Minimum")),
     Metric("SearchTotalIndexSize", "Search", "bytes", ("Maximum",)),
@@ -56,12 +82,71 @@ METRICS: tuple[Metric, ...] = (
     Metric("SuccessfulWriteRequestLatency", "Latency", "µs", _LATENCY, "Valkey from 7.2 on"),
     Metric("ReplicationLag", "Replication", "s", ("Maximum", "Average"), "of replicas"),
     Metric("ReplicationBytes", "Replication", "bytes", ("Sum", "Average")),
-    Metric("PrimaryLinkHealthStatus", "Replication", "", ("Minimum",), "1: the link to the primary is up"),
+    Metric(
+        "PrimaryLinkHealthStatus",
+        "Replication",
+        "",
+        ("Minimum",),
+        "1: the link to the primary is up",
+        _MEMORYDB,
+    ),
+    Metric(
+        "MasterLinkHealthStatus",
+        "Replication",
+        "",
+        ("Minimum",),
+        "1: the link to the primary is up",
+        _ELASTICACHE,
+    ),
+    Metric("IsPrimary", "Replication", "", ("Minimum", "Maximum"), "1: this node is the primary", _MEMORYDB),
+    Metric("IsMaster", "Replication", "", ("Minimum", "Maximum"), "1: this node is a primary", _ELASTICACHE),
+    Metric(
+        "MaxReplicationThroughput",
+        "Replication",
+        "bytes/s",
+        ("Maximum",),
+        "highest in a minute; the primary is throttled at about 100 MB/s",
+        _MEMORYDB,
+    ),
+    Metric(
+        "ReplicationDelayedWriteCommands",
+        "Replication",
+        "commands",
+        ("Sum",),
+        "writes that the limit of about 100 MB/s held back",
+        _MEMORYDB,
+    ),
+    Metric(
+        "DurabilityLag",
+        "Durability",
+        "ms",
+        ("Maximum", "Average"),
+        "age of the oldest write that is not in the log; at 10,000 writes are refused; 0 with sync",
+        _ELASTICACHE,
+    ),
+    Metric(
+        "DurabilityBufferExceededErrorCount",
+        "Durability",
+        "commands",
+        ("Sum",),
+        "writes refused because the log was 10 s behind; 0 with sync",
+        _ELASTICACHE,
+    ),
+    Metric(
+        "TrafficManagementActive",
+        "Durability",
+        "",
+        ("Maximum",),
+        "1: writes are throttled to what the log or the node takes",
+        _ELASTICACHE,
+    ),
     Metric("CurrItems", "Keys", "keys", ("Maximum", "Average")),
-    Metric("KeyspaceHits", "Keys", "reads", ("Sum",)),
-    Metric("KeyspaceMisses", "Keys", "reads", ("Sum",)),
+    Metric("KeyspaceHits", "Keys", "reads", ("Sum",), "", _MEMORYDB),
+    Metric("KeyspaceMisses", "Keys", "reads", ("Sum",), "", _MEMORYDB),
+    Metric("CacheHits", "Keys", "reads", ("Sum",), "", _ELASTICACHE),
+    Metric("CacheMisses", "Keys", "reads", ("Sum",), "", _ELASTICACHE),
 )
-GROUPS = ("Memory", "CPU", "Connections", "Search", "Latency", "Replication", "Keys")
+GROUPS = ("Memory", "CPU", "Connections", "Search", "Latency", "Replication", "Durability", "Keys")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +155,13 @@ class Listed:
 
     metric: str
     dimensions: Dimensions
+    namespace: str = NAMESPACE
 
     @property
     def node(self) -> str:
         """Which node it is of; empty for a series of the whole cluster."""
+        if self.namespace == ELASTICACHE:
+            return dict(self.dimensions).get(NODE, "")
         return " ".join(value for name, value in self.dimensions if name != CLUSTER)
 
 
@@ -120,12 +208,33 @@ def listed(cloudwatch: Any, cluster: str) -> tuple[Listed, ...]:
     )
 
 
+def listed_nodes(cloudwatch: Any, nodes: Sequence[str]) -> tuple[Listed, ...]:
+    """The same of ElastiCache, which has no dimension for a whole cluster: of each node by its name.
+
+    Raises:
+        MemDBError: no permission for cloudwatch:ListMetrics, or no answer.
+    """
+    series: set[Listed] = set()
+    for node in nodes:
+        wanted = [{"Name": NODE, "Value": node}]
+        entries = need(
+            "cloudwatch:ListMetrics",
+            partial(pages, cloudwatch, "list_metrics", "Metrics", Namespace=ELASTICACHE, Dimensions=wanted),
+        )
+        series |= {Listed(entry["MetricName"], _dimensions(entry), ELASTICACHE) for entry in entries}
+    return tuple(sorted(series, key=lambda one: (one.metric, one.dimensions)))
+
+
 def chosen(every: Sequence[Listed], name: str) -> tuple[Listed, ...]:
     """The series of one metric to draw: one a node; that of the whole cluster only where there is no other.
 
     An average over the cluster mixes its primaries and replicas.
     """
     mine = tuple(series for series in every if series.metric == name)
+    if any(series.namespace == ELASTICACHE for series in mine):
+        # The same node stands there with and without CacheNodeId: once is enough.
+        once = {series.node: series for series in sorted(mine, key=lambda s: len(s.dimensions))}
+        return tuple(once[node] for node in sorted(once))
     return tuple(series for series in mine if series.node) or mine
 
 
@@ -167,7 +276,7 @@ def _read(
             "Id": f"q{i}",
             "MetricStat": {
                 "Metric": {
-                    "Namespace": NAMESPACE,
+                    "Namespace": entry.namespace,
                     "MetricName": entry.metric,
                     "Dimensions": [{"Name": n, "Value": v} for n, v in entry.dimensions],
                 },

@@ -13,9 +13,11 @@ from memdb.errors import LoginFailed, MemDBError
 
 T = TypeVar("T")
 _HOST = re.compile(r"\.memorydb(?:-fips)?\.([a-z]{2}(?:-[a-z]+)+-\d+)\.amazonaws\.com(?:\.cn)?$")
+# ElastiCache shortens the Region: clustercfg.orders.abc123.euw1.cache.amazonaws.com.
+_CACHE_HOST = re.compile(r"\.([a-z]+\d)\.cache\.amazonaws\.com(?:\.cn)?$")
+_WORD = re.compile(r"north|south|east|west|central|gov|isob|iso")
 _ACCOUNT = re.compile(r"\b\d{12}\b")
 _ARN = re.compile(r"\barn:[\w-]+:[^\s,'\"]*")
-_THROTTLED = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +52,20 @@ def need(action: str, call: Callable[[], T]) -> T:
     Raises:
         MemDBError: AWS refused or did not answer; in words of ours, without account ids.
     """
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import ClientError
 
     try:
         return call()
     except ClientError as exc:
         code = str(exc.response.get("Error", {}).get("Code", ""))
-        if any(part in code for part in _THROTTLED):
+        if aws.throttled(code):
             raise MemDBError(f"AWS throttled {exc.operation_name}.", "Ask again in a minute.") from exc
         if "Denied" in code or "Unauthorized" in code:
             raise LoginFailed(
                 f"These credentials may not do {action}.", f"Add {action} to their IAM policy (docs/aws.md)."
             ) from exc
         raise _discreet(aws.explain(exc)) from exc
-    except BotoCoreError as exc:
+    except aws.failures() as exc:
         raise _discreet(aws.explain(exc)) from exc
 
 
@@ -85,15 +87,31 @@ def region_of(target: Target) -> str:
     for host in (target.host, target.tls.hostname):
         if match := _HOST.search(host):
             return match[1]
+        if match := _CACHE_HOST.search(host):
+            return next((region for region in _regions() if _short(region) == match[1]), "")
     return ""
 
 
-def is_target(target: Target, cluster: str, host: str) -> bool:
+def _regions() -> list[str]:
+    from botocore.session import Session  # slow to import, and few need it
+
+    session = Session()
+    partitions = session.get_available_partitions()
+    return [r for p in partitions for r in session.get_available_regions("elasticache", p)]
+
+
+def _short(region: str) -> str:
+    """E.g. apne1 of ap-northeast-1."""
+    area, *words, number = region.split("-")
+    return area + "".join(word[0] for text in words for word in _WORD.findall(text)) + number
+
+
+def is_target(target: Target, cluster: str, host: str, service: str = "memorydb") -> bool:
     """Whether a target is this cluster: by its IAM login, its address, or the name behind a tunnel.
 
     A label is not enough: anybody may write any.
     """
-    if target.iam is not None and target.iam.cluster == cluster:
+    if target.iam is not None and (target.iam.cluster, target.iam.service) == (cluster, service):
         return True
     if not host:
         return False

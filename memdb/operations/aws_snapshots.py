@@ -1,4 +1,7 @@
-"""Snapshots of a MemoryDB cluster: list, age, size, cost; create one, copy one to S3."""
+"""Snapshots of a cluster of MemoryDB or ElastiCache: list, age, size, cost; create one, copy one to S3.
+
+The boto3 client that is given says of which service.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from memdb.cluster.discover import Service
 from memdb.display import duration, line
 from memdb.errors import BadInput, ReadOnlyTarget
 from memdb.operations.aws_session import need, pages
@@ -44,20 +48,25 @@ class Cost:
 
     stored_bytes: int
     free_bytes: int  # AWS bills nothing up to the cluster's own storage
-    dollars: float
-    price: float  # $ a GB and month
+    dollars: float | None  # None where no price is known
+    price: float | None  # $ a GB and month
     source: str
 
 
-def snapshots(memorydb: Any, cluster: str) -> tuple[Snapshot, ...]:
+def snapshots(client: Any, cluster: str) -> tuple[Snapshot, ...]:
     """Snapshots of a cluster, newest first.
 
     Raises:
-        MemDBError: no permission for memorydb:DescribeSnapshots, or no answer.
+        MemDBError: no permission for DescribeSnapshots, or no answer.
     """
+    which = (
+        {"ReplicationGroupId": cluster}
+        if _is_elasticache(client)
+        else {"ClusterName": cluster, "ShowDetail": True}
+    )
     entries = need(
-        "memorydb:DescribeSnapshots",
-        lambda: pages(memorydb, "describe_snapshots", "Snapshots", ClusterName=cluster, ShowDetail=True),
+        f"{_service(client)}:DescribeSnapshots",
+        lambda: pages(client, "describe_snapshots", "Snapshots", **which),
     )
     listed = [_snapshot(entry) for entry in entries]
     return tuple(
@@ -76,19 +85,27 @@ def late(listed: tuple[Snapshot, ...], kept_days: int, now: datetime) -> str:
     return ""
 
 
-def cost(listed: tuple[Snapshot, ...], region: str, cluster_bytes: int | None = None) -> Cost:
+def cost(
+    listed: tuple[Snapshot, ...],
+    region: str,
+    cluster_bytes: int | None = None,
+    service: Service = "memorydb",
+) -> Cost:
     """What the snapshots cost a month beyond what is free.
 
     Args:
-        found: snapshots; those of unknown size count nothing.
+        listed: snapshots; those of unknown size count nothing.
         region: for the price.
         cluster_bytes: what the cluster stores; without it, the newest snapshot's size stands for it.
+        service: whose snapshots; of ElastiCache's no price is known.
     """
     sizes = [s.size_bytes for s in listed if s.size_bytes]
     stored = sum(sizes)
     newest = next((s.size_bytes for s in listed if s.size_bytes), 0) or 0
     free = newest if cluster_bytes is None else cluster_bytes
     known, where = catalogue.load(), region
+    if service == "elasticache":
+        return Cost(stored, free, None, None, "no price known")
     price = known.find("memorydb/snapshot", region)
     if price is None:
         where = "us-east-1"
@@ -98,7 +115,7 @@ def cost(listed: tuple[Snapshot, ...], region: str, cluster_bytes: int | None = 
     )
 
 
-def create(memorydb: Any, cluster: str, name: str, *, writable: bool) -> Snapshot:
+def create(client: Any, cluster: str, name: str, *, writable: bool) -> Snapshot:
     """Begin a snapshot of the whole cluster.
 
     Raises:
@@ -108,20 +125,20 @@ def create(memorydb: Any, cluster: str, name: str, *, writable: bool) -> Snapsho
     """
     _writes("CreateSnapshot", writable)
     _named(name)
+    which = {"ReplicationGroupId" if _is_elasticache(client) else "ClusterName": cluster}
     made = need(
-        "memorydb:CreateSnapshot",
-        lambda: memorydb.create_snapshot(ClusterName=cluster, SnapshotName=name),
+        f"{_service(client)}:CreateSnapshot", lambda: client.create_snapshot(SnapshotName=name, **which)
     )
     return _snapshot(made["Snapshot"])
 
 
-def copy_to_s3(memorydb: Any, source: str, name: str, bucket: str, *, writable: bool) -> Snapshot:
+def copy_to_s3(client: Any, source: str, name: str, bucket: str, *, writable: bool) -> Snapshot:
     """Export a snapshot as .rdb files into a bucket of the same Region.
 
     Raises:
         ReadOnlyTarget: the target is read-only.
-        BadInput: a name that S3 or MemoryDB would not take.
-        MemDBError: AWS refused, mostly because the bucket does not let MemoryDB write.
+        BadInput: a name that S3 or the service would not take.
+        MemDBError: AWS refused, mostly because the bucket does not let the service write.
     """
     _writes("CopySnapshot", writable)
     _named(name)
@@ -130,26 +147,25 @@ def copy_to_s3(memorydb: Any, source: str, name: str, bucket: str, *, writable: 
             f"'{line(bucket, 80)}' is no bucket's name.", "3 to 63 small letters, digits, dots and dashes."
         )
     made = need(
-        "memorydb:CopySnapshot",
-        lambda: memorydb.copy_snapshot(
-            SourceSnapshotName=source, TargetSnapshotName=name, TargetBucket=bucket
-        ),
+        f"{_service(client)}:CopySnapshot",
+        lambda: client.copy_snapshot(SourceSnapshotName=source, TargetSnapshotName=name, TargetBucket=bucket),
     )
     return _snapshot(made["Snapshot"])
 
 
-def create_command(region: str, cluster: str, name: str) -> str:
+def create_command(region: str, cluster: str, name: str, service: Service = "memorydb") -> str:
     """`create` with the AWS CLI."""
+    which = "--cluster-name" if service != "elasticache" else "--replication-group-id"
     return shlex.join(
-        ("aws", "memorydb", "create-snapshot", "--region", region, "--cluster-name", cluster,
+        ("aws", service, "create-snapshot", "--region", region, which, cluster,
          "--snapshot-name", name)
     )  # fmt: skip  # an option and its value side by side
 
 
-def copy_command(region: str, source: str, name: str, bucket: str) -> str:
+def copy_command(region: str, source: str, name: str, bucket: str, service: Service = "memorydb") -> str:
     """`copy_to_s3` with the AWS CLI."""
     return shlex.join(
-        ("aws", "memorydb", "copy-snapshot", "--region", region, "--source-snapshot-name", source,
+        ("aws", service, "copy-snapshot", "--region", region, "--source-snapshot-name", source,
          "--target-snapshot-name", name, "--target-bucket", bucket or "your-bucket")
     )  # fmt: skip  # an option and its value side by side
 
@@ -163,6 +179,14 @@ def size_bytes(text: str) -> int | None:
         return int(float(match[1].replace(",", "")) * _UNITS[match[2].lower()])
     except ValueError:
         return None
+
+
+def _service(client: Any) -> str:
+    return str(client.meta.service_model.service_name)
+
+
+def _is_elasticache(client: Any) -> bool:
+    return _service(client) == "elasticache"
 
 
 def _writes(operation: str, writable: bool) -> None:
@@ -183,6 +207,8 @@ def _named(name: str) -> None:
 
 
 def _snapshot(entry: dict[str, Any]) -> Snapshot:
+    if "SnapshotName" in entry:
+        return _of_elasticache(entry)
     settings = entry.get("ClusterConfiguration") or {}
     shards = settings.get("Shards") or ()
     sizes = [size_bytes(str(shard.get("Size", ""))) for shard in shards]
@@ -194,4 +220,18 @@ def _snapshot(entry: dict[str, Any]) -> Snapshot:
         made=max(times) if times else None,
         size_bytes=sum(s for s in sizes if s is not None) if any(s is not None for s in sizes) else None,
         engine=f"{settings.get('Engine', '')} {settings.get('EngineVersion', '')}".strip(),
+    )
+
+
+def _of_elasticache(entry: dict[str, Any]) -> Snapshot:
+    nodes = entry.get("NodeSnapshots") or ()
+    sizes = [size_bytes(str(node.get("CacheSize", ""))) for node in nodes]
+    times = [node["SnapshotCreateTime"] for node in nodes if node.get("SnapshotCreateTime")]
+    return Snapshot(
+        name=str(entry["SnapshotName"]),
+        source=str(entry.get("SnapshotSource", "")),
+        status=str(entry.get("SnapshotStatus", "")),
+        made=max(times) if times else None,
+        size_bytes=sum(s for s in sizes if s is not None) if any(s is not None for s in sizes) else None,
+        engine=f"{entry.get('Engine', '')} {entry.get('EngineVersion', '')}".strip(),
     )

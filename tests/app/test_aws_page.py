@@ -120,7 +120,7 @@ def test_card_metrics_alarms_and_snapshots(open_app: AppTest) -> None:
     open_app.segmented_control("aws.group").set_value("Search").run()
     assert "no values here of: SearchNumberOfIndexes" in texts(open_app)
     open_app.segmented_control("aws.view").set_value("Alarms").run()
-    assert list(open_app.dataframe[0].value["in CloudWatch"]) == ["no"] * 5
+    assert list(open_app.dataframe[0].value["in CloudWatch"]) == ["no"] * 7
     assert "put_metric_alarm" in texts(open_app)
     open_app.text_input("aws.topic").input("<b>x</b>").run()
     assert "no ARN" in titles(open_app)

@@ -13,6 +13,7 @@ from memdb.demo.app import app_folder
 from memdb.ui.frame import PAGES
 from tests.app.test_search_page import ENTRY, SEARCH, calm, hits, texts
 from tests.standins import Standin, valkey_search
+from tests.standins.valkey import ValkeySearch
 from tests.waiting import PATIENCE_S
 
 FILES = sorted(page[0] for pages in PAGES.values() for page in pages)
@@ -84,3 +85,24 @@ def test_the_table_names_the_hits_that_break_the_filter(app: AppTest) -> None:
     holds = rows["title"].str.lower().str.contains(r"\btables?\b")  # as a word, in either number
     assert not (holds & marked).any()
     assert holds[~marked].all()
+
+
+def test_a_filter_that_cannot_be_counted_is_searched_all_the_same(
+    demo_target: Target, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """valkey-search 1.0, and ElastiCache 8.2: no FT.AGGREGATE, and queries with a KNN clause alone."""
+    monkeypatch.setattr(ValkeySearch, "commands", ValkeySearch.commands - {"FT.AGGREGATE"})
+    with valkey_search(demo_target) as standin:
+        monkeypatch.setenv("MEMDB_URL", standin.target.address)
+        monkeypatch.setenv("MEMDB_PASSWORD", standin.target.password)
+        monkeypatch.setenv("MEMDB_HOME", str(home / "valkey"))
+        app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S).run()
+        app.query_params["search.q"] = "restore a table"
+        app.query_params["search.raw"] = "@service:{dynamodb}"
+        app.switch_page(str(SEARCH)).run()
+        assert calm(app), texts(app)
+        assert "answers only queries with a KNN clause" in said(app)
+        rows = hits(app)
+        assert len(rows) == 10
+        assert set(rows["service"]) == {"dynamodb"}
+        assert standin.searches_refused == []

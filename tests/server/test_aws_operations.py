@@ -204,7 +204,7 @@ WHOLE = (*NODES, Listed("FreeableMemory", (("ClusterName", "ops"),)))
 
 
 @pytest.mark.parametrize(
-    ("series", "count"), [((), 4), (NODES, 5), (WHOLE, 4)], ids=["none", "nodes", "whole"]
+    ("series", "count"), [((), 6), (NODES, 7), (WHOLE, 6)], ids=["none", "nodes", "whole"]
 )
 def test_alarms_watch_what_exists(series: tuple[Listed, ...], count: int) -> None:
     wanted = aws_alarms.alarms("ops", "db.r7g.large", series, indexed_keys=1000)
@@ -226,11 +226,11 @@ def test_alarms_are_taken_by_cloudwatch() -> None:
         aws_alarms.put(cloudwatch, wanted, "nonsense", writable=True)
     assert aws_alarms.existing(cloudwatch, "ops") == ()
     topic = "arn:aws:sns:ap-southeast-2:123456789012:on-call"
-    assert aws_alarms.put(cloudwatch, wanted, topic, writable=True) == 5
+    assert aws_alarms.put(cloudwatch, wanted, topic, writable=True) == 7
     found = {a.name: a.threshold for a in aws_alarms.existing(cloudwatch, "ops")}
     assert found == {a.name: a.threshold for a in wanted}
     exec(aws_alarms.boto3_code(wanted, REGION, topic), {})  # noqa: S102  # our own text, against moto
-    assert len(aws_alarms.existing(cloudwatch, "ops")) == 5
+    assert len(aws_alarms.existing(cloudwatch, "ops")) == 7
 
 
 @pytest.mark.filterwarnings("ignore")  # cfn-lint's own
@@ -351,7 +351,7 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["aws", "card", "--region", REGION]) == 1
     assert "Replicas" in capsys.readouterr().out
     assert main(["aws", "alarms", "--region", REGION, "--json"]) == 0
-    assert len(json.loads(capsys.readouterr().out)["put_metric_alarm"]) == 5
+    assert len(json.loads(capsys.readouterr().out)["put_metric_alarm"]) == 7
     assert main(["aws", "alarms", "--region", REGION]) == 0
     assert main(["aws", "alarms", "--region", REGION, "--as", "terraform"]) == 0
     assert "aws_cloudwatch_metric_alarm" in capsys.readouterr().out

@@ -176,10 +176,11 @@ class Documents:
             mask[owners[over & (numbers <= high if node.with_high else numbers < high)]] = True
         elif isinstance(node, Tags):
             plain = str if node.field.case_sensitive else folded
-            values, starts = set(map(plain, node.values)), tuple(map(plain, node.prefixes))
-            for tag, owners in self._column(node.field, self._tags).items():
-                if tag in values or (starts and tag.startswith(starts)):
-                    mask[owners] = True
+            column, starts = self._column(node.field, self._tags), tuple(map(plain, node.prefixes))
+            wanted = set(map(plain, node.values))
+            wanted |= {tag for tag in column if starts and tag.startswith(starts)}
+            for tag in wanted & column.keys():
+                mask[column[tag]] = True
         else:
             for field in node.fields:
                 for word, owners in self._column(field, self._words).items():

@@ -15,6 +15,7 @@ from memdb.cluster.dialects import Dialect, recognise
 from memdb.errors import BadFilter
 from memdb.vectors.filters import Condition, Not, Range, Tag, Text, render
 from memdb.vectors.index import BuildState, IndexInfo, read_info, together
+from tests.unit import recorded_filters
 
 RECORDED = json.loads((Path(__file__).parent.parent / "fixtures" / "conformance-filters.json").read_text())
 DATA = RECORDED["data"]
@@ -157,3 +158,33 @@ def test_shards_are_counted_together() -> None:
     assert both.fields == told.fields
     assert together([told]).build.ready
     assert together([told, replace(told, vectors=None)]).vectors is None
+
+
+def test_an_index_that_is_built_says_so_on_every_engine() -> None:
+    on_valkey = [
+        entry["reply"]
+        for entry in recorded_filters.entries("valkey-search")[1:]
+        if entry["note"] == "info after STOPWORDS"
+    ]
+    assert len(on_valkey) == 2
+    for reply in on_valkey:
+        assert "still being built (0%)" in read_info("cfx", replies.pairs(wire(reply))).unfinished
+    on_redisearch = next(
+        replies.pairs(recorded_filters.wire(entry["reply"]))
+        for entry in recorded_filters.entries("redisearch")[1:]
+        if entry["args"] == ["FT.INFO", "cf"]
+    )
+    assert read_info("cf", on_redisearch).unfinished == ""
+    half = read_info("cf", on_redisearch | {"indexing": 1, "percent_indexed": b"0.5"})
+    assert "'cf' is still being built (50%)" in half.unfinished
+    on_memorydb = {
+        "AVAILABLE": "",
+        "BACKFILLING": "still being built (0%)",
+        "QUEUED": "waits to be built",
+        "FAILED": "its build failed",
+    }
+    for status, words in on_memorydb.items():
+        told = {"index_name": b"m", "num_docs": 7, "fields": [], "index_status": status.encode()}
+        said = read_info("m", told).unfinished
+        assert words in said
+        assert bool(said) is bool(words)

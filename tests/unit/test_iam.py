@@ -60,3 +60,15 @@ def test_a_machine_without_credentials_says_so(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("botocore.session.Session.get_credentials", lambda _: None)
     with pytest.raises(AuthenticationError, match="no AWS credentials"):
         IamLogin(IAM, "ada").get_credentials()
+
+
+@pytest.mark.usefixtures("fixed_day")
+@pytest.mark.parametrize("serverless", [False, True])
+def test_a_token_for_elasticache(serverless: bool) -> None:
+    iam = Iam("My-Carts", "eu-west-1", "elasticache", serverless)
+    token = sign(KEYS, iam, "ada")
+    query = {name: values[0] for name, values in parse_qs(urlsplit("http://" + token).query).items()}
+    assert token.startswith("my-carts/?")
+    assert query["User"] == "ada"
+    assert query["X-Amz-Credential"] == "AKIDEXAMPLE/20260301/eu-west-1/elasticache/aws4_request"
+    assert query.get("ResourceType") == ("ServerlessCache" if serverless else None)

@@ -160,6 +160,7 @@ class Node:
 def _launch(plan: NodePlan, target: Target, patience_s: float | None) -> Child:
     config = plan.config.text()  # before the lock: it may refuse a value
     lock_fd = runtime.take_lock(plan.config.directory, patience_s=patience_s)
+    server: Child | None = None
     try:
         server = Child(
             Order(
@@ -175,6 +176,8 @@ def _launch(plan: NodePlan, target: Target, patience_s: float | None) -> Child:
         )
         runtime.describe_lock(lock_fd, pid=server.pid, address=target.address)
     except OSError as exc:
+        if server is not None:
+            server.stop()
         if exc.errno in files.FULL:
             raise files.not_kept(plan.config.directory / _LOG, exc) from None
         raise EngineUnavailable(

@@ -79,7 +79,7 @@ def form(target: Target, info: IndexInfo) -> AssistantChoice | MemDBError:
         bound = _bound(target, info)
         try:
             condition, matching = filter_form.filter_form(target, info, "assistant")
-            if not matching:
+            if matching == 0:
                 wrong = BadInput("No document matches the filter.", "Remove a condition, or widen a range.")
         except MemDBError as exc:
             wrong = exc

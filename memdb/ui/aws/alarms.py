@@ -9,7 +9,7 @@ from memdb.cluster import aws
 from memdb.display import line
 from memdb.operations import aws_alarms
 from memdb.operations.aws_alarms import Alarm
-from memdb.operations.aws_session import Absent, ask
+from memdb.operations.aws_session import Absent
 from memdb.ui.aws import choice
 from memdb.ui.aws.choice import Chosen
 from memdb.ui.kit import parts
@@ -23,8 +23,7 @@ _FILES = {
 
 def view(chosen: Chosen) -> None:
     """Draw it."""
-    series = ask("cloudwatch:ListMetrics", lambda: choice.listed(chosen.region, chosen.name, chosen.run))
-    there = ask("cloudwatch:DescribeAlarms", lambda: choice.existing(chosen.region, chosen.name, chosen.run))
+    series, there = choice.listed(chosen), choice.existing(chosen)
     for part in (series, there):
         if isinstance(part, Absent):
             choice.absent(part)
@@ -43,12 +42,11 @@ def view(chosen: Chosen) -> None:
     ).strip()
     with parts.errors_shown():
         aws_alarms.checked_topic(topic)
-        wanted = aws_alarms.alarms(
-            chosen.name,
-            chosen.card.cluster.node_type,
-            () if isinstance(series, Absent) else series,
-            indexed_keys=keys,
-        )
+        known = () if isinstance(series, Absent) else series
+        if chosen.service == "elasticache":
+            wanted = aws_alarms.elasticache_alarms(chosen.card, known)
+        else:
+            wanted = aws_alarms.alarms(chosen.name, chosen.card.cluster.node_type, known, indexed_keys=keys)
         states = None if isinstance(there, Absent) else {a.name: a.state for a in there}
         _table(chosen, wanted, states)
         _texts(chosen, wanted, topic)
@@ -75,10 +73,16 @@ def _table(chosen: Chosen, wanted: tuple[Alarm, ...], states: dict[str, str] | N
         }
     )
     st.dataframe(frame, hide_index=True, key="aws.alarms")
-    st.caption(
-        "The article's four. Its VectorIndexBuiltPercent does not exist on MemoryDB: an alarm on it would "
-        "never fire. SearchNumberOfIndexedKeys stands in its place."
-    )
+    if chosen.service != "elasticache":
+        st.caption(
+            "The article's four, and two of ours. Its VectorIndexBuiltPercent does not exist on MemoryDB: an "
+            "alarm on it would never fire. SearchNumberOfIndexedKeys stands in its place."
+        )
+    else:
+        st.caption(
+            "Of each node: ElastiCache has no dimension for a whole cluster, and documents no metric of "
+            "indexed keys."
+        )
     parts.export(frame, "alarms", {"cluster": chosen.name}, key="aws.alarms_export")
 
 

@@ -8,8 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from memdb.display import line, markdown
+from memdb.operations import elasticache_card
 from memdb.operations.aws_card import Card, checklist
-from memdb.operations.aws_session import ask
+from memdb.sizing.constraints import Durability
 from memdb.ui.aws import choice
 from memdb.ui.aws.choice import MADE, Chosen
 from memdb.ui.kit import parts
@@ -24,15 +25,15 @@ _WORDS = {"pass": "passes", "fail": "**fails**", "unknown": "not told"}
 
 def view(chosen: Chosen) -> None:
     """Draw it."""
-    card = chosen.card
+    card = choice.whole_card(chosen)
     _facts(card)
     for missing in card.absent:
         choice.absent(missing)
-    snapshots = ask(
-        "memorydb:DescribeSnapshots",
-        lambda: choice.snapshots(chosen.region, chosen.name, chosen.run),
-    )
-    checks = checklist(card, snapshots, datetime.now(UTC))
+    snapshots, now = choice.snapshots(chosen), datetime.now(UTC)
+    if chosen.service == "elasticache":
+        checks = elasticache_card.checklist(card, snapshots, now, _needs())
+    else:
+        checks = checklist(card, snapshots, now)
     failed = [check for check in checks if check.outcome == "fail"]
     passed = sum(check.outcome == "pass" for check in checks)
     st.markdown("#### Production checklist")
@@ -59,6 +60,23 @@ def view(chosen: Chosen) -> None:
     _nodes(card)
 
 
+def _needs() -> Durability:
+    """What may be lost, which says what durability is needed."""
+    words: dict[Durability, str] = {
+        "sync": "nothing that was acknowledged",
+        "async": "the last 10 s",
+        "disabled": "everything: it is a cache",
+    }
+    return st.selectbox(
+        "When a node dies, this may be lost",
+        list(words),
+        format_func=words.__getitem__,
+        key="aws.needs",
+        bind="query-params",
+        width=320,
+    )
+
+
 def _facts(card: Card) -> None:
     about = card.cluster
     facts = (
@@ -71,13 +89,14 @@ def _facts(card: Card) -> None:
         ("ACL", about.acl or "not told"),
         ("Parameter group", about.parameter_group or "not told"),
         ("Search", about.search_words),
+        ("Durability", about.durability_words),
         ("Maintenance (UTC)", card.maintenance_window or "not told"),
         ("Snapshots (UTC)", card.snapshot_window or "not told"),
         ("Kept", f"{card.snapshot_days} days" if card.snapshot_days else "no daily snapshots"),
     )
     with st.container(border=True):
         for start in range(0, len(facts), 4):
-            for place, (name, value) in zip(st.columns(4), facts[start : start + 4], strict=True):
+            for place, (name, value) in zip(st.columns(4), facts[start : start + 4], strict=False):
                 place.caption(markdown(name))
                 place.markdown(f"**{markdown(value)}**")
 
@@ -97,12 +116,16 @@ def _nodes(card: Card) -> None:
         }
     )
     st.dataframe(frame, hide_index=True, key="aws.nodes", column_config=MADE)
-    st.caption("AWS does not say here which node is a primary: the metric IsPrimary does.")
+    st.caption(
+        "AWS does not say here which node is a primary: the metric IsPrimary (ElastiCache: IsMaster) does."
+    )
     parts.export(frame, "nodes", {"cluster": card.cluster.name}, key="aws.nodes_export")
 
 
 def _code(chosen: Chosen) -> None:
     with st.expander("The same on the command line", icon=":material/terminal:"):
         parts.code_block(
-            f"memdb aws card --region {chosen.card.cluster.region} --cluster {chosen.name} --json", "bash"
+            f"memdb aws card --service {chosen.service} --region {chosen.card.cluster.region} --cluster "
+            f"{chosen.name} --json",
+            "bash",
         )

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import streamlit as st
 
 from memdb.cluster import aws
+from memdb.cluster.discover import SERVICES, Service
 from memdb.cluster.target import Target
 from memdb.display import Markdown, labels, line, markdown
 from memdb.errors import MemDBError
-from memdb.operations import aws_alarms, aws_card, aws_metrics, aws_snapshots
+from memdb.operations import aws_alarms, aws_card, aws_metrics, aws_snapshots, elasticache_card
 from memdb.operations.aws_alarms import Existing
 from memdb.operations.aws_card import Card
 from memdb.operations.aws_metrics import Listed
-from memdb.operations.aws_session import Absent, is_target, region_of
+from memdb.operations.aws_session import Absent, ask, is_target, region_of
 from memdb.operations.aws_snapshots import Snapshot
 from memdb.ui.kit import access, parts, state, targets
 
@@ -25,7 +26,7 @@ _REGION, _RUN, _SAID = "aws.region", "aws.run", "aws.said"
 _SHOWS = (
     "With credentials this page shows the **cluster** (shards, nodes, zones, version, TLS, ACL, windows) "
     "against the production checklist, with how to fix what fails; **CloudWatch's metrics** for each node; "
-    "the article's four **alarms** as boto3, CloudFormation and Terraform; and **snapshots** with age, size "
+    "the **alarms** as boto3, CloudFormation and Terraform; and **snapshots** with age, size "
     "and cost."
 )
 
@@ -46,32 +47,79 @@ class Chosen:
         return self.card.cluster.name
 
     @property
+    def service(self) -> Service:
+        """Whose cluster it is."""
+        return self.card.cluster.service
+
+    @property
+    def named_nodes(self) -> tuple[str, ...] | None:
+        """Nodes by which CloudWatch knows an ElastiCache cluster; None on MemoryDB."""
+        return self.card.node_names if self.service == "elasticache" else None
+
+    @property
     def writable(self) -> bool:
         """Whether AWS may be written to: a writable target, which is this very cluster."""
         return self.ours and self.target.writable
 
 
-@st.cache_data(ttl="1m", max_entries=8, show_spinner="Asking AWS")
-def _cards(region: str, run: int) -> tuple[Card, ...]:
-    return aws_card.cards(aws.client("memorydb", region))
+@st.cache_data(ttl="1m", max_entries=16, show_spinner="Asking AWS")
+def _cards(region: str, service: Service, run: int) -> tuple[Card, ...]:
+    read = elasticache_card.cards if service == "elasticache" else aws_card.cards
+    return read(aws.client(service, region))
 
 
 @st.cache_data(ttl="1m", max_entries=16, show_spinner="Asking AWS")
-def snapshots(region: str, cluster: str, run: int) -> tuple[Snapshot, ...]:
-    """Of a cluster."""
-    return aws_snapshots.snapshots(aws.client("memorydb", region), cluster)
+def _snapshots(region: str, service: Service, cluster: str, run: int) -> tuple[Snapshot, ...]:
+    return aws_snapshots.snapshots(aws.client(service, region), cluster)
 
 
 @st.cache_data(ttl="5m", max_entries=16, show_spinner="Asking CloudWatch")
-def listed(region: str, cluster: str, run: int) -> tuple[Listed, ...]:
-    """Series of a cluster."""
-    return aws_metrics.listed(aws.client("cloudwatch", region), cluster)
+def _listed(region: str, cluster: str, nodes: tuple[str, ...] | None, run: int) -> tuple[Listed, ...]:
+    cloudwatch = aws.client("cloudwatch", region)
+    if nodes is None:
+        return aws_metrics.listed(cloudwatch, cluster)
+    return aws_metrics.listed_nodes(cloudwatch, nodes)
 
 
 @st.cache_data(ttl="1m", max_entries=16, show_spinner="Asking CloudWatch")
-def existing(region: str, cluster: str, run: int) -> tuple[Existing, ...]:
-    """Alarms of a cluster."""
-    return aws_alarms.existing(aws.client("cloudwatch", region), cluster)
+def _existing(region: str, cluster: str, nodes: tuple[str, ...] | None, run: int) -> tuple[Existing, ...]:
+    return aws_alarms.existing(aws.client("cloudwatch", region), cluster, nodes)
+
+
+@st.cache_data(ttl="1m", max_entries=16, show_spinner="Asking AWS")
+def _with_reserve(region: str, _card: Card, name: str, run: int) -> Card:
+    return elasticache_card.with_reserve(aws.client("elasticache", region), _card)
+
+
+def whole_card(chosen: Chosen) -> Card:
+    """The card, of ElastiCache with the reserved memory of its parameter group."""
+    if chosen.service != "elasticache":
+        return chosen.card
+    return _with_reserve(chosen.region, chosen.card, chosen.name, chosen.run)
+
+
+def snapshots(chosen: Chosen) -> tuple[Snapshot, ...] | Absent:
+    """Of the cluster, or why they are not known."""
+    return ask(
+        f"{chosen.service}:DescribeSnapshots",
+        lambda: _snapshots(chosen.region, chosen.service, chosen.name, chosen.run),
+    )
+
+
+def listed(chosen: Chosen) -> tuple[Listed, ...] | Absent:
+    """Series of the cluster, or why they are not known."""
+    return ask(
+        "cloudwatch:ListMetrics",
+        lambda: _listed(chosen.region, chosen.name, chosen.named_nodes, chosen.run),
+    )
+
+
+def existing(chosen: Chosen) -> tuple[Existing, ...] | Absent:
+    """Alarms of the cluster, or why they are not known."""
+    return ask(
+        "cloudwatch:DescribeAlarms",
+        lambda: _existing(chosen.region, chosen.name, chosen.named_nodes, chosen.run),
+    )
 
 
 def choose(target: Target, shows: Markdown = _SHOWS) -> Chosen | None:
@@ -100,14 +148,14 @@ def choose(target: Target, shows: Markdown = _SHOWS) -> Chosen | None:
             "AWS has not been asked",
             f"{shows}\n\nName a Region, or press *Ask AWS*. Reading changes nothing."
             if free
-            else "The open target is no MemoryDB cluster, and visitors cannot ask for others here.",
+            else "The open target is no cluster of AWS, and visitors cannot ask for others here.",
             ":material/cloud:",
         )
         return None
-    try:
-        cards = _cards(region, run)
-    except MemDBError as exc:
-        parts.show_error(exc)
+    cards, problems = _all_cards(region, run)
+    for problem in problems:
+        parts.show_error(problem)
+    if not cards and problems:
         st.caption(shows)
         return None
     if not free:
@@ -119,7 +167,7 @@ def choose(target: Target, shows: Markdown = _SHOWS) -> Chosen | None:
             ":material/cloud_off:",
         )
         return None
-    names = [card.cluster.name for card in cards]
+    names = [card.cluster.title for card in cards]
     mine = next((i for i, card in enumerate(cards) if _ours(target, card)), 0)
     with place:
         name = st.selectbox(
@@ -131,8 +179,21 @@ def choose(target: Target, shows: Markdown = _SHOWS) -> Chosen | None:
             width=320,
             format_func=labels(names, 80),
         )
-    card = next((card for card in cards if card.cluster.name == name), cards[0])
+    card = next((card for card in cards if card.cluster.title == name), cards[0])
     return Chosen(card, region, run, target, _ours(target, card))
+
+
+def _all_cards(region: str, run: int) -> tuple[tuple[Card, ...], list[MemDBError]]:
+    """Cards of both services; the one that cannot be asked leaves the other."""
+    cards: list[Card] = []
+    problems: list[MemDBError] = []
+    for service in SERVICES:
+        try:
+            cards += _cards(region, service, run)
+        except MemDBError as exc:
+            if str(exc) not in map(str, problems):
+                problems.append(exc)
+    return tuple(cards), problems
 
 
 def view() -> str:
@@ -191,4 +252,4 @@ def write(call: Callable[[], object], said: str) -> None:
 
 
 def _ours(target: Target, card: Card) -> bool:
-    return is_target(target, card.cluster.name, card.cluster.host)
+    return is_target(target, card.cluster.name, card.cluster.host, card.cluster.service)

@@ -32,7 +32,7 @@ def _read(
 
 def view(chosen: Chosen) -> None:
     """Choose a group, a range, a statistic; a chart with its table for each metric."""
-    listed = ask("cloudwatch:ListMetrics", lambda: choice.listed(chosen.region, chosen.name, chosen.run))
+    listed = choice.listed(chosen)
     if isinstance(listed, Absent):
         choice.absent(listed)
         return
@@ -63,14 +63,15 @@ def view(chosen: Chosen) -> None:
             help="fitting: the worst of a period for limits, sums for counts, p99 for latencies.",
         )
     frames = []
-    for metric in (m for m in aws_metrics.METRICS if m.group == group):
+    shown = [m for m in aws_metrics.METRICS if m.group == group and chosen.service in m.of]
+    if not shown:
+        st.caption("This service has no metrics of that kind.")
+    for metric in shown:
         wanted = aws_metrics.chosen(listed, metric.name)
         if not wanted:
             continue
         frames += _metric(chosen, metric, wanted, str(statistic), _RANGES[str(span)])
-    missing = [
-        m.name for m in aws_metrics.METRICS if m.group == group and not aws_metrics.chosen(listed, m.name)
-    ]
+    missing = [m.name for m in shown if not aws_metrics.chosen(listed, m.name)]
     if missing:
         st.caption(f"CloudWatch has no values here of: {', '.join(map(markdown, missing))}.")
     if frames:

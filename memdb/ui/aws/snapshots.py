@@ -10,7 +10,7 @@ import streamlit as st
 from memdb.cluster import aws
 from memdb.display import bytes_text, duration, labels, line, markdown
 from memdb.operations import aws_snapshots
-from memdb.operations.aws_session import Absent, ask
+from memdb.operations.aws_session import Absent
 from memdb.operations.aws_snapshots import Snapshot
 from memdb.ui.aws import choice
 from memdb.ui.aws.choice import MADE, Chosen
@@ -19,10 +19,7 @@ from memdb.ui.kit import parts
 
 def view(chosen: Chosen) -> None:
     """Draw it."""
-    snapshots = ask(
-        "memorydb:DescribeSnapshots",
-        lambda: choice.snapshots(chosen.region, chosen.name, chosen.run),
-    )
+    snapshots = choice.snapshots(chosen)
     if isinstance(snapshots, Absent):
         choice.absent(snapshots)
         return
@@ -43,7 +40,7 @@ def view(chosen: Chosen) -> None:
 
 
 def _table(chosen: Chosen, snapshots: tuple[Snapshot, ...], now: datetime) -> None:
-    cost = aws_snapshots.cost(snapshots, chosen.card.cluster.region)
+    cost = aws_snapshots.cost(snapshots, chosen.card.cluster.region, service=chosen.service)
     ages = [age for s in snapshots if (age := s.age_s(now)) is not None]
     for place, (name, value) in zip(
         st.columns(4),
@@ -51,7 +48,7 @@ def _table(chosen: Chosen, snapshots: tuple[Snapshot, ...], now: datetime) -> No
             ("Snapshots", f"{len(snapshots):,}"),
             ("Newest", duration(min(ages)) if ages else "not told"),
             ("Stored", bytes_text(cost.stored_bytes)),
-            ("A month, about", f"${cost.dollars:,.2f}"),
+            ("A month, about", "not known" if cost.dollars is None else f"${cost.dollars:,.2f}"),
         ),
         strict=True,
     ):
@@ -69,7 +66,9 @@ def _table(chosen: Chosen, snapshots: tuple[Snapshot, ...], now: datetime) -> No
     )
     st.dataframe(frame, hide_index=True, key="aws.snapshots", column_config=MADE)
     st.caption(
-        f"Up to the cluster's own storage snapshots are free, then \\${cost.price:g} a GB and month "
+        "No price of their storage is known."
+        if cost.price is None
+        else f"Up to the cluster's own storage snapshots are free, then \\${cost.price:g} a GB and month "
         f"({markdown(cost.source)}); the newest snapshot's size stands for the cluster's storage."
     )
     parts.export(frame, "snapshots", {"cluster": chosen.name}, key="aws.snapshots_export")
@@ -78,11 +77,12 @@ def _table(chosen: Chosen, snapshots: tuple[Snapshot, ...], now: datetime) -> No
 def _new(chosen: Chosen, proposed: str) -> None:
     with st.expander("Make a snapshot", icon=":material/photo_camera:"):
         name = st.text_input("Name", value=proposed, key="aws.new_name").strip()
-        parts.code_block(aws_snapshots.create_command(chosen.card.cluster.region, chosen.name, name), "bash")
+        command = aws_snapshots.create_command(chosen.card.cluster.region, chosen.name, name, chosen.service)
+        parts.code_block(command, "bash")
         if choice.confirmed(chosen, "Make it", key="aws.new"):
             choice.write(
                 lambda: aws_snapshots.create(
-                    aws.client("memorydb", chosen.region), chosen.name, name, writable=chosen.writable
+                    aws.client(chosen.service, chosen.region), chosen.name, name, writable=chosen.writable
                 ),
                 f"The snapshot {name} was begun.",
             )
@@ -95,11 +95,12 @@ def _copy(chosen: Chosen, snapshots: tuple[Snapshot, ...]) -> None:
         left, right = st.columns(2)
         name = left.text_input("Name of the copy", value=f"{source}-export", key="aws.copy_name").strip()
         bucket = right.text_input("Bucket", key="aws.bucket", placeholder="of the same Region").strip()
-        parts.code_block(aws_snapshots.copy_command(chosen.card.cluster.region, source, name, bucket), "bash")
+        command = aws_snapshots.copy_command(chosen.card.cluster.region, source, name, bucket, chosen.service)
+        parts.code_block(command, "bash")
         if choice.confirmed(chosen, "Copy it", key="aws.copy"):
             choice.write(
                 lambda: aws_snapshots.copy_to_s3(
-                    aws.client("memorydb", chosen.region), source, name, bucket, writable=chosen.writable
+                    aws.client(chosen.service, chosen.region), source, name, bucket, writable=chosen.writable
                 ),
                 f"The copy {name} was begun.",
             )

@@ -1,4 +1,4 @@
-"""The Connect page's list of MemoryDB clusters, as AWS tells them to this machine's credentials."""
+"""The Connect page's list of MemoryDB's and ElastiCache's clusters, as AWS tells them to this machine."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
-from memdb.cluster import discover
+from memdb.cluster import discover, elasticache
 from memdb.cluster.discover import OPEN_ACCESS, Cluster
+from memdb.cluster.elasticache import Found
 from memdb.display import labels, line, markdown
 from memdb.errors import MemDBError
 from memdb.ui.connect import doctor
@@ -20,13 +21,13 @@ _LOGINS = ("User and password", "IAM", "No login (open-access)")
 
 
 @st.cache_data(ttl="5m", max_entries=8, show_spinner="Asking AWS")
-def _clusters(region: str, run: int) -> tuple[Cluster, ...]:
-    return discover.clusters(region)
+def _clusters(region: str, run: int) -> Found:
+    return elasticache.everything(region)
 
 
 def panel() -> None:
     """Ask AWS, choose a cluster, log in, test or open it."""
-    st.markdown("#### MemoryDB clusters")
+    st.markdown("#### Clusters of MemoryDB and ElastiCache")
     if not access.may_enter_addresses(targets.settings()):
         st.caption("Where visitors cannot enter addresses, AWS is not asked for them either.")
         return
@@ -36,12 +37,17 @@ def panel() -> None:
     asked = st.session_state.get(_ASKED)
     if asked is None:
         st.caption(
-            "Asked with the AWS credentials of this machine: memorydb:DescribeClusters, nothing else "
-            "is needed. Nothing is changed."
+            "Asked with the AWS credentials of this machine: memorydb:DescribeClusters, "
+            "elasticache:DescribeReplicationGroups, elasticache:DescribeCacheClusters and "
+            "elasticache:DescribeServerlessCaches. One that is missing takes its own part away. Nothing is "
+            "changed."
         )
         return
     with parts.errors_shown():
-        clusters = _clusters(asked, state.reading(_RUN))
+        told = _clusters(asked, state.reading(_RUN))
+        clusters = told.clusters
+        for problem in told.problems:
+            parts.show_error(problem)
         if not clusters:
             parts.empty(
                 "No cluster in this Region",
@@ -62,6 +68,8 @@ def _table(clusters: tuple[Cluster, ...]) -> None:
     frame = pd.DataFrame(
         {
             "cluster": [line(c.name) for c in clusters],
+            "service": [discover.TITLES[c.service] for c in clusters],
+            "durability": [c.durability_words for c in clusters],
             "search": [c.search_words for c in clusters],
             "engine": [line(f"{c.engine} {c.version}") for c in clusters],
             "shards": [c.shards for c in clusters],
@@ -78,10 +86,10 @@ def _table(clusters: tuple[Cluster, ...]) -> None:
 
 
 def _choice(clusters: tuple[Cluster, ...]) -> None:
-    names = [c.name for c in clusters]
+    names = [c.title for c in clusters]
     with st.form("connect.aws_form"):
         name = st.selectbox("Cluster", names, key="connect.aws_cluster", format_func=labels(names, 80))
-        cluster = next(c for c in clusters if c.name == name)
+        cluster = next(c for c in clusters if c.title == name)
         login = st.segmented_control(
             "Login", _LOGINS, default=_LOGINS[0], required=True, key="connect.aws_login"
         )

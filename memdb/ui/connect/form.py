@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import streamlit as st
 
+from memdb.cluster.discover import SERVICES, TITLES
 from memdb.cluster.target import COLOURS, KINDS, Iam, Target, Tls
 from memdb.errors import BadInput, MemDBError
 from memdb.ui.connect import doctor
@@ -91,6 +92,9 @@ def _more() -> None:
     left, right = st.columns(2)
     left.text_input("IAM: cluster name", key="connect.iam_cluster")
     right.text_input("IAM: Region", key="connect.iam_region", placeholder="eu-west-1")
+    left, right = st.columns(2)
+    left.selectbox("IAM: service", SERVICES, key="connect.iam_service", format_func=TITLES.__getitem__)
+    right.checkbox("IAM: a serverless cache", key="connect.iam_serverless", help="Of ElastiCache.")
     st.checkbox("Replicas may answer reads", key="connect.replicas")
     st.checkbox("Allow writing", key="connect.writable", help="Otherwise the client refuses every write.")
 
@@ -120,7 +124,9 @@ def _target() -> tuple[str, Target]:
         base,
         colour=colour if colour in COLOURS else "",
         tls=tls,
-        iam=Iam(cluster, region) if cluster or region else None,
+        iam=Iam(cluster, region, values["connect.iam_service"], values["connect.iam_serverless"])
+        if cluster or region
+        else None,
         read_from_replicas=values["connect.replicas"],
     ).checked()
     return target.name, target

@@ -1,4 +1,4 @@
-"""The drill on the opened MemoryDB cluster: bounded writes, a failover after a typed confirmation."""
+"""The drill on the opened cluster: bounded writes, a failover after a typed confirmation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import streamlit as st
 
 from memdb.cluster import aws
 from memdb.cluster.target import Target
-from memdb.display import labels
+from memdb.display import labels, markdown
 from memdb.durability import failover
 from memdb.durability.drill import DrillRequest, DrillResult
 from memdb.errors import MemDBError
@@ -24,8 +24,9 @@ def view(target: Target) -> None:
     """Which cluster and shard, what will be written, the confirmation, the run, the verdict."""
     st.markdown(
         f"Nothing is killed. At most {failover.MOST:,} small writes go under `drill:` with an hour to live, "
-        "MemoryDB is asked to fail one shard over (`FailoverShard`), every acknowledged write is looked for, "
-        "and all are deleted. While the shard fails over it takes no writes from anybody for some seconds."
+        "AWS is asked to fail one shard over (MemoryDB's `FailoverShard`, ElastiCache's `TestFailover`), "
+        "every acknowledged write is looked for, and all are deleted. While the shard fails over it takes no "
+        "writes from anybody for some seconds."
     )
     if FAILING_OVER.current() is not None:
         local.watch(FAILING_OVER)
@@ -47,11 +48,15 @@ def _ask(chosen: Chosen) -> None:
     if not chosen.card.replicas:
         st.warning("This cluster has no replica: there is nothing to fail over to.", icon=":material/block:")
         return
-    parts.code_block(
-        f"aws memorydb failover-shard --region {chosen.card.cluster.region} --cluster-name {chosen.name} "
-        f"--shard-name {shard}",
-        "bash",
-    )
+    if chosen.service == "elasticache":
+        if not chosen.card.failover:
+            st.warning("Automatic failover is off: nothing would take over.", icon=":material/block:")
+            return
+        st.caption(f"Its durability is {markdown(chosen.card.cluster.durability_words)}.")
+        order = f"test-failover --replication-group-id {chosen.name} --node-group-id {shard}"
+    else:
+        order = f"failover-shard --cluster-name {chosen.name} --shard-name {shard}"
+    parts.code_block(f"aws {chosen.service} {order} --region {chosen.card.cluster.region}", "bash")
     try:
         request = DrillRequest(float(seconds or 0), 2, float(rate or 0), documents=0)
     except MemDBError as exc:
@@ -64,13 +69,14 @@ def _ask(chosen: Chosen) -> None:
 
 def _start(chosen: Chosen, shard: str, request: DrillRequest) -> None:
     client, folder = cached.client(chosen.target), home()
-    memorydb = aws.client("memorydb", chosen.region)
+    asked = aws.client(chosen.service, chosen.region)
+    fail = failover.group_failover if chosen.service == "elasticache" else failover.shard_failover
 
     def work(job: Job[DrillResult]) -> DrillResult:
         return failover.run(
             client,
             request,
-            lambda: failover.shard_failover(memorydb, chosen.name, shard, writable=chosen.writable),
+            lambda: fail(asked, chosen.name, shard, writable=chosen.writable),
             folder,
             report=job.report,
             keep=job.keep,

@@ -18,8 +18,8 @@ _LONGEST = 1_000  # characters of a value that are shown, and so linked
 _COUNTED = 12  # values whose documents the help counts
 
 
-def filter_form(target: Target, info: IndexInfo, page: str) -> tuple[Condition, int]:
-    """Draw the filter; returns the condition and how many documents it lets through.
+def filter_form(target: Target, info: IndexInfo, page: str) -> tuple[Condition, int | None]:
+    """Draw the filter; returns the condition and how many documents it lets through, None if not told.
 
     Args:
         target: the server.
@@ -57,10 +57,23 @@ def filter_form(target: Target, info: IndexInfo, page: str) -> tuple[Condition, 
     if raw.strip():
         conditions.append(Raw(raw))
     condition = And(tuple(conditions))
-    matching = cached.count(target, info, condition)
-    share = f" ({matching / info.documents:.1%})" if info.documents and matching < info.documents else ""
-    st.caption(f":material/filter_alt: **{matching:,}** of {info.documents:,} documents match{share}")
+    matching, words = counted(target, info, condition)
+    st.caption(words)
     return condition, matching
+
+
+def counted(target: Target, info: IndexInfo, condition: Condition) -> tuple[int | None, str]:
+    """How many documents a filter lets through, and the same in words; None where the engine cannot count.
+
+    Raises:
+        BadFilter: the expression does not parse.
+    """
+    try:
+        matching = cached.count(target, info, condition)
+    except UnsupportedFeature as exc:
+        return None, f":material/filter_alt: {markdown(str(exc))}"
+    share = f" ({matching / info.documents:.1%})" if info.documents and matching < info.documents else ""
+    return matching, f":material/filter_alt: **{matching:,}** of {info.documents:,} documents match{share}"
 
 
 def _field(target: Target, info: IndexInfo, field: Field, key: str) -> Condition | None:

@@ -39,7 +39,7 @@ def form(target: Target, info: IndexInfo) -> MapRequest | MemDBError:
             condition, matching = filter_form.filter_form(target, info, "map")
             rendered = render(condition, cached.server(target).dialect, info)
             request = replace(request, condition=rendered.query, params=rendered.params)
-            if not matching:
+            if matching == 0:
                 raise BadInput("No document matches the filter.", "Remove a condition, or widen a range.")
         with st.container(border=True):
             request = layout_widgets(request, info, "map")

@@ -136,11 +136,12 @@ def table_view(target: Target, sizing: SizingPlan, bills: tuple[Bill, ...]) -> N
             for row in made
         ]
     )
-    st.table(table.drop(columns=["source"]).set_index("dimension"))
+    # This table, unlike all others, reads Markdown in its cells.
+    st.table(table.drop(columns=["source"]).map(lambda cell: markdown(str(cell))).set_index("dimension"))
     st.caption(
-        f"As of {comparison.as_of(made)}, the oldest date in the table; `memdb facts` lists every fact with "
-        "its source. Quoted: from AWS's pages; third party: from the article and others; none of it "
-        "measured by us. Calculated: by the Cost view."
+        f"As of {markdown(comparison.as_of(made))}, the oldest date in the table; `memdb facts` lists every "
+        "fact with its source. Quoted: from AWS's pages; third party: from the article and others; none of "
+        "it measured by us. Calculated: by the Cost view."
     )
     index = frame.index_name()
     st.button(

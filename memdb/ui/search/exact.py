@@ -123,10 +123,11 @@ def _truth(shown: SearchView) -> Truth | None:
     if job is not None and job.result is not None:
         note = "The documents changed since this was computed. Search again for what is stored now."
         return replace(job.result, notes=(*job.result.notes, note))
-    size = shown.choice.matching * params.bytes
+    matching = shown.info.documents if shown.choice.matching is None else shown.choice.matching
+    size = matching * params.bytes
     parts.empty(
         "Exact neighbours",
-        f"Reads the {shown.choice.matching:,} vectors under the filter ({bytes_text(size)}) in blocks and "
+        f"Reads the {matching:,} vectors under the filter ({bytes_text(size)}) in blocks and "
         "compares all of them with the query.",
         ":material/target:",
     )

@@ -12,9 +12,8 @@ from memdb.cluster.target import Target
 from memdb.display import labels, line, markdown
 from memdb.embedding import local
 from memdb.errors import BadFilter, BadVector, MemDBError, UnsupportedFeature
-from memdb.ui.kit import cached, parts, state
+from memdb.ui.kit import cached, filter_form, parts, state
 from memdb.ui.kit.ef import ef_input
-from memdb.ui.kit.filter_form import tag_choice
 from memdb.vectors import search, upload
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import And, Condition, Not, Range, Raw, Tag, Text
@@ -56,7 +55,7 @@ class SearchChoice:
     request: KnnRequest
     by: By
     text: str  # the question, the document's key, or a word for the vector
-    matching: int
+    matching: int | None  # documents under the filter; None where the engine cannot count them
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +229,7 @@ def _settings(target: Target, params: VectorParams) -> tuple[int, int | None]:
     return int(k), ef
 
 
-def _filter(target: Target, info: IndexInfo) -> tuple[Condition, int]:
+def _filter(target: Target, info: IndexInfo) -> tuple[Condition, int | None]:
     """Conditions from the builder and the raw expression, joined by and; and how many documents match."""
     conditions: list[Condition] = []
     with st.container(border=True):
@@ -250,10 +249,9 @@ def _filter(target: Target, info: IndexInfo) -> tuple[Condition, int]:
         if raw.strip():
             conditions.append(Raw(raw))
         condition = And(tuple(conditions))
-        count = cached.count(target, info, condition)
-        share = f" ({count / info.documents:.1%})" if info.documents and count < info.documents else ""
-        told.caption(f":material/filter_alt: **{count:,}** of {info.documents:,} documents match{share}")
-    return condition, count
+        matching, words = filter_form.counted(target, info, condition)
+        told.caption(words)
+    return condition, matching
 
 
 def _field_filter(target: Target, info: IndexInfo, field: Field) -> Condition | None:
@@ -277,7 +275,9 @@ def _field_filter(target: Target, info: IndexInfo, field: Field) -> Condition | 
 
 
 def _tag_filter(target: Target, info: IndexInfo, field: Field) -> Condition | None:
-    chosen = tag_choice(cached.tag_values(target, info.name, field.name), field, filter_key(field))
+    chosen = filter_form.tag_choice(
+        cached.tag_values(target, info.name, field.name), field, filter_key(field)
+    )
     if not chosen:
         return None
     without = st.toggle("none of these", key=f"search.not.{field.name}", bind="query-params")

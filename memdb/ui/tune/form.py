@@ -63,7 +63,7 @@ def form(target: Target, info: IndexInfo) -> SweepRequest | MemDBError:
         return wrong or BadInput("There are no queries yet.", "Choose where they come from.")
     if matching == 0:
         return BadInput("No document matches the filter.", "Remove a condition, or widen a range.")
-    if k > matching:
+    if matching is not None and k > matching:
         st.caption(
             f":material/info: K is {k:,}, and {matching:,} documents match the filter: recall is of those."
         )
