@@ -88,7 +88,7 @@ def damaged_files() -> None:
     lately = [notice for notice in files.NOTICES if time.time() - notice.at < _TOLD_S]
     if lately:
         words = " ".join(markdown(notice.words) for notice in lately)
-        st.warning(words, title="A file of this app could not be read.", icon=":material/heart_broken:")
+        st.error(words, title="A file of this app could not be read.", icon=":material/heart_broken:")
 
 
 def target_name(target: Target) -> Markdown:
