@@ -57,8 +57,8 @@ def judge(after: Sample, changed: Rates, limits: Thresholds) -> tuple[Finding, .
             changed,
             "evicted",
             "evictions",
-            "Keys are thrown away. MemoryDB with search: a larger node (UpdateCluster), for it has one shard and "
-            "the node's maxmemory. ElastiCache: a larger node or more shards. Elsewhere: raise maxmemory.",
+            "Keys are thrown away. MemoryDB with search: a larger node (UpdateCluster), for it has one shard "
+            "and the node's maxmemory. ElastiCache: a larger node or more shards. Elsewhere: raise maxmemory.",
         ),
         _grows(
             after,

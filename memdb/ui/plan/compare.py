@@ -136,12 +136,14 @@ def table_view(target: Target, sizing: SizingPlan, bills: tuple[Bill, ...]) -> N
             for row in made
         ]
     )
-    st.table(table.drop(columns=["source"]).set_index(""))
+    st.table(table.drop(columns=["read", "source"]).set_index(""))
     st.caption(
         f"As of {comparison.as_of(made)}, the oldest date in the table; `memdb facts` lists every fact with "
         "its source. Quoted: from AWS's pages; third party: from the article and others; none of it "
         "measured by us. Calculated: by the Cost view."
     )
+    with st.expander("When each row was read, and where"):
+        st.dataframe(table[["", "read", "grade", "source"]], hide_index=True, key="compare.read")
     index = frame.index_name()
     st.button(
         "Measure latency here",
