@@ -1,5 +1,5 @@
 """What the app's web server adds to Streamlit: headers by which a browser calls nobody else, and the login
-before files. Decision: docs/decisions/0090-what-a-browser-may-do.md.
+before files. Decision: docs/decisions/0097-foreign-text.md.
 
 Both entry scripts make an `App` of Streamlit with this; `streamlit run` finds it in their source.
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from memdb.cluster.target import Target
+from memdb.display import Markdown
 from memdb.ui.kit import cached
 from memdb.vectors.query import EF_RUNTIME
 
@@ -14,8 +15,8 @@ def ef_input(
     key: str,
     default: int = EF_RUNTIME,
     *,
-    label: str = "EF_RUNTIME",
-    help: str = "",  # noqa: A002  # as Streamlit names it
+    label: Markdown = "EF_RUNTIME",
+    help: Markdown = "",  # noqa: A002  # as Streamlit names it
     disabled: bool = False,
 ) -> int:
     """A number from 1 to the engine's limit, typed or by steps of one; in the link under its key."""

@@ -158,7 +158,7 @@ def figures_frame(names: Sequence[str]) -> pd.DataFrame:
         for name in names
         for figure in [FIGURES[name]]
     ]
-    return pd.DataFrame(rows, columns=["figure", "unit", "what it is", "from", ""])
+    return pd.DataFrame(rows, columns=["figure", "unit", "what it is", "source", "better"])
 
 
 def _number(value: float | None) -> str:

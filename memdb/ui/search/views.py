@@ -10,7 +10,7 @@ import streamlit as st
 
 from memdb.cluster import replies
 from memdb.cluster.target import Target
-from memdb.display import bytes_text, code, duration, line, markdown, plain
+from memdb.display import bytes_text, code, duration, labels, line, markdown, plain
 from memdb.errors import BadVector, NotFound
 from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.search.compare import two_settings
@@ -96,17 +96,16 @@ def _table(shown: SearchView) -> None:
     long = [f.name for f in info.fields if f.name.lower() in CONTENTS]
     order = [c for c in frame.columns if c not in long and c not in {"key"}]
     digest = f"{shown.choice.request.__hash__():x}.{st.session_state['search.run']}"
+    titles = [c for c in order[3:] if is_title(c)]
+    headed = labels([str(c) for c in frame.columns], 80)
+    seen = frame.rename(columns=headed)
     event = st.dataframe(
-        frame,
+        seen,
         hide_index=True,
         column_order=[
-            *order[:3],
-            *[c for c in order[3:] if is_title(c)],
-            *[c for c in order[3:] if not is_title(c)],
-            "key",
-            *long,
+            headed(c) for c in (*order[:3], *titles, *(c for c in order[3:] if c not in titles), "key", *long)
         ],
-        column_config=_columns(result.metric, frame),
+        column_config=_columns(result.metric, seen),
         on_select="rerun",
         selection_mode="single-row",
         key=f"search.table.{digest}",
