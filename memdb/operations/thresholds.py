@@ -58,7 +58,7 @@ def judge(after: Sample, changed: Rates, limits: Thresholds) -> tuple[Finding, .
             "evicted",
             "evictions",
             "Keys are thrown away. MemoryDB with search: a larger node (UpdateCluster), for it has one shard "
-            "and the node's maxmemory. ElastiCache: a larger node or more shards. Elsewhere: raise maxmemory.",
+            "and the node's maxmemory. ElastiCache: a larger node or more shards. Else: raise maxmemory.",
         ),
         _grows(
             after,
