@@ -88,7 +88,7 @@ def damaged_files() -> None:
     lately = [notice for notice in files.NOTICES if time.time() - notice.at < _TOLD_S]
     if lately:
         words = " ".join(markdown(notice.words) for notice in lately)
-        st.warning(words, title="A file of this app could not be read.", icon=":material/heart_broken:")
+        st.error(words, title="A file of this app could not be read.", icon=":material/heart_broken:")
 
 
 def target_name(target: Target) -> Markdown:
@@ -184,4 +184,4 @@ def export(frame: pd.DataFrame, name: str, settings: Mapping[str, object], *, ke
 
 def memory_text(size: float | None) -> str:
     """A size, or that the engine does not tell."""
-    return "not told by this engine" if size is None else bytes_text(size)
+    return "not available from this engine" if size is None else bytes_text(size)
