@@ -125,7 +125,9 @@ def _facts(target: Target) -> None:
         st.metric("Sessions", counted, help=how)
         limit = "no limit set" if facts.limit_bytes is None else f"limit {bytes_text(facts.limit_bytes)}"
         st.metric(
-            "Memory", bytes_text(facts.used_bytes), help="not told" if facts.used_bytes is None else limit
+            "Memory",
+            bytes_text(facts.used_bytes),
+            help="not available" if facts.used_bytes is None else limit,
         )
         st.metric("Clients", _number(facts.clients))
         st.metric("Up for", duration(facts.uptime_s))

@@ -30,11 +30,10 @@ def filter_form(target: Target, info: IndexInfo, page: str) -> tuple[Condition, 
         BadFilter: the expression does not parse.
     """
     fields = (*info.of_kind("TAG"), *info.of_kind("NUMERIC"))
-    names = [name for name in (f"{page}.f.{f.name}" for f in fields) if st.session_state.get(name)]
-    label = "Filter" + (f" ({len(names)})" if names else "")
     conditions: list[Condition] = []
     wrong: MemDBError | None = None
-    with st.expander(label, icon=":material/filter_alt:"):
+    # A label that changes would close it after each choice.
+    with st.expander("Filter", icon=":material/filter_alt:"):
         for field in fields:
             try:
                 chosen = _field(target, info, field, f"{page}.f.{field.name}")

@@ -1,4 +1,4 @@
-"""The Indexes page's right side: what each index takes and gives, as tables and charts."""
+"""The Indexes page's right side: memory, build time, recall and latency of each index."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from memdb.ui.tune.runs import comparison as compare_runs
 
 
 def tables(every: tuple[Candidate, ...], request: SweepRequest) -> None:
-    """What each index takes and gives, and both as files."""
+    """Memory and build time, recall and latency of each index, and both as files."""
     takes, gives = takes_frame(every), gives_frame(every)
-    st.markdown("###### what each takes")
+    st.markdown("###### Memory and build time")
     st.dataframe(
         takes,
         hide_index=True,
@@ -38,7 +38,7 @@ def tables(every: tuple[Candidate, ...], request: SweepRequest) -> None:
         },
     )
     if any(c.run is not None for c in every):
-        st.markdown("###### what each gives")
+        st.markdown("###### Recall and latency")
         st.dataframe(
             gives,
             hide_index=True,

@@ -163,14 +163,14 @@ def points_table(run: Run, key: str) -> None:
     frame = report.curve_frame(run)
     best = run.recommendation.ef_runtime if run.recommendation else None
     frame["qps"] = frame["qps"].round()
-    frame.insert(0, " ", ["★" if ef == best else "" for ef in frame["ef_runtime"]])
+    frame.insert(0, "★", ["★" if ef == best else "" for ef in frame["ef_runtime"]])
     st.dataframe(
         frame,
         hide_index=True,
         key=f"{key}.table",
         placeholder="–",
         column_config={
-            " ": st.column_config.TextColumn("", width=30, help="★ is the recommended setting"),
+            "★": st.column_config.TextColumn(width=30, help="★ is the recommended setting"),
             "ef_runtime": st.column_config.NumberColumn("EF_RUNTIME", format="%d"),
             "recall": st.column_config.NumberColumn(f"recall@{run.request.k}", format="%.4f"),
             "low": st.column_config.NumberColumn(format="%.4f"),
