@@ -137,12 +137,15 @@ def table_view(target: Target, sizing: SizingPlan, bills: tuple[Bill, ...]) -> N
         ]
     )
     # This table, unlike all others, reads Markdown in its cells.
-    st.table(table.drop(columns=["source"]).map(lambda cell: markdown(str(cell))).set_index("dimension"))
+    shown = table.drop(columns=["read", "source"]).map(lambda cell: markdown(str(cell)))
+    st.table(shown.set_index("dimension"))
     st.caption(
         f"As of {markdown(comparison.as_of(made))}, the oldest date in the table; `memdb facts` lists every "
         "fact with its source. Quoted: from AWS's pages; third party: from the article and others; none of "
         "it measured by us. Calculated: by the Cost view."
     )
+    with st.expander("When each row was read, and where"):
+        st.dataframe(table[["dimension", "read", "grade", "source"]], hide_index=True, key="compare.read")
     index = frame.index_name()
     st.button(
         "Measure latency here",
