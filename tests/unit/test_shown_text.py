@@ -69,6 +69,7 @@ def test_no_text_is_shown_as_it_came() -> None:
         "st.caption(str(text))",
         "st.caption(st.session_state.get('x', ''))",
         "st.caption(OURS.get(text, text))",
+        "words = {'a': text}\nst.selectbox('x', list(words), format_func=words.__getitem__)",
         "st.caption('{}'.join(text))",
         "st.caption('a %s' % text)",
         "st.column_config.TextColumn(text)",
@@ -92,6 +93,7 @@ def test_a_text_as_it_came_is_seen(body: str) -> None:
         "st.text(plain(text))",
         "st.selectbox('x', [f.name for f in info.fields], format_func=labels(f.name for f in info.fields))",
         "st.selectbox('x', list(OURS), format_func=OURS.__getitem__)",
+        "words = {'a': 'One'}\nst.selectbox('x', list(words), format_func=words.__getitem__)",
         "st.segmented_control('x', [f.name for f in info.fields], format_func=partial(markdown, limit=9))",
         "words = [f'{k}']\nst.caption(words[0])",
         "st.caption(', '.join(markdown(f.name) for f in info.fields))",
@@ -129,6 +131,7 @@ def test_every_element_of_streamlit_that_we_use_is_judged() -> None:
         ),
         *(
             "line_chart",
+            "vega_lite_chart",
             "navigation",
             "fragment",
             "cache_data",
