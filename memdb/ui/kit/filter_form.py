@@ -105,7 +105,7 @@ def tag_choice(values: TagValues, field: Field, key: str) -> tuple[str, ...]:
     typed value would be like no label. Enter takes the best match; an equal value is the best.
     """
     counts = {value.value: value.documents for value in values}
-    shown = labels({value: line(value, _LONGEST) or _no_text(value) for value in counts}, _LONGEST)
+    shown = labels({value: value_label(value) for value in counts}, _LONGEST)
     chosen = st.multiselect(
         markdown(field.name, 60),
         list(counts),
@@ -120,8 +120,9 @@ def tag_choice(values: TagValues, field: Field, key: str) -> tuple[str, ...]:
     return tuple(chosen)
 
 
-def _no_text(value: str) -> str:
-    return "(blanks)" if value else "(empty)"
+def value_label(value: str) -> str:
+    """A value as a box shows it and a link holds it."""
+    return line(value, _LONGEST) or ("(blanks)" if value else "(empty)")
 
 
 def _counted(counts: dict[str, int], shown: Callable[[str], str], complete: bool) -> str | None:

@@ -272,7 +272,9 @@ def advisor_view() -> None:
                     }
                     for d in advisor.differences()
                 ]
-            ).set_index("")
+            )
+            .map(lambda cell: markdown(str(cell)))
+            .set_index("difference")
         )
     if advice.changes and yes:
         st.markdown("###### What would change the answer")
