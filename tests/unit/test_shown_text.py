@@ -137,6 +137,7 @@ def test_every_element_of_streamlit_that_we_use_is_judged() -> None:
             "cache_data",
             "cache_resource",
             "rerun",
+            "switch_page",
             "stop",
             "get_option",
         ),
