@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,11 @@ _TEXTS = ("content", "text", "body", "description", "summary", "chunk", "answer"
 _LONGEST = 4_000  # characters of a document that are looked at
 _SHORTEST = 25  # characters of a sentence that says something
 _END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"'(])")
+_DIRECTIVE = re.compile(r"^[ \t]*\.\. [\w-]+::[^\n]*$", re.MULTILINE)
+_ROLE = re.compile(r":[a-zA-Z][\w:+.-]*:`([^`]+)`")
+_LITERAL = re.compile(r"(`{1,2})([^`]+)\1_{0,2}")
+_LINK = re.compile(r"!?\[([^\]\[]*)\]\([^()\s]*\)")
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 _TURNS = 8  # of the history that a model is told
 SYSTEM = (
     "You answer questions from the numbered documents below, and from nothing else. Cite them as [1], [2]. "
@@ -72,7 +78,7 @@ def extractive(question: str, hits: Sequence[Hit], count: int = SENTENCES) -> An
     """
     sentences: list[tuple[int, str]] = []
     for number, hit in enumerate(hits, 1):
-        sentences += [(number, text) for text in _sentences(passage(hit))]
+        sentences += [(number, text) for text in _sentences(clean(passage(hit)))]
     known = sources(hits)
     if not sentences:
         nothing = "No document was found." if not hits else "The documents that were found hold no sentences."
@@ -90,6 +96,30 @@ def extractive(question: str, hits: Sequence[Hit], count: int = SENTENCES) -> An
     chosen.sort()
     text = " ".join(f"{sentences[place][1]} [{sentences[place][0]}]" for place in chosen)
     return Answer(text, known, "sentences of the documents")
+
+
+def unanswered(hits: Sequence[Hit], nearest: float, bound: float) -> Answer:
+    """What is said where no document is near enough: that the documents do not answer."""
+    text = (
+        f"The documents do not answer this. The nearest one is at distance {nearest:.3f}; from {bound:.3f} "
+        "on, a document is taken to be about something else."
+    )
+    return Answer(text, sources(hits), "the relevance bound, without reading the documents")
+
+
+def clean(text: str) -> str:
+    """A text without the marks of reStructuredText, Markdown links and HTML; the words stay."""
+    text = _DIRECTIVE.sub("", text)
+    text = _ROLE.sub(lambda m: _target(m[1]), text)
+    text = _LITERAL.sub(r"\2", text)
+    text = _LINK.sub(r"\1", text)
+    return html.unescape(_TAG.sub("", text))
+
+
+def _target(role: str) -> str:
+    """What a role shows: the title of "title <target>", the last part of "~module.name"."""
+    title = re.match(r"(.+?)\s*<[^<>]*>$", role)
+    return title[1] if title else role.rpartition(".")[2] if role.startswith("~") else role.lstrip("!")
 
 
 def written(

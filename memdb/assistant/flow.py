@@ -148,26 +148,62 @@ def context(
     )
 
 
-def alone(client: Client, context: Context, repeats: int = 5) -> tuple[Step, ...]:
-    """The commands of the round trip one after the other, each by itself: what the one round trip saves.
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The commands of the round trip sent at once and one by one, in turn; ms, one value a repeat."""
+
+    together_ms: tuple[float, ...]
+    alone_ms: tuple[tuple[str, tuple[float, ...]], ...]  # command → its times
+
+    @property
+    def sums_ms(self) -> tuple[float, ...]:
+        """What the commands one by one took in each repeat."""
+        return tuple(sum(times) for times in zip(*(times for _, times in self.alone_ms), strict=True))
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The commands one after the other, each as long as its median."""
+        steps: list[Step] = []
+        for name, times in self.alone_ms:
+            start = steps[-1].end_ms if steps else 0.0
+            steps.append(Step(name, start, start + statistics.median(times), True))
+        return tuple(steps)
+
+
+def compared(client: Client, context: Context, repeats: int = 9) -> Compared:
+    """What one round trip saves: its commands at once and one by one, as often as each other and in turn.
 
     A server writes the replies of a pipeline together, so that the pipeline itself does not tell what each
-    command took. Medians of `repeats` calls.
+    command took.
 
     Raises:
         MemDBError: the server did not answer, or said no.
     """
     names = ["history", *(["preference"] if context.ask.user_id else []), "documents"]
-    steps: list[Step] = []
-    for name, command in zip(names, context.commands, strict=True):
-        times = []
-        for _ in range(repeats):
+    together: list[float] = []
+    alone: dict[str, list[float]] = {name: [] for name in names}
+    for _ in range(repeats):
+        began = time.perf_counter()
+        client.pipeline([command.args for command in context.commands])
+        together.append((time.perf_counter() - began) * 1000)
+        for name, command in zip(names, context.commands, strict=True):
             began = time.perf_counter()
             client.execute(*command.args)
-            times.append((time.perf_counter() - began) * 1000)
-        start = steps[-1].end_ms if steps else 0.0
-        steps.append(Step(name, start, start + statistics.median(times), True))
-    return tuple(steps)
+            alone[name].append((time.perf_counter() - began) * 1000)
+    return Compared(tuple(together), tuple((name, tuple(times)) for name, times in alone.items()))
+
+
+def nearest(client: Client, info: IndexInfo, ask: Ask, vector: Floats) -> float | None:
+    """Distance of the document nearest to the question alone, without the preference; None where none is.
+
+    `vector` is (d,), of the question.
+
+    Raises:
+        MemDBError: the server did not answer, or said no.
+    """
+    result = knn(client, _request(info, replace(ask, k=1, weight=0.0), vector, None), info)
+    known = result.distances[np.isfinite(result.distances)]
+    return float(known[0]) if len(known) else None
 
 
 def both(

@@ -1,8 +1,9 @@
-"""`memdb search`: the nearest documents, as a table or as JSON."""
+"""`memdb search`: the nearest documents, as blocks that fit the terminal or as JSON."""
 
 from __future__ import annotations
 
 import math
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from memdb import files
 from memdb.cli.arguments import OnIndex, count
 from memdb.cli.options import option
-from memdb.cli.output import print_json, print_table, say
+from memdb.cli.output import print_json, say
 from memdb.cluster.client import Client, open_for_work
 from memdb.display import line
 from memdb.errors import BadInput
@@ -25,9 +26,12 @@ from memdb.vectors.membership import Membership
 from memdb.vectors.query import EF_RUNTIME, KnnRequest, numbers, returnable, vector_param
 from memdb.vectors.read import blocks
 from memdb.vectors.recall import Judged, judge
-from memdb.vectors.search import KnnResult, document_vector, knn
+from memdb.vectors.search import Hit, KnnResult, document_vector, knn
+from memdb.vectors.titles import title_of
 
-_SHOWN_FIELDS = 4
+_SHORT = 40  # characters of a field that shares its line with others
+_LONGEST = 2_000
+_INDENT = " " * 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +173,23 @@ def _notes(notes: tuple[str, ...]) -> dict[str, object]:
     return {"notes": list(notes)} if notes else {}
 
 
+def _block(rank: int, hit: Hit, width: int, *, breaks_filter: bool) -> list[str]:
+    """A hit in at most four lines: rank, distance and key; its title; its short fields; one line of text."""
+    fields = {name: line(value, _LONGEST) for name, value in hit.fields.items() if value.strip()}
+    marked = "  breaks the filter" if breaks_filter else ""
+    lines = [f"{rank:>3}  {_distance(hit.distance)}  {line(hit.key, _LONGEST)}{marked}"]
+    title = title_of(fields, "")
+    texts = [f"{name}: {value}" for name, value in fields.items() if value != title]
+    short = [text for text in texts if len(text) <= _SHORT]
+    long = max((text for text in texts if len(text) > _SHORT), key=len, default="")
+    room = max(20, width - len(_INDENT))
+    return lines + [_INDENT + _cut(text, room) for text in (title, " · ".join(short), long) if text]
+
+
+def _cut(text: str, room: int) -> str:
+    return text if len(text) <= room else text[: room - 1] + "…"
+
+
 def _show(
     result: KnnResult,
     request: KnnRequest,
@@ -176,21 +197,11 @@ def _show(
     compared: Judged | None,
     notes: tuple[str, ...],
 ) -> None:
-    names = request.return_fields[:_SHOWN_FIELDS]
-    marked = ("filter",) if result.outside else ()
-    rows = [
-        (
-            str(i),
-            hit.key,
-            _distance(hit.distance),
-            *("breaks it" if hit.key in result.outside else "" for _ in marked),
-            *(hit.fields.get(name, "") for name in names),
-        )
-        for i, hit in enumerate(result.hits, 1)
-    ]
-    if rows:
-        print_table("", ("", "key", "distance", *marked, *names), rows, right=(0, 2))
-    say(f"{len(rows)} hits in {result.took_ms:.1f} ms")
+    width = shutil.get_terminal_size().columns  # 80 where there is no terminal
+    for rank, hit in enumerate(result.hits, 1):
+        say("\n".join(_block(rank, hit, width, breaks_filter=hit.key in result.outside)))
+    count = len(result.hits)
+    say(f"{count} {'hit' if count == 1 else 'hits'} in {result.took_ms:.1f} ms")
     for note in notes:
         say(f"Note: {note}")
     if exact is not None and compared is not None:

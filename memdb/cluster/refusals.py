@@ -79,5 +79,5 @@ def _login_failed(reply: str, target: Target) -> LoginFailed:
         )
     return LoginFailed(
         f"{target.name} refused the login: {reply}.",
-        "Check user and password of this target (MEMDB_PASSWORD, or where the settings file says it is).",
+        "Check the user and the password that were given for this target.",
     )

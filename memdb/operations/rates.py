@@ -24,6 +24,9 @@ class Rates:
 def rates(before: Sample, after: Sample) -> Rates:
     """Rates a second; `cpu` and `hit_rate` as shares in [0, 1], `search_ms` the mean of FT.SEARCH.
 
+    `cpu_process` are the cores that all threads together keep busy: more than 1 where searches run beside the
+    main thread.
+
     `p50_ms`, `p99_ms` are of all commands, `search_p50_ms`, `search_p99_ms` of FT.SEARCH: upper edges of the
     server's buckets, which double from one to the next.
 
@@ -50,6 +53,8 @@ def rates(before: Sample, after: Sample) -> Rates:
             values[name] = grown[name] / seconds
     if "cpu_s" in grown:
         values["cpu"] = grown["cpu_s"] / seconds
+    if "cpu_process_s" in grown:
+        values["cpu_process"] = grown["cpu_process_s"] / seconds
     if grown.get("searches") and "search_us" in grown:
         values["search_ms"] = grown["search_us"] / grown["searches"] / 1000
     looked = grown.get("hits", 0.0) + grown.get("misses", 0.0)

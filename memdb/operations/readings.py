@@ -106,6 +106,10 @@ def memory_and_load(reading: Reading, told: Mapping[str, str]) -> None:
     names = ("used_cpu_user_main_thread", "used_cpu_sys_main_thread")
     seconds = sum(replies.number(told[name]) for name in names) if told.keys() >= set(names) else None
     reading.put("cpu_s", seconds, "INFO does not tell the CPU time of the main thread")
+    # All threads: searches of valkey-search and MemoryDB run on others, and leave the main thread idle.
+    both = ("used_cpu_user", "used_cpu_sys")
+    process = sum(replies.number(told[name]) for name in both) if told.keys() >= set(both) else None
+    reading.put("cpu_process_s", process, "INFO does not tell the CPU time of the process")
     _keys(reading, told)
 
 
@@ -130,6 +134,9 @@ def search_memory(reading: Reading, told: Mapping[str, str]) -> None:
     field_ = next((name for name in names if told.get(name)), "")
     why = "INFO has no figure of the indexes' memory"
     reading.put("search_bytes", told.get(field_), why, source=f"INFO {field_}")
+    for name, told_as in (("cpu_readers", "search_used_read_cpu"), ("cpu_writers", "search_used_write_cpu")):
+        if told_as in told:  # valkey-search alone tells its threads
+            reading.put(name, told[told_as], "INFO tells no number")
     latency = _parts(told.get("search_hnsw_vector_index_search_latency_usec", ""))
     for name in ("p50", "p99"):
         if name in latency:  # valkey-search, of all searches since it started

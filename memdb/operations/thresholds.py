@@ -53,7 +53,12 @@ def judge(after: Sample, changed: Rates, limits: Thresholds) -> tuple[Finding, .
         _connections(after, limits),
         _cpu(after, changed, limits),
         _grows(
-            after, changed, "evicted", "evictions", "Keys are thrown away: raise maxmemory or add a shard."
+            after,
+            changed,
+            "evicted",
+            "evictions",
+            "Keys are thrown away. MemoryDB with search: a larger node (UpdateCluster), for it has one shard "
+            "and the node's maxmemory. ElastiCache: a larger node or more shards. Else: raise maxmemory.",
         ),
         _grows(
             after,
@@ -82,7 +87,12 @@ def _memory(after: Sample, limits: Thresholds) -> Finding:
     free = 1 - used / limit
     bad = free < limits.free_memory
     saw = f"{free:.0%} of maxmemory is free; the alarm is under {limits.free_memory:.0%}"
-    todo = "Choose a larger node or add a shard (`memdb size`), or let old keys expire." if bad else ""
+    todo = (
+        "Choose a larger node (`memdb size`), or let old keys expire. ElastiCache takes more shards as well; "
+        "MemoryDB with search has one."
+        if bad
+        else ""
+    )
     return Finding(after.address, "free memory", "warning" if bad else "ok", saw, todo, ARTICLE)
 
 
@@ -103,6 +113,8 @@ def _cpu(after: Sample, changed: Rates, limits: Thresholds) -> Finding:
         return Finding(after.address, "CPU", "absent", _why(changed, "cpu_s"), source=ARTICLE)
     bad = share > limits.cpu
     saw = f"{share:.0%} of the main thread during {changed.seconds:.1f} s; the alarm is over {limits.cpu:.0%}"
+    if (cores := changed.values.get("cpu_process")) is not None:
+        saw += f"; all threads together keep {cores:.2f} cores busy"
     todo = (
         "Lower EF_RUNTIME or read from replicas; `redis-cli SLOWLOG GET 10` tells what is slow."
         if bad

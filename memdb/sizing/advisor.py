@@ -171,7 +171,10 @@ QUESTIONS: tuple[Question, ...] = (
         "radius",
         "Do you search by distance, for all that lie within a radius?",
         (("MemoryDB", 1, "VECTOR_RANGE searches by distance."),),
-        tuple((service, "Its search has no range by distance.") for service in _ELASTICACHE),
+        (
+            *((service, "Its search has no range by distance.") for service in _ELASTICACHE),
+            ("S3 Vectors", "A query takes K, and no distance."),
+        ),
     ),
 )
 
@@ -226,7 +229,7 @@ def differences() -> tuple[Difference, ...]:
     """MemoryDB beside ElastiCache with `sync`, by the facts."""
     pairs = (
         ("Search", "memorydb/shards", "elasticache/shards"),
-        ("Engine", "memorydb/version", "elasticache/version"),
+        ("Engine", "memorydb/version", "elasticache/durable_version"),
         ("Text", "memorydb/text", "elasticache/text"),
         ("By distance", "memorydb/range", "elasticache/range"),
         ("EF", "memorydb/ef", "elasticache/ef"),

@@ -70,8 +70,8 @@ def rows(bills: Sequence[Bill], measured: str = "") -> tuple[Row, ...]:
         _named("Indexes", ("memorydb/indexes", "elasticache/indexes", "s3vectors/indexes", "")),
         _named("EF", ("memorydb/ef", "elasticache/ef", "", "")),
         _limits(),
-        _named("Engine", ("memorydb/version", "elasticache/version", "", "opensearch/generations")),
-        _named("Search by distance", ("memorydb/range", "elasticache/range", "", "")),
+        _engines(),
+        _named("Search by distance", ("memorydb/range", "elasticache/range", "s3vectors/range", "")),
         _article("Speaks Redis", ("yes", "yes", "yes", "yes", "no", "no")),
         _article(
             "Operations",
@@ -106,6 +106,12 @@ def _named(dimension: str, names: tuple[str, str, str, str]) -> Row:
 def _limits() -> Row:
     durable = "elasticache/durable_write_mib_s"
     return _row("Writes end at", ("memorydb/write_mb_s", "", durable, durable, "s3vectors/written", ""))
+
+
+def _engines() -> Row:
+    durable = "elasticache/durable_version"
+    names = ("memorydb/version", "elasticache/version", durable, durable, "", "opensearch/generations")
+    return _row("Engine", names)
 
 
 def _row(dimension: str, names: Sequence[str]) -> Row:

@@ -83,7 +83,7 @@ def refresh(pricing: Any, service: Service, region: str, *, report: Report = sil
     if not prices:
         if other:
             raise BadInput(
-                f"AWS lists prices of {region} in {', '.join(sorted(other))}, and this calculator reckons in "
+                f"AWS lists prices of {region} in {', '.join(sorted(other))}, and this calculator uses "
                 f"{CURRENCY}.",
                 "Enter the prices in USD yourself; nothing was changed.",
             )

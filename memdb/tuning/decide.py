@@ -178,6 +178,8 @@ def recommend(
     goal, k = request.goal, request.k
     best = chosen(points, goal)
     plan = (*((beside.words,) if beside else ()), *((plan_words,) if plan_words else ()))
+    if plan_exact and definition.algorithm == "HNSW" and goal.kind == "recall" and all_exact(points):
+        return _brute_force(points, plan)
     if best is None:
         return _missed(points, request, definition, ef_limit, plan, plan_exact, uncertainty)
     what = _result(best, request)
@@ -196,8 +198,10 @@ def recommend(
         below = [p for p in points if p.ef_runtime < best.ef_runtime]
         if below:
             reasons.append(_below(max(below, key=lambda p: p.ef_runtime), goal))
+        elif best.ef_runtime <= k:
+            reasons.append("A lower one changes nothing: below K the engine uses K.")
         else:
-            reasons.append("It is the smallest value that was asked for: a smaller one may do as well.")
+            reasons.append(f"It is the lowest that was measured: one from {k} to it may do as well.")
         if math.isfinite(best.p99_ms):
             reasons.append(
                 f"It costs {best.p50_ms:.2f} ms a call at the median and {best.p99_ms:.2f} ms at p99 "
@@ -205,6 +209,28 @@ def recommend(
             )
     return Recommendation(
         best.ef_runtime, best.recall, best.low, best.high, True, sentence, (*reasons, *plan)
+    )
+
+
+def all_exact(points: Sequence[EfPoint]) -> bool:
+    """Whether every query of every point got all its true neighbours."""
+    return all(len(p.recalls) > 0 and float(p.recalls.min()) >= 1 for p in points)
+
+
+def _brute_force(points: Sequence[EfPoint], plan: tuple[str, ...]) -> Recommendation:
+    """No setting is better than another where all that match are compared."""
+    asked = len(points[0].recalls)
+    queries = "query" if asked == 1 else "queries"
+    answered = f"{asked:,} {queries} answered, each exactly, at every EF_RUNTIME measured"
+    reason = f"{answered[0].upper()}{answered[1:]}. Other queries under another filter may run otherwise."
+    return Recommendation(
+        None,
+        1.0,
+        1.0,
+        1.0,
+        True,
+        "EF_RUNTIME does not matter under this filter: exact by brute force.",
+        (reason, *plan),
     )
 
 

@@ -66,7 +66,7 @@ def worst_frame(worst: Sequence[misses.Miss]) -> pd.DataFrame:
             "recall": [m.recall for m in worst],
             "missed": [len(m.missed) for m in worst],
             "nearest missed": pd.array([m.nearest_missed for m in worst], dtype="Int64"),
-            "astray": [m.astray for m in worst],
+            "excess": [m.astray for m in worst],
             "short": [m.short for m in worst],
             "found by EF": pd.array([m.found_by for m in worst], dtype="Int64"),
         }
@@ -235,7 +235,7 @@ def _curve_table(run: Run, best: int | None) -> str:
 
 
 def _worst_table(worst: Sequence[misses.Miss]) -> str:
-    heads = ("query", "recall", "missed", "nearest missed", "astray", "found by EF")
+    heads = ("query", "recall", "missed", "nearest missed", "excess", "found by EF")
     rows = [
         (
             [

@@ -339,6 +339,8 @@ class _Sweep:
                 outside=np.concatenate([earlier.outside, came.outside]),
                 took_s=earlier.took_s + point.took_s,
             )
+        if self.plan is not None and self.plan.exact and decide.all_exact([point]):
+            return replace(point, recall=1.0, low=1.0, high=1.0)  # by how it runs, not by these queries
         goal = state.request.goal
         band = unseen.interval(point.recalls, goal.confidence, state.queries.uncertainty)
         return replace(point, recall=band.mean, low=band.low, high=band.high)

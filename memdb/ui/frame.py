@@ -116,12 +116,28 @@ def _menu() -> st.Page:
     folder = app_folder() / "pages"
     menu = {
         section: [
-            st.Page(folder / file, title=title, icon=icon, url_path=address, default=address == "home")
+            st.Page(
+                folder / file,
+                title=title,
+                icon=icon,
+                url_path="" if address == "home" else address,
+                default=address == "home",
+            )
             for file, title, icon, address in pages
         ]
         for section, pages in PAGES.items()
     }
+    # The default page stands at the root alone; whoever types its name shall find it as well.
+    named = PAGES["Explore"][0]
+    menu["Explore"].append(
+        st.Page(_home, title=named[1], icon=named[2], url_path=named[3], visibility="hidden")
+    )
     return st.navigation(menu, expanded=True)  # all pages, also on a low screen
+
+
+def _home() -> None:
+    """The root, for its own address."""
+    st.switch_page(link("home"))
 
 
 def link(address: str) -> Path:

@@ -12,8 +12,10 @@ from memdb.errors import MemDBError, NotAllowed, UnknownIndex
 from memdb.jobs import Job
 from memdb.ui import frame
 from memdb.ui.kit import cached, charts, parts, state
+from memdb.ui.kit.filter_form import value_label
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.kit.job import panel as job_panel
+from memdb.ui.tune import listed, named
 from memdb.vectors.index import Field, IndexInfo
 
 LOADING = JobSlot[loader.LoadReport]("home.load_job")
@@ -23,6 +25,7 @@ def draw(target: Target) -> None:
     """Everything of this page."""
     live(target)
     next_steps()
+    recent()
     holdings(target, frame.index_name())
 
 
@@ -66,6 +69,18 @@ def holdings(target: Target, index: str | None) -> None:
                     config=charts.PLAIN,
                     alt=f"Documents by {line(field.name)}",
                 )
+                with st.container(horizontal=True, gap="small"):
+                    for value in shown[:5]:
+                        st.page_link(
+                            frame.link("search"),
+                            label=markdown(value.value, 40) or "(empty)",
+                            icon=":material/search:",
+                            help="Search with this filter",
+                            query_params={
+                                state.INDEX: state.index_in_link(index),
+                                f"search.f.{field.name}": value_label(value.value),
+                            },
+                        )
                 with st.expander("As a table"):
                     st.dataframe(
                         pd.DataFrame(
@@ -82,27 +97,53 @@ def holdings(target: Target, index: str | None) -> None:
                         st.caption(f"{len(values.uncounted):,} less frequent values are not counted.")
 
 
+# What a visitor may have come for: title, words, pages with their names.
+_JOBS = (
+    (
+        "Explore",
+        "Ask questions, see the map, read conversations.",
+        (("search", "Search"), ("map", "Map"), ("sessions", "Sessions"), ("assistant", "Assistant")),
+    ),
+    (
+        "Tune",
+        "Find the EF_RUNTIME that meets a recall, try another index.",
+        (("recall", "Recall"), ("indexes", "Indexes")),
+    ),
+    (
+        "Operate",
+        "Load, memory, alerts; what is lost when an engine dies.",
+        (("metrics", "Metrics"), ("connect", "Connect"), ("aws", "AWS"), ("durability", "Durability")),
+    ),
+    ("Plan", "Nodes and dollars, beside the alternatives.", (("sizing", "Sizing"), ("compare", "Compare"))),
+    ("Present", "The story in steps, for a room.", (("present", "Present"),)),
+)
+
+
 def next_steps() -> None:
-    """Links to the other pages."""
-    steps = (
-        (
-            "search",
-            "Search",
-            ":material/search:",
-            "Ask a question, filter by field, move EF_RUNTIME, see what the index missed.",
-        ),
-        (
-            "sessions",
-            "Sessions",
-            ":material/forum:",
-            "Page through conversations, watch their time to live, open one.",
-        ),
-    )
-    columns = st.columns(len(steps))
-    for column, (page, title, icon, text) in zip(columns, steps, strict=True):
-        with column, st.container(border=True):
-            st.page_link(frame.link(page), label=f"**{markdown(title)}**", icon=icon)
-            st.caption(markdown(text))
+    """A card for each job, with links to its pages."""
+    for column, (title, words, pages) in zip(st.columns(len(_JOBS)), _JOBS, strict=True):
+        with column, st.container(border=True, height="stretch"):
+            st.markdown(f"**{title}**")
+            st.caption(markdown(words))
+            for address, name in pages:
+                st.page_link(frame.link(address), label=name)
+
+
+def recent() -> None:
+    """The newest runs that are kept, each a link to it."""
+    runs = listed(cached.home())[:3]
+    if not runs:
+        return
+    st.markdown("#### Recent runs")
+    for run in runs:
+        st.page_link(
+            frame.link("recall"),
+            label=markdown(
+                run.title or named(run.index, run.filter, run.goal, run.k, run.recommendation), 200
+            ),
+            icon=":material/speed:",
+            query_params={state.INDEX: state.index_in_link(run.index), "recall.run": run.id},
+        )
 
 
 def _facts(target: Target) -> None:
@@ -128,7 +169,9 @@ def _facts(target: Target) -> None:
         st.metric("Sessions", counted, help=how)
         limit = "no limit set" if facts.limit_bytes is None else f"limit {bytes_text(facts.limit_bytes)}"
         st.metric(
-            "Memory", bytes_text(facts.used_bytes), help="not told" if facts.used_bytes is None else limit
+            "Memory",
+            bytes_text(facts.used_bytes),
+            help="not available" if facts.used_bytes is None else limit,
         )
         st.metric("Clients", _number(facts.clients))
         st.metric("Up for", duration(facts.uptime_s))

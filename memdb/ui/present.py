@@ -151,7 +151,7 @@ def _search(target: Target) -> None:
     st.metric("The server's answer took", f"{result.took_ms:.1f} ms")
     left, right = st.columns([1.3, 1])
     left.dataframe(
-        {"": list(range(1, len(titles) + 1)), "document": titles, "distance": np.round(result.distances, 3)},
+        {"#": list(range(1, len(titles) + 1)), "document": titles, "distance": np.round(result.distances, 3)},
         hide_index=True,
         key="present.hits",
     )

@@ -167,6 +167,27 @@ def test_each_of_two_visitors_writes_to_the_session_that_their_page_names(
             client.execute("DEL", *made)
 
 
+def test_what_the_documents_do_not_answer_is_said_and_the_bound_is_the_user_s(
+    opened: Open, session: str
+) -> None:
+    weather = "What will the weather be like tomorrow in Paris?"
+    app = opened(assistant__user="user001", assistant__session=session)
+    app.chat_input[0].set_value(weather).run()
+    assert not app.exception
+    assert "The documents do not answer this." in said(app)
+    app.number_input(key="assistant.bound.idx:embeddings").set_value(2.0).run()
+    app.chat_input[0].set_value(weather).run()
+    assert "[1]" in app.text[-1].value
+
+
+def test_a_follow_up_is_searched_with_the_question_before_it(opened: Open, session: str) -> None:
+    app = opened(assistant__user="user001", assistant__session=session)
+    app.chat_input[0].set_value(QUESTION).run()
+    app.chat_input[0].set_value("How long does it take?").run()
+    assert not app.exception
+    assert f"Searched together with the question before: {QUESTION} How long does it take?" in said(app)
+
+
 def test_a_session_that_is_gone_is_replaced_by_no_other(
     opened: Open, demo_target: Target, session: str
 ) -> None:

@@ -80,7 +80,7 @@ def test_a_map_is_drawn_and_there_at_once_the_next_time(opened: Open) -> None:
     again = opened(map__n="600")
     assert "Showing 600 of 2,000" in said(again)
     for view, expected in (
-        ("Honesty", "What this map can show."),
+        ("Quality", "What this map can show."),
         ("Compare", "Draw the second map"),
         ("Files", "MapRequest(index="),
         ("Map", "Nothing is selected"),

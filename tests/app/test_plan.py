@@ -413,7 +413,10 @@ def test_the_advisor_answers_with_reasons(opened: Open) -> None:
     assert "Choose MemoryDB." in texts(app)
     assert "Every acknowledged write is in a log over several zones first" in texts(app)
     assert "What would change the answer" in texts(app)
+    assert {"Search", "EF", "Price"} <= set(app.table[0].value.index)  # MemoryDB beside sync
     app.checkbox(key="compare.q.hybrid").check().run()
+    assert "Choose ElastiCache, sync." in texts(app)
+    app.checkbox(key="compare.q.radius").check().run()
     assert "No service does all of this alone" in texts(app)
 
 

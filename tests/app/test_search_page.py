@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from memdb.cluster import engine as local_engine
 from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Target
 from memdb.demo.app import app_folder, environment
+from memdb.ui import frame
 from memdb.vectors import index
 from memdb.vectors.index import HnswField, IndexSpec, TagField, TextField
 from tests.waiting import PATIENCE_S, until
@@ -79,6 +81,19 @@ def test_home_says_what_is_there(app: AppTest) -> None:
         200,
     )
     assert row["state"] == "ready"
+
+
+def test_home_leads_to_every_page_and_each_value_to_its_documents(app: AppTest) -> None:
+    links = app.get("page_link")
+    led = {link.proto.page for link in links if not link.proto.query_string}
+    assert len(led) >= len([page for pages in frame.PAGES.values() for page in pages]) - 1, "all but itself"
+    queries = [parse_qs(link.proto.query_string) for link in links if link.proto.query_string]
+    (service,) = [q for q in queries if "search.f.service" in q][:1]
+    value = service["search.f.service"][0]
+    searched(app, search__q="x", search__f__service=value)
+    assert calm(app)
+    assert app.multiselect(key="search.f.service").value == [value]
+    assert set(hits(app)["service"]) == {value}
 
 
 def test_home_of_an_empty_server_offers_the_demo(

@@ -14,5 +14,5 @@ def test_home_opens_without_an_error(app_server: str, page: Page) -> None:
     page.goto(app_server)
     expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_visible()
     expect(page).to_have_title(re.compile("MemoryDB Explorer"))
-    expect(page.get_by_text("idx:embeddings").first).to_be_visible()
+    expect(page.get_by_role("heading", name="What idx:embeddings holds")).to_be_visible()
     assert errors == []

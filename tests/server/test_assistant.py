@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from memdb.assistant import answers, flow
+from memdb.assistant import answers, flow, relevance
 from memdb.assistant.flow import Ask
 from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Target
@@ -22,8 +22,9 @@ from memdb.embedding.local import embed
 from memdb.errors import BadInput, EngineError, LoginFailed, NotFound, OutOfRange
 from memdb.sessions import append, listing, store, users
 from memdb.sessions.turns import said
+from memdb.vectors import index
 from memdb.vectors.filters import Tag
-from memdb.vectors.index import IndexInfo, index_info
+from memdb.vectors.index import HnswField, IndexInfo, IndexSpec, index_info
 from memdb.vectors.search import Hit
 
 QUESTION = "How do I restore a table to a point in time?"
@@ -57,9 +58,13 @@ def test_one_round_trip_brings_all_of_it(demo: Client, info: IndexInfo, ask: Ask
     assert found.preference is not None
     assert len(found.result.keys) == 5
     assert [s.name for s in found.steps if s.remote] == [flow.ROUND_TRIP]
-    single = flow.alone(demo, found)
-    assert [s.name for s in single] == ["history", "preference", "documents"]
-    assert all(s.took_ms > 0 for s in single)
+    both = flow.compared(demo, found, repeats=5)
+    assert [s.name for s in both.steps] == ["history", "preference", "documents"]
+    assert {len(both.together_ms), *(len(times) for _, times in both.alone_ms)} == {5}
+    assert both.sums_ms == pytest.approx(np.sum([times for _, times in both.alone_ms], axis=0))
+    assert min(both.together_ms) > 0
+    medians = [float(np.median(times)) for _, times in both.alone_ms]
+    assert [s.took_ms for s in both.steps] == pytest.approx(medians)
     ends = [0.0, *(s.end_ms for s in found.steps)]
     assert [s.start_ms for s in found.steps] == pytest.approx(ends[:-1], abs=1e-6)
     assert found.steps[0].took_ms == 3.0
@@ -252,3 +257,39 @@ def test_a_model_that_refuses_or_breaks_off(monkeypatch: pytest.MonkeyPatch) -> 
         found.extend(answers.written("m", QUESTION, (), ()))
     with pytest.raises(BadInput, match="No Bedrock model"):
         list(answers.written(" ", QUESTION, (), ()))
+
+
+@pytest.mark.parametrize("metric", ["COSINE", "L2", "IP"])
+def test_the_relevance_bound_is_of_the_index_s_own_distances(
+    client: Client, prefix: str, metric: str
+) -> None:
+    rng = np.random.default_rng(3)
+    rows = rng.normal(size=(40, 6)) * rng.uniform(0.5, 2, size=(40, 1))
+    fields = (HnswField("v", 6, metric),)
+    index.create(client, IndexSpec(f"{prefix}i", fields, (f"{prefix}d:",)))
+    try:
+        for i, row in enumerate(rows):
+            client.execute("HSET", f"{prefix}d:{i}", "v", row.astype("<f4").tobytes())
+        made = index_info(client, f"{prefix}i")
+        own = []
+        for i in range(40):
+            for j in range(i):
+                a, b = rows[i], rows[j]
+                cosine = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+                own.append({"COSINE": 1 - cosine, "IP": 1 - a @ b, "L2": ((a - b) ** 2).sum()}[metric])
+        assert relevance.bound(client, made) == pytest.approx(float(np.quantile(own, 0.02)), abs=1e-4)
+        client.pipeline([("DEL", f"{prefix}d:{i}") for i in range(30)])
+        assert relevance.bound(client, made) is None, "ten documents say nothing"
+    finally:
+        index.drop(client, f"{prefix}i")
+
+
+def test_a_question_about_something_else_lies_beyond_the_bound(
+    demo: Client, info: IndexInfo, ask: Ask
+) -> None:
+    bound = relevance.bound(demo, info)
+    assert bound is not None
+    for question, near in ((QUESTION, True), ("What will the weather be like tomorrow in Paris?", False)):
+        nearest = flow.nearest(demo, info, replace(ask, question=question), embed([question])[0])
+        assert nearest is not None
+        assert (nearest < bound) is near

@@ -365,6 +365,9 @@ def _module_of(name: str, scope: Scope) -> Module | None:
 
 def _values_of(value: ast.expr, scope: Scope, kind: str) -> bool:
     """A look-up in a collection of ours gives a text of ours."""
+    if isinstance(value, ast.Name) and value.id in scope.assigned:
+        given = [part for part, _ in scope.assigned[value.id]]
+        return all(isinstance(part, ast.Dict) and ours_all(part.values, scope, kind) for part in given)
     if isinstance(value, ast.Name):
         constant, home = scope.module.values.get(value.id), scope.module
         if constant is None and (origin := scope.module.imports.get(value.id)) is not None:
@@ -373,6 +376,11 @@ def _values_of(value: ast.expr, scope: Scope, kind: str) -> bool:
         if isinstance(constant, ast.Dict) and home is not None:
             return all(ours(part, Scope(home, None), kind, each=False) for part in constant.values)
     return False
+
+
+def ours_all(nodes: list[ast.expr], scope: Scope, kind: str) -> bool:
+    """Whether each of the expressions is ours."""
+    return all(ours(node, scope, kind) for node in nodes)
 
 
 def _constant(name: str, home: Module, scope: Scope, kind: str, *, each: bool) -> bool:

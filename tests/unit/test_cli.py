@@ -14,7 +14,9 @@ import pytest
 from memdb.cli import main, output
 from memdb.cli.arguments import OnServer
 from memdb.cli.entry import COMMANDS, command, parse
+from memdb.cli.search import _block
 from memdb.errors import BadInput
+from memdb.vectors.search import Hit
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -247,3 +249,22 @@ def test_commands_print_through_output_alone() -> None:
         assert "print" not in {func.id for func in calls if isinstance(func, ast.Name)}, file.name
         modules = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
         assert not [module for module in modules if module.startswith("rich")], file.name
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_a_hit_is_a_block_that_fits_the_terminal(width: int) -> None:
+    fields = {
+        "title": "A title " * 30,
+        "content": "A long\ntext. " * 50,
+        "service": "s3",
+        "year": "2006",
+        "no": "",
+    }
+    lines = _block(7, Hit("doc:1", 0.25, fields), width, breaks_filter=True)
+    assert lines[0] == "  7  0.2500  doc:1  breaks the filter"
+    assert max(map(len, lines)) <= width
+    assert len(lines) == 4
+    assert lines[1].strip().startswith("A title A title")
+    assert lines[2].strip() == "service: s3 · year: 2006"
+    assert lines[3].strip().startswith("content: A long")
+    assert _block(1, Hit("doc:1", float("nan"), {}), width, breaks_filter=False)[1:] == []

@@ -67,6 +67,10 @@ def test_modes_and_generations_are_those_of_aws_s_own_models() -> None:
     assert set(elasticache.shape_for("Durability").enum) == {*MODES, "default"}
     generations = session.get_service_model("opensearchserverless").shape_for("ServerlessGeneration").enum
     assert set(generations) == {services.CLASSIC, services.NEXTGEN}
+    query = session.get_service_model("s3vectors").operation_model("QueryVectors").input_shape
+    assert query is not None
+    assert "topK" in query.members
+    assert not any("adius" in name or "istanceBelow" in name for name in query.members)
     modes = session.get_service_model("s3vectors").shape_for("IndexMode").enum
     assert all(
         mode in facts.fact("s3vectors/text").text + facts.fact("s3vectors/classic").text for mode in modes
@@ -83,6 +87,7 @@ def test_the_table_says_as_of_when_and_what_each_mode_loses() -> None:
     assert lost["MemoryDB"] == lost["ElastiCache, sync"] == "nothing that was acknowledged"
     assert "10 s" in lost["ElastiCache, async"]
     assert "no replica" in lost["ElastiCache, no durability"]
+    assert table["Engine"].cells[2] == table["Engine"].cells[3] == "Valkey 9.0 and later"
     assert table["Durability"].cells[1].startswith("a cache without durability")
     assert comparison.as_of(tuple(table.values())) == min(row.date for row in table.values() if row.date)
     assert all(row.date for row in table.values() if row.grade != "calculated")

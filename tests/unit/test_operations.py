@@ -28,6 +28,7 @@ BEFORE = Sample(
     | {
         "uptime_s": 100.0,
         "cpu_s": 5.0,
+        "cpu_process_s": 20.0,
         "commands": 1000.0,
         "searches": 10.0,
         "search_us": 5000.0,
@@ -50,13 +51,23 @@ def later(**figures: float) -> Sample:
 
 def test_rates_are_differences_over_the_time_between() -> None:
     found = rates(
-        BEFORE, later(commands=1200.0, searches=14.0, search_us=13_000.0, cpu_s=6.0, hits=11.0, misses=3.0)
+        BEFORE,
+        later(
+            commands=1200.0,
+            searches=14.0,
+            search_us=13_000.0,
+            cpu_s=6.0,
+            cpu_process_s=27.0,
+            hits=11.0,
+            misses=3.0,
+        ),
     )
     assert found.seconds == 2.0
     assert found.values["commands"] == 100.0
     assert found.values["searches"] == 2.0
     assert found.values["search_ms"] == 2.0
     assert found.values["cpu"] == 0.5
+    assert found.values["cpu_process"] == 3.5  # a main thread half idle on a node that works on 3.5 cores
     assert found.values["hit_rate"] == 0.75
     assert found.absent == {}
 
@@ -261,3 +272,32 @@ def test_the_replicas_that_a_primary_lists() -> None:
     }
     (one,) = readings.following(told)
     assert (one.address, one.state, one.behind_bytes, one.lag_s) == ("10.0.0.2:6379", "online", 20.0, 1.0)
+
+
+def test_cpu_of_the_process_and_of_search_threads_as_info_tells_them() -> None:
+    told = {
+        "used_cpu_user": "10.25",
+        "used_cpu_sys": "2.5",
+        "used_cpu_user_main_thread": "1.0",
+        "used_cpu_sys_main_thread": "0.5",
+        "search_used_read_cpu": "87.5",
+        "search_used_write_cpu": "3",
+    }
+    reading = readings.Reading()
+    readings.memory_and_load(reading, told)
+    readings.search_memory(reading, told)
+    assert reading.told["cpu_s"] == 1.5
+    assert reading.told["cpu_process_s"] == 12.75
+    assert (reading.told["cpu_readers"], reading.told["cpu_writers"]) == (87.5, 3.0)
+    bare = readings.Reading()
+    readings.memory_and_load(bare, {})
+    readings.search_memory(bare, {})
+    assert "cpu_process_s" in bare.absent
+    assert not {"cpu_readers", "cpu_writers"} & (bare.told.keys() | bare.absent.keys())
+
+
+def test_remedies_fit_the_service() -> None:
+    full = later(used_bytes=95.0, evicted=10.0)
+    told = {f.name: f.todo for f in judge(full, rates(BEFORE, full), Thresholds())}
+    assert "MemoryDB with search: a larger node" in told["evictions"]
+    assert "MemoryDB with search has one" in told["free memory"]

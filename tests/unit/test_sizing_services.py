@@ -275,7 +275,7 @@ def test_the_price_of_recall() -> None:
         (("durable", "under_10_ms", "hybrid"), "ElastiCache, sync"),
         (("durable", "many_indexes", "knows_redis"), "ElastiCache, sync"),
         (("seconds", "under_10_ms"), "ElastiCache, async"),
-        (("radius", "durable", "many_shards"), "S3 Vectors"),
+        (("radius", "durable", "many_shards"), "OpenSearch Serverless"),
     ],
 )
 def test_the_article_s_rules_as_of_today(yes: tuple[str, ...], service: str) -> None:

@@ -144,8 +144,25 @@ def test_a_plan_that_is_exact_is_said() -> None:
     flat = [point(ef, np.ones(200)) for ef in (10, 512)]
     found = decide.recommend(flat, request, HNSW, ef_limit=4096, plan_words="Brute force.", plan_exact=True)
     assert found is not None
-    assert found.ef_runtime == 10
+    assert found.sentence == "EF_RUNTIME does not matter under this filter: exact by brute force."
+    assert (found.ef_runtime, found.recall, found.low, found.high, found.met) == (None, 1.0, 1.0, 1.0, True)
     assert "Brute force." in found.reasons
+    assert "200 queries answered, each exactly" in found.reasons[0]
+    # One miss, and it is no such thing: documents may have changed meanwhile.
+    off = [point(10, np.r_[np.ones(199), 0.9]), point(512, np.ones(200))]
+    told = decide.recommend(off, request, HNSW, ef_limit=4096, plan_exact=True)
+    assert told is not None
+    assert told.ef_runtime == 10
+
+
+@pytest.mark.parametrize(
+    ("ef", "said"), [(5, "below K the engine uses K"), (10, "below K"), (40, "from 10 to it")]
+)
+def test_no_setting_below_k_is_held_out(ef: int, said: str) -> None:
+    request = SweepRequest("i", k=10, goal=Goal("recall", 0.9))
+    told = decide.recommend([point(ef, np.ones(200))], request, HNSW, ef_limit=4096)
+    assert told is not None
+    assert any(said in reason for reason in told.reasons)
 
 
 def test_a_latency_target_takes_the_best_recall_within_it() -> None:

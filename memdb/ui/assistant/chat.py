@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
 
-from memdb.assistant import answers, flow
+from memdb.assistant import answers, flow, follow_up
 from memdb.assistant.answers import Answer
 from memdb.assistant.flow import Ask, Context
 from memdb.cluster.target import Target
@@ -15,7 +16,7 @@ from memdb.display import duration, line, markdown, plain
 from memdb.errors import MemDBError
 from memdb.sessions import append, formats
 from memdb.sessions.known import ARTICLE
-from memdb.sessions.turns import said
+from memdb.sessions.turns import Turn, said
 from memdb.ui.assistant import views
 from memdb.ui.assistant.form import RUN, AssistantChoice
 from memdb.ui.kit import cached, parts, privacy, state
@@ -36,6 +37,7 @@ class Exchange:
     answer: Answer
     vector: Floats
     kept: str  # what became of the turn, a sentence
+    searched: str  # the text that was embedded
     problem: MemDBError | None = None  # of the answer or of keeping it
 
 
@@ -75,7 +77,7 @@ def chat(target: Target, info: IndexInfo, choice: AssistantChoice | MemDBError) 
     question = st.chat_input("Ask about the documents", key="assistant.question", max_chars=4_000)
     if question and question.strip():
         with parts.errors_shown(target):
-            st.session_state[LAST] = _exchange(target, info, choice, question.strip(), here)
+            st.session_state[LAST] = _exchange(target, info, choice, question.strip(), session.turns, here)
             state.read_again(RUN)
             st.rerun()
     last = st.session_state.get(LAST)
@@ -92,11 +94,17 @@ def _is_kept(last: Exchange) -> bool:
 
 
 def _exchange(
-    target: Target, info: IndexInfo, choice: AssistantChoice, question: str, here: object
+    target: Target,
+    info: IndexInfo,
+    choice: AssistantChoice,
+    question: str,
+    turns: Sequence[Turn],
+    here: object,
 ) -> Exchange:
     client = cached.client(target)
     began = time.perf_counter()
-    vector = choice.embedder.embed([question])[0]
+    searched = follow_up.whole(question, turns)
+    vector = choice.embedder.embed([searched])[0]
     embed_ms = (time.perf_counter() - began) * 1000
     ask = Ask(
         info.name,
@@ -109,22 +117,28 @@ def _exchange(
         choice.condition,
     )
     context = flow.context(client, info, ask, vector, choice.preference, embed_ms=embed_ms)
-    answer, problem = _answer(context, choice, here)
+    nearest = flow.nearest(client, info, ask, vector) if choice.bound is not None else None
+    if nearest is not None and choice.bound is not None and nearest >= choice.bound:
+        answer, problem = answers.unanswered(context.result.hits, nearest, choice.bound), None
+    else:
+        answer, problem = _answer(context, choice, here, searched)
     kept = "Not kept: this target is read-only."
     if target.writable:
         try:
-            turns = [said("user", question), said("assistant", answer.text)]
-            done = append.append(client, choice.session_key, turns)
+            added = [said("user", question), said("assistant", answer.text)]
+            done = append.append(client, choice.session_key, added)
             life = "never expires" if done.ttl_s is None else f"lives {duration(done.ttl_s)} from now"
             kept = f"Kept in session {line(_id(choice), 80)} ({done.turns:,} turns); it {life}."
             if done.attempts > 1:
                 kept += f" Others wrote meanwhile; it took {done.attempts} attempts, and nothing was lost."
         except MemDBError as exc:
             kept, problem = "Not kept.", exc
-    return Exchange(context, answer, vector, kept, problem)
+    return Exchange(context, answer, vector, kept, searched, problem)
 
 
-def _answer(context: Context, choice: AssistantChoice, here: object) -> tuple[Answer, MemDBError | None]:
+def _answer(
+    context: Context, choice: AssistantChoice, here: object, searched: str
+) -> tuple[Answer, MemDBError | None]:
     hits = context.result.hits
     problem: MemDBError | None = None
     if choice.model:
@@ -141,11 +155,14 @@ def _answer(context: Context, choice: AssistantChoice, here: object) -> tuple[An
                     problem = exc
         if text:
             return Answer(text, answers.sources(hits), choice.model), problem
-    return answers.extractive(context.ask.question, hits), problem
+    return answers.extractive(searched, hits), problem
 
 
 def _behind(target: Target, info: IndexInfo, choice: AssistantChoice, last: Exchange) -> None:
     st.caption(f":material/save: {markdown(last.kept)}")
+    if last.searched != last.context.ask.question:
+        words = markdown(line(last.searched, 300))
+        st.caption(f":material/forum: Searched together with the question before: {words}")
     if last.problem is not None:
         parts.show_error(last.problem)
     for problem in last.context.problems:

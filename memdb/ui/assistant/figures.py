@@ -22,7 +22,10 @@ def waterfall(steps: Sequence[Step], *, dark: bool) -> go.Figure:
             x=[s.took_ms for s in chosen],
             base=[s.start_ms for s in chosen],
             orientation="h",
-            marker={"color": colour, "pattern": {"shape": pattern, "fgcolor": colours.back}},
+            marker={
+                "color": colour,
+                "pattern": {"shape": pattern, "fillmode": "overlay", "fgcolor": colours.back},
+            },
             name="server and wire" if remote else "here",
             text=[f"{s.took_ms:.2f} ms" for s in chosen],
             textposition="outside",

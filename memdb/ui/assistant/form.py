@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from memdb.assistant import bedrock_client
+from memdb.assistant import bedrock_client, relevance
 from memdb.cluster.target import Target
 from memdb.display import labels, line, markdown
 from memdb.embedding import LOCAL, Embedder, fits, named
@@ -42,6 +42,7 @@ class AssistantChoice:
     weight: float
     condition: Condition
     model: str  # of Bedrock; empty: sentences of the documents
+    bound: float | None  # distance from which on documents do not answer; None: it is not known
 
 
 def form(target: Target, info: IndexInfo) -> AssistantChoice | MemDBError:
@@ -75,6 +76,7 @@ def form(target: Target, info: IndexInfo) -> AssistantChoice | MemDBError:
             bind="query-params",
             help="0 asks for the question alone, 1 for what the user prefers, whatever the question.",
         )
+        bound = _bound(target, info)
         try:
             condition, matching = filter_form.filter_form(target, info, "assistant")
             if matching == 0:
@@ -94,7 +96,37 @@ def form(target: Target, info: IndexInfo) -> AssistantChoice | MemDBError:
         weight,
         condition,
         model,
+        bound,
     )
+
+
+@st.cache_data(ttl="10m", max_entries=16, show_spinner=False, hash_funcs={IndexInfo: lambda info: info.name})
+def own_bound(target: Target, info: IndexInfo) -> float | None:
+    """The relevance bound by the index's own distances."""
+    return relevance.bound(cached.client(target), info)
+
+
+def _bound(target: Target, info: IndexInfo) -> float | None:
+    try:
+        own = own_bound(target, info)
+    except MemDBError as exc:
+        st.caption(f":material/info: No relevance bound: {markdown(str(exc))}")
+        return None
+    if own is None:
+        st.caption(":material/info: No relevance bound: too few documents.")
+        return None
+    typed = st.number_input(
+        "Relevance bound",
+        value=round(own, 3),
+        step=0.01,
+        format="%.3f",
+        key=f"assistant.bound.{info.name}",
+        bind="query-params",
+        help=f"Where the nearest document is at this distance or farther, the documents do not answer. "
+        f"Set from this index: {relevance.SHARE:.0%} of {relevance.SAMPLE:,} documents' pairs, taken at "
+        "random, lie nearer.",
+    )
+    return float(typed)
 
 
 def settings() -> Settings:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 import pandas as pd
@@ -95,10 +97,11 @@ def waterfall(target: Target, context: Context) -> None:
         config=charts.PLAIN,
         alt="Steps of the flow by time",
     )
-    single = flow.alone(cached.client(target), context)
+    both = flow.compared(cached.client(target), context)
+    single = both.steps
     st.markdown(
-        f"**The same commands one by one: {single[-1].end_ms:.1f} ms**, each a round trip of its own "
-        "(medians of five calls, now)."
+        f"**Sent at once: {_spread(both.together_ms)}. One by one: {_spread(both.sums_ms)}.** Medians, and "
+        f"smallest to largest, of {len(both.together_ms)} times each, taken in turn just now."
     )
     st.plotly_chart(
         figures_assistant.waterfall(single, dark=state.dark()),
@@ -126,6 +129,10 @@ def waterfall(target: Target, context: Context) -> None:
         column_config=dict.fromkeys(("from ms", "took ms"), st.column_config.NumberColumn(format="%.2f")),
     )
     _export(table, "waterfall", context)
+
+
+def _spread(times_ms: Sequence[float]) -> str:
+    return f"{statistics.median(times_ms):.2f} ms ({min(times_ms):.2f} to {max(times_ms):.2f})"
 
 
 @st.fragment

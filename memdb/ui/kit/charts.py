@@ -25,6 +25,9 @@ class Palette:
     good: str
     bad: str
     quiet: str
+    second_quiet: str
+    alarm: str  # these two are not among the categories
+    mark: str
     text: str
     grid: str
     back: str
@@ -37,6 +40,9 @@ LIGHT = Palette(
     good="#009e73",
     bad="#d55e00",
     quiet="#9aa7b3",
+    second_quiet="#c8b89a",
+    alarm="#b0003a",
+    mark="#5b2a86",
     text="#17222d",
     grid="#e3e8ed",
     back="#ffffff",
@@ -48,6 +54,9 @@ DARK = Palette(
     good="#2fbf94",
     bad="#f0804a",
     quiet="#6b7986",
+    second_quiet="#8a7a5c",
+    alarm="#ff4d7d",
+    mark="#d9b8ff",
     text="#e4eaf0",
     grid="#26323d",
     back="#0f161d",

@@ -30,11 +30,10 @@ def filter_form(target: Target, info: IndexInfo, page: str) -> tuple[Condition, 
         BadFilter: the expression does not parse.
     """
     fields = (*info.of_kind("TAG"), *info.of_kind("NUMERIC"))
-    names = [name for name in (f"{page}.f.{f.name}" for f in fields) if st.session_state.get(name)]
-    label = "Filter" + (f" ({len(names)})" if names else "")
     conditions: list[Condition] = []
     wrong: MemDBError | None = None
-    with st.expander(label, icon=":material/filter_alt:"):
+    # A label that changes would close it after each choice.
+    with st.expander("Filter", icon=":material/filter_alt:"):
         for field in fields:
             try:
                 chosen = _field(target, info, field, f"{page}.f.{field.name}")
@@ -107,7 +106,7 @@ def tag_choice(values: TagValues, field: Field, key: str) -> tuple[str, ...]:
     """
     counts = {value.value: value.documents for value in values}
     options = [*counts, *values.uncounted]
-    shown = labels({value: line(value, _LONGEST) or _no_text(value) for value in options}, _LONGEST)
+    shown = labels({value: value_label(value) for value in options}, _LONGEST)
     chosen = st.multiselect(
         markdown(field.name, 60),
         options,
@@ -122,8 +121,9 @@ def tag_choice(values: TagValues, field: Field, key: str) -> tuple[str, ...]:
     return tuple(chosen)
 
 
-def _no_text(value: str) -> str:
-    return "(blanks)" if value else "(empty)"
+def value_label(value: str) -> str:
+    """A value as a box shows it and a link holds it."""
+    return line(value, _LONGEST) or ("(blanks)" if value else "(empty)")
 
 
 def _counted(counts: dict[str, int], shown: Callable[[str], str], values: TagValues) -> str | None:

@@ -184,4 +184,4 @@ def export(frame: pd.DataFrame, name: str, settings: Mapping[str, object], *, ke
 
 def memory_text(size: float | None) -> str:
     """A size, or that the engine does not tell."""
-    return "not told by this engine" if size is None else bytes_text(size)
+    return "not available from this engine" if size is None else bytes_text(size)

@@ -79,13 +79,13 @@ def _set(target: Target, until: float) -> None:
 
 def _budget(target: Target) -> None:
     now = budget(target)
-    st.markdown("What sweeps, scans and exact answers may ask of this server. **0 is no bound.**")
+    st.markdown("What sweeps, scans and exact answers may ask of this server. **0 means no limit.**")
     queries = st.number_input(
         "Searches a second", 0.0, 100_000.0, now.queries_per_s, step=10.0, format="%g", key="safety.queries"
     )
     keys = st.number_input("Keys read", 0, 1_000_000_000, now.keys_scanned, step=10_000, key="safety.keys")
     factor = st.number_input(
-        "Stop at slower by",
+        "Stop when slower by a factor of",
         0.0,
         1_000.0,
         now.slow_factor,
@@ -108,7 +108,7 @@ def _commands(target: Target) -> None:
     st.caption(
         f"What this app sent to {markdown(target.name)}: {log.total:,} commands so far; the last "
         f"{len(frame):,} calls are below. A batch stands under its first command. "
-        "Keys and values are not kept."
+        "Of a key only its pattern is kept, of a value nothing."
     )
     if frame.empty:
         st.info("None yet.", icon=":material/inbox:")
@@ -140,7 +140,7 @@ def table(log: CommandLog) -> pd.DataFrame:
         {
             "time": pd.to_datetime([r.at for r in rows], unit="s"),
             "command": [r.name for r in rows],
-            "key": [r.pattern for r in rows],
+            "key pattern": [r.pattern for r in rows],
             "commands": [r.commands for r in rows],
             "ms": [r.took_ms for r in rows],
             "outcome": [r.outcome for r in rows],

@@ -107,7 +107,8 @@ def density(xy: Floats, *, dark: bool, height: int = HEIGHT) -> go.Figure:
 def with_overlay(figure: go.Figure, overlay: Overlay, titles: dict[str, str], *, dark: bool) -> go.Figure:
     """A query and its neighbours on top: told apart by shape and colour, lines from the query."""
     colours = palette(dark)
-    tones = {"found": colours.good, "missed": colours.bad, "wrong": colours.second}
+    # No colour of a category: those may lie below.
+    tones = {"found": colours.text, "missed": colours.alarm, "wrong": colours.mark}
     for kind, tone in tones.items():
         marks = [m for m in overlay.marks if m.kind == kind]
         if not marks:
@@ -247,7 +248,13 @@ def _categories(
     for i, name in enumerate(order):
         places = np.flatnonzero(names == name)
         quiet = name in QUIET
-        colour = colours.quiet if quiet else colours.categories[i % len(colours.categories)]
+        colour = (
+            colours.second_quiet
+            if name == OTHER
+            else colours.quiet
+            if quiet
+            else colours.categories[i % len(colours.categories)]
+        )
         figure.add_trace(
             _trace(
                 xy[places],

@@ -23,7 +23,7 @@ from memdb.ui.map.figures import Colouring
 from memdb.ui.map.shown import MapView
 from memdb.vectors.index import IndexInfo
 
-VIEWS = ("Map", "Honesty", "Compare", "Files")
+VIEWS = ("Map", "Quality", "Compare", "Files")
 CLUSTERS, KEPT, DENSITY, TTL = "clusters", "kept neighbours", "density", "time to live"
 _FIGURE = "map.figure"  # of this tab, see _base
 _KEPT_S = 1_800  # as long as a field's values are, see map_cached
@@ -91,7 +91,7 @@ def right_side(target: Target, info: IndexInfo, asked: MapRequest | MemDBError) 
         label_visibility="collapsed",
     )
     with parts.errors_shown(target):
-        if view == "Honesty":
+        if view == "Quality":
             honesty.view(shown)
         elif view == "Compare":
             compare.view(shown)

@@ -114,11 +114,11 @@ def titles(shown: MapView, laid: Overlay) -> dict[str, str]:
 
 def table(shown: MapView, laid: Overlay, names: dict[str, str]) -> None:
     """The neighbours as rows, and the command."""
-    with st.expander(f"{len(laid.marks)} neighbours, and the command"):
+    with st.expander("The neighbours, and the command"):  # a label that changes would close it
         rows = pd.DataFrame(
             [
                 {
-                    "": m.kind,
+                    "by the index": m.kind,
                     "distance": m.distance,
                     "document": names.get(m.key, m.key),
                     "key": line(m.key, 200),

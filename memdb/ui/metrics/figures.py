@@ -19,6 +19,7 @@ from memdb.vectors.distance import Doubles
 
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid")
 _STROKES = ([1, 0], [6, 3], [2, 2], [6, 2, 2, 2], [10, 4], [10, 3, 2, 3], [1, 0])  # the same in Vega's words
+_THOUSANDS = 10_000
 _PREFIXES = ("", "Ki", "Mi", "Gi", "Ti")
 _MARKS = 12  # lines of events on a chart: more hide what they mark
 
@@ -57,8 +58,8 @@ def over_time(
     if area:  # a kind that nobody sends is no line of the legend
         names = {name: title for name, title in names.items() if np.nansum(series.mean[name]) > 0} or names
     byte = unit in ("bytes", "bytes/s")
-    scale = _binary(max((float(np.nanmax(series.mean[n], initial=0.0)) for n in names), default=0.0))
-    divisor, prefix = scale if byte else (1.0, "")
+    largest = max((float(np.nanmax(series.mean[n], initial=0.0)) for n in names), default=0.0)
+    divisor, prefix = _binary(largest) if byte else (1.0, "")
     rows = [
         _points(series.times, values[name] / divisor, title, kind)
         for kind, values in (("line", series.mean), ("top", series.top))
@@ -70,7 +71,8 @@ def over_time(
     marks += [] if limit is None else [("limit", None, limit)]
     rows.append(pd.DataFrame([{"kind": k, "x": x and x * 1_000, "y": y} for k, x, y in marks]))
     titles = list(names.values())
-    told = "%" if share else ",.4~g" if byte else ",.4~s"
+    # SI prefixes for the thousands of a count alone: half a millisecond is 0.5 ms, not 500 m of them.
+    told = "%" if share else ".3~s" if not byte and largest >= _THOUSANDS else ",.4~g"
     unit_shown = unit.replace("bytes", f"{prefix}B") if byte else unit
     hover = [
         {"field": "name", "title": "figure"},

@@ -104,4 +104,4 @@ def _split_frame(split: MemorySplit) -> pd.DataFrame:
     if split.rest is not None:
         sign = "−" if split.rest < 0 else ""
         rows.append(("Rest", sign + bytes_text(abs(split.rest)), "", "used memory less the parts above", ""))
-    return pd.DataFrame(rows, columns=["part", "memory", "95 %", "source", "not told"])
+    return pd.DataFrame(rows, columns=["part", "memory", "95 %", "source", "not available"])

@@ -170,6 +170,7 @@ def _nodes(nodes: tuple[NodeNow, ...]) -> None:
                     "answers": "no" if node.problem else "yes",
                     "memory": bytes_text(node.figures["used_bytes"]) if "used_bytes" in node.figures else "–",
                     "CPU": text(node, "cpu", "{:.0%}"),
+                    "CPU of all threads": text(node, "cpu_process", "{:.2f} cores"),
                     "commands/s": text(node, "commands"),
                     "Searches/s": text(node, "searches"),
                     "p99 ms": text(node, "p99_ms", "≤ {:.2f}"),

@@ -65,7 +65,7 @@ def _tiles(node: NodeNow) -> None:
         ("Commands/s", _number(told.get("commands")), "all kinds"),
         ("Searches/s", _number(told.get("searches")), _ms("mean", told.get("search_ms")) or "none now"),
         ("Search p99", _ms("≤", told.get("search_p99_ms")) or "–", "last sample"),
-        ("CPU", _share(told.get("cpu")), "main thread"),
+        ("CPU", _share(told.get("cpu")), _all_threads(told.get("cpu_process"))),
         ("Connections", _whole(told.get("clients")), f"of {_whole(told.get('client_limit'))}"),
     )
     for column, (title, value, under) in zip(st.columns(len(tiles)), tiles, strict=True):
@@ -158,7 +158,7 @@ def figures_frame(names: Sequence[str]) -> pd.DataFrame:
         for name in names
         for figure in [FIGURES[name]]
     ]
-    return pd.DataFrame(rows, columns=["figure", "unit", "what it is", "from", ""])
+    return pd.DataFrame(rows, columns=["figure", "unit", "what it is", "source", "better"])
 
 
 def _number(value: float | None) -> str:
@@ -171,6 +171,10 @@ def _whole(value: float | None) -> str:
 
 def _share(value: float | None) -> str:
     return "–" if value is None else f"{value:.0%}"
+
+
+def _all_threads(cores: float | None) -> str:
+    return "main thread" if cores is None else f"main thread; all threads: {cores:.2f} cores"
 
 
 def _ms(word: str, value: float | None) -> str:

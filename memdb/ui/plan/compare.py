@@ -115,7 +115,7 @@ def cost_view(sizing: SizingPlan, bills: tuple[Bill, ...]) -> None:
             st.caption(f":material/info: {markdown(bill.title)}: {markdown(' '.join(bill.notes), 600)}")
     st.caption(
         "Nodes are sized by memory; a rate of queries that one node cannot answer needs more replicas: the "
-        "Sizing page's “Recall cost” reckons them from your own measurement."
+        "Sizing page's “Recall cost” computes them from your own measurement."
     )
     parts.export(table, "comparison", plan_state.about(sizing), key="compare.lines_file")
 
@@ -127,7 +127,7 @@ def table_view(target: Target, sizing: SizingPlan, bills: tuple[Bill, ...]) -> N
     table = pd.DataFrame(
         [
             {
-                "": row.dimension,
+                "dimension": row.dimension,
                 **dict(zip(comparison.COLUMNS, row.cells, strict=True)),
                 "grade": row.grade,
                 "read": row.date or "–",
@@ -137,12 +137,15 @@ def table_view(target: Target, sizing: SizingPlan, bills: tuple[Bill, ...]) -> N
         ]
     )
     # This table, unlike all others, reads Markdown in its cells.
-    st.table(table.drop(columns=["source"]).map(lambda cell: markdown(str(cell))).set_index(""))
+    shown = table.drop(columns=["read", "source"]).map(lambda cell: markdown(str(cell)))
+    st.table(shown.set_index("dimension"))
     st.caption(
         f"As of {markdown(comparison.as_of(made))}, the oldest date in the table; `memdb facts` lists every "
         "fact with its source. Quoted: from AWS's pages; third party: from the article and others; none of "
         "it measured by us. Calculated: by the Cost view."
     )
+    with st.expander("When each row was read, and where"):
+        st.dataframe(table[["dimension", "read", "grade", "source"]], hide_index=True, key="compare.read")
     index = frame.index_name()
     st.button(
         "Measure latency here",
@@ -261,10 +264,17 @@ def advisor_view() -> None:
         st.table(
             pd.DataFrame(
                 [
-                    {"": d.about, "MemoryDB": d.memorydb, "ElastiCache, sync": d.elasticache, "read": d.date}
+                    {
+                        "difference": d.about,
+                        "MemoryDB": d.memorydb,
+                        "ElastiCache, sync": d.elasticache,
+                        "read": d.date,
+                    }
                     for d in advisor.differences()
                 ]
-            ).set_index("")
+            )
+            .map(lambda cell: markdown(str(cell)))
+            .set_index("difference")
         )
     if advice.changes and yes:
         st.markdown("###### What would change the answer")

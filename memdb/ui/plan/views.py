@@ -206,7 +206,7 @@ def limits_frame(limits: tuple[Constraint, ...]) -> pd.DataFrame:
     """Limits as a table."""
     marks = {True: "✓ fits", False: "✕ broken", None: "know"}
     return pd.DataFrame(
-        [{"": marks[c.ok], "limit": c.text, "source": c.source, "read": c.date or "–"} for c in limits]
+        [{"allowed": marks[c.ok], "limit": c.text, "source": c.source, "read": c.date or "–"} for c in limits]
     )
 
 

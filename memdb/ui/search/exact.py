@@ -66,7 +66,7 @@ def against_exact(shown: SearchView) -> None:
     frame = pd.DataFrame(
         {
             "true rank": np.arange(1, len(keys) + 1),
-            "": ["found" if ok else "missed" for ok in verdict.retrieved],
+            "by the index": ["found" if ok else "missed" for ok in verdict.retrieved],
             "index rank": pd.array(
                 [place + 1 if place != recall.MISSED else None for place in verdict.places],
                 dtype="Int64",
@@ -80,7 +80,7 @@ def against_exact(shown: SearchView) -> None:
         frame,
         hide_index=True,
         column_config={
-            "": st.column_config.TextColumn("", width=70),
+            "by the index": st.column_config.TextColumn(width=90),
             "exact distance": st.column_config.NumberColumn(format="%.4f"),
         },
         placeholder="–",
@@ -92,7 +92,9 @@ def against_exact(shown: SearchView) -> None:
         )
     if verdict.extra:
         names = ", ".join(code(shown.result.keys[place]) for place in verdict.extra[:5])
-        st.caption(f"Returned by the index although {len(verdict.extra)} nearer ones exist: {names}")
+        count = len(verdict.extra)
+        are = "document is" if count == 1 else "documents are"
+        st.caption(f"{count} returned {are} not among the true nearest neighbours: {names}")
     export(shown, frame)
 
 

@@ -21,6 +21,11 @@ from memdb.vectors.index import Field, IndexInfo, VectorParams
 from memdb.vectors.query import KnnRequest, returnable, vector_param
 
 By = Literal["Text", "Document", "Vector"]
+_INVITED = {
+    "Text": "Type a question, or begin with one of these:",
+    "Document": "Type the key of a document, take a random one, or begin with a question:",
+    "Vector": "Paste a vector or upload a file, or begin with a question:",
+}
 EXAMPLES = (
     "restore a table to a point in time",
     "who may read the objects in my bucket",
@@ -91,7 +96,7 @@ def invitation(target: Target, info: IndexInfo, wrong: Wrong | None) -> None:
         return
     parts.empty(
         "Ask this index",
-        f"{info.documents:,} documents wait. Type a question, or begin with one of these:",
+        f"{info.documents:,} documents are indexed. {_INVITED[st.session_state.get('search.by') or 'Text']}",
         ":material/search:",
     )
     _, params = info.vector_field(st.session_state.get("search.field", ""))

@@ -124,7 +124,12 @@ def _confirmed(word: Markdown) -> bool:
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Cancel", key="sessions.cancel"):
             st.rerun()
-        return st.button(word, type="primary", key="sessions.confirm")
+        deletes = word == "Delete"  # what cannot be undone does not look like the way on
+        return st.button(
+            f":red[{word}]" if deletes else word,
+            type="secondary" if deletes else "primary",
+            key="sessions.confirm",
+        )
 
 
 def _do(write: Callable[[], Change], done: str) -> None:

@@ -69,7 +69,7 @@ def _action() -> Action:
         chosen = st.segmented_control(
             "Change",
             ACTIONS,
-            default="Delete",
+            default="Expire",  # nothing that cannot be undone is chosen for somebody
             required=True,
             key="sessions.bulk.action",
             bind="query-params",

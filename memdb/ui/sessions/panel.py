@@ -97,7 +97,7 @@ def countdown(seconds: float) -> str:
 
 def head(session: Session) -> None:
     """Whose, since when, how large, and what is wrong with it."""
-    size = bytes_text(session.size_bytes) if session.size_bytes is not None else "size not told"
+    size = bytes_text(session.size_bytes) if session.size_bytes is not None else "size not available"
     facts = [
         f":material/person: {markdown(session.user_id, 80) or '–'}",
         f":material/label: {markdown(session.context, 80) or '–'}",

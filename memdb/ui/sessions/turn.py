@@ -10,6 +10,7 @@ import json
 import streamlit as st
 
 from memdb.display import Markdown, code, markdown, plain
+from memdb.json_text import json_text
 from memdb.sessions.turns import Media, Other, Part, Text, Thinking, ToolCall, ToolResult, Turn, media_text
 
 CONTENT = 4_000  # characters of a text
@@ -96,7 +97,7 @@ def _pretty(text: str) -> str:
     """JSON laid out where it is too long for a line, anything else as it is; safe to show."""
     if ONE_LINE < len(text) <= CONTENT:
         try:
-            return plain(json.dumps(json.loads(text), indent=1, ensure_ascii=False), CONTENT)
+            return plain(json_text(json.loads(text), indent=1, ascii_only=False), CONTENT)
         except (ValueError, RecursionError):
             pass
     return plain(text, CONTENT) or " "

@@ -122,7 +122,7 @@ def _queries(info: IndexInfo, params: VectorParams) -> Source | None:
             help="The same seed asks the same queries again.",
         )
         extend = st.toggle(
-            "More where these leave it open",
+            "More queries where needed",
             value=True,
             key="recall.extend",
             bind="query-params",

@@ -17,7 +17,7 @@ from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.tune import figures
 from memdb.ui.tune.views import RunView, ef_choice
 
-_COLUMNS = ("recall", "missed", "nearest missed", "astray", "short", "found by EF", "title", "query")
+_COLUMNS = ("recall", "missed", "nearest missed", "excess", "short", "found by EF", "title", "query")
 AT_ONCE_BYTES = 64 * 2**20  # vectors up to this size are read without being asked for
 
 
@@ -59,7 +59,7 @@ def view(shown: RunView) -> None:
             "nearest missed": st.column_config.NumberColumn(
                 help="True rank of the nearest neighbour missed."
             ),
-            "astray": st.column_config.NumberColumn(
+            "excess": st.column_config.NumberColumn(
                 format="percent",
                 help="How much farther the farthest document returned lies than the farthest true neighbour.",
             ),
@@ -104,7 +104,7 @@ def _one(shown: RunView, miss: Miss) -> None:
             pd.DataFrame(
                 {
                     "true rank": [n.rank for n in miss.neighbours],
-                    "": ["missed" if n.returned is None else "found" for n in miss.neighbours],
+                    "by the index": ["missed" if n.returned is None else "found" for n in miss.neighbours],
                     "index rank": pd.array([n.returned for n in miss.neighbours], dtype="Int64"),
                     "distance": [n.distance for n in miss.neighbours],
                     "first EF": pd.array([n.first_ef for n in miss.neighbours], dtype="Int64"),
@@ -174,8 +174,8 @@ def _extras(shown: RunView, miss: Miss) -> None:
     if ranked := [(e.true_rank, e) for e in extras if e.true_rank is not None]:
         rank, farthest = max(ranked, key=lambda pair: pair[0])
         st.caption(
-            f"Asked again just now. The farthest astray, {code(farthest.key, 120)}, is truly the "
-            f"{rank:,}. nearest."
+            f"Searched again just now. Of the wrong documents, {code(farthest.key, 120)} is the farthest: "
+            f"its true rank is {rank:,}."
         )
 
 

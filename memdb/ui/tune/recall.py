@@ -122,9 +122,8 @@ def _chosen(info: IndexInfo) -> str | None:
 
 
 def _label(entry: Listed) -> str:
-    parts_ = [entry.title, entry.index, entry.goal.words(entry.k)]
-    parts_ += [entry.filter] if entry.filter not in ("", "*") else []
-    return " · ".join(markdown(part, 120) for part in parts_ if part)
+    name = views.named(entry.index, entry.filter, entry.goal, entry.k, entry.recommendation)
+    return markdown(" · ".join(filter(None, (entry.title, name))), 300)
 
 
 def _now(target: Target, info: IndexInfo, name: str) -> IndexInfo | None:

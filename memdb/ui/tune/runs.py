@@ -193,7 +193,11 @@ def list_frame(known: Sequence[Listed]) -> pd.DataFrame:
                 "index": line(entry.index, 80),
                 "name": line(entry.title, 80),
                 "goal": entry.goal.words(entry.k),
-                "": "–" if entry.recommendation is None else "met" if entry.recommendation.met else "missed",
+                "target met": "–"
+                if entry.recommendation is None
+                else "met"
+                if entry.recommendation.met
+                else "missed",
                 "EF": entry.recommendation.ef_runtime if entry.recommendation else None,
                 "recall": entry.recommendation.recall if entry.recommendation else None,
                 "k": entry.k,
@@ -218,7 +222,7 @@ def difference_frame(compared: Compared) -> pd.DataFrame:
             "low": [d.low for d in compared.rows],
             "high": [d.high for d in compared.rows],
             "p50 ms": [d.p50_ms for d in compared.rows],
-            "": ["clear" if d.clear else "may be chance" for d in compared.rows],
+            "verdict": ["clear" if d.clear else "may be chance" for d in compared.rows],
         }
     )
 

@@ -150,7 +150,7 @@ def grid_frame(measured: Grid) -> pd.DataFrame:
                 "filter": line(row.filter.name, 200),
                 "matching": row.filter.matching,
                 "share": row.filter.share,
-                "plan": row.plan.mode or "not told",
+                "plan": row.plan.mode or "not available",
                 "ef_runtime": c.ef_runtime,
                 "recall": c.recall,
                 "low": c.low,
@@ -291,7 +291,7 @@ def _draw(run: Run, sliced: Sequence[Slice], point: EfPoint, name: str) -> None:
             "recall": [s.recall for s in sliced],
             "low": [s.low for s in sliced],
             "high": [s.high for s in sliced],
-            "": ["few queries" if s.small else "" for s in sliced],
+            "note": ["few queries" if s.small else "" for s in sliced],
         }
     )
     st.dataframe(

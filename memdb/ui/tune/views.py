@@ -10,11 +10,11 @@ import pandas as pd
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import duration, markdown
+from memdb.display import duration, line, markdown
 from memdb.errors import MemDBError
 from memdb.tuning import report
 from memdb.tuning.plan import QueryPlan
-from memdb.tuning.run import EfPoint, Run
+from memdb.tuning.run import EfPoint, Goal, Recommendation, Run
 from memdb.ui import frame
 from memdb.ui.kit import charts, state
 from memdb.ui.tune import cached as tune_cached
@@ -163,14 +163,14 @@ def points_table(run: Run, key: str) -> None:
     frame = report.curve_frame(run)
     best = run.recommendation.ef_runtime if run.recommendation else None
     frame["qps"] = frame["qps"].round()
-    frame.insert(0, " ", ["★" if ef == best else "" for ef in frame["ef_runtime"]])
+    frame.insert(0, "★", ["★" if ef == best else "" for ef in frame["ef_runtime"]])
     st.dataframe(
         frame,
         hide_index=True,
         key=f"{key}.table",
         placeholder="–",
         column_config={
-            " ": st.column_config.TextColumn("", width=30, help="★ is the recommended setting"),
+            "★": st.column_config.TextColumn(width=30, help="★ is the recommended setting"),
             "ef_runtime": st.column_config.NumberColumn("EF_RUNTIME", format="%d"),
             "recall": st.column_config.NumberColumn(f"recall@{run.request.k}", format="%.4f"),
             "low": st.column_config.NumberColumn(format="%.4f"),
@@ -210,7 +210,20 @@ def times_of(points: Sequence[EfPoint]) -> Times:
 
 def run_name(run: Run) -> str:
     """What tells a run from others, for a legend."""
-    return run.title or f"{run.index} {run.started[5:16].replace('T', ' ')}"
+    request = run.request
+    name = named(run.index, request.filter, request.goal, request.k, run.recommendation)
+    return run.title or f"{name} · {run.started[5:16].replace('T', ' ')}"
+
+
+def named(index: str, condition: str, goal: Goal, k: int, verdict: Recommendation | None) -> str:
+    """A run by its index, filter, target and answer, on one line."""
+    among = "all documents" if condition in ("", "*") else line(condition, 60)
+    answer = "no answer yet"
+    if verdict is not None and verdict.met:
+        answer = f"EF {verdict.ef_runtime}" if verdict.ef_runtime else "met without EF_RUNTIME"
+    elif verdict is not None:
+        answer = "missed"
+    return f"{line(index, 60)} · {among} · {goal.words(k)} · {answer}"
 
 
 def ef_choice(run: Run, key: str, default: int) -> int:
