@@ -94,7 +94,7 @@ def holdings(target: Target, index: str | None) -> None:
                         key=f"home.table.{field.name}",
                     )
                     if values.uncounted:
-                        st.caption(f"{len(values.uncounted):,} less frequent values are not counted.")
+                        st.caption(f"{len(values.uncounted):,} further values are not counted.")
 
 
 # What a visitor may have come for: title, words, pages with their names.

@@ -131,11 +131,17 @@ class _Reader:
 
     def field(self) -> Condition:
         self.at += 1
-        name = self.name()
+        start, name = self.at, self.name()
         if self.dialect.grouped_words and (match := _COMPARED.match(self.text, self.at)):
             self.at = match.end()
             return self.compared(name, match[1])
         if not self.take(":"):
+            for known in self.info.fields:
+                if known.name.startswith(name + " ") and self.text.startswith(known.name, start):
+                    raise self.refusal(
+                        f"names the field '{known.name}', which no query can: a blank ends a name",
+                        "Create the index again with an alias of letters, digits and _ (AS in FT.CREATE).",
+                    )
             raise self.refusal(
                 f"compares '{name}' without a colon",
                 "Write a range: @field:[low high], one number twice for equal.",

@@ -78,6 +78,23 @@ def test_every_page_opens(app: AppTest, proxy: Standin, file: str) -> None:
     assert proxy.searches_refused == []
 
 
+def test_home_counts_the_values_it_shows_and_says_what_it_does_not_count(
+    app: AppTest, proxy: Standin, demo_target: Target
+) -> None:
+    app.query_params["index"] = "idx:embeddings"
+    app.switch_page(str(app_folder() / "pages" / "explore" / "home.py")).run()
+    with connect(demo_target) as client:
+        every = {
+            v.value: v.documents for v in tag_values(client, index_info(client, "idx:embeddings"), "service")
+        }
+    (table,) = [frame.value for frame in app.dataframe if "service" in frame.value]
+    shown = dict(zip(table["service"], table["documents"], strict=True))
+    assert 8 <= len(shown) < len(every)
+    assert shown == {value: every[value] for value in shown}
+    assert min(shown.values()) >= max(n for value, n in every.items() if value not in shown)
+    assert f"{len(every) - len(shown):,} further values are not counted" in texts(app)
+
+
 def test_search_shows_hits_and_what_memorydb_lacks(app: AppTest, proxy: Standin) -> None:
     assert "MemoryDB" in texts(app)
     app.query_params["search.q"] = "restore a table"

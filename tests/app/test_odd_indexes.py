@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -112,7 +113,8 @@ def test_names_that_need_escapes_and_values_that_are_no_text(
     assert not app.error, [e.value for e in app.error]
     assert 10 in [len(frame.value) for frame in app.dataframe]
     tags = app.multiselect(key="search.f.my-tag")
-    assert sorted(tags.options) == ["x\\xff  (8)", "y z  (4)"]
+    assert sorted(tags.options) == ["x\\xff", "y z"]
+    assert re.fullmatch(r"Documents: x\S+ 8 · y z 4", tags.help)
     tags.set_value(["y z"]).run()
     assert not app.exception
     assert "**4** of 12 documents match" in said(app)

@@ -334,6 +334,8 @@ def test_a_field_that_queries_cannot_name_is_told_before_anything_is_sent(
         with pytest.raises(BadFilter, match="'a b' cannot be queried on valkey-search") as refused:
             search.count(valkey, info, condition)
         assert "AS" in refused.value.hint
+    with pytest.raises(BadFilter, match="names the field 'a b', which no query can"):
+        search.count(valkey, info, "@n:[1 1] @a b:{x}")
     assert search.count(valkey, info, Range("n", 1, 1)) == 1
     assert len(search.tag_values(valkey, info, "a b")) == 0
     assert standin.searches_refused == []
