@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from memdb import files
 from memdb.cluster.client import Client
-from memdb.display import line
+from memdb.display import bytes_text, line
 from memdb.errors import BadInput, DamagedFile, NotKept
 from memdb.jobs import Report, silent
 from memdb.tuning import shadow, store
@@ -22,6 +23,7 @@ from memdb.vectors.index import IndexInfo, VectorParams, index_names
 
 _BUILDS = "builds.json"
 _KEPT_BUILDS = 200
+_ALIKE = 0.1  # share of a p50 within which two of them are called the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,53 @@ def sweep_all(
         mine = replace(request, index=info.name)
         runs.append(run_saved(client, info, mine, home, asked=asked, report=told, keep=keep))
     return tuple(runs)
+
+
+def conclusions(every: Sequence[Candidate]) -> tuple[str, ...]:
+    """A sentence for each measured shadow: recall, memory of the vectors and p50 beside the original's.
+
+    Both at one EF_RUNTIME that both were measured at: the one recommended for the original, else the largest.
+    Vectors alone are compared, since a shadow has no TEXT fields.
+    """
+    original = next((c for c in every if c.original and c.run is not None and c.run.points), None)
+    if original is None or original.run is None:
+        return ()
+    said = []
+    for c in every:
+        if c.original or c.run is None:
+            continue
+        common = sorted({p.ef_runtime for p in original.run.points} & {p.ef_runtime for p in c.run.points})
+        if not common:
+            continue
+        verdict = original.run.recommendation
+        best = verdict.ef_runtime if verdict is not None else None
+        ef = best if best in common else common[-1]
+        before, after = original.run.point(ef), c.run.point(ef)
+        if before is None or after is None:
+            continue
+        words = [f"{100 * (after.recall - before.recall):+.1f} points of recall@{c.run.request.k}"]
+        ours, theirs = c.info.vector_bytes, original.info.vector_bytes
+        if ours is not None and theirs is not None:
+            words.append(f"{'+' if ours >= theirs else '-'}{bytes_text(abs(ours - theirs))} of vectors")
+        if math.isfinite(before.p50_ms) and math.isfinite(after.p50_ms):
+            near = abs(after.p50_ms - before.p50_ms) <= _ALIKE * before.p50_ms
+            words.append("same p50" if near else f"p50 {before.p50_ms:.2f} → {after.p50_ms:.2f} ms")
+        at = f" at EF_RUNTIME {ef}" if ef else ""
+        said.append(f"{c.words}: {', '.join(words)}{at}{_goal_words(original.run, c.run)}.")
+    return tuple(said)
+
+
+def _goal_words(before: Run, after: Run) -> str:
+    """What a shadow changes about the target, where it does."""
+    old, new = before.recommendation, after.recommendation
+    if old is None or new is None:
+        return ""
+    goal = after.request.goal.words(after.request.k)
+    if old.met and new.met and old.ef_runtime and new.ef_runtime and old.ef_runtime != new.ef_runtime:
+        return f"; it meets {goal} at EF_RUNTIME {new.ef_runtime} instead of {old.ef_runtime}"
+    if new.met and not old.met:
+        return f"; it meets {goal}, the original does not"
+    return f"; it does not meet {goal}, the original does" if old.met and not new.met else ""
 
 
 def _place(client: Client, name: str) -> str:

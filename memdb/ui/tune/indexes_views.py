@@ -8,8 +8,8 @@ from dataclasses import asdict
 import pandas as pd
 import streamlit as st
 
-from memdb.display import bytes_text, line
-from memdb.tuning.candidates import Candidate
+from memdb.display import bytes_text, line, markdown
+from memdb.tuning.candidates import Candidate, conclusions
 from memdb.tuning.run import SweepRequest
 from memdb.ui.kit import charts, parts, state
 from memdb.ui.tune import figures
@@ -20,6 +20,8 @@ from memdb.ui.tune.runs import comparison as compare_runs
 def tables(every: tuple[Candidate, ...], request: SweepRequest) -> None:
     """Memory and build time, recall and latency of each index, and both as files."""
     takes, gives = takes_frame(every), gives_frame(every)
+    for sentence in conclusions(every):
+        st.markdown(f":material/balance: {markdown(sentence, 400)}")
     st.markdown("###### Memory and build time")
     st.dataframe(
         takes,
@@ -30,9 +32,6 @@ def tables(every: tuple[Candidate, ...], request: SweepRequest) -> None:
             "documents": st.column_config.NumberColumn(format="localized"),
             "vectors": st.column_config.TextColumn(
                 help="Memory of the vector structure, as the engine tells."
-            ),
-            "in all": st.column_config.TextColumn(
-                help="With TAG and NUMERIC structures. A shadow has no TEXT fields, the original may."
             ),
             "built in": st.column_config.TextColumn(help="Of what was built from here."),
         },
@@ -71,7 +70,6 @@ def takes_frame(every: tuple[Candidate, ...]) -> pd.DataFrame:
                 if c.info.build.ready
                 else f"{c.info.build.state} {c.info.build.fraction:.0%}",
                 "vectors": bytes_text(c.info.vector_bytes),
-                "in all": bytes_text(c.info.total_bytes),
                 "built in": "–" if c.build_s is None else f"{c.build_s:.1f} s",
             }
             for c in every
