@@ -15,6 +15,7 @@ MemDBError                  .hint says what to do
 ├── BadInput                the request is wrong, nothing was sent
 │   ├── BadVector           .expected, .got
 │   ├── BadFilter           .expression
+│   │   └── RefusedFilter   also a RejectedQuery: what the server would refuse, told before it is sent
 │   ├── DamagedFile         .path; a file under MEMDB_HOME, set aside
 │   ├── UnknownField        .field
 │   │   └── NoVectorField   the index has none at all
@@ -136,6 +137,10 @@ class BadFilter(BadInput):
     def __init__(self, message: str, hint: str, *, expression: str = "") -> None:
         super().__init__(message, hint)
         self.expression = expression
+
+
+class RefusedFilter(BadFilter, RejectedQuery):
+    """A filter that this engine refuses, told here with the reason: to a caller the same as its refusal."""
 
 
 class UnknownField(BadInput):

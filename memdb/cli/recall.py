@@ -1,4 +1,7 @@
-"""`memdb recall`: the cheapest EF_RUNTIME that meets a target; exit status 1 where none does."""
+"""`memdb recall`: the cheapest EF_RUNTIME that meets a target.
+
+Exit status 1 where none does, or the index is not complete.
+"""
 
 from __future__ import annotations
 
@@ -122,9 +125,11 @@ class Recall(OnIndex):
             print_json(as_json(run))
         else:
             _show(run)
+        if info.unfinished:
+            note(f"The target is not shown to be met: {info.unfinished}")
         met = run.recommendation is not None and run.recommendation.met
-        # A run that was cut short proves nothing: a pipeline must not go on because of it.
-        return 0 if met and not run.partial else MISSED
+        # A run that was cut short, or of a part of the index, proves nothing: no pipeline may go on by it.
+        return 0 if met and not run.partial and not info.unfinished else MISSED
 
 
 def as_json(run: Run) -> dict[str, object]:

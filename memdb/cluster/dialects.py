@@ -103,8 +103,8 @@ class Dialect:
         """A field's name as a query takes it, with its @; what must be escaped depends on the engine.
 
         RediSearch reads letters, digits and the underscore as they are and any other ASCII sign behind a
-        backslash. valkey-search takes no backslash in a name, not before an underscore either; its indexes
-        have no names that would need one.
+        backslash. valkey-search takes no backslash in a name, not before an underscore either; an index
+        may have a name with a blank there, and no query can say it (`filters.attribute`).
         """
         if not self.escaped_names:
             return f"@{name}"
@@ -378,6 +378,15 @@ _SIGN = re.compile(r"[Aa]lias `(?P<name>.*)` contains invalid character `(?P<sig
 _OPTION = re.compile(
     r"(?:[Uu]nexpected (?:argument|parameter)|[Uu]nknown argument|parameter) `(?P<word>[^`]+)`"
 )
+_VALUE = re.compile(r"parameter `(?P<word>[^`]+)` - [Uu]nknown argument `(?P<value>[^`]+)`")
+_FIELD_REFUSED = re.compile(
+    r"[Ii]nvalid field type for field `(?P<name>[^`]+)`: (?:Unknown|Missing) argument"
+)
+_FIELD_TYPES = frozenset({"TAG", "NUMERIC", "TEXT", "VECTOR", "GEO", "GEOSHAPE"})
+_FIELD_OPTIONS = frozenset(
+    "CASESENSITIVE INDEXEMPTY INDEXMISSING NOINDEX NOSTEM PHONETIC SEPARATOR SORTABLE UNF WEIGHT "
+    "WITHSUFFIXTRIE".split()
+)
 
 
 def _not_created(said: str, command: tuple[str, ...]) -> EngineError:
@@ -397,12 +406,40 @@ def _not_created(said: str, command: tuple[str, ...]) -> EngineError:
                 f"{start}: this server has no vectors of type {kind} ({said}).",
                 "Store them as FLOAT32, or use a server whose search has this type.",
             )
-    if (match := _OPTION.search(said)) and match["word"].upper() in words:
+    if match := _VALUE.search(said):
         return EngineError(
-            f"{start}: this server's search has no {match['word']} there ({said}).",
+            f"{start}: this server's search takes no {match['value']} for {match['word']} ({said}).",
+            "Give another value, or use a server whose search takes it.",
+        )
+    option = _taken_for_a_field(said, words)
+    if not option and (match := _OPTION.search(said)) and match["word"].upper() in words:
+        option = match["word"]
+    if option:
+        return EngineError(
+            f"{start}: this server's search has no {option} there ({said}).",
             "Leave it out, or use a server whose search has it.",
         )
     return EngineError(f"{start}: {said}.", "Check its fields and options against what this server takes.")
+
+
+def _taken_for_a_field(said: str, words: list[str]) -> str:
+    """The option of a field that valkey-search does not know; "" where the refusal is of something else.
+
+    It reads such a word as the name of the next field and refuses what follows as its type. Where that is
+    one, the word after it is the next name.
+    """
+    match = _FIELD_REFUSED.search(said)
+    if match is None or "SCHEMA" not in words:
+        return ""
+    schema = words[words.index("SCHEMA") + 1 :]
+    name = match["name"].upper()
+    for at in (at for at, word in enumerate(schema) if word == name and at):
+        following = schema[at + 1] if at + 1 < len(schema) else ""
+        if name in _FIELD_OPTIONS and following not in {*_FIELD_TYPES, "AS"}:
+            return name
+        if name in _FIELD_TYPES and following not in _FIELD_TYPES and at > 1:
+            return schema[at - 2] if schema[at - 2] in _FIELD_OPTIONS else ""
+    return ""
 
 
 def _permission(name: str, reply: str) -> str:

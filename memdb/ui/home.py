@@ -60,7 +60,8 @@ def holdings(target: Target, index: str | None) -> None:
                 values = cached.tag_values(target, index, field.name)
                 shown = values[:8]
                 more = "" if values.complete else " or more"
-                more = f", 8 of {len(values):,}{more}" if len(values) > 8 else ""
+                every = len(values) + len(values.uncounted)
+                more = f", {len(shown)} of {every:,}{more}" if every > len(shown) else ""
                 st.caption(f"Documents by {markdown(field.name)}{more}")
                 st.plotly_chart(
                     charts.bars([v.value for v in shown], [v.documents for v in shown], dark=state.dark()),
@@ -92,6 +93,8 @@ def holdings(target: Target, index: str | None) -> None:
                         height=240,
                         key=f"home.table.{field.name}",
                     )
+                    if values.uncounted:
+                        st.caption(f"{len(values.uncounted):,} less frequent values are not counted.")
 
 
 # What a visitor may have come for: title, words, pages with their names.

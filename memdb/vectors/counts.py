@@ -46,10 +46,11 @@ class TagValue:
 
 @dataclass(frozen=True, slots=True)
 class TagValues(Sequence[TagValue]):
-    """Values of a TAG field, most frequent first."""
+    """Values of a TAG field, most frequent first: as a sequence, those whose documents were counted."""
 
     known: tuple[TagValue, ...]
     complete: bool  # whether the field has no others; if not, others may be as frequent
+    uncounted: tuple[str, ...] = ()  # further values, as the documents hold them; the index was not asked
 
     def __len__(self) -> int:
         return len(self.known)
@@ -81,8 +82,13 @@ def count(client: Client, info: IndexInfo, condition: Condition | str = EVERYTHI
     return _total(client.execute(*count_command(info, rendered).args))
 
 
-def tag_values(client: Client, info: IndexInfo, field: str, *, limit: int = TAG_VALUES) -> TagValues:
+def tag_values(
+    client: Client, info: IndexInfo, field: str, *, limit: int = TAG_VALUES, counted: int = TAG_VALUES
+) -> TagValues:
     """Values of a TAG field, most frequent first, at most `limit`, each with what its filter finds.
+
+    Each count is a query of its own: of more than `counted` values the most frequent are counted, by what
+    documents hold, and the others are named only.
 
     Which values there are is read from the documents (FT.AGGREGATE, at most GROUPS different contents; of
     JSON at most DOCUMENTS documents). How many documents hold one is asked of the index by the filter itself.
@@ -105,10 +111,14 @@ def tag_values(client: Client, info: IndexInfo, field: str, *, limit: int = TAG_
             spellings.setdefault(same, Counter())[value] += documents
     ranked = sorted(estimates, key=lambda same: (-estimates[same], same))
     named = [tags.most_frequent(spellings[same]) for same in ranked[:limit]]
-    matching = _matching(client, info, tag, [(value,) for value in named])
-    known = [TagValue(value, n) for value, n in zip(named, matching, strict=True) if n]
+    asked, others = named[:counted], named[counted:]
+    matching = _matching(client, info, tag, [(value,) for value in asked])
+    known = [TagValue(value, n) for value, n in zip(asked, matching, strict=True) if n]
     known.sort(key=lambda item: (-item.documents, item.value))
-    return TagValues(tuple(known), all_seen and len(ranked) <= limit and None not in matching)
+    sayable = _sayable(client, info, tag, [(value,) for value in others])
+    uncounted = tuple(others[place] for place, _ in sayable)
+    complete = all_seen and len(ranked) <= limit and None not in matching and len(uncounted) == len(others)
+    return TagValues(tuple(known), complete, uncounted)
 
 
 def tag_field(client: Client, info: IndexInfo, field: str) -> Field:
@@ -126,17 +136,25 @@ def _matching(
     client: Client, info: IndexInfo, tag: Field, several: Sequence[tuple[str, ...]]
 ) -> list[int | None]:
     """How many documents hold any of these values, for each tuple; None for what no filter can say."""
+    sayable = _sayable(client, info, tag, several)
+    numbers: list[int | None] = [None] * len(several)
+    answered = counts(client, info, [rendered for _, rendered in sayable])
+    for (place, _), number in zip(sayable, answered, strict=True):
+        numbers[place] = number
+    return numbers
+
+
+def _sayable(
+    client: Client, info: IndexInfo, tag: Field, several: Sequence[tuple[str, ...]]
+) -> list[tuple[int, Rendered]]:
+    """The filter for any of these values, for each tuple that a filter can say, with its place."""
     # By the field as it was found to be: without a separator, blanks around a value belong to it.
     known = replace(info, fields=tuple(tag if f.name == tag.name else f for f in info.fields))
     sayable: list[tuple[int, Rendered]] = []
     for place, values in enumerate(several):
         with suppress(BadFilter):
             sayable.append((place, render(Tag(tag.name, values), client.server.dialect, known)))
-    numbers: list[int | None] = [None] * len(several)
-    answered = counts(client, info, [rendered for _, rendered in sayable])
-    for (place, _), number in zip(sayable, answered, strict=True):
-        numbers[place] = number
-    return numbers
+    return sayable
 
 
 def _tried(client: Client, info: IndexInfo, tag: Field, contents: Contents) -> Field:
@@ -149,10 +167,15 @@ def _tried(client: Client, info: IndexInfo, tag: Field, contents: Contents) -> F
     # Those that hold most signs tell most.
     telling = sorted((c for c, _ in contents if c), key=lambda c: -len(set(c) - _WORD))[:_TRIED]
     best, most = tag, -1.0
+    answered: dict[tuple[str, bool], int | None] = {}  # most separators cut out the same values
     for separator in dict.fromkeys((tag.separator, *_SEPARATORS)):
         tried = replace(tag, separator=separator, case_sensitive=True)
         values = {v for content in telling for v in tags.values(content, tried, matches=matches)}
-        hits = _matching(client, info, tried, [(value,) for value in sorted(values)])
+        whole = not separator  # blanks around a value then belong to it
+        new = [value for value in sorted(values) if (value, whole) not in answered]
+        numbers = _matching(client, info, tried, [(value,) for value in new])
+        answered |= {(value, whole): number for value, number in zip(new, numbers, strict=True)}
+        hits = [answered[value, whole] for value in values]
         share = sum(map(bool, hits)) / len(hits) if hits else 0.0
         if share > most:
             best, most = tried, share

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from memdb.cluster.dialects import REDISEARCH_SPLITS, STOP_WORDS, Dialect
-from memdb.errors import BadFilter
+from memdb.errors import RefusedFilter, UnknownField
 from memdb.vectors.conditions import And, Condition, Not, Or, Range, Tag, Text, Words
 from memdb.vectors.index import IndexInfo, Kind
 
@@ -25,10 +25,6 @@ _CONTROL = "".join(map(chr, (*range(9), *range(14, 32), 127)))
 _NOTHING = Not(And())  # what RediSearch finds where it should have refused
 
 
-class _Refused(BadFilter):
-    """What the engine would answer with an error."""
-
-
 def conditions(expression: str, dialect: Dialect, info: IndexInfo) -> Condition:
     """A filter in the engine's words as conditions.
 
@@ -41,7 +37,8 @@ def conditions(expression: str, dialect: Dialect, info: IndexInfo) -> Condition:
         info: the index; fields are looked up in it.
 
     Raises:
-        BadFilter: the engine refuses it; the message says why and the hint how it is written there.
+        RefusedFilter: the engine refuses it; the message says why and the hint how it is written there.
+        UnknownField: the index has no field of that name, and the engine refuses such a filter.
     """
     if expression.strip() in ("*", "(*)"):
         return And()
@@ -91,8 +88,8 @@ class _Reader:
         self.at += 1
         return True
 
-    def refusal(self, what: str, hint: str = "Check its brackets and signs.") -> _Refused:
-        return _Refused(
+    def refusal(self, what: str, hint: str = "Check its brackets and signs.") -> RefusedFilter:
+        return RefusedFilter(
             f"The filter {what} (position {self.at + 1}); {self.dialect.title} refuses it.",
             hint,
             expression=self.text,
@@ -180,6 +177,8 @@ class _Reader:
         hint = f"It has: {', '.join(f.name for f in self.info.of_kind(kind)) or 'none'}."
         if plain != name and any(f.name == plain and f.kind == kind for f in self.info.fields):
             hint = f"Names take no backslash there: write @{plain}."
+        elif all(f.name != name for f in self.info.fields):
+            raise UnknownField(name, self.info.name, tuple(sorted(f.name for f in self.info.fields)))
         raise self.refusal(f"takes '{name}' for {words}, which it is not in this index", hint)
 
     def range(self, name: str) -> Condition:

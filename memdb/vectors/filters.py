@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -20,8 +21,10 @@ from memdb.vectors.conditions import EVERYTHING, And, Condition, Not, Or, Range,
 from memdb.vectors.index import Field, IndexInfo, Kind
 
 _FIELD = re.compile(r"(?<!\\)@((?:\\.|[\w|])+)\s*:")
+_OPEN_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\$")
 _QUOTED = re.compile(r'(?<!\\)"(?:\\.|[^"\\])*"')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_NAME_ENDS = re.compile("[ :]|=>")  # in a query that takes no escapes in names
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NO_VALUE = "memdbnosuchvalue"  # of letters only: nothing to escape, and of no document
 _CLAUSE_BYTES = 400  # for "=>[KNN …]" behind a filter
@@ -172,20 +175,22 @@ class _Writer:
         if self.dialect.grouped_words:
             return f"{name}:({('|' if condition.mode == 'any' else ' ').join(escaped)})"
         parts = [f"{name}:{word}" for word in escaped]
-        return parts[0] if len(parts) == 1 else f"({(' | ' if condition.mode == 'any' else ' ').join(parts)})"
+        if len(parts) == 1 and not parts[0][-1].isspace():  # a blank at the end of a query is cut off
+            return parts[0]
+        return f"({(' | ' if condition.mode == 'any' else ' ').join(parts)})"
 
     def word(self, word: str, splits: str) -> str:
         """A word with its signs escaped: where grouped words are, all; else those that would part it, since a
         backslash before any other sign parts it itself."""
         if self.dialect.grouped_words:
             return _escaped(word)
-        return "".join(f"\\{c}" if c in splits else c for c in word)
+        return "".join(f"\\{c}" if c in splits or c.isspace() else c for c in word)
 
     def raw(self, text: str) -> str:
         written = _raw(text)
         if self.info is not None and self.dialect.small_grammar:
             # Tells what is wrong and how it is written there; the engine tells a position at best.
-            read = expression.conditions(text, self.dialect, self.info)
+            read = expression.conditions(text, self.dialect, self.info)  # also raises UnknownField
             if not self.dialect.text_search and expression.holds_text(read):
                 raise self.unsearched(f"'{text}'")
         elif self.info is not None:
@@ -282,18 +287,26 @@ def all_documents(dialect: Dialect, info: IndexInfo) -> str:
     """
     if dialect.bare_star:
         return "*"
-    if tags := info.of_kind("TAG"):
-        return f"-{attribute(tags[0].name, dialect)}:{{{_NO_VALUE}}}"
-    if numbers := info.of_kind("NUMERIC"):
-        name = attribute(numbers[0].name, dialect)
-        return f"({name}:[-inf +inf] | -{name}:[-inf +inf])"
-    if (texts := info.of_kind("TEXT")) and dialect.text_search:
-        return f"-{attribute(texts[0].name, dialect)}:{_NO_VALUE}"
+    if tags := _sayable(info, "TAG", dialect):
+        return f"-{tags[0]}:{{{_NO_VALUE}}}"
+    if numbers := _sayable(info, "NUMERIC", dialect):
+        return f"({numbers[0]}:[-inf +inf] | -{numbers[0]}:[-inf +inf])"
+    if (texts := _sayable(info, "TEXT", dialect)) and dialect.text_search:
+        return f"-{texts[0]}:{_NO_VALUE}"
     raise UnsupportedFeature(
         "A list of all documents without their vectors",
         f"{dialect.title} takes no '*' there, and '{info.name}' has no field for another filter",
         "Add a TAG or NUMERIC field to the index.",
     )
+
+
+def _sayable(info: IndexInfo, kind: Kind, dialect: Dialect) -> list[str]:
+    """The fields of a kind that queries can name, as they name them."""
+    names: list[str] = []
+    for known in info.of_kind(kind):
+        with suppress(BadFilter):
+            names.append(attribute(known.name, dialect))
+    return names
 
 
 def may_be_broken(condition: Condition | str, dialect: Dialect, info: IndexInfo, field: str = "") -> bool:
@@ -324,12 +337,20 @@ def attribute(name: str, dialect: Dialect) -> str:
     """A field's name as a query takes it, with its @.
 
     Raises:
-        BadFilter: no query can say it: it is empty, or holds a control character or a byte that is no text.
+        BadFilter: no query can say it: it is empty, holds a control character or a byte that is no text, or,
+            where names are written as they are, a sign that ends them.
     """
     if not name or _CONTROL.search(name) or _SURROGATE.search(name):
         raise BadFilter(
             f"A query cannot name the field '{name}'.",
             "Names are of letters, digits and signs; create the index again with AS and another name.",
+        )
+    if not dialect.escaped_names and (end := _NAME_ENDS.search(name)):
+        sign = "a blank" if end[0] == " " else f"'{end[0]}'"
+        raise BadFilter(
+            f"The field '{name}' cannot be queried on {dialect.title}: its name holds {sign}, where a name "
+            "ends there, and no escape is read.",
+            "Create the index again with an alias of letters, digits and _ (AS in FT.CREATE).",
         )
     return dialect.attribute(name)
 
@@ -384,6 +405,8 @@ def _bound(value: float | None, open_end: float, included: bool) -> str:
 def _raw(expression: str) -> str:
     """Check what an engine would answer with a puzzling offset: an arrow, or brackets that do not match."""
     text = expression.strip() or "*"
+    if _OPEN_ESCAPE.search(text):
+        text += expression.lstrip()[len(text) :][:1]  # a blank behind a backslash belongs to a word
     if text.replace(" ", "") == "(*)":
         text = "*"
     if "=>" in text:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from memdb.cluster.client import connect
@@ -24,6 +25,7 @@ from tests.app.test_search_page import ENTRY, SEARCH, calm, hits, texts
 from tests.standins import Standin, memorydb
 from tests.waiting import PATIENCE_S
 
+MOST_SEARCHES = 150  # of opening a page: the demo has some 700 values of TAG fields
 FILES = sorted(page[0] for pages in PAGES.values() for page in pages)
 
 
@@ -53,6 +55,10 @@ def test_the_library_finds_the_same_as_on_the_engine(proxy: Standin, demo_target
         assert client.server.dialect.name == "memorydb"
         assert not plan.plan(client, request, info).source.startswith("counters")
         services = tag_values(client, info, "service")
+        few = tag_values(client, info, "service", counted=3)
+        assert few.known == services[:3]
+        assert sorted(few.uncounted) == sorted(v.value for v in services[3:])
+        assert few.complete
     with connect(demo_target) as client:
         info = index_info(client, "idx:embeddings")
         assert info.vector_field()[1].m == 16
@@ -64,8 +70,11 @@ def test_the_library_finds_the_same_as_on_the_engine(proxy: Standin, demo_target
 
 @pytest.mark.parametrize("file", FILES)
 def test_every_page_opens(app: AppTest, proxy: Standin, file: str) -> None:
+    st.cache_data.clear()  # what the first page read
+    proxy.searches = 0
     app.switch_page(str(app_folder() / "pages" / file)).run()
     assert calm(app), texts(app)
+    assert proxy.searches < MOST_SEARCHES
     assert proxy.searches_refused == []
 
 

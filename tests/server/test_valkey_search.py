@@ -16,13 +16,13 @@ import pytest
 from memdb.cli import main
 from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Target
-from memdb.errors import BadFilter, EngineError
+from memdb.errors import BadFilter, EngineError, RefusedFilter, RejectedQuery, UnknownField
 from memdb.maps import overlay
 from memdb.tuning import ask, misses
 from memdb.tuning.run import Goal, SweepRequest
 from memdb.tuning.source import Documents
 from memdb.vectors import counts, index, read, search
-from memdb.vectors.conditions import And, Condition, Not, Range, Tag, Text
+from memdb.vectors.conditions import And, Condition, Not, Range, Raw, Tag, Text
 from memdb.vectors.filters import render
 from memdb.vectors.index import (
     FlatField,
@@ -310,3 +310,62 @@ def test_a_refused_index_says_what_it_was_about(
     with pytest.raises(EngineError) as refusal:
         index.create(valkey, IndexSpec(prefix + "x", (field,), (prefix + "x:",)))
     assert named in str(refusal.value)
+
+
+def test_a_word_of_a_blank_is_sent_behind_its_backslash(valkey: Client, prefix: str) -> None:
+    loaded = load(valkey, prefix, FlatField("emb", DIM))
+    valkey.execute("HSET", loaded.key(0), "title", "left \\  right")
+    valkey.execute("HSET", loaded.key(1), "title", "left right")
+    for condition in (Text("title", "left \\  right"), Text("title", "\\ "), Raw("@title:\\ ")):
+        assert search.count(valkey, loaded.info, condition) == 1, condition
+
+
+def test_a_field_that_queries_cannot_name_is_told_before_anything_is_sent(
+    valkey: Client, standin: Standin, prefix: str
+) -> None:
+    valkey.execute(
+        "FT.CREATE", prefix + "idx", "PREFIX", 1, prefix + "d:", "SCHEMA", "a b", "TAG", "n", "NUMERIC",
+        "emb", "VECTOR", "FLAT", 6, "TYPE", "FLOAT32", "DIM", 2, "DISTANCE_METRIC", "L2",
+    )  # fmt: skip  # a clause and its arguments side by side
+    valkey.execute("HSET", prefix + "d:1", "a b", "x", "n", 1, "emb", np.ones(2, "<f4").tobytes())
+    until(lambda: index_info(valkey, prefix + "idx").build.ready, "the index is built")
+    info = index_info(valkey, prefix + "idx")
+    for condition in (Tag("a b", ("x",)), Not(Tag("a b", ("x",)))):
+        with pytest.raises(BadFilter, match="'a b' cannot be queried on valkey-search") as refused:
+            search.count(valkey, info, condition)
+        assert "AS" in refused.value.hint
+    assert search.count(valkey, info, Range("n", 1, 1)) == 1
+    assert len(search.tag_values(valkey, info, "a b")) == 0
+    assert standin.searches_refused == []
+
+
+def test_an_unknown_field_of_a_raw_filter_is_the_error_of_every_engine(valkey: Client, prefix: str) -> None:
+    loaded = load(valkey, prefix, FlatField("emb", DIM))
+    for raw in ("@nope:{x}", "@nope:[1 2]", "@nope:word", "-@nope:{x}"):
+        with pytest.raises(UnknownField, match="has no field 'nope'"):
+            search.count(valkey, loaded.info, raw)
+    for raw in ("@my_tag:{*}", "@year:[a b]", "@year:{x}"):
+        with pytest.raises(RefusedFilter) as refused:
+            search.count(valkey, loaded.info, raw)
+        assert isinstance(refused.value, RejectedQuery)
+        assert refused.value.hint
+
+
+def test_recall_does_not_pass_on_an_index_that_is_being_built(
+    valkey: Client,
+    standin: Standin,
+    prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    load(valkey, prefix, FlatField("emb", DIM))
+    monkeypatch.setenv("MEMDB_URL", standin.target.address)
+    monkeypatch.setenv("MEMDB_PASSWORD", standin.target.password)
+    monkeypatch.setenv("MEMDB_HOME", str(tmp_path))
+    words = ("recall", "--index", prefix + "idx", "--queries", "200", "--target", "0.5", "--clients", "0")
+    assert main(words) == 0
+    capsys.readouterr()
+    standin.building = True
+    assert main(words) == 1
+    assert "is still being built" in capsys.readouterr().err

@@ -46,6 +46,7 @@ class Standin:
     json: bool = False  # whether indexes of JSON documents can be made
     refused: list[tuple[str, str]] = field(default_factory=list)  # (command, words) that were refused
     names: set[str] = field(default_factory=set)  # commands that were sent
+    searches: int = 0  # FT.SEARCH that were sent
     counts: dict[str, int] = field(default_factory=dict)
 
     commands: ClassVar[frozenset[str]] = frozenset()  # of search
@@ -82,6 +83,9 @@ class Standin:
     def _answered(self, session: Session) -> Any:
         name = session.words[0].decode("latin-1").upper()
         self.names.add(name)
+        if name == "FT.SEARCH":
+            with self._lock:
+                self.searches += 1
         try:
             return self.answer(session)
         except Refusal as exc:

@@ -144,8 +144,30 @@ def _named(note: str) -> str:
         return f"no vectors of type {what}"
     if kind == "attribute":
         return what.removeprefix("named ")
-    words = ("NOINDEX", "FILTER", "TEMPORARY", "NOFREQS", "EPSILON", "BLOCK_SIZE")
+    if note.startswith("option "):  # valkey-search's words are of what stands behind it
+        return "" if "WEIGHT" in note else f"no {what} there"
+    words = ("FILTER", "TEMPORARY", "NOFREQS", "EPSILON", "BLOCK_SIZE")
     return next((word for word in words if word in note), "")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said", "named"),
+    [
+        ("a TAG INDEXEMPTY b TAG", "field `INDEXEMPTY`: Unknown argument `b`", "no INDEXEMPTY there"),
+        ("a TAG INDEXEMPTY text TEXT v TAG", "field `TEXT`: Unknown argument `v`", "no INDEXEMPTY there"),
+        ("a TEXT phonetic dm:en", "field `phonetic`: Unknown argument `dm:en`", "no PHONETIC there"),
+        ("a TAG b TAG NOINDEX", "field `NOINDEX`: Missing argument", "no NOINDEX there"),
+        ("unf GEO b TAG", "field `unf`: Unknown argument `GEO`", "no GEO there"),
+        (
+            "v VECTOR FLAT 6 TYPE FLOAT32 DIM 2 DISTANCE_METRIC L1",
+            "field `v`: Error parsing value for the parameter `DISTANCE_METRIC` - Unknown argument `L1`",
+            "takes no L1 for DISTANCE_METRIC",
+        ),
+    ],
+)
+def test_a_refused_option_is_named_and_not_the_word_behind_it(fields: str, said: str, named: str) -> None:
+    command = ("FT.CREATE", "i", "SCHEMA", *fields.split())
+    assert named in str(explain_refusal(f"Invalid field type for {said}", command))
 
 
 def test_refusals_of_a_search_say_what_to_look_at() -> None:

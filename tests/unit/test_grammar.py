@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from memdb.errors import BadFilter, UnsupportedFeature
+from memdb.errors import BadFilter, UnknownField, UnsupportedFeature
 from memdb.vectors import expression
 from memdb.vectors.conditions import And, Condition, Not, Or, Range, Raw, Tag, Text
 from memdb.vectors.filters import all_documents, may_be_broken, render
@@ -45,7 +45,7 @@ def test_every_recorded_filter_is_judged_as_the_engine_judged_it(engine: str) ->
             continue
         try:
             read = expression.conditions(query, dialect, recorded.info(engine, name))
-        except BadFilter as exc:
+        except (BadFilter, UnknownField) as exc:
             judged["refused"] += 1
             if not refused:
                 wrong.append((query, str(exc)))
@@ -70,12 +70,15 @@ def test_a_refusal_says_how_it_is_written_there() -> None:
         ("@title:the", "stop word", "other words"),
         ("@year:[2012 2010]", "holds no number", "smaller number first"),
         ("@year==2010", "without a colon", "[low high]"),
-        ("@nosuch:{x}", "nosuch", "company_size"),
+        ("@title:{x}", "title", "company_size"),
     ]:
         with pytest.raises(BadFilter, match=why) as refusal:
             render(query, dialect, info)
         assert hint in refusal.value.hint
         assert "valkey-search 1.2" in str(refusal.value)
+    with pytest.raises(UnknownField, match="nosuch") as unknown:
+        render("@nosuch:{x}", dialect, info)
+    assert "company_size" in unknown.value.hint
 
 
 @pytest.mark.parametrize("engine", recorded.DIALECTS)

@@ -40,6 +40,7 @@ from memdb.vectors.search import KnnResult, TagValues
 from memdb.vectors.titles import LENGTH, titles_of
 
 ANSWER_S = 1.5  # how long a page waits for a sign of life before it is drawn without the server
+TAGS_COUNTED = 20  # values of a TAG field that a page counts: each is a query
 _BY_REPR: dict[str | type[Any], Callable[[Any], Any]] = dict.fromkeys(
     (*get_args(Condition), KnnRequest, IndexInfo, SessionFilter, Format), repr
 )
@@ -158,8 +159,8 @@ def index_info(target: Target, name: str) -> IndexInfo:
 
 @st.cache_data(ttl="1m", max_entries=256, show_spinner=False)
 def tag_values(target: Target, index_name: str, field: str) -> TagValues:
-    """Values of a TAG field with counts."""
-    return search.tag_values(client(target), index_info(target, index_name), field)
+    """Values of a TAG field, the most frequent with counts."""
+    return search.tag_values(client(target), index_info(target, index_name), field, counted=TAGS_COUNTED)
 
 
 @st.cache_data(ttl="1m", max_entries=256, show_spinner=False)

@@ -15,7 +15,7 @@ from memdb.vectors.index import Field, IndexInfo
 from memdb.vectors.search import TagValues
 
 _LONGEST = 1_000  # characters of a value that are shown, and so linked
-_COUNTED = 12  # values whose documents the help counts
+_COUNTED = 12  # values whose documents the help tells
 
 
 def filter_form(target: Target, info: IndexInfo, page: str) -> tuple[Condition, int | None]:
@@ -99,23 +99,24 @@ def _field(target: Target, info: IndexInfo, field: Field, key: str) -> Condition
 
 
 def tag_choice(values: TagValues, field: Field, key: str) -> tuple[str, ...]:
-    """Choose among the values of a TAG field; others may be typed. How many each finds is in the help.
+    """Choose among the values of a TAG field; others may be typed. The help counts the most frequent.
 
     What a box shows is what a link holds, so a value stands there without its count: counts change, and a
     typed value would be like no label. Enter takes the best match; an equal value is the best.
     """
     counts = {value.value: value.documents for value in values}
-    shown = labels({value: value_label(value) for value in counts}, _LONGEST)
+    options = [*counts, *values.uncounted]
+    shown = labels({value: value_label(value) for value in options}, _LONGEST)
     chosen = st.multiselect(
         markdown(field.name, 60),
-        list(counts),
+        options,
         key=key,
         bind="query-params",
         accept_new_options=True,
         select_all=False,  # else Enter would take all that is like what was typed
         format_func=shown,
-        placeholder=f"any of {len(counts):,}{'' if values.complete else ' or more'}" if counts else "any",
-        help=_counted(counts, shown, values.complete),
+        placeholder=f"any of {len(options):,}{'' if values.complete else ' or more'}" if options else "any",
+        help=_counted(counts, shown, values),
     )
     return tuple(chosen)
 
@@ -125,12 +126,12 @@ def value_label(value: str) -> str:
     return line(value, _LONGEST) or ("(blanks)" if value else "(empty)")
 
 
-def _counted(counts: dict[str, int], shown: Callable[[str], str], complete: bool) -> str | None:
+def _counted(counts: dict[str, int], shown: Callable[[str], str], values: TagValues) -> str | None:
     most = sorted(counts, key=lambda value: -counts[value])[:_COUNTED]
-    words = "" if complete else "Not all values are listed; type one that is missing. "
+    words = "" if values.complete else "Not all values are listed; type one that is missing. "
     if most:
         told = " · ".join(f"{markdown(shown(value), 40)} {counts[value]:,}" for value in most)
-        words += f"Documents: {told}{' …' if len(counts) > len(most) else ''}"
+        words += f"Documents: {told}{' …' if len(counts) > len(most) or values.uncounted else ''}"
     return words or None
 
 
