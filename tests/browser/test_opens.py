@@ -16,3 +16,25 @@ def test_home_opens_without_an_error(app_server: str, page: Page) -> None:
     expect(page).to_have_title(re.compile("MemoryDB Explorer"))
     expect(page.get_by_role("heading", name="What idx:embeddings holds")).to_be_visible()
     assert errors == []
+
+
+def test_home_opens_by_its_own_name(app_server: str, page: Page) -> None:
+    page.goto(f"{app_server}/home")
+    expect(page.get_by_role("heading", name="Home", level=1)).to_be_visible()
+    expect(page.get_by_text("Page not found")).to_have_count(0)
+
+
+def test_the_filter_panel_stays_open_after_a_choice(app_server: str, page: Page) -> None:
+    page.goto(f"{app_server}/recall")
+    ready = page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    expect(ready).to_be_visible()
+    page.get_by_text("Filter", exact=True).click()
+    for value in ("s3", "ec2"):
+        box = page.locator('[class*="st-key-recall-f-service"]').get_by_role("combobox")
+        box.fill(value)
+        expect(page.get_by_role("option", name=value, exact=True)).to_be_visible()
+        box.press("Enter")
+        expect(page).to_have_url(re.compile(rf"recall\.f\.service={value}"))
+        page.keyboard.press("Escape")
+        expect(ready).to_be_visible()
+        expect(box).to_be_visible()

@@ -401,6 +401,11 @@ MESSAGES = [{"role": "user", "content": "grün"}]
 RAW = json.dumps(MESSAGES, ensure_ascii=False).encode()
 
 
+def the_same_for_all_workers(part: object) -> str:
+    """A name without the bytes themselves: gzip writes the time into them."""
+    return f"{len(part)} bytes" if isinstance(part, bytes) else str(part)
+
+
 @pytest.mark.parametrize(
     ("raw", "said_of_it"),
     [
@@ -416,6 +421,7 @@ RAW = json.dumps(MESSAGES, ensure_ascii=False).encode()
         (msgpack.packb([{"role": "user", "content": "grün", "raw": b"\xff"}]), "is MessagePack"),
         (gzip.compress(gzip.compress(RAW)), "compressed (gzip, "),
     ],
+    ids=the_same_for_all_workers,
 )
 def test_what_is_packed_is_unpacked(raw: bytes, said_of_it: str) -> None:
     value = unpacked(raw)
@@ -447,6 +453,7 @@ FERNET = b"gAAAAABm" + b"Zm9v" * 30
         (b"x", "not JSON: Expecting value at character 1 of 1"),
         (b"", "not JSON"),
     ],
+    ids=the_same_for_all_workers,
 )
 def test_what_is_not_opened_is_named(raw: bytes, kind: str) -> None:
     value = unpacked(raw)
