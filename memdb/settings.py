@@ -256,7 +256,7 @@ def inherited() -> dict[str, str]:
 
 
 def variable(name: str) -> str:
-    """A variable that a settings file names, e.g. with a password."""
+    """A variable that is not ours: one that a settings file names, e.g. with a password, or one of AWS."""
     return os.environ.get(name, "")
 
 

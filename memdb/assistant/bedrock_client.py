@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from memdb.cluster import aws
 from memdb.errors import EngineError, LoginFailed, MemDBError, Unreachable
 
 
 def has_credentials() -> bool:
     """Whether boto3 finds credentials and a region, without asking the network for them."""
-    import boto3
     from botocore.exceptions import BotoCoreError
 
     try:
-        session = boto3.Session()
+        session = aws.session()
         return bool(session.region_name and session.get_credentials())
     except BotoCoreError:
         return False
@@ -27,13 +27,12 @@ def client() -> Any:
     Raises:
         LoginFailed: no credentials, or no region.
     """
-    import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
 
     config = Config(connect_timeout=5, read_timeout=60, retries={"total_max_attempts": 2})
     try:
-        session = boto3.Session()
+        session = aws.session()
         if session.get_credentials() is None:
             raise LoginFailed(
                 "There are no AWS credentials here.",

@@ -6,6 +6,14 @@ import json
 from typing import Any
 
 from memdb.errors import BadSettings, LoginFailed, MemDBError, Unreachable
+from memdb.settings import variable
+
+
+def session() -> Any:
+    """A boto3 session, in the Region of AWS_REGION where that is set: boto3 reads AWS_DEFAULT_REGION."""
+    import boto3  # 0.3 s, and few need it
+
+    return boto3.Session(region_name=variable("AWS_REGION") or None)
 
 
 def client(service: str, region: str = "") -> Any:
@@ -19,13 +27,12 @@ def client(service: str, region: str = "") -> Any:
         BadSettings: no region is named anywhere, or the profile does not exist.
         LoginFailed: there are no credentials.
     """
-    import boto3  # 0.3 s, and few need it
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
 
     try:
-        session = boto3.Session()
-        if session.get_credentials() is None:
+        opened = session()
+        if opened.get_credentials() is None:
             raise LoginFailed(
                 "There are no AWS credentials on this machine.",
                 "Log in with the AWS CLI, set AWS_PROFILE, or run where a role gives them.",
@@ -33,7 +40,7 @@ def client(service: str, region: str = "") -> Any:
         # Throttled calls are tried again with growing pauses; accounts with hundreds of clusters meet them.
         retries = {"total_max_attempts": 4, "mode": "standard"}
         config = Config(connect_timeout=3, read_timeout=10, retries=retries)
-        return session.client(service, region_name=region or None, config=config)
+        return opened.client(service, region_name=region or None, config=config)
     except (BotoCoreError, ValueError) as exc:
         raise explain(exc) from exc
 

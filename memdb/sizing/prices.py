@@ -12,6 +12,7 @@ from typing import Any, get_args
 from botocore.exceptions import BotoCoreError, ClientError
 
 from memdb import files
+from memdb.cluster import aws
 from memdb.errors import BadInput, DamagedFile, LoginFailed, MemDBError, Unreachable
 from memdb.jobs import Report, silent
 from memdb.sizing.catalogue import CURRENCY, GRADES, Price, Service
@@ -30,10 +31,8 @@ def client() -> Any:
     Raises:
         LoginFailed: there are none.
     """
-    import boto3  # slow to import, and few need it
-
     try:
-        session = boto3.Session()
+        session = aws.session()
         if session.get_credentials() is None:
             raise LoginFailed(
                 "There are no AWS credentials here, so prices cannot be refreshed.",

@@ -28,7 +28,7 @@ def test_a_conversation_in_a_new_session(app_server: str, page: Page) -> None:
         page.get_by_text(re.compile(r"of 5 documents are the same|documents are the same"))
     ).to_be_visible()
     page.get_by_text("Where the time went", exact=True).click()
-    expect(page.get_by_text("The same commands one by one")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Sent at once: .* One by one: "))).to_be_visible()
     box.fill("And who may do that?")
     box.press("Enter")
     expect(page.get_by_text(re.compile(r"Kept in session .*\(4 turns\)"))).to_be_visible()

@@ -71,7 +71,7 @@ VIEWS = {
     "sessions": "content",
     "sessions?sessions.view=Overview": "user",
     "sessions?sessions.view=Formats": "index",
-    "assistant": "user",
+    "assistant": "index",
     "present?step=3": "index",
     "present?step=4": "index",
     "recall": "note",
@@ -109,7 +109,8 @@ def seen(page: Page, place: str) -> None:
     addresses = page.eval_on_selector_all("[src], [href]", "all => all.map(e => e.src || e.href || '')")
     places = [urlsplit(str(a)) for a in addresses]
     assert [p for p in places if p.scheme == "mailto" or hostile.HOST in (p.hostname or "")] == []
-    text = page.locator("body").inner_text()
+    typed = page.eval_on_selector_all("input", "all => all.map(e => e.value)")  # also what a select box holds
+    text = "\n".join([page.locator("body").inner_text(), *map(str, typed)])
     assert f"![{place}]" in text  # the data is there, as text
     assert not re.search("[\u202e\u200b\U0001f604]", text)  # neither hidden marks nor :smile: as a picture
     assert page.locator(".katex").count() == 0

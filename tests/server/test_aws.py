@@ -12,6 +12,7 @@ from botocore.exceptions import NoRegionError, ReadTimeoutError
 from botocore.stub import Stubber
 from moto.server import ThreadedMotoServer
 
+from memdb.assistant import bedrock_client
 from memdb.cli import main
 from memdb.cluster import aws, discover
 from memdb.cluster.target import Iam
@@ -35,6 +36,19 @@ def moto() -> Iterator[str]:
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         yield f"http://{host}:{port}"
     server.stop()
+
+
+@pytest.mark.usefixtures("moto")
+def test_the_region_is_that_of_the_aws_tools(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BadSettings, match="No AWS Region is named"):
+        aws.client("memorydb")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    assert aws.client("memorydb").meta.region_name == "eu-west-1"
+    monkeypatch.setenv("AWS_REGION", "eu-north-1")
+    assert aws.client("memorydb").meta.region_name == "eu-north-1"
+    assert aws.client("memorydb", "us-east-2").meta.region_name == "us-east-2"
+    assert bedrock_client.has_credentials()
+    assert bedrock_client.client().meta.region_name == "eu-north-1"
 
 
 @pytest.mark.usefixtures("moto")
