@@ -169,6 +169,8 @@ def test_many_are_changed_only_after_the_words_are_typed(app: AppTest, server: C
     for i in range(5):
         put(server, f"s{i}", user_id="bob" if i else "ann")
     opened(app, show="Change many", user="bob")
+    assert app.segmented_control(key="sessions.bulk.action").value == "Expire"
+    app.segmented_control(key="sessions.bulk.action").set_value("Delete").run()
     app.button(key="sessions.bulk.plan").click().run()
     until(lambda: "4 sessions" in marked(app.run()), "the dry run has ended")
     healthy(app)

@@ -49,4 +49,6 @@ def test_search_on_memorydb_and_production_locked(address: str, proxy: Standin, 
     expect(sidebar.get_by_text("writable")).to_be_visible()
     page.keyboard.press("Escape")
     sidebar.get_by_role("button", name="Commands").click()
-    expect(page.get_by_role("dialog").get_by_text("Of a key only its pattern is kept, of a value nothing.")).to_be_visible()
+    expect(
+        page.get_by_role("dialog").get_by_text("Of a key only its pattern is kept, of a value nothing.")
+    ).to_be_visible()

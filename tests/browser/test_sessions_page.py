@@ -150,7 +150,9 @@ def test_a_session_is_exported(app_server: str, page: Page, session: str) -> Non
 def test_many_are_deleted_after_a_dry_run_and_the_typed_words(
     app_server: str, page: Page, demo: Client, session: str
 ) -> None:
-    page.goto(f"{app_server}/sessions?sessions.show=Change%20many&sessions.user=browser")
+    page.goto(
+        f"{app_server}/sessions?sessions.show=Change%20many&sessions.user=browser&sessions.bulk.action=Delete"
+    )
     ready(page)
     page.get_by_role("button", name="Dry run").click()
     typed = page.get_by_placeholder("delete 1", exact=True)
