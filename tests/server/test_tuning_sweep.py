@@ -527,7 +527,7 @@ def test_the_command_line(
     assert main([*words, "--target", "0.9", "--filter", "@tag:{t1}", "--k", "5"]) == 0
     shown = capsys.readouterr().out
     assert "recall@5" in shown
-    assert "is the cheapest" in shown
+    assert "EF_RUNTIME changes nothing" in shown  # so few match that they are searched by brute force
     assert main([*words, "--queries", "nowhere.npy", "--json"]) == 2
     assert "nowhere.npy" in json.loads(capsys.readouterr().out)["error"]
     assert main([*words, "--target", "2"]) == 2
