@@ -15,6 +15,7 @@ import pytest
 import redis
 from hypothesis import settings
 
+from memdb import files
 from memdb.cluster import engine as local_engine
 from memdb.cluster import replies
 from memdb.cluster.client import Client, connect
@@ -175,6 +176,12 @@ def _outlive_the_run(client: Client) -> None:
                 client.execute("PEXPIRE", key, left_ms + 86_400_000)
         if cursor == b"0":
             return
+
+
+@pytest.fixture(autouse=True)
+def no_notices() -> None:
+    """Files that another test damaged are told once in a process: not in this test."""
+    files.NOTICES.clear()
 
 
 @pytest.fixture

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 import pytest
 import streamlit as st
 
-from memdb import files
-
 
 @pytest.fixture(autouse=True)
 def unsampled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,7 +19,6 @@ def empty_caches() -> Iterator[None]:
     """Caches outlive an AppTest; clients in them are closed here, while their engine still runs."""
     st.cache_data.clear()
     st.cache_resource.clear()
-    files.NOTICES.clear()  # of the whole process: another test's damaged files
     yield
     st.cache_data.clear()
     st.cache_resource.clear()
