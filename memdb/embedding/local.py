@@ -57,7 +57,7 @@ def embed(texts: Sequence[str]) -> Floats:
 def tokens(texts: Sequence[str]) -> list[int]:
     """How many tokens the model's own tokenizer, Llama 2's, makes of each text.
 
-    Of a text over `_COUNTED` characters the beginning is counted and the rest reckoned in proportion.
+    Of a text over `_COUNTED` characters the beginning is counted and the rest calculated in proportion.
     """
     counts = []
     with _lock:

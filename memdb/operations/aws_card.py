@@ -155,23 +155,9 @@ def checklist(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetim
             f"aws memorydb create-cluster --cluster-name {name}-kms --snapshot-name SNAPSHOT "
             f"--kms-key-id KEY --node-type {card.cluster.node_type} --acl-name ACL",
         ),
-        checked(
-            "Daily snapshots",
-            card.snapshot_days >= DAYS,
-            f"kept {card.snapshot_days} days" if card.snapshot_days else "none are made",
-            f"kept {DAYS} days",
-            "Turn them on, or keep them longer.",
-            f"{update} --snapshot-retention-limit {DAYS} --snapshot-window 01:00-02:00",
-        ),
+        daily_snapshots(card, update),
         newest(card, snapshots, now),
-        checked(
-            "Maintenance window",
-            at_night(card.maintenance_window),
-            f"{card.maintenance_window} UTC" if card.maintenance_window else "not told",
-            f"in low traffic, e.g. {WINDOW} UTC",
-            "Move it into your quiet hours: without figures of your traffic, 00:00 to 06:00 UTC counts.",
-            f"{update} --maintenance-window {WINDOW}",
-        ),
+        quiet_window(card, f"{update} --maintenance-window"),
         checked(
             "Access",
             card.cluster.acl != OPEN_ACCESS,
@@ -211,6 +197,40 @@ def newest(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetime) 
     name = f"{about.name}-{now:%Y%m%d-%H%M}"
     command = create_command(about.region, about.name, name, about.service)
     return checked("Newest snapshot", not warning, saw, wanted, warning, command)
+
+
+def daily_snapshots(card: Card, modify: str) -> Check:
+    """Whether they are made and kept long enough.
+
+    Args:
+        card: the cluster.
+        modify: the command that changes it, without options.
+    """
+    return checked(
+        "Daily snapshots",
+        card.snapshot_days >= DAYS,
+        f"kept {card.snapshot_days} days" if card.snapshot_days else "none are made",
+        f"kept {DAYS} days",
+        "Turn them on, or keep them longer.",
+        f"{modify} --snapshot-retention-limit {DAYS} --snapshot-window 01:00-02:00",
+    )
+
+
+def quiet_window(card: Card, move: str) -> Check:
+    """Whether AWS works on the cluster when few use it.
+
+    Args:
+        card: the cluster.
+        move: the command that moves its window, but for the window.
+    """
+    return checked(
+        "Maintenance window",
+        at_night(card.maintenance_window),
+        f"{card.maintenance_window} UTC" if card.maintenance_window else "not told",
+        f"in low traffic, e.g. {WINDOW} UTC",
+        "Move it into your quiet hours: without figures of your traffic, 00:00 to 06:00 UTC counts.",
+        f"{move} {WINDOW}",
+    )
 
 
 def checked(name: str, passed: bool | None, saw: str, wanted: str, fix: str, command: str) -> Check:

@@ -15,16 +15,15 @@ from memdb.cluster import elasticache as known
 from memdb.cluster.discover import OPEN_ACCESS
 from memdb.errors import NotFound
 from memdb.operations.aws_card import (
-    DAYS,
     REPLICAS,
-    WINDOW,
     Card,
     Check,
     Node,
-    at_night,
     checked,
+    daily_snapshots,
     fewest_zones,
     newest,
+    quiet_window,
 )
 from memdb.operations.aws_session import Absent, ask, need, pages
 from memdb.operations.aws_snapshots import Snapshot
@@ -158,23 +157,9 @@ def checklist(
             "--replication-group-description copy --snapshot-name SNAPSHOT --at-rest-encryption-enabled "
             f"--kms-key-id KEY --cache-node-type {about.node_type}",
         ),
-        checked(
-            "Daily snapshots",
-            card.snapshot_days >= DAYS,
-            f"kept {card.snapshot_days} days" if card.snapshot_days else "none are made",
-            f"kept {DAYS} days",
-            "Turn them on, or keep them longer.",
-            f"{modify} --snapshot-retention-limit {DAYS} --snapshot-window 01:00-02:00",
-        ),
+        daily_snapshots(card, modify),
         newest(card, snapshots, now),
-        checked(
-            "Maintenance window",
-            at_night(card.maintenance_window),
-            f"{card.maintenance_window} UTC" if card.maintenance_window else "not told",
-            f"in low traffic, e.g. {WINDOW} UTC",
-            "Move it into your quiet hours: without figures of your traffic, 00:00 to 06:00 UTC counts.",
-            f"{modify} --preferred-maintenance-window {WINDOW}",
-        ),
+        quiet_window(card, f"{modify} --preferred-maintenance-window"),
         checked(
             "Log delivery",
             bool(card.logs),

@@ -1,4 +1,4 @@
-"""Anatomy of a miss: what an index did not find, from when on it does, and how far astray it went."""
+"""Anatomy of a miss: what an index did not find, from when on it does, and how much farther its hits are."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Miss:
         return next((n.rank for n in self.neighbours if n.returned is None), None)
 
     @property
-    def astray(self) -> float:
+    def excess(self) -> float:
         """How much farther the farthest document returned lies than the farthest true neighbour.
 
         A share of that distance, 0 where nothing farther was returned. For IP, whose distances have no
@@ -93,9 +93,9 @@ class Miss:
             parts.append(f"{self.outside} {hits} the filter, a fault of the engine")
         if self.short:
             parts.append(f"{self.short} fewer documents came back than match")
-        if self.astray > 0:
+        if self.excess > 0:
             relative = self.metric != "IP" and self.kth_distance > 0
-            beyond = f"{self.astray:.0%}" if relative else f"{self.astray:.3g}"
+            beyond = f"{self.excess:.0%}" if relative else f"{self.excess:.3g}"
             parts.append(f"the farthest one returned lies {beyond} beyond the true ones")
         complete_at = self.found_by
         after = (
@@ -167,7 +167,8 @@ def anatomy(run: Run, query: int, ef_runtime: int) -> Miss:
 def worst(run: Run, ef_runtime: int, limit: int = 200) -> tuple[Miss, ...]:
     """The queries that miss something at this EF_RUNTIME, worst first.
 
-    Lowest recall first; among equals those whose nearest neighbour is missed, then those farthest astray.
+    Lowest recall first; among equals those whose nearest neighbour is missed, then the largest
+    excess.
 
     Raises:
         BadInput: the run was not measured at this EF_RUNTIME.
@@ -177,7 +178,7 @@ def worst(run: Run, ef_runtime: int, limit: int = 200) -> tuple[Miss, ...]:
     rows = rows[point.recalls[rows] < 1.0]
     # Take some more than asked for, so that a tie at the limit is cut by gravity and not by number.
     anatomies = [anatomy(run, int(row), ef_runtime) for row in rows[: limit * 2]]
-    anatomies.sort(key=lambda m: (m.recall, m.nearest_missed or 0, -m.astray, m.query))
+    anatomies.sort(key=lambda m: (m.recall, m.nearest_missed or 0, -m.excess, m.query))
     return tuple(anatomies[:limit])
 
 

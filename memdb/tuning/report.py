@@ -66,7 +66,7 @@ def worst_frame(worst: Sequence[misses.Miss]) -> pd.DataFrame:
             "recall": [m.recall for m in worst],
             "missed": [len(m.missed) for m in worst],
             "nearest missed": pd.array([m.nearest_missed for m in worst], dtype="Int64"),
-            "excess": [m.astray for m in worst],
+            "excess": [m.excess for m in worst],
             "short": [m.short for m in worst],
             "found by EF": pd.array([m.found_by for m in worst], dtype="Int64"),
         }
@@ -243,7 +243,7 @@ def _worst_table(worst: Sequence[misses.Miss]) -> str:
                 f"{m.recall:.2f}",
                 str(len(m.missed)),
                 str(m.nearest_missed or "–"),
-                f"{m.astray:.1%}",
+                f"{m.excess:.1%}",
                 str(m.found_by or "none"),
             ],
             False,

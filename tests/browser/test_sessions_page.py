@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
@@ -49,7 +50,8 @@ def choose_row(page: Page, row: int) -> None:
 
     def chosen() -> bool:
         table(page).click(position={"x": 16, "y": HEAD + ROW * row + ROW // 2})
-        page.wait_for_timeout(5_000)
+        with suppress(AssertionError):
+            expect(opened(page)).not_to_have_value("", timeout=5_000)
         return opened(page).input_value() != ""
 
     until(chosen, f"row {row} is open")

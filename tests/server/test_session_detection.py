@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import pickle
-from collections.abc import Iterator
 from typing import Any
 
 import msgpack
@@ -13,8 +12,7 @@ import numpy as np
 import pytest
 import redis
 
-from memdb.cluster import engine as local_engine
-from memdb.cluster.client import Client, connect
+from memdb.cluster.client import Client
 from memdb.cluster.engine import Engine
 from memdb.errors import NotFound
 from memdb.sessions import known, listing
@@ -24,26 +22,6 @@ from tests.server.test_session_frameworks import put
 
 USER = json.dumps({"role": "user", "content": "Hi"})
 HUMAN = json.dumps({"type": "human", "data": {"content": "Hi"}})
-
-
-@pytest.fixture(scope="module")
-def own_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    with local_engine.start(tmp_path_factory.mktemp("detection"), log=False, json=True) as running:
-        running.wait_ready()
-        yield running
-
-
-@pytest.fixture
-def server(own_engine: Engine) -> Iterator[Client]:
-    with connect(own_engine.target) as opened:
-        yield opened
-        cursor = b"0"
-        while True:
-            cursor, keys = opened.execute("SCAN", cursor, "COUNT", 10_000)
-            if keys:
-                opened.execute("DEL", *keys)
-            if cursor == b"0":
-                break
 
 
 def raw(engine: Engine) -> Any:

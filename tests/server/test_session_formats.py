@@ -11,9 +11,7 @@ from typing import Any
 
 import pytest
 
-from memdb.cluster import engine as local_engine
-from memdb.cluster.client import Client, connect
-from memdb.cluster.engine import Engine
+from memdb.cluster.client import Client
 from memdb.errors import BadInput, NotFound
 from memdb.sessions import bulk, indexed, known, listing
 from memdb.sessions.bulk import Action
@@ -23,28 +21,6 @@ from memdb.sessions.mapping import Format
 from memdb.sessions.strategy import Budget
 from memdb.vectors import index
 from tests.waiting import until
-
-
-@pytest.fixture(scope="module")
-def own_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    with local_engine.start(tmp_path_factory.mktemp("formats"), log=False, json=True) as running:
-        running.wait_ready()
-        yield running
-
-
-@pytest.fixture
-def server(own_engine: Engine) -> Iterator[Client]:
-    with connect(own_engine.target) as opened:
-        yield opened
-        cursor = b"0"
-        while True:
-            cursor, keys = opened.execute("SCAN", cursor, "COUNT", 10_000)
-            if keys:
-                opened.execute("DEL", *keys)
-            if cursor == b"0":
-                break
-        for name in opened.execute("FT._LIST"):
-            opened.execute("FT.DROPINDEX", name)
 
 
 @pytest.fixture

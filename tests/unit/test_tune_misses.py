@@ -28,11 +28,11 @@ def test_which_neighbours_were_missed_and_from_when_on_they_are_found() -> None:
     assert (found.returned, found.short) == (2, 1)
 
 
-def test_how_far_it_went_astray() -> None:
+def test_how_much_farther_a_hit_is() -> None:
     found = misses.anatomy(run(), 4, 10)
     assert found.worst_distance == pytest.approx(0.9)
     assert found.kth_distance == pytest.approx(0.3)
-    assert found.astray == pytest.approx(2.0)
+    assert found.excess == pytest.approx(2.0)
     assert found.extra_distances == pytest.approx((0.6, 0.7, 0.9))
     assert found.nearest_missed == 1
     assert found.found_by is None
@@ -45,7 +45,7 @@ def test_how_far_it_went_astray() -> None:
 
 def test_a_query_that_misses_nothing() -> None:
     found = misses.anatomy(run(), 0, 10)
-    assert (found.missed, found.astray, found.found_by) == ((), 0.0, 10)
+    assert (found.missed, found.excess, found.found_by) == ((), 0.0, 10)
     assert found.words() == "All 3 true neighbours were returned, or others as near."
 
 
@@ -56,10 +56,10 @@ def test_a_document_at_the_same_distance_is_no_miss() -> None:
     point = replace(made.points[0], recalls=(ranks >= 0).mean(axis=1).astype(np.float32), ranks=ranks)
     found = misses.anatomy(replace(made, points=(point, *made.points[1:])), 1, 10)
     assert found.words() == "All 3 true neighbours were returned, or others as near."
-    assert (found.missed, found.extra_distances, found.astray) == ((), (), 0.0)
+    assert (found.missed, found.extra_distances, found.excess) == ((), (), 0.0)
 
 
-def test_how_far_astray_has_no_fixed_tolerance() -> None:
+def test_the_excess_has_no_fixed_tolerance() -> None:
     """Squared distances of 1e-8 are told apart like those of 1."""
     made = run()
     small = replace(
@@ -70,10 +70,10 @@ def test_how_far_astray_has_no_fixed_tolerance() -> None:
         ),
     )
     found = misses.anatomy(small, 4, 10)
-    assert found.astray == pytest.approx(2.0, rel=1e-5)
+    assert found.excess == pytest.approx(2.0, rel=1e-5)
     assert len(found.extra_distances) == 3
     inner = misses.anatomy(replace(made, definition=replace(made.definition, metric="IP")), 4, 10)
-    assert inner.astray == pytest.approx(0.6)
+    assert inner.excess == pytest.approx(0.6)
     assert "lies 0.6 beyond" in inner.words()
 
 
