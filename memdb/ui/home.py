@@ -123,10 +123,10 @@ def next_steps() -> None:
     """A card for each job, with links to its pages."""
     for column, (title, words, pages) in zip(st.columns(len(_JOBS)), _JOBS, strict=True):
         with column, st.container(border=True, height="stretch"):
-            st.markdown(f"**{title}**")
+            st.markdown(f"**{markdown(title)}**")
             st.caption(markdown(words))
             for address, name in pages:
-                st.page_link(frame.link(address), label=name)
+                st.page_link(frame.link(address), label=markdown(name))
 
 
 def recent() -> None:

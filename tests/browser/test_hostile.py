@@ -106,11 +106,14 @@ def test_nothing_stored_reaches_out(hostile_app: tuple[str, str], page: Page, vi
 
 def seen(page: Page, place: str) -> None:
     """Nothing of the page is an image, a link or a picture that the data made."""
+
+    def text() -> str:
+        typed = page.eval_on_selector_all("input", "all => all.map(e => e.value)")  # what a select box holds
+        return "\n".join([page.locator("body").inner_text(), *map(str, typed)])
+
+    until(lambda: f"![{place}]" in text(), f"the page shows the {place}, as text", timeout_s=30)
     addresses = page.eval_on_selector_all("[src], [href]", "all => all.map(e => e.src || e.href || '')")
     places = [urlsplit(str(a)) for a in addresses]
     assert [p for p in places if p.scheme == "mailto" or hostile.HOST in (p.hostname or "")] == []
-    typed = page.eval_on_selector_all("input", "all => all.map(e => e.value)")  # also what a select box holds
-    text = "\n".join([page.locator("body").inner_text(), *map(str, typed)])
-    assert f"![{place}]" in text  # the data is there, as text
-    assert not re.search("[\u202e\u200b\U0001f604]", text)  # neither hidden marks nor :smile: as a picture
+    assert not re.search("[\u202e\u200b\U0001f604]", text())  # neither hidden marks nor :smile: as a picture
     assert page.locator(".katex").count() == 0

@@ -7,6 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
+from tests.waiting import until
+
 QUESTION = "copy an object to another bucket"
 # Streamlit asks below the page's path for its own server first; that 404 is its, not ours.
 ITS_OWN = re.compile("status of 404")
@@ -34,8 +36,15 @@ def asked(page: Page, address: str, question: str = QUESTION) -> None:
 
 
 def view(page: Page, name: str) -> None:
-    page.get_by_test_id("stButtonGroup").get_by_text(name, exact=True).click()
-    ready(page)
+    chosen = page.get_by_test_id("stButtonGroup").get_by_role("radio", name=name, exact=True)
+
+    def is_chosen() -> bool:
+        """A click on what is just being drawn anew is lost."""
+        chosen.click()
+        ready(page)
+        return chosen.get_attribute("aria-checked") == "true"
+
+    until(is_chosen, f"{name} is chosen")
 
 
 def test_ask_filter_move_ef_and_open_the_link_in_a_new_tab(

@@ -31,6 +31,8 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     folder = tmp_path_factory.mktemp("shards")
     with local_engine.start(folder, cluster=True, shards=3, replicas=1, log=False) as running:
         running.wait_ready()
+        with connect(running.target) as asking:
+            until(lambda: any(n.role == "replica" for n in asking.nodes()), "the replica is known to all")
         yield running
 
 
