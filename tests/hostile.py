@@ -23,7 +23,7 @@ from tests.unit.tune_run import run as tuned
 HOST = "evil.example"  # nobody's: RFC 2606
 DIM = 256  # of the local model, so that a text can be asked for
 DOCUMENTS = 60
-REGION = "eu-north-1"  # moto keeps what it made for the whole run: no other test makes anything there
+REGION = "sa-east-1"  # moto keeps what it made for the whole run: no other test makes anything there
 
 
 def hostile(place: str) -> str:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from functools import partial
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
+
+from tests.waiting import until
 
 
 def test_home_opens_without_an_error(app_server: str, page: Page) -> None:
@@ -24,6 +28,14 @@ def test_home_opens_by_its_own_name(app_server: str, page: Page) -> None:
     expect(page.get_by_text("Page not found")).to_have_count(0)
 
 
+def _offered(box: Locator, option: Locator, value: str) -> bool:
+    """What is typed while the page is being drawn may be lost."""
+    box.fill(value)
+    with suppress(AssertionError):
+        expect(option).to_be_visible(timeout=5_000)
+    return option.is_visible()
+
+
 def test_the_filter_panel_stays_open_after_a_choice(app_server: str, page: Page) -> None:
     page.goto(f"{app_server}/recall")
     ready = page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')
@@ -31,8 +43,8 @@ def test_the_filter_panel_stays_open_after_a_choice(app_server: str, page: Page)
     page.get_by_text("Filter", exact=True).click()
     for value in ("s3", "ec2"):
         box = page.locator('[class*="st-key-recall-f-service"]').get_by_role("combobox")
-        box.fill(value)
-        expect(page.get_by_role("option", name=value, exact=True)).to_be_visible()
+        option = page.get_by_role("option", name=value, exact=True)
+        until(partial(_offered, box, option, value), f"{value} is offered")
         box.press("Enter")
         expect(page).to_have_url(re.compile(rf"recall\.f\.service={value}"))
         page.keyboard.press("Escape")
