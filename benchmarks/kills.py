@@ -62,6 +62,14 @@ class Raw:
             read.append(None if length < 0 else self._file.read(length + 2)[:-2])
         return read
 
+    def wait_loaded(self) -> None:
+        """Until the server has read its log: before that it answers nothing but LOADING."""
+        until = time.monotonic() + PATIENCE_S
+        while (answer := self.ask(b"PING")).startswith(b"-LOADING"):
+            if time.monotonic() > until:
+                raise ConnectionError(answer.decode("latin-1"))
+            time.sleep(0.02)
+
     def close(self) -> None:
         """Close it."""
         self._file.close()
@@ -102,13 +110,14 @@ def write(port: int, password: str, ledger: Ledger, name: str, ending: threading
 
 def lost(port: int, password: str, ledger: Ledger) -> int:
     """How many noted writes are not there."""
-    raw = Raw(port, password)
     keys = list(ledger.noted)
     missing = 0
-    for start in range(0, len(keys), KEYS_AT_ONCE):
-        part = keys[start : start + KEYS_AT_ONCE]
-        missing += sum(ledger.noted[key] != value for key, value in zip(part, raw.values(part), strict=True))
-    raw.close()
+    with contextlib.closing(Raw(port, password)) as raw:
+        raw.wait_loaded()
+        for start in range(0, len(keys), KEYS_AT_ONCE):
+            part = keys[start : start + KEYS_AT_ONCE]
+            values = raw.values(part)
+            missing += sum(ledger.noted[key] != value for key, value in zip(part, values, strict=True))
     return missing
 
 
