@@ -99,6 +99,19 @@ def read(settings: Settings) -> tuple[Named, ...]:
         BadSettings: the file cannot be read or is no TOML, or MEMDB_SETTINGS names none. What is wrong with
             one target stands in its `problem`.
     """
+    return parse(_text(settings), str(file_path(settings)))
+
+
+def access_table(settings: Settings) -> object:
+    """The table `[access]` of the settings file, for `memdb.cluster.rights`; None where it has none.
+
+    Raises:
+        BadSettings: as `read` does.
+    """
+    return _content(_text(settings), str(file_path(settings))).get("access")
+
+
+def _text(settings: Settings) -> str:
     path = file_path(settings)
     try:
         text = files.text(path)
@@ -108,33 +121,38 @@ def read(settings: Settings) -> tuple[Named, ...]:
             raise BadSettings(
                 f"There is no settings file '{path}'.", "Check MEMDB_SETTINGS, or leave it out."
             ) from None
-        return ()
+        return ""
     except (OSError, UnicodeDecodeError) as exc:
         reason = getattr(exc, "strerror", None) or "it is not UTF-8"
         raise BadSettings(f"The settings file '{path}' cannot be read: {reason}.", "Check the file.") from exc
-    return parse(text, str(path))
+    return text
 
 
 def parse(text: str, where: str = FILE) -> tuple[Named, ...]:
     """The targets that a settings file describes.
 
     Raises:
-        BadSettings: it is no TOML, or holds something else than targets.
+        BadSettings: it is no TOML, or holds something else than targets and access.
     """
-    try:
-        content = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as exc:
-        why = "a key is an address" if may_hold_password(str(exc)) else str(exc)
-        raise BadSettings(f"The settings file '{where}' is no TOML: {why}.", "Mend that line.") from None
-    tables = content.pop("targets", {})
-    if content:
+    content = _content(text, where)
+    tables = content.get("targets", {})
+    unknown = [key for key in content if key not in ("targets", "access")]
+    if unknown:
         raise BadSettings(
-            f"The settings file '{where}' holds {shown(next(iter(content)))}, which means nothing here.",
-            "Targets stand in tables like [targets.orders].",
+            f"The settings file '{where}' holds {shown(unknown[0])}, which means nothing here.",
+            "Targets stand in tables like [targets.orders], rights in [access].",
         )
     if not isinstance(tables, dict):
         raise BadSettings(f"'targets' in '{where}' is no table.", "Write [targets.orders].")
     return tuple(_named(name, table) for name, table in tables.items())
+
+
+def _content(text: str, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as exc:
+        why = "a key is an address" if may_hold_password(str(exc)) else str(exc)
+        raise BadSettings(f"The settings file '{where}' is no TOML: {why}.", "Mend that line.") from None
 
 
 def resolve(named: Named, *, secrets: Any = None) -> Target:

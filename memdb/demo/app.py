@@ -16,6 +16,7 @@ from memdb.ports import port_is_free
 from memdb.settings import has_screen, inherited
 
 _HEALTH = "/_stcore/health"
+_GRACE_S = 25.0  # its jobs have 20 s to keep what they have (memdb/ui/served.py)
 
 
 class App:
@@ -80,6 +81,7 @@ class App:
                 ),
                 directory=app_folder(),
                 log=self._home / "logs" / "app.log",
+                grace_s=_GRACE_S,
             ),
             # By the environment and not as arguments, which every user of the machine can read.
             env=inherited() | environment(self._target, self._home),
@@ -120,6 +122,8 @@ def environment(target: Target, home: Path) -> dict[str, str]:
         "MEMDB_TLS_VERIFY": "1" if target.tls.verify else "0",
         "MEMDB_IAM_CLUSTER": target.iam.cluster if target.iam else "",
         "MEMDB_IAM_REGION": target.iam.region if target.iam else "",
+        "MEMDB_IAM_SERVICE": target.iam.service if target.iam else "",
+        "MEMDB_IAM_SERVERLESS": "1" if target.iam and target.iam.serverless else "0",
         "MEMDB_BUDGET_QUERIES": str(target.budget.queries_per_s),
         "MEMDB_BUDGET_KEYS": str(target.budget.keys_scanned),
         "MEMDB_BUDGET_SLOW": str(target.budget.slow_factor),
