@@ -37,7 +37,8 @@ class Rule:
         """Whether a login meets it. An address that its provider calls unverified meets none."""
         if self.claim == "email" and claims.get("email_verified") in (False, "false"):
             return False
-        pattern = ".*".join(map(re.escape, self.value.split("*")))
+        anything = "[^@]*" if self.claim == "email" else ".*"  # a domain is that of the address, not a part
+        pattern = anything.join(map(re.escape, self.value.split("*")))
         flags = re.DOTALL | (re.IGNORECASE if self.claim == "email" else 0)
         return any(re.fullmatch(pattern, text, flags) for text in _values(claims, self.claim))
 

@@ -67,18 +67,9 @@ class App:
         self._child.stop()
 
     def _launch(self) -> Child:
-        options = {
-            "server.port": str(self._port),
-            "server.address": "localhost",
-            "server.headless": "true",  # it neither opens a browser nor asks for an e-mail address
-        }
         return Child(
             Order(
-                argv=(
-                    sys.executable,
-                    *("-m", "streamlit", "run", str(Path(memdb.__file__).parent / "ui" / "entry.py")),
-                    *(part for name, value in options.items() for part in (f"--{name}", value)),
-                ),
+                argv=served_by(address="localhost", port=self._port),
                 directory=app_folder(),
                 log=self._home / "logs" / "app.log",
                 grace_s=_GRACE_S,
@@ -86,6 +77,27 @@ class App:
             # By the environment and not as arguments, which every user of the machine can read.
             env=inherited() | environment(self._target, self._home),
         )
+
+
+def served_by(*, address: str, port: int, path: str = "") -> tuple[str, ...]:
+    """The command that serves the app; it is run in `app_folder()`.
+
+    Args:
+        address: to listen on. Beyond this machine the app does not start without a login.
+        port: to listen on.
+        path: prefix of all addresses, as a proxy passes it on.
+    """
+    options = {
+        "server.port": str(port),
+        "server.address": address,
+        "server.baseUrlPath": path.strip("/"),
+        "server.headless": "true",  # it neither opens a browser nor asks for an e-mail address
+    }
+    return (
+        sys.executable,
+        *("-m", "streamlit", "run", str(Path(memdb.__file__).parent / "ui" / "entry.py")),
+        *(part for name, value in options.items() if value for part in (f"--{name}", value)),
+    )
 
 
 def app_folder() -> Path:

@@ -152,16 +152,17 @@ class _Readiness:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._at, self._why = -_LOOKED_S, ""
+        self._at = 0.0
+        self._why: str | None = None  # before the first look
 
     def why_not(self) -> str:
         """Empty where it can be opened, else the kind of the failure: no address, no user, no text."""
         with self._lock:
-            if time.monotonic() - self._at > _LOOKED_S:
+            if self._why is None or time.monotonic() - self._at > _LOOKED_S:
                 before, self._why = self._why, _look()
                 self._at = time.monotonic()
                 if self._why != before:
-                    _LOG.info("The target can be opened." if not self._why else self._why)
+                    _LOG.log(logging.INFO, self._why or "The target can be opened.")
             return self._why
 
 

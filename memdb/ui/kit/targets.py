@@ -151,13 +151,13 @@ def selector() -> None:
         st.session_state[CHOSEN] = wanted
     elif st.session_state.get(CHOSEN) not in names:
         st.session_state.pop(CHOSEN, None)
+    linked = st.query_params.get(CHOSEN, "")
+    if linked and linked not in names:
+        st.warning(
+            f"This link is about {markdown(linked)}, which is not among the targets here.",
+            icon=":material/link_off:",
+        )
     if len(names) > 1:
-        asked = st.query_params.get(CHOSEN, "")
-        if asked and asked not in names:
-            st.warning(
-                f"This link is about {markdown(asked)}, which is not among the targets here.",
-                icon=":material/link_off:",
-            )
         st.selectbox("Target", names, format_func=labels(names), key=CHOSEN, bind="query-params")
     now = str(st.session_state.get(CHOSEN) or (names[0] if names else ""))
     _set_aside(now)
