@@ -124,7 +124,12 @@ def lengths_of(client: Client, info: IndexInfo, field: str = "") -> Lengths | No
 
 
 def of_choice(chosen: Choice, settings: Settings) -> Embedder:
-    """The embedder of a choice, not yet held against an index; see `named`."""
+    """The embedder of a choice, not yet held against an index.
+
+    Raises:
+        BadInput: as `named`.
+        BadSettings: the variable that holds its key is not set.
+    """
     said = chosen.declared
     if said is None:
         return named(chosen.spec, settings)
