@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import random
-import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from signal import SIGINT, SIGKILL, SIGTERM, Signals
 
 import hiredis
 import numpy as np
@@ -367,10 +367,8 @@ def command(*words: str, home: Path, url: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_the_command_and_its_file_when_it_ends(
-    documents: Client, tmp_path: Path, end: signal.Signals
-) -> None:
+@pytest.mark.parametrize("end", [SIGTERM, SIGINT, SIGKILL])
+def test_the_command_and_its_file_when_it_ends(documents: Client, tmp_path: Path, end: Signals) -> None:
     target, out = documents.target, tmp_path / "tap.parquet"
 
     def seen() -> int:
@@ -385,9 +383,7 @@ def test_the_command_and_its_file_when_it_ends(
             client = redis.Redis(port=port, password=target.password or None)
             for n in range(30):
                 client.execute_command(*knn(n))
-            if (
-                end == signal.SIGKILL
-            ):  # what passed a second ago is in the file; here: as soon as it is written
+            if end == SIGKILL:  # what passed a second ago is in the file; here: as soon as it is written
                 until(lambda: seen() == 30, "the record")
             client.execute_command(*knn(99))
             tap.send_signal(end)
@@ -397,7 +393,7 @@ def test_the_command_and_its_file_when_it_ends(
         finally:
             tap.kill()
     assert seen() >= 30
-    if end != signal.SIGKILL:
+    if end != SIGKILL:
         assert tap.returncode == 0
         assert seen() == 31
         assert "31 of them searches for nearest neighbours; 31 are in" in told
