@@ -184,7 +184,7 @@ class Evaluate(OnServer):
                     client,
                     request,
                     judged,
-                    models.of_settings(settings),
+                    models.of_settings(client, settings),
                     settings.home,
                     report=interrupt.watching(bar.report),
                     keep=so_far.append,
@@ -217,6 +217,8 @@ def _show(run: Evaluation, verdicts: list[Verdict]) -> None:
         say(verdict.words)
     for text in run.notes:
         say(f"Note: {text}")
+    for text in run.embedded:
+        say(f"Embedded by {text}.")
     if run.questions:
         _questions(run)
     say(f"Kept as evaluation {run.id}.")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from memdb.cluster.client import Client
 from memdb.display import line
-from memdb.embedding import Embedder
+from memdb.embedding import Embedded, Embedder, Spent
 from memdb.errors import BadInput, Cancelled, MemDBError
 from memdb.jobs import Report, silent
 from memdb.relevance import ask, store
@@ -25,7 +25,6 @@ from memdb.relevance.ask import Way
 from memdb.relevance.exchange import MOST_QUESTIONS
 from memdb.relevance.labels import Judgements
 from memdb.relevance.run import MOST_HITS, Answered, Evaluation, EvaluationRequest, Setting
-from memdb.vectors.distance import Floats
 from memdb.vectors.index import IndexInfo, index_info
 
 AT_ONCE = 256  # questions that are embedded and asked together; what is lost where something fails
@@ -130,6 +129,8 @@ class _Work:
         self.done = 0  # questions that every setting was asked
         self.hits: list[list[tuple[str, ...]]] = [[] for _ in self.ways]
         self.took = [0.0 for _ in self.ways]
+        self.spent: dict[str, Spent] = {}  # by model
+        self.cut: dict[str, int] = {}
 
     def ask(self, report: Report, keep: Callable[[Evaluation], None] | None) -> None:
         """All questions, batch by batch; the next one is embedded while the index answers."""
@@ -143,15 +144,15 @@ class _Work:
             waiting = self._embedding(thread, models, 0)
             while self.done < len(self.questions):
                 start = self.done
-                vectors = [future.result() for future in waiting]
+                embedded = [future.result() for future in waiting]
                 waiting = self._embedding(thread, models, start + AT_ONCE)
                 texts = self.questions[start : start + AT_ONCE]
                 batch: list[ask.Hits] = []
                 try:
                     for place, way in enumerate(self.ways):
                         began = time.monotonic()
-                        known = None if way.embedder is None else vectors[models.index(way.embedder)]
-                        batch.append(ask.hits(way, texts, known))
+                        known = None if way.embedder is None else embedded[models.index(way.embedder)]
+                        batch.append(ask.hits(way, texts, None if known is None else known.vectors))
                         self.took[place] += time.monotonic() - began
                         report(_STAGE, start * len(self.ways) + len(texts) * (place + 1), total)
                 finally:
@@ -160,15 +161,18 @@ class _Work:
                             future.cancel()
                 for of_setting, more in zip(self.hits, batch, strict=True):
                     of_setting.extend(more)
+                for model, more_ in zip(models, embedded, strict=True):
+                    self.spent[model.name] = self.spent.get(model.name, Spent()) + more_.spent
+                    self.cut[model.name] = self.cut.get(model.name, 0) + len(more_.cut)
                 self.done = start + len(texts)
                 if keep is not None:
                     keep(self.made(partial=True))
 
     def _embedding(
         self, thread: ThreadPoolExecutor, models: Sequence[Embedder], start: int
-    ) -> list[Future[Floats]]:
+    ) -> list[Future[Embedded]]:
         texts = self.questions[start : start + AT_ONCE]
-        return [thread.submit(model.embed, texts) for model in models] if texts else []
+        return [thread.submit(model.ask, texts) for model in models] if texts else []
 
     def made(self, *, partial: bool) -> Evaluation:
         """The evaluation of the questions asked so far."""
@@ -186,7 +190,8 @@ class _Work:
                 Answered(way.setting, tuple(hits[: self.done]), took)
                 for way, hits, took in zip(self.ways, self.hits, self.took, strict=True)
             ),
-            notes=tuple(self.notes),
+            notes=(*self.notes, *(_cut(name, count) for name, count in self.cut.items() if count)),
+            embedded=tuple(f"{name}: {spent.words}" for name, spent in self.spent.items()),
             partial=partial,
             took_s=time.monotonic() - self.began,
             memdb_version=_version(),
@@ -285,6 +290,13 @@ def _still_there(
 def _absent(keys: Sequence[str], wanted: Sequence[str], why: str, then: str) -> str:
     count = f"{len(keys):,} of {len(wanted):,} labelled documents {'is' if len(keys) == 1 else 'are'}"
     return f"{count} {why}, e.g. '{line(keys[0], 80)}'. {then}."
+
+
+def _cut(model: str, count: int) -> str:
+    are = (
+        "question is longer than it takes: its" if count == 1 else "questions are longer than it takes: their"
+    )
+    return f"{model}: {count:,} {are} beginning counted."
 
 
 def _version() -> str:

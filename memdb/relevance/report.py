@@ -106,6 +106,7 @@ def as_json(run: Evaluation) -> dict[str, object]:
         "confidence": run.request.confidence,
         "source": run.source,
         "notes": list(run.notes),
+        "embedded": list(run.embedded),
         "partial": run.partial,
         "run": run.id,
     }

@@ -91,6 +91,7 @@ class Evaluation:
     grades: tuple[Mapping[str, int], ...]  # of each question: key → grade
     answers: tuple[Answered, ...]  # in the order of the settings
     notes: tuple[str, ...]  # what was left out or went otherwise, a sentence each
+    embedded: tuple[str, ...]  # what each model cost, for people
     partial: bool  # whether it ended before all questions were asked
     took_s: float
     memdb_version: str

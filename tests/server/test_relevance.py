@@ -15,14 +15,14 @@ import pytest
 from memdb.cli import main
 from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Target
-from memdb.embedding import local
+from memdb.embedding import Embedder, Patience, Side, local
+from memdb.embedding.answers import Answer
 from memdb.errors import BadInput, Cancelled, UnknownField, UnknownIndex, Unreachable
 from memdb.relevance import compare, evaluate, labels, store
 from memdb.relevance.evaluate import run_saved
 from memdb.relevance.labels import Judgements
 from memdb.relevance.run import EvaluationRequest, Setting
 from memdb.vectors import index
-from memdb.vectors.distance import Floats
 from memdb.vectors.index import FlatField, HnswField, IndexSpec, TagField
 from tests.conftest import clean
 from tests.standins import memorydb, valkey_search
@@ -40,14 +40,16 @@ class Toy:
     dimension: int | None = DIM
     fails_after: int = 1_000_000
     told: int = field(default=0, compare=False)
+    spec, identity, sends_to, at_once, longest = "toy", "toy", "", 1_000, 1_000
 
-    def embed(self, texts: Sequence[str]) -> Floats:
+    def call(self, texts: Sequence[str], side: Side) -> Answer:
+        assert side == "query"
         self.told += len(texts)
         if self.told > self.fails_after:
             raise Unreachable(
                 "The embedding endpoint h:1 did not answer (Timeout).", "Check MEMDB_EMBEDDER_URL."
             )
-        return np.array([vector_of(text) for text in texts], np.float32)
+        return Answer([vector_of(text) for text in texts], sum(len(text.split()) for text in texts))
 
 
 def vector_of(text: str) -> np.ndarray:
@@ -102,8 +104,12 @@ def judged(prefix: str, count: int = 40, step: int = 11) -> Judgements:
     return Judgements(texts, grades, "tests")
 
 
-def toy(*_: object) -> Toy:
-    return Toy()
+def made(model: Toy) -> Embedder:
+    return Embedder(model, patience=Patience(tries=1))
+
+
+def toy(*_: object) -> Embedder:
+    return made(Toy())
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -118,6 +124,7 @@ def test_hits_are_the_nearest_counted_in_numpy(anywhere: Client, prefix: str, me
     assert compare.values(run, 0, "precision") == pytest.approx(precision, abs=1e-6)
     assert not run.partial
     assert run.notes == ()
+    assert run.embedded[0].startswith("toy: 40 texts, 80 tokens, ")
 
 
 def test_a_filter_holds_for_every_setting(anywhere: Client, prefix: str) -> None:
@@ -158,7 +165,7 @@ def test_a_model_that_fails_in_the_middle_loses_nothing(
     monkeypatch.setattr(evaluate, "AT_ONCE", 10)
     model = Toy(fails_after=25)
     request = EvaluationRequest((Setting(prefix + "idx"),))
-    run = run_saved(client, request, judged(prefix), lambda *_: model, tmp_path)
+    run = run_saved(client, request, judged(prefix), lambda *_: made(model), tmp_path)
     assert (len(run.questions), run.partial) == (20, True)
     assert run.notes == (
         "It ended after 20 of 40 questions: The embedding endpoint h:1 did not answer (Timeout).",
@@ -167,7 +174,7 @@ def test_a_model_that_fails_in_the_middle_loses_nothing(
     whole = evaluate.evaluate(client, request, judged(prefix), toy)
     assert run.answers[0].hits == whole.answers[0].hits[:20]
     with pytest.raises(Unreachable):
-        run_saved(client, request, judged(prefix), lambda *_: Toy(fails_after=5), tmp_path)
+        run_saved(client, request, judged(prefix), lambda *_: made(Toy(fails_after=5)), tmp_path)
 
 
 def test_a_cancelled_evaluation_keeps_what_was_asked(
@@ -229,7 +236,7 @@ def test_what_does_not_fit_is_told_before_anything_is_asked(client: Client, pref
                 client,
                 EvaluationRequest((Setting(prefix + "idx"), replace(setting, strip="x"))),
                 judged(prefix),
-                lambda chosen, _: Toy("wide", 13) if chosen.embedder else model,
+                lambda chosen, _: made(Toy("wide", 13) if chosen.embedder else model),
             )
     assert model.told == 0
 

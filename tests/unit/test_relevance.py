@@ -312,6 +312,7 @@ def evaluation(
             for s, rows in zip(settings, hits, strict=True)
         ),
         "notes": (),
+        "embedded": (),
         "partial": False,
         "took_s": 1.0,
         "memdb_version": "0",
