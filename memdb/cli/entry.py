@@ -33,6 +33,7 @@ COMMANDS = {
     "aws snapshots": "snapshots with age, size and cost; exit 1 where the newest is too old",
     "load": "load the demo data; goes on where an earlier load was interrupted",
     "search": "nearest documents of a text, a document or a vector",
+    "tap": "stand between an application and its server and record what it searches for",
     "recall": "the cheapest EF_RUNTIME that meets a recall; exit 1 if none does or the index is incomplete",
     "map": "lay documents out by their neighbourhoods and write the coordinates",
     "sessions": "list sessions by cursor, show one, or tell their formats",
