@@ -181,6 +181,7 @@ class _Loading:
 
     def _work(self, job: Job[str]) -> str:
         # Heavy: imported while engine and app start.
+        from memdb.demo import second
         from memdb.demo.loader import load
         from memdb.demo.words import in_words
 
@@ -196,7 +197,8 @@ class _Loading:
             report = load(
                 client, home=self._settings.home, seed=self._options.seed, report=job.report, **given
             )
-        return in_words(report)
+            built = second.build(client, home=self._settings.home, report=job.report)
+        return f"{in_words(report)} {built}".strip()
 
 
 def _read_data(engine: Engine, job: Job[str]) -> None:
