@@ -38,6 +38,7 @@ _KNOWN = {*_TEXT, *_TABLES, "writable", "read_from_replicas", "timeout"}
 _ELSEWHERE = """\
 # The password is kept elsewhere: password_env, password_file, or secret = "name#key" in AWS Secrets Manager.
 """
+_PARTS = {"targets": "[targets.orders]", "indexes": '[indexes."idx:orders"]'}
 _SOURCES = ("password_env", "password_file", "secret")
 
 
@@ -99,6 +100,21 @@ def read(settings: Settings) -> tuple[Named, ...]:
         BadSettings: the file cannot be read or is no TOML, or MEMDB_SETTINGS names none. What is wrong with
             one target stands in its `problem`.
     """
+    text = _text_of(settings)
+    return () if text is None else parse(text, str(file_path(settings)))
+
+
+def index_tables(settings: Settings) -> Mapping[str, Any]:
+    """What the settings file says of indexes, by their names; read by `memdb.embedding.declared`.
+
+    Raises:
+        BadSettings: as `read`.
+    """
+    text = _text_of(settings)
+    return {} if text is None else _content(text, str(file_path(settings)))["indexes"]
+
+
+def _text_of(settings: Settings) -> str | None:
     path = file_path(settings)
     try:
         text = files.text(path)
@@ -108,33 +124,39 @@ def read(settings: Settings) -> tuple[Named, ...]:
             raise BadSettings(
                 f"There is no settings file '{path}'.", "Check MEMDB_SETTINGS, or leave it out."
             ) from None
-        return ()
+        return None
     except (OSError, UnicodeDecodeError) as exc:
         reason = getattr(exc, "strerror", None) or "it is not UTF-8"
         raise BadSettings(f"The settings file '{path}' cannot be read: {reason}.", "Check the file.") from exc
-    return parse(text, str(path))
+    return text
 
 
 def parse(text: str, where: str = FILE) -> tuple[Named, ...]:
     """The targets that a settings file describes.
 
     Raises:
-        BadSettings: it is no TOML, or holds something else than targets.
+        BadSettings: it is no TOML, or holds something else than targets and indexes.
     """
+    return tuple(_named(name, table) for name, table in _content(text, where)["targets"].items())
+
+
+def _content(text: str, where: str) -> dict[str, dict[str, Any]]:
+    """The tables of a settings file by what they are of."""
     try:
         content = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as exc:
         why = "a key is an address" if may_hold_password(str(exc)) else str(exc)
         raise BadSettings(f"The settings file '{where}' is no TOML: {why}.", "Mend that line.") from None
-    tables = content.pop("targets", {})
+    tables = {part: content.pop(part, {}) for part in _PARTS}
     if content:
         raise BadSettings(
             f"The settings file '{where}' holds {shown(next(iter(content)))}, which means nothing here.",
-            "Targets stand in tables like [targets.orders].",
+            'Targets stand in tables like [targets.orders], indexes in [indexes."idx:orders"].',
         )
-    if not isinstance(tables, dict):
-        raise BadSettings(f"'targets' in '{where}' is no table.", "Write [targets.orders].")
-    return tuple(_named(name, table) for name, table in tables.items())
+    for part, table in tables.items():
+        if not isinstance(table, dict):
+            raise BadSettings(f"'{part}' in '{where}' is no table.", f"Write {_PARTS[part]}.")
+    return tables
 
 
 def resolve(named: Named, *, secrets: Any = None) -> Target:
@@ -215,7 +237,7 @@ def _checked(name: str, table: object) -> Named:
             "a password stands in the file.",
             "Say where it is instead: password_env, password_file or secret. Change that password.",
         )
-    _keys(table, _KNOWN, "")
+    check_keys(table, _KNOWN, "")
     texts = {key: _typed(table, key, str, "") for key in _TEXT}
     if not texts["url"]:
         raise BadSettings("it has no url.", 'Add url = "rediss://user@host:6379".')
@@ -267,7 +289,7 @@ def _table(table: Mapping[str, Any], key: str) -> dict[str, Any]:
     entries = table.get(key, {})
     if not isinstance(entries, dict):
         raise BadSettings(f"{key} is no table.", f"Write {key} = {{ … }}.")
-    _keys(entries, set(_TABLES[key]), f"{key}.")
+    check_keys(entries, set(_TABLES[key]), f"{key}.")
     return {
         name: _typed(entries, name, kind, None, f"{key}.")
         for name, kind in _TABLES[key].items()
@@ -275,7 +297,12 @@ def _table(table: Mapping[str, Any], key: str) -> dict[str, Any]:
     }
 
 
-def _keys(table: Mapping[str, Any], known: set[str], prefix: str) -> None:
+def check_keys(table: Mapping[str, Any], known: set[str], prefix: str) -> None:
+    """Refuse a key that means nothing in a table of the settings file.
+
+    Raises:
+        BadSettings: there is one; the nearest that means something is named.
+    """
     for key in table:
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)

@@ -27,7 +27,7 @@ from memdb.tuning import unseen as unseen_like
 from memdb.tuning.run import CERTAIN, Queries, Run, Uncertainty
 from memdb.tuning.source import Documents, File, Given, Repeated, Selected, Source, Texts, Unseen
 from memdb.tuning.vectors import documents
-from memdb.vectors import distance, upload
+from memdb.vectors import chance, distance, upload
 from memdb.vectors.distance import Floats
 from memdb.vectors.exact import nearest
 from memdb.vectors.filters import EVERYTHING, Condition, render
@@ -333,11 +333,11 @@ def _random(
 ) -> _Documents:
     """So many documents with the smallest seeded hash of their key: fewer are the beginning of more."""
     _, params = info.vector_field(field)
-    salt = str(seed).encode()[:64]
+    salt = chance.salted(seed)
     best: list[tuple[int, str, Floats]] = []
     for every in documents(client, info, field, condition, report=report):
         block = _usable(every, params.metric)
-        ranked = heapq.nsmallest(count, ((_hash(key, salt), i) for i, key in enumerate(block.keys)))
+        ranked = heapq.nsmallest(count, ((chance.number(key, salt), i) for i, key in enumerate(block.keys)))
         # Copies, not views: a view would hold its whole block in memory.
         best += [(h, block.keys[i], block.vectors[i].copy()) for h, i in ranked]
         if len(best) > 4 * count + 1_000:
@@ -416,11 +416,6 @@ def _count(count: int, what: str = "There are") -> None:
         raise BadInput(f"{what} no queries.", "Give at least one; a few hundred make the interval narrow.")
     if not 0 < count <= MOST_QUERIES:
         raise BadInput(f"{what} {count:,} queries; at most {MOST_QUERIES:,} are asked.", "Give fewer.")
-
-
-def _hash(key: str, salt: bytes) -> int:
-    raw = key.encode("utf-8", "surrogateescape")
-    return int.from_bytes(hashlib.blake2b(raw, digest_size=8, key=salt).digest())
 
 
 def _rows(kind: str, content: bytes, shown: str, column: str, dim: int) -> Sequence[Any]:
