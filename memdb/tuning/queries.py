@@ -24,7 +24,7 @@ from memdb.embedding.local import DIMENSION, MODEL, embed
 from memdb.errors import BadInput, BadVector
 from memdb.jobs import Report, silent
 from memdb.tuning import unseen as unseen_like
-from memdb.tuning.run import CERTAIN, Queries, Run, Uncertainty
+from memdb.tuning.run import CERTAIN, Ask, Queries, Run, Uncertainty
 from memdb.tuning.source import Documents, File, Given, Repeated, Selected, Source, Texts, Unseen
 from memdb.tuning.vectors import documents
 from memdb.vectors import chance, distance, upload
@@ -305,12 +305,15 @@ def made(
     source: Source = Given(),  # noqa: B008  # frozen
     *,
     uncertainty: Uncertainty = CERTAIN,
+    asks: tuple[Ask, ...] = (),
 ) -> Queries:
     """Queries (n, d) with their digest. `own_keys` may be empty: none of them is a document."""
     own = tuple(own_keys) or ("",) * len(labels)
     digest = hashlib.sha256(np.ascontiguousarray(vectors, np.float32).tobytes())
     digest.update("\0".join(own).encode("utf-8", "surrogateescape"))
-    return Queries(vectors, tuple(labels), own, source, digest.hexdigest()[:32], uncertainty)
+    if asks:
+        digest.update(repr(asks).encode("utf-8", "surrogateescape"))
+    return Queries(vectors, tuple(labels), own, source, digest.hexdigest()[:32], uncertainty, asks)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import labels, line, markdown
+from memdb.display import code, labels, line, markdown
 from memdb.embedding import local
 from memdb.errors import BadInput, MemDBError
+from memdb.tap.store import listed as listed_taps
 from memdb.tuning.queries import FILE_TYPES
 from memdb.tuning.run import CONCURRENCY, Goal, SweepRequest
 from memdb.tuning.source import COUNT, Documents, File, Repeated, Selected, Source, Texts, Unseen
@@ -22,6 +23,7 @@ EFS = (1, 2, 4, 8, 10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 102
 # What a link carries → what a person reads.
 ORIGINS = {
     "Unseen": "Made, as hard as unseen ones",
+    "Tap": "What the application asked",
     "File": "A file of vectors or texts",
     "Texts": "Typed texts",
     "Documents": "Random documents",
@@ -147,6 +149,8 @@ def _queries(info: IndexInfo, params: VectorParams) -> Source | None:
             )
         texts = tuple(text.strip() for text in typed.splitlines() if text.strip())
         return Texts(texts) if texts else None
+    if by == "Tap":
+        return _tap()
     if by == "File":
         file = st.file_uploader(
             "Vectors or texts",
@@ -174,6 +178,22 @@ def _queries(info: IndexInfo, params: VectorParams) -> Source | None:
         help="The same queries make two runs comparable one by one: small differences show.",
     )
     return Repeated(chosen) if chosen else None
+
+
+def _tap() -> Source | None:
+    """The record of a tap: one that lies here, or an uploaded one."""
+    kept = {path.name: path for path in listed_taps(cached.home())}
+    chosen = (
+        st.selectbox("Record", list(kept), key="recall.tap", format_func=labels(list(kept))) if kept else None
+    )
+    file = st.file_uploader("Or upload one", type=["parquet"], key="recall.tap_file")
+    st.caption(
+        f"Each search is asked with its own filter, K and EF_RUNTIME; leave the filter below empty. "
+        f"{code('memdb tap')} makes a record, or {code('memdb.tap.recording')} inside a Python application."
+    )
+    if file is not None:
+        return File(file.name, content=file.getvalue())
+    return File(chosen, str(kept[chosen])) if chosen else None
 
 
 def _origin(entry: Listed) -> str:
