@@ -3,12 +3,14 @@
 MemDBError                  .hint says what to do
 ├── Unreachable             no answer from the server
 │   └── MalformedReply      what came is no reply, or none to this command
+├── ServiceUnreachable      no answer from another service than the server: an embedding endpoint, Bedrock
 ├── Busy                    the server answers, but not yet (loading, index building)
 ├── LoginFailed             a password is missing or wrong, or the user may not do this
 │   └── NotAllowed          logged in, but the ACL does not allow this
 ├── EngineError             the server said no
 │   ├── UnknownIndex        .name
 │   ├── UnsupportedFeature  .feature
+│   ├── Throttled           .after_s; a service wants fewer calls, or fails for the moment
 │   └── RejectedQuery       .reply
 ├── BudgetSpent             heavy work reached a bound of its budget
 ├── ReadOnlyTarget          .command; a write, or a command that is not known to be safe
@@ -19,6 +21,8 @@ MemDBError                  .hint says what to do
 │   ├── DamagedFile         .path; a file under MEMDB_HOME, set aside
 │   ├── UnknownField        .field
 │   │   └── NoVectorField   the index has none at all
+│   ├── NoEmbedder          .dimension; nothing says which model made an index's vectors
+│   ├── TextTooLong         a text has more than a model takes
 │   └── OutOfRange          .name, .value, .low, .high
 ├── NotFound                .key
 ├── BadSettings             an environment variable, option or URL does not parse
@@ -62,6 +66,10 @@ class MalformedReply(Unreachable):
     """What came is no reply of the protocol, is larger than one may be, or is none to this command."""
 
 
+class ServiceUnreachable(MemDBError):
+    """Another service did not answer, such as an embedding endpoint: waiting for the server does not help."""
+
+
 class Busy(MemDBError):
     """The server is there but not ready: it loads its data or builds the index."""
 
@@ -96,6 +104,14 @@ class UnsupportedFeature(EngineError):
     def __init__(self, feature: str, why: str, hint: str = "") -> None:
         super().__init__(f"{feature} is not available here: {why}.", hint)
         self.feature = feature
+
+
+class Throttled(EngineError):
+    """A service wants fewer calls, or fails for the moment; `after_s` is how long it wants to be left."""
+
+    def __init__(self, message: str, hint: str = "", *, after_s: float = 0.0) -> None:
+        super().__init__(message, hint)
+        self.after_s = after_s
 
 
 class RejectedQuery(EngineError):
@@ -160,6 +176,18 @@ class NoVectorField(UnknownField):
         names = f" It has: {', '.join(others)}." if others else ""
         self.args = (f"Index '{index}' has no vector field, so it has no nearest neighbours.",)
         self.hint = f"Choose an index with a vector field.{names}"
+
+
+class NoEmbedder(BadInput):
+    """Nothing says which model made the vectors of an index, so that no text can be searched in it."""
+
+    def __init__(self, message: str, hint: str, *, dimension: int) -> None:
+        super().__init__(message, hint)
+        self.dimension = dimension
+
+
+class TextTooLong(BadInput):
+    """A text has more characters or tokens than a model takes."""
 
 
 class DamagedFile(BadInput):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv, ndtr, stdtrit  # scipy.stats has the same and loads slowly
+from scipy.special import betaincinv, gammaincinv, ndtr, stdtrit  # scipy.stats has the same and loads slowly
 
 Numbers = NDArray[np.floating]
 Doubles = NDArray[np.float64]
@@ -22,6 +22,7 @@ PIECES = 6
 # Means of pieces of a random walk step by 2/3 of the variance with which their sum spreads.
 _WALK = 1.5
 _HALVINGS = 36
+_PRIOR = 0.5  # Jeffreys' of a Poisson number
 _TINY = 1e-30  # keeps a variance of zero from being divided by
 
 
@@ -146,6 +147,25 @@ def share(hits: int, drawn: int, confidence: float = 0.95, *, population: int | 
     fewest = math.floor((seen - (seen - low) * unseen) * population)  # whole things
     largest = math.ceil((seen + (high - seen) * unseen) * population)
     return Interval(seen, fewest / population, min(1.0, largest / population))
+
+
+def rare(total: float, variance: float, least: float, confidence: float = 0.95) -> Interval:
+    """A total of rare events that all count alike: a Poisson number of them with Jeffreys' prior.
+
+    Args:
+        total: what was estimated, 0 or more.
+        variance: of the estimate; how many events these are is `total`² by it.
+        least: what one event counts, where none was seen.
+        confidence: two-sided.
+
+    Returns:
+        Interval that is 0 to a bound where nothing was seen, and as wide as a normal one of many events.
+    """
+    tail = (1 - confidence) / 2
+    events = total * total / variance if variance > 0 else total / least if least else 0.0
+    step = total / events if events > 0 else least
+    low = step * float(gammaincinv(events + _PRIOR, tail)) if events > 0 else 0.0
+    return Interval(total, min(low, total), max(step * float(gammaincinv(events + _PRIOR, 1 - tail)), total))
 
 
 def total_within(values: Sequence[float], population: int, confidence: float = 0.95) -> float | None:

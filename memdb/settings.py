@@ -225,13 +225,18 @@ class Settings:
     embedder: str = _setting(
         TEXT,
         "",
-        "model of the Assistant's questions: local, titan:512, cohere:MODEL or openai:MODEL",
-        part="The Assistant",
+        "model that made the vectors of the indexes, of which the settings file says nothing else: local, "
+        "titan:512, cohere:MODEL, openai:MODEL, openai:MODEL@DIMENSION or folder:PATH",
+        part="Embedding models",
     )
     embedder_url: str = _setting(TEXT, "", "address of the OpenAI-compatible endpoint, e.g. https://host/v1")
     embedder_key: str = _setting(KEY, "", "its key")
+    embedder_timeout: float = _setting(SECONDS, 30.0, "seconds that it has for a call")
     answer_model: str = _setting(
-        TEXT, "", "a Bedrock model that writes the Assistant's answers, e.g. amazon.nova-lite-v1:0"
+        TEXT,
+        "",
+        "a Bedrock model that writes the Assistant's answers, e.g. amazon.nova-lite-v1:0",
+        part="The Assistant",
     )
 
     @classmethod

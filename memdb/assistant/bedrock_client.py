@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from memdb.cluster import aws
-from memdb.errors import EngineError, LoginFailed, MemDBError, Unreachable
+from memdb.errors import EngineError, LoginFailed, MemDBError, ServiceUnreachable, TextTooLong, Throttled
+
+_TOO_LONG = re.compile(r"too (many (input )?tokens|long)|max(imum)? ?length|token limit", re.IGNORECASE)
 
 
 def has_credentials() -> bool:
@@ -19,6 +22,16 @@ def has_credentials() -> bool:
         return bool(session.region_name and session.get_credentials())
     except BotoCoreError:
         return False
+
+
+def aws_region() -> str:
+    """The Region that would be asked; empty where none is configured."""
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        return aws.session().region_name or ""
+    except BotoCoreError:
+        return ""
 
 
 def client() -> Any:
@@ -59,7 +72,7 @@ def explained(model: str) -> Iterator[None]:
     except ClientError as exc:
         raise _explained(exc, model) from exc
     except BotoCoreError as exc:
-        raise Unreachable(
+        raise ServiceUnreachable(
             f"Bedrock did not answer: {str(exc).rstrip('.')}.",
             "Check the network, the region and the credentials.",
         ) from exc
@@ -76,7 +89,9 @@ def _explained(exc: Any, model: str) -> MemDBError:
             "account must have access to the model.",
         )
     if code in ("ThrottlingException", "ServiceQuotaExceededException", "ModelNotReadyException"):
-        return EngineError(f"Bedrock is busy with {model}: {code}.", "Try again in a moment.")
+        return Throttled(f"Bedrock is busy with {model}: {code}.", "Try again in a moment.")
+    if code == "ValidationException" and _TOO_LONG.search(str(error.get("Message", ""))):
+        return TextTooLong(f"{model} takes no text as long as this.", "Give a shorter one.")
     return EngineError(
         f"Bedrock could not run {model}: {code}.", "Check the model's id, and that the region offers it."
     )

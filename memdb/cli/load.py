@@ -33,15 +33,16 @@ class Load(DataOptions, OnWritableServer):
                 f"{target.name} is opened read-only; loading would write to it.",
                 "Give --writable with --url, or MEMDB_WRITABLE=1 with MEMDB_URL.",
             )
-        from memdb.demo import loader
+        from memdb.demo import loader, second
         from memdb.demo.words import in_words
 
         chosen = {"docs": self.docs, "users": self.users, "sessions": self.sessions}
         given = {name: value for name, value in chosen.items() if value is not None}
         with connect(target) as client, Bar() as bar:
             report = loader.load(client, home=settings.home, seed=self.seed, report=bar.report, **given)
+            built = second.build(client, home=settings.home, report=bar.report)
         if self.json:
             print_json(asdict(report))
         else:
-            say(in_words(report))
+            say(f"{in_words(report)} {built}".strip())
         return 0

@@ -103,6 +103,12 @@ class Client:
         """Searches a second that the budget allows; None without a bound."""
         return (self.meter.budget.queries_per_s or None) if self.meter is not None else None
 
+    @property
+    def keys_left(self) -> int | None:
+        """Keys that the budget still allows to be read; None without a bound."""
+        bound = self.meter.budget.keys_scanned if self.meter is not None else 0
+        return max(0, bound - self.meter.keys) if bound and self.meter is not None else None
+
     def pipeline(self, commands: Sequence[Command], *, errors_as_values: bool = False) -> list[Reply]:
         """Send many commands in one go; not a transaction. Within a budget each search waits for its turn.
 

@@ -38,6 +38,7 @@ _KNOWN = {*_TEXT, *_TABLES, "writable", "read_from_replicas", "timeout"}
 _ELSEWHERE = """\
 # The password is kept elsewhere: password_env, password_file, or secret = "name#key" in AWS Secrets Manager.
 """
+_PARTS = {"targets": "[targets.orders]", "indexes": '[indexes."idx:orders"]', "access": "[access]"}
 _SOURCES = ("password_env", "password_file", "secret")
 
 
@@ -99,19 +100,33 @@ def read(settings: Settings) -> tuple[Named, ...]:
         BadSettings: the file cannot be read or is no TOML, or MEMDB_SETTINGS names none. What is wrong with
             one target stands in its `problem`.
     """
-    return parse(_text(settings), str(file_path(settings)))
+    text = _text_of(settings)
+    return () if text is None else parse(text, str(file_path(settings)))
 
 
-def access_table(settings: Settings) -> object:
+def index_tables(settings: Settings) -> Mapping[str, Any]:
+    """What the settings file says of indexes, by their names; read by `memdb.embedding.declared`.
+
+    Raises:
+        BadSettings: as `read`.
+    """
+    text = _text_of(settings)
+    return {} if text is None else _content(text, str(file_path(settings)))["indexes"]
+
+
+def access_table(settings: Settings) -> Mapping[str, Any] | None:
     """The table `[access]` of the settings file, for `memdb.cluster.rights`; None where it has none.
 
     Raises:
-        BadSettings: as `read` does.
+        BadSettings: as `read`.
     """
-    return _content(_text(settings), str(file_path(settings))).get("access")
+    text = _text_of(settings)
+    table = {} if text is None else _content(text, str(file_path(settings)))["access"]
+    # An empty table is one: it lets nobody write.
+    return table if table or "access" in tomllib.loads(text or "") else None
 
 
-def _text(settings: Settings) -> str:
+def _text_of(settings: Settings) -> str | None:
     path = file_path(settings)
     try:
         text = files.text(path)
@@ -121,7 +136,7 @@ def _text(settings: Settings) -> str:
             raise BadSettings(
                 f"There is no settings file '{path}'.", "Check MEMDB_SETTINGS, or leave it out."
             ) from None
-        return ""
+        return None
     except (OSError, UnicodeDecodeError) as exc:
         reason = getattr(exc, "strerror", None) or "it is not UTF-8"
         raise BadSettings(f"The settings file '{path}' cannot be read: {reason}.", "Check the file.") from exc
@@ -132,27 +147,28 @@ def parse(text: str, where: str = FILE) -> tuple[Named, ...]:
     """The targets that a settings file describes.
 
     Raises:
-        BadSettings: it is no TOML, or holds something else than targets and access.
+        BadSettings: it is no TOML, or holds something else than targets, indexes and access.
     """
-    content = _content(text, where)
-    tables = content.get("targets", {})
-    unknown = [key for key in content if key not in ("targets", "access")]
-    if unknown:
-        raise BadSettings(
-            f"The settings file '{where}' holds {shown(unknown[0])}, which means nothing here.",
-            "Targets stand in tables like [targets.orders], rights in [access].",
-        )
-    if not isinstance(tables, dict):
-        raise BadSettings(f"'targets' in '{where}' is no table.", "Write [targets.orders].")
-    return tuple(_named(name, table) for name, table in tables.items())
+    return tuple(_named(name, table) for name, table in _content(text, where)["targets"].items())
 
 
-def _content(text: str, where: str) -> dict[str, Any]:
+def _content(text: str, where: str) -> dict[str, dict[str, Any]]:
+    """The tables of a settings file by what they are of."""
     try:
-        return tomllib.loads(text)
+        content = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as exc:
         why = "a key is an address" if may_hold_password(str(exc)) else str(exc)
         raise BadSettings(f"The settings file '{where}' is no TOML: {why}.", "Mend that line.") from None
+    tables = {part: content.pop(part, {}) for part in _PARTS}
+    if content:
+        raise BadSettings(
+            f"The settings file '{where}' holds {shown(next(iter(content)))}, which means nothing here.",
+            'Targets stand in tables like [targets.orders], indexes in [indexes."idx:orders"], rights in [access].',
+        )
+    for part, table in tables.items():
+        if not isinstance(table, dict):
+            raise BadSettings(f"'{part}' in '{where}' is no table.", f"Write {_PARTS[part]}.")
+    return tables
 
 
 def resolve(named: Named, *, secrets: Any = None) -> Target:
@@ -233,7 +249,7 @@ def _checked(name: str, table: object) -> Named:
             "a password stands in the file.",
             "Say where it is instead: password_env, password_file or secret. Change that password.",
         )
-    _keys(table, _KNOWN, "")
+    check_keys(table, _KNOWN, "")
     texts = {key: _typed(table, key, str, "") for key in _TEXT}
     if not texts["url"]:
         raise BadSettings("it has no url.", 'Add url = "rediss://user@host:6379".')
@@ -285,7 +301,7 @@ def _table(table: Mapping[str, Any], key: str) -> dict[str, Any]:
     entries = table.get(key, {})
     if not isinstance(entries, dict):
         raise BadSettings(f"{key} is no table.", f"Write {key} = {{ … }}.")
-    _keys(entries, set(_TABLES[key]), f"{key}.")
+    check_keys(entries, set(_TABLES[key]), f"{key}.")
     return {
         name: _typed(entries, name, kind, None, f"{key}.")
         for name, kind in _TABLES[key].items()
@@ -293,7 +309,12 @@ def _table(table: Mapping[str, Any], key: str) -> dict[str, Any]:
     }
 
 
-def _keys(table: Mapping[str, Any], known: set[str], prefix: str) -> None:
+def check_keys(table: Mapping[str, Any], known: set[str], prefix: str) -> None:
+    """Refuse a key that means nothing in a table of the settings file.
+
+    Raises:
+        BadSettings: there is one; the nearest that means something is named.
+    """
     for key in table:
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)

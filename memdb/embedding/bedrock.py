@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from memdb.assistant.bedrock_client import client, explained
-from memdb.embedding import answers
+from memdb.assistant.bedrock_client import aws_region, client, explained
+from memdb.embedding.answers import Answer, Side
 from memdb.errors import BadInput, EngineError
-from memdb.vectors.distance import Floats
 
 TITAN = "amazon.titan-embed-text-v2:0"
 TITAN_DIMENSIONS = (256, 512, 1024)
 # Cohere's v3 models have one dimension; v4 has 1,536 unless asked otherwise, which we do not.
 COHERE = {"cohere.embed-english-v3": 1024, "cohere.embed-multilingual-v3": 1024, "cohere.embed-v4:0": 1536}
-_COHERE_AT_ONCE = 96  # texts a call may carry
+# What a call may carry, as Bedrock's guide has it: texts, and characters of each.
+_TITAN_LONGEST = 50_000
+_COHERE_AT_ONCE, _COHERE_LONGEST, _COHERE_4_LONGEST = 96, 2_048, 400_000
 
 
 @dataclass(frozen=True)
@@ -27,35 +28,52 @@ class Bedrock:
     family: Literal["titan", "cohere"]
     model: str
     dimension: int | None
+    longest: int = _TITAN_LONGEST
+    at_once: int = 1
     boto: Any = field(
         default=None, repr=False, compare=False
     )  # a bedrock-runtime client, else made when needed
+
+    @property
+    def spec(self) -> str:
+        """`titan:512`, `cohere:MODEL`."""
+        return f"titan:{self.dimension}" if self.family == "titan" else f"cohere:{self.model}"
 
     @property
     def name(self) -> str:
         """Model and dimension."""
         return f"{self.model}, {self.dimension:,} numbers" if self.dimension else self.model
 
+    @property
+    def identity(self) -> str:
+        """Model and dimension."""
+        return self.spec
+
+    @property
+    def sends_to(self) -> str:
+        """The service, with its Region where one is configured."""
+        region = aws_region()
+        return f"Amazon Bedrock in {region}" if region else "Amazon Bedrock"
+
     @cached_property
     def _client(self) -> Any:
         return self.boto if self.boto is not None else client()
 
-    def embed(self, texts: Sequence[str]) -> Floats:
-        """(len(texts), dimension) float32 of length 1; Titan takes one text a call, Cohere 96."""
-        wanted = answers.asked(texts)
-        rows: list[Any] = []
+    def call(self, texts: Sequence[str], side: Side) -> Answer:
+        """The vectors of some texts, of the lengths that the model gives them.
+
+        Raises:
+            MemDBError: there are no credentials, or Bedrock does not answer or says no.
+        """
         if self.family == "titan":
-            for text in wanted:
-                body = {"inputText": text, "dimensions": self.dimension, "normalize": True}
-                rows.append(self._invoke(body).get("embedding"))
-        else:
-            for start in range(0, len(wanted), _COHERE_AT_ONCE):
-                part = wanted[start : start + _COHERE_AT_ONCE]
-                # The question's side of the model: documents are embedded as "search_document".
-                reply = self._invoke({"texts": part, "input_type": "search_query", "truncate": "END"})
-                vectors = reply.get("embeddings")
-                rows += (vectors.get("float") if isinstance(vectors, dict) else vectors) or []
-        return answers.vectors(rows, len(wanted), self.model)
+            (text,) = texts
+            reply = self._invoke({"inputText": text, "dimensions": self.dimension, "normalize": False})
+            tokens = reply.get("inputTextTokenCount")
+            return Answer([reply.get("embedding")], tokens if isinstance(tokens, int) else None)
+        # Documents and questions are embedded differently, and the model is told which these are.
+        body = {"texts": list(texts), "input_type": f"search_{side}", "truncate": "END"}
+        vectors = self._invoke(body).get("embeddings")
+        return Answer((vectors.get("float") if isinstance(vectors, dict) else vectors) or [])
 
     def _invoke(self, body: dict[str, Any]) -> dict[str, Any]:
         with explained(self.model):
@@ -88,7 +106,7 @@ def titan(dimension: str, boto: Any = None) -> Bedrock:
             f"Titan Text Embeddings V2 has no vectors of {dimension} numbers.",
             "Choose 256, 512 or 1024, e.g. titan:512.",
         )
-    return Bedrock("titan", TITAN, int(dimension), boto)
+    return Bedrock("titan", TITAN, int(dimension), boto=boto)
 
 
 def cohere(model: str, boto: Any = None) -> Bedrock:
@@ -100,4 +118,5 @@ def cohere(model: str, boto: Any = None) -> Bedrock:
     model = model or "cohere.embed-english-v3"
     if not model.rpartition("cohere.embed")[1]:
         raise BadInput(f"'{model}' is no Cohere embedding model.", f"One of: {', '.join(COHERE)}.")
-    return Bedrock("cohere", model, COHERE.get(model), boto)
+    longest = _COHERE_4_LONGEST if ".embed-v4" in model else _COHERE_LONGEST
+    return Bedrock("cohere", model, COHERE.get(model), longest, _COHERE_AT_ONCE, boto)

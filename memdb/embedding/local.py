@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from memdb.errors import BadInput
+from memdb.embedding.answers import Answer, Side, checked_texts
 from memdb.vectors.distance import Floats
 
 MODEL = "wordllama l2_supercat"
@@ -23,33 +23,26 @@ _COUNTED = 20_000  # characters of a text whose tokens are counted
 _lock = threading.Lock()
 
 
-def embed(texts: Sequence[str]) -> Floats:
+def embed(texts: Sequence[str], *, unit: bool = True) -> Floats:
     """The embeddings of some texts.
 
     Args:
         texts: none of them blank. Of each, the first `LONGEST` characters count.
+        unit: give each the length 1.
 
     Returns:
-        (len(texts), 256) float32, each of length 1: then COSINE, IP and L2 rank alike, and the mean of some
-        is not ruled by the longest text.
+        (len(texts), 256) float32. Of length 1 COSINE, IP and L2 rank alike, and the mean of some is not
+        ruled by the longest text.
 
     Raises:
         BadInput: a text is blank, or holds bytes that are not UTF-8.
     """
-    for place, text in enumerate(texts):
-        if not text.strip():
-            raise BadInput(f"Text {place + 1} of {len(texts)} is blank.", "A blank text has no embedding.")
-        if not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
-            raise BadInput(
-                f"Text {place + 1} of {len(texts)} holds bytes that are not UTF-8.",
-                "Give the text in UTF-8; anything else has no embedding.",
-            )
+    shortened = [text[:LONGEST] for text in checked_texts(texts)]
     if not texts:
         return np.empty((0, DIMENSION), np.float32)
-    shortened = [text.strip()[:LONGEST] for text in texts]
     with _lock:
         vectors: Floats = np.asarray(
-            _model().embed(shortened, norm=True, batch_size=_AT_ONCE), dtype=np.float32
+            _model().embed(shortened, norm=unit, batch_size=_AT_ONCE), dtype=np.float32
         )
     return np.nan_to_num(vectors)
 
@@ -79,11 +72,16 @@ def _model() -> Any:
 
 
 class Local:
-    """The same as an embedder."""
+    """The same as a model of an `Embedder`."""
 
+    spec = "local"
     name = MODEL
     dimension: int | None = DIMENSION
+    identity = MODEL
+    sends_to = ""
+    at_once = 512
+    longest = LONGEST
 
-    def embed(self, texts: Sequence[str]) -> Floats:
-        """(len(texts), 256) float32 of length 1; see the function `embed`."""
-        return embed(texts)
+    def call(self, texts: Sequence[str], side: Side) -> Answer:
+        """(len(texts), 256) float32, not of unit length; see the function `embed`."""
+        return Answer(embed(texts, unit=False), None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from memdb.errors import BadInput
 from memdb.jobs import Report, silent
 from memdb.maps.request import LEAST, MOST, MapRequest
 from memdb.tuning.vectors import documents
-from memdb.vectors import tags
+from memdb.vectors import chance, tags
 from memdb.vectors.counts import tag_field
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import Raw
@@ -45,7 +44,7 @@ def sample(client: Client, info: IndexInfo, request: MapRequest, *, report: Repo
         UnknownField: there is no such TAG field.
     """
     limit = MOST if request.by == "all" else request.count
-    salt = str(request.seed).encode()
+    salt = chance.salted(request.seed)
     strata: dict[str, list[_Item]] = {}
     field = tag_field(client, info, request.stratum) if request.by == "stratified" else None
     total, left_out, several = 0, NOTHING, False
@@ -63,7 +62,7 @@ def sample(client: Client, info: IndexInfo, request: MapRequest, *, report: Repo
             kept = strata.setdefault(name, [])
             # Copies, not views: a view would hold its whole block in memory.
             kept += [
-                (_hash(key, salt), key, block.vectors[i].copy())
+                (chance.number(key, salt), key, block.vectors[i].copy())
                 for i, key in enumerate(block.keys)
                 if where[i] == name
             ]
@@ -88,8 +87,3 @@ def _fairly(strata: list[list[_Item]], limit: int) -> list[_Item]:
         share = (limit - len(chosen)) // (len(strata) - i)
         chosen += heapq.nsmallest(share, items, key=lambda item: item[:2])
     return chosen
-
-
-def _hash(key: str, salt: bytes) -> int:
-    raw = key.encode("utf-8", "surrogateescape")
-    return int.from_bytes(hashlib.blake2b(raw, digest_size=8, key=salt[:64]).digest())

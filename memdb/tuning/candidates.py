@@ -39,11 +39,15 @@ class Candidate:
     @property
     def words(self) -> str:
         """E.g. HNSW, M 32, EF_CONSTRUCTION 400, COSINE."""
-        parts = [self.params.algorithm]
-        parts += [f"M {self.params.m}"] if self.params.m is not None else []
-        if self.params.ef_construction is not None:
-            parts.append(f"EF_CONSTRUCTION {self.params.ef_construction}")
-        return ", ".join([*parts, self.params.metric])
+        return words(self.params)
+
+
+def words(params: VectorParams) -> str:
+    """How a vector field is indexed, e.g. HNSW, M 32, EF_CONSTRUCTION 400, COSINE."""
+    parts = [params.algorithm]
+    parts += [f"M {params.m}"] if params.m is not None else []
+    parts += [f"EF_CONSTRUCTION {params.ef_construction}"] if params.ef_construction is not None else []
+    return ", ".join([*parts, params.metric])
 
 
 def candidates(client: Client, base: IndexInfo, request: SweepRequest, home: Path) -> tuple[Candidate, ...]:

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.demo import loader
+from memdb.demo import loader, second
 from memdb.display import bytes_text, duration, line, markdown
 from memdb.errors import MemDBError, NotAllowed, UnknownIndex
 from memdb.jobs import Job
@@ -358,7 +358,9 @@ def _start(target: Target) -> None:
     client, home = cached.client(target), cached.home()
 
     def work(job: Job[loader.LoadReport]) -> loader.LoadReport:
-        return loader.load(client, home=home, report=job.report)
+        loaded = loader.load(client, home=home, report=job.report)
+        second.build(client, home=home, report=job.report)
+        return loaded
 
     LOADING.start("Load the demo data", work)
 

@@ -154,6 +154,28 @@ def vectors_of(client: Client, info: IndexInfo, field: str, keys: Sequence[str])
     return block if block.keys else None
 
 
+def blocks_of(
+    client: Client, info: IndexInfo, field: str, keys: Sequence[str], *, report: Report = silent
+) -> Iterator[Block]:
+    """The vectors of some documents, as `blocks` brings those of all; those without a usable one are counted.
+
+    Raises:
+        UnsupportedFeature: the vectors are of a type that is not read here.
+        MemDBError: the server does not answer, or the budget is spent.
+    """
+    vector_field, params = info.vector_field(field)
+    distance.need(params.type)
+    size = max(1, min(KEYS_A_BATCH, BYTES_A_BATCH // params.bytes))
+    batches = (list(keys[start : start + size]) for start in range(0, len(keys), size))
+    done = 0
+    for asked, values, _ in _fetched(client, batches, info, vector_field):
+        done += len(asked)
+        report("Reading vectors", done, len(keys))
+        block = decoded(asked, stored.vectors(info, vector_field, params, values), params)
+        if block.keys or block.left_out:
+            yield block
+
+
 def decoded(keys: Sequence[str], values: Sequence[bytes | None], params: VectorParams) -> Block:
     """Stored values, each of one or more whole vectors or None, as a block of those that are usable.
 
@@ -288,8 +310,11 @@ def _by_cursor(
             client.execute("FT.CURSOR", "DEL", info.name, replies.integer(cursor))
 
 
-def by_scan(client: Client, info: IndexInfo, size: int) -> Iterator[list[str]]:
-    """The keys under the index's prefixes, whether or not the index has them yet, batch by batch."""
+def by_scan(client: Client, info: IndexInfo, size: int, *, distinct: bool = True) -> Iterator[list[str]]:
+    """The keys under the index's prefixes, whether or not the index has them yet, batch by batch.
+
+    Each once; without `distinct` a key may come again, and they need not all fit into memory.
+    """
     seen: set[str] = set()
     kind = KEY_TYPES.get(info.on.upper(), info.on)
     for prefix in info.prefixes or ("",):
@@ -298,7 +323,8 @@ def by_scan(client: Client, info: IndexInfo, size: int) -> Iterator[list[str]]:
             reply = client.execute("SCAN", cursor, "MATCH", beginning(prefix), "COUNT", size, "TYPE", kind)
             cursor = replies.text(reply[0])
             keys = [key for key in map(replies.key, reply[1]) if key not in seen]
-            seen.update(keys)
+            if distinct:
+                seen.update(keys)
             for start in range(0, len(keys), size):
                 yield keys[start : start + size]
             if cursor == "0":

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import redis
 
 from memdb.cluster import engine
 from memdb.cluster.client import Client, connect
-from memdb.demo import corpus, kept, loader, people
+from memdb.demo import corpus, kept, loader, people, second
 from memdb.errors import BadInput, BadSettings, Cancelled, EngineError, ReadOnlyTarget
 from memdb.sessions import append, formats
 from memdb.vectors import index, search
 from memdb.vectors.index import HnswField, IndexSpec, TagField
+from memdb.vectors.query import KnnRequest
 
 DOCS, SESSIONS = 600, 40
 
@@ -277,3 +279,52 @@ def test_a_one_shard_cluster_takes_the_demo(tmp_path: Path) -> None:
         with connect(running.target) as client:
             report = _load(client, tmp_path)
             assert (report.documents_written, report.sessions_written) == (DOCS, SESSIONS)
+
+
+def test_the_second_index_misses_what_the_first_finds_until_ef_rises(empty: Client, tmp_path: Path) -> None:
+    _load(empty, tmp_path)
+    before = _all(empty)
+    assert "M 5, EF_CONSTRUCTION 64, was built in" in second.build(empty, home=tmp_path)
+    assert second.build(empty, home=tmp_path) == "", "a second start builds nothing"
+    assert _all(empty) == before
+    (name,) = set(index.index_names(empty)) - {"idx:embeddings", "idx:users"}
+    documents = [key for key in before if key.startswith(b"doc:")]
+    stored = empty.pipeline([("HGET", key, "embedding") for key in documents])
+    rows = np.array([np.frombuffer(row, "<f4") for row in stored], dtype=np.float64)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    asked = rows[:100] + rows[100:200]  # between two documents, so none is asked for itself
+    truth = np.argsort(-(asked @ rows.T), axis=1)[:, :10]
+
+    def recall(of: str, ef: int) -> float:
+        info = index.index_info(empty, of)
+        hits = [
+            search.knn(empty, KnnRequest(of, row.astype("<f4").tobytes(), "embedding", 10, ef), info).keys
+            for row in asked
+        ]
+        names = [[documents[i].decode() for i in nearest] for nearest in truth]
+        return float(np.mean([len({*a} & {*b}) / 10 for a, b in zip(hits, names, strict=True)]))
+
+    curve = [recall(name, ef) for ef in (10, 40, 400)]
+    assert curve == sorted(curve)
+    assert curve[0] < recall("idx:embeddings", 10) - 0.02
+    assert curve[2] > 0.99
+
+
+def test_without_room_the_second_index_is_not_built_and_that_is_said(empty: Client, tmp_path: Path) -> None:
+    _load(empty, tmp_path)
+    used = int(empty.info("memory")["memory"]["used_memory"])
+    at = empty.target
+    with redis.Redis(at.host, at.port, username=at.username or None, password=at.password) as operator:
+        operator.config_set("maxmemory", used + 100_000)
+        try:
+            said = second.build(empty, home=tmp_path)
+        finally:
+            operator.config_set("maxmemory", 0)
+    assert "is not built: About" in said
+    assert set(index.index_names(empty)) == {"idx:embeddings", "idx:users"}
+
+
+def test_without_documents_there_is_no_second_index(empty: Client, tmp_path: Path) -> None:
+    loader.load(empty, home=tmp_path, docs=0, users=0, sessions=0)
+    assert second.build(empty, home=tmp_path) == ""
+    assert set(index.index_names(empty)) == {"idx:embeddings", "idx:users"}

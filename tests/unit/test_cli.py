@@ -135,7 +135,7 @@ def _least(name: str) -> list[str]:
 ON_SERVER = [name for name in COMMANDS if issubclass(command(name), OnServer)]
 
 
-WITHOUT_JSON = {"app", "exporter"}  # they serve until they are ended
+WITHOUT_JSON = {"app", "exporter", "tap"}  # they serve until they are ended
 
 
 @pytest.mark.parametrize("name", ON_SERVER)

@@ -186,3 +186,16 @@ def test_totals_of_a_sample() -> None:
 def test_percentiles_are_values_that_were_measured() -> None:
     assert load.percentiles(np.arange(1.0, 101.0)) == (50.0, 95.0, 99.0)
     assert all(math.isnan(p) for p in load.percentiles(np.empty(0)))
+
+
+@pytest.mark.parametrize("expected", [0.4, 2.0, 8.0, 60.0])
+def test_rare_events_are_within_their_interval(expected: float) -> None:
+    step, holds = 0.01, 0.0
+    for count in range(200):
+        probability = math.exp(count * math.log(expected) - expected - math.lgamma(count + 1))
+        band = intervals.rare(count * step, count * step * step, step)
+        holds += probability * (band.low <= expected * step <= band.high)
+    assert 0.9 < holds < 0.985
+    none = intervals.rare(0.0, 0.0, step)
+    assert (none.low, none.mean) == (0, 0)
+    assert math.exp(-none.high / step) < 0.1

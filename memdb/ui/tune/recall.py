@@ -7,16 +7,18 @@ import streamlit as st
 from memdb.cluster.target import Target
 from memdb.display import code, labels, markdown
 from memdb.errors import MemDBError
+from memdb.tuning import candidates, shadow
 from memdb.tuning.run import SweepRequest
 from memdb.tuning.store import Listed
 from memdb.ui import frame
-from memdb.ui.kit import cached, parts
+from memdb.ui.kit import cached, parts, state
+from memdb.ui.tune import application, form, misses, runs, slices, views
 from memdb.ui.tune import cached as tune_cached
-from memdb.ui.tune import form, misses, runs, slices, views
 from memdb.ui.tune import job as tune_job
 from memdb.ui.tune.views import RunView
 from memdb.vectors.index import IndexInfo
 
+_OFFERED = 4  # links in one line
 VIEWS = ("Curve", "Misses", "Slices", "Selectivity", "Runs", "Code and files")
 
 
@@ -26,12 +28,35 @@ def draw(target: Target) -> None:
 
 
 def _draw(target: Target, info: IndexInfo) -> None:
+    _same_documents(target, info)
     left, right = st.columns([1, 2.4], gap="medium")
     with left:
         asked = form.form(target, info)
         start_button(target, info, asked)
     with right:
         right_side(target, info)
+
+
+def _same_documents(target: Target, info: IndexInfo) -> None:
+    """Links to the indexes over the same documents: the shadows of this one, or its original."""
+    names = cached.index_names(target)
+    if shadow.is_shadow(info.name):
+        others = [name for name in names if name == shadow.base_of(info.name)]
+    else:
+        others = [name for name in names if shadow.is_shadow(name) and shadow.base_of(name) == info.name]
+    if not others:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption("The same documents in another index:", width="content")
+        for name in others[:_OFFERED]:
+            with parts.errors_shown():
+                st.page_link(
+                    frame.link("recall"),
+                    label=markdown(candidates.words(cached.index_info(target, name).vector_field()[1])),
+                    icon=":material/stacks:",
+                    query_params={state.INDEX: state.index_in_link(name)},
+                    help=markdown(name),
+                )
 
 
 def start_button(target: Target, info: IndexInfo, asked: SweepRequest | MemDBError) -> None:
@@ -86,6 +111,11 @@ def right_side(target: Target, info: IndexInfo) -> None:
             runs.runs_view(shown)
         elif shown is None:
             st.caption("Run a sweep, or open a saved one under “Runs”.")
+        elif shown.run.queries.asks and view in ("Misses", "Slices", "Selectivity"):
+            st.caption(
+                "The queries of this run have filters and K of their own; this view is of runs that share "
+                "one."
+            )
         elif view == "Misses":
             misses.view(shown)
         elif view == "Slices":
@@ -96,6 +126,8 @@ def right_side(target: Target, info: IndexInfo) -> None:
             runs.files_view(shown)
         else:
             views.curve_view(shown)
+            if shown.run.as_asked is not None:
+                application.view(shown.run, shown.run.as_asked)
             st.caption(views.took(shown.run))
 
 

@@ -1,0 +1,26 @@
+"""Where records lie whose place nobody chose: the Recall page lists them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+from memdb.cluster.target import Target
+
+
+def new_path(home: Path, target: Target, at: float) -> Path:
+    """A file for a tap that begins now.
+
+    Args:
+        home: MEMDB_HOME.
+        target: the server.
+        at: Unix seconds.
+    """
+    name = re.sub(r"[^A-Za-z0-9.-]+", "-", target.label or f"{target.host or 'unix'}-{target.port}")[:60]
+    return home / "taps" / f"{datetime.fromtimestamp(at, UTC):%Y%m%d-%H%M%S}-{name}.parquet"
+
+
+def listed(home: Path) -> tuple[Path, ...]:
+    """The records there are, newest first."""
+    return tuple(sorted((p for p in (home / "taps").glob("*.parquet") if p.is_file()), reverse=True))

@@ -1,0 +1,279 @@
+"""The tap's reading of commands and its file, without a server."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import hiredis
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from memdb.errors import BadInput, NotKept
+from memdb.tap.follow import Follower
+from memdb.tap.knn import KnnCall, read
+from memdb.tap.record import Recorder, load
+
+VECTOR = np.arange(4, dtype="<f4").tobytes()
+
+
+def search(query: str, *more: bytes | str | int, vector: bytes = VECTOR) -> list[bytes]:
+    words = ["FT.SEARCH", "idx", query, "PARAMS", 2 + len(more), "v", vector, *more, "DIALECT", 2]
+    return [word if isinstance(word, bytes) else str(word).encode() for word in words]
+
+
+@pytest.mark.parametrize(
+    ("query", "more", "call"),
+    [
+        ("*=>[KNN 10 @vec $v]", (), ("vec", "*", (), 10, None)),
+        ("*=>[knn 3 @vec $v ef_runtime 50 as d]", (), ("vec", "*", (), 3, 50)),
+        ("(@a:{x} | @b:[1 2])=>[KNN $k @vec $v EF_RUNTIME $ef]", ("k", "7", "ef", "99"),
+         ("vec", "@a:{x} | @b:[1 2]", (), 7, 99)),
+        ("(@a:{x}) | (@b:{y}) =>[KNN 7 @vec $v]=>{$EF_RUNTIME: 40; $YIELD_DISTANCE_AS: d}", (),
+         ("vec", "(@a:{x}) | (@b:{y})", (), 7, 40)),
+        ("@t:$word =>[KNN 7 @my\\-vec $v AS d]", ("word", "tea", "other", "secret"),
+         ("my-vec", "@t:$word", (("word", "tea"),), 7, None)),
+        ('@t:"=>[KNN 1 @no $v]" =>[KNN 2 @yes $v]', (), ("yes", '@t:"=>[KNN 1 @no $v]"', (), 2, None)),
+        ("(@t:{a\\)b})=>[KNN 2 @vec $v HYBRID_POLICY ADHOC_BF]", (), ("vec", "@t:{a\\)b}", (), 2, None)),
+    ],
+)  # fmt: skip
+def test_a_search_is_read_with_its_own_settings(
+    query: str, more: Sequence[str], call: tuple[str, str, tuple[tuple[str, str], ...], int, int | None]
+) -> None:
+    field, condition, params, k, ef_runtime = call
+    assert read(search(query, *more)) == KnnCall("idx", field, condition, params, k, ef_runtime, VECTOR)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [b"GET", b"=>[KNN 10 @vec $v]", b"x"],
+        search("@t:tea"),
+        search("*=>[KNN 10 @vec $other]"),
+        search("*=>[KNN $k @vec $v]"),
+        search("*=>[KNN 0 @vec $v]"),
+        search("*=>[KNN 10 @vec $v EF_RUNTIME $gone]"),
+        search("@v:[VECTOR_RANGE 0.2 $v]"),
+        [b"FT.SEARCH", b"\xff", b"*=>[KNN 10 @vec $v]", b"PARAMS", b"2", b"v", VECTOR],
+        [b"FT.SEARCH", b"idx", b"*=>[KNN 10 @vec $v]"],
+    ],
+)
+def test_what_is_no_search_is_not_read(words: list[bytes]) -> None:
+    assert read(words) is None
+
+
+class Kept:
+    """What a follower offers."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[list[bytes], float | None]] = []
+
+    def offer(self, draw: float, words: list[bytes], at: float, took_ms: float | None) -> None:
+        assert draw == 0.0
+        self.rows.append((words, took_ms))
+
+    def follower(self) -> Follower:
+        return Follower(lambda: 0.0, self.offer)
+
+
+def packed(*commands: Sequence[bytes | str]) -> bytes:
+    return b"".join(hiredis.pack_command(tuple(command)) for command in commands)
+
+
+def test_searches_are_seen_however_the_bytes_are_cut() -> None:
+    stream = (
+        packed(["AUTH", "secret"])
+        + b"PING\r\n\r\nECHO typed\n"
+        + packed(["SET", "k", b"*3\r\n" + packed(search("*=>[KNN 1 @no $v]"))], search("*=>[KNN 2 @a $v]"))
+        + packed(["GET", ""], search("*=>[KNN 3 @a $v]", vector=b"\r\n" * 500))
+    )
+    draws = random.Random(1)
+    for step in [1, 2, 3, 7, 64, len(stream), *(draws.randrange(1, 300) for _ in range(50))]:
+        kept = Kept()
+        follower = kept.follower()
+        for start in range(0, len(stream), step):
+            follower.sent(memoryview(stream[start : start + step]), 0.0)
+        follower.answered(
+            memoryview(b"+OK\r\n+PONG\r\n$5\r\ntyped\r\n+OK\r\n*1\r\n:0\r\n$-1\r\n*1\r\n:0\r\n"), 1.0
+        )
+        assert [read(words) is not None for words, _ in kept.rows] == [True, True]
+        assert [words[2][:9] for words, _ in kept.rows] == [b"*=>[KNN 2", b"*=>[KNN 3"]
+        assert (follower.commands, follower.searches, follower.followed) == (7, 2, True)
+
+
+def test_a_value_that_is_passed_over_is_not_held() -> None:
+    kept = Kept()
+    follower = kept.follower()
+    follower.sent(memoryview(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$300000000\r\n"), 0.0)
+    piece = memoryview(bytes(1_000_000))
+    for _ in range(300):
+        follower.sent(piece, 0.0)
+    follower.sent(memoryview(b"\r\n" + packed(search("*=>[KNN 2 @a $v]"))), 0.0)
+    follower.answered(memoryview(b"+OK\r\n*1\r\n:0\r\n"), 0.5)
+    assert len(kept.rows) == 1
+    assert len(follower._tail) == 0
+
+
+def test_times_are_of_searches_that_nothing_else_waited_with() -> None:
+    kept = Kept()
+    follower = kept.follower()
+    one, reply = packed(search("*=>[KNN 2 @a $v]")), memoryview(b"*1\r\n:0\r\n")
+    follower.sent(memoryview(one), 10.0)
+    follower.answered(reply[:4], 10.1)
+    follower.answered(reply[4:], 10.25)  # the time is that of the whole reply
+    follower.sent(memoryview(one + one), 11.0)
+    follower.answered(reply, 11.1)
+    follower.answered(reply, 11.2)
+    follower.sent(memoryview(packed(["GET", "big"])), 12.0)
+    follower.answered(memoryview(b"$100000\r\n" + b"x" * 10), 12.0)
+    follower.answered(memoryview(b"x" * 99_990 + b"\r\n>2\r\n+push\r\n:1\r\n"), 12.0)
+    follower.sent(memoryview(one), 13.0)
+    follower.answered(reply, 13.5)
+    assert [took for _, took in kept.rows] == [pytest.approx(250), None, None, pytest.approx(500)]
+
+
+def test_refused_and_queued_searches() -> None:
+    kept = Kept()
+    follower = kept.follower()
+    one = packed(search("*=>[KNN 2 @a $v]"))
+    follower.sent(memoryview(one), 0.0)
+    follower.answered(memoryview(b"-ERR no such index\r\n"), 0.1)
+    assert kept.rows == []
+    follower.sent(memoryview(packed(["MULTI"])), 0.0)
+    follower.answered(memoryview(b"+OK\r\n"), 0.1)
+    follower.sent(memoryview(one), 0.0)
+    follower.answered(memoryview(b"+QUEUED\r\n"), 0.1)
+    assert [took for _, took in kept.rows] == [None]
+
+
+@pytest.mark.parametrize("words", [["SUBSCRIBE", "c"], ["MONITOR"], ["CLIENT", "REPLY", "OFF"]])
+def test_where_replies_cannot_be_counted_searches_are_kept_without_a_time(words: list[str]) -> None:
+    kept = Kept()
+    follower = kept.follower()
+    follower.sent(memoryview(packed(words)), 0.0)
+    follower.answered(memoryview(b"+OK\r\n"), 0.1)
+    follower.sent(memoryview(packed(search("*=>[KNN 2 @a $v]"))), 1.0)
+    follower.answered(memoryview(b"*1\r\n:0\r\n"), 1.1)
+    assert [took for _, took in kept.rows] == [None]
+    assert follower.followed
+
+
+@pytest.mark.parametrize("garbage", [b"*x\r\n", b"*1\r\nPING\r\n" + b"x" * 40, b"*2\r\n$-1\r\n$1\r\na\r\n"])
+def test_what_is_no_protocol_ends_the_following(garbage: bytes) -> None:
+    follower = Kept().follower()
+    follower.sent(memoryview(garbage), 0.0)
+    assert not follower.followed
+
+
+def filled(recorder: Recorder, count: int, first: int = 0) -> None:
+    for n in range(first, first + count):
+        if (draw := recorder.wanted()) is not None:
+            recorder.offer(draw, search(f"@n:[{n} {n}]=>[KNN 2 @a $v EF_RUNTIME 11]"), 1e9 + n, n / 8)
+
+
+def numbers(path: Path) -> list[int]:
+    record = load(path.name, path.read_bytes())
+    assert record is not None
+    return [int(each.call.filter[4:].split()[0]) for each in record.searches]
+
+
+def test_the_record_is_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "tap.parquet"
+    with Recorder(path) as recorder:
+        filled(recorder, 3)
+    record = load(path.name, path.read_bytes())
+    assert record is not None
+    assert (record.seen, record.share, len(record.searches)) == (3, 1.0, 3)
+    last = record.searches[-1]
+    assert (last.at, last.took_ms) == (1e9 + 2, 0.25)
+    assert last.call == KnnCall("idx", "a", "@n:[2 2]", (), 2, 11, VECTOR)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert pq.read_table(path).to_pandas()["k"].tolist() == [2, 2, 2]  # by anybody's reader too
+
+
+def test_the_record_stays_within_its_bounds_and_is_uniform(tmp_path: Path) -> None:
+    counts = np.zeros(10)
+    for seed in range(20):
+        path = tmp_path / f"{seed}.parquet"
+        with Recorder(path, most=200, every_s=0.01, seed=seed) as recorder:
+            filled(recorder, 5_000)
+        kept = numbers(path)
+        assert len(kept) <= 200
+        assert kept == sorted(kept)
+        counts += np.histogram(kept, 10, (0, 5_000))[0]
+    # Each tenth of the time has a tenth of what is kept: within five standard deviations of a binomial.
+    total = counts.sum()
+    assert total > 1_500
+    assert np.abs(counts - total / 10).max() < 5 * np.sqrt(total * 0.09)
+
+
+def test_the_record_is_bounded_in_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "tap.parquet"
+    with Recorder(path, most_bytes=100_000) as recorder:
+        for _ in range(500):
+            recorder.offer(
+                recorder.wanted() or 0.0, search("*=>[KNN 1 @a $v]", vector=bytes(4_000)), 1.0, None
+            )
+    assert 0 < path.stat().st_size < 130_000
+    assert recorder.share < 1
+
+
+def test_a_record_is_continued(tmp_path: Path) -> None:
+    path = tmp_path / "tap.parquet"
+    for first in (0, 10):
+        with Recorder(path) as recorder:
+            filled(recorder, 10, first)
+    assert numbers(path) == list(range(20))
+    record = load("", path.read_bytes())
+    assert record is not None
+    assert record.seen == 20
+
+
+def test_another_file_is_never_replaced(tmp_path: Path) -> None:
+    other = tmp_path / "other.parquet"
+    pq.write_table(pa.table({"vector": [[1.0]]}), other)
+    text = tmp_path / "text.parquet"
+    text.write_text("mine")
+    for path in (other, text):
+        before = path.read_bytes()
+        with pytest.raises(BadInput, match="is no record of a tap"):
+            Recorder(path)
+        assert path.read_bytes() == before
+        assert load(path.name, before) is None
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="cannot be read: Not a directory"):
+        Recorder(tmp_path / "file" / "tap.parquet")
+    with pytest.raises(NotKept, match="cannot be written"):
+        Recorder(tmp_path / ("x" * 250))  # its part has a longer name than a file may have
+
+
+def test_a_damaged_record_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "tap.parquet"
+    with Recorder(path) as recorder:
+        filled(recorder, 50)
+    raw = path.read_bytes()
+    assert load(path.name, raw[:-100]) is None  # no Parquet file any more
+    table = pq.read_table(path)
+    table = table.set_column(4, "filter_params", pa.array(["{"] * 50))
+    changed = io.BytesIO()
+    pq.write_table(table, changed)
+    with pytest.raises(BadInput, match=r"tap.parquet' is damaged"):
+        load(path.name, changed.getvalue())
+    about = {b"memdb.tap": json.dumps({"version": 2, "share": 1, "seen": 1})}
+    later = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata(about), later)
+    assert load(path.name, later.getvalue()) is None
+
+
+def test_half_written_parts_of_a_killed_tap_are_removed(tmp_path: Path) -> None:
+    path = tmp_path / "tap.parquet"
+    (tmp_path / ".tap.parquet.123.part").write_bytes(b"half")
+    (tmp_path / "mine.part").write_bytes(b"mine")
+    with Recorder(path):
+        pass
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["mine.part", "tap.parquet"]

@@ -1,0 +1,143 @@
+"""Recall from a sample, held against a full answer that is counted here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from memdb.tuning.estimate import Estimate, Nearer, estimates, least_unseen
+
+K = 10
+
+
+@dataclass
+class World:
+    """Queries with all that is nearer than their reference's last hit, and one setting's hits of it."""
+
+    returned: np.ndarray  # (q, K)
+    rows: np.ndarray  # (pairs,)
+    places: np.ndarray
+    documents: np.ndarray
+    population: int
+
+    def recall(self) -> float:
+        """Counted: the true neighbours are the K nearest of the reference's hits and the missed documents."""
+        total = 0
+        for query, flags in enumerate(self.returned):
+            places = self.places[self.rows == query]
+            # A document that r hits are as near as stands between the r-th hit and the next.
+            order = sorted([(j, 1, j) for j in range(K)] + [(int(r) - 0.5, 0, -1) for r in places])
+            total += sum(flags[j] for _, _, j in order[:K] if j >= 0)
+        return total / (K * len(self.returned))
+
+    def draw(self, random: np.random.Generator, queries: int, share: float) -> tuple[np.ndarray, Nearer]:
+        chosen = random.integers(0, len(self.returned), queries)
+        taken = np.zeros(self.population, bool)
+        taken[random.choice(self.population, round(share * self.population), replace=False)] = True
+        seen = taken[self.documents]  # pairs stand in the order of their queries
+        first = np.searchsorted(self.rows[seen], np.arange(len(self.returned) + 1))
+        lengths = np.diff(first)[chosen]
+        parts = [np.arange(first[query], first[query + 1]) for query in chosen]
+        of = np.concatenate(parts).astype(np.int64)
+        pairs = np.repeat(np.arange(queries), lengths), self.places[seen][of], self.documents[seen][of]
+        return self.returned[chosen], Nearer(*pairs)
+
+
+def world(sizes: np.ndarray, seed: int, *, hubs: bool = False, wrong: bool = False) -> World:
+    """As many documents missed by each query as `sizes` says.
+
+    Args:
+        sizes: (q,).
+        seed: of everything.
+        hubs: whether many queries miss the same few documents.
+        wrong: whether all missed lie nearer than the first hit, as after a search that ended elsewhere.
+    """
+    random = np.random.default_rng(seed)
+    population = 20_000
+    rows = np.repeat(np.arange(len(sizes)), sizes)
+    parts = [random.choice(300 if hubs else population, size, replace=False) for size in sizes]
+    places = np.zeros(len(rows), int) if wrong else random.integers(0, K, len(rows))
+    returned = random.random((len(sizes), K)) < random.beta(18, 1.2, size=(len(sizes), 1))
+    documents = np.concatenate(parts) if len(rows) else np.empty(0, np.int64)
+    return World(returned, rows, places, documents.astype(np.int64), population)
+
+
+def estimated(case: World, share: float, seed: int, draws: int = 50, queries: int = 500) -> list[Estimate]:
+    random = np.random.default_rng(seed)
+    made = []
+    for _ in range(draws):
+        returned, nearer = case.draw(random, queries, share)
+        (one_setting,) = estimates([returned], nearer, share)
+        made.append(one_setting)
+    return made
+
+
+def some(seed: int, share: float, size: int, count: int = 500) -> np.ndarray:
+    return np.where(np.random.default_rng(seed).random(count) < share, size, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "share", "how"),
+    [
+        ("few miss one", some(1, 0.06, 1), 0.05, {}),
+        ("some miss five", some(2, 0.2, 5), 0.05, {}),
+        ("some ended in a wrong region", some(3, 0.1, 150), 0.05, {"wrong": True}),
+        ("one and many", some(4, 0.3, 1) + some(5, 0.08, 300), 0.04, {"wrong": True}),
+        ("the same are missed by many", some(6, 0.3, 4), 0.1, {"hubs": True}),
+        ("nearly none", some(7, 0.005, 1), 0.05, {}),
+    ],
+)
+def test_the_estimate_is_right_on_average_and_its_interval_holds(
+    name: str, sizes: np.ndarray, share: float, how: dict[str, bool]
+) -> None:
+    case = world(sizes, 11, **how)
+    true = case.recall()
+    made = estimated(case, share, 12)
+    means = np.array([m.recall.mean for m in made])
+    assert abs(means.mean() - true) < 4 * means.std() / np.sqrt(len(made)) + 0.002, name
+    holds = np.mean([m.recall.low <= true <= m.recall.high for m in made])
+    assert holds >= 0.84, name  # of 50 draws 0.95 is counted as 0.84 or more, but for one time in 200
+    against = float(case.returned.mean())
+    assert against - true > 0.003 or name == "nearly none"
+    for m in made:
+        assert m.recall.low <= m.recall.mean <= m.recall.high
+        assert m.recall.mean == pytest.approx(m.reference.mean - m.unseen.mean)
+        assert m.unseen.low <= m.unseen.mean <= m.unseen.high
+
+
+def test_of_all_documents_nothing_is_estimated_but_by_the_queries() -> None:
+    case = world(some(8, 0.4, 3) + some(9, 0.1, 40), 13)
+    nearer = Nearer(case.rows, case.places, case.documents)
+    (whole,) = estimates([case.returned], nearer, 1.0)
+    assert whole.recall.mean == pytest.approx(case.recall(), abs=1e-12)
+    assert whole.unseen.low == whole.unseen.high == whole.unseen.mean
+
+
+def test_where_nothing_is_seen_the_bound_shrinks_with_sample_and_queries() -> None:
+    nobody = Nearer(*(np.empty(0, np.int64) for _ in range(3)))
+    perfect = np.ones((2_000, K), bool)
+    for share, queries in ((0.05, 2_000), (0.02, 2_000), (0.05, 500)):
+        (made,) = estimates([perfect[:queries]], nobody, share)
+        assert made.unseen.mean == made.unseen.low == 0
+        assert made.unseen.high == pytest.approx(least_unseen(queries, K, share))
+        # As many unseen ones as the bound says would have shown themselves in 92 of 100 samples at least.
+        assert (1 - share) ** (made.unseen.high * queries * K) < 0.1
+        assert made.recall.mean == made.recall.high == 1
+        assert 1 - made.recall.low > made.unseen.high
+    assert least_unseen(2_000, K, 1.0) == 0
+
+
+def test_settings_are_estimated_together_and_the_worse_lose_less() -> None:
+    case = world(some(10, 0.3, 6), 14)
+    random = np.random.default_rng(15)
+    returned, nearer = case.draw(random, 500, 0.1)
+    worse = returned & (random.random(returned.shape) < 0.5)
+    low, high = estimates([worse, returned], nearer, 0.1)
+    assert low.recall.mean < high.recall.mean
+    # What it did not return cannot be taken from it.
+    assert low.unseen.mean < high.unseen.mean
+    assert estimates([], nearer, 0.1) == ()
+    wide = estimates([returned], nearer, 0.1, 0.99)[0].recall
+    assert wide.low < high.recall.low < high.recall.high < wide.high
