@@ -163,7 +163,8 @@ def _content(text: str, where: str) -> dict[str, dict[str, Any]]:
     if content:
         raise BadSettings(
             f"The settings file '{where}' holds {shown(next(iter(content)))}, which means nothing here.",
-            'Targets stand in tables like [targets.orders], indexes in [indexes."idx:orders"], rights in [access].',
+            'Targets stand in tables like [targets.orders], indexes in [indexes."idx:orders"], '
+            "rights in [access].",
         )
     for part, table in tables.items():
         if not isinstance(table, dict):
