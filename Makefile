@@ -11,7 +11,7 @@ TESTS := $(VENV)/.tests-installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo app test test-on quick check bench docs shots clean
+.PHONY: help install demo app test test-on quick check bench docs lock shots clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ bench: $(TESTS) ## the figures of docs/figures.md, printed as ratios from one ru
 
 docs: $(APP) ## the lists of commands and settings in docs/, from the code
 	$(BIN)/python docs/reference.py
+
+lock: $(TESTS) ## deploy/constraints.txt: the versions that hosts and images get
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra login --no-annotate --no-header \
+	  --no-emit-index-url --output-file deploy/constraints.txt pyproject.toml
 
 shots: $(TESTS) ## the screenshots of the README, in light and dark
 	$(BIN)/python docs/shots.py $(ARGS)

@@ -30,6 +30,7 @@ memdb engine start --port 7000 --dir ./data --cluster                    # a one
 memdb load --docs 60000 --sessions 5000
 memdb app --url redis://localhost:6379
 memdb serve --address 0.0.0.0 --path /explorer/                          # for others: needs a login
+memdb deploy --cluster orders --region eu-west-1 --user app --style host --wheel dist/memdb_explorer-0.1.0-py3-none-any.whl --out explorer
 memdb doctor --url rediss://user@host:6379 --json
 memdb check --json
 memdb memory --json

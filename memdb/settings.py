@@ -212,6 +212,11 @@ class Settings:
         "",
         "Streamlit's table [auth] as JSON, for a login without the file secrets.toml (docs/connect.md)",
     )
+    access: str = _setting(
+        TEXT,
+        "",
+        "the table [access] as TOML, where the settings file has none (docs/connect.md)",
+    )
     log: str = _setting(WORD, "text", "text or json: how the app writes its log")
     sample_seconds: float = _setting(
         NUMBER, 2.0, "how often the app samples the opened target for the Metrics page, in seconds; 0: never"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from memdb.cli.arguments import APP_PORT, tcp_port
 from memdb.cli.options import Command, option
 from memdb.demo.app import app_folder, served_by
+from memdb.hosting import versions
 from memdb.settings import Settings
 
 
@@ -29,7 +30,7 @@ class Serve(Command):
 
     def run(self) -> int:
         """Become the app's web server: the log goes to the standard error, signals come straight to it."""
-        Settings.from_env()  # a wrong one is told before anything starts
+        versions.mark(Settings.from_env().home)
         argv = served_by(address=self.address, port=self.port, path=self.path)
         os.chdir(app_folder())
         os.execv(sys.executable, argv)  # noqa: S606  # no shell: this very program's interpreter

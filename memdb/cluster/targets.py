@@ -115,15 +115,26 @@ def index_tables(settings: Settings) -> Mapping[str, Any]:
 
 
 def access_table(settings: Settings) -> Mapping[str, Any] | None:
-    """The table `[access]` of the settings file, for `memdb.cluster.rights`; None where it has none.
+    """The table `[access]` of the settings file or of MEMDB_ACCESS, for `memdb.cluster.rights`; None without.
 
     Raises:
-        BadSettings: as `read`.
+        BadSettings: as `read`; or MEMDB_ACCESS is no TOML, or both say something.
     """
     text = _text_of(settings)
     table = {} if text is None else _content(text, str(file_path(settings)))["access"]
-    # An empty table is one: it lets nobody write.
-    return table if table or "access" in tomllib.loads(text or "") else None
+    in_file = "access" in tomllib.loads(text or "")  # an empty table is one: it lets nobody write
+    if not settings.access:
+        return table if in_file else None
+    if in_file:
+        raise BadSettings(
+            "[access] stands in the settings file, and MEMDB_ACCESS is set.", "Keep one of them."
+        )
+    try:
+        return tomllib.loads(settings.access)
+    except tomllib.TOMLDecodeError as exc:
+        raise BadSettings(
+            f"MEMDB_ACCESS is no TOML: {exc}.", "Write the lines of the table, without its heading."
+        ) from None
 
 
 def _text_of(settings: Settings) -> str | None:

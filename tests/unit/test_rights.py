@@ -143,3 +143,16 @@ def test_the_settings_file_holds_it(tmp_path: Path) -> None:
     )
     assert access_table(settings) == {"write": ["groups=x"]}
     assert [n.name for n in read(settings)] == ["orders"]
+
+
+def test_a_variable_holds_it_where_the_file_does_not(tmp_path: Path) -> None:
+    def table(text: str) -> object:
+        return access_table(Settings.from_env({"MEMDB_HOME": str(tmp_path), "MEMDB_ACCESS": text}))
+
+    assert table('look = ["email=*@example.com"]') == {"look": ["email=*@example.com"]}
+    with pytest.raises(BadSettings, match="MEMDB_ACCESS is no TOML"):
+        table("look = [")
+    (tmp_path / "targets.toml").write_text("[access]")
+    with pytest.raises(BadSettings, match="MEMDB_ACCESS is set"):
+        table("look = []")
+    assert access_table(Settings.from_env({"MEMDB_HOME": str(tmp_path)})) == {}
