@@ -40,9 +40,9 @@ INDEX = IndexSpec(
     (PREFIX,),
 )
 NOTE = (
-    "Labelled without human judgement: each question is the first sentence of a document, which is left out of "
-    "what is indexed, and that document is the only relevant one. Others may answer as well: compare settings, "
-    "and take no measure by itself."
+    "Labelled without human judgement: each question is the first sentence of a document, which is left out "
+    "of what is indexed, and that document is the only relevant one. Others may answer as well: compare "
+    "settings, and take no measure by itself."
 )
 _REST = 200  # characters that a document keeps at least
 _FIRST = re.compile(r"(.{20,240}?[.!?])\s+(?=[A-Z(\"“])")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +24,10 @@ DOCS = 1_500
 
 
 @pytest.fixture
-def home(tmp_path: Path, corpus_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def home(tmp_path: Path, corpus_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(corpus_folder, tmp_path / "home" / "corpus")
     monkeypatch.setenv("MEMDB_HOME", str(tmp_path / "home"))
-    yield tmp_path / "home"
+    return tmp_path / "home"
 
 
 def test_a_question_is_the_first_sentence_and_is_left_out_of_the_rest(home: Path) -> None:
