@@ -106,8 +106,8 @@ _JOBS = (
     ),
     (
         "Tune",
-        "Find the EF_RUNTIME that meets a recall, try another index.",
-        (("recall", "Recall"), ("indexes", "Indexes")),
+        "Find the EF_RUNTIME that meets a recall, judge answers, try another index.",
+        (("recall", "Recall"), ("relevance", "Relevance"), ("indexes", "Indexes")),
     ),
     (
         "Operate",

@@ -163,7 +163,7 @@ def _export(mine: tuple[Label, ...], kind: Format) -> None:
     st.download_button(
         _KINDS[kind],
         content,
-        file_name=named,
+        file_name=line(named, 80),
         icon=":material/download:",
         on_click="ignore",
         key=f"relevance.export.{kind}",

@@ -152,7 +152,7 @@ def _setting(target: Target, info: IndexInfo, place: int) -> Setting:
     letter = chr(ord("A") + place)
     key = f"relevance.{letter.lower()}"
     names = cached.index_names(target) or (info.name,)
-    st.markdown(f"**{letter}**")
+    st.markdown(f"**{markdown(letter)}**")
     name = info.name
     if place:
         name = st.selectbox(

@@ -92,7 +92,7 @@ def _diff(earlier_id: str, later_id: str) -> None:
         ),
         key="relevance.diff",
         config=charts.PLAIN,
-        alt=f"Change of {title} by question",
+        alt=f"Change of {line(title)} by question",
     )
     table = pd.DataFrame(
         {

@@ -7,15 +7,21 @@ from itertools import combinations
 import pandas as pd
 import streamlit as st
 
-from memdb.display import labels, line, markdown
+from memdb.display import line, markdown
 from memdb.relevance import compare, report
-from memdb.relevance.measures import MEASURES, name
+from memdb.relevance.measures import name
 from memdb.relevance.run import Evaluation
 from memdb.ui import frame
 from memdb.ui.kit import charts, parts, state
 from memdb.ui.relevance import figures
 
-GRADED = "relevance.measure"
+TITLES = {
+    "ndcg": "nDCG",
+    "reciprocal_rank": "MRR",
+    "precision": "precision",
+    "recall": "recall of the relevant",
+    "unjudged": "unjudged",
+}
 _SHOWN = 500  # questions of the table
 
 
@@ -48,7 +54,7 @@ def comparison_view(run: Evaluation) -> None:
         figures.means(_titles(run), means, title=title, confidence=run.request.confidence, dark=state.dark()),
         key="relevance.means",
         config=charts.PLAIN,
-        alt=f"{title} of each setting with its interval",
+        alt=f"{line(title)} of each setting with its interval",
     )
     frame_ = report.means_frame(run)
     numbers = [column for column in frame_.columns if column not in ("", "setting")]
@@ -73,6 +79,7 @@ def comparison_view(run: Evaluation) -> None:
         chosen = st.segmented_control(
             "Pair",
             options,
+            format_func=markdown,
             default=options[0],
             required=True,
             key="relevance.pair",
@@ -82,14 +89,14 @@ def comparison_view(run: Evaluation) -> None:
     change = compare.values(run, second, measure) - compare.values(run, first, measure)
     better, worse = int((change > 0).sum()), int((change < 0).sum())
     st.caption(
-        f"{run.names[second]} is better for {better:,} questions, worse for {worse:,}, and the same for "
+        f"{markdown(run.names[second])} is better for {better:,} questions, worse for {worse:,}, and the same for "
         f"{len(change) - better - worse:,}."
     )
     st.plotly_chart(
         figures.changes(change, names=(run.names[first], run.names[second]), title=title, dark=state.dark()),
         key="relevance.changes",
         config=charts.PLAIN,
-        alt=f"Change of {title} by question",
+        alt=f"Change of {line(title)} by question",
     )
     table = report.differences_frame(run, measure)
     st.dataframe(
@@ -110,7 +117,9 @@ def questions_view(run: Evaluation) -> None:
     measure = _measure()
     orders = ["Most changed", *(f"Worst of {letter}" for letter in run.names)]
     orders = orders[1:] if len(run.answers) == 1 else orders
-    order = st.segmented_control("First", orders, default=orders[0], required=True, key="relevance.order")
+    order = st.segmented_control(
+        "First", orders, format_func=markdown, default=orders[0], required=True, key="relevance.order"
+    )
     place = orders.index(order) if order in orders else 0
     if len(run.answers) > 1 and place == 0:
         rows = compare.most_changed(run, 0, 1, measure)
@@ -170,18 +179,16 @@ def _question(run: Evaluation, row: int) -> None:
 
 
 def _measure() -> str:
-    options = list(MEASURES)
-    titles = {measure: title.replace("@{k}", "") for measure, title in MEASURES.items()}
     chosen = st.segmented_control(
         "Measure",
-        options,
-        format_func=labels(titles),
+        list(TITLES),
+        format_func=TITLES.__getitem__,
         default="ndcg",
         required=True,
-        key=GRADED,
+        key="relevance.measure",
         bind="query-params",
     )
-    return chosen if chosen in MEASURES else "ndcg"
+    return chosen if chosen in TITLES else "ndcg"
 
 
 def _titles(run: Evaluation) -> list[str]:
