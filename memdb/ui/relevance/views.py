@@ -89,7 +89,7 @@ def comparison_view(run: Evaluation) -> None:
     change = compare.values(run, second, measure) - compare.values(run, first, measure)
     better, worse = int((change > 0).sum()), int((change < 0).sum())
     st.caption(
-        f"{markdown(run.names[second])} is better for {better:,} questions, worse for {worse:,}, the same for "
+        f"{markdown(run.names[second])} is better for {better:,} questions, worse for {worse:,}, equal for "
         f"{len(change) - better - worse:,}."
     )
     st.plotly_chart(
