@@ -31,6 +31,7 @@ COMMANDS = {
     "aws card": "the cluster against the checklist for production; exit 1 where a check fails",
     "aws alarms": "the article's alarms as calls, CloudFormation or Terraform",
     "aws snapshots": "snapshots with age, size and cost; exit 1 where the newest is too old",
+    "present": "make what the presentation shows before somebody looks on",
     "load": "load the demo data; goes on where an earlier load was interrupted",
     "search": "nearest documents of a text, a document or a vector",
     "tap": "stand between an application and its server and record what it searches for",

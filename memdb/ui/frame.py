@@ -178,6 +178,18 @@ def heading(title: Markdown, caption: Markdown) -> None:
     Streamlit runs a page's file alone where `streamlit run` sees a `pages` folder beside its script and
     nobody was there before. Then the run begins again, with the frame.
     """
+    _admit()
+    st.title(title)
+    st.caption(caption)
+
+
+def admitted() -> Target:
+    """The target, for a page that fills the window and has no heading: see `heading`."""
+    _admit()
+    return target()
+
+
+def _admit() -> None:
     if not _LET_IN.get():
         if st.session_state.get(_SENT_BACK):  # the page's file itself was given to `streamlit run`
             st.error("Start the app with `memdb app`.", title="A page opens in the app only.")
@@ -185,8 +197,6 @@ def heading(title: Markdown, caption: Markdown) -> None:
         st.session_state[_SENT_BACK] = True
         _menu()  # ends that way of finding pages, for everybody
         st.rerun()
-    st.title(title)
-    st.caption(caption)
 
 
 def _unopened_panel() -> None:

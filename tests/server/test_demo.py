@@ -22,7 +22,7 @@ from memdb.ports import free_port, port_is_free
 from memdb.vectors.index import index_info
 from tests.waiting import PATIENCE_S, gone, until
 
-SMALL = ("--docs", "200", "--users", "5", "--sessions", "10")
+SMALL = ("--docs", "200", "--users", "5", "--sessions", "10", "--no-prepare")
 Run = Callable[..., "Demo"]
 
 
