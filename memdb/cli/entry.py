@@ -20,6 +20,7 @@ from memdb.errors import BadInput, Cancelled, MemDBError
 COMMANDS = {
     "demo": "start engine and app on this machine and load the demo data",
     "app": "open the app on a server that runs already",
+    "serve": "serve the app to others, in the foreground: for systemd and containers",
     "engine start": "run an engine in the foreground until Ctrl-C and print its URL",
     "engine status": "list the engines that run",
     "engine stop": "stop the local engine; what it holds stays on disk",
