@@ -34,6 +34,7 @@ from memdb.tuning.run import (
     Queries,
     Recommendation,
     Run,
+    Shard,
     SweepRequest,
     Truth,
 )
@@ -46,7 +47,17 @@ FORMAT = 2
 _OTHERS = (1, *range(3, 100))  # of other versions of memdb: they are not damaged
 _ID = re.compile(r"[0-9A-Za-z_-]{1,80}")
 # Parts of a run that are written in a way of their own.
-_OWN = {"queries", "truth", "points", "definition", "request", "recommendation", "beside", "as_asked"}
+_OWN = {
+    "queries",
+    "truth",
+    "points",
+    "definition",
+    "request",
+    "recommendation",
+    "beside",
+    "as_asked",
+    "shards",
+}
 # Of a point: its field, and what the array is called in the file.
 _ARRAYS = {
     "recalls": "recalls",
@@ -115,6 +126,7 @@ def to_dict(run: Run) -> dict[str, Any]:
     document["request"] = {**asdict(run.request), "source": source.to_dict(run.request.source)}
     document["beside"] = asdict(run.beside) if run.beside else None
     document["as_asked"] = asdict(run.as_asked) if run.as_asked else None
+    document["shards"] = [asdict(shard) for shard in run.shards]
     document["recommendation"] = asdict(run.recommendation) if run.recommendation else None
     document["queries"] = {
         "count": len(run.queries),
@@ -256,6 +268,10 @@ def _run(about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Run:
         request=request,
         beside=_made(Beside, about["beside"]) if about["beside"] else None,
         as_asked=_made(AsAsked, about["as_asked"]) if about.get("as_asked") else None,
+        shards=tuple(
+            _made(Shard, kept, slots=tuple((int(first), int(last)) for first, last in kept["slots"]))
+            for kept in about.get("shards", ())
+        ),
         recommendation=_recommendation(about["recommendation"]),
         queries=_made(
             Queries,
