@@ -20,6 +20,7 @@ from memdb.errors import BadInput, Cancelled, MemDBError
 COMMANDS = {
     "demo": "start engine and app on this machine and load the demo data",
     "app": "open the app on a server that runs already",
+    "serve": "serve the app to others, in the foreground: for systemd and containers",
     "engine start": "run an engine in the foreground until Ctrl-C and print its URL",
     "engine status": "list the engines that run",
     "engine stop": "stop the local engine; what it holds stays on disk",
@@ -40,6 +41,7 @@ COMMANDS = {
     "labels list": "your labels by question",
     "labels import": "add labels of TREC, BEIR or CSV files to yours",
     "labels export": "write your labels as CSV, BEIR or TREC files",
+    "watch": "measure an index's recall now and then; with --once exit 1 where it lies below the target",
     "map": "lay documents out by their neighbourhoods and write the coordinates",
     "sessions": "list sessions by cursor, show one, or tell their formats",
     "drill": "kill two engines while writing, and count what is lost",

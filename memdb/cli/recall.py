@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from memdb.cli.arguments import OnIndex, amount, count, share
+from memdb.cli.arguments import InWords, amount, count, share
 from memdb.cli.interrupt import Interrupt
 from memdb.cli.options import option
 from memdb.cli.output import Bar, note, print_json, print_table, say
@@ -27,7 +27,7 @@ AT_LEAST = "K + 1 at least where the queries are or were made from documents"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recall(OnIndex):
+class Recall(InWords):
     """`memdb recall`."""
 
     target: float = option(
@@ -107,7 +107,7 @@ class Recall(OnIndex):
         if self.queries.startswith("run:"):
             return Repeated(self.queries.removeprefix("run:"))
         path = str(Path(self.queries).expanduser())
-        return File(Path(path).name, path, queries.content_of(path))
+        return File(Path(path).name, path, queries.content_of(path), self.embedder)
 
     def run(self) -> int:
         """Measure, keep the run, print it. After Ctrl-C what was measured is kept, as on the page."""
@@ -116,6 +116,8 @@ class Recall(OnIndex):
         with open_for_work(self.find(settings)) as client, Bar() as bar, Interrupt() as interrupt:
             report = interrupt.watching(bar.report)
             info = index_info(client, self.index)
+            if isinstance(request.source, File):  # which may hold texts
+                self.told_embedder(info, settings)
             try:
                 run = ask.run_saved(client, info, request, settings.home, report=report, keep=so_far.append)
             except Cancelled:

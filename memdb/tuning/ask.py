@@ -11,8 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from memdb.cluster.client import Client
+from memdb.embedding import Embedder, embedder_for
 from memdb.errors import BadInput, Cancelled
 from memdb.jobs import Report, silent
+from memdb.settings import Settings
 from memdb.tap import record as taps
 from memdb.tuning import queries, store, tapped
 from memdb.tuning.run import Queries, Run, SweepRequest
@@ -29,6 +31,7 @@ def asked_queries(
     request: SweepRequest,
     *,
     home: Path | None = None,
+    settings: Settings | None = None,
     report: Report = silent,
 ) -> Queries:
     """The queries of `request.source`.
@@ -38,14 +41,21 @@ def asked_queries(
         info: the index.
         request: of the sweep.
         home: MEMDB_HOME, where saved runs are.
+        settings: which model embeds texts; of the environment where they are not given.
         report: progress.
 
     Raises:
         BadInput: they cannot be made, or do not fit the index.
         NotFound: the earlier run is gone.
+        MemDBError: the model that embeds texts did not answer.
     """
-    field = request.field
-    match request.source:
+    field, source = request.field, request.source
+
+    def embedder() -> Embedder:
+        here = source.model if isinstance(source, Texts | File) else ""
+        return embedder_for(client, info, settings or Settings.from_env(), field=field, here=here)
+
+    match source:
         case Unseen(count=count, seed=seed):
             return queries.unseen(
                 client, info, field, count, seed, request.condition, k=request.k, report=report
@@ -57,12 +67,14 @@ def asked_queries(
         case Selected(keys=keys):
             return queries.of_keys(client, info, field, keys)
         case Texts(texts=texts):
-            return queries.texts(texts, info, field, report=report)
+            return queries.texts(texts, info, field, embedder=embedder, report=report)
         case File() as file:
             content = file.content or queries.content_of(file.path or file.name)
             if (record := taps.load(file.name, content)) is not None:
                 return _tapped(client, info, request, record, File(file.name, file.path), report)
-            return queries.from_file(file.name, content, info, field, path=file.path, report=report)
+            return queries.from_file(
+                file.name, content, info, field, path=file.path, embedder=embedder, report=report
+            )
         case Repeated(run_id=run_id):
             if home is None:
                 raise BadInput(f"Where run '{run_id}' is kept is not known.", "Give `home`, i.e. MEMDB_HOME.")

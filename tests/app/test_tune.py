@@ -347,12 +347,13 @@ def test_k_beyond_what_matches_goes_on_with_a_note_as_the_command_does(
     assert any(note in texts(app) and "k is 10, but for some queries only" in note for note in notes)
 
 
-def test_texts_need_an_index_of_the_local_model(
+def test_texts_need_a_model_of_the_index(
     small: Client, folder: Path, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = opened(small.target, folder, monkeypatch, RECALL, prefix + "idx")
     app.selectbox(key="recall.by").set_value("Texts").run()
-    assert "The local model gives 256 numbers" in texts(app)
+    app.text_area(key="recall.texts").set_value("a question").run()
+    assert "Nothing says which model made the vectors of 8 numbers" in texts(app)
     assert app.button(key="recall.start").disabled
 
 

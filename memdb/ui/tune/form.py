@@ -6,14 +6,14 @@ import streamlit as st
 
 from memdb.cluster.target import Target
 from memdb.display import code, labels, line, markdown
-from memdb.embedding import local
+from memdb.embedding import unsaid
 from memdb.errors import BadInput, MemDBError
 from memdb.tap.store import listed as listed_taps
 from memdb.tuning.queries import FILE_TYPES
 from memdb.tuning.run import CONCURRENCY, Goal, SweepRequest
 from memdb.tuning.source import COUNT, Documents, File, Repeated, Selected, Source, Texts, Unseen
 from memdb.tuning.store import Listed
-from memdb.ui.kit import cached, filter_form, state
+from memdb.ui.kit import cached, filter_form, model, state
 from memdb.ui.tune import cached as tune_cached
 from memdb.vectors.filters import render
 from memdb.vectors.index import IndexInfo, VectorParams
@@ -49,7 +49,7 @@ def form(target: Target, info: IndexInfo) -> SweepRequest | MemDBError:
     source: Source | None = None
     with st.container(border=True):
         try:
-            source = _queries(info, params)
+            source = _queries(target, info, field, params)
         except MemDBError as exc:
             wrong = exc
     with st.container(border=True):
@@ -98,7 +98,7 @@ def _vector_field(info: IndexInfo) -> tuple[str, VectorParams]:
     return field.name, params
 
 
-def _queries(info: IndexInfo, params: VectorParams) -> Source | None:
+def _queries(target: Target, info: IndexInfo, field: str, params: VectorParams) -> Source | None:
     by = st.selectbox(
         "Queries", list(ORIGINS), format_func=ORIGINS.__getitem__, key="recall.by", bind="query-params"
     )
@@ -140,15 +140,14 @@ def _queries(info: IndexInfo, params: VectorParams) -> Source | None:
             key="recall.texts",
             height=140,
             placeholder="what your users type",
-            help=f"Embedded on this machine by {local.MODEL} ({local.DIMENSION} dimensions).",
         )
-        if params.dim != local.DIMENSION:
-            raise BadInput(
-                f"The local model gives {local.DIMENSION} numbers; this field holds {params.dim:,}.",
-                "Upload vectors of the model the index was built with, or take random documents.",
-            )
+        chosen = model.choose(target, info, field)
         texts = tuple(text.strip() for text in typed.splitlines() if text.strip())
-        return Texts(texts) if texts else None
+        if not texts:
+            return None
+        if chosen.choice is None:
+            raise unsaid(info, field)
+        return Texts(texts, chosen.choice.spec)
     if by == "Tap":
         return _tap()
     if by == "File":
@@ -158,7 +157,13 @@ def _queries(info: IndexInfo, params: VectorParams) -> Source | None:
             key="recall.file",
             help=f".npy, Parquet, CSV or JSONL: {params.dim:,} numbers a row, or texts.",
         )
-        return File(file.name, content=file.getvalue()) if file else None
+        if not file:
+            return None
+        st.caption("Where it holds texts, they are embedded by the model of the index.")
+        chosen = model.choose(target, info, field)
+        return File(
+            file.name, content=file.getvalue(), model=chosen.choice.spec if chosen.choice is not None else ""
+        )
     if by == "Region":
         keys: tuple[str, ...] = st.session_state.get(state.REGION, ())
         if not keys:
@@ -170,14 +175,14 @@ def _queries(info: IndexInfo, params: VectorParams) -> Source | None:
     if not known:
         st.caption("No run is saved yet.")
         return None
-    chosen = st.selectbox(
+    run = st.selectbox(
         "The queries of",
         list(known),
         key="recall.queries_of",
         format_func=labels({entry.id: _origin(entry) for entry in known.values()}),
         help="The same queries make two runs comparable one by one: small differences show.",
     )
-    return Repeated(chosen) if chosen else None
+    return Repeated(run) if run else None
 
 
 def _tap() -> Source | None:
