@@ -15,7 +15,8 @@ from memdb.errors import BadInput, Cancelled
 from memdb.jobs import Report, silent
 from memdb.tuning import queries, store
 from memdb.tuning.run import Queries, Run, SweepRequest
-from memdb.tuning.source import Documents, File, Given, Repeated, Selected, Texts, Unseen
+from memdb.tuning.sample import Sample, chosen
+from memdb.tuning.source import COUNT, Documents, File, Given, Repeated, Selected, Texts, Unseen
 from memdb.tuning.sweep import sweep
 from memdb.vectors.index import IndexInfo
 
@@ -29,6 +30,7 @@ def asked_queries(
     *,
     home: Path | None = None,
     report: Report = silent,
+    sample: Sample | None = None,
 ) -> Queries:
     """The queries of `request.source`.
 
@@ -38,6 +40,7 @@ def asked_queries(
         request: of the sweep.
         home: MEMDB_HOME, where saved runs are.
         report: progress.
+        sample: documents that they are made of or are, where not all of the index are read.
 
     Raises:
         BadInput: they cannot be made, or do not fit the index.
@@ -47,11 +50,11 @@ def asked_queries(
     match request.source:
         case Unseen(count=count, seed=seed):
             return queries.unseen(
-                client, info, field, count, seed, request.condition, k=request.k, report=report
+                client, info, field, count, seed, request.condition, k=request.k, report=report, sample=sample
             )
         case Documents(count=count, seed=seed):
             return queries.random_documents(
-                client, info, field, count, seed, request.condition, report=report
+                client, info, field, count, seed, request.condition, report=report, sample=sample
             )
         case Selected(keys=keys):
             return queries.of_keys(client, info, field, keys)
@@ -99,13 +102,17 @@ def recall(
         Cancelled: from `report`.
     """
     source = request.source
+    few = source.count if isinstance(source, Unseen | Documents) else COUNT
+    drawn = chosen(
+        client, info, request, queries=few if asked is None else len(asked), home=home, report=report
+    )
     if asked is None:
-        asked = asked_queries(client, info, request, home=home, report=report)
+        asked = asked_queries(client, info, request, home=home, report=report, sample=drawn)
 
     def more(count: int) -> Queries:
         assert isinstance(source, Unseen | Documents)  # noqa: S101  # offered for these only
         wider = replace(request, source=replace(source, count=count))
-        return asked_queries(client, info, wider, report=report)
+        return asked_queries(client, info, wider, report=report, sample=drawn)
 
     def beside() -> Queries:
         assert isinstance(source, Documents | Selected)  # noqa: S101  # offered for these only
@@ -121,6 +128,7 @@ def recall(
             k=request.k,
             keys=keys[:BESIDE],
             report=report,
+            sample=drawn,
         )
 
     return sweep(
@@ -133,6 +141,7 @@ def recall(
         home=home,
         more=more if isinstance(source, Unseen | Documents) and source.extend else None,
         beside=beside if isinstance(source, Documents | Selected) else None,
+        sample=drawn,
     )
 
 
