@@ -14,7 +14,7 @@ from memdb.cluster.client import open_for_work
 from memdb.display import line
 from memdb.errors import BadInput
 from memdb.maps import run
-from memdb.maps.request import LAYOUTS, MOST, Layout, MapRequest
+from memdb.maps.request import GRAPHS, LAYOUTS, MOST, How, Layout, MapRequest
 from memdb.maps.request import Map as Made
 from memdb.settings import Settings
 from memdb.vectors.index import index_info
@@ -45,7 +45,13 @@ class Map(OnIndex):
         "--layout",
         default=_DEFAULT.layout,
         choices=tuple(LAYOUTS),
-        help="exact: UMAP from exact neighbours; umap: umap-learn with its own search",
+        help="graph: UMAP from the neighbours in the index's metric; umap: umap-learn with its own search",
+    )
+    graph: How = option(
+        "--graph",
+        default=_DEFAULT.graph,
+        choices=tuple(GRAPHS),
+        help=f"neighbours: auto is {GRAPHS['auto']} approximate: {GRAPHS['approximate']}",
     )
     layout_seed: int = option("--layout-seed", default=_DEFAULT.layout_seed, type=count(0), metavar="N")
     json: bool = option("--json", default=False, help="print what was made as JSON")
@@ -76,6 +82,7 @@ class Map(OnIndex):
             min_dist=self.min_dist,
             dimensions=self.dimensions,
             layout=self.layout,
+            graph=self.graph,
             layout_seed=self.layout_seed,
         )
 
@@ -107,6 +114,7 @@ class Map(OnIndex):
             "fingerprint": made.fingerprint,
             "method": made.method,
             "seconds": {stage: round(s, 3) for stage, s in made.seconds},
+            "graph": _graph(made),
             "quality": _quality(made),
             "clusters": list(made.names),
             "notes": list(made.notes),
@@ -144,6 +152,15 @@ def table(made: Made) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+def _graph(made: Made) -> dict[str, object]:
+    recall = made.graph_recall
+    if recall is None:
+        return {"how": "exact", "recall": 1.0}
+    figures = {"recall": recall.mean, "low": recall.low, "high": recall.high}
+    rounded = {name: round(value, 5) for name, value in figures.items()}
+    return {"how": "approximate", **rounded, "sample": recall.sample}
+
+
 def _quality(made: Made) -> dict[str, float | int] | None:
     q = made.quality
     if q is None:
@@ -161,6 +178,8 @@ def _show(made: Made, path: Path) -> None:
     print_table("", ("stage", "seconds"), [(s, f"{t:.2f}") for s, t in made.seconds], right=(1,))
     say(f"{line(made.request.index)}: {made.words}.")
     q = made.quality
+    if made.graph_recall is not None:
+        say(f"Laid out from {made.graph_recall.words}.")
     if q is not None:
         say(
             f"Trustworthiness {q.trustworthiness:.3f}, continuity {q.continuity:.3f} "

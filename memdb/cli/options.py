@@ -85,7 +85,8 @@ class Command:
     @classmethod
     def of(cls, parsed: argparse.Namespace) -> Self:
         """The command with the values that a parser has read."""
-        return cls(**{field.name: getattr(parsed, field.name) for field in dataclasses.fields(cls)})
+        values = {field.name: getattr(parsed, field.name) for _, field in cls.options()}
+        return cls(**values | {f.name: tuple(values[f.name] or ()) for o, f in cls.options() if o.many})
 
 
 def option(
@@ -98,14 +99,16 @@ def option(
     choices: Sequence[object] | None = None,
     required: bool = False,
     either: str = "",
+    many: bool = False,
 ) -> Any:
     """A field that is an option, or without leading dashes an argument that may be left out.
 
-    A field of type `bool` is a switch. Of the options that share a name in `either` at most one may be given,
+    A field of type `bool` is a switch. With `many` the option may be given several times, and the field is
+    a tuple. Of the options that share a name in `either` at most one may be given,
     and where they are required, one must be.
     """
-    made = Option(name, help, type, metavar, choices, required, either)
-    return dataclasses.field(default=default, metadata={_KEY: made})
+    made = Option(name, help, type, metavar, choices, required, either, many)
+    return dataclasses.field(default=() if many else default, metadata={_KEY: made})
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,7 @@ class Option:
     choices: Sequence[object] | None
     required: bool
     either: str
+    many: bool = False
 
     @property
     def usage(self) -> str:
@@ -132,6 +136,8 @@ class Option:
             parser.add_argument(self.name, dest=field.name, action="store_true", help=_escaped(self.help))
             return
         words: dict[str, Any] = {"default": field.default, "help": _escaped(self.text(field.default))}
+        if self.many:
+            words |= {"action": "append", "default": None}
         if self.name.startswith("-"):
             words |= {"dest": field.name, "required": self.required}
         else:
@@ -143,7 +149,7 @@ class Option:
 
     def text(self, default: object) -> str:
         """The help with the default, where that is a value and the help does not explain it itself."""
-        if self.required or default is None or default == "" or default is False or "default:" in self.help:
+        if self.required or default in (None, "", ()) or default is False or "default:" in self.help:
             return self.help
         value = f"{default:g}" if isinstance(default, float) else str(default)
         return f"{self.help} (default: {value})" if self.help else f"default: {value}"

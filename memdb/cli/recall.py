@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from memdb.cli.arguments import OnIndex, amount, count, share
+from memdb.cli.arguments import InWords, amount, count, share
 from memdb.cli.interrupt import Interrupt
 from memdb.cli.options import option
 from memdb.cli.output import Bar, note, print_json, print_table, say
@@ -17,7 +17,7 @@ from memdb.errors import BadInput, Cancelled
 from memdb.settings import Settings
 from memdb.tuning import ask, queries, store
 from memdb.tuning import source as sources
-from memdb.tuning.run import CONCURRENCY, Goal, Run, SweepRequest
+from memdb.tuning.run import CONCURRENCY, AsAsked, Goal, Run, SweepRequest
 from memdb.tuning.source import COUNT, Documents, File, Repeated, Source, Unseen
 from memdb.vectors.index import index_info
 
@@ -27,7 +27,7 @@ AT_LEAST = "K + 1 at least where the queries are or were made from documents"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recall(OnIndex):
+class Recall(InWords):
     """`memdb recall`."""
 
     target: float = option(
@@ -49,7 +49,8 @@ class Recall(OnIndex):
         default="",
         metavar="N|FILE|run:ID",
         help="N made queries, as hard as unseen ones; or a .npy, .parquet, .csv, .json or .jsonl of vectors "
-        f"or texts; or those of a saved run (default: {COUNT:,} made queries, and 4 times as many where "
+        "or texts; or the file of a tap, each search with its own filter, K and EF_RUNTIME; or those of a "
+        f"saved run (default: {COUNT:,} made queries, and 4 times as many where "
         "these leave the answer open)",
     )
     documents: bool = option(
@@ -114,7 +115,7 @@ class Recall(OnIndex):
         if self.queries.startswith("run:"):
             return Repeated(self.queries.removeprefix("run:"))
         path = str(Path(self.queries).expanduser())
-        return File(Path(path).name, path, queries.content_of(path))
+        return File(Path(path).name, path, queries.content_of(path), self.embedder)
 
     def run(self) -> int:
         """Measure, keep the run, print it. After Ctrl-C what was measured is kept, as on the page."""
@@ -123,6 +124,8 @@ class Recall(OnIndex):
         with open_for_work(self.find(settings)) as client, Bar() as bar, Interrupt() as interrupt:
             report = interrupt.watching(bar.report)
             info = index_info(client, self.index)
+            if isinstance(request.source, File):  # which may hold texts
+                self.told_embedder(info, settings)
             try:
                 run = ask.run_saved(client, info, request, settings.home, report=report, keep=so_far.append)
             except Cancelled:
@@ -165,10 +168,24 @@ def as_json(run: Run) -> dict[str, object]:
         "reasons": list(made.reasons) if made else [],
         "unseen": None if run.beside is None else asdict(run.beside),
         "sample": None if run.sampled is None else {**asdict(run.sampled), "words": run.sampled.words},
+        "as_asked": None if run.as_asked is None else asdict(run.as_asked),
         "notes": list(run.notes),
         "partial": run.partial,
         "run": run.id,
     }
+
+
+def _show_settings(told: AsAsked) -> None:
+    rows = [
+        (
+            each.filter,
+            str(each.k),
+            "the index's" if each.ef_runtime is None else str(each.ef_runtime),
+            f"{each.queries:,}",
+        )
+        for each in told.settings[:10]
+    ]
+    print_table("How the application asks", ("filter", "K", "EF_RUNTIME", "queries"), rows, right=(1, 2, 3))
 
 
 def _show(run: Run) -> None:
@@ -192,6 +209,9 @@ def _show(run: Run) -> None:
         say(run.recommendation.sentence)
         for reason in run.recommendation.reasons:
             say(f"  {reason}")
+    if run.as_asked is not None:
+        say(run.as_asked.words)
+        _show_settings(run.as_asked)
     for text in run.notes:
         say(f"Note: {text}")
     say(f"Queries: {run.queries.words}. Kept as run {run.id}.")

@@ -38,6 +38,7 @@ PROBED = (
     "FT.CURSOR",
     "FT.TAGVALS",
     "FT._ALIASLIST",
+    "FT.HYBRID",
 )
 # RediSearch's and valkey-search's default list; such words are not indexed, so a phrase leaves them out.
 STOP_WORDS = frozenset(
@@ -50,7 +51,7 @@ STOP_WORDS = frozenset(
 REDISEARCH_SPLITS = "\x00,./(){}[]:;~!@#$%^&*-=+|'`\"<>?"
 VALKEY_SPLITS = ",.<>{}[]\"':;!@#$%^&*()-+=~/\\|?"  # its default, as its FT.INFO tells it
 # Any of these tells which engine it is; valkey-search has none of them.
-TELLING = frozenset(PROBED) - {"FT.SEARCH", "FT.AGGREGATE"}
+TELLING = frozenset(PROBED) - {"FT.SEARCH", "FT.AGGREGATE", "FT.HYBRID"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class Dialect:
     whole_cluster: bool = False  # a search on any node is of all shards
     in_keys: bool = False  # FT.SEARCH takes INKEYS: which of some documents match
     no_content: bool = False  # FT.SEARCH takes NOCONTENT
+    scores: bool = False  # FT.SEARCH tells how well a document fits the words (WITHSCORES, BM25STD)
 
     def attribute(self, name: str) -> str:
         """A field's name as a query takes it, with its @; what must be escaped depends on the engine.
@@ -247,6 +249,7 @@ def recognise(
             several_vectors=True,
             in_keys=True,
             no_content=True,
+            scores=True,
         )
     if "FT.PROFILE" in commands or "FT._ALIASLIST" in commands:
         return Dialect(

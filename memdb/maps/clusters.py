@@ -14,6 +14,7 @@ from memdb.vectors.distance import Floats
 MOST = 20  # clusters that are named and told apart by colour or number
 _DENSE = 20_000  # points that HDBSCAN looks at; the rest follow their nearest
 _TERMS = 3
+_TOLD = 50_000  # points whose texts name the clusters
 
 
 def clusters(xy: Floats, *, seed: int = 0, report: Report = silent) -> Ints:
@@ -45,19 +46,26 @@ def clusters(xy: Floats, *, seed: int = 0, report: Report = silent) -> Ints:
     return named
 
 
-def names(texts: Sequence[str], labels: Ints) -> tuple[str, ...]:
+def told(n: int, *, seed: int = 0) -> Ints:
+    """Which of n points' texts name the clusters, (m,): all up to 50,000, else as many at random."""
+    if n <= _TOLD:
+        return np.arange(n, dtype=np.int32)
+    return np.sort(np.random.default_rng(seed).choice(n, _TOLD, replace=False)).astype(np.int32)
+
+
+def names(texts: Sequence[str], labels: Ints, count: int) -> tuple[str, ...]:
     """A name for each cluster: the terms that are more frequent in it than elsewhere (class-based TF-IDF).
 
     Args:
         texts: (n,) of each point, e.g. its title; may be empty.
         labels: (n,) of `clusters`.
+        count: how many clusters there are; of some there may be no text.
 
     Returns:
         One name a cluster; `cluster 3` where no term stands out.
     """
     from sklearn.feature_extraction.text import CountVectorizer
 
-    count = int(labels.max(initial=-1)) + 1
     fallback = tuple(f"cluster {i + 1}" for i in range(count))
     if not count or not any(text.strip() for text in texts):
         return fallback

@@ -7,10 +7,12 @@ umap-learn itself, as the other layout, is in `memdb.maps.plain`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from memdb.errors import Cancelled
 from memdb.jobs import Report, silent
 from memdb.maps.request import Ints
 from memdb.vectors.distance import Doubles, Floats
@@ -20,6 +22,11 @@ EPOCHS_SMALL, EPOCHS_LARGE = 500, 200
 LANDMARKS = 1_000  # points whose graph the spectral start is computed on
 _SMOOTHED = 10  # times that each point then moves to the mean of its neighbours
 _SPREAD = 10.0  # of the first layout, as umap-learn scales it
+SHOWN = 8  # times that a layout shows itself while it runs
+COARSE = 2_000  # points that a coarse layout is made of, where there are more than SMALL
+_NEAREST = 5  # of them among which every other point begins
+_AT_ONCE = 4_096  # points that are placed at once
+_ROWS = 65_536  # points whose weights are computed at once
 
 
 def pca(vectors: Floats, dimensions: int) -> tuple[Floats, Floats, Floats]:
@@ -57,17 +64,20 @@ def umap(
     min_dist: float = 0.1,
     seed: int = 0,
     report: Report = silent,
+    show: Callable[[Floats], None] | None = None,
 ) -> Floats:
     """UMAP's layout of a graph.
 
     Args:
         graph: (n, k) neighbours of each point, without itself.
         distances: (n, k) as the engines return them.
-        start: (n, 2 or 3) PCA's places, where the points begin if there is no spectral start (`spectral`).
+        start: (n, 2 or 3) where the points begin if there is no spectral start (`spectral`): PCA's places, or
+            beyond SMALL points those of `begun`.
         metric: COSINE, IP or L2.
         min_dist: how close points may lie.
         seed: of the sampling of edges; the same seed gives the same layout.
         report: progress by epochs.
+        show: given the places so far, (n, 2 or 3), a few times.
 
     Returns:
         (n, 2 or 3) float32.
@@ -81,8 +91,56 @@ def umap(
     drawn = spectral(edges, start.shape[1], random) if n <= SMALL else None
     begin = _started(start if drawn is None else drawn, random)
     return _epochs(
-        begin, edges, EPOCHS_SMALL if n <= SMALL else EPOCHS_LARGE, curve(min_dist), random, report
+        begin, edges, EPOCHS_SMALL if n <= SMALL else EPOCHS_LARGE, curve(min_dist), random, report, show
     )
+
+
+def coarse(
+    vectors: Floats, metric: str, dimensions: int, *, neighbours: int, min_dist: float, seed: int
+) -> tuple[Ints, Floats]:
+    """A layout of a few of the points, which stands within seconds.
+
+    Args:
+        vectors: (n, d), prepared, more than COARSE of them.
+        metric: COSINE, IP or L2.
+        dimensions: 2 or 3.
+        neighbours: as of the layout that follows.
+        min_dist: likewise.
+        seed: which points, and of their layout.
+
+    Returns:
+        ((COARSE,) which, (COARSE, dimensions) their places).
+    """
+    from memdb.maps.graph import graph
+
+    random = np.random.default_rng(seed)
+    chosen = np.sort(random.choice(len(vectors), COARSE, replace=False)).astype(np.int32)
+    some = vectors[chosen]
+    places, far = graph(some, min(neighbours, COARSE - 1), metric)
+    start = pca(some, dimensions)[0]
+    return chosen, umap(places, far, start, metric, min_dist=min_dist, seed=seed)
+
+
+def begun(vectors: Floats, chosen: Ints, placed: Floats, metric: str, *, report: Report = silent) -> Floats:
+    """Where all points begin by a coarse layout: among the nearest of its points.
+
+    Args:
+        vectors: (n, d), prepared.
+        chosen: (m,) of `coarse`.
+        placed: (m, 2 or 3) of `coarse`.
+        metric: COSINE, IP or L2.
+        report: progress by points.
+
+    Returns:
+        (n, 2 or 3) float32.
+    """
+    n, some = len(vectors), vectors[chosen]
+    begins = np.empty((n, placed.shape[1]), np.float32)
+    for first in range(0, n, _AT_ONCE):
+        part = slice(first, min(n, first + _AT_ONCE))
+        begins[part] = place(vectors[part], some, placed, metric, _NEAREST)
+        report("Beginning", part.stop, n)
+    return begins
 
 
 def fuzzy(graph: Ints, distances: Doubles) -> Any:
@@ -101,6 +159,18 @@ def fuzzy(graph: Ints, distances: Doubles) -> Any:
     from scipy.sparse import csr_matrix
 
     n, k = graph.shape
+    mean = distances.sum() / (n * (k + 1))
+    weights = np.empty((n, k), np.float32)
+    for start in range(0, n, _ROWS):  # a million at once would hold gigabytes
+        weights[start : start + _ROWS] = _weights(distances[start : start + _ROWS], mean)
+    one_way = csr_matrix((weights.ravel(), graph.ravel(), np.arange(0, n * k + 1, k)), shape=(n, n))
+    other_way = one_way.T.tocsr()
+    return one_way + other_way - one_way.multiply(other_way)
+
+
+def _weights(distances: Doubles, mean: float) -> Doubles:
+    """How strongly points (m,) hold to their neighbours (m, k), by the mean of all distances."""
+    n, k = distances.shape
     positive = np.where(distances > 0, distances, np.inf)
     nearest = positive.min(axis=1)
     nearest[~np.isfinite(nearest)] = 0.0
@@ -115,14 +185,11 @@ def fuzzy(graph: Ints, distances: Doubles) -> Any:
         scale = np.where(np.isinf(high), scale * 2, (low + high) / 2)
         if np.all(np.abs(mass - wanted) < 1e-5):
             break
-    means = np.concatenate([distances, np.zeros((n, 1))], axis=1).mean(axis=1)
-    least = np.where(nearest > 0, means, means.mean())
+    least = np.where(nearest > 0, distances.sum(axis=1) / (k + 1), mean)
     scale = np.maximum(scale, 1e-3 * least)
     scale[scale <= 0] = 1.0  # all points at one place
-    weights = np.exp(-beyond / scale[:, None]).astype(np.float32)
-    one_way = csr_matrix((weights.ravel(), graph.ravel(), np.arange(0, n * k + 1, k)), shape=(n, n))
-    other_way = one_way.T.tocsr()
-    return one_way + other_way - one_way.multiply(other_way)
+    weights: Doubles = np.exp(-beyond / scale[:, None])
+    return weights
 
 
 def spectral(edges: Any, dimensions: int, random: np.random.Generator) -> Floats | None:
@@ -237,6 +304,16 @@ def ready() -> None:
     umap(ring.astype(np.int32), np.ones((64, 5)), points, "COSINE")
 
 
+def ready_for(n: int) -> None:
+    """The same for a map of n points: beyond EXACT also what finds approximate neighbours."""
+    from memdb.maps import neighbours
+
+    ready()
+    if n > neighbours.EXACT:
+        points = np.random.default_rng(0).normal(size=(400, 4)).astype(np.float32)
+        neighbours.approximate(points, 5, "L2")
+
+
 def warm() -> None:
     """All that a first map would wait for: for a thread at the start of the app."""
     ready()
@@ -260,6 +337,7 @@ def _epochs(
     ab: tuple[float, float],
     random: np.random.Generator,
     report: Report,
+    show: Callable[[Floats], None] | None = None,
 ) -> Floats:
     """UMAP's optimisation.
 
@@ -270,6 +348,8 @@ def _epochs(
         ab: of the curve.
         random: where each point's random numbers begin.
         report: progress by epochs.
+        show: given a copy of the places after each SHOWN-th part of the epochs, and of the last one when
+            the user cancels.
     """
     from memdb.maps.epoch import forces, move  # numba's import takes half a second
 
@@ -286,5 +366,12 @@ def _epochs(
     for done in range(epochs):
         alpha = np.float32(1.0 - max(0, done - 1) / epochs)
         move(placed, begins, tail, gaps, turns, states, *tables, alpha, np.float32(done))
-        report("Laying out", done + 1, epochs)
+        if show is not None and (done + 1) % (epochs // SHOWN) == 0:
+            show(placed.copy())
+        try:
+            report("Laying out", done + 1, epochs)
+        except Cancelled:
+            if show is not None:
+                show(placed.copy())
+            raise
     return placed

@@ -12,8 +12,9 @@ from memdb.maps.request import Ints, Quality
 from memdb.vectors.distance import Floats, distances
 
 Places = NDArray[np.intp]
-SAMPLE = 2_000
-_ROWS = 128
+SAMPLE = 2_000  # points up to MANY, half as many beyond
+MANY = 200_000
+_TABLE = 8_000_000  # distances that are held at once
 _AT_ONCE = 4_096  # points whose neighbours are compared at once
 
 
@@ -23,17 +24,22 @@ def quality(
     graph: Ints,
     xy: Floats,
     *,
-    sample: int = SAMPLE,
+    exact: bool = True,
+    sample: int | None = None,
     seed: int = 0,
     report: Report = silent,
 ) -> Quality:
-    """Judge a layout by the exact neighbours.
+    """Judge a layout by the neighbours in the index's metric.
+
+    Trustworthiness and continuity rest on exact neighbours in any case: distances of the sampled points to
+    all others are computed. Each point's kept neighbours are those of the graph.
 
     Args:
         vectors: (n, d) prepared for the metric.
         metric: COSINE, IP or L2.
-        graph: (n, k) exact neighbours, as `graph.graph` gives them.
+        graph: (n, k) neighbours, as `neighbours.neighbours` gives them.
         xy: (n, 2 or 3).
+        exact: whether the graph is exact; where it is not, `kept_of_exact` is measured on the sample.
         sample: points that trustworthiness and continuity are computed for, each against all n; with n or
             more they are what scikit-learn computes.
         seed: of the sample.
@@ -48,30 +54,37 @@ def quality(
         some = slice(start, start + _AT_ONCE)
         kept[some] = (graph[some, :, None] == near[some, None, :]).any(axis=2).mean(axis=1)
     rows = np.arange(n)
+    if sample is None:
+        sample = SAMPLE if n <= MANY else SAMPLE // 2
     if sample < n:
         rows = np.sort(np.random.default_rng(seed).choice(n, sample, replace=False))
-    far_there, far_here = 0.0, 0.0
-    for start in range(0, len(rows), _ROWS):
-        part = rows[start : start + _ROWS]
-        original = distances(vectors[part], vectors, metric).astype(np.float64)
-        shown = ((xy[part, None, :].astype(np.float64) - xy[None, :, :]) ** 2).sum(axis=2)
-        for table in (original, shown):
-            table[np.arange(len(part)), part] = np.inf
+    far_there, far_here, agreeing = 0.0, 0.0, 0
+    wide = xy.astype(np.float64).T.copy()
+    step = max(1, min(128, _TABLE // n))
+    for start in range(0, len(rows), step):
+        part = rows[start : start + step]
+        own = np.arange(len(part)), part
+        original = distances(vectors[part], vectors, metric)
+        shown = sum((axis[part, None] - axis[None, :]) ** 2 for axis in wide)
+        original[own] = shown[own] = np.inf
+        true = graph[part] if exact else np.argpartition(original, k - 1, axis=1)[:, :k]
+        agreeing += int((true[:, :, None] == near[part][:, None, :]).sum())
         far_there += _beyond(original, near[part], k)
-        far_here += _beyond(shown, graph[part], k)
-        report("Judging the map", min(len(rows), start + _ROWS), len(rows))
+        far_here += _beyond(shown, true, k)
+        report("Judging the map", min(len(rows), start + step), len(rows))
     # Normalised so that the worst possible layout has 0; holds for k < n / 2.
     worst = len(rows) * k * (2 * n - 3 * k - 1) / 2
     scale = 1 / worst if worst > 0 else 0.0
-    return Quality(1 - far_there * scale, 1 - far_here * scale, len(rows), kept, k)
+    kept_of_exact = None if exact else agreeing / (len(rows) * k)
+    return Quality(1 - far_there * scale, 1 - far_here * scale, len(rows), kept, k, kept_of_exact)
 
 
 def _beyond(table: NDArray[Any], neighbours: NDArray[Any], k: int) -> float:
     """Sum over pairs of how far beyond rank k the neighbours of one space lie in the other."""
-    reached = np.take_along_axis(table, neighbours, axis=1)
     total = 0.0
-    for column in range(neighbours.shape[1]):
-        ranks = (table < reached[:, column, None]).sum(axis=1) + 1
+    for row, reached in zip(table, np.take_along_axis(table, neighbours, axis=1), strict=True):
+        nearer = np.sort(row[row < reached.max()])
+        ranks = np.searchsorted(nearer, reached) + 1
         total += float(np.maximum(ranks - k, 0).sum())
     return total
 

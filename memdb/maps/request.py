@@ -13,15 +13,21 @@ from memdb.vectors.distance import Doubles, Floats
 from memdb.vectors.evidence import Evidence
 
 By = Literal["random", "stratified", "all"]
-Layout = Literal["exact", "umap"]
-Method = Literal["PCA", "UMAP", "umap-learn"]
+Layout = Literal["graph", "umap"]
+Method = Literal["PCA", "coarse", "UMAP", "umap-learn"]
+How = Literal["auto", "exact", "approximate"]
 LAYOUTS: dict[Layout, str] = {
-    "exact": "UMAP from exact neighbours, in the index's metric.",
+    "graph": "UMAP from the neighbours in the index's metric.",
     "umap": "umap-learn itself, with its own neighbour search. The first one compiles for half a minute.",
+}
+GRAPHS: dict[How, str] = {
+    "auto": "exact for few points, approximate for many.",
+    "exact": "all pairs are compared: time grows with the square.",
+    "approximate": "NN-descent; its recall is measured and shown.",
 }
 Ints = NDArray[np.int32]
 
-MOST = 200_000  # points of a map
+MOST = 1_000_000  # points of a map
 LEAST = 4  # documents that make a picture
 MOST_NEIGHBOURS = 200
 
@@ -41,8 +47,9 @@ class MapRequest:
     neighbours: int = 15
     min_dist: float = 0.1
     dimensions: int = 2
-    layout: Layout = "exact"
+    layout: Layout = "graph"
     layout_seed: int = 0
+    graph: How = "auto"
 
     def __post_init__(self) -> None:
         for name, value, low, high in (
@@ -57,8 +64,28 @@ class MapRequest:
                 raise OutOfRange(name, value, low, high, "the map")
         if self.layout not in LAYOUTS:
             raise BadInput(f"There is no layout '{self.layout}'.", f"Choose one of {', '.join(LAYOUTS)}.")
+        if self.graph not in GRAPHS:
+            raise BadInput(f"There is no graph '{self.graph}'.", f"Choose one of {', '.join(GRAPHS)}.")
         if self.by == "stratified" and not self.stratum:
             raise BadInput("A stratified sample needs a TAG field.", "Choose one, or sample at random.")
+
+
+@dataclass(frozen=True, slots=True)
+class GraphRecall:
+    """How many of the exact neighbours an approximate graph holds, measured on a sample of its points."""
+
+    mean: float
+    low: float  # of the 95 % interval
+    high: float
+    sample: int  # points that were compared with all others
+
+    @property
+    def words(self) -> str:
+        """`approximate neighbours, recall 0.985 (0.981 to 0.988, 500 points)`."""
+        return (
+            f"approximate neighbours, recall {self.mean:.3f} ({self.low:.3f} to {self.high:.3f}, "
+            f"{self.sample:,} points)"
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,12 +99,15 @@ class Quality:
     trustworthiness: float
     continuity: float
     sample: int  # points these two are computed for; each against all others
-    kept: Floats  # (n,) share of each point's true neighbours that are neighbours on the map
+    kept: Floats  # (n,) share of each point's neighbours in the graph that are neighbours on the map
     neighbours: int
+    kept_of_exact: float | None = None  # of the sample's exact neighbours, where the graph is approximate
 
     @property
     def mean_kept(self) -> float:
-        """Of all points."""
+        """Of all points; where the graph is approximate, estimated by exact neighbours of the sample."""
+        if self.kept_of_exact is not None:
+            return self.kept_of_exact
         return float(self.kept.mean()) if len(self.kept) else float("nan")
 
 
@@ -93,10 +123,9 @@ class Map:
     metric: str
     fingerprint: str  # of the index when it was read
     seconds: tuple[tuple[str, float], ...]  # stage → seconds
-    graph: Ints = field(
-        default_factory=lambda: np.empty((0, 0), np.int32)
-    )  # (n, k) true neighbours in the sample
+    graph: Ints = field(default_factory=lambda: np.empty((0, 0), np.int32))  # (n, k) neighbours in the sample
     graph_distances: Doubles = field(default_factory=lambda: np.empty((0, 0)))
+    graph_recall: GraphRecall | None = None  # of an approximate graph; None: it is exact
     quality: Quality | None = None
     labels: Ints = field(default_factory=lambda: np.empty(0, np.int32))  # (n,) cluster, -1 for none
     names: tuple[str, ...] = ()  # of the clusters

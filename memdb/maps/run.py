@@ -13,10 +13,10 @@ import numpy as np
 from memdb.cluster import replies
 from memdb.cluster.client import Client
 from memdb.jobs import Report, silent
-from memdb.maps import clusters, layout, plain, store
-from memdb.maps.graph import graph
+from memdb.maps import clusters, layout, memory, plain, store
+from memdb.maps.neighbours import neighbours
 from memdb.maps.quality import quality
-from memdb.maps.request import Map, MapRequest
+from memdb.maps.request import Ints, Map, MapRequest
 from memdb.maps.sample import sample
 from memdb.vectors import evidence, stored
 from memdb.vectors.distance import Floats
@@ -44,16 +44,19 @@ def make(
         keep: given the PCA picture as soon as it is there, and each later state.
 
     Raises:
-        BadInput: too few documents, none with a usable vector, or umap-learn has no such metric.
+        BadInput: too few documents, none with a usable vector, less memory than it takes, or umap-learn has
+            no such metric.
         MemDBError: the server did not answer, or said no.
     """
     if home is not None and (known := store.find(home, client, info, request)) is not None:
         return known
     _, params = info.vector_field(request.field)
+    memory.check(request, info)
     if request.layout == "umap":
         plain.check(params.metric)
     else:  # import and compilation, while reading waits for the server
-        threading.Thread(target=layout.ready, name="layout", daemon=True).start()
+        points = min(request.count, info.documents)
+        threading.Thread(target=layout.ready_for, args=(points,), name="layout", daemon=True).start()
     watch = _Watch()
     chosen = sample(client, info, request, report=report)
     watch.lap("read")
@@ -83,9 +86,15 @@ def make(
     k = min(request.neighbours, len(vectors) - 1)
     if k < request.neighbours:
         notes += (f"{len(vectors):,} documents have {k} neighbours each, not {request.neighbours}.",)
-    places, distances = graph(vectors, k, params.metric, report=report)
+    equal = not np.ptp(vectors, axis=0).any()
+    coarse = None if equal else _coarse(made, vectors, keep)
+    if coarse is not None:
+        watch.lap("coarse layout")
+    near = neighbours(vectors, k, params.metric, request.graph, report=report)
+    places, distances = near.places, near.distances
+    notes += (near.note,) if near.note else ()
     watch.lap("neighbours")
-    if not np.ptp(vectors, axis=0).any() or (params.metric != "IP" and not distances.max(initial=0.0) > 0):
+    if equal or (params.metric != "IP" and not distances.max(initial=0.0) > 0):
         # All at one place: a layout would draw patterns that are not there. (IP's distances may be negative.)
         placed = np.zeros_like(xy)
         notes += ("All vectors are equal: there is nothing to lay out.",)
@@ -100,14 +109,16 @@ def make(
             report=report,
         )
     else:
+        begins = xy if coarse is None else layout.begun(vectors, *coarse, params.metric, report=report)
         placed = layout.umap(
             places,
             distances,
-            xy,
+            begins,
             params.metric,
             min_dist=request.min_dist,
             seed=request.layout_seed,
             report=report,
+            show=None if keep is None else lambda so_far: keep(replace(made, method="UMAP", xy=so_far)),
         )
     watch.lap("layout")
     made = replace(
@@ -116,16 +127,21 @@ def make(
         xy=placed,
         graph=places,
         graph_distances=distances,
+        graph_recall=near.recall,
         seconds=watch.seconds,
         notes=notes,
     )
     if keep is not None:
         keep(made)
-    judged = quality(vectors, params.metric, places, placed, report=report)
+    judged = quality(vectors, params.metric, places, placed, exact=near.recall is None, report=report)
     watch.lap("quality")
     labels = clusters.clusters(placed, report=report)
-    texts = _texts(client, info, chosen.keys)
-    made = replace(made, quality=judged, labels=labels, names=clusters.names(texts, labels))
+    made = replace(made, quality=judged, labels=labels)
+    if keep is not None:
+        keep(made)
+    some = clusters.told(len(labels))
+    texts = _texts(client, info, tuple(chosen.keys[i] for i in some))
+    made = replace(made, names=clusters.names(texts, labels[some], int(labels.max(initial=-1)) + 1))
     watch.lap("clusters")
     now = index_info(client, info.name)
     if now.fingerprint != info.fingerprint:
@@ -140,6 +156,24 @@ def make(
     if home is not None and made.evidence is not None:
         store.save(home, client.target, made, vectors)
     return made
+
+
+def _coarse(made: Map, vectors: Floats, keep: Callable[[Map], None] | None) -> tuple[Ints, Floats] | None:
+    """A layout of some points where there are many, shown; None where all are laid out as quickly."""
+    request = made.request
+    if len(vectors) <= layout.SMALL or request.layout == "umap":
+        return None
+    chosen, placed = layout.coarse(
+        vectors,
+        made.metric,
+        request.dimensions,
+        neighbours=request.neighbours,
+        min_dist=request.min_dist,
+        seed=request.layout_seed,
+    )
+    if keep is not None:
+        keep(replace(made, method="coarse", keys=tuple(made.keys[i] for i in chosen), xy=placed))
+    return chosen, placed
 
 
 class _Watch:

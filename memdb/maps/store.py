@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,14 @@ from memdb import array_files, files
 from memdb.cluster.client import Client
 from memdb.cluster.target import Target
 from memdb.errors import DamagedFile
-from memdb.maps.request import Map, MapRequest, Method, Quality
+from memdb.maps.request import GraphRecall, Map, MapRequest, Method, Quality
 from memdb.tuning.packing import packed, unpacked
 from memdb.vectors import evidence
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import Condition, Raw
 from memdb.vectors.index import IndexInfo
 
-FORMAT = 3  # grows also when the same request is laid out differently: older maps are drawn anew
+FORMAT = 4  # grows also when the same request is laid out differently: older maps are drawn anew
 KEPT_FILES, KEPT_BYTES = 40, 2 * 2**30
 
 
@@ -39,7 +39,8 @@ class _About:
     seconds: tuple[tuple[str, float], ...]
     names: tuple[str, ...]
     notes: tuple[str, ...]
-    quality: tuple[float, float, int, int] | None
+    quality: tuple[float, float, int, int, float | None] | None
+    graph_recall: tuple[float, float, float, int] | None
 
 
 def find(home: Path, client: Client, info: IndexInfo, request: MapRequest) -> Map | None:
@@ -103,7 +104,14 @@ def save(home: Path, target: Target, made: Map, points: Floats) -> Path:
         "request": {k: v for k, v in asdict(made.request).items() if k != "params"},
         "quality": None
         if quality is None
-        else [quality.trustworthiness, quality.continuity, quality.sample, quality.neighbours],
+        else [
+            quality.trustworthiness,
+            quality.continuity,
+            quality.sample,
+            quality.neighbours,
+            quality.kept_of_exact,
+        ],
+        "graph_recall": None if made.graph_recall is None else astuple(made.graph_recall),
     }
     arrays: dict[str, Any] = {
         "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
@@ -137,8 +145,8 @@ def _read(path: Path, request: MapRequest) -> Map | None:
                 return None
             quality = None
             if about.quality:
-                trust, continuity, sample, neighbours = about.quality
-                quality = Quality(trust, continuity, sample, arrays["kept"], neighbours)
+                trust, continuity, sample, neighbours, exact = about.quality
+                quality = Quality(trust, continuity, sample, arrays["kept"], neighbours, exact)
             made = Map(
                 request,
                 about.method,
@@ -150,6 +158,7 @@ def _read(path: Path, request: MapRequest) -> Map | None:
                 about.seconds,
                 arrays["graph"],
                 arrays["graph_distances"].astype(np.float64),
+                GraphRecall(*about.graph_recall) if about.graph_recall else None,
                 quality,
                 arrays["labels"],
                 about.names,

@@ -6,7 +6,7 @@ import hashlib
 import heapq
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,15 @@ from numpy.typing import NDArray
 from memdb import files
 from memdb.cluster.client import Client
 from memdb.display import bytes_text
-from memdb.embedding.local import DIMENSION, MODEL, embed
+from memdb.embedding import Embedder, fits
+from memdb.embedding.answers import checked_texts
+from memdb.embedding.local import Local
 from memdb.errors import BadInput, BadVector
 from memdb.jobs import Report, silent
 from memdb.tuning import unseen as unseen_like
 from memdb.tuning.load import answers, questions
 from memdb.tuning.reference import reference_ef
-from memdb.tuning.run import CERTAIN, Queries, Run, SweepRequest, Uncertainty
+from memdb.tuning.run import CERTAIN, Ask, Queries, Run, SweepRequest, Uncertainty
 from memdb.tuning.sample import Sample
 from memdb.tuning.source import Documents, File, Given, Repeated, Selected, Source, Texts, Unseen
 from memdb.tuning.vectors import documents
@@ -44,9 +46,13 @@ _LEAST_BYTES, _NUMBER_BYTES = 16 * 2**20, 32  # what any may have, and what a nu
 FILE_TYPES = ("npy", "parquet", "csv", "jsonl", "json")
 _VECTOR_NAMES = ("vector", "embedding", "vec", "values", "query_vector")
 _TEXT_NAMES = ("text", "query", "question", "content", "title")
-_TEXTS_AT_ONCE = 512
 
 _COUNTED = 8  # columns from which 0, 1, 2, … is taken for a head: shorter, it may be a vector
+
+
+def local_embedder() -> Embedder:
+    """The model of this machine, where no other is named."""
+    return Embedder(Local())
 
 
 def unseen(
@@ -204,15 +210,23 @@ def of_keys(client: Client, info: IndexInfo, field: str, keys: Sequence[str]) ->
     return made(chosen.vectors, chosen.keys, chosen.keys, Selected(chosen.keys))
 
 
-def texts(given: Sequence[str], info: IndexInfo, field: str = "", *, report: Report = silent) -> Queries:
-    """Typed texts, embedded on this machine.
+def texts(
+    given: Sequence[str],
+    info: IndexInfo,
+    field: str = "",
+    *,
+    embedder: Callable[[], Embedder] = local_embedder,
+    report: Report = silent,
+) -> Queries:
+    """Typed texts, embedded by `embedder`, which is made once there is something to embed.
 
     Raises:
-        BadInput: none, too many, or a blank one.
-        BadVector: the index was built with a model of another length.
+        BadInput: none, too many, a blank one, or the index was built with a model of another dimension.
+        MemDBError: the model did not answer.
     """
-    _, params = info.vector_field(field)
-    return _embedded(list(given), params, Texts(tuple(given)), report)
+    _count(len(given))
+    by, vectors = _embedded(list(given), info, field, embedder, report)
+    return made(vectors, given, (), Texts(tuple(given), by.spec))
 
 
 def from_run(run: Run, info: IndexInfo, field: str = "") -> Queries:
@@ -242,6 +256,7 @@ def from_file(
     *,
     column: str = "",
     path: str = "",
+    embedder: Callable[[], Embedder] = local_embedder,
     report: Report = silent,
 ) -> Queries:
     """Vectors or texts out of a file.
@@ -257,6 +272,7 @@ def from_file(
         info: the index.
         field: its vector field; empty for the first.
         path: where it lies, kept for whoever repeats the run; empty for one that was uploaded.
+        embedder: makes what embeds texts, where the file holds such.
         column: which to use; empty for one called vector, embedding, text or query, else the first that fits.
         report: progress of embedding texts.
 
@@ -284,7 +300,8 @@ def from_file(
     _count(len(rows), f"'{shown}' holds")
     source = File(shown, path)
     if all(isinstance(row, str) for row in rows):
-        return _embedded(list(rows), params, source, report)
+        by, embedded = _embedded(list(rows), info, field, embedder, report)
+        return made(embedded, rows, (), replace(source, model=by.spec))
     where = f"'{info.name}'"
     vectors = np.empty((len(rows), params.dim), np.float32)
     for i, row in enumerate(rows):
@@ -319,12 +336,15 @@ def made(
     source: Source = Given(),  # noqa: B008  # frozen
     *,
     uncertainty: Uncertainty = CERTAIN,
+    asks: tuple[Ask, ...] = (),
 ) -> Queries:
     """Queries (n, d) with their digest. `own_keys` may be empty: none of them is a document."""
     own = tuple(own_keys) or ("",) * len(labels)
     digest = hashlib.sha256(np.ascontiguousarray(vectors, np.float32).tobytes())
     digest.update("\0".join(own).encode("utf-8", "surrogateescape"))
-    return Queries(vectors, tuple(labels), own, source, digest.hexdigest()[:32], uncertainty)
+    if asks:
+        digest.update(repr(asks).encode("utf-8", "surrogateescape"))
+    return Queries(vectors, tuple(labels), own, source, digest.hexdigest()[:32], uncertainty, asks)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -468,23 +488,13 @@ def _ways(
     return ways
 
 
-def _embedded(given: list[str], params: VectorParams, source: Source, report: Report) -> Queries:
-    _count(len(given))
-    if params.dim != DIMENSION:
-        raise BadVector(
-            f"Texts become {DIMENSION} numbers here ({MODEL}); the index expects {params.dim:,}.",
-            "Upload vectors made with the model of the index, or use its own documents as queries.",
-            expected=params.dim,
-            got=DIMENSION,
-        )
-    blocks = []
-    for start in range(0, len(given), _TEXTS_AT_ONCE):
-        report("Embedding queries", start, len(given))
-        part = given[start : start + _TEXTS_AT_ONCE]
-        if blank := [start + i + 1 for i, text in enumerate(part) if not text.strip()]:
-            raise BadInput(f"Text {blank[0]} of {len(given)} is blank.", "A blank text has no embedding.")
-        blocks.append(embed(part))
-    return made(np.concatenate(blocks), given, (), source)
+def _embedded(
+    given: list[str], info: IndexInfo, field: str, embedder: Callable[[], Embedder], report: Report
+) -> tuple[Embedder, Floats]:
+    checked_texts(given)
+    by = embedder()
+    fits(by, info.vector_field(field)[1], info.name)
+    return by, by.ask(given, report=report).vectors
 
 
 def _count(count: int, what: str = "There are") -> None:

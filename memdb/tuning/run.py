@@ -199,6 +199,16 @@ class Uncertainty:
 CERTAIN = Uncertainty()
 
 
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What one query is asked with, where the queries of a run differ in it."""
+
+    filter: str  # in the engine's words
+    filter_params: tuple[tuple[str, str], ...]
+    k: int
+    ef_runtime: int | None  # what the application chose; None: the index's own
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Queries:
     """The vectors that are asked."""
@@ -210,6 +220,8 @@ class Queries:
     source: Source
     digest: str  # of vectors and own keys: equal in two runs that asked the same
     uncertainty: Uncertainty = CERTAIN  # of made queries, `memdb.tuning.unseen`
+    asks: tuple[Ask, ...] = ()  # of each query; empty: all have the filter and K of the run
+    notes: tuple[str, ...] = ()  # what was left out of where they came from, a sentence each
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -242,6 +254,56 @@ class Beside:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What an application asks with, and how many of its queries do."""
+
+    filter: str
+    k: int
+    ef_runtime: int | None  # None: the index's own
+    queries: int
+
+
+@dataclass(frozen=True, slots=True)
+class AsAsked:
+    """The queries of an application with its own settings, beside random documents with the same ones.
+
+    Intervals have the confidence of the run's goal. Distances are those to the nearest document, at the nine
+    deciles between 0.1 and 0.9; of a document, to the nearest other one.
+    """
+
+    recall: float
+    low: float
+    high: float
+    documents: int  # how many were asked
+    documents_recall: float
+    documents_low: float
+    documents_high: float
+    nearest: tuple[float, ...]
+    documents_nearest: tuple[float, ...]
+    settings: tuple[Setting, ...]  # the most frequent ones, most frequent first
+    all_settings: int  # how many differ
+
+    @property
+    def words(self) -> str:
+        """What the application gets, and how its queries differ from documents, in sentences."""
+        own = "" if self.all_settings == 1 else f" ({self.all_settings:,} different)"
+        told = (
+            f"With its own settings{own} the application gets a recall of {self.recall:.3f} "
+            f"({self.low:.3f} to "
+            f"{self.high:.3f}); random documents asked the same way get {self.documents_recall:.3f} "
+            f"({self.documents_low:.3f} to {self.documents_high:.3f})."
+        )
+        middle = len(self.nearest) // 2
+        if len(self.nearest) and len(self.documents_nearest):
+            ours, theirs = self.nearest[middle], self.documents_nearest[middle]
+            told += (
+                f" Half of its queries have a document within {ours:.4g}; half of the documents one "
+                f"within {theirs:.4g}."
+            )
+        return told
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """A sweep, finished or not (`partial`)."""
@@ -267,6 +329,7 @@ class Run:
     beside: Beside | None = None  # where documents were asked: how made queries do
     title: str = ""  # given by the user
     sampled: Sampled | None = None  # of a run whose recall is estimated
+    as_asked: AsAsked | None = None  # where the queries have settings of their own
 
     def point(self, ef_runtime: int) -> EfPoint | None:
         """The point at this EF_RUNTIME, if it was measured."""

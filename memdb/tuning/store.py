@@ -27,6 +27,8 @@ from memdb.tuning import source
 from memdb.tuning.estimate import Estimate
 from memdb.tuning.packing import packed, unpacked
 from memdb.tuning.run import (
+    AsAsked,
+    Ask,
     Beside,
     EfPoint,
     Goal,
@@ -43,10 +45,19 @@ KEPT_RUNS = 200
 KEPT_BYTES = 1 << 30
 FORMAT = 2
 _OTHERS = (1, *range(3, 100))  # of other versions of memdb: they are not damaged
-_APART = frozenset(
-    ("queries", "truth", "points", "definition", "request", "recommendation", "beside", "sampled")
-)
 _ID = re.compile(r"[0-9A-Za-z_-]{1,80}")
+# Parts of a run that are written in a way of their own.
+_OWN = {
+    "queries",
+    "truth",
+    "points",
+    "definition",
+    "request",
+    "recommendation",
+    "beside",
+    "as_asked",
+    "sampled",
+}
 # Of a point: its field, and what the array is called in the file.
 _ARRAYS = {
     "recalls": "recalls",
@@ -95,6 +106,10 @@ def save(run: Run, home: Path) -> Path:
     }
     for i, point in enumerate(run.points):
         arrays |= {f"{name}_{i}": getattr(point, of_point) for of_point, name in _ARRAYS.items()}
+    if run.queries.asks:
+        different = list(dict.fromkeys(run.queries.asks))
+        place = {ask: i for i, ask in enumerate(different)}
+        arrays["asks"] = np.array([place[ask] for ask in run.queries.asks], np.int32)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     text = json.dumps({"format": FORMAT, **to_dict(run)}, indent=1)
@@ -106,17 +121,19 @@ def save(run: Run, home: Path) -> Path:
 
 def to_dict(run: Run) -> dict[str, Any]:
     """Everything but the arrays and the lists of keys, as JSON takes it; NaN is null."""
-    document = {f.name: getattr(run, f.name) for f in fields(run) if f.name not in _APART}
+    document = {f.name: getattr(run, f.name) for f in fields(run) if f.name not in _OWN}
     document["definition"] = asdict(run.definition)
     document["request"] = {**asdict(run.request), "source": source.to_dict(run.request.source)}
     document["sampled"] = asdict(run.sampled) if run.sampled else None
     document["beside"] = asdict(run.beside) if run.beside else None
+    document["as_asked"] = asdict(run.as_asked) if run.as_asked else None
     document["recommendation"] = asdict(run.recommendation) if run.recommendation else None
     document["queries"] = {
         "count": len(run.queries),
         "words": run.queries.words,
         "digest": run.queries.digest,
         "uncertainty": asdict(run.queries.uncertainty),
+        "asks": [asdict(ask) for ask in dict.fromkeys(run.queries.asks)],
     }
     document["truth"] = {name: getattr(run.truth, name) for name in ("looked_at", "took_s", "kept")}
     document["points"] = [
@@ -262,13 +279,30 @@ def _run(about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Run:
         about,
         request=request,
         beside=_made(Beside, about["beside"]) if about["beside"] else None,
+        as_asked=_made(AsAsked, about["as_asked"]) if about.get("as_asked") else None,
         recommendation=_recommendation(about["recommendation"]),
         queries=_made(
-            Queries, of_queries, vectors=vectors, labels=labels, own_keys=own, source=request.source
+            Queries,
+            of_queries,
+            vectors=vectors,
+            labels=labels,
+            own_keys=own,
+            source=request.source,
+            asks=_asks(of_queries, arrays, count),
         ),
         truth=_made(Truth, about["truth"], keys=rows, distances=distances),
         points=tuple(points),
     )
+
+
+def _asks(kept: dict[str, Any], arrays: Mapping[str, NDArray[Any]], count: int) -> tuple[Ask, ...]:
+    """What each query is asked with; nothing where all are asked alike."""
+    different = [_made(Ask, ask) for ask in kept.get("asks", ())]
+    if not different:
+        return ()
+    places = arrays["asks"]
+    _check(places, count)
+    return tuple(different[place] for place in places.tolist())
 
 
 def _array(arrays: Any, name: str, point: int) -> Any:

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.demo import loader, second
+from memdb.demo import labelled, loader, second
 from memdb.display import bytes_text, duration, line, markdown
 from memdb.errors import MemDBError, NotAllowed, UnknownIndex
 from memdb.jobs import Job
@@ -106,8 +106,8 @@ _JOBS = (
     ),
     (
         "Tune",
-        "Find the EF_RUNTIME that meets a recall, try another index.",
-        (("recall", "Recall"), ("indexes", "Indexes")),
+        "Find the EF_RUNTIME that meets a recall, judge answers, try another index.",
+        (("recall", "Recall"), ("relevance", "Relevance"), ("indexes", "Indexes")),
     ),
     (
         "Operate",
@@ -360,6 +360,7 @@ def _start(target: Target) -> None:
     def work(job: Job[loader.LoadReport]) -> loader.LoadReport:
         loaded = loader.load(client, home=home, report=job.report)
         second.build(client, home=home, report=job.report)
+        labelled.load(client, home=home, report=job.report)
         return loaded
 
     LOADING.start("Load the demo data", work)

@@ -16,6 +16,7 @@ from sklearn.manifold import trustworthiness
 from memdb.errors import BadInput, Cancelled, OutOfRange
 from memdb.maps import clusters, epoch, layout
 from memdb.maps.graph import graph
+from memdb.maps.neighbours import approximate, measured, neighbours
 from memdb.maps.quality import quality
 from memdb.maps.request import MapRequest
 from memdb.vectors import distance
@@ -41,6 +42,86 @@ def test_the_graph_is_exact(metric: str) -> None:
     np.testing.assert_allclose(distances, expected, atol=2e-3 if metric == "L2" else 1e-4, rtol=1e-4)
     assert not (places == np.arange(len(vectors))[:, None]).any()
     np.testing.assert_allclose(np.take_along_axis(table, places, axis=1), expected, atol=1e-3, rtol=1e-3)
+
+
+def brute(vectors: np.ndarray, metric: str) -> np.ndarray:
+    wide = vectors.astype(np.float64)
+    lengths = (wide**2).sum(axis=1)
+    product = wide @ wide.T
+    table = lengths[:, None] + lengths[None, :] - 2 * product if metric == "L2" else 1 - product
+    np.fill_diagonal(table, np.inf)
+    return table
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_an_approximate_graph_has_true_distances_and_the_recall_it_says(metric: str) -> None:
+    vectors = distance.prepared(clustered(2_000, dim=20, groups=9)[0], metric)
+    places, distances = approximate(vectors, 10, metric)
+    again, _ = approximate(vectors, 10, metric)
+    np.testing.assert_array_equal(places, again)
+    table = brute(vectors, metric)
+    np.testing.assert_allclose(
+        distances, np.take_along_axis(table, places, axis=1), atol=2e-3 if metric == "L2" else 1e-4, rtol=1e-4
+    )
+    assert (np.diff(distances, axis=1) >= -1e-9).all()
+    assert not (places == np.arange(2_000)[:, None]).any()
+    assert all(len(set(row)) == 10 for row in places.tolist())
+    true = np.argsort(table, axis=1)[:, :10]
+    share = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(places.tolist(), true.tolist(), strict=True)])
+    recall = measured(vectors, places, metric)
+    assert recall.low - 0.01 <= share <= recall.high + 0.01
+    assert share > (0.5 if metric == "IP" else 0.9)
+    # A graph that is half wrong is called so.
+    spoiled = places.copy()
+    spoiled[:, 5:] = np.argsort(-np.where(np.isinf(table), -np.inf, table), axis=1)[:, :5]
+    assert measured(vectors, spoiled, metric).mean == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("kind", ["equal", "pairs", "two groups"])
+def test_an_approximate_graph_of_what_coincides(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    raw = {
+        "equal": np.ones((600, 8)),
+        "pairs": np.repeat(rng.normal(size=(300, 8)), 2, axis=0),
+        "two groups": np.repeat(rng.normal(size=(2, 8)), 300, axis=0),
+    }[kind]
+    vectors = distance.prepared(raw.astype(np.float32), "L2")
+    places, distances = approximate(vectors, 6, "L2")
+    assert ((places >= 0) & (places < 600)).all()
+    assert not (places == np.arange(600)[:, None]).any()
+    if kind == "pairs":  # the twin is the nearest
+        assert (places[:, 0] == np.arange(600) ^ 1).mean() > 0.95
+    else:
+        np.testing.assert_allclose(distances, 0.0, atol=1e-5)
+
+
+def test_which_graph_a_map_rests_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = distance.prepared(clustered(1_000, dim=12)[0], "COSINE")
+    assert neighbours(vectors, 8, "COSINE").recall is None
+    recall = neighbours(vectors, 8, "COSINE", "approximate").recall
+    assert recall is not None
+    assert f"recall {recall.mean:.3f}" in recall.words
+    monkeypatch.setattr("memdb.maps.neighbours.EXACT", 500)
+    assert neighbours(vectors, 8, "COSINE").recall is not None
+    assert neighbours(vectors, 8, "COSINE", "exact").recall is None
+    # Where it would miss too much, all pairs are compared, and it is said.
+    monkeypatch.setattr("memdb.maps.neighbours.ENOUGH", 1.1)
+    compared = neighbours(vectors, 8, "COSINE")
+    assert compared.recall is None
+    assert "all pairs were compared" in compared.note
+
+
+def test_quality_of_an_approximate_graph_rests_on_exact_neighbours() -> None:
+    vectors = distance.prepared(clustered(700, dim=16)[0], "COSINE")
+    exact, _ = graph(vectors, 10, "COSINE")
+    xy = layout.pca(vectors, 2)[0]
+    wrong = np.roll(exact, 350, axis=0)  # another point's neighbours
+    true = quality(vectors, "COSINE", exact, xy)
+    judged = quality(vectors, "COSINE", wrong, xy, exact=False)
+    assert judged.kept_of_exact == pytest.approx(float(true.kept.mean()), abs=1e-6)
+    assert judged.mean_kept == judged.kept_of_exact
+    assert judged.continuity == pytest.approx(true.continuity, abs=1e-6)
+    assert judged.kept.mean() < true.kept.mean()
 
 
 @pytest.mark.parametrize("metric", ["COSINE", "L2"])
@@ -103,6 +184,30 @@ def test_a_layout_can_be_cancelled() -> None:
         layout.umap(places, distances, layout.pca(vectors, 2)[0], "L2", report=stop)
 
 
+def test_a_cancelled_layout_keeps_its_last_epoch() -> None:
+    vectors = distance.prepared(clustered(300)[0], "L2")
+    places, distances = graph(vectors, 8, "L2")
+    start = layout.pca(vectors, 2)[0]
+    kept: list[np.ndarray] = []
+
+    def stop(stage: str, done: int, total: int) -> None:
+        if stage == "Laying out" and total > 1 and done == 7:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        layout.umap(places, distances, start, "L2", report=stop, show=kept.append)
+    assert len(kept) == 1
+    edges = layout.fuzzy(places, layout.metric_distances(distances, "L2")).tocsr()
+    edges.eliminate_zeros()
+    edges.sort_indices()
+    random = np.random.default_rng(0)
+    begin = layout.spectral(edges, 2, random)
+    placed = layout._started(start if begin is None else begin, random)
+    with pytest.raises(Cancelled):
+        layout._epochs(placed, edges, layout.EPOCHS_SMALL, layout.curve(0.1), random, stop)
+    np.testing.assert_array_equal(kept[0], placed)
+
+
 def test_new_points_lie_among_their_neighbours() -> None:
     vectors, where = clustered(800)
     vectors = distance.prepared(vectors, "COSINE")
@@ -131,13 +236,13 @@ def test_vectors_that_coincide(kind: str) -> None:
 def test_names_are_the_words_that_set_clusters_apart() -> None:
     texts = ["Restore table backup"] * 20 + ["Stream video channel"] * 20 + ["DeleteBucketPolicy"] * 20
     labels = np.repeat([0, 1, 2], 20).astype(np.int32)
-    found = clusters.names(texts, labels)
+    found = clusters.names(texts, labels, 3)
     assert "restore" in found[0]
     assert "video" in found[1]
     assert "bucket" in found[2]
-    assert clusters.names([""] * 60, labels) == ("cluster 1", "cluster 2", "cluster 3")
-    assert clusters.names(["the and 12 !"] * 60, labels) == ("cluster 1", "cluster 2", "cluster 3")
-    assert clusters.names(["x"] * 3, np.full(3, -1, np.int32)) == ()
+    assert clusters.names([""] * 60, labels, 3) == ("cluster 1", "cluster 2", "cluster 3")
+    assert clusters.names(["the and 12 !"] * 60, labels, 3) == ("cluster 1", "cluster 2", "cluster 3")
+    assert clusters.names(["x"] * 3, np.full(3, -1, np.int32), 0) == ()
 
 
 @pytest.mark.parametrize(

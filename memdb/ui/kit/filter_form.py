@@ -102,7 +102,8 @@ def tag_choice(values: TagValues, field: Field, key: str) -> tuple[str, ...]:
     """Choose among the values of a TAG field; others may be typed. The help counts the most frequent.
 
     What a box shows is what a link holds, so a value stands there without its count: counts change, and a
-    typed value would be like no label. Enter takes the best match; an equal value is the best.
+    typed value would be like no label. Enter takes what lies under the pointer, else the best match; an equal
+    value is the best.
     """
     counts = {value.value: value.documents for value in values}
     options = [*counts, *values.uncounted]

@@ -12,7 +12,7 @@ from memdb.display import labels
 from memdb.errors import BadInput, MemDBError
 from memdb.jobs import Job
 from memdb.maps import plain, run
-from memdb.maps.request import LAYOUTS, MOST, By, Map, MapRequest
+from memdb.maps.request import GRAPHS, LAYOUTS, MOST, By, How, Map, MapRequest
 from memdb.ui.kit import cached, filter_form, parts, safety
 from memdb.ui.kit.job import JobSlot
 from memdb.vectors.filters import render
@@ -21,7 +21,8 @@ from memdb.vectors.index import IndexInfo
 DRAWING = JobSlot[Map]("map.job")
 DEFAULT = MapRequest("")
 BY = {"random": "Random", "stratified": "By tag", "all": "All"}
-LAYOUT_NAMES = {"exact": "Exact neighbours", "umap": "umap-learn"}
+LAYOUT_NAMES = {"graph": "Neighbour graph", "umap": "umap-learn"}
+GRAPH_NAMES: dict[How, str] = {"auto": "Automatic", "exact": "Exact", "approximate": "Approximate"}
 # Preset → neighbours, min_dist, and what it is good for.
 PRESETS: dict[str, tuple[int, float, str]] = {
     "Balanced": (DEFAULT.neighbours, DEFAULT.min_dist, "UMAP's own defaults: a fair first look."),
@@ -82,6 +83,14 @@ def layout_widgets(request: MapRequest, info: IndexInfo, key: str, first: int = 
         format_func=LAYOUT_NAMES.__getitem__,
         help=" ".join(f"{LAYOUT_NAMES[name]}: {LAYOUTS[name]}" for name in offered),
     )
+    graph = st.selectbox(
+        "Neighbours of a point",
+        list(GRAPHS),
+        key=f"{key}.graph",
+        bind="query-params",
+        format_func=GRAPH_NAMES.__getitem__,
+        help=" ".join(f"{GRAPH_NAMES[name]}: {words}" for name, words in GRAPHS.items()),
+    )
     preset = st.selectbox("Preset", list(PRESETS), index=first, key=f"{key}.preset", bind="query-params")
     neighbours, min_dist, help_text = PRESETS[preset or "Balanced"]
     st.caption(help_text)
@@ -118,6 +127,7 @@ def layout_widgets(request: MapRequest, info: IndexInfo, key: str, first: int = 
     return replace(
         request,
         layout=layout,
+        graph=graph,
         neighbours=int(neighbours),
         min_dist=float(min_dist),
         layout_seed=int(seed or 0),

@@ -71,9 +71,19 @@ def view(shown: MapView) -> None:
     st.caption(
         f"Trustworthiness and continuity over {quality.sample:,} points, each against all "
         f"{len(made.keys):,}, at "
-        f"{quality.neighbours:,} neighbours; kept neighbours over all points. On the map, colour by "
+        f"{quality.neighbours:,} neighbours; kept neighbours {_kept_of(shown)}. On the map, colour by "
         f"“kept neighbours” to "
         "see where it lies."
+    )
+
+
+def _kept_of(shown: MapView) -> str:
+    recall = shown.made.graph_recall
+    if recall is None:
+        return "over all points"
+    return (
+        f"are estimated over the same points by their exact neighbours, in the chart and on the map over all "
+        f"points by the graph ({recall.words})"
     )
 
 

@@ -25,6 +25,12 @@ from memdb.vectors.index import IndexInfo
 
 VIEWS = ("Map", "Quality", "Compare", "Files")
 CLUSTERS, KEPT, DENSITY, TTL = "clusters", "kept neighbours", "density", "time to live"
+SO_FAR = {
+    "PCA": "the widest plane (PCA); a layout follows",
+    "coarse": "a coarse layout of these; all points follow",
+    "UMAP": "the layout so far",
+    "laid out": "the layout is finished; it is being judged and named",
+}
 _FIGURE = "map.figure"  # of this tab, see _base
 _KEPT_S = 1_800  # as long as a field's values are, see map_cached
 CONFIG = {
@@ -103,8 +109,7 @@ def right_side(target: Target, info: IndexInfo, asked: MapRequest | MemDBError) 
 
 def _so_far(made: Map | None) -> None:
     if made is not None:
-        words = "the widest plane (PCA); the layout follows" if made.method == "PCA" else "judging the layout"
-        st.caption(f"{markdown(made.words)}: {words}.")
+        st.caption(f"{markdown(made.words)}: {SO_FAR[_stage(made)]}.")
         quiet = Colouring("", [""] * len(made.keys))
         figure = (
             figures.points(made.xy, quiet, [""] * len(made.keys), dark=state.dark())
@@ -112,9 +117,14 @@ def _so_far(made: Map | None) -> None:
             else figures.density(made.xy, dark=state.dark())
         )
         figure.update_layout(showlegend=False)
-        st.plotly_chart(figure, key=f"map.live.{made.method}", config=charts.PLAIN, alt="The map so far")
+        st.plotly_chart(figure, key=f"map.live.{_stage(made)}", config=charts.PLAIN, alt="The map so far")
     else:
         st.caption("First the vectors are read.")
+
+
+def _stage(made: Map) -> str:
+    """Which of SO_FAR a map is that is still being made."""
+    return "laid out" if len(made.graph) else made.method
 
 
 def _head(shown: MapView) -> None:
@@ -123,12 +133,18 @@ def _head(shown: MapView) -> None:
     words = [f"**Showing {markdown(made.words)}**"]
     if made.method == "PCA":
         words.append("the widest plane only (PCA), not laid out")
+    elif made.method == "coarse":
+        words.append("a coarse layout only")
+    elif not len(made.graph):
+        words.append("the layout as it was when it was cancelled")
     elif made.method == "umap-learn":
         words.append("laid out by umap-learn")
     if quality is not None:
         words.append(f"trustworthiness **{quality.trustworthiness:.3f}**")
         words.append(f"continuity **{quality.continuity:.3f}**")
         words.append(f"**{quality.mean_kept:.0%}** of neighbours kept")
+    if made.graph_recall is not None:
+        words.append(made.graph_recall.words)
     words.append(f"{sum(s for _, s in made.seconds):.1f} s")
     st.markdown(" · ".join(words))
     for note in made.notes:

@@ -1,0 +1,1 @@
+"""Whether what an index returns is right: labels, measures, settings held against each other."""

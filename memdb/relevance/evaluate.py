@@ -1,0 +1,306 @@
+"""From labels and settings to an evaluation: every question asked under every setting, whatever came kept.
+
+run = evaluate(client, EvaluationRequest((Setting("idx:docs"),)), judgements(load(home)), embedder)
+print(conclusion(run))
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from memdb.cluster.client import Client
+from memdb.display import line
+from memdb.embedding import Embedded, Embedder, Spent
+from memdb.errors import BadInput, Cancelled, MemDBError
+from memdb.jobs import Report, silent
+from memdb.relevance import ask, store
+from memdb.relevance.ask import Way
+from memdb.relevance.exchange import MOST_QUESTIONS
+from memdb.relevance.labels import Judgements
+from memdb.relevance.run import MOST_HITS, Answered, Evaluation, EvaluationRequest, Setting
+from memdb.vectors.index import IndexInfo, index_info
+
+AT_ONCE = 256  # questions that are embedded and asked together; what is lost where something fails
+_LOOKED_AT_ONCE = 1_000
+_STAGE = "Asking questions"
+
+# The model of a setting on its index.
+EmbedderOf = Callable[[Setting, IndexInfo], Embedder]
+
+
+def evaluate(
+    client: Client,
+    request: EvaluationRequest,
+    judged: Judgements,
+    embedder: EmbedderOf,
+    *,
+    report: Report = silent,
+    keep: Callable[[Evaluation], None] | None = None,
+) -> Evaluation:
+    """Ask every question under every setting. Nothing is written to the server.
+
+    Args:
+        client: the server.
+        request: the settings, and what counts.
+        judged: questions with graded documents.
+        embedder: which model a setting asks with, where it needs one.
+        report: progress; may raise Cancelled.
+        keep: called with the evaluation so far after every batch.
+
+    Returns:
+        The evaluation. `partial` where a model or the server failed after a batch was complete: it is of the
+        questions that all settings were asked, and its notes say why it ended.
+
+    Raises:
+        BadInput: no question can be judged, or a setting does not fit its index; nothing was asked.
+        MemDBError: a model or the server failed before the first batch was complete.
+        Cancelled: from `report`.
+    """
+    work = _prepared(client, request, judged, embedder, report)
+    try:
+        work.ask(report, keep)
+    except Cancelled:
+        raise
+    except MemDBError as exc:
+        if not work.done:
+            raise
+        why = str(exc).rstrip(".")
+        work.notes.append(f"It ended after {work.done:,} of {len(work.ids):,} questions: {why}.")
+        return work.made(partial=True)
+    return work.made(partial=False)
+
+
+def run_saved(
+    client: Client,
+    request: EvaluationRequest,
+    judged: Judgements,
+    embedder: EmbedderOf,
+    home: Path,
+    *,
+    report: Report = silent,
+    keep: Callable[[Evaluation], None] | None = None,
+) -> Evaluation:
+    """As `evaluate`; the result is kept on disk, also that of a cancelled one.
+
+    Raises:
+        Cancelled: from `report`; the questions asked until then are saved.
+        MemDBError: nothing could be asked, or the result could not be saved.
+    """
+    last: list[Evaluation] = []
+
+    def remember(run: Evaluation) -> None:
+        last[:] = [run]
+        if keep is not None:
+            keep(run)
+
+    try:
+        run = evaluate(client, request, judged, embedder, report=report, keep=remember)
+    except (Cancelled, KeyboardInterrupt):
+        if last:
+            store.save(last[0], home)
+        raise
+    store.save(run, home)
+    return run
+
+
+@dataclass(eq=False)
+class _Work:
+    client: Client
+    request: EvaluationRequest
+    source: str
+    ways: tuple[Way, ...]
+    ids: tuple[str, ...]
+    questions: tuple[str, ...]
+    grades: tuple[Mapping[str, int], ...]
+    notes: list[str]
+    id: str = ""
+    began: float = field(default_factory=time.monotonic)
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def __post_init__(self) -> None:
+        self.id = f"{self.started:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+        self.done = 0  # questions that every setting was asked
+        self.hits: list[list[tuple[str, ...]]] = [[] for _ in self.ways]
+        self.took = [0.0 for _ in self.ways]
+        self.spent: dict[str, Spent] = {}  # by model
+        self.cut: dict[str, int] = {}
+
+    def ask(self, report: Report, keep: Callable[[Evaluation], None] | None) -> None:
+        """All questions, batch by batch; the next one is embedded while the index answers."""
+        models: list[Embedder] = []  # each once, though several settings ask with it
+        for way in self.ways:
+            if way.embedder is not None and way.embedder not in models:
+                models.append(way.embedder)
+        total = len(self.questions) * len(self.ways)
+        report(_STAGE, 0, total)
+        with ThreadPoolExecutor(1, "embed") as thread:
+            waiting = self._embedding(thread, models, 0)
+            while self.done < len(self.questions):
+                start = self.done
+                embedded = [future.result() for future in waiting]
+                waiting = self._embedding(thread, models, start + AT_ONCE)
+                texts = self.questions[start : start + AT_ONCE]
+                batch: list[ask.Hits] = []
+                try:
+                    for place, way in enumerate(self.ways):
+                        began = time.monotonic()
+                        known = None if way.embedder is None else embedded[models.index(way.embedder)]
+                        batch.append(ask.hits(way, texts, None if known is None else known.vectors))
+                        self.took[place] += time.monotonic() - began
+                        report(_STAGE, start * len(self.ways) + len(texts) * (place + 1), total)
+                finally:
+                    if len(batch) < len(self.ways):  # ended early: nobody waits for these
+                        for future in waiting:
+                            future.cancel()
+                for of_setting, more in zip(self.hits, batch, strict=True):
+                    of_setting.extend(more)
+                for model, more_ in zip(models, embedded, strict=True):
+                    self.spent[model.name] = self.spent.get(model.name, Spent()) + more_.spent
+                    self.cut[model.name] = self.cut.get(model.name, 0) + len(more_.cut)
+                self.done = start + len(texts)
+                if keep is not None:
+                    keep(self.made(partial=True))
+
+    def _embedding(
+        self, thread: ThreadPoolExecutor, models: Sequence[Embedder], start: int
+    ) -> list[Future[Embedded]]:
+        texts = self.questions[start : start + AT_ONCE]
+        return [thread.submit(model.ask, texts) for model in models] if texts else []
+
+    def made(self, *, partial: bool) -> Evaluation:
+        """The evaluation of the questions asked so far."""
+        return Evaluation(
+            id=self.id,
+            started=self.started.isoformat(timespec="seconds"),
+            target=self.client.target.address,
+            engine=self.client.server.title,
+            request=self.request,
+            source=self.source,
+            ids=self.ids[: self.done],
+            questions=self.questions[: self.done],
+            grades=self.grades[: self.done],
+            answers=tuple(
+                Answered(way.setting, tuple(hits[: self.done]), took)
+                for way, hits, took in zip(self.ways, self.hits, self.took, strict=True)
+            ),
+            notes=(*self.notes, *(_cut(name, count) for name, count in self.cut.items() if count)),
+            embedded=tuple(f"{name}: {spent.words}" for name, spent in self.spent.items()),
+            partial=partial,
+            took_s=time.monotonic() - self.began,
+            memdb_version=_version(),
+        )
+
+
+def _prepared(
+    client: Client, request: EvaluationRequest, judged: Judgements, embedder: EmbedderOf, report: Report
+) -> _Work:
+    infos = {name: index_info(client, name) for name in {each.index for each in request.settings}}
+    ways = tuple(
+        ask.prepared(
+            client,
+            infos[setting.index],
+            setting,
+            request,
+            None if setting.by == "words" else embedder(setting, infos[setting.index]),
+        )
+        for setting in request.settings
+    )
+    notes = [*judged.notes, *(info.unfinished for info in infos.values() if info.unfinished)]
+    grades, said = _still_there(client, judged.grades, ways, report)
+    notes += said
+    able = {
+        identity: known
+        for identity, known in grades.items()
+        if any(grade >= request.relevant for grade in known.values())
+    }
+    if not able:
+        raise BadInput(
+            f"None of the {len(grades):,} questions has a document of grade {request.relevant} or more "
+            "that is still there.",
+            " ".join(said) or "Judge some hits, or give labels of these documents.",
+        )
+    if without := len(grades) - len(able):
+        notes.append(
+            f"{without:,} of {len(grades):,} questions have no document of grade {request.relevant} or more: "
+            "left out, since no setting can answer them."
+        )
+    if len(able) > MOST_QUESTIONS or len(able) * len(ways) * request.k > MOST_HITS:
+        raise BadInput(
+            f"{len(able):,} questions × {len(ways)} settings × {request.k} hits are too many.",
+            f"Give at most {MOST_QUESTIONS:,} questions, and {MOST_HITS:,} hits in all.",
+        )
+    texts = judged.texts
+    return _Work(
+        client,
+        request,
+        judged.source,
+        ways,
+        tuple(able),
+        tuple(texts[identity] for identity in able),
+        tuple(able.values()),
+        notes,
+    )
+
+
+def _still_there(
+    client: Client, grades: Mapping[str, Mapping[str, int]], ways: Sequence[Way], report: Report
+) -> tuple[dict[str, Mapping[str, int]], list[str]]:
+    """The grades without the documents that no setting can return since they are gone, and what is said.
+
+    Of a document that is not relevant it does not matter whether it is there.
+    """
+    wanted = list(
+        dict.fromkeys(key for known in grades.values() for key, grade in known.items() if grade > 0)
+    )
+    present: dict[tuple[str, str], set[str]] = {}  # by index and what its keys begin with
+    for way in ways:
+        strip, prefixes = way.setting.strip, tuple(way.info.prefixes)
+        if (way.info.name, strip) in present:
+            continue
+        keys = [key for key in wanted if not prefixes or f"{strip}{key}".startswith(prefixes)]
+        there = present[way.info.name, strip] = set()
+        for start in range(0, len(keys), _LOOKED_AT_ONCE):
+            report("Looking for labelled documents", start, len(keys))
+            some = keys[start : start + _LOOKED_AT_ONCE]
+            replies = client.pipeline([("EXISTS", f"{strip}{key}") for key in some])
+            there |= {key for key, reply in zip(some, replies, strict=True) if reply}
+    somewhere = set().union(*present.values())
+    gone = [key for key in wanted if key not in somewhere]
+    notes = []
+    if gone:
+        notes.append(_absent(gone, wanted, "gone, or in none of these indexes", "They count for nothing"))
+    for (name, _), there in present.items():
+        if lacking := [key for key in wanted if key in somewhere and key not in there]:
+            notes.append(_absent(lacking, wanted, f"not in '{line(name, 80)}'", "It cannot return them"))
+    lost = set(gone)
+    left = {
+        identity: {key: grade for key, grade in known.items() if key not in lost}
+        for identity, known in grades.items()
+    }
+    return dict(left), notes
+
+
+def _absent(keys: Sequence[str], wanted: Sequence[str], why: str, then: str) -> str:
+    count = f"{len(keys):,} of {len(wanted):,} labelled documents {'is' if len(keys) == 1 else 'are'}"
+    return f"{count} {why}, e.g. '{line(keys[0], 80)}'. {then}."
+
+
+def _cut(model: str, count: int) -> str:
+    are = (
+        "question is longer than it takes: its" if count == 1 else "questions are longer than it takes: their"
+    )
+    return f"{model}: {count:,} {are} beginning counted."
+
+
+def _version() -> str:
+    try:
+        return version("memdb-explorer")
+    except PackageNotFoundError:
+        return "source"

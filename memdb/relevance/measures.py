@@ -1,0 +1,88 @@
+"""nDCG, reciprocal rank, precision, recall and the unjudged of ranked hits. Pure; by ir-measures (trec_eval).
+
+docs/relevance.md says what each is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memdb.errors import UnsupportedFeature
+
+Doubles = NDArray[np.float64]
+# Name of a measure: what it is called at k. All but the last are the better the larger.
+MEASURES = {
+    "ndcg": "nDCG@{k}",
+    "reciprocal_rank": "MRR@{k}",
+    "precision": "precision@{k}",
+    "recall": "recall of the relevant@{k}",
+    "unjudged": "unjudged@{k}",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """Each measure of q questions, in [0, 1]."""
+
+    ndcg: Doubles  # (q,) gains are the grades, discounted by log2(rank + 1), over those of the best order
+    reciprocal_rank: Doubles  # (q,) 1 / rank of the first relevant hit among the first k, 0 without one
+    precision: Doubles  # (q,) relevant hits among the first k, divided by k also where fewer came back
+    recall: Doubles  # (q,) share of the question's relevant documents that are among the first k
+    unjudged: Doubles  # (q,) share of the first k hits without a grade; 0 where nothing came back
+
+
+def name(measure: str, k: int) -> str:
+    """A measure for people, e.g. "nDCG@10"."""
+    return MEASURES[measure].format(k=k)
+
+
+def measured(
+    hits: Sequence[Sequence[str]], grades: Sequence[Mapping[str, int]], k: int, relevant: int = 1
+) -> Measured:
+    """Score ranked hits by graded documents.
+
+    Args:
+        hits: q rows of keys, best first. What comes twice counts where it stands first.
+        grades: q maps from a key to its grade; below 0 counts as 0, what is not in it is unjudged.
+        k: how many hits count.
+        relevant: the least grade of a relevant document. nDCG counts every grade above 0 by itself.
+
+    Returns:
+        Five arrays (q,). A question without a relevant document has 0 everywhere but in `unjudged`.
+
+    Raises:
+        UnsupportedFeature: ir-measures is not installed.
+    """
+    try:
+        import ir_measures  # here: nobody else needs it, and not every platform has its wheel
+    except ImportError:
+        raise UnsupportedFeature(
+            "The computation of relevance", "ir-measures is not installed", "Run: pip install ir-measures"
+        ) from None
+    ranked = [list(dict.fromkeys(row))[:k] for row in hits]
+    # By numbers of ours: a key may hold what trec_eval's texts cannot.
+    run, qrels = {}, {}
+    for place, (row, known) in enumerate(zip(ranked, grades, strict=True)):
+        number = {key: str(i) for i, key in enumerate(dict.fromkeys((*row, *known)))}
+        qrels[str(place)] = {number[key]: max(int(grade), 0) for key, grade in known.items()}
+        if row and known:  # else trec_eval has nothing to say
+            run[str(place)] = {number[key]: float(-rank) for rank, key in enumerate(row)}
+    wanted = {
+        ir_measures.nDCG @ k: np.zeros(len(ranked)),
+        ir_measures.RR(rel=relevant): np.zeros(len(ranked)),
+        ir_measures.P(rel=relevant) @ k: np.zeros(len(ranked)),
+        ir_measures.R(rel=relevant) @ k: np.zeros(len(ranked)),
+    }
+    if run:
+        for value in ir_measures.iter_calc(list(wanted), qrels, run):
+            wanted[value.measure][int(value.query_id)] = value.value
+    unjudged = [
+        sum(key not in known for key in row) / len(row) if row else 0.0
+        for row, known in zip(ranked, grades, strict=True)
+    ]
+    ndcg, reciprocal_rank, precision, recall = wanted.values()
+    return Measured(ndcg, reciprocal_rank, precision, recall, np.array(unjudged, np.float64))

@@ -1,0 +1,168 @@
+"""Evaluations on disk: `evaluations/<id>.json` with what a list shows, `<id>.run` beside it with everything.
+
+The newest KEPT of at most KEPT_BYTES are kept; older ones are removed when one is saved.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from memdb import files
+from memdb.errors import BadInput, DamagedFile, NotFound
+from memdb.json_text import json_text
+from memdb.relevance import compare
+from memdb.relevance.run import Evaluation, Setting
+
+FOLDER = "evaluations"
+KEPT = 200
+KEPT_BYTES = 512 << 20
+MOST_BYTES = 256 << 20
+FORMAT = 1
+_OTHERS = (*range(2, 100),)  # of later versions of memdb: they are not damaged
+_ID = re.compile(r"[0-9A-Za-z_-]{1,80}")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A saved evaluation in a list."""
+
+    id: str
+    started: str
+    title: str
+    target: str
+    source: str
+    questions: int
+    k: int
+    settings: tuple[Setting, ...]
+    ndcg: tuple[float, ...]  # mean of each setting
+    conclusion: str
+    partial: bool
+    size_bytes: int = 0
+
+
+def save(run: Evaluation, home: Path) -> Path:
+    """Keep an evaluation, replacing an earlier state of it, and forget the oldest beyond the bounds.
+
+    Raises:
+        NotKept: the folder cannot be written.
+    """
+    about = Listed(
+        run.id,
+        run.started,
+        run.title,
+        run.target,
+        run.source,
+        len(run.questions),
+        run.request.k,
+        run.request.settings,
+        tuple(
+            float(compare.values(run, i).mean()) if run.questions else 0.0 for i in range(len(run.answers))
+        ),
+        compare.conclusion(run),
+        run.partial,
+    )
+    path = _path(home, run.id)
+    size = files.write(path.with_suffix(".run"), json_text(asdict(run)).encode()).stat().st_size
+    head = {"format": FORMAT, "about": asdict(replace(about, size_bytes=size))}
+    files.write(path, json_text(head, indent=1).encode())
+    prune(home)
+    return path
+
+
+def load(home: Path, run_id: str) -> Evaluation:
+    """A saved evaluation.
+
+    Raises:
+        NotFound: there is none of this id.
+        BadInput: another version wrote it, or it is damaged and was set aside.
+    """
+    path = _path(home, run_id)
+    head: dict[str, Any] | None = files.document(path, dict[str, Any])
+    if head is None:
+        raise NotFound(run_id, "saved evaluation")
+    if head.get("format") in _OTHERS:
+        raise BadInput(
+            f"The saved evaluation '{run_id}' cannot be read: another version of memdb wrote it.",
+            "Run it again.",
+        )
+    whole = path.with_suffix(".run")
+    raw = files.content(whole, most=MOST_BYTES)
+    with files.reading(path, whole):
+        files.typed(head["about"], Listed)
+        if raw is None:
+            raise ValueError("its questions are not there")
+        return _checked(files.typed(json.loads(raw), Evaluation))
+
+
+def listed(home: Path) -> tuple[Listed, ...]:
+    """All saved evaluations, newest first. Damaged ones are set aside and told, those of others left out."""
+    entries: list[Listed] = []
+    for path in sorted((home / FOLDER).glob("*.json"), reverse=True):
+        with contextlib.suppress(DamagedFile):
+            head: dict[str, Any] | None = files.document(path, dict[str, Any])
+            if head is None or head.get("format") in _OTHERS:
+                continue
+            with files.reading(path, path.with_suffix(".run")):
+                entries.append(files.typed(head["about"], Listed))
+    return tuple(entries)
+
+
+def changed(home: Path) -> int:
+    """A number that changes when an evaluation is saved or deleted by any process; 0 where there is none."""
+    try:
+        return (home / FOLDER).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def delete(home: Path, run_id: str) -> None:
+    """Forget a saved evaluation; nothing happens where there is none.
+
+    Raises:
+        NotFound: the id is none.
+    """
+    path = _path(home, run_id)
+    for each in (path, path.with_suffix(".run")):
+        each.unlink(missing_ok=True)
+
+
+def rename(home: Path, run_id: str, title: str) -> None:
+    """Give a saved evaluation a name.
+
+    Raises:
+        NotFound: there is none of this id.
+        BadInput: it cannot be read.
+        NotKept: it cannot be written.
+    """
+    save(replace(load(home, run_id), title=title.strip()[:120]), home)
+
+
+def prune(home: Path, keep: int = KEPT, keep_bytes: int = KEPT_BYTES) -> tuple[str, ...]:
+    """Remove the oldest beyond the bounds (never the newest) and return their ids."""
+    removed: list[str] = []
+    total = 0
+    for place, entry in enumerate(listed(home)):
+        total += entry.size_bytes
+        if place and (place >= keep or total > keep_bytes):
+            delete(home, entry.id)
+            removed.append(entry.id)
+    return tuple(removed)
+
+
+def _path(home: Path, run_id: str) -> Path:
+    if not _ID.fullmatch(run_id):  # it may come from a link
+        raise NotFound(run_id, "saved evaluation")
+    return home / FOLDER / f"{run_id}.json"
+
+
+def _checked(run: Evaluation) -> Evaluation:
+    count = len(run.questions)
+    rows = (run.ids, run.grades, *(each.hits for each in run.answers))
+    if any(len(each) != count for each in rows) or len(run.answers) != len(run.request.settings):
+        raise ValueError("questions, grades and hits do not belong together")
+    return run
