@@ -37,7 +37,8 @@ def by_shard(run: Run, ef_runtime: int) -> tuple[ShardRecall, ...]:
     """Recall of each shard at an EF_RUNTIME that was measured; nothing where the index is not spread.
 
     The recall of a shard is of all true neighbours that lie on it; their mean, weighted by their number, is
-    the recall of the run where every query has equally many.
+    the recall of the run where every query has equally many. Of a sampled run the reference stands in the
+    place of true neighbours; what it misses itself is in no shard's figure.
 
     Raises:
         BadInput: this EF_RUNTIME was not measured.
@@ -61,11 +62,28 @@ def by_shard(run: Run, ef_runtime: int) -> tuple[ShardRecall, ...]:
     return tuple(rows)
 
 
-def words(rows: Sequence[ShardRecall], ef_runtime: int) -> str:
-    """Whether shards differ, in a sentence; "" where there is nothing to compare."""
-    told = [row for row in rows if row.neighbours]
+def words(run: Run, ef_runtime: int) -> str:
+    """Whether shards differ, in a sentence or two; "" where there is nothing to compare.
+
+    Raises:
+        BadInput: this EF_RUNTIME was not measured.
+    """
+    told = [row for row in by_shard(run, ef_runtime) if row.neighbours]
     if len(told) < 2:
         return ""
+    against = (
+        " Against the reference: what that misses itself is in no shard's figure." if run.sampled else ""
+    )
+    return compared(told, ef_runtime) + against
+
+
+def compared(told: Sequence[ShardRecall], ef_runtime: int) -> str:
+    """Whether shards differ, in a sentence.
+
+    Args:
+        told: two or more, each with true neighbours.
+        ef_runtime: at which they were measured; 0 where the index has none.
+    """
     worst, best = min(told, key=lambda row: row.recall), max(told, key=lambda row: row.recall)
     at = f" at EF_RUNTIME {ef_runtime}" if ef_runtime else ""
     if worst.high < best.low:

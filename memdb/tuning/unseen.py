@@ -122,7 +122,7 @@ def interval(recalls: Numbers, confidence: float, uncertainty: Uncertainty) -> I
 
 
 def widened(band: Interval, confidence: float, uncertainty: Uncertainty) -> Interval:
-    """An interval of a recall, with what is not known of made queries on top."""
+    """The interval of a recall, with what is not known of the queries on top."""
     if uncertainty == CERTAIN or math.isnan(band.mean):
         return band
     missed = _sure(confidence) * (1 - band.mean)

@@ -13,7 +13,7 @@ from redis.crc import key_slot
 from memdb import intervals
 from memdb.errors import BadInput
 from memdb.tuning import report, store
-from memdb.tuning.by_shard import by_shard, words
+from memdb.tuning.by_shard import by_shard, compared, words
 from memdb.tuning.run import Run, Shard, Truth, Uncertainty
 from tests.unit.tune_run import EFS, RANKS, TRUE, run
 
@@ -74,17 +74,17 @@ def test_what_is_not_known_of_made_queries_widens_it() -> None:
 
 def test_words_name_a_difference_only_where_it_is_shown() -> None:
     few = by_shard(spread(), 10)
-    assert "No difference between the shards is shown at EF_RUNTIME 10" in words(few, 10)
-    assert "three:3" not in words(few, 10)  # no true neighbour lies there
-    worse, better = (
-        replace(few[0], recall=0.5, low=0.4, high=0.6),
-        replace(few[1], recall=0.9, low=0.7, high=1.0),
-    )
-    told = words((better, worse, few[2]), 10)
+    told = words(spread(), 10)
+    assert told.startswith("No difference between the shards is shown at EF_RUNTIME 10: from ")
+    assert "three:3" not in told  # no true neighbour lies there
+    worse = replace(few[0], recall=0.5, low=0.4, high=0.6)
+    better = replace(few[1], recall=0.9, low=0.7, high=1.0)
+    told = compared((better, worse), 10)
     assert told.startswith("Shards differ at EF_RUNTIME 10: one:1 brings 0.500 (0.400 to 0.600)")
     assert "two:2 0.900 (0.700 to 1.000)" in told
-    assert words((worse, few[2]), 10) == ""
-    assert "EF_RUNTIME" not in words((better, worse), 0)
+    assert "EF_RUNTIME" not in compared((better, worse), 0)
+    alone = replace(spread(), shards=(Shard("all:1", ((0, 16383),), 100),))
+    assert words(alone, 10) == ""
 
 
 def test_a_run_of_one_shard_has_none_and_an_unmeasured_ef_is_refused() -> None:

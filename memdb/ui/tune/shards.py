@@ -21,7 +21,7 @@ def view(run: Run) -> None:
     chosen = run.recommendation.ef_runtime if run.recommendation else None
     at = chosen if chosen is not None else efs[-1]
     st.markdown("###### by shard")
-    st.markdown(markdown(words(by_shard(run, at), at), 600))
+    st.markdown(markdown(words(run, at), 600))
     every = [by_shard(run, ef) for ef in efs]
     if len(efs) > 1:
         st.plotly_chart(
