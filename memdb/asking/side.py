@@ -7,13 +7,13 @@ ask(a, "restore a table").keys
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from memdb import embedding
 from memdb.cluster.client import Client
-from memdb.embedding import Embedded, Embedder, Spent
+from memdb.embedding import Embedded, Embedder, Spent, silent
 from memdb.errors import BadInput
 from memdb.settings import Settings
 from memdb.vectors import words as by_words
@@ -94,8 +94,22 @@ class Answer:
     scored: str = ""  # what a score is
 
 
-def opened(client: Client, side: Side, settings: Settings, *, info: IndexInfo | None = None) -> OpenSide:
+def opened(
+    client: Client,
+    side: Side,
+    settings: Settings,
+    *,
+    info: IndexInfo | None = None,
+    tell: Callable[[Embedder], None] = silent,
+) -> OpenSide:
     """A side held against its index and its model, before anything is asked.
+
+    Args:
+        client: where the index is.
+        side: the way.
+        settings: of the environment; they name the settings file.
+        info: the index, where it is known.
+        tell: gets the embedder before any text is sent, e.g. to say what leaves this machine.
 
     Raises:
         BadInput: field, K, EF_RUNTIME, filter or model do not fit the index.
@@ -108,7 +122,9 @@ def opened(client: Client, side: Side, settings: Settings, *, info: IndexInfo | 
     embedder = None
     if side.by != "words":
         template(_request(info, side, b""), info, client.server.dialect)
-        embedder = embedding.embedder_for(client, info, settings, field=side.field, here=side.model)
+        embedder = embedding.embedder_for(
+            client, info, settings, field=side.field, here=side.model, tell=tell
+        )
     return OpenSide(client, info, side, embedder)
 
 

@@ -102,7 +102,7 @@ def test_with_and_without_a_filter_and_vectors_against_words(
     assert len(both.legs) == 5
     assert both.legs[0].words is not None
     assert said.words(open_plain) == "words"
-    assert filtered.words(open_plain) == "filter @title:bucket"
+    assert filtered.words(open_plain) == "filter (@title:bucket)"
 
 
 def test_two_targets(client: Client, prefix: str, settings: Settings, server_target: Target) -> None:
@@ -178,6 +178,7 @@ def test_the_command_line(
     for wrong, said in (
         (["--questions", str(file)], "Say what to compare with"),
         (["--key", "x", *beside], "Two sides are compared by a question in words"),
+        (["--text", "x", "--exact", *beside], "belong to one search by vectors"),
         (["--text", "the of", "--by", "words"], "holds no word that is indexed"),
         (["--questions", str(tmp_path / "none.txt"), *beside], "cannot be read"),
     ):
