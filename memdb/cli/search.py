@@ -76,7 +76,11 @@ class Search(TwoSides):
     json: bool = option("--json", default=False, help="print JSON")
 
     def run(self) -> int:
-        """Ask, and print what came."""
+        """Ask, and print what came.
+
+        Raises:
+            BadInput: options that do not go together.
+        """
         if self.two or self.questions is not None or self.by != "vectors":
             if self.exact or self.returned is not None:
                 raise BadInput(
