@@ -81,7 +81,7 @@ class Reembed(OnWritableServer):
             except Cancelled:
                 note("What was written stays. Run it again: it goes on where it was.")
                 raise
-            aliases = client.server.dialect.has("FT._ALIASLIST")
+            aliases = work.has_aliases(client)
         if self.json:
             print_json({**as_json(made), "done": asdict(done) | {"words": done.words}})
         else:

@@ -43,9 +43,7 @@ class ReembedRequest:
 
     index: str
     field: str  # the new vector field
-    texts: tuple[
-        str, ...
-    ] = ()  # fields whose texts are embedded, joined; empty: every TEXT field, titles first
+    texts: tuple[str, ...] = ()  # fields whose texts are embedded, joined; empty: every TEXT field
     prefix: str = ""  # empty: into the documents themselves; else into copies whose keys begin with it
     name: str = ""  # of the new index; empty: made of the old one's and the field's
     price: float | None = None  # dollars for a million tokens, where the user knows it

@@ -16,9 +16,10 @@ import numpy as np
 from memdb.cluster import replies
 from memdb.cluster.client import Client, Command
 from memdb.cluster.replies import Reply
+from memdb.cluster.server import names_described
 from memdb.display import line
 from memdb.embedding import Embedder, Spent
-from memdb.errors import BadInput, Cancelled, EngineError, MemDBError, ReadOnlyTarget
+from memdb.errors import BadInput, Cancelled, EngineError, MemDBError, NotAllowed, ReadOnlyTarget
 from memdb.jobs import Report, silent
 from memdb.reembedding.plan import Plan, texts_of
 from memdb.vectors import distance, index
@@ -96,6 +97,18 @@ def reembed(
     if made.refusals:
         raise BadInput(made.refusals[0], " ".join(made.refusals[1:]))
     return _Work(client, made, embedder, report).run()
+
+
+def has_aliases(client: Client) -> bool:
+    """Whether the engine has aliases of indexes; False also where this user may not ask.
+
+    Raises:
+        MemDBError: the server does not answer.
+    """
+    try:
+        return "FT.ALIASUPDATE" in names_described(client.execute("COMMAND", "INFO", "FT.ALIASUPDATE"))
+    except NotAllowed:
+        return False
 
 
 class _Work:

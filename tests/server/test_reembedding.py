@@ -150,6 +150,7 @@ def test_every_document_gets_the_vector_of_its_text_and_stays_as_it_is(
     else:
         assert anywhere.execute("HEXISTS", f"v2:{prefix}d:1", "own") == 0
     until(lambda: index_info(anywhere, new.name).build.ready, "the new index is built")
+    assert work.has_aliases(anywhere) is (anywhere.server.dialect.name != "valkey-search")
     query = (
         vector_of(". ".join(text_of(7)), NEW) / np.linalg.norm(vector_of(". ".join(text_of(7)), NEW))
     ).astype("f4")
