@@ -97,6 +97,8 @@ class Dialect:
     small_grammar: bool = False  # its filters can be read here (vectors/expression.py)
     text_leaks: bool = False  # HNSW under a TEXT condition beside another, or a phrase: hits may break it
     whole_cluster: bool = False  # a search on any node is of all shards
+    every_shard: tuple[str, ...] = ()  # behind FT.SEARCH: an error, not a shard less, where one is silent
+    some_shards: tuple[str, ...] = ()  # the other way
     in_keys: bool = False  # FT.SEARCH takes INKEYS: which of some documents match
     no_content: bool = False  # FT.SEARCH takes NOCONTENT
     scores: bool = False  # FT.SEARCH tells how well a document fits the words (WITHSCORES, BM25STD)
@@ -268,6 +270,7 @@ def recognise(
         later = any(name in _COUNTERS_OF_12 for name in counters)
         told = 0x0102 if later else 0 if "FT.AGGREGATE" in commands else 0x0100
     release = f" {told >> 8}.{told & 255}" if told >> 8 else ""
+    spread = shards > 1 and told >= 0x0102  # 1.0 refuses the words; whether 1.1 takes them is not known
     return Dialect(
         "valkey-search",
         f"valkey-search{release}",
@@ -287,6 +290,8 @@ def recognise(
         small_grammar=True,
         text_leaks=True,
         whole_cluster=True,
+        every_shard=("ALLSHARDS",) if spread else (),
+        some_shards=("SOMESHARDS",) if spread else (),
         no_content=True,
     )
 
