@@ -35,6 +35,7 @@ PAGES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     ),
     "Tune": (
         ("tune/recall.py", "Recall", ":material/speed:", "recall"),
+        ("tune/relevance.py", "Relevance", ":material/fact_check:", "relevance"),
         ("tune/indexes.py", "Indexes", ":material/stacks:", "indexes"),
     ),
     "Operate": (

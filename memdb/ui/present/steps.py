@@ -242,7 +242,7 @@ def _two_answers(low: Answered, high: Answered) -> None:
     for column, answer in zip(st.columns(2), (low, high), strict=True):
         with column, st.container(key=f"present-counter-ef{answer.ef_runtime}"):
             st.metric(
-                f"EF_RUNTIME {answer.ef_runtime}: true neighbours found",
+                f"EF_RUNTIME {answer.ef_runtime} finds",
                 f"{sum(answer.found)} of {len(answer.found)}",
             )
             st.markdown(" ".join("✓" if hit else "✗" for hit in answer.found))
