@@ -125,7 +125,7 @@ class Recall(InWords):
             report = interrupt.watching(bar.report)
             info = index_info(client, self.index)
             if isinstance(request.source, File):  # which may hold texts
-                self.told_embedder(info, settings)
+                self.tell_embedder(info, settings)
             try:
                 run = ask.run_saved(client, info, request, settings.home, report=report, keep=so_far.append)
             except Cancelled:
