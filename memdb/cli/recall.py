@@ -67,6 +67,13 @@ class Recall(InWords):
     budget: int | None = option(
         "--budget", type=count(1), metavar="QPS", help="at most so many queries a second"
     )
+    sample: int | None = option(
+        "--sample",
+        type=count(0),
+        metavar="N",
+        help="estimate recall from N random documents instead of reading all; 0 reads all (default: all, or "
+        "a sample where all are more than the target's budget of keys allows)",
+    )
     json: bool = option("--json", default=False, help="print JSON")
 
     @property
@@ -84,6 +91,7 @@ class Recall(InWords):
             concurrency=(self.clients,) if self.clients else (),
             source=self.source,
             budget_qps=self.budget,
+            sample=self.sample,
         )
 
     @property
@@ -117,7 +125,7 @@ class Recall(InWords):
             report = interrupt.watching(bar.report)
             info = index_info(client, self.index)
             if isinstance(request.source, File):  # which may hold texts
-                self.told_embedder(info, settings)
+                self.tell_embedder(info, settings)
             try:
                 run = ask.run_saved(client, info, request, settings.home, report=report, keep=so_far.append)
             except Cancelled:
@@ -159,6 +167,7 @@ def as_json(run: Run) -> dict[str, object]:
         "sentence": made.sentence if made else "",
         "reasons": list(made.reasons) if made else [],
         "unseen": None if run.beside is None else asdict(run.beside),
+        "sample": None if run.sampled is None else {**asdict(run.sampled), "words": run.sampled.words},
         "as_asked": None if run.as_asked is None else asdict(run.as_asked),
         "notes": list(run.notes),
         "partial": run.partial,
@@ -194,7 +203,8 @@ def _show(run: Run) -> None:
         for p in run.points
     ]
     head = ("EF_RUNTIME", f"recall@{run.request.k}", "interval", "p50 ms", "p95 ms", "p99 ms", "qps", "short")
-    print_table(f"{run.index} on {run.target}", head, rows, right=range(8))
+    how = f", {run.sampled.words}" if run.sampled is not None else ""
+    print_table(f"{run.index} on {run.target}{how}", head, rows, right=range(8))
     if run.recommendation is not None:
         say(run.recommendation.sentence)
         for reason in run.recommendation.reasons:

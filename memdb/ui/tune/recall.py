@@ -39,7 +39,7 @@ def _draw(target: Target, info: IndexInfo) -> None:
 
 def _same_documents(target: Target, info: IndexInfo) -> None:
     """Links to the indexes over the same documents: the shadows of this one, or its original."""
-    names = cached.index_names(target)
+    names = frame.listed_names(target)
     if shadow.is_shadow(info.name):
         others = [name for name in names if name == shadow.base_of(info.name)]
     else:
