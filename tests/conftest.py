@@ -6,6 +6,8 @@ import fcntl
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -28,9 +30,11 @@ from tests.abilities import Server
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
+ROOT = Path(__file__).parent.parent
 LONG_FIRST = (
     "test_calibration",
     "browser/test_tune",
+    "test_installed",
     "test_package",
     "browser/",
     "test_unseen",
@@ -73,6 +77,22 @@ def corpus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(corpus, "_read", {})
         corpus.documents(home=shared)
     return shared / "corpus"
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package's wheel, built once for all workers of a run."""
+    base = tmp_path_factory.getbasetemp()
+    out = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "dist"
+    out.mkdir(exist_ok=True)
+    with (out / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not list(out.glob("*.whl")):
+            words = [sys.executable, "-m", "build", "--wheel", "--outdir", str(out), str(ROOT)]
+            built = subprocess.run(words, capture_output=True, text=True, check=False)
+            assert built.returncode == 0, built.stdout + built.stderr
+    (made,) = out.glob("*.whl")
+    return made
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,8 +5,10 @@ Exit status 1 where none does, or the index is not complete.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from memdb.cli.arguments import InWords, amount, count, share
 from memdb.cli.interrupt import Interrupt
@@ -17,6 +19,7 @@ from memdb.errors import BadInput, Cancelled
 from memdb.settings import Settings
 from memdb.tuning import ask, queries, store
 from memdb.tuning import source as sources
+from memdb.tuning.by_shard import by_shard, words
 from memdb.tuning.run import CONCURRENCY, AsAsked, Goal, Run, SweepRequest
 from memdb.tuning.source import COUNT, Documents, File, Repeated, Source, Unseen
 from memdb.vectors.index import index_info
@@ -67,6 +70,13 @@ class Recall(InWords):
     budget: int | None = option(
         "--budget", type=count(1), metavar="QPS", help="at most so many queries a second"
     )
+    sample: int | None = option(
+        "--sample",
+        type=count(0),
+        metavar="N",
+        help="estimate recall from N random documents instead of reading all; 0 reads all (default: all, or "
+        "a sample where all are more than the target's budget of keys allows)",
+    )
     json: bool = option("--json", default=False, help="print JSON")
 
     @property
@@ -84,6 +94,7 @@ class Recall(InWords):
             concurrency=(self.clients,) if self.clients else (),
             source=self.source,
             budget_qps=self.budget,
+            sample=self.sample,
         )
 
     @property
@@ -117,7 +128,7 @@ class Recall(InWords):
             report = interrupt.watching(bar.report)
             info = index_info(client, self.index)
             if isinstance(request.source, File):  # which may hold texts
-                self.told_embedder(info, settings)
+                self.tell_embedder(info, settings)
             try:
                 run = ask.run_saved(client, info, request, settings.home, report=report, keep=so_far.append)
             except Cancelled:
@@ -159,11 +170,41 @@ def as_json(run: Run) -> dict[str, object]:
         "sentence": made.sentence if made else "",
         "reasons": list(made.reasons) if made else [],
         "unseen": None if run.beside is None else asdict(run.beside),
+        "sample": None if run.sampled is None else {**asdict(run.sampled), "words": run.sampled.words},
         "as_asked": None if run.as_asked is None else asdict(run.as_asked),
+        "shards": [
+            {"ef_runtime": p.ef_runtime, **_finite(asdict(row))}
+            for p in run.points
+            for row in by_shard(run, p.ef_runtime)
+        ],
         "notes": list(run.notes),
         "partial": run.partial,
         "run": run.id,
     }
+
+
+def _finite(row: dict[str, Any]) -> dict[str, Any]:
+    """NaN as null: a shard without true neighbours has no recall."""
+    return {
+        name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()
+    }
+
+
+def _show_shards(run: Run, ef_runtime: int) -> None:
+    told = by_shard(run, ef_runtime)
+    rows = [
+        (
+            row.address,
+            *(f"{n:,}" for n in (row.documents, row.neighbours, row.returned)),
+            f"{row.recall:.4f}" if row.neighbours else "–",
+            f"{row.low:.4f} – {row.high:.4f}" if row.neighbours else "–",
+        )
+        for row in told
+    ]
+    head = ("shard", "documents", "true neighbours", "returned", f"recall@{run.request.k}", "interval")
+    where = f" at EF_RUNTIME {ef_runtime}" if ef_runtime else ""
+    print_table(f"By shard{where}", head, rows, right=range(1, 6))
+    say(words(run, ef_runtime))
 
 
 def _show_settings(told: AsAsked) -> None:
@@ -194,11 +235,14 @@ def _show(run: Run) -> None:
         for p in run.points
     ]
     head = ("EF_RUNTIME", f"recall@{run.request.k}", "interval", "p50 ms", "p95 ms", "p99 ms", "qps", "short")
-    print_table(f"{run.index} on {run.target}", head, rows, right=range(8))
+    how = f", {run.sampled.words}" if run.sampled is not None else ""
+    print_table(f"{run.index} on {run.target}{how}", head, rows, right=range(8))
     if run.recommendation is not None:
         say(run.recommendation.sentence)
         for reason in run.recommendation.reasons:
             say(f"  {reason}")
+    if run.shards and run.points:
+        _show_shards(run, best if best is not None else run.points[-1].ef_runtime)
     if run.as_asked is not None:
         say(run.as_asked.words)
         _show_settings(run.as_asked)

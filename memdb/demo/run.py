@@ -211,7 +211,7 @@ class _Loading:
 
     def _work(self, job: Job[str]) -> str:
         # Heavy: imported while engine and app start.
-        from memdb.demo import second
+        from memdb.demo import labelled, second
         from memdb.demo.loader import load
         from memdb.demo.words import in_words
 
@@ -227,8 +227,10 @@ class _Loading:
             report = load(
                 client, home=self._settings.home, seed=self._options.seed, report=job.report, **given
             )
-            built = second.build(client, home=self._settings.home, report=job.report)
-        return f"{in_words(report)} {built}".strip()
+            home, docs = self._settings.home, self._options.docs
+            built = second.build(client, home=home, report=job.report)
+            known = labelled.load(client, home=home, docs=docs, report=job.report)
+        return " ".join(filter(None, (in_words(report), built, known)))
 
 
 def _read_data(engine: Engine, job: Job[str]) -> None:

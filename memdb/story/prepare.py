@@ -99,7 +99,7 @@ def prepare(
 
 def map_request(info: IndexInfo) -> MapRequest:
     """The map of the presentation."""
-    return MapRequest(info.name, field=info.vector_field()[0].name, count=POINTS)
+    return MapRequest(info.name, count=POINTS)
 
 
 def measured_index(client: Client, info: IndexInfo, field_name: str) -> IndexInfo:

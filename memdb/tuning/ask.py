@@ -18,7 +18,8 @@ from memdb.settings import Settings
 from memdb.tap import record as taps
 from memdb.tuning import queries, store, tapped
 from memdb.tuning.run import Queries, Run, SweepRequest
-from memdb.tuning.source import Documents, File, Given, Repeated, Selected, Texts, Unseen
+from memdb.tuning.sample import Sample, chosen
+from memdb.tuning.source import COUNT, Documents, File, Given, Repeated, Selected, Texts, Unseen
 from memdb.tuning.sweep import sweep
 from memdb.vectors.index import IndexInfo
 
@@ -33,6 +34,7 @@ def asked_queries(
     home: Path | None = None,
     settings: Settings | None = None,
     report: Report = silent,
+    sample: Sample | None = None,
 ) -> Queries:
     """The queries of `request.source`.
 
@@ -43,6 +45,7 @@ def asked_queries(
         home: MEMDB_HOME, where saved runs are.
         settings: which model embeds texts; of the environment where they are not given.
         report: progress.
+        sample: documents that they are made of or are, where not all of the index are read.
 
     Raises:
         BadInput: they cannot be made, or do not fit the index.
@@ -58,11 +61,11 @@ def asked_queries(
     match source:
         case Unseen(count=count, seed=seed):
             return queries.unseen(
-                client, info, field, count, seed, request.condition, k=request.k, report=report
+                client, info, field, count, seed, request.condition, k=request.k, report=report, sample=sample
             )
         case Documents(count=count, seed=seed):
             return queries.random_documents(
-                client, info, field, count, seed, request.condition, report=report
+                client, info, field, count, seed, request.condition, report=report, sample=sample
             )
         case Selected(keys=keys):
             return queries.of_keys(client, info, field, keys)
@@ -131,11 +134,17 @@ def recall(
         Cancelled: from `report`.
     """
     source = request.source
+    few = source.count if isinstance(source, Unseen | Documents) else COUNT
+    drawn = chosen(
+        client, info, request, queries=few if asked is None else len(asked), home=home, report=report
+    )
     if asked is None:
-        asked = asked_queries(client, info, request, home=home, report=report)
+        asked = asked_queries(client, info, request, home=home, report=report, sample=drawn)
     if asked.asks:  # what is told of all: the K that most of them have
         request = replace(request, k=tapped.most_common_k(asked))
     own_settings = len(asked.asks)
+    if own_settings:  # each has K and filter of its own: no one sample is of what all of them match
+        drawn = None
 
     def documents() -> Queries:
         count = min(BESIDE, own_settings)
@@ -144,7 +153,7 @@ def recall(
     def more(count: int) -> Queries:
         assert isinstance(source, Unseen | Documents)  # noqa: S101  # offered for these only
         wider = replace(request, source=replace(source, count=count))
-        return asked_queries(client, info, wider, report=report)
+        return asked_queries(client, info, wider, report=report, sample=drawn)
 
     def beside() -> Queries:
         assert isinstance(source, Documents | Selected)  # noqa: S101  # offered for these only
@@ -160,6 +169,7 @@ def recall(
             k=request.k,
             keys=keys[:BESIDE],
             report=report,
+            sample=drawn,
         )
 
     return sweep(
@@ -172,6 +182,7 @@ def recall(
         home=home,
         more=more if isinstance(source, Unseen | Documents) and source.extend else None,
         beside=beside if isinstance(source, Documents | Selected) else None,
+        sample=drawn,
         documents=documents if own_settings else None,
     )
 

@@ -26,15 +26,18 @@ from memdb.embedding.local import Local
 from memdb.errors import BadInput, BadVector
 from memdb.jobs import Report, silent
 from memdb.tuning import unseen as unseen_like
-from memdb.tuning.run import CERTAIN, Ask, Queries, Run, Uncertainty
+from memdb.tuning.load import answers, questions
+from memdb.tuning.reference import reference_ef
+from memdb.tuning.run import CERTAIN, Ask, Queries, Run, SweepRequest, Uncertainty
+from memdb.tuning.sample import Sample
 from memdb.tuning.source import Documents, File, Given, Repeated, Selected, Source, Texts, Unseen
 from memdb.tuning.vectors import documents
 from memdb.vectors import chance, distance, upload
 from memdb.vectors.distance import Floats
-from memdb.vectors.exact import nearest
+from memdb.vectors.exact import Neighbours, nearest
 from memdb.vectors.filters import EVERYTHING, Condition, render
-from memdb.vectors.index import Field, IndexInfo
-from memdb.vectors.read import Block, vectors_of
+from memdb.vectors.index import Field, IndexInfo, VectorParams
+from memdb.vectors.read import Block, blocks_of, vectors_of
 
 MOST_QUERIES = 20_000
 MOST_BYTES = 512 * 2**20  # of a file
@@ -63,6 +66,7 @@ def unseen(
     k: int = 10,
     keys: Sequence[str] = (),
     report: Report = silent,
+    sample: Sample | None = None,
 ) -> Queries:
     """Made queries, as hard to answer as documents that the index does not hold (`memdb.tuning.unseen`).
 
@@ -80,44 +84,49 @@ def unseen(
         k: how many neighbours will be asked for.
         keys: documents to make them from, instead of random ones.
         report: progress of the reading.
+        sample: documents under the filter to make them of, in the place of all: what lies near is then asked
+            of the index itself.
 
     Raises:
         BadInput: `count` is out of range, or no document with a vector matches.
     """
     _count(count)
     vector_field, params = info.vector_field(field)
+    drawn = None if sample is None else _of_sample(sample, params)
     if keys:
         named = of_keys(client, info, field, keys)
         bases = _Documents(named.own_keys, named.vectors)
-        sample = _random(client, info, field, unseen_like.SAMPLE, seed, EVERYTHING, report)
+        some = drawn or _random(client, info, field, unseen_like.SAMPLE, seed, EVERYTHING, report)
+    elif drawn is not None:
+        some = drawn
+        bases = drawn.first(count)
     elif render(condition, client.server.dialect, info).everything:
-        sample = _random(client, info, field, max(count, unseen_like.SAMPLE), seed, condition, report)
-        bases = sample.first(count)
+        some = _random(client, info, field, max(count, unseen_like.SAMPLE), seed, condition, report)
+        bases = some.first(count)
     else:
         bases = _random(client, info, field, count, seed, condition, report)
-        sample = _random(client, info, field, unseen_like.SAMPLE, seed, EVERYTHING, report)
+        some = _random(client, info, field, unseen_like.SAMPLE, seed, EVERYTHING, report)
     if not len(bases.keys):
         raise _none_match(info, vector_field)
-    sample = sample.first(unseen_like.SAMPLE)
-    donors = sample.first(unseen_like.DONORS)
+    some = some.first(unseen_like.SAMPLE)
+    donors = some.first(unseen_like.DONORS)
     # Nearness is that of the points: by inner product a document need not be near to itself.
     geometry = "COSINE" if params.metric == "COSINE" else "L2"
-    near = nearest(
-        documents(client, info, field, report=report),
-        np.concatenate([bases.vectors, donors.vectors]),
-        unseen_like.NEIGHBOURS,
-        geometry,
-        excluded=(*bases.keys, *donors.keys),
-    )
+    places, own = np.concatenate([bases.vectors, donors.vectors]), (*bases.keys, *donors.keys)
+    if sample is not None:
+        near = _named(client, info, field, sample, places, own, report)
+    else:
+        every = documents(client, info, field, report=report)
+        near = nearest(every, places, unseen_like.NEIGHBOURS, geometry, excluded=own)
     lengths = np.full((len(near.keys), unseen_like.NEIGHBOURS), np.nan)
     for row, far in enumerate(near.distances):
         lengths[row, : len(far)] = np.sqrt(np.maximum(far * (2 if geometry == "COSINE" else 1), 0))
-    places, reach = unseen_like.first_apart(lengths)
-    ways = _ways(client, info, field, donors, near.keys[len(bases.keys) :], places[len(bases.keys) :])
+    ranks, reach = unseen_like.first_apart(lengths)
+    ways = _ways(client, info, field, donors, near.keys[len(bases.keys) :], ranks[len(bases.keys) :])
     calibration = unseen_like.UNMEASURED
     if params.algorithm == "HNSW":
         calibration = unseen_like.calibrated(
-            sample.vectors,
+            some.vectors,
             params.metric,
             params.m or 16,
             params.ef_construction or 200,
@@ -153,6 +162,7 @@ def random_documents(
     condition: Condition | str = EVERYTHING,
     *,
     report: Report = silent,
+    sample: Sample | None = None,
 ) -> Queries:
     """Documents of the index as queries, each to be left out of its own results.
 
@@ -169,12 +179,16 @@ def random_documents(
         seed: of the choice.
         condition: the filter of the sweep.
         report: progress of the reading.
+        sample: to take them from, in the place of all.
 
     Raises:
         BadInput: `count` is out of range, or no document with a vector matches.
     """
     _count(count)
-    chosen = _random(client, info, field, count, seed, condition, report)
+    if sample is not None:
+        chosen = _of_sample(sample, info.vector_field(field)[1]).first(count)
+    else:
+        chosen = _random(client, info, field, count, seed, condition, report)
     if not chosen.keys:
         raise _none_match(info, info.vector_field(field)[0])
     return made(chosen.vectors, chosen.keys, chosen.keys, Documents(len(chosen.keys), seed, extend=False))
@@ -340,6 +354,68 @@ class _Documents:
 
     def first(self, count: int) -> _Documents:
         return _Documents(self.keys[:count], self.vectors[:count])
+
+
+def _of_sample(sample: Sample, params: VectorParams) -> _Documents:
+    """Its documents with a usable vector, in the order of the drawing."""
+    usable = [_usable(block, params.metric) for block in sample.blocks]
+    at = {key: (part, i) for part in usable for i, key in enumerate(part.keys)}
+    keys = tuple(key for key in sample.keys if key in at)
+    vectors = [at[key][0].vectors[at[key][1]] for key in keys]
+    return _Documents(keys, np.stack(vectors) if vectors else np.empty((0, params.dim), np.float32))
+
+
+def _named(
+    client: Client,
+    info: IndexInfo,
+    field: str,
+    sample: Sample,
+    places: Floats,
+    own: Sequence[str],
+    report: Report,
+) -> Neighbours:
+    """The documents that lie nearest to some places, as the index itself names them.
+
+    By inner product what it names need not lie near: the nearest of these and of the sample are taken.
+
+    Args:
+        client: where the index is.
+        info: the index.
+        field: its vector field.
+        sample: of its documents.
+        places: (q, dim).
+        own: for each place the key that does not count.
+        report: progress.
+    """
+    params = info.vector_field(field)[1]
+    wanted = unseen_like.NEIGHBOURS + 1  # the document at the place itself comes too
+    request = SweepRequest(info.name, field, k=wanted)
+    ef = reference_ef(request, client.server.dialect.limits.ef_runtime) if params.has_ef else 0
+    asked = questions(client, info, request, places, ef, k=wanted, condition=EVERYTHING)
+    done = 0
+
+    def progress(more: int) -> None:
+        nonlocal done
+        done += more
+        report("Looking for neighbours", done, len(places))
+
+    named = [
+        row for some in answers(client, asked, progress, budget_qps=client.queries_per_s) for row in some
+    ]
+    if params.metric == "IP":
+        keys = dict.fromkeys(key for row, _ in named for key in row)
+        known = set(sample.keys)
+        others = blocks_of(client, info, field, [key for key in keys if key not in known])
+        return nearest((*sample.blocks, *others), places, unseen_like.NEIGHBOURS, "L2", excluded=own)
+    kept = [
+        [(key, far) for key, far in zip(*row, strict=True) if key != mine][: unseen_like.NEIGHBOURS]
+        for row, mine in zip(named, own, strict=True)
+    ]
+    return Neighbours(
+        tuple(tuple(key for key, _ in row) for row in kept),
+        tuple(np.array([far for _, far in row]) for row in kept),
+        len(sample.keys),
+    )
 
 
 def _random(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from html import escape
 
 import numpy as np
@@ -17,6 +17,8 @@ import pandas as pd
 from memdb.display import line
 from memdb.errors import BadInput
 from memdb.tuning import misses
+from memdb.tuning.by_shard import ShardRecall, by_shard
+from memdb.tuning.by_shard import words as shard_words
 from memdb.tuning.drawing import RIGHT, STYLE, WIDTH, Plot, escaped
 from memdb.tuning.plan import QueryPlan
 from memdb.tuning.run import CONCURRENCY, Goal, Run
@@ -42,6 +44,17 @@ def curve_frame(run: Run) -> pd.DataFrame:
             "calls": [p.calls for p in run.points],
         }
     )
+
+
+def shards_frame(run: Run) -> pd.DataFrame:
+    """Recall of each shard at each EF_RUNTIME; without rows where the index is not spread over several."""
+    rows = [
+        {"ef_runtime": point.ef_runtime, **asdict(row)}
+        for point in run.points
+        for row in by_shard(run, point.ef_runtime)
+    ]
+    columns = ["ef_runtime", *(field.name for field in fields(ShardRecall))]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def queries_frame(run: Run) -> pd.DataFrame:
@@ -101,6 +114,7 @@ def command_line(run: Run) -> Repeat:
     words += ["--filter", request.filter] if request.filter not in ("", "*") else []
     asked, limits = _queries_words(run)
     words += [*asked, "--ef-min", str(request.ef_min), "--ef-max", str(request.ef_max)]
+    words += ["--sample", str(request.sample)] if request.sample is not None else []
     if request.budget_qps is not None:
         words += ["--budget", f"{request.budget_qps:g}"]
     elif request.concurrency != (CONCURRENCY,):
@@ -152,6 +166,8 @@ def html_report(
     if verdict is not None:
         body.append(f'<p class="verdict {mark}">{escaped(verdict.sentence)}</p>')
         body.append("".join(f"<p>{escaped(reason)}</p>" for reason in verdict.reasons if reason != said))
+    if run.sampled is not None:
+        body.append(f"<p class=note>Recall here is {escaped(run.sampled.words)} of the documents.</p>")
     body += [f"<p class=note>{escaped(note)}</p>" for note in run.notes if note != said]
     if plan is not None:
         told = f"{escaped(plan.words)} <span class=quiet>({escaped(plan.source)})</span>"
@@ -164,6 +180,11 @@ def html_report(
             limit = goal.value if goal.kind == "p99_ms" else None
             body.append("<h2>Latency of one call</h2>" + _latency_svg(run, limit, best))
         body.append("<h2>The curve</h2>" + _curve_table(run, best))
+    if run.shards and run.points:
+        shown = best if best is not None else ef
+        by = by_shard(run, shown)
+        body.append(f"<h2>By shard at EF {shown}</h2><p>{escaped(shard_words(run, shown))}</p>")
+        body.append(_shards_table(by))
     if worst:
         body.append(f"<h2>Worst queries at EF {ef}</h2>" + _worst_table(worst))
     body.append("<h2>What was measured</h2>" + _settings(run))
@@ -234,6 +255,22 @@ def _curve_table(run: Run, best: int | None) -> str:
     return _table(heads, rows)
 
 
+def _shards_table(rows: Sequence[ShardRecall]) -> str:
+    heads = ("shard", "documents", "true neighbours", "returned", "recall", "low", "high")
+    cells = [
+        (
+            [
+                line(row.address),
+                *(f"{n:,}" for n in (row.documents, row.neighbours, row.returned)),
+                *(_number(v, ".4f") for v in (row.recall, row.low, row.high)),
+            ],
+            False,
+        )
+        for row in rows
+    ]
+    return _table(heads, cells)
+
+
 def _worst_table(worst: Sequence[misses.Miss]) -> str:
     heads = ("query", "recall", "missed", "nearest missed", "excess", "found by EF")
     rows = [
@@ -259,6 +296,8 @@ def _settings(run: Run) -> str:
     if kind.m is not None:
         build += f", M {kind.m}, EF_CONSTRUCTION {kind.ef_construction}"
     truth = f"{run.truth.looked_at:,} documents compared with each query"
+    if run.sampled is not None:
+        truth = run.sampled.reference_words
     rows = (
         ("goal", request.goal.words(request.k)),
         ("index", f"{run.index} ({run.documents:,} documents)"),

@@ -11,6 +11,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from memdb.display import percent
+from memdb.intervals import Interval
+from memdb.tuning.estimate import Estimate
 from memdb.tuning.source import Source, Unseen, words
 from memdb.vectors.distance import Doubles, Floats
 from memdb.vectors.filters import Raw
@@ -57,6 +60,9 @@ class SweepRequest:
     concurrency: tuple[int, ...] = (CONCURRENCY,)  # clients at once, for the throughput; () measures none
     source: Source = _MADE  # of the queries
     budget_qps: float | None = None  # at most so many queries a second; then no throughput is measured
+    # Documents that recall is estimated from. 0: none, all are read. None: all, or as many as are usual where
+    # all are more than the target's budget allows.
+    sample: int | None = None
 
     @property
     def condition(self) -> Raw:
@@ -100,6 +106,7 @@ class EfPoint:
     outside: Counts  # (q,) hits of each query that break the filter; they count as not found
     latencies_ms: Floats  # (calls,) in order of the calls
     took_s: float
+    estimate: Estimate | None = None  # of a sampled run: what `recall` is made of
 
     @property
     def broken(self) -> int:
@@ -125,9 +132,50 @@ class Recommendation:
     reasons: tuple[str, ...] = ()  # what it rests on, or what would meet the goal
 
 
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """What a run rests on whose recall is estimated."""
+
+    documents: int  # under the filter
+    drawn: int  # of these, compared with each query
+    way: str  # "listed": all sets of documents equally likely; "drawn": with RANDOMKEY
+    seed: int
+    kept: bool  # whether a sample of an earlier run was used
+    reference_ef: int  # EF_RUNTIME of the reference; 0 where the index has none
+    missed: Interval  # share of the k that the reference itself misses, from the sample
+    shown: int  # queries of which the sample shows a miss of the reference
+
+    @property
+    def share(self) -> float:
+        """Of the documents, how many were drawn."""
+        return min(1.0, self.drawn / self.documents) if self.documents else 1.0
+
+    @property
+    def words(self) -> str:
+        """For people, e.g. "estimated from a sample of 20,000 (2 %)"."""
+        return f"estimated from a sample of {self.drawn:,} ({percent(self.share)})"
+
+    @property
+    def reference_words(self) -> str:
+        """What is known of the reference, in one sentence."""
+        at = f" at EF_RUNTIME {self.reference_ef:,}" if self.reference_ef else ""
+        start = (
+            f"Recall is {self.words} of {self.documents:,} documents. The reference, the index's answer{at},"
+        )
+        if not self.shown:
+            return f"{start} misses none that the sample shows: {self.missed.high:.4f} of the k at most."
+        return (
+            f"{start} itself misses {self.missed.mean:.4f} of the k ({self.missed.low:.4f} to "
+            f"{self.missed.high:.4f}): {self.shown:,} of the queries show it."
+        )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Truth:
-    """The exact nearest documents of each query, under the filter, itself left out."""
+    """The exact nearest documents of each query, under the filter, itself left out.
+
+    Of a sampled run the reference in their place: the index's own answer at a high EF_RUNTIME.
+    """
 
     keys: tuple[tuple[str, ...], ...]  # q rows, each at most k, nearest first
     distances: Doubles  # (q, k), NaN where fewer match
@@ -256,6 +304,15 @@ class AsAsked:
         return told
 
 
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A shard as it was when the run began."""
+
+    address: str  # of its primary
+    slots: tuple[tuple[int, int], ...]  # first and last of each range
+    documents: int  # of the index
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """A sweep, finished or not (`partial`)."""
@@ -280,7 +337,9 @@ class Run:
     memdb_version: str
     beside: Beside | None = None  # where documents were asked: how made queries do
     title: str = ""  # given by the user
+    sampled: Sampled | None = None  # of a run whose recall is estimated
     as_asked: AsAsked | None = None  # where the queries have settings of their own
+    shards: tuple[Shard, ...] = ()  # where the index is spread over several; `memdb.tuning.by_shard`
 
     def point(self, ef_runtime: int) -> EfPoint | None:
         """The point at this EF_RUNTIME, if it was measured."""

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from memdb import array_files, files
 from memdb.errors import BadInput, DamagedFile, NotFound
 from memdb.tuning import source
+from memdb.tuning.estimate import Estimate
 from memdb.tuning.packing import packed, unpacked
 from memdb.tuning.run import (
     AsAsked,
@@ -34,6 +35,7 @@ from memdb.tuning.run import (
     Queries,
     Recommendation,
     Run,
+    Shard,
     SweepRequest,
     Truth,
 )
@@ -46,7 +48,18 @@ FORMAT = 2
 _OTHERS = (1, *range(3, 100))  # of other versions of memdb: they are not damaged
 _ID = re.compile(r"[0-9A-Za-z_-]{1,80}")
 # Parts of a run that are written in a way of their own.
-_OWN = {"queries", "truth", "points", "definition", "request", "recommendation", "beside", "as_asked"}
+_OWN = {
+    "queries",
+    "truth",
+    "points",
+    "definition",
+    "request",
+    "recommendation",
+    "beside",
+    "as_asked",
+    "shards",
+    "sampled",
+}
 # Of a point: its field, and what the array is called in the file.
 _ARRAYS = {
     "recalls": "recalls",
@@ -113,8 +126,10 @@ def to_dict(run: Run) -> dict[str, Any]:
     document = {f.name: getattr(run, f.name) for f in fields(run) if f.name not in _OWN}
     document["definition"] = asdict(run.definition)
     document["request"] = {**asdict(run.request), "source": source.to_dict(run.request.source)}
+    document["sampled"] = asdict(run.sampled) if run.sampled else None
     document["beside"] = asdict(run.beside) if run.beside else None
     document["as_asked"] = asdict(run.as_asked) if run.as_asked else None
+    document["shards"] = [asdict(shard) for shard in run.shards]
     document["recommendation"] = asdict(run.recommendation) if run.recommendation else None
     document["queries"] = {
         "count": len(run.queries),
@@ -125,16 +140,19 @@ def to_dict(run: Run) -> dict[str, Any]:
     }
     document["truth"] = {name: getattr(run.truth, name) for name in ("looked_at", "took_s", "kept")}
     document["points"] = [
-        {f.name: getattr(p, f.name) for f in fields(p) if f.name not in _ARRAYS} for p in run.points
+        {f.name: getattr(p, f.name) for f in fields(p) if f.name not in _ARRAYS and f.name != "estimate"}
+        | {"estimate": asdict(p.estimate) if p.estimate else None}
+        for p in run.points
     ]
     cleaned: dict[str, Any] = _no_nan(document)
     return cleaned
 
 
-def curve(points: Sequence[EfPoint]) -> list[dict[str, float | None]]:
+def curve(points: Sequence[EfPoint]) -> list[dict[str, Any]]:
     """The points as `memdb recall --json` prints them; null where something was not measured.
 
-    `broken` is how many hits break the filter.
+    `broken` is how many hits break the filter. Of a sampled run `reference` and `unseen` are the two parts of
+    an estimate, each with its interval.
     """
     numbers = ("recall", "low", "high", "p50_ms", "p95_ms", "p99_ms", "qps")
     return [
@@ -142,9 +160,18 @@ def curve(points: Sequence[EfPoint]) -> list[dict[str, float | None]]:
             "ef_runtime": p.ef_runtime,
             **{n: _no_nan(round(getattr(p, n), 5)) for n in numbers},
             "broken": p.broken,
+            **({} if p.estimate is None else _parts(p.estimate)),
         }
         for p in points
     ]
+
+
+def _parts(estimate: Estimate) -> dict[str, dict[str, float]]:
+    parts = {"reference": estimate.reference, "unseen": estimate.unseen}
+    return {
+        name: {end: round(getattr(part, end), 5) for end in ("mean", "low", "high")}
+        for name, part in parts.items()
+    }
 
 
 def load(home: Path, run_id: str) -> Run:
@@ -256,6 +283,10 @@ def _run(about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Run:
         request=request,
         beside=_made(Beside, about["beside"]) if about["beside"] else None,
         as_asked=_made(AsAsked, about["as_asked"]) if about.get("as_asked") else None,
+        shards=tuple(
+            _made(Shard, kept, slots=tuple((int(first), int(last)) for first, last in kept["slots"]))
+            for kept in about.get("shards", ())
+        ),
         recommendation=_recommendation(about["recommendation"]),
         queries=_made(
             Queries,

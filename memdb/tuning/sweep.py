@@ -22,9 +22,24 @@ from memdb.errors import BadInput, Cancelled, MemDBError, UnknownIndex
 from memdb.jobs import Report, silent
 from memdb.tuning import decide, load, own, unseen
 from memdb.tuning.checks import checked
+from memdb.tuning.estimate import Nearer, estimates
 from memdb.tuning.plan import QueryPlan, plan
-from memdb.tuning.run import AsAsked, Beside, Definition, EfPoint, Queries, Run, Setting, SweepRequest, Truth
-from memdb.vectors import distance
+from memdb.tuning.reference import Reference, reference
+from memdb.tuning.run import (
+    AsAsked,
+    Beside,
+    Definition,
+    EfPoint,
+    Queries,
+    Run,
+    Sampled,
+    Setting,
+    Shard,
+    SweepRequest,
+    Truth,
+)
+from memdb.tuning.sample import Sample, chosen
+from memdb.vectors import distance, shards
 from memdb.vectors.filters import Condition
 from memdb.vectors.index import IndexInfo, index_info
 from memdb.vectors.membership import Membership
@@ -55,6 +70,7 @@ def sweep(
     condition: Condition | str | None = None,
     more: Callable[[int], Queries] | None = None,
     beside: Callable[[], Queries] | None = None,
+    sample: Sample | None = None,
     documents: Callable[[], Queries] | None = None,
 ) -> Run:
     """Measure recall, latency and throughput over EF_RUNTIME and recommend one.
@@ -72,6 +88,8 @@ def sweep(
             MORE times as many, where `queries` leave open which EF meets a recall.
         beside: made queries, asked once at the EF that is recommended: `Run.beside` then tells by how much
             `queries`, which are documents, flatter.
+        sample: drawn already for this request; without it one is drawn where the request or the target's
+            budget asks for it.
         documents: random documents, asked once beside `queries` that have settings of their own, with these:
             `Run.as_asked` then tells what the application gets.
 
@@ -85,14 +103,22 @@ def sweep(
     """
     info = index_info(client, info.name)
     request = checked(client, info, request, queries, condition)
-    work = _Sweep(client, info, request, queries, report, keep, home)
+    if queries.asks and request.sample:
+        raise BadInput(
+            "These queries have a K and a filter each: no one sample is of what all of them match.",
+            "Leave --sample out: they are held against all documents.",
+        )
+    if sample is None and not queries.asks:
+        sample = chosen(client, info, request, queries=len(queries), home=home, report=report)
+    work = _Sweep(client, info, request, queries, report, keep, home, sample)
     work.prepare()
     try:
-        work.measure(more)
-        if beside is not None:
-            work.ask_beside(beside())
-        if documents is not None and queries.asks:
-            work.ask_as_asked(documents())
+        with shards.explained(client, info.name):
+            work.measure(more)
+            if beside is not None:
+                work.ask_beside(beside())
+            if documents is not None and queries.asks:
+                work.ask_as_asked(documents())
     except Cancelled:
         raise
     except MemDBError as exc:
@@ -112,6 +138,7 @@ class _State:
     queries: Queries
     truth: Truth
     points: Mapping[int, EfPoint]  # by EF_RUNTIME; rows of each follow `queries`
+    nearer: Nearer | None = None  # of a sampled run: what the reference in the place of `truth` misses
 
     def with_point(self, point: EfPoint) -> _State:
         return replace(self, points={**self.points, point.ef_runtime: point})
@@ -127,7 +154,9 @@ class _Sweep:
         report: Report,
         keep: Keep | None = None,
         home: Path | None = None,
+        sample: Sample | None = None,
     ) -> None:
+        self.sample, self.reference_ef = sample, 0
         self.params = info.vector_field(request.field)[1]
         self.under = Membership(client, info, request.condition)
         self.client, self.info = client, info
@@ -155,9 +184,15 @@ class _Sweep:
             raise BadInput(
                 f"No document of '{info.name}' matches the filter {request.filter}.", "Widen the filter."
             )
-        exact = self._exact(queries)
-        self.state = replace(self.state, truth=exact)
-        left = 0 if queries.asks else matching - exact.looked_at  # of several filters it is the widest
+        self.state = self._known(self.state)
+        exact = self.state.truth
+        if request.sample and self.sample is None:
+            self.notes.append(
+                f"A sample of {request.sample:,} was asked for; {matching:,} documents match: all were read, "
+                "and recall is measured, not estimated."
+            )
+        # Of several filters it is the widest; of a sample it is known what was left out.
+        left = 0 if queries.asks or self.sample is not None else matching - exact.looked_at
         if left:
             self.notes.append(
                 f"{left:,} of the documents that match could not be compared: they hold no usable vector, or "
@@ -196,6 +231,27 @@ class _Sweep:
     def _sent(self, queries: Queries) -> Queries:
         """The queries as the index receives them: rounded to its type, which the exact answer then is of."""
         return replace(queries, vectors=distance.as_sent(queries.vectors, self.params.type))
+
+    def _known(self, state: _State) -> _State:
+        """The same with its exact answer, or with the reference in its place."""
+        if self.sample is None:
+            return replace(state, truth=self._exact(state.queries))
+        made = self._reference(state.queries)
+        self.reference_ef = made.ef
+        return replace(state, truth=made.truth, nearer=made.nearer)
+
+    def _reference(self, queries: Queries) -> Reference:
+        assert self.sample is not None  # noqa: S101  # asked of a sampled run alone
+        return reference(
+            self.client,
+            self.info,
+            self.state.request,
+            queries,
+            self.sample,
+            self.under,
+            report=self.report,
+            pace=self.pace,
+        )
 
     def _exact(self, queries: Queries) -> Truth:
         request, info = self.state.request, self.info
@@ -270,9 +326,8 @@ class _Sweep:
         queries = self._sent(more(MORE * before))
         if len(queries) <= before or not np.array_equal(queries.vectors[:before], earlier.queries.vectors):
             return
-        exact = self._exact(queries)
+        wider = self._known(_State(replace(earlier.request, source=queries.source), queries, _NO_TRUTH, {}))
         self.total = self.done + len(earlier.points) * (len(queries) - before)
-        wider = _State(replace(earlier.request, source=queries.source), queries, exact, {})
         # What is kept has the same rows at every point: the state changes when all are measured.
         for ef in sorted(earlier.points):
             wider = wider.with_point(self._recalled(wider, ef, earlier.points[ef]))
@@ -291,7 +346,7 @@ class _Sweep:
         if not len(queries):
             return
         queries = self._sent(queries)
-        state = replace(self.state, queries=queries, truth=self._exact(queries), points={})
+        state = self._known(replace(self.state, queries=queries, points={}))
         self.total = self.done + len(queries)
         made = self._recalled(state, point.ef_runtime)
         self.beside = Beside(point.ef_runtime, point.recall, made.recall, made.low, made.high, len(queries))
@@ -372,8 +427,15 @@ class _Sweep:
             )
         if self.plan is not None and self.plan.exact and decide.all_exact([point]):
             return replace(point, recall=1.0, low=1.0, high=1.0)  # by how it runs, not by these queries
-        goal = state.request.goal
-        band = unseen.interval(point.recalls, goal.confidence, state.queries.uncertainty)
+        goal, unsure = state.request.goal, state.queries.uncertainty
+        if self.sample is not None and state.nearer is not None:
+            # Of the k that were asked for: where the reference itself came short, those are missing too.
+            returned = point.ranks >= 0
+            (made,) = estimates([returned], state.nearer, self.sample.share, goal.confidence)
+            band = unseen.widened(made.recall, goal.confidence, unsure)
+            point = replace(point, recalls=returned.mean(axis=1).astype(np.float32), estimate=made)
+        else:
+            band = unseen.interval(point.recalls, goal.confidence, unsure)
         return replace(point, recall=band.mean, low=band.low, high=band.high)
 
     def _cost(self, ef: int) -> None:
@@ -457,7 +519,14 @@ class _Sweep:
         except MemDBError as exc:
             self.notes.append(f"Whether the index changed is not known: {exc}")
             return
-        if now.fingerprint == self.info.fingerprint:
+        if [shard.node.slots for shard in now.shards] != [shard.node.slots for shard in self.info.shards]:
+            self.notes.append(
+                "Slots moved between shards during the run: which shard a true neighbour lies on is as it "
+                "was at the start."
+            )
+        if now.missing:
+            self.notes.append(now.unfinished)
+        if now.fingerprint == self.info.fingerprint or now.missing:
             return
         change = now.documents - self.info.documents
         if change:
@@ -470,11 +539,32 @@ class _Sweep:
             f"The index {what} during the run; the exact answer is of its start, so recall may be off."
         )
 
+    def _sampled(self) -> Sampled | None:
+        """What the run rests on where not all documents were read."""
+        sample, nearer = self.sample, self.state.nearer
+        if sample is None or nearer is None:
+            return None
+        request = self.state.request
+        # The reference as if it were a setting: all of its hits returned.
+        every = np.isfinite(self.state.truth.distances)
+        (whole,) = estimates([every], nearer, sample.share, request.goal.confidence)
+        return Sampled(
+            sample.documents,
+            len(sample.keys),
+            sample.way,
+            sample.seed,
+            sample.kept,
+            self.reference_ef,
+            whole.unseen,
+            len(np.unique(nearer.rows)),
+        )
+
     def made(self, *, partial: bool) -> Run:
         """The run as it stands."""
         info, server, params = self.info, self.client.server, self.params
         state = self.state
         points = tuple(state.points[ef] for ef in sorted(state.points))
+        sampled = self._sampled()
         definition = Definition(
             params.algorithm, params.type, params.dim, params.metric, params.m, params.ef_construction
         )
@@ -504,6 +594,7 @@ class _Sweep:
                 definition,
                 uncertainty=state.queries.uncertainty,
                 beside=self.beside,
+                sampled=sampled,
                 ef_limit=server.dialect.limits.ef_runtime,
                 plan_words=self.plan.words if self.plan else "",
                 plan_exact=bool(self.plan and self.plan.exact),
@@ -513,7 +604,13 @@ class _Sweep:
             partial=partial,
             took_s=time.monotonic() - self.began,
             memdb_version=_version(),
+            sampled=sampled,
             as_asked=self.as_asked,
+            shards=tuple(
+                Shard(shard.node.address, shard.node.slots, shard.info.documents)
+                for shard in info.shards
+                if shard.info is not None
+            ),
         )
 
     def _keep(self) -> None:

@@ -35,6 +35,7 @@ PAGES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     ),
     "Tune": (
         ("tune/recall.py", "Recall", ":material/speed:", "recall"),
+        ("tune/relevance.py", "Relevance", ":material/fact_check:", "relevance"),
         ("tune/indexes.py", "Indexes", ":material/stacks:", "indexes"),
     ),
     "Operate": (
@@ -280,6 +281,11 @@ def _target_panel(here: Target, strips: Iterable[Callable[[Target], None]], *, a
             "The command line and the library open it."
         )
     safety.panel(targets.current())
+
+
+def listed_names(here: Target) -> tuple[str, ...]:
+    """Names of the target's indexes; none where this user may not list them."""
+    return _names(here)[0]
 
 
 def _names(here: Target) -> tuple[tuple[str, ...], NotAllowed | None]:

@@ -210,7 +210,7 @@ def test_cached_reads_live_where_the_decision_says() -> None:
 
 def test_pages_are_a_few_lines() -> None:
     pages = python("pages")
-    assert len(pages) == 14
+    assert len(pages) == 15
     for path in pages:
         source = path.read_text()
         assert len(source.splitlines()) <= 12, path

@@ -11,7 +11,7 @@ from memdb.display import Markdown, code, line, markdown
 from memdb.durability import drill, report
 from memdb.durability.drill import DrillRequest, DrillResult, Side
 from memdb.embedding import local
-from memdb.errors import BadInput
+from memdb.errors import BadInput, NoVectorField
 from memdb.maps.request import Map
 from memdb.sessions import context
 from memdb.sessions.users import UserRecord
@@ -242,7 +242,7 @@ def _two_answers(low: Answered, high: Answered) -> None:
     for column, answer in zip(st.columns(2), (low, high), strict=True):
         with column, st.container(key=f"present-counter-ef{answer.ef_runtime}"):
             st.metric(
-                f"EF_RUNTIME {answer.ef_runtime}: true neighbours found",
+                f"EF_RUNTIME {answer.ef_runtime} finds",
                 f"{sum(answer.found)} of {len(answer.found)}",
             )
             st.markdown(" ".join("✓" if hit else "✗" for hit in answer.found))
@@ -313,8 +313,11 @@ def _index(scene: Scene) -> IndexInfo:
     """The index that the step is about.
 
     Raises:
+        NoVectorField: the chosen one has no vectors, and no other has.
         BadInput: the target has none with vectors.
     """
+    if scene.without is not None:
+        raise NoVectorField(scene.without, ())
     if scene.info is None:
         raise BadInput("This target has no index with vectors.", "Load the demo data, or create an index.")
     return scene.info

@@ -1,0 +1,340 @@
+"""The library on several shards of valkey-search: every figure against a computation over what was stored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from redis.crc import key_slot
+
+from memdb.cli import main
+from memdb.cluster import engine as local_engine
+from memdb.cluster.client import Client, connect
+from memdb.errors import Busy, Unreachable
+from memdb.maps.request import MapRequest
+from memdb.maps.sample import sample
+from memdb.tuning import queries, store
+from memdb.tuning.by_shard import by_shard
+from memdb.tuning.run import Goal, Run, SweepRequest
+from memdb.tuning.source import Given, Selected
+from memdb.tuning.sweep import sweep
+from memdb.vectors import counts, index, read, search
+from memdb.vectors.conditions import Range, Raw, Tag
+from memdb.vectors.exact import nearest
+from memdb.vectors.index import HnswField, IndexInfo, IndexSpec, NumericField, TagField, index_info
+from memdb.vectors.query import KnnRequest, vector_param
+from tests.standins import Shard, valkey_cluster
+from tests.waiting import until
+
+COUNT, DIM, K = 900, 10, 10
+OUT = 1  # the shard that is out of reach in some tests
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Shard, ...]]:
+    folder = tmp_path_factory.mktemp("cluster")
+    with local_engine.start(folder, cluster=True, shards=3, log=False) as running:
+        running.wait_ready()
+        with valkey_cluster(running) as served:
+            yield served
+
+
+@pytest.fixture
+def client(shards: tuple[Shard, ...]) -> Iterator[Client]:
+    """Of the first node; the cluster is as it was afterwards."""
+    with connect(replace(shards[0].target, writable=True)) as opened:
+        yield opened
+    for shard in shards:
+        shard.down = shard.building = False
+        shard.refused.clear()
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What was stored."""
+
+    vectors: np.ndarray  # (COUNT, DIM) float32, uneven: a tenth of them doubled
+
+    def key(self, i: int) -> str:
+        return f"w:{i}"
+
+    def shard(self, i: int) -> int:
+        slot = key_slot(self.key(i).encode())
+        return (slot >= 5461) + (slot >= 10922)
+
+    def nearest(self, query: np.ndarray, rows: list[int], k: int = K) -> list[str]:
+        """The k nearest of some documents by inner product, in float64."""
+        far = 1 - self.vectors[rows].astype(np.float64) @ query.astype(np.float64)
+        return [self.key(rows[at]) for at in np.argsort(far, kind="stable")[:k]]
+
+
+@pytest.fixture(scope="module")
+def loaded(shards: tuple[Shard, ...]) -> Loaded:
+    """Documents of the index `several`; a number that every third one lacks, and a tag."""
+    vectors = np.random.default_rng(11).standard_normal((COUNT, DIM)).astype("<f4")
+    vectors[::10] *= 2
+    made = Loaded(vectors)
+    with connect(replace(shards[2].target, writable=True)) as client:
+        client.pipeline(
+            [
+                (
+                    "HSET",
+                    made.key(i),
+                    "t",
+                    f"t{i % 7}",
+                    *(("n", i) if i % 3 else ()),
+                    "v",
+                    vectors[i].tobytes(),
+                )
+                for i in range(COUNT)
+            ]
+        )
+        fields = (TagField("t"), NumericField("n"), HnswField("v", DIM, metric="IP", m=4, ef_construction=12))
+        index.create(client, IndexSpec("several", fields, ("w:",)))
+        until(lambda: index_info(client, "several").build.ready, "the index is built")
+    return made
+
+
+@pytest.fixture
+def info(client: Client, loaded: Loaded) -> IndexInfo:
+    return index_info(client, "several")
+
+
+def place_of(shard: Shard) -> str:
+    return f"127.0.0.1:{shard.target.port}"
+
+
+def asked(query: np.ndarray, condition: object = "*", ef: int | None = 400) -> KnnRequest:
+    return KnnRequest("several", vector_param(query), "v", K, ef, condition, ("t",))  # type: ignore[arg-type]
+
+
+QUERIES = np.random.default_rng(12).standard_normal((20, DIM)).astype("<f4")
+
+
+def test_an_index_is_told_of_all_shards_and_of_each(client: Client, info: IndexInfo, loaded: Loaded) -> None:
+    assert client.server.shards == 3
+    assert client.server.dialect.searches
+    held = [sum(loaded.shard(i) == place for i in range(COUNT)) for place in range(3)]
+    assert (info.documents, info.vectors) == (COUNT, COUNT)
+    assert [shard.info.documents for shard in info.shards if shard.info] == held
+    assert [shard.node.address for shard in info.shards] == [n.address for n in client.nodes()]
+    assert info.unfinished == ""
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_searches_counts_and_lists_are_of_all_shards(
+    shards: tuple[Shard, ...], loaded: Loaded, place: int
+) -> None:
+    conditions = {
+        "*": lambda i: True,
+        Tag("t", ("t3", "t5")): lambda i: i % 7 in (3, 5),
+        Range("n", 100, 250): lambda i: bool(i % 3) and 100 <= i <= 250,
+    }
+    with connect(shards[place].target) as client:
+        info = index_info(client, "several")
+        for condition, holds in conditions.items():
+            rows = [i for i in range(COUNT) if holds(i)]
+            assert search.count(client, info, condition) == len(rows)  # type: ignore[arg-type]
+            listed = [key for batch in read.matching_keys(client, info, condition) for key in batch]  # type: ignore[arg-type]
+            assert sorted(listed) == sorted(map(loaded.key, rows))
+            for query in QUERIES[:5]:
+                came = search.knn(client, asked(query, condition), info)
+                right = loaded.nearest(query, rows)
+                assert len(set(came.keys) & set(right)) >= K - 2
+                gaps = [
+                    1 - float(loaded.vectors[int(k[2:])].astype(float) @ query.astype(float))
+                    for k in came.keys
+                ]
+                assert came.distances == pytest.approx(gaps, abs=1e-4)
+                assert [dict(f)["t"] for f in came.fields] == [f"t{int(k[2:]) % 7}" for k in came.keys]
+                assert came.missing == ()
+                assert "ALLSHARDS" in came.command.args
+        values = counts.tag_values(client, info, "t")
+        assert {v.value: v.documents for v in values} == {
+            f"t{tag}": len(range(tag, COUNT, 7)) for tag in range(7)
+        }
+    assert [words for shard in shards for words in shard.searches_refused] == []
+
+
+def test_the_exact_answer_reads_every_shard_once(client: Client, info: IndexInfo, loaded: Loaded) -> None:
+    exact = nearest(read.blocks(client, info), QUERIES, K, "IP")
+    assert exact.looked_at == COUNT
+    assert [list(row) for row in exact.keys] == [loaded.nearest(q, list(range(COUNT))) for q in QUERIES]
+
+
+def test_an_index_of_one_slot_is_of_one_shard(client: Client, shards: tuple[Shard, ...]) -> None:
+    client.pipeline([("HSET", f"o:{{shard0}}:{i}", "n", i, "v", QUERIES[i].tobytes()) for i in range(9)])
+    fields = (NumericField("n"), HnswField("v", DIM))
+    index.create(client, IndexSpec("one{shard0}", fields, ("o:{shard0}",)))
+    until(lambda: index_info(client, "one{shard0}").build.ready, "the index is built")
+    shards[0].down = shards[1].down = True  # they have nothing of it
+    with connect(shards[2].target) as other:
+        info = index_info(other, "one{shard0}")
+        assert (info.documents, info.unfinished, info.shards) == (9, "", ())
+        assert search.count(other, info, Range("n", 0, 4)) == 5
+        knn = KnnRequest("one{shard0}", vector_param(QUERIES[3]), "v", 1)
+        assert search.knn(other, knn, info).keys == ("o:{shard0}:3",)
+    shards[0].down = shards[1].down = False
+    index.drop(client, "one{shard0}")
+
+
+@pytest.mark.parametrize("out", range(3))
+def test_a_shard_that_does_not_answer_is_named_and_never_counted_as_all(
+    shards: tuple[Shard, ...], client: Client, info: IndexInfo, loaded: Loaded, out: int
+) -> None:
+    address = place_of(shards[out])
+    shards[out].down = True
+    rows = [i for i in range(COUNT) if loaded.shard(i) != out]
+    for query in QUERIES[:3]:
+        came = search.knn(client, asked(query), info)
+        assert came.missing == (address,)
+        assert {loaded.shard(int(key[2:])) for key in came.keys} <= {0, 1, 2} - {out}
+        assert len(set(came.keys) & set(loaded.nearest(query, rows))) >= K - 2
+        assert any(f"The shard at {address} does not answer" in note for note in came.notes)
+    now = index_info(client, "several")
+    assert (now.documents, now.missing) == (len(rows), (address,))
+    assert f"The shard at {address} does not answer" in now.unfinished
+    assert "of 2 of 3 shards" in now.unfinished
+    assert now.fingerprint != info.fingerprint
+    with pytest.raises(Busy, match=f"The shard at {address} does not answer"):
+        search.count(client, info, Tag("t", ("t3",)))
+    with pytest.raises(Busy, match=address):
+        list(read.matching_keys(client, info, Tag("t", ("t3",))))
+    with pytest.raises(Unreachable, match=address):
+        nearest(read.blocks(client, info), QUERIES, K, "IP")
+    with pytest.raises(Unreachable, match=address):
+        client.execute("DBSIZE")
+    shards[out].down = False
+    again = index_info(client, "several")
+    assert (again.documents, again.unfinished) == (COUNT, "")
+    assert search.knn(client, asked(QUERIES[0]), again).missing == ()
+
+
+def test_no_shard_answers(shards: tuple[Shard, ...], client: Client, info: IndexInfo) -> None:
+    for shard in shards:
+        shard.down = True
+    with pytest.raises(Unreachable, match="No answer from"):
+        search.knn(client, asked(QUERIES[0]), info)
+    with pytest.raises(Unreachable, match="No answer from"):
+        index_info(client, "several")
+
+
+def test_a_shard_that_is_still_building_is_named(
+    shards: tuple[Shard, ...], client: Client, loaded: Loaded
+) -> None:
+    shards[OUT].building = True
+    now = index_info(client, "several")
+    assert not now.build.ready
+    assert now.build.fraction == 0.0  # the least of the three, two of which are ready
+    assert f"on {place_of(shards[OUT])}" in now.unfinished
+    assert [shard.info.build.ready for shard in now.shards if shard.info] == [True, False, True]
+
+
+def swept(client: Client, info: IndexInfo, home: Path, condition: str = "*") -> Run:
+    """A sweep whose queries are documents, so that each is left out of its own answer."""
+    own = [f"w:{i}" for i in range(5, 120, 5)]
+    request = SweepRequest(
+        "several",
+        k=K,
+        ef_min=K + 1,
+        ef_max=16,
+        goal=Goal("recall", 0.9),
+        concurrency=(),
+        filter=condition,
+        source=Selected(tuple(own)),
+    )
+    run = sweep(client, info, request, queries.of_keys(client, info, "", tuple(own)), home=home)
+    store.save(run, home)
+    return run
+
+
+@pytest.mark.parametrize("condition", ["*", "@t:{t1|t2|t4}"])
+def test_recall_of_each_shard_is_that_of_its_true_neighbours(
+    client: Client, info: IndexInfo, loaded: Loaded, tmp_path: Path, condition: str
+) -> None:
+    run = swept(client, info, tmp_path, condition)
+    rows = [i for i in range(COUNT) if condition == "*" or i % 7 in (1, 2, 4)]
+    held = [sum(loaded.shard(i) == place for i in range(COUNT)) for place in range(3)]
+    assert [shard.documents for shard in run.shards] == held
+    assert run.truth.looked_at == len(rows)
+    some_missed = 0
+    for point in run.points:
+        there, came = np.zeros(3, int), np.zeros(3, int)
+        for query, own in zip(run.queries.vectors, run.queries.own_keys, strict=True):
+            true = loaded.nearest(query, [i for i in rows if loaded.key(i) != own])
+            knn = replace(asked(query, Raw(condition), point.ef_runtime), k=K + 1)
+            hits = [key for key in search.knn(client, knn, info).keys if key != own][:K]
+            for key in true:
+                there[loaded.shard(int(key[2:]))] += 1
+                came[loaded.shard(int(key[2:]))] += key in hits
+        told = by_shard(run, point.ef_runtime)
+        assert [row.neighbours for row in told] == there.tolist()
+        assert [row.returned for row in told] == came.tolist()
+        assert [row.recall for row in told] == pytest.approx(came / there)
+        assert point.recall == pytest.approx(came.sum() / there.sum(), abs=1e-6)
+        assert all(row.low <= row.recall <= row.high for row in told)
+        some_missed += int((there - came).sum())
+    assert some_missed > 0
+    kept = store.load(tmp_path, run.id)
+    assert [by_shard(kept, p.ef_runtime) for p in kept.points] == [
+        by_shard(run, p.ef_runtime) for p in run.points
+    ]
+
+
+def test_the_command_line_tells_recall_by_shard(
+    shards: tuple[Shard, ...],
+    loaded: Loaded,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MEMDB_URL", shards[1].target.url)
+    np.save(tmp_path / "queries.npy", QUERIES)
+    words = ["recall", "--index", "several", "--queries", str(tmp_path / "queries.npy")]
+    words += ["--ef-max", "11", "--clients", "0"]
+    main([*words, "--target", "0.5", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    by_ef: dict[int, list[dict[str, float]]] = {}
+    for row in told["shards"]:
+        by_ef.setdefault(row["ef_runtime"], []).append(row)
+    for point in told["curve"]:
+        rows = by_ef[point["ef_runtime"]]
+        assert [row["address"] for row in rows] == [place_of(shard) for shard in shards]
+        assert sum(row["neighbours"] for row in rows) == len(QUERIES) * K
+        assert sum(row["returned"] for row in rows) / (len(QUERIES) * K) == pytest.approx(
+            point["recall"], abs=1e-4
+        )
+    main([*words, "--target", "0.5"])
+    shown = capsys.readouterr().out
+    assert "By shard at EF_RUNTIME" in shown
+    assert all(place_of(shard) in shown for shard in shards)
+
+
+def test_a_shard_that_goes_away_ends_a_sweep_and_is_named(
+    shards: tuple[Shard, ...], client: Client, info: IndexInfo
+) -> None:
+    def goes(run: Run) -> None:
+        shards[OUT].down = bool(run.points)
+
+    request = SweepRequest("several", k=K, ef_max=40, concurrency=(), source=Given())
+    given = queries.made(QUERIES, tuple(map(str, range(len(QUERIES)))), ("",) * len(QUERIES), Given())
+    run = sweep(client, info, request, given, keep=goes)
+    assert run.partial
+    assert any(f"The shard at {place_of(shards[OUT])} does not answer" in note for note in run.notes)
+    assert len(run.shards) == 3
+    with pytest.raises((Busy, Unreachable), match=place_of(shards[OUT])):
+        sweep(client, info, request, given)  # nothing is measured of two shards
+
+
+def test_a_map_is_of_all_shards(client: Client, info: IndexInfo, loaded: Loaded) -> None:
+    made = sample(client, info, MapRequest("several", by="all"))
+    assert sorted(made.keys) == sorted(map(loaded.key, range(COUNT)))
+    assert made.total == COUNT
+    some = sample(client, info, MapRequest("several", count=90, condition="@t:{t6}"))
+    assert len(some.keys) == 90
+    assert all(int(key[2:]) % 7 == 6 for key in some.keys)
+    assert {loaded.shard(int(key[2:])) for key in some.keys} == {0, 1, 2}
