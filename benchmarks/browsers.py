@@ -1,0 +1,197 @@
+"""What a browser costs the server: sessions on Metrics and search, by the app's own protocol.
+
+    python -m benchmarks.browsers [--sessions 1 10 50] [--documents 2000] [--idle 20]
+
+Each session is a WebSocket that asks for pages and reads their answers, as a tab does, and asks again for
+what a page wants drawn anew. Chromium itself is left out: fifty would measure the machine. Memory is RSS of the
+server process alone; times are from the question to the end of the script's run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import websockets
+from streamlit.proto.BackMsg_pb2 import BackMsg  # noqa: TID251  # it speaks to Streamlit's server
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg  # noqa: TID251
+
+from memdb.cluster import engine
+from memdb.cluster.client import connect
+from memdb.demo import loader
+from memdb.demo.app import app_folder, environment, served_by
+from memdb.ports import free_port, port_is_free
+
+_WORDS = "restore table bucket backup create delete policy role key stream queue topic function index".split()
+_FINISHED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """So many sessions at once."""
+
+    sessions: int
+    mb: float  # RSS of the server with them open
+    mb_a_session: float  # of what is above the server that has served one before
+    page_p95_s: float
+    search_p95_s: float
+    idle_cpu: float  # of a core, with Metrics open in up to ten of them
+    mb_left: float  # RSS a while after they have gone, above the start
+
+
+class Tab:
+    """One session."""
+
+    def __init__(self, socket: websockets.ClientConnection) -> None:
+        self._socket = socket
+        self._reruns: dict[str, float] = {}
+        self._lock = asyncio.Lock()
+
+    async def open(self, page: str, query: str = "") -> float:
+        """Ask for a page; seconds to the end of its run."""
+        async with self._lock:
+            self._reruns = {}
+            return await self._run(page, query, "")
+
+    async def idle(self, seconds: float) -> None:
+        """What an open tab asks for by itself."""
+        end = time.monotonic() + seconds
+        due = {fragment: time.monotonic() + every for fragment, every in self._reruns.items()}
+        while time.monotonic() < end:
+            await asyncio.sleep(0.1)
+            for fragment, at in due.items():
+                if time.monotonic() >= at:
+                    await self._run("", "", fragment)
+                    due[fragment] = time.monotonic() + self._reruns.get(fragment, 1e9)
+
+    async def _run(self, page: str, query: str, fragment: str) -> float:
+        message = BackMsg()
+        message.rerun_script.page_name = page
+        message.rerun_script.query_string = query
+        message.rerun_script.fragment_id = fragment
+        message.rerun_script.is_auto_rerun = bool(fragment)
+        began = time.monotonic()
+        await self._socket.send(message.SerializeToString())
+        while True:
+            answer = ForwardMsg()
+            data = await self._socket.recv()
+            answer.ParseFromString(data if isinstance(data, bytes) else data.encode())
+            kind = answer.WhichOneof("type")
+            if kind == "auto_rerun":
+                self._reruns[answer.auto_rerun.fragment_id] = answer.auto_rerun.interval
+            elif kind == "script_finished" and answer.script_finished in (_FINISHED, 3):
+                return time.monotonic() - began
+
+
+@contextlib.asynccontextmanager
+async def tabs(port: int, count: int) -> AsyncIterator[list[Tab]]:
+    """So many open tabs."""
+    async with contextlib.AsyncExitStack() as stack:
+        opened = []
+        for _ in range(count):
+            address = f"ws://localhost:{port}/_stcore/stream"
+            socket = websockets.connect(
+                address, subprotocols=[websockets.Subprotocol("streamlit")], max_size=None
+            )
+            opened.append(Tab(await stack.enter_async_context(socket)))
+        yield opened
+
+
+@contextlib.contextmanager
+def app(documents: int) -> Iterator[tuple[int, int]]:
+    """The served app on a small demo: its port and its process."""
+    with tempfile.TemporaryDirectory() as folder, engine.start(Path(folder) / "engine", log=False) as running:
+        running.wait_ready()
+        home, port = Path(folder) / "home", free_port()
+        with connect(running.target) as client:
+            loader.load(client, home=home, docs=documents, users=40, sessions=200)
+        env = {**os.environ, **environment(running.target, home)}
+        words = served_by(address="localhost", port=port)
+        with subprocess.Popen(words, env=env, cwd=app_folder(), stderr=subprocess.DEVNULL) as process:
+            try:
+                while port_is_free(port):
+                    time.sleep(0.1)
+                yield port, process.pid
+            finally:
+                process.terminate()
+                process.wait(60)
+
+
+def rss_mb(pid: int) -> float:
+    """Resident memory."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def cpu_s(pid: int) -> float:
+    """Processor time that a process has used."""
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def step(port: int, pid: int, count: int, start_mb: float, idle_s: float) -> Step:
+    """Open, look at Metrics, search, stay, leave."""
+    async with tabs(port, count) as opened:
+        pages = list(await asyncio.gather(*(tab.open("metrics") for tab in opened)))
+
+        async def search(number: int, tab: Tab) -> float:
+            words = (
+                f"{_WORDS[number % len(_WORDS)]}+{_WORDS[(number // 3 + 1) % len(_WORDS)]}+{count}+{number}"
+            )
+            return await tab.open("search", f"search.q={words}")
+
+        searches = list(await asyncio.gather(*(search(i, tab) for i, tab in enumerate(opened))))
+        watching = opened[:10]
+        pages += await asyncio.gather(*(tab.open("metrics") for tab in watching))
+        mb = rss_mb(pid)
+        used, began = cpu_s(pid), time.monotonic()
+        await asyncio.gather(*(tab.idle(idle_s) for tab in watching))
+        idle = (cpu_s(pid) - used) / (time.monotonic() - began)
+    await asyncio.sleep(5)
+    return Step(
+        count,
+        round(mb, 1),
+        round((mb - start_mb) / count, 2),
+        round(float(np.percentile(pages, 95)), 2),
+        round(float(np.percentile(searches, 95)), 2),
+        round(idle, 3),
+        round(rss_mb(pid) - start_mb, 1),
+    )
+
+
+async def measure(sessions: list[int], documents: int, idle_s: float) -> list[Step]:
+    """Each number of sessions after the one before."""
+    with app(documents) as (port, pid):
+        async with tabs(port, 1) as (first,):  # imports, model and caches are the server's own
+            await first.open("metrics")
+            await first.open("search", "search.q=restore+a+table")
+        await asyncio.sleep(2)
+        start = rss_mb(pid)
+        print(f"server after its first visitor: {start:.0f} MB", file=sys.stderr)
+        return [await step(port, pid, count, start, idle_s) for count in sessions]
+
+
+def main() -> None:
+    """Print a line of JSON for each step."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sessions", type=int, nargs="+", default=[1, 10, 50])
+    parser.add_argument("--documents", type=int, default=2_000)
+    parser.add_argument("--idle", type=float, default=20.0)
+    given = parser.parse_args()
+    for made in asyncio.run(measure(given.sessions, given.documents, given.idle)):
+        print(json.dumps(asdict(made)))
+
+
+if __name__ == "__main__":
+    main()
