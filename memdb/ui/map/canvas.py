@@ -246,7 +246,6 @@ def show(
             "selection": known.get("polygon") if isinstance(known, dict) else None,
             "hover": {"index": hover[0], "text": hover[1]} if hover is not None else None,
         },
-        height=height + 120,
         on_selection_change=_nothing,
         on_hovered_change=_nothing,
         on_webgl_change=_nothing,

@@ -24,7 +24,7 @@ const STYLE = `
 .bar, .legend { display: flex; flex-wrap: wrap; gap: 4px; align-items: center; margin: 4px 0; }
 button { font: inherit; font-size: 13px; color: var(--text); background: transparent; border: 1px solid var(--grid); border-radius: 4px;
   padding: 2px 8px; cursor: pointer; }
-button[aria-pressed="true"] { border-color: var(--text); font-weight: 600; }
+.bar button[aria-pressed="true"], .isolated button[aria-pressed="true"] { border-color: var(--text); font-weight: 600; }
 .legend.isolated button[aria-pressed="false"] { opacity: 0.45; }
 .dot { display: inline-block; width: 10px; height: 10px; border-radius: 50%; margin-right: 5px; vertical-align: baseline; }
 .said { font-size: 13px; color: var(--text); margin-left: auto; }
@@ -185,6 +185,11 @@ const create = (root) => {
     camera().scale([factor, factor], [0, 0]);
     scatter.redraw();
   };
+  const whole = () => {
+    const far = (values) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-3);
+    const nearest = Math.max(far(drawnPoints.y), (far(drawnPoints.x) * given.height) / width);
+    scatter.zoomToLocation([0, 0], nearest * 1.04);
+  };
   const controls = () => {
     const button = (name, action) => {
       const control = element('button', 'control', given.words[name]);
@@ -197,7 +202,7 @@ const create = (root) => {
       ...Object.values(modes),
       button('nearer', () => zoomed(1.4)),
       button('farther', () => zoomed(1 / 1.4)),
-      button('whole', () => scatter.reset()),
+      button('whole', whole),
       button('inView', () => {
         const [x, y] = [xScale.domain(), yScale.domain()];
         selected([[x[0], y[0]], [x[1], y[0]], [x[1], y[1]], [x[0], y[1]]]);
@@ -213,7 +218,7 @@ const create = (root) => {
     if (moves[event.key]) camera().pan(moves[event.key]);
     else if (event.key === '+' || event.key === '=') zoomed(1.4);
     else if (event.key === '-') zoomed(1 / 1.4);
-    else if (event.key === '0') scatter.reset();
+    else if (event.key === '0') whole();
     else if (event.key === 'Escape' && polygon) selected(null);
     else return;
     event.preventDefault();
@@ -295,6 +300,7 @@ const create = (root) => {
     await scatter.draw({ x: next.x, y: next.y, valueA: next.category }, { zDataType: 'categorical' });
     isolated = isolations.get(next.id) ?? null;
     if (views.has(given.view)) scatter.view(views.get(given.view));
+    else whole();
     legendDrawn();
     await filter();
     polygon = polygon ?? given.selection;
