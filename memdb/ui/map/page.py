@@ -307,7 +307,9 @@ def colouring(shown: MapView, colour: str) -> Colouring:
         return Colouring("kept neighbours", numbers=made.quality.kept.astype(np.float64))
     if colour == TTL:
         return Colouring("TTL, s", numbers=map_cached.ttls(*shown.key, made))
-    if colour in (CLUSTERS, DENSITY):
+    if colour == DENSITY:  # the shade under the points tells it
+        return Colouring("", [""] * len(made.keys))
+    if colour == CLUSTERS:
         names = np.array([*made.names, figures.BETWEEN], dtype=object)
         return Colouring(
             "clusters", names[made.labels].tolist() if len(made.labels) else [""] * len(made.keys)
