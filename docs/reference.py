@@ -29,6 +29,7 @@ memdb calibrate --index idx:embeddings                                   # a siz
 memdb engine start --port 7000 --dir ./data --cluster                    # a one-shard cluster node
 memdb load --docs 60000 --sessions 5000
 memdb app --url redis://localhost:6379
+memdb serve --address 0.0.0.0 --path /explorer/                          # for others: needs a login
 memdb doctor --url rediss://user@host:6379 --json
 memdb check --json
 memdb memory --json

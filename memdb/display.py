@@ -114,6 +114,11 @@ def is_utf8(value: str) -> bool:
     return not any("\ud800" <= c <= "\udfff" for c in value)
 
 
+def percent(share: float) -> str:
+    """A share with the digits that count: "2 %", "0.35 %"."""
+    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.3g} %"
+
+
 def bytes_text(size: float | None) -> str:
     """A number of bytes as people read it: 1.5 MiB. Units of 1024, as redis-cli's and AWS's node sizes."""
     if size is None:

@@ -3,6 +3,7 @@
 MemDBError                  .hint says what to do
 ├── Unreachable             no answer from the server
 │   └── MalformedReply      what came is no reply, or none to this command
+├── ServiceUnreachable      no answer from another service than the server: an embedding endpoint, Bedrock
 ├── Busy                    the server answers, but not yet (loading, index building)
 ├── LoginFailed             a password is missing or wrong, or the user may not do this
 │   └── NotAllowed          logged in, but the ACL does not allow this
@@ -63,6 +64,10 @@ class Unreachable(MemDBError):
 
 class MalformedReply(Unreachable):
     """What came is no reply of the protocol, is larger than one may be, or is none to this command."""
+
+
+class ServiceUnreachable(MemDBError):
+    """Another service did not answer, such as an embedding endpoint: waiting for the server does not help."""
 
 
 class Busy(MemDBError):

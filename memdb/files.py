@@ -29,10 +29,8 @@ from memdb.errors import DamagedFile, MemDBError, NotKept
 
 # What lies under the home: folders of ours, none of which is a link.
 FOLDERS = (
-    "corpus drill embeddings engine evaluations history logs maps profiles run runs taps truth tuning".split(
-        " "
-    )
-)
+    "corpus drill embeddings engine evaluations history logs maps profiles run runs taps truth tuning watch"
+).split(" ")
 CACHES = ("corpus", "embeddings", "maps", "truth")  # of them: what is made again from something else
 MOST_BYTES = 64 << 20  # of a JSON file
 MOST_TEXT_BYTES = 4 << 20  # of a settings file

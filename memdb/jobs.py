@@ -5,17 +5,20 @@ A job knows nothing of Streamlit: the page keeps its id and polls `Job.state` fr
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import uuid
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from memdb.errors import Cancelled, MemDBError
 
 T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
 
 # Called by long work with (stage, done, total); may raise Cancelled, which the work lets pass.
 Report = Callable[[str, int, int], None]
@@ -59,6 +62,7 @@ class Job(Generic[T]):
         self._began = self._stage_began = time.monotonic()
         self._ended: float | None = None
         self._thread = threading.Thread(target=self._run, args=(work,), name=f"job {title}", daemon=True)
+        _ALL.add(self)
         self._thread.start()
 
     def report(self, stage: str, done: int, total: int) -> None:
@@ -111,6 +115,35 @@ class Job(Generic[T]):
             self._bug, status = exc, "failed"
         with self._lock:
             self._ended, self._status = time.monotonic(), status
+        # Its title may hold the name of an index or of a target: a log is read by others.
+        facts = {"job": self.id, "status": status, "seconds": round(self._ended - self._began, 1)}
+        _LOG.info("A job ended.", extra={"facts": facts})
+
+
+_ALL: weakref.WeakSet[Job[Any]] = weakref.WeakSet()  # of this process
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How many jobs ran when the end was asked for, and how many of them did not end in time."""
+
+    asked: int
+    left: int
+
+
+def end_all(within_s: float) -> Ended:
+    """Ask every running job of this process to end, and wait for that; each keeps its partial result.
+
+    Args:
+        within_s: seconds for all of them together.
+    """
+    running = [job for job in list(_ALL) if job._ended is None]
+    for job in running:
+        job.cancel()
+    end = time.monotonic() + within_s
+    for job in running:
+        job.wait(max(0.0, end - time.monotonic()))
+    return Ended(len(running), sum(job._ended is None for job in running))
 
 
 class Jobs:

@@ -204,6 +204,15 @@ class Settings:
     allow_addresses: bool = _setting(
         SWITCH, False, "1 lets visitors of an app served beyond this machine enter addresses", part="The app"
     )
+    serve_without_login: bool = _setting(
+        SWITCH, False, "1 serves the app beyond this machine without a login, and says so on every page"
+    )
+    login: str = _setting(
+        KEY,
+        "",
+        "Streamlit's table [auth] as JSON, for a login without the file secrets.toml (docs/connect.md)",
+    )
+    log: str = _setting(WORD, "text", "text or json: how the app writes its log")
     sample_seconds: float = _setting(
         NUMBER, 2.0, "how often the app samples the opened target for the Metrics page, in seconds; 0: never"
     )

@@ -1,10 +1,6 @@
-"""Presenter mode: the loss, the proof, the search, the map, the bill."""
+"""Presenter mode: a story in seven steps that fills the screen."""
 
-from memdb.ui import frame, present
+from memdb.ui import frame
+from memdb.ui.present import page
 
-present.draw(
-    frame.page(
-        "Present",
-        "Five steps in five minutes. The arrow keys lead on and back, P pulls the plug.",
-    )
-)
+page.draw(frame.admitted())

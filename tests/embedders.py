@@ -15,6 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memdb.cluster.client import Client
+from memdb.vectors.index import HnswField, IndexInfo, IndexSpec, TextField, create, index_info
+from tests.waiting import until
+
+TEXTS = ["restore a table", "rotate a password", "count visitors", "a bucket"]
 WORDS = ["[UNK]", "restore", "a", "table", "rotate", "password", "bucket", "count", "visitors"]
 
 
@@ -27,6 +32,27 @@ def vector_of(text: str, dimension: int) -> NDArray[np.float64]:
         for word in text.lower().split()
     ]
     return np.sum(rows, axis=0)
+
+
+def indexed(
+    client: Client,
+    prefix: str,
+    dim: int,
+    metric: str = "COSINE",
+    length: float = 0.0,
+    texts: Sequence[str] = TEXTS,
+    name: str = "",
+) -> IndexInfo:
+    """An index of texts by `vector_of`, of unit length where none is given, else of lengths up to that."""
+    name = name or f"{prefix}idx{dim}{metric}"
+    key = f"{name}:d:"
+    create(client, IndexSpec(name, (TextField("title"), HnswField("embedding", dim, metric)), (key,)))
+    for i, text in enumerate(texts):
+        row = vector_of(text, dim)
+        row *= (length or 1) / np.linalg.norm(row) * ((i + 1) / len(texts) if length else 1)
+        client.execute("HSET", f"{key}{i}", "title", text, "embedding", row.astype("<f4").tobytes())
+    until(lambda: index_info(client, name).documents == len(texts), "the documents are indexed")
+    return index_info(client, name)
 
 
 @dataclass

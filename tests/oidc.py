@@ -1,4 +1,6 @@
-"""A small OpenID Connect provider that lets everybody in as ada@example.com: for the login's whole way."""
+"""A small OpenID Connect provider that lets everybody in, as ada@example.com or whom the test says: for the
+login's whole way.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -19,8 +21,8 @@ CLIENT = "explorer"
 
 
 @contextlib.contextmanager
-def provider() -> Iterator[str]:
-    """The provider's address, while it runs."""
+def provider(said: Mapping[str, object] | None = None) -> Iterator[str]:
+    """The provider's address, while it runs. `said` are claims that it makes besides its own; read at each login."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     nonces: dict[str, str] = {}
 
@@ -77,6 +79,7 @@ def provider() -> Iterator[str]:
                 "exp": now + 300,
                 "email": "ada@example.com",
                 "nonce": nonces.pop(sent["code"][0]),
+                **(said or {}),
             }
             signed = f"{_text({'alg': 'RS256', 'kid': 'k'})}.{_text(claims)}"
             signature = key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())

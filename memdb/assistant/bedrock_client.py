@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from memdb.cluster import aws
-from memdb.errors import EngineError, LoginFailed, MemDBError, TextTooLong, Throttled, Unreachable
+from memdb.errors import EngineError, LoginFailed, MemDBError, ServiceUnreachable, TextTooLong, Throttled
 
 _TOO_LONG = re.compile(r"too (many (input )?tokens|long)|max(imum)? ?length|token limit", re.IGNORECASE)
 
@@ -72,7 +72,7 @@ def explained(model: str) -> Iterator[None]:
     except ClientError as exc:
         raise _explained(exc, model) from exc
     except BotoCoreError as exc:
-        raise Unreachable(
+        raise ServiceUnreachable(
             f"Bedrock did not answer: {str(exc).rstrip('.')}.",
             "Check the network, the region and the credentials.",
         ) from exc

@@ -5,11 +5,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from memdb.cli.options import Command, option
 from memdb.cluster.find import find_target
 from memdb.cluster.target import Target
 from memdb.settings import Settings
+
+if TYPE_CHECKING:
+    from memdb.cluster.client import Client
+    from memdb.embedding import Embedder
+    from memdb.vectors.index import IndexInfo
 
 APP_PORT = 8501
 
@@ -98,6 +104,51 @@ class OnIndex(OnServer):
     index: str = option("--index", required=True, metavar="NAME", help="e.g. idx:embeddings")
     field: str = option("--field", default="", metavar="F", help="vector field (default: the first)")
     filter: str = option("--filter", default="*", metavar="EXPR", help="e.g. '@service:{s3}' (default: all)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InWords(OnIndex):
+    """Commands that embed texts to ask an index."""
+
+    embedder: str = option(
+        "--embedder",
+        default="",
+        metavar="MODEL",
+        help="model that embeds texts, e.g. titan:512, openai:MODEL or folder:PATH (default: what the "
+        "settings file or MEMDB_EMBEDDER says; for 256 numbers the model of this machine)",
+    )
+
+    def embedder_of(self, client: Client, info: IndexInfo, settings: Settings) -> Embedder:
+        """The embedder of the index, held against it; what leaves this machine is said on the standard error.
+
+        Raises:
+            MemDBError: none is said, it does not fit, or it does not answer.
+        """
+        from memdb.embedding import embedder_for
+
+        return embedder_for(
+            client, info, settings, field=self.field, here=self.embedder, tell=say_what_leaves
+        )
+
+    def tell_embedder(self, info: IndexInfo, settings: Settings) -> None:
+        """Say what would leave this machine, for a command that may turn out to embed texts.
+
+        Raises:
+            MemDBError: there is no model of that name.
+        """
+        from memdb import embedding
+
+        chosen = embedding.choice(info, settings, field=self.field, here=self.embedder)
+        if chosen is not None:
+            say_what_leaves(embedding.of_choice(chosen, settings))
+
+
+def say_what_leaves(embedder: Embedder) -> None:
+    """On the standard error, where texts are sent to a service."""
+    from memdb.cli.output import note
+
+    if embedder.model.sends_to:
+        note(f"{embedder.leaves} Model: {embedder.name}.")
 
 
 @dataclass(frozen=True, kw_only=True)

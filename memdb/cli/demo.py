@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from memdb.cli.arguments import AppOptions, DataOptions
+from memdb.cli.options import option
 from memdb.cli.output import Bar
 from memdb.demo import run
 from memdb.demo.run import Options
@@ -14,6 +15,10 @@ from memdb.settings import Settings
 @dataclass(frozen=True, kw_only=True)
 class Demo(AppOptions, DataOptions):
     """`memdb demo`."""
+
+    no_prepare: bool = option(
+        "--no-prepare", default=False, help="do not make the presentation's map and curve in the background"
+    )
 
     def run(self) -> int:
         """Engine, app and data until Ctrl-C."""
@@ -27,6 +32,7 @@ class Demo(AppOptions, DataOptions):
                     users=self.users,
                     sessions=self.sessions,
                     seed=self.seed,
+                    prepare=not self.no_prepare,
                 ),
                 bar,
             )

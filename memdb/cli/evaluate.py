@@ -15,13 +15,14 @@ from memdb.cli.interrupt import Interrupt
 from memdb.cli.options import option
 from memdb.cli.output import Bar, note, print_json, print_table, say
 from memdb.cluster.budget import budget_of
-from memdb.cluster.client import open_for_work
+from memdb.cluster.client import Client, open_for_work
 from memdb.errors import BadInput, Cancelled
-from memdb.relevance import compare, evaluate, exchange, gate, labels, models, report, store
+from memdb.relevance import compare, evaluate, exchange, gate, models, report, sources, store
 from memdb.relevance.gate import Verdict
 from memdb.relevance.labels import Judgements
 from memdb.relevance.measures import name
 from memdb.relevance.run import By, Evaluation, EvaluationRequest, Setting
+from memdb.relevance.sources import Source
 from memdb.settings import Settings
 
 MISSED = 1
@@ -55,8 +56,11 @@ class Evaluate(OnServer):
         help=f"what keys of the index begin with and those of the labels do not{_EACH}",
     )
     filter: str = option("--filter", default=_DEFAULT.filter, metavar="EXPR", help="for all settings")
+    labels: Source = option(
+        "--labels", default="mine", choices=get_args(Source), help="without --qrels", either="qrels"
+    )
     qrels: str = option(
-        "--qrels", default="", metavar="FILE", help="TREC, BEIR's .tsv, or a .csv (default: your labels)"
+        "--qrels", default="", metavar="FILE", help="grades: TREC, BEIR's .tsv, or a .csv", either="qrels"
     )
     queries: str = option(
         "--queries", default="", metavar="FILE", help="the questions of --qrels: BEIR's .jsonl, .tsv or .csv"
@@ -129,7 +133,7 @@ class Evaluate(OnServer):
             confidence=self.confidence,
         )
 
-    def judged(self, settings: Settings) -> Judgements:
+    def judged(self, client: Client, settings: Settings) -> Judgements:
         """The questions with their grades.
 
         Raises:
@@ -140,13 +144,7 @@ class Evaluate(OnServer):
         if self.qrels:
             queries = (self.queries, exchange.content_of(self.queries)) if self.queries else None
             return exchange.read(queries, (self.qrels, exchange.content_of(self.qrels)))
-        mine = labels.load(settings.home)
-        if not mine:
-            raise BadInput(
-                "You have no labels yet.",
-                "Judge hits on the Search page, or give --qrels and --queries.",
-            )
-        return labels.judgements(mine)
+        return sources.judgements(self.labels, client, settings.home)
 
     def run(self) -> int:
         """Evaluate or open a kept evaluation, print it, hold it against its bounds.
@@ -178,7 +176,7 @@ class Evaluate(OnServer):
             budget = replace(budget, queries_per_s=float(self.budget))
         so_far: list[Evaluation] = []
         with open_for_work(target, budget) as client, Bar() as bar, Interrupt() as interrupt:
-            judged = self.judged(settings)
+            judged = self.judged(client, settings)
             try:
                 return evaluate.run_saved(
                     client,

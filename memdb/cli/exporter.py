@@ -13,8 +13,9 @@ from memdb.cli.options import option
 from memdb.cli.output import note, write
 from memdb.cluster.client import connect
 from memdb.errors import BadInput
-from memdb.operations import exporter
+from memdb.operations import exporter, history
 from memdb.settings import Settings
+from memdb.watch.metrics import metrics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +33,12 @@ class Exporter(OnServer):
             BadInput: the address and port cannot be listened on.
             MemDBError: the target cannot be reached.
         """
-        target = self.find(Settings.from_env())
+        settings = Settings.from_env()
+        target = self.find(settings)
         with connect(target) as client:
             registry = CollectorRegistry()
-            registry.register(exporter.Exporter(client))
+            path = history.path_of(settings.home, target)
+            registry.register(exporter.Exporter(client, more=lambda: metrics(path)))
             if self.once:
                 write(generate_latest(registry).decode().rstrip("\n"))  # type: ignore[no-untyped-call]
                 return 0

@@ -33,7 +33,7 @@ class Load(DataOptions, OnWritableServer):
                 f"{target.name} is opened read-only; loading would write to it.",
                 "Give --writable with --url, or MEMDB_WRITABLE=1 with MEMDB_URL.",
             )
-        from memdb.demo import loader, second
+        from memdb.demo import labelled, loader, second
         from memdb.demo.words import in_words
 
         chosen = {"docs": self.docs, "users": self.users, "sessions": self.sessions}
@@ -41,8 +41,9 @@ class Load(DataOptions, OnWritableServer):
         with connect(target) as client, Bar() as bar:
             report = loader.load(client, home=settings.home, seed=self.seed, report=bar.report, **given)
             built = second.build(client, home=settings.home, report=bar.report)
+            known = labelled.load(client, home=settings.home, docs=self.docs, report=bar.report)
         if self.json:
             print_json(asdict(report))
         else:
-            say(f"{in_words(report)} {built}".strip())
+            say(" ".join(filter(None, (in_words(report), built, known))))
         return 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from memdb.cli.arguments import OnIndex, amount, count, share
+from memdb.cli.arguments import InWords, amount, count, share
 from memdb.cli.interrupt import Interrupt
 from memdb.cli.options import option
 from memdb.cli.output import Bar, note, print_json, print_table, say
@@ -17,7 +17,7 @@ from memdb.errors import BadInput, Cancelled
 from memdb.settings import Settings
 from memdb.tuning import ask, queries, store
 from memdb.tuning import source as sources
-from memdb.tuning.run import CONCURRENCY, Goal, Run, SweepRequest
+from memdb.tuning.run import CONCURRENCY, AsAsked, Goal, Run, SweepRequest
 from memdb.tuning.source import COUNT, Documents, File, Repeated, Source, Unseen
 from memdb.vectors.index import index_info
 
@@ -27,7 +27,7 @@ AT_LEAST = "K + 1 at least where the queries are or were made from documents"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recall(OnIndex):
+class Recall(InWords):
     """`memdb recall`."""
 
     target: float = option(
@@ -49,7 +49,8 @@ class Recall(OnIndex):
         default="",
         metavar="N|FILE|run:ID",
         help="N made queries, as hard as unseen ones; or a .npy, .parquet, .csv, .json or .jsonl of vectors "
-        f"or texts; or those of a saved run (default: {COUNT:,} made queries, and 4 times as many where "
+        "or texts; or the file of a tap, each search with its own filter, K and EF_RUNTIME; or those of a "
+        f"saved run (default: {COUNT:,} made queries, and 4 times as many where "
         "these leave the answer open)",
     )
     documents: bool = option(
@@ -65,6 +66,13 @@ class Recall(OnIndex):
     )
     budget: int | None = option(
         "--budget", type=count(1), metavar="QPS", help="at most so many queries a second"
+    )
+    sample: int | None = option(
+        "--sample",
+        type=count(0),
+        metavar="N",
+        help="estimate recall from N random documents instead of reading all; 0 reads all (default: all, or "
+        "a sample where all are more than the target's budget of keys allows)",
     )
     json: bool = option("--json", default=False, help="print JSON")
 
@@ -83,6 +91,7 @@ class Recall(OnIndex):
             concurrency=(self.clients,) if self.clients else (),
             source=self.source,
             budget_qps=self.budget,
+            sample=self.sample,
         )
 
     @property
@@ -106,7 +115,7 @@ class Recall(OnIndex):
         if self.queries.startswith("run:"):
             return Repeated(self.queries.removeprefix("run:"))
         path = str(Path(self.queries).expanduser())
-        return File(Path(path).name, path, queries.content_of(path))
+        return File(Path(path).name, path, queries.content_of(path), self.embedder)
 
     def run(self) -> int:
         """Measure, keep the run, print it. After Ctrl-C what was measured is kept, as on the page."""
@@ -115,6 +124,8 @@ class Recall(OnIndex):
         with open_for_work(self.find(settings)) as client, Bar() as bar, Interrupt() as interrupt:
             report = interrupt.watching(bar.report)
             info = index_info(client, self.index)
+            if isinstance(request.source, File):  # which may hold texts
+                self.tell_embedder(info, settings)
             try:
                 run = ask.run_saved(client, info, request, settings.home, report=report, keep=so_far.append)
             except Cancelled:
@@ -156,10 +167,25 @@ def as_json(run: Run) -> dict[str, object]:
         "sentence": made.sentence if made else "",
         "reasons": list(made.reasons) if made else [],
         "unseen": None if run.beside is None else asdict(run.beside),
+        "sample": None if run.sampled is None else {**asdict(run.sampled), "words": run.sampled.words},
+        "as_asked": None if run.as_asked is None else asdict(run.as_asked),
         "notes": list(run.notes),
         "partial": run.partial,
         "run": run.id,
     }
+
+
+def _show_settings(told: AsAsked) -> None:
+    rows = [
+        (
+            each.filter,
+            str(each.k),
+            "the index's" if each.ef_runtime is None else str(each.ef_runtime),
+            f"{each.queries:,}",
+        )
+        for each in told.settings[:10]
+    ]
+    print_table("How the application asks", ("filter", "K", "EF_RUNTIME", "queries"), rows, right=(1, 2, 3))
 
 
 def _show(run: Run) -> None:
@@ -177,11 +203,15 @@ def _show(run: Run) -> None:
         for p in run.points
     ]
     head = ("EF_RUNTIME", f"recall@{run.request.k}", "interval", "p50 ms", "p95 ms", "p99 ms", "qps", "short")
-    print_table(f"{run.index} on {run.target}", head, rows, right=range(8))
+    how = f", {run.sampled.words}" if run.sampled is not None else ""
+    print_table(f"{run.index} on {run.target}{how}", head, rows, right=range(8))
     if run.recommendation is not None:
         say(run.recommendation.sentence)
         for reason in run.recommendation.reasons:
             say(f"  {reason}")
+    if run.as_asked is not None:
+        say(run.as_asked.words)
+        _show_settings(run.as_asked)
     for text in run.notes:
         say(f"Note: {text}")
     say(f"Queries: {run.queries.words}. Kept as run {run.id}.")

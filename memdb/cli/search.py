@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from memdb import files
-from memdb.cli.arguments import OnIndex, count
+from memdb.asking.side import Side
+from memdb.cli import beside
+from memdb.cli.arguments import count
+from memdb.cli.beside import TwoSides
 from memdb.cli.options import option
 from memdb.cli.output import print_json, say
 from memdb.cluster.client import Client, open_for_work
 from memdb.display import line
+from memdb.embedding import Embedded
 from memdb.errors import BadInput
 from memdb.settings import Settings
 from memdb.vectors import distance, upload
@@ -35,14 +39,14 @@ _INDENT = " " * 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Search(OnIndex):
+class Search(TwoSides):
     """`memdb search`."""
 
     text: str | None = option(
         "--text",
         required=True,
         either="query",
-        help="embedded on this machine with the model of the demo data",
+        help="embedded by the model of the index",
     )
     key: str | None = option(
         "--key", required=True, either="query", help="a document of the index: more like this"
@@ -53,6 +57,13 @@ class Search(OnIndex):
         either="query",
         metavar="FILE",
         help="numbers as JSON or text, an embeddings reply, .npy, or .bin; - reads from the input",
+    )
+    questions: str | None = option(
+        "--questions",
+        required=True,
+        either="query",
+        metavar="FILE",
+        help="with --beside-…: texts, one a line; how far the answers of both agree",
     )
     k: int = option("--k", default=KnnRequest("", ()).k, type=count(1), metavar="N", help="how many")
     ef: int = option(
@@ -65,14 +76,35 @@ class Search(OnIndex):
     json: bool = option("--json", default=False, help="print JSON")
 
     def run(self) -> int:
-        """Ask, and print what came."""
-        target = self.find(Settings.from_env())
+        """Ask, and print what came.
+
+        Raises:
+            BadInput: options that do not go together.
+        """
+        if self.two or self.questions is not None or self.by != "vectors":
+            if self.exact or self.returned is not None:
+                raise BadInput(
+                    "--exact and --return belong to one search by vectors.",
+                    "Leave them out, or --by, --questions and --beside-….",
+                )
+            side = Side(
+                self.index,
+                self.field,
+                k=self.k,
+                ef_runtime=self.ef or None,
+                filter=self.filter,
+                model=self.embedder,
+            )
+            return beside.run(self, side, self.text, self.questions, as_json=self.json)
+        settings = Settings.from_env()
+        target = self.find(settings)
         with open_for_work(target) as client:
             info = index_info(client, self.index)
             field, params = info.vector_field(self.field)
+            vector, embedded = _vector(client, info, self, settings)
             request = KnnRequest(
                 index=info.name,
-                vector=vector_param(_vector(client, info, self)),
+                vector=vector_param(vector),
                 field=field.name,
                 k=self.k,
                 ef_runtime=(self.ef or None) if params.algorithm == "HNSW" else None,
@@ -82,25 +114,37 @@ class Search(OnIndex):
             result = knn(client, request, info)
             exact, compared = _exact(client, info, request, result) if self.exact else (None, None)
             broken = "" if compared is None or result.outside else _broken(client, info, request, compared)
-        notes = tuple(filter(None, (info.unfinished, *result.notes, broken)))
+        cut = embedded.notes if embedded else ()
+        notes = tuple(filter(None, (info.unfinished, *cut, *result.notes, broken)))
         if self.json:
-            print_json(_as_json(result, result.command.redis_cli(target), exact, compared, notes))
+            document = _as_json(result, result.command.redis_cli(target), exact, compared, notes)
+            if embedded is not None:
+                document["embedding"] = asdict(embedded.spent)
+            print_json(document)
         else:
             _show(result, request, exact, compared, notes)
+            if embedded is not None:
+                say(f"Embedded: {embedded.spent.words}")
         return 0
 
 
-def _vector(client: Client, info: IndexInfo, given: Search) -> Floats:
+def _vector(
+    client: Client, info: IndexInfo, given: Search, settings: Settings
+) -> tuple[Floats, Embedded | None]:
+    """The query (d,), and what embedding it cost where it is a text."""
+    if given.text is not None:
+        if not given.text.strip():
+            raise BadInput("The text to search for is empty.", "Give some words with --text.")
+        embedded = given.embedder_of(client, info, settings).ask([given.text])
+        return embedded.vectors[0], embedded
+    return _given_vector(client, info, given), None
+
+
+def _given_vector(client: Client, info: IndexInfo, given: Search) -> Floats:
     field, params = info.vector_field(given.field)
     where = f"'{field.name}' of '{info.name}'"
     if given.key is not None:
         return document_vector(client, info, field.name, given.key)
-    if given.text is not None:
-        if not given.text.strip():
-            raise BadInput("The text to search for is empty.", "Give some words with --text.")
-        from memdb.embedding.local import embed
-
-        return distance.checked(embed([given.text])[0], params.dim, where)
     if given.vector == "-":
         return upload.from_text(sys.stdin.read(upload.most_bytes(params.dim) + 1), params.dim, where)
     path = Path(given.vector or "").expanduser()

@@ -22,7 +22,7 @@ PRODUCTION = Budget(queries_per_s=100.0, keys_scanned=200_000, slow_factor=4.0)
 FREE = Budget()
 
 T = TypeVar("T", bound=Sequence[Any])
-_SEARCHES = frozenset(("FT.SEARCH", "FT.AGGREGATE", "FT.PROFILE", "FT.CURSOR", "FT.TAGVALS"))
+_SEARCHES = frozenset(("FT.SEARCH", "FT.HYBRID", "FT.AGGREGATE", "FT.PROFILE", "FT.CURSOR", "FT.TAGVALS"))
 _STEPS = frozenset(("HSCAN", "SSCAN", "ZSCAN", "RANDOMKEY"))
 _BESIDE = frozenset(("WITHSCORES", "WITHPAYLOADS", "WITHSORTKEYS"))
 _PAGE = 1_000  # rows of an aggregation's batch, where COUNT does not tell

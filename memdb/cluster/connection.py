@@ -270,6 +270,7 @@ class Connection(Sender):
         routes = self.routes
         if (routes.several or args[0] in WHOLE) and (special := self._across(args)) is not None:
             return special()
+        there = routes.seed
         try:
             there = routes.seed if routes.direct else routes.pick(args, read=not writes)
             return there.execute_command(*args)  # type: ignore[no-untyped-call]
@@ -279,7 +280,7 @@ class Connection(Sender):
                 raise reply from None
             return reply
         except RedisError as exc:
-            return self._recovered(exc, args, writes)
+            return self._recovered(exc, args, writes, there)
 
     @staticmethod
     def _executed_whole(pipe: Any) -> list[Reply]:

@@ -38,6 +38,7 @@ PROBED = (
     "FT.CURSOR",
     "FT.TAGVALS",
     "FT._ALIASLIST",
+    "FT.HYBRID",
 )
 # RediSearch's and valkey-search's default list; such words are not indexed, so a phrase leaves them out.
 STOP_WORDS = frozenset(
@@ -50,7 +51,7 @@ STOP_WORDS = frozenset(
 REDISEARCH_SPLITS = "\x00,./(){}[]:;~!@#$%^&*-=+|'`\"<>?"
 VALKEY_SPLITS = ",.<>{}[]\"':;!@#$%^&*()-+=~/\\|?"  # its default, as its FT.INFO tells it
 # Any of these tells which engine it is; valkey-search has none of them.
-TELLING = frozenset(PROBED) - {"FT.SEARCH", "FT.AGGREGATE"}
+TELLING = frozenset(PROBED) - {"FT.SEARCH", "FT.AGGREGATE", "FT.HYBRID"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +97,11 @@ class Dialect:
     small_grammar: bool = False  # its filters can be read here (vectors/expression.py)
     text_leaks: bool = False  # HNSW under a TEXT condition beside another, or a phrase: hits may break it
     whole_cluster: bool = False  # a search on any node is of all shards
+    every_shard: tuple[str, ...] = ()  # behind FT.SEARCH: an error, not a shard less, where one is silent
+    some_shards: tuple[str, ...] = ()  # the other way
     in_keys: bool = False  # FT.SEARCH takes INKEYS: which of some documents match
     no_content: bool = False  # FT.SEARCH takes NOCONTENT
+    scores: bool = False  # FT.SEARCH tells how well a document fits the words (WITHSCORES, BM25STD)
 
     def attribute(self, name: str) -> str:
         """A field's name as a query takes it, with its @; what must be escaped depends on the engine.
@@ -247,6 +251,7 @@ def recognise(
             several_vectors=True,
             in_keys=True,
             no_content=True,
+            scores=True,
         )
     if "FT.PROFILE" in commands or "FT._ALIASLIST" in commands:
         return Dialect(
@@ -265,6 +270,7 @@ def recognise(
         later = any(name in _COUNTERS_OF_12 for name in counters)
         told = 0x0102 if later else 0 if "FT.AGGREGATE" in commands else 0x0100
     release = f" {told >> 8}.{told & 255}" if told >> 8 else ""
+    spread = shards > 1 and told >= 0x0102  # 1.0 refuses the words; whether 1.1 takes them is not known
     return Dialect(
         "valkey-search",
         f"valkey-search{release}",
@@ -284,6 +290,8 @@ def recognise(
         small_grammar=True,
         text_leaks=True,
         whole_cluster=True,
+        every_shard=("ALLSHARDS",) if spread else (),
+        some_shards=("SOMESHARDS",) if spread else (),
         no_content=True,
     )
 

@@ -33,6 +33,8 @@ from memdb.cluster.topology import (
 _NAMES = 256  # a node that owns 95 % of the slots sends one of them elsewhere but for 2 in a million
 _AGAIN_S = 0.2  # how young a map may be that a second failure does not ask for a new one
 # Reads with a state on the node: a cursor lives where it was opened.
+_AWAY_S = 5.0  # how long a node that did not answer is passed over by what any node can answer
+_ANYWHERE = frozenset(("FT.SEARCH", "FT.AGGREGATE", "FT._LIST", "PING"))
 _STICKY = frozenset(("SCAN", "FT.CURSOR", "FT.AGGREGATE", "FT.INFO", "FT._LIST", "FT.PROFILE"))
 
 
@@ -47,6 +49,7 @@ class Routes:
         self.direct = pinned or not target.read_from_replicas  # every command goes to the seed
         self.several = False  # keys lie on several shards, as far as is known
         self._nodes: dict[tuple[str, int, bool], redis.Redis] = {}
+        self._away: dict[str, float] = {}  # id of a node → until when it is passed over
         self._asked = 0.0
         self._lock = threading.RLock()
         self._turn = itertools.count()
@@ -113,11 +116,27 @@ class Routes:
         if primary is None:
             if not topology.primaries:
                 return self.seed
-            primary = topology.primaries[0]
+            primary = self._anyone(topology) if anywhere(command) else topology.primaries[0]
         spread = read and self.target.read_from_replicas and word(command[0]) not in _STICKY
         if spread and (replicas := topology.replicas(primary)):
             return self.of(replicas[next(self._turn) % len(replicas)], readonly=topology.cluster)
         return self.of(primary)
+
+    def lose(self, client: redis.Redis) -> bool:
+        """A node did not answer: what any node can answer goes to another one for a while; whether one is."""
+        known = self.map
+        if self.pinned or known is None or not known.cluster:
+            return False
+        lost = [node for node in known.primaries if self.of(node) is client]
+        self._away |= {node.id: time.monotonic() + _AWAY_S for node in lost}
+        return any(self._there(node) for node in known.primaries)
+
+    def _there(self, node: Node) -> bool:
+        return node.healthy and self._away.get(node.id, 0.0) < time.monotonic()
+
+    def _anyone(self, topology: Topology) -> Node:
+        """The first primary that is believed to answer."""
+        return next((node for node in topology.primaries if self._there(node)), topology.primaries[0])
 
     def close(self) -> None:
         """Close all connections; a later call opens new ones."""
@@ -145,6 +164,11 @@ class Routes:
             return True
         fixed = self.target.scheme == "unix" or self.target.host in LOOPBACK or _is_ip(self.target.host)
         return node.here and fixed
+
+
+def anywhere(command: Sequence[object]) -> bool:
+    """Whether any node of a cluster answers a command, and answers the same."""
+    return word(command[0]) in _ANYWHERE
 
 
 def opened(target: Target, *, readonly: bool = False) -> redis.Redis:

@@ -20,7 +20,7 @@ from redis.exceptions import TimeoutError as NoAnswer
 from memdb.cluster import guard, replies
 from memdb.cluster.refusals import explain
 from memdb.cluster.replies import Reply
-from memdb.cluster.routes import Routes
+from memdb.cluster.routes import Routes, anywhere, at
 from memdb.cluster.server import Server
 from memdb.cluster.target import Target
 from memdb.cluster.topology import Topology, keys, slot, word
@@ -65,24 +65,21 @@ class Sender:
 
     def _here(self, commands: Sequence[Command]) -> list[Reply]:
         """Replies of one node, a MemDBError in its place; nothing is split over shards."""
-        try:
-            with self.routes.pick(("PING",), read=False).pipeline(transaction=False) as pipe:
-                for command in commands:
-                    pipe.execute_command(*sent(command))  # type: ignore[no-untyped-call]
-                answers: list[Reply] = pipe.execute(raise_on_error=False)
-        except RedisError as exc:
-            raise self._explained(exc, ()) from exc
+        for left in reversed(range(_REDIRECTS)):
+            client = self.routes.pick(("PING",), read=False)
+            try:
+                with client.pipeline(transaction=False) as pipe:
+                    for command in commands:
+                        pipe.execute_command(*sent(command))  # type: ignore[no-untyped-call]
+                    answers: list[Reply] = pipe.execute(raise_on_error=False)
+                break
+            except RedisError as exc:
+                if not (left and _out_of_reach(exc) and self.routes.lose(client)):
+                    raise self._explained(exc, ()) from exc
         return [
             self._explained(reply, tuple(command)) if isinstance(reply, RedisError) else reply
             for command, reply in zip(commands, answers, strict=True)
         ]
-
-    def _send(self, args: Command, writes: bool) -> Reply:
-        client = self.routes.seed if self.routes.direct else self.routes.pick(args, read=not writes)
-        try:
-            return client.execute_command(*args)  # type: ignore[no-untyped-call]
-        except ValueError:  # a key that is not UTF-8; nothing was sent yet
-            return client.execute_command(*sent(args))  # type: ignore[no-untyped-call]
 
     def _whole(self, commands: Sequence[Command], writes: Sequence[bool]) -> list[Reply]:
         """Replies in order, a MemDBError where a command failed for good."""
@@ -119,8 +116,12 @@ class Sender:
                     answers = pipe.execute(raise_on_error=False)
                 except RedisError as exc:
                     answers = [exc] * len(places)
-                    if not self._may_repeat(exc, any(writes[i] for i in places)):
-                        raise self._explained(exc, ()) from exc
+                    if not self._may_repeat(exc, any(writes[i] for i in places)) and not (
+                        all(anywhere(commands[i]) for i in places)
+                        and _out_of_reach(exc)
+                        and self.routes.lose(clients[name])
+                    ):
+                        raise self._explained(exc, tuple(commands[places[0]])) from exc
             for i, answer in zip(places, answers, strict=True):
                 collected[i] = answer
         return collected
@@ -147,21 +148,25 @@ class Sender:
         return self.routes.several
 
     def _each(self, args: Command) -> list[Reply]:
+        answers, asked = [], self.target
         try:
-            primaries = self.routes.topology().primaries
-            return [self.routes.of(node).execute_command(*args) for node in primaries]  # type: ignore[no-untyped-call]
+            for node in self.routes.topology().primaries:
+                asked = at(self.target, node)
+                answers.append(self.routes.of(node).execute_command(*args))  # type: ignore[no-untyped-call]
         except RedisError as exc:
-            raise self._explained(exc, tuple(args)) from exc
+            raise explain(exc, asked, tuple(args)) from exc
+        return answers
 
     def _scan(self, args: Command) -> Reply:
         """SCAN of one shard after the other; a cursor is the shard's, times their number, plus its place."""
+        asked = self.target
         try:
             primaries = self.routes.topology().primaries
             at_node, place = divmod(replies.whole(args[1]), len(primaries))
-            client = self.routes.of(primaries[place])
+            asked, client = at(self.target, primaries[place]), self.routes.of(primaries[place])
             cursor, batch = client.execute_command(args[0], at_node, *sent(args)[2:])  # type: ignore[no-untyped-call]
         except RedisError as exc:
-            raise self._explained(exc, tuple(args)) from exc
+            raise explain(exc, asked, tuple(args)) from exc
         left = replies.whole(cursor)
         following = (place + 1) % len(primaries)
         after = left * len(primaries) + place if left else following
@@ -176,8 +181,16 @@ class Sender:
             raise failed
         return answers if name == "MGET" else sum(replies.integer(n) for n in answers)
 
-    def _recovered(self, exc: RedisError, args: Command, writes: bool) -> Reply:
+    def _recovered(
+        self, exc: RedisError, args: Command, writes: bool, asked: redis.Redis | None = None
+    ) -> Reply:
         """Run a command again where the first node was the wrong one, or is gone.
+
+        Args:
+            exc: why it failed.
+            args: the command.
+            writes: whether it changes data.
+            asked: the node, where that is not told yet to `routes.lose`.
 
         Raises:
             MemDBError: it cannot be run; a write whose answer was lost is never sent twice.
@@ -193,9 +206,13 @@ class Sender:
                 if isinstance(exc, ClusterDownError) and not writes and self.target.read_from_replicas:
                     # A replica may think so for a moment longer than the primary.
                     return self.routes.pick(args, read=False).execute_command(*sent(args))  # type: ignore[no-untyped-call]
-                if not self._may_repeat(exc, writes):
+                elsewhere = anywhere(args) and _out_of_reach(exc)
+                if asked is not None and elsewhere:
+                    elsewhere = self.routes.lose(asked)
+                if not elsewhere and not self._may_repeat(exc, writes):
                     break
-                return self._send(args, writes)
+                asked = self.routes.seed if self.routes.direct else self.routes.pick(args, read=not writes)
+                return asked.execute_command(*sent(args))  # type: ignore[no-untyped-call]
             except RedisError as again:
                 exc = again
         raise self._explained(exc, tuple(args)) from exc
@@ -226,6 +243,10 @@ class Sender:
             and not self.routes.pinned
         ):
             others = [n for n in known.nodes if n.role == "replica" and n.healthy]
+            of_keys = keys(args) if args else ()
+            owner = known.owner(slot(of_keys[0])) if of_keys else None
+            if owner is not None and not others and self.routes.several:
+                return explain(exc, at(self.target, owner), args)
             if others:
                 return Busy(
                     f"A primary of {self.target.name} does not answer; {len(others)} "
@@ -261,6 +282,13 @@ class Sender:
                 raise
         except RedisError as exc:
             raise self._explained(exc, tuple(commands[0]) if commands else ()) from exc
+
+
+def _out_of_reach(exc: RedisError) -> bool:
+    """Whether a node could not be reached at all; one that is slow got the command."""
+    if isinstance(exc, NoAnswer):
+        return "connecting" in str(exc)
+    return isinstance(exc, NoConnection)
 
 
 def _owners(topology: Topology) -> list[tuple[str, int]]:

@@ -38,7 +38,7 @@ _KNOWN = {*_TEXT, *_TABLES, "writable", "read_from_replicas", "timeout"}
 _ELSEWHERE = """\
 # The password is kept elsewhere: password_env, password_file, or secret = "name#key" in AWS Secrets Manager.
 """
-_PARTS = {"targets": "[targets.orders]", "indexes": '[indexes."idx:orders"]'}
+_PARTS = {"targets": "[targets.orders]", "indexes": '[indexes."idx:orders"]', "access": "[access]"}
 _SOURCES = ("password_env", "password_file", "secret")
 
 
@@ -114,6 +114,18 @@ def index_tables(settings: Settings) -> Mapping[str, Any]:
     return {} if text is None else _content(text, str(file_path(settings)))["indexes"]
 
 
+def access_table(settings: Settings) -> Mapping[str, Any] | None:
+    """The table `[access]` of the settings file, for `memdb.cluster.rights`; None where it has none.
+
+    Raises:
+        BadSettings: as `read`.
+    """
+    text = _text_of(settings)
+    table = {} if text is None else _content(text, str(file_path(settings)))["access"]
+    # An empty table is one: it lets nobody write.
+    return table if table or "access" in tomllib.loads(text or "") else None
+
+
 def _text_of(settings: Settings) -> str | None:
     path = file_path(settings)
     try:
@@ -135,7 +147,7 @@ def parse(text: str, where: str = FILE) -> tuple[Named, ...]:
     """The targets that a settings file describes.
 
     Raises:
-        BadSettings: it is no TOML, or holds something else than targets and indexes.
+        BadSettings: it is no TOML, or holds something else than targets, indexes and access.
     """
     return tuple(_named(name, table) for name, table in _content(text, where)["targets"].items())
 
@@ -151,7 +163,8 @@ def _content(text: str, where: str) -> dict[str, dict[str, Any]]:
     if content:
         raise BadSettings(
             f"The settings file '{where}' holds {shown(next(iter(content)))}, which means nothing here.",
-            'Targets stand in tables like [targets.orders], indexes in [indexes."idx:orders"].',
+            'Targets stand in tables like [targets.orders], indexes in [indexes."idx:orders"], '
+            "rights in [access].",
         )
     for part, table in tables.items():
         if not isinstance(table, dict):

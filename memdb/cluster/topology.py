@@ -189,6 +189,13 @@ def slot(key: object) -> int:
     return key_slot(raw)
 
 
+def hash_tag(name: str) -> str:
+    """The part of a name between braces that alone decides about its slot; "" where there is none."""
+    _, opened, rest = name.partition("{")
+    tag, closed, _ = rest.partition("}")
+    return tag if opened and closed else ""
+
+
 def word(value: object) -> str:
     """A command's name or subcommand in upper case."""
     return (value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)).upper()

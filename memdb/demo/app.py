@@ -16,6 +16,7 @@ from memdb.ports import port_is_free
 from memdb.settings import has_screen, inherited
 
 _HEALTH = "/_stcore/health"
+_GRACE_S = 25.0  # its jobs have 20 s to keep what they have (memdb/ui/served.py)
 
 
 class App:
@@ -66,24 +67,37 @@ class App:
         self._child.stop()
 
     def _launch(self) -> Child:
-        options = {
-            "server.port": str(self._port),
-            "server.address": "localhost",
-            "server.headless": "true",  # it neither opens a browser nor asks for an e-mail address
-        }
         return Child(
             Order(
-                argv=(
-                    sys.executable,
-                    *("-m", "streamlit", "run", str(Path(memdb.__file__).parent / "ui" / "entry.py")),
-                    *(part for name, value in options.items() for part in (f"--{name}", value)),
-                ),
+                argv=served_by(address="localhost", port=self._port),
                 directory=app_folder(),
                 log=self._home / "logs" / "app.log",
+                grace_s=_GRACE_S,
             ),
             # By the environment and not as arguments, which every user of the machine can read.
             env=inherited() | environment(self._target, self._home),
         )
+
+
+def served_by(*, address: str, port: int, path: str = "") -> tuple[str, ...]:
+    """The command that serves the app; it is run in `app_folder()`.
+
+    Args:
+        address: to listen on. Beyond this machine the app does not start without a login.
+        port: to listen on.
+        path: prefix of all addresses, as a proxy passes it on.
+    """
+    options = {
+        "server.port": str(port),
+        "server.address": address,
+        "server.baseUrlPath": path.strip("/"),
+        "server.headless": "true",  # it neither opens a browser nor asks for an e-mail address
+    }
+    return (
+        sys.executable,
+        *("-m", "streamlit", "run", str(Path(memdb.__file__).parent / "ui" / "entry.py")),
+        *(part for name, value in options.items() if value for part in (f"--{name}", value)),
+    )
 
 
 def app_folder() -> Path:
@@ -120,6 +134,8 @@ def environment(target: Target, home: Path) -> dict[str, str]:
         "MEMDB_TLS_VERIFY": "1" if target.tls.verify else "0",
         "MEMDB_IAM_CLUSTER": target.iam.cluster if target.iam else "",
         "MEMDB_IAM_REGION": target.iam.region if target.iam else "",
+        "MEMDB_IAM_SERVICE": target.iam.service if target.iam else "",
+        "MEMDB_IAM_SERVERLESS": "1" if target.iam and target.iam.serverless else "0",
         "MEMDB_BUDGET_QUERIES": str(target.budget.queries_per_s),
         "MEMDB_BUDGET_KEYS": str(target.budget.keys_scanned),
         "MEMDB_BUDGET_SLOW": str(target.budget.slow_factor),

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
+from memdb.child import Child, Order
 from memdb.cluster import replies
 from memdb.cluster.client import connect
 from memdb.cluster.engine import Engine, start
 from memdb.cluster.find import from_settings
 from memdb.cluster.target import Target
-from memdb.demo.app import App, check_port, open_browser
+from memdb.demo.app import App, app_folder, check_port, environment, open_browser
 from memdb.demo.supervise import Keeper, Signals
 from memdb.errors import Busy, EngineUnavailable, Unreachable
 from memdb.jobs import Job
-from memdb.settings import Settings
+from memdb.settings import Settings, inherited
 
 _LOOK_EVERY_S = 0.2
 _CANCEL_S = 5.0  # the loader reports, and so ends, several times a second
@@ -33,6 +36,7 @@ class Options:
     users: int | None = None
     sessions: int | None = None
     seed: int = 0
+    prepare: bool = True  # what the presentation shows, once the data is there
 
 
 class Screen(Protocol):
@@ -77,7 +81,12 @@ def demo(settings: Settings, options: Options, screen: Screen) -> None:
                 f"{target.name} is opened read-only and nothing is loaded. "
                 "MEMDB_WRITABLE=1 loads the demo data and allows writes."
             )
-        _watch(signals, app, keepers, options, screen, engine, loading)
+
+        def loaded() -> None:
+            if options.prepare:
+                stack.callback(_prepare(target, settings).stop)
+
+        _watch(signals, app, keepers, options, screen, engine, loading, loaded)
         screen.finish()
         screen.say("Ending app and engine." if engine else "Ending the app.")
 
@@ -129,6 +138,7 @@ def _watch(
     screen: Screen,
     engine: Engine | None,
     loading: _Loading | None,
+    loaded: Callable[[], None] | None = None,
 ) -> None:
     shown = False
     while not signals.wanted(_LOOK_EVERY_S):
@@ -143,7 +153,22 @@ def _watch(
             if options.browser:
                 open_browser(app.url)
         if loading is not None and loading.look():
+            if loading.complete and loaded is not None:
+                loaded()
             loading = None
+
+
+def _prepare(target: Target, settings: Settings) -> Child:
+    """Make what the presentation shows: in a process of its own, which lets everything else go first."""
+    return Child(
+        Order(
+            argv=(sys.executable, "-m", "memdb", "present", "--prepare"),
+            directory=app_folder(),
+            log=settings.home / "logs" / "present.log",
+        ),
+        # By the environment and not as arguments, which every user of the machine can read.
+        env=inherited() | environment(target, settings.home),
+    )
 
 
 class _Loading:
@@ -155,6 +180,11 @@ class _Loading:
         self._target, self._engine, self._settings = target, engine, settings
         self._options, self._screen = options, screen
         self._job = Job("Demo data", self._work)
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything is there."""
+        return self._job.result is not None
 
     def look(self) -> bool:
         """Show where it is. True once it has ended for good."""
@@ -181,7 +211,7 @@ class _Loading:
 
     def _work(self, job: Job[str]) -> str:
         # Heavy: imported while engine and app start.
-        from memdb.demo import second
+        from memdb.demo import labelled, second
         from memdb.demo.loader import load
         from memdb.demo.words import in_words
 
@@ -197,8 +227,10 @@ class _Loading:
             report = load(
                 client, home=self._settings.home, seed=self._options.seed, report=job.report, **given
             )
-            built = second.build(client, home=self._settings.home, report=job.report)
-        return f"{in_words(report)} {built}".strip()
+            home, docs = self._settings.home, self._options.docs
+            built = second.build(client, home=home, report=job.report)
+            known = labelled.load(client, home=home, docs=docs, report=job.report)
+        return " ".join(filter(None, (in_words(report), built, known)))
 
 
 def _read_data(engine: Engine, job: Job[str]) -> None:

@@ -28,10 +28,12 @@ from memdb.cluster.client import Client, connect
 from memdb.cluster.engine import Engine
 from memdb.durability import writes
 from memdb.durability.ledger import Entry, entries
-from memdb.durability.verdict import Verdict, recall, verdict
+from memdb.durability.verdict import Verdict, held, recall, verdict
 from memdb.durability.writers import Writer
 from memdb.errors import EngineUnavailable, MemDBError, OutOfRange
 from memdb.jobs import Report, silent
+from memdb.sessions.formats import history_of
+from memdb.sessions.turns import Turn
 from memdb.vectors import index
 
 DURABLE, CACHE, PROMOTED, OWN = "durable", "cache", "promoted", "cluster"
@@ -129,6 +131,15 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
+class Witness:
+    """One session that every engine acknowledged before the plug was pulled, looked for on each of them."""
+
+    key: str
+    turns: tuple[Turn, ...]  # as they were written
+    there: dict[str, bool]  # engine → whether the same session was read there afterwards
+
+
+@dataclass(frozen=True, slots=True)
 class DrillResult:
     """A drill, whole or as far as it came."""
 
@@ -136,6 +147,7 @@ class DrillResult:
     engines: dict[str, Side]
     finished: bool
     elapsed_s: float
+    witness: Witness | None = None  # None: not every engine acknowledged the same session, or could be read
 
     def facts(self) -> dict[str, object]:
         """As `memdb drill --json` prints it."""
@@ -197,11 +209,12 @@ def run(
             stack.callback(end_writers, runs)  # before the engines
             _write(request, name, runs, report, keep, began)
             report("Comparing with the ledger", 0, len(runs))
+            seen = _witness(name, runs)  # before the promoted replica is let go
             sides = {}
             for i, each in enumerate(runs):
                 sides[each.name] = judged(each, name)
                 report("Comparing with the ledger", i + 1, len(runs))
-            return DrillResult(request, sides, True, time.monotonic() - began)
+            return DrillResult(request, sides, True, time.monotonic() - began, seen)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -353,6 +366,23 @@ def judged(each: Under, name: str) -> Side:
         seconds=_seconds(noted, outcome.lost_entries),
         notes=tuple(each.notes),
     )
+
+
+def _witness(name: str, runs: Sequence[Under]) -> Witness | None:
+    """The last session of the first writers that all engines acknowledged while none was killed."""
+    common = set.intersection(
+        *({e.number for e in each.writers[0].noted if e.at_s < (each.killed_at_s or 0.0)} for each in runs)
+    )
+    if not common:
+        return None
+    number = max(common)
+    written, _ = writes.fields(name, 0, number)
+    key, _ = writes.keys(name, 0, number)
+    try:
+        there = {each.name: held(each.reader or each.client, key) == written for each in runs}
+    except MemDBError:
+        return None  # the notes of that engine say why it cannot be read
+    return Witness(key, history_of(written[b"history"]).turns, there)
 
 
 def so_far(each: Under) -> Side:

@@ -73,6 +73,15 @@ def verdict(
     return Verdict(len(noted), recovered, len(lost), partial, present, tuple(lost))
 
 
+def held(client: Client, key: str) -> writes.Fields:
+    """What a key of the drill holds; empty where it is gone.
+
+    Raises:
+        MemDBError: the server does not answer.
+    """
+    return _fields(client.execute("HGETALL", key))
+
+
 def _held(client: Client, run: str, places: Sequence[tuple[int, int]]) -> list[str]:
     """Digests of what is there, "" for nothing."""
     names = [key for writer, number in places for key in writes.keys(run, writer, number)]

@@ -33,8 +33,11 @@ def fields(run: str, writer: int, number: int) -> tuple[Fields, Fields]:
     seed = hashlib.sha256(f"{run} {writer} {number}".encode()).digest()
     vector = np.random.default_rng(list(seed)).standard_normal(DIM).astype(np.float32)
     history = [
-        {"role": "user", "content": f"Question {number} of writer {writer}"},
-        {"role": "assistant", "content": f"Answer {seed.hex()}"},
+        {"role": "user", "content": f"Where is order {writer}-{number}?"},
+        {
+            "role": "assistant",
+            "content": f"It left the warehouse and arrives tomorrow. Its parcel number is {seed.hex()[:16]}.",
+        },
     ]
     session = {
         b"user_id": b"drill-%d" % writer,

@@ -15,10 +15,13 @@ from memdb.embedding.choice import (
     choice,
     embedder_for,
     fits,
+    held,
     lengths_of,
     named,
     of_choice,
     offered,
+    silent,
+    unsaid,
 )
 from memdb.embedding.embedder import Embedded, Embedder, Patience, Spent
 from memdb.embedding.lengths import Lengths
@@ -36,8 +39,11 @@ __all__ = [
     "choice",
     "embedder_for",
     "fits",
+    "held",
     "lengths_of",
     "named",
     "of_choice",
     "offered",
+    "silent",
+    "unsaid",
 ]

@@ -7,6 +7,7 @@ embedder = embedder_for(client, info, settings, here="titan:512")
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -93,12 +94,22 @@ def offered(info: IndexInfo, settings: Settings, *, field: str = "") -> tuple[st
     return tuple(dict.fromkeys([*([said.spec] if said else []), *known]))
 
 
+def silent(embedder: Embedder) -> None:
+    """Tell nothing of an embedder before it is used."""
+
+
 def embedder_for(
-    client: Client, info: IndexInfo, settings: Settings, *, field: str = "", here: str = ""
+    client: Client,
+    info: IndexInfo,
+    settings: Settings,
+    *,
+    field: str = "",
+    here: str = "",
+    tell: Callable[[Embedder], None] = silent,
 ) -> Embedder:
     """The embedder of an index, held against it: its dimension, and the length of its vectors.
 
-    Under COSINE lengths do not matter and are not looked at.
+    Under COSINE lengths do not matter and are not looked at. `tell` gets the embedder before a text is sent.
 
     Raises:
         NoEmbedder: nothing says which model it is.
@@ -106,11 +117,22 @@ def embedder_for(
         BadSettings: what the settings file says cannot be.
         MemDBError: the model had to be asked, or the server, and did not answer.
     """
-    vector_field, params = info.vector_field(field)
     chosen = choice(info, settings, field=field, here=here)
     if chosen is None:
-        raise _unsaid(info, vector_field.name, params)
+        raise unsaid(info, field)
     embedder = of_choice(chosen, settings)
+    tell(embedder)
+    return held(client, info, embedder, field)
+
+
+def held(client: Client, info: IndexInfo, embedder: Embedder, field: str = "") -> Embedder:
+    """An embedder held against an index, as `embedder_for` does it.
+
+    Raises:
+        BadInput: it has another dimension.
+        MemDBError: it had to be asked, or the server, and did not answer.
+    """
+    vector_field, params = info.vector_field(field)
     fits(embedder, params, info.name)
     if params.metric == "COSINE":
         return embedder
@@ -207,11 +229,15 @@ def _model(name: str, settings: Settings) -> tuple[Model, Prompts]:
     raise BadInput(f"There is no embedder '{name}'.", f"Use one like: {', '.join(EXAMPLES)}.")
 
 
-def _unsaid(info: IndexInfo, field: str, params: VectorParams) -> NoEmbedder:
+def unsaid(info: IndexInfo, field: str = "") -> NoEmbedder:
+    """That nothing says which model an index's is, with those that it may be."""
+    vector_field, params = info.vector_field(field)
     known = ", ".join(_BY_DIMENSION.get(params.dim, ()))
     offer = f"Of that dimension are {known}. " if known else ""
     return NoEmbedder(
-        f"Nothing says which model made the vectors of {params.dim:,} numbers in '{field}' of '{info.name}'.",
-        f'{offer}Choose one here, or say it in the settings file: [indexes."{info.name}"] embedder = "…".',
+        f"Nothing says which model made the vectors of {params.dim:,} numbers in '{vector_field.name}' of "
+        f"'{info.name}'.",
+        f"{offer}Choose one on the page or with --embedder, or say it in the settings file: "
+        f'[indexes."{info.name}"] embedder = "…".',
         dimension=params.dim,
     )

@@ -17,7 +17,7 @@ from memdb.embedding import answers
 from memdb.embedding.answers import Model, Side
 from memdb.embedding.kept import Kept
 from memdb.embedding.prompts import Prompts
-from memdb.errors import MemDBError, TextTooLong, Throttled, Unreachable
+from memdb.errors import MemDBError, ServiceUnreachable, TextTooLong, Throttled
 from memdb.jobs import Report, silent
 from memdb.vectors.distance import Floats
 
@@ -32,7 +32,7 @@ class Patience:
     tries: int = 3
     first_s: float = 0.5
     longest_s: float = 10.0  # also where the service asks for more
-    total_s: float = 60.0  # after which no further try begins
+    total_s: float = 15.0  # after which no further try begins: who waited so long is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +111,15 @@ class Embedder:
         if not self.model.sends_to:
             return "Texts are embedded on this machine; none leaves it."
         return f"Texts are sent to {self.model.sends_to}."
+
+    @property
+    def identity(self) -> tuple[str, bool, str, str]:
+        """What tells its questions' vectors from another embedder's."""
+        return self.model.identity, self.unit, self.prompts.query, self.prompts.document
+
+    def same_as(self, other: Embedder) -> bool:
+        """Whether both give the same vectors."""
+        return self.identity == other.identity
 
     def embed(self, texts: Sequence[str], side: Side = "query") -> Floats:
         """(len(texts), dimension) float32; see `ask`."""
@@ -199,7 +208,7 @@ class Embedder:
         for again in range(self.patience.tries - 1, -1, -1):
             try:
                 return self.model.call(texts, side)
-            except (Throttled, Unreachable) as exc:
+            except (Throttled, ServiceUnreachable) as exc:
                 wished = max(wait, exc.after_s) if isinstance(exc, Throttled) else wait
                 pause = min(wished, self.patience.longest_s)
                 if not again or time.monotonic() - began + pause > self.patience.total_s:

@@ -14,7 +14,15 @@ import urllib3
 from memdb import http_address
 from memdb.display import line
 from memdb.embedding.answers import Answer, Side
-from memdb.errors import BadInput, EngineError, LoginFailed, MemDBError, TextTooLong, Throttled, Unreachable
+from memdb.errors import (
+    BadInput,
+    EngineError,
+    LoginFailed,
+    MemDBError,
+    ServiceUnreachable,
+    TextTooLong,
+    Throttled,
+)
 
 DEFAULT_URL = "https://api.openai.com/v1"
 TIMEOUT_S = 30.0
@@ -97,7 +105,7 @@ class OpenAI:
         """The vectors of some texts, of the lengths that the endpoint gives them.
 
         Raises:
-            Unreachable: the endpoint does not answer, or not in time.
+            ServiceUnreachable: the endpoint does not answer, or not in time.
             Throttled: it wants fewer calls, or fails for the moment.
             LoginFailed: it refuses the key.
             TextTooLong: a text has more tokens than the model takes.
@@ -151,8 +159,8 @@ class OpenAI:
     def _netloc(self) -> str:
         return urlsplit(self.url).netloc
 
-    def _silent(self, why: str) -> Unreachable:
-        return Unreachable(
+    def _silent(self, why: str) -> ServiceUnreachable:
+        return ServiceUnreachable(
             f"The embedding endpoint {self._netloc} did not answer ({why}).",
             "Check its address (MEMDB_EMBEDDER_URL), or give it longer (MEMDB_EMBEDDER_TIMEOUT).",
         )

@@ -183,3 +183,28 @@ def _tidy(folder: Path) -> None:
         size += file.stat().st_size
         if i and (i >= KEPT_FILES or size > KEPT_BYTES):
             file.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptMap:
+    """A kept map in a list, read without its points."""
+
+    request: MapRequest
+    total: int  # documents that matched when it was made
+    used_at: float  # Unix seconds, of the last look at it
+
+
+def listed(home: Path, target: Target) -> tuple[KeptMap, ...]:
+    """The kept maps of a target, the last looked at first. Damaged ones and other formats are left out."""
+    maps = []
+    for path in (home / "maps").glob("*.npz"):
+        with contextlib.suppress(DamagedFile, OSError), array_files.arrays(path) as arrays:
+            if arrays is None:
+                continue
+            told = json.loads(arrays["about"].tobytes())
+            about = files.typed(told, _About)
+            request = files.typed(told["request"], MapRequest)
+            # A file is named by all it was made of, and so by its target.
+            if about.format == FORMAT and _path(home, target, about.fingerprint, request) == path:
+                maps.append(KeptMap(request, about.total, path.stat().st_mtime))
+    return tuple(sorted(maps, key=lambda each: -each.used_at))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -21,15 +21,28 @@ _INDEX = ("node", "role", "index")
 class Exporter(Collector):
     """Asks the nodes with a scrape; scrapes within `least_s` share one look."""
 
-    def __init__(self, client: Client, *, least_s: float = 1.0) -> None:
-        self._client, self._least_s = client, least_s
+    def __init__(
+        self,
+        client: Client,
+        *,
+        least_s: float = 1.0,
+        more: Callable[[], Iterable[Metric]] = lambda: (),
+    ) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            client: the target.
+            least_s: scrapes within so many seconds share one look.
+            more: further metrics, which ask no server.
+        """
+        self._client, self._least_s, self._more = client, least_s, more
         self._lock = threading.Lock()
         self._at = -least_s
         self._kept: tuple[Sample, ...] = ()
 
     def collect(self) -> Iterable[Metric]:
         """All metrics, one family after the other; a target that does not answer is `memdb_up 0`."""
-        return families(self._samples(), self._client.target.address)
+        return [*families(self._samples(), self._client.target.address), *self._more()]
 
     def _samples(self) -> tuple[Sample, ...]:
         with self._lock:

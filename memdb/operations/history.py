@@ -20,6 +20,7 @@ from typing import Any
 from memdb import files
 from memdb.cluster.target import Target
 from memdb.errors import DamagedFile, MemDBError
+from memdb.json_text import json_text
 from memdb.operations.events import Event
 from memdb.operations.figures import FIGURES, KEPT
 from memdb.operations.rates import Rates
@@ -44,8 +45,11 @@ CREATE TABLE IF NOT EXISTS splits (
 CREATE TABLE IF NOT EXISTS events (
   at REAL NOT NULL, node TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, text TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS events_at ON events (at);
+CREATE TABLE IF NOT EXISTS recalls (
+  watch TEXT NOT NULL, at REAL NOT NULL, facts TEXT NOT NULL, PRIMARY KEY (watch, at)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, facts TEXT NOT NULL);
 """
+MOST_RECALLS = 20_000  # measurements of recall: two hundred days of one every quarter of an hour
 _BY_TIME = ("samples", "builds", "splits", "events")
 VERSION = 1
 
@@ -105,7 +109,7 @@ class Writer:
                 self._add(at, sample, rates, lags.get(sample.address))
             self._db.executemany(
                 "INSERT INTO events VALUES (?, ?, ?, ?, ?)",
-                [(e.at, e.node, e.kind, e.name, e.text) for e in events],
+                [_row(event) for event in events],
             )
             here = {sample.address for sample, _ in rated}
             for address in [a for a in self._known() if a not in here]:
@@ -113,6 +117,20 @@ class Writer:
         self._writes += 1
         if self._writes % 30 == 1:
             self.trim(at)
+
+    def add_recall(self, watch: str, at: float, facts: Mapping[str, object], events: Sequence[Event]) -> None:
+        """Keep a measurement of a watched index, and what it changed."""
+        with told_of(self.path), self._db:
+            text = json_text(facts)
+            self._db.execute("INSERT OR REPLACE INTO recalls VALUES (?, ?, ?)", (watch, at, text))
+            self._db.executemany(
+                "INSERT INTO events VALUES (?, ?, ?, ?, ?)", [_row(event) for event in events]
+            )
+            self._db.execute(
+                "DELETE FROM recalls WHERE watch = ? AND at <= (SELECT at FROM recalls WHERE watch = ? "
+                "ORDER BY at DESC LIMIT 1 OFFSET ?)",
+                (watch, watch, MOST_RECALLS),
+            )
 
     def add_split(self, at: float, node: str, facts: Mapping[str, object]) -> None:
         """Keep where a node's memory goes."""
@@ -239,6 +257,25 @@ def keep(path: Path, name: str, facts: object) -> None:
                 db.execute("INSERT OR REPLACE INTO kept VALUES (?, ?)", (name, json.dumps(facts)))
         finally:
             db.close()
+
+
+def add_recall(
+    path: Path, watch: str, at: float, facts: Mapping[str, object], events: Sequence[Event]
+) -> None:
+    """Keep a measurement beside a sampler that writes, or in a history of its own.
+
+    Raises:
+        Damaged: it cannot be written.
+    """
+    writer = Writer(path)
+    try:
+        writer.add_recall(watch, at, facts, events)
+    finally:
+        writer.close()
+
+
+def _row(event: Event) -> tuple[float, str, str, str, str]:
+    return event.at, event.node, event.kind, event.name, event.text
 
 
 def _marks(count: int) -> str:

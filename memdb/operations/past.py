@@ -169,6 +169,22 @@ class Past:
             happened: tuple[Event, ...] = files.typed(every, tuple[Event, ...])
         return happened
 
+    def recall_names(self) -> tuple[str, ...]:
+        """What was ever watched."""
+        return tuple(name for (name,) in self._recalls("SELECT DISTINCT watch FROM recalls ORDER BY watch"))
+
+    def recalls(self, watch: str, *, limit: int) -> tuple[object, ...]:
+        """The newest measurements of what is watched, oldest first, as they were kept."""
+        sql = "SELECT facts FROM recalls WHERE watch = ? ORDER BY at DESC LIMIT ?"
+        rows = self._recalls(sql, watch, limit)
+        with told_of(self.path):
+            return tuple(json.loads(facts) for (facts,) in reversed(rows))
+
+    def _recalls(self, sql: str, *values: object) -> list[Any]:
+        """A history that an earlier version began has no such table until it is written again."""
+        there_is = self._rows("SELECT name FROM sqlite_master WHERE name = 'recalls'")
+        return self._rows(sql, *values) if there_is else []
+
     def last_split(self, node: str, until: float) -> tuple[float, MemorySplit] | None:
         """Where the node's memory went at that time, with when it was asked; None where nothing is known."""
         rows = self._rows(

@@ -112,6 +112,15 @@ def add(home: Path, more: Sequence[Label]) -> tuple[Label, ...]:
     return _changed(home, [checked(each.question, each.key, each.grade, each.time) for each in more])
 
 
+def remove(home: Path, some: Sequence[Label]) -> tuple[Label, ...]:
+    """Take labels back, by question and key. Returns those that are left.
+
+    Raises:
+        NotKept: the file cannot be written.
+    """
+    return _changed(home, (), without=[(each.question, each.key) for each in some])
+
+
 def checked(question: str, key: str, grade: int, time: str = "") -> Label:
     """A label that can be kept.
 

@@ -99,6 +99,8 @@ def serves(info: IndexInfo, wanted: SessionFilter, format_: Format = ARTICLE) ->
     tags = {f.name for f in info.of_kind("TAG")}
     return (
         info.build.ready
+        # Pages merged of several shards overlap: each brings its first rows in an order of its own.
+        and not info.shards
         and bool(asked)
         and not (wanted.partial or wanted.words or wanted.by_ttl or wanted.id_part)
         and not wanted.by_created

@@ -11,11 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from memdb.cluster.client import Client
+from memdb.embedding import Embedder, embedder_for
 from memdb.errors import BadInput, Cancelled
 from memdb.jobs import Report, silent
-from memdb.tuning import queries, store
+from memdb.settings import Settings
+from memdb.tap import record as taps
+from memdb.tuning import queries, store, tapped
 from memdb.tuning.run import Queries, Run, SweepRequest
-from memdb.tuning.source import Documents, File, Given, Repeated, Selected, Texts, Unseen
+from memdb.tuning.sample import Sample, chosen
+from memdb.tuning.source import COUNT, Documents, File, Given, Repeated, Selected, Texts, Unseen
 from memdb.tuning.sweep import sweep
 from memdb.vectors.index import IndexInfo
 
@@ -28,7 +32,9 @@ def asked_queries(
     request: SweepRequest,
     *,
     home: Path | None = None,
+    settings: Settings | None = None,
     report: Report = silent,
+    sample: Sample | None = None,
 ) -> Queries:
     """The queries of `request.source`.
 
@@ -37,29 +43,41 @@ def asked_queries(
         info: the index.
         request: of the sweep.
         home: MEMDB_HOME, where saved runs are.
+        settings: which model embeds texts; of the environment where they are not given.
         report: progress.
+        sample: documents that they are made of or are, where not all of the index are read.
 
     Raises:
         BadInput: they cannot be made, or do not fit the index.
         NotFound: the earlier run is gone.
+        MemDBError: the model that embeds texts did not answer.
     """
-    field = request.field
-    match request.source:
+    field, source = request.field, request.source
+
+    def embedder() -> Embedder:
+        here = source.model if isinstance(source, Texts | File) else ""
+        return embedder_for(client, info, settings or Settings.from_env(), field=field, here=here)
+
+    match source:
         case Unseen(count=count, seed=seed):
             return queries.unseen(
-                client, info, field, count, seed, request.condition, k=request.k, report=report
+                client, info, field, count, seed, request.condition, k=request.k, report=report, sample=sample
             )
         case Documents(count=count, seed=seed):
             return queries.random_documents(
-                client, info, field, count, seed, request.condition, report=report
+                client, info, field, count, seed, request.condition, report=report, sample=sample
             )
         case Selected(keys=keys):
             return queries.of_keys(client, info, field, keys)
         case Texts(texts=texts):
-            return queries.texts(texts, info, field, report=report)
+            return queries.texts(texts, info, field, embedder=embedder, report=report)
         case File() as file:
             content = file.content or queries.content_of(file.path or file.name)
-            return queries.from_file(file.name, content, info, field, path=file.path, report=report)
+            if (record := taps.load(file.name, content)) is not None:
+                return _tapped(client, info, request, record, File(file.name, file.path), report)
+            return queries.from_file(
+                file.name, content, info, field, path=file.path, embedder=embedder, report=report
+            )
         case Repeated(run_id=run_id):
             if home is None:
                 raise BadInput(f"Where run '{run_id}' is kept is not known.", "Give `home`, i.e. MEMDB_HOME.")
@@ -69,6 +87,23 @@ def asked_queries(
                 "These queries were handed over by a program and are kept with their run only.",
                 "Repeat that run, or hand them over again.",
             )
+
+
+def _tapped(
+    client: Client,
+    info: IndexInfo,
+    request: SweepRequest,
+    record: taps.Record,
+    source: File,
+    report: Report,
+) -> Queries:
+    if request.filter not in ("", "*"):
+        raise BadInput(
+            "The searches of a tap have filters of their own, and a filter is given as well.",
+            "Leave the filter out; each search is asked with its own.",
+        )
+    report("Reading the tap", 0, len(record.searches))
+    return tapped.queries(client, info, request.field, record, source)
 
 
 def recall(
@@ -99,13 +134,26 @@ def recall(
         Cancelled: from `report`.
     """
     source = request.source
+    few = source.count if isinstance(source, Unseen | Documents) else COUNT
+    drawn = chosen(
+        client, info, request, queries=few if asked is None else len(asked), home=home, report=report
+    )
     if asked is None:
-        asked = asked_queries(client, info, request, home=home, report=report)
+        asked = asked_queries(client, info, request, home=home, report=report, sample=drawn)
+    if asked.asks:  # what is told of all: the K that most of them have
+        request = replace(request, k=tapped.most_common_k(asked))
+    own_settings = len(asked.asks)
+    if own_settings:  # each has K and filter of its own: no one sample is of what all of them match
+        drawn = None
+
+    def documents() -> Queries:
+        count = min(BESIDE, own_settings)
+        return queries.random_documents(client, info, request.field, count, 0, report=report)
 
     def more(count: int) -> Queries:
         assert isinstance(source, Unseen | Documents)  # noqa: S101  # offered for these only
         wider = replace(request, source=replace(source, count=count))
-        return asked_queries(client, info, wider, report=report)
+        return asked_queries(client, info, wider, report=report, sample=drawn)
 
     def beside() -> Queries:
         assert isinstance(source, Documents | Selected)  # noqa: S101  # offered for these only
@@ -121,6 +169,7 @@ def recall(
             k=request.k,
             keys=keys[:BESIDE],
             report=report,
+            sample=drawn,
         )
 
     return sweep(
@@ -133,6 +182,8 @@ def recall(
         home=home,
         more=more if isinstance(source, Unseen | Documents) and source.extend else None,
         beside=beside if isinstance(source, Documents | Selected) else None,
+        sample=drawn,
+        documents=documents if own_settings else None,
     )
 
 

@@ -18,11 +18,13 @@ from memdb.tuning.run import (
     EfPoint,
     Goal,
     Recommendation,
+    Sampled,
     SweepRequest,
     Uncertainty,
 )
 from memdb.tuning.source import short_words
 
+LARGER = 4  # times the sample, of which is said how much it would tell
 POINTS = 8  # a curve of so many points shows its bend
 COARSE = 4
 _WORTH = 0.01  # a step in recall smaller than this is not looked into further
@@ -160,6 +162,7 @@ def recommend(
     plan_exact: bool = False,
     uncertainty: Uncertainty = CERTAIN,
     beside: Beside | None = None,
+    sampled: Sampled | None = None,
 ) -> Recommendation | None:
     """One plain sentence, and what it rests on; None where nothing was measured.
 
@@ -172,17 +175,20 @@ def recommend(
         plan_exact: whether it compares all that match, so that EF_RUNTIME changes nothing.
         uncertainty: of the queries.
         beside: what made queries get, where documents were asked.
+        sampled: what recall was estimated from, where not all documents were read.
     """
     if not points:
         return None
     goal, k = request.goal, request.k
     best = chosen(points, goal)
     plan = (*((beside.words,) if beside else ()), *((plan_words,) if plan_words else ()))
+    if sampled is not None:
+        plan = (sampled.reference_words, *narrowing(best or points[-1], sampled), *plan)
     if plan_exact and definition.algorithm == "HNSW" and goal.kind == "recall" and all_exact(points):
         return _brute_force(points, plan)
     if best is None:
-        return _missed(points, request, definition, ef_limit, plan, plan_exact, uncertainty)
-    what = _result(best, request)
+        return _missed(points, request, definition, ef_limit, plan, plan_exact, uncertainty, sampled)
+    what = _result(best, request, sampled)
     if definition.algorithm != "HNSW":
         sentence = f"This {definition.algorithm} index meets {goal.words(k)} without any EF_RUNTIME: {what}."
         return Recommendation(None, best.recall, best.low, best.high, True, sentence, plan)
@@ -250,6 +256,7 @@ def _missed(
     plan: tuple[str, ...],
     plan_exact: bool,
     uncertainty: Uncertainty,
+    sampled: Sampled | None,
 ) -> Recommendation:
     goal, k = request.goal, request.k
     ordered = sorted(points, key=lambda p: p.ef_runtime)
@@ -272,6 +279,11 @@ def _missed(
             "The measured recall is above the target, its interval is not, and more made queries would not "
             "tell: they stand for unseen ones only so well. A file of real queries would tell."
         )
+    elif sampled is not None and best.recall > goal.value:
+        reasons.append(
+            f"The estimated recall is above the target, its interval is not: more queries than {q:,}, "
+            f"or a larger sample than {sampled.drawn:,}, would tell."
+        )
     elif needed is not None:
         reasons.append(
             f"The measured recall is above the target, its interval is not: about {max(needed, q + 1):,} "
@@ -284,7 +296,7 @@ def _missed(
     else:
         what = f"No EF_RUNTIME from {ordered[0].ef_runtime} to {ordered[-1].ef_runtime} shows"
     at = f"the best, {best.ef_runtime}, gives " if best.ef_runtime else ""
-    sentence = f"{what} {goal.words(k)}: {at}{_result(best, request)}."
+    sentence = f"{what} {goal.words(k)}: {at}{_result(best, request, sampled)}."
     return Recommendation(None, best.recall, best.low, best.high, False, sentence, (*reasons, *plan))
 
 
@@ -327,10 +339,34 @@ def _ways(ordered: Sequence[EfPoint], definition: Definition, ef_limit: int, pla
     return ways
 
 
-def _result(point: EfPoint, request: SweepRequest) -> str:
+def _result(point: EfPoint, request: SweepRequest, sampled: Sampled | None) -> str:
+    how = f", {sampled.words}" if sampled is not None else ""
     return (
         f"recall {point.recall:.3f}, {request.goal.confidence * 100:g} % interval {point.low:.3f} to "
-        f"{point.high:.3f} over {len(point.recalls):,} {short_words(request.source)}"
+        f"{point.high:.3f} over {len(point.recalls):,} {short_words(request.source)}{how}"
+    )
+
+
+def narrowing(point: EfPoint, sampled: Sampled) -> tuple[str, ...]:
+    """The two parts of an estimate, and what a larger sample would make of its interval."""
+    if point.estimate is None:
+        return ()
+    reference, lost = point.estimate.reference, point.estimate.unseen
+    at = f"At EF_RUNTIME {point.ef_runtime} the index" if point.ef_runtime else "The index"
+    parts = (
+        f"{at} returned {reference.mean:.4f} of the reference's answer ({reference.low:.4f} to "
+        f"{reference.high:.4f}); what the reference misses takes {lost.mean:.4f} of it "
+        f"({lost.low:.4f} to {lost.high:.4f})."
+    )
+    width = point.estimate.recall.high - point.estimate.recall.low
+    times = min(LARGER, 1 / sampled.share)
+    if times <= 1:
+        return (parts,)
+    larger = round(times * sampled.drawn)
+    return (
+        parts,
+        f"The interval is {width:.4f} wide; with a sample of {larger:,} it would be about "
+        f"{point.estimate.narrower(times):.4f}.",
     )
 
 

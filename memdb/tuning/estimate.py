@@ -47,6 +47,21 @@ class Estimate:
     reference: Interval  # share of the reference's hits that the setting returned: measured, over the queries
     unseen: Interval  # what the reference itself misses takes away; its upper end where nothing was seen
 
+    def narrower(self, times: float) -> float:
+        """How wide the interval would be, about, with so many times the documents in the sample.
+
+        The part of the queries stays. That of the sample shrinks with its root, or in proportion where
+        nothing was seen.
+        """
+        shrink = times if self.unseen.mean == 0 else math.sqrt(times)
+        width = 0.0
+        for queries, sample in (
+            (self.reference.mean - self.reference.low, self.unseen.high - self.unseen.mean),
+            (self.reference.high - self.reference.mean, self.unseen.mean - self.unseen.low),
+        ):
+            width += math.hypot(queries, sample / shrink)
+        return min(width, self.recall.high - self.recall.low)
+
 
 def estimates(
     returned: Sequence[Flags], nearer: Nearer, share: float, confidence: float = 0.95

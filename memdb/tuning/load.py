@@ -35,14 +35,16 @@ Answer = tuple[list[str], list[float]]  # keys and distances, nearest first
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """The commands of one EF_RUNTIME: all alike but for the vector."""
+    """The commands of one EF_RUNTIME: all alike but for the vector, or each of its own template."""
 
     made: Template
     blobs: tuple[bytes, ...]
+    each: tuple[Template, ...] = ()
 
     def command(self, place: int) -> tuple[Arg, ...]:
         """The command of one query."""
-        return (*self.made.before, self.blobs[place], *self.made.after)
+        made = self.each[place] if self.each else self.made
+        return (*made.before, self.blobs[place], *made.after)
 
     def __len__(self) -> int:
         return len(self.blobs)

@@ -6,7 +6,7 @@ import hashlib
 import heapq
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,19 +20,24 @@ from numpy.typing import NDArray
 from memdb import files
 from memdb.cluster.client import Client
 from memdb.display import bytes_text
-from memdb.embedding.local import DIMENSION, MODEL, embed
+from memdb.embedding import Embedder, fits
+from memdb.embedding.answers import checked_texts
+from memdb.embedding.local import Local
 from memdb.errors import BadInput, BadVector
 from memdb.jobs import Report, silent
 from memdb.tuning import unseen as unseen_like
-from memdb.tuning.run import CERTAIN, Queries, Run, Uncertainty
+from memdb.tuning.load import answers, questions
+from memdb.tuning.reference import reference_ef
+from memdb.tuning.run import CERTAIN, Ask, Queries, Run, SweepRequest, Uncertainty
+from memdb.tuning.sample import Sample
 from memdb.tuning.source import Documents, File, Given, Repeated, Selected, Source, Texts, Unseen
 from memdb.tuning.vectors import documents
 from memdb.vectors import chance, distance, upload
 from memdb.vectors.distance import Floats
-from memdb.vectors.exact import nearest
+from memdb.vectors.exact import Neighbours, nearest
 from memdb.vectors.filters import EVERYTHING, Condition, render
 from memdb.vectors.index import Field, IndexInfo, VectorParams
-from memdb.vectors.read import Block, vectors_of
+from memdb.vectors.read import Block, blocks_of, vectors_of
 
 MOST_QUERIES = 20_000
 MOST_BYTES = 512 * 2**20  # of a file
@@ -41,9 +46,13 @@ _LEAST_BYTES, _NUMBER_BYTES = 16 * 2**20, 32  # what any may have, and what a nu
 FILE_TYPES = ("npy", "parquet", "csv", "jsonl", "json")
 _VECTOR_NAMES = ("vector", "embedding", "vec", "values", "query_vector")
 _TEXT_NAMES = ("text", "query", "question", "content", "title")
-_TEXTS_AT_ONCE = 512
 
 _COUNTED = 8  # columns from which 0, 1, 2, … is taken for a head: shorter, it may be a vector
+
+
+def local_embedder() -> Embedder:
+    """The model of this machine, where no other is named."""
+    return Embedder(Local())
 
 
 def unseen(
@@ -57,6 +66,7 @@ def unseen(
     k: int = 10,
     keys: Sequence[str] = (),
     report: Report = silent,
+    sample: Sample | None = None,
 ) -> Queries:
     """Made queries, as hard to answer as documents that the index does not hold (`memdb.tuning.unseen`).
 
@@ -74,44 +84,49 @@ def unseen(
         k: how many neighbours will be asked for.
         keys: documents to make them from, instead of random ones.
         report: progress of the reading.
+        sample: documents under the filter to make them of, in the place of all: what lies near is then asked
+            of the index itself.
 
     Raises:
         BadInput: `count` is out of range, or no document with a vector matches.
     """
     _count(count)
     vector_field, params = info.vector_field(field)
+    drawn = None if sample is None else _of_sample(sample, params)
     if keys:
         named = of_keys(client, info, field, keys)
         bases = _Documents(named.own_keys, named.vectors)
-        sample = _random(client, info, field, unseen_like.SAMPLE, seed, EVERYTHING, report)
+        some = drawn or _random(client, info, field, unseen_like.SAMPLE, seed, EVERYTHING, report)
+    elif drawn is not None:
+        some = drawn
+        bases = drawn.first(count)
     elif render(condition, client.server.dialect, info).everything:
-        sample = _random(client, info, field, max(count, unseen_like.SAMPLE), seed, condition, report)
-        bases = sample.first(count)
+        some = _random(client, info, field, max(count, unseen_like.SAMPLE), seed, condition, report)
+        bases = some.first(count)
     else:
         bases = _random(client, info, field, count, seed, condition, report)
-        sample = _random(client, info, field, unseen_like.SAMPLE, seed, EVERYTHING, report)
+        some = _random(client, info, field, unseen_like.SAMPLE, seed, EVERYTHING, report)
     if not len(bases.keys):
         raise _none_match(info, vector_field)
-    sample = sample.first(unseen_like.SAMPLE)
-    donors = sample.first(unseen_like.DONORS)
+    some = some.first(unseen_like.SAMPLE)
+    donors = some.first(unseen_like.DONORS)
     # Nearness is that of the points: by inner product a document need not be near to itself.
     geometry = "COSINE" if params.metric == "COSINE" else "L2"
-    near = nearest(
-        documents(client, info, field, report=report),
-        np.concatenate([bases.vectors, donors.vectors]),
-        unseen_like.NEIGHBOURS,
-        geometry,
-        excluded=(*bases.keys, *donors.keys),
-    )
+    places, own = np.concatenate([bases.vectors, donors.vectors]), (*bases.keys, *donors.keys)
+    if sample is not None:
+        near = _named(client, info, field, sample, places, own, report)
+    else:
+        every = documents(client, info, field, report=report)
+        near = nearest(every, places, unseen_like.NEIGHBOURS, geometry, excluded=own)
     lengths = np.full((len(near.keys), unseen_like.NEIGHBOURS), np.nan)
     for row, far in enumerate(near.distances):
         lengths[row, : len(far)] = np.sqrt(np.maximum(far * (2 if geometry == "COSINE" else 1), 0))
-    places, reach = unseen_like.first_apart(lengths)
-    ways = _ways(client, info, field, donors, near.keys[len(bases.keys) :], places[len(bases.keys) :])
+    ranks, reach = unseen_like.first_apart(lengths)
+    ways = _ways(client, info, field, donors, near.keys[len(bases.keys) :], ranks[len(bases.keys) :])
     calibration = unseen_like.UNMEASURED
     if params.algorithm == "HNSW":
         calibration = unseen_like.calibrated(
-            sample.vectors,
+            some.vectors,
             params.metric,
             params.m or 16,
             params.ef_construction or 200,
@@ -147,6 +162,7 @@ def random_documents(
     condition: Condition | str = EVERYTHING,
     *,
     report: Report = silent,
+    sample: Sample | None = None,
 ) -> Queries:
     """Documents of the index as queries, each to be left out of its own results.
 
@@ -163,12 +179,16 @@ def random_documents(
         seed: of the choice.
         condition: the filter of the sweep.
         report: progress of the reading.
+        sample: to take them from, in the place of all.
 
     Raises:
         BadInput: `count` is out of range, or no document with a vector matches.
     """
     _count(count)
-    chosen = _random(client, info, field, count, seed, condition, report)
+    if sample is not None:
+        chosen = _of_sample(sample, info.vector_field(field)[1]).first(count)
+    else:
+        chosen = _random(client, info, field, count, seed, condition, report)
     if not chosen.keys:
         raise _none_match(info, info.vector_field(field)[0])
     return made(chosen.vectors, chosen.keys, chosen.keys, Documents(len(chosen.keys), seed, extend=False))
@@ -190,15 +210,23 @@ def of_keys(client: Client, info: IndexInfo, field: str, keys: Sequence[str]) ->
     return made(chosen.vectors, chosen.keys, chosen.keys, Selected(chosen.keys))
 
 
-def texts(given: Sequence[str], info: IndexInfo, field: str = "", *, report: Report = silent) -> Queries:
-    """Typed texts, embedded on this machine.
+def texts(
+    given: Sequence[str],
+    info: IndexInfo,
+    field: str = "",
+    *,
+    embedder: Callable[[], Embedder] = local_embedder,
+    report: Report = silent,
+) -> Queries:
+    """Typed texts, embedded by `embedder`, which is made once there is something to embed.
 
     Raises:
-        BadInput: none, too many, or a blank one.
-        BadVector: the index was built with a model of another length.
+        BadInput: none, too many, a blank one, or the index was built with a model of another dimension.
+        MemDBError: the model did not answer.
     """
-    _, params = info.vector_field(field)
-    return _embedded(list(given), params, Texts(tuple(given)), report)
+    _count(len(given))
+    by, vectors = _embedded(list(given), info, field, embedder, report)
+    return made(vectors, given, (), Texts(tuple(given), by.spec))
 
 
 def from_run(run: Run, info: IndexInfo, field: str = "") -> Queries:
@@ -228,6 +256,7 @@ def from_file(
     *,
     column: str = "",
     path: str = "",
+    embedder: Callable[[], Embedder] = local_embedder,
     report: Report = silent,
 ) -> Queries:
     """Vectors or texts out of a file.
@@ -243,6 +272,7 @@ def from_file(
         info: the index.
         field: its vector field; empty for the first.
         path: where it lies, kept for whoever repeats the run; empty for one that was uploaded.
+        embedder: makes what embeds texts, where the file holds such.
         column: which to use; empty for one called vector, embedding, text or query, else the first that fits.
         report: progress of embedding texts.
 
@@ -270,7 +300,8 @@ def from_file(
     _count(len(rows), f"'{shown}' holds")
     source = File(shown, path)
     if all(isinstance(row, str) for row in rows):
-        return _embedded(list(rows), params, source, report)
+        by, embedded = _embedded(list(rows), info, field, embedder, report)
+        return made(embedded, rows, (), replace(source, model=by.spec))
     where = f"'{info.name}'"
     vectors = np.empty((len(rows), params.dim), np.float32)
     for i, row in enumerate(rows):
@@ -305,12 +336,15 @@ def made(
     source: Source = Given(),  # noqa: B008  # frozen
     *,
     uncertainty: Uncertainty = CERTAIN,
+    asks: tuple[Ask, ...] = (),
 ) -> Queries:
     """Queries (n, d) with their digest. `own_keys` may be empty: none of them is a document."""
     own = tuple(own_keys) or ("",) * len(labels)
     digest = hashlib.sha256(np.ascontiguousarray(vectors, np.float32).tobytes())
     digest.update("\0".join(own).encode("utf-8", "surrogateescape"))
-    return Queries(vectors, tuple(labels), own, source, digest.hexdigest()[:32], uncertainty)
+    if asks:
+        digest.update(repr(asks).encode("utf-8", "surrogateescape"))
+    return Queries(vectors, tuple(labels), own, source, digest.hexdigest()[:32], uncertainty, asks)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -320,6 +354,68 @@ class _Documents:
 
     def first(self, count: int) -> _Documents:
         return _Documents(self.keys[:count], self.vectors[:count])
+
+
+def _of_sample(sample: Sample, params: VectorParams) -> _Documents:
+    """Its documents with a usable vector, in the order of the drawing."""
+    usable = [_usable(block, params.metric) for block in sample.blocks]
+    at = {key: (part, i) for part in usable for i, key in enumerate(part.keys)}
+    keys = tuple(key for key in sample.keys if key in at)
+    vectors = [at[key][0].vectors[at[key][1]] for key in keys]
+    return _Documents(keys, np.stack(vectors) if vectors else np.empty((0, params.dim), np.float32))
+
+
+def _named(
+    client: Client,
+    info: IndexInfo,
+    field: str,
+    sample: Sample,
+    places: Floats,
+    own: Sequence[str],
+    report: Report,
+) -> Neighbours:
+    """The documents that lie nearest to some places, as the index itself names them.
+
+    By inner product what it names need not lie near: the nearest of these and of the sample are taken.
+
+    Args:
+        client: where the index is.
+        info: the index.
+        field: its vector field.
+        sample: of its documents.
+        places: (q, dim).
+        own: for each place the key that does not count.
+        report: progress.
+    """
+    params = info.vector_field(field)[1]
+    wanted = unseen_like.NEIGHBOURS + 1  # the document at the place itself comes too
+    request = SweepRequest(info.name, field, k=wanted)
+    ef = reference_ef(request, client.server.dialect.limits.ef_runtime) if params.has_ef else 0
+    asked = questions(client, info, request, places, ef, k=wanted, condition=EVERYTHING)
+    done = 0
+
+    def progress(more: int) -> None:
+        nonlocal done
+        done += more
+        report("Looking for neighbours", done, len(places))
+
+    named = [
+        row for some in answers(client, asked, progress, budget_qps=client.queries_per_s) for row in some
+    ]
+    if params.metric == "IP":
+        keys = dict.fromkeys(key for row, _ in named for key in row)
+        known = set(sample.keys)
+        others = blocks_of(client, info, field, [key for key in keys if key not in known])
+        return nearest((*sample.blocks, *others), places, unseen_like.NEIGHBOURS, "L2", excluded=own)
+    kept = [
+        [(key, far) for key, far in zip(*row, strict=True) if key != mine][: unseen_like.NEIGHBOURS]
+        for row, mine in zip(named, own, strict=True)
+    ]
+    return Neighbours(
+        tuple(tuple(key for key, _ in row) for row in kept),
+        tuple(np.array([far for _, far in row]) for row in kept),
+        len(sample.keys),
+    )
 
 
 def _random(
@@ -392,23 +488,13 @@ def _ways(
     return ways
 
 
-def _embedded(given: list[str], params: VectorParams, source: Source, report: Report) -> Queries:
-    _count(len(given))
-    if params.dim != DIMENSION:
-        raise BadVector(
-            f"Texts become {DIMENSION} numbers here ({MODEL}); the index expects {params.dim:,}.",
-            "Upload vectors made with the model of the index, or use its own documents as queries.",
-            expected=params.dim,
-            got=DIMENSION,
-        )
-    blocks = []
-    for start in range(0, len(given), _TEXTS_AT_ONCE):
-        report("Embedding queries", start, len(given))
-        part = given[start : start + _TEXTS_AT_ONCE]
-        if blank := [start + i + 1 for i, text in enumerate(part) if not text.strip()]:
-            raise BadInput(f"Text {blank[0]} of {len(given)} is blank.", "A blank text has no embedding.")
-        blocks.append(embed(part))
-    return made(np.concatenate(blocks), given, (), source)
+def _embedded(
+    given: list[str], info: IndexInfo, field: str, embedder: Callable[[], Embedder], report: Report
+) -> tuple[Embedder, Floats]:
+    checked_texts(given)
+    by = embedder()
+    fits(by, info.vector_field(field)[1], info.name)
+    return by, by.ask(given, report=report).vectors
 
 
 def _count(count: int, what: str = "There are") -> None:

@@ -101,6 +101,7 @@ def command_line(run: Run) -> Repeat:
     words += ["--filter", request.filter] if request.filter not in ("", "*") else []
     asked, limits = _queries_words(run)
     words += [*asked, "--ef-min", str(request.ef_min), "--ef-max", str(request.ef_max)]
+    words += ["--sample", str(request.sample)] if request.sample is not None else []
     if request.budget_qps is not None:
         words += ["--budget", f"{request.budget_qps:g}"]
     elif request.concurrency != (CONCURRENCY,):
@@ -152,6 +153,8 @@ def html_report(
     if verdict is not None:
         body.append(f'<p class="verdict {mark}">{escaped(verdict.sentence)}</p>')
         body.append("".join(f"<p>{escaped(reason)}</p>" for reason in verdict.reasons if reason != said))
+    if run.sampled is not None:
+        body.append(f"<p class=note>Recall here is {escaped(run.sampled.words)} of the documents.</p>")
     body += [f"<p class=note>{escaped(note)}</p>" for note in run.notes if note != said]
     if plan is not None:
         told = f"{escaped(plan.words)} <span class=quiet>({escaped(plan.source)})</span>"
@@ -259,6 +262,8 @@ def _settings(run: Run) -> str:
     if kind.m is not None:
         build += f", M {kind.m}, EF_CONSTRUCTION {kind.ef_construction}"
     truth = f"{run.truth.looked_at:,} documents compared with each query"
+    if run.sampled is not None:
+        truth = run.sampled.reference_words
     rows = (
         ("goal", request.goal.words(request.k)),
         ("index", f"{run.index} ({run.documents:,} documents)"),

@@ -11,6 +11,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from memdb.display import percent
+from memdb.intervals import Interval
+from memdb.tuning.estimate import Estimate
 from memdb.tuning.source import Source, Unseen, words
 from memdb.vectors.distance import Doubles, Floats
 from memdb.vectors.filters import Raw
@@ -57,6 +60,9 @@ class SweepRequest:
     concurrency: tuple[int, ...] = (CONCURRENCY,)  # clients at once, for the throughput; () measures none
     source: Source = _MADE  # of the queries
     budget_qps: float | None = None  # at most so many queries a second; then no throughput is measured
+    # Documents that recall is estimated from. 0: none, all are read. None: all, or as many as are usual where
+    # all are more than the target's budget allows.
+    sample: int | None = None
 
     @property
     def condition(self) -> Raw:
@@ -100,6 +106,7 @@ class EfPoint:
     outside: Counts  # (q,) hits of each query that break the filter; they count as not found
     latencies_ms: Floats  # (calls,) in order of the calls
     took_s: float
+    estimate: Estimate | None = None  # of a sampled run: what `recall` is made of
 
     @property
     def broken(self) -> int:
@@ -125,9 +132,50 @@ class Recommendation:
     reasons: tuple[str, ...] = ()  # what it rests on, or what would meet the goal
 
 
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """What a run rests on whose recall is estimated."""
+
+    documents: int  # under the filter
+    drawn: int  # of these, compared with each query
+    way: str  # "listed": all sets of documents equally likely; "drawn": with RANDOMKEY
+    seed: int
+    kept: bool  # whether a sample of an earlier run was used
+    reference_ef: int  # EF_RUNTIME of the reference; 0 where the index has none
+    missed: Interval  # share of the k that the reference itself misses, from the sample
+    shown: int  # queries of which the sample shows a miss of the reference
+
+    @property
+    def share(self) -> float:
+        """Of the documents, how many were drawn."""
+        return min(1.0, self.drawn / self.documents) if self.documents else 1.0
+
+    @property
+    def words(self) -> str:
+        """For people, e.g. "estimated from a sample of 20,000 (2 %)"."""
+        return f"estimated from a sample of {self.drawn:,} ({percent(self.share)})"
+
+    @property
+    def reference_words(self) -> str:
+        """What is known of the reference, in one sentence."""
+        at = f" at EF_RUNTIME {self.reference_ef:,}" if self.reference_ef else ""
+        start = (
+            f"Recall is {self.words} of {self.documents:,} documents. The reference, the index's answer{at},"
+        )
+        if not self.shown:
+            return f"{start} misses none that the sample shows: {self.missed.high:.4f} of the k at most."
+        return (
+            f"{start} itself misses {self.missed.mean:.4f} of the k ({self.missed.low:.4f} to "
+            f"{self.missed.high:.4f}): {self.shown:,} of the queries show it."
+        )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Truth:
-    """The exact nearest documents of each query, under the filter, itself left out."""
+    """The exact nearest documents of each query, under the filter, itself left out.
+
+    Of a sampled run the reference in their place: the index's own answer at a high EF_RUNTIME.
+    """
 
     keys: tuple[tuple[str, ...], ...]  # q rows, each at most k, nearest first
     distances: Doubles  # (q, k), NaN where fewer match
@@ -151,6 +199,16 @@ class Uncertainty:
 CERTAIN = Uncertainty()
 
 
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What one query is asked with, where the queries of a run differ in it."""
+
+    filter: str  # in the engine's words
+    filter_params: tuple[tuple[str, str], ...]
+    k: int
+    ef_runtime: int | None  # what the application chose; None: the index's own
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Queries:
     """The vectors that are asked."""
@@ -162,6 +220,8 @@ class Queries:
     source: Source
     digest: str  # of vectors and own keys: equal in two runs that asked the same
     uncertainty: Uncertainty = CERTAIN  # of made queries, `memdb.tuning.unseen`
+    asks: tuple[Ask, ...] = ()  # of each query; empty: all have the filter and K of the run
+    notes: tuple[str, ...] = ()  # what was left out of where they came from, a sentence each
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -194,6 +254,56 @@ class Beside:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What an application asks with, and how many of its queries do."""
+
+    filter: str
+    k: int
+    ef_runtime: int | None  # None: the index's own
+    queries: int
+
+
+@dataclass(frozen=True, slots=True)
+class AsAsked:
+    """The queries of an application with its own settings, beside random documents with the same ones.
+
+    Intervals have the confidence of the run's goal. Distances are those to the nearest document, at the nine
+    deciles between 0.1 and 0.9; of a document, to the nearest other one.
+    """
+
+    recall: float
+    low: float
+    high: float
+    documents: int  # how many were asked
+    documents_recall: float
+    documents_low: float
+    documents_high: float
+    nearest: tuple[float, ...]
+    documents_nearest: tuple[float, ...]
+    settings: tuple[Setting, ...]  # the most frequent ones, most frequent first
+    all_settings: int  # how many differ
+
+    @property
+    def words(self) -> str:
+        """What the application gets, and how its queries differ from documents, in sentences."""
+        own = "" if self.all_settings == 1 else f" ({self.all_settings:,} different)"
+        told = (
+            f"With its own settings{own} the application gets a recall of {self.recall:.3f} "
+            f"({self.low:.3f} to "
+            f"{self.high:.3f}); random documents asked the same way get {self.documents_recall:.3f} "
+            f"({self.documents_low:.3f} to {self.documents_high:.3f})."
+        )
+        middle = len(self.nearest) // 2
+        if len(self.nearest) and len(self.documents_nearest):
+            ours, theirs = self.nearest[middle], self.documents_nearest[middle]
+            told += (
+                f" Half of its queries have a document within {ours:.4g}; half of the documents one "
+                f"within {theirs:.4g}."
+            )
+        return told
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """A sweep, finished or not (`partial`)."""
@@ -218,6 +328,8 @@ class Run:
     memdb_version: str
     beside: Beside | None = None  # where documents were asked: how made queries do
     title: str = ""  # given by the user
+    sampled: Sampled | None = None  # of a run whose recall is estimated
+    as_asked: AsAsked | None = None  # where the queries have settings of their own
 
     def point(self, ef_runtime: int) -> EfPoint | None:
         """The point at this EF_RUNTIME, if it was measured."""

@@ -22,10 +22,14 @@ import numpy as np
 from memdb import array_files, files
 from memdb.cluster import replies
 from memdb.cluster.client import Client
-from memdb.errors import BadInput, DamagedFile, NotAllowed, NotKept
+from memdb.display import percent
+from memdb.errors import BadInput, BudgetSpent, DamagedFile, NotAllowed, NotKept
 from memdb.jobs import Report, silent
-from memdb.tuning import vectors
+from memdb.tuning import source, vectors
+from memdb.tuning.decide import POINTS
 from memdb.tuning.packing import packed, unpacked
+from memdb.tuning.run import SweepRequest
+from memdb.tuning.source import COUNT
 from memdb.vectors import chance, read
 from memdb.vectors.evidence import Drawing, Evidence, Kept, from_arrays, holds
 from memdb.vectors.filters import EVERYTHING, Condition, render
@@ -43,6 +47,7 @@ KEPT_FILES = 8
 KEPT_BYTES = 2 * 2**30
 KEPT_MEMORY = 256 * 2**20
 DRAWN_AT_ONCE = 1_000
+_SINGLE_CALLS = 1_000  # at each setting, at most
 _TURNS = 30  # draws for each key that is wanted: the index may be a part of the database
 
 
@@ -85,11 +90,6 @@ def usual(documents: int) -> int:
     return min(documents, max(FEWEST, min(MOST, round(SHARE * documents))))
 
 
-def percent(share: float) -> str:
-    """A share for people, with two digits that count: "2 %", "0.35 %"."""
-    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.3g} %"
-
-
 def sampled(
     client: Client,
     info: IndexInfo,
@@ -98,6 +98,7 @@ def sampled(
     seed: int = 0,
     condition: Condition | str = EVERYTHING,
     *,
+    reserve: int = 0,
     home: Path | None = None,
     report: Report = silent,
 ) -> Sample:
@@ -112,6 +113,7 @@ def sampled(
         count: how many documents.
         seed: of the choice where keys are listed. The same seed takes the same documents.
         condition: the filter.
+        reserve: keys of the budget that other work needs afterwards.
         home: MEMDB_HOME; samples are kept there under `samples/`, the newest KEPT_FILES of at most
             KEPT_BYTES. None keeps them in memory.
         report: progress.
@@ -134,7 +136,7 @@ def sampled(
             f"No document of '{info.name}' matches the filter, so there is nothing to draw a sample of.",
             "Widen the filter.",
         )
-    if lists(client, documents, count):
+    if lists(client, documents, count, reserve):
         keys, documents = _listed(client, info, count, seed, condition, report)
         way: Way = "listed"
     else:
@@ -152,10 +154,93 @@ def sampled(
     return sample
 
 
-def lists(client: Client, documents: int, count: int) -> bool:
+def chosen(
+    client: Client,
+    info: IndexInfo,
+    request: SweepRequest,
+    *,
+    queries: int = COUNT,
+    home: Path | None = None,
+    report: Report = silent,
+) -> Sample | None:
+    """The sample that a run's recall is estimated from; None where all documents are to be read.
+
+    Where the request leaves it open, that is decided by the target's budget of keys.
+
+    Args:
+        client: where the index is.
+        info: the index.
+        request: of the sweep.
+        queries: how many will be asked.
+        home: MEMDB_HOME.
+        report: progress.
+
+    Raises:
+        BadInput: the sample is too small, or no document matches the filter.
+        BudgetSpent: the budget suffices for no sample.
+        MemDBError: the server does not answer.
+    """
+    if request.sample == 0:
+        return None
+    documents = matching(client, info, request.condition)
+    if request.sample is None:
+        if not too_many(client, documents, request, queries):
+            return None
+        count = within(client, documents, request, queries)
+    else:
+        count = request.sample
+    if documents and LEAST <= count >= documents:
+        return None
+    return sampled(
+        client,
+        info,
+        request.field,
+        count,
+        source.seed(request.source) or 0,
+        request.condition,
+        reserve=_by_queries(client, request, queries),
+        home=home,
+        report=report,
+    )
+
+
+def too_many(client: Client, documents: int, request: SweepRequest, queries: int = COUNT) -> bool:
+    """Whether reading all documents takes more keys than the target's budget leaves beside the queries."""
+    left = client.keys_left
+    return left is not None and documents > left - _by_queries(client, request, queries)
+
+
+def within(client: Client, documents: int, request: SweepRequest, queries: int = COUNT) -> int:
+    """The usual number of documents, or as many as the budget allows to be drawn and read.
+
+    Raises:
+        BudgetSpent: it allows too few.
+    """
+    count, left = usual(documents), client.keys_left
+    if left is None:
+        return count
+    # A third of what is left beside the queries: keys that are drawn count, and those that are read.
+    most = (left - _by_queries(client, request, queries)) // 3
+    if most < LEAST:
+        raise BudgetSpent(
+            f"The budget of {left:,} keys is spent by the queries alone: {queries:,} of them at several "
+            f"settings bring about {_by_queries(client, request, queries):,}.",
+            "Ask fewer queries, or raise the budget in the sidebar or the settings file.",
+        )
+    return min(count, most)
+
+
+def _by_queries(client: Client, request: SweepRequest, queries: int) -> int:
+    """Keys that the answers of a run bring, about: of every query at every setting, and of single calls."""
+    pace = client.queries_per_s
+    single = min(_SINGLE_CALLS, queries if pace is None else 5 * pace)
+    return round((POINTS + 1) * (request.k + 1) * (queries + single))
+
+
+def lists(client: Client, documents: int, count: int, reserve: int = 0) -> bool:
     """Whether the budget lets all keys be listed, and the vectors of the sample be read after."""
     left = client.keys_left
-    return left is None or documents + min(count, documents) <= left
+    return left is None or documents + min(count, documents) + reserve <= left
 
 
 def forget() -> None:

@@ -37,9 +37,10 @@ class Selected:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Typed texts, embedded on this machine."""
+    """Typed texts, embedded by the model of the index."""
 
     texts: tuple[str, ...]
+    model: str = ""  # that is chosen for this run, and of a run the one that was used; empty: what is said
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class File:
     name: str
     path: str = ""  # where it lies on this machine; empty for one that was uploaded
     content: bytes = field(default=b"", repr=False)  # read already; never kept with a run
+    model: str = ""  # of texts, as in `Texts`
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +89,20 @@ def words(source: Source, count: int) -> str:
             return f"{count:,} random documents (seed {seed})"
         case Selected():
             return f"{count:,} selected documents"
-        case Texts():
-            return f"{count:,} typed texts"
-        case File(name=name):
-            return f"{count:,} rows of {name}"
+        case Texts(model=model):
+            return f"{count:,} typed texts{_by(model)}"
+        case File(name=name, model=model):
+            return f"{count:,} rows of {name}{_by(model)}"
         case Repeated(run_id=run_id, of=first):
             return f"{words(first, count) if first else f'{count:,} queries'}, as in run {run_id}"
         case Given(words=said):
             return f"{count:,} {said}"
     raise AssertionError(source)
+
+
+def _by(model: str) -> str:
+    """By which model texts were embedded, where it is not the one of this machine."""
+    return f", embedded by {model}" if model not in ("", "local") else ""
 
 
 def short_words(source: Source) -> str:

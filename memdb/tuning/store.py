@@ -24,8 +24,11 @@ from numpy.typing import NDArray
 from memdb import array_files, files
 from memdb.errors import BadInput, DamagedFile, NotFound
 from memdb.tuning import source
+from memdb.tuning.estimate import Estimate
 from memdb.tuning.packing import packed, unpacked
 from memdb.tuning.run import (
+    AsAsked,
+    Ask,
     Beside,
     EfPoint,
     Goal,
@@ -43,6 +46,18 @@ KEPT_BYTES = 1 << 30
 FORMAT = 2
 _OTHERS = (1, *range(3, 100))  # of other versions of memdb: they are not damaged
 _ID = re.compile(r"[0-9A-Za-z_-]{1,80}")
+# Parts of a run that are written in a way of their own.
+_OWN = {
+    "queries",
+    "truth",
+    "points",
+    "definition",
+    "request",
+    "recommendation",
+    "beside",
+    "as_asked",
+    "sampled",
+}
 # Of a point: its field, and what the array is called in the file.
 _ARRAYS = {
     "recalls": "recalls",
@@ -91,6 +106,10 @@ def save(run: Run, home: Path) -> Path:
     }
     for i, point in enumerate(run.points):
         arrays |= {f"{name}_{i}": getattr(point, of_point) for of_point, name in _ARRAYS.items()}
+    if run.queries.asks:
+        different = list(dict.fromkeys(run.queries.asks))
+        place = {ask: i for i, ask in enumerate(different)}
+        arrays["asks"] = np.array([place[ask] for ask in run.queries.asks], np.int32)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     text = json.dumps({"format": FORMAT, **to_dict(run)}, indent=1)
@@ -102,33 +121,35 @@ def save(run: Run, home: Path) -> Path:
 
 def to_dict(run: Run) -> dict[str, Any]:
     """Everything but the arrays and the lists of keys, as JSON takes it; NaN is null."""
-    document = {
-        f.name: getattr(run, f.name)
-        for f in fields(run)
-        if f.name not in {"queries", "truth", "points", "definition", "request", "recommendation", "beside"}
-    }
+    document = {f.name: getattr(run, f.name) for f in fields(run) if f.name not in _OWN}
     document["definition"] = asdict(run.definition)
     document["request"] = {**asdict(run.request), "source": source.to_dict(run.request.source)}
+    document["sampled"] = asdict(run.sampled) if run.sampled else None
     document["beside"] = asdict(run.beside) if run.beside else None
+    document["as_asked"] = asdict(run.as_asked) if run.as_asked else None
     document["recommendation"] = asdict(run.recommendation) if run.recommendation else None
     document["queries"] = {
         "count": len(run.queries),
         "words": run.queries.words,
         "digest": run.queries.digest,
         "uncertainty": asdict(run.queries.uncertainty),
+        "asks": [asdict(ask) for ask in dict.fromkeys(run.queries.asks)],
     }
     document["truth"] = {name: getattr(run.truth, name) for name in ("looked_at", "took_s", "kept")}
     document["points"] = [
-        {f.name: getattr(p, f.name) for f in fields(p) if f.name not in _ARRAYS} for p in run.points
+        {f.name: getattr(p, f.name) for f in fields(p) if f.name not in _ARRAYS and f.name != "estimate"}
+        | {"estimate": asdict(p.estimate) if p.estimate else None}
+        for p in run.points
     ]
     cleaned: dict[str, Any] = _no_nan(document)
     return cleaned
 
 
-def curve(points: Sequence[EfPoint]) -> list[dict[str, float | None]]:
+def curve(points: Sequence[EfPoint]) -> list[dict[str, Any]]:
     """The points as `memdb recall --json` prints them; null where something was not measured.
 
-    `broken` is how many hits break the filter.
+    `broken` is how many hits break the filter. Of a sampled run `reference` and `unseen` are the two parts of
+    an estimate, each with its interval.
     """
     numbers = ("recall", "low", "high", "p50_ms", "p95_ms", "p99_ms", "qps")
     return [
@@ -136,9 +157,18 @@ def curve(points: Sequence[EfPoint]) -> list[dict[str, float | None]]:
             "ef_runtime": p.ef_runtime,
             **{n: _no_nan(round(getattr(p, n), 5)) for n in numbers},
             "broken": p.broken,
+            **({} if p.estimate is None else _parts(p.estimate)),
         }
         for p in points
     ]
+
+
+def _parts(estimate: Estimate) -> dict[str, dict[str, float]]:
+    parts = {"reference": estimate.reference, "unseen": estimate.unseen}
+    return {
+        name: {end: round(getattr(part, end), 5) for end in ("mean", "low", "high")}
+        for name, part in parts.items()
+    }
 
 
 def load(home: Path, run_id: str) -> Run:
@@ -249,13 +279,30 @@ def _run(about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Run:
         about,
         request=request,
         beside=_made(Beside, about["beside"]) if about["beside"] else None,
+        as_asked=_made(AsAsked, about["as_asked"]) if about.get("as_asked") else None,
         recommendation=_recommendation(about["recommendation"]),
         queries=_made(
-            Queries, of_queries, vectors=vectors, labels=labels, own_keys=own, source=request.source
+            Queries,
+            of_queries,
+            vectors=vectors,
+            labels=labels,
+            own_keys=own,
+            source=request.source,
+            asks=_asks(of_queries, arrays, count),
         ),
         truth=_made(Truth, about["truth"], keys=rows, distances=distances),
         points=tuple(points),
     )
+
+
+def _asks(kept: dict[str, Any], arrays: Mapping[str, NDArray[Any]], count: int) -> tuple[Ask, ...]:
+    """What each query is asked with; nothing where all are asked alike."""
+    different = [_made(Ask, ask) for ask in kept.get("asks", ())]
+    if not different:
+        return ()
+    places = arrays["asks"]
+    _check(places, count)
+    return tuple(different[place] for place in places.tolist())
 
 
 def _array(arrays: Any, name: str, point: int) -> Any:

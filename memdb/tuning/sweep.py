@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,12 +20,24 @@ import numpy as np
 from memdb.cluster.client import Client
 from memdb.errors import BadInput, Cancelled, MemDBError, UnknownIndex
 from memdb.jobs import Report, silent
-from memdb.tuning import decide, load, unseen
+from memdb.tuning import decide, load, own, unseen
 from memdb.tuning.checks import checked
+from memdb.tuning.estimate import Nearer, estimates
 from memdb.tuning.plan import QueryPlan, plan
-from memdb.tuning.run import Beside, Definition, EfPoint, Queries, Run, SweepRequest, Truth
-from memdb.tuning.scoring import scored
-from memdb.tuning.truth import truth
+from memdb.tuning.reference import Reference, reference
+from memdb.tuning.run import (
+    AsAsked,
+    Beside,
+    Definition,
+    EfPoint,
+    Queries,
+    Run,
+    Sampled,
+    Setting,
+    SweepRequest,
+    Truth,
+)
+from memdb.tuning.sample import Sample, chosen
 from memdb.vectors import distance
 from memdb.vectors.filters import Condition
 from memdb.vectors.index import IndexInfo, index_info
@@ -36,6 +49,7 @@ LEAST_CALLS, MOST_CALLS = 100, 1_000  # of single calls at each EF
 LATENCY_S = 1.0
 THROUGHPUT_S = 0.4
 MORE = 4
+SETTINGS = 50  # of an application that are listed
 SLOWED, SLOWED_MS = 1.5, 0.3  # a second measurement that differs by this factor and by so much is told
 _NAN = float("nan")
 _NO_TRUTH = Truth((), np.empty((0, 0)), 0, 0.0)  # before `prepare`
@@ -55,6 +69,8 @@ def sweep(
     condition: Condition | str | None = None,
     more: Callable[[int], Queries] | None = None,
     beside: Callable[[], Queries] | None = None,
+    sample: Sample | None = None,
+    documents: Callable[[], Queries] | None = None,
 ) -> Run:
     """Measure recall, latency and throughput over EF_RUNTIME and recommend one.
 
@@ -71,6 +87,10 @@ def sweep(
             MORE times as many, where `queries` leave open which EF meets a recall.
         beside: made queries, asked once at the EF that is recommended: `Run.beside` then tells by how much
             `queries`, which are documents, flatter.
+        sample: drawn already for this request; without it one is drawn where the request or the target's
+            budget asks for it.
+        documents: random documents, asked once beside `queries` that have settings of their own, with these:
+            `Run.as_asked` then tells what the application gets.
 
     Returns:
         The run. `partial` where the server or the index went away meanwhile: `notes` say so in words.
@@ -82,12 +102,21 @@ def sweep(
     """
     info = index_info(client, info.name)
     request = checked(client, info, request, queries, condition)
-    work = _Sweep(client, info, request, queries, report, keep, home)
+    if queries.asks and request.sample:
+        raise BadInput(
+            "These queries have a K and a filter each: no one sample is of what all of them match.",
+            "Leave --sample out: they are held against all documents.",
+        )
+    if sample is None and not queries.asks:
+        sample = chosen(client, info, request, queries=len(queries), home=home, report=report)
+    work = _Sweep(client, info, request, queries, report, keep, home, sample)
     work.prepare()
     try:
         work.measure(more)
         if beside is not None:
             work.ask_beside(beside())
+        if documents is not None and queries.asks:
+            work.ask_as_asked(documents())
     except Cancelled:
         raise
     except MemDBError as exc:
@@ -107,6 +136,7 @@ class _State:
     queries: Queries
     truth: Truth
     points: Mapping[int, EfPoint]  # by EF_RUNTIME; rows of each follow `queries`
+    nearer: Nearer | None = None  # of a sampled run: what the reference in the place of `truth` misses
 
     def with_point(self, point: EfPoint) -> _State:
         return replace(self, points={**self.points, point.ef_runtime: point})
@@ -122,14 +152,17 @@ class _Sweep:
         report: Report,
         keep: Keep | None = None,
         home: Path | None = None,
+        sample: Sample | None = None,
     ) -> None:
+        self.sample, self.reference_ef = sample, 0
         self.params = info.vector_field(request.field)[1]
         self.under = Membership(client, info, request.condition)
         self.client, self.info = client, info
         self.report, self.keep, self.home = report, keep, home
         self.state = _State(request, self._sent(queries), _NO_TRUTH, {})
         self.beside: Beside | None = None
-        self.notes: list[str] = []
+        self.as_asked: AsAsked | None = None
+        self.notes: list[str] = list(queries.notes)
         self.plan: QueryPlan | None = None
         self.began = time.monotonic()
         self.started = datetime.now(UTC)
@@ -149,15 +182,23 @@ class _Sweep:
             raise BadInput(
                 f"No document of '{info.name}' matches the filter {request.filter}.", "Widen the filter."
             )
-        exact = self._exact(queries)
-        self.state = replace(self.state, truth=exact)
-        if left := matching - exact.looked_at:
+        self.state = self._known(self.state)
+        exact = self.state.truth
+        if request.sample and self.sample is None:
+            self.notes.append(
+                f"A sample of {request.sample:,} was asked for; {matching:,} documents match: all were read, "
+                "and recall is measured, not estimated."
+            )
+        # Of several filters it is the widest; of a sample it is known what was left out.
+        left = 0 if queries.asks or self.sample is not None else matching - exact.looked_at
+        if left:
             self.notes.append(
                 f"{left:,} of the documents that match could not be compared: they hold no usable vector, or "
                 "expired meanwhile. They are no true neighbours here."
                 if left > 0
                 else f"{-left:,} documents more matched when the vectors were read than shortly before."
             )
+        wanted = [ask.k for ask in queries.asks] or [request.k] * len(exact.keys)
         fewest = min(map(len, exact.keys))
         if not max(map(len, exact.keys)):
             raise BadInput(
@@ -166,7 +207,13 @@ class _Sweep:
                 else f"None of the {matching:,} documents that match holds a usable vector.",
                 "Widen the filter, or choose another index.",
             )
-        if fewest < request.k:
+        if queries.asks:
+            if fewer := sum(len(row) < k for row, k in zip(exact.keys, wanted, strict=True)):
+                self.notes.append(
+                    f"For {fewer:,} queries fewer documents match than their K: recall is then of those "
+                    "that match."
+                )
+        elif fewest < request.k:
             self.notes.append(
                 f"k is {request.k}, but for some queries only {fewest:,} documents match: recall is then of "
                 f"those {fewest:,}."
@@ -183,19 +230,31 @@ class _Sweep:
         """The queries as the index receives them: rounded to its type, which the exact answer then is of."""
         return replace(queries, vectors=distance.as_sent(queries.vectors, self.params.type))
 
+    def _known(self, state: _State) -> _State:
+        """The same with its exact answer, or with the reference in its place."""
+        if self.sample is None:
+            return replace(state, truth=self._exact(state.queries))
+        made = self._reference(state.queries)
+        self.reference_ef = made.ef
+        return replace(state, truth=made.truth, nearer=made.nearer)
+
+    def _reference(self, queries: Queries) -> Reference:
+        assert self.sample is not None  # noqa: S101  # asked of a sampled run alone
+        return reference(
+            self.client,
+            self.info,
+            self.state.request,
+            queries,
+            self.sample,
+            self.under,
+            report=self.report,
+            pace=self.pace,
+        )
+
     def _exact(self, queries: Queries) -> Truth:
         request, info = self.state.request, self.info
         self.report("Exact neighbours", 0, info.documents)
-        return truth(
-            self.client,
-            info,
-            request.field,
-            queries,
-            request.k,
-            request.condition,
-            home=self.home,
-            report=self.report,
-        )
+        return own.exact(self.client, info, request, queries, home=self.home, report=self.report)
 
     def _enough(self) -> None:
         goal, k, q = self.state.request.goal, self.state.request.k, len(self.state.queries)
@@ -265,9 +324,8 @@ class _Sweep:
         queries = self._sent(more(MORE * before))
         if len(queries) <= before or not np.array_equal(queries.vectors[:before], earlier.queries.vectors):
             return
-        exact = self._exact(queries)
+        wider = self._known(_State(replace(earlier.request, source=queries.source), queries, _NO_TRUTH, {}))
         self.total = self.done + len(earlier.points) * (len(queries) - before)
-        wider = _State(replace(earlier.request, source=queries.source), queries, exact, {})
         # What is kept has the same rows at every point: the state changes when all are measured.
         for ef in sorted(earlier.points):
             wider = wider.with_point(self._recalled(wider, ef, earlier.points[ef]))
@@ -286,25 +344,51 @@ class _Sweep:
         if not len(queries):
             return
         queries = self._sent(queries)
-        state = replace(self.state, queries=queries, truth=self._exact(queries), points={})
+        state = self._known(replace(self.state, queries=queries, points={}))
         self.total = self.done + len(queries)
         made = self._recalled(state, point.ef_runtime)
         self.beside = Beside(point.ef_runtime, point.recall, made.recall, made.low, made.high, len(queries))
+
+    def ask_as_asked(self, documents: Queries) -> None:
+        """The queries with their own settings, and random documents with the same ones in turn."""
+        state = self.state
+        asks = state.queries.asks
+        beside = replace(
+            self._sent(documents), asks=tuple(asks[row % len(asks)] for row in range(len(documents)))
+        )
+        self.total = self.done + len(state.queries) + len(beside)
+        ours = self._recalled(state, None)
+        other = replace(state, queries=beside, truth=self._exact(beside), points={})
+        theirs = self._recalled(other, None)
+        frequent = Counter((ask.filter, ask.k, ask.ef_runtime) for ask in asks)
+        self.as_asked = AsAsked(
+            ours.recall,
+            ours.low,
+            ours.high,
+            len(beside),
+            theirs.recall,
+            theirs.low,
+            theirs.high,
+            _deciles(state.truth),
+            _deciles(other.truth),
+            tuple(Setting(*each, number) for each, number in frequent.most_common(SETTINGS)),
+            len(frequent),
+        )
 
     def _recall(self, ef: int) -> None:
         self.state = self.state.with_point(self._recalled(self.state, ef))
         self._keep()
 
-    def _recalled(self, state: _State, ef: int, earlier: EfPoint | None = None) -> EfPoint:
-        """The recall at one EF; rows that `earlier` has are taken from it."""
+    def _recalled(self, state: _State, ef: int | None, earlier: EfPoint | None = None) -> EfPoint:
+        """The recall at one EF, None: at each query's own; rows that `earlier` has are taken from it."""
         began = time.monotonic()
         first = len(earlier.recalls) if earlier else 0
         asked = self._questions(state, ef, first)
         got = load.answers(self.client, asked, self._progress, budget_qps=self.pace)
-        came = scored(
+        came = own.score(
             self.client,
             self.info,
-            state.request.field,
+            state.request,
             [answer for some in got for answer in some],
             state.queries,
             state.truth,
@@ -312,7 +396,7 @@ class _Sweep:
             first,
         )
         point = EfPoint(
-            ef_runtime=ef,
+            ef_runtime=ef or 0,
             recall=_NAN,
             low=_NAN,
             high=_NAN,
@@ -341,8 +425,15 @@ class _Sweep:
             )
         if self.plan is not None and self.plan.exact and decide.all_exact([point]):
             return replace(point, recall=1.0, low=1.0, high=1.0)  # by how it runs, not by these queries
-        goal = state.request.goal
-        band = unseen.interval(point.recalls, goal.confidence, state.queries.uncertainty)
+        goal, unsure = state.request.goal, state.queries.uncertainty
+        if self.sample is not None and state.nearer is not None:
+            # Of the k that were asked for: where the reference itself came short, those are missing too.
+            returned = point.ranks >= 0
+            (made,) = estimates([returned], state.nearer, self.sample.share, goal.confidence)
+            band = unseen.widened(made.recall, goal.confidence, unsure)
+            point = replace(point, recalls=returned.mean(axis=1).astype(np.float32), estimate=made)
+        else:
+            band = unseen.interval(point.recalls, goal.confidence, unsure)
         return replace(point, recall=band.mean, low=band.low, high=band.high)
 
     def _cost(self, ef: int) -> None:
@@ -378,13 +469,8 @@ class _Sweep:
         )
         self._keep()
 
-    def _questions(self, state: _State, ef: int, first: int = 0) -> load.Questions:
-        # One more than k where a query is a document or made from one: that comes, and does not count.
-        k = state.request.k + any(state.queries.own_keys)
-        vectors = state.queries.vectors[first:]
-        return load.questions(
-            self.client, self.info, state.request, vectors, ef, k=k, condition=state.request.condition
-        )
+    def _questions(self, state: _State, ef: int | None, first: int = 0) -> load.Questions:
+        return own.questions(self.client, self.info, state.request, state.queries, ef, first)
 
     def _latency_calls(self) -> int:
         most = min(MOST_CALLS, max(len(self.state.queries), 3 * LEAST_CALLS))
@@ -444,11 +530,32 @@ class _Sweep:
             f"The index {what} during the run; the exact answer is of its start, so recall may be off."
         )
 
+    def _sampled(self) -> Sampled | None:
+        """What the run rests on where not all documents were read."""
+        sample, nearer = self.sample, self.state.nearer
+        if sample is None or nearer is None:
+            return None
+        request = self.state.request
+        # The reference as if it were a setting: all of its hits returned.
+        every = np.isfinite(self.state.truth.distances)
+        (whole,) = estimates([every], nearer, sample.share, request.goal.confidence)
+        return Sampled(
+            sample.documents,
+            len(sample.keys),
+            sample.way,
+            sample.seed,
+            sample.kept,
+            self.reference_ef,
+            whole.unseen,
+            len(np.unique(nearer.rows)),
+        )
+
     def made(self, *, partial: bool) -> Run:
         """The run as it stands."""
         info, server, params = self.info, self.client.server, self.params
         state = self.state
         points = tuple(state.points[ef] for ef in sorted(state.points))
+        sampled = self._sampled()
         definition = Definition(
             params.algorithm, params.type, params.dim, params.metric, params.m, params.ef_construction
         )
@@ -478,6 +585,7 @@ class _Sweep:
                 definition,
                 uncertainty=state.queries.uncertainty,
                 beside=self.beside,
+                sampled=sampled,
                 ef_limit=server.dialect.limits.ef_runtime,
                 plan_words=self.plan.words if self.plan else "",
                 plan_exact=bool(self.plan and self.plan.exact),
@@ -487,11 +595,22 @@ class _Sweep:
             partial=partial,
             took_s=time.monotonic() - self.began,
             memdb_version=_version(),
+            sampled=sampled,
+            as_asked=self.as_asked,
         )
 
     def _keep(self) -> None:
         if self.keep is not None:
             self.keep(self.made(partial=True))
+
+
+def _deciles(exact: Truth) -> tuple[float, ...]:
+    """Of the distances to the nearest document."""
+    nearest = exact.distances[:, 0]
+    nearest = nearest[np.isfinite(nearest)]
+    if not len(nearest):
+        return ()
+    return tuple(float(value) for value in np.quantile(nearest, np.arange(1, 10) / 10))
 
 
 def _stopped(exc: MemDBError, points: int) -> str:

@@ -118,8 +118,12 @@ def interval(recalls: Numbers, confidence: float, uncertainty: Uncertainty) -> I
         confidence: two-sided.
         uncertainty: of `Queries`.
     """
-    band = intervals.mean(recalls, confidence)
-    if uncertainty == CERTAIN or not len(recalls):
+    return widened(intervals.mean(recalls, confidence), confidence, uncertainty)
+
+
+def widened(band: Interval, confidence: float, uncertainty: Uncertainty) -> Interval:
+    """The interval of a recall, with what is not known of the queries on top."""
+    if uncertainty == CERTAIN or math.isnan(band.mean):
         return band
     missed = _sure(confidence) * (1 - band.mean)
     low = math.hypot(band.mean - band.low, uncertainty.too_high * missed)

@@ -14,4 +14,11 @@ else:  # `streamlit run` takes the web server from here; caches are made once it
 
     from memdb.ui import served
 
-    app = App(__file__, middleware=served.MIDDLEWARE, on_script_error=served.crashed)
+    served.starting()
+    app = App(
+        __file__,
+        middleware=served.MIDDLEWARE,
+        on_script_error=served.crashed,
+        lifespan=served.lifespan,
+        secrets=served.login_secrets(),
+    )

@@ -35,6 +35,7 @@ PAGES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     ),
     "Tune": (
         ("tune/recall.py", "Recall", ":material/speed:", "recall"),
+        ("tune/relevance.py", "Relevance", ":material/fact_check:", "relevance"),
         ("tune/indexes.py", "Indexes", ":material/stacks:", "indexes"),
     ),
     "Operate": (
@@ -79,6 +80,9 @@ def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
     if access.login_missing():
         access.login_screen(TITLE)
         return
+    _open_to_all()
+    if _turned_away():
+        return
     with st.sidebar:
         targets.selector()
     limit: AbstractContextManager[None] = nullcontext()
@@ -100,13 +104,44 @@ def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
         limit = nullcontext()
     parts.damaged_files()
     with st.sidebar:
-        access.login_panel()
+        access.login_panel(targets.may())
     token = _LET_IN.set(True)
     try:
         with limit:
             page.run()
     finally:
         _LET_IN.reset(token)
+
+
+def _open_to_all() -> None:
+    """Say on every page that nobody has to log in, where that was chosen for an app that others reach."""
+    if targets.settings().serve_without_login and not access.login_configured():
+        st.warning(
+            "Whoever reaches its address sees what this page shows (`MEMDB_SERVE_WITHOUT_LOGIN`).",
+            title="This app is served without a login.",
+            icon=":material/no_encryption:",
+        )
+
+
+def _turned_away() -> bool:
+    """Whether this visitor logged in, but is not among those who may look; also where that cannot be told."""
+    try:
+        rights = targets.rights()
+    except MemDBError as exc:
+        st.title(TITLE)
+        parts.show_error(exc)
+        access.login_panel()
+        return True
+    if rights is None or rights.lets_in(access.claims()):
+        return False
+    st.title(TITLE)
+    st.error(
+        "Who runs this app says in its settings file, under `[access]`, who may look.",
+        title="This login is not let in.",
+        icon=":material/block:",
+    )
+    access.login_panel()
+    return True
 
 
 def _menu() -> st.Page:
@@ -178,6 +213,18 @@ def heading(title: Markdown, caption: Markdown) -> None:
     Streamlit runs a page's file alone where `streamlit run` sees a `pages` folder beside its script and
     nobody was there before. Then the run begins again, with the frame.
     """
+    _admit()
+    st.title(title)
+    st.caption(caption)
+
+
+def admitted() -> Target:
+    """The target, for a page that fills the window and has no heading: see `heading`."""
+    _admit()
+    return target()
+
+
+def _admit() -> None:
     if not _LET_IN.get():
         if st.session_state.get(_SENT_BACK):  # the page's file itself was given to `streamlit run`
             st.error("Start the app with `memdb app`.", title="A page opens in the app only.")
@@ -185,8 +232,6 @@ def heading(title: Markdown, caption: Markdown) -> None:
         st.session_state[_SENT_BACK] = True
         _menu()  # ends that way of finding pages, for everybody
         st.rerun()
-    st.title(title)
-    st.caption(caption)
 
 
 def _unopened_panel() -> None:
@@ -236,6 +281,11 @@ def _target_panel(here: Target, strips: Iterable[Callable[[Target], None]], *, a
             "The command line and the library open it."
         )
     safety.panel(targets.current())
+
+
+def listed_names(here: Target) -> tuple[str, ...]:
+    """Names of the target's indexes; none where this user may not list them."""
+    return _names(here)[0]
 
 
 def _names(here: Target) -> tuple[tuple[str, ...], NotAllowed | None]:

@@ -6,15 +6,19 @@ import pandas as pd
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.demo import loader, second
+from memdb.demo import labelled, loader, second
 from memdb.display import bytes_text, duration, line, markdown
 from memdb.errors import MemDBError, NotAllowed, UnknownIndex
 from memdb.jobs import Job
+from memdb.maps import store
 from memdb.ui import frame
-from memdb.ui.kit import cached, charts, parts, state
+from memdb.ui.kit import cached, parts, state
+from memdb.ui.kit.choice_bars import choice_bars
 from memdb.ui.kit.filter_form import value_label
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.kit.job import panel as job_panel
+from memdb.ui.map import map_link
+from memdb.ui.metrics import health_line
 from memdb.ui.tune import listed, named
 from memdb.vectors.index import Field, IndexInfo
 
@@ -25,7 +29,7 @@ def draw(target: Target) -> None:
     """Everything of this page."""
     live(target)
     next_steps()
-    recent()
+    recent(target)
     holdings(target, frame.index_name())
 
 
@@ -33,6 +37,7 @@ def draw(target: Target) -> None:
 def live(target: Target) -> None:
     """Facts, indexes and nodes, drawn anew every two seconds; each read is as old as its cache allows."""
     with parts.errors_shown(target):
+        health_line(target)
         _facts(target)
         with parts.errors_shown():  # this user may not list them; the rest of the page stands
             infos, refused = _infos(target)
@@ -63,13 +68,17 @@ def holdings(target: Target, index: str | None) -> None:
                 every = len(values) + len(values.uncounted)
                 more = f", {len(shown)} of {every:,}{more}" if every > len(shown) else ""
                 st.caption(f"Documents by {markdown(field.name)}{more}")
-                st.plotly_chart(
-                    charts.bars([v.value for v in shown], [v.documents for v in shown], dark=state.dark()),
+                place = choice_bars(
+                    [v.value for v in shown],
+                    [v.documents for v in shown],
                     key=f"home.holds.{field.name}",
-                    config=charts.PLAIN,
-                    alt=f"Documents by {line(field.name)}",
+                    alt=f"Documents by {line(field.name)}. A bar opens Search with that value as its filter.",
+                    dark=state.dark(),
                 )
-                with st.container(horizontal=True, gap="small"):
+                if place is not None and place < len(shown):
+                    # The index is the sidebar's, which stays as it is.
+                    st.switch_page(frame.link("search"), query_params=_filter(field, shown[place].value))
+                with st.container(horizontal=True, gap="small"):  # the same by keyboard
                     for value in shown[:5]:
                         st.page_link(
                             frame.link("search"),
@@ -78,7 +87,7 @@ def holdings(target: Target, index: str | None) -> None:
                             help="Search with this filter",
                             query_params={
                                 state.INDEX: state.index_in_link(index),
-                                f"search.f.{field.name}": value_label(value.value),
+                                **_filter(field, value.value),
                             },
                         )
                 with st.expander("As a table"):
@@ -97,6 +106,10 @@ def holdings(target: Target, index: str | None) -> None:
                         st.caption(f"{len(values.uncounted):,} further values are not counted.")
 
 
+def _filter(field: Field, value: str) -> dict[str, str]:
+    return {f"search.f.{field.name}": value_label(value)}
+
+
 # What a visitor may have come for: title, words, pages with their names.
 _JOBS = (
     (
@@ -106,8 +119,8 @@ _JOBS = (
     ),
     (
         "Tune",
-        "Find the EF_RUNTIME that meets a recall, try another index.",
-        (("recall", "Recall"), ("indexes", "Indexes")),
+        "Find the EF_RUNTIME that meets a recall, judge answers, try another index.",
+        (("recall", "Recall"), ("relevance", "Relevance"), ("indexes", "Indexes")),
     ),
     (
         "Operate",
@@ -129,12 +142,22 @@ def next_steps() -> None:
                 st.page_link(frame.link(address), label=markdown(name))
 
 
-def recent() -> None:
-    """The newest runs that are kept, each a link to it."""
+def recent(target: Target) -> None:
+    """The newest runs and maps that are kept, each a link to it."""
     runs = listed(cached.home())[:3]
-    if not runs:
+    maps = [kept for kept in store.listed(cached.home(), target) if kept.request.condition == "*"][:3]
+    if not runs and not maps:
         return
-    st.markdown("#### Recent runs")
+    st.markdown("#### Recent runs and maps")
+    for kept in maps:
+        request = kept.request
+        shown = f"{min(request.count, kept.total):,} of {kept.total:,}" if request.by != "all" else "all"
+        st.page_link(
+            frame.link("map"),
+            label=markdown(f"Map of {request.index}: {shown} documents, {request.dimensions}-D", 200),
+            icon=":material/scatter_plot:",
+            query_params=map_link(request),
+        )
     for run in runs:
         st.page_link(
             frame.link("recall"),
@@ -360,6 +383,7 @@ def _start(target: Target) -> None:
     def work(job: Job[loader.LoadReport]) -> loader.LoadReport:
         loaded = loader.load(client, home=home, report=job.report)
         second.build(client, home=home, report=job.report)
+        labelled.load(client, home=home, report=job.report)
         return loaded
 
     LOADING.start("Load the demo data", work)

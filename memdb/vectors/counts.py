@@ -18,7 +18,7 @@ from memdb.cluster import replies
 from memdb.cluster.client import Arg, Client
 from memdb.cluster.replies import Reply
 from memdb.errors import BadFilter, UnsupportedFeature
-from memdb.vectors import read, stored, tags
+from memdb.vectors import read, shards, stored, tags
 from memdb.vectors.filters import EVERYTHING, Condition, Or, Range, Rendered, Tag, all_documents, render
 from memdb.vectors.index import Field, IndexInfo
 from memdb.vectors.query import count_command
@@ -79,7 +79,9 @@ def count(client: Client, info: IndexInfo, condition: Condition | str = EVERYTHI
     if not client.server.dialect.plain_queries:
         title = client.server.dialect.title
         raise UnsupportedFeature("A count under a filter", f"{title} answers only queries with a KNN clause")
-    return _total(client.execute(*count_command(info, rendered).args))
+    command = count_command(info, rendered, client.server.dialect)
+    with shards.explained(client, info.name):
+        return _total(client.execute(*command.args))
 
 
 def tag_values(
@@ -305,11 +307,14 @@ def _double(place: int) -> float:
 def counts(client: Client, info: IndexInfo, filters: Sequence[Rendered]) -> list[int]:
     """How many documents each filter lets through, in one round trip for a few hundred."""
     totals: list[int] = []
+    dialect = client.server.dialect
     for start in range(0, len(filters), _COUNTS_AT_ONCE):
         commands = [
-            count_command(info, rendered).args for rendered in filters[start : start + _COUNTS_AT_ONCE]
+            count_command(info, rendered, dialect).args
+            for rendered in filters[start : start + _COUNTS_AT_ONCE]
         ]
-        totals += [_total(reply) for reply in client.pipeline(commands)]
+        with shards.explained(client, info.name):
+            totals += [_total(reply) for reply in client.pipeline(commands)]
     return totals
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,8 +13,17 @@ from memdb.cluster.client import Client
 from memdb.cluster.dialects import VALKEY_SPLITS
 from memdb.cluster.possible import PERCENT, SHARE, SIZE, THINGS, Range
 from memdb.cluster.replies import Reply
+from memdb.cluster.topology import Node, hash_tag, slot
 from memdb.display import line
-from memdb.errors import NoVectorField, UnknownField, UnknownIndex, UnsupportedFeature
+from memdb.errors import (
+    Busy,
+    MemDBError,
+    NoVectorField,
+    UnknownField,
+    UnknownIndex,
+    Unreachable,
+    UnsupportedFeature,
+)
 from memdb.vectors.schema import (
     BYTES_PER_NUMBER,
     NO_RULES,
@@ -102,6 +110,15 @@ class BuildState:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class OnShard:
+    """One shard's own account of an index that several hold."""
+
+    node: Node  # its primary
+    info: IndexInfo | None  # None where it did not tell
+    problem: str = ""  # why
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class IndexInfo:
     """FT.INFO, whatever dialect it came in. Values are those of the node asked.
 
@@ -127,6 +144,7 @@ class IndexInfo:
     tag_options_told: bool = True  # MemoryDB's FT.INFO names no SEPARATOR and no CASESENSITIVE
     # Figures that were told and cannot be true, with why; then documents are 0, the share built is 0.
     absent: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    shards: tuple[OnShard, ...] = ()  # by their slots, where the figures are of several
 
     def of_kind(self, kind: Kind) -> tuple[Field, ...]:
         """Fields of one kind, in the reply's order."""
@@ -182,11 +200,27 @@ class IndexInfo:
             "paused": f"is not complete: its build is paused for memory at {self.build.fraction:.0%}",
             "failed": "is not complete: its build failed",
         }
-        if self.build.state not in words:
-            return ""
+        sentences = [self._silent] if self.missing else []
+        if self.build.state in words:
+            behind = [s.node.address for s in self.shards if s.info and not s.info.build.ready]
+            where = f" on {', '.join(behind)}" if behind else ""
+            sentences.append(
+                f"The index '{line(self.name)}' {words[self.build.state]}{where}: documents are missing, and "
+                "every figure of it is of what it holds so far."
+            )
+        return " ".join(sentences)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Addresses of the shards that did not tell: their documents are in no figure."""
+        return tuple(shard.node.address for shard in self.shards if shard.info is None)
+
+    @property
+    def _silent(self) -> str:
+        left = len(self.shards) - len(self.missing)
         return (
-            f"The index '{line(self.name)}' {words[self.build.state]}: documents are missing, and every "
-            "figure of it is of what it holds so far."
+            f"{silent_words(self.missing)}: every figure of the index '{line(self.name)}' is of {left} of "
+            f"{len(self.shards)} shards."
         )
 
     @property
@@ -247,16 +281,43 @@ def index_info(client: Client, name: str) -> IndexInfo:
     return read_info(name, reply)
 
 
+def silent_words(addresses: Sequence[str]) -> str:
+    """That these shards do not answer."""
+    if len(addresses) == 1:
+        return f"The shard at {addresses[0]} does not answer"
+    return f"The shards at {', '.join(addresses)} do not answer"
+
+
 def _over_shards(client: Client, name: str) -> IndexInfo:
     """The account of all shards: an engine that searches all of them still counts on each for itself."""
-    infos = []
-    for node in client.nodes():
-        if node.role == "primary":
-            with suppress(UnknownIndex):  # one whose name has a hash tag lives on one shard
-                infos.append(index_info(client.on(node), name))
+    accounts: list[OnShard] = []
+    failed: MemDBError | None = None
+    for node in primaries(client, name):
+        try:
+            accounts.append(OnShard(node, index_info(client.on(node), name)))
+        except UnknownIndex as exc:
+            failed = failed or exc
+            accounts.append(OnShard(node, None, f"It has no index '{line(name)}'."))
+        except (Unreachable, Busy) as exc:
+            failed = failed or exc
+            accounts.append(OnShard(node, None, str(exc)))
+    infos = [account.info for account in accounts if account.info is not None]
     if not infos:
-        raise UnknownIndex(name)
-    return together(infos)
+        raise failed or UnknownIndex(name)
+    return dataclasses.replace(together(infos), shards=tuple(accounts) if len(accounts) > 1 else ())
+
+
+def primaries(client: Client, name: str) -> tuple[Node, ...]:
+    """The primaries that hold an index: all, or the owner of the slot that its name's hash tag says.
+
+    Raises:
+        MemDBError: no node answered.
+    """
+    every = tuple(node for node in client.nodes() if node.role == "primary" and node.slots)
+    if hash_tag(name):
+        at = slot(name)
+        return tuple(node for node in every if any(first <= at <= last for first, last in node.slots))
+    return every
 
 
 def together(infos: Sequence[IndexInfo]) -> IndexInfo:

@@ -222,18 +222,23 @@ def _template(
         after += ["SORTBY", alias, "ASC"]
     # Under DIALECT 2 RediSearch returns the first value only of a path that matches several.
     spoken = dialect.json_dialect if info.on == "JSON" and loaded else 2
-    after += ["LIMIT", 0, k, "TIMEOUT", dialect.limits.timeout_ms, "DIALECT", spoken]
+    after += ["LIMIT", 0, k, "TIMEOUT", dialect.limits.timeout_ms, "DIALECT", spoken, *dialect.every_shard]
     where = f"'{vector_field.name}' of '{info.name}'"
     return Template(tuple(before), tuple(after), params, where, alias, spoken > 2)
 
 
-def count_command(info: IndexInfo, rendered: Rendered) -> Command:
+def count_command(info: IndexInfo, rendered: Rendered, dialect: Dialect) -> Command:
     """How many documents a filter lets through, without any of them."""
     args: list[Arg] = ["FT.SEARCH", info.name, rendered.query]
     bound = [part for pair in rendered.params for part in pair]
     if bound:
         args += ["PARAMS", len(bound), *bound]
-    return Command((*args, "LIMIT", 0, 0, "DIALECT", 2))
+    return Command((*args, "LIMIT", 0, 0, "DIALECT", 2, *dialect.every_shard))
+
+
+def of_some_shards(command: Command, dialect: Dialect) -> Command:
+    """The same search, of the shards that answer: what was said of all of them stands last."""
+    return Command((*command.args[: -len(dialect.every_shard)], *dialect.some_shards))
 
 
 def distance_alias(info: IndexInfo) -> str:

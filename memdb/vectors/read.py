@@ -16,7 +16,7 @@ from memdb.cluster.keys import beginning
 from memdb.cluster.replies import Reply
 from memdb.errors import UnsupportedFeature
 from memdb.jobs import Report, silent
-from memdb.vectors import distance, stored
+from memdb.vectors import distance, shards, stored
 from memdb.vectors.distance import Vectors
 from memdb.vectors.filters import EVERYTHING, Condition, Rendered, render
 from memdb.vectors.index import KEY_TYPES, Field, IndexInfo, VectorParams
@@ -342,7 +342,8 @@ def _at_once(client: Client, info: IndexInfo, rendered: Rendered, size: int) -> 
     bound = [part for pair in rendered.params for part in pair]
     args += ["PARAMS", len(bound), *bound] if bound else []
     args += ["LIMIT", 0, most or max(info.documents, 1), "TIMEOUT", dialect.limits.timeout_ms, "DIALECT", 2]
-    reply = replies.items(client.execute(*args))
+    with shards.explained(client, info.name):
+        reply = replies.items(client.execute(*args, *dialect.every_shard))
     matching = replies.integer(reply[0]) if reply else 0
     if most is not None and matching >= most:
         raise UnsupportedFeature(

@@ -13,14 +13,14 @@ from memdb.cluster import possible, replies
 from memdb.cluster.client import Client
 from memdb.cluster.replies import Reply
 from memdb.display import line
-from memdb.errors import BadVector, MemDBError, NotFound, UnsupportedFeature
-from memdb.vectors import distance, stored
+from memdb.errors import BadVector, Busy, EngineError, MemDBError, NotFound, UnsupportedFeature
+from memdb.vectors import distance, shards, stored
 from memdb.vectors.counts import TAG_VALUES, TagValue, TagValues, count, numeric_bounds, tag_values
 from memdb.vectors.distance import Doubles, Floats
 from memdb.vectors.filters import may_be_broken
-from memdb.vectors.index import Field, IndexInfo, VectorParams, index_info
+from memdb.vectors.index import Field, IndexInfo, VectorParams, index_info, silent_words
 from memdb.vectors.membership import Membership
-from memdb.vectors.query import Command, KnnRequest, Template, filled, template
+from memdb.vectors.query import Command, KnnRequest, Template, filled, of_some_shards, template
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ class KnnResult:
     matches: bool = False  # the fields are JSON lists of all that their path matches
     outside: frozenset[str] = frozenset()  # of the keys, those that break the filter
     about_filter: str = ""  # what is to be said of hits and the filter
+    missing: tuple[str, ...] = ()  # addresses of shards that did not answer: their documents are not among it
 
     @cached_property
     def fields(self) -> tuple[Mapping[str, str], ...]:
@@ -88,6 +89,8 @@ class KnnResult:
     def notes(self) -> tuple[str, ...]:
         """What is not as usual about these hits, a sentence each."""
         notes = [self.about_filter] if self.about_filter else []
+        if self.missing:
+            notes.append(f"{silent_words(self.missing)}: these are the nearest documents of the others only.")
         if n := self.undefined:
             why = (
                 "zero vectors, which have no direction, or values that are not finite"
@@ -140,9 +143,20 @@ def knn(
     info = info or index_info(client, request.index)
     made = template(request, info, client.server.dialect)
     command = filled(made, request)
+    missing: tuple[str, ...] = ()
     began = time.perf_counter()
-    reply = client.execute(*command.args)
+    try:
+        reply = client.execute(*command.args)
+    except EngineError:
+        dialect = client.server.dialect
+        missing = shards.silent(client, info.name) if dialect.every_shard else ()
+        if not missing:
+            raise
+        command = of_some_shards(command, dialect)
+        began = time.perf_counter()
+        reply = client.execute(*command.args)
     result = knn_result(reply, made, command, (time.perf_counter() - began) * 1000)
+    result = replace(result, missing=missing) if missing else result
     result = held_against_filter(client, info, request, result, under)
     fields = [info.field(name) for name in request.return_fields]
     if client.server.dialect.loads:
@@ -165,7 +179,7 @@ def held_against_filter(
     under = under or Membership(client, info, request.filter)
     try:
         outside = under.outside(result.keys)
-    except UnsupportedFeature as exc:
+    except (UnsupportedFeature, Busy) as exc:
         said = f"{dialect.title} may return hits that break this filter, and which do cannot be told: {exc}"
         return replace(result, about_filter=said)
     return replace(result, outside=outside, about_filter=under.words(len(result.keys), len(outside)))

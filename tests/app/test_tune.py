@@ -19,6 +19,7 @@ from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Target
 from memdb.demo.app import app_folder, environment
 from memdb.jobs import Job
+from memdb.tap.record import Recorder
 from memdb.tuning import queries, shadow, store
 from memdb.tuning.run import Run, SweepRequest
 from memdb.tuning.sweep import sweep
@@ -122,6 +123,35 @@ def page_run(small: Client, folder: Path, prefix: str, monkeypatch: pytest.Monke
     app = opened(small.target, folder, monkeypatch, RECALL, prefix + "idx")
     app.number_input(key="recall.n").set_value(120)
     return swept(app.run())
+
+
+def test_a_sweep_of_what_the_application_asked(
+    small: Client, folder: Path, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the record of a tap to what the application gets, and to the views that cannot show it."""
+    with Recorder(folder / "taps" / "20260101-000000-here.parquet") as recorder:
+        for n, query in enumerate(np.random.default_rng(2).normal(size=(60, DIM)).astype("<f4")):
+            clause = f"@tag:{{t{n % 2}}}=>[KNN {4 + n % 2} @v $q EF_RUNTIME {20 + n % 2}]"
+            words = ("FT.SEARCH", prefix + "idx", clause, "PARAMS", "2", "q")
+            recorder.offer(recorder.wanted() or 0.0, [*(w.encode() for w in words), query.tobytes()], n, 1.0)
+    app = opened(
+        small.target, folder, monkeypatch, RECALL, prefix + "idx", recall__by="What the application asked"
+    )
+    assert app.selectbox(key="recall.tap").value == "20260101-000000-here.parquet"
+    app.selectbox(key="recall.clients").select(0).run()
+    app = swept(app)
+    assert not app.exception
+    (run_id,) = (entry.id for entry in store.listed(folder))
+    told = store.load(folder, run_id).as_asked
+    assert told is not None
+    assert told.words in texts(app)
+    table = app.dataframe[-1].value
+    assert table["K"].tolist() == [4, 5]
+    assert table["filter"].tolist() == ["@tag:{t0}", "@tag:{t1}"]
+    for view in ("Misses", "Slices", "Selectivity"):
+        app.segmented_control(key="recall.view").select(view).run()
+        assert "filters and K of their own" in texts(app)
+        assert not app.exception
 
 
 @pytest.fixture(scope="module")
@@ -317,12 +347,13 @@ def test_k_beyond_what_matches_goes_on_with_a_note_as_the_command_does(
     assert any(note in texts(app) and "k is 10, but for some queries only" in note for note in notes)
 
 
-def test_texts_need_an_index_of_the_local_model(
+def test_texts_need_a_model_of_the_index(
     small: Client, folder: Path, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = opened(small.target, folder, monkeypatch, RECALL, prefix + "idx")
     app.selectbox(key="recall.by").set_value("Texts").run()
-    assert "The local model gives 256 numbers" in texts(app)
+    app.text_area(key="recall.texts").set_value("a question").run()
+    assert "Nothing says which model made the vectors of 8 numbers" in texts(app)
     assert app.button(key="recall.start").disabled
 
 

@@ -51,3 +51,28 @@ def test_the_filter_panel_stays_open_after_a_choice(app_server: str, page: Page)
         page.keyboard.press("Escape")
         expect(ready).to_be_visible()
         expect(box).to_be_visible()
+
+
+def test_a_bar_of_home_opens_search_with_that_filter(app_server: str, page: Page) -> None:
+    page.goto(f"{app_server}/?index=idx:embeddings")
+    chart = page.locator(".st-key-home-holds-source")
+    expect(page.get_by_text(re.compile("Healthy|Attention"))).to_be_visible()
+    bar = chart.locator('[aria-roledescription="bar"]').first
+    expect(bar).to_be_attached()
+    name = re.findall(r"value: (\w+)", bar.get_attribute("aria-label") or "")
+    assert name
+    until(partial(_led_to_search, page, chart), "the bar leads to Search")
+    expect(page).to_have_url(re.compile(rf"search\.f\.source={name[0]}"))
+    expect(page.get_by_role("heading", name="Search", level=1)).to_be_visible()
+
+
+def _led_to_search(page: Page, chart: Locator) -> bool:
+    """A click while the page is being drawn may be lost."""
+    if "/search" not in page.url:
+        chart.scroll_into_view_if_needed()
+        box = chart.bounding_box()
+        if box is not None:
+            page.mouse.click(box["x"] + box["width"] * 0.75, box["y"] + 18)
+        with suppress(AssertionError):
+            expect(page).to_have_url(re.compile("/search"), timeout=5_000)
+    return "/search" in page.url

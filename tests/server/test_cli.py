@@ -19,6 +19,7 @@ from memdb.cluster.client import Client, connect
 from memdb.cluster.engine import running_engines
 from memdb.cluster.target import Target
 from memdb.tuning import store
+from tests import embedders
 from tests.waiting import PATIENCE_S, gone, until
 
 Run = Callable[..., tuple[int, str, str]]
@@ -173,7 +174,7 @@ def test_search_json_with_the_exact_answer_and_odd_bytes(memdb: Run, index: str,
         (["--key", "{p}doc:0", "--field", "title"], "no field 'title'"),
         (["--key", "{p}doc:0", "--return", "nope"], "no field 'nope'"),
         (["--text", " "], "empty"),
-        (["--text", "words"], "256"),
+        (["--text", "words"], "which model made the vectors of 2 numbers"),
     ],
 )
 def test_search_errors_are_one_line(memdb: Run, index: str, prefix: str, words: list[str], said: str) -> None:
@@ -405,3 +406,36 @@ def test_ctrl_c_keeps_what_a_recall_run_has_measured(
     assert run.points
     assert all(point.recalls.shape == (50,) for point in run.points)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_texts_are_asked_by_the_model_of_the_index(
+    memdb: Run, client: Client, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`search --text`, and `recall` with texts, one a line of a file."""
+    monkeypatch.setenv("MEMDB_HOME", str(tmp_path))
+    info = embedders.indexed(client, prefix, 24)
+    status, out, told = memdb("search", "--index", info.name, "--text", "a table")
+    assert (status, out) == (2, "")
+    assert "Nothing says which model made the vectors of 24 numbers" in told
+    with embedders.endpoint() as endpoint:
+        monkeypatch.setenv("MEMDB_EMBEDDER_URL", endpoint.url)
+        monkeypatch.setenv("MEMDB_EMBEDDER_KEY", "s3cret")
+        words = ("--index", info.name, "--embedder", "openai:any-24")
+        status, out, told = memdb("search", *words, "--text", "rotate password", "--json")
+        reply = json.loads(out)
+        assert (status, reply["hits"][0]["fields"]["title"]) == (0, "rotate a password")
+        assert (reply["embedding"]["texts"], reply["embedding"]["tokens"]) == (1, 2)
+        assert told.startswith("Texts are sent to 127.0.0.1")
+        questions = tmp_path / "questions.csv"
+        questions.write_text("text\nrotate password\ncount the visitors\n")
+        status, out, told = memdb("recall", *words, "--queries", str(questions), "--k", "2", "--json")
+        run = store.load(tmp_path, json.loads(out)["run"])
+        assert run.queries.words.startswith("2 rows of questions.csv, embedded by openai:any-24")
+        own = np.array([embedders.vector_of(text, 24) for text in ("rotate password", "count the visitors")])
+        own /= np.linalg.norm(own, axis=1, keepdims=True)
+        np.testing.assert_allclose(run.queries.vectors, own, atol=1e-6)
+        endpoint.statuses = [401]
+        status, out, told = memdb("search", *words, "--text", "another")
+        assert status == 2
+        assert "refused the key (HTTP 401)" in told
+        assert "s3cret" not in out + told

@@ -55,6 +55,11 @@ def test_the_durable_engine_loses_nothing_and_the_cache_loses_what_it_had(tmp_pa
     assert cache.lost > 100
     assert cache.recall_after is None
     assert "index is gone" in cache.notes[0]
+    seen = result.witness
+    assert seen is not None
+    assert seen.there == {DURABLE: True, CACHE: False, PROMOTED: seen.there[PROMOTED]}
+    assert [turn.role for turn in seen.turns] == ["user", "assistant"]
+    assert seen.key.startswith("drill:session:{")
     assert "Seconds of writing" in stages
     assert not kept[0].finished
     assert not (tmp_path / "drill").exists() or not list((tmp_path / "drill").iterdir())

@@ -12,12 +12,8 @@ from memdb.cluster.client import Client
 from memdb.embedding import choice, embedder_for, lengths_of, offered
 from memdb.errors import BadInput, BadSettings, NoEmbedder
 from memdb.settings import Settings
-from memdb.vectors.index import HnswField, IndexInfo, IndexSpec, create, index_info
 from tests import embedders
-from tests.embedders import Endpoint, vector_of
-from tests.waiting import until
-
-TEXTS = ["restore a table", "rotate a password", "count visitors", "a bucket"]
+from tests.embedders import TEXTS, Endpoint, indexed, vector_of
 
 
 @pytest.fixture
@@ -30,19 +26,6 @@ def settings(home: Path, toml: str = "", **values: str) -> Settings:
     if toml:
         (home / "targets.toml").write_text(toml)
     return Settings.from_env({"MEMDB_HOME": str(home)} | {f"MEMDB_{k.upper()}": v for k, v in values.items()})
-
-
-def indexed(client: Client, prefix: str, dim: int, metric: str = "COSINE", length: float = 0.0) -> IndexInfo:
-    """TEXTS embedded by the tests' own rule, of unit length where none is given, else of one up to that."""
-    name = f"{prefix}idx{dim}{metric}"
-    key = f"{prefix}{dim}{metric}:"
-    create(client, IndexSpec(name, (HnswField("embedding", dim, metric),), (key,)))
-    for i, text in enumerate(TEXTS):
-        row = vector_of(text, dim)
-        row *= (length or 1) / np.linalg.norm(row) * ((i + 1) / len(TEXTS) if length else 1)
-        client.execute("HSET", f"{key}{i}", "embedding", row.astype("<f4").tobytes())
-    until(lambda: index_info(client, name).documents == len(TEXTS), "the documents indexed")
-    return index_info(client, name)
 
 
 def test_what_is_said_first_counts(client: Client, prefix: str, tmp_path: Path) -> None:

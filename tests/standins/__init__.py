@@ -6,6 +6,7 @@ agree with every mistake in it.
 
 from tests.standins.memorydb import memorydb
 from tests.standins.server import Standin
+from tests.standins.shards import Shard, valkey_cluster
 from tests.standins.valkey import valkey_search
 
-__all__ = ["Standin", "memorydb", "valkey_search"]
+__all__ = ["Shard", "Standin", "memorydb", "valkey_cluster", "valkey_search"]

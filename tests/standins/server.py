@@ -35,7 +35,7 @@ class Session:
         return Raw(self.upstream.relay(self.words))
 
 
-@dataclass
+@dataclass(eq=False)
 class Standin:
     """The server's state that a test may change, and what it saw."""
 
@@ -122,16 +122,24 @@ class Standin:
         if there and name in self._made:
             return self._made[name][0]
         try:
-            told = self.own.ask("FT.INFO", name.encode("latin-1"))
+            told = self.own.ask("FT.INFO", self.inside(name).encode("latin-1"))
         except Refusal:
             raise self.unknown(name) from None
-        own = told[told.index(b"index_name") + 1].decode("latin-1")  # an alias was asked for
+        own = self.outside(told[told.index(b"index_name") + 1].decode("latin-1"))  # an alias was asked for
         made = self._made.get(own)
         return made[0] if made else read_engine(own, told)
 
     def indexes(self) -> list[Index]:
         """All of them."""
-        return [self.index(name.decode("latin-1")) for name in self.own.ask("FT._LIST")]
+        return [self.index(self.outside(name.decode("latin-1"))) for name in self.own.ask("FT._LIST")]
+
+    def inside(self, name: str) -> str:
+        """What the engine behind calls an index of this name."""
+        return name
+
+    def outside(self, name: str) -> str:
+        """The other way."""
+        return name
 
     def unknown(self, name: str) -> Refusal:
         """There is no such index, any more."""

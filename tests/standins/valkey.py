@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Set
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Any, ClassVar
 
@@ -40,7 +40,24 @@ _SETTINGS = dict(
 )
 VERSION = 0x010201
 MAX_QUERY, MAX_TIMEOUT, PREFILTER = 10_240, 60_000, 0.001
-_FLAGS = frozenset("LOCALONLY ALLSHARDS SOMESHARDS CONSISTENT INCONSISTENT WITHSORTKEYS".split(" "))
+# Of FT.SEARCH: each sets one thing, and of two that contradict each other the last holds.
+_REACH: dict[str, dict[str, bool]] = {
+    "LOCALONLY": {"local": True},
+    "ALLSHARDS": {"partial": False},
+    "SOMESHARDS": {"partial": True},
+    "CONSISTENT": {"consistent": True},
+    "INCONSISTENT": {"consistent": False},
+}
+Hits = list[tuple[Document, float | None]]
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Which shards must answer a query: by its settings search.enable-partial-results and the like."""
+
+    local: bool = False
+    partial: bool = True
+    consistent: bool = False
 
 
 @dataclass
@@ -54,6 +71,7 @@ class Search:
     returned: list[tuple[str, str]] | None = None  # (what, under which name)
     sort: tuple[str, bool] | None = None  # (field, descending)
     dialect: int = 2
+    reach: Reach = field(default_factory=Reach)
 
 
 class ValkeySearch(Standin):
@@ -86,26 +104,23 @@ class ValkeySearch(Standin):
         """The reply to a command of search."""
         words = session.words
         if name == "FT._LIST":
-            return session.upstream.ask(*words)
+            return [self.outside(own.decode("latin-1")) for own in session.upstream.ask(*words)]
         if name == "FT.CREATE":
             return self.created(session)
         if len(words) < 2 or (name == "FT.DROPINDEX" and len(words) != 2):
             raise Refusal(f"ERR wrong number of arguments for '{name}' command")
         wanted = words[1].decode("latin-1")
         if name == "FT.DROPINDEX":
-            index = self.index(wanted)
-            session.upstream.ask(*words)
-            self.forget(index.name)
+            self.dropped(session, self.index(wanted))
             return OK
+        inside = self.inside(wanted).encode("latin-1")
         if name == "FT.INFO":
             index = self.index(wanted)
-            session.upstream.ask(*words[:2])
-            if len(words) > 2 and words[2].upper() != b"LOCAL":
-                raise Refusal(f"ERR {words[2].upper().decode()} option is not valid in this configuration")
-            return self.described_index(index)
+            session.upstream.ask(words[0], inside)
+            return self.informed(index, [word.decode("latin-1") for word in words[2:]])
         if len(words) < 3:
             raise Refusal(f"ERR wrong number of arguments for '{name}' command")
-        self.allowed(session, words[0], words[1], "*", "LIMIT", 0, 0)
+        self.allowed(session, words[0], inside, "*", "LIMIT", 0, 0)
         index = self.index(wanted, there=True)
         try:
             reply = self.hits(index, words[2:]) if name == "FT.SEARCH" else self.rows(index, words[2:])
@@ -133,11 +148,30 @@ class ValkeySearch(Standin):
         if len(session.words) < 3:
             raise Refusal("ERR wrong number of arguments for 'FT.CREATE' command")
         index = read_create(session.words[1:], json=self.json)
-        if index.name.encode("latin-1") in self.own.ask("FT._LIST"):
+        if self.inside(index.name).encode("latin-1") in self.own.ask("FT._LIST"):
             raise Refusal(f"Index {index.name} in database 0 already exists.")
-        session.upstream.ask(*told_to_engine(index))
-        self.keep(index)
+        self.make(session, index)
         return OK
+
+    def make(self, session: Session, index: Index) -> None:
+        """Create an index."""
+        session.upstream.ask(*self.engines(index))
+        self.keep(index)
+
+    def engines(self, index: Index) -> list[Any]:
+        """How the engine behind is told to create an index."""
+        return list(told_to_engine(replace(index, name=self.inside(index.name))))
+
+    def dropped(self, session: Session, index: Index) -> None:
+        """Drop an index."""
+        session.upstream.ask("FT.DROPINDEX", self.inside(index.name).encode("latin-1"))
+        self.forget(index.name)
+
+    def informed(self, index: Index, options: list[str]) -> list[Any]:
+        """FT.INFO, outside a cluster."""
+        if options and options[0].upper() != "LOCAL":
+            raise Refusal(f"ERR {options[0].upper()} option is not valid in this configuration")
+        return self.described_index(index)
 
     # Searching.
 
@@ -148,24 +182,29 @@ class ValkeySearch(Standin):
             raise Refusal(f"Query string is too long: max length can't exceed {MAX_QUERY}")
         asked = self.read_search(rest, index)
         query = self.read(text, index, asked.options)
-        documents = self.documents(index)
-        if query.knn is None:
-            self.count("nonvector")
-            taken: list[tuple[Document, float | None]] = [
-                (document, None)
-                for document in documents.taken(query.text, query.filter, verbatim=asked.options.verbatim)
-            ]
-        else:
-            taken = list(self.nearest(query, query.knn, documents))
+        rows = None if asked.sort else asked.start + asked.count
+        total, taken = self.matching(index, query, asked.options, asked.reach, rows)
         if asked.sort and asked.content:
             known = index.field(asked.sort[0])
             assert known
             taken = _sorted(taken, known, descending=asked.sort[1])
         page = taken[asked.start : asked.start + asked.count]
         if not asked.content:
-            return [len(taken), *(document.key for document, _ in page)]
+            return [total, *(document.key for document, _ in page)]
         score = query.knn.score if query.knn else ""
-        return [len(taken), *self.contents(index, page, asked, score)]
+        return [total, *self.contents(index, page, asked, score)]
+
+    def matching(
+        self, index: Index, query: Query, options: Options, reach: Reach, rows: int | None
+    ) -> tuple[int, Hits]:
+        """How many documents a query takes, and those of them that are needed: `rows`, or all."""
+        documents = self.documents(index)
+        if query.knn is not None:
+            nearest: Hits = list(self.nearest(query, query.knn, documents))
+            return len(nearest), nearest
+        self.count("nonvector")
+        taken = documents.taken(query.text, query.filter, verbatim=options.verbatim)
+        return len(taken), [(document, None) for document in taken]
 
     def read(self, text: str, index: Index, options: Options) -> Query:
         """A query, in this engine's grammar."""
@@ -227,7 +266,9 @@ class ValkeySearch(Standin):
                 asked.options.slop = number(name)
             elif name in {"VERBATIM", "INORDER"}:
                 setattr(asked.options, name.lower(), True)
-            elif name not in _FLAGS:
+            elif name in _REACH:
+                asked.reach = replace(asked.reach, **_REACH[name])
+            elif name != "WITHSORTKEYS":
                 raise Refusal(f"Unexpected argument `{word}`")
         return asked
 
@@ -320,7 +361,7 @@ class ValkeySearch(Standin):
             "DIALECT",
             2,
         )
-        name = index.name.encode("latin-1")
+        name = self.inside(index.name).encode("latin-1")
         return list(self.own.ask("FT.SEARCH", name, clause, *params, *tail)[1:])
 
     # Aggregates.
@@ -336,15 +377,7 @@ class ValkeySearch(Standin):
             score = clause.group(1) or (f"__{vector.group(1)}_score" if vector else "")
         asked = read_aggregate(rest, index, options, score)
         query = self.read(text, index, options)
-        documents = self.documents(index)
-        if query.knn is None:
-            self.count("nonvector")
-            taken: list[tuple[Document, float | None]] = [
-                (document, None)
-                for document in documents.taken(query.text, query.filter, verbatim=options.verbatim)
-            ]
-        else:
-            taken = list(self.nearest(query, query.knn, documents))
+        _, taken = self.matching(index, query, options, Reach(), None)
         rows = []
         for document, gap in taken[: asked.first_limit]:
             row: dict[str, Any] = {}

@@ -200,6 +200,18 @@ def test_several_shards_are_searched_only_where_the_engine_asks_them_all() -> No
     assert recognise(VALKEY, shards=3).searches
 
 
+@pytest.mark.parametrize(
+    ("ver", "shards", "words"),
+    [(0x010201, 3, ("ALLSHARDS",)), (0x010201, 1, ()), (0x010100, 3, ()), (0x010000, 3, ())],
+)
+def test_every_shard_is_demanded_where_the_engine_knows_the_word(
+    ver: int, shards: int, words: tuple[str, ...]
+) -> None:
+    dialect = recognise(VALKEY, shards=shards, modules=(("search", str(ver)),), cluster=True)
+    assert dialect.every_shard == words
+    assert bool(dialect.some_shards) is bool(words)
+
+
 @pytest.mark.parametrize("file", recorded.FILES)
 def test_recorded_refusals_become_ours(file: str) -> None:
     expected = {

@@ -19,7 +19,7 @@ from memdb import files
 from memdb.embedding import Embedder, Patience, bedrock, fits, named
 from memdb.embedding.kept import Kept
 from memdb.embedding.openai import OpenAI
-from memdb.errors import BadInput, EngineError, LoginFailed, Throttled, Unreachable
+from memdb.errors import BadInput, EngineError, LoginFailed, ServiceUnreachable, Throttled
 from memdb.settings import Settings
 from memdb.vectors.index import VectorParams
 from tests import embedders
@@ -303,14 +303,14 @@ def test_an_endpoint_that_fails(
 
 
 def test_an_endpoint_that_is_not_there() -> None:
-    with pytest.raises(Unreachable, match=r"127\.0\.0\.1:9 did not answer"):
+    with pytest.raises(ServiceUnreachable, match=r"127\.0\.0\.1:9 did not answer"):
         Embedder(OpenAI("m", "http://127.0.0.1:9/v1", "key"), patience=AT_ONCE).embed(["x"])
 
 
 def test_an_endpoint_that_answers_too_slowly(endpoint: Endpoint) -> None:
     endpoint.hang = threading.Event()
     once = Patience(tries=1)
-    with pytest.raises(Unreachable, match=r"no answer within 0\.2 s"):
+    with pytest.raises(ServiceUnreachable, match=r"no answer within 0\.2 s"):
         Embedder(OpenAI("m-8", endpoint.url, timeout_s=0.2), patience=once).embed(["x"])
 
 

@@ -13,13 +13,14 @@ from memdb.assistant.answers import Answer
 from memdb.assistant.flow import Ask, Context
 from memdb.cluster.target import Target
 from memdb.display import duration, line, markdown, plain
+from memdb.embedding import Embedded
 from memdb.errors import MemDBError
 from memdb.sessions import append, formats
 from memdb.sessions.known import ARTICLE
 from memdb.sessions.turns import Turn, said
 from memdb.ui.assistant import views
 from memdb.ui.assistant.form import RUN, AssistantChoice
-from memdb.ui.kit import cached, parts, privacy, state
+from memdb.ui.kit import cached, model, parts, privacy, state
 from memdb.ui.sessions import turn_shown
 from memdb.vectors.distance import Floats
 from memdb.vectors.index import IndexInfo
@@ -38,7 +39,8 @@ class Exchange:
     vector: Floats
     kept: str  # what became of the turn, a sentence
     searched: str  # the text that was embedded
-    problem: MemDBError | None = None  # of the answer or of keeping it
+    problem: MemDBError | None  # of the answer or of keeping it
+    embedded: Embedded
 
 
 def chat(target: Target, info: IndexInfo, choice: AssistantChoice | MemDBError) -> None:
@@ -104,7 +106,8 @@ def _exchange(
     client = cached.client(target)
     began = time.perf_counter()
     searched = follow_up.whole(question, turns)
-    vector = choice.embedder.embed([searched])[0]
+    embedded = choice.embedder.ask([searched])
+    vector = embedded.vectors[0]
     embed_ms = (time.perf_counter() - began) * 1000
     ask = Ask(
         info.name,
@@ -133,7 +136,7 @@ def _exchange(
                 kept += f" Others wrote meanwhile; it took {done.attempts} attempts, and nothing was lost."
         except MemDBError as exc:
             kept, problem = "Not kept.", exc
-    return Exchange(context, answer, vector, kept, searched, problem)
+    return Exchange(context, answer, vector, kept, searched, problem, embedded)
 
 
 def _answer(
@@ -160,6 +163,7 @@ def _answer(
 
 def _behind(target: Target, info: IndexInfo, choice: AssistantChoice, last: Exchange) -> None:
     st.caption(f":material/save: {markdown(last.kept)}")
+    model.spent(last.embedded)
     if last.searched != last.context.ask.question:
         words = markdown(line(last.searched, 300))
         st.caption(f":material/forum: Searched together with the question before: {words}")
@@ -182,6 +186,6 @@ def _behind(target: Target, info: IndexInfo, choice: AssistantChoice, last: Exch
         elif view == VIEWS[2]:
             views.preference(target, info, last.context, last.vector)
         elif view == VIEWS[3]:
-            views.code(target, last.context)
+            views.code(target, last.context, choice.embedder.spec)
         else:
             views.sources(last.context, last.answer)

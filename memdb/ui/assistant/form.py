@@ -10,14 +10,14 @@ import streamlit as st
 from memdb.assistant import bedrock_client, relevance
 from memdb.cluster.target import Target
 from memdb.display import labels, line, markdown
-from memdb.embedding import LOCAL, Embedder, fits, named
+from memdb.embedding import Embedder
 from memdb.errors import BadInput, MemDBError, NotFound
 from memdb.sessions import append, formats, users
 from memdb.sessions.context import LEAN
 from memdb.sessions.filters import SessionFilter
 from memdb.sessions.known import ARTICLE
 from memdb.settings import Settings
-from memdb.ui.kit import cached, filter_form, parts, state
+from memdb.ui.kit import cached, filter_form, model, parts, state
 from memdb.ui.kit.ef import ef_input
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import Condition
@@ -58,7 +58,7 @@ def form(target: Target, info: IndexInfo) -> AssistantChoice | MemDBError:
             preference = _preference(target, user_id)
     with st.container(border=True):
         try:
-            embedder = _embedder(info)
+            embedder = model.choose(target, info).embedder()
         except MemDBError as exc:
             wrong = exc
         left, right = st.columns(2)
@@ -83,7 +83,7 @@ def form(target: Target, info: IndexInfo) -> AssistantChoice | MemDBError:
                 wrong = BadInput("No document matches the filter.", "Remove a condition, or widen a range.")
         except MemDBError as exc:
             wrong = exc
-        model = _answers()
+        writer = _answers()
     if wrong is not None:
         return wrong
     return AssistantChoice(
@@ -95,7 +95,7 @@ def form(target: Target, info: IndexInfo) -> AssistantChoice | MemDBError:
         None if flat else ef,
         weight,
         condition,
-        model,
+        writer,
         bound,
     )
 
@@ -132,21 +132,6 @@ def _bound(target: Target, info: IndexInfo) -> float | None:
 def settings() -> Settings:
     """Of the environment."""
     return Settings.from_env()
-
-
-@st.cache_resource(show_spinner=False, max_entries=16)
-def fitting(name: str, index: str, dim: int, _info: IndexInfo) -> Embedder:
-    """The embedder of a name, held against the index once.
-
-    Raises:
-        BadInput: it does not fit.
-        MemDBError: it did not answer.
-    """
-    embedder = named(name, settings())
-    fits(embedder, _info.vector_field()[1], index)
-    if name == LOCAL:
-        embedder.embed(["warm"])  # the model is loaded before somebody waits for an answer
-    return embedder
 
 
 def _user(target: Target) -> str:
@@ -243,15 +228,6 @@ def _preference(target: Target, user_id: str) -> Floats | None:
     for problem in record.problems:
         st.caption(f":material/report: {markdown(problem, 200)}")
     return record.vector
-
-
-def _embedder(info: IndexInfo) -> Embedder:
-    name = settings().embedder or LOCAL
-    st.caption(
-        f":material/translate: Questions are embedded by **{markdown(name, 80)}**",
-        help="Set MEMDB_EMBEDDER for Titan or Cohere on Bedrock, or an OpenAI-compatible endpoint.",
-    )
-    return fitting(name, info.name, info.vector_field()[1].dim, info)
 
 
 def _answers() -> str:

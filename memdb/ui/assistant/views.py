@@ -25,7 +25,7 @@ PYTHON = """\
 from memdb.assistant import answers, flow
 from memdb.cluster.client import connect
 from memdb.cluster.find import find_target
-from memdb.embedding.local import embed
+from memdb.embedding import embedder_for
 from memdb.sessions import append, users
 from memdb.sessions.turns import said
 from memdb.settings import Settings
@@ -38,7 +38,8 @@ with connect(find_target(Settings.from_env())) as client:
     ask = flow.Ask(
         {index}, {session}, {user_id}, question, k={k}, ef_runtime={ef}, weight={weight}, filter={filter}
     )
-    found = flow.context(client, info, ask, embed([question])[0], preference)  # one round trip
+    embedder = embedder_for(client, info, Settings.from_env(), here={model})
+    found = flow.context(client, info, ask, embedder.embed([question])[0], preference)  # one round trip
     answer = answers.extractive(question, found.result.hits)
     turns = [said("user", question), said("assistant", answer.text)]
     append.append(client, ask.session_key, turns)  # compare-and-set; renews the TTL
@@ -183,7 +184,7 @@ def preference(target: Target, info: IndexInfo, context: Context, vector: Floats
         _export(table, "preference", replace(context, ask=ask))
 
 
-def code(target: Target, context: Context) -> None:
+def code(target: Target, context: Context, model: str) -> None:
     """The flow with this library, and its three commands."""
     ask = context.ask
     user = f"users.user_record(client, {ask.user_id!r}).vector" if context.preference is not None else "None"
@@ -191,6 +192,7 @@ def code(target: Target, context: Context) -> None:
     parts.code_block(
         PYTHON.format(
             question=repr(ask.question),
+            model=repr(model),
             index=repr(ask.index),
             session=repr(ask.session_key),
             user_id=repr(ask.user_id),

@@ -18,7 +18,7 @@ from memdb.operations.aws_card import Card
 from memdb.operations.aws_metrics import Listed
 from memdb.operations.aws_session import Absent, ask, is_target, region_of
 from memdb.operations.aws_snapshots import Snapshot
-from memdb.ui.kit import access, parts, state, targets
+from memdb.ui.kit import parts, state, targets
 
 VIEWS = ("Card", "Metrics", "Alarms", "Snapshots")
 MADE = {"made": st.column_config.DatetimeColumn("made (UTC)", format="YYYY-MM-DD HH:mm", timezone="UTC")}
@@ -126,7 +126,7 @@ def choose(target: Target, shows: Markdown = _SHOWS) -> Chosen | None:
     """Region and cluster; None where nothing can be shown, with what to do and what would be shown."""
     if said := st.session_state.pop(_SAID, ""):
         st.toast(markdown(said), icon=":material/check:")
-    free, own = access.may_enter_addresses(targets.settings()), region_of(target)
+    free, own = targets.may_enter_addresses(), region_of(target)
     run = st.session_state.setdefault(_RUN, 0)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         typed = ""

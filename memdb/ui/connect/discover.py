@@ -13,7 +13,7 @@ from memdb.cluster.elasticache import Found
 from memdb.display import labels, line, markdown
 from memdb.errors import MemDBError
 from memdb.ui.connect import doctor
-from memdb.ui.kit import access, parts, state, targets
+from memdb.ui.kit import parts, state, targets
 
 _REGION = "connect.aws_region"
 _ASKED, _RUN = "connect.aws_asked", "connect.aws_run"
@@ -28,7 +28,7 @@ def _clusters(region: str, run: int) -> Found:
 def panel() -> None:
     """Ask AWS, choose a cluster, log in, test or open it."""
     st.markdown("#### Clusters of MemoryDB and ElastiCache")
-    if not access.may_enter_addresses(targets.settings()):
+    if not targets.may_enter_addresses():
         st.caption("Where visitors cannot enter addresses, AWS is not asked for them either.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):

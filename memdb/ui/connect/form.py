@@ -10,7 +10,7 @@ from memdb.cluster.discover import SERVICES, TITLES
 from memdb.cluster.target import COLOURS, KINDS, Iam, Target, Tls
 from memdb.errors import BadInput, MemDBError
 from memdb.ui.connect import doctor
-from memdb.ui.kit import access, parts, targets
+from memdb.ui.kit import parts, targets
 
 _AUTO = "automatic"
 
@@ -18,11 +18,11 @@ _AUTO = "automatic"
 def panel() -> None:
     """The form, or why there is none."""
     st.markdown("#### Another server")
-    if not access.may_enter_addresses(targets.settings()):
+    if not targets.may_enter_addresses():
         st.info(
             "Visitors cannot enter addresses here, so that nobody can look around in a network through this "
             "app. Who runs it may name targets in the settings file, or start it with "
-            "MEMDB_ALLOW_ADDRESSES=1.",
+            "MEMDB_ALLOW_ADDRESSES=1 where the file's [access.targets] says nothing.",
             icon=":material/shield:",
         )
         return

@@ -24,10 +24,22 @@ def timeline(side: Side, seconds: float, most: int, *, dark: bool) -> LiveChart:
         dark: the theme.
     """
     colours = palette(dark)
+    # Rectangles from edge to edge: a Vega-Lite bar with both edges on x is a thin line at its height.
     bars = [
-        {"kind": "bar", "name": name, "x": s.at_s, "end": s.at_s + 0.88, "y": height}
+        {
+            "kind": "bar",
+            "name": name,
+            "x": s.at_s,
+            "end": s.at_s + 0.88,
+            "low": low,
+            "y": high,
+            "number": high - low,
+        }
         for s in side.seconds
-        for name, height in ((_THERE, s.acknowledged - s.lost), (_LOST, s.lost))
+        for name, low, high in (
+            (_THERE, 0, s.acknowledged - s.lost),
+            (_LOST, s.acknowledged - s.lost, s.acknowledged),
+        )
     ]
     ends = [{"kind": "edge", "x": x} for x in (0.0, max(seconds, len(side.seconds)))]
     top = [{"kind": "top", "y": 1.15 * max(most, 1)}]
@@ -37,21 +49,21 @@ def timeline(side: Side, seconds: float, most: int, *, dark: bool) -> LiveChart:
     layers = [
         of_kind(
             "bar",
-            {"type": "bar"},
+            {"type": "rect"},
             x={"field": "x"},
             x2={"field": "end"},
-            y={"field": "y", "stack": True},
+            y={"field": "y"},
+            y2={"field": "low"},
             color={
                 "field": "name",
                 "type": "nominal",
                 "scale": {"domain": [_THERE, _LOST], "range": [colours.main, colours.bad]},
                 "legend": {"title": None},
             },
-            order={"field": "name", "sort": "descending"},
             tooltip=[
                 {"field": "x", "title": "second", "format": ".0f"},
                 {"field": "name", "title": "writes"},
-                {"field": "y", "title": "number", "format": ","},
+                {"field": "number", "title": "number", "format": ","},
             ],
         ),
         rule("edge", colours.quiet, opacity=0),
@@ -75,7 +87,7 @@ def timeline(side: Side, seconds: float, most: int, *, dark: bool) -> LiveChart:
             "scale": {"nice": False},
         },
     )
-    columns = ["kind", "name", "x", "end", "y"]
+    columns = ["kind", "name", "x", "end", "low", "y", "number"]
     return LiveChart(spec, pd.DataFrame([*bars, *ends, *top, *pulled], columns=columns))
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import ipaddress
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -64,12 +67,14 @@ def login_screen(title: Markdown) -> None:
     st.button("Log in", type="primary", icon=":material/login:", on_click=st.login, key="access.login")
 
 
-def login_panel() -> None:
-    """In the sidebar: who is logged in, and the way out."""
+def login_panel(may: Markdown = "") -> None:
+    """In the sidebar: who is logged in, what they may, and the way out."""
     if not login_configured():
         return
     name = str(st.user.get("email") or st.user.get("name") or "Logged in")
     st.caption(f":material/person: {markdown(name)}")
+    if may:
+        st.caption(f":material/shield_person: {may}")
     st.button("Log out", icon=":material/logout:", on_click=st.logout, key="access.logout", type="tertiary")
 
 
@@ -77,3 +82,24 @@ def login_configured() -> bool:
     """Whether visitors have to log in."""
     # Without a secrets file Streamlit shows an error for every look at st.secrets.
     return bool(st.secrets.load_if_toml_exists()) and "auth" in st.secrets
+
+
+def login_unreadable() -> bool:
+    """Whether there is a secrets file that Streamlit cannot read: a login may stand in it."""
+    there = any(Path(file).exists() for file in st.get_option("secrets.files"))
+    return there and not st.secrets.load_if_toml_exists()
+
+
+def claims() -> Mapping[str, Any]:
+    """What the login's provider says of this visitor; nothing without a login."""
+    return dict(st.user.to_dict()) if login_configured() else {}
+
+
+def is_loopback(address: str) -> bool:
+    """Whether what listens on this address is reached from this very machine alone; empty is everywhere."""
+    if address in LOOPBACK or address.startswith("/"):  # a path: of a unix socket
+        return True
+    try:
+        return ipaddress.ip_address(address.strip("[]")).is_loopback
+    except ValueError:
+        return False

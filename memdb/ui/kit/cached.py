@@ -14,13 +14,14 @@ from typing import Any, get_args
 
 import streamlit as st
 
+from memdb import embedding
 from memdb.cluster.client import Client, Server, connect
 from memdb.cluster.overview import Overview
 from memdb.cluster.overview import overview as read_overview
 from memdb.cluster.reader import Within
 from memdb.cluster.target import Target
 from memdb.display import is_utf8, line
-from memdb.embedding import local
+from memdb.embedding import Choice, Embedded, Embedder, Lengths, local
 from memdb.errors import MemDBError, Unreachable
 from memdb.jobs import Jobs
 from memdb.sessions import formats, indexed, listing, store, users
@@ -44,6 +45,10 @@ TAGS_COUNTED = 20  # values of a TAG field that a page counts: each is a query
 _BY_REPR: dict[str | type[Any], Callable[[Any], Any]] = dict.fromkeys(
     (*get_args(Condition), KnnRequest, IndexInfo, SessionFilter, Format), repr
 )
+
+
+def _of_embedder(embedder: Embedder) -> tuple[object, ...]:
+    return embedder.identity
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, on_release=lambda client: client.close())
@@ -192,6 +197,33 @@ def text_vector(text: str) -> Floats:
     """The local embedding of a text, (256,) float32."""
     vector: Floats = local.embed([text])[0]
     return vector
+
+
+@st.cache_resource(ttl="10m", max_entries=16, show_spinner=False)
+def embedder(chosen: Choice) -> Embedder:
+    """The embedder of a choice, not yet held against an index; a folder's model is loaded once."""
+    return embedding.of_choice(chosen, Settings.from_env())
+
+
+@st.cache_resource(ttl="10m", max_entries=32, show_spinner=False)
+def held_embedder(target: Target, index_name: str, field: str, dim: int, chosen: Choice) -> Embedder:
+    """The same, held against an index; `dim` tells an index from another that has taken its name."""
+    held = embedding.held(client(target), index_info(target, index_name), embedder(chosen), field)
+    if not held.model.sends_to:
+        held.embed(["warm"])  # a model of this machine is loaded before somebody waits for an answer
+    return held
+
+
+@st.cache_data(max_entries=128, show_spinner=False, hash_funcs={Embedder: _of_embedder})
+def embedded(embedder: Embedder, texts: tuple[str, ...]) -> Embedded:
+    """Questions as vectors, with what they cost when they were first asked in this process."""
+    return embedder.ask(texts)
+
+
+@st.cache_data(ttl="10m", max_entries=32, show_spinner=False)
+def lengths(target: Target, index_name: str, field: str) -> Lengths | None:
+    """Lengths of a sample of an index's vectors."""
+    return embedding.lengths_of(client(target), index_info(target, index_name), field)
 
 
 def titles(target: Target, info: IndexInfo | None, keys: Sequence[str]) -> dict[str, str]:

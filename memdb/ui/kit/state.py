@@ -13,6 +13,7 @@ T = TypeVar("T")
 
 INDEX = "index"  # the index chosen in the sidebar, shared by all pages and the URL
 REGION = "map.region"  # keys of the documents selected on the map, for the Recall page
+MODELS = "models"  # the embedding model chosen in this tab for an index's field, by its widget's key
 HISTORY = "search.history"
 HISTORY_LENGTH = 50
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import streamlit as st
 
+from memdb.cluster import rights as of_claims
 from memdb.cluster import targets as library
 from memdb.cluster.find import app_target, known, offered
+from memdb.cluster.rights import Rights
 from memdb.cluster.target import Target
 from memdb.cluster.targets import Named, Password
-from memdb.display import labels, markdown
+from memdb.display import Markdown, labels, markdown
 from memdb.errors import BadSettings, MemDBError
 from memdb.settings import Settings
 from memdb.ui.kit import access, cached
@@ -44,8 +46,44 @@ def forget() -> None:
     _resolved.clear()
 
 
+def rights() -> Rights | None:
+    """What `[access]` says of visitors; None where it says nothing, or nobody needs to be told apart.
+
+    That is who sits at this machine where no login is configured: the settings file is theirs.
+
+    Raises:
+        BadSettings: the settings file does not parse. Then nothing is opened.
+    """
+    if not access.login_configured() and access.on_this_machine():
+        return None
+    table = library.access_table(settings())
+    return None if table is None else of_claims.parse(table, [named.name for named in _every()])
+
+
+def _every() -> tuple[Named, ...]:
+    # MEMDB_URL takes the place of a target of the file at the same address; the file's name still counts.
+    return (*library.read(settings()), *known(settings()))
+
+
+def may() -> Markdown:
+    """What this visitor may do, in words; empty where `[access]` says nothing."""
+    said = rights()
+    if said is None:
+        return ""
+    return "may write where the target is writable" if said.may_write(access.claims()) else "may look only"
+
+
+def may_enter_addresses() -> bool:
+    """Whether this visitor may name servers: not where `[access]` says who may open which target."""
+    try:
+        said = rights()
+    except MemDBError:
+        return False  # told in the sidebar
+    return access.may_enter_addresses(settings()) and not (said is not None and said.targets)
+
+
 def listed() -> tuple[Named, ...]:
-    """All that can be chosen, the app's own first.
+    """All that this visitor can choose, the app's own first; read-only what they may only look at.
 
     Raises:
         BadSettings: MEMDB_URL or the settings file does not parse.
@@ -55,7 +93,8 @@ def listed() -> tuple[Named, ...]:
     for name, target in mine.items():
         password = Password("here") if target.password else Password()
         named.append(Named(name, target, "entered here", password))
-    return tuple(named)
+    said = rights()
+    return tuple(named) if said is None else said.allowed(_every(), named, access.claims())
 
 
 def current() -> Target:
@@ -67,6 +106,11 @@ def current() -> Target:
     named = chosen()
     if named is not None:
         return open_named(named)
+    if rights() is not None:
+        raise BadSettings(
+            "No server is offered to you here.",
+            "Who runs this app says in its settings file, under [access], who may open which.",
+        )
     if access.on_this_machine():
         return app_target(settings())
     raise BadSettings(
@@ -107,13 +151,13 @@ def selector() -> None:
         st.session_state[CHOSEN] = wanted
     elif st.session_state.get(CHOSEN) not in names:
         st.session_state.pop(CHOSEN, None)
+    linked = st.query_params.get(CHOSEN, "")
+    if linked and linked not in names:
+        st.warning(
+            f"This link is about {markdown(linked)}, which is not among the targets here.",
+            icon=":material/link_off:",
+        )
     if len(names) > 1:
-        asked = st.query_params.get(CHOSEN, "")
-        if asked and asked not in names:
-            st.warning(
-                f"This link is about {markdown(asked)}, which is not among the targets here.",
-                icon=":material/link_off:",
-            )
         st.selectbox("Target", names, format_func=labels(names), key=CHOSEN, bind="query-params")
     now = str(st.session_state.get(CHOSEN) or (names[0] if names else ""))
     _set_aside(now)

@@ -9,11 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from memdb.display import code, line, markdown
-from memdb.embedding import local
 from memdb.errors import MemDBError
 from memdb.maps import overlay
 from memdb.maps.overlay import Overlay
-from memdb.ui.kit import cached, parts
+from memdb.ui.kit import cached, model, parts
 from memdb.ui.kit.ef import ef_input
 from memdb.ui.map import region
 from memdb.ui.map.figures import MEANING
@@ -43,19 +42,15 @@ def ask(shown: MapView) -> Query | None:
     ).strip()
     if not typed:
         return None
-    made, params = shown.made, shown.info.vector_field(shown.made.request.field)[1]
+    made = shown.made
     with parts.errors_shown(shown.target):
         prefixes = shown.info.prefixes or ("",)
         if typed in made.keys or (any(p and typed.startswith(p) for p in prefixes) and " " not in typed):
             raw = search.document_vector(cached.client(shown.target), shown.info, made.request.field, typed)
             return Query(typed, np.asarray(prepared(raw[None, :], made.metric)[0]), typed)
-        if params.dim != local.DIMENSION:
-            st.caption(
-                f"The local model gives {local.DIMENSION} numbers; this field holds {params.dim:,}. "
-                f"Type a document's key."
-            )
-            return None
-        return Query(typed, np.asarray(prepared(cached.text_vector(typed)[None, :], made.metric)[0]))
+        embedded = model.choose(shown.target, shown.info, made.request.field).ask(typed)
+        model.spent(embedded)
+        return Query(typed, np.asarray(prepared(embedded.vectors, made.metric)[0]))
     return None
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from memdb.display import labels
-from memdb.embedding import local
+from memdb.display import labels, markdown
 from memdb.errors import MemDBError
 from memdb.maps import layout
 from memdb.sessions import formats
 from memdb.sessions.filters import SessionFilter
 from memdb.sessions.known import ARTICLE
-from memdb.ui.kit import cached, parts, privacy
+from memdb.ui.kit import cached, model, parts, privacy
+from memdb.ui.kit.model import ModelChoice
 from memdb.ui.map.shown import MapView
 from memdb.vectors.distance import Floats, prepared
 
@@ -49,14 +49,17 @@ class Path:
 
 def choose(shown: MapView) -> Path:
     """Widgets in a popover; what they chose, placed on the map without laying out again."""
-    dim = shown.info.vector_field(shown.made.request.field)[1].dim
     with st.popover("Sessions", icon=":material/route:", width="stretch"):
-        if dim != local.DIMENSION:
+        chosen_model = model.current(shown.target, shown.info, shown.made.request.field)
+        if chosen_model.choice is None:
             st.caption(
-                f"Turns are embedded by the local model ({local.DIMENSION} numbers); this field holds "
-                f"{dim:,}."
+                "Nothing says which model made these vectors, so that turns have no place here. Choose one "
+                "where a question is asked."
             )
             return Path()
+        st.caption(
+            f"Turns are embedded as questions are. {markdown(cached.embedder(chosen_model.choice).leaves)}"
+        )
         listed, _ = cached.session_page(shown.target, ARTICLE, SessionFilter(), "", 50, 0)
         ids = [formats.printable_id(s.id) for s in listed.sessions if s.turns]
         linked = st.session_state.get("map.session") or st.query_params.get("map.session")
@@ -76,14 +79,14 @@ def choose(shown: MapView) -> Path:
     session, users = None, None
     if chosen:
         with parts.errors_shown():
-            session = _turns(shown, chosen)
+            session = _turns(shown, chosen_model, chosen)
     if with_users:
         names = sorted({s.user_id for s in listed.sessions if s.user_id and s.user_id.isprintable()})[:USERS]
         users = _users(shown, names)
     return Path(session, users)
 
 
-def _turns(shown: MapView, session_id: str) -> Turns | None:
+def _turns(shown: MapView, chosen: ModelChoice, session_id: str) -> Turns | None:
     session = cached.session(shown.target, ARTICLE, session_id.strip(), 0).session
     texts = [t.content for t in session.turns if t.role.lower() in ("user", "human") and t.content.strip()][
         -TURNS:
@@ -92,7 +95,7 @@ def _turns(shown: MapView, session_id: str) -> Turns | None:
     if not texts or points is None:
         st.caption("This session holds nothing that a user said.")
         return None
-    vectors = prepared(np.stack([cached.text_vector(text) for text in texts]), shown.made.metric)
+    vectors = prepared(chosen.ask(*texts).vectors, shown.made.metric)
     told = tuple(privacy.text(shown.target, text) for text in texts)
     return Turns(session_id, told, layout.place(vectors, points, shown.made.xy, shown.made.metric))
 

@@ -1,6 +1,7 @@
-"""The Sizing and Compare pages. Its face: a plan and its headline."""
+"""The Sizing and Compare pages. Its face: a plan, its headline, and the bills beside it."""
 
-from memdb.ui.plan.state import made, profile
-from memdb.ui.plan.views import components_frame, headline
+from memdb.ui.plan.figures import bills
+from memdb.ui.plan.state import all_bills, made, profile
+from memdb.ui.plan.views import headline
 
-__all__ = ["components_frame", "headline", "made", "profile"]
+__all__ = ["all_bills", "bills", "headline", "made", "profile"]

@@ -10,10 +10,11 @@ import streamlit as st
 
 from memdb.cluster.target import Target
 from memdb.display import labels, line, markdown
-from memdb.embedding import local
-from memdb.errors import BadFilter, BadVector, MemDBError, UnsupportedFeature
-from memdb.ui.kit import cached, filter_form, parts, state
+from memdb.embedding import Embedded
+from memdb.errors import BadFilter, MemDBError, UnsupportedFeature
+from memdb.ui.kit import cached, filter_form, model, parts, state
 from memdb.ui.kit.ef import ef_input
+from memdb.ui.kit.model import ModelChoice
 from memdb.vectors import search, upload
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import And, Condition, Not, Range, Raw, Tag, Text
@@ -56,6 +57,17 @@ class SearchChoice:
     by: By
     text: str  # the question, the document's key, or a word for the vector
     matching: int | None  # documents under the filter; None where the engine cannot count them
+    model: ModelChoice | None = None  # that embedded the question
+    embedded: Embedded | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Query:
+    by: By
+    text: str
+    vector: Floats
+    model: ModelChoice | None = None
+    embedded: Embedded | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +81,7 @@ def form(target: Target, info: IndexInfo) -> SearchChoice | Wrong | None:
     """Draw the form, all of it whatever is wrong; None where there is nothing to ask yet."""
     field, params = _vector_field(info)
     wrong: MemDBError | None = None
-    query: tuple[By, str, Floats] | None = None
+    query: _Query | None = None
     try:
         query = _query(target, info, field, params)
     except MemDBError as exc:
@@ -83,9 +95,10 @@ def form(target: Target, info: IndexInfo) -> SearchChoice | Wrong | None:
         return Wrong(wrong)
     if query is None:
         return None
-    by, text, vector = query
-    request = KnnRequest(info.name, vector_param(vector), field.name, k, ef, condition, returnable(info))
-    return SearchChoice(request, by, text, matching)
+    request = KnnRequest(
+        info.name, vector_param(query.vector), field.name, k, ef, condition, returnable(info)
+    )
+    return SearchChoice(request, query.by, query.text, matching, query.model, query.embedded)
 
 
 def invitation(target: Target, info: IndexInfo, wrong: Wrong | None) -> None:
@@ -99,8 +112,9 @@ def invitation(target: Target, info: IndexInfo, wrong: Wrong | None) -> None:
         f"{info.documents:,} documents are indexed. {_INVITED[st.session_state.get('search.by') or 'Text']}",
         ":material/search:",
     )
-    _, params = info.vector_field(st.session_state.get("search.field", ""))
-    if params.dim == local.DIMENSION:
+    with parts.errors_shown():
+        if model.current(target, info, st.session_state.get("search.field", "")).choice is None:
+            return
         with st.container(horizontal=True, horizontal_alignment="center"):
             for text in EXAMPLES:
                 st.button(text, on_click=ask, args=(text,), key=f"search.example.{text}")
@@ -136,9 +150,7 @@ def _vector_field(info: IndexInfo) -> tuple[Field, VectorParams]:
     return info.vector_field(chosen)
 
 
-def _query(
-    target: Target, info: IndexInfo, field: Field, params: VectorParams
-) -> tuple[By, str, Floats] | None:
+def _query(target: Target, info: IndexInfo, field: Field, params: VectorParams) -> _Query | None:
     by = st.segmented_control(
         "Search by",
         ["Text", "Document", "Vector"],
@@ -156,18 +168,13 @@ def _query(
             bind="query-params",
             placeholder="What are you looking for?",
             icon=":material/search:",
-            help=f"Embedded on this machine by {local.MODEL} ({local.DIMENSION} dimensions).",
         )
-        if params.dim != local.DIMENSION:
-            raise BadVector(
-                f"The local model gives {local.DIMENSION} numbers; {where} expects {params.dim:,}.",
-                "Search by document, or paste a vector of the model the index was built with.",
-                expected=params.dim,
-                got=local.DIMENSION,
-            )
+        chosen = model.choose(target, info, field.name)
         if not text.strip():
             return None
-        return "Text", text, cached.text_vector(text)
+        embedded = chosen.ask(text)
+        model.spent(embedded)
+        return _Query("Text", text, embedded.vectors[0], chosen, embedded)
     if by == "Document":
         key = st.text_input(
             "Key of a document",
@@ -179,7 +186,8 @@ def _query(
         st.button("A random document", icon=":material/casino:", on_click=_random, args=(target, info))
         if not key.strip():
             return None
-        return "Document", key, search.document_vector(cached.client(target), info, field.name, key)
+        vector = search.document_vector(cached.client(target), info, field.name, key)
+        return _Query("Document", key, vector)
     pasted = st.text_area(
         "Vector", key="search.vector", height=100, placeholder=f"{params.dim} numbers: [0.12, -0.03, …]"
     )
@@ -191,9 +199,9 @@ def _query(
     )
     if file is not None:
         vector = upload.from_file(file.name, file.getvalue(), params.dim, params.type, where)
-        return "Vector", file.name, vector
+        return _Query("Vector", file.name, vector)
     if pasted.strip():
-        return "Vector", "pasted vector", upload.from_text(pasted, params.dim, where)
+        return _Query("Vector", "pasted vector", upload.from_text(pasted, params.dim, where))
     return None
 
 

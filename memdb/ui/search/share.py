@@ -9,6 +9,7 @@ import streamlit as st
 
 from memdb.display import line
 from memdb.ui.kit import cached, parts, state
+from memdb.ui.kit.model import key_of
 from memdb.ui.search.form import LINKED, WHOLE_RANGES, filter_key
 from memdb.ui.search.shown import SearchView
 from memdb.vectors.filters import render
@@ -32,7 +33,8 @@ def link(info: IndexInfo) -> str:
     values: dict[str, object] = {state.INDEX: state.index_in_link(info.name)}
     filters = [filter_key(f) for f in info.fields] + [f"search.not.{f.name}" for f in info.of_kind("TAG")]
     whole = st.session_state.get(WHOLE_RANGES, {})
-    for name in (*LINKED, *filters):
+    models = [key_of(info, f.name) for f in info.of_kind("VECTOR")]
+    for name in (*LINKED, *models, *filters):
         value = st.session_state.get(name)
         if name in whole and tuple(value or ()) == tuple(whole[name]):
             continue  # a range that leaves nothing out is no filter, also when the data grows
@@ -47,13 +49,17 @@ def library_code(shown: SearchView) -> str:
     """The same search with this library, ready to run."""
     request = shown.choice.request
     rendered = render(request.filter, cached.server(shown.target).dialect, shown.info)
+    field = f", field={request.field!r}" if len(shown.info.of_kind("VECTOR")) > 1 else ""
+    model = shown.choice.model
+    here = f", here={model.here!r}" if model and model.here else ""
     vector = {
-        "Text": f"embed([{shown.choice.text!r}])[0]",
+        "Text": f"embedder_for(client, info, Settings.from_env(){field}{here})"
+        f".embed([{shown.choice.text!r}])[0]",
         "Document": f"document_vector(client, info, {request.field!r}, {shown.choice.text!r})",
         "Vector": 'np.fromfile("vector.bin", dtype="<f4")',
     }[shown.choice.by]
     imports = {
-        "Text": "from memdb.embedding.local import embed",
+        "Text": "from memdb.embedding import embedder_for\nfrom memdb.settings import Settings",
         "Document": "from memdb.vectors.search import document_vector",
         "Vector": "import numpy as np",
     }[shown.choice.by]

@@ -16,13 +16,14 @@ from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.search.compare import two_settings
 from memdb.ui.search.exact import against_exact
 from memdb.ui.search.form import SearchChoice, more_like
+from memdb.ui.search.judge import judge
 from memdb.ui.search.share import again, code_and_link, history, remember
 from memdb.ui.search.shown import CONTENTS, SearchView, export, table_of
 from memdb.vectors import distance, search
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.titles import is_title, titles_in
 
-VIEWS = ("Table", "Cards", "Against exact", "Two EF settings", "Code and link")
+VIEWS = ("Table", "Cards", "Judge", "Against exact", "Two EF settings", "Code and link")
 CARDS = 24
 
 
@@ -47,6 +48,8 @@ def results(target: Target, info: IndexInfo, choice: SearchChoice) -> None:
             _nothing(shown)
         elif view == "Cards":
             _cards(shown)
+        elif view == "Judge":
+            judge(shown)
         elif view == "Against exact":
             against_exact(shown)
         elif view == "Two EF settings":

@@ -413,6 +413,34 @@ class Trade:
     p50_ms: tuple[float, ...]
 
 
+def nearest_distances(queries: Sequence[float], documents: Sequence[float], *, dark: bool) -> go.Figure:
+    """How near the nearest document lies: deciles of queries, and of documents themselves.
+
+    Args:
+        queries: the deciles 0.1 to 0.9 of the application's queries.
+        documents: the same of random documents.
+        dark: the theme.
+    """
+    colours = palette(dark)
+    figure = go.Figure()
+    shares = [10 * (i + 1) for i in range(9)]
+    for i, (name, values) in enumerate(
+        (("the application's queries", queries), ("random documents", documents))
+    ):
+        figure.add_scatter(
+            x=list(values),
+            y=shares[: len(values)],
+            name=figure_text(name),
+            mode="lines+markers",
+            line={"color": colours.categories[i], "dash": DASHES[i]},
+            marker={"symbol": SYMBOLS[i]},
+            hovertemplate="%{y} % within %{x:.4g}<extra></extra>",
+        )
+    figure.update_xaxes(title="distance to the nearest document")
+    figure.update_yaxes(title="% of them", range=[0, 100])
+    return styled(figure, colours, height=260)
+
+
 def trade_off(trades: Sequence[Trade], *, target: float | None = None, dark: bool) -> go.Figure:
     """Recall against latency, a line for each index: up and to the left is better."""
     colours = palette(dark)

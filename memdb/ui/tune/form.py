@@ -5,14 +5,15 @@ from __future__ import annotations
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import labels, line, markdown
-from memdb.embedding import local
+from memdb.display import code, labels, line, markdown
+from memdb.embedding import unsaid
 from memdb.errors import BadInput, MemDBError
+from memdb.tap.store import listed as listed_taps
 from memdb.tuning.queries import FILE_TYPES
 from memdb.tuning.run import CONCURRENCY, Goal, SweepRequest
 from memdb.tuning.source import COUNT, Documents, File, Repeated, Selected, Source, Texts, Unseen
 from memdb.tuning.store import Listed
-from memdb.ui.kit import cached, filter_form, state
+from memdb.ui.kit import cached, filter_form, model, state
 from memdb.ui.tune import cached as tune_cached
 from memdb.vectors.filters import render
 from memdb.vectors.index import IndexInfo, VectorParams
@@ -22,6 +23,7 @@ EFS = (1, 2, 4, 8, 10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 102
 # What a link carries → what a person reads.
 ORIGINS = {
     "Unseen": "Made, as hard as unseen ones",
+    "Tap": "What the application asked",
     "File": "A file of vectors or texts",
     "Texts": "Typed texts",
     "Documents": "Random documents",
@@ -47,7 +49,7 @@ def form(target: Target, info: IndexInfo) -> SweepRequest | MemDBError:
     source: Source | None = None
     with st.container(border=True):
         try:
-            source = _queries(info, params)
+            source = _queries(target, info, field, params)
         except MemDBError as exc:
             wrong = exc
     with st.container(border=True):
@@ -96,7 +98,7 @@ def _vector_field(info: IndexInfo) -> tuple[str, VectorParams]:
     return field.name, params
 
 
-def _queries(info: IndexInfo, params: VectorParams) -> Source | None:
+def _queries(target: Target, info: IndexInfo, field: str, params: VectorParams) -> Source | None:
     by = st.selectbox(
         "Queries", list(ORIGINS), format_func=ORIGINS.__getitem__, key="recall.by", bind="query-params"
     )
@@ -138,15 +140,16 @@ def _queries(info: IndexInfo, params: VectorParams) -> Source | None:
             key="recall.texts",
             height=140,
             placeholder="what your users type",
-            help=f"Embedded on this machine by {local.MODEL} ({local.DIMENSION} dimensions).",
         )
-        if params.dim != local.DIMENSION:
-            raise BadInput(
-                f"The local model gives {local.DIMENSION} numbers; this field holds {params.dim:,}.",
-                "Upload vectors of the model the index was built with, or take random documents.",
-            )
+        chosen = model.choose(target, info, field)
         texts = tuple(text.strip() for text in typed.splitlines() if text.strip())
-        return Texts(texts) if texts else None
+        if not texts:
+            return None
+        if chosen.choice is None:
+            raise unsaid(info, field)
+        return Texts(texts, chosen.choice.spec)
+    if by == "Tap":
+        return _tap()
     if by == "File":
         file = st.file_uploader(
             "Vectors or texts",
@@ -154,7 +157,13 @@ def _queries(info: IndexInfo, params: VectorParams) -> Source | None:
             key="recall.file",
             help=f".npy, Parquet, CSV or JSONL: {params.dim:,} numbers a row, or texts.",
         )
-        return File(file.name, content=file.getvalue()) if file else None
+        if not file:
+            return None
+        st.caption("Where it holds texts, they are embedded by the model of the index.")
+        chosen = model.choose(target, info, field)
+        return File(
+            file.name, content=file.getvalue(), model=chosen.choice.spec if chosen.choice is not None else ""
+        )
     if by == "Region":
         keys: tuple[str, ...] = st.session_state.get(state.REGION, ())
         if not keys:
@@ -166,14 +175,30 @@ def _queries(info: IndexInfo, params: VectorParams) -> Source | None:
     if not known:
         st.caption("No run is saved yet.")
         return None
-    chosen = st.selectbox(
+    run = st.selectbox(
         "The queries of",
         list(known),
         key="recall.queries_of",
         format_func=labels({entry.id: _origin(entry) for entry in known.values()}),
         help="The same queries make two runs comparable one by one: small differences show.",
     )
-    return Repeated(chosen) if chosen else None
+    return Repeated(run) if run else None
+
+
+def _tap() -> Source | None:
+    """The record of a tap: one that lies here, or an uploaded one."""
+    kept = {path.name: path for path in listed_taps(cached.home())}
+    chosen = (
+        st.selectbox("Record", list(kept), key="recall.tap", format_func=labels(list(kept))) if kept else None
+    )
+    file = st.file_uploader("Or upload one", type=["parquet"], key="recall.tap_file")
+    st.caption(
+        f"Each search is asked with its own filter, K and EF_RUNTIME; leave the filter below empty. "
+        f"{code('memdb tap')} makes a record, or {code('memdb.tap.recording')} inside a Python application."
+    )
+    if file is not None:
+        return File(file.name, content=file.getvalue())
+    return File(chosen, str(kept[chosen])) if chosen else None
 
 
 def _origin(entry: Listed) -> str:

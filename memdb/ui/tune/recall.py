@@ -12,8 +12,8 @@ from memdb.tuning.run import SweepRequest
 from memdb.tuning.store import Listed
 from memdb.ui import frame
 from memdb.ui.kit import cached, parts, state
+from memdb.ui.tune import application, form, misses, runs, slices, views
 from memdb.ui.tune import cached as tune_cached
-from memdb.ui.tune import form, misses, runs, slices, views
 from memdb.ui.tune import job as tune_job
 from memdb.ui.tune.views import RunView
 from memdb.vectors.index import IndexInfo
@@ -39,7 +39,7 @@ def _draw(target: Target, info: IndexInfo) -> None:
 
 def _same_documents(target: Target, info: IndexInfo) -> None:
     """Links to the indexes over the same documents: the shadows of this one, or its original."""
-    names = cached.index_names(target)
+    names = frame.listed_names(target)
     if shadow.is_shadow(info.name):
         others = [name for name in names if name == shadow.base_of(info.name)]
     else:
@@ -111,6 +111,11 @@ def right_side(target: Target, info: IndexInfo) -> None:
             runs.runs_view(shown)
         elif shown is None:
             st.caption("Run a sweep, or open a saved one under “Runs”.")
+        elif shown.run.queries.asks and view in ("Misses", "Slices", "Selectivity"):
+            st.caption(
+                "The queries of this run have filters and K of their own; this view is of runs that share "
+                "one."
+            )
         elif view == "Misses":
             misses.view(shown)
         elif view == "Slices":
@@ -121,6 +126,8 @@ def right_side(target: Target, info: IndexInfo) -> None:
             runs.files_view(shown)
         else:
             views.curve_view(shown)
+            if shown.run.as_asked is not None:
+                application.view(shown.run, shown.run.as_asked)
             st.caption(views.took(shown.run))
 
 

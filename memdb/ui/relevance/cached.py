@@ -1,0 +1,54 @@
+"""Cached reads of the Relevance page: kept evaluations, the user's labels. Bounded, as in `kit.cached`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from memdb.relevance import labels, store
+from memdb.relevance.labels import Label
+from memdb.relevance.run import Evaluation
+from memdb.relevance.store import Listed
+
+
+def listed(folder: Path) -> tuple[Listed, ...]:
+    """Kept evaluations, newest first; also those that a command has kept since."""
+    return _listed(folder, store.changed(folder))
+
+
+@st.cache_data(ttl="10s", max_entries=4, show_spinner=False)
+def _listed(folder: Path, changed: int) -> tuple[Listed, ...]:
+    del changed  # tells a state of the folder from an earlier one
+    return store.listed(folder)
+
+
+def saved(folder: Path, run_id: str) -> Evaluation:
+    """A kept evaluation by its id, as it is on disk now.
+
+    Raises:
+        NotFound: there is none of this id.
+        BadInput: its files are damaged.
+    """
+    known = next((entry for entry in listed(folder) if entry.id == run_id), None)
+    return _saved(folder, run_id, known.size_bytes if known else 0, known.title if known else "")
+
+
+@st.cache_resource(ttl="30m", max_entries=8, show_spinner=False)
+def _saved(folder: Path, run_id: str, size_bytes: int, title: str) -> Evaluation:
+    del size_bytes, title  # tell a state of it from an earlier one
+    return store.load(folder, run_id)
+
+
+def own_labels(folder: Path) -> tuple[Label, ...]:
+    """The user's labels as they are on disk now.
+
+    Raises:
+        BadInput: the file is damaged, or of another version.
+    """
+    return labels.load(folder)
+
+
+def forget() -> None:
+    """Look at the folder again: an evaluation was kept, renamed or deleted."""
+    _listed.clear()

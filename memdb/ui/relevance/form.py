@@ -1,0 +1,215 @@
+"""The Relevance page's left side: widgets → what to evaluate. All but uploaded files is in the link."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from memdb.cluster.target import Target
+from memdb.display import labels, line, markdown
+from memdb.errors import BadInput, MemDBError
+from memdb.relevance import exchange
+from memdb.relevance.labels import Judgements
+from memdb.relevance.run import MOST_K, MOST_SETTINGS, WAYS, EvaluationRequest, Setting
+from memdb.relevance.sources import Source
+from memdb.ui.kit import cached
+from memdb.ui.relevance import cached as own
+from memdb.vectors.index import IndexInfo
+
+DEFAULT = EvaluationRequest((Setting(""),))
+ORIGINS: dict[str, str] = {"mine": "Yours", "demo": "The demo's set", "files": "Files"}
+CONFIDENCES = (0.9, 0.95, 0.99)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the form says."""
+
+    request: EvaluationRequest
+    labelled: Source | Judgements
+
+
+def form(target: Target, info: IndexInfo) -> Asked | MemDBError:
+    """Draw the form, all of it whatever is wrong; the error where it cannot be run."""
+    wrong: MemDBError | None = None
+    labelled: Source | Judgements = "mine"
+    with st.container(border=True):
+        try:
+            labelled = _labelled()
+        except MemDBError as exc:
+            wrong = exc
+    count = st.number_input(
+        "Settings to compare",
+        min_value=1,
+        max_value=MOST_SETTINGS,
+        value=1,
+        key="relevance.settings",
+        bind="query-params",
+        help="Each is asked every question; the first is the base of comparisons.",
+    )
+    settings = []
+    for place in range(int(count or 1)):
+        with st.container(border=True):
+            try:
+                settings.append(_setting(target, info, place))
+            except MemDBError as exc:
+                wrong = wrong or exc
+    with st.container(border=True):
+        left, right = st.columns(2)
+        k = left.number_input(
+            "K",
+            min_value=1,
+            max_value=MOST_K,
+            value=DEFAULT.k,
+            key="relevance.k",
+            bind="query-params",
+            help="How many hits count.",
+        )
+        relevant = right.number_input(
+            "Relevant from grade",
+            min_value=1,
+            max_value=exchange.MOST_GRADE,
+            value=DEFAULT.relevant,
+            key="relevance.relevant",
+            bind="query-params",
+            help="For MRR, precision and recall. nDCG counts every grade by itself.",
+        )
+        confidence = left.selectbox(
+            "Confidence",
+            CONFIDENCES,
+            index=CONFIDENCES.index(DEFAULT.confidence),
+            key="relevance.confidence",
+            bind="query-params",
+            format_func=_percent,
+        )
+        condition = right.text_input(
+            "Filter",
+            key="relevance.filter",
+            bind="query-params",
+            placeholder="all documents",
+            help="In the engine's words, for all settings.",
+        )
+    if wrong is not None:
+        return wrong
+    try:
+        request = EvaluationRequest(
+            tuple(settings),
+            k=int(k or DEFAULT.k),
+            filter=condition.strip() or "*",
+            relevant=int(relevant or 1),
+            confidence=float(confidence),
+        )
+    except BadInput as exc:
+        return exc
+    return Asked(request, labelled)
+
+
+def _labelled() -> Source | Judgements:
+    origin = st.segmented_control(
+        "Questions and labels",
+        list(ORIGINS),
+        format_func=ORIGINS.__getitem__,
+        default="mine",
+        required=True,
+        key="relevance.labels",
+        bind="query-params",
+        width="stretch",
+    )
+    if origin == "demo":
+        st.caption("Made without human judgement: the first sentence of a document asks for the rest of it.")
+        return "demo"
+    if origin == "mine":
+        mine = own.own_labels(cached.home())
+        questions = len({label.question for label in mine})
+        if not mine:
+            raise BadInput("You have no labels yet.", "Judge hits on the Search page, or give files.")
+        st.caption(f"{len(mine):,} labels of {questions:,} questions.")
+        return "mine"
+    qrels = st.file_uploader(
+        "Grades",
+        key="relevance.qrels",
+        help="TREC qrels, BEIR's qrels/*.tsv, or a CSV with question, key, grade.",
+    )
+    queries = st.file_uploader(
+        "Questions",
+        key="relevance.queries",
+        help="BEIR's queries.jsonl, or a table with id and text. Not needed where the grades name questions "
+        "by their text.",
+    )
+    if qrels is None:
+        raise BadInput("No grades are given.", "Upload qrels or a CSV.")
+    judged = exchange.read(
+        None if queries is None else (queries.name, queries.getvalue()), (qrels.name, qrels.getvalue())
+    )
+    st.caption(f"{judged.count:,} grades of {len(judged.grades):,} questions.")
+    for note in judged.notes:
+        st.caption(f":material/info: {markdown(note, 400)}")
+    return judged
+
+
+def _setting(target: Target, info: IndexInfo, place: int) -> Setting:
+    letter = chr(ord("A") + place)
+    key = f"relevance.{letter.lower()}"
+    names = cached.index_names(target) or (info.name,)
+    st.markdown(f"**{markdown(letter)}**")
+    name = info.name
+    if place:
+        name = st.selectbox(
+            "Index",
+            names,
+            index=names.index(info.name) if info.name in names else 0,
+            format_func=labels(names),
+            key=f"{key}.index",
+            bind="query-params",
+        )
+    else:
+        st.caption(f"The index of the sidebar, {markdown(line(info.name, 80))}.")
+    chosen = info if name == info.name else cached.index_info(target, name)
+    ways = list(WAYS)
+    by = st.segmented_control(
+        "By",
+        ways,
+        format_func=WAYS.__getitem__,
+        default="vectors",
+        required=True,
+        key=f"{key}.by",
+        bind="query-params",
+    )
+    field = ""
+    fields = [each.name for each in chosen.of_kind("VECTOR")]
+    embedder, ef = "", 0
+    if by != "words":
+        if len(fields) > 1:
+            field = st.selectbox(
+                "Vector field", fields, format_func=labels(fields), key=f"{key}.field", bind="query-params"
+            )
+        left, right = st.columns([2, 1])
+        embedder = left.text_input(
+            "Model",
+            key=f"{key}.embedder",
+            bind="query-params",
+            placeholder="the index's own",
+            help="E.g. local, titan:512, openai:text-embedding-3-small. Texts of questions go to it.",
+        )
+        ef = right.number_input(
+            "EF_RUNTIME",
+            min_value=0,
+            max_value=cached.server(target).dialect.limits.ef_runtime,
+            value=0,
+            key=f"{key}.ef",
+            bind="query-params",
+            help="0: the index's own.",
+        )
+    strip = st.text_input(
+        "Keys begin with",
+        key=f"{key}.strip",
+        bind="query-params",
+        placeholder="nothing to leave out",
+        help="What keys of this index begin with and those of the labels do not, e.g. of a copy.",
+    )
+    return Setting(name, field or "", by, embedder.strip(), int(ef or 0) or None, strip)
+
+
+def _percent(value: float) -> str:
+    return f"{value * 100:g} %"

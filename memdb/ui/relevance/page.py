@@ -1,0 +1,118 @@
+"""The Relevance page put together: form on the left, on the right the job, or an evaluation in its views."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from memdb.cluster.target import Target
+from memdb.display import code, labels, markdown
+from memdb.errors import MemDBError
+from memdb.ui import frame
+from memdb.ui.kit import cached, parts
+from memdb.ui.relevance import cached as own
+from memdb.ui.relevance import files, form, job, runs, views
+from memdb.ui.relevance.form import Asked
+from memdb.vectors.index import IndexInfo
+
+VIEWS = ("Comparison", "Questions", "Runs", "Labels", "Code and files")
+
+
+def draw(target: Target) -> None:
+    """An evaluation of the index chosen in the sidebar, and those that are kept."""
+    frame.on_index(target, _draw)
+
+
+def _draw(target: Target, info: IndexInfo) -> None:
+    left, right = st.columns([1, 2.4], gap="medium")
+    with left:
+        asked = form.form(target, info)
+        _start_button(target, asked)
+    with right:
+        _right(target, asked)
+
+
+def _start_button(target: Target, asked: Asked | MemDBError) -> None:
+    running = job.EVALUATING.current() is not None
+    ready = isinstance(asked, Asked)
+    st.button(
+        "Evaluate",
+        type="primary",
+        icon=":material/play_arrow:",
+        width="stretch",
+        key="relevance.start",
+        disabled=not ready or running,
+        on_click=job.start,
+        args=(target, asked.request, asked.labelled) if isinstance(asked, Asked) else (),
+    )
+    if isinstance(asked, MemDBError):
+        parts.show_error(asked)
+    else:
+        st.caption(
+            "Embeds questions and searches; writes nothing to the server. "
+            + ("An evaluation is running." if running else "")
+        )
+
+
+def _right(target: Target, asked: Asked | MemDBError) -> None:
+    if job.watch():
+        return
+    job.ended(target)
+    run_id = _chosen()
+    shown = own.saved(cached.home(), run_id) if run_id is not None else None
+    if shown is not None:
+        views.headline(shown)
+    view = st.segmented_control(
+        "View",
+        list(VIEWS),
+        default="Comparison",
+        required=True,
+        key="relevance.view",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    with parts.errors_shown(target):
+        if view == "Runs":
+            runs.runs_view()
+        elif view == "Labels":
+            files.labels_view()
+        elif shown is None:
+            _invitation()
+        elif view == "Questions":
+            views.questions_view(shown)
+        elif view == "Code and files":
+            files.files_view(shown)
+        else:
+            views.comparison_view(shown)
+
+
+def _chosen() -> str | None:
+    """The evaluation shown: of the link or the list, else the newest."""
+    wanted = st.session_state.pop(runs.OPEN, None)
+    if wanted is not None:
+        st.session_state[job.RUN] = wanted
+    known = {entry.id: entry for entry in own.listed(cached.home())}
+    linked = st.session_state.get(job.RUN) or st.query_params.get(job.RUN)
+    if linked and linked not in known:
+        st.caption(f":material/link_off: The evaluation {code(linked, 80)} is not kept here.")
+    if not known:
+        return None
+    if st.session_state.get(job.RUN) not in known:
+        st.session_state.pop(job.RUN, None)
+    options = list(known)
+    chosen = st.selectbox(
+        "Evaluation", options, format_func=labels(options), key=job.RUN, bind="query-params"
+    )
+    if chosen in known:
+        entry = known[chosen]
+        st.caption(markdown(" · ".join(filter(None, (entry.title, runs.named(entry)))), 300))
+    return chosen
+
+
+def _invitation() -> None:
+    parts.empty(
+        "Are the answers right?",
+        "Labelled questions are asked under each setting. The page then says how good the answers are, which "
+        "setting is better, and how sure that is. No labels of your own yet? Choose the demo's set on the "
+        "left, or judge hits on the Search page.",
+        ":material/fact_check:",
+    )

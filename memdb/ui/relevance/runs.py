@@ -1,0 +1,125 @@
+"""Kept evaluations: the list, one opened or deleted, two held against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from memdb.display import line, markdown
+from memdb.relevance import compare, report, store
+from memdb.relevance.measures import name
+from memdb.relevance.store import Listed
+from memdb.ui.kit import cached, charts, parts, state
+from memdb.ui.relevance import cached as own
+from memdb.ui.relevance import figures
+
+OPEN = "relevance.open"  # an evaluation to be shown from the next script run on
+
+
+def named(entry: Listed) -> str:
+    """What an evaluation was of, in a line."""
+    settings = "; ".join(line(setting.words, 80) for setting in entry.settings)
+    return f"{settings} · {entry.questions:,} questions of {line(entry.source, 80)}"
+
+
+def runs_view() -> None:
+    """The list; a chosen one is opened or deleted, two are compared."""
+    known = own.listed(cached.home())
+    if not known:
+        parts.empty("No evaluation yet", "One is kept when it ends.", ":material/history:")
+        return
+    st.caption("Choose one to open or delete it, two to compare their first settings.")
+    event = st.dataframe(
+        list_frame(known),
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="multi-row",
+        key=f"relevance.runs.{len(known)}.{known[0].id}",
+        height=min(330, 38 + 35 * len(known)),
+        column_config={"nDCG": st.column_config.TextColumn(width=120)},
+    )
+    rows = [row for row in event.get("selection", {}).get("rows", []) if row < len(known)]
+    chosen = [known[row] for row in rows]
+    if len(chosen) == 1:
+        with st.container(horizontal=True):
+            st.button(
+                "Open this evaluation",
+                icon=":material/open_in_full:",
+                on_click=open_run,
+                args=(chosen[0].id,),
+                key="relevance.runs.open",
+            )
+            with st.popover("Delete", icon=":material/delete:"):
+                st.button(
+                    "Delete it for good",
+                    type="primary",
+                    on_click=_delete,
+                    args=(chosen[0].id,),
+                    key="relevance.runs.delete",
+                )
+    elif len(chosen) == 2:
+        later, earlier = chosen  # newest first
+        _diff(earlier.id, later.id)
+
+
+def list_frame(known: Sequence[Listed]) -> pd.DataFrame:
+    """Kept evaluations as rows."""
+    return pd.DataFrame(
+        {
+            "when": [entry.started[:16].replace("T", " ") for entry in known],
+            "name": [line(entry.title, 80) for entry in known],
+            "settings": ["; ".join(line(s.words, 80) for s in entry.settings) for entry in known],
+            "nDCG": [" · ".join(f"{value:.3f}" for value in entry.ndcg) for entry in known],
+            "k": [entry.k for entry in known],
+            "questions": [entry.questions for entry in known],
+            "of": [line(entry.source, 80) for entry in known],
+            "state": ["partial" if entry.partial else "complete" for entry in known],
+        }
+    )
+
+
+def _diff(earlier_id: str, later_id: str) -> None:
+    earlier, later = (own.saved(cached.home(), each) for each in (earlier_id, later_id))
+    diffed = compare.diff(earlier, later)
+    st.markdown("###### The later one less the earlier one")
+    st.caption(markdown(diffed.words, 800))
+    title = name("ndcg", later.request.k)
+    st.plotly_chart(
+        figures.changes(
+            diffed.after - diffed.before, names=("the earlier", "the later"), title=title, dark=state.dark()
+        ),
+        key="relevance.diff",
+        config=charts.PLAIN,
+        alt=f"Change of {line(title)} by question",
+    )
+    table = pd.DataFrame(
+        {
+            "question": [line(text, 300) for text in diffed.questions],
+            "earlier": diffed.before,
+            "later": diffed.after,
+            "change": diffed.after - diffed.before,
+        }
+    ).sort_values("change", key=lambda column: -column.abs(), kind="stable")
+    st.dataframe(
+        table,
+        hide_index=True,
+        key="relevance.diff.table",
+        column_config={
+            column: st.column_config.NumberColumn(format="%.3f") for column in ("earlier", "later", "change")
+        },
+    )
+    about = {"earlier": report.about(earlier), "later": report.about(later)}
+    parts.export(table, "relevance-diff", about, key="relevance.diff.export")
+
+
+def open_run(run_id: str) -> None:
+    """A callback: show this evaluation."""
+    st.session_state[OPEN] = run_id
+    st.session_state["relevance.view"] = "Comparison"
+
+
+def _delete(run_id: str) -> None:
+    store.delete(cached.home(), run_id)
+    own.forget()

@@ -1,0 +1,2 @@
+"""Recall watched: a small measurement now and then, kept beside the other figures, and an alert where it
+falls."""

@@ -1,0 +1,145 @@
+"""What measurements of one watch say together: what changed, whether recall fell, why that may be. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from memdb.operations.alerts import Alert
+from memdb.operations.thresholds import OURS
+from memdb.watch.series import Measured
+
+_MANY = 0.05  # of the documents: a change that can be a cause
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What may have made recall fall, and what to do about it."""
+
+    what: str
+    remedy: str
+
+
+def changes(before: Measured, now: Measured) -> tuple[str, ...]:
+    """What changed between two measurements, a sentence each."""
+    told = []
+    if before.run_id and now.run_id and before.run_id != now.run_id:
+        told.append("The server was restarted or replaced.")
+    if before.definition and now.definition and before.definition != now.definition:
+        told.append("The index has another definition.")
+    more = now.documents - before.documents
+    if more:
+        word = "more" if more > 0 else "fewer"
+        share = f" ({abs(more) / before.documents:.1%})" if before.documents else ""
+        told.append(f"It holds {abs(more):,} documents {word}{share}.")
+    if replaced := _replaced(before, now):
+        told.append(f"{replaced:,} documents were replaced or deleted.")
+    elif lost := _lost(before, now):
+        told.append(f"The server counts {lost:,} keys that expired or were evicted, and calls that delete.")
+    if (before.build, round(before.built, 3)) != (now.build, round(now.built, 3)):
+        told.append(
+            f"Its build went from {before.build} ({before.built:.0%}) to {now.build} ({now.built:.0%})."
+        )
+    return tuple(told)
+
+
+def fell(rows: Sequence[Measured]) -> Measured | None:
+    """The measurement since which recall is below its target; None where it is not.
+
+    It is below once a whole interval lies below, and until the mean is at the target again.
+
+    Args:
+        rows: of one watch, oldest first.
+    """
+    since: Measured | None = None
+    for row in rows:
+        if row.recall is None or row.high is None:
+            continue
+        if since is None and row.high < row.watch.target:
+            since = row
+        elif since is not None and row.recall >= row.watch.target:
+            since = None
+    return since
+
+
+def causes(rows: Sequence[Measured]) -> tuple[Cause, ...]:
+    """What changed since recall was last at its target, as candidates with remedies; at least one.
+
+    Args:
+        rows: of one watch, oldest first; the last one is below its target.
+    """
+    measured = [row for row in rows if row.recall is not None]
+    now = measured[-1]
+    good = [row for row in measured if row.recall is not None and row.recall >= now.watch.target]
+    retune = (
+        f"`memdb recall --index {now.watch.index} --target {now.watch.target:g}` names the EF_RUNTIME "
+        "that meets it."
+    )
+    if not good:
+        return (Cause("It was never seen at the target.", retune),)
+    before, told = good[-1], []
+    if before.definition != now.definition:
+        told.append(Cause("The index has another definition.", f"Compare M and EF_CONSTRUCTION. {retune}"))
+    replaced = _replaced(before, now) or _lost(before, now) or 0
+    if replaced > _MANY * max(before.documents, 1):
+        told.append(
+            Cause(
+                f"About {replaced:,} documents were replaced or deleted: they leave gaps in an HNSW graph.",
+                f"Build the index anew beside the old one, or raise EF_RUNTIME. {retune}",
+            )
+        )
+    grown = now.documents - before.documents
+    if grown > _MANY * max(before.documents, 1):
+        told.append(
+            Cause(f"The index grew by {grown:,} documents: a larger graph needs a larger EF.", retune)
+        )
+    if now.built < 1 or now.build != "ready":
+        told.append(Cause(f"The index is {now.build}, {now.built:.0%} built.", "Wait until it is complete."))
+    if before.run_id != now.run_id:
+        told.append(Cause("The server was restarted: its graph was built again, in another order.", retune))
+    if now.watch.tap:
+        told.append(Cause("The application asks other questions, perhaps by another model.", retune))
+    return tuple(told) or (
+        Cause("Nothing that is counted changed; documents may have been overwritten in place.", retune),
+    )
+
+
+def alert(rows: Sequence[Measured], node: str) -> Alert | None:
+    """The alert of one watch; None where recall is not below its target.
+
+    Args:
+        rows: oldest first.
+        node: what the alert is of.
+    """
+    since = fell(rows)
+    if since is None:
+        return None
+    now = next(row for row in reversed(rows) if row.recall is not None)
+    watch = now.watch
+    saw = f"{watch.words} of '{watch.index}' is {words(now)}; the target is {watch.target:g}"
+    first = causes(rows)[0]
+    todo = f"{first.what} {first.remedy}"
+    return Alert(node, f"recall {watch.index}", "warning", saw, todo, OURS, since.at, raised=since.at)
+
+
+def words(row: Measured) -> str:
+    """The recall with its interval, or why there is none."""
+    if row.recall is None:
+        return row.problem
+    return f"{row.recall:.3f} ({row.low:.3f} to {row.high:.3f})" + (
+        f", {row.estimated}" if row.estimated else ""
+    )
+
+
+def _replaced(before: Measured, now: Measured) -> int | None:
+    """Documents overwritten or deleted; None where the engine does not tell."""
+    if before.revision is None or now.revision is None or before.definition != now.definition:
+        return None
+    written, more = now.revision - before.revision, now.documents - before.documents
+    return written - more if written >= 0 and written >= more else None
+
+
+def _lost(before: Measured, now: Measured) -> int | None:
+    if before.removals is None or now.removals is None or before.run_id != now.run_id:
+        return None
+    return max(0, now.removals - before.removals)

@@ -1,0 +1,202 @@
+"""One measurement of a watched index, within the target's budget. Nothing is written to the server."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from memdb import array_files, files
+from memdb.cluster import replies
+from memdb.cluster.client import Client
+from memdb.errors import BadInput, DamagedFile, MemDBError
+from memdb.jobs import Report, silent
+from memdb.tap import record as taps
+from memdb.tuning import load, own, queries, tapped, unseen
+from memdb.tuning.checks import checked
+from memdb.tuning.packing import packed, unpacked
+from memdb.tuning.run import Goal, Queries, SweepRequest, Truth, Uncertainty
+from memdb.tuning.source import File, Unseen
+from memdb.vectors import distance
+from memdb.vectors.index import IndexInfo, index_info
+from memdb.vectors.membership import Membership
+from memdb.watch.series import Measured, Watch
+
+_LOST = ("del", "unlink", "hdel", "json.del")
+
+
+def measure(client: Client, watch: Watch, home: Path, *, report: Report = silent) -> Measured:
+    """The recall of a watched index now.
+
+    An index that is being built is not measured: the result says so. One that MemoryDB calls available and
+    degraded is measured, and its share is told.
+
+    Args:
+        client: from `open_for_work`: its budget holds.
+        watch: what to measure.
+        home: MEMDB_HOME; the fixed queries and exact answers are kept there.
+        report: progress; may raise Cancelled.
+
+    Raises:
+        MemDBError: it cannot be measured.
+    """
+    began, at = time.monotonic(), time.time()
+    info = index_info(client, watch.index)
+    _, params = info.vector_field(watch.field)
+    used = watch.ef_runtime
+    if used is None and not watch.tap and params.has_ef:
+        used = params.ef_runtime
+    now = Measured(
+        at=at,
+        watch=replace(watch, ef_runtime=used),
+        queries=0,
+        asked="",
+        recall=None,
+        low=None,
+        high=None,
+        documents=info.documents,
+        build=info.build.state,
+        built=info.build.fraction,
+        run_id=client.server.run_id,
+        definition=hashlib.sha256(repr((info.on, info.prefixes, info.fields)).encode()).hexdigest()[:16],
+        revision=info.revision,
+        removals=_removals(client),
+    )
+    degraded = info.build.source == "index_degradation_percentage"
+    if info.unfinished and not degraded:
+        return replace(
+            now, took_s=time.monotonic() - began, problem=f"{info.unfinished} It is not measured until then."
+        )
+    request = SweepRequest(
+        watch.index, watch.field, watch.k, watch.filter, goal=Goal("recall", watch.target, watch.confidence)
+    )
+    asked = _queries(client, info, watch, request, home, report)
+    request = checked(client, info, request, asked, None)
+    asked = replace(asked, vectors=distance.as_sent(asked.vectors, params.type))
+    neighbours, estimated = _neighbours(client, info, request, asked, home, report)
+    if not max(map(len, neighbours.keys), default=0):
+        raise BadInput(
+            f"No document of '{info.name}' matches the filter {watch.filter}.", "Widen the filter."
+        )
+    ef = watch.ef_runtime if asked.asks else (watch.ef_runtime or 0)
+    commands = own.questions(client, info, request, asked, ef)
+    done = 0
+
+    def progress(more: int) -> None:
+        nonlocal done
+        done += more
+        report("Measuring", done, len(asked))
+
+    answers = load.answers(client, commands, progress, budget_qps=client.queries_per_s)
+    came = own.score(
+        client,
+        info,
+        request,
+        [answer for some in answers for answer in some],
+        asked,
+        neighbours,
+        Membership(client, info, request.condition),
+    )
+    band = unseen.interval(came.recalls, watch.confidence, asked.uncertainty)
+    return replace(
+        now,
+        queries=len(asked),
+        asked=asked.words,
+        recall=band.mean,
+        low=band.low,
+        high=band.high,
+        estimated=estimated,
+        took_s=time.monotonic() - began,
+    )
+
+
+def _neighbours(
+    client: Client, info: IndexInfo, request: SweepRequest, asked: Queries, home: Path, report: Report
+) -> tuple[Truth, str]:
+    """What the answers are held against, and of what sample it is, "" for all documents.
+
+    The one place where a measurement reads the index: an estimate from a sample goes in here.
+    """
+    return own.exact(client, info, request, asked, home=home, report=report), ""
+
+
+def _queries(
+    client: Client, info: IndexInfo, watch: Watch, request: SweepRequest, home: Path, report: Report
+) -> Queries:
+    """The newest of a tap, or those that were made with the first measurement."""
+    if watch.tap:
+        content = queries.content_of(watch.tap)
+        name = Path(watch.tap).name
+        record = taps.load(name, content)
+        if record is None:
+            raise BadInput(
+                f"'{name}' is no record of a tap, or it is damaged.", "Give the file of `memdb tap`."
+            )
+        if watch.filter not in ("", "*"):
+            raise BadInput(
+                "The searches of a tap have filters of their own, and a filter is given as well.",
+                "Leave the filter out; each search is asked with its own.",
+            )
+        source = File(name, watch.tap)
+        return tapped.queries(client, info, watch.field, record, source, most=watch.queries, newest=True)
+    _, params = info.vector_field(watch.field)
+    file = _file(client, watch, home)
+    kept = _kept(file, params.dim)
+    if kept is not None:
+        return kept
+    made = queries.unseen(
+        client, info, watch.field, watch.queries, 0, request.condition, k=watch.k, report=report
+    )
+    arrays: dict[str, Any] = {
+        "vectors": made.vectors,
+        "uncertainty": np.array([made.uncertainty.too_high, made.uncertainty.too_low]),
+        **packed("own_keys", made.own_keys),
+        **packed("labels", made.labels),
+    }
+    files.write(file, lambda stream: np.savez_compressed(stream, **arrays))
+    return made
+
+
+def _file(client: Client, watch: Watch, home: Path) -> Path:
+    name = repr((client.target.address, watch.index, watch.field, watch.filter, watch.queries))
+    return home / "watch" / f"{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:24]}.npz"
+
+
+def _kept(file: Path, dim: int) -> Queries | None:
+    """The queries that are kept; None where there are none, they are damaged, or of another dimension."""
+    try:
+        with array_files.arrays(file) as arrays, files.reading(file):
+            if arrays is None or arrays["vectors"].ndim != 2 or arrays["vectors"].shape[1] != dim:
+                return None
+            own_keys, labels = unpacked("own_keys", arrays), unpacked("labels", arrays)
+            if not len(own_keys) == len(labels) == len(arrays["vectors"]):
+                raise ValueError("keys and vectors do not belong together")
+            too_high, too_low = arrays["uncertainty"].tolist()
+            source = Unseen(len(labels), 0, extend=False)
+            uncertainty = Uncertainty(too_high, too_low)
+            return queries.made(
+                arrays["vectors"], tuple(labels), tuple(own_keys), source, uncertainty=uncertainty
+            )
+    except DamagedFile:
+        return None
+
+
+def _removals(client: Client) -> int | None:
+    """Keys that expired or were evicted, and calls of commands that delete, since the server began to
+    count."""
+    total = 0
+    try:
+        for section in ("stats", "commandstats"):
+            for row in replies.text(client.execute("INFO", section)).splitlines():
+                name, _, value = row.partition(":")
+                if name in ("expired_keys", "evicted_keys"):
+                    total += int(value)
+                elif name.removeprefix("cmdstat_") in _LOST and name.startswith("cmdstat_"):
+                    total += int(value.partition("calls=")[2].partition(",")[0])
+    except (MemDBError, ValueError):  # not allowed, or told in another way
+        return None
+    return total
