@@ -129,14 +129,14 @@ class Upon:
         }
 
     def path(self, places: Floats, texts: Sequence[str]) -> dict[str, object]:
-        """A session's turns."""
+        """A session's turns, at (m, 2) places."""
         return {
             "places": [self.place(spot) for spot in places],
             "texts": [f"{i}. {line(text, 160)}" for i, text in enumerate(texts, 1)],
         }
 
     def users(self, places: Floats, names: Sequence[str]) -> list[dict[str, object]]:
-        """Preferences of users."""
+        """Preferences of users, at (m, 2) places."""
         return [
             {"place": self.place(spot), "text": f"preference of {line(name, 60)}"}
             for spot, name in zip(places, names, strict=True)
