@@ -12,7 +12,7 @@ from memdb.tuning.run import SweepRequest
 from memdb.tuning.store import Listed
 from memdb.ui import frame
 from memdb.ui.kit import cached, parts, state
-from memdb.ui.tune import application, form, misses, runs, slices, views
+from memdb.ui.tune import application, form, misses, runs, slices, views, watching
 from memdb.ui.tune import cached as tune_cached
 from memdb.ui.tune import job as tune_job
 from memdb.ui.tune.views import RunView
@@ -33,6 +33,7 @@ def _draw(target: Target, info: IndexInfo) -> None:
     with left:
         asked = form.form(target, info)
         start_button(target, info, asked)
+        watching.section(target, info, asked)
     with right:
         right_side(target, info)
 
