@@ -96,7 +96,7 @@ def points(
     _codes: canvas.Codes,
     _titles: list[str],
 ) -> canvas.Points:
-    """The points as the browser takes them, by their codes (n,): packing a million takes longer than all that lies upon them."""
+    """The points as the browser takes them, by codes (n,): packing a million takes long."""
     return canvas.packed(store, _made.xy, _codes, _titles)
 
 
