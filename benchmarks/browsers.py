@@ -3,8 +3,8 @@
     python -m benchmarks.browsers [--sessions 1 10 50] [--documents 2000] [--idle 20]
 
 Each session is a WebSocket that asks for pages and reads their answers, as a tab does, and asks again for
-what a page wants drawn anew. Chromium itself is left out: fifty would measure the machine. Memory is RSS of the
-server process alone; times are from the question to the end of the script's run.
+what a page wants drawn anew. Chromium itself is left out: fifty would measure the machine. Memory is RSS of
+the server process alone; times are from the question to the end of the script's run.
 """
 
 from __future__ import annotations
