@@ -147,11 +147,20 @@ undo() {
 }
 trap 'undo; fail "Nothing was installed. What was there still is."' INT TERM HUP
 mkdir -p "$prefix/releases"
-"$python" -m venv "$release" || { undo; fail "The environment could not be made."; }
-set -- --quiet --disable-pip-version-check --no-input --constraint "$constraints"
+set -- --quiet --constraint "$constraints"
 [ -z "$wheelhouse" ] || set -- "$@" --no-index --find-links "$wheelhouse"
-"$release/bin/python" -m pip install "$@" "$wheel[login]" || { undo; fail "The packages could not be installed." "See pip's message above."; }
-"$release/bin/memdb" --version >/dev/null || { undo; fail "What was installed does not start."; }
+if command -v uv >/dev/null; then # in seconds where pip takes minutes
+  [ -z "${PIP_INDEX_URL:-}" ] || set -- "$@" --index-url "$PIP_INDEX_URL"
+  made=no
+  uv venv --quiet --python "$python" "$release" \
+    && uv pip install --python "$release/bin/python" "$@" "$wheel[login]" && made=yes
+else
+  made=no
+  "$python" -m venv "$release" \
+    && "$release/bin/python" -m pip install --disable-pip-version-check --no-input "$@" "$wheel[login]" && made=yes
+fi
+[ "$made" = yes ] || { undo; fail "The packages could not be installed." "See the message above. What was there still is."; }
+"$release/bin/memdb" --version >/dev/null || { undo; fail "What was installed does not start." "What was there still is."; }
 "$release/bin/python" -m pip uninstall --quiet --yes pip >/dev/null 2>&1 || true
 trap - INT TERM HUP
 

@@ -79,12 +79,21 @@ class Rights:
         """
         if not self.lets_in(claims):
             return ()
-        closed = {name for name, rules in self.targets if not _any(rules, claims)}
-        addresses = {_server(named) for named in every if named.name in closed}
-        mine = (n for n in offered if n.name not in closed and _server(n) not in addresses)
+        closed = self.closed(every, claims)
+        mine = (named for named in offered if server_of(named.target.address) not in closed)
         if self.may_write(claims):
             return tuple(mine)
         return tuple(replace(named, target=named.target.read_only()) for named in mine)
+
+    def closed(self, every: Iterable[Named], claims: Mapping[str, Any]) -> frozenset[str]:
+        """The servers that somebody may not open, as `server_of` writes their addresses."""
+        names = {name for name, rules in self.targets if not _any(rules, claims)}
+        return frozenset(server_of(named.target.address) for named in every if named.name in names)
+
+
+def server_of(address: str) -> str:
+    """An address in one writing, to compare: without its login, this machine by one name."""
+    return address.lower().replace("//localhost", "//127.0.0.1")
 
 
 def parse(table: object, names: Iterable[str]) -> Rights:
@@ -134,10 +143,6 @@ def _rules(value: object, where: str) -> tuple[Rule, ...]:
 
 def _any(rules: Iterable[Rule], claims: Mapping[str, Any]) -> bool:
     return any(rule.holds(claims) for rule in rules)
-
-
-def _server(named: Named) -> str:
-    return named.target.address.lower().replace("//localhost", "//127.0.0.1")
 
 
 def _values(claims: Mapping[str, Any], claim: str) -> list[str]:

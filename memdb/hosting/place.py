@@ -78,7 +78,7 @@ def read(
     """
     _known_region(region, service)
     database = client(service, region)
-    told = _memorydb(database, name, region) if service == "memorydb" else _group(database, name, region)
+    told = _group(database, name, region) if service == "elasticache" else _memorydb(database, name, region)
     cluster = told.cluster
     _fit(cluster)
     notes = [] if cluster.search else ["Whether the cluster has search was not told."]
@@ -92,7 +92,7 @@ def read(
     refused = _user(database, user, service)
     if refused is not None:
         notes.append(f"Whether the user '{user}' logs in with IAM was not told. {refused.words}")
-    separator = "/" if service == "memorydb" else ":"
+    separator = ":" if service == "elasticache" else "/"
     prefix = ":".join(told.arn.split(":")[:5])
     return Place(
         cluster,
@@ -179,9 +179,9 @@ def _fit(cluster: Cluster) -> None:
         )
     if cluster.search is False:
         way = (
-            "a parameter group with search (default.memorydb-valkey7.search), chosen at its creation"
-            if cluster.service == "memorydb"
-            else "Valkey 8.2 or later, without data tiering"
+            "Valkey 8.2 or later, without data tiering"
+            if cluster.service == "elasticache"
+            else "a parameter group with search (default.memorydb-valkey7.search), chosen at its creation"
         )
         raise BadInput(
             f"The cluster '{cluster.name}' has no vector search.",
@@ -190,12 +190,12 @@ def _fit(cluster: Cluster) -> None:
 
 
 def _subnet_group(client: Any, name: str, service: Service) -> tuple[str, tuple[str, ...]]:
-    if service == "memorydb":
-        action, operation, key = "memorydb:DescribeSubnetGroups", "describe_subnet_groups", "SubnetGroups"
-        which = {"SubnetGroupName": name}
-    else:
+    if service == "elasticache":
         action, operation = "elasticache:DescribeCacheSubnetGroups", "describe_cache_subnet_groups"
         key, which = "CacheSubnetGroups", {"CacheSubnetGroupName": name}
+    else:
+        action, operation, key = "memorydb:DescribeSubnetGroups", "describe_subnet_groups", "SubnetGroups"
+        which = {"SubnetGroupName": name}
     groups = need(action, lambda: pages(client, operation, key, **which))
     if not groups:
         raise NotFound(name, "subnet group")
@@ -282,7 +282,7 @@ def _user(client: Any, name: str, service: Service) -> Absent | None:
     users = ask(f"{service}:DescribeUsers", lambda: pages(client, "describe_users", "Users"))
     if isinstance(users, Absent):
         return users
-    key = "Name" if service == "memorydb" else "UserId"
+    key = "UserId" if service == "elasticache" else "Name"
     for user in users:
         if user.get(key) == name:
             mode = str((user.get("Authentication") or {}).get("Type", "not told"))

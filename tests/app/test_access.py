@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from memdb.cluster import rights
 from memdb.cluster.target import Target
 from memdb.demo.app import app_folder, environment
 from memdb.errors import ReadOnlyTarget
+from memdb.tuning import store
 from memdb.ui import frame
-from memdb.ui.kit import cached, safety
+from memdb.ui.kit import access, cached, safety, targets
+from memdb.ui.tune import cached as tune_cached
+from tests.unit.tune_run import run
 from tests.waiting import PATIENCE_S
 
 ENTRY = app_folder() / "memdb" / "ui" / "entry.py"
@@ -35,11 +40,11 @@ def open_app(server_target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("MEMDB_HOME", str(tmp_path))
     monkeypatch.setenv("SECOND_PASSWORD", server_target.password)
 
-    def opened(user: dict[str, object] | None, access: str = ACCESS, *, login: bool = True) -> AppTest:
+    def opened(user: dict[str, object] | None, table: str = ACCESS, *, login: bool = True) -> AppTest:
         (tmp_path / "targets.toml").write_text(
             f'[targets.first]\nurl = "{server_target.address}"\nlabel = "First"\n'
             'password_env = "SECOND_PASSWORD"\nwritable = true\n'
-            '[targets.second]\nurl = "redis://127.0.0.1:1"\n' + access
+            '[targets.second]\nurl = "redis://127.0.0.1:1"\n' + table
         )
         st.cache_resource.clear()  # settings of the environment are read once in a process
         app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
@@ -81,6 +86,23 @@ def test_who_may_look_only(open_app: Open, monkeypatch: pytest.MonkeyPatch) -> N
     app.run()
     assert "which is not among the targets here" in texts(app)
     assert [button.key for button in app.button if "second" in str(button.key)] == []
+
+
+def test_what_was_kept_of_a_closed_target_is_not_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMDB_HOME", str(tmp_path))
+    (tmp_path / "targets.toml").write_text('[targets.second]\nurl = "redis://localhost:1"')
+    for name, address in (("a", "redis://127.0.0.1:1"), ("b", "redis://elsewhere:1")):
+        store.save(replace(run(), id=name * 12, target=address), tmp_path)
+    closed = rights.parse({"targets": {"second": ["groups=payments"]}}, ["second"])
+    monkeypatch.setattr(targets, "rights", lambda: closed)
+    for claims, kept in (
+        (ADA, {"redis://elsewhere:1"}),
+        (ADA | {"groups": "payments"}, {"redis://elsewhere:1", "redis://127.0.0.1:1"}),
+    ):
+        monkeypatch.setattr(access, "claims", lambda said=claims: said)
+        assert {entry.target for entry in tune_cached.listed(tmp_path)} == kept
 
 
 def test_who_may_write(open_app: Open) -> None:

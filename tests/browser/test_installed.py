@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from playwright.sync_api import Browser, expect
+from uv import find_uv_bin
 
 from memdb.cluster.target import Target
 from memdb.demo.app import environment
@@ -38,7 +39,7 @@ from tests.browser.conftest import drawn, strangers
 from tests.conftest import ROOT
 from tests.waiting import PATIENCE_S, until
 
-pytestmark = pytest.mark.timeout(1_200)
+pytestmark = pytest.mark.timeout(900)
 INSTALL = ROOT / "deploy" / "install.sh"
 ACCESS = '[access]\nlook = ["email=*@example.com"]\nwrite = ["groups=platform"]\n'
 
@@ -55,8 +56,10 @@ def nginx() -> str:
     return path
 
 
-def install(*words: str | Path, prefix: Path) -> subprocess.CompletedProcess[str]:
+def install(*words: str | Path, prefix: Path, uv: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run the script; with uv, or with pip alone."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(("MEMDB_", "PYTHON", "VIRTUAL_ENV"))}
+    env["PATH"] = f"{Path(find_uv_bin()).parent}:{env['PATH']}" if uv else "/usr/local/bin:/usr/bin:/bin"
     line = ["sh", str(INSTALL), *map(str, words), "--prefix", str(prefix)]
     return subprocess.run(line, capture_output=True, text=True, env=env, cwd="/", check=False)
 
@@ -192,7 +195,7 @@ def test_installed_upgraded_served_and_removed(
     options = ["--no-start", "--user", getpass.getuser(), "--python", sys.executable]
     options += ["--port", str(ports[0]), "--path", "/explorer/", "--env", str(tmp_path / "env")]
 
-    done = install("--wheel", older(wheel, tmp_path, "0.0.9"), *options, prefix=prefix)
+    done = install("--wheel", older(wheel, tmp_path, "0.0.9"), *options, prefix=prefix, uv=False)
     assert done.returncode == 0, done.stdout + done.stderr
     first = (prefix / "current").resolve()
     (prefix / "home" / "kept").write_text("mine")

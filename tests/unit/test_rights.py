@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from memdb.cluster.rights import Rights, Rule, parse
+from memdb.cluster.rights import Rights, Rule, parse, server_of
 from memdb.cluster.target import Target
 from memdb.cluster.targets import Named, access_table, read
 from memdb.errors import BadSettings
@@ -107,6 +107,9 @@ def test_another_name_of_a_server_opens_no_door() -> None:
     )
     assert closed.allowed((ORDERS, local, *others), others, ADA) == ()
     assert len(closed.allowed((ORDERS, local, *others), others, {"groups": "x"})) == 3
+    assert closed.closed((ORDERS, local), ADA) == {"rediss://orders:6379", "redis://127.0.0.1:7000"}
+    assert server_of("redis://LOCALHOST:7000") == "redis://127.0.0.1:7000"
+    assert closed.closed((ORDERS, local), {"groups": "x"}) == frozenset()
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,16 @@ def may() -> Markdown:
     return "may write where the target is writable" if said.may_write(access.claims()) else "may look only"
 
 
+def may_see(address: str) -> bool:
+    """Whether what was kept of the server at this address is for this visitor, e.g. a saved run.
+
+    Raises:
+        BadSettings: the settings file does not parse.
+    """
+    said = rights()
+    return said is None or of_claims.server_of(address) not in said.closed(_every(), access.claims())
+
+
 def may_enter_addresses() -> bool:
     """Whether this visitor may name servers: not where `[access]` says who may open which target."""
     try:

@@ -15,14 +15,16 @@ from memdb.tuning.candidates import Candidate
 from memdb.tuning.plan import QueryPlan
 from memdb.tuning.run import Run, SweepRequest
 from memdb.tuning.store import Listed
-from memdb.ui.kit import cached, safety
+from memdb.ui.kit import cached, safety, targets
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import KnnRequest
 
 
 def listed(folder: Path) -> tuple[Listed, ...]:
-    """Saved runs, newest first; also those that a command has saved since."""
-    return _listed(folder, store.changed(folder))
+    """Saved runs, newest first; also those that a command saved since, and none of a closed target."""
+    every = _listed(folder, store.changed(folder))
+    seen = {address: targets.may_see(address) for address in {entry.target for entry in every}}
+    return tuple(entry for entry in every if seen[entry.target])
 
 
 @st.cache_data(ttl="10s", max_entries=4, show_spinner=False)
