@@ -170,6 +170,10 @@ def test_the_command_estimates_and_prints_it(
         mean = point["reference"]["mean"] - point["unseen"]["mean"]
         assert point["recall"] == pytest.approx(mean, abs=2e-5)
         assert point["low"] <= point["recall"] <= point["high"]
+    each_query = told["each_query"]
+    assert each_query["of"] == "the reference"
+    assert [s["ef_runtime"] for s in each_query["spread"]] == [p["ef_runtime"] for p in told["curve"]]
+    assert sum(each_query["needs"]["queries"]) + each_query["needs"]["never"] == told["queries"]
     assert main([*words, "--sample", "360", "--target", "0.05"]) == 0
     assert "estimated from a sample of 360 (20 %)" in capsys.readouterr().out
 
