@@ -124,27 +124,31 @@ class InWords(OnIndex):
         Raises:
             MemDBError: none is said, it does not fit, or it does not answer.
         """
-        from memdb import embedding
+        from memdb.embedding import embedder_for
 
-        embedder = self.told_embedder(info, settings)
-        if embedder is None:
-            raise embedding.unsaid(info, self.field)
-        return embedding.held(client, info, embedder, self.field)
+        return embedder_for(
+            client, info, settings, field=self.field, here=self.embedder, tell=say_what_leaves
+        )
 
-    def told_embedder(self, info: IndexInfo, settings: Settings) -> Embedder | None:
-        """The embedder of the index, not yet held against it; what leaves is said. None where none is said.
+    def tell_embedder(self, info: IndexInfo, settings: Settings) -> None:
+        """Say what would leave this machine, for a command that may turn out to embed texts.
 
         Raises:
-            MemDBError: there is none of that name.
+            MemDBError: there is no model of that name.
         """
         from memdb import embedding
-        from memdb.cli.output import note
 
         chosen = embedding.choice(info, settings, field=self.field, here=self.embedder)
-        embedder = None if chosen is None else embedding.of_choice(chosen, settings)
-        if embedder is not None and embedder.model.sends_to:
-            note(f"{embedder.leaves} Model: {embedder.name}.")
-        return embedder
+        if chosen is not None:
+            say_what_leaves(embedding.of_choice(chosen, settings))
+
+
+def say_what_leaves(embedder: Embedder) -> None:
+    """On the standard error, where texts are sent to a service."""
+    from memdb.cli.output import note
+
+    if embedder.model.sends_to:
+        note(f"{embedder.leaves} Model: {embedder.name}.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -134,7 +134,7 @@ class Recall(InWords):
             progress = interrupt.watching(bar.report)
             info = index_info(client, self.index)
             if isinstance(request.source, File):  # which may hold texts
-                self.told_embedder(info, settings)
+                self.tell_embedder(info, settings)
             try:
                 run = ask.run_saved(client, info, request, settings.home, report=progress, keep=so_far.append)
             except Cancelled:

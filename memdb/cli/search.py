@@ -11,7 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from memdb import files
-from memdb.cli.arguments import InWords, count
+from memdb.asking.side import Side
+from memdb.cli import beside
+from memdb.cli.arguments import count
+from memdb.cli.beside import TwoSides
 from memdb.cli.options import option
 from memdb.cli.output import print_json, say
 from memdb.cluster.client import Client, open_for_work
@@ -36,7 +39,7 @@ _INDENT = " " * 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Search(InWords):
+class Search(TwoSides):
     """`memdb search`."""
 
     text: str | None = option(
@@ -55,6 +58,13 @@ class Search(InWords):
         metavar="FILE",
         help="numbers as JSON or text, an embeddings reply, .npy, or .bin; - reads from the input",
     )
+    questions: str | None = option(
+        "--questions",
+        required=True,
+        either="query",
+        metavar="FILE",
+        help="with --beside-…: texts, one a line; how far the answers of both agree",
+    )
     k: int = option("--k", default=KnnRequest("", ()).k, type=count(1), metavar="N", help="how many")
     ef: int = option(
         "--ef", default=EF_RUNTIME, type=count(0), metavar="N", help="EF_RUNTIME; 0: the index's own"
@@ -66,7 +76,26 @@ class Search(InWords):
     json: bool = option("--json", default=False, help="print JSON")
 
     def run(self) -> int:
-        """Ask, and print what came."""
+        """Ask, and print what came.
+
+        Raises:
+            BadInput: options that do not go together.
+        """
+        if self.two or self.questions is not None or self.by != "vectors":
+            if self.exact or self.returned is not None:
+                raise BadInput(
+                    "--exact and --return belong to one search by vectors.",
+                    "Leave them out, or --by, --questions and --beside-….",
+                )
+            side = Side(
+                self.index,
+                self.field,
+                k=self.k,
+                ef_runtime=self.ef or None,
+                filter=self.filter,
+                model=self.embedder,
+            )
+            return beside.run(self, side, self.text, self.questions, as_json=self.json)
         settings = Settings.from_env()
         target = self.find(settings)
         with open_for_work(target) as client:

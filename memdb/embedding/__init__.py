@@ -20,6 +20,7 @@ from memdb.embedding.choice import (
     named,
     of_choice,
     offered,
+    silent,
     unsaid,
 )
 from memdb.embedding.embedder import Embedded, Embedder, Patience, Spent
@@ -43,5 +44,6 @@ __all__ = [
     "named",
     "of_choice",
     "offered",
+    "silent",
     "unsaid",
 ]

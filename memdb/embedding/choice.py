@@ -7,6 +7,7 @@ embedder = embedder_for(client, info, settings, here="titan:512")
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -93,12 +94,22 @@ def offered(info: IndexInfo, settings: Settings, *, field: str = "") -> tuple[st
     return tuple(dict.fromkeys([*([said.spec] if said else []), *known]))
 
 
+def silent(embedder: Embedder) -> None:
+    """Tell nothing of an embedder before it is used."""
+
+
 def embedder_for(
-    client: Client, info: IndexInfo, settings: Settings, *, field: str = "", here: str = ""
+    client: Client,
+    info: IndexInfo,
+    settings: Settings,
+    *,
+    field: str = "",
+    here: str = "",
+    tell: Callable[[Embedder], None] = silent,
 ) -> Embedder:
     """The embedder of an index, held against it: its dimension, and the length of its vectors.
 
-    Under COSINE lengths do not matter and are not looked at.
+    Under COSINE lengths do not matter and are not looked at. `tell` gets the embedder before a text is sent.
 
     Raises:
         NoEmbedder: nothing says which model it is.
@@ -109,7 +120,9 @@ def embedder_for(
     chosen = choice(info, settings, field=field, here=here)
     if chosen is None:
         raise unsaid(info, field)
-    return held(client, info, of_choice(chosen, settings), field)
+    embedder = of_choice(chosen, settings)
+    tell(embedder)
+    return held(client, info, embedder, field)
 
 
 def held(client: Client, info: IndexInfo, embedder: Embedder, field: str = "") -> Embedder:

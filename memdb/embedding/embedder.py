@@ -112,6 +112,15 @@ class Embedder:
             return "Texts are embedded on this machine; none leaves it."
         return f"Texts are sent to {self.model.sends_to}."
 
+    @property
+    def identity(self) -> tuple[str, bool, str, str]:
+        """What tells its questions' vectors from another embedder's."""
+        return self.model.identity, self.unit, self.prompts.query, self.prompts.document
+
+    def same_as(self, other: Embedder) -> bool:
+        """Whether both give the same vectors."""
+        return self.identity == other.identity
+
     def embed(self, texts: Sequence[str], side: Side = "query") -> Floats:
         """(len(texts), dimension) float32; see `ask`."""
         return self.ask(texts, side).vectors

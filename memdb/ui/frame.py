@@ -283,6 +283,11 @@ def _target_panel(here: Target, strips: Iterable[Callable[[Target], None]], *, a
     safety.panel(targets.current())
 
 
+def listed_names(here: Target) -> tuple[str, ...]:
+    """Names of the target's indexes; none where this user may not list them."""
+    return _names(here)[0]
+
+
 def _names(here: Target) -> tuple[tuple[str, ...], NotAllowed | None]:
     try:
         return cached.index_names(here), None

@@ -11,12 +11,15 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from memdb.cluster import replies
 from memdb.cluster.client import Arg, Client
 from memdb.cluster.replies import Reply
 from memdb.errors import EngineError
 from memdb.vectors import words as by_words
 from memdb.vectors.conditions import Condition
+from memdb.vectors.distance import Doubles
 from memdb.vectors.filters import attribute
 from memdb.vectors.fusion import Fused, Fusion, fused, places
 from memdb.vectors.index import IndexInfo
@@ -53,6 +56,11 @@ class HybridResult:
     def keys(self) -> tuple[str, ...]:
         """Best first."""
         return tuple(hit.key for hit in self.hits)
+
+    @property
+    def scores(self) -> Doubles:
+        """(len(hits),), larger is better."""
+        return np.array([hit.score for hit in self.hits])
 
 
 def hybrid(client: Client, info: IndexInfo, request: HybridRequest) -> HybridResult:

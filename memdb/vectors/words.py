@@ -74,6 +74,16 @@ def why_not(dialect: Dialect, info: IndexInfo) -> str:
     return ""
 
 
+def need(dialect: Dialect, info: IndexInfo) -> None:
+    """Refuse an index that cannot be asked for words.
+
+    Raises:
+        UnsupportedFeature: it cannot, and why.
+    """
+    if why := why_not(dialect, info):
+        raise UnsupportedFeature("Searching words", why.rstrip("."), "Search by vectors.")
+
+
 def words(client: Client, info: IndexInfo, request: WordsRequest) -> WordsResult:
     """The best documents for the words of a question.
 
@@ -87,8 +97,7 @@ def words(client: Client, info: IndexInfo, request: WordsRequest) -> WordsResult
         MemDBError: the server did not answer, or said no.
     """
     dialect = client.server.dialect
-    if why := why_not(dialect, info):
-        raise UnsupportedFeature("Searching words", why.rstrip("."), "Search by vectors.")
+    need(dialect, info)
     kept = question_words(dialect, info, request.text)
     if not kept:
         raise BadFilter(

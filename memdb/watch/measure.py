@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from memdb import array_files, files
+from memdb import array_files, files, intervals
 from memdb.cluster import replies
 from memdb.cluster.client import Client
 from memdb.errors import BadInput, DamagedFile, MemDBError
 from memdb.jobs import Report, silent
 from memdb.tap import record as taps
-from memdb.tuning import load, own, queries, tapped, unseen
+from memdb.tuning import load, own, queries, tapped
 from memdb.tuning.checks import checked
 from memdb.tuning.packing import packed, unpacked
 from memdb.tuning.run import Goal, Queries, SweepRequest, Truth, Uncertainty
@@ -26,6 +26,7 @@ from memdb.vectors.index import IndexInfo, index_info
 from memdb.vectors.membership import Membership
 from memdb.watch.series import Measured, Watch
 
+ANEW = 0.25  # share of documents more or fewer from which queries are made anew
 _LOST = ("del", "unlink", "hdel", "json.del")
 
 
@@ -101,7 +102,10 @@ def measure(client: Client, watch: Watch, home: Path, *, report: Report = silent
         neighbours,
         Membership(client, info, request.condition),
     )
-    band = unseen.interval(came.recalls, watch.confidence, asked.uncertainty)
+    # Of queries like these: how well made ones stand for unseen ones does not change from one time to the
+    # next,
+    # and an interval with all of that in it would hide a fall.
+    band = intervals.mean(came.recalls, watch.confidence)
     return replace(
         now,
         queries=len(asked),
@@ -109,6 +113,7 @@ def measure(client: Client, watch: Watch, home: Path, *, report: Report = silent
         recall=band.mean,
         low=band.low,
         high=band.high,
+        digest=asked.digest,
         estimated=estimated,
         took_s=time.monotonic() - began,
     )
@@ -145,7 +150,7 @@ def _queries(
         return tapped.queries(client, info, watch.field, record, source, most=watch.queries, newest=True)
     _, params = info.vector_field(watch.field)
     file = _file(client, watch, home)
-    kept = _kept(file, params.dim)
+    kept = _kept(file, params.dim, info.documents)
     if kept is not None:
         return kept
     made = queries.unseen(
@@ -153,6 +158,7 @@ def _queries(
     )
     arrays: dict[str, Any] = {
         "vectors": made.vectors,
+        "documents": np.array(info.documents),
         "uncertainty": np.array([made.uncertainty.too_high, made.uncertainty.too_low]),
         **packed("own_keys", made.own_keys),
         **packed("labels", made.labels),
@@ -166,11 +172,18 @@ def _file(client: Client, watch: Watch, home: Path) -> Path:
     return home / "watch" / f"{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:24]}.npz"
 
 
-def _kept(file: Path, dim: int) -> Queries | None:
-    """The queries that are kept; None where there are none, they are damaged, or of another dimension."""
+def _kept(file: Path, dim: int, documents: int) -> Queries | None:
+    """The queries that are kept; None where there are none, or others are needed.
+
+    That is where the index has another dimension, or by a quarter more or fewer documents than they were made
+    of: what lies as far as an unseen query among 10,000 documents lies too far among 20,000.
+    """
     try:
         with array_files.arrays(file) as arrays, files.reading(file):
             if arrays is None or arrays["vectors"].ndim != 2 or arrays["vectors"].shape[1] != dim:
+                return None
+            made_of = int(arrays["documents"])
+            if abs(documents - made_of) > ANEW * made_of:
                 return None
             own_keys, labels = unpacked("own_keys", arrays), unpacked("labels", arrays)
             if not len(own_keys) == len(labels) == len(arrays["vectors"]):

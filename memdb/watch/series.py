@@ -80,6 +80,7 @@ class Measured:
     definition: str  # of the index, as a digest
     revision: int | None  # grows with every document written, where the engine tells
     removals: int | None  # keys that expired or were evicted, calls that delete: counters of the server
+    digest: str = ""  # of the queries
     estimated: str = ""  # of what sample; empty: the exact neighbours are of all documents
     took_s: float = 0.0
     problem: str = ""

@@ -119,7 +119,7 @@ def test_an_endpoint_that_fails_is_told_in_one_sentence(
 def test_visitors_from_elsewhere_choose_among_what_is_offered(
     app: AppTest, info: IndexInfo, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("memdb.ui.kit.access.may_enter_addresses", lambda settings: False)
+    monkeypatch.setattr("memdb.ui.kit.targets.may_enter_addresses", lambda: False)
     key = f"model.{info.name}.embedding"
     app = searched(app, index=info.name, search__q="a table", **{key: "folder:/etc"})
     assert "is not among those offered here" in texts(app)

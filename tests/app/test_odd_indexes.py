@@ -51,7 +51,6 @@ PAGES = (
     "pages/explore/assistant.py",
     "pages/tune/recall.py",
     "pages/tune/indexes.py",
-    "pages/present.py",
 )
 
 
@@ -66,6 +65,16 @@ def test_an_index_without_a_vector_field_is_named(
     app = opened(page, prefix + "words")
     assert f"'{prefix}words' has no vector field" in said(app)
     assert not app.error
+
+
+def test_a_step_about_an_index_without_a_vector_field_names_it(
+    opened: Opener, client: Client, prefix: str
+) -> None:
+    client.execute("FT.CREATE", prefix + "words", "PREFIX", 1, prefix + "d:", "SCHEMA", "t", "TEXT")
+    app = opened("pages/present.py", prefix + "words")
+    assert [error.proto.title.replace("\\", "") for error in app.error] == [
+        f"Index '{prefix}words' has no vector field, so it has no nearest neighbours."
+    ]
 
 
 def test_home_shows_what_an_index_without_a_vector_field_holds(

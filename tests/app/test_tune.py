@@ -19,6 +19,7 @@ from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Target
 from memdb.demo.app import app_folder, environment
 from memdb.jobs import Job
+from memdb.operations import history
 from memdb.tap.record import Recorder
 from memdb.tuning import queries, shadow, store
 from memdb.tuning.run import Run, SweepRequest
@@ -27,7 +28,8 @@ from memdb.ui.kit import cached
 from memdb.ui.tune import cached as tune_cached
 from memdb.vectors import index
 from memdb.vectors.index import HnswField, IndexSpec, NumericField, TagField
-from tests.waiting import PATIENCE_S
+from memdb.watch import judge, runner, series
+from tests.waiting import PATIENCE_S, until
 
 ENTRY = app_folder() / "memdb" / "ui" / "entry.py"
 RECALL = app_folder() / "pages" / "tune" / "recall.py"
@@ -154,6 +156,27 @@ def test_a_sweep_of_what_the_application_asked(
         app.segmented_control(key="recall.view").select(view).run()
         assert "filters and K of their own" in texts(app)
         assert not app.exception
+
+
+def test_the_switch_that_watches_recall(
+    small: Client, folder: Path, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = opened(small.target, folder, monkeypatch, RECALL, prefix + "idx")
+    app.number_input(key="recall.watch.ef").set_value(20)
+    app.number_input(key="recall.target").set_value(0.5).run()
+    app.button(key="recall.watch.start").click().run()
+    assert not app.exception
+    (watch,) = series.listed(folder, small.target)
+    assert (watch.index, watch.k, watch.ef_runtime, watch.target) == (prefix + "idx", 10, 20, 0.5)
+    path = history.path_of(folder, small.target)
+    until(lambda: bool(runner.rows_of(path, watch)), "the first measurement")
+    app.run()
+    (row,) = runner.rows_of(path, watch)
+    assert judge.words(row) in texts(app)
+    (toggle,) = (each for each in app.toggle if each.label.startswith("Watched every 15"))
+    toggle.set_value(False).run()
+    assert series.listed(folder, small.target) == ()
+    assert not app.exception
 
 
 @pytest.fixture(scope="module")

@@ -73,7 +73,7 @@ def test_a_measurement_is_the_recall_and_is_kept(index: Client, tmp_path: Path) 
     outcome = once(index.target, WATCH, tmp_path)
     now = outcome.now
     file = measuring._file(index, WATCH, tmp_path)
-    queries = measuring._kept(file, DIM)
+    queries = measuring._kept(file, DIM, DOCUMENTS)
     assert queries is not None
     assert now.recall == pytest.approx(
         true_recall(index, vectors(1), queries.vectors, list(queries.own_keys), 5, 12), abs=1e-6
@@ -96,11 +96,11 @@ def test_the_index_s_own_ef_is_named(index: Client, tmp_path: Path) -> None:
 
 def test_recall_that_falls_raises_an_alert_that_names_what_changed(index: Client, tmp_path: Path) -> None:
     path = history.path_of(tmp_path, index.target)
-    first = once(index.target, WATCH, tmp_path)
+    first = once(index.target, replace(WATCH, target=0.05), tmp_path)
     assert first.now.low is not None
     watch = replace(WATCH, target=first.now.low)  # met, and not by much
     assert not once(index.target, watch, tmp_path).below
-    for seed in (2, 3, 4):  # every document overwritten: the graph of M 3 suffers
+    for seed in (2, 3, 4):  # half of the documents overwritten, again and again
         written(index, seed, range(DOCUMENTS // 2))
     index.pipeline([("DEL", f"d:{n}") for n in range(0, DOCUMENTS, 3)])
     low = replace(watch, target=1.0)
@@ -108,6 +108,7 @@ def test_recall_that_falls_raises_an_alert_that_names_what_changed(index: Client
     assert outcome.below
     assert outcome.changed
     assert any("documents were replaced or deleted" in change for change in outcome.now.changes)
+    assert "Its queries were made anew, since it grew or shrank." in outcome.now.changes  # by a third
     assert "400 documents fewer" in " ".join(outcome.now.changes)
     assert outcome.causes[0].remedy
     events = [event for event in Past(path).events(0, 1e12) if event.kind == "alert"]

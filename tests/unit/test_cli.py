@@ -41,7 +41,7 @@ def test_a_line_becomes_a_value_of_the_command() -> None:
     [
         ([], "required: COMMAND"),
         (["dance"], "invalid choice: 'dance'"),
-        (["search", "--index", "i"], "--text --key --vector is required"),
+        (["search", "--index", "i"], "--text --key --vector --questions is required"),
         (["search", "--index", "i", "--text", "a", "--key", "b"], "not allowed with"),
         (["search", "--index", "i", "--text", "a", "--k", "0"], "0 is too small"),
         (["search", "--index", "i", "--text", "a", "--ef", "ten"], "'ten' is not a whole number"),

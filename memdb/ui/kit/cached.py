@@ -48,8 +48,7 @@ _BY_REPR: dict[str | type[Any], Callable[[Any], Any]] = dict.fromkeys(
 
 
 def _of_embedder(embedder: Embedder) -> tuple[object, ...]:
-    prompts = embedder.prompts
-    return embedder.model.identity, embedder.unit, prompts.query, prompts.document
+    return embedder.identity
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, on_release=lambda client: client.close())

@@ -12,7 +12,7 @@ from memdb.display import labels, line, markdown
 from memdb.embedding import Choice, Embedded, Embedder
 from memdb.errors import BadInput
 from memdb.settings import Settings
-from memdb.ui.kit import access, cached, state
+from memdb.ui.kit import cached, state, targets
 from memdb.vectors.index import IndexInfo
 
 
@@ -85,7 +85,7 @@ def choose(target: Target, info: IndexInfo, field: str = "") -> ModelChoice:
         st.session_state[key] = kept[key]
     chosen = st.session_state.get(key) or st.query_params.get(key)
     options = [*offered, *([chosen] if chosen and chosen not in offered else [])]
-    may_type = access.may_enter_addresses(settings)
+    may_type = targets.may_enter_addresses()
     here = st.selectbox(
         "Model",
         options,
@@ -117,7 +117,7 @@ def _of(target: Target, info: IndexInfo, field: str, here: str, settings: Settin
     if not here or (said is not None and here == said.spec):
         return ModelChoice(target, info, field, said)
     offered = embedding.offered(info, settings, field=field)
-    if here not in offered and not access.may_enter_addresses(settings):
+    if here not in offered and not targets.may_enter_addresses():
         raise BadInput(
             f"The model '{line(here, 80)}' is not among those offered here.",
             "Choose one of the list; others are chosen by who starts this app.",

@@ -25,6 +25,7 @@ class Scene:
     target: Target
     info: IndexInfo | None  # None: the target has no index with vectors
     job: Job[Prepared] | None
+    without: str | None = None  # the chosen index, where it has no vectors
 
     @property
     def ready(self) -> Prepared:
@@ -59,7 +60,7 @@ def opened(target: Target) -> Scene:
     if info is None or not info.of_kind("VECTOR"):
         names = [name for name in kit.index_names(target) if kit.index_info(target, name).of_kind("VECTOR")]
         if not names:
-            return Scene(target, None, None)
+            return Scene(target, None, None, chosen if info is not None else None)
         info = kit.index_info(target, prepare.fitting_index(kit.client(target), local.DIMENSION))
     return Scene(target, info, cached.preparing(target, info.fingerprint, info))
 

@@ -11,7 +11,7 @@ from memdb.display import Markdown, code, line, markdown
 from memdb.durability import drill, report
 from memdb.durability.drill import DrillRequest, DrillResult, Side
 from memdb.embedding import local
-from memdb.errors import BadInput
+from memdb.errors import BadInput, NoVectorField
 from memdb.maps.request import Map
 from memdb.sessions import context
 from memdb.sessions.users import UserRecord
@@ -313,8 +313,11 @@ def _index(scene: Scene) -> IndexInfo:
     """The index that the step is about.
 
     Raises:
+        NoVectorField: the chosen one has no vectors, and no other has.
         BadInput: the target has none with vectors.
     """
+    if scene.without is not None:
+        raise NoVectorField(scene.without, ())
     if scene.info is None:
         raise BadInput("This target has no index with vectors.", "Load the demo data, or create an index.")
     return scene.info

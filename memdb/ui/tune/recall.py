@@ -12,7 +12,7 @@ from memdb.tuning.run import SweepRequest
 from memdb.tuning.store import Listed
 from memdb.ui import frame
 from memdb.ui.kit import cached, parts, state
-from memdb.ui.tune import application, each, form, misses, runs, slices, views
+from memdb.ui.tune import application, each, form, misses, runs, slices, views, watching
 from memdb.ui.tune import cached as tune_cached
 from memdb.ui.tune import job as tune_job
 from memdb.ui.tune.views import RunView
@@ -33,13 +33,14 @@ def _draw(target: Target, info: IndexInfo) -> None:
     with left:
         asked = form.form(target, info)
         start_button(target, info, asked)
+        watching.section(target, info, asked)
     with right:
         right_side(target, info)
 
 
 def _same_documents(target: Target, info: IndexInfo) -> None:
     """Links to the indexes over the same documents: the shadows of this one, or its original."""
-    names = cached.index_names(target)
+    names = frame.listed_names(target)
     if shadow.is_shadow(info.name):
         others = [name for name in names if name == shadow.base_of(info.name)]
     else:

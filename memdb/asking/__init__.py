@@ -1,0 +1,1 @@
+"""One way to ask an index, and two of them beside each other."""
