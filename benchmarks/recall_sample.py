@@ -152,6 +152,7 @@ def main() -> int:
     parser.add_argument("--part", choices=("all", "coverage", "reading"), default="all")
     parser.add_argument("--only", nargs="+", default=[""], help="kinds whose name begins with one of these")
     parser.add_argument("--draws", type=int, default=300)
+    parser.add_argument("--queries", type=int, default=QUERIES, help="recorded of each kind")
     parser.add_argument("--share", type=float, default=SHARE, help="of the documents that are sampled")
     parser.add_argument("--keep", type=Path, help="folder of recordings, used again where they are there")
     parser.add_argument(
@@ -186,7 +187,7 @@ def _coverage(options: argparse.Namespace, folder: Path) -> bool:
             with np.load(file) as kept:
                 recording = Recording(**{name: kept[name] for name in kept.files})
         else:
-            recording = _recorded(kind)
+            recording = _recorded(kind, options.queries)
             np.savez(file, **{name: getattr(recording, name) for name in recording.__dataclass_fields__})
         told.append({"kind": kind.name, **_drawn(recording, options.draws, options.share)})
         told[-1]["took_s"] = round(time.perf_counter() - began, 1)
@@ -263,10 +264,10 @@ def _drawn(recording: Recording, draws: int, share: float) -> dict[str, object]:
     }
 
 
-def _recorded(kind: Kind) -> Recording:
+def _recorded(kind: Kind, count: int) -> Recording:
     random = np.random.default_rng(len(kind.name))
     documents = kind.vectors(random, kind.documents)
-    asked = (kind.others or kind.vectors)(np.random.default_rng(77), QUERIES)
+    asked = (kind.others or kind.vectors)(np.random.default_rng(77), count)
     if kind.metric == "COSINE":
         documents /= np.linalg.norm(documents, axis=1, keepdims=True)
     alive = np.ones(kind.documents, bool)
