@@ -42,6 +42,7 @@ COMMANDS = {
     "labels import": "add labels of TREC, BEIR or CSV files to yours",
     "labels export": "write your labels as CSV, BEIR or TREC files",
     "watch": "measure an index's recall now and then; with --once exit 1 where it lies below the target",
+    "reembed": "embed an index's documents again by another model; exit 1 where it ended early",
     "map": "lay documents out by their neighbourhoods and write the coordinates",
     "sessions": "list sessions by cursor, show one, or tell their formats",
     "drill": "kill two engines while writing, and count what is lost",

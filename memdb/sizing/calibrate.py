@@ -107,7 +107,7 @@ def from_index(client: Client, name: str, profile_name: str = "", *, report: Rep
     _check(info)
     memory = client.info("memory").get("memory", {})
     keys = replies.integer(client.execute("DBSIZE"))
-    base = _base(client, memory)
+    base = built_in_for(client, memory)
     ours, others = _sample(client, info, keys, base, report)
     if len(ours) < min(50, info.documents):
         raise BadInput(
@@ -169,7 +169,7 @@ def _within(sizes: Sequence[float], population: int) -> float:
     return (intervals.total_within(sizes, population) or 0.0) if sizes else 0.0
 
 
-def _base(client: Client, memory: dict[str, str]) -> Profile:
+def built_in_for(client: Client, memory: dict[str, str]) -> Profile:
     """The built-in profile of the server's engine and allocator."""
     dialect = client.server.dialect.name
     if dialect == "valkey-search":
@@ -271,7 +271,7 @@ def from_samples(
     base = profiles.BUILT_IN["redisearch"]
     for place, size in enumerate(sizes):
         with samples.fresh(settings) as client:
-            base = _base(client, client.info("memory").get("memory", {}))
+            base = built_in_for(client, client.info("memory").get("memory", {}))
             sample = replace(shape, vectors=size)
             measured.append(samples.measure(client, sample, seed=seed + place, report=report))
     keyspace_factor, index_factor = _factors(measured[:-1], base)

@@ -35,6 +35,7 @@ from memdb.tuning.run import (
     Queries,
     Recommendation,
     Run,
+    Shard,
     SweepRequest,
     Truth,
 )
@@ -56,6 +57,7 @@ _OWN = {
     "recommendation",
     "beside",
     "as_asked",
+    "shards",
     "sampled",
 }
 # Of a point: its field, and what the array is called in the file.
@@ -127,6 +129,7 @@ def to_dict(run: Run) -> dict[str, Any]:
     document["sampled"] = asdict(run.sampled) if run.sampled else None
     document["beside"] = asdict(run.beside) if run.beside else None
     document["as_asked"] = asdict(run.as_asked) if run.as_asked else None
+    document["shards"] = [asdict(shard) for shard in run.shards]
     document["recommendation"] = asdict(run.recommendation) if run.recommendation else None
     document["queries"] = {
         "count": len(run.queries),
@@ -141,7 +144,7 @@ def to_dict(run: Run) -> dict[str, Any]:
         | {"estimate": asdict(p.estimate) if p.estimate else None}
         for p in run.points
     ]
-    cleaned: dict[str, Any] = _no_nan(document)
+    cleaned: dict[str, Any] = no_nan(document)
     return cleaned
 
 
@@ -155,7 +158,7 @@ def curve(points: Sequence[EfPoint]) -> list[dict[str, Any]]:
     return [
         {
             "ef_runtime": p.ef_runtime,
-            **{n: _no_nan(round(getattr(p, n), 5)) for n in numbers},
+            **{n: no_nan(round(getattr(p, n), 5)) for n in numbers},
             "broken": p.broken,
             **({} if p.estimate is None else _parts(p.estimate)),
         }
@@ -280,6 +283,10 @@ def _run(about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Run:
         request=request,
         beside=_made(Beside, about["beside"]) if about["beside"] else None,
         as_asked=_made(AsAsked, about["as_asked"]) if about.get("as_asked") else None,
+        shards=tuple(
+            _made(Shard, kept, slots=tuple((int(first), int(last)) for first, last in kept["slots"]))
+            for kept in about.get("shards", ())
+        ),
         recommendation=_recommendation(about["recommendation"]),
         queries=_made(
             Queries,
@@ -347,11 +354,12 @@ def _check(array: NDArray[Any], *shape: int) -> None:
         raise ValueError(f"an array of {array.dtype} has the shape {array.shape} instead of {shape}")
 
 
-def _no_nan(value: Any) -> Any:
+def no_nan(value: Any) -> Any:
+    """The same with null for what is not finite, as JSON has no such numbers."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {name: _no_nan(item) for name, item in value.items()}
+        return {name: no_nan(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_no_nan(item) for item in value]
+        return [no_nan(item) for item in value]
     return value

@@ -36,6 +36,8 @@ def changes(before: Measured, now: Measured) -> tuple[str, ...]:
         told.append(f"{replaced:,} documents were replaced or deleted.")
     elif lost := _lost(before, now):
         told.append(f"The server counts {lost:,} keys that expired or were evicted, and calls that delete.")
+    if before.digest and now.digest and before.digest != now.digest and not now.watch.tap:
+        told.append("Its queries were made anew, since it grew or shrank.")
     if (before.build, round(before.built, 3)) != (now.build, round(now.built, 3)):
         told.append(
             f"Its build went from {before.build} ({before.built:.0%}) to {now.build} ({now.built:.0%})."

@@ -10,22 +10,27 @@ from typing import Any
 
 import numpy as np
 
-from memdb import array_files, files
+from memdb import array_files, files, intervals
 from memdb.cluster import replies
 from memdb.cluster.client import Client
 from memdb.errors import BadInput, DamagedFile, MemDBError
 from memdb.jobs import Report, silent
 from memdb.tap import record as taps
-from memdb.tuning import load, own, queries, tapped, unseen
+from memdb.tuning import load, own, queries, tapped
 from memdb.tuning.checks import checked
+from memdb.tuning.estimate import Nearer, estimates
 from memdb.tuning.packing import packed, unpacked
-from memdb.tuning.run import Goal, Queries, SweepRequest, Truth, Uncertainty
+from memdb.tuning.reference import reference
+from memdb.tuning.run import Goal, Queries, SweepRequest, Uncertainty
+from memdb.tuning.sample import Sample, chosen
 from memdb.tuning.source import File, Unseen
 from memdb.vectors import distance
 from memdb.vectors.index import IndexInfo, index_info
 from memdb.vectors.membership import Membership
 from memdb.watch.series import Measured, Watch
 
+_DEFAULT = SweepRequest("")
+ANEW = 0.25  # share of documents more or fewer from which queries are made anew
 _LOST = ("del", "unlink", "hdel", "json.del")
 
 
@@ -72,12 +77,30 @@ def measure(client: Client, watch: Watch, home: Path, *, report: Report = silent
             now, took_s=time.monotonic() - began, problem=f"{info.unfinished} It is not measured until then."
         )
     request = SweepRequest(
-        watch.index, watch.field, watch.k, watch.filter, goal=Goal("recall", watch.target, watch.confidence)
+        watch.index,
+        watch.field,
+        watch.k,
+        watch.filter,
+        ef_max=max(watch.k, watch.ef_runtime or _DEFAULT.ef_max),
+        goal=Goal("recall", watch.target, watch.confidence),
+        sample=watch.sample,
     )
-    asked = _queries(client, info, watch, request, home, report)
+    # A tap's searches have a filter each: no one sample is of what all of them match.
+    sample = None
+    if not watch.tap:
+        sample = chosen(client, info, request, queries=watch.queries, home=home, report=report)
+    asked = _queries(client, info, watch, request, sample, home, report)
     request = checked(client, info, request, asked, None)
     asked = replace(asked, vectors=distance.as_sent(asked.vectors, params.type))
-    neighbours, estimated = _neighbours(client, info, request, asked, home, report)
+    under = Membership(client, info, request.condition)
+    nearer: Nearer | None = None
+    if sample is None:
+        neighbours = own.exact(client, info, request, asked, home=home, report=report)
+    else:
+        made = reference(
+            client, info, request, asked, sample, under, report=report, pace=client.queries_per_s
+        )
+        neighbours, nearer = made.truth, made.nearer
     if not max(map(len, neighbours.keys), default=0):
         raise BadInput(
             f"No document of '{info.name}' matches the filter {watch.filter}.", "Widen the filter."
@@ -99,9 +122,15 @@ def measure(client: Client, watch: Watch, home: Path, *, report: Report = silent
         [answer for some in answers for answer in some],
         asked,
         neighbours,
-        Membership(client, info, request.condition),
+        under,
     )
-    band = unseen.interval(came.recalls, watch.confidence, asked.uncertainty)
+    # Of queries like these: how well made ones stand for unseen ones does not change from one time to the
+    # next,
+    # and an interval with all of that in it would hide a fall.
+    band = intervals.mean(came.recalls, watch.confidence)
+    if sample is not None and nearer is not None:
+        (estimate,) = estimates([came.ranks >= 0], nearer, sample.share, watch.confidence)
+        band = estimate.recall
     return replace(
         now,
         queries=len(asked),
@@ -109,23 +138,20 @@ def measure(client: Client, watch: Watch, home: Path, *, report: Report = silent
         recall=band.mean,
         low=band.low,
         high=band.high,
-        estimated=estimated,
+        digest=asked.digest,
+        estimated="" if sample is None else f"estimated from {sample.words}",
         took_s=time.monotonic() - began,
     )
 
 
-def _neighbours(
-    client: Client, info: IndexInfo, request: SweepRequest, asked: Queries, home: Path, report: Report
-) -> tuple[Truth, str]:
-    """What the answers are held against, and of what sample it is, "" for all documents.
-
-    The one place where a measurement reads the index: an estimate from a sample goes in here.
-    """
-    return own.exact(client, info, request, asked, home=home, report=report), ""
-
-
 def _queries(
-    client: Client, info: IndexInfo, watch: Watch, request: SweepRequest, home: Path, report: Report
+    client: Client,
+    info: IndexInfo,
+    watch: Watch,
+    request: SweepRequest,
+    sample: Sample | None,
+    home: Path,
+    report: Report,
 ) -> Queries:
     """The newest of a tap, or those that were made with the first measurement."""
     if watch.tap:
@@ -145,14 +171,23 @@ def _queries(
         return tapped.queries(client, info, watch.field, record, source, most=watch.queries, newest=True)
     _, params = info.vector_field(watch.field)
     file = _file(client, watch, home)
-    kept = _kept(file, params.dim)
+    kept = _kept(file, params.dim, info.documents)
     if kept is not None:
         return kept
     made = queries.unseen(
-        client, info, watch.field, watch.queries, 0, request.condition, k=watch.k, report=report
+        client,
+        info,
+        watch.field,
+        watch.queries,
+        0,
+        request.condition,
+        k=watch.k,
+        sample=sample,
+        report=report,
     )
     arrays: dict[str, Any] = {
         "vectors": made.vectors,
+        "documents": np.array(info.documents),
         "uncertainty": np.array([made.uncertainty.too_high, made.uncertainty.too_low]),
         **packed("own_keys", made.own_keys),
         **packed("labels", made.labels),
@@ -166,11 +201,18 @@ def _file(client: Client, watch: Watch, home: Path) -> Path:
     return home / "watch" / f"{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:24]}.npz"
 
 
-def _kept(file: Path, dim: int) -> Queries | None:
-    """The queries that are kept; None where there are none, they are damaged, or of another dimension."""
+def _kept(file: Path, dim: int, documents: int) -> Queries | None:
+    """The queries that are kept; None where there are none, or others are needed.
+
+    That is where the index has another dimension, or by a quarter more or fewer documents than they were made
+    of: what lies as far as an unseen query among 10,000 documents lies too far among 20,000.
+    """
     try:
         with array_files.arrays(file) as arrays, files.reading(file):
             if arrays is None or arrays["vectors"].ndim != 2 or arrays["vectors"].shape[1] != dim:
+                return None
+            made_of = int(arrays["documents"])
+            if abs(documents - made_of) > ANEW * made_of:
                 return None
             own_keys, labels = unpacked("own_keys", arrays), unpacked("labels", arrays)
             if not len(own_keys) == len(labels) == len(arrays["vectors"]):

@@ -34,6 +34,8 @@ class Watch:
     every_s: float = EVERY_S
     queries: int = QUERIES  # at most
     tap: str = ""  # path of a tap's record, whose newest searches are asked; empty: fixed made queries
+    # Documents that recall is estimated from; 0: all are read, None: the target's budget decides.
+    sample: int | None = None
 
     def __post_init__(self) -> None:
         for name, value, low, high in (
@@ -80,6 +82,7 @@ class Measured:
     definition: str  # of the index, as a digest
     revision: int | None  # grows with every document written, where the engine tells
     removals: int | None  # keys that expired or were evicted, calls that delete: counters of the server
+    digest: str = ""  # of the queries
     estimated: str = ""  # of what sample; empty: the exact neighbours are of all documents
     took_s: float = 0.0
     problem: str = ""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from memdb.cluster.target import Target
@@ -14,6 +16,7 @@ from memdb.operations.past import Past
 from memdb.operations.sampler import THRESHOLDS, thresholds_of
 from memdb.ui.kit import cached
 from memdb.ui.metrics import page as metrics_page
+from memdb.watch.series import Measured, Watch
 from tests.waiting import PATIENCE_S, until
 
 ENTRY = Path(__file__).parent.parent.parent / "memdb/ui/entry.py"
@@ -127,3 +130,29 @@ def test_a_wrong_setting_or_a_damaged_history_takes_no_other_page_down(
     app = app.switch_page(str(PAGE)).run()
     assert not app.exception
     assert any(past.path.name in str(e.proto).replace("\\", "") for e in app.error)
+
+
+def test_recall_that_is_watched_is_drawn_and_its_alert_stands_everywhere(
+    past: Past, demo_target: Target
+) -> None:
+    app = app_at("Recall")
+    assert any("No recall is watched" in str(m.value) for m in app.markdown)
+    watch = Watch("idx:embeddings", ef_runtime=32, target=0.9)
+    for n, recall in enumerate((0.95, None, 0.85)):
+        bounds = (None, None) if recall is None else (recall - 0.01, recall + 0.01)
+        row = Measured(
+            1e9 + n, watch, 500, "500 made queries", recall, *bounds, 1_000 + n, "ready", 1.0, "r", "d", None, None,
+            problem="" if recall else "it is being built", changes=("It holds 1 documents more.",) if n else (),
+        )  # fmt: skip
+        history.add_recall(past.path, watch.name, row.at, asdict(row), [])
+    st.cache_data.clear()
+    app.run()
+    assert not app.exception
+    told = [error.value.replace("\\", "") for error in app.error]
+    assert any("is 0.850 (0.840 to 0.860); the target is 0.9" in each for each in told)
+    table = app.dataframe[0].value
+    assert table["recall"].tolist()[::2] == [0.85, 0.95]  # the newest first
+    assert table["not measured"].tolist() == ["", "it is being built", ""]
+    app.segmented_control(key="metrics.view").set_value("Alerts").run()
+    assert "recall idx:embeddings" in list(app.dataframe[0].value["figure"])
+    assert any("alert, see Metrics" in caption.value for caption in app.caption)

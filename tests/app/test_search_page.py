@@ -50,6 +50,9 @@ def searched(app: AppTest, **query: object) -> AppTest:
     """The Search page as a link opens it."""
     for name, value in query.items():
         app.query_params[name.replace("__", ".")] = value
+    # The first run has chosen an index, among whatever the engine holds by then.
+    if any(box.key == "index" and query.get("index") in box.options for box in app.selectbox):
+        app.session_state["index"] = query["index"]
     return app.switch_page(str(SEARCH)).run()
 
 

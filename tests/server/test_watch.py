@@ -19,8 +19,8 @@ from memdb.operations import history
 from memdb.operations.past import Past
 from memdb.tap.record import Recorder
 from memdb.vectors.index import index_info
+from memdb.watch import judge, runner, series
 from memdb.watch import measure as measuring
-from memdb.watch import runner, series
 from memdb.watch.runner import Watcher, once, rows_of
 from memdb.watch.series import Measured, Watch
 from tests.waiting import until
@@ -73,7 +73,7 @@ def test_a_measurement_is_the_recall_and_is_kept(index: Client, tmp_path: Path) 
     outcome = once(index.target, WATCH, tmp_path)
     now = outcome.now
     file = measuring._file(index, WATCH, tmp_path)
-    queries = measuring._kept(file, DIM)
+    queries = measuring._kept(file, DIM, DOCUMENTS)
     assert queries is not None
     assert now.recall == pytest.approx(
         true_recall(index, vectors(1), queries.vectors, list(queries.own_keys), 5, 12), abs=1e-6
@@ -96,11 +96,11 @@ def test_the_index_s_own_ef_is_named(index: Client, tmp_path: Path) -> None:
 
 def test_recall_that_falls_raises_an_alert_that_names_what_changed(index: Client, tmp_path: Path) -> None:
     path = history.path_of(tmp_path, index.target)
-    first = once(index.target, WATCH, tmp_path)
+    first = once(index.target, replace(WATCH, target=0.05), tmp_path)
     assert first.now.low is not None
     watch = replace(WATCH, target=first.now.low)  # met, and not by much
     assert not once(index.target, watch, tmp_path).below
-    for seed in (2, 3, 4):  # every document overwritten: the graph of M 3 suffers
+    for seed in (2, 3, 4):  # half of the documents overwritten, again and again
         written(index, seed, range(DOCUMENTS // 2))
     index.pipeline([("DEL", f"d:{n}") for n in range(0, DOCUMENTS, 3)])
     low = replace(watch, target=1.0)
@@ -108,6 +108,7 @@ def test_recall_that_falls_raises_an_alert_that_names_what_changed(index: Client
     assert outcome.below
     assert outcome.changed
     assert any("documents were replaced or deleted" in change for change in outcome.now.changes)
+    assert "Its queries were made anew, since it grew or shrank." in outcome.now.changes  # by a third
     assert "400 documents fewer" in " ".join(outcome.now.changes)
     assert outcome.causes[0].remedy
     events = [event for event in Past(path).events(0, 1e12) if event.kind == "alert"]
@@ -153,6 +154,21 @@ def test_a_tap_s_newest_searches_with_their_own_settings(index: Client, tmp_path
     outcome = once(index.target, watch, tmp_path)  # it was measured before: that it cannot be now is kept
     assert outcome.now.recall is None
     assert "is no record of a tap" in outcome.now.problem
+
+
+def test_a_sample_where_the_budget_allows_no_more(index: Client, tmp_path: Path) -> None:
+    """An estimate says so, and lies near what all documents tell."""
+    whole = once(index.target, WATCH, tmp_path).now
+    watch = replace(WATCH, sample=600)
+    now = once(index.target, watch, tmp_path / "other").now
+    assert now.estimated == "estimated from a sample of 600 (50 %)"
+    assert now.recall is not None
+    assert whole.recall is not None
+    assert now.recall == pytest.approx(whole.recall, abs=0.15)
+    assert now.low is not None
+    assert now.high is not None
+    assert now.low < now.recall < now.high
+    assert "estimated from a sample" in judge.words(now)
 
 
 def test_never_two_at_once(index: Client, tmp_path: Path) -> None:

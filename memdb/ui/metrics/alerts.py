@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
+from memdb.cluster.target import Target
 from memdb.display import line
 from memdb.errors import MemDBError
 from memdb.operations import alerts, sampler
@@ -14,13 +15,15 @@ from memdb.operations.events import Event
 from memdb.operations.past import Past
 from memdb.operations.thresholds import Thresholds
 from memdb.ui.kit import parts
+from memdb.ui.metrics import cached
 
 _TIME = st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm:ss")
 
 
-def view(past: Past) -> None:
+def view(target: Target, past: Past) -> None:
     """What stands, and the thresholds to edit."""
-    standing = sorted(alerts.from_facts(past.kept(sampler.ALERTS)).values(), key=lambda a: a.since)
+    suspected = [a for a in alerts.from_facts(past.kept(sampler.ALERTS)).values() if not a.stands]
+    standing = sorted([*cached.standing(target), *suspected], key=lambda a: a.since)
     if standing:
         st.dataframe(
             pd.DataFrame(

@@ -16,6 +16,7 @@ from memdb.operations.probe import Probe
 from memdb.ui.kit.charts import Palette, palette, styled
 from memdb.ui.kit.live import LiveChart, layered, of_kind, rule
 from memdb.vectors.distance import Doubles
+from memdb.watch.series import Measured
 
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid")
 _STROKES = ([1, 0], [6, 3], [2, 2], [6, 2, 2, 2], [10, 4], [10, 3, 2, 3], [1, 0])  # the same in Vega's words
@@ -223,6 +224,63 @@ def _builds_apart(points: Sequence[BuildPoint]) -> tuple[list[float], list[float
         times.append(point.at)
         fractions.append(point.fraction)
     return times, fractions
+
+
+def recall_trend(rows: Sequence[Measured], *, dark: bool) -> go.Figure:
+    """Recall of what is watched with its interval, the target, and marks where something changed.
+
+    Args:
+        rows: oldest first; those without a recall are gaps.
+        dark: the theme.
+    """
+    colours = palette(dark)
+    x = clock(np.array([row.at for row in rows]))
+    figure = go.Figure()
+    for name, values in (("low", [row.low for row in rows]), ("high", [row.high for row in rows])):
+        figure.add_scatter(
+            x=x,
+            y=values,
+            name=name,
+            mode="lines",
+            line={"width": 0.8, "dash": "dot", "color": colours.main},
+            showlegend=False,
+            hoverinfo="skip",
+        )
+    figure.add_scatter(
+        x=x,
+        y=[row.recall for row in rows],
+        name="recall",
+        mode="lines+markers",
+        marker={"size": 6},
+        line={"color": colours.main, "width": 1.8},
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": [(row.high or 0) - (row.recall or 0) for row in rows],
+            "arrayminus": [(row.recall or 0) - (row.low or 0) for row in rows],
+            "color": colours.main,
+            "thickness": 1,
+        },
+        customdata=[figure_text(" ".join(row.changes), 200) for row in rows],
+        hovertemplate="%{y:.4f} %{customdata}<extra></extra>",
+    )
+    figure.add_scatter(
+        x=x,
+        y=[row.watch.target for row in rows],
+        name="target",
+        mode="lines",
+        line={"color": colours.bad, "dash": "dash", "width": 1.4, "shape": "hv"},
+        hovertemplate="target %{y:.4g}<extra></extra>",
+    )
+    changed = [moment for moment, row in zip(x, rows, strict=True) if row.changes]
+    for moment in changed[-_MARKS:]:
+        figure.add_vline(x=moment, line={"color": colours.quiet, "dash": "dot", "width": 1})
+    styled(figure, colours, height=280)
+    figure.update_layout(showlegend=True)
+    lows = [value for row in rows for value in (row.low, row.watch.target) if value is not None]
+    figure.update_yaxes(title="recall", range=[max(0.0, min(lows) - 0.02), 1.005])
+    figure.update_xaxes(type="date")
+    return figure
 
 
 def probe(run: Probe, *, dark: bool) -> go.Figure:

@@ -13,15 +13,13 @@ import streamlit as st
 from memdb.cluster.target import Target
 from memdb.display import bytes_text, code, duration, labels, line, markdown
 from memdb.errors import MemDBError
-from memdb.operations import alerts
 from memdb.operations.past import NodeNow, Past
-from memdb.operations.sampler import ALERTS
 from memdb.ui.kit import parts
 from memdb.ui.metrics import cached, views
 
 RANGES = {"5 min": 300, "15 min": 900, "1 hour": 3600, "6 hours": 21_600, "1 day": 86_400, "7 days": 604_800}
 REFRESH = {"2 s": 2, "5 s": 5, "15 s": 15, "60 s": 60}
-VIEWS = ("Overview", "Memory", "Load", "Index build", "Alerts", "Events")
+VIEWS = ("Overview", "Memory", "Load", "Index build", "Recall", "Alerts", "Events")
 PAUSED = "metrics.paused_at"
 _TOOK, _DRAWN = "metrics.took", "metrics.drawn"
 _PAUSE = 4  # parts of the time in which nothing is drawn anew, to each in which it is
@@ -81,7 +79,7 @@ def _panel(target: Target, shown: str, span_s: int, chosen: str) -> None:
         began = time.perf_counter()
         end = float(st.session_state.get(PAUSED) or _end(nodes, (shown, span_s, chosen)))
         _age(target, past, nodes)
-        strip(past)
+        strip(target)
         node = next((n for n in nodes if n.address == chosen), nodes[0])
         if len(nodes) > 1:
             _nodes(nodes)
@@ -133,9 +131,9 @@ def _age(target: Target, past: Past, nodes: tuple[NodeNow, ...]) -> None:
         st.warning(markdown(sampler.status.problem, 400), icon=":material/save:")
 
 
-def strip(past: Past) -> None:
+def strip(target: Target) -> None:
     """What is wrong, only when something is."""
-    standing = [alert for alert in alerts.from_facts(past.kept(ALERTS)).values() if alert.stands]
+    standing = cached.standing(target)
     for alert in sorted(standing, key=lambda a: (a.level != "critical", a.since))[:6]:
         show = st.error if alert.level == "critical" else st.warning
         well = " · well again, clears soon" if alert.well_since else ""
@@ -193,7 +191,8 @@ def sidebar(target: Target) -> None:
     """On every page: sampling begins with the first visit; how many alerts stand, if any."""
     try:
         cached.sampler(target)
-        standing = [a for a in alerts.from_facts(cached.past(target).kept(ALERTS)).values() if a.stands]
+        cached.watcher(target)
+        standing = cached.standing(target)
     except MemDBError as exc:  # a wrong setting or a damaged file: Metrics says more, other pages go on
         st.caption(":material/sensors_off: no metrics", help=markdown(exc.full()))
         return

@@ -15,7 +15,7 @@ from memdb.operations.events import Event
 from memdb.operations.figures import CHARTS, FIGURES, on_chart
 from memdb.operations.past import NodeNow, Past, Series
 from memdb.ui.kit import live, parts, state
-from memdb.ui.metrics import alerts, builds, cached, memory, probe
+from memdb.ui.metrics import alerts, builds, cached, memory, probe, recall
 from memdb.ui.metrics import figures as figures_metrics
 
 Span = tuple[float, float]
@@ -41,11 +41,13 @@ def draw(shown: str, target: Target, past: Past, node: NodeNow, nodes: Sequence[
         builds.view(past, nodes, span)
         if node.indexes:
             probe.view(target, node)
+    elif shown == "Recall":
+        recall.view(target, past)
     elif shown == "Alerts":
-        alerts.view(past)
+        alerts.view(target, past)
     else:
         alerts.events(past.events(*span))
-    if node.absent and shown not in ("Alerts", "Events"):
+    if node.absent and shown not in ("Recall", "Alerts", "Events"):
         with st.expander("Not available from this node"):
             st.dataframe(
                 pd.DataFrame(

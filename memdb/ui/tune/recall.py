@@ -12,14 +12,14 @@ from memdb.tuning.run import SweepRequest
 from memdb.tuning.store import Listed
 from memdb.ui import frame
 from memdb.ui.kit import cached, parts, state
-from memdb.ui.tune import application, form, misses, runs, slices, views
+from memdb.ui.tune import application, each, form, misses, runs, shards, slices, views, watching
 from memdb.ui.tune import cached as tune_cached
 from memdb.ui.tune import job as tune_job
 from memdb.ui.tune.views import RunView
 from memdb.vectors.index import IndexInfo
 
 _OFFERED = 4  # links in one line
-VIEWS = ("Curve", "Misses", "Slices", "Selectivity", "Runs", "Code and files")
+VIEWS = ("Curve", "Each query", "Misses", "Slices", "Selectivity", "Runs", "Code and files")
 
 
 def draw(target: Target) -> None:
@@ -33,6 +33,7 @@ def _draw(target: Target, info: IndexInfo) -> None:
     with left:
         asked = form.form(target, info)
         start_button(target, info, asked)
+        watching.section(target, info, asked)
     with right:
         right_side(target, info)
 
@@ -116,6 +117,8 @@ def right_side(target: Target, info: IndexInfo) -> None:
                 "The queries of this run have filters and K of their own; this view is of runs that share "
                 "one."
             )
+        elif view == "Each query" or view == "Each query":
+            each.view(shown)
         elif view == "Misses":
             misses.view(shown)
         elif view == "Slices":
@@ -126,6 +129,8 @@ def right_side(target: Target, info: IndexInfo) -> None:
             runs.files_view(shown)
         else:
             views.curve_view(shown)
+            if shown.run.shards:
+                shards.view(shown.run)
             if shown.run.as_asked is not None:
                 application.view(shown.run, shown.run.as_asked)
             st.caption(views.took(shown.run))

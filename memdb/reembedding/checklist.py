@@ -1,0 +1,77 @@
+"""What is left to do once the new vectors are there: compare, switch, and the way back. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from memdb.reembedding.plan import Plan
+from memdb.vectors.query import Command
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do: in words, and the lines that do it."""
+
+    words: str
+    lines: tuple[str, ...] = ()
+
+
+def steps(made: Plan, embedder: str, *, aliases: bool) -> tuple[Step, ...]:
+    """The steps in their order.
+
+    Args:
+        made: the plan that was carried out.
+        embedder: the new model as it is written in settings.
+        aliases: whether the engine has aliases of indexes (FT.ALIASADD).
+    """
+    request, old, new = made.request, made.base.name, made.spec.name
+    strip = f" --strip '' --strip {shlex.quote(request.prefix)}" if request.prefix else ""
+    field = f" --field {shlex.quote(made.base.vector_field()[0].name)} --field {shlex.quote(request.field)}"
+    both = f"--index {shlex.quote(old)} --index {shlex.quote(new)}"
+    compare = (
+        f"memdb evaluate {both}{field}{strip}",
+        f"memdb recall --index {shlex.quote(new)} --field {shlex.quote(request.field)} --target 0.95",
+    )
+    settings = (f'[indexes."{new}"]', f'embedder = "{embedder}"')
+    key = f"{request.prefix}KEY" if request.prefix else "KEY"
+    back = [Command(("FT.DROPINDEX", new)).redis_cli()]
+    if request.prefix:
+        back.append(f"# then remove the copies, whose keys begin with {request.prefix}")
+    elif made.base.on == "JSON":
+        back.append(Command(("JSON.DEL", "KEY", f"$.{request.field}")).redis_cli() + "  # of each document")
+    else:
+        back.append(Command(("HDEL", "KEY", request.field)).redis_cli() + "  # of each document")
+    if aliases:
+        switch = Step(
+            "Switch: point the alias that your application searches at the new index, and embed questions "
+            "with the new model from that moment on. An alias takes effect at once for everybody.",
+            (
+                Command(("FT.ALIASADD", "ALIAS", old)).redis_cli() + "  # before, where there is none yet",
+                Command(("FT.ALIASUPDATE", "ALIAS", new)).redis_cli(),
+            ),
+        )
+        undo = Step(
+            "The way back, as long as the old vectors are kept current.",
+            (Command(("FT.ALIASUPDATE", "ALIAS", old)).redis_cli(),),
+        )
+    else:
+        switch = Step(
+            "Switch: this engine has no aliases. Deploy the application with the name of the new index and "
+            "the new model in one setting, so that no question of one model meets vectors of the other.",
+        )
+        undo = Step(
+            "The way back, as long as the old vectors are kept current: deploy the old name and model.",
+        )
+    return (
+        Step("Compare, before anything is switched.", compare),
+        Step("Tell memdb which model belongs to the new index, in its settings file.", settings),
+        Step(
+            "From now on write both vectors with every document, the old one for the way back: in "
+            f"{key} the field {request.field}. Run the same command once more for what came in between.",
+        ),
+        switch,
+        undo,
+        Step("To remove the new vectors and their index again.", tuple(back)),
+        Step(f"Once nobody goes back: drop the old index {old} and its vectors. memdb does not do that."),
+    )
