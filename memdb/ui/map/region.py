@@ -10,7 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from memdb import intervals
-from memdb.display import line, markdown
+from memdb.display import counted, line, markdown
 from memdb.maps.region import Trait, traits
 from memdb.maps.store import condition_of
 from memdb.tuning.vectors import documents
@@ -61,7 +61,7 @@ def view(shown: MapView, chosen: Places, many: bool) -> None:
         )
         return
     made = shown.made
-    st.markdown(f"##### {len(chosen):,} documents selected")
+    st.markdown(f"##### {counted(len(chosen), 'document')} selected")
     if many:
         part = chosen if len(chosen) <= figures.POINTS else chosen[:: len(chosen) // figures.POINTS + 1]
         labels = shown.labels
