@@ -226,7 +226,6 @@ def test_every_dependency_is_locked_where_it_may_be() -> None:
 
 
 def test_no_registry_is_named() -> None:
-    for path in DEPLOY.rglob("*"):
-        if path.is_file():
-            for word in re.findall(r"(?:FROM|image:)\s+(\S+)", path.read_text()):
-                assert re.fullmatch(r"[a-z]+(/[a-z-]+)?:[\w.-]+", word), (path, word)
+    files = [path for path in DEPLOY.rglob("*") if path.is_file()]
+    images = {w for path in files for w in re.findall(r"(?:FROM|image:)\s+(\S+)", path.read_text())}
+    assert images == {"python:3.12-slim", "valkey/valkey-bundle:8.1"}
