@@ -211,11 +211,12 @@ def test_labels_for_keys_that_are_gone_count_for_nothing_and_are_told(client: Cl
     texts = {**known.texts, "lost": "lost?", "never": "never?"}
     run = evaluate.evaluate(client, request, Judgements(texts, more, "tests"), toy)
     assert compare.values(run, 0) == pytest.approx(compare.values(before, 0))
-    first, second = run.notes
-    assert first.startswith("2 of ")
-    assert "labelled documents are gone, or in none of these indexes, e.g. " in first
-    assert second.startswith("2 of 42 questions have no document of grade 1 or more: left out")
-    with pytest.raises(BadInput, match="None of the 1 questions has a document of grade 1"):
+    first, second, third = run.notes
+    assert first.startswith("1 of 42 questions have no document of grade 1 or more: left out")
+    assert second.startswith("2 of ")
+    assert "labelled documents are gone, or in none of these indexes, e.g. " in second
+    assert third == "1 of 41 questions have none of their documents left: out."
+    with pytest.raises(BadInput, match="None of the 1 questions has a relevant document that is still there"):
         evaluate.evaluate(client, request, Judgements({"a": "a"}, {"a": {"gone": 1}}, "tests"), toy)
 
 
