@@ -5,8 +5,10 @@ Exit status 1 where none does, or the index is not complete.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from memdb.cli.arguments import InWords, amount, count, share
 from memdb.cli.interrupt import Interrupt
@@ -17,6 +19,7 @@ from memdb.errors import BadInput, Cancelled
 from memdb.settings import Settings
 from memdb.tuning import ask, queries, store
 from memdb.tuning import source as sources
+from memdb.tuning.by_shard import by_shard, words
 from memdb.tuning.run import CONCURRENCY, AsAsked, Goal, Run, SweepRequest
 from memdb.tuning.source import COUNT, Documents, File, Repeated, Source, Unseen
 from memdb.vectors.index import index_info
@@ -169,10 +172,39 @@ def as_json(run: Run) -> dict[str, object]:
         "unseen": None if run.beside is None else asdict(run.beside),
         "sample": None if run.sampled is None else {**asdict(run.sampled), "words": run.sampled.words},
         "as_asked": None if run.as_asked is None else asdict(run.as_asked),
+        "shards": [
+            {"ef_runtime": p.ef_runtime, **_finite(asdict(row))}
+            for p in run.points
+            for row in by_shard(run, p.ef_runtime)
+        ],
         "notes": list(run.notes),
         "partial": run.partial,
         "run": run.id,
     }
+
+
+def _finite(row: dict[str, Any]) -> dict[str, Any]:
+    """NaN as null: a shard without true neighbours has no recall."""
+    return {
+        name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()
+    }
+
+
+def _show_shards(run: Run, ef_runtime: int) -> None:
+    told = by_shard(run, ef_runtime)
+    rows = [
+        (
+            row.address,
+            *(f"{n:,}" for n in (row.documents, row.neighbours, row.returned)),
+            f"{row.recall:.4f}" if row.neighbours else "–",
+            f"{row.low:.4f} – {row.high:.4f}" if row.neighbours else "–",
+        )
+        for row in told
+    ]
+    head = ("shard", "documents", "true neighbours", "returned", f"recall@{run.request.k}", "interval")
+    where = f" at EF_RUNTIME {ef_runtime}" if ef_runtime else ""
+    print_table(f"By shard{where}", head, rows, right=range(1, 6))
+    say(words(run, ef_runtime))
 
 
 def _show_settings(told: AsAsked) -> None:
@@ -209,6 +241,8 @@ def _show(run: Run) -> None:
         say(run.recommendation.sentence)
         for reason in run.recommendation.reasons:
             say(f"  {reason}")
+    if run.shards and run.points:
+        _show_shards(run, best if best is not None else run.points[-1].ef_runtime)
     if run.as_asked is not None:
         say(run.as_asked.words)
         _show_settings(run.as_asked)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from html import escape
 
 import numpy as np
@@ -17,6 +17,8 @@ import pandas as pd
 from memdb.display import line
 from memdb.errors import BadInput
 from memdb.tuning import misses
+from memdb.tuning.by_shard import ShardRecall, by_shard
+from memdb.tuning.by_shard import words as shard_words
 from memdb.tuning.drawing import RIGHT, STYLE, WIDTH, Plot, escaped
 from memdb.tuning.plan import QueryPlan
 from memdb.tuning.run import CONCURRENCY, Goal, Run
@@ -42,6 +44,17 @@ def curve_frame(run: Run) -> pd.DataFrame:
             "calls": [p.calls for p in run.points],
         }
     )
+
+
+def shards_frame(run: Run) -> pd.DataFrame:
+    """Recall of each shard at each EF_RUNTIME; without rows where the index is not spread over several."""
+    rows = [
+        {"ef_runtime": point.ef_runtime, **asdict(row)}
+        for point in run.points
+        for row in by_shard(run, point.ef_runtime)
+    ]
+    columns = ["ef_runtime", *(field.name for field in fields(ShardRecall))]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def queries_frame(run: Run) -> pd.DataFrame:
@@ -167,6 +180,11 @@ def html_report(
             limit = goal.value if goal.kind == "p99_ms" else None
             body.append("<h2>Latency of one call</h2>" + _latency_svg(run, limit, best))
         body.append("<h2>The curve</h2>" + _curve_table(run, best))
+    if run.shards and run.points:
+        shown = best if best is not None else ef
+        by = by_shard(run, shown)
+        body.append(f"<h2>By shard at EF {shown}</h2><p>{escaped(shard_words(run, shown))}</p>")
+        body.append(_shards_table(by))
     if worst:
         body.append(f"<h2>Worst queries at EF {ef}</h2>" + _worst_table(worst))
     body.append("<h2>What was measured</h2>" + _settings(run))
@@ -235,6 +253,22 @@ def _curve_table(run: Run, best: int | None) -> str:
         cells += [_number(p.qps, ",.0f"), f"{p.short:,}"]
         rows.append((cells, p.ef_runtime == best))
     return _table(heads, rows)
+
+
+def _shards_table(rows: Sequence[ShardRecall]) -> str:
+    heads = ("shard", "documents", "true neighbours", "returned", "recall", "low", "high")
+    cells = [
+        (
+            [
+                line(row.address),
+                *(f"{n:,}" for n in (row.documents, row.neighbours, row.returned)),
+                *(_number(v, ".4f") for v in (row.recall, row.low, row.high)),
+            ],
+            False,
+        )
+        for row in rows
+    ]
+    return _table(heads, cells)
 
 
 def _worst_table(worst: Sequence[misses.Miss]) -> str:

@@ -304,6 +304,15 @@ class AsAsked:
         return told
 
 
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A shard as it was when the run began."""
+
+    address: str  # of its primary
+    slots: tuple[tuple[int, int], ...]  # first and last of each range
+    documents: int  # of the index
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """A sweep, finished or not (`partial`)."""
@@ -330,6 +339,7 @@ class Run:
     title: str = ""  # given by the user
     sampled: Sampled | None = None  # of a run whose recall is estimated
     as_asked: AsAsked | None = None  # where the queries have settings of their own
+    shards: tuple[Shard, ...] = ()  # where the index is spread over several; `memdb.tuning.by_shard`
 
     def point(self, ef_runtime: int) -> EfPoint | None:
         """The point at this EF_RUNTIME, if it was measured."""

@@ -35,6 +35,7 @@ from memdb.tuning.run import (
     Queries,
     Recommendation,
     Run,
+    Shard,
     SweepRequest,
     Truth,
 )
@@ -56,6 +57,7 @@ _OWN = {
     "recommendation",
     "beside",
     "as_asked",
+    "shards",
     "sampled",
 }
 # Of a point: its field, and what the array is called in the file.
@@ -127,6 +129,7 @@ def to_dict(run: Run) -> dict[str, Any]:
     document["sampled"] = asdict(run.sampled) if run.sampled else None
     document["beside"] = asdict(run.beside) if run.beside else None
     document["as_asked"] = asdict(run.as_asked) if run.as_asked else None
+    document["shards"] = [asdict(shard) for shard in run.shards]
     document["recommendation"] = asdict(run.recommendation) if run.recommendation else None
     document["queries"] = {
         "count": len(run.queries),
@@ -280,6 +283,10 @@ def _run(about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Run:
         request=request,
         beside=_made(Beside, about["beside"]) if about["beside"] else None,
         as_asked=_made(AsAsked, about["as_asked"]) if about.get("as_asked") else None,
+        shards=tuple(
+            _made(Shard, kept, slots=tuple((int(first), int(last)) for first, last in kept["slots"]))
+            for kept in about.get("shards", ())
+        ),
         recommendation=_recommendation(about["recommendation"]),
         queries=_made(
             Queries,

@@ -34,11 +34,12 @@ from memdb.tuning.run import (
     Run,
     Sampled,
     Setting,
+    Shard,
     SweepRequest,
     Truth,
 )
 from memdb.tuning.sample import Sample, chosen
-from memdb.vectors import distance
+from memdb.vectors import distance, shards
 from memdb.vectors.filters import Condition
 from memdb.vectors.index import IndexInfo, index_info
 from memdb.vectors.membership import Membership
@@ -112,11 +113,12 @@ def sweep(
     work = _Sweep(client, info, request, queries, report, keep, home, sample)
     work.prepare()
     try:
-        work.measure(more)
-        if beside is not None:
-            work.ask_beside(beside())
-        if documents is not None and queries.asks:
-            work.ask_as_asked(documents())
+        with shards.explained(client, info.name):
+            work.measure(more)
+            if beside is not None:
+                work.ask_beside(beside())
+            if documents is not None and queries.asks:
+                work.ask_as_asked(documents())
     except Cancelled:
         raise
     except MemDBError as exc:
@@ -517,7 +519,14 @@ class _Sweep:
         except MemDBError as exc:
             self.notes.append(f"Whether the index changed is not known: {exc}")
             return
-        if now.fingerprint == self.info.fingerprint:
+        if [shard.node.slots for shard in now.shards] != [shard.node.slots for shard in self.info.shards]:
+            self.notes.append(
+                "Slots moved between shards during the run: which shard a true neighbour lies on is as it "
+                "was at the start."
+            )
+        if now.missing:
+            self.notes.append(now.unfinished)
+        if now.fingerprint == self.info.fingerprint or now.missing:
             return
         change = now.documents - self.info.documents
         if change:
@@ -597,6 +606,11 @@ class _Sweep:
             memdb_version=_version(),
             sampled=sampled,
             as_asked=self.as_asked,
+            shards=tuple(
+                Shard(shard.node.address, shard.node.slots, shard.info.documents)
+                for shard in info.shards
+                if shard.info is not None
+            ),
         )
 
     def _keep(self) -> None:

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterator
 
 from memdb.cluster.client import Client
-from memdb.errors import Busy, MemDBError, Unreachable
+from memdb.errors import Busy, EngineError, Unreachable
 from memdb.vectors.index import primaries, silent_words
 
 
@@ -39,8 +39,8 @@ def explained(client: Client, index: str) -> Iterator[None]:
     """
     try:
         yield
-    except MemDBError as exc:
-        if not client.server.dialect.every_shard or isinstance(exc, Busy):
+    except (EngineError, Unreachable) as exc:
+        if not client.server.dialect.every_shard:
             raise
         if not (missing := silent(client, index)):
             raise

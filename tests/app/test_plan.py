@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from memdb.cluster.client import connect
 from memdb.cluster.target import Target
 from memdb.demo.app import environment
 from memdb.sizing import profiles
@@ -18,7 +20,7 @@ from memdb.tuning import store
 from memdb.ui.plan import compare as plan_compare
 from memdb.ui.plan import views as plan_views
 from tests.unit.tune_run import run as tuned
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, until
 
 ROOT = Path(__file__).parent.parent.parent
 ENTRY = ROOT / "memdb/ui/entry.py"
@@ -248,7 +250,9 @@ def test_what_memorydb_cannot_do_is_said(opened: Open) -> None:
     assert "At most 10 indexes; yours 20." in texts(app)
 
 
-def test_read_from_this_cluster_fills_the_form_and_keeps_a_profile(opened: Open, folder: Path) -> None:
+def test_read_from_this_cluster_fills_the_form_and_keeps_a_profile(
+    opened: Open, folder: Path, demo_target: Target
+) -> None:
     app = opened()
     app.button(key="plan.read_button").click().run()
     assert not app.exception
@@ -258,6 +262,59 @@ def test_read_from_this_cluster_fills_the_form_and_keeps_a_profile(opened: Open,
     assert app.selectbox(key="plan.profile").value == "live-idx-embeddings"
     assert "Read from “idx:embeddings”: 2,000 documents of 256 dimensions" in texts(app)
     assert "live-idx-embeddings" in profiles.names(folder)
+    lives = session_lives(demo_target)
+    expiring = sum(life >= 0 for life in lives)
+    ttl = app.select_slider(key="plan.ttl").value
+    assert ttl >= max(lives)
+    assert app.number_input(key="plan.rate").value * ttl == pytest.approx(expiring)
+    assert app.number_input(key="plan.kept").value == len(lives) - expiring
+    assert f"{expiring:,} with a time to live and {len(lives) - expiring:,} without" in texts(app)
+
+
+def session_lives(target: Target) -> list[int]:
+    """Seconds left of each session, -1 for those that stay."""
+    with connect(target.read_only()) as client:
+        keys = [key for key in client.execute("SCAN", 0, "COUNT", 100_000)[1] if key[:8] == b"session:"]
+        return [int(ttl) for ttl in client.pipeline([("TTL", key) for key in keys])]
+
+
+def test_a_link_takes_the_cluster_into_the_plan_once(opened: Open) -> None:
+    app = opened(plan__take=1)
+    assert app.text_input(key="plan.n").value == "2,000"
+    app.text_input(key="plan.n").set_value("5,000").run()
+    assert app.text_input(key="plan.n").value == "5,000", "it is not read again"
+
+
+def test_beside_the_plan_stands_the_cluster_as_it_is(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, demo_target: Target
+) -> None:
+    app = opened()
+    assert "sampling is switched off" in texts(app)
+    monkeypatch.setenv("MEMDB_SAMPLE_SECONDS", "1")
+    app = opened()
+
+    def sampled() -> bool:
+        app.run()
+        return "This cluster, now" in texts(app)
+
+    until(sampled, "the first sample is there")
+    with connect(demo_target.read_only()) as client:
+        used = int(client.info("memory")["memory"]["used_memory"])
+    told = re.search(r"([\d.]+) MiB used, ([\d.]+)% of the ([\d.]+) GiB planned", texts(app).replace("*", ""))
+    assert told is not None
+    now, share, planned = (float(part) for part in told.groups())
+    assert now * 2**20 == pytest.approx(used, rel=0.1)
+    assert share / 100 == pytest.approx(now * 2**20 / (planned * 2**30), abs=0.001)
+    assert "free on the plan's r6g.xlarge" in texts(app)
+
+
+def test_the_price_of_recall_does_not_start_from_an_index_that_is_gone(opened: Open, folder: Path) -> None:
+    store.save(tuned(), folder)  # of "idx" on another server
+    app = opened(plan__view="Recall cost")
+    assert app.selectbox(key="plan.run").value is None
+    assert "No run of an index that is on this target now" in texts(app)
+    app.selectbox(key="plan.run").set_value(tuned().id).run()
+    assert "idx is not on this target" in texts(app).replace("`", "")
 
 
 def test_an_index_too_small_to_read_is_told(opened: Open) -> None:
@@ -328,7 +385,7 @@ def test_the_price_of_recall_from_a_saved_run(opened: Open, folder: Path) -> Non
     app = opened(plan__view="Recall cost")
     assert "No tuning run yet" in texts(app)
     store.save(tuned(), folder)
-    app = opened(plan__view="Recall cost", plan__qps=5_000)
+    app = opened(plan__view="Recall cost", plan__qps=5_000, plan__run=tuned().id)
     assert not app.exception
     priced = table(app, "more than the cheapest $")
     assert {"recall", "nodes", "a month $"} <= set(priced.columns)  # type: ignore[attr-defined]

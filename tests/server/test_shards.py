@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from redis.crc import key_slot
 
+from memdb.cli import main
 from memdb.cluster import engine as local_engine
 from memdb.cluster.client import Client, connect
 from memdb.errors import Busy, Unreachable
+from memdb.maps.request import MapRequest
+from memdb.maps.sample import sample
+from memdb.tuning import queries, store
+from memdb.tuning.by_shard import by_shard
+from memdb.tuning.run import Goal, Run, SweepRequest
+from memdb.tuning.source import Given, Selected
+from memdb.tuning.sweep import sweep
 from memdb.vectors import counts, index, read, search
-from memdb.vectors.conditions import Range, Tag
+from memdb.vectors.conditions import Range, Raw, Tag
 from memdb.vectors.exact import nearest
 from memdb.vectors.index import HnswField, IndexInfo, IndexSpec, NumericField, TagField, index_info
 from memdb.vectors.query import KnnRequest, vector_param
@@ -222,3 +232,109 @@ def test_a_shard_that_is_still_building_is_named(
     assert now.build.fraction == 0.0  # the least of the three, two of which are ready
     assert f"on {place_of(shards[OUT])}" in now.unfinished
     assert [shard.info.build.ready for shard in now.shards if shard.info] == [True, False, True]
+
+
+def swept(client: Client, info: IndexInfo, home: Path, condition: str = "*") -> Run:
+    """A sweep whose queries are documents, so that each is left out of its own answer."""
+    own = [f"w:{i}" for i in range(5, 120, 5)]
+    request = SweepRequest(
+        "several",
+        k=K,
+        ef_min=K + 1,
+        ef_max=16,
+        goal=Goal("recall", 0.9),
+        concurrency=(),
+        filter=condition,
+        source=Selected(tuple(own)),
+    )
+    run = sweep(client, info, request, queries.of_keys(client, info, "", tuple(own)), home=home)
+    store.save(run, home)
+    return run
+
+
+@pytest.mark.parametrize("condition", ["*", "@t:{t1|t2|t4}"])
+def test_recall_of_each_shard_is_that_of_its_true_neighbours(
+    client: Client, info: IndexInfo, loaded: Loaded, tmp_path: Path, condition: str
+) -> None:
+    run = swept(client, info, tmp_path, condition)
+    rows = [i for i in range(COUNT) if condition == "*" or i % 7 in (1, 2, 4)]
+    held = [sum(loaded.shard(i) == place for i in range(COUNT)) for place in range(3)]
+    assert [shard.documents for shard in run.shards] == held
+    assert run.truth.looked_at == len(rows)
+    some_missed = 0
+    for point in run.points:
+        there, came = np.zeros(3, int), np.zeros(3, int)
+        for query, own in zip(run.queries.vectors, run.queries.own_keys, strict=True):
+            true = loaded.nearest(query, [i for i in rows if loaded.key(i) != own])
+            knn = replace(asked(query, Raw(condition), point.ef_runtime), k=K + 1)
+            hits = [key for key in search.knn(client, knn, info).keys if key != own][:K]
+            for key in true:
+                there[loaded.shard(int(key[2:]))] += 1
+                came[loaded.shard(int(key[2:]))] += key in hits
+        told = by_shard(run, point.ef_runtime)
+        assert [row.neighbours for row in told] == there.tolist()
+        assert [row.returned for row in told] == came.tolist()
+        assert [row.recall for row in told] == pytest.approx(came / there)
+        assert point.recall == pytest.approx(came.sum() / there.sum(), abs=1e-6)
+        assert all(row.low <= row.recall <= row.high for row in told)
+        some_missed += int((there - came).sum())
+    assert some_missed > 0
+    kept = store.load(tmp_path, run.id)
+    assert [by_shard(kept, p.ef_runtime) for p in kept.points] == [
+        by_shard(run, p.ef_runtime) for p in run.points
+    ]
+
+
+def test_the_command_line_tells_recall_by_shard(
+    shards: tuple[Shard, ...],
+    loaded: Loaded,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MEMDB_URL", shards[1].target.url)
+    np.save(tmp_path / "queries.npy", QUERIES)
+    words = ["recall", "--index", "several", "--queries", str(tmp_path / "queries.npy")]
+    words += ["--ef-max", "11", "--clients", "0"]
+    main([*words, "--target", "0.5", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    by_ef: dict[int, list[dict[str, float]]] = {}
+    for row in told["shards"]:
+        by_ef.setdefault(row["ef_runtime"], []).append(row)
+    for point in told["curve"]:
+        rows = by_ef[point["ef_runtime"]]
+        assert [row["address"] for row in rows] == [place_of(shard) for shard in shards]
+        assert sum(row["neighbours"] for row in rows) == len(QUERIES) * K
+        assert sum(row["returned"] for row in rows) / (len(QUERIES) * K) == pytest.approx(
+            point["recall"], abs=1e-4
+        )
+    main([*words, "--target", "0.5"])
+    shown = capsys.readouterr().out
+    assert "By shard at EF_RUNTIME" in shown
+    assert all(place_of(shard) in shown for shard in shards)
+
+
+def test_a_shard_that_goes_away_ends_a_sweep_and_is_named(
+    shards: tuple[Shard, ...], client: Client, info: IndexInfo
+) -> None:
+    def goes(run: Run) -> None:
+        shards[OUT].down = bool(run.points)
+
+    request = SweepRequest("several", k=K, ef_max=40, concurrency=(), source=Given())
+    given = queries.made(QUERIES, tuple(map(str, range(len(QUERIES)))), ("",) * len(QUERIES), Given())
+    run = sweep(client, info, request, given, keep=goes)
+    assert run.partial
+    assert any(f"The shard at {place_of(shards[OUT])} does not answer" in note for note in run.notes)
+    assert len(run.shards) == 3
+    with pytest.raises((Busy, Unreachable), match=place_of(shards[OUT])):
+        sweep(client, info, request, given)  # nothing is measured of two shards
+
+
+def test_a_map_is_of_all_shards(client: Client, info: IndexInfo, loaded: Loaded) -> None:
+    made = sample(client, info, MapRequest("several", by="all"))
+    assert sorted(made.keys) == sorted(map(loaded.key, range(COUNT)))
+    assert made.total == COUNT
+    some = sample(client, info, MapRequest("several", count=90, condition="@t:{t6}"))
+    assert len(some.keys) == 90
+    assert all(int(key[2:]) % 7 == 6 for key in some.keys)
+    assert {loaded.shard(int(key[2:])) for key in some.keys} == {0, 1, 2}

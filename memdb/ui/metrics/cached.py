@@ -46,6 +46,15 @@ def sampler(target: Target) -> Sampler | None:
     return _sampler(target.read_only(), max(0.5, settings.sample_seconds), size, settings.webhook)
 
 
+def history_of(target: Target) -> Past | None:
+    """The history of a target that is sampled; None where sampling is switched off.
+
+    Raises:
+        BadSettings: a variable of the environment is wrong.
+    """
+    return None if sampler(target) is None else past(target)
+
+
 def past(target: Target) -> Past:
     """The target's history."""
     return Past(history.path_of(cached.home(), target))

@@ -10,6 +10,7 @@ from memdb.operations import growth
 from memdb.operations.figures import CHARTS, on_chart
 from memdb.operations.memory import TITLES, MemorySplit
 from memdb.operations.past import NodeNow, Past
+from memdb.ui import frame as page_frame
 from memdb.ui.kit import charts, live, parts, state
 from memdb.ui.metrics import figures
 
@@ -62,6 +63,13 @@ def view(past: Past, node: NodeNow, span: tuple[float, float]) -> None:
     at = pd.to_datetime(last[0], unit="s").strftime("%H:%M:%S")
     st.caption(
         f"Split of {at} UTC, from {split.sampled:,} keys; asked every five minutes. `memdb memory` asks now."
+    )
+    st.page_link(
+        page_frame.link("sizing"),
+        label="Take what is there into the plan",
+        icon=":material/calculate:",
+        query_params={"plan.take": "1"},
+        help="Sizing reads the index chosen in the sidebar, and the sessions, into its form.",
     )
     with st.container(horizontal=True):
         parts.export(frame, "memory-split", {"node": node.address, "at": last[0]}, key="metrics.memory")

@@ -52,7 +52,7 @@ def right_side(target: Target, choice: PlanChoice | MemDBError) -> None:
         if view == "Advisor":
             advisor_view()
         elif sizing is None:
-            st.caption("Mend the inputs on the left.")
+            st.caption("Correct the inputs on the left.")
         elif view == "Table":
             table_view(target, sizing, bills)
         elif view == "Break-even":

@@ -7,7 +7,8 @@ import math
 import pandas as pd
 import streamlit as st
 
-from memdb.display import bytes_text, labels, markdown
+from memdb.cluster.target import Target
+from memdb.display import bytes_text, code, labels, markdown
 from memdb.sizing import model, recall_price
 from memdb.sizing.plan import SizingPlan
 from memdb.ui import frame, tune
@@ -56,7 +57,7 @@ def changes_view(sizing: SizingPlan) -> None:
     parts.export(table, "changes", plan_state.about(sizing), key="plan.changes_file")
 
 
-def recall_view(sizing: SizingPlan) -> None:
+def recall_view(target: Target, sizing: SizingPlan) -> None:
     """Each setting of a saved tuning run as nodes and dollars."""
     known = {entry.id: entry for entry in tune.listed(cached.home())}
     first = sizing.options[0] if sizing.options else None
@@ -74,10 +75,27 @@ def recall_view(sizing: SizingPlan) -> None:
     linked = st.session_state.get("plan.run")
     if linked not in known:
         st.session_state.pop("plan.run", None)
+    names = cached.index_names(target)
+    there = [e.id for e in known.values() if e.target == target.address and e.index in names]
+    # A run of an index that is gone, or of another server, is priced where somebody chooses it.
     chosen = st.selectbox(
-        "Tuning run", list(known), format_func=labels(list(known)), key="plan.run", bind="query-params"
+        "Tuning run",
+        [*there, *(run_id for run_id in known if run_id not in there)],
+        index=0 if there else None,
+        format_func=labels(list(known)),
+        key="plan.run",
+        bind="query-params",
+        placeholder="Choose a run",
     )
-    run = tune.saved(chosen or next(iter(known)))
+    if chosen is None:
+        st.caption("No run of an index that is on this target now. Those of others can be chosen above.")
+        return
+    run = tune.saved(chosen)
+    if chosen not in there:
+        st.warning(
+            f"{code(run.index, 80)} is not on this target: the run is of {markdown(run.target, 80)}.",
+            icon=":material/link_off:",
+        )
     points = [
         recall_price.MeasuredSetting(p.ef_runtime, p.recall, p.low, p.high, p.qps, p.p99_ms)
         for p in run.points

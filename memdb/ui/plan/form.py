@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from memdb.cluster.target import Target
 from memdb.display import Markdown, bytes_text, duration, labels, line, markdown
 from memdb.errors import MemDBError
-from memdb.sizing import calibrate, profiles
+from memdb.sizing import calibrate, live_sessions, profiles
 from memdb.sizing.calibrate import Read
 from memdb.sizing.constraints import Load
 from memdb.sizing.forecast import TTLS_S
@@ -97,14 +97,14 @@ def _read_button(target: Target) -> None:
         width="stretch",
         key="plan.read_button",
         disabled=index is None,
-        on_click=_read,
+        on_click=read_cluster,
         args=(target, index or ""),
-        help="Takes the shape of the index chosen in the sidebar and fits a profile to it: INFO, FT.INFO and "
-        "MEMORY USAGE of up to 400 keys. Only reads.",
+        help="Takes the shape of the index chosen in the sidebar and fits a profile to it: INFO, FT.INFO, "
+        "MEMORY USAGE of up to 400 keys, and a sample of the sessions. Only reads.",
     )
 
 
-def _read(target: Target, index: str) -> None:
+def read_cluster(target: Target, index: str) -> None:
     """A callback: fit a profile to the index and fill the form with its shape."""
     st.session_state.pop(state.WRONG, None)
     st.session_state.pop(state.READ, None)
@@ -112,6 +112,7 @@ def _read(target: Target, index: str) -> None:
     try:
         reading = calibrate.from_index(client, index)
         profiles.save(reading.profile, cached.home())
+        there = live_sessions.sessions_of(client)
     except MemDBError as exc:
         state.keep_wrong(exc)
         return
@@ -138,7 +139,20 @@ def _read(target: Target, index: str) -> None:
     }
     for key, value in values.items():
         st.session_state[f"plan.{key}"] = float(value) if isinstance(value, int) else value
-    st.session_state[state.READ] = _sentence(index, reading)
+    sessions = there.sessions if there is not None else Sessions()
+    st.session_state["plan.rate"] = float(sessions.per_second)
+    st.session_state["plan.ttl"] = round(sessions.ttl_s)
+    for key, number in (
+        ("session", sessions.bytes),
+        ("kept", sessions.kept),
+        ("session_key", sessions.key_bytes),
+        ("session_fields", sessions.fields),
+        ("session_other", sessions.other_bytes),
+    ):
+        st.session_state[f"plan.{key}"] = float(number)
+    st.session_state["plan.session_kind"] = sessions.kind
+    told = there.words if there is not None else "There are no sessions of the article's format."
+    st.session_state[state.READ] = f"{_sentence(index, reading)} {told}"
 
 
 def _sentence(index: str, reading: Read) -> str:

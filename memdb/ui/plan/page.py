@@ -8,12 +8,18 @@ import streamlit as st
 
 from memdb.cluster.target import Target
 from memdb.errors import MemDBError
+from memdb.ui import frame
 from memdb.ui.plan import compare, form, views
 from memdb.ui.plan.form import PlanChoice
+
+TAKE = "plan.take"  # of a link: read the cluster into the form at once
 
 
 def size(target: Target) -> None:
     """Memory, nodes and dollars."""
+    if st.query_params.get(TAKE):
+        del st.query_params[TAKE]
+        form.read_cluster(target, frame.index_name() or "")
     _draw(target, views.right_side)
 
 

@@ -17,7 +17,7 @@ from memdb.sizing.model import COMPONENTS
 from memdb.sizing.plan import Option, SizingPlan
 from memdb.sizing.shape import parse_count
 from memdb.ui.kit import charts, parts, state
-from memdb.ui.plan import costs, figures, form, prices, templates
+from memdb.ui.plan import costs, figures, form, live, prices, templates
 from memdb.ui.plan import state as plan_state
 from memdb.ui.plan.figures import Limit, Part
 from memdb.ui.plan.form import PlanChoice
@@ -39,6 +39,7 @@ def right_side(target: Target, choice: PlanChoice | MemDBError) -> None:
         st.caption("Nothing was calculated; what you typed is still there.")
     if sizing is not None:
         headline(sizing)
+        live.strip(target, sizing)
     view = st.segmented_control(
         "View",
         list(VIEWS),
@@ -52,7 +53,7 @@ def right_side(target: Target, choice: PlanChoice | MemDBError) -> None:
         if view == "Prices":
             prices.view()
         elif sizing is None or isinstance(choice, MemDBError):
-            st.caption("Mend the inputs on the left, or enter prices under “Prices”.")
+            st.caption("Correct the inputs on the left, or enter prices under “Prices”.")
         elif view == "Growth":
             growth_view(sizing)
         elif view == "Sessions":
@@ -60,7 +61,7 @@ def right_side(target: Target, choice: PlanChoice | MemDBError) -> None:
         elif view == "What if":
             costs.changes_view(sizing)
         elif view == "Recall cost":
-            costs.recall_view(sizing)
+            costs.recall_view(target, sizing)
         elif view == "Deploy":
             templates.deploy_view(sizing)
         elif view == "Code":

@@ -12,7 +12,7 @@ from memdb.tuning.run import SweepRequest
 from memdb.tuning.store import Listed
 from memdb.ui import frame
 from memdb.ui.kit import cached, parts, state
-from memdb.ui.tune import application, form, misses, runs, slices, views, watching
+from memdb.ui.tune import application, form, misses, runs, shards, slices, views, watching
 from memdb.ui.tune import cached as tune_cached
 from memdb.ui.tune import job as tune_job
 from memdb.ui.tune.views import RunView
@@ -127,6 +127,8 @@ def right_side(target: Target, info: IndexInfo) -> None:
             runs.files_view(shown)
         else:
             views.curve_view(shown)
+            if shown.run.shards:
+                shards.view(shown.run)
             if shown.run.as_asked is not None:
                 application.view(shown.run, shown.run.as_asked)
             st.caption(views.took(shown.run))

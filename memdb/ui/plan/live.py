@@ -1,0 +1,189 @@
+"""The strip beside the plan: the opened cluster now, measured against planned, moving while it fills."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+import pandas as pd
+import streamlit as st
+
+from memdb.cluster.target import Target
+from memdb.display import bytes_text, duration, line, markdown
+from memdb.errors import MemDBError
+from memdb.operations import growth
+from memdb.operations.past import BuildPoint, NodeNow, Past
+from memdb.sizing import beside
+from memdb.sizing.beside import Beside
+from memdb.sizing.choose import usable
+from memdb.sizing.plan import SizingPlan
+from memdb.ui import metrics
+from memdb.ui.kit import live, state
+from memdb.ui.kit.charts import palette
+from memdb.ui.kit.live import LiveChart, layered, of_kind
+
+_TREND_S = 900.0
+
+
+@st.fragment(run_every="2s")
+def strip(target: Target, sizing: SizingPlan) -> None:
+    """The cluster beside the plan, from the history: the server is not asked for it."""
+    try:
+        past = metrics.history_of(target)
+        nodes = past.nodes() if past is not None else ()
+    except MemDBError as exc:
+        st.caption(f":material/sensors_off: No live figures: {markdown(str(exc), 300)}")
+        return
+    told = [node for node in nodes if "used_bytes" in node.figures and not node.problem]
+    if past is None or not told:
+        st.caption(
+            ":material/sensors_off: No live figures of this cluster: "
+            + ("sampling is switched off." if past is None else "no sample yet.")
+        )
+        return
+    node = max(told, key=lambda each: each.figures["used_bytes"])  # of several, the fullest counts
+    now = time.time()
+    used = node.figures["used_bytes"]
+    with st.container(border=True):
+        st.markdown(f"**This cluster, now** · {markdown(node.address, 80)}")
+        st.markdown(_sentence(past, node, sizing, used, now))
+        last = past.last_split(node.address, now)
+        rows = beside.parts(sizing.estimate, last[1] if last is not None else None)
+        live.draw(_chart(rows), key="plan.live", alt="Memory by part: planned, and in the cluster now")
+        with st.expander("Each part, planned and measured"):
+            st.dataframe(
+                pd.DataFrame(
+                    [
+                        {
+                            "part": row.name,
+                            "planned": bytes_text(row.planned),
+                            "now": "–" if row.now is None else bytes_text(row.now),
+                            "now ÷ planned": None
+                            if row.now is None or not row.planned
+                            else row.now / row.planned,
+                        }
+                        for row in rows
+                    ]
+                ),
+                hide_index=True,
+                key="plan.live_table",
+                placeholder="–",
+                column_config={"now ÷ planned": st.column_config.NumberColumn(format="percent")},
+            )
+            st.caption("The plan is of one index and its sessions; the cluster may hold more than that.")
+            if last is not None:
+                at = datetime.fromtimestamp(last[0], UTC).strftime("%H:%M:%S")
+                st.caption(
+                    f"Parts as measured at {at} UTC, every five minutes; used memory every few seconds."
+                )
+
+
+def _sentence(past: Past, node: NodeNow, sizing: SizingPlan, used: float, now: float) -> str:
+    planned = sizing.estimate.total_bytes
+    series = past.series(node.address, now - _TREND_S, now, ["used_bytes"])
+    trend = growth.growth(series.times, series.mean["used_bytes"], None)
+    words = [f"**{bytes_text(used)}** used, {used / planned:.1%} of the {bytes_text(planned)} planned"]
+    words.append(_trend_words(trend))
+    words += _builds(past, node, now)
+    option = sizing.options[0] if sizing.options else None
+    if option is not None:
+        chosen = option.choice.node
+        left = beside.room(used, usable(chosen, sizing.inputs.wishes.reserve), trend)
+        if left.free < 0:
+            words.append(f"{markdown(chosen.size)} would not hold it: {bytes_text(-left.free)} too little")
+        else:
+            text = f"{bytes_text(left.free)} free on the plan's {markdown(chosen.size)}"
+            if left.full_s is not None:
+                text += f", full {_day(now + left.full_s)} at this growth ({_span(left)})"
+            words.append(text)
+    return " · ".join(words)
+
+
+def _trend_words(trend: growth.Growth | None) -> str:
+    if trend is None:
+        return "growth: a minute of samples is needed"
+    if not trend.certain:
+        return "no growth that can be told from noise"
+    verb = "grows" if trend.per_s > 0 else "shrinks"
+    return f"{verb} by {bytes_text(abs(trend.per_s) * 3600)} an hour"
+
+
+def _builds(past: Past, node: NodeNow, now: float) -> list[str]:
+    points = past.builds(now - 86_400, now)
+    told = []
+    for index in node.indexes:
+        if index.state != "building":
+            continue
+        mine: list[BuildPoint] = [p for p in points if (p.name, p.node) == (index.name, node.address)]
+        rate = metrics.build_rate(mine)
+        text = f":material/construction: {markdown(line(index.name, 60))} is being built"
+        if index.fraction is not None:
+            text += f": {index.fraction:.0%}"
+            if rate:
+                text += f", {rate:.2%} a second, {duration((1 - index.fraction) / rate)} left"
+        told.append(text)
+    return told
+
+
+def _day(at: float) -> str:
+    """A day as people write it; far away, the year is enough."""
+    try:
+        return f"on {datetime.fromtimestamp(at, UTC):%Y-%m-%d}"
+    except (OverflowError, ValueError, OSError):
+        return "in no foreseeable time"
+
+
+def _span(left: beside.Room) -> str:
+    latest = duration(left.latest_s) if left.latest_s is not None else "never"
+    return f"in {duration(left.soonest_s)} to {latest}"
+
+
+def _chart(rows: tuple[Beside, ...]) -> LiveChart:
+    colours = palette(state.dark())
+    bars = []
+    for who, sizes in (("planned", [row.planned for row in rows]), ("now", [row.now or 0.0 for row in rows])):
+        end = 0.0
+        for row, size in zip(rows, sizes, strict=True):
+            bars.append(
+                {
+                    "kind": "bar",
+                    "who": who,
+                    "part": row.name,
+                    "x": end,
+                    "end": end + size,
+                    "size": bytes_text(size),
+                }
+            )
+            end += size
+    names = [row.name for row in rows]
+    layer = of_kind(
+        "bar",
+        {"type": "bar"},
+        x={"field": "x"},
+        x2={"field": "end"},
+        y={"field": "who"},
+        color={
+            "field": "part",
+            "type": "nominal",
+            "sort": names,
+            "scale": {"domain": names, "range": list(colours.categories[: len(names)])},
+            "legend": {"title": None, "columns": 3},
+        },
+        tooltip=[
+            {"field": "who", "title": "which"},
+            {"field": "part", "title": "part"},
+            {"field": "size", "title": "memory"},
+        ],
+    )
+    expression = (
+        "datum.value >= 1073741824 ? format(datum.value / 1073741824, '.3~g') + ' GiB' : "
+        "format(datum.value / 1048576, '.3~g') + ' MiB'"
+    )
+    spec = layered(
+        [layer],
+        colours,
+        height=150,
+        x={"type": "quantitative", "axis": {"title": None, "labelExpr": expression, "tickCount": 5}},
+        y={"type": "nominal", "sort": ["planned", "now"], "axis": {"title": None, "grid": False}},
+    )
+    return LiveChart(spec, pd.DataFrame(bars, columns=["kind", "who", "part", "x", "end", "size"]))
