@@ -34,7 +34,7 @@ from memdb.tuning.run import SweepRequest
 from memdb.vectors import index
 from memdb.vectors.index import HnswField, IndexSpec, index_info
 
-QUESTIONS, K, GOAL = 1_000, 10, 0.85
+QUESTIONS, K, EF, GOAL = 1_000, 10, 100, 0.85
 SECOND = "idx:labelled:second"
 
 
@@ -59,7 +59,9 @@ def main() -> int:
 
 
 def _compared(client: Client, judged: Judgements, rounds: int) -> dict[str, object]:
-    request = EvaluationRequest((Setting(labelled.INDEX.name), Setting(SECOND)), k=K)
+    request = EvaluationRequest(
+        (Setting(labelled.INDEX.name, ef_runtime=EF), Setting(SECOND, ef_runtime=EF)), k=K
+    )
     embedder = models.of_settings(client, Settings.from_env())
     texts = list(judged.texts.values())
     assert len(texts) == QUESTIONS
@@ -83,6 +85,7 @@ def _compared(client: Client, judged: Judgements, rounds: int) -> dict[str, obje
     return {
         "questions": len(texts),
         "settings": len(request.settings),
+        "ef_runtime": EF,
         "ours_s": round(statistics.median(ours), 3),
         "bare_s": round(statistics.median(bare), 3),
         "ratio_median": round(statistics.median(ratios), 3),
@@ -99,7 +102,7 @@ def _bare(
     answers = []
     for setting in request.settings:
         info = index_info(client, setting.index)
-        made = load.questions(client, info, SweepRequest(info.name), vectors, 0, k=request.k, condition="*")
+        made = load.questions(client, info, SweepRequest(info.name), vectors, EF, k=request.k, condition="*")
         commands = [made.command(place) for place in range(len(made))]
         answers.append(_asked(raw, commands))
     return answers

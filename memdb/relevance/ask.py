@@ -12,8 +12,8 @@ from memdb.errors import BadInput, OutOfRange
 from memdb.relevance.run import EvaluationRequest, Setting
 from memdb.tuning import load
 from memdb.tuning.run import SweepRequest
-from memdb.vectors.distance import Floats
 from memdb.vectors import words
+from memdb.vectors.distance import Floats
 from memdb.vectors.filters import may_be_broken, render
 from memdb.vectors.hybrid import HybridRequest, hybrid
 from memdb.vectors.index import IndexInfo

@@ -139,10 +139,14 @@ class _Work:
 
     def ask(self, report: Report, keep: Callable[[Evaluation], None] | None) -> None:
         """All questions, batch by batch; where a model is elsewhere, it has the next batch meanwhile."""
-        models: list[Embedder] = []  # each once, though several settings ask with it
-        for way in self.ways:
-            if way.embedder is not None and way.embedder not in models:
-                models.append(way.embedder)
+        # Each once, though several settings ask with it.
+        of_ways = [None if way.embedder is None else _identity(way.embedder) for way in self.ways]
+        known = {
+            name: way.embedder
+            for name, way in zip(of_ways, self.ways, strict=True)
+            if name is not None and way.embedder is not None
+        }
+        names, models = list(known), list(known.values())
         total = len(self.questions) * len(self.ways)
         report(_STAGE, 0, total)
         with ThreadPoolExecutor(1, "embed") as thread:
@@ -157,10 +161,10 @@ class _Work:
                     ]
                     ahead = self._ahead(thread, models, start + AT_ONCE)
                     batch: list[ask.Hits] = []
-                    for place, way in enumerate(self.ways):
+                    for place, (way, name) in enumerate(zip(self.ways, of_ways, strict=True)):
                         began = time.monotonic()
-                        known = None if way.embedder is None else embedded[models.index(way.embedder)]
-                        batch.append(ask.hits(way, texts, None if known is None else known.vectors))
+                        vectors = None if name is None else embedded[names.index(name)].vectors
+                        batch.append(ask.hits(way, texts, vectors))
                         self.took[place] += time.monotonic() - began
                         report(_STAGE, start * len(self.ways) + len(texts) * (place + 1), total)
                     for of_setting, more in zip(self.hits, batch, strict=True):
@@ -324,6 +328,12 @@ def _prepared(client: Client, request: EvaluationRequest, judged: Judgements, em
 def _absent(keys: Sequence[str], wanted: Sequence[str], why: str, then: str) -> str:
     count = f"{len(keys):,} of {len(wanted):,} labelled documents {'is' if len(keys) == 1 else 'are'}"
     return f"{count} {why}, e.g. '{line(keys[0], 80)}'. {then}."
+
+
+def _identity(embedder: Embedder) -> tuple[object, ...]:
+    """What tells an embedder from another."""
+    prompts = embedder.prompts
+    return embedder.model.identity, embedder.unit, prompts.query, prompts.document
 
 
 def _cut(model: str, count: int) -> str:

@@ -66,13 +66,18 @@ def measured(
             "Run: pip install pytrec-eval-terrier (without a wheel it needs a C compiler)",
         ) from None
     ranked = [list(dict.fromkeys(row))[:k] for row in hits]
-    # By numbers of ours: a key may hold what trec_eval's texts cannot.
+    # A hit is called by its rank: a key may hold what trec_eval's texts cannot.
+    ranks = [str(rank) for rank in range(max(map(len, ranked), default=0))]
+    scores = {length: {rank: -float(rank) for rank in ranks[:length]} for length in set(map(len, ranked))}
     run, qrels = {}, {}
     for place, (row, known) in enumerate(zip(ranked, grades, strict=True)):
-        number = {key: str(i) for i, key in enumerate(dict.fromkeys((*row, *known)))}
         if row and known:  # else trec_eval has nothing to say
-            qrels[str(place)] = {number[key]: max(int(grade), 0) for key, grade in known.items()}
-            run[str(place)] = {number[key]: float(-rank) for rank, key in enumerate(row)}
+            named = dict(zip(row, ranks, strict=False))
+            qrels[str(place)] = {
+                named.get(key) or f"other {i}": max(int(grade), 0)
+                for i, (key, grade) in enumerate(known.items())
+            }
+            run[str(place)] = scores[len(row)]
     wanted = {f"ndcg_cut_{k}": 0, "recip_rank": 1, f"P_{k}": 2, f"recall_{k}": 3}
     columns = np.zeros((4, len(ranked)))
     scored = pytrec_eval.RelevanceEvaluator(qrels, set(wanted), relevant).evaluate(run)
