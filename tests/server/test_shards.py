@@ -17,6 +17,8 @@ from memdb.cluster.client import Client, connect
 from memdb.errors import Busy, Unreachable
 from memdb.maps.request import MapRequest
 from memdb.maps.sample import sample
+from memdb.operations.past import NodeNow, in_all
+from memdb.operations.samples import sample_all
 from memdb.tuning import queries, store
 from memdb.tuning.by_shard import by_shard
 from memdb.tuning.run import Goal, Run, SweepRequest
@@ -338,3 +340,38 @@ def test_a_map_is_of_all_shards(client: Client, info: IndexInfo, loaded: Loaded)
     assert len(some.keys) == 90
     assert all(int(key[2:]) % 7 == 6 for key in some.keys)
     assert {loaded.shard(int(key[2:])) for key in some.keys} == {0, 1, 2}
+
+
+def test_memory_and_metrics_are_of_each_shard_and_of_all(
+    shards: tuple[Shard, ...],
+    client: Client,
+    loaded: Loaded,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    taken = sample_all(client)
+    assert [sample.figures["keys"] for sample in taken] == [
+        sum(loaded.shard(i) == place for i in range(COUNT)) for place in range(3)
+    ]
+    assert [sample.indexes[0].documents for sample in taken] == [sample.figures["keys"] for sample in taken]
+    monkeypatch.setenv("MEMDB_URL", shards[0].target.url)
+    main(["memory", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert told["in_all"]["shards"] == 3
+    assert told["in_all"]["keys"] == COUNT == sum(node["keys"] for node in told["nodes"])
+    assert told["in_all"]["used"] == sum(node["used"] for node in told["nodes"])
+    assert told["in_all"]["parts"]["vectors"] == COUNT * DIM * 4
+    shards[OUT].down = True
+    assert main(["memory"]) == 1
+    shown = capsys.readouterr().out
+    assert "2 of 3 shards" in shown
+    assert f"The shard at {place_of(shards[OUT])} does not answer" in shown
+
+
+def test_figures_are_summed_over_primaries_that_told_them() -> None:
+    first = NodeNow("a:1", "primary", 0.0, {"used_bytes": 10.0, "keys": 3.0, "searches": 1.5})
+    second = NodeNow("b:2", "primary", 0.0, {"used_bytes": 20.0, "keys": 4.0})
+    replica = NodeNow("c:3", "replica", 0.0, {"used_bytes": 99.0, "keys": 3.0, "searches": 9.0})
+    assert in_all((first, second, replica)) == {"used_bytes": 30.0, "keys": 7.0}
+    assert in_all((first, replace(second, problem="gone"))) == {}
+    assert in_all(()) == {}
