@@ -24,6 +24,7 @@ from memdb.operations.past import NodeNow, in_all
 from memdb.operations.samples import sample_all
 from memdb.tuning import queries, shadow, store
 from memdb.tuning.by_shard import by_shard
+from memdb.tuning.plan import plan
 from memdb.tuning.run import Goal, Run, SweepRequest
 from memdb.tuning.shadow import Variant
 from memdb.tuning.source import Given, Selected
@@ -431,3 +432,15 @@ def test_a_shadow_index_is_built_on_all_shards(client: Client, info: IndexInfo, 
     finally:
         shadow.drop(client, built.name, built.name)
     assert index.index_names(client) == ("several",)
+
+
+def test_how_a_filter_was_run_is_told_only_where_all_shards_agree(
+    client: Client, info: IndexInfo, loaded: Loaded
+) -> None:
+    """A shard of which nothing matches compares, one of which something does walks its graph."""
+    elsewhere = next(i for i in range(COUNT) if i % 3 and loaded.shard(i) != 0)
+    told = plan(client, asked(QUERIES[0], Range("n", elsewhere, elsewhere)), info)
+    assert (told.exact, "shards decided differently" in told.words) == (None, True)
+    assert plan(client, asked(QUERIES[0], Range("n", -9, -5)), info).exact is True
+    walked = plan(client, asked(QUERIES[0], Range("n", 0, COUNT)), info)
+    assert (walked.exact, walked.details) == (False, (("prefiltering", "+0"), ("inline filtering", "+3")))
