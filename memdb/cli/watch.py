@@ -67,6 +67,13 @@ class Watch(OnIndex):
         metavar="N|FILE",
         help="N made queries, the same each time; or the file of a tap, whose newest searches are asked",
     )
+    sample: int | None = option(
+        "--sample",
+        type=count(0),
+        metavar="N",
+        help="estimate from so many documents drawn at random; 0 reads all (default: all, or a sample "
+        "where all are more than the target's budget of keys allows)",
+    )
     confidence: float = option(
         "--confidence", default=_DEFAULT.confidence, type=share, metavar="C", help="of the interval"
     )
@@ -102,6 +109,7 @@ class Watch(OnIndex):
             self.every,
             number,
             tap,
+            self.sample,
         )
 
     def run(self) -> int:

@@ -18,14 +18,18 @@ from memdb.jobs import Report, silent
 from memdb.tap import record as taps
 from memdb.tuning import load, own, queries, tapped
 from memdb.tuning.checks import checked
+from memdb.tuning.estimate import Nearer, estimates
 from memdb.tuning.packing import packed, unpacked
-from memdb.tuning.run import Goal, Queries, SweepRequest, Truth, Uncertainty
+from memdb.tuning.reference import reference
+from memdb.tuning.run import Goal, Queries, SweepRequest, Uncertainty
+from memdb.tuning.sample import Sample, chosen
 from memdb.tuning.source import File, Unseen
 from memdb.vectors import distance
 from memdb.vectors.index import IndexInfo, index_info
 from memdb.vectors.membership import Membership
 from memdb.watch.series import Measured, Watch
 
+_DEFAULT = SweepRequest("")
 ANEW = 0.25  # share of documents more or fewer from which queries are made anew
 _LOST = ("del", "unlink", "hdel", "json.del")
 
@@ -73,12 +77,30 @@ def measure(client: Client, watch: Watch, home: Path, *, report: Report = silent
             now, took_s=time.monotonic() - began, problem=f"{info.unfinished} It is not measured until then."
         )
     request = SweepRequest(
-        watch.index, watch.field, watch.k, watch.filter, goal=Goal("recall", watch.target, watch.confidence)
+        watch.index,
+        watch.field,
+        watch.k,
+        watch.filter,
+        ef_max=max(watch.k, watch.ef_runtime or _DEFAULT.ef_max),
+        goal=Goal("recall", watch.target, watch.confidence),
+        sample=watch.sample,
     )
-    asked = _queries(client, info, watch, request, home, report)
+    # A tap's searches have a filter each: no one sample is of what all of them match.
+    sample = None
+    if not watch.tap:
+        sample = chosen(client, info, request, queries=watch.queries, home=home, report=report)
+    asked = _queries(client, info, watch, request, sample, home, report)
     request = checked(client, info, request, asked, None)
     asked = replace(asked, vectors=distance.as_sent(asked.vectors, params.type))
-    neighbours, estimated = _neighbours(client, info, request, asked, home, report)
+    under = Membership(client, info, request.condition)
+    nearer: Nearer | None = None
+    if sample is None:
+        neighbours = own.exact(client, info, request, asked, home=home, report=report)
+    else:
+        made = reference(
+            client, info, request, asked, sample, under, report=report, pace=client.queries_per_s
+        )
+        neighbours, nearer = made.truth, made.nearer
     if not max(map(len, neighbours.keys), default=0):
         raise BadInput(
             f"No document of '{info.name}' matches the filter {watch.filter}.", "Widen the filter."
@@ -100,12 +122,15 @@ def measure(client: Client, watch: Watch, home: Path, *, report: Report = silent
         [answer for some in answers for answer in some],
         asked,
         neighbours,
-        Membership(client, info, request.condition),
+        under,
     )
     # Of queries like these: how well made ones stand for unseen ones does not change from one time to the
     # next,
     # and an interval with all of that in it would hide a fall.
     band = intervals.mean(came.recalls, watch.confidence)
+    if sample is not None and nearer is not None:
+        (estimate,) = estimates([came.ranks >= 0], nearer, sample.share, watch.confidence)
+        band = estimate.recall
     return replace(
         now,
         queries=len(asked),
@@ -114,23 +139,19 @@ def measure(client: Client, watch: Watch, home: Path, *, report: Report = silent
         low=band.low,
         high=band.high,
         digest=asked.digest,
-        estimated=estimated,
+        estimated="" if sample is None else f"estimated from {sample.words}",
         took_s=time.monotonic() - began,
     )
 
 
-def _neighbours(
-    client: Client, info: IndexInfo, request: SweepRequest, asked: Queries, home: Path, report: Report
-) -> tuple[Truth, str]:
-    """What the answers are held against, and of what sample it is, "" for all documents.
-
-    The one place where a measurement reads the index: an estimate from a sample goes in here.
-    """
-    return own.exact(client, info, request, asked, home=home, report=report), ""
-
-
 def _queries(
-    client: Client, info: IndexInfo, watch: Watch, request: SweepRequest, home: Path, report: Report
+    client: Client,
+    info: IndexInfo,
+    watch: Watch,
+    request: SweepRequest,
+    sample: Sample | None,
+    home: Path,
+    report: Report,
 ) -> Queries:
     """The newest of a tap, or those that were made with the first measurement."""
     if watch.tap:
@@ -154,7 +175,15 @@ def _queries(
     if kept is not None:
         return kept
     made = queries.unseen(
-        client, info, watch.field, watch.queries, 0, request.condition, k=watch.k, report=report
+        client,
+        info,
+        watch.field,
+        watch.queries,
+        0,
+        request.condition,
+        k=watch.k,
+        sample=sample,
+        report=report,
     )
     arrays: dict[str, Any] = {
         "vectors": made.vectors,

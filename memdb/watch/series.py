@@ -34,6 +34,8 @@ class Watch:
     every_s: float = EVERY_S
     queries: int = QUERIES  # at most
     tap: str = ""  # path of a tap's record, whose newest searches are asked; empty: fixed made queries
+    # Documents that recall is estimated from; 0: all are read, None: the target's budget decides.
+    sample: int | None = None
 
     def __post_init__(self) -> None:
         for name, value, low, high in (

@@ -6,10 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
+import redis
 from playwright.sync_api import Page, expect
 
 from memdb.cluster.client import connect
 from memdb.cluster.target import Target
+from memdb.embedding.local import embed
+from memdb.tap import recording
 from memdb.tuning import queries, store
 from memdb.tuning.run import SweepRequest
 from memdb.tuning.sweep import sweep
@@ -64,6 +67,35 @@ def test_a_sweep_ends_in_a_sentence_and_a_miss_opens_in_search(app_server: str, 
     page.get_by_role("link", name="Open its document in Search").click()
     expect(page).to_have_url(re.compile(r"/search\?.*search\.by=Document.*search\.ef="))
     expect(page.get_by_text(re.compile(r"11 of K 11 · EF")).first).to_be_visible()
+    assert errors == []
+
+
+def test_from_a_tapped_file_to_the_sentence(
+    app_server: str, page: Page, demo_target: Target, tmp_path: Path
+) -> None:
+    """Searches recorded around a real client, uploaded, swept; then watched, and the trend opened."""
+    tapped = tmp_path / "tap.parquet"
+    with (
+        redis.Redis(port=demo_target.port, password=demo_target.password or None) as client,
+        recording(client, tapped),
+    ):
+        for n, text in enumerate(
+            ("restore a table", "rotate a secret", "read a csv file", "who may read") * 5
+        ):
+            clause = f"*=>[KNN {5 + n % 2} @embedding $q EF_RUNTIME 20]"
+            vector = embed([f"{text} {n}"])[0].tobytes()
+            client.execute_command(
+                "FT.SEARCH", "idx:embeddings", clause, "PARAMS", 2, "q", vector, "DIALECT", 2
+            )
+    asked = "recall.by=What%20the%20application%20asked&recall.clients=none&recall.target=0.2"
+    errors = opened(page, app_server, f"recall?{asked}")
+    page.locator('.st-key-recall-tap_file input[type="file"]').set_input_files(str(tapped))
+    ready(page)
+    page.get_by_role("button", name="Run the sweep").click()
+    sentence = re.compile(r"With its own settings \(2 different\) the application gets a recall of [01]\.\d+")
+    expect(page.get_by_text(sentence).first).to_be_visible(timeout=LONG_MS)
+    expect(page.locator(".st-key-recall-asked-nearest .main-svg").first).to_be_visible()
+    ready(page)
     assert errors == []
 
 

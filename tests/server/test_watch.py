@@ -19,8 +19,8 @@ from memdb.operations import history
 from memdb.operations.past import Past
 from memdb.tap.record import Recorder
 from memdb.vectors.index import index_info
+from memdb.watch import judge, runner, series
 from memdb.watch import measure as measuring
-from memdb.watch import runner, series
 from memdb.watch.runner import Watcher, once, rows_of
 from memdb.watch.series import Measured, Watch
 from tests.waiting import until
@@ -154,6 +154,21 @@ def test_a_tap_s_newest_searches_with_their_own_settings(index: Client, tmp_path
     outcome = once(index.target, watch, tmp_path)  # it was measured before: that it cannot be now is kept
     assert outcome.now.recall is None
     assert "is no record of a tap" in outcome.now.problem
+
+
+def test_a_sample_where_the_budget_allows_no_more(index: Client, tmp_path: Path) -> None:
+    """An estimate says so, and lies near what all documents tell."""
+    whole = once(index.target, WATCH, tmp_path).now
+    watch = replace(WATCH, sample=600)
+    now = once(index.target, watch, tmp_path / "other").now
+    assert now.estimated == "estimated from a sample of 600 (50 %)"
+    assert now.recall is not None
+    assert whole.recall is not None
+    assert now.recall == pytest.approx(whole.recall, abs=0.15)
+    assert now.low is not None
+    assert now.high is not None
+    assert now.low < now.recall < now.high
+    assert "estimated from a sample" in judge.words(now)
 
 
 def test_never_two_at_once(index: Client, tmp_path: Path) -> None:
