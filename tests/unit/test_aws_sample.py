@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
+from botocore.exceptions import ParamValidationError
 from botocore.stub import Stubber
 
 from memdb.operations import aws_alarms, aws_card, aws_metrics, aws_sample, aws_snapshots, elasticache_card
@@ -27,7 +28,10 @@ def test_every_answer_has_the_shape_of_the_service(service: str, operation: str)
     asked = {"MetricDataQueries": _queries(), "StartTime": NOW - timedelta(hours=1), "EndTime": NOW}
     (answer,) = aws_sample.client(service, NOW).get_paginator(operation).paginate(**asked)
     real = boto3.client(service, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    assert all(answer.values()), "something is told"
     Stubber(real).add_response(operation, answer)  # raises where a name or a type is not the service's
+    with pytest.raises(ParamValidationError):
+        Stubber(real).add_response(operation, {**answer, "Unheard": 1})
 
 
 def _queries() -> list[dict[str, object]]:
