@@ -102,7 +102,7 @@ async def tabs(port: int, count: int) -> AsyncIterator[list[Tab]]:
         for _ in range(count):
             address = f"ws://localhost:{port}/_stcore/stream"
             socket = websockets.connect(
-                address, subprotocols=[websockets.Subprotocol("streamlit")], max_size=None
+                address, subprotocols=[websockets.Subprotocol("streamlit")], max_size=None, open_timeout=120
             )
             opened.append(Tab(await stack.enter_async_context(socket)))
         yield opened
@@ -170,8 +170,8 @@ async def step(port: int, pid: int, count: int, start_mb: float, idle_s: float) 
     )
 
 
-async def measure(sessions: list[int], documents: int, idle_s: float) -> list[Step]:
-    """Each number of sessions after the one before."""
+async def measure(sessions: list[int], documents: int, idle_s: float) -> None:
+    """Each number of sessions after the one before; a line for each."""
     with app(documents) as (port, pid):
         async with tabs(port, 1) as (first,):  # imports, model and caches are the server's own
             await first.open("metrics")
@@ -179,18 +179,18 @@ async def measure(sessions: list[int], documents: int, idle_s: float) -> list[St
         await asyncio.sleep(2)
         start = rss_mb(pid)
         print(f"server after its first visitor: {start:.0f} MB", file=sys.stderr)
-        return [await step(port, pid, count, start, idle_s) for count in sessions]
+        for count in sessions:
+            print(json.dumps(asdict(await step(port, pid, count, start, idle_s))), flush=True)
 
 
 def main() -> None:
-    """Print a line of JSON for each step."""
+    """Read the options and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sessions", type=int, nargs="+", default=[1, 10, 50])
     parser.add_argument("--documents", type=int, default=2_000)
     parser.add_argument("--idle", type=float, default=20.0)
     given = parser.parse_args()
-    for made in asyncio.run(measure(given.sessions, given.documents, given.idle)):
-        print(json.dumps(asdict(made)))
+    asyncio.run(measure(given.sessions, given.documents, given.idle))
 
 
 if __name__ == "__main__":
