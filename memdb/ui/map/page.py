@@ -16,8 +16,8 @@ from memdb.errors import MemDBError
 from memdb.maps.request import Map, MapRequest
 from memdb.ui import frame
 from memdb.ui.kit import charts, parts, state
+from memdb.ui.map import application, compare, figures, form, honesty, region, session
 from memdb.ui.map import cached as map_cached
-from memdb.ui.map import compare, figures, form, honesty, region, session
 from memdb.ui.map import query as map_query
 from memdb.ui.map.figures import Colouring
 from memdb.ui.map.shown import MapView
@@ -171,6 +171,7 @@ def _map(shown: MapView) -> None:
     with right:
         path = session.choose(shown)
     _picture(shown, colour or options[0], query, path)
+    application.section(shown)
 
 
 @st.fragment
