@@ -7,7 +7,7 @@ import streamlit as st
 
 from memdb.cluster.target import Target
 from memdb.demo import labelled, loader, second
-from memdb.display import bytes_text, duration, line, markdown
+from memdb.display import bytes_text, counted, duration, line, markdown
 from memdb.errors import MemDBError, NotAllowed, UnknownIndex
 from memdb.jobs import Job
 from memdb.maps import store
@@ -241,6 +241,15 @@ def _nodes(target: Target) -> None:
         placeholder="–",
         column_config={"built": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)},
     )
+    whole = cached.index_info(target, index) if index else None
+    if whole is not None and whole.shards:
+        built = whole.told_fraction
+        told = "" if built is None else f", the slowest of them built to {built:.0%}"
+        answer = len(whole.shards) - len(whole.missing)
+        st.caption(
+            f"The index {markdown(index, 60)} lies on {len(whole.shards)} shards: "
+            f"{_number(whole.told_documents)} documents on the {answer} that answer{told}."
+        )
     what = f" and of the index {markdown(index, 60)}" if index else ""
     st.caption(f"Each node asked for itself{what}: an index is built by every node on its own.")
 
@@ -322,7 +331,7 @@ def _indexes(target: Target, infos: list[IndexInfo], refused: dict[str, NotAllow
             st.caption(":material/info: " + markdown(f"{info.name}: not available: {why}."))
         if info.failures and info.last_error:
             st.warning(
-                f"{markdown(info.name)}: {info.failures:,} documents could not be indexed, last "
+                f"{markdown(info.name)}: {counted(info.failures, 'document')} could not be indexed, last "
                 f"{markdown(info.last_error_key)}: {markdown(info.last_error)}",
                 icon=":material/warning:",
             )

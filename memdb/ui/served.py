@@ -47,7 +47,7 @@ def _policy() -> str:
 
     Scripts are Streamlit's files, and those that its page holds, by their digest: no text that became a
     script would run. Its elements come with styles of their own; charts and tables draw pictures and
-    run workers, and plotly's WebGL charts compile code of their own.
+    run workers, and WebGL charts (the map, plotly) compile code of their own.
     """
     page = Path(get_static_dir(), "index.html").read_text("utf-8")
     inline = [

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import re
+from pathlib import Path
 
+import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
+from memdb.tuning.packing import unpacked
 from tests.waiting import PATIENCE_S
 
 LONG_MS = 2_000 * PATIENCE_S  # a sweep, a map or a build, on a cold app beside other tests
@@ -18,8 +23,43 @@ def ready(page: Page) -> None:
     )
 
 
+def drawn(page: Page) -> Locator:
+    """The map once its points are there."""
+    canvas = page.locator(".map[data-points]")
+    expect(canvas).to_have_count(1, timeout=LONG_MS)
+    return canvas
+
+
+def lasso(page: Page, canvas: Locator) -> None:
+    """Around the middle of the map."""
+    canvas.locator("[data-action=lasso]").click()
+    stage = canvas.locator(".stage")
+    stage.scroll_into_view_if_needed()
+    box = stage.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    corners = ((-160, -140), (150, -160), (170, 160), (-150, 130), (-158, -130))
+    page.mouse.move(x + corners[0][0], y + corners[0][1])
+    page.mouse.down()
+    for dx, dy in corners[1:]:
+        page.mouse.move(x + dx, y + dy, steps=12)
+    page.mouse.up()
+    expect(canvas).to_have_attribute("data-selected", re.compile(r"[1-9]\d*"))
+
+
+def within(polygon: list[list[float]], xy: np.ndarray) -> list[int]:
+    """The points that a polygon winds around, by the angles under which they see its corners."""
+    low, high = xy.min(axis=0).astype(float), xy.max(axis=0).astype(float)
+    plane = ((xy - (low + high) / 2) / ((high - low).max() / 2 * 1.05)).astype(np.float32).astype(float)
+    seen = np.array(polygon)[None, :, :] - plane[:, None, :]
+    angles = np.arctan2(seen[..., 1], seen[..., 0])
+    turned = np.diff(np.concatenate([angles, angles[:, :1]], axis=1), axis=1)
+    around = ((turned + np.pi) % (2 * np.pi) - np.pi).sum(axis=1) / (2 * np.pi)
+    return np.flatnonzero(np.abs(around) > 0.5).tolist()
+
+
 @pytest.mark.timeout(300)
-def test_draw_ask_lasso_and_tune(app_server: str, page: Page) -> None:
+def test_draw_ask_lasso_and_tune(app_server: str, page: Page, home: Path) -> None:
     page.goto(f"{app_server}/map?map.n=800")
     ready(page)
     page.get_by_role("button", name="Draw the map").click()
@@ -32,21 +72,27 @@ def test_draw_ask_lasso_and_tune(app_server: str, page: Page) -> None:
     question.press("Enter")
     expect(page.get_by_text(re.compile(r"recall@10"))).to_be_visible(timeout=LONG_MS)
     expect(page.get_by_text(re.compile(r"\d+ found"), exact=False).first).to_be_visible()
-    chart = page.locator(".st-key-map-chart .js-plotly-plot").first
-    expect(chart).to_be_visible()
-    box = chart.bounding_box()
-    assert box is not None
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    chart.hover()
-    page.locator('.st-key-map-chart [data-title="Lasso Select"]').first.click()
-    corners = ((-160, -160), (160, -160), (160, 160), (-160, 160), (-160, -160))
-    page.mouse.move(x + corners[0][0], y + corners[0][1])
-    page.mouse.down()
-    for dx, dy in corners[1:]:
-        page.mouse.move(x + dx, y + dy, steps=8)
-    page.mouse.up()
+    canvas = drawn(page)
+    expect(canvas.locator("svg .mark.query")).to_have_count(1)
+    assert canvas.locator("svg .mark.found, svg .mark.missed, svg .mark.wrong").count() >= 10
+    lasso(page, canvas)
     expect(page.get_by_text(re.compile(r"[\d,]+ documents selected"))).to_be_visible(timeout=LONG_MS)
     expect(page.get_by_text("What sets them apart")).to_be_visible()
+    with page.expect_download() as started:
+        page.locator(".st-key-map-selection-CSV").get_by_role("button").click()
+    rows = list(csv.DictReader(started.value.path().read_text().splitlines()))
+    # The corners as the browser tells them, and a test of the points in float64 of this test's own.
+    polygon = json.loads(canvas.get_attribute("data-lasso") or "")
+    kept = next(iter((home / "maps").glob("*.npz")))
+    with np.load(kept) as arrays:
+        keys, xy = unpacked("keys", arrays), arrays["xy"]
+    assert {row["key"] for row in rows} == {keys[i] for i in within(polygon, xy)}
+    assert str(len(rows)) == canvas.get_attribute("data-selected")
+    # Another view and back: what was selected stays.
+    page.get_by_role("radio", name="Files").click()
+    expect(page.get_by_text("The same with Python")).to_be_visible()
+    page.get_by_role("radio", name="Map", exact=True).click()
+    expect(drawn(page)).to_have_attribute("data-selected", str(len(rows)))
     page.get_by_role("button", name="Recall of this region").click()
     link = page.get_by_role("link", name="Tune with these documents as queries")
     expect(link).to_be_visible(timeout=LONG_MS)
@@ -65,14 +111,14 @@ def test_a_point_tells_what_it_is(app_server: str, page: Page) -> None:
         page.get_by_role("button", name="Draw the map").click()
     expect(page.get_by_text(re.compile(r"Showing 800 of"))).to_be_visible(timeout=LONG_MS)
     ready(page)
-    chart = page.locator(".st-key-map-chart .js-plotly-plot").first
-    box = chart.bounding_box()
+    canvas = drawn(page)
+    box = canvas.locator(".stage").bounding_box()
     assert box is not None
-    hover = page.locator(".st-key-map-chart .hoverlayer text").first
-    for step in range(80):  # over the middle until some point is hit
+    hover = canvas.locator(".tip")
+    for step in range(120):  # over the middle until some point is hit
         page.mouse.move(
             box["x"] + box["width"] * (0.35 + 0.004 * step), box["y"] + box["height"] * (0.4 + 0.0025 * step)
         )
-        if hover.count():
+        if hover.is_visible():
             break
-    expect(hover).to_be_visible()
+    expect(hover).to_have_text(re.compile(r"\w{3}"))

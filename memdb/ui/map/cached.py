@@ -12,6 +12,7 @@ from memdb.display import figure_text, line
 from memdb.maps import store
 from memdb.maps.request import Map, MapRequest
 from memdb.ui.kit import cached
+from memdb.ui.map import canvas
 from memdb.vectors import stored, tags
 from memdb.vectors.counts import tag_field
 from memdb.vectors.distance import Floats
@@ -82,6 +83,21 @@ def titles(target: Target, state: str, request: MapRequest, _info: IndexInfo, _m
         return [line(key, 60) for key in _made.keys]
     named = values(target, state, request, field.name, _info, _made)
     return [line(text or key, 60) for text, key in zip(named, _made.keys, strict=True)]
+
+
+@st.cache_resource(ttl="30m", max_entries=8, show_spinner=False)
+def points(
+    target: Target,
+    state: str,
+    request: MapRequest,
+    colours: str,
+    store: str,
+    _made: Map,
+    _codes: canvas.Codes,
+    _titles: list[str],
+) -> canvas.Points:
+    """The points as the browser takes them, by codes (n,): packing a million takes long."""
+    return canvas.packed(store, _made.xy, _codes, _titles)
 
 
 @st.cache_resource(ttl="30m", max_entries=6, show_spinner=False)

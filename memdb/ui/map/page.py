@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from memdb.errors import MemDBError
 from memdb.maps.request import Map, MapRequest
 from memdb.ui import frame
 from memdb.ui.kit import charts, parts, state
-from memdb.ui.map import application, compare, figures, form, honesty, region, session
+from memdb.ui.map import application, canvas, compare, figures, form, honesty, painting, region, session
 from memdb.ui.map import cached as map_cached
 from memdb.ui.map import query as map_query
 from memdb.ui.map.figures import Colouring
@@ -31,6 +32,8 @@ SO_FAR = {
     "UMAP": "the layout so far",
     "laid out": "the layout is finished; it is being judged and named",
 }
+CANVAS, LIVE = "map.canvas", "map.live"
+_HOVERED = "map.hovered"  # of this tab
 _FIGURE = "map.figure"  # of this tab, see _base
 _KEPT_S = 1_800  # as long as a field's values are, see map_cached
 CONFIG = {
@@ -110,7 +113,15 @@ def right_side(target: Target, info: IndexInfo, asked: MapRequest | MemDBError) 
 def _so_far(made: Map | None) -> None:
     if made is not None:
         st.caption(f"{markdown(made.words)}: {SO_FAR[_stage(made)]}.")
-        quiet = Colouring("", [""] * len(made.keys))
+        _drawn_so_far(made)
+    else:
+        st.caption("First the vectors are read.")
+
+
+def _drawn_so_far(made: Map) -> None:
+    """The points in one colour: nothing that takes time from the job."""
+    quiet = Colouring("", [""] * len(made.keys))
+    if made.request.dimensions == 3 or not canvas.possible():
         figure = (
             figures.points(made.xy, quiet, [""] * len(made.keys), dark=state.dark())
             if len(made.keys) <= figures.POINTS
@@ -118,8 +129,11 @@ def _so_far(made: Map | None) -> None:
         )
         figure.update_layout(showlegend=False)
         st.plotly_chart(figure, key=f"map.live.{_stage(made)}", config=charts.PLAIN, alt="The map so far")
-    else:
-        st.caption("First the vectors are read.")
+        return
+    shades = painting.painted(quiet, dark=state.dark())
+    points = canvas.packed(LIVE, made.xy, shades.codes)
+    canvas.carry(points, LIVE)
+    canvas.show(points, shades.categories, key=LIVE, view="live", dark=state.dark(), alt="The map so far")
 
 
 def _stage(made: Map) -> str:
@@ -174,10 +188,72 @@ def _map(shown: MapView) -> None:
     application.section(shown)
 
 
-@st.fragment
 def _picture(shown: MapView, colour: str, query: map_query.Query | None, path: session.Path) -> None:
-    """The chart with what lies on it. A fragment: EF_RUNTIME and selections redraw only this."""
+    """The points with what lies on them: in WebGL, or where there is none, or in 3-D, as charts."""
+    if shown.made.request.dimensions == 3 or not canvas.possible():
+        _charts(shown, colour, query, path)
+        return
+    shades = painting.painted(colouring(shown, colour), dark=state.dark())
+    points = _points(shown, shades)
+    canvas.carry(points, CANVAS)
+    _canvas(shown, shades, points, query, path)
+
+
+def _points(shown: MapView, shades: painting.Shades) -> canvas.Points:
+    titles = shown.titles if len(shown.made.keys) <= canvas.TITLED else []
+    digest = hashlib.blake2b(shades.codes.tobytes(), digest_size=16).hexdigest()
+    return map_cached.points(*shown.key, digest, CANVAS, shown.made, shades.codes, titles)
+
+
+@st.fragment
+def _canvas(
+    shown: MapView,
+    shades: painting.Shades,
+    points: canvas.Points,
+    query: map_query.Query | None,
+    path: session.Path,
+) -> None:
+    """A fragment: EF_RUNTIME, a selection and a hover redraw only this, and send no points again."""
     made = shown.made
+    overlay = map_query.live(shown, query)
+    titles = map_query.titles(shown, overlay) if overlay is not None else {}
+    upon = painting.Upon(made.xy)
+    hovered = st.session_state.get(_HOVERED)
+    seen = canvas.show(
+        points,
+        shades.categories,
+        key=CANVAS,
+        view=f"{made.state} {hashlib.blake2b(made.xy.tobytes(), digest_size=8).hexdigest()}",
+        dark=state.dark(),
+        alt=f"{len(made.keys):,} documents laid out by their neighbourhoods",
+        labels=painting.labels(points.plane, made),
+        query=None if overlay is None else upon.query(overlay, titles),
+        path=None if path.session is None else upon.path(path.session.places, path.session.texts),
+        users=() if path.users is None else upon.users(path.users.places, path.users.names),
+        hover=hovered if hovered is not None and hovered[0] < len(made.keys) else None,
+    )
+    if not seen.drawn:
+        canvas.give_up()
+        st.rerun()
+    st.caption(
+        "Drag to move, wheel to zoom; Lasso or Box to select; a click in the legend shows one group alone. "
+        "By keyboard: arrows, + and −, 0 for the whole map."
+    )
+    if seen.hovered is not None and (hovered is None or hovered[0] != seen.hovered):
+        key = made.keys[seen.hovered]
+        st.session_state[_HOVERED] = (seen.hovered, map_query.title(shown, key))
+        st.rerun(scope="fragment")
+    if overlay is not None:
+        map_query.table(shown, overlay, titles)
+    region.view(shown, seen.selected if seen.selected is not None else region.NOTHING, many=False)
+
+
+@st.fragment
+def _charts(shown: MapView, colour: str, query: map_query.Query | None, path: session.Path) -> None:
+    """The same as charts of Plotly's."""
+    made = shown.made
+    if made.request.dimensions == 2:
+        st.caption(":material/info: This browser has no WebGL: the map is drawn as a chart.")
     overlay = map_query.live(shown, query)
     many = len(made.keys) > figures.POINTS
     figure = _base(shown, colour)
@@ -232,7 +308,9 @@ def colouring(shown: MapView, colour: str) -> Colouring:
         return Colouring("kept neighbours", numbers=made.quality.kept.astype(np.float64))
     if colour == TTL:
         return Colouring("TTL, s", numbers=map_cached.ttls(*shown.key, made))
-    if colour in (CLUSTERS, DENSITY):
+    if colour == DENSITY:  # the shade under the points tells it
+        return Colouring("", [""] * len(made.keys))
+    if colour == CLUSTERS:
         names = np.array([*made.names, figures.BETWEEN], dtype=object)
         return Colouring(
             "clusters", names[made.labels].tolist() if len(made.labels) else [""] * len(made.keys)

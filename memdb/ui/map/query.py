@@ -107,6 +107,15 @@ def titles(shown: MapView, laid: Overlay) -> dict[str, str]:
     return cached.titles(shown.target, shown.info, [m.key for m in laid.marks])
 
 
+def title(shown: MapView, key: str) -> str:
+    """What one document is called; its key where it cannot be asked."""
+    try:
+        named = cached.titles(shown.target, shown.info, [key])
+    except MemDBError:
+        return line(key, 80)
+    return line(named.get(key) or key, 80)
+
+
 def table(shown: MapView, laid: Overlay, names: dict[str, str]) -> None:
     """The neighbours as rows, and the command."""
     with st.expander("The neighbours, and the command"):  # a label that changes would close it

@@ -10,14 +10,14 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from memdb import intervals
-from memdb.display import line, markdown
+from memdb.display import counted, line, markdown
 from memdb.maps.region import Trait, traits
 from memdb.maps.store import condition_of
 from memdb.tuning.vectors import documents
 from memdb.ui import frame
 from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.map import cached as map_cached
-from memdb.ui.map import figures
+from memdb.ui.map import canvas, figures
 from memdb.ui.map.figures import Colouring
 from memdb.ui.map.shown import MapView
 from memdb.vectors import distance
@@ -31,6 +31,7 @@ from memdb.vectors.search import knn
 
 Places = NDArray[np.intp]
 ROWS = 500
+NOTHING: Places = np.empty(0, np.intp)
 QUERIES = 200  # documents of a region that ask for their neighbours
 
 
@@ -60,7 +61,7 @@ def view(shown: MapView, chosen: Places, many: bool) -> None:
         )
         return
     made = shown.made
-    st.markdown(f"##### {len(chosen):,} documents selected")
+    st.markdown(f"##### {counted(len(chosen), 'document')} selected")
     if many:
         part = chosen if len(chosen) <= figures.POINTS else chosen[:: len(chosen) // figures.POINTS + 1]
         labels = shown.labels
@@ -236,18 +237,8 @@ def _inside(selection: Any, xy: Any) -> Places:
         (x0, x1), (y0, y1) = sorted(box["x"]), sorted(box["y"])
         inside |= (xy[:, 0] >= x0) & (xy[:, 0] <= x1) & (xy[:, 1] >= y0) & (xy[:, 1] <= y1)
     for lasso in selection.get("lasso", ()):
-        inside |= _in_polygon(xy, np.array(lasso["x"], float), np.array(lasso["y"], float))
+        inside |= canvas.inside(list(zip(lasso["x"], lasso["y"], strict=True)), xy)
     return np.flatnonzero(inside)
 
 
-def _in_polygon(xy: Any, x: Any, y: Any) -> NDArray[np.bool_]:
-    """Even-odd rule, an edge at a time."""
-    inside = np.zeros(len(xy), bool)
-    for x0, y0, x1, y1 in zip(x, y, np.roll(x, -1), np.roll(y, -1), strict=True):
-        if y0 != y1:
-            crosses = (xy[:, 1] < y0) != (xy[:, 1] < y1)
-            inside ^= crosses & (xy[:, 0] < (x1 - x0) * (xy[:, 1] - y0) / (y1 - y0) + x0)
-    return inside
-
-
-__all__ = ["condition_of", "measured", "places", "view"]
+__all__ = ["NOTHING", "condition_of", "measured", "places", "view"]

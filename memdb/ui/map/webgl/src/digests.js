@@ -1,0 +1,7 @@
+// Writes built/built.json: digests of what built/map.js was built from, which a test holds it against.
+import { createHash } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+
+const files = ['package.json', 'package-lock.json', 'src/map.js', 'src/store.js', 'src/labels.js', 'src/overlay.js', 'built/map.js'];
+const digest = (file) => createHash('sha256').update(readFileSync(file)).digest('hex');
+writeFileSync('built/built.json', `${JSON.stringify(Object.fromEntries(files.map((file) => [file, digest(file)])), null, 2)}\n`);

@@ -1,0 +1,39 @@
+// Names on the map: those of the coarse groups always, finer ones as one comes nearer; none overlaps another.
+
+const NEARER = [1, 1.8, 3.5]; // how far one must have come for the names of a level
+
+const measure = document.createElement('canvas').getContext('2d');
+
+export const place = (labels, zoom, xScale, yScale, width, height) => {
+  const taken = [];
+  const placed = [];
+  for (const label of labels) {
+    if (zoom < (NEARER[label.level] ?? Infinity)) continue;
+    const size = [15, 13, 12][label.level];
+    measure.font = `600 ${size}px sans-serif`;
+    const lines = label.text.split('\n');
+    const wide = Math.max(...lines.map((line) => measure.measureText(line).width)) + 8;
+    const high = lines.length * size * 1.2 + 4;
+    const x = xScale(label.x);
+    const y = yScale(label.y);
+    const box = [x - wide / 2, y - high / 2, x + wide / 2, y + high / 2];
+    if (box[0] < 0 || box[1] < 0 || box[2] > width || box[3] > height) continue;
+    if (taken.some((other) => box[0] < other[2] && box[2] > other[0] && box[1] < other[3] && box[3] > other[1])) continue;
+    taken.push(box);
+    placed.push({ ...label, left: x, top: y, size });
+  }
+  return placed;
+};
+
+export const drawn = (parent, placed) => {
+  parent.replaceChildren(
+    ...placed.map((label) => {
+      const name = document.createElement('div');
+      name.className = 'name';
+      name.dataset.level = label.level;
+      name.textContent = label.text;
+      name.style.cssText = `left:${label.left}px;top:${label.top}px;font-size:${label.size}px`;
+      return name;
+    }),
+  );
+};
