@@ -105,7 +105,7 @@ def _draw(shown: MapView, path: Path, points: Floats) -> None:
 
 
 def figure(searches: Floats, points: Floats, *, dark: bool) -> go.Figure:
-    """Searches (q, 2 or 3) as diamonds over points (n, 2 or 3), seen from above."""
+    """Searches (q, 2|3) as diamonds over points (n, 2|3), seen from above."""
     colours = charts.palette(dark)
     some = points[np.random.default_rng(0).choice(len(points), min(POINTS, len(points)), replace=False)]
     drawn = go.Figure()
