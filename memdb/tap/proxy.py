@@ -30,6 +30,7 @@ _TURNS = 8  # reads of one socket before the others have theirs
 _HIGH = 1 << 20  # bytes that wait for a slow reader, before its sender waits too
 _CONNECTING = 32  # connections to the server that are made at a time
 _AGAIN_S = 0.5
+_UNREAD = 64 << 10  # bytes of requests that wait to be read
 _SAME_S = 60.0  # the same trouble is told once in so long
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
@@ -284,6 +285,8 @@ class _Pair:
         self._client, self._server = _End(client), _End(server)
         self._secure = isinstance(server, ssl.SSLSocket)
         self._closed = False
+        self._unread: list[tuple[bytes, float]] = []
+        self._unread_bytes = 0
         self._want(self._client, READ)
         self._want(self._server, READ)
 
@@ -292,6 +295,7 @@ class _Pair:
         if self._closed:
             return
         self._closed = True
+        self._read()
         for end in (self._client, self._server):
             if end.mask:
                 self._selector.unregister(end.sock)
@@ -329,13 +333,27 @@ class _Pair:
             data = self._buffer[:size]
             self._send(sink, data)
             if source is self._client:
-                self.follower.sent(data, now)
+                self._read_later(data, now)
             else:
+                self._read()
                 self.follower.answered(data, now)
             turns += 1
             if not (self._secure and source is self._server) and (size < _AT_ONCE or turns == _TURNS):
                 break
         self._balance()
+
+    def _read_later(self, data: memoryview, now: float) -> None:
+        """Requests are read when their reply has gone on: until then the server has the processor."""
+        self._unread.append((data.tobytes(), now))
+        self._unread_bytes += len(data)
+        if self._unread_bytes > _UNREAD:
+            self._read()
+
+    def _read(self) -> None:
+        for data, now in self._unread:
+            self.follower.sent(memoryview(data), now)
+        self._unread.clear()
+        self._unread_bytes = 0
 
     def _send(self, sink: _End, data: memoryview) -> None:
         if sink.shut or self._closed:

@@ -70,6 +70,12 @@ def queries(
         Ask(each.call.filter, each.call.filter_params, each.call.k, each.call.ef_runtime)
         for each, _ in askable
     )
+    counts = Counter(ask.k for ask in asks)
+    if len(counts) > 1:
+        notes.append(
+            f"The searches have a K between {min(counts)} and {max(counts)}; the recall of each is of its "
+            "own K."
+        )
     labels = tuple(f"search of {each.at:.3f}" for each, _ in askable)
     vectors = np.stack([vector for _, vector in askable])
     return replace(made(vectors, labels, (), source, asks=asks), notes=tuple(notes))

@@ -16,8 +16,9 @@ from memdb.demo.app import app_folder, environment
 from memdb.jobs import Job
 from memdb.maps import region
 from memdb.maps.request import MapRequest
+from memdb.tap.record import Recorder
 from memdb.ui.kit import cached
-from memdb.ui.map import canvas
+from memdb.ui.map import application, canvas
 from memdb.ui.map import figures as figures_map
 from memdb.ui.map.figures import Colouring
 from memdb.vectors import index, search
@@ -234,3 +235,36 @@ def test_a_lasso_takes_what_lies_inside() -> None:
 
 def test_a_request_is_its_own_name() -> None:
     assert repr(MapRequest("idx")) == repr(MapRequest("idx"))
+
+
+def test_what_the_application_asks_is_laid_over_the_map(opened: Open, folder: Path) -> None:
+    """Searches far from all documents are told to be; those at documents lie where these do."""
+    with Recorder(folder / "taps" / "20260101-000000-here.parquet") as recorder:
+        for n in range(20):
+            vector = np.random.default_rng(n).normal(size=256).astype("<f4").tobytes()
+            words = ("FT.SEARCH", "idx:embeddings", "*=>[KNN 5 @embedding $q]", "PARAMS", "2", "q")
+            recorder.offer(recorder.wanted() or 0.0, [*map(str.encode, words), vector], n, 1.0)
+    app = opened(map__n="600")
+    if any(button.key == "map.draw" for button in app.button):
+        drawn(app)
+    app.session_state["map.asked"] = True
+    app.run()
+    assert not app.exception
+    assert app.selectbox(key="map.tap").value == "20260101-000000-here.parquet"
+    assert "Half of these 20 searches lie within" in said(app)
+    assert "100% of the searches lie farther out than 95 % of the documents" in said(app)
+
+
+def test_how_searches_lie_among_documents() -> None:
+    draws = np.random.default_rng(1)
+    points = draws.normal(size=(300, 6)).astype(np.float32)
+    places = draws.normal(size=(300, 2)).astype(np.float32)
+    near, far = points[:40] + 1e-4, points[:40] + 50
+    told = application.laid(near, points, places, "L2")
+    lengths = np.linalg.norm(points[:, None].astype(float) - points[None].astype(float), axis=2) ** 2
+    np.fill_diagonal(lengths, np.inf)
+    assert np.sort(told.of_points) == pytest.approx(np.sort(lengths.min(axis=1)), rel=1e-3)
+    assert told.nearest.max() < 1e-3  # of float32: at lengths of some ten
+    assert "0% of the searches lie farther out" in told.words
+    assert "100% of the searches lie farther out" in application.laid(far, points, places, "L2").words
+    assert told.places.shape == (40, 2)

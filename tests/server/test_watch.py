@@ -70,7 +70,7 @@ def true_recall(
 
 
 def test_a_measurement_is_the_recall_and_is_kept(index: Client, tmp_path: Path) -> None:
-    outcome = once(index.target, WATCH, tmp_path)
+    outcome = once(index.target.read_only(), WATCH, tmp_path)
     now = outcome.now
     file = measuring._file(index, WATCH, tmp_path)
     queries = measuring._kept(file, DIM, DOCUMENTS)

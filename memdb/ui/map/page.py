@@ -17,8 +17,8 @@ from memdb.errors import MemDBError
 from memdb.maps.request import Map, MapRequest
 from memdb.ui import frame
 from memdb.ui.kit import charts, parts, state
+from memdb.ui.map import application, canvas, compare, figures, form, honesty, painting, region, session
 from memdb.ui.map import cached as map_cached
-from memdb.ui.map import canvas, compare, figures, form, honesty, painting, region, session
 from memdb.ui.map import query as map_query
 from memdb.ui.map.figures import Colouring
 from memdb.ui.map.shown import MapView
@@ -185,6 +185,7 @@ def _map(shown: MapView) -> None:
     with right:
         path = session.choose(shown)
     _picture(shown, colour or options[0], query, path)
+    application.section(shown)
 
 
 def _picture(shown: MapView, colour: str, query: map_query.Query | None, path: session.Path) -> None:

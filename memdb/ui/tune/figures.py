@@ -464,7 +464,9 @@ def nearest_distances(queries: Sequence[float], documents: Sequence[float], *, d
         )
     figure.update_xaxes(title="distance to the nearest document")
     figure.update_yaxes(title="% of them", range=[0, 100])
-    return styled(figure, colours, height=260)
+    styled(figure, colours, height=260)
+    figure.update_layout(showlegend=True)
+    return figure
 
 
 def trade_off(trades: Sequence[Trade], *, target: float | None = None, dark: bool) -> go.Figure:

@@ -327,6 +327,10 @@ def _changed(shown: RunView) -> None:
         return
     if run.partial:
         return
+    if run.queries.asks:  # its exact answers are kept by filter; what the index tells has to do
+        if info.fingerprint != run.fingerprint:
+            st.caption(":material/update: The index has changed since this run.")
+        return
     same = tune_cached.still(shown.target, info, run)
     if same is None:
         st.caption(

@@ -97,7 +97,6 @@ def section(target: Target, info: IndexInfo, asked: SweepRequest | MemDBError) -
 
 
 def _watched(target: Target, watch: Watch, place: int) -> None:
-    rows = runner.rows_of(history.path_of(cached.home(), target), watch, limit=200)
     with st.container(border=True):
         st.toggle(
             markdown(f"Watched every {duration(watch.every_s)}: {watch.words}"),
@@ -106,6 +105,13 @@ def _watched(target: Target, watch: Watch, place: int) -> None:
             on_change=_switch,
             args=(target, watch, False),
         )
+        st.fragment(_latest, run_every=min(15.0, max(2.0, watch.every_s / 4)))(target, watch)
+
+
+def _latest(target: Target, watch: Watch) -> None:
+    """The newest measurement, drawn anew by itself."""
+    with parts.errors_shown(target):
+        rows = runner.rows_of(history.path_of(cached.home(), target), watch, limit=200)
         if not rows:
             st.caption("The first measurement is under way.")
             return
