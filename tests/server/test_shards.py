@@ -23,6 +23,7 @@ from memdb.maps.sample import sample
 from memdb.operations.past import NodeNow, in_all
 from memdb.operations.samples import sample_all
 from memdb.tuning import queries, shadow, store
+from memdb.tuning import sweep as timing
 from memdb.tuning.by_shard import by_shard
 from memdb.tuning.plan import plan
 from memdb.tuning.run import Goal, Run, SweepRequest
@@ -59,6 +60,13 @@ def client(shards: tuple[Shard, ...]) -> Iterator[Client]:
     for shard in shards:
         shard.down = shard.building = False
         shard.refused.clear()
+
+
+@pytest.fixture
+def few_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times are not what these sweeps are about."""
+    monkeypatch.setattr(timing, "LEAST_CALLS", 3)
+    monkeypatch.setattr(timing, "LATENCY_S", 0.1)
 
 
 @dataclass(frozen=True)
@@ -197,6 +205,7 @@ def test_an_index_of_one_slot_is_of_one_shard(client: Client, shards: tuple[Shar
         assert search.knn(other, knn, info).keys == ("o:{shard0}:3",)
     shards[0].down = shards[1].down = False
     index.drop(client, "one{shard0}")
+    client.execute("DEL", *(f"o:{{shard0}}:{i}" for i in range(9)))
 
 
 @pytest.mark.parametrize("out", range(3))
@@ -269,6 +278,7 @@ def swept(client: Client, info: IndexInfo, home: Path, condition: str = "*") -> 
     return run
 
 
+@pytest.mark.usefixtures("few_calls")
 @pytest.mark.parametrize("condition", ["*", "@t:{t1|t2|t4}"])
 def test_recall_of_each_shard_is_that_of_its_true_neighbours(
     client: Client, info: IndexInfo, loaded: Loaded, tmp_path: Path, condition: str
@@ -302,6 +312,7 @@ def test_recall_of_each_shard_is_that_of_its_true_neighbours(
     ]
 
 
+@pytest.mark.usefixtures("few_calls")
 def test_the_command_line_tells_recall_by_shard(
     shards: tuple[Shard, ...],
     loaded: Loaded,
