@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from memdb.cli import main
 from memdb.cluster import engine as local_engine
 from memdb.cluster.client import Client, connect
 from memdb.cluster.room import room
+from memdb.cluster.target import Target
 from memdb.cluster.topology import Node
 from memdb.errors import Busy, Unreachable
 from memdb.maps.request import MapRequest
@@ -35,7 +36,8 @@ from memdb.vectors.conditions import Range, Raw, Tag
 from memdb.vectors.exact import nearest
 from memdb.vectors.index import HnswField, IndexInfo, IndexSpec, NumericField, TagField, index_info
 from memdb.vectors.query import KnnRequest, vector_param
-from tests.standins import Shard, valkey_cluster
+from tests.conftest import clean
+from tests.standins import Shard, memorydb, valkey_cluster, valkey_search
 from tests.standins.resp import Asking
 from tests.waiting import until
 
@@ -455,3 +457,35 @@ def test_how_a_filter_was_run_is_told_only_where_all_shards_agree(
     assert plan(client, asked(QUERIES[0], Range("n", -9, -5)), info).exact is True
     walked = plan(client, asked(QUERIES[0], Range("n", 0, COUNT)), info)
     assert (walked.exact, walked.details) == (False, (("prefiltering", "+0"), ("inline filtering", "+3")))
+
+
+@pytest.mark.usefixtures("few_calls")
+@pytest.mark.parametrize("dialect", ["redisearch", "valkey-search", "memorydb"])
+def test_one_shard_is_asked_and_told_as_before(server_target: Target, prefix: str, dialect: str) -> None:
+    served = {"valkey-search": valkey_search, "memorydb": memorydb}
+    with ExitStack() as stack:
+        target = server_target
+        if dialect in served:
+            target = stack.enter_context(served[dialect](server_target)).target
+        opened = stack.enter_context(connect(replace(target, writable=True)))
+        stack.callback(clean, opened, prefix)
+        opened.pipeline([("HSET", f"{prefix}{i}", "n", i, "v", QUERIES[i].tobytes()) for i in range(12)])
+        fields = (NumericField("n"), HnswField("v", DIM, metric="L2"))
+        index.create(opened, IndexSpec(prefix + "idx", fields, (prefix,)))
+        until(lambda: index_info(opened, prefix + "idx").build.ready, "the index is built")
+        info = index_info(opened, prefix + "idx")
+        assert (opened.server.dialect.name, info.documents, info.shards, info.missing) == (
+            dialect,
+            12,
+            (),
+            (),
+        )
+        came = search.knn(opened, KnnRequest(info.name, vector_param(QUERIES[4]), "v", 3, 50), info)
+        far = ((QUERIES[:12].astype(float) - QUERIES[4]) ** 2).sum(axis=1)
+        assert came.keys == tuple(f"{prefix}{i}" for i in np.argsort(far)[:3])
+        assert not {"ALLSHARDS", "SOMESHARDS"} & set(came.command.args)
+        assert search.count(opened, info, Range("n", 3, 7)) == 5
+        assert room(opened).fullest == ""
+        made = queries.made(QUERIES[:3], ("a", "b", "c"), (), Given())
+        request = SweepRequest(info.name, k=2, ef_max=12, concurrency=(), source=Given())
+        assert sweep(opened, info, request, made).shards == ()
