@@ -88,6 +88,10 @@ def test_a_map_is_drawn_and_there_at_once_the_next_time(opened: Open) -> None:
         again.segmented_control(key="map.view").set_value(view).run()
         assert not again.exception
         assert expected in said(again) + " ".join(b.label for b in again.button)
+    assert again.multiselect(key="map.facets").value
+    bars = [t for t in again.dataframe if "on the map" in t.value.columns]
+    assert len(bars) == len(again.multiselect(key="map.facets").value)
+    assert all((table.value["here"] == table.value["on the map"]).all() for table in bars)
     for colour in again.selectbox(key="map.colour").options:
         again.selectbox(key="map.colour").select(colour).run()
         assert not again.exception

@@ -12,7 +12,7 @@ from memdb.display import figure_text, line
 from memdb.maps import store
 from memdb.maps.request import Map, MapRequest
 from memdb.ui.kit import cached
-from memdb.ui.map import canvas
+from memdb.ui.map import canvas, painting
 from memdb.vectors import stored, tags
 from memdb.vectors.counts import tag_field
 from memdb.vectors.distance import Floats
@@ -98,6 +98,14 @@ def points(
 ) -> canvas.Points:
     """The points as the browser takes them, by codes (n,): packing a million takes long."""
     return canvas.packed(store, _made.xy, _codes, _titles)
+
+
+@st.cache_resource(ttl="30m", max_entries=6, show_spinner=False)
+def names(
+    target: Target, state: str, request: MapRequest, _made: Map, _points: canvas.Points
+) -> list[canvas.Label]:
+    """The names on the map."""
+    return painting.labels(_points.plane, _made)
 
 
 @st.cache_resource(ttl="30m", max_entries=6, show_spinner=False)

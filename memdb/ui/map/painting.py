@@ -76,13 +76,23 @@ def _ranges(numbers: NDArray[np.float64], colours: Palette) -> Shades:
 
 
 def labels(plane: Floats, made: Map) -> list[Label]:
-    """The names of the clusters, each where its points (of the plane, (n, 2)) lie densest."""
-    named = []
-    for cluster, name in enumerate(made.names):
-        where = plane[made.labels == cluster]
-        if len(where):
-            x, y = densest(where)
-            named.append(Label(x, y, line(name, 60), 0))
+    """The names of the clusters and of finer ones, each where its points (of the plane, (n, 2)) lie densest.
+
+    A finer one that is called like one before it is left out: it would say the same twice.
+    """
+    named: list[Label] = []
+    for level, (places, names) in enumerate(
+        ((made.labels, made.names), *((fine.labels, fine.names) for fine in made.finer))
+    ):
+        before = {label.text for label in named}
+        order = np.argsort(places, kind="stable")
+        begins = np.searchsorted(places[order], np.arange(len(names) + 1))
+        for cluster, name in enumerate(names):
+            text = line(name, 60)
+            where = plane[order[begins[cluster] : begins[cluster + 1]]]
+            if len(where) and text not in before:
+                x, y = densest(where)
+                named.append(Label(x, y, text, level))
     return named
 
 
