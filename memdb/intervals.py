@@ -22,7 +22,7 @@ PIECES = 6
 # Means of pieces of a random walk step by 2/3 of the variance with which their sum spreads.
 _WALK = 1.5
 _HALVINGS = 36
-_PRIOR = 0.5  # Jeffreys' of a Poisson number
+_PRIOR = 1 / 3  # Kerman's neutral one, of a Poisson number: as often too high as too low
 _TINY = 1e-30  # keeps a variance of zero from being divided by
 
 
@@ -150,7 +150,7 @@ def share(hits: int, drawn: int, confidence: float = 0.95, *, population: int | 
 
 
 def rare(total: float, variance: float, least: float, confidence: float = 0.95) -> Interval:
-    """A total of rare events that all count alike: a Poisson number of them with Jeffreys' prior.
+    """A total of rare events that all count alike: a Poisson number of them with a neutral prior.
 
     Args:
         total: what was estimated, 0 or more.

@@ -17,11 +17,12 @@ from memdb.cli.output import Bar, note, print_json, print_table, say
 from memdb.cluster.client import open_for_work
 from memdb.errors import BadInput, Cancelled
 from memdb.settings import Settings
-from memdb.tuning import ask, queries, store
+from memdb.tuning import ask, queries, report, store
 from memdb.tuning import source as sources
 from memdb.tuning.by_shard import by_shard, words
 from memdb.tuning.run import CONCURRENCY, AsAsked, Goal, Run, SweepRequest
 from memdb.tuning.source import COUNT, Documents, File, Repeated, Source, Unseen
+from memdb.tuning.spread import BOUND, spread
 from memdb.vectors.index import index_info
 
 MISSED = 1
@@ -77,6 +78,13 @@ class Recall(InWords):
         help="estimate recall from N random documents instead of reading all; 0 reads all (default: all, or "
         "a sample where all are more than the target's budget of keys allows)",
     )
+    bound: float = option(
+        "--bound",
+        default=BOUND,
+        type=share,
+        metavar="R",
+        help="of a query's recall: how many reach it is told",
+    )
     json: bool = option("--json", default=False, help="print JSON")
 
     @property
@@ -125,20 +133,20 @@ class Recall(InWords):
         settings, request = Settings.from_env(), self.request
         so_far: list[Run] = []
         with open_for_work(self.find(settings)) as client, Bar() as bar, Interrupt() as interrupt:
-            report = interrupt.watching(bar.report)
+            progress = interrupt.watching(bar.report)
             info = index_info(client, self.index)
             if isinstance(request.source, File):  # which may hold texts
                 self.tell_embedder(info, settings)
             try:
-                run = ask.run_saved(client, info, request, settings.home, report=report, keep=so_far.append)
+                run = ask.run_saved(client, info, request, settings.home, report=progress, keep=so_far.append)
             except Cancelled:
                 if so_far and so_far[-1].points:
                     note(f"What was measured is kept as run {so_far[-1].id}.")
                 raise
         if self.json:
-            print_json(as_json(run))
+            print_json(as_json(run, self.bound))
         else:
-            _show(run)
+            _show(run, self.bound)
         if info.unfinished:
             note(f"The target is not shown to be met: {info.unfinished}")
         met = run.recommendation is not None and run.recommendation.met
@@ -146,7 +154,7 @@ class Recall(InWords):
         return 0 if met and not run.partial and not info.unfinished else MISSED
 
 
-def as_json(run: Run) -> dict[str, object]:
+def as_json(run: Run, bound: float = BOUND) -> dict[str, object]:
     """The run in the shape that pipelines rely on; `recommended` is null where the target is missed."""
     made = run.recommendation
     recommended = None
@@ -170,6 +178,7 @@ def as_json(run: Run) -> dict[str, object]:
         "sentence": made.sentence if made else "",
         "reasons": list(made.reasons) if made else [],
         "unseen": None if run.beside is None else asdict(run.beside),
+        "each_query": report.each_query(run, bound),
         "sample": None if run.sampled is None else {**asdict(run.sampled), "words": run.sampled.words},
         "as_asked": None if run.as_asked is None else asdict(run.as_asked),
         "shards": [
@@ -220,7 +229,7 @@ def _show_settings(told: AsAsked) -> None:
     print_table("How the application asks", ("filter", "K", "EF_RUNTIME", "queries"), rows, right=(1, 2, 3))
 
 
-def _show(run: Run) -> None:
+def _show(run: Run, bound: float) -> None:
     best = run.recommendation.ef_runtime if run.recommendation else None
     rows = [
         (
@@ -237,6 +246,34 @@ def _show(run: Run) -> None:
     head = ("EF_RUNTIME", f"recall@{run.request.k}", "interval", "p50 ms", "p95 ms", "p99 ms", "qps", "short")
     how = f", {run.sampled.words}" if run.sampled is not None else ""
     print_table(f"{run.index} on {run.target}{how}", head, rows, right=range(8))
+    spreads = [spread(run, p, bound) for p in run.points]
+    print_table(
+        "From query to query" + (", against the reference" if run.sampled is not None else ""),
+        (
+            "EF_RUNTIME",
+            f"recall ≥ {bound:g}",
+            "all neighbours",
+            "worst tenth",
+            "distance ×",
+            "where missed ×",
+        ),
+        [
+            (
+                str(s.ef_runtime or run.definition.algorithm),
+                f"{s.reach_bound.mean:.1%}",
+                f"{s.perfect.mean:.1%}",
+                f"{s.worst:.3f}",
+                *(
+                    f"{ratio:.4f}" if math.isfinite(ratio) else "–"
+                    for ratio in (s.distance_ratio, s.missed_ratio)
+                ),
+            )
+            for s in spreads
+        ],
+        right=range(6),
+    )
+    for sentence in report.sentences(run):
+        say(f"  {sentence}")
     if run.recommendation is not None:
         say(run.recommendation.sentence)
         for reason in run.recommendation.reasons:

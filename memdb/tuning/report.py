@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from html import escape
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,13 +24,29 @@ from memdb.tuning.drawing import RIGHT, STYLE, WIDTH, Plot, escaped
 from memdb.tuning.plan import QueryPlan
 from memdb.tuning.run import CONCURRENCY, Goal, Run
 from memdb.tuning.source import COUNT, Documents, File, Unseen
-from memdb.tuning.store import to_dict
+from memdb.tuning.spread import BOUND, needs, spread, two_stage
+from memdb.tuning.store import no_nan, to_dict
 
 WORST_SHOWN = 25
 
 
-def curve_frame(run: Run) -> pd.DataFrame:
-    """The curve, a row for each EF_RUNTIME. Latency in milliseconds, qps at the largest concurrency."""
+def curve_frame(run: Run, bound: float = BOUND) -> pd.DataFrame:
+    """The curve, a row for each EF_RUNTIME. Latency in milliseconds, qps at the largest concurrency.
+
+    Args:
+        run: finished or partial.
+        bound: recall of a query; `at_least` is the share of the queries that reach it.
+    """
+    spreads = [spread(run, p, bound) for p in run.points]
+    estimated = (
+        {}
+        if run.sampled is None
+        else {
+            "reference": [p.estimate.reference.mean if p.estimate else math.nan for p in run.points],
+            "unseen": [p.estimate.unseen.mean if p.estimate else math.nan for p in run.points],
+            "unseen_high": [p.estimate.unseen.high if p.estimate else math.nan for p in run.points],
+        }
+    )
     return pd.DataFrame(
         {
             "ef_runtime": [p.ef_runtime for p in run.points],
@@ -42,8 +59,38 @@ def curve_frame(run: Run) -> pd.DataFrame:
             "qps": [p.qps for p in run.points],
             "short": [p.short for p in run.points],
             "calls": [p.calls for p in run.points],
+            "at_least": [s.reach_bound.mean for s in spreads],
+            "perfect": [s.perfect.mean for s in spreads],
+            "worst_tenth": [s.worst for s in spreads],
+            "distance_ratio": [s.distance_ratio for s in spreads],
+            "missed_ratio": [s.missed_ratio for s in spreads],
+            **estimated,
         }
     )
+
+
+def each_query(run: Run, bound: float = BOUND) -> dict[str, Any]:
+    """How recall differs between the queries, as JSON takes it; see `memdb.tuning.spread`."""
+    needed, twice = needs(run), two_stage(run)
+    told: dict[str, Any] = no_nan(
+        {
+            "of": "the reference" if run.sampled is not None else "the exact answer",
+            "spread": [asdict(spread(run, p, bound)) for p in run.points],
+            "needs": asdict(needed) if needed else None,
+            "two_stage": {**asdict(twice), "gains": twice.gains} if twice else None,
+            "sentences": list(sentences(run)),
+        }
+    )
+    return told
+
+
+def sentences(run: Run) -> tuple[str, ...]:
+    """What the EF each query needs and asking twice come to."""
+    needed, twice = needs(run), two_stage(run)
+    said = (*(needed.words if needed else ()), *((twice.words,) if twice else ()))
+    if said and run.sampled is not None:
+        said = (*said, "All of this is against the reference, of which the sample shows what it misses.")
+    return said
 
 
 def shards_frame(run: Run) -> pd.DataFrame:
@@ -185,6 +232,9 @@ def html_report(
         by = by_shard(run, shown)
         body.append(f"<h2>By shard at EF {shown}</h2><p>{escaped(shard_words(run, shown))}</p>")
         body.append(_shards_table(by))
+    if said_more := sentences(run):
+        body.append("<h2>From query to query</h2>" + _spread_table(run))
+        body += [f"<p>{escaped(sentence)}</p>" for sentence in said_more]
     if worst:
         body.append(f"<h2>Worst queries at EF {ef}</h2>" + _worst_table(worst))
     body.append("<h2>What was measured</h2>" + _settings(run))
@@ -252,6 +302,25 @@ def _curve_table(run: Run, best: int | None) -> str:
         cells += [_number(v, ".2f") for v in (p.p50_ms, p.p95_ms, p.p99_ms)]
         cells += [_number(p.qps, ",.0f"), f"{p.short:,}"]
         rows.append((cells, p.ef_runtime == best))
+    return _table(heads, rows)
+
+
+def _spread_table(run: Run) -> str:
+    heads = (
+        "EF_RUNTIME",
+        f"recall ≥ {BOUND:g}",
+        "all neighbours",
+        "worst tenth",
+        "distance ×",
+        "where missed ×",
+    )
+    rows = []
+    for p in run.points:
+        made = spread(run, p)
+        cells = [str(p.ef_runtime or run.definition.algorithm)]
+        cells += [f"{share:.1%}" for share in (made.reach_bound.mean, made.perfect.mean)]
+        cells += [f"{made.worst:.3f}", _number(made.distance_ratio, ".4f"), _number(made.missed_ratio, ".4f")]
+        rows.append((cells, False))
     return _table(heads, rows)
 
 

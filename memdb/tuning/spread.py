@@ -146,16 +146,15 @@ def distance_ratios(run: Run, point: EfPoint) -> Doubles:
     ratios = np.full(len(point.recalls), math.nan)
     if run.definition.metric == "IP":
         return ratios
-    root = run.definition.metric == "L2"
-    for row, (hits, exact) in enumerate(zip(point.hit_distances, run.truth.distances, strict=True)):
-        came = np.sort(hits[np.isfinite(hits)].astype(np.float64))
-        nearest = exact[np.isfinite(exact)][: len(came)]
-        came = np.maximum(came[: len(nearest)], 0)
-        nearest = np.maximum(nearest, 0)
-        if root:
-            came, nearest = np.sqrt(came), np.sqrt(nearest)
-        if nearest.sum() > 0:
-            ratios[row] = max(1.0, float(came.sum() / nearest.sum()))
+    came = np.sort(point.hit_distances.astype(np.float64), axis=1)  # what is not known stands last
+    exact = np.sort(run.truth.distances, axis=1)
+    both = np.isfinite(came) & np.isfinite(exact)
+    came, exact = (np.where(both, np.maximum(far, 0), 0) for far in (came, exact))
+    if run.definition.metric == "L2":
+        came, exact = np.sqrt(came), np.sqrt(exact)
+    sums, nearest = came.sum(axis=1), exact.sum(axis=1)
+    known = nearest > 0
+    ratios[known] = np.maximum(1.0, sums[known] / nearest[known])
     return ratios
 
 

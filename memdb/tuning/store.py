@@ -144,7 +144,7 @@ def to_dict(run: Run) -> dict[str, Any]:
         | {"estimate": asdict(p.estimate) if p.estimate else None}
         for p in run.points
     ]
-    cleaned: dict[str, Any] = _no_nan(document)
+    cleaned: dict[str, Any] = no_nan(document)
     return cleaned
 
 
@@ -158,7 +158,7 @@ def curve(points: Sequence[EfPoint]) -> list[dict[str, Any]]:
     return [
         {
             "ef_runtime": p.ef_runtime,
-            **{n: _no_nan(round(getattr(p, n), 5)) for n in numbers},
+            **{n: no_nan(round(getattr(p, n), 5)) for n in numbers},
             "broken": p.broken,
             **({} if p.estimate is None else _parts(p.estimate)),
         }
@@ -354,11 +354,12 @@ def _check(array: NDArray[Any], *shape: int) -> None:
         raise ValueError(f"an array of {array.dtype} has the shape {array.shape} instead of {shape}")
 
 
-def _no_nan(value: Any) -> Any:
+def no_nan(value: Any) -> Any:
+    """The same with null for what is not finite, as JSON has no such numbers."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {name: _no_nan(item) for name, item in value.items()}
+        return {name: no_nan(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_no_nan(item) for item in value]
+        return [no_nan(item) for item in value]
     return value

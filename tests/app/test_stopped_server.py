@@ -46,7 +46,7 @@ def test_every_page_stands_and_says_that_the_server_does_not_answer(
             assert time.monotonic() - began < LIMIT_S / 2, page
             assert not app.exception, page
             assert "not answering" in texts(app), page
-            assert app.title, page
+            assert [*app.title, *app.header], page
         app.switch_page(str(frame.link("search"))).run()
         assert "did not answer within 1.5 s" in " ".join([*(str(e.proto) for e in app.error), texts(app)])
     finally:

@@ -36,7 +36,7 @@ RECALL = app_folder() / "pages" / "tune" / "recall.py"
 INDEXES = app_folder() / "pages" / "tune" / "indexes.py"
 HOSTILE = "<script>alert(1)</script> **b** ![x](http://evil.example/x.png)"
 DIM = 8
-VIEWS = ("Curve", "Misses", "Slices", "Selectivity", "Runs", "Code and files")
+VIEWS = ("Curve", "Each query", "Misses", "Slices", "Selectivity", "Runs", "Code and files")
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +150,8 @@ def test_a_sweep_of_what_the_application_asked(
     table = app.dataframe[-1].value
     assert table["K"].tolist() == [4, 5]
     assert table["filter"].tolist() == ["@tag:{t0}", "@tag:{t1}"]
+    app.segmented_control(key="recall.view").select("Each query").run()
+    assert not app.exception
     for view in ("Misses", "Slices", "Selectivity"):
         app.segmented_control(key="recall.view").select(view).run()
         assert "filters and K of their own" in texts(app)
@@ -221,6 +223,55 @@ def test_a_sweep_ends_in_one_sentence_and_is_saved(page_run: AppTest, folder: Pa
     assert len(table) >= 3
     assert "has changed since this run" not in texts(page_run)
     assert "is not known" not in texts(page_run)
+
+
+def test_a_sampled_sweep_says_so_wherever_its_recall_stands(
+    small: Client, folder: Path, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = opened(
+        small.target, folder, monkeypatch, RECALL, prefix + "idx", recall__n="60", recall__clients="0"
+    )
+    app.segmented_control(key="recall.read").set_value("A sample").run()
+    app.number_input(key="recall.sample").set_value(300).run()
+    app.toggle(key="recall.cost").set_value(True).run()
+    cost = next(c.value for c in app.caption if "All: " in c.value)
+    assert cost.startswith("All: 800 vectors, ")
+    assert "A sample: 300 vectors, " in cost
+    app = swept(app)
+    assert not app.exception
+    assert not app.error
+    (kept,) = store.listed(folder)
+    run = store.load(folder, kept.id)
+    assert run.sampled is not None
+    assert (run.sampled.drawn, run.sampled.documents) == (300, 800)
+    words = "estimated from a sample of 300 (38 %)"
+    assert f"Recall here is {words}" in texts(app)
+    assert f"recall@10, {words}" in texts(app)
+    assert "of the reference's answer" in texts(app)
+    table = next(f.value for f in app.dataframe if "ef_runtime" in f.value.columns)
+    np.testing.assert_allclose(table["recall"], (table["reference"] - table["unseen"]).clip(0), atol=1e-9)
+    app.segmented_control(key="recall.view").set_value("Each query").run()
+    assert not app.exception
+    assert f"Recall of this run is {words}" in texts(app)
+
+
+def test_the_ef_each_query_needs_is_counted_again(run_of: AppTest, folder: Path) -> None:
+    run_of.segmented_control(key="recall.view").set_value("Each query").run()
+    run = store.load(folder, store.listed(folder)[0].id)
+    recalls = np.stack([p.recalls for p in run.points])
+    for bound in (1.0, 0.8):
+        run_of.segmented_control(key="recall.each.bound").set_value(bound).run()
+        expected = []
+        for query in recalls.T:
+            below = [i for i, recall in enumerate(query) if recall < bound - 1e-6]
+            expected.append(below[-1] + 1 if below else 0)
+        counts = next(f.value for f in run_of.dataframe if list(f.value.columns) == ["EF_RUNTIME", "queries"])
+        assert counts["queries"].tolist() == [expected.count(i) for i in range(len(run.points) + 1)]
+        table = next(f.value for f in run_of.dataframe if "worst_tenth" in f.value.columns)
+        np.testing.assert_allclose(table["at_least"], (recalls >= bound - 1e-6).mean(axis=1))
+    assert (
+        "less time" in texts(run_of) or "gains nothing here" in texts(run_of) or "Not tried" in texts(run_of)
+    )
 
 
 def test_every_view_opens_and_shows_stored_text_as_text(run_of: AppTest) -> None:

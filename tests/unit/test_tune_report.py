@@ -69,7 +69,7 @@ def test_it_says_what_was_measured() -> None:
     ):
         assert words in html
     assert html.count("<polyline") == 4  # recall, and three percentiles
-    assert html.count("<tr") == 2 + len(EFS) + 2 + 12
+    assert html.count("<tr") == 2 + len(EFS) + 2 + 12 + 1 + len(EFS)  # the last: from query to query
 
 
 def test_it_loads_and_runs_nothing() -> None:

@@ -86,11 +86,24 @@ def _two_kinds(tell: bool) -> Run:
         far = random.uniform(0.1, 0.2, (count, k)) + (hard[:, None] * 0.5 if tell else 0)
         points.append(
             EfPoint(
-                ef, float(recalls.mean()), 0.0, 1.0, ms, ms, ms, 100, (), 0, recalls,
+                ef,
+                float(recalls.mean()),
+                0.0,
+                1.0,
+                ms,
+                ms,
+                ms,
+                100,
+                (),
+                0,
+                recalls,
                 np.where(np.arange(k) < recalls[:, None] * k, 0, -1).astype(np.int16),
-                np.sort(far, axis=1).astype(np.float32), np.zeros(count, np.int16), np.full(100, ms, np.float32), 0.1,
+                np.sort(far, axis=1).astype(np.float32),
+                np.zeros(count, np.int16),
+                np.full(100, ms, np.float32),
+                0.1,
             )
-        )  # fmt: skip  # one field after the other
+        )
     usual = small_run()
     return replace(
         usual,

@@ -122,8 +122,8 @@ def test_where_nothing_is_seen_the_bound_shrinks_with_sample_and_queries() -> No
         (made,) = estimates([perfect[:queries]], nobody, share)
         assert made.unseen.mean == made.unseen.low == 0
         assert made.unseen.high == pytest.approx(least_unseen(queries, K, share))
-        # As many unseen ones as the bound says would have shown themselves in 92 of 100 samples at least.
-        assert (1 - share) ** (made.unseen.high * queries * K) < 0.1
+        # As many unseen ones as the bound says would have shown themselves in 86 of 100 samples at least.
+        assert (1 - share) ** (made.unseen.high * queries * K) < 0.14
         assert made.recall.mean == made.recall.high == 1
         assert 1 - made.recall.low > made.unseen.high
     assert least_unseen(2_000, K, 1.0) == 0

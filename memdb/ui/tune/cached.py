@@ -9,9 +9,10 @@ import streamlit as st
 from memdb.cluster.target import Target
 from memdb.errors import MemDBError
 from memdb.tuning import candidates as comparison
+from memdb.tuning import cost, store, truth
 from memdb.tuning import plan as plans
-from memdb.tuning import store, truth
 from memdb.tuning.candidates import Candidate
+from memdb.tuning.cost import Rates
 from memdb.tuning.plan import QueryPlan
 from memdb.tuning.run import Run, SweepRequest
 from memdb.tuning.store import Listed
@@ -47,6 +48,19 @@ def run(folder: Path, run_id: str, size_bytes: int, title: str) -> Run:
 def plan(target: Target, info: IndexInfo, request: KnnRequest) -> QueryPlan:
     """How the engine runs this request."""
     return plans.plan(cached.client(target), request, info)
+
+
+@st.cache_data(
+    ttl="10m", max_entries=16, show_spinner="Measuring what a run will take…", hash_funcs={IndexInfo: repr}
+)
+def rates(target: Target, info: IndexInfo, field: str, ef_max: int) -> Rates:
+    """What this server and this machine do in a second: a probe of some keys, vectors and searches.
+
+    Raises:
+        MemDBError: the server does not answer, or holds no vector.
+    """
+    request = SweepRequest(info.name, field, ef_max=ef_max)
+    return cost.rates(cached.client(target).budgeted(safety.budget(target)), info, request)
 
 
 def still(target: Target, info: IndexInfo, run: Run) -> bool | None:

@@ -174,6 +174,32 @@ def time_curves(
     return figure
 
 
+def needed_ef(efs: Sequence[int], queries: Sequence[int], never: int, *, dark: bool) -> go.Figure:
+    """How many queries need which EF_RUNTIME, a bar each; the last one those that none is enough for."""
+    colours = palette(dark)
+    names = [*(f"{ef:,}" for ef in efs), "more"]
+    counts = [*queries, never]
+    total = max(1, sum(counts))
+    figure = go.Figure()
+    figure.add_bar(
+        x=names,
+        y=[100 * n / total for n in counts],
+        marker={
+            "color": [*[colours.main] * len(efs), colours.bad],
+            "pattern": {"shape": [*[""] * len(efs), "/"]},
+        },
+        text=[f"{n:,}" for n in counts],
+        textposition="outside",
+        cliponaxis=False,
+        hovertemplate="EF %{x}: %{text} queries, %{y:.1f} %<extra></extra>",
+    )
+    styled(figure, colours, height=320)
+    figure.update_xaxes(title="EF_RUNTIME that is needed", type="category", showgrid=False)
+    figure.update_yaxes(title="queries, %", rangemode="tozero")
+    figure.update_layout(showlegend=False)
+    return figure
+
+
 def found_by_ef(
     ranks: Sequence[int], names: Sequence[str], efs: Sequence[int], retrieved: np.ndarray, *, dark: bool
 ) -> go.Figure:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from memdb.cluster.target import Target
@@ -9,6 +11,8 @@ from memdb.display import code, labels, line, markdown
 from memdb.embedding import unsaid
 from memdb.errors import BadInput, MemDBError
 from memdb.tap.store import listed as listed_taps
+from memdb.tuning import cost
+from memdb.tuning import sample as samples
 from memdb.tuning.queries import FILE_TYPES
 from memdb.tuning.run import CONCURRENCY, Goal, SweepRequest
 from memdb.tuning.source import COUNT, Documents, File, Repeated, Selected, Source, Texts, Unseen
@@ -38,6 +42,7 @@ FLATTERS = (
     "Each is left out of its own results. A document is easier to find than a question: the run measures by "
     "how much recall reads too high."
 )
+READS = ("Automatic", "All", "A sample")
 CONFIDENCES = (0.9, 0.95, 0.99)
 CLIENTS = (0, 1, 2, 4, 8, 16, 32)
 
@@ -69,7 +74,7 @@ def form(target: Target, info: IndexInfo) -> SweepRequest | MemDBError:
         st.caption(
             f":material/info: K is {k:,}, and {matching:,} documents match the filter: recall is of those."
         )
-    return SweepRequest(
+    asked = SweepRequest(
         info.name,
         field,
         k,
@@ -82,6 +87,56 @@ def form(target: Target, info: IndexInfo) -> SweepRequest | MemDBError:
         source=source,
         budget_qps=budget,
     )
+    with st.container(border=True):
+        return replace(asked, sample=_documents(target, info, asked, matching))
+
+
+def _documents(target: Target, info: IndexInfo, asked: SweepRequest, matching: int | None) -> int | None:
+    """All documents or a sample, with what each will read and how long that takes at this server's rate."""
+    documents = info.documents if matching is None else matching
+    by = st.segmented_control(
+        "Documents",
+        list(READS),
+        default="Automatic",
+        required=True,
+        key="recall.read",
+        bind="query-params",
+        width="stretch",
+        help="Of a sample recall is estimated, with an interval. Automatic reads all documents, or a sample "
+        "where all are more than the budget of keys allows.",
+    )
+    count = samples.usual(documents)
+    if by == "A sample":
+        typed = st.number_input(
+            "How many documents",
+            min_value=samples.LEAST,
+            value=max(samples.LEAST, count),
+            step=1_000,
+            key="recall.sample",
+            bind="query-params",
+            help="More make the interval narrower.",
+        )
+        count = int(typed or count)
+        if count >= documents:
+            st.caption(f":material/info: {documents:,} documents match: all of them are read.")
+    queries = asked.source.count if isinstance(asked.source, Unseen | Documents) else COUNT
+    if st.toggle(
+        "What each will take",
+        key="recall.cost",
+        bind="query-params",
+        help="A probe reads some hundred vectors and searches a few times.",
+    ):
+        try:
+            measured = tune_cached.rates(target, info, asked.field, asked.ef_max)
+        except MemDBError as exc:
+            st.caption(f":material/help: Not known: {markdown(str(exc))}")
+        else:
+            whole = cost.whole(documents, queries, measured)
+            some = cost.sampled(documents, min(count, documents), queries, asked, measured)
+            st.caption(
+                f"All: {whole.words}.  \nA sample: {some.words}. Before the sweep, at this server's rate."
+            )
+    return {"All": 0, "A sample": count}.get(by or "")
 
 
 def _vector_field(info: IndexInfo) -> tuple[str, VectorParams]:

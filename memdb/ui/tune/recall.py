@@ -12,14 +12,14 @@ from memdb.tuning.run import SweepRequest
 from memdb.tuning.store import Listed
 from memdb.ui import frame
 from memdb.ui.kit import cached, parts, state
-from memdb.ui.tune import application, form, misses, runs, shards, slices, views, watching
+from memdb.ui.tune import application, each, form, misses, runs, shards, slices, views, watching
 from memdb.ui.tune import cached as tune_cached
 from memdb.ui.tune import job as tune_job
 from memdb.ui.tune.views import RunView
 from memdb.vectors.index import IndexInfo
 
 _OFFERED = 4  # links in one line
-VIEWS = ("Curve", "Misses", "Slices", "Selectivity", "Runs", "Code and files")
+VIEWS = ("Curve", "Each query", "Misses", "Slices", "Selectivity", "Runs", "Code and files")
 
 
 def draw(target: Target) -> None:
@@ -117,6 +117,8 @@ def right_side(target: Target, info: IndexInfo) -> None:
                 "The queries of this run have filters and K of their own; this view is of runs that share "
                 "one."
             )
+        elif view == "Each query" or view == "Each query":
+            each.view(shown)
         elif view == "Misses":
             misses.view(shown)
         elif view == "Slices":

@@ -258,6 +258,7 @@ def library_code(shown: RunView) -> str:
             ("source", source),
             ("concurrency", request.concurrency),
             ("budget_qps", request.budget_qps),
+            *((("sample", request.sample),) if request.sample is not None else ()),
         )
     ]
     user = "" if not shown.target.username else "  # user and password: MEMDB_URL, MEMDB_PASSWORD"

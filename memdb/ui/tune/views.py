@@ -15,6 +15,7 @@ from memdb.errors import MemDBError
 from memdb.tuning import report
 from memdb.tuning.plan import QueryPlan
 from memdb.tuning.run import EfPoint, Goal, Recommendation, Run
+from memdb.tuning.spread import BOUND
 from memdb.ui import frame
 from memdb.ui.kit import charts, state
 from memdb.ui.tune import cached as tune_cached
@@ -29,6 +30,36 @@ _USES = (
     ("assistant", "Assistant", ":material/assistant:", 20),
     ("map", "Map", ":material/scatter_plot:", 100),
 )
+
+
+SPREAD_COLUMNS = {
+    "at_least": st.column_config.NumberColumn(
+        f"recall ≥ {BOUND:g}", format="percent", help="Share of the queries with at least this recall."
+    ),
+    "perfect": st.column_config.NumberColumn(
+        "all neighbours", format="percent", help="Share of the queries with all their neighbours."
+    ),
+    "worst_tenth": st.column_config.NumberColumn(
+        "worst tenth", format="%.3f", help="Mean recall of the worst tenth of the queries."
+    ),
+    "distance_ratio": st.column_config.NumberColumn(
+        "distance ×", format="%.4f", help="Returned by exact distances, 1 at best; none for inner products."
+    ),
+    "missed_ratio": st.column_config.NumberColumn(
+        "where missed ×", format="%.4f", help="The same over the queries that miss a neighbour."
+    ),
+    "reference": st.column_config.NumberColumn(
+        "of the reference", format="%.4f", help="Share of the reference's answer that was returned: measured."
+    ),
+    "unseen": st.column_config.NumberColumn(
+        "unseen",
+        format="%.4f",
+        help="What the reference itself misses takes away: estimated from the sample.",
+    ),
+    "unseen_high": st.column_config.NumberColumn(
+        "unseen at most", format="%.4f", help="The upper end of its interval."
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +84,8 @@ def headline(shown: RunView) -> None:
             title=markdown(verdict.sentence),
             icon=icon,
         )
+    if run.sampled is not None:
+        st.caption(f":material/casino: Recall here is {markdown(run.sampled.words)} of the documents.")
     if run.partial:
         st.info(
             "This run was ended before it was complete; what it had measured is here.",
@@ -74,7 +107,7 @@ def facts(run: Run) -> None:
     with st.container(horizontal=True):
         st.metric("EF_RUNTIME", point.ef_runtime or "none", help="Of the numbers beside it.")
         st.metric(
-            f"recall@{run.request.k}",
+            f"recall@{run.request.k}" + (", estimated" if run.sampled is not None else ""),
             f"{point.recall:.3f}",
             help=f"{run.request.goal.confidence * 100:g} % interval: {point.low:.4f} to {point.high:.4f}, "
             f"{len(run.queries):,} queries.",
@@ -126,7 +159,8 @@ def curve_view(shown: RunView, key: str = "recall.curve") -> None:
     else:
         left, right = st.columns(2, gap="medium")
         with left:
-            st.markdown(f"###### recall@{run.request.k}")
+            how = f", {markdown(run.sampled.words)}" if run.sampled is not None else ""
+            st.markdown(f"###### recall@{run.request.k}{how}")
             st.plotly_chart(
                 figures.recall_curve(
                     [curve_of(run)],
@@ -181,6 +215,7 @@ def points_table(run: Run, key: str) -> None:
                 help="Queries answered with fewer than K although more match."
             ),
             "calls": st.column_config.NumberColumn(help="Sequential calls that the percentiles are of."),
+            **SPREAD_COLUMNS,
         },
     )
 
