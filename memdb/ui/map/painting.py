@@ -18,7 +18,7 @@ from memdb.ui.map.figures import MEANING, OTHER, QUIET, Colouring, top_categorie
 from memdb.vectors.distance import Floats
 
 _STEPS = ("#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725")  # Viridis
-_NAMED = 30  # groups that have an entry of their own in the legend
+_NAMED = 40  # groups that have an entry of their own in the legend
 
 
 @dataclass(frozen=True, slots=True, eq=False)
