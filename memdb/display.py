@@ -119,6 +119,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.3g} %"
 
 
+def counted(number: int, what: str, plural: str = "") -> str:
+    """A number of things as people write it: 1 document, 2,540 documents."""
+    return f"{number:,} {what if number == 1 else plural or what + 's'}"
+
+
 def bytes_text(size: float | None) -> str:
     """A number of bytes as people read it: 1.5 MiB. Units of 1024, as redis-cli's and AWS's node sizes."""
     if size is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -42,13 +42,17 @@ def indexed(
     length: float = 0.0,
     texts: Sequence[str] = TEXTS,
     name: str = "",
+    own: Callable[[str], NDArray[Any]] | None = None,
 ) -> IndexInfo:
-    """An index of texts by `vector_of`, of unit length where none is given, else of lengths up to that."""
+    """An index of texts, of unit length where none is given, else of lengths up to that.
+
+    By `vector_of`, or by a rule of the test's own.
+    """
     name = name or f"{prefix}idx{dim}{metric}"
     key = f"{name}:d:"
     create(client, IndexSpec(name, (TextField("title"), HnswField("embedding", dim, metric)), (key,)))
     for i, text in enumerate(texts):
-        row = vector_of(text, dim)
+        row = np.asarray(own(text) if own else vector_of(text, dim), dtype=np.float64)
         row *= (length or 1) / np.linalg.norm(row) * ((i + 1) / len(texts) if length else 1)
         client.execute("HSET", f"{key}{i}", "title", text, "embedding", row.astype("<f4").tobytes())
     until(lambda: index_info(client, name).documents == len(texts), "the documents are indexed")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -29,7 +30,9 @@ from memdb.errors import MemDBError
 from memdb.json_text import json_text
 
 _LONGEST = 20_000  # characters of one sentence
-_PLAIN_EVERY_S = 5.0  # where the output is a file or a log
+_PLAIN_EVERY_S = 5.0  # where the output is a file or a log; shorter work leaves no line there
+_NARROWEST = 8  # characters of a column that gave way
+_WORD = 16  # characters of a word that is not broken within a table; longer ones are keys and addresses
 
 
 def print_json(value: object) -> None:
@@ -62,14 +65,71 @@ def note(text: str) -> None:
 def print_table(
     title: str, head: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = ()
 ) -> None:
-    """A table as wide as the terminal; `right` are the columns with numbers. No value is read as markup."""
+    """A table as wide as the terminal; `right` are the columns with numbers. No value is read as markup.
+
+    What is too wide makes the widest column narrower, then the next; no header is broken within a word. A
+    table whose columns are too many for that is printed as blocks, a line for each value.
+    """
+    console, numbers = _console(), set(right)
+    names = [line(name) for name in head]
+    cells = [[line(cell) for cell in row] for row in rows]
+    columns = [[name, *(row[i] for row in cells)] for i, name in enumerate(names)]
+    widths = fitting(
+        [max(map(cell_len, column)) for column in columns],
+        [_longest_word(column) for column in columns],
+        console.width - 3 * len(names) - 1,
+    )
+    if widths is None:
+        _print_blocks(console, line(title), names, cells)
+        return
     table = Table(title=line(title) or None, title_justify="left", header_style="bold")
-    numbers = set(right)
-    for i, name in enumerate(head):
-        table.add_column(line(name), justify="right" if i in numbers else "left", overflow="fold")
+    for i, (name, width) in enumerate(zip(names, widths, strict=True)):
+        table.add_column(name, justify="right" if i in numbers else "left", overflow="fold", width=width)
+    for row in cells:
+        table.add_row(*row)
+    console.print(table)
+
+
+def fitting(wanted: Sequence[int], least: Sequence[int], room: int) -> list[int] | None:
+    """Widths of columns in `room`: the widest gives way first, none below its need. None: they are too many.
+
+    Args:
+        wanted: of each column, its longest value.
+        least: of each column, what it needs.
+        room: for all of them together.
+    """
+    widths = list(wanted)
+    low = [min(w, max(need, _NARROWEST)) for w, need in zip(wanted, least, strict=True)]
+    while (over := sum(widths) - room) > 0:
+        able = [i for i, width in enumerate(widths) if width > low[i]]
+        if not able:
+            return None
+        widest = max(able, key=widths.__getitem__)
+        # Down to the next widest at once, from there on in turn.
+        below = max((widths[i] for i in able if i != widest), default=0)
+        floor = max(low[widest], min(below, widths[widest] - 1))
+        widths[widest] = max(floor, widths[widest] - over)
+    return widths
+
+
+def _longest_word(column: Sequence[str]) -> int:
+    """Of a header, whatever its length, and of the cells below it: only keys and the like are broken."""
+    header, *cells = ([cell_len(word) for word in text.split()] for text in column)
+    return max([*header, *(size for sizes in cells for size in sizes if size <= _WORD)], default=1)
+
+
+def _print_blocks(console: Console, title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    if title:
+        console.print(title, style="italic")
     for row in rows:
-        table.add_row(*map(line, row))
-    _console().print(table)
+        table = Table.grid(padding=(0, 2))
+        table.add_column(width=min(max(map(cell_len, names)), console.width // 3), overflow="fold")
+        table.add_column(overflow="fold")
+        for name, cell in zip(names, row, strict=True):
+            if cell:
+                table.add_row(Text(name, style="bold"), cell)
+        console.print(table)
+        console.print()
 
 
 def _console(*, stderr: bool = False) -> Console:
@@ -81,7 +141,7 @@ class Bar:
     """Progress of long work on the standard error: bar, rate and time left of the current stage.
 
     Its `report` is a `memdb.jobs.Report`. The bar appears with the first one; where the standard error is no
-    terminal, a line now and then.
+    terminal, a line every five seconds.
     """
 
     def __init__(self) -> None:
@@ -95,9 +155,10 @@ class Bar:
             TimeRemainingColumn(compact=True),
             console=self._console,
             disable=not self._live,
+            transient=not _console().is_terminal,  # what goes into a pipe has no bars left above it
         )
         self._task: TaskID | None = None
-        self._stage, self._began, self._told = "", 0.0, 0.0
+        self._stage, self._began, self._told = "", 0.0, time.monotonic()
 
     def report(self, stage: str, done: int, total: int) -> None:
         """Where the work is."""
@@ -114,7 +175,7 @@ class Bar:
             now = time.monotonic()
             if new:
                 self._began = now
-            if new or now - self._told > _PLAIN_EVERY_S or (total and done >= total):
+            if now - self._told > _PLAIN_EVERY_S:
                 print(_plain(stage, done, total, now - self._began), file=sys.stderr, flush=True)
                 self._told = now
         self._stage = stage

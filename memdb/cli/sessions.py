@@ -15,7 +15,7 @@ from memdb.cli.arguments import OnServer, amount, count
 from memdb.cli.options import option
 from memdb.cli.output import print_json, print_table, say, write
 from memdb.cluster.client import Client, open_for_work
-from memdb.display import bytes_text, duration, line, plain
+from memdb.display import bytes_text, counted, duration, line, plain
 from memdb.errors import BadInput, NotFound
 from memdb.sessions import indexed, known, listing, messages
 from memdb.sessions.detect import Detected, detect
@@ -195,7 +195,7 @@ def _listed(layout: Format, page: SessionPage, *, as_json: bool) -> int:
     if page.index:
         say(f"{len(page.sessions)} sessions of {page.keys:,} that match in index {line(page.index)}")
     else:
-        say(f"{len(page.sessions)} sessions; {page.scanned:,} of {page.keys:,} keys looked at")
+        say(f"{counted(len(page.sessions), 'session')}; {page.scanned:,} of {page.keys:,} keys looked at")
     if not page.complete:
         say(f"More: --cursor {page.next_cursor}")
     return 0

@@ -50,7 +50,7 @@ class Cluster:
             return "always"
         if self.serverless:
             return "none"
-        told = self.effective or "not told"
+        told = self.effective or "not available"
         return told if self.durability in ("", told) else f"{told} ({self.durability})"
 
     @property
@@ -58,7 +58,7 @@ class Cluster:
         """For a table."""
         if self.serverless:
             return "none: serverless"
-        return {True: "on", False: "off", None: "not told"}[self.search]
+        return {True: "on", False: "off", None: "not available"}[self.search]
 
     def target(self, user: str = "", *, iam: bool = False) -> Target:
         """How to open it, without a password.

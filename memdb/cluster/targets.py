@@ -158,7 +158,7 @@ def _content(text: str, where: str) -> dict[str, dict[str, Any]]:
         content = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as exc:
         why = "a key is an address" if may_hold_password(str(exc)) else str(exc)
-        raise BadSettings(f"The settings file '{where}' is no TOML: {why}.", "Mend that line.") from None
+        raise BadSettings(f"The settings file '{where}' is no TOML: {why}.", "Correct that line.") from None
     tables = {part: content.pop(part, {}) for part in _PARTS}
     if content:
         raise BadSettings(

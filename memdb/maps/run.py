@@ -12,6 +12,7 @@ import numpy as np
 
 from memdb.cluster import replies
 from memdb.cluster.client import Client
+from memdb.display import counted
 from memdb.jobs import Report, silent
 from memdb.maps import clusters, layout, memory, plain, store
 from memdb.maps.neighbours import neighbours
@@ -151,7 +152,7 @@ def make(
     if now.fingerprint != info.fingerprint:
         changed = now.documents - info.documents
         what = (
-            f"{abs(changed):,} documents {'more' if changed > 0 else 'fewer'}"
+            f"{counted(abs(changed), 'document')} {'more' if changed > 0 else 'fewer'}"
             if changed
             else "changed documents"
         )
@@ -215,5 +216,8 @@ def _notes(vectors: Floats) -> tuple[str, ...]:
         notes.append(f"{zero:,} vectors are zero: they have no direction, and where they lie means nothing.")
     same = len(vectors) - len(np.unique(vectors[:20_000], axis=0)) if len(vectors) <= 20_000 else 0
     if same:
-        notes.append(f"{same:,} documents have the same vector as another one: they lie on one point.")
+        notes.append(
+            f"{counted(same, 'document')} {'has' if same == 1 else 'have'} the same vector as another one: "
+            "they share a point."
+        )
     return tuple(notes)

@@ -123,7 +123,7 @@ def checklist(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetim
         checked(
             "Replicas",
             None if card.replicas is None else card.replicas >= REPLICAS,
-            "not told" if card.replicas is None else f"{card.replicas} a shard",
+            "not available" if card.replicas is None else f"{card.replicas} a shard",
             f"at least {REPLICAS} a shard",
             "Add replicas: one can be promoted at once while another is replaced.",
             f"{update} --replica-configuration ReplicaCount={REPLICAS}",
@@ -131,7 +131,7 @@ def checklist(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetim
         checked(
             "Zones",
             None if fewest is None else fewest >= 2,
-            ", ".join(card.zones) or "not told",
+            ", ".join(card.zones) or "not available",
             "nodes of each shard in different zones",
             "Add subnets of other zones to its subnet group, then replicas.",
             f"{update} --replica-configuration ReplicaCount={REPLICAS}",
@@ -161,7 +161,7 @@ def checklist(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetim
         checked(
             "Access",
             card.cluster.acl != OPEN_ACCESS,
-            card.cluster.acl or "not told",
+            card.cluster.acl or "not available",
             "an ACL of your users",
             "open-access lets everybody in who reaches it.",
             f"{update} --acl-name ACL",
@@ -226,7 +226,7 @@ def quiet_window(card: Card, move: str) -> Check:
     return checked(
         "Maintenance window",
         at_night(card.maintenance_window),
-        f"{card.maintenance_window} UTC" if card.maintenance_window else "not told",
+        f"{card.maintenance_window} UTC" if card.maintenance_window else "not available",
         f"in low traffic, e.g. {WINDOW} UTC",
         "Move it into your quiet hours: without figures of your traffic, 00:00 to 06:00 UTC counts.",
         f"{move} {WINDOW}",

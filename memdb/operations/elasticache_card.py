@@ -109,7 +109,7 @@ def checklist(
         checked(
             "Replicas",
             None if card.replicas is None else card.replicas >= REPLICAS,
-            "not told" if card.replicas is None else f"{card.replicas} a shard",
+            "not available" if card.replicas is None else f"{card.replicas} a shard",
             f"at least {REPLICAS} a shard",
             "Add replicas: one can be promoted at once while another is replaced.",
             f"aws elasticache increase-replica-count --region {about.region} --replication-group-id "
@@ -118,7 +118,7 @@ def checklist(
         checked(
             "Zones",
             None if fewest is None else fewest >= 2,
-            ", ".join(card.zones) or "not told",
+            ", ".join(card.zones) or "not available",
             "nodes of each shard in different zones",
             "Add subnets of other zones to its subnet group, then replicas.",
             f"{modify} --multi-az-enabled",
@@ -173,7 +173,7 @@ def checklist(
         checked(
             "Reserved memory",
             None if card.reserved_percent is None else card.reserved_percent >= RESERVED,
-            "not told" if card.reserved_percent is None else f"{card.reserved_percent} %",
+            "not available" if card.reserved_percent is None else f"{card.reserved_percent} %",
             f"at least {RESERVED} %",
             "Snapshots and failovers need memory beside the data.",
             "aws elasticache modify-cache-parameter-group --cache-parameter-group-name "
@@ -238,7 +238,7 @@ def _family(card: Card, needs: Durability, modify: str) -> Check:
     return checked(
         "Node family",
         None if not family else good,
-        family or "not told",
+        family or "not available",
         wanted,
         "Burstable nodes run out of CPU credits, and durability does not take every family.",
         f"{modify} --cache-node-type cache.r7g.large",
@@ -270,7 +270,7 @@ def _card(
                     str(shard.get("NodeGroupId", "")),
                     name,
                     str(member.get("PreferredAvailabilityZone", "")),
-                    str(about.get("CacheClusterStatus", "not told")),
+                    str(about.get("CacheClusterStatus", "not available")),
                     about.get("CacheClusterCreateTime"),
                     str(member.get("CurrentRole", "")),
                 )

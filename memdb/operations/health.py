@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from memdb.display import bytes_text, duration, line
+from memdb.display import bytes_text, counted, duration, line
 from memdb.operations.alerts import Alert
 from memdb.operations.past import NodeNow
 
@@ -38,7 +38,7 @@ def health(nodes: Sequence[NodeNow], standing: Sequence[Alert], *, now: float) -
     building = {i.name: i for node in telling for i in node.indexes if i.state not in _BUILT}
     words = [*_memory(telling), *_cpu(telling), *_builds(telling, list(building))]
     if silent:
-        words.append(f"{len(silent)} of {_count(len(nodes), 'node')} not answering")
+        words.append(f"{len(silent)} of {counted(len(nodes), 'node')} not answering")
     words.append(_alerts(standing))
     age = now - max(node.at for node in nodes)
     if age > _STALE_S:
@@ -92,8 +92,4 @@ def _alerts(standing: Sequence[Alert]) -> str:
         return "no alerts"
     names = sorted({alert.name for alert in standing})
     listed = f": {', '.join(line(name, 40) for name in names)}" if len(names) <= _NAMED else ""
-    return _count(len(standing), "alert") + listed
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+    return counted(len(standing), "alert") + listed

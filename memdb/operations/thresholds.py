@@ -172,7 +172,7 @@ def _indexes(after: Sample) -> tuple[Finding, ...]:
                 todo = "The build waits for memory: free some, or choose a larger node."
         elif index.failures:
             level = "warning"
-            todo = f"Mend the fields' types or lengths; see `redis-cli FT.INFO {index.name}`."
+            todo = f"Correct the fields' types or lengths; see `redis-cli FT.INFO {index.name}`."
         if index.failures:
             last = f"; the last: {index.last_error} ({index.last_error_key})" if index.last_error else ""
             saw += f", {index.failures:,} failures{last}"

@@ -280,12 +280,12 @@ def _rows(name: str, text: str, separator: str, columns: int) -> Iterator[tuple[
                 told = (
                     f"it has {len(row)} {'column' if len(row) == 1 else 'columns'}, and {columns} are needed"
                 )
-                raise _wrong(name, reader.line_num, told, "Mend the line.")
+                raise _wrong(name, reader.line_num, told, "Correct the line.")
             if below:
                 yield reader.line_num, row
             below = True
     except csv.Error as exc:
-        raise _wrong(name, reader.line_num, f"it is no row of a table ({exc})", "Mend the line.") from None
+        raise _wrong(name, reader.line_num, f"it is no row of a table ({exc})", "Correct the line.") from None
 
 
 def _grade(name: str, number: int, text: str) -> int:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from memdb.cluster import possible, replies
 from memdb.cluster.client import Client, Command
-from memdb.display import bytes_text, duration
+from memdb.display import bytes_text, counted, duration
 from memdb.errors import BadInput
 from memdb.jobs import Report, silent
 from memdb.sessions.filters import SessionFilter
@@ -75,7 +75,8 @@ class DryRun:
     @property
     def words(self) -> str:
         """The plan in a sentence or two."""
-        text = f"{len(self.keys):,} sessions, {bytes_text(self.bytes)} in memory, to {self.action.words}."
+        number = counted(len(self.keys), "session")
+        text = f"{number}, {bytes_text(self.bytes)} in memory, to {self.action.words}."
         if not self.complete:
             text += f" About {self.scanned:,} of {self.total:,} keys were looked at: there may be more."
         if self.undecided:
@@ -96,7 +97,7 @@ class Done:
     def words(self) -> str:
         """In a sentence."""
         verb = {"delete": "deleted", "expire": "given a new time to live", "persist": "kept for good"}
-        text = f"{self.changed:,} of {self.planned:,} sessions {verb[self.action.kind]}."
+        text = f"{self.changed:,} of {counted(self.planned, 'session')} {verb[self.action.kind]}."
         if self.skipped:
             text += f" {self.skipped:,} had gone or changed since the plan and were left alone."
         return text

@@ -49,7 +49,7 @@ def own_formats(settings: Settings) -> tuple[Format, ...]:
     except FileNotFoundError:
         return ()
     except (OSError, ValueError, RecursionError) as exc:
-        raise BadSettings(f"'{path}' cannot be read: {exc}.", "Mend the file, or move it away.") from exc
+        raise BadSettings(f"'{path}' cannot be read: {exc}.", "Correct the file, or move it away.") from exc
     tables = content.get(TABLE, [])
     if not isinstance(tables, list) or len(tables) > _MOST:
         raise BadSettings(f"'{path}': {TABLE} is no list of tables.", f"Write [[{TABLE}]] above each.")

@@ -18,6 +18,7 @@ from memdb.demo.app import app_folder
 from memdb.display import Markdown, code, labels, markdown
 from memdb.errors import LoginFailed, MemDBError, NotAllowed, NoVectorField
 from memdb.maps import layout
+from memdb.ui.help import HELP
 from memdb.ui.kit import access, cached, parts, safety, state, targets
 from memdb.vectors.index import IndexInfo
 
@@ -214,7 +215,8 @@ def heading(title: Markdown, caption: Markdown) -> None:
     nobody was there before. Then the run begins again, with the frame.
     """
     _admit()
-    st.title(title)
+    told = HELP.get(title)
+    st.title(title, help=told.text() if told is not None else None)
     st.caption(caption)
 
 

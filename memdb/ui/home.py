@@ -7,7 +7,7 @@ import streamlit as st
 
 from memdb.cluster.target import Target
 from memdb.demo import labelled, loader, second
-from memdb.display import bytes_text, duration, line, markdown
+from memdb.display import bytes_text, counted, duration, line, markdown
 from memdb.errors import MemDBError, NotAllowed, UnknownIndex
 from memdb.jobs import Job
 from memdb.maps import store
@@ -322,7 +322,7 @@ def _indexes(target: Target, infos: list[IndexInfo], refused: dict[str, NotAllow
             st.caption(":material/info: " + markdown(f"{info.name}: not available: {why}."))
         if info.failures and info.last_error:
             st.warning(
-                f"{markdown(info.name)}: {info.failures:,} documents could not be indexed, last "
+                f"{markdown(info.name)}: {counted(info.failures, 'document')} could not be indexed, last "
                 f"{markdown(info.last_error_key)}: {markdown(info.last_error)}",
                 icon=":material/warning:",
             )

@@ -179,7 +179,7 @@ def test_hostile_and_coinciding_documents(opened: Open, server_target: Target, s
     drawn(app)
     assert not app.exception
     assert "Showing all 120" in said(app)
-    assert "have the same vector as another one" in said(app)
+    assert "the same vector as another one" in said(app)
     assert "<script>" not in "".join(str(m.value) for m in app.markdown)
     app.selectbox(key="map.colour").select("tag").run()
     assert not app.exception

@@ -124,7 +124,7 @@ def test_the_articles_sessions_behind_another_prefix_can_be_changed(app: AppTest
     assert app.button(key="sessions.extend").label == "Extend"
     app.segmented_control(key="sessions.show").set_value("Change many").run()
     app.button(key="sessions.bulk.plan").click().run()
-    until(lambda: "1 sessions" in marked(app.run()), "the dry run has ended")
+    until(lambda: "1 session" in marked(app.run()), "the dry run has ended")
     healthy(app)
 
 
@@ -194,7 +194,7 @@ def test_another_filter_asks_for_another_dry_run(
     opened(app, show="Change many", action="Expire")
     app.segmented_control(key="sessions.bulk.action").set_value("Expire").run()
     app.button(key="sessions.bulk.plan").click().run()
-    until(lambda: "1 sessions" in marked(app.run()), "the dry run has ended")
+    until(lambda: "1 session" in marked(app.run()), "the dry run has ended")
     assert "read-only" in marked(app)
     app.text_input(key="sessions.user").set_value("x").run()
     assert "run it dry again" in marked(app)

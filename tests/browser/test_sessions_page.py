@@ -161,8 +161,8 @@ def test_many_are_deleted_after_a_dry_run_and_the_typed_words(
     expect(typed).to_be_visible()
     assert demo.execute("EXISTS", f"session:{session}")
     typed.fill("delete 1")
-    page.get_by_role("button", name="Delete 1 sessions").click()
-    expect(page.get_by_text("1 of 1 sessions deleted")).to_be_visible()
+    page.get_by_role("button", name="Delete 1 session").click()
+    expect(page.get_by_text("1 of 1 session deleted")).to_be_visible()
     assert not demo.execute("EXISTS", f"session:{session}")
 
 

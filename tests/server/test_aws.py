@@ -179,7 +179,7 @@ def test_clusters_as_aws_tells_them() -> None:
         stub.add_client_error("describe_parameters", "AccessDeniedException", "no")
         v, young_one = discover.clusters(memorydb=client)
     assert (v.engine, v.version, v.shards, v.nodes, v.port, v.search) == ("Valkey", "7.2.6", 2, 4, 6380, True)
-    assert (young_one.search, young_one.search_words) == (None, "not told")
+    assert (young_one.search, young_one.search_words) == (None, "not available")
     with pytest.raises(BadSettings, match="no endpoint yet: it is creating"):
         young_one.target()
     with Stubber(client) as stub:

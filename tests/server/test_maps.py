@@ -166,7 +166,7 @@ def test_an_index_that_changes_meanwhile_is_said(client: Client, prefix: str, tm
             )
 
     drawn = run.make(client, info, request, home=tmp_path, keep=grow)
-    assert any("changed while the map was made: 1 documents more" in note for note in drawn.notes)
+    assert any("changed while the map was made: 1 document more" in note for note in drawn.notes)
     later = index.index_info(client, info.name)
     assert store.find(tmp_path, client, later, request) is None
 

@@ -65,7 +65,9 @@ def _table(chosen: Chosen, wanted: tuple[Alarm, ...], states: dict[str, str] | N
     frame = pd.DataFrame(
         {
             "alarm": [line(a.name) for a in wanted],
-            "in CloudWatch": ["not told" if states is None else states.get(a.name, "no") for a in wanted],
+            "in CloudWatch": [
+                "not available" if states is None else states.get(a.name, "no") for a in wanted
+            ],
             "fires when": [
                 f"{a.statistic} {signs[a.comparison]} {a.threshold:,.0f} for {a.minutes} min" for a in wanted
             ],

@@ -20,7 +20,7 @@ _MARKS = {
     "fail": ":orange[:material/error:]",
     "unknown": ":gray[:material/help:]",
 }
-_WORDS = {"pass": "passes", "fail": "**fails**", "unknown": "not told"}
+_WORDS = {"pass": "passes", "fail": "**fails**", "unknown": "not available"}
 
 
 def view(chosen: Chosen) -> None:
@@ -82,16 +82,16 @@ def _facts(card: Card) -> None:
     facts = (
         ("Shards", str(about.shards)),
         ("Nodes", f"{about.nodes} × {about.node_type}"),
-        ("Zones", ", ".join(card.zones) or "not told"),
+        ("Zones", ", ".join(card.zones) or "not available"),
         ("Engine", f"{about.engine} {about.version}"),
         ("Status", about.status),
         ("TLS", "on" if about.tls else "off"),
-        ("ACL", about.acl or "not told"),
-        ("Parameter group", about.parameter_group or "not told"),
+        ("ACL", about.acl or "not available"),
+        ("Parameter group", about.parameter_group or "not available"),
         ("Search", about.search_words),
         ("Durability", about.durability_words),
-        ("Maintenance (UTC)", card.maintenance_window or "not told"),
-        ("Snapshots (UTC)", card.snapshot_window or "not told"),
+        ("Maintenance (UTC)", card.maintenance_window or "not available"),
+        ("Snapshots (UTC)", card.snapshot_window or "not available"),
         ("Kept", f"{card.snapshot_days} days" if card.snapshot_days else "no daily snapshots"),
     )
     with st.container(border=True):

@@ -46,7 +46,7 @@ def _table(chosen: Chosen, snapshots: tuple[Snapshot, ...], now: datetime) -> No
         st.columns(4),
         (
             ("Snapshots", f"{len(snapshots):,}"),
-            ("Newest", duration(min(ages)) if ages else "not told"),
+            ("Newest", duration(min(ages)) if ages else "not available"),
             ("Stored", bytes_text(cost.stored_bytes)),
             ("A month, about", "not known" if cost.dollars is None else f"${cost.dollars:,.2f}"),
         ),
@@ -60,7 +60,9 @@ def _table(chosen: Chosen, snapshots: tuple[Snapshot, ...], now: datetime) -> No
             "status": [line(s.status) for s in snapshots],
             "made": [s.made for s in snapshots],
             "age": ["–" if s.made is None else duration(s.age_s(now)) for s in snapshots],
-            "size": ["not told" if s.size_bytes is None else bytes_text(s.size_bytes) for s in snapshots],
+            "size": [
+                "not available" if s.size_bytes is None else bytes_text(s.size_bytes) for s in snapshots
+            ],
             "engine": [line(s.engine) for s in snapshots],
         }
     )

@@ -47,7 +47,8 @@ _BY_REPR: dict[str | type[Any], Callable[[Any], Any]] = dict.fromkeys(
 )
 
 
-def _of_embedder(embedder: Embedder) -> tuple[object, ...]:
+def embedder_key(embedder: Embedder) -> tuple[object, ...]:
+    """What an embedder's answers are cached by."""
     return embedder.identity
 
 
@@ -214,7 +215,7 @@ def held_embedder(target: Target, index_name: str, field: str, dim: int, chosen:
     return held
 
 
-@st.cache_data(max_entries=128, show_spinner=False, hash_funcs={Embedder: _of_embedder})
+@st.cache_data(max_entries=128, show_spinner=False, hash_funcs={Embedder: embedder_key})
 def embedded(embedder: Embedder, texts: tuple[str, ...]) -> Embedded:
     """Questions as vectors, with what they cost when they were first asked in this process."""
     return embedder.ask(texts)

@@ -69,27 +69,31 @@ def current(target: Target, info: IndexInfo, field: str = "") -> ModelChoice:
     return _of(target, info, field, str(here), settings)
 
 
-def choose(target: Target, info: IndexInfo, field: str = "") -> ModelChoice:
+def choose(target: Target, info: IndexInfo, field: str = "", *, key: str = "") -> ModelChoice:
     """Draw the control, and say where the model is said and what leaves this machine.
+
+    With a `key` of its own the choice is of one place alone, e.g. of the other side of a comparison.
 
     Raises:
         BadSettings: the settings file cannot be read.
         BadInput: a visitor may not choose it.
         MemDBError: there is no such model here.
     """
-    settings, key = Settings.from_env(), key_of(info, field)
+    settings, own = Settings.from_env(), key
+    key = own or key_of(info, field)
     said = embedding.choice(info, settings, field=field)
     offered = list(embedding.offered(info, settings, field=field))
     kept: dict[str, str] = state.keep(state.MODELS, {})
     if key not in st.session_state and key not in st.query_params and kept.get(key):
         st.session_state[key] = kept[key]
     chosen = st.session_state.get(key) or st.query_params.get(key)
-    options = [*offered, *([chosen] if chosen and chosen not in offered else [])]
+    default = (kept.get(key_of(info, field)) if own else "") or (said.spec if said else "")
+    options = list(dict.fromkeys([*offered, *filter(None, (default, chosen))]))
     may_type = targets.may_enter_addresses()
     here = st.selectbox(
         "Model",
         options,
-        index=0 if said else None,
+        index=options.index(default) if default else None,
         format_func=labels(options),
         key=key,
         bind="query-params",
@@ -98,7 +102,8 @@ def choose(target: Target, info: IndexInfo, field: str = "") -> ModelChoice:
         help="The model that the index was built with: its questions are embedded by it on every page. "
         f"One like {', '.join(embedding.EXAMPLES)}. The guide on asking in words tells more.",
     )
-    kept[key] = here or ""
+    if not own:
+        kept[key] = here or ""
     made = _of(target, info, field, here or "", settings)
     if made.choice is not None:
         _caption(made)

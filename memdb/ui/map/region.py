@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from memdb import intervals
 from memdb.cluster.target import Target
-from memdb.display import line, markdown
+from memdb.display import counted, line, markdown
 from memdb.maps.region import Trait, inside, traits
 from memdb.maps.request import Map, MapRequest
 from memdb.maps.store import condition_of
@@ -67,7 +67,7 @@ def view(shown: MapView, chosen: Places, many: bool) -> None:
         )
         return
     made = shown.made
-    st.markdown(f"##### {len(chosen):,} documents selected")
+    st.markdown(f"##### {counted(len(chosen), 'document')} selected")
     if many:
         part = chosen if len(chosen) <= figures.POINTS else chosen[:: len(chosen) // figures.POINTS + 1]
         labels = shown.labels

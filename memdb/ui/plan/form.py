@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from memdb.cluster.target import Target
-from memdb.display import Markdown, bytes_text, duration, labels, line, markdown
+from memdb.display import Markdown, bytes_text, counted, duration, labels, line, markdown
 from memdb.errors import MemDBError
 from memdb.sizing import calibrate, live_sessions, profiles
 from memdb.sizing.calibrate import Read
@@ -349,7 +349,7 @@ def _sessions() -> Sessions:
         )
     sessions = Sessions(rate, size, float(ttl), kept, kind, key, fields, other, spread / 100)
     if sessions.live:
-        st.caption(f":material/forum: {sessions.live:,} sessions at any time")
+        st.caption(f":material/forum: {counted(sessions.live, 'session')} at any time")
     return sessions
 
 

@@ -6,8 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import streamlit as st
 
+from memdb.asking.side import FUSION, WAYS
+from memdb.asking.side import By as Way
 from memdb.cluster.target import Target
 from memdb.display import labels, line, markdown
 from memdb.embedding import Embedded
@@ -15,9 +18,10 @@ from memdb.errors import BadFilter, MemDBError, UnsupportedFeature
 from memdb.ui.kit import cached, filter_form, model, parts, state
 from memdb.ui.kit.ef import ef_input
 from memdb.ui.kit.model import ModelChoice
-from memdb.vectors import search, upload
+from memdb.vectors import search, upload, words
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import And, Condition, Not, Range, Raw, Tag, Text
+from memdb.vectors.fusion import METHODS, Fusion
 from memdb.vectors.index import Field, IndexInfo, VectorParams
 from memdb.vectors.query import KnnRequest, returnable, vector_param
 
@@ -44,7 +48,18 @@ LINKED = (
     "search.ef2",
     "search.raw",
     "search.view",
+    "search.way",
+    "search.fused",
+    "search.weight",
+    "search.side.target",
+    "search.side.index",
+    "search.side.field",
+    "search.side.way",
+    "search.side.ef",
+    "search.side.filter",
+    "search.side.raw",
 )
+SIDE_MODEL = "search.side.model."  # the model of the other side, by its index
 _WHOLE = 2**53 - 1  # the largest whole number that a browser keeps apart from its neighbours
 WHOLE_RANGES = "search.whole_ranges"  # bounds by widget, so that a link leaves out what filters nothing
 
@@ -59,6 +74,8 @@ class SearchChoice:
     matching: int | None  # documents under the filter; None where the engine cannot count them
     model: ModelChoice | None = None  # that embedded the question
     embedded: Embedded | None = None
+    way: Way = "vectors"  # what a question is ranked by
+    fusion: Fusion = FUSION
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +85,8 @@ class _Query:
     vector: Floats
     model: ModelChoice | None = None
     embedded: Embedded | None = None
+    way: Way = "vectors"
+    fusion: Fusion = FUSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +117,9 @@ def form(target: Target, info: IndexInfo) -> SearchChoice | Wrong | None:
     request = KnnRequest(
         info.name, vector_param(query.vector), field.name, k, ef, condition, returnable(info)
     )
-    return SearchChoice(request, query.by, query.text, matching, query.model, query.embedded)
+    return SearchChoice(
+        request, query.by, query.text, matching, query.model, query.embedded, query.way, query.fusion
+    )
 
 
 def invitation(target: Target, info: IndexInfo, wrong: Wrong | None) -> None:
@@ -169,12 +190,15 @@ def _query(target: Target, info: IndexInfo, field: Field, params: VectorParams) 
             placeholder="What are you looking for?",
             icon=":material/search:",
         )
+        way, fusion = _way(target, info)
+        if way == "words":
+            return _Query("Text", text, np.empty(0, np.float32), way=way) if text.strip() else None
         chosen = model.choose(target, info, field.name)
         if not text.strip():
             return None
         embedded = chosen.ask(text)
         model.spent(embedded)
-        return _Query("Text", text, embedded.vectors[0], chosen, embedded)
+        return _Query("Text", text, embedded.vectors[0], chosen, embedded, way, fusion)
     if by == "Document":
         key = st.text_input(
             "Key of a document",
@@ -203,6 +227,40 @@ def _query(target: Target, info: IndexInfo, field: Field, params: VectorParams) 
     if pasted.strip():
         return _Query("Vector", "pasted vector", upload.from_text(pasted, params.dim, where))
     return None
+
+
+def _way(target: Target, info: IndexInfo) -> tuple[Way, Fusion]:
+    """What a question is ranked by; where words cannot be searched, the control says why."""
+    why = words.why_not(cached.server(target).dialect, info)
+    way = st.segmented_control(
+        "Ranked by",
+        list(WAYS),
+        default="vectors",
+        required=True,
+        key="search.way",
+        bind="query-params",
+        width="stretch",
+        disabled=bool(why),
+        help="By meaning, by the question's words, or by both lists put together.",
+    )
+    if why:
+        st.caption(f":material/info: {markdown(why)}")
+        return "vectors", FUSION
+    if way != "both":
+        return way, FUSION
+    method = st.selectbox(
+        "Put together by",
+        list(METHODS.values()),  # a link carries what is shown
+        key="search.fused",
+        bind="query-params",
+        help="Reciprocal ranks need no common scale. Weighted scores: each list's brought to 0 … 1 first.",
+    )
+    if method != METHODS["weighted"]:
+        return "both", FUSION
+    weight = st.slider(
+        "Weight of the vectors", 0.0, 1.0, FUSION.weight, 0.05, key="search.weight", bind="query-params"
+    )
+    return "both", Fusion("weighted", weight=weight)
 
 
 def _random(target: Target, info: IndexInfo) -> None:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from memdb.cluster.target import Target
 from memdb.ui import frame
-from memdb.ui.search import form, views
+from memdb.ui.search import form, views, words
 from memdb.vectors.index import IndexInfo
 
 
@@ -20,7 +20,9 @@ def _draw(target: Target, info: IndexInfo) -> None:
     with left:
         choice = form.form(target, info)
     with right:
-        if isinstance(choice, form.SearchChoice):
+        if isinstance(choice, form.SearchChoice) and choice.way != "vectors":
+            words.results(target, info, choice)
+        elif isinstance(choice, form.SearchChoice):
             views.results(target, info, choice)
         else:
             form.invitation(target, info, choice)

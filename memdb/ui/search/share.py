@@ -7,10 +7,11 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
+from memdb.cluster.target import Target
 from memdb.display import line
 from memdb.ui.kit import cached, parts, state
 from memdb.ui.kit.model import key_of
-from memdb.ui.search.form import LINKED, WHOLE_RANGES, filter_key
+from memdb.ui.search.form import LINKED, SIDE_MODEL, WHOLE_RANGES, SearchChoice, filter_key
 from memdb.ui.search.shown import SearchView
 from memdb.vectors.filters import render
 from memdb.vectors.index import IndexInfo
@@ -34,6 +35,7 @@ def link(info: IndexInfo) -> str:
     filters = [filter_key(f) for f in info.fields] + [f"search.not.{f.name}" for f in info.of_kind("TAG")]
     whole = st.session_state.get(WHOLE_RANGES, {})
     models = [key_of(info, f.name) for f in info.of_kind("VECTOR")]
+    models += [name for name in map(str, st.session_state) if name.startswith(SIDE_MODEL)]
     for name in (*LINKED, *models, *filters):
         value = st.session_state.get(name)
         if name in whole and tuple(value or ()) == tuple(whole[name]):
@@ -88,6 +90,35 @@ with connect(target) as client:
     ), info)
 for hit in result.hits:
     print(f"{{hit.distance:.4f}}  {{hit.key}}")
+"""
+
+
+def answer_code(target: Target, info: IndexInfo, choice: SearchChoice) -> str:
+    """A search by words, or by both, with this library, ready to run."""
+    request = choice.request
+    rendered = render(request.filter, cached.server(target).dialect, info)
+    here = choice.model.here if choice.model else ""
+    return f"""from memdb.asking.side import Side, ask, opened
+from memdb.cluster.client import connect
+from memdb.cluster.find import find_target
+from memdb.settings import Settings
+from memdb.vectors.fusion import Fusion
+
+settings = Settings.from_env()
+with connect(find_target(settings)) as client:
+    side = Side(
+        {info.name!r},
+        field={request.field!r},
+        by={choice.way!r},
+        k={request.k},
+        ef_runtime={request.ef_runtime},
+        filter={rendered.query!r},
+        model={here!r},
+        fusion={choice.fusion!r},
+    )
+    answer = ask(opened(client, side, settings), {choice.text!r})
+for key, score in zip(answer.keys, answer.scores):
+    print(f"{{score:.4f}}  {{key}}")
 """
 
 

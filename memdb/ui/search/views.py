@@ -13,6 +13,7 @@ from memdb.cluster.target import Target
 from memdb.display import bytes_text, code, duration, labels, line, markdown, plain
 from memdb.errors import BadVector, NotFound
 from memdb.ui.kit import cached, charts, parts, state
+from memdb.ui.search.beside import side_by_side
 from memdb.ui.search.compare import two_settings
 from memdb.ui.search.exact import against_exact
 from memdb.ui.search.form import SearchChoice, more_like
@@ -23,7 +24,7 @@ from memdb.vectors import distance, search
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.titles import is_title, titles_in
 
-VIEWS = ("Table", "Cards", "Judge", "Against exact", "Two EF settings", "Code and link")
+VIEWS = ("Table", "Cards", "Judge", "Against exact", "Two EF settings", "Side by side", "Code and link")
 CARDS = 24
 
 
@@ -44,7 +45,7 @@ def results(target: Target, info: IndexInfo, choice: SearchChoice) -> None:
         label_visibility="collapsed",
     )
     with parts.errors_shown(target):
-        if not result.keys and view not in {"Code and link"}:
+        if not result.keys and view not in {"Code and link", "Side by side"}:
             _nothing(shown)
         elif view == "Cards":
             _cards(shown)
@@ -54,6 +55,8 @@ def results(target: Target, info: IndexInfo, choice: SearchChoice) -> None:
             against_exact(shown)
         elif view == "Two EF settings":
             two_settings(shown)
+        elif view == "Side by side":
+            side_by_side(target, info, choice)
         elif view == "Code and link":
             code_and_link(shown)
         else:

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import code, line, markdown
+from memdb.display import code, counted, line, markdown
 from memdb.jobs import Job
 from memdb.sessions import bulk
 from memdb.sessions.bulk import Action, Done, DryRun
@@ -128,13 +128,14 @@ def _confirmation(target: Target, planned: DryRun) -> None:
     undo = " There is no undo." if planned.action.kind == "delete" else ""
     with st.form("sessions.bulk.form", border=True, enter_to_submit=False):
         st.text_input(
-            f"Type {code(planned.phrase)} to {markdown(planned.action.words)} {len(planned.keys):,} sessions."
+            f"Type {code(planned.phrase)} to {markdown(planned.action.words)} "
+            f"{counted(len(planned.keys), 'session')}."
             f"{undo}",
             key=TYPED,
             placeholder=line(planned.phrase),
         )
         st.form_submit_button(
-            f"{markdown(planned.action.kind.capitalize())} {len(planned.keys):,} sessions",
+            f"{markdown(planned.action.kind.capitalize())} {counted(len(planned.keys), 'session')}",
             icon=":material/bolt:",
             on_click=_do,
             args=(target, planned),
