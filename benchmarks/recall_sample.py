@@ -152,12 +152,13 @@ def main() -> int:
     parser.add_argument("--part", choices=("all", "coverage", "reading"), default="all")
     parser.add_argument("--only", nargs="+", default=[""], help="kinds whose name begins with one of these")
     parser.add_argument("--draws", type=int, default=300)
-    parser.add_argument("--queries", type=int, default=QUERIES, help="recorded of each kind")
+    parser.add_argument("--queries", type=int, help="recorded of each kind (default: 4,000; reading: 1,000)")
     parser.add_argument("--share", type=float, default=SHARE, help="of the documents that are sampled")
     parser.add_argument("--keep", type=Path, help="folder of recordings, used again where they are there")
     parser.add_argument(
         "--docs", type=int, help="documents of an index (default: as listed; reading: 1,000,000)"
     )
+    parser.add_argument("--sample", type=int, help="documents of the part reading (default: the usual)")
     parser.add_argument("--dim", type=int, default=256, help="of the part reading")
     parser.add_argument(
         "--flat", action="store_true", help="part reading on a FLAT index, which loads sooner"
@@ -187,7 +188,7 @@ def _coverage(options: argparse.Namespace, folder: Path) -> bool:
             with np.load(file) as kept:
                 recording = Recording(**{name: kept[name] for name in kept.files})
         else:
-            recording = _recorded(kind, options.queries)
+            recording = _recorded(kind, options.queries or QUERIES)
             np.savez(file, **{name: getattr(recording, name) for name in recording.__dataclass_fields__})
         told.append({"kind": kind.name, **_drawn(recording, options.draws, options.share)})
         told[-1]["took_s"] = round(time.perf_counter() - began, 1)
@@ -221,7 +222,8 @@ def _drawn(recording: Recording, draws: int, share: float) -> dict[str, object]:
     above = np.zeros((draws, len(true)), bool)
     widths = np.zeros((draws, len(true)))
     errors = np.zeros((draws, len(true)))
-    right = choices = 0
+    right = dict.fromkeys(TARGETS, 0)
+    choices = dict.fromkeys(TARGETS, 0)
     for draw in range(draws):
         chosen = random.integers(0, count, ASKED)
         taken = np.zeros(population, bool)
@@ -244,8 +246,8 @@ def _drawn(recording: Recording, draws: int, share: float) -> dict[str, object]:
             meets = np.flatnonzero(true >= target)
             if len(meets):
                 shown = len(low) - int(np.argmin(np.append(low[::-1] >= target, False)))
-                choices += 1
-                right += abs(shown - int(meets[0])) <= 1
+                choices[target] += 1
+                right[target] += abs(shown - int(meets[0])) <= 1
     judged = (true >= JUDGED[0]) & (true <= JUDGED[1])
     judged = judged if judged.any() else np.ones(len(true), bool)
     near = int(np.argmin(np.abs(true - 0.95)))
@@ -259,8 +261,9 @@ def _drawn(recording: Recording, draws: int, share: float) -> dict[str, object]:
         "recall_near_0.95": round(float(true[near]), 4),
         "coverage_near_0.95": round(float(held[:, near].mean()), 4),
         "width_near_0.95": round(float(np.median(widths[:, near])), 4),
-        "right_or_one_off": right,
-        "choices": choices,
+        "right_or_one_off": sum(right.values()),
+        "by_target": right,
+        "choices": sum(choices.values()),
     }
 
 
@@ -330,12 +333,13 @@ def _judged(
         far = squares - 2 * products + at[query] @ at[query] if kind.metric == "L2" else 1 - products
         far[~members] = np.inf
         slack = 1e-9 * max(1.0, float(np.abs(squares).max()))  # below what float32 vectors tell apart
-        last = np.partition(far, K - 1)[K - 1] + slack
+        exact = np.argpartition(far, K - 1)[:K]
+        exact = exact[np.argsort(far[exact], kind="stable")]
         held = hits[_reference_ef()][query]
         held = held[held >= 0]
         held = held[np.argsort(far[held], kind="stable")]
         reach = far[held][-1] if len(held) == K else np.inf
-        right += (far[held] <= last).sum() / K
+        right += _stands(far, exact, held, slack).mean()
         near = np.flatnonzero(far < reach - slack)
         near = near[~np.isin(near, held)]
         rows.append(np.full(len(near), query))
@@ -344,7 +348,7 @@ def _judged(
         for setting, ef in enumerate(EFS):
             got = hits[ef][query]
             got = got[got >= 0]
-            recalls[setting, query] = (far[got] <= last).sum() / K
+            recalls[setting, query] = _stands(far, exact, got, slack).mean()
             returned[setting, query, : len(held)] = _stands(far, held, got, slack)
     return Recording(
         returned,
@@ -358,7 +362,7 @@ def _judged(
 
 
 def _stands(far: np.ndarray, held: np.ndarray, got: np.ndarray, slack: float) -> np.ndarray:
-    """Which of the reference's hits were returned, or another in their place that is as near."""
+    """Which documents of an answer were returned, or another in their place that is as near."""
     flags = np.isin(held, got)
     spare = sorted(far[got[~np.isin(got, held)]].tolist())
     for row in reversed(np.flatnonzero(~flags).tolist()):
@@ -396,7 +400,7 @@ def _sent(client: Client, commands: list[tuple[str | bytes, ...]]) -> None:
 
 
 def _reading(options: argparse.Namespace) -> bool:
-    count, dim = options.docs or 1_000_000, options.dim
+    count, dim, asked_for = options.docs or 1_000_000, options.dim, options.queries or 1_000
     random = np.random.default_rng(3)
     centres = random.normal(size=(100, dim)).astype(np.float32)
     with tempfile.TemporaryDirectory() as folder, engine.start(Path(folder), log=False) as running:
@@ -417,7 +421,7 @@ def _reading(options: argparse.Namespace) -> bool:
                     [("HSET", f"d:{start + i}", "v", row.tobytes()) for i, row in enumerate(rows)]
                 )
             info = index.index_info(client, "idx")
-            made = centres[random.integers(0, 100, 1_000)] + random.normal(size=(1_000, dim)).astype(
+            made = centres[random.integers(0, 100, asked_for)] + random.normal(size=(asked_for, dim)).astype(
                 np.float32
             )
             asked = queries.made(made, [str(i) for i in range(len(made))], (), Given())
@@ -425,7 +429,7 @@ def _reading(options: argparse.Namespace) -> bool:
             rates = cost.rates(client, info, request)
             full = _measured(client, lambda: truth.truth(client, info, "v", asked, K))
             truth.forget()
-            size = samples.usual(count)
+            size = options.sample or samples.usual(count)
 
             def sampled() -> None:
                 samples.forget()
@@ -434,7 +438,7 @@ def _reading(options: argparse.Namespace) -> bool:
                 reference(client, info, request, asked, drawn, under, report=silent)
 
             part = _measured(client, sampled)
-    print(f"{count:,} x {dim}{' FLAT' if options.flat else ''}, 1,000 queries, a sample of {size:,}")
+    print(f"{count:,} x {dim}{' FLAT' if options.flat else ''}, {asked_for:,} queries, a sample of {size:,}")
     bytes_part, time_part = part[0] / full[0], part[1] / full[1]
     print(f"  full:    {bytes_text(full[0])}, {duration(full[1])}")
     print(

@@ -74,6 +74,10 @@ class Busy(MemDBError):
     """The server is there but not ready: it loads its data or builds the index."""
 
 
+class SilentShard(Busy):
+    """A shard does not answer: nothing is told of all of them."""
+
+
 class LoginFailed(MemDBError):
     """The server wants a password or user, or refuses the ones given."""
 

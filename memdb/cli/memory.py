@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from memdb.cli.arguments import OnServer
@@ -13,9 +13,10 @@ from memdb.cluster.topology import Node
 from memdb.display import bytes_text
 from memdb.errors import Cancelled, MemDBError
 from memdb.operations.keyspace import Coverage, count_exactly
-from memdb.operations.memory import TITLES, MemorySplit, split
+from memdb.operations.memory import TITLES, InAll, MemorySplit, in_all, split
 from memdb.operations.samples import Sample, sample
 from memdb.settings import Settings
+from memdb.vectors.index import silent_words
 
 UNREACHED = 1
 
@@ -34,24 +35,43 @@ class Memory(OnServer):
         target = self.find(Settings.from_env())
         told: list[dict[str, Any]] = []
         status = 0
+        primaries: list[MemorySplit] = []
+        silent: list[str] = []
         with open_for_work(target) as client:
             for node in client.nodes():
                 memory, unfinished = _look(client, node, exactly=self.exact)
                 if isinstance(memory, str):
                     status = UNREACHED
+                    silent += [node.address] if node.role == "primary" else []
                     told.append({"address": node.address, "problem": memory})
                     if not self.json:
                         print_table(f"{target.name}, {node.role} {node.address}", ("problem",), [(memory,)])
                     continue
+                primaries += [memory] if node.role == "primary" else []
                 about = {"role": node.role, **memory.facts()}
                 told.append(about | {"notes": list(unfinished)} if unfinished else about)
                 if not self.json:
                     show(f"{target.name}, {node.role} {node.address}", memory)
                     for sentence in unfinished:
                         say(f"Note: {sentence}")
+        whole = in_all(primaries, silent) if len(primaries) + len(silent) > 1 else None
         if self.json:
-            print_json({"nodes": told})
+            document: dict[str, Any] = {"nodes": told}
+            print_json(document | ({"in_all": asdict(whole)} if whole is not None else {}))
+        elif whole is not None:
+            _show_in_all(f"{target.name}, {whole.words}", whole)
         return status
+
+
+def _show_in_all(title: str, whole: InAll) -> None:
+    rows = [
+        (TITLES[name], "–" if size is None else bytes_text(size), _share(size, whole.used))
+        for name, size in whole.parts.items()
+    ]
+    rows.append(("Used", "–" if whole.used is None else bytes_text(whole.used), ""))
+    print_table(title, ("part", "bytes", "of used"), rows, right=(1, 2))
+    if whole.silent:
+        say(f"Note: {silent_words(whole.silent)}: nothing of it is in these sums.")
 
 
 def _look(client: Client, node: Node, *, exactly: bool) -> tuple[MemorySplit | str, tuple[str, ...]]:

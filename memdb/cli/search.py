@@ -200,6 +200,8 @@ def _as_json(
         "took_ms": round(result.took_ms, 3),
         "command": command,
     } | _notes(notes)
+    if result.missing:
+        document["missing_shards"] = list(result.missing)
     if exact is not None and compared is not None:
         document["exact"] = {
             "hits": [

@@ -97,6 +97,46 @@ class MemorySplit:
             raise ValueError(f"no memory split: {exc}") from exc
 
 
+@dataclass(frozen=True, slots=True)
+class InAll:
+    """The primaries of several shards together. A figure that one of those asked did not tell is None."""
+
+    shards: int
+    silent: tuple[str, ...]  # addresses of those that did not answer: nothing of them is in it
+    used: float | None
+    parts: Mapping[str, float | None]  # by the names of TITLES
+    keys: int | None
+
+    @property
+    def words(self) -> str:
+        """Of how many shards it is."""
+        if not self.silent:
+            return f"all {self.shards} shards"
+        return f"{self.shards - len(self.silent)} of {self.shards} shards"
+
+
+def in_all(primaries: Sequence[MemorySplit], silent: Sequence[str] = ()) -> InAll:
+    """Sum the memory of the primaries.
+
+    Args:
+        primaries: those that answered.
+        silent: addresses of the others.
+    """
+
+    def total(values: Sequence[float | None]) -> float | None:
+        told = [value for value in values if value is not None]
+        return sum(told) if told and len(told) == len(values) else None
+
+    keys = total([each.keys for each in primaries])
+    return InAll(
+        len(primaries) + len(silent),
+        tuple(silent),
+        total([each.used for each in primaries]),
+        {name: total([each.part(name).bytes for each in primaries]) for name in TITLES},
+        None if keys is None else int(keys),
+    )
+
+
 def split(client: Client, node: Node, sample: Sample) -> MemorySplit:
     """Split what a sample says is used: two round trips, and a few more where there are few keys.
 

@@ -56,6 +56,19 @@ class NodeNow:
     indexes: tuple[IndexNow, ...] = ()
 
 
+SUMMED = ("used_bytes", "search_bytes", "keys", "commands", "searches")  # over the shards of a target
+
+
+def in_all(nodes: Sequence[NodeNow]) -> dict[str, float]:
+    """Figures of SUMMED over all primaries; a figure that one of them did not tell is not in it."""
+    primaries = [node for node in nodes if node.role == "primary"]
+    return {
+        name: sum(node.figures[name] for node in primaries)
+        for name in SUMMED
+        if primaries and all(name in node.figures and not node.problem for node in primaries)
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Series:
     """Figures of one node over time. NaN where nothing was told; a row of NaN where sampling stopped."""

@@ -21,7 +21,7 @@ from memdb.operations.samples import sample
 from memdb.vectors import distance, exact, read, recall, search
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import EVERYTHING
-from memdb.vectors.index import IndexInfo, index_info
+from memdb.vectors.index import BuildState, IndexInfo, index_info
 from memdb.vectors.membership import Membership
 from memdb.vectors.query import KnnRequest
 from memdb.vectors.read import Block
@@ -136,6 +136,9 @@ def _look(
         except MemDBError as exc:
             problem = str(exc)
             continue
+        if answer.missing:  # of some shards: no answer to be held against the truth of all
+            problem = next(iter(answer.notes))
+            continue
         took.append(answer.took_ms)
         answered.append(row)
         returned.append(answer.keys)
@@ -151,11 +154,12 @@ def _look(
     )
     shares = [verdict.recall for verdict in verdicts]
     # The node that answers searches; what it tells last, so that "ready" is not from before the queries.
-    state, fraction = "unknown", 0.0
-    now = sample(client, client.nodes()[0])
-    for index in now.indexes:
-        if index.name == info.name:
-            state, fraction = index.build.state, index.build.fraction
+    if info.shards:  # the least of them
+        build: BuildState | None = index_info(client, info.name).build
+    else:
+        now = sample(client, client.nodes()[0])
+        build = next((index.build for index in now.indexes if index.name == info.name), None)
+    state, fraction = ("unknown", 0.0) if build is None else (build.state, build.fraction)
     return Look(
         at_s,
         state,

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal, cast
 
-from memdb.cluster import possible, replies
+from memdb.cluster import replies
 from memdb.cluster.client import Client
+from memdb.cluster.room import room
 from memdb.display import bytes_text, line
 from memdb.embedding import Embedder
 from memdb.errors import BadInput, OutOfRange
@@ -129,8 +130,8 @@ def plan(
     characters = documents * with_text * (statistics.fmean(lengths) if lengths else 0.0)
     tokens = characters / CHARACTERS_A_TOKEN
     own, there, factors = _memory(client, info, request, dimension)
-    used, room = _room(client)
-    free = None if room is None or used is None else max(0, room - used)
+    memory = room(client)
+    free = None if memory.left is None else max(0, memory.left)
     refusals: list[str] = []
     notes: list[str] = []
     if not client.target.writable:
@@ -285,11 +286,3 @@ def _memory(
     wider = replace(before, metadata_bytes=before.metadata_bytes + dimension * 4)
     own = stored_bytes(wider, profile) - stored_bytes(before, profile)
     return own, index_bytes(after, profile), (profile.low, profile.high)
-
-
-def _room(client: Client) -> tuple[int | None, int | None]:
-    memory = {name: value for section in client.info("memory").values() for name, value in section.items()}
-    used, limit, machine = (
-        possible.size(memory.get(name)) for name in ("used_memory", "maxmemory", "total_system_memory")
-    )
-    return used, limit or machine

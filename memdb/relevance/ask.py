@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-
-import numpy as np
 
 from memdb.cluster.client import Client
 from memdb.embedding import Embedder, fits
-from memdb.errors import BadInput, OutOfRange, UnsupportedFeature
+from memdb.errors import BadInput, OutOfRange
 from memdb.relevance.run import EvaluationRequest, Setting
 from memdb.tuning import load
 from memdb.tuning.run import SweepRequest
+from memdb.vectors import words
 from memdb.vectors.distance import Floats
-from memdb.vectors.filters import may_be_broken
+from memdb.vectors.filters import may_be_broken, render
+from memdb.vectors.hybrid import HybridRequest, hybrid
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.membership import Membership
-from memdb.vectors.query import KnnRequest, template
+from memdb.vectors.query import KnnRequest, template, vector_param
+from memdb.vectors.search import knn
+from memdb.vectors.words import WordsRequest
 
 Hits = list[tuple[str, ...]]
 
@@ -48,7 +51,10 @@ def prepared(
     if request.k > limits.k:
         raise OutOfRange("k", request.k, 1, limits.k, title)
     if setting.by != "vectors":
-        raise UnsupportedFeature("Searching words", "it is not part of this release")
+        words.need(client.server.dialect, info)
+        render(request.filter, client.server.dialect, info)
+    if setting.by == "words":
+        return Way(client, info, setting, request, None, None)
     field, params = info.vector_field(setting.field)
     if embedder is None:
         raise BadInput(
@@ -69,6 +75,8 @@ def prepared(
 def hits(way: Way, texts: Sequence[str], vectors: Floats | None) -> Hits:
     """The ranked keys of some questions, as the labels have them; those that break the filter are left out.
 
+    A question without a word that is indexed has no hits by words, and those of its vector by both.
+
     Args:
         way: how to ask.
         texts: n questions.
@@ -77,20 +85,55 @@ def hits(way: Way, texts: Sequence[str], vectors: Floats | None) -> Hits:
     Raises:
         MemDBError: the server does not answer or refuses.
     """
+    ranked = _near(way, vectors) if way.setting.by == "vectors" else _by_words(way, texts, vectors)
+    if way.under is not None:
+        outside = way.under.outside({key for keys in ranked for key in keys})
+        ranked = [[key for key in keys if key not in outside] for keys in ranked]
+    strip = way.setting.strip
+    if not strip:
+        return list(map(tuple, ranked))
+    return [tuple(key.removeprefix(strip) for key in keys) for keys in ranked]
+
+
+def _near(way: Way, vectors: Floats | None) -> list[list[str]]:
     assert vectors is not None  # noqa: S101  # `prepared` asks for a model
-    request, setting = way.request, way.setting
-    ef = setting.ef_runtime if way.info.vector_field(setting.field)[1].has_ef else None
+    setting, request = way.setting, way.request
     made = load.questions(
         way.client,
         way.info,
         SweepRequest(way.info.name, setting.field),
-        np.asarray(vectors),
-        ef or 0,
+        vectors,
+        _ef(way) or 0,
         k=request.k,
         condition=request.filter,
     )
-    ranked = [keys for batch in load.answers(way.client, made, lambda _: None) for keys, _ in batch]
-    if way.under is not None:
-        outside = way.under.outside({key for keys in ranked for key in keys})
-        ranked = [[key for key in keys if key not in outside] for keys in ranked]
-    return [tuple(key.removeprefix(setting.strip) for key in keys) for keys in ranked]
+    return [keys for batch in load.answers(way.client, made, lambda _: None) for keys, _ in batch]
+
+
+def _by_words(way: Way, texts: Sequence[str], vectors: Floats | None) -> list[list[str]]:
+    client, info, request = way.client, way.info, way.request
+
+    def ask(place: int) -> list[str]:
+        text = texts[place]
+        none = not words.question_words(client.server.dialect, info, text)
+        if vectors is None:
+            asked = WordsRequest(info.name, text, request.k, request.filter)
+            return [] if none else list(words.words(client, info, asked).keys)
+        vector = vector_param(vectors[place])
+        near = KnnRequest(info.name, vector, way.setting.field, request.k, _ef(way), request.filter)
+        if none:
+            return list(knn(client, near, info, under=way.under).keys)
+        return list(hybrid(client, info, HybridRequest(near, text)).keys)
+
+    with ThreadPoolExecutor(load.IN_FLIGHT, "words") as threads:
+        waiting = [threads.submit(ask, place) for place in range(len(texts))]
+        try:
+            return [future.result() for future in waiting]
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _ef(way: Way) -> int | None:
+    """The setting's EF_RUNTIME, where the index has one."""
+    return way.setting.ef_runtime if way.info.vector_field(way.setting.field)[1].has_ef else None

@@ -6,12 +6,14 @@ print(conclusion(run))
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -27,7 +29,7 @@ from memdb.relevance.labels import Judgements
 from memdb.relevance.run import MOST_HITS, Answered, Evaluation, EvaluationRequest, Setting
 from memdb.vectors.index import IndexInfo, index_info
 
-AT_ONCE = 256  # questions that are embedded and asked together; what is lost where something fails
+AT_ONCE = 500  # questions that are embedded and asked together; what is lost where something fails
 _LOOKED_AT_ONCE = 1_000
 _STAGE = "Asking questions"
 
@@ -63,7 +65,8 @@ def evaluate(
         MemDBError: a model or the server failed before the first batch was complete.
         Cancelled: from `report`.
     """
-    work = _prepared(client, request, judged, embedder, report)
+    work = _prepared(client, request, judged, embedder)
+    partial = False
     try:
         work.ask(report, keep)
     except Cancelled:
@@ -73,8 +76,10 @@ def evaluate(
             raise
         why = str(exc).rstrip(".")
         work.notes.append(f"It ended after {work.done:,} of {len(work.ids):,} questions: {why}.")
-        return work.made(partial=True)
-    return work.made(partial=False)
+        partial = True
+        with contextlib.suppress(MemDBError):  # the server itself may be what failed
+            return work.without_gone(partial=partial)
+    return work.made(partial=partial) if partial else work.without_gone(partial=partial)
 
 
 def run_saved(
@@ -133,46 +138,121 @@ class _Work:
         self.cut: dict[str, int] = {}
 
     def ask(self, report: Report, keep: Callable[[Evaluation], None] | None) -> None:
-        """All questions, batch by batch; the next one is embedded while the index answers."""
-        models: list[Embedder] = []  # each once, though several settings ask with it
-        for way in self.ways:
-            if way.embedder is not None and way.embedder not in models:
-                models.append(way.embedder)
+        """All questions, batch by batch; where a model is elsewhere, it has the next batch meanwhile."""
+        # Each once, though several settings ask with it.
+        of_ways = [None if way.embedder is None else way.embedder.identity for way in self.ways]
+        known = {
+            name: way.embedder
+            for name, way in zip(of_ways, self.ways, strict=True)
+            if name is not None and way.embedder is not None
+        }
+        names, models = list(known), list(known.values())
         total = len(self.questions) * len(self.ways)
         report(_STAGE, 0, total)
         with ThreadPoolExecutor(1, "embed") as thread:
-            waiting = self._embedding(thread, models, 0)
-            while self.done < len(self.questions):
-                start = self.done
-                embedded = [future.result() for future in waiting]
-                waiting = self._embedding(thread, models, start + AT_ONCE)
-                texts = self.questions[start : start + AT_ONCE]
-                batch: list[ask.Hits] = []
-                try:
-                    for place, way in enumerate(self.ways):
+            ahead = self._ahead(thread, models, 0)
+            try:
+                while self.done < len(self.questions):
+                    start = self.done
+                    texts = self.questions[start : start + AT_ONCE]
+                    embedded = [
+                        ahead[place].result() if place in ahead else model.ask(texts)
+                        for place, model in enumerate(models)
+                    ]
+                    ahead = self._ahead(thread, models, start + AT_ONCE)
+                    batch: list[ask.Hits] = []
+                    for place, (way, name) in enumerate(zip(self.ways, of_ways, strict=True)):
                         began = time.monotonic()
-                        known = None if way.embedder is None else embedded[models.index(way.embedder)]
-                        batch.append(ask.hits(way, texts, None if known is None else known.vectors))
+                        vectors = None if name is None else embedded[names.index(name)].vectors
+                        batch.append(ask.hits(way, texts, vectors))
                         self.took[place] += time.monotonic() - began
                         report(_STAGE, start * len(self.ways) + len(texts) * (place + 1), total)
-                finally:
-                    if len(batch) < len(self.ways):  # ended early: nobody waits for these
-                        for future in waiting:
-                            future.cancel()
-                for of_setting, more in zip(self.hits, batch, strict=True):
-                    of_setting.extend(more)
-                for model, more_ in zip(models, embedded, strict=True):
-                    self.spent[model.name] = self.spent.get(model.name, Spent()) + more_.spent
-                    self.cut[model.name] = self.cut.get(model.name, 0) + len(more_.cut)
-                self.done = start + len(texts)
-                if keep is not None:
-                    keep(self.made(partial=True))
+                    for of_setting, more in zip(self.hits, batch, strict=True):
+                        of_setting.extend(more)
+                    for model, each in zip(models, embedded, strict=True):
+                        self.spent[model.name] = self.spent.get(model.name, Spent()) + each.spent
+                        self.cut[model.name] = self.cut.get(model.name, 0) + len(each.cut)
+                    self.done = start + len(texts)
+                    if keep is not None:
+                        keep(self.made(partial=True))
+            finally:
+                for future in ahead.values():  # ended early: nobody waits for these
+                    future.cancel()
 
-    def _embedding(
+    def without_gone(self, *, partial: bool) -> Evaluation:
+        """The evaluation without labels of documents that no setting can return since they are gone.
+
+        What came back is there; of the other relevant documents the server is asked.
+
+        Raises:
+            BadInput: no question has a relevant document that is still there.
+            MemDBError: the server does not answer.
+        """
+        run = self.made(partial=partial)
+        wanted = list(dict.fromkeys(key for known in run.grades for key, grade in known.items() if grade > 0))
+        held: dict[str, set[str]] = {}  # by what is left out of keys: the labelled documents that are there
+        for answered in run.answers:
+            held.setdefault(answered.setting.strip, set()).update(*answered.hits)
+        for strip, there in held.items():
+            keys = [key for key in wanted if key not in there]
+            for start in range(0, len(keys), _LOOKED_AT_ONCE):
+                some = keys[start : start + _LOOKED_AT_ONCE]
+                replies = self.client.pipeline([("EXISTS", f"{strip}{key}") for key in some])
+                there.update(key for key, reply in zip(some, replies, strict=True) if reply)
+        present = []  # of each way: those that are there and under the prefixes of its index
+        for way in self.ways:
+            strip, prefixes = way.setting.strip, tuple(way.info.prefixes) or ("",)
+            there = held[strip]
+            present.append({key for key in wanted if key in there and f"{strip}{key}".startswith(prefixes)})
+        somewhere = set().union(*present)
+        notes = list(run.notes)
+        lost = {key for key in wanted if key not in somewhere}
+        if lost:
+            gone = [key for key in wanted if key in lost]
+            notes.append(_absent(gone, wanted, "gone, or in none of these indexes", "They count for nothing"))
+        for name in dict.fromkeys(way.info.name for way in self.ways):
+            own = set().union(
+                *(some for way, some in zip(self.ways, present, strict=True) if way.info.name == name)
+            )
+            if lacking := [key for key in wanted if key in somewhere and key not in own]:
+                notes.append(_absent(lacking, wanted, f"not in '{line(name, 80)}'", "It cannot return them"))
+        if not lost:
+            return replace(run, notes=tuple(notes))
+        grades = tuple({key: g for key, g in known.items() if key not in lost} for known in run.grades)
+        rows = [
+            row
+            for row, known in enumerate(grades)
+            if any(grade >= run.request.relevant for grade in known.values())
+        ]
+        if not rows:
+            raise BadInput(
+                f"None of the {len(grades):,} questions has a relevant document that is still there.",
+                notes[-1],
+            )
+        if without := len(grades) - len(rows):
+            notes.append(
+                f"{without:,} of {len(grades):,} questions have none of their documents left: left out."
+            )
+        return replace(
+            run,
+            ids=tuple(run.ids[row] for row in rows),
+            questions=tuple(run.questions[row] for row in rows),
+            grades=tuple(grades[row] for row in rows),
+            answers=tuple(replace(each, hits=tuple(each.hits[row] for row in rows)) for each in run.answers),
+            notes=tuple(notes),
+        )
+
+    def _ahead(
         self, thread: ThreadPoolExecutor, models: Sequence[Embedder], start: int
-    ) -> list[Future[Embedded]]:
+    ) -> dict[int, Future[Embedded]]:
+        """The next batch at the models that are elsewhere, by place. One of this machine would only take the
+        processor from the search."""
         texts = self.questions[start : start + AT_ONCE]
-        return [thread.submit(model.ask, texts) for model in models] if texts else []
+        return {
+            place: thread.submit(model.ask, texts)
+            for place, model in enumerate(models)
+            if texts and model.model.sends_to
+        }
 
     def made(self, *, partial: bool) -> Evaluation:
         """The evaluation of the questions asked so far."""
@@ -198,9 +278,7 @@ class _Work:
         )
 
 
-def _prepared(
-    client: Client, request: EvaluationRequest, judged: Judgements, embedder: EmbedderOf, report: Report
-) -> _Work:
+def _prepared(client: Client, request: EvaluationRequest, judged: Judgements, embedder: EmbedderOf) -> _Work:
     infos = {name: index_info(client, name) for name in {each.index for each in request.settings}}
     ways = tuple(
         ask.prepared(
@@ -213,8 +291,7 @@ def _prepared(
         for setting in request.settings
     )
     notes = [*judged.notes, *(info.unfinished for info in infos.values() if info.unfinished)]
-    grades, said = _still_there(client, judged.grades, ways, report)
-    notes += said
+    grades = judged.grades
     able = {
         identity: known
         for identity, known in grades.items()
@@ -222,9 +299,8 @@ def _prepared(
     }
     if not able:
         raise BadInput(
-            f"None of the {len(grades):,} questions has a document of grade {request.relevant} or more "
-            "that is still there.",
-            " ".join(said) or "Judge some hits, or give labels of these documents.",
+            f"None of the {len(grades):,} questions has a document of grade {request.relevant} or more.",
+            "Judge some hits, or give labels of these documents.",
         )
     if without := len(grades) - len(able):
         notes.append(
@@ -249,44 +325,6 @@ def _prepared(
     )
 
 
-def _still_there(
-    client: Client, grades: Mapping[str, Mapping[str, int]], ways: Sequence[Way], report: Report
-) -> tuple[dict[str, Mapping[str, int]], list[str]]:
-    """The grades without the documents that no setting can return since they are gone, and what is said.
-
-    Of a document that is not relevant it does not matter whether it is there.
-    """
-    wanted = list(
-        dict.fromkeys(key for known in grades.values() for key, grade in known.items() if grade > 0)
-    )
-    present: dict[tuple[str, str], set[str]] = {}  # by index and what its keys begin with
-    for way in ways:
-        strip, prefixes = way.setting.strip, tuple(way.info.prefixes)
-        if (way.info.name, strip) in present:
-            continue
-        keys = [key for key in wanted if not prefixes or f"{strip}{key}".startswith(prefixes)]
-        there = present[way.info.name, strip] = set()
-        for start in range(0, len(keys), _LOOKED_AT_ONCE):
-            report("Looking for labelled documents", start, len(keys))
-            some = keys[start : start + _LOOKED_AT_ONCE]
-            replies = client.pipeline([("EXISTS", f"{strip}{key}") for key in some])
-            there |= {key for key, reply in zip(some, replies, strict=True) if reply}
-    somewhere = set().union(*present.values())
-    gone = [key for key in wanted if key not in somewhere]
-    notes = []
-    if gone:
-        notes.append(_absent(gone, wanted, "gone, or in none of these indexes", "They count for nothing"))
-    for (name, _), there in present.items():
-        if lacking := [key for key in wanted if key in somewhere and key not in there]:
-            notes.append(_absent(lacking, wanted, f"not in '{line(name, 80)}'", "It cannot return them"))
-    lost = set(gone)
-    left = {
-        identity: {key: grade for key, grade in known.items() if key not in lost}
-        for identity, known in grades.items()
-    }
-    return dict(left), notes
-
-
 def _absent(keys: Sequence[str], wanted: Sequence[str], why: str, then: str) -> str:
     count = f"{len(keys):,} of {len(wanted):,} labelled documents {'is' if len(keys) == 1 else 'are'}"
     return f"{count} {why}, e.g. '{line(keys[0], 80)}'. {then}."
@@ -299,6 +337,7 @@ def _cut(model: str, count: int) -> str:
     return f"{model}: {count:,} {are} beginning counted."
 
 
+@cache
 def _version() -> str:
     try:
         return version("memdb-explorer")

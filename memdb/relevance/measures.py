@@ -1,4 +1,4 @@
-"""nDCG, reciprocal rank, precision, recall and the unjudged of ranked hits. Pure; by ir-measures (trec_eval).
+"""nDCG, reciprocal rank, precision, recall and the unjudged of ranked hits. Pure; by trec_eval itself.
 
 docs/relevance.md says what each is.
 """
@@ -55,34 +55,38 @@ def measured(
         Five arrays (q,). A question without a relevant document has 0 everywhere but in `unjudged`.
 
     Raises:
-        UnsupportedFeature: ir-measures is not installed.
+        UnsupportedFeature: pytrec_eval is not installed.
     """
     try:
-        import ir_measures  # here: nobody else needs it, and not every platform has its wheel
+        import pytrec_eval  # here: nobody else needs it, and not every platform has its wheel
     except ImportError:
         raise UnsupportedFeature(
-            "The computation of relevance", "ir-measures is not installed", "Run: pip install ir-measures"
+            "The computation of relevance",
+            "pytrec_eval is not installed",
+            "Run: pip install pytrec-eval-terrier (without a wheel it needs a C compiler)",
         ) from None
     ranked = [list(dict.fromkeys(row))[:k] for row in hits]
-    # By numbers of ours: a key may hold what trec_eval's texts cannot.
+    # A hit is called by its rank: a key may hold what trec_eval's texts cannot.
+    ranks = [str(rank) for rank in range(max(map(len, ranked), default=0))]
+    scores = {length: {rank: -float(rank) for rank in ranks[:length]} for length in set(map(len, ranked))}
     run, qrels = {}, {}
     for place, (row, known) in enumerate(zip(ranked, grades, strict=True)):
-        number = {key: str(i) for i, key in enumerate(dict.fromkeys((*row, *known)))}
-        qrels[str(place)] = {number[key]: max(int(grade), 0) for key, grade in known.items()}
         if row and known:  # else trec_eval has nothing to say
-            run[str(place)] = {number[key]: float(-rank) for rank, key in enumerate(row)}
-    wanted = {
-        ir_measures.nDCG @ k: np.zeros(len(ranked)),
-        ir_measures.RR(rel=relevant): np.zeros(len(ranked)),
-        ir_measures.P(rel=relevant) @ k: np.zeros(len(ranked)),
-        ir_measures.R(rel=relevant) @ k: np.zeros(len(ranked)),
-    }
-    if run:
-        for value in ir_measures.iter_calc(list(wanted), qrels, run):
-            wanted[value.measure][int(value.query_id)] = value.value
+            named = dict(zip(row, ranks, strict=False))
+            qrels[str(place)] = {
+                named.get(key) or f"other {i}": max(int(grade), 0)
+                for i, (key, grade) in enumerate(known.items())
+            }
+            run[str(place)] = scores[len(row)]
+    wanted = {f"ndcg_cut_{k}": 0, "recip_rank": 1, f"P_{k}": 2, f"recall_{k}": 3}
+    columns = np.zeros((4, len(ranked)))
+    scored = pytrec_eval.RelevanceEvaluator(qrels, set(wanted), relevant).evaluate(run)
+    for question, values in scored.items():
+        for measure, column in wanted.items():
+            columns[column, int(question)] = values[measure]
     unjudged = [
         sum(key not in known for key in row) / len(row) if row else 0.0
         for row, known in zip(ranked, grades, strict=True)
     ]
-    ndcg, reciprocal_rank, precision, recall = wanted.values()
+    ndcg, reciprocal_rank, precision, recall = columns
     return Measured(ndcg, reciprocal_rank, precision, recall, np.array(unjudged, np.float64))

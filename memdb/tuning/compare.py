@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from memdb import intervals
+from memdb.intervals import Interval
 from memdb.tuning.run import EfPoint, Run
 
 
@@ -51,6 +53,7 @@ def compare(first: Run, second: Run) -> Compared:
             difference = intervals.paired(a.recalls, b.recalls, confidence)
         else:
             difference = intervals.unpaired(a.recalls, b.recalls, confidence)
+        difference = _estimated(difference, a, b)
         ef = a.ef_runtime or b.ef_runtime
         rows.append(
             Difference(
@@ -58,6 +61,19 @@ def compare(first: Run, second: Run) -> Compared:
             )
         )
     return Compared(paired, confidence, tuple(rows), _words(first, second, paired, same_k, len(rows)))
+
+
+def _estimated(measured: Interval, a: EfPoint, b: EfPoint) -> Interval:
+    """A difference of what was returned of references, less that of what these miss themselves."""
+    mean, down, up = measured.mean, measured.mean - measured.low, measured.high - measured.mean
+    for sign, point in ((-1, a), (1, b)):
+        if point.estimate is not None:
+            unseen = point.estimate.unseen
+            mean += sign * unseen.mean
+            parts = unseen.high - unseen.mean, unseen.mean - unseen.low
+            more, less = parts if sign < 0 else parts[::-1]
+            down, up = math.hypot(down, more), math.hypot(up, less)
+    return Interval(mean, mean - down, mean + up)
 
 
 def _pairs(first: tuple[EfPoint, ...], second: tuple[EfPoint, ...]) -> list[tuple[EfPoint, EfPoint]]:
@@ -83,4 +99,6 @@ def _words(first: Run, second: Run, paired: bool, same_k: bool, rows: int) -> st
     )
     if first.request.filter != second.request.filter:
         how += " Their filters differ."
+    if first.sampled is not None or second.sampled is not None:
+        how += " Recall is estimated from a sample, and so are the differences."
     return how

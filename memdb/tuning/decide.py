@@ -358,16 +358,14 @@ def narrowing(point: EfPoint, sampled: Sampled) -> tuple[str, ...]:
         f"{reference.high:.4f}); what the reference misses takes {lost.mean:.4f} of it "
         f"({lost.low:.4f} to {lost.high:.4f})."
     )
-    width = point.estimate.recall.high - point.estimate.recall.low
+    width = point.high - point.low
     times = min(LARGER, 1 / sampled.share)
     if times <= 1:
         return (parts,)
-    larger = round(times * sampled.drawn)
-    return (
-        parts,
-        f"The interval is {width:.4f} wide; with a sample of {larger:,} it would be about "
-        f"{point.estimate.narrower(times):.4f}.",
-    )
+    # What is not known of made queries stays as it is.
+    saved = point.estimate.recall.high - point.estimate.recall.low - point.estimate.narrower(times)
+    larger = f"with a sample of {round(times * sampled.drawn):,} it would be about"
+    return (parts, f"The interval is {width:.4f} wide; {larger} {max(0.0, width - saved):.4f}.")
 
 
 def _rounded(value: int) -> int:

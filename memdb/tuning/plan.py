@@ -6,6 +6,7 @@ counters in INFO, MemoryDB not at all (fact sheet §2).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -70,9 +71,9 @@ def plan(client: Client, request: KnnRequest, info: IndexInfo | None = None) -> 
         return made if params.has_ef else replace(made, words=_COMPARED if made.exact else params.without_ef)
     if not filtered:
         return QueryPlan("", False, _WALK, "no filter: nothing to decide")
-    before = _counters(client)
+    before = _counters(client, info)
     client.execute(*command.args)
-    return read_counters(before, _counters(client))
+    return read_counters(before, _counters(client, info), several=bool(info.shards))
 
 
 def read_profile(reply: Reply, *, filtered: bool) -> QueryPlan:
@@ -107,10 +108,16 @@ def read_profile(reply: Reply, *, filtered: bool) -> QueryPlan:
     return _untold(filtered, "its FT.PROFILE tells times and counts only", source, details)
 
 
-def read_counters(before: Mapping[str, int], after: Mapping[str, int]) -> QueryPlan:
+def read_counters(before: Mapping[str, int], after: Mapping[str, int], *, several: bool = False) -> QueryPlan:
     """The plan told by valkey-search's counters around one query.
 
-    Other clients' queries count too: where both counters moved, or nothing did, the way stays untold.
+    Other clients' queries count too: where both counters moved, or nothing did, the way stays untold. So it
+    does where shards decide differently, each by how many of its own documents match.
+
+    Args:
+        before: of all shards together.
+        after: the same.
+        several: whether there are several.
     """
     grown: dict[str, int] = {}
     for name, what in COUNTERS.items():
@@ -138,7 +145,9 @@ def read_counters(before: Mapping[str, int], after: Mapping[str, int]) -> QueryP
             details,
         )
     why = (
-        "other queries ran at the same moment, and its counters cannot tell them apart"
+        "its shards decided differently, or other queries ran at the same moment"
+        if moved and several
+        else "other queries ran at the same moment, and its counters cannot tell them apart"
         if moved
         else "its counters did not move"
         if grown
@@ -183,13 +192,19 @@ def _untold(filtered: bool, why: str, source: str, details: tuple[tuple[str, str
     )
 
 
-def _counters(client: Client) -> dict[str, int]:
-    try:
-        sections = client.info("search")
-    except MemDBError:
-        return {}
-    facts = {name: value for section in sections.values() for name, value in section.items()}
-    return {name: replies.integer(facts[name]) for name in COUNTERS if name in facts}
+def _counters(client: Client, info: IndexInfo) -> dict[str, int]:
+    """Of all shards that hold the index together; nothing where one of them does not tell."""
+    counted: Counter[str] = Counter()
+    for node in [client.on(shard.node) for shard in info.shards] or [client]:
+        try:
+            sections = node.info("search")
+        except MemDBError:
+            return {}
+        facts = {name: value for section in sections.values() for name, value in section.items()}
+        for name in COUNTERS:
+            if name in facts:
+                counted[name] += replies.integer(facts[name])
+    return dict(counted)
 
 
 def _find(reply: Reply, name: str) -> Reply:

@@ -159,14 +159,14 @@ class Sampled:
     def reference_words(self) -> str:
         """What is known of the reference, in one sentence."""
         at = f" at EF_RUNTIME {self.reference_ef:,}" if self.reference_ef else ""
-        start = (
-            f"Recall is {self.words} of {self.documents:,} documents. The reference, the index's answer{at},"
-        )
+        of = f"Recall is {self.words} of {self.documents:,} documents."
+        start = f"{of} The reference, the index's own answer{at},"
+        missed = self.missed
         if not self.shown:
-            return f"{start} misses none that the sample shows: {self.missed.high:.4f} of the k at most."
+            return f"{start} misses none that the sample shows: at most {missed.high:.4f} of the neighbours."
         return (
-            f"{start} itself misses {self.missed.mean:.4f} of the k ({self.missed.low:.4f} to "
-            f"{self.missed.high:.4f}): {self.shown:,} of the queries show it."
+            f"{start} itself misses {missed.mean:.4f} of the true neighbours ({missed.low:.4f} to "
+            f"{missed.high:.4f}): {self.shown:,} of the queries show it."
         )
 
 

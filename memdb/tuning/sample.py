@@ -28,7 +28,7 @@ from memdb.jobs import Report, silent
 from memdb.tuning import source, vectors
 from memdb.tuning.decide import POINTS
 from memdb.tuning.packing import packed, unpacked
-from memdb.tuning.run import SweepRequest
+from memdb.tuning.run import Run, SweepRequest
 from memdb.tuning.source import COUNT
 from memdb.vectors import chance, read
 from memdb.vectors.evidence import Drawing, Evidence, Kept, from_arrays, holds
@@ -241,6 +241,27 @@ def lists(client: Client, documents: int, count: int, reserve: int = 0) -> bool:
     """Whether the budget lets all keys be listed, and the vectors of the sample be read after."""
     left = client.keys_left
     return left is None or documents + min(count, documents) + reserve <= left
+
+
+def still(client: Client, info: IndexInfo, run: Run, home: Path) -> bool | None:
+    """Whether the documents are what a sampled run read; None where its sample is not kept any more.
+
+    Args:
+        client: where the index is.
+        info: the index as it is now.
+        run: of this index, `Run.sampled`.
+        home: MEMDB_HOME.
+
+    Raises:
+        MemDBError: the server does not answer, or the run's filter cannot be asked any more.
+    """
+    if info.fingerprint != run.fingerprint:
+        return False
+    request, drawn = run.request, run.sampled
+    if drawn is None:
+        return None
+    kept = _kept(_file(home, _name(client, info, request.field, drawn.seed, request.condition)))
+    return None if kept is None else holds(client, info, request.field, request.condition, kept[1])
 
 
 def forget() -> None:

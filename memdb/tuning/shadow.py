@@ -14,8 +14,8 @@ from typing import Literal, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from memdb.cluster import possible
 from memdb.cluster.client import Client
+from memdb.cluster.room import room
 from memdb.display import bytes_text, line
 from memdb.errors import BadInput, Busy, Cancelled, EngineError, OutOfRange, UnsupportedFeature
 from memdb.jobs import Report, silent
@@ -258,10 +258,7 @@ def check(client: Client, base: IndexInfo, field: str, variants: tuple[Variant, 
     there = index_names(client)
     new = [variant for variant, name in zip(variants, names, strict=True) if name not in there]
     need = sum(estimate_bytes(base, field, variant) for variant in new)
-    memory = {name: value for section in client.info("memory").values() for name, value in section.items()}
-    used, limit, machine = (
-        possible.size(memory.get(name)) for name in ("used_memory", "maxmemory", "total_system_memory")
-    )
+    known = room(client, _shares(base))
     refusals: list[str] = []
     warnings: list[str] = []
     if not client.target.writable:
@@ -273,17 +270,16 @@ def check(client: Client, base: IndexInfo, field: str, variants: tuple[Variant, 
             f"{title} takes {limits.indexes} indexes; {len(there)} exist and {len(new)} would be added. "
             "Drop one first."
         )
-    room = limit or machine
-    if room and used is not None:
-        left = room - used
-        if need > left * (1 - HEADROOM_SHARE):
+    if known.left is not None:
+        if need > known.left * (1 - HEADROOM_SHARE):
+            where = f", for the fullest shard is {known.fullest}" if known.fullest else ""
             refusals.append(
-                f"About {bytes_text(need)} are needed and {bytes_text(max(0, left))} are free; "
+                f"About {bytes_text(need)} are needed and {bytes_text(max(0, known.left))} are free{where}; "
                 f"{HEADROOM_SHARE:.0%} of that stay free for writes. Compare fewer indexes, or a smaller M."
             )
-        if not limit:
+        if not known.limited:
             warnings.append(
-                f"No maxmemory is set: the {bytes_text(machine)} of its machine are taken as the limit."
+                f"No maxmemory is set: the {bytes_text(known.most)} of its machine are taken as the limit."
             )
     else:
         warnings.append(
@@ -303,13 +299,20 @@ def check(client: Client, base: IndexInfo, field: str, variants: tuple[Variant, 
         names,
         tuple(n for n in names if n not in there),
         need,
-        used or 0,
-        (room or None) if used is not None else None,
+        known.used or 0,
+        known.most if known.used is not None else None,
         len(there),
         limits.indexes,
         tuple(refusals),
         tuple(warnings),
     )
+
+
+def _shares(base: IndexInfo) -> dict[str, float] | None:
+    """How the documents of an index lie on its shards; None where it has one, or holds nothing."""
+    told = {shard.node.address: shard.info.documents for shard in base.shards if shard.info is not None}
+    whole = sum(told.values())
+    return {address: number / whole for address, number in told.items()} if whole else None
 
 
 def build(client: Client, base: IndexInfo, field: str, variant: Variant, *, report: Report = silent) -> Built:

@@ -35,6 +35,7 @@ from memdb.tuning.run import (
     Queries,
     Recommendation,
     Run,
+    Sampled,
     Shard,
     SweepRequest,
     Truth,
@@ -86,6 +87,7 @@ class Listed:
     recommendation: Recommendation | None
     partial: bool
     size_bytes: int
+    sampled: Sampled | None = None  # of a run whose recall is estimated
 
 
 def save(run: Run, home: Path) -> Path:

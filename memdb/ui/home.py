@@ -241,6 +241,15 @@ def _nodes(target: Target) -> None:
         placeholder="–",
         column_config={"built": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)},
     )
+    whole = cached.index_info(target, index) if index else None
+    if whole is not None and whole.shards:
+        built = whole.told_fraction
+        told = "" if built is None else f", the slowest of them built to {built:.0%}"
+        answer = len(whole.shards) - len(whole.missing)
+        st.caption(
+            f"The index {markdown(index, 60)} lies on {len(whole.shards)} shards: "
+            f"{_number(whole.told_documents)} documents on the {answer} that answer{told}."
+        )
     what = f" and of the index {markdown(index, 60)}" if index else ""
     st.caption(f"Each node asked for itself{what}: an index is built by every node on its own.")
 

@@ -13,7 +13,7 @@ from memdb.cluster import possible, replies
 from memdb.cluster.client import Client
 from memdb.cluster.replies import Reply
 from memdb.display import line
-from memdb.errors import BadVector, Busy, EngineError, MemDBError, NotFound, UnsupportedFeature
+from memdb.errors import BadVector, EngineError, MemDBError, NotFound, SilentShard, UnsupportedFeature
 from memdb.vectors import distance, shards, stored
 from memdb.vectors.counts import TAG_VALUES, TagValue, TagValues, count, numeric_bounds, tag_values
 from memdb.vectors.distance import Doubles, Floats
@@ -179,7 +179,7 @@ def held_against_filter(
     under = under or Membership(client, info, request.filter)
     try:
         outside = under.outside(result.keys)
-    except (UnsupportedFeature, Busy) as exc:
+    except (UnsupportedFeature, SilentShard) as exc:
         said = f"{dialect.title} may return hits that break this filter, and which do cannot be told: {exc}"
         return replace(result, about_filter=said)
     return replace(result, outside=outside, about_filter=under.words(len(result.keys), len(outside)))

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterator
 
 from memdb.cluster.client import Client
-from memdb.errors import Busy, EngineError, Unreachable
+from memdb.errors import Busy, EngineError, SilentShard, Unreachable
 from memdb.vectors.index import primaries, silent_words
 
 
@@ -34,7 +34,7 @@ def explained(client: Client, index: str) -> Iterator[None]:
     """A search of all shards: where it fails and a shard does not answer, that is what is said.
 
     Raises:
-        Busy: a shard does not answer.
+        SilentShard: a shard does not answer.
         MemDBError: the search failed for another reason.
     """
     try:
@@ -44,7 +44,7 @@ def explained(client: Client, index: str) -> Iterator[None]:
             raise
         if not (missing := silent(client, index)):
             raise
-        raise Busy(
+        raise SilentShard(
             f"{silent_words(missing)}, so nothing is told of all shards.",
             "A failover takes seconds; if it stays so, look at the nodes on Metrics.",
         ) from exc

@@ -253,6 +253,11 @@ def test_a_sampled_sweep_says_so_wherever_its_recall_stands(
     app.segmented_control(key="recall.view").set_value("Each query").run()
     assert not app.exception
     assert f"Recall of this run is {words}" in texts(app)
+    app.segmented_control(key="recall.view").set_value("Misses").run()
+    assert "True neighbours are here those of the reference" in texts(app)
+    app.segmented_control(key="recall.view").set_value("Runs").run()
+    listed = next(f.value for f in app.dataframe if "documents" in f.value.columns)
+    assert listed["documents"].tolist() == [words]
 
 
 def test_the_ef_each_query_needs_is_counted_again(run_of: AppTest, folder: Path) -> None:

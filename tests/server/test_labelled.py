@@ -73,6 +73,30 @@ def test_it_is_loaded_once_and_evaluated_as_counted_in_numpy(
     assert told["questions"] == len(made)
 
 
+def test_the_model_words_and_both_are_compared_to_a_sentence(
+    server: Client,
+    own_engine: Engine,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    labelled.load(server, home=home, docs=DOCS)
+    monkeypatch.setenv("MEMDB_URL", own_engine.target.url)
+    ways = [part for way in ("vectors", "words", "hybrid") for part in ("--by", way)]
+    assert main(["evaluate", "--labels", "demo", "--index", "idx:labelled", *ways, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    ndcg = {each["by"]: each["ndcg"] for each in told["settings"]}
+    letters = dict(zip(ndcg, "ABC", strict=True))
+    assert letters[max(ndcg, key=ndcg.__getitem__)] == told["conclusion"][0]
+    assert len(told["differences"]) == 3
+    assert min(ndcg.values()) > 0.2
+    for each in told["differences"]:
+        by = {letter: way for way, letter in letters.items()}
+        expected = ndcg[by[each["second"]]] - ndcg[by[each["first"]]]
+        assert each["ndcg"] == pytest.approx(expected, abs=2e-5)
+        assert each["clear"] is (each["low"] > 0 or each["high"] < 0)
+
+
 def test_an_index_of_that_name_that_is_another_stays_as_it_is(server: Client, home: Path) -> None:
     index.create(server, IndexSpec("idx:labelled", (FlatField("v", 4),), ("mine:",)))
     with pytest.raises(EngineError, match="another index named 'idx:labelled'"):

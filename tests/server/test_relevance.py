@@ -17,13 +17,17 @@ from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Target
 from memdb.embedding import Embedder, Patience, Side, local
 from memdb.embedding.answers import Answer
-from memdb.errors import BadInput, Cancelled, UnknownField, UnknownIndex, Unreachable
+from memdb.errors import BadInput, Cancelled, UnknownField, UnknownIndex, Unreachable, UnsupportedFeature
 from memdb.relevance import compare, evaluate, labels, store
 from memdb.relevance.evaluate import run_saved
 from memdb.relevance.labels import Judgements
 from memdb.relevance.run import EvaluationRequest, Setting
 from memdb.vectors import index
-from memdb.vectors.index import FlatField, HnswField, IndexSpec, TagField
+from memdb.vectors.hybrid import HybridRequest, hybrid
+from memdb.vectors.index import FlatField, HnswField, IndexSpec, TagField, TextField
+from memdb.vectors.query import KnnRequest, vector_param
+from memdb.vectors.search import knn
+from memdb.vectors.words import WordsRequest, words
 from tests.conftest import clean
 from tests.standins import memorydb, valkey_search
 from tests.waiting import until
@@ -211,11 +215,12 @@ def test_labels_for_keys_that_are_gone_count_for_nothing_and_are_told(client: Cl
     texts = {**known.texts, "lost": "lost?", "never": "never?"}
     run = evaluate.evaluate(client, request, Judgements(texts, more, "tests"), toy)
     assert compare.values(run, 0) == pytest.approx(compare.values(before, 0))
-    first, second = run.notes
-    assert first.startswith("2 of ")
-    assert "labelled documents are gone, or in none of these indexes, e.g. " in first
-    assert second.startswith("2 of 42 questions have no document of grade 1 or more: left out")
-    with pytest.raises(BadInput, match="None of the 1 questions has a document of grade 1"):
+    first, second, third = run.notes
+    assert first.startswith("1 of 42 questions have no document of grade 1 or more: left out")
+    assert second.startswith("2 of ")
+    assert "labelled documents are gone, or in none of these indexes, e.g. " in second
+    assert third == "1 of 41 questions have none of their documents left: left out."
+    with pytest.raises(BadInput, match="None of the 1 questions has a relevant document that is still there"):
         evaluate.evaluate(client, request, Judgements({"a": "a"}, {"a": {"gone": 1}}, "tests"), toy)
 
 
@@ -239,6 +244,43 @@ def test_what_does_not_fit_is_told_before_anything_is_asked(client: Client, pref
                 lambda chosen, _: made(Toy("wide", 13) if chosen.embedder else model),
             )
     assert model.told == 0
+
+
+def test_words_and_both_together_are_what_a_single_search_gives(anywhere: Client, prefix: str) -> None:
+    """Each question by itself, and by every question of a batch; one has no word that is indexed."""
+    said = ("horse", "boat", "stone house", "red boat", "old horse stone")
+    spec = IndexSpec(prefix + "idx", (TextField("t"), FlatField("v", DIM)), (prefix + "d:",))
+    index.create(anywhere, spec)
+    for i in range(60):
+        vector = vector_of(f"place {i}").astype("<f4").tobytes()
+        anywhere.execute("HSET", f"{prefix}d:{i}", "t", f"{said[i % 5]} {i}", "v", vector)
+    until(lambda: index.index_info(anywhere, prefix + "idx").build.ready, "the index is built")
+    info = index.index_info(anywhere, prefix + "idx")
+    questions = ["a red horse", "boat of stone", "the", "house 7"]
+    known = Judgements(
+        {text: text for text in questions},
+        {text: {f"{prefix}d:{i}": 1} for i, text in enumerate(questions)},
+        "t",
+    )
+    settings = tuple(Setting(info.name, by=by) for by in ("vectors", "words", "hybrid"))
+    if anywhere.server.dialect.name == "memorydb":
+        with pytest.raises(UnsupportedFeature, match="Searching words is not available here"):
+            evaluate.evaluate(anywhere, EvaluationRequest(settings, k=K), known, toy)
+        return
+    run = evaluate.evaluate(anywhere, EvaluationRequest(settings, k=K), known, toy)
+    for row, text in enumerate(questions):
+        near = KnnRequest(info.name, vector_param(vector_of(text).astype(np.float32)), "v", K)
+        assert run.answers[0].hits[row] == knn(anywhere, near, info).keys
+        if text == "the":
+            assert run.answers[1].hits[row] == ()
+            assert run.answers[2].hits[row] == run.answers[0].hits[row]
+        else:
+            alone = words(anywhere, info, WordsRequest(info.name, text, K)).keys
+            assert run.answers[1].hits[row] == alone
+            assert {
+                f"{prefix}d:{i}" for i in range(60) if set(text.split()) & set(f"{said[i % 5]} {i}".split())
+            } >= set(alone)
+            assert run.answers[2].hits[row] == hybrid(anywhere, info, HybridRequest(near, text)).keys
 
 
 # ---- the command -------------------------------------------------------------------------------------------

@@ -152,6 +152,16 @@ def test_a_sampled_run_says_so_everywhere_and_is_kept(client: Client, prefix: st
     parts = " ".join(run.recommendation.reasons)
     assert "of the reference's answer" in parts
     assert "with a sample of 1,800 it would be about" in parts
+    assert sample.still(client, info, run, tmp_path) is True
+    client.pipeline(
+        [("HSET", f"{prefix}d:{i}", "v", np.ones(DIM, np.float32).tobytes()) for i in range(COUNT)]
+    )
+    assert sample.still(client, index.index_info(client, info.name), run, tmp_path) is False
+    assert sample.still(client, info, run, tmp_path / "elsewhere") is None
+    load_again = [("HSET", f"{prefix}d:{i}", "v", v.tobytes()) for i, v in enumerate(vectors())]
+    client.pipeline(load_again)
+    info = index.index_info(client, info.name)
+    run_saved(client, info, request(info), tmp_path, asked=asked())
     second = run_saved(client, info, request(info), tmp_path, asked=asked())
     assert second.sampled is not None
     assert second.sampled.kept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,20 +15,29 @@ from redis.crc import key_slot
 from memdb.cli import main
 from memdb.cluster import engine as local_engine
 from memdb.cluster.client import Client, connect
-from memdb.errors import Busy, Unreachable
+from memdb.cluster.room import room
+from memdb.cluster.topology import Node
+from memdb.errors import Busy, SilentShard, Unreachable
 from memdb.maps.request import MapRequest
 from memdb.maps.sample import sample
-from memdb.tuning import queries, store
+from memdb.operations.past import NodeNow, in_all
+from memdb.operations.samples import sample_all
+from memdb.tuning import queries, shadow, store
 from memdb.tuning.by_shard import by_shard
+from memdb.tuning.plan import plan
 from memdb.tuning.run import Goal, Run, SweepRequest
+from memdb.tuning.shadow import Variant
 from memdb.tuning.source import Given, Selected
 from memdb.tuning.sweep import sweep
 from memdb.vectors import counts, index, read, search
 from memdb.vectors.conditions import Range, Raw, Tag
 from memdb.vectors.exact import nearest
-from memdb.vectors.index import HnswField, IndexInfo, IndexSpec, NumericField, TagField, index_info
+from memdb.vectors.hybrid import HybridRequest, hybrid
+from memdb.vectors.index import HnswField, IndexInfo, IndexSpec, NumericField, TagField, TextField, index_info
 from memdb.vectors.query import KnnRequest, vector_param
+from memdb.vectors.words import WordsRequest, words
 from tests.standins import Shard, valkey_cluster
+from tests.standins.resp import Asking
 from tests.waiting import until
 
 COUNT, DIM, K = 900, 10, 10
@@ -102,6 +112,15 @@ def loaded(shards: tuple[Shard, ...]) -> Loaded:
 @pytest.fixture
 def info(client: Client, loaded: Loaded) -> IndexInfo:
     return index_info(client, "several")
+
+
+def admin(shards: tuple[Shard, ...], node: Node, *words: str | int) -> None:
+    """A command to a node that the product's client does not send."""
+    shard = next(shard for shard in shards if shard.target.port == node.port)
+    with closing(
+        Asking("127.0.0.1", shard.target.port, shard.target.username, shard.target.password)
+    ) as there:
+        there.ask(*words)
 
 
 def place_of(shard: Shard) -> str:
@@ -338,3 +357,114 @@ def test_a_map_is_of_all_shards(client: Client, info: IndexInfo, loaded: Loaded)
     assert len(some.keys) == 90
     assert all(int(key[2:]) % 7 == 6 for key in some.keys)
     assert {loaded.shard(int(key[2:])) for key in some.keys} == {0, 1, 2}
+
+
+def test_memory_and_metrics_are_of_each_shard_and_of_all(
+    shards: tuple[Shard, ...],
+    client: Client,
+    loaded: Loaded,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    taken = sample_all(client)
+    assert [sample.figures["keys"] for sample in taken] == [
+        sum(loaded.shard(i) == place for i in range(COUNT)) for place in range(3)
+    ]
+    assert [sample.indexes[0].documents for sample in taken] == [sample.figures["keys"] for sample in taken]
+    monkeypatch.setenv("MEMDB_URL", shards[0].target.url)
+    main(["memory", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert told["in_all"]["shards"] == 3
+    assert told["in_all"]["keys"] == COUNT == sum(node["keys"] for node in told["nodes"])
+    assert told["in_all"]["used"] == sum(node["used"] for node in told["nodes"])
+    assert told["in_all"]["parts"]["vectors"] == COUNT * DIM * 4
+    shards[OUT].down = True
+    assert main(["memory"]) == 1
+    shown = capsys.readouterr().out
+    assert "2 of 3 shards" in shown
+    assert f"The shard at {place_of(shards[OUT])} does not answer" in shown
+
+
+def test_figures_are_summed_over_primaries_that_told_them() -> None:
+    first = NodeNow("a:1", "primary", 0.0, {"used_bytes": 10.0, "keys": 3.0, "searches": 1.5})
+    second = NodeNow("b:2", "primary", 0.0, {"used_bytes": 20.0, "keys": 4.0})
+    replica = NodeNow("c:3", "replica", 0.0, {"used_bytes": 99.0, "keys": 3.0, "searches": 9.0})
+    assert in_all((first, second, replica)) == {"used_bytes": 30.0, "keys": 7.0}
+    assert in_all((first, replace(second, problem="gone"))) == {}
+    assert in_all(()) == {}
+
+
+def test_room_is_that_of_the_fullest_shard(
+    shards: tuple[Shard, ...], client: Client, info: IndexInfo
+) -> None:
+    shares = {s.node.address: s.info.documents / COUNT for s in info.shards if s.info}
+    used: dict[str, int] = {}
+    for i, shard in enumerate(info.shards):
+        node = client.on(shard.node)
+        used[shard.node.address] = int(node.info("memory")["memory"]["used_memory"])
+        admin(
+            shards, shard.node, "CONFIG", "SET", "maxmemory", used[shard.node.address] + (i + 1) * 30_000_000
+        )
+    try:
+        told = room(client, shares)
+        assert told.limited
+        fullest = info.shards[0].node.address
+        assert told.fullest == fullest
+        # What a shard uses moves by some kilobytes from one look to the next.
+        assert told.left == pytest.approx(30_000_000 / shares[fullest], rel=0.05)
+        assert told.used == pytest.approx(sum(used.values()), rel=0.1)
+        assert told.most == sum(used.values()) + 180_000_000
+        checked = shadow.check(client, info, "v", (Variant(m=8, ef_construction=40),))
+        assert (checked.refusals, checked.need_bytes < told.left) == ((), True)
+    finally:
+        for shard in info.shards:
+            admin(shards, shard.node, "CONFIG", "SET", "maxmemory", 0)
+
+
+def test_a_shadow_index_is_built_on_all_shards(client: Client, info: IndexInfo, loaded: Loaded) -> None:
+    built = shadow.build(client, info, "v", Variant(m=24, ef_construction=120))
+    try:
+        made = index_info(client, built.name)
+        assert built.documents == made.documents == COUNT
+        assert [s.info.documents for s in made.shards if s.info] == [
+            s.info.documents for s in info.shards if s.info
+        ]
+        knn = KnnRequest(built.name, vector_param(QUERIES[0]), "v", K, 200)
+        assert set(search.knn(client, knn, made).keys) == set(loaded.nearest(QUERIES[0], list(range(COUNT))))
+    finally:
+        shadow.drop(client, built.name, built.name)
+    assert index.index_names(client) == ("several",)
+
+
+def test_how_a_filter_was_run_is_told_only_where_all_shards_agree(
+    client: Client, info: IndexInfo, loaded: Loaded
+) -> None:
+    """A shard of which nothing matches compares, one of which something does walks its graph."""
+    elsewhere = next(i for i in range(COUNT) if i % 3 and loaded.shard(i) != 0)
+    told = plan(client, asked(QUERIES[0], Range("n", elsewhere, elsewhere)), info)
+    assert (told.exact, "shards decided differently" in told.words) == (None, True)
+    assert plan(client, asked(QUERIES[0], Range("n", -9, -5)), info).exact is True
+    walked = plan(client, asked(QUERIES[0], Range("n", 0, COUNT)), info)
+    assert (walked.exact, walked.details) == (False, (("prefiltering", "+0"), ("inline filtering", "+3")))
+
+
+def test_words_are_searched_on_all_shards(shards: tuple[Shard, ...], client: Client) -> None:
+    """Words, and both fused: of all shards, or the silent one is told."""
+    said = ["restore", "rotate", "count"]
+    index.create(client, IndexSpec("said", (TextField("t"), HnswField("v", DIM, "COSINE")), ("said:",)))
+    vectors = np.random.default_rng(5).standard_normal((60, DIM)).astype("<f4")
+    client.pipeline([("HSET", f"said:{i}", "t", said[i % 3], "v", vectors[i].tobytes()) for i in range(60)])
+    until(lambda: index_info(client, "said").documents == 60, "the documents are indexed")
+    info = index_info(client, "said")
+    own = {f"said:{i}" for i in range(60) if i % 3 == 1}
+    request = WordsRequest("said", "rotate", 60)
+    assert set(words(client, info, request).keys) == own
+    near = KnnRequest("said", vector_param(vectors[0]), "v", 60, 200)
+    both = hybrid(client, info, HybridRequest(near, "rotate"))
+    assert {hit.key for hit in both.hits if hit.words} == own
+    assert len(both.keys) == 60
+    shards[OUT].down = True
+    with pytest.raises(SilentShard, match="nothing is told of all shards"):
+        words(client, info, request)
+    shards[OUT].down = False
+    index.drop(client, "said")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
+from memdb.tuning.compare import compare
 from memdb.tuning.estimate import Estimate, Nearer, estimates, least_unseen
+from memdb.tuning.run import Run
+from tests.unit.tune_run import run as small_run
 
 K = 10
 
@@ -141,3 +144,29 @@ def test_settings_are_estimated_together_and_the_worse_lose_less() -> None:
     assert estimates([], nearer, 0.1) == ()
     wide = estimates([returned], nearer, 0.1, 0.99)[0].recall
     assert wide.low < high.recall.low < high.recall.high < wide.high
+
+
+def test_a_difference_of_estimates_leaves_out_what_both_references_miss() -> None:
+    nobody = Nearer(*(np.empty(0, np.int64) for _ in range(3)))
+    case = world(some(16, 0.4, 5), 17)
+    returned, nearer = case.draw(np.random.default_rng(18), 300, 0.1)
+    usual = small_run()
+    point = usual.points[0]
+
+    def run_of(hits: np.ndarray, missed: Nearer) -> Run:
+        (made,) = estimates([hits], missed, 0.1)
+        recalls = hits.mean(axis=1).astype(np.float32)
+        measured = replace(point, recalls=recalls, recall=made.recall.mean, estimate=made)
+        return replace(usual, points=(measured,))
+
+    first, second = run_of(returned, nearer), run_of(returned, nobody)
+    (row,) = compare(first, second).rows
+    # The same answers: what differs is what the sample shows that one reference misses.
+    unseen = first.points[0].estimate
+    assert unseen is not None
+    assert row.difference == pytest.approx(-unseen.unseen.mean)
+    assert row.difference == pytest.approx(row.first - row.second)
+    assert row.low < -unseen.unseen.high + 1e-9
+    assert row.high > -unseen.unseen.low
+    whole = replace(second, points=(replace(second.points[0], estimate=None),))
+    assert compare(whole, whole).rows[0].difference == 0

@@ -8,7 +8,7 @@ import streamlit as st
 
 from memdb.cluster.target import Target
 from memdb.display import labels, line, markdown
-from memdb.errors import BadFilter, MemDBError, UnsupportedFeature
+from memdb.errors import BadFilter, MemDBError, SilentShard, UnsupportedFeature
 from memdb.ui.kit import cached
 from memdb.vectors.filters import And, Condition, Range, Raw, Tag
 from memdb.vectors.index import Field, IndexInfo
@@ -70,19 +70,19 @@ def counted(target: Target, info: IndexInfo, condition: Condition) -> tuple[int 
     """
     try:
         matching = cached.count(target, info, condition)
-    except UnsupportedFeature as exc:
+    except (UnsupportedFeature, SilentShard) as exc:
         return None, f":material/filter_alt: {markdown(str(exc))}"
     share = f" ({matching / info.documents:.1%})" if info.documents and matching < info.documents else ""
     return matching, f":material/filter_alt: **{matching:,}** of {info.documents:,} documents match{share}"
 
 
 def _field(target: Target, info: IndexInfo, field: Field, key: str) -> Condition | None:
-    if field.kind == "TAG":
-        chosen = tag_choice(cached.tag_values(target, info.name, field.name), field, key)
-        return Tag(field.name, chosen) if chosen else None
     try:
+        if field.kind == "TAG":
+            chosen = tag_choice(cached.tag_values(target, info.name, field.name), field, key)
+            return Tag(field.name, chosen) if chosen else None
         bounds = cached.numeric_bounds(target, info.name, field.name)
-    except BadFilter as exc:  # a name that no query can say
+    except (BadFilter, SilentShard) as exc:  # the first: a name that no query can say
         st.caption(f":material/info: {markdown(str(exc))}")
         return None
     if bounds is None or bounds[0] == bounds[1]:

@@ -13,9 +13,10 @@ import streamlit as st
 from memdb.cluster.target import Target
 from memdb.display import bytes_text, code, duration, labels, line, markdown
 from memdb.errors import MemDBError
-from memdb.operations.past import NodeNow, Past
+from memdb.operations.past import NodeNow, Past, in_all
 from memdb.ui.kit import parts
 from memdb.ui.metrics import cached, views
+from memdb.vectors.index import silent_words
 
 RANGES = {"5 min": 300, "15 min": 900, "1 hour": 3600, "6 hours": 21_600, "1 day": 86_400, "7 days": 604_800}
 REFRESH = {"2 s": 2, "5 s": 5, "15 s": 15, "60 s": 60}
@@ -155,6 +156,15 @@ def todo_text(todo: str) -> str:
     )
 
 
+_WHOLE = {
+    "used_bytes": "memory",
+    "search_bytes": "of it indexes",
+    "keys": "keys",
+    "commands": "commands/s",
+    "searches": "searches/s",
+}
+
+
 def _nodes(nodes: tuple[NodeNow, ...]) -> None:
     def text(node: NodeNow, name: str, form: str = "{:,.1f}") -> str:
         return form.format(node.figures[name]) if name in node.figures else "–"
@@ -185,6 +195,23 @@ def _nodes(nodes: tuple[NodeNow, ...]) -> None:
         hide_index=True,
         key="metrics.nodes",
     )
+    _in_all(nodes)
+
+
+def _in_all(nodes: tuple[NodeNow, ...]) -> None:
+    """The shards together, or which of them is missing in it."""
+    primaries = [node for node in nodes if node.role == "primary"]
+    if len(primaries) < 2:
+        return
+    if silent := [node.address for node in primaries if node.problem]:
+        st.caption(f":material/cloud_off: {markdown(silent_words(silent))}: the shards are not summed.")
+        return
+    whole = in_all(nodes)
+    told = [
+        f"{_WHOLE[name]} {bytes_text(value) if name.endswith('bytes') else f'{value:,.0f}'}"
+        for name, value in whole.items()
+    ]
+    st.caption(f"All {len(primaries)} shards: {markdown(' · '.join(told), 400)}")
 
 
 def sidebar(target: Target) -> None:

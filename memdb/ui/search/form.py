@@ -14,7 +14,7 @@ from memdb.asking.side import By as Way
 from memdb.cluster.target import Target
 from memdb.display import labels, line, markdown
 from memdb.embedding import Embedded
-from memdb.errors import BadFilter, MemDBError, UnsupportedFeature
+from memdb.errors import BadFilter, MemDBError, SilentShard, UnsupportedFeature
 from memdb.ui.kit import cached, filter_form, model, parts, state
 from memdb.ui.kit.ef import ef_input
 from memdb.ui.kit.model import ModelChoice
@@ -335,7 +335,7 @@ def _field_filter(target: Target, info: IndexInfo, field: Field) -> Condition | 
                 placeholder="all of these words",
             )
             return Text(field.name, words) if words.strip() else None
-    except (UnsupportedFeature, BadFilter) as exc:  # this engine, or a name that no query can say
+    except (UnsupportedFeature, BadFilter, SilentShard) as exc:  # or a name that no query can say
         st.caption(f":material/info: {label}: {markdown(str(exc))}")
     return None
 

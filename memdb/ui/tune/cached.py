@@ -9,7 +9,7 @@ import streamlit as st
 from memdb.cluster.target import Target
 from memdb.errors import MemDBError
 from memdb.tuning import candidates as comparison
-from memdb.tuning import cost, store, truth
+from memdb.tuning import cost, sample, store, truth
 from memdb.tuning import plan as plans
 from memdb.tuning.candidates import Candidate
 from memdb.tuning.cost import Rates
@@ -74,7 +74,9 @@ def still(target: Target, info: IndexInfo, run: Run) -> bool | None:
 @st.cache_data(ttl="2m", max_entries=32, show_spinner=False, hash_funcs={IndexInfo: repr})
 def _still(target: Target, info: IndexInfo, run_id: str, _run: Run) -> bool | None:
     del run_id  # stands for the run in the key
-    return truth.still(cached.client(target).budgeted(safety.budget(target)), info, _run, cached.home())
+    client = cached.client(target).budgeted(safety.budget(target))
+    same = truth.still if _run.sampled is None else sample.still
+    return same(client, info, _run, cached.home())
 
 
 @st.cache_resource(ttl="4s", max_entries=4, show_spinner=False, hash_funcs={IndexInfo: repr})

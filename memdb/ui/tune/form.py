@@ -132,7 +132,7 @@ def _documents(target: Target, info: IndexInfo, asked: SweepRequest, matching: i
             st.caption(f":material/help: Not known: {markdown(str(exc))}")
         else:
             whole = cost.whole(documents, queries, measured)
-            some = cost.sampled(documents, min(count, documents), queries, asked, measured)
+            some = whole if count >= documents else cost.sampled(documents, count, queries, asked, measured)
             st.caption(
                 f"All: {whole.words}.  \nA sample: {some.words}. Before the sweep, at this server's rate."
             )

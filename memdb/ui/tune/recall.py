@@ -107,6 +107,8 @@ def right_side(target: Target, info: IndexInfo) -> None:
         bind="query-params",
         label_visibility="collapsed",
     )
+    if shown is not None and shown.run.sampled is not None and view in ("Misses", "Slices", "Selectivity"):
+        st.caption("True neighbours are here those of the reference: a sample of the documents was read.")
     with parts.errors_shown(target):
         if view == "Runs":
             runs.runs_view(shown)
@@ -117,7 +119,7 @@ def right_side(target: Target, info: IndexInfo) -> None:
                 "The queries of this run have filters and K of their own; this view is of runs that share "
                 "one."
             )
-        elif view == "Each query" or view == "Each query":
+        elif view == "Each query":
             each.view(shown)
         elif view == "Misses":
             misses.view(shown)

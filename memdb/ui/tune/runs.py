@@ -200,6 +200,7 @@ def list_frame(known: Sequence[Listed]) -> pd.DataFrame:
                 else "missed",
                 "EF": entry.recommendation.ef_runtime if entry.recommendation else None,
                 "recall": entry.recommendation.recall if entry.recommendation else None,
+                "documents": entry.sampled.words if entry.sampled else "all",
                 "k": entry.k,
                 "filter": line(entry.filter, 80),
                 "queries": entry.queries,
