@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from memdb.cluster import replies
 from memdb.cluster.target import Target
 from memdb.display import figure_text, line
-from memdb.maps import store
+from memdb.maps import facets, store
 from memdb.maps.request import Map, MapRequest
 from memdb.ui.kit import cached
 from memdb.ui.map import canvas, painting
@@ -67,6 +67,16 @@ def tag_values(
     """The values of a TAG field of each point."""
     client = cached.client(target)
     return tags.held(client, _info, tag_field(client, _info, field), _made.keys)
+
+
+@st.cache_resource(ttl="30m", max_entries=24, show_spinner=False)
+def facet(
+    target: Target, state: str, request: MapRequest, field: str, _info: IndexInfo, _made: Map
+) -> facets.Facet:
+    """How many points hold each value of a TAG or NUMERIC field."""
+    if _info.field(field).kind == "TAG":
+        return facets.of_tags(field, tag_values(target, state, request, field, _info, _made))
+    return facets.of_numbers(field, values(target, state, request, field, _info, _made))
 
 
 @st.cache_resource(ttl="1m", max_entries=4, show_spinner="Reading times to live …")

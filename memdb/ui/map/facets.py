@@ -9,11 +9,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from memdb.cluster.target import Target
 from memdb.display import labels, line
-from memdb.maps import facets
 from memdb.maps.facets import Bools, Facet
-from memdb.maps.request import MapRequest
 from memdb.ui.map import cached as map_cached
 from memdb.ui.map.canvas import Places
 from memdb.ui.map.shown import MapView
@@ -36,7 +33,7 @@ def choose(shown: MapView) -> list[Facet]:
         format_func=labels(fields),
         help="How often each value is on the map and in the selection. Choosing values filters the points.",
     )
-    return [_counted(*shown.key, name, shown) for name in chosen]
+    return [map_cached.facet(*shown.key, name, shown.info, shown.made) for name in chosen]
 
 
 def shown_points(facets_: list[Facet], n: int) -> Bools:
@@ -101,14 +98,3 @@ def _rows(facet: Facet) -> list[int]:
     """The places of the values that are chosen."""
     rows: list[int] = st.session_state.get(f"{_key(facet)}.rows", [])
     return [row for row in rows if row < len(facet.values)]
-
-
-@st.cache_resource(ttl="30m", max_entries=24, show_spinner=False)
-def _counted(target: Target, state: str, request: MapRequest, name: str, _shown: MapView) -> Facet:
-    return _facet(_shown, name)
-
-
-def _facet(shown: MapView, name: str) -> Facet:
-    if shown.info.field(name).kind == "TAG":
-        return facets.of_tags(name, map_cached.tag_values(*shown.key, name, shown.info, shown.made))
-    return facets.of_numbers(name, map_cached.values(*shown.key, name, shown.info, shown.made))

@@ -263,10 +263,11 @@ def _canvas(
 def _charts(shown: MapView, colour: str, query: map_query.Query | None, path: session.Path) -> None:
     """The same as charts of Plotly's."""
     made = shown.made
-    if made.request.dimensions == 2:
+    plain = made.request.dimensions == 2
+    if plain:
         st.caption(":material/info: This browser has no WebGL: the map is drawn as a chart.")
     overlay = map_query.live(shown, query)
-    many = len(made.keys) > figures.POINTS
+    many = len(made.keys) > (figures.SVG_POINTS if plain else figures.POINTS)
     figure = _base(shown, colour)
     dark = state.dark()
     if path.session is not None and len(path.session.places):
@@ -277,6 +278,8 @@ def _charts(shown: MapView, colour: str, query: map_query.Query | None, path: se
     if overlay is not None:
         titles = map_query.titles(shown, overlay)
         figures.with_overlay(figure, overlay, titles, dark=dark)
+    if plain:
+        figure = figures.without_webgl(figure)
     event = st.plotly_chart(
         figure,
         key="map.chart",
@@ -304,7 +307,8 @@ def _base(shown: MapView, colour: str) -> go.Figure:
     if held is not None and held.name == name and colour != TTL:
         held.figure.data = held.figure.data[: held.traces]  # without the last run's query and path
         return held.figure
-    if (colour == DENSITY and made.request.dimensions == 2) or len(made.keys) > figures.POINTS:
+    flat = made.request.dimensions == 2
+    if (colour == DENSITY and flat) or len(made.keys) > (figures.SVG_POINTS if flat else figures.POINTS):
         figure = figures.density(made.xy, dark=dark)
     else:
         figure = figures.points(made.xy, colouring(shown, colour), shown.labels, dark=dark)
