@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -11,39 +13,71 @@ from memdb.jobs import Report, silent
 from memdb.maps.request import Ints
 from memdb.vectors.distance import Floats
 
-MOST = 20  # clusters that are named and told apart by colour or number
-_DENSE = 20_000  # points that HDBSCAN looks at; the rest follow their nearest
+MOST = 30  # clusters that are named and told apart by colour or number
+_DENSE = 10_000  # points that HDBSCAN looks at; the rest follow their nearest
 _TERMS = 3
 _TOLD = 50_000  # points whose texts name the clusters
 
 
-def clusters(xy: Floats, *, seed: int = 0, report: Report = silent) -> Ints:
+@dataclass(frozen=True, slots=True)
+class _Grain:
+    """How fine the clusters of a level are."""
+
+    share: int  # a cluster has at least one of so many points
+    least: int  # and at least so many
+    samples: int
+    chosen: Literal["eom", "leaf"]  # HDBSCAN's way of choosing among clusters within clusters
+    most: int
+
+
+# The first level colours the map; the others are names that appear as one comes nearer.
+_GRAINS = (
+    _Grain(150, 15, 10, "eom", MOST),
+    _Grain(120, 15, 3, "leaf", 60),
+    _Grain(400, 8, 3, "leaf", 160),
+)
+
+
+def clusters(xy: Floats, *, level: int = 0, seed: int = 0, report: Report = silent) -> Ints:
     """(n,) cluster of each point, 0 for the largest, -1 for points between clusters.
 
     HDBSCAN on the map's places: what is grouped is what is seen, not what is near in the original space.
+
+    Args:
+        xy: (n, 2 or 3).
+        level: 0 for the coarse ones, up to LEVELS - 1 for finer ones.
+        seed: which points HDBSCAN looks at where there are more than 10,000; the rest follow their nearest.
+        report: progress.
     """
     from scipy.spatial import cKDTree
     from sklearn.cluster import HDBSCAN
 
-    n = len(xy)
-    report("Clusters", 0, 1)
+    n, grain = len(xy), _GRAINS[level]
+    report("Clusters", level, LEVELS)
     if n < 30:
         return np.zeros(n, np.int32)
     chosen = np.arange(n)
     if n > _DENSE:
         chosen = np.sort(np.random.default_rng(seed).choice(n, _DENSE, replace=False))
-    least = max(15, len(chosen) // 150)
-    groups = HDBSCAN(min_cluster_size=least, min_samples=10, copy=True).fit(xy[chosen]).labels_
-    labels = np.asarray(groups, np.int32)
+    method = HDBSCAN(
+        min_cluster_size=max(grain.least, len(chosen) // grain.share),
+        min_samples=grain.samples,
+        cluster_selection_method=grain.chosen,
+        copy=True,
+    )
+    labels = np.asarray(method.fit(xy[chosen]).labels_, np.int32)
     if n > _DENSE:
         labels = labels[cKDTree(xy[chosen]).query(xy, k=1)[1]]
     sizes = np.bincount(labels[labels >= 0]) if (labels >= 0).any() else np.empty(0, np.int64)
     places = np.full(len(sizes) + 1, -1, np.int32)
-    for rank, label in enumerate(np.argsort(-sizes, kind="stable")[:MOST]):
+    for rank, label in enumerate(np.argsort(-sizes, kind="stable")[: grain.most]):
         places[label] = rank
-    report("Clusters", 1, 1)
+    report("Clusters", level + 1, LEVELS)
     named: Ints = places[labels]  # -1 is the last place, which stays -1
     return named
+
+
+LEVELS = len(_GRAINS)
 
 
 def told(n: int, *, seed: int = 0) -> Ints:

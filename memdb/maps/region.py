@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from memdb.cluster import replies
 from memdb.maps import clusters
+from memdb.vectors.distance import Floats
 
 _FEW = 6  # different numbers that each count by themselves
 LEAST = 3  # documents that must hold a value before it says something
@@ -25,6 +26,36 @@ class Trait:
     inside: float  # share of the selected that hold it
     outside: float  # share of the others
     log_odds: float  # natural; 0 where both are alike
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inside:
+    """Documents that stand for a selection, by their vectors and not by the map."""
+
+    typical: NDArray[np.intp]  # places of those nearest to the selection's middle, nearest first
+    odd: NDArray[np.intp]  # of those farthest from it, farthest first
+    copies: tuple[tuple[int, ...], ...]  # places of documents with the same vector, largest group first
+
+
+def inside(vectors: Floats, metric: str, chosen: NDArray[np.intp], *, limit: int = 5) -> Inside:
+    """Which documents are typical of a selection, which are odd, and which are copies of each other.
+
+    Args:
+        vectors: (n, d) prepared for the metric.
+        metric: COSINE, IP or L2. The middle is the mean of the vectors, under COSINE and IP its direction.
+        chosen: (m,) places of the selected points.
+        limit: how many of each.
+    """
+    some = vectors[chosen]
+    middle = some.mean(axis=0, dtype=np.float64)
+    far = ((some - middle) ** 2).sum(axis=1) if metric == "L2" else -(some @ middle)
+    order = np.argsort(far, kind="stable")
+    groups: dict[bytes, list[int]] = {}
+    for place, row in zip(chosen.tolist(), np.ascontiguousarray(some), strict=True):
+        groups.setdefault(row.tobytes(), []).append(place)
+    copies = sorted((tuple(group) for group in groups.values() if len(group) > 1), key=lambda g: (-len(g), g))
+    odd = order[::-1][: min(limit, max(0, len(order) - limit))]
+    return Inside(chosen[order[:limit]], chosen[odd], tuple(copies))
 
 
 def traits(

@@ -112,6 +112,14 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Level:
+    """Finer clusters than those that colour the map."""
+
+    labels: Ints  # (n,) cluster, -1 for none
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Map:
     """Points of a map. The first `method` is PCA, at once; then that of the layout."""
 
@@ -129,6 +137,7 @@ class Map:
     quality: Quality | None = None
     labels: Ints = field(default_factory=lambda: np.empty(0, np.int32))  # (n,) cluster, -1 for none
     names: tuple[str, ...] = ()  # of the clusters
+    finer: tuple[Level, ...] = ()  # clusters within them, from coarse to fine
     axes: Floats = field(default_factory=lambda: np.empty((0, 0), np.float32))  # (2|3, d) of PCA
     mean: Floats = field(default_factory=lambda: np.empty(0, np.float32))  # (d,)
     notes: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ from memdb.jobs import Report, silent
 from memdb.maps import clusters, layout, memory, plain, store
 from memdb.maps.neighbours import neighbours
 from memdb.maps.quality import quality
-from memdb.maps.request import Ints, Map, MapRequest
+from memdb.maps.request import Ints, Level, Map, MapRequest
 from memdb.maps.sample import sample
 from memdb.vectors import evidence, stored
 from memdb.vectors.distance import Floats
@@ -142,7 +142,11 @@ def make(
         keep(made)
     some = clusters.told(len(labels))
     texts = _texts(client, info, tuple(chosen.keys[i] for i in some))
-    made = replace(made, names=clusters.names(texts, labels[some], int(labels.max(initial=-1)) + 1))
+    made = replace(made, names=_named(texts, labels, some))
+    if keep is not None:
+        keep(made)
+    finer = [clusters.clusters(placed, level=level, report=report) for level in range(1, clusters.LEVELS)]
+    made = replace(made, finer=tuple(Level(fine, _named(texts, fine, some)) for fine in finer))
     watch.lap("clusters")
     now = index_info(client, info.name)
     if now.fingerprint != info.fingerprint:
@@ -192,6 +196,10 @@ class _Watch:
     @property
     def seconds(self) -> tuple[tuple[str, float], ...]:
         return tuple(self._laps)
+
+
+def _named(texts: list[str], labels: Ints, some: Ints) -> tuple[str, ...]:
+    return clusters.names(texts, labels[some], int(labels.max(initial=-1)) + 1)
 
 
 def _texts(client: Client, info: IndexInfo, keys: tuple[str, ...]) -> list[str]:

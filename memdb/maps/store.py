@@ -16,14 +16,14 @@ from memdb import array_files, files
 from memdb.cluster.client import Client
 from memdb.cluster.target import Target
 from memdb.errors import DamagedFile
-from memdb.maps.request import GraphRecall, Map, MapRequest, Method, Quality
+from memdb.maps.request import GraphRecall, Level, Map, MapRequest, Method, Quality
 from memdb.tuning.packing import packed, unpacked
 from memdb.vectors import evidence
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import Condition, Raw
 from memdb.vectors.index import IndexInfo
 
-FORMAT = 4  # grows also when the same request is laid out differently: older maps are drawn anew
+FORMAT = 5  # grows also when the same request is laid out differently: older maps are drawn anew
 KEPT_FILES, KEPT_BYTES = 40, 2 * 2**30
 
 
@@ -38,6 +38,7 @@ class _About:
     fingerprint: str
     seconds: tuple[tuple[str, float], ...]
     names: tuple[str, ...]
+    finer: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...]
     quality: tuple[float, float, int, int, float | None] | None
     graph_recall: tuple[float, float, float, int] | None
@@ -100,6 +101,7 @@ def save(home: Path, target: Target, made: Map, points: Floats) -> Path:
         "fingerprint": made.fingerprint,
         "seconds": made.seconds,
         "names": made.names,
+        "finer": [level.names for level in made.finer],
         "notes": made.notes,
         "request": {k: v for k, v in asdict(made.request).items() if k != "params"},
         "quality": None
@@ -119,6 +121,7 @@ def save(home: Path, target: Target, made: Map, points: Floats) -> Path:
         "graph": made.graph,
         "graph_distances": made.graph_distances.astype(np.float32),
         "labels": made.labels,
+        "finer": np.array([level.labels for level in made.finer], np.int32),
         "axes": made.axes,
         "mean": made.mean,
         "kept": quality.kept if quality else np.empty(0, np.float32),
@@ -162,13 +165,15 @@ def _read(path: Path, request: MapRequest) -> Map | None:
                 quality,
                 arrays["labels"],
                 about.names,
+                tuple(Level(fine, names) for fine, names in zip(arrays["finer"], about.finer, strict=True)),
                 arrays["axes"],
                 arrays["mean"],
                 about.notes,
                 evidence.from_arrays(unpacked("witnesses", arrays), arrays),
             )
             points = len(made.keys)
-            rows = (made.xy, made.graph, made.graph_distances, made.labels)
+            rows: list[Any] = [made.xy, made.graph, made.graph_distances, made.labels]
+            rows += [fine.labels for fine in made.finer]
             if made.xy.ndim != 2 or any(len(each) not in (0, points) for each in rows):
                 raise ValueError("its arrays do not belong together")
             os.utime(path)  # the longest unused goes first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from memdb.cluster.client import connect
 from memdb.cluster.target import Budget, Target
 from memdb.demo.app import app_folder, environment
 from memdb.jobs import Job
-from memdb.maps import region
+from memdb.maps import memory, region
 from memdb.maps.request import MapRequest
 from memdb.tap.record import Recorder
 from memdb.ui.kit import cached
@@ -89,6 +90,10 @@ def test_a_map_is_drawn_and_there_at_once_the_next_time(opened: Open) -> None:
         again.segmented_control(key="map.view").set_value(view).run()
         assert not again.exception
         assert expected in said(again) + " ".join(b.label for b in again.button)
+    assert again.multiselect(key="map.facets").value
+    bars = [t for t in again.dataframe if "on the map" in t.value.columns]
+    assert len(bars) == len(again.multiselect(key="map.facets").value)
+    assert all((table.value["here"] == table.value["on the map"]).all() for table in bars)
     for colour in again.selectbox(key="map.colour").options:
         again.selectbox(key="map.colour").select(colour).run()
         assert not again.exception
@@ -123,6 +128,31 @@ def test_drawing_keeps_to_the_target_s_budget(opened: Open, demo_target: Target)
     app.run()
     assert not app.exception
     assert "500" in said(app)
+
+
+def test_what_does_not_fit_is_said_before_it_starts(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available", lambda: memory.needed(1_000, 256, 15))
+    app = opened(map__n="1999")
+    assert "1,999 × 256 needs about" in said(app)
+    assert app.button(key="map.draw").disabled
+    app.number_input(key="map.n").set_value(1_000).run()
+    assert not app.error
+    assert not app.button(key="map.draw").disabled
+
+
+def test_a_browser_without_webgl_gets_charts(opened: Open) -> None:
+    app = opened(map__n="600")
+    if "No map of this yet" in said(app):
+        drawn(app)
+    assert "no WebGL" not in said(app)
+    app.session_state["map.without_webgl"] = True
+    app.run()
+    assert not app.exception
+    assert "no WebGL" in said(app)
+    figure = json.loads(app.get("plotly_chart")[0].proto.spec)
+    kinds = {trace["type"] for trace in figure["data"]}
+    assert kinds == {"scatter"}
+    assert sum(len(trace["customdata"]["bdata"]) > 0 for trace in figure["data"]) == len(figure["data"])
 
 
 def test_another_layout_beside_it(opened: Open) -> None:

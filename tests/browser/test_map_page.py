@@ -104,6 +104,22 @@ def test_draw_ask_lasso_and_tune(app_server: str, page: Page, home: Path) -> Non
 
 
 @pytest.mark.timeout(300)
+def test_a_browser_without_webgl_is_told(app_server: str, page: Page) -> None:
+    page.add_init_script(
+        """const before = HTMLCanvasElement.prototype.getContext;
+        HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
+          return kind.includes('webgl') ? null : before.call(this, kind, ...rest);
+        };"""
+    )
+    page.goto(f"{app_server}/map?map.n=800")
+    ready(page)
+    if page.get_by_text("No map of this yet").is_visible():
+        page.get_by_role("button", name="Draw the map").click()
+    expect(page.get_by_text("This browser has no WebGL")).to_be_visible(timeout=LONG_MS)
+    expect(page.locator(".st-key-map-chart .js-plotly-plot .point").first).to_be_visible()
+
+
+@pytest.mark.timeout(300)
 def test_a_point_tells_what_it_is(app_server: str, page: Page) -> None:
     page.goto(f"{app_server}/map?map.n=800")
     ready(page)

@@ -116,10 +116,17 @@ def test_a_selection_is_the_lasso_without_what_is_hidden() -> None:
 @pytest.mark.parametrize(
     "selection",
     [
-        None, "x", {}, {"polygon": None}, {"polygon": [[0, 0], [1, 1]]}, {"polygon": [[0, 0, 0]] * 3},
-        {"polygon": [["a", "b"]] * 3}, {"polygon": [[float("nan"), 0]] * 3}, {"polygon": [[0], [1, 2], [3]]},
+        None,
+        "x",
+        {},
+        {"polygon": None},
+        {"polygon": [[0, 0], [1, 1]]},
+        {"polygon": [[0, 0, 0]] * 3},
+        {"polygon": [["a", "b"]] * 3},
+        {"polygon": [[float("nan"), 0]] * 3},
+        {"polygon": [[0], [1, 2], [3]]},
     ],
-)  # fmt: skip
+)
 def test_a_selection_that_is_none(selection: object) -> None:
     assert canvas.chosen(selection, canvas.packed("s", spread(), np.zeros(500, np.uint8))) is None
 

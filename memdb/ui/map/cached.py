@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from memdb.cluster import replies
 from memdb.cluster.target import Target
 from memdb.display import figure_text, line
-from memdb.maps import store
+from memdb.maps import facets, store
 from memdb.maps.request import Map, MapRequest
 from memdb.ui.kit import cached
-from memdb.ui.map import canvas
+from memdb.ui.map import canvas, painting
 from memdb.vectors import stored, tags
 from memdb.vectors.counts import tag_field
 from memdb.vectors.distance import Floats
@@ -69,6 +69,16 @@ def tag_values(
     return tags.held(client, _info, tag_field(client, _info, field), _made.keys)
 
 
+@st.cache_resource(ttl="30m", max_entries=24, show_spinner=False)
+def facet(
+    target: Target, state: str, request: MapRequest, field: str, _info: IndexInfo, _made: Map
+) -> facets.Facet:
+    """How many points hold each value of a TAG or NUMERIC field."""
+    if _info.field(field).kind == "TAG":
+        return facets.of_tags(field, tag_values(target, state, request, field, _info, _made))
+    return facets.of_numbers(field, values(target, state, request, field, _info, _made))
+
+
 @st.cache_resource(ttl="1m", max_entries=4, show_spinner="Reading times to live …")
 def ttls(target: Target, state: str, request: MapRequest, _made: Map) -> NDArray[np.float64]:
     """(n,) seconds to live; NaN for what never expires."""
@@ -98,6 +108,14 @@ def points(
 ) -> canvas.Points:
     """The points as the browser takes them, by codes (n,): packing a million takes long."""
     return canvas.packed(store, _made.xy, _codes, _titles)
+
+
+@st.cache_resource(ttl="30m", max_entries=6, show_spinner=False)
+def names(
+    target: Target, state: str, request: MapRequest, _made: Map, _points: canvas.Points
+) -> list[canvas.Label]:
+    """The names on the map."""
+    return painting.labels(_points.plane, _made)
 
 
 @st.cache_resource(ttl="30m", max_entries=6, show_spinner=False)

@@ -16,6 +16,7 @@ from memdb.ui.kit.charts import Palette, palette, styled
 from memdb.vectors.distance import Floats
 
 POINTS = 50_000  # drawn one by one; above, a density picture
+SVG_POINTS = 5_000  # likewise without WebGL
 HEIGHT = 620
 TOP = 7  # categories with a colour of their own; the rest is "other"
 OTHER, BETWEEN = "other", "between clusters"
@@ -209,6 +210,15 @@ def with_users(figure: go.Figure, places: Floats, names: Sequence[str], *, dark:
         )
     )
     return figure
+
+
+def without_webgl(figure: go.Figure) -> go.Figure:
+    """The same figure drawn as SVG, for browsers that have nothing else."""
+    drawn = [
+        {**trace, "type": "scatter"} if trace["type"] == "scattergl" else trace
+        for trace in figure.to_plotly_json()["data"]
+    ]
+    return go.Figure(drawn, figure.layout)
 
 
 def kept_histogram(kept: Floats, neighbours: int, *, dark: bool) -> go.Figure:

@@ -11,7 +11,7 @@ from memdb.cluster.target import Target
 from memdb.display import labels
 from memdb.errors import BadInput, MemDBError
 from memdb.jobs import Job
-from memdb.maps import plain, run
+from memdb.maps import memory, plain, run
 from memdb.maps.request import GRAPHS, LAYOUTS, MOST, By, How, Map, MapRequest
 from memdb.ui.kit import cached, filter_form, parts, safety
 from memdb.ui.kit.job import JobSlot
@@ -57,13 +57,19 @@ def form(target: Target, info: IndexInfo) -> MapRequest | MemDBError:
     except MemDBError as exc:
         parts.show_error(exc)
         return exc
+    fits = True
+    try:
+        memory.check(request, info)
+    except BadInput as exc:  # said before anything starts; a map that is kept is shown all the same
+        parts.show_error(exc)
+        fits = False
     st.button(
         "Draw the map",
         type="primary",
         icon=":material/scatter_plot:",
         width="stretch",
         key="map.draw",
-        disabled=DRAWING.current() is not None,
+        disabled=not fits or DRAWING.current() is not None,
         on_click=start,
         args=(target, info, request),
     )

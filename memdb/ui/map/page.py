@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -14,10 +14,22 @@ import streamlit as st
 from memdb.cluster.target import Target
 from memdb.display import line, markdown
 from memdb.errors import MemDBError
+from memdb.maps.facets import Bools, Facet
 from memdb.maps.request import Map, MapRequest
 from memdb.ui import frame
 from memdb.ui.kit import charts, parts, state
-from memdb.ui.map import application, canvas, compare, figures, form, honesty, painting, region, session
+from memdb.ui.map import (
+    application,
+    canvas,
+    compare,
+    facets,
+    figures,
+    form,
+    honesty,
+    painting,
+    region,
+    session,
+)
 from memdb.ui.map import cached as map_cached
 from memdb.ui.map import query as map_query
 from memdb.ui.map.figures import Colouring
@@ -193,10 +205,14 @@ def _picture(shown: MapView, colour: str, query: map_query.Query | None, path: s
     if shown.made.request.dimensions == 3 or not canvas.possible():
         _charts(shown, colour, query, path)
         return
+    bars = facets.choose(shown)
+    visible = facets.shown_points(bars, len(shown.made.keys))
     shades = painting.painted(colouring(shown, colour), dark=state.dark())
+    if not visible.all():
+        shades = replace(shades, codes=np.where(visible, shades.codes, np.uint8(canvas.HIDDEN)))
     points = _points(shown, shades)
     canvas.carry(points, CANVAS)
-    _canvas(shown, shades, points, query, path)
+    _canvas(shown, shades, points, bars, visible, query, path)
 
 
 def _points(shown: MapView, shades: painting.Shades) -> canvas.Points:
@@ -210,6 +226,8 @@ def _canvas(
     shown: MapView,
     shades: painting.Shades,
     points: canvas.Points,
+    bars: list[Facet],
+    visible: Bools,
     query: map_query.Query | None,
     path: session.Path,
 ) -> None:
@@ -219,22 +237,27 @@ def _canvas(
     titles = map_query.titles(shown, overlay) if overlay is not None else {}
     upon = painting.Upon(made.xy)
     hovered = st.session_state.get(_HOVERED)
-    seen = canvas.show(
-        points,
-        shades.categories,
-        key=CANVAS,
-        view=f"{made.state} {hashlib.blake2b(made.xy.tobytes(), digest_size=8).hexdigest()}",
-        dark=state.dark(),
-        alt=f"{len(made.keys):,} documents laid out by their neighbourhoods",
-        labels=painting.labels(points.plane, made),
-        query=None if overlay is None else upon.query(overlay, titles),
-        path=None if path.session is None else upon.path(path.session.places, path.session.texts),
-        users=() if path.users is None else upon.users(path.users.places, path.users.names),
-        hover=hovered if hovered is not None and hovered[0] < len(made.keys) else None,
-    )
+    beside = st.columns([3, 1]) if bars else [st.container()]
+    with beside[0]:
+        seen = canvas.show(
+            points,
+            shades.categories,
+            key=CANVAS,
+            view=f"{made.state} {hashlib.blake2b(made.xy.tobytes(), digest_size=8).hexdigest()}",
+            dark=state.dark(),
+            alt=f"{len(made.keys):,} documents laid out by their neighbourhoods",
+            labels=map_cached.names(*shown.key, made, points),
+            query=None if overlay is None else upon.query(overlay, titles),
+            path=None if path.session is None else upon.path(path.session.places, path.session.texts),
+            users=() if path.users is None else upon.users(path.users.places, path.users.names),
+            hover=hovered if hovered is not None and hovered[0] < len(made.keys) else None,
+        )
     if not seen.drawn:
         canvas.give_up()
         st.rerun()
+    if bars:
+        with beside[1]:
+            facets.bars(bars, visible, seen.selected)
     st.caption(
         "Drag to move, wheel to zoom; Lasso or Box to select; a click in the legend shows one group alone. "
         "By keyboard: arrows, + and −, 0 for the whole map."
@@ -252,10 +275,11 @@ def _canvas(
 def _charts(shown: MapView, colour: str, query: map_query.Query | None, path: session.Path) -> None:
     """The same as charts of Plotly's."""
     made = shown.made
-    if made.request.dimensions == 2:
+    plain = made.request.dimensions == 2
+    if plain:
         st.caption(":material/info: This browser has no WebGL: the map is drawn as a chart.")
     overlay = map_query.live(shown, query)
-    many = len(made.keys) > figures.POINTS
+    many = len(made.keys) > (figures.SVG_POINTS if plain else figures.POINTS)
     figure = _base(shown, colour)
     dark = state.dark()
     if path.session is not None and len(path.session.places):
@@ -266,6 +290,8 @@ def _charts(shown: MapView, colour: str, query: map_query.Query | None, path: se
     if overlay is not None:
         titles = map_query.titles(shown, overlay)
         figures.with_overlay(figure, overlay, titles, dark=dark)
+    if plain:
+        figure = figures.without_webgl(figure)
     event = st.plotly_chart(
         figure,
         key="map.chart",
@@ -293,7 +319,8 @@ def _base(shown: MapView, colour: str) -> go.Figure:
     if held is not None and held.name == name and colour != TTL:
         held.figure.data = held.figure.data[: held.traces]  # without the last run's query and path
         return held.figure
-    if (colour == DENSITY and made.request.dimensions == 2) or len(made.keys) > figures.POINTS:
+    flat = made.request.dimensions == 2
+    if (colour == DENSITY and flat) or len(made.keys) > (figures.SVG_POINTS if flat else figures.POINTS):
         figure = figures.density(made.xy, dark=dark)
     else:
         figure = figures.points(made.xy, colouring(shown, colour), shown.labels, dark=dark)
@@ -330,7 +357,9 @@ def _files(shown: MapView) -> None:
     """Coordinates with keys and parameters."""
     made = shown.made
     names = ("x", "y", "z")[: made.xy.shape[1]]
-    table = pd.DataFrame({"key": [line(k, 300) for k in made.keys], "title": shown.titles})
+    table = pd.DataFrame({"key": [line(k, 300) for k in made.keys]})
+    if len(made.keys) <= figures.POINTS:  # of more, the titles would take as long to read as the vectors
+        table["title"] = shown.titles
     for i, name in enumerate(names):
         table[name] = made.xy[:, i]
     if len(made.labels):

@@ -18,7 +18,7 @@ from memdb.ui.map.figures import MEANING, OTHER, QUIET, Colouring, top_categorie
 from memdb.vectors.distance import Floats
 
 _STEPS = ("#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725")  # Viridis
-_NAMED = 30  # groups that have an entry of their own in the legend
+_NAMED = 40  # groups that have an entry of their own in the legend
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,13 +76,23 @@ def _ranges(numbers: NDArray[np.float64], colours: Palette) -> Shades:
 
 
 def labels(plane: Floats, made: Map) -> list[Label]:
-    """The names of the clusters, each where its points (of the plane, (n, 2)) lie densest."""
-    named = []
-    for cluster, name in enumerate(made.names):
-        where = plane[made.labels == cluster]
-        if len(where):
-            x, y = densest(where)
-            named.append(Label(x, y, line(name, 60), 0))
+    """The names of the clusters and of finer ones, each where its points (of the plane, (n, 2)) lie densest.
+
+    A finer one that is called like one before it is left out: it would say the same twice.
+    """
+    named: list[Label] = []
+    for level, (places, names) in enumerate(
+        ((made.labels, made.names), *((fine.labels, fine.names) for fine in made.finer))
+    ):
+        before = {label.text for label in named}
+        order = np.argsort(places, kind="stable")
+        begins = np.searchsorted(places[order], np.arange(len(names) + 1))
+        for cluster, name in enumerate(names):
+            text = line(name, 60)
+            where = plane[order[begins[cluster] : begins[cluster + 1]]]
+            if len(where) and text not in before:
+                x, y = densest(where)
+                named.append(Label(x, y, text, level))
     return named
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +13,10 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from memdb import intervals
+from memdb.cluster.target import Target
 from memdb.display import counted, line, markdown
-from memdb.maps.region import Trait, traits
+from memdb.maps.region import Trait, inside, traits
+from memdb.maps.request import Map, MapRequest
 from memdb.maps.store import condition_of
 from memdb.tuning.vectors import documents
 from memdb.ui import frame
@@ -23,7 +28,7 @@ from memdb.ui.map.shown import MapView
 from memdb.vectors import distance
 from memdb.vectors.distance import Floats
 from memdb.vectors.exact import nearest
-from memdb.vectors.index import Field
+from memdb.vectors.index import Field, IndexInfo
 from memdb.vectors.membership import Membership
 from memdb.vectors.query import KnnRequest, vector_param
 from memdb.vectors.recall import judge
@@ -31,6 +36,7 @@ from memdb.vectors.search import knn
 
 Places = NDArray[np.intp]
 ROWS = 500
+COMPARED = 5_000  # documents on either side whose values are compared, where the map has more than POINTS
 NOTHING: Places = np.empty(0, np.intp)
 QUERIES = 200  # documents of a region that ask for their neighbours
 
@@ -108,11 +114,11 @@ def view(shown: MapView, chosen: Places, many: bool) -> None:
             st.caption("No value is more frequent here than elsewhere.")
         _ways_on(shown, chosen, in_common)
     with right:
-        titles = shown.titles
         st.markdown("**The documents**")
-        table = pd.DataFrame(
-            {"document": [titles[i] for i in chosen], "key": [line(made.keys[i], 200) for i in chosen]}
-        )
+        table = pd.DataFrame({"key": [line(made.keys[i], 200) for i in chosen]})
+        if len(made.keys) <= figures.POINTS:
+            titles = shown.titles
+            table.insert(0, "document", [titles[i] for i in chosen])
         if len(made.labels):
             table["cluster"] = [made.names[made.labels[i]] if made.labels[i] >= 0 else "" for i in chosen]
         if made.quality is not None:
@@ -121,11 +127,61 @@ def view(shown: MapView, chosen: Places, many: bool) -> None:
         if len(table) > ROWS:
             st.caption(f"The first {ROWS} of {len(table):,}; the files hold all.")
         parts.export(table, "selection", {**shown.about, "selected": len(chosen)}, key="map.selection")
+    _stands_for(shown, chosen)
     _recall(shown, chosen)
 
 
-def _traits(shown: MapView, chosen: Places) -> tuple[Trait, ...]:
+def _stands_for(shown: MapView, chosen: Places) -> None:
+    """Typical and odd documents, and copies: by the vectors, not by the map."""
+    points = shown.vectors
+    if points is None or len(chosen) < 2:
+        return
+    here = inside(points, shown.made.metric, chosen)
+    keys = [shown.made.keys[i] for i in (*here.typical, *here.odd, *(g[0] for g in here.copies[:5]))]
+    names = cached.titles(shown.target, shown.info, keys)
+
+    def named(places: Iterable[int]) -> str:
+        return "; ".join(line(names.get(key) or key, 60) for key in (shown.made.keys[i] for i in places))
+
+    rows = [{"what": "typical: nearest to the middle", "documents": named(here.typical)}]
+    if len(here.odd):
+        rows.append({"what": "odd: farthest from it", "documents": named(here.odd)})
+    copied = sum(len(group) for group in here.copies)
+    rows.append(
+        {
+            "what": f"copies: {copied:,} documents in {len(here.copies):,} groups with the same vector",
+            "documents": "; ".join(f"{len(group):,} × {named(group[:1])}" for group in here.copies[:5]),
+        }
+    )
+    st.markdown("**What is here**")
+    st.dataframe(pd.DataFrame(rows), hide_index=True, key="map.inside")
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some points of a map, with their own name in the caches."""
+
+    key: tuple[Target, str, MapRequest]
+    info: IndexInfo
+    made: Map
+
+    @property
+    def titles(self) -> list[str]:
+        return map_cached.titles(*self.key, self.info, self.made)
+
+
+def _traits(whole: MapView, chosen: Places) -> tuple[Trait, ...]:
+    shown: MapView | _Part = whole
     made, info = shown.made, shown.info
+    if len(made.keys) > figures.POINTS:  # as many of both sides as are read at once
+        rng = np.random.default_rng(0)
+        rest = np.setdiff1d(np.arange(len(made.keys)), chosen)
+        parts = [rng.choice(side, min(len(side), COMPARED), replace=False) for side in (chosen, rest)]
+        some = np.concatenate(parts)
+        part = replace(made, keys=tuple(made.keys[i] for i in some))
+        digest = hashlib.blake2b(some.tobytes(), digest_size=8).hexdigest()
+        where = (whole.target, f"{made.state} {digest}", made.request)
+        shown, made, chosen = _Part(where, info, part), part, np.arange(len(parts[0]))
     tags = {f.name: map_cached.tag_values(*shown.key, f.name, info, made) for f in info.of_kind("TAG")[:6]}
     numbers = {f.name: map_cached.values(*shown.key, f.name, info, made) for f in info.of_kind("NUMERIC")[:4]}
     return traits(tags, numbers, shown.titles, chosen)

@@ -14,10 +14,11 @@ export const place = (labels, zoom, xScale, yScale, width, height) => {
     const lines = label.text.split('\n');
     const wide = Math.max(...lines.map((line) => measure.measureText(line).width)) + 8;
     const high = lines.length * size * 1.2 + 4;
-    const x = xScale(label.x);
-    const y = yScale(label.y);
+    const at = [xScale(label.x), yScale(label.y)];
+    if (at[0] < 0 || at[1] < 0 || at[0] > width || at[1] > height || wide > width) continue;
+    const x = Math.min(Math.max(at[0], wide / 2), width - wide / 2); // whole, also near an edge
+    const y = Math.min(Math.max(at[1], high / 2), height - high / 2);
     const box = [x - wide / 2, y - high / 2, x + wide / 2, y + high / 2];
-    if (box[0] < 0 || box[1] < 0 || box[2] > width || box[3] > height) continue;
     if (taken.some((other) => box[0] < other[2] && box[2] > other[0] && box[1] < other[3] && box[3] > other[1])) continue;
     taken.push(box);
     placed.push({ ...label, left: x, top: y, size });
