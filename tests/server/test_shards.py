@@ -468,3 +468,5 @@ def test_words_are_searched_on_all_shards(shards: tuple[Shard, ...], client: Cli
         words(client, info, request)
     shards[OUT].down = False
     index.drop(client, "said")
+    for i in range(60):
+        client.execute("DEL", f"said:{i}")
