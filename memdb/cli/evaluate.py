@@ -177,12 +177,15 @@ class Evaluate(OnServer):
         so_far: list[Evaluation] = []
         with open_for_work(target, budget) as client, Bar() as bar, Interrupt() as interrupt:
             judged = self.judged(client, settings)
+            embedder = models.of_settings(client, settings)
+            for said in models.leaving(client, request, embedder):
+                note(said)
             try:
                 return evaluate.run_saved(
                     client,
                     request,
                     judged,
-                    models.of_settings(client, settings),
+                    embedder,
                     settings.home,
                     report=interrupt.watching(bar.report),
                     keep=so_far.append,

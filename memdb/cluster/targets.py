@@ -21,7 +21,8 @@ from memdb import files
 from memdb.cluster import aws
 from memdb.cluster.address import is_address, may_hold_password, shown
 from memdb.cluster.target import Budget, Iam, Target, Tls
-from memdb.errors import BadSettings, LoginFailed, MemDBError
+from memdb.display import line
+from memdb.errors import BadInput, BadSettings, LoginFailed, MemDBError
 from memdb.settings import Settings, variable
 
 _MOST_PASSWORD = 64 << 10
@@ -227,6 +228,36 @@ def as_toml(name: str, target: Target) -> str:
             table[part] = {key: v for key, v in keys.items() if default is None or v != getattr(default, key)}
     text = tomli_w.dumps({"targets": {name: {key: v for key, v in table.items() if v not in ("", False)}}})
     return f"{_ELSEWHERE}{text}" if target.password else text
+
+
+def save(settings: Settings, name: str, target: Target) -> Path:
+    """Add a target to the settings file, without its password; what stands there stays as it is.
+
+    Returns:
+        The file.
+
+    Raises:
+        BadInput: there is a target of that name, or the name is an address.
+        BadSettings: the file cannot be read, is no TOML, or the target cannot stand in it.
+        NotKept: it cannot be written.
+    """
+    if is_address(name):
+        raise BadInput("A target without a name is not saved.", "Enter it again, with a name.")
+    path, text = file_path(settings), _text_of(settings) or ""
+    if name in _content(text, str(path))["targets"]:
+        raise BadInput(
+            f"'{line(name)}' stands in {path} already.", "Give it another name, or change it there."
+        )
+    added = as_toml(name, replace(target, password=""))
+    whole = "\n".join([*([text.rstrip("\n"), ""] if text.strip() else []), *_comment(target), added])
+    for named in parse(whole, str(path)):
+        if named.name == name and named.problem is not None:
+            raise named.problem
+    return files.write(path, whole.encode("utf-8"))
+
+
+def _comment(target: Target) -> list[str]:
+    return [_ELSEWHERE.rstrip("\n")] if target.password else []
 
 
 def _named(name: str, table: object) -> Named:

@@ -24,15 +24,16 @@ class Lengths:
     longest: float
     unit: bool  # each is 1, but for what rounding to the stored type changes
 
-    @property
-    def words(self) -> str:
-        """For people."""
-        if self.unit:
-            return f"All {self.looked_at:,} vectors looked at have length 1; questions get it too."
-        return (
-            f"The {self.looked_at:,} vectors looked at are {self.shortest:.3g} to {self.longest:.3g} long, "
-            "not 1; questions keep the length that the model gives them."
-        )
+    def words(self, metric: str) -> str:
+        """For people, with what it means for a question under this metric."""
+        told = f"All {self.looked_at:,} vectors looked at have length 1"
+        if not self.unit:
+            apart = f"{self.shortest:.3g} to {self.longest:.3g}"
+            told = f"The {self.looked_at:,} vectors looked at are {apart} long"
+        if metric == "COSINE":
+            return f"{told}, which does not matter under COSINE."
+        own = "questions get it too" if self.unit else "questions keep the length that the model gives them"
+        return f"{told}; {own}."
 
 
 def sample(client: Client, info: IndexInfo, field: str = "") -> Lengths | None:

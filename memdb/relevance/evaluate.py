@@ -140,7 +140,7 @@ class _Work:
     def ask(self, report: Report, keep: Callable[[Evaluation], None] | None) -> None:
         """All questions, batch by batch; where a model is elsewhere, it has the next batch meanwhile."""
         # Each once, though several settings ask with it.
-        of_ways = [None if way.embedder is None else _identity(way.embedder) for way in self.ways]
+        of_ways = [None if way.embedder is None else way.embedder.identity for way in self.ways]
         known = {
             name: way.embedder
             for name, way in zip(of_ways, self.ways, strict=True)
@@ -328,12 +328,6 @@ def _prepared(client: Client, request: EvaluationRequest, judged: Judgements, em
 def _absent(keys: Sequence[str], wanted: Sequence[str], why: str, then: str) -> str:
     count = f"{len(keys):,} of {len(wanted):,} labelled documents {'is' if len(keys) == 1 else 'are'}"
     return f"{count} {why}, e.g. '{line(keys[0], 80)}'. {then}."
-
-
-def _identity(embedder: Embedder) -> tuple[object, ...]:
-    """What tells an embedder from another."""
-    prompts = embedder.prompts
-    return embedder.model.identity, embedder.unit, prompts.query, prompts.document
 
 
 def _cut(model: str, count: int) -> str:

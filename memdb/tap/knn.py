@@ -55,9 +55,9 @@ def _read(words: Sequence[bytes]) -> KnnCall | None:
     bound = _params(words)
     if clause is None:
         return None
-    k, vector = _number(clause.k, bound), bound.get(clause.vector)
-    ef_runtime = _number(clause.ef_runtime, bound) if clause.ef_runtime else None
-    if not k or not vector or (clause.ef_runtime and not ef_runtime):
+    k, vector = _number(clause.said_k, bound), bound.get(clause.vector)
+    ef_runtime = _number(clause.said_ef, bound) if clause.said_ef else None
+    if not k or not vector or (clause.said_ef and not ef_runtime):
         return None
     filter_params = tuple(
         (name, _text(bound[name])) for name in clause.names if name in bound and name != clause.vector
@@ -68,10 +68,10 @@ def _read(words: Sequence[bytes]) -> KnnCall | None:
 class _Clause(NamedTuple):
     filter: str
     names: tuple[str, ...]  # of parameters in the filter
-    k: str  # a number or a $name, as all below
+    said_k: str  # a number or a $name, as all below
     field: str
     vector: str
-    ef_runtime: str
+    said_ef: str
 
 
 @lru_cache(maxsize=256)  # an application has few templates

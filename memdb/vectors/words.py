@@ -18,7 +18,7 @@ from memdb.cluster.client import Arg, Client
 from memdb.cluster.dialects import STOP_WORDS, Dialect
 from memdb.cluster.replies import Reply
 from memdb.errors import BadFilter, UnsupportedFeature
-from memdb.vectors import stored
+from memdb.vectors import shards, stored
 from memdb.vectors.conditions import And, Condition, Or, Raw, Text
 from memdb.vectors.distance import Doubles
 from memdb.vectors.filters import EVERYTHING, indexed_words, render, splits_of
@@ -105,9 +105,10 @@ def words(client: Client, info: IndexInfo, request: WordsRequest) -> WordsResult
         )
     cut = (f"Of the question the first {MOST_WORDS} words were asked.",) if len(kept) > MOST_WORDS else ()
     kept = kept[:MOST_WORDS]
-    if dialect.scores:
-        return _scored(client, info, request, kept, cut)
-    return _summed(client, info, request, kept, cut)
+    with shards.explained(client, info.name):
+        if dialect.scores:
+            return _scored(client, info, request, kept, cut)
+        return _summed(client, info, request, kept, cut)
 
 
 def question_words(dialect: Dialect, info: IndexInfo, text: str) -> tuple[str, ...]:
@@ -163,6 +164,7 @@ def _scored(
             *bound,
             "DIALECT",
             2,
+            *dialect.every_shard,
         )
     )
     began = time.perf_counter()
@@ -257,7 +259,10 @@ def _summed(
 
 def _keys_command(client: Client, info: IndexInfo, condition: Condition, most: int) -> Command:
     query, bound = query_of(client, info, condition)
-    return Command(("FT.SEARCH", info.name, query, "NOCONTENT", "LIMIT", 0, most, *bound, "DIALECT", 2))
+    every = client.server.dialect.every_shard
+    return Command(
+        ("FT.SEARCH", info.name, query, "NOCONTENT", "LIMIT", 0, most, *bound, "DIALECT", 2, *every)
+    )
 
 
 def _total(reply: Reply) -> int:

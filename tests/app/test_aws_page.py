@@ -163,3 +163,24 @@ def test_where_visitors_may_not_name_servers(open_app: AppTest, monkeypatch: pyt
     assert "aws.region" not in [one.key for one in open_app.text_input]
     assert "visitors cannot ask for others" in texts(open_app)
     assert "pages" not in [option for box in open_app.selectbox for option in box.options]
+
+
+@pytest.mark.parametrize("view", ["Card", "Metrics", "Alarms", "Snapshots"])
+def test_the_sample_needs_no_credentials_and_says_what_it_is(
+    view: str, demo_target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # whoever asks there gets no answer
+    for name, value in environment(demo_target, tmp_path).items():
+        monkeypatch.setenv(name, value)
+    app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
+    app.run()
+    app.query_params["aws.sample"] = "true"
+    app.query_params["aws.view"] = view
+    app.switch_page(str(PAGE)).run()
+    assert not app.exception
+    assert not app.error
+    assert app.info[0].proto.title == "A sample cluster, not yours"
+    assert not any(button.label in ("Make it", "Copy it") for button in app.button)
+    assert len(app.dataframe) > 0

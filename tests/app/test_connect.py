@@ -163,6 +163,22 @@ def test_a_server_by_its_address(open_app: AppTest, server_target: Target) -> No
     assert HOSTILE not in open_app.selectbox("target").options
 
 
+def test_a_server_that_was_entered_is_saved_for_the_next_start(
+    open_app: AppTest, server_target: Target, folder: Path
+) -> None:
+    open_app.text_input("connect.url").input(f"redis://127.0.0.1:{server_target.port}")
+    open_app.text_input("connect.password").input(server_target.password)
+    open_app.text_input("connect.label").input("kept")
+    open_app.button("connect.form_open").click().run()
+    open_app.button("connect.save.kept").click().run()
+    text = (folder / "targets.toml").read_text()
+    assert "[targets.second]" in text
+    assert "[targets.kept]" in text
+    assert server_target.password not in text
+    assert not [b for b in open_app.button if b.key in ("connect.save.kept", "connect.drop.kept")]
+    assert open_app.selectbox("target").value == "kept"
+
+
 @pytest.mark.parametrize(
     ("field", "value", "part"),
     [

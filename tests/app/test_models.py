@@ -54,6 +54,7 @@ def test_a_model_chosen_in_search_is_the_one_of_every_page(
     assert not app.error, texts(app)
     assert hits(app)["title"][0] == TEXTS[1]
     assert "Chosen here. Texts are sent to 127" in texts(app)
+    assert "All 4 vectors looked at have length 1, which does not matter under COSINE." in texts(app)
     assert "Embedded: 1 text, 3 tokens, " in texts(app).replace("\\", "")
     asked = len(endpoint.calls)
     app.switch_page(str(RECALL)).run()
@@ -113,6 +114,18 @@ def test_an_endpoint_that_fails_is_told_in_one_sentence(
     (error,) = app.error
     assert said in error.proto.title.replace("\\", "")
     assert "s3cret" not in texts(app)
+    assert "Trying again" not in texts(app)
+
+
+def test_an_endpoint_that_is_down_is_told_once_and_not_waited_for(
+    app: AppTest, info: IndexInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMDB_EMBEDDER", "openai:any-384")
+    monkeypatch.setenv("MEMDB_EMBEDDER_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setattr("memdb.embedding.embedder.time.sleep", lambda s: None)
+    app = searched(app, index=info.name, search__q="a table")
+    (error,) = app.error
+    assert "The embedding endpoint 127.0.0.1:9 did not answer" in error.proto.title.replace("\\", "")
     assert "Trying again" not in texts(app)
 
 

@@ -107,6 +107,10 @@ def test_a_question_gets_the_length_that_the_index_has(
     assert told is not None
     assert told.looked_at == len(TEXTS)
     assert told.unit == (not length)
+    assert told.words(metric).startswith(
+        "The 4 vectors" if length else "All 4 vectors looked at have length 1"
+    )
+    assert ("does not matter" in told.words(metric)) == (metric == "COSINE")
     assert told.shortest == pytest.approx(length / 4 or 1, rel=1e-5)
     assert told.longest == pytest.approx(length or 1, rel=1e-5)
     own = np.linalg.norm(vector_of("bucket", 16))

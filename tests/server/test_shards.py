@@ -17,7 +17,7 @@ from memdb.cluster import engine as local_engine
 from memdb.cluster.client import Client, connect
 from memdb.cluster.room import room
 from memdb.cluster.topology import Node
-from memdb.errors import Busy, Unreachable
+from memdb.errors import Busy, SilentShard, Unreachable
 from memdb.maps.request import MapRequest
 from memdb.maps.sample import sample
 from memdb.operations.past import NodeNow, in_all
@@ -32,8 +32,10 @@ from memdb.tuning.sweep import sweep
 from memdb.vectors import counts, index, read, search
 from memdb.vectors.conditions import Range, Raw, Tag
 from memdb.vectors.exact import nearest
-from memdb.vectors.index import HnswField, IndexInfo, IndexSpec, NumericField, TagField, index_info
+from memdb.vectors.hybrid import HybridRequest, hybrid
+from memdb.vectors.index import HnswField, IndexInfo, IndexSpec, NumericField, TagField, TextField, index_info
 from memdb.vectors.query import KnnRequest, vector_param
+from memdb.vectors.words import WordsRequest, words
 from tests.standins import Shard, valkey_cluster
 from tests.standins.resp import Asking
 from tests.waiting import until
@@ -444,3 +446,25 @@ def test_how_a_filter_was_run_is_told_only_where_all_shards_agree(
     assert plan(client, asked(QUERIES[0], Range("n", -9, -5)), info).exact is True
     walked = plan(client, asked(QUERIES[0], Range("n", 0, COUNT)), info)
     assert (walked.exact, walked.details) == (False, (("prefiltering", "+0"), ("inline filtering", "+3")))
+
+
+def test_words_are_searched_on_all_shards(shards: tuple[Shard, ...], client: Client) -> None:
+    """Words, and both fused: of all shards, or the silent one is told."""
+    said = ["restore", "rotate", "count"]
+    index.create(client, IndexSpec("said", (TextField("t"), HnswField("v", DIM, "COSINE")), ("said:",)))
+    vectors = np.random.default_rng(5).standard_normal((60, DIM)).astype("<f4")
+    client.pipeline([("HSET", f"said:{i}", "t", said[i % 3], "v", vectors[i].tobytes()) for i in range(60)])
+    until(lambda: index_info(client, "said").documents == 60, "the documents are indexed")
+    info = index_info(client, "said")
+    own = {f"said:{i}" for i in range(60) if i % 3 == 1}
+    request = WordsRequest("said", "rotate", 60)
+    assert set(words(client, info, request).keys) == own
+    near = KnnRequest("said", vector_param(vectors[0]), "v", 60, 200)
+    both = hybrid(client, info, HybridRequest(near, "rotate"))
+    assert {hit.key for hit in both.hits if hit.words} == own
+    assert len(both.keys) == 60
+    shards[OUT].down = True
+    with pytest.raises(SilentShard, match="nothing is told of all shards"):
+        words(client, info, request)
+    shards[OUT].down = False
+    index.drop(client, "said")

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from memdb.cluster.engine.runtime import take_lock, write_runtime
 from memdb.cluster.find import app_target, find_target, known, offered
 from memdb.cluster.target import Budget, Iam, Target, Tls
-from memdb.cluster.targets import Named, as_toml, parse, read, resolve
+from memdb.cluster.targets import Named, as_toml, parse, read, resolve, save
 from memdb.demo.app import environment
-from memdb.errors import BadSettings
+from memdb.errors import BadInput, BadSettings
 from memdb.settings import Settings
 
 GOOD = """
@@ -219,3 +219,36 @@ def test_lines_for_the_settings_file_lead_back_to_the_target() -> None:
         (again,) = parse(as_toml("new name", named.target))
         assert (again.name, again.target) == ("new name", named.target)
         assert "geheim" not in as_toml("x", replace(named.target, password="geheim"))
+
+
+def test_a_target_is_saved_beside_the_others_and_without_its_password(tmp_path: Path) -> None:
+    own = Settings(home=tmp_path)
+    target = Target.parse("rediss://app:geheim@cache.example:6380", label="mine")
+    path = save(own, "mine", target)
+    assert path == tmp_path / "targets.toml"
+    assert [(n.name, n.target) for n in read(own)] == [("mine", replace(target, password=""))]
+    assert "geheim" not in path.read_text()
+    assert "# The password is kept elsewhere" in path.read_text()
+    path.write_text(f"# mine, and a note\n{GOOD}")
+    before = read(own)
+    save(own, "another", replace(target, label="another", password=""))
+    assert path.read_text().startswith("# mine, and a note\n")
+    after = read(own)
+    assert after[:-1] == before
+    assert after[-1].target == replace(target, label="another", password="")
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_what_cannot_be_saved_leaves_the_file_as_it_is(tmp_path: Path) -> None:
+    own = Settings(home=tmp_path)
+    target = Target.parse("redis://cache.example:6380")
+    (tmp_path / "targets.toml").write_text(GOOD)
+    with pytest.raises(BadInput, match=r"'orders' stands in .* already"):
+        save(own, "orders", target)
+    with pytest.raises(BadInput, match="without a name"):
+        save(own, "redis://cache.example:6380", target)
+    assert (tmp_path / "targets.toml").read_text() == GOOD
+    (tmp_path / "targets.toml").write_text("[targets")
+    with pytest.raises(BadSettings, match="is no TOML"):
+        save(own, "new", target)
+    assert (tmp_path / "targets.toml").read_text() == "[targets"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
@@ -12,7 +13,7 @@ from memdb.cluster.discover import SERVICES, Service
 from memdb.cluster.target import Target
 from memdb.display import Markdown, labels, line, markdown
 from memdb.errors import MemDBError
-from memdb.operations import aws_alarms, aws_card, aws_metrics, aws_snapshots, elasticache_card
+from memdb.operations import aws_alarms, aws_card, aws_metrics, aws_sample, aws_snapshots, elasticache_card
 from memdb.operations.aws_alarms import Existing
 from memdb.operations.aws_card import Card
 from memdb.operations.aws_metrics import Listed
@@ -22,7 +23,8 @@ from memdb.ui.kit import parts, state, targets
 
 VIEWS = ("Card", "Metrics", "Alarms", "Snapshots")
 MADE = {"made": st.column_config.DatetimeColumn("made (UTC)", format="YYYY-MM-DD HH:mm", timezone="UTC")}
-_REGION, _RUN, _SAID = "aws.region", "aws.run", "aws.said"
+SAMPLE = "sample"  # in the place of a Region
+_REGION, _RUN, _SAID, _SAMPLE = "aws.region", "aws.run", "aws.said", "aws.sample"
 _SHOWS = (
     "With credentials this page shows the **cluster** (shards, nodes, zones, version, TLS, ACL, windows) "
     "against the production checklist, with how to fix what fails; **CloudWatch's metrics** for each node; "
@@ -62,20 +64,29 @@ class Chosen:
         return self.ours and self.target.writable
 
 
+def client(service: str, region: str) -> Any:
+    """Of AWS, or of the sample where that is the Region.
+
+    Raises:
+        MemDBError: no credentials, or no Region.
+    """
+    return aws_sample.client(service) if region == SAMPLE else aws.client(service, region)
+
+
 @st.cache_data(ttl="1m", max_entries=16, show_spinner="Asking AWS")
 def _cards(region: str, service: Service, run: int) -> tuple[Card, ...]:
     read = elasticache_card.cards if service == "elasticache" else aws_card.cards
-    return read(aws.client(service, region))
+    return read(client(service, region))
 
 
 @st.cache_data(ttl="1m", max_entries=16, show_spinner="Asking AWS")
 def _snapshots(region: str, service: Service, cluster: str, run: int) -> tuple[Snapshot, ...]:
-    return aws_snapshots.snapshots(aws.client(service, region), cluster)
+    return aws_snapshots.snapshots(client(service, region), cluster)
 
 
 @st.cache_data(ttl="5m", max_entries=16, show_spinner="Asking CloudWatch")
 def _listed(region: str, cluster: str, nodes: tuple[str, ...] | None, run: int) -> tuple[Listed, ...]:
-    cloudwatch = aws.client("cloudwatch", region)
+    cloudwatch = client("cloudwatch", region)
     if nodes is None:
         return aws_metrics.listed(cloudwatch, cluster)
     return aws_metrics.listed_nodes(cloudwatch, nodes)
@@ -83,12 +94,12 @@ def _listed(region: str, cluster: str, nodes: tuple[str, ...] | None, run: int) 
 
 @st.cache_data(ttl="1m", max_entries=16, show_spinner="Asking CloudWatch")
 def _existing(region: str, cluster: str, nodes: tuple[str, ...] | None, run: int) -> tuple[Existing, ...]:
-    return aws_alarms.existing(aws.client("cloudwatch", region), cluster, nodes)
+    return aws_alarms.existing(client("cloudwatch", region), cluster, nodes)
 
 
 @st.cache_data(ttl="1m", max_entries=16, show_spinner="Asking AWS")
 def _with_reserve(region: str, _card: Card, name: str, run: int) -> Card:
-    return elasticache_card.with_reserve(aws.client("elasticache", region), _card)
+    return elasticache_card.with_reserve(client("elasticache", region), _card)
 
 
 def whole_card(chosen: Chosen) -> Card:
@@ -141,14 +152,29 @@ def choose(target: Target, shows: Markdown = _SHOWS) -> Chosen | None:
         st.button(
             "Ask AWS" if not run else "Ask again", icon=":material/refresh:", key="aws.ask", on_click=again
         )
+        sample = st.toggle(
+            "Sample cluster",
+            key=_SAMPLE,
+            bind="query-params",
+            help="Shows this page with made figures. AWS is not asked.",
+        )
         place = st.empty()
-    region = typed or own
+    region = SAMPLE if sample else typed or own
+    if sample:
+        st.info(
+            "Names and figures below are made, in the shapes in which AWS answers. No account is asked, and "
+            "nothing can be changed.",
+            title="A sample cluster, not yours",
+            icon=":material/theater_comedy:",
+        )
     if not (region or (run and free)):
         parts.empty(
             "AWS has not been asked",
-            f"{shows}\n\nName a Region, or press *Ask AWS*. Reading changes nothing."
+            f"{shows}\n\nName a Region, or press *Ask AWS*: reading changes nothing. "
+            "*Sample cluster* shows the page without credentials."
             if free
-            else "The open target is no cluster of AWS, and visitors cannot ask for others here.",
+            else "The open target is no cluster of AWS, and visitors cannot ask for others here. "
+            "*Sample cluster* shows the page.",
             ":material/cloud:",
         )
         return None
@@ -158,7 +184,7 @@ def choose(target: Target, shows: Markdown = _SHOWS) -> Chosen | None:
     if not cards and problems:
         st.caption(shows)
         return None
-    if not free:
+    if not free and not sample:
         cards = tuple(card for card in cards if _ours(target, card))
     if not cards:
         parts.empty(

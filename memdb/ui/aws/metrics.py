@@ -8,7 +8,6 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from memdb.cluster import aws
 from memdb.display import figure_text, line, markdown
 from memdb.operations import aws_metrics
 from memdb.operations.aws_metrics import GROUPS, Listed, Metric, Series
@@ -27,7 +26,7 @@ _DASHES = ("solid", "dash", "dot", "dashdot")
 def _read(
     region: str, wanted: tuple[Listed, ...], statistic: str, hours: int, run: int
 ) -> tuple[Series, ...]:
-    return aws_metrics.read(aws.client("cloudwatch", region), wanted, statistic, hours, datetime.now(UTC))
+    return aws_metrics.read(choice.client("cloudwatch", region), wanted, statistic, hours, datetime.now(UTC))
 
 
 def view(chosen: Chosen) -> None:

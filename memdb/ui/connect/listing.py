@@ -10,7 +10,7 @@ from memdb.cluster.targets import Named
 from memdb.display import code, line, markdown
 from memdb.errors import MemDBError
 from memdb.ui.connect import doctor
-from memdb.ui.kit import parts, targets
+from memdb.ui.kit import access, parts, targets
 
 
 def targets_list() -> None:
@@ -75,6 +75,15 @@ def _card(named: Named, number: int, *, is_open: bool) -> None:
                 )
         with buttons, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
             if named.origin == "entered here":
+                if access.on_this_machine():
+                    st.button(
+                        "Save",
+                        icon=":material/save:",
+                        key=f"connect.save.{named.name}",
+                        on_click=_save,
+                        args=(named,),
+                        help="Into the settings file of this app, without its password.",
+                    )
                 st.button(
                     "Forget",
                     icon=":material/delete:",
@@ -99,6 +108,19 @@ def _card(named: Named, number: int, *, is_open: bool) -> None:
                     on_click=targets.choose,
                     args=(named.name,),
                 )
+
+
+def _save(named: Named) -> None:
+    """A callback: keep a target for the next start."""
+    try:
+        path = library.save(targets.settings(), named.name, named.target)
+    except MemDBError as exc:
+        st.toast(markdown(exc.full()), icon=":material/error:")
+        return
+    targets.drop_mine(named.name)
+    st.session_state[targets.CHOSEN] = named.name
+    left = " Its password is not in it: say there where it is." if named.target.password else ""
+    st.toast(f"Saved in {code(str(path))}.{left}", icon=":material/check:")
 
 
 def _tls_words(named: Named) -> str:

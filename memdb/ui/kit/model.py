@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import streamlit as st
@@ -10,7 +11,7 @@ from memdb import embedding
 from memdb.cluster.target import Target
 from memdb.display import labels, line, markdown
 from memdb.embedding import Choice, Embedded, Embedder
-from memdb.errors import BadInput
+from memdb.errors import BadInput, MemDBError
 from memdb.settings import Settings
 from memdb.ui.kit import cached, state, targets
 from memdb.vectors.index import IndexInfo
@@ -138,7 +139,7 @@ def _caption(made: ModelChoice) -> None:
     field, params = made.info.vector_field(made.field)
     words = [f"By {chosen.origin}." if chosen.origin != "chosen here" else "Chosen here."]
     words += [embedder.leaves, embedder.prompts.words]
-    if params.metric != "COSINE":
+    with suppress(MemDBError):  # it is said beside; what is wrong with the index is told where it is asked
         told = cached.lengths(made.target, made.info.name, field.name)
-        words.append(told.words if told else "")
+        words.append(told.words(params.metric) if told else "")
     st.caption(f":material/translate: {markdown(' '.join(filter(None, words)))}")

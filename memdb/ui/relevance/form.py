@@ -8,13 +8,16 @@ import streamlit as st
 
 from memdb.cluster.target import Target
 from memdb.display import labels, line, markdown
+from memdb.embedding import choice
 from memdb.errors import BadInput, MemDBError
 from memdb.relevance import exchange
 from memdb.relevance.labels import Judgements
 from memdb.relevance.run import MOST_K, MOST_SETTINGS, WAYS, EvaluationRequest, Setting
 from memdb.relevance.sources import Source
+from memdb.settings import Settings
 from memdb.ui.kit import cached
 from memdb.ui.relevance import cached as own
+from memdb.vectors import words
 from memdb.vectors.index import IndexInfo
 
 DEFAULT = EvaluationRequest((Setting(""),))
@@ -201,6 +204,15 @@ def _setting(target: Target, info: IndexInfo, place: int) -> Setting:
             bind="query-params",
             help="0: the index's own.",
         )
+    if by != "vectors":
+        words.need(cached.server(target).dialect, chosen)
+    if by != "words":
+        model = choice(chosen, Settings.from_env(), field=field or "", here=embedder)
+        if model is None:
+            raise BadInput(
+                f"Nothing says which model '{line(chosen.name, 80)}' was made with.", "Name it here."
+            )
+        st.caption(markdown(cached.embedder(model).leaves, 300))
     strip = st.text_input(
         "Keys begin with",
         key=f"{key}.strip",
