@@ -216,7 +216,7 @@ def heading(title: Markdown, caption: Markdown) -> None:
     """
     _admit()
     told = HELP.get(title)
-    st.title(title, help=told.text() if told is not None else None)
+    st.title(title, help=told.as_markdown() if told is not None else None)
     st.caption(caption)
 
 

@@ -16,7 +16,7 @@ class Help:
     guide: str  # in docs/
     keys: Markdown = ""  # besides those of every page
 
-    def text(self) -> Markdown:
+    def as_markdown(self) -> Markdown:
         """As the tooltip shows it."""
         keys = f"{self.keys} Enter applies a field, Tab leads on, R draws the page again.".strip()
         command = f"\n\n**Command:** `memdb {self.command} --help`" if self.command else ""

@@ -331,8 +331,8 @@ def _indexes(target: Target, infos: list[IndexInfo], refused: dict[str, NotAllow
             st.caption(":material/info: " + markdown(f"{info.name}: not available: {why}."))
         if info.failures and info.last_error:
             st.warning(
-                f"{markdown(info.name)}: {counted(info.failures, 'document')} could not be indexed, last "
-                f"{markdown(info.last_error_key)}: {markdown(info.last_error)}",
+                f"{markdown(info.name)}: {markdown(counted(info.failures, 'document'))} could not be "
+                f"indexed, last {markdown(info.last_error_key)}: {markdown(info.last_error)}",
                 icon=":material/warning:",
             )
 

@@ -5,7 +5,6 @@ Of an error its type and places are written, not its text, which may hold a valu
 
 from __future__ import annotations
 
-import json
 import logging
 import traceback
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from streamlit import logger as of_streamlit
 from memdb.cluster.address import may_hold_password
 from memdb.display import line
 from memdb.errors import BadSettings
+from memdb.json_text import json_text
 
 Form = Literal["text", "json"]
 _PLACES = 12  # of an error, the innermost
@@ -33,7 +33,7 @@ class _Formatter(logging.Formatter):
         """The line."""
         parts = entry(record)
         if self._form == "json":
-            return json.dumps(parts, ensure_ascii=False)
+            return json_text(parts, ascii_only=False)
         head = f"{parts.pop('time')} {parts.pop('level'):<7} {parts.pop('logger')}: {parts.pop('message')}"
         rest = "".join(f" {name}={value}" for name, value in parts.items() if name != "places")
         return head + rest + "".join(f"\n    {place}" for place in _places(record))

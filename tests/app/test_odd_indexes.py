@@ -50,6 +50,7 @@ PAGES = (
     "pages/explore/map.py",
     "pages/explore/assistant.py",
     "pages/tune/recall.py",
+    "pages/tune/relevance.py",
     "pages/tune/indexes.py",
 )
 

@@ -29,6 +29,7 @@ from memdb.vectors.query import KnnRequest, vector_param
 from memdb.vectors.search import knn
 from memdb.vectors.words import WordsRequest, words
 from tests.conftest import clean
+from tests.embedders import endpoint
 from tests.standins import memorydb, valkey_search
 from tests.waiting import until
 
@@ -359,6 +360,24 @@ def test_a_wrong_command_is_told_in_a_line(
     assert said in printed.err
     assert len(printed.err.strip().splitlines()) == 1
     assert printed.out == ""
+
+
+def test_what_leaves_the_machine_is_said_before_it_does(
+    shelf: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with endpoint() as model:
+        monkeypatch.setenv("MEMDB_EMBEDDER_URL", model.url)
+        name = f"openai:any-{local.DIMENSION}@{local.DIMENSION}"
+        words = ["evaluate", "--index", shelf, "--queries", "queries.jsonl", "--qrels", "test.tsv"]
+        assert main([*words, "--embedder", name, "--json"]) == 0
+        printed = capsys.readouterr()
+        assert "Texts are sent to " in printed.err
+        assert {text for _, _, body in model.calls for text in body["input"]} == {
+            f"{text}?" for text in TEXTS
+        }
+        assert "20 texts" in json.loads(printed.out)["embedded"][0]
+        assert main([*words, "--json"]) == 0
+        assert "sent to" not in capsys.readouterr().err
 
 
 def test_labels_are_imported_listed_exported_and_evaluated(

@@ -22,7 +22,7 @@ def test_what_it_names_is_there(title: str) -> None:
     told = HELP[title]
     assert (DOCS / told.guide).is_file()
     assert not told.command or told.command in COMMANDS
-    text = told.text()
+    text = told.as_markdown()
     assert text.startswith(told.answers)
     assert told.answers.endswith("?")
     assert f"docs/{told.guide}" in text

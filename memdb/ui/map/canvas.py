@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import struct
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -23,6 +22,7 @@ from streamlit.components.v2.component_manager import BidiComponentManager
 from streamlit.components.v2.get_bidi_component_manager import get_bidi_component_manager
 from streamlit.components.v2.manifest_scanner import ComponentConfig, ComponentManifest
 
+from memdb.json_text import json_text
 from memdb.ui.kit.charts import Palette, palette
 from memdb.vectors.distance import Floats
 
@@ -132,7 +132,7 @@ def packed(name: str, xy: Floats, codes: Codes, titles: Sequence[str] = ()) -> P
     }
     if len(titles):
         head["titles"] = list(titles)
-    text = json.dumps(head).encode()
+    text = json_text(head).encode()
     text += b" " * (-len(text) % 4)
     return Points(head["id"], placed, codes, struct.pack("<I", len(text)) + text + body)
 

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from memdb import intervals
+from memdb.display import markdown
 from memdb.ui.kit import charts, parts, state
 from memdb.ui.map import figures, region
 from memdb.ui.map.shown import MapView
@@ -69,9 +70,10 @@ def view(shown: MapView) -> None:
         table, "kept", {**shown.about, "index_recall_at_10": recall, "ef_runtime": ef}, key="map.kept_file"
     )
     st.caption(
-        f"Trustworthiness and continuity over {quality.sample:,} points, each against all "
+        f"Trustworthiness and continuity over {int(quality.sample):,} points, each against all "
         f"{len(made.keys):,}, at "
-        f"{quality.neighbours:,} neighbours; kept neighbours {_kept_of(shown)}. On the map, colour by "
+        f"{quality.neighbours:,} neighbours; kept neighbours {markdown(_kept_of(shown), 1_000)}. "
+        f"On the map, colour by "
         f"“kept neighbours” to "
         "see where it lies."
     )

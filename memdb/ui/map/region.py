@@ -61,7 +61,7 @@ def view(shown: MapView, chosen: Places, many: bool) -> None:
         )
         return
     made = shown.made
-    st.markdown(f"##### {counted(len(chosen), 'document')} selected")
+    st.markdown(f"##### {markdown(counted(len(chosen), 'document'))} selected")
     if many:
         part = chosen if len(chosen) <= figures.POINTS else chosen[:: len(chosen) // figures.POINTS + 1]
         labels = shown.labels

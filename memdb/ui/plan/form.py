@@ -349,7 +349,7 @@ def _sessions() -> Sessions:
         )
     sessions = Sessions(rate, size, float(ttl), kept, kind, key, fields, other, spread / 100)
     if sessions.live:
-        st.caption(f":material/forum: {counted(sessions.live, 'session')} at any time")
+        st.caption(f":material/forum: {markdown(counted(sessions.live, 'session'))} at any time")
     return sessions
 
 

@@ -30,7 +30,7 @@ def _notes(show_id: str) -> None:
     place = show.place if show.wanted is None else show.wanted
     step, last = STEPS[place], len(STEPS) - 1
     spent = time.monotonic() - show.began
-    st.caption(f"{place + 1} of {len(STEPS)} · {duration(spent)} of {MINUTES} min")
+    st.caption(f"{int(place) + 1} of {len(STEPS)} · {duration(spent)} of {MINUTES} min")
     st.header(markdown(step.title))
     for text in step.notes:
         st.markdown(f"- {markdown(text)}")
@@ -43,7 +43,7 @@ def _notes(show_id: str) -> None:
 
 def _lead(show_id: str, label: str, key_name: str, place: int, able: bool, icon: str) -> None:
     st.button(
-        label,
+        markdown(label),
         icon=icon,
         shortcut=key_name,
         disabled=not able,

@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import markdown
+from memdb.display import line, markdown
 from memdb.errors import MemDBError
 from memdb.ui import frame
 from memdb.ui.kit import parts
@@ -57,7 +57,7 @@ def _controls(place: int, show_id: str) -> None:
         _clock(show_id)
         st.link_button(
             "Notes",
-            f"?notes={show_id}",
+            f"?notes={line(show_id)}",
             icon=":material/speaker_notes:",
             type="tertiary",
             shortcut="N",
@@ -79,7 +79,7 @@ def _named(step: int, place: int) -> str:
 
 def _key(label: str, key_name: str, place: int, able: bool, *, key: str, icon: str | None = None) -> None:
     st.button(
-        label,
+        markdown(label),
         icon=icon,
         shortcut=key_name,
         key=key,

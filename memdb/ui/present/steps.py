@@ -158,9 +158,9 @@ def _users(scene: Scene) -> None:
             st.markdown(f"**{markdown(user.user_id, 60)}** · {markdown(_preference(user), 160)}")
             st.markdown(
                 "\n".join(
-                    f"{place}. {markdown(names[key], 80)}"
+                    f"{int(place)}. {markdown(names[key], 80)}"
                     if key in shared
-                    else f"{place}. **{markdown(names[key], 80)}**"
+                    else f"{int(place)}. **{markdown(names[key], 80)}**"
                     for place, key in enumerate(keys, 1)
                 )
             )

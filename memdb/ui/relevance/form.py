@@ -33,10 +33,17 @@ class Asked:
     labelled: Source | Judgements
 
 
-def form(target: Target, info: IndexInfo) -> Asked | MemDBError:
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Nothing is wrong; something is still to be given."""
+
+    words: str
+
+
+def form(target: Target, info: IndexInfo) -> Asked | Missing | MemDBError:
     """Draw the form, all of it whatever is wrong; the error where it cannot be run."""
     wrong: MemDBError | None = None
-    labelled: Source | Judgements = "mine"
+    labelled: Source | Judgements | Missing = "mine"
     with st.container(border=True):
         try:
             labelled = _labelled()
@@ -105,10 +112,10 @@ def form(target: Target, info: IndexInfo) -> Asked | MemDBError:
         )
     except BadInput as exc:
         return exc
-    return Asked(request, labelled)
+    return labelled if isinstance(labelled, Missing) else Asked(request, labelled)
 
 
-def _labelled() -> Source | Judgements:
+def _labelled() -> Source | Judgements | Missing:
     origin = st.segmented_control(
         "Questions and labels",
         list(ORIGINS),
@@ -126,7 +133,7 @@ def _labelled() -> Source | Judgements:
         mine = own.own_labels(cached.home())
         questions = len({label.question for label in mine})
         if not mine:
-            raise BadInput("You have no labels yet.", "Judge hits on the Search page, or give files.")
+            return Missing("You have no labels yet. Judge hits on the Search page, or give files.")
         st.caption(f"{len(mine):,} labels of {questions:,} questions.")
         return "mine"
     qrels = st.file_uploader(
@@ -141,7 +148,7 @@ def _labelled() -> Source | Judgements:
         "by their text.",
     )
     if qrels is None:
-        raise BadInput("No grades are given.", "Upload qrels or a CSV.")
+        return Missing("No grades are given. Upload qrels or a CSV.")
     judged = exchange.read(
         None if queries is None else (queries.name, queries.getvalue()), (qrels.name, qrels.getvalue())
     )

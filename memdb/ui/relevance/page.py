@@ -11,7 +11,7 @@ from memdb.ui import frame
 from memdb.ui.kit import cached, parts
 from memdb.ui.relevance import cached as own
 from memdb.ui.relevance import files, form, job, runs, views
-from memdb.ui.relevance.form import Asked
+from memdb.ui.relevance.form import Asked, Missing
 from memdb.vectors.index import IndexInfo
 
 VIEWS = ("Comparison", "Questions", "Runs", "Labels", "Code and files")
@@ -28,10 +28,10 @@ def _draw(target: Target, info: IndexInfo) -> None:
         asked = form.form(target, info)
         _start_button(target, asked)
     with right:
-        _right(target, asked)
+        _right(target)
 
 
-def _start_button(target: Target, asked: Asked | MemDBError) -> None:
+def _start_button(target: Target, asked: Asked | Missing | MemDBError) -> None:
     running = job.EVALUATING.current() is not None
     ready = isinstance(asked, Asked)
     st.button(
@@ -46,6 +46,8 @@ def _start_button(target: Target, asked: Asked | MemDBError) -> None:
     )
     if isinstance(asked, MemDBError):
         parts.show_error(asked)
+    elif isinstance(asked, Missing):
+        st.caption(markdown(asked.words))
     else:
         st.caption(
             "Embeds questions and searches; writes nothing to the server. "
@@ -53,7 +55,7 @@ def _start_button(target: Target, asked: Asked | MemDBError) -> None:
         )
 
 
-def _right(target: Target, asked: Asked | MemDBError) -> None:
+def _right(target: Target) -> None:
     if job.watch():
         return
     job.ended(target)

@@ -129,13 +129,13 @@ def _confirmation(target: Target, planned: DryRun) -> None:
     with st.form("sessions.bulk.form", border=True, enter_to_submit=False):
         st.text_input(
             f"Type {code(planned.phrase)} to {markdown(planned.action.words)} "
-            f"{counted(len(planned.keys), 'session')}."
+            f"{markdown(counted(len(planned.keys), 'session'))}."
             f"{undo}",
             key=TYPED,
             placeholder=line(planned.phrase),
         )
         st.form_submit_button(
-            f"{markdown(planned.action.kind.capitalize())} {counted(len(planned.keys), 'session')}",
+            f"{markdown(planned.action.kind.capitalize())} {markdown(counted(len(planned.keys), 'session'))}",
             icon=":material/bolt:",
             on_click=_do,
             args=(target, planned),

@@ -134,7 +134,8 @@ def _documents(target: Target, info: IndexInfo, asked: SweepRequest, matching: i
             whole = cost.whole(documents, queries, measured)
             some = whole if count >= documents else cost.sampled(documents, count, queries, asked, measured)
             st.caption(
-                f"All: {whole.words}.  \nA sample: {some.words}. Before the sweep, at this server's rate."
+                f"All: {markdown(whole.words)}.  \nA sample: {markdown(some.words)}. "
+                f"Before the sweep, at this server's rate."
             )
     return {"All": 0, "A sample": count}.get(by or "")
 
