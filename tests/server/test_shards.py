@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from memdb.cli import main
 from memdb.cluster import engine as local_engine
 from memdb.cluster.client import Client, connect
 from memdb.cluster.room import room
+from memdb.cluster.target import Target
 from memdb.cluster.topology import Node
 from memdb.errors import Busy, SilentShard, Unreachable
 from memdb.maps.request import MapRequest
@@ -23,6 +24,7 @@ from memdb.maps.sample import sample
 from memdb.operations.past import NodeNow, in_all
 from memdb.operations.samples import sample_all
 from memdb.tuning import queries, shadow, store
+from memdb.tuning import sweep as timing
 from memdb.tuning.by_shard import by_shard
 from memdb.tuning.plan import plan
 from memdb.tuning.run import Goal, Run, SweepRequest
@@ -36,7 +38,8 @@ from memdb.vectors.hybrid import HybridRequest, hybrid
 from memdb.vectors.index import HnswField, IndexInfo, IndexSpec, NumericField, TagField, TextField, index_info
 from memdb.vectors.query import KnnRequest, vector_param
 from memdb.vectors.words import WordsRequest, words
-from tests.standins import Shard, valkey_cluster
+from tests.conftest import clean
+from tests.standins import Shard, memorydb, valkey_cluster, valkey_search
 from tests.standins.resp import Asking
 from tests.waiting import until
 
@@ -61,6 +64,13 @@ def client(shards: tuple[Shard, ...]) -> Iterator[Client]:
     for shard in shards:
         shard.down = shard.building = False
         shard.refused.clear()
+
+
+@pytest.fixture
+def few_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times are not what these sweeps are about."""
+    monkeypatch.setattr(timing, "LEAST_CALLS", 3)
+    monkeypatch.setattr(timing, "LATENCY_S", 0.1)
 
 
 @dataclass(frozen=True)
@@ -199,6 +209,7 @@ def test_an_index_of_one_slot_is_of_one_shard(client: Client, shards: tuple[Shar
         assert search.knn(other, knn, info).keys == ("o:{shard0}:3",)
     shards[0].down = shards[1].down = False
     index.drop(client, "one{shard0}")
+    client.execute("DEL", *(f"o:{{shard0}}:{i}" for i in range(9)))
 
 
 @pytest.mark.parametrize("out", range(3))
@@ -271,6 +282,7 @@ def swept(client: Client, info: IndexInfo, home: Path, condition: str = "*") -> 
     return run
 
 
+@pytest.mark.usefixtures("few_calls")
 @pytest.mark.parametrize("condition", ["*", "@t:{t1|t2|t4}"])
 def test_recall_of_each_shard_is_that_of_its_true_neighbours(
     client: Client, info: IndexInfo, loaded: Loaded, tmp_path: Path, condition: str
@@ -304,6 +316,7 @@ def test_recall_of_each_shard_is_that_of_its_true_neighbours(
     ]
 
 
+@pytest.mark.usefixtures("few_calls")
 def test_the_command_line_tells_recall_by_shard(
     shards: tuple[Shard, ...],
     loaded: Loaded,
@@ -448,6 +461,38 @@ def test_how_a_filter_was_run_is_told_only_where_all_shards_agree(
     assert (walked.exact, walked.details) == (False, (("prefiltering", "+0"), ("inline filtering", "+3")))
 
 
+@pytest.mark.usefixtures("few_calls")
+@pytest.mark.parametrize("dialect", ["redisearch", "valkey-search", "memorydb"])
+def test_one_shard_is_asked_and_told_as_before(server_target: Target, prefix: str, dialect: str) -> None:
+    served = {"valkey-search": valkey_search, "memorydb": memorydb}
+    with ExitStack() as stack:
+        target = server_target
+        if dialect in served:
+            target = stack.enter_context(served[dialect](server_target)).target
+        opened = stack.enter_context(connect(replace(target, writable=True)))
+        stack.callback(clean, opened, prefix)
+        opened.pipeline([("HSET", f"{prefix}{i}", "n", i, "v", QUERIES[i].tobytes()) for i in range(12)])
+        fields = (NumericField("n"), HnswField("v", DIM, metric="L2"))
+        index.create(opened, IndexSpec(prefix + "idx", fields, (prefix,)))
+        until(lambda: index_info(opened, prefix + "idx").build.ready, "the index is built")
+        info = index_info(opened, prefix + "idx")
+        assert (opened.server.dialect.name, info.documents, info.shards, info.missing) == (
+            dialect,
+            12,
+            (),
+            (),
+        )
+        came = search.knn(opened, KnnRequest(info.name, vector_param(QUERIES[4]), "v", 3, 50), info)
+        far = ((QUERIES[:12].astype(float) - QUERIES[4]) ** 2).sum(axis=1)
+        assert came.keys == tuple(f"{prefix}{i}" for i in np.argsort(far)[:3])
+        assert not {"ALLSHARDS", "SOMESHARDS"} & set(came.command.args)
+        assert search.count(opened, info, Range("n", 3, 7)) == 5
+        assert room(opened).fullest == ""
+        made = queries.made(QUERIES[:3], ("a", "b", "c"), (), Given())
+        request = SweepRequest(info.name, k=2, ef_max=12, concurrency=(), source=Given())
+        assert sweep(opened, info, request, made).shards == ()
+
+
 def test_words_are_searched_on_all_shards(shards: tuple[Shard, ...], client: Client) -> None:
     """Words, and both fused: of all shards, or the silent one is told."""
     said = ["restore", "rotate", "count"]
@@ -468,5 +513,4 @@ def test_words_are_searched_on_all_shards(shards: tuple[Shard, ...], client: Cli
         words(client, info, request)
     shards[OUT].down = False
     index.drop(client, "said")
-    for i in range(60):
-        client.execute("DEL", f"said:{i}")
+    client.execute("DEL", *(f"said:{i}" for i in range(60)))
