@@ -95,9 +95,12 @@ def test_pages_tell_less_to_a_user_of_few_rights(
                 assert not app.exception, file
             opened(app, "explore/home.py")
             shown = {m.label: m.value for m in app.metric}
+            sessions = len(
+                list(admin.scan_iter("session:*", count=10_000))
+            )  # other tests may have begun some
             assert shown["Server"].startswith("Redis 8.2")
             assert shown["Memory"] == shown["Clients"] == shown["Up for"] == "–"
-            assert shown["Sessions"] == ("–" if "-scan" in rights else "200")
+            assert shown["Sessions"] == ("–" if "-scan" in rights else str(sessions))
             assert "may not run INFO" in texts(app)
             if not listed:
                 assert "may not list indexes" in texts(app)

@@ -184,6 +184,8 @@ COSTS: dict[str, tuple[tuple[object, ...], int]] = {
     ),
     "FT.PROFILE": (("FT.PROFILE", "docs", "SEARCH", "QUERY", "*", "LIMIT", 0, PAGE), PAGE),
 }
+NOT_HERE = {"FT.HYBRID"}  # no engine that runs here has it, so that nothing can be counted at the server
+
 NO_KEYS = {
     *(
         "PING ECHO TIME INFO DBSIZE LASTSAVE ROLE COMMAND CONFIG CLIENT CLUSTER MODULE LATENCY SLOWLOG ACL".split()
@@ -218,7 +220,7 @@ def monitored(target: Target) -> Iterator[list[str]]:
 
 
 def test_every_command_on_the_list_has_a_cost() -> None:
-    names = {name.split(",")[0].split()[0] for name in COSTS} | NO_KEYS
+    names = {name.split(",")[0].split()[0] for name in COSTS} | NO_KEYS | NOT_HERE
     assert names == set(guard.READS)
 
 

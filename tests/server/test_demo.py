@@ -147,9 +147,11 @@ def test_interrupted_while_loading_it_goes_on_next_time(demo: Run) -> None:
     assert re.search(r"Loaded [\d,]+ .*; [\d,]+ were there", " ".join(again.said.split())), again.said
     (engine,) = running_engines(again.home)
     with connect(engine.target) as client:
-        found = index_info(client, "idx:services").documents
-    assert found > 300
-    assert again.documents() == 4015 + found
+        services = index_info(client, "idx:services").documents
+        labelled = index_info(client, "idx:labelled").documents
+    assert services > 300
+    assert labelled > 300
+    assert again.documents() == 4015 + services + labelled
     again.process.terminate()
     assert again.process.wait(PATIENCE_S) == 0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import random
@@ -28,6 +27,7 @@ from memdb.errors import BadInput, BadSettings, Unreachable
 from memdb.tap import recording
 from memdb.tap.proxy import Proxy
 from memdb.tap.record import Record, Recorder, load
+from tests.asynchronous import result_of
 from tests.fronts import Authority, listening, socket_front, tls_front
 from tests.waiting import PATIENCE_S, until
 
@@ -460,7 +460,7 @@ def test_recording_an_asyncio_client(documents: Client, tmp_path: Path) -> None:
                 await pipe.execute()
         await client.aclose()
 
-    asyncio.run(work())
+    result_of(work())
     record = load("", path.read_bytes())
     assert record is not None
     assert [(s.call.k, s.took_ms is None) for s in record.searches] == [(3, False), (4, True)]

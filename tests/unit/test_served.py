@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import sys
@@ -19,6 +18,7 @@ from memdb.errors import BadSettings
 from memdb.jobs import Job
 from memdb.ui import logs, served
 from memdb.ui.kit.access import is_loopback
+from tests.asynchronous import result_of
 from tests.waiting import PATIENCE_S
 
 LOGIN = {
@@ -158,7 +158,7 @@ def sent_to(scope: dict[str, Any]) -> list[dict[str, Any]]:
     async def send(message: Any) -> None:
         sent.append(dict(message))
 
-    asyncio.run(served._Guard(behind)({"method": "GET", "headers": [], "path": "/", **scope}, receive, send))
+    result_of(served._Guard(behind)({"method": "GET", "headers": [], "path": "/", **scope}, receive, send))
     return sent
 
 
