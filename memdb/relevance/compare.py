@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memdb import intervals
+from memdb.display import counted
 from memdb.errors import BadInput
 from memdb.intervals import Interval
 from memdb.relevance.measures import MEASURES, Doubles, name
@@ -189,7 +190,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _few(count: int) -> str:
-    return f" {count} questions say little; judge more." if count < ENOUGH else ""
+    return f" {counted(count, 'question')} cannot say much; judge more." if count < ENOUGH else ""
 
 
 def _needed(run: Evaluation, leading: int, others: Sequence[Difference]) -> str:

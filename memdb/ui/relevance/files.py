@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
-from memdb.display import line, markdown
+from memdb.display import counted, line, markdown
 from memdb.errors import MemDBError
 from memdb.relevance import exchange, labels, report, store
 from memdb.relevance.exchange import Format
@@ -41,7 +41,8 @@ def labels_view() -> None:
     questions: dict[str, Counter[int]] = {}
     for label in mine:
         questions.setdefault(label.question, Counter())[label.grade] += 1
-    st.caption(f"{len(mine):,} labels of {len(questions):,} questions, in `labels.json` of this app.")
+    said = markdown(f"{counted(len(mine), 'label')} of {counted(len(questions), 'question')}")
+    st.caption(f"{said}, in `labels.json` of this app.")
     texts = list(questions)
     event = st.dataframe(
         pd.DataFrame(
@@ -150,7 +151,8 @@ def _add(queries: tuple[str, bytes] | None, qrels: tuple[str, bytes] | None) -> 
     except MemDBError as exc:
         st.session_state[_TOLD] = exc
         return
-    said = f"Imported {len(more):,} labels of {len(judged.grades):,} questions; there are {len(kept):,} now."
+    more_of = f"{counted(len(more), 'label')} of {counted(len(judged.grades), 'question')}"
+    said = f"Imported {more_of}; there are {len(kept):,} now."
     st.session_state[_TOLD] = " ".join((said, *judged.notes))
 
 

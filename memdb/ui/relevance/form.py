@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import labels, line, markdown
+from memdb.display import counted, labels, line, markdown
 from memdb.embedding import choice
 from memdb.errors import BadInput, MemDBError
 from memdb.relevance import exchange
@@ -134,7 +134,7 @@ def _labelled() -> Source | Judgements | Missing:
         questions = len({label.question for label in mine})
         if not mine:
             return Missing("You have no labels yet. Judge hits on the Search page, or give files.")
-        st.caption(f"{len(mine):,} labels of {questions:,} questions.")
+        st.caption(markdown(f"{counted(len(mine), 'label')} of {counted(questions, 'question')}."))
         return "mine"
     qrels = st.file_uploader(
         "Grades",
@@ -152,7 +152,7 @@ def _labelled() -> Source | Judgements | Missing:
     judged = exchange.read(
         None if queries is None else (queries.name, queries.getvalue()), (qrels.name, qrels.getvalue())
     )
-    st.caption(f"{judged.count:,} grades of {len(judged.grades):,} questions.")
+    st.caption(markdown(f"{counted(judged.count, 'grade')} of {counted(len(judged.grades), 'question')}."))
     for note in judged.notes:
         st.caption(f":material/info: {markdown(note, 400)}")
     return judged

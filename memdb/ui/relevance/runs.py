@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from memdb.display import line, markdown
+from memdb.display import counted, line, markdown
 from memdb.relevance import compare, report, store
 from memdb.relevance.measures import name
 from memdb.relevance.store import Listed
@@ -21,7 +21,7 @@ OPEN = "relevance.open"  # an evaluation to be shown from the next script run on
 def named(entry: Listed) -> str:
     """What an evaluation was of, in a line."""
     settings = "; ".join(line(setting.words, 80) for setting in entry.settings)
-    return f"{settings} · {entry.questions:,} questions of {line(entry.source, 80)}"
+    return f"{settings} · {counted(entry.questions, 'question')} of {line(entry.source, 80)}"
 
 
 def runs_view() -> None:
