@@ -72,8 +72,6 @@ VIEWS = {
     "sessions?sessions.view=Overview": "user",
     "sessions?sessions.view=Formats": "index",
     "assistant": "index",
-    "present?step=3": "index",
-    "present?step=4": "index",
     "recall": "note",
     "recall?recall.view=Runs": "runtitle",
     "indexes": "index",
@@ -84,6 +82,9 @@ VIEWS = {
     "sizing": "own",
     "sizing?plan.view=Recall+cost": "engine",
     "compare": "own",
+    # Last: a presentation keeps a run of its own, which Recall then opens with.
+    "present?step=3": "index",
+    "present?step=4": "index",
 }
 
 
