@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from memdb.errors import BadInput, DamagedFile, NotFound
 from memdb.json_text import json_text
 from memdb.relevance import compare
 from memdb.relevance.run import Evaluation, Setting
+from memdb.shelf import Shelf
 
 FOLDER = "evaluations"
 KEPT = 200
@@ -24,7 +24,7 @@ KEPT_BYTES = 512 << 20
 MOST_BYTES = 256 << 20
 FORMAT = 1
 _OTHERS = (*range(2, 100),)  # of later versions of memdb: they are not damaged
-_ID = re.compile(r"[0-9A-Za-z_-]{1,80}")
+_SHELF = Shelf(FOLDER, ".run", "saved evaluation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def save(run: Evaluation, home: Path) -> Path:
         compare.conclusion(run),
         run.partial,
     )
-    path = _path(home, run.id)
+    path = _SHELF.path(home, run.id)
     size = files.write(path.with_suffix(".run"), json_text(asdict(run)).encode()).stat().st_size
     head = {"format": FORMAT, "about": asdict(replace(about, size_bytes=size))}
     files.write(path, json_text(head, indent=1).encode())
@@ -81,7 +81,7 @@ def load(home: Path, run_id: str) -> Evaluation:
         NotFound: there is none of this id.
         BadInput: another version wrote it, or it is damaged and was set aside.
     """
-    path = _path(home, run_id)
+    path = _SHELF.path(home, run_id)
     head: dict[str, Any] | None = files.document(path, dict[str, Any])
     if head is None:
         raise NotFound(run_id, "saved evaluation")
@@ -114,10 +114,7 @@ def listed(home: Path) -> tuple[Listed, ...]:
 
 def changed(home: Path) -> int:
     """A number that changes when an evaluation is saved or deleted by any process; 0 where there is none."""
-    try:
-        return (home / FOLDER).stat().st_mtime_ns
-    except OSError:
-        return 0
+    return _SHELF.changed(home)
 
 
 def delete(home: Path, run_id: str) -> None:
@@ -126,9 +123,7 @@ def delete(home: Path, run_id: str) -> None:
     Raises:
         NotFound: the id is none.
     """
-    path = _path(home, run_id)
-    for each in (path, path.with_suffix(".run")):
-        each.unlink(missing_ok=True)
+    _SHELF.delete(home, run_id)
 
 
 def rename(home: Path, run_id: str, title: str) -> None:
@@ -144,20 +139,7 @@ def rename(home: Path, run_id: str, title: str) -> None:
 
 def prune(home: Path, keep: int = KEPT, keep_bytes: int = KEPT_BYTES) -> tuple[str, ...]:
     """Remove the oldest beyond the bounds (never the newest) and return their ids."""
-    removed: list[str] = []
-    total = 0
-    for place, entry in enumerate(listed(home)):
-        total += entry.size_bytes
-        if place and (place >= keep or total > keep_bytes):
-            delete(home, entry.id)
-            removed.append(entry.id)
-    return tuple(removed)
-
-
-def _path(home: Path, run_id: str) -> Path:
-    if not _ID.fullmatch(run_id):  # it may come from a link
-        raise NotFound(run_id, "saved evaluation")
-    return home / FOLDER / f"{run_id}.json"
+    return _SHELF.prune(home, listed(home), keep, keep_bytes)
 
 
 def _checked(run: Evaluation) -> Evaluation:

@@ -9,7 +9,6 @@ import contextlib
 import io
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cache
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from memdb import array_files, files
 from memdb.errors import BadInput, DamagedFile, NotFound
+from memdb.shelf import Shelf
 from memdb.tuning import source
 from memdb.tuning.estimate import Estimate
 from memdb.tuning.packing import packed, unpacked
@@ -47,7 +47,7 @@ KEPT_RUNS = 200
 KEPT_BYTES = 1 << 30
 FORMAT = 2
 _OTHERS = (1, *range(3, 100))  # of other versions of memdb: they are not damaged
-_ID = re.compile(r"[0-9A-Za-z_-]{1,80}")
+_SHELF = Shelf("runs", ".npz", "saved run")
 # Parts of a run that are written in a way of their own.
 _OWN = {
     "queries",
@@ -183,7 +183,7 @@ def load(home: Path, run_id: str) -> Run:
         NotFound: there is none of this id.
         BadInput: its files are of another version, or damaged and set aside.
     """
-    path = _path(home, run_id)
+    path = _SHELF.path(home, run_id)
     about: dict[str, Any] | None = files.document(path, dict[str, Any])
     if about is None:
         raise NotFound(run_id, "saved run")
@@ -200,10 +200,7 @@ def load(home: Path, run_id: str) -> Run:
 
 def changed(home: Path) -> int:
     """A number that changes when a run is saved, renamed or deleted by any process; 0 where there is none."""
-    try:
-        return (home / "runs").stat().st_mtime_ns
-    except OSError:
-        return 0
+    return _SHELF.changed(home)
 
 
 def listed(home: Path) -> tuple[Listed, ...]:
@@ -221,28 +218,17 @@ def listed(home: Path) -> tuple[Listed, ...]:
 
 
 def delete(home: Path, run_id: str) -> None:
-    """Forget a saved run; nothing happens where there is none."""
-    path = _path(home, run_id)
-    for each in (path, path.with_suffix(".npz")):
-        each.unlink(missing_ok=True)
+    """Forget a saved run; nothing happens where there is none.
+
+    Raises:
+        NotFound: the id is none.
+    """
+    _SHELF.delete(home, run_id)
 
 
 def prune(home: Path, keep: int = KEPT_RUNS, keep_bytes: int = KEPT_BYTES) -> tuple[str, ...]:
     """Remove the oldest runs beyond the bounds (never the newest one) and return their ids."""
-    removed: list[str] = []
-    total = 0
-    for i, run in enumerate(listed(home)):
-        total += run.size_bytes
-        if i and (i >= keep or total > keep_bytes):
-            delete(home, run.id)
-            removed.append(run.id)
-    return tuple(removed)
-
-
-def _path(home: Path, run_id: str) -> Path:
-    if not _ID.fullmatch(run_id):  # it may come from a link
-        raise NotFound(run_id, "saved run")
-    return home / "runs" / f"{run_id}.json"
+    return _SHELF.prune(home, listed(home), keep, keep_bytes)
 
 
 def _listed(about: dict[str, Any], size_bytes: int) -> Listed:

@@ -13,11 +13,14 @@ from streamlit.testing.v1 import AppTest
 from memdb.cluster import rights
 from memdb.cluster.target import Target
 from memdb.demo.app import app_folder, environment
-from memdb.errors import ReadOnlyTarget
+from memdb.errors import NotFound, ReadOnlyTarget
+from memdb.relevance import store as evaluations
 from memdb.tuning import store
 from memdb.ui import frame
 from memdb.ui.kit import access, cached, safety, targets
+from memdb.ui.relevance import cached as relevance_cached
 from memdb.ui.tune import cached as tune_cached
+from tests.unit.test_relevance import at_rank, evaluation
 from tests.unit.tune_run import run
 from tests.waiting import PATIENCE_S
 
@@ -95,6 +98,7 @@ def test_what_was_kept_of_a_closed_target_is_not_listed(
     (tmp_path / "targets.toml").write_text('[targets.second]\nurl = "redis://localhost:1"')
     for name, address in (("a", "redis://127.0.0.1:1"), ("b", "redis://elsewhere:1")):
         store.save(replace(run(), id=name * 12, target=address), tmp_path)
+        evaluations.save(evaluation(at_rank([1, 2]), id=name * 12, target=address), tmp_path)
     closed = rights.parse({"targets": {"second": ["groups=payments"]}}, ["second"])
     monkeypatch.setattr(targets, "rights", lambda: closed)
     for claims, kept in (
@@ -103,6 +107,16 @@ def test_what_was_kept_of_a_closed_target_is_not_listed(
     ):
         monkeypatch.setattr(access, "claims", lambda said=claims: said)
         assert {entry.target for entry in tune_cached.listed(tmp_path)} == kept
+        assert {entry.target for entry in relevance_cached.listed(tmp_path)} == kept
+        for saved in (
+            lambda: tune_cached.saved("a" * 12),
+            lambda: relevance_cached.saved(tmp_path, "a" * 12),
+        ):
+            if "redis://127.0.0.1:1" in kept:
+                assert saved().target == "redis://127.0.0.1:1"
+            else:  # nor is it opened by a link to it
+                with pytest.raises(NotFound):
+                    saved()
 
 
 def test_who_may_write(open_app: Open) -> None:

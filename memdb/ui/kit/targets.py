@@ -6,6 +6,9 @@ no file and no export, and gone with the tab.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Protocol, TypeVar
+
 import streamlit as st
 
 from memdb.cluster import rights as of_claims
@@ -81,6 +84,25 @@ def may_see(address: str) -> bool:
     """
     said = rights()
     return said is None or of_claims.server_of(address) not in said.closed(_every(), access.claims())
+
+
+class _OfTarget(Protocol):
+    @property
+    def target(self) -> str: ...
+
+
+_Kept = TypeVar("_Kept", bound=_OfTarget)
+
+
+def visible(kept: Iterable[_Kept]) -> tuple[_Kept, ...]:
+    """What was kept of the servers that are for this visitor.
+
+    Raises:
+        BadSettings: the settings file does not parse.
+    """
+    every = tuple(kept)
+    seen = {address: may_see(address) for address in {entry.target for entry in every}}
+    return tuple(entry for entry in every if seen[entry.target])
 
 
 def may_enter_addresses() -> bool:

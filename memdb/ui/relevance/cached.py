@@ -6,15 +6,17 @@ from pathlib import Path
 
 import streamlit as st
 
+from memdb.errors import NotFound
 from memdb.relevance import labels, store
 from memdb.relevance.labels import Label
 from memdb.relevance.run import Evaluation
 from memdb.relevance.store import Listed
+from memdb.ui.kit import targets
 
 
 def listed(folder: Path) -> tuple[Listed, ...]:
-    """Kept evaluations, newest first; also those that a command has kept since."""
-    return _listed(folder, store.changed(folder))
+    """Kept evaluations, newest first; those that a command has kept too, none of a closed target."""
+    return targets.visible(_listed(folder, store.changed(folder)))
 
 
 @st.cache_data(ttl="10s", max_entries=4, show_spinner=False)
@@ -27,11 +29,14 @@ def saved(folder: Path, run_id: str) -> Evaluation:
     """A kept evaluation by its id, as it is on disk now.
 
     Raises:
-        NotFound: there is none of this id.
+        NotFound: there is none of this id, or it is of a closed target.
         BadInput: its files are damaged.
     """
     known = next((entry for entry in listed(folder) if entry.id == run_id), None)
-    return _saved(folder, run_id, known.size_bytes if known else 0, known.title if known else "")
+    kept = _saved(folder, run_id, known.size_bytes if known else 0, known.title if known else "")
+    if not targets.may_see(kept.target):  # the id may come from a link
+        raise NotFound(run_id, "saved evaluation")
+    return kept
 
 
 @st.cache_resource(ttl="30m", max_entries=8, show_spinner=False)

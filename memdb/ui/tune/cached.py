@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.errors import MemDBError
+from memdb.errors import MemDBError, NotFound
 from memdb.tuning import candidates as comparison
 from memdb.tuning import cost, sample, store, truth
 from memdb.tuning import plan as plans
@@ -23,9 +23,7 @@ from memdb.vectors.query import KnnRequest
 
 def listed(folder: Path) -> tuple[Listed, ...]:
     """Saved runs, newest first; also those that a command saved since, and none of a closed target."""
-    every = _listed(folder, store.changed(folder))
-    seen = {address: targets.may_see(address) for address in {entry.target for entry in every}}
-    return tuple(entry for entry in every if seen[entry.target])
+    return targets.visible(_listed(folder, store.changed(folder)))
 
 
 @st.cache_data(ttl="10s", max_entries=4, show_spinner=False)
@@ -91,12 +89,15 @@ def saved(run_id: str) -> Run:
     """A saved run by its id, as it is on disk now.
 
     Raises:
-        NotFound: there is none of this id.
+        NotFound: there is none of this id, or it is of a closed target.
         BadInput: its files are damaged.
     """
     known = next((entry for entry in listed(cached.home()) if entry.id == run_id), None)
     size, title = (known.size_bytes, known.title) if known else (0, "")
-    return run(cached.home(), run_id, size, title)
+    kept = run(cached.home(), run_id, size, title)
+    if not targets.may_see(kept.target):  # the id may come from a link
+        raise NotFound(run_id, "saved run")
+    return kept
 
 
 def forget() -> None:
