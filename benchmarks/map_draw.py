@@ -67,7 +67,7 @@ def memory_mb(pid: int) -> float:
 
 
 def measure(sizes: list[int]) -> bool:
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import Error, sync_playwright
 
     from memdb.ports import free_port
 
@@ -106,7 +106,7 @@ def measure(sizes: list[int]) -> bool:
                         try:
                             page.goto(f"http://localhost:{port}/?n={n}")
                             break
-                        except Exception:  # noqa: BLE001  # the app is not up yet
+                        except Error:  # the app is not up yet
                             time.sleep(0.5)
                     page.wait_for_selector(f'.map[data-points="{n}"]', timeout=300_000)
                     opened = time.perf_counter() - began
