@@ -355,3 +355,13 @@ def test_an_index_of_another_model_says_so(own: Client, home: Path, monkeypatch:
     assert "Nothing says which model made the vectors of 1,536 numbers in 'v' of 'idx:o'" in texts(
         app
     ).replace("\\", "")
+
+
+def test_an_empty_index_is_no_filter_without_matches(
+    own: Client, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.create(own, IndexSpec("idx:e", (HnswField("v", 256),), ("e:",)))
+    app = searched(started(own.target, home, monkeypatch), index="idx:e", search__q="anything")
+    assert calm(app)
+    assert "The index is empty" in texts(app)
+    assert "No document passes the filter" not in texts(app)

@@ -194,7 +194,7 @@ def _setting(target: Target, info: IndexInfo, place: int) -> Setting:
             field = st.selectbox(
                 "Vector field", fields, format_func=labels(fields), key=f"{key}.field", bind="query-params"
             )
-        left, right = st.columns([2, 1])
+        left, right = st.columns(2)
         embedder = left.text_input(
             "Model",
             key=f"{key}.embedder",

@@ -87,6 +87,11 @@ def _headline(shown: SearchView) -> None:
 
 
 def _nothing(shown: SearchView) -> None:
+    if shown.info.documents == 0 and shown.choice.matching == 0:
+        parts.empty(
+            "The index is empty", "It holds no document so far: ask again later.", ":material/database:"
+        )
+        return
     parts.empty(
         "Nothing matches",
         "No document passes the filter. Remove a condition, or widen a range."
