@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import BrowserContext, Locator, Page, expect
@@ -102,19 +101,15 @@ def test_a_row_opens_the_document_and_more_like_it(app_server: str, page: Page) 
 
 def test_exact_neighbours_with_recall(app_server: str, page: Page) -> None:
     asked(page, app_server)
+    view(page, "Against exact")
     compute = page.get_by_role("button", name="Compute exact neighbours")
-
-    def is_offered() -> bool:
-        """A choice that meets a page which is being drawn may be lost with it."""
-        view(page, "Table")
-        view(page, "Against exact")
-        with suppress(AssertionError):
-            expect(compute).to_be_visible(timeout=10_000)
-        return compute.is_visible()
-
-    until(is_offered, "exact neighbours are offered")
-    compute.click()
-    expect(page.get_by_test_id("stMetric").filter(has_text="recall@10")).to_be_visible()
+    recall = page.get_by_test_id("stMetric").filter(has_text="recall@10")
+    expect(compute.or_(recall)).to_be_visible()
+    if (
+        compute.is_visible()
+    ):  # else the vectors were read before, by another test of this app: the answer is at hand
+        compute.click()
+    expect(recall).to_be_visible()
     expect(page.get_by_test_id("stMetric").filter(has_text="documents compared")).to_contain_text("2,000")
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
     expect(page.get_by_text(re.compile(r"found by the index \(\d+\)"))).to_be_visible()
