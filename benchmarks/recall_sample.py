@@ -452,6 +452,7 @@ def _reading(options: argparse.Namespace) -> bool:
             rates,
             vectors_per_s=rates.vectors_per_s / factor,
             pairs_per_s=rates.pairs_per_s / factor,
+            read_per_s=rates.read_per_s / factor,
             reference_s=rates.reference_s * factor,
             vector_bytes=rates.vector_bytes + 4 * (width - dim),
         )
