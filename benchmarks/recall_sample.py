@@ -26,6 +26,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,7 @@ from memdb.jobs import silent
 from memdb.tuning import cost, decide, load, queries, truth
 from memdb.tuning import sample as samples
 from memdb.tuning.estimate import Nearer, estimates
-from memdb.tuning.reference import Reference, reference, reference_ef
+from memdb.tuning.reference import MOST_EF, TRIED, Reference, reference, reference_ef, settled
 from memdb.tuning.run import SweepRequest
 from memdb.tuning.source import Given
 from memdb.vectors import index, read
@@ -46,7 +47,7 @@ from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec, TagF
 from memdb.vectors.membership import Membership
 
 K = 10
-DOCUMENTS, QUERIES, ASKED = 100_000, 4_000, 2_000
+DOCUMENTS, QUERIES, ASKED, MORE_ASKED = 100_000, 4_000, 2_000, 4_000
 SHARE = 0.05
 TARGETS = (0.9, 0.95, 0.98)
 JUDGED = (0.5, 0.995)
@@ -146,6 +147,7 @@ class Recording:
     documents: np.ndarray
     population: int
     reference: float  # its own true recall
+    reference_ef: int
 
 
 def main() -> int:
@@ -192,12 +194,17 @@ def _coverage(options: argparse.Namespace, folder: Path) -> bool:
         else:
             recording = _recorded(kind, options.queries or QUERIES)
             np.savez(file, **{name: getattr(recording, name) for name in recording.__dataclass_fields__})
-        told.append({"kind": kind.name, **_drawn(recording, options.draws, options.share)})
+        drawn = _drawn(recording, options.draws, options.share, ASKED)
+        # Where few queries leave the choice open, a run asks MORE times as many, and chooses by all of them.
+        more = _drawn(recording, options.draws, options.share, MORE_ASKED)
+        choice = {name: more[name] for name in ("right_or_one_off", "choices", "by_target")}
+        told.append({"kind": kind.name, **drawn, "more_queries": choice})
         told[-1]["took_s"] = round(time.perf_counter() - began, 1)
         print(json.dumps(told[-1]), flush=True)
     cover = [each["coverage"] for each in told]
     widths = [each["width_near_0.95"] for each in told if each["recall_near_0.95"] > 0.93]
-    steps = sum(each["right_or_one_off"] for each in told), sum(each["choices"] for each in told)
+    last = [each["more_queries"] for each in told]
+    steps = sum(each["right_or_one_off"] for each in last), sum(each["choices"] for each in last)
     summary = {
         "kinds": len(told),
         "coverage": round(float(np.mean(cover)), 4),
@@ -214,8 +221,8 @@ def _coverage(options: argparse.Namespace, folder: Path) -> bool:
     )
 
 
-def _drawn(recording: Recording, draws: int, share: float) -> dict[str, object]:
-    """Many estimates of one recording."""
+def _drawn(recording: Recording, draws: int, share: float, asked: int) -> dict[str, Any]:
+    """Many estimates of one recording, each of so many of its queries."""
     random = np.random.default_rng(1)
     count = recording.returned.shape[1]
     population = int(recording.population)
@@ -227,14 +234,14 @@ def _drawn(recording: Recording, draws: int, share: float) -> dict[str, object]:
     right = dict.fromkeys(TARGETS, 0)
     choices = dict.fromkeys(TARGETS, 0)
     for draw in range(draws):
-        chosen = random.integers(0, count, ASKED)
+        chosen = random.integers(0, count, asked)
         taken = np.zeros(population, bool)
         taken[random.choice(population, round(share * population), replace=False)] = True
         seen = taken[recording.documents]
         first = np.searchsorted(recording.rows[seen], np.arange(count + 1))
         of = np.concatenate([np.arange(first[q], first[q + 1]) for q in chosen]).astype(np.int64)
         nearer = Nearer(
-            np.repeat(np.arange(ASKED), np.diff(first)[chosen]),
+            np.repeat(np.arange(asked), np.diff(first)[chosen]),
             recording.places[seen][of],
             recording.documents[seen][of],
         )
@@ -254,6 +261,7 @@ def _drawn(recording: Recording, draws: int, share: float) -> dict[str, object]:
     judged = judged if judged.any() else np.ones(len(true), bool)
     near = int(np.argmin(np.abs(true - 0.95)))
     return {
+        "reference_ef": int(recording.reference_ef),
         "reference_recall": round(float(recording.reference), 5),
         "missed_a_query": round(len(recording.rows) / count, 4),
         "settings": int(judged.sum()),
@@ -295,21 +303,22 @@ def _recorded(kind: Kind, count: int) -> Recording:
                 info = index.index_info(client, info.name)
             condition = "*" if kind.filter_share == 1 else "@tag:{in}"
             members = alive & (tags == "in") if kind.filter_share < 1 else alive
-            hits = {ef: _asked(client, info, asked, ef, condition) for ef in (*EFS, _reference_ef())}
+            begin = reference_ef(SweepRequest("", ef_max=512), MOST_EF)
+            best, _ = settled(lambda ef: _answers(client, info, asked[:TRIED], ef, condition), begin, MOST_EF)
+            hits = {ef: _asked(client, info, asked, ef, condition) for ef in (*EFS, best)}
     return _judged(kind, documents, asked, members, hits)
 
 
-def _reference_ef() -> int:
-    return reference_ef(SweepRequest("", ef_max=512), 4_096)
+def _answers(client: Client, info: IndexInfo, asked: Floats, ef: int, condition: str) -> list[load.Answer]:
+    request = SweepRequest(info.name, k=K, filter=condition)
+    made = load.questions(client, info, request, asked, ef, k=K, condition=condition)
+    return [answer for some in load.answers(client, made, lambda more: None) for answer in some]
 
 
 def _asked(client: Client, info: IndexInfo, asked: Floats, ef: int, condition: str) -> np.ndarray:
     """(q, K) numbers of the documents returned; -1 where fewer came."""
-    request = SweepRequest(info.name, k=K, filter=condition)
-    made = load.questions(client, info, request, asked, ef, k=K, condition=condition)
-    answers = [answer for some in load.answers(client, made, lambda more: None) for answer in some]
     numbers = np.full((len(asked), K), -1, np.int64)
-    for row, (keys, _) in enumerate(answers):
+    for row, (keys, _) in enumerate(_answers(client, info, asked, ef, condition)):
         numbers[row, : len(keys)] = [int(key[2:]) for key in keys]
     return numbers
 
@@ -337,7 +346,7 @@ def _judged(
         slack = 1e-9 * max(1.0, float(np.abs(squares).max()))  # below what float32 vectors tell apart
         exact = np.argpartition(far, K - 1)[:K]
         exact = exact[np.argsort(far[exact], kind="stable")]
-        held = hits[_reference_ef()][query]
+        held = hits[max(hits)][query]
         held = held[held >= 0]
         held = held[np.argsort(far[held], kind="stable")]
         reach = far[held][-1] if len(held) == K else np.inf
@@ -360,6 +369,7 @@ def _judged(
         np.concatenate(numbers),
         int(members.sum()),
         right / len(asked),
+        max(hits),
     )
 
 
