@@ -143,7 +143,7 @@ def warned(app: AppTest) -> str:
 
 def checks(app: AppTest) -> dict[str, str]:
     """Each check of the checklist with its outcome, as drawn."""
-    lines = [str(element.value) for element in app.markdown]
+    lines = [plain(element.value) for element in app.markdown]
     words = {"passes": "pass", "**fails**": "fail", "not available": "unknown"}
     return {
         lines[i + 1].strip("*"): outcome
