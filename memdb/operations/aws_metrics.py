@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Literal
 
 from memdb.cluster.discover import SERVICES, Service
-from memdb.operations.aws_session import need, pages, without_ids
+from memdb.operations.aws_session import need, pages
 
 NAMESPACE = "AWS/MemoryDB"
 CLUSTER = "ClusterName"
