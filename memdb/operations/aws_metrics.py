@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Literal
 
+from memdb.cluster.aws import without_ids
 from memdb.cluster.discover import SERVICES, Service
 from memdb.operations.aws_session import need, pages
 
