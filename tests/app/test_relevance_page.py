@@ -32,7 +32,7 @@ TEXTS = [
     for a in ("price", "colour", "weight", "age")
     for b in ("horse", "boat", "house", "stone", "tree")
 ]
-VIEWS = ("Comparison", "Questions", "Runs", "Labels", "Code and files", "Another model")
+VIEWS = ("Comparison", "Questions", "Runs", "Labels", "Another model", "Code and files")
 
 
 @pytest.fixture
