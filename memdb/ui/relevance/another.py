@@ -181,7 +181,7 @@ def _next(target: Target, made: Plan, model: str) -> None:
     with st.expander("What is left to do", expanded=True):
         aliases = work.has_aliases(cached.client(target))
         for number, step in enumerate(checklist.steps(made, model, aliases=aliases), 1):
-            st.markdown(f"{number}. {markdown(step.words, 600)}")
+            st.markdown(markdown(f"{number}. {step.words}", 600))
             if step.lines:
                 parts.code_block("\n".join(step.lines), "bash")
 
