@@ -42,7 +42,8 @@ MEASURE = """
 async () => {
   const scatter = window.memdbMap;
   const camera = scatter.get('camera');
-  const root = [...document.querySelectorAll('*')].map((e) => e.shadowRoot?.querySelector('.map')).find(Boolean) ?? document.querySelector('.map');
+  const within = (element) => element.shadowRoot?.querySelector('.map');
+  const root = [...document.querySelectorAll('*')].map(within).find(Boolean);
   const frame = () => new Promise((done) => {
     let left = 2;  // WebGL's part and ours
     const some = () => { left--; if (!left) done(); };
@@ -120,14 +121,14 @@ def measure(sizes: list[int]) -> bool:
                     page.wait_for_selector(f'.map[data-points="{n}"]', timeout=300_000)
                     opened = time.perf_counter() - began
                     paint = int(page.get_attribute(".map", "data-drawn-ms") or 0) / 1000
-                    page.wait_for_selector(f'.map[data-points="{n}"]:not([data-shown]), .map[data-shown="{n}"]')
+                    page.wait_for_selector(f'.map[data-by="webgl"], .map[data-shown="{n}"]')
                     whole = int(page.get_attribute(".map", "data-whole-ms") or paint * 1000) / 1000
                     rate, least = page.evaluate(MEASURE)
                     heap = page.evaluate("() => performance.memory.usedJSHeapSize") / 2**20
                     print(
-                        f"{n:,} points: first paint {paint:.2f} s after the data, all drawn {whole:.2f} s, page "
-                        f"{opened:.1f} s after it was opened, {rate:.0f} frames a second of at least {least:,} "
-                        f"points; heap of the page {heap:,.0f} MB, "
+                        f"{n:,} points: first paint {paint:.2f} s after the data, all drawn {whole:.2f} s, "
+                        f"page {opened:.1f} s after it was opened, {rate:.0f} frames a second of at least "
+                        f"{least:,} points; heap of the page {heap:,.0f} MB, "
                         f"server {memory_mb(app.pid):,.0f} MB",
                         flush=True,
                     )

@@ -4,8 +4,9 @@ The component is `webgl/built/map.js`, bundled from `webgl/src` with regl-scatte
 (docs/decisions/0121-webgl-map.md). A lasso comes back as its polygon; which points lie inside is decided
 here, by the rule and the numbers that the browser uses too.
 
-Many points, and without a graphics card more than a thousand, are drawn by the processor (`webgl/src/splat.js`):
-a random part of them while the map moves, all when it rests. WebGL keeps the camera and the lasso.
+Many points, and without a graphics card more than a thousand, are drawn by the processor
+(`webgl/src/splat.js`): a random part of them while the map moves, all when it rests. WebGL keeps the camera
+and the lasso.
 """
 
 from __future__ import annotations
