@@ -10,7 +10,7 @@ import streamlit as st
 
 from memdb.cluster import replies
 from memdb.cluster.target import Target
-from memdb.display import bytes_text, code, duration, labels, line, markdown, plain
+from memdb.display import bytes_text, code, counted, duration, labels, line, markdown, plain
 from memdb.errors import BadVector, NotFound
 from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.search.beside import side_by_side
@@ -188,9 +188,13 @@ def document_panel(shown: SearchView, key: str) -> None:
             key="search.fields",
         )
         for name, text in long.items():
-            st.caption(markdown(name))
-            with st.container(height=220 if len(text) > 1_200 else "content", border=True):
-                st.text(text)
+            if len(text) > 1_200:  # not a scrolling box: who uses the keyboard alone would not get into it
+                with st.expander(f"{markdown(name)}, {counted(len(text), 'character')}"):
+                    st.text(text)
+            else:
+                st.caption(markdown(name))
+                with st.container(border=True):
+                    st.text(text)
         for name, field in vectors.items():
             _vector_preview(shown, key, name, field.name)
 

@@ -302,7 +302,7 @@ def _forget() -> None:
 def _has(params: VectorParams) -> str:
     parts_ = [params.algorithm, params.metric]
     parts_ += [f"M {params.m}"] if params.m is not None else []
-    parts_ += [f"EF\\_CONSTRUCTION {params.ef_construction}"] if params.ef_construction is not None else []
+    parts_ += [f"EF_CONSTRUCTION {params.ef_construction}"] if params.ef_construction is not None else []
     return ", ".join(parts_)
 
 
