@@ -22,7 +22,7 @@ _LOOK = {
 }
 
 
-def health_line(target: Target) -> None:
+def health_line(target: Target, *, page_link: bool = True) -> None:
     """Memory, CPU, builds, watched recall and alerts in one line; where nothing is sampled, that."""
     try:
         if cached.sampler(target) is None:
@@ -38,4 +38,5 @@ def health_line(target: Target) -> None:
         st.markdown(
             f"{_LOOK[seen.level]} · {' · '.join(markdown(words) for words in seen.words)}", width="content"
         )
-        st.page_link(frame.link("metrics"), label="Metrics")
+        if page_link:
+            st.page_link(frame.link("metrics"), label="Metrics")

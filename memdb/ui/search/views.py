@@ -42,6 +42,7 @@ def results(target: Target, info: IndexInfo, choice: SearchChoice) -> None:
         required=True,
         key="search.view",
         bind="query-params",
+        wrap=True,
         label_visibility="collapsed",
     )
     with parts.errors_shown(target):
@@ -122,6 +123,7 @@ def _table(shown: SearchView) -> None:
         key=f"search.table.{digest}",
         height=min(420, 38 + 35 * len(frame)),
     )
+    st.markdown(markdown(distance.profile_words(result.distances), 300))
     st.plotly_chart(
         charts.distance_profile(
             result.keys,
