@@ -290,7 +290,7 @@ def checked(vector: object, dim: int, where: str) -> Floats:
 
 
 def profile_words(distances: Doubles) -> str:
-    """Where the distances of hits begin and end, and their largest step, in a sentence; "" of fewer than three.
+    """Where distances of hits begin and end, and their largest step, in a sentence; "" of fewer than three.
 
     Args:
         distances: (n,), nearest first.
