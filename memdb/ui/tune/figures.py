@@ -437,7 +437,7 @@ class Trade:
     efs: tuple[int, ...]
     recall: tuple[float, ...]
     p50_ms: tuple[float, ...]
-    line_ms: tuple[float, ...] = ()  # the same without falls; empty: the measured ones are joined
+    line_ms: tuple[float, ...] = ()  # the same without falls; empty: no line is drawn
     low_ms: tuple[float, ...] = ()  # least and greatest of the rounds, where it was timed in several
     high_ms: tuple[float, ...] = ()
 
@@ -479,16 +479,17 @@ def trade_off(trades: Sequence[Trade], *, target: float | None = None, dark: boo
     for i, trade in enumerate(trades[:CURVES]):
         colour = colours.categories[i % len(colours.categories)]
         name = figure_text(trade.name, 60)
-        figure.add_scatter(
-            x=list(trade.line_ms or trade.p50_ms),
-            y=list(trade.recall),
-            name=name,
-            legendgroup=name,
-            mode="lines",
-            line={"color": colour, "width": 2, "dash": DASHES[i]},
-            hoverinfo="skip",
-            showlegend=len(trade.efs) > 1,
-        )
+        if trade.line_ms:
+            figure.add_scatter(
+                x=list(trade.line_ms),
+                y=list(trade.recall),
+                name=name,
+                legendgroup=name,
+                mode="lines",
+                line={"color": colour, "width": 2, "dash": DASHES[i]},
+                hoverinfo="skip",
+                showlegend=False,
+            )
         spread = {
             "type": "data",
             "symmetric": False,
@@ -504,7 +505,6 @@ def trade_off(trades: Sequence[Trade], *, target: float | None = None, dark: boo
             name=name,
             legendgroup=name,
             mode="markers+text",
-            showlegend=len(trade.efs) <= 1,
             marker={"size": 9, "symbol": SYMBOLS[i], "color": colour},
             error_x=spread if trade.low_ms else None,
             text=[f"{ef}" if ef else "exact" for ef in trade.efs],

@@ -27,7 +27,7 @@ def tables(every: tuple[Candidate, ...], request: SweepRequest) -> None:
     unmeasured = sum(c.run is None or not c.run.points for c in every)
     if 0 < unmeasured < len(every):
         st.info(
-            f"{counted(unmeasured, 'index', 'indexes')} of {len(every)} not measured with these settings. "
+            f"Not measured with these settings: {unmeasured} of {counted(len(every), 'index', 'indexes')}. "
             "“Measure all” asks every index the same queries and times them in turn; then this page says "
             "which one is worth its memory.",
             icon=":material/balance:",
@@ -54,12 +54,15 @@ def tables(every: tuple[Candidate, ...], request: SweepRequest) -> None:
             key="indexes.gives",
             placeholder="–",
             column_config={
+                "index": st.column_config.TextColumn(width=70),
+                "parameters": st.column_config.TextColumn(width=165),
+                "target": st.column_config.TextColumn(width=50),
                 "EF": st.column_config.NumberColumn(
-                    help="Cheapest EF_RUNTIME that meets the target.", format="%d"
+                    help="Cheapest EF_RUNTIME that meets the target.", format="%d", width=40
                 ),
-                "recall": st.column_config.NumberColumn(f"recall@{request.k}", format="%.4f"),
-                **{c: st.column_config.NumberColumn(format="%.4f") for c in ("low", "high")},
-                **{c: st.column_config.NumberColumn(format="%.2f") for c in ("p50 ms", "p99 ms")},
+                "recall": st.column_config.NumberColumn(f"recall@{request.k}", format="%.4f", width=70),
+                **{c: st.column_config.NumberColumn(format="%.4f", width=55) for c in ("low", "high")},
+                **{c: st.column_config.NumberColumn(format="%.2f", width=50) for c in ("p50 ms", "p99 ms")},
                 "calls/s": st.column_config.NumberColumn(format="localized"),
             },
         )
@@ -178,7 +181,7 @@ def _trade(candidate: Candidate, name: str, *, together: bool) -> Trade:
         efs,
         recalls,
         times,
-        interleaved.rising(times),
+        interleaved.rising(times) if together else (),
         tuple(each.low_ms for each in spread),
         tuple(each.high_ms for each in spread),
     )
