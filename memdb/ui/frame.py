@@ -339,7 +339,7 @@ def _absent_index() -> None:
     st.warning(
         f"The index {code(absent.name, 120)} is not on this server. "
         + (f"This page shows {code(shown, 120)}." if shown is not None else "There is no index to show.")
-        + " It may have been dropped, or the link is of another server.",
+        + " It may have been dropped, or the link belongs to another server.",
         icon=":material/link_off:",
     )
 

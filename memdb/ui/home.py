@@ -381,7 +381,7 @@ def _reset(target: Target, infos: list[IndexInfo]) -> None:
         return
     with st.popover("Reset the demo", icon=":material/restart_alt:"):
         st.markdown(
-            "Sessions of the demo begin anew: expired ones come back, what was said in them since and the "
+            "Sessions of the demo are made again: expired ones come back; what was said since and the "
             "sessions begun in the Assistant are deleted. Documents, indexes and other keys stay."
         )
         st.button(

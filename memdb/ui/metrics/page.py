@@ -146,7 +146,7 @@ def strip(target: Target) -> None:
     standing = cached.standing(target)
     for alert in sorted(standing, key=lambda a: (a.level != "critical", a.since))[:6]:
         show = st.error if alert.level == "critical" else st.warning
-        well = " · well again, clears soon" if alert.well_since else ""
+        well = " · back to normal, clears soon" if alert.well_since else ""
         age = duration(max(0.0, time.time() - alert.since))
         show(
             f"{markdown(alert.saw, 300)}. {todo_text(alert.todo)} · for {age}{well}",

@@ -41,7 +41,7 @@ def tables(every: tuple[Candidate, ...], request: SweepRequest) -> None:
         column_config={
             "documents": st.column_config.NumberColumn(format="localized"),
             "vectors": st.column_config.TextColumn(
-                help="Memory of the vector structure, as the engine tells."
+                help="Memory of the vector structure, as the engine reports."
             ),
             "built in": st.column_config.TextColumn(help="Of what was built from here."),
         },
