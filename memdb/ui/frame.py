@@ -53,7 +53,7 @@ PAGES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     ),
 }
 
-_SENT_BACK, _ABSENT = "frame.sent_back", "frame.absent"
+_SENT_BACK, _ABSENT, _INDEX_OF = "frame.sent_back", "frame.absent", "frame.index_of"
 _LET_IN: ContextVar[bool] = ContextVar("frame.let_in", default=False)  # in this run of the script
 
 
@@ -113,8 +113,7 @@ def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
             _target_panel(here, strips, answers=waiting is None)
     if page.url_path == "connect":  # it asks other servers too
         limit = nullcontext()
-        if waiting is None:
-            _absent_index()
+    _absent_index()
     parts.damaged_files()
     with st.sidebar:
         access.login_panel(targets.may())
@@ -193,10 +192,10 @@ def _links(menu: dict[str, list[st.Page]]) -> None:
     tells how many there are (axe: list, listitem)."""
     with st.sidebar, st.container(key="menu", gap=None):
         for section, pages in menu.items():
-            st.caption(section)
+            st.caption(markdown(section))
             for each in pages:
                 if each.visibility != "hidden":
-                    st.page_link(each)
+                    st.page_link(each, label=markdown(each.title))
 
 
 def _home() -> None:
@@ -302,10 +301,10 @@ def _target_panel(here: Target, strips: Iterable[Callable[[Target], None]], *, a
         st.caption(":material/key_off: this user may not list indexes", help=markdown(refusal.full()))
         st.text_input("Index", key=state.INDEX, bind="query-params", placeholder="its name", max_chars=512)
     else:
-        _note_absent(names)
+        _note_absent(here, names)
+        if st.session_state.get(state.INDEX) not in names:
+            st.session_state.pop(state.INDEX, None)
         if names:
-            if st.session_state.get(state.INDEX) not in names:
-                st.session_state.pop(state.INDEX, None)
             st.selectbox("Index", names, format_func=labels(names), key=state.INDEX, bind="query-params")
     if others:
         st.caption(
@@ -315,8 +314,13 @@ def _target_panel(here: Target, strips: Iterable[Callable[[Target], None]], *, a
     safety.panel(targets.current())
 
 
-def _note_absent(names: tuple[str, ...]) -> None:
+def _note_absent(here: Target, names: tuple[str, ...]) -> None:
     """Keep what a link, or the choice before, names and the server does not have."""
+    before = st.session_state.get(_INDEX_OF)
+    st.session_state[_INDEX_OF] = here.address
+    if before not in (None, here.address):  # another target was chosen: it has indexes of its own
+        st.session_state.pop(_ABSENT, None)
+        return
     chosen = index_name()
     linked = st.query_params.get(state.INDEX, "")
     if linked and linked not in {state.index_in_link(name) for name in names}:

@@ -154,7 +154,8 @@ def recent(target: Target) -> None:
         shown = f"{min(request.count, kept.total):,} of {kept.total:,}" if request.by != "all" else "all"
         st.page_link(
             frame.link("map"),
-            label=f"Map of {code(request.index, 120)}, {markdown(shown)} documents, {request.dimensions}-D",
+            label=f"Map of {code(request.index, 120)}"
+            + markdown(f", {shown} documents, {request.dimensions}-D"),
             icon=":material/scatter_plot:",
             query_params=map_link(request),
         )

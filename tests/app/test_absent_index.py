@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from memdb.cluster.client import Client
+from memdb.cluster import engine as local_engine
+from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Target
 from memdb.demo.app import app_folder, environment
 from memdb.ui import frame
@@ -51,9 +53,18 @@ def test_the_warning_goes_with_another_choice_and_does_not_come_without_cause(ap
     app.run()
     assert len(_warnings(app)) == 1
     others = [name for name in app.sidebar.selectbox(key="index").options if name != "idx:users"]
+    app.query_params["index"] = others[0]  # as a browser's address then says
     app.sidebar.selectbox(key="index").select(others[0]).run()
     assert app.session_state["index"] == others[0]
     assert not _warnings(app)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Client]:
+    with local_engine.start(tmp_path / "own", log=False) as running:
+        running.wait_ready()
+        with connect(running.target) as client:
+            yield client
 
 
 def test_an_index_that_is_dropped_while_the_page_is_open(

@@ -67,10 +67,11 @@ def chat(target: Target, info: IndexInfo, choice: AssistantChoice | MemDBError) 
         for problem in session.problems:
             st.warning(markdown(problem, 300), icon=":material/report:")
         # A link within what scrolls: who uses the keyboard alone gets into it by this.
-        more = f", with {counted(len(session.turns) - TURNS, 'earlier turn')}"
+        earlier = len(session.turns) - TURNS
+        more = f", with {counted(earlier, 'earlier turn')}" if earlier > 0 else ""
         st.page_link(
             frame.link("sessions"),
-            label=f"Open in Sessions{more if len(session.turns) > TURNS else ''}",
+            label=markdown(f"Open in Sessions{more}"),
             icon=":material/forum:",
             query_params={"sessions.open": printable},
         )

@@ -135,7 +135,7 @@ def _kept_maps(target: Target, info: IndexInfo) -> None:
         shown = f"{min(request.count, kept.total):,} of {kept.total:,}" if request.by != "all" else "all"
         st.page_link(
             frame.link("map"),
-            label=f"Open the map of {shown} documents that is there, {request.dimensions}-D",
+            label=markdown(f"Open the map of {shown} documents that is there, {request.dimensions}-D"),
             icon=":material/scatter_plot:",
             query_params=links.map_link(request),
         )

@@ -191,7 +191,7 @@ def document_panel(shown: SearchView, key: str) -> None:
         )
         for name, text in long.items():
             if len(text) > 1_200:  # not a scrolling box: who uses the keyboard alone would not get into it
-                with st.expander(f"{markdown(name)}, {counted(len(text), 'character')}"):
+                with st.expander(markdown(f"{name}, {counted(len(text), 'character')}")):
                     st.text(text)
             else:
                 st.caption(markdown(name))

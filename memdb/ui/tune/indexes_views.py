@@ -26,10 +26,10 @@ def tables(every: tuple[Candidate, ...], request: SweepRequest) -> None:
         st.markdown(f":material/balance: {markdown(sentence, 400)}")
     unmeasured = sum(c.run is None or not c.run.points for c in every)
     if 0 < unmeasured < len(every):
+        left = f"{unmeasured} of {counted(len(every), 'index', 'indexes')}"
         st.info(
-            f"Not measured with these settings: {unmeasured} of {counted(len(every), 'index', 'indexes')}. "
-            "“Measure all” asks every index the same queries and times them in turn; then this page says "
-            "which one is worth its memory.",
+            f"Not measured with these settings: {markdown(left)}. “Measure all” asks every index the same "
+            "queries and times them in turn; then this page says which one is worth its memory.",
             icon=":material/balance:",
         )
     st.markdown("###### Memory and build time")
