@@ -45,7 +45,7 @@ class Candidate:
 
     def time(self, ef_runtime: int) -> float:
         """p50 of a call in ms: timed in turn with the others where that was done, else of its own run."""
-        timed = self.times.at(ef_runtime) if self.times is not None else None
+        timed = self.times.of_ef(ef_runtime) if self.times is not None else None
         point = self.run.point(ef_runtime) if self.run is not None else None
         return timed.p50_ms if timed is not None else point.p50_ms if point is not None else math.nan
 

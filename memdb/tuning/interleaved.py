@@ -48,7 +48,7 @@ class Interleaved:
     calls: int  # of each setting in a round
     points: tuple[Timed, ...] = field(default=())  # ascending by EF_RUNTIME
 
-    def at(self, ef_runtime: int) -> Timed | None:
+    def of_ef(self, ef_runtime: int) -> Timed | None:
         """The times of one setting."""
         return next((point for point in self.points if point.ef_runtime == ef_runtime), None)
 

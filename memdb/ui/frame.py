@@ -195,7 +195,7 @@ def _links(menu: dict[str, list[st.Page]]) -> None:
             st.caption(markdown(section))
             for each in pages:
                 if each.visibility != "hidden":
-                    st.page_link(each, label=markdown(each.title))
+                    st.page_link(page=each, label=markdown(each.title))
 
 
 def _home() -> None:

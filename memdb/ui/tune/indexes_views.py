@@ -174,7 +174,7 @@ def comparison(measured: list[Candidate], request: SweepRequest) -> None:
 
 def _trade(candidate: Candidate, name: str, *, together: bool) -> Trade:
     efs, recalls, times = trade(candidate)
-    timed = [candidate.times.at(ef) for ef in efs] if together and candidate.times is not None else []
+    timed = [candidate.times.of_ef(ef) for ef in efs] if together and candidate.times is not None else []
     spread = [each for each in timed if each is not None]
     return Trade(
         name,
@@ -192,7 +192,7 @@ def _times_table(measured: list[Candidate], names: dict[str, str], *, together: 
     rows = []
     for c in measured:
         for ef, recall, ms in zip(*trade(c), strict=True):
-            timed = c.times.at(ef) if together and c.times is not None else None
+            timed = c.times.of_ef(ef) if together and c.times is not None else None
             rows.append(
                 {
                     "index": names[c.info.name].replace("EF_CONSTRUCTION", "EFC"),
