@@ -72,7 +72,7 @@ def settled(
 def _nearer_hits(low: load.Answer, high: load.Answer) -> int:
     """Hits of the one answer that are not in the other and nearer than its last."""
     (keys, far), (further, nearer) = low, high
-    last = far[-1] * (1 - _ROUNDING) if len(keys) >= len(further) else math.inf
+    last = far[-1] - _ROUNDING * abs(far[-1]) if far and len(keys) >= len(further) else math.inf
     return sum(length < last for key, length in zip(further, nearer, strict=True) if key not in keys)
 
 

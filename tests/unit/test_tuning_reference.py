@@ -46,6 +46,19 @@ def test_other_documents_as_near_are_no_gain() -> None:
     assert ef == 1_024
 
 
+def test_rounding_is_no_gain_below_zero_either() -> None:
+    """By inner product distances are negative; engines compute them in float32."""
+
+    def ask(ef: int) -> list[tuple[list[str], list[float]]]:
+        return [(["a"], [-100.0001])] if ef > 1_024 else [(["b"], [-100.0])]
+
+    assert settled(ask, 1_024, 2_048)[0] == 1_024
+
+
+def test_queries_without_any_answer_end_it() -> None:
+    assert settled(lambda ef: [([], [])] * 3, 1_024, 4_096)[0] == 1_024
+
+
 def test_an_answer_that_was_short_gains_by_every_hit_more() -> None:
     def ask(ef: int) -> list[tuple[list[str], list[float]]]:
         return [(["a", "b"], [1.0, 2.0])] if ef > 1_024 else [(["a"], [1.0])]
