@@ -141,6 +141,7 @@ class Map:
     axes: Floats = field(default_factory=lambda: np.empty((0, 0), np.float32))  # (2|3, d) of PCA
     mean: Floats = field(default_factory=lambda: np.empty(0, np.float32))  # (d,)
     notes: tuple[str, ...] = ()
+    made_at: float = 0.0  # Unix seconds, when its documents had been read
     evidence: Evidence | None = None  # tells later whether its documents are what they were; None: not kept
 
     @property

@@ -13,6 +13,7 @@ import numpy as np
 from memdb.cluster import replies
 from memdb.cluster.client import Client
 from memdb.display import counted
+from memdb.errors import UnknownIndex
 from memdb.jobs import Report, silent
 from memdb.maps import clusters, layout, memory, plain, store
 from memdb.maps.neighbours import neighbours
@@ -80,6 +81,7 @@ def make(
         axes=axes,
         mean=mean,
         notes=notes,
+        made_at=time.time(),
         evidence=witnessed,
     )
     if keep is not None:
@@ -141,14 +143,18 @@ def make(
     if keep is not None:
         keep(made)
     some = clusters.told(len(labels))
-    texts = _texts(client, info, tuple(chosen.keys[i] for i in some))
-    made = replace(made, names=_named(texts, labels, some))
+    told = texts(client, info, tuple(chosen.keys[i] for i in some))
+    made = replace(made, names=_named(told, labels, some))
     if keep is not None:
         keep(made)
     finer = [clusters.clusters(placed, level=level, report=report) for level in range(1, clusters.LEVELS)]
-    made = replace(made, finer=tuple(Level(fine, _named(texts, fine, some)) for fine in finer))
+    made = replace(made, finer=tuple(Level(fine, _named(told, fine, some)) for fine in finer))
     watch.lap("clusters")
-    now = index_info(client, info.name)
+    try:
+        now = index_info(client, info.name)
+    except UnknownIndex:  # what was drawn stays; it is not kept, since nothing can check it
+        notes += ("The index was dropped while the map was made: this is what it held.",)
+        return replace(made, seconds=watch.seconds, notes=notes, evidence=None)
     if now.fingerprint != info.fingerprint:
         changed = now.documents - info.documents
         what = (
@@ -202,7 +208,8 @@ def _named(texts: list[str], labels: Ints, some: Ints) -> tuple[str, ...]:
     return clusters.names(texts, labels[some], int(labels.max(initial=-1)) + 1)
 
 
-def _texts(client: Client, info: IndexInfo, keys: tuple[str, ...]) -> list[str]:
+def texts(client: Client, info: IndexInfo, keys: tuple[str, ...]) -> list[str]:
+    """What names the documents (n,): the beginning of their text field, "" where there is none."""
     field = text_field(info)
     if field is None:
         return [""] * len(keys)

@@ -169,6 +169,33 @@ def test_another_layout_beside_it(opened: Open) -> None:
     assert "nearest on one map are its nearest on the other (600 documents on both)" in said(app)
 
 
+def test_two_on_one_map(opened: Open) -> None:
+    """The index as it was when a map of it was kept, against now: nothing changed, and that is said."""
+    app = opened(map__n="600", map__view="Compare")
+    if "No map of this yet" in said(app):
+        drawn(app)
+        app.segmented_control(key="map.view").set_value("Compare").run()
+    app.segmented_control(key="map.compare").set_value("Two on one map").run()
+    assert not app.exception
+    app.segmented_control(key="map.two.kind").set_value("This index, earlier").run()
+    assert not app.exception
+    assert "idx:embeddings as of 20" in app.selectbox(key="map.two.age").options[0]
+    app.button(key="map.two.draw").click().run()
+    job = cached.jobs().get(app.session_state["map.two.job"].id)
+    assert job is not None
+    assert job.wait(PATIENCE_S).status == "done", job.error
+    app.run()
+    assert not app.exception
+    assert "No difference beyond chance was measured" in said(app)
+    assert "600 are the same, 0 have another vector" in said(app)
+    assert "memdb map --index idx:embeddings --since 1" in said(app)
+    assert any("what happened" in table.value.columns for table in app.dataframe)
+    app.session_state["map.without_webgl"] = True
+    app.run()
+    assert not app.exception
+    assert app.get("plotly_chart")
+
+
 @pytest.fixture
 def small(server_target: Target, prefix: str) -> Iterator[str]:
     """Hostile keys and tags; equal, missing and mixed vectors."""
