@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,7 +46,7 @@ class Map(OnIndex):
         "--layout",
         default=_DEFAULT.layout,
         choices=tuple(LAYOUTS),
-        help="graph: UMAP from the neighbours in the index's metric; umap: umap-learn with its own search",
+        help=" ".join(f"{name}: {words}" for name, words in LAYOUTS.items()),
     )
     graph: How = option(
         "--graph",
@@ -252,13 +253,14 @@ def _graph(made: Made) -> dict[str, object]:
     return {"how": "approximate", **rounded, "sample": recall.sample}
 
 
-def _quality(made: Made) -> dict[str, float | int] | None:
+def _quality(made: Made) -> dict[str, float | int | None] | None:
     q = made.quality
     if q is None:
         return None
     return {
         "trustworthiness": round(q.trustworthiness, 5),
         "continuity": round(q.continuity, 5),
+        "rank_correlation": round(q.rank_correlation, 5) if math.isfinite(q.rank_correlation) else None,
         "sample": q.sample,
         "kept": round(q.mean_kept, 5),
         "neighbours": q.neighbours,

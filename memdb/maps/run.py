@@ -18,12 +18,14 @@ from memdb.jobs import Report, silent
 from memdb.maps import clusters, layout, memory, plain, store
 from memdb.maps.neighbours import neighbours
 from memdb.maps.quality import quality
-from memdb.maps.request import Ints, Level, Map, MapRequest
+from memdb.maps.request import Ints, Layout, Level, Map, MapRequest, Method
 from memdb.maps.sample import sample
 from memdb.vectors import evidence, stored
 from memdb.vectors.distance import Floats
 from memdb.vectors.index import IndexInfo, index_info
 from memdb.vectors.titles import text_field
+
+_METHODS: dict[Layout, Method] = {"graph": "UMAP", "umap": "umap-learn", "pca": "PCA"}
 
 
 def make(
@@ -101,6 +103,8 @@ def make(
         # All at one place: a layout would draw patterns that are not there. (IP's distances may be negative.)
         placed = np.zeros_like(xy)
         notes += ("All vectors are equal: there is nothing to lay out.",)
+    elif request.layout == "pca":
+        placed = xy
     elif request.layout == "umap":
         placed = plain.fit(
             vectors,
@@ -126,7 +130,7 @@ def make(
     watch.lap("layout")
     made = replace(
         made,
-        method="umap-learn" if request.layout == "umap" else "UMAP",
+        method=_METHODS[request.layout],
         xy=placed,
         graph=places,
         graph_distances=distances,
@@ -172,7 +176,7 @@ def make(
 def _coarse(made: Map, vectors: Floats, keep: Callable[[Map], None] | None) -> tuple[Ints, Floats] | None:
     """A layout of some points where there are many, shown; None where all are laid out as quickly."""
     request = made.request
-    if len(vectors) <= layout.SMALL or request.layout == "umap":
+    if len(vectors) <= layout.SMALL or request.layout != "graph":
         return None
     chosen, placed = layout.coarse(
         vectors,

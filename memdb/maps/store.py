@@ -41,7 +41,7 @@ class _About:
     names: tuple[str, ...]
     finer: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...]
-    quality: tuple[float, float, int, int, float | None] | None
+    quality: tuple[float, float, int, int, float | None, float | None] | None
     graph_recall: tuple[float, float, float, int] | None
     made_at: float
 
@@ -115,6 +115,7 @@ def save(home: Path, target: Target, made: Map, points: Floats) -> Path:
             quality.sample,
             quality.neighbours,
             quality.kept_of_exact,
+            quality.rank_correlation if np.isfinite(quality.rank_correlation) else None,
         ],
         "graph_recall": None if made.graph_recall is None else astuple(made.graph_recall),
     }
@@ -151,8 +152,9 @@ def _read(path: Path, request: MapRequest) -> Map | None:
                 return None
             quality = None
             if about.quality:
-                trust, continuity, sample, neighbours, exact = about.quality
-                quality = Quality(trust, continuity, sample, arrays["kept"], neighbours, exact)
+                trust, continuity, sample, neighbours, exact, ranks = about.quality
+                wide = float("nan") if ranks is None else ranks
+                quality = Quality(trust, continuity, sample, arrays["kept"], neighbours, exact, wide)
             made = Map(
                 request,
                 about.method,

@@ -258,6 +258,8 @@ def _placed(
             report=report,
         )
     begins = layout.pca(vectors, 2)[0]
+    if request.layout == "pca":
+        return begins
     if len(vectors) > layout.SMALL:
         chosen = layout.coarse(
             vectors,

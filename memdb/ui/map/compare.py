@@ -136,6 +136,7 @@ def _side_by_side(shown: MapView, other: MapView, pair: compare.Pair) -> None:
             "at neighbours": map_.quality.neighbours if map_.quality else None,
             "trustworthiness": map_.quality.trustworthiness if map_.quality else None,
             "continuity": map_.quality.continuity if map_.quality else None,
+            "distances (rank correlation)": map_.quality.rank_correlation if map_.quality else None,
             "kept neighbours": map_.quality.mean_kept if map_.quality else None,
         }
         for name, map_ in (("first", made), ("second", second))

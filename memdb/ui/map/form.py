@@ -21,7 +21,7 @@ from memdb.vectors.index import IndexInfo
 DRAWING = JobSlot[Map]("map.job")
 DEFAULT = MapRequest("")
 BY = {"random": "Random", "stratified": "By tag", "all": "All"}
-LAYOUT_NAMES = {"graph": "Neighbour graph", "umap": "umap-learn"}
+LAYOUT_NAMES = {"graph": "Neighbour graph", "umap": "umap-learn", "pca": "Widest plane (PCA)"}
 GRAPH_NAMES: dict[How, str] = {"auto": "Automatic", "exact": "Exact", "approximate": "Approximate"}
 # Preset → neighbours, min_dist, and what it is good for.
 PRESETS: dict[str, tuple[int, float, str]] = {

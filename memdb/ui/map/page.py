@@ -157,7 +157,9 @@ def _head(shown: MapView) -> None:
     made = shown.made
     quality = made.quality
     words = [f"**Showing {markdown(made.words)}**"]
-    if made.method == "PCA":
+    if made.method == "PCA" and made.quality is not None:
+        words.append("the plane of largest spread (PCA)")
+    elif made.method == "PCA":
         words.append("the widest plane only (PCA), not laid out")
     elif made.method == "coarse":
         words.append("a coarse layout only")

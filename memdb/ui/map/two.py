@@ -172,8 +172,8 @@ def _result(shown: MapView, made: TwoOnOne, age: int) -> None:
         f"“Before” is {markdown(made.names[0], 120)}, “after” {markdown(made.names[1], 120)}. A region is "
         "new or emptied where one side's share is at most a twentieth of the other's; it grew or shrank "
         "where the shares differ; each beyond chance (Fisher's exact test, corrected for the number of "
-        "regions). Regions are groups of this map: another layout may cut them elsewhere. The energy distance "
-        "is of the vectors and does not depend on the map."
+        "regions). Regions are groups of this map: another layout may cut them elsewhere. The energy "
+        "distance is of the vectors and does not depend on the map."
     )
     figures_of = (
         {}
