@@ -3,9 +3,9 @@
     python benchmarks/map_wait.py               20,000 documents
     python benchmarks/map_wait.py --docs 5000   fewer
 
-The real app on the real engine, filled with the demo's documents beforehand; Chromium draws in software. Each turn
-draws another layout (another seed), the first in a process where nothing is read yet. Printed beside it: the
-stages as the map itself counts them. Goal: the layout of 20,000 documents within 8 s on a quiet machine.
+The real app on the real engine, filled with the demo's documents beforehand; Chromium draws in software. Each
+turn draws another layout (another seed), the first in a process where nothing is read yet. Printed beside it:
+the stages as the map itself counts them. Goal: the layout of 20,000 documents within 8 s on a quiet machine.
 """
 
 from __future__ import annotations
