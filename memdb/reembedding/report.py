@@ -20,7 +20,7 @@ def sentences(made: Plan) -> tuple[str, ...]:
     free = "not available" if made.free_bytes is None else bytes_text(made.free_bytes)
     return (
         f"{made.documents:,} documents of {line(made.base.name)} into {line(made.request.field)} of {where}.",
-        f"New index: {line(made.spec.name)}, {made.dimension:,} numbers, by {line(made.model)}. "
+        f"New index: {line(made.spec.name)} with {made.dimension:,} numbers, by {line(made.model)}. "
         f"{made.leaves}",
         f"Reads {bytes_text(made.bytes_read)} of text ({fields}), calls the model {made.calls:,} times for "
         f"{made.characters:,.0f} characters, {made.tokens:,.0f} tokens: estimated from {made.sampled:,} "

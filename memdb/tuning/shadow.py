@@ -203,7 +203,7 @@ def spec(base: IndexInfo, field: str, variant: Variant) -> IndexSpec:
 
 
 def same(variant: Variant, params: VectorParams) -> bool:
-    """Whether a variant is what the index has already, as far as the engine tells."""
+    """Whether a variant is what the index has already, as far as the engine reports."""
     if variant.algorithm != params.algorithm or (variant.metric or params.metric) != params.metric:
         return False
     if variant.algorithm == "FLAT":

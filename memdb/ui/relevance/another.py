@@ -22,7 +22,7 @@ from memdb.vectors.index import IndexInfo
 EMBEDDING = JobSlot[Reembedded]("relevance.reembedding")
 REMOVING = JobSlot[Removed]("relevance.removing")
 _PLAN = "relevance.another.plan"  # what was looked at: (address, request, model) and the plan of it
-_COPIES = {"documents": "A new field of the documents", "copies": "Copies under a prefix"}
+_COPIES = {"documents": "The documents", "copies": "Copies"}
 
 
 def view(target: Target, info: IndexInfo) -> None:
@@ -68,6 +68,7 @@ def _form(info: IndexInfo) -> tuple[ReembedRequest, str]:
         required=True,
         key="relevance.another.where",
         bind="query-params",
+        help="A new field of every document, or copies of the documents under a prefix of their own.",
     )
     prefix = ""
     if where == "copies":
@@ -90,7 +91,7 @@ def _form(info: IndexInfo) -> tuple[ReembedRequest, str]:
         bind="query-params",
         placeholder=f"{line(info.name, 60)}:{line(field, 40)}",
     )
-    price = left.number_input(
+    price = right.number_input(
         "Price of a million tokens, USD",
         min_value=0.0,
         value=None,
