@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memdb.jobs import Report, silent
+from memdb.maps.quality import ranks
 from memdb.maps.request import Ints
 from memdb.vectors.distance import Doubles, Floats
 
@@ -119,11 +120,9 @@ def difference(
 
 def auc(later: NDArray[np.bool_], scores: Doubles) -> float:
     """The area under the ROC curve of scores (n,) for labels (n,): ties count half."""
-    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
     positive = int(later.sum())
     negative = len(later) - positive
-    return float((ranks[later].sum() - positive * (positive + 1) / 2) / (positive * negative))
+    return float((ranks(scores)[later].sum() - positive * (positive + 1) / 2) / (positive * negative))
 
 
 def regions(
@@ -137,21 +136,36 @@ def regions(
         before: (n,) whether a point was there; at least one was.
         after: (n,) whether it is there now; at least one is. A point may be both.
     """
-    from scipy.stats import fisher_exact
-
     all_before, all_after = int(before.sum()), int(after.sum())
     counted = []
     for cluster in range(len(names)):
         here = labels == cluster
         m, n = int((here & before).sum()), int((here & after).sum())
-        table = [[m, n], [all_before - m, all_after - n]]
-        counted.append((m, n, float(fisher_exact(table).pvalue)))
+        counted.append((m, n, fisher(m, n, all_before, all_after)))
     corrected = holm([p for _, _, p in counted])
     changed = [
         Region(name, m, n, m / all_before, n / all_after, p, _verdict(m / all_before, n / all_after, p))
         for name, (m, n, _), p in zip(names, counted, corrected, strict=True)
     ]
     return tuple(sorted(changed, key=lambda region: -abs(region.share_after - region.share_before)))
+
+
+def fisher(m: int, n: int, all_before: int, all_after: int) -> float:
+    """Fisher's exact test, two-sided: whether m of all_before and n of all_after are the same share.
+
+    The chance of every way to part m + n marked ones, from the ratios of neighbouring ways; it is the sum of
+    those that are as rare as what is there, or rarer.
+    """
+    marked, every = m + n, all_before + all_after
+    least, most = max(0, marked - all_after), min(marked, all_before)
+    way = np.arange(least, most, dtype=np.float64)
+    steps = np.log((marked - way) * (all_before - way)) - np.log(
+        (way + 1) * (every - marked - all_before + way + 1)
+    )
+    logs = np.concatenate([[0.0], np.cumsum(steps)])
+    chances = np.exp(logs - logs.max())
+    rare = chances <= chances[m - least] * (1 + 1e-7)  # rounding parts what is equal
+    return min(1.0, float(chances[rare].sum() / chances.sum()))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -123,6 +123,22 @@ def test_too_few_or_other_vectors_are_refused_and_a_job_can_be_cancelled() -> No
         drift.difference(drawn(20, 3, 0), drawn(20, 3, 1), report=cancelling)
 
 
+@pytest.mark.parametrize(
+    ("m", "n", "before", "after"),
+    [
+        (3, 9, 40, 50),
+        (0, 7, 20, 20),
+        (5, 5, 10, 10),
+        (0, 0, 8, 9),
+        (20, 1, 20, 30),
+        (900, 1_100, 9_000, 9_100),
+    ],
+)
+def test_fisher_s_test_is_scipy_s(m: int, n: int, before: int, after: int) -> None:
+    expected = stats.fisher_exact([[m, n], [before - m, after - n]]).pvalue
+    assert drift.fisher(m, n, before, after) == pytest.approx(expected, rel=1e-6)
+
+
 def test_what_happened_to_regions() -> None:
     sizes = {"new": (0, 60), "emptied": (80, 0), "grew": (40, 130), "shrank": (120, 50), "steady": (160, 170)}
     labels, before, after = [], [], []
