@@ -106,7 +106,8 @@ def test_a_sweep_by_keyboard_alone(app_server: str, page: Page) -> None:
     drawn(page)
     _tab_to(page, "Run the sweep")
     page.keyboard.press("Enter")
-    expect(page.get_by_text(re.compile(r"all documents · recall@10 ≥ 0\.87")).first).to_be_visible()
+    swept = page.get_by_text(re.compile(r"all documents · recall@10 ≥ 0\.87")).first
+    expect(swept).to_be_visible(timeout=2_000 * PATIENCE_S)  # a sweep beside other tests
     drawn(page)
     _tab_to(page, "Curve")
     page.keyboard.press("ArrowRight")
