@@ -30,7 +30,7 @@ _CERTIFICATE_DAYS = 21
 _QUESTIONS = (
     ("INFO",),
     ("ACL", "WHOAMI"),
-    ("COMMAND", "INFO", *dialects.PROBED),
+    ("COMMAND", "INFO", *dialects.ASKED),
     ("FT._LIST",),
     ("CLUSTER", "SLOTS"),
 )

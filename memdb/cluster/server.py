@@ -75,7 +75,7 @@ def probe(ask: Ask, shards: Callable[[], int | None]) -> Server:
     """
     commands, info, replication, modules = ask(
         [
-            ("COMMAND", "INFO", *dialects.PROBED),
+            ("COMMAND", "INFO", *dialects.ASKED),
             ("INFO", "server"),
             ("INFO", "replication"),
             ("MODULE", "LIST"),

@@ -87,8 +87,8 @@ def cost_view(sizing: SizingPlan, bills: tuple[Bill, ...]) -> None:
             "service": bill.title,
             "item": priced.item,
             "a month $": priced.usd,
-            "how": priced.how,
             "grade": priced.grade,
+            "how": priced.how,
         }
         for bill in told
         for priced in bill.lines
@@ -98,8 +98,8 @@ def cost_view(sizing: SizingPlan, bills: tuple[Bill, ...]) -> None:
             "service": bill.title,
             "item": "in all",
             "a month $": _usd(bill),
-            "how": _between(bill),
             "grade": bill.grade,
+            "how": _between(bill),
         }
         for bill in told
     ]

@@ -17,6 +17,7 @@ from memdb.ui.tune import figures
 from memdb.ui.tune.figures import Trade
 from memdb.ui.tune.runs import comparison as compare_runs
 from memdb.ui.tune.views import curve_of
+from memdb.vectors.index import IndexInfo
 
 
 def tables(every: tuple[Candidate, ...], request: SweepRequest) -> None:
@@ -46,6 +47,16 @@ def tables(every: tuple[Candidate, ...], request: SweepRequest) -> None:
             "built in": st.column_config.TextColumn(help="Of what was built from here."),
         },
     )
+    if len(by_shard := shards_frame(every)):
+        st.markdown("###### by shard")
+        st.dataframe(
+            by_shard,
+            hide_index=True,
+            key="indexes.shards",
+            placeholder="–",
+            column_config={"documents": st.column_config.NumberColumn(format="localized")},
+        )
+        parts.export(by_shard, "index-shards", {"base": every[0].info.name}, key="indexes.shards_export")
     if any(c.run is not None for c in every):
         st.markdown("###### Recall and latency")
         st.dataframe(
@@ -79,15 +90,34 @@ def takes_frame(every: tuple[Candidate, ...]) -> pd.DataFrame:
                 "index": _short(c),
                 "parameters": _words(c),
                 "documents": c.info.told_documents,
-                "state": "ready"
-                if c.info.build.ready
-                else f"{c.info.build.state} {c.info.build.fraction:.0%}",
+                "state": _state(c.info),
                 "vectors": bytes_text(c.info.vector_bytes),
                 "built in": "–" if c.build_s is None else f"{c.build_s:.1f} s",
             }
             for c in every
         ]
     )
+
+
+def shards_frame(every: tuple[Candidate, ...]) -> pd.DataFrame:
+    """What each shard holds of each index, as its own FT.INFO tells; no rows where there is one shard."""
+    return pd.DataFrame(
+        [
+            {
+                "index": _short(c),
+                "shard": shard.node.address,
+                "documents": None if shard.info is None else shard.info.told_documents,
+                "state": line(shard.problem, 200) if shard.info is None else _state(shard.info),
+                "vectors": "–" if shard.info is None else bytes_text(shard.info.vector_bytes),
+            }
+            for c in every
+            for shard in c.info.shards
+        ]
+    )
+
+
+def _state(info: IndexInfo) -> str:
+    return "ready" if info.build.ready else f"{info.build.state} {info.build.fraction:.0%}"
 
 
 def gives_frame(every: tuple[Candidate, ...]) -> pd.DataFrame:
