@@ -127,7 +127,7 @@ def blocks(
     distance.need(params.type)
     size = max(1, min(most, BYTES_A_BATCH // params.bytes))
     done = 0
-    if _has_cursors(client):
+    if has_cursors(client):
         # Key and vector in one reply: four times as fast as asking for each hash.
         rendered = render(condition, client.server.dialect, info)
         batches = _by_cursor(client, info, rendered, size, vector_field.name)
@@ -240,7 +240,7 @@ def _fetched(
             batches.close()  # type: ignore[attr-defined]  # a generator: its cursor must not stay open
 
 
-def _has_cursors(client: Client) -> bool:
+def has_cursors(client: Client) -> bool:
     """Whether the engine has cursors that bring documents, and this user may use them."""
     dialect = client.server.dialect
     return dialect.loads and dialect.cursors and all(map(client.may, ("FT.CURSOR", "FT.AGGREGATE")))
@@ -259,7 +259,7 @@ def matching_keys(
     """
     dialect = client.server.dialect
     rendered = render(condition, dialect, info)
-    if _has_cursors(client):
+    if has_cursors(client):
         for keys, _, _ in _by_cursor(client, info, rendered, size):
             if keys:
                 yield keys
