@@ -33,7 +33,8 @@ def results(target: Target, info: IndexInfo, choice: SearchChoice) -> None:
     run = state.reading("search.run")
     result = cached.knn(target, info, choice.request, run)
     shown = SearchView(target, info, choice, result, titles_in(info, result))
-    remember(shown)
+    nearest = shown.titles.get(result.keys[0], "") if result.keys else ""
+    remember(info, choice, result.took_ms, nearest)
     _headline(shown)
     view = st.segmented_control(
         "View",
