@@ -459,7 +459,9 @@ def _usable(block: Block, metric: str) -> _Documents:
 
 
 def _words(client: Client, info: IndexInfo, condition: Condition | str) -> str:
-    """A filter as it is asked; "*" where there is none."""
+    """A filter in words; "*" where there is none."""
+    if isinstance(condition, str):
+        return condition
     rendered = render(condition, client.server.dialect, info)
     return "*" if rendered.everything else rendered.query
 
