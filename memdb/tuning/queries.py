@@ -35,7 +35,7 @@ from memdb.tuning.vectors import documents
 from memdb.vectors import chance, distance, upload
 from memdb.vectors.distance import Floats
 from memdb.vectors.exact import Neighbours, nearest
-from memdb.vectors.filters import EVERYTHING, Condition, render
+from memdb.vectors.filters import EVERYTHING, Condition, Raw, render
 from memdb.vectors.index import IndexInfo, VectorParams
 from memdb.vectors.nothing import nothing
 from memdb.vectors.read import NOTHING, Block, LeftOut, blocks_of, vectors_of
@@ -462,6 +462,8 @@ def _words(client: Client, info: IndexInfo, condition: Condition | str) -> str:
     """A filter in words; "*" where there is none."""
     if isinstance(condition, str):
         return condition
+    if isinstance(condition, Raw):
+        return condition.expression
     rendered = render(condition, client.server.dialect, info)
     return "*" if rendered.everything else rendered.query
 

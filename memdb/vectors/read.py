@@ -247,7 +247,7 @@ def _has_cursors(client: Client, info: IndexInfo) -> bool:
     dialect = client.server.dialect
     hidden = any(field.name == "__key" for field in info.fields)
     may = all(map(client.may, ("FT.CURSOR", "FT.AGGREGATE")))
-    return dialect.loads and dialect.has("FT.CURSOR") and may and not hidden
+    return dialect.loads and dialect.cursors and may and not hidden
 
 
 def matching_keys(

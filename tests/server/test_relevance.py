@@ -133,6 +133,22 @@ def test_hits_are_the_nearest_counted_in_numpy(anywhere: Client, prefix: str, me
     assert run.embedded[0].startswith("toy: 40 texts, 80 tokens, ")
 
 
+def test_a_build_that_begins_while_questions_are_asked_is_told(server_target: Target, prefix: str) -> None:
+    with valkey_search(server_target) as running, connect(replace(running.target, writable=True)) as client:
+        loaded(client, prefix)
+
+        def begin(*_: object) -> None:
+            running.building = True
+
+        request = EvaluationRequest((Setting(prefix + "idx"),), k=K)
+        run = evaluate.evaluate(client, request, judged(prefix), toy, report=begin)
+        running.building = False
+        clean(client, prefix)
+    (note,) = run.notes
+    assert note.startswith("While questions were asked: ")
+    assert "is still being built" in note
+
+
 def test_a_filter_holds_for_every_setting(anywhere: Client, prefix: str) -> None:
     vectors = loaded(anywhere, prefix)
     request = EvaluationRequest((Setting(prefix + "idx"),), k=K, filter="@tag:{t1}")

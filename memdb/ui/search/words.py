@@ -36,6 +36,7 @@ def results(target: Target, info: IndexInfo, choice: SearchChoice) -> None:
             required=True,
             key="search.view",
             bind="query-params",
+            wrap=True,
             label_visibility="collapsed",
         )
         if view == "Side by side":
