@@ -93,7 +93,7 @@ def run_saved(
     report: Report = silent,
     keep: Callable[[Evaluation], None] | None = None,
 ) -> Evaluation:
-    """As `evaluate`; the result is kept on disk, also of a cancelled one, and what there is of a killed process.
+    """As `evaluate`; the result is kept on disk, also of a cancelled one, and what a killed process had.
 
     Raises:
         Cancelled: from `report`; the questions asked until then are saved.

@@ -198,7 +198,7 @@ def run_saved(
     report: Report = silent,
     keep: Callable[[Run], None] | None = None,
 ) -> Run:
-    """As `recall`; the result is kept on disk, also of a cancelled one, and what there is of a killed process.
+    """As `recall`; the result is kept on disk, also of a cancelled one, and what a killed process had.
 
     Raises:
         Cancelled: from `report`; what had been measured is saved.
