@@ -78,7 +78,7 @@ def home(
 
 def kept(home: Path) -> dict[str, bytes]:
     """Everything that others see afterwards. Caches, and what the app notes by itself, are left out."""
-    folders = ("maps", "embeddings", "metrics", "logs", "models", "truth")
+    folders = ("maps", "embeddings", "history", "logs", "models", "truth")
     return {
         str(path.relative_to(home)): path.read_bytes()
         for path in sorted(home.rglob("*"))
