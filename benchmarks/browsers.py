@@ -56,13 +56,15 @@ class Tab:
     def __init__(self, socket: websockets.ClientConnection) -> None:
         self._socket = socket
         self._reruns: dict[str, float] = {}
+        self._at = ("", "")  # page and query, which a browser sends with each of its fragments too
         self._lock = asyncio.Lock()
 
     async def open(self, page: str, query: str = "") -> float:
         """Ask for a page; seconds to the end of its run."""
         async with self._lock:
             self._reruns = {}
-            return await self._run(page, query, "")
+            self._at = (page, query)
+            return await self._run("")
 
     async def idle(self, seconds: float) -> None:
         """What an open tab asks for by itself."""
@@ -70,15 +72,14 @@ class Tab:
         due = {fragment: time.monotonic() + every for fragment, every in self._reruns.items()}
         while time.monotonic() < end:
             await asyncio.sleep(0.1)
-            for fragment, at in due.items():
+            for fragment, at in list(due.items()):
                 if time.monotonic() >= at:
-                    await self._run("", "", fragment)
+                    await self._run(fragment)
                     due[fragment] = time.monotonic() + self._reruns.get(fragment, 1e9)
 
-    async def _run(self, page: str, query: str, fragment: str) -> float:
+    async def _run(self, fragment: str) -> float:
         message = BackMsg()
-        message.rerun_script.page_name = page
-        message.rerun_script.query_string = query
+        message.rerun_script.page_name, message.rerun_script.query_string = self._at
         message.rerun_script.fragment_id = fragment
         message.rerun_script.is_auto_rerun = bool(fragment)
         began = time.monotonic()
