@@ -66,7 +66,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def corpus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's documents as a home keeps them, read once for all workers of a run."""
+    """The demo's documents as a home keeps them, read once for all workers of a run (7 s of one core).
+
+    This process has them from then on, with or without a home: for files whose code asks without one.
+    """
     from memdb.demo import corpus
 
     base = tmp_path_factory.getbasetemp()
@@ -76,6 +79,8 @@ def corpus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         patch.setattr(corpus, "_read", {})
         corpus.documents(home=shared)
+        read = corpus._read
+    corpus._read.update(read)
     return shared / "corpus"
 
 

@@ -242,7 +242,7 @@ def _fetched(
 def _has_cursors(client: Client) -> bool:
     """Whether the engine has cursors that bring documents, and this user may use them."""
     dialect = client.server.dialect
-    return dialect.loads and dialect.has("FT.CURSOR") and all(map(client.may, ("FT.CURSOR", "FT.AGGREGATE")))
+    return dialect.loads and dialect.cursors and all(map(client.may, ("FT.CURSOR", "FT.AGGREGATE")))
 
 
 def matching_keys(

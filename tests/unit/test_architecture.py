@@ -219,14 +219,22 @@ def test_pages_are_a_few_lines() -> None:
 
 
 def test_no_html_is_ever_switched_on() -> None:
-    """One stylesheet of ours is handed over by its path; no text is ever read as HTML."""
+    """Stylesheets of ours are handed over by their path; no text is ever read as HTML."""
     sources = python("memdb", "pages", "streamlit_app.py")
     switched = [
         (p.relative_to(ROOT).as_posix(), what)
         for p in sources
         for what in re.findall(r"unsafe_allow_html|st\.html\([^)]*\)|components\.v1", p.read_text())
     ]
-    assert switched == [("memdb/ui/present/page.py", "st.html(LOOK)")]
+    assert switched == [
+        ("memdb/ui/frame.py", "st.html(LOOK)"),
+        ("memdb/ui/frame.py", "st.html(DARK)"),
+        ("memdb/ui/present/page.py", "st.html(LOOK)"),
+    ]
+    assert (
+        'LOOK, DARK = Path(__file__).with_name("look.css"), Path(__file__).with_name("dark.css")'
+        in (UI / "frame.py").read_text()
+    )
     assert 'LOOK = Path(__file__).with_name("present.css")' in (UI / "present" / "page.py").read_text()
 
 

@@ -263,7 +263,7 @@ def _bill(scene: Scene) -> None:
     left = [bill.title for bill in bills if bill.monthly_usd is None]
     st.caption(
         f"{SHAPE.vectors:,} vectors of {SHAPE.dim:,} numbers with 1 KiB of text each, {PER_SECOND} new "
-        "sessions a second, 2 replicas. Calculated from list prices; Compare tells each line."
+        "sessions a second, 2 replicas. Calculated from list prices; Compare lists each line."
         + (f" Not possible or without a price: {markdown(', '.join(left))}." if left else "")
     )
 
