@@ -33,6 +33,8 @@ OF_THE_SERVER = {
     ("home.py", "_begin_again"),
     ("sessions/bulk.py", "_do"),
     ("tune/indexes.py", "_start_build"),
+    ("relevance/another.py", "_start"),
+    ("relevance/another.py", "_remove"),
 }
 # Caches, made again where they are gone.
 CACHES = {("map/query.py", "live"), ("search/exact.py", "_truth")}
