@@ -100,7 +100,7 @@ def run_saved(
         MemDBError: nothing could be asked, or the result could not be saved.
     """
     last: list[Evaluation] = []
-    under_way = now_and_then(lambda run: store.save(run, home))
+    under_way: Callable[[Evaluation], None] = now_and_then(lambda run: store.save(run, home))
 
     def remember(run: Evaluation) -> None:
         last[:] = [run]

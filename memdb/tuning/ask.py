@@ -206,7 +206,7 @@ def run_saved(
         MemDBError: nothing could be measured, or the result could not be saved.
     """
     last: Run | None = None
-    under_way = now_and_then(lambda run: store.save(run, home))
+    under_way: Callable[[Run], None] = now_and_then(lambda run: store.save(run, home))
 
     def remember(run: Run) -> None:
         nonlocal last

@@ -42,19 +42,15 @@ VIEWS: dict[str, tuple[str, tuple[str, ...]]] = {
 LOOKS = (
     *("access.", "safety.commands", "cancel.", "connect.test.", "connect.open.", "connect.close"),
     *("connect.form_", "connect.aws", "connect.drop.", "metrics.probe", "compare.measure", "map.draw"),
-    *("recall.grid.start", "recall.rank", "recall.use.code", "recall.runs.open", "relevance.runs.open"),
+    *("relevance.another.look", "relevance.another.compare", "recall.grid.start", "recall.rank"),
+    *("recall.use.code", "recall.runs.open", "relevance.runs.open"),
     *("search.", "sessions.", "plan.prices.forget", "present.", "aws.ask", "home."),
 )
 READS = {"Again", "Refresh", "A random document", "Compute exact neighbours", "Clear all filters", "Log out"}
 CHANGES = {  # of which at least these are drawn, and locked
     *("recall.start", "recall.runs.delete", "recall.watch.start", "indexes.measure", "search.judge.3"),
     *("relevance.start", "relevance.runs.delete", "relevance.labels.remove", "relevance.import.start"),
-    *(
-        "drill.run",
-        "present.plug",
-        "plan.read_button",
-        "plan.prices.refresh",
-    ),
+    *("drill.run", "present.plug", "plan.read_button", "plan.prices.refresh"),
 }
 
 
