@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -60,7 +61,23 @@ _LET_IN: ContextVar[bool] = ContextVar("frame.let_in", default=False)  # in this
 @cache
 def _warm() -> None:
     """Compile what the Map page needs while nobody waits for it; once in this process."""
-    threading.Thread(target=layout.warm, name="warm", daemon=True).start()
+    threading.Thread(target=_warmed, name="warm", daemon=True).start()
+
+
+def _warmed() -> None:
+    _set_aside()
+    layout.warm()
+    _set_aside()
+
+
+def _set_aside() -> None:
+    """Keep what is imported by now out of the garbage collector's sight.
+
+    Streamlit collects after every run of the script, also of a panel that draws itself each second: going
+    through all modules took longer than most runs.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @cache
