@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import gc
 import hashlib
 import os
 import shutil
@@ -30,6 +31,9 @@ from tests.abilities import Server
 # What an example may find must not depend on how busy the machine is.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+# Every worker imports all tests and what they use: looking for garbage meanwhile took a third of that.
+gc.disable()
 
 ROOT = Path(__file__).parent.parent
 LONG_FIRST = (
@@ -63,6 +67,13 @@ def interruptible() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first: what begins last would be waited for while other workers have nothing left to do."""
     items.sort(key=lambda item: next((n for n, part in enumerate(LONG_FIRST) if part in item.nodeid), 99))
+
+
+def pytest_collection_finish() -> None:
+    """From here on garbage is looked for, but not among what was imported."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -20,7 +21,7 @@ from memdb.display import Markdown, code, labels, markdown
 from memdb.errors import LoginFailed, MemDBError, NotAllowed, NoVectorField
 from memdb.maps import layout
 from memdb.ui.help import HELP
-from memdb.ui.kit import access, cached, parts, safety, state, targets
+from memdb.ui.kit import access, cached, parts, role, safety, state, targets
 from memdb.vectors.index import IndexInfo
 
 TITLE = "MemoryDB Explorer"
@@ -60,7 +61,23 @@ _LET_IN: ContextVar[bool] = ContextVar("frame.let_in", default=False)  # in this
 @cache
 def _warm() -> None:
     """Compile what the Map page needs while nobody waits for it; once in this process."""
-    threading.Thread(target=layout.warm, name="warm", daemon=True).start()
+    threading.Thread(target=_warmed, name="warm", daemon=True).start()
+
+
+def _warmed() -> None:
+    _set_aside()
+    layout.warm()
+    _set_aside()
+
+
+def _set_aside() -> None:
+    """Keep what is imported by now out of the garbage collector's sight.
+
+    Streamlit collects after every run of the script, also of a panel that draws itself each second: going
+    through all modules took longer than most runs.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @cache
@@ -117,6 +134,7 @@ def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
     parts.damaged_files()
     with st.sidebar:
         access.login_panel(targets.may())
+        role.panel()
     token = _LET_IN.set(True)
     try:
         with limit:

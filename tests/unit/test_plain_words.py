@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.unit.source import nodes
+
 ROOT = Path(__file__).parent.parent.parent
 # What somebody who had not seen the product could not read, and what stands there now.
 RIDDLES = {
@@ -32,15 +34,14 @@ RIDDLES = {
 
 def _texts(path: Path) -> Iterator[tuple[int, str]]:
     """What is written out in a source, without docstrings: with its line."""
-    tree = ast.parse(path.read_text("utf-8"))
     docs = {
         id(node.body[0].value)
-        for node in ast.walk(tree)
+        for node in nodes(path)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         and node.body
         and isinstance(node.body[0], ast.Expr)
     }
-    for node in ast.walk(tree):
+    for node in nodes(path):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
             yield node.lineno, node.value
 

@@ -22,7 +22,7 @@ from memdb.story.contrast import Answered
 from memdb.tuning.run import Run
 from memdb.ui import durability, frame, plan
 from memdb.ui.kit import cached as kit
-from memdb.ui.kit import charts, live, parts, state
+from memdb.ui.kit import charts, live, parts, role, state
 from memdb.ui.present import figures
 from memdb.ui.present.scene import Scene
 from memdb.ui.sessions import turn_shown
@@ -60,7 +60,7 @@ def _loss(scene: Scene) -> None:
         type="primary",
         shortcut="P",
         key="present.plug",
-        disabled=running,
+        disabled=running or role.locked(),
         on_click=durability.start,
         args=(DrillRequest(SECONDS, documents=0),),
     )
@@ -72,6 +72,9 @@ def _loss(scene: Scene) -> None:
         raise job.error
     result = _finished()
     if result is None:
+        for column, name in zip(st.columns(len(NAMES)), NAMES, strict=True):
+            with column, st.container(key=f"present-counter-{name}"):
+                st.metric(f"{NAMES[name]}: acknowledged writes", "0")
         st.caption(
             f"Two engines are started on this machine, written to for {SECONDS} seconds, and killed. Nothing "
             "is written to the opened target, here and in all steps."
