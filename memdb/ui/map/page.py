@@ -13,7 +13,7 @@ import streamlit as st
 
 from memdb.cluster.target import Target
 from memdb.display import line, markdown
-from memdb.errors import MemDBError
+from memdb.errors import MemDBError, UnknownIndex
 from memdb.maps import store
 from memdb.maps.facets import Bools, Facet
 from memdb.maps.request import Map, MapRequest
@@ -69,6 +69,21 @@ class _Held:
 def draw(target: Target) -> None:
     """A map of the index chosen in the sidebar."""
     frame.on_index(target, _draw)
+    _left_of_a_dropped_index(target)
+
+
+def _left_of_a_dropped_index(target: Target) -> None:
+    """What was drawn stays, also where its index went meanwhile."""
+    made = form.drawn_last(target)
+    if made is None:
+        return
+    with parts.errors_shown(target):
+        try:
+            cached.index_info(target, made.request.index)
+        except UnknownIndex:
+            name = markdown(made.request.index, 80)
+            st.caption(f"The index **{name}** is not there any more. This is what was drawn of it.")
+            _drawn_so_far(made)
 
 
 def _draw(target: Target, info: IndexInfo) -> None:
@@ -176,7 +191,9 @@ def _head(shown: MapView) -> None:
     made = shown.made
     quality = made.quality
     words = [f"**Showing {markdown(made.words)}**"]
-    if made.method == "PCA":
+    if made.method == "PCA" and made.quality is not None:
+        words.append("the plane of largest spread (PCA)")
+    elif made.method == "PCA":
         words.append("the widest plane only (PCA), not laid out")
     elif made.method == "coarse":
         words.append("a coarse layout only")
