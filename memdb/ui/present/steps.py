@@ -72,6 +72,9 @@ def _loss(scene: Scene) -> None:
         raise job.error
     result = _finished()
     if result is None:
+        for column, name in zip(st.columns(len(NAMES)), NAMES, strict=True):
+            with column, st.container(key=f"present-counter-{name}"):
+                st.metric(f"{NAMES[name]}: acknowledged writes", "0")
         st.caption(
             f"Two engines are started on this machine, written to for {SECONDS} seconds, and killed. Nothing "
             "is written to the opened target, here and in all steps."
