@@ -96,7 +96,7 @@ def rates(client: Client, info: IndexInfo, request: SweepRequest) -> Rates:
 
 def _read_per_s(client: Client, info: IndexInfo, field: str) -> float | None:
     """Vectors a second by cursor; None where the engine has none, where keys are listed meanwhile."""
-    if not read.has_cursors(client):
+    if not read.has_cursors(client, info):
         return None
     begun = read.blocks(client, info, field, most=VECTORS)
     began = time.perf_counter()
