@@ -1,5 +1,6 @@
-"""The Sessions page. Its face: a turn of a conversation as other pages show it."""
+"""The Sessions page. Its face: a turn as other pages show it, and the formats of a target's sessions."""
 
+from memdb.ui.sessions.cached import formats_there
 from memdb.ui.sessions.turn import turn_shown
 
-__all__ = ["turn_shown"]
+__all__ = ["formats_there", "turn_shown"]
