@@ -258,7 +258,7 @@ def moment(value: Any) -> datetime | None:
         told = datetime.fromisoformat(text)
     except ValueError:
         return _worded(text)
-    return told if told.tzinfo else told.replace(tzinfo=UTC)
+    return _on_the_calendar(told if told.tzinfo else told.replace(tzinfo=UTC))
 
 
 def time_in(entry: Any) -> datetime | None:
@@ -503,6 +503,15 @@ def _since_1970(value: float) -> datetime | None:
             except (OverflowError, OSError, ValueError):
                 return None
     return None
+
+
+def _on_the_calendar(told: datetime) -> datetime | None:
+    """The time, unless UTC has no such year: .NET's "no time", the year 1, lies before it in the east."""
+    try:
+        told.astimezone(UTC)
+    except OverflowError:
+        return None
+    return told
 
 
 def _worded(text: str) -> datetime | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -373,3 +374,35 @@ def test_memories_that_are_alike(app: AppTest, server: Client) -> None:
     healthy(app)
     pairs = next(f for f in frames(app) if "earlier" in f)
     assert sorted([*pairs["earlier"], *pairs["later"]]) == ["Likes green tea", "Likes green tea!"]
+
+
+def test_turns_by_the_vectors_stored_beside_them(app: AppTest, server: Client) -> None:
+    for number in range(6):
+        row = np.eye(16, dtype="<f4")[number] + np.float32(0.1) * number
+        told = ["session_tag", f"s{number % 2}", "role", "user", "content", f"text {number}"]
+        server.execute("HSET", f"history:{number}", *told, "vector_field", row.tobytes())
+    opened(app)
+    app.text_input(key="sessions.meaning.like").set_value("history:4").run()
+    healthy(app)
+    near = next(f for f in frames(app) if "cosine" in f)
+    assert near["text"].iloc[0] == "text 4"
+    assert near["cosine"].iloc[0] == pytest.approx(1.0)
+    assert len(near) == 6
+    assert "6 keys that were read" in marked(app)
+    app.text_input(key="sessions.meaning.like").set_value("").run()
+    app.text_input(key="sessions.meaning").set_value("a refund").run()
+    assert not app.exception
+    assert "16 numbers" in app.error[0].value
+
+
+def test_times_beyond_what_a_calendar_holds_are_shown_as_stored(app: AppTest, server: Client) -> None:
+    put(server, "early", created_at="0001-01-01T00:00:00+05:00")
+    put(server, "late", created_at="9999-12-31T23:59:59-05:00")
+    opened(app)
+    healthy(app)
+    created = frames(app)[0]["created"]
+    assert created.isna().all()
+    for id_, told in (("early", "0001-01-01"), ("late", "9999-12-31")):
+        app.text_input(key="sessions.open").set_value(id_).run()
+        healthy(app)
+        assert told in marked(app)
