@@ -205,14 +205,13 @@ class Sessions(OnWritableServer):
             vector = stored_vectors.turn_vector(client, layout, stored, self.like)
         else:
             try:
-                vector, embedder = stored_vectors.question_vector(
-                    client, stored, self.id, settings, model=self.embedder
+                vector, _ = stored_vectors.question_vector(
+                    client, stored, self.id, settings, model=self.embedder, tell=say_what_leaves
                 )
             except NoEmbedder:
                 if wanted:
                     raise
                 return None
-            say_what_leaves(embedder)
         near = stored_vectors.near_stored(client, layout, stored, vector, min(self.limit, 100))
         if self.hide:
             near = replace(near, turns=tuple(replace(n, turn=hidden_turn(n.turn)) for n in near.turns))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,7 +90,13 @@ def find(client: Client, format_: Format) -> StoredVectors | None:
 
 
 def question_vector(
-    client: Client, stored: StoredVectors, question: str, settings: Settings, *, model: str = ""
+    client: Client,
+    stored: StoredVectors,
+    question: str,
+    settings: Settings,
+    *,
+    model: str = "",
+    tell: Callable[[Embedder], None] = silent,
 ) -> tuple[Floats, Embedder]:
     """A question by the model that made the stored vectors, (d,) float32, and that model.
 
@@ -100,6 +106,7 @@ def question_vector(
         question: not blank.
         settings: say the model of an index.
         model: its name, where it is said here; see `memdb.embedding.named`.
+        tell: gets the model before the question is sent to it.
 
     Raises:
         NoEmbedder: nothing says which model it is.
@@ -107,9 +114,10 @@ def question_vector(
         MemDBError: it had to be asked and did not answer.
     """
     if stored.info is not None:
-        embedder = embedder_for(client, stored.info, settings, here=model, tell=silent)
+        embedder = embedder_for(client, stored.info, settings, here=model, tell=tell)
     elif model or stored.dimension == _LOCAL_NUMBERS:
         embedder = named(model or LOCAL, settings)
+        tell(embedder)
     else:
         raise NoEmbedder(
             f"Nothing says which model made the stored vectors of {stored.dimension:,} numbers.",

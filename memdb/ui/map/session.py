@@ -10,14 +10,14 @@ import streamlit as st
 from memdb.display import labels, markdown
 from memdb.errors import MemDBError
 from memdb.maps import layout
-from memdb.sessions import formats, stored_vectors
+from memdb.sessions import formats
 from memdb.sessions.filters import SessionFilter
 from memdb.sessions.known import ARTICLE
 from memdb.sessions.mapping import Format
 from memdb.ui.kit import cached, model, parts, privacy
 from memdb.ui.kit.model import ModelChoice
 from memdb.ui.map.shown import MapView
-from memdb.ui.sessions import formats_there
+from memdb.ui.sessions import formats_there, stored_vectors
 from memdb.vectors.distance import Floats, prepared
 from memdb.vectors.read import vectors_of
 
@@ -116,7 +116,7 @@ def _format(shown: MapView) -> Format:
 
 def _stored_here(shown: MapView, format_: Format) -> bool:
     """Whether the turns of a format are documents of the map's index, and have their places already."""
-    stored = stored_vectors.find(cached.client(shown.target), format_)
+    stored = stored_vectors(shown.target, format_, 0)
     field = shown.info.vector_field(shown.made.request.field)[0].name
     return (
         stored is not None
