@@ -225,7 +225,7 @@ class Settings:
         NUMBER, 50.0, "size in MB that a target's history of samples may reach under MEMDB_HOME"
     )
     webhook: str = _setting(
-        ADDRESS, "", "http(s) address that is told when an alert is raised or clears; may carry a secret"
+        ADDRESS, "", "http(s) address to notify when an alert is raised or clears; may carry a secret"
     )
     embedder: str = _setting(
         TEXT,

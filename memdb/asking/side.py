@@ -19,14 +19,13 @@ from memdb.settings import Settings
 from memdb.vectors import words as by_words
 from memdb.vectors.distance import Doubles, Floats
 from memdb.vectors.filters import EVERYTHING, Condition, render
-from memdb.vectors.fusion import Fused, Fusion
+from memdb.vectors.fusion import FUSION, Fused, Fusion
 from memdb.vectors.hybrid import HybridRequest, hybrid
 from memdb.vectors.index import IndexInfo, index_info
 from memdb.vectors.query import EF_RUNTIME, Command, KnnRequest, returnable, template, vector_param
 from memdb.vectors.search import knn
 from memdb.vectors.words import WordsRequest, words
 
-FUSION = Fusion()
 By = Literal["vectors", "words", "both"]
 WAYS: dict[By, str] = {"vectors": "vectors", "words": "words", "both": "words and vectors"}
 

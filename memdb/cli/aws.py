@@ -89,7 +89,7 @@ class Alarms(InRegion):
     form: str | None = option(
         "--as", either="output", choices=("boto3", "cloudformation", "terraform"), help="print that text"
     )
-    topic: str = option("--topic", default="", metavar="ARN", help="SNS topic that is told")
+    topic: str = option("--topic", default="", metavar="ARN", help="SNS topic to notify")
 
     def run(self) -> int:
         """The alarms, and which CloudWatch has already."""

@@ -23,10 +23,9 @@ from memdb.cluster.find import find_target
 from memdb.display import line
 from memdb.errors import BadInput
 from memdb.settings import Settings
-from memdb.vectors.fusion import Fusion, Method, Place
+from memdb.vectors.fusion import FUSION, Fusion, Method, Place
 from memdb.vectors.titles import title_of
 
-_FUSION = Fusion()
 _MOST_BYTES = 4 << 20  # of a file of questions
 _SHOWN = 20  # questions of a comparison on a terminal
 
@@ -37,11 +36,11 @@ class TwoSides(InWords):
 
     by: By = option("--by", default="vectors", choices=get_args(By), help="what --text is searched by")
     fusion: Method = option(
-        "--fusion", default=_FUSION.method, choices=get_args(Method), help="how --by both puts them together"
+        "--fusion", default=FUSION.method, choices=get_args(Method), help="how --by both puts them together"
     )
     weight: float = option(
         "--weight",
-        default=_FUSION.weight,
+        default=FUSION.weight,
         type=float,
         metavar="W",
         help="share of the vectors in --fusion weighted, 0 to 1",

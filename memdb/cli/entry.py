@@ -21,7 +21,7 @@ COMMANDS = {
     "demo": "start engine and app on this machine and load the demo data",
     "app": "open the app on a server that runs already",
     "serve": "serve the app to others, in the foreground: for systemd and containers",
-    "deploy": "templates to serve the app beside a cluster, filled in from what AWS tells; only reads",
+    "deploy": "templates to serve the app beside a cluster, filled in from what AWS reports; only reads",
     "engine start": "run an engine in the foreground until Ctrl-C and print its URL",
     "engine status": "list the engines that run",
     "engine stop": "stop the local engine; what it holds stays on disk",
@@ -56,7 +56,7 @@ COMMANDS = {
 GROUPS = {
     "labels": "how well documents answer questions, as you judged",
     "engine": "run, show or stop the local engine",
-    "aws": "what AWS tells of a cluster; only reads",
+    "aws": "what AWS reports of a cluster; only reads",
 }
 INTERRUPTED = 130  # what a shell expects after Ctrl-C
 

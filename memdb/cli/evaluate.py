@@ -24,6 +24,7 @@ from memdb.relevance.measures import name
 from memdb.relevance.run import By, Evaluation, EvaluationRequest, Setting
 from memdb.relevance.sources import Source
 from memdb.settings import Settings
+from memdb.vectors.fusion import FUSION, Fusion, Method
 
 MISSED = 1
 SHOWN = 10  # worst or most changed questions
@@ -54,6 +55,19 @@ class Evaluate(OnServer):
         many=True,
         metavar="TEXT",
         help=f"what keys of the index begin with and those of the labels do not{_EACH}",
+    )
+    fusion: tuple[Method, ...] = option(
+        "--fusion",
+        many=True,
+        choices=get_args(Method),
+        help=f"how --by hybrid puts both lists together (default: rrf){_EACH}",
+    )
+    weight: tuple[float, ...] = option(
+        "--weight",
+        many=True,
+        type=float,
+        metavar="W",
+        help=f"share of the vectors in --fusion weighted, 0 to 1 (default: 0.5){_EACH}",
     )
     filter: str = option("--filter", default=_DEFAULT.filter, metavar="EXPR", help="for all settings")
     labels: Source = option(
@@ -113,6 +127,8 @@ class Evaluate(OnServer):
             "embedder": self.embedder,
             "ef_runtime": tuple(ef or None for ef in self.ef),
             "strip": self.strip,
+            "fusion": self.fusion,
+            "weight": self.weight,
         }
         settings = max(map(len, given.values()))
         if wrong := [name for name, values in given.items() if len(values) not in (0, 1, settings)]:
@@ -122,9 +138,14 @@ class Evaluate(OnServer):
                 "Give an option once for all settings, or once for each.",
             )
         columns = {name: values * settings if len(values) == 1 else values for name, values in given.items()}
+        methods = columns.pop("fusion") or (FUSION.method,) * settings
+        weights = columns.pop("weight") or (FUSION.weight,) * settings
         return EvaluationRequest(
             tuple(
-                Setting(**{name: values[place] for name, values in columns.items() if values})
+                Setting(
+                    **{name: values[place] for name, values in columns.items() if values},
+                    fusion=Fusion(methods[place], weight=weights[place]),
+                )
                 for place in range(settings)
             ),
             k=self.k,

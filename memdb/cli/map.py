@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,8 @@ from memdb.cli.output import Bar, print_json, print_table, say
 from memdb.cluster.client import open_for_work
 from memdb.display import line
 from memdb.errors import BadInput
-from memdb.maps import run
-from memdb.maps.request import GRAPHS, LAYOUTS, MOST, How, Layout, MapRequest
+from memdb.maps import run, two
+from memdb.maps.request import GRAPHS, LAYOUTS, MOST, By, How, Layout, MapRequest
 from memdb.maps.request import Map as Made
 from memdb.settings import Settings
 from memdb.vectors.index import index_info
@@ -45,7 +46,7 @@ class Map(OnIndex):
         "--layout",
         default=_DEFAULT.layout,
         choices=tuple(LAYOUTS),
-        help="graph: UMAP from the neighbours in the index's metric; umap: umap-learn with its own search",
+        help=" ".join(f"{name}: {words}" for name, words in LAYOUTS.items()),
     )
     graph: How = option(
         "--graph",
@@ -54,6 +55,16 @@ class Map(OnIndex):
         help=f"neighbours: auto is {GRAPHS['auto']} approximate: {GRAPHS['approximate']}",
     )
     layout_seed: int = option("--layout-seed", default=_DEFAULT.layout_seed, type=count(0), metavar="N")
+    against: str = option(
+        "--against", default="", metavar="INDEX", help="put this index on the same map, and say what differs"
+    )
+    since: int = option(
+        "--since",
+        default=0,
+        type=count(0),
+        metavar="N",
+        help="put the index as it was on the same map: 1 is its map that was kept last, 2 the one before",
+    )
     json: bool = option("--json", default=False, help="print what was made as JSON")
 
     @property
@@ -104,10 +115,12 @@ class Map(OnIndex):
             )
         settings = Settings.from_env()
         request = self.request
+        if self.against or self.since:
+            return self._two(settings, request, path)
         with open_for_work(self.find(settings)) as client, Bar() as bar:
             info = index_info(client, self.index)
             made = run.make(client, info, request, home=settings.home, report=bar.report)
-        about = {
+        about: dict[str, object] = {
             "request": asdict(request),
             "sample": made.words,
             "metric": made.metric,
@@ -119,22 +132,101 @@ class Map(OnIndex):
             "clusters": list(made.names),
             "notes": list(made.notes),
         }
-        ending, rows = path.suffix.lower(), table(made)
-        if ending == ".csv":
-            content = export.to_csv(rows)
-        else:
-            content = export.to_json(rows, about) if ending == ".json" else export.to_parquet(rows, about)
-        try:
-            path.write_bytes(content)
-        except OSError as exc:
-            raise BadInput(
-                f"'{path}' cannot be written: {exc.strerror}.", "Write elsewhere with --out."
-            ) from exc
+        _write(path, table(made), about)
         if self.json:
             print_json({**about, "out": str(path), "points": len(made.keys)})
         else:
             _show(made, path)
         return 0
+
+    def _two(self, settings: Settings, request: MapRequest, path: Path) -> int:
+        if self.against and self.since:
+            raise BadInput("Both --against and --since are given.", "Give one of them.")
+        if self.dimensions != _DEFAULT.dimensions:
+            raise BadInput("Two on one map are drawn in 2-D.", "Leave --dimensions out.")
+        with open_for_work(self.find(settings)) as client, Bar() as bar:
+            info = index_info(client, self.index)
+            if self.since:
+                before = two.earlier(client, settings.home, request, self.since)
+                after = two.read(client, info, request, f"{info.name} now", report=bar.report)
+            else:
+                other = index_info(client, self.against)
+                by: By = "all" if request.by == "all" else "random"
+                beside = replace(
+                    request, index=other.name, field="", condition="*", params=(), by=by, stratum=""
+                )
+                before = two.read(client, info, request, info.name, report=bar.report)
+                after = two.read(client, other, beside, other.name, report=bar.report)
+            made = two.lay(client, info, request, before, after, report=bar.report)
+        about: dict[str, object] = {
+            "request": asdict(request),
+            "before": made.names[0],
+            "after": made.names[1],
+            "difference": None if made.difference is None else asdict(made.difference),
+            "beyond_chance": None if made.difference is None else made.difference.beyond_chance,
+            "points": {
+                "before": int(made.before.sum()),
+                "after": int(made.after.sum()),
+                "same": int((made.before & made.after).sum()),
+                "other_vector": made.moved,
+            },
+            "regions": [asdict(region) for region in made.regions],
+            "notes": list(made.notes),
+        }
+        _write(path, two_table(made), about)
+        if self.json:
+            print_json({**about, "out": str(path)})
+            return 0
+        say(line(made.words, 2_000))
+        rows = [
+            (
+                line(r.name, 50),
+                r.verdict,
+                f"{r.before:,}",
+                f"{r.after:,}",
+                f"{r.share_before:.1%}",
+                f"{r.share_after:.1%}",
+                f"{r.p_value:.3g}",
+            )
+            for r in made.regions
+        ]
+        heads = ("region", "what happened", "before", "after", "share before", "share after", "p (Holm)")
+        print_table("", heads, rows, right=(2, 3, 4, 5, 6))
+        for note in made.notes:
+            say(f"Note: {note}")
+        say(f"Written to {path}.")
+        return 0
+
+
+def two_table(made: two.TwoOnOne) -> pd.DataFrame:
+    """One row a point: key, side (before, after, both), x, y, and its region (empty between regions)."""
+    import pandas as pd
+
+    sides = [
+        "both" if x and y else "before" if x else "after"
+        for x, y in zip(made.before, made.after, strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "key": pd.Series(made.keys, dtype=object),
+            "side": sides,
+            "x": made.xy[:, 0],
+            "y": made.xy[:, 1],
+            "region": [made.clusters[i] if i >= 0 else "" for i in made.labels.tolist()],
+        }
+    )
+
+
+def _write(path: Path, rows: pd.DataFrame, about: dict[str, object]) -> None:
+    ending = path.suffix.lower()
+    if ending == ".csv":
+        content = export.to_csv(rows)
+    else:
+        content = export.to_json(rows, about) if ending == ".json" else export.to_parquet(rows, about)
+    try:
+        path.write_bytes(content)
+    except OSError as exc:
+        raise BadInput(f"'{path}' cannot be written: {exc.strerror}.", "Write elsewhere with --out.") from exc
 
 
 def table(made: Made) -> pd.DataFrame:
@@ -161,13 +253,14 @@ def _graph(made: Made) -> dict[str, object]:
     return {"how": "approximate", **rounded, "sample": recall.sample}
 
 
-def _quality(made: Made) -> dict[str, float | int] | None:
+def _quality(made: Made) -> dict[str, float | int | None] | None:
     q = made.quality
     if q is None:
         return None
     return {
         "trustworthiness": round(q.trustworthiness, 5),
         "continuity": round(q.continuity, 5),
+        "rank_correlation": round(q.rank_correlation, 5) if math.isfinite(q.rank_correlation) else None,
         "sample": q.sample,
         "kept": round(q.mean_kept, 5),
         "neighbours": q.neighbours,

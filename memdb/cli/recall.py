@@ -147,11 +147,11 @@ class Recall(InWords):
             print_json(as_json(run, self.bound))
         else:
             _show(run, self.bound)
-        if info.unfinished:
-            note(f"The target is not shown to be met: {info.unfinished}")
+        if run.unfinished:
+            note(f"The target is not shown to be met: {run.unfinished}")
         met = run.recommendation is not None and run.recommendation.met
-        # A run that was cut short, or of a part of the index, proves nothing: no pipeline may go on by it.
-        return 0 if met and not run.partial and not info.unfinished else MISSED
+        # A run that was cut short proves nothing: no pipeline may go on by it.
+        return 0 if met and not run.partial else MISSED
 
 
 def as_json(run: Run, bound: float = BOUND) -> dict[str, object]:

@@ -56,7 +56,9 @@ class Tap(OnServer):
         settings = Settings.from_env()
         target = self.find(settings)
         path = Path(self.out).expanduser() if self.out else new_path(settings.home, target, time.time())
-        with Recorder(path, share=self.share, most=self.most or MOST, say=note) as recorder:
+        with Recorder(
+            path, share=self.share, most=self.most or MOST, server=target.address, say=note
+        ) as recorder:
             proxy = Proxy(target, recorder, host=host, port=port, remote=self.remote, say=note)
             before = signal.signal(signal.SIGTERM, lambda *_: proxy.stop())
             interrupt = signal.signal(signal.SIGINT, lambda *_: proxy.stop())

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from memdb.errors import BadSettings, LoginFailed, MemDBError, Unreachable
 from memdb.settings import variable
+
+_ACCOUNT = re.compile(r"\b\d{12}\b")
+_ARN = re.compile(r"\barn:[\w-]+:[^\s,'\"]*")
 
 
 def session() -> Any:
@@ -94,8 +98,18 @@ def secret(name: str, region: str = "", *, secrets: Any = None) -> str:
     return value
 
 
+def without_ids(text: str) -> str:
+    """A message of AWS without ARNs and account ids: they need not be on a screen."""
+    return _ACCOUNT.sub("…", _ARN.sub("…", text))
+
+
 def explain(exc: Exception) -> MemDBError:
-    """A failed AWS call in words of ours: what failed, and what to do."""
+    """A failed AWS call in words of ours, without account ids: what failed, and what to do."""
+    told = _explained(exc)
+    return type(told)(without_ids(str(told)), without_ids(told.hint))
+
+
+def _explained(exc: Exception) -> MemDBError:
     from botocore import exceptions
 
     if isinstance(exc, exceptions.NoRegionError):

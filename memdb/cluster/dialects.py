@@ -50,8 +50,10 @@ STOP_WORDS = frozenset(
 # searched should hold blanks instead. Of what a user types, a line break counts as a blank.
 REDISEARCH_SPLITS = "\x00,./(){}[]:;~!@#$%^&*-=+|'`\"<>?"
 VALKEY_SPLITS = ",.<>{}[]\"':;!@#$%^&*()-+=~/\\|?"  # its default, as its FT.INFO tells it
-# Any of these tells which engine it is; valkey-search has none of them.
-TELLING = frozenset(PROBED) - {"FT.SEARCH", "FT.AGGREGATE", "FT.HYBRID"}
+# Of valkey-search alone (its commands.h). Described by COMMAND INFO and never sent: it is an administrator's.
+ASKED = (*PROBED, "FT._DEBUG")
+# Either tells which engine it is: RediSearch, MemoryDB.
+TELLING = frozenset({"FT.TAGVALS", "FT.PROFILE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,9 @@ class Dialect:
     empty_ranges: bool = True  # a range that holds no number finds nothing; else it is an error
     splits: str = REDISEARCH_SPLITS  # signs that part words, where the index tells none of its own
     small_grammar: bool = False  # its filters can be read here (vectors/expression.py)
+    later: bool = False  # a release after the one whose grammar is read: what is not read is left to it
+    cursors: bool = False  # FT.CURSOR, as RediSearch answers it
+    fuses: bool = False  # FT.HYBRID, as Redis 8.4 takes it
     text_leaks: bool = False  # HNSW under a TEXT condition beside another, or a phrase: hits may break it
     whole_cluster: bool = False  # a search on any node is of all shards
     every_shard: tuple[str, ...] = ()  # behind FT.SEARCH: an error, not a shard less, where one is silent
@@ -214,8 +219,9 @@ def recognise(
     not (ElastiCache blocks MODULE), 1.0 is known by its lack of FT.AGGREGATE, 1.2 by `counters`, the names
     in INFO SEARCH; anything else is taken for 1.1, whose limits are the smaller ones.
 
-    MemoryDB alone lists aliases without an argument; only RediSearch has FT.TAGVALS and FT.CURSOR;
-    valkey-search has no FT.PROFILE.
+    Only RediSearch has FT.TAGVALS. MemoryDB lists aliases without an argument, and has FT.PROFILE;
+    valkey-search has no FT.PROFILE. Later releases of it have FT.CURSOR, and a list of aliases (its main
+    branch, commands.h): neither tells RediSearch or MemoryDB where one of its own is there.
     """
     if "FT.SEARCH" not in commands:
         return Dialect(
@@ -228,7 +234,7 @@ def recognise(
             negation=False,
             bare_star=False,
         )
-    if "FT.TAGVALS" in commands or "FT.CURSOR" in commands:
+    if "FT.TAGVALS" in commands:
         # valkey-search asks all shards; this module would answer with the documents of one, and not say so.
         number = next((replies.integer(number) for name, number in modules if name == "search"), 0)
         release = f" {number // 10_000}.{number // 100 % 100}" if number >= 10_000 else ""
@@ -252,8 +258,11 @@ def recognise(
             in_keys=True,
             no_content=True,
             scores=True,
+            cursors="FT.CURSOR" in commands,
+            fuses="FT.HYBRID" in commands,
         )
-    if "FT.PROFILE" in commands or "FT._ALIASLIST" in commands:
+    aliases = "FT._ALIASLIST" in commands and not {"FT._DEBUG", "FT.CURSOR"} & commands
+    if "FT.PROFILE" in commands or aliases:
         return Dialect(
             "memorydb",
             "MemoryDB",
@@ -288,6 +297,7 @@ def recognise(
         empty_ranges=False,
         splits=VALKEY_SPLITS,
         small_grammar=True,
+        later=told >= 0x0103,
         text_leaks=True,
         whole_cluster=True,
         every_shard=("ALLSHARDS",) if spread else (),

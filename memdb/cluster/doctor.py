@@ -30,7 +30,7 @@ _CERTIFICATE_DAYS = 21
 _QUESTIONS = (
     ("INFO",),
     ("ACL", "WHOAMI"),
-    ("COMMAND", "INFO", *dialects.PROBED),
+    ("COMMAND", "INFO", *dialects.ASKED),
     ("FT._LIST",),
     ("CLUSTER", "SLOTS"),
 )
@@ -220,7 +220,7 @@ def cluster_step(
             for name, ours in (("version", _version_name(said)), ("mode", "redis_mode"))
         )
         step = cluster_step(told, slots, target, wait, asked_ms)
-        lost = "INFO is not allowed: memory, clients, replicas and a restart are not told."
+        lost = "INFO is not allowed: memory, clients, replicas and a restart are not known."
         if step.outcome == "failed":
             return step
         return replace(
@@ -255,7 +255,7 @@ def cluster_step(
         return Step(
             "Cluster mode",
             "note",
-            f"{what} in cluster mode, its shape not told: {why}",
+            f"{what} in cluster mode, its shape not known: {why}",
             "Allow the user CLUSTER (+cluster|slots), or wait until the cluster is made.",
             asked_ms,
         )
@@ -282,7 +282,7 @@ def cluster_step(
 
 def _replicas(info: Reply, target: Target) -> Step:
     if isinstance(info, MemDBError):
-        return Step("Replicas", "note", "Not told, as INFO is not allowed.", "Allow the user INFO (+info).")
+        return Step("Replicas", "note", "Not known, as INFO is not allowed.", "Allow the user INFO (+info).")
     facts = {key: value for part in replies.info(info).values() for key, value in part.items()}
     role = facts.get("role", "")
     if role in {"slave", "replica"}:

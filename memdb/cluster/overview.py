@@ -48,7 +48,7 @@ def overview(client: Client) -> Overview:
         limit_bytes=told("maxmemory", SIZE) or None,
         clients=told("connected_clients", THINGS),
         uptime_s=told("uptime_in_seconds", SECONDS),
-        log="append-only file" if facts.get("aof_enabled") == "1" else "not told by INFO",
+        log="append-only file" if facts.get("aof_enabled") == "1" else "not reported by INFO",
         loading=facts.get("loading") == "1",
         absent=absent,
     )

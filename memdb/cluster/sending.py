@@ -56,7 +56,7 @@ class Sender:
         except NoPermissionError as exc:
             raise NotAllowed(
                 "The user may not run CLUSTER NODES or CLUSTER SLOTS here, and this cluster has several "
-                "shards: which node holds which keys is not told.",
+                "shards: which node holds which keys is not known.",
                 "Allow +cluster|slots.",
             ) from exc
         except RedisError:

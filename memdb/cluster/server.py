@@ -50,9 +50,9 @@ class Server:
 
 
 _LOST = {
-    "INFO": "memory, clients, uptime, replicas and a restart are not told",
+    "INFO": "memory, clients, uptime, replicas and a restart are not known",
     "COMMAND": "which search commands there are was tried out one by one",
-    "CLUSTER NODES": "the other nodes are not told",
+    "CLUSTER NODES": "the other nodes are not known",
 }
 _MODULE = re.compile(r"^module:name=([^,\r\n]+),ver=(\d+)", re.MULTILINE)
 _BARE = {"FT.CURSOR": ("FT.CURSOR", "READ")}  # the client sends no other of its kind
@@ -75,7 +75,7 @@ def probe(ask: Ask, shards: Callable[[], int | None]) -> Server:
     """
     commands, info, replication, modules = ask(
         [
-            ("COMMAND", "INFO", *dialects.PROBED),
+            ("COMMAND", "INFO", *dialects.ASKED),
             ("INFO", "server"),
             ("INFO", "replication"),
             ("MODULE", "LIST"),

@@ -1,4 +1,4 @@
-"""A model in a folder of this machine: a static one (model2vec's format), or an ONNX file with its tokenizer.
+"""A model in a folder of this machine: a static one (model2vec), an ONNX file, or a transformer's weights.
 
 Read are `config.json`, `tokenizer.json`, weights in safetensors or ONNX, and of sentence-transformers' layout
 `modules.json`, `sentence_bert_config.json`, `config_sentence_transformers.json` and the pooling's settings.
@@ -30,8 +30,8 @@ _ONNX = ("model.onnx", "onnx/model.onnx", "onnx/model_quantized.onnx")
 _POOLINGS = ("cls", "mean", "max", "lasttoken")
 Pooling = Literal["cls", "mean", "max", "lasttoken"]
 _HINT = (
-    "It needs tokenizer.json, and model.safetensors of a static model (model2vec) or model.onnx, also in a "
-    "folder onnx."
+    "It needs tokenizer.json, and model.safetensors of a static model (model2vec) or of a transformer with "
+    "its config.json, or model.onnx, also in a folder onnx."
 )
 
 
@@ -111,13 +111,22 @@ def _loaded(path: Path) -> tuple[Path, _Loaded]:
         )
     inner = path / kinds.get("StaticEmbedding", "")
     weights = inner / "model.safetensors"
-    for onnx in (path / name for name in _ONNX):
-        if onnx.is_file() and "StaticEmbedding" not in kinds:
-            pooling = _pooling(path / kinds["Pooling"] / "config.json") if "Pooling" in kinds else "mean"
-            most = _json(path / "sentence_bert_config.json", {}).get("max_seq_length")
-            config = _json(path / "config.json", {}).get("max_position_embeddings")
-            longest = next((n for n in (most, config) if isinstance(n, int) and n > 0), 512)
-            return onnx, _Onnx(onnx, _tokenizer(path), pooling, "Normalize" in kinds, longest)
+    config = _json(path / "config.json", {})
+    onnx = next((path / name for name in _ONNX if (path / name).is_file()), None)
+    # model2vec names itself as the type of its models.
+    transformer = weights.is_file() and isinstance(config.get("architectures"), list)
+    transformer &= config.get("model_type") not in (None, "model2vec")
+    if "StaticEmbedding" not in kinds and (onnx is not None or transformer):
+        inner = path / kinds.get("Transformer", "")
+        pooling = _pooling(path / kinds["Pooling"] / "config.json") if "Pooling" in kinds else "mean"
+        most = _json(inner / "sentence_bert_config.json", {}).get("max_seq_length")
+        places = config.get("max_position_embeddings")
+        longest = next((n for n in (most, places) if isinstance(n, int) and n > 0), 512)
+        tokenizer = _tokenizer(inner)
+        # As the model was trained: the beginning, and the marks of a text's ends where it has such.
+        tokenizer.enable_truncation(longest)
+        given = (tokenizer, pooling, "Normalize" in kinds)
+        return (onnx, _Onnx(onnx, *given)) if onnx is not None else (weights, _Transformer(path, *given))
     if weights.is_file() and (inner / "tokenizer.json").is_file():
         normalised = bool(_json(inner / "config.json", {}).get("normalize")) or "Normalize" in kinds
         return weights, _Static(weights, _tokenizer(inner), normalised)
@@ -178,7 +187,7 @@ class _Static:
 class _Onnx:
     """A transformer in ONNX; where it gives a vector a token, these are pooled here."""
 
-    def __init__(self, path: Path, tokenizer: Any, pooling: Pooling, normalised: bool, longest: int) -> None:
+    def __init__(self, path: Path, tokenizer: Any, pooling: Pooling, normalised: bool) -> None:
         try:
             import onnxruntime
         except ImportError:
@@ -202,21 +211,11 @@ class _Onnx:
         )
         width = outputs[self._output][-1]
         self._tokenizer, self._pooling, self._normalised = tokenizer, pooling, normalised
-        self._longest = longest
         self._lock = threading.Lock()
         self.dimension = width if isinstance(width, int) else int(self.vectors(["dimension"])[0].shape[1])
 
     def vectors(self, texts: Sequence[str]) -> tuple[Floats, int, frozenset[int]]:
-        whole = self._tokenizer.encode_batch(list(texts))
-        cut = frozenset(place for place, each in enumerate(whole) if len(each.ids) > self._longest)
-        for each in whole:
-            each.truncate(self._longest)
-        width = max(len(each.ids) for each in whole)
-        ids = np.zeros((len(whole), width), np.int64)
-        mask = np.zeros_like(ids)
-        for row, each in enumerate(whole):
-            ids[row, : len(each.ids)] = each.ids
-            mask[row, : len(each.ids)] = 1
+        ids, mask, cut = _padded(self._tokenizer, texts)
         given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         try:
             with self._lock:
@@ -230,6 +229,58 @@ class _Onnx:
         rows = output if output.ndim == 2 else _pooled(output, mask, self._pooling)
         rows = np.asarray(rows, dtype=np.float32)
         return (unit(rows) if self._normalised else rows), int(mask.sum()), cut
+
+
+class _Transformer:
+    """A transformer's weights in safetensors, run by PyTorch; its tokens' states are pooled here."""
+
+    def __init__(self, path: Path, tokenizer: Any, pooling: Pooling, normalised: bool) -> None:
+        try:
+            import torch
+            from transformers import AutoModel
+        except ImportError:
+            raise BadInput(
+                "A transformer's weights need PyTorch and transformers, which are not installed.",
+                "Install memdb-explorer[transformers], or export the model as ONNX.",
+            ) from None
+        try:
+            # No code of the folder is run, no pickle is read, nothing is fetched.
+            self._model = AutoModel.from_pretrained(
+                path, local_files_only=True, trust_remote_code=False, use_safetensors=True
+            )
+            self._model = self._model.to(torch.float32).eval()
+        except Exception as exc:  # whatever a wrong folder makes of it
+            raise ValueError(f"model.safetensors is no model that transformers reads ({exc})") from exc
+        self._torch = torch
+        self._tokenizer, self._pooling, self._normalised = tokenizer, pooling, normalised
+        self._lock = threading.Lock()
+        self.dimension = int(self.vectors(["dimension"])[0].shape[1])
+
+    def vectors(self, texts: Sequence[str]) -> tuple[Floats, int, frozenset[int]]:
+        ids, mask, cut = _padded(self._tokenizer, texts)
+        try:
+            with self._lock, self._torch.inference_mode():
+                states = self._model(
+                    input_ids=self._torch.from_numpy(ids), attention_mask=self._torch.from_numpy(mask)
+                ).last_hidden_state.numpy()
+        except Exception as exc:  # PyTorch's errors share no base
+            raise EngineError(
+                f"The model does not run: {line(str(exc), 200)}.", "Check its config.json and its tokenizer."
+            ) from exc
+        rows = np.asarray(_pooled(states, mask, self._pooling), dtype=np.float32)
+        return (unit(rows) if self._normalised else rows), int(mask.sum()), cut
+
+
+def _padded(tokenizer: Any, texts: Sequence[str]) -> tuple[Any, Any, frozenset[int]]:
+    """Token ids (n, tokens) int64 filled up with 0, which of them are there, and whose texts were cut."""
+    whole = tokenizer.encode_batch(list(texts))
+    cut = frozenset(place for place, each in enumerate(whole) if each.overflowing)
+    ids = np.zeros((len(whole), max(len(each.ids) for each in whole)), np.int64)
+    mask = np.zeros_like(ids)
+    for row, each in enumerate(whole):
+        ids[row, : len(each.ids)] = each.ids
+        mask[row, : len(each.ids)] = 1
+    return ids, mask, cut
 
 
 def _pooled(states: Any, mask: Any, pooling: Pooling) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
 from functools import cache
@@ -64,8 +65,12 @@ def tokens(texts: Sequence[str]) -> list[int]:
 
 @cache
 def _model() -> Any:
-    # Imported here: it takes half a second that no command but those that embed should pay.
+    # Imported here: it takes half a second that no command but those that embed should pay. It also sends
+    # everything that is logged to the terminal (logging.basicConfig), which is not for a library to decide.
+    handlers, level = logging.root.handlers[:], logging.root.level
     import wordllama
+
+    logging.root.handlers, logging.root.level = handlers, level
 
     # Its own folder as cache: the tokenizer ships there, and nothing is looked for on a hub.
     return wordllama.WordLlama.load(cache_dir=Path(wordllama.__file__).parent, disable_download=True)

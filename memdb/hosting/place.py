@@ -81,7 +81,7 @@ def read(
     told = _group(database, name, region) if service == "elasticache" else _memorydb(database, name, region)
     cluster = told.cluster
     _fit(cluster)
-    notes = [] if cluster.search else ["Whether the cluster has search was not told."]
+    notes = [] if cluster.search else ["Whether the cluster has search is not known."]
     vpc, own = _subnet_group(database, told.subnet_group, service)
     if not told.groups:
         raise BadInput(
@@ -91,7 +91,7 @@ def read(
     chosen = _subnets(client("ec2", region), tuple(subnets) or own, vpc, style, region, given=bool(subnets))
     refused = _user(database, user, service)
     if refused is not None:
-        notes.append(f"Whether the user '{user}' logs in with IAM was not told. {refused.words}")
+        notes.append(f"Whether the user '{user}' logs in with IAM is not known. {refused.words}")
     separator = ":" if service == "elasticache" else "/"
     prefix = ":".join(told.arn.split(":")[:5])
     return Place(

@@ -34,17 +34,23 @@ def check(request: MapRequest, info: IndexInfo) -> None:
     Raises:
         BadInput: it needs more memory than there is; the hint says how many points fit.
     """
-    free = available()
-    if free is None:
-        return
     dim = info.vector_field(request.field)[1].dim
-    points = min(MOST if request.by == "all" else request.count, info.documents)
-    wanted = needed(points, dim, request.neighbours)
-    if wanted <= free:
+    fits(min(MOST if request.by == "all" else request.count, info.documents), dim, request.neighbours)
+
+
+def fits(points: int, dim: int, neighbours: int) -> None:
+    """Whether a map of so many points fits.
+
+    Raises:
+        BadInput: it needs more memory than there is; the hint says how many points fit.
+    """
+    free = available()
+    wanted = needed(points, dim, neighbours)
+    if free is None or wanted <= free:
         return
-    a_point = (needed(10**6, dim, request.neighbours) - _BASE) / 10**6
-    fits = int((free - _BASE) / a_point) // 1_000 * 1_000
-    hint = f"Choose at most {fits:,} points." if fits >= LEAST else "Free memory, or use a larger machine."
+    a_point = (needed(10**6, dim, neighbours) - _BASE) / 10**6
+    most = int((free - _BASE) / a_point) // 1_000 * 1_000
+    hint = f"Choose at most {most:,} points." if most >= LEAST else "Free memory, or use a larger machine."
     raise BadInput(
         f"A map of {points:,} × {dim:,} needs about {bytes_text(wanted)} of memory; "
         f"{bytes_text(free)} are free.",

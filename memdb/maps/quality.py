@@ -15,6 +15,7 @@ Places = NDArray[np.intp]
 SAMPLE = 2_000  # points up to MANY, half as many beyond
 MANY = 200_000
 _TABLE = 8_000_000  # distances that are held at once
+_PAIRS = 20  # others that a judged point's distance is compared with, at random
 _AT_ONCE = 4_096  # points whose neighbours are compared at once
 
 
@@ -59,6 +60,7 @@ def quality(
     if sample < n:
         rows = np.sort(np.random.default_rng(seed).choice(n, sample, replace=False))
     far_there, far_here, agreeing = 0.0, 0.0, 0
+    random, pairs = np.random.default_rng(seed), []
     wide = xy.astype(np.float64).T.copy()
     step = max(1, min(128, _TABLE // n))
     for start in range(0, len(rows), step):
@@ -66,6 +68,10 @@ def quality(
         own = np.arange(len(part)), part
         original = distances(vectors[part], vectors, metric)
         shown = sum((axis[part, None] - axis[None, :]) ** 2 for axis in wide)
+        others = random.integers(0, n - 1, (len(part), _PAIRS))
+        others += others >= part[:, None]  # not the point itself
+        there, here = (np.take_along_axis(table, others, axis=1) for table in (original, shown))
+        pairs.append(np.stack([there.ravel(), here.ravel()]))
         original[own] = shown[own] = np.inf
         true = graph[part] if exact else np.argpartition(original, k - 1, axis=1)[:, :k]
         agreeing += int((true[:, :, None] == near[part][:, None, :]).sum())
@@ -75,8 +81,23 @@ def quality(
     # Normalised so that the worst possible layout has 0; holds for k < n / 2.
     worst = len(rows) * k * (2 * n - 3 * k - 1) / 2
     scale = 1 / worst if worst > 0 else 0.0
+    ranks = rank_correlation(*np.concatenate(pairs, axis=1))
     kept_of_exact = None if exact else agreeing / (len(rows) * k)
-    return Quality(1 - far_there * scale, 1 - far_here * scale, len(rows), kept, k, kept_of_exact)
+    return Quality(1 - far_there * scale, 1 - far_here * scale, len(rows), kept, k, kept_of_exact, ranks)
+
+
+def rank_correlation(first: NDArray[Any], second: NDArray[Any]) -> float:
+    """Spearman's, of pairs of numbers (n,) and (n,); equal ones share a rank. NaN where one is constant."""
+    a, b = (ranks(values) - (len(values) + 1) / 2 for values in (first, second))
+    spread = float(np.sqrt((a @ a) * (b @ b)))
+    return float(a @ b) / spread if spread > 0 else float("nan")
+
+
+def ranks(values: NDArray[Any]) -> NDArray[np.float64]:
+    """(n,) ranks of numbers (n,), from 1; equal ones share the mean of theirs."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    shared: NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    return shared
 
 
 def _beyond(table: NDArray[Any], neighbours: NDArray[Any], k: int) -> float:

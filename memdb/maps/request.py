@@ -13,12 +13,13 @@ from memdb.vectors.distance import Doubles, Floats
 from memdb.vectors.evidence import Evidence
 
 By = Literal["random", "stratified", "all"]
-Layout = Literal["graph", "umap"]
+Layout = Literal["graph", "umap", "pca"]
 Method = Literal["PCA", "coarse", "UMAP", "umap-learn"]
 How = Literal["auto", "exact", "approximate"]
 LAYOUTS: dict[Layout, str] = {
     "graph": "UMAP from the neighbours in the index's metric.",
     "umap": "umap-learn itself, with its own neighbour search. The first one compiles for half a minute.",
+    "pca": "the plane of largest spread: large distances are kept best, small groups lie over each other.",
 }
 GRAPHS: dict[How, str] = {
     "auto": "exact for few points, approximate for many.",
@@ -102,6 +103,7 @@ class Quality:
     kept: Floats  # (n,) share of each point's neighbours in the graph that are neighbours on the map
     neighbours: int
     kept_of_exact: float | None = None  # of the sample's exact neighbours, where the graph is approximate
+    rank_correlation: float = float("nan")  # Spearman's, of the distances of random pairs here and there
 
     @property
     def mean_kept(self) -> float:
@@ -141,6 +143,7 @@ class Map:
     axes: Floats = field(default_factory=lambda: np.empty((0, 0), np.float32))  # (2|3, d) of PCA
     mean: Floats = field(default_factory=lambda: np.empty(0, np.float32))  # (d,)
     notes: tuple[str, ...] = ()
+    made_at: float = 0.0  # Unix seconds, when its documents had been read
     evidence: Evidence | None = None  # tells later whether its documents are what they were; None: not kept
 
     @property

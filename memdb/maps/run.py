@@ -13,16 +13,19 @@ import numpy as np
 from memdb.cluster import replies
 from memdb.cluster.client import Client
 from memdb.display import counted
+from memdb.errors import UnknownIndex
 from memdb.jobs import Report, silent
 from memdb.maps import clusters, layout, memory, plain, store
 from memdb.maps.neighbours import neighbours
 from memdb.maps.quality import quality
-from memdb.maps.request import Ints, Level, Map, MapRequest
+from memdb.maps.request import Ints, Layout, Level, Map, MapRequest, Method
 from memdb.maps.sample import sample
 from memdb.vectors import evidence, stored
 from memdb.vectors.distance import Floats
 from memdb.vectors.index import IndexInfo, index_info
 from memdb.vectors.titles import text_field
+
+_METHODS: dict[Layout, Method] = {"graph": "UMAP", "umap": "umap-learn", "pca": "PCA"}
 
 
 def make(
@@ -80,6 +83,7 @@ def make(
         axes=axes,
         mean=mean,
         notes=notes,
+        made_at=time.time(),
         evidence=witnessed,
     )
     if keep is not None:
@@ -99,6 +103,8 @@ def make(
         # All at one place: a layout would draw patterns that are not there. (IP's distances may be negative.)
         placed = np.zeros_like(xy)
         notes += ("All vectors are equal: there is nothing to lay out.",)
+    elif request.layout == "pca":
+        placed = xy
     elif request.layout == "umap":
         placed = plain.fit(
             vectors,
@@ -124,7 +130,7 @@ def make(
     watch.lap("layout")
     made = replace(
         made,
-        method="umap-learn" if request.layout == "umap" else "UMAP",
+        method=_METHODS[request.layout],
         xy=placed,
         graph=places,
         graph_distances=distances,
@@ -141,14 +147,18 @@ def make(
     if keep is not None:
         keep(made)
     some = clusters.told(len(labels))
-    texts = _texts(client, info, tuple(chosen.keys[i] for i in some))
-    made = replace(made, names=_named(texts, labels, some))
+    told = texts(client, info, tuple(chosen.keys[i] for i in some))
+    made = replace(made, names=_named(told, labels, some))
     if keep is not None:
         keep(made)
     finer = [clusters.clusters(placed, level=level, report=report) for level in range(1, clusters.LEVELS)]
-    made = replace(made, finer=tuple(Level(fine, _named(texts, fine, some)) for fine in finer))
+    made = replace(made, finer=tuple(Level(fine, _named(told, fine, some)) for fine in finer))
     watch.lap("clusters")
-    now = index_info(client, info.name)
+    try:
+        now = index_info(client, info.name)
+    except UnknownIndex:  # what was drawn stays; it is not kept, since nothing can check it
+        notes += ("The index was dropped while the map was made: this is what it held.",)
+        return replace(made, seconds=watch.seconds, notes=notes, evidence=None)
     if now.fingerprint != info.fingerprint:
         changed = now.documents - info.documents
         what = (
@@ -166,7 +176,7 @@ def make(
 def _coarse(made: Map, vectors: Floats, keep: Callable[[Map], None] | None) -> tuple[Ints, Floats] | None:
     """A layout of some points where there are many, shown; None where all are laid out as quickly."""
     request = made.request
-    if len(vectors) <= layout.SMALL or request.layout == "umap":
+    if len(vectors) <= layout.SMALL or request.layout != "graph":
         return None
     chosen, placed = layout.coarse(
         vectors,
@@ -202,7 +212,8 @@ def _named(texts: list[str], labels: Ints, some: Ints) -> tuple[str, ...]:
     return clusters.names(texts, labels[some], int(labels.max(initial=-1)) + 1)
 
 
-def _texts(client: Client, info: IndexInfo, keys: tuple[str, ...]) -> list[str]:
+def texts(client: Client, info: IndexInfo, keys: tuple[str, ...]) -> list[str]:
+    """What names the documents (n,): the beginning of their text field, "" where there is none."""
     field = text_field(info)
     if field is None:
         return [""] * len(keys)

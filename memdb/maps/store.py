@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from dataclasses import asdict, astuple, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from memdb.vectors.distance import Floats
 from memdb.vectors.filters import Condition, Raw
 from memdb.vectors.index import IndexInfo
 
-FORMAT = 5  # grows also when the same request is laid out differently: older maps are drawn anew
+FORMAT = 6  # grows also when the same request is laid out differently: older maps are drawn anew
 KEPT_FILES, KEPT_BYTES = 40, 2 * 2**30
 
 
@@ -40,8 +41,9 @@ class _About:
     names: tuple[str, ...]
     finer: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...]
-    quality: tuple[float, float, int, int, float | None] | None
+    quality: tuple[float, float, int, int, float | None, float | None] | None
     graph_recall: tuple[float, float, float, int] | None
+    made_at: float
 
 
 def find(home: Path, client: Client, info: IndexInfo, request: MapRequest) -> Map | None:
@@ -103,6 +105,7 @@ def save(home: Path, target: Target, made: Map, points: Floats) -> Path:
         "names": made.names,
         "finer": [level.names for level in made.finer],
         "notes": made.notes,
+        "made_at": made.made_at,
         "request": {k: v for k, v in asdict(made.request).items() if k != "params"},
         "quality": None
         if quality is None
@@ -112,6 +115,7 @@ def save(home: Path, target: Target, made: Map, points: Floats) -> Path:
             quality.sample,
             quality.neighbours,
             quality.kept_of_exact,
+            quality.rank_correlation if np.isfinite(quality.rank_correlation) else None,
         ],
         "graph_recall": None if made.graph_recall is None else astuple(made.graph_recall),
     }
@@ -148,8 +152,9 @@ def _read(path: Path, request: MapRequest) -> Map | None:
                 return None
             quality = None
             if about.quality:
-                trust, continuity, sample, neighbours, exact = about.quality
-                quality = Quality(trust, continuity, sample, arrays["kept"], neighbours, exact)
+                trust, continuity, sample, neighbours, exact, ranks = about.quality
+                wide = float("nan") if ranks is None else ranks
+                quality = Quality(trust, continuity, sample, arrays["kept"], neighbours, exact, wide)
             made = Map(
                 request,
                 about.method,
@@ -169,6 +174,7 @@ def _read(path: Path, request: MapRequest) -> Map | None:
                 arrays["axes"],
                 arrays["mean"],
                 about.notes,
+                about.made_at,
                 evidence.from_arrays(unpacked("witnesses", arrays), arrays),
             )
             points = len(made.keys)
@@ -197,6 +203,14 @@ class KeptMap:
     request: MapRequest
     total: int  # documents that matched when it was made
     used_at: float  # Unix seconds, of the last look at it
+    made_at: float  # when its documents had been read
+    fingerprint: str  # of the index then
+
+    @property
+    def words(self) -> str:
+        """`idx:docs as of 2026-11-26 10:15:02 UTC`."""
+        when = datetime.fromtimestamp(self.made_at, UTC)
+        return f"{self.request.index} as of {when:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def listed(home: Path, target: Target) -> tuple[KeptMap, ...]:
@@ -211,5 +225,22 @@ def listed(home: Path, target: Target) -> tuple[KeptMap, ...]:
             request = files.typed(told["request"], MapRequest)
             # A file is named by all it was made of, and so by its target.
             if about.format == FORMAT and _path(home, target, about.fingerprint, request) == path:
-                maps.append(KeptMap(request, about.total, path.stat().st_mtime))
+                used_at = path.stat().st_mtime
+                maps.append(KeptMap(request, about.total, used_at, about.made_at, about.fingerprint))
     return tuple(sorted(maps, key=lambda each: -each.used_at))
+
+
+def earlier(home: Path, target: Target, request: MapRequest) -> tuple[KeptMap, ...]:
+    """The kept maps of a request's index, field and filter, the last made first."""
+    same = [
+        kept
+        for kept in listed(home, target)
+        if (kept.request.index, kept.request.field, kept.request.condition)
+        == (request.index, request.field, request.condition)
+    ]
+    return tuple(sorted(same, key=lambda kept: -kept.made_at))
+
+
+def reopened(home: Path, target: Target, kept: KeptMap) -> Map | None:
+    """A kept map as it was made, whatever its documents are now; None where it is not kept any more."""
+    return _read(_path(home, target, kept.fingerprint, kept.request), kept.request)

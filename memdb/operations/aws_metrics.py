@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Literal
 
+from memdb.cluster.aws import without_ids
 from memdb.cluster.discover import SERVICES, Service
-from memdb.operations.aws_session import need, pages, without_ids
+from memdb.operations.aws_session import need, pages
 
 NAMESPACE = "AWS/MemoryDB"
 CLUSTER = "ClusterName"

@@ -16,8 +16,6 @@ _HOST = re.compile(r"\.memorydb(?:-fips)?\.([a-z]{2}(?:-[a-z]+)+-\d+)\.amazonaws
 # ElastiCache shortens the Region: clustercfg.orders.abc123.euw1.cache.amazonaws.com.
 _CACHE_HOST = re.compile(r"\.([a-z]+\d)\.cache\.amazonaws\.com(?:\.cn)?$")
 _WORD = re.compile(r"north|south|east|west|central|gov|isob|iso")
-_ACCOUNT = re.compile(r"\b\d{12}\b")
-_ARN = re.compile(r"\barn:[\w-]+:[^\s,'\"]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +62,15 @@ def need(action: str, call: Callable[[], T]) -> T:
             raise LoginFailed(
                 f"These credentials may not do {action}.", f"Add {action} to their IAM policy (docs/aws.md)."
             ) from exc
-        raise _discreet(aws.explain(exc)) from exc
+        raise aws.explain(exc) from exc
     except aws.failures() as exc:
-        raise _discreet(aws.explain(exc)) from exc
+        raise aws.explain(exc) from exc
 
 
 def pages(client: Any, operation: str, key: str, **arguments: Any) -> list[dict[str, Any]]:
     """All entries under `key` of every page of an operation."""
     answers = client.get_paginator(operation).paginate(**arguments)
     return [entry for page in answers for entry in page.get(key, ())]
-
-
-def without_ids(text: str) -> str:
-    """A message of AWS without ARNs and account ids: they need not be on a screen."""
-    return _ACCOUNT.sub("…", _ARN.sub("…", text))
 
 
 def region_of(target: Target) -> str:
@@ -122,7 +115,3 @@ def is_target(target: Target, cluster: str, host: str, service: str = "memorydb"
 
 def _hosts(target: Target) -> tuple[str, ...]:
     return tuple(name for name in (target.host, target.tls.hostname) if name)
-
-
-def _discreet(error: MemDBError) -> MemDBError:
-    return type(error)(without_ids(str(error)), without_ids(error.hint))

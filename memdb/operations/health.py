@@ -23,13 +23,16 @@ class Health:
     words: tuple[str, ...]
 
 
-def health(nodes: Sequence[NodeNow], standing: Sequence[Alert], *, now: float) -> Health:
+def health(
+    nodes: Sequence[NodeNow], standing: Sequence[Alert], *, now: float, recalls: Sequence[str] = ()
+) -> Health:
     """The line for the nodes as they were sampled last.
 
     Args:
         nodes: of the target; none before the first sample.
         standing: alerts that were raised and have not cleared.
         now: Unix seconds.
+        recalls: of each watch, what its newest measurement says.
     """
     if not nodes:
         return Health("absent", ("no sample yet",))
@@ -39,6 +42,7 @@ def health(nodes: Sequence[NodeNow], standing: Sequence[Alert], *, now: float) -
     words = [*_memory(telling), *_cpu(telling), *_builds(telling, list(building))]
     if silent:
         words.append(f"{len(silent)} of {counted(len(nodes), 'node')} not answering")
+    words += recalls if len(recalls) <= _NAMED else [f"recall watched {len(recalls)} times"]
     words.append(_alerts(standing))
     age = now - max(node.at for node in nodes)
     if age > _STALE_S:

@@ -24,7 +24,7 @@ TITLES = {
     "vectors": "Vectors in indexes",
     "structures": "Index structures",
     "other_indexes": "Other indexes",
-    "untold": "Not told by the module",
+    "untold": "Not reported by the module",
     "keys": "Keys and values",
     "tables": "Key tables",
     "clients": "Clients",
@@ -290,7 +290,7 @@ def _coverage(
 
 
 def _why(sample: Sample, figure: str) -> str:
-    return sample.absent.get(figure) or sample.absent.get("INFO") or sample.problem or "the node did not tell"
+    return sample.absent.get(figure) or sample.absent.get("INFO") or sample.problem or "the node is silent"
 
 
 def _first(drawn: Drawn, *names: str) -> str:

@@ -81,7 +81,7 @@ class Webhook:
         return "" if reply.status < 300 else f"it answered {reply.status}"
 
     def _fail(self, change: Change, why: str) -> None:
-        text = f"{self.host} was not told: {why}"
+        text = f"{self.host} could not be notified: {why}"
         event = Event(time.time(), change.alert.node, "webhook", change.alert.name, text)
         try:
             self._failed.put_nowait(event)

@@ -35,13 +35,14 @@ def steps(made: Plan, embedder: str, *, aliases: bool) -> tuple[Step, ...]:
     )
     settings = (f'[indexes."{new}"]', f'embedder = "{embedder}"')
     key = f"{request.prefix}KEY" if request.prefix else "KEY"
-    back = [Command(("FT.DROPINDEX", new)).redis_cli()]
-    if request.prefix:
-        back.append(f"# then remove the copies, whose keys begin with {request.prefix}")
-    elif made.base.on == "JSON":
-        back.append(Command(("JSON.DEL", "KEY", f"$.{request.field}")).redis_cli() + "  # of each document")
-    else:
-        back.append(Command(("HDEL", "KEY", request.field)).redis_cli() + "  # of each document")
+    back = shlex.join(
+        [
+            *("memdb", "reembed", "--index", old, "--field", request.field),
+            *(("--prefix", request.prefix) if request.prefix else ()),
+            *(("--to", request.name) if request.name else ()),
+            *("--remove", "--writable"),
+        ]
+    )
     if aliases:
         switch = Step(
             "Switch: point the alias that your application searches at the new index, and embed questions "
@@ -72,6 +73,6 @@ def steps(made: Plan, embedder: str, *, aliases: bool) -> tuple[Step, ...]:
         ),
         switch,
         undo,
-        Step("To remove the new vectors and their index again.", tuple(back)),
+        Step("To remove the new vectors and their index again.", (back,)),
         Step(f"Once nobody goes back: drop the old index {old} and its vectors. memdb does not do that."),
     )

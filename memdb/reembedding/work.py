@@ -124,8 +124,10 @@ class _Work:
         """All documents; each step reads, embeds and writes some of them."""
         began = time.monotonic()
         keys = [key for some in matching_keys(self.client, self.plan.base) for key in some]
+        there = self._index_there()
         self._same_model(keys)
-        self._create()
+        if not there:
+            index.create(self.client, self.plan.spec)
         total, ended = len(keys), ""
         for start in range(0, total, AT_ONCE):
             self.report(_STAGE, start, total)
@@ -146,17 +148,18 @@ class _Work:
             self.written, self.there, self.without_text, self.gone, self.cut, self.spent, took, ended
         )
 
-    def _create(self) -> None:
+    def _index_there(self) -> bool:
+        """Whether the new index exists already, for vectors of this dimension."""
         spec = self.plan.spec
         if not index.exists(self.client, spec.name):
-            index.create(self.client, spec)
-            return
+            return False
         _, params = index.index_info(self.client, spec.name).vector_field(self.plan.request.field)
         if params.dim != self.plan.dimension:
             raise BadInput(
                 f"There is an index '{line(spec.name)}' with vectors of {params.dim:,} numbers already.",
                 "Give the new index another name with --to.",
             )
+        return True
 
     def _built(self) -> None:
         """Wait until the new index holds what was written."""
@@ -175,8 +178,9 @@ class _Work:
         if not pairs:
             return
         again = distance.prepared(self.embedder.embed([text for _, text in pairs], "document"), "COSINE")
-        held = distance.prepared(np.stack([self._held(key) for key, _ in pairs]), "COSINE")
-        if held.shape != again.shape or np.median((held * again).sum(axis=1)) < _SAME:
+        rows = [self._held(key) for key, _ in pairs]
+        held = distance.prepared(np.stack(rows), "COSINE") if len({row.shape for row in rows}) == 1 else None
+        if held is None or held.shape != again.shape or np.median((held * again).sum(axis=1)) < _SAME:
             raise BadInput(
                 f"The field '{line(self.plan.request.field)}' holds vectors of another model or other texts.",
                 "Give another field or prefix, or the model and texts that it was begun with.",
@@ -185,7 +189,14 @@ class _Work:
     def _held(self, key: str) -> Floats:
         reply = self._vectors([key])[0]
         if self.json:
-            return np.array(json.loads(replies.text(reply))[0], np.float32)
+            numbers = json.loads(replies.text(reply))[0]
+            if not isinstance(numbers, list) or not all(isinstance(n, int | float) for n in numbers):
+                raise BadInput(
+                    f"'{line(key, 200)}' has a member '{line(self.plan.request.field)}' already, which is no "
+                    "vector.",
+                    "Give another field or prefix; what is there is not written over.",
+                )
+            return np.array(numbers, np.float32)
         return distance.from_bytes(bytes(reply) if isinstance(reply, bytes) else b"", "FLOAT32")
 
     def _vectors(self, keys: Sequence[str]) -> list[Reply]:
@@ -200,13 +211,33 @@ class _Work:
         size = self.plan.dimension * 4
         if self.json:
             return [reply is not None and replies.text(reply) != "[]" for reply in self._vectors(keys)]
-        lengths = self.client.pipeline([("HSTRLEN", self._place(key), self.path) for key in keys])
-        return [replies.integer(length) == size for length in lengths]
+        told = self.client.pipeline([("HSTRLEN", self._place(key), self.path) for key in keys])
+        lengths = [replies.integer(length) for length in told]
+        for key, length in zip(keys, lengths, strict=True):
+            if length not in (0, size):
+                raise BadInput(
+                    f"'{line(self._place(key), 200)}' has a field '{line(self.plan.request.field)}' already, "
+                    f"of {length:,} bytes, which is no vector of {self.plan.dimension:,} numbers.",
+                    "Give another field or prefix; what is there is not written over.",
+                )
+        return [length == size for length in lengths]
+
+    def _own(self, keys: Sequence[str]) -> None:
+        """That none of the copies to be made is there already, as something else."""
+        taken = self.client.pipeline([("EXISTS", self._place(key)) for key in keys])
+        for key, there in zip(keys, taken, strict=True):
+            if replies.integer(there):
+                raise BadInput(
+                    f"A key '{line(self._place(key), 200)}' is there already, and holds no new vector.",
+                    "Give another prefix; what is there is not written over.",
+                )
 
     def _step(self, keys: Sequence[str]) -> None:
         done = self._done(keys)
         self.there += sum(done)
         left = [key for key, there in zip(keys, done, strict=True) if not there]
+        if self.plan.request.prefix:
+            self._own(left)
         read = texts_of(self.client, self.plan.base, self.plan.texts, left)
         pairs = [(key, text) for key, text in zip(left, read, strict=True) if text.strip()]
         self.without_text += len(left) - len(pairs)

@@ -123,7 +123,7 @@ def _by_words(way: Way, texts: Sequence[str], vectors: Floats | None) -> list[li
         near = KnnRequest(info.name, vector, way.setting.field, request.k, _ef(way), request.filter)
         if none:
             return list(knn(client, near, info, under=way.under).keys)
-        return list(hybrid(client, info, HybridRequest(near, text)).keys)
+        return list(hybrid(client, info, HybridRequest(near, text, way.setting.fusion)).keys)
 
     with ThreadPoolExecutor(load.IN_FLIGHT, "words") as threads:
         waiting = [threads.submit(ask, place) for place in range(len(texts))]

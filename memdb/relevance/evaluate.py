@@ -125,6 +125,7 @@ class _Work:
     questions: tuple[str, ...]
     grades: tuple[Mapping[str, int], ...]
     notes: list[str]
+    unfinished: set[str]  # indexes that lacked documents
     id: str = ""
     began: float = field(default_factory=time.monotonic)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -173,11 +174,20 @@ class _Work:
                         self.spent[model.name] = self.spent.get(model.name, Spent()) + each.spent
                         self.cut[model.name] = self.cut.get(model.name, 0) + len(each.cut)
                     self.done = start + len(texts)
+                    self._look()
                     if keep is not None:
                         keep(self.made(partial=True))
             finally:
                 for future in ahead.values():  # ended early: nobody waits for these
                     future.cancel()
+
+    def _look(self) -> None:
+        """Tell once of each index that documents are missing: a build may begin while questions are asked."""
+        for name in sorted({way.setting.index for way in self.ways} - self.unfinished):
+            with contextlib.suppress(MemDBError):  # what is wrong stops the next search, and is told there
+                if now := index_info(self.client, name).unfinished:
+                    self.unfinished.add(name)
+                    self.notes.append(f"While questions were asked: {now}")
 
     def without_gone(self, *, partial: bool) -> Evaluation:
         """The evaluation without labels of documents that no setting can return since they are gone.
@@ -322,6 +332,7 @@ def _prepared(client: Client, request: EvaluationRequest, judged: Judgements, em
         tuple(texts[identity] for identity in able),
         tuple(able.values()),
         notes,
+        {name for name, info in infos.items() if info.unfinished},
     )
 
 

@@ -11,6 +11,7 @@ from memdb.display import line
 from memdb.relevance import compare
 from memdb.relevance.measures import MEASURES, name
 from memdb.relevance.run import Evaluation, EvaluationRequest, Setting
+from memdb.vectors.fusion import FUSION
 
 _DEFAULT = EvaluationRequest((Setting(""),))
 
@@ -117,6 +118,10 @@ def about(run: Evaluation) -> dict[str, object]:
     return {"started": run.started, "target": run.target, "engine": run.engine, **as_json(run)}
 
 
+# What an option need not say for all settings alike.
+_DEFAULTS = ("", "vectors", "0", FUSION.method, f"{FUSION.weight:g}")
+
+
 def command_line(request: EvaluationRequest, labels: str = "") -> str:
     """`memdb evaluate …` that repeats it; `labels` are the words that name questions and labels."""
     words = ["memdb", "evaluate"]
@@ -127,9 +132,11 @@ def command_line(request: EvaluationRequest, labels: str = "") -> str:
         ("--embedder", [each.embedder for each in request.settings]),
         ("--ef", [str(each.ef_runtime or 0) for each in request.settings]),
         ("--strip", [each.strip for each in request.settings]),
+        ("--fusion", [each.fusion.method for each in request.settings]),
+        ("--weight", [f"{each.fusion.weight:g}" for each in request.settings]),
     ):
         same = len(set(values)) == 1
-        for value in [values[0]] * (values[0] not in ("", "vectors", "0")) if same else values:
+        for value in [values[0]] * (values[0] not in _DEFAULTS) if same else values:
             words += [option, value]
     words += ["--k", str(request.k)] if request.k != _DEFAULT.k else []
     words += ["--filter", request.filter] if request.filter not in ("", "*") else []

@@ -9,6 +9,7 @@ from typing import Literal
 
 from memdb.errors import BadInput
 from memdb.relevance.measures import Measured, measured
+from memdb.vectors.fusion import FUSION, Fusion
 
 By = Literal["vectors", "words", "hybrid"]
 WAYS: dict[By, str] = {"vectors": "vectors", "words": "words", "hybrid": "words and vectors"}
@@ -27,6 +28,7 @@ class Setting:
     embedder: str = ""  # as `memdb.embedding` names it; empty: the index's own
     ef_runtime: int | None = None  # None: the index's own
     strip: str = ""  # what the index's keys begin with and the labels' do not
+    fusion: Fusion = FUSION  # of both lists, where it is asked by both
 
     @property
     def words(self) -> str:
@@ -34,6 +36,7 @@ class Setting:
         parts = [f"{self.index}.{self.field}" if self.field else self.index, WAYS[self.by]]
         parts += [self.embedder] if self.embedder and self.by != "words" else []
         parts += [f"EF {self.ef_runtime}"] if self.ef_runtime and self.by != "words" else []
+        parts += [self.fusion.words] if self.by == "hybrid" and self.fusion != FUSION else []
         return ", ".join(parts)
 
 

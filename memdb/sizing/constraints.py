@@ -233,10 +233,9 @@ def _s3vectors(shape: Shape, load: Load, live: int) -> list[Constraint]:
         _told("s3vectors/text", "Text: "),
         _told("s3vectors/classic"),
     ]
-    if live and not shape.vectors:
-        limits.append(
-            Constraint("It stores no sessions, and there are no vectors.", False, "S3 Vectors User Guide")
-        )
+    if not shape.vectors:
+        why = "It stores no sessions, and there are no vectors." if live else "There are no vectors."
+        limits.append(Constraint(why, False, "S3 Vectors User Guide"))
     elif live:
         limits.append(
             Constraint(
@@ -252,10 +251,11 @@ def _opensearch(shape: Shape, live: int) -> list[Constraint]:
         _told("opensearch/fresh"),
         _told("opensearch/ocus"),
     ]
-    if live and not shape.vectors:
-        limits.append(
-            Constraint("It speaks no Redis for sessions, and there are no vectors.", False, "the article")
+    if not shape.vectors:
+        why = (
+            "It speaks no Redis for sessions, and there are no vectors." if live else "There are no vectors."
         )
+        limits.append(Constraint(why, False, "the article"))
     elif live:
         limits.append(
             Constraint("Vectors alone are counted: it speaks no Redis for sessions.", None, "the article")

@@ -137,8 +137,8 @@ def checked(load: Load) -> Load:
 
 
 def written_bytes_s(shape: Shape | None, sessions: Sessions, load: Load) -> float:
-    """Bytes written a second: documents and sessions, each once."""
-    documents = load.written_per_s * document_bytes(shape) if shape else 0.0
+    """Bytes written a second: documents and sessions, each once. No documents: none is written."""
+    documents = load.written_per_s * document_bytes(shape) if shape and shape.vectors else 0.0
     return documents + sessions.per_second * sessions.bytes
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from memdb.cluster import address as addresses
 from memdb.errors import NotKept
 from memdb.tap import knn
 from memdb.tap.record import MOST, Recorder
@@ -37,7 +38,7 @@ def recording(
         BadInput: there is a file that is no record of a tap.
         NotKept: it cannot be written when the block begins.
     """
-    recorder = Recorder(Path(path), share=share, most=most)
+    recorder = Recorder(Path(path), share=share, most=most, server=_address(client))
     own = {name: vars(client)[name] for name in ("execute_command", "pipeline") if name in vars(client)}
     asked, pipeline = client.execute_command, client.pipeline
     client.execute_command = _watched(asked, recorder)
@@ -50,6 +51,18 @@ def recording(
         vars(client).update(own)
         with contextlib.suppress(NotKept):  # the application goes on; what was written before stays
             recorder.close()
+
+
+def _address(client: Any) -> str:
+    """Where a client is connected to, as targets write it; "" for a cluster, or where it does not tell."""
+    pool = getattr(client, "connection_pool", None)
+    told = getattr(pool, "connection_kwargs", {})
+    host, port, path = told.get("host"), told.get("port"), told.get("path")
+    if not (host and port) and not path:
+        return ""
+    secure = "SSL" in getattr(pool, "connection_class", type(None)).__name__
+    scheme = "unix" if path else "rediss" if secure else "redis"
+    return addresses.written(scheme, host or "", int(port or 0), path or "", int(told.get("db") or 0))
 
 
 def _watched(asked: Callable[..., Any], recorder: Recorder) -> Callable[..., Any]:

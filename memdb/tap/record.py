@@ -65,6 +65,7 @@ class Recorder:
         most: int = MOST,
         most_bytes: int = MOST_BYTES,
         every_s: float = EVERY_S,
+        server: str = "",
         seed: int | None = None,
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
@@ -76,6 +77,7 @@ class Recorder:
             most: searches in the file.
             most_bytes: of it, about.
             every_s: how often it is written while searches pass.
+            server: address of the server that is searched, kept in the file; "" where it is not known.
             seed: of the choice; None for another one each time.
             say: told in a sentence where the file cannot be written.
 
@@ -90,6 +92,7 @@ class Recorder:
         self._lock = threading.Lock()
         self._new: list[tuple[float, float, float | None, KnnCall]] = []
         self.seen, self._share = 0, share
+        self._servers = {server}
         self._table = _as_table([])
         self._us = np.empty(0)
         self._written_seen = -1
@@ -194,7 +197,9 @@ class Recorder:
         import pyarrow.parquet as pq
 
         seen = self.seen
-        about = json.dumps({"version": 1, "share": self._share, "seen": seen})
+        about = json.dumps(
+            {"version": 1, "share": self._share, "seen": seen, "servers": sorted(self._servers)}
+        )
         table = self._table.replace_schema_metadata({_KEY: about})
         part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         try:
@@ -236,6 +241,7 @@ class Recorder:
         self._table, about = earlier
         self._share = min(share, float(about["share"]))
         self.seen = int(about["seen"])
+        self._servers.update(_servers(about))
         self._us = self._draws.random(len(self._table)) * float(about["share"])
 
 
@@ -274,6 +280,22 @@ def load(name: str, content: bytes) -> Record | None:
     except files.DAMAGE as exc:
         raise BadInput(f"The record '{name}' is damaged: {type(exc).__name__}.", "Tap again.") from exc
     return Record(searches, float(about["share"]), int(about["seen"]))
+
+
+def servers(path: Path) -> tuple[str, ...]:
+    """Addresses of the servers that the searches of a file were sent to; "" where one is not known."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return _servers(json.loads((pq.read_schema(path).metadata or {})[_KEY]))
+    except (*files.DAMAGE, OSError, pa.ArrowException):
+        return ("",)
+
+
+def _servers(about: dict[str, Any]) -> tuple[str, ...]:
+    told = about.get("servers")
+    return tuple(map(str, told)) if isinstance(told, list) and told else ("",)
 
 
 def _read_table(content: bytes) -> tuple[pa.Table, dict[str, Any]] | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from memdb.cluster.target import Target
+from memdb.tap.record import servers
 
 
 def new_path(home: Path, target: Target, at: float) -> Path:
@@ -21,6 +23,15 @@ def new_path(home: Path, target: Target, at: float) -> Path:
     return home / "taps" / f"{datetime.fromtimestamp(at, UTC):%Y%m%d-%H%M%S}-{name}.parquet"
 
 
-def listed(home: Path) -> tuple[Path, ...]:
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A record that lies here."""
+
+    path: Path
+    servers: tuple[str, ...]  # addresses of those that were searched; "" where one is not known
+
+
+def listed(home: Path) -> tuple[Kept, ...]:
     """The records there are, newest first."""
-    return tuple(sorted((p for p in (home / "taps").glob("*.parquet") if p.is_file()), reverse=True))
+    paths = sorted((p for p in (home / "taps").glob("*.parquet") if p.is_file()), reverse=True)
+    return tuple(Kept(path, servers(path)) for path in paths)

@@ -14,8 +14,9 @@ from memdb.cluster.client import Client
 from memdb.display import bytes_text, line
 from memdb.errors import BadInput, DamagedFile, NotKept
 from memdb.jobs import Report, silent
-from memdb.tuning import shadow, store
+from memdb.tuning import interleaved, shadow, store
 from memdb.tuning.ask import asked_queries, run_saved
+from memdb.tuning.interleaved import Interleaved
 from memdb.tuning.run import Run, SweepRequest
 from memdb.tuning.shadow import Built, Variant
 from memdb.tuning.store import Listed
@@ -35,11 +36,18 @@ class Candidate:
     original: bool
     build_s: float | None  # None: not built from here
     run: Run | None  # its newest run with the settings asked for
+    times: Interleaved | None = None  # of that run, timed in turn with the other indexes
 
     @property
     def words(self) -> str:
         """E.g. HNSW, M 32, EF_CONSTRUCTION 400, COSINE."""
         return words(self.params)
+
+    def time(self, ef_runtime: int) -> float:
+        """p50 of a call in ms: timed in turn with the others where that was done, else of its own run."""
+        timed = self.times.of_ef(ef_runtime) if self.times is not None else None
+        point = self.run.point(ef_runtime) if self.run is not None else None
+        return timed.p50_ms if timed is not None else point.p50_ms if point is not None else math.nan
 
 
 def words(params: VectorParams) -> str:
@@ -53,7 +61,7 @@ def words(params: VectorParams) -> str:
 def candidates(client: Client, base: IndexInfo, request: SweepRequest, home: Path) -> tuple[Candidate, ...]:
     """The original and its shadows, each with its newest run that was asked the same."""
     known = store.listed(home)
-    built = _builds(home)
+    built, timed = _builds(home), interleaved.known(home)
     every = []
     field = base.vector_field(request.field)[0].name
     for info in (base, *shadow.shadows_of(client, base.name, field)):
@@ -66,6 +74,7 @@ def candidates(client: Client, base: IndexInfo, request: SweepRequest, home: Pat
                 info.name == base.name,
                 built.get(_place(client, info.name)),
                 store.load(home, kept.id) if kept is not None else None,
+                timed.get(kept.id) if kept is not None else None,
             )
         )
     return tuple(every)
@@ -132,7 +141,8 @@ def sweep_all(
     report: Report = silent,
     keep: Callable[[Run], None] | None = None,
 ) -> tuple[Run, ...]:
-    """The same sweep with the same queries on the original and each shadow, every run saved.
+    """The same sweep with the same queries on the original and each shadow, every run saved; then all timed
+    in turn.
 
     Raises:
         BadInput: the request does not fit; a filter on a TEXT field does not fit a shadow; or a shadow is not
@@ -156,7 +166,18 @@ def sweep_all(
 
         mine = replace(request, index=info.name)
         runs.append(run_saved(client, info, mine, home, asked=asked, report=told, keep=keep))
+    pace = min(filter(None, (request.budget_qps, client.queries_per_s)), default=None)
+    times = interleaved.measure(client, list(zip(infos, runs, strict=True)), pace=pace, report=report)
+    interleaved.remember(times, home)
     return tuple(runs)
+
+
+def timed_together(every: Sequence[Candidate]) -> bool:
+    """Whether the times of all that have a run were measured in turn, in one comparison."""
+    measured = [c for c in every if c.run is not None and c.run.points]
+    return len({c.times.comparison if c.times is not None else "" for c in measured}) == 1 and all(
+        c.times is not None for c in measured
+    )
 
 
 def conclusions(every: Sequence[Candidate]) -> tuple[str, ...]:
@@ -185,12 +206,43 @@ def conclusions(every: Sequence[Candidate]) -> tuple[str, ...]:
         ours, theirs = c.info.vector_bytes, original.info.vector_bytes
         if ours is not None and theirs is not None:
             words.append(f"{'+' if ours >= theirs else '-'}{bytes_text(abs(ours - theirs))} of vectors")
-        if math.isfinite(before.p50_ms) and math.isfinite(after.p50_ms):
-            near = abs(after.p50_ms - before.p50_ms) <= _ALIKE * before.p50_ms
-            words.append("same p50" if near else f"p50 {before.p50_ms:.2f} → {after.p50_ms:.2f} ms")
+        old_ms, new_ms = original.time(ef), c.time(ef)
+        if math.isfinite(old_ms) and math.isfinite(new_ms):
+            near = abs(new_ms - old_ms) <= _ALIKE * old_ms
+            words.append("same p50" if near else f"p50 {old_ms:.2f} → {new_ms:.2f} ms")
         at = f" at EF_RUNTIME {ef}" if ef else ""
-        said.append(f"{c.words}: {', '.join(words)}{at}{_goal_words(original.run, c.run)}.")
+        worth = _worth_words(original, c)
+        said.append(f"{c.words}: {', '.join(words)}{at}{_goal_words(original.run, c.run)}{worth}.")
     return tuple(said)
+
+
+def trade(candidate: Candidate) -> tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...]]:
+    """EF_RUNTIME, recall and p50 in ms of the settings with a measured time, ascending by EF_RUNTIME."""
+    points = sorted(candidate.run.points, key=lambda p: p.ef_runtime) if candidate.run is not None else []
+    kept = [(p.ef_runtime, p.recall, candidate.time(p.ef_runtime)) for p in points]
+    kept = [row for row in kept if math.isfinite(row[2])]
+    return tuple(e for e, _, _ in kept), tuple(r for _, r, _ in kept), tuple(ms for _, _, ms in kept)
+
+
+def _worth_words(original: Candidate, other: Candidate) -> str:
+    """From which target on it is the faster one, where the times can be compared: they were taken in turn."""
+    if not timed_together((original, other)):
+        return ""
+    (_, old_recalls, old_ms), (_, new_recalls, new_ms) = trade(original), trade(other)
+    if not old_ms or not new_ms:
+        return ""
+    old, new = (old_recalls, interleaved.rising(old_ms)), (new_recalls, interleaved.rising(new_ms))
+    faster = interleaved.worth(old, new, _ALIKE)
+    if faster is None:
+        return "; it is faster than the original at no target that was measured"
+    least, most = faster
+    targets = {*old_recalls, *new_recalls}
+    from_, to = math.ceil(1_000 * least - 1e-6) / 1_000, math.floor(1_000 * most + 1e-6) / 1_000
+    if most == max(targets):
+        where = "at every target measured" if least == min(targets) else f"from target {from_:g}"
+    else:
+        where = f"up to target {to:g}" if least == min(targets) else f"from target {from_:g} to {to:g}"
+    return f"; worth it {where}: faster there"
 
 
 def _goal_words(before: Run, after: Run) -> str:

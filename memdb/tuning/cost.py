@@ -15,16 +15,19 @@ from memdb.cluster.client import Client
 from memdb.display import bytes_text, duration
 from memdb.errors import BadInput
 from memdb.tuning import load
-from memdb.tuning.reference import reference_ef
+from memdb.tuning.reference import TRIED, reference_ef
 from memdb.tuning.run import SweepRequest
+from memdb.tuning.sample import every_key
 from memdb.vectors import read
 from memdb.vectors.exact import nearest
 from memdb.vectors.filters import EVERYTHING
 from memdb.vectors.index import IndexInfo
+from memdb.vectors.read import Block
 
 KEYS = 500  # of the probe, whose vectors are read
-SEARCHES = 5
-COMPARED = 64  # queries that the probe compares with the vectors it read
+SEARCHES = 8
+COMPARED = 256  # queries of the comparison that is timed
+ROWS = 4_096  # documents of it
 _ROW_BYTES = 24  # that a reply spends on a key and on a value beside what they hold
 
 
@@ -32,10 +35,11 @@ _ROW_BYTES = 24  # that a reply spends on a key and on a value beside what they 
 class Rates:
     """What a server and this machine do in a second."""
 
-    keys_per_s: float  # listed
+    keys_per_s: float  # listed for a sample
     vectors_per_s: float  # read by key
+    read_per_s: float  # vectors read as a full run reads them
     pairs_per_s: float  # a query compared with a document, here
-    reference_s: float  # of a search at the reference's EF_RUNTIME
+    reference_s: float  # of a search at the EF_RUNTIME that the reference begins with
     key_bytes: float  # of a listed key, on the wire
     vector_bytes: float  # of a document's vector, on the wire
 
@@ -55,56 +59,77 @@ class Reads:
 
 
 def rates(client: Client, info: IndexInfo, request: SweepRequest) -> Rates:
-    """Measure by a probe: a batch of keys, at most KEYS vectors, SEARCHES searches.
+    """Measure by a probe: a batch of keys, two of at most KEYS vectors, SEARCHES searches.
 
     Raises:
         BadInput: no document of the index holds a usable vector.
         MemDBError: the server does not answer, or the budget is spent.
     """
     field, params = info.vector_field(request.field)
+    batches = every_key(client, info, EVERYTHING, KEYS)
     began = time.perf_counter()
-    batches = read.matching_keys(client, info, EVERYTHING, KEYS)
     keys = next(batches, [])
     listed = time.perf_counter() - began
     batches.close()  # type: ignore[attr-defined]  # a generator: its cursor must not stay open
     began = time.perf_counter()
-    block = read.vectors_of(client, info, field.name, keys) if keys else None
-    took = time.perf_counter() - began
+    block = read.vectors_of(client, info, field.name, keys[:KEYS]) if keys else None
+    by_key = time.perf_counter() - began
     if block is None:
         raise BadInput(f"No document of '{info.name}' holds a usable vector.", "Choose another index.")
-    places = block.single().vectors[:COMPARED].astype(np.float32)
+    begun = read.blocks(client, info, field.name, most=KEYS)
     began = time.perf_counter()
-    nearest((block,), places, request.k, params.metric)
-    compared = time.perf_counter() - began
+    first = next(begun, None)
+    whole_s = time.perf_counter() - began
+    begun.close()  # type: ignore[attr-defined]
+    places = block.single().vectors[:SEARCHES].astype(np.float32)
     ef = reference_ef(request, client.server.dialect.limits.ef_runtime) if params.has_ef else 0
-    asked = load.questions(client, info, request, places[:SEARCHES], ef, k=request.k, condition=EVERYTHING)
+    asked = load.questions(client, info, request, places, ef, k=request.k, condition=EVERYTHING)
     times = [client.timed(*asked.command(place))[1] / 1000 for place in range(len(asked))]
     length = float(np.mean([len(key.encode("utf-8", "surrogateescape")) for key in keys]))
     return Rates(
         len(keys) / max(listed, 1e-6),
-        len(keys) / max(took, 1e-6),
-        len(places) * len(block.keys) / max(compared, 1e-6),
+        len(keys[:KEYS]) / max(by_key, 1e-6),
+        (first.documents if first else 0) / max(whole_s, 1e-6) or 1.0,
+        pairs_per_s(params.dim, request.k, params.metric),
         float(np.median(times)),
         length + _ROW_BYTES / 2,
         params.bytes + _ROW_BYTES / 2,
     )
 
 
+def pairs_per_s(dim: int, k: int, metric: str) -> float:
+    """How many pairs of a query and a document this machine compares in a second, once it is at it."""
+    random = np.random.default_rng(0)
+    names = tuple(map(str, range(ROWS)))
+    block = Block(names, random.normal(size=(ROWS, dim)).astype(np.float32))
+    queries = random.normal(size=(COMPARED, dim)).astype(np.float32)
+    took = []
+    for blocks in ((block,), (block, block, block)):  # the first block of all takes longer than others
+        began = time.perf_counter()
+        nearest(blocks, queries, k, metric)
+        took.append(time.perf_counter() - began)
+    return 2 * COMPARED * ROWS / max(took[1] - took[0], 1e-6)
+
+
 def whole(documents: int, queries: int, measured: Rates) -> Reads:
     """All documents read and compared with every query."""
     size = documents * (measured.vector_bytes + measured.key_bytes)
-    seconds = documents / measured.vectors_per_s + documents * queries / measured.pairs_per_s
+    seconds = documents / measured.read_per_s + documents * queries / measured.pairs_per_s
     return Reads(documents, size, seconds)
 
 
 def sampled(documents: int, sample: int, queries: int, request: SweepRequest, measured: Rates) -> Reads:
-    """All keys listed, a sample read and compared, every query asked for the reference and its hits read."""
+    """All keys listed, a sample read; every query asked for the reference while both are compared, hits read.
+
+    The reference's EF_RUNTIME is taken to stay at its beginning: of a graph that answers worse than most it
+    is raised, and takes longer (`memdb.tuning.reference`).
+    """
     hits = min(documents, queries * request.k)  # at most: queries may have hits in common
     size = documents * measured.key_bytes + (sample + hits) * measured.vector_bytes
+    searches = queries + 2 * min(TRIED, queries)  # some are asked at twice the EF_RUNTIME as well
     seconds = (
         documents / measured.keys_per_s
         + (sample + hits) / measured.vectors_per_s
-        + queries * sample / measured.pairs_per_s
-        + queries * measured.reference_s
+        + max(queries * sample / measured.pairs_per_s, searches * measured.reference_s)
     )
     return Reads(sample, size, seconds)

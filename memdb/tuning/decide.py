@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -215,6 +216,16 @@ def recommend(
             )
     return Recommendation(
         best.ef_runtime, best.recall, best.low, best.high, True, sentence, (*reasons, *plan)
+    )
+
+
+def unfinished(verdict: Recommendation) -> Recommendation:
+    """The same of an index that lacked documents: nothing is shown for the index it will be."""
+    return replace(
+        verdict,
+        ef_runtime=None,
+        met=False,
+        sentence=f"Not shown: documents were missing from the index. Of what it held: {verdict.sentence}",
     )
 
 

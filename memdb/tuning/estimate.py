@@ -101,6 +101,7 @@ class _Unseen:
         self.resampled: Doubles = np.zeros((self.settings, 1))
         self.resampled_hits: Doubles = np.zeros((self.settings, 1))
         self.shared = np.zeros(self.settings)  # variance because queries miss the same documents
+        self.alike = 1.0  # queries, about, that miss a document that was drawn: it is seen by all or by none
         self.nearer = nearer
         if len(nearer.rows):
             self._weigh(returned)
@@ -139,6 +140,9 @@ class _Unseen:
             each = np.einsum("erm,rm->er", taken, posteriors[turn][of_count])
             self.resampled[:, turn] = each @ drawn[turn, rows] / self.queries
         self.resampled_hits = self.hits @ drawn.T / self.queries
+        # One more document that a single query misses keeps few documents from looking all alike.
+        of_each = np.unique(nearer.documents, return_counts=True)[1]
+        self.alike = float((of_each**2).sum() + 1) / float(of_each.sum() + 1)
         part = self.loss[:, nearer.rows] / shown[nearer.rows] / self.queries
         _, document = np.unique(nearer.documents, return_inverse=True)
         for setting in range(self.settings):
@@ -149,11 +153,13 @@ class _Unseen:
     def estimate(self, setting: int, confidence: float) -> Estimate:
         hits = intervals.mean(self.hits[setting], confidence)
         lost = float(self.loss[setting].mean())
-        variance = _SHORT * (float(self.resampled[setting].var()) + float(self.shared[setting]))
         unseen = Interval(lost, lost, lost)
         if self.share < 1:
-            # What a single document takes away that showed itself.
+            # What a single miss takes away that showed itself.
             least = self.hits[setting].mean() / (self.share * self.queries * self.k)
+            # No less than that of a Poisson number of documents, each missed by as many queries.
+            variance = float(self.resampled[setting].var()) + float(self.shared[setting])
+            variance = _SHORT * max(variance, lost * least * self.alike)
             unseen = intervals.rare(lost, variance, least, confidence)
         z = NormalDist().inv_cdf(0.5 + confidence / 2)
         # Both parts are of the same queries: what they share counts once.

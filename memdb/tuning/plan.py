@@ -185,7 +185,7 @@ def _untold(filtered: bool, why: str, source: str, details: tuple[tuple[str, str
     return QueryPlan(
         "",
         None,
-        f"How this engine runs the filter is not told: {why}. A recall curve that stays flat while "
+        f"How this engine runs the filter is not known: {why}. A recall curve that stays flat while "
         "EF_RUNTIME grows is the sign of brute force.",
         source,
         details,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +17,17 @@ from memdb.tuning.estimate import Nearer
 from memdb.tuning.run import Queries, SweepRequest, Truth
 from memdb.tuning.sample import Sample
 from memdb.vectors import distance
-from memdb.vectors.exact import nearest
+from memdb.vectors.exact import Neighbours, nearest
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.membership import Membership
 from memdb.vectors.recall import judge
 
 LEAST_EF = 1_000
-TIMES_EF = 4  # of the largest EF that is measured
+TIMES_EF = 2  # of the largest EF that is measured
+MOST_EF = 4_096  # unless more is measured
+TRIED = 128  # queries that tell whether a higher EF would find more
+SETTLED = 0.001  # share of nearer hits at twice the EF, up to which it is not raised further
+_ROUNDING = 1e-5  # of distances that the engine computed in float32
 _SHOWN = 64  # sampled documents looked at for each query, at least
 
 
@@ -35,8 +41,39 @@ class Reference:
 
 
 def reference_ef(request: SweepRequest, limit: int) -> int:
-    """The EF_RUNTIME of the reference: as high as it may be, far above what is measured."""
+    """The EF_RUNTIME that the reference begins with, above what is measured."""
     return min(limit, max(LEAST_EF, TIMES_EF * request.ef_max))
+
+
+def settled(
+    ask: Callable[[int], Sequence[load.Answer]], ef: int, limit: int
+) -> tuple[int, Sequence[load.Answer]]:
+    """The lowest doubling of an EF_RUNTIME beyond which another brings next to nothing nearer.
+
+    Args:
+        ask: answers of some queries at an EF_RUNTIME.
+        ef: to begin with; 0 where the index has none.
+        limit: the highest.
+
+    Returns:
+        (EF_RUNTIME, the answers there).
+    """
+    answers = ask(ef)
+    while ef > 0 and 2 * ef <= limit:
+        further = ask(2 * ef)
+        hits = sum(len(keys) for keys, _ in further)
+        nearer = sum(_nearer_hits(low, high) for low, high in zip(answers, further, strict=True))
+        if nearer <= SETTLED * hits:
+            break
+        ef, answers = 2 * ef, further
+    return ef, answers
+
+
+def _nearer_hits(low: load.Answer, high: load.Answer) -> int:
+    """Hits of the one answer that are not in the other and nearer than its last."""
+    (keys, far), (further, nearer) = low, high
+    last = far[-1] - _ROUNDING * abs(far[-1]) if far and len(keys) >= len(further) else math.inf
+    return sum(length < last for key, length in zip(further, nearer, strict=True) if key not in keys)
 
 
 def reference(
@@ -52,6 +89,9 @@ def reference(
     progress: Callable[[int], None] | None = None,
 ) -> Reference:
     """Ask the queries at a high EF_RUNTIME, and compare them exactly with the sample.
+
+    The first TRIED queries are asked at twice the EF_RUNTIME as well, until that brings next to nothing more;
+    all are asked at the last. The sample is compared while the server answers.
 
     Args:
         client: where the index is.
@@ -71,28 +111,37 @@ def reference(
     params = info.vector_field(request.field)[1]
     ef = reference_ef(request, client.server.dialect.limits.ef_runtime) if params.has_ef else 0
     k = request.k
-    asked = load.questions(
-        client,
-        info,
-        request,
-        queries.vectors,
-        ef,
-        k=k + any(queries.own_keys),
-        condition=request.condition,
-    )
     done = 0
 
     def answered(more: int) -> None:
         nonlocal done
         done += more
-        report("Reference answers", done, len(queries))
+        report("Reference answers", min(done, len(queries)), len(queries))
         if progress is not None:
             progress(more)
 
-    answers = [answer for some in load.answers(client, asked, answered, budget_qps=pace) for answer in some]
+    def answers(rows: slice, ef: int) -> list[load.Answer]:
+        vectors = queries.vectors[rows]
+        asked = load.questions(
+            client, info, request, vectors, ef, k=k + any(queries.own_keys), condition=request.condition
+        )
+        return [each for some in load.answers(client, asked, answered, budget_qps=pace) for each in some]
+
+    with ThreadPoolExecutor(1, "compare") as thread:
+        close = thread.submit(
+            nearest,
+            sample.blocks,
+            queries.vectors,
+            max(_SHOWN, 2 * k),
+            params.metric,
+            excluded=queries.own_keys,
+        )
+        limit = min(client.server.dialect.limits.ef_runtime, max(MOST_EF, ef))
+        ef, first = settled(lambda ef: answers(slice(TRIED), ef), ef, limit)
+        answers_of_all = [*first, *answers(slice(TRIED, None), ef)]
     returned = [
         [key for key in keys if key != own][:k]
-        for (keys, _), own in zip(answers, queries.own_keys, strict=True)
+        for (keys, _), own in zip(answers_of_all, queries.own_keys, strict=True)
     ]
     report("Comparing with the sample", 0, len(queries))
     nobody: list[tuple[str, ...]] = [()] * len(returned)
@@ -117,12 +166,15 @@ def reference(
         time.perf_counter() - began,
         notes=sample.left_out.words,
     )
-    return Reference(truth, _nearer(queries, truth, sample, k, params.metric, params.type), ef)
+    return Reference(
+        truth, _nearer(close.result(), queries, truth, sample, k, params.metric, params.type), ef
+    )
 
 
-def _nearer(queries: Queries, truth: Truth, sample: Sample, k: int, metric: str, type_: str) -> Nearer:
+def _nearer(
+    close: Neighbours, queries: Queries, truth: Truth, sample: Sample, k: int, metric: str, type_: str
+) -> Nearer:
     """Sampled documents that lie clearly nearer than the reference's last hit and are not in it."""
-    close = nearest(sample.blocks, queries.vectors, max(_SHOWN, 2 * k), metric, excluded=queries.own_keys)
     number = {key: i for i, key in enumerate(sample.keys)}
     at: dict[str, list[tuple[int, int]]] = {}
     for b, block in enumerate(sample.blocks):

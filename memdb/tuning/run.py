@@ -340,6 +340,7 @@ class Run:
     sampled: Sampled | None = None  # of a run whose recall is estimated
     as_asked: AsAsked | None = None  # where the queries have settings of their own
     shards: tuple[Shard, ...] = ()  # where the index is spread over several; `memdb.tuning.by_shard`
+    unfinished: str = ""  # that the index lacked documents at some time of the run, as a sentence
 
     def point(self, ef_runtime: int) -> EfPoint | None:
         """The point at this EF_RUNTIME, if it was measured."""

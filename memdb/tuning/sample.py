@@ -46,6 +46,7 @@ LEAST = 100  # below, nothing can be said of the rest
 KEPT_FILES = 8
 KEPT_BYTES = 2 * 2**30
 KEPT_MEMORY = 256 * 2**20
+LISTED_AT_ONCE = 4_000  # keys of one reply: it holds the server for about a millisecond
 DRAWN_AT_ONCE = 1_000
 _SINGLE_CALLS = 1_000  # at each setting, at most
 _TURNS = 30  # draws for each key that is wanted: the index may be a part of the database
@@ -276,7 +277,7 @@ def _listed(
     salt = chance.salted(seed)
     best: list[tuple[int, str]] = []
     total, below = 0, 1 << 64
-    for keys in _every_key(client, info, condition):
+    for keys in every_key(client, info, condition):
         total += len(keys)
         report("Listing keys", min(total, info.documents), info.documents)
         best += [(n, key) for key in keys if (n := chance.number(key, salt)) < below]
@@ -287,16 +288,25 @@ def _listed(
     return [key for _, key in best], total
 
 
-def _every_key(client: Client, info: IndexInfo, condition: Condition | str) -> Iterator[list[str]]:
-    """All keys under the filter. By SCAN where that tells the same: its replies are a third as long."""
+def every_key(
+    client: Client, info: IndexInfo, condition: Condition | str, size: int = LISTED_AT_ONCE
+) -> Iterator[list[str]]:
+    """All keys under the filter, about `size` at a time.
+
+    By SCAN where that tells the same: its replies are a third as long.
+
+    Raises:
+        UnsupportedFeature: the engine cannot list the documents of this filter.
+        MemDBError: the server does not answer, or the budget is spent.
+    """
     everything = render(condition, client.server.dialect, info).everything
     # Under several prefixes a scan brings some keys twice; it passes over all keys of the database.
     if everything and not info.rules.filter and len(info.prefixes) == 1:
-        size = replies.integer(client.execute("DBSIZE"))
+        keys = replies.integer(client.execute("DBSIZE"))
         left = client.keys_left
-        if size <= 2 * info.documents and (left is None or size + read.KEYS_A_BATCH <= left):
-            return read.by_scan(client, info, read.KEYS_A_BATCH, distinct=False)
-    return read.matching_keys(client, info, condition)
+        if keys <= 2 * info.documents and (left is None or keys + size <= left):
+            return read.by_scan(client, info, size, distinct=False)
+    return read.matching_keys(client, info, condition, min(size, read.KEYS_A_BATCH))
 
 
 def _drawn(

@@ -203,7 +203,7 @@ def spec(base: IndexInfo, field: str, variant: Variant) -> IndexSpec:
 
 
 def same(variant: Variant, params: VectorParams) -> bool:
-    """Whether a variant is what the index has already, as far as the engine tells."""
+    """Whether a variant is what the index has already, as far as the engine reports."""
     if variant.algorithm != params.algorithm or (variant.metric or params.metric) != params.metric:
         return False
     if variant.algorithm == "FLAT":
@@ -353,7 +353,7 @@ def difference(client: Client, base: IndexInfo, shadow: IndexInfo) -> str:
     read: the most frequent values of each TAG field find as many documents in both. Writes that come in
     between change both; only what differs each time counts.
     """
-    by_key = client.server.dialect.has("FT.CURSOR")
+    by_key = client.server.dialect.cursors
     differing: Hashes | None = None
     for attempt in range(_COMPARISONS):
         if attempt:

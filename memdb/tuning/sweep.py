@@ -10,6 +10,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -165,6 +166,7 @@ class _Sweep:
         self.beside: Beside | None = None
         self.as_asked: AsAsked | None = None
         self.notes: list[str] = list(queries.notes)
+        self.unfinished = ""
         self.plan: QueryPlan | None = None
         self.began = time.monotonic()
         self.started = datetime.now(UTC)
@@ -220,13 +222,25 @@ class _Sweep:
                 f"k is {request.k}, but for some queries only {fewest:,} documents match: recall is then of "
                 f"those {fewest:,}."
             )
-        if info.unfinished:
-            self.notes.append(f"{info.unfinished} Measure again when it is complete.")
+        self._building(info)
         self._enough()
         if self.params.algorithm != "FLAT" and request.filter != "*":
             vector = vector_param(queries.vectors[0])
             asked = KnnRequest(request.index, vector, request.field, request.k, None, request.condition)
             self.plan = plan(self.client, asked, info)
+
+    def _building(self, now: IndexInfo, when: str = "") -> None:
+        """Tell once that documents are missing; a build may begin, and end, at any time of the run."""
+        if now.unfinished and not self.unfinished:
+            self.unfinished = now.unfinished
+            self.notes.append(f"{when}{now.unfinished} Measure again when it is complete.")
+
+    def _look(self) -> None:
+        """Whether the index is being built now, after a setting was measured."""
+        with suppress(MemDBError):  # what is wrong stops the next search, and is told there
+            now = index_info(self.client, self.info.name)
+            if not now.missing:  # as that
+                self._building(now, "During the run: ")
 
     def _sent(self, queries: Queries) -> Queries:
         """The queries as the index receives them: rounded to its type, which the exact answer then is of."""
@@ -379,6 +393,7 @@ class _Sweep:
 
     def _recall(self, ef: int) -> None:
         self.state = self.state.with_point(self._recalled(self.state, ef))
+        self._look()
         self._keep()
 
     def _recalled(self, state: _State, ef: int | None, earlier: EfPoint | None = None) -> EfPoint:
@@ -526,6 +541,8 @@ class _Sweep:
             )
         if now.missing:
             self.notes.append(now.unfinished)
+        else:
+            self._building(now, "At the end of the run: ")
         if now.fingerprint == self.info.fingerprint or now.missing:
             return
         change = now.documents - self.info.documents
@@ -574,6 +591,19 @@ class _Sweep:
         if broken := sum(p.broken for p in points):
             hits = broken + sum(int(np.isfinite(p.hit_distances).sum()) for p in points)
             notes.append(self.under.words(hits, broken))
+        verdict = decide.recommend(
+            [p for p in points if state.request.goal.kind == "recall" or p.calls],
+            state.request,
+            definition,
+            uncertainty=state.queries.uncertainty,
+            beside=self.beside,
+            sampled=sampled,
+            ef_limit=server.dialect.limits.ef_runtime,
+            plan_words=self.plan.words if self.plan else "",
+            plan_exact=bool(self.plan and self.plan.exact),
+        )
+        if verdict is not None and self.unfinished:
+            verdict = decide.unfinished(verdict)
         return Run(
             id=f"{self.started:%Y%m%d-%H%M%S}-{self.suffix}",
             started=self.started.isoformat(timespec="seconds"),
@@ -588,20 +618,11 @@ class _Sweep:
             queries=state.queries,
             truth=state.truth,
             points=points,
-            recommendation=decide.recommend(
-                [p for p in points if state.request.goal.kind == "recall" or p.calls],
-                state.request,
-                definition,
-                uncertainty=state.queries.uncertainty,
-                beside=self.beside,
-                sampled=sampled,
-                ef_limit=server.dialect.limits.ef_runtime,
-                plan_words=self.plan.words if self.plan else "",
-                plan_exact=bool(self.plan and self.plan.exact),
-            ),
+            recommendation=verdict,
             beside=self.beside,
             notes=tuple(notes),
             partial=partial,
+            unfinished=self.unfinished,
             took_s=time.monotonic() - self.began,
             memdb_version=_version(),
             sampled=sampled,

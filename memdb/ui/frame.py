@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from memdb.vectors.index import IndexInfo
 
 TITLE = "MemoryDB Explorer"
 LOGO = str(Path(__file__).parent / "logo.svg")
+LOOK, DARK = Path(__file__).with_name("look.css"), Path(__file__).with_name("dark.css")
 # Section → pages: file, title, icon, address. A page stands here once it exists.
 PAGES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     "Explore": (
@@ -51,20 +54,44 @@ PAGES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     ),
 }
 
-_SENT_BACK = "frame.sent_back"
+_SENT_BACK, _ABSENT, _INDEX_OF = "frame.sent_back", "frame.absent", "frame.index_of"
 _LET_IN: ContextVar[bool] = ContextVar("frame.let_in", default=False)  # in this run of the script
 
 
 @cache
 def _warm() -> None:
     """Compile what the Map page needs while nobody waits for it; once in this process."""
-    threading.Thread(target=layout.warm, name="warm", daemon=True).start()
+    threading.Thread(target=_warmed, name="warm", daemon=True).start()
+
+
+def _warmed() -> None:
+    _set_aside()
+    layout.warm()
+    _set_aside()
+
+
+def _set_aside() -> None:
+    """Keep what is imported by now out of the garbage collector's sight.
+
+    Streamlit collects after every run of the script, also of a panel that draws itself each second: going
+    through all modules took longer than most runs.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @cache
 def _tidied(home: Path) -> None:
     """Remove what writers of files left behind that were killed; once in this process."""
     files.tidy_home(home)
+
+
+@dataclass(frozen=True, slots=True)
+class _Absent:
+    """An index that was named and is not there."""
+
+    name: str
+    instead: str | None = None  # what was shown first in its place
 
 
 def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
@@ -103,6 +130,7 @@ def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
             _target_panel(here, strips, answers=waiting is None)
     if page.url_path == "connect":  # it asks other servers too
         limit = nullcontext()
+    _absent_index()
     parts.damaged_files()
     with st.sidebar:
         access.login_panel(targets.may())
@@ -149,6 +177,9 @@ def _menu() -> st.Page:
     # A file of our own: a Material icon would be fetched from a font server.
     st.set_page_config(page_title=TITLE, page_icon=LOGO, layout="wide")
     st.logo(LOGO, size="large")
+    st.html(LOOK)
+    if state.dark():
+        st.html(DARK)
     folder = app_folder() / "pages"
     menu = {
         section: [
@@ -168,7 +199,20 @@ def _menu() -> st.Page:
     menu["Explore"].append(
         st.Page(_home, title=named[1], icon=named[2], url_path=named[3], visibility="hidden")
     )
-    return st.navigation(menu, expanded=True)  # all pages, also on a low screen
+    page = st.navigation(menu, position="hidden")
+    _links(menu)
+    return page
+
+
+def _links(menu: dict[str, list[st.Page]]) -> None:
+    """The menu in the sidebar. Streamlit's own is a list whose items are not its children: no screen reader
+    tells how many there are (axe: list, listitem)."""
+    with st.sidebar, st.container(key="menu", gap=None):
+        for section, pages in menu.items():
+            st.caption(markdown(section))
+            for each in pages:
+                if each.visibility != "hidden":
+                    st.page_link(page=each, label=markdown(each.title))
 
 
 def _home() -> None:
@@ -273,16 +317,52 @@ def _target_panel(here: Target, strips: Iterable[Callable[[Target], None]], *, a
     if refusal is not None:
         st.caption(":material/key_off: this user may not list indexes", help=markdown(refusal.full()))
         st.text_input("Index", key=state.INDEX, bind="query-params", placeholder="its name", max_chars=512)
-    elif names:
+    else:
+        _note_absent(here, names)
         if st.session_state.get(state.INDEX) not in names:
             st.session_state.pop(state.INDEX, None)
-        st.selectbox("Index", names, format_func=labels(names), key=state.INDEX, bind="query-params")
+        if names:
+            st.selectbox("Index", names, format_func=labels(names), key=state.INDEX, bind="query-params")
     if others:
         st.caption(
             f":material/block: Not opened here, since the name is not UTF-8: {', '.join(map(code, others))}. "
             "The command line and the library open it."
         )
     safety.panel(targets.current())
+
+
+def _note_absent(here: Target, names: tuple[str, ...]) -> None:
+    """Keep what a link, or the choice before, names and the server does not have."""
+    before = st.session_state.get(_INDEX_OF)
+    st.session_state[_INDEX_OF] = here.address
+    if before not in (None, here.address):  # another target was chosen: it has indexes of its own
+        st.session_state.pop(_ABSENT, None)
+        return
+    chosen = index_name()
+    linked = st.query_params.get(state.INDEX, "")
+    if linked and linked not in {state.index_in_link(name) for name in names}:
+        st.session_state[_ABSENT] = _Absent(linked)
+    elif chosen is not None and chosen not in names:
+        st.session_state[_ABSENT] = _Absent(chosen)
+
+
+def _absent_index() -> None:
+    """Say on every page that the index of its link is not there, until another one is chosen."""
+    absent = st.session_state.get(_ABSENT)
+    if not isinstance(absent, _Absent):
+        return
+    shown = index_name()
+    if absent.instead is None:
+        st.session_state[_ABSENT] = _Absent(absent.name, shown)
+    elif shown != absent.instead:
+        del st.session_state[_ABSENT]
+        return
+    st.warning(
+        f"The index {code(absent.name, 120)} is not on this server. "
+        + (f"This page shows {code(shown, 120)}." if shown is not None else "There is no index to show.")
+        + " It may have been dropped, or the link belongs to another server.",
+        icon=":material/link_off:",
+    )
 
 
 def listed_names(here: Target) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from memdb.cluster.target import Target
 from memdb.demo import labelled, loader, second
-from memdb.display import bytes_text, counted, duration, line, markdown
+from memdb.display import bytes_text, code, counted, duration, line, markdown
 from memdb.errors import MemDBError, NotAllowed, UnknownIndex
 from memdb.jobs import Job
 from memdb.maps import store
@@ -154,7 +154,8 @@ def recent(target: Target) -> None:
         shown = f"{min(request.count, kept.total):,} of {kept.total:,}" if request.by != "all" else "all"
         st.page_link(
             frame.link("map"),
-            label=markdown(f"Map of {request.index}: {shown} documents, {request.dimensions}-D", 200),
+            label=f"Map of {code(request.index, 120)}"
+            + markdown(f", {shown} documents, {request.dimensions}-D"),
             icon=":material/scatter_plot:",
             query_params=map_link(request),
         )
@@ -315,13 +316,25 @@ def _indexes(target: Target, infos: list[IndexInfo], refused: dict[str, NotAllow
                     "prefixes": line(", ".join(info.prefixes)),
                 }
             )
+    # What is as it should be takes no room: the rest is seen at 1280 pixels without scrolling.
+    quiet = {"built"} if all(info.build.ready for info in infos) else set()
+    quiet |= set() if any(info.failures for info in infos) else {"failures"}
     st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
+        column_order=[name for name in rows[0] if name not in quiet],
         column_config={
+            "index": st.column_config.TextColumn(width=180),
+            "state": st.column_config.TextColumn(width=55),
             "built": st.column_config.ProgressColumn("built", format="percent", min_value=0, max_value=1),
-            "documents": st.column_config.NumberColumn(format="localized"),
-            "M": st.column_config.NumberColumn(width=50),
+            "documents": st.column_config.NumberColumn(format="localized", width=85),
+            "field": st.column_config.TextColumn(width=80),
+            "algorithm": st.column_config.TextColumn(width=70),
+            "dimensions": st.column_config.NumberColumn(width=80),
+            "metric": st.column_config.TextColumn(width=65),
+            "M": st.column_config.NumberColumn(width=40),
+            "EF_CONSTRUCTION": st.column_config.NumberColumn("EFC", help="EF_CONSTRUCTION", width=55),
+            "vector memory": st.column_config.TextColumn(width=100),
         },
         placeholder="–",
         key="home.indexes",
@@ -369,7 +382,7 @@ def _reset(target: Target, infos: list[IndexInfo]) -> None:
         return
     with st.popover("Reset the demo", icon=":material/restart_alt:"):
         st.markdown(
-            "Sessions of the demo begin anew: expired ones come back, what was said in them since and the "
+            "Sessions of the demo are made again: expired ones come back; what was said since and the "
             "sessions begun in the Assistant are deleted. Documents, indexes and other keys stay."
         )
         st.button(

@@ -287,3 +287,20 @@ def checked(vector: object, dim: int, where: str) -> Floats:
             got=dim,
         )
     return single
+
+
+def profile_words(distances: Doubles) -> str:
+    """Where distances of hits begin and end, and their largest step, in a sentence; "" of fewer than three.
+
+    Args:
+        distances: (n,), nearest first.
+    """
+    if len(distances) < 3 or not np.isfinite(distances).all():
+        return ""
+    steps = np.diff(distances)
+    at = int(np.argmax(steps))
+    share = steps[at] / (distances[-1] - distances[0]) if distances[-1] > distances[0] else 0.0
+    told = f"Distances go from {distances[0]:.4g} to {distances[-1]:.4g}"
+    if share < 2 / len(steps):
+        return f"{told} in even steps: no hit stands out."
+    return f"{told}; the largest step is after rank {at + 1}, {share:.0%} of it."

@@ -12,10 +12,11 @@ import math
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import lru_cache
 
 from memdb.cluster.dialects import REDISEARCH_SPLITS, STOP_WORDS, Dialect
-from memdb.errors import BadFilter, UnknownField, UnsupportedFeature
+from memdb.errors import BadFilter, RefusedFilter, UnknownField, UnsupportedFeature
 from memdb.vectors import expression
 from memdb.vectors.conditions import EVERYTHING, And, Condition, Not, Or, Range, Raw, Tag, Text
 from memdb.vectors.index import Field, IndexInfo, Kind
@@ -121,20 +122,22 @@ class _Writer:
 
     def range(self, condition: Range) -> str:
         name = self.name(condition.field, "NUMERIC")
-        low = _bound(condition.low, -math.inf, condition.include_low)
-        high = _bound(condition.high, math.inf, condition.include_high)
-        if condition.low is not None and condition.high is not None and condition.low > condition.high:
+        # An open end takes in what lies at infinity; one that was named may leave it out.
+        with_low = condition.include_low or condition.low is None
+        with_high = condition.include_high or condition.high is None
+        low = -math.inf if condition.low is None else float(condition.low)
+        high = math.inf if condition.high is None else float(condition.high)
+        if low > high:
             raise BadFilter(
-                f"The range of '{condition.field}' runs from {condition.low:g} to {condition.high:g}.",
+                f"The range of '{condition.field}' runs from {low:g} to {high:g}.",
                 "Put the smaller number first.",
             )
-        empty = condition.low == condition.high and not (condition.include_low and condition.include_high)
-        if condition.low is not None and empty and not self.dialect.empty_ranges:
+        if low == high and not (with_low and with_high) and not self.dialect.empty_ranges:
             raise BadFilter(
-                f"The range of '{condition.field}' leaves out its only number, {condition.low:g}.",
+                f"The range of '{condition.field}' leaves out its only number, {low:g}.",
                 f"Let it hold a number; {self.dialect.title} takes no empty range.",
             )
-        return f"{name}:[{low} {high}]"
+        return f"{name}:[{_bound(low, with_low)} {_bound(high, with_high)}]"
 
     def text(self, condition: Text) -> str:
         name = self.name(condition.field, "TEXT")
@@ -190,7 +193,12 @@ class _Writer:
         written = _raw(text)
         if self.info is not None and self.dialect.small_grammar:
             # Tells what is wrong and how it is written there; the engine tells a position at best.
-            read = expression.conditions(text, self.dialect, self.info)  # also raises UnknownField
+            try:
+                read = expression.conditions(text, self.dialect, self.info)  # also raises UnknownField
+            except RefusedFilter:
+                if self.dialect.later:
+                    return written
+                raise
             if not self.dialect.text_search and expression.holds_text(read):
                 raise self.unsearched(f"'{text}'")
         elif self.info is not None:
@@ -321,7 +329,10 @@ def may_be_broken(condition: Condition | str, dialect: Dialect, info: IndexInfo,
     if not dialect.text_leaks or not info.vector_field(field)[1].has_ef:
         return False
     # As it is sent: a condition may hold raw expressions anywhere.
-    read = expression.conditions(render(condition, dialect, info).query, dialect, info)
+    try:
+        read = expression.conditions(render(condition, dialect, info).query, dialect, info)
+    except RefusedFilter:  # of a later release, which was not refused
+        return True
     if isinstance(read, Text) and read.mode != "phrase":
         return len(indexed_words(read.words, splits_of(dialect, info))) > 1
     return expression.holds_text(read)
@@ -393,13 +404,14 @@ def _some(words: frozenset[str]) -> str:
     return ", ".join(shown) + (", …" if len(words) > 3 else "")
 
 
-def _bound(value: float | None, open_end: float, included: bool) -> str:
-    number = open_end if value is None else value
+def _bound(number: float, included: bool) -> str:
     if math.isnan(number):
         raise BadFilter("A bound of a range is not a number.", "Enter a number or leave it open.")
+    sign = "" if included else "("
     if math.isinf(number):
-        return "+inf" if number > 0 else "-inf"
-    return ("" if included else "(") + f"{number:.17g}"
+        return f"{sign}{'+inf' if number > 0 else '-inf'}"
+    # Digits alone: releases of valkey-search read no exponent (ParseNumber of its filter_parser.cc).
+    return sign + format(Decimal(repr(number)), "f").removesuffix(".0")
 
 
 def _raw(expression: str) -> str:

@@ -46,6 +46,9 @@ class Fusion:
         return f"{self.weight:g} × vectors + {1 - self.weight:g} × words, each score brought to 0 … 1"
 
 
+FUSION = Fusion()  # where nothing else is said
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a leg has a document: its rank from 1, and the leg's own score; larger is better."""

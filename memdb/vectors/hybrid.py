@@ -89,7 +89,7 @@ def hybrid(client: Client, info: IndexInfo, request: HybridRequest) -> HybridRes
     commands = [near.command, *said.commands]
     notes = [*near.notes, *said.notes]
     fused_by = "here"
-    if fusion.method == "rrf" and client.server.dialect.has(NATIVE):
+    if fusion.method == "rrf" and client.server.dialect.fuses:
         command = native_command(client, info, deep, request.text, fusion, k)
         try:
             hits = native_hits(client.execute(*command.args), near, said)

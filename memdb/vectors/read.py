@@ -111,9 +111,10 @@ def blocks(
     field: str = "",
     condition: Condition | str = EVERYTHING,
     *,
+    most: int = KEYS_A_BATCH,
     report: Report = silent,
 ) -> Iterator[Block]:
-    """The vectors that the index holds under a filter, block by block, each of about 8 MB.
+    """The vectors that the index holds under a filter, block by block: at most `most`, about 8 MB.
 
     Documents without a usable vector are left out, as the index leaves them out, and so are rows whose
     document is gone; the blocks count them. A block may hold nothing but such counts.
@@ -124,7 +125,7 @@ def blocks(
     """
     vector_field, params = info.vector_field(field)
     distance.need(params.type)
-    size = max(1, min(KEYS_A_BATCH, BYTES_A_BATCH // params.bytes))
+    size = max(1, min(most, BYTES_A_BATCH // params.bytes))
     done = 0
     if _has_cursors(client):
         # Key and vector in one reply: four times as fast as asking for each hash.
@@ -242,7 +243,7 @@ def _fetched(
 def _has_cursors(client: Client) -> bool:
     """Whether the engine has cursors that bring documents, and this user may use them."""
     dialect = client.server.dialect
-    return dialect.loads and dialect.has("FT.CURSOR") and all(map(client.may, ("FT.CURSOR", "FT.AGGREGATE")))
+    return dialect.loads and dialect.cursors and all(map(client.may, ("FT.CURSOR", "FT.AGGREGATE")))
 
 
 def matching_keys(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from memdb.display import line
 from memdb.operations.alerts import Alert
 from memdb.operations.thresholds import OURS
 from memdb.watch.series import Measured
@@ -104,6 +105,19 @@ def causes(rows: Sequence[Measured]) -> tuple[Cause, ...]:
     return tuple(told) or (
         Cause("Nothing that is counted changed; documents may have been overwritten in place.", retune),
     )
+
+
+def brief(rows: Sequence[Measured]) -> str:
+    """The newest measurement in some words: which recall, its value, its target; else that there is none.
+
+    Args:
+        rows: of one watch, at least one, oldest first.
+    """
+    now = rows[-1]
+    what = f"recall@{now.watch.k} of {line(now.watch.index, 60)}"
+    if now.recall is None:
+        return f"{what} not measured"
+    return f"{what} {now.recall:.3f} (target {now.watch.target:g})"
 
 
 def alert(rows: Sequence[Measured], node: str) -> Alert | None:

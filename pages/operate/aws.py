@@ -6,6 +6,6 @@ from memdb.ui.aws import page
 page.draw(
     frame.page(
         "AWS",
-        "What AWS tells of a MemoryDB cluster, with the AWS credentials of the machine this app runs on.",
+        "What AWS tells of a MemoryDB or ElastiCache cluster, with the credentials of the app's machine.",
     )
 )

@@ -15,9 +15,10 @@ from memdb.cluster.target import Target
 from memdb.demo.app import app_folder, environment
 from memdb.errors import NotFound, ReadOnlyTarget
 from memdb.relevance import store as evaluations
+from memdb.tap.record import Recorder
 from memdb.tuning import store
 from memdb.ui import frame
-from memdb.ui.kit import access, cached, safety, targets
+from memdb.ui.kit import access, cached, safety, taps, targets
 from memdb.ui.relevance import cached as relevance_cached
 from memdb.ui.tune import cached as tune_cached
 from tests.unit.test_relevance import at_rank, evaluation
@@ -99,6 +100,12 @@ def test_what_was_kept_of_a_closed_target_is_not_listed(
     for name, address in (("a", "redis://127.0.0.1:1"), ("b", "redis://elsewhere:1")):
         store.save(replace(run(), id=name * 12, target=address), tmp_path)
         evaluations.save(evaluation(at_rank([1, 2]), id=name * 12, target=address), tmp_path)
+        for servers in ([address], [address, "redis://elsewhere:1"]):  # the second is of both servers
+            for server in servers:
+                with Recorder(tmp_path / "taps" / f"{name}{len(servers)}.parquet", server=server):
+                    pass
+    with Recorder(tmp_path / "taps" / "c.parquet"):  # of a server that is not known
+        pass
     closed = rights.parse({"targets": {"second": ["groups=payments"]}}, ["second"])
     monkeypatch.setattr(targets, "rights", lambda: closed)
     for claims, kept in (
@@ -108,6 +115,9 @@ def test_what_was_kept_of_a_closed_target_is_not_listed(
         monkeypatch.setattr(access, "claims", lambda said=claims: said)
         assert {entry.target for entry in tune_cached.listed(tmp_path)} == kept
         assert {entry.target for entry in relevance_cached.listed(tmp_path)} == kept
+        records = {"b1.parquet", "b2.parquet"}
+        every = records | {"a1.parquet", "a2.parquet", "c.parquet"}
+        assert set(taps.visible(tmp_path)) == (every if "redis://127.0.0.1:1" in kept else records)
         for saved in (
             lambda: tune_cached.saved("a" * 12),
             lambda: relevance_cached.saved(tmp_path, "a" * 12),

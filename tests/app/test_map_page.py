@@ -24,7 +24,7 @@ from memdb.ui.map import figures as figures_map
 from memdb.ui.map.figures import Colouring
 from memdb.vectors import index, search
 from memdb.vectors.index import HnswField, IndexSpec, TagField
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, until
 
 ENTRY = app_folder() / "memdb" / "ui" / "entry.py"
 PAGE = app_folder() / "pages" / "explore" / "map.py"
@@ -169,6 +169,33 @@ def test_another_layout_beside_it(opened: Open) -> None:
     assert "nearest on one map are its nearest on the other (600 documents on both)" in said(app)
 
 
+def test_two_on_one_map(opened: Open) -> None:
+    """The index as it was when a map of it was kept, against now: nothing changed, and that is said."""
+    app = opened(map__n="600", map__view="Compare")
+    if "No map of this yet" in said(app):
+        drawn(app)
+        app.segmented_control(key="map.view").set_value("Compare").run()
+    app.segmented_control(key="map.compare").set_value("Two on one map").run()
+    assert not app.exception
+    app.segmented_control(key="map.two.kind").set_value("This index, earlier").run()
+    assert not app.exception
+    assert "idx:embeddings as of 20" in app.selectbox(key="map.two.age").options[0]
+    app.button(key="map.two.draw").click().run()
+    job = cached.jobs().get(app.session_state["map.two.job"].id)
+    assert job is not None
+    assert job.wait(PATIENCE_S).status == "done", job.error
+    app.run()
+    assert not app.exception
+    assert "No difference beyond chance was measured" in said(app)
+    assert "600 are the same, 0 have another vector" in said(app)
+    assert "memdb map --index idx:embeddings --since 1" in said(app)
+    assert any("what happened" in table.value.columns for table in app.dataframe)
+    app.session_state["map.without_webgl"] = True
+    app.run()
+    assert not app.exception
+    assert app.get("plotly_chart")
+
+
 @pytest.fixture
 def small(server_target: Target, prefix: str) -> Iterator[str]:
     """Hostile keys and tags; equal, missing and mixed vectors."""
@@ -221,6 +248,32 @@ def test_too_few_documents_are_told(opened: Open, server_target: Target, small: 
     app.run()
     assert not app.exception
     assert "a map needs at least 4" in said(app)
+
+
+def test_what_was_drawn_of_a_dropped_index_stays(opened: Open, server_target: Target, prefix: str) -> None:
+    name = prefix + "gone"
+    with connect(server_target) as client:
+        index.create(client, IndexSpec(name, (HnswField("v", 8),), (prefix + "g:",)))
+        rows = np.random.default_rng(3).normal(size=(50, 8)).astype("<f4")
+        client.pipeline([("HSET", f"{prefix}g:{i}", "v", row.tobytes()) for i, row in enumerate(rows)])
+        until(lambda: index.index_info(client, name).documents == 50, "the index is built")
+        app = opened(server_target, index=name)
+        drawn(app)
+        assert "Showing all 50" in said(app)
+        index.drop(client, name)
+    app.run()
+    assert not app.exception
+    assert "is not there any more. This is what was drawn of it." in said(app)
+
+
+def test_a_tab_closed_meanwhile_leaves_the_map(opened: Open) -> None:
+    app = opened(map__n="603")
+    app.button(key="map.draw").click().run()
+    job = cached.jobs().get(app.session_state["map.job"].id)
+    assert job is not None
+    del app  # nobody looks until it is done
+    assert job.wait(PATIENCE_S).status == "done", job.error
+    assert "Showing 603 of 2,000" in said(opened(map__n="603"))
 
 
 def test_links_with_nonsense_open_the_page(opened: Open) -> None:

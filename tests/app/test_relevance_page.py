@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from memdb.cli.entry import parse
 from memdb.cli.evaluate import Evaluate
-from memdb.cluster.client import Client
+from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Target
 from memdb.demo.app import app_folder, environment
 from memdb.embedding import local
@@ -20,6 +20,7 @@ from memdb.relevance.labels import Label
 from memdb.ui.relevance import form
 from memdb.vectors import index
 from memdb.vectors.index import FlatField, HnswField, IndexSpec, TextField
+from tests.embedders import endpoint
 from tests.waiting import PATIENCE_S, until
 
 ENTRY = app_folder() / "memdb" / "ui" / "entry.py"
@@ -31,7 +32,7 @@ TEXTS = [
     for a in ("price", "colour", "weight", "age")
     for b in ("horse", "boat", "house", "stone", "tree")
 ]
-VIEWS = ("Comparison", "Questions", "Runs", "Labels", "Code and files")
+VIEWS = ("Comparison", "Questions", "Runs", "Labels", "Another model", "Code and files")
 
 
 @pytest.fixture
@@ -249,3 +250,52 @@ def test_a_search_by_document_has_nothing_to_judge(judging: AppTest, prefix: str
     judging.text_input(key="search.key").input(f"{prefix}d:1").run()
     assert not judging.exception
     assert "A label belongs to a question in words" in said(judging)
+
+
+def test_another_model_is_planned_embedded_compared_and_taken_back(
+    app: AppTest, shelf: str, prefix: str, server_target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with endpoint() as model:
+        monkeypatch.setenv("MEMDB_EMBEDDER_URL", model.url)
+        relevance(app)
+        app.segmented_control(key="relevance.view").set_value("Another model").run()
+        app.button(key="relevance.another.look").click().run()
+        assert "No model is named." in said(app)
+        app.text_input(key="relevance.another.model").input("openai:small@12").run()
+        app.text_input(key="relevance.another.field").input("content").run()
+        app.button(key="relevance.another.look").click().run()
+        assert "has a field 'content' already" in said(app)
+        app.text_input(key="relevance.another.field").input("w").run()
+        app.button(key="relevance.another.look").click().run()
+        assert f"20 documents of {shelf} into w of the documents themselves." in said(app)
+        assert model.calls == []
+        command = next(block.value for block in app.code if "memdb reembed" in block.value)
+        assert command == f"memdb reembed --index {shelf} --embedder openai:small@12 --field w --writable"
+        assert app.button(key="relevance.another.start").disabled
+        app.text_input(key="relevance.another.typed").input(shelf).run()
+        app.button(key="relevance.another.start").click().run()
+        until(lambda: "Embedded 20 documents again" in said(app.run()), "they are embedded")
+        assert "From now on write both vectors with every document" in said(app)
+        app.button(key="relevance.another.compare").click().run()
+        assert app.selectbox(key="relevance.b.index").value == f"{shelf}:w"
+        assert app.text_input(key="relevance.b.embedder").value == "openai:small@12"
+        app.segmented_control(key="relevance.view").set_value("Another model").run()
+        app.text_input(key="relevance.another.remove").input(f"{shelf}:w").run()
+        app.button(key="relevance.another.remove_it").click().run()
+        until(lambda: "Removed the field of 20 documents" in said(app.run()), "they are removed")
+    assert not app.exception
+    with connect(server_target) as opened:
+        assert f"{shelf}:w" not in index.index_names(opened)
+        assert not opened.execute("HEXISTS", f"{prefix}d:0", "w")
+
+
+def test_another_model_on_a_read_only_target_is_planned_and_nothing_can_be_started(
+    app: AppTest, shelf: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMDB_WRITABLE", "0")
+    relevance(app)
+    app.segmented_control(key="relevance.view").set_value("Another model").run()
+    app.text_input(key="relevance.another.model").input("local").run()
+    app.button(key="relevance.another.look").click().run()
+    assert "This target is read-only." in said(app)
+    assert not [b for b in app.button if b.key == "relevance.another.start"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,7 @@ from memdb.cluster.client import Client
 from memdb.cluster.target import Target
 from memdb.settings import Settings
 from memdb.vectors.index import IndexInfo
+from memdb.vectors.titles import title_of
 from tests import embedders
 from tests.app.test_memorydb import app as memorydb_app  # noqa: F401  # a fixture
 from tests.app.test_memorydb import proxy  # noqa: F401  # its own
@@ -71,6 +73,11 @@ def test_words_and_vectors_with_each_leg_s_rank(
     app.segmented_control(key="search.way").set_value("words").run()
     assert not app.error, texts(app)
     assert "BM25" in texts(app)
+    words_alone = ask(opened(client, replace(side, by="words"), settings), "rotate a bucket")
+    assert shown(app, "by") == ["words", "words and vectors"]
+    assert shown(app, "first hit") == [
+        title_of(got.fields[0], got.keys[0], info) for got in (words_alone, own)
+    ]
     app.segmented_control(key="search.view").set_value("Code and link").run()
     code = "\n".join(str(part.value) for part in app.code)
     assert "WITHSCORES SCORER BM25STD" in code

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import redis
 from streamlit.testing.v1 import AppTest
 
 from memdb.cluster import engine as local_engine
@@ -125,3 +126,20 @@ def test_recall_is_shown_by_shard(app: AppTest, shards: tuple[Shard, ...], tmp_p
     assert list(told["address"]) == [row.address for row in at]
     assert list(told["neighbours"]) == [row.neighbours for row in at]
     assert list(told["recall"]) == pytest.approx([row.recall for row in at], nan_ok=True)
+
+
+def test_the_indexes_page_tells_what_each_shard_holds(app: AppTest, shards: tuple[Shard, ...]) -> None:
+    held = {}
+    for shard in shards:
+        behind = shard.engine
+        with redis.Redis(port=behind.port, password=behind.password or None, driver_info=None) as client:
+            mine = sum(1 for _ in client.scan_iter("doc:*", count=1_000))
+        held[f"127.0.0.1:{shard.target.port}"] = mine
+    assert sum(held.values()) == DOCS
+    app.run()
+    app.query_params["index"] = loader.DOCUMENTS.name
+    opened(app, "tune/indexes.py")
+    assert calm(app), texts(app)
+    told = next(frame.value for frame in app.dataframe if "shard" in frame.value.columns)
+    assert dict(zip(told["shard"], told["documents"], strict=True)) == held
+    assert set(told["state"]) == {"ready"}

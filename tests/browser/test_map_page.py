@@ -104,6 +104,46 @@ def test_draw_ask_lasso_and_tune(app_server: str, page: Page, home: Path) -> Non
 
 
 @pytest.mark.timeout(300)
+def test_points_that_the_processor_draws_are_lassoed_and_tell_what_they_are(
+    app_server: str, page: Page, home: Path
+) -> None:
+    """Where WebGL is computed by the processor, more than a thousand points are drawn without it."""
+    before = set((home / "maps").glob("*.npz"))
+    page.goto(f"{app_server}/map?map.n=1600")
+    ready(page)
+    page.get_by_role("button", name="Draw the map").click()
+    expect(page.get_by_text(re.compile(r"Showing 1,600 of"))).to_be_visible(timeout=LONG_MS)
+    ready(page)
+    canvas = drawn(page)
+    if canvas.get_attribute("data-by") != "processor":
+        pytest.skip("This browser has a graphics card.")
+    expect(canvas).to_have_attribute("data-shown", "1600")
+    stage = canvas.locator(".stage")
+    stage.scroll_into_view_if_needed()
+    box = stage.bounding_box()
+    assert box is not None
+    hover = canvas.locator(".tip")
+    for step in range(120):
+        page.mouse.move(
+            box["x"] + box["width"] * (0.35 + 0.004 * step), box["y"] + box["height"] * (0.4 + 0.0025 * step)
+        )
+        if hover.is_visible():
+            break
+    expect(hover).to_have_text(re.compile(r"\w{3}"))
+    lasso(page, canvas)
+    expect(page.get_by_text(re.compile(r"[\d,]+ documents selected"))).to_be_visible(timeout=LONG_MS)
+    with page.expect_download() as started:
+        page.locator(".st-key-map-selection-CSV").get_by_role("button").click()
+    rows = list(csv.DictReader(started.value.path().read_text().splitlines()))
+    polygon = json.loads(canvas.get_attribute("data-lasso") or "")
+    (kept,) = set((home / "maps").glob("*.npz")) - before
+    with np.load(kept) as arrays:
+        keys, xy = unpacked("keys", arrays), arrays["xy"]
+    assert {row["key"] for row in rows} == {keys[i] for i in within(polygon, xy)}
+    assert str(len(rows)) == canvas.get_attribute("data-selected")
+
+
+@pytest.mark.timeout(300)
 def test_a_browser_without_webgl_is_told(app_server: str, page: Page) -> None:
     page.add_init_script(
         """const before = HTMLCanvasElement.prototype.getContext;

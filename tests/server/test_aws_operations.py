@@ -12,7 +12,6 @@ import boto3
 import hcl2
 import pytest
 from botocore.stub import Stubber
-from cfnlint.api import lint
 from moto.server import ThreadedMotoServer
 
 from memdb.cli import main
@@ -23,6 +22,7 @@ from memdb.operations import aws_alarms, aws_card, aws_metrics, aws_snapshots
 from memdb.operations.aws_metrics import Listed
 from memdb.operations.aws_session import Absent, ask, is_target, region_of
 from memdb.operations.aws_snapshots import Snapshot
+from tests.linted import lint
 
 REGION = "ap-southeast-2"  # moto keeps what it made for the whole run: no other test makes anything there
 NOW = datetime(2026, 10, 5, 12, tzinfo=UTC)

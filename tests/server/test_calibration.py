@@ -29,6 +29,8 @@ from memdb.vectors import index
 from memdb.vectors.index import HnswField, IndexSpec, TagField
 from tests.waiting import until
 
+pytestmark = pytest.mark.usefixtures("corpus_folder")
+
 
 # Shapes that are neither among the fitted ones nor in the benchmark.
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ import hcl2
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from botocore.stub import Stubber
-from cfnlint.api import lint
 from moto.server import ThreadedMotoServer
 
 from memdb.cli import main
@@ -25,6 +24,7 @@ from memdb.errors import BadSettings, LoginFailed, MemDBError, NotFound, ReadOnl
 from memdb.operations import aws_alarms, aws_metrics, aws_snapshots, elasticache_card
 from memdb.operations.aws_metrics import ELASTICACHE, METRICS, NODE, Listed
 from memdb.operations.aws_session import Absent, is_target, region_of
+from tests.linted import lint
 
 REGION = "eu-north-1"  # moto keeps what it made for the whole run: no other test makes anything there
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)

@@ -53,6 +53,7 @@ def test_json_is_not_served_unless_asked_for(tmp_path: Path) -> None:
         assert not services.served(client)
 
 
+@pytest.mark.usefixtures("corpus_folder")
 def test_the_demo_has_one_index_over_json_documents(tmp_path: Path) -> None:
     with engine.start(tmp_path / "data", log=False, json=True) as running, connect(running.target) as client:
         running.wait_ready()

@@ -18,6 +18,8 @@ from memdb.vectors import index, search
 from memdb.vectors.index import HnswField, IndexSpec, TagField
 from memdb.vectors.query import KnnRequest
 
+pytestmark = pytest.mark.usefixtures("corpus_folder")
+
 DOCS, SESSIONS = 600, 40
 
 

@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 
 from memdb.cli import main
+from memdb.cluster import replies
 from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Target
 from memdb.embedding import Embedder, Patience, named
 from memdb.errors import BadInput, Cancelled, ReadOnlyTarget, Throttled
-from memdb.reembedding import checklist, work
+from memdb.reembedding import checklist, removal, work
 from memdb.reembedding.plan import Plan, ReembedRequest, plan, texts_of
 from memdb.settings import Settings
 from memdb.vectors import index
@@ -394,7 +395,7 @@ def test_the_command_plans_asks_and_says_what_is_left(
     told = json.loads(capsys.readouterr().out)
     assert (told["documents"], told["dimension"], told["dollars"]) == (COUNT, NEW, None)
     assert main([*words, "--dry-run", "--price", "0.02"]) == 0
-    assert "Cost: about $0.00 (estimated)." in capsys.readouterr().out
+    assert "Cost: less than $0.01 (estimated)." in capsys.readouterr().out
     assert main(words) == 2
     assert f"Confirm with --confirm {name}." in capsys.readouterr().err
     assert main([*words, "--confirm", "other"]) == 2
@@ -405,3 +406,105 @@ def test_the_command_plans_asks_and_says_what_is_left(
     assert "Embedded 40 documents again, 5 have no text" in said
     assert "What is left to do:" in said
     assert f"memdb evaluate --index {name} --index {name}:v2" in said
+
+    back = ["reembed", "--index", name, "--field", "v2", "--remove"]
+    assert " ".join(("memdb", *back, "--writable")) in said
+    assert main(back) == 2
+    assert f"Confirm with --confirm {name}:v2." in capsys.readouterr().err
+    assert main([*back, "--confirm", f"{name}:v2"]) == 0
+    assert "Removed the field of 40 documents" in capsys.readouterr().out
+    assert f"{name}:v2" not in index.index_names(client)
+    assert main([*back, "--confirm", f"{name}:v2"]) == 2
+    assert "There is no index" in capsys.readouterr().err
+    assert main(["reembed", "--index", name, "--field", "v2", "--dry-run"]) == 2
+    assert "No model is named." in capsys.readouterr().err
+
+
+def everything(client: Client, beginning: str) -> dict[str, object]:
+    """All keys that begin so, with what they hold."""
+    return {key: client.execute("HGETALL", key) for key in _keys_of(client, beginning)}
+
+
+def _keys_of(client: Client, beginning: str) -> list[str]:
+    keys, cursor = set(), "0"
+    while True:
+        reply = client.execute("SCAN", cursor, "MATCH", f"{beginning}*", "COUNT", 1000)
+        keys |= {replies.key(key) for key in reply[1]}
+        cursor = replies.text(reply[0])
+        if cursor == "0":
+            return sorted(keys)
+
+
+@pytest.mark.parametrize("copies", [False, True])
+def test_what_was_embedded_again_is_taken_back_and_nothing_else(
+    anywhere: Client, prefix: str, model: Endpoint, copies: bool
+) -> None:
+    name = shelf(anywhere, prefix)
+    before = everything(anywhere, prefix)
+    more = {"prefix": "v2:", "name": prefix + "new"} if copies else {}
+    done(anywhere, name, embedder_of(model), **more)
+    strangers = {f"v2:{prefix}d:stranger": "kept"} if copies else {}
+    for key, value in strangers.items():
+        anywhere.execute("HSET", key, "own", value)
+    request = ReembedRequest(name, "v2", **more)  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="The name typed is"):
+        removal.remove(anywhere, request, typed=name)
+    removed = removal.remove(anywhere, request, typed=request.new_index)
+    assert (removed.documents, removed.copies) == (40, copies)
+    assert everything(anywhere, prefix) == before
+    assert _keys_of(anywhere, f"v2:{prefix}") == list(strangers)
+    assert request.new_index not in index.index_names(anywhere)
+
+
+def test_only_the_index_of_a_re_embedding_is_removed(client: Client, prefix: str, model: Endpoint) -> None:
+    name = shelf(client, prefix)
+    done(client, name, embedder_of(model))
+    other = IndexSpec(prefix + "own", (FlatField("w", 4),), (prefix + "d:",))
+    index.create(client, other)
+    before = everything(client, prefix)
+    for request, said in (
+        (ReembedRequest(name, "v2", name=prefix + "own"), "is not an index of 'v2'"),
+        (ReembedRequest(name, "w", name=f"{name}:v2"), "is not an index of 'w'"),
+        (ReembedRequest(name, "v2", prefix="v2:", name=f"{name}:v2"), "over copies that begin with 'v2:'"),
+        (ReembedRequest(name, "v", name=f"{name}:v2"), "has a field 'v' already"),
+        (ReembedRequest(name, "v2", name=name), "the old one's name"),
+    ):
+        with pytest.raises(BadInput, match=said):
+            removal.remove(client, request, typed=request.new_index)
+    with (
+        connect(replace(client.target, writable=False)) as reader,
+        pytest.raises(ReadOnlyTarget),
+    ):
+        removal.remove(reader, ReembedRequest(name, "v2"), typed=f"{name}:v2")
+    assert everything(client, prefix) == before
+
+
+@pytest.mark.parametrize("copies", [False, True])
+def test_what_is_there_already_is_never_written_over(
+    client: Client, prefix: str, model: Endpoint, copies: bool
+) -> None:
+    name = shelf(client, prefix)
+    taken = f"v2:{prefix}d:4" if copies else f"{prefix}d:4"
+    client.execute("HSET", taken, *(("own", "x") if copies else ("v2", "somebody's text")))
+    held = client.execute("HGETALL", taken)
+    more = {"prefix": "v2:", "name": prefix + "new"} if copies else {}
+    said = "is there already" if copies else "has a field 'v2' already, of 15 bytes"
+    with pytest.raises(BadInput, match=said):
+        done(client, name, embedder_of(model), **more)
+    assert client.execute("HGETALL", taken) == held
+    clean(client, f"v2:{prefix}")
+
+
+def test_a_json_member_that_is_no_vector_is_told(server: Client, model: Endpoint) -> None:
+    field = FlatField("v", OLD, path="$.v")
+    index.create(server, IndexSpec("jtaken", (TextField("t", "$.t"), field), ("jtaken:",), "JSON"))
+    try:
+        for i in range(3):
+            held = {"t": f"text {i}", "v": [0.5] * OLD, "v2": "a text"}
+            server.execute("JSON.SET", f"jtaken:{i}", "$", json.dumps(held))
+        until(lambda: index_info(server, "jtaken").documents == 3, "all are indexed")
+        with pytest.raises(BadInput, match="which is no vector"):
+            done(server, "jtaken", embedder_of(model))
+    finally:
+        index.drop(server, "jtaken")
+        clean(server, "jtaken:")

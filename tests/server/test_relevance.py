@@ -23,6 +23,7 @@ from memdb.relevance.evaluate import run_saved
 from memdb.relevance.labels import Judgements
 from memdb.relevance.run import EvaluationRequest, Setting
 from memdb.vectors import index
+from memdb.vectors.fusion import Fusion
 from memdb.vectors.hybrid import HybridRequest, hybrid
 from memdb.vectors.index import FlatField, HnswField, IndexSpec, TagField, TextField
 from memdb.vectors.query import KnnRequest, vector_param
@@ -130,6 +131,22 @@ def test_hits_are_the_nearest_counted_in_numpy(anywhere: Client, prefix: str, me
     assert not run.partial
     assert run.notes == ()
     assert run.embedded[0].startswith("toy: 40 texts, 80 tokens, ")
+
+
+def test_a_build_that_begins_while_questions_are_asked_is_told(server_target: Target, prefix: str) -> None:
+    with valkey_search(server_target) as running, connect(replace(running.target, writable=True)) as client:
+        loaded(client, prefix)
+
+        def begin(*_: object) -> None:
+            running.building = True
+
+        request = EvaluationRequest((Setting(prefix + "idx"),), k=K)
+        run = evaluate.evaluate(client, request, judged(prefix), toy, report=begin)
+        running.building = False
+        clean(client, prefix)
+    (note,) = run.notes
+    assert note.startswith("While questions were asked: ")
+    assert "is still being built" in note
 
 
 def test_a_filter_holds_for_every_setting(anywhere: Client, prefix: str) -> None:
@@ -263,7 +280,11 @@ def test_words_and_both_together_are_what_a_single_search_gives(anywhere: Client
         {text: {f"{prefix}d:{i}": 1} for i, text in enumerate(questions)},
         "t",
     )
-    settings = tuple(Setting(info.name, by=by) for by in ("vectors", "words", "hybrid"))
+    weighted = Fusion("weighted", weight=0.9)
+    settings = (
+        *(Setting(info.name, by=by) for by in ("vectors", "words", "hybrid")),
+        Setting(info.name, by="hybrid", fusion=weighted),
+    )
     if anywhere.server.dialect.name == "memorydb":
         with pytest.raises(UnsupportedFeature, match="Searching words is not available here"):
             evaluate.evaluate(anywhere, EvaluationRequest(settings, k=K), known, toy)
@@ -282,6 +303,10 @@ def test_words_and_both_together_are_what_a_single_search_gives(anywhere: Client
                 f"{prefix}d:{i}" for i in range(60) if set(text.split()) & set(f"{said[i % 5]} {i}".split())
             } >= set(alone)
             assert run.answers[2].hits[row] == hybrid(anywhere, info, HybridRequest(near, text)).keys
+            assert (
+                run.answers[3].hits[row] == hybrid(anywhere, info, HybridRequest(near, text, weighted)).keys
+            )
+    assert run.answers[3].hits != run.answers[2].hits
 
 
 # ---- the command -------------------------------------------------------------------------------------------
@@ -343,6 +368,10 @@ def test_the_command_evaluates_keeps_and_guards(
             "3 settings are named, and --index 2 times.",
         ),
         (["--index", "a", "--hybrid", "--by", "words"], "two ways to search"),
+        (
+            ["--index", "a", "--hybrid", "--fusion", "weighted", "--weight", "1.5"],
+            "The weight of the vectors",
+        ),
         (["--index", "a", "--queries", "queries.jsonl"], "--queries names questions without grades."),
         (["--index", "a", "--qrels", "nowhere"], "'nowhere' cannot be read"),
         (["--index", "a"], "You have no labels yet."),

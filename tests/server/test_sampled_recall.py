@@ -13,7 +13,7 @@ import pytest
 from memdb.cli import main
 from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Budget
-from memdb.errors import BadInput, BudgetSpent, MemDBError
+from memdb.errors import BadInput, BudgetSpent, MemDBError, ReadOnlyTarget
 from memdb.jobs import silent
 from memdb.tuning import cost, queries, report, sample, store, truth
 from memdb.tuning.ask import asked_queries, recall, run_saved
@@ -188,6 +188,26 @@ def test_the_command_estimates_and_prints_it(
     assert sum(each_query["needs"]["queries"]) + each_query["needs"]["never"] == told["queries"]
     assert main([*words, "--sample", "360", "--target", "0.05"]) == 0
     assert "estimated from a sample of 360 (20 %)" in capsys.readouterr().out
+
+
+def test_a_read_only_target_is_estimated_on_every_engine(
+    each: Client,  # noqa: F811
+    prefix: str,
+    tmp_path: Path,
+) -> None:
+    """Its client refuses every write, so that one would end the run; made queries and the probe included."""
+    info = load(each, prefix)
+    wanted = request(info, ef_max=14, sample=540, source=Unseen(60))
+    with connect(each.target.read_only()) as reader:
+        with pytest.raises(ReadOnlyTarget):
+            reader.execute("SET", f"{prefix}x", "1")
+        assert cost.rates(reader, info, wanted).keys_per_s > 0
+        run = recall(reader, info, wanted, home=tmp_path)
+    assert not run.partial
+    assert run.sampled is not None
+    assert run.sampled.drawn == 540
+    assert run.recommendation is not None
+    assert "estimated from a sample of 540 (30 %)" in run.recommendation.sentence
 
 
 # ---- bad input ---------------------------------------------------------------------------------------

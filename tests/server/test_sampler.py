@@ -135,7 +135,7 @@ def test_a_webhook_that_is_not_there_becomes_an_event_without_its_secret(
     past = Past(sampler.path)
     until(lambda: past.nodes() != (), "the first sample")
     keep_thresholds(past.path, Thresholds(connections=0.0))
-    until(lambda: any("was not told" in t for t in texts(past)), "the failure is an event")
+    until(lambda: any("could not be notified" in t for t in texts(past)), "the failure is an event")
     sampler.stop()
     assert not any("s3cret" in t for t in texts(past))
 

@@ -380,6 +380,17 @@ def test_a_shadow_that_is_no_longer_the_same_is_not_measured(
         )
         runs = candidates.sweep_all(client, base, request, tmp_path)
         assert [run.documents for run in runs] == [30, 30]
+        # Both were timed in turn, at each of their settings.
+        both = candidates.candidates(client, base, request, tmp_path)
+        assert candidates.timed_together(both)
+        for each in both:
+            assert each.run is not None
+            assert each.times is not None
+            assert [timed.ef_runtime for timed in each.times.points] == [
+                p.ef_runtime for p in each.run.points
+            ]
+            assert all(0 < t.low_ms <= t.p50_ms <= t.high_ms for t in each.times.points)
+            assert each.time(each.run.points[0].ef_runtime) == each.times.points[0].p50_ms
         # A shadow of one vector field is none of the other.
         assert len(candidates.candidates(client, base, replace(request, field="w"), tmp_path)) == 1
         assert len(candidates.candidates(client, base, request, tmp_path)) == 2

@@ -19,8 +19,10 @@ from memdb.cluster.target import Target
 from memdb.errors import BadFilter, EngineError, RefusedFilter, RejectedQuery, UnknownField
 from memdb.maps import overlay
 from memdb.tuning import ask, misses
-from memdb.tuning.run import Goal, SweepRequest
+from memdb.tuning.queries import random_documents
+from memdb.tuning.run import Goal, Run, SweepRequest
 from memdb.tuning.source import Documents
+from memdb.tuning.sweep import sweep
 from memdb.vectors import counts, index, read, search
 from memdb.vectors.conditions import And, Condition, Not, Range, Raw, Tag, Text
 from memdb.vectors.filters import render
@@ -371,3 +373,31 @@ def test_recall_does_not_pass_on_an_index_that_is_being_built(
     standin.building = True
     assert main(words) == 1
     assert "is still being built" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("field", "told"), [(HnswField("emb", DIM), "During the run: "), (FlatField("emb", DIM), "At the end of")]
+)
+def test_a_build_that_begins_during_a_run_is_told_and_shows_no_target(
+    valkey: Client, standin: Standin, prefix: str, field: HnswField | FlatField, told: str
+) -> None:
+    info = load(valkey, prefix, field).info
+    request = SweepRequest(info.name, k=K, concurrency=(), goal=Goal("recall", 0.5), sample=0)
+    asked = random_documents(valkey, info, "emb", 200, 3)
+    built = sweep(valkey, info, request, asked)
+    assert built.recommendation is not None
+    assert (built.unfinished, built.recommendation.met) == ("", True)
+    kept: list[Run] = []
+
+    def keep(so_far: Run) -> None:
+        """It begins behind the first setting, and is over behind the second, where there is one."""
+        kept.append(so_far)
+        standin.building = len(kept) == 1 or isinstance(field, FlatField)
+
+    run = sweep(valkey, info, request, asked, keep=keep)
+    assert "is still being built" in run.unfinished
+    (note,) = (note for note in run.notes if "is still being built" in note)
+    assert note.startswith(told)
+    assert run.recommendation is not None
+    assert (run.recommendation.met, run.recommendation.ef_runtime) == (False, None)
+    assert run.recommendation.sentence.startswith("Not shown: documents were missing")

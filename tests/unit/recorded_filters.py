@@ -196,6 +196,9 @@ def _one_apart(a: str, b: str) -> bool:
     return any(longer[:i] + longer[i + 1 :] == shorter for i in range(len(longer)))
 
 
+EXTREMES = (-float("inf"), -1e300, -1e17, -3e-7, 0.0, 1e-5, 0.1 + 0.2, 2.0**53 + 2, 1e22, 1e300, float("inf"))
+
+
 def generated(number: int, seed: int, *, text: bool, negation: bool, phrases: bool = True) -> list[Condition]:
     """Conditions on these documents, nested up to three deep, the same for the same seed."""
     rng = random.Random(seed)
@@ -228,6 +231,8 @@ def generated(number: int, seed: int, *, text: bool, negation: bool, phrases: bo
         low, high = (None if rng.random() < 0.2 else end for end in ends)
         if rng.random() < 0.1:
             high = low
+        if rng.random() < 0.15:  # written with an exponent by `str`, and where no document lies
+            low, high = sorted(rng.sample(EXTREMES, 2))
         return Range(field, low, high, rng.random() < 0.7, rng.random() < 0.7)
 
     def tree(depth: int) -> Condition:

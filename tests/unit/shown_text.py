@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 
+from tests.unit.source import tree
+
 ROOT = Path(__file__).parent.parent.parent
 MARKDOWN, TEXT = "markdown", "text"
 _BODY, _LABEL = {0: MARKDOWN, "body": MARKDOWN}, {0: MARKDOWN, "label": MARKDOWN}
@@ -237,7 +239,7 @@ def module(dotted: str) -> Module | None:
     path = ROOT.joinpath(*dotted.split("."))
     for file in (path.with_suffix(".py"), path / "__init__.py"):
         if file.is_file():
-            return Module(file, ast.parse(file.read_text()))
+            return Module(file, tree(file))
     return None
 
 
@@ -246,7 +248,7 @@ def attributes() -> dict[str, list[tuple[Module, ast.expr | None]]]:
     """Name of a field, property or method of any class of the package → what it is declared to give."""
     declared: dict[str, list[tuple[Module, ast.expr | None]]] = {}
     for path in sorted((ROOT / "memdb").rglob("*.py")):
-        home = Module(path, ast.parse(path.read_text()))
+        home = Module(path, tree(path))
         for node in ast.walk(home.tree):
             if isinstance(node, ast.ClassDef):
                 for part in node.body:
@@ -522,7 +524,7 @@ def _function(function: ast.FunctionDef, home: Module, scope: Scope, kind: str) 
 
 def unescaped(path: Path, source: str | None = None) -> list[Shown]:
     """Every text that a Streamlit call of this file shows and that is neither ours nor went through display."""
-    home = Module(path, ast.parse(source if source is not None else path.read_text()))
+    home = Module(path, tree(path) if source is None else ast.parse(source))
     told: list[Shown] = []
 
     def visit(node: ast.AST, scope: Scope) -> None:

@@ -14,7 +14,7 @@ from memdb.demo import corpus, people
 from memdb.embedding import local
 from memdb.errors import BadInput
 
-pytestmark = pytest.mark.long  # reads every document
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("corpus_folder")]
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ import pytest
 import redis.exceptions
 
 from memdb.cluster import replies
-from memdb.cluster.dialects import PROBED, Dialect, explain_refusal, recognise
+from memdb.cluster.dialects import ASKED, Dialect, explain_refusal, recognise
 from memdb.cluster.refusals import explain
 from memdb.cluster.server import names_described, probe
 from memdb.cluster.target import Target
@@ -17,10 +17,13 @@ from memdb.errors import (
     EngineError,
     MemDBError,
     NotAllowed,
+    RefusedFilter,
     RejectedQuery,
+    UnknownField,
     UnknownIndex,
     UnsupportedFeature,
 )
+from memdb.vectors.filters import render
 from tests.unit import recorded, recorded_filters
 
 VALKEY = frozenset(("FT.SEARCH", "FT.AGGREGATE"))
@@ -69,6 +72,31 @@ def test_releases_of_valkey_search(
     assert not found.needs_sortby
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"FT._DEBUG", "FT.CURSOR", "FT.HYBRID", "FT._ALIASLIST", "FT.EXPLAIN"},
+        {"FT._DEBUG", "FT._ALIASLIST"},
+        {"FT.CURSOR", "FT._ALIASLIST"},  # as where a service hides FT._DEBUG
+    ],
+)
+def test_a_later_valkey_search_is_neither_redisearch_nor_memorydb(more: set[str]) -> None:
+    """Its main branch has cursors, a list of aliases and FT.HYBRID; none is used as another engine has it."""
+    later = recognise(VALKEY | more, modules=(("search", str(0x010300)),))
+    assert (later.name, later.title, later.later) == ("valkey-search", "valkey-search 1.3", True)
+    assert (later.cursors, later.fuses, later.limits.ef_runtime) == (False, False, 1_000_000)
+    info = recorded_filters.info("valkey-search")
+    for text in ("@title:(amazon backup)", "@year:[1e3 2e3]", "*"):  # what 1.2 is known or thought to refuse
+        assert render(text, later, info).query
+    with pytest.raises(UnknownField):
+        render("@nosuch:{x}", later, info)
+    assert "(" in render("@title:(amazon)", later, info).query
+    known = recorded_filters.DIALECTS["valkey-search"]
+    assert not known.later
+    with pytest.raises(RefusedFilter):
+        render("@title:(amazon backup)", known, info)
+
+
 def test_the_release_is_known_where_module_is_blocked() -> None:
     """ElastiCache answers no MODULE: INFO's list of modules tells, else the counters that came with 1.2."""
     told = {
@@ -77,7 +105,7 @@ def test_the_release_is_known_where_module_is_blocked() -> None:
     commands = [[name, 1] for name in (b"FT.SEARCH", b"FT.AGGREGATE")]
     server = b"# Server\r\nredis_version:7.2.4\r\nvalkey_version:9.0.1\r\nrun_id:1\r\n"
     answers: dict[tuple[str, ...], object] = {
-        ("COMMAND", "INFO", *PROBED): commands,
+        ("COMMAND", "INFO", *ASKED): commands,
         ("INFO", "server"): server,
         ("INFO", "replication"): b"role:master\r\n",
         ("MODULE", "LIST"): UnsupportedFeature("MODULE", "the service blocks it"),
@@ -190,11 +218,11 @@ def test_memorydb_and_a_server_without_search() -> None:
     assert (memorydb.name, memorydb.needs_sortby, memorydb.limits.indexes) == ("memorydb", False, 10)
     assert "FT.CURSOR" in memorydb.lacks("FT.CURSOR")
     assert not recognise(frozenset()).searches
-    assert set(PROBED) >= {"FT.SEARCH", "FT.PROFILE", "FT.CURSOR"}
+    assert set(ASKED) >= {"FT.SEARCH", "FT.PROFILE", "FT.CURSOR"}
 
 
 def test_several_shards_are_searched_only_where_the_engine_asks_them_all() -> None:
-    module = recognise(frozenset({"FT.SEARCH", "FT.CURSOR"}), shards=3)
+    module = recognise(frozenset({"FT.SEARCH", "FT.TAGVALS"}), shards=3)
     assert not module.searches
     assert "one shard" in module.refused
     assert recognise(VALKEY, shards=3).searches

@@ -173,3 +173,13 @@ def test_similarity_by_metric() -> None:
     d = np.array([0.0, 0.25])
     np.testing.assert_allclose(distance.similarity(d, "COSINE"), [1, 0.75])
     np.testing.assert_allclose(distance.similarity(d, "L2"), [1, 1 / 1.5])
+
+
+def test_the_largest_step_of_a_list_of_distances_is_named() -> None:
+    words = distance.profile_words(np.array([0.1, 0.2, 0.6, 0.7]))
+    assert words == "Distances go from 0.1 to 0.7; the largest step is after rank 2, 67% of it."
+    even = distance.profile_words(np.linspace(1, 2, 9))
+    assert even == "Distances go from 1 to 2 in even steps: no hit stands out."
+    assert "even steps" in distance.profile_words(np.full(5, 0.5))
+    assert distance.profile_words(np.array([0.1, 0.2])) == ""
+    assert distance.profile_words(np.array([0.1, np.nan, 0.2])) == ""

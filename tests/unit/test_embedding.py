@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -375,6 +376,42 @@ def test_an_onnx_model_of_a_folder(tmp_path: Path, pooling: str) -> None:
             embedded.vectors, own / np.linalg.norm(own, axis=1, keepdims=True), atol=1e-6
         )
         assert embedded.cut == (0,)  # four tokens is what it takes
+
+
+def test_a_transformer_s_weights_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against transformers itself; where PyTorch is not installed, that is said."""
+    folder = tmp_path / "tiny"
+    embedders.onnx_model(folder, 6, pooling="mean")  # its tokenizer and sentence-transformers' files
+    (folder / "onnx" / "model.onnx").unlink()
+    config = {"architectures": ["BertModel"], "model_type": "bert", "hidden_size": 8}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "model.safetensors").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(BadInput, match="PyTorch and transformers, which are not installed"):
+        named(f"folder:{folder}", settings(tmp_path))
+    monkeypatch.undo()
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    with pytest.raises(BadInput, match="no model that transformers reads"):
+        named(f"folder:{folder}", settings(tmp_path))
+    sizes = {"vocab_size": 16, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2}
+    made = transformers.BertConfig(**sizes, intermediate_size=16, max_position_embeddings=12)
+    torch.manual_seed(3)
+    transformers.BertModel(made).eval().save_pretrained(folder)
+    embedder = named(f"folder:{folder}", settings(tmp_path))
+    texts = ["restore a table", "a bucket a bucket a bucket", "a"]
+    model = transformers.AutoModel.from_pretrained(folder).eval()
+    tokens = transformers.PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"))
+    own = []
+    for text in texts:
+        ids = tokens(text, truncation=True, max_length=4, return_tensors="pt")["input_ids"]
+        with torch.inference_mode():
+            own.append(model(input_ids=ids).last_hidden_state[0].mean(dim=0).double().numpy())
+    wanted = np.stack(own)
+    answer = embedder.ask(texts, "document")
+    np.testing.assert_allclose(
+        answer.vectors, wanted / np.linalg.norm(wanted, axis=1, keepdims=True), atol=1e-5
+    )
+    assert answer.cut == (1,)
 
 
 def test_a_folder_that_is_no_model(tmp_path: Path) -> None:

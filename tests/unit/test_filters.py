@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from memdb.cluster.dialects import Dialect, recognise
@@ -42,7 +44,11 @@ INFO = IndexInfo(
         (Tag("service", (" s3 ",)), "@service:{s3}"),
         (Range("year", 2015, 2020), "@year:[2015 2020]"),
         (Range("year", 2015), "@year:[2015 +inf]"),
-        (Range("year", None, 0.1, include_high=False), "@year:[-inf (0.10000000000000001]"),
+        (Range("year", None, 0.1, include_high=False), "@year:[-inf (0.1]"),
+        (Range("year", 3e-7, 2e22), "@year:[0.0000003 20000000000000000000000]"),
+        (Range("year", -math.inf, math.inf, False, False), "@year:[(-inf (+inf]"),
+        (Range("year", None, None, False, False), "@year:[-inf +inf]"),
+        (Range("year", 0.1 + 0.2, 2**53 + 2), "@year:[0.30000000000000004 9007199254740994]"),
         (Text("content", "point-in-time, please"), "@content:(point time please)"),
         (Text("content", "bucket table", "any"), "@content:(bucket|table)"),
         (Text("content", "restore the table", "phrase"), '@content:"restore table"'),

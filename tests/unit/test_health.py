@@ -70,3 +70,14 @@ def test_alerts_silence_and_age() -> None:
     old = health((_node("a:1", at=NOW - 600),), (), now=NOW)
     assert old == Health("warning", ("no alerts", "sampled 10 min ago"))
     assert health((), (), now=NOW) == Health("absent", ("no sample yet",))
+
+
+def test_the_recall_that_is_watched_is_told() -> None:
+    node = _node("a:1", cpu=0.1)
+    said = ("recall@10 of a 0.962 (target 0.95)", "recall@5 of b not measured")
+    assert health((node,), (), now=NOW, recalls=said).words == ("CPU 10%", *said, "no alerts")
+    assert health((node,), (), now=NOW, recalls=(*said, "c")).words == (
+        "CPU 10%",
+        "recall watched 3 times",
+        "no alerts",
+    )

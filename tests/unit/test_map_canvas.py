@@ -55,6 +55,24 @@ def test_points_are_packed_as_the_browser_reads_them() -> None:
     assert unpacked(other)[0]["filtered"] is True
 
 
+def test_of_many_points_a_coordinate_has_16_bits() -> None:
+    """Browser and lasso use the same places; none is moved by more than half a step."""
+    n = canvas.MANY + 1
+    xy = np.random.default_rng(3).normal(size=(n, 2)).astype(np.float32) * 7 + 100
+    codes = (np.arange(n) % 5).astype(np.uint8)
+    points = canvas.packed("s", xy, codes)
+    (length,) = struct.unpack("<I", points.data[:4])
+    head = json.loads(points.data[4 : 4 + length])
+    at = 4 + length
+    steps = np.frombuffer(points.data, "<u2", 2 * n, at).reshape(2, n)
+    assert (head["bits"], head["n"]) == (16, n)
+    np.testing.assert_array_equal(np.frombuffer(points.data, np.uint8, n, at + 4 * n), codes)
+    assert len(points.data) == at + 5 * n + canvas.SHADE**2
+    np.testing.assert_array_equal(points.plane, (steps.T * (2 / 65_535) - 1).astype(np.float32))
+    exact = canvas.Frame.of(xy).plane(xy)
+    assert np.abs(points.plane.astype(float) - exact).max() <= 1 / 65_535 + 1e-6
+
+
 def test_the_density_lies_under_its_points() -> None:
     crowd = np.random.default_rng(0).normal((0.6, -0.3), 0.02, size=(300, 2))
     placed = np.concatenate([crowd, [[-0.9, 0.9], [0.9, -0.9]]]).astype(np.float32)

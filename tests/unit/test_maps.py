@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
 from scipy.stats import spearmanr
 from sklearn.datasets import make_swiss_roll
 from sklearn.manifold import trustworthiness
@@ -17,7 +18,7 @@ from memdb.errors import BadInput, Cancelled, OutOfRange
 from memdb.maps import clusters, epoch, layout
 from memdb.maps.graph import graph
 from memdb.maps.neighbours import approximate, measured, neighbours
-from memdb.maps.quality import quality
+from memdb.maps.quality import quality, rank_correlation
 from memdb.maps.request import MapRequest
 from memdb.vectors import distance
 
@@ -147,6 +148,35 @@ def test_trustworthiness_is_scikit_learn_s_and_kept_a_brute_force_count(metric: 
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("kind", ["many ties", "opposed", "noise", "constant"])
+def test_the_rank_correlation_is_spearman_s(kind: str) -> None:
+    random = np.random.default_rng(4)
+    first = random.normal(size=300)
+    second = {
+        "many ties": np.round(first),
+        "opposed": -first,
+        "noise": first + random.normal(size=300),
+        "constant": np.ones(300),
+    }[kind]
+    told = rank_correlation(first, second)
+    if kind == "constant":
+        assert np.isnan(told)
+    else:
+        assert told == pytest.approx(spearmanr(first, second).statistic)
+
+
+def test_pca_keeps_large_distances_and_the_figure_says_so() -> None:
+    random = np.random.default_rng(2)
+    vectors = (random.normal(size=(400, 12)) * np.array([9, 6, *[1] * 10])).astype(np.float32)
+    places, _ = graph(vectors, 10, "L2")
+    flat = layout.pca(vectors, 2)[0]
+    torn = flat[random.permutation(400)]
+    far = cdist(vectors, vectors)[np.triu_indices(400, 1)]
+    for xy in (flat, torn):
+        expected = spearmanr(far, cdist(xy, xy)[np.triu_indices(400, 1)]).statistic  # of all pairs
+        assert quality(vectors, "L2", places, xy).rank_correlation == pytest.approx(expected, abs=0.03)
+
+
 def test_umap_keeps_what_pca_loses_and_the_same_seed_draws_the_same() -> None:
     raw, where = clustered(1_200, dim=40, groups=12)
     vectors = distance.prepared(raw, "COSINE")

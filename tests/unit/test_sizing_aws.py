@@ -14,12 +14,12 @@ import pytest
 from botocore.exceptions import ParamValidationError
 from botocore.stub import Stubber
 from botocore.validate import validate_parameters
-from cfnlint.api import lint
 from moto import mock_aws
 
 from memdb.errors import BadInput, LoginFailed
 from memdb.sizing import catalogue, deploy, prices
 from memdb.sizing.deploy import Cluster
+from tests.linted import lint
 
 CLUSTERS = (
     Cluster("sessions-and-vectors", "db.r7g.xlarge"),

@@ -86,6 +86,21 @@ def test_s3_vectors_by_hand() -> None:
     assert bill.grade == "third party"
 
 
+def test_without_vectors_no_typed_write_or_query_costs_anything() -> None:
+    """A form keeps what was typed: writes and queries of documents that do not exist are not billed."""
+    empty, typed = replace(SHAPE, vectors=0), replace(LOAD, written_per_s=5_000, queries_per_s=100)
+    for sessions in (NONE, Sessions(per_second=50, bytes=4_000, ttl_s=1_800)):
+        for bill in (
+            services.s3vectors(empty, typed, BOOK, HERE, sessions),
+            services.opensearch(empty, typed, BOOK, HERE, sessions),
+        ):
+            assert bill.monthly_usd is None
+            assert "no vectors" in bill.why
+        memorydb = services.memorydb(empty, sessions, typed, 1e9, BOOK, HERE)
+        assert usd(memorydb)["data written"] == 0  # 50 × 4,000 B × 2,628,000 s = 490 GB, of 10 TB free
+        assert memorydb.constraints == services.memorydb(empty, sessions, LOAD, 1e9, BOOK, HERE).constraints
+
+
 def test_opensearch_by_hand() -> None:
     """1.1 × (6,144 + 128) × 10^6 = 6.90e9 B, twice 2.14 half-OCUs of 3 GiB: 2.5; 2 × (2.5 + 0.5) × 730 × 0.24."""
     bill = services.opensearch(SHAPE, LOAD, BOOK, HERE)

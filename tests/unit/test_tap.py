@@ -13,11 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import redis
 
 from memdb.errors import BadInput, NotKept
+from memdb.tap.client import recording
 from memdb.tap.follow import Follower
 from memdb.tap.knn import KnnCall, read
-from memdb.tap.record import Recorder, load
+from memdb.tap.record import Recorder, load, servers
 
 VECTOR = np.arange(4, dtype="<f4").tobytes()
 
@@ -232,6 +234,22 @@ def test_a_record_is_continued(tmp_path: Path) -> None:
     record = load("", path.read_bytes())
     assert record is not None
     assert record.seen == 20
+
+
+def test_the_servers_that_were_searched_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "tap.parquet"
+    for server in ("redis://b:1", "rediss://a:6379", "redis://b:1"):
+        with Recorder(path, server=server):
+            pass
+    assert servers(path) == ("redis://b:1", "rediss://a:6379")
+    with recording(redis.Redis(host="c", port=2, db=3), path):
+        pass
+    assert servers(path) == ("redis://b:1", "redis://c:2/3", "rediss://a:6379")
+    with Recorder(path):  # of one that is not known
+        pass
+    assert "" in servers(path)
+    path.write_bytes(b"no record")
+    assert servers(path) == ("",)
 
 
 def test_another_file_is_never_replaced(tmp_path: Path) -> None:

@@ -14,11 +14,11 @@ import botocore.session
 import hcl2
 import pytest
 import yaml
-from cfnlint.api import lint
 from packaging.requirements import Requirement
 from packaging.version import Version
 
 from memdb.hosting.place import STYLES
+from tests.linted import lint
 from tests.unit.source import nodes
 
 ROOT = Path(__file__).parent.parent.parent

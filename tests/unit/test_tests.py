@@ -84,6 +84,17 @@ def follows_from(node: ast.AST, known: set[str]) -> bool:
     return calls <= PLAIN and names_in(node) <= known | PLAIN
 
 
+@cache
+def of_the_file(tree: ast.Module) -> frozenset[str]:
+    """Constants, what is imported, and functions."""
+    imported = (line for line in tree.body if isinstance(line, ast.ImportFrom))
+    return frozenset(
+        {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id.isupper()}
+        | {alias.asname or alias.name for line in imported for alias in line.names}
+        | {function.name for function in functions(tree)}
+    )
+
+
 def settled(function: Function, tree: ast.Module) -> set[str]:
     """Names whose values the source itself gives: parameters of `parametrize`, constants, literals looped over.
 
@@ -94,13 +105,7 @@ def settled(function: Function, tree: ast.Module) -> set[str]:
         if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.parametrize":
             words = ast.literal_eval(mark.args[0])
             known |= {words} if isinstance(words, str) else set(words)
-    known |= {
-        n.id for line in tree.body for n in ast.walk(line) if isinstance(n, ast.Name) and n.id.isupper()
-    }
-    for line in tree.body:
-        if isinstance(line, ast.ImportFrom):
-            known |= {alias.asname or alias.name for alias in line.names}
-    known |= {f.name for f in functions(tree)}
+    known |= of_the_file(tree)
     before = -1
     while before < len(known):  # a name may follow from one that follows from one
         before = len(known)

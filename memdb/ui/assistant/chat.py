@@ -12,12 +12,13 @@ from memdb.assistant import answers, flow, follow_up
 from memdb.assistant.answers import Answer
 from memdb.assistant.flow import Ask, Context
 from memdb.cluster.target import Target
-from memdb.display import duration, line, markdown, plain
+from memdb.display import counted, duration, line, markdown, plain
 from memdb.embedding import Embedded
 from memdb.errors import MemDBError
 from memdb.sessions import append, formats
 from memdb.sessions.known import ARTICLE
 from memdb.sessions.turns import Turn, said
+from memdb.ui import frame
 from memdb.ui.assistant import views
 from memdb.ui.assistant.form import RUN, AssistantChoice
 from memdb.ui.kit import cached, model, parts, privacy, state
@@ -65,8 +66,15 @@ def chat(target: Target, info: IndexInfo, choice: AssistantChoice | MemDBError) 
     with st.container(height=420, border=True, autoscroll=True):
         for problem in session.problems:
             st.warning(markdown(problem, 300), icon=":material/report:")
-        if len(session.turns) > TURNS:
-            st.caption(f"{len(session.turns) - TURNS:,} earlier turns: see Sessions.")
+        # A link within what scrolls: who uses the keyboard alone gets into it by this.
+        earlier = len(session.turns) - TURNS
+        more = f", with {counted(earlier, 'earlier turn')}" if earlier > 0 else ""
+        st.page_link(
+            frame.link("sessions"),
+            label=markdown(f"Open in Sessions{more}"),
+            icon=":material/forum:",
+            query_params={"sessions.open": printable},
+        )
         for turn in session.turns[-TURNS:]:
             turn_shown(privacy.turn(target, turn))
         if not session.turns:

@@ -244,7 +244,9 @@ def _answers() -> str:
     if by != BEDROCK:
         return ""
     if not bedrock_client.has_credentials():
-        st.caption(":material/key_off: No AWS credentials and region here: sentences of the documents it is.")
+        st.caption(
+            ":material/key_off: No AWS credentials and Region: answers are sentences of the documents."
+        )
         return ""
     typed = st.text_input(
         "Model", value=settings().answer_model, key="assistant.model", placeholder="amazon.nova-lite-v1:0"

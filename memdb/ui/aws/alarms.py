@@ -38,7 +38,7 @@ def view(chosen: Chosen) -> None:
         help="The alarm fires below 95 % of it.",
     )
     topic = right.text_input(
-        "SNS topic that is told", key="aws.topic", placeholder="arn:aws:sns:…, may stay empty"
+        "SNS topic to notify", key="aws.topic", placeholder="arn:aws:sns:…, may stay empty"
     ).strip()
     with parts.errors_shown():
         aws_alarms.checked_topic(topic)

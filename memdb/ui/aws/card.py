@@ -104,7 +104,7 @@ def _facts(card: Card) -> None:
 def _nodes(card: Card) -> None:
     st.markdown("#### Nodes")
     if not card.nodes:
-        st.caption("AWS tells no nodes yet.")
+        st.caption("AWS lists no nodes yet.")
         return
     frame = pd.DataFrame(
         {

@@ -8,8 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from memdb.cluster import aws
-from memdb.cluster.discover import SERVICES, Service
+from memdb.cluster import aws, elasticache
+from memdb.cluster.discover import SERVICES, Cluster, Service
 from memdb.cluster.target import Target
 from memdb.display import Markdown, labels, line, markdown
 from memdb.errors import MemDBError
@@ -25,6 +25,7 @@ VIEWS = ("Card", "Metrics", "Alarms", "Snapshots")
 MADE = {"made": st.column_config.DatetimeColumn("made (UTC)", format="YYYY-MM-DD HH:mm", timezone="UTC")}
 SAMPLE = "sample"  # in the place of a Region
 _REGION, _RUN, _SAID, _SAMPLE = "aws.region", "aws.run", "aws.said", "aws.sample"
+_NAMED = 10  # serverless caches named at most
 _SHOWS = (
     "With credentials this page shows the **cluster** (shards, nodes, zones, version, TLS, ACL, windows) "
     "against the production checklist, with how to fix what fails; **CloudWatch's metrics** for each node; "
@@ -77,6 +78,11 @@ def client(service: str, region: str) -> Any:
 def _cards(region: str, service: Service, run: int) -> tuple[Card, ...]:
     read = elasticache_card.cards if service == "elasticache" else aws_card.cards
     return read(client(service, region))
+
+
+@st.cache_data(ttl="1m", max_entries=16, show_spinner="Asking AWS")
+def _serverless(region: str, run: int) -> tuple[Cluster, ...]:
+    return elasticache.serverless(region, elasticache=client("elasticache", region))
 
 
 @st.cache_data(ttl="1m", max_entries=16, show_spinner="Asking AWS")
@@ -186,6 +192,8 @@ def choose(target: Target, shows: Markdown = _SHOWS) -> Chosen | None:
         return None
     if not free and not sample:
         cards = tuple(card for card in cards if _ours(target, card))
+    else:
+        _name_serverless(region, run)
     if not cards:
         parts.empty(
             "No cluster to show",
@@ -207,6 +215,19 @@ def choose(target: Target, shows: Markdown = _SHOWS) -> Chosen | None:
         )
     card = next((card for card in cards if card.cluster.title == name), cards[0])
     return Chosen(card, region, run, target, _ours(target, card))
+
+
+def _name_serverless(region: str, run: int) -> None:
+    """Serverless caches have no card: what they lack is said, so that nobody looks for them."""
+    caches = ask("elasticache:DescribeServerlessCaches", lambda: _serverless(region, run))
+    if isinstance(caches, Absent):
+        st.caption(markdown(f"Serverless caches are not known. {caches.words} Needed: {caches.action}."))
+    elif caches:
+        names = ", ".join(markdown(f"{cache.name} ({cache.status})", 80) for cache in caches[:_NAMED])
+        more = f" and {len(caches) - _NAMED:,} more" if len(caches) > _NAMED else ""
+        st.caption(
+            f"Serverless caches here have no vector search and no durability, and no card: {names}{more}."
+        )
 
 
 def _all_cards(region: str, run: int) -> tuple[tuple[Card, ...], list[MemDBError]]:

@@ -64,7 +64,7 @@ def _card(named: Named, number: int, *, is_open: bool) -> None:
             with st.container(horizontal=True, gap="small", vertical_alignment="center"):
                 st.markdown(parts.target_name(named.target), width="content")
                 if is_open:
-                    st.badge("open", icon=":material/check:", color="primary")
+                    st.badge("open", icon=":material/check:", color="blue")
                 if named.problem is None:
                     parts.target_badge(named.target)
             if named.problem is not None:

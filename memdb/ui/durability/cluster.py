@@ -34,7 +34,7 @@ def view(target: Target) -> None:
     job = FAILING_OVER.outcome(target)
     if job is not None and job.result is not None and job.result.finished:
         local.shown(job.result, key="drill.cluster")
-    chosen = choose(target, "AWS tells the cluster's shards and replicas, and takes the order to fail over.")
+    chosen = choose(target, "AWS lists the cluster's shards and replicas, and starts the failover.")
     if chosen is not None:
         _ask(chosen)
 

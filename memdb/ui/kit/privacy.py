@@ -25,7 +25,7 @@ def switch(target: Target) -> None:
         value=hiding(target),
         key=f"{_kept(target)}.shown",
         help="E-mail addresses, card and telephone numbers, IBANs, IP addresses, keys. Names and postal "
-        "addresses are not told from other text. Exports follow.",
+        "addresses are not recognised. Exports follow.",
     )
     st.session_state[_kept(target)] = on
 

@@ -86,6 +86,18 @@ def may_see(address: str) -> bool:
     return said is None or of_claims.server_of(address) not in said.closed(_every(), access.claims())
 
 
+def may_see_of(address: str) -> bool:
+    """The same where the address may not be known, "": then only who may open every server sees it.
+
+    Raises:
+        BadSettings: the settings file does not parse.
+    """
+    if address:
+        return may_see(address)
+    said = rights()
+    return said is None or not said.closed(_every(), access.claims())
+
+
 class _OfTarget(Protocol):
     @property
     def target(self) -> str: ...

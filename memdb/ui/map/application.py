@@ -12,11 +12,11 @@ import streamlit as st
 from memdb.display import labels, line, markdown
 from memdb.maps import layout
 from memdb.tap import record as taps
-from memdb.tap.store import listed
 from memdb.tuning import tapped
 from memdb.tuning.queries import content_of
 from memdb.tuning.source import File
 from memdb.ui.kit import cached, charts, parts, state
+from memdb.ui.kit.taps import visible
 from memdb.ui.map.shown import MapView
 from memdb.vectors.distance import Doubles, Floats, distances, prepared
 
@@ -68,7 +68,7 @@ def laid(vectors: Floats, points: Floats, places: Floats, metric: str) -> Laid:
 
 def section(shown: MapView) -> None:
     """A record that lies here, laid over the map; nothing where there is none."""
-    kept = {path.name: path for path in listed(cached.home())}
+    kept = visible(cached.home())
     points = shown.vectors
     if not kept or points is None or len(points) < 2:
         return

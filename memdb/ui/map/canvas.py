@@ -3,6 +3,10 @@
 The component is `webgl/built/map.js`, bundled from `webgl/src` with regl-scatterplot
 (docs/decisions/0121-webgl-map.md). A lasso comes back as its polygon; which points lie inside is decided
 here, by the rule and the numbers that the browser uses too.
+
+Many points, and without a graphics card more than a thousand, are drawn by the processor
+(`webgl/src/splat.js`): a random part of them while the map moves, all when it rests. WebGL keeps the camera
+and the lasso.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ Codes = NDArray[np.uint8]
 Places = NDArray[np.intp]
 
 HEIGHT = 620
+MANY = 50_000  # points beyond which a coordinate has 16 bits
 TITLED = 20_000  # points whose titles are sent with them; of more, the one under the pointer is asked for
 HIDDEN = 255  # code of a point that a filter leaves out
 SHADE = 256  # cells of the density along each side
@@ -38,6 +43,7 @@ _PACKAGE, _COMPONENT = "memdb-explorer", "map"
 _WITHOUT = "map.without_webgl"  # of this tab
 _MARGIN = 1.05
 _BLUR = 2.0  # cells
+_STEP = 2 / 65_535  # of a coordinate in 16 bits
 WORDS = {
     "pan": "Pan",
     "lasso": "Lasso",
@@ -48,6 +54,7 @@ WORDS = {
     "inView": "Select what is in view",
     "clear": "Clear",
     "selected": "{n} selected",
+    "part": "{n} of {all} points drawn while it moves",
 }
 
 
@@ -117,16 +124,20 @@ def packed(name: str, xy: Floats, codes: Codes, titles: Sequence[str] = ()) -> P
         titles: (n,) for the hover; empty asks for the hovered one.
     """
     placed = Frame.of(xy).plane(xy)
+    many = len(xy) > MANY
+    axes = placed.T.astype("<f4")
+    if many:
+        steps = np.rint((placed.T.astype(np.float64) + 1) / _STEP).astype("<u2")
+        axes, placed = steps, (steps.T * _STEP - 1).astype(np.float32)  # as the browser reads them
     shade, box = density(placed)
-    body = b"".join(
-        (placed[:, 0].astype("<f4").tobytes(), placed[:, 1].astype("<f4").tobytes(), codes.tobytes(), shade)
-    )
+    body = b"".join((axes[0].tobytes(), axes[1].tobytes(), codes.tobytes(), shade))
     digest = hashlib.blake2b(body, digest_size=8)
     digest.update("\0".join(titles).encode("utf-8", "replace"))
     head: dict[str, Any] = {
         "name": name,
         "id": digest.hexdigest(),
         "n": len(xy),
+        "bits": 16 if many else 32,
         "density": box,
         "filtered": bool((codes == HIDDEN).any()),
     }

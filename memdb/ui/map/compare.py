@@ -14,12 +14,31 @@ from memdb.maps.request import Map
 from memdb.tuning import shadow
 from memdb.ui.kit import cached, parts, state
 from memdb.ui.map import cached as map_cached
-from memdb.ui.map import figures, form, region
+from memdb.ui.map import figures, form, region, two
 from memdb.ui.map.shown import MapView
 from memdb.vectors.index import IndexInfo
 
+LAYOUTS, ONE_MAP = "Two maps of these documents", "Two on one map"
+
 
 def view(shown: MapView) -> None:
+    """Another map of the same documents, or other documents on the same map."""
+    kind = st.segmented_control(
+        "Compare",
+        [LAYOUTS, ONE_MAP],
+        default=LAYOUTS,
+        required=True,
+        key="map.compare",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    if kind == ONE_MAP:
+        two.view(shown)
+    else:
+        _two_maps(shown)
+
+
+def _two_maps(shown: MapView) -> None:
     """Other parameters, or another index over the same keys; a selection is marked on both."""
     made = shown.made
     with st.container(border=True):
@@ -117,6 +136,7 @@ def _side_by_side(shown: MapView, other: MapView, pair: compare.Pair) -> None:
             "at neighbours": map_.quality.neighbours if map_.quality else None,
             "trustworthiness": map_.quality.trustworthiness if map_.quality else None,
             "continuity": map_.quality.continuity if map_.quality else None,
+            "distances (rank correlation)": map_.quality.rank_correlation if map_.quality else None,
             "kept neighbours": map_.quality.mean_kept if map_.quality else None,
         }
         for name, map_ in (("first", made), ("second", second))

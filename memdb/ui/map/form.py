@@ -20,8 +20,9 @@ from memdb.vectors.index import IndexInfo
 
 DRAWING = JobSlot[Map]("map.job")
 DEFAULT = MapRequest("")
+_OF = "map.job.target"  # of this browser's newest job
 BY = {"random": "Random", "stratified": "By tag", "all": "All"}
-LAYOUT_NAMES = {"graph": "Neighbour graph", "umap": "umap-learn"}
+LAYOUT_NAMES = {"graph": "Neighbour graph", "umap": "umap-learn", "pca": "Widest plane (PCA)"}
 GRAPH_NAMES: dict[How, str] = {"auto": "Automatic", "exact": "Exact", "approximate": "Approximate"}
 # Preset → neighbours, min_dist, and what it is good for.
 PRESETS: dict[str, tuple[int, float, str]] = {
@@ -148,7 +149,14 @@ def start(target: Target, info: IndexInfo, request: MapRequest) -> None:
         client = opened.budgeted(budget)  # made here: it counts from the job's own beginning
         return run.make(client, info, request, home=home, report=job.report, keep=job.keep)
 
-    DRAWING.start(f"Map of {info.name}", work, about=request)
+    if DRAWING.start(f"Map of {info.name}", work, about=request):
+        st.session_state[_OF] = target
+
+
+def drawn_last(target: Target) -> Map | None:
+    """What this browser's newest job drew of a target, also before its end; None where it drew nothing."""
+    job = DRAWING.job() if st.session_state.get(_OF) == target else None
+    return None if job is None else job.result
 
 
 def _sample(info: IndexInfo) -> MapRequest:

@@ -36,7 +36,7 @@ def view(shown: MapView) -> None:
             recall = float(recalls.mean())
             likely = intervals.mean(recalls)
             low, high = likely.low, likely.high
-    columns = st.columns(4)
+    columns = st.columns(5)
     columns[0].metric(
         "Trustworthiness", f"{quality.trustworthiness:.3f}", help="1: what lies together on the map is near."
     )
@@ -49,6 +49,12 @@ def view(shown: MapView) -> None:
         help=f"Of {quality.neighbours:,} true neighbours of a point.",
     )
     columns[3].metric(
+        "Large distances",
+        "–" if np.isnan(quality.rank_correlation) else f"{quality.rank_correlation:.2f}",
+        help="Rank correlation of the distances of random pairs, here and in the index's metric. 1: who lies "
+        "farther apart on the map is farther apart. PCA keeps these best.",
+    )
+    columns[4].metric(
         "Index recall@10",
         "–" if np.isnan(recall) else f"{recall:.3f}",
         help=f"Of the live index at EF_RUNTIME {ef}, {len(queries)} documents of the map; "

@@ -13,11 +13,12 @@ import streamlit as st
 
 from memdb.cluster.target import Target
 from memdb.display import line, markdown
-from memdb.errors import MemDBError
+from memdb.errors import MemDBError, UnknownIndex
+from memdb.maps import store
 from memdb.maps.facets import Bools, Facet
 from memdb.maps.request import Map, MapRequest
 from memdb.ui import frame
-from memdb.ui.kit import charts, parts, state
+from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.map import (
     application,
     canvas,
@@ -26,6 +27,7 @@ from memdb.ui.map import (
     figures,
     form,
     honesty,
+    links,
     painting,
     region,
     session,
@@ -67,6 +69,21 @@ class _Held:
 def draw(target: Target) -> None:
     """A map of the index chosen in the sidebar."""
     frame.on_index(target, _draw)
+    _left_of_a_dropped_index(target)
+
+
+def _left_of_a_dropped_index(target: Target) -> None:
+    """What was drawn stays, also where its index went meanwhile."""
+    made = form.drawn_last(target)
+    if made is None:
+        return
+    with parts.errors_shown(target):
+        try:
+            cached.index_info(target, made.request.index)
+        except UnknownIndex:
+            name = markdown(made.request.index, 80)
+            st.caption(f"The index **{name}** is not there any more. This is what was drawn of it.")
+            _drawn_so_far(made)
 
 
 def _draw(target: Target, info: IndexInfo) -> None:
@@ -99,6 +116,7 @@ def right_side(target: Target, info: IndexInfo, asked: MapRequest | MemDBError) 
             "lays out their neighbourhoods. 10,000 points take about ten seconds.",
             ":material/scatter_plot:",
         )
+        _kept_maps(target, info)
         return
     shown = MapView(target, info, made)
     _head(shown)
@@ -109,6 +127,7 @@ def right_side(target: Target, info: IndexInfo, asked: MapRequest | MemDBError) 
         required=True,
         key="map.view",
         bind="query-params",
+        wrap=True,
         label_visibility="collapsed",
     )
     with parts.errors_shown(target):
@@ -120,6 +139,21 @@ def right_side(target: Target, info: IndexInfo, asked: MapRequest | MemDBError) 
             _files(shown)
         else:
             _map(shown)
+
+
+def _kept_maps(target: Target, info: IndexInfo) -> None:
+    """Maps of this index that are there at once."""
+    mine = [each for each in store.listed(cached.home(), target) if each.request.index == info.name]
+    plain = [each for each in mine if each.request.condition == "*"][:3]
+    for kept in plain:
+        request = kept.request
+        shown = f"{min(request.count, kept.total):,} of {kept.total:,}" if request.by != "all" else "all"
+        st.page_link(
+            frame.link("map"),
+            label=markdown(f"Open the map of {shown} documents that is there, {request.dimensions}-D"),
+            icon=":material/scatter_plot:",
+            query_params=links.map_link(request),
+        )
 
 
 def _so_far(made: Map | None) -> None:
@@ -157,7 +191,9 @@ def _head(shown: MapView) -> None:
     made = shown.made
     quality = made.quality
     words = [f"**Showing {markdown(made.words)}**"]
-    if made.method == "PCA":
+    if made.method == "PCA" and made.quality is not None:
+        words.append("the plane of largest spread (PCA)")
+    elif made.method == "PCA":
         words.append("the widest plane only (PCA), not laid out")
     elif made.method == "coarse":
         words.append("a coarse layout only")

@@ -63,7 +63,7 @@ def view(shown: MapView, chosen: Places, many: bool) -> None:
     """Everything about a selection, the places (m,) of its points."""
     if not len(chosen):
         st.caption(
-            ":material/select: Nothing is selected. A lasso around a group tells what it has in common."
+            ":material/select: Nothing is selected. A lasso around a group shows what it has in common."
         )
         return
     made = shown.made

@@ -50,6 +50,7 @@ class MapView:
             "metric": self.made.metric,
             "trustworthiness": quality.trustworthiness if quality else None,
             "continuity": quality.continuity if quality else None,
+            "rank_correlation": quality.rank_correlation if quality else None,
             "graph_recall": self.made.graph_recall.mean if self.made.graph_recall else 1.0,
             "judged_points": quality.sample if quality else 0,
         }

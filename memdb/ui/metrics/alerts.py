@@ -86,7 +86,7 @@ def view(target: Target, past: Past) -> None:
     st.caption(
         "Also watched: evictions, rejected connections, replication links, index builds and failures, nodes "
         "that do not answer. An alert clears once the figure has been 5 points better than its threshold for "
-        "a minute. MEMDB_WEBHOOK names an address that is told."
+        "a minute. MEMDB_WEBHOOK names an address to notify."
     )
     st.code("memdb check --json   # exits 1 on a warning or worse", language="bash")
 
@@ -94,7 +94,7 @@ def view(target: Target, past: Past) -> None:
 def _stage(alert: alerts.Alert) -> str:
     if not alert.stands:
         return "suspected"
-    return "well again" if alert.well_since else "raised"
+    return "back to normal" if alert.well_since else "raised"
 
 
 def events(happened: Sequence[Event]) -> None:

@@ -9,10 +9,10 @@ import streamlit as st
 from memdb.cluster.target import Target
 from memdb.display import markdown
 from memdb.errors import MemDBError
-from memdb.operations import alerts, health
-from memdb.operations.sampler import ALERTS
+from memdb.operations import health
 from memdb.ui import frame
 from memdb.ui.metrics import cached
+from memdb.watch import judge
 
 _LOOK = {
     "ok": ":green[:material/check_circle:] **Healthy**",
@@ -22,15 +22,15 @@ _LOOK = {
 }
 
 
-def health_line(target: Target) -> None:
-    """Memory, CPU, builds and alerts in one line, from the history; where nothing is sampled, that."""
+def health_line(target: Target, *, page_link: bool = True) -> None:
+    """Memory, CPU, builds, watched recall and alerts in one line; where nothing is sampled, that."""
     try:
         if cached.sampler(target) is None:
             st.caption(":material/sensors_off: Sampling is switched off: no health is known.")
             return
         past = cached.past(target)
-        standing = [a for a in alerts.from_facts(past.kept(ALERTS)).values() if a.stands]
-        seen = health.health(past.nodes(), standing, now=time.time())
+        recalls = [judge.brief(rows) for rows in cached.watched(past.path).values()]
+        seen = health.health(past.nodes(), cached.standing(target), now=time.time(), recalls=recalls)
     except MemDBError as exc:
         st.caption(":material/sensors_off: no metrics", help=markdown(exc.full()))
         return
@@ -38,4 +38,5 @@ def health_line(target: Target) -> None:
         st.markdown(
             f"{_LOOK[seen.level]} · {' · '.join(markdown(words) for words in seen.words)}", width="content"
         )
-        st.page_link(frame.link("metrics"), label="Metrics")
+        if page_link:
+            st.page_link(frame.link("metrics"), label="Metrics")

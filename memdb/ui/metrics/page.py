@@ -16,6 +16,7 @@ from memdb.errors import MemDBError
 from memdb.operations.past import NodeNow, Past, in_all
 from memdb.ui.kit import parts
 from memdb.ui.metrics import cached, views
+from memdb.ui.metrics.health import health_line
 from memdb.vectors.index import silent_words
 
 RANGES = {"5 min": 300, "15 min": 900, "1 hour": 3600, "6 hours": 21_600, "1 day": 86_400, "7 days": 604_800}
@@ -41,7 +42,13 @@ def draw(target: Target) -> None:
             return
         with st.container(horizontal=True, vertical_alignment="bottom"):
             shown = st.segmented_control(
-                "View", VIEWS, default=VIEWS[0], required=True, key="metrics.view", bind="query-params"
+                "View",
+                VIEWS,
+                default=VIEWS[0],
+                required=True,
+                key="metrics.view",
+                bind="query-params",
+                wrap=True,
             )
             span = st.selectbox("Time", list(RANGES), key="metrics.range", bind="query-params", width=120)
             every = st.selectbox(
@@ -80,6 +87,8 @@ def _panel(target: Target, shown: str, span_s: int, chosen: str) -> None:
         began = time.perf_counter()
         end = float(st.session_state.get(PAUSED) or _end(nodes, (shown, span_s, chosen)))
         _age(target, past, nodes)
+        if shown == VIEWS[0]:
+            health_line(target, page_link=False)
         strip(target)
         node = next((n for n in nodes if n.address == chosen), nodes[0])
         if len(nodes) > 1:
@@ -137,7 +146,7 @@ def strip(target: Target) -> None:
     standing = cached.standing(target)
     for alert in sorted(standing, key=lambda a: (a.level != "critical", a.since))[:6]:
         show = st.error if alert.level == "critical" else st.warning
-        well = " · well again, clears soon" if alert.well_since else ""
+        well = " · back to normal, clears soon" if alert.well_since else ""
         age = duration(max(0.0, time.time() - alert.since))
         show(
             f"{markdown(alert.saw, 300)}. {todo_text(alert.todo)} · for {age}{well}",

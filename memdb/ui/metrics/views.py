@@ -71,7 +71,7 @@ def _tiles(node: NodeNow) -> None:
         ("Connections", _whole(told.get("clients")), f"of {_whole(told.get('client_limit'))}"),
     )
     for column, (title, value, under) in zip(st.columns(len(tiles)), tiles, strict=True):
-        with column.container(border=True):
+        with column.container(border=True, height="stretch"):
             st.metric(markdown(title), markdown(value))
             st.caption(markdown(under))
 

@@ -46,6 +46,7 @@ def right_side(target: Target, choice: PlanChoice | MemDBError) -> None:
         required=True,
         key="compare.view",
         bind="query-params",
+        wrap=True,
         label_visibility="collapsed",
     )
     with parts.errors_shown(target):
@@ -86,8 +87,8 @@ def cost_view(sizing: SizingPlan, bills: tuple[Bill, ...]) -> None:
             "service": bill.title,
             "item": priced.item,
             "a month $": priced.usd,
-            "how": priced.how,
             "grade": priced.grade,
+            "how": priced.how,
         }
         for bill in told
         for priced in bill.lines
@@ -97,13 +98,24 @@ def cost_view(sizing: SizingPlan, bills: tuple[Bill, ...]) -> None:
             "service": bill.title,
             "item": "in all",
             "a month $": _usd(bill),
-            "how": _between(bill),
             "grade": bill.grade,
+            "how": _between(bill),
         }
         for bill in told
     ]
     table = pd.DataFrame(sums + rows)
-    st.dataframe(table, hide_index=True, key="compare.lines", column_config={"a month $": USD}, height=320)
+    st.dataframe(
+        table,
+        hide_index=True,
+        key="compare.lines",
+        column_config={
+            "service": st.column_config.TextColumn(width=150),
+            "item": st.column_config.TextColumn(width=80),
+            "a month $": USD,
+            "how": st.column_config.TextColumn(width=170),
+        },
+        height=320,
+    )
     for bill in bills:
         if bill.monthly_usd is None:
             st.warning(

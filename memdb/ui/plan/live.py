@@ -103,7 +103,7 @@ def _trend_words(trend: growth.Growth | None) -> str:
     if trend is None:
         return "growth: a minute of samples is needed"
     if not trend.certain:
-        return "no growth that can be told from noise"
+        return "no growth beyond noise"
     verb = "grows" if trend.per_s > 0 else "shrinks"
     return f"{verb} by {bytes_text(abs(trend.per_s) * 3600)} an hour"
 
@@ -136,6 +136,14 @@ def _day(at: float) -> str:
 def _span(left: beside.Room) -> str:
     latest = duration(left.latest_s) if left.latest_s is not None else "never"
     return f"in {duration(left.soonest_s)} to {latest}"
+
+
+def _ticks(rows: tuple[Beside, ...]) -> list[float]:
+    """At most seven sizes in whole MiB or GiB from 0, 1, 2, 5, 10, 20… of them apart."""
+    most = max(sum(row.planned for row in rows), sum(row.now or 0.0 for row in rows), 1.0)
+    unit = 1 << 30 if most >= 1 << 30 else 1 << 20
+    step = next(s * 10**e * unit for e in range(12) for s in (1, 2, 5) if s * 10**e * unit * 6 > most)
+    return [float(i * step) for i in range(int(most / step) + 1)]
 
 
 def _chart(rows: tuple[Beside, ...]) -> LiveChart:
@@ -183,7 +191,7 @@ def _chart(rows: tuple[Beside, ...]) -> LiveChart:
         [layer],
         colours,
         height=150,
-        x={"type": "quantitative", "axis": {"title": None, "labelExpr": expression, "tickCount": 5}},
+        x={"type": "quantitative", "axis": {"title": None, "labelExpr": expression, "values": _ticks(rows)}},
         y={"type": "nominal", "sort": ["planned", "now"], "axis": {"title": None, "grid": False}},
     )
     return LiveChart(spec, pd.DataFrame(bars, columns=["kind", "who", "part", "x", "end", "size"]))

@@ -47,6 +47,7 @@ def right_side(target: Target, choice: PlanChoice | MemDBError) -> None:
         required=True,
         key="plan.view",
         bind="query-params",
+        wrap=True,
         label_visibility="collapsed",
     )
     with parts.errors_shown(target):
@@ -145,7 +146,12 @@ def memory_view(sizing: SizingPlan) -> None:
             hide_index=True,
             key="plan.options",
             column_config={
-                "used": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
+                "node": st.column_config.TextColumn(width=95),
+                "nodes": st.column_config.NumberColumn(width=45),
+                "used": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1, width=80),
+                "memory": st.column_config.TextColumn(width=65),
+                "vCPU": st.column_config.NumberColumn(width=40),
+                "Gbps": st.column_config.NumberColumn(width=45),
                 **dict.fromkeys(("nodes $", "data written $", "snapshots $", "a month $"), USD),
             },
         )

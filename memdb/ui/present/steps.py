@@ -72,6 +72,9 @@ def _loss(scene: Scene) -> None:
         raise job.error
     result = _finished()
     if result is None:
+        for column, name in zip(st.columns(len(NAMES)), NAMES, strict=True):
+            with column, st.container(key=f"present-counter-{name}"):
+                st.metric(f"{NAMES[name]}: acknowledged writes", "0")
         st.caption(
             f"Two engines are started on this machine, written to for {SECONDS} seconds, and killed. Nothing "
             "is written to the opened target, here and in all steps."
@@ -263,7 +266,7 @@ def _bill(scene: Scene) -> None:
     left = [bill.title for bill in bills if bill.monthly_usd is None]
     st.caption(
         f"{SHAPE.vectors:,} vectors of {SHAPE.dim:,} numbers with 1 KiB of text each, {PER_SECOND} new "
-        "sessions a second, 2 replicas. Calculated from list prices; Compare tells each line."
+        "sessions a second, 2 replicas. Calculated from list prices; Compare lists each line."
         + (f" Not possible or without a price: {markdown(', '.join(left))}." if left else "")
     )
 

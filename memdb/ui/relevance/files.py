@@ -108,6 +108,7 @@ from memdb.relevance.labels import judgements, load
 from memdb.relevance.models import of_settings
 from memdb.relevance.run import EvaluationRequest, Setting
 from memdb.settings import Settings
+from memdb.vectors.fusion import Fusion
 
 settings = Settings.from_env()
 request = EvaluationRequest(

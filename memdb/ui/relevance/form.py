@@ -18,6 +18,7 @@ from memdb.settings import Settings
 from memdb.ui.kit import cached
 from memdb.ui.relevance import cached as own
 from memdb.vectors import words
+from memdb.vectors.fusion import FUSION, METHODS, Fusion
 from memdb.vectors.index import IndexInfo
 
 DEFAULT = EvaluationRequest((Setting(""),))
@@ -186,6 +187,7 @@ def _setting(target: Target, info: IndexInfo, place: int) -> Setting:
         key=f"{key}.by",
         bind="query-params",
     )
+    fusion = _fusion(key) if by == "hybrid" else FUSION
     field = ""
     fields = [each.name for each in chosen.of_kind("VECTOR")]
     embedder, ef = "", 0
@@ -227,7 +229,24 @@ def _setting(target: Target, info: IndexInfo, place: int) -> Setting:
         placeholder="nothing to leave out",
         help="What keys of this index begin with and those of the labels do not, e.g. of a copy.",
     )
-    return Setting(name, field or "", by, embedder.strip(), int(ef or 0) or None, strip)
+    return Setting(name, field or "", by, embedder.strip(), int(ef or 0) or None, strip, fusion)
+
+
+def _fusion(key: str) -> Fusion:
+    """How both lists become one, as on the Search page."""
+    method = st.selectbox(
+        "Put together by",
+        list(METHODS.values()),  # a link carries what is shown
+        key=f"{key}.fused",
+        bind="query-params",
+        help="Reciprocal ranks need no common scale. Weighted scores: each list's brought to 0 … 1 first.",
+    )
+    if method != METHODS["weighted"]:
+        return FUSION
+    weight = st.slider(
+        "Weight of the vectors", 0.0, 1.0, FUSION.weight, 0.05, key=f"{key}.weight", bind="query-params"
+    )
+    return Fusion("weighted", weight=weight)
 
 
 def _percent(value: float) -> str:

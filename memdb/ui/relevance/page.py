@@ -9,12 +9,12 @@ from memdb.display import code, labels, markdown
 from memdb.errors import MemDBError
 from memdb.ui import frame
 from memdb.ui.kit import cached, parts
+from memdb.ui.relevance import another, files, form, job, runs, views
 from memdb.ui.relevance import cached as own
-from memdb.ui.relevance import files, form, job, runs, views
 from memdb.ui.relevance.form import Asked, Missing
 from memdb.vectors.index import IndexInfo
 
-VIEWS = ("Comparison", "Questions", "Runs", "Labels", "Code and files")
+VIEWS = ("Comparison", "Questions", "Runs", "Labels", "Code and files", "Another model")
 
 
 def draw(target: Target) -> None:
@@ -28,7 +28,7 @@ def _draw(target: Target, info: IndexInfo) -> None:
         asked = form.form(target, info)
         _start_button(target, asked)
     with right:
-        _right(target)
+        _right(target, info)
 
 
 def _start_button(target: Target, asked: Asked | Missing | MemDBError) -> None:
@@ -55,7 +55,7 @@ def _start_button(target: Target, asked: Asked | Missing | MemDBError) -> None:
         )
 
 
-def _right(target: Target) -> None:
+def _right(target: Target, info: IndexInfo) -> None:
     if job.watch():
         return
     job.ended(target)
@@ -77,6 +77,8 @@ def _right(target: Target) -> None:
             runs.runs_view()
         elif view == "Labels":
             files.labels_view()
+        elif view == "Another model":
+            another.view(target, info)
         elif shown is None:
             _invitation()
         elif view == "Questions":

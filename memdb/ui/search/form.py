@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import streamlit as st
 
-from memdb.asking.side import FUSION, WAYS
+from memdb.asking.side import WAYS
 from memdb.asking.side import By as Way
 from memdb.cluster.target import Target
 from memdb.display import labels, line, markdown
@@ -21,7 +21,7 @@ from memdb.ui.kit.model import ModelChoice
 from memdb.vectors import search, upload, words
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import And, Condition, Not, Range, Raw, Tag, Text
-from memdb.vectors.fusion import METHODS, Fusion
+from memdb.vectors.fusion import FUSION, METHODS, Fusion
 from memdb.vectors.index import Field, IndexInfo, VectorParams
 from memdb.vectors.query import KnnRequest, returnable, vector_param
 

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
+from memdb.asking.side import WAYS
 from memdb.cluster.target import Target
 from memdb.display import line
 from memdb.ui.kit import cached, parts, state
@@ -127,26 +128,34 @@ def again() -> None:
     state.read_again("search.run")
 
 
-def remember(shown: SearchView) -> None:
-    """Keep this run among the last 50, once; the entry holds what its link needs."""
+def remember(info: IndexInfo, choice: SearchChoice, took_ms: float, nearest: str) -> None:
+    """Keep this run among the last 50, once; the entry holds what its link needs.
+
+    Args:
+        info: the index that was asked.
+        choice: what was asked.
+        took_ms: how long it took.
+        nearest: the title of the first hit; empty where nothing came back.
+    """
     kept: list[dict[str, object]] = state.keep(state.HISTORY, [])
-    if shown.choice.by == "Vector":
+    if choice.by == "Vector":
         return
     where = {name: st.session_state.get(name) for name in LINKED if name != "search.view"}
     where |= {
         name: st.session_state[name]
-        for field in shown.info.fields
+        for field in info.fields
         for name in (filter_key(field), f"search.not.{field.name}")
         if name in st.session_state
     }
     entry = {
-        "state": {state.INDEX: shown.info.name, **where},
-        "query": line(shown.choice.text, 80),
-        "k": shown.choice.request.k,
-        "ef": shown.choice.request.ef_runtime,
-        "matching": shown.choice.matching,
-        "ms": round(shown.result.took_ms, 2),
-        "nearest": shown.titles.get(shown.result.keys[0], "") if shown.result.keys else "",
+        "state": {state.INDEX: info.name, **where},
+        "query": line(choice.text, 80),
+        "by": WAYS[choice.way],
+        "k": choice.request.k,
+        "ef": None if choice.way == "words" else choice.request.ef_runtime,
+        "matching": choice.matching,
+        "ms": round(took_ms, 2),
+        "first hit": nearest,
         "run": state.reading("search.run"),
     }
     same = [e for e in kept if (e["state"], e["run"]) == (entry["state"], entry["run"])]
@@ -160,7 +169,7 @@ def history() -> None:
     if not kept:
         st.caption("Nothing asked yet.")
         return
-    frame = pd.DataFrame(kept)[["query", "k", "ef", "matching", "ms", "nearest"]]
+    frame = pd.DataFrame(kept)[["query", "by", "k", "ef", "matching", "ms", "first hit"]]
     event = st.dataframe(
         frame,
         hide_index=True,

@@ -10,7 +10,7 @@ import streamlit as st
 
 from memdb.cluster import replies
 from memdb.cluster.target import Target
-from memdb.display import bytes_text, code, duration, labels, line, markdown, plain
+from memdb.display import bytes_text, code, counted, duration, labels, line, markdown, plain
 from memdb.errors import BadVector, NotFound
 from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.search.beside import side_by_side
@@ -33,7 +33,8 @@ def results(target: Target, info: IndexInfo, choice: SearchChoice) -> None:
     run = state.reading("search.run")
     result = cached.knn(target, info, choice.request, run)
     shown = SearchView(target, info, choice, result, titles_in(info, result))
-    remember(shown)
+    nearest = shown.titles.get(result.keys[0], "") if result.keys else ""
+    remember(info, choice, result.took_ms, nearest)
     _headline(shown)
     view = st.segmented_control(
         "View",
@@ -42,6 +43,7 @@ def results(target: Target, info: IndexInfo, choice: SearchChoice) -> None:
         required=True,
         key="search.view",
         bind="query-params",
+        wrap=True,
         label_visibility="collapsed",
     )
     with parts.errors_shown(target):
@@ -122,6 +124,7 @@ def _table(shown: SearchView) -> None:
         key=f"search.table.{digest}",
         height=min(420, 38 + 35 * len(frame)),
     )
+    st.markdown(markdown(distance.profile_words(result.distances), 300))
     st.plotly_chart(
         charts.distance_profile(
             result.keys,
@@ -188,9 +191,13 @@ def document_panel(shown: SearchView, key: str) -> None:
             key="search.fields",
         )
         for name, text in long.items():
-            st.caption(markdown(name))
-            with st.container(height=220 if len(text) > 1_200 else "content", border=True):
-                st.text(text)
+            if len(text) > 1_200:  # not a scrolling box: who uses the keyboard alone would not get into it
+                with st.expander(markdown(f"{name}, {counted(len(text), 'character')}")):
+                    st.text(text)
+            else:
+                st.caption(markdown(name))
+                with st.container(border=True):
+                    st.text(text)
         for name, field in vectors.items():
             _vector_preview(shown, key, name, field.name)
 

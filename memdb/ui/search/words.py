@@ -12,7 +12,7 @@ from memdb.ui.kit import cached, model, parts, state
 from memdb.ui.search.beside import first_side, side_by_side
 from memdb.ui.search.cached import answer
 from memdb.ui.search.form import SearchChoice, more_like
-from memdb.ui.search.share import again, answer_code, link
+from memdb.ui.search.share import again, answer_code, history, link, remember
 from memdb.vectors.filters import render
 from memdb.vectors.fusion import Place
 from memdb.vectors.index import IndexInfo
@@ -26,6 +26,8 @@ def results(target: Target, info: IndexInfo, choice: SearchChoice) -> None:
     with parts.errors_shown(target):
         side, embedder = first_side(info, choice)
         got = answer(target, info, side, embedder, choice.text, b"", state.reading("search.run"), None)
+        nearest = title_of(got.fields[0], got.keys[0], info) if got.keys else ""
+        remember(info, choice, got.took_ms, nearest)
         _headline(choice, got)
         view = st.segmented_control(
             "View",
@@ -34,6 +36,7 @@ def results(target: Target, info: IndexInfo, choice: SearchChoice) -> None:
             required=True,
             key="search.view",
             bind="query-params",
+            wrap=True,
             label_visibility="collapsed",
         )
         if view == "Side by side":
@@ -48,6 +51,8 @@ def _headline(choice: SearchChoice, got: Answer) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{len(got.keys):,}** of K {choice.request.k:,} · **{got.took_ms:.1f} ms**")
         st.space("stretch")
+        with st.popover("History", icon=":material/history:"):
+            history()
         st.button("Again", icon=":material/refresh:", on_click=again, help="Ask the server once more.")
     st.caption(f"Score: {markdown(got.scored)}.")
     for note in got.notes:

@@ -234,7 +234,7 @@ def _nothing(format_: Format, wanted: SessionFilter, page: SessionPage) -> None:
         else:
             parts.empty(
                 "None here",
-                "No key of this format was found. *Formats* tells what there is.",
+                "No key of this format was found. *Formats* shows what there is.",
                 ":material/search_off:",
             )
     elif page.complete:

@@ -59,7 +59,7 @@ def view(target: Target, format_: Format) -> None:
     if not surveyed.seen:
         parts.empty(
             "No sessions of this format here",
-            "Choose another one above, or let *Formats* tell what there is.",
+            "Choose another one above, or let *Formats* show what there is.",
             ":material/forum:",
         )
         return

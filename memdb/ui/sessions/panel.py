@@ -155,8 +155,9 @@ def conversation(session: Session) -> None:
     name = formats.printable_id(session.id)
     more = _more(name)
     first = max(0, len(session.turns) - TURNS - more)
-    # A long conversation opens at its end, a short one at its beginning.
-    with st.container(height=PANE, border=True, autoscroll=bool(first or session.earlier) and not more):
+    # A long conversation opens at its end. What scrolls holds a button: the keyboard gets into it by that.
+    long = bool(first or session.earlier)
+    with st.container(height=PANE if long else "content", border=True, autoscroll=long and not more):
         if first or session.earlier:
             st.button(
                 f"{first + session.earlier:,} earlier turns",

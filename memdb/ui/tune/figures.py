@@ -437,6 +437,9 @@ class Trade:
     efs: tuple[int, ...]
     recall: tuple[float, ...]
     p50_ms: tuple[float, ...]
+    line_ms: tuple[float, ...] = ()  # the same without falls; empty: no line is drawn
+    low_ms: tuple[float, ...] = ()  # least and greatest of the rounds, where it was timed in several
+    high_ms: tuple[float, ...] = ()
 
 
 def nearest_distances(queries: Sequence[float], documents: Sequence[float], *, dark: bool) -> go.Figure:
@@ -475,16 +478,41 @@ def trade_off(trades: Sequence[Trade], *, target: float | None = None, dark: boo
     figure = go.Figure()
     for i, trade in enumerate(trades[:CURVES]):
         colour = colours.categories[i % len(colours.categories)]
+        name = figure_text(trade.name, 60)
+        if trade.line_ms:
+            figure.add_scatter(
+                x=list(trade.line_ms),
+                y=list(trade.recall),
+                name=name,
+                legendgroup=name,
+                mode="lines",
+                line={"color": colour, "width": 2, "dash": DASHES[i]},
+                hoverinfo="skip",
+                showlegend=False,
+            )
+        spread = {
+            "type": "data",
+            "symmetric": False,
+            "array": [high - ms for high, ms in zip(trade.high_ms, trade.p50_ms, strict=False)],
+            "arrayminus": [ms - low for low, ms in zip(trade.low_ms, trade.p50_ms, strict=False)],
+            "color": colour,
+            "thickness": 1.2,
+            "width": 3,
+        }
         figure.add_scatter(
             x=list(trade.p50_ms),
             y=list(trade.recall),
-            name=figure_text(trade.name, 60),
-            mode="lines+markers" if len(trade.efs) > 1 else "markers",
-            line={"color": colour, "width": 2, "dash": DASHES[i]},
+            name=name,
+            legendgroup=name,
+            mode="markers+text",
             marker={"size": 9, "symbol": SYMBOLS[i], "color": colour},
+            error_x=spread if trade.low_ms else None,
+            text=[f"{ef}" if ef else "exact" for ef in trade.efs],
+            textposition="bottom right" if i % 2 else "top left",
+            textfont={"size": 11, "color": colour},
+            cliponaxis=False,
             hovertext=[
-                f"<b>{figure_text(trade.name, 60)}</b><br>{f'EF {ef}' if ef else 'exact'}<br>"
-                f"recall {r:.4f}<br>p50 {ms:.2f} ms"
+                f"<b>{name}</b><br>{f'EF {ef}' if ef else 'exact'}<br>recall {r:.4f}<br>p50 {ms:.2f} ms"
                 for ef, r, ms in zip(trade.efs, trade.recall, trade.p50_ms, strict=True)
             ],
             hoverinfo="text",

@@ -10,14 +10,13 @@ from memdb.cluster.target import Target
 from memdb.display import code, labels, line, markdown
 from memdb.embedding import unsaid
 from memdb.errors import BadInput, MemDBError
-from memdb.tap.store import listed as listed_taps
 from memdb.tuning import cost
 from memdb.tuning import sample as samples
 from memdb.tuning.queries import FILE_TYPES
 from memdb.tuning.run import CONCURRENCY, Goal, SweepRequest
 from memdb.tuning.source import COUNT, Documents, File, Repeated, Selected, Source, Texts, Unseen
 from memdb.tuning.store import Listed
-from memdb.ui.kit import cached, filter_form, model, state
+from memdb.ui.kit import cached, filter_form, model, state, taps
 from memdb.ui.tune import cached as tune_cached
 from memdb.vectors.filters import render
 from memdb.vectors.index import IndexInfo, VectorParams
@@ -243,7 +242,7 @@ def _queries(target: Target, info: IndexInfo, field: str, params: VectorParams) 
 
 def _tap() -> Source | None:
     """The record of a tap: one that lies here, or an uploaded one."""
-    kept = {path.name: path for path in listed_taps(cached.home())}
+    kept = taps.visible(cached.home())
     chosen = (
         st.selectbox("Record", list(kept), key="recall.tap", format_func=labels(list(kept))) if kept else None
     )

@@ -168,7 +168,7 @@ def _build_form(target: Target, base: IndexInfo, running: bool) -> None:
 
 def _show_check(checked: Check) -> None:
     free = checked.free_bytes
-    have = "no limit is told" if free is None else f"{bytes_text(free)} free"
+    have = "no limit is reported" if free is None else f"{bytes_text(free)} free"
     st.caption(
         f":material/memory: about **{bytes_text(checked.need_bytes)}** needed (an estimate), {have} · "
         f"{checked.indexes:,} indexes"
@@ -302,7 +302,7 @@ def _forget() -> None:
 def _has(params: VectorParams) -> str:
     parts_ = [params.algorithm, params.metric]
     parts_ += [f"M {params.m}"] if params.m is not None else []
-    parts_ += [f"EF\\_CONSTRUCTION {params.ef_construction}"] if params.ef_construction is not None else []
+    parts_ += [f"EF_CONSTRUCTION {params.ef_construction}"] if params.ef_construction is not None else []
     return ", ".join(parts_)
 
 

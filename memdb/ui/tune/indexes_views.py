@@ -8,13 +8,16 @@ from dataclasses import asdict
 import pandas as pd
 import streamlit as st
 
-from memdb.display import bytes_text, line, markdown
-from memdb.tuning.candidates import Candidate, conclusions
+from memdb.display import bytes_text, counted, line, markdown
+from memdb.tuning import interleaved
+from memdb.tuning.candidates import Candidate, conclusions, timed_together, trade
 from memdb.tuning.run import SweepRequest
 from memdb.ui.kit import charts, parts, state
 from memdb.ui.tune import figures
 from memdb.ui.tune.figures import Trade
 from memdb.ui.tune.runs import comparison as compare_runs
+from memdb.ui.tune.views import curve_of
+from memdb.vectors.index import IndexInfo
 
 
 def tables(every: tuple[Candidate, ...], request: SweepRequest) -> None:
@@ -22,6 +25,14 @@ def tables(every: tuple[Candidate, ...], request: SweepRequest) -> None:
     takes, gives = takes_frame(every), gives_frame(every)
     for sentence in conclusions(every):
         st.markdown(f":material/balance: {markdown(sentence, 400)}")
+    unmeasured = sum(c.run is None or not c.run.points for c in every)
+    if 0 < unmeasured < len(every):
+        left = f"{unmeasured} of {counted(len(every), 'index', 'indexes')}"
+        st.info(
+            f"Not measured with these settings: {markdown(left)}. “Measure all” asks every index the same "
+            "queries and times them in turn; then this page says which one is worth its memory.",
+            icon=":material/balance:",
+        )
     st.markdown("###### Memory and build time")
     st.dataframe(
         takes,
@@ -31,11 +42,21 @@ def tables(every: tuple[Candidate, ...], request: SweepRequest) -> None:
         column_config={
             "documents": st.column_config.NumberColumn(format="localized"),
             "vectors": st.column_config.TextColumn(
-                help="Memory of the vector structure, as the engine tells."
+                help="Memory of the vector structure, as the engine reports."
             ),
             "built in": st.column_config.TextColumn(help="Of what was built from here."),
         },
     )
+    if len(by_shard := shards_frame(every)):
+        st.markdown("###### by shard")
+        st.dataframe(
+            by_shard,
+            hide_index=True,
+            key="indexes.shards",
+            placeholder="–",
+            column_config={"documents": st.column_config.NumberColumn(format="localized")},
+        )
+        parts.export(by_shard, "index-shards", {"base": every[0].info.name}, key="indexes.shards_export")
     if any(c.run is not None for c in every):
         st.markdown("###### Recall and latency")
         st.dataframe(
@@ -44,12 +65,15 @@ def tables(every: tuple[Candidate, ...], request: SweepRequest) -> None:
             key="indexes.gives",
             placeholder="–",
             column_config={
+                "index": st.column_config.TextColumn(width=70),
+                "parameters": st.column_config.TextColumn(width=165),
+                "target": st.column_config.TextColumn(width=50),
                 "EF": st.column_config.NumberColumn(
-                    help="Cheapest EF_RUNTIME that meets the target.", format="%d"
+                    help="Cheapest EF_RUNTIME that meets the target.", format="%d", width=40
                 ),
-                "recall": st.column_config.NumberColumn(f"recall@{request.k}", format="%.4f"),
-                **{c: st.column_config.NumberColumn(format="%.4f") for c in ("low", "high")},
-                **{c: st.column_config.NumberColumn(format="%.2f") for c in ("p50 ms", "p99 ms")},
+                "recall": st.column_config.NumberColumn(f"recall@{request.k}", format="%.4f", width=70),
+                **{c: st.column_config.NumberColumn(format="%.4f", width=55) for c in ("low", "high")},
+                **{c: st.column_config.NumberColumn(format="%.2f", width=50) for c in ("p50 ms", "p99 ms")},
                 "calls/s": st.column_config.NumberColumn(format="localized"),
             },
         )
@@ -66,15 +90,34 @@ def takes_frame(every: tuple[Candidate, ...]) -> pd.DataFrame:
                 "index": _short(c),
                 "parameters": _words(c),
                 "documents": c.info.told_documents,
-                "state": "ready"
-                if c.info.build.ready
-                else f"{c.info.build.state} {c.info.build.fraction:.0%}",
+                "state": _state(c.info),
                 "vectors": bytes_text(c.info.vector_bytes),
                 "built in": "–" if c.build_s is None else f"{c.build_s:.1f} s",
             }
             for c in every
         ]
     )
+
+
+def shards_frame(every: tuple[Candidate, ...]) -> pd.DataFrame:
+    """What each shard holds of each index, as its own FT.INFO tells; no rows where there is one shard."""
+    return pd.DataFrame(
+        [
+            {
+                "index": _short(c),
+                "shard": shard.node.address,
+                "documents": None if shard.info is None else shard.info.told_documents,
+                "state": line(shard.problem, 200) if shard.info is None else _state(shard.info),
+                "vectors": "–" if shard.info is None else bytes_text(shard.info.vector_bytes),
+            }
+            for c in every
+            for shard in c.info.shards
+        ]
+    )
+
+
+def _state(info: IndexInfo) -> str:
+    return "ready" if info.build.ready else f"{info.build.state} {info.build.fraction:.0%}"
 
 
 def gives_frame(every: tuple[Candidate, ...]) -> pd.DataFrame:
@@ -96,7 +139,7 @@ def gives_frame(every: tuple[Candidate, ...]) -> pd.DataFrame:
                 "recall": None if point is None else point.recall,
                 "low": None if point is None else point.low,
                 "high": None if point is None else point.high,
-                "p50 ms": None if point is None else point.p50_ms,
+                "p50 ms": None if point is None else c.time(point.ef_runtime),
                 "p99 ms": None if point is None else point.p99_ms,
                 "calls/s": told,
             }
@@ -113,28 +156,94 @@ def _words(candidate: Candidate) -> str:
 
 
 def comparison(measured: list[Candidate], request: SweepRequest) -> None:
-    """Recall against time of all, and the differences to the original."""
+    """Recall of all over EF_RUNTIME and over time, and the differences to the original."""
     names = {c.info.name: ("original: " if c.original else "") + c.words for c in measured}
-    st.markdown("###### recall against time")
-    trades = []
-    for c in measured:
-        points = [p for p in c.run.points if math.isfinite(p.p50_ms)] if c.run is not None else []
-        trades.append(
-            Trade(
-                names[c.info.name],
-                tuple(p.ef_runtime for p in points),
-                tuple(p.recall for p in points),
-                tuple(p.p50_ms for p in points),
-            )
-        )
+    runs = [c.run for c in measured if c.run is not None]
+    st.markdown("###### Recall over EF_RUNTIME")
     st.plotly_chart(
-        figures.trade_off(trades, target=request.goal.value, dark=state.dark()),
+        figures.recall_curve(
+            [curve_of(run, names[run.index]) for run in runs],
+            target=request.goal.value,
+            height=320,
+            dark=state.dark(),
+        ),
+        key="indexes.recall",
+        config=charts.PLAIN,
+        alt="Recall against EF_RUNTIME, a line with its interval for each index",
+    )
+    st.markdown("###### Recall over time")
+    together = timed_together(measured)
+    st.plotly_chart(
+        figures.trade_off(
+            [_trade(c, names[c.info.name], together=together) for c in measured],
+            target=request.goal.value,
+            dark=state.dark(),
+        ),
         key="indexes.trade",
         config=charts.PLAIN,
         alt="Recall against the median time of a call, a line for each index",
     )
-    st.caption("Up and to the left is better. Each point is one EF_RUNTIME.")
-    runs = [c.run for c in measured if c.run is not None]
+    times = next((c.times for c in measured if c.times is not None), None)
+    if together and times is not None:
+        st.caption(
+            f"Up and to the left is better; the numbers are EF_RUNTIME. All indexes were timed in turn, "
+            f"{times.rounds} rounds of {times.calls} calls at each setting: a point is the median of the "
+            "rounds, its bar reaches from the fastest round to the slowest. The line is the nearest one on "
+            "which a larger EF_RUNTIME is never faster."
+        )
+    else:
+        st.caption(
+            "Up and to the left is better; the numbers are EF_RUNTIME. These indexes were measured one after "
+            "another: what else the machine did is in the differences. “Measure all” times them in turn."
+        )
+    _times_table(measured, names, together=together)
     if len(runs) > 1:
         with st.expander("Curves overlaid, and differences to the original with intervals"):
             compare_runs(runs, key="indexes.compare", names=[names[r.index] for r in runs])
+
+
+def _trade(candidate: Candidate, name: str, *, together: bool) -> Trade:
+    efs, recalls, times = trade(candidate)
+    timed = [candidate.times.of_ef(ef) for ef in efs] if together and candidate.times is not None else []
+    spread = [each for each in timed if each is not None]
+    return Trade(
+        name,
+        efs,
+        recalls,
+        times,
+        interleaved.rising(times) if together else (),
+        tuple(each.low_ms for each in spread),
+        tuple(each.high_ms for each in spread),
+    )
+
+
+def _times_table(measured: list[Candidate], names: dict[str, str], *, together: bool) -> None:
+    """Every point of both charts."""
+    rows = []
+    for c in measured:
+        for ef, recall, ms in zip(*trade(c), strict=True):
+            timed = c.times.of_ef(ef) if together and c.times is not None else None
+            rows.append(
+                {
+                    "index": names[c.info.name].replace("EF_CONSTRUCTION", "EFC"),
+                    "EF": ef or None,
+                    "recall": recall,
+                    "p50 ms": ms,
+                    "fastest round": timed.low_ms if timed is not None else None,
+                    "slowest round": timed.high_ms if timed is not None else None,
+                }
+            )
+    with st.expander("As a table"):
+        st.dataframe(
+            pd.DataFrame(rows),
+            hide_index=True,
+            key="indexes.points",
+            placeholder="–",
+            column_config={
+                "recall": st.column_config.NumberColumn(format="%.4f"),
+                **{
+                    name: st.column_config.NumberColumn(format="%.3f")
+                    for name in ("p50 ms", "fastest round", "slowest round")
+                },
+            },
+        )

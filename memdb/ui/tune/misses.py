@@ -143,7 +143,7 @@ def _extras(shown: RunView, miss: Miss) -> None:
     size = info.documents * params.bytes
     if size > AT_ONCE_BYTES and st.session_state.get("recall.rank_extras") != run.id:
         st.button(
-            f"Rank them truly (reads {bytes_text(size)})",
+            f"Compute their exact ranks (reads {bytes_text(size)})",
             icon=":material/target:",
             on_click=_rank,
             args=(run.id,),

@@ -105,6 +105,7 @@ def right_side(target: Target, info: IndexInfo) -> None:
         required=True,
         key="recall.view",
         bind="query-params",
+        wrap=True,
         label_visibility="collapsed",
     )
     if shown is not None and shown.run.sampled is not None and view in ("Misses", "Slices", "Selectivity"):

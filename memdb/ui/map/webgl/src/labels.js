@@ -3,6 +3,17 @@
 const NEARER = [1, 1.8, 3.5]; // how far one must have come for the names of a level
 
 const measure = document.createElement('canvas').getContext('2d');
+const widths = new Map(); // of texts, by size
+
+const wideness = (text, size) => {
+  const key = `${size} ${text}`;
+  if (!widths.has(key)) {
+    if (widths.size > 5_000) widths.clear();
+    measure.font = `600 ${size}px sans-serif`;
+    widths.set(key, Math.max(...text.split('\n').map((line) => measure.measureText(line).width)) + 8);
+  }
+  return widths.get(key);
+};
 
 export const place = (labels, zoom, xScale, yScale, width, height) => {
   const taken = [];
@@ -10,10 +21,8 @@ export const place = (labels, zoom, xScale, yScale, width, height) => {
   for (const label of labels) {
     if (zoom < (NEARER[label.level] ?? Infinity)) continue;
     const size = [15, 13, 12][label.level];
-    measure.font = `600 ${size}px sans-serif`;
-    const lines = label.text.split('\n');
-    const wide = Math.max(...lines.map((line) => measure.measureText(line).width)) + 8;
-    const high = lines.length * size * 1.2 + 4;
+    const wide = wideness(label.text, size);
+    const high = label.text.split('\n').length * size * 1.2 + 4;
     const at = [xScale(label.x), yScale(label.y)];
     if (at[0] < 0 || at[1] < 0 || at[0] > width || at[1] > height || wide > width) continue;
     const x = Math.min(Math.max(at[0], wide / 2), width - wide / 2); // whole, also near an edge

@@ -1,20 +1,28 @@
-import createScatterplot, { checkSupport } from 'regl-scatterplot';
+import createScatterplot, { checkSupport, createRenderer } from 'regl-scatterplot';
 
 import { drawn, place } from './labels.js';
 import { overlay } from './overlay.js';
+import { finder, inside } from './places.js';
+import { splat } from './splat.js';
 import { carry, store } from './store.js';
 
 const HIDDEN = 255; // category of a point that a filter leaves out
 const views = new Map(); // map → camera, kept while the page stays
 const isolations = new Map(); // points → isolated categories, likewise
 const instances = new WeakMap();
+const MANY = 50_000; // points beyond which they are drawn by the processor
+const MANY_WITHOUT_CARD = 1_000; // the same where the processor has to do WebGL's work as well
+const FRAME_MS = 26; // of a picture while the map moves: as many points are drawn as that allows
+const SLICE_MS = 12; // of drawing them all, between two looks at the pointer
+const RESTS_MS = 160; // without a move: then all are drawn
+const REACH = 7; // pixels from the pointer to a point
 
 const STYLE = `
 :host, .map { display: block; }
 .map { position: relative; font-family: inherit; color: var(--text); }
 .stage { position: relative; overflow: hidden; border: 1px solid var(--grid); border-radius: 6px; outline-offset: 2px; }
 .stage > * { position: absolute; inset: 0; }
-.stage svg, .stage .names, .stage .shade { pointer-events: none; width: 100%; height: 100%; }
+.stage svg, .stage .names, .stage .shade, .stage .many { pointer-events: none; width: 100%; height: 100%; }
 .stage .shade { width: auto; height: auto; inset: auto; image-rendering: auto; }
 .stage svg .mark { pointer-events: auto; }
 .stage .tip { inset: auto; max-width: 340px; padding: 4px 8px; border-radius: 4px; background: var(--back); color: var(--text);
@@ -28,7 +36,8 @@ button { font: inherit; font-size: 13px; color: var(--text); background: transpa
 .legend { max-height: 118px; overflow-y: auto; }
 .legend.isolated button[aria-pressed="false"] { opacity: 0.45; }
 .dot { display: inline-block; width: 10px; height: 10px; border-radius: 50%; margin-right: 5px; vertical-align: baseline; }
-.said { font-size: 13px; color: var(--text); margin-left: auto; }
+.stage .said { inset: auto 6px 6px auto; font-size: 13px; color: var(--text); background: var(--back); opacity: 0.85; padding: 0 6px; border-radius: 4px;
+  pointer-events: none; }
 `;
 
 const scale = (range) => {
@@ -39,6 +48,15 @@ const scale = (range) => {
   at.range = (given) => (given ? ((across = [...given]), at) : across);
   at.invert = (pixel) => domain[0] + ((pixel - across[0]) / (across[1] - across[0])) * (domain[1] - domain[0]);
   return at;
+};
+
+// Whether WebGL is computed by the processor here.
+const software = () => {
+  const context = document.createElement('canvas').getContext('webgl');
+  const told = context?.getExtension('WEBGL_debug_renderer_info');
+  const name = told ? context.getParameter(told.UNMASKED_RENDERER_WEBGL) : '';
+  context?.getExtension('WEBGL_lose_context')?.loseContext();
+  return /swiftshader|llvmpipe|software|basic render/i.test(name);
 };
 
 const element = (name, className, text) => {
@@ -57,6 +75,7 @@ const create = (root) => {
   const bar = element('div', 'bar');
   const stage = element('div', 'stage');
   const shade = element('canvas', 'shade');
+  const many = element('canvas', 'many');
   const canvas = element('canvas', 'points');
   const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
   const names = element('div', 'names');
@@ -64,7 +83,7 @@ const create = (root) => {
   const legend = element('div', 'legend');
   const said = element('span', 'said');
   said.setAttribute('aria-live', 'polite');
-  stage.append(shade, canvas, svg, names, tip);
+  stage.append(shade, many, canvas, svg, names, tip, said);
   map.append(bar, stage, legend);
   root.replaceChildren(style, map);
   stage.tabIndex = 0;
@@ -75,6 +94,9 @@ const create = (root) => {
   let given = null; // what Python gave last
   let send = () => {};
   let scatter = null;
+  let renderer = null;
+  let slow = false; // no graphics card
+  let lassoing = false;
   let held = null;
   let drawnPoints = null; // points that the canvas shows
   let polygon = null;
@@ -82,6 +104,13 @@ const create = (root) => {
   let hoverTimer = 0;
   let width = 0;
   let pending = 0;
+  const picture = splat(many); // of many points; few are drawn by WebGL
+  let rate = 5_000; // points that it draws in a millisecond, as measured
+  let fixed = 10; // milliseconds of a picture beside its points, likewise
+  let resting = 0;
+  let selectedPoints = null; // 1 for each, of many points
+  let nearest = null; // of many points, made when first needed
+  let began = 0;
 
   const remember = () => {
     if (!given || !scatter || !drawnPoints) return;
@@ -100,6 +129,59 @@ const create = (root) => {
       shade.style.cssText = `left:${left}px;top:${top}px;width:${xScale(box.x1) - left}px;height:${yScale(box.y0) - top}px`;
     }
     map.dataset.zoom = zoom.toFixed(3);
+    if (drawnPoints?.byProcessor) moved();
+    map.dispatchEvent(new Event('painted')); // for measurements
+  };
+  const begun = () =>
+    picture.begin(drawnPoints, xScale, yScale, width, given.height, {
+      colours: given.categories.map((category) => category.colour),
+      drawn: Uint8Array.from({ length: 256 }, (_, code) => code !== HIDDEN && (!isolated || isolated.has(code))),
+      selected: selectedPoints,
+    });
+  const told = (count) => {
+    map.dataset.shown = count;
+    tell();
+  };
+  // While it moves, as many points as a frame has time for: the first ones, which are a random part of all.
+  const moved = () => {
+    clearTimeout(resting);
+    const { n } = drawnPoints;
+    const marks = [performance.now()];
+    begun();
+    marks.push(performance.now());
+    const count = Math.min(n, Math.max(10_000, Math.round(rate * Math.max(4, FRAME_MS - fixed))));
+    picture.add(0, count);
+    marks.push(performance.now());
+    picture.show(count / n);
+    const took = performance.now() - marks[0];
+    const adding = Math.max(0.5, marks[2] - marks[1]);
+    rate = 0.7 * rate + (0.3 * count) / adding;
+    fixed = 0.7 * fixed + 0.3 * (took - adding);
+    told(count);
+    if (count < n) resting = setTimeout(rested, RESTS_MS);
+    else wholly();
+  };
+  const rested = () => {
+    begun();
+    let next = 0;
+    const slice = () => {
+      const until = performance.now() + SLICE_MS;
+      while (next < drawnPoints.n && performance.now() < until) {
+        const to = Math.min(drawnPoints.n, next + 20_000);
+        picture.add(next, to);
+        next = to;
+      }
+      if (next < drawnPoints.n) resting = setTimeout(slice, 0);
+      else {
+        picture.show(1);
+        told(next);
+        wholly();
+      }
+    };
+    slice();
+  };
+  const wholly = () => {
+    map.dataset.wholeMs ??= Math.round(performance.now() - began);
   };
   const soon = () => {
     if (!pending) pending = requestAnimationFrame(() => ((pending = 0), view()));
@@ -107,6 +189,10 @@ const create = (root) => {
 
   const shown = (i) => drawnPoints.category[i] !== HIDDEN && (!isolated || isolated.has(drawnPoints.category[i]));
   const filter = async () => {
+    if (drawnPoints.byProcessor) {
+      soon();
+      return;
+    }
     const some = isolated || drawnPoints.filtered;
     if (!some) {
       scatter.unfilter({ preventEvent: true });
@@ -118,9 +204,14 @@ const create = (root) => {
   };
 
   const tell = () => {
-    said.textContent = '';
-    const count = map.dataset.selected;
-    if (count) said.textContent = given.words.selected.replace('{n}', Number(count).toLocaleString('en'));
+    const words = [];
+    const number = (value) => Number(value).toLocaleString('en');
+    if (drawnPoints?.byProcessor && Number(map.dataset.shown) < drawnPoints.n) {
+      words.push(given.words.part.replace('{n}', number(map.dataset.shown)).replace('{all}', number(drawnPoints.n)));
+    }
+    if (map.dataset.selected) words.push(given.words.selected.replace('{n}', number(map.dataset.selected)));
+    const text = words.join(' · ');
+    if (said.textContent !== text) said.textContent = text;
   };
 
   const legendDrawn = () => {
@@ -151,18 +242,20 @@ const create = (root) => {
     );
   };
 
-  let own = false; // our own lasso tells of itself like the user's
   const within = () => {
-    own = true;
-    scatter.lassoSelect(polygon, { isGl: true });
-    own = false;
-    map.dataset.selected = scatter.get('selectedPoints').length;
+    const places = inside(polygon, drawnPoints, shown);
+    if (drawnPoints.byProcessor) {
+      selectedPoints = new Uint8Array(drawnPoints.n);
+      for (const i of places) selectedPoints[i] = 1;
+    } else scatter.select(places, { preventEvent: true });
+    map.dataset.selected = places.length;
     map.dataset.lasso = JSON.stringify(polygon);
   };
   const selected = (coordinates) => {
     polygon = coordinates;
     if (!coordinates) {
       scatter.deselect({ preventEvent: true });
+      selectedPoints = null;
       delete map.dataset.selected;
       delete map.dataset.lasso;
       send('selection', { polygon: null, view: given.view });
@@ -209,7 +302,6 @@ const create = (root) => {
         selected([[x[0], y[0]], [x[1], y[0]], [x[1], y[1]], [x[0], y[1]]]);
       }),
       button('clear', () => selected(null)),
-      said,
     );
   };
 
@@ -262,8 +354,13 @@ const create = (root) => {
   const start = () => {
     if (!checkSupport() && !document.createElement('canvas').getContext('webgl')) return false;
     try {
+      slow = software();
+      renderer = createRenderer();
+      const render = renderer.render;
+      // Of many points WebGL draws the lasso alone: an empty picture would take most of a frame where there is no graphics card.
+      renderer.render = (...call) => (drawnPoints?.byProcessor && !lassoing && map.dataset.mode === 'pan' ? undefined : render(...call));
       scatter = createScatterplot({
-        canvas, width, height: given.height, syncEvents: true, xScale, yScale, aspectRatio: 1, lassoMinDelay: 8, lassoMinDist: 3,
+        renderer, canvas, width, height: given.height, syncEvents: true, xScale, yScale, aspectRatio: 1, lassoMinDelay: 8, lassoMinDist: 3,
         lassoClearEvent: 'lassoEnd', deselectOnDblClick: false, deselectOnEscape: false, pointOutlineWidth: 1, pointSizeSelected: 1,
         actionKeyMap: { lasso: 'shift', merge: null, remove: null, rotate: null },
       });
@@ -271,10 +368,22 @@ const create = (root) => {
       return false;
     }
     scatter.subscribe('view', () => (soon(), remember()));
+    stage.addEventListener('pointermove', (event) => {
+      if (!drawnPoints?.byProcessor || event.buttons || map.dataset.mode !== 'pan') return;
+      nearest ??= finder(drawnPoints);
+      const box = stage.getBoundingClientRect();
+      const [x, y] = [xScale.invert(event.clientX - box.left), yScale.invert(event.clientY - box.top)];
+      const reach = REACH * ((xScale.domain()[1] - xScale.domain()[0]) / width);
+      const index = nearest(x, y, reach, shown);
+      if (index < 0) out();
+      else if (Number(map.dataset.hovered ?? -1) !== index) over(index);
+    });
     scatter.subscribe('pointover', over);
     scatter.subscribe('pointout', out);
+    scatter.subscribe('lassoStart', () => (lassoing = true));
     scatter.subscribe('lassoEnd', ({ coordinates }) => {
-      if (own || coordinates.length < 3) return;
+      setTimeout(() => (lassoing = false), RESTS_MS); // once more, without the lasso
+      if (coordinates.length < 3) return;
       const drawnByHand = coordinates.map(([x, y]) => [x, y]);
       queueMicrotask(() => selected(drawnByHand));
     });
@@ -285,20 +394,29 @@ const create = (root) => {
     const [size, opacity] = LOOK(drawnPoints.n);
     scatter.set({
       backgroundColor: given.colours.back, pointColor: list.length > 1 ? list : [list[0] ?? '#888888', list[0] ?? '#888888'],
-      pointColorActive: given.colours.text, pointColorHover: given.colours.text, colorBy: 'valueA', pointSize: size, opacity,
-      opacityInactiveMax: 1, opacityInactiveScale: 1, lassoColor: given.colours.text,
+      pointColorActive: list.length > 1 ? list : [list[0] ?? '#888888', list[0] ?? '#888888'], pointColorHover: given.colours.text,
+      colorBy: 'valueA', pointSize: size, opacity, opacityInactiveMax: 1, opacityInactiveScale: 0.2, lassoColor: given.colours.text,
     });
   };
 
   const points = async () => {
     const next = held?.points;
     if (!next || !scatter || next === drawnPoints || !given || next.id !== given.points) return;
-    const began = performance.now();
+    began = performance.now();
     drawnPoints = next;
+    next.byProcessor = next.n > (slow ? MANY_WITHOUT_CARD : MANY);
+    map.dataset.by = next.byProcessor ? 'processor' : 'webgl';
+    clearTimeout(resting);
+    selectedPoints = nearest = null;
+    many.style.display = next.byProcessor ? '' : 'none';
+    delete map.dataset.shown;
+    delete map.dataset.wholeMs;
     out();
     colours();
     shaded();
-    await scatter.draw({ x: next.x, y: next.y, valueA: next.category }, { zDataType: 'categorical' });
+    // Of many points WebGL keeps the camera and the lasso; its one point lies far outside.
+    const few = next.byProcessor ? { x: [1e6], y: [1e6], valueA: [0] } : { x: next.x, y: next.y, valueA: next.category };
+    await scatter.draw(few, { zDataType: 'categorical' });
     isolated = isolations.get(next.id) ?? null;
     if (views.has(given.view)) scatter.view(views.get(given.view));
     else whole();
@@ -307,7 +425,7 @@ const create = (root) => {
     polygon = polygon ?? given.selection;
     if (polygon) within();
     tell();
-    soon();
+    view();
     map.dataset.points = next.n;
     map.dataset.drawnMs = Math.round(performance.now() - began);
   };
@@ -366,10 +484,12 @@ const create = (root) => {
     },
     destroy() {
       remember();
+      clearTimeout(resting);
       held?.listeners.delete(points);
       resized.disconnect();
       clearTimeout(hoverTimer);
       scatter?.destroy();
+      renderer?.destroy();
     },
   };
 };

@@ -8,7 +8,10 @@ export const store = (name) => {
   return stores.get(name);
 };
 
-// Bytes: length of the head (uint32), the head (JSON), then x, y (float32), category (uint8), density (uint8).
+const STEP = 2 / 65535; // of a place told in 16 bits
+
+// Bytes: length of the head (uint32), the head (JSON), then x, y (float32, or of many points uint16), category (uint8),
+// density (uint8).
 export const decoded = (bytes) => {
   const whole = bytes.byteOffset % 4 ? bytes.slice() : bytes;
   const at = whole.byteOffset;
@@ -20,8 +23,9 @@ export const decoded = (bytes) => {
     next += part.byteLength;
     return part;
   };
-  const x = take(Float32Array, head.n);
-  const y = take(Float32Array, head.n);
+  const axis = () => (head.bits === 16 ? Float32Array.from(take(Uint16Array, head.n), (step) => step * STEP - 1) : take(Float32Array, head.n));
+  const x = axis();
+  const y = axis();
   const category = take(Uint8Array, head.n);
   const density = head.density ? take(Uint8Array, head.density.size ** 2) : null;
   return { ...head, x, y, category, shade: density };

@@ -1,0 +1,20 @@
+"""What the frame does once in a process."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from memdb.maps import layout
+from memdb.ui import frame
+
+
+def test_collections_after_the_start_do_not_go_through_what_was_imported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(layout, "warm", lambda: None)
+    before = gc.get_freeze_count()
+    kept = [[n] for n in range(100_000)]
+    frame._warmed()
+    assert gc.get_freeze_count() >= before + len(kept)
