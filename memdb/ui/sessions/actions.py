@@ -47,7 +47,7 @@ class Writing:
 
     @property
     def kind(self) -> str:
-        """TYPE of its keys."""
+        """What the engine calls the kind of its keys."""
         return TYPES[self.format.stored]
 
 
