@@ -15,7 +15,7 @@ from memdb.maps.graph import graph
 from memdb.maps.request import GraphRecall, How, Ints
 from memdb.vectors.distance import Doubles, Floats, distances
 
-EXACT = 25_000  # points up to which all pairs are compared: the same time as NN-descent (docs/map.md)
+EXACT = 10_000  # points up to which all pairs are compared; of twice as many it takes five times as long
 FALLBACK = 100_000  # points up to which all pairs are compared after all where NN-descent misses too many
 ENOUGH = 0.9  # recall of a graph that is laid out without comparing all pairs
 SAMPLE = 500  # points whose exact neighbours the graph is held against

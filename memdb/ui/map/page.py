@@ -47,6 +47,8 @@ SO_FAR = {
     "laid out": "the layout is finished; it is being judged and named",
 }
 CANVAS, LIVE = "map.canvas", "map.live"
+LIVE_POINTS = 20_000  # that are drawn while the job runs
+_PACKED = "map.live.packed"  # of this tab
 _HOVERED = "map.hovered"  # of this tab
 _FIGURE = "map.figure"  # of this tab, see _base
 _KEPT_S = 1_800  # as long as a field's values are, see map_cached
@@ -165,19 +167,24 @@ def _so_far(made: Map | None) -> None:
 
 
 def _drawn_so_far(made: Map) -> None:
-    """The points in one colour: nothing that takes time from the job."""
-    quiet = Colouring("", [""] * len(made.keys))
+    """Points in one colour: nothing that takes time from the job. Of many the first, a random part of all."""
+    if len(made.xy) > LIVE_POINTS:
+        st.caption(f"{LIVE_POINTS:,} of them are drawn here.")
+    quiet = Colouring("", ["documents"] * min(LIVE_POINTS, len(made.keys)))
     if made.request.dimensions == 3 or not canvas.possible():
-        figure = (
-            figures.points(made.xy, quiet, [""] * len(made.keys), dark=state.dark())
-            if len(made.keys) <= figures.POINTS
-            else figures.density(made.xy, dark=state.dark())
-        )
+        some = made.xy[:LIVE_POINTS]
+        figure = figures.points(some, quiet, [""] * len(some), dark=state.dark())
+        if made.request.dimensions == 2:
+            figure = figures.without_webgl(figure)
         figure.update_layout(showlegend=False)
         st.plotly_chart(figure, key=f"map.live.{_stage(made)}", config=charts.PLAIN, alt="The map so far")
         return
     shades = painting.painted(quiet, dark=state.dark())
-    points = canvas.packed(LIVE, made.xy, shades.codes)
+    held = st.session_state.get(_PACKED)
+    if held is None or held[0] is not made:  # looked at each second, and rarely another one
+        held = (made, canvas.packed(LIVE, made.xy[:LIVE_POINTS], shades.codes))
+        st.session_state[_PACKED] = held
+    points = held[1]
     canvas.carry(points, LIVE)
     canvas.show(points, shades.categories, key=LIVE, view="live", dark=state.dark(), alt="The map so far")
 
