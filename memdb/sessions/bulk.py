@@ -126,6 +126,15 @@ class Done:
         return text
 
 
+@dataclass(frozen=True, slots=True)
+class ExportFile:
+    """An export, as far as it goes."""
+
+    lines: bytes  # JSON, a session a line
+    sessions: int  # in it
+    whole: bool  # False: the next session would have made it too large
+
+
 def plan(
     client: Client,
     wanted: SessionFilter,
@@ -253,6 +262,20 @@ def exported(
             continue
         yield json_text(to_object(hidden_session(session) if hide else session))
     report("Reading sessions", len(planned.sessions), len(planned.sessions))
+
+
+def export_file(
+    client: Client, planned: DryRun, most_bytes: int, *, hide: bool = False, report: Report = silent
+) -> ExportFile:
+    """The lines of `exported` as one file of at most so many bytes."""
+    lines: list[bytes] = []
+    size = 0
+    for text in exported(client, planned, hide=hide, report=report):
+        size += len(text) + 1  # in ASCII
+        if size > most_bytes:
+            return ExportFile(b"".join(lines), len(lines), whole=False)
+        lines.append(text.encode() + b"\n")
+    return ExportFile(b"".join(lines), len(lines), whole=True)
 
 
 def _batches(

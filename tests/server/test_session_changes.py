@@ -114,6 +114,10 @@ def test_many_of_any_format_are_exported_whole(server: Client, name: str) -> Non
     more = ["more"] * 2 if name == "list" else []
     assert said == sorted(["green tea", "tea again", *hello, *more])
     assert all(line["fields"] for line in lines)
+    file = bulk.export_file(server, planned, 2**20)
+    assert ([json.loads(line) for line in file.lines.splitlines()], file.whole) == (lines, True)
+    one = bulk.export_file(server, planned, len(file.lines) - 1)
+    assert (one.sessions, one.whole, one.lines.count(b"\n")) == (1, False, 1)
     with pytest.raises(BadInput, match="changes nothing"):
         bulk.apply(server, planned)
 

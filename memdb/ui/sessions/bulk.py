@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-from dataclasses import dataclass
 from typing import Literal
 
 import pandas as pd
@@ -13,7 +11,7 @@ from memdb.cluster.target import Target
 from memdb.display import bytes_text, code, counted, line, markdown
 from memdb.jobs import Job
 from memdb.sessions import bulk
-from memdb.sessions.bulk import Action, Done, DryRun
+from memdb.sessions.bulk import Action, Done, DryRun, ExportFile
 from memdb.sessions.filters import SessionFilter
 from memdb.sessions.listing import powers
 from memdb.sessions.mapping import Format
@@ -23,20 +21,10 @@ from memdb.ui.kit import cached, parts, privacy, safety
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.sessions import filter_bar, listing
 
-
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """An export, as far as it goes."""
-
-    lines: bytes
-    sessions: int
-    whole: bool
-
-
 PLANNING = JobSlot[DryRun]("sessions.bulk.planning", every="0.5s")
 DOING = JobSlot[Done]("sessions.bulk.doing", every="0.5s")
 TYPED = "sessions.bulk.typed"
-EXPORTING = JobSlot[Exported]("sessions.bulk.exporting", every="0.5s")
+EXPORTING = JobSlot[ExportFile]("sessions.bulk.exporting", every="0.5s")
 ACTIONS = ("Delete", "Expire", "Keep for good", "Export")
 MOST_BYTES = 128 * 2**20  # of an export that goes to a browser
 LIVES = {
@@ -173,15 +161,8 @@ def _export(target: Target, planned: DryRun) -> None:
 def _read(target: Target, planned: DryRun) -> None:
     client, hide = cached.client(target), privacy.hiding(target)
 
-    def work(job: Job[Exported]) -> Exported:
-        lines = io.BytesIO()
-        number = 0
-        for text in bulk.exported(client, planned, hide=hide, report=job.report):
-            if lines.tell() + len(text) > MOST_BYTES:
-                return Exported(lines.getvalue(), number, whole=False)
-            lines.write(text.encode() + b"\n")
-            number += 1
-        return Exported(lines.getvalue(), number, whole=True)
+    def work(job: Job[ExportFile]) -> ExportFile:
+        return bulk.export_file(client, planned, MOST_BYTES, hide=hide, report=job.report)
 
     EXPORTING.start("Read sessions", work, about=planned.sessions)
 
