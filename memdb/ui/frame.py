@@ -74,7 +74,7 @@ def _set_aside() -> None:
     """Keep what is imported by now out of the garbage collector's sight.
 
     Streamlit collects after every run of the script, also of a panel that draws itself each second: going
-    through all modules took longer than most runs.
+    through all modules took longer than most runs (docs/decisions/0136-garbage.md).
     """
     gc.collect()
     gc.freeze()
