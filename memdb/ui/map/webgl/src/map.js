@@ -276,10 +276,13 @@ const create = (root) => {
   };
   const camera = () => scatter.get('camera');
   const zoomed = (factor) => {
+    fitted = false;
     camera().scale([factor, factor], [0, 0]);
     scatter.redraw();
   };
+  let fitted = false; // the whole map is in view, and stays so when the page gives it another width
   const whole = () => {
+    fitted = true;
     const far = (values) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-3);
     const nearest = Math.max(far(drawnPoints.y), (far(drawnPoints.x) * given.height) / width);
     scatter.zoomToLocation([0, 0], nearest * 1.04);
@@ -308,7 +311,10 @@ const create = (root) => {
   stage.addEventListener('keydown', (event) => {
     if (!scatter) return;
     const moves = { ArrowLeft: [0.2, 0], ArrowRight: [-0.2, 0], ArrowUp: [0, -0.2], ArrowDown: [0, 0.2] };
-    if (moves[event.key]) camera().pan(moves[event.key]);
+    if (moves[event.key]) {
+      fitted = false;
+      camera().pan(moves[event.key]);
+    }
     else if (event.key === '+' || event.key === '=') zoomed(1.4);
     else if (event.key === '-') zoomed(1 / 1.4);
     else if (event.key === '0') whole();
@@ -317,6 +323,8 @@ const create = (root) => {
     event.preventDefault();
     scatter.redraw();
   });
+
+  for (const moving of ['wheel', 'pointerdown']) stage.addEventListener(moving, () => (fitted = false), { passive: true });
 
   const tipAt = (index, text) => {
     tip.textContent = text;
@@ -436,6 +444,7 @@ const create = (root) => {
     width = now;
     xScale.range([0, width]);
     if (scatter) scatter.set({ width });
+    if (fitted && drawnPoints) whole();
     soon();
   });
   resized.observe(stage);
