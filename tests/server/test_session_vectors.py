@@ -68,8 +68,8 @@ def expected(rows: np.ndarray, asked: np.ndarray, metric: str) -> tuple[list[str
 
 @pytest.mark.parametrize("metric", ["COSINE", "L2", "IP"])
 def test_the_nearest_turns_through_an_index(server: Client, metric: str) -> None:
-    rows = load(server)
     index(server, metric)
+    rows = load(server)  # into the index at once; what was there before is indexed in the background
     stored = stored_vectors.find(server, HISTORY)
     assert stored is not None
     assert stored.info is not None
@@ -117,16 +117,16 @@ def test_a_question_needs_the_model_that_made_the_vectors(server: Client, tmp_pa
 def test_memories_are_found_by_a_question_of_their_model(
     server: Client, tmp_path: Path, indexed: bool
 ) -> None:
-    texts = ["Likes green tea", "Was charged twice and wants the money back", "Lives in Oslo"]
-    for number, (text, row) in enumerate(zip(texts, embed(texts), strict=True)):
-        told = ["text", text, "memory_type", "semantic", "user_id", "ann", "topics", "a,b"]
-        server.execute("HSET", f"memory_idx:{number}", *told, "vector", row.astype("<f4").tobytes())
-    format_ = replace(known.MEMORY, prefix="memory_idx:")
     if indexed:
         server.execute(
             *("FT.CREATE", "memories", "ON", "HASH", "PREFIX", 1, "memory_idx:", "SCHEMA"),
             *("vector", "VECTOR", "HNSW", 6, "TYPE", "FLOAT32", "DIM", 256, "DISTANCE_METRIC", "COSINE"),
         )
+    texts = ["Likes green tea", "Was charged twice and wants the money back", "Lives in Oslo"]
+    for number, (text, row) in enumerate(zip(texts, embed(texts), strict=True)):
+        told = ["text", text, "memory_type", "semantic", "user_id", "ann", "topics", "a,b"]
+        server.execute("HSET", f"memory_idx:{number}", *told, "vector", row.astype("<f4").tobytes())
+    format_ = replace(known.MEMORY, prefix="memory_idx:")
     stored = stored_vectors.find(server, format_)
     assert stored is not None
     asked, _ = stored_vectors.question_vector(server, stored, "a refund", Settings(home=tmp_path))
