@@ -10,6 +10,9 @@ APP := $(VENV)/.app-installed
 TESTS := $(VENV)/.tests-installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
+# Each worker, and each process that a test starts, would else compile all sources anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo app test test-on quick check bench docs lock shots clean
 

@@ -3,8 +3,9 @@
     python -m benchmarks.browsers [--sessions 1 10 50] [--documents 2000] [--idle 20]
 
 Each session is a WebSocket that asks for pages and reads their answers, as a tab does, and asks again for
-what a page wants drawn anew. Chromium itself is left out: fifty would measure the machine. Memory is RSS of
-the server process alone; times are from the question to the end of the script's run.
+what a page wants drawn anew. Each searches for a word of its own, which no other may be shown. Chromium
+itself is left out: fifty would measure the machine. Memory is RSS of the server process alone; times are from
+the question to the end of the script's run.
 """
 
 from __future__ import annotations
@@ -48,6 +49,9 @@ class Step:
     search_p95_s: float
     idle_cpu: float  # of a core, with Metrics open in up to ten of them
     mb_left: float  # RSS a while after they have gone, above the start
+    left_share: float  # the same, of the start
+    own_word: int  # sessions that were shown the word they searched for
+    word_of_another: int  # sessions that were shown one that another searched for
 
 
 class Tab:
@@ -56,13 +60,16 @@ class Tab:
     def __init__(self, socket: websockets.ClientConnection) -> None:
         self._socket = socket
         self._reruns: dict[str, float] = {}
+        self.shown = bytearray()  # all that the last run sent
+        self._at = ("", "")  # page and query, which a browser sends with each of its fragments too
         self._lock = asyncio.Lock()
 
     async def open(self, page: str, query: str = "") -> float:
         """Ask for a page; seconds to the end of its run."""
         async with self._lock:
             self._reruns = {}
-            return await self._run(page, query, "")
+            self._at = (page, query)
+            return await self._run("")
 
     async def idle(self, seconds: float) -> None:
         """What an open tab asks for by itself."""
@@ -70,23 +77,25 @@ class Tab:
         due = {fragment: time.monotonic() + every for fragment, every in self._reruns.items()}
         while time.monotonic() < end:
             await asyncio.sleep(0.1)
-            for fragment, at in due.items():
+            for fragment, at in list(due.items()):
                 if time.monotonic() >= at:
-                    await self._run("", "", fragment)
+                    await self._run(fragment)
                     due[fragment] = time.monotonic() + self._reruns.get(fragment, 1e9)
 
-    async def _run(self, page: str, query: str, fragment: str) -> float:
+    async def _run(self, fragment: str) -> float:
         message = BackMsg()
-        message.rerun_script.page_name = page
-        message.rerun_script.query_string = query
+        message.rerun_script.page_name, message.rerun_script.query_string = self._at
         message.rerun_script.fragment_id = fragment
         message.rerun_script.is_auto_rerun = bool(fragment)
+        self.shown.clear()
         began = time.monotonic()
         await self._socket.send(message.SerializeToString())
         while True:
             answer = ForwardMsg()
             data = await self._socket.recv()
-            answer.ParseFromString(data if isinstance(data, bytes) else data.encode())
+            raw = data if isinstance(data, bytes) else data.encode()
+            self.shown += raw
+            answer.ParseFromString(raw)
             kind = answer.WhichOneof("type")
             if kind == "auto_rerun":
                 self._reruns[answer.auto_rerun.fragment_id] = answer.auto_rerun.interval
@@ -146,12 +155,12 @@ async def step(port: int, pid: int, count: int, start_mb: float, idle_s: float) 
         pages = list(await asyncio.gather(*(tab.open("metrics") for tab in opened)))
 
         async def search(number: int, tab: Tab) -> float:
-            words = (
-                f"{_WORDS[number % len(_WORDS)]}+{_WORDS[(number // 3 + 1) % len(_WORDS)]}+{count}+{number}"
-            )
+            words = f"{_WORDS[number % len(_WORDS)]}+{_WORDS[(number // 3 + 1) % len(_WORDS)]}+{own[number]}"
             return await tab.open("search", f"search.q={words}")
 
+        own = [f"visitor{count}x{number}x" for number in range(count)]
         searches = list(await asyncio.gather(*(search(i, tab) for i, tab in enumerate(opened))))
+        seen = [{word for word in own if word.encode() in tab.shown} for tab in opened]
         watching = opened[:10]
         pages += await asyncio.gather(*(tab.open("metrics") for tab in watching))
         mb = rss_mb(pid)
@@ -166,7 +175,10 @@ async def step(port: int, pid: int, count: int, start_mb: float, idle_s: float) 
         round(float(np.percentile(pages, 95)), 2),
         round(float(np.percentile(searches, 95)), 2),
         round(idle, 3),
-        round(rss_mb(pid) - start_mb, 1),
+        round((left := rss_mb(pid)) - start_mb, 1),
+        round(left / start_mb - 1, 3),
+        sum(word in words for word, words in zip(own, seen, strict=True)),
+        sum(bool(words - {word}) for word, words in zip(own, seen, strict=True)),
     )
 
 

@@ -1,10 +1,11 @@
 """Acknowledged writes after kills, counted by an outside ledger: raw sockets, none of the package's drill.
 
-    python benchmarks/kills.py [--kills 36]        # 1,000 for the figure in docs/security.md
+    python benchmarks/kills.py [--kills 36] [--drills 1]        # 1,000 for the figure in docs/security.md
 
 In rounds writers send SET over sockets of their own and note a write once `+OK` has come. Then the engine is
 killed (SIGKILL), or the whole process that holds it, is started again, and every noted write is read back.
-Two engines are written to and killed at once. The goal is 0 writes lost of the durable engine. Exit 1 else.
+Two engines are written to and killed at once; last, two of the package's own drills run at once in one home,
+each by its own ledger. The goal is 0 writes lost of the durable engine. Exit 1 else.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 from memdb.cluster import engine
+from memdb.durability import drill
+from memdb.durability.drill import DrillRequest
 
 WRITERS = 4
 KEYS_AT_ONCE = 500
@@ -206,10 +209,25 @@ def rounds(make: type[Held] | type[InApp], folder: Path, kills: int) -> tuple[in
     return len(ledger.noted), missing
 
 
+def two_drills(folder: Path, rounds_: int) -> tuple[int, int]:
+    """Two drills of the package at once, so often; writes acknowledged by the durable engines, and lost."""
+    written = missing = 0
+    asked = DrillRequest(seconds=4, rate=50, documents=0)
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(rounds_):
+            for result in pool.map(lambda _: drill.run(asked, folder), range(2)):
+                side = result.engines[drill.DURABLE]
+                written += side.acknowledged
+                missing += side.lost + side.partial
+    return written, missing
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--kills", type=int, default=36)
-    kills = options.parse_args().kills
+    options.add_argument("--drills", type=int, default=1, help="rounds of two drills at once")
+    given = options.parse_args()
+    kills = given.kills
     plan = {
         "engine killed": (Held, kills // 2),
         "two at once, first": (Held, kills // 6),
@@ -226,6 +244,9 @@ def main() -> None:
         }
         results |= {name: each.result() for name, each in running.items()}
         results["app killed"] = rounds(InApp, at / "4", plan["app killed"][1])
+        plan["two drills at once"] = (Held, 2 * given.drills)
+        results["two drills at once"] = two_drills(at / "5", given.drills)
+    kills += 2 * given.drills
     for name, (written, missing) in results.items():
         print(f"  {name:<20} {plan[name][1]:>5,} kills  {written:>9,} acknowledged  {missing:,} lost")
     written, missing = (sum(numbers) for numbers in zip(*results.values(), strict=True))

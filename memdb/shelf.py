@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from memdb.errors import NotFound
+from memdb.errors import NotFound, NotKept
 
+T = TypeVar("T")
+_LEAST_S = 2.0  # between two states of work that is under way
+_SHARE = 0.05  # of the time at most is spent on keeping them
 _ID = re.compile(r"[0-9A-Za-z_-]{1,80}")
 
 
@@ -70,3 +75,24 @@ class Shelf:
                 self.delete(home, entry.id)
                 removed.append(entry.id)
         return tuple(removed)
+
+
+def now_and_then(save: Callable[[T], object]) -> Callable[[T], None]:
+    """What keeps states of long work on disk while it is under way, the first at once: it may be killed.
+
+    Later ones at most every two seconds, and in a twentieth of the time. A full disk ends no work: it is
+    told when the whole is saved.
+    """
+    due = 0.0
+
+    def keep(state: T) -> None:
+        nonlocal due
+        began = time.monotonic()
+        if began < due:
+            return
+        with suppress(NotKept):
+            save(state)
+        now = time.monotonic()
+        due = now + max(_LEAST_S, (now - began) / _SHARE)
+
+    return keep

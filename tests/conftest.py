@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import gc
+import hashlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -221,9 +222,14 @@ def no_notices() -> None:
 
 
 @pytest.fixture
-def prefix() -> str:
-    """A start for key and index names that no other test uses, e.g. `t3f9c1:`."""
-    return f"t{uuid.uuid4().hex[:6]}:"
+def prefix(request: pytest.FixtureRequest) -> str:
+    """A start for key and index names that no other test uses, e.g. `t3f9c1q:`.
+
+    Of the test's name, not random: what is drawn from an index is drawn by its keys, so a measurement is of the
+    same documents in every run.
+    """
+    digest = hashlib.blake2b(request.node.nodeid.encode(), digest_size=5).digest()
+    return f"t{base64.b32encode(digest).decode().lower()[:6]}:"
 
 
 @pytest.fixture

@@ -97,8 +97,8 @@ class Front:
 
 
 @contextlib.contextmanager
-def front(target: Target, place: int, seed: int) -> Iterator[Front]:
-    """The server behind a port whose reply number `place` is changed."""
+def front(target: Target, place: int, seed: int, limit_s: float = 1.0) -> Iterator[Front]:
+    """The server behind a port whose reply number `place` is changed; a call to it may take so long."""
 
     def relay(sock: socket.socket) -> None:
         # The doctor speaks TLS to it too.
@@ -128,7 +128,7 @@ def front(target: Target, place: int, seed: int) -> Iterator[Front]:
 
     with listening(relay) as port:
         told = Front(
-            Target(port=port, password=target.password, writable=True, timeout_s=1.0),
+            Target(port=port, password=target.password, writable=True, timeout_s=limit_s),
             place,
             random.Random(seed),
         )

@@ -238,6 +238,6 @@ def unsaid(info: IndexInfo, field: str = "") -> NoEmbedder:
         f"Nothing says which model made the vectors of {params.dim:,} numbers in '{vector_field.name}' of "
         f"'{info.name}'.",
         f"{offer}Choose one on the page or with --embedder, or say it in the settings file: "
-        f'[indexes."{info.name}"] embedder = "…".',
+        f'{declared.table_of(info.name)} embedder = "…".',
         dimension=params.dim,
     )

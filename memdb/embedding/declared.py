@@ -18,6 +18,7 @@ from typing import Any
 
 from memdb.cluster import targets
 from memdb.errors import BadSettings
+from memdb.json_text import json_text
 from memdb.settings import Settings
 
 _KEYS = {"embedder", "url", "key_env", "query_prefix", "document_prefix"}
@@ -34,6 +35,17 @@ class Declared:
     document_prefix: str | None = None
 
 
+def table_of(index: str, field: str = "") -> str:
+    """The heading of an index's table, or of one of its vector fields, as it is written in the file."""
+    rest = f".fields.{quoted(field)}" if field else ""
+    return f"[indexes.{quoted(index)}{rest}]"
+
+
+def quoted(name: str) -> str:
+    """A text as a TOML string; JSON escapes the same characters the same way."""
+    return json_text(name, ascii_only=False).replace("\x7f", "\\u007f")
+
+
 def of_index(settings: Settings, index: str, field: str = "") -> Declared | None:
     """What the settings file says of an index, or of one of its vector fields; None where nothing.
 
@@ -43,14 +55,14 @@ def of_index(settings: Settings, index: str, field: str = "") -> Declared | None
     table = targets.index_tables(settings).get(index)
     if table is None:
         return None
-    where = f'indexes."{index}"'
+    where = table_of(index)[1:-1]
     if not isinstance(table, dict):
         raise BadSettings(f"{where} is no table.", f"Write [{where}].")
     fields = table.get("fields", {})
     if not isinstance(fields, dict):
         raise BadSettings(f"{where}.fields is no table.", f"Write [{where}.fields.NAME].")
     if field in fields:
-        return _checked(fields[field], f"{where}.fields.{field}")
+        return _checked(fields[field], table_of(index, field)[1:-1])
     rest = {key: value for key, value in table.items() if key != "fields"}
     return _checked(rest, where) if rest else None
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memdb.cluster.client import Client
+from memdb.display import counted
 from memdb.errors import BadInput
 from memdb.jobs import Report, silent
 from memdb.maps.request import LEAST, MOST, MapRequest
@@ -17,6 +18,7 @@ from memdb.vectors.counts import tag_field
 from memdb.vectors.distance import Floats
 from memdb.vectors.filters import Raw
 from memdb.vectors.index import IndexInfo
+from memdb.vectors.nothing import nothing
 from memdb.vectors.read import NOTHING, LeftOut
 
 _MISSING = ""
@@ -70,8 +72,11 @@ def sample(client: Client, info: IndexInfo, request: MapRequest, *, report: Repo
                 strata[name] = heapq.nsmallest(limit, kept, key=lambda item: item[:2])
     chosen = _fairly(list(strata.values()), limit)
     if len(chosen) < LEAST:
+        name = info.vector_field(request.field)[0].name
+        if not chosen:
+            raise nothing(info, request.condition, name, left_out)
         raise BadInput(
-            f"{len(chosen)} documents with a usable vector match; a map needs at least {LEAST}.",
+            f"{counted(len(chosen), 'document')} with a usable vector; a map needs at least {LEAST}.",
             " ".join((*left_out.words, "Widen the filter, or choose another index.")),
         )
     chosen.sort(key=lambda item: item[:2])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
+from memdb.embedding.declared import quoted, table_of
 from memdb.reembedding.plan import Plan
 from memdb.vectors.query import Command
 
@@ -33,7 +34,7 @@ def steps(made: Plan, embedder: str, *, aliases: bool) -> tuple[Step, ...]:
         f"memdb evaluate {both}{field}{strip}",
         f"memdb recall --index {shlex.quote(new)} --field {shlex.quote(request.field)} --target 0.95",
     )
-    settings = (f'[indexes."{new}"]', f'embedder = "{embedder}"')
+    settings = (table_of(new), f"embedder = {quoted(embedder)}")
     key = f"{request.prefix}KEY" if request.prefix else "KEY"
     back = shlex.join(
         [

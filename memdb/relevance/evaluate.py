@@ -27,6 +27,7 @@ from memdb.relevance.ask import Way
 from memdb.relevance.exchange import MOST_QUESTIONS
 from memdb.relevance.labels import Judgements
 from memdb.relevance.run import MOST_HITS, Answered, Evaluation, EvaluationRequest, Setting
+from memdb.shelf import now_and_then
 from memdb.vectors.index import IndexInfo, index_info
 
 AT_ONCE = 500  # questions that are embedded and asked together; what is lost where something fails
@@ -92,16 +93,18 @@ def run_saved(
     report: Report = silent,
     keep: Callable[[Evaluation], None] | None = None,
 ) -> Evaluation:
-    """As `evaluate`; the result is kept on disk, also that of a cancelled one.
+    """As `evaluate`; the result is kept on disk, also of a cancelled one, and what a killed process had.
 
     Raises:
         Cancelled: from `report`; the questions asked until then are saved.
         MemDBError: nothing could be asked, or the result could not be saved.
     """
     last: list[Evaluation] = []
+    under_way: Callable[[Evaluation], None] = now_and_then(lambda run: store.save(run, home))
 
     def remember(run: Evaluation) -> None:
         last[:] = [run]
+        under_way(run)
         if keep is not None:
             keep(run)
 

@@ -22,6 +22,7 @@ from memdb.json_text import json_text
 
 FILE = "labels.json"
 FORMAT = 1
+_FORMATS = 10_000  # no version of this package ever writes such a number
 GRADES = {0: "not relevant", 1: "related", 2: "relevant", 3: "answers it"}
 MOST = 500_000  # labels of the file
 MOST_TEXT = 4_000  # characters of a question
@@ -78,7 +79,8 @@ def load(home: Path) -> tuple[Label, ...]:
         if about["format"] == FORMAT:
             rows: list[_Row] = files.typed(about["labels"], list[_Row])
             return tuple(_stored(*row) for row in rows)
-        files.typed(about["format"], int)
+        if not 0 < files.typed(about["format"], int) < _FORMATS:
+            raise ValueError("that is no format")
     raise BadInput(
         f"The labels in '{where}' are of format {about['format']}, and this version reads format {FORMAT}.",
         "Open them with the version of memdb that wrote them.",

@@ -91,7 +91,11 @@ def load(home: Path, run_id: str) -> Evaluation:
             "Run it again.",
         )
     whole = path.with_suffix(".run")
-    raw = files.content(whole, most=MOST_BYTES)
+    try:
+        raw = files.content(whole, most=MOST_BYTES)
+    except DamagedFile:  # the two go together
+        files.set_aside(path, "is of questions that cannot be read")
+        raise
     with files.reading(path, whole):
         files.typed(head["about"], Listed)
         if raw is None:

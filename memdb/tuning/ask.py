@@ -15,6 +15,7 @@ from memdb.embedding import Embedder, embedder_for
 from memdb.errors import BadInput, Cancelled
 from memdb.jobs import Report, silent
 from memdb.settings import Settings
+from memdb.shelf import now_and_then
 from memdb.tap import record as taps
 from memdb.tuning import queries, store, tapped
 from memdb.tuning.run import Queries, Run, SweepRequest
@@ -197,7 +198,7 @@ def run_saved(
     report: Report = silent,
     keep: Callable[[Run], None] | None = None,
 ) -> Run:
-    """As `recall`; the result is kept on disk, also that of a cancelled one.
+    """As `recall`; the result is kept on disk, also of a cancelled one, and what a killed process had.
 
     Raises:
         Cancelled: from `report`; what had been measured is saved.
@@ -205,10 +206,13 @@ def run_saved(
         MemDBError: nothing could be measured, or the result could not be saved.
     """
     last: Run | None = None
+    under_way: Callable[[Run], None] = now_and_then(lambda run: store.save(run, home))
 
     def remember(run: Run) -> None:
         nonlocal last
         last = run
+        if run.points:
+            under_way(run)
         if keep is not None:
             keep(run)
 

@@ -35,9 +35,10 @@ from memdb.tuning.vectors import documents
 from memdb.vectors import chance, distance, upload
 from memdb.vectors.distance import Floats
 from memdb.vectors.exact import Neighbours, nearest
-from memdb.vectors.filters import EVERYTHING, Condition, render
-from memdb.vectors.index import Field, IndexInfo, VectorParams
-from memdb.vectors.read import Block, blocks_of, vectors_of
+from memdb.vectors.filters import EVERYTHING, Condition, Raw, render
+from memdb.vectors.index import IndexInfo, VectorParams
+from memdb.vectors.nothing import nothing
+from memdb.vectors.read import NOTHING, Block, LeftOut, blocks_of, vectors_of
 
 MOST_QUERIES = 20_000
 MOST_BYTES = 512 * 2**20  # of a file
@@ -107,7 +108,7 @@ def unseen(
         bases = _random(client, info, field, count, seed, condition, report)
         some = _random(client, info, field, unseen_like.SAMPLE, seed, EVERYTHING, report)
     if not len(bases.keys):
-        raise _none_match(info, vector_field)
+        raise nothing(info, _words(client, info, condition), vector_field.name, bases.left_out)
     some = some.first(unseen_like.SAMPLE)
     donors = some.first(unseen_like.DONORS)
     # Nearness is that of the points: by inner product a document need not be near to itself.
@@ -190,7 +191,8 @@ def random_documents(
     else:
         chosen = _random(client, info, field, count, seed, condition, report)
     if not chosen.keys:
-        raise _none_match(info, info.vector_field(field)[0])
+        name = info.vector_field(field)[0].name
+        raise nothing(info, _words(client, info, condition), name, chosen.left_out)
     return made(chosen.vectors, chosen.keys, chosen.keys, Documents(len(chosen.keys), seed, extend=False))
 
 
@@ -351,9 +353,10 @@ def made(
 class _Documents:
     keys: tuple[str, ...]
     vectors: Floats  # (len(keys), dim), prepared
+    left_out: LeftOut = NOTHING  # of those that were looked at
 
     def first(self, count: int) -> _Documents:
-        return _Documents(self.keys[:count], self.vectors[:count])
+        return _Documents(self.keys[:count], self.vectors[:count], self.left_out)
 
 
 def _of_sample(sample: Sample, params: VectorParams) -> _Documents:
@@ -431,7 +434,9 @@ def _random(
     _, params = info.vector_field(field)
     salt = chance.salted(seed)
     best: list[tuple[int, str, Floats]] = []
+    left_out = NOTHING
     for every in documents(client, info, field, condition, report=report):
+        left_out += every.left_out
         block = _usable(every, params.metric)
         ranked = heapq.nsmallest(count, ((chance.number(key, salt), i) for i, key in enumerate(block.keys)))
         # Copies, not views: a view would hold its whole block in memory.
@@ -441,7 +446,7 @@ def _random(
     best = heapq.nsmallest(count, best, key=lambda item: item[:2])
     vectors = [vector for _, _, vector in best]
     stacked = np.stack(vectors) if vectors else np.empty((0, params.dim), np.float32)
-    return _Documents(tuple(key for _, key, _ in best), stacked)
+    return _Documents(tuple(key for _, key, _ in best), stacked, left_out)
 
 
 def _usable(block: Block, metric: str) -> _Documents:
@@ -453,11 +458,14 @@ def _usable(block: Block, metric: str) -> _Documents:
     return _Documents(tuple(first.keys[i] for i in rows.tolist()), first.vectors[rows].astype(np.float32))
 
 
-def _none_match(info: IndexInfo, field: Field) -> BadInput:
-    return BadInput(
-        f"No document of '{info.name}' with a vector in '{field.name}' matches the filter.",
-        "Widen the filter, or choose another index.",
-    )
+def _words(client: Client, info: IndexInfo, condition: Condition | str) -> str:
+    """A filter in words; "*" where there is none."""
+    if isinstance(condition, str):
+        return condition
+    if isinstance(condition, Raw):
+        return condition.expression
+    rendered = render(condition, client.server.dialect, info)
+    return "*" if rendered.everything else rendered.query
 
 
 def _ways(

@@ -35,6 +35,7 @@ from memdb.vectors.evidence import Drawing, Evidence, Kept, from_arrays, holds
 from memdb.vectors.filters import EVERYTHING, Condition, render
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.membership import Membership
+from memdb.vectors.nothing import nothing
 from memdb.vectors.read import NOTHING, Block, LeftOut
 from memdb.vectors.search import count as matching
 
@@ -133,10 +134,7 @@ def sampled(
         return known.first(count)
     documents = matching(client, info, condition)
     if not documents:
-        raise BadInput(
-            f"No document of '{info.name}' matches the filter, so there is nothing to draw a sample of.",
-            "Widen the filter.",
-        )
+        raise nothing(info, render(condition, client.server.dialect, info).query)
     if lists(client, documents, count, reserve):
         keys, documents = _listed(client, info, count, seed, condition, report)
         way: Way = "listed"

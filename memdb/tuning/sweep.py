@@ -44,6 +44,7 @@ from memdb.vectors import distance, shards
 from memdb.vectors.filters import Condition
 from memdb.vectors.index import IndexInfo, index_info
 from memdb.vectors.membership import Membership
+from memdb.vectors.nothing import nothing
 from memdb.vectors.query import KnnRequest, vector_param
 from memdb.vectors.search import count
 
@@ -183,9 +184,7 @@ class _Sweep:
         request, info, queries = self.state.request, self.info, self.state.queries
         matching = count(self.client, info, request.condition)
         if not matching:
-            raise BadInput(
-                f"No document of '{info.name}' matches the filter {request.filter}.", "Widen the filter."
-            )
+            raise nothing(info, request.filter)
         self.state = self._known(self.state)
         exact = self.state.truth
         if request.sample and self.sample is None:
@@ -205,12 +204,8 @@ class _Sweep:
         wanted = [ask.k for ask in queries.asks] or [request.k] * len(exact.keys)
         fewest = min(map(len, exact.keys))
         if not max(map(len, exact.keys)):
-            raise BadInput(
-                f"No document but the query itself matches the filter {request.filter}."
-                if exact.looked_at
-                else f"None of the {matching:,} documents that match holds a usable vector.",
-                "Widen the filter, or choose another index.",
-            )
+            name = info.vector_field(request.field)[0].name
+            raise nothing(info, request.filter, name, but_itself=exact.looked_at > 0)
         if queries.asks:
             if fewer := sum(len(row) < k for row, k in zip(exact.keys, wanted, strict=True)):
                 self.notes.append(

@@ -29,8 +29,9 @@ from memdb.vectors.distance import Doubles, Floats, distances, prepared
 SAMPLE = 10_000  # documents of the calibration
 DONORS = 1_000  # documents whose ways to their neighbours are lent to others
 LEFT_OUT = 0.2  # share of the sample that its graph is built without, and that then are asked
-ASKED = 2_000  # of each kind: their mean recall is known to about ±0.004 at 0.95
-ROUNDS = 5  # graphs of a small index, each without another fifth, until so many were asked
+ASKED = 2_000  # at least, of each kind
+KNOWN_TO = 0.005  # standard error at which the two kinds' means are told apart: more are asked until then
+ROUNDS = 5  # graphs at most, each without another fifth, until so many were asked
 FEWEST = 100  # documents below which nothing is calibrated
 NEIGHBOURS = 16  # among which the first at a distance above zero is looked for: documents may be equal
 EQUAL = 1e-3  # a neighbour nearer than this share of the sixteenth is a copy
@@ -184,14 +185,20 @@ def _calibrated(sample: _Sample, index: _Build, k: int, seed: int) -> Calibratio
         vectors = (vectors - vectors.mean(axis=0, dtype=np.float64)).astype(np.float32)
     order = np.random.default_rng(seed).permutation(len(vectors))
     share = int(len(vectors) * LEFT_OUT)
-    rounds = []
-    for turn in range(min(ROUNDS, math.ceil(ASKED / share))):
+    rounds: list[_Round] = []
+    efs: tuple[int, ...] = ()
+    needed = ASKED
+    while len(rounds) < ROUNDS and sum(len(part.outside) for part in rounds) < needed:
+        turn = len(rounds)
         report("Calibrating queries", turn, ROUNDS + _STEPS)
         left_out = order[turn * share : (turn + 1) * share]
         inside = np.delete(vectors, left_out, axis=0)
         rounds.append(_Round(inside, vectors[left_out], index, k, seed + turn))
-    efs = _telling(rounds, k)
-    truth = np.mean([[part.unseen(ef) for ef in efs] for part in rounds], axis=0)
+        # Where a graph loses whole clusters, a query finds all or nothing: a mean of few tells little then.
+        efs = _telling(rounds, k)
+        spread = max(float(np.concatenate([part.unseen(ef) for part in rounds]).std()) for ef in efs)
+        needed = max(ASKED, math.ceil(2 * (spread / KNOWN_TO) ** 2))
+    truth = np.array([_mean_of(rounds, ef) for ef in efs])
     missed = max(1 - float(truth.mean()), 1e-3)
 
     def excess(scale: float, step: int) -> float:
@@ -240,12 +247,16 @@ def _telling(rounds: list[_Round], k: int) -> tuple[int, ...]:
     tried: dict[int, float] = {}
     ef, before = max(10, k), -1.0
     while True:
-        tried[ef] = float(np.mean([part.unseen(ef) for part in rounds]))
+        tried[ef] = _mean_of(rounds, ef)
         if tried[ef] >= _HIGH or tried[ef] - before < _RISE or ef >= _MOST_EF:
             break
         ef, before = 2 * ef, tried[ef]
     good = [ef for ef, recall in tried.items() if _LOW <= recall <= _PERFECT]
     return tuple(good[-2:]) or (min(tried, key=lambda ef: abs(tried[ef] - _HIGH)),)
+
+
+def _mean_of(rounds: Sequence[_Round], ef: int) -> float:
+    return float(np.mean([part.unseen(ef).mean() for part in rounds]))
 
 
 class _Round:
@@ -260,20 +271,23 @@ class _Round:
         ways, self.reach = nearest_ways(self.bases, inside, self.metric)
         donors = np.flatnonzero(self.reach > 0).tolist()
         self.ways = ways[lent(range(len(self.own)), donors, seed)] if donors else ways
+        self._known: dict[int, Doubles] = {}
 
-    def unseen(self, ef: int) -> float:
-        """Mean recall of the documents left out."""
-        return self._recall(self.outside, self.limits, ef)
+    def unseen(self, ef: int) -> Doubles:
+        """(len(outside),) recall of each document left out."""
+        if ef not in self._known:
+            self._known[ef] = self._recalls(self.outside, self.limits, ef)
+        return self._known[ef]
 
     def made(self, scale: float, efs: tuple[int, ...]) -> list[float]:
         """Mean recall of made queries at some EF values."""
         asked = moved(self.bases, self.reach, self.ways, scale, self.metric)
         limits = _kth(asked, self.inside, self.k, self.metric, self.own)
-        return [self._recall(asked, limits, ef, self.own) for ef in efs]
+        return [float(self._recalls(asked, limits, ef, self.own).mean()) for ef in efs]
 
-    def _recall(self, asked: Floats, limits: Floats, ef: int, own: Places | None = None) -> float:
+    def _recalls(self, asked: Floats, limits: Floats, ef: int, own: Places | None = None) -> Doubles:
         self.graph.expansion_search = ef
-        hits = 0
+        hits = np.empty(len(asked), np.int64)
         # One more than k of either kind: a search never keeps fewer candidates than it is asked for, so that
         # the two would not be asked with the same EF_RUNTIME where that is k.
         wanted = self.k + 1
@@ -284,8 +298,8 @@ class _Round:
             good &= got.distances <= limits[rows, None]
             if own is not None:
                 good &= got.keys != own[rows, None]
-            hits += int(np.minimum(good.sum(axis=1), self.k).sum())
-        return hits / (len(asked) * self.k)
+            hits[rows] = np.minimum(good.sum(axis=1), self.k)
+        return np.asarray(hits / self.k)
 
 
 def nearest_ways(documents: Floats, others: Floats, metric: str) -> tuple[Floats, Doubles]:

@@ -21,7 +21,7 @@ from memdb.display import Markdown, code, labels, markdown
 from memdb.errors import LoginFailed, MemDBError, NotAllowed, NoVectorField
 from memdb.maps import layout
 from memdb.ui.help import HELP
-from memdb.ui.kit import access, cached, parts, safety, state, targets
+from memdb.ui.kit import access, cached, parts, role, safety, state, targets
 from memdb.vectors.index import IndexInfo
 
 TITLE = "MemoryDB Explorer"
@@ -74,7 +74,7 @@ def _set_aside() -> None:
     """Keep what is imported by now out of the garbage collector's sight.
 
     Streamlit collects after every run of the script, also of a panel that draws itself each second: going
-    through all modules took longer than most runs.
+    through all modules took longer than most runs (docs/decisions/0136-garbage.md).
     """
     gc.collect()
     gc.freeze()
@@ -134,6 +134,7 @@ def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
     parts.damaged_files()
     with st.sidebar:
         access.login_panel(targets.may())
+        role.panel()
     token = _LET_IN.set(True)
     try:
         with limit:

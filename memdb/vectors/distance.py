@@ -100,14 +100,15 @@ def exact(queries: NDArray[np.floating], vectors: NDArray[np.floating], metric: 
 def uncertainty(
     queries: NDArray[np.floating], vectors: NDArray[np.floating], metric: str, type_: str
 ) -> Doubles:
-    """What rounding to the stored type may do to the distances of `exact`: (p,), in their unit.
+    """By how much the distances of `exact` may differ for equally near documents: (p,), in their unit.
 
-    Each number of a vector was rounded by a share of itself: up to u (ROUNDING), 0.425 u in the mean of
-    squares (even within an interval whose width is the same from one power of two to the next). To first
-    order that moves the distance by the slope in each number times that; the errors are independent, so
-    their squares are added: one standard deviation. Added to it: the rounding of the float64 sums, and for
-    COSINE of the float32 numbers that unit vectors are kept as. All of it is relative to the terms of the
-    sum, never a fixed number.
+    The stored numbers are the documents: rounding to their type has made some equal, and those are equal
+    here too. What is left is arithmetic, in float32 (FLOAT64: in float64). Rounding to that moves each
+    number by up to u of itself (ROUNDING), 0.425 u in the mean of squares (even within an interval whose
+    width is the same from one power of two to the next). To first order that moves the distance by the slope
+    in each number times that; the errors are independent, so their squares are added: one standard deviation.
+    Added to it: the rounding of the float64 sums, and for COSINE of the float32 numbers that unit vectors are
+    kept as. All of it is relative to the terms of the sum, never a fixed number.
 
     Args:
         queries: (p, d) as sent.
@@ -119,6 +120,7 @@ def uncertainty(
         queries.astype(np.float64, copy=False),
         vectors.astype(np.float64, copy=False),
     )
+    single = ROUNDING["FLOAT64" if type_ == "FLOAT64" else "FLOAT32"]
     arithmetic = ROUNDING["FLOAT64"]
     if metric == "L2":
         slopes, terms = 2.0 * (wide_queries - wide_vectors), (wide_queries - wide_vectors) ** 2
@@ -128,10 +130,10 @@ def uncertainty(
         wide_queries, wide_vectors = prepared_wide(wide_queries, metric), prepared_wide(wide_vectors, metric)
         terms = wide_queries * wide_vectors
         slopes = wide_queries - terms.sum(axis=1, keepdims=True) * wide_vectors
-        arithmetic = ROUNDING["FLOAT64" if type_ == "FLOAT64" else "FLOAT32"]
+        arithmetic = single
     moved = np.sqrt(np.einsum("ij,ij->i", slopes * wide_vectors, slopes * wide_vectors))
     sums = 4 * ROUNDING["FLOAT64"] * (np.abs(terms).sum(axis=1) + (metric != "L2"))
-    return np.asarray((_SPREAD * ROUNDING[type_] + 4 * arithmetic) * moved + sums)
+    return np.asarray((_SPREAD * single + 4 * arithmetic) * moved + sums)
 
 
 def distances(queries: Floats, vectors: Floats, metric: str) -> Floats:

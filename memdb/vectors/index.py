@@ -260,7 +260,8 @@ def exists(client: Client, name: str) -> bool:
 def index_info(client: Client, name: str) -> IndexInfo:
     """Definition and state of one index; of all shards where the engine searches them all.
 
-    A name that is not UTF-8 may also be given as it is shown, with \\xNN for its bytes.
+    A name that is not UTF-8 may also be given as it is shown, with \\xNN for its bytes, and one with line
+    breaks as RediSearch lists it.
 
     Raises:
         UnknownIndex: there is none, or this node has not got it yet (empty reply of a replica).
@@ -272,13 +273,21 @@ def index_info(client: Client, name: str) -> IndexInfo:
     try:
         reply = replies.pairs(client.execute("FT.INFO", name))
     except UnknownIndex:
+        if (broken := _with_breaks(name)) != name and "\\x" not in name:
+            return index_info(client, broken)
         shown = [n for n in index_names(client) if n != name and line(n) == name] if "\\x" in name else []
         if len(shown) != 1:
             raise
         return index_info(client, shown[0])
     if not reply:
         raise UnknownIndex(name)
-    return read_info(name, reply)
+    info = read_info(name, reply)
+    return dataclasses.replace(info, name=name) if info.name != name == _with_breaks(info.name) else info
+
+
+def _with_breaks(name: str) -> str:
+    """The name that RediSearch tells with `\\n` and `\\r` for its line breaks."""
+    return name.replace("\\r", "\r").replace("\\n", "\n")
 
 
 def silent_words(addresses: Sequence[str]) -> str:

@@ -3,8 +3,9 @@
 A returned document counts where it is one of the true neighbours, or where it stands in for a true neighbour
 that was not returned and is as near as that one. How near it is is computed here in float64 from its stored
 vector; the distance that the engine reports is not trusted, since it carries the rounding of the engine's
-arithmetic. "As near" allows for what rounding to the stored type does to such a distance, and no more
-(docs/decisions/0060-found.md). A hit that breaks the filter counts for nothing, however near it is.
+arithmetic. "As near" allows for the rounding of float32 (FLOAT64: of float64), and no more: numbers of half
+types are taken as they are stored (docs/decisions/0060-found.md). A hit that breaks the filter counts for
+nothing, however near it is.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Near:
     """How far a document lies from a query."""
 
     distance: float  # float64, from the stored vector
-    uncertainty: float  # what rounding to the stored type may do to it
+    uncertainty: float  # by how much equally near documents may differ
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from memdb.tuning.source import File, Unseen
 from memdb.vectors import distance
 from memdb.vectors.index import IndexInfo, index_info
 from memdb.vectors.membership import Membership
+from memdb.vectors.nothing import nothing
 from memdb.watch.series import Measured, Watch
 
 _DEFAULT = SweepRequest("")
@@ -102,9 +103,8 @@ def measure(client: Client, watch: Watch, home: Path, *, report: Report = silent
         )
         neighbours, nearer = made.truth, made.nearer
     if not max(map(len, neighbours.keys), default=0):
-        raise BadInput(
-            f"No document of '{info.name}' matches the filter {watch.filter}.", "Widen the filter."
-        )
+        name = info.vector_field(watch.field)[0].name
+        raise nothing(info, watch.filter, name, but_itself=neighbours.looked_at > 0)
     ef = watch.ef_runtime if asked.asks else (watch.ef_runtime or 0)
     commands = own.questions(client, info, request, asked, ef)
     done = 0

@@ -18,6 +18,7 @@ QUERIES = 500
 EVERY_S = 900.0
 LEAST_EVERY_S = 10.0
 _DEFAULT = SweepRequest("")
+_LONGEST_S = 366 * 86_400.0  # between two measurements
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Watch:
             ("The target recall", self.target, 0, 1),
             ("The confidence", self.confidence, 0.5, 0.9999),
             ("The number of queries", self.queries, 1, MOST_QUERIES),
+            ("The seconds between two measurements", self.every_s, 1, _LONGEST_S),
         ):
             if not low <= value <= high:
                 raise OutOfRange(name, value, low, high, "a watch")

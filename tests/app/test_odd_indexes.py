@@ -68,6 +68,19 @@ def test_an_index_without_a_vector_field_is_named(
     assert not app.error
 
 
+@pytest.mark.parametrize(
+    "page", ["pages/explore/map.py", "pages/tune/recall.py", "pages/explore/assistant.py"]
+)
+def test_an_index_that_holds_nothing_is_called_empty(
+    opened: Opener, client: Client, prefix: str, page: str
+) -> None:
+    client.execute("FT.CREATE", prefix + "idx", "PREFIX", 1, prefix + "d:", "SCHEMA", "v", *VECTOR)
+    client.execute("HSET", prefix + "d:1", "v", b"no vector")
+    until(lambda: client.execute("FT.SEARCH", prefix + "idx", "*")[0] == 0, "the index is asked")
+    titles = [str(error.proto.title).replace("\\", "") for error in opened(page, prefix + "idx").error]
+    assert titles == [f"Index '{prefix}idx' holds no documents."]
+
+
 def test_a_step_about_an_index_without_a_vector_field_names_it(
     opened: Opener, client: Client, prefix: str
 ) -> None:

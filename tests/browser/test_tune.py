@@ -139,7 +139,7 @@ def test_a_shadow_index_is_built_measured_and_dropped(app_server: str, page: Pag
     page.get_by_role("button", name="Measure all").click()
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
     expect(page.get_by_role("button", name="Cancel")).to_be_hidden(timeout=LONG_MS)
-    expect(page.get_by_text("recall against time").first).to_be_visible()
+    expect(page.get_by_role("heading", name="Recall over time")).to_be_visible()
     page.get_by_role("tab", name="Drop").click()
     drop = page.get_by_role("button", name="Drop it")
     expect(drop).to_be_disabled()

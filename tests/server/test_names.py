@@ -139,6 +139,23 @@ def test_index_names_that_are_no_text(client: Client, prefix: str) -> None:
         client.execute("FT.DROPINDEX", name)
 
 
+@pytest.mark.parametrize("between", ["\n", "\r\n", r"\n"])
+def test_index_names_with_line_breaks(client: Client, prefix: str, between: str) -> None:
+    """RediSearch lists a line break as two characters, which are no name that it knows."""
+    name = f"{prefix}one{between}two"
+    client.execute("FT.CREATE", name, "PREFIX", 1, prefix + "d:", "SCHEMA", "v", *VECTOR)
+    try:
+        client.execute("HSET", prefix + "d:1", "v", np.array([3, 4], "<f4").tobytes())
+        until(lambda: index_info(client, name).documents == 1, "the document is indexed")
+        (listed,) = [other for other in index_names(client) if other.startswith(prefix)]
+        for said in (name, listed):
+            info = index_info(client, said)
+            assert info.name == name
+            assert search.knn(client, KnnRequest(said, (0.0, 0.0)), info).keys == (prefix + "d:1",)
+    finally:
+        client.execute("FT.DROPINDEX", name)
+
+
 # ---- JSON paths without an alias ---------------------------------------------------------------------------
 
 

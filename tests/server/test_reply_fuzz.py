@@ -133,7 +133,8 @@ def test_what_leaves_is_a_result_or_an_error_of_ours(
     rng = random.Random(name)
     escaped = []
     for place, seed in itertools.product(rng.sample(range(places), min(places, 12)), range(8)):
-        with front(filled, place, seed) as told, connect(told.target) as client:
+        # Some replies never end: a call waits for the rest of them as long as it may.
+        with front(filled, place, seed, limit_s=0.4) as told, connect(told.target) as client:
             try:
                 run(client)
             except MemDBError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -10,12 +11,20 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
+from urllib.parse import quote
 
+import numpy as np
 import pytest
 
+from benchmarks import browsers
+from memdb.cluster.client import connect
 from memdb.cluster.target import Target
 from memdb.demo.app import app_folder, environment
 from memdb.ports import free_port, port_is_free
+from memdb.vectors import index
+from memdb.vectors.schema import HnswField, IndexSpec, TextField
+from tests.asynchronous import result_of
+from tests.conftest import clean
 from tests.waiting import PATIENCE_S, until
 
 SERVE = [sys.executable, "-m", "memdb", "serve"]
@@ -48,6 +57,48 @@ def status(url: str) -> int:
         return refused.code
     except OSError:
         return 0
+
+
+def test_the_end_comes_with_browsers_connected_and_jobs_running(
+    server_target: Target, prefix: str, tmp_path: Path
+) -> None:
+    """Three tabs are open, one of them has begun a job by opening Present, when SIGTERM comes."""
+    with connect(server_target) as client:
+        spec = IndexSpec(f"{prefix}idx", (TextField("title"), HnswField("v", 64)), (f"{prefix}d:",))
+        index.create(client, spec)
+        rows = np.random.default_rng(1).normal(size=(4_000, 64)).astype("<f4")
+        client.pipeline([("HSET", f"{prefix}d:{i}", "v", row.tobytes()) for i, row in enumerate(rows)])
+    port, log = free_port(), tmp_path / "log"
+    env = {**os.environ, **environment(server_target, tmp_path), "MEMDB_LOG": "json", "HOME": str(tmp_path)}
+    env["PYTHONPATH"] = str(app_folder())
+    words = [*SERVE, "--port", str(port)]
+    with (
+        log.open("wb") as out,
+        subprocess.Popen(words, stdout=out, stderr=out, env=env, cwd=tmp_path) as process,
+    ):
+        try:
+            until(lambda: process.poll() is not None or not port_is_free(port), "it listens")
+            result_of(_told_to_end(port, process, f"{prefix}idx"))
+        finally:
+            process.kill()
+    with connect(server_target) as client:
+        clean(client, prefix)
+    told = log.read_text()
+    assert process.returncode in (0, -signal.SIGTERM), told  # the web server ends by the signal it was sent
+    assert "Traceback" not in told
+    lines = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
+    (end,) = (line for line in lines if line["message"] == "The app ends.")
+    assert (end["jobs"], end["jobs_that_did_not_end"]) == (1, 0)
+    assert not list(tmp_path.rglob("*.part"))
+
+
+async def _told_to_end(port: int, process: subprocess.Popen[bytes], name: str) -> None:
+    async with browsers.tabs(port, 3) as opened:
+        await opened[0].open("metrics")
+        await opened[1].open("search", f"index={quote(name)}")
+        await opened[2].open("present", f"index={quote(name)}")
+        process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(process.wait, PATIENCE_S)
 
 
 def test_it_is_ready_under_its_prefix_and_ends_in_order(server_target: Target, tmp_path: Path) -> None:

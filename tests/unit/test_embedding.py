@@ -6,6 +6,7 @@ import io
 import json
 import sys
 import threading
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
 
 from memdb import files
-from memdb.embedding import Embedder, Patience, bedrock, fits, named
+from memdb.embedding import Embedder, Patience, bedrock, declared, fits, named
 from memdb.embedding.kept import Kept
 from memdb.embedding.openai import OpenAI
 from memdb.errors import BadInput, EngineError, LoginFailed, ServiceUnreachable, Throttled
@@ -472,3 +473,10 @@ def test_what_stands_before_a_text_goes_by_the_family(
     assert [text for call in endpoint.calls for text in call[2]["input"]] == (
         [query + "x", document + "x"] if query else ["x", "x"]
     )
+
+
+@pytest.mark.parametrize("name", ["idx:orders", 'a "b" \\ c', "line\nbreak", "ключ 🎈", "tab\t\x7f\x01", ""])
+def test_the_table_of_an_index_is_read_back_under_its_name(name: str) -> None:
+    written = f"{declared.table_of(name, name or 'v')}\nembedder = {declared.quoted(name)}\n"
+    assert tomllib.loads(written) == {"indexes": {name: {"fields": {name or "v": {"embedder": name}}}}}
+    assert tomllib.loads(f"{declared.table_of(name)}\nx = 1")["indexes"] == {name: {"x": 1}}

@@ -24,11 +24,17 @@ from memdb.cluster.target import Target
 from memdb.errors import BadInput, DamagedFile, MemDBError, NotFound, NotKept
 from memdb.operations import history
 from memdb.operations.past import Past
+from memdb.relevance import labels
+from memdb.relevance import store as evaluations
 from memdb.sessions import format_file
 from memdb.settings import Settings
 from memdb.sizing import prices, profiles
 from memdb.sizing.catalogue import Price
+from memdb.tap.record import Recorder
 from memdb.tuning import store
+from memdb.watch import series
+from memdb.watch.series import Watch
+from tests.unit.test_relevance import at_rank, evaluation
 from tests.unit.tune_run import run as some_run
 
 PRICE = Price(
@@ -87,6 +93,29 @@ def made_history(home: Path) -> Path:
     return path
 
 
+def made_watches(home: Path) -> Path:
+    series.keep(home, Target(), [Watch("idx", "v", 10, 64, "*", 0.95, 0.95, 60.0)])
+    return series.path_of(home, Target())
+
+
+def made_evaluation(home: Path) -> Path:
+    return evaluations.save(evaluation(at_rank([1, 2]), id="20260101-000000-abcdef"), home)
+
+
+def made_labels(home: Path) -> Path:
+    labels.judge(home, "restore", "d:1", 2)
+    return labels.path(home)
+
+
+def made_record(home: Path) -> Path:
+    path = home / "taps" / "20260101-000000-here.parquet"
+    with Recorder(path) as recorder:
+        query = np.arange(4, dtype="<f4").tobytes()
+        words = (b"FT.SEARCH", b"idx", b"*=>[KNN 3 @v $q]", b"PARAMS", b"2", b"q", query)
+        recorder.offer(recorder.wanted() or 0.0, list(words), 1, 1.0)
+    return path
+
+
 READ: dict[str, tuple[Callable[[Path], Path], Callable[[Path], object]]] = {
     "prices": (made_prices, prices.usable),
     "profile": (made_profile, lambda home: profiles.load("mine", home)),
@@ -96,6 +125,13 @@ READ: dict[str, tuple[Callable[[Path], Path], Callable[[Path], object]]] = {
         lambda home: store.load(home, some_run().id),
     ),
     "runtime file": (made_runtime, runtime.running_engines),
+    "watches": (made_watches, lambda home: series.listed(home, Target())),
+    "evaluation": (made_evaluation, evaluations.listed),
+    "questions of an evaluation": (
+        lambda home: made_evaluation(home).with_suffix(".run"),
+        lambda home: evaluations.load(home, "20260101-000000-abcdef"),
+    ),
+    "labels": (made_labels, labels.load),
     "history": (made_history, lambda home: Past(history.path_of(home, Target())).kept("x")),
     "history, written": (made_history, lambda home: history.Writer(history.path_of(home, Target())).close()),
 }
@@ -120,7 +156,8 @@ def test_what_is_damaged_is_named_and_the_next_time_it_is_not_there(
     # SQLite takes an empty file for a new one, and does not look at what lies behind its pages.
     unseen = kind.startswith("history") and damage in ("nothing", "cut", "huge")
     if not unseen:
-        assert path.name in said
+        # An evaluation's two files go together, by the name of either.
+        assert path.name in said or (path.suffix == ".run" and f"{path.stem}.json" in said)
         assert "set aside" in said
     # Now it is gone, and all goes on as if it had never been.
     for _ in range(2):
@@ -148,7 +185,19 @@ def _mutated(value: object, with_: object) -> list[object]:
 @pytest.mark.parametrize(
     "with_", [None, "text", -1, 1e308, True, [], {}, [[]], {"a": {"b": []}}, 10**400], ids=repr
 )
-@pytest.mark.parametrize("kind", ["prices", "profile", "run", "runtime file"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "prices",
+        "profile",
+        "run",
+        "runtime file",
+        "watches",
+        "evaluation",
+        "questions of an evaluation",
+        "labels",
+    ],
+)
 def test_every_part_of_another_type_is_read_or_named(tmp_path: Path, kind: str, with_: object) -> None:
     make, read = READ[kind]
     path = make(tmp_path)

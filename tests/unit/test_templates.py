@@ -19,7 +19,6 @@ from packaging.version import Version
 
 from memdb.hosting.place import STYLES
 from tests.linted import lint
-from tests.unit.source import nodes
 
 ROOT = Path(__file__).parent.parent.parent
 DEPLOY = ROOT / "deploy"
@@ -70,29 +69,69 @@ def operations() -> dict[str, set[str]]:
     return names
 
 
-def called(tree: Any) -> Iterator[str]:
+# Calls that name no action beside them; the client is made for this service in the same file.
+BY_ITSELF = {
+    ("assistant/answers.py", "converse_stream"): "bedrock-runtime",
+    ("embedding/bedrock.py", "invoke_model"): "bedrock-runtime",
+    ("cluster/aws.py", "get_secret_value"): "secretsmanager",
+    ("cluster/discover.py", "describe_clusters"): "memorydb",
+    ("cluster/discover.py", "describe_parameters"): "memorydb",
+    ("cluster/elasticache.py", "describe_replication_groups"): "elasticache",
+    ("cluster/elasticache.py", "describe_serverless_caches"): "elasticache",
+    ("cluster/elasticache.py", "describe_cache_clusters"): "elasticache",
+    ("sizing/prices.py", "get_products"): "pricing",
+    ("cli/aws.py", "put_metric_alarm"): "cloudwatch",
+}
+MADE_BY = {"bedrock-runtime": "memdb.assistant.bedrock_client"}  # the module that makes the service's client
+# The sample answers by these names, and the Sizing page prints the last two: nothing is called.
+NOT_CALLED = {"operations/aws_sample.py", "sizing/deploy.py"}
+
+
+def called(tree: ast.AST) -> Iterator[str]:
     """What a source calls as a method, or names in a text: `get_paginator("describe_clusters")`."""
-    for node in tree:
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            yield node.func.attr
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            yield node.attr
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
 
 
+def named_actions(tree: ast.AST) -> set[str]:
+    """Actions that a source names: whole, or with the service of a client (either database's) before them."""
+    actions: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if re.fullmatch(r"[a-z0-9]+:[A-Z]\w+", node.value):
+                actions.add(node.value)
+            elif re.fullmatch(r":[A-Z]\w+", node.value):
+                actions |= {f"{service}{node.value}" for service in ("memorydb", "elasticache")}
+    return actions
+
+
+def actions_of(source: str, name: str, known: dict[str, set[str]]) -> tuple[set[str], list[str]]:
+    """The actions of every call in a source, by service and operation, and the calls whose service is not told."""
+    tree, needed, untold = ast.parse(source), set(), []
+    for function in (n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)):
+        for operation in set(called(function)) & known.keys():
+            beside = known[operation] & named_actions(function)
+            service = BY_ITSELF.get((name, operation))
+            if not beside and service is not None and MADE_BY.get(service, f'"{service}"') in source:
+                beside = {a for a in known[operation] if a.startswith(f"{SERVICES[service]}:")}
+            needed |= beside
+            untold += [] if beside else [f"{name}: {operation}"]
+    return needed, untold
+
+
 def actions_of_the_code() -> set[str]:
-    """Every action that the package's calls may need; a name of several services counts for those it names."""
+    """Every action that the package's calls need."""
     known, needed = operations(), set()
     for path in sorted((ROOT / "memdb").rglob("*.py")):
-        text = path.read_text()
-        if not re.search(r"aws|boto|bedrock|pricing", text):
-            continue
-        for name in set(called(nodes(path))) & known.keys():
-            needed |= {a for a in known[name] if _services_of(path, text, a.partition(":")[0])}
+        name = str(path.relative_to(ROOT / "memdb"))
+        if name not in NOT_CALLED:
+            actions, untold = actions_of(path.read_text(), name, known)
+            assert not untold
+            needed |= actions
     return needed
-
-
-def _services_of(path: Path, text: str, service: str) -> bool:
-    return service in f"{path} {text}".lower()
 
 
 def granted(text: str) -> set[str]:
@@ -158,6 +197,22 @@ def test_both_kinds_grant_the_same(style: str) -> None:
     first, second = (granted(text) for text in texts)
     assert first == second
     assert "memorydb:Connect" in first
+
+
+def test_a_call_counts_for_the_service_it_is_sent_to_alone() -> None:
+    known = operations()
+    both = "memorydb:DescribeSnapshots", "elasticache:DescribeSnapshots"
+    assert set(both) <= known["describe_snapshots"]
+    call = 'lambda: pages(client, "describe_snapshots", "Snapshots")'
+    for action in both:  # whatever else the file speaks of
+        source = f'"""memorydb and elasticache"""\ndef read(client):\n    return ask("{action}", {call})\n'
+        assert actions_of(source, "x.py", known) == ({action}, [])
+    source = f'def read(client):\n    return ask(f"{{service(client)}}:DescribeSnapshots", {call})\n'
+    assert actions_of(source, "x.py", known) == (set(both), [])
+    source = "def read(client):\n    return client.describe_snapshots()\n"
+    assert actions_of(source, "x.py", known) == (set(), ["x.py: describe_snapshots"])
+    other = f'def read(client):\n    return ask("memorydb:DescribeUsers", {call})\n'
+    assert actions_of(other, "x.py", known) == (set(), ["x.py: describe_snapshots"])
 
 
 @pytest.mark.parametrize("style", STYLES)

@@ -140,3 +140,12 @@ def test_a_hover_names_the_confidence_that_was_chosen(confidence: float, said: s
         text = figure.to_json()
         assert said in text
         assert "95 %: " not in text
+
+
+def test_throughput_that_was_not_measured_has_no_chart() -> None:
+    nan = (float("nan"),) * len(EFS)
+    with_it = figures.time_curves(TIMES, dark=False)
+    without = figures.time_curves(replace(TIMES, qps=nan), dark=False)
+    assert [axis.title.text for axis in with_it.select_yaxes()] == ["ms a call", "calls a second"]
+    assert [axis.title.text for axis in without.select_yaxes()] == ["ms a call"]
+    assert [axis.title.text for axis in without.select_xaxes()] == ["EF_RUNTIME"]

@@ -11,7 +11,7 @@ from memdb.assistant import bedrock_client, relevance
 from memdb.cluster.target import Target
 from memdb.display import labels, line, markdown
 from memdb.embedding import Embedder
-from memdb.errors import BadInput, MemDBError, NotFound
+from memdb.errors import MemDBError, NotFound
 from memdb.sessions import append, formats, users
 from memdb.sessions.context import LEAN
 from memdb.sessions.filters import SessionFilter
@@ -80,7 +80,7 @@ def form(target: Target, info: IndexInfo) -> AssistantChoice | MemDBError:
         try:
             condition, matching = filter_form.filter_form(target, info, "assistant")
             if matching == 0:
-                wrong = BadInput("No document matches the filter.", "Remove a condition, or widen a range.")
+                wrong = filter_form.none_match(info)
         except MemDBError as exc:
             wrong = exc
         writer = _answers()

@@ -19,7 +19,7 @@ from memdb.operations.aws_card import Card
 from memdb.operations.aws_metrics import Listed
 from memdb.operations.aws_session import Absent, ask, is_target, region_of
 from memdb.operations.aws_snapshots import Snapshot
-from memdb.ui.kit import parts, state, targets
+from memdb.ui.kit import parts, role, state, targets
 
 VIEWS = ("Card", "Metrics", "Alarms", "Snapshots")
 MADE = {"made": st.column_config.DatetimeColumn("made (UTC)", format="YYYY-MM-DD HH:mm", timezone="UTC")}
@@ -280,6 +280,9 @@ def confirmed(chosen: Chosen, what: Markdown, *, key: str) -> bool:
             + ("The open target is read-only." if chosen.ours else "The open target is not this cluster.")
             + " Copy the command, or open the cluster as a writable target."
         )
+        return False
+    if why := role.refusal():
+        st.caption(f":material/lock: {why}")
         return False
     typed = st.text_input(f"Type {markdown(chosen.name)} to confirm", key=f"{key}.typed", autocomplete="off")
     pressed = st.button(what, type="primary", key=f"{key}.do")

@@ -10,7 +10,7 @@ from memdb.cluster.targets import Named
 from memdb.display import code, line, markdown
 from memdb.errors import MemDBError
 from memdb.ui.connect import doctor
-from memdb.ui.kit import access, parts, targets
+from memdb.ui.kit import access, parts, role, targets
 
 
 def targets_list() -> None:
@@ -82,6 +82,7 @@ def _card(named: Named, number: int, *, is_open: bool) -> None:
                         key=f"connect.save.{named.name}",
                         on_click=_save,
                         args=(named,),
+                        disabled=role.locked(),
                         help="Into the settings file of this app, without its password.",
                     )
                 st.button(
@@ -110,6 +111,7 @@ def _card(named: Named, number: int, *, is_open: bool) -> None:
                 )
 
 
+@role.changes
 def _save(named: Named) -> None:
     """A callback: keep a target for the next start."""
     try:

@@ -13,7 +13,7 @@ from memdb.errors import MemDBError
 from memdb.jobs import Job
 from memdb.ui.aws import Chosen, choose, confirmed
 from memdb.ui.durability import local
-from memdb.ui.kit import cached, parts
+from memdb.ui.kit import cached, parts, role
 from memdb.ui.kit.cached import home
 from memdb.ui.kit.job import JobSlot
 
@@ -67,6 +67,7 @@ def _ask(chosen: Chosen) -> None:
         st.rerun()
 
 
+@role.changes
 def _start(chosen: Chosen, shard: str, request: DrillRequest) -> None:
     client, folder = cached.client(chosen.target), home()
     asked = aws.client(chosen.service, chosen.region)

@@ -11,7 +11,7 @@ from memdb.errors import MemDBError
 from memdb.jobs import Job
 from memdb.json_text import json_text
 from memdb.ui.durability import figures
-from memdb.ui.kit import charts, live, parts, state
+from memdb.ui.kit import charts, live, parts, role, state
 from memdb.ui.kit.cached import home
 from memdb.ui.kit.job import JobSlot
 
@@ -115,7 +115,7 @@ def view(asked: DrillRequest | MemDBError) -> None:
         "Run the drill",
         icon=":material/power_off:",
         type="primary",
-        disabled=running,
+        disabled=running or role.locked(),
         key="drill.run",
         on_click=start,
         args=(asked,),
@@ -142,6 +142,7 @@ def view(asked: DrillRequest | MemDBError) -> None:
     _words()
 
 
+@role.changes
 def start(asked: DrillRequest) -> None:
     """A callback: run in the background, one drill at a time."""
     folder = home()

@@ -8,10 +8,11 @@ import streamlit as st
 
 from memdb.cluster.target import Target
 from memdb.display import labels, line, markdown
-from memdb.errors import BadFilter, MemDBError, SilentShard, UnsupportedFeature
+from memdb.errors import BadFilter, BadInput, MemDBError, SilentShard, UnsupportedFeature
 from memdb.ui.kit import cached
 from memdb.vectors.filters import And, Condition, Range, Raw, Tag
 from memdb.vectors.index import Field, IndexInfo
+from memdb.vectors.nothing import nothing
 from memdb.vectors.search import TagValues
 
 _LONGEST = 1_000  # characters of a value that are shown, and so linked
@@ -62,6 +63,13 @@ def filter_form(target: Target, info: IndexInfo, page: str) -> tuple[Condition, 
     return condition, matching
 
 
+def none_match(info: IndexInfo) -> BadInput:
+    """The error where a filter leaves no document: of an empty index, that it is empty."""
+    if info.told_documents == 0:
+        return nothing(info)
+    return BadInput("No document matches the filter.", "Remove a condition, or widen a range.")
+
+
 def counted(target: Target, info: IndexInfo, condition: Condition) -> tuple[int | None, str]:
     """How many documents a filter lets through, and the same in words; None where the engine cannot count.
 
@@ -89,7 +97,7 @@ def _field(target: Target, info: IndexInfo, field: Field, key: str) -> Condition
         return None
     low, high = bounds
     text = st.text_input(
-        markdown(field.name, 60),
+        markdown(field.name, 60) or "(no name)",
         key=key,
         bind="query-params",
         placeholder=f"{low:g} to {high:g}",
@@ -109,7 +117,7 @@ def tag_choice(values: TagValues, field: Field, key: str) -> tuple[str, ...]:
     options = [*counts, *values.uncounted]
     shown = labels({value: value_label(value) for value in options}, _LONGEST)
     chosen = st.multiselect(
-        markdown(field.name, 60),
+        markdown(field.name, 60) or "(no name)",
         options,
         key=key,
         bind="query-params",

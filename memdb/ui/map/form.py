@@ -42,7 +42,7 @@ def form(target: Target, info: IndexInfo) -> MapRequest | MemDBError:
             rendered = render(condition, cached.server(target).dialect, info)
             request = replace(request, condition=rendered.query, params=rendered.params)
             if matching == 0:
-                raise BadInput("No document matches the filter.", "Remove a condition, or widen a range.")
+                raise filter_form.none_match(info)
         with st.container(border=True):
             request = layout_widgets(request, info, "map")
             dims = st.segmented_control(

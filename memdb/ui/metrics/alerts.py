@@ -14,7 +14,7 @@ from memdb.operations import alerts, sampler
 from memdb.operations.events import Event
 from memdb.operations.past import Past
 from memdb.operations.thresholds import Thresholds
-from memdb.ui.kit import parts
+from memdb.ui.kit import parts, role
 from memdb.ui.metrics import cached
 
 _TIME = st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm:ss")
@@ -75,20 +75,25 @@ def view(target: Target, past: Past) -> None:
             key="metrics.clients",
             help="Of maxclients. Ours: the article says only to watch them.",
         )
-        kept = st.form_submit_button("Keep", icon=":material/save:")
+        kept = st.form_submit_button("Keep", icon=":material/save:", disabled=role.locked())
     if kept:
-        try:
-            wanted = Thresholds((free or 0) / 100, (cpu or 0) / 100, (clients or 0) / 100)
-            sampler.keep_thresholds(past.path, wanted)
-            st.toast("Kept for this target, for all who look.", icon=":material/save:")
-        except MemDBError as exc:
-            parts.show_error(exc)
+        _keep(past, Thresholds((free or 0) / 100, (cpu or 0) / 100, (clients or 0) / 100))
     st.caption(
         "Also watched: evictions, rejected connections, replication links, index builds and failures, nodes "
         "that do not answer. An alert clears once the figure has been 5 points better than its threshold for "
         "a minute. MEMDB_WEBHOOK names an address to notify."
     )
     st.code("memdb check --json   # exits 1 on a warning or worse", language="bash")
+
+
+@role.changes
+def _keep(past: Past, wanted: Thresholds) -> None:
+    try:
+        sampler.keep_thresholds(past.path, wanted)
+    except MemDBError as exc:
+        parts.show_error(exc)
+    else:
+        st.toast("Kept for this target, for all who look.", icon=":material/save:")
 
 
 def _stage(alert: alerts.Alert) -> str:

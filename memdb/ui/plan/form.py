@@ -28,7 +28,7 @@ from memdb.sizing.shape import (
     parse_count,
 )
 from memdb.ui import frame
-from memdb.ui.kit import cached, parts, safety
+from memdb.ui.kit import cached, parts, role, safety
 from memdb.ui.plan import state
 from memdb.vectors.schema import VectorType
 
@@ -96,7 +96,7 @@ def _read_button(target: Target) -> None:
         icon=":material/sync:",
         width="stretch",
         key="plan.read_button",
-        disabled=index is None,
+        disabled=index is None or role.locked(),
         on_click=read_cluster,
         args=(target, index or ""),
         help="Takes the shape of the index chosen in the sidebar and fits a profile to it: INFO, FT.INFO, "
@@ -104,6 +104,7 @@ def _read_button(target: Target) -> None:
     )
 
 
+@role.changes
 def read_cluster(target: Target, index: str) -> None:
     """A callback: fit a profile to the index and fill the form with its shape."""
     st.session_state.pop(state.WRONG, None)

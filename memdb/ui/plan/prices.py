@@ -10,7 +10,7 @@ from memdb.errors import MemDBError
 from memdb.jobs import Job
 from memdb.sizing import catalogue, prices
 from memdb.sizing.catalogue import Price
-from memdb.ui.kit import cached, parts
+from memdb.ui.kit import cached, parts, role
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.plan import state
 
@@ -64,7 +64,7 @@ def view() -> None:
             on_click=_refresh,
             args=(region,),
             key="plan.prices.refresh",
-            disabled=REFRESHING.current() is not None,
+            disabled=REFRESHING.current() is not None or role.locked(),
             help="Reads node prices of MemoryDB and ElastiCache for this region from AWS's price list, with "
             "the credentials of this process (pricing:GetProducts). Kept under MEMDB_HOME.",
         )
@@ -135,6 +135,7 @@ def _forget() -> None:
     st.session_state[_VERSION] = st.session_state.get(_VERSION, 0) + 1
 
 
+@role.changes
 def _refresh(region: str) -> None:
     """A callback: read AWS's price list in the background."""
     home = cached.home()

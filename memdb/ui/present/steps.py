@@ -22,7 +22,7 @@ from memdb.story.contrast import Answered
 from memdb.tuning.run import Run
 from memdb.ui import durability, frame, plan
 from memdb.ui.kit import cached as kit
-from memdb.ui.kit import charts, live, parts, state
+from memdb.ui.kit import charts, live, parts, role, state
 from memdb.ui.present import figures
 from memdb.ui.present.scene import Scene
 from memdb.ui.sessions import turn_shown
@@ -60,7 +60,7 @@ def _loss(scene: Scene) -> None:
         type="primary",
         shortcut="P",
         key="present.plug",
-        disabled=running,
+        disabled=running or role.locked(),
         on_click=durability.start,
         args=(DrillRequest(SECONDS, documents=0),),
     )

@@ -15,7 +15,7 @@ from memdb.relevance import exchange, labels, report, store
 from memdb.relevance.exchange import Format
 from memdb.relevance.labels import GRADES, Label
 from memdb.relevance.run import Evaluation
-from memdb.ui.kit import cached, parts, state
+from memdb.ui.kit import cached, parts, role, state
 from memdb.ui.relevance import cached as own
 
 _TOLD = "relevance.imported"  # what an import did, said once
@@ -76,6 +76,7 @@ def files_view(run: Evaluation) -> None:
         on_change=_rename,
         args=(run.id,),
         max_chars=120,
+        disabled=role.locked(),
     )
     st.markdown("###### The same on the command line")
     words = {"your labels": "", "the demo's labelled set": "--labels demo"}.get(run.source)
@@ -133,7 +134,7 @@ def _import() -> None:
         st.button(
             "Add to your labels",
             key="relevance.import.start",
-            disabled=qrels is None,
+            disabled=qrels is None or role.locked(),
             on_click=_add,
             args=(
                 None if queries is None else (queries.name, queries.getvalue()),
@@ -142,6 +143,7 @@ def _import() -> None:
         )
 
 
+@role.changes
 def _add(queries: tuple[str, bytes] | None, qrels: tuple[str, bytes] | None) -> None:
     if qrels is None:
         return
@@ -189,12 +191,14 @@ def _of_question(chosen: list[Label]) -> None:
         st.button(
             f"Remove {len(chosen):,} labels for good",
             type="primary",
+            disabled=role.locked(),
             on_click=_remove,
             args=(chosen,),
             key="relevance.labels.remove",
         )
 
 
+@role.changes
 def _remove(chosen: list[Label]) -> None:
     try:
         labels.remove(cached.home(), chosen)
@@ -202,6 +206,7 @@ def _remove(chosen: list[Label]) -> None:
         st.session_state[_TOLD] = exc
 
 
+@role.changes
 def _rename(run_id: str) -> None:
     store.rename(cached.home(), run_id, str(st.session_state.get(f"relevance.title.{run_id}", "")))
     own.forget()

@@ -11,7 +11,7 @@ from memdb.relevance.labels import Judgements
 from memdb.relevance.run import Evaluation, EvaluationRequest
 from memdb.relevance.sources import Source
 from memdb.settings import Settings
-from memdb.ui.kit import cached, safety
+from memdb.ui.kit import cached, role, safety
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.relevance import cached as own
 
@@ -19,6 +19,7 @@ EVALUATING = JobSlot[Evaluation]("relevance.job")
 RUN = "relevance.run"
 
 
+@role.changes
 def start(target: Target, request: EvaluationRequest, labelled: Source | Judgements) -> None:
     """A callback: evaluate in the background. One at a time for a browser tab."""
     opened, home, budget = cached.client(target), cached.home(), safety.budget(target)

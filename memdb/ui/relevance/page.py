@@ -8,7 +8,7 @@ from memdb.cluster.target import Target
 from memdb.display import code, labels, markdown
 from memdb.errors import MemDBError
 from memdb.ui import frame
-from memdb.ui.kit import cached, parts
+from memdb.ui.kit import cached, parts, role
 from memdb.ui.relevance import another, files, form, job, runs, views
 from memdb.ui.relevance import cached as own
 from memdb.ui.relevance.form import Asked, Missing
@@ -40,7 +40,7 @@ def _start_button(target: Target, asked: Asked | Missing | MemDBError) -> None:
         icon=":material/play_arrow:",
         width="stretch",
         key="relevance.start",
-        disabled=not ready or running,
+        disabled=not ready or running or role.locked(),
         on_click=job.start,
         args=(target, asked.request, asked.labelled) if isinstance(asked, Asked) else (),
     )

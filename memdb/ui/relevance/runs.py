@@ -11,7 +11,7 @@ from memdb.display import counted, line, markdown
 from memdb.relevance import compare, report, store
 from memdb.relevance.measures import name
 from memdb.relevance.store import Listed
-from memdb.ui.kit import cached, charts, parts, state
+from memdb.ui.kit import cached, charts, parts, role, state
 from memdb.ui.relevance import cached as own
 from memdb.ui.relevance import figures
 
@@ -55,6 +55,7 @@ def runs_view() -> None:
                 st.button(
                     "Delete it for good",
                     type="primary",
+                    disabled=role.locked(),
                     on_click=_delete,
                     args=(chosen[0].id,),
                     key="relevance.runs.delete",
@@ -120,6 +121,7 @@ def open_run(run_id: str) -> None:
     st.session_state["relevance.view"] = "Comparison"
 
 
+@role.changes
 def _delete(run_id: str) -> None:
     store.delete(cached.home(), run_id)
     own.forget()

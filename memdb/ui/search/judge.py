@@ -10,7 +10,7 @@ from memdb.errors import MemDBError
 from memdb.relevance import labels
 from memdb.relevance.labels import GRADES
 from memdb.ui import frame
-from memdb.ui.kit import cached, parts
+from memdb.ui.kit import cached, parts, role
 from memdb.ui.search.shown import CONTENTS, SearchView
 
 _AT = "search.judge.at"  # (question, place of the hit that is shown)
@@ -72,6 +72,7 @@ def _hit(shown: SearchView, question: str, at: int, known: dict[str, int]) -> No
                     type="primary" if known.get(key) == grade else "secondary",
                     shortcut=str(grade),
                     key=f"search.judge.{grade}",
+                    disabled=role.locked(),
                     on_click=_grade,
                     args=(question, shown.result.keys, at, grade),
                 )
@@ -102,7 +103,7 @@ def _hit(shown: SearchView, question: str, at: int, known: dict[str, int]) -> No
                 shortcut="x",
                 key="search.judge.take_back",
                 help="Take the grade back",
-                disabled=key not in known,
+                disabled=key not in known or role.locked(),
                 on_click=_grade,
                 args=(question, shown.result.keys, at, None),
             )
@@ -120,6 +121,7 @@ def _go(question: str, place: int) -> None:
     st.session_state[_AT] = (question, place)
 
 
+@role.changes
 def _grade(question: str, keys: tuple[str, ...], at: int, grade: int | None) -> None:
     """A callback: keep the grade, and go on to the next hit; taking one back stays."""
     try:

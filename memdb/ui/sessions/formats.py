@@ -17,7 +17,7 @@ from memdb.sessions.mapping import HOLDS, STORED, Format
 from memdb.sessions.redact import hidden_summary
 from memdb.sessions.strategy import Budget
 from memdb.settings import Settings
-from memdb.ui.kit import cached, parts, privacy
+from memdb.ui.kit import cached, parts, privacy, role
 from memdb.ui.sessions import panel
 from memdb.ui.sessions.listing import columns, refresh, table_of
 
@@ -105,7 +105,13 @@ def _form(chosen: Format) -> Format | None:
         }
         roles = st.text_input("Roles mean", key=f"{key}.roles", help=ROLES)
         with st.container(horizontal=True, vertical_alignment="center"):
-            saved = st.button("Save", icon=":material/save:", key="sessions.own.save", type="primary")
+            saved = st.button(
+                "Save",
+                icon=":material/save:",
+                key="sessions.own.save",
+                type="primary",
+                disabled=role.locked(),
+            )
             with st.popover("From lines", icon=":material/content_paste:"):
                 st.text_area("Lines of a mapping", key=LINES, placeholder=plain(to_paste(chosen)), height=180)
                 st.button("Use them", on_click=_take, args=(key,), key="sessions.own.use")
@@ -134,14 +140,19 @@ def _form(chosen: Format) -> Format | None:
             if not name.strip():
                 st.error("The format has no name. Give it one to save it.", icon=":material/error:")
                 return None
-            format_file.save(Settings.from_env(), mine)
-            refresh()
-            st.toast(f"Saved as {markdown(mine.name)}. It is offered above.", icon=":material/check:")
+            _save(mine)
     except MemDBError as exc:
         parts.show_error(exc)
         return None
     alike = replace(chosen, name=mine.name, title=mine.title, own=True, strategy="values", state=())
     return mine if saved or mine != alike else None
+
+
+@role.changes
+def _save(mine: Format) -> None:
+    format_file.save(Settings.from_env(), mine)
+    refresh()
+    st.toast(f"Saved as {markdown(mine.name)}. It is offered above.", icon=":material/check:")
 
 
 def to_paste(format_: Format) -> str:

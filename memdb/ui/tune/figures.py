@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -127,9 +128,13 @@ def recall_curve(
 def time_curves(
     times: Times, *, target_ms: float | None = None, best: int | None = None, height: int = 380, dark: bool
 ) -> go.Figure:
-    """Latency percentiles above, throughput below, on the EF_RUNTIME axis of the recall curve."""
+    """Latency percentiles above, throughput below where it was measured, on the axis of the recall curve."""
     colours = palette(dark)
-    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.09, row_heights=[0.6, 0.4])
+    throughput = any(map(math.isfinite, times.qps))
+    heights = [0.6, 0.4] if throughput else [1.0]
+    figure = make_subplots(
+        rows=len(heights), cols=1, shared_xaxes=True, vertical_spacing=0.09, row_heights=heights
+    )
     rows = (
         ("p50", times.p50_ms, colours.main),
         ("p95", times.p95_ms, colours.second),
@@ -147,18 +152,19 @@ def time_curves(
             marker={"size": 7, "symbol": SYMBOLS[i], "color": colour},
             hovertemplate=f"EF %{{x}}<br>{name} %{{y:.2f}} ms<extra></extra>",
         )
-    figure.add_scatter(
-        x=list(times.efs),
-        y=list(times.qps),
-        name="calls/s",
-        mode="lines+markers",
-        row=2,
-        col=1,
-        showlegend=False,
-        line={"color": colours.good, "width": 2},
-        marker={"size": 7, "symbol": "square", "color": colours.good},
-        hovertemplate="EF %{x}<br>%{y:,.0f} calls/s<extra></extra>",
-    )
+    if throughput:
+        figure.add_scatter(
+            x=list(times.efs),
+            y=list(times.qps),
+            name="calls/s",
+            mode="lines+markers",
+            row=2,
+            col=1,
+            showlegend=False,
+            line={"color": colours.good, "width": 2},
+            marker={"size": 7, "symbol": "square", "color": colours.good},
+            hovertemplate="EF %{x}<br>%{y:,.0f} calls/s<extra></extra>",
+        )
     if target_ms is not None:
         figure.add_hline(
             y=target_ms, row=1, col=1, line={"color": colours.text, "width": 1.2, "dash": "dash"}
@@ -167,9 +173,10 @@ def time_curves(
         figure.add_vline(x=best, line={"color": colours.quiet, "width": 1, "dash": "dot"})
     styled(figure, colours, height=height)
     _ef_axis(figure, list(times.efs))
-    figure.update_xaxes(title=None, row=1, col=1)
     figure.update_yaxes(title="ms a call", rangemode="tozero", row=1, col=1)
-    figure.update_yaxes(title="calls a second", rangemode="tozero", nticks=4, row=2, col=1)
+    if throughput:
+        figure.update_xaxes(title=None, row=1, col=1)
+        figure.update_yaxes(title="calls a second", rangemode="tozero", nticks=4, row=2, col=1)
     figure.update_layout(showlegend=True)
     return figure
 

@@ -68,7 +68,7 @@ def form(target: Target, info: IndexInfo) -> SweepRequest | MemDBError:
     if wrong is not None or source is None:
         return wrong or BadInput("There are no queries yet.", "Choose where they come from.")
     if matching == 0:
-        return BadInput("No document matches the filter.", "Remove a condition, or widen a range.")
+        return filter_form.none_match(info)
     if matching is not None and k > matching:
         st.caption(
             f":material/info: K is {k:,}, and {matching:,} documents match the filter: recall is of those."

@@ -15,7 +15,7 @@ from memdb.tuning.run import Goal, SweepRequest
 from memdb.tuning.shadow import Check, Variant
 from memdb.tuning.source import Unseen
 from memdb.ui import frame
-from memdb.ui.kit import cached, filter_form, parts, safety
+from memdb.ui.kit import cached, filter_form, parts, role, safety
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.tune import cached as tune_cached
 from memdb.ui.tune.indexes_views import comparison as comparison_charts
@@ -238,13 +238,14 @@ def _measure_form(target: Target, base: IndexInfo, running: bool) -> SweepReques
         icon=":material/play_arrow:",
         width="stretch",
         key="indexes.measure",
-        disabled=running or matching == 0,
+        disabled=running or matching == 0 or role.locked(),
         on_click=_start_sweeps,
         args=(target, base, request),
     )
     return request
 
 
+@role.changes
 def _start_sweeps(target: Target, base: IndexInfo, request: SweepRequest) -> None:
     opened, home, budget = cached.client(target), cached.home(), safety.budget(target)
     WORKING.start(

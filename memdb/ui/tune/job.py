@@ -10,7 +10,7 @@ from memdb.cluster.target import Target
 from memdb.jobs import Job
 from memdb.tuning import ask
 from memdb.tuning.run import Run, SweepRequest
-from memdb.ui.kit import cached, safety
+from memdb.ui.kit import cached, role, safety
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.tune import cached as tune_cached
 from memdb.ui.tune.views import RunView, curve_view
@@ -19,6 +19,7 @@ from memdb.vectors.index import IndexInfo
 SWEEPING = JobSlot[Run]("recall.job")
 
 
+@role.changes
 def start(target: Target, info: IndexInfo, request: SweepRequest) -> None:
     """A callback: run the sweep in the background. One at a time for a browser tab."""
     opened, home, budget = cached.client(target), cached.home(), safety.budget(target)

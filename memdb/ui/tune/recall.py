@@ -11,7 +11,7 @@ from memdb.tuning import candidates, shadow
 from memdb.tuning.run import SweepRequest
 from memdb.tuning.store import Listed
 from memdb.ui import frame
-from memdb.ui.kit import cached, parts, state
+from memdb.ui.kit import cached, parts, role, state
 from memdb.ui.tune import application, each, form, misses, runs, shards, slices, views, watching
 from memdb.ui.tune import cached as tune_cached
 from memdb.ui.tune import job as tune_job
@@ -70,7 +70,7 @@ def start_button(target: Target, info: IndexInfo, asked: SweepRequest | MemDBErr
         icon=":material/play_arrow:",
         width="stretch",
         key="recall.start",
-        disabled=not ready or running,
+        disabled=not ready or running or role.locked(),
         on_click=tune_job.start,
         args=(target, info, asked),
     )

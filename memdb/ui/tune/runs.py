@@ -17,7 +17,7 @@ from memdb.tuning.compare import Compared
 from memdb.tuning.run import Run
 from memdb.tuning.source import Documents, Repeated, Unseen
 from memdb.tuning.store import Listed
-from memdb.ui.kit import cached, charts, parts, state
+from memdb.ui.kit import cached, charts, parts, role, state
 from memdb.ui.tune import cached as tune_cached
 from memdb.ui.tune import figures
 from memdb.ui.tune.views import RunView, curve_of, filtered_plan, frame_of, run_name
@@ -66,6 +66,7 @@ def runs_view(shown: RunView | None) -> None:
                 st.button(
                     "Delete this run",
                     type="primary",
+                    disabled=role.locked(),
                     on_click=_delete,
                     args=(chosen[0].id,),
                     key="recall.runs.delete",
@@ -160,6 +161,7 @@ def files_view(shown: RunView) -> None:
         args=(run.id,),
         placeholder=line(run_name(run)),
         max_chars=120,
+        disabled=role.locked(),
     )
     st.markdown("###### The same on the command line")
     again = report.command_line(run)
@@ -309,6 +311,7 @@ def _commands(shown: RunView) -> list[tuple[str, str]]:
     return [("A search with the recommended setting", command.redis_cli(shown.target))]
 
 
+@role.changes
 def _rename(run_id: str) -> None:
     title = str(st.session_state.get(f"recall.title.{run_id}", "")).strip()
     try:
@@ -318,6 +321,7 @@ def _rename(run_id: str) -> None:
     tune_cached.forget()
 
 
+@role.changes
 def _delete(run_id: str) -> None:
     store.delete(cached.home(), run_id)
     tune_cached.forget()

@@ -173,8 +173,9 @@ def curve_view(shown: RunView, key: str = "recall.curve") -> None:
                 alt="Recall by EF_RUNTIME with its interval",
             )
         with right:
-            st.markdown("###### latency and throughput")
             measured = [p for p in run.points if math.isfinite(p.p50_ms)]
+            more = any(p.throughput for p in measured)
+            st.markdown(f"###### latency{' and throughput' if more else ''}")
             if measured:
                 st.plotly_chart(
                     figures.time_curves(
@@ -185,7 +186,7 @@ def curve_view(shown: RunView, key: str = "recall.curve") -> None:
                     ),
                     key=f"{key}.times",
                     config=charts.PLAIN,
-                    alt="Latency percentiles and calls a second by EF_RUNTIME",
+                    alt=f"Latency percentiles{' and calls a second' if more else ''} by EF_RUNTIME",
                 )
             else:
                 st.caption("Latency is measured after the recall.")

@@ -13,7 +13,7 @@ from memdb.operations import history
 from memdb.tuning.run import SweepRequest
 from memdb.tuning.source import File
 from memdb.ui import frame
-from memdb.ui.kit import cached, parts
+from memdb.ui.kit import cached, parts, role
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import EF_RUNTIME
 from memdb.watch import judge, runner, series
@@ -91,6 +91,7 @@ def section(target: Target, info: IndexInfo, asked: SweepRequest | MemDBError) -
             "Watch",
             key="recall.watch.start",
             icon=":material/visibility:",
+            disabled=role.locked(),
             on_click=_switch,
             args=(target, wanted, True),
         )
@@ -101,6 +102,7 @@ def _watched(target: Target, watch: Watch, place: int) -> None:
         st.toggle(
             markdown(f"Watched every {duration(watch.every_s)}: {watch.words}"),
             value=True,
+            disabled=role.locked(),
             key=f"recall.watch.on.{place}.{watch.name}",
             on_change=_switch,
             args=(target, watch, False),
@@ -130,6 +132,7 @@ def _latest(target: Target, watch: Watch) -> None:
         )
 
 
+@role.changes
 def _switch(target: Target, watch: Watch, on: bool) -> None:
     """A callback: begin or end to watch; the next drawing starts what measures."""
     try:
