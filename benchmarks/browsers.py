@@ -61,7 +61,8 @@ class Tab:
         self._socket = socket
         self._reruns: dict[str, float] = {}
         self.shown = bytearray()  # all that the last run sent
-        self._at = ("", "")  # page and query, which a browser sends with each of its fragments too
+        self._at = ("", "")  # page and query
+        self._page = ""  # the page's hash, which a browser sends with each of its fragments
         self._lock = asyncio.Lock()
 
     async def open(self, page: str, query: str = "") -> float:
@@ -87,6 +88,8 @@ class Tab:
         message.rerun_script.page_name, message.rerun_script.query_string = self._at
         message.rerun_script.fragment_id = fragment
         message.rerun_script.is_auto_rerun = bool(fragment)
+        if fragment:
+            message.rerun_script.page_name, message.rerun_script.page_script_hash = "", self._page
         self.shown.clear()
         began = time.monotonic()
         await self._socket.send(message.SerializeToString())
@@ -97,6 +100,8 @@ class Tab:
             self.shown += raw
             answer.ParseFromString(raw)
             kind = answer.WhichOneof("type")
+            if kind == "new_session":
+                self._page = answer.new_session.page_script_hash
             if kind == "auto_rerun":
                 self._reruns[answer.auto_rerun.fragment_id] = answer.auto_rerun.interval
             elif kind == "script_finished" and answer.script_finished in (_FINISHED, 3):

@@ -1,7 +1,7 @@
 """The README's screenshots, from the real app on the real engine: `make shots`.
 
-Starts an engine and an app of its own, loads a demo of 5,000 documents, and writes each page in light and dark
-to docs/screenshots. Needs a Chromium.
+Starts an engine and an app of its own, loads a demo of 20,000 documents, and writes each page in light and dark
+to docs/screenshots; `python docs/shots.py map search` writes those alone. Needs a Chromium.
 """
 
 from __future__ import annotations
@@ -36,10 +36,13 @@ class Shot:
     name: str
     link: str
     click: str = ""  # a button to press first
+    until: str = ""  # what stands there when it is done
+    at: str = ""  # what the picture begins with
 
 
 SHOTS = (
     Shot("home", ""),
+    Shot("map", "map?map.n=20000", "Draw the map", ".map[data-points='20000'] .name", ".map"),
     Shot("search", "search?search.q=restore+a+table+to+a+point+in+time&search.f.source=aws_docs"),
     Shot(
         "exact",
@@ -91,7 +94,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home, engine.start(Path(home)) as running:
         running.wait_ready()
         with connect(running.target) as client:
-            loader.load(client, home=Path(home), docs=5_000)
+            loader.load(client, home=Path(home), docs=20_000)
             with_tools(client)
         app = App(running.target, port=free_port(), home=Path(home))
         try:
@@ -102,7 +105,7 @@ def main() -> None:
                     page = context.new_page()
                     while not app.answers():
                         page.wait_for_timeout(200)
-                    for shot in SHOTS:
+                    for shot in (each for each in SHOTS if each.name in sys.argv[1:] or not sys.argv[1:]):
                         page.goto(f"{app.url}/{shot.link}")
                         settled(page)
                         button = page.get_by_role("button", name=shot.click) if shot.click else None
@@ -110,6 +113,13 @@ def main() -> None:
                             button.click()
                             page.wait_for_timeout(2_500)
                             settled(page)
+                        if shot.until:
+                            page.wait_for_selector(shot.until, timeout=600_000)
+                            settled(page)
+                        if shot.at:
+                            page.locator(shot.at).first.evaluate(
+                                "part => part.scrollIntoView({block: 'center'})"
+                            )
                         page.screenshot(path=FOLDER / f"{shot.name}-{scheme}.png")
                     context.close()
                 browser.close()

@@ -1,31 +1,33 @@
-"""`memdb sessions`: list by cursor, show one, or tell which formats there are."""
+"""`memdb sessions`: list by cursor, show one, search by meaning, change or export many, tell the formats."""
 
 from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 import pandas as pd
 
 from memdb import export
-from memdb.cli.arguments import OnServer, amount, count
+from memdb.cli.arguments import OnWritableServer, amount, count, say_what_leaves
 from memdb.cli.options import option
 from memdb.cli.output import print_json, print_table, say, write
 from memdb.cluster.client import Client, open_for_work
 from memdb.display import bytes_text, counted, duration, line, plain
-from memdb.errors import BadInput, NotFound
-from memdb.sessions import indexed, known, listing, messages
+from memdb.errors import BadInput, NoEmbedder, NotFound
+from memdb.sessions import bulk, indexed, known, listing, messages, stored_vectors
+from memdb.sessions.bulk import Action
 from memdb.sessions.detect import Detected, detect
 from memdb.sessions.filters import SessionFilter
 from memdb.sessions.format_file import own_formats
-from memdb.sessions.formats import Session
+from memdb.sessions.formats import TURNS, Session, to_object
 from memdb.sessions.known import ARTICLE
 from memdb.sessions.mapping import Format
-from memdb.sessions.meaning import near_turns
-from memdb.sessions.redact import hidden_session, hidden_summary
+from memdb.sessions.meaning import Memory, NearTurn, alike, near_turns
+from memdb.sessions.redact import hidden_session, hidden_summary, hidden_turn
+from memdb.sessions.stored_vectors import NearStored
 from memdb.sessions.strategy import PAGE, SessionPage
 from memdb.sessions.summaries import SessionSummary
 from memdb.sessions.turns import Text, Turn, part_line, turn_object, turn_rows
@@ -42,10 +44,18 @@ def moment(text: str) -> datetime:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sessions(OnServer):
+class Sessions(OnWritableServer):
     """`memdb sessions`."""
 
-    action: str = option("action", default="list", choices=("list", "show", "formats", "usage", "near"))
+    action: str = option(
+        "action",
+        default="list",
+        choices=(
+            *("list", "show", "formats", "usage", "near", "alike"),
+            *("export", "delete", "expire", "persist"),
+        ),
+        help="`export` prints a line of JSON a session; `delete`, `expire`, `persist` change all that pass",
+    )
     id: str = option(
         "id",
         default="",
@@ -80,12 +90,33 @@ class Sessions(OnServer):
     until: datetime | None = option("--until", type=moment, metavar="T", help="only created until then")
     limit: int = option("--limit", default=PAGE, type=count(1), metavar="N", help="at most")
     cursor: str = option("--cursor", default="", metavar="C", help="go on where an earlier list ended")
-    turns: int = option(
+    turns: int | None = option(
         "--turns",
-        default=500,
         type=count(1),
         metavar="N",
-        help="newest turns of a list that `show` reads",
+        help="newest turns of a list that are read (default: 500; with --json or --csv 10,000)",
+    )
+    within: float = option(
+        "--in", default=1_800.0, type=amount, metavar="S", help="`expire`: seconds to live from now"
+    )
+    confirm: str = option(
+        "--confirm",
+        default="",
+        metavar="W",
+        help="the words that a dry run tells, e.g. 'delete 12'; without them nothing is written",
+    )
+    vectors: str = option(
+        "--vectors",
+        default="auto",
+        choices=("auto", "stored", "here"),
+        help="`near` asks the vectors stored beside the turns, or embeds the turns listed here; auto: the "
+        "former where there are some and their model is known",
+    )
+    embedder: str = option(
+        "--embedder", default="", metavar="E", help="the model of the stored vectors, as of `memdb search`"
+    )
+    like: str = option(
+        "--like", default="", metavar="KEY", help="`near`: like the turn in this key, by its stored vector"
     )
     hide: bool = option(
         "--hide",
@@ -96,7 +127,7 @@ class Sessions(OnServer):
     json: bool = option("--json", default=False, help="print JSON")
 
     def run(self) -> int:
-        """List, show, tell the formats, sum up tools and tokens, or find turns by meaning.
+        """List, show, tell the formats, sum up tools and tokens, find by meaning, change or export many.
 
         Raises:
             BadInput: `show` without the id of a session, `near` without what is looked for.
@@ -104,7 +135,7 @@ class Sessions(OnServer):
         """
         if self.action == "show" and not self.id:
             raise BadInput("`memdb sessions show` needs the id of a session.", "`memdb sessions` lists them.")
-        if self.action == "near" and not self.id:
+        if self.action == "near" and not (self.id or self.like):
             raise BadInput("`memdb sessions near` needs what to look for.", 'memdb sessions near "a refund"')
         settings = Settings.from_env()
         own = own_formats(settings)
@@ -112,31 +143,41 @@ class Sessions(OnServer):
         with open_for_work(self.find(settings)) as client:
             if self.action == "formats":
                 return _formats(detect(client, own), as_json=self.json)
+            if self.action in ("export", "delete", "expire", "persist"):
+                return self._many(client, layout, wanted)
             if self.action == "show":
                 session = self._opened(client, layout, layout.id_of(self.id))
                 if self.csv:
                     rows = turn_rows(session.turns, session.earlier + 1)
                     write(export.to_csv(pd.DataFrame(rows)).decode().rstrip("\n"))
                 elif self.json:
-                    print_json(_session(session))
+                    print_json(to_object(session))
                 else:
                     _show(session)
                 return 0
             if self.action == "usage" and self.id:
                 return _usage([self._opened(client, layout, layout.id_of(self.id))], as_json=self.json)
+            if self.action == "near" and (near := self._near_stored(client, layout, settings)) is not None:
+                return _near(near.turns, near.how, as_json=self.json)
             index = indexed.find(client, layout) if wanted.user or wanted.context else None
             page = listing.search(client, layout, wanted, limit=self.limit, cursor=self.cursor, index=index)
-            if self.action in ("usage", "near"):
+            if self.action in ("usage", "near", "alike"):
                 sessions = list(self._each(client, layout, page))
                 if self.action == "usage":
                     return _usage(sessions, as_json=self.json)
-                return _near(sessions, self.id, as_json=self.json)
+                if self.action == "alike":
+                    return _alike(sessions, as_json=self.json)
+                turns = near_turns(((s.id, s.turns, s.earlier + 1) for s in sessions), self.id)
+                how = f"Of {counted(len(sessions), 'session')}, embedded here by the local model."
+                return _near(turns, how, as_json=self.json)
         if self.hide:
             page = replace(page, sessions=tuple(map(hidden_summary, page.sessions)))
         return _listed(layout, page, as_json=self.json)
 
     def _opened(self, client: Client, layout: Format, id_: str) -> Session:
-        budget = replace(listing.OPEN_BUDGET, entries=self.turns)
+        whole = self.action == "show" and (self.json or self.csv)
+        entries = self.turns or (TURNS if whole else listing.OPEN_BUDGET.entries)
+        budget = replace(listing.OPEN_BUDGET, entries=entries)
         session = listing.open_session(client, layout, id_, budget=budget).session
         return hidden_session(session) if self.hide else session
 
@@ -146,6 +187,68 @@ class Sessions(OnServer):
                 yield self._opened(client, layout, row.id)
             except NotFound:
                 continue  # it expired since it was listed
+
+    def _near_stored(self, client: Client, layout: Format, settings: Settings) -> NearStored | None:
+        """By the vectors stored beside the turns; None where the turns are to be embedded here."""
+        if self.vectors == "here" and not self.like:
+            return None
+        wanted = bool(self.like or self.embedder or self.vectors == "stored")
+        stored = stored_vectors.find(client, layout)
+        if stored is None:
+            if wanted:
+                raise BadInput(
+                    f"No vectors were seen beside the turns under '{line(layout.keys, 80)}'.",
+                    "--vectors here embeds the turns of the sessions listed.",
+                )
+            return None
+        if self.like:
+            vector = stored_vectors.turn_vector(client, layout, stored, self.like)
+        else:
+            try:
+                vector, _ = stored_vectors.question_vector(
+                    client, stored, self.id, settings, model=self.embedder, tell=say_what_leaves
+                )
+            except NoEmbedder:
+                if wanted:
+                    raise
+                return None
+        near = stored_vectors.near_stored(client, layout, stored, vector, min(self.limit, 100))
+        if self.hide:
+            near = replace(near, turns=tuple(replace(n, turn=hidden_turn(n.turn)) for n in near.turns))
+        return near
+
+    def _many(self, client: Client, layout: Format, wanted: SessionFilter) -> int:
+        """Export or change the sessions that pass; a change only with the words that the dry run tells."""
+        action = Action(self.action, self.within if self.action == "expire" else 0.0)  # type: ignore[arg-type]
+        planned = bulk.plan(client, wanted, action, layout)
+        if self.action == "export":
+            for text in bulk.exported(client, planned, hide=self.hide):
+                write(text)
+            return 0
+        if self.confirm.strip().lower() != planned.phrase:
+            if self.json:
+                print_json(
+                    {
+                        "sessions": len(planned.sessions),
+                        "keys": list(planned.keys),
+                        "bytes": planned.bytes,
+                        "left_alone": planned.undecided,
+                        "complete": planned.complete,
+                        "confirm": planned.phrase,
+                        "changed": 0,
+                    }
+                )
+            else:
+                say(f"{planned.words} Nothing is written yet.")
+                if planned.sessions:
+                    say(f"To do it: --confirm '{planned.phrase}'")
+            return 1 if self.confirm else 0
+        done = bulk.apply(client, planned)
+        if self.json:
+            print_json({"planned": done.planned, "changed": done.changed, "left_alone": done.skipped})
+        else:
+            say(done.words)
+        return 0
 
     def filter(self) -> SessionFilter:
         """The filter that the options say."""
@@ -237,23 +340,55 @@ def _usage(sessions: list[Session], *, as_json: bool) -> int:
     return 0
 
 
-def _near(sessions: list[Session], question: str, *, as_json: bool) -> int:
-    """Turns of some sessions by meaning."""
-    near = near_turns(((s.id, s.turns, s.earlier + 1) for s in sessions), question)
+def _near(near: Sequence[NearTurn], how: str, *, as_json: bool) -> int:
+    """Turns by meaning."""
     if as_json:
         print_json(
-            [
-                {"session": n.session, "turn": n.number, "cosine": n.cosine, **turn_object(n.turn)}
-                for n in near
-            ]
+            {
+                "how": how,
+                "turns": [
+                    {
+                        "session": n.session,
+                        "turn": n.number,
+                        "key": n.key or None,
+                        "cosine": n.cosine,
+                        **turn_object(n.turn),
+                    }
+                    for n in near
+                ],
+            }
         )
         return 0
     rows = [
-        (f"{n.cosine:.3f}", n.session, str(n.number), line(n.turn.role, 40), line(n.turn.line, 120))
+        (
+            f"{n.cosine:.3f}",
+            n.session,
+            "–" if n.number is None else str(n.number),
+            line(n.turn.role, 40),
+            line(n.turn.line, 120),
+        )
         for n in near
     ]
     print_table("", ("cosine", "session", "turn", "role", "text"), rows, right=(0, 2))
-    say(f"Of {len(sessions)} sessions, embedded here by the local model.")
+    say(how)
+    return 0
+
+
+def _alike(sessions: Sequence[Session], *, as_json: bool) -> int:
+    """Memories of one user that say nearly the same, or contradict each other."""
+    pairs = alike([Memory(s.id, s.user_id, s.turns[0].content, s.created) for s in sessions if s.turns])
+    if as_json:
+        print_json([asdict(pair) for pair in pairs])
+        return 0
+    rows = [
+        (f"{p.cosine:.3f}", line(p.earlier.user, 40), line(p.earlier.text, 100), line(p.later.text, 100))
+        for p in pairs
+    ]
+    print_table("", ("cosine", "user", "earlier", "later"), rows, right=(0,))
+    say(
+        f"Of {counted(len(sessions), 'session')}. Duplicates, or one contradicts the other: the cosine "
+        "cannot tell which."
+    )
     return 0
 
 
@@ -304,22 +439,6 @@ def _summary(session: SessionSummary) -> dict[str, object]:
         "history_bytes": session.history_bytes,
         "size_bytes": session.size_bytes,
         "opening": session.opening,
-        "problems": list(session.problems),
-    }
-
-
-def _session(session: Session) -> dict[str, object]:
-    return {
-        "key": session.key,
-        "user_id": session.user_id,
-        "context": session.context,
-        "created_at": session.created_at,
-        "ttl_s": session.ttl_s,
-        "size_bytes": session.size_bytes,
-        "turns": session.total,
-        "turns_not_read": session.earlier,
-        "history": [turn_object(turn) for turn in session.turns],
-        "state": {part.kind: part.json for part in session.state},
         "problems": list(session.problems),
     }
 

@@ -16,12 +16,14 @@ from memdb.jobs import Report
 from memdb.sessions import formats, indexed, store, summaries
 from memdb.sessions.cursor import LEFT_KEYS
 from memdb.sessions.filters import SessionFilter
+from memdb.sessions.formats import Session
 from memdb.sessions.hashes import seconds
 from memdb.sessions.mapping import Format
 from memdb.sessions.messages import moment
 from memdb.sessions.strategy import (
     LARGEST_STEP,
     Budget,
+    Chosen,
     Opened,
     Powers,
     Pulse,
@@ -33,6 +35,7 @@ from memdb.sessions.summaries import HISTORY_BYTES, VALUE_BYTES, SessionSummary
 from memdb.vectors.index import IndexInfo
 
 CHUNK_BYTES = 4 * 2**20  # of histories in one round trip
+SEARCHED = 64 * 2**20  # bytes of histories in one step of a change to many
 POWERS = Powers(user=True, context=True, words=True, created=True, index=True, writes=True)
 
 
@@ -93,9 +96,26 @@ class Article:
         size = next((f.size_bytes for f in session.fields if f.name == formats.HISTORY), 0)
         return Opened(session, (session.key,), complete=True, size=size)
 
+    def read(self, client: Client, format_: Format, keys: Sequence[str]) -> Session:
+        """A hash with all its fields."""
+        return store.read(client, keys[0], format_.prefix)
+
     def pulse(self, client: Client, format_: Format, keys: Sequence[str]) -> Pulse:
         """Its time to live, and the bytes of its history."""
         return Pulse(store.time_left(client, keys[0]), store.history_bytes(client, keys[0]))
+
+    def sessions_of(
+        self, client: Client, format_: Format, wanted: SessionFilter, keys: Sequence[str]
+    ) -> Chosen:
+        """A hash is a session; one whose history is too large to be searched is not decided."""
+        passed: list[tuple[str, ...]] = []
+        undecided, left = 0, list(keys)
+        while left:
+            sieved = self.sieve(client, format_, wanted, left, room=len(left), budget=SEARCHED)
+            passed += [(key,) for key, note in sieved.passed if not note]
+            undecided += sum(bool(note) for _, note in sieved.passed)
+            left = list(sieved.rest)
+        return Chosen(tuple(passed), undecided)
 
     def seen(self, client: Client, format_: Format, keys: Sequence[str]) -> list[Seen]:
         """User and time alone are read."""

@@ -194,27 +194,29 @@ def searchable(history: bytes) -> str:
 
 
 def to_json(session: Session) -> str:
-    """A session as JSON in ASCII: what was understood, the problems, and every field as stored.
+    """A session as JSON in ASCII, for people to read: `to_object`."""
+    return json_text(to_object(session), indent=1)
+
+
+def to_object(session: Session) -> dict[str, object]:
+    """A session as JSON has it: what was understood, the problems, and every field as stored.
 
     A value that is not UTF-8 stands as {"base64": …}, one that was not read as {"bytes": n, "read": false}.
     """
-    return json_text(
-        {
-            "key": _unicode(session.key),
-            "user_id": _unicode(session.user_id),
-            "context": _unicode(session.context),
-            "created_at": _unicode(session.created_at),
-            "ttl_s": session.ttl_s,
-            "size_bytes": session.size_bytes,
-            "turns": session.total,
-            "turns_not_read": session.earlier,
-            "history": [turn_object(turn) for turn in session.turns],
-            "state": {part.kind: part.json for part in session.state},
-            "problems": list(session.problems),
-            "fields": {_unicode(f.name): _stored(f) for f in session.fields},
-        },
-        indent=1,
-    )
+    return {
+        "key": _unicode(session.key),
+        "user_id": _unicode(session.user_id),
+        "context": _unicode(session.context),
+        "created_at": _unicode(session.created_at),
+        "ttl_s": session.ttl_s,
+        "size_bytes": session.size_bytes,
+        "turns": session.total,
+        "turns_not_read": session.earlier,
+        "history": [turn_object(turn) for turn in session.turns],
+        "state": {part.kind: part.json for part in session.state},
+        "problems": list(session.problems),
+        "fields": {_unicode(f.name): _stored(f) for f in session.fields},
+    }
 
 
 _KINDS: dict[type, str] = {

@@ -19,13 +19,13 @@ from memdb.jobs import Report
 from memdb.sessions import known
 from memdb.sessions.cursor import LEFT_KEYS
 from memdb.sessions.filters import SessionFilter
-from memdb.sessions.formats import Session
+from memdb.sessions.formats import TURNS, Session
 from memdb.sessions.hashes import VALUE_BYTES, seconds
 from memdb.sessions.mapping import TYPES, Format, Reading, read
-from memdb.sessions.strategy import Budget, Opened, Powers, Pulse, Seen, SessionPage, Sieved
+from memdb.sessions.strategy import Budget, Chosen, Opened, Powers, Pulse, Seen, SessionPage, Sieved
 from memdb.sessions.summaries import HISTORY_BYTES, OPENING, SessionSummary, with_note
 from memdb.sessions.turns import opening
-from memdb.sessions.values import ENTRIES, Value, values
+from memdb.sessions.values import ENTRIES, LENGTHS, Value, values
 from memdb.vectors.index import IndexInfo
 
 STEP = 1_000
@@ -37,21 +37,21 @@ SEEN_BYTES = 64 * 2**10  # of a value that a survey reads for its user and time
 KEYS = 500  # of one page, where several make a session
 OPEN_KEYS = 2_000  # of one session
 LIVE_KEYS = 20  # of an open session that is looked at each second
-_LENGTHS = {"list": "LLEN", "string": "STRLEN"}  # what grows with a turn, told without reading
+_LENGTHS = {**LENGTHS, "string": "STRLEN"}  # what grows with a turn, told without reading
 
 
 class Gathered:
     """The strategy. It keeps nothing."""
 
     def powers(self, format_: Format) -> Powers:
-        """What its paths tell. Such sessions are read only: what writes them knows their shape."""
+        """What its paths tell. Turns are not written: what stores them knows their shape."""
         return Powers(
             user=bool(format_.user),
             context=False,
             words=True,
             created=bool(format_.time),
             index=False,
-            writes=False,
+            writes=format_.name != known.ADK_HASH.name,
         )
 
     def room(self, format_: Format, size: int) -> int:
@@ -130,11 +130,7 @@ class Gathered:
             return self.open(client, format_, bare, budget, report)
         if not parts:
             raise NotFound(format_.prefix + id_, "session")
-        if format_.holds == "state":
-            parts = [max(parts, key=_when)]
-        else:
-            parts.sort(key=_when)
-        session = _session(format_, id_, parts)
+        session, shown = _whole(format_, id_, parts)
         if not complete:
             session = replace(
                 session,
@@ -143,9 +139,21 @@ class Gathered:
                     *session.problems,
                 ),
             )
-        read_keys = tuple(part.value.key for part in parts)
+        read_keys = tuple(part.value.key for part in shown)
         now = self.pulse(client, format_, read_keys)
-        return Opened(session, read_keys, complete, now.size if now is not None else None)
+        size = now.size if now is not None else None
+        return Opened(session, read_keys, complete, size, tuple(part.value.key for part in parts))
+
+    def read(self, client: Client, format_: Format, keys: Sequence[str]) -> Session:
+        """The values of these keys, in order; of states the newest.
+
+        Raises:
+            NotFound: they are gone.
+        """
+        parts = _parts(client, format_, keys, total=OPEN_BYTES, any_type=True, entries=TURNS)
+        if not parts:
+            raise NotFound(keys[0], "session")
+        return _whole(format_, _id(format_, parts[0]), parts)[0]
 
     def pulse(self, client: Client, format_: Format, keys: Sequence[str]) -> Pulse | None:
         """The first of its keys to expire, and the entries or bytes of lists and texts.
@@ -166,6 +174,36 @@ class Gathered:
             min((n for n in left if n is not None), default=None),
             sum(n for n in sizes if isinstance(n, int)) if length else None,
         )
+
+    def sessions_of(
+        self, client: Client, format_: Format, wanted: SessionFilter, keys: Sequence[str]
+    ) -> Chosen:
+        """Values are read and must be conversations: what only lies under the same prefix is left alone."""
+        left = [key for key in keys if format_.owns(key)]
+        if wanted.by_ttl and not format_.several:
+            left = _by_ttl(client, wanted, left)
+        searched = bool(wanted.words or wanted.by_created or wanted.user)
+        entries = ENTRIES if searched else SUMMARY_ENTRIES
+        passed: list[tuple[str, ...]] = []
+        undecided = 0
+        while left:
+            # All keys of a session are decided at once.
+            chunk = left if format_.several else left[:LEFT_KEYS]
+            parts = _parts(client, format_, chunk, total=OPEN_BYTES, entries=entries)
+            left = left[len(chunk) :]
+            if not format_.several:  # what the others of its chunk left no room for is read in the next
+                later = [p.value.key for p in parts if p.reading is None and _fits(p.value)]
+                parts = [part for part in parts if part.value.key not in set(later)]
+                left = [*later, *left]
+            for id_, group in _grouped(format_, parts).items():
+                note = _verdict(format_, wanted, id_, group)
+                if note is None:
+                    continue
+                if note or not all(_is_conversation(format_, part) for part in group):
+                    undecided += len(group)
+                else:
+                    passed.append(tuple(part.value.key for part in group))
+        return Chosen(tuple(passed), undecided)
 
     def seen(self, client: Client, format_: Format, keys: Sequence[str]) -> list[Seen]:
         """Each key by itself, also where several make a session."""
@@ -188,6 +226,14 @@ class Gathered:
             )
             if format_.prefix or _is_session(format_, part)
         ]
+
+
+def session_ids(client: Client, format_: Format, keys: Sequence[str]) -> dict[str, str]:
+    """The id of the session that each key belongs to; keys that went or could not be read are left out."""
+    parts = _parts(
+        client, format_, [key for key in keys if format_.owns(key)], each=VALUE_BYTES, total=OPEN_BYTES
+    )
+    return {part.value.key: _id(format_, part) for part in parts if part.reading is not None}
 
 
 def merged(format_: Format, before: SessionSummary, more: SessionSummary) -> SessionSummary:
@@ -262,6 +308,18 @@ def _is_session(format_: Format, part: _Part) -> bool:
     return known.recognised(format_.prefix, format_.stored, part.value.document, part.value.key) is not None
 
 
+def _fits(value: Value) -> bool:
+    """Whether a value that was not read is small enough to be read alone."""
+    return not value.whole and value.stored is not None and (value.size_bytes or 0) <= VALUE_BYTES
+
+
+def _is_conversation(format_: Format, part: _Part) -> bool:
+    """Whether a value is one without a doubt: it has turns, and looks like one of the known formats."""
+    if part.reading is None or not part.reading.turns:
+        return False
+    return format_.own or _is_session(format_, part)
+
+
 def _reads(format_: Format, wanted: SessionFilter) -> bool:
     """Whether values must be read to decide."""
     by_content = bool(wanted.user or wanted.words or wanted.by_created)
@@ -299,7 +357,7 @@ def _verdict(format_: Format, wanted: SessionFilter, id_: str, group: Sequence[_
 def _keys(
     client: Client, format_: Format, id_: str, budget: Budget, report: Report
 ) -> tuple[list[str], bool]:
-    if format_.holds == "session" or not (format_.session or "*" in format_.tail):
+    if not format_.several:
         return [format_.key_of(id_)], True
     # Where the id stands in the key (as redisvl's and LangGraph's does) SCAN's MATCH leaves few to be read.
     keys, complete = _matching(client, format_, format_.within(id_), budget, report)
@@ -322,6 +380,12 @@ def _matching(
             return list(matching)[:OPEN_KEYS], len(matching) <= OPEN_KEYS
         if seen >= budget.keys or len(matching) > OPEN_KEYS:
             return list(matching)[:OPEN_KEYS], False
+
+
+def _whole(format_: Format, id_: str, parts: Sequence[_Part]) -> tuple[Session, list[_Part]]:
+    """A session of all its keys, and the keys that are shown, in their order."""
+    shown = [max(parts, key=_when)] if format_.holds == "state" else sorted(parts, key=_when)
+    return _session(format_, id_, shown), shown
 
 
 def _when(part: _Part) -> tuple[datetime, tuple[int | str, ...]]:
@@ -352,7 +416,7 @@ def _session(format_: Format, id_: str, parts: Sequence[_Part]) -> Session:
         None if None in sizes else sum(size or 0 for size in sizes),
         "",
         tuple(problems),
-        tuple(field for part in parts[-50:] for field in part.value.fields),
+        tuple(field for part in parts for field in part.value.fields),
         id_,
         sum(part.reading.earlier if part.reading is not None else part.value.earlier for part in parts),
         tuple(kept for reading in readings for kept in reading.state),

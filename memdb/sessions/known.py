@@ -10,7 +10,7 @@ from memdb.display import line
 from memdb.errors import BadInput
 from memdb.sessions.formats import SESSION_PREFIX
 from memdb.sessions.mapping import MESSAGES_PATHS, SESSION_PATHS, Format, Stored, dig, first
-from memdb.sessions.messages import is_entry, is_memory, is_message, parsed
+from memdb.sessions.messages import is_conversation, is_entry, is_memory, is_message, parsed
 
 ARTICLE = Format(
     "article",
@@ -28,6 +28,8 @@ AGENTS = Format(
     "openai-agents", "OpenAI Agents SDK: list of items", "agents:session:", "list", tail=":messages"
 )
 MESSAGE_LIST = Format("list", "List of JSON messages", "chat:", "list")
+STREAM = Format("stream", "Stream of messages", "chat:", "stream")
+SORTED_SET = Format("sorted-set", "Sorted set of messages", "chat:", "zset")
 REDISVL = Format(
     "redisvl",
     "redisvl: a hash per message",
@@ -124,6 +126,8 @@ KNOWN = (
     LLAMAINDEX,
     AGENTS,
     MESSAGE_LIST,
+    STREAM,
+    SORTED_SET,
     REDISVL,
     MESSAGE_JSON,
     MESSAGE_TEXT,
@@ -226,7 +230,7 @@ def _list(value: Any, key: str) -> Format | None:
     entries = [parsed(entry) for entry in value] if isinstance(value, list) else []
     proper = [entry for entry in entries if is_entry(entry)]
     # Some entries may be damaged; a list of which most are something else is no conversation.
-    if not proper or len(proper) * 2 < len(entries):
+    if not proper or len(proper) * 2 < len(entries) or not is_conversation(proper[:20]):
         return None
     if not all(isinstance(entry, dict) for entry in proper):
         return MESSAGE_LIST
@@ -235,6 +239,14 @@ def _list(value: Any, key: str) -> Format | None:
     if key.endswith(AGENTS.tail):
         return AGENTS
     return LLAMAINDEX if all("additional_kwargs" in entry for entry in proper) else MESSAGE_LIST
+
+
+def _stream(value: Any, key: str) -> Format | None:
+    return STREAM if _list(value, "") is not None else None
+
+
+def _sorted_set(value: Any, key: str) -> Format | None:
+    return SORTED_SET if _list(value, "") is not None else None
 
 
 def _json(value: Any, key: str) -> Format | None:
@@ -282,11 +294,21 @@ def _messages(value: Any) -> bool:
     if all(isinstance(entry, list) and not is_entry(entry) for entry in value):
         value = [entry for several in value for entry in several]
     looked = value[:20]
-    return sum(is_entry(entry) for entry in looked) * 2 >= len(looked) > 0
+    proper = [entry for entry in looked if is_entry(entry)]
+    return len(proper) * 2 >= len(looked) > 0 and is_conversation(proper)
 
 
 def _list_in(value: Any) -> bool:
-    return isinstance(value, dict) and any(_messages(parsed(dig(value, path))) for path in MESSAGES_PATHS)
+    if not isinstance(value, dict):
+        return False
+    for path in MESSAGES_PATHS:
+        messages = parsed(dig(value, path))
+        if not _messages(messages):
+            continue
+        # Texts of a program may stand by their names too: of an object each message must tell who speaks.
+        if path != "messages[*]" or all(isinstance(m, dict) and "role" in m for m in map(parsed, messages)):
+            return True
+    return False
 
 
 _TESTS: dict[Stored, Callable[[Any, str], Format | None]] = {
@@ -294,4 +316,6 @@ _TESTS: dict[Stored, Callable[[Any, str], Format | None]] = {
     "list": _list,
     "json": _json,
     "string": _string,
+    "stream": _stream,
+    "zset": _sorted_set,
 }

@@ -31,13 +31,21 @@ from memdb.sessions.messages import (
 from memdb.sessions.parts import as_json, parts_of
 from memdb.sessions.turns import Other, Part, Text, Turn
 
-Stored = Literal["hash", "list", "json", "string"]
+Stored = Literal["hash", "list", "json", "string", "stream", "zset"]
 Holds = Literal["session", "message", "state"]
-STORED: tuple[Stored, ...] = ("hash", "list", "json", "string")
+STORED: tuple[Stored, ...] = ("hash", "list", "json", "string", "stream", "zset")
+SEQUENCES: tuple[Stored, ...] = ("list", "stream", "zset")  # entries in an order, of which some are read
 HOLDS: tuple[Holds, ...] = ("session", "message", "state")
 Strategies = Literal["values", "article"]
 # TYPE of a key as each kind of value is told by the engine.
-TYPES: dict[Stored, str] = {"hash": "hash", "list": "list", "json": "ReJSON-RL", "string": "string"}
+TYPES: dict[Stored, str] = {
+    "hash": "hash",
+    "list": "list",
+    "json": "ReJSON-RL",
+    "string": "string",
+    "stream": "stream",
+    "zset": "zset",
+}
 TIME_PATHS = ("timestamp", "created_at", "createdAt", "time", "ts", "checkpoint.ts", "last_update_time")
 USER_PATHS = ("user_id", "userId", "user", "metadata.user_id", "owner_id")
 SESSION_PATHS = ("session_tag", "session_id", "sessionId", "thread_id", "conversation_id", "conversationId")
@@ -54,6 +62,17 @@ MESSAGES_PATHS = (
     "state.messages",
     "chat.messages",
     "checkpoint.channel_values.messages",
+    "chatHistory",
+    "message_history",
+    "messageHistory",
+    "conversation.messages",
+    "thread.messages",
+    "values.messages",
+    "state.values.messages",
+    "dialog",
+    "dialogue",
+    "mapping[*].message",  # the tree that ChatGPT exports
+    "messages[*]",  # messages by their ids
 )
 JOIN = " + "  # between paths whose texts belong together
 _STEP = re.compile(r"([^.\[\]]+)|\[(-?\d{1,9}|\*)\]")
@@ -97,6 +116,11 @@ class Format:
     def keys(self) -> str:
         """What its keys look like, for people: the prefix, and behind an ellipsis what follows the id."""
         return f"{self.prefix}…{self.tail}" if self.tail or not self.prefix else self.prefix
+
+    @property
+    def several(self) -> bool:
+        """Whether several keys make a session, so that they have to be looked for."""
+        return self.holds != "session" and bool(self.session or "*" in self.tail)
 
     def within(self, part: str) -> str:
         """For SCAN's MATCH: keys whose id holds this."""

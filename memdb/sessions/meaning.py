@@ -1,4 +1,7 @@
-"""Turns and memories by meaning: embedded on this machine by the local model, on request."""
+"""Turns and memories by meaning: embedded on this machine by the local model, on request.
+
+By vectors that a framework stored beside them: `memdb.sessions.stored_vectors`.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,10 @@ class NearTurn:
     """A turn near to a question."""
 
     session: str  # its id
-    number: int  # of the turn in its session
+    number: int | None  # of the turn in its session; None where only the turn was read
     turn: Turn
     cosine: float  # to the question, in [-1, 1]
+    key: str = ""  # that holds the turn alone
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -29,7 +29,7 @@ from memdb.sessions.parts import (
 from memdb.sessions.turns import Other, Part, Text, Thinking, ToolCall, ToolResult, Turn, said
 
 ROLES = frozenset(
-    "user human assistant ai bot model llm system developer tool function customer agent chatbot "
+    "user human assistant ai bot model llm gpt system developer tool function customer agent chatbot support "
     "humanmessage aimessage systemmessage toolmessage functionmessage chatmessage humanmessagechunk "
     "aimessagechunk toolmessagechunk apimessage usermessage assistantmessage tool_execution_result".split()
 )
@@ -46,12 +46,19 @@ _CLASSES = {
     "toolmessagechunk": "tool",
     "functionmessage": "function",
 }
-_ROLE_NAMES = ("role", "Role", "_role", "author", "sender", "from", "speaker", "source", "event", "type")
+_ROLE_NAMES = (
+    *("role", "Role", "_role", "author", "sender", "from", "speaker", "sender_type", "senderType"),
+    *("source", "event", "type"),
+)
+_WRITERS = ("Label", "label", "value", "role", "type")  # of an object that says who speaks
+_ANSWERS = frozenset("assistant ai bot model llm gpt agent chatbot".split())
+_ASKS = frozenset("user human customer".split())
 _CONTENT_NAMES = (
     *("content", "contents", "parts", "blocks", "items"),
     *("Items", "Content", "_content", "text", "Text"),
 )
-_LOOSE_NAMES = ("message", "body")  # a text under these is a message where a role stands beside it
+# A text under these is a message where a role stands beside it; under the last two only if it is no `type`.
+_LOOSE_NAMES = ("message", "body", "value", "utterance")
 _CALL_NAMES = (
     *("tool_calls", "toolCalls", "toolInvocations", "function_call", "_tool_calls"),
     "toolExecutionRequests",  # LangChain4j's
@@ -71,7 +78,7 @@ _TIME_NAMES = (
     "sent_at",
     "last_update_time",
 )
-_ATTACHED = ("attachments", "experimental_attachments", "images", "audio")
+_ATTACHED = ("attachments", "experimental_attachments", "images", "audio", "media")
 # What stands in an entry besides what is said, and is no part of it.
 _PLAIN = frozenset(
     (*_ROLE_NAMES, *_TIME_NAMES, "id", "name", "metadata", "meta", "additional_kwargs", "kind", "status")
@@ -116,7 +123,7 @@ def turns_of_entry(entry: Any, place: str = "A message") -> tuple[list[Turn], st
         return [Turn("", (Other("encrypted", as_json(value)),))], f"{place} is encrypted; it is not read."
     if is_memory(value):
         return [_memory(value)], ""
-    turns = _parted(value) or [_turn(value)]
+    turns = _parted(value) or _exchange(value) or [_turn(value)]
     if not any(turn.role or turn.parts for turn in turns) or (
         not turns[0].role and all(isinstance(part, Other) for part in turns[0].parts)
     ):
@@ -157,7 +164,7 @@ def is_message(value: Any) -> bool:
     value = parsed(value)
     if not isinstance(value, dict) or _SESSION_KEYS & value.keys():
         return False
-    if _agent_item(value) or _parted(value):
+    if _agent_item(value) or _parted(value) or _exchange(value):
         return True
     if value.get("__enc__") and "payload" in value:
         return True
@@ -168,20 +175,32 @@ def is_message(value: Any) -> bool:
         outer = value.get("type")
         if isinstance(outer, str) and outer.lower() in ROLES:
             return _holds_content(inner)
-        return _role(inner) != "" and _holds_content(inner)
+        return (_role(inner) != "" or _role(value).lower() in ROLES) and _holds_content(inner)
     role = next((v for n in ("role", "Role", "_role") if (v := value.get(n)) is not None), None)
-    if isinstance(role, dict):
-        role = next((v for n in ("Label", "label", "value") if isinstance(v := role.get(n), str)), None)
+    role = _written(role)
     if isinstance(role, str) and 0 < len(role) <= 40:
         if role.lower() in ROLES:
             return _holds_content(value) or any(isinstance(value.get(n), str) for n in _LOOSE_NAMES)
         return any(n in value for n in ("content", "Content", "parts", "text", "blocks"))
     if isinstance(value.get("source"), str) and str(value.get("type")).endswith(("Message", "Event")):
         return "content" in value  # AutoGen's
-    named = next(
-        (v for n in _ROLE_NAMES[3:] if isinstance(v := value.get(n), str) and v.lower() in ROLES), ""
+    by = next(
+        (n for n in _ROLE_NAMES[3:] if isinstance(v := _written(value.get(n)), str) and v.lower() in ROLES),
+        "",
     )
-    return bool(named) and (_holds_content(value) or any(isinstance(value.get(n), str) for n in _LOOSE_NAMES))
+    loose = _LOOSE_NAMES[:2] if by in ("type", "event") else _LOOSE_NAMES
+    return bool(by) and (_holds_content(value) or any(isinstance(value.get(n), str) for n in loose))
+
+
+def is_conversation(entries: Sequence[Any]) -> bool:
+    """Whether messages of a list, taken together, are one: somebody in them has a role that is known.
+
+    Lines such as "user: logged in" are one only where both a question's side and an answer's speak.
+    """
+    roles = {turn.role.lower() for entry in entries for turn in turns_of_entry(entry)[0]}
+    if len(entries) > 1 and all(isinstance(parsed(entry), str) for entry in entries):
+        return bool(roles & _ASKS and roles & _ANSWERS)
+    return bool(roles & (ROLES | {"memory"}))
 
 
 def is_memory(value: Any) -> bool:
@@ -239,7 +258,7 @@ def moment(value: Any) -> datetime | None:
         told = datetime.fromisoformat(text)
     except ValueError:
         return _worded(text)
-    return told if told.tzinfo else told.replace(tzinfo=UTC)
+    return _on_the_calendar(told if told.tzinfo else told.replace(tzinfo=UTC))
 
 
 def time_in(entry: Any) -> datetime | None:
@@ -327,19 +346,30 @@ def _parts(message: Mapping[str, Any]) -> list[Part]:
         for each in message[attached] if isinstance(message.get(attached), list) else ():
             held = each if isinstance(each, dict) else {"data": each}  # Ollama's images are bytes alone
             parts.append(media_of(held, "image" if attached == "images" else "file"))
-    known = {(part.id or part.name) for part in parts if isinstance(part, ToolCall)}
+    known = {_mark(part) for part in parts if isinstance(part, ToolCall)}
     for place in (message, message.get("additional_kwargs")):
         if isinstance(place, dict):
             for name in [name for name in _CALL_NAMES if name in place]:
-                for call in calls_of(place.get(name)):
-                    mark = (call.id or call.name) if isinstance(call, ToolCall) else ""
-                    if not mark or mark not in known:
-                        parts.append(call)
-                        known.add(mark)
+                # The same calls in two places are told once; two alike in one place are two.
+                fresh = [
+                    part
+                    for part in calls_of(place.get(name))
+                    if not isinstance(part, ToolCall) or _mark(part) not in known
+                ]
+                parts += fresh
+                known |= {_mark(part) for part in fresh if isinstance(part, ToolCall)}
     for name in _RESULT_NAMES:
         for each in message[name] if isinstance(message.get(name), list) else ():
             parts.append(result_of(each) if isinstance(each, dict) else Other("tool result", as_json(each)))
     return [*(t for t in thoughts if t not in parts), *parts]
+
+
+def _mark(call: ToolCall) -> tuple[str, ...]:
+    """What tells a call from others: its id, or what it calls with what."""
+    if call.id:
+        return (call.id,)
+    arguments = parsed(call.arguments)
+    return call.name, call.arguments if isinstance(arguments, str) else json.dumps(arguments, sort_keys=True)
 
 
 def _as_result(message: Mapping[str, Any], parts: list[Part], call: str) -> list[Part]:
@@ -347,7 +377,9 @@ def _as_result(message: Mapping[str, Any], parts: list[Part], call: str) -> list
     if any(isinstance(part, ToolResult) for part in parts):
         return parts
     texts = [part for part in parts if isinstance(part, Text)]
-    failed = str(message.get("status", "")).lower() == "error" or message.get("is_error") is True
+    failed = str(message.get("status", "")).lower() == "error" or any(
+        message.get(name) is True for name in ("is_error", "isError")
+    )
     beside = message.get("additional_kwargs")
     name = message.get("name") or message.get("tool_name") or message.get("toolName")
     if not call and isinstance(message.get("toolName"), str) and isinstance(message.get("id"), str):
@@ -418,15 +450,31 @@ def _agent_item(entry: Mapping[str, Any]) -> Turn | None:
 
 def _role(message: Mapping[str, Any]) -> str:
     for name in _ROLE_NAMES:
-        value = message.get(name)
-        if isinstance(value, dict):
-            value = next((v for n in ("Label", "label", "value") if isinstance(v := value.get(n), str)), None)
+        value = _written(message.get(name))
         if not isinstance(value, str) or not value:
             continue
         if name in ("type", "event") and value.lower() not in ROLES:
             continue
         return value[:200]
     return ""
+
+
+def _written(value: Any) -> Any:
+    """A role as it stands, or out of the object that tells who speaks."""
+    if isinstance(value, dict):
+        told = [v for n in _WRITERS if isinstance(v := value.get(n), str)]
+        return next((v for v in told if v.lower() in ROLES), told[0] if told else None)
+    return value
+
+
+def _exchange(entry: Mapping[str, Any]) -> list[Turn]:
+    """A question and its answer in one entry, {"user": "Hi", "assistant": "Hello"}, as two turns."""
+    said_by = {name: value for name, value in entry.items() if name.lower() in _ASKS | _ANSWERS}
+    sides = {name.lower() for name in said_by}
+    if not (sides & _ASKS and sides & _ANSWERS) or not all(isinstance(v, str) for v in said_by.values()):
+        return []
+    at = time_in(entry)
+    return [Turn(name, (Text(text),), at) for name, text in said_by.items()]
 
 
 def _holds_content(message: Mapping[str, Any]) -> bool:
@@ -455,6 +503,15 @@ def _since_1970(value: float) -> datetime | None:
             except (OverflowError, OSError, ValueError):
                 return None
     return None
+
+
+def _on_the_calendar(told: datetime) -> datetime | None:
+    """The time, unless UTC has no such year: .NET's "no time", the year 1, lies before it in the east."""
+    try:
+        told.astimezone(UTC)
+    except OverflowError:
+        return None
+    return told
 
 
 def _worded(text: str) -> datetime | None:

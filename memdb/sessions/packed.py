@@ -106,6 +106,8 @@ def _document(raw: bytes, what: str) -> Unpacked:
     except json.JSONDecodeError as exc:
         if odd and (message := _message_pack(raw)) is not None:
             return Unpacked(message, True, (f"{what} is MessagePack.",))
+        if not odd and (lines := _json_lines(text)) is not None:
+            return Unpacked(lines, True, ())
         where = f"{exc.msg} at character {exc.pos + 1:,} of {len(text):,}"
         odd_bytes = sum(byte < 32 or byte > 126 for byte in raw[:2_000])
         binary = odd and len(raw) >= 16 and odd_bytes > len(raw[:2_000]) * 0.3
@@ -117,6 +119,20 @@ def _document(raw: bytes, what: str) -> Unpacked:
     if isinstance(document, str) and (kind := named(document.encode("utf-8", "surrogatepass"))) != "":
         return Unpacked(None, False, (f"{what} is {kind}; it is not opened here.",))
     return Unpacked(document, True, not_utf8)
+
+
+def _json_lines(text: str) -> list[str] | None:
+    """The lines of a text of which each is a JSON object, some perhaps damaged; None where it is none."""
+    lines = [line_ for line_ in text.splitlines() if line_.strip()]
+    if len(lines) < 2 or sum(line_.lstrip().startswith("{") for line_ in lines) * 2 < len(lines):
+        return None
+    for line_ in lines[:2]:  # the first may be damaged
+        try:
+            if isinstance(json.loads(line_), dict):
+                return lines
+        except (ValueError, RecursionError):
+            continue
+    return None
 
 
 def _message_pack(raw: bytes) -> Any:

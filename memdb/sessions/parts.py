@@ -15,6 +15,7 @@ from memdb.sessions.turns import Media, Other, Part, Text, Thinking, ToolCall, T
 
 DEEPEST = 6  # objects within objects that are looked into
 MOST = 10_000  # parts of one message; more are told as one
+_FEW = 16  # numbers in a list: more are bytes
 _LONGEST = 2**20  # characters of JSON kept of one part that is no text
 
 _KINDS = ("type", "block_type", "part_kind", "content_type", "$type", "kind", "_type")
@@ -42,6 +43,8 @@ _MEDIA = {
     "imagecontent": "image",
     "imageblock": "image",
     "image_file": "image",
+    "pdf": "file",
+    "pdffile": "file",
     "audio": "audio",
     "input_audio": "audio",
     "audio_url": "audio",
@@ -168,7 +171,7 @@ def result_of(result: Mapping[str, Any], depth: int = 0) -> ToolResult:
         or result.get("isError") is True
         or (error not in (None, False, "", {}))
         or str(result.get("status", "")).lower() in ("error", "failed", "failure", "incomplete")
-        or str(result.get("state", "")) in ("output-error", "error")
+        or str(result.get("state", "")) in ("output-error", "output-denied", "error")
     )
     output = _first(result, _OUTPUTS)
     return ToolResult(
@@ -183,7 +186,9 @@ def media_of(block: Mapping[str, Any], kind: str, depth: int = 0) -> Media:
     """An image or file: what is known of it without opening it."""
     media = Media(kind, _text(block, _MEDIA_TYPES), None, _text(block, _MEDIA_NAMES))
     for value in block.values():
-        if isinstance(value, str):
+        if isinstance(value, list) and len(value) > _FEW and all(type(n) is int for n in value[:_FEW]):
+            inner = Media("", size_bytes=len(value))  # bytes as numbers
+        elif isinstance(value, str):
             inner = _stored(value)
         elif isinstance(value, dict) and depth < DEEPEST:
             inner = media_of(value, kind, depth + 1)
@@ -275,6 +280,10 @@ def _called(told: Mapping[str, Any], kind: str) -> list[Part]:
     if not call.name and kind not in _CALLS:  # the AI SDK's `tool-weather`
         call = ToolCall(str(told.get("type", kind))[5:] or kind, call.arguments, call.id)
     answered = any(told.get(name) is not None for name in ("output", "errorText"))
+    if told.get("state") == "output-denied":  # the user did not let it run
+        approval = told.get("approval")
+        reason = approval.get("reason") if isinstance(approval, dict) else None
+        told, answered = {**told, "output": reason or "denied"}, True
     return [call, result_of({**told, "name": call.name})] if answered else [call]
 
 

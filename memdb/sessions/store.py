@@ -5,6 +5,7 @@ Listing and searching are `memdb.sessions.listing`'s, for every format.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from memdb import intervals
@@ -109,8 +110,14 @@ def history_bytes(client: Client, key: str) -> int:
     return replies.integer(client.execute("HSTRLEN", key, formats.HISTORY))
 
 
-def extend_ttl(client: Client, key: str, by_s: float) -> Change:
+def extend_ttl(client: Client, keys: str | Sequence[str], by_s: float, kind: str = "hash") -> Change:
     """Let a session live `by_s` seconds longer than it would.
+
+    Args:
+        client: of a target that may be written.
+        keys: of the session; each that expires gets as much more.
+        by_s: seconds, at most ten years.
+        kind: TYPE that its keys have.
 
     Raises:
         BadInput: it never expires, or the time is no time.
@@ -119,38 +126,59 @@ def extend_ttl(client: Client, key: str, by_s: float) -> Change:
     """
     if not 0 < by_s <= LONGEST_TTL_S:
         raise BadInput(f"A TTL cannot grow by {by_s:g} s.", "Give more than 0 s and at most ten years.")
-    before = time_left(client, key)
-    if before is None:
+    lives = _lives(client, keys, kind)
+    ends = {key: left for key, left in lives.items() if left is not None}
+    if not ends:
         raise BadInput(
             "This session never expires: there is no TTL to extend.", "It stays until it is deleted."
         )
-    after_ms = round((before + by_s) * 1000)
-    if not replies.integer(client.execute("PEXPIRE", key, after_ms)):
-        raise NotFound(key, "session")
-    return Change(key, before, after_ms / 1000)
+    done = client.pipeline([("PEXPIRE", key, round((left + by_s) * 1000)) for key, left in ends.items()])
+    if not any(map(replies.integer, done)):
+        raise NotFound(next(iter(ends)), "session")
+    before = min(ends.values())
+    return Change(next(iter(ends)), before, round((before + by_s) * 1000) / 1000)
 
 
-def persist(client: Client, key: str) -> Change:
-    """Take a session's TTL away: it stays until it is deleted.
+def persist(client: Client, keys: str | Sequence[str], kind: str = "hash") -> Change:
+    """Take a session's TTL away, of all its keys: it stays until it is deleted.
 
     Raises:
         NotFound: it is gone.
         ReadOnlyTarget: the target takes no writes.
     """
-    before = time_left(client, key)
-    if not replies.integer(client.execute("PERSIST", key)) and before is not None:
-        raise NotFound(key, "session")
-    return Change(key, before, None)
+    lives = _lives(client, keys, kind)
+    before = min((left for left in lives.values() if left is not None), default=None)
+    done = client.pipeline([("PERSIST", key) for key in lives])
+    if not any(map(replies.integer, done)) and before is not None:
+        raise NotFound(next(iter(lives)), "session")
+    return Change(next(iter(lives)), before, None)
 
 
-def delete(client: Client, key: str) -> Change:
-    """Delete a session.
+def delete(client: Client, keys: str | Sequence[str], kind: str = "hash") -> Change:
+    """Delete a session, all its keys.
 
     Raises:
         NotFound: it is gone already.
         ReadOnlyTarget: the target takes no writes.
     """
-    before = time_left(client, key)
-    if not replies.integer(client.execute("UNLINK", key)):
-        raise NotFound(key, "session")
-    return Change(key, before, None, deleted=True)
+    lives = _lives(client, keys, kind)
+    before = min((left for left in lives.values() if left is not None), default=None)
+    if not any(map(replies.integer, client.pipeline([("UNLINK", key) for key in lives]))):
+        raise NotFound(next(iter(lives)), "session")
+    return Change(next(iter(lives)), before, None, deleted=True)
+
+
+def _lives(client: Client, keys: str | Sequence[str], kind: str) -> dict[str, float | None]:
+    """Seconds left of the keys that are there; None: it never expires."""
+    several = (keys,) if isinstance(keys, str) else tuple(keys)
+    facts = client.pipeline([part for key in several for part in (("TYPE", key), ("PTTL", key))])
+    lives: dict[str, float | None] = {}
+    for key, told, left in zip(several, map(replies.text, facts[::2]), facts[1::2], strict=True):
+        if told == "none" or replies.integer(left) == -2:
+            continue
+        if told != kind:
+            raise BadInput(f"The key holds a {told}, not a session.", "Choose a session.")
+        lives[key] = seconds(left)
+    if not lives:
+        raise NotFound(several[0], "session")
+    return lives

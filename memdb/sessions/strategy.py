@@ -24,8 +24,8 @@ from memdb.vectors.index import IndexInfo
 
 PAGE = 50  # sessions
 LARGEST_STEP = 2_000  # COUNT of SCAN: about 1 ms of server time at most
-# Which formats are changed from here, for people.
-WRITABLE = "Only the article's hashes (user_id, history, context, created_at) are changed, under any prefix."
+# Which format is not changed from here, for people.
+SHARED = "Each key of it holds all sessions of a user: a time to live or a deletion would be of all of them."
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Powers:
         if not self.writes:
             raise BadInput(
                 f"Sessions stored as '{format_.title}' are read here, not changed.",
-                f"Change them with what writes them. {WRITABLE}",
+                f"Change them with what writes them. {SHARED}",
             )
 
 
@@ -87,6 +87,14 @@ class Sieved:
     passed: tuple[tuple[str, str], ...]  # key, and a note where it passed unsearched
     rest: tuple[str, ...]  # not decided: no room on the page or no bytes left to read
     read_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Sessions among some keys that pass a filter, each by its keys."""
+
+    sessions: tuple[tuple[str, ...], ...]
+    undecided: int  # keys too large to be looked into, or that are no conversation after all
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +118,12 @@ class Opened:
     keys: tuple[str, ...]
     complete: bool
     size: int | None  # as `Pulse.size` when it was read
+    all_keys: tuple[str, ...] = ()  # that are the session, where more than those that were read: its states
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The keys that a change of this session changes."""
+        return self.all_keys or self.keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +185,26 @@ class Strategy(Protocol):
             NotFound: it is gone.
         """
 
+    def read(self, client: Client, format_: Format, keys: Sequence[str]) -> Session:
+        """The session that these keys are, without looking for others.
+
+        Raises:
+            NotFound: it is gone.
+        """
+
     def pulse(self, client: Client, format_: Format, keys: Sequence[str]) -> Pulse | None:
         """Of an open session; None where it has too many keys to ask each second.
 
         Raises:
             NotFound: it is gone.
+        """
+
+    def sessions_of(
+        self, client: Client, format_: Format, wanted: SessionFilter, keys: Sequence[str]
+    ) -> Chosen:
+        """The sessions that some keys are, and that pass a filter; each key is looked into.
+
+        Where several keys make a session, `keys` has all of them.
         """
 
     def seen(self, client: Client, format_: Format, keys: Sequence[str]) -> list[Seen]:

@@ -49,7 +49,10 @@ def tool_use(turns: Sequence[Turn], first: int = 1) -> tuple[ToolUse, ...]:
     A result belongs to the call whose id it names; without an id to an open call of its tool, or the last.
     """
     calls: list[str] = []  # names, in order
-    of_id: dict[str, str] = {}
+    # A result may stand before its call, where tools answered while the model went on.
+    of_id = {
+        part.id: part.name for turn in turns for part in turn.parts if isinstance(part, ToolCall) and part.id
+    }
     unanswered: list[str] = []
     ended: dict[str, Counter[bool]] = defaultdict(Counter)
     failed_at: dict[str, list[int]] = defaultdict(list)
@@ -58,8 +61,6 @@ def tool_use(turns: Sequence[Turn], first: int = 1) -> tuple[ToolUse, ...]:
             if isinstance(part, ToolCall):
                 calls.append(part.name)
                 unanswered.append(part.name)
-                if part.id:
-                    of_id[part.id] = part.name
             elif isinstance(part, ToolResult):
                 name = of_id.get(part.call) or part.name or (unanswered[-1] if unanswered else "")
                 if name in unanswered:

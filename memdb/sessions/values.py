@@ -16,12 +16,13 @@ from memdb.errors import EngineError, MemDBError
 from memdb.json_text import json_text
 from memdb.sessions.checkpoint import plain_state
 from memdb.sessions.hashes import VALUE_BYTES, StoredField, seconds
-from memdb.sessions.mapping import TYPES, Format, Stored
-from memdb.sessions.messages import problems_told
+from memdb.sessions.mapping import SEQUENCES, TYPES, Format, Stored
+from memdb.sessions.messages import parsed, problems_told, time_in
 from memdb.sessions.packed import named, unpacked
 
 ENTRIES = 500  # of a list, the newest
 FIRST = 5  # of a list that is not read whole, the oldest: how it began
+LENGTHS = {"list": "LLEN", "stream": "XLEN", "zset": "ZCARD"}
 _STORED: dict[str, Stored] = {told: stored for stored, told in TYPES.items()}
 
 
@@ -38,8 +39,8 @@ class Value:
     ttl_s: float | None
     problems: tuple[str, ...]
     note: str = ""  # why only a part of it was read, a sentence
-    entries: int = 0  # of a list; `document` has some of them
-    first: tuple[str, ...] = ()  # of a list that was not read whole, its oldest entries as stored
+    entries: int = 0  # of a list, stream or sorted set; `document` has some of them
+    first: tuple[Any, ...] = ()  # of one that was not read whole, its oldest entries
 
     @property
     def whole(self) -> bool:
@@ -48,8 +49,8 @@ class Value:
 
     @property
     def earlier(self) -> int:
-        """Entries of a list that were not read."""
-        return max(0, self.entries - len(self.document or ())) if self.stored == "list" else 0
+        """Entries of a list, stream or sorted set that were not read."""
+        return max(0, self.entries - len(self.document or ())) if self.stored in SEQUENCES else 0
 
     @property
     def fields(self) -> tuple[StoredField, ...]:
@@ -87,8 +88,9 @@ def values(
     facts = client.pipeline(asked, errors_as_values=True)
     commands: list[tuple[Arg, ...]] = []
     rows = []
-    lists = [key for key, kind in zip(keys, facts[::3], strict=True) if replies.text(kind) == "list"]
-    lengths = client.pipeline([("LLEN", key) for key in lists], errors_as_values=True)
+    told_of = {key: replies.text(kind) for key, kind in zip(keys, facts[::3], strict=True)}
+    lists = [key for key in keys if _STORED.get(told_of[key]) in SEQUENCES]
+    lengths = client.pipeline([(LENGTHS[told_of[key]], key) for key in lists], errors_as_values=True)
     length = {key: max(1, replies.integer(n)) for key, n in zip(lists, lengths, strict=True)}
     newest_first = format_ is not None and format_.newest_first
     for key, kind, ttl, size in zip(keys, facts[::3], facts[1::3], facts[2::3], strict=True):
@@ -100,16 +102,17 @@ def values(
         memory = possible.size(size)
         cost = memory or 0
         fits = 1 if cost <= each and cost <= total else 0
-        if stored == "list":  # entries are taken for equally large: MEMORY USAGE looks at some of them only
+        if (
+            stored in SEQUENCES
+        ):  # entries are taken for equally large: MEMORY USAGE looks at some of them only
             fits = min(entries, length[key], int(min(each, max(0, total)) * length[key] / max(cost, 1)))
             cost = round(cost * fits / length[key])
         wanted = stored is not None and fits > 0
         if wanted:
             total -= cost
             commands.append(_reading(stored, key, fits, newest_first=newest_first))
-            if stored == "list" and fits < length[key]:
-                some = min(FIRST, fits)
-                commands.append(("LRANGE", key, -some, -1) if newest_first else ("LRANGE", key, 0, some - 1))
+            if stored in SEQUENCES and fits < length[key]:
+                commands.append(_reading(stored, key, min(FIRST, fits), newest_first=not newest_first))
         rows.append((key, told, stored, seconds(ttl), memory, wanted, fits))
     answers = iter(client.pipeline(commands, errors_as_values=True))
     read = []
@@ -119,11 +122,12 @@ def values(
         oldest: tuple[str, ...] = ()
         note, count = "", length.get(key, 0)
         if wanted:
-            document, raw, problems = _document(stored, next(answers))
-            if stored == "list" and fits < count:
+            document, raw, problems = _document(stored, next(answers), newest_first=newest_first)
+            if stored in SEQUENCES and fits < count:
                 note = f"Of {count:,} entries the newest {fits:,} were read."
-                entries_ = next(answers)
-                oldest = tuple(_entry(e, "")[0] for e in entries_) if isinstance(entries_, list) else ()
+                began, _, _ = _document(stored, next(answers), newest_first=not newest_first)
+                if isinstance(began, list):
+                    oldest = tuple(began)
         elif stored is not None:
             note = f"The value takes {bytes_text(memory)} and was not read."
             problems = (note,)
@@ -143,12 +147,17 @@ def _reading(stored: Stored | None, key: str, entries: int, *, newest_first: boo
         return ("HGETALL", key)
     if stored == "json":
         return ("JSON.GET", key)
-    if stored == "list":
-        return ("LRANGE", key, 0, entries - 1) if newest_first else ("LRANGE", key, -entries, -1)
+    if stored == "stream":
+        ends = ("XRANGE", key, "-", "+") if newest_first else ("XREVRANGE", key, "+", "-")
+        return (*ends, "COUNT", entries)
+    if stored in ("list", "zset"):
+        part = (0, entries - 1) if newest_first else (-entries, -1)
+        return ("LRANGE", key, *part) if stored == "list" else ("ZRANGE", key, *part, "WITHSCORES")
     return ("GET", key)
 
 
-def _document(stored: Stored | None, reply: Any) -> tuple[Any, bytes, tuple[str, ...]]:
+def _document(stored: Stored | None, reply: Any, *, newest_first: bool) -> tuple[Any, bytes, tuple[str, ...]]:
+    """A value as JSON has it, as its bytes, and what is wrong; entries in their stored order."""
     if isinstance(reply, EngineError):
         return None, b"", (f"The key could not be read: {reply}",)
     if isinstance(reply, MemDBError):
@@ -160,6 +169,10 @@ def _document(stored: Stored | None, reply: Any) -> tuple[Any, bytes, tuple[str,
     if stored == "list":
         texts, told = _entries(reply)
         return texts, b"\n".join(reply), told
+    if stored == "stream":
+        return _stream(reply if newest_first else reply[::-1])
+    if stored == "zset":
+        return _sorted_set(reply)
     value = unpacked(bytes(reply))
     return plain_state(value.document) if value.readable else None, bytes(reply), value.problems
 
@@ -184,6 +197,42 @@ def _hash(reply: Sequence[Any]) -> tuple[dict[str, Any], bytes, tuple[str, ...]]
                 [f"{what} is not all UTF-8; such bytes are shown as \\xNN."] if text else opened.problems
             )
     return fields, b"", _few(problems)
+
+
+def _stream(reply: Sequence[Any]) -> tuple[list[Any], bytes, tuple[str, ...]]:
+    """Entries of a stream: the fields of each, or the message that its only field holds, and when it came."""
+    entries: list[Any] = []
+    problems: list[str] = []
+    raw: list[bytes] = []
+    for id_, pairs in reply:
+        fields, _, told = _hash(pairs or ())
+        only = parsed(next(iter(fields.values()))) if len(fields) == 1 else None
+        entries.append(_at(only if isinstance(only, dict) else fields, bytes(id_).partition(b"-")[0]))
+        problems += told
+        raw.append(b" ".join((id_, *(pairs or ()))))
+    return entries, b"\n".join(raw), _few(problems)
+
+
+def _sorted_set(reply: Sequence[bytes]) -> tuple[list[Any], bytes, tuple[str, ...]]:
+    """Members of a sorted set by their scores, which are times where they can be."""
+    texts, told = _entries(reply[::2])
+    entries: list[Any] = []
+    for text, score in zip(texts, reply[1::2], strict=True):
+        message = parsed(text)
+        entries.append(_at(message, bytes(score)) if isinstance(message, dict) else text)
+    return entries, b"\n".join(reply[::2]), told
+
+
+def _at(entry: dict[str, Any], told: bytes) -> dict[str, Any]:
+    """An entry with the time that its place in the key tells, unless it tells one itself."""
+    try:
+        number = float(told)
+    except ValueError:
+        return entry
+    # A score may be a number of a place: what is before 1973 is no time.
+    if not 1e8 <= number < 1e20 or time_in(entry) is not None:
+        return entry
+    return {**entry, "timestamp": number}
 
 
 def _sealed(value: bytes) -> bool:

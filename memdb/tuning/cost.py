@@ -24,7 +24,8 @@ from memdb.vectors.filters import EVERYTHING
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.read import Block
 
-KEYS = 500  # of the probe, whose vectors are read
+KEYS = 500  # that the probe lists
+VECTORS = 250  # that it reads in each way
 SEARCHES = 8
 COMPARED = 256  # queries of the comparison that is timed
 ROWS = 4_096  # documents of it
@@ -59,7 +60,7 @@ class Reads:
 
 
 def rates(client: Client, info: IndexInfo, request: SweepRequest) -> Rates:
-    """Measure by a probe: a batch of keys, two of at most KEYS vectors, SEARCHES searches.
+    """Measure by a probe: KEYS keys, VECTORS vectors read in each way, SEARCHES searches.
 
     Raises:
         BadInput: no document of the index holds a usable vector.
@@ -72,29 +73,37 @@ def rates(client: Client, info: IndexInfo, request: SweepRequest) -> Rates:
     listed = time.perf_counter() - began
     batches.close()  # type: ignore[attr-defined]  # a generator: its cursor must not stay open
     began = time.perf_counter()
-    block = read.vectors_of(client, info, field.name, keys[:KEYS]) if keys else None
+    block = read.vectors_of(client, info, field.name, keys[:VECTORS]) if keys else None
     by_key = time.perf_counter() - began
     if block is None:
         raise BadInput(f"No document of '{info.name}' holds a usable vector.", "Choose another index.")
-    begun = read.blocks(client, info, field.name, most=KEYS)
-    began = time.perf_counter()
-    first = next(begun, None)
-    whole_s = time.perf_counter() - began
-    begun.close()  # type: ignore[attr-defined]
     places = block.single().vectors[:SEARCHES].astype(np.float32)
     ef = reference_ef(request, client.server.dialect.limits.ef_runtime) if params.has_ef else 0
     asked = load.questions(client, info, request, places, ef, k=request.k, condition=EVERYTHING)
     times = [client.timed(*asked.command(place))[1] / 1000 for place in range(len(asked))]
+    keys_per_s, vectors_per_s = len(keys) / max(listed, 1e-6), len(keys[:VECTORS]) / max(by_key, 1e-6)
     length = float(np.mean([len(key.encode("utf-8", "surrogateescape")) for key in keys]))
     return Rates(
-        len(keys) / max(listed, 1e-6),
-        len(keys[:KEYS]) / max(by_key, 1e-6),
-        (first.documents if first else 0) / max(whole_s, 1e-6) or 1.0,
+        keys_per_s,
+        vectors_per_s,
+        _read_per_s(client, info, field.name) or min(keys_per_s, vectors_per_s),
         pairs_per_s(params.dim, request.k, params.metric),
         float(np.median(times)),
         length + _ROW_BYTES / 2,
         params.bytes + _ROW_BYTES / 2,
     )
+
+
+def _read_per_s(client: Client, info: IndexInfo, field: str) -> float | None:
+    """Vectors a second by cursor; None where the engine has none, where keys are listed meanwhile."""
+    if not read.has_cursors(client, info):
+        return None
+    begun = read.blocks(client, info, field, most=VECTORS)
+    began = time.perf_counter()
+    first = next(begun, None)
+    took = time.perf_counter() - began
+    begun.close()  # type: ignore[attr-defined]  # a generator: its cursor must not stay open
+    return first.documents / max(took, 1e-6) if first is not None and first.documents else None
 
 
 def pairs_per_s(dim: int, k: int, metric: str) -> float:

@@ -127,7 +127,7 @@ def blocks(
     distance.need(params.type)
     size = max(1, min(most, BYTES_A_BATCH // params.bytes))
     done = 0
-    if _has_cursors(client, info):
+    if has_cursors(client, info):
         # Key and vector in one reply: four times as fast as asking for each hash.
         rendered = render(condition, client.server.dialect, info)
         batches = _by_cursor(client, info, rendered, size, vector_field.name)
@@ -240,7 +240,7 @@ def _fetched(
             batches.close()  # type: ignore[attr-defined]  # a generator: its cursor must not stay open
 
 
-def _has_cursors(client: Client, info: IndexInfo) -> bool:
+def has_cursors(client: Client, info: IndexInfo) -> bool:
     """Whether the engine has cursors that bring documents with their keys, and this user may use them.
 
     A field of the index that is called as the key is in such rows would come in its place.
@@ -264,7 +264,7 @@ def matching_keys(
     """
     dialect = client.server.dialect
     rendered = render(condition, dialect, info)
-    if _has_cursors(client, info):
+    if has_cursors(client, info):
         for keys, _, _ in _by_cursor(client, info, rendered, size):
             if keys:
                 yield keys

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -104,13 +105,16 @@ def test_another_format_has_the_same_list(app: AppTest, server: Client) -> None:
     assert list(frames(app)[0]["session"]) == ["s7"]
     assert "expires in **1:" in str([p.proto for p in app.get("progress")])
     assert not [box for box in app.selectbox if box.key == "sessions.context"]  # this format keeps none
-    assert "read only" in marked(app)
-    assert not {b.key for b in app.button} & {"sessions.extend", "sessions.persist", "sessions.delete"}
+    assert {b.key for b in app.button} >= {"sessions.extend", "sessions.persist", "sessions.delete"}
     server.execute("LPUSH", "message_store:s7", json.dumps({"type": "human", "data": {"content": "More"}}))
     app.run()
     assert "changed this session" in marked(app)
     app.segmented_control(key="sessions.show").set_value("Change many").run()
-    assert "not changed here" in marked(app)
+    app.segmented_control(key="sessions.bulk.action").set_value("Export").run()
+    app.button(key="sessions.bulk.plan").click().run()
+    until(lambda: "1 session" in marked(app.run()), "the dry run has ended")
+    app.button(key="sessions.bulk.read").click().run()
+    until(lambda: "Save 1 session" in str(app.run().get("download_button")), "the export is made")
     healthy(app)
 
 
@@ -370,3 +374,35 @@ def test_memories_that_are_alike(app: AppTest, server: Client) -> None:
     healthy(app)
     pairs = next(f for f in frames(app) if "earlier" in f)
     assert sorted([*pairs["earlier"], *pairs["later"]]) == ["Likes green tea", "Likes green tea!"]
+
+
+def test_turns_by_the_vectors_stored_beside_them(app: AppTest, server: Client) -> None:
+    for number in range(6):
+        row = np.eye(16, dtype="<f4")[number] + np.float32(0.1) * number
+        told = ["session_tag", f"s{number % 2}", "role", "user", "content", f"text {number}"]
+        server.execute("HSET", f"history:{number}", *told, "vector_field", row.tobytes())
+    opened(app)
+    app.text_input(key="sessions.meaning.like").set_value("history:4").run()
+    healthy(app)
+    near = next(f for f in frames(app) if "cosine" in f)
+    assert near["text"].iloc[0] == "text 4"
+    assert near["cosine"].iloc[0] == pytest.approx(1.0)
+    assert len(near) == 6
+    assert "6 keys that were read" in marked(app)
+    app.text_input(key="sessions.meaning.like").set_value("").run()
+    app.text_input(key="sessions.meaning").set_value("a refund").run()
+    assert not app.exception
+    assert "by the vector of a stored turn" in app.error[0].value
+
+
+def test_times_beyond_what_a_calendar_holds_are_shown_as_stored(app: AppTest, server: Client) -> None:
+    put(server, "early", created_at="0001-01-01T00:00:00+05:00")
+    put(server, "late", created_at="9999-12-31T23:59:59-05:00")
+    opened(app)
+    healthy(app)
+    created = frames(app)[0]["created"]
+    assert created.isna().all()
+    for id_, told in (("early", "0001-01-01"), ("late", "9999-12-31")):
+        app.text_input(key="sessions.open").set_value(id_).run()
+        healthy(app)
+        assert told in marked(app)

@@ -237,10 +237,13 @@ def test_sessions_page_by_page_and_one(memdb: Run, client: Client) -> None:
         assert (usage["sessions"], usage["tools"], len(usage["by_session"])) == (3, [], 3)
         assert usage["tokens_about"] == sum(row["tokens_about"] for row in usage["by_session"]) > 0
         status, out, _ = memdb("sessions", "near", "object storage", "--user", "cli1", "--json")
-        assert sorted((row["session"], row["turn"]) for row in json.loads(out)) == [
+        near = json.loads(out)
+        assert near["how"] == "Of 2 sessions, embedded here by the local model."
+        assert sorted((row["session"], row["turn"]) for row in near["turns"]) == [
             ("cli-1", 1),
             ("cli-3", 1),
         ]
+        assert memdb("sessions", "near", "x", "--vectors", "stored", "--prefix", "none:")[0] == 2
         client.execute("HSET", keys[3], "user_id", "ann@example.com")
         assert "ann@example.com" not in memdb("sessions", "show", "cli-3", "--hide")[1]
         assert memdb("sessions", "near")[0] == 2
@@ -251,7 +254,9 @@ def test_sessions_page_by_page_and_one(memdb: Run, client: Client) -> None:
     assert "no session 'session:cli-3'" in err
 
 
-def test_sessions_of_another_format(memdb: Run, client: Client, prefix: str) -> None:
+def test_sessions_of_another_format(
+    memdb: Run, client: Client, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for i in range(4):
         client.execute("RPUSH", f"{prefix}{i}", json.dumps({"role": "user", "content": f"Question {i}"}))
     client.execute("EXPIRE", f"{prefix}2", 100)
@@ -268,6 +273,22 @@ def test_sessions_of_another_format(memdb: Run, client: Client, prefix: str) -> 
     assert ids("--never-expires", "--id-part", "1") == ["1"]
     status, out, _ = memdb("sessions", "show", "1", *layout)
     assert (status, "user: Question 1" in out) == (0, True)
+    status, out, _ = memdb("sessions", "export", *layout, "--words", "question")
+    said = [json.loads(row)["history"][0]["content"] for row in out.splitlines()]
+    assert sorted(said) == [f"Question {i}" for i in range(4)]
+    status, out, _ = memdb("sessions", "expire", *layout, "--in", "500", "--id-part", "3")
+    assert (status, "--confirm 'expire 1'" in out) == (0, True)
+    assert client.execute("TTL", f"{prefix}3") == -1  # a dry run
+    confirmed = ("sessions", "expire", *layout, "--in", "500", "--id-part", "3", "--confirm")
+    assert memdb(*confirmed, "expire 2")[0] == 1
+    assert memdb(*confirmed, "expire 1")[0] != 0  # a target that is not said to be writable
+    assert client.execute("TTL", f"{prefix}3") == -1
+    monkeypatch.setenv("MEMDB_WRITABLE", "1")
+    status, out, _ = memdb(*confirmed, "expire 1", "--json")
+    assert (status, json.loads(out)["changed"]) == (0, 1)
+    assert 490 < client.execute("TTL", f"{prefix}3") <= 500
+    client.execute("PERSIST", f"{prefix}3")
+    monkeypatch.delenv("MEMDB_WRITABLE")
     for options, said in (
         (("--context", "c"), "cannot be filtered by context"),
         (("--format", "nonsense"), "no session format 'nonsense'"),

@@ -193,16 +193,15 @@ def test_the_command_estimates_and_prints_it(
 def test_a_read_only_target_is_estimated_on_every_engine(
     each: Client,  # noqa: F811
     prefix: str,
-    tmp_path: Path,
 ) -> None:
-    """Its client refuses every write, so that one would end the run; made queries and the probe included."""
+    """Its client refuses every write, so that one would end the run, or the probe before it."""
     info = load(each, prefix)
-    wanted = request(info, ef_max=14, sample=540, source=Unseen(60))
+    wanted = request(info, ef_max=14, sample=540)
     with connect(each.target.read_only()) as reader:
         with pytest.raises(ReadOnlyTarget):
             reader.execute("SET", f"{prefix}x", "1")
         assert cost.rates(reader, info, wanted).keys_per_s > 0
-        run = recall(reader, info, wanted, home=tmp_path)
+        run = sweep(reader, info, wanted, asked(60))
     assert not run.partial
     assert run.sampled is not None
     assert run.sampled.drawn == 540
@@ -310,9 +309,13 @@ def test_the_bytes_that_are_promised_are_those_the_server_sends(
 def test_a_probe_reads_little_on_every_engine(each: Client, prefix: str) -> None:  # noqa: F811
     info = load(each, prefix)
     measured = cost.rates(each.budgeted(Budget(keys_scanned=cost.KEYS * 2 + 200)), info, request(info))
-    assert min(measured.keys_per_s, measured.vectors_per_s, measured.pairs_per_s, measured.reference_s) > 0
-    twice = replace(measured, vectors_per_s=measured.vectors_per_s / 2, keys_per_s=measured.keys_per_s / 2)
-    assert cost.whole(10_000, 100, twice).seconds > cost.whole(10_000, 100, measured).seconds
+    rates = (measured.keys_per_s, measured.vectors_per_s, measured.read_per_s, measured.pairs_per_s)
+    assert min(*rates, measured.reference_s) > 0
+    whole = cost.whole(10_000, 100, measured).seconds
+    assert cost.whole(10_000, 100, replace(measured, read_per_s=measured.read_per_s / 2)).seconds > whole
+    half = replace(measured, vectors_per_s=measured.vectors_per_s / 2, keys_per_s=measured.keys_per_s / 2)
+    some = cost.sampled(10_000, 1_000, 100, request(info), measured)
+    assert cost.sampled(10_000, 1_000, 100, request(info), half).seconds > some.seconds
     # Ten million vectors of 12 numbers, of which 200,000 are read: the keys and the sample.
     some = cost.sampled(10_000_000, 200_000, 1_000, request(info), measured)
     least = 10_000_000 * len(f"{prefix}d:1") + 200_000 * 4 * DIM

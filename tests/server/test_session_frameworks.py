@@ -71,7 +71,7 @@ EXPECTED: dict[str, list[tuple[str, str, list[str], list[str]]]] = {
             ["7"],
             [
                 "SYSTEM: Be brief.",
-                "USER: Weather? [image, https://example.com/a.png]",
+                "USER: Weather? [image, https://example.com/a.png] [file, application/pdf, 90 B]",
                 'AI: [calls weather({"city":"Oslo"}) c1]',
                 "TOOL_EXECUTION_RESULT: [result of weather c1: 4 degrees]",
                 "AI: Four degrees.",
@@ -92,7 +92,7 @@ EXPECTED: dict[str, list[tuple[str, str, list[str], list[str]]]] = {
             "chat-memory:",
             ["conv-1"],
             [
-                "USER: Weather?",
+                "USER: Weather? [image, image/png, look, 90 B] [image, image/jpeg, https://example.com/a.jpg]",
                 'ASSISTANT: [calls weather({"city":"Oslo"}) c1]',
                 "TOOL: [result of weather c1: 4 degrees]",
             ],
@@ -106,6 +106,10 @@ EXPECTED: dict[str, list[tuple[str, str, list[str], list[str]]]] = {
             [
                 "user: Weather?",
                 'assistant: [calls weather({"city": "Oslo"}) c1] [result of weather c1: 4 degrees] Four degrees.',
+                'assistant: [calls wipe({"disk": 1}) c9] [error of wipe c9: not today] '
+                "[file, application/pdf, plan.pdf, https://example.com/plan.pdf] "
+                '[source_document: {"type": "source-document", "sourceId": "s1", "mediaType": '
+                '"application/pdf", "title": "Plan"}]',
             ],
         ),
         ("hash", "chat:", ["def"], ["user: Hi"]),

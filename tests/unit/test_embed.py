@@ -21,6 +21,8 @@ socket.socket.connect = socket.getaddrinfo = refuse
 from memdb.embedding import local
 assert "wordllama" not in sys.modules, "importing it loads the model"
 print(local.embed(["restore a table"]).shape)
+import logging
+assert not logging.root.handlers and logging.root.level == logging.WARNING, "what is logged fills the terminal"
 """
 
 

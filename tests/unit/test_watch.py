@@ -53,6 +53,11 @@ def test_an_alert_is_raised_by_a_whole_interval_and_ends_at_the_target(
     assert (judge.alert(rows, "node") is None) == (since is None)
 
 
+def test_the_newest_measurement_in_a_few_words() -> None:
+    assert judge.brief([row(0, 0.5), row(60, 0.9617)]) == "recall@10 of idx 0.962 (target 0.9)"
+    assert judge.brief([row(0, 0.95), row(60, None)]) == "recall@10 of idx not measured"
+
+
 def test_what_changed_is_told() -> None:
     before = row(0, 0.95)
     after = row(

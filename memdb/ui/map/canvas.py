@@ -277,7 +277,7 @@ def _nothing() -> None:
 
 
 def _colours(colours: Palette) -> dict[str, object]:
-    hexed = colours.quiet.lstrip("#")
+    hexed = colours.main.lstrip("#")  # grey is what lies between the groups
     return {
         "text": colours.text,
         "back": colours.back,

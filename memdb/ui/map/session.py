@@ -13,10 +13,13 @@ from memdb.maps import layout
 from memdb.sessions import formats
 from memdb.sessions.filters import SessionFilter
 from memdb.sessions.known import ARTICLE
+from memdb.sessions.mapping import Format
 from memdb.ui.kit import cached, model, parts, privacy
 from memdb.ui.kit.model import ModelChoice
 from memdb.ui.map.shown import MapView
+from memdb.ui.sessions import formats_there, stored_vectors
 from memdb.vectors.distance import Floats, prepared
+from memdb.vectors.read import vectors_of
 
 TURNS = 40
 USERS = 40
@@ -51,16 +54,20 @@ def choose(shown: MapView) -> Path:
     """Widgets in a popover; what they chose, placed on the map without laying out again."""
     with st.popover("Sessions", icon=":material/route:", width="stretch"):
         chosen_model = model.current(shown.target, shown.info, shown.made.request.field)
-        if chosen_model.choice is None:
+        format_ = _format(shown)
+        here = _stored_here(shown, format_)
+        if here:
+            st.caption("These turns are documents of this index: each stands where its stored vector is.")
+        elif chosen_model.choice is None:
             st.caption(
                 "Nothing says which model made these vectors, so that turns have no place here. Choose one "
                 "where a question is asked."
             )
             return Path()
-        st.caption(
-            f"Turns are embedded as questions are. {markdown(cached.embedder(chosen_model.choice).leaves)}"
-        )
-        listed, _ = cached.session_page(shown.target, ARTICLE, SessionFilter(), "", 50, 0)
+        else:
+            leaves = cached.embedder(chosen_model.choice).leaves
+            st.caption(f"Turns are embedded as questions are. {markdown(leaves)}")
+        listed, _ = cached.session_page(shown.target, format_, SessionFilter(), "", 50, 0)
         ids = [formats.printable_id(s.id) for s in listed.sessions if s.turns]
         linked = st.session_state.get("map.session") or st.query_params.get("map.session")
         offered = [*ids, *([linked] if linked and linked not in ids else [])]
@@ -79,18 +86,73 @@ def choose(shown: MapView) -> Path:
     session, users = None, None
     if chosen:
         with parts.errors_shown():
-            session = _turns(shown, chosen_model, chosen)
+            session = (
+                _stored(shown, format_, chosen) if here else _turns(shown, format_, chosen_model, chosen)
+            )
     if with_users:
         names = sorted({s.user_id for s in listed.sessions if s.user_id and s.user_id.isprintable()})[:USERS]
         users = _users(shown, names)
     return Path(session, users)
 
 
-def _turns(shown: MapView, chosen: ModelChoice, session_id: str) -> Turns | None:
-    session = cached.session(shown.target, ARTICLE, session_id.strip(), 0).session
-    texts = [t.content for t in session.turns if t.role.lower() in ("user", "human") and t.content.strip()][
-        -TURNS:
-    ]
+def _format(shown: MapView) -> Format:
+    """How the sessions are stored: the article's where there are such, else what there is most of."""
+    there = formats_there(shown.target) or (ARTICLE,)
+    tokens = [format_.token for format_ in there]
+    if len(tokens) == 1:
+        return there[0]
+    usual = tokens.index(ARTICLE.token) if ARTICLE.token in tokens else 0
+    token = st.selectbox(
+        "Stored as",
+        tokens,
+        index=usual,
+        format_func=labels(tokens),
+        key="map.session.format",
+        bind="query-params",
+        on_change=lambda: st.session_state.pop("map.session", None),
+    )
+    return next((format_ for format_ in there if format_.token == token), there[usual])
+
+
+def _stored_here(shown: MapView, format_: Format) -> bool:
+    """Whether the turns of a format are documents of the map's index, and have their places already."""
+    stored = stored_vectors(shown.target, format_, 0)
+    field = shown.info.vector_field(shown.made.request.field)[0].name
+    return (
+        stored is not None
+        and stored.info is not None
+        and (stored.info.name, stored.field)
+        == (
+            shown.info.name,
+            field,
+        )
+    )
+
+
+def _stored(shown: MapView, format_: Format, session_id: str) -> Turns | None:
+    """The turns of a session by the vectors stored beside them."""
+    opened = cached.session(shown.target, format_, session_id.strip(), 0)
+    points = shown.vectors
+    field = shown.info.vector_field(shown.made.request.field)[0].name
+    keys = opened.keys[-TURNS:]
+    block = vectors_of(cached.client(shown.target), shown.info, field, keys)
+    if block is None or points is None or len(opened.keys) != len(opened.session.turns):
+        st.caption("No turn of this session has a stored vector.")
+        return None
+    block = block.single()
+    said = dict(zip(keys, opened.session.turns[-TURNS:], strict=True))
+    told = tuple(privacy.text(shown.target, said[key].line) for key in block.keys)
+    vectors = prepared(np.asarray(block.vectors, dtype=np.float32), shown.made.metric)
+    return Turns(session_id, told, layout.place(vectors, points, shown.made.xy, shown.made.metric))
+
+
+def _turns(shown: MapView, format_: Format, chosen: ModelChoice, session_id: str) -> Turns | None:
+    session = cached.session(shown.target, format_, session_id.strip(), 0).session
+    texts = [
+        t.content
+        for t in session.turns
+        if t.role.lower() in ("user", "human", "customer", "memory") and t.content.strip()
+    ][-TURNS:]
     points = shown.vectors
     if not texts or points is None:
         st.caption("This session holds nothing that a user said.")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 SHARE = 0.04  # of a core, for all of them
 OVERHEAD = 2.5  # what a drawing costs the process, for each second of its own thread (benchmarks/browsers.py)
 STEPS = (2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 120.0, 300.0)
-_SLACK = 0.6  # of a step: drawn more often again only well below it
+_SLACK = 0.6  # drawn more often again only where less than this of the time is needed
 _GONE = 3.0  # times that one is not drawn until it counts as gone
 
 
@@ -57,7 +57,7 @@ class Pace:
             if len(self._drawn) < 2:
                 return chosen_s
         longer = next((step for step in STEPS if step >= need), STEPS[-1])
-        if chosen_s < longer < current_s and need > _SLACK * longer:
+        if chosen_s < longer < current_s and need > _SLACK * current_s:
             return current_s
         return max(chosen_s, longer)
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pandas as pd
 import streamlit as st
 
 from memdb import export as exports
+from memdb.cluster.client import Client
 from memdb.cluster.target import Target
 from memdb.display import Markdown, duration, line, markdown
 from memdb.errors import MemDBError
 from memdb.sessions import formats, store
 from memdb.sessions.formats import Session
 from memdb.sessions.listing import powers
-from memdb.sessions.mapping import Format
+from memdb.sessions.mapping import TYPES, Format
 from memdb.sessions.store import Change
-from memdb.sessions.strategy import WRITABLE
+from memdb.sessions.strategy import SHARED, Opened
 from memdb.sessions.turns import turn_rows
 from memdb.ui.kit import cached, parts
 from memdb.ui.sessions.listing import CLOSE, refresh
@@ -25,18 +27,52 @@ SAID = "sessions.said"
 STEPS = {"10 minutes": 600, "1 hour": 3_600, "6 hours": 21_600, "1 day": 86_400, "7 days": 604_800}
 
 
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """A session that may be changed."""
+
+    target: Target
+    format: Format
+    opened: Opened
+
+    @property
+    def client(self) -> Client:
+        """Of its target."""
+        return cached.client(self.target)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All its keys."""
+        return self.opened.written
+
+    @property
+    def kind(self) -> str:
+        """What the engine calls the kind of its keys."""
+        return TYPES[self.format.stored]
+
+
 def say_what_was_done() -> None:
     """Tell of a write in the run after it: what the dialog's own run draws goes away with the dialog."""
     if said := st.session_state.pop(SAID, ""):
         st.toast(markdown(said), icon=":material/check:")
 
 
-def actions(target: Target, format_: Format, session: Session) -> None:
-    """Draw the buttons: export for every format, changes for the formats that are changed from here."""
+def actions(
+    target: Target, format_: Format, opened: Opened, session: Session, whole: Callable[[], Session]
+) -> None:
+    """Draw the buttons: exports, and where writes are allowed changes.
+
+    Args:
+        target: where it lies.
+        format_: of the session.
+        opened: as it was read.
+        session: as this visitor may see it.
+        whole: reads the session with all its turns, as this visitor may see it; for an export.
+    """
     with st.container(horizontal=True, gap="small"):
         st.download_button(
             "JSON",
-            lambda: formats.to_json(session).encode(),
+            lambda: formats.to_json(whole()).encode(),
             mime="application/json",
             file_name=f"{line(_file_name(session), 120)}.json",
             icon=":material/download:",
@@ -46,7 +82,7 @@ def actions(target: Target, format_: Format, session: Session) -> None:
         )
         st.download_button(
             "CSV",
-            lambda: exports.to_csv(pd.DataFrame(turn_rows(session.turns, session.earlier + 1))),
+            lambda: _csv(whole()),
             mime="text/csv",
             file_name=f"{line(_file_name(session), 120)}.csv",
             icon=":material/table:",
@@ -59,14 +95,21 @@ def actions(target: Target, format_: Format, session: Session) -> None:
             return
         if not powers(format_).writes:
             st.caption(
-                ":material/edit_off: read only", help=f"Sessions stored so are not changed here. {WRITABLE}"
+                ":material/edit_off: read only", help=f"Sessions stored so are not changed here. {SHARED}"
+            )
+            return
+        if not opened.complete:
+            st.caption(
+                ":material/edit_off: read only",
+                help="Not all keys of the server were looked at: some of this session's may be missing.",
             )
             return
         never = session.ttl_s is None
+        change = Writing(target, format_, opened)
         if st.button(
             "Extend", icon=":material/more_time:", disabled=never, key="sessions.extend", type="tertiary"
         ):
-            _extend(target, session)
+            _extend(change)
         if st.button(
             "Persist",
             icon=":material/all_inclusive:",
@@ -74,33 +117,34 @@ def actions(target: Target, format_: Format, session: Session) -> None:
             key="sessions.persist",
             type="tertiary",
         ):
-            _persist(target, session)
+            _persist(change)
         if st.button("Delete", icon=":material/delete:", key="sessions.delete", type="tertiary"):
-            _delete(target, session)
+            _delete(change)
 
 
 @st.dialog("Extend this session's life", icon=":material/more_time:")
-def _extend(target: Target, session: Session) -> None:
-    _name(target, session)
+def _extend(change: Writing) -> None:
+    _name(change)
     chosen = st.segmented_control("By", list(STEPS), default="1 hour", required=True, key="sessions.by")
     if _confirmed("Extend"):
-        _do(lambda: store.extend_ttl(cached.client(target), session.key, STEPS[str(chosen)]), "Extended")
+        _do(lambda: store.extend_ttl(change.client, change.keys, STEPS[str(chosen)], change.kind), "Extended")
 
 
 @st.dialog("Keep this session for good?", icon=":material/all_inclusive:")
-def _persist(target: Target, session: Session) -> None:
-    _name(target, session)
+def _persist(change: Writing) -> None:
+    _name(change)
     st.markdown("Its time to live is taken away: it stays, and takes memory, until somebody deletes it.")
     if _confirmed("Persist"):
-        _do(lambda: store.persist(cached.client(target), session.key), "Persisted")
+        _do(lambda: store.persist(change.client, change.keys, change.kind), "Persisted")
 
 
 @st.dialog("Delete this session?", icon=":material/delete:")
-def _delete(target: Target, session: Session) -> None:
-    _name(target, session)
-    st.markdown(f"Its {len(session.turns):,} turns are gone for good; there is no undo.")
+def _delete(change: Writing) -> None:
+    _name(change)
+    turns = change.opened.session.total
+    st.markdown(f"Its {turns:,} turns are gone for good; there is no undo.")
     if _confirmed("Delete"):
-        _do(lambda: store.delete(cached.client(target), session.key), "Deleted")
+        _do(lambda: store.delete(change.client, change.keys, change.kind), "Deleted")
 
 
 def change_text(change: Change, done: str) -> str:
@@ -114,10 +158,19 @@ def change_text(change: Change, done: str) -> str:
     return f"{done}: {before} → {after}."
 
 
-def _name(target: Target, session: Session) -> None:
-    st.code(line(session.key, 300), language=None, wrap_lines=True)
-    if target.kind == "production":
-        st.warning(f"{markdown(target.name)} is a production target.", icon=":material/warning:")
+def _name(change: Writing) -> None:
+    st.code(line(change.opened.session.key, 300), language=None, wrap_lines=True)
+    if len(change.keys) > 1:
+        st.caption(
+            f":material/key: {len(change.keys):,} keys hold this session. What the framework keeps of it "
+            "under other names is left as it is."
+        )
+    if change.target.kind == "production":
+        st.warning(f"{markdown(change.target.name)} is a production target.", icon=":material/warning:")
+
+
+def _csv(session: Session) -> bytes:
+    return exports.to_csv(pd.DataFrame(turn_rows(session.turns, session.earlier + 1)))
 
 
 def _confirmed(word: Markdown) -> bool:

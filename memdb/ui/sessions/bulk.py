@@ -1,21 +1,22 @@
-"""The Sessions page's changes to many sessions: a dry run, a typed confirmation, and the work as a job."""
+"""Changes to many sessions: a dry run, a typed confirmation, and the work as a job; or an export of them."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import pandas as pd
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import code, counted, line, markdown
+from memdb.display import bytes_text, code, counted, line, markdown
 from memdb.jobs import Job
 from memdb.sessions import bulk
-from memdb.sessions.bulk import Action, Done, DryRun
+from memdb.sessions.bulk import Action, Done, DryRun, ExportFile
 from memdb.sessions.filters import SessionFilter
-from memdb.sessions.known import ARTICLE
 from memdb.sessions.listing import powers
 from memdb.sessions.mapping import Format
 from memdb.sessions.redact import hidden_summary
-from memdb.sessions.strategy import WRITABLE
+from memdb.sessions.strategy import SHARED
 from memdb.ui.kit import cached, parts, privacy, safety
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.sessions import filter_bar, listing
@@ -23,7 +24,9 @@ from memdb.ui.sessions import filter_bar, listing
 PLANNING = JobSlot[DryRun]("sessions.bulk.planning", every="0.5s")
 DOING = JobSlot[Done]("sessions.bulk.doing", every="0.5s")
 TYPED = "sessions.bulk.typed"
-ACTIONS = ("Delete", "Expire", "Keep for good")
+EXPORTING = JobSlot[ExportFile]("sessions.bulk.exporting", every="0.5s")
+ACTIONS = ("Delete", "Expire", "Keep for good", "Export")
+MOST_BYTES = 128 * 2**20  # of an export that goes to a browser
 LIVES = {
     "1 minute": 60.0,
     "10 minutes": 600.0,
@@ -38,16 +41,8 @@ LIVES = {
 
 def view(target: Target, format_: Format) -> None:
     """Draw it."""
-    if not powers(format_).writes:
-        parts.empty(
-            "Sessions of this format are not changed here",
-            f"{WRITABLE} Choose *{markdown(ARTICLE.title)}* above. Others are read, and left to "
-            "what writes them.",
-            ":material/edit_off:",
-        )
-        return
     wanted = filter_bar.bar(format_)
-    action = _action()
+    action = _action(format_)
     st.button(
         "Dry run",
         icon=":material/search:",
@@ -60,11 +55,15 @@ def view(target: Target, format_: Format) -> None:
     )
     PLANNING.watch(_so_far)
     DOING.watch(_so_far)
+    EXPORTING.watch()
     _planned(target, format_, wanted, action)
     _done(target)
 
 
-def _action() -> Action:
+def _action(format_: Format) -> Action:
+    if not powers(format_).writes:
+        st.caption(f":material/edit_off: Sessions of this format are exported, not changed. {SHARED}")
+        return Action("export")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         chosen = st.segmented_control(
             "Change",
@@ -79,7 +78,11 @@ def _action() -> Action:
                 "in", list(LIVES), index=2, key="sessions.bulk.life", bind="query-params", width=160
             )
             return Action("expire", LIVES[life])
-    return Action("delete" if chosen == "Delete" else "persist")
+    kinds: dict[str | None, Literal["delete", "persist", "export"]] = {
+        "Delete": "delete",
+        "Keep for good": "persist",
+    }
+    return Action(kinds.get(chosen, "export"))
 
 
 def _planned(target: Target, format_: Format, wanted: SessionFilter, action: Action) -> None:
@@ -103,7 +106,7 @@ def _planned(target: Target, format_: Format, wanted: SessionFilter, action: Act
     if job.state.status == "cancelled":
         st.caption(":material/stop_circle: Cancelled: what was found until then.")
     st.markdown(f"**{markdown(planned.words)}**")
-    if not planned.keys:
+    if not planned.sessions:
         st.caption("No session passes this filter. Loosen it.")
         return
     if planned.sample:
@@ -112,11 +115,56 @@ def _planned(target: Target, format_: Format, wanted: SessionFilter, action: Act
         sample = [hidden_summary(s) for s in planned.sample] if hide else planned.sample
         frame = listing.table_of(sample, 0.0)
         st.dataframe(frame, hide_index=True, column_config=listing.columns(frame), placeholder="–")
-    keys = pd.DataFrame({"session": [line(key, 300) for key in planned.keys]})
+    keys = pd.DataFrame({"key": [line(key, 300) for key in planned.keys]})
     parts.export(
         keys, "planned", {"target": target.address, "plan": planned.words}, key="sessions.bulk.export"
     )
-    _confirmation(target, planned)
+    if planned.action.writes:
+        _confirmation(target, planned)
+    else:
+        _export(target, planned)
+
+
+def _export(target: Target, planned: DryRun) -> None:
+    st.button(
+        f"Read {markdown(counted(len(planned.sessions), 'session'))}",
+        icon=":material/data_object:",
+        type="primary",
+        key="sessions.bulk.read",
+        on_click=_read,
+        args=(target, planned),
+        disabled=_running(),
+        help="JSON, a session a line: turns with all their parts, and every field as stored.",
+    )
+    job = EXPORTING.outcome(target, about=planned.sessions)
+    made = job.result if job is not None else None
+    if made is None:
+        return
+    told = counted(made.sessions, "session")
+    if not made.whole:
+        st.warning(
+            f"An export holds at most {bytes_text(MOST_BYTES)}: {markdown(told)} of "
+            f"{len(planned.sessions):,} are in it. The command line has no such limit.",
+            icon=":material/content_cut:",
+        )
+    st.download_button(
+        f"Save {markdown(told)}, {bytes_text(len(made.lines))}",
+        made.lines,
+        file_name="sessions.jsonl",
+        mime="application/jsonl",
+        icon=":material/download:",
+        key="sessions.bulk.save",
+        on_click="ignore",
+    )
+
+
+def _read(target: Target, planned: DryRun) -> None:
+    client, hide = cached.client(target), privacy.hiding(target)
+
+    def work(job: Job[ExportFile]) -> ExportFile:
+        return bulk.export_file(client, planned, MOST_BYTES, hide=hide, report=job.report)
+
+    EXPORTING.start("Read sessions", work, about=planned.sessions)
 
 
 def _confirmation(target: Target, planned: DryRun) -> None:
@@ -129,13 +177,13 @@ def _confirmation(target: Target, planned: DryRun) -> None:
     with st.form("sessions.bulk.form", border=True, enter_to_submit=False):
         st.text_input(
             f"Type {code(planned.phrase)} to {markdown(planned.action.words)} "
-            f"{markdown(counted(len(planned.keys), 'session'))}."
+            f"{markdown(counted(len(planned.sessions), 'session'))}."
             f"{undo}",
             key=TYPED,
             placeholder=line(planned.phrase),
         )
         st.form_submit_button(
-            f"{markdown(planned.action.kind.capitalize())} {markdown(counted(len(planned.keys), 'session'))}",
+            markdown(f"{planned.action.kind.capitalize()} {counted(len(planned.sessions), 'session')}"),
             icon=":material/bolt:",
             on_click=_do,
             args=(target, planned),
@@ -185,7 +233,7 @@ def _do(target: Target, planned: DryRun) -> None:
 
 
 def _running() -> bool:
-    return PLANNING.current() is not None or DOING.current() is not None
+    return any(slot.current() is not None for slot in (PLANNING, DOING, EXPORTING))
 
 
 def _so_far(result: DryRun | Done | None) -> None:

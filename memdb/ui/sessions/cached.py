@@ -5,16 +5,19 @@ from __future__ import annotations
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.errors import EngineError, NotFound
-from memdb.sessions import detect, formats, indexed, listing, usage
+from memdb.errors import BadSettings, EngineError, NotFound
+from memdb.sessions import detect, format_file, formats, indexed, listing, usage
 from memdb.sessions.detect import Detected
 from memdb.sessions.indexed import Cost
 from memdb.sessions.mapping import Format
+from memdb.sessions.stored_vectors import StoredVectors, find
 from memdb.sessions.survey import Survey, survey
 from memdb.sessions.turns import Turn
 from memdb.sessions.usage import TokenUse
-from memdb.ui.kit import cached
+from memdb.settings import Settings
+from memdb.ui.kit import cached, state
 
+RUN = "sessions.run"  # grows when the server is to be asked again
 QUICK = 5_000  # keys of a survey that needs no asking
 
 
@@ -22,6 +25,21 @@ QUICK = 5_000  # keys of a survey that needs no asking
 def detected(target: Target, own: tuple[Format, ...], run: int) -> Detected:
     """The formats that are there."""
     return detect.detect(cached.client(target), own)
+
+
+def formats_there(target: Target) -> tuple[Format, ...]:
+    """The formats that sessions of a target have, the most frequent first."""
+    try:
+        own = format_file.own_formats(Settings.from_env())
+    except BadSettings:  # told on the Sessions page
+        own = ()
+    return tuple(seen.format for seen in detected(target, own, state.reading(RUN)).formats)
+
+
+@st.cache_resource(ttl="5m", max_entries=16, show_spinner=False, hash_funcs={Format: repr})
+def stored_vectors(target: Target, format_: Format, run: int) -> StoredVectors | None:
+    """Where vectors stand beside the turns of a format's sessions."""
+    return find(cached.client(target), format_)
 
 
 @st.cache_data(ttl="1m", max_entries=8, show_spinner=False, hash_funcs={Format: repr})

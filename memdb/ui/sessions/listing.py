@@ -25,6 +25,7 @@ from memdb.ui.kit import cached, parts, privacy, safety, state
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.sessions import filter_bar
 from memdb.ui.sessions import index as session_index
+from memdb.ui.sessions.cached import RUN
 
 SIZES = (25, 50, 100, 200)
 SEARCH_BUDGET = Budget(keys=2_000_000)  # of a search in the background, about half a minute
@@ -35,7 +36,6 @@ Read = tuple[SessionPage, float]  # a page, and when it was read (time.time)
 
 OPEN = "sessions.open"  # id of the open session as it is written in its field and in the link
 CLOSE = "sessions.close"  # the open session was deleted: open another one in the next run
-RUN = "sessions.run"  # grows when the server is to be asked again
 TRAIL = "sessions.trail"  # cursors of the pages gone through, the last one is shown
 TRAIL_OF = "sessions.trail_of"  # the format and the filter they belong to
 SEARCHING = JobSlot[Read]("sessions.job", every="0.5s")

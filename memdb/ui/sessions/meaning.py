@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import line
-from memdb.sessions import formats
+from memdb.display import line, markdown
+from memdb.sessions import formats, stored_vectors
 from memdb.sessions.known import MEMORIES
 from memdb.sessions.mapping import Format
-from memdb.sessions.meaning import ALIKE, Memory, alike, near_turns
+from memdb.sessions.meaning import ALIKE, Memory, NearTurn, alike, near_turns
+from memdb.sessions.stored_vectors import StoredVectors
 from memdb.sessions.summaries import SessionSummary
 from memdb.sessions.turns import Turn
-from memdb.ui.kit import parts, privacy, state
+from memdb.settings import Settings
+from memdb.ui.kit import cached, model, parts, privacy, state
 from memdb.ui.sessions import cached as own_cached
-from memdb.ui.sessions.listing import OPEN, RUN
+from memdb.ui.sessions.cached import RUN
+from memdb.ui.sessions.listing import OPEN
+from memdb.vectors.distance import Floats
 
 SHOWN = 12
+STORED, HERE = "Stored vectors of all sessions", "This page, embedded here"
 SEVERAL = 20  # sessions that are opened where several keys make one and have to be looked for
 
 
@@ -25,15 +33,23 @@ def by_meaning(target: Target, format_: Format, shown: list[SessionSummary]) -> 
     """Draw the search; nothing is read or embedded before something is asked."""
     if not shown:
         return
-    with st.expander("Search this page by meaning", icon=":material/psychology_alt:"):
-        question = st.text_input(
-            "What is it about?",
-            key="sessions.meaning",
-            placeholder="a question or some words",
-            help="The turns of the sessions of this page are embedded here, by the local model.",
-        )
-        if question.strip():
-            with parts.errors_shown(target):
+    with st.expander("Search by meaning", icon=":material/psychology_alt:"), parts.errors_shown(target):
+        stored = own_cached.stored_vectors(target, format_, state.reading(RUN))
+        where = HERE
+        if stored is not None:
+            where = st.segmented_control(
+                "In", (STORED, HERE), default=STORED, required=True, key="sessions.meaning.in"
+            )
+        if stored is not None and where == STORED:
+            _near_stored(target, format_, stored)
+        else:
+            question = st.text_input(
+                "What is it about?",
+                key="sessions.meaning",
+                placeholder="a question or some words",
+                help="The turns of the sessions of this page are embedded here, by the local model.",
+            )
+            if question.strip():
                 _near(target, format_, shown, question)
     if format_.name in MEMORIES:
         with st.expander("Memories that are alike", icon=":material/content_copy:"):
@@ -42,16 +58,54 @@ def by_meaning(target: Target, format_: Format, shown: list[SessionSummary]) -> 
                     _alike(target, format_, shown)
 
 
+def _near_stored(target: Target, format_: Format, stored: StoredVectors) -> None:
+    """By the vectors stored beside the turns of all sessions: of a question, or of one of those turns."""
+    st.caption(markdown(f"{stored.words}."))
+    question = st.text_input("What is it about?", key="sessions.meaning", placeholder="a question")
+    like = st.text_input(
+        "Or like the turn in this key",
+        key="sessions.meaning.like",
+        placeholder="needs no model",
+        help="Its stored vector is what is searched with.",
+    )
+    client = cached.client(target)
+    if like.strip():
+        vector = stored_vectors.turn_vector(client, format_, stored, formats.typed_id(like))
+    elif question.strip():
+        vector = _asked(target, stored, question)
+    else:
+        return
+    near = stored_vectors.near_stored(client, format_, stored, vector, SHOWN)
+    if near.turns:
+        _table(target, near.turns)
+    st.caption(f"{markdown(near.how)} A row opens its session.")
+
+
+def _asked(target: Target, stored: StoredVectors, question: str) -> Floats:
+    if stored.info is not None:
+        vectors: Floats = model.choose(target, stored.info, stored.field).ask(question).vectors
+        return np.asarray(vectors[0])
+    settings = Settings.from_env()
+    vector, embedder = stored_vectors.question_vector(cached.client(target), stored, question, settings)
+    st.caption(markdown(embedder.leaves))
+    return vector
+
+
 def _near(target: Target, format_: Format, shown: list[SessionSummary], question: str) -> None:
     opened = opened_turns(target, format_, shown)
     near = near_turns(opened, question, SHOWN)
     if not near:
         st.caption("None of these sessions holds a text.")
         return
+    _table(target, near)
+    st.caption(f"Of the newest turns of {len(opened)} sessions of this page. A row opens its session.")
+
+
+def _table(target: Target, near: Sequence[NearTurn]) -> None:
     frame = pd.DataFrame(
         {
             "cosine": [round(n.cosine, 3) for n in near],
-            "turn": [n.number for n in near],
+            "turn": pd.array([n.number for n in near], dtype="Int64"),
             "role": [line(n.turn.role, 40) for n in near],
             "text": [line(privacy.text(target, n.turn.content or n.turn.words), 300) for n in near],
             "session": [line(formats.printable_id(n.session), 120) for n in near],
@@ -71,15 +125,13 @@ def _near(target: Target, format_: Format, shown: list[SessionSummary], question
         selection_mode="single-row",
         column_config={"text": st.column_config.TextColumn(width=360)},
     )
-    st.caption(f"Of the newest turns of {len(opened)} sessions of this page. A row opens its session.")
 
 
 def opened_turns(
     target: Target, format_: Format, shown: list[SessionSummary]
 ) -> list[tuple[str, tuple[Turn, ...], int]]:
     """Id, turns and the number of the first of them, of sessions of a page; those that went are left out."""
-    several = format_.holds != "session" and bool(format_.session or "*" in format_.tail)
-    chosen = shown[:SEVERAL] if several else shown
+    chosen = shown[:SEVERAL] if format_.several else shown
     names = tuple(formats.printable_id(row.id) for row in chosen)
     return own_cached.turns(target, format_, names, state.keep(RUN, 0))
 

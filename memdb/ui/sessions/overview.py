@@ -19,7 +19,8 @@ from memdb.ui.kit.job import JobSlot
 from memdb.ui.sessions import cached as session_cached
 from memdb.ui.sessions import figures as figures_sessions
 from memdb.ui.sessions import filter_bar
-from memdb.ui.sessions.listing import OPEN, RUN, left_text, refresh
+from memdb.ui.sessions.cached import RUN
+from memdb.ui.sessions.listing import OPEN, left_text, refresh
 
 SURVEYING = JobSlot[Survey]("sessions.survey.job")
 FULL = 2_000_000  # keys of the longer look, about a minute

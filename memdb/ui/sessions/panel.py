@@ -16,7 +16,8 @@ from memdb.sessions.strategy import Opened
 from memdb.sessions.summaries import SessionSummary
 from memdb.ui.kit import cached, parts, privacy, state
 from memdb.ui.sessions import actions, usage, user
-from memdb.ui.sessions.listing import CLOSE, OPEN, RUN, bar_share, left_text
+from memdb.ui.sessions.cached import RUN
+from memdb.ui.sessions.listing import CLOSE, OPEN, bar_share, left_text
 from memdb.ui.sessions.turn import part_shown, turn_shown
 from memdb.vectors.query import Command
 
@@ -25,6 +26,7 @@ READ_STEPS = (500, 2_000, formats.TURNS)  # newest entries of a list that are re
 TURNS = 30  # shown at once, the last ones first to be seen
 PANE = 480  # height in pixels
 RAW = 4_000  # characters of a raw field
+FIELDS = 50  # shown at once
 EARLIER = "sessions.earlier"  # how many more turns were asked for, and of which session
 
 
@@ -59,7 +61,12 @@ def panel(target: Target, format_: Format, id_: str, shown: list[SessionSummary]
     session = privacy.session(target, opened.session)
     head(session)
     _time_left(target, format_, opened)
-    actions.actions(target, format_, session)
+
+    def whole() -> Session:
+        every = cached.session(target, format_, name, state.reading(RUN), formats.TURNS)
+        return privacy.session(target, every.session)
+
+    actions.actions(target, format_, opened, session, whole)
     view = st.segmented_control(
         "Show",
         VIEWS,
@@ -187,7 +194,9 @@ def _earlier(session: str, more: int) -> None:
 def fields(session: Session) -> None:
     """What is stored, as it is."""
     with st.container(height=PANE, border=True):
-        for field in session.fields:
+        if len(session.fields) > FIELDS:
+            st.caption(f"The last {FIELDS} of {len(session.fields):,}; the export as JSON has them all.")
+        for field in session.fields[-FIELDS:]:
             kind = "text" if field.utf8 else "not read" if field.value is None else "not UTF-8"
             st.caption(f"**{markdown(field.name, 100)}** · {bytes_text(field.size_bytes)} · {kind}")
             parts.code_block(field.preview(RAW) or " ")

@@ -14,7 +14,7 @@ from memdb.sessions.users import UserRecord
 from memdb.ui import frame
 from memdb.ui.kit import cached, parts, state
 from memdb.ui.sessions import filter_bar
-from memdb.ui.sessions.listing import RUN
+from memdb.ui.sessions.cached import RUN
 from memdb.vectors.distance import Floats
 from memdb.vectors.query import KnnRequest, returnable, vector_param
 from memdb.vectors.titles import titles_in

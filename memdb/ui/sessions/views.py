@@ -16,7 +16,8 @@ from memdb.sessions.mapping import Format
 from memdb.settings import Settings
 from memdb.ui.kit import parts, privacy, state
 from memdb.ui.sessions import cached
-from memdb.ui.sessions.listing import OPEN, RUN
+from memdb.ui.sessions.cached import RUN
+from memdb.ui.sessions.listing import OPEN
 
 View = Literal["Sessions", "Overview", "Change many", "Formats"]
 VIEWS: tuple[View, ...] = get_args(View)

@@ -103,6 +103,7 @@ const create = (root) => {
   let isolated = null; // Set of categories, or null: all
   let hoverTimer = 0;
   let width = 0;
+  let fitted = false; // the whole map is in view, and stays so when the page gives it another width
   let pending = 0;
   const picture = splat(many); // of many points; few are drawn by WebGL
   let rate = 5_000; // points that it draws in a millisecond, as measured
@@ -114,7 +115,7 @@ const create = (root) => {
 
   const remember = () => {
     if (!given || !scatter || !drawnPoints) return;
-    views.set(given.view, Array.from(scatter.get('cameraView')));
+    views.set(given.view, { camera: Array.from(scatter.get('cameraView')), fitted });
     isolations.set(drawnPoints.id, isolated);
   };
 
@@ -276,10 +277,12 @@ const create = (root) => {
   };
   const camera = () => scatter.get('camera');
   const zoomed = (factor) => {
+    fitted = false;
     camera().scale([factor, factor], [0, 0]);
     scatter.redraw();
   };
   const whole = () => {
+    fitted = true;
     const far = (values) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-3);
     const nearest = Math.max(far(drawnPoints.y), (far(drawnPoints.x) * given.height) / width);
     scatter.zoomToLocation([0, 0], nearest * 1.04);
@@ -308,7 +311,10 @@ const create = (root) => {
   stage.addEventListener('keydown', (event) => {
     if (!scatter) return;
     const moves = { ArrowLeft: [0.2, 0], ArrowRight: [-0.2, 0], ArrowUp: [0, -0.2], ArrowDown: [0, 0.2] };
-    if (moves[event.key]) camera().pan(moves[event.key]);
+    if (moves[event.key]) {
+      fitted = false;
+      camera().pan(moves[event.key]);
+    }
     else if (event.key === '+' || event.key === '=') zoomed(1.4);
     else if (event.key === '-') zoomed(1 / 1.4);
     else if (event.key === '0') whole();
@@ -317,6 +323,8 @@ const create = (root) => {
     event.preventDefault();
     scatter.redraw();
   });
+
+  for (const moving of ['wheel', 'pointerdown']) stage.addEventListener(moving, () => (fitted = false), { passive: true });
 
   const tipAt = (index, text) => {
     tip.textContent = text;
@@ -418,7 +426,8 @@ const create = (root) => {
     const few = next.byProcessor ? { x: [1e6], y: [1e6], valueA: [0] } : { x: next.x, y: next.y, valueA: next.category };
     await scatter.draw(few, { zDataType: 'categorical' });
     isolated = isolations.get(next.id) ?? null;
-    if (views.has(given.view)) scatter.view(views.get(given.view));
+    const before = views.get(given.view);
+    if (before && !before.fitted) scatter.view(before.camera);
     else whole();
     legendDrawn();
     await filter();
@@ -436,6 +445,7 @@ const create = (root) => {
     width = now;
     xScale.range([0, width]);
     if (scatter) scatter.set({ width });
+    if (fitted && drawnPoints) whole();
     soon();
   });
   resized.observe(stage);
