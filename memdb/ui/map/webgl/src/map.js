@@ -103,6 +103,7 @@ const create = (root) => {
   let isolated = null; // Set of categories, or null: all
   let hoverTimer = 0;
   let width = 0;
+  let fitted = false; // the whole map is in view, and stays so when the page gives it another width
   let pending = 0;
   const picture = splat(many); // of many points; few are drawn by WebGL
   let rate = 5_000; // points that it draws in a millisecond, as measured
@@ -114,7 +115,7 @@ const create = (root) => {
 
   const remember = () => {
     if (!given || !scatter || !drawnPoints) return;
-    views.set(given.view, Array.from(scatter.get('cameraView')));
+    views.set(given.view, { camera: Array.from(scatter.get('cameraView')), fitted });
     isolations.set(drawnPoints.id, isolated);
   };
 
@@ -280,7 +281,6 @@ const create = (root) => {
     camera().scale([factor, factor], [0, 0]);
     scatter.redraw();
   };
-  let fitted = false; // the whole map is in view, and stays so when the page gives it another width
   const whole = () => {
     fitted = true;
     const far = (values) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-3);
@@ -426,7 +426,8 @@ const create = (root) => {
     const few = next.byProcessor ? { x: [1e6], y: [1e6], valueA: [0] } : { x: next.x, y: next.y, valueA: next.category };
     await scatter.draw(few, { zDataType: 'categorical' });
     isolated = isolations.get(next.id) ?? null;
-    if (views.has(given.view)) scatter.view(views.get(given.view));
+    const before = views.get(given.view);
+    if (before && !before.fitted) scatter.view(before.camera);
     else whole();
     legendDrawn();
     await filter();
