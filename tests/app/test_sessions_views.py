@@ -392,7 +392,7 @@ def test_turns_by_the_vectors_stored_beside_them(app: AppTest, server: Client) -
     app.text_input(key="sessions.meaning.like").set_value("").run()
     app.text_input(key="sessions.meaning").set_value("a refund").run()
     assert not app.exception
-    assert "16 numbers" in app.error[0].value
+    assert "by the vector of a stored turn" in app.error[0].value
 
 
 def test_times_beyond_what_a_calendar_holds_are_shown_as_stored(app: AppTest, server: Client) -> None:
