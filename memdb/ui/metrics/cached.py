@@ -15,7 +15,6 @@ from memdb.operations.slowlog import SlowCommand
 from memdb.operations.webhook import Webhook
 from memdb.settings import Settings
 from memdb.ui.kit import cached
-from memdb.ui.metrics.pace import Pace
 from memdb.watch import judge, runner, series
 from memdb.watch.runner import Watcher
 from memdb.watch.series import Measured
@@ -31,12 +30,6 @@ def webhook(url: str) -> Webhook:
 def _sampler(target: Target, every_s: float, max_bytes: int, url: str) -> Sampler:
     told = webhook(url) if url else None
     return Sampler(target, cached.home(), every_s=every_s, max_bytes=max_bytes, webhook=told)
-
-
-@st.cache_resource(show_spinner=False)
-def pace() -> Pace:
-    """How often Metrics is drawn, for all browsers of this process."""
-    return Pace()
 
 
 def sampler(target: Target) -> Sampler | None:

@@ -6,17 +6,16 @@ The server itself is asked for the slow log and by a recall probe.
 from __future__ import annotations
 
 import time
-import uuid
 
 import pandas as pd
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import bytes_text, code, counted, duration, labels, line, markdown
+from memdb.display import bytes_text, code, duration, labels, line, markdown
 from memdb.errors import MemDBError
 from memdb.operations.past import NodeNow, Past, in_all
 from memdb.ui.kit import parts
-from memdb.ui.metrics import cached, pace, views
+from memdb.ui.metrics import cached, views
 from memdb.ui.metrics.health import health_line
 from memdb.vectors.index import silent_words
 
@@ -25,7 +24,6 @@ REFRESH = {"2 s": 2, "5 s": 5, "15 s": 15, "60 s": 60}
 VIEWS = ("Overview", "Memory", "Load", "Index build", "Recall", "Alerts", "Events")
 PAUSED = "metrics.paused_at"
 _TOOK, _DRAWN = "metrics.took", "metrics.drawn"
-_VIEWER, _PACE = "metrics.viewer", "metrics.pace"
 _PAUSE = 4  # parts of the time in which nothing is drawn anew, to each in which it is
 _STALE_S = 15.0
 _LEAST_S = 60.0
@@ -75,24 +73,11 @@ def draw(target: Target) -> None:
             st.session_state.pop(PAUSED, None)
         elif PAUSED not in st.session_state:
             st.session_state[PAUSED] = time.time()
-        wished = REFRESH[str(every)]
-        paced = cached.pace().every(wished, st.session_state.get(_PACE, 0.0))
-        st.session_state[_PACE] = paced
-        panel = st.fragment(_panel, run_every=None if paused else paced)
-        panel(target, str(shown), RANGES[str(span)], chosen, (wished, paced))
+        panel = st.fragment(_panel, run_every=None if paused else REFRESH[str(every)])
+        panel(target, str(shown), RANGES[str(span)], chosen)
 
 
-def _panel(target: Target, shown: str, span_s: int, chosen: str, every: tuple[float, float]) -> None:
-    used = time.thread_time()
-    _drawn_now(target, shown, span_s, chosen, every)
-    wished, now_s = every
-    viewer = st.session_state.setdefault(_VIEWER, uuid.uuid4().hex)
-    cached.pace().drew(viewer, time.thread_time() - used, now_s, time.monotonic())
-    if PAUSED not in st.session_state and cached.pace().every(wished, now_s) != now_s:
-        st.rerun()  # the whole page, which draws this part as often as it now may
-
-
-def _drawn_now(target: Target, shown: str, span_s: int, chosen: str, every: tuple[float, float]) -> None:
+def _panel(target: Target, shown: str, span_s: int, chosen: str) -> None:
     with parts.errors_shown():
         past = cached.past(target)
         nodes = past.nodes()
@@ -101,7 +86,7 @@ def _drawn_now(target: Target, shown: str, span_s: int, chosen: str, every: tupl
             return
         began = time.perf_counter()
         end = float(st.session_state.get(PAUSED) or _end(nodes, (shown, span_s, chosen)))
-        _age(target, past, nodes, every)
+        _age(target, past, nodes)
         if shown == VIEWS[0]:
             health_line(target, page_link=False)
         strip(target)
@@ -136,7 +121,7 @@ def _end(nodes: tuple[NodeNow, ...], view: tuple[str, int, str]) -> float:
     return end
 
 
-def _age(target: Target, past: Past, nodes: tuple[NodeNow, ...], every: tuple[float, float]) -> None:
+def _age(target: Target, past: Past, nodes: tuple[NodeNow, ...]) -> None:
     sampler = cached.sampler(target)
     age = max(0.0, time.time() - max(node.at for node in nodes))
     words = [f"data {age:.1f} s old" if age < 60 else f"data {duration(age)} old"]
@@ -146,12 +131,6 @@ def _age(target: Target, past: Past, nodes: tuple[NodeNow, ...], every: tuple[fl
     span = past.span()
     if span is not None and span[1] - span[0] > 1:
         words.append(f"history of {duration(span[1] - span[0])}")
-    wished, now_s = every
-    if now_s > wished:
-        browsers = counted(cached.pace().viewers, "browser")
-        words.append(
-            f"drawn every {duration(now_s)}: {browsers} together may take {pace.SHARE:.0%} of a core"
-        )
     if PAUSED in st.session_state:
         words.append("**paused**")
     if sampler is not None and sampler.status.state == "waiting":
