@@ -22,6 +22,7 @@ from memdb.ui.kit import cached
 from memdb.ui.map import application, canvas
 from memdb.ui.map import figures as figures_map
 from memdb.ui.map.figures import Colouring
+from memdb.ui.sessions import cached as sessions_cached
 from memdb.vectors import index, search
 from memdb.vectors.index import HnswField, IndexSpec, TagField
 from tests.waiting import PATIENCE_S, until
@@ -352,3 +353,24 @@ def test_how_searches_lie_among_documents() -> None:
     assert "0% of the searches lie farther out" in told.words
     assert "100% of the searches lie farther out" in application.laid(far, points, places, "L2").words
     assert told.places.shape == (40, 2)
+
+
+def test_a_session_of_any_format_is_a_path(opened: Open, demo_target: Target) -> None:
+    key = "pathtalk:p1"
+    messages = [json.dumps({"role": "user", "content": text}) for text in ("restore a table", "lambda costs")]
+    with connect(replace(demo_target, writable=True)) as client:
+        client.execute("RPUSH", key, *messages)
+        sessions_cached.detected.clear()  # what an earlier page of this process has seen
+        try:
+            app = opened(map__n="600")
+            if "No map of this yet" in said(app):
+                drawn(app)
+            (token,) = (t for t in app.selectbox(key="map.session.format").options if "pathtalk:" in t)
+            app.selectbox(key="map.session.format").select(token).run()
+            app.selectbox(key="map.session").select("p1").run()
+            assert not app.exception
+            assert not app.error
+            assert "holds nothing that a user said" not in said(app)
+        finally:
+            client.execute("DEL", key)
+            sessions_cached.detected.clear()
