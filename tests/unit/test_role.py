@@ -23,8 +23,10 @@ READ = {
     ("sessions/listing.py", "_search"),
     ("sessions/overview.py", "_start"),
     ("sessions/bulk.py", "_plan"),
+    ("sessions/bulk.py", "_read"),
     ("tune/slices.py", "_start"),
     ("map/form.py", "start"),
+    ("map/two.py", "_start"),
     ("present/cached.py", "preparing"),
 }
 # The client refuses these on a target that is not writable, which a look-only visitor's never is.
