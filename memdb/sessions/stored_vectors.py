@@ -22,7 +22,7 @@ from memdb.cluster.client import Client
 from memdb.display import line
 from memdb.embedding import Embedder, embedder_for, named, silent
 from memdb.embedding.choice import LOCAL
-from memdb.errors import BadInput, EngineError, NoEmbedder, NotFound
+from memdb.errors import BadInput, EngineError, NoEmbedder, NotAllowed, NotFound
 from memdb.sessions.mapping import TYPES, Format, read
 from memdb.sessions.meaning import NearTurn
 from memdb.sessions.values import Value, values
@@ -64,13 +64,21 @@ class NearStored:
     how: str  # a sentence
 
 
+def _names(client: Client) -> tuple[str, ...]:
+    try:
+        return index.index_names(client)
+    except NotAllowed:
+        return ()
+
+
 def find(client: Client, format_: Format) -> StoredVectors | None:
     """Where vectors stand beside the turns of a format's sessions; None where there are none."""
     if client.server.dialect.searches:
-        for name in index.index_names(client):
+        # Who may not list or look at indexes has none to search with; the values are read all the same.
+        for name in _names(client):
             try:
                 info = index.index_info(client, name)
-            except EngineError:  # dropped meanwhile
+            except (EngineError, NotAllowed):  # dropped meanwhile, or not this user's
                 continue
             if info.of_kind("VECTOR") and _covers(info, format_):
                 field, params = info.vector_field()

@@ -35,7 +35,8 @@ def nothing(
         said, todo = f"Index '{line(info.name)}' holds no documents.", "Choose another index."
         if info.failures:
             last = f", the last because: {line(info.last_error)}" if info.last_error else ""
-            todo = f"{counted(info.failures, 'document')} could not be indexed{last}. {todo}"
+            # An engine counts attempts: a document that it takes in twice fails twice.
+            todo = f"{counted(info.failures, 'attempt')} to index a document failed{last}. {todo}"
     else:
         has = f"has a usable vector in '{line(field)}'" if field else "can be used"
         said = f"No document of '{line(info.name)}'{other} {has}."

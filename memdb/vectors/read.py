@@ -247,8 +247,13 @@ def has_cursors(client: Client, info: IndexInfo) -> bool:
     """
     dialect = client.server.dialect
     hidden = any(field.name == "__key" for field in info.fields)
-    may = all(map(client.may, ("FT.CURSOR", "FT.AGGREGATE")))
-    return dialect.loads and dialect.cursors and may and not hidden
+    # Only an engine that has them is asked whether this user may: what it lacks it would count as an error.
+    return (
+        dialect.loads
+        and dialect.cursors
+        and not hidden
+        and all(map(client.may, ("FT.CURSOR", "FT.AGGREGATE")))
+    )
 
 
 def matching_keys(

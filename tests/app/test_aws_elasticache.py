@@ -319,7 +319,7 @@ def test_clusters_that_are_made_or_deleted(app: AppTest, answers: dict[str, Any]
         assert not app.error
         if view == "Card":
             assert "creating" in texts(app)
-            assert "AWS tells no nodes yet." in texts(app)
+            assert "AWS lists no nodes yet." in texts(app)
     app.selectbox("aws.cluster").set_value("gone (ElastiCache)").run()
     app.segmented_control("aws.view").set_value("Card").run()
     assert "deleting" in texts(app)

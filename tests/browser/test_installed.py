@@ -257,7 +257,7 @@ def test_installed_upgraded_served_and_removed(
             log_in.click()
             sidebar = page.get_by_test_id("stSidebar")
             expect(sidebar.get_by_text("ada@example.com")).to_be_visible()
-            expect(sidebar.get_by_text("may look only")).to_be_visible()
+            expect(sidebar.get_by_text("may look only").first).to_be_visible()
             expect(page.get_by_role("heading", name="Home", exact=True)).to_be_visible()
             sidebar.get_by_role("link", name="Metrics").click()
             expect(page.get_by_role("heading", name="Metrics", exact=True)).to_be_visible()

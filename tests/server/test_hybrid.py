@@ -236,7 +236,9 @@ def test_where_ft_hybrid_is_refused_the_legs_are_fused_here(
     """No server with FT.HYBRID runs here: its command is judged by its words, and its refusal is real."""
     data = loaded(client, prefix)
     server = client.server
-    dialect = dataclasses.replace(server.dialect, commands=server.dialect.commands | {"FT.HYBRID"})
+    dialect = dataclasses.replace(
+        server.dialect, commands=server.dialect.commands | {"FT.HYBRID"}, fuses=True
+    )
     monkeypatch.setattr(client.connection, "_server", dataclasses.replace(server, dialect=dialect))
     request = KnnRequest(
         data.info.name, vector_param(data.vectors[0]), "v", 5, 80, Tag("tag", ("t1",)), ("title",)

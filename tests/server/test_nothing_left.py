@@ -25,6 +25,8 @@ DIM = 4
 def made(client: Client, prefix: str, vectors: list[bytes], metric: str = "COSINE") -> IndexInfo:
     field = HnswField("v", DIM, metric)  # type: ignore[arg-type]
     index.create(client, IndexSpec(prefix + "idx", (TagField("t"), field), (prefix + "d:",)))
+    # A scan that goes on would take what is written meanwhile in once more.
+    until(lambda: index.index_info(client, prefix + "idx").build.ready, "the empty index is built")
     client.pipeline([("HSET", f"{prefix}d:{i}", "t", "a", "v", v) for i, v in enumerate(vectors)])
     until(lambda: index.index_info(client, prefix + "idx").build.ready, "the index is built")
     return index.index_info(client, prefix + "idx")
@@ -65,7 +67,7 @@ def test_an_index_without_documents_is_called_so(client: Client, prefix: str) ->
 def test_documents_that_were_not_taken_are_counted(client: Client, prefix: str) -> None:
     for message, hint in every_way(client, made(client, prefix, [b"short"] * 7)):
         assert message == f"Index '{prefix}idx' holds no documents."
-        assert hint.startswith("7 documents could not be indexed, the last because: ")
+        assert hint.startswith("7 attempts to index a document failed, the last because: ")
 
 
 def test_a_filter_that_matches_none_is_told(client: Client, prefix: str) -> None:

@@ -82,7 +82,7 @@ def test_memorydbs_open_map_is_shown_and_leaves_the_way_untold() -> None:
     found = read_profile(reply, filtered=True)
     assert (found.mode, found.exact) == ("", None)
     assert ("query.time", "0.15") in found.details
-    assert "not told" in found.words
+    assert "not known" in found.words
     assert read_profile(reply, filtered=False).exact is False
 
 

@@ -27,6 +27,7 @@ from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec, Nume
 from memdb.vectors.membership import Membership
 from memdb.vectors.query import KnnRequest, vector_param
 from tests.abilities import VECTOR_TYPES, Server
+from tests.waiting import until
 
 pytestmark = pytest.mark.any_engine
 
@@ -42,6 +43,8 @@ def _load(client: Client, prefix: str, metric: str, type_: str = "FLOAT32", flat
     )
     fields = (TagField("tag"), NumericField("n"), TextField("title"), field)
     index.create(client, IndexSpec(prefix + "idx", fields, (prefix + "d:",)))
+    # A scan that goes on would take what is written meanwhile in once more, and a reader would miss some.
+    until(lambda: index.index_info(client, prefix + "idx").build.ready, "the empty index is built")
     vectors = np.random.default_rng(5).normal(size=(COUNT, DIM))
     raw = search.distance.to_bytes
     commands: list[tuple[str | bytes | int, ...]] = [

@@ -243,7 +243,7 @@ def test_the_app_s_watcher_survives_the_server_and_itself(tmp_path: Path) -> Non
         running.wait_ready()
         target = running.target
         path = history.path_of(tmp_path, target)
-        watch = replace(WATCH, every_s=0.01)
+        watch = replace(WATCH, every_s=1.0)
         with connect(target) as client:
             client.execute(
                 "FT.CREATE", "idx", "PREFIX", 1, "d:", "SCHEMA", "v", "VECTOR", "HNSW", 6, "DIM", DIM,

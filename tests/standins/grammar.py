@@ -14,7 +14,7 @@ from tests.standins.resp import Refusal
 from tests.standins.schema import Field, Index
 
 _SPACE = " \t\n\v\f\r"
-_NUMBER = re.compile(r"-?(?:\d|\.)*")  # no exponent: main alone reads one (ParseNumber of filter_parser.cc)
+_NUMBER = re.compile(r"-?(?:\d|\.)*(?:[eE][+-]?(?:\d|\.)*)?")
 MAX_K, MAX_EF, FUZZY, TAG_PREFIX = 10_000, 1_000_000, 3, 2
 
 
