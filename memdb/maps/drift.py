@@ -151,21 +151,10 @@ def regions(
 
 
 def fisher(m: int, n: int, all_before: int, all_after: int) -> float:
-    """Fisher's exact test, two-sided: whether m of all_before and n of all_after are the same share.
+    """P-value of Fisher's exact test, two-sided: whether m of all_before and n of all_after are one share."""
+    from scipy.stats import fisher_exact
 
-    The chance of every way to part m + n marked ones, from the ratios of neighbouring ways; it is the sum of
-    those that are as rare as what is there, or rarer.
-    """
-    marked, every = m + n, all_before + all_after
-    least, most = max(0, marked - all_after), min(marked, all_before)
-    way = np.arange(least, most, dtype=np.float64)
-    steps = np.log((marked - way) * (all_before - way)) - np.log(
-        (way + 1) * (every - marked - all_before + way + 1)
-    )
-    logs = np.concatenate([[0.0], np.cumsum(steps)])
-    chances = np.exp(logs - logs.max())
-    rare = chances <= chances[m - least] * (1 + 1e-7)  # rounding parts what is equal
-    return min(1.0, float(chances[rare].sum() / chances.sum()))
+    return float(fisher_exact([[m, all_before - m], [n, all_after - n]]).pvalue)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
