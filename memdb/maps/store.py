@@ -144,12 +144,18 @@ def _path(home: Path, target: Target, fingerprint: str, request: MapRequest) -> 
     return home / "maps" / f"{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:32]}.npz"
 
 
+def _of_others(told: Any) -> bool:
+    """Whether another version of memdb wrote it, in whatever shape: no damage, and drawn anew."""
+    return isinstance(told, dict) and isinstance(told.get("format"), int) and told["format"] != FORMAT
+
+
 def _read(path: Path, request: MapRequest) -> Map | None:
     with contextlib.suppress(DamagedFile), array_files.arrays(path) as arrays:
         if arrays is not None:
-            about = files.typed(json.loads(arrays["about"].tobytes()), _About)
-            if about.format != FORMAT:
+            told = json.loads(arrays["about"].tobytes())
+            if _of_others(told):
                 return None
+            about = files.typed(told, _About)
             quality = None
             if about.quality:
                 trust, continuity, sample, neighbours, exact, ranks = about.quality
@@ -221,10 +227,12 @@ def listed(home: Path, target: Target) -> tuple[KeptMap, ...]:
             if arrays is None:
                 continue
             told = json.loads(arrays["about"].tobytes())
+            if _of_others(told):
+                continue
             about = files.typed(told, _About)
             request = files.typed(told["request"], MapRequest)
             # A file is named by all it was made of, and so by its target.
-            if about.format == FORMAT and _path(home, target, about.fingerprint, request) == path:
+            if _path(home, target, about.fingerprint, request) == path:
                 used_at = path.stat().st_mtime
                 maps.append(KeptMap(request, about.total, used_at, about.made_at, about.fingerprint))
     return tuple(sorted(maps, key=lambda each: -each.used_at))

@@ -209,6 +209,23 @@ def test_a_damaged_file_is_passed_over(client: Client, prefix: str, tmp_path: Pa
     assert len(run.make(client, info, request, home=tmp_path).keys) == 60
 
 
+def test_a_map_of_another_version_is_no_damage(client: Client, prefix: str, tmp_path: Path) -> None:
+    """Whatever its shape: an upgrade of memdb draws maps anew and tells of no damaged file."""
+    info, request = made(client, prefix, groups(60))
+    run.make(client, info, request, home=tmp_path)
+    (kept,) = (tmp_path / "maps").glob("*.npz")
+    with np.load(kept) as file:
+        arrays = dict(file)
+    about = json.loads(arrays["about"].tobytes())
+    about |= {"format": about["format"] - 1, "quality": about["quality"][:-1], "gone": 1}
+    del about["made_at"]
+    arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    np.savez(kept, **arrays)
+    assert store.find(tmp_path, client, info, request) is None
+    assert store.listed(tmp_path, client.target) == ()
+    assert [path.name for path in (tmp_path / "maps").iterdir()] == [kept.name]
+
+
 @pytest.mark.parametrize("ending", ["csv", "json", "parquet"])
 def test_the_command_line_writes_coordinates(
     demo_target: Target,
