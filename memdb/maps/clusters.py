@@ -13,7 +13,7 @@ from memdb.jobs import Report, silent
 from memdb.maps.request import Ints
 from memdb.vectors.distance import Floats
 
-MOST = 30  # clusters that are named and told apart by colour or number
+MOST = 40  # clusters that are named and told apart by colour or number
 _DENSE = 10_000  # points that HDBSCAN looks at; the rest follow their nearest
 _TERMS = 3
 _TOLD = 50_000  # points whose texts name the clusters
@@ -32,7 +32,7 @@ class _Grain:
 
 # The first level colours the map; the others are names that appear as one comes nearer.
 _GRAINS = (
-    _Grain(150, 15, 10, "eom", MOST),
+    _Grain(150, 15, 5, "eom", MOST),
     _Grain(120, 15, 3, "leaf", 60),
     _Grain(400, 8, 3, "leaf", 160),
 )
