@@ -171,6 +171,7 @@ def box_taken(page: Page, canvas: Locator, part: tuple[float, float, float, floa
     down = np.round(box["y"] + box["height"] * np.array([part[1], part[3]]))
     page.mouse.move(across[0], down[0])
     page.mouse.down()
+    page.mouse.move(across[0] + 1, down[0] + 1)  # where it moves first is the corner
     page.mouse.move(across[1], down[1], steps=12)
     page.mouse.up()
     expect(canvas).to_have_attribute("data-selected", re.compile(r"\d"))

@@ -348,7 +348,8 @@ const create = (root) => {
     scatter.redraw();
   });
 
-  for (const moving of ['wheel', 'pointerdown']) stage.addEventListener(moving, () => (fitted = false), { passive: true });
+  stage.addEventListener('wheel', () => (fitted = false), { passive: true });
+  stage.addEventListener('pointerdown', (event) => (fitted &&= map.dataset.mode !== 'pan' || event.shiftKey)); // a lasso moves nothing
 
   const tipAt = (index, text) => {
     tip.textContent = text;
