@@ -123,9 +123,7 @@ def names(texts: Sequence[str], labels: Ints, count: int) -> tuple[str, ...]:
     of_all = np.asarray(counted.sum(axis=0)).ravel()
     sizes = np.bincount(labels[labels >= 0], minlength=count)[:, None]
     share = within / np.maximum(sizes, 1)
-    elsewhere = (of_all - within + 1) / (
-        len(texts) - sizes + 1
-    )  # a term that nobody else has is still finite
+    elsewhere = (of_all - within + 1) / (len(texts) - sizes + 1)  # finite also for a term of its own
     # Where nothing is elsewhere, the most frequent terms name it.
     lift = np.where(sizes == len(texts), np.e, share / elsewhere)
     score = share * np.log(np.maximum(lift, 1.0))
