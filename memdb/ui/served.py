@@ -41,8 +41,8 @@ from memdb.settings import Settings
 from memdb.ui import logs, warming
 from memdb.ui.kit import access
 
-# Unless it is told, Streamlit's page looks for its server below its own address (`/search/_stcore/health`), and
-# the browser's console shows an error for each such answer. The server is where the page's files are.
+# Unless it is told, Streamlit's page looks for its server below its own address, `/search/_stcore/health`,
+# and the browser's console shows an error for each such answer. The server is where the page's files are.
 _WHERE = '<script>window.__streamlit = {BACKEND_BASE_URL: new URL(".", location.href).href}</script>'
 
 
