@@ -32,7 +32,6 @@ def map_layout() -> None:
 def _import_modules() -> None:
     try:
         from memdb.ui import home  # noqa: F401
-        from memdb.ui.metrics import page  # noqa: F401
     finally:
         gc.enable()
         gc.freeze()
