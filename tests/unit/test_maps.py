@@ -56,6 +56,7 @@ def brute(vectors: np.ndarray, metric: str) -> np.ndarray:
     return table
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("metric", METRICS)
 def test_an_approximate_graph_has_true_distances_and_the_recall_it_says(metric: str) -> None:
     vectors = distance.prepared(clustered(2_000, dim=20, groups=9)[0], metric)
@@ -179,6 +180,7 @@ def test_pca_keeps_large_distances_and_the_figure_says_so() -> None:
         assert quality(vectors, "L2", places, xy).rank_correlation == pytest.approx(expected, abs=0.03)
 
 
+@pytest.mark.long
 def test_umap_keeps_what_pca_loses_and_the_same_seed_draws_the_same() -> None:
     raw, where = clustered(1_200, dim=40, groups=12)
     vectors = distance.prepared(raw, "COSINE")
