@@ -73,7 +73,7 @@ def selection(visible: Bools, selected: Places | None) -> Bools:
 
 
 def tables(facets_: list[Facet], here: Bools) -> None:
-    """The numbers of the bars."""
+    """The numbers of the bars, of the points (n,) in here."""
     with st.expander("The bars as tables"):
         for facet in facets_:
             some, every = _shares(facet, here)
