@@ -75,9 +75,11 @@ class Map(OnIndex):
             BadInput: the sample cannot be meant so.
         """
         whole = self.sample == "all"
-        if not whole and not self.sample.replace(",", "").replace("_", "").isdigit():
+        digits = self.sample.replace(",", "").replace("_", "")
+        if not whole and not (digits.isascii() and digits.isdigit()):
             raise BadInput(
-                f"--sample is '{self.sample}', which is no number.", "Give how many documents, or `all`."
+                f"--sample is '{self.sample}', which is no number of documents.",
+                "Give how many documents, or `all`.",
             )
         if whole and self.stratify:
             raise BadInput("All documents cannot be stratified.", "Give a number with --sample.")
@@ -86,7 +88,7 @@ class Map(OnIndex):
             field=self.field,
             condition=self.filter,
             by="all" if whole else "stratified" if self.stratify else "random",
-            count=MOST if whole else int(self.sample.replace(",", "").replace("_", "")),
+            count=MOST if whole else int(digits),
             stratum=self.stratify,
             seed=self.seed,
             neighbours=self.neighbours,

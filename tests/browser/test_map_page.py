@@ -257,6 +257,8 @@ def test_two_moments_on_one_map(app_server: str, page: Page) -> None:
     page.get_by_role("radio", name="Compare", exact=True).click()
     page.get_by_text("Two on one map", exact=True).click()
     page.get_by_text("This index, earlier", exact=True).click()
+    expect(page.get_by_text("Kept map", exact=True)).to_be_visible()
+    ready(page)  # a button pressed before would compare what was chosen before
     page.get_by_role("button", name="Compare", exact=True).click()
     words = page.get_by_text(re.compile(r"No difference beyond chance was measured: energy distance"))
     expect(words).to_be_visible(timeout=LONG_MS)
