@@ -14,6 +14,7 @@ import os
 import stat
 import threading
 import time
+import tomllib
 import zipfile
 import zlib
 from collections import deque
@@ -26,6 +27,7 @@ from typing import IO, Any, TypeVar
 import msgspec
 
 from memdb.errors import DamagedFile, MemDBError, NotKept
+from memdb.numerals import whole_number
 
 # What lies under the home: folders of ours, none of which is a link.
 FOLDERS = (
@@ -153,6 +155,22 @@ def named(path: Path, most: int) -> bytes:
     if len(raw) > most or about.st_size > most:
         raise OSError(errno.EFBIG, f"it has more than {most:,} bytes")
     return raw
+
+
+def tables(told: str) -> dict[str, Any]:
+    """The tables of a text in TOML.
+
+    Raises:
+        ValueError: it is none, is nested too deeply, or holds a number of thousands of digits.
+    """
+    try:
+        return tomllib.loads(told)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError:
+        raise ValueError("a number in it has thousands of digits") from None
 
 
 def document(path: Path, kind: type[T] | Any, *, most: int = MOST_BYTES) -> Any:
@@ -324,7 +342,7 @@ def _reason(exc: BaseException) -> str:
 
 def _writes_still(name: str) -> bool:
     """Whether the writer of a part may still be there, by the process id in its name."""
-    numbers = [int(word) for word in name.split(".")[:-1] if word.isascii() and word.isdigit()]
+    numbers = [number for word in name.split(".")[:-1] if (number := whole_number(word)) is not None]
     if not numbers:
         return True  # not told
     with contextlib.suppress(PermissionError):

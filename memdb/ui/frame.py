@@ -21,7 +21,7 @@ from memdb.display import Markdown, code, labels, markdown
 from memdb.errors import LoginFailed, MemDBError, NotAllowed, NoVectorField
 from memdb.maps import layout
 from memdb.ui.help import HELP
-from memdb.ui.kit import access, cached, parts, role, safety, state, targets
+from memdb.ui.kit import access, cached, numbers, parts, role, safety, state, targets
 from memdb.vectors.index import IndexInfo
 
 TITLE = "MemoryDB Explorer"
@@ -102,6 +102,7 @@ def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
             in by the entry, so that the frame knows no family.
     """
     _warm()
+    numbers.mend()
     _tidied(cached.home())
     page = _menu()
     st.session_state.pop(_SENT_BACK, None)
