@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MOST = 10_000  # searches in the file
+MOST_ROWS = 200_000  # that it may be told to hold
 MOST_BYTES = 32 << 20  # of it
 EVERY_S = 0.5
 _KEY = b"memdb.tap"
@@ -82,9 +83,13 @@ class Recorder:
             say: told in a sentence where the file cannot be written.
 
         Raises:
-            BadInput: there is a file that is no record of a tap.
+            BadInput: there is a file that is no record of a tap, or `most` is more than are read again.
             NotKept: it cannot be written.
         """
+        if most > MOST_ROWS:
+            raise BadInput(
+                f"A record of {most:,} searches is not read again.", f"Keep {MOST_ROWS:,} at most."
+            )
         self.path = path
         self._most, self._most_bytes, self._every_s, self._say = most, most_bytes, every_s, say
         self._random = random.Random(seed)  # noqa: S311  # a sample, no secret
@@ -253,7 +258,7 @@ def load(name: str, content: bytes) -> Record | None:
         content: of the file.
 
     Raises:
-        BadInput: it is a record whose rows cannot be read.
+        BadInput: it is a record whose rows cannot be read, or of more than are read.
     """
     read_ = _read_table(content)
     if read_ is None:
@@ -302,12 +307,16 @@ def _read_table(content: bytes) -> tuple[pa.Table, dict[str, Any]] | None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from memdb import parquet_files
+
     try:
         file = pq.ParquetFile(io.BytesIO(content))
         about = json.loads((file.schema_arrow.metadata or {})[_KEY])
         if about["version"] != 1 or not 0 < about["share"] <= 1 or about["seen"] < 0:
             return None
-        table = file.read().cast(_schema())
+        table = parquet_files.table(content, most_rows=MOST_ROWS, most_bytes=_LARGEST).cast(_schema())
+    except parquet_files.TooLarge as exc:
+        raise BadInput(f"The record {exc}.", "Tap again, and keep fewer searches.") from None
     except (*files.DAMAGE, pa.ArrowException):
         return None
     return table.replace_schema_metadata(None), about
