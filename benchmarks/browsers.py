@@ -131,8 +131,8 @@ class Tab:
             if kind == "delta" and answer.delta.new_element.WhichOneof("type") == "button":
                 drawn = answer.delta.new_element.button
                 self.buttons[drawn.label] = Button(drawn.id, answer.delta.fragment_id, drawn.disabled)
-            if kind == "new_session":
-                self._page = answer.new_session.page_script_hash
+            if kind == "navigation":  # a new session tells that of the script all pages share
+                self._page = answer.navigation.page_script_hash
             if kind == "auto_rerun":
                 self._reruns[answer.auto_rerun.fragment_id] = answer.auto_rerun.interval
             elif kind == "script_finished" and answer.script_finished in (_FINISHED, 3):

@@ -31,9 +31,16 @@ from memdb.numerals import whole_number
 
 # What lies under the home: folders of ours, none of which is a link.
 FOLDERS = (
-    "corpus drill embeddings engine evaluations history logs maps profiles run runs taps truth tuning watch"
+    "corpus drill embeddings engine evaluations history logs maps profiles run runs samples taps truth "
+    "tuning watch"
 ).split(" ")
-CACHES = ("corpus", "embeddings", "maps", "truth")  # of them: what is made again from something else
+CACHES = (
+    "corpus",
+    "embeddings",
+    "maps",
+    "samples",
+    "truth",
+)  # of them: what is made again from something else
 MOST_BYTES = 64 << 20  # of a JSON file
 MOST_TEXT_BYTES = 4 << 20  # of a settings file
 _OLD_S = 3_600.0  # a part this old belongs to nobody
@@ -289,9 +296,9 @@ def set_aside(path: Path, why: str, *others: Path) -> DamagedFile:
     aside = path.with_name(f"{path.name}.damaged")
     named = aside.name
     if path.parent.name in CACHES:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # a folder is none that can be unlinked
             path.unlink()
-        return _noted(path, why, "")
+            return _noted(path, why, "")
     try:
         path.rename(aside)
     except OSError:

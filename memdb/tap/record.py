@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,7 +34,7 @@ EVERY_S = 0.5
 _KEY = b"memdb.tap"
 _DICTIONARIES = ["index", "field", "filter", "filter_params"]
 _MOST_CHUNKS = 64
-_LARGEST = 256 << 20  # bytes of a file that is read
+LARGEST = 256 << 20  # bytes of a file that is read
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +229,7 @@ class Recorder:
     def _go_on(self, share: float) -> None:
         """With what an earlier tap has left."""
         try:
-            content = files.named(self.path, _LARGEST)
+            content = files.named(self.path, LARGEST)
         except FileNotFoundError:
             with contextlib.suppress(OSError):  # told when it is written
                 self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -287,15 +287,21 @@ def load(name: str, content: bytes) -> Record | None:
     return Record(searches, float(about["share"]), int(about["seen"]))
 
 
-def servers(path: Path) -> tuple[str, ...]:
-    """Addresses of the servers that the searches of a file were sent to; "" where one is not known."""
+def servers(file: IO[bytes]) -> tuple[str, ...]:
+    """Addresses of the servers that the searches of a file were sent to; "" where one is not known.
+
+    Raises:
+        ValueError: it is no Parquet.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return _servers(json.loads((pq.read_schema(path).metadata or {})[_KEY]))
-    except (*files.DAMAGE, OSError, pa.ArrowException):
-        return ("",)
+        about = (pq.read_schema(file).metadata or {}).get(_KEY)
+    except pa.ArrowException as exc:
+        raise ValueError(f"it is no Parquet: {exc}") from None
+    told = None if about is None else json.loads(about)
+    return _servers(told) if isinstance(told, dict) else ("",)
 
 
 def _servers(about: dict[str, Any]) -> tuple[str, ...]:
@@ -314,7 +320,7 @@ def _read_table(content: bytes) -> tuple[pa.Table, dict[str, Any]] | None:
         about = json.loads((file.schema_arrow.metadata or {})[_KEY])
         if about["version"] != 1 or not 0 < about["share"] <= 1 or about["seen"] < 0:
             return None
-        table = parquet_files.table(content, most_rows=MOST_ROWS, most_bytes=_LARGEST).cast(_schema())
+        table = parquet_files.table(content, most_rows=MOST_ROWS, most_bytes=LARGEST).cast(_schema())
     except parquet_files.TooLarge as exc:
         raise BadInput(f"The record {exc}.", "Tap again, and keep fewer searches.") from None
     except (*files.DAMAGE, pa.ArrowException):
