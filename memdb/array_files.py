@@ -92,7 +92,7 @@ def read_array(file: IO[bytes], size: int) -> NDArray[Any]:
 def checked(
     array: NDArray[Any], kinds: str, *shape: int | None, least: float = -np.inf, most: float = np.inf
 ) -> NDArray[Any]:
-    """An array of a file, if it is what its reader takes it for, of any shape.
+    """An array of a file, (n,), (n, d) or of another shape, if it is what its reader takes it for.
 
     Args:
         array: as it was read.
