@@ -73,15 +73,16 @@ class Tab:
             return await self._run("")
 
     async def idle(self, seconds: float) -> None:
-        """What an open tab asks for by itself."""
+        """What an open tab asks for by itself; a page may also draw itself anew with other intervals."""
         end = time.monotonic() + seconds
-        due = {fragment: time.monotonic() + every for fragment, every in self._reruns.items()}
+        asked = {fragment: time.monotonic() for fragment in self._reruns}
         while time.monotonic() < end:
-            await asyncio.sleep(0.1)
-            for fragment, at in list(due.items()):
-                if time.monotonic() >= at:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._receive(), 0.1)
+            for fragment, every in list(self._reruns.items()):
+                if time.monotonic() >= asked.setdefault(fragment, time.monotonic()) + every:
                     await self._run(fragment)
-                    due[fragment] = time.monotonic() + self._reruns.get(fragment, 1e9)
+                    asked[fragment] = time.monotonic()
 
     async def _run(self, fragment: str) -> float:
         message = BackMsg()
@@ -93,19 +94,23 @@ class Tab:
         self.shown.clear()
         began = time.monotonic()
         await self._socket.send(message.SerializeToString())
-        while True:
-            answer = ForwardMsg()
-            data = await self._socket.recv()
-            raw = data if isinstance(data, bytes) else data.encode()
-            self.shown += raw
-            answer.ParseFromString(raw)
-            kind = answer.WhichOneof("type")
-            if kind == "new_session":
-                self._page = answer.new_session.page_script_hash
-            if kind == "auto_rerun":
-                self._reruns[answer.auto_rerun.fragment_id] = answer.auto_rerun.interval
-            elif kind == "script_finished" and answer.script_finished in (_FINISHED, 3):
-                return time.monotonic() - began
+        while not await self._receive():
+            pass
+        return time.monotonic() - began
+
+    async def _receive(self) -> bool:
+        """Take one message; whether it ends a run."""
+        answer = ForwardMsg()
+        data = await self._socket.recv()
+        raw = data if isinstance(data, bytes) else data.encode()
+        self.shown += raw
+        answer.ParseFromString(raw)
+        kind = answer.WhichOneof("type")
+        if kind == "new_session":
+            self._page = answer.new_session.page_script_hash
+        if kind == "auto_rerun":
+            self._reruns[answer.auto_rerun.fragment_id] = answer.auto_rerun.interval
+        return kind == "script_finished" and answer.script_finished in (_FINISHED, 3)
 
 
 @contextlib.asynccontextmanager

@@ -48,6 +48,15 @@ def test_without_two_users_of_that_model_it_is_told(reader: Client) -> None:
         leaning.pair(reader, 7)
 
 
+def test_a_look_that_ended_early_does_not_speak_for_the_whole_target(
+    reader: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leaning, "_STEPS", 2)
+    monkeypatch.setattr(leaning, "_STEP", 5)
+    with pytest.raises(BadInput, match="Among the first 10 keys of this target are no two users"):
+        leaning.pair(reader, 7)
+
+
 def test_the_query_asked_live_finds_what_the_server_returns(reader: Client) -> None:
     info = index_info(reader, INDEX)
     request = SweepRequest(INDEX, "embedding", concurrency=(), ef_max=40, source=Unseen(60, 1, extend=False))
