@@ -267,6 +267,7 @@ class _Part:
     reading: Reading | None  # None: the value was not read, or is no JSON
 
 
+_SURROGATE = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # but those that stand for bytes that are no UTF-8
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)  # what tells no time comes first
 
 
@@ -361,8 +362,11 @@ def _keys(
     if not format_.several:
         return [format_.key_of(id_)], True
     # Where the id stands in the key (as redisvl's and LangGraph's does) SCAN's MATCH leaves few to be read.
-    keys, complete = _matching(client, format_, format_.within(id_), budget, report)
-    return (keys, complete) if keys else _matching(client, format_, format_.pattern, budget, report)
+    if _SURROGATE.search(id_) is None:  # half of a pair, from JSON, stands in no key
+        keys, complete = _matching(client, format_, format_.within(id_), budget, report)
+        if keys:
+            return keys, complete
+    return _matching(client, format_, format_.pattern, budget, report)
 
 
 def _matching(
