@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -108,6 +109,11 @@ class _Labels:  # no closure: Streamlit's test harness pickles what a box was ma
 
     def __call__(self, value: str) -> str:
         return self.shown.get(value, line(value, self.limit))
+
+
+def takes_room(sign: str) -> bool:
+    """Whether a character is seen: no blank, no control, no mark without width, no letter that fills nothing."""
+    return not (unicodedata.category(sign).startswith(("Z", "C")) or _UNSEEN.fullmatch(sign))
 
 
 def is_utf8(value: str) -> bool:

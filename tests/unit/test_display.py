@@ -120,6 +120,7 @@ def test_a_spreadsheet_runs_no_cell_of_ours() -> None:
     [
         *("=1", "+1", "-1", "@x", "＝1", "＋1", "－1", "＠x", "﹦1", "\u22121"),
         *("\t1", "\r1", "\n1", "\n=1", " =1", "\u200b=1", "\xa0＝1", "\r\n@x", "\x00+1", "\ufeff=1"),
+        *("\u034f=1", "\u2800+1", "\u115f@x", "\u3164-1", "\u180b=1", "\uffa0=1", "\u061c\u2066=1"),
     ],
 )
 def test_a_formula_is_text_wherever_it_begins(text: str) -> None:
