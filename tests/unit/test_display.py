@@ -158,3 +158,34 @@ def test_json_and_parquet_carry_the_settings() -> None:
     table = pq.read_table(BytesIO(export.to_parquet(frame, {"k": 2})))
     assert table.to_pandas().equals(frame)
     assert json.loads(table.schema.metadata[b"memdb"]) == {"k": 2}
+
+
+KEY = "sk-Secret/Key_1234567890"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Incorrect API key provided: {KEY}.",
+        KEY.upper(),
+        " ".join(KEY),
+        f"{KEY[:11]}\n{KEY[11:]}",
+        "sk-Secret%2FKey%5F1234567890",
+        "c2stU2VjcmV0L0tleV8xMjM0NTY3ODkw",
+        KEY.encode().hex(),
+        f"...{KEY[5:]}",
+        "\u200b".join(KEY),
+    ],
+)
+def test_a_secret_is_seen_however_it_is_spelled(text: str) -> None:
+    assert display.repeats(text, KEY)
+
+
+@pytest.mark.parametrize("text", ["", "Incorrect API key: sk-Sec***7890", "key", "secret key", "1234567890"])
+def test_what_holds_no_more_than_a_word_of_it_is_no_secret(text: str) -> None:
+    assert not display.repeats(text, KEY)
+
+
+def test_of_a_secret_of_three_signs_nothing_can_be_told() -> None:
+    assert not display.repeats("abc", "abc")
+    assert display.repeats("the word is abcd", "abcd")

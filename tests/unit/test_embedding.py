@@ -282,7 +282,7 @@ def test_a_text_too_long_for_the_endpoint_is_cut_and_said(endpoint: Endpoint) ->
     [
         (401, {"error": {"message": "bad key s3cret"}}, LoginFailed, "refused the key"),
         (404, {"error": {"message": "no such model <b>"}}, EngineError, "no such model"),
-        (400, {"error": {"message": "what is s3cret"}}, EngineError, "what is "),
+        (400, {"error": {"message": "what is s3cret"}}, EngineError, "it repeats the key"),
         (302, {}, EngineError, "HTTP 302"),
         (500, ["x"], Throttled, "HTTP 500"),
         (200, ["x"], EngineError, "did not answer with JSON"),
@@ -480,3 +480,15 @@ def test_the_table_of_an_index_is_read_back_under_its_name(name: str) -> None:
     written = f"{declared.table_of(name, name or 'v')}\nembedder = {declared.quoted(name)}\n"
     assert tomllib.loads(written) == {"indexes": {name: {"fields": {name or "v": {"embedder": name}}}}}
     assert tomllib.loads(f"{declared.table_of(name)}\nx = 1")["indexes"] == {name: {"x": 1}}
+
+
+@pytest.mark.parametrize("tokens", [10**400, -5, 1.5, "7", True, [1], None])
+def test_tokens_that_cannot_be_are_not_counted(endpoint: Endpoint, tokens: object) -> None:
+    endpoint.answer = {"data": [{"embedding": [0.5] * 8}], "usage": {"prompt_tokens": tokens}}
+    assert OpenAI("m", endpoint.url, "", wanted=8).call(["x"], "query").tokens is None
+
+
+def test_numbers_beyond_float32_are_refused_and_warn_nobody(endpoint: Endpoint) -> None:
+    endpoint.answer = {"data": [{"embedding": [1e300] * 8}]}
+    with pytest.raises(EngineError):
+        Embedder(OpenAI("m", endpoint.url, "", wanted=8), patience=AT_ONCE).embed(["x"])
