@@ -146,8 +146,8 @@ class Recorder:
         """
         self._stop.set()
         self._thread.join()
-        self._take()
-        if self.seen != self._written_seen:
+        if not self._written():
+            self._take()
             self._write()
 
     def __enter__(self) -> Recorder:
@@ -158,7 +158,7 @@ class Recorder:
 
     def _run(self) -> None:
         while not self._stop.wait(self._every_s):
-            if self.seen == self._written_seen and not self._new:
+            if self._written():
                 continue
             self._take()
             try:
@@ -168,6 +168,10 @@ class Recorder:
                 if str(exc) != self._problem:
                     self._problem = str(exc)
                     self._say(f"{exc.full()} Searches are kept in memory until then.")
+
+    def _written(self) -> bool:
+        """Whether the file holds all: a search that comes while it is written has been counted before."""
+        return self.seen == self._written_seen and not self._new
 
     def _take(self) -> None:
         """Move new rows into the table, within its bounds."""

@@ -20,7 +20,7 @@ from memdb.demo.app import app_folder, environment
 from memdb.jobs import Job
 from memdb.operations import history
 from memdb.tap.record import Recorder
-from memdb.tuning import queries, shadow, store
+from memdb.tuning import misses, queries, shadow, store
 from memdb.tuning.run import Run, SweepRequest
 from memdb.tuning.sweep import sweep
 from memdb.ui.kit import cached
@@ -129,7 +129,7 @@ def page_run(small: Client, folder: Path, prefix: str, monkeypatch: pytest.Monke
 def test_a_sweep_of_what_the_application_asked(
     small: Client, folder: Path, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From the record of a tap to what the application gets, and to the views that cannot show it."""
+    """From the record of a tap to what the application gets, and to every view of it."""
     with Recorder(folder / "taps" / "20260101-000000-here.parquet") as recorder:
         for n, query in enumerate(np.random.default_rng(2).normal(size=(60, DIM)).astype("<f4")):
             clause = f"@tag:{{t{n % 2}}}=>[KNN {4 + n % 2} @v $q EF_RUNTIME {20 + n % 2}]"
@@ -151,10 +151,27 @@ def test_a_sweep_of_what_the_application_asked(
     assert table["filter"].tolist() == ["@tag:{t0}", "@tag:{t1}"]
     app.segmented_control(key="recall.view").select("Each query").run()
     assert not app.exception
-    for view in ("Misses", "Slices", "Selectivity"):
-        app.segmented_control(key="recall.view").select(view).run()
-        assert "filters and K of their own" in texts(app)
-        assert not app.exception
+    app.segmented_control(key="recall.view").select("Misses").run()
+    assert not app.exception
+    run = store.load(folder, run_id)
+    ef = max(point.ef_runtime for point in run.points if point.recall < 1)
+    app.segmented_control(key="recall.miss_ef").select(ef).run()
+    worst = misses.worst(run, ef)[0]
+    own = run.queries.asks[worst.query]
+    assert f"`{own.filter}` and K {own.k}" in texts(app)
+    assert len(worst.neighbours) == own.k
+    app.segmented_control(key="recall.view").select("Slices").run()
+    assert not app.exception
+    app.selectbox(key="recall.slice").select("asked").run()
+    assert not app.exception
+    sliced = app.dataframe[-1].value
+    assert dict(zip(sliced["slice"], sliced["queries"], strict=True)) == {
+        "K 4, @tag:{t0}": 30,
+        "K 5, @tag:{t1}": 30,
+    }
+    app.segmented_control(key="recall.view").select("Selectivity").run()
+    assert "The vectors that the application asked with, at K 4" in texts(app)
+    assert not app.exception
 
 
 def test_the_switch_that_watches_recall(

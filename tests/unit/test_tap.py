@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import random
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -199,19 +200,44 @@ def test_the_record_is_read_back(tmp_path: Path) -> None:
 
 
 def test_the_record_stays_within_its_bounds_and_is_uniform(tmp_path: Path) -> None:
+    """Each search has a draw; those below the largest 1 / 2^n that leaves room for all are kept, however often the
+    file was written meanwhile. Told with the same draws, made here."""
     counts = np.zeros(10)
     for seed in range(20):
         path = tmp_path / f"{seed}.parquet"
         with Recorder(path, most=200, every_s=0.01, seed=seed) as recorder:
             filled(recorder, 5_000)
+        made = random.Random(seed)
+        draws = np.array([made.random() for _ in range(5_000)])
+        share = next(2.0**-n for n in range(20) if (draws < 2.0**-n).sum() <= 200)
         kept = numbers(path)
-        assert len(kept) <= 200
-        assert kept == sorted(kept)
+        assert kept == np.flatnonzero(draws < share).tolist()
+        assert recorder.share == share
         counts += np.histogram(kept, 10, (0, 5_000))[0]
     # Each tenth of the time has a tenth of what is kept: within five standard deviations of a binomial.
     total = counts.sum()
     assert total > 1_500
     assert np.abs(counts - total / 10).max() < 5 * np.sqrt(total * 0.09)
+
+
+def test_what_comes_while_the_file_is_written_is_not_lost(tmp_path: Path) -> None:
+    """It is counted before the file tells how many passed, and not yet among the rows that are written."""
+    path = tmp_path / "tap.parquet"
+    came = threading.Event()
+
+    class Busy(Recorder):
+        def _take(self) -> None:
+            super()._take()
+            if len(self) == 3:
+                filled(self, 2, 3)
+                came.set()
+
+    with Busy(path, every_s=0.01) as recorder:
+        filled(recorder, 3)
+        assert came.wait(60)
+    record = load(path.name, path.read_bytes())
+    assert record is not None
+    assert (record.seen, numbers(path)) == (5, [0, 1, 2, 3, 4])
 
 
 def test_the_record_is_bounded_in_bytes(tmp_path: Path) -> None:
