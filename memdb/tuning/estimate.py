@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -95,7 +95,7 @@ def least_unseen(queries: int, k: int, share: float, confidence: float = 0.95) -
     """What may be unseen, as a share of k, where the sample shows nothing."""
     if share >= 1:
         return 0.0
-    return intervals.rare(0.0, 0.0, 1 / (share * queries * k), confidence).high
+    return min(1.0, intervals.rare(0.0, 0.0, 1 / (share * queries * k), confidence).high)
 
 
 class _Unseen:
@@ -174,6 +174,8 @@ class _Unseen:
             variance = float(self.resampled[setting].var()) + float(self.shared[setting])
             variance = _SHORT * max(variance, lost * least * self.alike)
             unseen = intervals.rare(lost, variance, least, confidence)
+            # It cannot take more than what the setting returned.
+            unseen = replace(unseen, high=max(lost, min(unseen.high, float(self.hits[setting].mean()))))
         z = NormalDist().inv_cdf(0.5 + confidence / 2)
         # Both parts are of the same queries: what they share counts once.
         both = float(

@@ -551,7 +551,7 @@ def _rows(kind: str, content: bytes, shown: str, column: str, dim: int) -> Seque
         return _column(_table(upload.decoded(content)), shown, column, dim)
     except (*files.DAMAGE, pa.ArrowException) as exc:
         raise BadInput(
-            f"'{shown}' cannot be read as .{kind}: {' '.join(str(exc).split())[:200]}.",
+            f"'{shown}' cannot be read as .{kind}: {' '.join(str(exc).split())[:200].rstrip('.')}.",
             "Check that the file is whole and is what its ending says.",
         ) from exc
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import random
 import threading
 from collections.abc import Sequence
@@ -306,12 +305,23 @@ def test_a_damaged_record_is_told(tmp_path: Path) -> None:
     table = table.set_column(4, "filter_params", pa.array(["{"] * 50))
     changed = io.BytesIO()
     pq.write_table(table, changed)
-    with pytest.raises(BadInput, match=r"tap.parquet' is damaged"):
-        load(path.name, changed.getvalue())
-    about = {b"memdb.tap": json.dumps({"version": 2, "share": 1, "seen": 1})}
-    later = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata(about), later)
-    assert load(path.name, later.getvalue()) is None
+    damaged = [changed.getvalue()]
+    for told in ('{"version": 2, "share": 1, "seen": 1}', '{"version": 1, "share": 0, "seen": 1}', "[]", "{"):
+        other = io.BytesIO()
+        pq.write_table(table.replace_schema_metadata({b"memdb.tap": told}), other)
+        damaged.append(other.getvalue())
+    fewer = io.BytesIO()
+    pq.write_table(pq.read_table(path).drop(["k"]), fewer)
+    turned = bytearray(raw)
+    turned[raw.index(VECTOR) + 3] ^= 1  # one bit of a vector: a page's checksum tells
+    damaged += [fewer.getvalue(), bytes(turned)]
+    for content in damaged:
+        with pytest.raises(BadInput, match=r"tap.parquet' is damaged, or of another version"):
+            load(path.name, content)
+        path.write_bytes(content)
+        with pytest.raises(BadInput, match=r"tap.parquet' is damaged, or of another version"):
+            Recorder(path).close()
+        assert path.read_bytes() == content
 
 
 def test_half_written_parts_of_a_killed_tap_are_removed(tmp_path: Path) -> None:

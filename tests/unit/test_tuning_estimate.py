@@ -132,6 +132,17 @@ def test_where_nothing_is_seen_the_bound_shrinks_with_sample_and_queries() -> No
     assert least_unseen(2_000, K, 1.0) == 0
 
 
+def test_what_is_unseen_takes_no_more_than_what_was_returned() -> None:
+    """Three queries and a sample of a tenth say nothing: neither does the interval, in shares of 0 to 1."""
+    nobody = Nearer(*(np.empty(0, np.int64) for _ in range(3)))
+    half = np.arange(K)[None, :] < np.array([[5], [5], [5]])
+    for returned, most in ((np.ones((3, K), bool), 1.0), (half, 0.5), (np.zeros((3, K), bool), 0.0)):
+        (made,) = estimates([returned], nobody, 0.1, 0.999)
+        assert made.unseen.high <= most
+        assert 0 <= made.recall.low <= made.recall.mean <= made.recall.high <= 1
+    assert least_unseen(3, K, 0.1, 0.999) == 1
+
+
 def test_queries_with_fewer_neighbours_than_others_are_estimated_as_among_their_like() -> None:
     """Four neighbours in a row of ten are four: as in a row of four."""
     random = np.random.default_rng(31)
