@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -124,6 +125,13 @@ def percent(share: float) -> str:
 def counted(number: int, what: str, plural: str = "") -> str:
     """A number of things as people write it: 1 document, 2,540 documents."""
     return f"{number:,} {what if number == 1 else plural or what + 's'}"
+
+
+def number_text(value: float) -> str:
+    """A number as people read it: 1,500. Of one that Python would not print, how many digits it has."""
+    if not isinstance(value, int) or abs(value) < 10**40:
+        return f"{value:,}"
+    return f"a number of about {math.log10(abs(value)):,.0f} digits"
 
 
 def bytes_text(size: float | None) -> str:

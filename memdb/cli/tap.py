@@ -12,6 +12,7 @@ from memdb.cli.options import option
 from memdb.cli.output import note, write
 from memdb.display import counted, percent
 from memdb.errors import BadInput
+from memdb.numerals import whole_number
 from memdb.settings import Settings
 
 
@@ -92,6 +93,7 @@ def _address(text: str) -> tuple[str, int]:
         BadInput: it is no such address.
     """
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535 or not host:
+    number = whole_number(port)
+    if not colon or number is None or number > 65535 or not host:
         raise BadInput(f"'{text}' is no address to listen on.", "Write it like 127.0.0.1:6390.")
-    return host.removeprefix("[").removesuffix("]"), int(port)
+    return host.removeprefix("[").removesuffix("]"), number

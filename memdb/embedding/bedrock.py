@@ -86,7 +86,7 @@ class Bedrock:
             text = reply["body"].read()
         try:
             answer = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
             raise EngineError(

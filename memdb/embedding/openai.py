@@ -23,6 +23,7 @@ from memdb.errors import (
     TextTooLong,
     Throttled,
 )
+from memdb.numerals import whole_number
 
 DEFAULT_URL = "https://api.openai.com/v1"
 TIMEOUT_S = 30.0
@@ -153,7 +154,7 @@ class OpenAI:
         except urllib3.exceptions.HTTPError as exc:
             raise self._silent(type(exc).__name__) from exc
         wait = reply.headers.get("Retry-After", "")
-        return reply.status, _json(bytes(raw)), float(wait) if wait.isdecimal() else 0.0
+        return reply.status, _json(bytes(raw)), float(whole_number(wait) or 0)
 
     @property
     def _netloc(self) -> str:

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,13 +28,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MOST = 10_000  # searches in the file
+MOST_ROWS = 200_000  # that it may be told to hold
 MOST_BYTES = 32 << 20  # of it
 EVERY_S = 0.5
 _KEY = b"memdb.tap"
 _DICTIONARIES = ["index", "field", "filter", "filter_params"]
 _MOST_CHUNKS = 64
 _DAMAGED = "is damaged, or of another version of this program"
-_LARGEST = 256 << 20  # bytes of a file that is read
+LARGEST = 256 << 20  # bytes of a file that is read
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +84,13 @@ class Recorder:
             say: told in a sentence where the file cannot be written.
 
         Raises:
-            BadInput: there is a file that is no record of a tap.
+            BadInput: there is a file that is no record of a tap, or `most` is more than are read again.
             NotKept: it cannot be written.
         """
+        if most > MOST_ROWS:
+            raise BadInput(
+                f"A record of {most:,} searches is not read again.", f"Keep {MOST_ROWS:,} at most."
+            )
         self.path = path
         self._most, self._most_bytes, self._every_s, self._say = most, most_bytes, every_s, say
         self._random = random.Random(seed)  # noqa: S311  # a sample, no secret
@@ -234,7 +239,7 @@ class Recorder:
     def _go_on(self, share: float) -> None:
         """With what an earlier tap has left."""
         try:
-            content = files.named(self.path, _LARGEST)
+            content = files.named(self.path, LARGEST)
         except FileNotFoundError:
             with contextlib.suppress(OSError):  # told when it is written
                 self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -271,7 +276,7 @@ def load(name: str, content: bytes) -> Record | None:
         content: of the file.
 
     Raises:
-        BadInput: it is a record that cannot be read.
+        BadInput: it is a record that cannot be read, or of more than are read.
     """
     try:
         read_ = _read_table(content)
@@ -303,15 +308,21 @@ def _searches(table: pa.Table) -> tuple[Tapped, ...]:
     )
 
 
-def servers(path: Path) -> tuple[str, ...]:
-    """Addresses of the servers that the searches of a file were sent to; "" where one is not known."""
+def servers(file: IO[bytes]) -> tuple[str, ...]:
+    """Addresses of the servers that the searches of a file were sent to; "" where one is not known.
+
+    Raises:
+        ValueError: it is no Parquet.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return _servers(json.loads((pq.read_schema(path).metadata or {})[_KEY]))
-    except (*files.DAMAGE, OSError, pa.ArrowException):
-        return ("",)
+        about = (pq.read_schema(file).metadata or {}).get(_KEY)
+    except pa.ArrowException as exc:
+        raise ValueError(f"it is no Parquet: {exc}") from None
+    told = None if about is None else json.loads(about)
+    return _servers(told) if isinstance(told, dict) else ("",)
 
 
 def _servers(about: dict[str, Any]) -> tuple[str, ...]:
@@ -328,9 +339,10 @@ def _read_table(content: bytes) -> tuple[pa.Table, dict[str, Any]] | None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from memdb import parquet_files
+
     try:
-        file = pq.ParquetFile(io.BytesIO(content), page_checksum_verification=True)
-        told = (file.schema_arrow.metadata or {}).get(_KEY)
+        told = (pq.read_schema(io.BytesIO(content)).metadata or {}).get(_KEY)
     except (*files.DAMAGE, pa.ArrowException):
         return None
     if told is None:
@@ -339,7 +351,9 @@ def _read_table(content: bytes) -> tuple[pa.Table, dict[str, Any]] | None:
     if about["version"] != 1 or not 0 < about["share"] <= 1 or about["seen"] < 0:
         raise ValueError(told)
     try:
-        table = file.read().cast(_schema())
+        table = parquet_files.table(content, most_rows=MOST_ROWS, most_bytes=LARGEST).cast(_schema())
+    except parquet_files.TooLarge as exc:
+        raise BadInput(f"The record {exc}.", "Tap again, and keep fewer searches.") from None
     except pa.ArrowException as exc:
         raise ValueError(str(exc)) from exc
     return table.replace_schema_metadata(None), about

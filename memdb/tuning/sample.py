@@ -415,9 +415,7 @@ def _kept(file: Path) -> tuple[Sample, Evidence] | None:
     with contextlib.suppress(DamagedFile), array_files.arrays(file) as arrays:
         if arrays is not None:
             drawn, rows = tuple(unpacked("drawn", arrays)), tuple(unpacked("rows", arrays))
-            matrix = arrays["vectors"]
-            if len(rows) != len(matrix) or matrix.ndim != 2:
-                raise ValueError("keys and vectors do not belong together")
+            matrix = array_files.checked(arrays["vectors"], "f", len(rows), None)
             matrix.setflags(write=False)
             gone, unusable, zero, documents, seed, several, listed = arrays["about"].tolist()
             os.utime(file)  # the last used are kept

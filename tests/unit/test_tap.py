@@ -266,15 +266,21 @@ def test_the_servers_that_were_searched_are_told(tmp_path: Path) -> None:
     for server in ("redis://b:1", "rediss://a:6379", "redis://b:1"):
         with Recorder(path, server=server):
             pass
-    assert servers(path) == ("redis://b:1", "rediss://a:6379")
+    assert searched(path) == ("redis://b:1", "rediss://a:6379")
     with recording(redis.Redis(host="c", port=2, db=3), path):
         pass
-    assert servers(path) == ("redis://b:1", "redis://c:2/3", "rediss://a:6379")
+    assert searched(path) == ("redis://b:1", "redis://c:2/3", "rediss://a:6379")
     with Recorder(path):  # of one that is not known
         pass
-    assert "" in servers(path)
+    assert "" in searched(path)
     path.write_bytes(b"no record")
-    assert servers(path) == ("",)
+    with pytest.raises(ValueError, match="no Parquet"):
+        searched(path)
+
+
+def searched(path: Path) -> tuple[str, ...]:
+    with path.open("rb") as file:
+        return servers(file)
 
 
 def test_another_file_is_never_replaced(tmp_path: Path) -> None:

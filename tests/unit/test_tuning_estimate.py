@@ -81,6 +81,7 @@ def some(seed: int, share: float, size: int, count: int = 500) -> np.ndarray:
     return np.where(np.random.default_rng(seed).random(count) < share, size, 0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "sizes", "share", "how"),
     [
