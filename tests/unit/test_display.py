@@ -157,3 +157,10 @@ def test_json_and_parquet_carry_the_settings() -> None:
     table = pq.read_table(BytesIO(export.to_parquet(frame, {"k": 2})))
     assert table.to_pandas().equals(frame)
     assert json.loads(table.schema.metadata[b"memdb"]) == {"k": 2}
+
+
+def test_shares_have_the_digits_that_count_and_no_exponent() -> None:
+    told = {0.0: "0 %", 1.0: "100 %", 0.02: "2 %", 0.0035: "0.35 %", 0.999: "99.9 %", 1e-5: "0.001 %"}
+    assert {share: display.percent(share) for share in told} == told
+    for share in (4.9e-6, 1e-7, 1.1e-16):
+        assert display.percent(share) == "less than 0.001 %"
