@@ -145,7 +145,9 @@ def is_utf8(value: str) -> bool:
 
 
 def percent(share: float) -> str:
-    """A share with the digits that count: "2 %", "0.35 %"."""
+    """A share with the digits that count: "2 %", "0.35 %"; what is hardly any is told as that."""
+    if 0 < share < 5e-6:
+        return "less than 0.001 %"
     return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.3g} %"
 
 

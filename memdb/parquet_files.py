@@ -48,7 +48,7 @@ def table(content: bytes, *, most_rows: int, most_bytes: int) -> pa.Table:
     _check(size, most_bytes)
     texts = [columns[i].path for i in kept if columns[i].physical_type == _TEXT]
     # Texts are read as places among the different ones: they are counted before they are written out.
-    file = pq.ParquetFile(io.BytesIO(content), read_dictionary=texts)
+    file = pq.ParquetFile(io.BytesIO(content), read_dictionary=texts, page_checksum_verification=True)
     made = file.read(columns=[columns[i].path for i in kept])
     _check(sum(_written_out(column) for column in made.columns), most_bytes)
     for i, field in enumerate(made.schema):

@@ -10,6 +10,7 @@ from pathlib import Path
 from memdb.cli.arguments import OnServer, count, share
 from memdb.cli.options import option
 from memdb.cli.output import note, write
+from memdb.display import counted, percent
 from memdb.errors import BadInput
 from memdb.numerals import whole_number
 from memdb.settings import Settings
@@ -74,10 +75,11 @@ class Tap(OnServer):
                 signal.signal(signal.SIGTERM, before)
                 signal.signal(signal.SIGINT, interrupt)
         passed = proxy.passed
+        kept = "all" if recorder.share == 1 else percent(recorder.share)
         note(
-            f"{passed.clients:,} clients sent {passed.commands:,} commands, {passed.searches:,} of them "
-            f"searches for nearest neighbours; {len(recorder):,} are in {path}, which keeps "
-            f"{recorder.share:.4g} of them."
+            f"{counted(passed.clients, 'client')} sent {counted(passed.commands, 'command')}, "
+            f"{passed.searches:,} of them searches for nearest neighbours; {len(recorder):,} are in {path}, "
+            f"which keeps {kept} of those that the server took."
         )
         if passed.unfollowed:
             note(f"{passed.unfollowed:,} connections could not be read to the end: the rest passed unread.")

@@ -34,6 +34,7 @@ EVERY_S = 0.5
 _KEY = b"memdb.tap"
 _DICTIONARIES = ["index", "field", "filter", "filter_params"]
 _MOST_CHUNKS = 64
+_DAMAGED = "is damaged, or of another version of this program"
 LARGEST = 256 << 20  # bytes of a file that is read
 
 
@@ -151,8 +152,8 @@ class Recorder:
         """
         self._stop.set()
         self._thread.join()
-        self._take()
-        if self.seen != self._written_seen:
+        if not self._written():
+            self._take()
             self._write()
 
     def __enter__(self) -> Recorder:
@@ -163,7 +164,7 @@ class Recorder:
 
     def _run(self) -> None:
         while not self._stop.wait(self._every_s):
-            if self.seen == self._written_seen and not self._new:
+            if self._written():
                 continue
             self._take()
             try:
@@ -173,6 +174,10 @@ class Recorder:
                 if str(exc) != self._problem:
                     self._problem = str(exc)
                     self._say(f"{exc.full()} Searches are kept in memory until then.")
+
+    def _written(self) -> bool:
+        """Whether the file holds all: a search that comes while it is written has been counted before."""
+        return self.seen == self._written_seen and not self._new
 
     def _take(self) -> None:
         """Move new rows into the table, within its bounds."""
@@ -214,7 +219,12 @@ class Recorder:
             try:
                 with os.fdopen(os.open(part, flags, 0o600), "wb") as file:
                     pq.write_table(
-                        table, file, compression="none", use_dictionary=_DICTIONARIES, write_statistics=False
+                        table,
+                        file,
+                        compression="none",
+                        use_dictionary=_DICTIONARIES,
+                        write_statistics=False,
+                        write_page_checksum=True,
                     )
                 part.replace(self.path)
             finally:
@@ -238,7 +248,15 @@ class Recorder:
             raise BadInput(
                 f"The record '{self.path}' cannot be read: {files.reason(exc)}.", "Choose another --out."
             ) from None
-        earlier = _read_table(content)
+        try:
+            earlier = _read_table(content)
+            if earlier is not None:
+                _searches(earlier[0])
+        except files.DAMAGE as exc:
+            raise BadInput(
+                f"The record '{self.path}' {_DAMAGED}: {type(exc).__name__}.",
+                "Choose another --out, or remove it.",
+            ) from exc
         if earlier is None:
             raise BadInput(
                 f"'{self.path}' is there, and is no record of a tap.", "Choose another --out, or remove it."
@@ -258,33 +276,36 @@ def load(name: str, content: bytes) -> Record | None:
         content: of the file.
 
     Raises:
-        BadInput: it is a record whose rows cannot be read, or of more than are read.
+        BadInput: it is a record that cannot be read, or of more than are read.
     """
-    read_ = _read_table(content)
-    if read_ is None:
-        return None
-    table, about = read_
     try:
-        rows = table.to_pylist()
-        searches = tuple(
-            Tapped(
-                row["at"].timestamp(),
-                row["took_ms"],
-                KnnCall(
-                    row["index"],
-                    row["field"],
-                    row["filter"],
-                    tuple((str(key), str(value)) for key, value in json.loads(row["filter_params"])),
-                    row["k"],
-                    row["ef_runtime"],
-                    row["vector"],
-                ),
-            )
-            for row in rows
-        )
+        read_ = _read_table(content)
+        if read_ is None:
+            return None
+        table, about = read_
+        searches = _searches(table)
     except files.DAMAGE as exc:
-        raise BadInput(f"The record '{name}' is damaged: {type(exc).__name__}.", "Tap again.") from exc
+        raise BadInput(f"The record '{name}' {_DAMAGED}: {type(exc).__name__}.", "Tap again.") from exc
     return Record(searches, float(about["share"]), int(about["seen"]))
+
+
+def _searches(table: pa.Table) -> tuple[Tapped, ...]:
+    return tuple(
+        Tapped(
+            row["at"].timestamp(),
+            row["took_ms"],
+            KnnCall(
+                row["index"],
+                row["field"],
+                row["filter"],
+                tuple((str(key), str(value)) for key, value in json.loads(row["filter_params"])),
+                row["k"],
+                row["ef_runtime"],
+                row["vector"],
+            ),
+        )
+        for row in table.to_pylist()
+    )
 
 
 def servers(file: IO[bytes]) -> tuple[str, ...]:
@@ -310,21 +331,31 @@ def _servers(about: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _read_table(content: bytes) -> tuple[pa.Table, dict[str, Any]] | None:
+    """The rows and what is told of them; None where it is another file.
+
+    Raises:
+        files.DAMAGE: it is a record, and cannot be read.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     from memdb import parquet_files
 
     try:
-        file = pq.ParquetFile(io.BytesIO(content))
-        about = json.loads((file.schema_arrow.metadata or {})[_KEY])
-        if about["version"] != 1 or not 0 < about["share"] <= 1 or about["seen"] < 0:
-            return None
+        told = (pq.read_schema(io.BytesIO(content)).metadata or {}).get(_KEY)
+    except (*files.DAMAGE, pa.ArrowException):
+        return None
+    if told is None:
+        return None
+    about = json.loads(told)
+    if about["version"] != 1 or not 0 < about["share"] <= 1 or about["seen"] < 0:
+        raise ValueError(told)
+    try:
         table = parquet_files.table(content, most_rows=MOST_ROWS, most_bytes=LARGEST).cast(_schema())
     except parquet_files.TooLarge as exc:
         raise BadInput(f"The record {exc}.", "Tap again, and keep fewer searches.") from None
-    except (*files.DAMAGE, pa.ArrowException):
-        return None
+    except pa.ArrowException as exc:
+        raise ValueError(str(exc)) from exc
     return table.replace_schema_metadata(None), about
 
 

@@ -27,9 +27,9 @@ from memdb.errors import BadInput, BadVector
 from memdb.jobs import Report, silent
 from memdb.tuning import unseen as unseen_like
 from memdb.tuning.load import answers, questions
-from memdb.tuning.reference import reference_ef
 from memdb.tuning.run import CERTAIN, Ask, Queries, Run, SweepRequest, Uncertainty
 from memdb.tuning.sample import Sample
+from memdb.tuning.settling import reference_ef
 from memdb.tuning.source import Documents, File, Given, Repeated, Selected, Source, Texts, Unseen
 from memdb.tuning.vectors import documents
 from memdb.vectors import chance, distance, upload
@@ -549,7 +549,7 @@ def _rows(kind: str, content: bytes, shown: str, column: str, dim: int) -> Seque
         return _column(_table(upload.decoded(content)), shown, column, dim)
     except (*files.DAMAGE, pa.ArrowException) as exc:
         raise BadInput(
-            f"'{shown}' cannot be read as .{kind}: {' '.join(str(exc).split())[:200]}.",
+            f"'{shown}' cannot be read as .{kind}: {' '.join(str(exc).split())[:200].rstrip('.')}.",
             "Check that the file is whole and is what its ending says.",
         ) from exc
 

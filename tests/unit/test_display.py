@@ -189,3 +189,10 @@ def test_what_holds_no_more_than_a_word_of_it_is_no_secret(text: str) -> None:
 def test_of_a_secret_of_three_signs_nothing_can_be_told() -> None:
     assert not display.repeats("abc", "abc")
     assert display.repeats("the word is abcd", "abcd")
+
+
+def test_shares_have_the_digits_that_count_and_no_exponent() -> None:
+    told = {0.0: "0 %", 1.0: "100 %", 0.02: "2 %", 0.0035: "0.35 %", 0.999: "99.9 %", 1e-5: "0.001 %"}
+    assert {share: display.percent(share) for share in told} == told
+    for share in (4.9e-6, 1e-7, 1.1e-16):
+        assert display.percent(share) == "less than 0.001 %"
