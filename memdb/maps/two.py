@@ -117,7 +117,7 @@ def earlier(client: Client, home: Path, request: MapRequest, age: int = 1) -> Si
     maps = store.earlier(home, client.target, request)
     if not 1 <= age <= len(maps):
         raise BadInput(
-            f"There is no kept map number {age:,} of '{line(request.index, 80)}': kept are {len(maps):,}.",
+            f"There is no kept map number {age:,} of '{line(request.index, 80)}': {len(maps):,} are kept.",
             "Draw a map: it is kept, and can be compared with the index later.",
         )
     kept = maps[age - 1]
