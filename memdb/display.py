@@ -5,8 +5,11 @@ from __future__ import annotations
 import html
 import math
 import re
+import unicodedata
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 # A text that is Markdown already: of ours, or put together of what `markdown` and `code` made. Callers of who
 # takes one are held to it by tests/unit/test_shown_text.py.
@@ -108,6 +111,32 @@ class _Labels:  # no closure: Streamlit's test harness pickles what a box was ma
 
     def __call__(self, value: str) -> str:
         return self.shown.get(value, line(value, self.limit))
+
+
+def takes_room(sign: str) -> bool:
+    """Whether a character is seen: no blank, no control character, no mark or letter without width."""
+    return not (unicodedata.category(sign).startswith(("Z", "C")) or _UNSEEN.fullmatch(sign))
+
+
+def repeats(text: str, secret: str) -> bool:
+    """Whether a text that another program wrote holds a secret, or twelve signs of it in a row.
+
+    It may be spelled otherwise: other capitals, signs or blanks between, %-codes, base64, hexadecimal. Of a
+    secret with fewer than four letters and digits this cannot be told from any text: False.
+    """
+    raw = secret.encode("utf-8", "surrogateescape")
+    told = {_letters(text), _letters(unquote(text))}
+    for spelled in (secret, b64encode(raw).decode(), raw.hex()):
+        wanted = _letters(spelled)
+        size = min(len(wanted), 12)
+        parts = {wanted[i : i + size] for i in range(len(wanted) - size + 1)}
+        if size >= 4 and any(part in each for part in parts for each in told):
+            return True
+    return False
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold()))
 
 
 def is_utf8(value: str) -> bool:
