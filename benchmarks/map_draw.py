@@ -59,7 +59,7 @@ from memdb.ui.map import canvas, figures, painting
 from memdb.ui.map.figures import Colouring
 @st.cache_resource
 def laid():
-    with np.load(os.environ["MEMDB_PICTURE"]) as arrays:
+    with np.load(os.environ["PICTURE_OF"]) as arrays:
         held = {name: arrays[name] for name in arrays}
     levels = [Level(held[f"labels{i}"], tuple(held[f"names{i}"].tolist())) for i in range(3)]
     n = len(held["xy"])
@@ -222,7 +222,7 @@ def pictures(n: int, into: Path) -> None:
         file = Path(folder) / "laid.npz"
         lay(n, file)
         with (
-            served(PICTURE, Path(folder), MEMDB_PICTURE=str(file)) as (address, _),
+            served(PICTURE, Path(folder), PICTURE_OF=str(file)) as (address, _),
             sync_playwright() as playwright,
         ):
             browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
