@@ -136,13 +136,14 @@ def test_what_sets_a_selection_apart_is_counted() -> None:
     assert (trait.inside, trait.outside) == (here / 90, 1 / 310)
     odds = np.log((here + 0.5) / (90 - here + 0.5)) - np.log(1.5 / 309.5)
     assert trait.log_odds == pytest.approx(odds)
-    for (field, value), each in by_value.items():
-        if field == "year":
-            low, high = map(float, value.split(" to "))
-            last = high == max(map(float, year))
-            held = np.array([low <= float(x) < high or (last and float(x) == high) for x in year])
-            assert each.inside == held[inside].mean()
-            assert each.outside == held[~inside].mean()
+    ranges = {value: each for (field, value), each in by_value.items() if field == "year"}
+    assert ranges
+    for value, each in ranges.items():
+        low, high = map(float, value.split(" to "))
+        last = high == max(map(float, year))
+        held = np.array([low <= float(x) < high or (last and float(x) == high) for x in year])
+        assert each.inside == held[inside].mean()
+        assert each.outside == held[~inside].mean()
     assert {field for field, _ in by_value} == {"tag", "year"}
     # Nothing is elsewhere: nothing is over-represented.
     assert region.traits({"tag": rare}, {"year": year}, [""] * n, np.arange(n)) == ()
