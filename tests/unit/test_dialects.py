@@ -141,7 +141,7 @@ def test_limits_are_those_that_were_recorded() -> None:
         "search.max-vector-dimensions": limits.dimensions,
         "search.max-indexes": limits.indexes,
         "search.query-string-bytes": limits.query_bytes,
-        "search.query-string-terms-count": limits.conditions,
+        "search.query-string-terms-count": limits.nodes,
         "search.max-nonvector-search-results-fetched": limits.rows,
     }.items() <= {name: int(value) for name, value in told.items() if value.isdigit()}.items()
     refused = next(e for e in recorded_filters.entries("valkey-search") if e.get("note") == "timeout 60001")
