@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -98,6 +98,7 @@ class Dialect:
     escaped_names: bool = True  # a sign in a field's name can be said behind a backslash; else as it is
     empty_ranges: bool = True  # a range that holds no number finds nothing; else it is an error
     splits: str = REDISEARCH_SPLITS  # signs that part words, where the index tells none of its own
+    settings: str = ""  # names of the module's own settings, which tell its limits (CONFIG GET)
     control_ends: bool = False  # control characters part words as well
     small_grammar: bool = False  # its filters can be read here (vectors/expression.py)
     later: bool = False  # a release after the one whose grammar is read: what is not read is left to it
@@ -188,7 +189,7 @@ _VALKEY = Limits(
     nodes=16,
     rows=100_000,
 )
-# 1.2 raised these; its own settings tell them (CONFIG GET search.*).
+# 1.2 raised these. Where a server tells its settings, those hold (`with_settings`).
 _VALKEY_12 = replace(_VALKEY, ef_runtime=1_000_000, ef_construction=1_000_000, indexes=1_000, nodes=1_000)
 _INSTEAD = {
     "FT.PROFILE": "how a query runs is read from the counters of INFO SEARCH, where they tell",
@@ -308,6 +309,7 @@ def recognise(
         escaped_names=False,
         empty_ranges=False,
         splits=VALKEY_SPLITS,
+        settings="search.*",
         control_ends=True,
         small_grammar=True,
         later=told >= 0x0103,
@@ -317,6 +319,32 @@ def recognise(
         some_shards=("SOMESHARDS",) if spread else (),
         no_content=True,
     )
+
+
+# A limit of valkey-search, and the setting that tells what this server holds it to.
+_TOLD_LIMITS = {
+    "k": "search.max-vector-knn",
+    "ef_runtime": "search.max-vector-ef-runtime",
+    "ef_construction": "search.max-vector-ef-construction",
+    "m": "search.max-vector-m",
+    "dimensions": "search.max-vector-dimensions",
+    "indexes": "search.max-indexes",
+    "query_bytes": "search.query-string-bytes",
+    "nodes": "search.query-string-terms-count",
+    "rows": "search.max-nonvector-search-results-fetched",
+}
+
+
+def with_settings(dialect: Dialect, settings: Mapping[str, str]) -> Dialect:
+    """The dialect with the limits that the server's own settings tell, whatever its release.
+
+    Args:
+        settings: as CONFIG GET tells them; what is missing, or no whole number, changes nothing.
+    """
+    told = {
+        limit: int(settings[name]) for limit, name in _TOLD_LIMITS.items() if settings.get(name, "").isdigit()
+    }
+    return replace(dialect, limits=replace(dialect.limits, **told))
 
 
 # Lower-case pieces of "there is no such index", by engine: RediSearch 2.10 and 8, valkey-search, MemoryDB.
