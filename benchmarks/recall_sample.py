@@ -38,8 +38,9 @@ from memdb.jobs import silent
 from memdb.tuning import cost, decide, load, queries, truth
 from memdb.tuning import sample as samples
 from memdb.tuning.estimate import Nearer, estimates
-from memdb.tuning.reference import MOST_EF, TRIED, Reference, reference, reference_ef, settled
+from memdb.tuning.reference import Reference, reference
 from memdb.tuning.run import SweepRequest
+from memdb.tuning.settling import MOST_EF, TRIED, reference_ef, settled
 from memdb.tuning.source import Given
 from memdb.vectors import index, read
 from memdb.vectors.distance import Floats
@@ -164,6 +165,12 @@ def main() -> int:
     parser.add_argument("--sample", type=int, help="documents of the part reading (default: the usual)")
     parser.add_argument("--url", help="part reading on the index 'idx' of this server")
     parser.add_argument("--dim", type=int, default=256, help="of the part reading")
+    parser.add_argument(
+        "--intrinsic",
+        type=int,
+        default=32,
+        help="dimensions that the documents of the part reading spread in (default: 32, as texts do)",
+    )
     parser.add_argument(
         "--flat", action="store_true", help="part reading on a FLAT index, which loads sooner"
     )
@@ -304,7 +311,9 @@ def _recorded(kind: Kind, count: int) -> Recording:
             condition = "*" if kind.filter_share == 1 else "@tag:{in}"
             members = alive & (tags == "in") if kind.filter_share < 1 else alive
             begin = reference_ef(SweepRequest("", ef_max=512), MOST_EF)
-            best, _ = settled(lambda ef: _answers(client, info, asked[:TRIED], ef, condition), begin, MOST_EF)
+            best, _ = settled(
+                lambda rows, ef: _answers(client, info, asked[rows], ef, condition), begin, MOST_EF, TRIED, K
+            )
             hits = {ef: _asked(client, info, asked, ef, condition) for ef in (*EFS, best)}
     return _judged(kind, documents, asked, members, hits)
 
@@ -417,7 +426,6 @@ def _reading(options: argparse.Namespace) -> bool:
             return _both(client, options)
     count, dim = options.docs or 1_000_000, options.dim
     random = np.random.default_rng(3)
-    centres = _centres(dim)
     with tempfile.TemporaryDirectory() as folder, engine.start(Path(folder), log=False) as running:
         running.wait_ready()
         with connect(running.target) as client:
@@ -428,20 +436,23 @@ def _reading(options: argparse.Namespace) -> bool:
             )
             index.create(client, IndexSpec("idx", (field,), ("d:",)))
             for start in range(0, count, 1_000):
-                rows = _around(centres, random, min(1_000, count - start))
+                rows = _rows(random, min(1_000, count - start), dim, options.intrinsic)
                 client.pipeline(
                     [("HSET", f"d:{start + i}", "v", row.tobytes()) for i, row in enumerate(rows)]
                 )
             return _both(client, options)
 
 
-def _centres(dim: int) -> Floats:
-    return np.random.default_rng(4).normal(size=(100, dim)).astype(np.float32)
+def _rows(random: np.random.Generator, count: int, dim: int, intrinsic: int) -> Floats:
+    """(count, dim): 100 clusters of `intrinsic` dimensions, turned into the space."""
+    centres = np.random.default_rng(4).normal(size=(100, intrinsic))
+    return _turned(centres[random.integers(0, 100, count)] + random.normal(size=(count, intrinsic)), dim)
 
 
-def _around(centres: Floats, random: np.random.Generator, count: int) -> Floats:
-    noise = random.normal(size=(count, centres.shape[1])).astype(np.float32)
-    return centres[random.integers(0, len(centres), count)] + noise
+def _turned(rows: np.ndarray, dim: int) -> Floats:
+    intrinsic = rows.shape[1]
+    turn = np.linalg.qr(np.random.default_rng(7).normal(size=(dim, intrinsic)))[0].T
+    return (rows @ turn).astype(np.float32)
 
 
 def _both(client: Client, options: argparse.Namespace) -> bool:
@@ -453,9 +464,8 @@ def _both(client: Client, options: argparse.Namespace) -> bool:
     keys = next(read.matching_keys(client, info, "*", min(2 * asked_for, count)))
     block = read.vectors_of(client, info, "v", keys)
     assert block is not None
-    made = np.asarray(block.vectors[:asked_for]) + 0.5 * _around(
-        np.zeros((1, dim), np.float32), np.random.default_rng(5), len(block.vectors[:asked_for])
-    )
+    moved = np.random.default_rng(5).normal(size=(len(block.vectors[:asked_for]), options.intrinsic))
+    made = np.asarray(block.vectors[:asked_for]) + 0.5 * _turned(moved, dim)
     asked = queries.made(made.astype(np.float32), [str(i) for i in range(len(made))], (), Given())
     request = SweepRequest("idx", "v", k=K)
     rates = cost.rates(client, info, request)

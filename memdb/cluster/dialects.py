@@ -110,6 +110,7 @@ class Dialect:
     some_shards: tuple[str, ...] = ()  # the other way
     in_keys: bool = False  # FT.SEARCH takes INKEYS: which of some documents match
     no_content: bool = False  # FT.SEARCH takes NOCONTENT
+    escaped_breaks: bool = False  # FT.INFO and FT._LIST tell a line break in a name as \\n or \\r
     scores: bool = False  # FT.SEARCH tells how well a document fits the words (WITHSCORES, BM25STD)
 
     def attribute(self, name: str) -> str:
@@ -271,6 +272,7 @@ def recognise(
             in_keys=True,
             no_content=True,
             scores=True,
+            escaped_breaks=True,
             cursors="FT.CURSOR" in commands,
             fuses="FT.HYBRID" in commands,
         )
@@ -420,16 +422,20 @@ def explain_refusal(reply: str, command: tuple[object, ...] = ()) -> MemDBError:
     if name == "FT.CREATE":
         return _not_created(said, tuple(map(_text, command)))
     if name in {"FT.SEARCH", "FT.AGGREGATE", "FT.PROFILE", "FT.EXPLAIN"} or _QUERY_WORDS.search(low):
-        return RejectedQuery(f"The server could not run the query: {said}.", _query_hint(low), reply=reply)
+        return RejectedQuery(
+            f"The server could not run the query: {said}.", _query_hint(low, command), reply=reply
+        )
     return EngineError(f"The server refused {name or 'the command'}: {said}.", "")
 
 
-def _query_hint(reply: str) -> str:
+def _query_hint(reply: str, command: tuple[object, ...]) -> str:
     """What to look at, by the words of a refusal."""
     if "blob size" in reply:
         return "Give a vector of the field's dimension and type."
     if "must be" in reply or "invalid range" in reply:
         return "Choose a value within these limits."
+    if "`-`" in reply and any("-@" in _text(query) for query in command[2:3]):
+        return "If the engine knows no negation, as MemoryDB does not: list the values that should match."
     return "Check the filter's field names, brackets and escapes."
 
 

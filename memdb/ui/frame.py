@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import threading
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
@@ -19,9 +17,9 @@ from memdb.cluster.target import Target
 from memdb.demo.app import app_folder
 from memdb.display import Markdown, code, labels, markdown
 from memdb.errors import LoginFailed, MemDBError, NotAllowed, NoVectorField
-from memdb.maps import layout
+from memdb.ui import warming
 from memdb.ui.help import HELP
-from memdb.ui.kit import access, cached, parts, role, safety, state, targets
+from memdb.ui.kit import access, cached, numbers, parts, role, safety, state, targets
 from memdb.vectors.index import IndexInfo
 
 TITLE = "MemoryDB Explorer"
@@ -59,28 +57,6 @@ _LET_IN: ContextVar[bool] = ContextVar("frame.let_in", default=False)  # in this
 
 
 @cache
-def _warm() -> None:
-    """Compile what the Map page needs while nobody waits for it; once in this process."""
-    threading.Thread(target=_warmed, name="warm", daemon=True).start()
-
-
-def _warmed() -> None:
-    _set_aside()
-    layout.warm()
-    _set_aside()
-
-
-def _set_aside() -> None:
-    """Keep what is imported by now out of the garbage collector's sight.
-
-    Streamlit collects after every run of the script, also of a panel that draws itself each second: going
-    through all modules took longer than most runs (docs/decisions/0136-garbage.md).
-    """
-    gc.collect()
-    gc.freeze()
-
-
-@cache
 def _tidied(home: Path) -> None:
     """Remove what writers of files left behind that were killed; once in this process."""
     files.tidy_home(home)
@@ -101,7 +77,7 @@ def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
         strips: what page families show of an answering target in the sidebar of every page. They are handed
             in by the entry, so that the frame knows no family.
     """
-    _warm()
+    numbers.mend()
     _tidied(cached.home())
     page = _menu()
     st.session_state.pop(_SENT_BACK, None)
@@ -141,6 +117,7 @@ def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
             page.run()
     finally:
         _LET_IN.reset(token)
+        warming.map_layout()
 
 
 def _open_to_all() -> None:

@@ -38,18 +38,27 @@ from memdb.cluster.reader import Within
 from memdb.cluster.targets import resolve
 from memdb.errors import BadSettings, MemDBError
 from memdb.settings import Settings
-from memdb.ui import logs
+from memdb.ui import logs, warming
 from memdb.ui.kit import access
 
+# Unless it is told, Streamlit's page looks for its server below its own address, `/search/_stcore/health`,
+# and the browser's console shows an error for each such answer. The server is where the page's files are.
+_WHERE = '<script>window.__streamlit = {BACKEND_BASE_URL: new URL(".", location.href).href}</script>'
 
-def _policy() -> str:
+
+def _page() -> str:
+    """Streamlit's page, which every address of one part answers with, told where its server is."""
+    text = Path(get_static_dir(), "index.html").read_text("utf-8")
+    return text.replace("<script", f"{_WHERE}\n    <script", 1)
+
+
+def _policy(page: str) -> str:
     """The content-security policy: nothing is fetched from, sent to or framed by another host.
 
     Scripts are Streamlit's files, and those that its page holds, by their digest: no text that became a
     script would run. Its elements come with styles of their own; charts and tables draw pictures and
     run workers, and WebGL charts (the map, plotly) compile code of their own.
     """
-    page = Path(get_static_dir(), "index.html").read_text("utf-8")
     inline = [
         sha256(text.encode()).digest() for text in re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
     ]
@@ -73,8 +82,9 @@ def _policy() -> str:
     )
 
 
+_PAGE = _page()
 HEADERS = {
-    "Content-Security-Policy": _policy(),
+    "Content-Security-Policy": _policy(_PAGE),
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
@@ -142,6 +152,7 @@ def login_secrets() -> dict[str, Any]:
 @asynccontextmanager
 async def lifespan(_: object) -> AsyncIterator[None]:
     """While the server runs. At its end jobs are asked to end, and have time to keep what they have."""
+    warming.modules()  # a cache wants a server that runs
     yield
     kept = await to_thread.run_sync(jobs.end_all, ENDING_S)
     _LOG.info("The app ends.", extra={"facts": {"jobs": kept.asked, "jobs_that_did_not_end": kept.left}})
@@ -200,14 +211,26 @@ class _Guard:
                 await self._app(scope, receive, send)
             return
 
+        path = _path(scope)
+        page = b""  # what is sent instead, where Streamlit sends its page
+
         async def with_headers(message: Message) -> None:
+            nonlocal page
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers[name] = value
+                if message["status"] == HTTPStatus.OK and _is_page(path, headers):
+                    page = _PAGE.encode()
+                    for name in ("content-encoding", "etag", "last-modified", "accept-ranges"):
+                        del headers[name]
+                    headers["content-length"] = str(len(page))
+            elif page and message["type"] == "http.response.body":
+                if message.get("more_body", False):
+                    return
+                message = {"type": "http.response.body", "body": page if scope["method"] != "HEAD" else b""}
             await send(message)
 
-        path = _path(scope)
         answer: ASGIApp = self._app
         if open_to_all:
             answer = PlainTextResponse(OPEN_TO_ALL.format(where="this address"), HTTPStatus.FORBIDDEN)
@@ -231,6 +254,10 @@ def crashed(_: Exception) -> bool:
         icon=":material/bug_report:",
     )
     return True
+
+
+def _is_page(path: str, headers: MutableHeaders) -> bool:
+    return "/" not in path.strip("/") and headers.get("content-type", "").startswith("text/html")
 
 
 def _beyond(scope: Scope) -> bool:

@@ -25,6 +25,9 @@ _FIELD = re.compile(r"(?<!\\)@((?:\\.|[\w|])+)\s*:")
 _OPEN_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\$")
 _QUOTED = re.compile(r'(?<!\\)"(?:\\.|[^"\\])*"')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_NOT_IN_NAMES = re.compile(
+    r"[\x00-\x08\x0e-\x1f\x7f]"
+)  # behind a backslash RediSearch reads tabs and line breaks
 _NAME_ENDS = re.compile("[ :]|=>")  # in a query that takes no escapes in names
 _KEPT = re.compile(r"\\(.?)", re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -385,7 +388,7 @@ def attribute(name: str, dialect: Dialect) -> str:
         BadFilter: no query can say it: it is empty, holds a control character or a byte that is no text, or,
             where names are written as they are, a sign that ends them.
     """
-    if not name or _CONTROL.search(name) or _SURROGATE.search(name):
+    if not name or _NOT_IN_NAMES.search(name) or _SURROGATE.search(name):
         raise BadFilter(
             f"A query cannot name the field '{name}'.",
             "Names are of letters, digits and signs; create the index again with AS and another name.",

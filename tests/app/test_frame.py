@@ -1,4 +1,4 @@
-"""What the frame does once in a process."""
+"""What the app prepares once in a process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import gc
 import pytest
 
 from memdb.maps import layout
-from memdb.ui import frame
+from memdb.ui import warming
 
 
 def test_collections_after_the_start_do_not_go_through_what_was_imported(
@@ -16,5 +16,5 @@ def test_collections_after_the_start_do_not_go_through_what_was_imported(
     monkeypatch.setattr(layout, "warm", lambda: None)
     before = gc.get_freeze_count()
     kept = [[n] for n in range(100_000)]
-    frame._warmed()
+    warming._compile()
     assert gc.get_freeze_count() >= before + len(kept)

@@ -10,8 +10,6 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 from tests.waiting import until
 
 QUESTION = "copy an object to another bucket"
-# Streamlit asks below the page's path for its own server first; that 404 is its, not ours.
-ITS_OWN = re.compile("status of 404")
 
 
 def ready(page: Page) -> None:
@@ -53,7 +51,7 @@ def test_ask_filter_move_ef_and_open_the_link_in_a_new_tab(
     errors: list[str] = []
     page.on(
         "console",
-        lambda m: errors.append(m.text) if m.type == "error" and not ITS_OWN.search(m.text) else None,
+        lambda m: errors.append(m.text) if m.type == "error" else None,
     )
     page.on("pageerror", lambda error: errors.append(str(error)))
     asked(page, app_server)

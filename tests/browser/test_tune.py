@@ -19,8 +19,6 @@ from memdb.tuning.sweep import sweep
 from memdb.vectors.index import index_info
 from tests.waiting import PATIENCE_S
 
-# Streamlit asks below the page's path for its own server first; that 404 is its, not ours.
-ITS_OWN = re.compile("status of 404")
 LONG_MS = 2_000 * PATIENCE_S  # a sweep, a map or a build, on a cold app beside other tests
 
 
@@ -33,7 +31,7 @@ def opened(page: Page, address: str, path: str) -> list[str]:
     errors: list[str] = []
     page.on(
         "console",
-        lambda m: errors.append(m.text) if m.type == "error" and not ITS_OWN.search(m.text) else None,
+        lambda m: errors.append(m.text) if m.type == "error" else None,
     )
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(f"{address}/{path}")

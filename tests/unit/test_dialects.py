@@ -238,6 +238,11 @@ def test_refusals_of_a_search_say_what_to_look_at() -> None:
         error = explain_refusal(reply["error"], tuple(map(str, args)))
         assert isinstance(error, RejectedQuery)
         assert hint in error.hint, note
+    negated = explain_refusal(
+        "Invalid filter expression: `(-@tag:{a})`. Unexpected character at position 2: `-`",
+        ("FT.SEARCH", "i", "(-@tag:{a})=>[KNN 5 @v $vec]"),
+    )
+    assert "no negation, as MemoryDB does not: list the values" in negated.hint
 
 
 def test_memorydb_and_a_server_without_search() -> None:
