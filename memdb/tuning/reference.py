@@ -107,6 +107,12 @@ def reference(
             *first,
             *(answers(slice(len(first), None), ef) if len(first) < len(queries) else ()),
         ]
+    if sample.left_out.zero and ef:  # a search goes astray among them, the farther the higher the EF_RUNTIME
+        low = answers(slice(None), max(widest + 1, request.ef_min))
+        answers_of_all = [
+            ([*dict.fromkeys([*high[0], *more[0]])], [])
+            for high, more in zip(answers_of_all, low, strict=True)
+        ]
     report("Comparing with the sample", 0, len(queries))
     keys: list[tuple[str, ...]] = [()] * len(queries)
     distances = np.full((len(queries), widest), np.nan)
@@ -152,7 +158,7 @@ def _judged(
     """The answers of some queries by distances computed here, without what breaks the filter."""
     queries, k = part.queries, part.request.k
     returned = [
-        [key for key in keys if key != own_key][:k]
+        [key for key in keys if key != own_key]
         for (keys, _), own_key in zip(answers, queries.own_keys, strict=True)
     ]
     nobody: list[tuple[str, ...]] = [()] * len(returned)
@@ -174,7 +180,7 @@ def _judged(
             for place, (key, far) in enumerate(zip(keys, verdict.distances, strict=True))
             if place not in verdict.outside and np.isfinite(far)
         ]
-        good.sort()
+        good = sorted(good)[:k]
         rows.append(tuple(key for _, key in good))
         distances[row, : len(good)] = [far for far, _ in good]
     return Truth(tuple(rows), distances, 0, 0.0)

@@ -187,6 +187,13 @@ class _Sweep:
                 f"A sample of {request.sample:,} was asked for; {matching:,} documents match: all were read, "
                 "and recall is measured, not estimated."
             )
+        if self.sample is not None:
+            self.notes += [f"Of the sample: {words}" for words in self.sample.left_out.words]
+            if self.sample.left_out.zero:
+                self.notes.append(
+                    "Searches may go astray among zero vectors, at a high EF_RUNTIME as well: the reference "
+                    "also holds what a low one found. Delete them, or write no vector in their place."
+                )
         # Of several filters it is the widest; of a sample it is known what was left out.
         left = 0 if queries.asks or self.sample is not None else matching - exact.looked_at
         if left:
