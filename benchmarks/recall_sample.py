@@ -23,8 +23,9 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +175,19 @@ def main() -> int:
     parser.add_argument(
         "--flat", action="store_true", help="part reading on a FLAT index, which loads sooner"
     )
+    parser.add_argument(
+        "--figure",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="SVG to draw of what was printed before: SVG LOG …",
+    )
     options = parser.parse_args()
+    if options.figure:
+        svg, *logs = options.figure
+        lines = [line for log in logs for line in log.read_text().splitlines() if line.startswith('{"kind":')]
+        svg.write_text(_figure([json.loads(line) for line in lines]))
+        return 0
     good = True
     with tempfile.TemporaryDirectory() as folder:
         if options.part != "reading":
@@ -226,6 +239,61 @@ def _coverage(options: argparse.Namespace, folder: Path) -> bool:
         and all(w <= GOAL_WIDTH for w in widths)
         and (not steps[1] or steps[0] / steps[1] >= GOAL_STEPS)
     )
+
+
+def _figure(told: Sequence[Mapping[str, Any]]) -> str:
+    """Coverage and width of each kind beside their goals, as SVG."""
+    row, left, width, panel = 24, 190, 820, 270
+    height = 60 + row * len(told)
+    panels = (
+        ("coverage of the 95 % interval", "coverage", 0.90, 1.0, GOAL_COVER, 0.95),
+        (
+            "its width, at the recall nearest to 0.95",
+            "width_near_0.95",
+            0.0,
+            0.04,
+            GOAL_WIDTH / 2,
+            GOAL_WIDTH / 2,
+        ),
+    )
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        'font-family="system-ui,sans-serif" font-size="12">',
+        f'<rect width="{width}" height="{height}" fill="#fff"/>',
+    ]
+    for number, (title, name, low, high, around, middle) in enumerate(panels):
+        begin = left + number * (panel + 50)
+
+        def x(value: float, begin: int = begin, low: float = low, high: float = high) -> float:
+            return begin + panel * (min(max(value, low), high) - low) / (high - low)
+
+        parts.append(f'<text x="{begin}" y="16" font-weight="600">{title}</text>')
+        band = x(middle + around) - x(middle - around)
+        parts.append(
+            f'<rect x="{x(middle - around):.1f}" y="26" width="{band:.1f}" height="{row * len(told)}" '
+            'fill="#009e73" opacity=".18"/>'
+        )
+        below = f'y="{height - 12}" text-anchor="middle" fill="#5b6875"'
+        parts += [
+            f'<text x="{x(tick):.1f}" {below}>{tick:.3g}</text>'
+            for tick in np.linspace(low, high, 5).tolist()
+        ]
+        for place, each in enumerate(told):
+            y = 26 + row * (place + 0.5)
+            parts.append(f'<circle cx="{x(each[name]):.1f}" cy="{y}" r="4.5" fill="#0072b2"/>')
+            if number:
+                text = f"{each[name]:.4f} at {each['recall_near_0.95']:.3f}"
+                anchor = "end" if x(each[name]) > begin + panel / 2 else "start"
+                side = -9 if anchor == "end" else 9
+                parts.append(
+                    f'<text x="{x(each[name]) + side:.1f}" y="{y + 4}" text-anchor="{anchor}" '
+                    f'fill="#5b6875">{text}</text>'
+                )
+            else:
+                parts.append(
+                    f'<text x="{left - 10}" y="{y + 4}" text-anchor="end">{escape(each["kind"])}</text>'
+                )
+    return "".join(parts) + "</svg>\n"
 
 
 def _drawn(recording: Recording, draws: int, share: float, asked: int) -> dict[str, Any]:
@@ -452,7 +520,8 @@ def _rows(random: np.random.Generator, count: int, dim: int, intrinsic: int) -> 
 def _turned(rows: np.ndarray, dim: int) -> Floats:
     intrinsic = rows.shape[1]
     turn = np.linalg.qr(np.random.default_rng(7).normal(size=(dim, intrinsic)))[0].T
-    return (rows @ turn).astype(np.float32)
+    turned: Floats = (rows @ turn).astype(np.float32)
+    return turned
 
 
 def _both(client: Client, options: argparse.Namespace) -> bool:
@@ -465,7 +534,7 @@ def _both(client: Client, options: argparse.Namespace) -> bool:
     block = read.vectors_of(client, info, "v", keys)
     assert block is not None
     moved = np.random.default_rng(5).normal(size=(len(block.vectors[:asked_for]), options.intrinsic))
-    made = np.asarray(block.vectors[:asked_for]) + 0.5 * _turned(moved, dim)
+    made = block.vectors[:asked_for].astype(np.float64) + 0.5 * _turned(moved, dim)
     asked = queries.made(made.astype(np.float32), [str(i) for i in range(len(made))], (), Given())
     request = SweepRequest("idx", "v", k=K)
     rates = cost.rates(client, info, request)
