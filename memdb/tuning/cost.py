@@ -154,7 +154,7 @@ def sampled(documents: int, sample: int, queries: int, request: SweepRequest, me
     """
     hits = min(documents, queries * request.k)  # at most: queries may have hits in common
     size = documents * measured.key_bytes + (sample + hits) * measured.vector_bytes
-    searches = queries + 2 * min(TRIED, queries)  # some are asked at twice the EF_RUNTIME as well
+    searches = queries + min(TRIED, queries)  # half of those that are tried at twice the EF_RUNTIME as well
     seconds = (
         documents / measured.keys_per_s
         + (sample + hits) / measured.vectors_per_s
