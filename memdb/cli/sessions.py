@@ -27,6 +27,7 @@ from memdb.sessions.known import ARTICLE
 from memdb.sessions.mapping import Format
 from memdb.sessions.meaning import Memory, NearTurn, alike, near_turns
 from memdb.sessions.redact import hidden_session, hidden_summary, hidden_turn
+from memdb.sessions.statements import READINGS, WORDS
 from memdb.sessions.stored_vectors import NearStored
 from memdb.sessions.strategy import PAGE, SessionPage
 from memdb.sessions.summaries import SessionSummary
@@ -375,19 +376,31 @@ def _near(near: Sequence[NearTurn], how: str, *, as_json: bool) -> int:
 
 
 def _alike(sessions: Sequence[Session], *, as_json: bool) -> int:
-    """Memories of one user that say nearly the same, or contradict each other."""
+    """Memories of one user that say nearly the same, or one against the other."""
     pairs = alike([Memory(s.id, s.user_id, s.turns[0].content, s.created) for s in sessions if s.turns])
     if as_json:
         print_json([asdict(pair) for pair in pairs])
         return 0
     rows = [
-        (f"{p.cosine:.3f}", line(p.earlier.user, 40), line(p.earlier.text, 100), line(p.later.text, 100))
+        (
+            p.reading,
+            f"{p.cosine:.3f}",
+            line(p.earlier.user, 40),
+            line(p.earlier.text, 100),
+            line(p.later.text, 100),
+            line(f"{p.only_earlier or '–'} / {p.only_later or '–'}", 80),
+        )
         for p in pairs
     ]
-    print_table("", ("cosine", "user", "earlier", "later"), rows, right=(0,))
+    print_table("", ("reading", "cosine", "user", "earlier", "later", "differ in"), rows, right=(1,))
+    seen = {p.reading for p in pairs}
     say(
-        f"Of {counted(len(sessions), 'session')}. Duplicates, or one contradicts the other: the cosine "
-        "cannot tell which."
+        " ".join(
+            (
+                f"Of {counted(len(sessions), 'session')}, told by their words.",
+                *(f"{name}: {WORDS[name]}." for name in READINGS if name in seen),
+            )
+        )
     )
     return 0
 
