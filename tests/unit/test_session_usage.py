@@ -125,14 +125,14 @@ def test_every_part_of_a_turn_is_hidden() -> None:
     parts = (
         Text(mail),
         Thinking(mail),
-        ToolCall("f", mail),
-        ToolResult(mail),
+        ToolCall(f"f {mail}", mail, mail),
+        ToolResult(mail, mail, mail),
         Media("file", name=mail, address=f"https://x.org/{mail}"),
         Other("x", mail),
     )
     turn = hidden_turn(Turn("user", parts, name=mail))
     assert mail not in repr(turn)
-    assert repr(turn).count("[e-mail address]") == 8
+    assert repr(turn).count("[e-mail address]") == 12
 
 
 def test_turns_by_meaning_are_ranked_as_their_cosines() -> None:
