@@ -112,8 +112,8 @@ def alike(memories: Sequence[Memory], least: float = ALIKE, most: int = 100) -> 
         own = [memory for memory in told if memory.user == user]
         vectors = embed([_clean(memory.text) for memory in own])
         words = [stems(memory.text) for memory in own]
-        cosines = np.triu(vectors @ vectors.T, k=1)
-        near = {(i, j) for i, j in np.argwhere(cosines >= least).tolist()}
+        cosines = vectors @ vectors.T
+        near = {(i, j) for i, j in np.argwhere(cosines >= least).tolist() if i < j}
         for i, j in sorted(near | _sharing(words)):
             first, second = sorted((own[i], own[j]), key=_when)
             told_apart = difference(first.text, second.text)

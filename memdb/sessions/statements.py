@@ -31,7 +31,10 @@ _NEGATIONS = frozenset(
     "not no never none without cannot nothing nobody neither nor t dont doesnt isnt cant wont stopped quit "
     "dislike hate avoid refuse detest former formerly longer".split()
 )
-_SHORT = (("can't", "can not"), ("won't", "will not"), ("n't", " not"))
+_SHORT = (
+    *(("can't", "can not"), ("Can't", "Can not"), ("won't", "will not"), ("Won't", "Will not")),
+    ("n't", " not"),
+)
 _NUMBERS = frozenset(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fifteen twenty thirty "
     "forty fifty sixty hundred thousand once twice".split()

@@ -173,5 +173,5 @@ def test_memories_that_are_alike_stand_side_by_side() -> None:
     assert (pair.earlier.session, pair.later.session) == ("m1", "m3")
     vectors = local.embed([memories[0].text, memories[1].text]).astype(np.float64)
     assert pair.cosine == pytest.approx(float(vectors[0] @ vectors[1]), abs=1e-6)
-    assert alike(memories[1:3], least=0.0)[0].reading == "alike"
+    assert alike(memories[1:3], least=-1.0)[0].reading == "alike"
     assert alike(memories[1:3], least=1.01) == ()
