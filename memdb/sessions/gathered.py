@@ -16,6 +16,7 @@ from memdb.cluster.client import Client
 from memdb.display import line
 from memdb.errors import NotFound
 from memdb.jobs import Report
+from memdb.numerals import whole_number
 from memdb.sessions import known
 from memdb.sessions.cursor import LEFT_KEYS
 from memdb.sessions.filters import SessionFilter
@@ -395,7 +396,7 @@ def _whole(format_: Format, id_: str, parts: Sequence[_Part]) -> tuple[Session, 
 def _when(part: _Part) -> tuple[datetime, tuple[int | str, ...]]:
     at = part.reading.at if part.reading is not None else None
     # Of keys that differ in a number the smaller one comes first: message:9 before message:10.
-    name = tuple(int(p) if p.isdigit() and len(p) < 15 else 0 for p in re.split(r"(\d+)", part.value.key))
+    name = tuple(whole_number(p) or 0 for p in re.split(r"(\d+)", part.value.key))
     return at or _NO_TIME, (*name, part.value.key)
 
 

@@ -7,7 +7,6 @@ of tools: that is a turn each. See `memdb.sessions.parts` for what stands within
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -346,7 +345,7 @@ def moment(value: Any) -> datetime | None:
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int | float):
-        return _since_1970(float(value))
+        return _since_1970(value)
     if not isinstance(value, str) or len(value) > 80:
         return None
     text = value.strip()
@@ -633,7 +632,7 @@ def _fault(text: str) -> str:
 
 
 def _since_1970(value: float) -> datetime | None:
-    if not math.isfinite(value) or value <= 0:
+    if not 0 < value < 1e20:  # the year 5138 in nanoseconds; no NaN, and no number of hundreds of digits
         return None
     for unit in (1.0, 1e3, 1e6, 1e9):  # seconds up to the year 5138, then the next unit
         if value / unit < 1e11:

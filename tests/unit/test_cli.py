@@ -97,6 +97,7 @@ def test_an_error_is_one_line_and_status_2(
         ["recall", "--index", "i", "--pass=HIDDEN"],
         ["search", "--index", "i", "--text", "x", "--pasword", "HIDDEN"],
         ["-a", "HIDDEN", "doctor"],
+        ["doctor", "h:6379:HIDDEN"],
         ["doctor", "-aHIDDEN"],
         ["memory", "--Auth", "HIDDEN", "--json"],
     ],
