@@ -100,7 +100,7 @@ def _counts(stems_: _Keys) -> bool:
 
 
 def _is_number(stem: str) -> bool:
-    return stem[:1].isdigit() or stem in _NUMBERS
+    return re.match(r"\d", stem) is not None or stem in _NUMBERS
 
 
 def _stems(text: str) -> dict[str, str]:
