@@ -79,7 +79,8 @@ class Map(OnIndex):
         count = MOST if whole else whole_number(self.sample.replace(",", "").replace("_", ""))
         if count is None:
             raise BadInput(
-                f"--sample is '{self.sample}', which is no number.", "Give how many documents, or `all`."
+                f"--sample is '{self.sample}', which is no number of documents.",
+                "Give how many documents, or `all`.",
             )
         if whole and self.stratify:
             raise BadInput("All documents cannot be stratified.", "Give a number with --sample.")

@@ -55,7 +55,7 @@ def clusters(xy: Floats, *, level: int = 0, seed: int = 0, report: Report = sile
 
     n, grain = len(xy), _GRAINS[level]
     report("Clusters", level, LEVELS)
-    if n < 30:
+    if n < 30 or not np.ptp(xy, axis=0).any():
         return np.zeros(n, np.int32)
     chosen = np.arange(n)
     if n > _DENSE:
