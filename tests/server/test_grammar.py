@@ -32,6 +32,7 @@ from tests.standins import memorydb
 from tests.unit import recorded_filters as recorded
 from tests.waiting import until
 
+pytestmark = pytest.mark.any_engine
 EACH = 10_000
 NEAREST = 300  # conditions that are asked beside a KNN clause, and listed
 
@@ -127,6 +128,7 @@ def test_the_same_documents_are_listed_found_and_known_as_members(client: Client
         assert set(knn(client, request, info).keys) == right, condition
 
 
+@pytest.mark.needs("sorted_hits")  # of the engine behind the stand-in
 def test_on_memorydb_none_is_refused_and_the_same_documents_come(server_target: Target, prefix: str) -> None:
     with memorydb(server_target) as standin, connect(replace(standin.target, writable=True)) as client:
         info = load(client, prefix)
