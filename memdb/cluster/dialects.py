@@ -25,6 +25,7 @@ from memdb.errors import (
     UnsupportedFeature,
     WrongType,
 )
+from memdb.numerals import whole_number
 
 _ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 Name = Literal["memorydb", "valkey-search", "redisearch", "none"]
@@ -344,7 +345,9 @@ def with_settings(dialect: Dialect, settings: Mapping[str, str]) -> Dialect:
         settings: as CONFIG GET tells them; what is missing, or no whole number, changes nothing.
     """
     told = {
-        limit: int(settings[name]) for limit, name in _TOLD_LIMITS.items() if settings.get(name, "").isdigit()
+        limit: number
+        for limit, name in _TOLD_LIMITS.items()
+        if (number := whole_number(settings.get(name, ""))) is not None
     }
     return replace(dialect, limits=replace(dialect.limits, **told))
 

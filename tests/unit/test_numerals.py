@@ -5,14 +5,12 @@ A server, a file, a link or AWS may say any of them, and `int`, `float` and `jso
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-import memdb
 from memdb import files
 from memdb.cli.tap import _address
 from memdb.cluster import replies, targets, topology
@@ -64,18 +62,6 @@ def test_what_is_no_number_of_digits_is_none(told: str) -> None:
 def test_digits_are_a_number() -> None:
     assert [whole_number(told) for told in ("0", "007", b"42", "9" * 18)] == [0, 7, 42, 10**18 - 1]
     assert whole_number("18446744073709551615", most_digits=20) == 2**64 - 1
-
-
-def test_isdigit_is_asked_where_a_number_may_be_none_in_one_place() -> None:
-    """`"²".isdigit()` is true: who asks for a number to make one of it asks `whole_number`."""
-    asked = {
-        str(path.relative_to(Path(memdb.__file__).parent))
-        for path in Path(memdb.__file__).parent.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.Attribute) and node.attr in ("isdigit", "isdecimal", "isnumeric")
-    }
-    # A folder of the package's data, lines of our own process, and words that are left out.
-    assert asked == {"numerals.py", "demo/corpus.py", "maps/plain.py", "maps/region.py"}
 
 
 @pytest.mark.parametrize(
