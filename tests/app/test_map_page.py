@@ -82,6 +82,11 @@ def test_a_map_is_drawn_and_there_at_once_the_next_time(opened: Open) -> None:
     assert "trustworthiness" in said(app)
     again = opened(map__n="600")
     assert "Showing 600 of 2,000" in said(again)
+    assert "The map drawn last" not in said(again)
+    assert "No map of this yet" in said(opened(map__n="601"))  # what somebody asks for is not replaced
+    first = opened()
+    assert "The map drawn last" in said(first)
+    assert "Showing 600 of 2,000" in said(first)
     for view, expected in (
         ("Quality", "What this map can show."),
         ("Compare", "Draw the second map"),

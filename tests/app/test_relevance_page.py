@@ -13,6 +13,7 @@ from memdb.cli.entry import parse
 from memdb.cli.evaluate import Evaluate
 from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Target
+from memdb.demo import labelled as labelled_set
 from memdb.demo.app import app_folder, environment
 from memdb.embedding import local
 from memdb.relevance import labels, store
@@ -109,6 +110,22 @@ def test_the_page_opens_as_the_command_begins(app: AppTest) -> None:
     assert "You have no labels yet." in said(app)
     assert "Are the answers right?" in said(app)
     assert app.button(key="relevance.start").disabled
+
+
+def test_who_has_no_labels_is_offered_the_demo_s_set_where_the_server_holds_it(
+    app: AppTest, server_target: Target, home: Path, prefix: str
+) -> None:
+    with connect(server_target) as client:
+        index.create(client, IndexSpec(labelled_set.INDEX.name, (FlatField("v", 4),), (prefix + "none:",)))
+        try:
+            relevance(app)
+            assert app.segmented_control(key="relevance.labels").value == "demo"
+            assert app.button(key="empty.act").label == "Ask them now"
+            labels.add(home, [Label("q?", prefix + "d:0", 3)])
+            again = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
+            assert relevance(again).segmented_control(key="relevance.labels").value == "mine"
+        finally:
+            client.execute("FT.DROPINDEX", labelled_set.INDEX.name)
 
 
 def test_two_settings_are_compared_to_the_sentence(

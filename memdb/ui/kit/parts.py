@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 
@@ -117,12 +117,30 @@ def unfinished(*infos: IndexInfo) -> None:
             st.warning(markdown(info.unfinished), icon=":material/construction:")
 
 
-def empty(title: Markdown, what_next: Markdown, icon: Markdown = ":material/inbox:") -> None:
-    """An empty state that says what to do next. Texts are ours, not stored values."""
+def empty(
+    title: Markdown,
+    what_next: Markdown,
+    icon: Markdown = ":material/inbox:",
+    act: tuple[str, Callable[..., None], tuple[object, ...]] | None = None,
+    *,
+    locked: bool = False,
+) -> None:
+    """An empty state that says what to do next. Texts are ours, not stored values.
+
+    Args:
+        title: what is not there yet.
+        what_next: what brings it.
+        icon: before the title.
+        act: what brings it, as a button: label, callback and its arguments.
+        locked: the button is seen, and cannot be pressed.
+    """
     with st.container(border=True, horizontal_alignment="center"):
         st.space("small")
         st.markdown(f"### {icon} {title}", text_alignment="center")
         st.markdown(what_next, text_alignment="center")
+        if act is not None:
+            label, callback, args = act
+            st.button(label, key="empty.act", type="primary", disabled=locked, on_click=callback, args=args)
         st.space("small")
 
 
