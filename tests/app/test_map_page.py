@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -80,6 +81,7 @@ def test_a_map_is_drawn_and_there_at_once_the_next_time(opened: Open) -> None:
     assert not app.exception
     assert "Showing 600 of 2,000, random, seed 0" in said(app)
     assert "trustworthiness" in said(app)
+    assert re.search(r"Documents that lie together here are (mostly |often not )?alike", said(app))
     again = opened(map__n="600")
     assert "Showing 600 of 2,000" in said(again)
     assert "The map drawn last" not in said(again)

@@ -237,6 +237,8 @@ def _head(shown: MapView) -> None:
     if made.graph_recall is not None:
         words.append(made.graph_recall.words)
     words.append(f"{sum(s for _, s in made.seconds):.1f} s")
+    if quality is not None:
+        st.markdown(f"{honesty.headline(made.method, quality)} “Quality” has the figures.")
     st.markdown(" · ".join(words))
     for note in made.notes:
         st.caption(f":material/info: {markdown(note, 300)}")
@@ -302,7 +304,7 @@ def _canvas(
     titles = map_query.titles(shown, overlay) if overlay is not None else {}
     upon = painting.Upon(made.xy)
     hovered = st.session_state.get(_HOVERED)
-    beside = st.columns([3, 1]) if bars else [st.container()]
+    beside = st.columns([2, 1]) if bars else [st.container()]
     with beside[0]:
         seen = canvas.show(
             points,

@@ -76,6 +76,7 @@ def cost_view(sizing: SizingPlan, bills: tuple[Bill, ...]) -> None:
             f"month ({markdown(cheapest.grade)})."
         )
         _could_be_off(told, cheapest)
+        _what_it_buys(told, cheapest)
         st.plotly_chart(
             figures.bills([bill.title for bill in told], items, values, dark=state.dark()),
             key="compare.bills",
@@ -318,6 +319,22 @@ def _could_be_off(told: list[Bill], cheapest: Bill) -> None:
     if rivals:
         st.caption(
             f":material/info: Prices are not known so well: it could be {markdown(', '.join(rivals))}."
+        )
+
+
+def _what_it_buys(told: list[Bill], cheapest: Bill) -> None:
+    """The cheapest beside MemoryDB by what a month does not show."""
+    beside = [bill for bill in told if bill.service == "memorydb" and bill is not cheapest]
+    for bill in (cheapest, *beside):
+        latency, loss = comparison.gives(bill)
+        st.markdown(
+            f"- **{markdown(bill.title)}**, ${_usd(bill):,.0f}: p99 of a query {markdown(latency)}; "
+            f"lost when a node dies: {markdown(loss)}."
+        )
+    if beside:
+        st.caption(
+            "As AWS or others say, not measured here. “Table” has all dimensions, “Advisor” says which "
+            "service fits your use."
         )
 
 

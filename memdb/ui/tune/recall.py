@@ -189,13 +189,16 @@ def _invitation(target: Target, info: IndexInfo, asked: SweepRequest | MemDBErro
         ("Start the sweep", tune_job.start, (target, info, asked)) if ready else None,
         locked=tune_job.SWEEPING.current() is not None or role.locked(),
     )
-    others = [entry for entry in tune_cached.listed(cached.home()) if entry.index != info.name][:_OFFERED]
+    others: dict[str, Listed] = {}  # newest first: of two with the same words the newer
+    for entry in tune_cached.listed(cached.home()):
+        if entry.index != info.name:
+            others.setdefault(_label(entry), entry)
     if others:
         st.caption("Measured before, of other indexes:")
-    for entry in others:
+    for label, entry in list(others.items())[:_OFFERED]:
         st.page_link(
             frame.link("recall"),
-            label=_label(entry),
+            label=label,
             icon=":material/history:",
             query_params={state.INDEX: state.index_in_link(info.name), "recall.run": entry.id},
         )
