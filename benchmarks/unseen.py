@@ -2,6 +2,7 @@
 
     python benchmarks/unseen.py                  # every index, a quarter of an hour on a quiet machine
     python benchmarks/unseen.py --only digits clusters --docs 6000
+    python benchmarks/unseen.py --kept results.jsonl --only digits   # in parts: the file says what is done
 
 Each source is split: some documents are indexed on a real engine, the others are asked and are the truth.
 Made queries (with several seeds) and documents are asked of the same index. Reported for EF_RUNTIMEs where
@@ -186,15 +187,23 @@ def main() -> int:
     parser.add_argument("--asked", type=int, default=ASKED, help="made queries of each seed, and documents")
     parser.add_argument("--unseen", type=int, default=6_000, help="documents left out, which are the truth")
     parser.add_argument("--only", nargs="+", default=[""], help="cases whose name begins with one of these")
+    parser.add_argument(
+        "--kept", type=Path, help="a file of results, a JSON line each; the verdict is of all"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    cases = [c for c in CASES if c.name.startswith(tuple(options.only))]
-    results = []
+    kept = options.kept.read_text().splitlines() if options.kept and options.kept.exists() else []
+    results = [json.loads(line) for line in kept]
+    there = {result["case"] for result in results}
+    cases = [c for c in CASES if c.name.startswith(tuple(options.only)) and c.name not in there]
     with tempfile.TemporaryDirectory() as folder, engine.start(Path(folder), log=False) as running:
         running.wait_ready()
         with connect(running.target) as client:
             for place, case in enumerate(cases):
                 results.append(_case(client, case, f"case{place}", options))
+                if options.kept:
+                    with options.kept.open("a") as file:
+                        file.write(json.dumps(results[-1]) + "\n")
                 if options.json:
                     print(json.dumps(results[-1]), flush=True)
                 else:

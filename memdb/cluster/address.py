@@ -45,7 +45,12 @@ _ELSEWHERE = {
 }
 _HOST = re.compile(r"[^\s\"'<>\\^`{|}%,;=&+()!$*~]+")
 _DATABASE = re.compile(r"[0-9]{1,9}")
-_NAMES_OPTIONS = "The following arguments are required: "  # argparse lists options, no values
+_PORT_AND_MORE = re.compile(r":\d{4,5}:\S")  # host:port:password, as some tools write it
+_UNSENDABLE = re.compile("[\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")  # the others stand for bytes
+# Under which people give a login, as to other clients; no command here has them.
+_LOGIN = re.compile(r"-[apu].*|--(pas\w*|pwd|auth\w*|secret\w*|token|credentials?)", re.IGNORECASE)
+# argparse lists options, no values
+_NAMES_OPTIONS = ("The following arguments are required: ", "One of the arguments ")
 # The part of an argparse message before what it repeats of the command line.
 _HEAD = re.compile(r"(argument [^:'\"]*: )?[^:'\"]*")
 
@@ -72,7 +77,7 @@ def read(text: str) -> Address:
         BadSettings: not such an address; the message repeats nothing of it.
     """
     text = text.strip()
-    if any(ord(sign) < 32 or ord(sign) == 127 for sign in text):
+    if _UNSENDABLE.search(text):
         raise BadSettings("The address holds a line break, a tab or another control character.", ENCODE)
     scheme = text.partition("://")[0].lower()
     if "://" not in text or scheme not in SCHEMES:
@@ -143,23 +148,33 @@ def is_address(text: str) -> bool:
 
 def may_hold_password(text: str) -> bool:
     """Whether a text could be an address, or the end of one, with a password in it."""
-    return "://" in text or "@" in text
+    return "://" in text or "@" in text or _PORT_AND_MORE.search(text) is not None
 
 
 def without_values(error: BadInput, words: Sequence[str]) -> BadInput:
-    """A complaint about a command line that repeats nothing of it, where an address stands in that line.
+    """A complaint about a command line that repeats nothing of it, where a password may stand in that line.
 
     A password with blanks, or one behind the wrong option, is several words or another option's value: none
     of them is told.
     """
+    names = [word.partition("=")[0] for word in words if word.startswith("-")]
+    login = any(map(_LOGIN.fullmatch, names))
+    # An address of any form behind --url, of a command that takes none.
+    unread = "--url" in names and re.search(r"arguments: (.* )?--url", str(error)) is not None
     repeats = not str(error).startswith(_NAMES_OPTIONS)
-    if not repeats or not any(may_hold_password(word) for word in words):
+    if not repeats or not (login or unread or any(map(may_hold_password, words))):
         return error
     head = _HEAD.match(str(error))
     kept = (head.group() if head else "").strip(" :")
+    if login:
+        hint = "A password is no option: set MEMDB_PASSWORD, or put it into the address, percent-encoded."
+    elif unread:
+        hint = "This command takes no --url."
+    else:
+        hint = "An address follows --url, in quotes."
     return BadInput(
         f"{kept or 'The command line cannot be read'}; the values are not shown, as one may hold a password.",
-        f"{error.hint} An address follows --url, in quotes.",
+        f"{error.hint} {hint}",
     )
 
 

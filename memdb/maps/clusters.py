@@ -13,9 +13,10 @@ from memdb.jobs import Report, silent
 from memdb.maps.request import Ints
 from memdb.vectors.distance import Floats
 
-MOST = 30  # clusters that are named and told apart by colour or number
+MOST = 40  # clusters that are named and told apart by colour or number
 _DENSE = 10_000  # points that HDBSCAN looks at; the rest follow their nearest
 _TERMS = 3
+_LIFT = 1.5  # a term that names a cluster is so many times as frequent in it as elsewhere
 _TOLD = 50_000  # points whose texts name the clusters
 
 
@@ -32,7 +33,7 @@ class _Grain:
 
 # The first level colours the map; the others are names that appear as one comes nearer.
 _GRAINS = (
-    _Grain(150, 15, 10, "eom", MOST),
+    _Grain(150, 15, 5, "eom", MOST),
     _Grain(120, 15, 3, "leaf", 60),
     _Grain(400, 8, 3, "leaf", 160),
 )
@@ -54,7 +55,7 @@ def clusters(xy: Floats, *, level: int = 0, seed: int = 0, report: Report = sile
 
     n, grain = len(xy), _GRAINS[level]
     report("Clusters", level, LEVELS)
-    if n < 30:
+    if n < 30 or not np.ptp(xy, axis=0).any():
         return np.zeros(n, np.int32)
     chosen = np.arange(n)
     if n > _DENSE:
@@ -120,15 +121,20 @@ def names(texts: Sequence[str], labels: Ints, count: int) -> tuple[str, ...]:
         float
     )
     of_all = np.asarray(counted.sum(axis=0)).ravel()
-    sizes = np.maximum(np.bincount(labels[labels >= 0], minlength=count), 1)
-    share = within / sizes[:, None]
-    elsewhere = (of_all - within + 1) / max(1, len(texts))
-    score = share * np.log1p(share / elsewhere)
-    score[within < 3] = 0.0
+    sizes = np.bincount(labels[labels >= 0], minlength=count)[:, None]
+    share = within / np.maximum(sizes, 1)
+    elsewhere = (of_all - within + 1) / (len(texts) - sizes + 1)  # finite also for a term of its own
+    # Where nothing is elsewhere, the most frequent terms name it.
+    lift = np.where(sizes == len(texts), np.e, share / elsewhere)
+    score = share * np.log(np.maximum(lift, 1.0))
+    score[(within < 3) | (lift < _LIFT)] = 0.0
     named = []
     for row, name in zip(score, fallback, strict=True):
-        best = [terms[i] for i in np.argsort(-row, kind="stable")[:_TERMS] if row[i] > 0]
-        named.append(line(", ".join(best), 60) if best else name)
+        best: dict[str, str] = {}  # a word in both numbers counts once
+        for place in np.argsort(-row, kind="stable")[: 2 * _TERMS].tolist():
+            if row[place] > 0:
+                best.setdefault(terms[place].removesuffix("s"), terms[place])
+        named.append(line(", ".join(list(best.values())[:_TERMS]), 60) if best else name)
     return tuple(named)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from memdb.maps.quality import without_self
 from memdb.maps.request import Map
 from memdb.vectors.distance import Floats
 
@@ -33,7 +34,7 @@ def pair(first: Map, second: Map, *, k: int = 10) -> Pair | None:
     left, right = (np.array(side, dtype=np.intp) for side in zip(*common, strict=True))
     a, b = first.xy[left].astype(np.float64), second.xy[right].astype(np.float64)
     k = min(k, len(left) - 1)
-    near_a, near_b = (cKDTree(points).query(points, k=k + 1)[1][:, 1:] for points in (a, b))
+    near_a, near_b = (without_self(cKDTree(points).query(points, k=k + 1)[1], k) for points in (a, b))
     shared = np.fromiter(
         (len(np.intersect1d(x, y)) / k for x, y in zip(near_a, near_b, strict=True)),
         np.float32,

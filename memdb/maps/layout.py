@@ -287,6 +287,11 @@ def metric_distances(distances: Doubles, metric: str) -> Doubles:
     return measured
 
 
+def only_copies(distances: Doubles, metric: str) -> bool:
+    """Whether all neighbours, at distances (n, k), are copies of their point: such a graph holds no shape."""
+    return metric != "IP" and not distances.max(initial=0.0) > 0  # IP's distances may be negative
+
+
 def curve(min_dist: float) -> tuple[float, float]:
     """a and b of 1 / (1 + a d^2b), near 1 below min_dist and exp(min_dist - d) beyond, as umap-learn."""
     from scipy.optimize import curve_fit

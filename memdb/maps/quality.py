@@ -49,7 +49,7 @@ def quality(
     from scipy.spatial import cKDTree  # half a second that only maps pay
 
     n, k = graph.shape
-    near = _without_self(cKDTree(xy).query(xy, k=k + 1, workers=-1)[1], k)
+    near = without_self(cKDTree(xy).query(xy, k=k + 1, workers=-1)[1], k)
     kept = np.empty(n, np.float32)
     for start in range(0, n, _AT_ONCE):
         some = slice(start, start + _AT_ONCE)
@@ -110,7 +110,7 @@ def _beyond(table: NDArray[Any], neighbours: NDArray[Any], k: int) -> float:
     return total
 
 
-def _without_self(places: NDArray[Any], k: int) -> Places:
+def without_self(places: NDArray[Any], k: int) -> Places:
     """(n, k) neighbours without the point itself, which need not stand first where points coincide."""
     n = len(places)
     own = places == np.arange(n)[:, None]

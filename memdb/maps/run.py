@@ -25,6 +25,7 @@ from memdb.vectors.distance import Floats
 from memdb.vectors.index import IndexInfo, index_info
 from memdb.vectors.titles import text_field
 
+_COPIES_COUNTED = 20_000  # documents of which copies are counted
 _METHODS: dict[Layout, Method] = {"graph": "UMAP", "umap": "umap-learn", "pca": "PCA"}
 
 
@@ -68,7 +69,7 @@ def make(
     witnessed = evidence.of_documents(client, info, request.field, chosen.keys, store.condition_of(request))
     xy, axes, mean = layout.pca(vectors, request.dimensions)
     watch.lap("PCA")
-    notes = (*filter(None, (info.unfinished,)), *_notes(vectors), *chosen.left_out.words)
+    notes = (*filter(None, (info.unfinished,)), *_notes(vectors, params.metric), *chosen.left_out.words)
     if chosen.several:
         notes += ("Some documents hold several vectors: each stands where its first vector puts it.",)
     made = Map(
@@ -99,10 +100,13 @@ def make(
     places, distances = near.places, near.distances
     notes += (near.note,) if near.note else ()
     watch.lap("neighbours")
-    if equal or (params.metric != "IP" and not distances.max(initial=0.0) > 0):
-        # All at one place: a layout would draw patterns that are not there. (IP's distances may be negative.)
+    method = _METHODS[request.layout]
+    if equal:  # a layout would draw patterns that are not there
         placed = np.zeros_like(xy)
         notes += ("All vectors are equal: there is nothing to lay out.",)
+    elif layout.only_copies(distances, params.metric):
+        placed, method = xy, "PCA"
+        notes += ("Every document's neighbours are copies of it: this is the widest plane (PCA).",)
     elif request.layout == "pca":
         placed = xy
     elif request.layout == "umap":
@@ -130,7 +134,7 @@ def make(
     watch.lap("layout")
     made = replace(
         made,
-        method=_METHODS[request.layout],
+        method=method,
         xy=placed,
         graph=places,
         graph_distances=distances,
@@ -220,15 +224,17 @@ def texts(client: Client, info: IndexInfo, keys: tuple[str, ...]) -> list[str]:
     return [replies.text(value)[:300] for value in stored.values(client, info, field, keys)]
 
 
-def _notes(vectors: Floats) -> tuple[str, ...]:
+def _notes(vectors: Floats, metric: str) -> tuple[str, ...]:
     zero = int((~vectors.any(axis=1)).sum())
     notes = []
     if zero:
-        notes.append(f"{zero:,} vectors are zero: they have no direction, and where they lie means nothing.")
-    same = len(vectors) - len(np.unique(vectors[:20_000], axis=0)) if len(vectors) <= 20_000 else 0
-    if same:
-        notes.append(
-            f"{counted(same, 'document')} {'has' if same == 1 else 'have'} the same vector as another one: "
-            "they share a point."
+        means = (
+            "lie at the origin" if metric == "L2" else "have no direction, and where they lie means nothing"
         )
+        notes.append(f"{counted(zero, 'vector')} {'is' if zero == 1 else 'are'} zero. Zero vectors {means}.")
+    if len(vectors) <= _COPIES_COUNTED:
+        counts = np.unique(vectors, axis=0, return_counts=True)[1]
+        same = int(counts[counts > 1].sum())
+        if same:
+            notes.append(f"{same:,} documents have the same vector as another one: they share a point.")
     return tuple(notes)

@@ -247,6 +247,9 @@ def _placed(
 ) -> Floats:
     if not np.ptp(vectors, axis=0).any():
         return np.zeros((len(vectors), 2), np.float32)
+    begins = layout.pca(vectors, 2)[0]
+    if request.layout == "pca" or layout.only_copies(distances, metric):
+        return begins
     if request.layout == "umap":
         return plain.fit(
             vectors,
@@ -257,9 +260,6 @@ def _placed(
             seed=request.layout_seed,
             report=report,
         )
-    begins = layout.pca(vectors, 2)[0]
-    if request.layout == "pca":
-        return begins
     if len(vectors) > layout.SMALL:
         chosen = layout.coarse(
             vectors,

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from memdb.cluster.keys import beginning, literal
 from memdb.display import line
@@ -21,6 +21,7 @@ from memdb.errors import BadInput
 from memdb.sessions.formats import TURNS
 from memdb.sessions.messages import (
     ROLES,
+    are_messages,
     conversation,
     is_entry,
     moment,
@@ -74,6 +75,7 @@ MESSAGES_PATHS = (
     "mapping[*].message",  # the tree that ChatGPT exports
     "messages[*]",  # messages by their ids
 )
+LOOKED_AT, DEEPEST = 2_000, 5  # objects and texts, and how far within one another, for messages anywhere
 JOIN = " + "  # between paths whose texts belong together
 _STEP = re.compile(r"([^.\[\]]+)|\[(-?\d{1,9}|\*)\]")
 _PATH = re.compile(r"(?:[^.\[\]]+|\[(?:-?\d{1,9}|\*)\])(?:\.[^.\[\]]+|\[(?:-?\d{1,9}|\*)\])*")
@@ -265,6 +267,30 @@ def dig(value: Any, path: str) -> Any:
     return places if many else places[0]
 
 
+def anywhere(value: Any) -> list[Any]:
+    """The list of messages that lies the least deep in an object, whatever the names on the way; else []."""
+    level, looked = [parsed(value)], 0
+    for _ in range(DEEPEST):
+        below: list[Any] = []
+        for place in level:
+            for held in place.values() if isinstance(place, dict) else ():
+                looked += 1
+                inner = parsed(held)
+                if looked > LOOKED_AT:
+                    return []
+                if isinstance(inner, dict):
+                    below.append(inner)
+                elif _of_objects(inner) and are_messages(inner):
+                    return cast("list[Any]", inner)
+        level = below
+    return []
+
+
+def _of_objects(value: Any) -> bool:
+    """Whether a value is a list that begins with an object: texts alone are told by their names only."""
+    return isinstance(value, list) and bool(value) and isinstance(parsed(value[0]), dict)
+
+
 def _in_order(fields: dict[str, Any]) -> list[str]:
     """Names by the number they end with, where all do: a server tells the fields of a hash in any order."""
     numbers = {name: re.search(r"(\d{1,15})$", name) for name in fields}
@@ -304,9 +330,14 @@ def _state(format_: Format, value: Any) -> tuple[Other, ...]:
 def _entries(format_: Format, value: Any) -> tuple[list[Any], list[str]]:
     if format_.holds == "message" and not format_.messages:
         return [value], []
-    stands = (parsed(dig(value, path)) for path in format_.messages) if format_.messages else (parsed(value),)
+    stands = [parsed(dig(value, path)) for path in format_.messages] if format_.messages else [parsed(value)]
     wrong: Any = None
-    for entries in stands:
+    lists = [entries for entries in stands if isinstance(entries, list)]
+    if len(lists) > 1:  # an empty list, or one of something else, may stand before
+        lists = [next((entries for entries in lists if are_messages(entries)), lists[0])]
+    if format_.messages == MESSAGES_PATHS and not any(map(are_messages, lists)):
+        lists = [inner] if (inner := anywhere(value)) else lists
+    for entries in (*lists, *stands):
         if isinstance(entries, list):
             # `runs[*].messages` is a list of lists, a pair of role and text is not.
             nested = bool(entries) and all(isinstance(e, list) and not is_entry(e) for e in entries)

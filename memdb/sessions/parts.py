@@ -11,11 +11,14 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from memdb.sessions import stored_json
+from memdb.sessions.packed import sealed
 from memdb.sessions.turns import Media, Other, Part, Text, Thinking, ToolCall, ToolResult
 
 DEEPEST = 6  # objects within objects that are looked into
 MOST = 10_000  # parts of one message; more are told as one
 _FEW = 16  # numbers in a list: more are bytes
+_LOOKED_INTO = 2**16  # characters of a tool's result, for an error in it
 _LONGEST = 2**20  # characters of JSON kept of one part that is no text
 
 _KINDS = ("type", "block_type", "part_kind", "content_type", "$type", "kind", "_type")
@@ -111,10 +114,11 @@ _MEDIA_NAMES = ("filename", "file_name", "display_name", "displayName", "title",
 
 def parts_of(content: Any, depth: int = 0) -> list[Part]:
     """The parts of a message's content, in order. Never raises."""
-    if content is None or content == "":
+    if content is None or content in ("", {}):
         return []
     if isinstance(content, str):
-        return [Text(content)]
+        kind = sealed(content)
+        return [Other(kind, content) if kind else Text(content)]
     if isinstance(content, list):
         parts = [part for block in content[:MOST] for part in _block(block, depth + 1)]
         if len(content) > MOST:
@@ -178,7 +182,28 @@ def result_of(result: Mapping[str, Any], depth: int = 0) -> ToolResult:
         _said(output, depth + 1),
         _text(result, _CALL_IDS) or _text(inner, _CALL_IDS),
         _text(result, _NAMES) or _text(inner, _NAMES),
-        bool(failed),
+        bool(failed) or failed_in(output),
+    )
+
+
+def failed_in(output: Any) -> bool:
+    """Whether what a tool gave back says that it failed: an object, or JSON of one, with an error in it."""
+    if isinstance(output, str) and output[:1] == "{" and len(output) <= _LOOKED_INTO:
+        try:
+            output = stored_json.loads(output).value
+        except json.JSONDecodeError:
+            return False
+    if not isinstance(output, dict):
+        return False
+    error = output.get("error") not in (None, False, "", {}, []) and not any(
+        output.get(name) not in (None, "", {}, []) for name in ("result", "output", "data", "content")
+    )
+    return (
+        error
+        or any(output.get(name) is True for name in ("isError", "is_error"))
+        or output.get("success") is False
+        or str(output.get("type", "")).endswith("_error")
+        or str(output.get("status", "")).lower() == "error"
     )
 
 

@@ -13,7 +13,7 @@ from memdb.sessions.users import UserRecord
 from memdb.vectors import distance
 
 _LOOKED_AT = 500  # users at most
-_STEPS, _STEP = 40, 500  # of SCAN
+_STEPS, _STEP = 100, 1_000  # of SCAN
 
 
 def pair(client: Client, dim: int) -> tuple[UserRecord, UserRecord]:
@@ -24,7 +24,7 @@ def pair(client: Client, dim: int) -> tuple[UserRecord, UserRecord]:
         dim: of the vectors that preferences are blended with.
 
     Raises:
-        BadInput: there are no two users with such a preference.
+        BadInput: there are no two users with such a preference, or not among the first 100,000 keys.
         MemDBError: the server does not answer, or this user may not look.
     """
     names: list[str] = []
@@ -44,8 +44,10 @@ def pair(client: Client, dim: int) -> tuple[UserRecord, UserRecord]:
         if replies.text(cursor) == "0" or len(names) >= _LOOKED_AT:
             break
     if len(names) < 2:
+        whole = replies.text(cursor) == "0"
+        where = "This target has" if whole else f"Among the first {_STEPS * _STEP:,} keys of this target are"
         raise BadInput(
-            f"This target has no two users with a preference of {dim:,} numbers.",
+            f"{where} no two users with a preference of {dim:,} numbers.",
             f"Users are hashes under {formats.USER_PREFIX} with the field '{formats.EMBEDDING}'.",
         )
     order = sorted(range(len(names)), key=names.__getitem__)[:_LOOKED_AT]

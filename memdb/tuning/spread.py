@@ -65,11 +65,11 @@ class Needs:
             parts.append(f"{percent(self.never / total)} do not at {self.efs[-1]}")
         told = [f"{'; '.join(parts)}."]
         if self.fixed_ef is not None and self.fixed_ms > 0:
-            saved = 1 - self.oracle_ms / self.fixed_ms
+            saved = max(0.0, round(1 - self.oracle_ms / self.fixed_ms, 4))  # less is rounding of the sums
             told.append(
                 f"Who knew the right one for each query would need {self.oracle_ms:.2f} ms a call; "
                 f"{self.fixed_ef} for all needs {self.fixed_ms:.2f} ms: at most "
-                f"{percent(max(0.0, saved))} could be saved."
+                f"{percent(saved)} could be saved."
             )
         return tuple(told)
 

@@ -12,7 +12,7 @@ from memdb.errors import MemDBError, NotAllowed, UnknownIndex
 from memdb.jobs import Job
 from memdb.maps import store
 from memdb.ui import frame
-from memdb.ui.kit import cached, parts, state
+from memdb.ui.kit import cached, pace, parts, state
 from memdb.ui.kit.choice_bars import choice_bars
 from memdb.ui.kit.filter_form import value_label
 from memdb.ui.kit.job import JobSlot
@@ -27,15 +27,14 @@ LOADING = JobSlot[loader.LoadReport]("home.load_job")
 
 def draw(target: Target) -> None:
     """Everything of this page."""
-    live(target)
+    pace.again("home", 2.0, lambda _: live(target))
     next_steps()
     recent(target)
     holdings(target, frame.index_name())
 
 
-@st.fragment(run_every="2s")
 def live(target: Target) -> None:
-    """Facts, indexes and nodes, drawn anew every two seconds; each read is as old as its cache allows."""
+    """Facts, indexes and nodes, drawn again and again; each read is as old as its cache allows."""
     with parts.errors_shown(target):
         health_line(target)
         _facts(target)

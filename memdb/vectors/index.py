@@ -24,6 +24,7 @@ from memdb.errors import (
     Unreachable,
     UnsupportedFeature,
 )
+from memdb.vectors import line_breaks
 from memdb.vectors.schema import (
     BYTES_PER_NUMBER,
     NO_RULES,
@@ -273,7 +274,7 @@ def index_info(client: Client, name: str) -> IndexInfo:
     try:
         reply = replies.pairs(client.execute("FT.INFO", name))
     except UnknownIndex:
-        if (broken := _with_breaks(name)) != name and "\\x" not in name:
+        if (broken := line_breaks.broken(name)) != name and "\\x" not in name:
             return index_info(client, broken)
         shown = [n for n in index_names(client) if n != name and line(n) == name] if "\\x" in name else []
         if len(shown) != 1:
@@ -282,12 +283,9 @@ def index_info(client: Client, name: str) -> IndexInfo:
     if not reply:
         raise UnknownIndex(name)
     info = read_info(name, reply)
-    return dataclasses.replace(info, name=name) if info.name != name == _with_breaks(info.name) else info
-
-
-def _with_breaks(name: str) -> str:
-    """The name that RediSearch tells with `\\n` and `\\r` for its line breaks."""
-    return name.replace("\\r", "\r").replace("\\n", "\n")
+    if info.name != name == line_breaks.broken(info.name):
+        info = dataclasses.replace(info, name=name)
+    return line_breaks.restored(client, info)
 
 
 def silent_words(addresses: Sequence[str]) -> str:

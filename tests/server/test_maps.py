@@ -122,13 +122,15 @@ def test_fewer_documents_than_neighbours(client: Client, prefix: str) -> None:
 
 
 @pytest.mark.parametrize("metric", ["COSINE", "L2"])
-@pytest.mark.parametrize("kind", ["equal", "zero", "one zero"])
+@pytest.mark.parametrize("kind", ["equal", "zero", "one zero", "two places"])
 def test_vectors_that_coincide(client: Client, prefix: str, kind: str, metric: str) -> None:
     vectors = groups(60)
     if kind == "equal":
         vectors = np.ones((60, DIM))
     elif kind == "zero":
         vectors = np.zeros((60, DIM))
+    elif kind == "two places":
+        vectors = np.repeat(np.eye(DIM)[:2], 30, axis=0)
     else:
         vectors[0] = 0
     info, request = made(client, prefix, vectors, metric)
@@ -139,9 +141,16 @@ def test_vectors_that_coincide(client: Client, prefix: str, kind: str, metric: s
         return
     drawn = run.make(client, info, request)
     assert np.isfinite(drawn.xy).all()
-    assert any(
-        {"equal": "same vector", "zero": "are zero", "one zero": "zero"}[kind] in n for n in drawn.notes
-    )
+    said = {"equal": "60 documents have the same vector", "zero": "60 vectors are zero"}
+    said |= {"one zero": "zero vector" if metric == "COSINE" else "1 vector is zero"}
+    said |= {"two places": "neighbours are copies of it"}
+    assert any(said[kind] in note for note in drawn.notes)
+    if kind == "two places":  # two points, each with half of the documents
+        assert "All vectors are equal" not in " ".join(drawn.notes)
+        places, counts = np.unique(drawn.xy, axis=0, return_counts=True)
+        assert counts.tolist() == [30, 30]
+        assert np.linalg.norm(places[0] - places[1]) == pytest.approx(np.sqrt(2), rel=1e-4)
+        assert drawn.method == "PCA"
 
 
 def test_vectors_that_are_not_usable_are_left_out_and_it_is_said(client: Client, prefix: str) -> None:
@@ -254,5 +263,6 @@ def test_the_command_line_writes_coordinates(
     assert main([*words, "--out", str(tmp_path / "map.xlsx")]) == 2
     assert ".csv, .json or .parquet" in capsys.readouterr().err
     assert main([*words, "--out", str(tmp_path / "no" / "map.csv")]) == 2
-    assert main([*words[:4], "many", *words[5:], "--out", str(out)]) == 2
-    assert "which is no number" in capsys.readouterr().err
+    for given in ("many", "-5", "²", "1e3"):
+        assert main([*words[:4], given, *words[5:], "--out", str(out)]) == 2
+        assert "which is no number of documents" in capsys.readouterr().err

@@ -61,6 +61,7 @@ NAMES = (
     "low",
     "high",
     "memdb",
+    "tab\tbed",
 )
 
 
@@ -154,6 +155,31 @@ def test_index_names_with_line_breaks(client: Client, prefix: str, between: str)
             assert search.knn(client, KnnRequest(said, (0.0, 0.0)), info).keys == (prefix + "d:1",)
     finally:
         client.execute("FT.DROPINDEX", name)
+
+
+@pytest.mark.needs("any_name")
+@pytest.mark.parametrize("between", ["\n", "\r\n", r"\n", r"\r\n"])
+def test_prefixes_and_hash_fields_with_line_breaks(client: Client, prefix: str, between: str) -> None:
+    """FT.INFO tells a line break as two signs, and these two as themselves: documents and queries say which."""
+    index, keys, stored, alias = (f"{prefix}{name}{between}x" for name in ("i", "k", "f", "a"))
+    for name, said in (("", stored), (" aliased", alias)):
+        words = () if said == stored else ("AS", said)
+        schema = (stored, *words, *VECTOR, "t" + stored, "TAG", "n" + stored, "NUMERIC")
+        client.execute("FT.CREATE", index + name, "PREFIX", 1, keys, "SCHEMA", *schema)
+    blob = np.array([3, 4], "<f4").tobytes()
+    client.execute("HSET", keys + "1", stored, blob, "t" + stored, "a", "n" + stored, 7)
+    for name, said in (("", stored), (" aliased", alias)):
+        until(lambda name=name: index_info(client, index + name).documents == 1, "the document is indexed")
+        info = index_info(client, index + name)
+        assert (info.prefixes, info.fields[0].name, info.fields[0].identifier) == ((keys,), said, stored)
+        only = And((Tag("t" + stored, ("a",)), Range("n" + stored, 7, 7)))
+        (hit,) = search.knn(client, KnnRequest(index + name, (0.0, 0.0), filter=only), info).hits
+        assert (hit.key, hit.distance) == (keys + "1", 25.0)
+        assert [(v.value, v.documents) for v in search.tag_values(client, info, "t" + stored)] == [("a", 1)]
+        assert search.numeric_bounds(client, info, "n" + stored) == (7, 7)
+        (block,) = read.blocks(client, info, "")
+        assert (block.keys, block.vectors.tolist()) == ((keys + "1",), [[3, 4]])
+        client.execute("FT.DROPINDEX", index + name)
 
 
 # ---- JSON paths without an alias ---------------------------------------------------------------------------

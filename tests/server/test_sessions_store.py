@@ -63,8 +63,8 @@ def keys(client: Client, wanted: SessionFilter, prefix: str = "", **options: obj
 def many(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """5,000 sessions among 3,000 other keys, on a server of their own: alone, and as a cluster's shard.
 
-    Session i: user i % 50, context i % 7, every third without TTL, else about 100 + i s; its history asks
-    about bucket i.
+    Session i: user i % 50, context i % 7, every third without TTL, else 1,000 (100 + i) s, so that a slow
+    machine takes none of them away; its history asks about bucket i.
     """
     folder = tmp_path_factory.mktemp("many")
     with (
@@ -90,7 +90,7 @@ def many(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
                 ]
             )
             if i % 3:
-                commands.append(["EXPIRE", f"session:{i}", 100 + i])
+                commands.append(["EXPIRE", f"session:{i}", 1_000 * (100 + i)])
         commands += [["HSET", f"doc:{i}", "title", "x"] for i in range(2_500)]
         commands += [["SET", f"session:text:{i}", "x"] for i in range(500)]
         for start in range(0, len(commands), 2_000):
@@ -112,7 +112,7 @@ FILTERS = {
     ),
     "never expires": (SessionFilter(expires=False), [i for i in EVERY if i % 3 == 0]),
     "TTL": (
-        SessionFilter(ttl_from_s=2_000, ttl_to_s=3_000),
+        SessionFilter(ttl_from_s=2_000_000, ttl_to_s=3_000_000),
         # Seconds pass between loading and reading; the bounds fall on sessions that never expire.
         [i for i in EVERY if i % 3 and i - i % 3 >= 1_900 and i <= 2_900],
     ),
@@ -139,7 +139,7 @@ def test_every_session_comes_exactly_once(many: Client, name: str, size: int) ->
         middle = {f"session:{i}" for i in expected if 2_100 <= i <= 2_800}
         assert middle <= set(listed)
         # The sieve reads the TTL, the row reads it again a moment later.
-        assert all(1_990 <= s.ttl_s <= 3_000 for one in found for s in one.sessions if s.ttl_s)
+        assert all(1_990_000 <= s.ttl_s <= 3_000_000 for one in found for s in one.sessions if s.ttl_s)
     else:
         assert sorted(listed) == sorted(f"session:{i}" for i in expected)
     assert len(set(listed)) == len(listed)
@@ -206,7 +206,7 @@ def test_a_list_shows_what_a_session_holds(many: Client) -> None:
     assert one.opening == "Restore bucket-4999 please"
     assert one.created == datetime(2026, 7, 16, 10, 30, tzinfo=UTC)
     assert one.ttl_s is not None
-    assert 4_900 < one.ttl_s <= 5_099
+    assert 5_090_000 < one.ttl_s <= 5_099_000
     assert one.size_bytes is not None
     assert one.size_bytes > one.history_bytes > 50
     assert one.problems == ()

@@ -16,6 +16,7 @@ from memdb.demo.app import environment
 from memdb.errors import BadInput
 from memdb.story import contrast, leaning, prepare
 from memdb.story.contrast import Contrast
+from memdb.tuning import store
 from memdb.tuning.ask import recall
 from memdb.tuning.run import SweepRequest
 from memdb.tuning.source import Unseen
@@ -45,6 +46,15 @@ def test_the_two_users_are_those_least_alike(reader: Client) -> None:
 
 def test_without_two_users_of_that_model_it_is_told(reader: Client) -> None:
     with pytest.raises(BadInput, match="no two users with a preference of 7 numbers"):
+        leaning.pair(reader, 7)
+
+
+def test_a_look_that_ended_early_does_not_speak_for_the_whole_target(
+    reader: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leaning, "_STEPS", 2)
+    monkeypatch.setattr(leaning, "_STEP", 5)
+    with pytest.raises(BadInput, match="Among the first 10 keys of this target are no two users"):
         leaning.pair(reader, 7)
 
 
@@ -86,6 +96,13 @@ def test_everything_is_prepared_and_found_again(reader: Client, tmp_path: Path) 
     assert again.map is not None
     assert again.map.keys == first.map.keys
     assert len(first.map.keys) == prepare.POINTS
+
+
+def test_a_sweep_that_is_not_to_be_saved_is_in_the_presentation_alone(reader: Client, tmp_path: Path) -> None:
+    made = prepare.prepare(reader, index_info(reader, INDEX), tmp_path, save=False)
+    assert made.curve is not None
+    assert made.curve.points
+    assert store.listed(tmp_path) == ()
 
 
 def test_the_index_of_a_presentation_is_the_largest_of_the_model(reader: Client) -> None:

@@ -92,6 +92,14 @@ def test_an_error_is_one_line_and_status_2(
         ["sessions", "--json", "--url", "HIDDEN"],
         ["app", "--url", "redis://h:80/HIDDEN@h"],
         ["exporter", "--url", "redis://ada:12#HIDDEN@h"],
+        ["size", "--url", "redis-cli -h h -a HIDDEN"],
+        ["check", "--password", "HIDDEN"],
+        ["recall", "--index", "i", "--pass=HIDDEN"],
+        ["search", "--index", "i", "--text", "x", "--pasword", "HIDDEN"],
+        ["-a", "HIDDEN", "doctor"],
+        ["doctor", "h:6379:HIDDEN"],
+        ["doctor", "-aHIDDEN"],
+        ["memory", "--Auth", "HIDDEN", "--json"],
     ],
 )
 def test_no_complaint_repeats_a_password(
@@ -102,6 +110,13 @@ def test_no_complaint_repeats_a_password(
     out, err = capsys.readouterr()
     assert err.startswith("memdb: ")
     assert "HIDDEN" not in out + err
+
+
+def test_an_option_for_a_password_is_told_where_one_goes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", "--index", "i", "--password", "HIDDEN", "--text", "x"]) == 2
+    assert "A password is no option: set MEMDB_PASSWORD" in capsys.readouterr().err
+    assert main(["search", "--index", "i", "--password", "HIDDEN"]) == 2
+    assert "--text --key --vector --questions is required" in capsys.readouterr().err
 
 
 def test_a_complaint_beside_a_password_still_names_what_is_missing(

@@ -81,6 +81,7 @@ def test_a_refusal_says_how_it_is_written_there() -> None:
     assert "company_size" in unknown.value.hint
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("engine", recorded.DIALECTS)
 def test_generated_conditions_are_taken_and_mean_what_they_say(engine: str) -> None:
     dialect = recorded.DIALECTS[engine]

@@ -154,6 +154,7 @@ def test_colours_say_what_the_legend_says() -> None:
     shades = painting.painted(Colouring("clusters", values), dark=False)
     assert [category.text for category in shades.categories] == ["b (9)", "a (5)", "between clusters (20)"]
     assert [shades.categories[code].text.split(" (")[0] for code in shades.codes.tolist()] == values
+    assert [category.faint for category in shades.categories] == [False, False, True]
     numbers = np.concatenate([np.arange(80.0), [np.nan] * 7])
     ranges = painting.painted(Colouring("year", numbers=numbers), dark=True)
     assert ranges.categories[-1].text == "no value (7)"
@@ -165,6 +166,15 @@ def test_colours_say_what_the_legend_says() -> None:
         assert f"({len(held)})" in category.text
     assert painting.painted(Colouring("n", numbers=np.full(5, 3.0)), dark=True).categories[0].text == "3 (5)"
     assert painting.painted(Colouring("n", numbers=np.full(5, np.nan)), dark=True).codes.tolist() == [0] * 5
+
+
+def test_a_value_that_is_called_other_is_not_the_rest() -> None:
+    values = ["other"] * 30 + [f"v{i}" for i in range(20) for _ in range(i + 1)]
+    shades = painting.painted(Colouring("tag", values), dark=False)
+    assert shades.categories[0].text == "other (30)"
+    counted = [int(category.text.rpartition("(")[2].rstrip(")")) for category in shades.categories]
+    assert counted == np.bincount(shades.codes).tolist()
+    assert sum(counted) == len(values)
 
 
 def test_a_name_stands_where_its_points_are_densest() -> None:

@@ -74,6 +74,7 @@ def test_the_auc_is_scikit_learn_s(seed: int) -> None:
     assert drift.auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores))
 
 
+@pytest.mark.long
 def test_the_classifier_looks_at_the_nearest_others() -> None:
     a, b = drawn(60, 5, 7), drawn(45, 5, 8, 1.0)
     pooled, sides = np.concatenate([a, b]), np.repeat([False, True], [60, 45])
@@ -87,6 +88,7 @@ def test_the_classifier_looks_at_the_nearest_others() -> None:
     assert told.auc > told.auc_high
 
 
+@pytest.mark.long
 def test_equal_distributions_are_rarely_called_different_and_shifted_ones_always() -> None:
     """Of unequal sizes, with copies, on the sphere as under COSINE."""
     alarms = 0

@@ -5,6 +5,8 @@ What is held against umap-learn is in tests/server/test_maps_plain.py, which alo
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.sparse.csgraph import connected_components
@@ -15,11 +17,11 @@ from sklearn.datasets import make_swiss_roll
 from sklearn.manifold import trustworthiness
 
 from memdb.errors import BadInput, Cancelled, OutOfRange
-from memdb.maps import clusters, epoch, layout
+from memdb.maps import clusters, compare, epoch, layout
 from memdb.maps.graph import graph
 from memdb.maps.neighbours import approximate, measured, neighbours
 from memdb.maps.quality import quality, rank_correlation
-from memdb.maps.request import MapRequest
+from memdb.maps.request import Map, MapRequest
 from memdb.vectors import distance
 
 METRICS = ("COSINE", "L2", "IP")
@@ -54,6 +56,7 @@ def brute(vectors: np.ndarray, metric: str) -> np.ndarray:
     return table
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("metric", METRICS)
 def test_an_approximate_graph_has_true_distances_and_the_recall_it_says(metric: str) -> None:
     vectors = distance.prepared(clustered(2_000, dim=20, groups=9)[0], metric)
@@ -177,6 +180,7 @@ def test_pca_keeps_large_distances_and_the_figure_says_so() -> None:
         assert quality(vectors, "L2", places, xy).rank_correlation == pytest.approx(expected, abs=0.03)
 
 
+@pytest.mark.long
 def test_umap_keeps_what_pca_loses_and_the_same_seed_draws_the_same() -> None:
     raw, where = clustered(1_200, dim=40, groups=12)
     vectors = distance.prepared(raw, "COSINE")
@@ -270,9 +274,24 @@ def test_names_are_the_words_that_set_clusters_apart() -> None:
     assert "restore" in found[0]
     assert "video" in found[1]
     assert "bucket" in found[2]
+    common = clusters.names([f"amazon guide {text}" for text in texts], labels, 3)
+    assert common == found  # what all of them hold sets nothing apart
+    assert clusters.names(["amazon guide"] * 60, labels, 3) == ("cluster 1", "cluster 2", "cluster 3")
+    assert clusters.names(["tags tag blue"] * 30 + ["x"] * 30, np.repeat([0, -1], 30), 1)[0].count("tag") == 1
+    assert clusters.names(["blue maps"] * 9, np.zeros(9, np.int32), 1) == ("blue, maps",)
     assert clusters.names([""] * 60, labels, 3) == ("cluster 1", "cluster 2", "cluster 3")
     assert clusters.names(["the and 12 !"] * 60, labels, 3) == ("cluster 1", "cluster 2", "cluster 3")
     assert clusters.names(["x"] * 3, np.full(3, -1, np.int32), 0) == ()
+
+
+def test_maps_of_copies_are_held_against_each_other() -> None:
+    """The point itself is none of its neighbours, also where others lie at its place."""
+    places = np.repeat(np.random.default_rng(0).normal(size=(12, 2)), 4, axis=0).astype(np.float32)
+    keys = tuple(map(str, range(48)))
+    first = Map(MapRequest("i"), "PCA", keys, places, 48, "L2", "", ())
+    pair = compare.pair(first, replace(first, xy=places[::-1].copy(), keys=keys[::-1]), k=3)
+    assert pair is not None
+    np.testing.assert_array_equal(pair.shared, 1.0)
 
 
 @pytest.mark.parametrize(

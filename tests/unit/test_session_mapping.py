@@ -74,6 +74,7 @@ def test_times(value: object, expected: float | None) -> None:
     assert moment(value) == (None if expected is None else datetime.fromtimestamp(expected, UTC))
 
 
+@pytest.mark.long
 @given(JSON)
 def test_whatever_is_stored_is_read_or_told_as_a_problem(value: Any) -> None:
     for format_ in known.KNOWN:

@@ -215,6 +215,7 @@ def test_a_call_counts_for_the_service_it_is_sent_to_alone() -> None:
     assert actions_of(other, "x.py", known) == (set(), ["x.py: describe_snapshots"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("style", STYLES)
 def test_granted_is_what_the_code_calls(style: str) -> None:
     given = {a for a in granted((DEPLOY / style / "main.tf").read_text()) if not BESIDES.match(a)} - OF_YOURS

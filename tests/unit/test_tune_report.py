@@ -107,6 +107,7 @@ SOURCES: list[Source] = [
 ]
 
 
+@pytest.mark.long
 @given(
     k=st.integers(1, 1_000),
     filter_=st.sampled_from(("*", "@tag:{it's}", "-@tag:{a b}", '@t:("x" | $y)', "@n:[-inf (3]")),

@@ -73,6 +73,8 @@ def test_the_ef_each_query_needs_is_where_it_stays_right() -> None:
     assert "20 % do not at 160" in made.words[0]
     assert "40 for all needs 1.50 ms: at most 27 % could be saved" in made.words[1]
     assert needs(replace(run, points=run.points[:1])) is None
+    rounding = replace(made, oracle_ms=made.fixed_ms * (1 - 1e-15))
+    assert "at most 0 % could be saved" in rounding.words[1]
 
 
 def _two_kinds(tell: bool) -> Run:

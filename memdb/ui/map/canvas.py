@@ -54,6 +54,8 @@ WORDS = {
     "inView": "Select what is in view",
     "clear": "Clear",
     "selected": "{n} selected",
+    "every": "All",
+    "bars": "Bar: here. Line: on the whole map.",
     "part": "{n} of {all} points drawn while it moves",
 }
 
@@ -64,6 +66,28 @@ class Category:
 
     text: str
     colour: str
+    faint: bool = False  # drawn weakly, and not what the density takes its colour from
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A value of a field: its share in the selection and on the whole map."""
+
+    text: str
+    here: float
+    all: float
+    words: str  # both, for who points at it
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """The values of a field beside the map."""
+
+    key: str  # what a choice among them is told under
+    title: str
+    values: tuple[Bar, ...]
+    chosen: tuple[int, ...]  # places of those that filter the points
+    left: str = ""  # a word on those that are not among them
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +296,27 @@ def show(
     return Seen(chosen(known, points), index if fits else None, result.get("webgl") is not False)
 
 
+def bars(fields: Sequence[Bars], *, key: str, dark: bool) -> dict[str, list[int]]:
+    """Draw bars; the places of the values that were chosen in them, by the key of the field."""
+    result = _component(get_bidi_component_manager())(
+        key=key,
+        data={
+            "bars": [asdict(field) for field in fields],
+            "words": WORDS,
+            "colours": _colours(palette(dark)),
+        },
+        on_chosen_change=_nothing,
+    )
+    told = result.get("chosen")
+    if not isinstance(told, dict):
+        return {}
+    return {
+        field.key: sorted({row for row in rows if isinstance(row, int) and 0 <= row < len(field.values)})
+        for field in fields
+        if isinstance(rows := told.get(field.key), list)
+    }
+
+
 def _nothing() -> None:
     """The value is read from the result."""
 
@@ -282,6 +327,7 @@ def _colours(colours: Palette) -> dict[str, object]:
         "text": colours.text,
         "back": colours.back,
         "grid": colours.grid,
+        "bar": colours.main,
         "found": colours.text,
         "missed": colours.alarm,
         "wrong": colours.mark,

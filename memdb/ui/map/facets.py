@@ -11,9 +11,12 @@ import streamlit as st
 
 from memdb.display import labels, line
 from memdb.maps.facets import Bools, Facet
+from memdb.ui.kit import state
 from memdb.ui.map import cached as map_cached
+from memdb.ui.map import canvas
 from memdb.ui.map.canvas import Places
 from memdb.ui.map.shown import MapView
+from memdb.vectors.distance import Doubles
 
 AT_ONCE = 50_000  # points up to which the first fields are read unasked
 FIRST = 2
@@ -42,50 +45,78 @@ def shown_points(facets_: list[Facet], n: int) -> Bools:
     return reduce(np.logical_and, every, np.ones(n, bool))
 
 
-def bars(facets_: list[Facet], visible: Bools, selected: Places | None) -> None:
+def bars(facets_: list[Facet], here: Bools) -> None:
     """The bars; a change of the chosen values draws the page anew.
 
     Args:
         facets_: of `choose`.
-        visible: (n,) of `shown_points`.
-        selected: (m,) places of the lasso, or None.
+        here: (n,) of `selection`.
     """
-    here = visible
-    if selected is not None:
-        here = np.zeros(len(visible), bool)
-        here[selected] = True
+    told = canvas.bars([_bars(facet, here) for facet in facets_], key="map.bars", dark=state.dark())
+    changed = False
     for facet in facets_:
-        every, some = facet.holds.sum(axis=1), facet.counts(here)
-        table = pd.DataFrame(
-            {
-                line(facet.field, 40): [line(value, 60) for value in facet.values],
-                "here": some / max(1, int(here.sum())),
-                "on the map": every / max(1, len(here)),
-                "points here": some,
-            }
-        )
-        before = _rows(facet)
-        event = st.dataframe(
-            table,
-            hide_index=True,
-            key=_key(facet),
-            on_select="rerun",
-            selection_mode="multi-row",
-            height=min(38 + 35 * len(table), 250),
-            column_config={
-                "here": st.column_config.ProgressColumn(
-                    format="percent", min_value=0.0, max_value=1.0, width="small"
+        rows = told.get(_key(facet))
+        if rows is not None and rows != _rows(facet):
+            st.session_state[f"{_key(facet)}.rows"] = rows
+            changed = True
+    if changed:
+        st.rerun()
+
+
+def selection(visible: Bools, selected: Places | None) -> Bools:
+    """The points (n,) that the bars are of: those in the lasso, or where there is none, those that show."""
+    if selected is None:
+        return visible
+    here = np.zeros(len(visible), bool)
+    here[selected] = True
+    return here
+
+
+def tables(facets_: list[Facet], here: Bools) -> None:
+    """The numbers of the bars, of the points (n,) in here."""
+    with st.expander("The bars as tables"):
+        for facet in facets_:
+            some, every = _shares(facet, here)
+            st.dataframe(
+                pd.DataFrame(
+                    {
+                        line(facet.field, 40): [line(value, 60) for value in facet.values],
+                        "here": some,
+                        "on the map": every,
+                        "points here": facet.counts(here),
+                    }
                 ),
-                "on the map": st.column_config.ProgressColumn(
-                    format="percent", min_value=0.0, max_value=1.0, width="small"
-                ),
-            },
+                hide_index=True,
+                key=f"{_key(facet)}.table",
+                height=min(38 + 35 * len(facet.values), 250),
+                column_config={
+                    "here": st.column_config.NumberColumn(format="percent"),
+                    "on the map": st.column_config.NumberColumn(format="percent"),
+                },
+            )
+
+
+def _shares(facet: Facet, here: Bools) -> tuple[Doubles, Doubles]:
+    """Of the points that hold each value: the share of those here (values,), and of all (values,)."""
+    return facet.counts(here) / max(1, int(here.sum())), facet.holds.mean(axis=1)
+
+
+def _bars(facet: Facet, here: Bools) -> canvas.Bars:
+    some, every = _shares(facet, here)
+    counts, n = facet.counts(here).tolist(), int(here.sum())
+    values = [
+        canvas.Bar(
+            line(value, 60),
+            share,
+            of_all,
+            f"{line(value, 120)}: {count:,} of {n:,} here ({share:.1%}), {of_all:.1%} of the whole map",
         )
-        if facet.left:
-            st.caption(f"{facet.left:,} rarer values are not listed.")
-        if list(event.selection.rows) != before:
-            st.session_state[f"{_key(facet)}.rows"] = list(event.selection.rows)
-            st.rerun()
+        for value, share, of_all, count in zip(
+            facet.values, some.tolist(), every.tolist(), counts, strict=True
+        )
+    ]
+    left = f"{facet.left:,} rarer values are not listed." if facet.left else ""
+    return canvas.Bars(_key(facet), line(facet.field, 40), tuple(values), tuple(_rows(facet)), left)
 
 
 def _key(facet: Facet) -> str:

@@ -324,11 +324,13 @@ def _canvas(
         st.rerun()
     if bars:
         with beside[1]:
-            facets.bars(bars, visible, seen.selected)
+            facets.bars(bars, facets.selection(visible, seen.selected))
     st.caption(
         "Drag to move, wheel to zoom; Lasso or Box to select; a click in the legend shows one group alone. "
         "By keyboard: arrows, + and −, 0 for the whole map."
     )
+    if bars:
+        facets.tables(bars, facets.selection(visible, seen.selected))
     if seen.hovered is not None and (hovered is None or hovered[0] != seen.hovered):
         key = made.keys[seen.hovered]
         st.session_state[_HOVERED] = (seen.hovered, map_query.title(shown, key))

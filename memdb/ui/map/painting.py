@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memdb.display import line
+from memdb.maps import clusters
 from memdb.maps.overlay import Overlay
 from memdb.maps.request import Map
 from memdb.ui.kit.charts import Palette, palette
@@ -18,7 +19,7 @@ from memdb.ui.map.figures import MEANING, OTHER, QUIET, Colouring, top_categorie
 from memdb.vectors.distance import Floats
 
 _STEPS = ("#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725")  # Viridis
-_NAMED = 40  # groups that have an entry of their own in the legend
+_NAMED = clusters.MOST + 1  # groups that have an entry of their own in the legend: and what lies between them
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +50,7 @@ def painted(colouring: Colouring, *, dark: bool) -> Shades:
             else colours.quiet
             if name in QUIET
             else tones[i % len(tones)],
+            name in QUIET and name != OTHER,
         )
         for i, name in enumerate(order)
     )
@@ -71,7 +73,7 @@ def _ranges(numbers: NDArray[np.float64], colours: Palette) -> Shades:
             categories.append(Category(f"{words} ({count:,})", _STEPS[tone]))
     if not known.all():
         codes[~known] = len(categories)
-        categories.append(Category(f"no value ({int((~known).sum()):,})", colours.quiet))
+        categories.append(Category(f"no value ({int((~known).sum()):,})", colours.quiet, faint=True))
     return Shades(codes, tuple(categories))
 
 

@@ -223,7 +223,7 @@ def _picture(made: TwoOnOne) -> None:
     tones = (colours.categories[5], colours.quiet, colours.categories[0])
     counts = np.bincount(codes, minlength=3)
     categories = [
-        canvas.Category(f"{line(text, 60)} ({count:,})", tone)
+        canvas.Category(f"{line(text, 60)} ({count:,})", tone, faint=tone == colours.quiet)
         for text, count, tone in zip(sides, counts.tolist(), tones, strict=True)
     ]
     titles = [line(key, 60) for key in made.keys] if len(made.keys) <= canvas.TITLED else []

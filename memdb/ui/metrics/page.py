@@ -14,13 +14,13 @@ from memdb.cluster.target import Target
 from memdb.display import bytes_text, code, duration, labels, line, markdown
 from memdb.errors import MemDBError
 from memdb.operations.past import NodeNow, Past, in_all
-from memdb.ui.kit import parts
+from memdb.ui.kit import pace, parts
 from memdb.ui.metrics import cached, views
 from memdb.ui.metrics.health import health_line
 from memdb.vectors.index import silent_words
 
 RANGES = {"5 min": 300, "15 min": 900, "1 hour": 3600, "6 hours": 21_600, "1 day": 86_400, "7 days": 604_800}
-REFRESH = {"2 s": 2, "5 s": 5, "15 s": 15, "60 s": 60}
+REFRESH = {"2 s": 2.0, "5 s": 5.0, "15 s": 15.0, "60 s": 60.0}
 VIEWS = ("Overview", "Memory", "Load", "Index build", "Recall", "Alerts", "Events")
 PAUSED = "metrics.paused_at"
 _TOOK, _DRAWN = "metrics.took", "metrics.drawn"
@@ -73,11 +73,14 @@ def draw(target: Target) -> None:
             st.session_state.pop(PAUSED, None)
         elif PAUSED not in st.session_state:
             st.session_state[PAUSED] = time.time()
-        panel = st.fragment(_panel, run_every=None if paused else REFRESH[str(every)])
-        panel(target, str(shown), RANGES[str(span)], chosen)
+        pace.again(
+            "metrics",
+            None if paused else REFRESH[str(every)],
+            lambda slower: _panel(target, str(shown), RANGES[str(span)], chosen, slower),
+        )
 
 
-def _panel(target: Target, shown: str, span_s: int, chosen: str) -> None:
+def _panel(target: Target, shown: str, span_s: int, chosen: str, slower: str) -> None:
     with parts.errors_shown():
         past = cached.past(target)
         nodes = past.nodes()
@@ -86,7 +89,7 @@ def _panel(target: Target, shown: str, span_s: int, chosen: str) -> None:
             return
         began = time.perf_counter()
         end = float(st.session_state.get(PAUSED) or _end(nodes, (shown, span_s, chosen)))
-        _age(target, past, nodes)
+        _age(target, past, nodes, slower)
         if shown == VIEWS[0]:
             health_line(target, page_link=False)
         strip(target)
@@ -121,7 +124,7 @@ def _end(nodes: tuple[NodeNow, ...], view: tuple[str, int, str]) -> float:
     return end
 
 
-def _age(target: Target, past: Past, nodes: tuple[NodeNow, ...]) -> None:
+def _age(target: Target, past: Past, nodes: tuple[NodeNow, ...], slower: str) -> None:
     sampler = cached.sampler(target)
     age = max(0.0, time.time() - max(node.at for node in nodes))
     words = [f"data {age:.1f} s old" if age < 60 else f"data {duration(age)} old"]
@@ -131,6 +134,8 @@ def _age(target: Target, past: Past, nodes: tuple[NodeNow, ...]) -> None:
     span = past.span()
     if span is not None and span[1] - span[0] > 1:
         words.append(f"history of {duration(span[1] - span[0])}")
+    if slower:
+        words.append(slower)
     if PAUSED in st.session_state:
         words.append("**paused**")
     if sampler is not None and sampler.status.state == "waiting":

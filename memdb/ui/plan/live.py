@@ -18,15 +18,19 @@ from memdb.sizing.beside import Beside
 from memdb.sizing.choose import usable
 from memdb.sizing.plan import SizingPlan
 from memdb.ui import metrics
-from memdb.ui.kit import live, state
+from memdb.ui.kit import live, pace, state
 from memdb.ui.kit.charts import palette
 from memdb.ui.kit.live import LiveChart, layered, of_kind
 
 _TREND_S = 900.0
 
 
-@st.fragment(run_every="2s")
 def strip(target: Target, sizing: SizingPlan) -> None:
+    """The cluster beside the plan, drawn again and again."""
+    pace.again("plan", 2.0, lambda _: _strip(target, sizing))
+
+
+def _strip(target: Target, sizing: SizingPlan) -> None:
     """The cluster beside the plan, from the history: the server is not asked for it."""
     try:
         past = metrics.history_of(target)

@@ -14,6 +14,7 @@ from memdb.story import prepare
 from memdb.story.prepare import PARTS, Prepared
 from memdb.ui import frame
 from memdb.ui.kit import cached as kit
+from memdb.ui.kit import role
 from memdb.ui.present import cached
 from memdb.vectors.index import IndexInfo
 
@@ -62,7 +63,7 @@ def opened(target: Target) -> Scene:
         if not names:
             return Scene(target, None, None, chosen if info is not None else None)
         info = kit.index_info(target, prepare.fitting_index(kit.client(target), local.DIMENSION))
-    return Scene(target, info, cached.preparing(target, info.fingerprint, info))
+    return Scene(target, info, cached.preparing(target, info.fingerprint, not role.locked(), info))
 
 
 @st.fragment(run_every="1s")

@@ -117,11 +117,6 @@ def right_side(target: Target, info: IndexInfo, asked: SweepRequest | MemDBError
             runs.runs_view(shown)
         elif shown is None:
             st.caption("Start a sweep, or open a saved run under “Runs”.")
-        elif shown.run.queries.asks and view in ("Misses", "Slices", "Selectivity"):
-            st.caption(
-                "The queries of this run have filters and K of their own; this view is of runs that share "
-                "one."
-            )
         elif view == "Each query":
             each.view(shown)
         elif view == "Misses":

@@ -1,6 +1,9 @@
 // Names on the map: those of the coarse groups always, finer ones as one comes nearer; none overlaps another.
 
-const NEARER = [1, 1.8, 3.5]; // how far one must have come for the names of a level
+const NEARER = [0, 1.8, 3.5]; // how far one must have come for the names of a level; 1 shows the whole map
+
+const SIZES = [15, 13, 12]; // pixels of a level's letters
+const NARROW = 600; // pixels of a map on which they are two smaller
 
 const measure = document.createElement('canvas').getContext('2d');
 const widths = new Map(); // of texts, by size
@@ -20,7 +23,7 @@ export const place = (labels, zoom, xScale, yScale, width, height) => {
   const placed = [];
   for (const label of labels) {
     if (zoom < (NEARER[label.level] ?? Infinity)) continue;
-    const size = [15, 13, 12][label.level];
+    const size = SIZES[label.level] - (width < NARROW ? 2 : 0);
     const wide = wideness(label.text, size);
     const high = label.text.split('\n').length * size * 1.2 + 4;
     const at = [xScale(label.x), yScale(label.y)];

@@ -1,6 +1,8 @@
 import createScatterplot, { checkSupport, createRenderer } from 'regl-scatterplot';
 
+import { bars } from './bars.js';
 import { drawn, place } from './labels.js';
+import { glow } from './glow.js';
 import { overlay } from './overlay.js';
 import { finder, inside } from './places.js';
 import { splat } from './splat.js';
@@ -16,6 +18,9 @@ const FRAME_MS = 26; // of a picture while the map moves: as many points are dra
 const SLICE_MS = 12; // of drawing them all, between two looks at the pointer
 const RESTS_MS = 160; // without a move: then all are drawn
 const REACH = 7; // pixels from the pointer to a point
+const LOWEST = 400; // pixels of the stage: it is not much higher than wide
+const LEAST_REACH = 0.3; // of the plane: what lies at one place is not looked at from nearer
+const MARGIN = 1.08; // around the whole map
 
 const STYLE = `
 :host, .map { display: block; }
@@ -103,7 +108,9 @@ const create = (root) => {
   let isolated = null; // Set of categories, or null: all
   let hoverTimer = 0;
   let width = 0;
+  let height = 0;
   let fitted = false; // the whole map is in view, and stays so when the page gives it another width
+  let standing = false; // the camera is where it belongs: from then on it is remembered
   let pending = 0;
   const picture = splat(many); // of many points; few are drawn by WebGL
   let rate = 5_000; // points that it draws in a millisecond, as measured
@@ -111,18 +118,36 @@ const create = (root) => {
   let resting = 0;
   let selectedPoints = null; // 1 for each, of many points
   let nearest = null; // of many points, made when first needed
+  let reach = null; // how far the points lie from the middle, across and up
   let began = 0;
 
   const remember = () => {
-    if (!given || !scatter || !drawnPoints) return;
+    if (!given || !scatter || !drawnPoints || !standing) return;
     views.set(given.view, { camera: Array.from(scatter.get('cameraView')), fitted });
     isolations.set(drawnPoints.id, isolated);
   };
 
+  // What the camera sees. regl-scatterplot's own scales are a frame behind where the stage has another size.
+  const looked = () => {
+    const [x, y] = scatter.get('cameraTarget');
+    const far = scatter.get('cameraDistance');
+    const across = (far * width) / height;
+    xScale.domain([x - across, x + across]);
+    yScale.domain([y - far, y + far]);
+    xScale.range([0, width]);
+    yScale.range([height, 0]);
+    return far;
+  };
+  // How far away the camera sees the whole map.
+  const wholly = () => {
+    reach ??= ['x', 'y'].map((axis) => drawnPoints[axis].reduce((most, value) => Math.max(most, Math.abs(value)), LEAST_REACH));
+    return Math.max(reach[1], (reach[0] * height) / width) * MARGIN;
+  };
   const view = () => {
-    if (!given || !width) return;
-    const zoom = 2 / Math.max(1e-6, yScale.domain()[1] - yScale.domain()[0]);
-    drawn(names, place(given.labels, zoom, xScale, yScale, width, given.height));
+    if (!given || !width || !scatter) return;
+    const far = looked();
+    const zoom = drawnPoints ? wholly() / far : 1;
+    drawn(names, place(given.labels, zoom, xScale, yScale, width, height));
     overlay(svg, { ...given, polygon }, xScale, yScale);
     const box = drawnPoints?.density;
     if (box) {
@@ -134,10 +159,11 @@ const create = (root) => {
     map.dispatchEvent(new Event('painted')); // for measurements
   };
   const begun = () =>
-    picture.begin(drawnPoints, xScale, yScale, width, given.height, {
+    picture.begin(drawnPoints, xScale, yScale, width, height, {
       colours: given.categories.map((category) => category.colour),
       drawn: Uint8Array.from({ length: 256 }, (_, code) => code !== HIDDEN && (!isolated || isolated.has(code))),
       selected: selectedPoints,
+      faint: given.categories.map((category) => category.faint),
     });
   const told = (count) => {
     map.dataset.shown = count;
@@ -160,7 +186,7 @@ const create = (root) => {
     fixed = 0.7 * fixed + 0.3 * (took - adding);
     told(count);
     if (count < n) resting = setTimeout(rested, RESTS_MS);
-    else wholly();
+    else complete();
   };
   const rested = () => {
     begun();
@@ -176,12 +202,12 @@ const create = (root) => {
       else {
         picture.show(1);
         told(next);
-        wholly();
+        complete();
       }
     };
     slice();
   };
-  const wholly = () => {
+  const complete = () => {
     map.dataset.wholeMs ??= Math.round(performance.now() - began);
   };
   const soon = () => {
@@ -234,6 +260,7 @@ const create = (root) => {
             isolated = only ? null : new Set([code]);
           }
           await filter();
+          shaded();
           legendDrawn();
           remember();
           if (polygon) selected(polygon);
@@ -283,9 +310,7 @@ const create = (root) => {
   };
   const whole = () => {
     fitted = true;
-    const far = (values) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-3);
-    const nearest = Math.max(far(drawnPoints.y), (far(drawnPoints.x) * given.height) / width);
-    scatter.zoomToLocation([0, 0], nearest * 1.04);
+    scatter.zoomToLocation([0, 0], wholly());
   };
   const controls = () => {
     const button = (name, action) => {
@@ -324,7 +349,8 @@ const create = (root) => {
     scatter.redraw();
   });
 
-  for (const moving of ['wheel', 'pointerdown']) stage.addEventListener(moving, () => (fitted = false), { passive: true });
+  stage.addEventListener('wheel', () => (fitted = false), { passive: true });
+  stage.addEventListener('pointerdown', (event) => (fitted &&= map.dataset.mode !== 'pan' || event.shiftKey)); // a lasso moves nothing
 
   const tipAt = (index, text) => {
     tip.textContent = text;
@@ -349,14 +375,8 @@ const create = (root) => {
   };
 
   const shaded = () => {
-    const { shade: values, density } = drawnPoints;
-    shade.width = shade.height = density ? density.size : 0;
-    if (!density) return;
-    const context = shade.getContext('2d');
-    const image = context.createImageData(density.size, density.size);
-    const [red, green, blue] = given.colours.shade;
-    for (let i = 0; i < values.length; i++) image.data.set([red, green, blue, values[i] * 0.55], 4 * i);
-    context.putImageData(image, 0, 0);
+    const shows = (code) => code !== HIDDEN && !given.categories[code]?.faint && (!isolated || isolated.has(code));
+    glow(shade, drawnPoints, given.categories.map((category) => category.colour), shows, given.colours.shade);
   };
 
   const start = () => {
@@ -368,7 +388,7 @@ const create = (root) => {
       // Of many points WebGL draws the lasso alone: an empty picture would take most of a frame where there is no graphics card.
       renderer.render = (...call) => (drawnPoints?.byProcessor && !lassoing && map.dataset.mode === 'pan' ? undefined : render(...call));
       scatter = createScatterplot({
-        renderer, canvas, width, height: given.height, syncEvents: true, xScale, yScale, aspectRatio: 1, lassoMinDelay: 8, lassoMinDist: 3,
+        renderer, canvas, width, height, syncEvents: true, aspectRatio: 1, lassoMinDelay: 8, lassoMinDist: 3,
         lassoClearEvent: 'lassoEnd', deselectOnDblClick: false, deselectOnEscape: false, pointOutlineWidth: 1, pointSizeSelected: 1,
         actionKeyMap: { lasso: 'shift', merge: null, remove: null, rotate: null },
       });
@@ -379,7 +399,7 @@ const create = (root) => {
     stage.addEventListener('pointermove', (event) => {
       if (!drawnPoints?.byProcessor || event.buttons || map.dataset.mode !== 'pan') return;
       nearest ??= finder(drawnPoints);
-      const box = stage.getBoundingClientRect();
+      const box = canvas.getBoundingClientRect();
       const [x, y] = [xScale.invert(event.clientX - box.left), yScale.invert(event.clientY - box.top)];
       const reach = REACH * ((xScale.domain()[1] - xScale.domain()[0]) / width);
       const index = nearest(x, y, reach, shown);
@@ -415,20 +435,24 @@ const create = (root) => {
     next.byProcessor = next.n > (slow ? MANY_WITHOUT_CARD : MANY);
     map.dataset.by = next.byProcessor ? 'processor' : 'webgl';
     clearTimeout(resting);
-    selectedPoints = nearest = null;
+    selectedPoints = nearest = reach = null;
+    standing = false;
+    const before = views.get(given.view);
     many.style.display = next.byProcessor ? '' : 'none';
     delete map.dataset.shown;
     delete map.dataset.wholeMs;
     out();
+    isolated = isolations.get(next.id) ?? null;
     colours();
     shaded();
     // Of many points WebGL keeps the camera and the lasso; its one point lies far outside.
     const few = next.byProcessor ? { x: [1e6], y: [1e6], valueA: [0] } : { x: next.x, y: next.y, valueA: next.category };
     await scatter.draw(few, { zDataType: 'categorical' });
-    isolated = isolations.get(next.id) ?? null;
-    const before = views.get(given.view);
-    if (before && !before.fitted) scatter.view(before.camera);
-    else whole();
+    if (before && !before.fitted) {
+      fitted = false;
+      scatter.view(before.camera);
+    } else whole();
+    standing = true;
     legendDrawn();
     await filter();
     polygon = polygon ?? given.selection;
@@ -439,12 +463,18 @@ const create = (root) => {
     map.dataset.drawnMs = Math.round(performance.now() - began);
   };
 
-  const resized = new ResizeObserver(() => {
-    const now = stage.clientWidth;
-    if (!now || now === width) return;
-    width = now;
-    xScale.range([0, width]);
-    if (scatter) scatter.set({ width });
+  // The stage has the width that the page gives it, and is not much higher than wide.
+  const sized = () => {
+    width = stage.clientWidth || width || 800;
+    height = Math.round(Math.min(given.height, Math.max(LOWEST, 0.9 * width)));
+    stage.style.height = `${height}px`;
+  };
+  const resized = new ResizeObserver(async () => {
+    const before = width;
+    if (!given || !stage.clientWidth || stage.clientWidth === before) return;
+    sized();
+    if (!scatter) return;
+    await scatter.set({ width, height });
     if (fitted && drawnPoints) whole();
     soon();
   });
@@ -459,12 +489,11 @@ const create = (root) => {
       for (const [name, value] of Object.entries({ text: data.colours.text, back: data.colours.back, grid: data.colours.grid })) {
         map.style.setProperty(`--${name}`, value);
       }
-      stage.style.height = `${data.height}px`;
       stage.style.background = data.colours.back;
       stage.setAttribute('aria-label', data.alt);
       svg.setAttribute('width', '100%');
-      width = stage.clientWidth || width || 800;
       if (!scatter) {
+        sized();
         if (!start()) {
           send('webgl', false);
           return;
@@ -506,6 +535,7 @@ const create = (root) => {
 
 export default (component) => {
   if (component.data instanceof Uint8Array || component.data instanceof ArrayBuffer) return carry(component);
+  if (component.data.bars) return bars(component);
   const root = component.parentElement;
   if (!instances.has(root)) instances.set(root, create(root));
   instances.get(root).update(component);

@@ -5,6 +5,8 @@ const LOOKED = 20_000; // points that tell how many are in view: the first ones 
 const LARGEST = 1_600_000; // pixels; beyond, the picture is coarser than the screen
 const STEPS = 16; // of a pixel's density, for each point that lies on it
 
+const FAINT = 0.3; // weight of a point between the groups
+
 export const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 
 // A disc as [dx, dy, cover] of its pixels.
@@ -26,8 +28,9 @@ export const splat = (canvas) => {
   let image = null;
   let frame = null;
 
-  // What is drawn next. points: { n, x, y, category }; drawn: 1 for the categories that show (256); selected: 1 for points, or null.
-  const begin = (points, xScale, yScale, width, height, { colours, drawn, selected }) => {
+  // What is drawn next. points: { n, x, y, category }; drawn: 1 for the categories that show (256); selected: 1 for points, or null;
+  // faint: whether a category lies between the groups.
+  const begin = (points, xScale, yScale, width, height, { colours, drawn, selected, faint }) => {
     const ratio = Math.min(window.devicePixelRatio || 1, Math.sqrt(LARGEST / (width * height)));
     const [wide, high] = [Math.max(1, Math.round(width * ratio)), Math.max(1, Math.round(height * ratio))];
     if (canvas.width !== wide || canvas.height !== high || !image) {
@@ -50,6 +53,7 @@ export const splat = (canvas) => {
     const radius = Math.min(4.5 * ratio, Math.max(0.5, 0.2 * Math.sqrt((wide * high) / visible)));
     frame = {
       points, drawn, selected, wide, high, radius,
+      weights: Float32Array.from({ length: 256 }, (_, code) => (faint[code] ? FAINT : 1)),
       cells: radius > 0.7 ? disc(radius) : null,
       opacity: Math.min(0.8, 0.3 + 0.2 * (radius - 0.5)),
       ax: wide / (x1 - x0), bx: (-x0 * wide) / (x1 - x0), ay: -high / (y1 - y0), by: (y1 * high) / (y1 - y0),
@@ -58,7 +62,7 @@ export const splat = (canvas) => {
   };
 
   const add = (from, to) => {
-    const { points, drawn, selected, wide, high, cells, ax, bx, ay, by, tones } = frame;
+    const { points, drawn, selected, weights, wide, high, cells, ax, bx, ay, by, tones } = frame;
     const { x, y, category } = points;
     const red = new Float32Array(256);
     const green = new Float32Array(256);
@@ -70,7 +74,7 @@ export const splat = (canvas) => {
       const px = (x[i] * ax + bx) | 0;
       const py = (y[i] * ay + by) | 0;
       if (px < 0 || py < 0 || px >= wide || py >= high) continue;
-      const weight = selected && !selected[i] ? 0.12 : 1;
+      const weight = selected && !selected[i] ? 0.12 : selected ? 1 : weights[code];
       if (!cells) {
         const at = 4 * (py * wide + px);
         mixed[at] += weight * red[code];
