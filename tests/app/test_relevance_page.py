@@ -112,20 +112,24 @@ def test_the_page_opens_as_the_command_begins(app: AppTest) -> None:
     assert app.button(key="relevance.start").disabled
 
 
-def test_who_has_no_labels_is_offered_the_demo_s_set_where_the_server_holds_it(
-    app: AppTest, server_target: Target, home: Path, prefix: str
+def test_the_index_of_the_demo_s_set_opens_with_it_and_others_lead_there(
+    app: AppTest, server_target: Target, prefix: str
 ) -> None:
+    """Its labels name keys of that index alone."""
+    name = labelled_set.INDEX.name
     with connect(server_target) as client:
-        index.create(client, IndexSpec(labelled_set.INDEX.name, (FlatField("v", 4),), (prefix + "none:",)))
+        index.create(client, IndexSpec(name, (FlatField("v", 4),), (prefix + "none:",)))
         try:
             relevance(app)
-            assert app.segmented_control(key="relevance.labels").value == "demo"
-            assert app.button(key="empty.act").label == "Ask them now"
-            labels.add(home, [Label("q?", prefix + "d:0", 3)])
+            assert app.segmented_control(key="relevance.labels").value == "mine"
+            links = [link.proto for link in app.get("page_link")]
+            assert [link for link in links if link.label == "Try it on the demo's labelled index"]
             again = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
-            assert relevance(again).segmented_control(key="relevance.labels").value == "mine"
+            again.query_params["index"] = name
+            assert relevance(again).segmented_control(key="relevance.labels").value == "demo"
+            assert again.button(key="empty.act").label == "Ask them now"
         finally:
-            client.execute("FT.DROPINDEX", labelled_set.INDEX.name)
+            client.execute("FT.DROPINDEX", name)
 
 
 def test_two_settings_are_compared_to_the_sentence(

@@ -48,7 +48,7 @@ def form(target: Target, info: IndexInfo) -> Asked | Missing | MemDBError:
     labelled: Source | Judgements | Missing = "mine"
     with st.container(border=True):
         try:
-            labelled = _labelled(target)
+            labelled = _labelled(info)
         except MemDBError as exc:
             wrong = exc
     count = st.number_input(
@@ -117,21 +117,17 @@ def form(target: Target, info: IndexInfo) -> Asked | Missing | MemDBError:
     return labelled if isinstance(labelled, Missing) else Asked(request, labelled)
 
 
-def _first_origin(target: Target) -> str:
-    """Before anybody chose: the user's own labels, or the demo's set where it is and there are none."""
-    try:
-        usable = demo_set.INDEX.name in cached.index_names(target) and not own.own_labels(cached.home())
-    except MemDBError:
-        usable = False
-    return "demo" if usable else "mine"
+def _first_origin(info: IndexInfo) -> str:
+    """Before anybody chose: the user's own labels, or on the index that the demo's set is about that set."""
+    return "demo" if info.name == demo_set.INDEX.name else "mine"
 
 
-def _labelled(target: Target) -> Source | Judgements | Missing:
+def _labelled(info: IndexInfo) -> Source | Judgements | Missing:
     origin = st.segmented_control(
         "Questions and labels",
         list(ORIGINS),
         format_func=ORIGINS.__getitem__,
-        default=_first_origin(target),
+        default=_first_origin(info),
         required=True,
         key="relevance.labels",
         bind="query-params",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from memdb.cluster.target import Target
+from memdb.demo import labelled as demo_set
 from memdb.display import code, labels, markdown
 from memdb.errors import MemDBError
 from memdb.ui import frame
-from memdb.ui.kit import cached, parts, role
+from memdb.ui.kit import cached, parts, role, state
 from memdb.ui.relevance import another, files, form, job, runs, views
 from memdb.ui.relevance import cached as own
 from memdb.ui.relevance.form import Asked, Missing
@@ -80,7 +81,7 @@ def _right(target: Target, info: IndexInfo, asked: Asked | Missing | MemDBError)
         elif view == "Another model":
             another.view(target, info)
         elif shown is None:
-            _invitation(target, asked)
+            _invitation(target, info, asked)
         elif view == "Questions":
             views.questions_view(shown)
         elif view == "Code and files":
@@ -112,8 +113,8 @@ def _chosen() -> str | None:
     return chosen
 
 
-def _invitation(target: Target, asked: Asked | Missing | MemDBError) -> None:
-    none_yet = " No labels yet? Judge hits on the Search page, or choose the demo's set or files on the left."
+def _invitation(target: Target, info: IndexInfo, asked: Asked | Missing | MemDBError) -> None:
+    none_yet = " No labels yet? Judge hits on the Search page, or give files on the left."
     parts.empty(
         "Are the answers right?",
         "Each setting is asked the labelled questions. Then this page says how good the answers are (nDCG, "
@@ -125,3 +126,11 @@ def _invitation(target: Target, asked: Asked | Missing | MemDBError) -> None:
         else None,
         locked=job.EVALUATING.current() is not None or role.locked(),
     )
+    name = demo_set.INDEX.name
+    if isinstance(asked, Missing) and info.name != name and name in frame.listed_names(target):
+        st.page_link(
+            frame.link("relevance"),
+            label="Try it on the demo's labelled index",
+            icon=":material/fact_check:",
+            query_params={state.INDEX: state.index_in_link(name)},
+        )
