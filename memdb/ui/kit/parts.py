@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 
@@ -117,11 +118,20 @@ def unfinished(*infos: IndexInfo) -> None:
             st.warning(markdown(info.unfinished), icon=":material/construction:")
 
 
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What a button starts."""
+
+    on_button: Markdown
+    callback: Callable[..., None]
+    args: tuple[object, ...]
+
+
 def empty(
     title: Markdown,
     what_next: Markdown,
     icon: Markdown = ":material/inbox:",
-    act: tuple[str, Callable[..., None], tuple[object, ...]] | None = None,
+    act: Act | None = None,
     *,
     locked: bool = False,
 ) -> None:
@@ -131,7 +141,7 @@ def empty(
         title: what is not there yet.
         what_next: what brings it.
         icon: before the title.
-        act: what brings it, as a button: label, callback and its arguments.
+        act: what brings it, as a button.
         locked: the button is seen, and cannot be pressed.
     """
     with st.container(border=True, horizontal_alignment="center"):
@@ -139,8 +149,14 @@ def empty(
         st.markdown(f"### {icon} {title}", text_alignment="center")
         st.markdown(what_next, text_alignment="center")
         if act is not None:
-            label, callback, args = act
-            st.button(label, key="empty.act", type="primary", disabled=locked, on_click=callback, args=args)
+            st.button(
+                act.on_button,
+                key="empty.act",
+                type="primary",
+                disabled=locked,
+                on_click=act.callback,
+                args=act.args,
+            )
         st.space("small")
 
 

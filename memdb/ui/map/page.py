@@ -125,7 +125,7 @@ def right_side(target: Target, info: IndexInfo, asked: MapRequest | MemDBError) 
             "about, what the index misses, and how far the picture can be believed. "
             "10,000 points take about ten seconds.",
             ":material/scatter_plot:",
-            ("Draw it now", form.start, (target, info, asked)),
+            parts.Act("Draw it now", form.start, (target, info, asked)),
         )
         _kept_maps(target, info)
         return

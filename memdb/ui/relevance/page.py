@@ -121,7 +121,7 @@ def _invitation(target: Target, info: IndexInfo, asked: Asked | Missing | MemDBE
         "MRR, precision, recall), and of two settings which is better and how sure that is."
         + ("" if isinstance(asked, Asked) else none_yet),
         ":material/fact_check:",
-        ("Ask them now", job.start, (target, asked.request, asked.labelled))
+        parts.Act("Ask them now", job.start, (target, asked.request, asked.labelled))
         if isinstance(asked, Asked)
         else None,
         locked=job.EVALUATING.current() is not None or role.locked(),

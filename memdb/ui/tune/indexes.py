@@ -102,7 +102,7 @@ def right_side(target: Target, base: IndexInfo, request: SweepRequest | None) ->
             "queries and times them in turn. Then this page says in a sentence which index gains how much "
             "recall, for how much memory and time.",
             ":material/balance:",
-            ("Measure them now", _start_sweeps, (target, base, request)),
+            parts.Act("Measure them now", _start_sweeps, (target, base, request)),
             locked=role.locked(),
         )
     tables(every, request)

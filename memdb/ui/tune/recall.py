@@ -181,7 +181,7 @@ def _invitation(target: Target, info: IndexInfo, asked: SweepRequest | MemDBErro
         f"compares every answer with the exact one. Then this page says which setting meets the "
         f"target{goal}, how sure that is, what each setting takes in time, and which queries it fails.",
         ":material/speed:",
-        ("Start the sweep", tune_job.start, (target, info, asked)) if ready else None,
+        parts.Act("Start the sweep", tune_job.start, (target, info, asked)) if ready else None,
         locked=tune_job.SWEEPING.current() is not None or role.locked(),
     )
     others: dict[str, Listed] = {}  # newest first: of two with the same words the newer
