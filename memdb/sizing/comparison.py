@@ -98,6 +98,11 @@ def gives(bill: Bill) -> tuple[str, str]:
     return table[0].cells[place], table[1].cells[place]
 
 
+def beside_memorydb(bills: Sequence[Bill], cheapest: Bill) -> tuple[Bill, ...]:
+    """The cheapest, and MemoryDB where that is another."""
+    return (cheapest, *(bill for bill in bills if bill.service == "memorydb" and bill is not cheapest))
+
+
 def _column(bill: Bill) -> str:
     others = [("memorydb", None), *(("elasticache", mode) for mode in MODES)]
     others += [("s3vectors", None), ("opensearch", None)]

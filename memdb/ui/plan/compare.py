@@ -331,18 +331,16 @@ def _could_be_off(told: list[Bill], cheapest: Bill) -> None:
 
 def _what_it_buys(told: list[Bill], cheapest: Bill) -> None:
     """The cheapest beside MemoryDB by what a month does not show."""
-    beside = [bill for bill in told if bill.service == "memorydb" and bill is not cheapest]
-    for bill in (cheapest, *beside):
+    for bill in comparison.beside_memorydb(told, cheapest):
         latency, loss = comparison.gives(bill)
         st.markdown(
             f"- **{markdown(bill.title)}**, ${_usd(bill):,.0f}: p99 of a query {markdown(latency)}; "
             f"lost when a node dies: {markdown(loss)}."
         )
-    if beside:
-        st.caption(
-            "As AWS or others say, not measured here. “Table” has all dimensions, “Advisor” says which "
-            "service fits your use."
-        )
+    st.caption(
+        "As AWS or others say, not measured here. “Table” has all dimensions, “Advisor” says which service "
+        "fits your use."
+    )
 
 
 def _between(bill: Bill) -> str:
