@@ -56,8 +56,8 @@ class Gathered:
         )
 
     def room(self, format_: Format, size: int) -> int:
-        """Ten keys a session, where several make one."""
-        return size if format_.holds == "session" else max(size, min(KEYS, size * 10))
+        """Five keys a session, where several make one: of very many each is of another session."""
+        return size if format_.holds == "session" else max(size, min(KEYS, size * 5))
 
     def step(self, format_: Format, wanted: SessionFilter) -> int:
         """Small where values are read to decide, and some may be left for the next page."""

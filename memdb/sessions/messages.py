@@ -71,6 +71,14 @@ _LOOSE_NAMES = ("message", "body", "value", "utterance")
 _CALL_NAMES = (
     *("tool_calls", "toolCalls", "toolInvocations", "function_call", "_tool_calls"),
     "toolExecutionRequests",  # LangChain4j's
+    "invalid_tool_calls",  # LangChain's, whose arguments are no JSON
+)
+# Items of OpenAI's Responses API: tools that the provider runs, and what is neither said nor called.
+_HOSTED = frozenset(
+    "web_search_call file_search_call code_interpreter_call image_generation_call mcp_call".split()
+)
+_NOTES = frozenset(
+    "mcp_list_tools mcp_approval_request mcp_approval_response compaction item_reference".split()
 )
 _RESULT_NAMES = ("toolResponses", "tool_results", "toolResults")  # beside the content, as Spring AI's
 _THOUGHT_NAMES = ("reasoning_content", "reasoning", "thinking", "thoughts")
@@ -294,6 +302,8 @@ def unwrapped(entry: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
     """The message within an entry that wraps it, and the role that the wrapper tells."""
     data = entry.get("data")
     if isinstance(data, dict) and isinstance(entry.get("type"), str) and "content" in data:  # LangChain
+        if entry["type"] == "chat" and isinstance(data.get("role"), str):  # of any other role
+            return data, data["role"]
         return data, entry["type"]
     kwargs = entry.get("kwargs")
     if isinstance(kwargs, dict) and ("lc" in entry or "content" in kwargs):  # LangChain, serialised
@@ -472,12 +482,13 @@ def _as_result(message: Mapping[str, Any], parts: list[Part], call: str) -> list
             texts.append(part.json)
         else:
             others.append(part)
+    beside = message.get("additional_kwargs")
+    told_by = (message, beside) if isinstance(beside, dict) else (message,)
     failed = (
         failed_in(message.get("content"))
         or str(message.get("status", "")).lower() == "error"
-        or any(message.get(name) is True for name in ("is_error", "isError"))
+        or any(place.get(name) is True for place in told_by for name in ("is_error", "isError"))
     )
-    beside = message.get("additional_kwargs")
     name = message.get("name") or message.get("tool_name") or message.get("toolName")
     if not call and isinstance(message.get("toolName"), str) and isinstance(message.get("id"), str):
         call = message["id"]
@@ -511,18 +522,26 @@ def _parted(entry: Mapping[str, Any]) -> list[Turn]:
     usual = "assistant" if entry.get("kind") == "response" else "user"
     at = time_in(entry)
     turns = []
-    for role, group in groupby(parts, lambda part: _PARTED.get(kind_of(part), usual)):
+    for role, group in groupby(parts, lambda part: _parted_role(part, usual)):
         members = list(group)
         content: list[Part] = []
         for part in members:
             if kind_of(part) == "user_prompt":
                 content += parts_of(part.get("content"))
-            elif kind_of(part) == "retry_prompt" and part.get("tool_call_id"):
+            elif kind_of(part) == "retry_prompt" and part.get("tool_name"):
                 content.append(replace(result_of(part), failed=True))
             else:
                 content += parts_of([part])
         turns.append(Turn(role, tuple(content), next((t for p in members if (t := time_in(p))), None) or at))
+    if isinstance(told := entry.get("instructions"), str) and told:
+        turns.insert(0, Turn("system", (Other("instructions", told),), at))
     return turns or [Turn(usual, (), at)]
+
+
+def _parted_role(part: Mapping[str, Any], usual: str) -> str:
+    """Of one of pydantic-ai's parts; a retry that is of no tool is asked of the model."""
+    kind = kind_of(part)
+    return "user" if kind == "retry_prompt" and not part.get("tool_name") else _PARTED.get(kind, usual)
 
 
 def _agent_item(entry: Mapping[str, Any]) -> Turn | None:
@@ -541,10 +560,22 @@ def _agent_item(entry: Mapping[str, Any]) -> Turn | None:
         if not call.name:
             rest = {n: v for n, v in entry.items() if n not in ("type", "id", "call_id", "status")}
             call = ToolCall(kind.removesuffix("_call"), call.arguments or as_json(rest), call.id)
-        output = entry.get("output")  # a hosted tool's call carries what came of it
+        if kind == "image_generation_call":
+            drawn = media_of({"result": entry.get("result")}, "image") if entry.get("result") else None
+            call = replace(call, arguments=str(entry.get("revised_prompt") or ""))
+            ended = (ToolResult("", call.id, call.name, entry.get("status") == "failed"),)
+            return Turn("assistant", (call, *ended, *((drawn,) if drawn else ())))
+        # A hosted tool's call carries what came of it, or only that it ended.
+        output = next((v for n in ("output", "outputs", "results") if (v := entry.get(n)) is not None), None)
         if output is not None or entry.get("error") is not None:
-            return Turn("assistant", (call, replace(result_of(entry), name=call.name)))
+            return Turn("assistant", (call, replace(result_of({**entry, "output": output}), name=call.name)))
+        if kind in _HOSTED and entry.get("status") in ("completed", "failed", "incomplete"):
+            ended = (ToolResult("", call.id, call.name, entry["status"] != "completed"),)
+            return Turn("assistant", (call, *ended))
         return Turn("assistant", (call,))
+    if kind in _NOTES:
+        role = "user" if kind == "mcp_approval_response" else "assistant"
+        return Turn(role, (Other(kind, as_json({n: v for n, v in entry.items() if n != "type"})),))
     return None
 
 

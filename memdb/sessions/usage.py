@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from memdb.embedding import local
+from memdb.sessions.formats import HISTORY, Session
 from memdb.sessions.turns import ToolCall, ToolResult, Turn
 
 KEPT = 20  # turns of a trimmed history
@@ -143,3 +144,26 @@ def token_use(turns: Sequence[Turn], kept: int = KEPT) -> TokenUse:
         sum(tokens[len(dropped) :]),
         sum(len(turn.words.encode("utf-8", "surrogatepass")) for turn in dropped),
     )
+
+
+def trimmed_bytes(session: Session, kept: int = KEPT) -> int | None:
+    """About how many bytes of the server's memory a history of the last `kept` turns would free.
+
+    Estimated: what the key takes is shared among the turns by what was read of them, each with an equal part
+    of what stands around their texts. Turns that were not read are taken for as large as the others. None
+    where the size is not known.
+    """
+    if session.size_bytes is None:
+        return None
+    dropped = max(0, session.total - kept)
+    if not dropped or not session.turns:
+        return 0
+    texts = [len(turn.words.encode("utf-8", "surrogatepass")) for turn in session.turns]
+    history = [field for field in session.fields if field.name == HISTORY] or session.fields
+    read = sum(field.size_bytes for field in history)
+    around = max(0.0, (read - sum(texts)) / len(texts))
+    unread = session.earlier * (sum(texts) / len(texts) + around)
+    part = unread + sum(size + around for size in texts[: max(0, dropped - session.earlier)])
+    beside = sum(field.size_bytes + len(field.name) for field in session.fields) - read
+    whole = unread + sum(texts) + around * len(texts) + max(0, beside)
+    return round(session.size_bytes * part / whole)

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from memdb.cluster import possible, replies
 from memdb.cluster.client import Arg, Client, Command
 from memdb.display import bytes_text, line
@@ -18,6 +16,7 @@ from memdb.sessions.checkpoint import plain_state
 from memdb.sessions.hashes import VALUE_BYTES, StoredField, seconds
 from memdb.sessions.mapping import SEQUENCES, TYPES, Format, Stored
 from memdb.sessions.messages import parsed, problems_told, time_in
+from memdb.sessions.number_types import guessed
 from memdb.sessions.packed import named, unpacked, wide_text
 
 ENTRIES = 500  # of a list, the newest
@@ -252,14 +251,8 @@ def _plain_text(value: bytes) -> bool:
 
 
 def _vector(value: bytes) -> bool:
-    """Whether bytes can be a vector of 32-bit floats: that many, finite, none of them huge."""
-    if len(value) < 16 or len(value) % 4 or named(value):
-        return False
-    numbers = np.frombuffer(value, dtype="<f4")
-    with np.errstate(all="ignore"):
-        return bool(
-            np.isfinite(numbers).all() and (np.abs(numbers) < 1e6).all() and np.abs(numbers).max() > 1e-9
-        )
+    """Whether bytes can be a vector, of numbers of any type."""
+    return not named(value) and guessed(value, 4) != ""
 
 
 def _entries(reply: Sequence[bytes]) -> tuple[list[str], tuple[str, ...]]:

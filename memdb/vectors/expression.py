@@ -45,7 +45,7 @@ def conditions(expression: str, dialect: Dialect, info: IndexInfo) -> Condition:
         RefusedFilter: the engine refuses it; the message says why and the hint how it is written there.
         UnknownField: the index has no field of that name, and the engine refuses such a filter.
     """
-    if expression.strip() in ("*", "(*)"):
+    if expression.strip(_BLANKS) in ("*", "(*)"):
         return And()
     reader = (_Reader if dialect.grouped_words else _ValkeyReader)(expression, dialect, info)
     condition = reader.union()
@@ -96,7 +96,7 @@ class _Reader:
         return self.text[self.at : self.at + 1]
 
     def blanks(self) -> None:
-        while not self.ended and self.sign.isspace():
+        while not self.ended and self.sign in _BLANKS:
             self.at += 1
 
     def take(self, sign: str) -> bool:
@@ -173,7 +173,7 @@ class _Reader:
         """Up to the colon, a comparison or a blank; a backslash is part of it where it escapes nothing."""
         start, name = self.at, ""
         escapes = self.dialect.escaped_names
-        while not self.ended and not self.sign.isspace() and self.sign != ":":
+        while not self.ended and self.sign not in _BLANKS and self.sign != ":":
             if escapes and self.sign in "=!<>":
                 break
             if escapes and self.sign == "\\":
@@ -227,7 +227,7 @@ class _Reader:
 
     def parted(self) -> bool:
         """Pass what stands between two numbers; whether there was anything."""
-        parted = not self.ended and (self.sign.isspace() or self.sign == ",")
+        parted = not self.ended and (self.sign in _BLANKS or self.sign == ",")
         self.blanks()
         if self.sign == ",":
             self.at += 1
@@ -287,7 +287,7 @@ class _Reader:
                 values[-1] += sign
             elif sign in _TAG_SIGNS:
                 raise self.refusal(f"has a '{sign}' in a value of '{name}'", "Put a backslash before it.")
-            elif sign in REDISEARCH_SPLITS or sign in _CONTROL or sign.isspace():
+            elif sign in REDISEARCH_SPLITS or sign in _CONTROL or sign in _BLANKS:
                 if sign == "'" and not values[-1].strip():
                     raise self.refusal(
                         f"has a quote at the start of a value of '{name}'", "Write it without."
@@ -373,7 +373,7 @@ class _Reader:
         before = self.sign == "*"
         self.at += before
         word = ""
-        while not self.ended and not self.sign.isspace():
+        while not self.ended and self.sign not in _BLANKS:
             if self.sign == "\\" and self.at + 1 < len(self.text):
                 self.at += 1
             elif self.sign in splits:

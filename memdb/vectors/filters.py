@@ -445,9 +445,9 @@ def _bound(number: float, included: bool) -> str:
 
 def _raw(expression: str) -> str:
     """An expression as it is sent, in brackets; an arrow would end it."""
-    text = expression.strip() or "*"
+    text = expression.strip(BLANKS) or "*"
     if _OPEN_ESCAPE.search(text):
-        text += expression.lstrip()[len(text) :][:1]  # a blank behind a backslash belongs to a word
+        text += expression.lstrip(BLANKS)[len(text) :][:1]  # a blank behind a backslash belongs to a word
     if text.replace(" ", "") == "(*)":
         text = "*"
     if "=>" in text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,6 +18,7 @@ from memdb.sessions import formats, known, listing
 from memdb.sessions.detect import detect
 from memdb.sessions.turns import part_line, turn_rows
 from memdb.sessions.usage import tool_use
+from tests.standins import memorydb, valkey_search
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +32,16 @@ def written(client: Client, *command: object) -> None:
     """Send what the client of the product sends nowhere."""
     with redis.Redis.from_url(client.target.url, protocol=2) as plain:
         plain.execute_command(*command)
+
+
+@pytest.fixture(params=["local", "valkey-search", "MemoryDB"])
+def of_any_engine(own_engine: Engine, request: pytest.FixtureRequest) -> Iterator[Client]:
+    """The local engine, by itself and as the others speak; what is written there is gone afterwards."""
+    standin = {"local": None, "valkey-search": valkey_search, "MemoryDB": memorydb}[request.param]
+    with contextlib.ExitStack() as fronts, connect(own_engine.target) as own:
+        target = own_engine.target if standin is None else fronts.enter_context(standin(own.target)).target
+        yield fronts.enter_context(connect(target))
+        own.execute("DEL", *own.execute("SCAN", 0, "COUNT", 10_000)[1])
 
 
 @pytest.fixture
@@ -210,7 +222,10 @@ def test_a_result_before_its_call_belongs_to_it(server: Client) -> None:
     assert (use.name, use.calls, use.answered, use.failed, use.open) == ("weather", 1, 1, 0, 0)
 
 
-def test_streams_and_sorted_sets_are_read_from_their_newest_with_their_times(server: Client) -> None:
+def test_streams_and_sorted_sets_are_read_from_their_newest_with_their_times(
+    of_any_engine: Client,
+) -> None:
+    server = of_any_engine
     for number in range(700):
         told = ("role", "user", "content", f"turn {number}")
         written(server, "XADD", "talk:a", f"{1_784_025_000_000 + number}-0", *told)

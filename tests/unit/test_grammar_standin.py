@@ -39,7 +39,8 @@ PARTS = (
 @title:amazon-backup ¦ @title:amazon,backup ¦ @title: amazon ¦ @title:a\\-b ¦ @title:\\a
 @title:(amazon) ¦ @body:+7 ¦ @body:7! ¦ amazon ¦ backup ¦ the ¦ amaz* ¦ * ¦ "number 7" ¦ über ¦ AND
 NOT ¦ | ¦ ( ¦ ) ¦ - ¦ -- ¦ ! ¦ ' ¦ , ¦ = ¦ $x ¦ { ¦ } ¦ [ ¦ ] ¦ : ¦ \\ ¦ " ¦ @ ¦ < ¦ & ¦ #
-""".strip()
+\xa0 ¦ @year:[2010 2015]\u3000@source:{blog} ¦ @year:\u3000[2010 2015] ¦ @year:[2010\xa02015]
+""".strip("\n ")
     .replace("\n", " ¦ ")
     .split(" ¦ ")
 )

@@ -288,10 +288,118 @@ SHAPES: dict[str, tuple[list[Any], list[str]]] = {
             },
         ],
         [
-            'assistant: [calls web_search({"action": {"query": "cat"}}) w]',
+            'assistant: [calls web_search({"action": {"query": "cat"}}) w] [result of web_search w: empty]',
             "assistant: [calls f({}) k] [error of f k: refused]",
             'tool: [result c1: {"type": "computer_screenshot", "image_url": "x"}]',
         ],
+    ),
+    "LangChain's calls that are no JSON and other roles": (
+        [
+            {
+                "type": "ai",
+                "data": {
+                    "content": "",
+                    "type": "ai",
+                    "invalid_tool_calls": [
+                        {
+                            "name": "w",
+                            "args": "{oops",
+                            "id": "c3",
+                            "error": "no JSON",
+                            "type": "invalid_tool_call",
+                        }
+                    ],
+                },
+            },
+            {"type": "chat", "data": {"content": "x", "type": "chat", "role": "assistant"}},
+        ],
+        ["ai: [calls w({oops) c3] [error c3: no JSON]", "assistant: x"],
+    ),
+    "LlamaIndex's tool that failed": (
+        [{"role": "tool", "content": "x", "additional_kwargs": {"tool_call_id": "c1", "is_error": True}}],
+        ["tool: [error c1: x]"],
+    ),
+    "hosted tools of OpenAI": (
+        [
+            {"type": "web_search_call", "id": "w1", "status": "failed", "action": {"query": "x"}},
+            {
+                "type": "file_search_call",
+                "id": "f1",
+                "status": "completed",
+                "queries": ["x"],
+                "results": ["y"],
+            },
+            {
+                "type": "code_interpreter_call",
+                "id": "i1",
+                "status": "completed",
+                "code": "1+1",
+                "outputs": ["2"],
+            },
+            {"type": "image_generation_call", "id": "g1", "status": "completed", "result": "A" * 400},
+            {"type": "image_generation_call", "id": "g2", "status": "failed", "result": None},
+            {
+                "type": "function_call_output",
+                "call_id": "c1",
+                "output": "An error occurred while running the tool.",
+            },
+            {"type": "mcp_approval_request", "id": "m1", "name": "t", "arguments": "{}"},
+            {"type": "item_reference", "id": "x"},
+        ],
+        [
+            'assistant: [calls web_search({"action": {"query": "x"}}) w1] [error of web_search w1: empty]',
+            'assistant: [calls file_search({"queries": ["x"], "results": ["y"]}) f1] '
+            "[result of file_search f1: y]",
+            "assistant: [calls code_interpreter(1+1) i1] [result of code_interpreter i1: 2]",
+            "assistant: [calls image_generation() g1] [result of image_generation g1: empty] [image, 300 B]",
+            "assistant: [calls image_generation() g2] [error of image_generation g2: empty]",
+            "tool: [error c1: An error occurred while running the tool.]",
+            'assistant: [mcp_approval_request: {"id": "m1", "name": "t", "arguments": "{}"}]',
+            'assistant: [item_reference: {"id": "x"}]',
+        ],
+    ),
+    "pydantic-ai's instructions and a retry of no tool": (
+        [
+            {
+                "kind": "request",
+                "instructions": "Be brief.",
+                "parts": [
+                    {
+                        "part_kind": "retry-prompt",
+                        "content": "Say it as JSON",
+                        "tool_name": None,
+                        "tool_call_id": "p1",
+                    }
+                ],
+            }
+        ],
+        ["system: [instructions: Be brief.]", "user: Say it as JSON"],
+    ),
+    "Strands' result of text and JSON": (
+        [
+            {
+                "role": "user",
+                "content": [
+                    {
+                        "toolResult": {
+                            "toolUseId": "t1",
+                            "status": "error",
+                            "content": [{"text": "no"}, {"json": {"a": 1}}],
+                        }
+                    }
+                ],
+            }
+        ],
+        ['user: [error t1: no {"a": 1}]'],
+    ),
+    "Haystack's reasoning": (
+        [
+            {
+                "role": "assistant",
+                "content": [{"reasoning": {"reasoning_text": "hm", "extra": {}}}, {"text": "ok"}],
+            }
+        ],
+        ["assistant: [thinking: hm] ok"],
     ),
 }
 

@@ -125,14 +125,14 @@ def test_every_part_of_a_turn_is_hidden() -> None:
     parts = (
         Text(mail),
         Thinking(mail),
-        ToolCall("f", mail),
-        ToolResult(mail),
+        ToolCall(f"f {mail}", mail, mail),
+        ToolResult(mail, mail, mail),
         Media("file", name=mail, address=f"https://x.org/{mail}"),
         Other("x", mail),
     )
     turn = hidden_turn(Turn("user", parts, name=mail))
     assert mail not in repr(turn)
-    assert repr(turn).count("[e-mail address]") == 8
+    assert repr(turn).count("[e-mail address]") == 12
 
 
 def test_turns_by_meaning_are_ranked_as_their_cosines() -> None:
@@ -173,4 +173,5 @@ def test_memories_that_are_alike_stand_side_by_side() -> None:
     assert (pair.earlier.session, pair.later.session) == ("m1", "m3")
     vectors = local.embed([memories[0].text, memories[1].text]).astype(np.float64)
     assert pair.cosine == pytest.approx(float(vectors[0] @ vectors[1]), abs=1e-6)
-    assert alike(memories, least=1.01) == ()
+    assert alike(memories[1:3], least=-1.0)[0].reading == "alike"
+    assert alike(memories[1:3], least=1.01) == ()
