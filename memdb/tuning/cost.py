@@ -25,9 +25,9 @@ from memdb.vectors.filters import EVERYTHING
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.read import Block
 
-KEYS = 500  # that the probe lists
-VECTORS = 250  # that it reads in each way
-SEARCHES = 8
+KEYS = 4_000  # that the probe lists, or an eighth of what the budget leaves: fewer say less
+VECTORS = 1_000  # that it reads in each way, of these
+SEARCHES = 32
 COMPARED = 256  # queries of the comparison that is timed
 ROWS = 4_096  # documents of it
 _ROW_BYTES = 24  # that a reply spends on a key and on a value beside what they hold
@@ -69,7 +69,9 @@ def rates(client: Client, info: IndexInfo, request: SweepRequest) -> Rates:
         MemDBError: the server does not answer, or the budget is spent.
     """
     field, params = info.vector_field(request.field)
-    batches = every_key(client, info, EVERYTHING, KEYS)
+    left = client.keys_left
+    size = KEYS if left is None else max(1, min(KEYS, left // 8))
+    batches = every_key(client, info, EVERYTHING, size)
     began = time.perf_counter()
     listed = next(batches, [])
     chance.numbers(listed, chance.salted(0))
@@ -77,7 +79,7 @@ def rates(client: Client, info: IndexInfo, request: SweepRequest) -> Rates:
     batches.close()  # type: ignore[attr-defined]  # a generator: its cursor must not stay open
     keys = [replies.key(key) for key in listed]
     began = time.perf_counter()
-    block = read.vectors_of(client, info, field.name, keys[:VECTORS]) if keys else None
+    block = read.vectors_of(client, info, field.name, keys[: min(size, VECTORS)]) if keys else None
     by_key = time.perf_counter() - began
     if block is None:
         raise BadInput(f"No document of '{info.name}' holds a usable vector.", "Choose another index.")
@@ -94,12 +96,15 @@ def rates(client: Client, info: IndexInfo, request: SweepRequest) -> Rates:
 
     ef, answered = settled(search, ef, limit, len(places), request.k)
     search(slice(len(answered), None), ef)  # of an index without the setting none were asked yet
-    keys_per_s, vectors_per_s = len(keys) / max(listing, 1e-6), len(keys[:VECTORS]) / max(by_key, 1e-6)
+    keys_per_s, vectors_per_s = (
+        len(keys) / max(listing, 1e-6),
+        len(keys[: min(size, VECTORS)]) / max(by_key, 1e-6),
+    )
     length = float(np.mean([len(key) for key in listed]))
     return Rates(
         keys_per_s,
         vectors_per_s,
-        _read_per_s(client, info, field.name) or min(keys_per_s, vectors_per_s),
+        _read_per_s(client, info, field.name, min(size, VECTORS)) or min(keys_per_s, vectors_per_s),
         pairs_per_s(params.dim, request.k, params.metric),
         ef,
         float(np.median(times[ef])),
@@ -108,11 +113,11 @@ def rates(client: Client, info: IndexInfo, request: SweepRequest) -> Rates:
     )
 
 
-def _read_per_s(client: Client, info: IndexInfo, field: str) -> float | None:
+def _read_per_s(client: Client, info: IndexInfo, field: str, count: int) -> float | None:
     """Vectors a second by cursor; None where the engine has none, where keys are listed meanwhile."""
     if not read.has_cursors(client, info):
         return None
-    begun = read.blocks(client, info, field, most=VECTORS)
+    begun = read.blocks(client, info, field, most=count)
     began = time.perf_counter()
     first = next(begun, None)
     took = time.perf_counter() - began
@@ -149,7 +154,7 @@ def sampled(documents: int, sample: int, queries: int, request: SweepRequest, me
     """
     hits = min(documents, queries * request.k)  # at most: queries may have hits in common
     size = documents * measured.key_bytes + (sample + hits) * measured.vector_bytes
-    searches = queries + 2 * min(TRIED, queries)  # some are asked at twice the EF_RUNTIME as well
+    searches = queries + min(TRIED, queries)  # half of those that are tried at twice the EF_RUNTIME as well
     seconds = (
         documents / measured.keys_per_s
         + (sample + hits) / measured.vectors_per_s

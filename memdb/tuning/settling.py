@@ -26,7 +26,8 @@ def settled(
 ) -> tuple[int, list[load.Answer]]:
     """The lowest doubling of an EF_RUNTIME beyond which another brings next to nothing nearer.
 
-    Some queries are asked at a time; as soon as those that are left cannot change it, it is doubled.
+    Some queries are asked at a time. As soon as those that are left cannot change it, it is doubled; where
+    half of them gained nothing, the others are not asked.
 
     Args:
         ask: answers of the queries in a slice, at an EF_RUNTIME.
@@ -50,6 +51,8 @@ def settled(
             hits += sum(len(keys) for keys, _ in some)
             nearer += sum(map(_nearer_hits, answers[len(further) : end], some))
             further += some
+            if not nearer and 2 * len(further) >= tried:
+                break
         if nearer <= SETTLED * hits:
             break
         ef, answers = 2 * ef, further

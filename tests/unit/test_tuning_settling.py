@@ -34,13 +34,14 @@ def ended(index: Index, limit: int = 4_096) -> int:
 @pytest.mark.parametrize(
     ("needed", "ef", "asked"),
     [
-        ([10] * 100, 1_024, {1_024: 100, 2_048: 100}),
+        # Where half of them gained nothing, the others are not asked.
+        ([10] * 100, 1_024, {1_024: 64, 2_048: 64}),
         # As soon as the queries left cannot change it, they are not asked: half of the first 32 gained.
-        ([10, 2_000] * 50, 2_048, {1_024: 32, 2_048: 100, 4_096: 100}),
+        ([10, 2_000] * 50, 2_048, {1_024: 32, 2_048: 64, 4_096: 64}),
         ([2_000, 4_000] * 50, 4_096, {1_024: 32, 2_048: 32, 4_096: 32}),
-        ([9_000] * 100, 1_024, {1_024: 100, 2_048: 100}),
-        # The last query alone gains: one hit of 300 is more than one of a thousand.
-        ([10] * 99 + [2_000], 2_048, {1_024: 100, 2_048: 100, 4_096: 100}),
+        ([9_000] * 100, 1_024, {1_024: 64, 2_048: 64}),
+        # One query alone gains: one hit of 300 is more than one of a thousand.
+        ([2_000] + [10] * 99, 2_048, {1_024: 32, 2_048: 64, 4_096: 64}),
     ],
 )
 def test_it_is_doubled_while_it_brings_nearer_documents_and_no_further_than_the_limit(
@@ -54,9 +55,10 @@ def test_it_is_doubled_while_it_brings_nearer_documents_and_no_further_than_the_
 
 
 def test_so_few_gains_that_they_are_within_what_is_let_pass() -> None:
-    """One hit of 1,200 is less than one of a thousand; two are more, wherever they stand."""
+    """One hit of 1,200 is less than one of a thousand; two are more, as soon as one stands in the first half."""
     assert ended(Index([2_000] + [10] * 399)) == 1_024
     assert ended(Index([2_000] + [10] * 398 + [2_000])) == 2_048
+    assert ended(Index([10] * 398 + [2_000] * 2)) == 1_024
 
 
 def test_other_documents_as_near_are_no_gain() -> None:

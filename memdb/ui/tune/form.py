@@ -123,7 +123,7 @@ def _documents(target: Target, info: IndexInfo, asked: SweepRequest, matching: i
         "What each will take",
         key="recall.cost",
         bind="query-params",
-        help="A probe reads some hundred vectors and searches a few times.",
+        help="A probe lists 4,000 keys, reads 1,000 vectors and searches some dozen times.",
     ):
         try:
             measured = tune_cached.rates(target, info, asked.field, asked.ef_max)
