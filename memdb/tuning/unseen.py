@@ -33,7 +33,9 @@ ASKED = 2_000  # at least, of each kind
 KNOWN_TO = 0.005  # standard error at which the two kinds' means are told apart: more are asked until then
 ROUNDS = 5  # graphs at most, each without another fifth, until so many were asked
 FEWEST = 100  # documents below which nothing is calibrated
-FEWEST_MATCHING = 1_000  # documents of the sample under the filter below which all are asked instead
+# Documents of the sample under the filter, and their share, below which all are asked instead: a mean of few
+# tells less than what the filter changes.
+FEWEST_MATCHING, LEAST_SHARE = 1_000, 0.2
 NEIGHBOURS = 16  # among which the first at a distance above zero is looked for: documents may be equal
 EQUAL = 1e-3  # a neighbour nearer than this share of the sixteenth is a copy
 SCALES = (0.1, 4.0)
@@ -164,7 +166,7 @@ def calibrated(
     """
     if len(vectors) < max(FEWEST, 10 * k):
         return UNMEASURED
-    if matching is None or matching.sum() < FEWEST_MATCHING:
+    if matching is None or matching.sum() < FEWEST_MATCHING or matching.mean() < LEAST_SHARE:
         matching = np.ones(len(vectors), np.bool_)
     digest = hashlib.sha256(np.ascontiguousarray(vectors).tobytes())
     digest.update(matching.tobytes())
