@@ -108,7 +108,8 @@ def unseen(
     else:
         bases = _random(client, info, field, count, seed, condition, report)
         some = _random(client, info, field, unseen_like.SAMPLE, seed, EVERYTHING, report)
-        matching = _among(client, info, field, some.keys, condition)
+        if params.algorithm == "HNSW":
+            matching = _among(client, info, field, some.keys, condition)
     if not len(bases.keys):
         raise nothing(info, _words(client, info, condition), vector_field.name, bases.left_out)
     some = some.first(unseen_like.SAMPLE)
