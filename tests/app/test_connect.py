@@ -223,6 +223,8 @@ def test_no_address_that_is_entered_shows_its_password(open_app: AppTest) -> Non
             shown = "".join((texts(open_app), tables, titles, options, str(dict(open_app.query_params))))
             assert not re.search("HID|DEN", shown), url
             assert not open_app.exception, url
+    # Of the last.
+    assert any("not UTF-8, which no page can open" in e.proto.title.replace("\\", "") for e in open_app.error)
 
 
 def test_served_beyond_this_machine_nobody_enters_addresses(
