@@ -27,9 +27,12 @@ demo: $(APP) ## engine, demo data and app at http://localhost:8501 (PORT=… for
 app: $(APP) ## the app alone, for the running engine or MEMDB_URL
 	@exec $(BIN)/memdb app --port $(PORT) $(ARGS)
 
-test: $(TESTS) check ## ruff, mypy, and all tests (browser tests where there is a Chromium)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS) \
-	  || { test $$? -eq 1 && $(BIN)/python tests/again.py; }
+test: $(TESTS) ## ruff, mypy, and all tests (browser tests where there is a Chromium)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	@$(BIN)/mypy & mypy=$$!; \
+	  $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS) \
+	  || { test $$? -eq 1 && $(BIN)/python tests/again.py; }; tests=$$?; wait $$mypy && exit $$tests
 
 test-on: $(TESTS) ## the tests that any engine can be asked: SERVER=… [MODULE=…], or URL=… of an empty server
 	@test -n "$(SERVER)$(URL)" || { echo "Name what to test: SERVER=/path/to/valkey-server MODULE=/path/to/libsearch.so, or URL=redis://…" >&2; exit 1; }

@@ -40,17 +40,25 @@ if TYPE_CHECKING:
     from memdb.maps.neighbours import Neighbourhoods
 
 ROUNDS = 3
+GROUPS = 200  # of `drawn`
 LARGE = (50_000, 200_000)
 
 
 def drawn(n: int, dim: int = 256) -> np.ndarray:
     """More than the demo has: 200 groups along 16 directions of 256, with noise in all; seeded."""
     rng = np.random.default_rng(0)
-    along = rng.standard_normal((200, 16), dtype=np.float32)[rng.integers(0, 200, n)]
+    along = rng.standard_normal((GROUPS, 16), dtype=np.float32)[rng.integers(0, GROUPS, n)]
     along += 0.7 * rng.standard_normal((n, 16), dtype=np.float32)
     made = along @ rng.standard_normal((16, dim), dtype=np.float32)
     made += 0.5 * rng.standard_normal((n, dim), dtype=np.float32)
     return made / np.linalg.norm(made, axis=1, keepdims=True)
+
+
+def groups(n: int) -> np.ndarray:
+    """The group (n,) of each vector of `drawn`."""
+    rng = np.random.default_rng(0)
+    rng.standard_normal((GROUPS, 16), dtype=np.float32)
+    return rng.integers(0, GROUPS, n)
 
 
 def demo(n: int) -> np.ndarray:

@@ -23,8 +23,9 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,9 @@ from memdb.jobs import silent
 from memdb.tuning import cost, decide, load, queries, truth
 from memdb.tuning import sample as samples
 from memdb.tuning.estimate import Nearer, estimates
-from memdb.tuning.reference import MOST_EF, TRIED, Reference, reference, reference_ef, settled
+from memdb.tuning.reference import Reference, reference
 from memdb.tuning.run import SweepRequest
+from memdb.tuning.settling import MOST_EF, TRIED, reference_ef, settled
 from memdb.tuning.source import Given
 from memdb.vectors import index, read
 from memdb.vectors.distance import Floats
@@ -165,9 +167,27 @@ def main() -> int:
     parser.add_argument("--url", help="part reading on the index 'idx' of this server")
     parser.add_argument("--dim", type=int, default=256, help="of the part reading")
     parser.add_argument(
+        "--intrinsic",
+        type=int,
+        default=32,
+        help="dimensions that the documents of the part reading spread in (default: 32, as texts do)",
+    )
+    parser.add_argument(
         "--flat", action="store_true", help="part reading on a FLAT index, which loads sooner"
     )
+    parser.add_argument(
+        "--figure",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="SVG to draw of what was printed before: SVG LOG …",
+    )
     options = parser.parse_args()
+    if options.figure:
+        svg, *logs = options.figure
+        lines = [line for log in logs for line in log.read_text().splitlines() if line.startswith('{"kind":')]
+        svg.write_text(_figure([json.loads(line) for line in lines]))
+        return 0
     good = True
     with tempfile.TemporaryDirectory() as folder:
         if options.part != "reading":
@@ -219,6 +239,61 @@ def _coverage(options: argparse.Namespace, folder: Path) -> bool:
         and all(w <= GOAL_WIDTH for w in widths)
         and (not steps[1] or steps[0] / steps[1] >= GOAL_STEPS)
     )
+
+
+def _figure(told: Sequence[Mapping[str, Any]]) -> str:
+    """Coverage and width of each kind beside their goals, as SVG."""
+    row, left, width, panel = 24, 190, 820, 270
+    height = 60 + row * len(told)
+    panels = (
+        ("coverage of the 95 % interval", "coverage", 0.90, 1.0, GOAL_COVER, 0.95),
+        (
+            "its width, at the recall nearest to 0.95",
+            "width_near_0.95",
+            0.0,
+            0.04,
+            GOAL_WIDTH / 2,
+            GOAL_WIDTH / 2,
+        ),
+    )
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        'font-family="system-ui,sans-serif" font-size="12">',
+        f'<rect width="{width}" height="{height}" fill="#fff"/>',
+    ]
+    for number, (title, name, low, high, around, middle) in enumerate(panels):
+        begin = left + number * (panel + 50)
+
+        def x(value: float, begin: int = begin, low: float = low, high: float = high) -> float:
+            return begin + panel * (min(max(value, low), high) - low) / (high - low)
+
+        parts.append(f'<text x="{begin}" y="16" font-weight="600">{title}</text>')
+        band = x(middle + around) - x(middle - around)
+        parts.append(
+            f'<rect x="{x(middle - around):.1f}" y="26" width="{band:.1f}" height="{row * len(told)}" '
+            'fill="#009e73" opacity=".18"/>'
+        )
+        below = f'y="{height - 12}" text-anchor="middle" fill="#5b6875"'
+        parts += [
+            f'<text x="{x(tick):.1f}" {below}>{tick:.3g}</text>'
+            for tick in np.linspace(low, high, 5).tolist()
+        ]
+        for place, each in enumerate(told):
+            y = 26 + row * (place + 0.5)
+            parts.append(f'<circle cx="{x(each[name]):.1f}" cy="{y}" r="4.5" fill="#0072b2"/>')
+            if number:
+                text = f"{each[name]:.4f} at {each['recall_near_0.95']:.3f}"
+                anchor = "end" if x(each[name]) > begin + panel / 2 else "start"
+                side = -9 if anchor == "end" else 9
+                parts.append(
+                    f'<text x="{x(each[name]) + side:.1f}" y="{y + 4}" text-anchor="{anchor}" '
+                    f'fill="#5b6875">{text}</text>'
+                )
+            else:
+                parts.append(
+                    f'<text x="{left - 10}" y="{y + 4}" text-anchor="end">{escape(each["kind"])}</text>'
+                )
+    return "".join(parts) + "</svg>\n"
 
 
 def _drawn(recording: Recording, draws: int, share: float, asked: int) -> dict[str, Any]:
@@ -304,7 +379,9 @@ def _recorded(kind: Kind, count: int) -> Recording:
             condition = "*" if kind.filter_share == 1 else "@tag:{in}"
             members = alive & (tags == "in") if kind.filter_share < 1 else alive
             begin = reference_ef(SweepRequest("", ef_max=512), MOST_EF)
-            best, _ = settled(lambda ef: _answers(client, info, asked[:TRIED], ef, condition), begin, MOST_EF)
+            best, _ = settled(
+                lambda rows, ef: _answers(client, info, asked[rows], ef, condition), begin, MOST_EF, TRIED, K
+            )
             hits = {ef: _asked(client, info, asked, ef, condition) for ef in (*EFS, best)}
     return _judged(kind, documents, asked, members, hits)
 
@@ -417,7 +494,6 @@ def _reading(options: argparse.Namespace) -> bool:
             return _both(client, options)
     count, dim = options.docs or 1_000_000, options.dim
     random = np.random.default_rng(3)
-    centres = _centres(dim)
     with tempfile.TemporaryDirectory() as folder, engine.start(Path(folder), log=False) as running:
         running.wait_ready()
         with connect(running.target) as client:
@@ -428,20 +504,24 @@ def _reading(options: argparse.Namespace) -> bool:
             )
             index.create(client, IndexSpec("idx", (field,), ("d:",)))
             for start in range(0, count, 1_000):
-                rows = _around(centres, random, min(1_000, count - start))
+                rows = _rows(random, min(1_000, count - start), dim, options.intrinsic)
                 client.pipeline(
                     [("HSET", f"d:{start + i}", "v", row.tobytes()) for i, row in enumerate(rows)]
                 )
             return _both(client, options)
 
 
-def _centres(dim: int) -> Floats:
-    return np.random.default_rng(4).normal(size=(100, dim)).astype(np.float32)
+def _rows(random: np.random.Generator, count: int, dim: int, intrinsic: int) -> Floats:
+    """(count, dim): 100 clusters of `intrinsic` dimensions, turned into the space."""
+    centres = np.random.default_rng(4).normal(size=(100, intrinsic))
+    return _turned(centres[random.integers(0, 100, count)] + random.normal(size=(count, intrinsic)), dim)
 
 
-def _around(centres: Floats, random: np.random.Generator, count: int) -> Floats:
-    noise = random.normal(size=(count, centres.shape[1])).astype(np.float32)
-    return centres[random.integers(0, len(centres), count)] + noise
+def _turned(rows: np.ndarray, dim: int) -> Floats:
+    intrinsic = rows.shape[1]
+    turn = np.linalg.qr(np.random.default_rng(7).normal(size=(dim, intrinsic)))[0].T
+    turned: Floats = (rows @ turn).astype(np.float32)
+    return turned
 
 
 def _both(client: Client, options: argparse.Namespace) -> bool:
@@ -453,9 +533,8 @@ def _both(client: Client, options: argparse.Namespace) -> bool:
     keys = next(read.matching_keys(client, info, "*", min(2 * asked_for, count)))
     block = read.vectors_of(client, info, "v", keys)
     assert block is not None
-    made = np.asarray(block.vectors[:asked_for]) + 0.5 * _around(
-        np.zeros((1, dim), np.float32), np.random.default_rng(5), len(block.vectors[:asked_for])
-    )
+    moved = np.random.default_rng(5).normal(size=(len(block.vectors[:asked_for]), options.intrinsic))
+    made = block.vectors[:asked_for].astype(np.float64) + 0.5 * _turned(moved, dim)
     asked = queries.made(made.astype(np.float32), [str(i) for i in range(len(made))], (), Given())
     request = SweepRequest("idx", "v", k=K)
     rates = cost.rates(client, info, request)

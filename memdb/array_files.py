@@ -89,6 +89,29 @@ def read_array(file: IO[bytes], size: int) -> NDArray[Any]:
     return made.reshape(shape, order="F" if columns_first else "C")
 
 
+def checked(
+    array: NDArray[Any], kinds: str, *shape: int | None, least: float = -np.inf, most: float = np.inf
+) -> NDArray[Any]:
+    """An array of a file, (n,), (n, d) or of another shape, if it is what its reader takes it for.
+
+    Args:
+        array: as it was read.
+        kinds: of numbers, as NumPy's `dtype.kind` has them: "f", "iu".
+        shape: its lengths; None where any will do.
+        least: its smallest value.
+        most: its largest value.
+
+    Raises:
+        ValueError: it is not.
+    """
+    fits = len(shape) == array.ndim and all(w in (None, n) for w, n in zip(shape, array.shape, strict=True))
+    if array.dtype.kind not in kinds or not fits:
+        raise ValueError(f"an array of {array.dtype} has the shape {str(array.shape)[:80]}")
+    if array.size and not (least <= array.min() and array.max() <= most):
+        raise ValueError(f"its values run from {array.min()} to {array.max()}")
+    return array
+
+
 class _Arrays(Mapping[str, NDArray[Any]]):
     def __init__(self, archive: zipfile.ZipFile, most: int) -> None:
         members = archive.infolist()

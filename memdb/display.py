@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import html
+import math
 import re
+import unicodedata
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 # A text that is Markdown already: of ours, or put together of what `markdown` and `code` made. Callers of who
 # takes one are held to it by tests/unit/test_shown_text.py.
@@ -109,19 +113,54 @@ class _Labels:  # no closure: Streamlit's test harness pickles what a box was ma
         return self.shown.get(value, line(value, self.limit))
 
 
+def takes_room(sign: str) -> bool:
+    """Whether a character is seen: no blank, no control character, no mark or letter without width."""
+    return not (unicodedata.category(sign).startswith(("Z", "C")) or _UNSEEN.fullmatch(sign))
+
+
+def repeats(text: str, secret: str) -> bool:
+    """Whether a text that another program wrote holds a secret, or twelve signs of it in a row.
+
+    It may be spelled otherwise: other capitals, signs or blanks between, %-codes, base64, hexadecimal. Of a
+    secret with fewer than four letters and digits this cannot be told from any text: False.
+    """
+    raw = secret.encode("utf-8", "surrogateescape")
+    told = {_letters(text), _letters(unquote(text))}
+    for spelled in (secret, b64encode(raw).decode(), raw.hex()):
+        wanted = _letters(spelled)
+        size = min(len(wanted), 12)
+        parts = {wanted[i : i + size] for i in range(len(wanted) - size + 1)}
+        if size >= 4 and any(part in each for part in parts for each in told):
+            return True
+    return False
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold()))
+
+
 def is_utf8(value: str) -> bool:
     """Whether a text is UTF-8 throughout: no byte of it was kept as a lone surrogate."""
     return not any("\ud800" <= c <= "\udfff" for c in value)
 
 
 def percent(share: float) -> str:
-    """A share with the digits that count: "2 %", "0.35 %"."""
+    """A share with the digits that count: "2 %", "0.35 %"; what is hardly any is told as that."""
+    if 0 < share < 5e-6:
+        return "less than 0.001 %"
     return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.3g} %"
 
 
 def counted(number: int, what: str, plural: str = "") -> str:
     """A number of things as people write it: 1 document, 2,540 documents."""
     return f"{number:,} {what if number == 1 else plural or what + 's'}"
+
+
+def number_text(value: float) -> str:
+    """A number as people read it: 1,500. Of one that Python would not print, how many digits it has."""
+    if not isinstance(value, int) or abs(value) < 10**40:
+        return f"{value:,}"
+    return f"a number of about {math.log10(abs(value)):,.0f} digits"
 
 
 def bytes_text(size: float | None) -> str:

@@ -35,7 +35,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from memdb.display import line
+from memdb.display import line, number_text
 
 
 class MemDBError(Exception):
@@ -207,7 +207,7 @@ class OutOfRange(BadInput):
 
     def __init__(self, name: str, value: float, low: float, high: float, where: str) -> None:
         super().__init__(
-            f"{name} is {value:,}; {where} accepts {low:,} to {high:,}.",
+            f"{name} is {number_text(value)}; {where} accepts {low:,} to {high:,}.",
             "Choose a value within these limits.",
         )
         self.name = name

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from memdb.display import takes_room
 from memdb.json_text import json_text
 
 
@@ -66,7 +67,7 @@ def _is_formula(text: str) -> bool:
     breaks and signs without width, which some programs drop."""
     if text[:1] in {"\t", "\n"}:
         return True
-    sign = next((c for c in text if not unicodedata.category(c).startswith(("Z", "C"))), "")
+    sign = next(filter(takes_room, text), "")
     return unicodedata.normalize("NFKC", sign)[:1] in {"=", "+", "-", "@", "\u2212"}
 
 

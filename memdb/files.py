@@ -14,6 +14,7 @@ import os
 import stat
 import threading
 import time
+import tomllib
 import zipfile
 import zlib
 from collections import deque
@@ -26,12 +27,20 @@ from typing import IO, Any, TypeVar
 import msgspec
 
 from memdb.errors import DamagedFile, MemDBError, NotKept
+from memdb.numerals import whole_number
 
 # What lies under the home: folders of ours, none of which is a link.
 FOLDERS = (
-    "corpus drill embeddings engine evaluations history logs maps profiles run runs taps truth tuning watch"
+    "corpus drill embeddings engine evaluations history logs maps profiles run runs samples taps truth "
+    "tuning watch"
 ).split(" ")
-CACHES = ("corpus", "embeddings", "maps", "truth")  # of them: what is made again from something else
+CACHES = (
+    "corpus",
+    "embeddings",
+    "maps",
+    "samples",
+    "truth",
+)  # of them: what is made again from something else
 MOST_BYTES = 64 << 20  # of a JSON file
 MOST_TEXT_BYTES = 4 << 20  # of a settings file
 _OLD_S = 3_600.0  # a part this old belongs to nobody
@@ -155,6 +164,22 @@ def named(path: Path, most: int) -> bytes:
     return raw
 
 
+def tables(told: str) -> dict[str, Any]:
+    """The tables of a text in TOML.
+
+    Raises:
+        ValueError: it is none, is nested too deeply, or holds a number of thousands of digits.
+    """
+    try:
+        return tomllib.loads(told)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError:
+        raise ValueError("a number in it has thousands of digits") from None
+
+
 def document(path: Path, kind: type[T] | Any, *, most: int = MOST_BYTES) -> Any:
     """The JSON of a file as a `kind`, e.g. a dataclass; None where there is no file.
 
@@ -271,9 +296,9 @@ def set_aside(path: Path, why: str, *others: Path) -> DamagedFile:
     aside = path.with_name(f"{path.name}.damaged")
     named = aside.name
     if path.parent.name in CACHES:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # a folder is none that can be unlinked
             path.unlink()
-        return _noted(path, why, "")
+            return _noted(path, why, "")
     try:
         path.rename(aside)
     except OSError:
@@ -324,7 +349,7 @@ def _reason(exc: BaseException) -> str:
 
 def _writes_still(name: str) -> bool:
     """Whether the writer of a part may still be there, by the process id in its name."""
-    numbers = [int(word) for word in name.split(".")[:-1] if word.isascii() and word.isdigit()]
+    numbers = [number for word in name.split(".")[:-1] if (number := whole_number(word)) is not None]
     if not numbers:
         return True  # not told
     with contextlib.suppress(PermissionError):

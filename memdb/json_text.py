@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping, Set
 from datetime import date
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+# What UTF-8 cannot say, and what a terminal obeys: controls, and marks that change the direction of writing.
+_ESCAPED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def json_text(value: object, *, indent: int | None = None, ascii_only: bool = True) -> str:
@@ -21,10 +22,10 @@ def json_text(value: object, *, indent: int | None = None, ascii_only: bool = Tr
         value: of dicts, lists, texts and numbers, NumPy's too; dates and other things become text.
         indent: for people; None writes one line.
         ascii_only: escape all other characters. Otherwise only bytes that were not UTF-8, lone surrogates
-            here, are escaped: JSON can say so, UTF-8 cannot.
+            here, are escaped, since JSON can say so and UTF-8 cannot, and what a terminal would obey.
     """
     text = json.dumps(plain(value), indent=indent, ensure_ascii=ascii_only, allow_nan=False)
-    return _SURROGATE.sub(lambda surrogate: f"\\u{ord(surrogate.group()):04x}", text)
+    return _ESCAPED.sub(lambda sign: f"\\u{ord(sign.group()):04x}", text)
 
 
 def plain(value: object) -> object:

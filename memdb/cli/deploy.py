@@ -26,7 +26,12 @@ class Deploy(Command):
         "--style", default="host", choices=STYLES, help="an instance for one person, or containers for a team"
     )
     out: str = option("--out", required=True, metavar="DIR", help="new or empty folder for the files")
-    user: str = option("--user", required=True, metavar="NAME", help="of the cluster; logs in with IAM")
+    user: str = option(
+        "--user",
+        default="",
+        metavar="NAME",
+        help="of the cluster; logs in with IAM (default: the only one that does)",
+    )
     service: Service = option("--service", default="memorydb", choices=SERVICES)
     subnets: str = option(
         "--subnets",
@@ -38,7 +43,7 @@ class Deploy(Command):
         "--who",
         default="",
         metavar="RULE",
-        help="who may look, of a team, as claim=value: 'email=*@example.com' (required there)",
+        help="who may look, of a team, as claim=value: 'email=*@example.com'",
     )
     write: str = option(
         "--write",
@@ -50,7 +55,7 @@ class Deploy(Command):
         "--wheel",
         default="",
         metavar="FILE",
-        help="that a host installs, memdb_explorer-….whl (required there)",
+        help="that a host installs, memdb_explorer-….whl (default: that of this version in ./dist)",
     )
     bucket: str = option("--bucket", default="", metavar="NAME", help="that a host fetches the wheel from")
     image: str = option("--image", default="", metavar="NAME", help="of the container, in your registry")
@@ -73,9 +78,9 @@ class Deploy(Command):
         given = {"BundleBucket": self.bucket} if self.style == "host" else {"Image": self.image}
         filled = write.values(told, self.style, access, {name: v for name, v in given.items() if v})
         month = cost.month(self.style, self.region, catalogue.load())
-        written = write.write(out, write.texts(told, self.style, filled), wheel)
-        left = write.still_open(self.style, filled)
-        commands = write.commands(told, self.style, out, filled)
+        written = write.write(out, self.style, write.texts(told, self.style, filled), wheel)
+        left = write.still_open(self.style, filled, wheel)
+        commands = write.commands(told, self.style, out, filled, wheel)
         if self.json:
             print_json(
                 {
@@ -103,7 +108,7 @@ class Deploy(Command):
             say(note)
         say(f"{len(written)} files are in {out}. Nothing was created in AWS.")
         for name, what in left.items():
-            say(f"Still to say, in parameters.json or terraform.tfvars.json: {name}, {what}.")
+            say(f"Still missing: {name}, {what}.")
         say("Next:")
         for command in commands:
             say(f"  {command}")
@@ -119,9 +124,9 @@ class Deploy(Command):
                 )
             return ""
         if not self.who:
-            raise BadInput(
-                "Who may look is not said.", "Say it with --who, e.g. --who 'email=*@example.com'."
-            )
+            if self.write:
+                raise BadInput("Who may look is not given.", "--write goes with --who, e.g. --who 'email=*'.")
+            return ""
         rules = {"look": [self.who]} | ({"write": [self.write]} if self.write else {})
         parse(rules, ())
         return "\n".join(f"{key} = [{_quoted(rule)}]" for key, (rule,) in rules.items())
@@ -130,12 +135,10 @@ class Deploy(Command):
         """The wheel of a host; of this version, and not older than the home's data."""
         if self.style == "team":
             return None
-        if not self.wheel:
-            raise BadInput(
-                "A host installs a wheel, and none is named.",
-                "`python -m build --wheel`, then --wheel dist/….whl.",
-            )
-        path = Path(self.wheel).expanduser().absolute()
+        path = Path(self.wheel).expanduser().absolute() if self.wheel else versions.built()
+        if path is None:
+            versions.check(Settings.from_env().home, versions.own() or "0")
+            return None
         version = versions.of_wheel(path)
         versions.check(Settings.from_env().home, version)
         if versions.own() and version != versions.own():

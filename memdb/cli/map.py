@@ -17,6 +17,7 @@ from memdb.errors import BadInput
 from memdb.maps import run, two
 from memdb.maps.request import GRAPHS, LAYOUTS, MOST, By, How, Layout, MapRequest
 from memdb.maps.request import Map as Made
+from memdb.numerals import whole_number
 from memdb.settings import Settings
 from memdb.vectors.index import index_info
 
@@ -75,9 +76,11 @@ class Map(OnIndex):
             BadInput: the sample cannot be meant so.
         """
         whole = self.sample == "all"
-        if not whole and not self.sample.replace(",", "").replace("_", "").isdigit():
+        count = MOST if whole else whole_number(self.sample.replace(",", "").replace("_", ""))
+        if count is None:
             raise BadInput(
-                f"--sample is '{self.sample}', which is no number.", "Give how many documents, or `all`."
+                f"--sample is '{self.sample}', which is no number of documents.",
+                "Give how many documents, or `all`.",
             )
         if whole and self.stratify:
             raise BadInput("All documents cannot be stratified.", "Give a number with --sample.")
@@ -86,7 +89,7 @@ class Map(OnIndex):
             field=self.field,
             condition=self.filter,
             by="all" if whole else "stratified" if self.stratify else "random",
-            count=MOST if whole else int(self.sample.replace(",", "").replace("_", "")),
+            count=count,
             stratum=self.stratify,
             seed=self.seed,
             neighbours=self.neighbours,

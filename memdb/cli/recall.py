@@ -16,6 +16,7 @@ from memdb.cli.options import option
 from memdb.cli.output import Bar, note, print_json, print_table, say
 from memdb.cluster.client import open_for_work
 from memdb.errors import BadInput, Cancelled
+from memdb.numerals import whole_number
 from memdb.settings import Settings
 from memdb.tuning import ask, queries, report, store
 from memdb.tuning import source as sources
@@ -116,8 +117,8 @@ class Recall(InWords):
         given = self.queries.replace(",", "").replace("_", "")
         if not given:
             return kind(seed=self.seed)
-        if given.isdigit():  # a number that was asked for is kept to
-            return kind(int(given), self.seed, extend=False)
+        if (count := whole_number(given)) is not None:  # a number that was asked for is kept to
+            return kind(count, self.seed, extend=False)
         if self.documents:
             raise BadInput(
                 f"--documents asks documents, --queries {self.queries} asks others.",

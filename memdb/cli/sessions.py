@@ -27,11 +27,12 @@ from memdb.sessions.known import ARTICLE
 from memdb.sessions.mapping import Format
 from memdb.sessions.meaning import Memory, NearTurn, alike, near_turns
 from memdb.sessions.redact import hidden_session, hidden_summary, hidden_turn
+from memdb.sessions.statements import READINGS, WORDS
 from memdb.sessions.stored_vectors import NearStored
 from memdb.sessions.strategy import PAGE, SessionPage
 from memdb.sessions.summaries import SessionSummary
 from memdb.sessions.turns import Text, Turn, part_line, turn_object, turn_rows
-from memdb.sessions.usage import TOKENS_FROM, together, token_use, tool_use
+from memdb.sessions.usage import KEPT, TOKENS_FROM, together, token_use, tool_use, trimmed_bytes
 from memdb.settings import Settings
 
 
@@ -307,7 +308,10 @@ def _listed(layout: Format, page: SessionPage, *, as_json: bool) -> int:
 def _usage(sessions: list[Session], *, as_json: bool) -> int:
     """Tools and tokens of some sessions."""
     uses = together(tool_use(session.turns, session.earlier + 1) for session in sessions)
-    tokens = [token_use(session.turns).tokens for session in sessions]
+    counts = [token_use(session.turns) for session in sessions]
+    tokens = [use.tokens for use in counts]
+    freed = [trimmed_bytes(session) for session in sessions]
+    freed_bytes = None if None in freed else sum(filter(None, freed))
     size = sum(session.size_bytes or 0 for session in sessions)
     if as_json:
         print_json(
@@ -320,9 +324,14 @@ def _usage(sessions: list[Session], *, as_json: bool) -> int:
                 "tokens_about": sum(tokens),
                 "tokens_from": TOKENS_FROM,
                 "size_bytes": size,
+                "of_last_turns": {
+                    "turns": KEPT,
+                    "tokens_about": sum(use.kept_tokens for use in counts),
+                    "freed_bytes_about": freed_bytes,
+                },
                 "by_session": [
-                    {"id": session.id, "turns": session.total, "tokens_about": count}
-                    for session, count in zip(sessions, tokens, strict=True)
+                    {"id": s.id, "turns": s.total, "tokens_about": count, "freed_bytes_about": free}
+                    for s, count, free in zip(sessions, tokens, freed, strict=True)
                 ],
             }
         )
@@ -334,9 +343,17 @@ def _usage(sessions: list[Session], *, as_json: bool) -> int:
         ]
         print_table("", ("tool", "calls", "answered", "failed", "no result"), rows, right=(1, 2, 3, 4))
     say(
-        f"{len(sessions)} sessions, {bytes_text(size)} in memory, about {sum(tokens):,} tokens "
+        f"{counted(len(sessions), 'session')}, {bytes_text(size)} in memory, about {sum(tokens):,} tokens "
         f"({TOKENS_FROM})"
     )
+    if any(session.total > KEPT for session in sessions):
+        free = (
+            "" if freed_bytes is None else f", and free about {bytes_text(freed_bytes)} in memory, estimated"
+        )
+        say(
+            f"Histories of the last {KEPT} turns would have about "
+            f"{sum(use.kept_tokens for use in counts):,} tokens{free}"
+        )
     return 0
 
 
@@ -375,19 +392,31 @@ def _near(near: Sequence[NearTurn], how: str, *, as_json: bool) -> int:
 
 
 def _alike(sessions: Sequence[Session], *, as_json: bool) -> int:
-    """Memories of one user that say nearly the same, or contradict each other."""
+    """Memories of one user that say nearly the same, or one against the other."""
     pairs = alike([Memory(s.id, s.user_id, s.turns[0].content, s.created) for s in sessions if s.turns])
     if as_json:
         print_json([asdict(pair) for pair in pairs])
         return 0
     rows = [
-        (f"{p.cosine:.3f}", line(p.earlier.user, 40), line(p.earlier.text, 100), line(p.later.text, 100))
+        (
+            p.reading,
+            f"{p.cosine:.3f}",
+            line(p.earlier.user, 40),
+            line(p.earlier.text, 100),
+            line(p.later.text, 100),
+            line(f"{p.only_earlier or '–'} / {p.only_later or '–'}", 80),
+        )
         for p in pairs
     ]
-    print_table("", ("cosine", "user", "earlier", "later"), rows, right=(0,))
+    print_table("", ("reading", "cosine", "user", "earlier", "later", "differ in"), rows, right=(1,))
+    seen = {p.reading for p in pairs}
     say(
-        f"Of {counted(len(sessions), 'session')}. Duplicates, or one contradicts the other: the cosine "
-        "cannot tell which."
+        " ".join(
+            (
+                f"Of {counted(len(sessions), 'session')}, told by their words.",
+                *(f"{name}: {WORDS[name]}." for name in READINGS if name in seen),
+            )
+        )
     )
     return 0
 

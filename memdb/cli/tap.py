@@ -10,7 +10,9 @@ from pathlib import Path
 from memdb.cli.arguments import OnServer, count, share
 from memdb.cli.options import option
 from memdb.cli.output import note, write
+from memdb.display import counted, percent
 from memdb.errors import BadInput
+from memdb.numerals import whole_number
 from memdb.settings import Settings
 
 
@@ -73,10 +75,11 @@ class Tap(OnServer):
                 signal.signal(signal.SIGTERM, before)
                 signal.signal(signal.SIGINT, interrupt)
         passed = proxy.passed
+        kept = "all" if recorder.share == 1 else percent(recorder.share)
         note(
-            f"{passed.clients:,} clients sent {passed.commands:,} commands, {passed.searches:,} of them "
-            f"searches for nearest neighbours; {len(recorder):,} are in {path}, which keeps "
-            f"{recorder.share:.4g} of them."
+            f"{counted(passed.clients, 'client')} sent {counted(passed.commands, 'command')}, "
+            f"{passed.searches:,} of them searches for nearest neighbours; {len(recorder):,} are in {path}, "
+            f"which keeps {kept} of those that the server took."
         )
         if passed.unfollowed:
             note(f"{passed.unfollowed:,} connections could not be read to the end: the rest passed unread.")
@@ -90,6 +93,7 @@ def _address(text: str) -> tuple[str, int]:
         BadInput: it is no such address.
     """
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535 or not host:
+    number = whole_number(port)
+    if not colon or number is None or number > 65535 or not host:
         raise BadInput(f"'{text}' is no address to listen on.", "Write it like 127.0.0.1:6390.")
-    return host.removeprefix("[").removesuffix("]"), int(port)
+    return host.removeprefix("[").removesuffix("]"), number

@@ -17,6 +17,7 @@ from memdb.cli.output import Bar, note, print_json, say
 from memdb.cluster.target import Target
 from memdb.errors import BadInput
 from memdb.jobs import silent
+from memdb.numerals import whole_number
 from memdb.operations import history
 from memdb.operations.webhook import Webhook
 from memdb.settings import Settings
@@ -88,8 +89,8 @@ class Watch(OnIndex):
         """
         given = self.queries.replace(",", "").replace("_", "")
         number, tap = series.QUERIES, ""
-        if given.isdigit():
-            number = max(1, int(given))
+        if (count := whole_number(given)) is not None:
+            number = max(1, count)
         else:
             path = Path(self.queries).expanduser().absolute()
             if not path.is_file():

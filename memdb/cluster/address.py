@@ -45,6 +45,8 @@ _ELSEWHERE = {
 }
 _HOST = re.compile(r"[^\s\"'<>\\^`{|}%,;=&+()!$*~]+")
 _DATABASE = re.compile(r"[0-9]{1,9}")
+_PORT_AND_MORE = re.compile(r":\d{4,5}:\S")  # host:port:password, as some tools write it
+_UNSENDABLE = re.compile("[\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")  # the others stand for bytes
 # Under which people give a login, as to other clients; no command here has them.
 _LOGIN = re.compile(r"-[apu].*|--(pas\w*|pwd|auth\w*|secret\w*|token|credentials?)", re.IGNORECASE)
 # argparse lists options, no values
@@ -75,7 +77,7 @@ def read(text: str) -> Address:
         BadSettings: not such an address; the message repeats nothing of it.
     """
     text = text.strip()
-    if any(ord(sign) < 32 or ord(sign) == 127 for sign in text):
+    if _UNSENDABLE.search(text):
         raise BadSettings("The address holds a line break, a tab or another control character.", ENCODE)
     scheme = text.partition("://")[0].lower()
     if "://" not in text or scheme not in SCHEMES:
@@ -146,7 +148,7 @@ def is_address(text: str) -> bool:
 
 def may_hold_password(text: str) -> bool:
     """Whether a text could be an address, or the end of one, with a password in it."""
-    return "://" in text or "@" in text
+    return "://" in text or "@" in text or _PORT_AND_MORE.search(text) is not None
 
 
 def without_values(error: BadInput, words: Sequence[str]) -> BadInput:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -25,6 +25,7 @@ from memdb.errors import (
     UnsupportedFeature,
     WrongType,
 )
+from memdb.numerals import whole_number
 
 _ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 Name = Literal["memorydb", "valkey-search", "redisearch", "none"]
@@ -50,6 +51,8 @@ STOP_WORDS = frozenset(
 # searched should hold blanks instead. Of what a user types, a line break counts as a blank.
 REDISEARCH_SPLITS = "\x00,./(){}[]:;~!@#$%^&*-=+|'`\"<>?"
 VALKEY_SPLITS = ",.<>{}[]\"':;!@#$%^&*()-+=~/\\|?"  # its default, as its FT.INFO tells it
+# Control characters part words of valkey-search whatever the index tells (its lexer.cc); the blanks do too.
+_CONTROLS = "".join(map(chr, (*range(32), 127)))
 # Of valkey-search alone (its commands.h). Described by COMMAND INFO and never sent: it is an administrator's.
 ASKED = (*PROBED, "FT._DEBUG")
 # Either tells which engine it is: RediSearch, MemoryDB.
@@ -68,7 +71,7 @@ class Limits:
     indexes: int | None
     timeout_ms: int
     query_bytes: int | None = None  # of a whole query
-    conditions: int | None = None  # in one query
+    nodes: int | None = None  # of a filter: conditions, words of phrases, and what joins them
     rows: int | None = None  # that a query without a KNN clause brings
 
 
@@ -96,6 +99,8 @@ class Dialect:
     escaped_names: bool = True  # a sign in a field's name can be said behind a backslash; else as it is
     empty_ranges: bool = True  # a range that holds no number finds nothing; else it is an error
     splits: str = REDISEARCH_SPLITS  # signs that part words, where the index tells none of its own
+    settings: str = ""  # names of the module's own settings, which tell its limits (CONFIG GET)
+    control_ends: bool = False  # control characters part words as well
     small_grammar: bool = False  # its filters can be read here (vectors/expression.py)
     later: bool = False  # a release after the one whose grammar is read: what is not read is left to it
     cursors: bool = False  # FT.CURSOR, as RediSearch answers it
@@ -126,7 +131,18 @@ class Dialect:
         RediSearch lowers ASCII letters alone: beside the stop word "über" it indexes "ÜBER". A later release
         that lowers more drops such a word from the query itself.
         """
-        return word.translate(_ASCII_LOWER) if self.name == "redisearch" else word.lower()
+        return word.translate(_ASCII_LOWER) if self.name == "redisearch" else word.casefold()
+
+    def stop_words(self, own: Collection[str] | None) -> frozenset[str]:
+        """The words that an index leaves out, to be compared with `lower`: its own; None: the default ones.
+
+        The engines lower ASCII letters alone of those.
+        """
+        return STOP_WORDS if own is None else frozenset(word.translate(_ASCII_LOWER) for word in own)
+
+    def word_ends(self, punctuation: str | None) -> str:
+        """The signs that part words, beside blanks, of an index that tells these, or none of its own."""
+        return (self.splits if punctuation is None else punctuation) + _CONTROLS * self.control_ends
 
     @property
     def searches(self) -> bool:
@@ -172,13 +188,11 @@ _VALKEY = Limits(
     indexes=10,
     timeout_ms=60_000,
     query_bytes=10_240,
-    conditions=16,
+    nodes=16,
     rows=100_000,
 )
-# 1.2 raised these; its own settings tell them (CONFIG GET search.*).
-_VALKEY_12 = replace(
-    _VALKEY, ef_runtime=1_000_000, ef_construction=1_000_000, indexes=1_000, conditions=1_000
-)
+# 1.2 raised these. Where a server tells its settings, those hold (`with_settings`).
+_VALKEY_12 = replace(_VALKEY, ef_runtime=1_000_000, ef_construction=1_000_000, indexes=1_000, nodes=1_000)
 _INSTEAD = {
     "FT.PROFILE": "how a query runs is read from the counters of INFO SEARCH, where they tell",
     "FT.EXPLAIN": "how a filter was understood cannot be shown",
@@ -298,6 +312,8 @@ def recognise(
         escaped_names=False,
         empty_ranges=False,
         splits=VALKEY_SPLITS,
+        settings="search.*",
+        control_ends=True,
         small_grammar=True,
         later=told >= 0x0103,
         text_leaks=True,
@@ -306,6 +322,34 @@ def recognise(
         some_shards=("SOMESHARDS",) if spread else (),
         no_content=True,
     )
+
+
+# A limit of valkey-search, and the setting that tells what this server holds it to.
+_TOLD_LIMITS = {
+    "k": "search.max-vector-knn",
+    "ef_runtime": "search.max-vector-ef-runtime",
+    "ef_construction": "search.max-vector-ef-construction",
+    "m": "search.max-vector-m",
+    "dimensions": "search.max-vector-dimensions",
+    "indexes": "search.max-indexes",
+    "query_bytes": "search.query-string-bytes",
+    "nodes": "search.query-string-terms-count",
+    "rows": "search.max-nonvector-search-results-fetched",
+}
+
+
+def with_settings(dialect: Dialect, settings: Mapping[str, str]) -> Dialect:
+    """The dialect with the limits that the server's own settings tell, whatever its release.
+
+    Args:
+        settings: as CONFIG GET tells them; what is missing, or no whole number, changes nothing.
+    """
+    told = {
+        limit: number
+        for limit, name in _TOLD_LIMITS.items()
+        if (number := whole_number(settings.get(name, ""))) is not None
+    }
+    return replace(dialect, limits=replace(dialect.limits, **told))
 
 
 # Lower-case pieces of "there is no such index", by engine: RediSearch 2.10 and 8, valkey-search, MemoryDB.

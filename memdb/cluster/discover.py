@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from memdb.cluster import aws
 from memdb.cluster.target import Iam, Target
-from memdb.errors import BadSettings
+from memdb.errors import BadSettings, MemDBError
 
 OPEN_ACCESS = "open-access"
 Service = Literal["memorydb", "elasticache"]
@@ -91,12 +91,15 @@ class Cluster:
         ).checked()
 
 
-def clusters(region: str = "", *, memorydb: Any = None) -> tuple[Cluster, ...]:
+def clusters(
+    region: str = "", *, memorydb: Any = None, problems: list[MemDBError] | None = None
+) -> tuple[Cluster, ...]:
     """All clusters of a Region, by name.
 
     Args:
         region: empty takes that of the environment or the AWS profile.
         memorydb: a boto3 client of MemoryDB.
+        problems: gets why it is not told of a cluster whether search is on, once a parameter group.
 
     Raises:
         BadSettings: no Region is named anywhere.
@@ -113,7 +116,7 @@ def clusters(region: str = "", *, memorydb: Any = None) -> tuple[Cluster, ...]:
     for entry in entries:
         group = entry.get("ParameterGroupName", "")
         if group not in groups:
-            groups[group] = search_enabled(memorydb, group)
+            groups[group] = search_enabled(memorydb, group, problems)
     where = region or memorydb.meta.region_name
     return tuple(
         sorted(
@@ -176,8 +179,11 @@ def from_description(entry: dict[str, Any], region: str, search: bool | None) ->
     )
 
 
-def search_enabled(memorydb: Any, group: str) -> bool | None:
-    """Whether a parameter group turns search on. AWS's own groups tell by their names."""
+def search_enabled(memorydb: Any, group: str, problems: list[MemDBError] | None = None) -> bool | None:
+    """Whether a parameter group turns search on; None where its parameters may not be asked for.
+
+    AWS's own groups tell by their names. `problems` gets why it is not told.
+    """
     if group.endswith(".search"):
         return True
     if group.startswith("default.") or not group:
@@ -185,7 +191,9 @@ def search_enabled(memorydb: Any, group: str) -> bool | None:
     try:
         pages = memorydb.get_paginator("describe_parameters").paginate(ParameterGroupName=group)
         values = {p.get("Name"): p.get("Value") for page in pages for p in page.get("Parameters", ())}
-    except aws.failures():
-        return None  # the list of clusters is worth showing without it
+    except aws.failures() as exc:  # the list of clusters is worth showing without it
+        if problems is not None:
+            problems.append(aws.explain(exc))
+        return None
     value = values.get("search-enabled")
     return None if value is None else value == "yes"

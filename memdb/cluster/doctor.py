@@ -19,6 +19,7 @@ from memdb.cluster.replies import Reply
 from memdb.cluster.server import bare, modules_told, names_described, there
 from memdb.cluster.target import LOOPBACK, Target
 from memdb.errors import LoginFailed, MemDBError, NotAllowed, Unreachable
+from memdb.numerals import whole_number
 
 Outcome = Literal["ok", "note", "failed", "skipped"]
 OLDEST = (6, 2)  # MemoryDB's oldest engine; what is older was never tested
@@ -425,4 +426,4 @@ def _ms(began: float) -> float:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) if part.isdigit() else 0 for part in version.split(".")[:2])
+    return tuple(whole_number(part) or 0 for part in version.split(".")[:2])

@@ -37,9 +37,10 @@ def everything(region: str = "", *, client: Callable[[str, str], Any] = aws.clie
     Raises:
         MemDBError: neither could be asked.
     """
+    partial: list[MemDBError] = []  # clusters are told, a part of them is not
     kinds: tuple[tuple[Service, Callable[[str, Any], tuple[Cluster, ...]]], ...] = (
-        ("memorydb", lambda where, asked: discover.clusters(where, memorydb=asked)),
-        ("elasticache", lambda where, asked: groups(where, elasticache=asked)),
+        ("memorydb", lambda where, asked: discover.clusters(where, memorydb=asked, problems=partial)),
+        ("elasticache", lambda where, asked: groups(where, elasticache=asked, problems=partial)),
         ("elasticache", lambda where, asked: serverless(where, elasticache=asked)),
     )
     clusters: list[Cluster] = []
@@ -51,11 +52,18 @@ def everything(region: str = "", *, client: Callable[[str, str], Any] = aws.clie
             problems.append(exc)
     if len(problems) == len(kinds):
         raise problems[0]
-    return Found(tuple(sorted(clusters, key=lambda c: (c.name, c.service))), tuple(problems))
+    return Found(tuple(sorted(clusters, key=lambda c: (c.name, c.service))), (*problems, *partial))
 
 
-def groups(region: str = "", *, elasticache: Any = None) -> tuple[Cluster, ...]:
-    """All replication groups of a Region, by name.
+def groups(
+    region: str = "", *, elasticache: Any = None, problems: list[MemDBError] | None = None
+) -> tuple[Cluster, ...]:
+    """All replication groups of a Region, by name; without versions where their nodes may not be asked for.
+
+    Args:
+        region: empty takes that of the environment or the AWS profile.
+        elasticache: a boto3 client of ElastiCache.
+        problems: gets why the versions are not told.
 
     Raises:
         MemDBError: no AWS credentials, no permission for elasticache:DescribeReplicationGroups, or no answer.
@@ -64,8 +72,10 @@ def groups(region: str = "", *, elasticache: Any = None) -> tuple[Cluster, ...]:
     entries = _all(elasticache, "describe_replication_groups", "ReplicationGroups")
     try:
         members = members_of(_all(elasticache, "describe_cache_clusters", "CacheClusters"))
-    except MemDBError:
-        members = {}  # versions are not told then; the groups are worth showing without
+    except MemDBError as exc:
+        members = {}
+        if problems is not None:
+            problems.append(exc)
     where = region or elasticache.meta.region_name
     return tuple(
         sorted(

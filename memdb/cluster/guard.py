@@ -13,6 +13,7 @@ from typing import Any
 
 from memdb.display import line
 from memdb.errors import BadInput, ReadOnlyTarget, UnsupportedFeature
+from memdb.numerals import whole_number
 
 # None: every use; a set: only these subcommands.
 READS: dict[str, frozenset[str] | None] = dict.fromkeys(
@@ -148,8 +149,8 @@ def _harmless(name: str, args: Sequence[object]) -> None:
                 "Leave it out.",
             )
         following = args[place + 1] if place + 1 < len(args) else 0
-        counted = word in _COUNTED and _word(following).isdigit()
-        place += 2 + int(_word(following)) if counted else 2 if word in ("SORTBY", "TIMEOUT") else 1
+        counted = whole_number(_word(following)) if word in _COUNTED else None
+        place += 2 + counted if counted is not None else 2 if word in ("SORTBY", "TIMEOUT") else 1
 
 
 def check_transaction(*, writable: bool) -> None:
@@ -172,5 +173,7 @@ def writes(args: Sequence[object]) -> bool:
 
 
 def _word(value: object) -> str:
+    if isinstance(value, int) and abs(value) >= 10**40:
+        return ""  # Python would not print one of thousands of digits
     text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
     return text.upper() if text.isascii() else text

@@ -23,7 +23,7 @@ from redis.exceptions import TimeoutError as NoAnswer
 from memdb.cluster import dialects, iam, tls
 from memdb.cluster.reader import limit_s
 from memdb.cluster.target import Target
-from memdb.display import line
+from memdb.display import line, repeats
 from memdb.errors import EngineError, LoginFailed, MalformedReply, MemDBError, Unreachable
 
 # redis-py cuts the leading code off; it is what tells them apart.
@@ -42,6 +42,8 @@ _CODES: tuple[tuple[type[RedisError], str], ...] = (
 def explain(exc: RedisError, target: Target, command: tuple[object, ...]) -> MemDBError:
     """A redis-py error as one of ours."""
     reply = str(exc)
+    if target.password and repeats(reply, target.password):
+        reply = "(not shown: its words hold the password)"
     for kind, code in _CODES:
         if isinstance(exc, kind):
             return dialects.explain_refusal(code + reply.removeprefix(code), command)

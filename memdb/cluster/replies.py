@@ -11,6 +11,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from memdb.numerals import whole_number
+
 Reply = Any  # what the wire brought: bytes, str, int, float, None, list or dict of these
 
 
@@ -69,8 +71,7 @@ def whole(value: Reply) -> int:
     """A cursor: a whole number of any length, exactly; 0 where it is none."""
     if isinstance(value, int):
         return value
-    shown = text(value)
-    return int(shown) if shown.isascii() and shown.isdigit() else 0
+    return whole_number(text(value), most_digits=40) or 0
 
 
 def info(value: Reply) -> dict[str, dict[str, str]]:

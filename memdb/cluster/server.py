@@ -104,6 +104,12 @@ def probe(ask: Ask, shards: Callable[[], int | None]) -> Server:
     held = shards() if mode == "cluster" else 1
     if held is None:
         untold.append("CLUSTER NODES")
+    dialect = dialects.recognise(
+        known, shards=held or 1, modules=listed, cluster=mode == "cluster", counters=counters
+    )
+    if dialect.settings:
+        (settings,) = ask([("CONFIG", "GET", dialect.settings)])
+        dialect = dialects.with_settings(dialect, {} if refused(settings) else _told(raised(settings)))
     engine = "Valkey" if "valkey_version" in facts else "Redis" if "redis_version" in facts else ""
     return Server(
         engine=engine or facts.get("engine", "").capitalize(),
@@ -111,9 +117,7 @@ def probe(ask: Ask, shards: Callable[[], int | None]) -> Server:
         mode=mode,
         role=facts.get("role", ""),
         run_id=facts.get("run_id", ""),
-        dialect=dialects.recognise(
-            known, shards=held or 1, modules=listed, cluster=mode == "cluster", counters=counters
-        ),
+        dialect=dialect,
         modules=listed,
         shards=held or 1,
         untold=tuple(untold),
@@ -125,6 +129,10 @@ def names_described(reply: Reply) -> frozenset[str]:
     if isinstance(reply, dict):
         return frozenset(replies.text(name).upper() for name, entry in reply.items() if entry)
     return frozenset(replies.text(entry[0]).upper() for entry in replies.items(reply) if entry)
+
+
+def _told(settings: Reply) -> dict[str, str]:
+    return {name: replies.text(value) for name, value in replies.pairs(settings).items()}
 
 
 def named_modules(reply: Reply) -> tuple[tuple[str, str], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -42,11 +43,20 @@ class Iam:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What heavy reads (sweeps, scans) may ask of this server. 0: no bound from the target."""
+    """What heavy reads (sweeps, scans) may ask of this server. 0: no bound from the target.
+
+    Raises:
+        BadSettings: a bound is below 0, or no finite number, which would bound nothing.
+    """
 
     queries_per_s: float = 0.0
     keys_scanned: int = 0
     slow_factor: float = 0.0  # stop where the server's latency rises above this multiple of the first one
+
+    def __post_init__(self) -> None:
+        for bound in (self.queries_per_s, self.keys_scanned, self.slow_factor):
+            if not 0 <= bound < math.inf:
+                raise BadSettings(f"A bound of the budget is {bound}.", "Give 0 or more; 0 is none.")
 
 
 @dataclass(frozen=True, slots=True)

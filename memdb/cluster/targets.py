@@ -6,9 +6,9 @@ The file holds no password; it says where one is. So it may be read, shared and 
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import stat
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from memdb import files
 from memdb.cluster import aws
 from memdb.cluster.address import is_address, may_hold_password, shown
 from memdb.cluster.target import Budget, Iam, Target, Tls
-from memdb.display import line
+from memdb.display import line, number_text
 from memdb.errors import BadInput, BadSettings, LoginFailed, MemDBError
 from memdb.settings import Settings, variable
 
@@ -123,7 +123,7 @@ def access_table(settings: Settings) -> Mapping[str, Any] | None:
     """
     text = _text_of(settings)
     table = {} if text is None else _content(text, str(file_path(settings)))["access"]
-    in_file = "access" in tomllib.loads(text or "")  # an empty table is one: it lets nobody write
+    in_file = "access" in files.tables(text or "")  # an empty table is one: it lets nobody write
     if not settings.access:
         return table if in_file else None
     if in_file:
@@ -131,8 +131,8 @@ def access_table(settings: Settings) -> Mapping[str, Any] | None:
             "[access] stands in the settings file, and MEMDB_ACCESS is set.", "Keep one of them."
         )
     try:
-        return tomllib.loads(settings.access)
-    except tomllib.TOMLDecodeError as exc:
+        return files.tables(settings.access)
+    except ValueError as exc:
         raise BadSettings(
             f"MEMDB_ACCESS is no TOML: {exc}.", "Write the lines of the table, without its heading."
         ) from None
@@ -167,8 +167,8 @@ def parse(text: str, where: str = FILE) -> tuple[Named, ...]:
 def _content(text: str, where: str) -> dict[str, dict[str, Any]]:
     """The tables of a settings file by what they are of."""
     try:
-        content = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as exc:
+        content = files.tables(text)
+    except ValueError as exc:
         why = "a key is an address" if may_hold_password(str(exc)) else str(exc)
         raise BadSettings(f"The settings file '{where}' is no TOML: {why}.", "Correct that line.") from None
     tables = {part: content.pop(part, {}) for part in _PARTS}
@@ -367,6 +367,8 @@ def check_keys(table: Mapping[str, Any], known: set[str], prefix: str) -> None:
 
 def _typed(table: Mapping[str, Any], key: str, kind: type, default: Any = None, prefix: str = "") -> Any:
     value = table.get(key, default)
+    if type(value) is int and abs(value) >= 2**63:
+        raise BadSettings(f"{prefix}{key} is {number_text(value)}.", "Give a smaller number.")
     if kind is float and type(value) is int:
         value = float(value)
     if key in table and type(value) is not kind:
@@ -375,7 +377,7 @@ def _typed(table: Mapping[str, Any], key: str, kind: type, default: Any = None, 
         hidden = kind is str or may_hold_password(repr(value))
         given = "of another type" if hidden else repr(value)
         raise BadSettings(f"{prefix}{key} is {given}.", f"Give {words[kind]}.")
-    if kind in (int, float) and key in table and value < 0:
+    if kind in (int, float) and key in table and not 0 <= value < math.inf:
         raise BadSettings(f"{prefix}{key} is {value}.", "Give 0 or more.")
     return value
 

@@ -9,6 +9,7 @@ from typing import Literal
 from redis.crc import key_slot
 
 from memdb.cluster import replies
+from memdb.numerals import whole_number
 
 SLOTS = 16_384
 # Keyless commands of the allow-list; FT.* too: an index name is no key.
@@ -103,7 +104,7 @@ def cluster_nodes(text: str, *, host: str, port: int) -> tuple[Node, ...]:
                 id=words[0],
                 # A certificate carries the name, not the address.
                 host=name if name and "=" not in name else ip or host,
-                port=int(number) if number.isdigit() and int(number) else port,
+                port=whole_number(number) or port,
                 role="primary" if "master" in flags else "replica",
                 shard=words[0] if "master" in flags else words[3],
                 slots=tuple(_ranges(words[8:])),
@@ -159,15 +160,15 @@ def replication_nodes(facts: Mapping[str, str], *, host: str, port: int) -> tupl
     """
     me = f"{host}:{port}"
     if facts.get("role") == "slave":
-        above, number = facts.get("master_host", "?"), int(facts.get("master_port", "0") or 0)
+        above, number = facts.get("master_host", "?"), whole_number(facts.get("master_port", "")) or 0
         up = facts.get("master_link_status") == "up"
         primary = Node(f"{above}:{number}", above, number, "primary", f"{above}:{number}", healthy=up)
         return (primary, Node(me, host, port, "replica", primary.id, here=True))
     nodes = [Node(me, host, port, "primary", me, here=True)]
     for key, value in facts.items():
-        if key.startswith("slave") and key[5:].isdigit():
+        if key.startswith("slave") and whole_number(key[5:]) is not None:
             about = dict(part.split("=", 1) for part in value.split(",") if "=" in part)
-            place, number = about.get("ip", "?"), int(about.get("port", "0") or 0)
+            place, number = about.get("ip", "?"), whole_number(about.get("port", "")) or 0
             online = about.get("state") == "online"
             nodes.append(Node(f"{place}:{number}", place, number, "replica", me, healthy=online))
     return tuple(nodes)

@@ -11,6 +11,7 @@ import numpy as np
 from memdb.errors import BadInput, EngineError
 from memdb.vectors.distance import Floats
 
+_MOST_TOKENS = 10**12  # of one call
 Side = Literal["query", "document"]  # models of some families embed the two differently
 
 
@@ -79,6 +80,11 @@ def checked_texts(texts: Sequence[str]) -> list[str]:
     return [text.strip() for text in texts]
 
 
+def counted_tokens(told: object) -> int | None:
+    """The tokens of a call as a service tells them; None where it tells none, or a number that cannot be."""
+    return told if type(told) is int and 0 <= told < _MOST_TOKENS else None
+
+
 def vectors(rows: Any, count: int, name: str, dimension: int | None = None) -> Floats:
     """The answer as (count, d) float32, of the lengths that it has.
 
@@ -86,7 +92,8 @@ def vectors(rows: Any, count: int, name: str, dimension: int | None = None) -> F
         EngineError: it is not `count` finite vectors of one dimension, or of another than was promised.
     """
     try:
-        matrix = np.asarray(rows, dtype=np.float32)
+        with np.errstate(over="ignore"):  # what float32 cannot hold is not finite then
+            matrix = np.asarray(rows, dtype=np.float32)
     except (TypeError, ValueError, OverflowError):
         matrix = np.empty(0, np.float32)
     if matrix.ndim != 2 or len(matrix) != count or not matrix.shape[1]:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from memdb.assistant.bedrock_client import aws_region, client, explained
-from memdb.embedding.answers import Answer, Side
+from memdb.embedding.answers import Answer, Side, counted_tokens
 from memdb.errors import BadInput, EngineError
 
 TITAN = "amazon.titan-embed-text-v2:0"
@@ -69,7 +69,7 @@ class Bedrock:
             (text,) = texts
             reply = self._invoke({"inputText": text, "dimensions": self.dimension, "normalize": False})
             tokens = reply.get("inputTextTokenCount")
-            return Answer([reply.get("embedding")], tokens if isinstance(tokens, int) else None)
+            return Answer([reply.get("embedding")], counted_tokens(tokens))
         # Documents and questions are embedded differently, and the model is told which these are.
         body = {"texts": list(texts), "input_type": f"search_{side}", "truncate": "END"}
         vectors = self._invoke(body).get("embeddings")
@@ -86,7 +86,7 @@ class Bedrock:
             text = reply["body"].read()
         try:
             answer = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
             raise EngineError(

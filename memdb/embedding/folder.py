@@ -91,12 +91,9 @@ def opened(given: str) -> Folder:
         raise BadInput(f"'{shown}' is no folder." if given.strip() else "No folder is named.", _HINT)
     try:
         weights, loaded = _loaded(path)
-        about = weights.stat()
+        about, prompts = weights.stat(), _prompts(path)
     except files.DAMAGE as exc:
-        raise BadInput(
-            f"The model in '{shown}' cannot be read: {' '.join(str(exc).split())[:200]}.", _HINT
-        ) from exc
-    prompts = _prompts(path)
+        raise BadInput(f"The model in '{shown}' cannot be read: {line(str(exc), 200)}.", _HINT) from exc
     return Folder(path, loaded, prompts, f"{path} {about.st_size} {about.st_mtime_ns}")
 
 
@@ -109,6 +106,8 @@ def _loaded(path: Path) -> tuple[Path, _Loaded]:
             f"{line(', '.join(sorted(unknown)), 100)}.",
             "Export it as one ONNX file with the output sentence_embedding.",
         )
+    if any(not (path / part).resolve().is_relative_to(path.resolve()) for part in kinds.values()):
+        raise ValueError("modules.json names a place outside of the folder")
     inner = path / kinds.get("StaticEmbedding", "")
     weights = inner / "model.safetensors"
     config = _json(path / "config.json", {})

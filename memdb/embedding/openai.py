@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import urllib3
 
 from memdb import http_address
-from memdb.display import line
-from memdb.embedding.answers import Answer, Side
+from memdb.display import line, repeats
+from memdb.embedding.answers import Answer, Side, counted_tokens
 from memdb.errors import (
     BadInput,
     EngineError,
@@ -23,6 +23,7 @@ from memdb.errors import (
     TextTooLong,
     Throttled,
 )
+from memdb.numerals import whole_number
 
 DEFAULT_URL = "https://api.openai.com/v1"
 TIMEOUT_S = 30.0
@@ -122,7 +123,7 @@ class OpenAI:
         rows.sort(key=lambda row: row.get("index", 0) if isinstance(row.get("index", 0), int) else 0)
         usage = told.get("usage")
         tokens = usage.get("prompt_tokens", usage.get("total_tokens")) if isinstance(usage, dict) else None
-        return Answer([row.get("embedding") for row in rows], tokens if isinstance(tokens, int) else None)
+        return Answer([row.get("embedding") for row in rows], counted_tokens(tokens))
 
     def _posted(self, body: dict[str, object]) -> tuple[int, object, float]:
         """Status, JSON (None where it is none) and the seconds that the endpoint wants to be left alone."""
@@ -153,7 +154,7 @@ class OpenAI:
         except urllib3.exceptions.HTTPError as exc:
             raise self._silent(type(exc).__name__) from exc
         wait = reply.headers.get("Retry-After", "")
-        return reply.status, _json(bytes(raw)), float(wait) if wait.isdecimal() else 0.0
+        return reply.status, _json(bytes(raw)), float(whole_number(wait) or 0)
 
     @property
     def _netloc(self) -> str:
@@ -172,8 +173,8 @@ class OpenAI:
             )
         error = body.get("error", body.get("message")) if isinstance(body, dict) else None
         words = str((error.get("message", "") if isinstance(error, dict) else error) or "")
-        if self.key:  # some repeat it
-            words = words.replace(self.key, "(the key)")
+        if self.key and repeats(words, self.key):
+            words = "(not shown: it repeats the key)"
         if status in (400, 413, 422) and (status == 413 or _LENGTH.search(words)):
             return TextTooLong(f"{self.name} takes no text as long as this.", "Give a shorter one.")
         said = f"The embedding endpoint answered HTTP {status}" + (f": {line(words, 200)}" if words else ".")

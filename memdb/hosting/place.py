@@ -47,13 +47,14 @@ class _Described:
     arn: str
     groups: tuple[str, ...]
     subnet_group: str
+    logins: tuple[str, ...]  # the ACL, or the user groups, whose users the cluster lets in
 
 
 def read(
     name: str,
     region: str,
     *,
-    user: str,
+    user: str = "",
     style: Style,
     service: Service = "memorydb",
     subnets: Sequence[str] = (),
@@ -64,7 +65,7 @@ def read(
     Args:
         name: of the cluster; of ElastiCache that of the replication group.
         region: e.g. eu-west-1.
-        user: of the cluster, with authentication mode IAM.
+        user: of the cluster, with authentication mode IAM; empty takes the only such user.
         style: which templates; they need different things of the network.
         service: whose cluster.
         subnets: to take instead of the cluster's own; in the same VPC.
@@ -72,7 +73,8 @@ def read(
 
     Raises:
         BadInput: there is no such Region; the cluster has no search, no TLS or no endpoint; a subnet lies in
-            another VPC or lacks what the style needs; the user does not log in with IAM.
+            another VPC or lacks what the style needs; the user does not log in with IAM; none is given
+            and there is not just one.
         NotFound: there is no such cluster, subnet or user.
         MemDBError: no credentials, a missing permission, or no answer.
     """
@@ -89,9 +91,8 @@ def read(
             "Give it one: the explorer needs a rule in it.",
         )
     chosen = _subnets(client("ec2", region), tuple(subnets) or own, vpc, style, region, given=bool(subnets))
-    refused = _user(database, user, service)
-    if refused is not None:
-        notes.append(f"Whether the user '{user}' logs in with IAM is not known. {refused.words}")
+    user, more = _user(database, user, service, told.logins)
+    notes += more
     separator = ":" if service == "elasticache" else "/"
     prefix = ":".join(told.arn.split(":")[:5])
     return Place(
@@ -129,6 +130,7 @@ def _memorydb(memorydb: Any, name: str, region: str) -> _Described:
         str(entry.get("ARN", "")),
         tuple(str(group.get("SecurityGroupId")) for group in entry.get("SecurityGroups") or ()),
         str(entry.get("SubnetGroupName", "")),
+        tuple(filter(None, [str(entry.get("ACLName") or "")])),
     )
 
 
@@ -156,6 +158,7 @@ def _group(client: Any, name: str, region: str) -> _Described:
         str(entry.get("ARN", "")),
         tuple(str(group.get("SecurityGroupId")) for group in member.get("SecurityGroups") or ()),
         str(member.get("CacheSubnetGroupName", "")),
+        tuple(map(str, entry.get("UserGroupIds") or ())),
     )
 
 
@@ -278,22 +281,57 @@ def _has_way_out(tables: list[dict[str, Any]], subnet: str) -> bool:
     )
 
 
-def _user(client: Any, name: str, service: Service) -> Absent | None:
-    users = ask(f"{service}:DescribeUsers", lambda: pages(client, "describe_users", "Users"))
-    if isinstance(users, Absent):
-        return users
+def _user(client: Any, name: str, service: Service, logins: tuple[str, ...]) -> tuple[str, list[str]]:
+    """The user that the app logs in as, and what is to be said of it."""
+    told = ask(f"{service}:DescribeUsers", lambda: pages(client, "describe_users", "Users"))
+    if isinstance(told, Absent):
+        if not name:
+            raise BadInput(f"Which users there are is not known. {told.words}", "Name one with --user.")
+        return name, [f"Whether the user '{name}' logs in with IAM is not known. {told.words}"]
     key = "UserId" if service == "elasticache" else "Name"
-    for user in users:
-        if user.get(key) == name:
-            mode = str((user.get("Authentication") or {}).get("Type", "not told"))
-            if mode != "iam":
-                raise BadInput(
-                    f"The user '{name}' logs in by {mode}, not with IAM.",
-                    "Name another with --user, or create one with authentication mode IAM.",
-                )
-            return None
-    raise BadInput(
-        f"There is no user '{name}'.",
-        f"There are: {', '.join(sorted(str(u.get(key)) for u in users)) or 'none'}. Create one with "
-        "authentication mode IAM, in the cluster's ACL.",
-    )
+    users = {str(user.get(key)): user for user in told}
+    if not name:
+        return _only_user(users, service, logins)
+    if name not in users:
+        raise BadInput(
+            f"There is no user '{name}'.",
+            f"There are: {', '.join(sorted(users)) or 'none'}. Create one with "
+            "authentication mode IAM, in the cluster's ACL.",
+        )
+    if (mode := _mode(users[name])) != "iam":
+        raise BadInput(
+            f"The user '{name}' logs in by {mode}, not with IAM.",
+            "Name another with --user, or create one with authentication mode IAM.",
+        )
+    return name, _outside(users[name], name, service, logins)
+
+
+def _only_user(
+    users: dict[str, dict[str, Any]], service: Service, logins: tuple[str, ...]
+) -> tuple[str, list[str]]:
+    by_iam = sorted(name for name, user in users.items() if _mode(user) == "iam")
+    fit = [name for name in by_iam if not _outside(users[name], name, service, logins)] or by_iam
+    if not fit:
+        raise BadInput(
+            "No user logs in with IAM.", "Create one with authentication mode IAM, in the cluster's ACL."
+        )
+    if len(fit) > 1:
+        raise BadInput(
+            f"{len(fit)} users log in with IAM: {', '.join(fit)}.", "Name one of them with --user."
+        )
+    taken = f"The app logs in as '{fit[0]}', the one user that does so with IAM."
+    return fit[0], [taken, *_outside(users[fit[0]], fit[0], service, logins)]
+
+
+def _outside(user: dict[str, Any], name: str, service: Service, logins: tuple[str, ...]) -> list[str]:
+    """A sentence where the cluster does not let the user in; none where AWS tells no groups of it."""
+    inside = user.get("UserGroupIds" if service == "elasticache" else "ACLNames")
+    if inside is None or set(map(str, inside)) & set(logins):
+        return []
+    kind = "user groups" if service == "elasticache" else "ACL"
+    lets = f"'{', '.join(logins)}'" if logins else "of which it has none"
+    return [f"The user '{name}' is not in the cluster's {kind}, {lets}: it cannot log in before it is."]
+
+
+def _mode(user: dict[str, Any]) -> str:
+    return str((user.get("Authentication") or {}).get("Type", "not told"))

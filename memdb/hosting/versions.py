@@ -29,6 +29,12 @@ def of_home(home: Path) -> str:
         return ""
 
 
+def built() -> Path | None:
+    """The wheel of this version in ./dist; None where there is none, or more than one."""
+    wheels = sorted((Path.cwd() / "dist").glob(f"memdb_explorer-{own() or '*'}-*.whl"))
+    return wheels[0] if len(wheels) == 1 else None
+
+
 def of_wheel(path: Path) -> str:
     """The version of a wheel, by its name.
 

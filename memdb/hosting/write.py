@@ -17,6 +17,7 @@ STACK = "memdb-explorer"
 OPEN: dict[Style, dict[str, str]] = {
     "host": {"BundleBucket": "a bucket of yours in this Region, for the wheel"},
     "team": {
+        "Access": "who may look and write, the lines of [access], e.g. look = ['email=*@example.com']",
         "BalancerSubnetIds": "subnets of the load balancer, two zones or more",
         "VisitorsCidr": "who may reach the load balancer, e.g. 10.0.0.0/8",
         "Image": "the image in your registry",
@@ -52,7 +53,7 @@ def values(place: Place, style: Style, access: str, given: dict[str, str]) -> di
     Args:
         place: what AWS tells.
         style: whose templates.
-        access: the lines of `[access]`, of a team.
+        access: the lines of `[access]`, of a team; empty leaves them to be filled in.
         given: what else the user said.
     """
     cluster = place.cluster
@@ -70,7 +71,7 @@ def values(place: Place, style: Style, access: str, given: dict[str, str]) -> di
     if style == "host":
         told["SubnetId"] = place.subnets[0]
     else:
-        told |= {"SubnetIds": list(place.subnets), "Access": access}
+        told |= {"SubnetIds": list(place.subnets)} | ({"Access": access} if access else {})
     return told | given
 
 
@@ -91,12 +92,18 @@ def texts(place: Place, style: Style, filled: dict[str, str | list[str]]) -> dic
     }
 
 
-def still_open(style: Style, filled: dict[str, str | list[str]]) -> dict[str, str]:
-    """What only the user knows and has not said: parameter → what it is."""
-    return {name: what for name, what in OPEN[style].items() if not filled.get(name)}
+def still_open(style: Style, filled: dict[str, str | list[str]], wheel: Path | None) -> dict[str, str]:
+    """What is not given yet and must be: parameter, or the wheel of a host → what it is."""
+    where = ", in parameters.json or terraform.tfvars.json"
+    left = {name: what + where for name, what in OPEN[style].items() if not filled.get(name)}
+    if style == "host" and wheel is None:
+        left["the wheel"] = "which the host installs: the first command builds it, in a clone of this version"
+    return left
 
 
-def commands(place: Place, style: Style, out: Path, filled: dict[str, str | list[str]]) -> tuple[str, ...]:
+def commands(
+    place: Place, style: Style, out: Path, filled: dict[str, str | list[str]], wheel: Path | None
+) -> tuple[str, ...]:
     """What to run next, ready to copy."""
     region, folder = place.cluster.region, shlex.quote(str(out))
     apply = (
@@ -107,7 +114,9 @@ def commands(place: Place, style: Style, out: Path, filled: dict[str, str | list
     if style == "team":
         return apply
     bucket = str(filled.get("BundleBucket") or "YOUR-BUCKET")
+    build = () if wheel is not None else (f"python -m build --wheel --outdir {folder}/bundle",)
     return (
+        *build,
         f"aws s3 cp --region {region} --recursive {folder}/bundle s3://{bucket}/memdb-explorer/",
         *apply,
         f"aws cloudformation wait stack-create-complete --region {region} --stack-name {STACK}",
@@ -129,17 +138,16 @@ def check_folder(out: Path) -> None:
         raise BadInput(f"'{out}' is there already.", "Name a folder with --out that is new or empty.")
 
 
-def write(out: Path, made: dict[str, str], wheel: Path | None) -> tuple[Path, ...]:
+def write(out: Path, style: Style, made: dict[str, str], wheel: Path | None) -> tuple[Path, ...]:
     """Write the files, and for a host the bundle that it installs from.
 
     Raises:
         NotKept: the folder cannot be written.
     """
     paths = [files.write(out / name, text.encode()) for name, text in made.items()]
-    if wheel is not None:
-        bundled = {name: (templates() / name).read_bytes() for name in BUNDLE} | {
-            wheel.name: wheel.read_bytes()
-        }
+    if style == "host":
+        bundled = {name: (templates() / name).read_bytes() for name in BUNDLE}
+        bundled |= {} if wheel is None else {wheel.name: wheel.read_bytes()}
         paths += [files.write(out / "bundle" / name, data) for name, data in bundled.items()]
     return tuple(paths)
 

@@ -66,7 +66,7 @@ def traits(
     *,
     limit: int = 12,
 ) -> tuple[Trait, ...]:
-    """The values that distinguish a selection, strongest first.
+    """The values that distinguish a selection from the rest, strongest first; none where nothing is left.
 
     Args:
         tags: field → (n,) values of each point, as `tags.held` gives them.
@@ -78,6 +78,8 @@ def traits(
     n = max([len(texts), *(len(v) for v in tags.values()), *(len(v) for v in numbers.values())], default=0)
     inside = np.zeros(n, bool)
     inside[chosen] = True
+    if inside.all():
+        return ()
     compared: list[Trait] = []
     for field, values in tags.items():
         compared += _compared(field, [set(held) for held in values], inside)

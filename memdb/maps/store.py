@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from memdb import array_files, files
+from memdb.array_files import checked
 from memdb.cluster.client import Client
 from memdb.cluster.target import Target
 from memdb.errors import DamagedFile
@@ -24,7 +25,7 @@ from memdb.vectors.distance import Floats
 from memdb.vectors.filters import Condition, Raw
 from memdb.vectors.index import IndexInfo
 
-FORMAT = 8  # grows also when the same request is laid out differently: older maps are drawn anew
+FORMAT = 9  # grows also when the same request is laid out differently: older maps are drawn anew
 KEPT_FILES, KEPT_BYTES = 40, 2 * 2**30
 
 
@@ -156,38 +157,47 @@ def _read(path: Path, request: MapRequest) -> Map | None:
             if _of_others(told):
                 return None
             about = files.typed(told, _About)
+            keys = tuple(unpacked("keys", arrays))
+            points, columns = len(keys), arrays["xy"].shape[-1] if arrays["xy"].ndim else 0
+            xy = checked(arrays["xy"], "f", points, min(max(columns, 2), 3))
+            graph = checked(arrays["graph"], "iu", None, None, least=-1, most=points - 1)
+            graph_distances = checked(arrays["graph_distances"], "f", *graph.shape)
+            kept = checked(arrays["kept"], "f", None)
+            labels = checked(arrays["labels"], "iu", None, least=-1, most=len(about.names) - 1)
+            if any(len(each) not in (0, points) for each in (graph, kept, labels)):
+                raise ValueError("its arrays do not belong together")
+            finer = checked(arrays["finer"], "iu", len(about.finer), len(labels)) if about.finer else ()
+            levels = tuple(
+                Level(checked(fine, "iu", len(labels), least=-1, most=len(names) - 1), names)
+                for fine, names in zip(finer, about.finer, strict=True)
+            )
             quality = None
             if about.quality:
                 trust, continuity, sample, neighbours, exact, ranks = about.quality
                 wide = float("nan") if ranks is None else ranks
-                quality = Quality(trust, continuity, sample, arrays["kept"], neighbours, exact, wide)
+                quality = Quality(trust, continuity, sample, kept, neighbours, exact, wide)
             made = Map(
                 request,
                 about.method,
-                tuple(unpacked("keys", arrays)),
-                arrays["xy"],
+                keys,
+                xy,
                 about.total,
                 about.metric,
                 about.fingerprint,
                 about.seconds,
-                arrays["graph"],
-                arrays["graph_distances"].astype(np.float64),
+                graph,
+                graph_distances.astype(np.float64),
                 GraphRecall(*about.graph_recall) if about.graph_recall else None,
                 quality,
-                arrays["labels"],
+                labels,
                 about.names,
-                tuple(Level(fine, names) for fine, names in zip(arrays["finer"], about.finer, strict=True)),
-                arrays["axes"],
-                arrays["mean"],
+                levels,
+                checked(arrays["axes"], "f", None, None),
+                checked(arrays["mean"], "f", None),
                 about.notes,
                 about.made_at,
                 evidence.from_arrays(unpacked("witnesses", arrays), arrays),
             )
-            points = len(made.keys)
-            rows: list[Any] = [made.xy, made.graph, made.graph_distances, made.labels]
-            rows += [fine.labels for fine in made.finer]
-            if made.xy.ndim != 2 or any(len(each) not in (0, points) for each in rows):
-                raise ValueError("its arrays do not belong together")
             os.utime(path)  # the longest unused goes first
             return made
     return None

@@ -203,7 +203,7 @@ def listed(cloudwatch: Any, cluster: str) -> tuple[Listed, ...]:
     )
     return tuple(
         sorted(
-            {Listed(entry["MetricName"], _dimensions(entry)) for entry in entries},
+            {Listed(str(entry.get("MetricName", "")), _dimensions(entry)) for entry in entries},
             key=lambda series: (series.metric, series.dimensions),
         )
     )
@@ -222,7 +222,9 @@ def listed_nodes(cloudwatch: Any, nodes: Sequence[str]) -> tuple[Listed, ...]:
             "cloudwatch:ListMetrics",
             partial(pages, cloudwatch, "list_metrics", "Metrics", Namespace=ELASTICACHE, Dimensions=wanted),
         )
-        series |= {Listed(entry["MetricName"], _dimensions(entry), ELASTICACHE) for entry in entries}
+        series |= {
+            Listed(str(entry.get("MetricName", "")), _dimensions(entry), ELASTICACHE) for entry in entries
+        }
     return tuple(sorted(series, key=lambda one: (one.metric, one.dimensions)))
 
 
@@ -324,4 +326,6 @@ def _read(
 
 
 def _dimensions(entry: dict[str, Any]) -> Dimensions:
-    return tuple(sorted((str(d["Name"]), str(d["Value"])) for d in entry.get("Dimensions", ())))
+    return tuple(
+        sorted((str(d.get("Name", "")), str(d.get("Value", ""))) for d in entry.get("Dimensions", ()))
+    )

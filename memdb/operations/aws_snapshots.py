@@ -177,7 +177,7 @@ def size_bytes(text: str) -> int | None:
         return None
     try:
         return int(float(match[1].replace(",", "")) * _UNITS[match[2].lower()])
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from memdb.cluster import elasticache as known
 from memdb.cluster.discover import OPEN_ACCESS
 from memdb.errors import NotFound
+from memdb.numerals import whole_number
 from memdb.operations.aws_card import (
     REPLICAS,
     Card,
@@ -79,8 +80,8 @@ def with_reserve(elasticache: Any, card: Card) -> Card:
     if isinstance(values, Absent):
         return replace(card, absent=(*card.absent, values))
     told = {str(p.get("ParameterName")): str(p.get("ParameterValue", "")) for p in values}
-    percent = told.get("reserved-memory-percent", "")
-    return replace(card, reserved_percent=int(percent)) if percent.isdigit() else card
+    percent = whole_number(told.get("reserved-memory-percent", ""))
+    return card if percent is None else replace(card, reserved_percent=percent)
 
 
 def checklist(
@@ -251,8 +252,7 @@ def _family_of(card: Card) -> str:
 
 
 def _from_nine(engine: str, version: str) -> bool:
-    major = version.split(".")[0]
-    return engine.lower() == "valkey" and major.isdigit() and int(major) >= 9
+    return engine.lower() == "valkey" and (whole_number(version.split(".")[0]) or 0) >= 9
 
 
 def _card(

@@ -49,6 +49,7 @@ CREATE TABLE IF NOT EXISTS recalls (
   watch TEXT NOT NULL, at REAL NOT NULL, facts TEXT NOT NULL, PRIMARY KEY (watch, at)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, facts TEXT NOT NULL);
 """
+_AFTER_S = 0.001  # behind the one before, where the clock has gone back
 MOST_RECALLS = 20_000  # measurements of recall: two hundred days of one every quarter of an hour
 _BY_TIME = ("samples", "builds", "splits", "events")
 VERSION = 1
@@ -119,10 +120,13 @@ class Writer:
             self.trim(at)
 
     def add_recall(self, watch: str, at: float, facts: Mapping[str, object], events: Sequence[Event]) -> None:
-        """Keep a measurement of a watched index, and what it changed."""
+        """Keep a measurement of a watched index, and what it changed: the newest, whatever the clock says."""
         with told_of(self.path), self._db:
             text = json_text(facts)
-            self._db.execute("INSERT OR REPLACE INTO recalls VALUES (?, ?, ?)", (watch, at, text))
+            sql = "SELECT MAX(at) FROM recalls WHERE watch = ?"
+            (newest,) = self._db.execute(sql, (watch,)).fetchone()
+            place = at if newest is None or at > newest else newest + _AFTER_S
+            self._db.execute("INSERT INTO recalls VALUES (?, ?, ?)", (watch, place, text))
             self._db.executemany(
                 "INSERT INTO events VALUES (?, ?, ?, ?, ?)", [_row(event) for event in events]
             )

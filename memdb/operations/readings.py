@@ -16,6 +16,7 @@ from memdb.cluster.possible import COUNTER, MICROSECONDS, SECONDS, SIZE
 from memdb.cluster.replies import Reply
 from memdb.display import line
 from memdb.errors import MemDBError
+from memdb.numerals import whole_number
 from memdb.operations.figures import FIGURES, KINDS
 
 _STRING = (
@@ -114,7 +115,11 @@ def memory_and_load(reading: Reading, told: Mapping[str, str]) -> None:
 
 
 def _keys(reading: Reading, told: Mapping[str, str]) -> None:
-    spaces = [_parts(value) for name, value in told.items() if name.startswith("db") and name[2:].isdigit()]
+    spaces = [
+        _parts(value)
+        for name, value in told.items()
+        if name.startswith("db") and whole_number(name[2:]) is not None
+    ]
     if spaces or "keyspace_hits" in told:  # a server without keys has no line of them
         keys, with_ttl = (
             sum(replies.number(space.get(name), 0.0) for space in spaces) for name in ("keys", "expires")

@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 
 from memdb.errors import BadInput
+from memdb.numerals import whole_number
 
 LEFT_KEYS = 100  # keys a cursor carries at most, but for one indivisible step of SCAN
 LEFT_CHARS = 8_000
@@ -53,7 +54,8 @@ class Cursor:
         scan, _, packed = token.partition(".")
         left: object = []
         try:
-            if len(token) > _LONGEST or not (scan.isascii() and scan.isdigit()) or int(scan) >= 2**64:
+            place = whole_number(scan, most_digits=20)
+            if len(token) > _LONGEST or place is None or place >= 2**64:
                 raise ValueError
             if packed:
                 left = json.loads(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))
@@ -65,7 +67,7 @@ class Cursor:
             raise BadInput(
                 f"'{token[:40]}' is no cursor of a session listing.", "Begin again without a cursor."
             ) from None
-        return cls(int(scan), tuple(left), started=True)
+        return cls(place, tuple(left), started=True)
 
 
 def too_many(left: list[str]) -> bool:

@@ -11,7 +11,6 @@ text = "body.text"
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -45,10 +44,10 @@ def own_formats(settings: Settings) -> tuple[Format, ...]:
     """
     path = file_path(settings)
     try:
-        content = tomllib.loads(files.text(path))
+        content = files.tables(files.text(path))
     except FileNotFoundError:
         return ()
-    except (OSError, ValueError, RecursionError) as exc:
+    except (OSError, ValueError) as exc:
         raise BadSettings(f"'{path}' cannot be read: {exc}.", "Correct the file, or move it away.") from exc
     tables = content.get(TABLE, [])
     if not isinstance(tables, list) or len(tables) > _MOST:
@@ -101,8 +100,8 @@ def of_toml(text: str) -> Format:
         BadInput: the lines are no TOML, or say no format that can be.
     """
     try:
-        tables = tomllib.loads(text).get(TABLE, [])
-    except (ValueError, RecursionError) as exc:
+        tables = files.tables(text).get(TABLE, [])
+    except ValueError as exc:
         raise BadInput(f"The lines are no TOML: {exc}.", f"Copy them with [[{TABLE}]] above.") from exc
     if not isinstance(tables, list) or not tables:
         raise BadInput("The lines name no format.", f"Copy them with [[{TABLE}]] above.")

@@ -73,22 +73,33 @@ def session_key(session: str) -> str:
 
 
 def printable_id(session: str) -> str:
-    """A session's id for a text field or a link: what cannot be typed, spaces and %, as %XX of its bytes."""
-    return "".join(
-        c
-        if c.isprintable() and c not in " %"
-        else "".join(f"%{byte:02X}" for byte in c.encode("utf-8", "surrogateescape"))
-        for c in session
-    )
+    """A session's id for a text field or a link: what cannot be typed, spaces and %, as %XX of its bytes.
+
+    Half of a surrogate pair, which an id out of JSON can hold, has none: it stands as %uXXXX.
+    """
+    return "".join(map(_printable, session))
 
 
 def typed_id(text: str) -> str:
     """The id that `printable_id` made `text` of; a % that no two hex digits follow is itself."""
     return re.sub(
-        "(?:%[0-9A-Fa-f]{2})+",
-        lambda escaped: bytes.fromhex(escaped.group().replace("%", "")).decode("utf-8", "surrogateescape"),
+        "%u([dD][89a-fA-F][0-9a-fA-F]{2})|(?:%[0-9A-Fa-f]{2})+",
+        lambda escaped: (
+            chr(int(escaped[1], 16))
+            if escaped[1]
+            else bytes.fromhex(escaped.group().replace("%", "")).decode("utf-8", "surrogateescape")
+        ),
         text.strip(),
     )
+
+
+def _printable(sign: str) -> str:
+    if sign.isprintable() and sign not in " %":
+        return sign
+    try:
+        return "".join(f"%{byte:02X}" for byte in sign.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:
+        return f"%u{ord(sign):04X}"
 
 
 def user_key(user: str) -> str:

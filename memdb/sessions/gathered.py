@@ -16,6 +16,7 @@ from memdb.cluster.client import Client
 from memdb.display import line
 from memdb.errors import NotFound
 from memdb.jobs import Report
+from memdb.numerals import whole_number
 from memdb.sessions import known
 from memdb.sessions.cursor import LEFT_KEYS
 from memdb.sessions.filters import SessionFilter
@@ -55,8 +56,8 @@ class Gathered:
         )
 
     def room(self, format_: Format, size: int) -> int:
-        """Ten keys a session, where several make one."""
-        return size if format_.holds == "session" else max(size, min(KEYS, size * 10))
+        """Five keys a session, where several make one: of very many each is of another session."""
+        return size if format_.holds == "session" else max(size, min(KEYS, size * 5))
 
     def step(self, format_: Format, wanted: SessionFilter) -> int:
         """Small where values are read to decide, and some may be left for the next page."""
@@ -266,6 +267,7 @@ class _Part:
     reading: Reading | None  # None: the value was not read, or is no JSON
 
 
+_SURROGATE = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # but those that stand for bytes that are no UTF-8
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)  # what tells no time comes first
 
 
@@ -360,8 +362,11 @@ def _keys(
     if not format_.several:
         return [format_.key_of(id_)], True
     # Where the id stands in the key (as redisvl's and LangGraph's does) SCAN's MATCH leaves few to be read.
-    keys, complete = _matching(client, format_, format_.within(id_), budget, report)
-    return (keys, complete) if keys else _matching(client, format_, format_.pattern, budget, report)
+    if _SURROGATE.search(id_) is None:  # half of a pair, from JSON, stands in no key
+        keys, complete = _matching(client, format_, format_.within(id_), budget, report)
+        if keys:
+            return keys, complete
+    return _matching(client, format_, format_.pattern, budget, report)
 
 
 def _matching(
@@ -391,7 +396,7 @@ def _whole(format_: Format, id_: str, parts: Sequence[_Part]) -> tuple[Session, 
 def _when(part: _Part) -> tuple[datetime, tuple[int | str, ...]]:
     at = part.reading.at if part.reading is not None else None
     # Of keys that differ in a number the smaller one comes first: message:9 before message:10.
-    name = tuple(int(p) if p.isdigit() and len(p) < 15 else 0 for p in re.split(r"(\d+)", part.value.key))
+    name = tuple(whole_number(p) or 0 for p in re.split(r"(\d+)", part.value.key))
     return at or _NO_TIME, (*name, part.value.key)
 
 

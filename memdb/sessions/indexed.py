@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from memdb.cluster import replies
 from memdb.cluster.client import Arg, Client
 from memdb.errors import BadInput, EngineError, UnsupportedFeature
+from memdb.numerals import whole_number
 from memdb.sessions import formats
 from memdb.sessions.filters import SessionFilter
 from memdb.sessions.known import ARTICLE
@@ -142,9 +143,9 @@ def page(
     if not serves(info, wanted, format_):
         raise UnsupportedFeature("This filter", f"index '{info.name}' does not answer it", "Scan instead.")
     row = cursor.removeprefix(_CURSOR)
-    if cursor and not (is_cursor(cursor) and row.isascii() and row.isdigit() and int(row) <= DEEPEST):
+    start = whole_number(row) if cursor else 0
+    if start is None or start > DEEPEST or (cursor and not is_cursor(cursor)):
         raise BadInput(f"'{cursor[:40]}' is no cursor of this listing.", "Begin again without a cursor.")
-    start = int(row or 0)
     conditions: list[Condition] = [Tag(name, (value,)) for name, value in _asked(wanted).items()]
     query = render(And(tuple(conditions)), client.server.dialect, info)
     params: list[Arg] = [part for pair in query.params for part in pair]

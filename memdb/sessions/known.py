@@ -9,8 +9,8 @@ from typing import Any
 from memdb.display import line
 from memdb.errors import BadInput
 from memdb.sessions.formats import SESSION_PREFIX
-from memdb.sessions.mapping import MESSAGES_PATHS, SESSION_PATHS, Format, Stored, dig, first
-from memdb.sessions.messages import is_conversation, is_entry, is_memory, is_message, parsed
+from memdb.sessions.mapping import MESSAGES_PATHS, SESSION_PATHS, Format, Stored, anywhere, dig, first
+from memdb.sessions.messages import are_messages, is_conversation, is_entry, is_memory, is_message, parsed
 
 ARTICLE = Format(
     "article",
@@ -215,22 +215,28 @@ def _hash(value: Any, key: str) -> Format | None:
         return ARTICLE
     if is_memory(value):
         return MEMORY
-    if is_message(value) and first(value, SESSION_PATHS) is not None:
+    if is_message(value) and is_conversation([value]) and first(value, SESSION_PATHS) is not None:
         return REDISVL
     if _list_in(value):
         return HASH
-    if _messages(dig(value, "[*].events[*]")):
+    if are_messages(dig(value, "[*].events[*]")):
         return ADK_HASH
     held = [parsed(field) for field in value.values()]
     messages = sum(isinstance(field, dict) and is_message(field) for field in held)
-    return HASH_FIELDS if messages * 2 >= len(held) else None
+    if messages * 2 >= len(held):
+        return HASH_FIELDS
+    return HASH if anywhere(value) else None
 
 
 def _list(value: Any, key: str) -> Format | None:
     entries = [parsed(entry) for entry in value] if isinstance(value, list) else []
     proper = [entry for entry in entries if is_entry(entry)]
     # Some entries may be damaged; a list of which most are something else is no conversation.
-    if not proper or len(proper) * 2 < len(entries) or not is_conversation(proper[:20]):
+    if (
+        not proper
+        or len(proper) * 2 < len(entries)
+        or not is_conversation(proper[:20], alone=len(entries) == 1)
+    ):
         return None
     if not all(isinstance(entry, dict) for entry in proper):
         return MESSAGE_LIST
@@ -257,8 +263,12 @@ def _json(value: Any, key: str) -> Format | None:
     if is_message(value):
         if _of_strands(value, key):
             return STRANDS
+        if not is_conversation([value]):
+            return None
         return MESSAGE_JSON if first(value, SESSION_PATHS) is not None else None
-    return DOCUMENT if _list_in(value) else BARE_DOCUMENT if _messages(value) else None
+    if are_messages(value):
+        return BARE_DOCUMENT
+    return DOCUMENT if _list_in(value) or anywhere(value) else None
 
 
 def _string(value: Any, key: str) -> Format | None:
@@ -268,34 +278,32 @@ def _string(value: Any, key: str) -> Format | None:
     if is_message(value):
         if _of_strands(value, key):
             return STRANDS_TEXT
+        if not is_conversation([value]):
+            return None
         return MESSAGE_TEXT if first(value, SESSION_PATHS) is not None else None
     if isinstance(value, dict):
-        if _messages(dig(value, "run_data.messages")) and "session_id" in value:
+        if are_messages(dig(value, "run_data.messages")) and "session_id" in value:
             return AGNO_RUNS
-        if _messages(dig(value, "runs[*].messages[*]")):
+        if are_messages(dig(value, "runs[*].messages[*]")):
             return AGNO
-        if _messages(value.get("events")):
+        if are_messages(value.get("events")) and any(map(_of_adk, value["events"])):
             return ADK
-    return TEXT if _list_in(value) else BARE_TEXT if _messages(value) else None
+    if are_messages(value):
+        return BARE_TEXT
+    return TEXT if _list_in(value) or anywhere(value) else None
 
 
 def _of_strands(value: Any, key: str) -> bool:
     return STRANDS.owns(STRANDS.prefix + key) and isinstance(value.get("message"), dict)
 
 
+def _of_adk(event: Any) -> bool:
+    """Whether an event has what Google ADK's have beside their content."""
+    return isinstance(event, dict) and bool(event.keys() & {"invocation_id", "invocationId", "author"})
+
+
 def _checkpoint(value: Any) -> bool:
     return isinstance(value, dict) and {"thread_id", "checkpoint_id", "checkpoint"} <= value.keys()
-
-
-def _messages(value: Any) -> bool:
-    """Whether a value is a list of messages, some of which may be damaged."""
-    if not isinstance(value, list) or not value:
-        return False
-    if all(isinstance(entry, list) and not is_entry(entry) for entry in value):
-        value = [entry for several in value for entry in several]
-    looked = value[:20]
-    proper = [entry for entry in looked if is_entry(entry)]
-    return len(proper) * 2 >= len(looked) > 0 and is_conversation(proper)
 
 
 def _list_in(value: Any) -> bool:
@@ -303,7 +311,7 @@ def _list_in(value: Any) -> bool:
         return False
     for path in MESSAGES_PATHS:
         messages = parsed(dig(value, path))
-        if not _messages(messages):
+        if not are_messages(messages):
             continue
         # Texts of a program may stand by their names too: of an object each message must tell who speaks.
         if path != "messages[*]" or all(isinstance(m, dict) and "role" in m for m in map(parsed, messages)):

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from memdb.cluster.keys import beginning, literal
 from memdb.display import line
@@ -21,6 +21,7 @@ from memdb.errors import BadInput
 from memdb.sessions.formats import TURNS
 from memdb.sessions.messages import (
     ROLES,
+    are_messages,
     conversation,
     is_entry,
     moment,
@@ -74,6 +75,7 @@ MESSAGES_PATHS = (
     "mapping[*].message",  # the tree that ChatGPT exports
     "messages[*]",  # messages by their ids
 )
+LOOKED_AT, DEEPEST = 2_000, 5  # objects and texts, and how far within one another, for messages anywhere
 JOIN = " + "  # between paths whose texts belong together
 _STEP = re.compile(r"([^.\[\]]+)|\[(-?\d{1,9}|\*)\]")
 _PATH = re.compile(r"(?:[^.\[\]]+|\[(?:-?\d{1,9}|\*)\])(?:\.[^.\[\]]+|\[(?:-?\d{1,9}|\*)\])*")
@@ -265,12 +267,42 @@ def dig(value: Any, path: str) -> Any:
     return places if many else places[0]
 
 
+def anywhere(value: Any) -> list[Any]:
+    """The list of messages that lies the least deep in an object, whatever the names on the way; else []."""
+    level, looked = [parsed(value)], 0
+    for _ in range(DEEPEST):
+        below: list[Any] = []
+        for place in level:
+            for held in place.values() if isinstance(place, dict) else ():
+                looked += 1
+                inner = parsed(held)
+                if looked > LOOKED_AT:
+                    return []
+                if isinstance(inner, dict):
+                    below.append(inner)
+                elif _of_objects(inner) and are_messages(inner):
+                    return cast("list[Any]", inner)
+        level = below
+    return []
+
+
+def _of_objects(value: Any) -> bool:
+    """Whether a value is a list that begins with an object: texts alone are told by their names only."""
+    return isinstance(value, list) and bool(value) and isinstance(parsed(value[0]), dict)
+
+
 def _in_order(fields: dict[str, Any]) -> list[str]:
-    """Names by the number they end with, where all do: a server tells the fields of a hash in any order."""
-    numbers = {name: re.search(r"(\d{1,15})$", name) for name in fields}
-    if all(numbers.values()):
-        return sorted(fields, key=lambda name: (int(number[1]) if (number := numbers[name]) else 0, name))
-    return list(fields)
+    """Names by the number they end with: a server tells the fields of a hash in any order.
+
+    Where some end with none, as what stands beside numbered messages, those come last; unless the numbered
+    ones begin otherwise each, as ids do that end with a digit by chance.
+    """
+    numbers = {name: number for name in fields if (number := re.search(r"(\d{1,15})$", name))}
+    heads = {name[: number.start()] for name, number in numbers.items()}
+    if len(numbers) < len(fields) and len(heads) != 1:
+        return list(fields)
+    numbered = sorted(numbers, key=lambda name: (int(numbers[name][1]), name))
+    return [*numbered, *(name for name in fields if name not in numbers)]
 
 
 @lru_cache(maxsize=1_000)
@@ -304,21 +336,38 @@ def _state(format_: Format, value: Any) -> tuple[Other, ...]:
 def _entries(format_: Format, value: Any) -> tuple[list[Any], list[str]]:
     if format_.holds == "message" and not format_.messages:
         return [value], []
-    stands = (parsed(dig(value, path)) for path in format_.messages) if format_.messages else (parsed(value),)
-    wrong: Any = None
-    for entries in stands:
-        if isinstance(entries, list):
-            # `runs[*].messages` is a list of lists, a pair of role and text is not.
-            nested = bool(entries) and all(isinstance(e, list) and not is_entry(e) for e in entries)
-            flat = [entry for several in entries for entry in several] if nested else entries
-            # Agno repeats in a run what was said in those before.
-            return [e for e in flat if not (isinstance(e, dict) and e.get("from_history") is True)], []
-        wrong = entries if wrong is None else wrong
+    entries, wrong = _list_at(format_, value)
+    if entries is not None:
+        # `runs[*].messages` is a list of lists, a pair of role and text is not.
+        nested = bool(entries) and all(isinstance(e, list) and not is_entry(e) for e in entries)
+        flat = [entry for several in entries for entry in several] if nested else entries
+        # Agno repeats in a run what was said in those before.
+        return [e for e in flat if not (isinstance(e, dict) and e.get("from_history") is True)], []
     where = f"at {' or '.join(format_.messages)}" if format_.messages else "in the value"
     if wrong is None:
         return [], [f"There are no messages {where}."]
     kind = "an object" if isinstance(wrong, dict) else "a text" if isinstance(wrong, str) else "a number"
     return [], [f"What stands {where} is {kind}, not a list of messages."]
+
+
+def _list_at(format_: Format, value: Any) -> tuple[list[Any] | None, Any]:
+    """The list at the first of a format's paths where one of messages is, and else what stands there.
+
+    An empty list, or one of something else, may stand before; what is mapped by hand need not look like one.
+    """
+    wrong: Any = None
+    lists: list[list[Any]] = []
+    stands = (dig(value, path) for path in format_.messages) if format_.messages else (value,)
+    for held in map(parsed, stands):
+        if isinstance(held, list):
+            if (format_.own and held) or len(format_.messages) < 2 or are_messages(held):
+                return held, None
+            lists.append(held)
+        elif wrong is None:
+            wrong = held
+    if format_.messages == MESSAGES_PATHS and (inner := anywhere(value)):
+        return inner, None
+    return (lists[0] if lists else None), wrong
 
 
 def _mapped(format_: Format, entries: Sequence[Any], place: int) -> tuple[tuple[Turn, ...], list[str]]:

@@ -5,18 +5,22 @@ By vectors that a framework stored beside them: `memdb.sessions.stored_vectors`.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import combinations
 
 import numpy as np
 
 from memdb.embedding.local import embed
 from memdb.errors import BadInput
+from memdb.sessions.statements import READINGS, Reading, comparable, difference, stems
 from memdb.sessions.turns import Turn
 
 MOST = 5_000  # turns that are embedded at once
 ALIKE = 0.8  # cosine from which two memories are shown side by side
+MOST_SHARING = 500  # memories of a user with a word by which they are compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +46,14 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two memories of one user that say nearly the same, or contradict each other: a model cannot tell."""
+    """Two memories of one user that say nearly the same, or one against the other."""
 
     earlier: Memory
     later: Memory
     cosine: float
+    reading: Reading  # by their words, see `memdb.sessions.statements`
+    only_earlier: str  # words that the other has not
+    only_later: str
 
 
 def near_turns(
@@ -83,12 +90,16 @@ def near_turns(
 
 
 def alike(memories: Sequence[Memory], least: float = ALIKE, most: int = 100) -> tuple[Pair, ...]:
-    """Pairs of memories of one user whose cosine is at least `least`, the most alike first.
+    """Pairs of memories of one user that are near in meaning, or have most words in common.
 
     Args:
         memories: at most MOST.
-        least: cosine.
+        least: cosine from which two are near in meaning; the words are compared whatever it is.
         most: pairs.
+
+    Returns:
+        What contradicts by its words first, then what may, duplicates, and the others; of each kind the most
+        alike first.
 
     Raises:
         BadInput: there are more than MOST.
@@ -100,11 +111,39 @@ def alike(memories: Sequence[Memory], least: float = ALIKE, most: int = 100) -> 
     for user in sorted({memory.user for memory in told}):
         own = [memory for memory in told if memory.user == user]
         vectors = embed([_clean(memory.text) for memory in own])
-        cosines = np.triu(vectors @ vectors.T, k=1)
-        for i, j in np.argwhere(cosines >= least).tolist():
+        words = [stems(memory.text) for memory in own]
+        cosines = vectors @ vectors.T
+        near = {(i, j) for i, j in np.argwhere(cosines >= least).tolist() if i < j}
+        for i, j in sorted(near | _sharing(words)):
             first, second = sorted((own[i], own[j]), key=_when)
-            pairs.append(Pair(first, second, float(cosines[i, j])))
-    return tuple(sorted(pairs, key=lambda pair: -pair.cosine)[:most])
+            told_apart = difference(first.text, second.text)
+            pairs.append(
+                Pair(
+                    first,
+                    second,
+                    float(cosines[i, j]),
+                    told_apart.reading,
+                    ", ".join(told_apart.only_first),
+                    ", ".join(told_apart.only_second),
+                )
+            )
+    return tuple(sorted(pairs, key=lambda pair: (READINGS.index(pair.reading), -pair.cosine))[:most])
+
+
+def _sharing(words: Sequence[frozenset[str]]) -> set[tuple[int, int]]:
+    """Places of pairs that have so many words in common that one may be set against the other."""
+    of_word: dict[str, list[int]] = defaultdict(list)
+    for place, stems_ in enumerate(words):
+        for stem in stems_:
+            of_word[stem].append(place)
+    pairs: set[tuple[int, int]] = set()
+    # By the rarest of its words first; a word that very many have tells nothing of a pair.
+    for places in sorted(of_word.values(), key=len):
+        if len(places) > MOST_SHARING:
+            break
+        fresh = {pair for pair in combinations(places, 2) if pair not in pairs}
+        pairs |= {(i, j) for i, j in fresh if comparable(words[i], words[j])}
+    return pairs
 
 
 def _when(memory: Memory) -> float:

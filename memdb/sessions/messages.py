@@ -7,7 +7,6 @@ of tools: that is a turn each. See `memdb.sessions.parts` for what stands within
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -17,10 +16,13 @@ from itertools import groupby
 from typing import Any
 
 from memdb.display import line
+from memdb.sessions import stored_json
+from memdb.sessions.packed import sealed
 from memdb.sessions.parts import (
     as_json,
     call_of,
     calls_of,
+    failed_in,
     kind_of,
     media_of,
     parts_of,
@@ -50,9 +52,16 @@ _ROLE_NAMES = (
     *("role", "Role", "_role", "author", "sender", "from", "speaker", "sender_type", "senderType"),
     *("source", "event", "type"),
 )
+# Names under which only people and models are told who speak; the others stand in records of any kind.
+_SPEAKER_NAMES = ("role", "Role", "_role", "speaker", "sender", "sender_type", "senderType")
+_FLAGS = {  # of who speaks: true, false
+    **dict.fromkeys(("isUser", "is_user", "fromUser", "from_user", "isHuman"), ("user", "assistant")),
+    **dict.fromkeys(("isBot", "is_bot", "fromBot", "isAI", "is_ai"), ("assistant", "user")),
+}
 _WRITERS = ("Label", "label", "value", "role", "type")  # of an object that says who speaks
 _ANSWERS = frozenset("assistant ai bot model llm gpt agent chatbot".split())
 _ASKS = frozenset("user human customer".split())
+_UNMISTAKABLE = frozenset("human ai assistant llm gpt chatbot".split()) | _CLASSES.keys()
 _CONTENT_NAMES = (
     *("content", "contents", "parts", "blocks", "items"),
     *("Items", "Content", "_content", "text", "Text"),
@@ -62,23 +71,45 @@ _LOOSE_NAMES = ("message", "body", "value", "utterance")
 _CALL_NAMES = (
     *("tool_calls", "toolCalls", "toolInvocations", "function_call", "_tool_calls"),
     "toolExecutionRequests",  # LangChain4j's
+    "invalid_tool_calls",  # LangChain's, whose arguments are no JSON
 )
-_RESULT_NAMES = ("toolResponses", "tool_results", "toolResults")  # beside the content, as Spring AI's
+# Items of OpenAI's Responses API: tools that the provider runs, and what is neither said nor called.
+_HOSTED = frozenset(
+    "web_search_call file_search_call code_interpreter_call image_generation_call mcp_call".split()
+)
+_NOTES = frozenset(
+    "mcp_list_tools mcp_approval_request mcp_approval_response compaction item_reference".split()
+)
+_RESULT_NAMES = (
+    "toolResponses",
+    "tool_responses",
+    "tool_results",
+    "toolResults",
+)  # beside the content, as Spring AI's
 _THOUGHT_NAMES = ("reasoning_content", "reasoning", "thinking", "thoughts")
 _TIME_NAMES = (
     "timestamp",
     "created_at",
     "createdAt",
+    "CreatedAt",
     "created",
     "create_time",
+    "created_time",
+    "createdTime",
     "time",
+    "Timestamp",
+    "datetime",
     "ts",
     "at",
     "date",
     "sent_at",
+    "sentAt",
     "last_update_time",
+    "updated_at",
+    "updatedAt",
+    "_ts",
 )
-_ATTACHED = ("attachments", "experimental_attachments", "images", "audio", "media")
+_ATTACHED = ("attachments", "experimental_attachments", "images", "audio", "media", "files")
 # What stands in an entry besides what is said, and is no part of it.
 _PLAIN = frozenset(
     (*_ROLE_NAMES, *_TIME_NAMES, "id", "name", "metadata", "meta", "additional_kwargs", "kind", "status")
@@ -93,6 +124,8 @@ _SIMPLEST, _SPEAKERS = (
     frozenset(("role", "content", "timestamp")),
     ROLES - {"tool", "function", "tool_execution_result"} - _CLASSES.keys(),
 )
+_WITHIN = ('"{', '"[', '"\\')  # how a text of JSON begins that holds JSON
+_CONSTANT = re.compile(r"^role_|_message$", re.IGNORECASE)
 _SPOKEN = re.compile(r"\s*(\w{2,20}):\s+(.*)", re.DOTALL)  # "User: How are you?"
 _SESSION_KEYS = frozenset(("messages", "history", "turns", "events", "runs"))
 
@@ -107,7 +140,13 @@ def turns_of_entry(entry: Any, place: str = "A message") -> tuple[list[Turn], st
     value = parsed(entry)
     if isinstance(value, dict) and value.keys() <= _SIMPLEST:  # most messages: told without looking further
         role, content = value.get("role"), value.get("content")
-        if isinstance(role, str) and isinstance(content, str) and content and role.lower() in _SPEAKERS:
+        if (
+            isinstance(role, str)
+            and isinstance(content, str)
+            and content
+            and role.lower() in _SPEAKERS
+            and not sealed(content)
+        ):
             return [said(role, content, moment(value.get("timestamp")))], ""
     if (turn := _plain(value)) is not None:
         return [turn], ""
@@ -189,18 +228,69 @@ def is_message(value: Any) -> bool:
         "",
     )
     loose = _LOOSE_NAMES[:2] if by in ("type", "event") else _LOOSE_NAMES
-    return bool(by) and (_holds_content(value) or any(isinstance(value.get(n), str) for n in loose))
+    flagged = not by and _flagged(value)
+    loose = _LOOSE_NAMES[:2] if flagged else loose
+    return bool(by or flagged) and (
+        _holds_content(value) or any(isinstance(value.get(n), str) for n in loose)
+    )
 
 
-def is_conversation(entries: Sequence[Any]) -> bool:
+def are_messages(value: Any) -> bool:
+    """Whether a value is a list of messages, or of lists of them, some of which may be damaged."""
+    if not isinstance(value, list) or not value:
+        return False
+    if all(isinstance(entry, list) and not is_entry(entry) for entry in value):
+        value = [entry for several in value for entry in several]
+    looked = value[:20]
+    proper = [entry for entry in looked if is_entry(entry)]
+    return len(proper) * 2 >= len(looked) > 0 and is_conversation(proper, alone=len(looked) == 1)
+
+
+def is_conversation(entries: Sequence[Any], *, alone: bool = True) -> bool:
     """Whether messages of a list, taken together, are one: somebody in them has a role that is known.
 
-    Lines such as "user: logged in" are one only where both a question's side and an answer's speak.
+    Lines such as "user: logged in", and records whose `type` or `source` is a word that is a role too, are
+    one only where both a question's side and an answer's speak, or a role is a word of conversations alone.
+
+    Args:
+        entries: messages, each by itself looking like one.
+        alone: one message is all there is, not all that looks like one among others.
     """
-    roles = {turn.role.lower() for entry in entries for turn in turns_of_entry(entry)[0]}
-    if len(entries) > 1 and all(isinstance(parsed(entry), str) for entry in entries):
-        return bool(roles & _ASKS and roles & _ANSWERS)
+    values = [parsed(entry) for entry in entries]
+    roles = {turn.role.lower() for value in values for turn in turns_of_entry(value)[0]}
+    if all(isinstance(value, str) or _told_loosely(value) for value in values):
+        if len(values) == 1 and alone:
+            wrapped = isinstance(values[0], dict) and unwrapped(values[0])[0] is not values[0]
+            return bool(roles & (_UNMISTAKABLE if wrapped else _ASKS | _ANSWERS))
+        if roles & _ASKS and roles & _ANSWERS:
+            return True
+        written = {
+            _role(value).lower() for value in values if isinstance(value, dict) and not _flagged(value)
+        }
+        return bool(written & _UNMISTAKABLE)
     return bool(roles & (ROLES | {"memory"}))
+
+
+def _flagged(value: Mapping[str, Any]) -> bool:
+    return any(isinstance(value.get(name), bool) for name in _FLAGS)
+
+
+def _told_loosely(value: Any) -> bool:
+    """Whether who speaks stands only under a name that records of any kind have, as `type` and `source`."""
+    if not isinstance(value, dict):
+        return False
+    if _agent_item(value) or _parted(value) or _exchange(value) or is_memory(value) or value.get("__enc__"):
+        return False
+    inner, told = unwrapped(value)
+    if any(_written(place.get(name)) for place in (value, inner) for name in _SPEAKER_NAMES):
+        return False
+    if any(isinstance(value.get(name), dict) for name in _ROLE_NAMES):
+        return False
+    if inner is not value:  # LangChain's say more of the message within; so do ADK's
+        return not ("additional_kwargs" in inner or inner.get("type") == told or "author" in value) and bool(
+            told
+        )
+    return not str(value.get("type")).endswith(("Message", "Event"))  # AutoGen's
 
 
 def is_memory(value: Any) -> bool:
@@ -217,14 +307,17 @@ def unwrapped(entry: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
     """The message within an entry that wraps it, and the role that the wrapper tells."""
     data = entry.get("data")
     if isinstance(data, dict) and isinstance(entry.get("type"), str) and "content" in data:  # LangChain
+        if entry["type"] == "chat" and isinstance(data.get("role"), str):  # of any other role
+            return data, data["role"]
         return data, entry["type"]
     kwargs = entry.get("kwargs")
     if isinstance(kwargs, dict) and ("lc" in entry or "content" in kwargs):  # LangChain, serialised
         name = entry.get("id")
         last = name[-1] if isinstance(name, list) and name and isinstance(name[-1], str) else ""
         return kwargs, _CLASSES.get(last.lower(), last)
+    # Strands and others
     message = parsed(entry.get("message"))
-    if isinstance(message, dict) and ("role" in message or "content" in message):  # Strands and others
+    if isinstance(message, dict) and ("role" in message or "content" in message):
         return message, ""
     content = entry.get("content")
     if isinstance(content, dict) and isinstance(content.get("parts"), list) and "author" in entry:  # ADK
@@ -233,22 +326,31 @@ def unwrapped(entry: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
 
 
 def parsed(value: Any) -> Any:
-    """A text that is a JSON object or list as what it says; anything else as it is."""
-    if isinstance(value, str) and value.lstrip("\ufeff \t\r\n")[:1] in ("{", "["):
-        try:
-            return json.loads(value.lstrip("\ufeff"))
-        except (ValueError, RecursionError):
-            return value
-    return value
+    """A text that is a JSON object or list, perhaps within a text of JSON, as what it says; else as it is."""
+    if not isinstance(value, str):
+        return value
+    start = value.lstrip("\ufeff \t\r\n")[:2]
+    if start[:1] not in ("{", "[") and start not in _WITHIN:
+        return value
+    try:
+        inner = stored_json.loads(value).value
+    except json.JSONDecodeError:
+        return value
+    if isinstance(inner, str):  # JSON within a text of JSON
+        return held if isinstance(held := parsed(inner), dict | list) else value
+    return inner
 
 
 def moment(value: Any) -> datetime | None:
     """A time as people store it: ISO 8601 with any precision, an e-mail's or JavaScript's date, or seconds,
-    milliseconds, microseconds or nanoseconds since 1970; without a zone it is UTC. None where it is none."""
+    milliseconds, microseconds or nanoseconds since 1970; without a zone it is UTC. MongoDB's, Firestore's and
+    .NET's ways to write one in JSON are read too. None where it is none."""
+    if isinstance(value, dict):
+        return _in_object(value)
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int | float):
-        return _since_1970(float(value))
+        return _since_1970(value)
     if not isinstance(value, str) or len(value) > 80:
         return None
     text = value.strip()
@@ -345,7 +447,8 @@ def _parts(message: Mapping[str, Any]) -> list[Part]:
     for attached in _ATTACHED:
         for each in message[attached] if isinstance(message.get(attached), list) else ():
             held = each if isinstance(each, dict) else {"data": each}  # Ollama's images are bytes alone
-            parts.append(media_of(held, "image" if attached == "images" else "file"))
+            drawn = attached == "images" or kind_of(held) == "image"
+            parts.append(media_of(held, "image" if drawn else "file"))
     known = {_mark(part) for part in parts if isinstance(part, ToolCall)}
     for place in (message, message.get("additional_kwargs")):
         if isinstance(place, dict):
@@ -374,21 +477,36 @@ def _mark(call: ToolCall) -> tuple[str, ...]:
 
 def _as_result(message: Mapping[str, Any], parts: list[Part], call: str) -> list[Part]:
     """A tool's message: what it says is a result, unless its parts say so themselves."""
-    if any(isinstance(part, ToolResult) for part in parts):
-        return parts
-    texts = [part for part in parts if isinstance(part, Text)]
-    failed = str(message.get("status", "")).lower() == "error" or any(
-        message.get(name) is True for name in ("is_error", "isError")
-    )
+    if results := {part.text for part in parts if isinstance(part, ToolResult)}:
+        # AG2's stand beside a content that says the same.
+        return [part for part in parts if not (isinstance(part, Text) and part.text in results)]
+    # What is an object and no block is what the tool gave back, as JSON.
+    texts, others = [], list[Part]()
+    for part in parts:
+        if isinstance(part, Text):
+            texts.append(part.text)
+        elif isinstance(part, Other) and part.kind == "part":
+            texts.append(part.json)
+        else:
+            others.append(part)
     beside = message.get("additional_kwargs")
+    told_by = (message, beside) if isinstance(beside, dict) else (message,)
+    failed = (
+        failed_in(message.get("content"))
+        or str(message.get("status", "")).lower() == "error"
+        or any(place.get(name) is True for place in told_by for name in ("is_error", "isError"))
+    )
     name = message.get("name") or message.get("tool_name") or message.get("toolName")
     if not call and isinstance(message.get("toolName"), str) and isinstance(message.get("id"), str):
         call = message["id"]
     name = name or (beside.get("name") if isinstance(beside, dict) else None)
     told = ToolResult(
-        "\n".join(part.text for part in texts), call, name if isinstance(name, str) else "", failed
+        "\n".join(texts),
+        call,
+        name if isinstance(name, str) else "",
+        failed,
     )
-    return [told, *(part for part in parts if not isinstance(part, Text))]
+    return [told, *others]
 
 
 def _plain(value: Any) -> Turn | None:
@@ -411,18 +529,26 @@ def _parted(entry: Mapping[str, Any]) -> list[Turn]:
     usual = "assistant" if entry.get("kind") == "response" else "user"
     at = time_in(entry)
     turns = []
-    for role, group in groupby(parts, lambda part: _PARTED.get(kind_of(part), usual)):
+    for role, group in groupby(parts, lambda part: _parted_role(part, usual)):
         members = list(group)
         content: list[Part] = []
         for part in members:
             if kind_of(part) == "user_prompt":
                 content += parts_of(part.get("content"))
-            elif kind_of(part) == "retry_prompt" and part.get("tool_call_id"):
+            elif kind_of(part) == "retry_prompt" and part.get("tool_name"):
                 content.append(replace(result_of(part), failed=True))
             else:
                 content += parts_of([part])
         turns.append(Turn(role, tuple(content), next((t for p in members if (t := time_in(p))), None) or at))
+    if isinstance(told := entry.get("instructions"), str) and told:
+        turns.insert(0, Turn("system", (Other("instructions", told),), at))
     return turns or [Turn(usual, (), at)]
+
+
+def _parted_role(part: Mapping[str, Any], usual: str) -> str:
+    """Of one of pydantic-ai's parts; a retry that is of no tool is asked of the model."""
+    kind = kind_of(part)
+    return "user" if kind == "retry_prompt" and not part.get("tool_name") else _PARTED.get(kind, usual)
 
 
 def _agent_item(entry: Mapping[str, Any]) -> Turn | None:
@@ -441,10 +567,22 @@ def _agent_item(entry: Mapping[str, Any]) -> Turn | None:
         if not call.name:
             rest = {n: v for n, v in entry.items() if n not in ("type", "id", "call_id", "status")}
             call = ToolCall(kind.removesuffix("_call"), call.arguments or as_json(rest), call.id)
-        output = entry.get("output")  # a hosted tool's call carries what came of it
+        if kind == "image_generation_call":
+            drawn = media_of({"result": entry.get("result")}, "image") if entry.get("result") else None
+            call = replace(call, arguments=str(entry.get("revised_prompt") or ""))
+            ended = (ToolResult("", call.id, call.name, entry.get("status") == "failed"),)
+            return Turn("assistant", (call, *ended, *((drawn,) if drawn else ())))
+        # A hosted tool's call carries what came of it, or only that it ended.
+        output = next((v for n in ("output", "outputs", "results") if (v := entry.get(n)) is not None), None)
         if output is not None or entry.get("error") is not None:
-            return Turn("assistant", (call, replace(result_of(entry), name=call.name)))
+            return Turn("assistant", (call, replace(result_of({**entry, "output": output}), name=call.name)))
+        if kind in _HOSTED and entry.get("status") in ("completed", "failed", "incomplete"):
+            ended = (ToolResult("", call.id, call.name, entry["status"] != "completed"),)
+            return Turn("assistant", (call, *ended))
         return Turn("assistant", (call,))
+    if kind in _NOTES:
+        role = "user" if kind == "mcp_approval_response" else "assistant"
+        return Turn(role, (Other(kind, as_json({n: v for n, v in entry.items() if n != "type"})),))
     return None
 
 
@@ -456,15 +594,32 @@ def _role(message: Mapping[str, Any]) -> str:
         if name in ("type", "event") and value.lower() not in ROLES:
             continue
         return value[:200]
+    return _flag(message)
+
+
+def _flag(message: Mapping[str, Any]) -> str:
+    """Who speaks, where a flag tells it; else empty."""
+    for name, (if_true, if_false) in _FLAGS.items():
+        if isinstance(flag := message.get(name), bool):
+            return if_true if flag else if_false
     return ""
 
 
 def _written(value: Any) -> Any:
     """A role as it stands, or out of the object that tells who speaks."""
     if isinstance(value, dict):
-        told = [v for n in _WRITERS if isinstance(v := value.get(n), str)]
-        return next((v for v in told if v.lower() in ROLES), told[0] if told else None)
-    return value
+        told = [_bare(v) for n in _WRITERS if isinstance(v := value.get(n), str)]
+        flagged = _flag(value)  # Telegram's
+        return next((v for v in (*told, flagged) if v.lower() in ROLES), told[0] if told else None)
+    return _bare(value) if isinstance(value, str) else value
+
+
+def _bare(role: str) -> str:
+    """A role without what languages put around a constant: "ChatRole.USER" and "ROLE_USER" are "USER"."""
+    if role.lower() in ROLES or len(role) > 60:
+        return role
+    bare = _CONSTANT.sub("", role.strip().rpartition(".")[2])
+    return bare if bare.lower() in ROLES else role
 
 
 def _exchange(entry: Mapping[str, Any]) -> list[Turn]:
@@ -483,18 +638,14 @@ def _holds_content(message: Mapping[str, Any]) -> bool:
 
 def _fault(text: str) -> str:
     try:
-        json.loads(text.lstrip("\ufeff"))
+        stored_json.loads(text)
     except json.JSONDecodeError as exc:
         return f"{line(exc.msg, 60)} at character {exc.pos + 1:,}"
-    except RecursionError:
-        return "nested too deeply"
-    except ValueError:
-        return "a number is too long"
     return ""
 
 
 def _since_1970(value: float) -> datetime | None:
-    if not math.isfinite(value) or value <= 0:
+    if not 0 < value < 1e20:  # the year 5138 in nanoseconds; no NaN, and no number of hundreds of digits
         return None
     for unit in (1.0, 1e3, 1e6, 1e9):  # seconds up to the year 5138, then the next unit
         if value / unit < 1e11:
@@ -503,6 +654,18 @@ def _since_1970(value: float) -> datetime | None:
             except (OverflowError, OSError, ValueError):
                 return None
     return None
+
+
+def _in_object(value: dict[str, Any]) -> datetime | None:
+    """A time that is an object: {"$date": …}, {"$numberLong": …}, {"_seconds": …, "_nanoseconds": …}."""
+    if len(value) > 2:
+        return None
+    for name in ("$date", "$numberLong"):
+        if name in value:
+            return moment(value[name]) if not isinstance(value[name], dict) else _in_object(value[name])
+    seconds = next((v for n in ("_seconds", "seconds") if type(v := value.get(n)) is int), None)
+    parts = next((v for n in ("_nanoseconds", "nanoseconds", "nanos") if type(v := value.get(n)) is int), 0)
+    return _since_1970(seconds + parts / 1e9) if seconds is not None else None
 
 
 def _on_the_calendar(told: datetime) -> datetime | None:
@@ -515,7 +678,11 @@ def _on_the_calendar(told: datetime) -> datetime | None:
 
 
 def _worded(text: str) -> datetime | None:
-    """An e-mail's or JavaScript's date."""
+    """An e-mail's, JavaScript's or .NET's date, or one with slashes that begins with the year."""
+    if (dotnet := re.fullmatch(r"/Date\((-?\d{1,16})(?:[+-]\d{4})?\)/", text, re.ASCII)) is not None:
+        return _since_1970(int(dotnet[1]) / 1_000)
+    if re.match(r"\d{4}/\d\d/\d\d", text, re.ASCII):
+        return moment(text.replace("/", "-"))
     script = re.fullmatch(r"\w{3} (\w{3}) (\d{2}) (\d{4}) (\d\d:\d\d:\d\d) GMT([+-]\d{4}).*", text, re.ASCII)
     if script is not None:
         month, day, year, clock, zone = script.groups()

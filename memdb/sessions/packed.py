@@ -1,12 +1,15 @@
 """Stored bytes as a document: JSON, or JSON that was packed. What cannot or must not be opened is named.
 
-gzip, zlib, zstd, lz4, bzip2 and xz are told by their first bytes and unpacked up to a bound. MessagePack is
-read; class names in it are not followed. Pickle, Java's and PHP's own formats are never loaded: loading runs
+gzip, zlib, zstd, lz4, bzip2 and xz are told by their first bytes and unpacked up to a bound, in base64 too.
+MessagePack is read; class names in it are not followed. UTF-16 and UTF-32 are read.
+
+Pickle, Java's and PHP's own formats are never loaded: loading runs
 code. What is encrypted stays so.
 """
 
 from __future__ import annotations
 
+import base64
 import bz2
 import json
 import lzma
@@ -20,6 +23,7 @@ import msgpack
 
 from memdb.cluster import replies
 from memdb.display import bytes_text
+from memdb.sessions import stored_json
 
 MOST_BYTES = 32 * 2**20  # of an unpacked value; a larger one is named
 UNKNOWN, TOO_DEEP = "bytes of no kind that is known", "JSON nested too deeply"
@@ -33,9 +37,13 @@ _NAMED = (
     (b"-----BEGIN AGE ENCRYPTED", "encrypted (age)"),
     (b"vault:v", "encrypted (Vault's transit engine)"),
 )
+_SEALED = ("gAAAAA", "eyJ", "U2FsdGVkX1", "age-encryption.org/", "-----BEGIN ", "vault:v")
 _FERNET = re.compile(rb"gAAAAA[A-Za-z0-9_-]{50,}={0,2}\s*")
 _JWE = re.compile(rb"eyJ[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){4}\s*")
 _PHP = re.compile(rb'a:\d+:\{(?:i|s):|O:\d+:"|s:\d+:"')
+_BASE64 = re.compile(rb"[A-Za-z0-9+/_\s-]+={0,2}\s*")
+# gzip, zstd, lz4, and JSON: {" and [{" and [[" and what is indented.
+_BASE64_STARTS = (b"H4sI", b"KLUv", b"BCJNGG", b"eyJ", b"ewog", b"W3si", b"Wwog", b"W1si")
 _OLD_PICKLES = (b"(lp0\n", b"(dp0\n", b"]q\x00", b"}q\x00", b"ccopy_reg\n", b"c__builtin__\n")
 _ODD = re.compile("[\udc80-\udcff]")
 
@@ -62,7 +70,7 @@ def unpacked(raw: bytes, what: str = "The value", depth: int = 0) -> Unpacked:
             try:
                 inner = unpack(raw)
             except (ValueError, OSError, EOFError, zlib.error, lzma.LZMAError) as exc:
-                if name == "zlib":  # two bytes that text or MessagePack can begin with too
+                if name in ("zlib", "base64"):  # text or MessagePack can begin so too
                     break
                 return Unpacked(None, False, (f"{what} is compressed ({name}) and damaged: {exc}.",))
             if len(inner) > MOST_BYTES or depth >= _DEEPEST:
@@ -75,7 +83,11 @@ def unpacked(raw: bytes, what: str = "The value", depth: int = 0) -> Unpacked:
                     None, False, (f"{what} is compressed ({name}) and {limit}; it was not read.",)
                 )
             within = unpacked(inner, what, depth + 1)
+            if name == "base64" and not within.readable and not named(inner) and len(within.problems) == 1:
+                break  # a word that only looks so
             told = f"{what} is compressed ({name}, {bytes_text(len(inner))} unpacked)."
+            if name == "base64":
+                told = f"{what} is in base64."
             return Unpacked(within.document, within.readable, (told, *within.problems))
     if (kind := named(raw)) != "":
         return Unpacked(None, False, (f"{what} is {kind}; it is not opened here.",))
@@ -95,30 +107,65 @@ def named(raw: bytes) -> str:
     return "an array or object of PHP's own serialisation" if _PHP.match(raw) else ""
 
 
+def sealed(text: str) -> str:
+    """What a text is that is encrypted; empty for anything else."""
+    if not text.startswith(_SEALED):
+        return ""
+    kind = named(text.encode("utf-8", "surrogatepass"))
+    return kind if kind.startswith("encrypted") else ""
+
+
 def _document(raw: bytes, what: str) -> Unpacked:
+    encoded: tuple[str, ...] = ()
+    if (wide := wide_text(raw)) is not None:
+        raw, encoded = wide.encode("utf-8", "surrogatepass"), (f"{what} is in UTF-16 or UTF-32.",)
     text = replies.key(raw).removeprefix("\ufeff")
     odd = not text.isascii() and _ODD.search(text) is not None
     not_utf8 = (f"{what} is not all UTF-8; such bytes are shown as \\xNN.",) if odd else ()
     try:
-        document = json.loads(text)
-    except RecursionError:
-        return Unpacked(None, False, (f"{what} is {TOO_DEEP} to be a conversation.",))
+        loaded = stored_json.loads(text)
     except json.JSONDecodeError as exc:
         if odd and (message := _message_pack(raw)) is not None:
             return Unpacked(message, True, (f"{what} is MessagePack.",))
         if not odd and (lines := _json_lines(text)) is not None:
-            return Unpacked(lines, True, ())
+            return Unpacked(lines, True, encoded)
         where = f"{exc.msg} at character {exc.pos + 1:,} of {len(text):,}"
         odd_bytes = sum(byte < 32 or byte > 126 for byte in raw[:2_000])
         binary = odd and len(raw) >= 16 and odd_bytes > len(raw[:2_000]) * 0.3
         if binary:
             return Unpacked(None, False, (f"{what} is {UNKNOWN}; it may be encrypted.",))
-        return Unpacked(None, False, (f"{what} is not JSON: {where}.", *not_utf8))
-    except ValueError:  # a number of thousands of digits
-        return Unpacked(None, False, (f"{what} is JSON with a number too long to read.",))
+        if not text.strip():
+            return Unpacked(None, False, (f"{what} is empty.",))
+        return Unpacked(None, False, (f"{what} is not JSON: {where}.", *encoded, *not_utf8))
+    document = loaded.value
+    if loaded.cut:
+        deep = f"{what} is {TOO_DEEP}: what lies deeper than {stored_json.DEEPEST} is left out."
+        return Unpacked(document, True, (deep, *encoded, *not_utf8))
     if isinstance(document, str) and (kind := named(document.encode("utf-8", "surrogatepass"))) != "":
         return Unpacked(None, False, (f"{what} is {kind}; it is not opened here.",))
-    return Unpacked(document, True, not_utf8)
+    return Unpacked(document, True, (*encoded, *not_utf8))
+
+
+def wide_text(raw: bytes) -> str | None:
+    """Bytes of UTF-16 or UTF-32 as the text they are; None for anything else.
+
+    Told by a byte order mark, or by the zeros between the first signs of a text that is mostly ASCII, as JSON
+    is; what is no text all the same, as a vector is, has signs that none has.
+    """
+    if len(raw) < 4 or (b"\0" not in raw[:4] and raw[:2] not in (b"\xff\xfe", b"\xfe\xff")):
+        return None
+    marked = raw[:2] in (b"\xff\xfe", b"\xfe\xff") or raw[:4] == b"\0\0\xfe\xff"
+    encoding = json.detect_encoding(raw)
+    if encoding.startswith("utf-8"):
+        return None
+    try:
+        text = raw.decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError:
+        return None
+    likely = marked or text[:1] in ("{", "[", '"') or sum(map(str.isascii, text)) * 2 >= len(text)
+    if not text or "\0" in text or not likely:
+        return None
+    return text if all(sign.isprintable() or sign.isspace() for sign in text[:1_000]) else None
 
 
 def _json_lines(text: str) -> list[str] | None:
@@ -128,9 +175,9 @@ def _json_lines(text: str) -> list[str] | None:
         return None
     for line_ in lines[:2]:  # the first may be damaged
         try:
-            if isinstance(json.loads(line_), dict):
+            if isinstance(stored_json.loads(line_).value, dict):
                 return lines
-        except (ValueError, RecursionError):
+        except json.JSONDecodeError:
             continue
     return None
 
@@ -195,6 +242,16 @@ def _arrow(codec: str) -> Callable[[bytes], bytes]:
     return unpack
 
 
+def _in_base64(raw: bytes) -> bool:
+    """Whether bytes are base64 of something that begins as packed bytes or JSON do."""
+    return raw.startswith(_BASE64_STARTS) and len(raw) >= 16 and _BASE64.fullmatch(raw) is not None
+
+
+def _from_base64(raw: bytes) -> bytes:
+    text = raw.translate(bytes.maketrans(b"-_", b"+/"), b" \r\n\t=")
+    return base64.b64decode(text + b"=" * (-len(text) % 4))
+
+
 def _starts(magic: bytes) -> Callable[[bytes], bool]:
     return lambda raw: raw.startswith(magic)
 
@@ -210,4 +267,5 @@ _PACKINGS: tuple[tuple[str, Callable[[bytes], bool], Callable[[bytes], bytes]], 
         lambda raw: raw[:1] == b"\x78" and len(raw) > 2 and (raw[0] * 256 + raw[1]) % 31 == 0,
         _inflated,
     ),
+    ("base64", _in_base64, _from_base64),
 )

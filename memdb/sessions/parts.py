@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
+from memdb.sessions import stored_json
+from memdb.sessions.packed import sealed
 from memdb.sessions.turns import Media, Other, Part, Text, Thinking, ToolCall, ToolResult
 
 DEEPEST = 6  # objects within objects that are looked into
 MOST = 10_000  # parts of one message; more are told as one
 _FEW = 16  # numbers in a list: more are bytes
+_FAILED = "An error occurred while running the tool"  # what OpenAI's Agents SDK says to the model
+_LOOKED_INTO = 2**16  # characters of a tool's result, for an error in it
 _LONGEST = 2**20  # characters of JSON kept of one part that is no text
 
 _KINDS = ("type", "block_type", "part_kind", "content_type", "$type", "kind", "_type")
@@ -111,10 +116,11 @@ _MEDIA_NAMES = ("filename", "file_name", "display_name", "displayName", "title",
 
 def parts_of(content: Any, depth: int = 0) -> list[Part]:
     """The parts of a message's content, in order. Never raises."""
-    if content is None or content == "":
+    if content is None or content in ("", {}):
         return []
     if isinstance(content, str):
-        return [Text(content)]
+        kind = sealed(content)
+        return [Other(kind, content) if kind else Text(content)]
     if isinstance(content, list):
         parts = [part for block in content[:MOST] for part in _block(block, depth + 1)]
         if len(content) > MOST:
@@ -140,6 +146,10 @@ def calls_of(value: Any) -> list[Part]:
             parts.append(Other("tool call", as_json(call)))
             continue
         parts.append(call_of(call))
+        if call.get("type") == "invalid_tool_call" and isinstance(call.get("error"), str):
+            parts.append(
+                replace(result_of({"error": call["error"]}), call=_text(call, _CALL_IDS), failed=True)
+            )
         if "result" in call and call.get("state") == "result":  # a call that was answered in its place
             parts.append(result_of(call))
     return parts
@@ -178,7 +188,30 @@ def result_of(result: Mapping[str, Any], depth: int = 0) -> ToolResult:
         _said(output, depth + 1),
         _text(result, _CALL_IDS) or _text(inner, _CALL_IDS),
         _text(result, _NAMES) or _text(inner, _NAMES),
-        bool(failed),
+        bool(failed) or failed_in(output),
+    )
+
+
+def failed_in(output: Any) -> bool:
+    """Whether what a tool gave back says that it failed: an object, or JSON of one, with an error in it."""
+    if isinstance(output, str) and output.startswith(_FAILED):
+        return True
+    if isinstance(output, str) and output[:1] == "{" and len(output) <= _LOOKED_INTO:
+        try:
+            output = stored_json.loads(output).value
+        except json.JSONDecodeError:
+            return False
+    if not isinstance(output, dict):
+        return False
+    error = output.get("error") not in (None, False, "", {}, []) and not any(
+        output.get(name) not in (None, "", {}, []) for name in ("result", "output", "data", "content")
+    )
+    return (
+        error
+        or any(output.get(name) is True for name in ("isError", "is_error"))
+        or output.get("success") is False
+        or str(output.get("type", "")).endswith("_error")
+        or str(output.get("status", "")).lower() == "error"
     )
 
 
@@ -265,6 +298,8 @@ def _keyed(told: Mapping[str, Any], kind: str, depth: int) -> list[Part]:
     text = next((told[n] for n in ("text", "Text") if isinstance(told.get(n), str)), None)
     if text is not None and (not kind or len(told) <= 3 or told.get("thought")):
         return [Thinking(text) if told.get("thought") is True else Text(text)]
+    if not kind and told.keys() == {"json"}:  # of a tool of Bedrock's
+        return [Text(as_json(told["json"]))]
     if not kind and "name" in told and "arguments" in told:
         return [call_of(told)]
     if not kind and "call_id" in told and "content" in told:
@@ -307,7 +342,7 @@ def _said(value: Any, depth: int) -> str:
             text = next(
                 (
                     v
-                    for n in ("text", "value")
+                    for n in ("text", "value", "reasoning_text")
                     if isinstance(inner, dict) and isinstance(v := inner.get(n), str)
                 ),
                 None,

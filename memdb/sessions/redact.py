@@ -87,9 +87,9 @@ def _part(part: Part) -> Part:
         case Thinking(text):
             return Thinking(hidden(text))
         case ToolCall(name, arguments, id_):
-            return ToolCall(name, hidden(arguments), id_)
+            return ToolCall(hidden(name), hidden(arguments), hidden(id_))
         case ToolResult(text, call, name, failed):
-            return ToolResult(hidden(text), call, name, failed)
+            return ToolResult(hidden(text), hidden(call), hidden(name), failed)
         case Media():
             return replace(part, name=hidden(part.name), address=hidden(part.address))
         case Other(kind, json):

@@ -22,13 +22,14 @@ from memdb.cluster.client import Client
 from memdb.display import line
 from memdb.embedding import Embedder, embedder_for, named, silent
 from memdb.embedding.choice import LOCAL
-from memdb.errors import BadInput, EngineError, NoEmbedder, NotAllowed, NotFound
+from memdb.errors import BadInput, BadVector, EngineError, NoEmbedder, NotAllowed, NotFound
 from memdb.sessions.mapping import TYPES, Format, read
 from memdb.sessions.meaning import NearTurn
+from memdb.sessions.number_types import LEAST, guessed
 from memdb.sessions.values import Value, values
 from memdb.settings import Settings
 from memdb.vectors import index
-from memdb.vectors.distance import Floats
+from memdb.vectors.distance import Floats, Vectors, from_bytes
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import KnnRequest, vector_param
 from memdb.vectors.read import vectors_of
@@ -37,7 +38,6 @@ from memdb.vectors.search import document_vector, knn
 MOST_KEYS = 20_000  # under a prefix without an index, whose vectors are read
 SAMPLE = 40  # keys of a prefix that are looked into for a vector
 _STEP, _BYTES = 500, 64 * 2**20
-_LEAST = 8  # numbers: fewer are no embedding
 _LOCAL_NUMBERS = 256
 
 
@@ -48,12 +48,14 @@ class StoredVectors:
     field: str
     dimension: int
     info: IndexInfo | None  # an index over them; None: they are read under the prefix
+    type: str = "FLOAT32"  # of the numbers of a hash's field; without an index told by what they would be
 
     @property
     def words(self) -> str:
         """For people."""
         where = f"index '{line(self.info.name)}'" if self.info else "the values, which no index is over"
-        return f"{self.dimension:,} numbers in '{line(self.field, 60)}', by {where}"
+        kind = "" if self.type == "FLOAT32" else f" ({self.type})"
+        return f"{self.dimension:,} numbers{kind} in '{line(self.field, 60)}', by {where}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +84,19 @@ def find(client: Client, format_: Format) -> StoredVectors | None:
                 continue
             if info.of_kind("VECTOR") and _covers(info, format_):
                 field, params = info.vector_field()
-                return StoredVectors(field.name, params.dim, info)
+                return StoredVectors(field.name, params.dim, info, params.type)
     if format_.stored not in ("hash", "json"):
         return None
     fields = Counter(
-        (name, len(vector))
+        told
         for several in _keys(client, format_, SAMPLE)
         for value in values(client, several, format_, total=_BYTES)
-        for name, vector in _vectors(value)
+        for told in _vectors(value)
     )
     if not fields:
         return None
-    (name, dimension), _ = max(fields.items(), key=lambda item: item[1])
-    return StoredVectors(name, dimension, None)
+    (name, dimension, type_), _ = max(fields.items(), key=lambda item: item[1])
+    return StoredVectors(name, dimension, None, type_)
 
 
 def question_vector(
@@ -153,7 +155,7 @@ def turn_vector(client: Client, format_: Format, stored: StoredVectors, key: str
     (value,) = values(client, [key], format_, total=_BYTES)
     if value.kind == "none":
         raise NotFound(key, "turn")
-    vector = dict(_vectors(value)).get(stored.field)
+    vector = _vector_in(value, stored)
     if vector is None:
         raise NotFound(key, "turn", having=f"a vector in '{line(stored.field, 60)}'")
     return vector.astype(np.float32)
@@ -216,11 +218,11 @@ def _by_reading(
     read_keys = 0
     for several in _keys(client, format_, most_keys):
         read_keys += len(several)
-        rows: list[tuple[str, Floats]] = []
+        rows: list[tuple[str, Vectors]] = []
         for value in values(client, several, format_, total=_BYTES):
-            found = dict(_vectors(value)).get(stored.field)
-            if found is not None and len(found) == len(vector):
-                rows.append((value.key, found))
+            row = _vector_in(value, stored)
+            if row is not None and len(row) == len(vector):
+                rows.append((value.key, row))
         if rows:
             cosines = _cosines(np.stack([row for _, row in rows]), vector)
             ranked = zip(cosines, (key for key, _ in rows), strict=True)
@@ -277,26 +279,34 @@ def _keys(client: Client, format_: Format, most: int) -> Iterator[list[str]]:
             return
 
 
-def _vectors(value: Value) -> Iterator[tuple[str, Floats]]:
-    """Fields of a value that can be an embedding, as float32 or float64 as they are."""
+def _vectors(value: Value) -> Iterator[tuple[str, int, str]]:
+    """Fields of a value that can be an embedding: name, how many numbers, and their type."""
     if not isinstance(value.document, dict):
         return
     if value.stored == "hash":
         for field in value.fields:
-            numbers = _numbers(field.value or b"")
-            if numbers is not None:
-                yield field.name, numbers
+            raw = field.value or b""
+            if not raw.isascii() and (type_ := guessed(raw)):
+                yield field.name, len(from_bytes(raw, type_)), type_
         return
     for name, held in value.document.items():
-        if isinstance(held, list) and len(held) >= _LEAST and all(isinstance(n, int | float) for n in held):
-            yield name, np.asarray(held, dtype=np.float32)
+        if _numbers(held):
+            yield name, len(held), "FLOAT32"
 
 
-def _numbers(raw: bytes) -> Floats | None:
-    """Bytes as numbers of 32 bits, where they can be some: finite, none of them huge, no text."""
-    if len(raw) < 4 * _LEAST or len(raw) % 4 or raw.isascii():
-        return None
-    numbers = np.frombuffer(raw, dtype="<f4")
-    with np.errstate(all="ignore"):
-        usual = np.isfinite(numbers).all() and (np.abs(numbers) < 1e6).all() and np.abs(numbers).max() > 1e-9
-    return numbers if usual else None
+def _vector_in(value: Value, stored: StoredVectors) -> Vectors | None:
+    """The vector that a value holds, (d,) float64 for FLOAT64, else float32; None where it holds none."""
+    if value.stored == "hash":
+        raw = next((field.value for field in value.fields if field.name == stored.field), None)
+        if not raw or guessed(raw) == "":
+            return None
+        try:
+            return from_bytes(raw, stored.type)
+        except BadVector:
+            return None
+    held = value.document.get(stored.field) if isinstance(value.document, dict) else None
+    return np.asarray(held, dtype=np.float32) if _numbers(held) else None
+
+
+def _numbers(held: Any) -> bool:
+    return isinstance(held, list) and len(held) >= LEAST and all(isinstance(n, int | float) for n in held)

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from memdb.cluster import possible, replies
 from memdb.cluster.client import Arg, Client, Command
 from memdb.display import bytes_text, line
@@ -18,7 +16,8 @@ from memdb.sessions.checkpoint import plain_state
 from memdb.sessions.hashes import VALUE_BYTES, StoredField, seconds
 from memdb.sessions.mapping import SEQUENCES, TYPES, Format, Stored
 from memdb.sessions.messages import parsed, problems_told, time_in
-from memdb.sessions.packed import named, unpacked
+from memdb.sessions.number_types import guessed
+from memdb.sessions.packed import named, unpacked, wide_text
 
 ENTRIES = 500  # of a list, the newest
 FIRST = 5  # of a list that is not read whole, the oldest: how it began
@@ -183,8 +182,11 @@ def _hash(reply: Sequence[Any]) -> tuple[dict[str, Any], bytes, tuple[str, ...]]
     problems: list[str] = []
     for i in range(0, len(reply), 2):
         name, value = replies.key(reply[i]), reply[i + 1]
-        fields[name] = replies.key(value)
-        if not value.isascii() or value[:1] in (b"x", b"a", b"O") or _sealed(value):
+        wide = wide_text(value)
+        fields[name] = replies.key(value) if wide is None else wide
+        if wide is not None:
+            problems.append(f"The field '{line(name, 60)}' is in UTF-16 or UTF-32.")
+        elif not value.isascii() or value[:1] in (b"x", b"a", b"O") or _sealed(value):
             what = f"The field '{line(name, 60)}'"
             opened = unpacked(value, what)
             if opened.readable and not isinstance(opened.document, str | int | float):
@@ -249,14 +251,8 @@ def _plain_text(value: bytes) -> bool:
 
 
 def _vector(value: bytes) -> bool:
-    """Whether bytes can be a vector of 32-bit floats: that many, finite, none of them huge."""
-    if len(value) < 16 or len(value) % 4 or named(value):
-        return False
-    numbers = np.frombuffer(value, dtype="<f4")
-    with np.errstate(all="ignore"):
-        return bool(
-            np.isfinite(numbers).all() and (np.abs(numbers) < 1e6).all() and np.abs(numbers).max() > 1e-9
-        )
+    """Whether bytes can be a vector, of numbers of any type."""
+    return not named(value) and guessed(value, 4) != ""
 
 
 def _entries(reply: Sequence[bytes]) -> tuple[list[str], tuple[str, ...]]:
@@ -275,6 +271,8 @@ def _entries(reply: Sequence[bytes]) -> tuple[list[str], tuple[str, ...]]:
 
 def _entry(entry: bytes, what: str) -> tuple[str, str, str]:
     """An entry as text, or as JSON where it was packed; what is wrong with it; how it was packed."""
+    if (wide := wide_text(entry)) is not None:
+        return wide, "", "in UTF-16 or UTF-32"
     if _plain_text(entry) and (entry[:1] in (b"{", b"[") or not (_sealed(entry) or entry[:1] == b"x")):
         return replies.key(entry), "", ""
     opened = unpacked(entry, what)

@@ -205,6 +205,7 @@ def _by_tag(load: Load) -> list[Constraint]:
 def _s3vectors(shape: Shape, load: Load, live: int) -> list[Constraint]:
     other = shape.metadata_bytes + shape.text_bytes
     vectors, written = facts.fact("s3vectors/vectors"), facts.fact("s3vectors/written")
+    per_bucket, buckets = facts.value("s3vectors/indexes"), facts.value("s3vectors/buckets")
     each = -(-shape.vectors // load.tenants)
     limits = [
         _at_most("s3vectors/dimension", "Dimension", shape.dim),
@@ -215,7 +216,13 @@ def _s3vectors(shape: Shape, load: Load, live: int) -> list[Constraint]:
             vectors.source,
             vectors.seen,
         ),
-        _at_most("s3vectors/indexes", "Indexes a bucket", load.tenants),
+        Constraint(
+            f"At most {per_bucket:,.0f} indexes a bucket, {buckets:,.0f} buckets a Region; yours "
+            f"{load.tenants:,} in {-(-load.tenants // int(per_bucket)):,}.",
+            load.tenants <= per_bucket * buckets,
+            facts.fact("s3vectors/indexes").source,
+            facts.fact("s3vectors/indexes").seen,
+        ),
         Constraint(
             f"At most 40 KB of metadata a vector; yours {other:,} bytes.",
             other <= facts.value("s3vectors/metadata"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, get_args
 
+from memdb.display import line
 from memdb.errors import BadInput, OutOfRange
 from memdb.vectors.schema import BYTES_PER_NUMBER, VectorType
 
@@ -31,7 +32,9 @@ def whole(name: str, value: object, low: int, high: int) -> int:
         OutOfRange: it is outside.
     """
     if isinstance(value, bool) or not isinstance(value, int):
-        raise BadInput(f"{name} is {value}, which is not a whole number.", "Give a whole number.")
+        raise BadInput(
+            f"{name} is {line(str(value), 60)}, which is not a whole number.", "Give a whole number."
+        )
     if not low <= value <= high:
         raise OutOfRange(name, value, low, high, "the calculator")
     return value
@@ -44,8 +47,9 @@ def number(name: str, value: object, low: float, high: float) -> float:
         BadInput: it is no finite number.
         OutOfRange: it is outside.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise BadInput(f"{name} is {value}, which is not a number.", "Give a finite number.")
+    finite = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+    if isinstance(value, bool) or not isinstance(value, int | float) or not finite:
+        raise BadInput(f"{name} is {line(str(value), 60)}, which is not a number.", "Give a finite number.")
     if not low <= value <= high:
         raise OutOfRange(name, value, low, high, "the calculator")
     return float(value)

@@ -61,6 +61,7 @@ def prepare(
     info: IndexInfo,
     home: Path,
     *,
+    save: bool = True,
     report: Report = silent,
     keep: Callable[[Prepared], None] | None = None,
 ) -> Prepared:
@@ -70,6 +71,7 @@ def prepare(
         client: of the target.
         info: the index, with a vector field.
         home: MEMDB_HOME.
+        save: keep a new sweep among the runs, which others see.
         report: progress; may raise Cancelled.
         keep: given what is ready after each part.
 
@@ -82,7 +84,7 @@ def prepare(
     makers: dict[str, Callable[[], object]] = {
         "users": lambda: leaning.pair(client, params.dim),
         "map": lambda: maps.make(client, info, map_request(info), home=home, report=report),
-        "curve": lambda: _curve(client, info, vector_field.name, home, report),
+        "curve": lambda: _curve(client, info, vector_field.name, home, report, save=save),
     }
     for part, make in makers.items():
         report(f"Preparing {PARTS[part]}", 0, 0)
@@ -119,7 +121,9 @@ def measured_index(client: Client, info: IndexInfo, field_name: str) -> IndexInf
     return min(able, key=lambda each: each.vector_field(field_name)[1].m or shadow.DEFAULT_M)
 
 
-def _curve(client: Client, info: IndexInfo, field_name: str, home: Path, report: Report) -> Run:
+def _curve(
+    client: Client, info: IndexInfo, field_name: str, home: Path, report: Report, *, save: bool
+) -> Run:
     measured = measured_index(client, info, field_name)
     request = SweepRequest(measured.name, field_name, concurrency=(), source=Unseen(QUERIES, 0, extend=False))
     kept = candidates.newest_like(store.listed(home), client.target.address, request)
@@ -129,4 +133,5 @@ def _curve(client: Client, info: IndexInfo, field_name: str, home: Path, report:
             client, measured, run, home
         ):
             return run
-    return ask.run_saved(client, measured, request, home, report=report)
+    measure = ask.run_saved if save else ask.recall
+    return measure(client, measured, request, home=home, report=report)

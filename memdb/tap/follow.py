@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import hiredis
 
+from memdb.numerals import whole_number
 from memdb.tap import knn
 
 # What answers with no reply, several, or some that nobody asked for: replies cannot be counted from then on.
@@ -97,8 +98,9 @@ class Follower:
         raw = data.tobytes()
         if not self._unread and raw[:1] == b"$":
             end = raw.find(b"\r\n", 0, 24)
-            if end > 5 and raw[1:end].isdigit() and int(raw[1:end]) >= max(_LARGE, len(raw)):
-                self._pass_over = int(raw[1:end]) + end + 4 - len(raw)
+            size = whole_number(raw[1:end]) if end > 5 else None
+            if size is not None and size >= max(_LARGE, len(raw)):
+                self._pass_over = size + end + 4 - len(raw)
                 self._reply(b"", now)
                 return
         if not raw:

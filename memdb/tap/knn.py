@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from memdb.numerals import whole_number
+
 COMMANDS = (b"FT.SEARCH", b"FT.AGGREGATE")
 # `filter=>[KNN 10 @field $vec EF_RUNTIME 64 AS d]=>{$EF_RUNTIME: 64}`: the last clause of the query.
 _CLAUSE = re.compile(
@@ -97,8 +99,8 @@ def _clause(query: bytes) -> _Clause | None:
 def _params(words: Sequence[bytes]) -> Mapping[str, bytes]:
     """The names and values behind PARAMS."""
     for place in range(3, len(words) - 1):
-        if words[place].upper() == b"PARAMS" and words[place + 1].isdigit():
-            pairs = words[place + 2 : place + 2 + int(words[place + 1])]
+        if words[place].upper() == b"PARAMS" and (count := whole_number(words[place + 1])) is not None:
+            pairs = words[place + 2 : place + 2 + count]
             return {
                 name.decode("utf-8", "replace"): value
                 for name, value in zip(pairs[::2], pairs[1::2], strict=False)
@@ -108,7 +110,7 @@ def _params(words: Sequence[bytes]) -> Mapping[str, bytes]:
 
 def _number(word: str, bound: Mapping[str, bytes]) -> int | None:
     text = bound.get(word[1:], b"").decode("utf-8", "replace") if word.startswith("$") else word
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+    return whole_number(text, most_digits=9)
 
 
 def _encloses(text: str) -> bool:

@@ -1,7 +1,9 @@
 """The tap: it stands between an application and its server, and passes every byte as it came.
 
-One thread and one loop for all connections: a byte goes on before anything else is done with it. Nobody logs
-in here; the application does, with its own words.
+One thread and one loop for all connections: a byte goes on before anything else is done with it. What went on
+is read when nothing comes for a moment, or, where there is no such moment, many pieces at once: who was just
+woken often runs on this processor, and waits until it is free. Nobody logs in here; the application does,
+with its own words.
 """
 
 from __future__ import annotations
@@ -30,7 +32,10 @@ _TURNS = 8  # reads of one socket before the others have theirs
 _HIGH = 1 << 20  # bytes that wait for a slow reader, before its sender waits too
 _CONNECTING = 32  # connections to the server that are made at a time
 _AGAIN_S = 0.5
-_UNREAD = 64 << 10  # bytes of requests that wait to be read
+_UNREAD = 64 << 10  # bytes of a connection that wait to be read
+_QUIET_S = 0.002  # without traffic, after which they are
+_READ_S = 0.02  # how long they wait at most
+_MOST_UNREAD = 1_000  # pieces of all connections that wait
 _SAME_S = 60.0  # the same trouble is told once in so long
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
@@ -99,6 +104,8 @@ class Proxy:
         self._buffer = memoryview(bytearray(_AT_ONCE))
         self._connected: deque[tuple[socket.socket, socket.socket | None]] = deque()
         self._pairs: set[_Pair] = set()
+        self.unread: set[_Pair] = set()  # connections of which something waits to be read
+        self.pieces = 0  # that wait
         self._connecting = self._clients = self._refused = 0
         self._ended = (0, 0, 0)  # commands, searches, unfollowed of connections that ended
         self._told: dict[str, float] = {}
@@ -123,20 +130,29 @@ class Proxy:
         """Pass on until `stop`; then all connections are closed."""
         self._selector.register(self._listener, READ, self._accept)
         self._selector.register(self._woken, READ, self._attach)
-        paused_until = 0.0
+        paused_until = read_at = 0.0
         with ThreadPoolExecutor(_CONNECTING, "tap") as self._threads:
             try:
                 while not self._stopping:
-                    for key, mask in self._selector.select(_AGAIN_S if paused_until else None):
+                    wait = _QUIET_S if self.unread else _AGAIN_S if paused_until else None
+                    ready = self._selector.select(wait)
+                    for key, mask in ready:
                         if key.data == self._accept:
                             if not self._accept():  # no file descriptors left: it would come at once again
                                 self._selector.unregister(self._listener)
                                 paused_until = time.monotonic() + _AGAIN_S
                         else:
                             key.data(mask)
-                    if paused_until and time.monotonic() >= paused_until:
+                    now = time.monotonic()
+                    if paused_until and now >= paused_until:
                         paused_until = 0.0
                         self._selector.register(self._listener, READ, self._accept)
+                    if not self.unread:
+                        read_at = now + _READ_S
+                    elif not ready or now >= read_at or self.pieces > _MOST_UNREAD:
+                        for pair in tuple(self.unread):
+                            pair.read()
+                        read_at = now + _READ_S
             finally:
                 self._close()
 
@@ -285,7 +301,7 @@ class _Pair:
         self._client, self._server = _End(client), _End(server)
         self._secure = isinstance(server, ssl.SSLSocket)
         self._closed = False
-        self._unread: list[tuple[bytes, float]] = []
+        self._unread: list[tuple[bool, bytes, float]] = []  # whether of the client, what, and when it came
         self._unread_bytes = 0
         self._want(self._client, READ)
         self._want(self._server, READ)
@@ -295,7 +311,7 @@ class _Pair:
         if self._closed:
             return
         self._closed = True
-        self._read()
+        self.read()
         for end in (self._client, self._server):
             if end.mask:
                 self._selector.unregister(end.sock)
@@ -332,28 +348,30 @@ class _Pair:
                 break
             data = self._buffer[:size]
             self._send(sink, data)
-            if source is self._client:
-                self._read_later(data, now)
-            else:
-                self._read()
-                self.follower.answered(data, now)
+            self._read_later(data, now, asks=source is self._client)
             turns += 1
             if not (self._secure and source is self._server) and (size < _AT_ONCE or turns == _TURNS):
                 break
         self._balance()
 
-    def _read_later(self, data: memoryview, now: float) -> None:
-        """Requests are read when their reply has gone on: until then the server has the processor."""
-        self._unread.append((data.tobytes(), now))
+    def _read_later(self, data: memoryview, now: float, *, asks: bool) -> None:
+        if not (self.follower.followed if asks else self.follower.timed):
+            return
+        self._unread.append((asks, data.tobytes(), now))
         self._unread_bytes += len(data)
+        self._proxy.pieces += 1
+        self._proxy.unread.add(self)
         if self._unread_bytes > _UNREAD:
-            self._read()
+            self.read()
 
-    def _read(self) -> None:
-        for data, now in self._unread:
-            self.follower.sent(memoryview(data), now)
+    def read(self) -> None:
+        """Look at what has gone on, in its order."""
+        for asks, data, now in self._unread:
+            (self.follower.sent if asks else self.follower.answered)(memoryview(data), now)
+        self._proxy.pieces -= len(self._unread)
         self._unread.clear()
         self._unread_bytes = 0
+        self._proxy.unread.discard(self)
 
     def _send(self, sink: _End, data: memoryview) -> None:
         if sink.shut or self._closed:

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MOST = 10_000  # searches in the file
+MOST_ROWS = 200_000  # that it may be told to hold
 MOST_BYTES = 32 << 20  # of it
 EVERY_S = 0.5
 _KEY = b"memdb.tap"
 _DICTIONARIES = ["index", "field", "filter", "filter_params"]
 _MOST_CHUNKS = 64
-_LARGEST = 256 << 20  # bytes of a file that is read
+_DAMAGED = "is damaged, or of another version of this program"
+LARGEST = 256 << 20  # bytes of a file that is read
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +84,13 @@ class Recorder:
             say: told in a sentence where the file cannot be written.
 
         Raises:
-            BadInput: there is a file that is no record of a tap.
+            BadInput: there is a file that is no record of a tap, or `most` is more than are read again.
             NotKept: it cannot be written.
         """
+        if most > MOST_ROWS:
+            raise BadInput(
+                f"A record of {most:,} searches is not read again.", f"Keep {MOST_ROWS:,} at most."
+            )
         self.path = path
         self._most, self._most_bytes, self._every_s, self._say = most, most_bytes, every_s, say
         self._random = random.Random(seed)  # noqa: S311  # a sample, no secret
@@ -146,8 +152,8 @@ class Recorder:
         """
         self._stop.set()
         self._thread.join()
-        self._take()
-        if self.seen != self._written_seen:
+        if not self._written():
+            self._take()
             self._write()
 
     def __enter__(self) -> Recorder:
@@ -158,7 +164,7 @@ class Recorder:
 
     def _run(self) -> None:
         while not self._stop.wait(self._every_s):
-            if self.seen == self._written_seen and not self._new:
+            if self._written():
                 continue
             self._take()
             try:
@@ -168,6 +174,10 @@ class Recorder:
                 if str(exc) != self._problem:
                     self._problem = str(exc)
                     self._say(f"{exc.full()} Searches are kept in memory until then.")
+
+    def _written(self) -> bool:
+        """Whether the file holds all: a search that comes while it is written has been counted before."""
+        return self.seen == self._written_seen and not self._new
 
     def _take(self) -> None:
         """Move new rows into the table, within its bounds."""
@@ -209,7 +219,12 @@ class Recorder:
             try:
                 with os.fdopen(os.open(part, flags, 0o600), "wb") as file:
                     pq.write_table(
-                        table, file, compression="none", use_dictionary=_DICTIONARIES, write_statistics=False
+                        table,
+                        file,
+                        compression="none",
+                        use_dictionary=_DICTIONARIES,
+                        write_statistics=False,
+                        write_page_checksum=True,
                     )
                 part.replace(self.path)
             finally:
@@ -224,7 +239,7 @@ class Recorder:
     def _go_on(self, share: float) -> None:
         """With what an earlier tap has left."""
         try:
-            content = files.named(self.path, _LARGEST)
+            content = files.named(self.path, LARGEST)
         except FileNotFoundError:
             with contextlib.suppress(OSError):  # told when it is written
                 self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -233,7 +248,15 @@ class Recorder:
             raise BadInput(
                 f"The record '{self.path}' cannot be read: {files.reason(exc)}.", "Choose another --out."
             ) from None
-        earlier = _read_table(content)
+        try:
+            earlier = _read_table(content)
+            if earlier is not None:
+                _searches(earlier[0])
+        except files.DAMAGE as exc:
+            raise BadInput(
+                f"The record '{self.path}' {_DAMAGED}: {type(exc).__name__}.",
+                "Choose another --out, or remove it.",
+            ) from exc
         if earlier is None:
             raise BadInput(
                 f"'{self.path}' is there, and is no record of a tap.", "Choose another --out, or remove it."
@@ -253,44 +276,53 @@ def load(name: str, content: bytes) -> Record | None:
         content: of the file.
 
     Raises:
-        BadInput: it is a record whose rows cannot be read.
+        BadInput: it is a record that cannot be read, or of more than are read.
     """
-    read_ = _read_table(content)
-    if read_ is None:
-        return None
-    table, about = read_
     try:
-        rows = table.to_pylist()
-        searches = tuple(
-            Tapped(
-                row["at"].timestamp(),
-                row["took_ms"],
-                KnnCall(
-                    row["index"],
-                    row["field"],
-                    row["filter"],
-                    tuple((str(key), str(value)) for key, value in json.loads(row["filter_params"])),
-                    row["k"],
-                    row["ef_runtime"],
-                    row["vector"],
-                ),
-            )
-            for row in rows
-        )
+        read_ = _read_table(content)
+        if read_ is None:
+            return None
+        table, about = read_
+        searches = _searches(table)
     except files.DAMAGE as exc:
-        raise BadInput(f"The record '{name}' is damaged: {type(exc).__name__}.", "Tap again.") from exc
+        raise BadInput(f"The record '{name}' {_DAMAGED}: {type(exc).__name__}.", "Tap again.") from exc
     return Record(searches, float(about["share"]), int(about["seen"]))
 
 
-def servers(path: Path) -> tuple[str, ...]:
-    """Addresses of the servers that the searches of a file were sent to; "" where one is not known."""
+def _searches(table: pa.Table) -> tuple[Tapped, ...]:
+    return tuple(
+        Tapped(
+            row["at"].timestamp(),
+            row["took_ms"],
+            KnnCall(
+                row["index"],
+                row["field"],
+                row["filter"],
+                tuple((str(key), str(value)) for key, value in json.loads(row["filter_params"])),
+                row["k"],
+                row["ef_runtime"],
+                row["vector"],
+            ),
+        )
+        for row in table.to_pylist()
+    )
+
+
+def servers(file: IO[bytes]) -> tuple[str, ...]:
+    """Addresses of the servers that the searches of a file were sent to; "" where one is not known.
+
+    Raises:
+        ValueError: it is no Parquet.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return _servers(json.loads((pq.read_schema(path).metadata or {})[_KEY]))
-    except (*files.DAMAGE, OSError, pa.ArrowException):
-        return ("",)
+        about = (pq.read_schema(file).metadata or {}).get(_KEY)
+    except pa.ArrowException as exc:
+        raise ValueError(f"it is no Parquet: {exc}") from None
+    told = None if about is None else json.loads(about)
+    return _servers(told) if isinstance(told, dict) else ("",)
 
 
 def _servers(about: dict[str, Any]) -> tuple[str, ...]:
@@ -299,17 +331,31 @@ def _servers(about: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _read_table(content: bytes) -> tuple[pa.Table, dict[str, Any]] | None:
+    """The rows and what is told of them; None where it is another file.
+
+    Raises:
+        files.DAMAGE: it is a record, and cannot be read.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from memdb import parquet_files
+
     try:
-        file = pq.ParquetFile(io.BytesIO(content))
-        about = json.loads((file.schema_arrow.metadata or {})[_KEY])
-        if about["version"] != 1 or not 0 < about["share"] <= 1 or about["seen"] < 0:
-            return None
-        table = file.read().cast(_schema())
+        told = (pq.read_schema(io.BytesIO(content)).metadata or {}).get(_KEY)
     except (*files.DAMAGE, pa.ArrowException):
         return None
+    if told is None:
+        return None
+    about = json.loads(told)
+    if about["version"] != 1 or not 0 < about["share"] <= 1 or about["seen"] < 0:
+        raise ValueError(told)
+    try:
+        table = parquet_files.table(content, most_rows=MOST_ROWS, most_bytes=LARGEST).cast(_schema())
+    except parquet_files.TooLarge as exc:
+        raise BadInput(f"The record {exc}.", "Tap again, and keep fewer searches.") from None
+    except pa.ArrowException as exc:
+        raise ValueError(str(exc)) from exc
     return table.replace_schema_metadata(None), about
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from memdb import files
 from memdb.cluster.target import Target
-from memdb.tap.record import servers
+from memdb.errors import DamagedFile
+from memdb.tap.record import LARGEST, servers
 
 
 def new_path(home: Path, target: Target, at: float) -> Path:
@@ -32,6 +35,14 @@ class Kept:
 
 
 def listed(home: Path) -> tuple[Kept, ...]:
-    """The records there are, newest first."""
-    paths = sorted((p for p in (home / "taps").glob("*.parquet") if p.is_file()), reverse=True)
-    return tuple(Kept(path, servers(path)) for path in paths)
+    """The records there are, newest first. Damaged ones are set aside and told."""
+    kept = []
+    for path in sorted((home / "taps").glob("*.parquet"), reverse=True):
+        with (
+            contextlib.suppress(DamagedFile),
+            files.opened(path, LARGEST) as file,
+            files.reading(path),
+        ):
+            if file is not None:
+                kept.append(Kept(path, servers(file)))
+    return tuple(kept)

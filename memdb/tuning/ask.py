@@ -144,12 +144,10 @@ def recall(
     if asked.asks:  # what is told of all: the K that most of them have
         request = replace(request, k=tapped.most_common_k(asked))
     own_settings = len(asked.asks)
-    if own_settings:  # each has K and filter of its own: no one sample is of what all of them match
-        drawn = None
 
     def documents() -> Queries:
         count = min(BESIDE, own_settings)
-        return queries.random_documents(client, info, request.field, count, 0, report=report)
+        return queries.random_documents(client, info, request.field, count, 0, report=report, sample=drawn)
 
     def more(count: int) -> Queries:
         assert isinstance(source, Unseen | Documents)  # noqa: S101  # offered for these only

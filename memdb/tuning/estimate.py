@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -40,6 +40,13 @@ class Nearer:
     rows: Rows  # (m,) of the query
     places: Rows  # (m,) how many of the reference's hits are at least as near; 0 to k - 1
     documents: Rows  # (m,) of the sampled document: one document may be missed by many queries
+    ks: Rows | None = None  # (q,) neighbours of each query, where these differ; 1 to k
+
+    def recalls(self, returned: Flags) -> Doubles:
+        """(q,) share of the reference's hits that came, of each query's own number; `returned` is (q, k)."""
+        width = returned.shape[1]
+        shares: Doubles = returned.sum(axis=1) / (width if self.ks is None else self.ks)
+        return shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,8 @@ def estimates(
     """Recall at some settings, of the same queries.
 
     Args:
-        returned: for each setting (q, k): whether it returned the reference's j-th hit.
+        returned: for each setting (q, k): whether it returned the reference's j-th hit. Of a query with fewer
+            neighbours than k these stand in the first columns.
         nearer: what the sample shows that the reference misses.
         share: of the documents that were sampled, in (0, 1]; at 1 nothing is unseen.
         confidence: two-sided.
@@ -87,7 +95,7 @@ def least_unseen(queries: int, k: int, share: float, confidence: float = 0.95) -
     """What may be unseen, as a share of k, where the sample shows nothing."""
     if share >= 1:
         return 0.0
-    return intervals.rare(0.0, 0.0, 1 / (share * queries * k), confidence).high
+    return min(1.0, intervals.rare(0.0, 0.0, 1 / (share * queries * k), confidence).high)
 
 
 class _Unseen:
@@ -96,7 +104,8 @@ class _Unseen:
     def __init__(self, returned: Flags, nearer: Nearer, share: float) -> None:
         self.settings, self.queries, self.k = returned.shape
         self.share = share
-        self.hits: Doubles = returned.mean(axis=2)  # (settings, q)
+        self.hits: Doubles = np.stack([nearer.recalls(each) for each in returned])  # (settings, q)
+        self.ks = np.full(self.queries, self.k) if nearer.ks is None else nearer.ks
         self.loss = np.zeros((self.settings, self.queries))  # of each query, as weighted
         self.resampled: Doubles = np.zeros((self.settings, 1))
         self.resampled_hits: Doubles = np.zeros((self.settings, 1))
@@ -108,6 +117,10 @@ class _Unseen:
 
     def _weigh(self, returned: Flags) -> None:
         nearer, k = self.nearer, self.k
+        # Hits of a query with fewer than k stand at the end, where they are pushed off.
+        column = np.arange(k) - (k - self.ks[:, None])
+        moved = np.take_along_axis(returned, np.maximum(column, 0)[None], axis=2) & (column >= 0)
+        places = nearer.places + (k - self.ks[nearer.rows])
         shown = np.bincount(nearer.rows, minlength=self.queries)
         rows = np.flatnonzero(shown)
         counts, of_count = np.unique(shown[rows], return_inverse=True)
@@ -115,16 +128,16 @@ class _Unseen:
         likelihood, seen = _likelihood(counts, sizes, self.share)
         # Sampled documents nearer than the j-th hit, j from 1.
         before = np.zeros((self.queries, k))
-        np.add.at(before, (nearer.rows, np.minimum(nearer.places, k - 1)), 1)
+        np.add.at(before, (nearer.rows, np.minimum(places, k - 1)), 1)
         before = np.cumsum(before[rows], axis=1)
         last = np.zeros((self.settings, len(rows), k + 1))  # hits of a setting among the last 0 … k
-        np.cumsum(returned[:, rows, ::-1], axis=2, out=last[:, :, 1:])
+        np.cumsum(moved[:, rows, ::-1], axis=2, out=last[:, :, 1:])
         taken = np.zeros((self.settings, len(rows), len(sizes)))  # what M unseen ones take from a setting
         rank = np.arange(1, k + 1)
         for place, size in enumerate(sizes):
             grown = before * (size / shown[rows])[:, None]
             pushed = (rank + grown > k + 1e-9).sum(axis=1)
-            taken[:, :, place] = last[:, np.arange(len(rows)), pushed] / k / seen[place]
+            taken[:, :, place] = last[:, np.arange(len(rows)), pushed] / self.ks[rows] / seen[place]
         weights = np.zeros(self.queries)
         weights[rows] = 1
         posterior = _posterior(likelihood, np.bincount(of_count)[None, :].astype(float))[0]
@@ -156,11 +169,13 @@ class _Unseen:
         unseen = Interval(lost, lost, lost)
         if self.share < 1:
             # What a single miss takes away that showed itself.
-            least = self.hits[setting].mean() / (self.share * self.queries * self.k)
+            least = float((self.hits[setting] / self.ks).mean()) / (self.share * self.queries)
             # No less than that of a Poisson number of documents, each missed by as many queries.
             variance = float(self.resampled[setting].var()) + float(self.shared[setting])
             variance = _SHORT * max(variance, lost * least * self.alike)
             unseen = intervals.rare(lost, variance, least, confidence)
+            # It cannot take more than what the setting returned.
+            unseen = replace(unseen, high=max(lost, min(unseen.high, float(self.hits[setting].mean()))))
         z = NormalDist().inv_cdf(0.5 + confidence / 2)
         # Both parts are of the same queries: what they share counts once.
         both = float(

@@ -207,7 +207,7 @@ def extras(
         run: the run.
         query: row of the query.
         ef_runtime: setting to ask with; 0 for none.
-        blocks: all vectors under the run's filter.
+        blocks: all vectors under the filter of the query.
 
     Raises:
         BadInput: the run has no such query.
@@ -218,18 +218,19 @@ def extras(
         raise BadInput(f"The run has no query {query + 1}.", f"It has {len(run.queries)}.")
     own = run.queries.own_keys[query]
     vector = run.queries.vectors[query]
+    asked = run.request_of(query)
     request = KnnRequest(
         run.index,
         vector_param(vector),
-        run.request.field,
-        run.request.k + (1 if own else 0),
+        asked.field,
+        asked.k + (1 if own else 0),
         ef_runtime or None,
-        run.request.condition,
+        asked.condition,
     )
-    under = Membership(client, info, run.request.condition)
+    under = Membership(client, info, asked.condition)
     answer = search.knn(client, request, info, under=under)
     hits = [(k, float(d)) for k, d in zip(answer.keys, answer.distances, strict=True) if k != own]
-    hits = hits[: run.request.k]
+    hits = hits[: asked.k]
     wanted = [(i, k, d) for i, (k, d) in enumerate(hits, 1) if k not in set(run.truth.keys[query])]
     outside = under.outside(key for _, key, _ in wanted)
     nearer = _nearer(blocks, vector, run.definition.metric, [k for _, k, _ in wanted], own)

@@ -61,6 +61,17 @@ def subset(queries: Queries, rows: Sequence[int]) -> Queries:
     )
 
 
+def section(queries: Queries, rows: slice) -> Queries:
+    """Some of the queries, with their own settings."""
+    return replace(
+        queries,
+        vectors=queries.vectors[rows],
+        labels=queries.labels[rows],
+        own_keys=queries.own_keys[rows],
+        asks=queries.asks[rows],
+    )
+
+
 def exact(
     client: Client,
     info: IndexInfo,

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from memdb.array_files import checked
+
 
 def packed(name: str, texts: Sequence[str]) -> dict[str, Any]:
     """Two arrays: all bytes under `name`, each text's length under `name`_lengths."""
@@ -26,5 +28,8 @@ def unpacked(name: str, arrays: Mapping[str, Any]) -> list[str]:
         ValueError: they are damaged.
     """
     raw = arrays[name].tobytes()
-    ends = np.cumsum(arrays[f"{name}_lengths"]).tolist()
+    lengths = checked(arrays[f"{name}_lengths"], "iu", None, least=0, most=len(raw))
+    ends = np.cumsum(lengths).tolist()
+    if (ends[-1] if ends else 0) != len(raw):
+        raise ValueError("the lengths of its texts are those of others")
     return [raw[a:b].decode("utf-8", "surrogateescape") for a, b in pairwise([0, *ends])]

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from memdb import files
+from memdb import files, parquet_files
 from memdb.cluster.client import Client
 from memdb.display import bytes_text
 from memdb.embedding import Embedder, fits
@@ -27,9 +27,9 @@ from memdb.errors import BadInput, BadVector
 from memdb.jobs import Report, silent
 from memdb.tuning import unseen as unseen_like
 from memdb.tuning.load import answers, questions
-from memdb.tuning.reference import reference_ef
 from memdb.tuning.run import CERTAIN, Ask, Queries, Run, SweepRequest, Uncertainty
 from memdb.tuning.sample import Sample
+from memdb.tuning.settling import reference_ef
 from memdb.tuning.source import Documents, File, Given, Repeated, Selected, Source, Texts, Unseen
 from memdb.tuning.vectors import documents
 from memdb.vectors import chance, distance, upload
@@ -558,14 +558,12 @@ def _rows(kind: str, content: bytes, shown: str, column: str, dim: int) -> Seque
         if kind == "parquet":
             about = pq.ParquetFile(io.BytesIO(content)).metadata
             _count(max(1, about.num_rows), f"'{shown}' holds")
-            size = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
-            if size > MOST_BYTES:
-                raise ValueError(f"it unpacks to {bytes_text(size)}")
-            return _column(pd.read_parquet(io.BytesIO(content)), shown, column, dim)
+            table = parquet_files.table(content, most_rows=MOST_QUERIES, most_bytes=MOST_BYTES)
+            return _column(table.to_pandas(), shown, column, dim)
         return _column(_table(upload.decoded(content)), shown, column, dim)
     except (*files.DAMAGE, pa.ArrowException) as exc:
         raise BadInput(
-            f"'{shown}' cannot be read as .{kind}: {' '.join(str(exc).split())[:200]}.",
+            f"'{shown}' cannot be read as .{kind}: {' '.join(str(exc).split())[:200].rstrip('.')}.",
             "Check that the file is whole and is what its ending says.",
         ) from exc
 

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from memdb.cluster.client import Client
 from memdb.jobs import Report
-from memdb.tuning import load
+from memdb.tuning import load, own
 from memdb.tuning.estimate import Nearer
 from memdb.tuning.run import Queries, SweepRequest, Truth
 from memdb.tuning.sample import Sample
+from memdb.tuning.settling import MOST_EF, TRIED, reference_ef, settled
 from memdb.vectors import distance
 from memdb.vectors.exact import Neighbours, nearest
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.membership import Membership
 from memdb.vectors.recall import judge
+from memdb.vectors.search import count as matching
 
-LEAST_EF = 1_000
-TIMES_EF = 2  # of the largest EF that is measured
-MOST_EF = 4_096  # unless more is measured
-TRIED = 128  # queries that tell whether a higher EF would find more
-SETTLED = 0.001  # share of nearer hits at twice the EF, up to which it is not raised further
-_ROUNDING = 1e-5  # of distances that the engine computed in float32
 _SHOWN = 64  # sampled documents looked at for each query, at least
 
 
@@ -38,42 +33,6 @@ class Reference:
     truth: Truth
     nearer: Nearer
     ef: int  # 0 where the index has none
-
-
-def reference_ef(request: SweepRequest, limit: int) -> int:
-    """The EF_RUNTIME that the reference begins with, above what is measured."""
-    return min(limit, max(LEAST_EF, TIMES_EF * request.ef_max))
-
-
-def settled(
-    ask: Callable[[int], Sequence[load.Answer]], ef: int, limit: int
-) -> tuple[int, Sequence[load.Answer]]:
-    """The lowest doubling of an EF_RUNTIME beyond which another brings next to nothing nearer.
-
-    Args:
-        ask: answers of some queries at an EF_RUNTIME.
-        ef: to begin with; 0 where the index has none.
-        limit: the highest.
-
-    Returns:
-        (EF_RUNTIME, the answers there).
-    """
-    answers = ask(ef)
-    while ef > 0 and 2 * ef <= limit:
-        further = ask(2 * ef)
-        hits = sum(len(keys) for keys, _ in further)
-        nearer = sum(_nearer_hits(low, high) for low, high in zip(answers, further, strict=True))
-        if nearer <= SETTLED * hits:
-            break
-        ef, answers = 2 * ef, further
-    return ef, answers
-
-
-def _nearer_hits(low: load.Answer, high: load.Answer) -> int:
-    """Hits of the one answer that are not in the other and nearer than its last."""
-    (keys, far), (further, nearer) = low, high
-    last = far[-1] - _ROUNDING * abs(far[-1]) if far and len(keys) >= len(further) else math.inf
-    return sum(length < last for key, length in zip(further, nearer, strict=True) if key not in keys)
 
 
 def reference(
@@ -90,15 +49,16 @@ def reference(
 ) -> Reference:
     """Ask the queries at a high EF_RUNTIME, and compare them exactly with the sample.
 
-    The first TRIED queries are asked at twice the EF_RUNTIME as well, until that brings next to nothing more;
-    all are asked at the last. The sample is compared while the server answers.
+    Some of the first TRIED queries are asked at twice the EF_RUNTIME as well, until that brings next to
+    nothing more; all are asked at the last. The sample is compared while the server answers; queries with a
+    filter and a K of their own with what their filter leaves of it, which is as uniform.
 
     Args:
         client: where the index is.
         info: the index.
         request: what is measured; its EF_RUNTIME and k.
         queries: as they are sent.
-        sample: documents of the index under the filter.
+        sample: documents of the index under the filter; of all where queries have filters of their own.
         under: the filter.
         report: progress; may raise Cancelled.
         pace: at most so many queries a second.
@@ -110,7 +70,7 @@ def reference(
     began = time.perf_counter()
     params = info.vector_field(request.field)[1]
     ef = reference_ef(request, client.server.dialect.limits.ef_runtime) if params.has_ef else 0
-    k = request.k
+    divided = own.parts(request, queries)
     done = 0
 
     def answered(more: int) -> None:
@@ -121,54 +81,109 @@ def reference(
             progress(more)
 
     def answers(rows: slice, ef: int) -> list[load.Answer]:
-        vectors = queries.vectors[rows]
-        asked = load.questions(
-            client, info, request, vectors, ef, k=k + any(queries.own_keys), condition=request.condition
-        )
-        return [each for some in load.answers(client, asked, answered, budget_qps=pace) for each in some]
+        some = own.section(queries, rows)
+        asked = own.questions(client, info, request, some, ef)
+        return [each for got in load.answers(client, asked, answered, budget_qps=pace) for each in got]
 
-    with ThreadPoolExecutor(1, "compare") as thread:
-        close = thread.submit(
-            nearest,
-            sample.blocks,
-            queries.vectors,
-            max(_SHOWN, 2 * k),
-            params.metric,
-            excluded=queries.own_keys,
-        )
-        limit = min(client.server.dialect.limits.ef_runtime, max(MOST_EF, ef))
-        ef, first = settled(lambda ef: answers(slice(TRIED), ef), ef, limit)
-        answers_of_all = [*first, *answers(slice(TRIED, None), ef)]
-    returned = [
-        [key for key in keys if key != own][:k]
-        for (keys, _), own in zip(answers_of_all, queries.own_keys, strict=True)
+    memberships = [
+        Membership(client, info, part.request.condition) if queries.asks else under for part in divided
     ]
+    with ThreadPoolExecutor(1, "compare") as thread:
+        close = [
+            thread.submit(
+                nearest,
+                sample.without(each.outside(sample.keys)) if queries.asks else sample.blocks,
+                part.queries.vectors,
+                max(_SHOWN, 2 * part.request.k),
+                params.metric,
+                excluded=part.queries.own_keys,
+            )
+            for part, each in zip(divided, memberships, strict=True)
+        ]
+        limit = min(client.server.dialect.limits.ef_runtime, max(MOST_EF, ef))
+        widest = max(part.request.k for part in divided)
+        ef, first = settled(answers, ef, limit, min(TRIED, len(queries)), widest + any(queries.own_keys))
+        answers_of_all = [
+            *first,
+            *(answers(slice(len(first), None), ef) if len(first) < len(queries) else ()),
+        ]
+    if sample.left_out.zero and ef:  # a search goes astray among them, the farther the higher the EF_RUNTIME
+        low = answers(slice(None), max(widest + 1, request.ef_min))
+        answers_of_all = [
+            ([*dict.fromkeys([*high[0], *more[0]])], [])
+            for high, more in zip(answers_of_all, low, strict=True)
+        ]
     report("Comparing with the sample", 0, len(queries))
+    keys: list[tuple[str, ...]] = [()] * len(queries)
+    distances = np.full((len(queries), widest), np.nan)
+    ks = np.full(len(queries), widest)
+    seen: list[Nearer] = []
+    for part, each, near in zip(divided, memberships, close, strict=True):
+        k = part.request.k
+        some = [answers_of_all[row] for row in part.rows.tolist()]
+        truth = _judged(client, info, part, some, each, widest)
+        for row, of_row in zip(part.rows.tolist(), truth.keys, strict=True):
+            keys[row] = of_row
+        distances[part.rows] = truth.distances
+        of_part = _nearer(near.result(), part.queries, truth, sample, k, params.metric, params.type)
+        seen.append(replace(of_part, rows=part.rows[of_part.rows]))
+        if queries.asks:
+            ks[part.rows] = max(1, min(k, matching(client, info, part.request.condition)))
+    truth = Truth(
+        tuple(keys),
+        distances,
+        len(sample.keys),
+        time.perf_counter() - began,
+        notes=sample.left_out.words,
+    )
+    rows = np.concatenate([each.rows for each in seen])
+    order = np.argsort(rows, kind="stable")
+    nearer = Nearer(
+        rows[order],
+        np.concatenate([each.places for each in seen])[order],
+        np.concatenate([each.documents for each in seen])[order],
+        ks if queries.asks else None,
+    )
+    return Reference(truth, nearer, ef)
+
+
+def _judged(
+    client: Client,
+    info: IndexInfo,
+    part: own.Part,
+    answers: Sequence[load.Answer],
+    under: Membership,
+    width: int,
+) -> Truth:
+    """The answers of some queries by distances computed here, without what breaks the filter."""
+    queries, k = part.queries, part.request.k
+    returned = [
+        [key for key in keys if key != own_key]
+        for (keys, _), own_key in zip(answers, queries.own_keys, strict=True)
+    ]
     nobody: list[tuple[str, ...]] = [()] * len(returned)
     verdicts = judge(
-        client, info, request.field, queries.vectors, returned, nobody, [np.empty(0)] * len(returned), under
+        client,
+        info,
+        part.request.field,
+        queries.vectors,
+        returned,
+        nobody,
+        [np.empty(0)] * len(returned),
+        under,
     )
     rows: list[tuple[str, ...]] = []
-    distances = np.full((len(queries), k), np.nan)
+    distances = np.full((len(queries), width), np.nan)
     for row, (keys, verdict) in enumerate(zip(returned, verdicts, strict=True)):
         good = [
             (far, key)
             for place, (key, far) in enumerate(zip(keys, verdict.distances, strict=True))
             if place not in verdict.outside and np.isfinite(far)
         ]
-        good.sort()
+        good = sorted(good)[:k]
         rows.append(tuple(key for _, key in good))
         distances[row, : len(good)] = [far for far, _ in good]
-    truth = Truth(
-        tuple(rows),
-        distances,
-        len(sample.keys),
-        time.perf_counter() - began,
-        notes=sample.left_out.words,
-    )
-    return Reference(
-        truth, _nearer(close.result(), queries, truth, sample, k, params.metric, params.type), ef
-    )
+    return Truth(tuple(rows), distances, 0, 0.0)
 
 
 def _nearer(
@@ -184,7 +199,7 @@ def _nearer(
     before: list[int] = []
     documents: list[int] = []
     for row, (keys, far) in enumerate(zip(close.keys, close.distances, strict=True)):
-        have = truth.distances[row]
+        have = truth.distances[row, :k]
         last = have[-1] if np.isfinite(have[-1]) else np.inf  # fewer than k: whatever matches is nearer
         own = set(truth.keys[row])
         for key, length in zip(keys, far.tolist(), strict=True):

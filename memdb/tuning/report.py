@@ -22,7 +22,7 @@ from memdb.tuning.by_shard import ShardRecall, by_shard
 from memdb.tuning.by_shard import words as shard_words
 from memdb.tuning.drawing import RIGHT, STYLE, WIDTH, Plot, escaped
 from memdb.tuning.plan import QueryPlan
-from memdb.tuning.run import CONCURRENCY, Goal, Run
+from memdb.tuning.run import CONCURRENCY, AsAsked, Goal, Run
 from memdb.tuning.source import COUNT, Documents, File, Unseen
 from memdb.tuning.spread import BOUND, needs, spread, two_stage
 from memdb.tuning.store import no_nan, to_dict
@@ -235,6 +235,9 @@ def html_report(
     if said_more := sentences(run):
         body.append("<h2>From query to query</h2>" + _spread_table(run))
         body += [f"<p>{escaped(sentence)}</p>" for sentence in said_more]
+    if run.as_asked is not None:
+        told = escaped(run.as_asked.words)
+        body.append(f"<h2>As the application asks</h2><p>{told}</p>" + _asked_table(run.as_asked))
     if worst:
         body.append(f"<h2>Worst queries at EF {ef}</h2>" + _worst_table(worst))
     body.append("<h2>What was measured</h2>" + _settings(run))
@@ -336,6 +339,23 @@ def _shards_table(rows: Sequence[ShardRecall]) -> str:
             False,
         )
         for row in rows
+    ]
+    return _table(heads, cells)
+
+
+def _asked_table(told: AsAsked) -> str:
+    heads = ("filter", "K", "EF_RUNTIME", "queries")
+    cells = [
+        (
+            [
+                line(each.filter, 200),
+                f"{each.k:,}",
+                f"{each.ef_runtime or 'the index’s own'}",
+                f"{each.queries:,}",
+            ],
+            False,
+        )
+        for each in told.settings
     ]
     return _table(heads, cells)
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -283,6 +283,7 @@ class AsAsked:
     documents_nearest: tuple[float, ...]
     settings: tuple[Setting, ...]  # the most frequent ones, most frequent first
     all_settings: int  # how many differ
+    estimated: str = ""  # from which sample, where not all documents were read: `Sampled.words`
 
     @property
     def words(self) -> str:
@@ -294,12 +295,15 @@ class AsAsked:
             f"{self.high:.3f}); random documents asked the same way get {self.documents_recall:.3f} "
             f"({self.documents_low:.3f} to {self.documents_high:.3f})."
         )
+        if self.estimated:
+            told += f" Both are {self.estimated}."
         middle = len(self.nearest) // 2
         if len(self.nearest) and len(self.documents_nearest):
             ours, theirs = self.nearest[middle], self.documents_nearest[middle]
+            of = ", by the reference" if self.estimated else ""
             told += (
                 f" Half of its queries have a document within {ours:.4g}; half of the documents one "
-                f"within {theirs:.4g}."
+                f"within {theirs:.4g}{of}."
             )
         return told
 
@@ -341,6 +345,13 @@ class Run:
     as_asked: AsAsked | None = None  # where the queries have settings of their own
     shards: tuple[Shard, ...] = ()  # where the index is spread over several; `memdb.tuning.by_shard`
     unfinished: str = ""  # that the index lacked documents at some time of the run, as a sentence
+
+    def request_of(self, query: int) -> SweepRequest:
+        """The request with the filter and K of one query, which are its own where a tap has recorded it."""
+        if not self.queries.asks:
+            return self.request
+        ask = self.queries.asks[query]
+        return replace(self.request, filter=ask.filter, filter_params=ask.filter_params, k=ask.k)
 
     def point(self, ef_runtime: int) -> EfPoint | None:
         """The point at this EF_RUNTIME, if it was measured."""

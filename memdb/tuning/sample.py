@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import heapq
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -78,6 +77,10 @@ class Sample:
     def words(self) -> str:
         """For people, e.g. "a sample of 20,000 (2 %)"."""
         return f"a sample of {len(self.keys):,} ({percent(self.share)})"
+
+    def without(self, keys: frozenset[str]) -> tuple[Block, ...]:
+        """The vectors of all but some documents."""
+        return tuple(_within(self.blocks, frozenset(self.keys) - keys)) if keys else self.blocks
 
     def first(self, count: int) -> Sample:
         """The sample of `count` documents that this one begins with."""
@@ -273,23 +276,32 @@ def _listed(
 ) -> tuple[list[str], int]:
     """Keys with the smallest seeded hash, in its order, and of how many they were taken."""
     salt = chance.salted(seed)
-    best: list[tuple[int, str]] = []
-    total, below = 0, 1 << 64
+    best, numbers = np.empty(0, object), np.empty(0, np.uint64)
+    total, last = 0, np.uint64(2**64 - 1)
     for keys in every_key(client, info, condition):
         total += len(keys)
         report("Listing keys", min(total, info.documents), info.documents)
-        best += [(n, key) for key in keys if (n := chance.number(key, salt)) < below]
+        of_keys = chance.numbers(keys, salt)
+        fits = np.flatnonzero(of_keys <= last).tolist()
+        best = np.concatenate([best, np.array([keys[place] for place in fits], object)])
+        numbers = np.concatenate([numbers, of_keys[fits]])
         if len(best) > 2 * count + 1_000:
-            best = heapq.nsmallest(count, dict.fromkeys(best))
-            below = best[-1][0] + 1
-    best = heapq.nsmallest(count, dict.fromkeys(best))
-    return [key for _, key in best], total
+            best, numbers = _smallest(best, numbers, count)
+            last = numbers[-1]
+    best, _ = _smallest(best, numbers, count)
+    return list(map(replies.key, best)), total
+
+
+def _smallest(keys: np.ndarray, numbers: chance.Numbers, count: int) -> tuple[np.ndarray, chance.Numbers]:
+    """The keys with the smallest numbers, ascending; each once, however often it was listed."""
+    numbers, places = np.unique(numbers, return_index=True)
+    return keys[places[:count]], numbers[:count]
 
 
 def every_key(
     client: Client, info: IndexInfo, condition: Condition | str, size: int = LISTED_AT_ONCE
-) -> Iterator[list[str]]:
-    """All keys under the filter, about `size` at a time.
+) -> Iterator[list[bytes]]:
+    """All keys under the filter, about `size` at a time; a key may come again.
 
     By SCAN where that tells the same: its replies are a third as long.
 
@@ -303,8 +315,10 @@ def every_key(
         keys = replies.integer(client.execute("DBSIZE"))
         left = client.keys_left
         if keys <= 2 * info.documents and (left is None or keys + size <= left):
-            return read.by_scan(client, info, size, distinct=False)
-    return read.matching_keys(client, info, condition, min(size, read.KEYS_A_BATCH))
+            yield from read.scanned(client, info, size)
+            return
+    for listed in read.matching_keys(client, info, condition, min(size, read.KEYS_A_BATCH)):
+        yield [key.encode("utf-8", "surrogateescape") for key in listed]
 
 
 def _drawn(
@@ -401,9 +415,7 @@ def _kept(file: Path) -> tuple[Sample, Evidence] | None:
     with contextlib.suppress(DamagedFile), array_files.arrays(file) as arrays:
         if arrays is not None:
             drawn, rows = tuple(unpacked("drawn", arrays)), tuple(unpacked("rows", arrays))
-            matrix = arrays["vectors"]
-            if len(rows) != len(matrix) or matrix.ndim != 2:
-                raise ValueError("keys and vectors do not belong together")
+            matrix = array_files.checked(arrays["vectors"], "f", len(rows), None)
             matrix.setflags(write=False)
             gone, unusable, zero, documents, seed, several, listed = arrays["about"].tolist()
             os.utime(file)  # the last used are kept

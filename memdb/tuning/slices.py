@@ -141,6 +141,15 @@ def kth_distances(run: Run) -> Doubles:
     return np.array([row[len(keys) - 1] if keys else np.nan for keys, row in rows], dtype=np.float64)
 
 
+def asked_labels(run: Run) -> list[str]:
+    """The group of each query by what the application asked it with: filter, its parameters, and K."""
+    labels = []
+    for ask in run.queries.asks:
+        bound = ", ".join(f"${name} = {value}" for name, value in ask.filter_params)
+        labels.append(f"K {ask.k}, {line(ask.filter, 160)}{f' with {line(bound, 60)}' if bound else ''}")
+    return labels
+
+
 def density_labels(kth: Doubles, bins: int = BINS) -> list[str]:
     """The group of each query by the distance to its k-th true neighbour: near is a dense region.
 

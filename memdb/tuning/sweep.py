@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from memdb.cluster.client import Client
-from memdb.errors import BadInput, Cancelled, MemDBError, UnknownIndex
+from memdb.errors import Cancelled, MemDBError, UnknownIndex
 from memdb.jobs import Report, silent
 from memdb.tuning import decide, load, own, unseen
 from memdb.tuning.checks import checked
@@ -105,12 +105,7 @@ def sweep(
     """
     info = index_info(client, info.name)
     request = checked(client, info, request, queries, condition)
-    if queries.asks and request.sample:
-        raise BadInput(
-            "These queries have a K and a filter each: no one sample is of what all of them match.",
-            "Leave --sample out: they are held against all documents.",
-        )
-    if sample is None and not queries.asks:
+    if sample is None:
         sample = chosen(client, info, request, queries=len(queries), home=home, report=report)
     work = _Sweep(client, info, request, queries, report, keep, home, sample)
     work.prepare()
@@ -192,6 +187,13 @@ class _Sweep:
                 f"A sample of {request.sample:,} was asked for; {matching:,} documents match: all were read, "
                 "and recall is measured, not estimated."
             )
+        if self.sample is not None:
+            self.notes += [f"Of the sample: {words}" for words in self.sample.left_out.words]
+            if self.sample.left_out.zero:
+                self.notes.append(
+                    "Searches may go wrong among zero vectors, at a high EF_RUNTIME as well: the reference "
+                    "also holds what a low one found. Delete them, or write no vector in their place."
+                )
         # Of several filters it is the widest; of a sample it is known what was left out.
         left = 0 if queries.asks or self.sample is not None else matching - exact.looked_at
         if left:
@@ -369,7 +371,7 @@ class _Sweep:
         )
         self.total = self.done + len(state.queries) + len(beside)
         ours = self._recalled(state, None)
-        other = replace(state, queries=beside, truth=self._exact(beside), points={})
+        other = self._known(replace(state, queries=beside, points={}))
         theirs = self._recalled(other, None)
         frequent = Counter((ask.filter, ask.k, ask.ef_runtime) for ask in asks)
         self.as_asked = AsAsked(
@@ -384,6 +386,7 @@ class _Sweep:
             _deciles(other.truth),
             tuple(Setting(*each, number) for each, number in frequent.most_common(SETTINGS)),
             len(frequent),
+            sampled.words if (sampled := self._sampled()) is not None else "",
         )
 
     def _recall(self, ef: int) -> None:
@@ -443,7 +446,7 @@ class _Sweep:
             returned = point.ranks >= 0
             (made,) = estimates([returned], state.nearer, self.sample.share, goal.confidence)
             band = unseen.widened(made.recall, goal.confidence, unsure)
-            point = replace(point, recalls=returned.mean(axis=1).astype(np.float32), estimate=made)
+            point = replace(point, recalls=state.nearer.recalls(returned).astype(np.float32), estimate=made)
         else:
             band = unseen.interval(point.recalls, goal.confidence, unsure)
         return replace(point, recall=band.mean, low=band.low, high=band.high)
@@ -553,12 +556,13 @@ class _Sweep:
 
     def _sampled(self) -> Sampled | None:
         """What the run rests on where not all documents were read."""
-        sample, nearer = self.sample, self.state.nearer
+        state, sample = self.state, self.sample
+        nearer = state.nearer
         if sample is None or nearer is None:
             return None
-        request = self.state.request
+        request = state.request
         # The reference as if it were a setting: all of its hits returned.
-        every = np.isfinite(self.state.truth.distances)
+        every = np.isfinite(state.truth.distances)
         (whole,) = estimates([every], nearer, sample.share, request.goal.confidence)
         return Sampled(
             sample.documents,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -76,7 +77,9 @@ def queries(
             f"The searches have a K between {min(counts)} and {max(counts)}; the recall of each is of its "
             "own K."
         )
-    labels = tuple(f"search of {each.at:.3f}" for each, _ in askable)
+    labels = tuple(
+        f"search of {datetime.fromtimestamp(each.at, UTC):%Y-%m-%d %H:%M:%S} UTC" for each, _ in askable
+    )
     vectors = np.stack([vector for _, vector in askable])
     return replace(made(vectors, labels, (), source, asks=asks), notes=tuple(notes))
 

@@ -186,14 +186,16 @@ def _kept(file: Path, queries: int) -> tuple[Truth, Evidence] | None:
     with contextlib.suppress(DamagedFile), array_files.arrays(file) as arrays:
         if arrays is not None:
             keys = unpacked("keys", arrays)
-            ends = np.cumsum(arrays["lengths"]).tolist()
+            distances = array_files.checked(arrays["distances"], "f", None, None)
+            lengths = array_files.checked(arrays["lengths"], "iu", None, least=0, most=distances.shape[1])
+            if not len(lengths) == len(distances) == queries or lengths.sum() != len(keys):
+                raise ValueError("its rows do not belong together")
+            ends = np.cumsum(lengths).tolist()
             rows = tuple(tuple(keys[a:b]) for a, b in pairwise([0, *ends]))
-            if len(rows) != queries:
-                return None
             os.utime(file)  # the last used are kept
             notes = tuple(unpacked("notes", arrays))
             evidence = from_arrays(unpacked("witnesses", arrays), arrays)
-            return Truth(rows, arrays["distances"], int(arrays["looked_at"]), 0.0, True, notes), evidence
+            return Truth(rows, distances, int(arrays["looked_at"]), 0.0, True, notes), evidence
     return None
 
 

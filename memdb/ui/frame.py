@@ -19,7 +19,7 @@ from memdb.display import Markdown, code, labels, markdown
 from memdb.errors import LoginFailed, MemDBError, NotAllowed, NoVectorField
 from memdb.ui import warming
 from memdb.ui.help import HELP
-from memdb.ui.kit import access, cached, parts, role, safety, state, targets
+from memdb.ui.kit import access, cached, numbers, parts, role, safety, state, targets
 from memdb.vectors.index import IndexInfo
 
 TITLE = "MemoryDB Explorer"
@@ -77,6 +77,7 @@ def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
         strips: what page families show of an answering target in the sidebar of every page. They are handed
             in by the entry, so that the frame knows no family.
     """
+    numbers.mend()
     _tidied(cached.home())
     page = _menu()
     st.session_state.pop(_SENT_BACK, None)

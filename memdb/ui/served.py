@@ -57,7 +57,7 @@ def _policy(page: str) -> str:
 
     Scripts are Streamlit's files, and those that its page holds, by their digest: no text that became a
     script would run. Its elements come with styles of their own; charts and tables draw pictures and
-    run workers, and WebGL charts (the map, plotly) compile code of their own.
+    run workers, and regl, under the map, compiles code of its own.
     """
     inline = [
         sha256(text.encode()).digest() for text in re.findall(r"<script>(.*?)</script>", page, re.DOTALL)

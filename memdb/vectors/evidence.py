@@ -20,6 +20,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from memdb.array_files import checked
 from memdb.cluster.client import Client, Command
 from memdb.errors import UnknownIndex
 from memdb.vectors import read
@@ -70,8 +71,9 @@ def from_arrays(keys: Sequence[str], arrays: Any) -> Evidence:
         KeyError, ValueError: the file has none.
     """
     fingerprint, matching = arrays["witness_of"].tolist()
-    vectors, fields = arrays["witness_vectors"], arrays["witness_fields"]
-    if len(vectors) != len(keys) or len(fields) not in (0, len(keys)):
+    vectors = checked(arrays["witness_vectors"], "iu", len(keys))
+    fields = checked(arrays["witness_fields"], "iu", None)
+    if len(fields) not in (0, len(keys)):
         raise ValueError("digests of other documents")
     return Evidence(tuple(keys), vectors, fields, fingerprint, int(matching))
 

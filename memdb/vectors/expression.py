@@ -9,14 +9,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from memdb.cluster.dialects import REDISEARCH_SPLITS, STOP_WORDS, Dialect
+from memdb.cluster.dialects import REDISEARCH_SPLITS, Dialect
 from memdb.errors import RefusedFilter, UnknownField
 from memdb.vectors.conditions import And, Condition, Not, Or, Range, Tag, Text, Words
 from memdb.vectors.index import IndexInfo, Kind
 
 _NUMBER = re.compile(r"[+-]?(?:inf(?:inity)?|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)", re.IGNORECASE)
 _COMPARED = re.compile(r"(==|!=|>=|<=|>|<)\s*\(?\s*")
-_SHORTEST_PREFIX = 2  # letters before the star of a tag, on both engines
+_VALKEY_NUMBER = re.compile(r"[+-]?inf|-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_VALKEY_TAG = re.compile(r"((?:\\.|[^\\}])*)\}", re.DOTALL)
+_VALKEY_VALUES = re.compile(r"(?:\\.|[^\\|])*", re.DOTALL)
+_SHORTEST_PREFIX = 2  # signs of a tag's value that ends with a star, its star too, are too few
+_MOST_EDITS = 3  # of a word between percent signs
+_BLANKS = " \t\n\r\v\f"
 # Signs that RediSearch's parser takes for its own inside the braces of a tag; others part its words.
 _TAG_SIGNS = frozenset('{}[]":;@%()-~*$')
 
@@ -40,9 +45,9 @@ def conditions(expression: str, dialect: Dialect, info: IndexInfo) -> Condition:
         RefusedFilter: the engine refuses it; the message says why and the hint how it is written there.
         UnknownField: the index has no field of that name, and the engine refuses such a filter.
     """
-    if expression.strip() in ("*", "(*)"):
+    if expression.strip(_BLANKS) in ("*", "(*)"):
         return And()
-    reader = _Reader(expression, dialect, info)
+    reader = (_Reader if dialect.grouped_words else _ValkeyReader)(expression, dialect, info)
     condition = reader.union()
     reader.blanks()
     if not reader.ended:
@@ -62,6 +67,19 @@ def holds_text(condition: Condition) -> bool:
     return isinstance(condition, Text)
 
 
+def nodes(condition: Condition) -> int:
+    """How many parts valkey-search counts in a filter: conditions, words of phrases, and what joins them."""
+    match condition:
+        case And() | Or():
+            return sum(map(nodes, condition.conditions)) + len(condition.conditions) - 1
+        case Not():
+            return nodes(condition.condition)
+        case Text(mode="phrase"):
+            words = len(condition.words.split())
+            return words + (words > 1)
+    return 1
+
+
 @dataclass(slots=True)
 class _Reader:
     text: str
@@ -78,7 +96,7 @@ class _Reader:
         return self.text[self.at : self.at + 1]
 
     def blanks(self) -> None:
-        while not self.ended and self.sign.isspace():
+        while not self.ended and self.sign in _BLANKS:
             self.at += 1
 
     def take(self, sign: str) -> bool:
@@ -116,8 +134,6 @@ class _Reader:
         if self.take("-"):
             return Not(self.one())
         if self.take("~"):
-            if not self.dialect.grouped_words:
-                raise self.refusal("makes a condition optional with '~'", "Leave the condition out.")
             self.one()
             return And()
         if self.take("("):
@@ -132,7 +148,7 @@ class _Reader:
     def field(self) -> Condition:
         self.at += 1
         start, name = self.at, self.name()
-        if self.dialect.grouped_words and (match := _COMPARED.match(self.text, self.at)):
+        if self.dialect.escaped_names and (match := _COMPARED.match(self.text, self.at)):
             self.at = match.end()
             return self.compared(name, match[1])
         if not self.take(":"):
@@ -151,15 +167,13 @@ class _Reader:
             return self.range(name)
         if self.sign == "{":
             return self.tag(name)
-        if not self.dialect.grouped_words and "|" in name:
-            raise self.refusal("names two fields at once", "Write (@a:word | @b:word).")
         return self.words(name)
 
     def name(self) -> str:
         """Up to the colon, a comparison or a blank; a backslash is part of it where it escapes nothing."""
         start, name = self.at, ""
         escapes = self.dialect.escaped_names
-        while not self.ended and not self.sign.isspace() and self.sign != ":":
+        while not self.ended and self.sign not in _BLANKS and self.sign != ":":
             if escapes and self.sign in "=!<>":
                 break
             if escapes and self.sign == "\\":
@@ -191,10 +205,7 @@ class _Reader:
         known = self.known(name, "NUMERIC", "a NUMERIC field")
         self.at += 1
         low, low_included = self.bound(name)
-        parted = not self.ended and (self.sign.isspace() or self.sign == ",")
-        self.blanks()
-        if self.sign == ",":
-            self.at += 1
+        parted = self.parted()
         self.blanks()
         if self.dialect.empty_ranges and self.sign == "]":
             high, high_included = low, low_included
@@ -213,6 +224,14 @@ class _Reader:
         if not known:
             return _NOTHING
         return Range(name, low, high, low_included, high_included)
+
+    def parted(self) -> bool:
+        """Pass what stands between two numbers; whether there was anything."""
+        parted = not self.ended and (self.sign in _BLANKS or self.sign == ",")
+        self.blanks()
+        if self.sign == ",":
+            self.at += 1
+        return parted
 
     def bound(self, name: str) -> tuple[float, bool]:
         self.blanks()
@@ -247,29 +266,28 @@ class _Reader:
         self.at += 1
         values: list[str] = [""]
         stars: list[int] = []  # of the value so far: places of stars that stand for something
-        strict = self.dialect.escaped_stars  # RediSearch: signs mean something unless escaped
         while not self.ended and self.sign != "}":
             sign = self.sign
             self.at += 1
             if sign == "\\" and not self.ended:
-                values[-1] += self.escaped(strict)
+                values[-1] += self.escaped()
                 self.at += 1
             elif sign == "|":
                 values[-1] = self.tag_value(values[-1], stars)
                 values.append("")
                 stars = []
-            elif strict and sign == '"' and not values[-1].strip():
+            elif sign == '"' and not values[-1].strip():
                 end = self.text.find('"', self.at)
                 if end < 0:
                     raise self.refusal("opens a quote and never closes it")
                 values[-1] += self.text[self.at : end]
                 self.at = end + 1
-            elif strict and sign == "*":
+            elif sign == "*":
                 stars.append(len(values[-1].lstrip()))
                 values[-1] += sign
-            elif strict and sign in _TAG_SIGNS:
+            elif sign in _TAG_SIGNS:
                 raise self.refusal(f"has a '{sign}' in a value of '{name}'", "Put a backslash before it.")
-            elif strict and (sign in REDISEARCH_SPLITS or sign in _CONTROL or sign.isspace()):
+            elif sign in REDISEARCH_SPLITS or sign in _CONTROL or sign in _BLANKS:
                 if sign == "'" and not values[-1].strip():
                     raise self.refusal(
                         f"has a quote at the start of a value of '{name}'", "Write it without."
@@ -281,39 +299,33 @@ class _Reader:
             raise self.refusal("opens '{' and never closes it")
         self.at += 1
         values[-1] = self.tag_value(values[-1], stars)
-        if strict and not all(values):
+        if not all(values):
             raise self.refusal(
                 f"has an empty value of '{name}'", "Choose a value, or leave the condition out."
             )
         return Tag(name, tuple(values)) if known else _NOTHING
 
-    def escaped(self, strict: bool) -> str:
+    def escaped(self) -> str:
         """What a backslash before this sign of a tag's value stands for."""
         sign = self.sign
-        if not strict:
-            return sign
         if sign in _CONTROL or (sign.isascii() and sign.isalnum()):
             return " " + sign.strip(_CONTROL)  # RediSearch: no escape, and words part there
         return sign if sign.isascii() else "\\" + sign
 
     def tag_value(self, value: str, stars: list[int]) -> str:
-        value = value.strip(" \t\n\r\v\f")
-        if self.dialect.escaped_stars:
-            if any(0 < place < len(value) - 1 for place in stars):
-                raise self.refusal("has a star inside a value", "Put a backslash before it.")
-            return value
-        if value.endswith("*") and len(value) <= _SHORTEST_PREFIX:
-            raise self.refusal(f"has '{value}', which is too short for a prefix", "Give two letters or more.")
+        value = value.strip(_BLANKS)
+        if any(0 < place < len(value) - 1 for place in stars):
+            raise self.refusal("has a star inside a value", "Put a backslash before it.")
         return value
 
     def words(self, name: str) -> Condition:
         """Words of a field, of all TEXT fields where none is named."""
         known = self.text_field(name)
-        if self.sign == "(" and self.dialect.grouped_words:
+        if self.sign == "(":
             self.at += 1
             inner = self.grouped(name)
             return inner if known else _NOTHING
-        if self.sign == "-" and name and self.dialect.grouped_words:
+        if self.sign == "-" and name:
             self.at += 1
             inner = self.words(name)
             return Not(inner)
@@ -326,10 +338,6 @@ class _Reader:
             return Text(name, phrase, "phrase") if known else _NOTHING
         word, mode = self.word(name)
         if self.stopped(word) and mode == "all":
-            if not self.dialect.grouped_words:
-                raise self.refusal(
-                    f"asks for '{word}', a stop word that is not in the index", "Use other words."
-                )
             return _NOTHING
         return Text(name, word, mode) if known else _NOTHING
 
@@ -358,15 +366,14 @@ class _Reader:
     def word(self, name: str) -> tuple[str, Words]:
         """One word with the signs around it that mean something."""
         start = self.at
-        told = self.info.rules.punctuation
-        splits = self.dialect.splits if told is None else told
+        splits = self.dialect.word_ends(self.info.rules.punctuation)
         fuzzy = 0
         while self.sign == "%":
             fuzzy, self.at = fuzzy + 1, self.at + 1
         before = self.sign == "*"
         self.at += before
         word = ""
-        while not self.ended and not self.sign.isspace():
+        while not self.ended and self.sign not in _BLANKS:
             if self.sign == "\\" and self.at + 1 < len(self.text):
                 self.at += 1
             elif self.sign in splits:
@@ -386,23 +393,184 @@ class _Reader:
                 if self.sign
                 else "ends where a word is expected"
             )
-            hint = "Check its brackets and signs."
-            if self.sign == "(":
-                hint = "One word is one condition there: (@f:first @f:second), (@f:first | @f:second)."
-            raise self.refusal(what, hint)
-        if before and not self.dialect.grouped_words and not self.suffixes(name):
-            raise self.refusal(
-                "asks for the end of a word, for which the field has no index", "Ask for its start."
-            )
+            raise self.refusal(what)
         if fuzzy:
             return f"{'%' * fuzzy}{word}{'%' * fuzzy}", "all"
         if before:
             return f"*{word}" + "*" * after, "all"
         return word, "prefix" if after else "all"
 
+    def stopped(self, word: str) -> bool:
+        return self.dialect.lower(word) in self.dialect.stop_words(self.info.rules.stop_words)
+
+
+class _ValkeyReader(_Reader):
+    """valkey-search's filters, as its parser reads them (filter_parser.cc and tag.cc of 1.2).
+
+    Two things that it takes are refused, since nobody means them: a quote that is never closed, and a `~`,
+    which RediSearch reads and which is a sign between words there.
+    """
+
+    def one(self) -> Condition:
+        self.blanks()
+        if self.sign == "~":
+            raise self.refusal("makes a condition optional with '~'", "Leave the condition out.")
+        if not self.take("-"):
+            return super().one()
+        self.blanks()
+        if self.sign == "-":
+            raise self.refusal("negates twice", "Leave both signs out.")
+        return Not(self.one())
+
+    def bound(self, name: str) -> tuple[float, bool]:
+        included = not self.take("(")
+        self.blanks()
+        match = _VALKEY_NUMBER.match(self.text, self.at)
+        if not match:
+            raise self.refusal(
+                f"has no number in the range of '{name}'", "Write numbers without a plus, -inf or +inf."
+            )
+        self.at = match.end()
+        return float(match[0]), included
+
+    def parted(self) -> bool:
+        if self.sign == " ":
+            self.at += 1
+            return True
+        return self.take(",")
+
+    def tag(self, name: str) -> Condition:
+        self.known(name, "TAG", "a TAG field")
+        match = _VALKEY_TAG.match(self.text, self.at + 1)
+        if match is None:
+            raise self.refusal("opens '{' and never closes it")
+        values = []
+        for written in _VALKEY_VALUES.findall(match[1]):
+            value = written.strip(_BLANKS)
+            if value.endswith("**"):
+                raise self.refusal(f"has '{value}', which ends with two stars", "Leave one out.")
+            if value.endswith("*") and len(value) <= _SHORTEST_PREFIX:
+                raise self.refusal(
+                    f"has '{value}', which is too short for a prefix", "Give two letters or more."
+                )
+            values.append(re.sub(r"\\(.)", r"\1", value, flags=re.DOTALL))
+        self.at = match.end()
+        return Tag(name, tuple(filter(None, values)))
+
+    def words(self, name: str) -> Condition:
+        """The first word of what follows, or a phrase: signs and stop words before it are left out."""
+        if "|" in name:
+            raise self.refusal("names two fields at once", "Write (@a:word | @b:word).")
+        self.text_field(name)
+        passed = ""
+        while not self.ended:
+            if self.sign == '"':
+                return self.phrase(name)
+            start = self.at
+            word, mode = self.word(name)
+            if word and not (mode == "all" and self.stopped(word)):
+                return Text(name, word, mode)
+            passed = word or passed
+            if self.at == start:
+                if self.sign in "()|@-":
+                    break
+                self.at += 1
+        if passed:
+            raise self.refusal(
+                f"asks for '{passed}', a stop word that is not in the index", "Use other words."
+            )
+        raise self.refusal(
+            f"has a '{self.sign}' where a word is expected" if self.sign else "ends where a word is expected",
+            "One word is one condition there: (@f:first @f:second), (@f:first | @f:second)."
+            if self.sign == "("
+            else "Check its brackets and signs.",
+        )
+
+    def phrase(self, name: str) -> Condition:
+        """What stands between quotes: stop words are looked for too."""
+        words: list[str] = [""]
+        self.at += 1
+        while not self.ended and self.sign != '"':
+            if self.sign == "\\":
+                words[-1] += self.behind_backslash() or " "
+                continue
+            if self.parts(self.sign):
+                words.append("")
+            else:
+                words[-1] += self.sign
+            self.at += 1
+        if self.ended:
+            raise self.refusal("opens a quote and never closes it")
+        self.at += 1
+        phrase = " ".join(filter(None, words))
+        if not phrase.strip():
+            raise self.refusal("has a phrase without words", "Write words between the quotes.")
+        return Text(name, phrase, "phrase")
+
+    def word(self, name: str) -> tuple[str, Words]:
+        """The next word with the signs around it that mean something; "" for none."""
+        word, before, after, opened, closed = "", False, False, 0, 0
+        while not self.ended:
+            sign = self.sign
+            if sign == "\\":
+                kept = self.behind_backslash()
+                word += kept
+                if not kept:
+                    break
+                continue
+            if sign in '()|@"' or (sign == "-" and not word):
+                break
+            if sign in "{}[]:;$":
+                raise self.refusal(f"has a '{sign}' among words", "Put a backslash before it.")
+            if sign == "%":
+                counted = len(self.text[self.at :]) - len(self.text[self.at :].lstrip("%"))
+                if word:
+                    closed = min(counted, opened)
+                    self.at += closed
+                    break
+                opened += counted
+                self.at += counted
+                continue
+            if sign == "*":
+                self.at += 1
+                if word or before:
+                    after = True
+                    break
+                before = True
+                continue
+            if self.parts(sign):
+                break
+            word += sign
+            self.at += 1
+        if opened:
+            if not word or opened != closed or opened > _MOST_EDITS:
+                raise self.refusal(
+                    "has '%' that do not pair around a word", "Write one to three on each side: %word%."
+                )
+            return f"{'%' * opened}{word}{'%' * opened}", "all"
+        if (before or after) and not word:
+            raise self.refusal("has a star without a word", "Write the start of a word before it.")
+        if before and (after or not self.suffixes(name)):
+            raise self.refusal(
+                f"asks for the {'middle' if after else 'end'} of a word, for which the field has no index",
+                "Ask for its start.",
+            )
+        return (f"*{word}", "all") if before else (word, "prefix" if after else "all")
+
+    def behind_backslash(self) -> str:
+        """The sign that a backslash makes part of a word; "" where the backslash parts words itself."""
+        following = self.text[self.at + 1 : self.at + 2]
+        if not following:
+            raise self.refusal("ends with a backslash", "Leave it out.")
+        if following == "\\" or self.parts(following) or not self.parts("\\"):
+            self.at += 2
+            return following
+        self.at += 1
+        return ""
+
+    def parts(self, sign: str) -> bool:
+        """Whether a sign parts words."""
+        return sign == " " or sign in self.dialect.word_ends(self.info.rules.punctuation)
+
     def suffixes(self, name: str) -> bool:
         return any(f.suffix_trie for f in self.info.of_kind("TEXT") if not name or f.name == name)
-
-    def stopped(self, word: str) -> bool:
-        own = self.info.rules.stop_words
-        return self.dialect.lower(word) in (STOP_WORDS if own is None else frozenset(own))

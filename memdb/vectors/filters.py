@@ -29,9 +29,12 @@ _NOT_IN_NAMES = re.compile(
     r"[\x00-\x08\x0e-\x1f\x7f]"
 )  # behind a backslash RediSearch reads tabs and line breaks
 _NAME_ENDS = re.compile("[ :]|=>")  # in a query that takes no escapes in names
+_KEPT = re.compile(r"\\(.?)", re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NO_VALUE = "memdbnosuchvalue"  # of letters only: nothing to escape, and of no document
 _CLAUSE_BYTES = 400  # for "=>[KNN …]" behind a filter
+# Signs that mean something among valkey-search's words (ParseUnquotedTextToken of its filter_parser.cc).
+_VALKEY_SIGNS = '()|@"{}[]:;$%*-~'
 BLANKS = " \t\n\r\v\f"  # dropped around a TAG value that a separator cuts out
 
 
@@ -149,7 +152,7 @@ class _Writer:
         splits = splits_of(self.dialect, self.info)
         words = indexed_words(condition.words, splits)
         own = None if self.info is None else self.info.rules.stop_words
-        stopped = STOP_WORDS if own is None else frozenset(map(self.dialect.lower, own))
+        stopped = self.dialect.stop_words(own)
         kept = [word for word in words if self.dialect.lower(word) not in stopped]
         if words and condition.mode == "prefix" and self.dialect.lower(words[-1]) in stopped:
             kept.append(words[-1])  # as a start, "in" means "index"
@@ -164,15 +167,7 @@ class _Writer:
                 ),
             )
         if condition.mode == "phrase":
-            # Between quotes nothing is escaped, and nothing needs to be: a word holds no sign that splits.
-            if unsaid := [
-                word for word in kept if any(c in splits or c.isspace() or c == "\\" for c in word)
-            ]:
-                raise BadFilter(
-                    f"'{unsaid[0]}' holds a sign that a phrase cannot express.",
-                    "Search for all words instead.",
-                )
-            return f'{name}:"{" ".join(kept)}"'
+            return f'{name}:"{" ".join(self.quoted(word, splits) for word in kept)}"'
         escaped = [self.word(word, splits) for word in kept]
         if condition.mode == "prefix":
             if len(kept[-1]) < 2:
@@ -181,30 +176,59 @@ class _Writer:
         if self.dialect.grouped_words:
             return f"{name}:({('|' if condition.mode == 'any' else ' ').join(escaped)})"
         parts = [f"{name}:{word}" for word in escaped]
-        if len(parts) == 1 and not parts[0][-1].isspace():  # a blank at the end of a query is cut off
+        if len(parts) == 1 and parts[0][-1] not in BLANKS:  # a blank at the end of a query is cut off
             return parts[0]
         return f"({(' | ' if condition.mode == 'any' else ' ').join(parts)})"
 
     def word(self, word: str, splits: str) -> str:
-        """A word with its signs escaped: where grouped words are, all; else those that would part it, since a
-        backslash before any other sign parts it itself."""
+        """A word with its signs escaped: where grouped words are, all; else those that mean something or part
+        words, since a backslash before any other parts them itself."""
         if self.dialect.grouped_words:
             return _escaped(word)
-        return "".join(f"\\{c}" if c in splits or c.isspace() else c for c in word)
+        return self.backslashed(word, splits, _VALKEY_SIGNS)
+
+    def quoted(self, word: str, splits: str) -> str:
+        """A word of a phrase."""
+        if not self.dialect.grouped_words:
+            return self.backslashed(word, splits, '"')
+        # Between quotes nothing is escaped there, and nothing needs to be: no sign in it parts words.
+        if any(sign in splits or sign in BLANKS or sign == "\\" for sign in word):
+            raise BadFilter(
+                f"'{word}' holds a sign that a phrase cannot express.", "Search for all words instead."
+            )
+        return word
+
+    def backslashed(self, word: str, splits: str, signs: str) -> str:
+        """A word with a backslash before what parts words, and before these signs where one is read there."""
+        reads = splits + BLANKS + "\\"
+        if "\\" not in splits:
+            reads += signs + "="  # the sign of "=>", which begins the KNN clause
+        unsaid = [sign for sign in word if sign in signs and sign not in reads]
+        if unsaid or ("=>" in word and "=" not in reads):
+            raise BadFilter(
+                f"'{word}' holds '{''.join(unsaid[:1]) or '=>'}', which no query of this index can say on "
+                f"{self.dialect.title}.",
+                "Use other words; an index whose PUNCTUATION holds this sign parts words there.",
+            )
+        return "".join(f"\\{sign}" if sign in reads else sign for sign in word)
 
     def raw(self, text: str) -> str:
-        written = _raw(text)
         if self.info is not None and self.dialect.small_grammar:
             # Tells what is wrong and how it is written there; the engine tells a position at best.
+            written = _raw(text)
             try:
                 read = expression.conditions(text, self.dialect, self.info)  # also raises UnknownField
             except RefusedFilter:
-                if self.dialect.later:
-                    return written
-                raise
+                if not self.dialect.later:
+                    raise
+                _closed(written)
+                return written
             if not self.dialect.text_search and expression.holds_text(read):
                 raise self.unsearched(f"'{text}'")
-        elif self.info is not None:
+            return written
+        written = _raw(text)
+        _closed(written)
+        if self.info is not None:
             # RediSearch answers an unknown field with an empty result and no error: tell it here.
             known = {f.name for f in self.info.fields}
             for names in _FIELD.findall(_QUOTED.sub('""', written)):
@@ -268,11 +292,11 @@ def render(condition: Condition | str, dialect: Dialect, info: IndexInfo | None 
     """
     writer = _Writer(dialect, info)
     query = writer.write(Raw(condition) if isinstance(condition, str) else condition)
-    _within(query, dialect)
+    _within(query, dialect, info)
     return Rendered(query, tuple(writer.params.items()))
 
 
-def _within(query: str, dialect: Dialect) -> None:
+def _within(query: str, dialect: Dialect, info: IndexInfo | None) -> None:
     """Refuse a filter that is longer than the engine reads, room for a KNN clause included."""
     most, size = dialect.limits.query_bytes, len(query.encode("utf-8", "surrogateescape"))
     if most is not None and size + _CLAUSE_BYTES > most:
@@ -280,11 +304,22 @@ def _within(query: str, dialect: Dialect) -> None:
             f"The filter takes {size:,} bytes; {dialect.title} reads queries of {most:,}.",
             "Choose fewer values, or a tag of their own for documents that belong together.",
         )
-    most, number = dialect.limits.conditions, len(_FIELD.findall(_QUOTED.sub('""', query)))
-    if most is not None and number > most:
+    most = dialect.limits.nodes
+    # Each takes two bytes or more: what is shorter need not be counted.
+    if most is not None and size > most and (number := _nodes(query, dialect, info)) > most:
         raise BadFilter(
-            f"The filter has {number:,} conditions; {dialect.title} takes {most:,}.", "Leave some out."
+            f"The filter has {number:,} parts (conditions, and what joins them); {dialect.title} takes "
+            f"{most:,}.",
+            "Leave some out; several values of a tag are one condition.",
         )
+
+
+def _nodes(query: str, dialect: Dialect, info: IndexInfo | None) -> int:
+    """How many parts the engine counts in a filter, at most, where it cannot be read here."""
+    if info is not None:
+        with suppress(BadFilter):
+            return expression.nodes(expression.conditions(query, dialect, info))
+    return max(2 * len(_FIELD.findall(_QUOTED.sub('""', query))) - 1, 0)
 
 
 def all_documents(dialect: Dialect, info: IndexInfo) -> str:
@@ -336,15 +371,14 @@ def may_be_broken(condition: Condition | str, dialect: Dialect, info: IndexInfo,
         read = expression.conditions(render(condition, dialect, info).query, dialect, info)
     except RefusedFilter:  # of a later release, which was not refused
         return True
-    if isinstance(read, Text) and read.mode != "phrase":
-        return len(indexed_words(read.words, splits_of(dialect, info))) > 1
+    if isinstance(read, Text):
+        return read.mode == "phrase" and " " in read.words
     return expression.holds_text(read)
 
 
 def splits_of(dialect: Dialect, info: IndexInfo | None) -> str:
     """The signs, beside blanks, that part the words of an index."""
-    told = None if info is None else info.rules.punctuation
-    return dialect.splits if told is None else told
+    return dialect.word_ends(None if info is None else info.rules.punctuation)
 
 
 def attribute(name: str, dialect: Dialect) -> str:
@@ -376,25 +410,17 @@ def indexed_words(text: str, splits: str = REDISEARCH_SPLITS) -> list[str]:
         text: of a document, or of a person who searches.
         splits: signs that part words, beside blanks.
     """
-    parted, kept_sign = _cuts(splits)
-    marks: list[str] = []
-
-    def set_aside(word: re.Match[str]) -> str:
-        marks.append(word.group(1))
-        return "\x01"
-
-    kept = kept_sign.sub(set_aside, text.replace("\x01", " "))
-    if "\\" not in splits:
-        kept = kept.replace("\\", "")
-    signs = iter(marks)
-    return ["".join(next(signs) if c == "\x01" else c for c in word) for word in parted.split(kept) if word]
+    cut = (_KEPT.sub(r"\1", word) for word in _word(splits).findall(text))
+    return [word for word in cut if word]
 
 
 @lru_cache(maxsize=32)
-def _cuts(splits: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """What parts words, and a sign that a backslash makes part of one."""
-    signs = re.escape(splits)
-    return re.compile(f"[\\s{signs}]+"), re.compile(f"\\\\([ {signs}\\\\])")
+def _word(splits: str) -> re.Pattern[str]:
+    """A word: signs that part none, and any behind a backslash that is not one of those itself."""
+    # Blanks of ASCII alone: a no-break space, or the blank of Japanese texts, is part of a word everywhere.
+    ends = re.escape(BLANKS + splits)
+    kept = rf"[{ends}\\]" if "\\" in splits else "."
+    return re.compile(rf"(?:\\{kept}|[^{ends}])+", re.DOTALL)
 
 
 def _escaped(value: str) -> str:
@@ -418,10 +444,10 @@ def _bound(number: float, included: bool) -> str:
 
 
 def _raw(expression: str) -> str:
-    """Check what an engine would answer with a puzzling offset: an arrow, or brackets that do not match."""
-    text = expression.strip() or "*"
+    """An expression as it is sent, in brackets; an arrow would end it."""
+    text = expression.strip(BLANKS) or "*"
     if _OPEN_ESCAPE.search(text):
-        text += expression.lstrip()[len(text) :][:1]  # a blank behind a backslash belongs to a word
+        text += expression.lstrip(BLANKS)[len(text) :][:1]  # a blank behind a backslash belongs to a word
     if text.replace(" ", "") == "(*)":
         text = "*"
     if "=>" in text:
@@ -430,6 +456,12 @@ def _raw(expression: str) -> str:
             "Write only the filter, e.g. @service:{s3} @year:[2015 +inf].",
             expression=text,
         )
+    return text if text == "*" else f"({text})"
+
+
+def _closed(written: str) -> None:
+    """Refuse brackets and quotes that do not match, which an engine would answer with a puzzling offset."""
+    text = written if written == "*" else written[1:-1]
     stack: list[tuple[str, int]] = []
     closing = {")": "(", "]": "[", "}": "{"}
     quoted = False
@@ -460,7 +492,6 @@ def _raw(expression: str) -> str:
             "Check its brackets and quotes.",
             expression=text,
         )
-    return text if text == "*" else f"({text})"
 
 
 __all__ = [

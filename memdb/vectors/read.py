@@ -321,25 +321,41 @@ def _by_cursor(
             client.execute("FT.CURSOR", "DEL", info.name, replies.integer(cursor))
 
 
-def by_scan(client: Client, info: IndexInfo, size: int, *, distinct: bool = True) -> Iterator[list[str]]:
-    """The keys under the index's prefixes, whether or not the index has them yet, batch by batch.
-
-    Each once; without `distinct` a key may come again, and they need not all fit into memory.
-    """
+def by_scan(client: Client, info: IndexInfo, size: int) -> Iterator[list[str]]:
+    """The keys under the index's prefixes, whether or not the index has them yet, by batches; each once."""
     seen: set[str] = set()
+    for listed in scanned(client, info, size):
+        keys = [key for key in map(replies.key, listed) if key not in seen]
+        seen.update(keys)
+        for start in range(0, len(keys), size):
+            yield keys[start : start + size]
+
+
+def scanned(client: Client, info: IndexInfo, size: int) -> Iterator[list[bytes]]:
+    """The same as SCAN brings them: a key may come again, and they need not all fit into memory.
+
+    The next reply is on its way while one is looked at.
+    """
     kind = KEY_TYPES.get(info.on.upper(), info.on)
-    for prefix in info.prefixes or ("",):
-        cursor: Arg = 0
-        while True:
-            reply = client.execute("SCAN", cursor, "MATCH", beginning(prefix), "COUNT", size, "TYPE", kind)
-            cursor = replies.text(reply[0])
-            keys = [key for key in map(replies.key, reply[1]) if key not in seen]
-            if distinct:
-                seen.update(keys)
-            for start in range(0, len(keys), size):
-                yield keys[start : start + size]
-            if cursor == "0":
-                break
+
+    def page(prefix: str, cursor: Arg) -> tuple[str, list[bytes]]:
+        reply = client.execute("SCAN", cursor, "MATCH", beginning(prefix), "COUNT", size, "TYPE", kind)
+        return replies.text(reply[0]), [k if isinstance(k, bytes) else k.encode() for k in reply[1]]
+
+    with ThreadPoolExecutor(1, "scan") as thread:
+        for prefix in info.prefixes or ("",):
+            coming, first = thread.submit(page, prefix, 0), True
+            while True:
+                cursor, keys = coming.result()
+                if first:  # who wants no more than a page spends no budget on another
+                    yield keys
+                if cursor != "0":
+                    coming = thread.submit(page, prefix, cursor)
+                if not first:
+                    yield keys
+                if cursor == "0":
+                    break
+                first = False
 
 
 def _at_once(client: Client, info: IndexInfo, rendered: Rendered, size: int) -> Iterator[list[str]]:

@@ -87,7 +87,7 @@ def first(reply: Reply) -> object:
         return None
     try:
         matches = json.loads(reply)
-    except ValueError:
+    except (ValueError, RecursionError):
         # FT.AGGREGATE brings a text as it is, without its quotation marks.
         return reply.decode("utf-8", "surrogateescape") if isinstance(reply, bytes) else reply
     return (matches[0] if matches else None) if isinstance(matches, list) else matches
@@ -98,7 +98,7 @@ def shown(matches: str) -> str:
     matches as a JSON list. A reply that is no list of matches stays as it is."""
     try:
         parsed = json.loads(matches)
-    except ValueError:
+    except (ValueError, RecursionError):
         return matches
     if not isinstance(parsed, list) or not matches.startswith("[") or not matches.endswith("]"):
         return matches
@@ -112,7 +112,7 @@ def shown(matches: str) -> str:
 def _matches(reply: Reply) -> list[object]:
     try:
         parsed = json.loads(reply) if isinstance(reply, bytes | str) else []
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     return parsed if isinstance(parsed, list) else []
 

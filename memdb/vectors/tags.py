@@ -71,7 +71,7 @@ def _texts(content: Reply) -> list[str]:
         return []
     try:
         return list(_leaves(json.loads(plain[0])))
-    except ValueError:
+    except (ValueError, RecursionError):
         return plain
 
 

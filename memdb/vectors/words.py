@@ -15,7 +15,7 @@ import numpy as np
 
 from memdb.cluster import replies
 from memdb.cluster.client import Arg, Client
-from memdb.cluster.dialects import STOP_WORDS, Dialect
+from memdb.cluster.dialects import Dialect
 from memdb.cluster.replies import Reply
 from memdb.errors import BadFilter, UnsupportedFeature
 from memdb.vectors import shards, stored
@@ -113,8 +113,7 @@ def words(client: Client, info: IndexInfo, request: WordsRequest) -> WordsResult
 
 def question_words(dialect: Dialect, info: IndexInfo, text: str) -> tuple[str, ...]:
     """The words of a question that are in an index: each once, without its stop words."""
-    own = info.rules.stop_words
-    stopped = STOP_WORDS if own is None else frozenset(map(dialect.lower, own))
+    stopped = dialect.stop_words(info.rules.stop_words)
     parted = indexed_words(text.replace("\\", " "), splits_of(dialect, info))
     lowered = dict.fromkeys(dialect.lower(word) for word in parted)
     return tuple(word for word in lowered if word not in stopped)

@@ -86,10 +86,7 @@ def measure(client: Client, watch: Watch, home: Path, *, report: Report = silent
         goal=Goal("recall", watch.target, watch.confidence),
         sample=watch.sample,
     )
-    # A tap's searches have a filter each: no one sample is of what all of them match.
-    sample = None
-    if not watch.tap:
-        sample = chosen(client, info, request, queries=watch.queries, home=home, report=report)
+    sample = chosen(client, info, request, queries=watch.queries, home=home, report=report)
     asked = _queries(client, info, watch, request, sample, home, report)
     request = checked(client, info, request, asked, None)
     asked = replace(asked, vectors=distance.as_sent(asked.vectors, params.type))

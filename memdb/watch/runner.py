@@ -27,6 +27,7 @@ from memdb.watch.series import Measured, Watch
 
 LATEST = 2_000  # measurements of a watch that are read
 _LOOK_S = 2.0
+_SKEW_S = 60.0  # that clocks of two machines with one history may differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +171,14 @@ class Watcher:
 
 
 def due_s(path: Path, watch: Watch) -> float:
-    """Seconds until the next measurement is due, whoever made the last one.
+    """Seconds until the next measurement is due, whoever made the last one; 0 after a clock went back.
 
     Raises:
         Damaged: the history cannot be read.
     """
     rows = rows_of(path, watch, limit=1)
-    return max(0.0, rows[-1].at + watch.every_s - time.time()) if rows else 0.0
+    left = rows[-1].at + watch.every_s - time.time() if rows else 0.0
+    return left if 0 < left <= watch.every_s + _SKEW_S else 0.0
 
 
 def repeat(

@@ -129,7 +129,7 @@ def page_run(small: Client, folder: Path, prefix: str, monkeypatch: pytest.Monke
 def test_a_sweep_of_what_the_application_asked(
     small: Client, folder: Path, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From the record of a tap to what the application gets, and to the views that cannot show it."""
+    """From the record of a tap to what the application gets, and to every view of it."""
     with Recorder(folder / "taps" / "20260101-000000-here.parquet") as recorder:
         for n, query in enumerate(np.random.default_rng(2).normal(size=(60, DIM)).astype("<f4")):
             clause = f"@tag:{{t{n % 2}}}=>[KNN {4 + n % 2} @v $q EF_RUNTIME {20 + n % 2}]"
@@ -151,10 +151,28 @@ def test_a_sweep_of_what_the_application_asked(
     assert table["filter"].tolist() == ["@tag:{t0}", "@tag:{t1}"]
     app.segmented_control(key="recall.view").select("Each query").run()
     assert not app.exception
-    for view in ("Misses", "Slices", "Selectivity"):
-        app.segmented_control(key="recall.view").select(view).run()
-        assert "filters and K of their own" in texts(app)
-        assert not app.exception
+    run = store.load(folder, run_id)
+    first = run.points[0]
+    ranks, recalls = first.ranks.copy(), first.recalls.copy()
+    ranks[7, 0], recalls[7] = -1, 0.8  # so small an index misses nothing: the eighth query did
+    store.save(replace(run, points=(replace(first, ranks=ranks, recalls=recalls), *run.points[1:])), folder)
+    app.segmented_control(key="recall.view").select("Misses").run()
+    app.segmented_control(key="recall.miss_ef").select(first.ef_runtime).run()
+    assert not app.exception
+    assert "1 of 5 true neighbours were missed" in texts(app)
+    assert "with its own filter `@tag:{t1}` and K 5" in texts(app)
+    app.segmented_control(key="recall.view").select("Slices").run()
+    assert not app.exception
+    app.selectbox(key="recall.slice").select("asked").run()
+    assert not app.exception
+    sliced = app.dataframe[-1].value
+    assert dict(zip(sliced["slice"], sliced["queries"], strict=True)) == {
+        "K 4, @tag:{t0}": 30,
+        "K 5, @tag:{t1}": 30,
+    }
+    app.segmented_control(key="recall.view").select("Selectivity").run()
+    assert "The vectors that the application asked with, at K 4" in texts(app)
+    assert not app.exception
 
 
 def test_the_switch_that_watches_recall(
@@ -207,6 +225,20 @@ def test_before_a_run_the_page_says_what_a_sweep_does(
     assert not app.error
     assert "Which EF_RUNTIME meets the target?" in texts(app)
     assert not app.button(key="recall.start").disabled
+    app.segmented_control(key="recall.read").set_value("All").run()
+    app.button(key="empty.act").click().run()  # the same as the form's, where it is seen first
+    assert "recall.job" in app.session_state
+
+
+def test_runs_of_other_indexes_are_offered_before_the_first_of_this(
+    small: Client, folder: Path, prefix: str, kept_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(kept_home, folder)
+    entry = store.listed(folder)[0]
+    app = opened(small.target, folder, monkeypatch, RECALL, prefix + "none")
+    assert not app.exception
+    assert "Measured before, of other indexes:" in texts(app)
+    assert [link for link in app.get("page_link") if f"recall.run={entry.id}" in link.proto.query_string]
 
 
 def test_a_sweep_ends_in_one_sentence_and_is_saved(page_run: AppTest, folder: Path) -> None:
@@ -230,7 +262,7 @@ def test_a_sampled_sweep_says_so_wherever_its_recall_stands(
     app = opened(
         small.target, folder, monkeypatch, RECALL, prefix + "idx", recall__n="60", recall__clients="0"
     )
-    app.segmented_control(key="recall.read").set_value("A sample").run()
+    app.segmented_control(key="recall.read").set_value("Sample").run()
     app.number_input(key="recall.sample").set_value(300).run()
     app.toggle(key="recall.cost").set_value(True).run()
     cost = next(c.value for c in app.caption if "All: " in c.value)

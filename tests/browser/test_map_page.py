@@ -65,7 +65,7 @@ def plane_of(xy: np.ndarray) -> np.ndarray:
 def pixels(plane: np.ndarray, wide: float, high: float, nearer: float = 1.0) -> np.ndarray:
     """Where a map in whole, or so many times nearer, draws places (n, 2): pixels from the upper left."""
     across, up = np.abs(plane).max(axis=0)
-    far = 1.04 * max(up, across * high / wide) / nearer
+    far = 1.08 * max(up, across * high / wide) / nearer
     return np.column_stack([wide / 2 + plane[:, 0] / far * high / 2, high / 2 - plane[:, 1] / far * high / 2])
 
 
@@ -243,6 +243,40 @@ def test_a_bar_filters_the_map_and_a_lasso_changes_the_bars(app_server: str, pag
     lasso(page, drawn(page))
     some = int(canvas.get_attribute("data-selected") or "")
     expect(first).to_have_attribute("title", re.compile(rf" of {some:,} here"))
+
+
+@pytest.mark.timeout(300)
+def test_two_moments_on_one_map(app_server: str, page: Page) -> None:
+    """A kept map held against the same documents now: nothing differs, and each is one point."""
+    page.goto(f"{app_server}/map?map.n=800")
+    ready(page)
+    if page.get_by_text("No map of this yet").is_visible():
+        page.get_by_role("button", name="Draw the map").click()
+    expect(page.get_by_text(re.compile(r"Showing 800 of"))).to_be_visible(timeout=LONG_MS)
+    ready(page)
+    page.get_by_role("radio", name="Compare", exact=True).click()
+    page.get_by_text("Two on one map", exact=True).click()
+    page.get_by_text("This index, earlier", exact=True).click()
+    expect(page.get_by_text("Kept map", exact=True)).to_be_visible()
+    ready(page)  # a button pressed before would compare what was chosen before
+    page.get_by_role("button", name="Compare", exact=True).click()
+    words = page.get_by_text(re.compile(r"No difference beyond chance was measured: energy distance"))
+    expect(words).to_be_visible(timeout=LONG_MS)
+    told = words.inner_text()
+    assert "800 are the same, 0 have another vector" in told
+    figures = re.search(r"AUC of ([\d.]+) \(by chance ([\d.]+) to ([\d.]+);", told)
+    assert figures is not None
+    auc, low, high = map(float, figures.groups())
+    assert low < 0.5 < high
+    assert 0 < auc < 1
+    canvas = drawn(page)
+    expect(canvas).to_have_attribute("data-points", "800")
+    expect(canvas.locator(".legend .entry", has_text="the same in both (800)")).to_be_visible()
+    expect(canvas.locator(".name").first).to_be_visible()
+    canvas.locator("[data-action=inView]").click()
+    expect(
+        page.get_by_text("Selected: 800 before (100.0% of that side), 800 after (100.0%).")
+    ).to_be_visible()
 
 
 @pytest.mark.timeout(300)

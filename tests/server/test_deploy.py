@@ -175,7 +175,7 @@ def test_a_team(network: Network, tmp_path: Path, capsys: pytest.CaptureFixture[
         ({"user": "nobody"}, "no user 'nobody'", "app"),
         ({"user": "old"}, "logs in by password", "--user"),
         ({"style": "team", "who": "email=*", "subnets": "ONE"}, "subnets in two zones", "--subnets A,B"),
-        ({"style": "team"}, "Who may look is not said", "--who"),
+        ({"style": "team", "write": "groups=platform"}, "Who may look is not given", "--who"),
         ({"style": "team", "who": "platform"}, "no rule", "groups=platform"),
         ({"who": "email=*"}, "are of a team", "Session Manager"),
         ({"wheel": "/nowhere/memdb_explorer-1-py3-none-any.whl"}, "is no wheel", "python -m build"),
@@ -198,6 +198,99 @@ def test_wrong_inputs_are_named_before_anything_is_written(
     assert message in told.replace("\n", " ")
     assert hint in told.replace("\n", " ")
     assert not out.exists()
+
+
+def test_what_is_not_given_is_looked_up_or_named_as_missing(
+    network: Network,
+    wheel: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def deploy(style: str) -> tuple[dict[str, Any], dict[str, str]]:
+        out = tmp_path / f"out {len(list(tmp_path.iterdir()))}"
+        least = ["--cluster", "orders", "--region", REGION, "--style", style, "--out", str(out), "--json"]
+        assert main(["deploy", *least]) == 0
+        parameters = json.loads((out / "parameters.json").read_text())
+        files = {path.name for path in (out / "bundle").iterdir()} if style == "host" else set()
+        return json.loads(capsys.readouterr().out) | {"bundle": files}, {
+            p["ParameterKey"]: p["ParameterValue"] for p in parameters
+        }
+
+    told, parameters = deploy("host")
+    assert parameters["UserName"] == "app"  # the other one logs in by password
+    assert any("as 'app', the one user that does so with IAM" in note for note in told["notes"])
+    assert any("not in the cluster's ACL, 'open-access'" in note for note in told["notes"])
+    assert set(told["still_open"]) == {"BundleBucket", "the wheel"}
+    assert told["bundle"] == {"install.sh", "memdb-explorer.service", "constraints.txt"}
+    assert told["commands"][0].startswith("python -m build --wheel --outdir '")
+    (tmp_path / "dist").mkdir()
+    wheel.rename(tmp_path / "dist" / wheel.name)
+    told, _ = deploy("host")
+    assert wheel.name in told["bundle"]
+    assert set(told["still_open"]) == {"BundleBucket"}
+    assert not any("python -m build" in command for command in told["commands"])
+    told, parameters = deploy("team")
+    assert "Access" in told["still_open"]  # CloudFormation and Terraform ask for it: it has no default
+    assert "Access" not in parameters
+
+
+USERS = {
+    "in": {"Name": "in", "Authentication": {"Type": "iam"}, "ACLNames": ["shop", "other"]},
+    "too": {"Name": "too", "Authentication": {"Type": "iam"}, "ACLNames": ["shop"]},
+    "out": {"Name": "out", "Authentication": {"Type": "iam"}, "ACLNames": []},
+    "password": {"Name": "password", "Authentication": {"Type": "password"}, "ACLNames": ["shop"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("users", "given", "chosen"),
+    [
+        (("in", "out", "password"), "", "in"),
+        (("in", "out"), "out", "out"),
+        (("in", "too", "password"), "", "2 users log in with IAM: in, too"),
+        (("out", "password"), "", "out"),
+        (("password",), "", "No user logs in with IAM"),
+        ((), "", "No user logs in with IAM"),
+        (None, "", "Which users there are is not known"),
+        (None, "in", "in"),
+    ],
+)
+def test_the_user_is_one_whom_the_cluster_lets_in(
+    network: Network, users: tuple[str, ...] | None, given: str, chosen: str
+) -> None:
+    """Moto tells no ACLs of users; botocore's Stubber holds the shapes."""
+    stubbed = boto3.client("memorydb", region_name=REGION)
+    clusters = boto3.client("memorydb", region_name=REGION).describe_clusters(ShowShardDetails=True)[
+        "Clusters"
+    ]
+    entry = {**next(c for c in clusters if c["Name"] == "orders"), "ACLName": "shop"}
+    group = {"VpcId": network.vpc, "Subnets": [{"Identifier": name} for name in network.out]}
+    clients: dict[str, Any] = {"memorydb": stubbed, "ec2": boto3.client("ec2", region_name=REGION)}
+    with Stubber(stubbed) as stub:
+        stub.add_response("describe_clusters", {"Clusters": [entry]})
+        stub.add_response("describe_subnet_groups", {"SubnetGroups": [group]})
+        if users is None:
+            stub.add_client_error("describe_users", "AccessDenied", "not this role")
+        else:
+            stub.add_response("describe_users", {"Users": [USERS[name] for name in users]})
+
+        def look() -> place.Place:
+            return place.read(
+                "orders", REGION, user=given, style="host", client=lambda name, _: clients[name]
+            )
+
+        if " " in chosen:
+            with pytest.raises(BadInput, match=chosen):
+                look()
+            return
+        told = look()
+    assert told.user == chosen
+    assert told.user_arn.endswith(f":user/{chosen}")
+    outside = f"The user '{chosen}' is not in the cluster's ACL, 'shop'"
+    assert any(outside in note for note in told.notes) == (chosen == "out")
 
 
 def test_a_folder_that_holds_something(network: Network, wheel: Path, tmp_path: Path) -> None:

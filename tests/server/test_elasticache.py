@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import random
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import botocore.session
 import hcl2
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore import xform_name
+from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.stub import Stubber
 from moto.server import ThreadedMotoServer
 
@@ -21,7 +26,7 @@ from memdb.cluster import aws, elasticache
 from memdb.cluster.target import Iam, Target
 from memdb.durability import failover
 from memdb.errors import BadSettings, LoginFailed, MemDBError, NotFound, ReadOnlyTarget, Unreachable
-from memdb.operations import aws_alarms, aws_metrics, aws_snapshots, elasticache_card
+from memdb.operations import aws_alarms, aws_card, aws_metrics, aws_snapshots, elasticache_card
 from memdb.operations.aws_metrics import ELASTICACHE, METRICS, NODE, Listed
 from memdb.operations.aws_session import Absent, is_target, region_of
 from tests.linted import lint
@@ -237,6 +242,131 @@ def test_one_service_that_cannot_be_asked_leaves_the_other() -> None:
 
     with pytest.raises(LoginFailed, match="No memorydb"):
         elasticache.everything(REGION, client=none)
+
+
+def test_what_may_not_be_asked_for_is_named_beside_the_clusters() -> None:
+    """A group without its nodes' versions, a cluster without its parameters: shown, and the right named."""
+    memorydb, first = stubbed("memorydb")
+    described_cluster = {"Name": "orders", "Status": "available", "ParameterGroupName": "own"}
+    first.add_response("describe_clusters", {"Clusters": [described_cluster]})
+    first.add_client_error("describe_parameters", "AccessDeniedException", "no")
+    cached, second = stubbed("elasticache")
+    second.add_response("describe_replication_groups", {"ReplicationGroups": [group()]})
+    second.add_client_error("describe_cache_clusters", "AccessDenied", "no")
+    nothing, third = stubbed("elasticache")
+    third.add_response("describe_serverless_caches", {"ServerlessCaches": []})
+    clients = iter((memorydb, cached, nothing))
+    with first, second, third:
+        told = elasticache.everything(REGION, client=lambda *_: next(clients))
+    assert [(c.name, c.search, c.version) for c in told.clusters] == [
+        ("carts", None, ""),
+        ("orders", None, ""),
+    ]
+    assert [words for p in told.problems for words in re.findall(r"Describe\w+", f"{p} {p.hint}")[:1]] == [
+        "DescribeParameters",
+        "DescribeCacheClusters",
+    ]
+
+
+def made_up(shape: Any, draw: random.Random, name: str = "") -> Any:
+    """Something of a shape of botocore's model, each part of it there or not."""
+    match shape.type_name:
+        case "structure":
+            return {k: made_up(v, draw, k) for k, v in shape.members.items() if draw.random() > 0.25}
+        case "list":
+            return [made_up(shape.member, draw, name) for _ in range(draw.choice((0, 0, 1, 2, 3)))]
+        case "map":
+            return {}
+        case "boolean":
+            return draw.random() < 0.5
+        case "timestamp":
+            return NOW - timedelta(days=draw.randint(0, 400))
+        case "string":
+            words = getattr(shape, "enum", None) or next(
+                (words for part, words in ODD.items() if part in name.lower()),
+                ("", "a", "carts", "0001", "<b>"),
+            )
+            return draw.choice(list(words))
+    return draw.choice((0, 1, 2, 7, 35, -1))
+
+
+ODD = {
+    "status": ("available", "creating", "deleting", "create-failed", "modifying"),
+    "engineversion": ("", "7.2", "8.0", "9.0", "9.0.1", "latest", "10"),
+    "engine": ("valkey", "VALKEY", "redis", "memcached", ""),
+    "nodetype": ("db.r7g.large", "cache.t4g.micro", "cache.r6gd.xlarge", "cache.r7g", "odd", ""),
+    "window": ("sun:23:00-mon:01:30", "03:00-04:00", "sun:25:00-", "x", ""),
+    "size": ("10 MB", "1.5 GB", "n/a", "12", "-1 MB", ""),
+}
+
+
+@pytest.mark.parametrize("refused", [None, "some", "all"])
+def test_whatever_aws_leaves_out_or_refuses_is_told_in_words(refused: str | None) -> None:
+    """Answers by botocore's models with any part absent: clusters being made, accounts of few rights."""
+
+    session = botocore.session.get_session()
+
+    class Answering:
+        def __init__(self, service: str, draw: random.Random) -> None:
+            self._model = session.get_service_model(service)
+            self._names = {xform_name(name): name for name in self._model.operation_names}
+            self._draw = draw
+            self.meta = SimpleNamespace(region_name=REGION, service_model=self._model)
+
+        def _answers(self, name: str) -> Any:
+            if refused == "all" or (refused and self._draw.random() < 0.3):
+                code = self._draw.choice(
+                    ("AccessDenied", "ThrottlingException", "InternalFailure", "OptInRequired")
+                )
+                raise ClientError(
+                    {"Error": {"Code": code, "Message": "arn:aws:iam::123456789012:user/x"}}, name
+                )
+            return made_up(self._model.operation_model(self._names[name]).output_shape, self._draw)
+
+        def __getattr__(self, name: str) -> Any:
+            return partial(self._asked, name)
+
+        def _asked(self, name: str, **_: object) -> Any:
+            return self._answers(name)
+
+        def get_paginator(self, name: str) -> Any:
+            return SimpleNamespace(paginate=lambda **_: (self._answers(name) for _ in range(2)))
+
+    def told(call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except MemDBError as exc:
+            refusals.append(f"{exc} {exc.hint}")
+            return ()
+
+    refusals: list[str] = []
+    cards_seen = 0
+    for seed in range(25):
+        draw = random.Random(seed)
+        asked = {name: Answering(name, draw) for name in ("memorydb", "elasticache", "cloudwatch")}
+        told(partial(elasticache.everything, REGION, client=lambda name, _, asked=asked: asked[name]))
+        watch = asked["cloudwatch"]
+        for cards, service in ((aws_card, asked["memorydb"]), (elasticache_card, asked["elasticache"])):
+            for card in told(partial(cards.cards, service)):
+                cards_seen += 1
+                snapshots = told(partial(aws_snapshots.snapshots, service, card.cluster.name))
+                assert all(check.name for check in cards.checklist(card, snapshots, NOW))
+                series = told(partial(aws_metrics.listed, watch, card.cluster.name))
+                name, node_type = card.cluster.name, card.cluster.node_type
+                alarms = told(partial(aws_alarms.alarms, name, node_type, series))
+                if cards is elasticache_card:
+                    told(partial(elasticache_card.with_reserve, service, card))
+                    told(partial(aws_metrics.listed_nodes, watch, [node.name for node in card.nodes]))
+                    alarms = told(partial(aws_alarms.elasticache_alarms, card))
+                json.loads(aws_alarms.cloudformation(alarms))
+                terraform = aws_alarms.terraform(alarms)
+                if cards_seen < 3:  # its parser is slow
+                    hcl2.loads(terraform)
+                compile(aws_alarms.boto3_code(alarms, REGION), "alarms", "exec")
+                told(partial(aws_alarms.existing, watch, card.cluster.name))
+    assert not any("123456789012" in words for words in refusals)
+    assert any("AWS" in words or "may not do" in words for words in refusals) is bool(refused)
+    assert (cards_seen > 20) is (refused != "all")
 
 
 def test_a_region_without_the_service() -> None:

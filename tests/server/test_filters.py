@@ -116,6 +116,18 @@ def test_the_engine_glues_words_around_a_line_break(client: Client, info: IndexI
     assert _found(client, info, Text("txt", "third")) == {f"{prefix}d:1"}
 
 
+@pytest.mark.parametrize("blank", ["\xa0", "\u3000", "\u2028", "\x85"])
+def test_a_blank_that_is_none_of_ascii_is_part_of_a_word(
+    client: Client, info: IndexInfo, prefix: str, blank: str
+) -> None:
+    """A no-break space of a web page, the blank of a Japanese text: no engine parts words there."""
+    key = f"{prefix}d:1"
+    client.execute("HSET", key, "txt", f"first{blank}second third")
+    assert _found(client, info, Text("txt", f"first{blank}second")) == {key}
+    assert _found(client, info, Text("txt", f"third first{blank}second")) == {key}
+    assert _found(client, info, Text("txt", "first")) == set()
+
+
 def test_conditions_mean_what_they_say(client: Client, info: IndexInfo, prefix: str) -> None:
     rng = np.random.default_rng(3)
     rows = [

@@ -263,5 +263,6 @@ def test_the_command_line_writes_coordinates(
     assert main([*words, "--out", str(tmp_path / "map.xlsx")]) == 2
     assert ".csv, .json or .parquet" in capsys.readouterr().err
     assert main([*words, "--out", str(tmp_path / "no" / "map.csv")]) == 2
-    assert main([*words[:4], "many", *words[5:], "--out", str(out)]) == 2
-    assert "which is no number" in capsys.readouterr().err
+    for given in ("many", "-5", "²", "1e3"):
+        assert main([*words[:4], given, *words[5:], "--out", str(out)]) == 2
+        assert "which is no number of documents" in capsys.readouterr().err

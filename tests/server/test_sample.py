@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -20,6 +19,7 @@ from memdb.tuning.sample import Sample, sampled
 from memdb.vectors import index
 from memdb.vectors.index import HnswField, IndexInfo, IndexSpec, TagField
 from tests.conftest import clean
+from tests.splitmix import number
 from tests.standins import memorydb, valkey_search
 from tests.waiting import until
 
@@ -64,11 +64,7 @@ def load(client: Client, prefix: str, count: int = COUNT) -> IndexInfo:
 
 def smallest(keys: list[str], seed: int, count: int) -> set[str]:
     """The same choice, made here."""
-
-    def drawn(key: str) -> bytes:
-        return hashlib.blake2b(key.encode(), digest_size=8, key=str(seed).encode()).digest()
-
-    return set(sorted(keys, key=drawn)[:count])
+    return set(sorted(keys, key=lambda key: number(key.encode(), str(seed).encode()))[:count])
 
 
 def unevenness(counts: Counter[str], keys: list[str], expected: float, share: float = 0.0) -> float:

@@ -320,3 +320,27 @@ def test_a_probe_reads_little_on_every_engine(each: Client, prefix: str) -> None
     some = cost.sampled(10_000_000, 200_000, 1_000, request(info), measured)
     least = 10_000_000 * len(f"{prefix}d:1") + 200_000 * 4 * DIM
     assert least < some.bytes < cost.whole(10_000_000, 1_000, measured).bytes
+
+
+def test_zero_vectors_under_cosine_lead_a_search_astray_and_the_estimate_stays_right(
+    client: Client, prefix: str
+) -> None:
+    """They have no distance to anything: a higher EF_RUNTIME then finds less, and is no reference alone."""
+    stored = vectors(3_000)
+    stored[1_500:] = stored[np.random.default_rng(5).integers(0, 1_500, 1_500)]
+    stored[::50] = 0
+    field = HnswField("v", DIM, "COSINE", m=4, ef_construction=20)
+    index.create(client, IndexSpec(prefix + "idx", (field,), (prefix + "d:",)))
+    client.pipeline([("HSET", f"{prefix}d:{i}", "v", v.tobytes()) for i, v in enumerate(stored)])
+    info = index.index_info(client, prefix + "idx")
+    made = asked()
+    whole = sweep(client, info, request(info, sample=0), made)
+    estimated = sweep(client, info, request(info, sample=600), made)
+    assert estimated.sampled is not None
+    assert any("zero vector" in note for note in estimated.notes)
+    pairs = [(point, whole.point(point.ef_runtime)) for point in estimated.points]
+    both = [(point, true) for point, true in pairs if true is not None]
+    assert len(both) >= 2
+    for point, true in both:
+        assert point.low - 0.01 <= true.recall <= point.high + 0.01
+        assert point.recall == pytest.approx(true.recall, abs=0.12)

@@ -12,11 +12,13 @@ import redis
 from memdb.cluster import engine as local_engine
 from memdb.cluster.client import Client, connect
 from memdb.cluster.engine import Engine
+from memdb.cluster.target import Target
 from memdb.errors import BadInput
 from memdb.sessions import bulk, known, listing, store
 from memdb.sessions.bulk import Action
 from memdb.sessions.filters import SessionFilter
 from memdb.sessions.mapping import TYPES, Format
+from tests.standins import memorydb, valkey_search
 
 EVERY = SessionFilter()
 
@@ -34,9 +36,19 @@ def written(client: Client, *command: object) -> None:
         plain.execute_command(*command)
 
 
+@pytest.fixture(scope="module", params=["local", "valkey-search", "MemoryDB"])
+def target(own_engine: Engine, request: pytest.FixtureRequest) -> Iterator[Target]:
+    """The local engine, by itself and as the others speak."""
+    if request.param == "local":
+        yield own_engine.target
+        return
+    with (memorydb if request.param == "MemoryDB" else valkey_search)(own_engine.target) as front:
+        yield replace(front.target, writable=True)
+
+
 @pytest.fixture
-def server(own_engine: Engine) -> Iterator[Client]:
-    with connect(own_engine.target) as client:
+def server(target: Target) -> Iterator[Client]:
+    with connect(target) as client:
         yield client
         keys = client.execute("SCAN", 0, "COUNT", 10_000)[1]
         if keys:

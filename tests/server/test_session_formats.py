@@ -198,7 +198,7 @@ def test_a_mapping_of_ones_own(server: Client) -> None:
         ('{"messages": "hello"}', "is a text, not a list"),
         ('{"messages": {"a": 1}}', "is an object"),
         ("{}", "no messages"),
-        ("[" * 100_000, "nested too deeply"),
+        ("[" * 100_000, "Nested too deeply"),
         (b"\xff\xfe{", "UTF-8"),
         ('{"messages": [1, null, {"role": "user"}]}', "Message 2 is null, not a message"),
         (json.dumps({"messages": [{"role": "user", "content": "x" * 9_000_000}]}), "was not read"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,6 +18,7 @@ from memdb.sessions import formats, known, listing
 from memdb.sessions.detect import detect
 from memdb.sessions.turns import part_line, turn_rows
 from memdb.sessions.usage import tool_use
+from tests.standins import memorydb, valkey_search
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +32,16 @@ def written(client: Client, *command: object) -> None:
     """Send what the client of the product sends nowhere."""
     with redis.Redis.from_url(client.target.url, protocol=2) as plain:
         plain.execute_command(*command)
+
+
+@pytest.fixture(params=["local", "valkey-search", "MemoryDB"])
+def of_any_engine(own_engine: Engine, request: pytest.FixtureRequest) -> Iterator[Client]:
+    """The local engine, by itself and as the others speak; what is written there is gone afterwards."""
+    standin = {"local": None, "valkey-search": valkey_search, "MemoryDB": memorydb}[request.param]
+    with contextlib.ExitStack() as fronts, connect(own_engine.target) as own:
+        target = own_engine.target if standin is None else fronts.enter_context(standin(own.target)).target
+        yield fronts.enter_context(connect(target))
+        own.execute("DEL", *own.execute("SCAN", 0, "COUNT", 10_000)[1])
 
 
 @pytest.fixture
@@ -82,6 +94,13 @@ SHAPES: dict[str, tuple[object, list[str]]] = {
     ),
     "a dialogue": ({"dialogue": [{"speaker": "user", "utterance": "hi"}]}, ["user: hi"]),
     "JSON within JSON": (json.dumps(LIST), HI),
+    "JSON within JSON within JSON": ({"data": json.dumps(json.dumps({"messages": json.dumps(LIST)}))}, HI),
+    "under names of its own": ({"payload": {"chat": json.dumps({"log": LIST})}, "history": [1, 2]}, HI),
+    "an empty list before": ({"messages": [], "history": LIST}, HI),
+    "events of a bot": (
+        {"sender_id": "x", "events": [{"event": "user", "text": "hi"}, {"event": "bot", "text": "ho"}]},
+        ["user: hi", "bot: ho"],
+    ),
     "roles in any case": ([m("User", "hi"), m("Narrator", "x")], ["User: hi", "Narrator: x"]),
     "numbers as content": ([m("user", 42), m("assistant", True)], ["user: 42", "assistant: true"]),
     "null content and no parts": ([m("user", None), m("assistant", [])], ["user: ", "assistant: "]),
@@ -111,6 +130,10 @@ STRANGERS: dict[str, object] = {
     "texts": ["a", "b"],
     "jobs": [{"type": "email", "message": "x"}, {"role": "worker", "content": "resize"}],
     "settings": [{"type": "system", "value": "dark"}],
+    "notices": [{"type": "user", "content": "Bob followed you"}, {"type": "system", "content": "Soon"}],
+    "a log": [{"level": "info", "source": "system", "message": "up"}, {"source": "agent", "message": "x"}],
+    "notices within": {"inbox": {"entries": [{"type": "user", "content": "x"}, {"type": "system"}]}},
+    "an event of a session": {"session_id": "s", "source": "system", "content": "started"},
 }
 
 
@@ -150,6 +173,46 @@ def test_lines_of_json_are_a_conversation_and_a_bad_one_is_named(server: Client)
     assert session.problems[0].startswith("Message 2 is no JSON")
 
 
+def test_a_hash_whose_fields_hold_json_within_json(server: Client) -> None:
+    server.execute("HSET", "sess:1", "owner", "ann", "data", json.dumps(json.dumps({"chat": {"log": LIST}})))
+    server.execute(
+        "HSET", "sess:2", "owner", "ann", "data", json.dumps({"cart": [{"type": "user", "text": "x"}]})
+    )
+    (recognised,) = detect(server).formats
+    assert recognised.format.name == "hash"
+    session = listing.open_session(server, recognised.format, "1").session
+    assert [(turn.role, turn.content) for turn in session.turns] == [("user", "hi"), ("assistant", "ho")]
+
+
+def test_an_id_that_is_half_an_emoji_is_opened_and_can_be_typed(server: Client) -> None:
+    for number, text in enumerate(("hi", "ho")):
+        told = f'{{"session_id": "a\\ud83d %", "role": "user", "content": "{text}", "ts": {1_784_025_000 + number}}}'
+        server.execute("SET", f"msg:{number}", told)
+    (recognised,) = detect(server).formats
+    (row,) = listing.page(server, recognised.format).sessions
+    assert row.id == "a\ud83d %"
+    assert formats.typed_id(formats.printable_id(row.id)) == row.id
+    session = listing.open_session(server, recognised.format, row.id).session
+    assert [turn.content for turn in session.turns] == ["hi", "ho"]
+    assert formats.to_json(session)
+
+
+def test_lists_and_hashes_in_utf_16(server: Client) -> None:
+    server.execute("RPUSH", "wide:1", *(json.dumps(entry).encode("utf-16-le") for entry in LIST))
+    server.execute("HSET", "old:1", "user_id", "ann", "history", json.dumps(LIST).encode("utf-16"))
+    server.execute(
+        "HSET", "note:1", "session_id", "s", "role", "user", "content", "grüße, 你好".encode("utf-16")
+    )
+    by_prefix = {f.format.prefix: f.format for f in detect(server).formats}
+    said = {}
+    for prefix, format_ in by_prefix.items():
+        (row,) = listing.page(server, format_).sessions
+        session = listing.open_session(server, format_, row.id).session
+        said[prefix] = [turn.content for turn in session.turns]
+        assert any("UTF-16" in problem for problem in session.problems)
+    assert said == {"wide:": ["hi", "ho"], "old:": ["hi", "ho"], "note:": ["grüße, 你好"]}
+
+
 def test_a_result_before_its_call_belongs_to_it(server: Client) -> None:
     call = {"id": "c9", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
     entries = [m("tool", "late", tool_call_id="c9"), m("assistant", None, tool_calls=[call])]
@@ -159,7 +222,10 @@ def test_a_result_before_its_call_belongs_to_it(server: Client) -> None:
     assert (use.name, use.calls, use.answered, use.failed, use.open) == ("weather", 1, 1, 0, 0)
 
 
-def test_streams_and_sorted_sets_are_read_from_their_newest_with_their_times(server: Client) -> None:
+def test_streams_and_sorted_sets_are_read_from_their_newest_with_their_times(
+    of_any_engine: Client,
+) -> None:
+    server = of_any_engine
     for number in range(700):
         told = ("role", "user", "content", f"turn {number}")
         written(server, "XADD", "talk:a", f"{1_784_025_000_000 + number}-0", *told)

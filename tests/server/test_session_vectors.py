@@ -13,11 +13,14 @@ import pytest
 from memdb.cluster import engine as local_engine
 from memdb.cluster.client import Client, connect
 from memdb.cluster.engine import Engine
+from memdb.cluster.target import Target
 from memdb.embedding.local import embed
 from memdb.errors import BadInput, NoEmbedder, NotFound
-from memdb.sessions import known, stored_vectors
+from memdb.sessions import known, listing, stored_vectors
 from memdb.sessions.mapping import Format
 from memdb.settings import Settings
+from memdb.vectors.distance import from_bytes, to_bytes
+from tests.standins import memorydb, valkey_search
 
 TURNS, DIMENSION = 90, 24
 HISTORY = replace(known.REDISVL, prefix="history:")
@@ -30,9 +33,19 @@ def own_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield running
 
 
+@pytest.fixture(scope="module", params=["local", "valkey-search", "MemoryDB"])
+def target(own_engine: Engine, request: pytest.FixtureRequest) -> Iterator[Target]:
+    """The local engine, by itself and as the others speak."""
+    if request.param == "local":
+        yield own_engine.target
+        return
+    with (memorydb if request.param == "MemoryDB" else valkey_search)(own_engine.target) as front:
+        yield replace(front.target, writable=True)
+
+
 @pytest.fixture
-def server(own_engine: Engine) -> Iterator[Client]:
-    with connect(own_engine.target) as client:
+def server(target: Target) -> Iterator[Client]:
+    with connect(target) as client:
         yield client
         for name in client.execute("FT._LIST"):
             client.execute("FT.DROPINDEX", name)
@@ -96,6 +109,35 @@ def test_the_nearest_turns_by_reading_where_no_index_is(server: Client) -> None:
     assert near.how == f"The nearest by cosine of the {TURNS + 1} keys that were read compared here."
     few = stored_vectors.near_stored(server, HISTORY, stored, asked, 5, most_keys=10)
     assert "the 10 keys that were read, at most 10," in few.how
+
+
+@pytest.mark.parametrize("type_", ["FLOAT64", "FLOAT16", "BFLOAT16"])
+def test_vectors_of_another_type_without_an_index(server: Client, type_: str) -> None:
+    rows = np.random.default_rng(9).normal(size=(40, 48))
+    kept = np.stack([from_bytes(to_bytes(row, type_), type_) for row in rows]).astype(np.float64)
+    for number, row in enumerate(rows):
+        told = [
+            "session_tag",
+            "s",
+            "role",
+            "user",
+            "content",
+            f"text {number}",
+            "vector",
+            to_bytes(row, type_),
+        ]
+        server.execute("HSET", f"history:s:{number}", *told, "vector", to_bytes(row, type_))
+    stored = stored_vectors.find(server, HISTORY)
+    assert stored == stored_vectors.StoredVectors("vector", 48, None, type_)
+    assert type_ in stored.words
+    asked = stored_vectors.turn_vector(server, HISTORY, stored, "history:s:3")
+    near = stored_vectors.near_stored(server, HISTORY, stored, asked, 5)
+    cosines = kept @ kept[3] / np.linalg.norm(kept, axis=1) / np.linalg.norm(kept[3])
+    order = np.argsort(-cosines, kind="stable")[:5]
+    assert [n.turn.content for n in near.turns] == [f"text {number}" for number in order]
+    assert [n.cosine for n in near.turns] == pytest.approx([cosines[number] for number in order], abs=1e-6)
+    (row,) = listing.page(server, HISTORY).sessions
+    assert row.problems == ()  # a vector is no damaged text
 
 
 def test_a_question_needs_the_model_that_made_the_vectors(server: Client, tmp_path: Path) -> None:

@@ -23,6 +23,11 @@ from memdb.maps.request import MapRequest
 from memdb.maps.sample import sample
 from memdb.operations.past import NodeNow, in_all
 from memdb.operations.samples import sample_all
+from memdb.sessions import bulk, indexed, listing
+from memdb.sessions.filters import SessionFilter
+from memdb.sessions.formats import HISTORY
+from memdb.sessions.known import MESSAGE_LIST
+from memdb.sessions.store import count
 from memdb.tuning import queries, shadow, store
 from memdb.tuning import sweep as timing
 from memdb.tuning.by_shard import by_shard
@@ -514,3 +519,62 @@ def test_words_are_searched_on_all_shards(shards: tuple[Shard, ...], client: Cli
     shards[OUT].down = False
     index.drop(client, "said")
     client.execute("DEL", *(f"said:{i}" for i in range(60)))
+
+
+def test_sessions_are_listed_searched_and_changed_on_all_shards(
+    shards: tuple[Shard, ...], client: Client
+) -> None:
+    """With an index over them and without: every session once, whichever shard holds it."""
+    said = ["green tea", "more tea, please", "coffee"]
+    keys = [f"session:{i}" for i in range(90)]
+    assert {(slot >= 5461) + (slot >= 10922) for key in keys for slot in [key_slot(key.encode())]} == {
+        0,
+        1,
+        2,
+    }
+    rows = []
+    for i, key in enumerate(keys):
+        history = json.dumps([{"role": "user", "content": said[i % 3]}])
+        rows.append(("HSET", key, "user_id", f"u{i % 4}", "context", "c", HISTORY, history))
+    client.pipeline(rows)
+    lists = [f"chat:{i}" for i in range(30)]
+    client.pipeline(
+        [("RPUSH", k, json.dumps({"role": "user", "content": said[i % 3]})) for i, k in enumerate(lists)]
+    )
+    indexed.create(client)
+    until(lambda: (info := indexed.find(client)) is not None and info.documents == 90, "they are indexed")
+    info = indexed.find(client)
+    assert info is not None
+    assert len(info.shards) == 3
+    of_user = SessionFilter(user="u1")
+    for over in (None, info):
+        for wanted, right in (
+            (SessionFilter(), keys),
+            (of_user, keys[1::4]),
+            (SessionFilter(words=("tea",)), [key for i, key in enumerate(keys) if i % 3 != 2]),
+            (SessionFilter(user="u1", words=("coffee",)), [k for i, k in enumerate(keys) if i % 12 == 5]),
+        ):
+            listed, cursor = [], ""
+            while True:
+                part = listing.page(client, wanted=wanted, cursor=cursor, size=7, index=over)
+                listed += [session.key for session in part.sessions]
+                cursor = part.next_cursor
+                if part.complete:
+                    break
+            assert sorted(listed) == sorted(right), (over, wanted)
+            came = listing.search(client, wanted=wanted, index=over)
+            assert {session.key for session in came.sessions} == set(right)
+            assert came.complete
+    assert count(client).value == 90
+    planned = bulk.plan(client, of_user, bulk.Action("expire", 500))
+    assert sorted(planned.keys) == sorted(keys[1::4])
+    assert bulk.apply(client, planned).changed == len(planned.keys)
+    assert {key for key in keys if client.execute("TTL", key) > 0} == set(keys[1::4])
+    gone = bulk.plan(
+        client, SessionFilter(words=("tea",)), bulk.Action("delete"), replace(MESSAGE_LIST, prefix="chat:")
+    )
+    assert sorted(gone.keys) == sorted(key for i, key in enumerate(lists) if i % 3 != 2)
+    assert bulk.apply(client, gone).changed == 20
+    assert [key for key in lists if client.execute("EXISTS", key)] == lists[2::3]
+    index.drop(client, info.name)
+    client.execute("DEL", *keys, *lists)

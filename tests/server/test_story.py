@@ -16,6 +16,7 @@ from memdb.demo.app import environment
 from memdb.errors import BadInput
 from memdb.story import contrast, leaning, prepare
 from memdb.story.contrast import Contrast
+from memdb.tuning import store
 from memdb.tuning.ask import recall
 from memdb.tuning.run import SweepRequest
 from memdb.tuning.source import Unseen
@@ -95,6 +96,13 @@ def test_everything_is_prepared_and_found_again(reader: Client, tmp_path: Path) 
     assert again.map is not None
     assert again.map.keys == first.map.keys
     assert len(first.map.keys) == prepare.POINTS
+
+
+def test_a_sweep_that_is_not_to_be_saved_is_in_the_presentation_alone(reader: Client, tmp_path: Path) -> None:
+    made = prepare.prepare(reader, index_info(reader, INDEX), tmp_path, save=False)
+    assert made.curve is not None
+    assert made.curve.points
+    assert store.listed(tmp_path) == ()
 
 
 def test_the_index_of_a_presentation_is_the_largest_of_the_model(reader: Client) -> None:

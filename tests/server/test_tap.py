@@ -190,6 +190,38 @@ def test_100_000_commands_get_the_same_bytes_as_directly(documents: Client, reco
     assert {call.vector for call in calls} == {vector(seed) for seed in range(50)}
 
 
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_search_is_recorded_soon_whether_or_not_others_rest(
+    documents: Client, recorder: Recorder, busy: bool
+) -> None:
+    """What went on is read later: in the first quiet moment, or where none comes beside what passes."""
+    target, done = documents.target, threading.Event()
+
+    def ask(sock: socket.socket) -> None:
+        while not done.is_set():
+            sock.sendall(b"PING\r\n")
+            assert sock.recv(100)
+
+    with (
+        running(Proxy(target, recorder, port=0)) as proxy,
+        opened(proxy.port, target) as other,
+        opened(proxy.port, target) as sock,
+    ):
+        beside = threading.Thread(target=ask, args=(other,))
+        if busy:
+            beside.start()
+        try:
+            sock.sendall(hiredis.pack_command(knn(1)))
+            assert sock.recv(1 << 16)
+            until(lambda: len(recorder) == 1, "the search is recorded")
+        finally:
+            done.set()
+            if busy:
+                beside.join(PATIENCE_S)
+        assert recorder.seen == 1
+        assert proxy.passed.searches == 1
+
+
 def test_nothing_but_searches_is_kept(documents: Client, recorder: Recorder) -> None:
     target = documents.target
     with running(Proxy(target, recorder, port=0)) as proxy, opened(proxy.port, target) as sock:

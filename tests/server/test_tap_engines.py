@@ -106,3 +106,13 @@ def test_what_an_application_asks_is_recorded_asked_again_and_watched(
     assert outcome.now.recall == pytest.approx(np.mean(recalls))
     assert outcome.now.build == "ready"
     assert runner.rows_of(history.path_of(tmp_path, server.target), watch) == [outcome.now]
+    sampled = recall(server, info, replace(request, sample=150))
+    assert sampled.sampled is not None
+    assert (sampled.sampled.drawn, sampled.sampled.documents) == (150, len(VECTORS))
+    assert sampled.as_asked is not None
+    assert sampled.as_asked.low <= np.mean(recalls) <= sampled.as_asked.high
+    outcome = runner.once(server.target, replace(watch, sample=150), tmp_path)
+    assert outcome.now.estimated == "estimated from a sample of 150 (30 %)"
+    assert outcome.now.low is not None
+    assert outcome.now.high is not None
+    assert outcome.now.low <= np.mean(recalls) <= outcome.now.high

@@ -10,10 +10,10 @@ import pytest
 import redis
 
 from memdb.cli.entry import main
-from memdb.cluster.client import Client
+from memdb.cluster.client import Client, connect
 from memdb.errors import BadInput, BadVector
 from memdb.tap.record import Recorder
-from memdb.tuning import store
+from memdb.tuning import report, store
 from memdb.tuning.ask import recall, run_saved
 from memdb.tuning.run import Ask, Goal, SweepRequest
 from memdb.tuning.source import File
@@ -120,12 +120,52 @@ def test_a_sweep_asks_each_search_with_its_own_filter_and_k(index: Client, tmp_p
     assert told.nearest[4] > told.documents_nearest[4]  # they lie farther out than documents
     assert store.load(tmp_path, run.id).queries.asks == run.queries.asks
     assert store.load(tmp_path, run.id).as_asked == told
+    page = report.html_report(run).decode()
+    assert told.words in page
+    assert "<td>@colour:{blue} @year:[$from 2030]</td><td>7</td><td>the index’s own</td><td>30</td>" in page
     again = recall(
         index,
         index_info(index, "idx"),
         SweepRequest("idx", source=File(path.name, str(path)), concurrency=()),
     )
     assert again.queries.digest == run.queries.digest
+
+
+def test_of_an_index_too_large_to_read_a_sample_is_held_against_each_search(
+    index: Client, tmp_path: Path
+) -> None:
+    """One sample of all documents: of each search what its filter leaves of it."""
+    path = of_application(tmp_path / "tap.parquet")
+    request = SweepRequest(
+        "idx", goal=Goal("recall", 0.9), source=File(path.name, str(path)), concurrency=(), sample=600
+    )
+    with connect(index.target.read_only()) as reader:
+        run = run_saved(reader, index_info(reader, "idx"), request, tmp_path)
+        assert not {entry.name for entry in reader.log.entries()} & {"FT.AGGREGATE", "FT.CURSOR READ"}
+    assert run.sampled is not None
+    assert (run.sampled.documents, run.sampled.drawn) == (DOCUMENTS, 600)
+    assert len(run.points) >= 3
+    for point in run.points:
+        true = np.mean([true_recall(index, n, point.ef_runtime) for n in range(len(QUERIES))])
+        assert point.low - 0.01 <= true <= point.high + 0.01
+        assert point.recall == pytest.approx(true, abs=0.05)
+    assert run.recommendation is not None
+    assert "estimated from a sample of 600 (40 %)" in run.recommendation.sentence
+    told = run.as_asked
+    assert told is not None
+    own = np.mean([true_recall(index, n, ASKS[n % 3][2]) for n in range(len(QUERIES))])
+    assert told.low - 0.01 <= own <= told.high + 0.01
+    assert "Both are estimated from a sample of 600 (40 %)." in report.html_report(run).decode()
+    assert store.load(tmp_path, run.id).sampled == run.sampled
+
+
+def test_a_filter_that_leaves_fewer_than_k_is_no_miss_of_a_sampled_run(index: Client, tmp_path: Path) -> None:
+    few = "@colour:{green} @year:[2003 2003]"
+    assert 5 < ((COLOURS == "green") & (YEARS == 2003)).sum() < 60
+    path = recorded(tmp_path / "tap.parquet", *(words(few, 60, 20, query) for query in QUERIES[:30]))
+    request = SweepRequest("idx", source=File(path.name, str(path)), concurrency=(), sample=600)
+    run = recall(index, index_info(index, "idx"), request)
+    assert [point.recall for point in run.points] == [1.0] * len(run.points)
 
 
 def test_the_command(

@@ -290,9 +290,11 @@ def words_of(text: str, index: Index) -> list[str]:
     words, word, at = [], "", 0
     while at <= len(text):
         sign = text[at : at + 1]
-        if sign == "\\" and at + 1 < len(text) and index.parts_words(text[at + 1]):
-            word, at = word + text[at + 1], at + 2
-            continue
+        if sign == "\\" and at + 1 < len(text):
+            kept = text[at + 1]
+            if kept == "\\" or index.parts_words(kept) or not index.parts_words("\\"):
+                word, at = word + kept, at + 2
+                continue
         if not sign or index.parts_words(sign):
             if word:
                 words.append(lowered(word))

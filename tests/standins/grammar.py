@@ -15,7 +15,7 @@ from tests.standins.schema import Field, Index
 
 _SPACE = " \t\n\v\f\r"
 _NUMBER = re.compile(r"-?(?:\d|\.)*(?:[eE][+-]?(?:\d|\.)*)?")
-MAX_K, MAX_EF, FUZZY, TAG_PREFIX = 10_000, 1_000_000, 3, 2
+MAX_K, MAX_EF, FUZZY, TAG_PREFIX, MAX_NODES = 10_000, 1_000_000, 3, 2, 1_000
 
 
 @dataclass(frozen=True)
@@ -244,6 +244,7 @@ class _Filter:
 
     def __init__(self, text: str, index: Index, options: Options, rules: Rules) -> None:
         self.text, self.index, self.options, self.rules, self.at = text, index, options, rules, 0
+        self.nodes = 0
 
     def read(self) -> Node | None:
         if self._all():
@@ -303,16 +304,20 @@ class _Filter:
                 other = self._expression(level + 1)
                 if other is None or before is None:
                     raise Refusal("Missing OR term")
+                self.nodes += 1
                 before = Either((before, other))
             else:
                 before = self._joined(before, self._condition(), negated)
             self._blank()
+            if self.nodes > MAX_NODES:
+                raise Refusal(f"Query string is too complex: max number of terms can't exceed {MAX_NODES}")
         return before
 
     def _joined(self, before: Node | None, node: Node, negated: bool) -> Node:
         node = Without(node) if negated else node
         if before is None:
             return node
+        self.nodes += 1
         slop, inorder = self.options.slop, self.options.inorder
         parts = before.parts if isinstance(before, Both) and before.slop == slop else (before,)
         return Both((*parts, node), slop, inorder)
@@ -321,10 +326,12 @@ class _Filter:
         name = None
         if self._sign() == "@":
             name = self._name()
+            self.nodes += 1
             if self._takes("["):
                 return self._span(name)
             if self._takes("{"):
                 return self._tags(name)
+            self.nodes -= 1
         return self._words(name)
 
     def _name(self) -> str:
@@ -366,7 +373,7 @@ class _Filter:
 
     def _number(self) -> float:
         self._blank()
-        infinite = re.compile(r"([+-]?)inf", re.IGNORECASE).match(self.text, self.at)
+        infinite = re.compile(r"([+-]?)inf").match(self.text, self.at)
         if infinite:
             self.at = infinite.end()
             return float("-inf") if infinite.group(1) == "-" else float("inf")
@@ -427,6 +434,7 @@ class _Filter:
                 self.at += 1
         if not words:
             raise Refusal("Invalid Query Syntax")
+        self.nodes += len(words) + (len(words) > 1)
         if len(words) == 1:
             return words[0]
         if not self.index.offsets:

@@ -285,3 +285,16 @@ def test_the_guide_names_the_rooms_that_are_there() -> None:
         assert (ROOT / name).exists(), name
     alone = {path.stem for path in (ROOT / "memdb").glob("*.py")} - {"__init__", "__main__"}
     assert set(re.findall(r"`(\w+)`", guide.split("Files directly in")[1].split("## ")[0])) == alone
+
+
+def test_a_text_of_digits_becomes_a_number_in_one_place() -> None:
+    """`"²".isdigit()` is true and `int("²")` fails, as of thousands of digits: `numerals.whole_number` is asked."""
+    asked = {
+        str(path.relative_to(ROOT))
+        for path in python("memdb")
+        for node in nodes(path)
+        if isinstance(node, ast.Attribute) and node.attr in ("isdigit", "isdecimal", "isnumeric")
+    }
+    # A folder of the package's data, lines of our own process, and words that are left out.
+    own = {"memdb/numerals.py", "memdb/demo/corpus.py", "memdb/maps/plain.py", "memdb/maps/region.py"}
+    assert asked <= own

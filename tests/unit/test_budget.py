@@ -6,7 +6,7 @@ import pytest
 
 from memdb.cluster.budget import Meter
 from memdb.cluster.target import Budget
-from memdb.errors import BudgetSpent
+from memdb.errors import BadSettings, BudgetSpent
 
 
 class Clock:
@@ -54,3 +54,10 @@ def test_rows_of_an_aggregation_count_and_its_cursor_can_be_ended() -> None:
     with pytest.raises(BudgetSpent):
         meter.before((("FT.CURSOR", "READ", "i", 7),))
     meter.before((("FT.CURSOR", "DEL", "i", 7),))
+
+
+@pytest.mark.parametrize("bound", [float("nan"), float("inf"), -1.0])
+@pytest.mark.parametrize("name", ["queries_per_s", "keys_scanned", "slow_factor"])
+def test_a_bound_that_would_bound_nothing_is_refused(name: str, bound: float) -> None:
+    with pytest.raises(BadSettings, match="bound of the budget"):
+        Budget(**{name: bound})  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ import pytest
 import redis.exceptions
 
 from memdb.cluster import replies
-from memdb.cluster.dialects import ASKED, Dialect, explain_refusal, recognise
+from memdb.cluster.dialects import ASKED, Dialect, Limits, explain_refusal, recognise
 from memdb.cluster.refusals import explain
 from memdb.cluster.server import names_described, probe
 from memdb.cluster.target import Target
@@ -111,6 +111,7 @@ def test_the_release_is_known_where_module_is_blocked() -> None:
         ("MODULE", "LIST"): UnsupportedFeature("MODULE", "the service blocks it"),
         ("INFO", "modules"): told["INFO modules"],
         ("INFO", "search"): told["INFO search"],
+        ("CONFIG", "GET", "search.*"): UnsupportedFeature("CONFIG", "the service blocks it"),
     }
 
     def asked(**replaced: object) -> Dialect:
@@ -124,6 +125,32 @@ def test_the_release_is_known_where_module_is_blocked() -> None:
     assert asked(modules=hidden, search=earlier).title == "valkey-search"
     assert asked(modules=hidden, search=earlier).limits.ef_runtime == 4_096
     assert asked(modules=hidden, search=hidden).title == "valkey-search"
+
+
+def test_limits_are_what_a_server_s_own_settings_tell() -> None:
+    """Of a later release, or one that was configured, no table is right."""
+    settings = {
+        "search.max-vector-knn": "100000",
+        "search.max-vector-ef-runtime": "512",
+        "search.query-string-terms-count": "10000",
+        "search.max-indexes": "no number",
+        "search.fuzzy-max-distance": "9",
+    }
+    answers: dict[str, object] = {
+        "COMMAND": [[name, 1] for name in (b"FT.SEARCH", b"FT.AGGREGATE", b"FT.CURSOR", b"FT._DEBUG")],
+        "INFO": b"# Server\r\nredis_version:7.2.4\r\nvalkey_version:9.2.0\r\n",
+        "MODULE": [[b"name", b"search", b"ver", 0x010300]],
+    }
+
+    def limits(reply: object) -> Limits:
+        known = answers | {"CONFIG": reply}
+        return probe(lambda batch: [known[str(command[0])] for command in batch], lambda: 1).dialect.limits
+
+    told = limits([part.encode() for pair in settings.items() for part in pair])
+    assert (told.k, told.ef_runtime, told.nodes) == (100_000, 512, 10_000)
+    assert (told.indexes, told.timeout_ms) == (1_000, 60_000)
+    for refusal in (NotAllowed("no", ""), UnsupportedFeature("CONFIG", "blocked")):
+        assert limits(refusal).k == 10_000
 
 
 def test_limits_are_those_that_were_recorded() -> None:
@@ -141,7 +168,7 @@ def test_limits_are_those_that_were_recorded() -> None:
         "search.max-vector-dimensions": limits.dimensions,
         "search.max-indexes": limits.indexes,
         "search.query-string-bytes": limits.query_bytes,
-        "search.query-string-terms-count": limits.conditions,
+        "search.query-string-terms-count": limits.nodes,
         "search.max-nonvector-search-results-fetched": limits.rows,
     }.items() <= {name: int(value) for name, value in told.items() if value.isdigit()}.items()
     refused = next(e for e in recorded_filters.entries("valkey-search") if e.get("note") == "timeout 60001")

@@ -120,6 +120,7 @@ def test_a_spreadsheet_runs_no_cell_of_ours() -> None:
     [
         *("=1", "+1", "-1", "@x", "＝1", "＋1", "－1", "＠x", "﹦1", "\u22121"),
         *("\t1", "\r1", "\n1", "\n=1", " =1", "\u200b=1", "\xa0＝1", "\r\n@x", "\x00+1", "\ufeff=1"),
+        *("\u034f=1", "\u2800+1", "\u115f@x", "\u3164-1", "\u180b=1", "\uffa0=1", "\u061c\u2066=1"),
     ],
 )
 def test_a_formula_is_text_wherever_it_begins(text: str) -> None:
@@ -157,3 +158,41 @@ def test_json_and_parquet_carry_the_settings() -> None:
     table = pq.read_table(BytesIO(export.to_parquet(frame, {"k": 2})))
     assert table.to_pandas().equals(frame)
     assert json.loads(table.schema.metadata[b"memdb"]) == {"k": 2}
+
+
+KEY = "sk-Secret/Key_1234567890"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Incorrect API key provided: {KEY}.",
+        KEY.upper(),
+        " ".join(KEY),
+        f"{KEY[:11]}\n{KEY[11:]}",
+        "sk-Secret%2FKey%5F1234567890",
+        "c2stU2VjcmV0L0tleV8xMjM0NTY3ODkw",
+        KEY.encode().hex(),
+        f"...{KEY[5:]}",
+        "\u200b".join(KEY),
+    ],
+)
+def test_a_secret_is_seen_however_it_is_spelled(text: str) -> None:
+    assert display.repeats(text, KEY)
+
+
+@pytest.mark.parametrize("text", ["", "Incorrect API key: sk-Sec***7890", "key", "secret key", "1234567890"])
+def test_what_holds_no_more_than_a_word_of_it_is_no_secret(text: str) -> None:
+    assert not display.repeats(text, KEY)
+
+
+def test_of_a_secret_of_three_signs_nothing_can_be_told() -> None:
+    assert not display.repeats("abc", "abc")
+    assert display.repeats("the word is abcd", "abcd")
+
+
+def test_shares_have_the_digits_that_count_and_no_exponent() -> None:
+    told = {0.0: "0 %", 1.0: "100 %", 0.02: "2 %", 0.0035: "0.35 %", 0.999: "99.9 %", 1e-5: "0.001 %"}
+    assert {share: display.percent(share) for share in told} == told
+    for share in (4.9e-6, 1e-7, 1.1e-16):
+        assert display.percent(share) == "less than 0.001 %"

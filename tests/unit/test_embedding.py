@@ -7,7 +7,7 @@ import json
 import sys
 import threading
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,12 @@ from memdb import files
 from memdb.embedding import Embedder, Patience, bedrock, declared, fits, named
 from memdb.embedding.kept import Kept
 from memdb.embedding.openai import OpenAI
-from memdb.errors import BadInput, EngineError, LoginFailed, ServiceUnreachable, Throttled
+from memdb.errors import BadInput, EngineError, LoginFailed, MemDBError, ServiceUnreachable, Throttled
 from memdb.settings import Settings
 from memdb.vectors.index import VectorParams
 from tests import embedders
 from tests.embedders import Endpoint, vector_of
+from tests.unit.test_files import DAMAGE
 
 AT_ONCE = Patience(first_s=0.0, longest_s=0.0)
 
@@ -282,7 +283,7 @@ def test_a_text_too_long_for_the_endpoint_is_cut_and_said(endpoint: Endpoint) ->
     [
         (401, {"error": {"message": "bad key s3cret"}}, LoginFailed, "refused the key"),
         (404, {"error": {"message": "no such model <b>"}}, EngineError, "no such model"),
-        (400, {"error": {"message": "what is s3cret"}}, EngineError, "what is "),
+        (400, {"error": {"message": "what is s3cret"}}, EngineError, "it repeats the key"),
         (302, {}, EngineError, "HTTP 302"),
         (500, ["x"], Throttled, "HTTP 500"),
         (200, ["x"], EngineError, "did not answer with JSON"),
@@ -480,3 +481,64 @@ def test_the_table_of_an_index_is_read_back_under_its_name(name: str) -> None:
     written = f"{declared.table_of(name, name or 'v')}\nembedder = {declared.quoted(name)}\n"
     assert tomllib.loads(written) == {"indexes": {name: {"fields": {name or "v": {"embedder": name}}}}}
     assert tomllib.loads(f"{declared.table_of(name)}\nx = 1")["indexes"] == {name: {"x": 1}}
+
+
+@pytest.mark.parametrize("tokens", [10**400, -5, 1.5, "7", True, [1], None])
+def test_tokens_that_cannot_be_are_not_counted(endpoint: Endpoint, tokens: object) -> None:
+    endpoint.answer = {"data": [{"embedding": [0.5] * 8}], "usage": {"prompt_tokens": tokens}}
+    assert OpenAI("m", endpoint.url, "", wanted=8).call(["x"], "query").tokens is None
+
+
+def test_numbers_beyond_float32_are_refused_and_warn_nobody(endpoint: Endpoint) -> None:
+    endpoint.answer = {"data": [{"embedding": [1e300] * 8}]}
+    with pytest.raises(EngineError):
+        Embedder(OpenAI("m", endpoint.url, "", wanted=8), patience=AT_ONCE).embed(["x"])
+
+
+FOLDER_FILES = {
+    "static": ("config.json", "tokenizer.json", "model.safetensors", "config_sentence_transformers.json"),
+    "onnx": (
+        *("modules.json", "sentence_bert_config.json", "1_Pooling/config.json", "onnx/model.onnx"),
+        "config_sentence_transformers.json",
+    ),
+}
+OF_A_FOLDER: dict[str, Callable[[Path], object]] = {
+    **{name: damage for name, damage in DAMAGE.items() if name != "huge"},
+    "texts for numbers": lambda p: p.write_text('{"max_seq_length": "x", "normalize": [], "prompts": 5}'),
+    "a number of 400 digits": lambda p: p.write_text(f'{{"max_seq_length": {"9" * 400}}}'),
+    "no number": lambda p: p.write_text('{"max_seq_length": NaN, "prompts": {"query": NaN}}'),
+    "a place elsewhere": lambda p: p.write_text('[{"type": "x.StaticEmbedding", "path": "../.."}]'),
+    "parts of other kinds": lambda p: p.write_text('[5, {"type": 5, "path": null}]'),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "file"), [(kind, file) for kind, names in FOLDER_FILES.items() for file in names]
+)
+def test_a_folder_with_a_damaged_file_is_a_model_or_refused(tmp_path: Path, kind: str, file: str) -> None:
+    make = {"static": embedders.static_model, "onnx": embedders.onnx_model}[kind]
+    refused: list[str] = []
+    for number, damage in enumerate(OF_A_FOLDER.values()):
+        folder = tmp_path / str(number) / "m"
+        make(folder, 6)
+        if not (path := folder / file).exists():
+            path.write_text("{}")
+        damage(path)
+        try:
+            embedded = named(f"folder:{folder}", settings(tmp_path)).embed(["restore a table"])
+        except MemDBError as exc:
+            refused.append(exc.full())
+        else:
+            assert embedded.shape == (1, 6)
+    assert refused
+    assert max(map(len, refused)) < 700
+
+
+def test_a_folder_that_names_a_place_outside_is_refused(tmp_path: Path) -> None:
+    embedders.static_model(tmp_path / "elsewhere", 6)
+    embedders.static_model(tmp_path / "m", 6)
+    (tmp_path / "m" / "modules.json").write_text(
+        json.dumps([{"type": "x.StaticEmbedding", "path": "../elsewhere"}])
+    )
+    with pytest.raises(BadInput, match="outside of the folder"):
+        named(f"folder:{tmp_path / 'm'}", settings(tmp_path))

@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import re
 import sqlite3
 import time
 import zipfile
@@ -21,6 +22,7 @@ import pytest
 from memdb import array_files, files
 from memdb.cluster.engine import runtime
 from memdb.cluster.target import Target
+from memdb.embedding.kept import Kept
 from memdb.errors import BadInput, DamagedFile, MemDBError, NotFound, NotKept
 from memdb.operations import history
 from memdb.operations.past import Past
@@ -30,8 +32,9 @@ from memdb.sessions import format_file
 from memdb.settings import Settings
 from memdb.sizing import prices, profiles
 from memdb.sizing.catalogue import Price
+from memdb.tap import store as taps
 from memdb.tap.record import Recorder
-from memdb.tuning import store
+from memdb.tuning import packing, store
 from memdb.watch import series
 from memdb.watch.series import Watch
 from tests.unit.test_relevance import at_rank, evaluation
@@ -116,6 +119,12 @@ def made_record(home: Path) -> Path:
     return path
 
 
+def made_kept(home: Path) -> Path:
+    kept = Kept.under(home)
+    kept.put({b"x" * 20: np.ones(4, np.float32)})
+    return kept.path
+
+
 READ: dict[str, tuple[Callable[[Path], Path], Callable[[Path], object]]] = {
     "prices": (made_prices, prices.usable),
     "profile": (made_profile, lambda home: profiles.load("mine", home)),
@@ -132,6 +141,7 @@ READ: dict[str, tuple[Callable[[Path], Path], Callable[[Path], object]]] = {
         lambda home: evaluations.load(home, "20260101-000000-abcdef"),
     ),
     "labels": (made_labels, labels.load),
+    "record of a tap": (made_record, taps.listed),
     "history": (made_history, lambda home: Past(history.path_of(home, Target())).kept("x")),
     "history, written": (made_history, lambda home: history.Writer(history.path_of(home, Target())).close()),
 }
@@ -412,3 +422,51 @@ def test_arrays_come_back_as_they_were(tmp_path: Path) -> None:
 def test_prices_come_back_as_they_were(tmp_path: Path) -> None:
     made_prices(tmp_path)
     assert [asdict(price) for price in prices.load(tmp_path)] == [asdict(PRICE)]
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_embedded_texts_that_are_damaged_are_embedded_again(tmp_path: Path, damage: str) -> None:
+    path = made_kept(tmp_path)
+    DAMAGE[damage](path)
+    kept, row = Kept.under(tmp_path), {b"y" * 20: np.full(4, 2, np.float32)}
+    assert kept.get([b"y" * 20]) == {}
+    kept.put(row)
+    np.testing.assert_array_equal(kept.get([b"y" * 20])[b"y" * 20], row[b"y" * 20])
+    assert path.is_file()
+    assert not path.is_symlink()
+
+
+def test_every_folder_of_the_home_is_one_that_is_checked() -> None:
+    """A folder that is a link is refused, and a killed writer's parts are removed, where the name is known."""
+    package = Path(files.__file__).parent
+    used = {
+        name
+        for path in package.rglob("*.py")
+        for name in re.findall(r"\bhome(?:\(\))? / \"([a-z_]+)\"", path.read_text("utf-8"))
+    }
+    assert used
+    assert used <= set(files.FOLDERS)
+    assert set(files.CACHES) <= set(files.FOLDERS)
+
+
+ARRAYS: dict[str, np.ndarray] = {
+    "texts": np.array(["a", "b"]),
+    "a number": np.array(7),
+    "another length": np.arange(3, dtype=np.int64),
+    "below any place": np.array([-5, -5], np.int64),
+    "beyond any place": np.array([2**62, 2**62], np.int64),
+    "fractions": np.array([0.5, 1.5]),
+    "no numbers": np.array([np.nan, np.nan]),
+    "a cube": np.zeros((2, 2, 2), np.float32),
+    "nothing": np.empty((0, 0), np.float32),
+    "truths": np.array([True, False]),
+    "complex": np.array([1j, 2j]),
+}
+
+
+@pytest.mark.parametrize("wrong", ARRAYS)
+def test_texts_of_other_arrays_are_damaged(wrong: str) -> None:
+    arrays = packing.packed("keys", ["one", "three"])
+    assert packing.unpacked("keys", arrays) == ["one", "three"]
+    with pytest.raises(ValueError, match=r"shape|values|lengths"):
+        packing.unpacked("keys", {**arrays, "keys_lengths": ARRAYS[wrong]})

@@ -100,3 +100,11 @@ def test_nobody_else_writes_json_for_people() -> None:
     assert [
         str(p) for p in places if re.search(r"json\.dumps?\(|orjson|\.to_json\(orient", p.read_text())
     ] == []
+
+
+@pytest.mark.parametrize("sign", ["\x7f", "\x9b31m", "\u202e", "\u2028", "\u2066", "\u061c", "\udcff"])
+def test_a_terminal_obeys_nothing_of_it(sign: str) -> None:
+    text = json_text({f"k{sign}": f"ä{sign}"}, ascii_only=False)
+    assert "ä" in text
+    assert sign[0] not in text
+    assert json.loads(text) == {f"k{sign}": f"ä{sign}"}

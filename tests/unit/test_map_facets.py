@@ -8,6 +8,7 @@ import pytest
 from memdb.maps import clusters, facets, region
 from memdb.maps.request import Level, Map, MapRequest
 from memdb.ui.map import painting
+from memdb.ui.map.figures import Colouring
 from memdb.vectors import distance
 
 
@@ -117,3 +118,48 @@ def test_finer_levels_lie_within_and_are_named_on_the_map() -> None:
         given = [made.names, *(fine.names for fine in made.finer)][label.level]
         assert own[near] >= 0
         assert given[own[near]] == label.text
+
+
+def test_no_group_counts_as_noise_where_there_are_many() -> None:
+    """Each has its own colour and name, also where there are more than a legend shows at once."""
+    rng = np.random.default_rng(5)
+    groups = np.repeat(np.arange(110), 30)
+    middles = np.stack(np.meshgrid(np.arange(11), np.arange(10)), axis=-1).reshape(-1, 2)
+    xy = (middles[groups] + rng.normal(0, 0.02, (3_300, 2))).astype(np.float32)
+    labels = clusters.clusters(xy)
+    assert labels.max() + 1 == 110
+    assert (labels >= 0).mean() > 0.98
+    named = np.array([*(f"group {i}" for i in range(110)), "between clusters"], dtype=object)
+    shades = painting.painted(Colouring("clusters", named[labels].tolist()), dark=False)
+    assert sum(not category.faint for category in shades.categories) == 110
+    assert [shades.categories[code].text.rpartition(" (")[0] for code in shades.codes] == list(named[labels])
+
+
+def test_what_sets_a_selection_apart_is_counted() -> None:
+    rng = np.random.default_rng(4)
+    n = 400
+    chosen = np.sort(rng.choice(n, 90, replace=False))
+    inside = np.zeros(n, bool)
+    inside[chosen] = True
+    rare = [("rare", "all") if i and rng.random() < 0.7 else ("all",) for i in inside.tolist()]
+    rare[int(np.flatnonzero(~inside)[0])] = ("rare",)
+    year = [str(2_000 + int(rng.integers(20 if i else 0, 40))) for i in inside.tolist()]
+    told = region.traits({"tag": rare}, {"year": year}, [""] * n, chosen, limit=50)
+    by_value = {(trait.field, trait.value): trait for trait in told}
+    assert ("tag", "all") not in by_value  # as frequent outside
+    trait = by_value["tag", "rare"]
+    here = sum("rare" in rare[i] for i in chosen.tolist())
+    assert (trait.inside, trait.outside) == (here / 90, 1 / 310)
+    odds = np.log((here + 0.5) / (90 - here + 0.5)) - np.log(1.5 / 309.5)
+    assert trait.log_odds == pytest.approx(odds)
+    ranges = {value: each for (field, value), each in by_value.items() if field == "year"}
+    assert ranges
+    for value, each in ranges.items():
+        low, high = map(float, value.split(" to "))
+        last = high == max(map(float, year))
+        held = np.array([low <= float(x) < high or (last and float(x) == high) for x in year])
+        assert each.inside == held[inside].mean()
+        assert each.outside == held[~inside].mean()
+    assert {field for field, _ in by_value} == {"tag", "year"}
+    # Nothing is elsewhere: nothing is over-represented.
+    assert region.traits({"tag": rare}, {"year": year}, [""] * n, np.arange(n)) == ()

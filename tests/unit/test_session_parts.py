@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import bz2
 import gzip
 import json
@@ -9,10 +10,12 @@ import lzma
 import pickle
 import re
 import zlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import msgpack
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -21,9 +24,9 @@ from hypothesis import strategies as st
 from memdb.display import plain
 from memdb.json_text import json_text
 from memdb.sessions.mapping import Format, read
-from memdb.sessions.messages import conversation, is_message, moment
-from memdb.sessions.packed import MOST_BYTES, unpacked
-from memdb.sessions.turns import part_line, said, turn_object, turn_rows
+from memdb.sessions.messages import are_messages, conversation, is_message, moment, turns_of_entry
+from memdb.sessions.packed import MOST_BYTES, unpacked, wide_text
+from memdb.sessions.turns import ToolResult, part_line, said, turn_object, turn_rows
 
 B64 = "QUFB" * 40  # 120 bytes
 
@@ -285,10 +288,139 @@ SHAPES: dict[str, tuple[list[Any], list[str]]] = {
             },
         ],
         [
-            'assistant: [calls web_search({"action": {"query": "cat"}}) w]',
+            'assistant: [calls web_search({"action": {"query": "cat"}}) w] [result of web_search w: empty]',
             "assistant: [calls f({}) k] [error of f k: refused]",
             'tool: [result c1: {"type": "computer_screenshot", "image_url": "x"}]',
         ],
+    ),
+    "LangChain's calls that are no JSON and other roles": (
+        [
+            {
+                "type": "ai",
+                "data": {
+                    "content": "",
+                    "type": "ai",
+                    "invalid_tool_calls": [
+                        {
+                            "name": "w",
+                            "args": "{oops",
+                            "id": "c3",
+                            "error": "no JSON",
+                            "type": "invalid_tool_call",
+                        }
+                    ],
+                },
+            },
+            {"type": "chat", "data": {"content": "x", "type": "chat", "role": "assistant"}},
+        ],
+        ["ai: [calls w({oops) c3] [error c3: no JSON]", "assistant: x"],
+    ),
+    "LlamaIndex's tool that failed": (
+        [{"role": "tool", "content": "x", "additional_kwargs": {"tool_call_id": "c1", "is_error": True}}],
+        ["tool: [error c1: x]"],
+    ),
+    "hosted tools of OpenAI": (
+        [
+            {"type": "web_search_call", "id": "w1", "status": "failed", "action": {"query": "x"}},
+            {
+                "type": "file_search_call",
+                "id": "f1",
+                "status": "completed",
+                "queries": ["x"],
+                "results": ["y"],
+            },
+            {
+                "type": "code_interpreter_call",
+                "id": "i1",
+                "status": "completed",
+                "code": "1+1",
+                "outputs": ["2"],
+            },
+            {"type": "image_generation_call", "id": "g1", "status": "completed", "result": "A" * 400},
+            {"type": "image_generation_call", "id": "g2", "status": "failed", "result": None},
+            {
+                "type": "function_call_output",
+                "call_id": "c1",
+                "output": "An error occurred while running the tool.",
+            },
+            {"type": "mcp_approval_request", "id": "m1", "name": "t", "arguments": "{}"},
+            {"type": "item_reference", "id": "x"},
+        ],
+        [
+            'assistant: [calls web_search({"action": {"query": "x"}}) w1] [error of web_search w1: empty]',
+            'assistant: [calls file_search({"queries": ["x"], "results": ["y"]}) f1] '
+            "[result of file_search f1: y]",
+            "assistant: [calls code_interpreter(1+1) i1] [result of code_interpreter i1: 2]",
+            "assistant: [calls image_generation() g1] [result of image_generation g1: empty] [image, 300 B]",
+            "assistant: [calls image_generation() g2] [error of image_generation g2: empty]",
+            "tool: [error c1: An error occurred while running the tool.]",
+            'assistant: [mcp_approval_request: {"id": "m1", "name": "t", "arguments": "{}"}]',
+            'assistant: [item_reference: {"id": "x"}]',
+        ],
+    ),
+    "pydantic-ai's instructions and a retry of no tool": (
+        [
+            {
+                "kind": "request",
+                "instructions": "Be brief.",
+                "parts": [
+                    {
+                        "part_kind": "retry-prompt",
+                        "content": "Say it as JSON",
+                        "tool_name": None,
+                        "tool_call_id": "p1",
+                    }
+                ],
+            }
+        ],
+        ["system: [instructions: Be brief.]", "user: Say it as JSON"],
+    ),
+    "Strands' result of text and JSON": (
+        [
+            {
+                "role": "user",
+                "content": [
+                    {
+                        "toolResult": {
+                            "toolUseId": "t1",
+                            "status": "error",
+                            "content": [{"text": "no"}, {"json": {"a": 1}}],
+                        }
+                    }
+                ],
+            }
+        ],
+        ['user: [error t1: no {"a": 1}]'],
+    ),
+    "AG2's tool responses beside their content": (
+        [
+            {
+                "role": "tool",
+                "content": "4",
+                "tool_responses": [{"tool_call_id": "c1", "role": "tool", "content": "4"}],
+            }
+        ],
+        ["tool: [result c1: 4]"],
+    ),
+    "Telegram's senders": (
+        [
+            {"from": {"id": 5, "is_bot": False}, "text": "hi"},
+            {"from": {"id": 6, "is_bot": True}, "text": "ho"},
+        ],
+        ["user: hi", "assistant: ho"],
+    ),
+    "Dify's files": (
+        [{"role": "user", "text": "hi", "files": [{"type": "image", "url": "https://example.com/a.png"}]}],
+        ["user: hi [image, https://example.com/a.png]"],
+    ),
+    "Haystack's reasoning": (
+        [
+            {
+                "role": "assistant",
+                "content": [{"reasoning": {"reasoning_text": "hm", "extra": {}}}, {"text": "ok"}],
+            }
+        ],
+        ["assistant: [thinking: hm] ok"],
     ),
 }
 
@@ -363,10 +495,14 @@ def test_large_and_deep_messages_are_bounded() -> None:
     (turn,), _ = conversation([{"role": "user", "content": [deep]}])
     assert part_line(turn.parts[0])
     (turn,), problems = conversation(['{"role": "user", "content": ' + "[" * 100_000])
-    assert "nested too deeply" in problems[0]
+    assert "Nested too deeply" in problems[0]
+    nested = '{"role": "user", "content": ' + "[" * 5_000 + "]" * 5_000 + "}"
+    turns, problems = conversation([nested, {"role": "assistant", "content": "ok"}])
+    assert ([turn.role for turn in turns], problems) == (["user", "assistant"], [])
+    assert "nested too deeply" in part_line(turns[0].parts[0])
     many = [{"type": "text", "text": str(i)} for i in range(10_005)]
     (turn,), _ = conversation([{"role": "user", "content": many}])
-    assert (len(turn.parts), turn.parts[9_999].text) == (10_001, "9999")
+    assert (len(turn.parts), part_line(turn.parts[9_999])) == (10_001, "9999")
     assert "5 parts" in part_line(turn.parts[-1])
     (turn,), _ = conversation([{"role": "user", "content": "x" * 5_000_000}])
     assert len(turn.content) == 5_000_000
@@ -453,9 +589,9 @@ FERNET = b"gAAAAABm" + b"Zm9v" * 30
         (gzipped(RAW)[:-9], "damaged"),
         (b"\x28\xb5\x2f\xfdxyz", "compressed (zstd) and damaged"),
         (gzipped(gzipped(gzipped(RAW))), "packed again"),
-        (b"[" * 100_000, "nested too deeply"),
+        (b"[" * 100_000, "Nested too deeply"),
         (b"x", "not JSON: Expecting value at character 1 of 1"),
-        (b"", "not JSON"),
+        (b" ", "is empty"),
     ],
     ids=named_by_length,
 )
@@ -485,6 +621,14 @@ def test_any_bytes_are_read_or_named(raw: bytes) -> None:
         ("2026-07-14 12:30:00+02", 1_784_025_000),
         ("Tue, 14 Jul 2026 10:30:00 GMT", 1_784_025_000),
         ("Tue Jul 14 2026 12:30:00 GMT+0200 (CEST)", 1_784_025_000),
+        ({"$date": "2026-07-14T10:30:00Z"}, 1_784_025_000),
+        ({"$date": {"$numberLong": "1784025000500"}}, 1_784_025_000.5),
+        ({"_seconds": 1_784_025_000, "_nanoseconds": 500_000_000}, 1_784_025_000.5),
+        ("/Date(1784025000500+0200)/", 1_784_025_000.5),
+        ("2026/07/14 10:30:00", 1_784_025_000),
+        ({"$date": {"$date": {}}}, None),
+        ({"seconds": "7"}, None),
+        ("/Date(99999999999999999999)/", None),
         ("9" * 20, None),
         (10**30, None),
         ("12", None),
@@ -526,3 +670,130 @@ def test_a_mapping_with_wildcards_joined_texts_and_a_table_of_roles() -> None:
     assert "Message 3 has no text at title + body[*].t or note." in reading.problems
     assert "'3'" in reading.problems[-1]
     assert said("user", "x").content == "x"
+
+
+STORED = [{"role": "user", "content": "häl]lo {"}, {"role": "assistant", "content": "ho"}]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be", "utf-8-sig"])
+def test_json_of_any_unicode_encoding_is_read(encoding: str) -> None:
+    value = unpacked(json.dumps(STORED, ensure_ascii=False).encode(encoding))
+    assert (value.readable, value.document) == (True, STORED)
+    assert [("UTF-16" in problem) for problem in value.problems] == [True] * (encoding != "utf-8-sig")
+
+
+def test_vectors_are_no_text_in_utf_16() -> None:
+    draw = np.random.default_rng(3)
+    for dtype in ("<f4", "<f8", "<f2"):
+        for _ in range(300):
+            raw = bytearray(draw.normal(size=64).astype(dtype).tobytes())
+            raw[:2] = (b"a\0", b"\0a")[int(draw.integers(2))]
+            assert wide_text(bytes(raw)) is None
+
+
+@pytest.mark.parametrize("packed", [bytes, gzipped])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode, base64.encodebytes])
+def test_base64_of_json_and_of_what_is_packed_is_read(
+    packed: Callable[[bytes], bytes], encode: Callable[[bytes], bytes]
+) -> None:
+    value = unpacked(encode(packed(json.dumps(STORED).encode())))
+    assert (value.readable, value.document) == (True, STORED)
+    assert "base64" in value.problems[0]
+
+
+def test_words_that_begin_as_base64_does_are_texts() -> None:
+    assert unpacked(b'"eyJust a text of words that is no base64"').document.startswith("eyJust")
+    assert "not JSON" in unpacked(b"W3silverWordsThatAreNoJson").problems[0]
+
+
+def test_what_lies_too_deep_hides_nothing_beside_it() -> None:
+    deep = "[" * 30_000 + '"]["' + "]" * 30_000
+    text = (
+        '[{"role": "user", "content": "a]"}, {"role": "tool", "content": %s}, {"role": "ai", "content": "b"}]'
+    )
+    value = unpacked((text % deep).encode())
+    assert [turn.role for turn in conversation(value.document)[0]] == ["user", "tool", "ai"]
+    assert "nested too deeply" in value.problems[0]
+    long_number = unpacked(b'[{"role": "user", "content": %s}]' % (b"9" * 5_000))
+    assert long_number.document == [{"role": "user", "content": "9" * 5_000}]
+
+
+@pytest.mark.parametrize(
+    ("stored", "role"),
+    [
+        ("MessageRole.USER", "USER"),
+        ("ROLE_ASSISTANT", "ASSISTANT"),
+        ("human_message", "human"),
+        (" Assistant ", "Assistant"),
+        ("Professor.Plum", "Professor.Plum"),
+        ("role_play", "role_play"),
+    ],
+)
+def test_constants_of_languages_are_roles(stored: str, role: str) -> None:
+    (turn,), problem = turns_of_entry({"role": stored, "content": "hi"})
+    assert (turn.role, problem) == (role, "")
+
+
+def test_who_speaks_may_be_a_flag() -> None:
+    assert told({"isUser": True, "text": "hi"}, {"isUser": False, "text": "ho"}) == [
+        "user: hi",
+        "assistant: ho",
+    ]
+    assert told({"is_bot": False, "message": "hi"}, {"is_bot": True, "message": "ho"}) == [
+        "user: hi",
+        "assistant: ho",
+    ]
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [{"type": "user", "content": "Bob followed you", "id": 4}, {"type": "system", "content": "Soon"}],
+        [{"level": "info", "source": "system", "message": "up"}, {"source": "agent", "message": "down"}],
+        [{"from": "support", "to": "x@example.com", "body": "hi"}],
+        [{"author": "system", "content": "x", "title": "t"}, {"author": "agent", "content": "y"}],
+        [{"type": "user", "data": {"id": 1, "content": "x"}}],
+        [{"is_bot": True, "text": "a"}, {"is_bot": True, "text": "b"}],
+    ],
+)
+def test_records_whose_type_is_a_word_for_a_role_are_no_conversation(records: list[object]) -> None:
+    assert not are_messages(records)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [{"type": "human", "content": "hi"}],
+        [{"type": "system", "data": {"content": "Be brief.", "type": "system", "additional_kwargs": {}}}],
+        [{"from": "user", "text": "hi"}, {"from": "bot", "text": "ho"}],
+        [{"sender": "user", "text": "hi"}, {"sender": "user", "text": "still there?"}],
+        [{"event": "user", "text": "hi"}, {"event": "bot", "text": "ho"}],
+        [{"source": "user", "type": "TextMessage", "content": "hi"}],
+    ],
+)
+def test_conversations_whose_roles_are_told_loosely(entries: list[object]) -> None:
+    assert are_messages(entries)
+
+
+@pytest.mark.parametrize(
+    ("content", "text", "failed"),
+    [
+        ({"a": 1}, '{"a": 1}', False),
+        ({"error": "boom"}, '{"error": "boom"}', True),
+        ('{"error": {"code": 5}}', '{"error": {"code": 5}}', True),
+        ('{"success": false}', '{"success": false}', True),
+        ({"error": None, "result": 4}, '{"result": 4}', False),
+        ('{"result": "found", "error": "2 skipped"}', '{"result": "found", "error": "2 skipped"}', False),
+        ("{no JSON", "{no JSON", False),
+        ("error handling is fine", "error handling is fine", False),
+    ],
+)
+def test_what_a_tool_gave_back_says_whether_it_failed(content: object, text: str, failed: bool) -> None:
+    (turn,), _ = turns_of_entry({"role": "tool", "tool_call_id": "c", "content": content})
+    assert turn.parts == (ToolResult(text, "c", "", failed),)
+
+
+def test_a_message_that_is_encrypted_is_named() -> None:
+    token = "gAAAAA" + "B" * 94
+    assert told({"role": "user", "content": token}) == [f"user: [encrypted (Fernet): {token}]"]
+    assert told({"role": "user", "content": "gAAAAA is how they begin"}) == ["user: gAAAAA is how they begin"]

@@ -51,6 +51,34 @@ def test_calls_without_ids_are_answered_in_their_order() -> None:
     assert tool_use(turns) == (ToolUse("look", calls, answers, 0),)
 
 
+def test_ids_that_are_used_again_and_results_without_one() -> None:
+    again = [
+        Turn("assistant", (ToolCall("a", "{}", "call_0"),)),
+        Turn("tool", (ToolResult("1", "call_0"),)),
+        Turn("assistant", (ToolCall("b", "{}", "call_0"),)),
+        Turn("tool", (ToolResult("2", "call_0", failed=True),)),
+    ]
+    assert tool_use(again) == (ToolUse("a", 1, 1, 0), ToolUse("b", 1, 0, 1, (4,)))
+    twice = [
+        Turn("assistant", (ToolCall("a", "{}", "c"), ToolCall("b", "{}", "c"))),
+        Turn("tool", (ToolResult("1", "c"), ToolResult("2", "c", failed=True), ToolResult("3", "c"))),
+    ]
+    assert tool_use(twice) == (ToolUse("a", 1, 1, 0), ToolUse("b", 1, 1, 1, (2,)))
+    early = [Turn("tool", (ToolResult("1", "c"),)), Turn("assistant", (ToolCall("a", "{}", "c"),))]
+    assert tool_use(early) == (ToolUse("a", 1, 1, 0),)
+    nameless = [
+        Turn("assistant", (ToolCall("never", "{}"),)),
+        Turn("assistant", (ToolCall("x", "{}"), ToolCall("y", "{}"))),
+        Turn("tool", (ToolResult("of x"), ToolResult("of y", failed=True))),
+        Turn("tool", (ToolResult("whose?", "trimmed"),)),
+    ]
+    assert {(u.name, u.answered, u.failed, u.open) for u in tool_use(nameless)} == {
+        ("never", 1, 0, 0),
+        ("x", 1, 0, 0),
+        ("y", 0, 1, 0),
+    }
+
+
 def test_tokens_by_role_and_what_a_trimmed_history_leaves() -> None:
     turns = [said(("user", "assistant")[i % 2], f"Message {i} ü") for i in range(30)]
     use = token_use(turns, kept=10)
@@ -97,14 +125,14 @@ def test_every_part_of_a_turn_is_hidden() -> None:
     parts = (
         Text(mail),
         Thinking(mail),
-        ToolCall("f", mail),
-        ToolResult(mail),
+        ToolCall(f"f {mail}", mail, mail),
+        ToolResult(mail, mail, mail),
         Media("file", name=mail, address=f"https://x.org/{mail}"),
         Other("x", mail),
     )
     turn = hidden_turn(Turn("user", parts, name=mail))
     assert mail not in repr(turn)
-    assert repr(turn).count("[e-mail address]") == 8
+    assert repr(turn).count("[e-mail address]") == 12
 
 
 def test_turns_by_meaning_are_ranked_as_their_cosines() -> None:
@@ -145,4 +173,5 @@ def test_memories_that_are_alike_stand_side_by_side() -> None:
     assert (pair.earlier.session, pair.later.session) == ("m1", "m3")
     vectors = local.embed([memories[0].text, memories[1].text]).astype(np.float64)
     assert pair.cosine == pytest.approx(float(vectors[0] @ vectors[1]), abs=1e-6)
-    assert alike(memories, least=1.01) == ()
+    assert alike(memories[1:3], least=-1.0)[0].reading == "alike"
+    assert alike(memories[1:3], least=1.01) == ()

@@ -172,13 +172,6 @@ def test_durable_modes_need_a_replica_and_shards_for_their_writes_and_no_t4g() -
     assert any("MB/s" in limit.text for limit in broken(memorydb))
 
 
-def test_more_tenants_than_a_bucket_has_indexes() -> None:
-    shape = Shape(20_000_000, 64)
-    bill = services.s3vectors(shape, Load(tenants=10_001), BOOK, Wishes())
-    assert bill.monthly_usd is None
-    assert "10,000" in bill.why
-
-
 def test_the_command_tells_what_the_page_tells(capsys: pytest.CaptureFixture[str]) -> None:
     words = "compare --vectors 10000000 --dim 1024 --queries 0.38 --tenants 40 --together 200 --yes durable,tenant"
     assert main([*words.split(), "--json"]) == 0
@@ -190,3 +183,17 @@ def test_the_command_tells_what_the_page_tells(capsys: pytest.CaptureFixture[str
     assert told["advice"]["service"] == "S3 Vectors"
     assert main(words.split()) == 0
     assert "at least $" in capsys.readouterr().out
+
+
+def test_more_indexes_than_one_bucket_holds_go_into_several() -> None:
+    """20,000 tenants of 3,000 vectors: two buckets. 768 numbers and a key of 20 bytes are read of each vector."""
+    shape = Shape(60_000_000, 768, metadata_bytes=0, key_bytes=20)
+    load = Load(3, 0, 10, tenants=20_000)
+    bill = services.s3vectors(shape, load, BOOK, Wishes())
+    assert bill.why == ""
+    read = {line.item: line.usd for line in bill.lines}["data read by queries"]
+    assert read == pytest.approx(
+        3 * MONTH_S * 3_000 * (768 * 4 + 20) / TIB * PRICE["s3vectors/processed_first"]
+    )
+    assert any("20,000 in 2." in limit.text for limit in bill.constraints)
+    assert services.s3vectors(shape, replace(load, tenants=100_000_001), BOOK, Wishes()).why

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-import json
 import random
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -199,19 +199,44 @@ def test_the_record_is_read_back(tmp_path: Path) -> None:
 
 
 def test_the_record_stays_within_its_bounds_and_is_uniform(tmp_path: Path) -> None:
+    """Each search has a draw; those below the largest 1 / 2^n that leaves room for all are kept, however often the
+    file was written meanwhile. Told with the same draws, made here."""
     counts = np.zeros(10)
     for seed in range(20):
         path = tmp_path / f"{seed}.parquet"
         with Recorder(path, most=200, every_s=0.01, seed=seed) as recorder:
             filled(recorder, 5_000)
+        made = random.Random(seed)
+        draws = np.array([made.random() for _ in range(5_000)])
+        share = next(2.0**-n for n in range(20) if (draws < 2.0**-n).sum() <= 200)
         kept = numbers(path)
-        assert len(kept) <= 200
-        assert kept == sorted(kept)
+        assert kept == np.flatnonzero(draws < share).tolist()
+        assert recorder.share == share
         counts += np.histogram(kept, 10, (0, 5_000))[0]
     # Each tenth of the time has a tenth of what is kept: within five standard deviations of a binomial.
     total = counts.sum()
     assert total > 1_500
     assert np.abs(counts - total / 10).max() < 5 * np.sqrt(total * 0.09)
+
+
+def test_what_comes_while_the_file_is_written_is_not_lost(tmp_path: Path) -> None:
+    """It is counted before the file tells how many passed, and not yet among the rows that are written."""
+    path = tmp_path / "tap.parquet"
+    came = threading.Event()
+
+    class Busy(Recorder):
+        def _take(self) -> None:
+            super()._take()
+            if len(self) == 3:
+                filled(self, 2, 3)
+                came.set()
+
+    with Busy(path, every_s=0.01) as recorder:
+        filled(recorder, 3)
+        assert came.wait(60)
+    record = load(path.name, path.read_bytes())
+    assert record is not None
+    assert (record.seen, numbers(path)) == (5, [0, 1, 2, 3, 4])
 
 
 def test_the_record_is_bounded_in_bytes(tmp_path: Path) -> None:
@@ -241,15 +266,21 @@ def test_the_servers_that_were_searched_are_told(tmp_path: Path) -> None:
     for server in ("redis://b:1", "rediss://a:6379", "redis://b:1"):
         with Recorder(path, server=server):
             pass
-    assert servers(path) == ("redis://b:1", "rediss://a:6379")
+    assert searched(path) == ("redis://b:1", "rediss://a:6379")
     with recording(redis.Redis(host="c", port=2, db=3), path):
         pass
-    assert servers(path) == ("redis://b:1", "redis://c:2/3", "rediss://a:6379")
+    assert searched(path) == ("redis://b:1", "redis://c:2/3", "rediss://a:6379")
     with Recorder(path):  # of one that is not known
         pass
-    assert "" in servers(path)
+    assert "" in searched(path)
     path.write_bytes(b"no record")
-    assert servers(path) == ("",)
+    with pytest.raises(ValueError, match="no Parquet"):
+        searched(path)
+
+
+def searched(path: Path) -> tuple[str, ...]:
+    with path.open("rb") as file:
+        return servers(file)
 
 
 def test_another_file_is_never_replaced(tmp_path: Path) -> None:
@@ -280,12 +311,23 @@ def test_a_damaged_record_is_told(tmp_path: Path) -> None:
     table = table.set_column(4, "filter_params", pa.array(["{"] * 50))
     changed = io.BytesIO()
     pq.write_table(table, changed)
-    with pytest.raises(BadInput, match=r"tap.parquet' is damaged"):
-        load(path.name, changed.getvalue())
-    about = {b"memdb.tap": json.dumps({"version": 2, "share": 1, "seen": 1})}
-    later = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata(about), later)
-    assert load(path.name, later.getvalue()) is None
+    damaged = [changed.getvalue()]
+    for told in ('{"version": 2, "share": 1, "seen": 1}', '{"version": 1, "share": 0, "seen": 1}', "[]", "{"):
+        other = io.BytesIO()
+        pq.write_table(table.replace_schema_metadata({b"memdb.tap": told}), other)
+        damaged.append(other.getvalue())
+    fewer = io.BytesIO()
+    pq.write_table(pq.read_table(path).drop(["k"]), fewer)
+    turned = bytearray(raw)
+    turned[raw.index(VECTOR) + 3] ^= 1  # one bit of a vector: a page's checksum tells
+    damaged += [fewer.getvalue(), bytes(turned)]
+    for content in damaged:
+        with pytest.raises(BadInput, match=r"tap.parquet' is damaged, or of another version"):
+            load(path.name, content)
+        path.write_bytes(content)
+        with pytest.raises(BadInput, match=r"tap.parquet' is damaged, or of another version"):
+            Recorder(path).close()
+        assert path.read_bytes() == content
 
 
 def test_half_written_parts_of_a_killed_tap_are_removed(tmp_path: Path) -> None:

@@ -133,6 +133,44 @@ def test_where_nothing_is_seen_the_bound_shrinks_with_sample_and_queries() -> No
     assert least_unseen(2_000, K, 1.0) == 0
 
 
+def test_what_is_unseen_takes_no_more_than_what_was_returned() -> None:
+    """Three queries and a sample of a tenth say nothing: neither does the interval, in shares of 0 to 1."""
+    nobody = Nearer(*(np.empty(0, np.int64) for _ in range(3)))
+    half = np.arange(K)[None, :] < np.array([[5], [5], [5]])
+    for returned, most in ((np.ones((3, K), bool), 1.0), (half, 0.5), (np.zeros((3, K), bool), 0.0)):
+        (made,) = estimates([returned], nobody, 0.1, 0.999)
+        assert made.unseen.high <= most
+        assert 0 <= made.recall.low <= made.recall.mean <= made.recall.high <= 1
+    assert least_unseen(3, K, 0.1, 0.999) == 1
+
+
+def test_queries_with_fewer_neighbours_than_others_are_estimated_as_among_their_like() -> None:
+    """Four neighbours in a row of ten are four: as in a row of four."""
+    random = np.random.default_rng(31)
+    case = world(some(31, 0.2, 4), 31)
+    ten, nearer = case.draw(random, 500, 0.1)
+    four = ten[:, :4]
+    of_four = replace(nearer, places=np.minimum(nearer.places, 3))
+    (alone,) = estimates([four], of_four, 0.1)
+    wide = np.concatenate([four, np.zeros((500, 6), bool)], axis=1)
+    (padded,) = estimates([wide], replace(of_four, ks=np.full(500, 4)), 0.1)
+    assert padded == alone
+    assert estimates([ten], replace(nearer, ks=np.full(500, K)), 0.1) == estimates([ten], nearer, 0.1)
+
+
+def test_of_queries_with_different_numbers_of_neighbours_each_counts_as_much() -> None:
+    """All documents drawn: nothing is estimated, and the recall of each query is of its own neighbours."""
+    ks = np.array([2, 3, 3])
+    returned = np.array([[1, 1, 0], [1, 0, 1], [1, 1, 1]], bool)
+    none = np.empty(0, np.int64)
+    assert Nearer(none, none, none, ks).recalls(returned).tolist() == [1, 2 / 3, 1]
+    # The first query misses one that is nearer than both its hits: one of two is left. The third misses two.
+    nearer = Nearer(np.array([0, 2, 2]), np.array([0, 1, 3]), np.array([5, 6, 7]), ks)
+    (made,) = estimates([returned], nearer, 1.0)
+    assert made.recall.mean == pytest.approx((1 / 2 + 2 / 3 + 2 / 3) / 3)
+    assert made.reference.mean == pytest.approx((1 + 2 / 3 + 1) / 3)
+
+
 def test_settings_are_estimated_together_and_the_worse_lose_less() -> None:
     case = world(some(10, 0.3, 6), 14)
     random = np.random.default_rng(15)

@@ -208,3 +208,20 @@ def test_repeat_waits_for_the_next_turn_and_skips_what_another_measured(tmp_path
 
     runner.repeat(WATCH, lambda: pytest.fail("it is not due"), path, wait)
     assert 500 < waited[0] <= 800
+
+
+def test_a_clock_that_goes_back_delays_nothing_and_the_last_measurement_stays_the_newest(
+    tmp_path: Path,
+) -> None:
+    """A day ahead the clock was set right: the next is due now, and once."""
+    path = history.path_of(tmp_path, Target.parse("redis://a"))
+    now = time.time()
+    ahead = now + 86_400
+    for at, recall in ((ahead - 900, 0.9), (ahead, 0.8)):
+        history.add_recall(path, WATCH.name, at, asdict(replace(row(0, recall), at=at)), [])
+    assert runner.due_s(path, WATCH) == 0
+    for n in range(2):
+        history.add_recall(path, WATCH.name, now + n, asdict(replace(row(0, 0.7 + n), at=now + n)), [])
+    assert [each.at for each in runner.rows_of(path, WATCH)] == [ahead - 900, ahead, now, now + 1]
+    assert runner.rows_of(path, WATCH, limit=1)[0].recall == 1.7
+    assert 0 < runner.due_s(path, WATCH) <= WATCH.every_s + 60

@@ -111,7 +111,11 @@ def view(shown: MapView, chosen: Places, many: bool) -> None:
                 },
             )
         else:
-            st.caption("No value is more frequent here than elsewhere.")
+            st.caption(
+                "No value is more frequent here than elsewhere."
+                if len(chosen) < len(made.keys)
+                else "All documents of the map are selected: there are no others to compare them with."
+            )
         _ways_on(shown, chosen, in_common)
     with right:
         st.markdown("**The documents**")

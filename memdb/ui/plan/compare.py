@@ -71,13 +71,21 @@ def cost_view(sizing: SizingPlan, bills: tuple[Bill, ...]) -> None:
             [[sum(o.usd for o in bill.lines if o.item == item) for item in items] for bill in told]
         )
         cheapest = min(told, key=_usd)
+        known, least = (", of what is known,", "at least ") if cheapest.unknown else ("", "")
         st.markdown(
-            f"For these inputs **{markdown(cheapest.title)}** costs least: **${_usd(cheapest):,.0f}** a "
-            f"month ({markdown(cheapest.grade)})."
+            f"For these inputs **{markdown(cheapest.title)}** costs least{known}: "
+            f"**{least}${_usd(cheapest):,.0f}** a month ({markdown(cheapest.grade)})."
         )
         _could_be_off(told, cheapest)
+        _what_it_buys(told, cheapest)
         st.plotly_chart(
-            figures.bills([bill.title for bill in told], items, values, dark=state.dark()),
+            figures.bills(
+                [bill.title for bill in told],
+                items,
+                values,
+                [bool(bill.unknown) for bill in told],
+                dark=state.dark(),
+            ),
             key="compare.bills",
             config=charts.PLAIN,
             alt="Monthly cost of each service by item",
@@ -319,6 +327,20 @@ def _could_be_off(told: list[Bill], cheapest: Bill) -> None:
         st.caption(
             f":material/info: Prices are not known so well: it could be {markdown(', '.join(rivals))}."
         )
+
+
+def _what_it_buys(told: list[Bill], cheapest: Bill) -> None:
+    """The cheapest beside MemoryDB by what a month does not show."""
+    for bill in comparison.beside_memorydb(told, cheapest):
+        latency, loss = comparison.gives(bill)
+        st.markdown(
+            f"- **{markdown(bill.title)}**, ${_usd(bill):,.0f}: p99 of a query {markdown(latency)}; "
+            f"lost when a node dies: {markdown(loss)}."
+        )
+    st.caption(
+        "As AWS or others say, not measured here. “Table” has all dimensions, “Advisor” says which service "
+        "fits your use."
+    )
 
 
 def _between(bill: Bill) -> str:

@@ -357,7 +357,13 @@ def recall_cost(
 
 
 def bills(
-    titles: Sequence[str], items: Sequence[str], values: np.ndarray, *, dark: bool, height: int = 0
+    titles: Sequence[str],
+    items: Sequence[str],
+    values: np.ndarray,
+    at_least: Sequence[bool],
+    *,
+    dark: bool,
+    height: int = 0,
 ) -> go.Figure:
     """Monthly cost of each service, stacked by item, with the sum behind the bar.
 
@@ -365,6 +371,7 @@ def bills(
         titles: services, (s,).
         items: kinds of line, (i,).
         values: (s, i) dollars a month.
+        at_least: whether a price of the service is not known and not in its sum, (s,).
         dark: the theme.
         height: px; 0 by the number of services.
     """
@@ -387,7 +394,7 @@ def bills(
         x=sums,
         y=names,
         mode="text",
-        text=[f"  ${v:,.0f}" for v in sums],
+        text=[f"  {'at least ' * least}${v:,.0f}" for v, least in zip(sums, at_least, strict=True)],
         textposition="middle right",
         showlegend=False,
         hoverinfo="skip",
@@ -397,7 +404,11 @@ def bills(
     styled(figure, colours, height=height or 110 + 44 * max(1, len(names)))
     figure.update_layout(barmode="stack", bargap=0.4, showlegend=True, legend={"traceorder": "normal"})
     figure.update_yaxes(autorange="reversed", type="category", showgrid=False, ticksuffix="  ")
-    figure.update_xaxes(title="$ a month", tickprefix="$", range=[0, 1.18 * max([*sums.tolist(), 1.0])])
+    figure.update_xaxes(
+        title="$ a month",
+        tickprefix="$",
+        range=[0, (1.36 if any(at_least) else 1.18) * max([*sums.tolist(), 1.0])],
+    )
     return figure
 
 

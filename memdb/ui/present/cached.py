@@ -57,11 +57,11 @@ def shows() -> Shows:
 
 
 @st.cache_resource(ttl="30m", max_entries=4, show_spinner=False)
-def preparing(target: Target, fingerprint: str, _info: IndexInfo) -> Job[Prepared]:
-    """The job that prepares all steps for an index, running or ended."""
+def preparing(target: Target, fingerprint: str, save: bool, _info: IndexInfo) -> Job[Prepared]:
+    """The job that prepares all steps for an index, running or ended; `save` keeps its sweep for others."""
     client, home = cached.client(target).budgeted(safety.budget(target)), cached.home()
 
     def work(job: Job[Prepared]) -> Prepared:
-        return prepare.prepare(client, _info, home, report=job.report, keep=job.keep)
+        return prepare.prepare(client, _info, home, save=save, report=job.report, keep=job.keep)
 
     return cached.jobs().start("Presentation", work)

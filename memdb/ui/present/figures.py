@@ -85,7 +85,8 @@ def bills(told: Sequence[Bill], *, dark: bool) -> go.Figure:
     """The sum of each service, the cheapest first."""
     ordered = sorted(told, key=lambda bill: bill.monthly_usd or 0.0)
     values = np.array([[bill.monthly_usd or 0.0] for bill in ordered])
-    figure = plan.bills([bill.title for bill in ordered], ["a month"], values, dark=dark)
+    at_least = [bool(bill.unknown) for bill in ordered]
+    figure = plan.bills([bill.title for bill in ordered], ["a month"], values, at_least, dark=dark)
     large(figure, 110 + 56 * max(1, len(ordered)))
     figure.update_traces(textfont={"size": _TYPE}, selector={"mode": "text"})
     figure.update_layout(showlegend=False)

@@ -11,6 +11,7 @@ import streamlit as st
 from memdb.cluster.target import Target
 from memdb.display import line, markdown
 from memdb.errors import MemDBError
+from memdb.numerals import whole_number
 from memdb.ui import frame
 from memdb.ui.kit import parts
 from memdb.ui.present import cached, notes
@@ -104,7 +105,7 @@ def _clock(show_id: str) -> None:
 def _place() -> int:
     """The step, from 0; a link that names none of them begins at the first."""
     told = str(st.query_params.get("step", "1"))
-    return min(max(int(told), 1), len(STEPS)) - 1 if told.isascii() and told.isdigit() else 0
+    return min(max(whole_number(told) or 1, 1), len(STEPS)) - 1
 
 
 def _go(place: int) -> None:

@@ -14,6 +14,7 @@ from memdb.story import prepare
 from memdb.story.prepare import PARTS, Prepared
 from memdb.ui import frame
 from memdb.ui.kit import cached as kit
+from memdb.ui.kit import role
 from memdb.ui.present import cached
 from memdb.vectors.index import IndexInfo
 
@@ -62,7 +63,7 @@ def opened(target: Target) -> Scene:
         if not names:
             return Scene(target, None, None, chosen if info is not None else None)
         info = kit.index_info(target, prepare.fitting_index(kit.client(target), local.DIMENSION))
-    return Scene(target, info, cached.preparing(target, info.fingerprint, info))
+    return Scene(target, info, cached.preparing(target, info.fingerprint, not role.locked(), info))
 
 
 @st.fragment(run_every="1s")
@@ -72,4 +73,9 @@ def _wait(scene: Scene, part: str) -> None:
         st.rerun()
     assert job is not None  # noqa: S101  # st.rerun() does not come back
     state = job.state
-    st.progress(state.fraction, text=f"Preparing {PARTS[part]}: {markdown(state.stage)}")
+    st.markdown(f"#### Being prepared: {PARTS[part]}")
+    st.progress(state.fraction, text=markdown(state.stage))
+    st.caption(
+        "It is made once, and appears here by itself; → goes on meanwhile. `memdb present --prepare` makes "
+        "it before anybody looks on: then this step opens at once."
+    )

@@ -14,6 +14,7 @@ from memdb.sessions import formats, stored_vectors
 from memdb.sessions.known import MEMORIES
 from memdb.sessions.mapping import Format
 from memdb.sessions.meaning import ALIKE, Memory, NearTurn, alike, near_turns
+from memdb.sessions.statements import READINGS, WORDS
 from memdb.sessions.stored_vectors import StoredVectors
 from memdb.sessions.summaries import SessionSummary
 from memdb.sessions.turns import Turn
@@ -145,16 +146,22 @@ def _alike(target: Target, format_: Format, shown: list[SessionSummary]) -> None
     ]
     pairs = alike(memories)
     if not pairs:
-        st.caption(f"No two memories of a user have a cosine of {ALIKE} or more.")
+        st.caption(f"No two memories of a user have a cosine of {ALIKE} or more, or most words in common.")
         return
     frame = pd.DataFrame(
         {
+            "reading": [pair.reading for pair in pairs],
             "cosine": [round(pair.cosine, 3) for pair in pairs],
             "user": [line(privacy.text(target, pair.earlier.user), 60) for pair in pairs],
             "earlier": [line(privacy.text(target, pair.earlier.text), 200) for pair in pairs],
             "later": [line(privacy.text(target, pair.later.text), 200) for pair in pairs],
+            "only earlier": [line(privacy.text(target, pair.only_earlier), 80) for pair in pairs],
+            "only later": [line(privacy.text(target, pair.only_later), 80) for pair in pairs],
         }
     )
     st.dataframe(frame, hide_index=True)
-    st.caption("Duplicates, or one contradicts the other: the cosine cannot tell which.")
+    seen = {pair.reading for pair in pairs}
+    st.caption(
+        "Told by their words. " + " ".join(f"{name}: {WORDS[name]}." for name in READINGS if name in seen)
+    )
     parts.export(frame, "memories-alike", {"target": target.address}, key="sessions.alike.export")

@@ -12,7 +12,7 @@ from memdb.display import bytes_text, line
 from memdb.sessions.formats import Session
 from memdb.sessions.mapping import Format
 from memdb.sessions.summaries import SessionSummary
-from memdb.sessions.usage import KEPT, TOKENS_FROM, TokenUse, ToolUse, together, tool_use
+from memdb.sessions.usage import KEPT, TOKENS_FROM, TokenUse, ToolUse, together, tool_use, trimmed_bytes
 from memdb.ui.kit import parts
 from memdb.ui.sessions import cached
 from memdb.ui.sessions.meaning import opened_turns
@@ -27,7 +27,7 @@ def usage(session: Session) -> None:
             st.caption(f"Of the newest {len(session.turns):,} of {session.total:,} turns.")
         _tools(tool_use(session.turns, session.earlier + 1), session.key)
         st.markdown("**Tokens**")
-        _tokens(cached.token_use(session.turns), len(session.turns))
+        _tokens(cached.token_use(session.turns), session)
 
 
 def of_page(target: Target, format_: Format, shown: list[SessionSummary]) -> None:
@@ -40,8 +40,12 @@ def of_page(target: Target, format_: Format, shown: list[SessionSummary]) -> Non
         with parts.errors_shown(target):
             opened = opened_turns(target, format_, shown)
             _tools(together(tool_use(turns) for _, turns, _ in opened), "the sessions of a page")
-            tokens = sum(cached.token_use(turns).tokens for _, turns, _ in opened)
+            uses = [cached.token_use(turns) for _, turns, _ in opened]
+            tokens = sum(use.tokens for use in uses)
             st.markdown(f"About **{tokens:,}** tokens in {len(opened):,} sessions, {TOKENS_FROM}.")
+            kept = sum(use.kept_tokens for use in uses)
+            if kept < tokens:
+                st.caption(f"Histories of the last {KEPT} turns would have about {kept:,} tokens.")
 
 
 def _tools(uses: Sequence[ToolUse], of: str) -> None:
@@ -65,7 +69,7 @@ def _tools(uses: Sequence[ToolUse], of: str) -> None:
     parts.export(frame, "session-tools", {"of": line(of)}, key=f"sessions.tools.export.{of}")
 
 
-def _tokens(use: TokenUse, turns: int) -> None:
+def _tokens(use: TokenUse, session: Session) -> None:
     st.markdown(f"About **{use.tokens:,}** tokens, {TOKENS_FROM}.")
     frame = pd.DataFrame(
         [(line(role, 60) or "no role", count, tokens) for role, count, tokens in use.by_role],
@@ -73,8 +77,10 @@ def _tokens(use: TokenUse, turns: int) -> None:
     )
     if len(frame):
         st.dataframe(frame, hide_index=True)
-    if turns > KEPT:
-        st.caption(
-            f"A history of its last {KEPT} turns would have about {use.kept_tokens:,} tokens, and free about "
-            f"{bytes_text(use.dropped_bytes)} of text."
+    if session.total > KEPT:
+        freed = trimmed_bytes(session)
+        whole = bytes_text(session.size_bytes or 0)
+        memory = (
+            "" if freed is None else f", and free about {bytes_text(freed)} of {whole} in memory, estimated"
         )
+        st.caption(f"A history of its last {KEPT} turns would have about {use.kept_tokens:,} tokens{memory}.")

@@ -41,7 +41,7 @@ FLATTERS = (
     "Each is left out of its own results. A document is easier to find than a question: the run measures by "
     "how much recall reads too high."
 )
-READS = ("Automatic", "All", "A sample")
+READS = ("Automatic", "All", "Sample")
 CONFIDENCES = (0.9, 0.95, 0.99)
 CLIENTS = (0, 1, 2, 4, 8, 16, 32)
 
@@ -105,7 +105,7 @@ def _documents(target: Target, info: IndexInfo, asked: SweepRequest, matching: i
         "where all are more than the budget of keys allows.",
     )
     count = samples.usual(documents)
-    if by == "A sample":
+    if by == "Sample":
         typed = st.number_input(
             "How many documents",
             min_value=samples.LEAST,
@@ -123,7 +123,7 @@ def _documents(target: Target, info: IndexInfo, asked: SweepRequest, matching: i
         "What each will take",
         key="recall.cost",
         bind="query-params",
-        help="A probe reads some hundred vectors and searches a few times.",
+        help="A probe lists 4,000 keys, reads 1,000 vectors and searches some dozen times.",
     ):
         try:
             measured = tune_cached.rates(target, info, asked.field, asked.ef_max)
@@ -136,7 +136,7 @@ def _documents(target: Target, info: IndexInfo, asked: SweepRequest, matching: i
                 f"All: {markdown(whole.words)}.  \nA sample: {markdown(some.words)}. "
                 f"Before the sweep, at this server's rate."
             )
-    return {"All": 0, "A sample": count}.get(by or "")
+    return {"All": 0, "Sample": count}.get(by or "")
 
 
 def _vector_field(info: IndexInfo) -> tuple[str, VectorParams]:

@@ -123,7 +123,9 @@ def _one(shown: RunView, miss: Miss) -> None:
         if miss.extra_distances or miss.outside:
             with parts.errors_shown(shown.target):
                 _extras(shown, miss)
-        st.caption(f"Query {miss.query + 1:,} of {len(run.queries):,}: {code(miss.label, 160)}")
+        asked = run.request_of(miss.query)
+        own = f", with its own filter {code(asked.filter, 200)} and K {asked.k}" if run.queries.asks else ""
+        st.caption(f"Query {miss.query + 1:,} of {len(run.queries):,}: {code(miss.label, 160)}{own}")
 
 
 def _extras(shown: RunView, miss: Miss) -> None:
@@ -152,7 +154,7 @@ def _extras(shown: RunView, miss: Miss) -> None:
         return
     client = cached.client(shown.target)
     with st.spinner("Looking at all vectors"):
-        every = documents(client, info, run.request.field, run.request.condition)
+        every = documents(client, info, run.request.field, run.request_of(miss.query).condition)
         extras = misses.extras(client, info, run, miss.query, miss.ef_runtime, every)
     names = cached.titles(shown.target, info, [e.key for e in extras])
     broken = {"filter": ["" if e.true_rank else "breaks it" for e in extras]} if miss.outside else {}
@@ -196,13 +198,14 @@ def _search_link(shown: RunView, miss: Miss) -> None:
 def search_query(shown: RunView, miss: Miss) -> dict[str, str] | None:
     """The Search page's link for a query, or the document it was made from; None where none can carry it."""
     run = shown.run
+    asked = run.request_of(miss.query)
     query = {
         state.INDEX: state.index_in_link(run.index),
-        "search.k": str(run.request.k + (1 if miss.own_key else 0)),
+        "search.k": str(asked.k + (1 if miss.own_key else 0)),
     }
     if miss.own_key:
         query |= {"search.by": "Document", "search.key": miss.own_key}
-    elif not re.fullmatch(r"row \d+ of .*", miss.label, re.DOTALL):
+    elif not run.queries.asks and not re.fullmatch(r"row \d+ of .*", miss.label, re.DOTALL):
         query |= {"search.by": "Text", "search.q": miss.label}
     else:
         return None
@@ -210,6 +213,6 @@ def search_query(shown: RunView, miss: Miss) -> dict[str, str] | None:
         return None
     if miss.ef_runtime:
         query["search.ef"] = str(miss.ef_runtime)
-    if run.request.filter not in ("", "*") and not run.request.filter_params:
-        query["search.raw"] = run.request.filter
+    if asked.filter not in ("", "*") and not asked.filter_params:
+        query["search.raw"] = asked.filter
     return query

@@ -68,6 +68,11 @@ def slices_view(shown: RunView) -> None:
 def grid_view(shown: RunView) -> None:
     """Recall, latency and short results of filters of different selectivity."""
     info, run = shown.info, shown.run
+    if run.queries.asks:
+        st.caption(
+            f"The vectors that the application asked with, at K {run.request.k}; in the place of their own "
+            "filters stand those below."
+        )
     st.caption(
         "Measures filters of your own tags and numbers that let 0.1 % to all of the documents through, "
         "each at "
@@ -222,6 +227,8 @@ def _kinds(shown: RunView) -> dict[str, str]:
     if shown.info is not None and any(shown.run.queries.own_keys):
         kinds |= {f"tag {f.name}": f"tag {line(f.name, 40)}" for f in shown.info.of_kind("TAG")}
         kinds |= {f"number {f.name}": f"range of {line(f.name, 40)}" for f in shown.info.of_kind("NUMERIC")}
+    if shown.run.queries.asks:
+        kinds["asked"] = "filter and K of the query"
     return {**kinds, "cluster": "cluster of queries", "density": "local density"}
 
 
@@ -235,6 +242,8 @@ def _slices(shown: RunView, kind: str, point: EfPoint) -> tuple[Slice, ...]:
 
     recalls = point.recalls.astype(np.float64)
     what, _, field = kind.partition(" ")
+    if what == "asked":
+        return slices.sliced(slices.asked_labels(run), recalls, interval, by_size=True)
     if what == "density":
         kth = slices.kth_distances(run)
         order = np.argsort(kth, kind="stable")

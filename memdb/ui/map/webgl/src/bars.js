@@ -8,8 +8,8 @@ const STYLE = `
 button { font: inherit; color: var(--text); background: transparent; border: 0; cursor: pointer; }
 .every { font-weight: 400; text-decoration: underline; padding: 0; }
 .value { position: relative; display: flex; justify-content: space-between; gap: 6px; width: 100%; padding: 3px 6px; text-align: left; overflow: hidden; }
-.value > span { position: relative; }
-.value .name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.value > span { position: relative; white-space: nowrap; }
+.value .name { overflow: hidden; text-overflow: ellipsis; }
 .value .bar, .value .all { position: absolute; top: 2px; bottom: 2px; left: 0; }
 .value .bar { background: var(--bar); opacity: 0.3; border-radius: 3px; }
 .value .all { width: 2px; background: var(--text); opacity: 0.65; }

@@ -31,15 +31,25 @@ export const glow = (canvas, { n, x, y, category, shade, density }, colours, sho
   if (!density) return;
   const { size, x0, y0, x1, y1 } = density;
   const tones = colours.map(rgb);
-  const own = Array.from({ length: 256 }, (_, code) => shows(code));
-  const parts = [0, 1, 2, 3].map(() => new Float32Array(size * size)); // red, green, blue, weight
+  // What a point of each category adds to the red, green, blue and weight of its cell.
+  const adds = [0, 1, 2, 3].map((part) =>
+    Float32Array.from({ length: 256 }, (_, code) => {
+      const [tone, weight] = tones[code] && shows(code) ? [tones[code], 1] : [quiet, QUIET];
+      return part < 3 ? weight * tone[part] : weight;
+    }),
+  );
+  const [addsRed, addsGreen, addsBlue, addsWeight] = adds;
+  const parts = adds.map(() => new Float32Array(size * size));
+  const [reds, greens, blues, sums] = parts;
   for (let i = 0; i < n; i++) {
     const column = Math.min(size - 1, Math.max(0, (((x[i] - x0) / (x1 - x0)) * size) | 0));
     const row = Math.min(size - 1, Math.max(0, (((y1 - y[i]) / (y1 - y0)) * size) | 0));
-    const [tone, weight] = own[category[i]] ? [tones[category[i]], 1] : [quiet, QUIET];
     const at = row * size + column;
-    for (let part = 0; part < 3; part++) parts[part][at] += weight * tone[part];
-    parts[3][at] += weight;
+    const code = category[i];
+    reds[at] += addsRed[code];
+    greens[at] += addsGreen[code];
+    blues[at] += addsBlue[code];
+    sums[at] += addsWeight[code];
   }
   const [red, green, blue, weights] = parts.map((part) => spread(part, size));
   const context = canvas.getContext('2d');

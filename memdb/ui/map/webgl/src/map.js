@@ -19,7 +19,8 @@ const SLICE_MS = 12; // of drawing them all, between two looks at the pointer
 const RESTS_MS = 160; // without a move: then all are drawn
 const REACH = 7; // pixels from the pointer to a point
 const LOWEST = 400; // pixels of the stage: it is not much higher than wide
-const MARGIN = 1.04; // around the whole map
+const LEAST_REACH = 0.3; // of the plane: what lies at one place is not looked at from nearer
+const MARGIN = 1.08; // around the whole map
 
 const STYLE = `
 :host, .map { display: block; }
@@ -139,7 +140,7 @@ const create = (root) => {
   };
   // How far away the camera sees the whole map.
   const wholly = () => {
-    reach ??= ['x', 'y'].map((axis) => drawnPoints[axis].reduce((most, value) => Math.max(most, Math.abs(value)), 1e-3));
+    reach ??= ['x', 'y'].map((axis) => drawnPoints[axis].reduce((most, value) => Math.max(most, Math.abs(value)), LEAST_REACH));
     return Math.max(reach[1], (reach[0] * height) / width) * MARGIN;
   };
   const view = () => {

@@ -1,0 +1,65 @@
+"""JSON as it is stored, read where Python's reader gives up: nested too deeply, a number of many digits.
+
+`json.loads` refuses the whole document for one such place: one message of it would hide a conversation.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+DEEPEST = 200  # lists and objects within one another that are kept of what is nested too deeply
+DIGITS = 4_000  # of a whole number; a longer one is read as text
+CUT = "(nested too deeply)"  # stands for what lies deeper
+_PIECES = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A document of JSON."""
+
+    value: Any
+    cut: bool  # parts of it were nested too deeply and are left out
+
+
+def loads(text: str) -> Loaded:
+    """What a text of JSON says. A byte order mark before it is passed over.
+
+    Raises:
+        json.JSONDecodeError: it is no JSON.
+    """
+    text = text.removeprefix("\ufeff")
+    try:
+        return Loaded(json.loads(text), cut=False)
+    except RecursionError:
+        try:
+            return Loaded(json.loads(_shallow(text), parse_int=_whole), cut=True)
+        except json.JSONDecodeError:  # its place would be that in the shortened text
+            raise json.JSONDecodeError("Nested too deeply, and damaged", text, 0) from None
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # a number that is too long
+        return Loaded(json.loads(text, parse_int=_whole), cut=False)
+
+
+def _whole(digits: str) -> int | str:
+    return int(digits) if len(digits) <= DIGITS else digits
+
+
+def _shallow(text: str) -> str:
+    """The text, with CUT in place of every list and object that lies deeper than DEEPEST."""
+    kept: list[str] = []
+    depth = at = 0
+    for piece in _PIECES.finditer(text):
+        sign = piece.group()
+        if sign in "[{":
+            depth += 1
+            if depth == DEEPEST + 1:
+                kept += (text[at : piece.start()], json.dumps(CUT))
+        elif sign in "]}":
+            if depth == DEEPEST + 1:
+                at = piece.end()
+            depth -= 1
+    return "".join((*kept, text[at:])) if depth <= DEEPEST else "".join(kept)
