@@ -149,7 +149,7 @@ def _document(raw: bytes, what: str) -> Unpacked:
 def wide_text(raw: bytes) -> str | None:
     """Bytes of UTF-16 or UTF-32 as the text they are; None for anything else.
 
-    Told by a byte order mark, or by the zeros beside the first sign of JSON: numbers of a vector have zeros too.
+    Told by a byte order mark, or by the zeros beside the first sign of JSON: a vector can have zeros too.
     """
     if len(raw) < 4 or (b"\0" not in raw[:4] and raw[:2] not in (b"\xff\xfe", b"\xfe\xff")):
         return None
