@@ -1,13 +1,15 @@
 """What a browser costs the server: sessions on Metrics and search, by the app's own protocol.
 
-    python -m benchmarks.browsers [--sessions 1 10 50] [--documents 2000] [--idle 20]
+    python -m benchmarks.browsers [--sessions 1 10 50] [--documents 2000] [--idle 20] [--within 30]
 
 Each session is a WebSocket that asks for pages and reads their answers, as a tab does, and asks again for
-what a page wants drawn anew. Each searches for a word of its own, which no other may be shown. Then a session
-starts a sweep, and another presses its Cancel: it may stop no sweep but its own. Chromium itself is left out:
-fifty would measure the machine. Memory is RSS of the server process alone; times are from the question to the
-end of the script's run. Exit 1 where a session was not shown its own word, was shown another's, or could stop
-another's job, or where the server keeps more than 5 % more memory than before.
+what a page wants drawn anew. Each searches for a word of its own, which no other may be shown. All open
+Metrics and search once in the same moment, and search again, each at a random moment within `--within`
+seconds, while the others' Metrics pages draw themselves. Then a session starts a sweep, and another presses
+its Cancel: it may stop no sweep but its own. Chromium itself is left out: fifty would measure the machine.
+Memory is RSS of the server process alone; times are from the question to the end of the script's run. Exit 1
+where a session was not shown its own word, was shown another's, or could stop another's job, or where the
+server keeps more than 5 % more memory than before.
 """
 
 from __future__ import annotations
@@ -52,7 +54,8 @@ class Step:
     mb: float  # RSS of the server with them open
     mb_a_session: float  # of what is above the server that has served one before
     page_p95_s: float
-    search_p95_s: float
+    search_p95_s: float  # each at a moment of its own, up to ten others on Metrics
+    search_at_once_p95_s: float  # all in one moment
     idle_cpu: float  # of a core, with Metrics open in up to ten of them
     mb_left: float  # RSS a while after they have gone, above the start
     left_share: float  # the same, of the start
@@ -200,7 +203,7 @@ async def at_rest(pid: int) -> None:
         await asyncio.sleep(5)
 
 
-async def step(port: int, pid: int, count: int, start_mb: float, idle_s: float) -> Step:
+async def step(port: int, pid: int, count: int, start_mb: float, idle_s: float, within_s: float) -> Step:
     """Open, look at Metrics, search, stay, leave."""
     async with tabs(port, count) as opened:
         pages = list(await asyncio.gather(*(tab.open("metrics") for tab in opened)))
@@ -209,8 +212,9 @@ async def step(port: int, pid: int, count: int, start_mb: float, idle_s: float) 
             words = f"{_WORDS[number % len(_WORDS)]}+{_WORDS[(number // 3 + 1) % len(_WORDS)]}+{own[number]}"
             return await tab.open("search", f"search.q={words}")
 
+        moments = np.random.default_rng(count).uniform(0, within_s, count)
         own = [f"visitor{count}x{number}x" for number in range(count)]
-        searches = list(await asyncio.gather(*(search(i, tab) for i, tab in enumerate(opened))))
+        at_once = list(await asyncio.gather(*(search(i, tab) for i, tab in enumerate(opened))))
         seen = [{word for word in own if word.encode() in tab.shown} for tab in opened]
         watching = opened[:10]
         pages += await asyncio.gather(*(tab.open("metrics") for tab in watching))
@@ -218,6 +222,13 @@ async def step(port: int, pid: int, count: int, start_mb: float, idle_s: float) 
         used, began = cpu_s(pid), time.monotonic()
         await asyncio.gather(*(tab.idle(idle_s) for tab in watching))
         idle = (cpu_s(pid) - used) / (time.monotonic() - began)
+
+        async def later(number: int, tab: Tab) -> float:
+            moment = float(moments[number])
+            await (tab.idle(moment) if tab in watching else asyncio.sleep(moment))
+            return await search(number, tab)
+
+        searches = list(await asyncio.gather(*(later(i, tab) for i, tab in enumerate(opened))))
     await at_rest(pid)
     return Step(
         count,
@@ -225,6 +236,7 @@ async def step(port: int, pid: int, count: int, start_mb: float, idle_s: float) 
         round((mb - start_mb) / count, 2),
         round(float(np.percentile(pages, 95)), 2),
         round(float(np.percentile(searches, 95)), 2),
+        round(float(np.percentile(at_once, 95)), 2),
         round(idle, 3),
         round((left := rss_mb(pid)) - start_mb, 1),
         round(left / start_mb - 1, 3),
@@ -260,7 +272,7 @@ async def jobs_apart(port: int, home: Path) -> dict[str, bool | None]:
     return {name: None if whole is None else not whole for name, whole in stopped.items()}
 
 
-async def measure(sessions: list[int], documents: int, idle_s: float) -> bool:
+async def measure(sessions: list[int], documents: int, idle_s: float, within_s: float) -> bool:
     """Each number of sessions after the one before; a line for each. Whether all was as it should be."""
     with app(documents) as (port, pid, home):
         async with tabs(port, 1) as (first,):  # imports, model and caches are the server's own
@@ -271,7 +283,7 @@ async def measure(sessions: list[int], documents: int, idle_s: float) -> bool:
         print(f"server after its first visitor: {start:.0f} MB", file=sys.stderr)
         well = True
         for count in sessions:
-            made = await step(port, pid, count, start, idle_s)
+            made = await step(port, pid, count, start, idle_s, within_s)
             well = well and made.own_word == count and not made.word_of_another
             well = well and made.left_share <= _LEFT
             print(json.dumps(asdict(made)), flush=True)
@@ -286,8 +298,9 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, nargs="+", default=[1, 10, 50])
     parser.add_argument("--documents", type=int, default=2_000)
     parser.add_argument("--idle", type=float, default=20.0)
+    parser.add_argument("--within", type=float, default=30.0)
     given = parser.parse_args()
-    raise SystemExit(not asyncio.run(measure(given.sessions, given.documents, given.idle)))
+    raise SystemExit(not asyncio.run(measure(given.sessions, given.documents, given.idle, given.within)))
 
 
 if __name__ == "__main__":

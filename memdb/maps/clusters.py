@@ -13,7 +13,7 @@ from memdb.jobs import Report, silent
 from memdb.maps.request import Ints
 from memdb.vectors.distance import Floats
 
-MOST = 40  # clusters that are named and told apart by colour or number
+MOST = 150  # clusters of the first level: since each has its share of the points, none is left out
 _DENSE = 10_000  # points that HDBSCAN looks at; the rest follow their nearest
 _TERMS = 3
 _LIFT = 1.5  # a term that names a cluster is so many times as frequent in it as elsewhere
@@ -33,7 +33,7 @@ class _Grain:
 
 # The first level colours the map; the others are names that appear as one comes nearer.
 _GRAINS = (
-    _Grain(150, 15, 5, "eom", MOST),
+    _Grain(MOST, 15, 5, "eom", MOST),
     _Grain(120, 15, 3, "leaf", 60),
     _Grain(400, 8, 3, "leaf", 160),
 )

@@ -25,7 +25,7 @@ from memdb.vectors.distance import Floats
 from memdb.vectors.filters import Condition, Raw
 from memdb.vectors.index import IndexInfo
 
-FORMAT = 8  # grows also when the same request is laid out differently: older maps are drawn anew
+FORMAT = 9  # grows also when the same request is laid out differently: older maps are drawn anew
 KEPT_FILES, KEPT_BYTES = 40, 2 * 2**30
 
 

@@ -222,7 +222,8 @@ def advise(yes: Iterable[str]) -> Advice:
         raise BadInput(f"There is no question '{unknown[0]}'.", f"There are: {', '.join(IDS)}.")
     standings = _standings(answers)
     best = _best(standings, answers)
-    return Advice(best, _sentence(best, standings, answers), standings, _changes(answers, best))
+    sentence = _sentence(best, standings, answers) + _contradiction(answers)
+    return Advice(best, sentence, standings, _changes(answers, best))
 
 
 def differences() -> tuple[Difference, ...]:
@@ -263,6 +264,14 @@ def _standings(answers: frozenset[str]) -> tuple[Standing, ...]:
 def _best(standings: tuple[Standing, ...], answers: frozenset[str]) -> Service | None:
     open_ = [s for s in standings if not s.against]
     return open_[0].service if answers and open_ and open_[0].points else None
+
+
+def _contradiction(answers: frozenset[str]) -> str:
+    """That two answers about losses cannot both hold; "" where they can. What rules out decides."""
+    said = [name for name in ("durable", "seconds", "losable") if name in answers]
+    if len(said) < 2:
+        return ""
+    return " Your answers about what may be lost contradict each other: the strictest was taken."
 
 
 def _sentence(best: Service | None, standings: tuple[Standing, ...], answers: frozenset[str]) -> str:

@@ -15,6 +15,8 @@ from memdb.settings import Settings
 from tests import embedders
 from tests.embedders import TEXTS, Endpoint, indexed, vector_of
 
+pytestmark = pytest.mark.any_engine
+
 
 @pytest.fixture
 def endpoint() -> Iterator[Endpoint]:

@@ -12,6 +12,8 @@ from memdb.tuning.grid import Grid
 from memdb.vectors import index, search
 from memdb.vectors.index import HnswField, IndexInfo, IndexSpec, NumericField, TagField
 
+pytestmark = pytest.mark.any_engine
+
 DIM, COUNT = 16, 2_000
 
 
@@ -42,6 +44,7 @@ def test_filters_of_the_users_own_data(client: Client, prefix: str) -> None:
             grid.pick_filters(client, info, (wrong,))
 
 
+@pytest.mark.needs("profile")
 def test_every_pair_is_measured(client: Client, prefix: str) -> None:
     info = _load(client, prefix)
     queries = np.random.default_rng(6).normal(size=(40, DIM)).astype(np.float32)

@@ -19,6 +19,8 @@ from memdb.vectors import index, read
 from memdb.vectors.index import HnswField, IndexInfo, IndexSpec, TagField
 from tests.waiting import until
 
+pytestmark = pytest.mark.any_engine
+
 DIM = 4
 
 
@@ -64,6 +66,7 @@ def test_an_index_without_documents_is_called_so(client: Client, prefix: str) ->
         assert hint == "Choose another index."
 
 
+@pytest.mark.needs("whole_documents")
 def test_documents_that_were_not_taken_are_counted(client: Client, prefix: str) -> None:
     for message, hint in every_way(client, made(client, prefix, [b"short"] * 7)):
         assert message == f"Index '{prefix}idx' holds no documents."

@@ -13,6 +13,8 @@ from memdb.operations.slowlog import slow_commands
 from memdb.vectors import index
 from memdb.vectors.index import HnswField, IndexSpec
 
+pytestmark = pytest.mark.any_engine
+
 
 def test_recall_rises_while_it_builds(client: Client, prefix: str) -> None:
     vectors = np.random.default_rng(0).normal(size=(12_000, 64)).astype("<f4")

@@ -18,6 +18,8 @@ from memdb.cluster.target import Budget, Target
 from memdb.errors import BudgetSpent, EngineError, LoginFailed, MemDBError, ReadOnlyTarget
 from memdb.vectors.index import index_names
 
+pytestmark = pytest.mark.any_engine
+
 # Flagged `write` by the engine, though they change no data: a cursor lives only to be read.
 HARMLESS = {"ft.cursor|read", "ft.cursor|del", "ft.cursor"}
 

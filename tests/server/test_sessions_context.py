@@ -16,6 +16,8 @@ from memdb.vectors.index import create, index_info
 from memdb.vectors.schema import HnswField, IndexSpec, TextField
 from tests.waiting import until
 
+pytestmark = pytest.mark.any_engine
+
 TEXTS = {
     "lambda": "Run code without servers: a function is invoked by an event and billed by the millisecond",
     "ec2": "Launch a virtual machine with an operating system, disks and a network interface",

@@ -8,6 +8,7 @@ import pytest
 from memdb.maps import clusters, facets, region
 from memdb.maps.request import Level, Map, MapRequest
 from memdb.ui.map import painting
+from memdb.ui.map.figures import Colouring
 from memdb.vectors import distance
 
 
@@ -117,6 +118,21 @@ def test_finer_levels_lie_within_and_are_named_on_the_map() -> None:
         given = [made.names, *(fine.names for fine in made.finer)][label.level]
         assert own[near] >= 0
         assert given[own[near]] == label.text
+
+
+def test_no_group_counts_as_noise_where_there_are_many() -> None:
+    """Each has its own colour and name, also where there are more than a legend shows at once."""
+    rng = np.random.default_rng(5)
+    groups = np.repeat(np.arange(110), 30)
+    middles = np.stack(np.meshgrid(np.arange(11), np.arange(10)), axis=-1).reshape(-1, 2)
+    xy = (middles[groups] + rng.normal(0, 0.02, (3_300, 2))).astype(np.float32)
+    labels = clusters.clusters(xy)
+    assert labels.max() + 1 == 110
+    assert (labels >= 0).mean() > 0.98
+    named = np.array([*(f"group {i}" for i in range(110)), "between clusters"], dtype=object)
+    shades = painting.painted(Colouring("clusters", named[labels].tolist()), dark=False)
+    assert sum(not category.faint for category in shades.categories) == 110
+    assert [shades.categories[code].text.rpartition(" (")[0] for code in shades.codes] == list(named[labels])
 
 
 def test_what_sets_a_selection_apart_is_counted() -> None:

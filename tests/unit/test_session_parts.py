@@ -392,6 +392,27 @@ SHAPES: dict[str, tuple[list[Any], list[str]]] = {
         ],
         ['user: [error t1: no {"a": 1}]'],
     ),
+    "AG2's tool responses beside their content": (
+        [
+            {
+                "role": "tool",
+                "content": "4",
+                "tool_responses": [{"tool_call_id": "c1", "role": "tool", "content": "4"}],
+            }
+        ],
+        ["tool: [result c1: 4]"],
+    ),
+    "Telegram's senders": (
+        [
+            {"from": {"id": 5, "is_bot": False}, "text": "hi"},
+            {"from": {"id": 6, "is_bot": True}, "text": "ho"},
+        ],
+        ["user: hi", "assistant: ho"],
+    ),
+    "Dify's files": (
+        [{"role": "user", "text": "hi", "files": [{"type": "image", "url": "https://example.com/a.png"}]}],
+        ["user: hi [image, https://example.com/a.png]"],
+    ),
     "Haystack's reasoning": (
         [
             {

@@ -341,3 +341,22 @@ def test_the_plan_as_json() -> None:
     assert huge["choice"] is None
     assert huge["why_no_choice"]
     assert "NaN" not in str(huge)
+
+
+@pytest.mark.parametrize(
+    ("yes", "told"),
+    [
+        (("durable", "losable"), True),
+        (("durable", "seconds", "under_10_ms"), True),
+        (("seconds", "losable"), True),
+        (("losable", "under_10_ms"), False),
+        (("durable", "one_store"), False),
+    ],
+)
+def test_answers_about_losses_that_contradict_each_other_are_told(yes: tuple[str, ...], told: bool) -> None:
+    advice = advisor.advise(yes)
+    assert ("contradict" in advice.sentence) is told
+    if "durable" in yes:
+        assert advice.service not in (advisor.CACHE, advisor.ASYNC)
+    elif "seconds" in yes:
+        assert advice.service != advisor.CACHE
