@@ -689,6 +689,7 @@ def test_vectors_are_no_text_in_utf_16() -> None:
             raw = bytearray(draw.normal(size=64).astype(dtype).tobytes())
             raw[:2] = (b"a\0", b"\0a")[int(draw.integers(2))]
             assert wide_text(bytes(raw)) is None
+    assert wide_text(np.array([0.5] * 15 + [1.5], "<f4").tobytes()) is None
 
 
 @pytest.mark.parametrize("packed", [bytes, gzipped])
