@@ -118,7 +118,8 @@ def test_the_index_of_the_demo_s_set_opens_with_it_and_others_lead_there(
     """Its labels name keys of that index alone."""
     name = labelled_set.INDEX.name
     with connect(server_target) as client:
-        index.create(client, IndexSpec(name, (FlatField("v", 4),), (prefix + "none:",)))
+        fields = (TextField("content"), FlatField("v", local.DIMENSION))
+        index.create(client, IndexSpec(name, fields, (prefix + "none:",)))
         try:
             relevance(app)
             assert app.segmented_control(key="relevance.labels").value == "mine"
