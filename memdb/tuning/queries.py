@@ -397,7 +397,8 @@ def _named(
     params = info.vector_field(field)[1]
     wanted = unseen_like.NEIGHBOURS + 1  # the document at the place itself comes too
     request = SweepRequest(info.name, field, k=wanted)
-    ef = reference_ef(request, client.server.dialect.limits.ef_runtime) if params.has_ef else 0
+    limit = client.server.dialect.limits.ef_runtime
+    ef = min(limit, 2 * reference_ef(request, limit)) if params.has_ef else 0
     asked = questions(client, info, request, places, ef, k=wanted, condition=EVERYTHING)
     done = 0
 
