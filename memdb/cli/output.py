@@ -6,9 +6,11 @@ What was stored, or came from a server, passes `memdb.display`: a terminal obeys
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
 from collections.abc import Iterable, Sequence
 from types import TracebackType
+from typing import TextIO
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -32,7 +34,8 @@ from memdb.json_text import json_text
 _LONGEST = 20_000  # characters of one sentence
 _PLAIN_EVERY_S = 5.0  # where the output is a file or a log; shorter work leaves no line there
 _NARROWEST = 8  # characters of a column that gave way
-_WORD = 16  # characters of a word that is not broken within a table; longer ones are keys and addresses
+_WORD = 16  # characters of a word that is not broken within a table; longer ones are keys and paths
+_ADDRESS = 40  # the same of an address: a port in two lines is read as another port
 
 
 def print_json(value: object) -> None:
@@ -48,8 +51,8 @@ def print_error(error: MemDBError, *, as_json: bool) -> None:
 
 
 def say(text: str) -> None:
-    """A sentence, or several lines, on the standard output."""
-    print(plain(text, _LONGEST))
+    """A sentence, or several lines, on the standard output. A terminal gets them wrapped between words."""
+    print(_wrapped(plain(text, _LONGEST), sys.stdout))
 
 
 def write(text: str) -> None:
@@ -59,7 +62,20 @@ def write(text: str) -> None:
 
 def note(text: str) -> None:
     """One line for people on the standard error, at once."""
-    print(line(text, _LONGEST), file=sys.stderr, flush=True)
+    print(_wrapped(line(text, _LONGEST), sys.stderr), file=sys.stderr, flush=True)
+
+
+def _wrapped(text: str, stream: TextIO) -> str:
+    """As wide as the terminal; into a pipe or a file as it is. An indented line is something to copy."""
+    if not stream.isatty():
+        return text
+    width = _console(stderr=stream is sys.stderr).width
+    return "\n".join(
+        each
+        if each.startswith(" ") or cell_len(each) <= width
+        else textwrap.fill(each, width, break_long_words=False, break_on_hyphens=False)
+        for each in text.split("\n")
+    )
 
 
 def print_table(
@@ -114,8 +130,11 @@ def fitting(wanted: Sequence[int], least: Sequence[int], room: int) -> list[int]
 
 def _longest_word(column: Sequence[str]) -> int:
     """Of a header, whatever its length, and of the cells below it: only keys and the like are broken."""
-    header, *cells = ([cell_len(word) for word in text.split()] for text in column)
-    return max([*header, *(size for sizes in cells for size in sizes if size <= _WORD)], default=1)
+    header, *cells = (text.split() for text in column)
+    whole = [
+        word for cell in cells for word in cell if cell_len(word) <= (_ADDRESS if "://" in word else _WORD)
+    ]
+    return max(map(cell_len, [*header, *whole]), default=1)
 
 
 def _print_blocks(console: Console, title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

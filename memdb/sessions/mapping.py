@@ -292,11 +292,17 @@ def _of_objects(value: Any) -> bool:
 
 
 def _in_order(fields: dict[str, Any]) -> list[str]:
-    """Names by the number they end with, where all do: a server tells the fields of a hash in any order."""
-    numbers = {name: re.search(r"(\d{1,15})$", name) for name in fields}
-    if all(numbers.values()):
-        return sorted(fields, key=lambda name: (int(number[1]) if (number := numbers[name]) else 0, name))
-    return list(fields)
+    """Names by the number they end with: a server tells the fields of a hash in any order.
+
+    Where some end with none, as what stands beside numbered messages, those come last; unless the numbered
+    ones begin otherwise each, as ids do that end with a digit by chance.
+    """
+    numbers = {name: number for name in fields if (number := re.search(r"(\d{1,15})$", name))}
+    heads = {name[: number.start()] for name, number in numbers.items()}
+    if len(numbers) < len(fields) and len(heads) != 1:
+        return list(fields)
+    numbered = sorted(numbers, key=lambda name: (int(numbers[name][1]), name))
+    return [*numbered, *(name for name in fields if name not in numbers)]
 
 
 @lru_cache(maxsize=1_000)
@@ -330,26 +336,38 @@ def _state(format_: Format, value: Any) -> tuple[Other, ...]:
 def _entries(format_: Format, value: Any) -> tuple[list[Any], list[str]]:
     if format_.holds == "message" and not format_.messages:
         return [value], []
-    stands = [parsed(dig(value, path)) for path in format_.messages] if format_.messages else [parsed(value)]
-    wrong: Any = None
-    lists = [entries for entries in stands if isinstance(entries, list)]
-    if len(lists) > 1:  # an empty list, or one of something else, may stand before
-        lists = [next((entries for entries in lists if are_messages(entries)), lists[0])]
-    if format_.messages == MESSAGES_PATHS and not any(map(are_messages, lists)):
-        lists = [inner] if (inner := anywhere(value)) else lists
-    for entries in (*lists, *stands):
-        if isinstance(entries, list):
-            # `runs[*].messages` is a list of lists, a pair of role and text is not.
-            nested = bool(entries) and all(isinstance(e, list) and not is_entry(e) for e in entries)
-            flat = [entry for several in entries for entry in several] if nested else entries
-            # Agno repeats in a run what was said in those before.
-            return [e for e in flat if not (isinstance(e, dict) and e.get("from_history") is True)], []
-        wrong = entries if wrong is None else wrong
+    entries, wrong = _list_at(format_, value)
+    if entries is not None:
+        # `runs[*].messages` is a list of lists, a pair of role and text is not.
+        nested = bool(entries) and all(isinstance(e, list) and not is_entry(e) for e in entries)
+        flat = [entry for several in entries for entry in several] if nested else entries
+        # Agno repeats in a run what was said in those before.
+        return [e for e in flat if not (isinstance(e, dict) and e.get("from_history") is True)], []
     where = f"at {' or '.join(format_.messages)}" if format_.messages else "in the value"
     if wrong is None:
         return [], [f"There are no messages {where}."]
     kind = "an object" if isinstance(wrong, dict) else "a text" if isinstance(wrong, str) else "a number"
     return [], [f"What stands {where} is {kind}, not a list of messages."]
+
+
+def _list_at(format_: Format, value: Any) -> tuple[list[Any] | None, Any]:
+    """The list at the first of a format's paths where one of messages is, and else what stands there.
+
+    An empty list, or one of something else, may stand before; what is mapped by hand need not look like one.
+    """
+    wrong: Any = None
+    lists: list[list[Any]] = []
+    stands = (dig(value, path) for path in format_.messages) if format_.messages else (value,)
+    for held in map(parsed, stands):
+        if isinstance(held, list):
+            if (format_.own and held) or len(format_.messages) < 2 or are_messages(held):
+                return held, None
+            lists.append(held)
+        elif wrong is None:
+            wrong = held
+    if format_.messages == MESSAGES_PATHS and (inner := anywhere(value)):
+        return inner, None
+    return (lists[0] if lists else None), wrong
 
 
 def _mapped(format_: Format, entries: Sequence[Any], place: int) -> tuple[tuple[Turn, ...], list[str]]:

@@ -80,7 +80,12 @@ _HOSTED = frozenset(
 _NOTES = frozenset(
     "mcp_list_tools mcp_approval_request mcp_approval_response compaction item_reference".split()
 )
-_RESULT_NAMES = ("toolResponses", "tool_results", "toolResults")  # beside the content, as Spring AI's
+_RESULT_NAMES = (
+    "toolResponses",
+    "tool_responses",
+    "tool_results",
+    "toolResults",
+)  # beside the content, as Spring AI's
 _THOUGHT_NAMES = ("reasoning_content", "reasoning", "thinking", "thoughts")
 _TIME_NAMES = (
     "timestamp",
@@ -104,7 +109,7 @@ _TIME_NAMES = (
     "updatedAt",
     "_ts",
 )
-_ATTACHED = ("attachments", "experimental_attachments", "images", "audio", "media")
+_ATTACHED = ("attachments", "experimental_attachments", "images", "audio", "media", "files")
 # What stands in an entry besides what is said, and is no part of it.
 _PLAIN = frozenset(
     (*_ROLE_NAMES, *_TIME_NAMES, "id", "name", "metadata", "meta", "additional_kwargs", "kind", "status")
@@ -442,7 +447,8 @@ def _parts(message: Mapping[str, Any]) -> list[Part]:
     for attached in _ATTACHED:
         for each in message[attached] if isinstance(message.get(attached), list) else ():
             held = each if isinstance(each, dict) else {"data": each}  # Ollama's images are bytes alone
-            parts.append(media_of(held, "image" if attached == "images" else "file"))
+            drawn = attached == "images" or kind_of(held) == "image"
+            parts.append(media_of(held, "image" if drawn else "file"))
     known = {_mark(part) for part in parts if isinstance(part, ToolCall)}
     for place in (message, message.get("additional_kwargs")):
         if isinstance(place, dict):
@@ -471,8 +477,9 @@ def _mark(call: ToolCall) -> tuple[str, ...]:
 
 def _as_result(message: Mapping[str, Any], parts: list[Part], call: str) -> list[Part]:
     """A tool's message: what it says is a result, unless its parts say so themselves."""
-    if any(isinstance(part, ToolResult) for part in parts):
-        return parts
+    if results := {part.text for part in parts if isinstance(part, ToolResult)}:
+        # AG2's stand beside a content that says the same.
+        return [part for part in parts if not (isinstance(part, Text) and part.text in results)]
     # What is an object and no block is what the tool gave back, as JSON.
     texts, others = [], list[Part]()
     for part in parts:
@@ -587,6 +594,11 @@ def _role(message: Mapping[str, Any]) -> str:
         if name in ("type", "event") and value.lower() not in ROLES:
             continue
         return value[:200]
+    return _flag(message)
+
+
+def _flag(message: Mapping[str, Any]) -> str:
+    """Who speaks, where a flag tells it; else empty."""
     for name, (if_true, if_false) in _FLAGS.items():
         if isinstance(flag := message.get(name), bool):
             return if_true if flag else if_false
@@ -597,7 +609,8 @@ def _written(value: Any) -> Any:
     """A role as it stands, or out of the object that tells who speaks."""
     if isinstance(value, dict):
         told = [_bare(v) for n in _WRITERS if isinstance(v := value.get(n), str)]
-        return next((v for v in told if v.lower() in ROLES), told[0] if told else None)
+        flagged = _flag(value)  # Telegram's
+        return next((v for v in (*told, flagged) if v.lower() in ROLES), told[0] if told else None)
     return _bare(value) if isinstance(value, str) else value
 
 

@@ -149,8 +149,7 @@ def _document(raw: bytes, what: str) -> Unpacked:
 def wide_text(raw: bytes) -> str | None:
     """Bytes of UTF-16 or UTF-32 as the text they are; None for anything else.
 
-    Told by a byte order mark, or by the zeros between the first signs of a text that is mostly ASCII, as JSON
-    is; what is no text all the same, as a vector is, has signs that none has.
+    Told by a byte order mark, or by the zeros beside the first sign of JSON: a vector can have zeros too.
     """
     if len(raw) < 4 or (b"\0" not in raw[:4] and raw[:2] not in (b"\xff\xfe", b"\xfe\xff")):
         return None
@@ -162,8 +161,7 @@ def wide_text(raw: bytes) -> str | None:
         text = raw.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError:
         return None
-    likely = marked or text[:1] in ("{", "[", '"') or sum(map(str.isascii, text)) * 2 >= len(text)
-    if not text or "\0" in text or not likely:
+    if not text or "\0" in text or not (marked or text[0] in '{["'):
         return None
     return text if all(sign.isprintable() or sign.isspace() for sign in text[:1_000]) else None
 

@@ -91,6 +91,24 @@ def as_of(table: Sequence[Row]) -> str:
     return facts.oldest(row.date for row in table)
 
 
+def gives(bill: Bill) -> tuple[str, str]:
+    """What a service gives for its month, in the table's words: p99 of a query, what a node's death loses."""
+    place = COLUMNS.index(_column(bill))
+    table = (_facts("", "latency"), _facts("", "loss", by_mode=True))
+    return table[0].cells[place], table[1].cells[place]
+
+
+def beside_memorydb(bills: Sequence[Bill], cheapest: Bill) -> tuple[Bill, ...]:
+    """The cheapest, and MemoryDB where that is another."""
+    return (cheapest, *(bill for bill in bills if bill.service == "memorydb" and bill is not cheapest))
+
+
+def _column(bill: Bill) -> str:
+    others = [("memorydb", None), *(("elasticache", mode) for mode in MODES)]
+    others += [("s3vectors", None), ("opensearch", None)]
+    return COLUMNS[others.index((bill.service, bill.mode))]
+
+
 def _facts(dimension: str, what: str, *, by_mode: bool = False) -> Row:
     """A row of the fact `what` of each service; of ElastiCache by mode, or the same for all."""
     middle = [f"elasticache/{mode}/{what}" if by_mode else f"elasticache/{what}" for mode in MODES]

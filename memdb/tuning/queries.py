@@ -94,6 +94,7 @@ def unseen(
     _count(count)
     vector_field, params = info.vector_field(field)
     drawn = None if sample is None else _of_sample(sample, params)
+    matching: frozenset[str] | None = None  # of `some` those under the filter, where these are not all
     if keys:
         named = of_keys(client, info, field, keys)
         bases = _Documents(named.own_keys, named.vectors)
@@ -107,6 +108,8 @@ def unseen(
     else:
         bases = _random(client, info, field, count, seed, condition, report)
         some = _random(client, info, field, unseen_like.SAMPLE, seed, EVERYTHING, report)
+        if params.algorithm == "HNSW":
+            matching = _among(client, info, field, some.keys, condition)
     if not len(bases.keys):
         raise nothing(info, _words(client, info, condition), vector_field.name, bases.left_out)
     some = some.first(unseen_like.SAMPLE)
@@ -133,6 +136,7 @@ def unseen(
             params.ef_construction or 200,
             k,
             seed,
+            matching=None if matching is None else np.array([key in matching for key in some.keys]),
             report=report,
         )
     vectors = bases.vectors
@@ -393,7 +397,8 @@ def _named(
     params = info.vector_field(field)[1]
     wanted = unseen_like.NEIGHBOURS + 1  # the document at the place itself comes too
     request = SweepRequest(info.name, field, k=wanted)
-    ef = reference_ef(request, client.server.dialect.limits.ef_runtime) if params.has_ef else 0
+    limit = client.server.dialect.limits.ef_runtime
+    ef = min(limit, 2 * reference_ef(request, limit)) if params.has_ef else 0
     asked = questions(client, info, request, places, ef, k=wanted, condition=EVERYTHING)
     done = 0
 
@@ -447,6 +452,16 @@ def _random(
     vectors = [vector for _, _, vector in best]
     stacked = np.stack(vectors) if vectors else np.empty((0, params.dim), np.float32)
     return _Documents(tuple(key for _, key, _ in best), stacked, left_out)
+
+
+def _among(
+    client: Client, info: IndexInfo, field: str, keys: Sequence[str], condition: Condition | str
+) -> frozenset[str]:
+    """Those of some documents that are under a filter; what was read of these before is not read again."""
+    wanted = frozenset(keys)
+    return frozenset(
+        key for block in documents(client, info, field, condition) for key in block.keys if key in wanted
+    )
 
 
 def _usable(block: Block, metric: str) -> _Documents:

@@ -191,7 +191,7 @@ class _Sweep:
             self.notes += [f"Of the sample: {words}" for words in self.sample.left_out.words]
             if self.sample.left_out.zero:
                 self.notes.append(
-                    "Searches may go astray among zero vectors, at a high EF_RUNTIME as well: the reference "
+                    "Searches may go wrong among zero vectors, at a high EF_RUNTIME as well: the reference "
                     "also holds what a low one found. Delete them, or write no vector in their place."
                 )
         # Of several filters it is the widest; of a sample it is known what was left out.

@@ -33,6 +33,9 @@ ASKED = 2_000  # at least, of each kind
 KNOWN_TO = 0.005  # standard error at which the two kinds' means are told apart: more are asked until then
 ROUNDS = 5  # graphs at most, each without another fifth, until so many were asked
 FEWEST = 100  # documents below which nothing is calibrated
+# Documents of the sample under the filter, and their share, below which all are asked instead: a mean of few
+# tells less than what the filter changes.
+FEWEST_MATCHING, LEAST_SHARE = 1_000, 0.2
 NEIGHBOURS = 16  # among which the first at a distance above zero is looked for: documents may be equal
 EQUAL = 1e-3  # a neighbour nearer than this share of the sixteenth is a copy
 SCALES = (0.1, 4.0)
@@ -45,6 +48,7 @@ _MOST_EF = 1_000
 _RECALL_AT_ONCE = 500
 
 Places = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 T = TypeVar("T")
 
 
@@ -137,7 +141,15 @@ def _sure(confidence: float) -> float:
 
 
 def calibrated(
-    vectors: Floats, metric: str, m: int, ef_construction: int, k: int, seed: int, *, report: Report = silent
+    vectors: Floats,
+    metric: str,
+    m: int,
+    ef_construction: int,
+    k: int,
+    seed: int,
+    *,
+    matching: Mask | None = None,
+    report: Report = silent,
 ) -> Calibration:
     """The scale at which made queries are answered as well as documents that a graph was built without.
 
@@ -148,12 +160,18 @@ def calibrated(
         ef_construction: of the index.
         k: neighbours asked for.
         seed: of what is left out. The same arguments give the same answer, and are computed once.
+        matching: (n,) which of them the filter lets through. These alone are asked and moved: they may be
+            harder to find than others. The graph holds all, as the index does. Too few are not regarded.
         report: told the stage; may raise Cancelled.
     """
     if len(vectors) < max(FEWEST, 10 * k):
         return UNMEASURED
-    digest = hashlib.sha256(np.ascontiguousarray(vectors).tobytes()).hexdigest()
-    return _calibrated(_Sample(digest, vectors, report), _Build(metric, m, ef_construction), k, seed)
+    if matching is None or matching.sum() < FEWEST_MATCHING or matching.mean() < LEAST_SHARE:
+        matching = np.ones(len(vectors), np.bool_)
+    digest = hashlib.sha256(np.ascontiguousarray(vectors).tobytes())
+    digest.update(matching.tobytes())
+    sample = _Sample(digest.hexdigest(), vectors, matching, report)
+    return _calibrated(sample, _Build(metric, m, ef_construction), k, seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +184,10 @@ class _Build:
 
 
 class _Sample:
-    """Vectors that are the same argument to a cache where their digest is the same."""
+    """Vectors, and which the filter lets through: one argument to a cache where their digest is the same."""
 
-    def __init__(self, digest: str, vectors: Floats, report: Report) -> None:
-        self.digest, self.vectors, self.report = digest, vectors, report
+    def __init__(self, digest: str, vectors: Floats, matching: Mask, report: Report) -> None:
+        self.digest, self.vectors, self.matching, self.report = digest, vectors, matching, report
 
     def __hash__(self) -> int:
         return hash(self.digest)
@@ -180,7 +198,7 @@ class _Sample:
 
 @lru_cache(maxsize=64)
 def _calibrated(sample: _Sample, index: _Build, k: int, seed: int) -> Calibration:
-    vectors, report = sample.vectors, sample.report
+    vectors, matching, report = sample.vectors, sample.matching, sample.report
     if index.metric == "L2":  # near the origin float32 tells distances apart
         vectors = (vectors - vectors.mean(axis=0, dtype=np.float64)).astype(np.float32)
     order = np.random.default_rng(seed).permutation(len(vectors))
@@ -193,7 +211,8 @@ def _calibrated(sample: _Sample, index: _Build, k: int, seed: int) -> Calibratio
         report("Calibrating queries", turn, ROUNDS + _STEPS)
         left_out = order[turn * share : (turn + 1) * share]
         inside = np.delete(vectors, left_out, axis=0)
-        rounds.append(_Round(inside, vectors[left_out], index, k, seed + turn))
+        outside = vectors[left_out[matching[left_out]]]
+        rounds.append(_Round(inside, outside, np.delete(matching, left_out), index, k, seed + turn))
         # Where a graph loses whole clusters, a query finds all or nothing: a mean of few tells little then.
         efs = _telling(rounds, k)
         spread = max(float(np.concatenate([part.unseen(ef) for part in rounds]).std()) for ef in efs)
@@ -262,15 +281,21 @@ def _mean_of(rounds: Sequence[_Round], ef: int) -> float:
 class _Round:
     """A graph of some documents, others that it was built without, and made queries."""
 
-    def __init__(self, inside: Floats, outside: Floats, index: _Build, k: int, seed: int) -> None:
+    def __init__(
+        self, inside: Floats, outside: Floats, matching: Mask, index: _Build, k: int, seed: int
+    ) -> None:
         self.inside, self.outside, self.metric, self.k = inside, outside[:ASKED], index.metric, k
         self.graph = _graph(inside, index)
         self.limits = _kth(self.outside, inside, k, self.metric)
-        self.own = np.random.default_rng(seed).permutation(len(inside))[:ASKED]
+        order = np.random.default_rng(seed).permutation(len(inside))
+        self.own = order[matching[order]][:ASKED]
         self.bases = inside[self.own]
         ways, self.reach = nearest_ways(self.bases, inside, self.metric)
-        donors = np.flatnonzero(self.reach > 0).tolist()
-        self.ways = ways[lent(range(len(self.own)), donors, seed)] if donors else ways
+        reach = self.reach
+        if not matching.all():  # the ways that are lent are of all documents
+            ways, reach = nearest_ways(inside[order[:DONORS]], inside, self.metric)
+        donors = np.flatnonzero(reach > 0).tolist()
+        self.ways = ways[lent(range(len(self.own)), donors, seed)] if donors else np.zeros_like(self.bases)
         self._known: dict[int, Doubles] = {}
 
     def unseen(self, ef: int) -> Doubles:

@@ -162,7 +162,9 @@ def recent(target: Target) -> None:
         st.page_link(
             frame.link("recall"),
             label=markdown(
-                run.title or named(run.index, run.filter, run.goal, run.k, run.recommendation), 200
+                f"{run.title or named(run.index, run.filter, run.goal, run.k, run.recommendation)} · "
+                f"{run.started[:16].replace('T', ' ')}",
+                220,
             ),
             icon=":material/speed:",
             query_params={state.INDEX: state.index_in_link(run.index), "recall.run": run.id},

@@ -7,6 +7,7 @@ from typing import Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from memdb.display import counted
 from memdb.errors import BadVector, UnsupportedFeature
 
 Floats = NDArray[np.float32]
@@ -274,7 +275,7 @@ def checked(vector: object, dim: int, where: str) -> Floats:
     if numbers.ndim != 1 or len(numbers) != dim:
         got = int(numbers.size)
         raise BadVector(
-            f"The vector has {got:,} numbers; {where} expects {dim:,}.",
+            f"The vector has {counted(got, 'number')}; {where} expects {dim:,}.",
             "Use the model the index was built with.",
             expected=dim,
             got=got,

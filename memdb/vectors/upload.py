@@ -161,6 +161,8 @@ def _parsed(text: str) -> list[object]:
             if printed is None or printed[1].count("[") > 1:
                 raise
             return [[float(part) for part in printed[1].strip("[]").replace(",", " ").split()]]
+    if "_" in text:
+        raise ValueError("a number with an underscore, which Python alone would read")
     parts = text.split(";")
     if len(parts) > 1 and all(_DECIMAL_COMMAS.fullmatch(part) for part in parts if part.strip()):
         return [[float(part.replace(",", ".")) for part in parts if part.strip()]]

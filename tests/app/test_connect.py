@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -192,6 +193,38 @@ def test_wrong_inputs(open_app: AppTest, field: str, value: str, part: str) -> N
     open_app.text_input(field).input(value)
     open_app.button("connect.form_open").click().run()
     assert part in open_app.error[0].proto.title.replace("\\", "")
+
+
+def test_no_address_that_is_entered_shows_its_password(open_app: AppTest) -> None:
+    """As people paste them: with signs that end a password, options of other clients, other commands' lines."""
+    for url in (
+        "redis://ada:ab/HIDDEN=@h:1",
+        "redis://ada:a?HIDDEN@h:1",
+        "redis://ada:a#HIDDEN@h:1",
+        "redis://ada:[HIDDEN]@h:1",
+        "redis://ada:HIDDEN@h:0",
+        "redis://ada:HIDDEN@127.0.0.1:1?ssl_cert_reqs=none",
+        "redis://ada:HIDDEN@127.0.0.1:1/0?db=2",
+        "redis://h?password=HIDDEN",
+        "redis-cli -h 127.0.0.1 -p 1 -a HIDDEN",
+        "ada:HIDDEN@127.0.0.1:1",
+        "unix://ada:HID/DEN@/run/s",
+        # Well-formed: no server listens there.
+        "redis://ada:a b@é%HIDDEN@127.0.0.1:1/3",
+        "redis://ada:\"'HIDDEN\\@127.0.0.1:1?db=2",
+        "rediss://%2F:%FFHIDDEN@127.0.0.1:1",
+    ):
+        open_app.text_input("connect.url").input(url)
+        for button in ("connect.form_test", "connect.form_open"):
+            open_app.button(button).click().run()
+            tables = "".join(table.value.to_csv() for table in open_app.dataframe)
+            titles = "".join(error.proto.title for error in open_app.error)
+            options = str(open_app.selectbox("target").options)
+            shown = "".join((texts(open_app), tables, titles, options, str(dict(open_app.query_params))))
+            assert not re.search("HID|DEN", shown), url
+            assert not open_app.exception, url
+    # Of the last.
+    assert any("not UTF-8, which no page can open" in e.proto.title.replace("\\", "") for e in open_app.error)
 
 
 def test_served_beyond_this_machine_nobody_enters_addresses(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -80,8 +81,14 @@ def test_a_map_is_drawn_and_there_at_once_the_next_time(opened: Open) -> None:
     assert not app.exception
     assert "Showing 600 of 2,000, random, seed 0" in said(app)
     assert "trustworthiness" in said(app)
+    assert re.search(r"Documents that lie together here are (mostly |often not )?alike", said(app))
     again = opened(map__n="600")
     assert "Showing 600 of 2,000" in said(again)
+    assert "The map drawn last" not in said(again)
+    assert "No map of this yet" in said(opened(map__n="601"))  # what somebody asks for is not replaced
+    first = opened()
+    assert "The map drawn last" in said(first)
+    assert "Showing 600 of 2,000" in said(first)
     for view, expected in (
         ("Quality", "What this map can show."),
         ("Compare", "Draw the second map"),

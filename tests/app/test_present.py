@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from streamlit.testing.v1 import AppTest
 from memdb.cluster.client import Client
 from memdb.cluster.target import Target
 from memdb.demo.app import environment
+from memdb.jobs import Job, Jobs
+from memdb.story.prepare import Prepared
+from memdb.ui.present.scene import Scene
 from memdb.ui.present.steps import STEPS
 from memdb.vectors import index
 from memdb.vectors.index import HnswField, IndexSpec
@@ -41,6 +45,33 @@ def opened(demo_target: Target, home: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def _said(app: AppTest) -> str:
     return " ".join([*(m.value for m in app.markdown), *(c.value for c in app.caption)])
+
+
+def test_a_step_that_is_not_prepared_says_so_and_how_to_prepare_it(demo_target: Target) -> None:
+    go_on = threading.Event()
+
+    def work(job: Job[Prepared]) -> Prepared:
+        job.report("Reading vectors", 3, 10)
+        go_on.wait(PATIENCE_S)
+        return Prepared()
+
+    def page() -> None:
+        import streamlit
+
+        streamlit.session_state["scene"].has("map")
+
+    job = Jobs().start("Presentation", work)
+    try:
+        until(lambda: job.state.stage == "Reading vectors", "it is at work")
+        app = AppTest.from_function(page, default_timeout=PATIENCE_S)
+        app.session_state["scene"] = Scene(demo_target, None, job)
+        app.run()
+        assert not app.exception
+        assert "Being prepared: the map" in _said(app)
+        assert "memdb present --prepare" in _said(app)
+    finally:
+        go_on.set()
+        job.wait(PATIENCE_S)
 
 
 def test_every_step_draws_and_leads_on(opened: Opener) -> None:

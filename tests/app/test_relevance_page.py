@@ -13,6 +13,7 @@ from memdb.cli.entry import parse
 from memdb.cli.evaluate import Evaluate
 from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Target
+from memdb.demo import labelled as labelled_set
 from memdb.demo.app import app_folder, environment
 from memdb.embedding import local
 from memdb.relevance import labels, store
@@ -109,6 +110,27 @@ def test_the_page_opens_as_the_command_begins(app: AppTest) -> None:
     assert "You have no labels yet." in said(app)
     assert "Are the answers right?" in said(app)
     assert app.button(key="relevance.start").disabled
+
+
+def test_the_index_of_the_demo_s_set_opens_with_it_and_others_lead_there(
+    app: AppTest, server_target: Target, prefix: str
+) -> None:
+    """Its labels name keys of that index alone."""
+    name = labelled_set.INDEX.name
+    with connect(server_target) as client:
+        fields = (TextField("content"), FlatField("v", local.DIMENSION))
+        index.create(client, IndexSpec(name, fields, (prefix + "none:",)))
+        try:
+            relevance(app)
+            assert app.segmented_control(key="relevance.labels").value == "mine"
+            links = [link.proto for link in app.get("page_link")]
+            assert [link for link in links if link.label == "Try it on the demo's labelled index"]
+            again = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
+            again.query_params["index"] = name
+            assert relevance(again).segmented_control(key="relevance.labels").value == "demo"
+            assert again.button(key="empty.act").label == "Ask them now"
+        finally:
+            client.execute("FT.DROPINDEX", name)
 
 
 def test_two_settings_are_compared_to_the_sentence(

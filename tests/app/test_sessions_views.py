@@ -367,13 +367,15 @@ def test_half_an_emoji_hides_no_other_session(app: AppTest, server: Client) -> N
 
 
 def test_memories_that_are_alike(app: AppTest, server: Client) -> None:
-    for i, text in enumerate(("Likes green tea", "Likes green tea!", "Lives in Oslo")):
+    for i, text in enumerate(("Likes green tea", "Likes green tea!", "Lives in Oslo", "Lives in Bergen")):
         server.execute("HSET", f"mem:{i}", "memory", text, "user_id", "ann", "hash", str(i))
     opened(app, format="Memories: a hash each · mem:")
     app.toggle(key="sessions.alike").set_value(True).run()
     healthy(app)
     pairs = next(f for f in frames(app) if "earlier" in f)
-    assert sorted([*pairs["earlier"], *pairs["later"]]) == ["Likes green tea", "Likes green tea!"]
+    told = sorted(zip(pairs["reading"], pairs["only earlier"], pairs["only later"], strict=True))
+    assert [reading for reading, _, _ in told] == ["duplicate", "may contradict"]
+    assert sorted(told[1][1:]) == ["Bergen", "Oslo"]
 
 
 def test_turns_by_the_vectors_stored_beside_them(app: AppTest, server: Client) -> None:

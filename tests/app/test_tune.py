@@ -225,6 +225,20 @@ def test_before_a_run_the_page_says_what_a_sweep_does(
     assert not app.error
     assert "Which EF_RUNTIME meets the target?" in texts(app)
     assert not app.button(key="recall.start").disabled
+    app.segmented_control(key="recall.read").set_value("All").run()
+    app.button(key="empty.act").click().run()  # the same as the form's, where it is seen first
+    assert "recall.job" in app.session_state
+
+
+def test_runs_of_other_indexes_are_offered_before_the_first_of_this(
+    small: Client, folder: Path, prefix: str, kept_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(kept_home, folder)
+    entry = store.listed(folder)[0]
+    app = opened(small.target, folder, monkeypatch, RECALL, prefix + "none")
+    assert not app.exception
+    assert "Measured before, of other indexes:" in texts(app)
+    assert [link for link in app.get("page_link") if f"recall.run={entry.id}" in link.proto.query_string]
 
 
 def test_a_sweep_ends_in_one_sentence_and_is_saved(page_run: AppTest, folder: Path) -> None:

@@ -235,6 +235,7 @@ def test_sessions_page_by_page_and_one(memdb: Run, client: Client) -> None:
         status, out, _ = memdb("sessions", "usage", "--user", "cli0", "--json")
         usage = json.loads(out)
         assert (usage["sessions"], usage["tools"], len(usage["by_session"])) == (3, [], 3)
+        assert usage["of_last_turns"]["turns"] == 20
         assert usage["tokens_about"] == sum(row["tokens_about"] for row in usage["by_session"]) > 0
         status, out, _ = memdb("sessions", "near", "object storage", "--user", "cli1", "--json")
         near = json.loads(out)

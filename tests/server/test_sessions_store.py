@@ -23,6 +23,8 @@ from memdb.sessions.strategy import LARGEST_STEP, Budget, SessionPage
 from memdb.sessions.summaries import HISTORY_BYTES, SessionSummary
 from memdb.sessions.users import user_record
 
+pytestmark = pytest.mark.any_engine
+
 SESSIONS = 5_000
 
 
@@ -276,7 +278,7 @@ BAD: dict[str, tuple[dict[str, Arg], str]] = {
     "5 MB context": ({"context": "x" * 5 * 2**20}, ""),
     "9 MB context": ({"context": "x" * 9 * 2**20}, "has 9.0 MiB and was not read"),
     "HTML and ANSI": ({"context": "<script>alert(1)</script> **x** \x1b[31m"}, ""),
-    "deep JSON": ({"history": "[" * 100_000}, "nested too deeply"),
+    "deep JSON": ({"history": "[" * 100_000}, "Nested too deeply, and damaged at character 1 of"),
 }
 
 

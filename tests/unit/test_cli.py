@@ -266,6 +266,36 @@ def test_commands_print_through_output_alone() -> None:
         assert not [module for module in modules if module.startswith("rich")], file.name
 
 
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_a_terminal_gets_sentences_wrapped_between_words_and_a_pipe_as_they_are(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sentence = "1,000,000 documents of 1,536 × FLOAT32 with 1,024 bytes of metadata, and a well-known " * 3
+    command = "  " + "redis-cli FT.SEARCH idx:embeddings " * 6
+    monkeypatch.setenv("COLUMNS", str(width))
+    for stream, is_terminal in ((_Terminal(), True), (io.StringIO(), False)):
+        monkeypatch.setattr(sys, "stdout", stream)
+        output.say(f"{sentence}\n{command}")
+        *told, last = stream.getvalue().rstrip("\n").split("\n")
+        assert last.rstrip() == command.rstrip()  # something to copy is never cut
+        assert " ".join(told).split() == sentence.split()
+        assert (max(map(len, told)) <= width) == is_terminal
+
+
+def test_an_address_is_not_broken_within_a_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    address = "rediss://node-12.a.example.org:41117"
+    output.print_table("", ["URL", "process", "data"], [[address, "12", "/var/lib/" + "long/" * 12]])
+    assert address in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_a_hit_is_a_block_that_fits_the_terminal(width: int) -> None:
     fields = {

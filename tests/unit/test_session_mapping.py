@@ -155,3 +155,17 @@ def test_the_file_gives_back_what_was_saved(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(BadSettings, match=r"session_formats\.toml"):
             format_file.own_formats(settings)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["m10", "m2", "title", "m1"], ["m1", "m2", "m10", "title"]),
+        (["10", "owner", "9"], ["9", "10", "owner"]),
+        (["user_2", "assistant_3", "user_1"], ["user_1", "user_2", "assistant_3"]),
+        (["c0ffee9", "beef", "add1"], ["c0ffee9", "beef", "add1"]),
+        (["b", "a"], ["b", "a"]),
+    ],
+)
+def test_fields_come_by_their_numbers_and_ids_as_they_are(names: list[str], expected: list[str]) -> None:
+    assert dig({name: name for name in names}, "[*]") == expected

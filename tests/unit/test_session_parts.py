@@ -392,6 +392,27 @@ SHAPES: dict[str, tuple[list[Any], list[str]]] = {
         ],
         ['user: [error t1: no {"a": 1}]'],
     ),
+    "AG2's tool responses beside their content": (
+        [
+            {
+                "role": "tool",
+                "content": "4",
+                "tool_responses": [{"tool_call_id": "c1", "role": "tool", "content": "4"}],
+            }
+        ],
+        ["tool: [result c1: 4]"],
+    ),
+    "Telegram's senders": (
+        [
+            {"from": {"id": 5, "is_bot": False}, "text": "hi"},
+            {"from": {"id": 6, "is_bot": True}, "text": "ho"},
+        ],
+        ["user: hi", "assistant: ho"],
+    ),
+    "Dify's files": (
+        [{"role": "user", "text": "hi", "files": [{"type": "image", "url": "https://example.com/a.png"}]}],
+        ["user: hi [image, https://example.com/a.png]"],
+    ),
     "Haystack's reasoning": (
         [
             {
@@ -668,6 +689,7 @@ def test_vectors_are_no_text_in_utf_16() -> None:
             raw = bytearray(draw.normal(size=64).astype(dtype).tobytes())
             raw[:2] = (b"a\0", b"\0a")[int(draw.integers(2))]
             assert wide_text(bytes(raw)) is None
+    assert wide_text(np.array([0.5] * 15 + [1.5], "<f4").tobytes()) is None
 
 
 @pytest.mark.parametrize("packed", [bytes, gzipped])

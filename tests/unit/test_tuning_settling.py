@@ -61,6 +61,16 @@ def test_so_few_gains_that_they_are_within_what_is_let_pass() -> None:
     assert ended(Index([10] * 398 + [2_000] * 2)) == 1_024
 
 
+def test_below_a_thousand_a_single_gain_of_the_last_query_raises_it() -> None:
+    for needed, ef, asked in (
+        ([10] * 200, 512, {512: 200, 1_024: 200}),
+        ([10] * 199 + [1_000], 1_024, {512: 200, 1_024: 200, 2_048: 128}),
+    ):
+        index = Index(needed)
+        assert settled(index.ask, 512, 4_096, len(needed), 30)[0] == ef
+        assert index.asked == asked
+
+
 def test_other_documents_as_near_are_no_gain() -> None:
     assert ended(Index([2_000] * 100, far=1.5)) == 1_024
 
@@ -88,7 +98,7 @@ def test_an_index_without_the_setting_is_left_to_be_asked() -> None:
     assert not index.asked
 
 
-def test_it_begins_above_what_is_measured_within_what_the_engine_takes() -> None:
-    assert reference_ef(SweepRequest("i", ef_max=100), 4_096) == 1_000
-    assert reference_ef(SweepRequest("i", ef_max=1_500), 4_096) == 3_000
-    assert reference_ef(SweepRequest("i", ef_max=4_000), 4_096) == 4_096
+def test_it_begins_no_lower_than_what_is_measured_within_what_the_engine_takes() -> None:
+    assert reference_ef(SweepRequest("i", ef_max=100), 4_096) == 500
+    assert reference_ef(SweepRequest("i", ef_max=1_500), 4_096) == 1_500
+    assert reference_ef(SweepRequest("i", ef_max=5_000), 4_096) == 4_096

@@ -96,6 +96,41 @@ def test_calibrated_queries_are_as_hard_as_documents_left_out(metric: str) -> No
     assert _recall(graph, inside[:1_000], inside, metric, own) > truth + 0.01
 
 
+@pytest.mark.long
+def test_under_a_filter_they_are_as_hard_as_what_it_lets_through() -> None:
+    """A filter lets half of the documents through, and the others lie otherwise: what is hard for all is not for
+    these."""
+    random = np.random.default_rng(3)
+    flat = random.normal(size=(3_000, 8)) @ random.normal(size=(8, 24))
+    order = random.permutation(6_000)
+    everything = np.concatenate([flat, 4 + random.normal(size=(3_000, 24))]).astype(np.float32)[order]
+    passes, some = order < 3_000, everything[:3_000]
+    of_all = unseen.calibrated(some, "L2", 4, 20, 10, 0)
+    of_these = unseen.calibrated(some, "L2", 4, 20, 10, 0, matching=passes[:3_000])
+    inside, outside = everything[1_500:], everything[:1_500][passes[:1_500]]
+    graph = unseen._graph(inside, unseen._Build("L2", 4, 20))
+    graph.expansion_search = 20
+    own = np.flatnonzero(passes[1_500:])[:1_500]
+    ways, reach = unseen.nearest_ways(inside[own], inside, "L2")
+    lent = np.array(unseen.lent(range(len(own)), range(len(own)), 5))
+    truth = _recall(graph, outside, inside, "L2", np.full(len(outside), -1))
+    flattering, made = (
+        _recall(graph, unseen.moved(inside[own], reach, ways[lent], c.scale, "L2"), inside, "L2", own)
+        for c in (of_all, of_these)
+    )
+    assert flattering > truth + 0.02
+    assert made == pytest.approx(truth, abs=0.02)
+
+
+@pytest.mark.long
+def test_a_filter_of_few_documents_is_calibrated_with_all() -> None:
+    vectors = _points(1_200, 16, "L2", seed=4)
+    few = np.arange(1_200) < unseen.FEWEST_MATCHING - 1
+    assert unseen.calibrated(vectors, "L2", 8, 50, 10, 0, matching=few) == unseen.calibrated(
+        vectors, "L2", 8, 50, 10, 0
+    )
+
+
 def _recall(graph, asked: np.ndarray, inside: np.ndarray, metric: str, own: np.ndarray) -> float:  # type: ignore[no-untyped-def]
     wide = inside.astype(np.float64)
     hits = 0

@@ -101,6 +101,8 @@ def test_vectors_as_people_have_them(name: str, content: bytes) -> None:
         ("deep.json", b"[" * 100_000, "not a vector"),
         ("ragged.json", b"[[1, 2], [3]]", "2 vectors"),
         ("dots.txt", b"[1. 2. ... 3.]", "not a vector"),
+        ("underscore.txt", b"1_0 2 3", "not a vector"),
+        ("lone.txt", b"7", "has 1 number;"),
     ],
 )
 def test_what_is_not_one_vector_is_refused_in_words(name: str, content: bytes, message: str) -> None:

@@ -129,4 +129,4 @@ def _target() -> tuple[str, Target]:
         else None,
         read_from_replicas=values["connect.replicas"],
     ).checked()
-    return target.name, target
+    return target.name, targets.openable(target)

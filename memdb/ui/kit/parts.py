@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 
@@ -117,12 +118,45 @@ def unfinished(*infos: IndexInfo) -> None:
             st.warning(markdown(info.unfinished), icon=":material/construction:")
 
 
-def empty(title: Markdown, what_next: Markdown, icon: Markdown = ":material/inbox:") -> None:
-    """An empty state that says what to do next. Texts are ours, not stored values."""
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What a button starts."""
+
+    on_button: Markdown
+    callback: Callable[..., None]
+    args: tuple[object, ...]
+
+
+def empty(
+    title: Markdown,
+    what_next: Markdown,
+    icon: Markdown = ":material/inbox:",
+    act: Act | None = None,
+    *,
+    locked: bool = False,
+) -> None:
+    """An empty state that says what to do next. Texts are ours, not stored values.
+
+    Args:
+        title: what is not there yet.
+        what_next: what brings it.
+        icon: before the title.
+        act: what brings it, as a button.
+        locked: the button is seen, and cannot be pressed.
+    """
     with st.container(border=True, horizontal_alignment="center"):
         st.space("small")
         st.markdown(f"### {icon} {title}", text_alignment="center")
         st.markdown(what_next, text_alignment="center")
+        if act is not None:
+            st.button(
+                act.on_button,
+                key="empty.act",
+                type="primary",
+                disabled=locked,
+                on_click=act.callback,
+                args=act.args,
+            )
         st.space("small")
 
 

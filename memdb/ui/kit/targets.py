@@ -17,7 +17,7 @@ from memdb.cluster.find import app_target, known, offered
 from memdb.cluster.rights import Rights
 from memdb.cluster.target import Target
 from memdb.cluster.targets import Named, Password
-from memdb.display import Markdown, labels, markdown
+from memdb.display import Markdown, is_utf8, labels, markdown
 from memdb.errors import BadSettings, MemDBError
 from memdb.settings import Settings
 from memdb.ui.kit import access, cached
@@ -156,7 +156,7 @@ def current() -> Target:
             "Who runs this app says in its settings file, under [access], who may open which.",
         )
     if access.on_this_machine():
-        return app_target(settings())
+        return openable(app_target(settings()))
     raise BadSettings(
         "No server is offered to visitors of this app.",
         "Who runs it names one in the settings file, or starts the app with MEMDB_URL.",
@@ -179,7 +179,21 @@ def open_named(named: Named) -> Target:
     Raises:
         MemDBError: its settings are wrong, or the password cannot be had.
     """
-    return _resolved(named) if named.password.source == "secret" else library.resolve(named)
+    return openable(_resolved(named) if named.password.source == "secret" else library.resolve(named))
+
+
+def openable(target: Target) -> Target:
+    """A target that pages can open: their caches take texts alone.
+
+    Raises:
+        BadSettings: its password or the path of its socket holds bytes that are not UTF-8.
+    """
+    if not (is_utf8(target.password) and is_utf8(target.path)):
+        raise BadSettings(
+            "The password or the socket's path holds bytes that are not UTF-8, which no page can open.",
+            "The command line can: `memdb doctor`. Here, choose another password.",
+        )
+    return target
 
 
 def selector() -> None:

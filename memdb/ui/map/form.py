@@ -78,6 +78,11 @@ def form(target: Target, info: IndexInfo) -> MapRequest | MemDBError:
     return request
 
 
+def untouched(info: IndexInfo) -> MapRequest:
+    """What the form asks for before anybody changed it."""
+    return replace(DEFAULT, index=info.name, field=info.vector_field()[0].name)
+
+
 def layout_widgets(request: MapRequest, info: IndexInfo, key: str, first: int = 0) -> MapRequest:
     """Which layout, presets and parameters; the preset at place `first` is chosen at first."""
     _, params = info.vector_field()

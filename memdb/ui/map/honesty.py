@@ -8,6 +8,7 @@ import streamlit as st
 
 from memdb import intervals
 from memdb.display import markdown
+from memdb.maps.request import Quality
 from memdb.ui.kit import charts, parts, state
 from memdb.ui.map import figures, region
 from memdb.ui.map.shown import MapView
@@ -95,6 +96,19 @@ def _kept_of(shown: MapView) -> str:
     )
 
 
+def founded(quality: Quality) -> str:
+    """How well the groups of a map are founded, in a word."""
+    trust = quality.trustworthiness
+    return "well" if trust > 0.95 else "fairly" if trust > 0.85 else "poorly"
+
+
+def headline(method: str, quality: Quality) -> str:
+    """What a reader may take from the picture, before any figure."""
+    alike = {"well": "are alike", "fairly": "are mostly alike", "poorly": "are often not alike"}
+    apart = "" if method == "PCA" else " How far groups lie apart and how large they look means nothing."
+    return f"**Documents that lie together here {alike[founded(quality)]}.**{apart}"
+
+
 def words(shown: MapView, recall: float) -> str:
     """One paragraph: what the map can and cannot show here."""
     made = shown.made
@@ -102,9 +116,7 @@ def words(shown: MapView, recall: float) -> str:
     assert quality is not None  # noqa: S101  # asked before
     dim = shown.info.vector_field(made.request.field)[1].dim
     torn = float((quality.kept < 0.2).mean())
-    fits = (
-        "well" if quality.trustworthiness > 0.95 else "fairly" if quality.trustworthiness > 0.85 else "poorly"
-    )
+    fits = founded(quality)
     return (
         f"**What this map can show.** {dim:,} dimensions are flattened to {made.request.dimensions:d}. "
         f"Groups that lie "

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import line, markdown
+from memdb.display import duration, line, markdown
 from memdb.errors import MemDBError, UnknownIndex
 from memdb.maps import store
 from memdb.maps.facets import Bools, Facet
@@ -110,13 +110,22 @@ def right_side(target: Target, info: IndexInfo, asked: MapRequest | MemDBError) 
     if made is None:
         partial = form.DRAWING.ended(asked)  # what a cancelled or failed job had drawn
         made = partial.result if partial is not None else None
+    if made is None and asked == form.untouched(info):
+        made = _last_drawn(target, info)
+        if made is not None:
+            st.caption(
+                f":material/history: The map drawn last, {duration(time.time() - made.made_at)} ago. "
+                "“Draw the map” draws one as the form says."
+            )
     if made is None:
         parts.empty(
             "No map of this yet",
             f"“Draw the map” reads vectors of **{markdown(info.name, 80)}**, shows their widest plane "
-            f"at once and then "
-            "lays out their neighbourhoods. 10,000 points take about ten seconds.",
+            "at once, then lays out their neighbourhoods: which documents are alike, what each group is "
+            "about, what the index misses, and how far the picture can be believed. "
+            "10,000 points take about ten seconds.",
             ":material/scatter_plot:",
+            parts.Act("Draw it now", form.start, (target, info, asked)),
         )
         _kept_maps(target, info)
         return
@@ -143,11 +152,24 @@ def right_side(target: Target, info: IndexInfo, asked: MapRequest | MemDBError) 
             _map(shown)
 
 
+def _plain(target: Target, info: IndexInfo) -> list[store.KeptMap]:
+    """Kept maps of this index without a filter, the last looked at first."""
+    mine = [each for each in store.listed(cached.home(), target) if each.request.index == info.name]
+    return [each for each in mine if each.request.condition == "*"][:3]
+
+
+def _last_drawn(target: Target, info: IndexInfo) -> Map | None:
+    """For who has asked for nothing yet: a kept map that still holds."""
+    for each in _plain(target, info):
+        made = map_cached.kept(target, info, each.request)
+        if made is not None:
+            return made
+    return None
+
+
 def _kept_maps(target: Target, info: IndexInfo) -> None:
     """Maps of this index that are there at once."""
-    mine = [each for each in store.listed(cached.home(), target) if each.request.index == info.name]
-    plain = [each for each in mine if each.request.condition == "*"][:3]
-    for kept in plain:
+    for kept in _plain(target, info):
         request = kept.request
         shown = f"{min(request.count, kept.total):,} of {kept.total:,}" if request.by != "all" else "all"
         st.page_link(
@@ -215,6 +237,8 @@ def _head(shown: MapView) -> None:
     if made.graph_recall is not None:
         words.append(made.graph_recall.words)
     words.append(f"{sum(s for _, s in made.seconds):.1f} s")
+    if quality is not None:
+        st.markdown(f"{honesty.headline(made.method, quality)} “Quality” has the figures.")
     st.markdown(" · ".join(words))
     for note in made.notes:
         st.caption(f":material/info: {markdown(note, 300)}")
@@ -280,7 +304,7 @@ def _canvas(
     titles = map_query.titles(shown, overlay) if overlay is not None else {}
     upon = painting.Upon(made.xy)
     hovered = st.session_state.get(_HOVERED)
-    beside = st.columns([3, 1]) if bars else [st.container()]
+    beside = st.columns([2, 1]) if bars else [st.container()]
     with beside[0]:
         seen = canvas.show(
             points,

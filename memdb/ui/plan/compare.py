@@ -77,6 +77,7 @@ def cost_view(sizing: SizingPlan, bills: tuple[Bill, ...]) -> None:
             f"**{least}${_usd(cheapest):,.0f}** a month ({markdown(cheapest.grade)})."
         )
         _could_be_off(told, cheapest)
+        _what_it_buys(told, cheapest)
         st.plotly_chart(
             figures.bills(
                 [bill.title for bill in told],
@@ -326,6 +327,20 @@ def _could_be_off(told: list[Bill], cheapest: Bill) -> None:
         st.caption(
             f":material/info: Prices are not known so well: it could be {markdown(', '.join(rivals))}."
         )
+
+
+def _what_it_buys(told: list[Bill], cheapest: Bill) -> None:
+    """The cheapest beside MemoryDB by what a month does not show."""
+    for bill in comparison.beside_memorydb(told, cheapest):
+        latency, loss = comparison.gives(bill)
+        st.markdown(
+            f"- **{markdown(bill.title)}**, ${_usd(bill):,.0f}: p99 of a query {markdown(latency)}; "
+            f"lost when a node dies: {markdown(loss)}."
+        )
+    st.caption(
+        "As AWS or others say, not measured here. “Table” has all dimensions, “Advisor” says which service "
+        "fits your use."
+    )
 
 
 def _between(bill: Bill) -> str:

@@ -73,4 +73,9 @@ def _wait(scene: Scene, part: str) -> None:
         st.rerun()
     assert job is not None  # noqa: S101  # st.rerun() does not come back
     state = job.state
-    st.progress(state.fraction, text=f"Preparing {PARTS[part]}: {markdown(state.stage)}")
+    st.markdown(f"#### Being prepared: {PARTS[part]}")
+    st.progress(state.fraction, text=markdown(state.stage))
+    st.caption(
+        "It is made once, and appears here by itself; → goes on meanwhile. `memdb present --prepare` makes "
+        "it before anybody looks on: then this step opens at once."
+    )

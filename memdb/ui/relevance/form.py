@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from memdb.cluster.target import Target
+from memdb.demo import labelled as demo_set
 from memdb.display import counted, labels, line, markdown
 from memdb.embedding import choice
 from memdb.errors import BadInput, MemDBError
@@ -47,7 +48,7 @@ def form(target: Target, info: IndexInfo) -> Asked | Missing | MemDBError:
     labelled: Source | Judgements | Missing = "mine"
     with st.container(border=True):
         try:
-            labelled = _labelled()
+            labelled = _labelled(info)
         except MemDBError as exc:
             wrong = exc
     count = st.number_input(
@@ -116,12 +117,17 @@ def form(target: Target, info: IndexInfo) -> Asked | Missing | MemDBError:
     return labelled if isinstance(labelled, Missing) else Asked(request, labelled)
 
 
-def _labelled() -> Source | Judgements | Missing:
+def _first_origin(info: IndexInfo) -> str:
+    """Before anybody chose: the user's own labels, or on the index that the demo's set is about that set."""
+    return "demo" if info.name == demo_set.INDEX.name else "mine"
+
+
+def _labelled(info: IndexInfo) -> Source | Judgements | Missing:
     origin = st.segmented_control(
         "Questions and labels",
         list(ORIGINS),
         format_func=ORIGINS.__getitem__,
-        default="mine",
+        default=_first_origin(info),
         required=True,
         key="relevance.labels",
         bind="query-params",

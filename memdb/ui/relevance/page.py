@@ -5,10 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from memdb.cluster.target import Target
+from memdb.demo import labelled as demo_set
 from memdb.display import code, labels, markdown
 from memdb.errors import MemDBError
 from memdb.ui import frame
-from memdb.ui.kit import cached, parts, role
+from memdb.ui.kit import cached, parts, role, state
 from memdb.ui.relevance import another, files, form, job, runs, views
 from memdb.ui.relevance import cached as own
 from memdb.ui.relevance.form import Asked, Missing
@@ -28,7 +29,7 @@ def _draw(target: Target, info: IndexInfo) -> None:
         asked = form.form(target, info)
         _start_button(target, asked)
     with right:
-        _right(target, info)
+        _right(target, info, asked)
 
 
 def _start_button(target: Target, asked: Asked | Missing | MemDBError) -> None:
@@ -55,7 +56,7 @@ def _start_button(target: Target, asked: Asked | Missing | MemDBError) -> None:
         )
 
 
-def _right(target: Target, info: IndexInfo) -> None:
+def _right(target: Target, info: IndexInfo, asked: Asked | Missing | MemDBError) -> None:
     if job.watch():
         return
     job.ended(target)
@@ -80,7 +81,7 @@ def _right(target: Target, info: IndexInfo) -> None:
         elif view == "Another model":
             another.view(target, info)
         elif shown is None:
-            _invitation()
+            _invitation(target, info, asked)
         elif view == "Questions":
             views.questions_view(shown)
         elif view == "Code and files":
@@ -112,11 +113,24 @@ def _chosen() -> str | None:
     return chosen
 
 
-def _invitation() -> None:
+def _invitation(target: Target, info: IndexInfo, asked: Asked | Missing | MemDBError) -> None:
+    none_yet = " No labels yet? Judge hits on the Search page, or give files on the left."
     parts.empty(
         "Are the answers right?",
-        "Labelled questions are asked under each setting. The page then says how good the answers are, which "
-        "setting is better, and how sure that is. No labels of your own yet? Choose the demo's set on the "
-        "left, or judge hits on the Search page.",
+        "Each setting is asked the labelled questions. Then this page says how good the answers are (nDCG, "
+        "MRR, precision, recall), and of two settings which is better and how sure that is."
+        + ("" if isinstance(asked, Asked) else none_yet),
         ":material/fact_check:",
+        parts.Act("Ask them now", job.start, (target, asked.request, asked.labelled))
+        if isinstance(asked, Asked)
+        else None,
+        locked=job.EVALUATING.current() is not None or role.locked(),
     )
+    name = demo_set.INDEX.name
+    if isinstance(asked, Missing) and info.name != name and name in frame.listed_names(target):
+        st.page_link(
+            frame.link("relevance"),
+            label="Try it on the demo's labelled index",
+            icon=":material/fact_check:",
+            query_params={state.INDEX: state.index_in_link(name)},
+        )

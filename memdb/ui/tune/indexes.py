@@ -7,7 +7,7 @@ from itertools import product
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import bytes_text, code, labels, markdown
+from memdb.display import bytes_text, code, counted, labels, markdown
 from memdb.errors import MemDBError
 from memdb.tuning import candidates as comparison
 from memdb.tuning import shadow
@@ -93,12 +93,21 @@ def right_side(target: Target, base: IndexInfo, request: SweepRequest | None) ->
             "the original is never touched.",
             ":material/stacks:",
         )
-    tables(every, request)
     measured = [c for c in every if c.run is not None and c.run.points]
-    if not measured:
-        st.caption("Not measured yet with these settings: “Measure all” runs the same sweep on every index.")
-        return
-    comparison_charts(measured, request)
+    if 1 < len(every) != len(measured) and not running:
+        left = f"{len(every) - len(measured)} of {counted(len(every), 'index', 'indexes')}"
+        parts.empty(
+            "Which index is worth its memory?",
+            f"Not measured with these settings: {markdown(left)}. “Measure all” asks every index the same "
+            "queries and times them in turn. Then this page says in a sentence which index gains how much "
+            "recall, for how much memory and time.",
+            ":material/balance:",
+            parts.Act("Measure them now", _start_sweeps, (target, base, request)),
+            locked=role.locked(),
+        )
+    tables(every, request)
+    if measured:
+        comparison_charts(measured, request)
 
 
 # ---- build -----------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import pandas as pd
 import streamlit as st
 
-from memdb.display import bytes_text, counted, line, markdown
+from memdb.display import bytes_text, line, markdown
 from memdb.tuning import interleaved
 from memdb.tuning.candidates import Candidate, conclusions, timed_together, trade
 from memdb.tuning.run import SweepRequest
@@ -25,14 +25,6 @@ def tables(every: tuple[Candidate, ...], request: SweepRequest) -> None:
     takes, gives = takes_frame(every), gives_frame(every)
     for sentence in conclusions(every):
         st.markdown(f":material/balance: {markdown(sentence, 400)}")
-    unmeasured = sum(c.run is None or not c.run.points for c in every)
-    if 0 < unmeasured < len(every):
-        left = f"{unmeasured} of {counted(len(every), 'index', 'indexes')}"
-        st.info(
-            f"Not measured with these settings: {markdown(left)}. “Measure all” asks every index the same "
-            "queries and times them in turn; then this page says which one is worth its memory.",
-            icon=":material/balance:",
-        )
     st.markdown("###### Memory and build time")
     st.dataframe(
         takes,

@@ -35,7 +35,7 @@ def _draw(target: Target, info: IndexInfo) -> None:
         start_button(target, info, asked)
         watching.section(target, info, asked)
     with right:
-        right_side(target, info)
+        right_side(target, info, asked)
 
 
 def _same_documents(target: Target, info: IndexInfo) -> None:
@@ -83,8 +83,8 @@ def start_button(target: Target, info: IndexInfo, asked: SweepRequest | MemDBErr
         )
 
 
-def right_side(target: Target, info: IndexInfo) -> None:
-    """The job while it runs, else the chosen run."""
+def right_side(target: Target, info: IndexInfo, asked: SweepRequest | MemDBError) -> None:
+    """The job while it runs, else the chosen run; before the first, what a sweep of the form would say."""
     if tune_job.watch(target, info):
         return
     tune_job.ended(target)
@@ -97,7 +97,9 @@ def right_side(target: Target, info: IndexInfo) -> None:
         views.facts(run)
         views.use_ef(shown)
     elif st.session_state.get("recall.view", "Curve") != "Runs":
-        _invitation(info)
+        _invitation(target, info, asked)
+        if not tune_cached.listed(cached.home()):
+            return
     view = st.segmented_control(
         "View",
         list(VIEWS),
@@ -114,7 +116,7 @@ def right_side(target: Target, info: IndexInfo) -> None:
         if view == "Runs":
             runs.runs_view(shown)
         elif shown is None:
-            st.caption("Run a sweep, or open a saved one under “Runs”.")
+            st.caption("Start a sweep, or open a saved run under “Runs”.")
         elif view == "Each query":
             each.view(shown)
         elif view == "Misses":
@@ -170,11 +172,28 @@ def _now(target: Target, info: IndexInfo, name: str) -> IndexInfo | None:
         return None
 
 
-def _invitation(info: IndexInfo) -> None:
+def _invitation(target: Target, info: IndexInfo, asked: SweepRequest | MemDBError) -> None:
+    ready = isinstance(asked, SweepRequest)
+    goal = f" ({markdown(asked.goal.words(asked.k))})" if isinstance(asked, SweepRequest) else ""
     parts.empty(
         "Which EF_RUNTIME meets the target?",
-        f"A sweep asks this index ({info.documents:,} documents) the same queries at several settings, "
-        f"compares "
-        "every answer with the exact one, and says which setting is enough, and how sure that is.",
+        f"A sweep asks this index ({info.documents:,} documents) the same queries at several settings and "
+        f"compares every answer with the exact one. Then this page says which setting meets the "
+        f"target{goal}, how sure that is, what each setting takes in time, and which queries it fails.",
         ":material/speed:",
+        parts.Act("Start the sweep", tune_job.start, (target, info, asked)) if ready else None,
+        locked=tune_job.SWEEPING.current() is not None or role.locked(),
     )
+    others: dict[str, Listed] = {}  # newest first: of two with the same words the newer
+    for entry in tune_cached.listed(cached.home()):
+        if entry.index != info.name:
+            others.setdefault(_label(entry), entry)
+    if others:
+        st.caption("Measured before, of other indexes:")
+    for label, entry in list(others.items())[:_OFFERED]:
+        st.page_link(
+            frame.link("recall"),
+            label=label,
+            icon=":material/history:",
+            query_params={state.INDEX: state.index_in_link(info.name), "recall.run": entry.id},
+        )
