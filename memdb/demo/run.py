@@ -15,6 +15,7 @@ from memdb.cluster.client import connect
 from memdb.cluster.engine import Engine, start
 from memdb.cluster.find import from_settings
 from memdb.cluster.target import Target
+from memdb.demo import progress
 from memdb.demo.app import App, app_folder, check_port, environment, open_browser
 from memdb.demo.supervise import Keeper, Signals
 from memdb.errors import Busy, EngineUnavailable, Unreachable
@@ -192,7 +193,10 @@ class _Loading:
         if state.status == "running":
             if state.total:
                 self._screen.report(state.stage, state.done, state.total)
+            address = self._target.address
+            progress.note(self._settings.home, address, state.stage, state.done, state.total)
             return False
+        progress.clear(self._settings.home)
         error = self._job.error
         if isinstance(error, Unreachable | Busy | EngineUnavailable) and self._engine is not None:
             self._job = Job("Demo data", self._work)  # its keeper brings the engine back, or gives up
@@ -208,6 +212,7 @@ class _Loading:
         """End it; what is loaded stays, and the next start goes on from there."""
         self._job.cancel()
         self._job.wait(_CANCEL_S)
+        progress.clear(self._settings.home)
 
     def _work(self, job: Job[str]) -> str:
         # Heavy: imported while engine and app start.

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.demo import labelled, loader, second
+from memdb.demo import labelled, loader, progress, second
 from memdb.display import bytes_text, code, counted, duration, line, markdown
 from memdb.errors import MemDBError, NotAllowed, UnknownIndex
 from memdb.jobs import Job
@@ -37,6 +37,7 @@ def live(target: Target) -> None:
     """Facts, indexes and nodes, drawn again and again; each read is as old as its cache allows."""
     with parts.errors_shown(target):
         health_line(target)
+        _being_loaded(target)
         _facts(target)
         with parts.errors_shown():  # this user may not list them; the rest of the page stands
             infos, refused = _infos(target)
@@ -325,17 +326,18 @@ def _indexes(target: Target, infos: list[IndexInfo], refused: dict[str, NotAllow
         hide_index=True,
         column_order=[name for name in rows[0] if name not in quiet],
         column_config={
-            "index": st.column_config.TextColumn(width=180),
+            "index": st.column_config.TextColumn(width=175),
             "state": st.column_config.TextColumn(width=55),
             "built": st.column_config.ProgressColumn("built", format="percent", min_value=0, max_value=1),
             "documents": st.column_config.NumberColumn(format="localized", width=85),
             "field": st.column_config.TextColumn(width=80),
             "algorithm": st.column_config.TextColumn(width=70),
-            "dimensions": st.column_config.NumberColumn(width=80),
+            "dimensions": st.column_config.NumberColumn("dim", help="dimensions", width=50),
             "metric": st.column_config.TextColumn(width=65),
             "M": st.column_config.NumberColumn(width=40),
             "EF_CONSTRUCTION": st.column_config.NumberColumn("EFC", help="EF_CONSTRUCTION", width=55),
-            "vector memory": st.column_config.TextColumn(width=100),
+            "vector memory": st.column_config.TextColumn("memory", help="of the vectors", width=75),
+            "prefixes": st.column_config.TextColumn(width=85),
         },
         placeholder="–",
         key="home.indexes",
@@ -410,6 +412,19 @@ def _start(target: Target) -> None:
         return loaded
 
     LOADING.start("Load the demo data", work)
+
+
+def _being_loaded(target: Target) -> None:
+    """What `memdb demo` still does: the page may be opened before its data is there."""
+    with parts.errors_shown():
+        told = progress.now(cached.home(), target.address)
+        if told is None:
+            return
+        share = min(told.done / told.total, 1.0) if told.total > 0 else 0.0
+        counted_words = f", {told.done:,} of {told.total:,}" if told.total > 0 else ""
+        st.progress(
+            share, markdown(f"The demo data is being loaded. {told.stage or 'Beginning'}{counted_words}")
+        )
 
 
 def _loading(target: Target) -> None:

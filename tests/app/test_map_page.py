@@ -58,6 +58,16 @@ def opened(demo_target: Target, folder: Path, monkeypatch: pytest.MonkeyPatch) -
     return opener
 
 
+def test_an_index_without_documents_is_no_error(opened: Open, server_target: Target, prefix: str) -> None:
+    with connect(server_target) as client:
+        index.create(client, IndexSpec(f"{prefix}none", (HnswField("v", 8),), (f"{prefix}n:",)))
+        app = opened(server_target, index=f"{prefix}none")
+        index.drop(client, f"{prefix}none")
+    assert not app.error
+    assert any("This index holds no documents" in each.value for each in app.markdown)
+    assert "map.draw" not in {button.key for button in app.button}
+
+
 def drawn(app: AppTest) -> AppTest:
     """Press the button and wait for the job."""
     app.button(key="map.draw").click().run()

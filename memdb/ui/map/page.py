@@ -89,6 +89,14 @@ def _left_of_a_dropped_index(target: Target) -> None:
 
 
 def _draw(target: Target, info: IndexInfo) -> None:
+    if info.told_documents == 0 and info.build.ready and form.drawn_last(target) is None:
+        parts.empty(
+            "This index holds no documents",
+            "There is nothing to draw yet. An index takes in what is written under its prefixes; "
+            "Home shows them, and how many documents each index holds.",
+            ":material/scatter_plot:",
+        )
+        return
     left, right = st.columns([1, 3], gap="medium")
     with left:
         asked = form.form(target, info)
@@ -150,6 +158,8 @@ def right_side(target: Target, info: IndexInfo, asked: MapRequest | MemDBError) 
             _files(shown)
         else:
             _map(shown)
+    for note in made.notes:
+        st.caption(f":material/info: {markdown(note, 300)}")
 
 
 def _plain(target: Target, info: IndexInfo) -> list[store.KeptMap]:
@@ -240,8 +250,6 @@ def _head(shown: MapView) -> None:
     if quality is not None:
         st.markdown(f"{honesty.headline(made.method, quality)} “Quality” has the figures.")
     st.markdown(" · ".join(words))
-    for note in made.notes:
-        st.caption(f":material/info: {markdown(note, 300)}")
 
 
 def _map(shown: MapView) -> None:
@@ -272,14 +280,16 @@ def _picture(shown: MapView, colour: str, query: map_query.Query | None, path: s
     if shown.made.request.dimensions == 3 or not canvas.possible():
         _charts(shown, colour, query, path)
         return
+    drawn = st.container()  # the map before what is chosen for its bars: it is what one comes for
     bars = facets.choose(shown)
     visible = facets.shown_points(bars, len(shown.made.keys))
     shades = painting.painted(colouring(shown, colour), dark=state.dark())
     if not visible.all():
         shades = replace(shades, codes=np.where(visible, shades.codes, np.uint8(canvas.HIDDEN)))
     points = _points(shown, shades)
-    canvas.carry(points, CANVAS)
-    _canvas(shown, shades, points, bars, visible, query, path)
+    with drawn:
+        canvas.carry(points, CANVAS)
+        _canvas(shown, shades, points, bars, visible, query, path)
 
 
 def _points(shown: MapView, shades: painting.Shades) -> canvas.Points:

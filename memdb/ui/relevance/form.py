@@ -196,7 +196,8 @@ def _setting(target: Target, info: IndexInfo, place: int) -> Setting:
     fusion = _fusion(key) if by == "hybrid" else FUSION
     field = ""
     fields = [each.name for each in chosen.of_kind("VECTOR")]
-    embedder, ef = "", 0
+    embedder = ""
+    ef: int | None = None
     if by != "words":
         if len(fields) > 1:
             field = st.selectbox(
@@ -214,10 +215,11 @@ def _setting(target: Target, info: IndexInfo, place: int) -> Setting:
             "EF_RUNTIME",
             min_value=0,
             max_value=cached.server(target).dialect.limits.ef_runtime,
-            value=0,
+            value=None,
             key=f"{key}.ef",
             bind="query-params",
-            help="0: the index's own.",
+            placeholder="the index's own",
+            help="Empty or 0: the index's own.",
         )
     if by != "vectors":
         words.need(cached.server(target).dialect, chosen)
