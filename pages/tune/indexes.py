@@ -6,6 +6,6 @@ from memdb.ui.tune import indexes
 indexes.draw(
     frame.page(
         "Indexes",
-        "What other M, EF_CONSTRUCTION, FLAT or another metric would give and take.",
+        "What another M, EF_CONSTRUCTION, metric or FLAT changes: recall, memory and time.",
     )
 )

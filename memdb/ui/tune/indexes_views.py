@@ -56,8 +56,9 @@ def tables(every: tuple[Candidate, ...], request: SweepRequest) -> None:
             hide_index=True,
             key="indexes.gives",
             placeholder="–",
+            # The parameters tell them apart, and all is seen at 1280 pixels; names stand in the table above.
+            column_order=[name for name in gives.columns if name != "index"],
             column_config={
-                "index": st.column_config.TextColumn(width=70),
                 "parameters": st.column_config.TextColumn(width=165),
                 "target": st.column_config.TextColumn(width=50),
                 "EF": st.column_config.NumberColumn(
