@@ -277,6 +277,9 @@ def _target_panel(here: Target, strips: Iterable[Callable[[Target], None]], *, a
     try:
         server = cached.server(here)
         names, refusal = _names(here)
+        if refusal is None and _absent_of(names):  # it may have come since they were read
+            cached.index_names.clear(here)
+            names, refusal = _names(here)
         others = () if refusal is not None else cached.other_index_names(here)
     except NotAllowed as exc:
         st.caption(":material/key_off: this user may do too little here", help=markdown(exc.full()))
@@ -316,12 +319,17 @@ def _note_absent(here: Target, names: tuple[str, ...]) -> None:
     if before not in (None, here.address):  # another target was chosen: it has indexes of its own
         st.session_state.pop(_ABSENT, None)
         return
-    chosen = index_name()
+    if absent := _absent_of(names):
+        st.session_state[_ABSENT] = _Absent(absent)
+
+
+def _absent_of(names: tuple[str, ...]) -> str:
+    """The index that a link, or else the choice before, names and that is not among these; else empty."""
     linked = st.query_params.get(state.INDEX, "")
     if linked and linked not in {state.index_in_link(name) for name in names}:
-        st.session_state[_ABSENT] = _Absent(linked)
-    elif chosen is not None and chosen not in names:
-        st.session_state[_ABSENT] = _Absent(chosen)
+        return linked
+    chosen = index_name()
+    return chosen if chosen is not None and chosen not in names else ""
 
 
 def _absent_index() -> None:

@@ -44,6 +44,22 @@ def test_every_page_says_that_the_index_of_its_link_is_not_there(app: AppTest) -
         assert f"This page shows `{app.session_state['index']}`" in said, file
 
 
+def test_an_index_that_came_a_moment_ago_is_there(
+    app: AppTest, server_target: Target, home: Path, monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    """The names that a tab has read a second ago are not yet all."""
+    for name, value in environment(server_target, home).items():
+        monkeypatch.setenv(name, value)
+    with connect(server_target) as client:
+        app.run()
+        create(client, IndexSpec(f"{prefix}new", (HnswField("v", 2),), (f"{prefix}n:",)))
+        app.query_params["index"] = f"{prefix}new"
+        app.run()
+        client.execute("FT.DROPINDEX", f"{prefix}new")
+    assert not _warnings(app)
+    assert app.session_state["index"] == f"{prefix}new"
+
+
 def test_the_warning_goes_with_another_choice_and_does_not_come_without_cause(app: AppTest) -> None:
     app.query_params["index"] = "idx:users"
     app.run()

@@ -105,7 +105,7 @@ def test_the_page_opens_as_the_command_begins(app: AppTest) -> None:
     assert values["relevance.relevant"] == made.request.relevant
     assert values["relevance.confidence"] == made.request.confidence
     assert values["relevance.settings"] == len(made.request.settings)
-    assert values["relevance.a.ef"] == (made.request.settings[0].ef_runtime or 0)
+    assert values["relevance.a.ef"] == made.request.settings[0].ef_runtime
     assert form.DEFAULT.filter == made.request.filter
     assert "You have no labels yet." in said(app)
     assert "Are the answers right?" in said(app)

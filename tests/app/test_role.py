@@ -47,7 +47,15 @@ LOOKS = (
     *("search.", "sessions.", "plan.prices.forget", "present.", "aws.ask", "home."),
 )
 NAMED = ("recall.title.", "relevance.title.", "recall.watch.on")  # widgets that change by themselves
-READS = {"Again", "Refresh", "A random document", "Compute exact neighbours", "Clear all filters", "Log out"}
+READS = {
+    "Draw it now",
+    "Again",
+    "Refresh",
+    "A random document",
+    "Compute exact neighbours",
+    "Clear all filters",
+    "Log out",
+}
 CHANGES = {  # of which at least these are drawn, and locked
     *("recall.start", "recall.runs.delete", "recall.watch.start", "indexes.measure", "search.judge.3"),
     *("relevance.start", "relevance.runs.delete", "relevance.labels.remove", "relevance.import.start"),

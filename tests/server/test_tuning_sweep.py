@@ -486,7 +486,7 @@ def test_files_of_queries(client: Client, prefix: str, tmp_path: Path) -> None:
         "g.jsonl": (b"", BadInput, "no queries"),
         "h.jsonl": (b'"text"\n[1,2]', BadInput, "both texts and vectors"),
         "i.csv": (b"a,b\n1,x\n", BadInput, "gives 256 numbers"),  # and the index has 16
-        "j.jsonl": (b'{"n": 1}\n{"n": null}', BadVector, "1 numbers"),
+        "j.jsonl": (b'{"n": 1}\n{"n": null}', BadVector, "1 number;"),
         "k.csv": (b"\xff\xfe\x00", BadInput, "cannot be read"),
         "l.jsonl": (b"[1, NaN]", BadVector, "2 numbers"),
         "m.csv": (f"1,,{','.join('3' * 14)}\n{','.join('4' * 16)}\n".encode(), BadVector, "Row 1 of"),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from memdb.cluster import replies
 from memdb.cluster.target import Target
 from memdb.display import figure_text, line
+from memdb.errors import NotAllowed
 from memdb.maps import facets, store
 from memdb.maps.request import Map, MapRequest
 from memdb.ui.kit import cached
@@ -25,13 +26,13 @@ class _NotKept(Exception):
 
 
 def kept(target: Target, info: IndexInfo, request: MapRequest) -> Map | None:
-    """The kept map of a request, if there is one whose documents are what they were."""
+    """The kept map of a request, if there is one whose documents are what they were, and that can be seen."""
     try:
         made = _kept(target, info.fingerprint, request, info)
-    except _NotKept:
+        if store.holds(cached.client(target), info, made):
+            return made
+    except (_NotKept, NotAllowed):  # what this user may not check is not taken
         return None
-    if store.holds(cached.client(target), info, made):
-        return made
     _kept.clear(target, info.fingerprint, request, info)
     return None
 

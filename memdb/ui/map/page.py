@@ -89,7 +89,12 @@ def _left_of_a_dropped_index(target: Target) -> None:
 
 
 def _draw(target: Target, info: IndexInfo) -> None:
-    if info.told_documents == 0 and info.build.ready and form.drawn_last(target) is None:
+    if (
+        info.told_documents == 0
+        and info.build.ready
+        and not info.failures
+        and form.drawn_last(target) is None
+    ):
         parts.empty(
             "This index holds no documents",
             "There is nothing to draw yet. An index takes in what is written under its prefixes; "

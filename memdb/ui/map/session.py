@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from memdb.display import labels, markdown
-from memdb.errors import MemDBError
+from memdb.errors import MemDBError, NotAllowed
 from memdb.maps import layout
 from memdb.sessions import formats
 from memdb.sessions.filters import SessionFilter
@@ -54,7 +54,12 @@ def choose(shown: MapView) -> Path:
     """Widgets in a popover; what they chose, placed on the map without laying out again."""
     with st.popover("Sessions", icon=":material/route:", width="stretch"):
         chosen_model = model.current(shown.target, shown.info, shown.made.request.field)
-        format_ = _format(shown)
+        try:
+            format_ = _format(shown)
+            listed, _ = cached.session_page(shown.target, format_, SessionFilter(), "", 50, 0)
+        except NotAllowed as exc:  # the map itself needs none of it
+            st.caption(f":material/lock: {markdown(str(exc), 300)}")
+            return Path()
         here = _stored_here(shown, format_)
         if here:
             st.caption("These turns are documents of this index: each stands where its stored vector is.")
@@ -67,7 +72,6 @@ def choose(shown: MapView) -> Path:
         else:
             leaves = cached.embedder(chosen_model.choice).leaves
             st.caption(f"Turns are embedded as questions are. {markdown(leaves)}")
-        listed, _ = cached.session_page(shown.target, format_, SessionFilter(), "", 50, 0)
         ids = [formats.printable_id(s.id) for s in listed.sessions if s.turns]
         linked = st.session_state.get("map.session") or st.query_params.get("map.session")
         offered = [*ids, *([linked] if linked and linked not in ids else [])]
