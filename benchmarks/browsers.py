@@ -43,6 +43,7 @@ _WORDS = "restore table bucket backup create delete policy role key stream queue
 _FINISHED = 0
 _LEFT = 0.05  # of the server's memory, that may be more once all have gone
 _PRESSED_S = 5.0
+_SETTLES_S = 20.0  # until pages that came at once have found how often all can draw themselves
 _QUERIES = 500  # of a sweep that takes some seconds
 
 
@@ -56,7 +57,7 @@ class Step:
     page_p95_s: float
     search_p95_s: float  # each at a moment of its own, up to ten others on Metrics
     search_at_once_p95_s: float  # all in one moment
-    idle_cpu: float  # of a core, with Metrics open in up to ten of them
+    idle_cpu: float  # of a core, with Metrics open in up to ten of them, some seconds after they came
     mb_left: float  # RSS a while after they have gone, above the start
     left_share: float  # the same, of the start
     own_word: int  # sessions that were shown the word they searched for
@@ -218,6 +219,7 @@ async def step(port: int, pid: int, count: int, start_mb: float, idle_s: float, 
         seen = [{word for word in own if word.encode() in tab.shown} for tab in opened]
         watching = opened[:10]
         pages += await asyncio.gather(*(tab.open("metrics") for tab in watching))
+        await asyncio.gather(*(tab.idle(_SETTLES_S) for tab in watching))
         mb = rss_mb(pid)
         used, began = cpu_s(pid), time.monotonic()
         await asyncio.gather(*(tab.idle(idle_s) for tab in watching))

@@ -20,6 +20,7 @@ from memdb.sessions.formats import Session
 from memdb.sessions.hashes import seconds
 from memdb.sessions.mapping import Format
 from memdb.sessions.messages import moment
+from memdb.sessions.size import memory_usage
 from memdb.sessions.strategy import (
     LARGEST_STEP,
     Budget,
@@ -123,7 +124,7 @@ class Article:
         for key in keys:
             commands += [
                 ("PTTL", key),
-                ("MEMORY", "USAGE", key),
+                memory_usage(key),
                 ("HMGET", key, formats.USER_ID, formats.CREATED_AT),
             ]
         facts = client.pipeline(commands, errors_as_values=True)

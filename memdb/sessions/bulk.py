@@ -25,6 +25,7 @@ from memdb.sessions.known import ARTICLE
 from memdb.sessions.listing import pattern_of, powers, strategy_of
 from memdb.sessions.mapping import TYPES, Format
 from memdb.sessions.redact import hidden_session
+from memdb.sessions.size import memory_usage
 from memdb.sessions.store import LONGEST_TTL_S
 from memdb.sessions.strategy import Chosen
 from memdb.sessions.summaries import SessionSummary
@@ -179,7 +180,7 @@ def plan(
         if passed and len(sample) < SHOWN:
             shown = [key for session in passed[: SHOWN - len(sample)] for key in session]
             sample += strategy_of(format_).summaries(client, format_, dict.fromkeys(shown, ""))
-        memory = client.pipeline([("MEMORY", "USAGE", key) for key in changed], errors_as_values=True)
+        memory = client.pipeline([memory_usage(key) for key in changed], errors_as_values=True)
         size += sum(possible.size(m) or 0 for m in memory)
         sessions += passed
         seen.update(changed)

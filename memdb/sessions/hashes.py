@@ -10,6 +10,7 @@ from memdb.cluster.client import Client
 from memdb.cluster.possible import SIZE
 from memdb.display import bytes_text, line, plain
 from memdb.errors import EngineError, MemDBError, NotFound
+from memdb.sessions.size import memory_usage
 
 VALUE_BYTES = 8 * 2**20  # a value over this is named, not read
 TOTAL_BYTES = 32 * 2**20  # of one hash
@@ -82,7 +83,7 @@ def read_hash(client: Client, key: str, expected: Sequence[str], what: str) -> S
         EngineError: the key holds another type.
     """
     kind, ttl, length, size = client.pipeline(
-        [("TYPE", key), ("PTTL", key), ("HLEN", key), ("MEMORY", "USAGE", key)], errors_as_values=True
+        [("TYPE", key), ("PTTL", key), ("HLEN", key), memory_usage(key)], errors_as_values=True
     )
     stored_as = replies.text(raised(kind))
     if stored_as == "none":

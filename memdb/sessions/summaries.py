@@ -14,6 +14,7 @@ from memdb.display import line
 from memdb.errors import MemDBError, WrongType
 from memdb.sessions import formats
 from memdb.sessions.hashes import StoredField, StoredHash, readable, seconds
+from memdb.sessions.size import memory_usage
 from memdb.sessions.turns import opening
 
 VALUE_BYTES = 4 * 2**10  # user, context and time over this are not read, and match no filter
@@ -50,10 +51,10 @@ def summaries(
 
     A field over VALUE_BYTES and a history over HISTORY_BYTES is not read; `problems` says so.
     """
-    commands: list[tuple[str, ...]] = []
+    commands: list[tuple[str | int, ...]] = []
     for key in keys:
         commands += [("PTTL", key), *(("HSTRLEN", key, name) for name in formats.FIELDS)]
-        commands.append(("MEMORY", "USAGE", key))
+        commands.append(memory_usage(key))
     facts = client.pipeline(commands, errors_as_values=True)
     rows = [facts[i : i + _ASKED] for i in range(0, len(facts), _ASKED)]
     there = [(key, row) for key, row in zip(keys, rows, strict=True) if _exists(row)]

@@ -18,6 +18,7 @@ from memdb.sessions.mapping import SEQUENCES, TYPES, Format, Stored
 from memdb.sessions.messages import parsed, problems_told, time_in
 from memdb.sessions.number_types import guessed
 from memdb.sessions.packed import named, unpacked, wide_text
+from memdb.sessions.size import memory_usage
 
 ENTRIES = 500  # of a list, the newest
 FIRST = 5  # of a list that is not read whole, the oldest: how it began
@@ -83,7 +84,7 @@ def values(
     """
     asked: list[Command] = []
     for key in keys:
-        asked += [("TYPE", key), ("PTTL", key), ("MEMORY", "USAGE", key)]
+        asked += [("TYPE", key), ("PTTL", key), memory_usage(key)]
     facts = client.pipeline(asked, errors_as_values=True)
     commands: list[tuple[Arg, ...]] = []
     rows = []

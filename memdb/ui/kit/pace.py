@@ -12,8 +12,9 @@ from typing import Final
 
 import streamlit as st
 
-SHARE: Final = 0.04  # of a core, for all that pages draw by themselves
-STEPS_S: Final = (2.0, 5.0, 15.0, 60.0)
+SHARE: Final = 0.03  # of a core, for all that pages draw by themselves
+STEPS_S: Final = (2.0, 5.0, 10.0, 30.0, 60.0)
+_ALONE: Final = 4.0  # times as much for one page alone: nobody else waits
 _SENDING: Final = 2.0  # Streamlit's own part: it takes as much again to run a fragment and to send it
 _FIRST_S: Final = 0.02  # a drawing that was not measured yet
 _FASTER_AT: Final = 0.7  # of the share: below it the next faster step is taken
@@ -52,7 +53,9 @@ class Pace:
         """Seconds from one drawing of it to the next: `least_s`, or the first step that all can afford."""
         with self._lock:
             self._see(drawer)
-            needed = sum(each.cost_s for each in self._open()) / self._share
+            looked_at = self._open()
+            share = self._share * (_ALONE if len(looked_at) == 1 else 1)
+            needed = sum(each.cost_s for each in looked_at) / share
             steps = [least_s, *(step for step in STEPS_S if step > least_s)]
             every = next((step for step in steps if step >= needed), steps[-1])
             if least_s <= every < drawer.every_s and needed > _FASTER_AT * every:
