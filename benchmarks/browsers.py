@@ -43,7 +43,7 @@ _WORDS = "restore table bucket backup create delete policy role key stream queue
 _FINISHED = 0
 _LEFT = 0.05  # of the server's memory, that may be more once all have gone
 _PRESSED_S = 5.0
-_SETTLES_S = 20.0  # until pages that came at once have found how often all can draw themselves
+_SETTLES_S = 60.0  # until pages that came at once have found how often all can draw themselves
 _QUERIES = 500  # of a sweep that takes some seconds
 
 
