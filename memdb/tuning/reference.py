@@ -107,7 +107,7 @@ def reference(
             *first,
             *(answers(slice(len(first), None), ef) if len(first) < len(queries) else ()),
         ]
-    if sample.left_out.zero and ef:  # a search goes astray among them, the farther the higher the EF_RUNTIME
+    if sample.left_out.zero and ef:  # a search goes wrong among them, the more so the higher the EF_RUNTIME
         low = answers(slice(None), max(widest + 1, request.ef_min))
         answers_of_all = [
             ([*dict.fromkeys([*high[0], *more[0]])], [])

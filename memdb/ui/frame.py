@@ -77,7 +77,7 @@ def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
         strips: what page families show of an answering target in the sidebar of every page. They are handed
             in by the entry, so that the frame knows no family.
     """
-    numbers.mend()
+    numbers.without_infinity()
     _tidied(cached.home())
     page = _menu()
     st.session_state.pop(_SENT_BACK, None)

@@ -58,7 +58,7 @@ def test_new_samples_and_marks_leave_the_specification_as_it_was() -> None:
     assert told.loc["top", "y"].tolist() == [10.0, 18.0]
 
 
-@pytest.mark.parametrize(("largest", "shown"), [(0.5, ",.4~g"), (900.0, ",.4~g"), (50_000.0, ".3~s")])
+@pytest.mark.parametrize(("largest", "shown"), [(0.5, ",.4~r"), (900.0, ",.4~r"), (50_000.0, ".3~s")])
 def test_less_than_one_is_no_thousandth(largest: float, shown: str) -> None:
     chart = over_time(_series([1.0], [largest]), {"used_bytes": "p99"}, (0.0, 1.0), unit="ms", dark=False)
     assert chart.spec["layer"][0]["encoding"]["y"]["axis"]["format"] == shown

@@ -9,7 +9,7 @@ from streamlit.elements.widgets.number_input import Number, NumberInputSerde
 
 
 @cache
-def mend() -> None:
+def without_infinity() -> None:
     """Let boxes of whole numbers take no infinity from a link; once in this process.
 
     Streamlit 1.67 reads the value as a float and makes an int of it: of "inf", "1e999" and of hundreds of

@@ -73,11 +73,11 @@ def over_time(
     rows.append(pd.DataFrame([{"kind": k, "x": x and x * 1_000, "y": y} for k, x, y in marks]))
     titles = list(names.values())
     # SI prefixes for the thousands of a count alone: half a millisecond is 0.5 ms, not 500 m of them.
-    told = "%" if share else ".3~s" if not byte and largest >= _THOUSANDS else ",.4~g"
+    told = "%" if share else ".3~s" if not byte and largest >= _THOUSANDS else ",.4~r"
     unit_shown = unit.replace("bytes", f"{prefix}B") if byte else unit
     hover = [
         {"field": "name", "title": "figure"},
-        {"field": "y", "title": unit_shown, "format": ".1%" if share else ",.4~g"},
+        {"field": "y", "title": unit_shown, "format": ".1%" if share else ",.4~r"},
         {"field": "x", "type": "temporal", "title": "UTC", "timeUnit": "utchoursminutesseconds"},
     ]
     painted = {

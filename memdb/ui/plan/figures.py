@@ -434,7 +434,7 @@ def break_even(
             connectgaps=False,
             line={"color": colour, "width": 2, "dash": DASHES[i % len(DASHES)]},
             marker={"size": 6, "symbol": SYMBOLS[i % len(SYMBOLS)], "color": colour, "maxdisplayed": 12},
-            hovertemplate=f"<b>{figure_text(name)}</b><br>%{{x:,.4~g}} {figure_text(axis)}<br>"
+            hovertemplate=f"<b>{figure_text(name)}</b><br>%{{x:,.4~r}} {figure_text(axis)}<br>"
             "$%{y:,.0f} a month<extra></extra>",
         )
     figure.add_vline(x=here, line={"color": colours.text, "width": 1.2, "dash": "dot"})

@@ -208,7 +208,7 @@ def _setting(target: Target, info: IndexInfo, place: int) -> Setting:
             "Model",
             key=f"{key}.embedder",
             bind="query-params",
-            placeholder="the index's own",
+            placeholder="as the index",
             help="E.g. local, titan:512, openai:text-embedding-3-small. Texts of questions go to it.",
         )
         ef = right.number_input(
@@ -218,7 +218,7 @@ def _setting(target: Target, info: IndexInfo, place: int) -> Setting:
             value=None,
             key=f"{key}.ef",
             bind="query-params",
-            placeholder="the index's own",
+            placeholder="as the index",
             help="Empty or 0: the index's own.",
         )
     if by != "vectors":
