@@ -99,7 +99,7 @@ class KnnResult:
             )
             notes.append(
                 f"{n:,} of {len(self.keys):,} hits have no distance and stand last: {why}. The engine counts "
-                "them among its K, in the place of others."
+                "them among its K, in the place of others, and may lose nearer documents over them."
             )
         if n := self.without_document:
             notes.append(
