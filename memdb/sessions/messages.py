@@ -63,6 +63,7 @@ _LOOSE_PAIRS = (
     *_TIMED_PAIRS,
     *(("input", "output"), ("inputs", "outputs"), ("request", "response"), ("instruction", "response")),
 )
+_ASKED = frozenset(asked for asked, _ in (*_PAIRS, *_LOOSE_PAIRS))
 _CONTENT_NAMES = (
     *("content", "contents", "parts", "blocks", "items"),
     *("Items", "Content", "_content", "text", "Text"),
@@ -196,12 +197,13 @@ def conversation(entries: Iterable[Any], first: int = 1) -> tuple[tuple[Turn, ..
     problems: list[str] = []
     streamed = False  # whether the last turn is of pieces, as a model writes them
     for place, entry in enumerate(entries, first):
-        piece = _delta(parsed(entry))
+        value = parsed(entry)
+        piece = _delta(value)
         if piece is not None and streamed:
             turns[-1] = _joined(turns[-1], piece)
             continue
         streamed = piece is not None
-        read, problem = ([piece], "") if piece is not None else turns_of_entry(entry, f"Message {place:,}")
+        read, problem = ([piece], "") if piece is not None else turns_of_entry(value, f"Message {place:,}")
         turns += read
         if problem:
             problems.append(problem)
@@ -799,7 +801,7 @@ def _sides(entry: Mapping[str, Any]) -> tuple[str, str]:
         )
         texts = all(isinstance(entry[name], str) for name in by_role)
         return (asks[0], answers[0]) if texts and not record else ("", "")
-    if "role" in entry:
+    if "role" in entry or entry.keys().isdisjoint(_ASKED):
         return "", ""
     beside = _LOOSE_PAIRS if _SESSIONS & entry.keys() else _TIMED_PAIRS if time_in(entry) else ()
     pairs = (*_PAIRS, *beside)
