@@ -32,7 +32,7 @@ _HIGH = 1 << 20  # bytes that wait for a slow reader, before its sender waits to
 _CONNECTING = 32  # connections to the server that are made at a time
 _AGAIN_S = 0.5
 _UNREAD = 128 << 10  # bytes that wait to be read, at most
-# How long they wait at most. It limits each wait for traffic: a limit of 2 ms, armed and disarmed at each wake-up,
+# How long they wait at most, and a limit of each wait for traffic: one of 2 ms, armed and disarmed each time,
 # took a sixth of a search's time on a virtual machine (benchmarks/tap.py).
 _READ_S = 0.02
 _SAME_S = 60.0  # the same trouble is told once in so long
