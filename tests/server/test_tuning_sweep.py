@@ -32,8 +32,10 @@ from memdb.tuning.truth import truth
 from memdb.vectors import index
 from memdb.vectors.filters import And, Range, Tag
 from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec, NumericField, TagField
+from tests.abilities import Server
 from tests.waiting import PATIENCE_S, until
 
+pytestmark = pytest.mark.any_engine
 DIM, COUNT = 16, 1_500
 
 
@@ -43,11 +45,13 @@ def _vectors(count: int = COUNT, seed: int = 5) -> np.ndarray:
     return (centres[random.integers(0, 20, count)] + random.normal(size=(count, DIM))).astype(np.float32)
 
 
-def _load(client: Client, prefix: str, metric: str = "COSINE", flat: bool = False) -> IndexInfo:
+def _load(
+    client: Client, prefix: str, metric: str = "COSINE", *, flat: bool = False, m: int = 4
+) -> IndexInfo:
     field = (
         FlatField("v", DIM, metric)  # type: ignore[arg-type]
         if flat
-        else HnswField("v", DIM, metric, m=4, ef_construction=20)  # type: ignore[arg-type]
+        else HnswField("v", DIM, metric, m=m, ef_construction=20)  # type: ignore[arg-type]
     )
     spec = IndexSpec(prefix + "idx", (TagField("tag"), NumericField("n"), field), (prefix + "d:",))
     index.create(client, spec)
@@ -93,13 +97,15 @@ def test_recall_is_that_of_an_independent_computation(client: Client, prefix: st
     for point in run.points:
         np.testing.assert_allclose(point.recalls, (point.ranks >= 0).sum(axis=1) / 10)
         # All hits that are as near as the farthest true neighbour, counted by the distances alone.
-        as_near = (point.hit_distances <= run.truth.distances[:, -1:].astype(np.float32)).sum(axis=1) / 10
+        # The engine's are of its own float32.
+        last = run.truth.distances[:, -1:]
+        as_near = (point.hit_distances <= last + 1e-6 * (1 + np.abs(last))).sum(axis=1) / 10
         np.testing.assert_allclose(point.recalls, as_near)
         assert point.low <= point.recall <= point.high
         assert point.recall == pytest.approx(point.recalls.mean())
         assert np.nanmax(point.hit_distances[:, -1] - run.truth.distances[:, -1]) > -1e-4
     recalls = [p.recall for p in run.points]
-    assert recalls == sorted(recalls)
+    assert np.diff(recalls).min() > -0.005  # a walk with more candidates may miss what another found
     assert recalls[-1] > 0.9
     assert not run.partial
     # A machine busy with something else may slow the server down meanwhile, and the run says so.
@@ -242,6 +248,7 @@ def test_an_index_without_ef(client: Client, prefix: str) -> None:
     assert "FLAT" in run.recommendation.sentence
 
 
+@pytest.mark.needs("told_plans")
 def test_a_filter_that_is_run_by_brute_force_is_said(client: Client, prefix: str) -> None:
     info = _load(client, prefix)
     condition = And((Tag("tag", ("t1",)), Range("n", 0, 400)))
@@ -255,7 +262,7 @@ def test_a_filter_that_is_run_by_brute_force_is_said(client: Client, prefix: str
 
 
 def test_k_larger_than_what_matches(client: Client, prefix: str) -> None:
-    info = _load(client, prefix)
+    info = _load(client, prefix, m=16)  # so many links lead to every document
     asked = _asked(client, info, 40, condition="@n:[0 6]")
     assert len(asked) == 7
     run = sweep(client, info, _request(info, filter="@n:[0 6]"), asked)
@@ -502,6 +509,7 @@ def test_files_of_queries(client: Client, prefix: str, tmp_path: Path) -> None:
 
 def test_the_command_line(
     client: Client,
+    abilities: Server,
     prefix: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -527,7 +535,8 @@ def test_the_command_line(
     assert main([*words, "--target", "0.9", "--filter", "@tag:{t1}", "--k", "5"]) == 0
     shown = capsys.readouterr().out
     assert "recall@5" in shown
-    assert "EF_RUNTIME changes nothing" in shown  # so few match that they are searched by brute force
+    if abilities.can("told_plans"):
+        assert "EF_RUNTIME changes nothing" in shown  # so few match that they are searched by brute force
     assert main([*words, "--queries", "nowhere.npy", "--json"]) == 2
     assert "nowhere.npy" in json.loads(capsys.readouterr().out)["error"]
     assert main([*words, "--target", "2"]) == 2
