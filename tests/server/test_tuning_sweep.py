@@ -32,7 +32,6 @@ from memdb.tuning.truth import truth
 from memdb.vectors import index
 from memdb.vectors.filters import And, Range, Tag
 from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec, NumericField, TagField
-from tests.abilities import Server
 from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.any_engine
@@ -509,7 +508,6 @@ def test_files_of_queries(client: Client, prefix: str, tmp_path: Path) -> None:
 
 def test_the_command_line(
     client: Client,
-    abilities: Server,
     prefix: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -535,9 +533,24 @@ def test_the_command_line(
     assert main([*words, "--target", "0.9", "--filter", "@tag:{t1}", "--k", "5"]) == 0
     shown = capsys.readouterr().out
     assert "recall@5" in shown
-    if abilities.can("told_plans"):
-        assert "EF_RUNTIME changes nothing" in shown  # so few match that they are searched by brute force
     assert main([*words, "--queries", "nowhere.npy", "--json"]) == 2
     assert "nowhere.npy" in json.loads(capsys.readouterr().out)["error"]
     assert main([*words, "--target", "2"]) == 2
     assert "not between 0 and 1" in capsys.readouterr().err
+
+
+@pytest.mark.needs("told_plans")
+def test_the_command_line_says_where_a_setting_changes_nothing(
+    client: Client,
+    prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    info = _load(client, prefix)
+    monkeypatch.setenv("MEMDB_URL", client.target.url)
+    monkeypatch.setenv("MEMDB_HOME", str(tmp_path))
+    words = ["recall", "--index", info.name, "--ef-min", "5", "--ef-max", "200", "--clients", "0"]
+    assert main([*words, "--target", "0.9", "--filter", "@tag:{t1}", "--k", "5"]) == 0
+    # So few match that they are searched by brute force.
+    assert "EF_RUNTIME changes nothing" in capsys.readouterr().out
