@@ -10,8 +10,10 @@ def _page() -> None:
 
     from memdb.ui.kit import parts
 
+    st.session_state.setdefault("started", [])
+
     def start(chosen: str, count: int) -> None:
-        st.session_state["started"] = [*st.session_state.get("started", []), (chosen, count)]
+        st.session_state["started"].append((chosen, count))
 
     chosen = str(st.selectbox("Index", ["old", "new"], key="chosen"))
     count = int(st.number_input("Count", value=1, key="count"))
@@ -24,8 +26,13 @@ def pressed(app: AppTest) -> list[tuple[str, int]]:
     app.button(key="start").click()
     app.run()
     assert not app.exception
-    started: list[tuple[str, int]] = app.session_state["started"] if "started" in app.session_state else []
-    return started
+    return started(app)
+
+
+def started(app: AppTest) -> list[tuple[str, int]]:
+    """What was started so far, in order."""
+    kept: list[tuple[str, int]] = app.session_state["started"]
+    return kept
 
 
 def test_a_press_starts_what_was_chosen_just_before_it() -> None:
@@ -35,7 +42,7 @@ def test_a_press_starts_what_was_chosen_just_before_it() -> None:
     app.number_input(key="count").set_value(3)
     assert pressed(app) == [("old", 1), ("new", 3)], "both were changed in the run of the press"
     app.run()
-    assert app.session_state["started"] == [("old", 1), ("new", 3)], "a press starts once"
+    assert started(app) == [("old", 1), ("new", 3)], "a press starts once"
 
 
 def test_a_press_with_what_cannot_be_started_starts_nothing_later() -> None:
@@ -48,4 +55,4 @@ def test_a_press_with_what_cannot_be_started_starts_nothing_later() -> None:
     assert pressed(app) == [], "the button was taken away in the run of its press"
     app.toggle(key="shown").set_value(True)
     app.run()
-    assert "started" not in app.session_state
+    assert started(app) == []
