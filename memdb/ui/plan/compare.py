@@ -348,7 +348,7 @@ def _what_it_buys(told: list[Bill], cheapest: Bill) -> None:
     for bill in comparison.beside_memorydb(told, cheapest):
         latency, loss = comparison.gives(bill)
         st.markdown(
-            f"- **{markdown(bill.title)}**, ${_usd(bill):,.0f}: the p99 of a query is {markdown(latency)}. "
+            f"- **{markdown(bill.title)}**, ${_usd(bill):,.0f}. p99 of a query: {markdown(latency)}. "
             f"Lost when a node dies: {markdown(loss)}."
         )
     st.caption(
