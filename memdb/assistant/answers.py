@@ -14,6 +14,7 @@ from memdb.assistant.bedrock_client import client as bedrock_client
 from memdb.assistant.bedrock_client import explained
 from memdb.embedding.local import embed
 from memdb.errors import BadInput
+from memdb.sessions.roles import side
 from memdb.sessions.turns import Turn
 from memdb.vectors.search import Hit
 from memdb.vectors.titles import title_of
@@ -175,8 +176,8 @@ def _messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
     """The last turns as Bedrock takes them: user first, then by turns; others are left out."""
     messages: list[dict[str, Any]] = []
     for turn in turns[-_TURNS:]:
-        role = {"user": "user", "human": "user", "assistant": "assistant", "ai": "assistant"}.get(turn.role)
-        if role is None or not turn.content.strip() or role != ("assistant" if len(messages) % 2 else "user"):
+        role = side(turn.role)
+        if not role or not turn.content.strip() or role != ("assistant" if len(messages) % 2 else "user"):
             continue
         messages.append({"role": role, "content": [{"text": turn.content[:_LONGEST]}]})
     return messages[:-1] if len(messages) % 2 else messages

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from memdb.cli.options import Command, Parser
-from memdb.cluster.address import without_values
+from memdb.cluster.address import without_addresses, without_values
 from memdb.errors import BadInput, Cancelled, MemDBError
 
 # Each is a class named by its last word in memdb/cli/<first word>.py, imported once it is called:
@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemDBError as exc:
         from memdb.cli.output import print_error  # rich is needed for nothing else here
 
-        print_error(exc, as_json=as_json)
+        print_error(without_addresses(exc, words), as_json=as_json)
         return 2
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from memdb.errors import BadInput, BadSettings
+from memdb.errors import BadInput, BadSettings, MemDBError
 
 SCHEMES = ("redis", "rediss", "unix")
 DEFAULT_PORT = 6379
@@ -49,6 +50,12 @@ _PORT_AND_MORE = re.compile(r":\d{4,5}:\S")  # host:port:password, as some tools
 _UNSENDABLE = re.compile("[\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")  # the others stand for bytes
 # Under which people give a login, as to other clients; no command here has them.
 _LOGIN = re.compile(r"-[apu].*|--(pas\w*|pwd|auth\w*|secret\w*|token|credentials?)", re.IGNORECASE)
+# An address of a server, well-formed or not, or one of anything else with a login in it. A key such as
+# user:ada@example.com is none.
+_SERVER = re.compile(
+    r"\s*((rediss?|valkeys?|unix):/|([a-z][a-z0-9+.-]*:)?//[^\s/]*:.*@)", re.IGNORECASE | re.DOTALL
+)
+_TOLD = 3  # characters behind the slashes, by which a message that cuts an address is known to hold it
 # argparse lists options, no values
 _NAMES_OPTIONS = ("The following arguments are required: ", "One of the arguments ")
 # The part of an argparse message before what it repeats of the command line.
@@ -176,6 +183,40 @@ def without_values(error: BadInput, words: Sequence[str]) -> BadInput:
         f"{kept or 'The command line cannot be read'}; the values are not shown, as one may hold a password.",
         f"{error.hint} {hint}",
     )
+
+
+def without_addresses(error: MemDBError, words: Sequence[str]) -> MemDBError:
+    """An error that repeats no address of a server that stood on the command line, behind whichever option.
+
+    One in the place of an index's or a file's name reads like a name to what complains that there is none.
+    """
+    told, hint = str(error), error.hint
+    for word in words:
+        value = word.partition("=")[2] if word.startswith("--") else word
+        if _SERVER.match(value) and not _without_login(value):
+            # As the path of a file, two slashes are one.
+            for form in (value, str(PurePath(value))):
+                told, hint = _unsaid(told, form), _unsaid(hint, form)
+    if (told, hint) == (str(error), error.hint):
+        return error
+    return BadInput(told, f"{hint} An address follows --url, in quotes.".strip())
+
+
+def _without_login(text: str) -> bool:
+    try:
+        parts = read(text)
+    except BadSettings:
+        return False
+    return not (parts.username or parts.password)
+
+
+def _unsaid(text: str, address: str) -> str:
+    """A text without an address, or the beginning of one that it cuts."""
+    slashes = address.rfind("/", 0, address.find("/") + 2)
+    for length in range(len(address), slashes + _TOLD, -1):
+        if address[:length] in text:
+            return text.replace(address[:length], "(an address)")
+    return text
 
 
 def _options(query: str) -> int | None:

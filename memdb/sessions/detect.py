@@ -31,7 +31,7 @@ _ID = re.compile(
     r"[0-9a-fA-F]{8}-[0-9a-fA-F-]{12,28}|[0-9a-fA-F]{16,64}|[0-9A-HJKMNP-TV-Z]{26}|\d{4,}|\+?\d{6,}"
 )
 _WORD = re.compile(r"[A-Za-z][A-Za-z_-]{1,30}")  # no id: it has no digits
-_TAILED = tuple(f for f in known.KNOWN if f.tail)
+_TAILED = tuple(f for f in known.KNOWN if f.tail and f.tail != ":*")  # which ends any key
 _OF_TYPE = {told: stored for stored, told in TYPES.items()}
 
 

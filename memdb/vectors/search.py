@@ -341,7 +341,10 @@ def _number_of(raw: Reply, wanted: bytes) -> float:
     if type(raw) is list:
         for place in range(0, len(raw) - 1, 2):
             if raw[place] == wanted:
-                return float(raw[place + 1])
+                try:
+                    return float(raw[place + 1])
+                except (TypeError, ValueError):  # it is no number
+                    break
     return replies.number(replies.pairs(raw).get(wanted.decode()))
 
 

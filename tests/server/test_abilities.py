@@ -12,7 +12,7 @@ from tests.standins import memorydb, valkey_search
 
 # Of what each can; the rest it cannot. RediSearch can all but the recorded release, and JSON where its module is.
 VALKEY = {"config", "negation", "words", "nocontent", "recorded"}
-MEMORYDB = {"profile", "explain", "aliases", "star", "escaped_stars", "untold_stop_words"}
+MEMORYDB = {"profile", "explain", "aliases", "star", "escaped_stars", "untold_stop_words", "uneven_randomkey"}
 
 
 def can(target: Target) -> set[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import redis
 
 from memdb.cluster import doctor, guard
 from memdb.cluster import engine as local_engine
@@ -51,6 +52,10 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
             users.create(client, "u", "short answers")
             client.execute("RPUSH", "message_store:a", '{"type": "human", "data": {"content": "x"}}')
             client.execute("SET", "other", "x")
+        with redis.Redis(port=running.target.port, password=running.target.password) as bare:
+            bare.xadd("chat:stream", {"message": '{"role": "user", "content": "é"}'})
+            bare.zadd("chat:sorted", {'{"role": "user", "content": "x"}': 1_700_000_000})
+            bare.hset("chat:hash", mapping={"data": b"\xff\xfe{\x00}\x00", "messages": "[]"})
         yield running.target
 
 

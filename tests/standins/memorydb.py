@@ -137,8 +137,8 @@ class MemoryDB(ValkeySearch):
     def told(self, session: Session) -> Any:
         if session.words[1:2] and session.words[1].upper() == b"SEARCH":
             return self.sections().encode()
-        text = session.upstream.ask(*session.words)
-        return re.sub(rb"# Modules\r\n(?:module:.*\r\n)*", b"", text)
+        text = self.counted(session.upstream.ask(*session.words).decode("latin-1"))
+        return re.sub(r"# Modules\r\n(?:module:.*\r\n)*", "", text).encode("latin-1")
 
     def sections(self) -> str:
         indexes = self.indexes()

@@ -472,7 +472,7 @@ class ValkeySearch(Standin):
         text = (
             ""
             if sections and sections <= {"search", "modules"}
-            else _plain(session.upstream.ask(*session.words))
+            else self.counted(_plain(session.upstream.ask(*session.words)))
         )
         if sections & {"modules", "everything"}:
             text += (
