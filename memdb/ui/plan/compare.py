@@ -172,7 +172,8 @@ def table_view(target: Target, sizing: SizingPlan, bills: tuple[Bill, ...]) -> N
     )
     # This table, unlike all others, reads Markdown in its cells.
     shown = table.drop(columns=["read", "source"]).map(lambda cell: markdown(str(cell)))
-    st.table(shown.set_index("dimension"))
+    with st.container(key="compare-table"):
+        st.table(shown.set_index("dimension"))
     st.caption(
         f"As of {markdown(comparison.as_of(made))}, the oldest date in the table; `memdb facts` lists every "
         "fact with its source. Quoted: from AWS's pages; third party: from the article and others; none of "
