@@ -66,14 +66,14 @@ class Follower:
         self._pass_over = 0  # bytes that follow of a reply that is not read
         self._waiting: deque[_Waiting] = deque()
 
-    def sent(self, data: memoryview, began: float) -> None:
+    def sent(self, data: bytes, began: float) -> None:
         """Bytes that went to the server, received at `began` of the monotonic clock."""
         if not self.followed:
             return
         if self._skip >= len(data):
             self._skip -= len(data)
             return
-        raw = data[self._skip :].tobytes()
+        raw = data[self._skip :]
         self._skip = 0
         if self._tail:
             raw = self._tail + raw
@@ -87,7 +87,7 @@ class Follower:
         if len(self._tail) > MOST_BYTES + _MOST_LINE:
             self._lost()
 
-    def answered(self, data: memoryview, now: float) -> None:
+    def answered(self, data: bytes, now: float) -> None:
         """Bytes that came from the server."""
         if not self.timed:
             return
@@ -95,7 +95,7 @@ class Follower:
             passed = min(self._pass_over, len(data))
             self._pass_over -= passed
             data = data[passed:]
-        raw = data.tobytes()
+        raw = data
         if not self._unread and raw[:1] == b"$":
             end = raw.find(b"\r\n", 0, 24)
             size = whole_number(raw[1:end]) if end > 5 else None
