@@ -62,7 +62,7 @@ class Watched:
     def _counts(self) -> tuple[int, ...] | None:
         """How often indexes were created and dropped, of all primaries; None where the index itself tells
         its age, or the server does not tell."""
-        if self.info.created or self.info.indexing_ms is not None:
+        if self.info.born or self.info.indexing_ms is not None:
             return None
         try:
             several = [self.client.on(node) for node in primaries(self.client, self.info.name)]
@@ -74,7 +74,7 @@ class Watched:
 
 def replaced(before: IndexInfo, now: IndexInfo) -> bool:
     """Whether these are two indexes of one name, as far as the engine tells."""
-    if before.created != now.created:
+    if before.born != now.born:
         return True
     if before.indexing_ms is None or now.indexing_ms is None:
         return False

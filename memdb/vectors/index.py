@@ -137,7 +137,7 @@ class IndexInfo:
     total_bytes: float | None
     failures: int | None
     revision: int | None = None  # grows with every change, where the engine tells
-    created: str = ""  # when, where the engine tells
+    born: str = ""  # when it was created, where the engine tells
     indexing_ms: float | None = None  # spent on indexing since it was created, where the engine tells
     last_error: str = ""
     last_error_key: str = ""
@@ -418,7 +418,7 @@ def read_info(name: str, reply: dict[str, Reply]) -> IndexInfo:
         total_bytes=told.size("total_bytes", parts, "space_usage"),
         failures=told.count("failures", "indexing failures", failures),
         revision=told.count("revision", "max_doc_id", reply.get("max_doc_id")),
-        created=replies.text(reply.get("creation_timestamp", "")),
+        born=replies.text(reply.get("creation_timestamp", "")),
         indexing_ms=_number(reply.get("total_indexing_time")),
         last_error="" if last == "N/A" else last,
         last_error_key="" if last in {"N/A", ""} else replies.text(errors.get("last indexing error key")),

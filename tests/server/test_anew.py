@@ -109,4 +109,4 @@ def test_writes_make_no_new_index(client: Client, prefix: str) -> None:
         now = index.index_info(client, before.name)
         assert not replaced(before, now), write
         before = now
-    assert replaced(before, replace(before, created="another time"))
+    assert replaced(before, replace(before, born="another time"))
