@@ -51,11 +51,13 @@ class Sessions(OnWritableServer):
     action: str = option(
         "action",
         default="list",
+        metavar="ACTION",
         choices=(
             *("list", "show", "formats", "usage", "near", "alike"),
             *("export", "delete", "expire", "persist"),
         ),
-        help="`export` prints a line of JSON a session; `delete`, `expire`, `persist` change all that pass",
+        help="list (the default), show, formats, usage, near, alike; `export` prints a line of JSON a "
+        "session; `delete`, `expire`, `persist` change all that pass",
     )
     id: str = option(
         "id",
@@ -297,7 +299,8 @@ def _listed(layout: Format, page: SessionPage, *, as_json: bool) -> int:
             )
             for s in page.sessions
         ]
-        print_table("", ("session", "user", "context", "TTL", "turns", "began with"), rows, right=(4,))
+        head = ("session", "user", "context", "TTL", "turns", "began with")
+        print_table("", head, rows, right=(4,), whole=(0,))
     if page.index:
         say(f"{len(page.sessions)} sessions of {page.keys:,} that match in index {line(page.index)}")
     else:
@@ -388,7 +391,7 @@ def _near(near: Sequence[NearTurn], how: str, *, as_json: bool) -> int:
         )
         for n in near
     ]
-    print_table("", ("cosine", "session", "turn", "role", "text"), rows, right=(0, 2))
+    print_table("", ("cosine", "session", "turn", "role", "text"), rows, right=(0, 2), whole=(1,))
     say(how)
     return 0
 
@@ -453,7 +456,7 @@ def _formats(detected: Detected, *, as_json: bool) -> int:
             (line(f.format.title, 60), line(f.format.keys, 60), f"one {f.format.holds}", f"{f.keys:,}")
             for f in detected.formats
         ]
-        print_table("", ("format", "keys", "a key holds", "keys"), rows, right=(3,))
+        print_table("", ("format", "keys begin", "a key holds", "keys"), rows, right=(3,))
     say(f"{detected.words} {detected.rest}")
     return 0
 
