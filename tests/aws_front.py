@@ -1,19 +1,44 @@
-"""Answers of ElastiCache that moto does not have, put before the clients that the app makes in this process.
+"""moto's server, and answers that it does not have, put before the clients that the app makes in this process.
 
 An answer goes through botocore's own parser and retries; its fields are those of botocore's model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
+from moto.server import ThreadedMotoServer
 
 from memdb.cluster import aws
 
 Answer = Callable[[], tuple[int, str]]  # status and body
+
+
+@contextlib.contextmanager
+def moto_server() -> Iterator[dict[str, str]]:
+    """AWS as moto has it, for all that reads the environment meanwhile: the variables that lead there."""
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    variables = {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
+                patch.delenv(name, raising=False)
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            yield variables
+    finally:
+        server.stop()
 
 
 def ok(operation: str, inside: str = "") -> tuple[int, str]:

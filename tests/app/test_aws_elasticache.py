@@ -9,14 +9,13 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from streamlit.testing.v1 import AppTest
 
 from memdb.cluster.target import Target
 from memdb.demo.app import app_folder, environment
 from memdb.operations.aws_metrics import ELASTICACHE, NODE
 from memdb.ui.kit import cached
-from tests.aws_front import ok, put_before, refused
+from tests.aws_front import moto_server, ok, put_before, refused
 from tests.waiting import PATIENCE_S, until
 
 ENTRY = app_folder() / "memdb" / "ui" / "entry.py"
@@ -55,18 +54,7 @@ def group(client: Any, name: str, **changes: object) -> None:
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[dict[str, str]]:
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    variables = {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in variables.items():
-            patch.setenv(name, value)
+    with moto_server() as variables:
         client = boto3.client("elasticache", region_name=REGION)
         group(client, "carts")
         for i in range(150):
@@ -84,8 +72,7 @@ def moto() -> Iterator[dict[str, str]]:
                 for name, value in (("FreeableMemory", 4e9), ("EngineCPUUtilization", 7.5))
             ],
         )
-    yield variables
-    server.stop()
+        yield variables
 
 
 @pytest.fixture

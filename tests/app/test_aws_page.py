@@ -8,11 +8,11 @@ from pathlib import Path
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from streamlit.testing.v1 import AppTest
 
 from memdb.cluster.target import Target
 from memdb.demo.app import app_folder, environment
+from tests.aws_front import moto_server
 from tests.waiting import PATIENCE_S
 
 ENTRY = app_folder() / "memdb" / "ui" / "entry.py"
@@ -22,18 +22,7 @@ REGION = "ca-central-1"  # moto keeps what it made for the whole run: no other t
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[dict[str, str]]:
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    variables = {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in variables.items():
-            patch.setenv(name, value)
+    with moto_server() as variables:
         boto3.client("memorydb", region_name=REGION).create_cluster(
             ClusterName="pages",
             NodeType="db.r7g.large",
@@ -59,8 +48,7 @@ def moto() -> Iterator[dict[str, str]]:
                 for name, value in (("FreeableMemory", 4e9), ("SuccessfulReadRequestLatency", 300.0))
             ],
         )
-    yield variables
-    server.stop()
+        yield variables
 
 
 @pytest.fixture

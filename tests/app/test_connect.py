@@ -10,7 +10,6 @@ from pathlib import Path
 import boto3
 import pytest
 import streamlit as st
-from moto.server import ThreadedMotoServer
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
@@ -23,6 +22,7 @@ from memdb.ui import frame
 from memdb.ui.kit import access
 from memdb.ui.kit.access import is_local
 from memdb.ui.present.steps import STEPS
+from tests.aws_front import moto_server
 from tests.waiting import PATIENCE_S
 
 ENTRY = app_folder() / "memdb" / "ui" / "entry.py"
@@ -280,18 +280,7 @@ def test_visitors_from_elsewhere_get_no_local_engine(
 
 
 def test_clusters_from_aws(open_app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        for name, value in {
-            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-            "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing",
-        }.items():
-            monkeypatch.setenv(name, value)
-        for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
-            monkeypatch.delenv(name, raising=False)
+    with moto_server():
         boto3.client("memorydb", region_name="us-west-2").create_cluster(
             ClusterName="orders",
             NodeType="db.r7g.large",
@@ -313,8 +302,6 @@ def test_clusters_from_aws(open_app: AppTest, monkeypatch: pytest.MonkeyPatch) -
         assert open_app.selectbox("target").value == "orders"
         shown = texts(open_app)
         assert "ada, password: none" in shown.replace("\\", "")
-    finally:
-        server.stop()
 
 
 def test_another_password_is_another_client(server_target: Target) -> None:

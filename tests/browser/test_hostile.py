@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from urllib.parse import quote, urlsplit
 
 import pytest
-from moto.server import ThreadedMotoServer
 from playwright.sync_api import Browser, Page, expect
 
 from memdb.cluster import engine as local_engine
@@ -18,6 +17,7 @@ from memdb.demo.app import App
 from memdb.display import line
 from memdb.ports import free_port
 from tests import hostile
+from tests.aws_front import moto_server
 from tests.browser.conftest import drawn, strangers
 from tests.waiting import PATIENCE_S, until
 
@@ -26,21 +26,13 @@ from tests.waiting import PATIENCE_S, until
 def hostile_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """Address of an app on hostile data, and the index's name."""
     home = tmp_path_factory.mktemp("hostile")
-    aws = ThreadedMotoServer(port=0, verbose=False)
-    aws.start()
-    host, port = aws.get_host_and_port()
     with (
+        moto_server(),
         pytest.MonkeyPatch.context() as patch,
         local_engine.start(home / "engine-home", log=False) as running,
     ):
         running.wait_ready()
-        for name, value in {
-            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-            "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing",
-            "AWS_REGION": hostile.REGION,
-        }.items():
-            patch.setenv(name, value)
+        patch.setenv("AWS_REGION", hostile.REGION)
         hostile.in_aws()
         index = hostile.fill(running.target)
         hostile.kept(home, index)
@@ -51,7 +43,6 @@ def hostile_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str,
                 yield app.url, index
             finally:
                 app.stop()
-                aws.stop()
 
 
 @pytest.fixture

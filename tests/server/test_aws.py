@@ -10,7 +10,6 @@ import boto3
 import pytest
 from botocore.exceptions import NoRegionError, ReadTimeoutError
 from botocore.stub import Stubber
-from moto.server import ThreadedMotoServer
 
 from memdb.assistant import bedrock_client
 from memdb.cli import main
@@ -18,24 +17,15 @@ from memdb.cluster import aws, discover
 from memdb.cluster.target import Iam
 from memdb.cluster.targets import parse, resolve
 from memdb.errors import BadSettings, LoginFailed, Unreachable
+from tests.aws_front import moto_server
 
 REGION = "eu-west-1"  # moto keeps what it made for the whole run: no other test makes anything there
 
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[str]:
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
-            patch.delenv(name, raising=False)
-        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        yield f"http://{host}:{port}"
-    server.stop()
+    with moto_server() as variables:
+        yield variables["AWS_ENDPOINT_URL"]
 
 
 @pytest.mark.usefixtures("moto")

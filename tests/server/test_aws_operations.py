@@ -12,7 +12,6 @@ import boto3
 import hcl2
 import pytest
 from botocore.stub import Stubber
-from moto.server import ThreadedMotoServer
 
 from memdb.cli import main
 from memdb.cluster import aws
@@ -22,6 +21,7 @@ from memdb.operations import aws_alarms, aws_card, aws_metrics, aws_snapshots
 from memdb.operations.aws_metrics import Listed
 from memdb.operations.aws_session import Absent, ask, is_target, region_of
 from memdb.operations.aws_snapshots import Snapshot
+from tests.aws_front import moto_server
 from tests.linted import lint
 
 REGION = "ap-southeast-2"  # moto keeps what it made for the whole run: no other test makes anything there
@@ -30,16 +30,7 @@ NOW = datetime(2026, 10, 5, 12, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[str]:
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
-            patch.delenv(name, raising=False)
-        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with moto_server() as variables:
         made = boto3.client("memorydb", region_name=REGION)
         made.create_cluster(
             ClusterName="ops",
@@ -69,8 +60,7 @@ def moto() -> Iterator[str]:
                 for ago, value in ((5, start), (10, start * 2))
             ],
         )
-        yield f"http://{host}:{port}"
-    server.stop()
+        yield variables["AWS_ENDPOINT_URL"]
 
 
 def refused(service: str, operation: str, code: str) -> tuple[Any, Stubber]:

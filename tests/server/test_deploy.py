@@ -12,12 +12,12 @@ import boto3
 import hcl2
 import pytest
 from botocore.stub import Stubber
-from moto.server import ThreadedMotoServer
 
 from memdb.cli import main
 from memdb.errors import BadInput, BadSettings
 from memdb.hosting import cost, place, versions
 from memdb.sizing import catalogue
+from tests.aws_front import moto_server
 
 REGION = "eu-south-1"  # moto keeps what it made for the whole run: no other test makes anything there
 ROOT = Path(__file__).parent.parent.parent
@@ -37,18 +37,8 @@ class Network:
 
 @pytest.fixture(scope="module")
 def network() -> Iterator[Network]:
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
-            patch.delenv(name, raising=False)
-        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with moto_server():
         yield _made()
-    server.stop()
 
 
 def _made() -> Network:

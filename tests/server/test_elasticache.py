@@ -19,7 +19,6 @@ import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.stub import Stubber
-from moto.server import ThreadedMotoServer
 
 from memdb.cli import main
 from memdb.cluster import aws, elasticache
@@ -29,6 +28,7 @@ from memdb.errors import BadSettings, LoginFailed, MemDBError, NotFound, ReadOnl
 from memdb.operations import aws_alarms, aws_card, aws_metrics, aws_snapshots, elasticache_card
 from memdb.operations.aws_metrics import ELASTICACHE, METRICS, NODE, Listed
 from memdb.operations.aws_session import Absent, is_target, region_of
+from tests.aws_front import moto_server
 from tests.linted import lint
 
 REGION = "eu-north-1"  # moto keeps what it made for the whole run: no other test makes anything there
@@ -38,16 +38,7 @@ HOST = "clustercfg.carts.abc123.eun1.cache.amazonaws.com"
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[str]:
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
-            patch.delenv(name, raising=False)
-        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with moto_server() as variables:
         boto3.client("elasticache", region_name=REGION).create_replication_group(
             ReplicationGroupId="carts",
             ReplicationGroupDescription="carts",
@@ -63,8 +54,7 @@ def moto() -> Iterator[str]:
         boto3.client("memorydb", region_name=REGION).create_cluster(
             ClusterName="carts", NodeType="db.r7g.large", ACLName="open-access", NumReplicasPerShard=1
         )
-        yield f"http://{host}:{port}"
-    server.stop()
+        yield variables["AWS_ENDPOINT_URL"]
 
 
 def stubbed(service: str) -> tuple[Any, Stubber]:
