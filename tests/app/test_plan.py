@@ -42,7 +42,6 @@ def opened(demo_target: Target, folder: Path, monkeypatch: pytest.MonkeyPatch) -
         for name, value in environment(target, folder).items():
             monkeypatch.setenv(name, value)
         app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
-        app.run()
         for key, value in query.items():
             app.query_params[key.replace("__", ".")] = str(value)
         app.switch_page(str(page)).run()
