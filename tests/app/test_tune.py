@@ -92,7 +92,7 @@ def opened(
     app.query_params["index"] = name
     for key, value in query.items():
         app.query_params[key.replace("__", ".")] = str(value)
-    return app.switch_page(str(page)).run().run()
+    return app.switch_page(str(page)).run()
 
 
 def texts(app: AppTest) -> str:
