@@ -174,6 +174,16 @@ def bytes_text(size: float | None) -> str:
     return f"{size:.1f} TiB"
 
 
+def byte_unit(largest: float) -> tuple[float, str]:
+    """For an axis up to so many bytes: the bytes of its unit, and the unit's name, as `bytes_text` has it."""
+    unit = 1.0
+    for name in ("B", "KiB", "MiB", "GiB"):
+        if abs(largest) < 1024 * unit:
+            return unit, name
+        unit *= 1024
+    return unit, "TiB"
+
+
 def duration(seconds: float | None) -> str:
     """A time span as people read it: 45 s, 12 min, 3 h 20 min, 2 d 4 h."""
     if seconds is None:

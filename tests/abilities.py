@@ -7,6 +7,8 @@ skipped, and says why.
 from __future__ import annotations
 
 import contextlib
+import math
+import struct
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -51,6 +53,11 @@ class Server:
             return False
         return True
 
+    def informs(self, section: str, name: bytes) -> bool:
+        """Whether a section of INFO has a line of this name."""
+        told = bytes(self._client.execute_command("INFO", section))
+        return any(line.partition(b":")[0] == name for line in told.splitlines())
+
     def module(self, name: str) -> int:
         """The version of a module as the server tells it; 0 where there is none of this name."""
         try:
@@ -91,6 +98,27 @@ class Server:
         finally:
             self._client.delete(*keys)
         return int(found[0])
+
+    def hit(
+        self, name: str, document: dict[str, bytes], query: str, *options: Any, under: bytes = b"d"
+    ) -> list[Any]:
+        """The reply to a query where this is the one document, whose key ends with these bytes."""
+        key = name.encode() + b":" + under
+        self._client.hset(key, mapping=document)  # type: ignore[arg-type]
+        until(lambda: not self.tells(name, b"backfill_in_progress", b"1"), "the index is built")
+        try:
+            return list(self._client.execute_command("FT.SEARCH", name, query, *options, "DIALECT", 2))
+        finally:
+            self._client.delete(key)
+
+    def profiles(self, name: str, word: bytes) -> bool:
+        """Whether FT.PROFILE tells something of this name."""
+        clause = ("*=>[KNN 1 @v $b AS d]", "PARAMS", 2, "b", bytes(8), "LIMIT", 0, 1, "DIALECT", 2)
+        try:
+            reply = self._client.execute_command("FT.PROFILE", name, "SEARCH", "QUERY", *clause)
+        except ResponseError:
+            return False
+        return word in list(_flat(reply))
 
     def tells(self, name: str, *words: bytes) -> bool:
         """Whether FT.INFO holds these words, one after the other."""
@@ -138,6 +166,36 @@ def _matches(
     return asked
 
 
+def _cosine(vector: tuple[float, ...], query: tuple[float, ...]) -> Callable[[Server], float]:
+    """How far the engine says a vector is from a query, by their directions."""
+    schema = ("v", "VECTOR", "FLAT", 6, "TYPE", "FLOAT32", "DIM", 2, "DISTANCE_METRIC", "COSINE")
+
+    def asked(server: Server) -> float:
+        said: list[float] = []
+
+        def far(name: str) -> bool:
+            blob = struct.pack("<2f", *query)
+            clause = ("*=>[KNN 1 @v $b AS far]", "PARAMS", 2, "b", blob, "RETURN", 1, "far", "LIMIT", 0, 1)
+            reply = server.hit(name, {"v": struct.pack("<2f", *vector)}, *clause)
+            said.append(float(reply[2][1]))
+            return True
+
+        server.makes(*schema, then=far)
+        return said[0] if said else math.nan
+
+    return asked
+
+
+def _unloadable(server: Server) -> bool:
+    """Whether a key with a null byte is found, and comes without its document."""
+
+    def asked(name: str) -> bool:
+        reply = server.hit(name, {"t": b"x", "v": bytes(8)}, "@t:{x}", "RETURN", 1, "t", under=b"nul\0x")
+        return reply[0] == 1 and not any(reply[2:])
+
+    return server.makes("t", "TAG", *_vector("FLOAT32"), then=asked)
+
+
 def _commands(*names: str) -> Asked:
     return lambda server: server.has(*names)
 
@@ -165,6 +223,7 @@ ABILITIES: dict[str, Asked] = {
     # A tag value can be a parameter: without it the query is refused, elsewhere it is that very value.
     "bound_values": lambda server: not _query("@t:{$p}")(server),
     "nocontent": _query("@n:[1 2]", "NOCONTENT"),
+    "in_keys": _query("@n:[1 2]", "INKEYS", "1", "nowhere"),
     "empty_range": _query("@n:[2 1]"),
     "index_empty": lambda server: server.makes("t", "TAG", "INDEXEMPTY", *_vector("FLOAT32")),
     "languages": lambda server: server.makes("w", "TEXT", options=("LANGUAGE", "german")),
@@ -180,7 +239,32 @@ ABILITIES: dict[str, Asked] = {
     "untold_stop_words": lambda server: server.makes(
         "w", "TEXT", then=lambda name: not server.tells(name, b"the")
     ),
+    "told_separators": lambda server: server.makes(
+        "t", "TAG", "SEPARATOR", ";", then=lambda name: server.tells(name, b";")
+    ),
+    "lone_stop_words": lambda server: server.makes(
+        "t", "TAG", options=("STOPWORDS", 1, "foo"), then=lambda name: server.tells(name, b"foo")
+    ),
     "sorted_hits": _sorts,
+    # Valkey's table of keys draws them more evenly than one that takes a bucket first.
+    "uneven_randomkey": lambda server: not server.informs("server", b"valkey_version"),
+    # FT.PROFILE shows how a query was run; another engine's tells times alone.
+    "told_plans": lambda server: server.makes(
+        *_vector("FLOAT32"), then=lambda name: server.profiles(name, b"Iterators profile")
+    ),
+    "flat_info": lambda server: server.makes(
+        *_vector("FLOAT32"), then=lambda name: server.tells(name, b"VECTOR", b"algorithm")
+    ),
+    "index_sizes": lambda server: server.makes(
+        *_vector("FLOAT32"), then=lambda name: server.tells(name, b"vector_index_sz_mb")
+    ),
+    "index_filters": lambda server: server.makes("n", "NUMERIC", options=("FILTER", "@n > 5")),
+    # A vector of zeros has no direction: some engines say that it is at no distance, others at 1.
+    "undefined_distances": lambda server: math.isnan(_cosine((0, 0), (1, 0))(server)),
+    "any_length": lambda server: all(
+        abs(_cosine((length, length), (length, length))(server)) < 1e-3 for length in (1e-30, 1e30)
+    ),
+    "unloadable_keys": _unloadable,
     "recorded": lambda server: (
         server.module("search") == 0x010201
     ),  # valkey-search 1.2.1: its replies are kept

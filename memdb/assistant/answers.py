@@ -14,6 +14,7 @@ from memdb.assistant.bedrock_client import client as bedrock_client
 from memdb.assistant.bedrock_client import explained
 from memdb.embedding.local import embed
 from memdb.errors import BadInput
+from memdb.sessions.roles import side
 from memdb.sessions.turns import Turn
 from memdb.vectors.search import Hit
 from memdb.vectors.titles import title_of
@@ -22,7 +23,18 @@ SENTENCES = 3
 _TEXTS = ("content", "text", "body", "description", "summary", "chunk", "answer", "$.content", "$.text")
 _LONGEST = 4_000  # characters of a document that are looked at
 _SHORTEST = 25  # characters of a sentence that says something
-_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"'(])")
+_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"'(])|\s*\n\s*\n\s*")
+# Sections of a docstring in numpydoc's form. Those that are lists or code hold no sentences.
+_SECTION = re.compile(
+    r"(?<!\S)(Parameters|Other Parameters|Returns?|Yields|Receives|Raises|Warns|Warnings?|See Also|Notes?|"
+    r"References|Examples?|Attributes|Methods)\s+-{3,}(?!\S)"
+)
+_PROSE = ("Warning", "Warnings", "Note", "Notes")
+_DOCTEST = re.compile(r"(?<!\S)>>>[^\n]*")
+_UNDERLINE = re.compile(r"(?<!\S)[-=~^]{3,}(?!\S)")
+_FIELD = re.compile(r"(?<!\S):(?:param|type|returns?|rtype|raises?|arg|keyword)\b *([^:\n]{0,60}):(?=\s)")
+_HEADING = re.compile(r"^[ \t]*#{1,6}[ \t]+(?=\S)", re.MULTILINE)
+_BOLD = re.compile(r"(?<!\w)\*\*(?=[^\s*])([^*\n]{1,200})(?<=\S)\*\*(?!\w)")
 _DIRECTIVE = re.compile(r"^[ \t]*\.\. [\w-]+::[^\n]*$", re.MULTILINE)
 _ROLE = re.compile(r":[a-zA-Z][\w:+.-]*:`([^`]+)`")
 _LITERAL = re.compile(r"(`{1,2})([^`]+)\1_{0,2}")
@@ -78,7 +90,7 @@ def extractive(question: str, hits: Sequence[Hit], count: int = SENTENCES) -> An
     """
     sentences: list[tuple[int, str]] = []
     for number, hit in enumerate(hits, 1):
-        sentences += [(number, text) for text in _sentences(clean(passage(hit)))]
+        sentences += [(number, text) for text in _sentences(clean(prose(passage(hit))))]
     known = sources(hits)
     if not sentences:
         nothing = "No document was found." if not hits else "The documents that were found hold no sentences."
@@ -107,9 +119,19 @@ def unanswered(hits: Sequence[Hit], nearest: float, bound: float) -> Answer:
     return Answer(text, sources(hits), "the relevance bound, without reading the documents")
 
 
+def prose(text: str) -> str:
+    """The sentences of a docstring: not its lists of parameters, nor its examples. Other texts stay."""
+    first, *rest = _SECTION.split(text)
+    kept = [first, *(body for name, body in zip(rest[::2], rest[1::2], strict=True) if name in _PROSE)]
+    told = "\n\n".join(_DOCTEST.sub("", part).strip() for part in kept).strip()
+    return told or text
+
+
 def clean(text: str) -> str:
-    """A text without the marks of reStructuredText, Markdown links and HTML; the words stay."""
+    """A text without the marks of reStructuredText, Markdown and HTML; the words stay."""
     text = _DIRECTIVE.sub("", text)
+    text = _FIELD.sub(lambda m: f"{m[1]}:" if m[1] else "", text)
+    text = _BOLD.sub(r"\1", _HEADING.sub("", _UNDERLINE.sub("", text)))
     text = _ROLE.sub(lambda m: _target(m[1]), text)
     text = _LITERAL.sub(r"\2", text)
     text = _LINK.sub(r"\1", text)
@@ -154,8 +176,8 @@ def _messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
     """The last turns as Bedrock takes them: user first, then by turns; others are left out."""
     messages: list[dict[str, Any]] = []
     for turn in turns[-_TURNS:]:
-        role = {"user": "user", "human": "user", "assistant": "assistant", "ai": "assistant"}.get(turn.role)
-        if role is None or not turn.content.strip() or role != ("assistant" if len(messages) % 2 else "user"):
+        role = side(turn.role)
+        if not role or not turn.content.strip() or role != ("assistant" if len(messages) % 2 else "user"):
             continue
         messages.append({"role": role, "content": [{"text": turn.content[:_LONGEST]}]})
     return messages[:-1] if len(messages) % 2 else messages

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from memdb.sessions.roles import side
 from memdb.sessions.turns import Turn
 
 _BEGINS = re.compile(r"^\s*(and|but|or|so|then|also|what about|how about|why|which one)\b", re.IGNORECASE)
@@ -27,8 +28,6 @@ def whole(question: str, turns: Sequence[Turn]) -> str:
         question: the new one.
         turns: of the session before it, in order.
     """
-    before = next(
-        (t.content for t in reversed(turns) if t.role in ("user", "human") and t.content.strip()), ""
-    )
+    before = next((t.content for t in reversed(turns) if side(t.role) == "user" and t.content.strip()), "")
     leans = _BEGINS.search(question) or _POINTS.search(question) or len(question.split()) <= _SHORT
     return f"{before[-_LONGEST:].strip()} {question}" if before and leans else question

@@ -61,7 +61,8 @@ class Compare(Size):
             )
             return 0
         print_table("", ("service", "a month", "why not, or what to know"), [_line(bill) for bill in bills])
-        print_table("", ("", *comparison.COLUMNS, "read"), [(r.dimension, *r.cells, r.date) for r in table])
+        head = ("dimension", *comparison.COLUMNS, "read")
+        print_table("", head, [(r.dimension, *r.cells, r.date) for r in table])
         if answers:
             say(advice.sentence)
         return 0

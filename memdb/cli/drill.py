@@ -52,7 +52,7 @@ class Drill(Command):
                 (words, *(report.said(getattr(side, name)) for side in sides))
                 for name, words in report.ROWS.items()
             ]
-            print_table("", ("", *result.engines), rows, right=range(1, len(sides) + 1))
+            print_table("", ("figure", *result.engines), rows, right=range(1, len(sides) + 1))
             for side in result.engines.values():
                 say(f"{side.name}: {drills.WORDS[side.name]}." + "".join(f" {note}" for note in side.notes))
             say(report.sentence(result))

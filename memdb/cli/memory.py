@@ -131,7 +131,7 @@ def _show_expiring(memory: MemorySplit) -> None:
         rows.append((words, bytes_text(freed.bytes), within))
     if not memory.ttl_freed:
         rows.append(("Free within the hour, a day", "–", memory.absent.get("ttl_freed", "")))
-    print_table("", ("times to live", "", "95 %"), rows, right=(1, 2))
+    print_table("", ("times to live", "how much", "95 %"), rows, right=(1, 2))
 
 
 def _show_coverage(memory: MemorySplit) -> None:

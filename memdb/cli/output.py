@@ -35,6 +35,7 @@ _LONGEST = 20_000  # characters of one sentence
 _PLAIN_EVERY_S = 5.0  # where the output is a file or a log; shorter work leaves no line there
 _NARROWEST = 8  # characters of a column that gave way
 _WORD = 16  # characters of a word that is not broken within a table; longer ones are keys and paths
+_PIECE = 10  # the same where an id beside it would be broken else
 _ADDRESS = 40  # the same of an address: a port in two lines is read as another port
 
 
@@ -79,9 +80,21 @@ def _wrapped(text: str, stream: TextIO) -> str:
 
 
 def print_table(
-    title: str, head: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = ()
+    title: str,
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    right: Iterable[int] = (),
+    whole: Iterable[int] = (),
 ) -> None:
-    """A table as wide as the terminal; `right` are the columns with numbers. No value is read as markup.
+    """A table as wide as the terminal. No value is read as markup.
+
+    Args:
+        title: above it; empty for none.
+        head: of each column.
+        rows: a text for each column.
+        right: columns with numbers.
+        whole: columns whose texts are copied, as ids are: other words are broken before these.
 
     What is too wide makes the widest column narrower, then the next; no header is broken within a word. A
     table whose columns are too many for that is printed as blocks, a line for each value.
@@ -90,11 +103,12 @@ def print_table(
     names = [line(name) for name in head]
     cells = [[line(cell) for cell in row] for row in rows]
     columns = [[name, *(row[i] for row in cells)] for i, name in enumerate(names)]
-    widths = fitting(
-        [max(map(cell_len, column)) for column in columns],
-        [_longest_word(column) for column in columns],
-        console.width - 3 * len(names) - 1,
-    )
+    wanted, kept = [max(map(cell_len, column)) for column in columns], set(whole)
+    for word in (_WORD, _PIECE) if kept else (_WORD,):
+        least = [wanted[i] if i in kept else _longest_word(column, word) for i, column in enumerate(columns)]
+        widths = fitting(wanted, least, console.width - 3 * len(names) - 1)
+        if widths is not None:
+            break
     if widths is None:
         _print_blocks(console, line(title), names, cells)
         return
@@ -128,11 +142,11 @@ def fitting(wanted: Sequence[int], least: Sequence[int], room: int) -> list[int]
     return widths
 
 
-def _longest_word(column: Sequence[str]) -> int:
+def _longest_word(column: Sequence[str], most: int) -> int:
     """Of a header, whatever its length, and of the cells below it: only keys and the like are broken."""
     header, *cells = (text.split() for text in column)
     whole = [
-        word for cell in cells for word in cell if cell_len(word) <= (_ADDRESS if "://" in word else _WORD)
+        word for cell in cells for word in cell if cell_len(word) <= (_ADDRESS if "://" in word else most)
     ]
     return max(map(cell_len, [*header, *whole]), default=1)
 

@@ -244,7 +244,7 @@ def _show(run: Run, bound: float) -> None:
         )
         for p in run.points
     ]
-    head = ("EF_RUNTIME", f"recall@{run.request.k}", "interval", "p50 ms", "p95 ms", "p99 ms", "qps", "short")
+    head = ("EF", f"recall@{run.request.k}", "interval", "p50 ms", "p95 ms", "p99 ms", "qps", "short")
     how = f", {run.sampled.words}" if run.sampled is not None else ""
     print_table(f"{run.index} on {run.target}{how}", head, rows, right=range(8))
     spreads = [spread(run, p, bound) for p in run.points]

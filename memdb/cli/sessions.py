@@ -51,11 +51,13 @@ class Sessions(OnWritableServer):
     action: str = option(
         "action",
         default="list",
+        metavar="ACTION",
         choices=(
             *("list", "show", "formats", "usage", "near", "alike"),
             *("export", "delete", "expire", "persist"),
         ),
-        help="`export` prints a line of JSON a session; `delete`, `expire`, `persist` change all that pass",
+        help="list (the default), show, formats, usage, near, alike; `export` prints a line of JSON a "
+        "session; `delete`, `expire`, `persist` change all that pass",
     )
     id: str = option(
         "id",
@@ -147,7 +149,7 @@ class Sessions(OnWritableServer):
             if self.action in ("export", "delete", "expire", "persist"):
                 return self._many(client, layout, wanted)
             if self.action == "show":
-                session = self._opened(client, layout, layout.id_of(self.id))
+                session = self._opened(client, layout, self.id.removeprefix(layout.prefix))
                 if self.csv:
                     rows = turn_rows(session.turns, session.earlier + 1)
                     write(export.to_csv(pd.DataFrame(rows)).decode().rstrip("\n"))
@@ -157,7 +159,9 @@ class Sessions(OnWritableServer):
                     _show(session)
                 return 0
             if self.action == "usage" and self.id:
-                return _usage([self._opened(client, layout, layout.id_of(self.id))], as_json=self.json)
+                return _usage(
+                    [self._opened(client, layout, self.id.removeprefix(layout.prefix))], as_json=self.json
+                )
             if self.action == "near" and (near := self._near_stored(client, layout, settings)) is not None:
                 return _near(near.turns, near.how, as_json=self.json)
             index = indexed.find(client, layout) if wanted.user or wanted.context else None
@@ -295,7 +299,8 @@ def _listed(layout: Format, page: SessionPage, *, as_json: bool) -> int:
             )
             for s in page.sessions
         ]
-        print_table("", ("session", "user", "context", "TTL", "turns", "began with"), rows, right=(4,))
+        head = ("session", "user", "context", "TTL", "turns", "began with")
+        print_table("", head, rows, right=(4,), whole=(0,))
     if page.index:
         say(f"{len(page.sessions)} sessions of {page.keys:,} that match in index {line(page.index)}")
     else:
@@ -386,7 +391,7 @@ def _near(near: Sequence[NearTurn], how: str, *, as_json: bool) -> int:
         )
         for n in near
     ]
-    print_table("", ("cosine", "session", "turn", "role", "text"), rows, right=(0, 2))
+    print_table("", ("cosine", "session", "turn", "role", "text"), rows, right=(0, 2), whole=(1,))
     say(how)
     return 0
 
@@ -451,7 +456,7 @@ def _formats(detected: Detected, *, as_json: bool) -> int:
             (line(f.format.title, 60), line(f.format.keys, 60), f"one {f.format.holds}", f"{f.keys:,}")
             for f in detected.formats
         ]
-        print_table("", ("format", "keys", "a key holds", "keys"), rows, right=(3,))
+        print_table("", ("format", "keys begin", "a key holds", "keys"), rows, right=(3,))
     say(f"{detected.words} {detected.rest}")
     return 0
 

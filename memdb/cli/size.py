@@ -102,7 +102,7 @@ def _show(sizing: SizingPlan) -> None:
     rows.append(("One node in all", bytes_text(estimate.total_bytes), ""))
     print_table(
         f"Profile {estimate.profile.name} ({estimate.profile.grade})",
-        ("", "bytes", "share"),
+        ("part", "size", "share"),
         rows,
         right=(1, 2),
     )

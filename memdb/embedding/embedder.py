@@ -56,7 +56,8 @@ class Spent:
             return f"{count}, kept from before: nothing was asked"
         kept = f" ({self.texts - self.sent:,} not asked again)" if self.sent < self.texts else ""
         told = "" if self.tokens is None else f", {self.tokens:,} token{'' if self.tokens == 1 else 's'}"
-        return f"{count}{kept}{told}, {self.seconds:.2f} s"
+        spent = f"{self.seconds:.2f} s" if self.seconds >= 0.1 else f"{1_000 * self.seconds:.1f} ms"
+        return f"{count}{kept}{told}, {spent}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -31,7 +31,7 @@ _ID = re.compile(
     r"[0-9a-fA-F]{8}-[0-9a-fA-F-]{12,28}|[0-9a-fA-F]{16,64}|[0-9A-HJKMNP-TV-Z]{26}|\d{4,}|\+?\d{6,}"
 )
 _WORD = re.compile(r"[A-Za-z][A-Za-z_-]{1,30}")  # no id: it has no digits
-_TAILED = tuple(f for f in known.KNOWN if f.tail)
+_TAILED = tuple(f for f in known.KNOWN if f.tail and f.tail != ":*")  # which ends any key
 _OF_TYPE = {told: stored for stored, told in TYPES.items()}
 
 
@@ -72,12 +72,13 @@ class Detected:
     @property
     def rest(self) -> str:
         """What the keys are that are of no format, a sentence or two."""
-        text = f"{self.other:,} of {self.sampled:,} keys of the sample are no sessions."
+        sample = "" if self.sampled == self.total else " of the sample"
+        text = f"{self.other:,} of {self.sampled:,} keys{sample} are no sessions."
         if self.types:
             named = ", ".join(f"{number:,} {told}" for told, number in self.types)
             text += f" Of types that no format reads: {named}."
         if self.unknown:
-            text += f" {self.unknown:,} were not looked into, so that they may be."
+            text += f" {self.unknown:,} were not read, and may be sessions."
         if self.closed:
             text += f" Not opened: {'; '.join(f'{kind}: {number:,}' for kind, number in self.closed)}."
         return text

@@ -9,7 +9,16 @@ from typing import Any
 from memdb.display import line
 from memdb.errors import BadInput
 from memdb.sessions.formats import SESSION_PREFIX
-from memdb.sessions.mapping import MESSAGES_PATHS, SESSION_PATHS, Format, Stored, anywhere, dig, first
+from memdb.sessions.mapping import (
+    MESSAGES_PATHS,
+    SESSION_PATHS,
+    Format,
+    Stored,
+    anywhere,
+    dig,
+    first,
+    messages_at,
+)
 from memdb.sessions.messages import are_messages, is_conversation, is_entry, is_memory, is_message, parsed
 
 ARTICLE = Format(
@@ -101,8 +110,8 @@ ADK = Format(
     "string",
     messages=("events",),
     state=("state",),
-    time=("timestamp",),
-    user=("user_id",),
+    time=("timestamp", "lastUpdateTime"),
+    user=("user_id", "userId"),
 )
 ADK_HASH = replace(
     ADK,
@@ -118,6 +127,16 @@ TEXT = Format("text", "Text that is JSON with messages", "chat:", "string", mess
 BARE_DOCUMENT = Format("json-list", "JSON document that is a list of messages", "chat:", "json")
 BARE_TEXT = Format("text-list", "Text that is a JSON list of messages", "chat:", "string")
 HASH_FIELDS = Format("hash-fields", "Hash with a message in each field", "chat:", "hash", messages=("[*]",))
+# A key a message whose session only the key tells: chat:SESSION:1, chat:SESSION:msg:1.
+KEYED_HASH = Format(
+    "keyed-hash", "A hash per message, the session in its key", "chat:", "hash", "message", tail=":*"
+)
+KEYED_JSON = replace(
+    KEYED_HASH, name="keyed-json", title="A JSON document per message, the session in its key", stored="json"
+)
+KEYED_TEXT = replace(
+    KEYED_HASH, name="keyed-text", title="A text per message, the session in its key", stored="string"
+)
 HASH = Format("hash", "Hash with a list of messages in JSON", "chat:", "hash", messages=MESSAGES_PATHS)
 
 KNOWN = (
@@ -147,6 +166,14 @@ KNOWN = (
     BARE_TEXT,
     HASH_FIELDS,
     HASH,
+    KEYED_HASH,
+    KEYED_JSON,
+    KEYED_TEXT,
+)
+
+
+_MESSAGE_WORDS = frozenset(
+    "msg msgs message messages m turn turns item items entry entries event events".split()
 )
 
 
@@ -194,6 +221,8 @@ def recognised(prefix: str, stored: Stored, value: Any, key: str = "") -> Format
     format_ = _TESTS[stored](value, key)
     if format_ is None:
         return None
+    if format_.tail and format_.name in _KEYED:
+        return format_
     if format_.tail:
         # Of a prefix with a tail the id is what stands between: the usual prefix where the key has it.
         usual = key.startswith(format_.prefix)
@@ -215,21 +244,26 @@ def _hash(value: Any, key: str) -> Format | None:
         return ARTICLE
     if is_memory(value):
         return MEMORY
-    if is_message(value) and is_conversation([value]) and first(value, SESSION_PATHS) is not None:
-        return REDISVL
+    if is_message(value) and is_conversation([value]):
+        if first(value, SESSION_PATHS) is not None:
+            return REDISVL
+        if (keyed := _keyed(KEYED_HASH, key)) is not None:
+            return keyed
     if _list_in(value):
         return HASH
     if are_messages(dig(value, "[*].events[*]")):
         return ADK_HASH
     held = [parsed(field) for field in value.values()]
     messages = sum(isinstance(field, dict) and is_message(field) for field in held)
-    if messages * 2 >= len(held):
+    if messages * 2 >= len(held) and is_conversation([f for f in held if is_message(f)]):
         return HASH_FIELDS
     return HASH if anywhere(value) else None
 
 
 def _list(value: Any, key: str) -> Format | None:
     entries = [parsed(entry) for entry in value] if isinstance(value, list) else []
+    if entries and all(isinstance(entry, list) and are_messages(entry) for entry in entries):
+        return MESSAGE_LIST  # several messages an entry
     proper = [entry for entry in entries if is_entry(entry)]
     # Some entries may be damaged; a list of which most are something else is no conversation.
     if (
@@ -265,7 +299,7 @@ def _json(value: Any, key: str) -> Format | None:
             return STRANDS
         if not is_conversation([value]):
             return None
-        return MESSAGE_JSON if first(value, SESSION_PATHS) is not None else None
+        return MESSAGE_JSON if first(value, SESSION_PATHS) is not None else _keyed(KEYED_JSON, key)
     if are_messages(value):
         return BARE_DOCUMENT
     return DOCUMENT if _list_in(value) or anywhere(value) else None
@@ -280,7 +314,7 @@ def _string(value: Any, key: str) -> Format | None:
             return STRANDS_TEXT
         if not is_conversation([value]):
             return None
-        return MESSAGE_TEXT if first(value, SESSION_PATHS) is not None else None
+        return MESSAGE_TEXT if first(value, SESSION_PATHS) is not None else _keyed(KEYED_TEXT, key)
     if isinstance(value, dict):
         if are_messages(dig(value, "run_data.messages")) and "session_id" in value:
             return AGNO_RUNS
@@ -291,6 +325,17 @@ def _string(value: Any, key: str) -> Format | None:
     if are_messages(value):
         return BARE_TEXT
     return TEXT if _list_in(value) or anywhere(value) else None
+
+
+def _keyed(format_: Format, key: str) -> Format | None:
+    """The format of messages whose key ends with their number or id behind the session's id; else None."""
+    prefix, _, rest = key.partition(":")
+    id_, _, last = rest.rpartition(":")
+    if not (id_ and last):
+        return None
+    session, _, word = id_.rpartition(":")
+    tail = f":{word}:*" if session and word.lower() in _MESSAGE_WORDS else format_.tail
+    return replace(format_, prefix=f"{prefix}:", tail=tail)
 
 
 def _of_strands(value: Any, key: str) -> bool:
@@ -310,7 +355,7 @@ def _list_in(value: Any) -> bool:
     if not isinstance(value, dict):
         return False
     for path in MESSAGES_PATHS:
-        messages = parsed(dig(value, path))
+        messages = messages_at(value, path)
         if not are_messages(messages):
             continue
         # Texts of a program may stand by their names too: of an object each message must tell who speaks.
@@ -319,6 +364,7 @@ def _list_in(value: Any) -> bool:
     return False
 
 
+_KEYED = frozenset(format_.name for format_ in (KEYED_HASH, KEYED_JSON, KEYED_TEXT))
 _TESTS: dict[Stored, Callable[[Any, str], Format | None]] = {
     "hash": _hash,
     "list": _list,

@@ -13,23 +13,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from memdb.cluster.keys import beginning, literal
 from memdb.display import line
 from memdb.errors import BadInput
 from memdb.sessions.formats import TURNS
 from memdb.sessions.messages import (
-    ROLES,
     are_messages,
     conversation,
+    exchanges,
     is_entry,
+    is_exchange,
     moment,
     parsed,
     problems_told,
     time_in,
 )
 from memdb.sessions.parts import as_json, parts_of
+from memdb.sessions.roles import ROLES
+from memdb.sessions.transcripts import messages_in
 from memdb.sessions.turns import Other, Part, Text, Turn
 
 Stored = Literal["hash", "list", "json", "string", "stream", "zset"]
@@ -49,7 +52,10 @@ TYPES: dict[Stored, str] = {
 }
 TIME_PATHS = ("timestamp", "created_at", "createdAt", "time", "ts", "checkpoint.ts", "last_update_time")
 USER_PATHS = ("user_id", "userId", "user", "metadata.user_id", "owner_id")
-SESSION_PATHS = ("session_tag", "session_id", "sessionId", "thread_id", "conversation_id", "conversationId")
+SESSION_PATHS = (
+    *("session_tag", "session_id", "sessionId", "thread_id", "threadId", "conversation_id", "conversationId"),
+    *("chat_id", "chatId"),
+)
 MESSAGES_PATHS = (
     "messages",
     "Messages",
@@ -74,12 +80,14 @@ MESSAGES_PATHS = (
     "dialogue",
     "mapping[*].message",  # the tree that ChatGPT exports
     "messages[*]",  # messages by their ids
+    "events[*].payload",  # Bedrock AgentCore's
 )
+_NAMED = frozenset(path for path in MESSAGES_PATHS if path.isidentifier()) | {"runs"}
 LOOKED_AT, DEEPEST = 2_000, 5  # objects and texts, and how far within one another, for messages anywhere
 JOIN = " + "  # between paths whose texts belong together
 _STEP = re.compile(r"([^.\[\]]+)|\[(-?\d{1,9}|\*)\]")
 _PATH = re.compile(r"(?:[^.\[\]]+|\[(?:-?\d{1,9}|\*)\])(?:\.[^.\[\]]+|\[(?:-?\d{1,9}|\*)\])*")
-_KNOWN = ROLES | {"memory", "agent", "request", "response"}
+_KNOWN = ROLES | {"memory", "event", "request", "response"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,8 +242,12 @@ def read(format_: Format, value: Any, earlier: int = 0) -> Reading:
     if strange:
         named = ", ".join(f"'{line(role, 30)}'" for role in strange[:5])
         problems.append(f"Roles that are not known: {named}. They are shown as they are.")
-    users = (_short(first(entry, format_.user)) for entry in entries[:50])
-    user = _short(first(value, format_.user)) or next((u for u in users if u), "")
+    # Of a question beside its answer, {"user": "Hi", …}, that is no user.
+    spoken = (entry for entry in map(parsed, entries[:50]) if not is_exchange(entry))
+    users = (_short(first(entry, format_.user)) for entry in spoken)
+    user = _short(None if is_exchange(value) else first(value, format_.user)) or next(
+        (u for u in users if u), ""
+    )
     at = moment(first(value, format_.time)) or next((turn.at for turn in turns if turn.at), None)
     session = _short(first(value, format_.session))
     return Reading(turns, session, user, at, tuple(problems), earlier, _state(format_, value))
@@ -267,23 +279,74 @@ def dig(value: Any, path: str) -> Any:
     return places if many else places[0]
 
 
-def anywhere(value: Any) -> list[Any]:
-    """The list of messages that lies the least deep in an object, whatever the names on the way; else []."""
-    level, looked = [parsed(value)], 0
+def messages_at(value: Any, path: str) -> Any:
+    """The list at a path, also of a text that is a conversation; what is no list stands as it is.
+
+    Pairs of a question and its answer are one too where the path is that of a conversation.
+    """
+    held = parsed(dig(value, path))
+    if isinstance(held, str):
+        return messages_in(held) or held
+    if path in MESSAGES_PATHS and isinstance(held, list) and not are_messages(held):
+        return exchanges(held) or held
+    return held
+
+
+def anywhere(value: Any) -> dict[str, list[Any]]:
+    """Lists of messages that lie the least deep in an object, by the names where they stand; else none.
+
+    An object with a message under each of its names is such a list too. What begins another list of them is
+    left out: a history beside its newest part.
+    """
+    level, looked = {"": parsed(value)}, 0
+    if isinstance(level[""], dict) and (messages := _by_names(level[""])):
+        return {"": messages}
     for _ in range(DEEPEST):
-        below: list[Any] = []
-        for place in level:
-            for held in place.values() if isinstance(place, dict) else ():
+        below: dict[str, Any] = {}
+        lists: dict[str, list[Any]] = {}
+        for where, place in level.items():
+            for name in _in_order(place) if isinstance(place, dict) else ():
                 looked += 1
-                inner = parsed(held)
                 if looked > LOOKED_AT:
-                    return []
+                    return {}
+                inner, path = parsed(place[name]), f"{where}.{name}" if where else str(name)
+                if isinstance(inner, str):
+                    inner = messages_in(inner)
                 if isinstance(inner, dict):
-                    below.append(inner)
+                    if messages := _by_names(inner):
+                        lists[path] = messages
+                    below[path] = inner
                 elif _of_objects(inner) and are_messages(inner):
-                    return cast("list[Any]", inner)
+                    lists[path] = inner
+                elif name in _NAMED and (pairs := exchanges(inner)):
+                    lists[path] = pairs
+        if lists:
+            return {
+                path: held
+                for path, held in lists.items()
+                if not any(held is not other and _part_of(held, other) for other in lists.values())
+            }
         level = below
-    return []
+    return {}
+
+
+def _part_of(held: list[Any], other: list[Any]) -> bool:
+    """Whether a list is the beginning or the end of a longer one."""
+    shorter = len(held)
+    return shorter < len(other) and held in (other[:shorter], other[-shorter:])
+
+
+def _by_names(place: dict[str, Any]) -> list[Any]:
+    """The messages of an object that holds nothing else, each under a name of its own; else none."""
+    if not place or len(place) > LOOKED_AT or not all(isinstance(held, dict) for held in place.values()):
+        return []
+    messages = [place[name] for name in _in_order(place)]
+    told = all(
+        message.keys() & {"role", "author", "sender"}
+        and message.keys() & {"content", "contents", "parts", "message"}
+        for message in messages
+    )
+    return messages if told and are_messages(messages) else []
 
 
 def _of_objects(value: Any) -> bool:
@@ -312,6 +375,8 @@ def _steps(path: str) -> tuple[tuple[str, str], ...]:
 
 @lru_cache(maxsize=100)
 def _tail(tail: str) -> re.Pattern[str]:
+    if tail == ":*":  # one part alone: what stands before it is an id that may have colons
+        return re.compile(r":[^:]*$")
     return re.compile(".*?".join(re.escape(part) for part in tail.split("*")) + "$", re.DOTALL)
 
 
@@ -337,10 +402,17 @@ def _entries(format_: Format, value: Any) -> tuple[list[Any], list[str]]:
     if format_.holds == "message" and not format_.messages:
         return [value], []
     entries, wrong = _list_at(format_, value)
+    several = anywhere(value) if format_.messages == MESSAGES_PATHS and not are_messages(entries) else {}
+    if several:
+        names = ", ".join(line(name, 60) for name in list(several)[:5])
+        told = f"Messages stand in {len(several):,} lists ({names}): they are shown one behind the other."
+        every = [entry for held in several.values() for entry in held]
+        return every, [told] if len(several) > 1 else []
     if entries is not None:
         # `runs[*].messages` is a list of lists, a pair of role and text is not.
-        nested = bool(entries) and all(isinstance(e, list) and not is_entry(e) for e in entries)
-        flat = [entry for several in entries for entry in several] if nested else entries
+        nested = [parsed(e) if isinstance(e, str) and e[:1] == "[" else e for e in entries]
+        inside = bool(entries) and all(isinstance(e, list) and not is_entry(e) for e in nested)
+        flat = [entry for each in nested for entry in each] if inside else entries
         # Agno repeats in a run what was said in those before.
         return [e for e in flat if not (isinstance(e, dict) and e.get("from_history") is True)], []
     where = f"at {' or '.join(format_.messages)}" if format_.messages else "in the value"
@@ -357,17 +429,15 @@ def _list_at(format_: Format, value: Any) -> tuple[list[Any] | None, Any]:
     """
     wrong: Any = None
     lists: list[list[Any]] = []
-    stands = (dig(value, path) for path in format_.messages) if format_.messages else (value,)
-    for held in map(parsed, stands):
+    stands = (messages_at(value, path) for path in format_.messages) if format_.messages else (parsed(value),)
+    for held in stands:
         if isinstance(held, list):
             if (format_.own and held) or len(format_.messages) < 2 or are_messages(held):
                 return held, None
             lists.append(held)
         elif wrong is None:
             wrong = held
-    if format_.messages == MESSAGES_PATHS and (inner := anywhere(value)):
-        return inner, None
-    return (lists[0] if lists else None), wrong
+    return (max(lists, key=len) if lists else None), wrong
 
 
 def _mapped(format_: Format, entries: Sequence[Any], place: int) -> tuple[tuple[Turn, ...], list[str]]:

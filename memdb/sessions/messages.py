@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 from memdb.display import line
-from memdb.sessions import stored_json
+from memdb.sessions import python_text, stored_json
 from memdb.sessions.packed import sealed
 from memdb.sessions.parts import (
     as_json,
@@ -28,43 +28,46 @@ from memdb.sessions.parts import (
     parts_of,
     result_of,
 )
+from memdb.sessions.roles import ANSWERS, ASKS, BESIDE, CLASSES, ROLES, UNMISTAKABLE, bare, flagged, numbered
 from memdb.sessions.turns import Other, Part, Text, Thinking, ToolCall, ToolResult, Turn, said
 
-ROLES = frozenset(
-    "user human assistant ai bot model llm gpt system developer tool function customer agent chatbot support "
-    "humanmessage aimessage systemmessage toolmessage functionmessage chatmessage humanmessagechunk "
-    "aimessagechunk toolmessagechunk apimessage usermessage assistantmessage tool_execution_result".split()
-)
-_CLASSES = {
-    "humanmessage": "human",
-    "humanmessagechunk": "human",
-    "usermessage": "user",
-    "apimessage": "ai",
-    "aimessage": "ai",
-    "aimessagechunk": "ai",
-    "assistantmessage": "assistant",
-    "systemmessage": "system",
-    "toolmessage": "tool",
-    "toolmessagechunk": "tool",
-    "functionmessage": "function",
-}
 _ROLE_NAMES = (
-    *("role", "Role", "_role", "author", "sender", "from", "speaker", "sender_type", "senderType"),
-    *("source", "event", "type"),
+    *("role", "Role", "_role", *BESIDE, "author", "sender", "from", "speaker", "sender_type", "senderType"),
+    *("source", "event", "message_type", "messageType", "type"),
 )
+_RECORDS = ("type", "event", "message_type", "messageType")  # any record has them
 # Names under which only people and models are told who speak; the others stand in records of any kind.
 _SPEAKER_NAMES = ("role", "Role", "_role", "speaker", "sender", "sender_type", "senderType")
-_FLAGS = {  # of who speaks: true, false
-    **dict.fromkeys(("isUser", "is_user", "fromUser", "from_user", "isHuman"), ("user", "assistant")),
-    **dict.fromkeys(("isBot", "is_bot", "fromBot", "isAI", "is_ai"), ("assistant", "user")),
-}
 _WRITERS = ("Label", "label", "value", "role", "type")  # of an object that says who speaks
-_ANSWERS = frozenset("assistant ai bot model llm gpt agent chatbot".split())
-_ASKS = frozenset("user human customer".split())
-_UNMISTAKABLE = frozenset("human ai assistant llm gpt chatbot".split()) | _CLASSES.keys()
+# A question and its answer in one entry, by their names; the latter pairs are those of other records too.
+_SIDES = (
+    frozenset(("user", "human", "customer")),
+    frozenset("assistant ai bot model llm gpt agent chatbot".split()),
+)
+_SAID = ("message", "response", "output", "reply", "text", "content")
+_ANSWERED = tuple(
+    f"{by}_{what}" for by in ("assistant", "ai", "bot", "llm", "model", "agent") for what in _SAID
+)
+_PAIRS = (
+    *(
+        ("user_" + asked, answer)
+        for asked in (*_SAID, "input")
+        for answer in (*_ANSWERED, "response", "answer")
+    ),
+    *(("human_" + asked, answer) for asked in (*_SAID, "input") for answer in _ANSWERED),
+    ("prompt", "response"),
+    ("prompt", "completion"),
+    ("queryText", "fulfillmentText"),
+)
+_TIMED_PAIRS = (("question", "answer"), ("query", "response"), ("query", "answer"), ("question", "response"))
+_LOOSE_PAIRS = (
+    *_TIMED_PAIRS,
+    *(("input", "output"), ("inputs", "outputs"), ("request", "response"), ("instruction", "response")),
+)
+_ASKED = frozenset(asked for asked, _ in (*_PAIRS, *_LOOSE_PAIRS))
 _CONTENT_NAMES = (
     *("content", "contents", "parts", "blocks", "items"),
-    *("Items", "Content", "_content", "text", "Text"),
+    *("Items", "Content", "Contents", "_content", "text", "Text"),
 )
 # A text under these is a message where a role stands beside it; under the last two only if it is no `type`.
 _LOOSE_NAMES = ("message", "body", "value", "utterance")
@@ -96,6 +99,7 @@ _TIME_NAMES = (
     "create_time",
     "created_time",
     "createdTime",
+    *("createTime", "CreateTime", "create_at", "inserted_at", "timeStamp", "time_stamp"),
     "time",
     "Timestamp",
     "datetime",
@@ -104,11 +108,13 @@ _TIME_NAMES = (
     "date",
     "sent_at",
     "sentAt",
+    *("date_sent", "dateSent", "send_time", "sendTime", "date_created", "dateCreated", "messageTimestamp"),
     "last_update_time",
     "updated_at",
     "updatedAt",
     "_ts",
 )
+_ATTACHED_KINDS = ("image", "audio", "video", "document")
 _ATTACHED = ("attachments", "experimental_attachments", "images", "audio", "media", "files")
 # What stands in an entry besides what is said, and is no part of it.
 _PLAIN = frozenset(
@@ -122,11 +128,16 @@ _MEMORY_DETAILS = frozenset(
 )
 _SIMPLEST, _SPEAKERS = (
     frozenset(("role", "content", "timestamp")),
-    ROLES - {"tool", "function", "tool_execution_result"} - _CLASSES.keys(),
+    ROLES - {"tool", "function", "tool_execution_result"} - CLASSES.keys(),
 )
 _WITHIN = ('"{', '"[', '"\\')  # how a text of JSON begins that holds JSON
-_CONSTANT = re.compile(r"^role_|_message$", re.IGNORECASE)
 _SPOKEN = re.compile(r"\s*(\w{2,20}):\s+(.*)", re.DOTALL)  # "User: How are you?"
+_TRACKED = 200  # of a tracker's events, looked at for what was said
+_DELTA = re.compile(r"(text|reasoning|thinking|output_text|content_block|message|response)[\w.-]*delta", re.I)
+_STEPS = ("user_message", "assistant_message", "system_message")  # Chainlit's, whose text is their output
+_SESSIONS = frozenset(
+    "session_id sessionId session conversation_id conversationId thread_id threadId chat_id chatId".split()
+)
 _SESSION_KEYS = frozenset(("messages", "history", "turns", "events", "runs"))
 
 
@@ -162,6 +173,10 @@ def turns_of_entry(entry: Any, place: str = "A message") -> tuple[list[Turn], st
         return [Turn("", (Other("encrypted", as_json(value)),))], f"{place} is encrypted; it is not read."
     if is_memory(value):
         return [_memory(value)], ""
+    if (piece := _delta(value)) is not None:
+        return [piece], ""
+    if _is_event(value):
+        return [Turn("event", (Other(value["event"], as_json(value)),), time_in(value))], ""
     turns = _parted(value) or _exchange(value) or [_turn(value)]
     if not any(turn.role or turn.parts for turn in turns) or (
         not turns[0].role and all(isinstance(part, Other) for part in turns[0].parts)
@@ -181,8 +196,15 @@ def conversation(entries: Iterable[Any], first: int = 1) -> tuple[tuple[Turn, ..
     """
     turns: list[Turn] = []
     problems: list[str] = []
+    streamed = False  # whether the last turn is of pieces, as a model writes them
     for place, entry in enumerate(entries, first):
-        read, problem = turns_of_entry(entry, f"Message {place:,}")
+        value = parsed(entry)
+        piece = _delta(value)
+        if piece is not None and streamed:
+            turns[-1] = _joined(turns[-1], piece)
+            continue
+        streamed = piece is not None
+        read, problem = ([piece], "") if piece is not None else turns_of_entry(value, f"Message {place:,}")
         turns += read
         if problem:
             problems.append(problem)
@@ -203,7 +225,7 @@ def is_message(value: Any) -> bool:
     value = parsed(value)
     if not isinstance(value, dict) or _SESSION_KEYS & value.keys():
         return False
-    if _agent_item(value) or _parted(value) or _exchange(value):
+    if _agent_item(value) or _parted(value) or _exchange(value) or _delta(value):
         return True
     if value.get("__enc__") and "payload" in value:
         return True
@@ -215,8 +237,10 @@ def is_message(value: Any) -> bool:
         if isinstance(outer, str) and outer.lower() in ROLES:
             return _holds_content(inner)
         return (_role(inner) != "" or _role(value).lower() in ROLES) and _holds_content(inner)
-    role = next((v for n in ("role", "Role", "_role") if (v := value.get(n)) is not None), None)
+    role = next((v for n in ("role", "Role", "_role", *BESIDE) if (v := value.get(n)) is not None), None)
     role = _written(role)
+    if numbered(role):  # taken together with the others: `is_conversation`
+        return any(isinstance(value.get(n), str | list) for n in ("content", "Content", "parts", "text"))
     if isinstance(role, str) and 0 < len(role) <= 40:
         if role.lower() in ROLES:
             return _holds_content(value) or any(isinstance(value.get(n), str) for n in _LOOSE_NAMES)
@@ -227,10 +251,10 @@ def is_message(value: Any) -> bool:
         (n for n in _ROLE_NAMES[3:] if isinstance(v := _written(value.get(n)), str) and v.lower() in ROLES),
         "",
     )
-    loose = _LOOSE_NAMES[:2] if by in ("type", "event") else _LOOSE_NAMES
-    flagged = not by and _flagged(value)
-    loose = _LOOSE_NAMES[:2] if flagged else loose
-    return bool(by or flagged) and (
+    loose = _LOOSE_NAMES[:2] if by in _RECORDS else _LOOSE_NAMES
+    by_flag = not by and flagged(value) != ""
+    loose = _LOOSE_NAMES[:2] if by_flag else loose
+    return bool(by or by_flag) and (
         _holds_content(value) or any(isinstance(value.get(n), str) for n in loose)
     )
 
@@ -243,7 +267,9 @@ def are_messages(value: Any) -> bool:
         value = [entry for several in value for entry in several]
     looked = value[:20]
     proper = [entry for entry in looked if is_entry(entry)]
-    return len(proper) * 2 >= len(looked) > 0 and is_conversation(proper, alone=len(looked) == 1)
+    if len(proper) * 2 < len(looked):  # a tracker's few messages stand among events of other kinds
+        return _of_a_dialogue(list(map(parsed, value[:_TRACKED])))
+    return is_conversation(proper, alone=len(looked) == 1)
 
 
 def is_conversation(entries: Sequence[Any], *, alone: bool = True) -> bool:
@@ -258,28 +284,45 @@ def is_conversation(entries: Sequence[Any], *, alone: bool = True) -> bool:
     """
     values = [parsed(entry) for entry in entries]
     roles = {turn.role.lower() for value in values for turn in turns_of_entry(value)[0]}
+    if _of_a_dialogue(values):
+        return True
     if all(isinstance(value, str) or _told_loosely(value) for value in values):
         if len(values) == 1 and alone:
             wrapped = isinstance(values[0], dict) and unwrapped(values[0])[0] is not values[0]
-            return bool(roles & (_UNMISTAKABLE if wrapped else _ASKS | _ANSWERS))
-        if roles & _ASKS and roles & _ANSWERS:
+            return bool(roles & (UNMISTAKABLE if wrapped else ASKS | ANSWERS))
+        if roles & ASKS and roles & ANSWERS:
             return True
-        written = {
-            _role(value).lower() for value in values if isinstance(value, dict) and not _flagged(value)
-        }
-        return bool(written & _UNMISTAKABLE)
-    return bool(roles & (ROLES | {"memory"}))
+        written = {_role(value).lower() for value in values if isinstance(value, dict) and not flagged(value)}
+        return bool(written & UNMISTAKABLE)
+    return bool(roles & (ROLES | {"memory"})) or _speak_in_turn(values)
 
 
-def _flagged(value: Mapping[str, Any]) -> bool:
-    return any(isinstance(value.get(name), bool) for name in _FLAGS)
+def _speak_in_turn(values: Sequence[Any]) -> bool:
+    """Whether roles that nobody knows, names or numbers, are those of a conversation: somebody speaks again.
+
+    Each must stand under `role` beside a text: rights have roles too, but each of them once.
+    """
+    spoken = [
+        str(value["role"]).lower()
+        for value in values
+        if isinstance(value, dict)
+        and isinstance(value.get("content", value.get("text")), str)
+        and "role" in value
+    ]
+    if len(spoken) != len(values) or len(set(spoken)) != 2:
+        return False
+    changes = sum(a != b for a, b in pairwise(spoken))
+    if all(map(numbered, spoken)):
+        return changes * 2 >= len(spoken)
+    return len(spoken) >= 3 and changes * 3 >= len(spoken) * 2
 
 
 def _told_loosely(value: Any) -> bool:
     """Whether who speaks stands only under a name that records of any kind have, as `type` and `source`."""
     if not isinstance(value, dict):
         return False
-    if _agent_item(value) or _parted(value) or _exchange(value) or is_memory(value) or value.get("__enc__"):
+    shaped = _agent_item(value) or _parted(value) or _exchange(value) or _delta(value)
+    if shaped or is_memory(value) or value.get("__enc__"):
         return False
     inner, told = unwrapped(value)
     if any(_written(place.get(name)) for place in (value, inner) for name in _SPEAKER_NAMES):
@@ -298,9 +341,19 @@ def is_memory(value: Any) -> bool:
     value = parsed(value)
     if not isinstance(value, dict):
         return False
+    if _stored_memory(value) is not None:
+        return True
     if isinstance(value.get("memory"), str):
         return any(name in value for name in ("memory_id", "hash", "user_id", "memory_type"))
     return isinstance(value.get("text"), str) and "memory_type" in value
+
+
+def _stored_memory(value: Mapping[str, Any]) -> Any:
+    """What LangGraph's store remembers, of which LangMem's memories are; None for anything else."""
+    if isinstance(value.get("key"), str) and {"prefix", "value", "created_at"} <= value.keys():
+        held = value["value"]
+        return held if isinstance(held, dict) and held else None
+    return None
 
 
 def unwrapped(entry: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
@@ -314,19 +367,54 @@ def unwrapped(entry: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
     if isinstance(kwargs, dict) and ("lc" in entry or "content" in kwargs):  # LangChain, serialised
         name = entry.get("id")
         last = name[-1] if isinstance(name, list) and name and isinstance(name[-1], str) else ""
-        return kwargs, _CLASSES.get(last.lower(), last)
+        return kwargs, CLASSES.get(last.lower(), last)
     # Strands and others
     message = parsed(entry.get("message"))
     if isinstance(message, dict) and ("role" in message or "content" in message):
         return message, ""
+    if isinstance(message, dict) and isinstance(entry.get("key"), dict) and flagged(entry):
+        return _of_baileys(message), flagged(entry)
+    if isinstance(spoken := entry.get("conversational"), dict) and "content" in spoken:  # AgentCore's
+        return spoken, ""
+    chosen = entry.get("choices")  # an answer of OpenAI's, as it came
+    if isinstance(chosen, list) and chosen and isinstance(chosen[0], dict):
+        message = chosen[0].get("message")
+        if isinstance(message, dict) and "role" in message:
+            return message, ""
     content = entry.get("content")
     if isinstance(content, dict) and isinstance(content.get("parts"), list) and "author" in entry:  # ADK
         return content, ""
     return entry, ""
 
 
+def _of_baileys(message: Mapping[str, Any]) -> dict[str, Any]:
+    """A message of WhatsApp as Baileys keeps it, by its content: a text, or what is attached."""
+    parts: list[Any] = []
+    for name, held in message.items():
+        if name == "conversation" and isinstance(held, str):
+            parts.append({"type": "text", "text": held})
+        elif isinstance(held, dict) and isinstance(text := held.get("text", held.get("caption")), str):
+            parts.append({"type": "text", "text": text})
+        if isinstance(held, dict) and (kind := name.removesuffix("Message")) in _ATTACHED_KINDS:
+            parts.append({**held, "type": kind})
+    return {"content": parts}
+
+
 def parsed(value: Any) -> Any:
-    """A text that is a JSON object or list, perhaps within a text of JSON, as what it says; else as it is."""
+    """A text that is a JSON object or list, perhaps within a text of JSON, as what it says; else as it is.
+
+    One that Python printed is read too.
+    """
+    read = _from_json(value)
+    if read is not value or not isinstance(value, str):
+        return read
+    try:
+        return python_text.loads(value)
+    except ValueError:
+        return value
+
+
+def _from_json(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     start = value.lstrip("\ufeff \t\r\n")[:2]
@@ -380,7 +468,7 @@ def _turn(entry: Mapping[str, Any]) -> Turn:
         return replace(item, at=time_in(entry))
     inner, told_role = unwrapped(entry)
     role = told_role or _role(inner) or (_role(entry) if inner is not entry else "")
-    role = _CLASSES.get(role.lower(), role)
+    role = CLASSES.get(role.lower(), role)
     parts = _parts(inner)
     if not parts and inner is entry:
         text = next((v for n in _LOOSE_NAMES if isinstance(v := entry.get(n), str)), None)
@@ -395,7 +483,8 @@ def _turn(entry: Mapping[str, Any]) -> Turn:
     if extra and not any(n in entry for n in (*_CONTENT_NAMES, *_CALL_NAMES)):
         parts = [Other("message", as_json(entry))]
     name = next(
-        (v for place in (entry, inner) for n in ("author", "name") if isinstance(v := place.get(n), str)), ""
+        (v for place in (entry, inner) for n in ("author", "name") if isinstance(v := place.get(n), str)),
+        _name_for_role(inner),
     )
     # A tool's name stands in its result already.
     told = any(isinstance(part, ToolResult) for part in parts) and role.lower() != "user"
@@ -403,8 +492,23 @@ def _turn(entry: Mapping[str, Any]) -> Turn:
     return Turn(role, tuple(parts), time_in(entry), speaker)
 
 
+def _name_for_role(message: Mapping[str, Any]) -> str:
+    """A name that stands under `role`, where a field beside it tells the role: Zep's; else empty."""
+    named = message.get("role")
+    beside = any(isinstance(message.get(name), str) for name in BESIDE)
+    return named if isinstance(named, str) and beside and named.lower() not in ROLES else ""
+
+
 def _memory(entry: Mapping[str, Any]) -> Turn:
     """Something remembered, with what else is known of it."""
+    if (held := _stored_memory(entry)) is not None:
+        inner = next((v for n in ("content", "text", "memory", "data") if (v := held.get(n))), held)
+        inner = inner.get("content", inner) if isinstance(inner, dict) else inner
+        beside = {name: entry[name] for name in ("prefix", "key", "updated_at") if entry.get(name)}
+        told = Other("about this memory", as_json(beside))
+        return Turn(
+            "memory", (*parts_of(inner if isinstance(inner, str) else as_json(inner)), told), time_in(entry)
+        )
     text = entry.get("memory") if isinstance(entry.get("memory"), str) else entry.get("text")
     details = {
         name: parsed(value)
@@ -428,7 +532,7 @@ def _parts(message: Mapping[str, Any]) -> list[Part]:
     ]
     parts: list[Part] = []
     for name in [name for name in _CONTENT_NAMES if name in message]:
-        value = parsed(message.get(name)) if name != "content" else message.get(name)
+        value = _from_json(message.get(name)) if name != "content" else message.get(name)
         if value is None or value in ("", []):
             continue
         if isinstance(value, str) and value.strip() in {p.text.strip() for p in parts if isinstance(p, Text)}:
@@ -494,7 +598,11 @@ def _as_result(message: Mapping[str, Any], parts: list[Part], call: str) -> list
     failed = (
         failed_in(message.get("content"))
         or str(message.get("status", "")).lower() == "error"
-        or any(place.get(name) is True for place in told_by for name in ("is_error", "isError"))
+        or any(
+            place.get(name) is True
+            for place in told_by
+            for name in ("is_error", "isError", "tool_call_error")
+        )
     )
     name = message.get("name") or message.get("tool_name") or message.get("toolName")
     if not call and isinstance(message.get("toolName"), str) and isinstance(message.get("id"), str):
@@ -553,8 +661,11 @@ def _parted_role(part: Mapping[str, Any], usual: str) -> str:
 
 def _agent_item(entry: Mapping[str, Any]) -> Turn | None:
     """An item of OpenAI's Responses API that is no message: a call, its output, what was thought."""
-    kind = entry.get("type")
-    if not isinstance(kind, str) or "role" in entry or "data" in entry:
+    if "role" in entry or "data" in entry:
+        return None
+    if (step := _step(entry)) is not None:
+        return step
+    if not isinstance(kind := entry.get("type"), str):
         return None
     if kind == "reasoning" and ("summary" in entry or "content" in entry):
         blocks = [*(entry.get("summary") or []), *(entry.get("content") or [])]
@@ -586,50 +697,187 @@ def _agent_item(entry: Mapping[str, Any]) -> Turn | None:
     return None
 
 
+def _step(entry: Mapping[str, Any]) -> Turn | None:
+    """What Letta and Chainlit keep of a step: thoughts, a tool's call, what it gave back; None for others."""
+    kind = entry.get("message_type")
+    if kind in ("reasoning_message", "hidden_reasoning_message"):
+        return Turn("assistant", (Thinking(str(entry.get("reasoning") or "")),))
+    if kind in ("tool_call_message", "approval_request_message"):
+        called = calls_of(entry.get("tool_calls") or entry.get("tool_call"))
+        return Turn("assistant", tuple(called))
+    if kind == "tool_return_message":
+        told = result_of({**entry, "output": entry.get("tool_return"), "id": None})
+        return Turn("tool", (told,))
+    if (
+        entry.get("type") == "tool"
+        and isinstance(entry.get("name"), str)
+        and {"input", "output"} <= entry.keys()
+    ):
+        call = call_of(entry)
+        return Turn("tool", (call, replace(result_of(entry), call=call.id, name=call.name)))
+    if entry.get("type") in _STEPS and isinstance(entry.get("output"), str) and "content" not in entry:
+        return Turn(bare(str(entry["type"])), tuple(parts_of(entry["output"])))
+    return None
+
+
+def _is_event(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry tells an event by its name and nothing that was said, as most of a tracker's do."""
+    event = entry.get("event")
+    if not isinstance(event, str) or not event or bare(event).lower() in ROLES:
+        return False
+    return not any(n in entry for n in (*_SPEAKER_NAMES, *_CONTENT_NAMES, "author", "data"))
+
+
+def _delta(entry: Any) -> Turn | None:
+    """A piece of an answer as a model writes it: OpenAI's chunk, or an event of a stream; else None."""
+    if not isinstance(entry, dict) or "role" in entry:
+        return None
+    chosen = entry.get("choices")
+    if isinstance(chosen, list) and chosen and isinstance(chosen[0], dict):
+        delta = chosen[0].get("delta")
+        if not isinstance(delta, dict):
+            return None
+        return Turn(str(delta.get("role") or "assistant"), tuple(_parts(delta)), time_in(entry))
+    if not isinstance(kind := entry.get("type"), str) or not _DELTA.fullmatch(kind):
+        return None
+    held = next((v for n in ("delta", "textDelta", "text") if (v := entry.get(n)) is not None), None)
+    held = held if not isinstance(held, dict) else held.get("text") or held.get("thinking")
+    if not isinstance(held, str):
+        return None
+    thought = "reasoning" in kind or "thinking" in kind
+    return Turn("assistant", (Thinking(held) if thought else Text(held),), time_in(entry))
+
+
+def _joined(turn: Turn, piece: Turn) -> Turn:
+    """A turn with another piece of it: texts that follow one another are one."""
+    parts = list(turn.parts)
+    for part in piece.parts:
+        last = parts[-1] if parts else None
+        if isinstance(part, Text) and isinstance(last, Text):
+            parts[-1] = Text(last.text + part.text)
+        elif isinstance(part, Thinking) and isinstance(last, Thinking):
+            parts[-1] = Thinking(last.text + part.text)
+        elif isinstance(part, ToolCall) and isinstance(last, ToolCall) and not part.name:
+            parts[-1] = replace(last, arguments=last.arguments + part.arguments)
+        else:
+            parts.append(part)
+    return replace(turn, parts=tuple(parts))
+
+
 def _role(message: Mapping[str, Any]) -> str:
     for name in _ROLE_NAMES:
         value = _written(message.get(name))
+        if name in ("role", "Role") and numbered(value):
+            return numbered(value)
         if not isinstance(value, str) or not value:
             continue
-        if name in ("type", "event") and value.lower() not in ROLES:
+        if name in _RECORDS and value.lower() not in ROLES:
             continue
+        if value.lower() not in ROLES:  # a name or an address stands where others tell a role
+            beside = (v for n in BESIDE if isinstance(v := _written(message.get(n)), str))
+            told = next((v for v in beside if v.lower() in ROLES), "") or flagged(message)
+            value = told or value
         return value[:200]
-    return _flag(message)
-
-
-def _flag(message: Mapping[str, Any]) -> str:
-    """Who speaks, where a flag tells it; else empty."""
-    for name, (if_true, if_false) in _FLAGS.items():
-        if isinstance(flag := message.get(name), bool):
-            return if_true if flag else if_false
-    return ""
+    return flagged(message)
 
 
 def _written(value: Any) -> Any:
     """A role as it stands, or out of the object that tells who speaks."""
     if isinstance(value, dict):
-        told = [_bare(v) for n in _WRITERS if isinstance(v := value.get(n), str)]
-        flagged = _flag(value)  # Telegram's
-        return next((v for v in (*told, flagged) if v.lower() in ROLES), told[0] if told else None)
-    return _bare(value) if isinstance(value, str) else value
-
-
-def _bare(role: str) -> str:
-    """A role without what languages put around a constant: "ChatRole.USER" and "ROLE_USER" are "USER"."""
-    if role.lower() in ROLES or len(role) > 60:
-        return role
-    bare = _CONSTANT.sub("", role.strip().rpartition(".")[2])
-    return bare if bare.lower() in ROLES else role
+        told = [bare(v) for n in _WRITERS if isinstance(v := value.get(n), str)]
+        by_flag = flagged(value)  # Telegram's
+        if isinstance(bot := value.get("bot"), bool):  # Discord's
+            by_flag = by_flag or ("bot" if bot else "user")
+        return next((v for v in (*told, by_flag) if v.lower() in ROLES), told[0] if told else None)
+    return bare(value) if isinstance(value, str) else value
 
 
 def _exchange(entry: Mapping[str, Any]) -> list[Turn]:
     """A question and its answer in one entry, {"user": "Hi", "assistant": "Hello"}, as two turns."""
-    said_by = {name: value for name, value in entry.items() if name.lower() in _ASKS | _ANSWERS}
-    sides = {name.lower() for name in said_by}
-    if not (sides & _ASKS and sides & _ANSWERS) or not all(isinstance(v, str) for v in said_by.values()):
+    asked, answered = _sides(entry)
+    if not asked:
         return []
     at = time_in(entry)
-    return [Turn(name, (Text(text),), at) for name, text in said_by.items()]
+    turns = []
+    for name, usual in ((asked, "user"), (answered, "assistant")):
+        text, role = entry[name], name if name.lower() in _SIDES[0] | _SIDES[1] else usual
+        turns.append(Turn(role, (Text(text),) if isinstance(text, str) else tuple(parts_of(text)), at))
+    return turns
+
+
+def _sides(entry: Mapping[str, Any]) -> tuple[str, str]:
+    """The names of a question and its answer in one entry; empty where it is no such pair."""
+    by_role = [name for name in entry if name.lower() in _SIDES[0] | _SIDES[1]]
+    asks = [name for name in by_role if name.lower() in _SIDES[0]]
+    answers = [name for name in by_role if name.lower() not in _SIDES[0]]
+    if asks and answers:
+        others = entry.keys() - _PLAIN - set(by_role) - _SESSIONS
+        # A line of a log has a user and an agent too, and mostly more.
+        record = (asks[0].lower(), answers[0].lower()) in (("user", "agent"), ("user", "model")) or (
+            others and answers[0].lower() in ("agent", "model", "bot")
+        )
+        texts = all(isinstance(entry[name], str) for name in by_role)
+        return (asks[0], answers[0]) if texts and not record else ("", "")
+    if "role" in entry or entry.keys().isdisjoint(_ASKED):
+        return "", ""
+    beside = _LOOSE_PAIRS if _SESSIONS & entry.keys() else _TIMED_PAIRS if time_in(entry) else ()
+    pairs = (*_PAIRS, *beside)
+    return next((p for p in pairs if all(_utterance(entry.get(name)) for name in p)), ("", ""))
+
+
+def is_exchange(value: Any) -> bool:
+    """Whether an entry holds a question and its answer under the names of who said them."""
+    return isinstance(value, dict) and _sides(value) != ("", "")
+
+
+def _utterance(value: Any) -> bool:
+    """Whether a value can be what was said: a text, or an object with one, as Griptape's artifacts."""
+    return isinstance(value, str) or (isinstance(value, dict) and isinstance(value.get("value"), str))
+
+
+def _of_a_dialogue(values: Sequence[Any]) -> bool:
+    """Whether entries are what a bot's tracker keeps: what both sides said, among events of other kinds."""
+    by = {str(v.get(n)).lower() for v in values if isinstance(v, dict) and "text" in v for n in ("event",)}
+    return bool(by & ASKS and by & ANSWERS)
+
+
+def exchanges(value: Any) -> list[dict[str, Any]]:
+    """Pairs of a question and its answer, in a list that is named as a conversation, as entries; else none.
+
+    `[["Hi", "Hello"], …]`, as Gradio's, and {"input": …, "output": …} are some where their place says so.
+    """
+    if not isinstance(value, list) or not value:
+        return []
+    entries: list[dict[str, Any]] = []
+    for pair in value:
+        if isinstance(pair, list) and len(pair) == 2 and all(map(_said_by_one, pair)):
+            said_by = zip(("user", "assistant"), pair, strict=True)
+            entries += ({"role": role, "content": text} for role, text in said_by if text is not None)
+            continue
+        names = next(
+            (
+                p
+                for p in _LOOSE_PAIRS
+                if isinstance(pair, dict) and all(_utterance(pair.get(name)) for name in p)
+            ),
+            None,
+        )
+        if names is None:
+            return []
+        beside = {name: held for name, held in pair.items() if name in _PLAIN}
+        entries.append({**beside, "user": _uttered(pair[names[0]]), "assistant": _uttered(pair[names[1]])})
+    return entries
+
+
+def _said_by_one(value: Any) -> bool:
+    """Whether one side of a pair can be what was said, or nothing: no number and no time."""
+    if not isinstance(value, str):
+        return value is None
+    return not re.fullmatch(r"\s*[-+]?[\d.,]+%?\s*", value) and moment(value) is None
+
+
+def _uttered(value: Any) -> Any:
+    return value if isinstance(value, str) else value["value"]
 
 
 def _holds_content(message: Mapping[str, Any]) -> bool:
@@ -640,7 +888,7 @@ def _fault(text: str) -> str:
     try:
         stored_json.loads(text)
     except json.JSONDecodeError as exc:
-        return f"{line(exc.msg, 60)} at character {exc.pos + 1:,}"
+        return f"{line(exc.msg.removesuffix(' at'), 60)} at character {exc.pos + 1:,}"
     return ""
 
 

@@ -16,14 +16,15 @@ import lzma
 import re
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgpack
 
 from memdb.cluster import replies
 from memdb.display import bytes_text
-from memdb.sessions import stored_json
+from memdb.sessions import python_text, stored_json
+from memdb.sessions.transcripts import messages_in
 
 MOST_BYTES = 32 * 2**20  # of an unpacked value; a larger one is named
 UNKNOWN, TOO_DEEP = "bytes of no kind that is known", "JSON nested too deeply"
@@ -129,7 +130,15 @@ def _document(raw: bytes, what: str) -> Unpacked:
             return Unpacked(message, True, (f"{what} is MessagePack.",))
         if not odd and (lines := _json_lines(text)) is not None:
             return Unpacked(lines, True, encoded)
-        where = f"{exc.msg} at character {exc.pos + 1:,} of {len(text):,}"
+        if not odd and (said := _said(text, what)) is not None:
+            return replace(said, problems=(*said.problems, *encoded))
+        where = f"{exc.msg.removesuffix(' at')} at character {exc.pos + 1:,} of {len(text):,}"
+        kept, read = stored_json.salvaged(text)
+        if kept is not None:
+            whole = not text[read:].strip()
+            rest = f"{what} is not JSON: {where}; what stands before character {read + 1:,} is read."
+            told = f"{what} is several documents of JSON, one behind the other." if whole else rest
+            return Unpacked(kept, True, (told, *encoded, *not_utf8))
         odd_bytes = sum(byte < 32 or byte > 126 for byte in raw[:2_000])
         binary = odd and len(raw) >= 16 and odd_bytes > len(raw[:2_000]) * 0.3
         if binary:
@@ -144,6 +153,17 @@ def _document(raw: bytes, what: str) -> Unpacked:
     if isinstance(document, str) and (kind := named(document.encode("utf-8", "surrogatepass"))) != "":
         return Unpacked(None, False, (f"{what} is {kind}; it is not opened here.",))
     return Unpacked(document, True, (*encoded, *not_utf8))
+
+
+def _said(text: str, what: str) -> Unpacked | None:
+    """What a text that is no JSON is: as Python prints it, or a conversation; None where neither."""
+    try:
+        return Unpacked(
+            python_text.loads(text), True, (f"{what} is written as Python prints it, not as JSON.",)
+        )
+    except ValueError:
+        messages = messages_in(text)
+    return Unpacked(messages, True, ()) if messages else None
 
 
 def wide_text(raw: bytes) -> str | None:

@@ -29,15 +29,16 @@ _TEXTS = frozenset(
     "retry_prompt text_delta".split()
 )
 _THINKING = frozenset(
-    "thinking reasoning redacted_thinking thought reasoning_text summary_text thinkingblock "
-    "reasoningcontent textreasoningcontent".split()
+    "thinking reasoning redacted_thinking thought think reasoning_text summary_text thinkingblock "
+    "reasoningcontent textreasoningcontent text_reasoning".split()
 )
 _CALLS = frozenset(
     "tool_use tool_call function_call functioncallcontent functioncall tool_invocation server_tool_use "
     "mcp_tool_use toolcallblock dynamic_tool builtin_tool_call call".split()
 )
 _RESULTS = frozenset(
-    "tool_result tool_return function_call_output functionresultcontent function_result function_response "
+    "tool_result tool_return function_call_output functionresultcontent functionresult function_result "
+    "function_response "
     "tool_call_output tool_output web_search_tool_result mcp_tool_result builtin_tool_return "
     "custom_tool_call_output tool_response code_execution_tool_result".split()
 )
@@ -67,13 +68,23 @@ _MEDIA = {
     "inline_data": "file",
     "inlinedata": "file",
     "file_data": "file",
+    "hosted_file": "file",
     "filedata": "file",
 }
 _MARKS = frozenset(("step_start", "step_finish"))  # where a step of the AI SDK begins: nothing to show
 # Blocks that are told by the one field that is not null.
-_KEYED_CALLS = ("toolUse", "functionCall", "function_call", "tool_call", "toolCall", "executable_code")
+_KEYED_CALLS = (
+    "toolUse",
+    "toolRequest",
+    "functionCall",
+    "function_call",
+    "tool_call",
+    "toolCall",
+    "executable_code",
+)
 _KEYED_RESULTS = (
     "toolResult",
+    "toolResponse",
     "functionResponse",
     "function_response",
     "tool_call_result",
@@ -90,7 +101,9 @@ _KEYED_MEDIA = (
     "inline_data",
     "fileData",
     "file_data",
+    "media",
 )
+_KEYED_NOTES = ("cachePoint", "guardContent", "citationsContent")  # Bedrock's
 _NAMES = ("name", "tool_name", "toolName", "function_name", "functionName", "FunctionName", "Name")
 _PLUGINS = ("PluginName", "plugin_name")
 _ARGUMENTS = ("arguments", "args", "input", "Arguments", "parameters", "tool_kwargs", "code")
@@ -105,12 +118,23 @@ _CALL_IDS = (
     "tool_id",
     "id",
     "Id",
+    "ref",
 )
 _OUTPUTS = (
     *("output", "content", "result", "response", "responseData", "Result"),
     *("errorText", "error", "text", "outcome"),
 )
-_MEDIA_TYPES = ("media_type", "mime_type", "mimeType", "mediaType", "image_mimetype", "format", "MimeType")
+_MEDIA_TYPES = (
+    "media_type",
+    "mime_type",
+    "mimeType",
+    "mediaType",
+    "image_mimetype",
+    "format",
+    "MimeType",
+    "mimetype",
+    "document_mimetype",
+)
 _MEDIA_NAMES = ("filename", "file_name", "display_name", "displayName", "title", "name", "file_id", "fileId")
 
 
@@ -259,6 +283,8 @@ def as_json(value: Any) -> str:
 def _block(block: Any, depth: int) -> list[Part]:
     if isinstance(block, str):
         return [Text(block)]
+    if isinstance(block, list) and depth <= DEEPEST:  # lists of blocks within a list of them
+        return parts_of(block, depth)
     if not isinstance(block, dict) or depth > DEEPEST:
         return [Other("part", as_json(block))]
     kind = kind_of(block)
@@ -269,13 +295,22 @@ def _block(block: Any, depth: int) -> list[Part]:
         text = _first(told, ("text", "content", "Text", "refusal", "value"))
         return parts_of(text, depth) if isinstance(text, list) else [Text(_said(text, depth))]
     if kind in _THINKING:
-        return [Thinking(_said(_first(told, ("thinking", "text", "content", "summary", "reasoning")), depth))]
+        return [
+            Thinking(
+                _said(
+                    _first(told, ("thinking", "text", "Text", "content", "summary", "reasoning", "think")),
+                    depth,
+                )
+            )
+        ]
     if kind in _RESULTS:
         return [result_of(told, depth), *_media_in(told, depth)]
     if kind in _CALLS or kind.startswith("tool_"):
         return _called(told, kind)
     if kind in _MEDIA:
         return [media_of(told, _MEDIA[kind])]
+    if kind in ("data", "uri") and isinstance(told.get("uri"), str):  # Microsoft's Agent Framework
+        return [media_of(told, "file")]
     if kind.endswith("_url") and "url" in told:
         return [media_of(told, "file")] if kind != "source_url" else [Other(kind, as_json(told))]
     return _keyed(told, kind, depth)
@@ -304,13 +339,17 @@ def _keyed(told: Mapping[str, Any], kind: str, depth: int) -> list[Part]:
         return [call_of(told)]
     if not kind and "call_id" in told and "content" in told:
         return [result_of(told, depth)]
-    return [Other(kind or "part", as_json(told))]
+    kind = kind or next((name for name in _KEYED_NOTES if name in told), "part")
+    return [Other(kind, as_json(told))]
 
 
 def _called(told: Mapping[str, Any], kind: str) -> list[Part]:
     inner = told.get("toolInvocation")
     if isinstance(inner, dict):
         return calls_of(inner)
+    inner = told.get("tool_call")  # LibreChat's, with what came of it
+    if isinstance(inner, dict):
+        told = {**inner, **{n: v for n, v in told.items() if n in ("state", "id") and n not in inner}}
     call = call_of(told)
     if not call.name and kind not in _CALLS:  # the AI SDK's `tool-weather`
         call = ToolCall(str(told.get("type", kind))[5:] or kind, call.arguments, call.id)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from memdb.display import bytes_text, line
+from memdb.sessions.roles import side
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ def said(role: str, text: str, at: datetime | None = None) -> Turn:
 
 def opening(turns: Sequence[Turn]) -> Turn | None:
     """What a conversation began with: the first that a user said, else its first turn."""
-    users = (turn for turn in turns if turn.role.lower() in ("user", "human") and turn.content.strip())
+    users = (turn for turn in turns if side(turn.role) == "user" and turn.content.strip())
     return next(users, turns[0] if turns else None)
 
 

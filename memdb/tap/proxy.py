@@ -1,16 +1,15 @@
 """The tap: it stands between an application and its server, and passes every byte as it came.
 
 One thread and one loop for all connections: a byte goes on before anything else is done with it. What went on
-is read when nothing comes for a moment, or, where there is no such moment, many pieces at once: who was just
-woken often runs on this processor, and waits until it is free. Nobody logs in here; the application does,
-with its own words.
+is read a moment later, many pieces at once: who was just woken often runs on this processor, and waits until
+it is free. Nobody logs in here; the application does, with its own words.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ipaddress
-import selectors
+import select
 import socket
 import ssl
 import time
@@ -27,17 +26,17 @@ from memdb.tap.follow import Follower
 from memdb.tap.record import Recorder
 
 MOST_CLIENTS = 1_000
-_AT_ONCE = 256 << 10  # bytes of one read
-_TURNS = 8  # reads of one socket before the others have theirs
+_AT_ONCE = 64 << 10  # bytes of one read: a larger buffer is fetched from the system each time
+_TURNS = 32  # reads of one socket before the others have theirs
 _HIGH = 1 << 20  # bytes that wait for a slow reader, before its sender waits too
 _CONNECTING = 32  # connections to the server that are made at a time
 _AGAIN_S = 0.5
-_UNREAD = 64 << 10  # bytes of a connection that wait to be read
-_QUIET_S = 0.002  # without traffic, after which they are
-_READ_S = 0.02  # how long they wait at most
-_MOST_UNREAD = 1_000  # pieces of all connections that wait
+_UNREAD = 128 << 10  # bytes that wait to be read, at most
+# How long they wait at most, and a limit of each wait for traffic: one of 2 ms, armed and disarmed each time,
+# took a sixth of a search's time on a virtual machine (benchmarks/tap.py).
+_READ_S = 0.02
 _SAME_S = 60.0  # the same trouble is told once in so long
-READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+READ, WRITE = 1, 4  # POLLIN and POLLOUT, as `poll` and `epoll` call them
 
 Say = Callable[[str], None]
 
@@ -94,22 +93,23 @@ class Proxy:
             self._listener.setblocking(False)
             self.port = int(self._listener.getsockname()[1])
             self.host = host
-            self._selector = selectors.DefaultSelector()
+            self.ready = _Ready()
             self._wake_up, self._woken = socket.socketpair()
         except BaseException:
             self._listener.close()
             raise
         for end in (self._wake_up, self._woken):
             end.setblocking(False)
-        self._buffer = memoryview(bytearray(_AT_ONCE))
         self._connected: deque[tuple[socket.socket, socket.socket | None]] = deque()
         self._pairs: set[_Pair] = set()
-        self.unread: set[_Pair] = set()  # connections of which something waits to be read
-        self.pieces = 0  # that wait
+        # What has gone on and waits to be read: of whom, whether its client sent it, when it came.
+        self.unread: list[tuple[_Pair, bool, bytes, float]] = []
+        self.unread_bytes = 0
         self._connecting = self._clients = self._refused = 0
         self._ended = (0, 0, 0)  # commands, searches, unfollowed of connections that ended
         self._told: dict[str, float] = {}
         self._stopping = False
+        self._paused = 0.0  # until when no clients are taken; 0: they are
 
     @property
     def passed(self) -> Passed:
@@ -128,51 +128,49 @@ class Proxy:
 
     def run(self) -> None:
         """Pass on until `stop`; then all connections are closed."""
-        self._selector.register(self._listener, READ, self._accept)
-        self._selector.register(self._woken, READ, self._attach)
-        paused_until = read_at = 0.0
+        self.ready.watch(self._listener, READ, lambda _: self._accept())
+        self.ready.watch(self._woken, READ, self._attach)
+        read_at = 0.0
         with ThreadPoolExecutor(_CONNECTING, "tap") as self._threads:
             try:
                 while not self._stopping:
-                    wait = _QUIET_S if self.unread else _AGAIN_S if paused_until else None
-                    ready = self._selector.select(wait)
-                    for key, mask in ready:
-                        if key.data == self._accept:
-                            if not self._accept():  # no file descriptors left: it would come at once again
-                                self._selector.unregister(self._listener)
-                                paused_until = time.monotonic() + _AGAIN_S
-                        else:
-                            key.data(mask)
+                    came = self.ready.serve(_READ_S if self.unread else _AGAIN_S if self._paused else None)
                     now = time.monotonic()
-                    if paused_until and now >= paused_until:
-                        paused_until = 0.0
-                        self._selector.register(self._listener, READ, self._accept)
+                    if self._paused and now >= self._paused:
+                        self._paused = 0.0
+                        self.ready.watch(self._listener, READ, lambda _: self._accept())
                     if not self.unread:
                         read_at = now + _READ_S
-                    elif not ready or now >= read_at or self.pieces > _MOST_UNREAD:
-                        for pair in tuple(self.unread):
-                            pair.read()
+                    elif not came or now >= read_at:
+                        self.read()
                         read_at = now + _READ_S
             finally:
                 self._close()
 
+    def read(self) -> None:
+        """Look at what has gone on, in its order."""
+        unread, self.unread, self.unread_bytes = self.unread, [], 0
+        for pair, asks, data, now in unread:
+            (pair.follower.sent if asks else pair.follower.answered)(data, now)
+
     # ---- connections ----------------------------------------------------------------------------------
 
-    def _accept(self) -> bool:
+    def _accept(self) -> None:
         try:
             client, _ = self._listener.accept()
         except BlockingIOError:
-            return True
-        except OSError as exc:
+            return
+        except OSError as exc:  # no file descriptors left: it would come at once again
             self._tell(f"A client cannot be taken: {exc.strerror}.")
-            return False
+            self.ready.watch(self._listener, 0)
+            self._paused = time.monotonic() + _AGAIN_S
+            return
         self._clients += 1
         if len(self._pairs) + self._connecting >= MOST_CLIENTS:
             self._refuse(client, f"More than {MOST_CLIENTS:,} clients at once: the next ones are closed.")
-            return True
+            return
         self._connecting += 1
         self._threads.submit(self._connect, client, time.monotonic() + CONNECT_S)
-        return True
 
     def _connect(self, client: socket.socket, until: float) -> None:
         """In a thread: a connection to the server for a client."""
@@ -270,9 +268,47 @@ class Proxy:
             client.close()
             if server is not None:
                 server.close()
-        self._selector.close()
+        self.ready.close()
         self._wake_up.close()
         self._woken.close()
+
+
+class _Ready:
+    """Sockets, and what is called when one can be read or written; `selectors` takes twice as long."""
+
+    def __init__(self) -> None:
+        epoll = getattr(select, "epoll", None)
+        self._poller = select.poll() if epoll is None else epoll()
+        self._unit = 1_000 if epoll is None else 1  # of a time limit, a second
+        self._handlers: dict[int, tuple[Callable[[int], None], int]] = {}
+
+    def watch(
+        self, sock: socket.socket, mask: int, handler: Callable[[int], None] = lambda mask: None
+    ) -> None:
+        """Call the handler as soon as one of those in `mask` is possible, with which; 0: no more."""
+        number = sock.fileno()
+        known = self._handlers.pop(number, None)
+        if mask:
+            self._handlers[number] = handler, mask
+            (self._poller.register if known is None else self._poller.modify)(number, mask)
+        elif known is not None:
+            self._poller.unregister(number)
+
+    def serve(self, wait: float | None) -> bool:
+        """Call the handlers of what is ready; whether there was any within so many seconds."""
+        came = self._poller.poll(None if wait is None else wait * self._unit)
+        handlers = self._handlers
+        for number, mask in came:
+            known = handlers.get(number)  # None: closed by one before it
+            if known is not None:
+                # An error, or the end of a connection, shows where it is read or written.
+                known[0](mask if mask == known[1] else mask & known[1] or known[1])
+        return bool(came)
+
+    def close(self) -> None:
+        """Free what the system holds for it."""
+        if hasattr(self._poller, "close"):
+            self._poller.close()
 
 
 class _End:
@@ -296,13 +332,10 @@ class _Pair:
         self, proxy: Proxy, client: socket.socket, server: socket.socket, follower: Follower
     ) -> None:
         self.follower = follower
-        self._proxy = proxy
-        self._selector, self._buffer = proxy._selector, proxy._buffer
+        self._proxy, self._ready = proxy, proxy.ready
         self._client, self._server = _End(client), _End(server)
         self._secure = isinstance(server, ssl.SSLSocket)
         self._closed = False
-        self._unread: list[tuple[bool, bytes, float]] = []  # whether of the client, what, and when it came
-        self._unread_bytes = 0
         self._want(self._client, READ)
         self._want(self._server, READ)
 
@@ -311,10 +344,9 @@ class _Pair:
         if self._closed:
             return
         self._closed = True
-        self.read()
+        self._proxy.read()
         for end in (self._client, self._server):
-            if end.mask:
-                self._selector.unregister(end.sock)
+            self._ready.watch(end.sock, 0)
             end.sock.close()
         self._proxy.forget(self)
 
@@ -337,43 +369,35 @@ class _Pair:
         turns = 0
         while len(sink.out) <= _HIGH and not self._closed and not source.ended:
             try:
-                size = source.sock.recv_into(self._buffer)
+                data = source.sock.recv(_AT_ONCE)
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 break
             except OSError:
-                size = 0
+                data = b""
             now = time.perf_counter()
-            if not size:
+            if not data:
                 self._ended(source, sink)
                 break
-            data = self._buffer[:size]
             self._send(sink, data)
-            self._read_later(data, now, asks=source is self._client)
+            asks = source is self._client
+            if self.follower.followed if asks else self.follower.timed:
+                self._read_later(data, now, asks=asks)
             turns += 1
-            if not (self._secure and source is self._server) and (size < _AT_ONCE or turns == _TURNS):
+            if len(data) < _AT_ONCE and not (self._secure and not asks):
                 break
-        self._balance()
+            if turns == _TURNS and not (self._secure and not asks):
+                break
+        if sink.out or source.ended or source.mask != READ or sink.mask != READ:
+            self._balance()
 
-    def _read_later(self, data: memoryview, now: float, *, asks: bool) -> None:
-        if not (self.follower.followed if asks else self.follower.timed):
-            return
-        self._unread.append((asks, data.tobytes(), now))
-        self._unread_bytes += len(data)
-        self._proxy.pieces += 1
-        self._proxy.unread.add(self)
-        if self._unread_bytes > _UNREAD:
-            self.read()
+    def _read_later(self, data: bytes, now: float, *, asks: bool) -> None:
+        proxy = self._proxy
+        proxy.unread.append((self, asks, data, now))
+        proxy.unread_bytes += len(data)
+        if proxy.unread_bytes > _UNREAD:
+            proxy.read()
 
-    def read(self) -> None:
-        """Look at what has gone on, in its order."""
-        for asks, data, now in self._unread:
-            (self.follower.sent if asks else self.follower.answered)(memoryview(data), now)
-        self._proxy.pieces -= len(self._unread)
-        self._unread.clear()
-        self._unread_bytes = 0
-        self._proxy.unread.discard(self)
-
-    def _send(self, sink: _End, data: memoryview) -> None:
+    def _send(self, sink: _End, data: bytes) -> None:
         if sink.shut or self._closed:
             return
         sent = 0
@@ -433,19 +457,14 @@ class _Pair:
         if self._closed:
             return
         for end, other in ((self._client, self._server), (self._server, self._client)):
-            reads = not end.ended and len(other.out) <= _HIGH
-            self._want(end, (READ if reads else 0) | (WRITE if end.out and not end.shut else 0))
+            mask = 0 if end.ended or len(other.out) > _HIGH else READ
+            if end.out and not end.shut:
+                mask |= WRITE
+            if mask != end.mask:
+                self._want(end, mask)
 
     def _want(self, end: _End, mask: int) -> None:
-        if mask == end.mask:
-            return
-        handler = self._from_client if end is self._client else self._from_server
-        if not end.mask:
-            self._selector.register(end.sock, mask, handler)
-        elif not mask:
-            self._selector.unregister(end.sock)
-        else:
-            self._selector.modify(end.sock, mask, handler)
+        self._ready.watch(end.sock, mask, self._from_client if end is self._client else self._from_server)
         end.mask = mask
 
 

@@ -56,19 +56,20 @@ class Needs:
         total = sum(self.queries) + self.never
         what = "all their neighbours" if self.bound >= 1 else f"a recall of {self.bound:g}"
         first, count = self.efs[0], self.queries[0]
-        parts = [f"{percent(count / total) if count else 'none'} of {total:,} queries get {what} at {first}"]
+        share = percent(count / total) if count else "none"
+        parts = [f"{share} of {total:,} queries get {what} at EF_RUNTIME {first}"]
         if len(self.efs) > 1:
             last = max((ef for ef, n in zip(self.efs, self.queries, strict=True) if n), default=first)
             if last != first:
                 parts.append(f"some need {last}")
         if self.never:
-            parts.append(f"{percent(self.never / total)} do not at {self.efs[-1]}")
+            parts.append(f"{percent(self.never / total)} do not even at {self.efs[-1]}")
         told = [f"{'; '.join(parts)}."]
         if self.fixed_ef is not None and self.fixed_ms > 0:
             saved = max(0.0, round(1 - self.oracle_ms / self.fixed_ms, 4))  # less is rounding of the sums
             told.append(
-                f"Who knew the right one for each query would need {self.oracle_ms:.2f} ms a call; "
-                f"{self.fixed_ef} for all needs {self.fixed_ms:.2f} ms: at most "
+                f"With the smallest that each query needs, a call takes {self.oracle_ms:.2f} ms. "
+                f"EF_RUNTIME {self.fixed_ef} for all takes {self.fixed_ms:.2f} ms: at most "
                 f"{percent(saved)} could be saved."
             )
         return tuple(told)

@@ -115,6 +115,7 @@ def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
     try:
         with limit:
             page.run()
+        parts.forget_presses()
     finally:
         _LET_IN.reset(token)
         warming.map_layout()

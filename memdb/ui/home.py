@@ -321,12 +321,13 @@ def _indexes(target: Target, infos: list[IndexInfo], refused: dict[str, NotAllow
     # What is as it should be takes no room: the rest is seen at 1280 pixels without scrolling.
     quiet = {"built"} if all(info.build.ready for info in infos) else set()
     quiet |= set() if any(info.failures for info in infos) else {"failures"}
+    longest = max(len(str(row["index"])) for row in rows)
     st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
         column_order=[name for name in rows[0] if name not in quiet],
         column_config={
-            "index": st.column_config.TextColumn(width=175),
+            "index": st.column_config.TextColumn(width=min(260, max(120, 18 + 7 * longest))),
             "state": st.column_config.TextColumn(width=55),
             "built": st.column_config.ProgressColumn("built", format="percent", min_value=0, max_value=1),
             "documents": st.column_config.NumberColumn(format="localized", width=85),

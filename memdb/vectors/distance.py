@@ -306,4 +306,4 @@ def profile_words(distances: Doubles) -> str:
     told = f"Distances go from {distances[0]:.4g} to {distances[-1]:.4g}"
     if share < 2 / len(steps):
         return f"{told} in even steps: no hit stands out."
-    return f"{told}; the largest step is after rank {at + 1}, {share:.0%} of it."
+    return f"{told}; the largest step, {share:.0%} of that, is after rank {at + 1}."

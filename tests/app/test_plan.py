@@ -436,12 +436,10 @@ def test_the_command_line_of_a_plan_runs(opened: Open, capsys: pytest.CaptureFix
 def test_compare_names_the_cheapest_and_marks_every_grade(opened: Open) -> None:
     app = opened(COMPARE)
     said = texts(app).replace("*", "")
-    assert "For these inputs S3 Vectors costs least: $508" in said
+    assert "S3 Vectors costs least: $508 a month, by a third party's reading of AWS's prices." in said
     # What the difference buys, from the table of facts.
-    assert "S3 Vectors, $508: p99 of a query 50–200 ms" in said
-    assert (
-        "MemoryDB, $947: p99 of a query 2–10 ms; lost when a node dies: nothing that was acknowledged" in said
-    )
+    assert "S3 Vectors, $508. p99 of a query: 50–200 ms" in said
+    assert "MemoryDB, $947. p99 of a query: 2–10 ms. Lost when a node dies: nothing that was" in said
     lines = table(app, "how")
     assert set(lines["grade"]) <= {"estimate", "third party", "quoted", "yours", "price list"}  # type: ignore[index]
     assert "NEXTGEN): no cost" in texts(app)

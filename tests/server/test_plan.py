@@ -9,12 +9,13 @@ from memdb.cluster import replies
 from memdb.cluster.client import Client
 from memdb.errors import BadVector, UnknownIndex
 from memdb.tuning.plan import COUNTERS, QueryPlan, plan, read_counters, read_profile
-from memdb.vectors import index
+from memdb.vectors import index, search
 from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec, NumericField
 from memdb.vectors.query import KnnRequest, knn_command, vector_param
 from tests.unit import recorded
 from tests.waiting import until
 
+pytestmark = pytest.mark.any_engine
 DIM, COUNT = 8, 600
 
 
@@ -32,12 +33,14 @@ def _request(info: IndexInfo, filter_: str = "*") -> KnnRequest:
     return KnnRequest(info.name, vector_param(vector), k=5, ef_runtime=50, filter=filter_)
 
 
+@pytest.mark.needs("told_plans")
 def test_without_a_filter_the_graph_is_walked(client: Client, prefix: str) -> None:
     found = plan(client, _request(_load(client, prefix)))
     assert (found.mode, found.exact, found.source) == ("STANDARD_KNN", False, "FT.PROFILE")
     assert "EF_RUNTIME decides" in found.words
 
 
+@pytest.mark.needs("told_plans")
 def test_a_filter_on_a_small_index_is_brute_force(client: Client, prefix: str) -> None:
     found = plan(client, _request(_load(client, prefix), "@n:[0 20]"))
     assert (found.mode, found.exact) == ("HYBRID_ADHOC_BF", True)
@@ -46,6 +49,7 @@ def test_a_filter_on_a_small_index_is_brute_force(client: Client, prefix: str) -
     assert 21 <= int(dict(found.details)["read from the filter"]) < 100
 
 
+@pytest.mark.needs("told_plans")
 def test_batches_are_told_from_brute_force(client: Client, prefix: str) -> None:
     info = _load(client, prefix)
     command = knn_command(_request(info, "@n:[0 500]"), info, client.server.dialect)
@@ -56,10 +60,27 @@ def test_batches_are_told_from_brute_force(client: Client, prefix: str) -> None:
     assert int(dict(found.details)["batches"]) >= 1
 
 
+@pytest.mark.needs("told_plans")
 def test_a_filter_that_matches_nothing(client: Client, prefix: str) -> None:
     found = plan(client, _request(_load(client, prefix), "@n:[9000 9001]"))
     assert found.exact
     assert "No document" in found.words or "every document" in found.words
+
+
+@pytest.mark.parametrize("matching", [1, 6, 60, 590])
+def test_what_is_said_to_be_exact_is(client: Client, prefix: str, matching: int) -> None:
+    """However an engine tells it, or does not: a way that compares all finds the nearest of all."""
+    info = _load(client, prefix)
+    request = _request(info, f"@n:[0 {matching - 1}]")
+    told = plan(client, request, info)
+    vectors = np.random.default_rng(5).normal(size=(COUNT, DIM)).astype("<f4").astype(np.float64)
+    asked = np.frombuffer(request.vector, "<f4").astype(np.float64)
+    far = 1 - vectors @ asked / np.linalg.norm(vectors, axis=1) / np.linalg.norm(asked)
+    nearest = [f"{prefix}d:{i}" for i in np.argsort(far[:matching])[:5]]
+    keys = search.knn(client, request, info).keys
+    assert len(set(keys) & set(nearest)) >= min(5, matching) - 1  # any engine finds them, at this EF_RUNTIME
+    assert list(keys) == nearest or not told.exact
+    assert told.exact is not False or "EF_RUNTIME decides" in told.words
 
 
 def test_a_flat_index_is_exact_without_asking(client: Client, prefix: str) -> None:

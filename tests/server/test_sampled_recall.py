@@ -27,6 +27,7 @@ from memdb.vectors.membership import Membership
 from tests.server.test_sample import each  # noqa: F401  # a fixture
 from tests.waiting import until
 
+pytestmark = pytest.mark.any_engine
 DIM, COUNT, K = 12, 1_800, 10
 
 

@@ -34,6 +34,7 @@ from memdb.vectors.filters import And, Range, Tag
 from memdb.vectors.index import FlatField, HnswField, IndexInfo, IndexSpec, NumericField, TagField
 from tests.waiting import PATIENCE_S, until
 
+pytestmark = pytest.mark.any_engine
 DIM, COUNT = 16, 1_500
 
 
@@ -43,11 +44,13 @@ def _vectors(count: int = COUNT, seed: int = 5) -> np.ndarray:
     return (centres[random.integers(0, 20, count)] + random.normal(size=(count, DIM))).astype(np.float32)
 
 
-def _load(client: Client, prefix: str, metric: str = "COSINE", flat: bool = False) -> IndexInfo:
+def _load(
+    client: Client, prefix: str, metric: str = "COSINE", *, flat: bool = False, m: int = 4
+) -> IndexInfo:
     field = (
         FlatField("v", DIM, metric)  # type: ignore[arg-type]
         if flat
-        else HnswField("v", DIM, metric, m=4, ef_construction=20)  # type: ignore[arg-type]
+        else HnswField("v", DIM, metric, m=m, ef_construction=20)  # type: ignore[arg-type]
     )
     spec = IndexSpec(prefix + "idx", (TagField("tag"), NumericField("n"), field), (prefix + "d:",))
     index.create(client, spec)
@@ -93,13 +96,15 @@ def test_recall_is_that_of_an_independent_computation(client: Client, prefix: st
     for point in run.points:
         np.testing.assert_allclose(point.recalls, (point.ranks >= 0).sum(axis=1) / 10)
         # All hits that are as near as the farthest true neighbour, counted by the distances alone.
-        as_near = (point.hit_distances <= run.truth.distances[:, -1:].astype(np.float32)).sum(axis=1) / 10
+        # The engine's are of its own float32.
+        last = run.truth.distances[:, -1:]
+        as_near = (point.hit_distances <= last + 1e-6 * (1 + np.abs(last))).sum(axis=1) / 10
         np.testing.assert_allclose(point.recalls, as_near)
         assert point.low <= point.recall <= point.high
         assert point.recall == pytest.approx(point.recalls.mean())
         assert np.nanmax(point.hit_distances[:, -1] - run.truth.distances[:, -1]) > -1e-4
     recalls = [p.recall for p in run.points]
-    assert recalls == sorted(recalls)
+    assert np.diff(recalls).min() > -0.005  # a walk with more candidates may miss what another found
     assert recalls[-1] > 0.9
     assert not run.partial
     # A machine busy with something else may slow the server down meanwhile, and the run says so.
@@ -242,6 +247,7 @@ def test_an_index_without_ef(client: Client, prefix: str) -> None:
     assert "FLAT" in run.recommendation.sentence
 
 
+@pytest.mark.needs("told_plans")
 def test_a_filter_that_is_run_by_brute_force_is_said(client: Client, prefix: str) -> None:
     info = _load(client, prefix)
     condition = And((Tag("tag", ("t1",)), Range("n", 0, 400)))
@@ -255,7 +261,7 @@ def test_a_filter_that_is_run_by_brute_force_is_said(client: Client, prefix: str
 
 
 def test_k_larger_than_what_matches(client: Client, prefix: str) -> None:
-    info = _load(client, prefix)
+    info = _load(client, prefix, m=16)  # so many links lead to every document
     asked = _asked(client, info, 40, condition="@n:[0 6]")
     assert len(asked) == 7
     run = sweep(client, info, _request(info, filter="@n:[0 6]"), asked)
@@ -527,8 +533,24 @@ def test_the_command_line(
     assert main([*words, "--target", "0.9", "--filter", "@tag:{t1}", "--k", "5"]) == 0
     shown = capsys.readouterr().out
     assert "recall@5" in shown
-    assert "EF_RUNTIME changes nothing" in shown  # so few match that they are searched by brute force
     assert main([*words, "--queries", "nowhere.npy", "--json"]) == 2
     assert "nowhere.npy" in json.loads(capsys.readouterr().out)["error"]
     assert main([*words, "--target", "2"]) == 2
     assert "not between 0 and 1" in capsys.readouterr().err
+
+
+@pytest.mark.needs("told_plans")
+def test_the_command_line_says_where_a_setting_changes_nothing(
+    client: Client,
+    prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    info = _load(client, prefix)
+    monkeypatch.setenv("MEMDB_URL", client.target.url)
+    monkeypatch.setenv("MEMDB_HOME", str(tmp_path))
+    words = ["recall", "--index", info.name, "--ef-min", "5", "--ef-max", "200", "--clients", "0"]
+    assert main([*words, "--target", "0.9", "--filter", "@tag:{t1}", "--k", "5"]) == 0
+    # So few match that they are searched by brute force.
+    assert "EF_RUNTIME changes nothing" in capsys.readouterr().out

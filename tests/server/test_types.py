@@ -27,6 +27,7 @@ from memdb.vectors.query import KnnRequest, knn_command
 from tests.info_front import info_front
 from tests.waiting import until
 
+pytestmark = pytest.mark.any_engine
 DIM, COUNT = 16, 600
 Serve = Callable[[Callable[[list[Any]], list[Any]]], Client]
 
@@ -67,6 +68,7 @@ def _info(client: Client, prefix: str) -> IndexInfo:
     return index.index_info(client, prefix + "idx")
 
 
+@pytest.mark.needs("flat_info")  # the front changes its words
 @pytest.mark.parametrize("condition", ["*", "@kind:{k1}"])
 def test_a_graph_without_ef_runtime_is_one_point_and_approximate(
     serve: Serve, prefix: str, condition: str
@@ -104,6 +106,7 @@ def test_a_graph_without_ef_runtime_is_one_point_and_approximate(
         calibrate.from_index(client, info.name)
 
 
+@pytest.mark.needs("flat_info")  # the front changes its words
 @pytest.mark.parametrize("type_", ["INT8", "UINT8", "FLOAT8"])
 def test_numbers_that_are_not_read_here_are_refused_in_a_sentence(
     serve: Serve,
@@ -150,6 +153,7 @@ def test_numbers_that_are_not_read_here_are_refused_in_a_sentence(
         assert "Traceback" not in told
 
 
+@pytest.mark.needs("float64")
 @pytest.mark.filterwarnings("error")
 def test_values_beyond_float32_are_no_queries_and_no_points(client: Client, prefix: str) -> None:
     """FLOAT64 holds them, and the engine compares them; the map and the queries are of float32."""

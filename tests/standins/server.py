@@ -47,6 +47,7 @@ class Standin:
     refused: list[tuple[str, str]] = field(default_factory=list)  # (command, words) that were refused
     names: set[str] = field(default_factory=set)  # commands that were sent
     searches: int = 0  # FT.SEARCH that were sent
+    sent_bytes: int = 0  # that it answered with
     counts: dict[str, int] = field(default_factory=dict)
 
     commands: ClassVar[frozenset[str]] = frozenset()  # of search
@@ -74,7 +75,10 @@ class Standin:
             with suppress(OSError, ValueError), sock.makefile("rwb") as stream:
                 for words in commands(stream):
                     session.words = words
-                    stream.write(encoded(self._answered(session)))
+                    reply = encoded(self._answered(session))
+                    with self._lock:
+                        self.sent_bytes += len(reply)
+                    stream.write(reply)
                     stream.flush()
         finally:
             upstream.close()
@@ -157,6 +161,10 @@ class Standin:
         """An index is gone."""
         self._made.pop(name, None)
 
+    def made_us(self, index: Index) -> int:
+        """When it was made through this server, in microseconds from a time of the past."""
+        return int(1e6 * self._made[index.name][1]) if index.name in self._made else 0
+
     def fresh(self, name: str) -> bool:
         """Whether an index says that it is being built."""
         made = self._made.get(name)
@@ -214,6 +222,11 @@ class Standin:
     def pipelined(self, asked: list[tuple[Any, ...]], names: list[Any]) -> list[tuple[Any, Any]]:
         """Replies of the engine to many commands, each beside a name."""
         return list(zip(names, self.own.many(asked), strict=True))
+
+    def counted(self, text: str) -> str:
+        """INFO of the engine behind, with what this server itself has searched and sent."""
+        text = re.sub(r"(?<=total_net_output_bytes:)\d+", str(self.sent_bytes), text)
+        return re.sub(r"(?<=cmdstat_FT\.SEARCH:calls=)\d+", str(self.searches), text)
 
     def count(self, *names: str) -> None:
         """Raise counters of INFO SEARCH."""

@@ -110,6 +110,12 @@ def test_bytes(size: float | None, text: str) -> None:
     assert display.bytes_text(size) == text
 
 
+@pytest.mark.parametrize("size", [0, 1, 1023, 1024, 3.5e6, 2**30 - 1, 2**30, 7e12, 2.0**60])
+def test_an_axis_has_the_unit_of_the_figures_beside_it(size: float) -> None:
+    divisor, unit = display.byte_unit(size)
+    assert display.bytes_text(size) == (f"{size:.0f} B" if unit == "B" else f"{size / divisor:.1f} {unit}")
+
+
 def test_a_spreadsheet_runs_no_cell_of_ours() -> None:
     frame = pd.DataFrame({"n": [-1.5, 2], "t": ["=HYPERLINK(1)", "fine"], "u": ["+1", "@x"]})
     assert export.to_csv(frame).decode() == "n,t,u\n-1.5,'=HYPERLINK(1),'+1\n2.0,fine,'@x\n"

@@ -182,7 +182,7 @@ def test_similarity_by_metric() -> None:
 
 def test_the_largest_step_of_a_list_of_distances_is_named() -> None:
     words = distance.profile_words(np.array([0.1, 0.2, 0.6, 0.7]))
-    assert words == "Distances go from 0.1 to 0.7; the largest step is after rank 2, 67% of it."
+    assert words == "Distances go from 0.1 to 0.7; the largest step, 67% of that, is after rank 2."
     even = distance.profile_words(np.linspace(1, 2, 9))
     assert even == "Distances go from 1 to 2 in even steps: no hit stands out."
     assert "even steps" in distance.profile_words(np.full(5, 0.5))

@@ -468,7 +468,7 @@ def test_a_bad_line_is_named_at_its_place_and_hides_nothing() -> None:
     turns, problems = conversation(entries, 101)
     assert [turn.content for turn in turns] == ["one", entries[1], "plain words", "7", "", "", "two"]
     assert [problem.split(";")[0] for problem in problems] == [
-        "Message 102 is no JSON (Unterminated string starting at at character 29)",
+        "Message 102 is no JSON (Unterminated string starting at character 29)",
         "Message 103 is a text, not a message with a role",
         "Message 104 is a text, not a message with a role",
         "Message 105 tells neither a role nor a text.",

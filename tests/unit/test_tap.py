@@ -99,10 +99,8 @@ def test_searches_are_seen_however_the_bytes_are_cut() -> None:
         kept = Kept()
         follower = kept.follower()
         for start in range(0, len(stream), step):
-            follower.sent(memoryview(stream[start : start + step]), 0.0)
-        follower.answered(
-            memoryview(b"+OK\r\n+PONG\r\n$5\r\ntyped\r\n+OK\r\n*1\r\n:0\r\n$-1\r\n*1\r\n:0\r\n"), 1.0
-        )
+            follower.sent(stream[start : start + step], 0.0)
+        follower.answered(b"+OK\r\n+PONG\r\n$5\r\ntyped\r\n+OK\r\n*1\r\n:0\r\n$-1\r\n*1\r\n:0\r\n", 1.0)
         assert [read(words) is not None for words, _ in kept.rows] == [True, True]
         assert [words[2][:9] for words, _ in kept.rows] == [b"*=>[KNN 2", b"*=>[KNN 3"]
         assert (follower.commands, follower.searches, follower.followed) == (7, 2, True)
@@ -111,12 +109,12 @@ def test_searches_are_seen_however_the_bytes_are_cut() -> None:
 def test_a_value_that_is_passed_over_is_not_held() -> None:
     kept = Kept()
     follower = kept.follower()
-    follower.sent(memoryview(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$300000000\r\n"), 0.0)
-    piece = memoryview(bytes(1_000_000))
+    follower.sent(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$300000000\r\n", 0.0)
+    piece = bytes(1_000_000)
     for _ in range(300):
         follower.sent(piece, 0.0)
-    follower.sent(memoryview(b"\r\n" + packed(search("*=>[KNN 2 @a $v]"))), 0.0)
-    follower.answered(memoryview(b"+OK\r\n*1\r\n:0\r\n"), 0.5)
+    follower.sent(b"\r\n" + packed(search("*=>[KNN 2 @a $v]")), 0.0)
+    follower.answered(b"+OK\r\n*1\r\n:0\r\n", 0.5)
     assert len(kept.rows) == 1
     assert len(follower._tail) == 0
 
@@ -124,17 +122,17 @@ def test_a_value_that_is_passed_over_is_not_held() -> None:
 def test_times_are_of_searches_that_nothing_else_waited_with() -> None:
     kept = Kept()
     follower = kept.follower()
-    one, reply = packed(search("*=>[KNN 2 @a $v]")), memoryview(b"*1\r\n:0\r\n")
-    follower.sent(memoryview(one), 10.0)
+    one, reply = packed(search("*=>[KNN 2 @a $v]")), b"*1\r\n:0\r\n"
+    follower.sent(one, 10.0)
     follower.answered(reply[:4], 10.1)
     follower.answered(reply[4:], 10.25)  # the time is that of the whole reply
-    follower.sent(memoryview(one + one), 11.0)
+    follower.sent(one + one, 11.0)
     follower.answered(reply, 11.1)
     follower.answered(reply, 11.2)
-    follower.sent(memoryview(packed(["GET", "big"])), 12.0)
-    follower.answered(memoryview(b"$100000\r\n" + b"x" * 10), 12.0)
-    follower.answered(memoryview(b"x" * 99_990 + b"\r\n>2\r\n+push\r\n:1\r\n"), 12.0)
-    follower.sent(memoryview(one), 13.0)
+    follower.sent(packed(["GET", "big"]), 12.0)
+    follower.answered(b"$100000\r\n" + b"x" * 10, 12.0)
+    follower.answered(b"x" * 99_990 + b"\r\n>2\r\n+push\r\n:1\r\n", 12.0)
+    follower.sent(one, 13.0)
     follower.answered(reply, 13.5)
     assert [took for _, took in kept.rows] == [pytest.approx(250), None, None, pytest.approx(500)]
 
@@ -143,24 +141,77 @@ def test_refused_and_queued_searches() -> None:
     kept = Kept()
     follower = kept.follower()
     one = packed(search("*=>[KNN 2 @a $v]"))
-    follower.sent(memoryview(one), 0.0)
-    follower.answered(memoryview(b"-ERR no such index\r\n"), 0.1)
+    follower.sent(one, 0.0)
+    follower.answered(b"-ERR no such index\r\n", 0.1)
     assert kept.rows == []
-    follower.sent(memoryview(packed(["MULTI"])), 0.0)
-    follower.answered(memoryview(b"+OK\r\n"), 0.1)
-    follower.sent(memoryview(one), 0.0)
-    follower.answered(memoryview(b"+QUEUED\r\n"), 0.1)
+    follower.sent(packed(["MULTI"]), 0.0)
+    follower.answered(b"+OK\r\n", 0.1)
+    follower.sent(one, 0.0)
+    follower.answered(b"+QUEUED\r\n", 0.1)
+    assert kept.rows == []  # it has not run
+    follower.sent(packed(["EXEC"]), 0.0)
+    follower.answered(b"*1\r\n*1\r\n:0\r\n", 0.2)
     assert [took for _, took in kept.rows] == [None]
+
+
+@pytest.mark.parametrize(
+    ("end", "reply", "ks"),
+    [
+        (["EXEC"], b"*3\r\n*1\r\n:0\r\n-ERR gone\r\n*1\r\n:0\r\n", [1, 3]),
+        (["exec"], b"*3\r\n-ERR gone\r\n$1\r\nx\r\n-ERR gone\r\n", []),
+        (["EXEC"], b"*2\r\n-ERR gone\r\n:0\r\n", [1, 3]),  # as many as were sent? nothing is known
+        (["EXEC"], b"*-1\r\n", []),  # a watched key has changed
+        (["EXEC"], b"-EXECABORT\r\n", []),
+        (["DISCARD"], b"+OK\r\n", []),
+        (["RESET"], b"+RESET\r\n", []),
+        (["SUBSCRIBE", "c"], b"-ERR not here\r\n", [1, 3]),  # and no reply is counted from then on
+    ],
+)
+def test_searches_of_a_transaction_are_kept_where_they_ran(
+    end: list[str], reply: bytes, ks: list[int]
+) -> None:
+    kept = Kept()
+    follower = kept.follower()
+    follower.sent(packed(["MULTI"], search("*=>[KNN 9 @a $v]"), ["DISCARD"], ["MULTI"]), 0.0)
+    follower.answered(b"+OK\r\n+QUEUED\r\n+OK\r\n+OK\r\n", 0.1)
+    queued = packed(search("*=>[KNN 1 @a $v]"), ["GET", "x"], search("*=>[KNN 3 @a $v]"))
+    after = packed(search("*=>[KNN 4 @a $v]"))
+    follower.sent(queued + packed(end) + after, 0.0)
+    follower.answered(3 * b"+QUEUED\r\n" + reply + b"*1\r\n:0\r\n", 0.2)
+    assert sorted(call.k for words, _ in kept.rows if (call := read(words))) == [*ks, 4]
+
+
+def test_a_search_typed_by_hand() -> None:
+    kept = Kept()
+    follower = kept.follower()
+    typed = rb"""ft.search idx '@t:"it\'s"=>[KNN 2 @a $v]' PARAMS 2 v "\x20\r\n\xfF\"\\ab" DIALECT 2"""
+    follower.sent(typed + b"\r\n", 0.0)
+    follower.answered(b"*1\r\n:0\r\n", 0.1)
+    ((words, took),) = kept.rows
+    call = read(words)
+    assert call is not None
+    assert (call.filter, call.vector, took) == ('@t:"it\'s"', b' \r\n\xff"\\ab', pytest.approx(100))
+
+
+def test_all_searches_of_a_large_pipeline_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memdb.tap.follow._MOST_WAITING", 100_000)
+    kept = Kept()
+    follower = kept.follower()
+    for n in range(1, 3_001):
+        follower.sent(packed(search(f"*=>[KNN {n} @a $v]")), 0.0)
+    assert 0 < len(kept.rows) < 3_000  # more than are held while their replies are on the way
+    follower.answered(b"*1\r\n:0\r\n" * 2_999 + b"-ERR gone\r\n", 0.1)
+    assert [call.k for words, _ in kept.rows if (call := read(words))] == list(range(1, 3_000))
 
 
 @pytest.mark.parametrize("words", [["SUBSCRIBE", "c"], ["MONITOR"], ["CLIENT", "REPLY", "OFF"]])
 def test_where_replies_cannot_be_counted_searches_are_kept_without_a_time(words: list[str]) -> None:
     kept = Kept()
     follower = kept.follower()
-    follower.sent(memoryview(packed(words)), 0.0)
-    follower.answered(memoryview(b"+OK\r\n"), 0.1)
-    follower.sent(memoryview(packed(search("*=>[KNN 2 @a $v]"))), 1.0)
-    follower.answered(memoryview(b"*1\r\n:0\r\n"), 1.1)
+    follower.sent(packed(words), 0.0)
+    follower.answered(b"+OK\r\n", 0.1)
+    follower.sent(packed(search("*=>[KNN 2 @a $v]")), 1.0)
+    follower.answered(b"*1\r\n:0\r\n", 1.1)
     assert [took for _, took in kept.rows] == [None]
     assert follower.followed
 
@@ -168,7 +219,7 @@ def test_where_replies_cannot_be_counted_searches_are_kept_without_a_time(words:
 @pytest.mark.parametrize("garbage", [b"*x\r\n", b"*1\r\nPING\r\n" + b"x" * 40, b"*2\r\n$-1\r\n$1\r\na\r\n"])
 def test_what_is_no_protocol_ends_the_following(garbage: bytes) -> None:
     follower = Kept().follower()
-    follower.sent(memoryview(garbage), 0.0)
+    follower.sent(garbage, 0.0)
     assert not follower.followed
 
 

@@ -69,9 +69,9 @@ def test_the_ef_each_query_needs_is_where_it_stays_right() -> None:
     assert made.fixed_ef == 40
     assert made.fixed_ms == pytest.approx(1.5)
     assert made.oracle_ms == pytest.approx((0.5 + 1.5 + 1.5 + 0.5 + 1.5) / 5)
-    assert "40 % of 5 queries get all their neighbours at 10" in made.words[0]
-    assert "20 % do not at 160" in made.words[0]
-    assert "40 for all needs 1.50 ms: at most 27 % could be saved" in made.words[1]
+    assert "40 % of 5 queries get all their neighbours at EF_RUNTIME 10" in made.words[0]
+    assert "20 % do not even at 160" in made.words[0]
+    assert "40 for all takes 1.50 ms: at most 27 % could be saved" in made.words[1]
     assert needs(replace(run, points=run.points[:1])) is None
     rounding = replace(made, oracle_ms=made.fixed_ms * (1 - 1e-15))
     assert "at most 0 % could be saved" in rounding.words[1]

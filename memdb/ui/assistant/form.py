@@ -224,7 +224,7 @@ def _preference(target: Target, user_id: str) -> Floats | None:
         st.caption(f":material/report: {markdown(str(exc))}")
         return None
     texts = [f for f in record.fields if f.utf8 and f.text.strip()]
-    st.caption(" · ".join(markdown(f.preview(120), 120) for f in texts[:3]) or "–")
+    st.caption(" · ".join(markdown(f.preview(240), 240) for f in texts[:3]) or "–")
     for problem in record.problems:
         st.caption(f":material/report: {markdown(problem, 200)}")
     return record.vector

@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from memdb.display import figure_text, line, markdown
+from memdb.display import byte_unit, figure_text, line, markdown
 from memdb.operations import aws_metrics
 from memdb.operations.aws_metrics import GROUPS, Listed, Metric, Series
 from memdb.operations.aws_session import Absent, ask
@@ -82,7 +82,7 @@ def _metric(
     chosen: Chosen, metric: Metric, wanted: tuple[Listed, ...], statistic: str, hours: int
 ) -> list[pd.DataFrame]:
     used = metric.statistics[0] if statistic == _FITTING else statistic
-    unit = f", {metric.unit}" if metric.unit else ""
+    unit = f", {metric.unit}" if metric.unit not in ("", "bytes") else ""  # bytes are told by the axis
     note = f" · {metric.note}" if metric.note else ""
     st.markdown(f"###### {markdown(f'{metric.name}{unit} · {used}{note}')}")
     lines = ask("cloudwatch:GetMetricData", lambda: _read(chosen.region, wanted, used, hours, chosen.run))
@@ -105,18 +105,24 @@ def _metric(
         return []
     st.plotly_chart(_figure(metric, lines, hours, dark=state.dark()), key=f"aws.chart.{metric.name}")
     with st.expander("Table"):
-        st.dataframe(frame.drop(columns="metric"), hide_index=True, key=f"aws.table.{metric.name}")
+        st.dataframe(
+            frame.drop(columns="metric").rename(columns={"value": metric.unit or "value"}),
+            hide_index=True,
+            key=f"aws.table.{metric.name}",
+        )
     return [frame]
 
 
 def _figure(metric: Metric, lines: tuple[Series, ...], hours: int, *, dark: bool) -> go.Figure:
     """Lines over time, one a node, told apart by colour and dashes."""
     colours = charts.palette(dark)
+    largest = max((value for series in lines for value in series.values), default=0.0)
+    divisor, unit = byte_unit(largest) if metric.unit == "bytes" else (1.0, metric.unit)
     figure = go.Figure(
         [
             go.Scatter(
                 x=series.times,
-                y=series.values,
+                y=[value / divisor for value in series.values],
                 name=figure_text(series.node or "cluster"),
                 mode="lines+markers" if len(series.times) < 60 else "lines",
                 line={
@@ -132,7 +138,7 @@ def _figure(metric: Metric, lines: tuple[Series, ...], hours: int, *, dark: bool
     now = datetime.now(UTC)
     figure.update_layout(showlegend=True, hovermode="x unified")
     figure.update_xaxes(title="UTC", range=[now - timedelta(hours=hours), now])
-    figure.update_yaxes(
-        title=metric.unit, rangemode="tozero", tickformat="~s" if metric.unit == "bytes" else None
-    )
+    figure.update_yaxes(title=unit, rangemode="tozero", separatethousands=True)
+    if not largest:  # of nothing at all Plotly makes an axis of tenths
+        figure.update_yaxes(range=[0, 1], dtick=1)
     return figure

@@ -39,8 +39,8 @@ def panel() -> None:
         st.caption(
             "Asked with the AWS credentials of this machine: memorydb:DescribeClusters, "
             "elasticache:DescribeReplicationGroups, elasticache:DescribeCacheClusters and "
-            "elasticache:DescribeServerlessCaches. One that is missing takes its own part away. Nothing is "
-            "changed."
+            "elasticache:DescribeServerlessCaches. Without one of these permissions its clusters are not "
+            "listed. Nothing is changed."
         )
         return
     with parts.errors_shown():

@@ -80,7 +80,11 @@ def timeline(side: Side, seconds: float, most: int, *, dark: bool) -> LiveChart:
         layers,
         colours,
         height=220,
-        x={"type": "quantitative", "axis": {"title": "seconds", "grid": False}, "scale": {"nice": False}},
+        x={
+            "type": "quantitative",
+            "axis": {"title": "seconds", "grid": False, "format": "d", "tickMinStep": 1},
+            "scale": {"nice": False},
+        },
         y={
             "type": "quantitative",
             "axis": {"title": "acknowledged writes", "tickCount": 4},

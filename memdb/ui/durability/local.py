@@ -111,14 +111,13 @@ def view(asked: DrillRequest | MemDBError) -> None:
         return
     job = DRILLING.job()
     running = DRILLING.current() is not None
-    st.button(
+    parts.start_button(
         "Run the drill",
+        start,
+        (asked,),
         icon=":material/power_off:",
-        type="primary",
         disabled=running or role.locked(),
         key="drill.run",
-        on_click=start,
-        args=(asked,),
     )
     if job is None:
         parts.empty(

@@ -113,7 +113,7 @@ def choose(target: Target, info: IndexInfo, field: str = "", *, key: str = "") -
 
 def spent(embedded: Embedded) -> None:
     """What embedding cost, and what was cut."""
-    st.caption(f":material/payments: Embedded: {markdown(embedded.spent.words)}")
+    st.caption(f":material/timer: Embedded: {markdown(embedded.spent.words)}")
     for note in embedded.notes:
         st.warning(markdown(note), icon=":material/content_cut:")
 
@@ -137,7 +137,7 @@ def _caption(made: ModelChoice) -> None:
         return
     embedder = cached.embedder(chosen)
     field, params = made.info.vector_field(made.field)
-    words = [f"By {chosen.origin}." if chosen.origin != "chosen here" else "Chosen here."]
+    words = [f"Chosen by {chosen.origin}." if chosen.origin != "chosen here" else "Chosen here."]
     words += [embedder.leaves, embedder.prompts.words]
     with suppress(MemDBError):  # it is said beside; what is wrong with the index is told where it is asked
         told = cached.lengths(made.target, made.info.name, field.name)

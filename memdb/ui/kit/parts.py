@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
+from typing import Literal
 
 import pandas as pd
 import streamlit as st
@@ -23,6 +24,7 @@ from memdb.vectors.query import Command
 
 _PATIENCE_S = 5.0
 _WAITED = "parts.waited"
+_PRESSED = "parts.pressed"
 _LONGEST = 100_000  # characters of a text to copy
 _TOLD_S = 600.0
 KIND_LOOK = {
@@ -118,12 +120,57 @@ def unfinished(*infos: IndexInfo) -> None:
             st.warning(markdown(info.unfinished), icon=":material/construction:")
 
 
+def start_button(
+    on_button: Markdown,
+    start: Callable[..., None],
+    args: tuple[object, ...],
+    *,
+    key: str,
+    icon: str | None = None,
+    disabled: bool = False,
+    primary: bool = True,
+    width: Literal["content", "stretch"] = "content",
+    help: Markdown | None = None,  # noqa: A002  # as Streamlit's own
+) -> None:
+    """A button that starts what the widgets say when it is pressed.
+
+    A callback gets the arguments of the run before: who changes a widget and presses before the page is drawn
+    anew would start the old choice. The press is noted, and answered in the run that has the new one.
+    """
+    pressed = st.session_state.get(_PRESSED) == key
+    if pressed:
+        del st.session_state[_PRESSED]
+        if not disabled:
+            start(*args)
+            st.rerun()
+    st.button(
+        on_button,
+        key=key,
+        icon=icon,
+        type="primary" if primary else "secondary",
+        disabled=disabled,
+        width=width,
+        help=help,
+        on_click=_note_press,
+        args=(key,),
+    )
+
+
+def _note_press(key: str) -> None:
+    st.session_state[_PRESSED] = key
+
+
+def forget_presses() -> None:
+    """At the end of a page: a press that nothing answered, since its button is gone, starts nothing later."""
+    st.session_state.pop(_PRESSED, None)
+
+
 @dataclass(frozen=True, slots=True)
 class Act:
     """What a button starts."""
 
     on_button: Markdown
-    callback: Callable[..., None]
+    start: Callable[..., None]
     args: tuple[object, ...]
 
 
@@ -149,14 +196,7 @@ def empty(
         st.markdown(f"### {icon} {title}", text_alignment="center")
         st.markdown(what_next, text_alignment="center")
         if act is not None:
-            st.button(
-                act.on_button,
-                key="empty.act",
-                type="primary",
-                disabled=locked,
-                on_click=act.callback,
-                args=act.args,
-            )
+            start_button(act.on_button, act.start, act.args, key="empty.act", disabled=locked)
         st.space("small")
 
 

@@ -67,13 +67,12 @@ def _two_maps(shown: MapView) -> None:
             st.caption("The same as the first map: choose another layout, seed or index.")
             return
         if second is None:
-            st.button(
+            parts.start_button(
                 "Draw the second map",
-                type="primary",
+                form.start,
+                (shown.target, info, request),
                 icon=":material/scatter_plot:",
                 key="map2.draw",
-                on_click=form.start,
-                args=(shown.target, info, request),
             )
             return
     both = compare.pair(made, second)

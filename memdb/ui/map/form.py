@@ -64,15 +64,14 @@ def form(target: Target, info: IndexInfo) -> MapRequest | MemDBError:
     except BadInput as exc:  # said before anything starts; a map that is kept is shown all the same
         parts.show_error(exc)
         fits = False
-    st.button(
+    parts.start_button(
         "Draw the map",
-        type="primary",
+        start,
+        (target, info, request),
         icon=":material/scatter_plot:",
         width="stretch",
         key="map.draw",
         disabled=not fits or DRAWING.current() is not None,
-        on_click=start,
-        args=(target, info, request),
     )
     st.caption("Reads vectors; writes nothing to the server. A map that was drawn before is there at once.")
     return request

@@ -14,6 +14,7 @@ from memdb.sessions import formats
 from memdb.sessions.filters import SessionFilter
 from memdb.sessions.known import ARTICLE
 from memdb.sessions.mapping import Format
+from memdb.sessions.roles import side
 from memdb.ui.kit import cached, model, parts, privacy
 from memdb.ui.kit.model import ModelChoice
 from memdb.ui.map.shown import MapView
@@ -155,7 +156,7 @@ def _turns(shown: MapView, format_: Format, chosen: ModelChoice, session_id: str
     texts = [
         t.content
         for t in session.turns
-        if t.role.lower() in ("user", "human", "customer", "memory") and t.content.strip()
+        if (side(t.role) == "user" or t.role == "memory") and t.content.strip()
     ][-TURNS:]
     points = shown.vectors
     if not texts or points is None:

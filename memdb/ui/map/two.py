@@ -35,14 +35,13 @@ def view(shown: MapView) -> None:
     other, request, age = chosen
     about = (shown.made.request, request, age)
     running = COMPARING.current() is not None
-    st.button(
+    parts.start_button(
         "Compare",
-        type="primary",
+        _start,
+        (shown.target, shown.info, shown.made.request, other, request, age),
         icon=":material/compare:",
         key="map.two.draw",
         disabled=running,
-        on_click=_start,
-        args=(shown.target, shown.info, shown.made.request, other, request, age),
     )
     if COMPARING.watch():
         return

@@ -60,13 +60,17 @@ def view(past: Past, nodes: Sequence[NodeNow], span: tuple[float, float]) -> Non
         )
         return
     frame = pd.DataFrame(rows)
+    idle = {name for name in ("built/s", "time left", "last error") if not any(frame[name])}
     st.dataframe(
         frame,
         hide_index=True,
+        column_order=[name for name in frame.columns if name not in idle],
         key="metrics.builds",
         placeholder="not available",
         column_config={
-            "built": st.column_config.ProgressColumn(format="percent", min_value=0.0, max_value=1.0)
+            "built": st.column_config.ProgressColumn(format="percent", min_value=0.0, max_value=1.0),
+            "documents": st.column_config.NumberColumn(format="localized"),
+            "failures": st.column_config.NumberColumn(format="localized"),
         },
     )
     st.plotly_chart(

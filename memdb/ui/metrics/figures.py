@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from memdb.display import figure_text
+from memdb.display import byte_unit, bytes_text, figure_text
 from memdb.operations.events import Event
 from memdb.operations.memory import TITLES, MemorySplit
 from memdb.operations.past import BuildPoint, Series
@@ -21,7 +21,6 @@ from memdb.watch.series import Measured
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid")
 _STROKES = ([1, 0], [6, 3], [2, 2], [6, 2, 2, 2], [10, 4], [10, 3, 2, 3], [1, 0])  # the same in Vega's words
 _THOUSANDS = 10_000
-_PREFIXES = ("", "Ki", "Mi", "Gi", "Ti")
 _MARKS = 12  # lines of events on a chart: more hide what they mark
 
 
@@ -60,7 +59,7 @@ def over_time(
         names = {name: title for name, title in names.items() if np.nansum(series.mean[name]) > 0} or names
     byte = unit in ("bytes", "bytes/s")
     largest = max((float(np.nanmax(series.mean[n], initial=0.0)) for n in names), default=0.0)
-    divisor, prefix = _binary(largest) if byte else (1.0, "")
+    divisor, name = byte_unit(largest) if byte else (1.0, "")
     rows = [
         _points(series.times, values[name] / divisor, title, kind)
         for kind, values in (("line", series.mean), ("top", series.top))
@@ -74,7 +73,7 @@ def over_time(
     titles = list(names.values())
     # SI prefixes for the thousands of a count alone: half a millisecond is 0.5 ms, not 500 m of them.
     told = "%" if share else ".3~s" if not byte and largest >= _THOUSANDS else ",.4~r"
-    unit_shown = unit.replace("bytes", f"{prefix}B") if byte else unit
+    unit_shown = unit.replace("bytes", name) if byte else unit
     hover = [
         {"field": "name", "title": "figure"},
         {"field": "y", "title": unit_shown, "format": ".1%" if share else ",.4~r"},
@@ -127,14 +126,6 @@ def _by_name(titles: Sequence[str], values: Sequence[object], *, legend: bool) -
     }
 
 
-def _binary(largest: float) -> tuple[float, str]:
-    """Bytes by 1,024 as in the figures beside the charts: divisor and prefix."""
-    power = 0
-    while largest >= 1024 and power < len(_PREFIXES) - 1:
-        largest, power = largest / 1024, power + 1
-    return 1024.0**power, _PREFIXES[power]
-
-
 def _marks(figure: go.Figure, events: Sequence[Event], colours: Palette) -> None:
     for event in events[:_MARKS]:
         figure.add_vline(
@@ -152,13 +143,18 @@ def memory_parts(split: MemorySplit, *, dark: bool) -> go.Figure:
     within = [p.within_bytes for p in known]
     if split.rest is not None:
         names, values, within = [*names, "Rest"], [*values, split.rest], [*within, None]
+    told = [bytes_text(value) for value in values]
+    divisor, unit = byte_unit(max(map(abs, values), default=0.0))
+    values = [value / divisor for value in values]
+    within = [half and half / divisor for half in within]
     figure = go.Figure(
         go.Bar(
             x=values,
             y=names,
             orientation="h",
             marker_color=[colours.quiet if name == "Rest" else colours.main for name in names],
-            hovertemplate="%{y}: %{x:.4s}B<extra></extra>",
+            customdata=told,
+            hovertemplate="%{y}: %{customdata}<extra></extra>",
         )
     )
     sampled = [i for i, half in enumerate(within) if half]
@@ -174,7 +170,7 @@ def memory_parts(split: MemorySplit, *, dark: bool) -> go.Figure:
     )
     styled(figure, colours, height=60 + 30 * max(1, len(names)))
     figure.update_yaxes(autorange="reversed", showgrid=False)
-    figure.update_xaxes(tickformat="~s", title="bytes")
+    figure.update_xaxes(title=unit)
     return figure
 
 
@@ -193,7 +189,7 @@ def build_progress(
             go.Scatter(
                 x=clock(np.array([*times, span[1]])),
                 y=[*fractions, line[-1].fraction],
-                name=f"{figure_text(name, 30)} · {figure_text(node, 30)}",
+                name=f"{figure_text(name, 60)} · {figure_text(node, 60)}",
                 mode="lines+markers",
                 marker={"size": 4},
                 line={

@@ -9,9 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import line, markdown
+from memdb.display import Markdown, line, markdown
 from memdb.errors import MemDBError
 from memdb.sizing import advisor, comparison
+from memdb.sizing.catalogue import PriceGrade
 from memdb.sizing.forecast import BreakEven
 from memdb.sizing.plan import SizingPlan
 from memdb.sizing.services import Bill
@@ -23,6 +24,18 @@ from memdb.ui.plan.form import PlanChoice
 
 VIEWS = ("Cost", "Table", "Break-even", "Advisor")
 USD = st.column_config.NumberColumn(format="dollar")
+# What a grade says of a price, e.g. "an estimate".
+_GRADE_WORDS: dict[PriceGrade, str] = {
+    "price list": "from AWS's price list",
+    "quoted": "from AWS's pages",
+    "third party": "by a third party's reading of AWS's prices",
+    "yours": "by your own prices",
+    "estimate": "an estimate",
+}
+GRADES: Markdown = (
+    "Where a price comes from. Price list, quoted: AWS's own. Third party: somebody's reading of AWS's "
+    "prices. Estimate: derived from such prices. Yours: entered on the Sizing page."
+)
 _LATENCY = "compare.latency"  # number of the last measurement, 0 before the first
 
 
@@ -74,7 +87,7 @@ def cost_view(sizing: SizingPlan, bills: tuple[Bill, ...]) -> None:
         known, least = (", of what is known,", "at least ") if cheapest.unknown else ("", "")
         st.markdown(
             f"For these inputs **{markdown(cheapest.title)}** costs least{known}: "
-            f"**{least}${_usd(cheapest):,.0f}** a month ({markdown(cheapest.grade)})."
+            f"**{least}${_usd(cheapest):,.0f}** a month, {_GRADE_WORDS[cheapest.grade]}."
         )
         _could_be_off(told, cheapest)
         _what_it_buys(told, cheapest)
@@ -120,6 +133,7 @@ def cost_view(sizing: SizingPlan, bills: tuple[Bill, ...]) -> None:
             "service": st.column_config.TextColumn(width=150),
             "item": st.column_config.TextColumn(width=80),
             "a month $": USD,
+            "grade": st.column_config.TextColumn(help=GRADES),
             "how": st.column_config.TextColumn(width=170),
         },
         height=320,
@@ -134,8 +148,8 @@ def cost_view(sizing: SizingPlan, bills: tuple[Bill, ...]) -> None:
         elif bill.notes:
             st.caption(f":material/info: {markdown(bill.title)}: {markdown(' '.join(bill.notes), 600)}")
     st.caption(
-        "Nodes are sized by memory; a rate of queries that one node cannot answer needs more replicas: the "
-        "Sizing page's “Recall cost” computes them from your own measurement."
+        "Nodes are sized by memory. More queries than one node answers need more replicas: “Recall cost” on "
+        "the Sizing page computes them from your own measurement."
     )
     parts.export(table, "comparison", plan_state.about(sizing), key="compare.lines_file")
 
@@ -158,7 +172,8 @@ def table_view(target: Target, sizing: SizingPlan, bills: tuple[Bill, ...]) -> N
     )
     # This table, unlike all others, reads Markdown in its cells.
     shown = table.drop(columns=["read", "source"]).map(lambda cell: markdown(str(cell)))
-    st.table(shown.set_index("dimension"))
+    with st.container(key="compare-table"):
+        st.table(shown.set_index("dimension"))
     st.caption(
         f"As of {markdown(comparison.as_of(made))}, the oldest date in the table; `memdb facts` lists every "
         "fact with its source. Quoted: from AWS's pages; third party: from the article and others; none of "
@@ -334,12 +349,12 @@ def _what_it_buys(told: list[Bill], cheapest: Bill) -> None:
     for bill in comparison.beside_memorydb(told, cheapest):
         latency, loss = comparison.gives(bill)
         st.markdown(
-            f"- **{markdown(bill.title)}**, ${_usd(bill):,.0f}: p99 of a query {markdown(latency)}; "
-            f"lost when a node dies: {markdown(loss)}."
+            f"- **{markdown(bill.title)}**, ${_usd(bill):,.0f}. p99 of a query: {markdown(latency)}. "
+            f"Lost when a node dies: {markdown(loss)}."
         )
     st.caption(
-        "As AWS or others say, not measured here. “Table” has all dimensions, “Advisor” says which service "
-        "fits your use."
+        "Latency and loss are what AWS or others publish; they were not measured here. “Table” compares all "
+        "properties, “Advisor” says which service fits your use."
     )
 
 

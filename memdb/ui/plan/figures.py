@@ -276,7 +276,9 @@ def ttl_curves(
     figure.update_xaxes(type="category", showgrid=False)
     figure.update_xaxes(title="time to live of a session", row=2, col=1)
     figure.update_yaxes(title=unit, row=1, col=1)
-    figure.update_yaxes(title="$ a month", rangemode="tozero", tickprefix="$", nticks=4, row=2, col=1)
+    figure.update_yaxes(
+        title="$ a month", rangemode="tozero", tickprefix="$", separatethousands=True, nticks=4, row=2, col=1
+    )
     return figure
 
 
@@ -351,7 +353,9 @@ def recall_cost(
         )
     )
     styled(figure, colours, height=340)
-    figure.update_xaxes(title="$ a month", tickprefix="$", range=[0, 1.15 * max([*monthly, 1.0])])
+    figure.update_xaxes(
+        title="$ a month", tickprefix="$", separatethousands=True, range=[0, 1.15 * max([*monthly, 1.0])]
+    )
     figure.update_yaxes(title="recall")
     return figure
 
@@ -407,6 +411,7 @@ def bills(
     figure.update_xaxes(
         title="$ a month",
         tickprefix="$",
+        separatethousands=True,
         range=[0, (1.36 if any(at_least) else 1.18) * max([*sums.tolist(), 1.0])],
     )
     return figure

@@ -19,6 +19,7 @@ from memdb.ui.kit.charts import palette
 from memdb.ui.kit.live import LiveChart
 
 _TYPE = 18  # px of all texts
+_HIGH = 300  # px of a live chart
 NAMED = 10  # groups of the map that are named: more cannot be read
 
 
@@ -34,6 +35,7 @@ def large(figure: go.Figure, height: int) -> go.Figure:
 def large_live(chart: LiveChart) -> LiveChart:
     """The same live chart with large type."""
     spec = deepcopy(chart.spec)
+    spec["height"] = _HIGH
     config = spec.setdefault("config", {})
     config["axis"] = {"labelFontSize": _TYPE, "titleFontSize": _TYPE}
     config["legend"] = {**config.get("legend", {}), "labelFontSize": _TYPE}
@@ -52,7 +54,7 @@ def named_map(made: Map, *, dark: bool) -> go.Figure:
         dark=dark,
     )
     colours = palette(dark)
-    large(figure, 620)
+    large(figure, 560)
     figure.update_layout(showlegend=False)
     sizes = np.bincount(made.labels[made.labels >= 0], minlength=len(made.names))
     for place in np.argsort(sizes)[::-1][:NAMED]:
@@ -87,7 +89,7 @@ def bills(told: Sequence[Bill], *, dark: bool) -> go.Figure:
     values = np.array([[bill.monthly_usd or 0.0] for bill in ordered])
     at_least = [bool(bill.unknown) for bill in ordered]
     figure = plan.bills([bill.title for bill in ordered], ["a month"], values, at_least, dark=dark)
-    large(figure, 110 + 56 * max(1, len(ordered)))
+    large(figure, 100 + 48 * max(1, len(ordered)))
     figure.update_traces(textfont={"size": _TYPE}, selector={"mode": "text"})
     figure.update_layout(showlegend=False)
     return figure

@@ -48,7 +48,7 @@ def draw(target: Target) -> None:
 
 def _controls(place: int, show_id: str) -> None:
     last = len(STEPS) - 1
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="present-controls"):
         _key("Back", "Left", place - 1, place > 0, key="present.back", icon=":material/arrow_back:")
         _key("Next", "Right", place + 1, place < last, key="present.next", icon=":material/arrow_forward:")
         st.caption(

@@ -38,6 +38,10 @@ QUESTION = "How do I restore a table to a point in time?"
 WEIGHT = 0.5  # of the preference: what it changes is seen from the last row
 SHAPE, PER_SECOND = Shape(vectors=1_000_000, dim=1_536, metadata_bytes=1_024), 50
 NAMES = {drill.CACHE: "Cache without durability", drill.DURABLE: "Every write on disk first"}
+PROMISES: dict[str, Markdown] = {
+    drill.CACHE: "Says *yes* as soon as a write is in its memory. What was not saved ends with the process.",
+    drill.DURABLE: "Says *yes* only once a write is in its log on disk. Started again, it reads its log.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +77,9 @@ def _loss(scene: Scene) -> None:
     result = _finished()
     if result is None:
         for column, name in zip(st.columns(len(NAMES)), NAMES, strict=True):
-            with column, st.container(key=f"present-counter-{name}"):
+            with column.container(border=True, key=f"present-counter-waiting-{name}"):
                 st.metric(f"{NAMES[name]}: acknowledged writes", "0")
+                st.markdown(f"#### {PROMISES[name]}")
         st.caption(
             f"Two engines are started on this machine, written to for {SECONDS} seconds, and killed. Nothing "
             "is written to the opened target, here and in all steps."

@@ -134,14 +134,13 @@ def _begin(target: Target, made: Plan, request: ReembedRequest, model: str) -> N
     typed = st.text_input(
         "Type the name of the index to go on", key="relevance.another.typed", autocomplete="off"
     )
-    st.button(
+    parts.start_button(
         "Embed again",
-        type="primary",
+        _start,
+        (target, made, model, typed),
         icon=":material/autorenew:",
         key="relevance.another.start",
         disabled=bool(made.refusals) or typed.strip() != made.base.name,
-        on_click=_start,
-        args=(target, made, model, typed),
         help="Ended early, it goes on where it was when it is started again.",
     )
 

@@ -35,15 +35,14 @@ def _draw(target: Target, info: IndexInfo) -> None:
 def _start_button(target: Target, asked: Asked | Missing | MemDBError) -> None:
     running = job.EVALUATING.current() is not None
     ready = isinstance(asked, Asked)
-    st.button(
+    parts.start_button(
         "Evaluate",
-        type="primary",
+        job.start,
+        (target, asked.request, asked.labelled) if isinstance(asked, Asked) else (),
         icon=":material/play_arrow:",
         width="stretch",
         key="relevance.start",
         disabled=not ready or running or role.locked(),
-        on_click=job.start,
-        args=(target, asked.request, asked.labelled) if isinstance(asked, Asked) else (),
     )
     if isinstance(asked, MemDBError):
         parts.show_error(asked)

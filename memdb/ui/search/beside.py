@@ -263,7 +263,7 @@ def _many(target: Target, other: Target, first: OpenSide, second: OpenSide) -> N
     )
     st.caption("Choose a row to see that question above.")
     if made.spent.texts:
-        st.caption(f":material/payments: Embedded: {markdown(made.spent.words)}")
+        st.caption(f":material/timer: Embedded: {markdown(made.spent.words)}")
     for note in made.notes:
         st.caption(f":material/info: {markdown(note)}")
     parts.export(

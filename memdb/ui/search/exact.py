@@ -131,12 +131,12 @@ def _truth(shown: SearchView) -> Truth | None:
         "compares all of them with the query.",
         ":material/target:",
     )
-    st.button(
+    parts.start_button(
         "Compute exact neighbours",
-        type="primary",
+        _start_exact,
+        (shown,),
         icon=":material/play_arrow:",
-        on_click=_start_exact,
-        args=(shown,),
+        key="search.exact.start",
     )
     return None
 

@@ -43,13 +43,12 @@ def view(target: Target, format_: Format) -> None:
     """Draw it."""
     wanted = filter_bar.bar(format_)
     action = _action(format_)
-    st.button(
+    parts.start_button(
         "Dry run",
+        _plan,
+        (target, format_, wanted, action),
         icon=":material/search:",
-        type="primary",
         key="sessions.bulk.plan",
-        on_click=_plan,
-        args=(target, format_, wanted, action),
         disabled=_running(),
         help="Finds the sessions that pass the filter above. Nothing is written.",
     )

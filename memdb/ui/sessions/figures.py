@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
-from memdb.display import bytes_text
+from memdb.display import byte_unit, bytes_text
 from memdb.sessions.survey import TtlBin
 from memdb.ui.kit.charts import palette, styled
 
@@ -38,7 +38,7 @@ def freed(bins: Sequence[TtlBin], *, dark: bool) -> go.Figure:
     """Memory that expiry will have freed by each time, of all that the sessions take."""
     colours = palette(dark)
     ends = [b for b in bins if b.name not in ("never", "later")]
-    unit, word = _unit(sum(b.bytes for b in bins))
+    unit, word = byte_unit(sum(b.bytes for b in bins))
     figure = go.Figure(
         go.Scatter(
             x=[b.name for b in ends],
@@ -107,10 +107,3 @@ def activity(begun: Sequence[tuple[datetime, int]], *, dark: bool) -> go.Figure:
     figure.update_xaxes(title="begun (UTC)", showgrid=False)
     figure.update_yaxes(title="sessions", rangemode="tozero")
     return figure
-
-
-def _unit(size: float) -> tuple[float, str]:
-    for power, word in ((3, "GiB"), (2, "MiB"), (1, "KiB")):
-        if size >= 1024**power:
-            return 1024.0**power, word
-    return 1.0, "B"

@@ -11,6 +11,7 @@ import streamlit as st
 
 from memdb.display import Markdown, code, markdown, plain
 from memdb.json_text import json_text
+from memdb.sessions.roles import side
 from memdb.sessions.turns import Media, Other, Part, Text, Thinking, ToolCall, ToolResult, Turn, media_text
 
 CONTENT = 4_000  # characters of a text
@@ -19,14 +20,7 @@ ONE_LINE = 70  # characters of JSON that need no laying out
 OPEN = 400  # characters of a call or result that stands open; longer ones are folded
 _LOOKS = {
     "user": ("user", ":material/person:"),
-    "human": ("user", ":material/person:"),
-    "customer": ("user", ":material/person:"),
     "assistant": ("assistant", ":material/smart_toy:"),
-    "agent": ("assistant", ":material/smart_toy:"),
-    "llm": ("assistant", ":material/smart_toy:"),
-    "ai": ("assistant", ":material/smart_toy:"),
-    "bot": ("assistant", ":material/smart_toy:"),
-    "model": ("assistant", ":material/smart_toy:"),
     "system": ("system", ":material/settings:"),
     "developer": ("system", ":material/settings:"),
     "tool": ("tool", ":material/build:"),
@@ -44,7 +38,7 @@ _MEDIA = {
 
 def turn_shown(turn: Turn) -> None:
     """One turn as a chat message."""
-    name, icon = _LOOKS.get(turn.role.lower(), ("other", ":material/help:"))
+    name, icon = _LOOKS.get(side(turn.role) or turn.role.lower(), ("other", ":material/help:"))
     with st.chat_message(name, avatar=icon):
         plainly = turn.role.lower() in ("user", "assistant")
         told = [] if plainly else [markdown(turn.role, 60) or "no role"]

@@ -25,7 +25,7 @@ DEFAULT = SweepRequest("")
 EFS = (1, 2, 4, 8, 10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096)
 # What a link carries → what a person reads.
 ORIGINS = {
-    "Unseen": "Made, as hard as unseen ones",
+    "Unseen": "Made, like unseen ones",
     "Tap": "What the application asked",
     "File": "A file of vectors or texts",
     "Texts": "Typed texts",
@@ -34,8 +34,8 @@ ORIGINS = {
     "Region": "Selected on the map",
 }
 MADE = (
-    "Documents of the index, moved away as far as unseen ones lie; nothing is written. "
-    "Real queries in a file are better."
+    "Stored vectors, moved as far from the documents as unseen queries lie. Nothing is written. "
+    "Your own queries in a file are better."
 )
 FLATTERS = (
     "Each is left out of its own results. A document is easier to find than a question: the run measures by "
@@ -120,7 +120,7 @@ def _documents(target: Target, info: IndexInfo, asked: SweepRequest, matching: i
             st.caption(f":material/info: {documents:,} documents match: all of them are read.")
     queries = asked.source.count if isinstance(asked.source, Unseen | Documents) else COUNT
     if st.toggle(
-        "What each will take",
+        "Estimate their cost",
         key="recall.cost",
         bind="query-params",
         help="A probe lists 4,000 keys, reads 1,000 vectors and searches some dozen times.",

@@ -157,15 +157,14 @@ def _build_form(target: Target, base: IndexInfo, running: bool) -> None:
     _show_check(checked)
     if target.writable:
         count = len(checked.new)
-        st.button(
+        parts.start_button(
             f"Build {count} shadow index{'' if count == 1 else 'es'}" if count else "All of these are there",
-            type="primary",
+            _start_build,
+            (target, base, field.name, variants),
             icon=":material/construction:",
             width="stretch",
             key="indexes.build",
             disabled=running or not checked.ok or not count,
-            on_click=_start_build,
-            args=(target, base, field.name, variants),
         )
     with st.expander(
         "Commands that are run" if target.writable else "Commands that would be run",
@@ -242,14 +241,15 @@ def _measure_form(target: Target, base: IndexInfo, running: bool) -> SweepReques
         goal=Goal(value=float(least or 0.95)),
         source=Unseen(int(count or 300), int(seed or 0), extend=False),
     )
-    st.button(
+    parts.start_button(
         "Measure all",
+        _start_sweeps,
+        (target, base, request),
+        primary=False,
         icon=":material/play_arrow:",
         width="stretch",
         key="indexes.measure",
         disabled=running or matching == 0 or role.locked(),
-        on_click=_start_sweeps,
-        args=(target, base, request),
     )
     return request
 

@@ -64,15 +64,14 @@ def start_button(target: Target, info: IndexInfo, asked: SweepRequest | MemDBErr
     """The button below the form, and why it cannot be pressed."""
     running = tune_job.SWEEPING.current() is not None
     ready = isinstance(asked, SweepRequest)
-    st.button(
+    parts.start_button(
         "Run the sweep",
-        type="primary",
+        tune_job.start,
+        (target, info, asked),
         icon=":material/play_arrow:",
         width="stretch",
         key="recall.start",
         disabled=not ready or running or role.locked(),
-        on_click=tune_job.start,
-        args=(target, info, asked),
     )
     if isinstance(asked, MemDBError):
         parts.show_error(asked)

@@ -43,7 +43,9 @@ def runs_view(shown: RunView | None) -> None:
         height=min(330, 38 + 35 * len(known)),
         placeholder="–",
         column_config={
-            "recall": st.column_config.NumberColumn(format="%.4f", width=80),
+            "index": st.column_config.TextColumn(width=200),
+            "recall": st.column_config.NumberColumn(format="%.4f", width=70),
+            "target met": st.column_config.TextColumn(width=85),
             "EF": st.column_config.NumberColumn(format="%d", width=60),
             "k": st.column_config.NumberColumn(width=40),
         },
@@ -193,15 +195,15 @@ def list_frame(known: Sequence[Listed]) -> pd.DataFrame:
             {
                 "when": entry.started[:16].replace("T", " "),
                 "index": line(entry.index, 80),
-                "name": line(entry.title, 80),
-                "goal": entry.goal.words(entry.k),
+                "EF": entry.recommendation.ef_runtime if entry.recommendation else None,
+                "recall": entry.recommendation.recall if entry.recommendation else None,
                 "target met": "–"
                 if entry.recommendation is None
                 else "met"
                 if entry.recommendation.met
                 else "missed",
-                "EF": entry.recommendation.ef_runtime if entry.recommendation else None,
-                "recall": entry.recommendation.recall if entry.recommendation else None,
+                "goal": entry.goal.words(entry.k),
+                "name": line(entry.title, 80),
                 "documents": entry.sampled.words if entry.sampled else "all",
                 "k": entry.k,
                 "filter": line(entry.filter, 80),

@@ -1,0 +1,110 @@
+"""Words for who speaks in a conversation: as libraries, constants and other tongues write them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+CLASSES = {
+    "humanmessage": "human",
+    "humanmessagechunk": "human",
+    "usermessage": "user",
+    "apimessage": "ai",
+    "aimessage": "ai",
+    "aimessagechunk": "ai",
+    "assistantmessage": "assistant",
+    "systemmessage": "system",
+    "toolmessage": "tool",
+    "toolmessagechunk": "tool",
+    "functionmessage": "function",
+    "functionexecutionresultmessage": "tool",  # AutoGen's
+}
+# Beside a name of one's own they tell the role: Zep's, CAMEL's, Zendesk's.
+BESIDE = ("role_type", "roleType", "role_at_backend", "author_role", "authorRole")
+# As interfaces of chats are translated: German, French, Spanish, Portuguese, Italian, Dutch, Polish, Turkish,
+# Swedish, Danish, Norwegian, Finnish, Czech, Russian, Ukrainian, Chinese, Japanese, Korean, Arabic, Hindi.
+_ASKS_TRANSLATED = frozenset(
+    "benutzer benutzerin nutzer nutzerin kunde kundin mensch utilisateur utilisatrice usager humain "
+    "usuario usuaria humano cliente usuário usuária utente umano gebruiker klant mens użytkownik człowiek "
+    "klient kullanıcı insan användare människa kund bruger menneske bruker käyttäjä ihminen uživatel člověk "
+    "пользователь человек клиент користувач 用户 用戶 使用者 人类 客户 ユーザー ユーザ 人間 사용자 고객 "
+    "مستخدم المستخدم उपयोगकर्ता".split()
+)
+_ANSWERS_TRANSLATED = frozenset(
+    "assistent assistentin ki modell modèle asistente asistenta modelo assistante assistente ia agente "
+    "modello asystent yardımcı asistan assistenten avustaja asistent ассистент помощник бот модель асистент "
+    "助手 助理 机器人 模型 客服 アシスタント ボット 어시스턴트 챗봇 المساعد مساعد सहायक".split()
+)
+ASKS = frozenset("user human customer client visitor enduser end_user end-user".split()) | _ASKS_TRANSLATED
+ANSWERS = frozenset("assistant ai bot model llm gpt agent chatbot operator".split()) | _ANSWERS_TRANSLATED
+ROLES = (
+    frozenset(
+        "system developer tool function support chatmessage tool_execution_result "
+        "système systeem sistema 系统 システム 시스템 система".split()
+    )
+    | CLASSES.keys()
+    | ASKS
+    | ANSWERS
+)
+# Words of conversations alone; the others stand in records of any kind.
+UNMISTAKABLE = frozenset("human ai assistant llm gpt chatbot".split()) | CLASSES.keys()
+_CONSTANT = re.compile(r"^role_|_?message$", re.IGNORECASE)
+_FLAGS = {  # of who speaks: true, false
+    **dict.fromkeys(
+        (
+            *("isUser", "is_user", "fromUser", "from_user", "isHuman", "is_human", "isFromUser"),
+            *("is_from_user", "isCreatedByUser", "is_created_by_user", "sentByUser", "sent_by_user"),
+            *("byUser", "by_user", "incoming", "isIncoming", "is_incoming"),
+        ),
+        ("user", "assistant"),
+    ),
+    **dict.fromkeys(
+        (
+            *("isBot", "is_bot", "fromBot", "from_bot", "isAI", "is_ai", "isAssistant", "is_assistant"),
+            # WhatsApp's and iMessage's: what the account itself sent, which a bot answers for.
+            *("fromMe", "from_me", "isFromMe", "is_from_me", "outgoing", "isOutgoing", "is_outgoing"),
+        ),
+        ("assistant", "user"),
+    ),
+}
+_DIRECTIONS = {  # Twilio's, Chatwoot's
+    **dict.fromkeys(("inbound", "incoming", "received"), "user"),
+    **dict.fromkeys(("outbound", "outgoing", "outbound-api", "outbound-reply", "sent"), "assistant"),
+}
+_DIRECTION_NAMES = ("direction", "message_type", "messageType")
+_NUMBERS = re.compile(r"\d{1,2}", re.ASCII)
+
+
+def bare(role: str) -> str:
+    """A role without what languages put around a constant: "ChatRole.USER" and "ROLE_USER" are "USER"."""
+    if role.lower() in ROLES or len(role) > 60:
+        return role
+    shorter = _CONSTANT.sub("", role.strip().rpartition(".")[2])
+    return shorter if shorter.lower() in ROLES else role
+
+
+def side(role: str) -> str:
+    """Which side of a conversation a role is: user, assistant, or empty for neither."""
+    told = CLASSES.get(role.lower(), role.lower())
+    return "user" if told in ASKS else "assistant" if told in ANSWERS else ""
+
+
+def flagged(message: Mapping[str, Any]) -> str:
+    """Who speaks, where a flag or a direction tells it, also in a message's `key` (Baileys'); else empty."""
+    if message.get("type") == "message" and isinstance(message.get("ts"), str):  # Slack's
+        return "bot" if message.get("bot_id") else "user" if isinstance(message.get("user"), str) else ""
+    key = message.get("key")
+    for place in (message, key) if isinstance(key, dict) else (message,):
+        for name, (if_true, if_false) in _FLAGS.items():
+            if isinstance(flag := place.get(name), bool):
+                return if_true if flag else if_false
+    told = (message.get(name) for name in _DIRECTION_NAMES)
+    return next((_DIRECTIONS[v.lower()] for v in told if isinstance(v, str) and v.lower() in _DIRECTIONS), "")
+
+
+def numbered(role: Any) -> str:
+    """A role that is a small number, as protocols write their enumerations; else empty."""
+    if isinstance(role, int) and not isinstance(role, bool) and 0 <= role < 100:
+        return str(role)
+    return role if isinstance(role, str) and _NUMBERS.fullmatch(role) else ""
