@@ -57,7 +57,7 @@ def comparison_view(run: Evaluation) -> None:
         alt=f"{line(title)} of each setting with its interval",
     )
     frame_ = report.means_frame(run)
-    numbers = [column for column in frame_.columns if column not in ("", "setting")]
+    numbers = [column for column in frame_.columns if column not in ("name", "setting")]
     st.dataframe(
         frame_,
         hide_index=True,
