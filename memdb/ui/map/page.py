@@ -184,14 +184,14 @@ def _last_drawn(target: Target, info: IndexInfo) -> Map | None:
 
 def _kept_maps(target: Target, info: IndexInfo) -> None:
     """Maps of this index that are there at once."""
-    for kept in _plain(target, info):
+    for place, kept in enumerate(_plain(target, info)):
         request = kept.request
         shown = f"{min(request.count, kept.total):,} of {kept.total:,}" if request.by != "all" else "all"
-        st.page_link(
-            frame.link("map"),
-            label=markdown(f"Open the map of {shown} documents that is there, {request.dimensions}-D"),
+        parts.choose_here(
+            markdown(f"Open the map of {shown} documents that is there, {request.dimensions}-D"),
+            links.map_values(request),
+            key=f"map.kept.{place}",
             icon=":material/scatter_plot:",
-            query_params=links.map_link(request),
         )
 
 
