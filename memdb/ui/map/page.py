@@ -319,7 +319,7 @@ def _canvas(
     titles = map_query.titles(shown, overlay) if overlay is not None else {}
     upon = painting.Upon(made.xy)
     hovered = st.session_state.get(_HOVERED)
-    beside = st.columns([2, 1]) if bars else [st.container()]
+    beside = st.columns([2.6, 1]) if bars else [st.container()]
     with beside[0]:
         seen = canvas.show(
             points,
