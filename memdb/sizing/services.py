@@ -344,7 +344,7 @@ def s3vectors(
 
 
 def _puts(shape: Shape, load: Load, least_kb: float) -> tuple[float, float]:
-    """PUT requests a month and the GB they count: what an index gets within a second goes in one, 500 at most.
+    """PUT requests a month and the GB they count: what an index gets in a second goes in one, 500 at most.
 
     A request writes to one index, so that documents of several tenants share none.
     """
