@@ -110,8 +110,8 @@ ADK = Format(
     "string",
     messages=("events",),
     state=("state",),
-    time=("timestamp",),
-    user=("user_id",),
+    time=("timestamp", "lastUpdateTime"),
+    user=("user_id", "userId"),
 )
 ADK_HASH = replace(
     ADK,

@@ -80,6 +80,7 @@ MESSAGES_PATHS = (
     "dialogue",
     "mapping[*].message",  # the tree that ChatGPT exports
     "messages[*]",  # messages by their ids
+    "events[*].payload",  # Bedrock AgentCore's
 )
 _NAMED = frozenset(path for path in MESSAGES_PATHS if path.isidentifier()) | {"runs"}
 LOOKED_AT, DEEPEST = 2_000, 5  # objects and texts, and how far within one another, for messages anywhere

@@ -76,7 +76,7 @@ def salvaged(text: str) -> tuple[Any, int]:
                     break
                 begun, ends = piece.end(), []
         elif sign == ",":
-            if "]}" not in "".join(stack):  # no object within a list is open
+            if len(stack) <= DEEPEST and "]}" not in "".join(stack):  # no object within a list is open
                 ends = [*ends[-1:], (piece.start(), "".join(reversed(stack)))]
         elif len(sign) < 2 or sign[-1] != '"':  # a text without an end
             break

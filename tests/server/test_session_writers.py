@@ -258,6 +258,104 @@ STORED: dict[str, tuple[Written, list[str]]] = {
         ],
         ["assistant: ho"],
     ),
+    "Microsoft's AI abstractions in .NET": (
+        [
+            (
+                "RPUSH",
+                "c:1",
+                {"Role": "user", "Contents": [{"$type": "text", "Text": "hi"}]},
+                {
+                    "Role": "assistant",
+                    "Contents": [
+                        {"$type": "reasoning", "Text": "hm"},
+                        {"$type": "functionCall", "CallId": "c1", "Name": "w", "Arguments": {}},
+                        {"$type": "functionResult", "CallId": "c1", "Result": "4"},
+                    ],
+                },
+            )
+        ],
+        ["user: hi", "assistant: [thinking: hm] [calls w({}) c1] [result c1: 4]"],
+    ),
+    "Genkit": (
+        [
+            (
+                "SET",
+                "c:1",
+                [
+                    m("model", [{"toolRequest": {"name": "w", "ref": "c1", "input": {"a": 1}}}]),
+                    m("tool", [{"toolResponse": {"name": "w", "ref": "c1", "output": "4"}}]),
+                    m("model", [{"media": {"url": "data:image/png;base64,AAAA"}}]),
+                ],
+            )
+        ],
+        ['model: [calls w({"a": 1}) c1]', "tool: [result of w c1: 4]", "model: [image, image/png, 3 B]"],
+    ),
+    "AutoGen's results": (
+        [
+            (
+                "SET",
+                "c:1",
+                {
+                    "llm_context": {
+                        "messages": [
+                            {"type": "UserMessage", "content": "hi", "source": "user"},
+                            {
+                                "type": "FunctionExecutionResultMessage",
+                                "content": [
+                                    {"content": "4", "call_id": "c1", "is_error": False, "name": "w"}
+                                ],
+                            },
+                        ]
+                    }
+                },
+            )
+        ],
+        ["user: hi", "tool: [result of w c1: 4]"],
+    ),
+    "Bedrock AgentCore": (
+        [
+            (
+                "SET",
+                "c:1",
+                {
+                    "events": [
+                        {"payload": [{"conversational": m("USER", {"text": "hi"})}]},
+                        {"payload": [{"conversational": m("ASSISTANT", {"text": "ho"})}]},
+                    ]
+                },
+            )
+        ],
+        ["USER: hi", "ASSISTANT: ho"],
+    ),
+    "names beside roles": (
+        [
+            (
+                "SET",
+                "c:1",
+                {"messages": [m("Ann", "hi", role_type="user"), m("Bo", "ho", role_type="assistant")]},
+            )
+        ],
+        SAID,
+    ),
+    "CAMEL": (
+        [("SET", "c:1", [{"message": {"role_name": "A", "content": "hi"}, "role_at_backend": "user"}])],
+        ["user: hi"],
+    ),
+    "Slack": (
+        [
+            (
+                "RPUSH",
+                "c:1",
+                {"type": "message", "user": "ann", "text": "hi", "ts": f"{T}.000100"},
+                {"type": "message", "bot_id": "B1", "text": "ho", "ts": f"{T}.000200"},
+            )
+        ],
+        ["user: hi", "bot: ho"],
+    ),
+    "Agno's failed tool": (
+        [("SET", "c:1", [m("assistant", "x"), m("tool", "4", tool_call_id="c1", tool_call_error=True)])],
+        ["assistant: x", "tool: [error c1: 4]"],
+    ),
     # Questions beside their answers.
     "prompts": ([("RPUSH", "c:1", {"prompt": "hi", "response": "ho"})], SAID),
     "questions with a time": ([("RPUSH", "c:1", {"question": "hi", "answer": "ho", "ts": T})], SAID),
