@@ -239,6 +239,9 @@ ABILITIES: dict[str, Asked] = {
     "untold_stop_words": lambda server: server.makes(
         "w", "TEXT", then=lambda name: not server.tells(name, b"the")
     ),
+    "told_separators": lambda server: server.makes(
+        "t", "TAG", "SEPARATOR", ";", then=lambda name: server.tells(name, b";")
+    ),
     "lone_stop_words": lambda server: server.makes(
         "t", "TAG", options=("STOPWORDS", 1, "foo"), then=lambda name: server.tells(name, b"foo")
     ),

@@ -28,6 +28,7 @@ from memdb.relevance.exchange import MOST_QUESTIONS
 from memdb.relevance.labels import Judgements
 from memdb.relevance.run import MOST_HITS, Answered, Evaluation, EvaluationRequest, Setting
 from memdb.shelf import now_and_then
+from memdb.vectors.anew import Watched
 from memdb.vectors.index import IndexInfo, index_info
 
 AT_ONCE = 500  # questions that are embedded and asked together; what is lost where something fails
@@ -140,6 +141,7 @@ class _Work:
         self.took = [0.0 for _ in self.ways]
         self.spent: dict[str, Spent] = {}  # by model
         self.cut: dict[str, int] = {}
+        self.watched = {way.setting.index: Watched(self.client, way.info) for way in self.ways}
 
     def ask(self, report: Report, keep: Callable[[Evaluation], None] | None) -> None:
         """All questions, batch by batch; where a model is elsewhere, it has the next batch meanwhile."""
@@ -185,12 +187,17 @@ class _Work:
                     future.cancel()
 
     def _look(self) -> None:
-        """Tell once of each index that documents are missing: a build may begin while questions are asked."""
+        """Tell once of each index that documents are missing: a build may begin while questions are asked,
+        and end."""
         for name in sorted({way.setting.index for way in self.ways} - self.unfinished):
             with contextlib.suppress(MemDBError):  # what is wrong stops the next search, and is told there
-                if now := index_info(self.client, name).unfinished:
+                now, watched = index_info(self.client, name), self.watched[name]
+                again = watched.certain(now)
+                if missing := now.unfinished or again:
                     self.unfinished.add(name)
-                    self.notes.append(f"While questions were asked: {now}")
+                    self.notes.append(f"While questions were asked: {missing}")
+                elif perhaps := watched.possible():
+                    self.notes.append(f"While questions were asked: {perhaps}")
 
     def without_gone(self, *, partial: bool) -> Evaluation:
         """The evaluation without labels of documents that no setting can return since they are gone.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from memdb.errors import NotKept
 from memdb.tap import knn
 from memdb.tap.record import MOST, Recorder
 
+_Seen = tuple[float, list[bytes], float]  # a draw, the words of a search, when it was asked
+
 
 @contextmanager
 def recording(
@@ -22,8 +24,9 @@ def recording(
 ) -> Iterator[Recorder]:
     """Record the searches that go through a client until the block ends.
 
-    The commands and their replies are the client's own; searches in pipelines are recorded without a time. An
-    object of `client.ft(…)` or a pipeline that was made before the block is not seen.
+    The commands and their replies are the client's own. Searches in pipelines are recorded without a time;
+    those of a pipeline that was refused as a whole, or of a cluster's that raised an error, are not. Nor is
+    what goes through a pipeline or a `client.ft(…)` from before the block, or `client.ft(…).pipeline()`.
 
     Args:
         client: redis-py's `Redis` or `RedisCluster`, or that of `redis.asyncio`.
@@ -69,11 +72,7 @@ def _watched(asked: Callable[..., Any], recorder: Recorder) -> Callable[..., Any
     if inspect.iscoroutinefunction(asked):
 
         async def awaited(*args: Any, **options: Any) -> Any:
-            seen = _seen(args, recorder)
-            began = time.perf_counter()
-            reply = await asked(*args, **options)
-            _keep(seen, recorder, (time.perf_counter() - began) * 1000)
-            return reply
+            return await _awaited(_seen(args, recorder), asked(*args, **options), recorder)
 
         return awaited
 
@@ -87,46 +86,92 @@ def _watched(asked: Callable[..., Any], recorder: Recorder) -> Callable[..., Any
     return called
 
 
+async def _awaited(seen: _Seen | None, reply: Awaitable[Any], recorder: Recorder) -> Any:
+    began = time.perf_counter()
+    came = await reply
+    _keep(seen, recorder, (time.perf_counter() - began) * 1000)
+    return came
+
+
 def _watched_pipeline(made: Callable[..., Any], recorder: Recorder) -> Callable[..., Any]:
     def pipeline(*args: Any, **options: Any) -> Any:
         pipe = made(*args, **options)
-        execute = pipe.execute
-
-        def stacked() -> list[tuple[Any, ...]]:
-            stack = pipe.command_stack
-            return [tuple(getattr(each, "args", None) or each[0]) for each in stack]
-
-        if inspect.iscoroutinefunction(execute):
-
-            async def awaited(*args: Any, **options: Any) -> Any:
-                seen = [_seen(command, recorder) for command in stacked()]
-                replies = await execute(*args, **options)
-                _keep_all(seen, replies, recorder)
-                return replies
-
-            pipe.execute = awaited
-        else:
-
-            def called(*args: Any, **options: Any) -> Any:
-                seen = [_seen(command, recorder) for command in stacked()]
-                replies = execute(*args, **options)
-                _keep_all(seen, replies, recorder)
-                return replies
-
-            pipe.execute = called
+        _Pipeline(pipe, recorder)
         return pipe
 
     return pipeline
 
 
-_Seen = tuple[float, list[bytes], float]
+class _Pipeline:
+    """The commands that a pipeline collects: some of its methods are replaced by these, which call them."""
+
+    def __init__(self, pipe: Any, recorder: Recorder) -> None:
+        self._pipe, self._recorder = pipe, recorder
+        self._collected: list[_Seen | None] = []
+        self._replies: Sequence[Any] = ()
+        self._asked, self._execute, self._reset = pipe.execute_command, pipe.execute, pipe.reset
+        pipe.execute_command = self.execute_command
+        pipe.execute = self.awaited if inspect.iscoroutinefunction(self._execute) else self.execute
+        pipe.reset = self.reset
+        if hasattr(pipe, "raise_first_error"):
+            self._raise_first_error = pipe.raise_first_error
+            pipe.raise_first_error = self.raise_first_error
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        seen, began = _seen(args, self._recorder), time.perf_counter()
+        reply = self._asked(*args, **options)
+        if reply is self._pipe:
+            self._collected.append(seen)
+        elif inspect.isawaitable(reply):  # behind WATCH a command is asked at once
+            return _awaited(seen, reply, self._recorder)
+        else:
+            _keep(seen, self._recorder, (time.perf_counter() - began) * 1000)
+        return reply
+
+    def execute(self, *args: Any, **options: Any) -> Any:
+        collected = self._take()
+        try:
+            self._replies = replies = self._execute(*args, **options)
+        finally:
+            self._keep(collected)
+        return replies
+
+    async def awaited(self, *args: Any, **options: Any) -> Any:
+        collected = self._take()
+        try:
+            self._replies = replies = await self._execute(*args, **options)
+        finally:
+            self._keep(collected)
+        return replies
+
+    def reset(self, *args: Any, **options: Any) -> Any:
+        self._collected.clear()
+        return self._reset(*args, **options)
+
+    def raise_first_error(self, commands: Any, replies: Sequence[Any], *args: Any) -> None:
+        self._replies = replies  # beside the one that was refused are others
+        self._raise_first_error(commands, replies, *args)
+
+    def _take(self) -> list[_Seen | None]:
+        self._replies, collected = (), self._collected.copy()
+        return collected
+
+    def _keep(self, collected: Sequence[_Seen | None]) -> None:
+        replies, self._replies = self._replies, ()
+        if len(replies) == len(collected):
+            for seen, reply in zip(collected, replies, strict=True):
+                if not isinstance(reply, Exception):
+                    _keep(seen, self._recorder, None)
 
 
 def _seen(args: Sequence[Any], recorder: Recorder) -> _Seen | None:
     """The words of a search that is to be kept."""
-    if not args or str(args[0]).upper().encode() not in knn.COMMANDS:
+    if not args:
         return None
-    words = [_as_bytes(arg) for arg in args]
+    first = _as_bytes(args[0]).split()  # as redis-py sends it
+    if not first or first[0].upper() not in knn.COMMANDS:
+        return None
+    words = [*first, *map(_as_bytes, args[1:])]
     if not knn.likely(words):
         return None
     draw = recorder.wanted()
@@ -137,12 +182,6 @@ def _keep(seen: _Seen | None, recorder: Recorder, took_ms: float | None) -> None
     if seen is not None:
         draw, words, at = seen
         recorder.offer(draw, words, at, took_ms)
-
-
-def _keep_all(seen: Sequence[_Seen | None], replies: Sequence[Any], recorder: Recorder) -> None:
-    for each, reply in zip(seen, replies, strict=False):
-        if not isinstance(reply, Exception):
-            _keep(each, recorder, None)
 
 
 def _as_bytes(arg: Any) -> bytes:

@@ -6,6 +6,7 @@ and says so.
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from collections.abc import Callable
@@ -24,7 +25,11 @@ MOST_BYTES = 4 << 20  # of a search: an index takes at most 32,768 numbers of 8 
 _MOST_LINE = 64 << 10  # of an inline command, and of a length
 _MOST_REPLY = 64 << 20  # of a reply that is not complete; above, times are no longer taken
 _LARGE = 64 << 10  # a reply that is one value of this length is passed over instead of read
-_MOST_WAITING = 1_000  # searches without their reply
+_MOST_WAITING = 32 << 20  # bytes of searches without their reply; above, the oldest do not wait for theirs
+_TRANSACTION = frozenset((b"MULTI", b"EXEC", b"DISCARD", b"RESET"))
+_INLINE = re.compile(rb"""(?:"(?:\\.|[^"\\])*"|'(?:\\'|[^'])*'|[^\s"'])+""")
+_QUOTED = re.compile(rb"""\\x([0-9a-fA-F]{2})|\\(.)""", re.DOTALL)
+_ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"a": b"\a"}
 _READ_WHOLE = frozenset((*knn.COMMANDS, b"CLIENT"))
 _NOTHING = object()
 
@@ -33,9 +38,11 @@ Wanted = Callable[[], "float | None"]
 
 
 class _Waiting(NamedTuple):
+    """A search, or a command of a transaction, without its reply."""
+
     draw: float
     number: int  # of the command on its connection
-    words: list[bytes]
+    words: list[bytes]  # of a transaction only its name
     at: float  # Unix seconds
     began: float  # of the monotonic clock
     alone: bool  # no other command waited for its reply
@@ -65,6 +72,9 @@ class Follower:
         self._unread = 0  # bytes of a reply that is not complete
         self._pass_over = 0  # bytes that follow of a reply that is not read
         self._waiting: deque[_Waiting] = deque()
+        self._waiting_bytes = 0
+        self._multi = 0  # number of the MULTI that was answered last
+        self._queued: list[_Waiting] = []  # searches behind it, until EXEC runs them
 
     def sent(self, data: bytes, began: float) -> None:
         """Bytes that went to the server, received at `began` of the monotonic clock."""
@@ -138,8 +148,8 @@ class Follower:
                 end = data.find(b"\n", place)
                 if end < 0:
                     return place
-                if line := data[place:end].split():
-                    self._command([word.upper() for word in line[:2]], began)
+                if line := _inline(data[place:end]):
+                    self._command(line, began)
                 place = end + 1
                 continue
             end = data.find(b"\r\n", place, place + _MOST_LINE)
@@ -175,6 +185,8 @@ class Follower:
             draw = self._wanted()
             if draw is not None:
                 self._search(draw, words, began)
+        elif name in _TRANSACTION and self.timed:
+            self._waiting.append(_Waiting(0.0, self.commands, [name], 0.0, began, alone=False))
 
     def _search(self, draw: float, words: list[bytes], began: float) -> None:
         at = time.time()
@@ -183,25 +195,55 @@ class Follower:
             return
         alone = self.commands - self._replies == 1
         self._waiting.append(_Waiting(draw, self.commands, words, at, began, alone))
-        if len(self._waiting) > _MOST_WAITING:
-            self._waiting.popleft()
+        self._waiting_bytes += sum(map(len, words))
+        while self._waiting_bytes > _MOST_WAITING:
+            self._keep(self._next())
+
+    def _next(self) -> _Waiting:
+        first = self._waiting.popleft()
+        if first.words[0] not in _TRANSACTION:
+            self._waiting_bytes -= sum(map(len, first.words))
+        return first
+
+    def _keep(self, search: _Waiting, took_ms: float | None = None) -> None:
+        if search.words[0] not in _TRANSACTION:
+            self._offer(search.draw, search.words, search.at, took_ms)
 
     def _reply(self, reply: object, now: float) -> None:
         self._replies += 1
         while self._waiting and self._waiting[0].number <= self._replies:
-            search = self._waiting.popleft()
-            if isinstance(reply, hiredis.ReplyError):
-                continue
-            alone = search.alone and self.commands == search.number and reply != b"QUEUED"
-            self._offer(search.draw, search.words, search.at, (now - search.began) * 1000 if alone else None)
+            command = self._next()
+            if command.words[0] in _TRANSACTION:
+                self._transaction(command, reply)
+            elif reply == b"QUEUED":
+                self._queued.append(command)
+            elif not isinstance(reply, hiredis.ReplyError):
+                alone = command.alone and self.commands == command.number
+                self._keep(command, (now - command.began) * 1000 if alone else None)
+
+    def _transaction(self, command: _Waiting, reply: object) -> None:
+        """Searches that were queued have run where EXEC brings no error in their place."""
+        name = command.words[0]
+        if name == b"MULTI" and isinstance(reply, hiredis.ReplyError):
+            return  # within another
+        if name == b"EXEC" and isinstance(reply, list):
+            in_order = len(reply) == command.number - self._multi - 1
+            for search in self._queued:
+                place = search.number - self._multi - 1
+                if not (in_order and isinstance(reply[place], hiredis.ReplyError)):
+                    self._keep(search)
+        self._multi = command.number
+        self._queued.clear()
 
     def _untimed(self) -> None:
         """Replies cannot be counted any more: searches are kept without their times."""
         self.timed = False
         self._reader = hiredis.Reader()  # frees what the other holds
-        while self._waiting:
-            search = self._waiting.popleft()
-            self._offer(search.draw, search.words, search.at, None)
+        for search in (*self._queued, *self._waiting):
+            self._keep(search)
+        self._queued.clear()
+        self._waiting.clear()
+        self._waiting_bytes = 0
 
     def _lost(self) -> None:
         self.followed, self._tail = False, b""
@@ -242,3 +284,23 @@ def _words(data: bytes, place: int, count: int) -> tuple[list[bytes] | None, int
         words.append(data[line + 2 : end])
         place = end + 2
     return words, place
+
+
+def _inline(line: bytes) -> list[bytes]:
+    """The words of a command typed by hand, the first in capitals; those of a search unquoted."""
+    words: list[bytes] = _INLINE.findall(line)
+    if words:
+        words[0] = words[0].upper()
+        if words[0] in _READ_WHOLE:
+            words = [_unquoted(word) for word in words]
+    return words
+
+
+def _unquoted(word: bytes) -> bytes:
+    if word[:1] == b"'":
+        return word[1:-1].replace(b"\\'", b"'")
+    if word[:1] != b'"':
+        return word
+    return _QUOTED.sub(
+        lambda m: bytes.fromhex(m[1].decode()) if m[1] else _ESCAPES.get(m[2], m[2]), word[1:-1]
+    )

@@ -41,6 +41,7 @@ from memdb.tuning.run import (
 )
 from memdb.tuning.sample import Sample, chosen
 from memdb.vectors import distance, shards
+from memdb.vectors.anew import Watched
 from memdb.vectors.filters import Condition
 from memdb.vectors.index import IndexInfo, index_info
 from memdb.vectors.membership import Membership
@@ -163,6 +164,7 @@ class _Sweep:
         self.as_asked: AsAsked | None = None
         self.notes: list[str] = list(queries.notes)
         self.unfinished = ""
+        self.watched = Watched(client, info)
         self.plan: QueryPlan | None = None
         self.began = time.monotonic()
         self.started = datetime.now(UTC)
@@ -231,6 +233,11 @@ class _Sweep:
         if now.unfinished and not self.unfinished:
             self.unfinished = now.unfinished
             self.notes.append(f"{when}{now.unfinished} Measure again when it is complete.")
+        if again := self.watched.certain(now):
+            self.unfinished = self.unfinished or again
+            self.notes.append(f"{when}{again} Measure again.")
+        elif perhaps := self.watched.possible():
+            self.notes.append(f"{when}{perhaps}")
 
     def _look(self) -> None:
         """Whether the index is being built now, after a setting was measured."""

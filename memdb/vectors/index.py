@@ -137,6 +137,8 @@ class IndexInfo:
     total_bytes: float | None
     failures: int | None
     revision: int | None = None  # grows with every change, where the engine tells
+    born: str = ""  # when it was created, where the engine tells
+    indexing_ms: float | None = None  # spent on indexing since it was created, where the engine tells
     last_error: str = ""
     last_error_key: str = ""
     terms: int | None = None  # different words of all TEXT fields, where the engine tells
@@ -416,6 +418,8 @@ def read_info(name: str, reply: dict[str, Reply]) -> IndexInfo:
         total_bytes=told.size("total_bytes", parts, "space_usage"),
         failures=told.count("failures", "indexing failures", failures),
         revision=told.count("revision", "max_doc_id", reply.get("max_doc_id")),
+        born=replies.text(reply.get("creation_timestamp", "")),
+        indexing_ms=_number(reply.get("total_indexing_time")),
         last_error="" if last == "N/A" else last,
         last_error_key="" if last in {"N/A", ""} else replies.text(errors.get("last indexing error key")),
         terms=told.count("terms", "num_terms", reply.get("num_terms")),
@@ -586,6 +590,10 @@ def _vectors(reply: dict[str, Reply]) -> Reply:
         if "size" in index:
             return index["size"]
     return None
+
+
+def _number(value: Reply) -> float | None:
+    return None if value is None else replies.number(value, 0.0)
 
 
 def _optional(value: Reply) -> int | None:

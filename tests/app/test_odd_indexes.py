@@ -29,7 +29,6 @@ def opened(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> O
     def opener(page: str, index: str) -> AppTest:
         app = AppTest.from_file(str(ROOT / "memdb/ui/entry.py"), default_timeout=PATIENCE_S)
         app.query_params["index"] = index
-        app.run()
         app.query_params["index"] = index
         if page == "pages/present.py":
             app.query_params["step"] = "3"

@@ -70,7 +70,6 @@ def labelled(home: Path, prefix: str) -> None:
 
 
 def relevance(app: AppTest) -> AppTest:
-    app.run()
     app.switch_page(RELEVANCE).run()
     assert not app.exception
     return app
@@ -230,7 +229,6 @@ def judging(app: AppTest) -> AppTest:
     app.query_params["search.by"] = "Text"
     app.query_params["search.q"] = " age of a horse "
     app.query_params["search.view"] = "Judge"
-    app.run()
     app.switch_page(SEARCH).run()
     assert not app.exception
     return app

@@ -89,11 +89,10 @@ def opened(
         monkeypatch.setenv(variable, value)
     app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
     app.query_params["index"] = name
-    app.run()
     app.query_params["index"] = name
     for key, value in query.items():
         app.query_params[key.replace("__", ".")] = str(value)
-    return app.switch_page(str(page)).run().run()
+    return app.switch_page(str(page)).run()
 
 
 def texts(app: AppTest) -> str:

@@ -11,7 +11,7 @@ from tests.conftest import emptied
 from tests.standins import memorydb, valkey_search
 
 # Of what each can; the rest it cannot. RediSearch can all but the recorded release, and JSON where its module is.
-VALKEY = {"config", "negation", "words", "nocontent", "recorded"}
+VALKEY = {"config", "negation", "words", "nocontent", "recorded", "told_separators"}
 MEMORYDB = {"profile", "explain", "aliases", "star", "escaped_stars", "untold_stop_words", "uneven_randomkey"}
 
 

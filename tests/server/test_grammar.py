@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 import numpy as np
@@ -28,7 +30,7 @@ from memdb.vectors.query import KnnRequest, vector_param
 from memdb.vectors.read import matching_keys
 from memdb.vectors.search import knn
 from tests.conftest import clean
-from tests.standins import memorydb
+from tests.standins import Standin, memorydb, valkey_search
 from tests.unit import recorded_filters as recorded
 from tests.waiting import until
 
@@ -132,11 +134,15 @@ def test_the_same_documents_are_listed_found_and_known_as_members(client: Client
             assert came == right, condition
 
 
+@pytest.mark.long
 @pytest.mark.needs("sorted_hits")  # of the engine behind the stand-in
-def test_on_memorydb_none_is_refused_and_the_same_documents_come(server_target: Target, prefix: str) -> None:
-    with memorydb(server_target) as standin, connect(replace(standin.target, writable=True)) as client:
+@pytest.mark.parametrize("serve", [valkey_search, memorydb], ids=["valkey-search", "memorydb"])
+def test_on_a_stand_in_none_is_refused_and_the_same_documents_come(
+    server_target: Target, prefix: str, serve: Callable[[Target], AbstractContextManager[Standin]]
+) -> None:
+    with serve(server_target) as standin, connect(replace(standin.target, writable=True)) as client:
         info = load(client, prefix)
-        conditions = sayable(client, info, 2 * NEAREST, 9)
+        conditions = sayable(client, info, EACH, 9)
         rendered = [render(condition, client.server.dialect, info) for condition in conditions]
         right = [recorded.holds(condition).bit_count() for condition in conditions]
         assert counts(client, info, rendered) == right

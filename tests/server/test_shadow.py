@@ -48,6 +48,7 @@ def base(client: Client, prefix: str) -> Iterator[IndexInfo]:
             index.drop(client, name)
 
 
+@pytest.mark.needs("told_separators")
 def test_a_shadow_holds_the_same_documents_and_the_original_stays(client: Client, base: IndexInfo) -> None:
     told: list[tuple[str, int, int]] = []
     built = shadow.build(
@@ -68,6 +69,7 @@ def test_a_shadow_holds_the_same_documents_and_the_original_stays(client: Client
     assert [i.name for i in shadow.shadows_of(client, base.name)] == [built.name]
 
 
+@pytest.mark.needs("told_separators")
 def test_other_algorithms_and_metrics(client: Client, base: IndexInfo) -> None:
     flat = shadow.build(client, base, "v", Variant("FLAT", metric="L2"))
     _, params = index.index_info(client, flat.name).vector_field("v")
@@ -87,6 +89,7 @@ def test_the_estimate_is_near_what_the_engine_then_takes(
     assert 0.9 * built.total_bytes < told < 2.2 * built.total_bytes
 
 
+@pytest.mark.needs("told_separators")
 def test_the_check_says_what_there_is_and_what_is_needed(client: Client, base: IndexInfo) -> None:
     found = shadow.check(client, base, "v", (Variant(m=16), Variant("FLAT")))
     assert found.ok
@@ -150,6 +153,7 @@ def test_a_cancelled_build_leaves_nothing_behind(client: Client, base: IndexInfo
     assert shadow.shadows_of(client, base.name) == ()
 
 
+@pytest.mark.needs("told_separators")
 def test_only_a_shadow_is_dropped_and_only_by_its_typed_name(client: Client, base: IndexInfo) -> None:
     built = shadow.build(client, base, "v", Variant("FLAT"))
     for name, typed in ((base.name, base.name), ("memdb:shadow:", "memdb:shadow:")):

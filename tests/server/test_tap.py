@@ -21,7 +21,8 @@ import redis
 import redis.asyncio
 
 from memdb.cli.entry import main
-from memdb.cluster.client import Client
+from memdb.cluster import engine as local_engine
+from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Target, Tls
 from memdb.errors import BadInput, BadSettings, Unreachable
 from memdb.tap import recording
@@ -480,6 +481,78 @@ def test_recording_a_client(documents: Client, tmp_path: Path) -> None:
     assert record.searches[0].call.vector == vector(1)
 
 
+def asked(tmp_path: Path) -> list[tuple[int, bool]]:
+    """K of each search in the record, and whether its time is known."""
+    record = load("", (tmp_path / "tap.parquet").read_bytes())
+    assert record is not None
+    return [(search.call.k, search.took_ms is not None) for search in record.searches]
+
+
+def test_pipelines_of_every_kind_are_recorded_as_they_end(documents: Client, tmp_path: Path) -> None:
+    target = documents.target
+    refused = ("FT.SEARCH", "gone", *knn(1)[2:])
+    with redis.Redis(port=target.port, password=target.password or None) as client:
+        with recording(client, tmp_path / "tap.parquet"):
+            client.execute_command(b"ft.search", *knn(1, k=1)[1:])
+            with client.pipeline() as pipe:
+                pipe.watch("a")
+                pipe.execute_command(*knn(1, k=2))  # asked at once
+                pipe.multi()
+                pipe.execute_command(*knn(1, k=3))
+                pipe.execute()
+            with client.pipeline(transaction=False) as pipe:
+                pipe.execute_command(*knn(1, k=4))
+                pipe.execute_command(*refused)
+                pipe.execute_command(*knn(1, k=5))
+                with pytest.raises(redis.ResponseError, match="Command # 2"):
+                    pipe.execute()
+                pipe.execute_command(*knn(1, k=6))
+                pipe.reset()  # never sent
+                pipe.execute_command(*knn(1, k=7))
+                assert len(pipe.execute()) == 1
+            client.transaction(lambda p: p.execute_command(*knn(1, k=8)))
+        assert not {"execute_command", "pipeline"} & set(vars(client))
+    assert asked(tmp_path) == [
+        (1, True),
+        (2, True),
+        (3, False),
+        (4, False),
+        (5, False),
+        (7, False),
+        (8, False),
+    ]
+
+
+def test_recording_clients_of_a_cluster(tmp_path: Path) -> None:
+    with local_engine.start(tmp_path / "home", log=False, cluster=True, password="") as running:
+        running.wait_ready()
+        port = running.target.port
+        with connect(running.target) as server:
+            server.execute(
+                "FT.CREATE", "idx", "SCHEMA", "v",
+                "VECTOR", "HNSW", 6, "DIM", DIM, "TYPE", "FLOAT32", "DISTANCE_METRIC", "L2",
+            )  # fmt: skip
+        with (
+            redis.RedisCluster(host="127.0.0.1", port=port) as client,
+            recording(client, tmp_path / "tap.parquet"),
+        ):
+            client.execute_command(*knn(1, k=1))
+            pipe = client.pipeline()
+            pipe.set("a", "1").execute_command(*knn(1, k=2))
+            assert pipe.execute()[0] is True
+
+        async def work() -> None:
+            async with redis.asyncio.RedisCluster(host="127.0.0.1", port=port) as client:
+                with recording(client, tmp_path / "tap.parquet"):
+                    await client.execute_command(*knn(1, k=3))
+                    pipe = client.pipeline()
+                    pipe.execute_command(*knn(1, k=4))
+                    assert len(await pipe.set("a", "2").execute()) == 2
+
+        result_of(work())
+    assert asked(tmp_path) == [(1, True), (2, False), (3, True), (4, False)]
+
+
 def test_recording_an_asyncio_client(documents: Client, tmp_path: Path) -> None:
     target, path = documents.target, tmp_path / "tap.parquet"
 
@@ -490,9 +563,11 @@ def test_recording_an_asyncio_client(documents: Client, tmp_path: Path) -> None:
             async with client.pipeline() as pipe:
                 pipe.execute_command(*knn(2, k=4))
                 await pipe.execute()
+                await pipe.watch("a")
+                await pipe.execute_command(*knn(2, k=5))
         await client.aclose()
 
     result_of(work())
     record = load("", path.read_bytes())
     assert record is not None
-    assert [(s.call.k, s.took_ms is None) for s in record.searches] == [(3, False), (4, True)]
+    assert [(s.call.k, s.took_ms is None) for s in record.searches] == [(3, False), (4, True), (5, False)]

@@ -51,8 +51,10 @@ def read_aggregate(words: list[str], index: Index, options: Options, score: str)
         elif name == "INORDER":
             options.inorder = True
         elif name == "PARAMS":
-            for _ in range(reader.number(name) // 2):
+            for _ in range(-(-reader.number(name) // 2)):
                 key = reader.next()
+                if not re.fullmatch(r"\w+", key, re.ASCII):
+                    raise Refusal(f"Parameter name `{key}` contains an invalid character.")
                 options.params[key] = reader.next().encode("latin-1")
         elif name in _STAGES:
             try:
@@ -89,7 +91,7 @@ class _Reader:
 
     def number(self, name: str = "") -> int:
         word = self.next()
-        if not word.isdigit():
+        if not (word.isascii() and word.isdigit()):
             raise Refusal(f"`{word}` is not a valid numeric value")
         return int(word)
 
@@ -116,7 +118,7 @@ def _load(reader: _Reader) -> None:
     if count == "*":
         reader.made.load_all = True
         return
-    if not count.isdigit():
+    if not (count.isascii() and count.isdigit()):
         raise Refusal(f"`{count}` is not a valid numeric value")
     for _ in range(int(count)):
         name = reader.next().removeprefix("@")

@@ -118,7 +118,12 @@ class MemoryDB(ValkeySearch):
             len(holding) * (4 * known.dimensions + 8 * known.m + 60)
             for known, holding in zip(vectors, held, strict=True)
         )
-        told: list[Any] = ["index_name", index.name, "creation_timestamp", 1728348101728771]
+        told: list[Any] = [
+            "index_name",
+            index.name,
+            "creation_timestamp",
+            1728348101728771 + self.made_us(index),
+        ]
         told += ["key_type", index.key_type, "key_prefixes", list(index.prefixes)]
         told += ["fields", [_about(known, documents.holding(known)) for known in index.fields]]
         told += ["space_usage", size + 653_471, "fulltext_space_usage", 0, "vector_space_usage", size]

@@ -15,6 +15,7 @@ STOP_WORDS = tuple(
     "they this to was will with".split(" ")
 )
 MAX_M, MAX_EF, MAX_DIMENSIONS, MAX_PREFIXES, MAX_FIELDS = 2_000_000, 1_000_000, 32_768, 8, 1_000
+MAX_TEXTS, MAX_NAMES = 64, {"TAG": 256, "NUMERIC": 128}  # fields; bytes of a field's name
 BLOCK = 10_240
 
 
@@ -80,11 +81,21 @@ class _Words:
         return ""
 
     def number(self, name: str = "") -> int:
+        what = f"Error parsing value for the parameter `{name}` - " if name else ""
+        if not self.left:
+            raise Refusal(f"{what}Missing argument")
         word = self.next()
-        if not re.fullmatch(r"-?\d+", word):
-            what = f"Error parsing value for the parameter `{name}` - " if name else ""
+        if not re.fullmatch(r"-?\d+", word, re.ASCII):
             raise Refusal(f"{what}`{word}` is not a valid numeric value")
         return int(word)
+
+    def real(self, name: str) -> float:
+        word = self.next()
+        try:
+            return float(word)
+        except ValueError:
+            what = f"Error parsing value for the parameter `{name}` - "
+            raise Refusal(f"{what}`{word}` is not a valid numeric value") from None
 
 
 def read_create(words: list[bytes], *, json: bool) -> Index:
@@ -125,10 +136,18 @@ def read_create(words: list[bytes], *, json: bool) -> Index:
         if any(made.identifier == other.identifier for other in fields):
             raise Refusal(f"Duplicate field in schema - {identifier}")
         fields.append(made)
-    if len(fields) > MAX_FIELDS:
-        raise Refusal(
-            f"Invalid range: Value above maximum; The maximum number of attributes cannot exceed {MAX_FIELDS}."
-        )
+        texts = sum(known.kind == "TEXT" for known in fields)
+        for number, most, what in (
+            (len(fields), MAX_FIELDS, "attributes"),
+            (texts, MAX_TEXTS, "text fields"),
+        ):
+            if number > most:
+                raise Refusal(
+                    f"Invalid range: Value above maximum; The maximum number of {what} cannot exceed {most}."
+                )
+    names = [known.alias for known in fields]
+    if twice := next((name for at, name in enumerate(names) if name in names[:at]), None):
+        raise Refusal(f"Index field `{twice}` already exists")
     return replace(index, fields=tuple(fields))
 
 
@@ -143,7 +162,7 @@ def _prefixes(left: _Words, name: str) -> tuple[str, ...]:
             raise Refusal("PREFIX parameter is required for hash-tagged indexes")
         return ("",)
     count = left.number("PREFIX")
-    if count > len(left.left):
+    if not 0 <= count <= len(left.left):
         raise Refusal(f"Bad arguments for PREFIX: `{count}` is outside acceptable bounds")
     if count > MAX_PREFIXES:
         raise Refusal(
@@ -160,10 +179,10 @@ def _prefixes(left: _Words, name: str) -> tuple[str, ...]:
 
 
 def _score(index: Index, left: _Words) -> Index:
-    value = left.next()
-    if float(value) != 1:
+    value = left.real("SCORE")
+    if value != 1:
         raise Refusal(
-            f"`SCORE` parameter with a value `{value}` is not supported. The only supported value is `1.0`"
+            f"`SCORE` parameter with a value `{value:g}` is not supported. The only supported value is `1.0`"
         )
     return index
 
@@ -177,12 +196,26 @@ def _language(index: Index, left: _Words) -> Index:
 
 def _stop_words(index: Index, left: _Words) -> Index:
     count = left.number("STOPWORDS")
-    if count > len(left.left):
+    if not 0 <= count <= len(left.left):
         raise Refusal(
             "Missing argument for STOPWORDS. The count does not match the number of arguments provided for "
             "STOPWORDS"
         )
     return replace(index, stop_words=tuple(left.next() for _ in range(count)))
+
+
+def _punctuation(index: Index, left: _Words) -> Index:
+    signs = left.next()
+    if not signs:
+        raise Refusal("PUNCTUATION string cannot be empty")
+    return replace(index, punctuation=signs)
+
+
+def _min_stem(index: Index, left: _Words) -> Index:
+    size = left.number("MINSTEMSIZE")
+    if size <= 0:
+        raise Refusal("Error parsing value for the parameter `MINSTEMSIZE` - MINSTEMSIZE must be positive")
+    return replace(index, min_stem=size)
 
 
 def _unsupported(name: str) -> Any:
@@ -199,13 +232,13 @@ _OPTIONS: dict[str, Any] = {
     "SCORE_FIELD": _unsupported("SCORE_FIELD"),
     "PAYLOAD_FIELD": _unsupported("PAYLOAD_FIELD"),
     "SKIPINITIALSCAN": lambda index, left: replace(index, scanned=False),
-    "PUNCTUATION": lambda index, left: replace(index, punctuation=left.next()),
+    "PUNCTUATION": _punctuation,
     "WITHOFFSETS": lambda index, left: replace(index, offsets=True),
     "NOOFFSETS": lambda index, left: replace(index, offsets=False),
     "NOSTEM": None,
     "NOSTOPWORDS": lambda index, left: replace(index, stop_words=()),
     "STOPWORDS": _stop_words,
-    "MINSTEMSIZE": lambda index, left: replace(index, min_stem=left.number("MINSTEMSIZE")),
+    "MINSTEMSIZE": _min_stem,
 }
 
 
@@ -220,6 +253,11 @@ def _field(identifier: str, left: _Words, stemmed: bool) -> Field:
     made = Field(identifier, alias, kind.upper(), stems=stemmed)
     if made.kind == "VECTOR":
         made = _vector(made, left)
+    elif made.kind in MAX_NAMES and len(identifier) > MAX_NAMES[made.kind]:
+        raise Refusal(
+            f"Invalid range: Value above maximum; A {made.kind.lower()} field can have a maximum length of "
+            f"{MAX_NAMES[made.kind]}."
+        )
     elif made.kind == "TAG":
         while name := left.takes("SEPARATOR", "CASESENSITIVE"):
             if name == "CASESENSITIVE":
@@ -231,7 +269,7 @@ def _field(identifier: str, left: _Words, stemmed: bool) -> Field:
             made = replace(made, separator=separator)
     elif made.kind == "TEXT":
         while name := left.takes("WITHSUFFIXTRIE", "NOSUFFIXTRIE", "NOSTEM", "WEIGHT"):
-            if name == "WEIGHT" and float(left.next()) != 1:
+            if name == "WEIGHT" and left.real(name) != 1:
                 raise Refusal("The `WEIGHT` clause with a value other than `1.0` is not supported.")
             if name == "NOSTEM":
                 made = replace(made, stems=False)
@@ -250,7 +288,7 @@ def _vector(made: Field, left: _Words) -> Field:
     if algorithm not in {"HNSW", "FLAT"}:
         raise Refusal(f"Unknown argument `{algorithm}`")
     count = left.number()
-    if count > len(left.left):
+    if not 0 <= count <= len(left.left):
         raise Refusal(f"Expected {count} parameters for {algorithm} but got {len(left.left)} parameters.")
     inner = _Words([])
     inner.left, left.left = left.left[:count], left.left[count:]

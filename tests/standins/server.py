@@ -161,6 +161,10 @@ class Standin:
         """An index is gone."""
         self._made.pop(name, None)
 
+    def made_us(self, index: Index) -> int:
+        """When it was made through this server, in microseconds from a time of the past."""
+        return int(1e6 * self._made[index.name][1]) if index.name in self._made else 0
+
     def fresh(self, name: str) -> bool:
         """Whether an index says that it is being built."""
         made = self._made.get(name)

@@ -216,11 +216,12 @@ class ValkeySearch(Standin):
         left = list(words)
 
         def number(name: str) -> int:
-            word = left.pop(0) if left else ""
-            if not word.isdigit():
-                raise Refusal(
-                    f"Error parsing value for the parameter `{name}` - `{word}` is not a valid numeric value"
-                )
+            what = f"Error parsing value for the parameter `{name}` - "
+            if not left:
+                raise Refusal(f"{what}Missing argument")
+            word = left.pop(0)
+            if not (word.isascii() and word.isdigit()):
+                raise Refusal(f"{what}`{word}` is not a valid numeric value")
             return int(word)
 
         while left:
@@ -239,6 +240,8 @@ class ValkeySearch(Standin):
                     raise Refusal(
                         "Error parsing value for the parameter `PARAMS` - Parameter count must be an even number."
                     )
+                if count > len(left):
+                    raise Refusal(f"Error parsing value for the parameter `{name}` - Missing argument")
                 for key, value in zip(left[:count:2], left[1:count:2], strict=True):
                     if key in asked.options.params:
                         raise Refusal(
@@ -248,7 +251,9 @@ class ValkeySearch(Standin):
                     asked.options.params[key] = value.encode("latin-1")
                 del left[:count]
             elif name == "SORTBY":
-                asked.sort = left.pop(0) if left else "", False
+                if not left:
+                    raise Refusal(f"Error parsing value for the parameter `{name}` - Missing argument")
+                asked.sort = left.pop(0), False
                 if left and left[0].upper() in {"ASC", "DESC"}:
                     asked.sort = asked.sort[0], left.pop(0).upper() == "DESC"
                 if index.field(asked.sort[0]) is None:
@@ -524,6 +529,8 @@ class ValkeySearch(Standin):
 
 
 def _returned(left: list[str], count: int) -> list[tuple[str, str]]:
+    if count > len(left):
+        raise Refusal("Error parsing value for the parameter `RETURN` - Missing argument")
     words, left[:count] = left[:count], []
     returned = []
     while words:

@@ -148,7 +148,60 @@ def test_refused_and_queued_searches() -> None:
     follower.answered(b"+OK\r\n", 0.1)
     follower.sent(one, 0.0)
     follower.answered(b"+QUEUED\r\n", 0.1)
+    assert kept.rows == []  # it has not run
+    follower.sent(packed(["EXEC"]), 0.0)
+    follower.answered(b"*1\r\n*1\r\n:0\r\n", 0.2)
     assert [took for _, took in kept.rows] == [None]
+
+
+@pytest.mark.parametrize(
+    ("end", "reply", "ks"),
+    [
+        (["EXEC"], b"*3\r\n*1\r\n:0\r\n-ERR gone\r\n*1\r\n:0\r\n", [1, 3]),
+        (["exec"], b"*3\r\n-ERR gone\r\n$1\r\nx\r\n-ERR gone\r\n", []),
+        (["EXEC"], b"*2\r\n-ERR gone\r\n:0\r\n", [1, 3]),  # as many as were sent? nothing is known
+        (["EXEC"], b"*-1\r\n", []),  # a watched key has changed
+        (["EXEC"], b"-EXECABORT\r\n", []),
+        (["DISCARD"], b"+OK\r\n", []),
+        (["RESET"], b"+RESET\r\n", []),
+        (["SUBSCRIBE", "c"], b"-ERR not here\r\n", [1, 3]),  # and no reply is counted from then on
+    ],
+)
+def test_searches_of_a_transaction_are_kept_where_they_ran(
+    end: list[str], reply: bytes, ks: list[int]
+) -> None:
+    kept = Kept()
+    follower = kept.follower()
+    follower.sent(packed(["MULTI"], search("*=>[KNN 9 @a $v]"), ["DISCARD"], ["MULTI"]), 0.0)
+    follower.answered(b"+OK\r\n+QUEUED\r\n+OK\r\n+OK\r\n", 0.1)
+    queued = packed(search("*=>[KNN 1 @a $v]"), ["GET", "x"], search("*=>[KNN 3 @a $v]"))
+    after = packed(search("*=>[KNN 4 @a $v]"))
+    follower.sent(queued + packed(end) + after, 0.0)
+    follower.answered(3 * b"+QUEUED\r\n" + reply + b"*1\r\n:0\r\n", 0.2)
+    assert sorted(call.k for words, _ in kept.rows if (call := read(words))) == [*ks, 4]
+
+
+def test_a_search_typed_by_hand() -> None:
+    kept = Kept()
+    follower = kept.follower()
+    typed = rb"""ft.search idx '@t:"it\'s"=>[KNN 2 @a $v]' PARAMS 2 v "\x20\r\n\xfF\"\\ab" DIALECT 2"""
+    follower.sent(typed + b"\r\n", 0.0)
+    follower.answered(b"*1\r\n:0\r\n", 0.1)
+    ((words, took),) = kept.rows
+    call = read(words)
+    assert call is not None
+    assert (call.filter, call.vector, took) == ('@t:"it\'s"', b' \r\n\xff"\\ab', pytest.approx(100))
+
+
+def test_all_searches_of_a_large_pipeline_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memdb.tap.follow._MOST_WAITING", 100_000)
+    kept = Kept()
+    follower = kept.follower()
+    for n in range(1, 3_001):
+        follower.sent(packed(search(f"*=>[KNN {n} @a $v]")), 0.0)
+    assert 0 < len(kept.rows) < 3_000  # more than are held while their replies are on the way
+    follower.answered(b"*1\r\n:0\r\n" * 2_999 + b"-ERR gone\r\n", 0.1)
+    assert [call.k for words, _ in kept.rows if (call := read(words))] == list(range(1, 3_000))
 
 
 @pytest.mark.parametrize("words", [["SUBSCRIBE", "c"], ["MONITOR"], ["CLIENT", "REPLY", "OFF"]])
