@@ -23,6 +23,7 @@ from memdb.vectors.fusion import FUSION, METHODS, Fusion
 from memdb.vectors.index import IndexInfo
 
 DEFAULT = EvaluationRequest((Setting(""),))
+_WAY_NAMES = {"vectors": "vectors", "words": "words", "hybrid": "both"}  # as on the Search page
 ORIGINS: dict[str, str] = {"mine": "Yours", "demo": "Demo set", "files": "Files"}
 CONFIDENCES = (0.9, 0.95, 0.99)
 
@@ -187,7 +188,7 @@ def _setting(target: Target, info: IndexInfo, place: int) -> Setting:
     by = st.segmented_control(
         "By",
         ways,
-        format_func={**WAYS, "hybrid": "both"}.__getitem__,
+        format_func=_WAY_NAMES.__getitem__,
         default="vectors",
         required=True,
         key=f"{key}.by",
