@@ -382,7 +382,11 @@ def unwrapped(entry: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
         if isinstance(message, dict) and "role" in message:
             return message, ""
     content = entry.get("content")
-    if isinstance(content, dict) and isinstance(content.get("parts"), list) and "author" in entry:  # ADK
+    if (
+        isinstance(content, dict)
+        and isinstance(content.get("parts"), list)
+        and ("author" in entry or ("role" in content and "role" not in entry))
+    ):  # ADK; an answer of Gemini's
         return content, ""
     return entry, ""
 
@@ -553,6 +557,9 @@ def _parts(message: Mapping[str, Any]) -> list[Part]:
             held = each if isinstance(each, dict) else {"data": each}  # Ollama's images are bytes alone
             drawn = attached == "images" or kind_of(held) == "image"
             parts.append(media_of(held, "image" if drawn else "file"))
+    if isinstance(spoken := message.get("audio"), dict):  # OpenAI's, with its words
+        words = spoken.get("transcript")
+        parts += [media_of(spoken, "audio"), *([Text(words)] if isinstance(words, str) and words else [])]
     known = {_mark(part) for part in parts if isinstance(part, ToolCall)}
     for place in (message, message.get("additional_kwargs")):
         if isinstance(place, dict):
@@ -788,7 +795,11 @@ def _written(value: Any) -> Any:
         by_flag = flagged(value)  # Telegram's
         if isinstance(bot := value.get("bot"), bool):  # Discord's
             by_flag = by_flag or ("bot" if bot else "user")
-        return next((v for v in (*told, by_flag) if v.lower() in ROLES), told[0] if told else None)
+        named = value.get("name")  # of a constant; people have names too
+        known = (*told, by_flag, bare(named) if isinstance(named, str) else "")
+        return next((v for v in known if v.lower() in ROLES), told[0] if told else None)
+    if isinstance(value, list) and len(value) == 1:
+        return _written(value[0])
     return bare(value) if isinstance(value, str) else value
 
 
