@@ -95,12 +95,12 @@ def _field(target: Target, info: IndexInfo, field: Field, key: str) -> Condition
         return None
     if bounds is None or bounds[0] == bounds[1]:
         return None
-    low, high = (numbers_apart(bounds)[bound] for bound in bounds)
+    ends = " to ".join(numbers_apart(bounds)[bound] for bound in bounds)
     text = st.text_input(
         markdown(field.name, 60) or "(no name)",
         key=key,
         bind="query-params",
-        placeholder=f"{low} to {high}",
+        placeholder=line(ends),
         help="A number, or two with “to” between them; one side may stay empty.",
     )
     return numbers(field.name, text)
