@@ -28,7 +28,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NOT_IN_NAMES = re.compile(
     r"[\x00-\x08\x0e-\x1f\x7f]"
 )  # behind a backslash RediSearch reads tabs and line breaks
-_NAME_ENDS = re.compile("[ :]|=>")  # in a query that takes no escapes in names
+# Where a name ends in a query that takes no escapes in names: in a filter, and in a KNN clause.
+_NAME_ENDS, _CLAUSE_NAME_ENDS = re.compile(r"[ \t\n\v\f\r:]|=>"), re.compile(" |=>")
+_ENDING = {" ": "a blank", "\t": "a tab", "\n": "a line break", "\r": "a line break"}
 _KEPT = re.compile(r"\\(.?)", re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NO_VALUE = "memdbnosuchvalue"  # of letters only: nothing to escape, and of no document
@@ -381,8 +383,13 @@ def splits_of(dialect: Dialect, info: IndexInfo | None) -> str:
     return dialect.word_ends(None if info is None else info.rules.punctuation)
 
 
-def attribute(name: str, dialect: Dialect) -> str:
+def attribute(name: str, dialect: Dialect, *, in_clause: bool = False) -> str:
     """A field's name as a query takes it, with its @.
+
+    Args:
+        name: of the field.
+        dialect: of the server.
+        in_clause: whether it stands in a KNN clause, not in a filter.
 
     Raises:
         BadFilter: no query can say it: it is empty, holds a control character or a byte that is no text, or,
@@ -393,8 +400,9 @@ def attribute(name: str, dialect: Dialect) -> str:
             f"A query cannot name the field '{name}'.",
             "Names are of letters, digits and signs; create the index again with AS and another name.",
         )
-    if not dialect.escaped_names and (end := _NAME_ENDS.search(name)):
-        sign = "a blank" if end[0] == " " else f"'{end[0]}'"
+    ends = _CLAUSE_NAME_ENDS if in_clause else _NAME_ENDS
+    if not dialect.escaped_names and (end := ends.search(name)):
+        sign = _ENDING.get(end[0], f"'{end[0]}'")
         raise BadFilter(
             f"The field '{name}' cannot be queried on {dialect.title}: its name holds {sign}, where a name "
             "ends there, and no escape is read.",
