@@ -22,6 +22,9 @@ from memdb.vectors.conditions import EVERYTHING, And, Condition, Not, Or, Range,
 from memdb.vectors.index import Field, IndexInfo, Kind
 
 _FIELD = re.compile(r"(?<!\\)@((?:\\.|[\w|])+)\s*:")
+_NAMED = re.compile(r"(?<!\\)@(?:\\.|[\w|])+\s*:")
+_BLOCKS = re.compile(r'\{(?:\\.|[^}\\])*\}|\[[^\]]*\]|"(?:\\.|[^"\\])*"', re.DOTALL)
+_NOT_WORDS = re.compile(r'[{\["%*=<>$]')  # what makes more of a filter than words alone
 _OPEN_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\$")
 _QUOTED = re.compile(r'(?<!\\)"(?:\\.|[^"\\])*"')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -159,15 +162,7 @@ class _Writer:
         if words and condition.mode == "prefix" and self.dialect.lower(words[-1]) in stopped:
             kept.append(words[-1])  # as a start, "in" means "index"
         if not kept:
-            raise BadFilter(
-                f"'{condition.words}' holds no word that is indexed.",
-                "Use other words; punctuation"
-                + (
-                    " is not in the index."
-                    if not stopped
-                    else f" and stop words ({_some(stopped)}) are not in it."
-                ),
-            )
+            raise _wordless(condition.words, stopped)
         if condition.mode == "phrase":
             return f'{name}:"{" ".join(self.quoted(word, splits) for word in kept)}"'
         escaped = [self.word(word, splits) for word in kept]
@@ -243,11 +238,13 @@ class _Writer:
         return written
 
     def asks_words(self, text: str) -> bool:
-        """Whether an expression asks for words; what is not read here is left to the engine."""
+        """Whether an expression asks for words, also stop words; what is not read is left to the engine."""
+        if self.info is None or not self.info.of_kind("TEXT"):
+            return False
+        if _bare_words(text, splits_of(self.dialect, self.info)):
+            return True
         try:
-            return self.info is not None and expression.holds_text(
-                expression.conditions(text, self.dialect, self.info)
-            )
+            return expression.holds_text(expression.conditions(text, self.dialect, self.info))
         except BadFilter:
             return False
 
@@ -294,8 +291,33 @@ def render(condition: Condition | str, dialect: Dialect, info: IndexInfo | None 
     """
     writer = _Writer(dialect, info)
     query = writer.write(Raw(condition) if isinstance(condition, str) else condition)
+    _asking(query, dialect, info)
     _within(query, dialect, info)
     return Rendered(query, tuple(writer.params.items()))
+
+
+def _asking(query: str, dialect: Dialect, info: IndexInfo | None) -> None:
+    """Refuse words that are all stop words: RediSearch finds nothing by them, and all beside a KNN clause."""
+    if not dialect.text_search or dialect.small_grammar or _NOT_WORDS.search(query):
+        return
+    stopped = dialect.stop_words(None if info is None else info.rules.stop_words)
+    words = _bare_words(query, splits_of(dialect, info))
+    if words and all(dialect.lower(word) in stopped for word in words):
+        raise _wordless(query, stopped)
+
+
+def _bare_words(text: str, splits: str) -> list[str]:
+    """The words of a filter that stand in no brackets but round ones."""
+    plain = _NAMED.sub(" ", _BLOCKS.sub(" ", text))
+    return indexed_words(re.sub(r"(?<!\\)[()|~-]", " ", plain), splits)
+
+
+def _wordless(what: str, stopped: frozenset[str]) -> BadFilter:
+    return BadFilter(
+        f"'{what}' holds no word that is indexed.",
+        "Use other words; punctuation"
+        + (" is not in the index." if not stopped else f" and stop words ({_some(stopped)}) are not in it."),
+    )
 
 
 def _within(query: str, dialect: Dialect, info: IndexInfo | None) -> None:
