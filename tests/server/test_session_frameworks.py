@@ -49,6 +49,13 @@ HAYSTACK = [
     "assistant: Four degrees.",
 ]
 # File → for each format that is recognised: its name, its keys, the sessions, and the turns of the first.
+AGENT_FRAMEWORK = [
+    "system: Be brief.",
+    "user: Weather? [image, image/png, 70 B]",
+    'assistant: [thinking: hm] [calls weather({"city": "Oslo"}) c1] [calls wipe({"disk":1}) c2]',
+    "tool: [result c1: 4 degrees] [error c2: FunctionInvocationError]",
+    "assistant: Four degrees. [file, application/pdf, https://example.com/plan.pdf]",
+]
 EXPECTED: dict[str, list[tuple[str, str, list[str], list[str]]]] = {
     "agent-memory-server": [
         (
@@ -113,6 +120,17 @@ EXPECTED: dict[str, list[tuple[str, str, list[str], list[str]]]] = {
             ],
         ),
         ("hash", "chat:", ["def"], ["user: Hi"]),
+    ],
+    "agent-framework": [
+        (
+            "list",
+            "…",
+            [
+                "app_messages|v2|acme|app|desk|redis_memory|t3",
+                "chat_messages|v2|acme|app|desk|redis_memory|t1",
+            ],
+            AGENT_FRAMEWORK,
+        ),
     ],
     "agno": [
         ("agno-runs", "agno:runs:", ["s1"], AGNO),
