@@ -140,6 +140,20 @@ EXPECTED: dict[str, list[tuple[str, str, list[str], list[str]]]] = {
     "google-adk-community": [("adk", "session:", ["s1"], ADK)],
     "google-adk-redis": [("adk", "session:", ["app:ann:s1"], ADK)],
     "haystack": [("list", "hay:", ["1"], HAYSTACK), ("text", "haydoc:", ["1"], HAYSTACK)],
+    "autogen": [
+        ("redisvl", "memory:", ["01M8CG3Q4AR6QYJRF536VJR935"], ["user: likes tea", "user: lives in Oslo"])
+    ],
+    "langgraph-store": [
+        (
+            "memory-json",
+            "store:",
+            ["01M8CG3PXNM1ZS5YF93MDH8A4V", "01M8CG3PXTG49HTV17YYWZG2YK", "01M8CG3PXTG49HTV17YYWZG2YM"],
+            [
+                'memory: likes tea [about this memory: {"prefix": "memories\\\\.ann", "key": "m1", '
+                '"updated_at": 1795715881909134}]'
+            ],
+        )
+    ],
     "langchain-redis": [
         (
             "message-json",
