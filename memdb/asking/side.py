@@ -194,7 +194,7 @@ def spent(answers: Sequence[Answer]) -> Spent:
     return sum((answer.embedded.spent for answer in answers if answer.embedded), Spent())
 
 
-def _request(info: IndexInfo, side: Side, vector: bytes) -> KnnRequest:
+def _request(info: IndexInfo, side: Side, vector: tuple[float, ...] | bytes) -> KnnRequest:
     field, params = info.vector_field(side.field)
     ef = side.ef_runtime if params.has_ef else None
     return KnnRequest(info.name, vector, field.name, side.k, ef, side.filter, returnable(info))

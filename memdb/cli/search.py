@@ -8,8 +8,6 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from memdb import files
 from memdb.asking.side import Side
 from memdb.cli import beside
@@ -22,12 +20,12 @@ from memdb.display import line
 from memdb.embedding import Embedded
 from memdb.errors import BadInput
 from memdb.settings import Settings
-from memdb.vectors import distance, upload
-from memdb.vectors.distance import Floats
+from memdb.vectors import upload
+from memdb.vectors.distance import Vectors
 from memdb.vectors.exact import Neighbours, nearest
 from memdb.vectors.index import IndexInfo, index_info
 from memdb.vectors.membership import Membership
-from memdb.vectors.query import EF_RUNTIME, KnnRequest, numbers, returnable, vector_param
+from memdb.vectors.query import EF_RUNTIME, KnnRequest, received, returnable, vector_param
 from memdb.vectors.read import blocks
 from memdb.vectors.recall import Judged, judge
 from memdb.vectors.search import Hit, KnnResult, document_vector, knn
@@ -130,7 +128,7 @@ class Search(TwoSides):
 
 def _vector(
     client: Client, info: IndexInfo, given: Search, settings: Settings
-) -> tuple[Floats, Embedded | None]:
+) -> tuple[Vectors, Embedded | None]:
     """The query (d,), and what embedding it cost where it is a text."""
     if given.text is not None:
         if not given.text.strip():
@@ -140,13 +138,15 @@ def _vector(
     return _given_vector(client, info, given), None
 
 
-def _given_vector(client: Client, info: IndexInfo, given: Search) -> Floats:
+def _given_vector(client: Client, info: IndexInfo, given: Search) -> Vectors:
     field, params = info.vector_field(given.field)
     where = f"'{field.name}' of '{info.name}'"
     if given.key is not None:
         return document_vector(client, info, field.name, given.key)
     if given.vector == "-":
-        return upload.from_text(sys.stdin.read(upload.most_bytes(params.dim) + 1), params.dim, where)
+        return upload.from_text(
+            sys.stdin.read(upload.most_bytes(params.dim) + 1), params.dim, where, params.type
+        )
     path = Path(given.vector or "").expanduser()
     try:
         content = files.named(path, upload.most_bytes(params.dim))
@@ -171,7 +171,7 @@ def _exact(
 ) -> tuple[Neighbours, Judged]:
     """The exact answer, and the index's answer against it."""
     _, params = info.vector_field(request.field)
-    sent = distance.as_sent(np.array([numbers(request.vector)], dtype=np.float32), params.type)
+    sent = received(request, params)
     exact = nearest(blocks(client, info, request.field, request.filter), sent, request.k, params.metric)
     under = Membership(client, info, request.filter)
     verdicts = judge(client, info, request.field, sent, [result.keys], exact.keys, exact.distances, under)

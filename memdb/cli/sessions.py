@@ -149,7 +149,7 @@ class Sessions(OnWritableServer):
             if self.action in ("export", "delete", "expire", "persist"):
                 return self._many(client, layout, wanted)
             if self.action == "show":
-                session = self._opened(client, layout, layout.id_of(self.id))
+                session = self._opened(client, layout, self.id.removeprefix(layout.prefix))
                 if self.csv:
                     rows = turn_rows(session.turns, session.earlier + 1)
                     write(export.to_csv(pd.DataFrame(rows)).decode().rstrip("\n"))
@@ -159,7 +159,9 @@ class Sessions(OnWritableServer):
                     _show(session)
                 return 0
             if self.action == "usage" and self.id:
-                return _usage([self._opened(client, layout, layout.id_of(self.id))], as_json=self.json)
+                return _usage(
+                    [self._opened(client, layout, self.id.removeprefix(layout.prefix))], as_json=self.json
+                )
             if self.action == "near" and (near := self._near_stored(client, layout, settings)) is not None:
                 return _near(near.turns, near.how, as_json=self.json)
             index = indexed.find(client, layout) if wanted.user or wanted.context else None

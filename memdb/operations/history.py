@@ -82,6 +82,7 @@ class Writer:
             path.touch(mode=0o600)
             self._file = path.stat().st_ino
             self._db = sqlite3.connect(path, timeout=5.0)
+            self._db.text_factory = text_of
             self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute(
@@ -109,7 +110,7 @@ class Writer:
             for sample, rates in rated:
                 self._add(at, sample, rates, lags.get(sample.address))
             self._db.executemany(
-                "INSERT INTO events VALUES (?, ?, ?, ?, ?)",
+                _ADD_EVENT,
                 [_row(event) for event in events],
             )
             here = {sample.address for sample, _ in rated}
@@ -127,9 +128,7 @@ class Writer:
             (newest,) = self._db.execute(sql, (watch,)).fetchone()
             place = at if newest is None or at > newest else newest + _AFTER_S
             self._db.execute("INSERT INTO recalls VALUES (?, ?, ?)", (watch, place, text))
-            self._db.executemany(
-                "INSERT INTO events VALUES (?, ?, ?, ?, ?)", [_row(event) for event in events]
-            )
+            self._db.executemany(_ADD_EVENT, [_row(event) for event in events])
             self._db.execute(
                 "DELETE FROM recalls WHERE watch = ? AND at <= (SELECT at FROM recalls WHERE watch = ? "
                 "ORDER BY at DESC LIMIT 1 OFFSET ?)",
@@ -231,8 +230,8 @@ class Writer:
             if state != before and not (quiet and at - last < _QUIET_S):
                 self._builds[sample.address, index.name] = (at, state)
                 self._db.execute(
-                    "INSERT OR REPLACE INTO builds VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (node, index.name, at, *state),
+                    "INSERT OR REPLACE INTO builds VALUES (?, CAST(? AS TEXT), ?, ?, ?, ?, ?)",
+                    (node, _stored(index.name), at, *state),
                 )
 
     def _known(self) -> list[str]:
@@ -278,8 +277,21 @@ def add_recall(
         writer.close()
 
 
-def _row(event: Event) -> tuple[float, str, str, str, str]:
-    return event.at, event.node, event.kind, event.name, event.text
+# SQLite takes text in UTF-8. An index's name may be no such text: its bytes are stored as they are.
+_ADD_EVENT = "INSERT INTO events VALUES (?, ?, ?, CAST(? AS TEXT), CAST(? AS TEXT))"
+
+
+def _stored(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def text_of(stored: bytes) -> str:
+    """A text of the file, for SQLite's `text_factory`: as it was written, where it is no UTF-8 too."""
+    return stored.decode("utf-8", "surrogatepass")
+
+
+def _row(event: Event) -> tuple[float, str, str, bytes, bytes]:
+    return event.at, event.node, event.kind, _stored(event.name), _stored(event.text)
 
 
 def _marks(count: int) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from memdb import files
 from memdb.operations.events import Event
 from memdb.operations.figures import KEPT
-from memdb.operations.history import VERSION, there, told_of
+from memdb.operations.history import VERSION, text_of, there, told_of
 from memdb.operations.memory import MemorySplit
 from memdb.operations.readings import Following
 from memdb.vectors.distance import Doubles
@@ -229,6 +229,7 @@ class Past:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         db = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, timeout=5.0)
+        db.text_factory = text_of
         try:
             yield db
         finally:

@@ -24,7 +24,6 @@ from memdb.jobs import Report, silent
 from memdb.reembedding.plan import Plan, texts_of
 from memdb.vectors import distance, index
 from memdb.vectors.distance import Floats
-from memdb.vectors.query import vector_param
 from memdb.vectors.read import matching_keys
 
 AT_ONCE = 200  # documents of one step: what is done twice, or lost, where something fails
@@ -276,7 +275,7 @@ class _Work:
             return sum(not isinstance(answer, MemDBError) and answer is not None for answer in answers)
         groups: list[Command] = []
         for key, row in zip(keys, vectors, strict=True):
-            groups += [("HSET", key, self.path, vector_param(row)), ("HLEN", key)]
+            groups += [("HSET", key, self.path, distance.to_bytes(row, "FLOAT32")), ("HLEN", key)]
         lengths = self.client.pipeline(groups)[1::2]
         # A hash of this one field was gone a moment before: it is not brought back.
         lost = [key for key, length in zip(keys, lengths, strict=True) if replies.integer(length) == 1]
@@ -311,4 +310,4 @@ class _Work:
         if not fields:
             return None
         pairs = [part for name, value in fields.items() if name not in self.old for part in (name, value)]
-        return ("HSET", self._place(key), *pairs, self.path, vector_param(row))
+        return ("HSET", self._place(key), *pairs, self.path, distance.to_bytes(row, "FLOAT32"))

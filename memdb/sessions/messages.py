@@ -28,11 +28,11 @@ from memdb.sessions.parts import (
     parts_of,
     result_of,
 )
-from memdb.sessions.roles import ANSWERS, ASKS, CLASSES, ROLES, UNMISTAKABLE, bare, flagged, numbered
+from memdb.sessions.roles import ANSWERS, ASKS, BESIDE, CLASSES, ROLES, UNMISTAKABLE, bare, flagged, numbered
 from memdb.sessions.turns import Other, Part, Text, Thinking, ToolCall, ToolResult, Turn, said
 
 _ROLE_NAMES = (
-    *("role", "Role", "_role", "author", "sender", "from", "speaker", "sender_type", "senderType"),
+    *("role", "Role", "_role", *BESIDE, "author", "sender", "from", "speaker", "sender_type", "senderType"),
     *("source", "event", "message_type", "messageType", "type"),
 )
 _RECORDS = ("type", "event", "message_type", "messageType")  # any record has them
@@ -57,6 +57,7 @@ _PAIRS = (
     *(("human_" + asked, answer) for asked in (*_SAID, "input") for answer in _ANSWERED),
     ("prompt", "response"),
     ("prompt", "completion"),
+    ("queryText", "fulfillmentText"),
 )
 _TIMED_PAIRS = (("question", "answer"), ("query", "response"), ("query", "answer"), ("question", "response"))
 _LOOSE_PAIRS = (
@@ -66,9 +67,10 @@ _LOOSE_PAIRS = (
 _ASKED = frozenset(asked for asked, _ in (*_PAIRS, *_LOOSE_PAIRS))
 _CONTENT_NAMES = (
     *("content", "contents", "parts", "blocks", "items"),
-    *("Items", "Content", "_content", "text", "Text"),
+    *("Items", "Content", "Contents", "_content", "text", "Text"),
 )
 # A text under these is a message where a role stands beside it; under the last two only if it is no `type`.
+_NAMES = ("author", "name", "author_name", "authorName", "AuthorName")  # of who speaks
 _LOOSE_NAMES = ("message", "body", "value", "utterance")
 _CALL_NAMES = (
     *("tool_calls", "toolCalls", "toolInvocations", "function_call", "_tool_calls"),
@@ -236,7 +238,7 @@ def is_message(value: Any) -> bool:
         if isinstance(outer, str) and outer.lower() in ROLES:
             return _holds_content(inner)
         return (_role(inner) != "" or _role(value).lower() in ROLES) and _holds_content(inner)
-    role = next((v for n in ("role", "Role", "_role") if (v := value.get(n)) is not None), None)
+    role = next((v for n in ("role", "Role", "_role", *BESIDE) if (v := value.get(n)) is not None), None)
     role = _written(role)
     if numbered(role):  # taken together with the others: `is_conversation`
         return any(isinstance(value.get(n), str | list) for n in ("content", "Content", "parts", "text"))
@@ -373,13 +375,19 @@ def unwrapped(entry: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
         return message, ""
     if isinstance(message, dict) and isinstance(entry.get("key"), dict) and flagged(entry):
         return _of_baileys(message), flagged(entry)
+    if isinstance(spoken := entry.get("conversational"), dict) and "content" in spoken:  # AgentCore's
+        return spoken, ""
     chosen = entry.get("choices")  # an answer of OpenAI's, as it came
     if isinstance(chosen, list) and chosen and isinstance(chosen[0], dict):
         message = chosen[0].get("message")
         if isinstance(message, dict) and "role" in message:
             return message, ""
     content = entry.get("content")
-    if isinstance(content, dict) and isinstance(content.get("parts"), list) and "author" in entry:  # ADK
+    if (
+        isinstance(content, dict)
+        and isinstance(content.get("parts"), list)
+        and ("author" in entry or ("role" in content and "role" not in entry))
+    ):  # ADK; an answer of Gemini's
         return content, ""
     return entry, ""
 
@@ -480,12 +488,20 @@ def _turn(entry: Mapping[str, Any]) -> Turn:
     if extra and not any(n in entry for n in (*_CONTENT_NAMES, *_CALL_NAMES)):
         parts = [Other("message", as_json(entry))]
     name = next(
-        (v for place in (entry, inner) for n in ("author", "name") if isinstance(v := place.get(n), str)), ""
+        (v for place in (entry, inner) for n in _NAMES if isinstance(v := place.get(n), str)),
+        _name_for_role(inner),
     )
     # A tool's name stands in its result already.
     told = any(isinstance(part, ToolResult) for part in parts) and role.lower() != "user"
     speaker = "" if told or name.lower() == role.lower() else name
     return Turn(role, tuple(parts), time_in(entry), speaker)
+
+
+def _name_for_role(message: Mapping[str, Any]) -> str:
+    """A name that stands under `role`, where a field beside it tells the role: Zep's; else empty."""
+    named = message.get("role")
+    beside = any(isinstance(message.get(name), str) for name in BESIDE)
+    return named if isinstance(named, str) and beside and named.lower() not in ROLES else ""
 
 
 def _memory(entry: Mapping[str, Any]) -> Turn:
@@ -542,6 +558,9 @@ def _parts(message: Mapping[str, Any]) -> list[Part]:
             held = each if isinstance(each, dict) else {"data": each}  # Ollama's images are bytes alone
             drawn = attached == "images" or kind_of(held) == "image"
             parts.append(media_of(held, "image" if drawn else "file"))
+    if isinstance(spoken := message.get("audio"), dict):  # OpenAI's, with its words
+        words = spoken.get("transcript")
+        parts += [media_of(spoken, "audio"), *([Text(words)] if isinstance(words, str) and words else [])]
     known = {_mark(part) for part in parts if isinstance(part, ToolCall)}
     for place in (message, message.get("additional_kwargs")):
         if isinstance(place, dict):
@@ -587,7 +606,11 @@ def _as_result(message: Mapping[str, Any], parts: list[Part], call: str) -> list
     failed = (
         failed_in(message.get("content"))
         or str(message.get("status", "")).lower() == "error"
-        or any(place.get(name) is True for place in told_by for name in ("is_error", "isError"))
+        or any(
+            place.get(name) is True
+            for place in told_by
+            for name in ("is_error", "isError", "tool_call_error")
+        )
     )
     name = message.get("name") or message.get("tool_name") or message.get("toolName")
     if not call and isinstance(message.get("toolName"), str) and isinstance(message.get("id"), str):
@@ -758,8 +781,10 @@ def _role(message: Mapping[str, Any]) -> str:
             continue
         if name in _RECORDS and value.lower() not in ROLES:
             continue
-        if value.lower() not in ROLES and (by_flag := flagged(message)):
-            return by_flag  # an address stands where others tell a role: WhatsApp's `from`
+        if value.lower() not in ROLES:  # a name or an address stands where others tell a role
+            beside = (v for n in BESIDE if isinstance(v := _written(message.get(n)), str))
+            told = next((v for v in beside if v.lower() in ROLES), "") or flagged(message)
+            value = told or value
         return value[:200]
     return flagged(message)
 
@@ -771,7 +796,11 @@ def _written(value: Any) -> Any:
         by_flag = flagged(value)  # Telegram's
         if isinstance(bot := value.get("bot"), bool):  # Discord's
             by_flag = by_flag or ("bot" if bot else "user")
-        return next((v for v in (*told, by_flag) if v.lower() in ROLES), told[0] if told else None)
+        named = value.get("name")  # of a constant; people have names too
+        known = (*told, by_flag, bare(named) if isinstance(named, str) else "")
+        return next((v for v in known if v.lower() in ROLES), told[0] if told else None)
+    if isinstance(value, list) and len(value) == 1:
+        return _written(value[0])
     return bare(value) if isinstance(value, str) else value
 
 

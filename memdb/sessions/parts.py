@@ -37,7 +37,8 @@ _CALLS = frozenset(
     "mcp_tool_use toolcallblock dynamic_tool builtin_tool_call call".split()
 )
 _RESULTS = frozenset(
-    "tool_result tool_return function_call_output functionresultcontent function_result function_response "
+    "tool_result tool_return function_call_output functionresultcontent functionresult function_result "
+    "function_response "
     "tool_call_output tool_output web_search_tool_result mcp_tool_result builtin_tool_return "
     "custom_tool_call_output tool_response code_execution_tool_result".split()
 )
@@ -72,9 +73,18 @@ _MEDIA = {
 }
 _MARKS = frozenset(("step_start", "step_finish"))  # where a step of the AI SDK begins: nothing to show
 # Blocks that are told by the one field that is not null.
-_KEYED_CALLS = ("toolUse", "functionCall", "function_call", "tool_call", "toolCall", "executable_code")
+_KEYED_CALLS = (
+    "toolUse",
+    "toolRequest",
+    "functionCall",
+    "function_call",
+    "tool_call",
+    "toolCall",
+    "executable_code",
+)
 _KEYED_RESULTS = (
     "toolResult",
+    "toolResponse",
     "functionResponse",
     "function_response",
     "tool_call_result",
@@ -91,6 +101,7 @@ _KEYED_MEDIA = (
     "inline_data",
     "fileData",
     "file_data",
+    "media",
 )
 _KEYED_NOTES = ("cachePoint", "guardContent", "citationsContent")  # Bedrock's
 _NAMES = ("name", "tool_name", "toolName", "function_name", "functionName", "FunctionName", "Name")
@@ -107,6 +118,7 @@ _CALL_IDS = (
     "tool_id",
     "id",
     "Id",
+    "ref",
 )
 _OUTPUTS = (
     *("output", "content", "result", "response", "responseData", "Result"),
@@ -121,6 +133,7 @@ _MEDIA_TYPES = (
     "format",
     "MimeType",
     "mimetype",
+    "document_mimetype",
 )
 _MEDIA_NAMES = ("filename", "file_name", "display_name", "displayName", "title", "name", "file_id", "fileId")
 
@@ -186,7 +199,7 @@ def result_of(result: Mapping[str, Any], depth: int = 0) -> ToolResult:
     """A tool's result, whichever words it uses."""
     origin = result.get("origin")
     inner = origin if isinstance(origin, dict) else {}
-    error = result.get("error")
+    error = _first(result, ("error", "exception", "Exception"))  # the latter Microsoft's
     failed = (
         result.get("is_error") is True
         or result.get("isError") is True
@@ -195,6 +208,8 @@ def result_of(result: Mapping[str, Any], depth: int = 0) -> ToolResult:
         or str(result.get("state", "")) in ("output-error", "output-denied", "error")
     )
     output = _first(result, _OUTPUTS)
+    if output == "" and failed and isinstance(error, str):
+        output = error
     return ToolResult(
         _said(output, depth + 1),
         _text(result, _CALL_IDS) or _text(inner, _CALL_IDS),
@@ -284,7 +299,10 @@ def _block(block: Any, depth: int) -> list[Part]:
     if kind in _THINKING:
         return [
             Thinking(
-                _said(_first(told, ("thinking", "text", "content", "summary", "reasoning", "think")), depth)
+                _said(
+                    _first(told, ("thinking", "text", "Text", "content", "summary", "reasoning", "think")),
+                    depth,
+                )
             )
         ]
     if kind in _RESULTS:

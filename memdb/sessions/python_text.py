@@ -7,6 +7,7 @@ Only the text's shape is looked at, by `ast.parse`: nothing is imported, called 
 from __future__ import annotations
 
 import ast
+import keyword
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +17,13 @@ _DEEPEST = 60
 # What such a text begins with: brackets, then a quote or a name that is called.
 _BEGINS = re.compile(r"\s*(?:[\[{(]\s*){1,4}(?:[bu]?['\"]|[A-Za-z_][\w.]{0,80}\()")
 _ALONE = re.compile(r"\s*[A-Za-z_][\w.]{0,60}Message(?:Chunk)?\(\w{1,40}=")  # one message by itself
+_WORDS = ("None", "True", "False")
 _ENUM = re.compile(r"<[A-Za-z_][\w.]{0,80}: ('[^'\n]{0,80}'|\d{1,9})>")
+# All that such a text is made of; anything else, an operator among them, is a program's.
+_TOKEN = re.compile(
+    r"(?:[bu]?'(?:[^'\\\n]|\\.)*'|[bu]?\"(?:[^\"\\\n]|\\.)*\")|(?P<name>[A-Za-z_]\w{0,80}(?:\.[A-Za-z_]\w{0,80}){0,5})"
+    r"|-?\d[\d.eE+-]{0,40}|(?P<sign>[\[\](){},:=])|\s+"
+)
 _NAMES: dict[str, Any] = {"null": None, "true": True, "false": False, "nan": None, "inf": None}
 
 
@@ -28,14 +35,39 @@ def loads(text: str) -> Any:
     """
     if len(text) > MOST or not (_BEGINS.match(text) or _ALONE.match(text)):
         raise ValueError("not what Python prints")
+    text = _ENUM.sub(r"\1", text.strip())
+    _checked(text)
     try:
-        tree = ast.parse(_ENUM.sub(r"\1", text.strip()), mode="eval")
+        tree = ast.parse(text, mode="eval")
         value = _value(tree.body, 0)
     except (SyntaxError, RecursionError, MemoryError, OverflowError) as exc:
         raise ValueError("not what Python prints") from exc
     if not isinstance(value, list | dict):
-        raise ValueError("no list and no dict")
+        raise ValueError("no list and no dict, as Python prints them")
     return value
+
+
+def _checked(text: str) -> None:
+    """Whether a text has the signs of what is printed alone, so that Python's parser sees nothing that nests.
+
+    Raises:
+        ValueError: it has others, a word of the language, a call of what was called, or is nested too deeply.
+    """
+    at = depth = 0
+    closed = False  # whether a bracket was closed just before
+    while at < len(text):
+        token = _TOKEN.match(text, at)
+        if token is None or (keyword.iskeyword(token["name"] or "") and token["name"] not in _WORDS):
+            raise ValueError("not what Python prints")
+        at = token.end()
+        sign = token["sign"] or ""
+        if sign and sign in "[({":
+            depth += 1
+            if depth > _DEEPEST or closed:
+                raise ValueError("nested too deeply")
+        elif sign and sign in "])}":
+            depth -= 1
+        closed = bool(sign) and sign in "])}"
 
 
 def _value(node: ast.expr, depth: int) -> Any:
@@ -48,7 +80,7 @@ def _value(node: ast.expr, depth: int) -> Any:
             return [_value(each, depth + 1) for each in elts]
         case ast.Dict(keys, values):
             if any(key is None for key in keys):
-                raise ValueError("no value")
+                raise ValueError("no value that Python prints")
             return {
                 str(_value(key, depth + 1)): _value(value, depth + 1)
                 for key, value in zip(keys, values, strict=True)
@@ -58,20 +90,23 @@ def _value(node: ast.expr, depth: int) -> Any:
             return -value
         case ast.Name(name):
             if name not in _NAMES:
-                raise ValueError("a name")
+                raise ValueError("a name, which is no value that Python prints")
             return _NAMES[name]
         case ast.Attribute():
             return ast.unparse(node)  # a constant: MessageRole.USER
         case ast.Call(ast.Name() | ast.Attribute() as called, args, keywords):
             name = ast.unparse(called).rpartition(".")[2]
             return _called(name, [_value(each, depth + 1) for each in args], keywords, depth)
-    raise ValueError("no value")
+    raise ValueError("no value that Python prints")
 
 
 def _called(name: str, given: list[Any], keywords: list[ast.keyword], depth: int) -> Any:
     """An object by what it is printed as: its names and values, or what it was made of."""
     if name == "datetime" and len(given) >= 3 and all(type(number) is int for number in given):
-        told = datetime(*given)
+        try:
+            told = datetime(*given)
+        except (TypeError, ValueError, OverflowError) as exc:
+            raise ValueError("no value that Python prints") from exc
         utc = any(k.arg == "tzinfo" and ast.unparse(k.value).lower().endswith("utc") for k in keywords)
         return (told.replace(tzinfo=UTC) if utc else told).isoformat()
     named = {k.arg: _value(k.value, depth + 1) for k in keywords if k.arg is not None}

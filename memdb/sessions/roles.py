@@ -18,7 +18,10 @@ CLASSES = {
     "toolmessage": "tool",
     "toolmessagechunk": "tool",
     "functionmessage": "function",
+    "functionexecutionresultmessage": "tool",  # AutoGen's
 }
+# Beside a name of one's own they tell the role: Zep's, CAMEL's, Zendesk's.
+BESIDE = ("role_type", "roleType", "role_at_backend", "author_role", "authorRole")
 # As interfaces of chats are translated: German, French, Spanish, Portuguese, Italian, Dutch, Polish, Turkish,
 # Swedish, Danish, Norwegian, Finnish, Czech, Russian, Ukrainian, Chinese, Japanese, Korean, Arabic, Hindi.
 _ASKS_TRANSLATED = frozenset(
@@ -37,11 +40,10 @@ ASKS = frozenset("user human customer client visitor enduser end_user end-user".
 ANSWERS = frozenset("assistant ai bot model llm gpt agent chatbot operator".split()) | _ANSWERS_TRANSLATED
 ROLES = (
     frozenset(
-        "system developer tool function support humanmessage aimessage systemmessage toolmessage "
-        "functionmessage chatmessage humanmessagechunk aimessagechunk toolmessagechunk apimessage "
-        "usermessage assistantmessage tool_execution_result système systeem sistema 系统 システム 시스템 "
-        "система".split()
+        "system developer tool function support chatmessage tool_execution_result "
+        "système systeem sistema 系统 システム 시스템 система".split()
     )
+    | CLASSES.keys()
     | ASKS
     | ANSWERS
 )
@@ -90,6 +92,8 @@ def side(role: str) -> str:
 
 def flagged(message: Mapping[str, Any]) -> str:
     """Who speaks, where a flag or a direction tells it, also in a message's `key` (Baileys'); else empty."""
+    if message.get("type") == "message" and isinstance(message.get("ts"), str):  # Slack's
+        return "bot" if message.get("bot_id") else "user" if isinstance(message.get("user"), str) else ""
     key = message.get("key")
     for place in (message, key) if isinstance(key, dict) else (message,):
         for name, (if_true, if_false) in _FLAGS.items():

@@ -76,16 +76,18 @@ def salvaged(text: str) -> tuple[Any, int]:
                     break
                 begun, ends = piece.end(), []
         elif sign == ",":
-            if "]}" not in "".join(stack):  # no object within a list is open
+            if len(stack) <= DEEPEST and "]}" not in "".join(stack):  # no object within a list is open
                 ends = [*ends[-1:], (piece.start(), "".join(reversed(stack)))]
         elif len(sign) < 2 or sign[-1] != '"':  # a text without an end
             break
     for at, closing in reversed(ends):
         try:
-            documents.append(loads(text[begun:at] + closing).value)
+            part = loads(text[begun:at] + closing).value
         except json.JSONDecodeError:
             continue
-        begun = at
+        if isinstance(part, list) or any(isinstance(held, list | dict) for held in part.values()):
+            documents.append(part)
+            begun = at
         break
     documents = [document for document in documents if document not in ([], {})]
     if not documents:

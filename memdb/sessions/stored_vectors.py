@@ -151,7 +151,7 @@ def turn_vector(client: Client, format_: Format, stored: StoredVectors, key: str
         BadVector: what it holds is no vector of the index.
     """
     if stored.info is not None:
-        return document_vector(client, stored.info, stored.field, key)
+        return document_vector(client, stored.info, stored.field, key).astype(np.float32)
     (value,) = values(client, [key], format_, total=_BYTES)
     if value.kind == "none":
         raise NotFound(key, "turn")

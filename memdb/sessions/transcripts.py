@@ -17,7 +17,7 @@ _ZEPHYR = r"<\|(?:system|user|assistant|tool)\|>"
 _TEMPLATES = tuple(
     re.compile(pattern, re.DOTALL)
     for pattern in (
-        r"<\|im_start\|>[ \t]*(?P<role>\w+)[^\n]*\n(?P<said>.*?)(?:<\|im_end\|>|(?=<\|im_start\|>)|\Z)",
+        r"<\|im_start\|>[ \t]*(?P<role>\w+)[^\n]{0,80}\n(?P<said>.*?)(?:<\|im_end\|>|(?=<\|im_start\|>)|\Z)",
         rf"{_HEAD}(?P<role>\w+){_HEAD_END}(?P<said>.*?)(?:<\|(?:eot_id|eom_id|eot|eom)\|>|(?={_HEAD})|\Z)",
         r"<start_of_turn>(?P<role>\w+)\n(?P<said>.*?)(?:<end_of_turn>|(?=<start_of_turn>)|\Z)",
         r"<\|start\|>(?P<role>\w+)[^<]*(?:<\|channel\|>(?P<channel>\w+)[^<]*)?(?:<\|constrain\|>[^<]*)?"
@@ -26,15 +26,18 @@ _TEMPLATES = tuple(
         rf"(?:<\|end\|>|<\|endoftext\|>|</s>|(?={_ZEPHYR})|\Z)",
     )
 )
-_LLAMA = re.compile(
-    r"\[INST\](?:\s*<<SYS>>(?P<system>.*?)<</SYS>>)?(?P<asked>.*?)\[/INST\](?P<said>.*?)(?=</s>|<s>|\[INST\]|\Z)",
-    re.DOTALL,
-)
+_LLAMA = re.compile(r"(\[/?INST\]|<</?SYS>>|</?s>)")
+_LLAMA_ROLES = {"[INST]": "user", "<<SYS>>": "system", "<</SYS>>": "user", "[/INST]": "assistant"}
 _WORDS = "|".join(sorted(map(re.escape, ROLES - CLASSES.keys()), key=len, reverse=True))
 _LINE = re.compile(
     r"^[ \t>#*_-]{0,8}(?:\[(?P<time>[^\]\n]{4,40})\][ \t]*)?[*_]{0,3}"
     rf"(?P<role>{_WORDS})(?:[ \t]*\([^)\n]{{1,60}}\))?[*_]{{0,3}}[ \t]*[:\uff1a][*_]{{0,3}}[ \t]*",
     re.MULTILINE | re.IGNORECASE,
+)
+
+
+_HEADING = re.compile(
+    rf"^#{{1,6}}[ \t]+(?P<role>{_WORDS})[ \t]*(?P<time>[^\n\w][^\n]{{0,60}})?$", re.MULTILINE | re.IGNORECASE
 )
 
 
@@ -61,19 +64,23 @@ def _message(part: re.Match[str]) -> dict[str, str]:
 
 
 def _llama(text: str) -> Iterator[dict[str, str]]:
-    for part in _LLAMA.finditer(text):
-        if part["system"]:
-            yield {"role": "system", "content": part["system"].strip()}
-        yield {"role": "user", "content": part["asked"].strip()}
-        if said := part["said"].strip():
-            yield {"role": "assistant", "content": said}
+    """Llama 2's and Mistral's: what stands between [INST] and [/INST] was asked, what follows answers."""
+    before = ""
+    for place, piece in enumerate(_LLAMA.split(text)):
+        if place % 2:
+            before = piece
+            continue
+        role = _LLAMA_ROLES.get(before, "")
+        if role and (said := piece.strip()):
+            yield {"role": role, "content": said}
 
 
 def _lines(text: str) -> list[dict[str, str]]:
     start = len(text) - len(text.lstrip())
-    if _LINE.match(text, start) is None:
+    begins = next((pattern for pattern in (_LINE, _HEADING) if pattern.match(text, start)), None)
+    if begins is None:
         return []
-    parts = list(_LINE.finditer(text))
+    parts = list(begins.finditer(text))
     speak = {part["role"].lower() for part in parts}
     if not (speak & ASKS and speak & ANSWERS):
         return []

@@ -300,6 +300,8 @@ def s3vectors(
     def line(item: str, usd: float, how: str, name: str) -> Line:
         return Line(item, usd, how, price[name].grade)
 
+    each_put = load.written_per_s * SECONDS / puts if puts else 1.0
+    many = f" of {each_put:,.4g} documents" if each_put > 1 else ""
     lines = (
         line(
             "storage",
@@ -310,7 +312,7 @@ def s3vectors(
         line(
             "writes",
             put_gb * price["put"].value,
-            f"{puts:,.0f} PUTs, {put_gb:,.1f} GB × ${price['put'].value:g}",
+            f"{puts:,.0f} PUTs{many}, {put_gb:,.1f} GB × ${price['put'].value:g}",
             "put",
         ),
         line(
@@ -342,8 +344,12 @@ def s3vectors(
 
 
 def _puts(shape: Shape, load: Load, least_kb: float) -> tuple[float, float]:
-    """PUT requests a month and the GB they count: one request a second at most, 500 vectors each."""
-    together = max(load.written_together, min(facts.value("s3vectors/put_vectors"), load.written_per_s))
+    """PUT requests a month and the GB they count: what an index gets in a second goes in one, 500 at most.
+
+    A request writes to one index, so that documents of several tenants share none.
+    """
+    each = load.written_per_s / load.tenants
+    together = max(load.written_together, min(facts.value("s3vectors/put_vectors"), each))
     puts = load.written_per_s * SECONDS / together
     return puts, puts * max(document_bytes(shape) * together, least_kb * 1024) / GB
 

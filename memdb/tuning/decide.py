@@ -314,9 +314,11 @@ def _missed(
 def _ways(ordered: Sequence[EfPoint], definition: Definition, ef_limit: int, plan_exact: bool) -> list[str]:
     """What would meet a recall that no measured EF meets."""
     if definition.algorithm == "FLAT" or plan_exact:
+        zero = " Zero vectors have no cosine distance, and the engine loses nearer documents over them."
         return [
             "The engine compares every vector that matches, so nothing it could be told would find more: "
             "look at whether documents changed during the run, and at the type of the field."
+            + (zero if definition.metric == "COSINE" else "")
         ]
     if definition.algorithm != "HNSW":
         return [

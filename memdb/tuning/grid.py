@@ -22,7 +22,7 @@ from memdb.tuning.plan import QueryPlan, plan
 from memdb.tuning.run import CERTAIN, Uncertainty
 from memdb.tuning.vectors import documents
 from memdb.vectors import distance, exact, recall, search
-from memdb.vectors.distance import Floats
+from memdb.vectors.distance import Vectors
 from memdb.vectors.exact import Neighbours
 from memdb.vectors.filters import EVERYTHING, Condition, Range, Tag, render
 from memdb.vectors.index import IndexInfo
@@ -118,7 +118,7 @@ def measure(
     field: str,
     filters: tuple[GridFilter, ...],
     efs: tuple[int, ...],
-    queries: Floats,
+    queries: Vectors,
     k: int,
     *,
     own_keys: tuple[str, ...] = (),
@@ -195,7 +195,7 @@ def _cell(
     field: str,
     chosen: GridFilter,
     ef: int,
-    queries: Floats,
+    queries: Vectors,
     k: int,
     own: tuple[str, ...],
     truth: Neighbours,

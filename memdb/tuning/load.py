@@ -19,7 +19,7 @@ from memdb.errors import MemDBError
 from memdb.intervals import Numbers
 from memdb.tuning.run import SweepRequest
 from memdb.vectors import distance
-from memdb.vectors.distance import Floats
+from memdb.vectors.distance import Vectors
 from memdb.vectors.filters import Condition
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import KnnRequest, Template, template
@@ -54,7 +54,7 @@ def questions(
     client: Client,
     info: IndexInfo,
     request: SweepRequest,
-    vectors: Floats,
+    vectors: Vectors,
     ef_runtime: int,
     *,
     k: int,

@@ -33,7 +33,7 @@ from memdb.tuning.settling import reference_ef
 from memdb.tuning.source import Documents, File, Given, Repeated, Selected, Source, Texts, Unseen
 from memdb.tuning.vectors import documents
 from memdb.vectors import chance, distance, upload
-from memdb.vectors.distance import Floats
+from memdb.vectors.distance import Floats, Vectors
 from memdb.vectors.exact import Neighbours, nearest
 from memdb.vectors.filters import EVERYTHING, Condition, Raw, render
 from memdb.vectors.index import IndexInfo, VectorParams
@@ -97,7 +97,7 @@ def unseen(
     matching: frozenset[str] | None = None  # of `some` those under the filter, where these are not all
     if keys:
         named = of_keys(client, info, field, keys)
-        bases = _Documents(named.own_keys, named.vectors)
+        bases = _Documents(named.own_keys, np.asarray(named.vectors, np.float32))
         some = drawn or _random(client, info, field, unseen_like.SAMPLE, seed, EVERYTHING, report)
     elif drawn is not None:
         some = drawn
@@ -336,7 +336,7 @@ def content_of(path: str) -> bytes:
 
 
 def made(
-    vectors: Floats,
+    vectors: Vectors,
     labels: Sequence[str],
     own_keys: Sequence[str] = (),
     source: Source = Given(),  # noqa: B008  # frozen
@@ -346,7 +346,8 @@ def made(
 ) -> Queries:
     """Queries (n, d) with their digest. `own_keys` may be empty: none of them is a document."""
     own = tuple(own_keys) or ("",) * len(labels)
-    digest = hashlib.sha256(np.ascontiguousarray(vectors, np.float32).tobytes())
+    type_ = np.float64 if vectors.dtype == np.float64 else np.float32
+    digest = hashlib.sha256(np.ascontiguousarray(vectors, type_).tobytes())
     digest.update("\0".join(own).encode("utf-8", "surrogateescape"))
     if asks:
         digest.update(repr(asks).encode("utf-8", "surrogateescape"))

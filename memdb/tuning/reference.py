@@ -208,7 +208,7 @@ def _nearer(
             if key in own:
                 continue
             vectors = np.stack([sample.blocks[b].vectors[i] for b, i in at[key]])
-            asked = np.repeat(queries.vectors[row : row + 1], len(vectors), axis=0)
+            asked = np.repeat(queries.vectors[row : row + 1].astype(np.float64), len(vectors), axis=0)
             unsure = float(distance.uncertainty(asked, vectors, metric, type_).max())
             if length < last - unsure:
                 rows.append(row)

@@ -15,7 +15,7 @@ from memdb.display import percent
 from memdb.intervals import Interval
 from memdb.tuning.estimate import Estimate
 from memdb.tuning.source import Source, Unseen, words
-from memdb.vectors.distance import Doubles, Floats
+from memdb.vectors.distance import Doubles, Floats, Vectors
 from memdb.vectors.filters import Raw
 
 Ranks = NDArray[np.int16]
@@ -213,7 +213,7 @@ class Ask:
 class Queries:
     """The vectors that are asked."""
 
-    vectors: Floats  # (q, dim); in a run as they were sent, rounded to the type of the index
+    vectors: Vectors  # (q, dim); in a run as they were sent, rounded to the type of the index
     labels: tuple[str, ...]  # for people: the key or text of each, or "row 12 of file.npy"
     # Key of the document that a query is, or was made from: left out of its results. "" where there is none.
     own_keys: tuple[str, ...]

@@ -11,8 +11,7 @@ from memdb.tuning.run import SweepRequest
 LEAST_EF = 500  # to begin with, or the largest that is measured; it is doubled from there
 MOST_EF = 4_096  # unless more is measured
 TRIED = 128  # queries that tell whether a higher EF would find more
-SURE_EF = 1_000  # below, any nearer hit of these queries raises it
-SETTLED = 0.001  # share of nearer hits at twice the EF, up to which it is not raised further
+SETTLED = 0.003  # share of nearer hits at twice the EF, up to which it is not raised further
 _ROUNDING = 1e-5  # of distances that the engine computed in float32
 
 
@@ -27,7 +26,7 @@ def settled(
     """The lowest doubling of an EF_RUNTIME beyond which another brings next to nothing nearer.
 
     Some queries are asked at a time. As soon as those that are left cannot change it, it is doubled; where
-    half of them gained nothing, the others are not asked. Below SURE_EF all are asked, and none may gain.
+    half of them gained nothing, the others are not asked.
 
     Args:
         ask: answers of the queries in a slice, at an EF_RUNTIME.
@@ -43,8 +42,7 @@ def settled(
     while ef > 0 and 2 * ef <= limit:
         further: list[load.Answer] = []
         hits = nearer = 0
-        passing = SETTLED if ef >= SURE_EF else 0.0
-        while len(further) < tried and nearer <= passing * k * tried:
+        while len(further) < tried and nearer <= SETTLED * k * tried:
             end = min(len(further) + load.BATCH, tried)
             if len(answers) < end:
                 answers += ask(slice(len(answers), end), ef)
@@ -52,9 +50,9 @@ def settled(
             hits += sum(len(keys) for keys, _ in some)
             nearer += sum(map(_nearer_hits, answers[len(further) : end], some))
             further += some
-            if not nearer and 2 * len(further) >= tried and ef >= SURE_EF:
+            if not nearer and 2 * len(further) >= tried:
                 break
-        if nearer <= passing * hits:
+        if nearer <= SETTLED * hits:
             break
         ef, answers = 2 * ef, further
     return ef, answers

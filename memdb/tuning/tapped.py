@@ -38,8 +38,8 @@ def queries(
 ) -> Queries:
     """The searches of one field that a record holds, as they can be asked now.
 
-    Those whose vector does not fit the field, or whose filter the engine refuses or lets nothing through,
-    are left out, and `Queries.notes` says how many.
+    Those of other indexes or fields, whose vector does not fit, whose K or EF_RUNTIME the engine does not
+    take, or whose filter it refuses or lets nothing through, are left out; `Queries.notes` says how many.
 
     Args:
         client: where the index is.
@@ -64,7 +64,9 @@ def queries(
             "Choose that field.",
         )
     notes: list[str] = []
-    fitting = _fitting(of_field, params, info, notes)
+    if others := len(record.searches) - len(of_field):
+        notes.append(f"{_LEFT} {others:,} of other indexes or fields.")
+    fitting = _fitting(_within(client, of_field, notes), params, info, notes)
     chosen = _chosen(fitting, most, newest, notes)
     askable = _askable(client, info, chosen, notes)
     asks = tuple(
@@ -110,6 +112,22 @@ def _of_index(client: Client, info: IndexInfo, record: Record) -> list[Tapped]:
             "Choose that index; one that is not on this server any more cannot be asked.",
         )
     return of_index
+
+
+def _within(client: Client, searches: Sequence[Tapped], notes: list[str]) -> list[Tapped]:
+    """The searches whose K and EF_RUNTIME this engine takes: the record may be of another."""
+    dialect = client.server.dialect
+    most_k, most_ef = dialect.limits.k, dialect.limits.ef_runtime
+    taken = [each for each in searches if each.call.k <= most_k and (each.call.ef_runtime or 0) <= most_ef]
+    above = f"above what {dialect.title} takes ({most_k:,} and {most_ef:,})"
+    if not taken:
+        raise BadInput(
+            f"K or EF_RUNTIME of every search of the record is {above}.",
+            "Tap the application that searches this server.",
+        )
+    if others := len(searches) - len(taken):
+        notes.append(f"{_LEFT} {others:,} of which K or EF_RUNTIME is {above}.")
+    return taken
 
 
 def _fitting(

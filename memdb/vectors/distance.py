@@ -192,11 +192,17 @@ def to_bytes(vector: NDArray[np.floating], type_: str) -> bytes:
     return vector.astype(DTYPES[type_], copy=False).tobytes()
 
 
-def as_sent(vectors: NDArray[np.floating], type_: str) -> Floats:
+@overload
+def as_sent(vectors: Floats, type_: str) -> Floats: ...
+@overload
+def as_sent(vectors: Vectors, type_: str) -> Vectors: ...
+def as_sent(vectors: Vectors, type_: str) -> Vectors:
     """Query vectors (n, d) as an index of this type receives them, which is what its answer is to."""
-    if type_ in ("FLOAT32", "FLOAT64"):
+    if type_ == "FLOAT64":
+        return vectors
+    if type_ == "FLOAT32":
         return np.asarray(vectors, dtype=np.float32)
-    whole = np.ascontiguousarray(vectors)
+    whole = np.ascontiguousarray(vectors, dtype=np.float32)
     return from_bytes(to_bytes(whole, type_), type_).astype(np.float32).reshape(whole.shape)
 
 
@@ -227,7 +233,7 @@ def from_bytes(value: bytes, type_: str) -> Vectors:
     return np.frombuffer(value, dtype=DTYPES[type_]).astype(np.float32, copy=False)
 
 
-def directed(vector: Floats, metric: str) -> Floats:
+def directed(vector: Vectors, metric: str) -> Vectors:
     """The same vector (d,), which has a direction where the metric needs one.
 
     Raises:
@@ -243,8 +249,12 @@ def directed(vector: Floats, metric: str) -> Floats:
     return vector
 
 
-def checked(vector: object, dim: int, where: str) -> Floats:
-    """A vector from a user, as (dim,) float32.
+@overload
+def checked(vector: object, dim: int, where: str) -> Floats: ...
+@overload
+def checked(vector: object, dim: int, where: str, type_: str) -> Vectors: ...
+def checked(vector: object, dim: int, where: str, type_: str = "FLOAT32") -> Vectors:
+    """A vector from a user or a document, as (dim,) float32; float64 for a field of FLOAT64.
 
     Raises:
         BadVector: not numbers, not finite, or not `dim` of them.
@@ -281,7 +291,7 @@ def checked(vector: object, dim: int, where: str) -> Floats:
             got=got,
         )
     with np.errstate(over="ignore"):
-        single = numbers.astype(np.float32)
+        single = numbers.astype(np.float32)  # beyond it nothing is compared here, of any type
     if not np.isfinite(single).all():
         raise BadVector(
             "The vector holds a value that is not finite, or too large for float32.",
@@ -289,7 +299,7 @@ def checked(vector: object, dim: int, where: str) -> Floats:
             expected=dim,
             got=dim,
         )
-    return single
+    return numbers if type_ == "FLOAT64" else single
 
 
 def profile_words(distances: Doubles) -> str:

@@ -16,6 +16,7 @@ from decimal import Decimal
 from functools import lru_cache
 
 from memdb.cluster.dialects import REDISEARCH_SPLITS, STOP_WORDS, Dialect
+from memdb.display import numbers_apart
 from memdb.errors import BadFilter, RefusedFilter, UnknownField, UnsupportedFeature
 from memdb.vectors import expression
 from memdb.vectors.conditions import EVERYTHING, And, Condition, Not, Or, Range, Raw, Tag, Text
@@ -139,8 +140,9 @@ class _Writer:
         low = -math.inf if condition.low is None else float(condition.low)
         high = math.inf if condition.high is None else float(condition.high)
         if low > high:
+            text = numbers_apart((low, high))
             raise BadFilter(
-                f"The range of '{condition.field}' runs from {low:g} to {high:g}.",
+                f"The range of '{condition.field}' runs from {text[low]} to {text[high]}.",
                 "Put the smaller number first.",
             )
         if low == high and not (with_low and with_high) and not self.dialect.empty_ranges:

@@ -16,7 +16,7 @@ from memdb.cluster.dialects import Dialect
 from memdb.cluster.target import Target
 from memdb.errors import OutOfRange
 from memdb.vectors import distance
-from memdb.vectors.distance import Floats
+from memdb.vectors.distance import Floats, Vectors
 from memdb.vectors.filters import EVERYTHING, Condition, Rendered, attribute, render
 from memdb.vectors.index import IndexInfo, VectorParams
 
@@ -184,7 +184,7 @@ def filled(made: Template, request: KnnRequest) -> Command:
             square = sent @ sent
         if math.isfinite(square) and square > 0:
             return Command((*made.before, given, *made.after))
-    vector = distance.checked(numbers(given), made.params.dim, made.where)
+    vector = distance.checked(numbers(given), made.params.dim, made.where, made.params.type)
     vector = distance.directed(vector, made.params.metric)
     return Command((*made.before, distance.to_bytes(vector, made.params.type), *made.after))
 
@@ -254,9 +254,17 @@ def returnable(info: IndexInfo) -> tuple[str, ...]:
     return tuple(f.name for f in info.fields if f.kind != "VECTOR")
 
 
-def vector_param(vector: Floats) -> bytes:
-    """A vector (d,) as a request holds it: small and hashable."""
-    return vector.astype("<f4").tobytes()
+def vector_param(vector: Vectors) -> tuple[float, ...] | bytes:
+    """A vector (d,) as a request holds it, hashable: bytes, or numbers where float32 does not hold them."""
+    with np.errstate(over="ignore"):
+        single = vector.astype("<f4")
+    return single.tobytes() if np.array_equal(single, vector, equal_nan=True) else tuple(vector.tolist())
+
+
+def received(request: KnnRequest, params: VectorParams) -> Vectors:
+    """The query (1, d) as the index receives it, which is what its answer is to."""
+    given = np.asarray(numbers(request.vector))
+    return distance.as_sent(given.reshape(1, -1), params.type)
 
 
 def numbers(vector: tuple[float, ...] | bytes) -> Floats | tuple[float, ...]:

@@ -16,7 +16,7 @@ from memdb.display import line
 from memdb.errors import BadVector, EngineError, MemDBError, NotFound, SilentShard, UnsupportedFeature
 from memdb.vectors import distance, shards, stored
 from memdb.vectors.counts import TAG_VALUES, TagValue, TagValues, count, numeric_bounds, tag_values
-from memdb.vectors.distance import Doubles, Floats
+from memdb.vectors.distance import Doubles, Vectors
 from memdb.vectors.filters import may_be_broken
 from memdb.vectors.index import Field, IndexInfo, VectorParams, index_info, silent_words
 from memdb.vectors.membership import Membership
@@ -99,7 +99,7 @@ class KnnResult:
             )
             notes.append(
                 f"{n:,} of {len(self.keys):,} hits have no distance and stand last: {why}. The engine counts "
-                "them among its K, in the place of others."
+                "them among its K, in the place of others, and may lose nearer documents over them."
             )
         if n := self.without_document:
             notes.append(
@@ -221,8 +221,9 @@ def knn_result(reply: Reply, made: Template, command: Command, took_ms: float) -
     )
 
 
-def document_vector(client: Client, info: IndexInfo, field: str, key: str) -> Floats:
-    """The vector a document holds, (dim,) float32; of several in a JSON document the first that is usable.
+def document_vector(client: Client, info: IndexInfo, field: str, key: str) -> Vectors:
+    """The vector a document holds, (dim,) float32 or, of FLOAT64, float64; of several in a JSON document the
+    first that is usable.
 
     Raises:
         NotFound: no such key, or it has no such field.
@@ -242,7 +243,7 @@ def document_vector(client: Client, info: IndexInfo, field: str, key: str) -> Fl
         usable = np.isfinite(rows).all(axis=1) & (rows.any(axis=1) | (params.metric != "COSINE"))
         vector = rows[int(usable.argmax())]
         return distance.directed(
-            distance.checked(vector, params.dim, f"'{vector_field.name}'"), params.metric
+            distance.checked(vector, params.dim, f"'{vector_field.name}'", params.type), params.metric
         )
     except BadVector as exc:
         raise BadVector(

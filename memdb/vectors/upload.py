@@ -21,7 +21,7 @@ from memdb.array_files import read_array
 from memdb.display import bytes_text, line
 from memdb.errors import BadVector
 from memdb.vectors import distance
-from memdb.vectors.distance import Floats
+from memdb.vectors.distance import Vectors
 
 # Where a vector stands in what models and stores answer: OpenAI, Cohere, Ollama, Gemini, Vertex, Bedrock.
 _NAMES = (
@@ -42,8 +42,9 @@ _DECIMAL_COMMAS = re.compile(r"\s*[-+]?\d+,\d+(?:[eE][-+]?\d+)?\s*")
 _PRINTED = re.compile(r"(?:array\()?\s*(\[.*\])\s*(?:,\s*dtype=[\w.]+\s*)?\)?", re.DOTALL)
 
 
-def from_text(text: str, dim: int, where: str) -> Floats:
-    """Numbers as JSON, as NumPy prints them, or separated by commas, semicolons or blanks, (dim,) float32.
+def from_text(text: str, dim: int, where: str, type_: str = "FLOAT32") -> Vectors:
+    """Numbers as JSON, as NumPy prints them, or separated by commas, semicolons or blanks, (dim,) float32 or,
+    for a field of FLOAT64, float64.
 
     JSON may be a list, an object with a vector in it, or the whole reply of an embeddings service.
 
@@ -72,11 +73,11 @@ def from_text(text: str, dim: int, where: str) -> Floats:
         if not all(isinstance(row, list) and len(row) == 1 for row in rows):
             raise _several(len(rows), dim, where)
         rows = [[number for row in rows if isinstance(row, list) for number in row]]  # a column
-    return distance.checked(rows[0], dim, where)
+    return distance.checked(rows[0], dim, where, type_)
 
 
-def from_file(name: str, content: bytes, dim: int, type_: str, where: str) -> Floats:
-    """The vector in an uploaded file, (dim,) float32.
+def from_file(name: str, content: bytes, dim: int, type_: str, where: str) -> Vectors:
+    """The vector in an uploaded file, (dim,) float32 or, for a field of FLOAT64, float64.
 
     `.npy` is read without pickle; `.bin` holds the numbers as the index stores them; anything else is text.
 
@@ -86,11 +87,11 @@ def from_file(name: str, content: bytes, dim: int, type_: str, where: str) -> Fl
     _check_size(f"'{line(name)}'", len(content), dim)
     suffix = name.rsplit(".", 1)[-1].lower()
     if suffix == "npy":
-        return distance.checked(array(name, content, dim), dim, where)
+        return distance.checked(array(name, content, dim), dim, where, type_)
     if suffix == "bin":
-        return distance.checked(distance.from_bytes(content, type_), dim, where)
+        return distance.checked(distance.from_bytes(content, type_), dim, where, type_)
     try:
-        return from_text(decoded(content), dim, where)
+        return from_text(decoded(content), dim, where, type_)
     except UnicodeDecodeError:
         raise BadVector(
             f"'{line(name)}' is neither text nor .npy nor .bin.",

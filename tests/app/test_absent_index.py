@@ -33,7 +33,6 @@ def app(demo_target: Target, home: Path, monkeypatch: pytest.MonkeyPatch) -> App
 
 
 def test_every_page_says_that_the_index_of_its_link_is_not_there(app: AppTest) -> None:
-    app.run()
     for file in (page[0] for pages in frame.PAGES.values() for page in pages):
         app.switch_page(str(app_folder() / "pages" / file))
         app.query_params["index"] = "idx:gone *s*"

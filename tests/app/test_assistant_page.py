@@ -48,7 +48,6 @@ def opened(demo_target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
         if "index" in query:
             app.query_params["index"] = query["index"]
-        app.run()
         for key, value in query.items():
             app.query_params[key.replace("__", ".")] = value
         app.switch_page(str(PAGE)).run()

@@ -104,7 +104,6 @@ def app(
 
 def opened(app: AppTest, view: str = "Card", cluster: str = CARTS) -> AppTest:
     """The AWS page at a cluster and a view, as a link opens it."""
-    app.run()
     app.query_params["aws.region"] = REGION
     app.query_params["aws.view"] = view
     app.query_params["aws.cluster"] = cluster
@@ -313,7 +312,6 @@ def test_clusters_that_are_made_or_deleted(app: AppTest, answers: dict[str, Any]
 
 
 def at_durability(app: AppTest, cluster: str = CARTS) -> AppTest:
-    app.run()
     app.query_params["aws.region"] = REGION
     app.query_params["aws.cluster"] = cluster
     app.switch_page(str(DURABILITY)).run()

@@ -60,7 +60,6 @@ def open_app(
     for name, value in {**environment(server_target, tmp_path), **moto, "MEMDB_ALLOW_ADDRESSES": "1"}.items():
         monkeypatch.setenv(name, value)
     app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
-    app.run()
     app.switch_page(str(PAGE)).run()
     assert not app.exception
     yield app
@@ -163,7 +162,6 @@ def test_the_sample_needs_no_credentials_and_says_what_it_is(
     for name, value in environment(demo_target, tmp_path).items():
         monkeypatch.setenv(name, value)
     app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
-    app.run()
     app.query_params["aws.sample"] = "true"
     app.query_params["aws.view"] = view
     app.switch_page(str(PAGE)).run()

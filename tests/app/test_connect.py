@@ -60,7 +60,6 @@ def open_app(server_target: Target, folder: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv(variable, value)
     monkeypatch.setenv("MEMDB_ALLOW_ADDRESSES", "1")
     app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
-    app.run()
     app.switch_page(str(CONNECT)).run()
     assert not app.exception
     yield app

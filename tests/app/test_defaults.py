@@ -31,7 +31,6 @@ def opened(demo_target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def _values(app: AppTest, page: str) -> dict[str, object]:
     """What the widgets of a page hold before anything was touched."""
-    app.run()
     app.switch_page(str(app_folder() / "pages" / page)).run()
     assert not app.exception
     kinds = (

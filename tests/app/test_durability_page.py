@@ -24,7 +24,6 @@ def opened(demo_target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv(name, value)
     app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
     app.query_params["drill.seconds"] = "2"
-    app.run()
     return app.switch_page(str(PAGE)).run()
 
 

@@ -40,7 +40,7 @@ def app(proxy: Standin, home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setenv("MEMDB_URL", proxy.target.address)
     monkeypatch.setenv("MEMDB_PASSWORD", proxy.target.password)
     monkeypatch.setenv("MEMDB_HOME", str(home / "memorydb"))
-    return AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S).run()
+    return AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
 
 
 def test_the_library_finds_the_same_as_on_the_engine(proxy: Standin, demo_target: Target) -> None:
@@ -96,7 +96,7 @@ def test_home_counts_the_values_it_shows_and_says_what_it_does_not_count(
 
 
 def test_search_shows_hits_and_what_memorydb_lacks(app: AppTest, proxy: Standin) -> None:
-    assert "MemoryDB" in texts(app)
+    assert "MemoryDB" in texts(app.run())
     app.query_params["search.q"] = "restore a table"
     app.switch_page(str(SEARCH)).run()
     assert calm(app), texts(app)

@@ -34,7 +34,6 @@ def past(demo_target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def app_at(view: str) -> AppTest:
     app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
     app.query_params["metrics.view"] = view
-    app.run()
     return app.switch_page(str(PAGE)).run()
 
 
@@ -135,6 +134,7 @@ def test_a_wrong_setting_or_a_damaged_history_takes_no_other_page_down(
 def test_recall_that_is_watched_is_drawn_and_its_alert_stands_everywhere(
     past: Past, demo_target: Target
 ) -> None:
+    AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S).run()  # the first sample
     app = app_at("Recall")
     assert any("No recall is watched" in str(m.value) for m in app.markdown)
     watch = Watch("idx:embeddings", ef_runtime=32, target=0.9)

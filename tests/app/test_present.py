@@ -33,7 +33,6 @@ def opened(demo_target: Target, home: Path, monkeypatch: pytest.MonkeyPatch) -> 
         app = AppTest.from_file(str(ROOT / "memdb/ui/entry.py"), default_timeout=PATIENCE_S)
         if "index" in query:  # a browser's link is there from the first run
             app.query_params["index"] = query["index"]
-        app.run()
         app.switch_page(str(ROOT / "pages/present.py"))
         app.query_params["step"] = step
         for name, value in query.items():

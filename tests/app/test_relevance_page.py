@@ -70,7 +70,6 @@ def labelled(home: Path, prefix: str) -> None:
 
 
 def relevance(app: AppTest) -> AppTest:
-    app.run()
     app.switch_page(RELEVANCE).run()
     assert not app.exception
     return app
@@ -123,8 +122,9 @@ def test_the_index_of_the_demo_s_set_opens_with_it_and_others_lead_there(
         try:
             relevance(app)
             assert app.segmented_control(key="relevance.labels").value == "mine"
-            links = [link.proto for link in app.get("page_link")]
-            assert [link for link in links if link.label == "Try it on the demo's labelled index"]
+            app.button(key="relevance.try").click().run()
+            assert app.selectbox(key="index").value == name
+            assert app.segmented_control(key="relevance.labels").value == "demo"
             again = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
             again.query_params["index"] = name
             assert relevance(again).segmented_control(key="relevance.labels").value == "demo"
@@ -229,7 +229,6 @@ def judging(app: AppTest) -> AppTest:
     app.query_params["search.by"] = "Text"
     app.query_params["search.q"] = " age of a horse "
     app.query_params["search.view"] = "Judge"
-    app.run()
     app.switch_page(SEARCH).run()
     assert not app.exception
     return app

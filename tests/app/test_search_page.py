@@ -29,7 +29,7 @@ HOSTILE = "<script>alert(1)</script> **b** ![x](http://evil.example/x.png) \x1b[
 def started(target: Target, home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     for name, value in environment(target, home).items():
         monkeypatch.setenv(name, value)
-    return AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S).run()
+    return AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
 
 
 @pytest.fixture
@@ -50,9 +50,6 @@ def searched(app: AppTest, **query: object) -> AppTest:
     """The Search page as a link opens it."""
     for name, value in query.items():
         app.query_params[name.replace("__", ".")] = value
-    # The first run has chosen an index, among whatever the engine holds by then.
-    if any(box.key == "index" and query.get("index") in box.options for box in app.selectbox):
-        app.session_state["index"] = query["index"]
     return app.switch_page(str(SEARCH)).run()
 
 
@@ -73,7 +70,7 @@ def hits(app: AppTest) -> pd.DataFrame:
 def test_home_says_what_is_there(app: AppTest, demo_target: Target) -> None:
     with connect(demo_target) as client:  # other tests of this run may have begun sessions
         sessions = len(client.execute("SCAN", 0, "MATCH", "session:*", "COUNT", 100_000)[1])
-    assert calm(app)
+    assert calm(app.run())
     assert app.metric[0].value.startswith("Redis 8.2")
     assert {m.label: m.value for m in app.metric}["Sessions"] == str(sessions)
     table = app.dataframe[0].value
@@ -89,7 +86,7 @@ def test_home_says_what_is_there(app: AppTest, demo_target: Target) -> None:
 
 
 def test_home_leads_to_every_page_and_each_value_to_its_documents(app: AppTest) -> None:
-    links = app.get("page_link")
+    links = app.run().get("page_link")
     led = {link.proto.page for link in links if not link.proto.query_string}
     assert len(led) >= len([page for pages in frame.PAGES.values() for page in pages]) - 1, "all but itself"
     queries = [parse_qs(link.proto.query_string) for link in links if link.proto.query_string]
@@ -104,7 +101,7 @@ def test_home_leads_to_every_page_and_each_value_to_its_documents(app: AppTest) 
 def test_home_of_an_empty_server_offers_the_demo(
     own: Client, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = started(own.target, home, monkeypatch)
+    app = started(own.target, home, monkeypatch).run()
     assert calm(app)
     assert "This server is empty" in texts(app)
     assert [b.label for b in app.button if "demo" in b.label] == ["Load the demo data"]
@@ -113,7 +110,7 @@ def test_home_of_an_empty_server_offers_the_demo(
 def test_a_read_only_empty_server_offers_no_loading(
     own: Client, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reader = started(own.target.read_only(), home, monkeypatch)
+    reader = started(own.target.read_only(), home, monkeypatch).run()
     assert calm(reader)
     assert not [b.label for b in reader.button if "demo" in b.label]
     assert "read-only" in texts(reader)
@@ -130,8 +127,7 @@ def test_search_of_a_server_without_an_index(
 @pytest.mark.parametrize("page", ["home", "search"])
 def test_a_server_that_is_down_is_explained(page: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = started(Target.parse("redis://127.0.0.1:1"), home, monkeypatch)
-    if page == "search":
-        app = searched(app)
+    app = searched(app) if page == "search" else app.run()
     assert not app.exception
     assert "No answer from" in texts(app).replace("\\", "")
 

@@ -57,7 +57,6 @@ def app(own_engine: Engine, home: Path, monkeypatch: pytest.MonkeyPatch) -> AppT
 
 def opened(app: AppTest, **query: str) -> AppTest:
     """The page as a link opens it."""
-    app.run()
     for name, value in query.items():
         app.query_params[f"sessions.{name}"] = value
     return app.switch_page(str(PAGE)).run()

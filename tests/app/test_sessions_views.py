@@ -68,6 +68,25 @@ def langchain(server: Client, id_: str, *texts_: str) -> None:
         server.execute("LPUSH", f"message_store:{id_}", json.dumps(message))
 
 
+def test_a_key_a_message_and_a_conversation_in_one_text(app: AppTest, server: Client) -> None:
+    for number, role in enumerate(("user", "assistant"), 1):
+        message = {"role": role, "content": f"talk {number}"}
+        server.execute("SET", f"talk:ann:a:{number}", json.dumps(message))
+    server.execute("SET", "log:1", f"Benutzer: {HOSTILE}\nAssistent: ho")
+    opened(app)
+    healthy(app)
+    options = {option.partition(" · ")[2]: option for option in app.selectbox(key="sessions.format").options}
+    assert "talk:…:*" in options
+    for keys, id_, said, turns in (("talk:…:*", "ann:a", "talk 2", 2), ("log:", "1", "ho", 2)):
+        app.selectbox(key="sessions.format").set_value(options[keys]).run()
+        healthy(app)
+        (frame,) = frames(app)[:1]
+        assert (list(frame["session"]), list(frame["turns"])) == ([id_], [turns])
+        app.text_input(key="sessions.open").set_value(id_).run()
+        healthy(app)
+        assert said in texts(app)
+
+
 def test_sessions_of_another_format(app: AppTest, server: Client) -> None:
     langchain(server, "s1", "Hello there", HOSTILE)
     langchain(server, "s2", "Other")

@@ -40,7 +40,6 @@ def test_every_page_stands_and_says_that_the_server_does_not_answer(
         app.run()
     os.kill(stoppable.pid, signal.SIGSTOP)
     try:
-        app.run()
         with monkeypatch.context() as patch:
             patch.setattr(cached, "ANSWER_S", 0.3)  # each of fifteen pages waits so long
             for page in PAGES:

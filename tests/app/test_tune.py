@@ -89,11 +89,10 @@ def opened(
         monkeypatch.setenv(variable, value)
     app = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
     app.query_params["index"] = name
-    app.run()
     app.query_params["index"] = name
     for key, value in query.items():
         app.query_params[key.replace("__", ".")] = str(value)
-    return app.switch_page(str(page)).run().run()
+    return app.switch_page(str(page)).run()
 
 
 def texts(app: AppTest) -> str:
@@ -238,7 +237,13 @@ def test_runs_of_other_indexes_are_offered_before_the_first_of_this(
     app = opened(small.target, folder, monkeypatch, RECALL, prefix + "none")
     assert not app.exception
     assert "Measured before, of other indexes:" in texts(app)
-    assert [link for link in app.get("page_link") if f"recall.run={entry.id}" in link.proto.query_string]
+    app.button(key=f"recall.before.{entry.id}").click().run()
+    assert app.selectbox(key="recall.run").value == entry.id
+    app.selectbox(key="index").set_value(entry.index).run()
+    assert app.selectbox(key="recall.run").value == entry.id
+    app.selectbox(key="index").set_value(prefix + "none").run()
+    assert not app.exception
+    assert "Which EF_RUNTIME meets the target?" in texts(app), "a run of the index that was left stays there"
 
 
 def test_a_sweep_ends_in_one_sentence_and_is_saved(page_run: AppTest, folder: Path) -> None:

@@ -31,7 +31,7 @@ def app(standin: Standin, home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTes
     monkeypatch.setenv("MEMDB_URL", standin.target.address)
     monkeypatch.setenv("MEMDB_PASSWORD", standin.target.password)
     monkeypatch.setenv("MEMDB_HOME", str(home / "valkey"))
-    return AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S).run()
+    return AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -204,6 +204,7 @@ def test_vectors_without_a_distance_are_last_and_named(
     assert {key.rpartition(":")[2] for key in result.keys[len(good) :]} == set(bad)
     assert result.undefined == len(bad)
     assert "4 of 34 hits have no distance" in result.notes[0]
+    assert "may lose nearer documents over them" in result.notes[0]
 
     truth = exact.nearest(read.blocks(client, info), np.array([[1, 0, 0]], np.float32), 40, "COSINE")
     wide = {name: np.frombuffer(blob, "<f4").astype(np.float64) for name, blob in good.items()}
@@ -220,6 +221,40 @@ def test_vectors_without_a_distance_are_last_and_named(
         search.knn(client, KnnRequest(info.name, (0.0, -0.0, 0.0)), info)
     with pytest.raises(BadVector, match="zero"):
         search.knn(client, KnnRequest(info.name, vector_param(np.zeros(DIM, np.float32))), info)
+
+
+def test_what_zero_vectors_take_from_an_exact_index_is_measured_and_named(
+    client: Client,
+    prefix: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Comparing every vector, RediSearch still loses near ones: no number is below one that is none."""
+    rows = np.random.default_rng(3).normal(size=(150, DIM)).astype("<f4")
+    rows[[2, 60]] = 0
+    _index(client, prefix, {}, FlatField("v", DIM, "COSINE"))
+    # Into an index that is there: what is lost depends on the order of the documents.
+    client.pipeline([("HSET", f"{prefix}d:{i}", "v", row.tobytes()) for i, row in enumerate(rows)])
+    until(lambda: index.index_info(client, prefix + "idx").documents == len(rows), "all are indexed")
+    info = _built(client, prefix + "idx")
+    wide = rows.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        far = 1 - wide @ wide.T / np.linalg.norm(wide, axis=1) / np.linalg.norm(wide, axis=1)[:, None]
+    np.fill_diagonal(far, np.inf)
+    found = []
+    for i in [i for i in range(150) if i not in (2, 60)]:
+        near = {f"{prefix}d:{j}" for j in np.argsort(np.nan_to_num(far[i], nan=np.inf))[:5]}
+        hits = search.knn(client, KnnRequest(info.name, vector_param(rows[i]), k=6), info).keys
+        others = [key for key in hits if key != f"{prefix}d:{i}"][:5]
+        found.append(len(near & set(others)) / 5)
+    monkeypatch.setenv("MEMDB_HOME", str(tmp_path))
+    words = ["recall", "--index", info.name, "--documents", "--k", "5", "--clients", "0", "--json"]
+    assert main([*words, "--url", client.target.url]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["curve"][0]["recall"] == pytest.approx(np.mean(found), abs=1e-3)
+    assert np.mean(found) < 0.5
+    assert "loses nearer documents over them" in json.dumps(told)
 
 
 def test_zero_is_a_place_where_the_metric_has_one(client: Client, prefix: str) -> None:

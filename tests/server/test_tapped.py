@@ -220,6 +220,8 @@ def test_what_cannot_be_asked_is_left_out_and_told(index: Client, tmp_path: Path
         words("@colour:{none}", 3, 9, QUERIES[0]),
         words("@gone:[1 2]", 3, 9, QUERIES[0]),
         words("*", 3, 9, QUERIES[0], index="other"),
+        words("*", index.server.dialect.limits.k + 1, 9, QUERIES[0]),
+        words("*", 3, index.server.dialect.limits.ef_runtime + 1, QUERIES[0]),
     ]
     path = recorded(tmp_path / "tap.parquet", *good, *odd)
     run = recall(
@@ -231,6 +233,8 @@ def test_what_cannot_be_asked_is_left_out_and_told(index: Client, tmp_path: Path
     assert run.request.k == 3
     notes = " ".join(run.notes)
     for part in (
+        "Left out of the record: 1 of other indexes or fields.",
+        "Left out of the record: 2 of which K or EF_RUNTIME is above what",
         "Left out of the record: 1 of which the vector has another length.",
         "Left out of the record: 1 of which the vector is zero or not finite.",
         "Left out of the record: 1 of which the index does not take the filter any more.",

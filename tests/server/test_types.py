@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -180,3 +181,33 @@ def test_values_beyond_float32_are_no_queries_and_no_points(client: Client, pref
     assert len(drawn_map.keys) == 54
     assert not large & set(drawn_map.keys)
     assert any("6 documents without a usable vector" in note for note in drawn_map.notes)
+
+
+@pytest.mark.parametrize("given", ["--key", "npy", "bin", "json"])
+@pytest.mark.parametrize("offset", [1e3, 1e6])
+def test_a_query_of_float64_keeps_its_digits(
+    client: Client, prefix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], given: str, offset: float
+) -> None:
+    """Far from the origin float32 moves a query by as much as its neighbours lie away."""
+    rows = offset + offset * 1e-7 * np.random.default_rng(8).normal(size=(200, 8))
+    index.create(client, IndexSpec(prefix + "idx", (FlatField("v", 8, "L2", "FLOAT64"),), (prefix + "d:",)))
+    client.pipeline(
+        [("HSET", f"{prefix}d:{i}", "v", row.astype("<f8").tobytes()) for i, row in enumerate(rows)]
+    )
+    until(lambda: index.index_info(client, prefix + "idx").documents == 200, "all are indexed")
+    far = ((rows - rows[17]) ** 2).sum(axis=1)
+    right = [f"{prefix}d:{i}" for i in np.argsort(far)[:10]]
+    if given == "npy":
+        np.save(tmp_path / "q.npy", rows[17])
+    elif given == "bin":
+        (tmp_path / "q.bin").write_bytes(rows[17].astype("<f8").tobytes())
+    else:
+        (tmp_path / "q.json").write_text(json.dumps(rows[17].tolist()))
+    asked = ["--key", f"{prefix}d:17"] if given == "--key" else ["--vector", str(tmp_path / f"q.{given}")]
+    words = ["search", "--index", prefix + "idx", *asked, "--exact", "--json", "--url", client.target.url]
+    assert main(words) == 0
+    told = json.loads(capsys.readouterr().out)
+    for hits in (told["hits"], told["exact"]["hits"]):
+        assert [hit["key"] for hit in hits] == right
+        np.testing.assert_allclose([hit["distance"] for hit in hits], np.sort(far)[:10], rtol=1e-9)
+    assert told["exact"]["recall"] == 1.0

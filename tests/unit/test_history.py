@@ -60,6 +60,20 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert past.span() == (T0, T0 + 2)
 
 
+@pytest.mark.parametrize("name", ["bin\udcff\udcfe", "cut \ud83d", "a\x00b", "日本"])
+def test_an_index_whose_name_is_no_utf8_is_kept_as_any_other(tmp_path: Path, name: str) -> None:
+    """Its history was set aside as damaged, and with it that of all the other indexes."""
+    path = tmp_path / "h.sqlite"
+    writer = Writer(path)
+    sample = one(indexes=(replace(index(), name=name),))
+    writer.add(T0, [(sample, Rates(2.0))], [Event(T0, "a:1", "index", name, f"{name} was dropped")])
+    writer.close()
+    past = Past(path)
+    (node,), (point,), (event,) = past.nodes(), past.builds(T0, T0), past.events(T0, T0)
+    assert (node.indexes[0].name, point.name, event.name) == (name, name, name)
+    assert event.text == f"{name} was dropped"
+
+
 def test_an_impossible_number_of_documents_is_not_kept_as_none_at_all(tmp_path: Path) -> None:
     """0 would say that the index lost its documents."""
     writer = Writer(tmp_path / "h.sqlite")

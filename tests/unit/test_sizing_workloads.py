@@ -62,7 +62,7 @@ def s3_usd(workload: tuple[Shape, Sessions, Load]) -> float:
     kept = shape.key_bytes + 4 * shape.dim + shape.metadata_bytes + shape.text_bytes
     read = shape.key_bytes + 4 * shape.dim + shape.metadata_bytes
     queries = load.queries_per_s * MONTH_S
-    together = max(load.written_together, load.written_per_s)
+    together = max(load.written_together, load.written_per_s / load.tenants)  # a PUT is of one index
     puts = load.written_per_s * MONTH_S / together
     one_index = shape.vectors / load.tenants
     read_usd = 0.0
@@ -148,6 +148,19 @@ def test_aws_s_worked_example_of_s3_vectors() -> None:
     assert read == pytest.approx(97.3, abs=0.1)
     assert any("knows its tenant" in note for note in one.notes)
     assert not any("knows its tenant" in note for note in example.notes)
+
+
+def test_documents_of_several_tenants_share_no_put() -> None:
+    """3 documents a second: one PUT of 3 in one index, and for 9 tenants a PUT each, counted as 128 KB."""
+    shape, load = Shape(3_000_000, 768, metadata_bytes=500), Load(7, 3, 20)
+    for tenants, puts, words in (
+        (1, 2_628_000, "2,628,000 PUTs of 3 documents"),
+        (9, 7_884_000, "7,884,000 PUTs,"),
+    ):
+        bill = services.s3vectors(shape, replace(load, tenants=tenants), BOOK, Wishes())
+        (written,) = (line for line in bill.lines if line.item == "writes")
+        assert written.usd == pytest.approx(puts * 128 * 1_024 / GIB * 0.20)
+        assert written.how.startswith(words)
 
 
 def test_durable_modes_need_a_replica_and_shards_for_their_writes_and_no_t4g() -> None:

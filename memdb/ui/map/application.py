@@ -18,7 +18,7 @@ from memdb.tuning.source import File
 from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.kit.taps import visible
 from memdb.ui.map.shown import MapView
-from memdb.vectors.distance import Doubles, Floats, distances, prepared
+from memdb.vectors.distance import Doubles, Floats, Vectors, distances, prepared
 
 SEARCHES = 300  # of a record that are laid over the map
 POINTS = 3_000  # of the map that are drawn below them
@@ -46,7 +46,7 @@ class Laid:
         )
 
 
-def laid(vectors: Floats, points: Floats, places: Floats, metric: str) -> Laid:
+def laid(vectors: Vectors, points: Floats, places: Floats, metric: str) -> Laid:
     """Searches laid over a map.
 
     Args:

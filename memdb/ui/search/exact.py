@@ -15,11 +15,11 @@ from memdb.tuning.run import Queries, Truth
 from memdb.ui.kit import cached, charts, parts, safety, state
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.search.shown import SearchView, export
-from memdb.vectors import distance, recall
-from memdb.vectors.distance import Floats
+from memdb.vectors import recall
+from memdb.vectors.distance import Vectors
 from memdb.vectors.index import index_info
 from memdb.vectors.membership import Membership
-from memdb.vectors.query import numbers
+from memdb.vectors.query import received
 from memdb.vectors.titles import titles_of
 
 COMPUTING = JobSlot[Truth]("search.exact_job", every="0.5s")
@@ -98,11 +98,11 @@ def against_exact(shown: SearchView) -> None:
     export(shown, frame)
 
 
-def _sent(shown: SearchView) -> Floats:
+def _sent(shown: SearchView) -> Vectors:
     """(1, dim): the query as the index receives it."""
     request = shown.choice.request
     _, params = shown.info.vector_field(request.field)
-    return distance.as_sent(np.array([numbers(request.vector)], dtype=np.float32), params.type)
+    return received(request, params)
 
 
 def _queries(shown: SearchView) -> Queries:
@@ -130,13 +130,7 @@ def _truth(shown: SearchView) -> Truth | None:
         f"Reads the {matching:,} vectors under the filter ({bytes_text(size)}) in blocks and "
         "compares all of them with the query.",
         ":material/target:",
-    )
-    parts.start_button(
-        "Compute exact neighbours",
-        _start_exact,
-        (shown,),
-        icon=":material/play_arrow:",
-        key="search.exact.start",
+        parts.Act("Compute exact neighbours", _start_exact, (shown,)),
     )
     return None
 

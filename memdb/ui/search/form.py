@@ -19,7 +19,7 @@ from memdb.ui.kit import cached, filter_form, model, parts, state
 from memdb.ui.kit.ef import ef_input
 from memdb.ui.kit.model import ModelChoice
 from memdb.vectors import search, upload, words
-from memdb.vectors.distance import Floats
+from memdb.vectors.distance import Vectors
 from memdb.vectors.filters import And, Condition, Not, Range, Raw, Tag, Text
 from memdb.vectors.fusion import FUSION, METHODS, Fusion
 from memdb.vectors.index import Field, IndexInfo, VectorParams
@@ -82,7 +82,7 @@ class SearchChoice:
 class _Query:
     by: By
     text: str
-    vector: Floats
+    vector: Vectors
     model: ModelChoice | None = None
     embedded: Embedded | None = None
     way: Way = "vectors"
@@ -225,7 +225,7 @@ def _query(target: Target, info: IndexInfo, field: Field, params: VectorParams) 
         vector = upload.from_file(file.name, file.getvalue(), params.dim, params.type, where)
         return _Query("Vector", file.name, vector)
     if pasted.strip():
-        return _Query("Vector", "pasted vector", upload.from_text(pasted, params.dim, where))
+        return _Query("Vector", "pasted vector", upload.from_text(pasted, params.dim, where, params.type))
     return None
 
 
@@ -274,7 +274,8 @@ def _random(target: Target, info: IndexInfo) -> None:
 
 def _settings(target: Target, params: VectorParams) -> tuple[int, int | None]:
     limits = cached.server(target).dialect.limits
-    k = st.number_input(
+    left, right = st.columns(2)
+    k = left.number_input(
         "K",
         min_value=1,
         max_value=limits.k,
@@ -286,12 +287,13 @@ def _settings(target: Target, params: VectorParams) -> tuple[int, int | None]:
     if not params.has_ef:
         st.caption(markdown(params.without_ef))
         return int(k), None
-    ef = ef_input(
-        target,
-        "search.ef",
-        help="How many candidates the graph walk keeps: more finds more of the true neighbours and takes "
-        "longer. Below K the engine uses K.",
-    )
+    with right:
+        ef = ef_input(
+            target,
+            "search.ef",
+            help="How many candidates the graph walk keeps: more finds more of the true neighbours and takes "
+            "longer. Below K the engine uses K.",
+        )
     return int(k), ef
 
 
