@@ -37,6 +37,7 @@ _READ_AFTERWARDS = re.compile(
 _MEANING = re.compile(
     r"([!#$&()*+\-/:<=>@\[\\\]^_`{|}~])"
 )  # all punctuation of ASCII but . , ; % ? and quotes
+_TOLD = 300  # characters from which on a text says how much is not shown; a name is only cut
 _ICON = ":material/"  # is rewritten before Markdown is read, in code spans too; not behind backslashes
 # Words, and what stands between them. A bracket or bar would end the label or table cell around a code span.
 _WORDS = re.compile(rf"({_ICON}|[\s\[\]|]+)")
@@ -48,12 +49,13 @@ def plain(value: str, limit: int = 2_000) -> str:
     ANSI sequences are dropped. Other control characters, bytes that were not UTF-8, marks that change the
     direction of writing and signs without width become visible (\\x07, \\xff, \\u202e, \\u200b); joiners stay
     where they belong to a script or a picture. What is longer than `limit` characters is cut, with a note of
-    how much.
+    how much where it is no name.
     """
     shown = _UNSEEN.sub(_visible, _ANSI.sub("", value[: limit + 1_000].replace("\r\n", "\n")))
     if len(value) <= limit and len(shown) <= limit * 4:
         return shown
-    return f"{shown[:limit]}… ({len(value) - limit:,} more characters)"
+    left = f" ({len(value) - limit:,} more characters)" if limit >= _TOLD else ""
+    return f"{shown[:limit]}…{left}"
 
 
 def line(value: str, limit: int = 200) -> str:
@@ -154,6 +156,19 @@ def percent(share: float) -> str:
 def counted(number: int, what: str, plural: str = "") -> str:
     """A number of things as people write it: 1 document, 2,540 documents."""
     return f"{number:,} {what if number == 1 else plural or what + 's'}"
+
+
+def numbers_apart(numbers: Iterable[float]) -> dict[float, str]:
+    """Each number as text: whole ones whole, others with as few digits as tell all of them apart."""
+    every = set(numbers)
+    if all(abs(number) < 1e15 and number == round(number) for number in every):
+        return {number: f"{number + 0.0:.0f}" for number in every}  # no -0
+    written: dict[float, str] = {}
+    for digits in (6, 9, 12, 15, 17):
+        written = {number: f"{number:.{digits}g}" for number in every}
+        if len(set(written.values())) == len(every):
+            break
+    return written
 
 
 def number_text(value: float) -> str:

@@ -24,7 +24,7 @@ def means_frame(run: Evaluation) -> pd.DataFrame:
         means = {name(m, run.request.k): float(compare.values(run, place, m).mean()) for m in MEASURES}
         rows.append(
             {
-                "": run.names[place],
+                "name": run.names[place],
                 "setting": line(answered.setting.words, 200),
                 **means,
                 "low": ndcg.low,

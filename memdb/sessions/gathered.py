@@ -23,6 +23,7 @@ from memdb.sessions.filters import SessionFilter
 from memdb.sessions.formats import TURNS, Session
 from memdb.sessions.hashes import VALUE_BYTES, seconds
 from memdb.sessions.mapping import TYPES, Format, Reading, read
+from memdb.sessions.messages import is_message
 from memdb.sessions.strategy import Budget, Chosen, Opened, Powers, Pulse, Seen, SessionPage, Sieved
 from memdb.sessions.summaries import HISTORY_BYTES, OPENING, SessionSummary, with_note
 from memdb.sessions.turns import opening
@@ -37,6 +38,7 @@ VALUE_COST = 12 * 2**10  # bytes that a small value counts for: five commands an
 SEEN_BYTES = 64 * 2**10  # of a value that a survey reads for its user and time
 KEYS = 500  # of one page, where several make a session
 OPEN_KEYS = 2_000  # of one session
+_LOOKED_AT = 16  # keys of a format, for whether they hold the ids of their sessions
 LIVE_KEYS = 20  # of an open session that is looked at each second
 _LENGTHS = {**LENGTHS, "string": "STRLEN"}  # what grows with a turn, told without reading
 
@@ -285,8 +287,17 @@ def _parts(
     return [
         _Part(value, read(format_, value.document, value.earlier) if value.document is not None else None)
         for value in values(client, keys, format_, each=each, total=total, entries=entries)
-        if value.kind != "none" and (any_type or value.stored == format_.stored)
+        if value.kind != "none"
+        and (any_type or value.stored == format_.stored)
+        and not _beside(format_, value)
     ]
+
+
+def _beside(format_: Format, value: Value) -> bool:
+    """Whether a value is something else that is kept with a session's messages, under keys like theirs."""
+    if format_.name not in known.KEYED or value.document is None:
+        return False
+    return not is_message(value.document)
 
 
 def _grouped(format_: Format, parts: Sequence[_Part]) -> dict[str, list[_Part]]:
@@ -362,11 +373,30 @@ def _keys(
     if not format_.several:
         return [format_.key_of(id_)], True
     # Where the id stands in the key (as redisvl's and LangGraph's does) SCAN's MATCH leaves few to be read.
-    if _SURROGATE.search(id_) is None:  # half of a pair, from JSON, stands in no key
+    # Half of a pair, from JSON, stands in no key.
+    if _SURROGATE.search(id_) is None and _ids_in_keys(client, format_):
         keys, complete = _matching(client, format_, format_.within(id_), budget, report)
         if keys:
             return keys, complete
     return _matching(client, format_, format_.pattern, budget, report)
+
+
+def _ids_in_keys(client: Client, format_: Format) -> bool:
+    """Whether the id of a session stands in its keys, by some of the format's keys; True where none is near.
+
+    An id like 1 stands in keys of other sessions by chance, and not in all of its own: msg:a1, msg:b7.
+    """
+    if not format_.session:
+        return True  # only the keys tell it
+    _, batch = client.execute(
+        "SCAN", 0, "MATCH", format_.pattern, "TYPE", TYPES[format_.stored], "COUNT", STEP
+    )
+    near = [key for key in map(replies.key, batch) if format_.owns(key)][:_LOOKED_AT]
+    for part in _parts(client, format_, near, each=HISTORY_BYTES, total=PAGE_BYTES):
+        told = part.reading.session if part.reading is not None else ""
+        if told and re.search(rf"(?<!\w){re.escape(told)}(?!\w)", part.value.key) is None:
+            return False
+    return True
 
 
 def _matching(
@@ -393,11 +423,11 @@ def _whole(format_: Format, id_: str, parts: Sequence[_Part]) -> tuple[Session, 
     return _session(format_, id_, shown), shown
 
 
-def _when(part: _Part) -> tuple[datetime, tuple[int | str, ...]]:
+def _when(part: _Part) -> tuple[datetime, tuple[int, ...], str]:
     at = part.reading.at if part.reading is not None else None
     # Of keys that differ in a number the smaller one comes first: message:9 before message:10.
     name = tuple(whole_number(p) or 0 for p in re.split(r"(\d+)", part.value.key))
-    return at or _NO_TIME, (*name, part.value.key)
+    return at or _NO_TIME, name, part.value.key
 
 
 def _session(format_: Format, id_: str, parts: Sequence[_Part]) -> Session:

@@ -221,7 +221,7 @@ def recognised(prefix: str, stored: Stored, value: Any, key: str = "") -> Format
     format_ = _TESTS[stored](value, key)
     if format_ is None:
         return None
-    if format_.tail and format_.name in _KEYED:
+    if format_.tail and format_.name in KEYED:
         return format_
     if format_.tail:
         # Of a prefix with a tail the id is what stands between: the usual prefix where the key has it.
@@ -364,7 +364,7 @@ def _list_in(value: Any) -> bool:
     return False
 
 
-_KEYED = frozenset(format_.name for format_ in (KEYED_HASH, KEYED_JSON, KEYED_TEXT))
+KEYED = frozenset(format_.name for format_ in (KEYED_HASH, KEYED_JSON, KEYED_TEXT))
 _TESTS: dict[Stored, Callable[[Any, str], Format | None]] = {
     "hash": _hash,
     "list": _list,

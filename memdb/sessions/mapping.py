@@ -331,9 +331,19 @@ def anywhere(value: Any) -> dict[str, list[Any]]:
 
 
 def _part_of(held: list[Any], other: list[Any]) -> bool:
-    """Whether a list is the beginning or the end of a longer one."""
+    """Whether a list is the beginning or the end of a longer one, by what is said in it."""
     shorter = len(held)
-    return shorter < len(other) and held in (other[:shorter], other[-shorter:])
+    if shorter >= len(other):
+        return False
+    if held in (other[:shorter], other[-shorter:]):
+        return True
+    said, whole = _contents(held), _contents(other)
+    return all(said) and said in (whole[:shorter], whole[-shorter:])
+
+
+def _contents(entries: list[Any]) -> list[str]:
+    messages = (entry if isinstance(entry, dict) else {} for entry in map(parsed, entries))
+    return [str(message.get("content") or message.get("text") or "").strip() for message in messages]
 
 
 def _by_names(place: dict[str, Any]) -> list[Any]:

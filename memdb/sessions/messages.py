@@ -70,6 +70,7 @@ _CONTENT_NAMES = (
     *("Items", "Content", "Contents", "_content", "text", "Text"),
 )
 # A text under these is a message where a role stands beside it; under the last two only if it is no `type`.
+_NAMES = ("author", "name", "author_name", "authorName", "AuthorName")  # of who speaks
 _LOOSE_NAMES = ("message", "body", "value", "utterance")
 _CALL_NAMES = (
     *("tool_calls", "toolCalls", "toolInvocations", "function_call", "_tool_calls"),
@@ -382,7 +383,11 @@ def unwrapped(entry: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
         if isinstance(message, dict) and "role" in message:
             return message, ""
     content = entry.get("content")
-    if isinstance(content, dict) and isinstance(content.get("parts"), list) and "author" in entry:  # ADK
+    if (
+        isinstance(content, dict)
+        and isinstance(content.get("parts"), list)
+        and ("author" in entry or ("role" in content and "role" not in entry))
+    ):  # ADK; an answer of Gemini's
         return content, ""
     return entry, ""
 
@@ -483,7 +488,7 @@ def _turn(entry: Mapping[str, Any]) -> Turn:
     if extra and not any(n in entry for n in (*_CONTENT_NAMES, *_CALL_NAMES)):
         parts = [Other("message", as_json(entry))]
     name = next(
-        (v for place in (entry, inner) for n in ("author", "name") if isinstance(v := place.get(n), str)),
+        (v for place in (entry, inner) for n in _NAMES if isinstance(v := place.get(n), str)),
         _name_for_role(inner),
     )
     # A tool's name stands in its result already.
@@ -553,6 +558,9 @@ def _parts(message: Mapping[str, Any]) -> list[Part]:
             held = each if isinstance(each, dict) else {"data": each}  # Ollama's images are bytes alone
             drawn = attached == "images" or kind_of(held) == "image"
             parts.append(media_of(held, "image" if drawn else "file"))
+    if isinstance(spoken := message.get("audio"), dict):  # OpenAI's, with its words
+        words = spoken.get("transcript")
+        parts += [media_of(spoken, "audio"), *([Text(words)] if isinstance(words, str) and words else [])]
     known = {_mark(part) for part in parts if isinstance(part, ToolCall)}
     for place in (message, message.get("additional_kwargs")):
         if isinstance(place, dict):
@@ -788,7 +796,11 @@ def _written(value: Any) -> Any:
         by_flag = flagged(value)  # Telegram's
         if isinstance(bot := value.get("bot"), bool):  # Discord's
             by_flag = by_flag or ("bot" if bot else "user")
-        return next((v for v in (*told, by_flag) if v.lower() in ROLES), told[0] if told else None)
+        named = value.get("name")  # of a constant; people have names too
+        known = (*told, by_flag, bare(named) if isinstance(named, str) else "")
+        return next((v for v in known if v.lower() in ROLES), told[0] if told else None)
+    if isinstance(value, list) and len(value) == 1:
+        return _written(value[0])
     return bare(value) if isinstance(value, str) else value
 
 

@@ -82,10 +82,12 @@ def salvaged(text: str) -> tuple[Any, int]:
             break
     for at, closing in reversed(ends):
         try:
-            documents.append(loads(text[begun:at] + closing).value)
+            part = loads(text[begun:at] + closing).value
         except json.JSONDecodeError:
             continue
-        begun = at
+        if isinstance(part, list) or any(isinstance(held, list | dict) for held in part.values()):
+            documents.append(part)
+            begun = at
         break
     documents = [document for document in documents if document not in ([], {})]
     if not documents:

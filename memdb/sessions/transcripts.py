@@ -36,6 +36,11 @@ _LINE = re.compile(
 )
 
 
+_HEADING = re.compile(
+    rf"^#{{1,6}}[ \t]+(?P<role>{_WORDS})[ \t]*(?P<time>[^\n\w][^\n]{{0,60}})?$", re.MULTILINE | re.IGNORECASE
+)
+
+
 def messages_in(text: str) -> list[dict[str, str]]:
     """The messages of a conversation that is one text, each with role and content; none where it is none.
 
@@ -72,9 +77,10 @@ def _llama(text: str) -> Iterator[dict[str, str]]:
 
 def _lines(text: str) -> list[dict[str, str]]:
     start = len(text) - len(text.lstrip())
-    if _LINE.match(text, start) is None:
+    begins = next((pattern for pattern in (_LINE, _HEADING) if pattern.match(text, start)), None)
+    if begins is None:
         return []
-    parts = list(_LINE.finditer(text))
+    parts = list(begins.finditer(text))
     speak = {part["role"].lower() for part in parts}
     if not (speak & ASKS and speak & ANSWERS):
         return []

@@ -52,6 +52,7 @@ PAGES: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     ),
 }
 
+_PAGE = "frame.page"  # the page that was drawn last
 _SENT_BACK, _ABSENT, _INDEX_OF = "frame.sent_back", "frame.absent", "frame.index_of"
 _LET_IN: ContextVar[bool] = ContextVar("frame.let_in", default=False)  # in this run of the script
 
@@ -102,8 +103,10 @@ def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
     else:
         waiting = cached.waiting(here)
         limit = waiting or limit
+        arrived = st.session_state.get(_PAGE) != page.url_path
         with st.sidebar:
-            _target_panel(here, strips, answers=waiting is None)
+            _target_panel(here, strips, answers=waiting is None, arrived=arrived)
+        st.session_state[_PAGE] = page.url_path
     if page.url_path == "connect":  # it asks other servers too
         limit = nullcontext()
     _absent_index()
@@ -269,7 +272,9 @@ def _unopened_panel() -> None:
         st.caption(":material/cloud_off: cannot be opened")
 
 
-def _target_panel(here: Target, strips: Iterable[Callable[[Target], None]], *, answers: bool) -> None:
+def _target_panel(
+    here: Target, strips: Iterable[Callable[[Target], None]], *, answers: bool, arrived: bool
+) -> None:
     st.markdown(parts.target_name(here))
     parts.target_badge(here)
     if not answers:
@@ -300,6 +305,8 @@ def _target_panel(here: Target, strips: Iterable[Callable[[Target], None]], *, a
         st.caption(":material/key_off: this user may not list indexes", help=markdown(refusal.full()))
         st.text_input("Index", key=state.INDEX, bind="query-params", placeholder="its name", max_chars=512)
     else:
+        if arrived:
+            _take_linked(names)
         _note_absent(here, names)
         if st.session_state.get(state.INDEX) not in names:
             st.session_state.pop(state.INDEX, None)
@@ -311,6 +318,14 @@ def _target_panel(here: Target, strips: Iterable[Callable[[Target], None]], *, a
             "The command line and the library open it."
         )
     safety.panel(targets.current())
+
+
+def _take_linked(names: tuple[str, ...]) -> None:
+    """The index of the link that led to this page: the sidebar's box, there before, would keep its own."""
+    linked = st.query_params.get(state.INDEX, "")
+    named = next((name for name in names if state.index_in_link(name) == linked), None)
+    if named is not None and index_name() not in (None, named):
+        st.session_state[state.INDEX] = named
 
 
 def _note_absent(here: Target, names: tuple[str, ...]) -> None:

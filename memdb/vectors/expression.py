@@ -153,7 +153,8 @@ class _Reader:
             return self.compared(name, match[1])
         if not self.take(":"):
             for known in self.info.fields:
-                if known.name.startswith(name + " ") and self.text.startswith(known.name, start):
+                begins = known.name.startswith(tuple(name + blank for blank in _BLANKS))
+                if begins and self.text.startswith(known.name, start):
                     raise self.refusal(
                         f"names the field '{known.name}', which no query can: a blank ends a name",
                         "Create the index again with an alias of letters, digits and _ (AS in FT.CREATE).",

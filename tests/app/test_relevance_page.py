@@ -122,8 +122,9 @@ def test_the_index_of_the_demo_s_set_opens_with_it_and_others_lead_there(
         try:
             relevance(app)
             assert app.segmented_control(key="relevance.labels").value == "mine"
-            links = [link.proto for link in app.get("page_link")]
-            assert [link for link in links if link.label == "Try it on the demo's labelled index"]
+            app.button(key="relevance.try").click().run()
+            assert app.selectbox(key="index").value == name
+            assert app.segmented_control(key="relevance.labels").value == "demo"
             again = AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S)
             again.query_params["index"] = name
             assert relevance(again).segmented_control(key="relevance.labels").value == "demo"

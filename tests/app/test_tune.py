@@ -237,7 +237,13 @@ def test_runs_of_other_indexes_are_offered_before_the_first_of_this(
     app = opened(small.target, folder, monkeypatch, RECALL, prefix + "none")
     assert not app.exception
     assert "Measured before, of other indexes:" in texts(app)
-    assert [link for link in app.get("page_link") if f"recall.run={entry.id}" in link.proto.query_string]
+    app.button(key=f"recall.before.{entry.id}").click().run()
+    assert app.selectbox(key="recall.run").value == entry.id
+    app.selectbox(key="index").set_value(entry.index).run()
+    assert app.selectbox(key="recall.run").value == entry.id
+    app.selectbox(key="index").set_value(prefix + "none").run()
+    assert not app.exception
+    assert "Which EF_RUNTIME meets the target?" in texts(app), "a run of the index that was left stays there"
 
 
 def test_a_sweep_ends_in_one_sentence_and_is_saved(page_run: AppTest, folder: Path) -> None:

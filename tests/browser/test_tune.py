@@ -150,3 +150,20 @@ def test_a_shadow_index_is_built_measured_and_dropped(app_server: str, page: Pag
     drop.click()
     expect(page.get_by_text("No shadow index yet")).to_be_visible()
     assert errors == []
+
+
+def test_a_link_opens_its_index_on_another_page_and_on_its_own(
+    app_server: str, page: Page, demo_target: Target, home: Path
+) -> None:
+    """The sidebar's box was there before the link: its own value is not to win over the link's."""
+    with connect(demo_target.read_only()) as client:
+        info = index_info(client, "idx:users")
+        asked = queries.random_documents(client, info, "", 40, 0)
+        run = sweep(client, info, SweepRequest(info.name, ef_min=10, ef_max=20, concurrency=()), asked)
+        store.save(run, home)
+    opened(page, app_server, "home?index=idx:embeddings")
+    box = page.get_by_test_id("stSidebar").get_by_role("combobox", name="Index")
+    expect(box).to_have_value("idx:embeddings")
+    page.get_by_test_id("stMain").get_by_role("link", name="idx:users").first.click()
+    expect(page).to_have_url(re.compile(f"recall.run={run.id}"))
+    expect(box).to_have_value("idx:users")

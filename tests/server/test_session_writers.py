@@ -356,6 +356,29 @@ STORED: dict[str, tuple[Written, list[str]]] = {
         [("SET", "c:1", [m("assistant", "x"), m("tool", "4", tool_call_id="c1", tool_call_error=True)])],
         ["assistant: x", "tool: [error c1: 4]"],
     ),
+    "constants as objects and in lists": (
+        [("SET", "c:1", [m({"name": "USER"}, "hi"), m(["assistant"], "ho")])],
+        ["USER: hi", "assistant: ho"],
+    ),
+    "an answer of Gemini's": (
+        [("SET", "c:1", {"candidates": [{"content": {"role": "model", "parts": [{"text": "ho"}]}}]})],
+        ["model: ho"],
+    ),
+    "a spoken answer": (
+        [
+            (
+                "SET",
+                "c:1",
+                [m("user", "hi"), m("assistant", None, audio={"data": "A" * 200, "transcript": "ho"})],
+            )
+        ],
+        ["user: hi", "assistant: [audio, 150 B] ho"],
+    ),
+    "headings": ([("SET", "c:1", "## User\nhi\n\n## Assistant (gpt)\nho\n")], ["User: hi", "Assistant: ho"]),
+    "the same twice, as text and as objects": (
+        [("SET", "c:1", {"said": "User: hi\nAI: ho\nUser: bye", "log": HI})],
+        ["User: hi", "AI: ho", "User: bye"],
+    ),
     # Questions beside their answers.
     "prompts": ([("RPUSH", "c:1", {"prompt": "hi", "response": "ho"})], SAID),
     "questions with a time": ([("RPUSH", "c:1", {"question": "hi", "answer": "ho", "ts": T})], SAID),
@@ -459,3 +482,25 @@ def test_messages_whose_session_only_the_key_tells_are_listed_changed_and_export
     opened = listing.open_session(server, recognised.format, "ann:a")
     assert [turn.content for turn in opened.session.turns] == [f"ann:a {n}" for n in range(1, 13)]
     assert len(opened.session.fields) == 12
+
+
+def test_an_id_that_stands_in_a_key_by_chance_hides_no_message(server: Client) -> None:
+    """The key of one message of session 1 has a 1 in it, those of the others have none."""
+    for place, name in enumerate(("m1", "m2", "m3")):
+        message = ("role", "user", "content", name, "session_id", "1", "timestamp", str(T + place))
+        stored(server, [("HSET", f"msg:{name}", *message)])
+    (recognised,) = detect(server).formats
+    opened = listing.open_session(server, recognised.format, "1")
+    assert [turn.content for turn in opened.session.turns] == ["m1", "m2", "m3"]
+
+
+def test_what_is_kept_beside_messages_is_none_and_damage_is_named(server: Client) -> None:
+    for number, role in enumerate(("user", "assistant"), 1):
+        stored(server, [("SET", f"chat:s:{number}", m(role, f"turn {number}"))])
+    stored(server, [("SET", "chat:s:count", "2"), ("SET", "chat:s:a1b2", '{"role": "user", "con')])
+    layout = detect(server).formats[0].format
+    (row,) = listing.page(server, layout).sessions
+    session = listing.open_session(server, layout, row.id).session
+    assert [turn.content for turn in session.turns] == ["turn 1", "turn 2"]
+    (problem,) = session.problems
+    assert problem.startswith("The value is not JSON")

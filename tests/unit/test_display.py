@@ -39,8 +39,9 @@ def test_plain(stored: str, shown: str) -> None:
 
 
 def test_long_values_are_cut_and_say_so() -> None:
-    cut = display.plain("x" * 5_000_000, 100)
-    assert cut == "x" * 100 + "… (4,999,900 more characters)"
+    cut = display.plain("x" * 5_000_000, 300)
+    assert cut == "x" * 300 + "… (4,999,700 more characters)"
+    assert display.plain("x" * 45, 40) == "x" * 40 + "…", "a name's place is for the name"
     assert len(display.plain("\x01" * 5_000_000, 100)) < 200
 
 

@@ -165,6 +165,28 @@ def forget_presses() -> None:
     st.session_state.pop(_PRESSED, None)
 
 
+def choose_here(
+    on_button: Markdown,
+    values: Mapping[str, object],
+    *,
+    key: str,
+    icon: str,
+    help: Markdown | None = None,  # noqa: A002  # as Streamlit's own
+) -> None:
+    """What a link does from another page: widgets of this page, by their keys, take these values.
+
+    A link to the page that is open would change none of them: the browser's own values win over its query.
+    """
+    st.button(
+        on_button, key=key, icon=icon, help=help, type="tertiary", on_click=_choose, args=(dict(values),)
+    )
+
+
+def _choose(values: dict[str, object]) -> None:
+    for name, value in values.items():
+        st.session_state[name] = value
+
+
 @dataclass(frozen=True, slots=True)
 class Act:
     """What a button starts."""

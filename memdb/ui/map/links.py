@@ -26,3 +26,20 @@ def map_link(request: MapRequest) -> dict[str, str]:
         "map.dims": f"{request.dimensions}-D",
         **({"map.stratum": request.stratum} if request.stratum else {}),
     }
+
+
+def map_values(request: MapRequest) -> dict[str, object]:
+    """The same for the form of the page that is open: what its widgets hold."""
+    return {
+        "map.by": request.by,
+        "map.n": request.count,
+        "map.seed": request.seed,
+        "map.layout": request.layout,
+        "map.graph": request.graph,
+        "map.preset": "Own",
+        "map.nn": request.neighbours,
+        "map.md": request.min_dist,
+        "map.lseed": request.layout_seed,
+        "map.dims": f"{request.dimensions}-D",
+        **({"map.stratum": request.stratum} if request.stratum else {}),
+    }

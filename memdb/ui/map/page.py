@@ -184,14 +184,14 @@ def _last_drawn(target: Target, info: IndexInfo) -> Map | None:
 
 def _kept_maps(target: Target, info: IndexInfo) -> None:
     """Maps of this index that are there at once."""
-    for kept in _plain(target, info):
+    for place, kept in enumerate(_plain(target, info)):
         request = kept.request
         shown = f"{min(request.count, kept.total):,} of {kept.total:,}" if request.by != "all" else "all"
-        st.page_link(
-            frame.link("map"),
-            label=markdown(f"Open the map of {shown} documents that is there, {request.dimensions}-D"),
+        parts.choose_here(
+            markdown(f"Open the map of {shown} documents that is there, {request.dimensions}-D"),
+            links.map_values(request),
+            key=f"map.kept.{place}",
             icon=":material/scatter_plot:",
-            query_params=links.map_link(request),
         )
 
 
@@ -319,7 +319,7 @@ def _canvas(
     titles = map_query.titles(shown, overlay) if overlay is not None else {}
     upon = painting.Upon(made.xy)
     hovered = st.session_state.get(_HOVERED)
-    beside = st.columns([2, 1]) if bars else [st.container()]
+    beside = st.columns([2.6, 1]) if bars else [st.container()]
     with beside[0]:
         seen = canvas.show(
             points,

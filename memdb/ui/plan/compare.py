@@ -171,7 +171,7 @@ def table_view(target: Target, sizing: SizingPlan, bills: tuple[Bill, ...]) -> N
         ]
     )
     # This table, unlike all others, reads Markdown in its cells.
-    shown = table.drop(columns=["read", "source"]).map(lambda cell: markdown(str(cell)))
+    shown = table.drop(columns=["grade", "read", "source"]).map(lambda cell: markdown(str(cell)))
     with st.container(key="compare-table"):
         st.table(shown.set_index("dimension"))
     st.caption(

@@ -16,6 +16,8 @@ from memdb.ui.kit import cached, charts, parts, state
 from memdb.ui.plan import figures
 from memdb.ui.plan import state as plan_state
 
+_LOOKED_AT = 8  # newest runs that are read for one with a throughput
+
 USD = st.column_config.NumberColumn(format="dollar")
 
 
@@ -57,6 +59,14 @@ def changes_view(sizing: SizingPlan) -> None:
     parts.export(table, "changes", plan_state.about(sizing), key="plan.changes_file")
 
 
+def _first_priced(run_ids: list[str]) -> int | None:
+    """Place of the newest run with a throughput, since only such a one has a price; else of the newest."""
+    for place, run_id in enumerate(run_ids[:_LOOKED_AT]):
+        if any(point.throughput for point in tune.saved(run_id).points):
+            return place
+    return 0 if run_ids else None
+
+
 def recall_view(target: Target, sizing: SizingPlan) -> None:
     """Each setting of a saved tuning run as nodes and dollars."""
     known = {entry.id: entry for entry in tune.listed(cached.home())}
@@ -81,7 +91,7 @@ def recall_view(target: Target, sizing: SizingPlan) -> None:
     chosen = st.selectbox(
         "Tuning run",
         [*there, *(run_id for run_id in known if run_id not in there)],
-        index=0 if there else None,
+        index=_first_priced(there),
         format_func=labels(list(known)),
         key="plan.run",
         bind="query-params",

@@ -23,7 +23,8 @@ from memdb.vectors.fusion import FUSION, METHODS, Fusion
 from memdb.vectors.index import IndexInfo
 
 DEFAULT = EvaluationRequest((Setting(""),))
-ORIGINS: dict[str, str] = {"mine": "Yours", "demo": "The demo's set", "files": "Files"}
+_WAY_NAMES = {"vectors": "vectors", "words": "words", "hybrid": "both"}  # as on the Search page
+ORIGINS: dict[str, str] = {"mine": "Yours", "demo": "Demo set", "files": "Files"}
 CONFIDENCES = (0.9, 0.95, 0.99)
 
 
@@ -79,7 +80,7 @@ def form(target: Target, info: IndexInfo) -> Asked | Missing | MemDBError:
             help="How many hits count.",
         )
         relevant = right.number_input(
-            "Relevant from grade",
+            "Relevant from",
             min_value=1,
             max_value=exchange.MOST_GRADE,
             value=DEFAULT.relevant,
@@ -187,7 +188,7 @@ def _setting(target: Target, info: IndexInfo, place: int) -> Setting:
     by = st.segmented_control(
         "By",
         ways,
-        format_func=WAYS.__getitem__,
+        format_func=_WAY_NAMES.__getitem__,
         default="vectors",
         required=True,
         key=f"{key}.by",

@@ -127,9 +127,9 @@ def _invitation(target: Target, info: IndexInfo, asked: Asked | Missing | MemDBE
     )
     name = demo_set.INDEX.name
     if isinstance(asked, Missing) and info.name != name and name in frame.listed_names(target):
-        st.page_link(
-            frame.link("relevance"),
-            label="Try it on the demo's labelled index",
+        parts.choose_here(
+            "Try it on the demo's labelled index",
+            {state.INDEX: name, "relevance.labels": "demo"},
+            key="relevance.try",
             icon=":material/fact_check:",
-            query_params={state.INDEX: state.index_in_link(name)},
         )

@@ -57,7 +57,7 @@ def comparison_view(run: Evaluation) -> None:
         alt=f"{line(title)} of each setting with its interval",
     )
     frame_ = report.means_frame(run)
-    numbers = [column for column in frame_.columns if column not in ("", "setting")]
+    numbers = [column for column in frame_.columns if column not in ("name", "setting")]
     st.dataframe(
         frame_,
         hide_index=True,
@@ -135,7 +135,11 @@ def questions_view(run: Evaluation) -> None:
         selection_mode="single-row",
         key=f"relevance.questions.{run.id}.{measure}.{place}",
         height=min(420, 38 + 35 * len(table)),
-        column_config={column: st.column_config.NumberColumn(format="%.3f") for column in numbers},
+        column_order=["question", *(name for name in whole.columns if name not in ("id", "question")), "id"],
+        column_config={
+            "question": st.column_config.TextColumn(width=280),
+            **{column: st.column_config.NumberColumn(format="%.3f") for column in numbers},
+        },
     )
     if len(whole) > _SHOWN:
         st.caption(f"The first {_SHOWN:,} of {len(whole):,}; the files hold all.")

@@ -130,13 +130,7 @@ def _truth(shown: SearchView) -> Truth | None:
         f"Reads the {matching:,} vectors under the filter ({bytes_text(size)}) in blocks and "
         "compares all of them with the query.",
         ":material/target:",
-    )
-    parts.start_button(
-        "Compute exact neighbours",
-        _start_exact,
-        (shown,),
-        icon=":material/play_arrow:",
-        key="search.exact.start",
+        parts.Act("Compute exact neighbours", _start_exact, (shown,)),
     )
     return None
 

@@ -274,7 +274,8 @@ def _random(target: Target, info: IndexInfo) -> None:
 
 def _settings(target: Target, params: VectorParams) -> tuple[int, int | None]:
     limits = cached.server(target).dialect.limits
-    k = st.number_input(
+    left, right = st.columns(2)
+    k = left.number_input(
         "K",
         min_value=1,
         max_value=limits.k,
@@ -286,12 +287,13 @@ def _settings(target: Target, params: VectorParams) -> tuple[int, int | None]:
     if not params.has_ef:
         st.caption(markdown(params.without_ef))
         return int(k), None
-    ef = ef_input(
-        target,
-        "search.ef",
-        help="How many candidates the graph walk keeps: more finds more of the true neighbours and takes "
-        "longer. Below K the engine uses K.",
-    )
+    with right:
+        ef = ef_input(
+            target,
+            "search.ef",
+            help="How many candidates the graph walk keeps: more finds more of the true neighbours and takes "
+            "longer. Below K the engine uses K.",
+        )
     return int(k), ef
 
 

@@ -41,7 +41,7 @@ def judge(shown: SearchView) -> None:
     table = pd.DataFrame(
         {
             "rank": range(1, len(keys) + 1),
-            "": ["→" if place == at else "" for place in range(len(keys))],
+            "shown": ["→" if place == at else "" for place in range(len(keys))],
             "grade": pd.array([known.get(key) for key in keys], dtype="Int64"),
             "title": [line(shown.titles[key], 200) for key in keys],
             "key": [line(key, 300) for key in keys],
@@ -68,7 +68,7 @@ def _hit(shown: SearchView, question: str, at: int, known: dict[str, int]) -> No
         with st.container(horizontal=True, gap="small"):
             for grade, words in GRADES.items():
                 st.button(
-                    f"{grade} {words}",
+                    markdown(words),  # its key, the grade, stands beside it
                     type="primary" if known.get(key) == grade else "secondary",
                     shortcut=str(grade),
                     key=f"search.judge.{grade}",

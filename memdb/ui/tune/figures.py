@@ -176,7 +176,9 @@ def time_curves(
     figure.update_yaxes(title="ms a call", rangemode="tozero", row=1, col=1)
     if throughput:
         figure.update_xaxes(title=None, row=1, col=1)
-        figure.update_yaxes(title="calls a second", rangemode="tozero", nticks=4, row=2, col=1)
+        figure.update_yaxes(
+            title="calls a second", rangemode="tozero", separatethousands=True, nticks=4, row=2, col=1
+        )
     figure.update_layout(showlegend=True)
     return figure
 

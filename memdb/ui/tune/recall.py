@@ -19,6 +19,7 @@ from memdb.ui.tune.views import RunView
 from memdb.vectors.index import IndexInfo
 
 _OFFERED = 4  # links in one line
+_SHOWN, _LEFT = "recall.shown", "recall.left"  # the index and run drawn last; a run left with its index
 VIEWS = ("Curve", "Each query", "Misses", "Slices", "Selectivity", "Runs", "Code and files")
 
 
@@ -51,11 +52,11 @@ def _same_documents(target: Target, info: IndexInfo) -> None:
         st.caption("The same documents in another index:", width="content")
         for name in others[:_OFFERED]:
             with parts.errors_shown():
-                st.page_link(
-                    frame.link("recall"),
-                    label=markdown(candidates.words(cached.index_info(target, name).vector_field()[1])),
+                parts.choose_here(
+                    markdown(candidates.words(cached.index_info(target, name).vector_field()[1])),
+                    {state.INDEX: name},
+                    key=f"recall.beside.{name}",
                     icon=":material/stacks:",
-                    query_params={state.INDEX: state.index_in_link(name)},
                     help=markdown(name),
                 )
 
@@ -142,11 +143,12 @@ def _chosen(info: IndexInfo) -> str | None:
         st.session_state["recall.run"] = wanted
     known = {entry.id: entry for entry in tune_cached.listed(cached.home())}
     mine = [entry.id for entry in known.values() if entry.index == info.name]
-    linked = st.session_state.get("recall.run") or st.query_params.get("recall.run")
+    linked = _linked(info, known)
     if linked and linked not in known:
         st.caption(f":material/link_off: The run {code(linked, 80)} is not kept here.")
     options = [*mine, linked] if linked in known and linked not in mine else mine
     if not options:
+        st.session_state[_SHOWN] = (info.name, None)
         return None
     if st.session_state.get("recall.run") not in options:
         st.session_state.pop("recall.run", None)
@@ -154,7 +156,22 @@ def _chosen(info: IndexInfo) -> str | None:
     chosen = st.selectbox("Run", options, format_func=labels(options), key="recall.run", bind="query-params")
     if chosen in known:
         st.caption(_label(known[chosen]))
+    st.session_state[_SHOWN] = (info.name, chosen)
     return chosen
+
+
+def _linked(info: IndexInfo, known: dict[str, Listed]) -> str | None:
+    """The run that was chosen, or that the link names. Choosing another index leaves the last one's run."""
+    chosen, named = st.session_state.get("recall.run"), st.query_params.get("recall.run")
+    index, shown = st.session_state.get(_SHOWN, (info.name, None))
+    if index != info.name and shown is not None and shown == (chosen or named):
+        st.session_state[_LEFT] = shown
+        st.session_state.pop("recall.run", None)
+        chosen = None
+    left = st.session_state.get(_LEFT)
+    if chosen is None and named == left and not (named in known and known[named].index == info.name):
+        return None  # the address may still name it
+    return chosen or named
 
 
 def _label(entry: Listed) -> str:
@@ -190,9 +207,6 @@ def _invitation(target: Target, info: IndexInfo, asked: SweepRequest | MemDBErro
     if others:
         st.caption("Measured before, of other indexes:")
     for label, entry in list(others.items())[:_OFFERED]:
-        st.page_link(
-            frame.link("recall"),
-            label=label,
-            icon=":material/history:",
-            query_params={state.INDEX: state.index_in_link(info.name), "recall.run": entry.id},
+        parts.choose_here(
+            label, {"recall.run": entry.id}, key=f"recall.before.{entry.id}", icon=":material/history:"
         )
