@@ -291,6 +291,7 @@ def render(condition: Condition | str, dialect: Dialect, info: IndexInfo | None 
         UnknownField: the index has no such field of that kind.
         UnsupportedFeature: this engine has no such condition.
     """
+    expression.shallow(condition)
     writer = _Writer(dialect, info)
     query = writer.write(Raw(condition) if isinstance(condition, str) else condition)
     _asking(query, dialect, info)
