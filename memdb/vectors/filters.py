@@ -382,23 +382,15 @@ def _sayable(info: IndexInfo, kind: Kind, dialect: Dialect) -> list[str]:
     return names
 
 
-_NAMED = re.compile(r"@(?:\\.|[\w|])+:")  # before a field's own conditions
-
-
 def may_be_broken(condition: Condition | str, dialect: Dialect, info: IndexInfo, field: str = "") -> bool:
     """Whether the engine is known to return hits that break such a filter.
 
     valkey-search 1.2 ignores TEXT inside an AND and in a phrase while it walks an HNSW graph. One word alone
-    was right; so are FLAT, tags and numbers. RediSearch 2.10 drops a filter of nothing but stop words, which
-    alone finds no document, and searches all.
+    was right; so are FLAT, tags and numbers.
 
     Raises:
         BadFilter: the filter does not parse.
     """
-    if dialect.grouped_words:
-        query = _NAMED.sub(" ", render(condition, dialect, info).query)
-        words = {dialect.lower(word) for word in re.findall(r"\w+", query)}
-        return bool(words) and words <= dialect.stop_words(info.rules.stop_words)
     if not dialect.text_leaks or not info.vector_field(field)[1].has_ef:
         return False
     # As it is sent: a condition may hold raw expressions anywhere.
