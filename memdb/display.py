@@ -158,6 +158,19 @@ def counted(number: int, what: str, plural: str = "") -> str:
     return f"{number:,} {what if number == 1 else plural or what + 's'}"
 
 
+def numbers_apart(numbers: Iterable[float]) -> dict[float, str]:
+    """Each number as text: whole ones whole, others with as few digits as tell all of them apart."""
+    every = set(numbers)
+    if all(abs(number) < 1e15 and number == round(number) for number in every):
+        return {number: f"{number + 0.0:.0f}" for number in every}  # no -0
+    written: dict[float, str] = {}
+    for digits in (6, 9, 12, 15, 17):
+        written = {number: f"{number:.{digits}g}" for number in every}
+        if len(set(written.values())) == len(every):
+            break
+    return written
+
+
 def number_text(value: float) -> str:
     """A number as people read it: 1,500. Of one that Python would not print, how many digits it has."""
     if not isinstance(value, int) or abs(value) < 10**40:

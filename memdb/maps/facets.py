@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memdb.cluster import replies
+from memdb.display import numbers_apart
 
 MOST = 30  # values of a field that are counted by themselves, the most frequent ones
 PARTS = 8  # ranges of a field of numbers, of about as many points each
@@ -72,10 +73,13 @@ def of_numbers(field: str, held: Sequence[str]) -> Facet:
         return Facet(field, (), np.zeros((0, len(numbers)), bool), 0)
     different = np.unique(numbers[known])
     if len(different) <= PARTS:
-        return Facet(field, tuple(f"{x:g}" for x in different), different[:, None] == numbers[None, :], 0)
+        text = numbers_apart(different.tolist())
+        words = [text[x] for x in different.tolist()]
+        return Facet(field, tuple(words), different[:, None] == numbers[None, :], 0)
     edges = np.unique(np.quantile(numbers[known], np.linspace(0, 1, PARTS + 1), method="nearest"))
     part = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, len(edges) - 2)
     holds = (np.arange(len(edges) - 1)[:, None] == part[None, :]) & known[None, :]
-    words = [f"{low:g} to below {high:g}" for low, high in pairwise(edges.tolist())]
+    text = numbers_apart(edges.tolist())
+    words = [f"{text[low]} to below {text[high]}" for low, high in pairwise(edges.tolist())]
     words[-1] = words[-1].replace("below ", "")
     return Facet(field, tuple(words), holds, 0)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memdb.cluster import replies
+from memdb.display import numbers_apart
 from memdb.maps import clusters
 from memdb.vectors.distance import Floats
 
@@ -119,11 +120,14 @@ def _ranges(values: Sequence[str]) -> list[str]:
     known = numbers[np.isfinite(numbers)]
     if not len(known):
         return [""] * len(values)
-    if len(np.unique(known)) <= _FEW:
-        return [f"{x:g}" if np.isfinite(x) else "" for x in numbers]
+    different = np.unique(known)
+    if len(different) <= _FEW:
+        text = numbers_apart(different.tolist())
+        return [text.get(x, "") for x in numbers.tolist()]
     edges = np.unique(np.quantile(known, [0, 0.25, 0.5, 0.75, 1.0]))
     places = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, len(edges) - 2)
+    text = numbers_apart(edges.tolist())
     return [
-        f"{edges[p]:g} to {edges[p + 1]:g}" if np.isfinite(x) else ""
+        f"{text[float(edges[p])]} to {text[float(edges[p + 1])]}" if np.isfinite(x) else ""
         for x, p in zip(numbers, places.tolist(), strict=True)
     ]

@@ -70,6 +70,7 @@ _CONTENT_NAMES = (
     *("Items", "Content", "Contents", "_content", "text", "Text"),
 )
 # A text under these is a message where a role stands beside it; under the last two only if it is no `type`.
+_NAMES = ("author", "name", "author_name", "authorName", "AuthorName")  # of who speaks
 _LOOSE_NAMES = ("message", "body", "value", "utterance")
 _CALL_NAMES = (
     *("tool_calls", "toolCalls", "toolInvocations", "function_call", "_tool_calls"),
@@ -487,7 +488,7 @@ def _turn(entry: Mapping[str, Any]) -> Turn:
     if extra and not any(n in entry for n in (*_CONTENT_NAMES, *_CALL_NAMES)):
         parts = [Other("message", as_json(entry))]
     name = next(
-        (v for place in (entry, inner) for n in ("author", "name") if isinstance(v := place.get(n), str)),
+        (v for place in (entry, inner) for n in _NAMES if isinstance(v := place.get(n), str)),
         _name_for_role(inner),
     )
     # A tool's name stands in its result already.

@@ -199,7 +199,7 @@ def result_of(result: Mapping[str, Any], depth: int = 0) -> ToolResult:
     """A tool's result, whichever words it uses."""
     origin = result.get("origin")
     inner = origin if isinstance(origin, dict) else {}
-    error = result.get("error")
+    error = _first(result, ("error", "exception", "Exception"))  # the latter Microsoft's
     failed = (
         result.get("is_error") is True
         or result.get("isError") is True
@@ -208,6 +208,8 @@ def result_of(result: Mapping[str, Any], depth: int = 0) -> ToolResult:
         or str(result.get("state", "")) in ("output-error", "output-denied", "error")
     )
     output = _first(result, _OUTPUTS)
+    if output == "" and failed and isinstance(error, str):
+        output = error
     return ToolResult(
         _said(output, depth + 1),
         _text(result, _CALL_IDS) or _text(inner, _CALL_IDS),

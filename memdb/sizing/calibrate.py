@@ -13,6 +13,7 @@ import numpy as np
 from memdb import intervals
 from memdb.cluster import possible, replies
 from memdb.cluster.client import Client
+from memdb.display import counted
 from memdb.errors import BadInput, Busy, UnsupportedFeature
 from memdb.jobs import Report, silent
 from memdb.settings import Settings
@@ -195,7 +196,7 @@ def _check(info: IndexInfo) -> None:
         )
     if info.documents < LEAST:
         raise BadInput(
-            f"Index '{info.name}' holds {info.documents:,} documents, too few to calibrate on.",
+            f"Index '{info.name}' holds {counted(info.documents, 'document')}, too few to calibrate on.",
             f"At least {LEAST:,} are needed; fixed costs hide what one takes.",
         )
 

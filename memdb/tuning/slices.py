@@ -6,6 +6,7 @@ this cluster, in a region this dense.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from memdb.cluster import replies
 from memdb.cluster.client import Client
-from memdb.display import line
+from memdb.display import line, numbers_apart
 from memdb.errors import BadInput
 from memdb.tuning.run import Run
 from memdb.vectors import stored
@@ -109,7 +110,7 @@ def number_labels(values: Sequence[str], bins: int = BINS) -> list[str]:
     numbers = np.array([replies.number(value) for value in values], dtype=np.float64)
     known = np.isfinite(numbers)
     if not known.any():
-        return [MISSING] * len(values)
+        return [MISSING if math.isnan(number) else f"{number:g}" for number in numbers.tolist()]
     ordered = np.sort(numbers[known])
     # Ranges begin at numbers that occur; behind a number that fills a whole range the next begins.
     starts = [float(ordered[0])]
@@ -123,10 +124,13 @@ def number_labels(values: Sequence[str], bins: int = BINS) -> list[str]:
     ends = [float(ordered[np.searchsorted(ordered, start) - 1]) for start in starts[1:]] + [
         float(ordered[-1])
     ]
-    names = [f"{a:g}" if a == b else f"{a:g} to {b:g}" for a, b in zip(starts, ends, strict=True)]
+    text = numbers_apart({*starts, *ends})
+    names = [text[a] if a == b else f"{text[a]} to {text[b]}" for a, b in zip(starts, ends, strict=True)]
     places = np.searchsorted(starts, numbers, side="right") - 1
+    others = [MISSING if math.isnan(number) else f"{number:g}" for number in numbers.tolist()]  # inf, -inf
     return [
-        names[place] if ok else MISSING for place, ok in zip(places.tolist(), known.tolist(), strict=True)
+        names[place] if ok else other
+        for place, ok, other in zip(places.tolist(), known.tolist(), others, strict=True)
     ]
 
 

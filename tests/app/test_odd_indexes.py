@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -155,3 +155,71 @@ def test_an_index_whose_name_is_no_text_is_named_and_not_opened(
         assert f"{prefix}bin\\xff\\xfe".replace("\\", "") in said(app)
     finally:
         client.execute("FT.DROPINDEX", name)
+
+
+OTHERS = (
+    "pages/explore/home.py",
+    "pages/explore/sessions.py",
+    "pages/operate/aws.py",
+    "pages/operate/connect.py",
+    "pages/operate/durability.py",
+    "pages/operate/metrics.py",
+    "pages/plan/compare.py",
+    "pages/plan/sizing.py",
+)
+
+
+@pytest.fixture
+def hostile(client: Client, prefix: str) -> Iterator[str]:
+    """An index of odd names, options and documents, beside one whose name is no text."""
+    name = prefix + "i* a{b}|'\"$😀"
+    fields = (
+        "k-1",
+        "TAG",
+        "SEPARATOR",
+        "$",
+        "CASESENSITIVE",
+        "tt x",
+        "TEXT",
+        "n.um",
+        "NUMERIC",
+        "geo",
+        "GEO",
+    )
+    definition = ("PREFIX", 2, prefix + "d:", prefix + "d:1", "STOPWORDS", 0, "LANGUAGE", "german")
+    client.execute("FT.CREATE", name, *definition, "SCHEMA", *fields, "my-v.ec", *VECTOR)
+    other = prefix.encode() + b"bin\xff\xfe"
+    client.execute("FT.CREATE", other, "PREFIX", 1, prefix + "d:", "SCHEMA", "my-v.ec", *VECTOR)
+    for i in range(60):
+        vector = np.array({3: [0, 0], 4: [np.nan, 1]}.get(i, [1, i]), "<f4").tobytes()
+        values = {"k-1": "Aa$aA$"[i % 3 :], "tt x": "to be", "n.um": ("inf", "-inf", i)[i % 3]}
+        values |= {"geo": "1.5,2.5", "my-v.ec": vector}
+        client.execute("HSET", f"{prefix}d:{i}", *[part for pair in values.items() for part in pair])
+        if i % 2:
+            client.execute("PEXPIRE", f"{prefix}d:{i}", 1_500)
+    yield name
+    client.execute("FT.DROPINDEX", other)
+
+
+@pytest.mark.parametrize("page", OTHERS)
+def test_pages_that_are_of_no_one_index_open_beside_an_odd_one(
+    opened: Opener, hostile: str, page: str
+) -> None:
+    """Half of its documents expire meanwhile."""
+    app = opened(page, hostile).run()
+    assert not app.exception
+    for words in ("cannot be read", "set aside", "Traceback"):
+        assert words not in said(app)
+
+
+@pytest.mark.parametrize("page", ["pages/plan/sizing.py", "pages/plan/compare.py"])
+def test_what_cannot_be_read_into_a_plan_is_said(
+    opened: Opener, client: Client, prefix: str, hostile: str, page: str
+) -> None:
+    client.execute("FT.CREATE", prefix + "words", "PREFIX", 1, prefix + "d:", "SCHEMA", "tt x", "TEXT")
+    for index, why in ((hostile, "too few to calibrate on"), (prefix + "words", "has no vector field")):
+        app = opened(page, index)
+        (read,) = [button for button in app.button if button.label == "Read from this cluster"]
+        read.click().run()
+        assert not app.exception
+        assert why in " ".join(error.proto.title for error in (*app.error, *app.warning))

@@ -99,7 +99,7 @@ def test_what_was_not_looked_into_is_not_called_no_session(server: Client, own_e
     assert sum(seen.keys for seen in detected.formats) == GROUPS
     assert (detected.other, detected.unknown, len(detected.unread)) == (0, 9, 9)
     assert detected.types == (("set", 1),)
-    assert "9 were not looked into" in detected.rest
+    assert "9 were not read" in detected.rest
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,13 @@ HAYSTACK = [
     "assistant: Four degrees.",
 ]
 # File → for each format that is recognised: its name, its keys, the sessions, and the turns of the first.
+AGENT_FRAMEWORK = [
+    "system: Be brief.",
+    "user: Weather? [image, image/png, 70 B]",
+    'assistant: [thinking: hm] [calls weather({"city": "Oslo"}) c1] [calls wipe({"disk":1}) c2]',
+    "tool: [result c1: 4 degrees] [error c2: FunctionInvocationError]",
+    "assistant: Four degrees. [file, application/pdf, https://example.com/plan.pdf]",
+]
 EXPECTED: dict[str, list[tuple[str, str, list[str], list[str]]]] = {
     "agent-memory-server": [
         (
@@ -114,6 +121,17 @@ EXPECTED: dict[str, list[tuple[str, str, list[str], list[str]]]] = {
         ),
         ("hash", "chat:", ["def"], ["user: Hi"]),
     ],
+    "agent-framework": [
+        (
+            "list",
+            "…",
+            [
+                "app_messages|v2|acme|app|desk|redis_memory|t3",
+                "chat_messages|v2|acme|app|desk|redis_memory|t1",
+            ],
+            AGENT_FRAMEWORK,
+        ),
+    ],
     "agno": [
         ("agno-runs", "agno:runs:", ["s1"], AGNO),
         ("agno", "old:", ["sessions:s1"], AGNO),
@@ -122,6 +140,20 @@ EXPECTED: dict[str, list[tuple[str, str, list[str], list[str]]]] = {
     "google-adk-community": [("adk", "session:", ["s1"], ADK)],
     "google-adk-redis": [("adk", "session:", ["app:ann:s1"], ADK)],
     "haystack": [("list", "hay:", ["1"], HAYSTACK), ("text", "haydoc:", ["1"], HAYSTACK)],
+    "autogen": [
+        ("redisvl", "memory:", ["01M8CG3Q4AR6QYJRF536VJR935"], ["user: likes tea", "user: lives in Oslo"])
+    ],
+    "langgraph-store": [
+        (
+            "memory-json",
+            "store:",
+            ["01M8CG3PXNM1ZS5YF93MDH8A4V", "01M8CG3PXTG49HTV17YYWZG2YK", "01M8CG3PXTG49HTV17YYWZG2YM"],
+            [
+                'memory: likes tea [about this memory: {"prefix": "memories\\\\.ann", "key": "m1", '
+                '"updated_at": 1795715881909134}]'
+            ],
+        )
+    ],
     "langchain-redis": [
         (
             "message-json",

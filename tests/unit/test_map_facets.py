@@ -31,7 +31,7 @@ def test_bars_count_every_value_once_a_point() -> None:
     assert facet.holding([99]).all()
 
 
-@pytest.mark.parametrize("kind", ["many", "few", "one", "none", "skewed"])
+@pytest.mark.parametrize("kind", ["many", "few", "one", "none", "skewed", "times", "few times"])
 def test_ranges_of_numbers_hold_what_they_say(kind: str) -> None:
     rng = np.random.default_rng(1)
     numbers = {
@@ -40,11 +40,14 @@ def test_ranges_of_numbers_hold_what_they_say(kind: str) -> None:
         "one": ["7"] * 300,
         "none": [""] * 300,
         "skewed": ["0"] * 200 + [str(i) for i in range(1, 101)],
+        "times": [str(1_700_000_000 + int(i)) for i in rng.integers(0, 90_000, 300)],
+        "few times": rng.choice(["1700000000", "1700000060", "1700000120"], 300).tolist(),
     }[kind]
     held = [*numbers, "", "x", "nan"]
     facet = facets.of_numbers("n", held)
     every = np.ones(len(held), bool)
     assert facet.counts(every).sum() == sum(bool(number) for number in numbers)
+    assert len(set(facet.values)) == len(facet.values)
     for words, count in zip(facet.values, facet.counts(every).tolist(), strict=True):
         ends = words.replace("below ", "").split(" to ")
         known = [float(number) for number in numbers if number]
@@ -161,5 +164,10 @@ def test_what_sets_a_selection_apart_is_counted() -> None:
         assert each.inside == held[inside].mean()
         assert each.outside == held[~inside].mean()
     assert {field for field, _ in by_value} == {"tag", "year"}
+    times = [str(1_700_000_000 + 60 * int(i)) for i in rng.integers(0, 3, n)]
+    told = region.traits({}, {"at": times}, [""] * n, chosen, limit=50)
+    assert told
+    for trait in told:
+        assert trait.inside == np.mean([times[i] == trait.value for i in chosen.tolist()])
     # Nothing is elsewhere: nothing is over-represented.
     assert region.traits({"tag": rare}, {"year": year}, [""] * n, np.arange(n)) == ()

@@ -155,9 +155,11 @@ def test_a_widget_of_something_that_asks_shows_that_it_is_locked() -> None:
             if not isinstance(node, ast.Call):
                 continue
             given = {word.arg: word.value for word in node.keywords}
-            for event in ("on_click", "on_change", "on_submit"):
-                shown = ast.unparse(given.get("disabled", ast.Constant(value=False)))
-                if event in given and set(called(path, given[event])) & asking:
-                    widgets[f"{name}:{node.lineno}"] = "role.locked()" in shown
+            shown = ast.unparse(given.get("disabled", ast.Constant(value=False)))
+            events = [given[event] for event in ("on_click", "on_change", "on_submit") if event in given]
+            if ast.unparse(node.func) == "parts.start_button":
+                events.append(node.args[1])
+            if any(set(called(path, event)) & asking for event in events):
+                widgets[f"{name}:{node.lineno}"] = "role.locked()" in shown
     assert len(widgets) >= 17
     assert [place for place, locked in widgets.items() if not locked] == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -65,6 +67,23 @@ def test_repeated_numbers_and_words_among_numbers() -> None:
     assert "2016" not in labels[0]
     assert slices.number_labels(["", "x"]) == [slices.MISSING] * 2
     assert slices.number_labels(["7"]) == ["7"]
+    assert slices.number_labels(["inf", "-inf", "nan"]) == ["inf", "-inf", slices.MISSING]
+    assert slices.number_labels(["inf", "1", ""]) == ["inf", "1", slices.MISSING]
+
+
+@pytest.mark.parametrize("step", [1.0, 1000.0, 1e-9])
+@pytest.mark.parametrize("start", [0.0, 1_700_000_000.0, -5.0])
+def test_ranges_of_numbers_that_begin_alike_stay_apart(start: float, step: float) -> None:
+    numbers = [start + step * i for i in range(100)]
+    labels = slices.number_labels([repr(number) for number in numbers])
+    counted = Counter(labels)
+    different = len(set(numbers))
+    assert len(counted) == min(slices.BINS, different)
+    assert max(counted.values()) <= 2 * 100 / min(slices.BINS, different)
+    for number, label in zip(numbers, labels, strict=True):
+        low, _, high = label.partition(" to ")
+        assert float(low) <= number + abs(number) * 1e-14
+        assert number - abs(number) * 1e-14 <= float(high or low)
 
 
 def test_density_goes_from_dense_to_sparse() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import labels, line, markdown
+from memdb.display import labels, line, markdown, numbers_apart
 from memdb.errors import BadFilter, BadInput, MemDBError, SilentShard, UnsupportedFeature
 from memdb.ui.kit import cached
 from memdb.vectors.filters import And, Condition, Range, Raw, Tag
@@ -95,12 +95,12 @@ def _field(target: Target, info: IndexInfo, field: Field, key: str) -> Condition
         return None
     if bounds is None or bounds[0] == bounds[1]:
         return None
-    low, high = bounds
+    ends = " to ".join(numbers_apart(bounds)[bound] for bound in bounds)
     text = st.text_input(
         markdown(field.name, 60) or "(no name)",
         key=key,
         bind="query-params",
-        placeholder=f"{low:g} to {high:g}",
+        placeholder=line(ends),
         help="A number, or two with “to” between them; one side may stay empty.",
     )
     return numbers(field.name, text)
