@@ -427,7 +427,7 @@ STORED: dict[str, tuple[Written, list[str]]] = {
     ),
     "half a megabyte that Python printed": (
         [("SET", "c:1", str([m("user", "x" * 400_000), m("assistant", "ho")]))],
-        ["user: " + "x" * 1_999 + "…", "assistant: ho"],
+        ["user: " + "x" * 2_000 + "… (398,000 more characters)", "assistant: ho"],
     ),
     # Questions beside their answers.
     "prompts": ([("RPUSH", "c:1", {"prompt": "hi", "response": "ho"})], SAID),
