@@ -38,7 +38,7 @@ from memdb.display import bytes_text, duration
 from memdb.jobs import silent
 from memdb.tuning import cost, decide, load, queries, truth
 from memdb.tuning import sample as samples
-from memdb.tuning.estimate import Nearer, estimates
+from memdb.tuning.estimate import Nearer, estimates, shared
 from memdb.tuning.reference import Reference, reference
 from memdb.tuning.run import SweepRequest
 from memdb.tuning.settling import MOST_EF, TRIED, reference_ef, settled
@@ -148,6 +148,7 @@ class Recording:
     places: np.ndarray
     documents: np.ndarray
     population: int
+    last: np.ndarray  # (q,) the reference's farthest hit
     reference: float  # its own true recall
     reference_ef: int
 
@@ -300,6 +301,7 @@ def _drawn(recording: Recording, draws: int, share: float, asked: int) -> dict[s
     """Many estimates of one recording, each of so many of its queries."""
     random = np.random.default_rng(1)
     count = recording.returned.shape[1]
+    alike = shared(recording.last[:asked].tolist())  # of different queries: a draw has some twice
     population = int(recording.population)
     true = recording.recalls.mean(axis=1)
     held = np.zeros((draws, len(true)), bool)
@@ -319,6 +321,7 @@ def _drawn(recording: Recording, draws: int, share: float, asked: int) -> dict[s
             np.repeat(np.arange(asked), np.diff(first)[chosen]),
             recording.places[seen][of],
             recording.documents[seen][of],
+            alike=alike,
         )
         made = estimates(list(recording.returned[:, chosen]), nearer, share)
         low = np.array([m.recall.low for m in made])
@@ -415,6 +418,7 @@ def _judged(
     rows: list[np.ndarray] = []
     places: list[np.ndarray] = []
     numbers: list[np.ndarray] = []
+    last = np.full(len(asked), -1)
     right = 0.0
     for query in range(len(asked)):
         products = wide @ at[query]
@@ -427,6 +431,7 @@ def _judged(
         held = held[held >= 0]
         held = held[np.argsort(far[held], kind="stable")]
         reach = far[held][-1] if len(held) == K else np.inf
+        last[query] = held[-1] if len(held) else -1
         right += _stands(far, exact, held, slack).mean()
         near = np.flatnonzero(far < reach - slack)
         near = near[~np.isin(near, held)]
@@ -445,6 +450,7 @@ def _judged(
         np.concatenate(places),
         np.concatenate(numbers),
         int(members.sum()),
+        last,
         right / len(asked),
         max(hits),
     )

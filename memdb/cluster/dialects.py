@@ -443,6 +443,13 @@ def _query_hint(reply: str, command: tuple[object, ...]) -> str:
 
 
 _SIGN = re.compile(r"[Aa]lias `(?P<name>.*)` contains invalid character `(?P<sign>.)`")
+_LONG = re.compile(
+    r"for field `(?P<name>.*)`: .*[Aa] (?P<kind>\w+) field can have a maximum length of (?P<most>\d+)",
+    re.DOTALL,
+)
+_TWICE = re.compile(
+    r"(?:[Ii]ndex field `(?P<alias>.*)` already exists|[Dd]uplicate field in schema - (?P<name>.*))"
+)
 _OPTION = re.compile(
     r"(?:[Uu]nexpected (?:argument|parameter)|[Uu]nknown argument|parameter) `(?P<word>[^`]+)`"
 )
@@ -466,6 +473,18 @@ def _not_created(said: str, command: tuple[str, ...]) -> EngineError:
             f"{start}: this server takes no '{match['sign']}' in the name of a field, and one is called "
             f"'{match['name']}'.",
             "Give it a name of letters, digits and _ (AS in FT.CREATE); the hash's own field may stay.",
+        )
+    if match := _LONG.search(said):
+        size = len(match["name"].encode())
+        return EngineError(
+            f"{start}: this server takes at most {match['most']} bytes for the name of a "
+            f"{match['kind'].upper()} field, and one has {size}.",
+            "Store the value in a field with a shorter name.",
+        )
+    if match := _TWICE.search(said):
+        return EngineError(
+            f"{start}: two fields are called '{match['alias'] or match['name']}'.",
+            "Give each a name of its own (AS in FT.CREATE).",
         )
     if "TYPE" in words and "unknown argument" in said.lower():
         kind = words[words.index("TYPE") + 1] if words.index("TYPE") + 1 < len(words) else ""

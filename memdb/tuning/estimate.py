@@ -10,6 +10,7 @@ such query stands for all that miss as much and show nothing.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
@@ -26,6 +27,7 @@ RESAMPLES = 100  # of the queries, for the variance
 # What resampling the queries alone leaves out of the variance, where the reference misses much: over draws of
 # queries and documents the deviation was up to a tenth larger (docs/decisions/0100).
 _SHORT = 1.2
+_PRIOR = 4  # documents that the sample would have to show, before they tell as much as `Nearer.alike`
 _FINE, _COARSE = 20, 30  # values of M: each up to the first, then so many on a logarithmic scale
 _LEAST_SHOWN = 1e-9
 
@@ -41,6 +43,7 @@ class Nearer:
     places: Rows  # (m,) how many of the reference's hits are at least as near; 0 to k - 1
     documents: Rows  # (m,) of the sampled document: one document may be missed by many queries
     ks: Rows | None = None  # (q,) neighbours of each query, where these differ; 1 to k
+    alike: float = 1.0  # `shared` of the documents that stand last in the reference's answers
 
     def recalls(self, returned: Flags) -> Doubles:
         """(q,) share of the reference's hits that came, of each query's own number; `returned` is (q, k)."""
@@ -89,6 +92,12 @@ def estimates(
         return ()
     work = _Unseen(np.stack(returned), nearer, share)
     return tuple(work.estimate(setting, confidence) for setting in range(len(returned)))
+
+
+def shared(documents: Sequence[object]) -> float:
+    """How many queries, about, share the document of one, itself included; a document of each; 1 of none."""
+    of_each = np.array(list(Counter(documents).values()), np.float64)
+    return float((of_each**2).sum() / of_each.sum()) if len(of_each) else 1.0
 
 
 def least_unseen(queries: int, k: int, share: float, confidence: float = 0.95) -> float:
@@ -153,9 +162,9 @@ class _Unseen:
             each = np.einsum("erm,rm->er", taken, posteriors[turn][of_count])
             self.resampled[:, turn] = each @ drawn[turn, rows] / self.queries
         self.resampled_hits = self.hits @ drawn.T / self.queries
-        # One more document that a single query misses keeps few documents from looking all alike.
+        # Few documents that were shown look all alike, or none: what stands last in answers tells as well.
         of_each = np.unique(nearer.documents, return_counts=True)[1]
-        self.alike = float((of_each**2).sum() + 1) / float(of_each.sum() + 1)
+        self.alike = float((of_each**2).sum() + _PRIOR * nearer.alike) / float(of_each.sum() + _PRIOR)
         part = self.loss[:, nearer.rows] / shown[nearer.rows] / self.queries
         _, document = np.unique(nearer.documents, return_inverse=True)
         for setting in range(self.settings):

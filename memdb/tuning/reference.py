@@ -12,7 +12,7 @@ import numpy as np
 from memdb.cluster.client import Client
 from memdb.jobs import Report
 from memdb.tuning import load, own
-from memdb.tuning.estimate import Nearer
+from memdb.tuning.estimate import Nearer, shared
 from memdb.tuning.run import Queries, SweepRequest, Truth
 from memdb.tuning.sample import Sample
 from memdb.tuning.settling import MOST_EF, TRIED, reference_ef, settled
@@ -143,6 +143,7 @@ def reference(
         np.concatenate([each.places for each in seen])[order],
         np.concatenate([each.documents for each in seen])[order],
         ks if queries.asks else None,
+        shared([row[-1] for row in keys if row]),
     )
     return Reference(truth, nearer, ef)
 

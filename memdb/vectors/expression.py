@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from memdb.cluster.dialects import REDISEARCH_SPLITS, Dialect
 from memdb.errors import RefusedFilter, UnknownField
-from memdb.vectors.conditions import And, Condition, Not, Or, Range, Tag, Text, Words
+from memdb.vectors.conditions import And, Condition, Not, Or, Range, Raw, Tag, Text, Words
 from memdb.vectors.index import IndexInfo, Kind
 
 _NUMBER = re.compile(r"[+-]?(?:inf(?:inity)?|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)", re.IGNORECASE)
@@ -27,7 +27,58 @@ _TAG_SIGNS = frozenset('{}[]":;@%()-~*$')
 
 
 _CONTROL = "".join(map(chr, (*range(9), *range(14, 32), 127)))
+# Signs behind a backslash, quoted words, ranges and values: no bracket in them opens a level.
+_STRUCTURE = re.compile(r'\\.|"(?:\\.|[^"\\])*"|\[[^\]]*\]|\{(?:\\.|[^}\\])*\}', re.DOTALL)
 _NOTHING = Not(And())  # what RediSearch finds where it should have refused
+
+
+MOST_DEEP = 100  # levels of a filter; RediSearch's parser takes some 140, valkey-search's 1,000
+
+
+def shallow(condition: Condition | str) -> None:
+    """Refuse a filter that is nested deeper than it is read and written here.
+
+    Args:
+        condition: a condition, or an expression in the engine's words.
+
+    Raises:
+        RefusedFilter: it is.
+    """
+    levels = _depth(condition) if isinstance(condition, str) else 0
+    left = [] if isinstance(condition, str) else [(condition, 1)]
+    while left:
+        part, level = left.pop()
+        levels = max(levels, level)
+        if isinstance(part, And | Or):
+            left += [(each, level + 1) for each in part.conditions]
+        elif isinstance(part, Not):
+            left.append((part.condition, level + 1))
+        elif isinstance(part, Raw):
+            levels = max(levels, level + _depth(part.expression))
+    if levels > MOST_DEEP:
+        raise RefusedFilter(
+            f"The filter is nested in {levels:,} levels; {MOST_DEEP} are read here.",
+            "Leave out brackets, or put what belongs together side by side.",
+            expression=condition if isinstance(condition, str) else "",
+        )
+
+
+def _depth(text: str) -> int:
+    """How many brackets and signs of a negation stand around the deepest part of an expression."""
+    deepest = signs = 0
+    opened = [0]  # levels around each bracket that is open
+    for sign in _STRUCTURE.sub("", text):
+        if sign in "-~":
+            signs += 1
+        elif sign == "(":
+            opened.append(opened[-1] + signs + 1)
+            signs = 0
+        elif sign == ")" and len(opened) > 1:
+            opened.pop()
+        elif sign not in _BLANKS:
+            signs = 0
+        deepest = max(deepest, opened[-1] + signs)
+    return deepest
 
 
 def conditions(expression: str, dialect: Dialect, info: IndexInfo) -> Condition:
@@ -47,6 +98,7 @@ def conditions(expression: str, dialect: Dialect, info: IndexInfo) -> Condition:
     """
     if expression.strip(_BLANKS) in ("*", "(*)"):
         return And()
+    shallow(expression)
     reader = (_Reader if dialect.grouped_words else _ValkeyReader)(expression, dialect, info)
     condition = reader.union()
     reader.blanks()
@@ -153,7 +205,8 @@ class _Reader:
             return self.compared(name, match[1])
         if not self.take(":"):
             for known in self.info.fields:
-                if known.name.startswith(name + " ") and self.text.startswith(known.name, start):
+                begins = known.name.startswith(tuple(name + blank for blank in _BLANKS))
+                if begins and self.text.startswith(known.name, start):
                     raise self.refusal(
                         f"names the field '{known.name}', which no query can: a blank ends a name",
                         "Create the index again with an alias of letters, digits and _ (AS in FT.CREATE).",

@@ -23,13 +23,18 @@ from memdb.vectors.conditions import EVERYTHING, And, Condition, Not, Or, Range,
 from memdb.vectors.index import Field, IndexInfo, Kind
 
 _FIELD = re.compile(r"(?<!\\)@((?:\\.|[\w|])+)\s*:")
+_NAMED = re.compile(r"(?<!\\)@(?:\\.|[\w|])+\s*:")
+_BLOCKS = re.compile(r'\{(?:\\.|[^}\\])*\}|\[[^\]]*\]|"(?:\\.|[^"\\])*"', re.DOTALL)
+_NOT_WORDS = re.compile(r'[{\["%*=<>$]')  # what makes more of a filter than words alone
 _OPEN_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\$")
 _QUOTED = re.compile(r'(?<!\\)"(?:\\.|[^"\\])*"')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NOT_IN_NAMES = re.compile(
     r"[\x00-\x08\x0e-\x1f\x7f]"
 )  # behind a backslash RediSearch reads tabs and line breaks
-_NAME_ENDS = re.compile("[ :]|=>")  # in a query that takes no escapes in names
+# Where a name ends in a query that takes no escapes in names: in a filter, and in a KNN clause.
+_NAME_ENDS, _CLAUSE_NAME_ENDS = re.compile(r"[ \t\n\v\f\r:]|=>"), re.compile(" |=>")
+_ENDING = {" ": "a blank", "\t": "a tab", "\n": "a line break", "\r": "a line break"}
 _KEPT = re.compile(r"\\(.?)", re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NO_VALUE = "memdbnosuchvalue"  # of letters only: nothing to escape, and of no document
@@ -159,15 +164,7 @@ class _Writer:
         if words and condition.mode == "prefix" and self.dialect.lower(words[-1]) in stopped:
             kept.append(words[-1])  # as a start, "in" means "index"
         if not kept:
-            raise BadFilter(
-                f"'{condition.words}' holds no word that is indexed.",
-                "Use other words; punctuation"
-                + (
-                    " is not in the index."
-                    if not stopped
-                    else f" and stop words ({_some(stopped)}) are not in it."
-                ),
-            )
+            raise _wordless(condition.words, stopped)
         if condition.mode == "phrase":
             return f'{name}:"{" ".join(self.quoted(word, splits) for word in kept)}"'
         escaped = [self.word(word, splits) for word in kept]
@@ -243,11 +240,13 @@ class _Writer:
         return written
 
     def asks_words(self, text: str) -> bool:
-        """Whether an expression asks for words; what is not read here is left to the engine."""
+        """Whether an expression asks for words, also stop words; what is not read is left to the engine."""
+        if self.info is None or not self.info.of_kind("TEXT"):
+            return False
+        if _bare_words(text, splits_of(self.dialect, self.info)):
+            return True
         try:
-            return self.info is not None and expression.holds_text(
-                expression.conditions(text, self.dialect, self.info)
-            )
+            return expression.holds_text(expression.conditions(text, self.dialect, self.info))
         except BadFilter:
             return False
 
@@ -292,10 +291,36 @@ def render(condition: Condition | str, dialect: Dialect, info: IndexInfo | None 
         UnknownField: the index has no such field of that kind.
         UnsupportedFeature: this engine has no such condition.
     """
+    expression.shallow(condition)
     writer = _Writer(dialect, info)
     query = writer.write(Raw(condition) if isinstance(condition, str) else condition)
+    _asking(query, dialect, info)
     _within(query, dialect, info)
     return Rendered(query, tuple(writer.params.items()))
+
+
+def _asking(query: str, dialect: Dialect, info: IndexInfo | None) -> None:
+    """Refuse words that are all stop words: RediSearch finds nothing by them, and all beside a KNN clause."""
+    if not dialect.text_search or dialect.small_grammar or _NOT_WORDS.search(query):
+        return
+    stopped = dialect.stop_words(None if info is None else info.rules.stop_words)
+    words = _bare_words(query, splits_of(dialect, info))
+    if words and all(dialect.lower(word) in stopped for word in words):
+        raise _wordless(query, stopped)
+
+
+def _bare_words(text: str, splits: str) -> list[str]:
+    """The words of a filter that stand in no brackets but round ones."""
+    plain = _NAMED.sub(" ", _BLOCKS.sub(" ", text))
+    return indexed_words(re.sub(r"(?<!\\)[()|~-]", " ", plain), splits)
+
+
+def _wordless(what: str, stopped: frozenset[str]) -> BadFilter:
+    return BadFilter(
+        f"'{what}' holds no word that is indexed.",
+        "Use other words; punctuation"
+        + (" is not in the index." if not stopped else f" and stop words ({_some(stopped)}) are not in it."),
+    )
 
 
 def _within(query: str, dialect: Dialect, info: IndexInfo | None) -> None:
@@ -357,15 +382,23 @@ def _sayable(info: IndexInfo, kind: Kind, dialect: Dialect) -> list[str]:
     return names
 
 
+_NAMED = re.compile(r"@(?:\\.|[\w|])+:")  # before a field's own conditions
+
+
 def may_be_broken(condition: Condition | str, dialect: Dialect, info: IndexInfo, field: str = "") -> bool:
     """Whether the engine is known to return hits that break such a filter.
 
     valkey-search 1.2 ignores TEXT inside an AND and in a phrase while it walks an HNSW graph. One word alone
-    was right; so are FLAT, tags and numbers.
+    was right; so are FLAT, tags and numbers. RediSearch 2.10 drops a filter of nothing but stop words, which
+    alone finds no document, and searches all.
 
     Raises:
         BadFilter: the filter does not parse.
     """
+    if dialect.grouped_words:
+        query = _NAMED.sub(" ", render(condition, dialect, info).query)
+        words = {dialect.lower(word) for word in re.findall(r"\w+", query)}
+        return bool(words) and words <= dialect.stop_words(info.rules.stop_words)
     if not dialect.text_leaks or not info.vector_field(field)[1].has_ef:
         return False
     # As it is sent: a condition may hold raw expressions anywhere.
@@ -383,8 +416,13 @@ def splits_of(dialect: Dialect, info: IndexInfo | None) -> str:
     return dialect.word_ends(None if info is None else info.rules.punctuation)
 
 
-def attribute(name: str, dialect: Dialect) -> str:
+def attribute(name: str, dialect: Dialect, *, in_clause: bool = False) -> str:
     """A field's name as a query takes it, with its @.
+
+    Args:
+        name: of the field.
+        dialect: of the server.
+        in_clause: whether it stands in a KNN clause, not in a filter.
 
     Raises:
         BadFilter: no query can say it: it is empty, holds a control character or a byte that is no text, or,
@@ -395,8 +433,9 @@ def attribute(name: str, dialect: Dialect) -> str:
             f"A query cannot name the field '{name}'.",
             "Names are of letters, digits and signs; create the index again with AS and another name.",
         )
-    if not dialect.escaped_names and (end := _NAME_ENDS.search(name)):
-        sign = "a blank" if end[0] == " " else f"'{end[0]}'"
+    ends = _CLAUSE_NAME_ENDS if in_clause else _NAME_ENDS
+    if not dialect.escaped_names and (end := ends.search(name)):
+        sign = _ENDING.get(end[0], f"'{end[0]}'")
         raise BadFilter(
             f"The field '{name}' cannot be queried on {dialect.title}: its name holds {sign}, where a name "
             "ends there, and no escape is read.",

@@ -204,7 +204,7 @@ def _template(
     distance.need(params.type)
     rendered = render(condition, dialect, info)
     _within("K", k, 1, dialect.limits.k, dialect.title)
-    clause = f"KNN {k} {attribute(vector_field.name, dialect)} $vec"
+    clause = f"KNN {k} {attribute(vector_field.name, dialect, in_clause=True)} $vec"
     if ef_runtime is not None and params.has_ef:
         _within("EF_RUNTIME", ef_runtime, 1, dialect.limits.ef_runtime, dialect.title)
         clause += f" EF_RUNTIME {ef_runtime}"

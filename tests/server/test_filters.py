@@ -22,6 +22,7 @@ from memdb.vectors.index import (
     create,
     index_info,
 )
+from memdb.vectors.query import KnnRequest
 
 pytestmark = [pytest.mark.any_engine, pytest.mark.needs("nocontent")]  # the tests ask for keys alone
 
@@ -206,6 +207,26 @@ def test_stop_words_are_those_of_the_index(client: Client, prefix: str, kind: st
                 if good[mode]:
                     right.add(f"{prefix}s:{i}")
             assert _found(client, info, Text("t", words, mode)) == right, (words, mode)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "filter_", ["the", "@t:the", "@t:(the)", "-@t:the", "@t:(the be)", "@t:(the hamlet)"]
+)
+def test_hits_under_a_filter_of_nothing_but_stop_words_are_named(
+    server: Client, prefix: str, filter_: str
+) -> None:
+    """RediSearch drops such a filter beside KNN and returns all documents; alone it finds none."""
+    vector = ("v", "VECTOR", "HNSW", 6, "TYPE", "FLOAT32", "DIM", 2, "DISTANCE_METRIC", "L2")
+    server.execute("FT.CREATE", prefix + "stop", "PREFIX", 1, prefix + "s:", "SCHEMA", "t", "TEXT", *vector)
+    for i, text in enumerate(TEXTS):
+        packed = np.array([1, i], "<f4").tobytes()
+        server.execute("HSET", f"{prefix}s:{i}", "t", text, "v", packed)
+    info = index_info(server, prefix + "stop")
+    alone = {hit.decode() for hit in server.execute("FT.SEARCH", info.name, filter_, "NOCONTENT")[1:]}
+    result = search.knn(server, KnnRequest(info.name, (1.0, 0.0), k=9, filter=filter_), info)
+    assert set(result.under_filter().keys) == alone
+    assert bool(result.outside) == (filter_ != "@t:(the hamlet)")
+    assert all("break the filter" in note for note in result.notes)
 
 
 @pytest.mark.needs("ascii_stop_words")

@@ -225,6 +225,25 @@ def test_a_refused_option_is_named_and_not_the_word_behind_it(fields: str, said:
     assert named in str(explain_refusal(f"Invalid field type for {said}", command))
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            f"Invalid field type for field `{'é' * 70}`: Invalid range: Value above maximum; A numeric field can "
+            "have a maximum length of 128.",
+            "takes at most 128 bytes for the name of a NUMERIC field, and one has 140",
+        ),
+        ("Duplicate field in schema - a b", "two fields are called 'a b'"),
+        ("Index field `x` already exists", "two fields are called 'x'"),
+    ],
+)
+def test_a_name_that_is_too_long_or_there_twice_is_told(said: str, told: str) -> None:
+    error = explain_refusal(said, ("FT.CREATE", "i", "SCHEMA", "x", "TAG"))
+    assert told in str(error)
+    assert "`" not in str(error)
+    assert error.hint
+
+
 def test_refusals_of_a_search_say_what_to_look_at() -> None:
     hints = {
         "ef 1000001": "within these limits",

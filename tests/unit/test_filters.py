@@ -10,6 +10,7 @@ from memdb.cluster.dialects import Dialect, recognise
 from memdb.errors import BadFilter, UnknownField, UnsupportedFeature
 from memdb.vectors.filters import EVERYTHING, And, Condition, Not, Or, Range, Raw, Tag, Text, render
 from memdb.vectors.index import BuildState, Field, IndexInfo, VectorParams
+from tests.unit import recorded_filters as recorded
 
 REDISEARCH = recognise(frozenset({"FT.SEARCH", "FT.TAGVALS", "FT.CURSOR", "FT.PROFILE"}))
 VALKEY = recognise(frozenset({"FT.SEARCH", "FT.AGGREGATE"}))
@@ -136,3 +137,36 @@ def test_dialects_are_told_apart_by_their_commands() -> None:
         "memorydb",
         "none",
     ]
+
+
+@pytest.mark.parametrize("engine", ["redisearch", "valkey-search", "memorydb"])
+def test_a_filter_of_many_levels_is_refused_and_one_of_many_parts_is_not(engine: str) -> None:
+    """However deep: Python's own stack ends at some 300 levels of a reader."""
+    dialect = recorded.DIALECTS[engine]
+    info = recorded.info("redisearch" if engine == "redisearch" else "valkey-search")
+    nested: Condition = Tag("source", ("blog",))
+    for _ in range(5_000):
+        nested = And((nested, Range("year", 2010, 2015)))
+    for deep in (
+        "(" * 101 + "@source:{blog}" + ")" * 101,
+        "(" * 3_000 + "@source:{blog}" + ")" * 3_000,
+        "(" * 3_000,
+        "-(" * 3_000 + "@source:{blog}" + ")" * 3_000,
+        "-" * 3_000 + "@source:{blog}",
+        "(@year:[2010 2015] " * 900 + ")" * 900,
+        nested,
+        Not(nested),
+        Raw("(" * 500 + "@source:{blog}" + ")" * 500),
+    ):
+        with pytest.raises(BadFilter, match=r"nested in [\d,]+ levels; 100 are read here"):
+            render(deep, dialect, info)
+    wide = (
+        " ".join(["(@source:{blog})"] * 400)
+        if engine == "memorydb"
+        else " ".join(["-(@source:{blog})"] * 400)
+    )
+    assert render(wide, dialect, info).query == f"({wide})"
+    beside = "@source:{" + r"\(" * 500 + "} @year:[(2010 (2015]"
+    assert render(beside, dialect, info).query == f"({beside})"
+    level = "(" * 90 + "@source:{blog}" + ")" * 90
+    assert render(level, dialect, info).query == f"({level})"

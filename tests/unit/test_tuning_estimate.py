@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from memdb.tuning.compare import compare
-from memdb.tuning.estimate import Estimate, Nearer, estimates, least_unseen
+from memdb.tuning.estimate import Estimate, Nearer, estimates, least_unseen, shared
 from memdb.tuning.run import Run
 from tests.unit.tune_run import run as small_run
 
@@ -117,6 +117,20 @@ def test_of_all_documents_nothing_is_estimated_but_by_the_queries() -> None:
     (whole,) = estimates([case.returned], nearer, 1.0)
     assert whole.recall.mean == pytest.approx(case.recall(), abs=1e-12)
     assert whole.unseen.low == whole.unseen.high == whole.unseen.mean
+
+
+def test_few_documents_that_were_shown_are_taken_to_be_as_alike_as_those_that_stand_last() -> None:
+    """The part of the sample has a variance as of so many fewer documents: four stand for what is not known yet."""
+    assert shared(["a", "b", "a", "c", "a"]) == pytest.approx((9 + 1 + 1) / 5)
+    assert shared([]) == 1
+    pairs = np.array([3, 400]), np.array([5, 9]), np.array([7, 8])
+    flags = np.ones((2_000, K), bool)
+    widths = []
+    for alike in (1.0, 2.0, 10.0):
+        (made,) = estimates([flags], Nearer(*pairs, alike=alike), 0.05)
+        assert made.unseen.mean == pytest.approx(2 / 0.05 / 2_000 / K, rel=0.05)
+        widths.append(made.unseen.high)
+    assert widths == sorted(set(widths))
 
 
 def test_where_nothing_is_seen_the_bound_shrinks_with_sample_and_queries() -> None:
