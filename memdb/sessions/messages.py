@@ -29,6 +29,7 @@ from memdb.sessions.parts import (
     result_of,
 )
 from memdb.sessions.roles import ANSWERS, ASKS, BESIDE, CLASSES, ROLES, UNMISTAKABLE, bare, flagged, numbered
+from memdb.sessions.transcripts import messages_in
 from memdb.sessions.turns import Other, Part, Text, Thinking, ToolCall, ToolResult, Turn, said
 
 _ROLE_NAMES = (
@@ -160,6 +161,8 @@ def turns_of_entry(entry: Any, place: str = "A message") -> tuple[list[Turn], st
             and not sealed(content)
         ):
             return [said(role, content, moment(value.get("timestamp")))], ""
+    if isinstance(value, str) and (several := messages_in(value)):
+        return [turn for message in several for turn in turns_of_entry(message)[0]], ""
     if (turn := _plain(value)) is not None:
         return [turn], ""
     if isinstance(value, str):
@@ -214,7 +217,12 @@ def conversation(entries: Iterable[Any], first: int = 1) -> tuple[tuple[Turn, ..
 
 def is_entry(value: Any) -> bool:
     """Whether a value looks like a message within a list of messages: also "User: Hi" and ["user", "Hi"]."""
-    return is_message(value) or _plain(parsed(value)) is not None
+    value = parsed(value)
+    return (
+        is_message(value)
+        or _plain(value) is not None
+        or (isinstance(value, str) and bool(messages_in(value)))
+    )
 
 
 def is_message(value: Any) -> bool:
@@ -304,13 +312,13 @@ def _speak_in_turn(values: Sequence[Any]) -> bool:
     Each must stand under `role` beside a text: rights have roles too, but each of them once.
     """
     spoken = [
-        str(value["role"]).lower()
+        numbered(value["role"]) or str(value["role"]).lower()
         for value in values
         if isinstance(value, dict)
         and isinstance(value.get("content", value.get("text")), str)
         and "role" in value
     ]
-    if len(spoken) != len(values) or len(set(spoken)) != 2:
+    if len(spoken) != len(values) or not 2 <= len(set(spoken)) <= (4 if all(map(numbered, spoken)) else 2):
         return False
     changes = sum(a != b for a, b in pairwise(spoken))
     if all(map(numbered, spoken)):
@@ -716,6 +724,12 @@ def _step(entry: Mapping[str, Any]) -> Turn | None:
     if kind == "tool_return_message":
         told = result_of({**entry, "output": entry.get("tool_return"), "id": None})
         return Turn("tool", (told,))
+    if kind == "approval_response_message":
+        return Turn(
+            "user", (Other("approval", as_json({n: v for n, v in entry.items() if n != "message_type"})),)
+        )
+    if kind == "summary_message":
+        return Turn("system", tuple(parts_of(entry.get("summary"))))
     if (
         entry.get("type") == "tool"
         and isinstance(entry.get("name"), str)

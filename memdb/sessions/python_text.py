@@ -12,7 +12,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-MOST = 2**18  # characters: the tree takes a hundred times as much memory
+MOST, TOKENS = 2**22, 200_000  # characters, and quotes, names, numbers and signs: a tree of them takes memory
 _DEEPEST = 60
 # What such a text begins with: brackets, then a quote or a name that is called.
 _BEGINS = re.compile(r"\s*(?:[\[{(]\s*){1,4}(?:[bu]?['\"]|[A-Za-z_][\w.]{0,80}\()")
@@ -53,13 +53,16 @@ def _checked(text: str) -> None:
     Raises:
         ValueError: it has others, a word of the language, a call of what was called, or is nested too deeply.
     """
-    at = depth = 0
+    at = depth = tokens = 0
     closed = False  # whether a bracket was closed just before
     while at < len(text):
         token = _TOKEN.match(text, at)
         if token is None or (keyword.iskeyword(token["name"] or "") and token["name"] not in _WORDS):
             raise ValueError("not what Python prints")
         at = token.end()
+        tokens += 1
+        if tokens > TOKENS:
+            raise ValueError("longer than what Python prints of a conversation")
         sign = token["sign"] or ""
         if sign and sign in "[({":
             depth += 1

@@ -68,6 +68,7 @@ _FLAGS = {  # of who speaks: true, false
         ("assistant", "user"),
     ),
 }
+_WORDS = ("true", "false")  # as a field of a hash has them
 _DIRECTIONS = {  # Twilio's, Chatwoot's
     **dict.fromkeys(("inbound", "incoming", "received"), "user"),
     **dict.fromkeys(("outbound", "outgoing", "outbound-api", "outbound-reply", "sent"), "assistant"),
@@ -91,20 +92,21 @@ def side(role: str) -> str:
 
 
 def flagged(message: Mapping[str, Any]) -> str:
-    """Who speaks, where a flag or a direction tells it, also in a message's `key` (Baileys'); else empty."""
+    """Who speaks, where a flag or a direction tells it, also in its `key` or `id` (WhatsApp); else empty."""
     if message.get("type") == "message" and isinstance(message.get("ts"), str):  # Slack's
         return "bot" if message.get("bot_id") else "user" if isinstance(message.get("user"), str) else ""
-    key = message.get("key")
-    for place in (message, key) if isinstance(key, dict) else (message,):
+    within = (place for name in ("key", "id") if isinstance(place := message.get(name), dict))
+    for place in (message, *within):
         for name, (if_true, if_false) in _FLAGS.items():
-            if isinstance(flag := place.get(name), bool):
-                return if_true if flag else if_false
+            flag = place.get(name)
+            if isinstance(flag, bool) or (isinstance(flag, str) and flag.lower() in _WORDS):
+                return if_true if flag is True or flag in ("true", "True") else if_false
     told = (message.get(name) for name in _DIRECTION_NAMES)
     return next((_DIRECTIONS[v.lower()] for v in told if isinstance(v, str) and v.lower() in _DIRECTIONS), "")
 
 
 def numbered(role: Any) -> str:
     """A role that is a small number, as protocols write their enumerations; else empty."""
-    if isinstance(role, int) and not isinstance(role, bool) and 0 <= role < 100:
-        return str(role)
+    if isinstance(role, int | float) and not isinstance(role, bool) and 0 <= role < 100 and role == int(role):
+        return str(int(role))
     return role if isinstance(role, str) and _NUMBERS.fullmatch(role) else ""

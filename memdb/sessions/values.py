@@ -15,7 +15,7 @@ from memdb.json_text import json_text
 from memdb.sessions.checkpoint import plain_state
 from memdb.sessions.hashes import VALUE_BYTES, StoredField, seconds
 from memdb.sessions.mapping import SEQUENCES, TYPES, Format, Stored
-from memdb.sessions.messages import parsed, problems_told, time_in
+from memdb.sessions.messages import is_entry, parsed, problems_told, time_in
 from memdb.sessions.number_types import guessed
 from memdb.sessions.packed import named, unpacked, wide_text
 from memdb.sessions.size import memory_usage
@@ -210,7 +210,10 @@ def _stream(reply: Sequence[Any]) -> tuple[list[Any], bytes, tuple[str, ...]]:
     for id_, pairs in reply:
         fields, _, told = _hash(pairs or ())
         only = parsed(next(iter(fields.values()))) if len(fields) == 1 else None
-        entries.append(_at(only if isinstance(only, dict) else fields, bytes(id_).partition(b"-")[0]))
+        if isinstance(only, str) and is_entry(only):  # "User: Hi"
+            entries.append(only)
+        else:
+            entries.append(_at(only if isinstance(only, dict) else fields, bytes(id_).partition(b"-")[0]))
         problems += told
         raw.append(b" ".join((id_, *(pairs or ()))))
     return entries, b"\n".join(raw), _few(problems)

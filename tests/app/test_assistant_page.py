@@ -273,3 +273,13 @@ def test_links_with_nonsense_open_the_page(opened: Open, demo_target: Target) ->
         {"assistant__weight": "7"},
     ):
         opened(replace(demo_target), **query)
+
+
+def test_a_question_to_begin_with_is_asked_by_a_press(opened: Open, session: str) -> None:
+    app = opened(assistant__session=session)
+    app.button(key="assistant.example.2").click().run()
+    assert not app.exception
+    assert "The documents do not answer this." in said(app)
+    assert "Will it rain in Lisbon?" in said(app)
+    keys = {button.key for button in app.button}
+    assert not any(str(key).startswith("assistant.example") for key in keys), "who has begun needs none"

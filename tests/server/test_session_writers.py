@@ -379,6 +379,56 @@ STORED: dict[str, tuple[Written, list[str]]] = {
         [("SET", "c:1", {"said": "User: hi\nAI: ho\nUser: bye", "log": HI})],
         ["User: hi", "AI: ho", "User: bye"],
     ),
+    "templates as entries": (
+        [("RPUSH", "c:1", "<|im_start|>user\nhi<|im_end|>", "<|im_start|>assistant\nho<|im_end|>")],
+        SAID,
+    ),
+    "lines as entries": (
+        [("RPUSH", "c:1", "User: hi\nAI: ho", "User: x\nAI: y")],
+        ["User: hi", "AI: ho", "User: x", "AI: y"],
+    ),
+    "lines in a stream": (
+        [("XADD", "c:1", "*", "line", "User: hi"), ("XADD", "c:1", "*", "line", "AI: ho")],
+        ["User: hi", "AI: ho"],
+    ),
+    "three numbers": (
+        [("SET", "c:1", [m(0, "s"), m(1.0, "hi"), m(2, "ho"), m(1, "x")])],
+        ["0: s", "1: hi", "2: ho", "1: x"],
+    ),
+    "WhatsApp's ids": (
+        [
+            (
+                "RPUSH",
+                "c:1",
+                {"id": {"fromMe": False}, "body": "hi", "author": "4917@c.us"},
+                {"id": {"fromMe": True}, "body": "ho"},
+            )
+        ],
+        SAID,
+    ),
+    "flags in a hash": (
+        [
+            ("HSET", f"c:{n}", "fromMe", flag, "body", text, "chatId", "x", "ts", str(T + n))
+            for n, (flag, text) in enumerate((("false", "hi"), ("true", "ho")))
+        ],
+        SAID,
+    ),
+    "Letta's approval and summary": (
+        [
+            (
+                "RPUSH",
+                "c:1",
+                LETTA[0],
+                {"message_type": "approval_response_message", "approve": False},
+                {"message_type": "summary_message", "summary": "short"},
+            )
+        ],
+        ["user: hi", 'user: [approval: {"approve": false}]', "system: short"],
+    ),
+    "half a megabyte that Python printed": (
+        [("SET", "c:1", str([m("user", "x" * 400_000), m("assistant", "ho")]))],
+        ["user: " + "x" * 2_000 + "… (398,000 more characters)", "assistant: ho"],
+    ),
     # Questions beside their answers.
     "prompts": ([("RPUSH", "c:1", {"prompt": "hi", "response": "ho"})], SAID),
     "questions with a time": ([("RPUSH", "c:1", {"question": "hi", "answer": "ho", "ts": T})], SAID),

@@ -12,6 +12,7 @@ from memdb.assistant import answers, flow, follow_up
 from memdb.assistant.answers import Answer
 from memdb.assistant.flow import Ask, Context
 from memdb.cluster.target import Target
+from memdb.demo import loader
 from memdb.display import counted, duration, line, markdown, plain
 from memdb.embedding import Embedded
 from memdb.errors import MemDBError
@@ -27,6 +28,8 @@ from memdb.vectors.distance import Floats
 from memdb.vectors.index import IndexInfo
 
 LAST = "assistant.last"
+# Two that the demo's documents answer, and one that they do not.
+EXAMPLES = ("How do I rotate a secret?", "How do I list the tables of a database?", "Will it rain in Lisbon?")
 TURNS = 12  # of the history that are shown
 VIEWS = ("Sources", "Where the time went", "With and without the preference", "Code")
 
@@ -85,6 +88,8 @@ def chat(target: Target, info: IndexInfo, choice: AssistantChoice | MemDBError) 
             turn_shown(said("assistant", last.answer.text))
         here = st.container()
     question = st.chat_input("Ask about the documents", key="assistant.question", max_chars=4_000)
+    if info.name == loader.DOCUMENTS.name and not _asked(choice):
+        question = question or _example()
     if question and question.strip():
         with parts.errors_shown(target):
             st.session_state[LAST] = _exchange(target, info, choice, question.strip(), session.turns, here)
@@ -93,6 +98,23 @@ def chat(target: Target, info: IndexInfo, choice: AssistantChoice | MemDBError) 
     last = st.session_state.get(LAST)
     if last is not None and last.context.ask.session_key == choice.session_key:
         _behind(target, info, choice, last)
+
+
+def _asked(choice: AssistantChoice) -> bool:
+    """Whether this tab has asked something in this session."""
+    last: Exchange | None = st.session_state.get(LAST)
+    return last is not None and last.context.ask.session_key == choice.session_key
+
+
+def _example() -> str | None:
+    """Questions to begin with on the demo's documents; the one that was pressed."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption("Try:", width="content")
+        pressed = [
+            st.button(markdown(text), key=f"assistant.example.{place}", type="tertiary")
+            for place, text in enumerate(EXAMPLES)
+        ]
+    return next((text for text, on in zip(EXAMPLES, pressed, strict=True) if on), None)
 
 
 def _id(choice: AssistantChoice) -> str:
