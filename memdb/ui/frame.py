@@ -81,6 +81,8 @@ def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
     numbers.without_infinity()
     _tidied(cached.home())
     page = _menu()
+    if page.url_path == "home":  # before a widget is bound to what its link says: it could not be taken along
+        page.run()
     st.session_state.pop(_SENT_BACK, None)
     if access.login_missing():
         access.login_screen(TITLE)
@@ -198,8 +200,9 @@ def _links(menu: dict[str, list[st.Page]]) -> None:
 
 
 def _home() -> None:
-    """The root, for its own address."""
-    st.switch_page(link("home"))
+    """The root, for its own address, with what the link says."""
+    said = [(name, value) for name in st.query_params for value in st.query_params.get_all(name)]
+    st.switch_page(link("home"), query_params=said)
 
 
 def link(address: str) -> Path:

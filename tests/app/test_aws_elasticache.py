@@ -167,7 +167,7 @@ def test_metrics_of_its_nodes_in_its_own_namespace(app: AppTest) -> None:
     opened(app, "Metrics")
     assert "FreeableMemory" in texts(app)
     assert sorted(app.dataframe[0].value["node"]) == ["carts-001", "carts-002"]
-    assert list(app.dataframe[0].value["value"]) == [4e9, 4e9]
+    assert list(app.dataframe[0].value["bytes"]) == [4e9, 4e9]
     assert "BytesUsedForMemoryDB" not in texts(app)
 
 

@@ -26,7 +26,7 @@ def test_a_failover_is_told_and_survived(tmp_path: Path, home: Path, monkeypatch
         with connect(engine.target) as client:
             client.execute("HSET", formats.session_key("kept"), "user_id", "u", "history", "[]")
             client.execute("WAIT", 1, 5000)
-        app = started(engine.target, home, monkeypatch)
+        app = started(engine.target, home, monkeypatch).run()
         assert calm(app)
         os.kill(engine.pid, signal.SIGKILL)
         until(lambda: engine.status is not None, "it is dead")

@@ -79,7 +79,7 @@ def test_the_commands_sent_are_shown(production: AppTest, demo_target: Target) -
 def test_other_targets_have_no_lock_and_no_bound(
     demo_target: Target, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = started(demo_target, home, monkeypatch)
+    app = started(demo_target, home, monkeypatch).run()
     assert "writable" in badges(app)
     assert app.number_input(key="safety.queries").value == 0.0
     locked = replace(demo_target, kind="production")

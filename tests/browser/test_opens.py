@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.conftest import drawn
 from tests.waiting import until
 
 
@@ -28,6 +29,15 @@ def test_home_opens_by_its_own_name(app_server: str, page: Page) -> None:
     page.goto(f"{app_server}/home")
     expect(page.get_by_role("heading", name="Home", level=1)).to_be_visible()
     expect(page.get_by_text("Page not found")).to_have_count(0)
+
+
+def test_home_by_its_own_name_takes_the_index_of_its_link_along(app_server: str, page: Page) -> None:
+    page.goto(f"{app_server}/home?index=idx:users")
+    expect(page.get_by_role("heading", name="Home", level=1)).to_be_visible()
+    expect(page.get_by_role("heading", name="What idx:users holds")).to_be_visible()
+    drawn(page)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    assert page.url.endswith("/?index=idx%3Ausers"), page.url
 
 
 def _offered(box: Locator, option: Locator, value: str) -> bool:
