@@ -174,11 +174,12 @@ def _sample(info: IndexInfo) -> MapRequest:
         bind="query-params",
         help="Random: every document alike. By tag: as many of each value of a TAG field as can be had.",
     )
-    stratum = ""
-    if by == "stratified":
-        stratum = (
-            st.selectbox("Tag", tags, key="map.stratum", bind="query-params", format_func=labels(tags)) or ""
-        )
+    stratum: str | None = ""
+    with st.container():  # there or not, the blocks below keep their places
+        if by == "stratified":
+            stratum = st.selectbox(
+                "Tag", tags, key="map.stratum", bind="query-params", format_func=labels(tags)
+            )
     left, right = st.columns(2)
     count = left.number_input(
         "Points",
@@ -206,6 +207,6 @@ def _sample(info: IndexInfo) -> MapRequest:
         info.vector_field()[0].name,
         by=cast(By, by or "random"),
         count=int(count or DEFAULT.count),
-        stratum=stratum,
+        stratum=stratum or "",
         seed=int(seed or 0),
     )

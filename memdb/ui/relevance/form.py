@@ -62,12 +62,13 @@ def form(target: Target, info: IndexInfo) -> Asked | Missing | MemDBError:
         help="Each is asked every question; the first is the base of comparisons.",
     )
     settings = []
-    for place in range(int(count or 1)):
-        with st.container(border=True):
-            try:
-                settings.append(_setting(target, info, place))
-            except MemDBError as exc:
-                wrong = wrong or exc
+    with st.container():  # however many there are, the block below keeps its place
+        for place in range(int(count or 1)):
+            with st.container(border=True):
+                try:
+                    settings.append(_setting(target, info, place))
+                except MemDBError as exc:
+                    wrong = wrong or exc
     with st.container(border=True):
         left, right = st.columns(2)
         k = left.number_input(
@@ -194,16 +195,17 @@ def _setting(target: Target, info: IndexInfo, place: int) -> Setting:
         key=f"{key}.by",
         bind="query-params",
     )
-    fusion = _fusion(key) if by == "hybrid" else FUSION
     field = ""
     fields = [each.name for each in chosen.of_kind("VECTOR")]
     embedder = ""
     ef: int | None = None
-    if by != "words":
-        if len(fields) > 1:
+    with st.container():  # what it draws comes and goes; the block below keeps its place
+        fusion = _fusion(key) if by == "hybrid" else FUSION
+        if by != "words" and len(fields) > 1:
             field = st.selectbox(
                 "Vector field", fields, format_func=labels(fields), key=f"{key}.field", bind="query-params"
             )
+    if by != "words":
         left, right = st.columns(2)
         embedder = left.text_input(
             "Model",

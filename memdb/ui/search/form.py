@@ -98,14 +98,17 @@ class Wrong:
 
 def form(target: Target, info: IndexInfo) -> SearchChoice | Wrong | None:
     """Draw the form, all of it whatever is wrong; None where there is nothing to ask yet."""
-    field, params = _vector_field(info)
     wrong: MemDBError | None = None
     query: _Query | None = None
-    try:
-        query = _query(target, info, field, params)
-    except MemDBError as exc:
-        wrong = exc
-    k, ef = _settings(target, params)
+    # A container around what comes and goes: blocks below keep their places, by which a browser knows them.
+    with st.container():
+        field, params = _vector_field(info)
+        try:
+            query = _query(target, info, field, params)
+        except MemDBError as exc:
+            wrong = exc
+    with st.container():
+        k, ef = _settings(target, params)
     try:
         condition, matching = _filter(target, info)
     except MemDBError as exc:

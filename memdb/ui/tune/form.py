@@ -69,8 +69,9 @@ def form(target: Target, info: IndexInfo) -> SweepRequest | MemDBError:
         return wrong or BadInput("There are no queries yet.", "Choose where they come from.")
     if matching == 0:
         return filter_form.none_match(info)
+    told = st.empty()  # there or not, the block below keeps its place
     if matching is not None and k > matching:
-        st.caption(
+        told.caption(
             f":material/info: K is {k:,}, and {matching:,} documents match the filter: recall is of those."
         )
     asked = SweepRequest(
