@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from memdb.cli.options import Command, Parser
+from memdb.cli.options import Command, Parser, not_understood
 from memdb.cluster.address import without_addresses, without_values
 from memdb.errors import BadInput, Cancelled, MemDBError
 
@@ -109,7 +109,9 @@ def parse(words: Sequence[str]) -> Command:
         BadInput: it is no command, or an option has a value it cannot have.
     """
     try:
-        parsed = _parser().parse_args(words)
+        parsed, unread = _parser().parse_known_args(words)
+        if unread:
+            raise not_understood(unread, f"memdb {parsed.command}")
     except BadInput as exc:
         raise without_values(exc, words) from None
     return command(parsed.command).of(parsed)

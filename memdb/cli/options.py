@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Self
@@ -23,6 +24,28 @@ from typing import Any, NoReturn, Self
 from memdb.errors import BadInput
 
 _KEY = "option"
+_NAME = re.compile(r"-[A-Za-z]|--[a-z]+(-[a-z]+)*")  # the shape of an option
+# What argparse repeats of a line though no option takes it. It may be a password.
+_REPEATED = (
+    (re.compile(r"(?<=: )ignored explicit argument .*", re.DOTALL), "it takes no value"),
+    (re.compile(r"^(ambiguous option: [^=]*)=.*(?= could match )", re.DOTALL), r"\1"),
+    (re.compile(r"^(argument [A-Z]+: invalid choice): .*(?= \(choose from )", re.DOTALL), r"\1"),
+)
+
+
+def not_understood(words: Sequence[str], prog: str) -> BadInput:
+    """The complaint about words of a line that no option takes: how many they are, and the names of options
+    among them. The others are not repeated: one may be a password that came there by mistake."""
+    words = [word for word in words if word != "--"]
+    names = [word.partition("=")[0] for word in words]
+    named = [name for name in names if _NAME.fullmatch(name)]
+    hidden = len(words) - len(named)
+    told = "1 word is not understood" if len(words) == 1 else f"{len(words)} words are not understood"
+    if named:
+        told += f": {', '.join(named)}" + (f" and {hidden} more" if hidden else "")
+    if hidden or any("=" in word for word in words):
+        told += "; values are not shown, as one may be a password"
+    return BadInput(f"{told}.", f"See `{prog} --help`.")
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,6 +57,8 @@ class Parser(argparse.ArgumentParser):
         Raises:
             BadInput: always, with what is wrong.
         """
+        for repeated, instead in _REPEATED:
+            message = repeated.sub(instead, message)
         raise BadInput(f"{message[:1].upper()}{message[1:]}.", f"See `{self.prog} --help`.")
 
     def joined(self, words: Sequence[str]) -> list[str]:

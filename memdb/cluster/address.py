@@ -58,6 +58,8 @@ _SERVER = re.compile(
 _TOLD = 3  # characters behind the slashes, by which a message that cuts an address is known to hold it
 # argparse lists options, no values
 _NAMES_OPTIONS = ("The following arguments are required: ", "One of the arguments ")
+# memdb.cli.options repeats no value of these
+_NOT_UNDERSTOOD = re.compile(r"\d+ words? (is|are) not understood")
 # The part of an argparse message before what it repeats of the command line.
 _HEAD = re.compile(r"(argument [^:'\"]*: )?[^:'\"]*")
 
@@ -167,18 +169,21 @@ def without_values(error: BadInput, words: Sequence[str]) -> BadInput:
     names = [word.partition("=")[0] for word in words if word.startswith("-")]
     login = any(map(_LOGIN.fullmatch, names))
     # An address of any form behind --url, of a command that takes none.
-    unread = "--url" in names and re.search(r"arguments: (.* )?--url", str(error)) is not None
+    not_understood = _NOT_UNDERSTOOD.match(str(error)) is not None
+    unread = not_understood and "--url" in names and "--url" in str(error)
     repeats = not str(error).startswith(_NAMES_OPTIONS)
     if not repeats or not (login or unread or any(map(may_hold_password, words))):
         return error
-    head = _HEAD.match(str(error))
-    kept = (head.group() if head else "").strip(" :")
     if login:
         hint = "A password is no option: set MEMDB_PASSWORD, or put it into the address, percent-encoded."
     elif unread:
         hint = "This command takes no --url."
     else:
         hint = "An address follows --url, in quotes."
+    if not_understood:
+        return BadInput(str(error), f"{error.hint} {hint}")
+    head = _HEAD.match(str(error))
+    kept = (head.group() if head else "").strip(" :")
     return BadInput(
         f"{kept or 'The command line cannot be read'}; the values are not shown, as one may hold a password.",
         f"{error.hint} {hint}",

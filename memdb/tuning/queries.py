@@ -48,8 +48,6 @@ FILE_TYPES = ("npy", "parquet", "csv", "jsonl", "json")
 _VECTOR_NAMES = ("vector", "embedding", "vec", "values", "query_vector")
 _TEXT_NAMES = ("text", "query", "question", "content", "title")
 
-_COUNTED = 8  # columns from which 0, 1, 2, … is taken for a head: shorter, it may be a vector
-
 
 def local_embedder() -> Embedder:
     """The model of this machine, where no other is named."""
@@ -581,7 +579,7 @@ def _table(text: str) -> pd.DataFrame:
     if first.count(separator) > _MOST_CELLS:
         raise ValueError(f"its first row has {first.count(separator):,} cells")
     cells = [cell.strip().strip('"') for cell in first.split(separator)]
-    counted = len(cells) >= _COUNTED and cells == list(map(str, range(len(cells))))
+    counted = len(cells) >= upload.COUNTED and cells == list(map(str, range(len(cells))))
     if any(cells) and not counted and all(not cell or _is_number(cell) for cell in cells):
         return pd.read_csv(io.StringIO(text), header=None, sep=separator, nrows=MOST_QUERIES + 1)
     return pd.read_csv(io.StringIO(text), keep_default_na=False, sep=separator, nrows=MOST_QUERIES + 1)
@@ -641,7 +639,10 @@ def _is_reply(row: object) -> bool:
     if not isinstance(row, dict):
         return False
     many = (row.get(name) for name in ("data", "embeddings", "predictions", "embeddingsByType"))
-    return isinstance(row.get("embedding"), dict) or any(isinstance(item, list | dict) for item in many)
+    if isinstance(row.get("embedding"), dict) or any(isinstance(item, list | dict) for item in many):
+        return True
+    columns = any(str(name).lower() in (*_VECTOR_NAMES, *_TEXT_NAMES) for name in row)
+    return not columns and any(map(_is_reply, row.values()))  # {"output": {"embeddings": …}}
 
 
 def _has_letter(text: str) -> bool:

@@ -39,6 +39,10 @@ MOST_DEPTH = 16  # of JSON: an embeddings reply has 5
 _STRINGS = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _OPENED, _CLOSED = np.frombuffer(b"[{", np.uint8), np.frombuffer(b"]}", np.uint8)
 _DECIMAL_COMMAS = re.compile(r"\s*[-+]?\d+,\d+(?:[eE][-+]?\d+)?\s*")
+_COUNTING = {"", "id", "key", "index"}  # heads of columns that name or count rows
+COUNTED = 8  # columns from which 0, 1, 2, … is taken for a head: shorter, it may be a vector
+_HOLDS = re.compile(r".*(embedding|vec(tor)?)s?")  # a name under which some service has a vector
+_LIST = re.compile(r"\[([^\[\]]*)\]")
 _PRINTED = re.compile(r"(?:array\()?\s*(\[.*\])\s*(?:,\s*dtype=[\w.]+\s*)?\)?", re.DOTALL)
 
 
@@ -46,7 +50,8 @@ def from_text(text: str, dim: int, where: str, type_: str = "FLOAT32") -> Vector
     """Numbers as JSON, as NumPy prints them, or separated by commas, semicolons or blanks, (dim,) float32 or,
     for a field of FLOAT64, float64.
 
-    JSON may be a list, an object with a vector in it, or the whole reply of an embeddings service.
+    JSON may be a list, an object with a vector in it, or the whole reply of an embeddings service. A table
+    may have a line of heads above its one vector.
 
     Raises:
         BadVector: it does not parse, holds several vectors, or one of another length.
@@ -138,7 +143,7 @@ def vectors_in(value: object) -> list[object]:
     if isinstance(value, dict):
         low = {str(name).lower(): item for name, item in value.items()}
         name = next((name for name in _NAMES if low.get(name) is not None), None)
-        return [] if name is None else vectors_in(low[name])
+        return _deeper(low) if name is None else vectors_in(low[name])
     if isinstance(value, str):
         try:
             return [np.frombuffer(base64.b64decode(value, validate=True), "<f4").tolist()]
@@ -152,6 +157,19 @@ def vectors_in(value: object) -> list[object]:
     return [value]
 
 
+def _deeper(members: dict[str, object]) -> list[object]:
+    """The vectors in an object that has none under a known name: in the objects under others, such as
+    `{"output": {"embeddings": …}}`, and in lists under names that say what they hold."""
+    vectors: list[object] = []
+    for name, item in members.items():
+        inner = isinstance(item, dict) or (
+            isinstance(item, list) and bool(item) and all(isinstance(each, dict) for each in item)
+        )
+        if inner or (isinstance(item, list) and _HOLDS.fullmatch(name)):
+            vectors += [each for each in vectors_in(item) if isinstance(each, list) and each]
+    return vectors
+
+
 def _parsed(text: str) -> list[object]:
     """The vectors in a text."""
     if text.startswith(("[", "{", "array(")):
@@ -162,13 +180,17 @@ def _parsed(text: str) -> list[object]:
             if printed is None or printed[1].count("[") > 1:
                 raise
             return [[float(part) for part in printed[1].strip("[]").replace(",", " ").split()]]
-    if "_" in text:
-        raise ValueError("a number with an underscore, which Python alone would read")
+    head, *below = [row for row in text.splitlines() if row.strip()] or [""]
+    return _under(head, below) if below and _is_head(head, below) else _plain(text)
+
+
+def _plain(text: str) -> list[object]:
+    """The vectors in numbers with signs or blanks between them."""
     parts = text.split(";")
     if len(parts) > 1 and all(_DECIMAL_COMMAS.fullmatch(part) for part in parts if part.strip()):
-        return [[float(part.replace(",", ".")) for part in parts if part.strip()]]
+        return [[_number(part.replace(",", ".")) for part in parts if part.strip()]]
     rows = [
-        [float(part) for part in row.replace(",", " ").replace(";", " ").split()]
+        [_number(part) for part in row.replace(",", " ").replace(";", " ").split()]
         for row in text.splitlines()
         if row.strip()
     ]
@@ -177,6 +199,67 @@ def _parsed(text: str) -> list[object]:
     if table and not any(row.rstrip().endswith((",", ";")) for row in text.splitlines()[:-1]):
         return list(rows)
     return [[number for row in rows for number in row]]
+
+
+def _cells(row: str, separator: str | None) -> list[str]:
+    return [cell.strip().strip("\"'") for cell in row.split(separator)]
+
+
+def _separator(head: str) -> str | None:
+    return next((sign for sign in ",;\t" if sign in head), None)  # None: blanks
+
+
+def _is_head(head: str, below: list[str]) -> bool:
+    """Whether a first row names columns: none is a number, or they count from 0, as pandas writes them."""
+    separator = _separator(head)
+    cells = _cells(head, separator)
+    if any(cells) and not any(map(_is_number, cells)):
+        return True
+    named = cells if cells[0] else cells[1:]
+    counted = len(named) >= (COUNTED if cells[0] else 2) and named == list(map(str, range(len(named))))
+    return counted and len(below) == 1 and len(_cells(below[0], separator)) == len(cells)
+
+
+def _under(head: str, below: list[str]) -> list[object]:
+    """The vectors under a line of heads: lists within cells, else rows or a column of numbers.
+
+    Raises:
+        ValueError: a cell is neither number nor word, or the rows do not fit the heads.
+    """
+    lists = _LIST.findall(" ".join(below))
+    if lists:
+        return [vector for each in lists for vector in _plain(each)]
+    separator = _separator(head)
+    names = [name.lower() for name in _cells(head, separator)]
+    if head.startswith("#") or len(names) == 1:
+        return _plain("\n".join(below))  # a title, under which any sign may stand between the numbers
+    rows = [_cells(row.replace(",", ".") if separator == ";" else row, separator) for row in below]
+    numbers = []
+    for name, column in zip(names, zip(*rows, strict=True), strict=True):
+        if name not in _COUNTING and not all(map(_is_word, column)):
+            numbers.append([_number(cell) for cell in column])
+    if not numbers:
+        raise ValueError("no column of numbers")
+    return [list(row) for row in zip(*numbers, strict=True)]
+
+
+def _is_word(cell: str) -> bool:
+    return any(map(str.isalpha, cell)) and not _is_number(cell)
+
+
+def _number(text: str) -> float:
+    """A number as it is written; Python alone would read one with an underscore."""
+    if "_" in text:
+        raise ValueError("a number with an underscore")
+    return float(text)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        _number(text)
+    except ValueError:
+        return False
+    return True
 
 
 def array(name: str, content: bytes, dim: int) -> NDArray[np.generic]:

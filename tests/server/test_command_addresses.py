@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -73,6 +74,64 @@ def test_a_command_shows_nothing_of_an_address_that_does_not_parse(
         assert unread or (status, err[:7]) == (2, "memdb: "), (way, address, out, err)
         for variable in ("MEMDB_URL", "MEMDB_TARGET"):
             monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_words_that_no_option_takes_are_counted_and_not_repeated(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = [option for option, _ in command(name).options()]
+    taken = [str((option.choices or ["x"])[0]) for option in options if not option.name.startswith("-")]
+    needed = [o.name for o in options if o.required and not o.either and o.name not in WORDS[name]]
+    start = [*name.split(), *WORDS[name], *(word for each in needed for word in (each, "7")), *taken]
+    refused: list[tuple[list[str], int, list[str]]] = [
+        (["HIDDEN"], 1, []),
+        (["HIDDEN", "two words PART", ""], 3, []),
+        (["--no-such", "HIDDEN"], 2, ["--no-such"]),
+        (["--no-such=HIDDEN", "-x", "-xHIDDEN"], 3, ["--no-such", "-x"]),
+        (["--HIDDEN", "--hunter2HIDDEN", "---", "-HID-DEN"], 4, []),
+        (["--", "HIDDEN", "--no-such"], 2, ["--no-such"]),
+        (["--jsonx", "HIDDEN", "--tex=PART"], 3, ["--jsonx", "--tex"]),
+    ]
+    known = [option.name for option in options]
+    if any(each.startswith("--tex") for each in known):
+        refused.pop()  # a command with --text reads it as that
+    for as_json in ([], ["--json"] if "--json" in known else []):
+        for words, count, names in refused:
+            assert main([*start, *as_json, *words]) == 2
+            out, err = capsys.readouterr()
+            assert not SECRET.search(out + err), words
+            are = "1 word is" if count == 1 else f"{count} words are"
+            assert err.startswith(f"memdb: {are} not understood"), (words, err)
+            assert all(each in err for each in names), (words, err)
+            assert f"See `memdb {name} --help`." in err
+            assert out == "" if not as_json else json.loads(out)["error"] in err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_value_of_an_option_that_takes_none_or_is_cut_short_is_not_repeated(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = command(name).options()
+    switches = [option.name for option, field in options if field.type in (bool, "bool")]
+    for switch in ["--help", *switches]:
+        for word in (f"{switch}=HIDDEN", f"{switch[:-1]}=a: 'HIDDEN' could match PART"):
+            assert main([*name.split(), *WORDS[name], word]) == 2, word
+            out, err = capsys.readouterr()
+            assert not SECRET.search(out + err), word
+            assert "takes no value" in err or "Ambiguous option" in err or "not understood" in err, err
+    assert main(["HIDDEN", *name.split()]) == 2
+    assert not SECRET.search("".join(capsys.readouterr()))
+
+
+@pytest.mark.parametrize("name", ["sessions", "engine", "labels", "aws"])
+def test_a_word_in_the_place_of_an_action_is_not_repeated(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([name, "HIDDEN"]) == 2
+    out, err = capsys.readouterr()
+    assert "invalid choice (choose from" in err
+    assert not SECRET.search(out + err)
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name not in STARTING | SERVING])

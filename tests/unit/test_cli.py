@@ -40,7 +40,7 @@ def test_a_line_becomes_a_value_of_the_command() -> None:
     ("words", "said"),
     [
         ([], "required: COMMAND"),
-        (["dance"], "invalid choice: 'dance'"),
+        (["dance"], "invalid choice (choose from 'demo'"),
         (["search", "--index", "i"], "--text --key --vector --questions is required"),
         (["search", "--index", "i", "--text", "a", "--key", "b"], "not allowed with"),
         (["search", "--index", "i", "--text", "a", "--k", "0"], "0 is too small"),

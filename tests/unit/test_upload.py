@@ -59,6 +59,31 @@ _BASE64 = base64.b64encode(np.array([1, 2, 3], "<f4").tobytes())
         ("wrapped.csv", b"1,2,\n3"),
         ("printed.txt", b"[1. 2. 3.]"),
         ("printed-over-lines.txt", b"[1. 2.\n 3.]"),
+        ("headed.csv", b"f0,f1,f2\n1,2,3\n"),
+        ("headed-quoted.csv", b'\xef\xbb\xbf"dim_0","dim_1","dim_2"\r\n"1","2","3"\r\n'),
+        ("headed-column.csv", b"embedding\n1\n2\n3\n"),
+        ("headed-key.csv", b"key,f0,f1,f2\nd:7,1,2,3\n"),
+        ("headed-text.csv", b'text,vector\n"one, two","[1.0, 2.0, 3.0]"\n'),
+        ("headed-array.csv", b'id,vector\n7,"[1. 2.\n 3.]"\n'),
+        ("headed-list.csv", b"embedding\n1.0, 2.0, 3.0\n"),
+        ("headed-index.csv", b"index,value\n0,1\n1,2\n2,3\n"),
+        ("headed-commas.csv", b"a;b;c\n1,0;2,0;3,0\n"),
+        ("headed-tabs.tsv", b"id\ta\tb\tc\n9\t1\t2\t3\n"),
+        ("headed-blanks.txt", b"a b c\n1 2 3\n"),
+        ("pandas-index.csv", b",0,1,2\n0,1.0,2.0,3.0\n"),
+        ("savetxt.txt", b"# f0 f1 f2\n1.0e+00,2.0e+00,3.0e+00\n"),
+        ("counts-from-nothing.txt", b"1 2\n3"),
+        ("output.json", b'{"output": {"embeddings": [[1, 2, 3]]}, "usage": {"total_tokens": 3}}'),
+        (
+            "dashscope.json",
+            b'{"output": {"embeddings": [{"text_index": 0, "embedding": [1, 2, 3]}]}, "request_id": "r"}',
+        ),
+        ("objects.json", b'{"embeddings": [{"embedding": [1, 2, 3], "embeddingType": "TEXT"}]}'),
+        ("workers.json", b'{"result": {"shape": [1, 3], "data": [[1, 2, 3]]}, "success": true}'),
+        ("triton.json", b'{"outputs": [{"name": "e", "shape": [1, 3], "data": [1, 2, 3]}]}'),
+        ("results.json", b'{"model": "m", "results": [{"embedding": [1, 2, 3]}]}'),
+        ("sentence.json", b'{"sentence_embedding": [1, 2, 3], "token_ids": [7, 8]}'),
+        ("batch.json", b'{"response": {"status": 200, "body": {"data": [{"embedding": [1, 2, 3]}]}}}'),
         ("repr.txt", b"array([1., 2., 3.], dtype=float32)"),
     ],
 )
@@ -75,6 +100,23 @@ def test_vectors_as_people_have_them(name: str, content: bytes) -> None:
         ("cube.npy", _npy(np.zeros((2, 2, 3))), "12 numbers"),
         ("two.json", b"[[1, 2, 3], [4, 5, 6]]", "2 vectors"),
         ("two.csv", b"1,2,3\n4,5,6\n", "2 vectors"),
+        ("two-counted.csv", b"0,1,2\n4,5,6\n", "2 vectors"),
+        ("two-headed.csv", b"a,b,c\n1,2,3\n4,5,6\n", "2 vectors"),
+        ("two-lists.csv", b'id,v\n1,"[1, 2, 3]"\n2,"[4, 5, 6]"\n', "2 vectors"),
+        ("two-output.json", b'{"output": {"embeddings": [[1, 2, 3], [4, 5, 6]]}}', "2 vectors"),
+        (
+            "two-inside.json",
+            b'{"text": {"embedding": [1, 2, 3]}, "image": {"embedding": [4, 5, 6]}}',
+            "2 vec",
+        ),
+        ("longer-headed.csv", b"a,b,c,label\n1,2,3,0\n", "4 numbers"),
+        ("typo.csv", b"1,2x\n3\n", "not a vector"),
+        ("gap-headed.csv", b"a,b,c,d\n1,,2,3\n", "not a vector"),
+        ("ragged-headed.csv", b"a,b,c\n1,2\n", "not a vector"),
+        ("words.csv", b"a,b,c\nx,y,z\n", "not a vector"),
+        ("heads.csv", b"a,b,c\n", "not a vector"),
+        ("underscore-headed.csv", b"a,b,c\n1,2,3_0\n", "not a vector"),
+        ("usage.json", b'{"usage": {"tokens": [1, 2, 3]}, "output": {"text": "x"}}', "no vector"),
         ("two-openai.json", b'{"data": [{"embedding": [1, 2, 3]}, {"embedding": [4, 5, 6]}]}', "2 vectors"),
         ("three.bin", np.zeros(6, "<f4").tobytes(), "6 numbers"),
         (
@@ -170,6 +212,8 @@ def info() -> IndexInfo:
         ("q.json", b'{"data": [{"index": 1, "embedding": [4, 5, 6]}, {"index": 0, "embedding": [1, 2, 3]}]}'),
         ("q.json", b'\xef\xbb\xbf{"embeddings": [[1, 2, 3], [4, 5, 6]]}'),
         ("q.json", b"[[1, 2, 3], [4, 5, 6]]"),
+        ("q.json", b'{"output": {"embeddings": [{"embedding": [1, 2, 3]}, {"embedding": [4, 5, 6]}]}}'),
+        ("q.jsonl", b'{"body": {"embeddings": [[1, 2, 3]]}}\n{"body": {"embeddings": [[4, 5, 6]]}}\n'),
         ("q.json", b'[{"id": 1, "embedding": [1, 2, 3]}, {"id": 2, "embedding": [4, 5, 6]}]'),
     ],
 )
@@ -265,6 +309,12 @@ def test_what_cannot_be_a_vector_is_judged_before_it_is_read(name: str, content:
         assert tracemalloc.get_traced_memory()[1] < len(content) * 2 + 100_000_000
     finally:
         tracemalloc.stop()
+
+
+def test_a_first_row_that_counts_the_columns_is_a_head_where_it_is_long() -> None:
+    numbers = [0.5 * i - 2 for i in range(9)]
+    text = ",".join(map(str, range(9))) + "\n" + ",".join(map(str, numbers)) + "\n"
+    assert upload.from_text(text, 9, "'v'").tolist() == numbers
 
 
 def test_brackets_in_texts_are_no_depth() -> None:
