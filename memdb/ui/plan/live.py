@@ -131,7 +131,7 @@ def _sentence(
         rest = used - besides.bytes
         words = [
             f"**{bytes_text(used)}** used, about {bytes_text(besides.bytes)} of it not in the plan "
-            f"({besides.counts}); the other {bytes_text(rest)} are {rest / planned:.1%} of the "
+            f"({markdown(besides.counts)}); the other {bytes_text(rest)} are {rest / planned:.1%} of the "
             f"{bytes_text(planned)} planned"
         ]
     else:
