@@ -26,6 +26,7 @@ from memdb.cluster.client import Client, connect
 from memdb.cluster.engine import Engine
 from memdb.cluster.target import Target
 from memdb.settings import SETTINGS
+from memdb.tuning import shadow
 from tests.abilities import Server
 
 # What an example may find must not depend on how busy the machine is.
@@ -243,7 +244,7 @@ def client(server_target: Target, prefix: str) -> Iterator[Client]:
 def clean(client: Client, prefix: str) -> None:
     """Remove every index and key whose name begins with `prefix`."""
     for name in map(replies.text, replies.items(client.execute("FT._LIST"))):
-        if name.startswith(prefix):
+        if name.startswith(prefix) or shadow.base_of(name).startswith(prefix):
             client.execute("FT.DROPINDEX", name)
     cursor = b"0"
     while True:

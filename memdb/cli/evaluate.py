@@ -228,7 +228,7 @@ def _show(run: Evaluation, verdicts: list[Verdict]) -> None:
     means = report.means_frame(run)
     numbers = means.columns[2:]
     rows = [
-        (row[""], row["setting"], *(f"{row[column]:.3f}" for column in numbers))
+        (row["name"], row["setting"], *(f"{row[column]:.3f}" for column in numbers))
         for _, row in means.iterrows()
     ]
     print_table(

@@ -157,6 +157,7 @@ class Watch(OnIndex):
                 {
                     **asdict(now),
                     "below": outcome.below,
+                    "notes": [too_few] if (too_few := judge.note(now)) else [],
                     "causes": [asdict(cause) for cause in outcome.causes],
                 }
             )
@@ -170,6 +171,8 @@ class Watch(OnIndex):
             else f"not shown to be below the target of {now.watch.target:g}"
         )
         say(f"{now.watch.words} of '{now.watch.index}' is {judge.words(now)}: {verdict} ({now.asked}).")
+        if too_few := judge.note(now):
+            say(f"  {too_few}")
         for change in now.changes:
             say(f"  {change}")
         for cause in outcome.causes:

@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from memdb import intervals
+from memdb.display import counted
 from memdb.intervals import Numbers
 from memdb.tuning import unseen
 from memdb.tuning.run import (
@@ -104,6 +105,22 @@ def chosen(points: Sequence[EfPoint], goal: Goal) -> EfPoint | None:
             break
         cheapest = point
     return cheapest
+
+
+def too_few(goal: Goal, k: int, queries: int) -> str:
+    """Why so many queries show no recall of the goal, even all answered perfectly; empty where they can."""
+    if goal.kind != "recall":
+        return ""
+    if goal.value >= 1:
+        return "No sample can show a recall of exactly 1; choose a target below, e.g. 0.999."
+    needed = queries_for(goal.value, goal.confidence)
+    if needed <= queries:
+        return ""
+    are = "is" if queries == 1 else "are"
+    return (
+        f"{counted(queries, 'query', 'queries')} {are} too few for {goal.words(k)}, "
+        f"even if all were answered perfectly: it takes at least {needed:,}."
+    )
 
 
 def queries_for(target: float, confidence: float = 0.95) -> int:

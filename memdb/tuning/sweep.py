@@ -277,16 +277,9 @@ class _Sweep:
         return own.exact(self.client, info, request, queries, home=self.home, report=self.report)
 
     def _enough(self) -> None:
-        goal, k, q = self.state.request.goal, self.state.request.k, len(self.state.queries)
-        if goal.kind != "recall":
-            return
-        if goal.value >= 1:
-            self.notes.append("No sample can show a recall of exactly 1; choose a target below, e.g. 0.999.")
-        elif (needed := decide.queries_for(goal.value, goal.confidence)) > q:
-            self.notes.append(
-                f"{q:,} queries are too few for {goal.words(k)}, even if all were answered perfectly: "
-                f"it takes at least {needed:,}."
-            )
+        request = self.state.request
+        if why := decide.too_few(request.goal, request.k, len(self.state.queries)):
+            self.notes.append(why)
 
     # ---- measuring ------------------------------------------------------------------------------------
 

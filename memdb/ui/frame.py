@@ -81,8 +81,6 @@ def run(strips: Iterable[Callable[[Target], None]] = ()) -> None:
     numbers.without_infinity()
     _tidied(cached.home())
     page = _menu()
-    if page.url_path == "home":  # before a widget is bound to what its link says: it could not be taken along
-        page.run()
     st.session_state.pop(_SENT_BACK, None)
     if access.login_missing():
         access.login_screen(TITLE)
@@ -179,9 +177,9 @@ def _menu() -> st.Page:
         for section, pages in PAGES.items()
     }
     # The default page stands at the root alone; whoever types its name shall find it as well.
-    named = PAGES["Explore"][0]
+    file, title, icon, address = PAGES["Explore"][0]
     menu["Explore"].append(
-        st.Page(_home, title=named[1], icon=named[2], url_path=named[3], visibility="hidden")
+        st.Page(folder / file, title=title, icon=icon, url_path=address, visibility="hidden")
     )
     page = st.navigation(menu, position="hidden")
     _links(menu)
@@ -197,12 +195,6 @@ def _links(menu: dict[str, list[st.Page]]) -> None:
             for each in pages:
                 if each.visibility != "hidden":
                     st.page_link(page=each, label=markdown(each.title))
-
-
-def _home() -> None:
-    """The root, for its own address, with what the link says."""
-    said = [(name, value) for name in st.query_params for value in st.query_params.get_all(name)]
-    st.switch_page(link("home"), query_params=said)
 
 
 def link(address: str) -> Path:

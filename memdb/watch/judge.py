@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from memdb.display import line
 from memdb.operations.alerts import Alert
 from memdb.operations.thresholds import OURS
+from memdb.tuning import decide
 from memdb.watch.series import Measured
 
 _MANY = 0.05  # of the documents: a change that can be a cause
@@ -136,6 +137,11 @@ def alert(rows: Sequence[Measured], node: str) -> Alert | None:
     first = causes(rows)[0]
     todo = f"{first.what} {first.remedy}"
     return Alert(node, f"recall {watch.index}", "warning", saw, todo, OURS, since.at, raised=since.at)
+
+
+def note(row: Measured) -> str:
+    """That its queries are too few to show the target met with that confidence; empty where they are not."""
+    return "" if row.recall is None else decide.too_few(row.watch.goal, row.watch.k, row.queries)
 
 
 def words(row: Measured) -> str:

@@ -21,7 +21,7 @@ from memdb.tuning.checks import checked
 from memdb.tuning.estimate import Nearer, estimates
 from memdb.tuning.packing import packed, unpacked
 from memdb.tuning.reference import reference
-from memdb.tuning.run import Goal, Queries, SweepRequest, Uncertainty
+from memdb.tuning.run import Queries, SweepRequest, Uncertainty
 from memdb.tuning.sample import Sample, chosen
 from memdb.tuning.source import File, Unseen
 from memdb.vectors import distance
@@ -83,7 +83,7 @@ def measure(client: Client, watch: Watch, home: Path, *, report: Report = silent
         watch.k,
         watch.filter,
         ef_max=max(watch.k, watch.ef_runtime or _DEFAULT.ef_max),
-        goal=Goal("recall", watch.target, watch.confidence),
+        goal=watch.goal,
         sample=watch.sample,
     )
     sample = chosen(client, info, request, queries=watch.queries, home=home, report=report)

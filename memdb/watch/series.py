@@ -12,7 +12,7 @@ from memdb.cluster.target import Target
 from memdb.errors import OutOfRange
 from memdb.json_text import json_text
 from memdb.tuning.queries import MOST_QUERIES
-from memdb.tuning.run import SweepRequest
+from memdb.tuning.run import Goal, SweepRequest
 
 QUERIES = 500
 EVERY_S = 900.0
@@ -56,6 +56,11 @@ class Watch:
         own = "own" if self.ef_runtime is None else str(self.ef_runtime)
         asked = f"tap {self.tap}" if self.tap else f"{self.queries} made"
         return json_text([self.index, self.field, self.filter, self.k, own, asked])
+
+    @property
+    def goal(self) -> Goal:
+        """What the recall must reach."""
+        return Goal("recall", self.target, self.confidence)
 
     @property
     def words(self) -> str:

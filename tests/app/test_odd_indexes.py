@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from memdb.cluster.client import Client
 from memdb.demo.app import environment
+from memdb.tuning import shadow
 from tests.waiting import PATIENCE_S, until
 
 ROOT = Path(__file__).parent.parent.parent
@@ -84,6 +85,8 @@ def test_a_step_about_an_index_without_a_vector_field_names_it(
     opened: Opener, client: Client, prefix: str
 ) -> None:
     client.execute("FT.CREATE", prefix + "words", "PREFIX", 1, prefix + "d:", "SCHEMA", "t", "TEXT")
+    left = f"{shadow.PREFIX}{prefix}gone:m4"  # a shadow index whose original was dropped is no other choice
+    client.execute("FT.CREATE", left, "PREFIX", 1, prefix + "d:", "SCHEMA", "v", *VECTOR)
     app = opened("pages/present.py", prefix + "words")
     assert [error.proto.title.replace("\\", "") for error in app.error] == [
         f"Index '{prefix}words' has no vector field, so it has no nearest neighbours."

@@ -179,7 +179,10 @@ def test_the_switch_that_watches_recall(
 ) -> None:
     app = opened(small.target, folder, monkeypatch, RECALL, prefix + "idx")
     app.number_input(key="recall.watch.ef").set_value(20)
+    app.number_input(key="recall.target").set_value(0.999).run()
+    assert "500 queries are too few for recall@10 ≥ 0.999 with 95 % confidence" in texts(app)
     app.number_input(key="recall.target").set_value(0.5).run()
+    assert "queries are too few for" not in texts(app)
     app.button(key="recall.watch.start").click().run()
     assert not app.exception
     (watch,) = series.listed(folder, small.target)

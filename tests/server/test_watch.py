@@ -283,8 +283,28 @@ def test_the_command(
     assert main([*line, "--target", "1", "--json"]) == 1
     told = json.loads(capsys.readouterr().out)
     assert told["below"] is True
+    assert told["notes"] == ["No sample can show a recall of exactly 1; choose a target below, e.g. 0.999."]
     assert told["watch"]["ef_runtime"] == 12
     assert told["causes"][0]["remedy"]
+    few = [
+        "watch",
+        "--index",
+        "idx",
+        "--ef",
+        "900",
+        "--k",
+        "5",
+        "--queries",
+        "5",
+        "--once",
+        "--target",
+        "0.8",
+    ]
+    assert main(few) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "5 queries are too few for recall@5 ≥ 0.8 with 95 % confidence" in told
+    main([*few, "--json"])
+    assert "it takes at least 17." in json.loads(capsys.readouterr().out)["notes"][0]
     assert main(["watch", "--index", "gone", "--once"]) == 2
     assert "gone" in capsys.readouterr().err
     assert main([*line[:-1], "--queries", "/no/such/file", "--once"]) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -56,6 +57,23 @@ def test_an_alert_is_raised_by_a_whole_interval_and_ends_at_the_target(
 def test_the_newest_measurement_in_a_few_words() -> None:
     assert judge.brief([row(0, 0.5), row(60, 0.9617)]) == "recall@10 of idx 0.962 (target 0.9)"
     assert judge.brief([row(0, 0.95), row(60, None)]) == "recall@10 of idx not measured"
+
+
+@pytest.mark.parametrize(
+    ("target", "confidence", "queries"),
+    [(0.9, 0.95, 5), (0.9, 0.95, 1), (0.95, 0.95, 71), (0.99, 0.9, 200), (0.999, 0.95, 500), (0.5, 0.99, 7)],
+)
+def test_too_few_queries_for_the_confidence_are_told(target: float, confidence: float, queries: int) -> None:
+    watch = replace(WATCH, target=target, confidence=confidence)
+    told = judge.note(row(0, 1.0, watch=watch, queries=queries))
+    counted = "1 query is" if queries == 1 else f"{queries} queries are"
+    assert told.startswith(f"{counted} too few for recall@10 ≥ {target:g} with {confidence * 100:g} % confid")
+    # All answered perfectly: by Clopper and Pearson the lower end is (α/2)^(1/n); ours is as low or a bit lower.
+    needed = int(told.rpartition("at least ")[2].rstrip(".").replace(",", ""))
+    exact = math.ceil(math.log((1 - confidence) / 2) / math.log(target))
+    assert exact <= needed <= 1.01 * exact + 1
+    assert judge.note(row(0, 1.0, watch=watch, queries=needed)) == ""
+    assert judge.note(row(0, None, watch=watch, queries=queries)) == ""  # nothing was measured
 
 
 def test_what_changed_is_told() -> None:

@@ -34,6 +34,8 @@ def view(target: Target, past: Past) -> None:
         name = chosen or name
     rows = watched[name]
     _sentence(target, rows)
+    if few := judge.note(rows[-1]):
+        st.caption(f":material/info: {markdown(few)}")
     measured = [row for row in rows if row.recall is not None]
     if measured:
         st.plotly_chart(

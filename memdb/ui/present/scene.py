@@ -9,6 +9,7 @@ import streamlit as st
 from memdb.cluster.target import Target
 from memdb.display import markdown
 from memdb.embedding import local
+from memdb.errors import BadInput
 from memdb.jobs import Job
 from memdb.story import prepare
 from memdb.story.prepare import PARTS, Prepared
@@ -59,10 +60,11 @@ def opened(target: Target) -> Scene:
     chosen = frame.index_name()
     info = kit.index_info(target, chosen) if chosen is not None else None
     if info is None or not info.of_kind("VECTOR"):
-        names = [name for name in kit.index_names(target) if kit.index_info(target, name).of_kind("VECTOR")]
-        if not names:
+        try:
+            fitting = prepare.fitting_index(kit.client(target), local.DIMENSION)
+        except BadInput:
             return Scene(target, None, None, chosen if info is not None else None)
-        info = kit.index_info(target, prepare.fitting_index(kit.client(target), local.DIMENSION))
+        info = kit.index_info(target, fitting)
     return Scene(target, info, cached.preparing(target, info.fingerprint, not role.locked(), info))
 
 

@@ -10,6 +10,7 @@ from memdb.cluster.target import Target
 from memdb.display import duration, markdown
 from memdb.errors import MemDBError
 from memdb.operations import history
+from memdb.tuning import decide
 from memdb.tuning.run import SweepRequest
 from memdb.tuning.source import File
 from memdb.ui import frame
@@ -84,6 +85,8 @@ def section(target: Target, info: IndexInfo, asked: SweepRequest | MemDBError) -
             "history while "
             "the app runs. Nothing is written to the server."
         )
+        if not tap and (few := decide.too_few(wanted.goal, wanted.k, wanted.queries)):
+            st.caption(f":material/info: {markdown(few)}")
         if asked.filter_params:
             st.caption("A filter with parameters cannot be watched; write its values into it.")
             return
@@ -124,6 +127,8 @@ def _latest(target: Target, watch: Watch) -> None:
             else ":material/check_circle: not shown to be below"
         )
         st.caption(f"{markdown(judge.words(rows[-1]), 300)}: {icon} the target of {watch.target:g}.")
+        if few := judge.note(rows[-1]):
+            st.caption(f":material/info: {markdown(few)}")
         st.page_link(
             frame.link("metrics"),
             label="Trend",
