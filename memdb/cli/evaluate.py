@@ -227,12 +227,16 @@ _WRITERS = {
 def _show(run: Evaluation, verdicts: list[Verdict]) -> None:
     means = report.means_frame(run)
     numbers = means.columns[2:]
-    rows = [
-        (row["name"], row["setting"], *(f"{row[column]:.3f}" for column in numbers))
-        for _, row in means.iterrows()
-    ]
+    for _, row in means.iterrows():
+        say(f"{row['name']}: {row['setting']}")
+    # A measure a row: settings stand side by side however narrow the terminal is.
+    rows = [(column, *(f"{value:.3f}" for value in means[column])) for column in numbers]
+    names = list(means["name"])
     print_table(
-        f"{len(run.questions):,} questions of {run.source}", list(means.columns), rows, right=range(2, 9)
+        f"{len(run.questions):,} questions of {run.source}",
+        ("measure", *names),
+        rows,
+        right=range(1, 1 + len(names)),
     )
     say(compare.conclusion(run))
     for verdict in verdicts:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 import textwrap
-import time
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import TextIO
@@ -32,7 +31,6 @@ from memdb.errors import MemDBError
 from memdb.json_text import json_text
 
 _LONGEST = 20_000  # characters of one sentence
-_PLAIN_EVERY_S = 5.0  # where the output is a file or a log; shorter work leaves no line there
 _NARROWEST = 8  # characters of a column that gave way
 _WORD = 16  # characters of a word that is not broken within a table; longer ones are keys and paths
 _PIECE = 10  # the same where an id beside it would be broken else
@@ -174,7 +172,7 @@ class Bar:
     """Progress of long work on the standard error: bar, rate and time left of the current stage.
 
     Its `report` is a `memdb.jobs.Report`. The bar appears with the first one; where the standard error is no
-    terminal, a line every five seconds.
+    terminal, nothing is drawn: a pipe or a log holds results and notes.
     """
 
     def __init__(self) -> None:
@@ -191,7 +189,7 @@ class Bar:
             transient=not _console().is_terminal,  # what goes into a pipe has no bars left above it
         )
         self._task: TaskID | None = None
-        self._stage, self._began, self._told = "", 0.0, time.monotonic()
+        self._stage = ""
 
     def report(self, stage: str, done: int, total: int) -> None:
         """Where the work is."""
@@ -204,13 +202,6 @@ class Bar:
                     self._progress.update(self._task, completed=self._progress.tasks[-1].total)
                 self._task = self._progress.add_task(stage, total=total or None)
             self._progress.update(self._task, completed=done, total=total or None)
-        else:
-            now = time.monotonic()
-            if new:
-                self._began = now
-            if now - self._told > _PLAIN_EVERY_S:
-                print(_plain(stage, done, total, now - self._began), file=sys.stderr, flush=True)
-                self._told = now
         self._stage = stage
 
     def say(self, text: str) -> None:
@@ -239,11 +230,3 @@ class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
         return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
-
-
-def _plain(stage: str, done: int, total: int, spent_s: float) -> str:
-    if not total:
-        return f"{stage} …"
-    rate = done / spent_s if spent_s > 0.2 else 0.0
-    left = f", {rate:,.0f}/s, {(total - done) / rate:,.0f} s left" if rate and done < total else ""
-    return f"{stage}: {done:,} of {total:,}{left}"

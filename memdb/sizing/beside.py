@@ -19,6 +19,8 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "Server and buffers": ((), ("clients", "replication", "aof", "start")),
 }
 
+UNPLANNED = "Not in the plan"
+
 
 @dataclass(frozen=True, slots=True)
 class Beside:
@@ -29,8 +31,15 @@ class Beside:
     now: float | None
 
 
-def parts(estimate: Estimate, split: MemorySplit | None) -> tuple[Beside, ...]:
-    """Each group in the plan and on the node; what the node uses beyond them as "Rest"."""
+def parts(estimate: Estimate, split: MemorySplit | None, unplanned: float = 0.0) -> tuple[Beside, ...]:
+    """Each group in the plan and on the node; what the node uses beyond them as "Rest".
+
+    Args:
+        estimate: of the plan.
+        split: of the node; None where it is not known yet.
+        unplanned: bytes on the node that the plan leaves out. They stand beside the plan, so that both are as
+            long; on the node they are in the groups.
+    """
     told = {part.name: part.bytes for part in split.parts} if split is not None else {}
     rows = []
     for name, (planned, measured) in GROUPS.items():
@@ -40,6 +49,8 @@ def parts(estimate: Estimate, split: MemorySplit | None) -> tuple[Beside, ...]:
         )
     if split is not None and split.rest is not None and split.rest > 0:
         rows.append(Beside("Rest", 0.0, split.rest))
+    if unplanned > 0:
+        rows.append(Beside(UNPLANNED, unplanned, None))
     return tuple(rows)
 
 

@@ -19,6 +19,7 @@ from memdb.sizing import profiles
 from memdb.tuning import store
 from memdb.ui.plan import compare as plan_compare
 from memdb.ui.plan import views as plan_views
+from memdb.vectors.index import index_names
 from tests.unit.tune_run import run as tuned
 from tests.waiting import PATIENCE_S, until
 
@@ -303,6 +304,40 @@ def test_beside_the_plan_stands_the_cluster_as_it_is(
     assert now * 2**20 == pytest.approx(used, rel=0.1)
     assert share / 100 == pytest.approx(now * 2**20 / (planned * 2**30), abs=0.001)
     assert "free on the plan's r6g.xlarge" in texts(app)
+
+
+def test_what_the_plan_leaves_out_of_the_cluster_stands_beside_it(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, demo_target: Target
+) -> None:
+    """After a read, used memory is held against the plan without the other indexes and keys."""
+    monkeypatch.setenv("MEMDB_SAMPLE_SECONDS", "1")
+    app = opened(plan__take=1)
+
+    def sampled() -> bool:
+        app.run()
+        return "This cluster, now" in texts(app)
+
+    until(sampled, "the first sample is there")
+    told = texts(app).replace("*", "")
+    with connect(demo_target.read_only()) as client:
+        others = {name for name in index_names(client) if name != "idx:embeddings"}
+    assert others
+    assert f"Not in the plan: {len(others)} other index" in told
+    size = r"([\d.]+) MiB"
+    line = re.search(
+        rf"{size} used, about {size} of it not in the plan \(([^)]*)\); the other {size} are ([\d.]+)% of the {size} planned",
+        told,
+    )
+    assert line is not None, told
+    assert line[3].startswith(f"{len(others)} other index")
+    used, outside, rest, share, planned = (float(line[i]) for i in (1, 2, 4, 5, 6))
+    assert used == pytest.approx(outside + rest, abs=0.2)
+    assert share / 100 == pytest.approx(rest / planned, abs=0.02)
+    left_out = re.search(rf"neither documents of idx:embeddings nor sessions, about {size} when", told)
+    assert left_out is not None, told
+    assert float(left_out[1]) == outside
+    app.text_input(key="plan.n").set_value("4,000").run()
+    assert f"about {line[2]} MiB of it not in the plan" in texts(app).replace("*", "")
 
 
 def test_the_price_of_recall_does_not_start_from_an_index_that_is_gone(opened: Open, folder: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import time
+
 import pytest
 
 from memdb.cli.output import Bar, fitting, print_table
@@ -55,9 +58,14 @@ def test_too_many_columns_become_blocks(capsys: pytest.CaptureFixture[str]) -> N
     assert "[b]" in text, "no value is read as markup"
 
 
-def test_short_work_leaves_no_progress_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_progress_is_left_in_a_pipe_however_long_the_work_takes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hours = itertools.count(0, 3_600)
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(hours)))
     with Bar() as bar:
         for done in range(4):
             bar.report("Reading", done, 3)
             bar.report("Writing", done, 3)
-    assert capsys.readouterr().err == ""
+        bar.say("A note.")
+    assert capsys.readouterr().err == "A note.\n"

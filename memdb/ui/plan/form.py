@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from memdb.cluster.target import Target
 from memdb.display import Markdown, bytes_text, counted, duration, labels, line, markdown
 from memdb.errors import MemDBError
-from memdb.sizing import calibrate, live_sessions, profiles
+from memdb.sizing import calibrate, live_sessions, profiles, unplanned
 from memdb.sizing.calibrate import Read
 from memdb.sizing.constraints import Load
 from memdb.sizing.forecast import TTLS_S
@@ -109,11 +109,14 @@ def read_cluster(target: Target, index: str) -> None:
     """A callback: fit a profile to the index and fill the form with its shape."""
     st.session_state.pop(state.WRONG, None)
     st.session_state.pop(state.READ, None)
+    st.session_state.pop(state.UNPLANNED, None)
     client = cached.client(target).budgeted(safety.budget(target))
     try:
         reading = calibrate.from_index(client, index)
         profiles.save(reading.profile, cached.home())
-        there = live_sessions.sessions_of(client)
+        there = live_sessions.sessions_of(unplanned.node_read(client))
+        sessions = there.sessions if there is not None else Sessions()
+        besides = unplanned.beside(client, index, reading, sessions)
     except MemDBError as exc:
         state.keep_wrong(exc)
         return
@@ -140,7 +143,6 @@ def read_cluster(target: Target, index: str) -> None:
     }
     for key, value in values.items():
         st.session_state[f"plan.{key}"] = float(value) if isinstance(value, int) else value
-    sessions = there.sessions if there is not None else Sessions()
     st.session_state["plan.rate"] = float(sessions.per_second)
     st.session_state["plan.ttl"] = round(sessions.ttl_s)
     for key, number in (
@@ -153,7 +155,8 @@ def read_cluster(target: Target, index: str) -> None:
         st.session_state[f"plan.{key}"] = float(number)
     st.session_state["plan.session_kind"] = sessions.kind
     told = there.words if there is not None else "There are no sessions of the article's format."
-    st.session_state[state.READ] = f"{_sentence(index, reading)} {told}"
+    st.session_state[state.READ] = " ".join(filter(None, [_sentence(index, reading), told, besides.sentence]))
+    st.session_state[state.UNPLANNED] = (target, besides)
 
 
 def _sentence(index: str, reading: Read) -> str:

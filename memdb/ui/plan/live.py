@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from memdb.cluster.target import Target
-from memdb.display import bytes_text, duration, line, markdown
+from memdb.display import bytes_text, counted, duration, line, markdown
 from memdb.errors import MemDBError
 from memdb.operations import growth
 from memdb.operations.past import BuildPoint, NodeNow, Past
@@ -17,10 +17,12 @@ from memdb.sizing import beside
 from memdb.sizing.beside import Beside
 from memdb.sizing.choose import usable
 from memdb.sizing.plan import SizingPlan
+from memdb.sizing.unplanned import Unplanned
 from memdb.ui import metrics
 from memdb.ui.kit import live, pace, state
 from memdb.ui.kit.charts import palette
 from memdb.ui.kit.live import LiveChart, layered, of_kind
+from memdb.ui.plan import state as plan_state
 
 _TREND_S = 900.0
 
@@ -48,11 +50,15 @@ def _strip(target: Target, sizing: SizingPlan) -> None:
     node = max(told, key=lambda each: each.figures["used_bytes"])  # of several, the fullest counts
     now = time.time()
     used = node.figures["used_bytes"]
+    besides = _besides(target, node, used)
+    outside = besides.bytes if besides is not None else 0.0
     with st.container(border=True):
         st.markdown(f"**This cluster, now** · {markdown(node.address, 80)}")
-        st.markdown(_sentence(past, node, sizing, used, now))
+        st.markdown(_sentence(past, node, sizing, (used, besides), now))
+        if besides is None and (more := _more(node, sizing)):
+            st.caption(f":material/info: {markdown(more, 600)}")
         last = past.last_split(node.address, now)
-        rows = beside.parts(sizing.estimate, last[1] if last is not None else None)
+        rows = beside.parts(sizing.estimate, last[1] if last is not None else None, outside)
         live.draw(_chart(rows), key="plan.live", alt="Memory by part: planned, and in the cluster now")
         with st.expander("Each part, planned and measured"):
             st.dataframe(
@@ -74,7 +80,9 @@ def _strip(target: Target, sizing: SizingPlan) -> None:
                 placeholder="–",
                 column_config={"now ÷ planned": st.column_config.NumberColumn(format="percent")},
             )
-            st.caption("The plan is of one index and its sessions; the cluster may hold more than that.")
+            st.caption(
+                "The plan is of one index and its sessions; “now” is all the node holds, part by part."
+            )
             if last is not None:
                 at = datetime.fromtimestamp(last[0], UTC).strftime("%H:%M:%S")
                 st.caption(
@@ -82,11 +90,52 @@ def _strip(target: Target, sizing: SizingPlan) -> None:
                 )
 
 
-def _sentence(past: Past, node: NodeNow, sizing: SizingPlan, used: float, now: float) -> str:
+def _besides(target: Target, node: NodeNow, used: float) -> Unplanned | None:
+    """What the plan leaves out of this node, as it was read; None where it is not known or has gone."""
+    besides = plan_state.unplanned(target)
+    if besides is None or besides.node != node.address or not besides.words or besides.bytes >= used:
+        return None
+    return besides
+
+
+def _more(node: NodeNow, sizing: SizingPlan) -> str:
+    """That the node holds more than the plan is of; "" where it does not."""
+    planned = sizing.inputs.shape.vectors + round(sizing.inputs.sessions.live)
+    keys = round(node.figures.get("keys", 0.0))
+    if len(node.indexes) < 2 and keys <= planned:
+        return ""
+    return (
+        f"This node holds {counted(len(node.indexes), 'index', 'indexes')} and {counted(keys, 'key')}; "
+        f"the plan is of one index and {counted(planned, 'key')}. “Read from this cluster” says how much it "
+        "leaves out."
+    )
+
+
+def _sentence(
+    past: Past, node: NodeNow, sizing: SizingPlan, memory: tuple[float, Unplanned | None], now: float
+) -> str:
+    """Memory, builds and room in one line.
+
+    Args:
+        past: the history.
+        node: of it.
+        sizing: the plan.
+        memory: bytes that are used, and what of them the plan leaves out.
+        now: Unix seconds.
+    """
+    used, besides = memory
     planned = sizing.estimate.total_bytes
     series = past.series(node.address, now - _TREND_S, now, ["used_bytes"])
     trend = growth.growth(series.times, series.mean["used_bytes"], None)
-    words = [f"**{bytes_text(used)}** used, {used / planned:.1%} of the {bytes_text(planned)} planned"]
+    if besides is not None:
+        rest = used - besides.bytes
+        words = [
+            f"**{bytes_text(used)}** used, about {bytes_text(besides.bytes)} of it not in the plan "
+            f"({markdown(besides.counts)}); the other {bytes_text(rest)} are {rest / planned:.1%} of the "
+            f"{bytes_text(planned)} planned"
+        ]
+    else:
+        words = [f"**{bytes_text(used)}** used, {used / planned:.1%} of the {bytes_text(planned)} planned"]
     words.append(_trend_words(trend))
     words += _builds(past, node, now)
     option = sizing.options[0] if sizing.options else None

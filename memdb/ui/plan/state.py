@@ -16,12 +16,14 @@ from memdb.sizing.latency import MeasuredLatency
 from memdb.sizing.model import Profile
 from memdb.sizing.plan import Inputs, SizingPlan
 from memdb.sizing.shape import Shape
+from memdb.sizing.unplanned import Unplanned
 from memdb.ui.kit import cached
 
 PRICES = "plan.prices"  # {price id: value} the user gave, of the region in PRICES_REGION
 PRICES_REGION = "plan.prices_region"
 WRONG = "plan.wrong"  # (what happened, what to do) of the last read or refresh
 READ = "plan.read"  # a sentence about the last read from the cluster
+UNPLANNED = "plan.unplanned"  # (target, what it held besides) of the last read
 
 
 @st.cache_data(ttl="10s", max_entries=4, show_spinner=False)
@@ -103,6 +105,12 @@ def measured_latency(target: Target, index: str, ef: int, k: int, run: int) -> M
 def keep_wrong(exc: MemDBError) -> None:
     """Keep an error of a callback for the page to show."""
     st.session_state[WRONG] = (str(exc), exc.hint)
+
+
+def unplanned(target: Target) -> Unplanned | None:
+    """What was there beside the index of the last read; None where nothing was read from this target."""
+    of, besides = st.session_state.get(UNPLANNED, (None, None))
+    return besides if of == target else None
 
 
 def other(sizing: SizingPlan, shape: Shape) -> Choice | None:

@@ -146,16 +146,23 @@ def memory_view(sizing: SizingPlan) -> None:
             hide_index=True,
             key="plan.options",
             column_config={
-                "node": st.column_config.TextColumn(width=95),
-                "nodes": st.column_config.NumberColumn(width=45),
-                "used": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1, width=80),
-                "memory": st.column_config.TextColumn(width=65),
-                "vCPU": st.column_config.NumberColumn(width=40),
-                "Gbps": st.column_config.NumberColumn(width=45),
-                **dict.fromkeys(("nodes $", "data written $", "snapshots $", "a month $"), USD),
+                "node": st.column_config.TextColumn(width=96),
+                "nodes": st.column_config.NumberColumn(width=46),
+                "a month $": st.column_config.NumberColumn(format="dollar", width=76),
+                "used": st.column_config.NumberColumn(
+                    format="percent", width=56, help="Of the room for data, without what is kept free."
+                ),
+                "memory": st.column_config.TextColumn(width=64),
+                "vCPU": st.column_config.NumberColumn(width=42),
+                "Gbps": st.column_config.NumberColumn(width=46),
+                "nodes $": st.column_config.NumberColumn(format="dollar", width=76),
+                "data written $": st.column_config.NumberColumn("writes $", format="dollar", width=66),
+                "snapshots $": st.column_config.NumberColumn("backup $", format="dollar", width=68),
             },
         )
         st.caption(markdown(" · ".join([sizing.options[0].lines[0].how, *_hows(sizing.options[0])]), 1_000))
+        sources = dict.fromkeys(f"{o.choice.price.grade}, {o.choice.price.source}" for o in sizing.options)
+        st.caption(markdown(f"Prices of nodes: {'; '.join(sources)}.", 600))
     limits_table(sizing.limits)
     parts.export(parts_frame, "memory", plan_state.about(sizing), key="plan.memory_file")
 
@@ -189,8 +196,6 @@ def options_frame(options: tuple[Option, ...]) -> pd.DataFrame:
                 "vCPU": o.choice.node.vcpu,
                 "Gbps": o.choice.node.gbps or None,
                 **{f"{priced.item} $": priced.usd for priced in o.lines},
-                "price": o.choice.price.grade,
-                "source": o.choice.price.source,
             }
             for o in options
         ]

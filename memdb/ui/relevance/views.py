@@ -135,10 +135,11 @@ def questions_view(run: Evaluation) -> None:
         selection_mode="single-row",
         key=f"relevance.questions.{run.id}.{measure}.{place}",
         height=min(420, 38 + 35 * len(table)),
-        column_order=["question", *(name for name in whole.columns if name not in ("id", "question")), "id"],
+        # The id stands in the files and with the question that is chosen.
+        column_order=["question", *(name for name in whole.columns if name not in ("id", "question"))],
         column_config={
-            "question": st.column_config.TextColumn(width=280),
-            **{column: st.column_config.NumberColumn(format="%.3f") for column in numbers},
+            "question": st.column_config.TextColumn(width=max(240, 528 - 60 * len(numbers))),
+            **{column: st.column_config.NumberColumn(format="%.3f", width=56) for column in numbers},
         },
     )
     if len(whole) > _SHOWN:
@@ -163,6 +164,7 @@ def _question(run: Evaluation, row: int) -> None:
                 icon=":material/search:",
                 query_params={"search.by": "Text", "search.q": run.questions[row], "search.view": "Judge"},
             )
+        st.caption(markdown(f"id {run.ids[row]}", 200))
         most = max((len(answered.hits[row]) for answered in run.answers), default=0)
         columns: dict[str, object] = {"rank": list(range(1, most + 1))}
         for letter, answered in zip(run.names, run.answers, strict=True):

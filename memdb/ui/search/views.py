@@ -26,6 +26,7 @@ from memdb.vectors.titles import is_title, titles_in
 
 VIEWS = ("Table", "Cards", "Judge", "Against exact", "Two EF settings", "Side by side", "Code and link")
 CARDS = 24
+_TITLE = 240  # pixels
 
 
 def results(target: Target, info: IndexInfo, choice: SearchChoice) -> None:
@@ -150,14 +151,20 @@ def _columns(metric: str, frame: pd.DataFrame) -> dict[str, Any]:
     high = max(1.0, float(frame["similarity"].max())) if len(frame) else 1.0
     return {
         "rank": st.column_config.NumberColumn("#", width=40),
-        "distance": st.column_config.NumberColumn(format="%.4f", help=distance.MEANING[metric][0], width=80),
+        "distance": st.column_config.NumberColumn(format="%.4f", help=distance.MEANING[metric][0], width=72),
         "similarity": st.column_config.ProgressColumn(
-            format="%.3f", min_value=low, max_value=high, help=distance.MEANING[metric][1], width=110
+            format="%.3f", min_value=low, max_value=high, help=distance.MEANING[metric][1], width=96
         ),
         **{
             c: st.column_config.NumberColumn(format="%g")
             for c in frame.columns
             if pd.api.types.is_float_dtype(frame[c]) and c not in {"distance", "similarity"}
+        },
+        # Long titles leave room for the fields beside them; the panel below shows all of a document.
+        **{
+            c: st.column_config.TextColumn(width=_TITLE)
+            for c in frame.columns
+            if is_title(str(c)) and not pd.api.types.is_numeric_dtype(frame[c])
         },
     }
 

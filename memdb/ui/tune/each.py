@@ -9,7 +9,7 @@ from memdb.display import markdown
 from memdb.tuning import report, spread
 from memdb.ui.kit import charts, parts, state
 from memdb.ui.tune import figures
-from memdb.ui.tune.views import SPREAD_COLUMNS, RunView
+from memdb.ui.tune.views import EACH_QUERY, SPREAD_COLUMNS, RunView
 
 BOUNDS = (0.5, 0.8, 0.9, 0.95, 1.0)
 
@@ -48,8 +48,8 @@ def view(shown: RunView) -> None:
         st.caption("The rule was chosen by one half of the queries, the figures are of the other.")
     st.markdown("###### From query to query")
     # Inner products have no ratio.
-    ratios = [] if run.definition.metric == "IP" else ["distance_ratio", "missed_ratio"]
-    columns = ["ef_runtime", "recall", "at_least", "perfect", "worst_tenth", *ratios]
+    without = ("distance_ratio", "missed_ratio") if run.definition.metric == "IP" else ()
+    columns = ["ef_runtime", "recall", *(name for name in EACH_QUERY if name not in without)]
     frame = report.curve_frame(run, bound)[columns]
     st.dataframe(
         frame,

@@ -61,6 +61,9 @@ SPREAD_COLUMNS = {
     ),
 }
 
+# Shown by "Each query" in a table of its own: the curve's table would be wider than a small window.
+EACH_QUERY = ("at_least", "perfect", "worst_tenth", "distance_ratio", "missed_ratio")
+
 
 @dataclass(frozen=True, slots=True)
 class RunView:
@@ -204,6 +207,7 @@ def points_table(run: Run, key: str) -> None:
         hide_index=True,
         key=f"{key}.table",
         placeholder="–",
+        column_order=[str(name) for name in frame if name not in EACH_QUERY],
         column_config={
             "★": st.column_config.TextColumn(width=30, help="★ is the recommended setting"),
             "ef_runtime": st.column_config.NumberColumn("EF_RUNTIME", format="%d"),
