@@ -142,6 +142,10 @@ class BadInput(MemDBError):
     """The request is wrong; nothing was sent to the server."""
 
 
+class UnderWay(BadInput):
+    """Another process does the same just now; its result will serve."""
+
+
 class BadVector(BadInput):
     """A vector of the wrong length or with values that are not finite."""
 

@@ -15,7 +15,7 @@ from memdb.cli.interrupt import Interrupt
 from memdb.cli.options import option
 from memdb.cli.output import Bar, note, print_json, say
 from memdb.cluster.target import Target
-from memdb.errors import BadInput
+from memdb.errors import BadInput, MemDBError
 from memdb.jobs import silent
 from memdb.numerals import whole_number
 from memdb.operations import history
@@ -142,13 +142,23 @@ class Watch(OnIndex):
         try:
             runner.repeat(
                 watch,
-                lambda: self._show(runner.once(target, watch, home, report=silent, webhook=webhook)),
+                lambda: self._show(
+                    runner.once(self._again(target), watch, home, report=silent, webhook=webhook)
+                ),
                 history.path_of(home, target),
                 stop.wait,
             )
         finally:
             for each, handler in before.items():
                 signal.signal(each, handler)
+
+    def _again(self, target: Target) -> Target:
+        """The same server with the login it has by now: a local engine has another one after each start."""
+        try:
+            now = self.find(Settings.from_env())
+        except MemDBError:
+            return target  # the measurement tells what is wrong
+        return now if now.address == target.address else target
 
     def _show(self, outcome: Outcome) -> None:
         now = outcome.now

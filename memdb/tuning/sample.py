@@ -225,8 +225,8 @@ def within(client: Client, documents: int, request: SweepRequest, queries: int =
     most = (left - _by_queries(client, request, queries)) // 3
     if most < LEAST:
         raise BudgetSpent(
-            f"The budget of {left:,} keys is spent by the queries alone: {queries:,} of them at several "
-            f"settings bring about {_by_queries(client, request, queries):,}.",
+            f"The budget of {left:,} keys is spent by the queries alone: to make and ask {queries:,} of them "
+            f"brings about {_by_queries(client, request, queries):,}.",
             "Ask fewer queries, or raise the budget in the sidebar or the settings file.",
         )
     return min(count, most)

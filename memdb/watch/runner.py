@@ -14,7 +14,7 @@ from pathlib import Path
 from memdb import files
 from memdb.cluster.client import open_for_work
 from memdb.cluster.target import Target
-from memdb.errors import BadInput, Cancelled, MemDBError, UnknownIndex
+from memdb.errors import BadInput, Cancelled, MemDBError, UnderWay, UnknownIndex
 from memdb.jobs import Report, silent
 from memdb.operations import history
 from memdb.operations.alerts import Change
@@ -59,7 +59,8 @@ def once(
         webhook: is told where recall falls below the target, or is back.
 
     Raises:
-        BadInput: another process measures this just now, or the first measurement does not fit the index.
+        UnderWay: another process measures this just now.
+        BadInput: the first measurement does not fit the index.
         UnknownIndex: the first measurement is of no index.
         Damaged: the history cannot be written.
         Cancelled: from `report`.
@@ -162,6 +163,8 @@ class Watcher:
             return
         try:
             once(self.target, watch, self._home, report=self._report, webhook=self._webhook)
+        except UnderWay:
+            return  # its result comes into the same history
         except BadInput as exc:
             self.problem = exc.full()
 
@@ -187,7 +190,8 @@ def repeat(
     path: Path,
     wait: Callable[[float], bool],
 ) -> None:
-    """Measure whenever it is due, until `wait` says that it was ended.
+    """Measure whenever it is due, until `wait` says that it was ended. Where another process measures, its
+    result is waited for.
 
     Args:
         watch: what to measure.
@@ -201,8 +205,12 @@ def repeat(
             if wait(left):
                 return
             continue
-        measure_once()
-        if wait(0.0):
+        pause_s = 0.0
+        try:
+            measure_once()
+        except UnderWay:
+            pause_s = _LOOK_S
+        if wait(pause_s):
             return
 
 
@@ -238,7 +246,7 @@ def _alone(path: Path, watch: Watch) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise BadInput(
+            raise UnderWay(
                 f"{watch.words} of '{watch.index}' is being measured just now, by another process or page.",
                 "Its result comes into the same history.",
             ) from None

@@ -14,7 +14,7 @@ from memdb.cli.entry import main
 from memdb.cluster import engine as local_engine
 from memdb.cluster.client import Client, connect
 from memdb.cluster.target import Budget
-from memdb.errors import BadInput, Cancelled, UnknownIndex
+from memdb.errors import BadInput, Cancelled, UnderWay, UnknownIndex
 from memdb.operations import history
 from memdb.operations.past import Past
 from memdb.tap.record import Recorder
@@ -172,6 +172,12 @@ def test_a_sample_where_the_budget_allows_no_more(index: Client, tmp_path: Path)
     assert "estimated from a sample" in judge.words(now)
 
 
+def test_a_budget_that_not_even_the_queries_leave_something_of(index: Client, tmp_path: Path) -> None:
+    spent = once(replace(index.target, budget=Budget(keys_scanned=900)), WATCH, tmp_path)
+    assert "The budget of 900 keys is spent by the queries alone: to make and ask 80" in str(spent.error)
+    assert rows_of(history.path_of(tmp_path, index.target), WATCH) == [spent.now]
+
+
 def test_never_two_at_once(index: Client, tmp_path: Path) -> None:
     entered, go_on = threading.Event(), threading.Event()
 
@@ -183,7 +189,7 @@ def test_never_two_at_once(index: Client, tmp_path: Path) -> None:
     first.start()
     try:
         assert entered.wait(60)
-        with pytest.raises(BadInput, match="is being measured just now"):
+        with pytest.raises(UnderWay, match="is being measured just now"):
             once(index.target, WATCH, tmp_path)
         assert once(index.target, replace(WATCH, k=3), tmp_path).now.recall  # another one may be
     finally:

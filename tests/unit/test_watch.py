@@ -12,8 +12,9 @@ from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from memdb.cli.entry import parse
+from memdb.cli.watch import Watch as WatchCommand
 from memdb.cluster.target import Target
-from memdb.errors import BadInput, DamagedFile, OutOfRange
+from memdb.errors import BadInput, DamagedFile, OutOfRange, UnderWay
 from memdb.operations import history
 from memdb.operations.past import Past
 from memdb.watch import judge, metrics, runner, series
@@ -226,6 +227,43 @@ def test_repeat_waits_for_the_next_turn_and_skips_what_another_measured(tmp_path
 
     runner.repeat(WATCH, lambda: pytest.fail("it is not due"), path, wait)
     assert 500 < waited[0] <= 800
+
+
+def test_repeat_waits_for_what_another_process_measures(tmp_path: Path) -> None:
+    path = history.path_of(tmp_path, Target.parse("redis://a"))
+    waited: list[float] = []
+
+    def measured_elsewhere() -> None:
+        waited.append(-1.0)
+        if waited.count(-1.0) == 3:  # it is done by then
+            history.add_recall(
+                path, WATCH.name, time.time(), asdict(replace(row(0, 0.9), at=time.time())), []
+            )
+        raise UnderWay("it is being measured just now")
+
+    def wait(seconds: float) -> bool:
+        waited.append(seconds)
+        return seconds > 500
+
+    runner.repeat(WATCH, measured_elsewhere, path, wait)
+    assert waited[:-1] == [-1.0, 2.0, -1.0, 2.0, -1.0, 2.0]
+    assert 500 < waited[-1] <= 900
+
+
+def test_the_command_asks_the_same_server_with_the_login_it_has_by_now(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("MEMDB_TARGET", "MEMDB_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MEMDB_HOME", str(tmp_path))
+    monkeypatch.setenv("MEMDB_URL", "redis://:new@127.0.0.1:7")
+    first = Target.parse("redis://:old@127.0.0.1:7")
+    command = WatchCommand(index="idx")
+    assert command._again(first).password == "new"
+    monkeypatch.setenv("MEMDB_URL", "redis://:new@127.0.0.1:8")  # another server is not what is watched
+    assert command._again(first) == first
+    monkeypatch.delenv("MEMDB_URL")
+    assert command._again(first) == first
 
 
 def test_a_clock_that_goes_back_delays_nothing_and_the_last_measurement_stays_the_newest(
