@@ -33,10 +33,10 @@ class Unplanned:
         named = [f"{counted(size, 'document')} in {line(name, 60)}" for name, size in self.indexes[:_NAMED]]
         if more := len(self.indexes) - _NAMED:
             named += [f"{more:,} more"] if more > 0 else []
-        of_indexes = f"{counted(len(self.indexes), 'other index', 'other indexes')} ({', '.join(named)})"
+        of_indexes = f"{counted(len(self.indexes), 'other index', 'other indexes')} with {', '.join(named)}"
         which = "is neither a document" if self.keys == 1 else "are neither documents"
         of_keys = f"{counted(self.keys, 'key')} that {which} of {line(self.read, 60)} nor sessions"
-        return " and ".join(([of_indexes] if self.indexes else []) + ([of_keys] if self.keys else []))
+        return ", and ".join(([of_indexes] if self.indexes else []) + ([of_keys] if self.keys else []))
 
     @property
     def counts(self) -> str:

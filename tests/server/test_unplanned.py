@@ -53,6 +53,6 @@ def test_other_indexes_and_keys_are_told_with_what_they_take(tmp_path: Path) -> 
     assert more.node == engine.target.address.removeprefix("redis://")
     assert (more.indexes, more.keys) == ((("b", 3_100),), 3_101)
     keys = "3,101 keys that are neither documents of a nor sessions"
-    assert more.words == f"1 other index (3,100 documents in b) and {keys}"
+    assert more.words == f"1 other index with 3,100 documents in b, and {keys}"
     assert more.bytes - alone.bytes == pytest.approx(after - before, rel=0.02)
     assert more.bytes == pytest.approx(after - before, rel=0.15)  # what the reading of a itself is off by

@@ -138,7 +138,9 @@ def questions_view(run: Evaluation) -> None:
         # The id stands in the files and with the question that is chosen.
         column_order=["question", *(name for name in whole.columns if name not in ("id", "question"))],
         column_config={
-            "question": st.column_config.TextColumn(width=max(240, 528 - 60 * len(numbers))),
+            "question": st.column_config.TextColumn(
+                width=max(240, 528 - 60 * len(numbers) - 70 * ("change" in whole))
+            ),
             **{column: st.column_config.NumberColumn(format="%.3f", width=56) for column in numbers},
         },
     )
