@@ -141,7 +141,7 @@ def test_recall_that_is_watched_is_drawn_and_its_alert_stands_everywhere(
     for n, recall in enumerate((0.95, None, 0.85)):
         bounds = (None, None) if recall is None else (recall - 0.01, recall + 0.01)
         row = Measured(
-            1e9 + n, watch, 500, "500 made queries", recall, *bounds, 1_000 + n, "ready", 1.0, "r", "d", None, None,
+            1e9 + n, watch, 5 if n == 2 else 500, "made queries", recall, *bounds, 1_000 + n, "ready", 1.0, "r", "d", None, None,
             problem="" if recall else "it is being built", changes=("It holds 1 documents more.",) if n else (),
         )  # fmt: skip
         history.add_recall(past.path, watch.name, row.at, asdict(row), [])
@@ -150,6 +150,9 @@ def test_recall_that_is_watched_is_drawn_and_its_alert_stands_everywhere(
     assert not app.exception
     told = [error.value.replace("\\", "") for error in app.error]
     assert any("is 0.850 (0.840 to 0.860); the target is 0.9" in each for each in told)
+    assert any(
+        "5 queries are too few for recall@10 ≥ 0.9 with 95" in caption.value for caption in app.caption
+    )
     table = app.dataframe[0].value
     assert table["recall"].tolist()[::2] == [0.85, 0.95]  # the newest first
     assert table["not measured"].tolist() == ["", "it is being built", ""]
