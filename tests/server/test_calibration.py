@@ -22,7 +22,7 @@ from memdb.errors import BadInput, Busy, EngineUnavailable, ReadOnlyTarget, Unkn
 from memdb.sessions import append
 from memdb.sessions.turns import said
 from memdb.settings import Settings
-from memdb.sizing import calibrate, keyspace, profiles, redisearch, samples
+from memdb.sizing import calibrate, keyspace, live_sessions, profiles, redisearch, samples, unplanned
 from memdb.sizing.model import predict
 from memdb.sizing.shape import Sessions, Shape
 from memdb.vectors import index
@@ -268,6 +268,16 @@ def test_one_of_several_shards_is_measured_as_a_whole(tmp_path: Path) -> None:
             there, beside = (int(client.on(node).execute("DBSIZE")) for node in (first, second))
             assert there + beside == 6_000
             reading = calibrate.from_index(client, name)
+            sessions = [f"session:{i:040d}" for i in range(60)]
+            for key in sessions:
+                client.execute("HSET", key, "user_id", "u", "created_at", "1", "history", "[]")
+            here = sum(low <= key_slot(key.encode()) <= high for low, high in first.slots for key in sessions)
+            there_too = live_sessions.sessions_of(unplanned.node_read(client))
+            assert there_too is not None
+            besides = unplanned.beside(client, name, reading, there_too.sessions)
+    assert 0 < here < 60
+    assert there_too.sessions.kept == here  # of the shard that was read
+    assert (besides.node, besides.indexes, besides.keys) == (first.address, (), 0)
     assert 2_000 < reading.shape.vectors == there < 4_000
     assert any(first.address in note and "2 shards" in note for note in reading.notes)
     assert 0.9 < reading.profile.keyspace_factor < 1.1

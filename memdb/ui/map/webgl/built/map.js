@@ -523,7 +523,7 @@ button { font: inherit; color: var(--text); background: transparent; border: 0; 
 button { font: inherit; font-size: 13px; color: var(--text); background: transparent; border: 1px solid var(--grid); border-radius: 4px;
   padding: 2px 8px; cursor: pointer; }
 .bar button[aria-pressed="true"], .isolated button[aria-pressed="true"] { border-color: var(--text); font-weight: 600; }
-.legend { max-height: 400px; overflow-y: auto; }
+.legend { max-height: 460px; overflow-y: auto; }
 .legend.isolated button[aria-pressed="false"] { opacity: 0.45; }
 .dot { display: inline-block; width: 10px; height: 10px; border-radius: 50%; margin-right: 5px; vertical-align: baseline; }
 .stage .said { inset: auto 6px 6px auto; font-size: 13px; color: var(--text); background: var(--back); opacity: 0.85; padding: 0 6px; border-radius: 4px;
