@@ -46,11 +46,11 @@ def test_every_page_says_that_the_index_of_its_link_is_not_there(app: AppTest) -
 def test_an_index_that_came_a_moment_ago_is_there(
     app: AppTest, server_target: Target, home: Path, monkeypatch: pytest.MonkeyPatch, prefix: str
 ) -> None:
-    """The names that a tab has read a second ago are not yet all."""
+    """The names that another tab has read a second ago are not yet all."""
     for name, value in environment(server_target, home).items():
         monkeypatch.setenv(name, value)
     with connect(server_target) as client:
-        app.run()
+        AppTest.from_file(str(ENTRY), default_timeout=PATIENCE_S).run()
         create(client, IndexSpec(f"{prefix}new", (HnswField("v", 2),), (f"{prefix}n:",)))
         app.query_params["index"] = f"{prefix}new"
         app.run()

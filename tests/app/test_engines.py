@@ -28,6 +28,7 @@ from memdb.vectors.index import HnswField, IndexSpec, NumericField, TagField, Te
 from tests.abilities import Server
 from tests.app import test_assistant_page, test_map_page, test_search_page, test_tune
 from tests.app.test_search_page import calm, hits, texts
+from tests.conftest import clean
 from tests.standins import memorydb, valkey_search
 from tests.waiting import until
 
@@ -112,8 +113,8 @@ def front(request: pytest.FixtureRequest, server_target: Target, demo_target: Ta
         )
         until(lambda: index.index_info(client, made.name).build.ready, "the index is built")
         yield made
-        index.drop(client, made.name)
-        client.pipeline([("DEL", f"{prefix}d:{i}") for i in range(COUNT)])
+    with connect(server_target) as client:
+        clean(client, prefix)
 
 
 def searched(front: Front, home: Path, monkeypatch: pytest.MonkeyPatch, **query: object) -> AppTest:
