@@ -175,7 +175,10 @@ def test_a_replica_that_holds_the_cluster_for_down_is_passed_over(tmp_path: Path
                 with suppress(redis.ResponseError):  # forgotten already
                     there.execute_command("CLUSTER", "FORGET", second.id)
                 until(down, "it sees a gap")
-                assert reader.execute("GET", key) == b"v"
+                try:
+                    assert reader.execute("GET", key) == b"v"
+                except Busy:  # on a busy machine the primary may hold the other for dead as well, for a while
+                    return False
                 return down()  # still, so the primary has answered; gossip brings the shard back in a minute
 
             until(answered_while_it_is_down, "the primary answers while the replica sees a gap")
