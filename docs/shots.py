@@ -42,7 +42,7 @@ class Shot:
 
 SHOTS = (
     Shot("home", ""),
-    Shot("map", "map?map.n=20000", "Draw the map", ".map[data-points='20000'] .name", ".map"),
+    Shot("map", "map?map.n=20000", "Draw the map", ".map[data-points='20000'] .name", ".map .stage"),
     Shot("search", "search?search.q=restore+a+table+to+a+point+in+time&search.f.source=aws_docs"),
     Shot(
         "exact",
