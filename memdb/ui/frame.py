@@ -182,11 +182,11 @@ def _menu() -> st.Page:
         st.Page(folder / file, title=title, icon=icon, url_path=address, visibility="hidden")
     )
     page = st.navigation(menu, position="hidden")
-    _links(menu)
+    _links(menu, page)
     return page
 
 
-def _links(menu: dict[str, list[st.Page]]) -> None:
+def _links(menu: dict[str, list[st.Page]], here: st.Page) -> None:
     """The menu in the sidebar. Streamlit's own is a list whose items are not its children: no screen reader
     tells how many there are (axe: list, listitem)."""
     with st.sidebar, st.container(key="menu", gap=None):
@@ -194,7 +194,8 @@ def _links(menu: dict[str, list[st.Page]]) -> None:
             st.caption(markdown(section))
             for each in pages:
                 if each.visibility != "hidden":
-                    st.page_link(page=each, label=markdown(each.title))
+                    # Home has two addresses: the one that is open is the one that is marked.
+                    st.page_link(page=here if here.title == each.title else each, label=markdown(each.title))
 
 
 def link(address: str) -> Path:

@@ -37,6 +37,8 @@ def test_home_by_its_own_name_takes_the_index_of_its_link_along(app_server: str,
     expect(page.get_by_role("heading", name="What idx:users holds")).to_be_visible()
     drawn(page)
     expect(page.get_by_test_id("stException")).to_have_count(0)
+    marked = page.get_by_test_id("stSidebar").get_by_role("link", name="Home", exact=True)
+    expect(marked).not_to_have_css("background-color", "rgba(0, 0, 0, 0)")
     page.get_by_role("link", name="Search", exact=True).first.click()
     expect(page.get_by_role("heading", name="Search", level=1)).to_be_visible()
     page.get_by_role("link", name="Home", exact=True).first.click()
