@@ -65,6 +65,13 @@ def count(low: int) -> Callable[[str], int]:
     return read
 
 
+def sample_size(text: str) -> int:
+    """How many documents recall is estimated from: a whole number of at least 0, or `usual`."""
+    from memdb.tuning.run import USUAL
+
+    return USUAL if text == "usual" else count(0)(text)
+
+
 @dataclass(frozen=True, kw_only=True)
 class OnServer(Command):
     """Commands that open a server."""
