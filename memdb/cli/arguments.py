@@ -69,7 +69,12 @@ def sample_size(text: str) -> int:
     """How many documents recall is estimated from: a whole number of at least 0, or `usual`."""
     from memdb.tuning.run import USUAL
 
-    return USUAL if text == "usual" else count(0)(text)
+    if text == "usual":
+        return USUAL
+    try:
+        return count(0)(text)
+    except argparse.ArgumentTypeError as exc:
+        raise argparse.ArgumentTypeError(f"{exc}, or 'usual'") from None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -208,6 +208,12 @@ class _Unseen:
         down = (hits.mean - hits.low) ** 2 + (unseen.high - lost) ** 2 + together
         up = (hits.high - hits.mean) ** 2 + (lost - unseen.low) ** 2 + together
         low = mean - math.sqrt(max(down, 0.25 * (hits.mean - hits.low) ** 2))
+        if not lost:
+            # Neither a query that loses all nor a document that is missed was drawn: both bounds are of what
+            # could be and hid, and it is not probable that both did. Beside the spread of what was seen the
+            # larger counts, not both.
+            seen = z * float(self.hits[setting].std()) / math.sqrt(self.queries)
+            low = mean - max(hits.mean - hits.low, math.hypot(seen, unseen.high))
         high = mean + math.sqrt(max(up, 0.25 * (hits.high - hits.mean) ** 2))
         bounded = min(1.0, max(0.0, mean))
         return Estimate(

@@ -21,7 +21,7 @@ import numpy as np
 from memdb import array_files, files
 from memdb.cluster import replies
 from memdb.cluster.client import Client
-from memdb.display import percent
+from memdb.display import counted, percent
 from memdb.errors import BadInput, BudgetSpent, DamagedFile, NotAllowed, NotKept
 from memdb.jobs import Report, silent
 from memdb.tuning import source, vectors
@@ -131,7 +131,8 @@ def sampled(
     """
     if count < LEAST:
         raise BadInput(
-            f"A sample of {count:,} documents says nothing about the rest.", f"Take at least {LEAST:,}."
+            f"A sample of {counted(count, 'document')} says nothing about the rest.",
+            f"Take at least {LEAST:,}.",
         )
     known = _known(client, info, field, count, seed, condition, home)
     if known is not None:

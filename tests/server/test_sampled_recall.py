@@ -215,7 +215,7 @@ def test_the_usual_sample_is_read_on_where_it_leaves_the_answer_open_and_a_numbe
 ) -> None:
     monkeypatch.setattr(sample, "FEWEST", 150)
     info, made = load(client, prefix), asked()
-    first = sweep(client, info, request(info, sample=150, ef_max=500), made)
+    first = sweep(client, info, request(info, sample=150, ef_min=250, ef_max=500), made)
     assert first.sampled is not None
     best = max(first.points, key=lambda point: point.recall)
     assert best.estimate is not None
@@ -223,7 +223,7 @@ def test_the_usual_sample_is_read_on_where_it_leaves_the_answer_open_and_a_numbe
     # Just what it would show, were it known what the reference misses.
     target = best.recall - (hits.mean - hits.low) - 1e-6
     assert best.low < target
-    open_ = request(info, sample=150, ef_max=500, goal=Goal("recall", target))
+    open_ = request(info, sample=150, ef_min=250, ef_max=500, goal=Goal("recall", target))
     kept_to = sweep(client, info, open_, made)
     assert kept_to.sampled is not None
     assert kept_to.sampled.drawn == 150
