@@ -114,10 +114,10 @@ class Recall(InWords):
             BadInput: the file cannot be read, or documents and others are asked for at once.
         """
         kind = Documents if self.documents else Unseen
-        given = self.queries.replace(",", "").replace("_", "")
-        if not given:
+        digits = self.queries.replace(",", "").replace("_", "")
+        if not digits:
             return kind(seed=self.seed)
-        if (count := whole_number(given)) is not None:  # a number that was asked for is kept to
+        if (count := whole_number(digits)) is not None:  # a number that was asked for is kept to
             return kind(count, self.seed, extend=False)
         if self.documents:
             raise BadInput(
@@ -217,7 +217,7 @@ def _show_shards(run: Run, ef_runtime: int) -> None:
     say(words(run, ef_runtime))
 
 
-def _show_settings(told: AsAsked) -> None:
+def _show_settings(as_asked: AsAsked) -> None:
     rows = [
         (
             each.filter,
@@ -225,7 +225,7 @@ def _show_settings(told: AsAsked) -> None:
             "the index's" if each.ef_runtime is None else str(each.ef_runtime),
             f"{each.queries:,}",
         )
-        for each in told.settings[:10]
+        for each in as_asked.settings[:10]
     ]
     print_table("How the application asks", ("filter", "K", "EF_RUNTIME", "queries"), rows, right=(1, 2, 3))
 

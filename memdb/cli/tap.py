@@ -65,8 +65,8 @@ class Tap(OnServer):
             before = signal.signal(signal.SIGTERM, lambda *_: proxy.stop())
             interrupt = signal.signal(signal.SIGINT, lambda *_: proxy.stop())
             try:
-                shown = f"[{host}]" if ":" in host else host
-                write(f"redis://{shown}:{proxy.port}")
+                host_words = f"[{host}]" if ":" in host else host
+                write(f"redis://{host_words}:{proxy.port}")
                 note(f"What the application sends there goes to {target.address}; its searches to {path}.")
                 if self.remote:
                     note("Other machines may reach this address: what passes there is not encrypted.")
