@@ -257,9 +257,9 @@ def _questions(run: Evaluation) -> None:
     several = len(run.answers) > 1
     rows = compare.most_changed(run, 0, 1) if several else compare.worst(run, 0)
     what = f"Most changed from {run.names[0]} to {run.names[1]}" if several else "Worst questions"
-    shown = [
+    lines = [
         (frame["question"][row], *(f"{frame[letter][row]:.3f}" for letter in run.names))
         for row in rows[:SHOWN]
     ]
     head = ("question", *(f"{name('ndcg', run.request.k)} {letter}" for letter in run.names))
-    print_table(what, head, shown, right=range(1, len(head)))
+    print_table(what, head, lines, right=range(1, len(head)))

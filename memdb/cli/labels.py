@@ -62,11 +62,12 @@ class Import(Command):
         queries = (self.queries, exchange.content_of(self.queries)) if self.queries else None
         judged = exchange.read(queries, (self.qrels, exchange.content_of(self.qrels)))
         more = exchange.to_labels(judged)
-        stored = labels.add(Settings.from_env().home, more)
+        total = labels.add(Settings.from_env().home, more)
         for text in judged.notes:
             note(text)
         say(
-            f"Imported {len(more):,} labels of {len(judged.grades):,} questions; there are {len(stored):,} now."
+            f"Imported {len(more):,} labels of {len(judged.grades):,} questions; "
+            f"there are {len(total):,} now."
         )
         return 0
 

@@ -75,11 +75,11 @@ class Tap(OnServer):
                 signal.signal(signal.SIGTERM, before)
                 signal.signal(signal.SIGINT, interrupt)
         passed = proxy.passed
-        kept = "all" if recorder.share == 1 else percent(recorder.share)
+        share_words = "all" if recorder.share == 1 else percent(recorder.share)
         note(
             f"{counted(passed.clients, 'client')} sent {counted(passed.commands, 'command')}, "
             f"{passed.searches:,} of them searches for nearest neighbours; {len(recorder):,} are in {path}, "
-            f"which keeps {kept} of those that the server took."
+            f"which keeps {share_words} of those that the server took."
         )
         if passed.unfollowed:
             note(f"{passed.unfollowed:,} connections could not be read to the end: the rest passed unread.")

@@ -556,8 +556,8 @@ def _parts(message: Mapping[str, Any]) -> list[Part]:
             continue
         inner = parts_of(value)
         if parts and all(isinstance(part, Text) for part in parts) and not isinstance(value, str):
-            text = "".join(p.text for p in inner if isinstance(p, Text)).strip()
-            if text and text == "".join(p.text for p in parts if isinstance(p, Text)).strip():
+            joined = "".join(p.text for p in inner if isinstance(p, Text)).strip()
+            if joined and joined == "".join(p.text for p in parts if isinstance(p, Text)).strip():
                 parts = inner  # the same text twice: the richer form is kept
                 continue
         parts += inner
