@@ -130,14 +130,14 @@ def together(several: Iterable[Sequence[ToolUse]]) -> tuple[ToolUse, ...]:
     return tuple(ToolUse(name, *counts) for name, counts in ranked)
 
 
-def token_use(turns: Sequence[Turn], newest: int = KEPT) -> TokenUse:
-    """About how many tokens a conversation has, by role, and what a history of `newest` turns would leave."""
+def token_use(turns: Sequence[Turn], kept: int = KEPT) -> TokenUse:
+    """About how many tokens a conversation has, by role, and what a history of `kept` turns would leave."""
     tokens = local.tokens([turn.words for turn in turns])
     roles: dict[str, list[int]] = defaultdict(list)
     for turn, count in zip(turns, tokens, strict=True):
         roles[turn.role].append(count)
     by_role = sorted(((role, len(n), sum(n)) for role, n in roles.items()), key=lambda row: -row[2])
-    dropped = turns[: max(0, len(turns) - newest)]
+    dropped = turns[: max(0, len(turns) - kept)]
     return TokenUse(
         sum(tokens),
         tuple(by_role),
@@ -146,8 +146,8 @@ def token_use(turns: Sequence[Turn], newest: int = KEPT) -> TokenUse:
     )
 
 
-def trimmed_bytes(session: Session, newest: int = KEPT) -> int | None:
-    """About how many bytes of the server's memory a history of the last `newest` turns would free.
+def trimmed_bytes(session: Session, kept: int = KEPT) -> int | None:
+    """About how many bytes of the server's memory a history of the last `kept` turns would free.
 
     Estimated: what the key takes is shared among the turns by what was read of them, each with an equal part
     of what stands around their texts. Turns that were not read are taken for as large as the others. None
@@ -155,7 +155,7 @@ def trimmed_bytes(session: Session, newest: int = KEPT) -> int | None:
     """
     if session.size_bytes is None:
         return None
-    dropped = max(0, session.total - newest)
+    dropped = max(0, session.total - kept)
     if not dropped or not session.turns:
         return 0
     texts = [len(turn.words.encode("utf-8", "surrogatepass")) for turn in session.turns]

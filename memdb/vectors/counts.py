@@ -19,7 +19,7 @@ from memdb.cluster.client import Arg, Client
 from memdb.cluster.replies import Reply
 from memdb.errors import BadFilter, UnsupportedFeature
 from memdb.vectors import read, shards, stored, tags
-from memdb.vectors.filters import EVERYTHING, Condition, Or, Range, Rendered, Tag, all_documents, render
+from memdb.vectors.filters import EVERYTHING, Condition, Range, Rendered, Tag, all_documents, render
 from memdb.vectors.index import Field, IndexInfo
 from memdb.vectors.query import count_command
 
@@ -48,12 +48,12 @@ class TagValue:
 class TagValues(Sequence[TagValue]):
     """Values of a TAG field, most frequent first: as a sequence, those whose documents were counted."""
 
-    most_frequent: tuple[TagValue, ...]
+    known: tuple[TagValue, ...]
     complete: bool  # whether the field has no others; if not, others may be as frequent
     uncounted: tuple[str, ...] = ()  # further values, as the documents hold them; the index was not asked
 
     def __len__(self) -> int:
-        return len(self.most_frequent)
+        return len(self.known)
 
     @overload
     def __getitem__(self, place: int) -> TagValue: ...
@@ -62,7 +62,7 @@ class TagValues(Sequence[TagValue]):
     def __getitem__(self, place: slice) -> tuple[TagValue, ...]: ...
 
     def __getitem__(self, place: int | slice) -> TagValue | tuple[TagValue, ...]:
-        return self.most_frequent[place]
+        return self.known[place]
 
 
 def count(client: Client, info: IndexInfo, condition: Condition | str = EVERYTHING) -> int:
@@ -112,7 +112,7 @@ def tag_values(
             estimates[same] += documents
             spellings.setdefault(same, Counter())[value] += documents
     ranked = sorted(estimates, key=lambda same: (-estimates[same], same))
-    named = [tags.most_frequent(spellings[same]) for same in ranked[:limit]]
+    named = [tags.known(spellings[same]) for same in ranked[:limit]]
     candidates, others = named[:counted], named[counted:]
     matching = _matching(client, info, tag, [(value,) for value in candidates])
     counted_values = [TagValue(value, n) for value, n in zip(candidates, matching, strict=True) if n]
@@ -255,9 +255,9 @@ def numeric_bounds(client: Client, info: IndexInfo, field: str) -> tuple[float, 
     if np.isfinite([low, high]).all() and low <= high:
         beyond: list[Condition] = [Range(field, -_LARGEST, low, include_high=False)] * (low > -_LARGEST)
         beyond += [Range(field, high, _LARGEST, include_low=False)] * (high < _LARGEST)
-        at = Or((Range(field, low, low), Range(field, high, high)))
-        *others, matching = counts(client, info, [render(c, dialect, info) for c in (*beyond, at)])
-        if not any(others) and matching:
+        ends = [Range(field, end, end) for end in (low, high)]  # the reply's twelve digits may be beyond one
+        *others, at_low, at_high = counts(client, info, [render(c, dialect, info) for c in (*beyond, *ends)])
+        if not any(others) and at_low and at_high:
             return low, high
     return _bounds(client, info, field)
 

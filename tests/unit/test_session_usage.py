@@ -81,7 +81,7 @@ def test_ids_that_are_used_again_and_results_without_one() -> None:
 
 def test_tokens_by_role_and_what_a_trimmed_history_leaves() -> None:
     turns = [said(("user", "assistant")[i % 2], f"Message {i} ü") for i in range(30)]
-    use = token_use(turns, newest=10)
+    use = token_use(turns, kept=10)
     each = local.tokens([turn.content for turn in turns])
     assert use.tokens == sum(each)
     assert use.kept_tokens == sum(each[20:])
