@@ -66,7 +66,9 @@ def make(
     chosen = sample(client, info, request, report=report)
     watch.lap("read")
     vectors = chosen.vectors
-    witnessed = evidence.of_documents(client, info, request.field, chosen.keys, store.condition_of(request))
+    witnessed = evidence.of_documents(
+        client, info, request.field, (*chosen.keys, *chosen.without), store.condition_of(request)
+    )
     xy, axes, mean = layout.pca(vectors, request.dimensions)
     watch.lap("PCA")
     notes = (*filter(None, (info.unfinished,)), *_notes(vectors, params.metric), *chosen.left_out.words)

@@ -34,6 +34,9 @@ class Sample:
     total: int  # documents with a usable vector that match
     left_out: LeftOut = NOTHING  # those without, or that went meanwhile
     several: bool = False  # whether some hold several vectors: the first of each stands here
+    without: tuple[
+        str, ...
+    ] = ()  # some of those without a usable vector, drawn as the others: at most as many
 
 
 def sample(client: Client, info: IndexInfo, request: MapRequest, *, report: Report = silent) -> Sample:
@@ -50,10 +53,14 @@ def sample(client: Client, info: IndexInfo, request: MapRequest, *, report: Repo
     strata: dict[str, list[_Item]] = {}
     field = tag_field(client, info, request.stratum) if request.by == "stratified" else None
     total, left_out, several = 0, NOTHING, False
+    without: list[tuple[int, str]] = []
     condition = request.condition if request.condition == "*" else Raw(request.condition, request.params)
     for every in documents(client, info, request.field, condition, report=report):
         block = every.single()
         left_out += block.left_out
+        without = heapq.nsmallest(
+            limit, (*without, *((chance.number(key, salt), key) for key in block.without))
+        )
         several = several or every.several
         total += len(block.keys)
         where = [_MISSING] * len(block.keys)
@@ -81,7 +88,8 @@ def sample(client: Client, info: IndexInfo, request: MapRequest, *, report: Repo
         )
     chosen.sort(key=lambda item: item[:2])
     keys, vectors = tuple(key for _, key, _ in chosen), np.stack([vector for _, _, vector in chosen])
-    return Sample(keys, vectors, total, left_out, several)
+    others = tuple(key for _, key in without[: len(keys)])
+    return Sample(keys, vectors, total, left_out, several, others)
 
 
 def _fairly(strata: list[list[_Item]], limit: int) -> list[_Item]:

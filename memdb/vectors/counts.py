@@ -19,7 +19,7 @@ from memdb.cluster.client import Arg, Client
 from memdb.cluster.replies import Reply
 from memdb.errors import BadFilter, UnsupportedFeature
 from memdb.vectors import read, shards, stored, tags
-from memdb.vectors.filters import EVERYTHING, Condition, Or, Range, Rendered, Tag, all_documents, render
+from memdb.vectors.filters import EVERYTHING, Condition, Range, Rendered, Tag, all_documents, render
 from memdb.vectors.index import Field, IndexInfo
 from memdb.vectors.query import count_command
 
@@ -255,9 +255,9 @@ def numeric_bounds(client: Client, info: IndexInfo, field: str) -> tuple[float, 
     if np.isfinite([low, high]).all() and low <= high:
         beyond: list[Condition] = [Range(field, -_LARGEST, low, include_high=False)] * (low > -_LARGEST)
         beyond += [Range(field, high, _LARGEST, include_low=False)] * (high < _LARGEST)
-        at = Or((Range(field, low, low), Range(field, high, high)))
-        *others, held = counts(client, info, [render(c, dialect, info) for c in (*beyond, at)])
-        if not any(others) and held:
+        ends = [Range(field, end, end) for end in (low, high)]  # the reply's twelve digits may be beyond one
+        *others, at_low, at_high = counts(client, info, [render(c, dialect, info) for c in (*beyond, *ends)])
+        if not any(others) and at_low and at_high:
             return low, high
     return _bounds(client, info, field)
 

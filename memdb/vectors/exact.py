@@ -6,6 +6,7 @@ rounding of the product decides (docs/decisions/0011-exact-neighbours.md).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ QUERIES_AT_ONCE = 1_024
 _REFINED_BYTES = 16 * 2**20  # float64 copies made at once
 _LARGE = 1e37  # a tenth of float32's range
 _EPS = float(np.finfo(np.float32).eps)
+_LEAST = float(np.finfo(np.float32).smallest_subnormal)
 
 Places = NDArray[np.int64]
 
@@ -134,6 +136,7 @@ class _Best:
                 for row in self.excluded.get(key, ()):
                     scores[row, column] = -np.inf
         slack = _EPS * np.sqrt(vectors.shape[1]) * (np.sqrt(self.squares * 2 * longest) + longest)
+        slack += 2 * vectors.shape[1] * _LEAST  # squares below float32's normal range lose more
         # What bounds the k-th document is the best vector of each.
         best = scores if starts is None else np.maximum.reduceat(scores, starts, axis=1)
         np.greater(scores, self._thresholds(best, slack)[:, None], out=self._above)
@@ -168,20 +171,26 @@ class _Best:
     def _nearest_of(
         self, rows: Places, vectors: Vectors, allowed: NDArray[np.bool_]
     ) -> tuple[Places, Places]:
-        """The k nearest of a block where float32 tells few apart: equal ones, or far from the origin."""
+        """What may be among the k nearest of a block where float32 tells few apart: equal ones, or far from
+        the origin. Where float64 tells few apart either, all those."""
         wide = vectors.astype(np.float64)
         scores = self.wide[rows] @ wide.T
         squares = np.einsum("ij,ij->i", wide, wide)
+        lengths = np.sqrt(self.squares[rows] * squares.max(initial=0.0))
         if self.metric == "L2":
             scores -= 0.5 * squares
+            lengths += squares.max(initial=0.0)
         elif self.metric == "COSINE":  # a unit vector in float32 is up to 1e-7 too long or short
             scores /= np.sqrt(np.where(squares > 0, squares, 1.0))
         scores[~allowed] = -np.inf
         keep = min(self.k, scores.shape[1])
-        columns = np.argpartition(scores, scores.shape[1] - keep, axis=1)[:, -keep:]
-        owner = np.repeat(rows, keep)
-        usable = np.take_along_axis(allowed, columns, axis=1).ravel()
-        return owner[usable], columns.ravel()[usable]
+        last = np.partition(scores, scores.shape[1] - keep, axis=1)[:, -keep]
+        slack = 4 * np.finfo(np.float64).eps * np.sqrt(vectors.shape[1]) * lengths
+        near = allowed & (scores >= (last - slack)[:, None])
+        if np.count_nonzero(near) > 2 * keep * len(rows):
+            near &= ~_surplus(vectors, keep + 1)  # one of them may be the query's own
+        owner, columns = np.nonzero(near)
+        return rows[owner], columns
 
     def _refine(
         self, rows: Places, columns: Places, keys: tuple[str, ...], vectors: Vectors, *, several: bool
@@ -204,6 +213,17 @@ class _Best:
         chosen = order[first[:, None] + np.arange(self.k)]
         self.distances[concerned] = candidates[chosen]
         self.keys[concerned] = names[chosen]
+
+
+def _surplus(vectors: Vectors, keep: int) -> NDArray[np.bool_]:
+    """(n,) which rows (n, d) have `keep` equals before them."""
+    seen: Counter[bytes] = Counter()
+    surplus = np.zeros(len(vectors), dtype=bool)
+    for i, vector in enumerate(vectors):
+        same = vector.tobytes()
+        seen[same] += 1
+        surplus[i] = seen[same] > keep
+    return surplus
 
 
 def _starts(keys: tuple[str, ...]) -> Places:

@@ -531,7 +531,8 @@ def _field(entry: dict[str, Reply], *, on_hash: bool) -> Field:
         name=replies.key(low.get("attribute", low.get("field_name", identifier))),
         identifier=identifier,
         kind=kind,  # type: ignore[arg-type]  # a kind of a later engine is shown as it is called
-        separator=replies.text(low.get("separator", "," if on_hash else "")),
+        # One sign, so that two are RediSearch's words for a line break.
+        separator=line_breaks.broken(replies.key(low.get("separator", "," if on_hash else ""))),
         vector=vector,
         case_sensitive=replies.integer(low.get("casesensitive")) == 1,
         index_empty=replies.integer(low.get("indexempty")) == 1,

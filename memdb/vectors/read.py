@@ -74,6 +74,7 @@ class Block:
     vectors: Vectors  # (len(keys), dim), prepared for the metric of the index, read-only; as wide as stored
     left_out: LeftOut = NOTHING  # what was listed with these, or just before them
     several: bool = False  # whether a document holds more than one vector
+    without: tuple[str, ...] = ()  # keys of those left out, as far as they came with one
 
     @property
     def documents(self) -> int:
@@ -93,6 +94,8 @@ class Block:
             keys=tuple(key for key, good in zip(block.keys, fits, strict=True) if good),
             vectors=vectors[fits],
             left_out=block.left_out + LeftOut(unusable=int((~fits).sum())),
+            without=block.without
+            + tuple(key for key, good in zip(block.keys, fits, strict=True) if not good),
         )
 
     def one_each(self) -> Block:
@@ -134,16 +137,18 @@ def blocks(
     else:
         batches = _fetched(client, matching_keys(client, info, condition, size), info, vector_field)
     waiting = NOTHING
+    without: tuple[str, ...] = ()
     for keys, values, gone in batches:
         done += len(keys) + gone
         report("Reading vectors", min(done, info.documents), info.documents)
         block = decoded(keys, stored.vectors(info, vector_field, params, values), params)
         waiting += block.left_out + LeftOut(gone=gone)
+        without += block.without
         if block.keys:
-            yield replace(block, left_out=waiting)
-            waiting = NOTHING
+            yield replace(block, left_out=waiting, without=without)
+            waiting, without = NOTHING, ()
     if waiting:
-        yield _empty(params, waiting)
+        yield _empty(params, waiting, without)
 
 
 def vectors_of(client: Client, info: IndexInfo, field: str, keys: Sequence[str]) -> Block | None:
@@ -184,7 +189,7 @@ def decoded(keys: Sequence[str], values: Sequence[bytes | None], params: VectorP
     """
     good = [i for i, value in enumerate(values) if value]
     if not good:
-        return _empty(params, LeftOut(unusable=len(values)))
+        return _empty(params, LeftOut(unusable=len(values)), tuple(keys))
     joined = b"".join([value for value in values if value])
     matrix = distance.from_bytes(joined, params.type).reshape(-1, params.dim)
     several = len(matrix) > len(good)
@@ -212,11 +217,15 @@ def decoded(keys: Sequence[str], values: Sequence[bytes | None], params: VectorP
     prepared.setflags(write=False)
     documents = len(set(kept)) if several else len(kept)
     left_out = LeftOut(unusable=len(values) - documents - zero, zero=zero)
-    return Block(kept, prepared, left_out, several and len(kept) > documents)
+    without: tuple[str, ...] = ()
+    if left_out:
+        inside = set(kept)
+        without = tuple(key for key in keys if key not in inside)
+    return Block(kept, prepared, left_out, several and len(kept) > documents, without)
 
 
-def _empty(params: VectorParams, left_out: LeftOut) -> Block:
-    return Block((), np.empty((0, params.dim), np.float32), left_out)
+def _empty(params: VectorParams, left_out: LeftOut, without: tuple[str, ...] = ()) -> Block:
+    return Block((), np.empty((0, params.dim), np.float32), left_out, without=without)
 
 
 def _fetched(
