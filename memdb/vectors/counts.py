@@ -112,7 +112,7 @@ def tag_values(
             estimates[same] += documents
             spellings.setdefault(same, Counter())[value] += documents
     ranked = sorted(estimates, key=lambda same: (-estimates[same], same))
-    named = [tags.known(spellings[same]) for same in ranked[:limit]]
+    named = [tags.most_frequent(spellings[same]) for same in ranked[:limit]]
     candidates, others = named[:counted], named[counted:]
     matching = _matching(client, info, tag, [(value,) for value in candidates])
     counted_values = [TagValue(value, n) for value, n in zip(candidates, matching, strict=True) if n]
