@@ -68,12 +68,12 @@ def not_understood(words: Sequence[str], prog: str) -> BadInput:
     names = [word.partition("=")[0] for word in words]
     named = [name for name in names if _NAME.fullmatch(name)]
     hidden = len(words) - len(named)
-    told = "1 word is not understood" if len(words) == 1 else f"{len(words)} words are not understood"
+    sentence = "1 word is not understood" if len(words) == 1 else f"{len(words)} words are not understood"
     if named:
-        told += f": {', '.join(named)}" + (f" and {hidden} more" if hidden else "")
+        sentence += f": {', '.join(named)}" + (f" and {hidden} more" if hidden else "")
     if hidden or any("=" in word for word in words):
-        told += "; values are not shown, as one may be a password"
-    return BadInput(f"{told}.", f"See `{prog} --help`.")
+        sentence += "; values are not shown, as one may be a password"
+    return BadInput(f"{sentence}.", f"See `{prog} --help`.")
 
 
 class Parser(argparse.ArgumentParser):
@@ -99,9 +99,11 @@ class Parser(argparse.ArgumentParser):
             if word == "--":
                 return [*merged, *words[place:]]
             name = word.split("=", 1)[0]
-            option = any(known.startswith(name) for known in self._option_string_actions)
+            option = any(option_string.startswith(name) for option_string in self._option_string_actions)
             before = merged[-1] if merged and len(merged[-1]) > 2 else " "
-            takes = any(known.startswith(before) for known in valued)  # argparse reads --filt as --filter
+            takes = any(
+                option_string.startswith(before) for option_string in valued
+            )  # argparse reads --filt as --filter
             if takes and len(word) > 1 and word.startswith("-") and not option:
                 merged[-1] += f"={word}"
             else:
@@ -161,8 +163,8 @@ def option(
     a tuple. Of the options that share a name in `either` at most one may be given,
     and where they are required, one must be.
     """
-    made = Option(name, help, type, metavar, choices, required, either, many)
-    return dataclasses.field(default=() if many else default, metadata={_KEY: made})
+    declared = Option(name, help, type, metavar, choices, required, either, many)
+    return dataclasses.field(default=() if many else default, metadata={_KEY: declared})
 
 
 @dataclass(frozen=True)

@@ -248,11 +248,13 @@ class Sessions(OnWritableServer):
                 if planned.sessions:
                     say(f"To do it: --confirm '{planned.phrase}'")
             return 1 if self.confirm else 0
-        done = bulk.apply(client, planned)
+        outcome = bulk.apply(client, planned)
         if self.json:
-            print_json({"planned": done.planned, "changed": done.changed, "left_alone": done.skipped})
+            print_json(
+                {"planned": outcome.planned, "changed": outcome.changed, "left_alone": outcome.skipped}
+            )
         else:
-            say(done.words)
+            say(outcome.words)
         return 0
 
     def filter(self) -> SessionFilter:
@@ -414,12 +416,12 @@ def _alike(sessions: Sequence[Session], *, as_json: bool) -> int:
         for p in pairs
     ]
     print_table("", ("reading", "cosine", "user", "earlier", "later", "differ in"), rows, right=(1,))
-    seen = {p.reading for p in pairs}
+    readings = {p.reading for p in pairs}
     say(
         " ".join(
             (
                 f"Of {counted(len(sessions), 'session')}, told by their words.",
-                *(f"{name}: {WORDS[name]}." for name in READINGS if name in seen),
+                *(f"{name}: {WORDS[name]}." for name in READINGS if name in readings),
             )
         )
     )
@@ -493,5 +495,5 @@ def _show(session: Session) -> None:
 
 def _text(turn: Turn) -> str:
     """What a turn says and does: texts as they are, every other part on a line of its own."""
-    told = [plain(p.text) if isinstance(p, Text) else part_line(p) for p in turn.parts]
-    return "\n".join(told) or "(empty)"
+    texts = [plain(p.text) if isinstance(p, Text) else part_line(p) for p in turn.parts]
+    return "\n".join(texts) or "(empty)"

@@ -65,18 +65,18 @@ def sample(client: Client, info: IndexInfo, request: MapRequest, *, report: Repo
         total += len(block.keys)
         where = [_MISSING] * len(block.keys)
         if field is not None:
-            held = tags.held(client, info, field, block.keys)
-            where = [tags.folded(values[0], field) if values else _MISSING for values in held]
+            tags_of = tags.held(client, info, field, block.keys)
+            where = [tags.folded(values[0], field) if values else _MISSING for values in tags_of]
         for name in dict.fromkeys(where):
-            kept = strata.setdefault(name, [])
+            stratum = strata.setdefault(name, [])
             # Copies, not views: a view would hold its whole block in memory.
-            kept += [
+            stratum += [
                 (chance.number(key, salt), key, block.vectors[i].copy())
                 for i, key in enumerate(block.keys)
                 if where[i] == name
             ]
-            if len(kept) > 2 * limit + 1_000:
-                strata[name] = heapq.nsmallest(limit, kept, key=lambda item: item[:2])
+            if len(stratum) > 2 * limit + 1_000:
+                strata[name] = heapq.nsmallest(limit, stratum, key=lambda item: item[:2])
     chosen = _fairly(list(strata.values()), limit)
     if len(chosen) < LEAST:
         name = info.vector_field(request.field)[0].name

@@ -142,8 +142,8 @@ def session_of(stored: StoredHash, prefix: str = SESSION_PREFIX) -> Session:
     if CREATED_AT in texts:
         created = moment(texts[CREATED_AT])
         if created is None:
-            shown = line(texts[CREATED_AT], 60)
-            problems.append(f"created_at is '{shown}', which is no time.")
+            time_words = line(texts[CREATED_AT], 60)
+            problems.append(f"created_at is '{time_words}', which is no time.")
     if texts.get(USER_ID) == "":
         problems.append("The field 'user_id' is empty.")
     if stored.left_out:

@@ -253,9 +253,9 @@ def _hash(value: Any, key: str) -> Format | None:
         return HASH
     if are_messages(dig(value, "[*].events[*]")):
         return ADK_HASH
-    held = [parsed(field) for field in value.values()]
-    messages = sum(isinstance(field, dict) and is_message(field) for field in held)
-    if messages * 2 >= len(held) and is_conversation([f for f in held if is_message(f)]):
+    fields = [parsed(field) for field in value.values()]
+    messages = sum(isinstance(field, dict) and is_message(field) for field in fields)
+    if messages * 2 >= len(fields) and is_conversation([f for f in fields if is_message(f)]):
         return HASH_FIELDS
     return HASH if anywhere(value) else None
 

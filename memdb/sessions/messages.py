@@ -51,11 +51,11 @@ _ANSWERED = tuple(
 )
 _PAIRS = (
     *(
-        ("user_" + asked, answer)
-        for asked in (*_SAID, "input")
+        ("user_" + question, answer)
+        for question in (*_SAID, "input")
         for answer in (*_ANSWERED, "response", "answer")
     ),
-    *(("human_" + asked, answer) for asked in (*_SAID, "input") for answer in _ANSWERED),
+    *(("human_" + question, answer) for question in (*_SAID, "input") for answer in _ANSWERED),
     ("prompt", "response"),
     ("prompt", "completion"),
     ("queryText", "fulfillmentText"),
@@ -65,7 +65,7 @@ _LOOSE_PAIRS = (
     *_TIMED_PAIRS,
     *(("input", "output"), ("inputs", "outputs"), ("request", "response"), ("instruction", "response")),
 )
-_ASKED = frozenset(asked for asked, _ in (*_PAIRS, *_LOOSE_PAIRS))
+_ASKED = frozenset(question for question, _ in (*_PAIRS, *_LOOSE_PAIRS))
 _CONTENT_NAMES = (
     *("content", "contents", "parts", "blocks", "items"),
     *("Items", "Content", "Contents", "_content", "text", "Text"),
@@ -238,9 +238,9 @@ def is_message(value: Any) -> bool:
         return True
     if value.get("__enc__") and "payload" in value:
         return True
-    inner, told = unwrapped(value)
+    inner, type_name = unwrapped(value)
     if inner is not value and isinstance(inner, dict):
-        if told.lower() in ROLES:
+        if type_name.lower() in ROLES:
             return _holds_content(inner)
         outer = value.get("type")
         if isinstance(outer, str) and outer.lower() in ROLES:
@@ -333,15 +333,15 @@ def _told_loosely(value: Any) -> bool:
     shaped = _agent_item(value) or _parted(value) or _exchange(value) or _delta(value)
     if shaped or is_memory(value) or value.get("__enc__"):
         return False
-    inner, told = unwrapped(value)
+    inner, type_name = unwrapped(value)
     if any(_written(place.get(name)) for place in (value, inner) for name in _SPEAKER_NAMES):
         return False
     if any(isinstance(value.get(name), dict) for name in _ROLE_NAMES):
         return False
     if inner is not value:  # LangChain's say more of the message within; so do ADK's
-        return not ("additional_kwargs" in inner or inner.get("type") == told or "author" in value) and bool(
-            told
-        )
+        return not (
+            "additional_kwargs" in inner or inner.get("type") == type_name or "author" in value
+        ) and bool(type_name)
     return not str(value.get("type")).endswith(("Message", "Event"))  # AutoGen's
 
 
@@ -360,8 +360,8 @@ def is_memory(value: Any) -> bool:
 def _stored_memory(value: Mapping[str, Any]) -> Any:
     """What LangGraph's store remembers, of which LangMem's memories are; None for anything else."""
     if isinstance(value.get("key"), str) and {"prefix", "value", "created_at"} <= value.keys():
-        held = value["value"]
-        return held if isinstance(held, dict) and held else None
+        stored = value["value"]
+        return stored if isinstance(stored, dict) and stored else None
     return None
 
 
@@ -403,13 +403,15 @@ def unwrapped(entry: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
 def _of_baileys(message: Mapping[str, Any]) -> dict[str, Any]:
     """A message of WhatsApp as Baileys keeps it, by its content: a text, or what is attached."""
     parts: list[Any] = []
-    for name, held in message.items():
-        if name == "conversation" and isinstance(held, str):
-            parts.append({"type": "text", "text": held})
-        elif isinstance(held, dict) and isinstance(text := held.get("text", held.get("caption")), str):
+    for name, content in message.items():
+        if name == "conversation" and isinstance(content, str):
+            parts.append({"type": "text", "text": content})
+        elif isinstance(content, dict) and isinstance(
+            text := content.get("text", content.get("caption")), str
+        ):
             parts.append({"type": "text", "text": text})
-        if isinstance(held, dict) and (kind := name.removesuffix("Message")) in _ATTACHED_KINDS:
-            parts.append({**held, "type": kind})
+        if isinstance(content, dict) and (kind := name.removesuffix("Message")) in _ATTACHED_KINDS:
+            parts.append({**content, "type": kind})
     return {"content": parts}
 
 
@@ -438,7 +440,7 @@ def _from_json(value: Any) -> Any:
     except json.JSONDecodeError:
         return value
     if isinstance(inner, str):  # JSON within a text of JSON
-        return held if isinstance(held := parsed(inner), dict | list) else value
+        return document if isinstance(document := parsed(inner), dict | list) else value
     return inner
 
 
@@ -458,10 +460,10 @@ def moment(value: Any) -> datetime | None:
     if re.fullmatch(r"\d{9,19}(\.\d{1,12})?", text, re.ASCII):
         return _since_1970(float(text))
     try:
-        told = datetime.fromisoformat(text)
+        read_time = datetime.fromisoformat(text)
     except ValueError:
         return _worded(text)
-    return _on_the_calendar(told if told.tzinfo else told.replace(tzinfo=UTC))
+    return _on_the_calendar(read_time if read_time.tzinfo else read_time.replace(tzinfo=UTC))
 
 
 def time_in(entry: Any) -> datetime | None:
@@ -472,8 +474,8 @@ def time_in(entry: Any) -> datetime | None:
     places = [entry, unwrapped(entry)[0]]
     for name in ("metadata", "meta", "additional_kwargs", "response_metadata"):
         places += [inner for place in places[:2] if isinstance(inner := place.get(name), dict)]
-    told = (place[n] for place in places for n in _TIME_NAMES if n in place)
-    return next((at for value in told if (at := moment(value))), None)
+    texts = (place[n] for place in places for n in _TIME_NAMES if n in place)
+    return next((at for value in texts if (at := moment(value))), None)
 
 
 def _turn(entry: Mapping[str, Any]) -> Turn:
@@ -500,8 +502,8 @@ def _turn(entry: Mapping[str, Any]) -> Turn:
         _name_for_role(inner),
     )
     # A tool's name stands in its result already.
-    told = any(isinstance(part, ToolResult) for part in parts) and role.lower() != "user"
-    speaker = "" if told or name.lower() == role.lower() else name
+    is_result = any(isinstance(part, ToolResult) for part in parts) and role.lower() != "user"
+    speaker = "" if is_result or name.lower() == role.lower() else name
     return Turn(role, tuple(parts), time_in(entry), speaker)
 
 
@@ -514,13 +516,13 @@ def _name_for_role(message: Mapping[str, Any]) -> str:
 
 def _memory(entry: Mapping[str, Any]) -> Turn:
     """Something remembered, with what else is known of it."""
-    if (held := _stored_memory(entry)) is not None:
-        inner = next((v for n in ("content", "text", "memory", "data") if (v := held.get(n))), held)
+    if (stored := _stored_memory(entry)) is not None:
+        inner = next((v for n in ("content", "text", "memory", "data") if (v := stored.get(n))), stored)
         inner = inner.get("content", inner) if isinstance(inner, dict) else inner
         beside = {name: entry[name] for name in ("prefix", "key", "updated_at") if entry.get(name)}
-        told = Other("about this memory", as_json(beside))
+        about = Other("about this memory", as_json(beside))
         return Turn(
-            "memory", (*parts_of(inner if isinstance(inner, str) else as_json(inner)), told), time_in(entry)
+            "memory", (*parts_of(inner if isinstance(inner, str) else as_json(inner)), about), time_in(entry)
         )
     text = entry.get("memory") if isinstance(entry.get("memory"), str) else entry.get("text")
     details = {
@@ -554,8 +556,8 @@ def _parts(message: Mapping[str, Any]) -> list[Part]:
             continue
         inner = parts_of(value)
         if parts and all(isinstance(part, Text) for part in parts) and not isinstance(value, str):
-            said = "".join(p.text for p in inner if isinstance(p, Text)).strip()
-            if said and said == "".join(p.text for p in parts if isinstance(p, Text)).strip():
+            joined = "".join(p.text for p in inner if isinstance(p, Text)).strip()
+            if joined and joined == "".join(p.text for p in parts if isinstance(p, Text)).strip():
                 parts = inner  # the same text twice: the richer form is kept
                 continue
         parts += inner
@@ -563,13 +565,13 @@ def _parts(message: Mapping[str, Any]) -> list[Part]:
         parts.append(Text(refusal))
     for attached in _ATTACHED:
         for each in message[attached] if isinstance(message.get(attached), list) else ():
-            held = each if isinstance(each, dict) else {"data": each}  # Ollama's images are bytes alone
-            drawn = attached == "images" or kind_of(held) == "image"
-            parts.append(media_of(held, "image" if drawn else "file"))
+            block = each if isinstance(each, dict) else {"data": each}  # Ollama's images are bytes alone
+            drawn = attached == "images" or kind_of(block) == "image"
+            parts.append(media_of(block, "image" if drawn else "file"))
     if isinstance(spoken := message.get("audio"), dict):  # OpenAI's, with its words
         words = spoken.get("transcript")
         parts += [media_of(spoken, "audio"), *([Text(words)] if isinstance(words, str) and words else [])]
-    known = {_mark(part) for part in parts if isinstance(part, ToolCall)}
+    marks = {_mark(part) for part in parts if isinstance(part, ToolCall)}
     for place in (message, message.get("additional_kwargs")):
         if isinstance(place, dict):
             for name in [name for name in _CALL_NAMES if name in place]:
@@ -577,10 +579,10 @@ def _parts(message: Mapping[str, Any]) -> list[Part]:
                 fresh = [
                     part
                     for part in calls_of(place.get(name))
-                    if not isinstance(part, ToolCall) or _mark(part) not in known
+                    if not isinstance(part, ToolCall) or _mark(part) not in marks
                 ]
                 parts += fresh
-                known |= {_mark(part) for part in fresh if isinstance(part, ToolCall)}
+                marks |= {_mark(part) for part in fresh if isinstance(part, ToolCall)}
     for name in _RESULT_NAMES:
         for each in message[name] if isinstance(message.get(name), list) else ():
             parts.append(result_of(each) if isinstance(each, dict) else Other("tool result", as_json(each)))
@@ -624,20 +626,20 @@ def _as_result(message: Mapping[str, Any], parts: list[Part], call: str) -> list
     if not call and isinstance(message.get("toolName"), str) and isinstance(message.get("id"), str):
         call = message["id"]
     name = name or (beside.get("name") if isinstance(beside, dict) else None)
-    told = ToolResult(
+    result = ToolResult(
         "\n".join(texts),
         call,
         name if isinstance(name, str) else "",
         failed,
     )
-    return [told, *others]
+    return [result, *others]
 
 
 def _plain(value: Any) -> Turn | None:
     """A text that begins with a role, or a pair of role and text, as a turn; None where it is neither."""
     if isinstance(value, str):
-        told = _SPOKEN.match(value)
-        return Turn(told[1], (Text(told[2]),)) if told and told[1].lower() in ROLES else None
+        speech = _SPOKEN.match(value)
+        return Turn(speech[1], (Text(speech[2]),)) if speech and speech[1].lower() in ROLES else None
     if isinstance(value, list) and len(value) == 2 and all(isinstance(part, str) for part in value):
         return Turn(value[0], (Text(value[1]),)) if value[0].lower() in ROLES else None
     return None
@@ -664,8 +666,8 @@ def _parted(entry: Mapping[str, Any]) -> list[Turn]:
             else:
                 content += parts_of([part])
         turns.append(Turn(role, tuple(content), next((t for p in members if (t := time_in(p))), None) or at))
-    if isinstance(told := entry.get("instructions"), str) and told:
-        turns.insert(0, Turn("system", (Other("instructions", told),), at))
+    if isinstance(instructions := entry.get("instructions"), str) and instructions:
+        turns.insert(0, Turn("system", (Other("instructions", instructions),), at))
     return turns or [Turn(usual, (), at)]
 
 
@@ -722,8 +724,8 @@ def _step(entry: Mapping[str, Any]) -> Turn | None:
         called = calls_of(entry.get("tool_calls") or entry.get("tool_call"))
         return Turn("assistant", tuple(called))
     if kind == "tool_return_message":
-        told = result_of({**entry, "output": entry.get("tool_return"), "id": None})
-        return Turn("tool", (told,))
+        result = result_of({**entry, "output": entry.get("tool_return"), "id": None})
+        return Turn("tool", (result,))
     if kind == "approval_response_message":
         return Turn(
             "user", (Other("approval", as_json({n: v for n, v in entry.items() if n != "message_type"})),)
@@ -762,12 +764,12 @@ def _delta(entry: Any) -> Turn | None:
         return Turn(str(delta.get("role") or "assistant"), tuple(_parts(delta)), time_in(entry))
     if not isinstance(kind := entry.get("type"), str) or not _DELTA.fullmatch(kind):
         return None
-    held = next((v for n in ("delta", "textDelta", "text") if (v := entry.get(n)) is not None), None)
-    held = held if not isinstance(held, dict) else held.get("text") or held.get("thinking")
-    if not isinstance(held, str):
+    content = next((v for n in ("delta", "textDelta", "text") if (v := entry.get(n)) is not None), None)
+    content = content if not isinstance(content, dict) else content.get("text") or content.get("thinking")
+    if not isinstance(content, str):
         return None
     thought = "reasoning" in kind or "thinking" in kind
-    return Turn("assistant", (Thinking(held) if thought else Text(held),), time_in(entry))
+    return Turn("assistant", (Thinking(content) if thought else Text(content),), time_in(entry))
 
 
 def _joined(turn: Turn, piece: Turn) -> Turn:
@@ -797,8 +799,8 @@ def _role(message: Mapping[str, Any]) -> str:
             continue
         if value.lower() not in ROLES:  # a name or an address stands where others tell a role
             beside = (v for n in BESIDE if isinstance(v := _written(message.get(n)), str))
-            told = next((v for v in beside if v.lower() in ROLES), "") or flagged(message)
-            value = told or value
+            role_name = next((v for v in beside if v.lower() in ROLES), "") or flagged(message)
+            value = role_name or value
         return value[:200]
     return flagged(message)
 
@@ -806,13 +808,13 @@ def _role(message: Mapping[str, Any]) -> str:
 def _written(value: Any) -> Any:
     """A role as it stands, or out of the object that tells who speaks."""
     if isinstance(value, dict):
-        told = [bare(v) for n in _WRITERS if isinstance(v := value.get(n), str)]
+        writers = [bare(v) for n in _WRITERS if isinstance(v := value.get(n), str)]
         by_flag = flagged(value)  # Telegram's
         if isinstance(bot := value.get("bot"), bool):  # Discord's
             by_flag = by_flag or ("bot" if bot else "user")
         named = value.get("name")  # of a constant; people have names too
-        known = (*told, by_flag, bare(named) if isinstance(named, str) else "")
-        return next((v for v in known if v.lower() in ROLES), told[0] if told else None)
+        names = (*writers, by_flag, bare(named) if isinstance(named, str) else "")
+        return next((v for v in names if v.lower() in ROLES), writers[0] if writers else None)
     if isinstance(value, list) and len(value) == 1:
         return _written(value[0])
     return bare(value) if isinstance(value, str) else value
@@ -820,12 +822,12 @@ def _written(value: Any) -> Any:
 
 def _exchange(entry: Mapping[str, Any]) -> list[Turn]:
     """A question and its answer in one entry, {"user": "Hi", "assistant": "Hello"}, as two turns."""
-    asked, answered = _sides(entry)
-    if not asked:
+    question, answered = _sides(entry)
+    if not question:
         return []
     at = time_in(entry)
     turns = []
-    for name, usual in ((asked, "user"), (answered, "assistant")):
+    for name, usual in ((question, "user"), (answered, "assistant")):
         text, role = entry[name], name if name.lower() in _SIDES[0] | _SIDES[1] else usual
         turns.append(Turn(role, (Text(text),) if isinstance(text, str) else tuple(parts_of(text)), at))
     return turns
@@ -890,7 +892,7 @@ def exchanges(value: Any) -> list[dict[str, Any]]:
         )
         if names is None:
             return []
-        beside = {name: held for name, held in pair.items() if name in _PLAIN}
+        beside = {name: content for name, content in pair.items() if name in _PLAIN}
         entries.append({**beside, "user": _uttered(pair[names[0]]), "assistant": _uttered(pair[names[1]])})
     return entries
 
@@ -942,13 +944,13 @@ def _in_object(value: dict[str, Any]) -> datetime | None:
     return _since_1970(seconds + parts / 1e9) if seconds is not None else None
 
 
-def _on_the_calendar(told: datetime) -> datetime | None:
+def _on_the_calendar(time_read: datetime) -> datetime | None:
     """The time, unless UTC has no such year: .NET's "no time", the year 1, lies before it in the east."""
     try:
-        told.astimezone(UTC)
+        time_read.astimezone(UTC)
     except OverflowError:
         return None
-    return told
+    return time_read
 
 
 def _worded(text: str) -> datetime | None:
@@ -964,10 +966,10 @@ def _worded(text: str) -> datetime | None:
     if not re.match(r"(\w{3}, )?\d{1,2} \w{3} \d{4} ", text, re.ASCII):
         return None
     try:
-        told = parsedate_to_datetime(text)
+        parsed_time = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError):
         return None
-    return told if told.tzinfo else told.replace(tzinfo=UTC)
+    return parsed_time if parsed_time.tzinfo else parsed_time.replace(tzinfo=UTC)
 
 
 def problems_told(problems: Iterable[str], most: int = 5) -> list[str]:

@@ -87,8 +87,8 @@ def bare(role: str) -> str:
 
 def side(role: str) -> str:
     """Which side of a conversation a role is: user, assistant, or empty for neither."""
-    told = CLASSES.get(role.lower(), role.lower())
-    return "user" if told in ASKS else "assistant" if told in ANSWERS else ""
+    class_name = CLASSES.get(role.lower(), role.lower())
+    return "user" if class_name in ASKS else "assistant" if class_name in ANSWERS else ""
 
 
 def flagged(message: Mapping[str, Any]) -> str:
@@ -101,8 +101,10 @@ def flagged(message: Mapping[str, Any]) -> str:
             flag = place.get(name)
             if isinstance(flag, bool) or (isinstance(flag, str) and flag.lower() in _WORDS):
                 return if_true if flag is True or flag in ("true", "True") else if_false
-    told = (message.get(name) for name in _DIRECTION_NAMES)
-    return next((_DIRECTIONS[v.lower()] for v in told if isinstance(v, str) and v.lower() in _DIRECTIONS), "")
+    directions = (message.get(name) for name in _DIRECTION_NAMES)
+    return next(
+        (_DIRECTIONS[v.lower()] for v in directions if isinstance(v, str) and v.lower() in _DIRECTIONS), ""
+    )
 
 
 def numbered(role: Any) -> str:

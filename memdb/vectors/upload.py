@@ -283,16 +283,16 @@ def array(name: str, content: bytes, dim: int) -> NDArray[np.generic]:
     Raises:
         BadVector: it is none, or holds something else.
     """
-    held = "cannot be read, or is not one whole array"
+    problem = "cannot be read, or is not one whole array"
     try:
         loaded = read_array(BytesIO(content), len(content))
         if loaded.dtype.kind in "fiu":
             return loaded
-        held = f"holds values of type {loaded.dtype}"
+        problem = f"holds values of type {loaded.dtype}"
     except files.DAMAGE as exc:
-        held += f" ({line(str(exc), 120)})"
+        problem += f" ({line(str(exc), 120)})"
     raise BadVector(
-        f"'{line(name)}' is not a NumPy file of numbers: it {held}.",
+        f"'{line(name)}' is not a NumPy file of numbers: it {problem}.",
         "Save it with numpy.save(path, vector); archives and object arrays are not read.",
         expected=dim,
         got=0,
