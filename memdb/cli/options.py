@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import difflib
 import inspect
 import re
 from collections.abc import Callable, Sequence
@@ -31,6 +32,33 @@ _REPEATED = (
     (re.compile(r"^(ambiguous option: [^=]*)=.*(?= could match )", re.DOTALL), r"\1"),
     (re.compile(r"^(argument [A-Z]+: invalid choice): .*(?= \(choose from )", re.DOTALL), r"\1"),
 )
+
+# Of a message about an option's value: what stands before it, the value, and what is said of it.
+_ABOUT_VALUE = re.compile(
+    r"(?P<head>argument [^:]+: )(?P<kind>invalid (?:choice|\w+ value): )?"
+    r"(?P<quote>['\"])(?P<value>.*)(?P=quote)(?P<rest>[^'\"]*)",
+    re.DOTALL,
+)
+_CHOICES = " (choose from "
+_LIKE_A_NUMBER = re.compile(r"[-+]?(?=\S*\d)[\d.,_]{1,15} ?[A-Za-z%]{0,2}|[A-Za-z]{1,3}")
+_NOT_SHOWN = "not shown, as it may be a password"
+
+
+def without_value(message: str) -> str:
+    """What argparse says of a value that an option does not take, without the value: a password may have come
+    there by mistake. A misspelled number is told, and a word that is close to one of the choices."""
+    told, _, listed = message.rpartition(_CHOICES) if _CHOICES in message else (message, "", "")
+    about = _ABOUT_VALUE.fullmatch(told)
+    if about is None or _LIKE_A_NUMBER.fullmatch(about["value"]):
+        return message
+    choices = re.findall(r"[\w-]+", listed.lower())
+    if difflib.get_close_matches(about["value"].lower(), choices):
+        return message
+    if about["kind"]:
+        told = f"{about['head']}{about['kind'].rstrip(': ')}, {_NOT_SHOWN}{about['rest']}"
+    else:
+        told = f"{about['head']}the value, {_NOT_SHOWN}, {about['rest'].lstrip()}"
+    return f"{told}{_CHOICES}{listed}" if listed else told
 
 
 def not_understood(words: Sequence[str], prog: str) -> BadInput:
@@ -59,6 +87,7 @@ class Parser(argparse.ArgumentParser):
         """
         for repeated, instead in _REPEATED:
             message = repeated.sub(instead, message)
+        message = without_value(message)
         raise BadInput(f"{message[:1].upper()}{message[1:]}.", f"See `{self.prog} --help`.")
 
     def joined(self, words: Sequence[str]) -> list[str]:
