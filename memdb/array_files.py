@@ -85,12 +85,17 @@ def read_array(file: IO[bytes], size: int) -> NDArray[Any]:
     raw = file.read(wanted)
     if len(raw) != wanted:
         raise ValueError("it ends too early")
-    made = np.frombuffer(bytearray(raw), dtype)
-    return made.reshape(shape, order="F" if columns_first else "C")
+    flat = np.frombuffer(bytearray(raw), dtype)
+    return flat.reshape(shape, order="F" if columns_first else "C")
 
 
 def checked(
-    array: NDArray[Any], kinds: str, *shape: int | None, least: float = -np.inf, most: float = np.inf
+    array: NDArray[Any],
+    kinds: str,
+    *shape: int | None,
+    least: float = -np.inf,
+    most: float = np.inf,
+    gaps: bool = False,
 ) -> NDArray[Any]:
     """An array of a file, (n,), (n, d) or of another shape, if it is what its reader takes it for.
 
@@ -100,6 +105,7 @@ def checked(
         shape: its lengths; None where any will do.
         least: its smallest value.
         most: its largest value.
+        gaps: NaN stands for what there is not.
 
     Raises:
         ValueError: it is not.
@@ -107,7 +113,8 @@ def checked(
     fits = len(shape) == array.ndim and all(w in (None, n) for w, n in zip(shape, array.shape, strict=True))
     if array.dtype.kind not in kinds or not fits:
         raise ValueError(f"an array of {array.dtype} has the shape {str(array.shape)[:80]}")
-    if array.size and not (least <= array.min() and array.max() <= most):
+    values = array[~np.isnan(array)] if gaps else array
+    if values.size and not (least <= values.min() and values.max() <= most):
         raise ValueError(f"its values run from {array.min()} to {array.max()}")
     return array
 

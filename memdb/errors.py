@@ -170,8 +170,8 @@ class RefusedFilter(BadFilter, RejectedQuery):
 class UnknownField(BadInput):
     """The index has no such field, or the field is of another kind."""
 
-    def __init__(self, field: str, index: str, known: tuple[str, ...]) -> None:
-        names = ", ".join(known) or "none"
+    def __init__(self, field: str, index: str, names_known: tuple[str, ...]) -> None:
+        names = ", ".join(names_known) or "none"
         super().__init__(f"Index '{index}' has no field '{field}' for this.", f"It has: {names}.")
         self.field = field
 

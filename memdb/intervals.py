@@ -85,8 +85,8 @@ def bounds(values: Doubles, counts: Doubles, confidence: float = 0.95) -> tuple[
         ((samples,), (samples,)): lower and upper ends.
     """
     tail = (1 - confidence) / 2
-    seen = counts.any(axis=0)
-    values, counts = values[seen], counts[:, seen]
+    nonzero = counts.any(axis=0)
+    values, counts = values[nonzero], counts[:, nonzero]
     return _lowest(values, counts, tail), 1 - _lowest(1 - values, counts, tail)
 
 
@@ -155,13 +155,13 @@ def share(hits: int, drawn: int, confidence: float = 0.95, *, population: int | 
     tail = (1 - confidence) / 2
     low = float(betaincinv(hits, drawn - hits + 1, tail)) if hits else 0.0
     high = float(betaincinv(hits + 1, drawn - hits, 1 - tail)) if hits < drawn else 1.0
-    seen = hits / drawn
+    observed = hits / drawn
     if population is None:
-        return Interval(seen, low, high)
+        return Interval(observed, low, high)
     unseen = math.sqrt(max(0.0, 1 - drawn / population))
-    fewest = math.floor((seen - (seen - low) * unseen) * population)  # whole things
-    largest = math.ceil((seen + (high - seen) * unseen) * population)
-    return Interval(seen, fewest / population, min(1.0, largest / population))
+    fewest = math.floor((observed - (observed - low) * unseen) * population)  # whole things
+    largest = math.ceil((observed + (high - observed) * unseen) * population)
+    return Interval(observed, fewest / population, min(1.0, largest / population))
 
 
 def rare(total: float, variance: float, least: float, confidence: float = 0.95) -> Interval:

@@ -49,7 +49,7 @@ class Drill(Command):
         else:
             sides = list(result.engines.values())
             rows = [
-                (words, *(report.said(getattr(side, name)) for side in sides))
+                (words, *(report.figure(getattr(side, name)) for side in sides))
                 for name, words in report.ROWS.items()
             ]
             print_table("", ("figure", *result.engines), rows, right=range(1, len(sides) + 1))

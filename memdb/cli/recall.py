@@ -115,10 +115,10 @@ class Recall(InWords):
             BadInput: the file cannot be read, or documents and others are asked for at once.
         """
         kind = Documents if self.documents else Unseen
-        given = self.queries.replace(",", "").replace("_", "")
-        if not given:
+        digits = self.queries.replace(",", "").replace("_", "")
+        if not digits:
             return kind(seed=self.seed)
-        if (count := whole_number(given)) is not None:  # a number that was asked for is kept to
+        if (count := whole_number(digits)) is not None:  # a number that was asked for is kept to
             return kind(count, self.seed, extend=False)
         if self.documents:
             raise BadInput(
@@ -158,14 +158,14 @@ class Recall(InWords):
 
 def as_json(run: Run, bound: float = BOUND) -> dict[str, object]:
     """The run in the shape that pipelines rely on; `recommended` is null where the target is missed."""
-    made = run.recommendation
+    recommendation = run.recommendation
     recommended = None
-    if made is not None and made.met:
+    if recommendation is not None and recommendation.met:
         recommended = {
-            "ef_runtime": made.ef_runtime,  # null for an index that is not HNSW, which has none
-            "recall": round(made.recall, 5),
-            "low": round(made.low, 5),
-            "high": round(made.high, 5),
+            "ef_runtime": recommendation.ef_runtime,  # null for an index that is not HNSW, which has none
+            "recall": round(recommendation.recall, 5),
+            "low": round(recommendation.low, 5),
+            "high": round(recommendation.high, 5),
         }
     return {
         "recommended": recommended,
@@ -177,8 +177,8 @@ def as_json(run: Run, bound: float = BOUND) -> dict[str, object]:
         "seed": sources.seed(run.request.source),
         "goal": run.request.goal.kind,
         "target": run.request.goal.value,
-        "sentence": made.sentence if made else "",
-        "reasons": list(made.reasons) if made else [],
+        "sentence": recommendation.sentence if recommendation else "",
+        "reasons": list(recommendation.reasons) if recommendation else [],
         "unseen": None if run.beside is None else asdict(run.beside),
         "each_query": report.each_query(run, bound),
         "sample": None if run.sampled is None else {**asdict(run.sampled), "words": run.sampled.words},
@@ -202,7 +202,7 @@ def _finite(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _show_shards(run: Run, ef_runtime: int) -> None:
-    told = by_shard(run, ef_runtime)
+    shards = by_shard(run, ef_runtime)
     rows = [
         (
             row.address,
@@ -210,7 +210,7 @@ def _show_shards(run: Run, ef_runtime: int) -> None:
             f"{row.recall:.4f}" if row.neighbours else "–",
             f"{row.low:.4f} – {row.high:.4f}" if row.neighbours else "–",
         )
-        for row in told
+        for row in shards
     ]
     head = ("shard", "documents", "true neighbours", "returned", f"recall@{run.request.k}", "interval")
     where = f" at EF_RUNTIME {ef_runtime}" if ef_runtime else ""
@@ -218,7 +218,7 @@ def _show_shards(run: Run, ef_runtime: int) -> None:
     say(words(run, ef_runtime))
 
 
-def _show_settings(told: AsAsked) -> None:
+def _show_settings(as_asked: AsAsked) -> None:
     rows = [
         (
             each.filter,
@@ -226,7 +226,7 @@ def _show_settings(told: AsAsked) -> None:
             "the index's" if each.ef_runtime is None else str(each.ef_runtime),
             f"{each.queries:,}",
         )
-        for each in told.settings[:10]
+        for each in as_asked.settings[:10]
     ]
     print_table("How the application asks", ("filter", "K", "EF_RUNTIME", "queries"), rows, right=(1, 2, 3))
 

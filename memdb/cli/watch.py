@@ -87,9 +87,9 @@ class Watch(OnIndex):
         Raises:
             BadInput: there is no such file.
         """
-        given = self.queries.replace(",", "").replace("_", "")
+        digits = self.queries.replace(",", "").replace("_", "")
         number, tap = series.QUERIES, ""
-        if (count := whole_number(given)) is not None:
+        if (count := whole_number(digits)) is not None:
             number = max(1, count)
         else:
             path = Path(self.queries).expanduser().absolute()
@@ -155,35 +155,38 @@ class Watch(OnIndex):
     def _again(self, target: Target) -> Target:
         """The same server with the login it has by now: a local engine has another one after each start."""
         try:
-            now = self.find(Settings.from_env())
+            entered = self.find(Settings.from_env())
         except MemDBError:
             return target  # the measurement tells what is wrong
-        return now if now.address == target.address else target
+        return entered if entered.address == target.address else target
 
     def _show(self, outcome: Outcome) -> None:
-        now = outcome.now
+        current = outcome.now
         if self.json:
             print_json(
                 {
-                    **asdict(now),
+                    **asdict(current),
                     "below": outcome.below,
-                    "notes": [too_few] if (too_few := judge.note(now)) else [],
+                    "notes": [too_few] if (too_few := judge.note(current)) else [],
                     "causes": [asdict(cause) for cause in outcome.causes],
                 }
             )
             return
-        if now.recall is None:
-            note(f"Not measured: {outcome.error.full() if outcome.error else now.problem}")
+        if current.recall is None:
+            note(f"Not measured: {outcome.error.full() if outcome.error else current.problem}")
             return
         verdict = (
-            f"below the target of {now.watch.target:g}"
+            f"below the target of {current.watch.target:g}"
             if outcome.below
-            else f"not shown to be below the target of {now.watch.target:g}"
+            else f"not shown to be below the target of {current.watch.target:g}"
         )
-        say(f"{now.watch.words} of '{now.watch.index}' is {judge.words(now)}: {verdict} ({now.asked}).")
-        if too_few := judge.note(now):
+        say(
+            f"{current.watch.words} of '{current.watch.index}' is {judge.words(current)}: "
+            f"{verdict} ({current.asked})."
+        )
+        if too_few := judge.note(current):
             say(f"  {too_few}")
-        for change in now.changes:
+        for change in current.changes:
             say(f"  {change}")
         for cause in outcome.causes:
             say(f"  Perhaps: {cause.what} {cause.remedy}")

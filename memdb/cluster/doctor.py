@@ -84,11 +84,11 @@ def diagnose(target: Target) -> Diagnosis:
 
 def walk(target: Target) -> Iterator[Step]:
     """The steps as they are done, for a page that shows them one by one; skipped after a failure."""
-    done = 0
+    finished = 0
     for step in _walk(target):
         yield step
-        done += 1
-    for name in NAMES[done:]:
+        finished += 1
+    for name in NAMES[finished:]:
         yield Step(name, "skipped", "Not tried: an earlier step failed.")
 
 
@@ -129,19 +129,19 @@ def _tls(probe: doctor_net.Probe, target: Target) -> Step:
             "Not used: login and data cross the network as they are.",
             "MemoryDB has TLS on by default: use rediss:// unless the cluster was made without it.",
         )
-    seen = probe.handshake()
+    certificate = probe.handshake()
     if not target.tls.verify:
         return Step(
             "TLS",
             "note",
-            f"{seen.version}, but the certificate was not checked.",
+            f"{certificate.version}, but the certificate was not checked.",
             "Anybody on the way could answer in the server's place. Name its authority's file (CA) instead.",
         )
-    text = f"{seen.version}, certificate for {seen.subject or 'this name'}"
-    if seen.days_left is None:
+    text = f"{certificate.version}, certificate for {certificate.subject or 'this name'}"
+    if certificate.days_left is None:
         return Step("TLS", "ok", f"{text}.")
-    text += f", valid for {seen.days_left:,} more days."
-    if seen.days_left < _CERTIFICATE_DAYS:
+    text += f", valid for {certificate.days_left:,} more days."
+    if certificate.days_left < _CERTIFICATE_DAYS:
         return Step("TLS", "note", text, "It must be renewed soon.")
     return Step("TLS", "ok", text)
 
@@ -207,8 +207,8 @@ def cluster_step(
 ) -> Step:
     """Engine, version, and the cluster's nodes, which are tried; `hello` tells less where INFO is refused."""
     if isinstance(info, MemDBError):
-        said = {} if isinstance(hello, MemDBError) else replies.pairs(hello)
-        if not said:
+        greeting = {} if isinstance(hello, MemDBError) else replies.pairs(hello)
+        if not greeting:
             return Step(
                 "Cluster mode",
                 "note",
@@ -216,11 +216,11 @@ def cluster_step(
                 "Allow the user INFO (+info) to see it.",
                 asked_ms,
             )
-        told = "\n".join(
-            f"{ours}:{replies.text(said.get(name))}"
-            for name, ours in (("version", _version_name(said)), ("mode", "redis_mode"))
+        sentences = "\n".join(
+            f"{ours}:{replies.text(greeting.get(name))}"
+            for name, ours in (("version", _version_name(greeting)), ("mode", "redis_mode"))
         )
-        step = cluster_step(told, slots, target, wait, asked_ms)
+        step = cluster_step(sentences, slots, target, wait, asked_ms)
         lost = "INFO is not allowed: memory, clients, replicas and a restart are not known."
         if step.outcome == "failed":
             return step
@@ -325,11 +325,11 @@ def search_step(
         tried: replies to dialects.PROBED without arguments, where COMMAND or FT._LIST was refused.
     """
     user = "this user" if isinstance(who, MemDBError) else f"the user '{replies.text(who)}'"
-    known = dict(zip(dialects.PROBED, tried or (), strict=False))
+    available = dict(zip(dialects.PROBED, tried or (), strict=False))
     if isinstance(commands, MemDBError):
-        if not known:
+        if not available:
             return Step("Search", "note", f"Not told: {commands}", "Allow the user COMMAND (+command).")
-        names = frozenset(name for name, reply in known.items() if there(reply))
+        names = frozenset(name for name, reply in available.items() if there(reply))
     else:
         names = names_described(commands)
     dialect = dialects.recognise(names, modules=modules_told(info))
@@ -344,7 +344,7 @@ def search_step(
             "On MemoryDB it is chosen when a cluster is made, by a parameter group with search (7.1 or "
             "newer); elsewhere by loading a search module.",
         )
-    if isinstance(indexes, LoginFailed) and not isinstance(known.get("FT.SEARCH"), LoginFailed | None):
+    if isinstance(indexes, LoginFailed) and not isinstance(available.get("FT.SEARCH"), LoginFailed | None):
         return Step(
             "Search",
             "note",
@@ -360,7 +360,7 @@ def search_step(
         )
     if isinstance(indexes, MemDBError):
         return Step("Search", "failed", str(indexes), indexes.hint)
-    if isinstance(known.get("FT.SEARCH"), NotAllowed):
+    if isinstance(available.get("FT.SEARCH"), NotAllowed):
         return Step(
             "Search",
             "failed",
@@ -372,8 +372,8 @@ def search_step(
     return Step("Search", "ok", f"{dialect.title}, {what}.")
 
 
-def _version_name(said: dict[str, Reply]) -> str:
-    return "valkey_version" if replies.text(said.get("server")) == "valkey" else "redis_version"
+def _version_name(greeting: dict[str, Reply]) -> str:
+    return "valkey_version" if replies.text(greeting.get("server")) == "valkey" else "redis_version"
 
 
 def nodes_named(slots: Reply) -> list[tuple[int, str, int]]:

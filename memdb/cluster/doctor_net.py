@@ -54,8 +54,8 @@ def resolve(target: Target, wait: float, addresses: list[Address]) -> str:
     for family, _, _, _, address in answer[0]:
         if (family, address) not in addresses:
             addresses.append((family, address))
-    shown = ", ".join(str(address[0]) for _, address in addresses[:4])
-    return f"{target.host} is {shown}." if shown != target.host else f"{shown} is an address."
+    listed = ", ".join(str(address[0]) for _, address in addresses[:4])
+    return f"{target.host} is {listed}." if listed != target.host else f"{listed} is an address."
 
 
 def unix_socket(path: str, wait: float) -> str:
@@ -100,9 +100,9 @@ class Probe:
         """
         end, last = time.monotonic() + self._wait, OSError("no address")
         for number, (family, address) in enumerate(self._addresses):
-            left = (end - time.monotonic()) / (len(self._addresses) - number)
+            share_s = (end - time.monotonic()) / (len(self._addresses) - number)
             try:
-                self._sock = _opened(family, address, max(left, 0.05))
+                self._sock = _opened(family, address, max(share_s, 0.05))
             except OSError as exc:
                 last = exc
                 continue
@@ -122,9 +122,9 @@ class Probe:
         self._sock.settimeout(min(self._wait, _SHAKE_S))
         try:
             self._sock = context.wrap_socket(self._sock, server_hostname=tls.server_name(self._target))
-            seen = _seen(self._sock)
+            certificate = _seen(self._sock)
             self._refused_after()
-            return seen
+            return certificate
         except (OSError, ValueError) as exc:  # ssl.SSLError is an OSError; a bad name is a ValueError
             self._sock.close()
             raise self._explained(exc) from exc

@@ -136,8 +136,8 @@ class Pool(redis.ConnectionPool):
     def _renew(self, connection: Any) -> None:
         now = type(self).clock()
         socket = connection._get_socket()  # a new one is a new login, made when it was opened
-        known, since = getattr(connection, "memdb_login", (None, 0.0))
-        if known is not socket:
+        logged_in, since = getattr(connection, "memdb_login", (None, 0.0))
+        if logged_in is not socket:
             connection.memdb_login = (socket, now)
             return
         if now - since < LOGIN_AGAIN_S:

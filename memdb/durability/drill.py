@@ -209,12 +209,12 @@ def run(
             stack.callback(end_writers, runs)  # before the engines
             _write(request, name, runs, report, keep, began)
             report("Comparing with the ledger", 0, len(runs))
-            seen = _witness(name, runs)  # before the promoted replica is let go
+            witness = _witness(name, runs)  # before the promoted replica is let go
             sides = {}
             for i, each in enumerate(runs):
                 sides[each.name] = judged(each, name)
                 report("Comparing with the ledger", i + 1, len(runs))
-            return DrillResult(request, sides, True, time.monotonic() - began, seen)
+            return DrillResult(request, sides, True, time.monotonic() - began, witness)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -265,8 +265,8 @@ def _write(
                 raise broken
             time.sleep(_TICK_S)
         report("Waiting for the engines", 0, 1)
-        for done in back:
-            done.result()
+        for future in back:
+            future.result()
     end_writers(runs)
 
 
@@ -427,6 +427,6 @@ def _seconds(noted: list[Entry], lost: tuple[Entry, ...]) -> tuple[Second, ...]:
     if not noted:
         return ()
     last = int(max(entry.at_s for entry in noted))
-    told = np.bincount([int(e.at_s) for e in noted], minlength=last + 1)
+    answered = np.bincount([int(e.at_s) for e in noted], minlength=last + 1)
     gone = np.bincount([int(e.at_s) for e in lost], minlength=last + 1)
-    return tuple(Second(i, int(a), int(b)) for i, (a, b) in enumerate(zip(told, gone, strict=True)))
+    return tuple(Second(i, int(a), int(b)) for i, (a, b) in enumerate(zip(answered, gone, strict=True)))

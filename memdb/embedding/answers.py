@@ -80,9 +80,9 @@ def checked_texts(texts: Sequence[str]) -> list[str]:
     return [text.strip() for text in texts]
 
 
-def counted_tokens(told: object) -> int | None:
+def counted_tokens(count: object) -> int | None:
     """The tokens of a call as a service tells them; None where it tells none, or a number that cannot be."""
-    return told if type(told) is int and 0 <= told < _MOST_TOKENS else None
+    return count if type(count) is int and 0 <= count < _MOST_TOKENS else None
 
 
 def vectors(rows: Any, count: int, name: str, dimension: int | None = None) -> Floats:

@@ -57,8 +57,8 @@ def tokens(texts: Sequence[str]) -> list[int]:
     with _lock:
         tokenizer = _model().tokenizer
         for text in texts:
-            shown = text[:_COUNTED].encode("utf-8", "replace").decode()
-            length = len(tokenizer.encode(shown, add_special_tokens=False).ids) if shown else 0
+            start = text[:_COUNTED].encode("utf-8", "replace").decode()
+            length = len(tokenizer.encode(start, add_special_tokens=False).ids) if start else 0
             counts.append(length if len(text) <= _COUNTED else round(length * len(text) / _COUNTED))
     return counts
 

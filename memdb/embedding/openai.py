@@ -115,13 +115,13 @@ class OpenAI:
         body: dict[str, object] = {"model": self.model, "input": list(texts)}
         if self.wanted:
             body["dimensions"] = self.wanted
-        status, told, wait = self._posted(body)
-        if status != 200 or not isinstance(told, dict):
-            raise self._refused(status, told, wait)
-        data = told.get("data")
+        status, answer, wait = self._posted(body)
+        if status != 200 or not isinstance(answer, dict):
+            raise self._refused(status, answer, wait)
+        data = answer.get("data")
         rows = [row for row in data if isinstance(row, dict)] if isinstance(data, list) else []
         rows.sort(key=lambda row: row.get("index", 0) if isinstance(row.get("index", 0), int) else 0)
-        usage = told.get("usage")
+        usage = answer.get("usage")
         tokens = usage.get("prompt_tokens", usage.get("total_tokens")) if isinstance(usage, dict) else None
         return Answer([row.get("embedding") for row in rows], counted_tokens(tokens))
 
@@ -177,12 +177,16 @@ class OpenAI:
             words = "(not shown: it repeats the key)"
         if status in (400, 413, 422) and (status == 413 or _LENGTH.search(words)):
             return TextTooLong(f"{self.name} takes no text as long as this.", "Give a shorter one.")
-        said = f"The embedding endpoint answered HTTP {status}" + (f": {line(words, 200)}" if words else ".")
+        sentence = f"The embedding endpoint answered HTTP {status}" + (
+            f": {line(words, 200)}" if words else "."
+        )
         if status == 200:
-            said = f"The embedding endpoint {self._netloc} did not answer with JSON."
+            sentence = f"The embedding endpoint {self._netloc} did not answer with JSON."
         if status in _BUSY or status >= 500:
-            return Throttled(said, "Try again in a moment, or look at that service.", after_s=wait)
-        return EngineError(said, "Check the model's name and the endpoint's address (MEMDB_EMBEDDER_URL).")
+            return Throttled(sentence, "Try again in a moment, or look at that service.", after_s=wait)
+        return EngineError(
+            sentence, "Check the model's name and the endpoint's address (MEMDB_EMBEDDER_URL)."
+        )
 
 
 def _json(raw: bytes) -> object:

@@ -74,11 +74,11 @@ class Cost:
 def month(style: Style, region: str, book: Catalogue) -> Cost:
     """What a style costs in a Region."""
     parts = _PARTS[style]
-    known = region if all(book.find(price, region) for price, _, _ in parts) else US
+    priced_in = region if all(book.find(price, region) for price, _, _ in parts) else US
     return Cost(
         tuple(
-            Part(what, amount * (price := book.price(price_id, known)).value, price)
+            Part(what, amount * (price := book.price(price_id, priced_in)).value, price)
             for price_id, amount, what in parts
         ),
-        known,
+        priced_in,
     )

@@ -34,6 +34,9 @@ class Sample:
     total: int  # documents with a usable vector that match
     left_out: LeftOut = NOTHING  # those without, or that went meanwhile
     several: bool = False  # whether some hold several vectors: the first of each stands here
+    without: tuple[
+        str, ...
+    ] = ()  # some of those without a usable vector, drawn as the others: at most as many
 
 
 def sample(client: Client, info: IndexInfo, request: MapRequest, *, report: Report = silent) -> Sample:
@@ -50,26 +53,30 @@ def sample(client: Client, info: IndexInfo, request: MapRequest, *, report: Repo
     strata: dict[str, list[_Item]] = {}
     field = tag_field(client, info, request.stratum) if request.by == "stratified" else None
     total, left_out, several = 0, NOTHING, False
+    without: list[tuple[int, str]] = []
     condition = request.condition if request.condition == "*" else Raw(request.condition, request.params)
     for every in documents(client, info, request.field, condition, report=report):
         block = every.single()
         left_out += block.left_out
+        without = heapq.nsmallest(
+            limit, (*without, *((chance.number(key, salt), key) for key in block.without))
+        )
         several = several or every.several
         total += len(block.keys)
         where = [_MISSING] * len(block.keys)
         if field is not None:
-            held = tags.held(client, info, field, block.keys)
-            where = [tags.folded(values[0], field) if values else _MISSING for values in held]
+            tags_of = tags.held(client, info, field, block.keys)
+            where = [tags.folded(values[0], field) if values else _MISSING for values in tags_of]
         for name in dict.fromkeys(where):
-            kept = strata.setdefault(name, [])
+            stratum = strata.setdefault(name, [])
             # Copies, not views: a view would hold its whole block in memory.
-            kept += [
+            stratum += [
                 (chance.number(key, salt), key, block.vectors[i].copy())
                 for i, key in enumerate(block.keys)
                 if where[i] == name
             ]
-            if len(kept) > 2 * limit + 1_000:
-                strata[name] = heapq.nsmallest(limit, kept, key=lambda item: item[:2])
+            if len(stratum) > 2 * limit + 1_000:
+                strata[name] = heapq.nsmallest(limit, stratum, key=lambda item: item[:2])
     chosen = _fairly(list(strata.values()), limit)
     if len(chosen) < LEAST:
         name = info.vector_field(request.field)[0].name
@@ -81,7 +88,8 @@ def sample(client: Client, info: IndexInfo, request: MapRequest, *, report: Repo
         )
     chosen.sort(key=lambda item: item[:2])
     keys, vectors = tuple(key for _, key, _ in chosen), np.stack([vector for _, _, vector in chosen])
-    return Sample(keys, vectors, total, left_out, several)
+    others = tuple(key for _, key in without[: len(keys)])
+    return Sample(keys, vectors, total, left_out, several, others)
 
 
 def _fairly(strata: list[list[_Item]], limit: int) -> list[_Item]:

@@ -63,21 +63,21 @@ class TwoOnOne:
             f"{int(self.before.sum()):,} documents of {self.names[0]}, {int(self.after.sum()):,} of "
             f"{self.names[1]}; {same:,} are the same, {self.moved:,} have another vector."
         )
-        told = self.difference
-        if told is None:
+        test = self.difference
+        if test is None:
             return f"Too few vectors to say whether the difference is more than chance. {counts}"
         figures = (
-            f"energy distance {told.energy:.4g}, by chance above {told.energy_by_chance:.4g} once in 20 "
-            f"times, p = {told.p_value:.3g} by {told.permutations:,} permutations"
+            f"energy distance {test.energy:.4g}, by chance above {test.energy_by_chance:.4g} once in 20 "
+            f"times, p = {test.p_value:.3g} by {test.permutations:,} permutations"
         )
         apart = (
-            f"By its neighbours, a vector's side is told with an AUC of {told.auc:.3f} (by chance "
-            f"{told.auc_low:.3f} to {told.auc_high:.3f}; 1 is always, 0.5 never)."
+            f"By its neighbours, a vector's side is told with an AUC of {test.auc:.3f} (by chance "
+            f"{test.auc_low:.3f} to {test.auc_high:.3f}; 1 is always, 0.5 never)."
         )
-        if not told.beyond_chance:
+        if not test.beyond_chance:
             return (
                 f"No difference beyond chance was measured: {figures}. A small one can stay unseen with "
-                f"{told.before:,} and {told.after:,} vectors. {apart} {counts}"
+                f"{test.before:,} and {test.after:,} vectors. {apart} {counts}"
             )
         changed = [region for region in self.regions if region.verdict != "as before"]
         where = (
@@ -120,12 +120,12 @@ def earlier(client: Client, home: Path, request: MapRequest, age: int = 1) -> Si
             f"There is no kept map number {age:,} of '{line(request.index, 80)}': {len(maps):,} are kept.",
             "Draw a map: it is kept, and can be compared with the index later.",
         )
-    kept = maps[age - 1]
-    made = store.reopened(home, client.target, kept)
-    vectors = None if made is None else store.vectors(home, client.target, made)
-    if made is None or vectors is None:
-        raise BadInput(f"The map of {kept.words} is not kept any more.", "Choose another one.")
-    return Side(kept.words, Sample(made.keys, vectors, made.total), made.metric)
+    stored = maps[age - 1]
+    opened = store.reopened(home, client.target, stored)
+    vectors = None if opened is None else store.vectors(home, client.target, opened)
+    if opened is None or vectors is None:
+        raise BadInput(f"The map of {stored.words} is not kept any more.", "Choose another one.")
+    return Side(stored.words, Sample(opened.keys, vectors, opened.total), opened.metric)
 
 
 def lay(
@@ -174,9 +174,9 @@ def lay(
     named = clusters.names(texts, labels[some], int(labels.max(initial=-1)) + 1)
     notes = [near.note] if near.note else []
     first, second = apart(keys, vectors, was, is_now)
-    told = None
+    difference = None
     if min(len(first), len(second)) >= drift.LEAST:
-        told = drift.difference(first, second, seed=seed, report=report)
+        difference = drift.difference(first, second, seed=seed, report=report)
     if (was & is_now).any():
         notes.append(
             "Documents on both sides are compared on one of them, by chance: the two samples share none."
@@ -192,7 +192,7 @@ def lay(
         labels,
         named,
         drift.regions(labels, named, was, is_now),
-        told,
+        difference,
         judged,
         near.recall,
         (*notes, *before.sample.left_out.words, *after.sample.left_out.words),
@@ -234,8 +234,8 @@ def apart(keys: tuple[str, ...], vectors: Floats, before: Bools, after: Bools) -
     return vectors[before & first], vectors[after & ~first]
 
 
-def _equal(one: Floats, other: Floats) -> bool:
-    return bool(np.abs(one - other).max(initial=0.0) <= _SAME * np.abs(one).max(initial=0.0))
+def _equal(first: Floats, other: Floats) -> bool:
+    return bool(np.abs(first - other).max(initial=0.0) <= _SAME * np.abs(first).max(initial=0.0))
 
 
 def _chosen(keys: tuple[str, ...], side: Bools) -> list[str]:

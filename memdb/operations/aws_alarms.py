@@ -134,13 +134,13 @@ def alarms(
             "A user asks for keys that its ACL does not allow: a wrong ACL, or somebody who looks around.",
         ),
     )
-    made: list[Alarm] = []
+    wanted: list[Alarm] = []
     for metric, statistic, comparison, threshold, minutes, reason in rules:
         for dimensions in _watched(cluster, metric, series):
             node_name = " ".join(value for name, value in dimensions if name != CLUSTER)
             name = f"{cluster}-{metric}" + (f"-{node_name.removeprefix(f'{cluster}-')}" if node_name else "")
-            made.append(Alarm(name, metric, dimensions, statistic, comparison, threshold, minutes, reason))
-    return tuple(made)
+            wanted.append(Alarm(name, metric, dimensions, statistic, comparison, threshold, minutes, reason))
+    return tuple(wanted)
 
 
 def elasticache_alarms(card: Card, series: Sequence[Listed] = ()) -> tuple[Alarm, ...]:
@@ -205,18 +205,18 @@ def elasticache_alarms(card: Card, series: Sequence[Listed] = ()) -> tuple[Alarm
                 "Writes are throttled: a primary takes about 100 MiB/s, less on indexed keys.",
             ),
         )
-    made = []
+    wanted = []
     for metric, statistic, comparison, threshold, minutes, reason in rules:
         there = {listed.node: listed.dimensions for listed in chosen(series, metric)}
         for node in card.node_names:
             dimensions = there.get(node, ((NODE, node),))
             name = f"{about.name}-{metric}-{node.removeprefix(f'{about.name}-')}"
-            made.append(
+            wanted.append(
                 Alarm(
                     name, metric, dimensions, statistic, comparison, threshold, minutes, reason, ELASTICACHE
                 )
             )
-    return tuple(made)
+    return tuple(wanted)
 
 
 def _memory_rule(service: Service, node_type: str) -> Rule:

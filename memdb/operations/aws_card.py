@@ -102,9 +102,9 @@ def card(memorydb: Any, name: str) -> Card:
         NotFound: there is none of that name in the Region.
         MemDBError: as `cards`.
     """
-    for known in cards(memorydb):
-        if known.cluster.name == name:
-            return known
+    for each in cards(memorydb):
+        if each.cluster.name == name:
+            return each
     raise NotFound(name, "cluster in this Region")
 
 
@@ -262,8 +262,8 @@ def _card(memorydb: Any, entry: dict[str, Any]) -> Card:
         if isinstance(values, Absent):
             search, absent = None, (values,)
         else:
-            told = {str(p.get("Name")): p.get("Value") for p in values}.get("search-enabled")
-            search = None if told is None else told == "yes"
+            enabled = {str(p.get("Name")): p.get("Value") for p in values}.get("search-enabled")
+            search = None if enabled is None else enabled == "yes"
     return Card(
         cluster=discover.from_description(entry, memorydb.meta.region_name, search),
         nodes=tuple(

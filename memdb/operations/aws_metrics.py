@@ -225,7 +225,7 @@ def listed_nodes(cloudwatch: Any, nodes: Sequence[str]) -> tuple[Listed, ...]:
         series |= {
             Listed(str(entry.get("MetricName", "")), _dimensions(entry), ELASTICACHE) for entry in entries
         }
-    return tuple(sorted(series, key=lambda one: (one.metric, one.dimensions)))
+    return tuple(sorted(series, key=lambda each: (each.metric, each.dimensions)))
 
 
 def chosen(every: Sequence[Listed], name: str) -> tuple[Listed, ...]:
@@ -304,13 +304,13 @@ def _read(
     points: dict[str, dict[datetime, float]] = {}
     problems: dict[str, str] = {}
     for answer in answers:
-        kept = points.setdefault(answer["Id"], {})
-        kept.update(zip(answer.get("Timestamps", ()), answer.get("Values", ()), strict=False))
+        series_points = points.setdefault(answer["Id"], {})
+        series_points.update(zip(answer.get("Timestamps", ()), answer.get("Values", ()), strict=False))
         state = answer.get("StatusCode", "Complete")
-        said = " ".join(str(m.get("Value", "")) for m in answer.get("Messages", ()))
+        messages = " ".join(str(m.get("Value", "")) for m in answer.get("Messages", ()))
         # "PartialData" of a page that another page follows is no problem.
         problems[answer["Id"]] = (
-            "" if state == "Complete" else without_ids(said or f"CloudWatch says {state}.")
+            "" if state == "Complete" else without_ids(messages or f"CloudWatch says {state}.")
         )
     return [
         Series(

@@ -49,10 +49,10 @@ def cards(elasticache: Any) -> tuple[Card, ...]:
         lambda: pages(elasticache, "describe_cache_clusters", "CacheClusters"),
     )
     absent = (nodes,) if isinstance(nodes, Absent) else ()
-    told = {} if isinstance(nodes, Absent) else {str(node.get("CacheClusterId")): node for node in nodes}
+    node_of = {} if isinstance(nodes, Absent) else {str(node.get("CacheClusterId")): node for node in nodes}
     region = elasticache.meta.region_name
-    made = (_card(entry, told, region, absent) for entry in entries)
-    return tuple(sorted(made, key=lambda card: card.cluster.name))
+    every = (_card(entry, node_of, region, absent) for entry in entries)
+    return tuple(sorted(every, key=lambda card: card.cluster.name))
 
 
 def card(elasticache: Any, name: str) -> Card:
@@ -62,9 +62,9 @@ def card(elasticache: Any, name: str) -> Card:
         NotFound: there is none of that name in the Region.
         MemDBError: as `cards`.
     """
-    for one in cards(elasticache):
-        if one.cluster.name == name:
-            return with_reserve(elasticache, one)
+    for each in cards(elasticache):
+        if each.cluster.name == name:
+            return with_reserve(elasticache, each)
     raise NotFound(name, "replication group in this Region")
 
 
@@ -79,8 +79,8 @@ def with_reserve(elasticache: Any, card: Card) -> Card:
     )
     if isinstance(values, Absent):
         return replace(card, absent=(*card.absent, values))
-    told = {str(p.get("ParameterName")): str(p.get("ParameterValue", "")) for p in values}
-    percent = whole_number(told.get("reserved-memory-percent", ""))
+    parameters = {str(p.get("ParameterName")): str(p.get("ParameterValue", "")) for p in values}
+    percent = whole_number(parameters.get("reserved-memory-percent", ""))
     return card if percent is None else replace(card, reserved_percent=percent)
 
 
@@ -256,15 +256,18 @@ def _from_nine(engine: str, version: str) -> bool:
 
 
 def _card(
-    entry: Mapping[str, Any], told: Mapping[str, Mapping[str, Any]], region: str, absent: tuple[Absent, ...]
+    entry: Mapping[str, Any],
+    node_of: Mapping[str, Mapping[str, Any]],
+    region: str,
+    absent: tuple[Absent, ...],
 ) -> Card:
     members = [str(name) for name in entry.get("MemberClusters") or ()]
-    first = next((told[name] for name in members if name in told), None)
+    first = next((node_of[name] for name in members if name in node_of), None)
     nodes = []
     for shard in entry.get("NodeGroups") or ():
         for member in shard.get("NodeGroupMembers") or ():
             name = str(member.get("CacheClusterId", ""))
-            about = told.get(name, {})
+            about = node_of.get(name, {})
             nodes.append(
                 Node(
                     str(shard.get("NodeGroupId", "")),

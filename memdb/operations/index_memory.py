@@ -83,9 +83,9 @@ def _valkey(sample: Sample, missing: str) -> tuple[Part, ...]:
     why = sample.absent.get("search_bytes", "INFO search does not tell search_used_memory_bytes")
     rest = None if total is None else max(0.0, total - vectors)
     # Vectors that are shared or not in memory would otherwise be more than the total they are part of.
-    known = vectors if total is None else min(vectors, total)
+    bytes_known = vectors if total is None else min(vectors, total)
     return (
-        Part("vectors", known, None, "FT.INFO: vectors × dimension × width", missing),
+        Part("vectors", bytes_known, None, "FT.INFO: vectors × dimension × width", missing),
         Part(
             "structures",
             rest,
@@ -100,12 +100,12 @@ def _valkey(sample: Sample, missing: str) -> tuple[Part, ...]:
 
 def _held_once(infos: Sequence[IndexInfo]) -> float:
     """Vectors of valkey-search's indexes; those of the same field of the same documents are there once."""
-    held: dict[tuple[object, ...], float] = {}
+    by_string: dict[tuple[object, ...], float] = {}
     for info in infos:
         fields = [(field, field.vector.bytes) for field in info.of_kind("VECTOR") if field.vector is not None]
         each = vector_bytes(info) / sum(size for _, size in fields) if fields else 0.0
-        held |= {valkey.string_of(info, field): each * size for field, size in fields}
-    return sum(held.values())
+        by_string |= {valkey.string_of(info, field): each * size for field, size in fields}
+    return sum(by_string.values())
 
 
 def _told(sample: Sample, dialect: str, names: Sequence[bytes], missing: str) -> tuple[Part, ...]:
@@ -146,9 +146,9 @@ def _some(
 ) -> Part:
     """A sum over the indexes that tell; absent where none does."""
     untold = [info.name for info in silent if not info.absent]
-    told = [f"{info.name}: {why}" for info in silent for why in info.absent.values()]
+    reasons = [f"{info.name}: {why}" for info in silent for why in info.absent.values()]
     why = f"FT.INFO of {', '.join(untold)} does not tell {wanted}" if untold else ""
-    absent = "; ".join(reason for reason in (missing, *told, why) if reason)
+    absent = "; ".join(reason for reason in (missing, *reasons, why) if reason)
     return Part(name, None if silent and len(silent) == len(infos) else total, None, source, absent)
 
 

@@ -124,8 +124,8 @@ def in_all(primaries: Sequence[MemorySplit], silent: Sequence[str] = ()) -> InAl
     """
 
     def total(values: Sequence[float | None]) -> float | None:
-        told = [value for value in values if value is not None]
-        return sum(told) if told and len(told) == len(values) else None
+        numbers = [value for value in values if value is not None]
+        return sum(numbers) if numbers and len(numbers) == len(values) else None
 
     keys = total([each.keys for each in primaries])
     return InAll(
@@ -189,11 +189,11 @@ def assemble(
         drawn = index_memory.corrected(drawn, sample.indexes)
     elif dialect == "valkey-search":
         drawn = index_memory.with_keys(drawn, sample.allocator)
-    known = {part.name: part for part in index_memory.parts(sample, dialect, names)}
-    known |= {"keys": _keys(sample, drawn), "tables": _tables(sample, drawn, dialect)}
+    parts = {part.name: part for part in index_memory.parts(sample, dialect, names)}
+    parts |= {"keys": _keys(sample, drawn), "tables": _tables(sample, drawn, dialect)}
     for name, figure in _OF_FIGURES.items():
         value, source = sample.figures.get(figure), FIGURES[figure].source
-        known[name] = Part(name, value, None, source, "" if value is not None else _why(sample, figure))
+        parts[name] = Part(name, value, None, source, "" if value is not None else _why(sample, figure))
     absent: dict[str, str] = {}
     used = sample.figures.get("used_bytes")
     if used is None:
@@ -207,7 +207,7 @@ def assemble(
     return MemorySplit(
         sample.address,
         used,
-        tuple(known[name] for name in TITLES),
+        tuple(parts[name] for name in TITLES),
         drawn.population,
         len(drawn.keys),
         ttl_freed,
@@ -242,10 +242,10 @@ def _tables(sample: Sample, drawn: Drawn, dialect: str) -> Part:
     if dialect == "valkey-search":
         stored = valkey_keys.keyspace(valkey_keys.allocator_of(sample.allocator))
     total = sum(stored.main_table(int(count)) for count in (keys, with_ttl) if count)
-    told = slot_tables(sample)
-    if told is not None and told > 2 * total + _SLOTS_FROM:
+    tables = slot_tables(sample)
+    if tables is not None and tables > 2 * total + _SLOTS_FROM:
         source = "INFO used_memory_overhead less start, buffers and 32 B a key: a cluster has a table a slot"
-        return Part("tables", told, None, source)
+        return Part("tables", tables, None, source)
     source = "computed from the number of keys and of those with a time to live"
     return Part("tables", float(total), None, source)
 

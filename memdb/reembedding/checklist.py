@@ -18,17 +18,19 @@ class Step:
     lines: tuple[str, ...] = ()
 
 
-def steps(made: Plan, embedder: str, *, aliases: bool) -> tuple[Step, ...]:
+def steps(work_plan: Plan, embedder: str, *, aliases: bool) -> tuple[Step, ...]:
     """The steps in their order.
 
     Args:
-        made: the plan that was carried out.
+        work_plan: the plan that was carried out.
         embedder: the new model as it is written in settings.
         aliases: whether the engine has aliases of indexes (FT.ALIASADD).
     """
-    request, old, new = made.request, made.base.name, made.spec.name
+    request, old, new = work_plan.request, work_plan.base.name, work_plan.spec.name
     strip = f" --strip '' --strip {shlex.quote(request.prefix)}" if request.prefix else ""
-    field = f" --field {shlex.quote(made.base.vector_field()[0].name)} --field {shlex.quote(request.field)}"
+    field = (
+        f" --field {shlex.quote(work_plan.base.vector_field()[0].name)} --field {shlex.quote(request.field)}"
+    )
     both = f"--index {shlex.quote(old)} --index {shlex.quote(new)}"
     compare = (
         f"memdb evaluate {both}{field}{strip}",

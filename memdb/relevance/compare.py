@@ -103,24 +103,26 @@ def conclusion(run: Evaluation) -> str:
     others = [difference(run, place, leading) for place in range(len(run.answers)) if place != leading]
     top = run.names[leading]
     got = mean(run, leading).mean
-    told = [
+    margins = [
         f"{run.names[each.first]} {mean(run, each.first).mean:.3f}, {_signed(each.interval)}"
         for each in others
     ]
     if all(each.clear for each in others):
         rivals = _listed([run.names[each.first] for each in others])
-        said = f"{top} is better than {rivals} with {sure}: {measure} {got:.3f} against {'; '.join(told)}"
+        sentence = (
+            f"{top} is better than {rivals} with {sure}: {measure} {got:.3f} against {'; '.join(margins)}"
+        )
     elif all(not np.any(values(run, each.first) != values(run, leading)) for each in others):
         return (
             f"No difference: every setting has the same {measure} for each of {over}, {got:.3f} in the mean."
         )
     else:
         open_ = _listed([run.names[each.first] for each in others if not each.clear])
-        said = (
+        sentence = (
             f"{top} has the highest {measure}, {got:.3f}, but whether it is better than {open_} is open "
-            f"with {sure}: {'; '.join(told)}"
+            f"with {sure}: {'; '.join(margins)}"
         )
-    return f"{said}, over {over}." + _needed(run, leading, others) + _unjudged(run, leading) + _few(count)
+    return f"{sentence}, over {over}." + _needed(run, leading, others) + _unjudged(run, leading) + _few(count)
 
 
 def worst(run: Evaluation, setting: int, measure: str = "ndcg") -> NDArray[np.intp]:
@@ -152,9 +154,9 @@ def diff(earlier: Evaluation, later: Evaluation) -> Diffed:
             f"Run {earlier.id} asked none of these {len(later.questions):,} questions.",
             "Compare runs over the same questions.",
         )
-    now = _only(later, [row for _, row in rows], later)
-    then = _only(earlier, [row for row, _ in rows], now)
-    a, b = values(then, 0), values(now, 0)
+    latest = _only(later, [row for _, row in rows], later)
+    then = _only(earlier, [row for row, _ in rows], latest)
+    a, b = values(then, 0), values(latest, 0)
     interval = intervals.paired(b, a, later.request.confidence)
     common = f"{len(rows):,} question{'' if len(rows) == 1 else 's'} of both"
     verdict = (
@@ -165,7 +167,7 @@ def diff(earlier: Evaluation, later: Evaluation) -> Diffed:
         f"{measure} {float(b.mean()):.3f} is {verdict} the {float(a.mean()):.3f} of run {earlier.id}: "
         f"{_signed(interval)} with {later.request.confidence * 100:g} % confidence, over {common}."
     )
-    return Diffed(now.questions, a, b, interval, later.request.confidence, words)
+    return Diffed(latest.questions, a, b, interval, later.request.confidence, words)
 
 
 def _only(run: Evaluation, rows: Sequence[int], labels: Evaluation) -> Evaluation:
@@ -213,8 +215,8 @@ def _unjudged(run: Evaluation, leading: int) -> str:
     more = [i for i, each in enumerate(share) if each - share[leading] > MUCH_UNJUDGED]
     if not more:
         return ""
-    told = ", ".join(f"{run.names[i]} {share[i]:.0%}" for i in (leading, *more))
-    return f" Unjudged hits count as not relevant, and their share differs ({told}): judge them first."
+    shares = ", ".join(f"{run.names[i]} {share[i]:.0%}" for i in (leading, *more))
+    return f" Unjudged hits count as not relevant, and their share differs ({shares}): judge them first."
 
 
 __all__ = [

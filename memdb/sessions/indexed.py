@@ -96,17 +96,17 @@ def find(client: Client, format_: Format = ARTICLE) -> IndexInfo | None:
 
 def serves(info: IndexInfo, wanted: SessionFilter, format_: Format = ARTICLE) -> bool:
     """Whether this filter is answered by the index alone: whole user and context, nothing else."""
-    asked = _asked(wanted)
+    conditions = _asked(wanted)
     tags = {f.name for f in info.of_kind("TAG")}
     return (
         info.build.ready
         # Pages merged of several shards overlap: each brings its first rows in an order of its own.
         and not info.shards
-        and bool(asked)
+        and bool(conditions)
         and not (wanted.partial or wanted.words or wanted.by_ttl or wanted.id_part)
         and not wanted.by_created
         and info.prefixes == (format_.prefix,)
-        and tags >= set(asked)
+        and tags >= set(conditions)
     )
 
 

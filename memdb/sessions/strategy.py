@@ -54,13 +54,13 @@ class Powers:
         Raises:
             BadInput: the format keeps nothing that it could be compared with.
         """
-        asked = {
+        conditions = {
             "user": bool(wanted.user),
             "context": bool(wanted.context),
             "words": bool(wanted.words),
             "created": wanted.created_from is not None or wanted.created_to is not None,
         }
-        for name, is_asked in asked.items():
+        for name, is_asked in conditions.items():
             if is_asked and not getattr(self, name):
                 raise BadInput(
                     f"Sessions stored as '{format_.title}' cannot be filtered by {name}: they keep none.",

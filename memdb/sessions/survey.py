@@ -95,8 +95,8 @@ class Survey:
 
     def beyond(self, ttl_s: float) -> int:
         """Bytes of sessions that live longer than this, scaled: what such a TTL would free by then."""
-        held = sum(s.size_bytes for s in self.seen if s.ttl_s is None or s.ttl_s > ttl_s)
-        return round(held * self.factor)
+        size = sum(s.size_bytes for s in self.seen if s.ttl_s is None or s.ttl_s > ttl_s)
+        return round(size * self.factor)
 
     def sizes(self) -> npt.NDArray[np.int64]:
         """(n,) bytes of each session of the sample."""

@@ -98,7 +98,7 @@ def _tags(client: Client, info: IndexInfo, names: list[bytes], tags: tuple[Field
     counts, lengths = [], []
     for place, field in enumerate(tags):
         cells = [bytes(row[place]) for row in rows if isinstance(row, list) and row[place] is not None]
-        separator = field.separator.encode()
+        separator = field.separator.encode("utf-8", "surrogateescape")
         values = [part for cell in cells for part in (cell.split(separator) if separator else [cell]) if part]
         if not values:
             continue

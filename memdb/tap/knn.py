@@ -103,7 +103,7 @@ def _clause(query: bytes) -> _Clause | None:
     clause = _CLAUSE.match(text)
     if clause is None:
         return None
-    told = _EF.search(clause["attributes"] or "") or _EF.search(clause["more"])
+    ef = _EF.search(clause["attributes"] or "") or _EF.search(clause["more"])
     condition = clause["filter"].strip() or "*"
     while condition.startswith("(") and condition.endswith(")") and _encloses(condition):
         condition = condition[1:-1].strip() or "*"
@@ -113,7 +113,7 @@ def _clause(query: bytes) -> _Clause | None:
         clause["k"],
         re.sub(r"\\(.)", r"\1", clause["field"]),
         clause["vector"],
-        told[1] if told else "",
+        ef[1] if ef else "",
     )
 
 

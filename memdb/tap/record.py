@@ -206,9 +206,9 @@ class Recorder:
     def _write(self) -> None:
         import pyarrow.parquet as pq
 
-        seen = self.seen
+        passed = self.seen
         about = json.dumps(
-            {"version": 1, "share": self._share, "seen": seen, "servers": sorted(self._servers)}
+            {"version": 1, "share": self._share, "seen": passed, "servers": sorted(self._servers)}
         )
         table = self._table.replace_schema_metadata({_KEY: about})
         part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
@@ -234,7 +234,7 @@ class Recorder:
                 f"The record '{self.path}' cannot be written: {files.reason(exc)}.",
                 "Free some space, or choose another --out.",
             ) from exc
-        self._written_seen = seen
+        self._written_seen = passed
 
     def _go_on(self, share: float) -> None:
         """With what an earlier tap has left."""
@@ -334,13 +334,13 @@ def servers(file: IO[bytes]) -> tuple[str, ...]:
         about = (pq.read_schema(file).metadata or {}).get(_KEY)
     except pa.ArrowException as exc:
         raise ValueError(f"it is no Parquet: {exc}") from None
-    told = None if about is None else json.loads(about)
-    return _servers(told) if isinstance(told, dict) else ("",)
+    about_json = None if about is None else json.loads(about)
+    return _servers(about_json) if isinstance(about_json, dict) else ("",)
 
 
 def _servers(about: dict[str, Any]) -> tuple[str, ...]:
-    told = about.get("servers")
-    return tuple(map(str, told)) if isinstance(told, list) and told else ("",)
+    addresses = about.get("servers")
+    return tuple(map(str, addresses)) if isinstance(addresses, list) and addresses else ("",)
 
 
 def _read_table(content: bytes) -> tuple[pa.Table, dict[str, Any]] | None:
@@ -355,14 +355,14 @@ def _read_table(content: bytes) -> tuple[pa.Table, dict[str, Any]] | None:
     from memdb import parquet_files
 
     try:
-        told = (pq.read_schema(io.BytesIO(content)).metadata or {}).get(_KEY)
+        metadata = (pq.read_schema(io.BytesIO(content)).metadata or {}).get(_KEY)
     except (*files.DAMAGE, pa.ArrowException):
         return None
-    if told is None:
+    if metadata is None:
         return None
-    about = json.loads(told)
+    about = json.loads(metadata)
     if about["version"] != 1 or not 0 < about["share"] <= 1 or int(about["seen"]) < 0:
-        raise ValueError(told)
+        raise ValueError(metadata)
     try:
         table = parquet_files.table(content, most_rows=MOST_ROWS, most_bytes=LARGEST).cast(_schema())
     except parquet_files.TooLarge as exc:

@@ -36,7 +36,7 @@ class Kept:
 
 def listed(home: Path) -> tuple[Kept, ...]:
     """The records there are, newest first. Damaged ones are set aside and told."""
-    kept = []
+    records = []
     for path in sorted((home / "taps").glob("*.parquet"), reverse=True):
         with (
             contextlib.suppress(DamagedFile),
@@ -44,5 +44,5 @@ def listed(home: Path) -> tuple[Kept, ...]:
             files.reading(path),
         ):
             if file is not None:
-                kept.append(Kept(path, servers(file)))
-    return tuple(kept)
+                records.append(Kept(path, servers(file)))
+    return tuple(records)

@@ -572,17 +572,24 @@ def _table(text: str) -> pd.DataFrame:
     """CSV, with a head or without: a first row of numbers is data, gaps in it or not, unless it counts the
     columns, as pandas writes them.
 
-    Cells stand between commas; between semicolons or tabs where the first row has these and no comma.
+    Cells stand between commas; between semicolons or tabs where the first row has these and no comma, or has
+    commas within its numbers.
     """
-    first = text.lstrip("\n\r").partition("\n")[0].rstrip("\r")
-    separator = next((sign for sign in ",;\t" if sign in first), ",")
+    first, _, below = text.lstrip("\n\r").partition("\n")
+    decimals = [upload.decimal_commas(row) for row in (first, below.partition("\n")[0])]
+    separator = ";" if decimals[0] else next((sign for sign in ",;\t" if sign in first), ",")
     if first.count(separator) > _MOST_CELLS:
         raise ValueError(f"its first row has {first.count(separator):,} cells")
-    cells = [cell.strip().strip('"') for cell in first.split(separator)]
+    decimal = "," if separator == ";" and any(decimals) else "."
+    cells = [cell.strip().strip('"').replace(decimal, ".") for cell in first.split(separator)]
     counted = len(cells) >= upload.COUNTED and cells == list(map(str, range(len(cells))))
     if any(cells) and not counted and all(not cell or _is_number(cell) for cell in cells):
-        return pd.read_csv(io.StringIO(text), header=None, sep=separator, nrows=MOST_QUERIES + 1)
-    return pd.read_csv(io.StringIO(text), keep_default_na=False, sep=separator, nrows=MOST_QUERIES + 1)
+        return pd.read_csv(
+            io.StringIO(text), header=None, sep=separator, decimal=decimal, nrows=MOST_QUERIES + 1
+        )
+    return pd.read_csv(
+        io.StringIO(text), keep_default_na=False, sep=separator, decimal=decimal, nrows=MOST_QUERIES + 1
+    )
 
 
 def _column(frame: pd.DataFrame, shown: str, column: str, dim: int) -> Sequence[Any]:
@@ -595,19 +602,43 @@ def _column(frame: pd.DataFrame, shown: str, column: str, dim: int) -> Sequence[
         return []
     low = {name.lower(): name for name in names}
     known = [low[name] for name in (*_VECTOR_NAMES, *_TEXT_NAMES) if name in low]
+    numbers = frame.select_dtypes("number")
+    if not column and not known:  # then a text beside as many numbers as a vector has names its row
+        for counting in ((), [name for name in numbers.columns if upload.names_rows(str(name))]):
+            if len(columns := numbers.drop(columns=list(counting)).columns) == dim:
+                return list(frame[columns].to_numpy(np.float64))
+    rows: dict[str, list[Any]] = {}
     for name in [column] if column else [*known, *(n for n in names if n not in known)]:
         values = frame[names[name]].tolist()
-        if all(isinstance(v, list | tuple | np.ndarray | str) for v in values):
-            rows = _values(values, shown)
-            if not all(isinstance(row, str) for row in rows) or any(map(_has_letter, rows)):
-                return rows
-    numbers = frame.select_dtypes("number")
+        kinds = [isinstance(v, list | tuple | np.ndarray | str) for v in values]
+        if name in (column, *known) and any(kinds) and not all(kinds):
+            raise BadInput(
+                f"Row {kinds.index(False) + 1} of '{shown}' has nothing in '{name}'.",
+                "Give each row a vector or a text.",
+            )
+        if all(kinds):
+            rows[name] = _values(values, shown)
+            if name in (column, *known) and _usable_rows(rows[name]):
+                return rows[name]
+    usable = [name for name, held in rows.items() if _usable_rows(held)]
+    vectors = [name for name in usable if not isinstance(rows[name][0], str)]
+    if len(vectors) > 1:
+        raise BadInput(
+            f"'{shown}' has several columns of vectors: {', '.join(vectors[:20])}.", "Call one 'vector'."
+        )
+    if usable:
+        return rows[(vectors or usable)[0]]
     if len(numbers.columns) == len(frame.columns):
         return list(numbers.to_numpy(np.float64))
     raise BadInput(
         f"'{shown}' has no column of vectors or texts.",
         f"Call one 'vector' or 'text', or give {dim} columns of numbers.",
     )
+
+
+def _usable_rows(rows: Sequence[Any]) -> bool:
+    """Whether a column can be what is asked: vectors, or texts of which one has a letter."""
+    return not all(isinstance(row, str) for row in rows) or any(map(_has_letter, rows))
 
 
 def _values(values: Iterable[Any], shown: str) -> list[Any]:

@@ -186,7 +186,7 @@ def _kept(file: Path, queries: int) -> tuple[Truth, Evidence] | None:
     with contextlib.suppress(DamagedFile), array_files.arrays(file) as arrays:
         if arrays is not None:
             keys = unpacked("keys", arrays)
-            distances = array_files.checked(arrays["distances"], "f", None, None)
+            distances = array_files.checked(arrays["distances"], "f", None, None, gaps=True)
             lengths = array_files.checked(arrays["lengths"], "iu", None, least=0, most=distances.shape[1])
             if not len(lengths) == len(distances) == queries or lengths.sum() != len(keys):
                 raise ValueError("its rows do not belong together")

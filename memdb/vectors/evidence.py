@@ -34,6 +34,8 @@ CHANGED = 0.001  # this share of the documents has another vector, is gone, or n
 CHECKED = int(np.ceil(np.log(1 - CAUGHT) / np.log(1 - CHANGED)))  # 4,603 documents
 WITNESSES = 4 * CHECKED  # so that a check that follows another looks at other documents
 
+_GONE, _WITHOUT = 0, 1  # in the place of a digest: no such key, no usable vector under it
+
 Digests = NDArray[np.uint64]
 T = TypeVar("T")
 
@@ -43,7 +45,7 @@ class Evidence:
     """What an answer was computed from, as far as a later check can tell."""
 
     keys: tuple[str, ...]  # of the documents drawn, at most WITNESSES
-    vectors: Digests  # (len(keys),)
+    vectors: Digests  # (len(keys),); _WITHOUT for those without a usable vector
     fields: Digests  # (len(keys),) of the fields that decide whether a document matches; empty: all match
     fingerprint: str  # of the index
     matching: int  # documents under the filter, as the engine counts them
@@ -80,12 +82,17 @@ def from_arrays(keys: Sequence[str], arrays: Any) -> Evidence:
 
 @dataclass(slots=True, eq=False)
 class Drawing:
-    """Draws documents evenly while they are read: those with the smallest of as many random numbers."""
+    """Draws documents evenly while they are read: those with the smallest of as many random numbers.
+
+    Those without a usable vector are drawn as well: one that gets one changes the answer.
+    """
 
     size: int = WITNESSES
     _random: np.random.Generator = field(default_factory=np.random.default_rng)
     _below: float = 1.0
     _drawn: list[tuple[float, str, int]] = field(default_factory=list)
+    _seen: int = 0  # documents
+    _gone: int = 0  # rows that came without one, which no check can read
 
     def watch(self, blocks: Iterable[Block]) -> Iterator[Block]:
         """The same blocks."""
@@ -96,16 +103,23 @@ class Drawing:
     def look_at(self, block: Block) -> None:
         """Take in the documents of one block."""
         spans = _spans(block)
-        draws = self._random.random(len(spans))
+        self._seen += len(spans) + len(block.without)
+        self._gone += block.left_out.gone
+        draws = self._random.random(len(spans) + len(block.without))
         for place in np.flatnonzero(draws < self._below).tolist():
-            start, end = spans[place]
-            digest = _digest(block.vectors[start:end].tobytes())
-            self._drawn.append((float(draws[place]), block.keys[start], digest))
+            if place < len(spans):
+                start, end = spans[place]
+                key, digest = block.keys[start], _digest(block.vectors[start:end].tobytes())
+            else:
+                key, digest = block.without[place - len(spans)], _WITHOUT
+            self._drawn.append((float(draws[place]), key, digest))
         if len(self._drawn) > 2 * self.size:
             self._cut()
 
     def evidence(self, client: Client, info: IndexInfo, condition: Condition | str) -> Evidence | None:
-        """What was drawn, with what else a check compares; None where the index changed meanwhile.
+        """What was drawn, with what else a check compares.
+
+        None where the index changed meanwhile, or where a share CHANGED of the rows came without a document.
 
         Args:
             client: where the index is.
@@ -115,6 +129,8 @@ class Drawing:
         Raises:
             MemDBError: the server does not answer.
         """
+        if self._gone > CHANGED * self._seen:
+            return None
         self._cut()
         keys = tuple(key for _, key, _ in self._drawn)
         vectors = np.array([digest for _, _, digest in self._drawn], np.uint64)
@@ -153,10 +169,10 @@ def _evidence(
     fields: bool,
 ) -> Evidence | None:
     others = _fields(client, info, keys) if fields else np.empty(0, np.uint64)
-    now = index_info(client, info.name)
-    if now.fingerprint != info.fingerprint:
+    current = index_info(client, info.name)
+    if current.fingerprint != info.fingerprint:
         return None
-    return Evidence(keys, vectors, others, now.fingerprint, count(client, now, condition))
+    return Evidence(keys, vectors, others, current.fingerprint, count(client, current, condition))
 
 
 def holds(
@@ -188,23 +204,23 @@ def holds(
         MemDBError: the server does not answer.
     """
     try:
-        now = index_info(client, info.name)
+        current = index_info(client, info.name)
     except UnknownIndex:
         return False
-    if now.fingerprint != evidence.fingerprint or count(client, now, condition) != evidence.matching:
+    if current.fingerprint != evidence.fingerprint or count(client, current, condition) != evidence.matching:
         return False
     rows = drawn(len(evidence.keys), random or np.random.default_rng())
     keys = [evidence.keys[row] for row in rows]
-    if not np.array_equal(_vectors(client, now, name, keys), evidence.vectors[rows]):
+    if not np.array_equal(_vectors(client, current, name, keys), evidence.vectors[rows]):
         return False
     if not len(evidence.fields):
         return True
-    return bool(np.array_equal(_fields(client, now, keys), evidence.fields[rows]))
+    return bool(np.array_equal(_fields(client, current, keys), evidence.fields[rows]))
 
 
-def drawn(known: int, random: np.random.Generator) -> NDArray[np.int64]:
+def drawn(size: int, random: np.random.Generator) -> NDArray[np.int64]:
     """Places of the documents a check looks at, (min(CHECKED, known),)."""
-    return random.choice(known, min(CHECKED, known), replace=False)
+    return random.choice(size, min(CHECKED, size), replace=False)
 
 
 def _spans(block: Block) -> list[tuple[int, int]]:
@@ -216,14 +232,19 @@ def _spans(block: Block) -> list[tuple[int, int]]:
 
 
 def _vectors(client: Client, info: IndexInfo, name: str, keys: Sequence[str]) -> Digests:
-    """Digest of each document's vectors; 0 where it has none that is usable."""
+    """Digest of each document's vectors; _WITHOUT where none is usable, _GONE where there is no document."""
     known: dict[str, int] = {}
     size = max(1, min(read.KEYS_A_BATCH, read.BYTES_A_BATCH // info.vector_field(name)[1].bytes))
     for start in range(0, len(keys), size):
         block = read.vectors_of(client, info, name, keys[start : start + size])
         if block is not None:
             known |= {block.keys[a]: _digest(block.vectors[a:b].tobytes()) for a, b in _spans(block)}
-    return np.array([known.get(key, 0) for key in keys], np.uint64)
+    others = [key for key in keys if key not in known]
+    for start in range(0, len(others), read.KEYS_A_BATCH):
+        asked = others[start : start + read.KEYS_A_BATCH]
+        there = client.pipeline([("EXISTS", key) for key in asked])
+        known |= {key: _WITHOUT if n else _GONE for key, n in zip(asked, there, strict=True)}
+    return np.array([known[key] for key in keys], np.uint64)
 
 
 def _decides(client: Client, info: IndexInfo, condition: Condition | str) -> bool:
@@ -250,8 +271,8 @@ def _fields(client: Client, info: IndexInfo, keys: Sequence[str]) -> Digests:
 
 
 def _digest(raw: bytes) -> int:
-    """Never 0, which stands for nothing."""
-    return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest()) or 1
+    """Never a number that stands for no vector."""
+    return max(int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest()), _WITHOUT + 1)
 
 
 class Kept(Generic[T]):
@@ -293,7 +314,7 @@ class Kept(Generic[T]):
             self._answers[name] = (answer, evidence)
             self._answers.move_to_end(name)
             while len(self._answers) > self._most or (
-                sum(self._size(kept) for kept, _ in self._answers.values()) > self._most_bytes
+                sum(self._size(answer) for answer, _ in self._answers.values()) > self._most_bytes
             ):
                 self._answers.popitem(last=False)
 

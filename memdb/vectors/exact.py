@@ -6,6 +6,7 @@ rounding of the product decides (docs/decisions/0011-exact-neighbours.md).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ QUERIES_AT_ONCE = 1_024
 _REFINED_BYTES = 16 * 2**20  # float64 copies made at once
 _LARGE = 1e37  # a tenth of float32's range
 _EPS = float(np.finfo(np.float32).eps)
+_LEAST = float(np.finfo(np.float32).smallest_subnormal)
 
 Places = NDArray[np.int64]
 
@@ -125,8 +127,8 @@ class _Best:
         if self._product.shape != (len(self.queries), len(keys)) or self._product.dtype != vectors.dtype:
             self._product = np.empty((len(self.queries), len(keys)), vectors.dtype)
             self._above = np.empty(self._product.shape, np.bool_)
-        asked = self.wide if vectors.dtype == np.float64 else self.queries
-        scores = np.matmul(asked, vectors.T, out=self._product)
+        sent = self.wide if vectors.dtype == np.float64 else self.queries
+        scores = np.matmul(sent, vectors.T, out=self._product)
         if self.metric == "L2":
             scores -= halves
         if self.excluded:
@@ -134,6 +136,7 @@ class _Best:
                 for row in self.excluded.get(key, ()):
                     scores[row, column] = -np.inf
         slack = _EPS * np.sqrt(vectors.shape[1]) * (np.sqrt(self.squares * 2 * longest) + longest)
+        slack += 2 * vectors.shape[1] * _LEAST  # squares below float32's normal range lose more
         # What bounds the k-th document is the best vector of each.
         best = scores if starts is None else np.maximum.reduceat(scores, starts, axis=1)
         np.greater(scores, self._thresholds(best, slack)[:, None], out=self._above)
@@ -150,8 +153,8 @@ class _Best:
     def rows(self) -> Iterator[tuple[tuple[str, ...], Doubles]]:
         """Keys and distances of each query."""
         for keys, distances in zip(self.keys, self.distances, strict=True):
-            known = int(np.isfinite(distances).sum())
-            yield tuple(keys[:known]), distances[:known].copy()
+            filled = int(np.isfinite(distances).sum())
+            yield tuple(keys[:filled]), distances[:filled].copy()
 
     def _thresholds(self, scores: Vectors, slack: Doubles) -> Floats:
         """(q,) scores that a document must exceed, an allowance for float32 below the exact ones."""
@@ -168,20 +171,26 @@ class _Best:
     def _nearest_of(
         self, rows: Places, vectors: Vectors, allowed: NDArray[np.bool_]
     ) -> tuple[Places, Places]:
-        """The k nearest of a block where float32 tells few apart: equal ones, or far from the origin."""
+        """What may be among the k nearest of a block where float32 tells few apart: equal ones, or far from
+        the origin. Where float64 tells few apart either, all those."""
         wide = vectors.astype(np.float64)
         scores = self.wide[rows] @ wide.T
         squares = np.einsum("ij,ij->i", wide, wide)
+        lengths = np.sqrt(self.squares[rows] * squares.max(initial=0.0))
         if self.metric == "L2":
             scores -= 0.5 * squares
+            lengths += squares.max(initial=0.0)
         elif self.metric == "COSINE":  # a unit vector in float32 is up to 1e-7 too long or short
             scores /= np.sqrt(np.where(squares > 0, squares, 1.0))
         scores[~allowed] = -np.inf
         keep = min(self.k, scores.shape[1])
-        columns = np.argpartition(scores, scores.shape[1] - keep, axis=1)[:, -keep:]
-        owner = np.repeat(rows, keep)
-        usable = np.take_along_axis(allowed, columns, axis=1).ravel()
-        return owner[usable], columns.ravel()[usable]
+        last = np.partition(scores, scores.shape[1] - keep, axis=1)[:, -keep]
+        slack = 4 * np.finfo(np.float64).eps * np.sqrt(vectors.shape[1]) * lengths
+        near = allowed & (scores >= (last - slack)[:, None])
+        if np.count_nonzero(near) > 2 * keep * len(rows):
+            near &= ~_surplus(vectors, keep + 1)  # one of them may be the query's own
+        owner, columns = np.nonzero(near)
+        return rows[owner], columns
 
     def _refine(
         self, rows: Places, columns: Places, keys: tuple[str, ...], vectors: Vectors, *, several: bool
@@ -206,6 +215,17 @@ class _Best:
         self.keys[concerned] = names[chosen]
 
 
+def _surplus(vectors: Vectors, keep: int) -> NDArray[np.bool_]:
+    """(n,) which rows (n, d) have `keep` equals before them."""
+    seen: Counter[bytes] = Counter()
+    surplus = np.zeros(len(vectors), dtype=bool)
+    for i, vector in enumerate(vectors):
+        same = vector.tobytes()
+        seen[same] += 1
+        surplus[i] = seen[same] > keep
+    return surplus
+
+
 def _starts(keys: tuple[str, ...]) -> Places:
     """Where each document begins in keys whose equals stand side by side."""
     return np.array([i for i, key in enumerate(keys) if not i or key != keys[i - 1]], dtype=np.int64)
@@ -213,12 +233,12 @@ def _starts(keys: tuple[str, ...]) -> Places:
 
 def _repeated(owner: NDArray[np.intp], names: NDArray[np.object_]) -> NDArray[np.bool_]:
     """Entries, nearest first for each owner, whose document stood before."""
-    seen: set[tuple[int, str]] = set()
+    entries: set[tuple[int, str]] = set()
     repeated = np.zeros(len(names), dtype=bool)
     for i, entry in enumerate(zip(owner.tolist(), names.tolist(), strict=True)):
-        repeated[i] = entry in seen
+        repeated[i] = entry in entries
         if entry[1]:
-            seen.add(entry)
+            entries.add(entry)
     return repeated
 
 

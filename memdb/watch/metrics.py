@@ -44,10 +44,10 @@ def families(rows: Mapping[str, Sequence[Measured]]) -> list[Metric]:
     }
     newest: dict[tuple[str, str, str], tuple[Measured, bool]] = {}
     for measured in rows.values():
-        told = [row for row in measured if row.recall is not None]
-        if not told:
+        with_recall = [row for row in measured if row.recall is not None]
+        if not with_recall:
             continue
-        row = told[-1]
+        row = with_recall[-1]
         ef = "own" if row.watch.ef_runtime is None else str(row.watch.ef_runtime)
         labels = (row.watch.index, str(row.watch.k), ef)
         if labels not in newest or newest[labels][0].at < row.at:

@@ -252,3 +252,44 @@ def test_one_changed_document_of_few_is_always_noticed(client: Client, prefix: s
     assert made.fingerprint == info.fingerprint
     noticed = not evidence.holds(client, made, "v", "*", kept)
     assert noticed or np.array_equal(*(v[123] / np.linalg.norm(v[123]) for v in (values, changed)))
+
+
+@pytest.mark.parametrize("how", ["zero", "none", "other keys", "few"])
+def test_documents_without_a_vector_that_get_one_are_noticed(
+    client: Client, prefix: str, tmp_path: Path, how: str
+) -> None:
+    """They are in no answer, so only their own digests can tell; and with fewer than k neighbours an answer is
+    kept as well."""
+    values = drawn(1)
+    k, usable = (K, 300) if how != "few" else (COUNT + 5, COUNT)
+    before = values.copy()
+    before[usable:] = 0
+    write(client, prefix, before, "HASH")
+    if how == "none":
+        client.pipeline([("HDEL", f"{prefix}d:{i}", "v") for i in range(usable, COUNT)])
+    info = create(client, prefix, "COSINE", True, "HASH")
+    asked = queries.made(values[:5], [f"q{i}" for i in range(5)])
+    picture = MapRequest(info.name, "v", layout="pca")
+    run.make(client, info, picture, home=tmp_path)
+    assert store.find(tmp_path, client, info, picture) is not None
+    first = truth.truth(client, info, "v", asked, k, home=tmp_path)
+    assert [len(set(keys)) for keys in first.keys] == [min(k, usable)] * 5
+    assert truth.truth(client, info, "v", asked, k, home=tmp_path).kept
+    index.drop(client, info.name)
+    if how == "other keys":
+        client.pipeline([("DEL", f"{prefix}d:{i}") for i in range(usable, COUNT)])
+        client.pipeline(
+            [("HSET", f"{prefix}d:{i + COUNT}", "v", values[i].tobytes()) for i in range(usable, COUNT)]
+        )
+    else:
+        write(client, prefix, values, "HASH")
+    made = create(client, prefix, "COSINE", True, "HASH")
+    assert made.fingerprint == info.fingerprint
+    now = truth.truth(client, made, "v", asked, k, home=tmp_path)
+    assert now.kept == (how == "few")
+    assert (store.find(tmp_path, client, made, picture) is not None) == (how == "few")
+    if how != "few":
+        assert all(
+            {number % COUNT for number in numbers(keys)} == nearest(values, q, "COSINE")
+            for keys, q in zip(now.keys, asked.vectors, strict=True)
+        )

@@ -71,6 +71,8 @@ def test_several_values_cases_blanks_repeats_and_empties(client: Client, prefix:
         "pipe": ("|", {}),
         "blank": (" ", {}),
         "unit": ("\x1f", {}),
+        "break": ("\n", {}),
+        "backslash": ("\\", {}),
         "cs": (",", {"sensitive": True}),
         "empty": (",", {"empty": True}),
     }
@@ -101,7 +103,7 @@ def test_several_values_cases_blanks_repeats_and_empties(client: Client, prefix:
     ]
     rows: list[str] = []
     for _ in range(300):
-        separator = rng.choice(",;| \x1f")
+        separator = rng.choice(",;| \x1f\n\\")
         rows.append(separator.join(rng.choices(words, k=rng.randint(0, 5))))
     client.pipeline(
         [
@@ -168,6 +170,8 @@ def test_documents_without_the_field_and_indexes_without_documents(client: Clien
         (["0"], (0, 0)),
         (["-0.5", "1e-9"], (-0.5, 1e-9)),
         (["1e300", "-1e300"], (-1e300, 1e300)),
+        (["1732571234568", "1732571234567.5"], (1732571234567.5, 1732571234568)),  # a reply has twelve digits
+        (["-2.2250738585072014e-308", "0"], (-2.2250738585072014e-308, 0)),
         (["inf"], None),
     ],
 )

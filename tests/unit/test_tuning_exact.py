@@ -136,3 +136,34 @@ def test_a_vector_whose_square_overflows_is_unusable_where_the_square_counts(
         [[1, 2], [3, 4]],
         1,
     )
+
+
+@pytest.mark.parametrize("wide", [np.float32, np.float64])
+@pytest.mark.parametrize("clusters", [1, 2])
+def test_the_nearest_of_narrow_clusters_far_from_the_origin(wide: type, clusters: int) -> None:
+    """There the products of float64 lose the distances too: 1e9 squared leaves some 256 of them. Copies of
+    one document, more than k, take no place of others."""
+    random = np.random.default_rng(clusters)
+    centre = (1e9 if wide is np.float64 else 2e7) * random.choice([-1, 1], size=(clusters, 16))
+    of = random.integers(clusters, size=1_203)
+    vectors = (centre[of] + 6 * random.normal(size=(1_203, 16))).astype(wide)
+    vectors[1_000:1_050] = vectors[0] + 100
+    queries = (centre[[0, -1]] + 6 * random.normal(size=(2, 16))).astype(wide)
+    block = Block(tuple(map(str, range(len(vectors)))), vectors)
+    answer = nearest([block], queries, 10, "L2", excluded=["3", ""])
+    for query, keys, own in zip(queries, answer.keys, (3, None), strict=True):
+        far = ((vectors.astype(np.longdouble) - query) ** 2).sum(axis=1)
+        if own is not None:
+            far[own] = np.inf
+        assert sorted(far[list(map(int, keys))].tolist()) == np.sort(far)[:10].tolist()
+
+
+@pytest.mark.parametrize("size", [3e-23, 1e-22, 1e-21])
+def test_the_nearest_where_squares_leave_the_normal_range_of_float32(size: float) -> None:
+    random = np.random.default_rng(7)
+    vectors = (random.normal(size=(3_000, 48)) * size).astype(np.float32)
+    queries = (random.normal(size=(20, 48)) * size).astype(np.float32)
+    answer = nearest(blocks(vectors, "L2", 500), queries, 10, "L2")
+    for query, keys in zip(queries, answer.keys, strict=True):
+        best = np.argsort(independent(vectors, query, "L2"), kind="stable")[:10]
+        assert [int(key[1:]) for key in keys] == best.tolist()

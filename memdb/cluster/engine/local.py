@@ -238,13 +238,13 @@ def _json_module(directory: Path, binaries: Binaries, *, wanted: bool) -> Path |
 
 
 def _launched(plan: Callable[[], NodePlan], *, fixed: bool) -> Node:
-    for left in range(_PORT_TRIES - 1, -1, -1):
+    for tries_left in range(_PORT_TRIES - 1, -1, -1):
         chosen = plan()
         try:
             return Node(chosen)
         except EngineUnavailable:
             ports = [port for port in (chosen.config.port, chosen.config.cluster_port) if port]
-            if fixed or not left or all(map(port_is_free, ports)):
+            if fixed or not tries_left or all(map(port_is_free, ports)):
                 raise
     raise AssertionError("not reached")
 

@@ -105,15 +105,15 @@ def _ask(node: Node, *command: str | int) -> Reply:
 
 def _until(is_so: Callable[[], bool], timeout_s: float, otherwise: str) -> None:
     end = time.monotonic() + timeout_s
-    said = ""
+    reason = ""
     while True:
         try:
             if is_so():
                 return
         except MemDBError as exc:  # loading, or starting again
-            said = f": {exc}"
+            reason = f": {exc}"
         if time.monotonic() > end:
             raise EngineUnavailable(
-                f"{otherwise} within {timeout_s:g} s{said}", "Stop the engine and start it again."
+                f"{otherwise} within {timeout_s:g} s{reason}", "Stop the engine and start it again."
             )
         time.sleep(_POLL_S)

@@ -155,18 +155,20 @@ def _exchange(
         answer, problem = answers.unanswered(context.result.hits, nearest, choice.bound), None
     else:
         answer, problem = _answer(context, choice, here, searched)
-    kept = "Not kept: this target is read-only."
+    sentence = "Not kept: this target is read-only."
     if target.writable:
         try:
             added = [said("user", question), said("assistant", answer.text)]
-            done = append.append(client, choice.session_key, added)
-            life = "never expires" if done.ttl_s is None else f"lives {duration(done.ttl_s)} from now"
-            kept = f"Kept in session {line(_id(choice), 80)} ({done.turns:,} turns); it {life}."
-            if done.attempts > 1:
-                kept += f" Others wrote meanwhile; it took {done.attempts} attempts, and nothing was lost."
+            appended = append.append(client, choice.session_key, added)
+            life = "never expires" if appended.ttl_s is None else f"lives {duration(appended.ttl_s)} from now"
+            sentence = f"Kept in session {line(_id(choice), 80)} ({appended.turns:,} turns); it {life}."
+            if appended.attempts > 1:
+                sentence += (
+                    f" Others wrote meanwhile; it took {appended.attempts} attempts, and nothing was lost."
+                )
         except MemDBError as exc:
-            kept, problem = "Not kept.", exc
-    return Exchange(context, answer, vector, kept, searched, problem, embedded)
+            sentence, problem = "Not kept.", exc
+    return Exchange(context, answer, vector, sentence, searched, problem, embedded)
 
 
 def _answer(

@@ -42,11 +42,13 @@ def view(chosen: Chosen) -> None:
     ).strip()
     with parts.errors_shown():
         aws_alarms.checked_topic(topic)
-        known = () if isinstance(series, Absent) else series
+        alarm_series = () if isinstance(series, Absent) else series
         if chosen.service == "elasticache":
-            wanted = aws_alarms.elasticache_alarms(chosen.card, known)
+            wanted = aws_alarms.elasticache_alarms(chosen.card, alarm_series)
         else:
-            wanted = aws_alarms.alarms(chosen.name, chosen.card.cluster.node_type, known, indexed_keys=keys)
+            wanted = aws_alarms.alarms(
+                chosen.name, chosen.card.cluster.node_type, alarm_series, indexed_keys=keys
+            )
         states = None if isinstance(there, Absent) else {a.name: a.state for a in there}
         _table(chosen, wanted, states)
         _texts(chosen, wanted, topic)

@@ -141,8 +141,8 @@ def existing(chosen: Chosen) -> tuple[Existing, ...] | Absent:
 
 def choose(target: Target, shows: Markdown = _SHOWS) -> Chosen | None:
     """Region and cluster; None where nothing can be shown, with what to do and what would be shown."""
-    if said := st.session_state.pop(_SAID, ""):
-        st.toast(markdown(said), icon=":material/check:")
+    if sentence := st.session_state.pop(_SAID, ""):
+        st.toast(markdown(sentence), icon=":material/check:")
     free, own = targets.may_enter_addresses(), region_of(target)
     run = st.session_state.setdefault(_RUN, 0)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -292,11 +292,11 @@ def confirmed(chosen: Chosen, what: Markdown, *, key: str) -> bool:
     return pressed
 
 
-def write(call: Callable[[], object], said: str) -> None:
+def write(call: Callable[[], object], sentence: str) -> None:
     """Send it, tell it in the next run; an error stays where it happened."""
     with parts.errors_shown():
         call()
-        st.session_state[_SAID] = said
+        st.session_state[_SAID] = sentence
         again()
         st.rerun()
 

@@ -62,15 +62,15 @@ def view(chosen: Chosen) -> None:
             help="fitting: the worst of a period for limits, sums for counts, p99 for latencies.",
         )
     frames = []
-    shown = [m for m in aws_metrics.METRICS if m.group == group and chosen.service in m.of]
-    if not shown:
+    metrics = [m for m in aws_metrics.METRICS if m.group == group and chosen.service in m.of]
+    if not metrics:
         st.caption("This service has no metrics of that kind.")
-    for metric in shown:
+    for metric in metrics:
         wanted = aws_metrics.chosen(listed, metric.name)
         if not wanted:
             continue
         frames += _metric(chosen, metric, wanted, str(statistic), _RANGES[str(span)])
-    missing = [m.name for m in shown if not aws_metrics.chosen(listed, m.name)]
+    missing = [m.name for m in metrics if not aws_metrics.chosen(listed, m.name)]
     if missing:
         st.caption(f"CloudWatch has no values here of: {', '.join(map(markdown, missing))}.")
     if frames:

@@ -70,14 +70,14 @@ def _ask(chosen: Chosen) -> None:
 @role.changes
 def _start(chosen: Chosen, shard: str, request: DrillRequest) -> None:
     client, folder = cached.client(chosen.target), home()
-    asked = aws.client(chosen.service, chosen.region)
+    service_client = aws.client(chosen.service, chosen.region)
     fail = failover.group_failover if chosen.service == "elasticache" else failover.shard_failover
 
     def work(job: Job[DrillResult]) -> DrillResult:
         return failover.run(
             client,
             request,
-            lambda: fail(asked, chosen.name, shard, writable=chosen.writable),
+            lambda: fail(service_client, chosen.name, shard, writable=chosen.writable),
             folder,
             report=job.report,
             keep=job.keep,

@@ -69,8 +69,8 @@ def view(target: Target, past: Past) -> None:
 
 def title(row: Measured) -> str:
     """What is watched, on one line."""
-    asked = "newest of a tap" if row.watch.tap else "made queries"
-    return f"{row.watch.index}: {row.watch.words}, {asked}"
+    questions = "newest of a tap" if row.watch.tap else "made queries"
+    return f"{row.watch.index}: {row.watch.words}, {questions}"
 
 
 def table(rows: Sequence[Measured]) -> pd.DataFrame:
@@ -105,10 +105,10 @@ def table(rows: Sequence[Measured]) -> pd.DataFrame:
 
 
 def _sentence(target: Target, rows: Sequence[Measured]) -> None:
-    now = rows[-1]
-    if now.recall is None:
+    newest = rows[-1]
+    if newest.recall is None:
         st.warning(
-            f"The newest measurement has no recall: {markdown(now.problem, 300)}",
+            f"The newest measurement has no recall: {markdown(newest.problem, 300)}",
             icon=":material/hourglass_disabled:",
         )
         if not any(row.recall is not None for row in rows):

@@ -286,11 +286,11 @@ def deltas(names: Sequence[str], values: Sequence[float], *, dark: bool) -> go.F
     """Bytes that single changes save or cost: to the left saves, to the right costs."""
     colours = palette(dark)
     scale, unit = _unit(max((abs(v) for v in values), default=1.0))
-    shown = [v / scale for v in values]
-    reach = max((abs(v) for v in shown), default=1.0) or 1.0
+    scaled = [v / scale for v in values]
+    reach = max((abs(v) for v in scaled), default=1.0) or 1.0
     figure = go.Figure(
         go.Bar(
-            x=shown,
+            x=scaled,
             y=[figure_text(name, 48) for name in names],
             orientation="h",
             marker={

@@ -90,10 +90,10 @@ def _table(target: Target, info: IndexInfo, choice: SearchChoice, got: Answer) -
     if got.legs:
         both = sum(hit.vectors is not None and hit.words is not None for hit in got.legs)
         near = sum(hit.words is None for hit in got.legs)
-        said = sum(hit.vectors is None for hit in got.legs)
+        by_words = sum(hit.vectors is None for hit in got.legs)
         st.markdown(
             f"**{both:,}** of {len(got.legs):,} hits are in both legs, **{near:,}** in the vectors' alone, "
-            f"**{said:,}** in the words' alone."
+            f"**{by_words:,}** in the words' alone."
         )
     frame = table_of(info, got)
     headed = labels([str(name) for name in frame.columns], 80)

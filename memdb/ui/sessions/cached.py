@@ -33,7 +33,9 @@ def formats_there(target: Target) -> tuple[Format, ...]:
         own = format_file.own_formats(Settings.from_env())
     except BadSettings:  # told on the Sessions page
         own = ()
-    return tuple(seen.format for seen in detected(target, own, state.reading(RUN)).formats)
+    return tuple(
+        detected_format.format for detected_format in detected(target, own, state.reading(RUN)).formats
+    )
 
 
 @st.cache_resource(ttl="5m", max_entries=16, show_spinner=False, hash_funcs={Format: repr})

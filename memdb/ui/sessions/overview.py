@@ -121,13 +121,13 @@ def _users(target: Target, surveyed: Survey) -> None:
     users = surveyed.users()
     if not any(user for user, _, _ in users):
         return
-    shown = [privacy.text(target, user) for user, _, _ in users]
+    user_names = [privacy.text(target, user) for user, _, _ in users]
     st.markdown("**Sessions a user**, of the sample")
     left, right = st.columns(2, gap="medium")
     with left:
         st.plotly_chart(
             charts.bars(
-                [user or "(none)" for user in shown[:12]],
+                [user or "(none)" for user in user_names[:12]],
                 [n for _, n, _ in users[:12]],
                 dark=state.dark(),
             ),
@@ -136,7 +136,7 @@ def _users(target: Target, surveyed: Survey) -> None:
     with right:
         frame = pd.DataFrame(
             {
-                "user": [line(user, 80) for user in shown],
+                "user": [line(user, 80) for user in user_names],
                 "sessions of the sample": [n for _, n, _ in users],
                 "bytes": [size for _, _, size in users],
             }
