@@ -208,6 +208,7 @@ def view_choice(views: Iterable[_View], *, key: str) -> _View:
     return st.segmented_control(
         "View",
         names,
+        format_func=markdown,
         default=names[0],
         required=True,
         key=key,
