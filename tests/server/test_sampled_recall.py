@@ -214,38 +214,33 @@ def test_the_usual_sample_is_read_on_where_it_leaves_the_answer_open_and_a_numbe
     client: Client, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sample, "FEWEST", 150)
+    monkeypatch.setattr(sample, "GROWTH", 12)
+    monkeypatch.setattr("memdb.tuning.reference.MOST_EF", 500)  # the sweep's own last setting
     info, made = load(client, prefix), asked()
-    first = sweep(client, info, request(info, sample=150, ef_min=250, ef_max=500), made)
-    assert first.sampled is not None
+    some = request(info, sample=150, ef_min=250, ef_max=500)
+    first = sweep(client, info, some, made)
     best = max(first.points, key=lambda point: point.recall)
     assert best.estimate is not None
     hits = best.estimate.reference
     # Just what it would show, were it known what the reference misses.
     target = best.recall - (hits.mean - hits.low) - 1e-6
     assert best.low < target
-    open_ = request(info, sample=150, ef_min=250, ef_max=500, goal=Goal("recall", target))
-    kept_to = sweep(client, info, open_, made)
+    kept_to = sweep(client, info, replace(some, goal=Goal("recall", target)), made)
     assert kept_to.sampled is not None
     assert kept_to.sampled.drawn == 150
-    run = sweep(client, info, replace(open_, sample=USUAL), made)
+    run = sweep(client, info, replace(kept_to.request, sample=USUAL), made)
     assert run.sampled is not None
-    assert run.sampled.drawn in (600, COUNT)
-    said = f"A sample of 150 left open which setting meets the goal; {run.sampled.drawn:,} were read."
-    assert said in run.notes
+    assert run.sampled.drawn == COUNT
+    assert "A sample of 150 left open which setting meets the goal; 1,800 were read." in run.notes
     assert run.recommendation is not None
-    assert f"a sample of {run.sampled.drawn:,} " in run.recommendation.sentence
-    if run.sampled.reference_ef == 500:  # it is the sweep's own last setting, whose answers serve twice
-        last = run.point(500)
-        assert last is not None
-        assert last.estimate is not None
-        assert last.estimate.reference.mean == 1
-    whole = sweep(client, info, replace(open_, sample=0), made)
-    for point in run.points:
-        true = whole.point(point.ef_runtime)
-        if true is not None:
-            assert point.low - 0.01 <= true.recall <= point.high + 0.01
-            if run.sampled.drawn == COUNT:
-                assert point.recall == pytest.approx(true.recall, abs=1e-6)
+    assert "a sample of 1,800 " in run.recommendation.sentence
+    whole = sweep(client, info, replace(kept_to.request, sample=0), made)
+    for point, true in zip(run.points, whole.points, strict=True):
+        assert point.recall == pytest.approx(true.recall, abs=1e-6)
+        assert (point.low, point.high) == pytest.approx((true.low, true.high), abs=1e-6)
+    last = run.points[-1].estimate
+    assert last is not None
+    assert (run.sampled.reference_ef, last.reference.mean) == (500, 1)  # its answers serve twice
 
 
 # ---- bad input ---------------------------------------------------------------------------------------
