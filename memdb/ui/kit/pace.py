@@ -1,4 +1,4 @@
-"""How often pages that stay open draw themselves anew (`again`): all browsers take a bounded share of a core."""
+"""How often pages that stay open draw themselves anew (`again`): all browsers take a share of a core."""
 
 from __future__ import annotations
 
