@@ -17,7 +17,7 @@ from memdb.cli.output import print_json, print_table, say, write
 from memdb.cluster.client import Client, open_for_work
 from memdb.display import bytes_text, counted, duration, line, plain
 from memdb.errors import BadInput, NoEmbedder, NotFound
-from memdb.sessions import bulk, indexed, known, listing, messages, stored_vectors
+from memdb.sessions import bulk, indexed, known, listing, stored_vectors, times
 from memdb.sessions.bulk import Action
 from memdb.sessions.detect import Detected, detect
 from memdb.sessions.filters import SessionFilter
@@ -38,7 +38,7 @@ from memdb.settings import Settings
 
 def moment(text: str) -> datetime:
     """A time of ISO 8601; without a zone it is UTC."""
-    time = messages.moment(text)
+    time = times.moment(text)
     if time is None:
         raise argparse.ArgumentTypeError(f"'{text}' is no time, e.g. 2026-07-14 or 2026-07-14T10:30Z")
     return time

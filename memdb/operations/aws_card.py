@@ -118,24 +118,10 @@ def checklist(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetim
     """
     name = card.cluster.name
     update = f"aws memorydb update-cluster --region {card.cluster.region} --cluster-name {name}"
-    fewest = fewest_zones(card)
+    add_replicas = f"{update} --replica-configuration ReplicaCount={REPLICAS}"
     return (
-        checked(
-            "Replicas",
-            None if card.replicas is None else card.replicas >= REPLICAS,
-            "not available" if card.replicas is None else f"{card.replicas} a shard",
-            f"at least {REPLICAS} a shard",
-            "Add replicas: one can be promoted at once while another is replaced.",
-            f"{update} --replica-configuration ReplicaCount={REPLICAS}",
-        ),
-        checked(
-            "Zones",
-            None if fewest is None else fewest >= 2,
-            ", ".join(card.zones) or "not available",
-            "nodes of each shard in different zones",
-            "Add subnets of other zones to its subnet group, then replicas.",
-            f"{update} --replica-configuration ReplicaCount={REPLICAS}",
-        ),
+        enough_replicas(card, add_replicas),
+        several_zones(card, add_replicas),
         checked(
             "TLS",
             card.cluster.tls,
@@ -177,7 +163,7 @@ def checklist(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetim
     )
 
 
-def fewest_zones(card: Card) -> int | None:
+def _fewest_zones(card: Card) -> int | None:
     """Zones of the shard that lies in fewest; None where nodes are not told."""
     per_shard: dict[str, set[str]] = {}
     for node in card.nodes:
@@ -197,6 +183,41 @@ def newest(card: Card, snapshots: tuple[Snapshot, ...] | Absent, now: datetime) 
     name = f"{about.name}-{now:%Y%m%d-%H%M}"
     command = create_command(about.region, about.name, name, about.service)
     return checked("Newest snapshot", not warning, saw, wanted, warning, command)
+
+
+def enough_replicas(card: Card, fix: str) -> Check:
+    """Whether each shard has as many as the article wants.
+
+    Args:
+        card: the cluster.
+        fix: the command that adds them.
+    """
+    return checked(
+        "Replicas",
+        None if card.replicas is None else card.replicas >= REPLICAS,
+        "not available" if card.replicas is None else f"{card.replicas} a shard",
+        f"at least {REPLICAS} a shard",
+        "Add replicas: one can be promoted at once while another is replaced.",
+        fix,
+    )
+
+
+def several_zones(card: Card, fix: str) -> Check:
+    """Whether the nodes of each shard lie in different zones.
+
+    Args:
+        card: the cluster.
+        fix: the command that spreads them, once its subnet group has other zones.
+    """
+    fewest = _fewest_zones(card)
+    return checked(
+        "Zones",
+        None if fewest is None else fewest >= 2,
+        ", ".join(card.zones) or "not available",
+        "nodes of each shard in different zones",
+        "Add subnets of other zones to its subnet group, then replicas.",
+        fix,
+    )
 
 
 def daily_snapshots(card: Card, modify: str) -> Check:

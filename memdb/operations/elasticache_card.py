@@ -22,9 +22,10 @@ from memdb.operations.aws_card import (
     Node,
     checked,
     daily_snapshots,
-    fewest_zones,
+    enough_replicas,
     newest,
     quiet_window,
+    several_zones,
 )
 from memdb.operations.aws_session import Absent, ask, need, pages
 from memdb.operations.aws_snapshots import Snapshot
@@ -104,26 +105,14 @@ def checklist(
         f"aws elasticache modify-replication-group --region {about.region} --replication-group-id "
         f"{about.name} --apply-immediately"
     )
-    fewest = fewest_zones(card)
     return (
         _durability(card, needs, modify),
-        checked(
-            "Replicas",
-            None if card.replicas is None else card.replicas >= REPLICAS,
-            "not available" if card.replicas is None else f"{card.replicas} a shard",
-            f"at least {REPLICAS} a shard",
-            "Add replicas: one can be promoted at once while another is replaced.",
+        enough_replicas(
+            card,
             f"aws elasticache increase-replica-count --region {about.region} --replication-group-id "
             f"{about.name} --new-replica-count {REPLICAS} --apply-immediately",
         ),
-        checked(
-            "Zones",
-            None if fewest is None else fewest >= 2,
-            ", ".join(card.zones) or "not available",
-            "nodes of each shard in different zones",
-            "Add subnets of other zones to its subnet group, then replicas.",
-            f"{modify} --multi-az-enabled",
-        ),
+        several_zones(card, f"{modify} --multi-az-enabled"),
         checked(
             "Multi-AZ",
             card.multi_az,

@@ -19,7 +19,6 @@ from memdb.sessions.filters import SessionFilter
 from memdb.sessions.formats import Session
 from memdb.sessions.hashes import seconds
 from memdb.sessions.mapping import Format
-from memdb.sessions.messages import moment
 from memdb.sessions.size import memory_usage
 from memdb.sessions.strategy import (
     LARGEST_STEP,
@@ -33,6 +32,7 @@ from memdb.sessions.strategy import (
     Sieved,
 )
 from memdb.sessions.summaries import HISTORY_BYTES, VALUE_BYTES, SessionSummary
+from memdb.sessions.times import moment
 from memdb.vectors.index import IndexInfo
 
 CHUNK_BYTES = 4 * 2**20  # of histories in one round trip

@@ -15,10 +15,12 @@ from datetime import datetime
 from memdb.display import bytes_text, line
 from memdb.errors import BadInput
 from memdb.json_text import json_text
+from memdb.sessions.entries import conversation
 from memdb.sessions.hashes import VALUE_BYTES, StoredField, StoredHash
-from memdb.sessions.messages import conversation, moment, parsed
 from memdb.sessions.packed import unpacked
+from memdb.sessions.times import moment
 from memdb.sessions.turns import Other, Turn, turn_object
+from memdb.sessions.wrapped import parsed
 
 SESSION_PREFIX = "session:"
 USER_PREFIX = "user:"

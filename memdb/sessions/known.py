@@ -19,7 +19,9 @@ from memdb.sessions.mapping import (
     first,
     messages_at,
 )
-from memdb.sessions.messages import are_messages, is_conversation, is_entry, is_memory, is_message, parsed
+from memdb.sessions.memories import is_memory
+from memdb.sessions.messages import are_messages, is_conversation, is_entry, is_message
+from memdb.sessions.wrapped import parsed
 
 ARTICLE = Format(
     "article",

@@ -3,7 +3,7 @@
 A format says which keys are sessions (what they begin and end with, and a type), whether a key holds a whole
 session, some messages or one state of it, and by paths where things are. A path is `a.b[0].c`, with `[*]` for
 every entry of a list or value of an object; a text on the way that is JSON is read as what it says. Without
-paths for role and text a message is read by its shape, see `memdb.sessions.messages`.
+paths for role and text a message is read by its shape, see `memdb.sessions.entries`.
 """
 
 from __future__ import annotations
@@ -18,22 +18,16 @@ from typing import Any, Literal
 from memdb.cluster.keys import beginning, literal
 from memdb.display import line
 from memdb.errors import BadInput
+from memdb.sessions.entries import conversation, problems_told
+from memdb.sessions.exchanges import exchanges, is_exchange
 from memdb.sessions.formats import TURNS
-from memdb.sessions.messages import (
-    are_messages,
-    conversation,
-    exchanges,
-    is_entry,
-    is_exchange,
-    moment,
-    parsed,
-    problems_told,
-    time_in,
-)
+from memdb.sessions.messages import are_messages, is_entry
 from memdb.sessions.parts import as_json, parts_of
 from memdb.sessions.roles import ROLES
+from memdb.sessions.times import moment
 from memdb.sessions.transcripts import messages_in
 from memdb.sessions.turns import Other, Part, Text, Turn
+from memdb.sessions.wrapped import parsed, time_in
 
 Stored = Literal["hash", "list", "json", "string", "stream", "zset"]
 Holds = Literal["session", "message", "state"]

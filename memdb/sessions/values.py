@@ -13,12 +13,14 @@ from memdb.display import bytes_text, line
 from memdb.errors import EngineError, MemDBError
 from memdb.json_text import json_text
 from memdb.sessions.checkpoint import plain_state
+from memdb.sessions.entries import problems_told
 from memdb.sessions.hashes import VALUE_BYTES, StoredField, seconds
 from memdb.sessions.mapping import SEQUENCES, TYPES, Format, Stored
-from memdb.sessions.messages import is_entry, parsed, problems_told, time_in
+from memdb.sessions.messages import is_entry
 from memdb.sessions.number_types import guessed
 from memdb.sessions.packed import named, unpacked, wide_text
 from memdb.sessions.size import memory_usage
+from memdb.sessions.wrapped import parsed, time_in
 
 ENTRIES = 500  # of a list, the newest
 FIRST = 5  # of a list that is not read whole, the oldest: how it began

@@ -203,15 +203,7 @@ def _behind(target: Target, info: IndexInfo, choice: AssistantChoice, last: Exch
         parts.show_error(last.problem)
     for problem in last.context.problems:
         st.caption(f":material/report: {markdown(problem, 300)}")
-    view = st.segmented_control(
-        "View",
-        list(VIEWS),
-        default=VIEWS[0],
-        required=True,
-        key="assistant.view",
-        bind="query-params",
-        label_visibility="collapsed",
-    )
+    view = parts.view_choice(VIEWS, key="assistant.view")
     with parts.errors_shown(target):
         if view == VIEWS[1]:
             views.waterfall(target, last.context)

@@ -144,16 +144,7 @@ def right_side(target: Target, info: IndexInfo, request: MapRequest | MemDBError
         return
     map_view = MapView(target, info, map_)
     _head(map_view)
-    view = st.segmented_control(
-        "View",
-        list(VIEWS),
-        default=VIEWS[0],
-        required=True,
-        key="map.view",
-        bind="query-params",
-        wrap=True,
-        label_visibility="collapsed",
-    )
+    view = parts.view_choice(VIEWS, key="map.view")
     with parts.errors_shown(target):
         if view == "Quality":
             honesty.view(map_view)

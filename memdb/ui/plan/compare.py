@@ -52,16 +52,7 @@ def right_side(target: Target, choice: PlanChoice | MemDBError) -> None:
     except MemDBError as exc:
         parts.show_error(exc)
         st.caption("Nothing was calculated; what you typed is still there.")
-    view = st.segmented_control(
-        "View",
-        list(VIEWS),
-        default=VIEWS[0],
-        required=True,
-        key="compare.view",
-        bind="query-params",
-        wrap=True,
-        label_visibility="collapsed",
-    )
+    view = parts.view_choice(VIEWS, key="compare.view")
     with parts.errors_shown(target):
         if view == "Advisor":
             advisor_view()

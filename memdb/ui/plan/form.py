@@ -315,7 +315,7 @@ def _sessions() -> Sessions:
     )
     with st.expander("Parts of a session"):
         left, right = st.columns(2)
-        kept_turns = _whole(
+        without_ttl = _whole(
             left,
             "Without a time to live",
             sessions_given.kept,
@@ -358,7 +358,7 @@ def _sessions() -> Sessions:
             help="50: lengths lie evenly between half and one and a half of “Bytes each”. 0: all alike, "
             "rounded up to one step of the allocator; the interval then includes lengths that vary.",
         )
-    sessions = Sessions(rate, size, float(ttl), kept_turns, kind, key, fields, other, spread / 100)
+    sessions = Sessions(rate, size, float(ttl), without_ttl, kind, key, fields, other, spread / 100)
     if sessions.live:
         st.caption(f":material/forum: {markdown(counted(sessions.live, 'session'))} at any time")
     return sessions

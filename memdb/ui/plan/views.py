@@ -40,16 +40,7 @@ def right_side(target: Target, choice: PlanChoice | MemDBError) -> None:
     if sizing is not None:
         headline(sizing)
         live.strip(target, sizing)
-    view = st.segmented_control(
-        "View",
-        list(VIEWS),
-        default=VIEWS[0],
-        required=True,
-        key="plan.view",
-        bind="query-params",
-        wrap=True,
-        label_visibility="collapsed",
-    )
+    view = parts.view_choice(VIEWS, key="plan.view")
     with parts.errors_shown(target):
         if view == "Prices":
             prices.view()

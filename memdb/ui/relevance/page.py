@@ -63,15 +63,7 @@ def _right(target: Target, info: IndexInfo, request: Asked | Missing | MemDBErro
     evaluation = own.saved(cached.home(), run_id) if run_id is not None else None
     if evaluation is not None:
         views.headline(evaluation)
-    view = st.segmented_control(
-        "View",
-        list(VIEWS),
-        default="Comparison",
-        required=True,
-        key="relevance.view",
-        bind="query-params",
-        label_visibility="collapsed",
-    )
+    view = parts.view_choice(VIEWS, key="relevance.view")
     with parts.errors_shown(target):
         if view == "Runs":
             runs.runs_view()

@@ -37,16 +37,7 @@ def results(target: Target, info: IndexInfo, choice: SearchChoice) -> None:
     nearest = search_view.titles.get(result.keys[0], "") if result.keys else ""
     remember(info, choice, result.took_ms, nearest)
     _headline(search_view)
-    view = st.segmented_control(
-        "View",
-        list(VIEWS),
-        default="Table",
-        required=True,
-        key="search.view",
-        bind="query-params",
-        wrap=True,
-        label_visibility="collapsed",
-    )
+    view = parts.view_choice(VIEWS, key="search.view")
     with parts.errors_shown(target):
         if not result.keys and view not in {"Code and link", "Side by side"}:
             _nothing(search_view)

@@ -29,16 +29,7 @@ def results(target: Target, info: IndexInfo, choice: SearchChoice) -> None:
         nearest = title_of(got.fields[0], got.keys[0], info) if got.keys else ""
         remember(info, choice, got.took_ms, nearest)
         _headline(choice, got)
-        view = st.segmented_control(
-            "View",
-            list(VIEWS),
-            default="Table",
-            required=True,
-            key="search.view",
-            bind="query-params",
-            wrap=True,
-            label_visibility="collapsed",
-        )
+        view = parts.view_choice(VIEWS, key="search.view")
         if view == "Side by side":
             side_by_side(target, info, choice)
         elif view == "Code and link":

@@ -38,15 +38,7 @@ def row(target: Target) -> tuple[View, Format, Detected]:
     usual = ARTICLE.token if ARTICLE.token in counts or not counts else next(iter(counts))
     tokens = sorted(offered, key=lambda t: (t != usual, -counts.get(t, 0), t))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        view = st.segmented_control(
-            "View",
-            VIEWS,
-            default="Sessions",
-            required=True,
-            key=VIEW,
-            bind="query-params",
-            label_visibility="collapsed",
-        )
+        view = parts.view_choice(VIEWS, key=VIEW)
         st.space("stretch")
         token = st.selectbox(
             "Stored as",
