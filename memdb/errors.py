@@ -5,11 +5,13 @@ MemDBError                  .hint says what to do
 │   └── MalformedReply      what came is no reply, or none to this command
 ├── ServiceUnreachable      no answer from another service than the server: an embedding endpoint, Bedrock
 ├── Busy                    the server answers, but not yet (loading, index building)
+│   └── SilentShard         a shard does not answer: nothing is told of all of them
 ├── LoginFailed             a password is missing or wrong, or the user may not do this
 │   └── NotAllowed          logged in, but the ACL does not allow this
 ├── EngineError             the server said no
 │   ├── UnknownIndex        .name
 │   ├── UnsupportedFeature  .feature
+│   ├── WrongType           the key holds another type of value than the command is for
 │   ├── Throttled           .after_s; a service wants fewer calls, or fails for the moment
 │   └── RejectedQuery       .reply
 ├── BudgetSpent             heavy work reached a bound of its budget
@@ -23,6 +25,7 @@ MemDBError                  .hint says what to do
 │   │   └── NoVectorField   the index has none at all
 │   ├── NoEmbedder          .dimension; nothing says which model made an index's vectors
 │   ├── TextTooLong         a text has more than a model takes
+│   ├── UnderWay            another process does the same just now; its result will serve
 │   └── OutOfRange          .name, .value, .low, .high
 ├── NotFound                .key
 ├── BadSettings             an environment variable, option or URL does not parse

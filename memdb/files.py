@@ -1,4 +1,5 @@
-"""The files under MEMDB_HOME: one way to read them, one to write them.
+"""The files under MEMDB_HOME: one way to read them, one to write them; databases of SQLite and what an engine
+itself writes apart.
 
 Whatever lies there may be damaged, huge, a link, a pipe, or of another program. A file is read up to a bound,
 into a type, or it is set aside under another name, told in `NOTICES`, and the work goes on without it.

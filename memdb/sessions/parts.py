@@ -1,8 +1,8 @@
 """A message's content as parts, whatever library wrote it: told by shape, not by the library's name.
 
 Content is a text, a list of blocks, or an object with such a list. A block says what it is by a field
-(`type`, `block_type`, `part_kind`, `content_type`, `$type`, `kind`) or by the name of the only field that it
-has (`toolUse`, `functionCall`, `inline_data`). What is none of these is kept as the JSON it is.
+(`type`, `block_type`, `part_kind`, `content_type`, `$type`, `kind`, `_type`) or by the name of the only field
+that it has (`toolUse`, `functionCall`, `inline_data`). What is none of these is kept as the JSON it is.
 """
 
 from __future__ import annotations

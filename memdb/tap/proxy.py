@@ -1,6 +1,7 @@
 """The tap: it stands between an application and its server, and passes every byte as it came.
 
-One thread and one loop for all connections: a byte goes on before anything else is done with it. What went on
+One thread and one loop for the bytes of all connections (others dial): a byte goes on before anything else is
+done with it. What went on
 is read a moment later, many pieces at once: who was just woken often runs on this processor, and waits until
 it is free. Nobody logs in here; the application does, with its own words.
 """

@@ -11,6 +11,7 @@ from typing import get_args
 
 import pytest
 
+from memdb import errors
 from memdb.cluster import dialects
 from tests.unit.source import nodes, tree
 
@@ -285,6 +286,16 @@ def test_the_guide_names_the_rooms_that_are_there() -> None:
         assert (ROOT / name).exists(), name
     alone = {path.stem for path in (ROOT / "memdb").glob("*.py")} - {"__init__", "__main__"}
     assert set(re.findall(r"`(\w+)`", guide.split("Files directly in")[1].split("## ")[0])) == alone
+
+
+def test_the_tree_of_errors_is_whole() -> None:
+    above: list[str] = []
+    bases: dict[str, str] = {}
+    for indent, name in re.findall(r"^((?:[│├└─ ]{4})*)([A-Z]\w+)  ", errors.__doc__ or "", re.M):
+        above = [*above[: len(indent) // 4], name]
+        bases[name] = above[-2] if len(above) > 1 else "Exception"
+    classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.MemDBError)]
+    assert bases == {c.__name__: c.__bases__[0].__name__ for c in classes}
 
 
 def test_a_text_of_digits_becomes_a_number_in_one_place() -> None:
