@@ -620,6 +620,10 @@ def _both(client: Client, options: argparse.Namespace) -> bool:
         f"{len(made_of[0].nearer.rows):,} of the sample nearer",
         flush=True,
     )
+    if made_of[0].ef == request.ef_max:
+        every = load.questions(client, info, request, asked.vectors, request.ef_max, k=K, condition="*")
+        again = _measured(client, lambda: list(load.answers(client, every, lambda more: None)))
+        print(f"  of it about {duration(again[1])} are searches that the sweep of a full run makes as well")
     full = _measured(client, lambda: truth.truth(client, info, "v", asked, K))
     truth.forget()
     print(f"  full:    {bytes_text(full[0])}, {duration(full[1])}")
