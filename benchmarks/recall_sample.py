@@ -231,7 +231,7 @@ def _coverage(options: argparse.Namespace, folder: Path) -> bool:
     }
     print(json.dumps(summary))
     return bool(
-        all(abs(c - 0.95) <= GOAL_COVER for c in cover)
+        all(round(abs(c - 0.95), 4) <= GOAL_COVER for c in cover)
         and all(w <= GOAL_WIDTH for w in widths)
         and (not steps[1] or steps[0] / steps[1] >= GOAL_STEPS)
     )
