@@ -106,15 +106,15 @@ class Catalogue:
         Raises:
             BadInput: a price is no finite number or negative.
         """
-        kept = [p for p in self.prices if not (p.region == region and p.id in values)]
+        prices = [p for p in self.prices if not (p.region == region and p.id in values)]
         units = {p.id: p.unit for p in self.prices}
         for price_id, value in values.items():
             if value is not None:
                 number(f"The price of {price_id}", value, 0, 1e9)
-                kept.append(
+                prices.append(
                     Price(price_id, value, units.get(price_id, ""), region, CURRENCY, "yours", "you", "")
                 )
-        return replace(self, prices=tuple(kept))
+        return replace(self, prices=tuple(prices))
 
 
 def load() -> Catalogue:

@@ -102,11 +102,11 @@ def choose(
     nodes = [n for n in catalogue.of(service) if n.search and (not families or n.family in families)]
     priced = [(n, p) for n in nodes if (p := catalogue.find(f"{service}/{n.name}/{flavour}", region))]
     if not priced:
-        known = [r for r in catalogue.regions() if _has_nodes(catalogue, service, flavour, r)]
+        regions = [r for r in catalogue.regions() if _has_nodes(catalogue, service, flavour, r)]
         return Choices(
             (),
             f"There are no prices of {_TITLES[service]} nodes for {flavour} in {region}.",
-            (f"Regions with them: {', '.join(known)}.", "Enter a price, or refresh from AWS."),
+            (f"Regions with them: {', '.join(regions)}.", "Enter a price, or refresh from AWS."),
         )
     options = []
     for node, price in priced:
