@@ -200,7 +200,7 @@ def _modelled(info: IndexInfo, shape: Shape, base: Profile, strings: set[tuple[o
         info: the index.
         shape: its documents.
         base: the built-in profile.
-        held: what is held of the documents of others; this index's are added.
+        strings: what is held of the documents of others; this index's are added.
 
     Raises:
         OutOfRange: a dimension or M beyond what the model knows.

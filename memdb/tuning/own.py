@@ -154,7 +154,7 @@ def questions(
         )
         commands |= {row: (alike.made, blob) for row, blob in zip(rows, alike.blobs, strict=True)}
     ordered = [commands[row] for row in sorted(commands)]
-    return Questions(ordered[0][0], tuple(blob for _, blob in ordered), tuple(made for made, _ in ordered))
+    return Questions(ordered[0][0], tuple(blob for _, blob in ordered), tuple(shape for shape, _ in ordered))
 
 
 def score(

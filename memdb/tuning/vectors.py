@@ -18,8 +18,8 @@ State = tuple[object, ...]
 Blocks = tuple[Block, ...]
 
 
-def _bytes(kept: Blocks) -> int:
-    return sum(block.vectors.nbytes for block in kept)
+def _bytes(held_blocks: Blocks) -> int:
+    return sum(block.vectors.nbytes for block in held_blocks)
 
 
 _kept: Kept[Blocks] = Kept(32, KEPT_BYTES, _bytes)
@@ -59,9 +59,9 @@ def documents(
 
     At most KEPT_BYTES are kept over all indexes; an index that is larger is read each time.
     """
-    known = at_hand(client, info, field, condition)
-    if known is not None:
-        yield from known
+    stored = at_hand(client, info, field, condition)
+    if stored is not None:
+        yield from stored
         return
     gathered: list[Block] | None = []
     size = 0

@@ -92,12 +92,12 @@ def saved(run_id: str) -> Run:
         NotFound: there is none of this id, or it is of a closed target.
         BadInput: its files are damaged.
     """
-    known = next((entry for entry in listed(cached.home()) if entry.id == run_id), None)
-    size, title = (known.size_bytes, known.title) if known else (0, "")
-    kept = run(cached.home(), run_id, size, title)
-    if not targets.may_see(kept.target):  # the id may come from a link
+    listed_entry = next((entry for entry in listed(cached.home()) if entry.id == run_id), None)
+    size, title = (listed_entry.size_bytes, listed_entry.title) if listed_entry else (0, "")
+    run_kept = run(cached.home(), run_id, size, title)
+    if not targets.may_see(run_kept.target):  # the id may come from a link
         raise NotFound(run_id, "saved run")
-    return kept
+    return run_kept
 
 
 def forget() -> None:

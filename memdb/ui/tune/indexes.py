@@ -38,9 +38,9 @@ def draw(target: Target) -> None:
 def _draw(target: Target, info: IndexInfo) -> None:
     left, right = st.columns([1, 2.4], gap="medium")
     with left:
-        asked = left_side(target, info)
+        request = left_side(target, info)
     with right:
-        right_side(target, info, asked)
+        right_side(target, info, request)
 
 
 def base_name(target: Target, chosen: str | None) -> str | None:
@@ -95,10 +95,10 @@ def right_side(target: Target, base: IndexInfo, request: SweepRequest | None) ->
         )
     measured = [c for c in every if c.run is not None and c.run.points]
     if 1 < len(every) != len(measured) and not running:
-        left = f"{len(every) - len(measured)} of {counted(len(every), 'index', 'indexes')}"
+        missing = f"{len(every) - len(measured)} of {counted(len(every), 'index', 'indexes')}"
         parts.empty(
             "Which index is worth its memory?",
-            f"Not measured with these settings: {markdown(left)}. “Measure all” asks every index the same "
+            f"Not measured with these settings: {markdown(missing)}. “Measure all” asks every index the same "
             "queries and times them in turn. Then this page says in a sentence which index gains how much "
             "recall, for how much memory and time.",
             ":material/balance:",
