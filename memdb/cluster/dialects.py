@@ -431,13 +431,16 @@ def explain_refusal(reply: str, command: tuple[object, ...] = ()) -> MemDBError:
     return EngineError(f"The server refused {name or 'the command'}: {message}.", "")
 
 
+_NEGATED = re.compile(r"-\s*[@(]")
+
+
 def _query_hint(reply: str, command: tuple[object, ...]) -> str:
     """What to look at, by the words of a refusal."""
     if "blob size" in reply:
         return "Give a vector of the field's dimension and type."
     if "must be" in reply or "invalid range" in reply:
         return "Choose a value within these limits."
-    if "`-`" in reply and any("-@" in _text(query) for query in command[2:3]):
+    if "`-`" in reply and any(_NEGATED.search(_text(query)) for query in command[2:3]):
         return "If the engine knows no negation, as MemoryDB does not: list the values that should match."
     return "Check the filter's field names, brackets and escapes."
 

@@ -170,6 +170,26 @@ def left_open(points: Sequence[EfPoint], goal: Goal, uncertainty: Uncertainty = 
     return any(unseen.surely(p.recall, goal.confidence, uncertainty) >= goal.value for p in below)
 
 
+def hidden(points: Sequence[EfPoint], goal: Goal, uncertainty: Uncertainty = CERTAIN) -> bool:
+    """Whether a cheaper setting would be shown to meet a recall, were it known what the reference misses.
+
+    Then a larger sample may show it. `uncertainty` is that of the queries.
+    """
+    if goal.kind != "recall":
+        return False
+    best = chosen(points, goal)
+    for point in points:
+        made = point.estimate
+        if made is None or (best is not None and point.ef_runtime >= best.ef_runtime):
+            continue
+        hits = made.reference
+        low = made.recall.mean - (hits.mean - hits.low)
+        known = unseen.widened(replace(made.recall, low=low), goal.confidence, uncertainty)
+        if known.low >= goal.value:
+            return True
+    return False
+
+
 def recommend(
     points: Sequence[EfPoint],
     request: SweepRequest,

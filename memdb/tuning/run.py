@@ -22,6 +22,7 @@ Ranks = NDArray[np.int16]
 Counts = NDArray[np.int16]
 GoalKind = Literal["recall", "p99_ms"]
 _MADE = Unseen()
+USUAL = -1  # of `SweepRequest.sample`
 CONCURRENCY = 8  # clients at once, where nobody says otherwise
 
 
@@ -60,8 +61,9 @@ class SweepRequest:
     concurrency: tuple[int, ...] = (CONCURRENCY,)  # clients at once, for the throughput; () measures none
     source: Source = _MADE  # of the queries
     budget_qps: float | None = None  # at most so many queries a second; then no throughput is measured
-    # Documents that recall is estimated from. 0: none, all are read. None: all, or as many as are usual where
-    # all are more than the target's budget allows.
+    # Documents that recall is estimated from. 0: none, all are read. USUAL: as many as are usual, and more
+    # where these leave open which setting meets a recall. None: all, or USUAL where all are more than the
+    # target's budget allows.
     sample: int | None = None
 
     @property

@@ -21,13 +21,13 @@ import numpy as np
 from memdb import array_files, files
 from memdb.cluster import replies
 from memdb.cluster.client import Client
-from memdb.display import percent
+from memdb.display import counted, percent
 from memdb.errors import BadInput, BudgetSpent, DamagedFile, NotAllowed, NotKept
 from memdb.jobs import Report, silent
 from memdb.tuning import source, vectors
 from memdb.tuning.decide import POINTS
 from memdb.tuning.packing import packed, unpacked
-from memdb.tuning.run import Run, SweepRequest
+from memdb.tuning.run import USUAL, Run, SweepRequest
 from memdb.tuning.source import COUNT
 from memdb.vectors import chance, read
 from memdb.vectors.evidence import Drawing, Evidence, Kept, from_arrays, holds
@@ -43,6 +43,7 @@ Way = Literal["listed", "drawn"]
 SHARE = 0.02  # of the documents, where nobody says otherwise: within FEWEST and MOST
 FEWEST, MOST = 20_000, 200_000
 LEAST = 100  # below, nothing can be said of the rest
+GROWTH = 4  # times a sample that leaves open which setting meets a recall, up to MOST
 KEPT_FILES = 8
 KEPT_BYTES = 2 * 2**30
 KEPT_MEMORY = 256 * 2**20
@@ -130,7 +131,8 @@ def sampled(
     """
     if count < LEAST:
         raise BadInput(
-            f"A sample of {count:,} documents says nothing about the rest.", f"Take at least {LEAST:,}."
+            f"A sample of {counted(count, 'document')} says nothing about the rest.",
+            f"Take at least {LEAST:,}.",
         )
     known = _known(client, info, field, count, seed, condition, home)
     if known is not None:
@@ -185,12 +187,12 @@ def chosen(
     if request.sample == 0:
         return None
     documents = matching(client, info, request.condition)
-    if request.sample is None:
-        if not too_many(client, documents, request, queries):
+    if request.sample in (None, USUAL):
+        if request.sample is None and not too_many(client, documents, request, queries):
             return None
         count = within(client, documents, request, queries)
     else:
-        count = request.sample
+        count = request.sample or 0
     if documents and LEAST <= count >= documents:
         return None
     return sampled(
@@ -204,6 +206,37 @@ def chosen(
         home=home,
         report=report,
     )
+
+
+def larger(
+    client: Client,
+    info: IndexInfo,
+    request: SweepRequest,
+    sample: Sample,
+    *,
+    home: Path | None = None,
+    report: Report = silent,
+) -> Sample | None:
+    """GROWTH times as many documents, beginning with these; None where no more are there or affordable.
+
+    Args:
+        client: where the index is.
+        info: the index.
+        request: of the sweep.
+        sample: what was read so far.
+        home: MEMDB_HOME.
+        report: progress.
+
+    Raises:
+        MemDBError: the server does not answer.
+    """
+    have = len(sample.keys)
+    count = min(GROWTH * have, sample.documents, max(MOST, have))
+    if count <= have or sample.way != "listed" or not lists(client, sample.documents, count):
+        return None
+    condition = request.condition
+    made = sampled(client, info, request.field, count, sample.seed, condition, home=home, report=report)
+    return made if len(made.keys) > have else None
 
 
 def too_many(client: Client, documents: int, request: SweepRequest, queries: int = COUNT) -> bool:

@@ -25,8 +25,9 @@ from memdb.tuning import decide, load, own, unseen
 from memdb.tuning.checks import checked
 from memdb.tuning.estimate import Nearer, estimates
 from memdb.tuning.plan import QueryPlan, plan
-from memdb.tuning.reference import Reference, reference
+from memdb.tuning.reference import Reference, enlarged, reference
 from memdb.tuning.run import (
+    USUAL,
     AsAsked,
     Beside,
     Definition,
@@ -39,7 +40,7 @@ from memdb.tuning.run import (
     SweepRequest,
     Truth,
 )
-from memdb.tuning.sample import Sample, chosen
+from memdb.tuning.sample import Sample, chosen, larger
 from memdb.vectors import distance, shards
 from memdb.vectors.anew import Watched
 from memdb.vectors.filters import Condition
@@ -136,7 +137,12 @@ class _State:
     queries: Queries
     truth: Truth
     points: Mapping[int, EfPoint]  # by EF_RUNTIME; rows of each follow `queries`
-    nearer: Nearer | None = None  # of a sampled run: what the reference in the place of `truth` misses
+    reference: Reference | None = None  # of a sampled run: it stands in the place of `truth`
+
+    @property
+    def nearer(self) -> Nearer | None:
+        """What the reference misses."""
+        return None if self.reference is None else self.reference.nearer
 
     def with_point(self, point: EfPoint) -> _State:
         return replace(self, points={**self.points, point.ef_runtime: point})
@@ -154,7 +160,7 @@ class _Sweep:
         home: Path | None = None,
         sample: Sample | None = None,
     ) -> None:
-        self.sample, self.reference_ef = sample, 0
+        self.sample = sample
         self.params = info.vector_field(request.field)[1]
         self.under = Membership(client, info, request.condition)
         self.client, self.info = client, info
@@ -185,8 +191,9 @@ class _Sweep:
         self.state = self._known(self.state)
         exact = self.state.truth
         if request.sample and self.sample is None:
+            size = "" if request.sample == USUAL else f" of {request.sample:,}"
             self.notes.append(
-                f"A sample of {request.sample:,} was asked for; {matching:,} documents match: all were read, "
+                f"A sample{size} was asked for; {matching:,} documents match: all were read, "
                 "and recall is measured, not estimated."
             )
         if self.sample is not None:
@@ -250,26 +257,25 @@ class _Sweep:
         """The queries as the index receives them: rounded to its type, which the exact answer then is of."""
         return replace(queries, vectors=distance.as_sent(queries.vectors, self.params.type))
 
-    def _known(self, state: _State) -> _State:
-        """The same with its exact answer, or with the reference in its place."""
+    def _known(self, state: _State, earlier: Reference | None = None) -> _State:
+        """The same with its exact answer, or with the reference in its place.
+
+        `earlier` is that of queries which these begin with.
+        """
         if self.sample is None:
             return replace(state, truth=self._exact(state.queries))
-        made = self._reference(state.queries)
-        self.reference_ef = made.ef
-        return replace(state, truth=made.truth, nearer=made.nearer)
-
-    def _reference(self, queries: Queries) -> Reference:
-        assert self.sample is not None  # noqa: S101  # asked of a sampled run alone
-        return reference(
+        made = reference(
             self.client,
             self.info,
             self.state.request,
-            queries,
+            state.queries,
             self.sample,
             self.under,
             report=self.report,
             pace=self.pace,
+            earlier=earlier,
         )
+        return replace(state, truth=made.truth, reference=made)
 
     def _exact(self, queries: Queries) -> Truth:
         request, info = self.state.request, self.info
@@ -297,10 +303,12 @@ class _Sweep:
         for ef in first:
             self._cost(ef)
         self._refine(steps)
+        self._enlarge(steps)
         open_ = decide.left_open(tuple(self.state.points.values()), request.goal, queries.uncertainty)
         if more is not None and open_:
             self._ask_more(more)
             self._refine(steps)
+            self._enlarge(steps)
         self._slowed()
         self.report("Measuring", self.total, self.total)
 
@@ -330,6 +338,36 @@ class _Sweep:
             self._recall(ef)
             self._cost(ef)
 
+    def _enlarge(self, steps: tuple[int, ...]) -> None:
+        """A larger sample as long as this one leaves open which setting meets a recall.
+
+        Where it came with RANDOMKEY the budget is short, and another would not begin with it.
+        """
+        before = self.sample
+        while self.sample is not None and self.state.request.sample in (None, USUAL):
+            state, sample = self.state, self.sample
+            assert state.reference is not None  # noqa: S101  # of a sampled run it is known
+            goal, unsure = state.request.goal, state.queries.uncertainty
+            if not decide.hidden(tuple(state.points.values()), goal, unsure):
+                break
+            wider = larger(self.client, self.info, state.request, sample, home=self.home, report=self.report)
+            if wider is None:
+                break
+            known = enlarged(
+                self.client, self.info, state.request, state.queries, wider, self.under, state.reference
+            )
+            self.sample = wider
+            state = replace(state, truth=known.truth, reference=known)
+            points = {ef: self._with_recall(state, point) for ef, point in state.points.items()}
+            self.state = replace(state, points=points)
+            self._refine(steps)
+        if before is not None and self.sample is not None and self.sample is not before:
+            self.notes.append(
+                f"A sample of {len(before.keys):,} left open which setting meets the goal; "
+                f"{len(self.sample.keys):,} were read."
+            )
+            self._keep()
+
     def _ask_more(self, more: Callable[[int], Queries]) -> None:
         """Further queries at every EF measured so far; the ones asked already are not asked again."""
         earlier = self.state
@@ -337,7 +375,8 @@ class _Sweep:
         queries = self._sent(more(MORE * before))
         if len(queries) <= before or not np.array_equal(queries.vectors[:before], earlier.queries.vectors):
             return
-        wider = self._known(_State(replace(earlier.request, source=queries.source), queries, _NO_TRUTH, {}))
+        wider = _State(replace(earlier.request, source=queries.source), queries, _NO_TRUTH, {})
+        wider = self._known(wider, earlier.reference)
         self.total = self.done + len(earlier.points) * (len(queries) - before)
         # What is kept has the same rows at every point: the state changes when all are measured.
         for ef in sorted(earlier.points):
@@ -398,13 +437,11 @@ class _Sweep:
         """The recall at one EF, None: at each query's own; rows that `earlier` has are taken from it."""
         began = time.monotonic()
         first = len(earlier.recalls) if earlier else 0
-        asked = self._questions(state, ef, first)
-        got = load.answers(self.client, asked, self._progress, budget_qps=self.pace)
         came = own.score(
             self.client,
             self.info,
             state.request,
-            [answer for some in got for answer in some],
+            self._answers(state, ef, first),
             state.queries,
             state.truth,
             self.under,
@@ -438,6 +475,10 @@ class _Sweep:
                 outside=np.concatenate([earlier.outside, came.outside]),
                 took_s=earlier.took_s + point.took_s,
             )
+        return self._with_recall(state, point)
+
+    def _with_recall(self, state: _State, point: EfPoint) -> EfPoint:
+        """A point with its recall and interval, of what its queries got."""
         if self.plan is not None and self.plan.exact and decide.all_exact([point]):
             return replace(point, recall=1.0, low=1.0, high=1.0)  # by how it runs, not by these queries
         goal, unsure = state.request.goal, state.queries.uncertainty
@@ -483,6 +524,17 @@ class _Sweep:
             )
         )
         self._keep()
+
+    def _answers(self, state: _State, ef: int | None, first: int) -> list[load.Answer]:
+        """What the index returns to the queries from `first` on; the reference's answers serve twice."""
+        known = state.reference
+        if known is not None and known.answers and ef == known.ef:
+            answers = list(known.answers[first:])
+            self._progress(len(answers))
+            return answers
+        asked = self._questions(state, ef, first)
+        got = load.answers(self.client, asked, self._progress, budget_qps=self.pace)
+        return [answer for some in got for answer in some]
 
     def _questions(self, state: _State, ef: int | None, first: int = 0) -> load.Questions:
         return own.questions(self.client, self.info, state.request, state.queries, ef, first)
@@ -570,7 +622,7 @@ class _Sweep:
             sample.way,
             sample.seed,
             sample.kept,
-            self.reference_ef,
+            0 if state.reference is None else state.reference.ef,
             whole.unseen,
             len(np.unique(nearer.rows)),
         )

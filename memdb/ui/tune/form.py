@@ -13,7 +13,7 @@ from memdb.errors import BadInput, MemDBError
 from memdb.tuning import cost
 from memdb.tuning import sample as samples
 from memdb.tuning.queries import FILE_TYPES
-from memdb.tuning.run import CONCURRENCY, Goal, SweepRequest
+from memdb.tuning.run import CONCURRENCY, USUAL, Goal, SweepRequest
 from memdb.tuning.source import COUNT, Documents, File, Repeated, Selected, Source, Texts, Unseen
 from memdb.tuning.store import Listed
 from memdb.ui.kit import cached, filter_form, model, state, taps
@@ -105,7 +105,7 @@ def _documents(target: Target, info: IndexInfo, asked: SweepRequest, matching: i
         help="Of a sample recall is estimated, with an interval. Automatic reads all documents, or a sample "
         "where all are more than the budget of keys allows.",
     )
-    count = samples.usual(documents)
+    usual = count = samples.usual(documents)
     if by == "Sample":
         typed = st.number_input(
             "How many documents",
@@ -114,7 +114,8 @@ def _documents(target: Target, info: IndexInfo, asked: SweepRequest, matching: i
             step=1_000,
             key="recall.sample",
             bind="query-params",
-            help="More make the interval narrower.",
+            help="More make the interval narrower. Of the number that stands here more are read where they "
+            "leave open which setting is the cheapest.",
         )
         count = int(typed or count)
         if count >= documents:
@@ -137,7 +138,7 @@ def _documents(target: Target, info: IndexInfo, asked: SweepRequest, matching: i
                 f"All: {markdown(whole.words)}.  \nA sample: {markdown(some.words)}. "
                 f"Before the sweep, at this server's rate."
             )
-    return {"All": 0, "Sample": count}.get(by or "")
+    return {"All": 0, "Sample": USUAL if count == usual else count}.get(by or "")
 
 
 def _vector_field(info: IndexInfo) -> tuple[str, VectorParams]:
