@@ -37,7 +37,7 @@ def sessions_of(client: Client) -> ReadSessions | None:
     if not of_survey.seen:
         return None
     lives = [s.ttl_s for s in of_survey.seen if s.ttl_s is not None]
-    expiring, endless = (round(n * of_survey.factor) for n in (len(lives), len(survey_.seen) - len(lives)))
+    expiring, endless = (round(n * of_survey.factor) for n in (len(lives), len(of_survey.seen) - len(lives)))
     ttl = next((t for t in TTLS_S if t >= max(lives, default=0)), TTLS_S[-1])
     keys = [s.key for s in of_survey.seen if s.size_bytes <= LARGEST][:READ]
     weighed = [w for reply in client.pipeline([("HGETALL", k) for k in keys]) if (w := _weighed(reply))]
