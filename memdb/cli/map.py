@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from memdb import export
 from memdb.cli.arguments import OnIndex, amount, count
 from memdb.cli.options import option
-from memdb.cli.output import Bar, print_json, print_table, say
+from memdb.cli.output import ProgressBar, print_json, print_table, say
 from memdb.cluster.client import open_for_work
 from memdb.display import line
 from memdb.errors import BadInput
@@ -120,7 +120,7 @@ class Map(OnIndex):
         request = self.request
         if self.against or self.since:
             return self._two(settings, request, path)
-        with open_for_work(self.find(settings)) as client, Bar() as bar:
+        with open_for_work(self.find(settings)) as client, ProgressBar() as bar:
             info = index_info(client, self.index)
             new_map = run.make(client, info, request, home=settings.home, report=bar.report)
         about: dict[str, object] = {
@@ -147,7 +147,7 @@ class Map(OnIndex):
             raise BadInput("Both --against and --since are given.", "Give one of them.")
         if self.dimensions != _DEFAULT.dimensions:
             raise BadInput("Two on one map are drawn in 2-D.", "Leave --dimensions out.")
-        with open_for_work(self.find(settings)) as client, Bar() as bar:
+        with open_for_work(self.find(settings)) as client, ProgressBar() as bar:
             info = index_info(client, self.index)
             if self.since:
                 before = two.earlier(client, settings.home, request, self.since)

@@ -31,7 +31,7 @@ HOUR_S, DAY_S = 3_600, 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class TotalEstimate:
     """A total, and half of its 95 % interval from sampling alone; None where one key cannot tell it."""
 
     total: float
@@ -93,17 +93,17 @@ class Drawn:
 # ---- pure --------------------------------------------------------------------------------------------
 
 
-def estimate(values: Sequence[float], population: int) -> Estimate:
+def estimate(values: Sequence[float], population: int) -> TotalEstimate:
     """Total over `population` keys of which `values` is a random sample without replacement.
 
     Student's t with the correction for a finite population; exact where the sample is all of it.
     """
     n = len(values)
     if not n:
-        return Estimate(0.0, 0.0 if population == 0 else None)
+        return TotalEstimate(0.0, 0.0 if population == 0 else None)
     # Keys that expired since they were counted make the sample larger than what is left, never smaller.
     mean = sum(values) / n
-    return Estimate(mean * max(n, population), intervals.total_within(values, population))
+    return TotalEstimate(mean * max(n, population), intervals.total_within(values, population))
 
 
 def belongs(info: IndexInfo, name: bytes, kind: str | None) -> bool:

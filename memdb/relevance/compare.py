@@ -22,7 +22,7 @@ MUCH_UNJUDGED = 0.2  # a difference of so much of the hits may itself make a set
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class MeanDifference:
     """By how much one setting's mean exceeds another's, over the same questions."""
 
     first: int  # places of the settings
@@ -64,7 +64,7 @@ def mean(run: Evaluation, setting: int, measure: str = "ndcg") -> Interval:
     return intervals.mean(values(run, setting, measure), run.request.confidence)
 
 
-def difference(run: Evaluation, first: int, second: int, measure: str = "ndcg") -> Difference:
+def difference(run: Evaluation, first: int, second: int, measure: str = "ndcg") -> MeanDifference:
     """The second setting less the first, paired.
 
     All pairs of settings hold together with the request's confidence (Bonferroni), so that the best may be
@@ -73,10 +73,10 @@ def difference(run: Evaluation, first: int, second: int, measure: str = "ndcg") 
     pairs = math.comb(len(run.answers), 2)
     confidence = 1 - (1 - run.request.confidence) / pairs
     a, b = (values(run, place, measure) for place in (first, second))
-    return Difference(first, second, measure, intervals.paired(b, a, confidence))
+    return MeanDifference(first, second, measure, intervals.paired(b, a, confidence))
 
 
-def differences(run: Evaluation, measure: str = "ndcg") -> tuple[Difference, ...]:
+def differences(run: Evaluation, measure: str = "ndcg") -> tuple[MeanDifference, ...]:
     """Of every pair, the earlier named setting as the base."""
     return tuple(difference(run, a, b, measure) for a, b in combinations(range(len(run.answers)), 2))
 
@@ -195,7 +195,7 @@ def _few(count: int) -> str:
     return f" {counted(count, 'question')} cannot say much; judge more." if count < ENOUGH else ""
 
 
-def _needed(run: Evaluation, leading: int, others: Sequence[Difference]) -> str:
+def _needed(run: Evaluation, leading: int, others: Sequence[MeanDifference]) -> str:
     """About how many questions would show a difference of the size that was seen."""
     still = [each for each in others if not each.clear and each.interval.mean > 0]
     if not still:
@@ -222,7 +222,7 @@ def _unjudged(run: Evaluation, leading: int) -> str:
 __all__ = [
     "MEASURES",
     "Diffed",
-    "Difference",
+    "MeanDifference",
     "best",
     "conclusion",
     "diff",

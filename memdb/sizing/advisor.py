@@ -192,7 +192,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ServiceDifference:
     """Where the two durable services that speak Redis differ, each with what is known and its date."""
 
     about: str
@@ -226,7 +226,7 @@ def advise(yes: Iterable[str]) -> Advice:
     return Advice(best, sentence, standings, _changes(answers, best))
 
 
-def differences() -> tuple[Difference, ...]:
+def differences() -> tuple[ServiceDifference, ...]:
     """MemoryDB beside ElastiCache with `sync`, by the facts."""
     pairs = (
         ("Search", "memorydb/shards", "elasticache/shards"),
@@ -240,7 +240,7 @@ def differences() -> tuple[Difference, ...]:
         ("Price", "memorydb/price_error", "elasticache/sync/price"),
     )
     return tuple(
-        Difference(
+        ServiceDifference(
             about,
             (first := facts.fact(left)).text,
             (second := facts.fact(right)).text,

@@ -19,7 +19,7 @@ from memdb.tuning.ask import asked_queries, run_saved
 from memdb.tuning.interleaved import Interleaved
 from memdb.tuning.run import Run, SweepRequest
 from memdb.tuning.shadow import Built, Variant
-from memdb.tuning.store import Listed
+from memdb.tuning.store import ListedRun
 from memdb.vectors.index import IndexInfo, VectorParams, index_names
 
 _BUILDS = "builds.json"
@@ -80,7 +80,7 @@ def candidates(client: Client, base: IndexInfo, request: SweepRequest, home: Pat
     return tuple(every)
 
 
-def newest_like(stored: Sequence[Listed], target: str, request: SweepRequest) -> Listed | None:
+def newest_like(stored: Sequence[ListedRun], target: str, request: SweepRequest) -> ListedRun | None:
     """The newest complete run over this index that was asked the same in k, filter and goal."""
     return next(
         (

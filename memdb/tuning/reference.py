@@ -150,7 +150,7 @@ def enlarged(
 
 
 def _memberships(
-    client: Client, info: IndexInfo, queries: Queries, divided: Sequence[own.Part], under: Membership
+    client: Client, info: IndexInfo, queries: Queries, divided: Sequence[own.QueryPart], under: Membership
 ) -> list[Membership]:
     return [Membership(client, info, part.request.condition) if queries.asks else under for part in divided]
 
@@ -158,7 +158,7 @@ def _memberships(
 def _close(
     sample: Sample,
     queries: Queries,
-    divided: Sequence[own.Part],
+    divided: Sequence[own.QueryPart],
     memberships: Sequence[Membership],
     metric: str,
 ) -> list[Neighbours]:
@@ -179,7 +179,7 @@ def _all_nearer(
     client: Client,
     info: IndexInfo,
     queries: Queries,
-    divided: Sequence[own.Part],
+    divided: Sequence[own.QueryPart],
     truth: Truth,
     sample: Sample,
     close: Sequence[Neighbours],
@@ -211,7 +211,7 @@ def _all_nearer(
 def _judged(
     client: Client,
     info: IndexInfo,
-    part: own.Part,
+    part: own.QueryPart,
     answers: Sequence[load.Answer],
     under: Membership,
     width: int,

@@ -30,7 +30,7 @@ from memdb.tuning.packing import packed, unpacked
 from memdb.tuning.run import USUAL, Run, SweepRequest
 from memdb.tuning.source import COUNT
 from memdb.vectors import chance, read
-from memdb.vectors.evidence import Drawing, Evidence, Kept, from_arrays, holds
+from memdb.vectors.evidence import Drawing, Evidence, KeptAnswers, from_arrays, holds
 from memdb.vectors.filters import EVERYTHING, Condition, render
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.membership import Membership
@@ -407,7 +407,7 @@ def _bytes(sample: Sample) -> int:
     return sum(block.vectors.nbytes for block in sample.blocks) + 80 * len(sample.keys)
 
 
-_in_memory: Kept[Sample] = Kept(8, KEPT_MEMORY, _bytes)
+_in_memory: KeptAnswers[Sample] = KeptAnswers(8, KEPT_MEMORY, _bytes)
 
 
 def _name(client: Client, info: IndexInfo, field: str, seed: int, condition: Condition | str) -> str:

@@ -73,7 +73,7 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ShadowCheck:
     """Whether shadow indexes can be built here. Sizes in bytes; the need is an estimate."""
 
     names: tuple[str, ...]
@@ -238,7 +238,7 @@ def estimate_bytes(base: IndexInfo, field: str, variant: Variant) -> int:
     return round(vectors * each + rest)
 
 
-def check(client: Client, base: IndexInfo, field: str, variants: tuple[Variant, ...]) -> Check:
+def check(client: Client, base: IndexInfo, field: str, variants: tuple[Variant, ...]) -> ShadowCheck:
     """Headroom, the engine's limits and permission, before anything is built. Three round trips.
 
     Raises:
@@ -295,7 +295,7 @@ def check(client: Client, base: IndexInfo, field: str, variants: tuple[Variant, 
             "shadow that finds other documents by them is dropped again."
         )
     warnings += [f"{name} exists already and is used as it is." for name in names if name in there]
-    return Check(
+    return ShadowCheck(
         names,
         tuple(n for n in names if n not in there),
         need,

@@ -72,7 +72,7 @@ _ARRAYS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedRun:
     """A saved run in a list, read without its arrays."""
 
     id: str
@@ -203,9 +203,9 @@ def changed(home: Path) -> int:
     return _SHELF.changed(home)
 
 
-def listed(home: Path) -> tuple[Listed, ...]:
+def listed(home: Path) -> tuple[ListedRun, ...]:
     """All saved runs, newest first. Damaged ones are set aside and told; those of other versions left out."""
-    entries: list[Listed] = []
+    entries: list[ListedRun] = []
     for path in sorted((home / "runs").glob("*.json"), reverse=True):
         with contextlib.suppress(DamagedFile):
             about: dict[str, Any] | None = files.document(path, dict[str, Any])
@@ -231,11 +231,11 @@ def prune(home: Path, keep: int = KEPT_RUNS, keep_bytes: int = KEPT_BYTES) -> tu
     return _SHELF.prune(home, listed(home), keep, keep_bytes)
 
 
-def _listed(about: dict[str, Any], size_bytes: int) -> Listed:
+def _listed(about: dict[str, Any], size_bytes: int) -> ListedRun:
     request = _request(about["request"])
     of_request = {"k": request.k, "filter": request.filter, "goal": request.goal}
     return _made(
-        Listed,
+        ListedRun,
         about,
         queries=files.typed(about["queries"]["count"], int),
         recommendation=_recommendation(about["recommendation"]),

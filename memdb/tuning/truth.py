@@ -20,7 +20,7 @@ from memdb.tuning import vectors
 from memdb.tuning.packing import packed, unpacked
 from memdb.tuning.run import Queries, Run, Truth
 from memdb.vectors import distance
-from memdb.vectors.evidence import Drawing, Evidence, Kept, from_arrays, holds
+from memdb.vectors.evidence import Drawing, Evidence, KeptAnswers, from_arrays, holds
 from memdb.vectors.exact import nearest
 from memdb.vectors.filters import EVERYTHING, Condition
 from memdb.vectors.index import IndexInfo
@@ -35,7 +35,7 @@ def _bytes(answer: Truth) -> int:
     return answer.distances.nbytes * 10  # a key takes some 80 bytes
 
 
-_answers: Kept[Truth] = Kept(KEPT_ANSWERS, KEPT_MEMORY, _bytes)
+_answers: KeptAnswers[Truth] = KeptAnswers(KEPT_ANSWERS, KEPT_MEMORY, _bytes)
 
 
 def truth(

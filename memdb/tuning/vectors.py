@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from memdb.cluster.client import Client
 from memdb.errors import MemDBError
 from memdb.jobs import Report, silent
-from memdb.vectors.evidence import Drawing, Evidence, Kept
+from memdb.vectors.evidence import Drawing, Evidence, KeptAnswers
 from memdb.vectors.filters import EVERYTHING, Condition, render
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.read import Block, blocks
@@ -22,7 +22,7 @@ def _bytes(held_blocks: Blocks) -> int:
     return sum(block.vectors.nbytes for block in held_blocks)
 
 
-_kept: Kept[Blocks] = Kept(32, KEPT_BYTES, _bytes)
+_kept: KeptAnswers[Blocks] = KeptAnswers(32, KEPT_BYTES, _bytes)
 
 
 def state(client: Client, info: IndexInfo, field: str, condition: Condition | str) -> State:

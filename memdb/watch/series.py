@@ -72,7 +72,7 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Measurement:
     """One measurement. Its recall is None where there is none; `problem` then says why."""
 
     at: float  # Unix seconds

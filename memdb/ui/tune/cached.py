@@ -15,19 +15,19 @@ from memdb.tuning.candidates import Candidate
 from memdb.tuning.cost import Rates
 from memdb.tuning.plan import QueryPlan
 from memdb.tuning.run import Run, SweepRequest
-from memdb.tuning.store import Listed
+from memdb.tuning.store import ListedRun
 from memdb.ui.kit import cached, safety, targets
 from memdb.vectors.index import IndexInfo
 from memdb.vectors.query import KnnRequest
 
 
-def listed(folder: Path) -> tuple[Listed, ...]:
+def listed(folder: Path) -> tuple[ListedRun, ...]:
     """Saved runs, newest first; also those that a command saved since, and none of a closed target."""
     return targets.visible(_listed(folder, store.changed(folder)))
 
 
 @st.cache_data(ttl="10s", max_entries=4, show_spinner=False)
-def _listed(folder: Path, changed: int) -> tuple[Listed, ...]:
+def _listed(folder: Path, changed: int) -> tuple[ListedRun, ...]:
     del changed  # tells a state of the folder from an earlier one
     return store.listed(folder)
 

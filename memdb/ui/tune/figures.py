@@ -43,7 +43,7 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class IntervalBar:
     """One value with its interval, for `intervals`."""
 
     name: str
@@ -257,7 +257,7 @@ def found_by_ef(
 
 
 def intervals(
-    bars: Sequence[Bar],
+    bars: Sequence[IntervalBar],
     *,
     confidence: float,
     reference: float | None = None,

@@ -15,7 +15,7 @@ from memdb.tuning import sample as samples
 from memdb.tuning.queries import FILE_TYPES
 from memdb.tuning.run import CONCURRENCY, USUAL, Goal, SweepRequest
 from memdb.tuning.source import COUNT, Documents, File, Repeated, Selected, Source, Texts, Unseen
-from memdb.tuning.store import Listed
+from memdb.tuning.store import ListedRun
 from memdb.ui.kit import cached, filter_form, model, state, taps
 from memdb.ui.tune import cached as tune_cached
 from memdb.vectors.filters import render
@@ -258,7 +258,7 @@ def _tap() -> Source | None:
     return File(chosen, str(kept[chosen])) if chosen else None
 
 
-def _origin(entry: Listed) -> str:
+def _origin(entry: ListedRun) -> str:
     when = entry.started[:16].replace("T", " ")
     return f"{when} · {line(entry.index, 40)} · {entry.queries:,} queries"
 

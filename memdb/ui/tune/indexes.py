@@ -12,7 +12,7 @@ from memdb.errors import MemDBError
 from memdb.tuning import candidates as comparison
 from memdb.tuning import shadow
 from memdb.tuning.run import Goal, SweepRequest
-from memdb.tuning.shadow import Check, Variant
+from memdb.tuning.shadow import ShadowCheck, Variant
 from memdb.tuning.source import Unseen
 from memdb.ui import frame
 from memdb.ui.kit import cached, filter_form, parts, role, safety
@@ -174,7 +174,7 @@ def _build_form(target: Target, base: IndexInfo, running: bool) -> None:
         parts.code_block("\n".join(lines), "bash")
 
 
-def _show_check(checked: Check) -> None:
+def _show_check(checked: ShadowCheck) -> None:
     free = checked.free_bytes
     have = "no limit is reported" if free is None else f"{bytes_text(free)} free"
     st.caption(

@@ -9,7 +9,7 @@ from memdb.display import code, labels, markdown
 from memdb.errors import MemDBError
 from memdb.tuning import candidates, shadow
 from memdb.tuning.run import SweepRequest
-from memdb.tuning.store import Listed
+from memdb.tuning.store import ListedRun
 from memdb.ui import frame
 from memdb.ui.kit import cached, parts, role, state
 from memdb.ui.tune import application, each, form, misses, runs, shards, slices, views, watching
@@ -164,7 +164,7 @@ def _chosen(info: IndexInfo) -> str | None:
     return chosen
 
 
-def _linked(info: IndexInfo, stored: dict[str, Listed]) -> str | None:
+def _linked(info: IndexInfo, stored: dict[str, ListedRun]) -> str | None:
     """The run that was chosen, or that the link names. Choosing another index leaves the last one's run."""
     chosen, named = st.session_state.get("recall.run"), st.query_params.get("recall.run")
     index, shown_id = st.session_state.get(_SHOWN, (info.name, None))
@@ -178,7 +178,7 @@ def _linked(info: IndexInfo, stored: dict[str, Listed]) -> str | None:
     return chosen or named
 
 
-def _label(entry: Listed) -> str:
+def _label(entry: ListedRun) -> str:
     name = views.named(entry.index, entry.filter, entry.goal, entry.k, entry.recommendation)
     return markdown(" · ".join(filter(None, (entry.title, name))), 300)
 
@@ -204,7 +204,7 @@ def _invitation(target: Target, info: IndexInfo, request: SweepRequest | MemDBEr
         parts.Act("Start the sweep", tune_job.start, (target, info, request)) if ready else None,
         locked=tune_job.SWEEPING.current() is not None or role.locked(),
     )
-    others: dict[str, Listed] = {}  # newest first: of two with the same words the newer
+    others: dict[str, ListedRun] = {}  # newest first: of two with the same words the newer
     for entry in tune_cached.listed(cached.home()):
         if entry.index != info.name:
             others.setdefault(_label(entry), entry)

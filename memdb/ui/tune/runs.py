@@ -13,10 +13,10 @@ import streamlit as st
 from memdb.display import bytes_text, line, markdown
 from memdb.errors import MemDBError
 from memdb.tuning import compare, report, store
-from memdb.tuning.compare import Compared
+from memdb.tuning.compare import RunComparison
 from memdb.tuning.run import Run
 from memdb.tuning.source import Documents, Repeated, Unseen
-from memdb.tuning.store import Listed
+from memdb.tuning.store import ListedRun
 from memdb.ui.kit import cached, charts, parts, role, state
 from memdb.ui.tune import cached as tune_cached
 from memdb.ui.tune import figures
@@ -188,7 +188,7 @@ def files_view(run_view: RunView) -> None:
     )
 
 
-def list_frame(stored: Sequence[Listed]) -> pd.DataFrame:
+def list_frame(stored: Sequence[ListedRun]) -> pd.DataFrame:
     """Saved runs as rows."""
     return frame_of(
         [
@@ -216,7 +216,7 @@ def list_frame(stored: Sequence[Listed]) -> pd.DataFrame:
     )
 
 
-def difference_frame(compared: Compared) -> pd.DataFrame:
+def difference_frame(compared: RunComparison) -> pd.DataFrame:
     """A comparison as rows."""
     return pd.DataFrame(
         {

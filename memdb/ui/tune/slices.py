@@ -19,7 +19,7 @@ from memdb.tuning.slices import Slice
 from memdb.ui.kit import cached, charts, parts, safety, state
 from memdb.ui.kit.job import JobSlot
 from memdb.ui.tune import figures
-from memdb.ui.tune.figures import Bar
+from memdb.ui.tune.figures import IntervalBar
 from memdb.ui.tune.views import RunView, ef_choice
 from memdb.vectors import tags
 from memdb.vectors.counts import tag_field
@@ -286,7 +286,7 @@ def _draw(run: Run, sliced: Sequence[Slice], point: EfPoint, name: str) -> None:
             f"Clearly below the others: **{markdown(lowest.name, 100)}**, recall {lowest.recall:.3f} "
             f"({lowest.low:.3f} to {lowest.high:.3f}) against {point.recall:.3f} of all."
         )
-    bars = [Bar(s.name, s.recall, s.low, s.high, s.queries, s.small) for s in sliced]
+    bars = [IntervalBar(s.name, s.recall, s.low, s.high, s.queries, s.small) for s in sliced]
     st.plotly_chart(
         figures.intervals(
             bars, confidence=run.request.goal.confidence, reference=point.recall, dark=state.dark()
