@@ -229,8 +229,8 @@ def texts(
         MemDBError: the model did not answer.
     """
     _count(len(texts_given))
-    by, vectors = _embedded(list(texts_given), info, field, embedder, report)
-    return made(vectors, texts_given, (), Texts(tuple(texts_given), by.spec))
+    embedder_used, vectors = _embedded(list(texts_given), info, field, embedder, report)
+    return made(vectors, texts_given, (), Texts(tuple(texts_given), embedder_used.spec))
 
 
 def from_run(run: Run, info: IndexInfo, field: str = "") -> Queries:
@@ -304,8 +304,8 @@ def from_file(
     _count(len(rows), f"'{file}' holds")
     source = File(file, path)
     if all(isinstance(row, str) for row in rows):
-        by, embedded = _embedded(list(rows), info, field, embedder, report)
-        return made(embedded, rows, (), replace(source, model=by.spec))
+        embedder_used, embedded = _embedded(list(rows), info, field, embedder, report)
+        return made(embedded, rows, (), replace(source, model=embedder_used.spec))
     where = f"'{info.name}'"
     vectors = np.empty((len(rows), params.dim), np.float32)
     for i, row in enumerate(rows):
@@ -514,9 +514,9 @@ def _embedded(
     texts_given: list[str], info: IndexInfo, field: str, embedder: Callable[[], Embedder], report: Report
 ) -> tuple[Embedder, Floats]:
     checked_texts(texts_given)
-    by = embedder()
-    fits(by, info.vector_field(field)[1], info.name)
-    return by, by.ask(texts_given, report=report).vectors
+    embedder_used = embedder()
+    fits(embedder_used, info.vector_field(field)[1], info.name)
+    return embedder_used, embedder_used.ask(texts_given, report=report).vectors
 
 
 def _count(count: int, what: str = "There are") -> None:
