@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from functools import cache
 from typing import Any
 
 from memdb.errors import BadSettings, LoginFailed, MemDBError, Unreachable
@@ -16,8 +18,31 @@ _ARN = re.compile(r"\barn:[\w-]+:[^\s,'\"]*")
 def session() -> Any:
     """A boto3 session, in the Region of AWS_REGION where that is set: boto3 reads AWS_DEFAULT_REGION."""
     import boto3  # 0.3 s, and few need it
+    from botocore.session import Session
 
-    return boto3.Session(region_name=variable("AWS_REGION") or None)
+    inner = Session()
+    inner.register_component("data_loader", _models(inner.get_config_variable("data_path")))
+    return boto3.Session(botocore_session=inner, region_name=variable("AWS_REGION") or None)
+
+
+@cache
+def _models(paths: str | None) -> Any:
+    """botocore's models of the services, read once in a process: each session has credentials of its own, but
+    would also read these anew, which is most of what a client costs.
+
+    Args:
+        paths: AWS_DATA_PATH, where one looks for more of them.
+    """
+    from botocore.loaders import Loader
+
+    class Models(Loader):
+        """Each boto3 session appends a folder here, of resources, which nothing uses."""
+
+        @property
+        def search_paths(self) -> list[str]:
+            return list(self._search_paths)
+
+    return Models(extra_search_paths=paths.split(os.pathsep) if paths else None)
 
 
 def client(service: str, region: str = "") -> Any:
