@@ -81,6 +81,12 @@ def test_keys_are_grouped_by_what_they_begin_and_end_with(
         assert listing.open_session(server, format_, id_).session.total == 1
 
 
+def test_a_key_that_ends_as_others_do_without_an_id_is_in_a_group_too() -> None:
+    keys = ["user:1:chat", "user:2:chat", "user:chat", "user::chat", "user:3"]
+    groups = grouped([(key, "list") for key in keys])
+    assert sorted(key for members in groups.values() for key in members) == sorted(keys)
+
+
 def test_queues_and_records_are_no_conversations(server: Client) -> None:
     jobs = [{"type": "email", "message": "send", "id": 1}, {"from": "a@example.com", "body": "x"}]
     server.pipeline([("RPUSH", "queue:jobs", json.dumps(job)) for job in jobs])
