@@ -16,7 +16,7 @@ from memdb.cluster.client import Client
 from memdb.cluster.engine import Engine
 from memdb.errors import NotFound
 from memdb.sessions import known, listing
-from memdb.sessions.detect import GROUPS, Detected, detect
+from memdb.sessions.detect import GROUPS, Detected, detect, grouped
 from memdb.sessions.survey import survey
 from tests.server.test_session_frameworks import put
 
