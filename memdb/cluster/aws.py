@@ -35,7 +35,7 @@ def _models(paths: str | None) -> Any:
     """
     from botocore.loaders import Loader
 
-    class Models(Loader):
+    class Models(Loader):  # type: ignore[misc]  # botocore tells no types
         """Each boto3 session appends a folder here, of resources, which nothing uses."""
 
         @property
