@@ -6,6 +6,7 @@ import json
 import os
 import re
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from memdb.errors import BadSettings, LoginFailed, MemDBError, Unreachable
@@ -42,7 +43,8 @@ def _models(paths: str | None) -> Any:
         def search_paths(self) -> list[str]:
             return list(self._search_paths)
 
-    return Models(extra_search_paths=paths.split(os.pathsep) if paths else None)
+    folders = [os.path.expandvars(path) for path in paths.split(os.pathsep)] if paths else []
+    return Models(extra_search_paths=[str(Path(folder).expanduser()) for folder in folders])
 
 
 def client(service: str, region: str = "") -> Any:
